@@ -1,0 +1,125 @@
+// Package migrations holds the schema of Chorus' database as numbered SQL files
+// and applies them. A database-wide lock lets any number of processes ask for
+// the same migration at once.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	// The database/sql driver "pgx", which goose needs.
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed sql/*.sql
+var files embed.FS
+
+// Status is one migration and when it was applied.
+type Status struct {
+	Version   int64
+	File      string
+	AppliedAt time.Time // zero if it is pending
+}
+
+// VersionError says that a database has another schema than this build knows.
+type VersionError struct {
+	Have, Want int64
+}
+
+func (e *VersionError) Error() string {
+	switch {
+	case e.Have == 0:
+		return fmt.Sprintf("the database has no schema, this build needs version %d: run chorus migrate up", e.Want)
+	case e.Have < e.Want:
+		return fmt.Sprintf("the database's schema is at version %d, this build needs %d: run chorus migrate up", e.Have, e.Want)
+	default:
+		return fmt.Sprintf("the database's schema is at version %d, this build knows only up to %d: use a newer build, or run chorus migrate down with the newer one", e.Have, e.Want)
+	}
+}
+
+// Up brings the database to this build's version. What fails is rolled back.
+func Up(ctx context.Context, dsn string) error {
+	return with(ctx, dsn, func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// Down takes the newest migration back, and the data of its tables with it.
+func Down(ctx context.Context, dsn string) error {
+	return with(ctx, dsn, func(p *goose.Provider) error {
+		_, err := p.Down(ctx)
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			return errors.New("no migration is applied: there is nothing to take back")
+		}
+		return err
+	})
+}
+
+// List tells every migration of this build and whether it is applied.
+func List(ctx context.Context, dsn string) ([]Status, error) {
+	var list []Status
+	err := with(ctx, dsn, func(p *goose.Provider) error {
+		all, err := p.Status(ctx)
+		for _, s := range all {
+			list = append(list, Status{Version: s.Source.Version, File: s.Source.Path, AppliedAt: s.AppliedAt})
+		}
+		return err
+	})
+	return list, err
+}
+
+// Latest is the version that this build knows.
+func Latest() (int64, error) {
+	names, err := fs.Glob(files, "sql/*.sql")
+	if err != nil || len(names) == 0 {
+		return 0, fmt.Errorf("no migrations are embedded: %w", err)
+	}
+	return goose.NumericComponent(names[len(names)-1])
+}
+
+// Check gives a *VersionError unless the database is at this build's version.
+func Check(ctx context.Context, dsn string) error {
+	want, err := Latest()
+	if err != nil {
+		return err
+	}
+	return with(ctx, dsn, func(p *goose.Provider) error {
+		have, err := p.GetDBVersion(ctx)
+		if err != nil {
+			return err
+		}
+		if have != want {
+			return &VersionError{Have: have, Want: want}
+		}
+		return nil
+	})
+}
+
+func with(ctx context.Context, dsn string, do func(*goose.Provider) error) (err error) {
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	sources, err := fs.Sub(files, "sql")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, sources, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	return do(p)
+}

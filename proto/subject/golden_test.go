@@ -1,0 +1,73 @@
+package subject
+
+import (
+	"encoding/hex"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestWireBytes pins the bytes of one message each: a field that is renumbered
+// or retyped by accident is seen here before a rolling upgrade sees it.
+func TestWireBytes(t *testing.T) {
+	at := func(s int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(1_800_000_000+s, 0)) }
+	id := &chorusv1.TurnId{ChatId: 42, Number: 7}
+	for name, m := range map[string]proto.Message{
+		"turn": &chorusv1.Turn{
+			Id: id, BotId: 3, Kind: chorusv1.TurnKind_TURN_KIND_REPLY, TargetMessage: 11, Topic: "tea",
+			Length: chorusv1.Length_LENGTH_SHORT, Mention: chorusv1.Mention_MENTION_END, Emoji: "🔥",
+			PlannedAt: at(1), DueAt: at(0), ExpiresAt: at(120), Seed: 99,
+			Reasons:        []*chorusv1.Reason{{Rule: "target.question", Weight: 4, Detail: "asks"}},
+			RefreshPersona: true, UseNews: true,
+		},
+		"delivery": &chorusv1.Delivery{
+			Id: id, BotId: 3, Action: chorusv1.Action_ACTION_SET_REACTION, Text: "hello", Emoji: "🔥", TargetMessage: 11,
+			Fallback: chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, PlannedAt: at(1), ExpiresAt: at(120), CreatedAt: at(2),
+			Typing: durationpb.New(1500 * time.Millisecond),
+		},
+		"receipt": &chorusv1.Receipt{
+			Id: id, BotId: 3, Action: chorusv1.Action_ACTION_SEND_MESSAGE, Outcome: chorusv1.Outcome_OUTCOME_UNKNOWN,
+			Reason: "reset", Message: 12, Attempts: 2, PlannedAt: at(1), ClosedAt: at(9),
+		},
+		"update": &chorusv1.Update{
+			ChatId: 42, Number: 5, Kind: chorusv1.UpdateKind_UPDATE_KIND_MESSAGE, Message: 12, PersonId: 77, Text: "hi?",
+			ReplyTo: 11, AddressedBots: []int64{3, 4}, Question: true, Emoji: "👍", HappenedAt: at(1), ReceivedAt: at(2),
+		},
+		"dead_letter": &chorusv1.DeadLetter{
+			Id: "TURNS-17-3", Stream: Turns, Subject: "turn.7.42", MessageId: "42-7", Payload: []byte{1, 2}, Reason: "no",
+			Service: "generator", Attempts: 5, FirstAt: at(1), LastAt: at(2), Turn: id,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+".hex")
+			got := hex.EncodeToString(b)
+			if *update {
+				if err := os.WriteFile(file, []byte(got+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != strings.TrimSpace(string(want)) {
+				t.Errorf("the wire bytes changed:\n got %s\nwant %s", got, want)
+			}
+		})
+	}
+}
