@@ -1,0 +1,77 @@
+package llm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The classes of failure, for errors.Is.
+var (
+	// ErrPermanent fails in the same way when tried again at this provider: a
+	// bad key, a bad request, a refusal, no credit.
+	ErrPermanent = errors.New("permanent")
+	// ErrThrottled is a rate limit; Error.RetryAfter says how long.
+	ErrThrottled = errors.New("throttled")
+	// ErrTransient may succeed when tried again: a time-out, a broken
+	// connection, a 5xx, an answer that can't be read.
+	ErrTransient = errors.New("transient")
+)
+
+// Error is a provider's failure. It never contains a key.
+type Error struct {
+	// Class is ErrPermanent, ErrThrottled or ErrTransient.
+	Class error
+	// Provider is the configured name of the provider.
+	Provider string
+	// Status is the HTTP status, 0 where there was none.
+	Status int
+	// Code is the provider's own word for the failure ("invalid_api_key",
+	// "content_filter"), or "".
+	Code string
+	// RetryAfter is how long a throttled provider wants to be left alone; 0
+	// where it didn't say.
+	RetryAfter time.Duration
+	// Limits is what the provider said about its rate limits.
+	Limits Limits
+	// Reason says in words what happened.
+	Reason string
+}
+
+// Error returns one line: provider, class, status, reason.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "llm provider %s: %v", e.Provider, e.Class)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": status %d", e.Status)
+	}
+	if e.Code != "" {
+		fmt.Fprintf(&b, " (%s)", e.Code)
+	}
+	if e.Reason != "" {
+		fmt.Fprintf(&b, ": %s", e.Reason)
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, "; retry after %s", e.RetryAfter)
+	}
+	return b.String()
+}
+
+// Unwrap returns the class, so that errors.Is matches it.
+func (e *Error) Unwrap() error { return e.Class }
+
+// Limits is what x-ratelimit-* headers said. The zero value means that they
+// said nothing.
+type Limits struct {
+	Requests Limit
+	Tokens   Limit
+}
+
+// Limit is one rate limit as a provider sees it after a call.
+type Limit struct {
+	Known     bool // the provider sent how much remains
+	Max       int  // per window; 0 where not sent
+	Remaining int
+	Reset     time.Duration // until the window is full again; 0 where not sent
+}

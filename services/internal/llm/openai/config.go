@@ -1,0 +1,106 @@
+package openai
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// Key is an API key. It prints, and marshals, as a mask: only a conversion to
+// string gives the key itself.
+type Key string
+
+const mask = "[secret]"
+
+// Format writes the mask, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// String returns the mask, or "" for no key.
+func (k Key) String() string {
+	if k == "" {
+		return ""
+	}
+	return mask
+}
+
+// MarshalText returns the mask, for JSON, YAML and logs.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Config says which API to ask, and how.
+type Config struct {
+	// Name is the provider's name in errors, metrics and usage.
+	Name string
+	// BaseURL is the API's address with its version path, such as
+	// https://api.openai.com/v1 or http://127.0.0.1:11434/v1.
+	BaseURL string
+	// Model is the model's name as the API knows it.
+	Model string
+	// Key is sent as a bearer token; "" sends none (Ollama, vLLM).
+	Key Key
+	// Timeout bounds one call from dialling to the last byte.
+	Timeout time.Duration
+	// MaxTokensField is the request field that carries the bound on the
+	// answer: "max_tokens", which nearly every server knows, or
+	// "max_completion_tokens", which OpenAI's reasoning models demand.
+	MaxTokensField string
+	// MaxAnswerBytes bounds the body that is read into memory.
+	MaxAnswerBytes int64
+}
+
+// Fields that Config.MaxTokensField may name.
+const (
+	FieldMaxTokens           = "max_tokens"
+	FieldMaxCompletionTokens = "max_completion_tokens"
+)
+
+// Default is a configuration that only lacks BaseURL and Model.
+func Default() Config {
+	return Config{
+		Name:           "openai",
+		Timeout:        30 * time.Second,
+		MaxTokensField: FieldMaxTokens,
+		MaxAnswerBytes: 1 << 20,
+	}
+}
+
+// Validate returns every objection at once.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Name == "" {
+		errs = append(errs, errors.New("name: is empty"))
+	}
+	errs = append(errs, validateURL(c.BaseURL))
+	if c.Model == "" {
+		errs = append(errs, errors.New("model: is empty"))
+	}
+	if c.Timeout <= 0 {
+		errs = append(errs, fmt.Errorf("timeout: %s is not positive", c.Timeout))
+	}
+	if c.MaxTokensField != FieldMaxTokens && c.MaxTokensField != FieldMaxCompletionTokens {
+		errs = append(errs, fmt.Errorf("max_tokens_field: %q is neither %q nor %q",
+			c.MaxTokensField, FieldMaxTokens, FieldMaxCompletionTokens))
+	}
+	if c.MaxAnswerBytes < 1024 {
+		errs = append(errs, fmt.Errorf("max_answer_bytes: %d is below 1024", c.MaxAnswerBytes))
+	}
+	return errors.Join(errs...)
+}
+
+// validateURL never repeats the URL: people put keys into it.
+func validateURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+		return errors.New("base_url: is empty")
+	case err != nil:
+		return errors.New("base_url: is no URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("base_url: must begin with http:// or https://")
+	case u.Host == "":
+		return errors.New("base_url: has no host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("base_url: must have no user, query or fragment (the key has its own field)")
+	}
+	return nil
+}
