@@ -1,0 +1,134 @@
+package secret
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// KeySize is the length of a key in bytes: AES-256.
+const KeySize = 32
+
+// Key is one named key. It prints as its id, never as its content.
+type Key struct {
+	id string
+	// material is behind a function, because fmt prints the unexported fields
+	// of a struct around a Key without asking its methods, and follows pointers
+	// to structs and arrays: of a function it only shows the address.
+	material func() material
+}
+
+type material struct {
+	raw  [KeySize]byte
+	aead cipher.AEAD
+}
+
+// NewKey makes a random key, named after its own hash.
+func NewKey() (Key, error) {
+	raw := make([]byte, KeySize)
+	_, _ = rand.Read(raw) // never fails: it ends the process instead
+	return newKey("", raw)
+}
+
+// ID names the key in sealed values and in errors.
+func (k Key) ID() string { return k.id }
+
+// String is the id and a mask.
+func (k Key) String() string { return k.id + ":" + mask }
+
+// GoString is the same, for %#v.
+func (k Key) GoString() string { return k.String() }
+
+// Format writes the id and a mask, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// Reveal is the key as ParseKeys reads it, id:base64, for a file of keys.
+func (k Key) Reveal() string {
+	raw := k.material().raw
+	return k.id + ":" + base64.StdEncoding.EncodeToString(raw[:])
+}
+
+// maxID keeps the length of an id in one byte, with room to spare.
+const maxID = 32
+
+func validID(id string) bool {
+	return len(id) <= maxID && regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`).MatchString(id)
+}
+
+// newKey takes a key's bytes. A key without an id is named after its hash,
+// which says nothing about a random key.
+func newKey(id string, raw []byte) (Key, error) {
+	if len(raw) != KeySize {
+		return Key{}, fmt.Errorf("is %d bytes long, want base64 of %d random bytes (openssl rand -base64 %d)", len(raw), KeySize, KeySize)
+	}
+	m := material{raw: [KeySize]byte(raw)}
+	if m.raw == [KeySize]byte{} {
+		return Key{}, errors.New("is all zeros, want random bytes (openssl rand -base64 32)")
+	}
+	if id == "" {
+		sum := sha256.Sum256(raw)
+		id = hex.EncodeToString(sum[:4])
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return Key{}, fmt.Errorf("make a cipher: %w", err)
+	}
+	if m.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return Key{}, fmt.Errorf("make a cipher: %w", err)
+	}
+	return Key{id: id, material: func() material { return m }}, nil
+}
+
+// ParseKeys reads keys separated by commas or white space, each as id:base64 or
+// as base64 alone, of 32 bytes. The first key seals; all of them open, so a key
+// is rotated by putting a new one before it. Errors name a key by its id or its
+// place and never repeat its content.
+func ParseKeys(text string) (Keyring, error) {
+	separator := func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }
+	var ring Keyring
+	for i, part := range strings.FieldsFunc(text, separator) {
+		k, err := parseKey(part)
+		if err != nil {
+			return Keyring{}, fmt.Errorf("key %d: %w", i+1, err)
+		}
+		if _, found := ring.find(k.id); found {
+			return Keyring{}, fmt.Errorf("key %d: there is another key with the id %q", i+1, k.id)
+		}
+		ring.keys = append(ring.keys, k)
+	}
+	if len(ring.keys) == 0 {
+		return Keyring{}, errors.New("there is no key")
+	}
+	return ring, nil
+}
+
+func parseKey(text string) (Key, error) {
+	id, encoded, named := strings.Cut(text, ":")
+	if !named {
+		id, encoded = "", text
+	} else if !validID(id) {
+		return Key{}, fmt.Errorf("its id is not made of 1 to %d lower-case letters, digits, - and _", maxID)
+	}
+	raw, err := decodeBase64(encoded)
+	if err != nil {
+		return Key{}, errors.New("is no base64 (openssl rand -base64 32)")
+	}
+	return newKey(id, raw)
+}
+
+// decodeBase64 takes either alphabet, with and without padding. The error of
+// package base64 is not passed on: it may quote.
+func decodeBase64(s string) ([]byte, error) {
+	s = strings.TrimRight(s, "=")
+	if strings.ContainsAny(s, "-_") {
+		return base64.RawURLEncoding.DecodeString(s)
+	}
+	return base64.RawStdEncoding.DecodeString(s)
+}

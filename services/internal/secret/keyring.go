@@ -1,0 +1,108 @@
+// Package secret keeps what must not be seen: texts that print as a mask, keys
+// that seal them at rest, and references to where they come from.
+package secret
+
+import (
+	"errors"
+	"fmt"
+)
+
+// A sealed value is: version (1 byte), length of the key id (1 byte), key id,
+// nonce (12 bytes), ciphertext and tag. All before the nonce is authenticated
+// together with the caller's additional data.
+const (
+	version  = 1
+	overhead = 12 + 16
+)
+
+// Errors that Open wraps.
+var (
+	// ErrNoKey means that the value was sealed with a key that is not in the ring.
+	ErrNoKey = errors.New("the key is missing")
+	// ErrTampered means that the value, its key or the additional data is not
+	// what it was sealed with.
+	ErrTampered = errors.New("the content is not what was sealed")
+	// ErrMalformed means that the value was not made by Seal.
+	ErrMalformed = errors.New("this is no sealed value")
+)
+
+// Keyring seals with its first key and opens with any of them. Make one with
+// ParseKeys or LoadOrCreateKeyFile; the zero Keyring can do neither. It is safe
+// for concurrent use.
+type Keyring struct{ keys []Key }
+
+// Seal encrypts and authenticates a text together with additional data, which
+// is not stored: give the id of the row that the sealed value is kept in, so
+// that values can't be swapped between rows. Two calls never give the same
+// bytes. A key is good for four billion calls.
+func (r Keyring) Seal(plaintext, additional []byte) ([]byte, error) {
+	if len(r.keys) == 0 {
+		return nil, fmt.Errorf("seal: %w", ErrNoKey)
+	}
+	k := r.keys[0]
+	sealed := make([]byte, 0, 2+len(k.id)+overhead+len(plaintext))
+	sealed = append(sealed, version, byte(len(k.id)))
+	sealed = append(sealed, k.id...)
+	return k.material().aead.Seal(sealed, nil, plaintext, bind(sealed, additional)), nil
+}
+
+// Open gives back what Seal was given. Its errors wrap ErrNoKey, ErrTampered or
+// ErrMalformed, and name the key but never the content.
+func (r Keyring) Open(sealed, additional []byte) ([]byte, error) {
+	id, header, err := split(sealed)
+	if err != nil {
+		return nil, err
+	}
+	k, found := r.find(id)
+	if !found {
+		return nil, fmt.Errorf("open what was sealed with key %q: %w", id, ErrNoKey)
+	}
+	text, err := k.material().aead.Open(nil, nil, sealed[len(header):], bind(header, additional))
+	if err != nil {
+		return nil, fmt.Errorf("open what was sealed with key %q: %w", id, ErrTampered)
+	}
+	return text, nil
+}
+
+// Stale reports whether a value was sealed with another key than the one that
+// seals now, so that a rotation knows what is left to seal again.
+func (r Keyring) Stale(sealed []byte) bool {
+	id, _, err := split(sealed)
+	return err != nil || len(r.keys) == 0 || id != r.keys[0].id
+}
+
+// Keys is the keys in order; the first one seals.
+func (r Keyring) Keys() []Key { return append([]Key(nil), r.keys...) }
+
+func (r Keyring) find(id string) (Key, bool) {
+	for _, k := range r.keys {
+		if k.id == id {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// split reads the header of a sealed value.
+func split(sealed []byte) (id string, header []byte, err error) {
+	if len(sealed) < 2 {
+		return "", nil, fmt.Errorf("%w: it is too short", ErrMalformed)
+	}
+	if sealed[0] != version {
+		return "", nil, fmt.Errorf("%w: version %d is unknown", ErrMalformed, sealed[0])
+	}
+	end := 2 + int(sealed[1])
+	if len(sealed) < end+overhead {
+		return "", nil, fmt.Errorf("%w: it is too short", ErrMalformed)
+	}
+	if id = string(sealed[2:end]); !validID(id) {
+		return "", nil, fmt.Errorf("%w: it names no key", ErrMalformed)
+	}
+	return id, sealed[:end], nil
+}
+
+// bind joins header and additional data. The header carries its own length, so
+// no two pairs join to the same bytes.
+func bind(header, additional []byte) []byte {
+	return append(append(make([]byte, 0, len(header)+len(additional)), header...), additional...)
+}

@@ -1,0 +1,109 @@
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Ref says where a secret is: in an environment variable or in a file. It is
+// what stands in a file that may be shown to anyone, such as {env: ALICE_TOKEN}.
+type Ref struct {
+	Env  string `json:"env,omitempty"  yaml:"env,omitempty"`
+	File string `json:"file,omitempty" yaml:"file,omitempty"`
+}
+
+// Resolver finds the secrets that references name. The zero Resolver looks in
+// this process' environment, takes relative paths from the working folder, and
+// keeps warnings to itself.
+type Resolver struct {
+	// LookupEnv is os.LookupEnv if nil.
+	LookupEnv func(name string) (string, bool)
+	// Dir is where relative paths begin.
+	Dir string
+	// Warn gets one line about a secret that others can read, too.
+	Warn func(message string)
+}
+
+// Resolve finds a secret with a zero Resolver.
+func Resolve(ref Ref) (String, error) { return Resolver{}.Resolve(ref) }
+
+// Resolve finds a secret. White space around it is cut off, and an empty one is
+// an error. Errors repeat neither a secret nor, where one was put in the place
+// of a reference, that.
+func (r Resolver) Resolve(ref Ref) (String, error) {
+	switch {
+	case ref.Env != "" && ref.File != "":
+		return String{}, errors.New("names both env and file: give one of them")
+	case ref.Env != "":
+		return r.fromEnv(ref.Env)
+	case ref.File != "":
+		return r.fromFile(ref.File)
+	}
+	return String{}, errors.New("is empty: give {env: NAME} or {file: PATH}")
+}
+
+func (r Resolver) fromEnv(name string) (String, error) {
+	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name) {
+		return String{}, errors.New("env: is no name of an environment variable (a secret itself must not stand here)")
+	}
+	lookup := r.LookupEnv
+	if lookup == nil {
+		lookup = os.LookupEnv
+	}
+	text, set := lookup(name)
+	if !set {
+		return String{}, fmt.Errorf("env: the environment variable %s is not set", name)
+	}
+	if text = strings.TrimSpace(text); text == "" {
+		return String{}, fmt.Errorf("env: the environment variable %s is empty", name)
+	}
+	return New(text), nil
+}
+
+func (r Resolver) fromFile(path string) (String, error) {
+	if regexp.MustCompile(`\d{5,}:[A-Za-z0-9_-]{20,}`).MatchString(path) {
+		return String{}, errors.New("file: looks like a bot token, want the path of a file that holds it")
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.Dir, path)
+	}
+	text, err := readSmall(path)
+	if err != nil {
+		return String{}, fmt.Errorf("file: %w", err)
+	}
+	if text = strings.TrimSpace(text); text == "" {
+		return String{}, fmt.Errorf("file: %s is empty", path)
+	}
+	if info, err := os.Stat(path); err == nil && r.Warn != nil && info.Mode().Perm()&0o004 != 0 {
+		r.Warn(fmt.Sprintf("everyone on this machine can read the secret in %s: chmod o-r %s", path, path))
+	}
+	return New(text), nil
+}
+
+const maxFile = 64 << 10
+
+// readSmall reads a file that holds a secret: a short one, and no folder.
+func readSmall(path string) (string, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator says which file
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return "", &fs.PathError{Op: "read", Path: path, Err: errors.New("is a folder")}
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return "", err
+	}
+	if len(text) > maxFile {
+		return "", &fs.PathError{Op: "read", Path: path, Err: errors.New("is over 64 KiB, too long for a secret")}
+	}
+	return string(text), nil
+}
