@@ -235,7 +235,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add(sealed)
 	f.Add([]byte{1, 2, 'k', '1'})
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if _, err := keys.Open(in, []byte("7")); err == nil && !bytes.Equal(in, sealed) {
+		// Other processes of the fuzzer seal the same text to other bytes.
+		if text, err := keys.Open(in, []byte("7")); err == nil && string(text) != token {
 			t.Errorf("opened a forgery: %x", in)
 		}
 	})
