@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	// The database/sql driver "pgx", which goose needs.
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -85,23 +87,34 @@ func Latest() (int64, error) {
 	return goose.NumericComponent(names[len(names)-1])
 }
 
+// Querier runs one query; a pgx pool, connection or transaction does.
+type Querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
 // Check gives a *VersionError unless the database is at this build's version.
-func Check(ctx context.Context, dsn string) error {
+// It only reads.
+func Check(ctx context.Context, db Querier) error {
 	want, err := Latest()
 	if err != nil {
 		return err
 	}
-	return with(ctx, dsn, func(p *goose.Provider) error {
-		have, err := p.GetDBVersion(ctx)
-		if err != nil {
-			return err
-		}
-		if have != want {
-			return &VersionError{Have: have, Want: want}
-		}
-		return nil
-	})
+	var have int64
+	err = db.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have)
+	if pgErr := (*pgconn.PgError)(nil); errors.As(err, &pgErr) && pgErr.Code == pgerrcodeUndefinedTable {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	if have != want {
+		return &VersionError{Have: have, Want: want}
+	}
+	return nil
 }
+
+// pgerrcodeUndefinedTable is what PostgreSQL answers where goose never ran.
+const pgerrcodeUndefinedTable = "42P01"
 
 func with(ctx context.Context, dsn string, do func(*goose.Provider) error) (err error) {
 	db, err := sql.Open("pgx", dsn)

@@ -206,6 +206,7 @@ CREATE TABLE turns (
     topic          text        NOT NULL DEFAULT '',
     -- The Turn exactly as it is published.
     payload        bytea       NOT NULL,
+    traceparent    text        NOT NULL DEFAULT '',
     planned_at     timestamptz NOT NULL,
     due_at         timestamptz NOT NULL,
     expires_at     timestamptz NOT NULL,
@@ -233,6 +234,7 @@ CREATE TABLE deliveries (
     action       text        NOT NULL CHECK (action IN ('send_message', 'set_reaction')),
     -- The Delivery exactly as it is published.
     payload      bytea       NOT NULL,
+    traceparent  text        NOT NULL DEFAULT '',
     -- pending: no call under way. sending: a call may have been made. closed:
     -- there is a receipt or a dead letter.
     state        text        NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sending', 'closed')),
@@ -272,6 +274,7 @@ CREATE TABLE receipts (
     reason       text        NOT NULL DEFAULT '',
     -- The Receipt exactly as it is published.
     payload      bytea       NOT NULL,
+    traceparent  text        NOT NULL DEFAULT '',
     created_at   timestamptz NOT NULL DEFAULT now(),
     published_at timestamptz,
     bus_sequence bigint,

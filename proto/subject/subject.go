@@ -54,7 +54,12 @@ func Delivery(action chorusv1.Action, chatID int64) (string, error) {
 
 // Receipt is the subject of a chat's receipts of one outcome.
 func Receipt(outcome chorusv1.Outcome, chatID int64) string {
-	return fmt.Sprintf("receipt.%s.%d", OutcomeName(outcome), chatID)
+	return ReceiptNamed(OutcomeName(outcome), chatID)
+}
+
+// ReceiptNamed is Receipt for an outcome's name.
+func ReceiptNamed(outcome string, chatID int64) string {
+	return fmt.Sprintf("receipt.%s.%d", outcome, chatID)
 }
 
 // Update is the subject of what is heard in a chat.
@@ -120,6 +125,21 @@ func ParseTurnID(s string) (*chorusv1.TurnId, error) {
 	return &chorusv1.TurnId{ChatId: c, Number: n}, nil
 }
 
+// MessageID is the message id of a turn's nth publication, from 0. Later ones
+// have a suffix, since the bus would take the same id for a duplicate.
+func MessageID(id *chorusv1.TurnId, publication int) string {
+	if publication == 0 {
+		return TurnID(id)
+	}
+	return fmt.Sprintf("%s.%d", TurnID(id), publication)
+}
+
+// ParseMessageID reads the turn off what MessageID wrote.
+func ParseMessageID(s string) (*chorusv1.TurnId, error) {
+	turn, _, _ := strings.Cut(s, ".")
+	return ParseTurnID(turn)
+}
+
 // OutcomeName is the word for an outcome in subjects, tables, metrics and text.
 func OutcomeName(o chorusv1.Outcome) string {
 	return strings.ToLower(strings.TrimPrefix(o.String(), "OUTCOME_"))
@@ -133,6 +153,16 @@ func ActionName(a chorusv1.Action) string {
 // TurnKindName is the word for a turn's kind in tables, metrics and text.
 func TurnKindName(k chorusv1.TurnKind) string {
 	return strings.ToLower(strings.TrimPrefix(k.String(), "TURN_KIND_"))
+}
+
+// ParseAction reads what ActionName wrote.
+func ParseAction(name string) (chorusv1.Action, error) {
+	for _, a := range []chorusv1.Action{chorusv1.Action_ACTION_SEND_MESSAGE, chorusv1.Action_ACTION_SET_REACTION} {
+		if ActionName(a) == name {
+			return a, nil
+		}
+	}
+	return chorusv1.Action_ACTION_UNSPECIFIED, fmt.Errorf("action %q: want send_message or set_reaction", name)
 }
 
 func lane(action chorusv1.Action) (string, error) {

@@ -56,7 +56,10 @@ func installPackage(ctx context.Context, cache string, log *zap.Logger) (Binarie
 	if !ok {
 		return Binaries{}, fmt.Errorf("there is no package of PostgreSQL for %s", name)
 	}
-	address := packageURL(registry(ctx), name)
+	return fetchPackage(ctx, packageURL(registry(ctx), name), sum, cache, log)
+}
+
+func fetchPackage(ctx context.Context, address, sum, cache string, log *zap.Logger) (Binaries, error) {
 	log.Info("PostgreSQL is not installed: downloading it", zap.String("from", address), zap.String("into", cache))
 
 	tarball, err := download(ctx, address, sum)

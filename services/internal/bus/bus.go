@@ -1,0 +1,212 @@
+// Package bus carries Chorus' messages over NATS JetStream.
+//
+// It promises at-least-once delivery, in order by chat as long as one process
+// reads a partition. What makes a repeated delivery harmless is the journal,
+// not the bus: its own deduplication is a first filter only.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// Config says where the bus is and how its streams are kept.
+type Config struct {
+	URL            string        `config:"url" doc:"NATS servers, separated by commas; empty in chorus up for an embedded one" secret:"true"`
+	Credentials    string        `config:"credentials" doc:"file with NATS credentials (.creds)"`
+	ConnectTimeout time.Duration `config:"connect_timeout" doc:"how long a service waits for the bus when it starts"`
+	Replicas       int           `config:"replicas" doc:"replicas of each stream; 3 in production, on a cluster of at least 3"`
+	AckWait        time.Duration `config:"ack_wait" doc:"after this long without a sign of life a message goes to another replica"`
+	MaxPending     int           `config:"max_pending" doc:"messages that a service holds of one partition at most"`
+	MaxAttempts    int           `config:"max_attempts" doc:"failed attempts after which a message is a dead letter"`
+}
+
+// DefaultConfig is a single server on this machine.
+func DefaultConfig() Config {
+	return Config{
+		ConnectTimeout: 30 * time.Second,
+		Replicas:       1,
+		AckWait:        10 * time.Second,
+		MaxPending:     256,
+		MaxAttempts:    20,
+	}
+}
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	for u := range strings.SplitSeq(c.URL, ",") {
+		if p, err := url.Parse(strings.TrimSpace(u)); c.URL != "" && (err != nil || p.Host == "") {
+			errs = append(errs, errors.New("url: want nats://HOST:PORT or tls://HOST:PORT, several separated by commas"))
+		}
+	}
+	if c.ConnectTimeout < time.Second || c.ConnectTimeout > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("connect_timeout: %v, want 1s to 10m", c.ConnectTimeout))
+	}
+	if c.Replicas < 1 || c.Replicas > 5 {
+		errs = append(errs, fmt.Errorf("replicas: %d, want 1 to 5", c.Replicas))
+	}
+	// A message is kept alive every third of the ack wait; below a second that
+	// costs more than it brings.
+	if c.AckWait < time.Second || c.AckWait > 5*time.Minute {
+		errs = append(errs, fmt.Errorf("ack_wait: %v, want 1s to 5m", c.AckWait))
+	}
+	if c.MaxPending < 1 || c.MaxPending > 10_000 {
+		errs = append(errs, fmt.Errorf("max_pending: %d, want 1 to 10000", c.MaxPending))
+	}
+	if c.MaxAttempts < 1 || c.MaxAttempts > 1000 {
+		errs = append(errs, fmt.Errorf("max_attempts: %d, want 1 to 1000", c.MaxAttempts))
+	}
+	return errors.Join(errs...)
+}
+
+// Bus is a connection to the bus. It reconnects for ever. It is safe for
+// concurrent use.
+type Bus struct {
+	cfg Config
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	log *zap.Logger
+	// restored is sent to, never blocking, whenever a lost connection is back.
+	restored chan struct{}
+}
+
+// Connect dials the bus and checks that it can do what Chorus needs. It gives
+// up after cfg.ConnectTimeout; from then on, a lost connection is dialled again
+// for ever. Options are for in-process connections.
+func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts ...nats.Option) (*Bus, error) {
+	b := &Bus{cfg: cfg, log: log, restored: make(chan struct{}, 1)}
+	opts = append([]nats.Option{
+		nats.Name(name),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond),
+		nats.Timeout(3 * time.Second),
+		nats.PingInterval(10 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		// What can't be sent now is in the journal and is sent by the relay, so
+		// nothing is gained from a buffer that a crash would lose.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("bus lost", zap.Error(err))
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			log.Info("bus back")
+			select {
+			case b.restored <- struct{}{}:
+			default:
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Warn("bus error", zap.String("subject", subject), zap.Error(err))
+		}),
+	}, opts...)
+	if cfg.Credentials != "" {
+		opts = append(opts, nats.UserCredentials(cfg.Credentials))
+	}
+	nc, err := dial(ctx, cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	b.nc = nc
+	if b.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096)); err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	if err := b.capable(ctx); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// dial tries until the first connection stands or the time is over.
+func dial(ctx context.Context, cfg Config, opts []nats.Option) (*nats.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
+	defer cancel()
+	for {
+		nc, err := nats.Connect(cfg.URL, opts...)
+		if err == nil {
+			return nc, nil
+		}
+		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) {
+			return nil, fmt.Errorf("nats.url: the server at %s refuses these credentials", redact(cfg.URL))
+		}
+		retry := time.NewTimer(500 * time.Millisecond)
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			retry.Stop()
+			return nil, fmt.Errorf("nats.url: no server answers at %s within %v (%w)", redact(cfg.URL), cfg.ConnectTimeout, err)
+		}
+	}
+}
+
+// redact takes the password out of a list of server addresses.
+func redact(servers string) string {
+	list := strings.Split(servers, ",")
+	for i, s := range list {
+		if u, err := url.Parse(strings.TrimSpace(s)); err == nil {
+			list[i] = u.Redacted()
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// The oldest server with pinned consumers, which share out the partitions.
+const minMajor, minMinor = 2, 11
+
+func (b *Bus) capable(ctx context.Context) error {
+	version := b.nc.ConnectedServerVersion()
+	if !atLeast(version, minMajor, minMinor) {
+		return fmt.Errorf("nats.url: the server is version %s, Chorus needs %d.%d or newer", version, minMajor, minMinor)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := b.js.AccountInfo(ctx); err != nil {
+		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) || errors.Is(err, nats.ErrNoResponders) {
+			return errors.New("nats.url: the server runs without JetStream: start it with -js, or enable it for this account")
+		}
+		return fmt.Errorf("ask the bus about JetStream: %w", err)
+	}
+	return nil
+}
+
+func atLeast(version string, major, minor int) bool {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	ma, errMajor := strconv.Atoi(parts[0])
+	mi, errMinor := strconv.Atoi(parts[1])
+	return errMajor == nil && errMinor == nil && (ma > major || ma == major && mi >= minor)
+}
+
+// Restored gets a value when a lost connection is back. One reader at a time.
+func (b *Bus) Restored() <-chan struct{} { return b.restored }
+
+// Ready is an error while the bus can't be reached.
+func (b *Bus) Ready(context.Context) error {
+	if !b.nc.IsConnected() {
+		return fmt.Errorf("bus: %s", strings.ToLower(b.nc.Status().String()))
+	}
+	return nil
+}
+
+// Close ends the connection. Consumers must have ended.
+func (b *Bus) Close() { b.nc.Close() }

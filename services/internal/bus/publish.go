@@ -1,0 +1,106 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ContentType is the content type of every message.
+const ContentType = "application/x-protobuf"
+
+const (
+	headerContentType = "Content-Type"
+	headerTraceParent = "traceparent"
+)
+
+// Message is one message to publish.
+type Message struct {
+	Subject string
+	// ID lets the bus drop a repetition within its window.
+	ID string
+	// TraceParent is the W3C trace context; empty for none.
+	TraceParent string
+	Payload     []byte
+}
+
+func (m Message) nats() *nats.Msg {
+	out := nats.NewMsg(m.Subject)
+	out.Data = m.Payload
+	out.Header.Set(headerContentType, ContentType)
+	out.Header.Set(jetstream.MsgIDHeader, m.ID)
+	if m.TraceParent != "" {
+		out.Header.Set(headerTraceParent, m.TraceParent)
+	}
+	return out
+}
+
+// publishTimeout bounds the wait for the bus's word that a batch is stored.
+const publishTimeout = 5 * time.Second
+
+// Publish puts messages on the bus, all under way at once, and returns their
+// sequences in order, 0 where one was not stored, with the errors joined. A
+// message with an error may have been stored all the same.
+func (b *Bus) Publish(ctx context.Context, messages ...Message) ([]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	sequences := make([]uint64, len(messages))
+	acks := make([]jetstream.PubAckFuture, len(messages))
+	var errs []error
+	for i, m := range messages {
+		ack, err := b.js.PublishMsgAsync(m.nats(), jetstream.WithRetryAttempts(0))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("publish %s: %w", m.Subject, err))
+			continue
+		}
+		acks[i] = ack
+	}
+	for i, ack := range acks {
+		if ack == nil {
+			continue
+		}
+		select {
+		case stored := <-ack.Ok():
+			sequences[i] = stored.Sequence
+		case err := <-ack.Err():
+			errs = append(errs, fmt.Errorf("publish %s: %w", messages[i].Subject, err))
+		case <-ctx.Done():
+			errs = append(errs, fmt.Errorf("publish %s: %w", messages[i].Subject, ctx.Err()))
+		}
+	}
+	return sequences, errors.Join(errs...)
+}
+
+// Stored is where the bus put a message.
+type Stored struct {
+	Sequence uint64
+	ID       string
+}
+
+// Held tells, for each message, whether a stream still stores it. A work queue
+// deletes what is acknowledged, so an open row whose message is not held was
+// lost by the bus. A stream that is gone holds nothing.
+func (b *Bus) Held(ctx context.Context, stream string, want []Stored) ([]bool, error) {
+	held := make([]bool, len(want))
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return held, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at stream %s: %w", stream, err)
+	}
+	for i, w := range want {
+		m, err := s.GetMsg(ctx, w.Sequence)
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil, fmt.Errorf("look for message %d of %s: %w", w.Sequence, stream, err)
+		}
+		held[i] = err == nil && m.Header.Get(jetstream.MsgIDHeader) == w.ID
+	}
+	return held, nil
+}

@@ -1,0 +1,104 @@
+package bus
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+)
+
+// Group is the durable consumers of one kind of work, one for each partition.
+// Each is pinned to one reader at a time; when that one goes, the server pins
+// another.
+type Group struct {
+	Name   string
+	Stream string
+	filter func(partition int) string
+}
+
+// Generator is the work of writing texts.
+func Generator() Group {
+	return Group{Name: "generator", Stream: subject.Turns, filter: subject.TurnPartition}
+}
+
+// SenderMessages is the work of sending messages.
+func SenderMessages() Group { return senderGroup("sender-message", chorusv1.Action_ACTION_SEND_MESSAGE) }
+
+// SenderReactions is the work of setting reactions. It has consumers of its
+// own, so that reactions that hang use up no message's budget.
+func SenderReactions() Group {
+	return senderGroup("sender-reaction", chorusv1.Action_ACTION_SET_REACTION)
+}
+
+func senderGroup(name string, action chorusv1.Action) Group {
+	return Group{Name: name, Stream: subject.Deliveries, filter: func(partition int) string {
+		// The action is one of the two above, which have subjects.
+		filter, err := subject.DeliveryPartition(action, partition)
+		if err != nil {
+			panic(err)
+		}
+		return filter
+	}}
+}
+
+func (g Group) durable(partition int) string { return fmt.Sprintf("%s-%02d", g.Name, partition) }
+
+// pinGroup is the one priority group that every consumer has.
+const pinGroup = "owner"
+
+// pinnedTTL is how long a partition stays with a reader that asks for nothing;
+// readers ask anew at least every pullExpiry.
+const (
+	pinnedTTL  = 6 * time.Second
+	pullExpiry = 3 * time.Second
+)
+
+// dedupWindow is the bus's first filter against doubles. Longer ones cost
+// memory, and the journal decides anyway.
+const dedupWindow = 2 * time.Minute
+
+// partitionsKey is where a stream says how many partitions it was made for.
+const partitionsKey = "chorus-partitions"
+
+func streams(cfg Config) []jetstream.StreamConfig {
+	partitions := map[string]string{partitionsKey: strconv.Itoa(subject.Partitions)}
+	const day = 24 * time.Hour
+	stream := func(name, description string, retention jetstream.RetentionPolicy, age time.Duration) jetstream.StreamConfig {
+		return jetstream.StreamConfig{
+			Name: name, Description: description, Subjects: []string{subject.All(name)},
+			Retention: retention, MaxAge: age, Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+			Duplicates: dedupWindow, AllowDirect: true, Metadata: partitions,
+		}
+	}
+	return []jetstream.StreamConfig{
+		// What a work queue loses by age, the journal still knows and closes.
+		stream(subject.Turns, "what the planner decided", jetstream.WorkQueuePolicy, day),
+		stream(subject.Deliveries, "calls to make to Telegram", jetstream.WorkQueuePolicy, 2*day),
+		stream(subject.Receipts, "how turns ended", jetstream.LimitsPolicy, 7*day),
+		stream(subject.Updates, "what was heard in the chats", jetstream.LimitsPolicy, 7*day),
+		stream(subject.Dead, "messages that can't be handled", jetstream.LimitsPolicy, 30*day),
+	}
+}
+
+func groups() []Group { return []Group{Generator(), SenderMessages(), SenderReactions()} }
+
+func (g Group) consumer(cfg Config, partition int) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       g.durable(partition),
+		FilterSubject: g.filter(partition),
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       cfg.AckWait,
+		// A work queue keeps a message whose deliveries are used up for ever and
+		// hands it to nobody. So the server never gives up; the reader does, and
+		// writes a dead letter.
+		MaxDeliver:     -1,
+		MaxAckPending:  cfg.MaxPending,
+		PriorityPolicy: jetstream.PriorityPolicyPinned,
+		PriorityGroups: []string{pinGroup},
+		PinnedTTL:      pinnedTTL,
+	}
+}

@@ -1,0 +1,87 @@
+// Package fail sorts errors by what is to be done about them. A service's
+// handlers return them, and one place turns them into an acknowledgement, a
+// retry or a dead letter.
+package fail
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Class is what an error calls for.
+type Class int
+
+// The classes, from an error that nobody classified to one that is final.
+const (
+	// Transient errors pass: try again later. An error of no class is transient.
+	Transient Class = iota
+	// Throttled errors say when to try again.
+	Throttled
+	// Shutdown is not a failure: the process is going, another will do it.
+	Shutdown
+	// Permanent errors stay: trying again is useless.
+	Permanent
+)
+
+// String is the class's name in logs and metrics.
+func (c Class) String() string {
+	switch c {
+	case Transient:
+		return "transient"
+	case Throttled:
+		return "throttled"
+	case Shutdown:
+		return "shutdown"
+	case Permanent:
+		return "permanent"
+	}
+	return "unclassified"
+}
+
+type classified struct {
+	class Class
+	delay time.Duration
+	err   error
+}
+
+func (e *classified) Error() string { return e.err.Error() }
+func (e *classified) Unwrap() error { return e.err }
+
+// AsPermanent marks an error as final. A nil error stays nil.
+func AsPermanent(err error) error { return mark(Permanent, 0, err) }
+
+// AsTransient marks an error as one that passes. A nil error stays nil.
+func AsTransient(err error) error { return mark(Transient, 0, err) }
+
+// AsThrottled marks an error as one that passes after a delay, and not before.
+func AsThrottled(delay time.Duration, err error) error { return mark(Throttled, delay, err) }
+
+func mark(class Class, delay time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &classified{class: class, delay: delay, err: err}
+}
+
+// ClassOf is the class of the outermost mark on an error. A cancelled context
+// is a shutdown; a deadline that passed is transient.
+func ClassOf(err error) Class {
+	var c *classified
+	switch {
+	case errors.As(err, &c):
+		return c.class
+	case errors.Is(err, context.Canceled):
+		return Shutdown
+	}
+	return Transient
+}
+
+// Delay is how long a throttled error asks to wait; 0 for any other.
+func Delay(err error) time.Duration {
+	var c *classified
+	if errors.As(err, &c) && c.class == Throttled {
+		return c.delay
+	}
+	return 0
+}

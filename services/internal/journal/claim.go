@@ -1,0 +1,196 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+)
+
+// Claim is the right to make a delivery's next call. Whoever claims after it
+// has a higher fence, and then this claim can write nothing any more.
+type Claim struct {
+	Turn  *chorusv1.TurnId
+	Fence int64
+	Step  Step
+	// Attempts counts the calls made, the one that is claimed included.
+	Attempts int
+	// Number is the message number kept for what is sent.
+	Number int64
+}
+
+// ErrFenced says that another process has claimed the delivery meanwhile.
+var ErrFenced = errors.New("another sender has taken the delivery over")
+
+// Refusal says why a delivery can't be claimed.
+type Refusal struct {
+	Reason RefusalReason
+	// Until is when a parked delivery, or the one ahead, comes back; zero if it
+	// is not parked.
+	Until time.Time
+	// Step, Fence and Owner are those of an orphan.
+	Step  Step
+	Fence int64
+	Owner string
+}
+
+// RefusalReason is why a delivery can't be claimed.
+type RefusalReason int
+
+// The reasons.
+const (
+	// Missing deliveries are not in the journal.
+	Missing RefusalReason = iota
+	// Over deliveries have ended.
+	Over
+	// Parked deliveries wait for their time.
+	Parked
+	// Behind another open delivery of the same chat and action, which goes first.
+	Behind
+	// Orphaned deliveries have had a call begun, of which nobody wrote the end.
+	Orphaned
+)
+
+// A claim succeeds for the chat's first open delivery of its kind only, so that
+// the order holds whatever the bus does and whoever reads it.
+const claim = `
+UPDATE deliveries d SET state = 'sending', owner = $3, fence = fence + 1, attempts = attempts + 1
+WHERE chat_id = $1 AND turn_no = $2 AND state = 'pending' AND not_before IS NULL
+  AND NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = $1 AND e.action = d.action AND e.turn_no < $2 AND e.closed_at IS NULL)
+RETURNING fence, step, attempts, nextval('message_numbers')`
+
+const refusal = `
+SELECT d.state, d.step, d.fence, coalesce(d.owner, ''), d.not_before, ahead.turn_no IS NOT NULL, ahead.not_before
+FROM deliveries d LEFT JOIN LATERAL (
+    SELECT turn_no, not_before FROM deliveries e
+    WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL
+    ORDER BY turn_no DESC LIMIT 1) ahead ON true
+WHERE d.chat_id = $1 AND d.turn_no = $2`
+
+// Claim takes a delivery for a call. It returns either a claim or the reason
+// why there is none.
+func (j *Journal) Claim(ctx context.Context, id *chorusv1.TurnId, owner string) (*Claim, *Refusal, error) {
+	chat, number := key(id)
+	c := &Claim{Turn: id}
+	err := j.pool.QueryRow(ctx, claim, chat, number, owner).Scan(&c.Fence, &c.Step, &c.Attempts, &c.Number)
+	if err == nil {
+		return c, nil, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil, fmt.Errorf("claim delivery %s: %w", subject.TurnID(id), err)
+	}
+	r, err := j.refusal(ctx, id)
+	return nil, r, err
+}
+
+func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId) (*Refusal, error) {
+	chat, number := key(id)
+	var (
+		state             State
+		r                 Refusal
+		notBefore, aheadT *time.Time
+		behind            bool
+	)
+	err := j.pool.QueryRow(ctx, refusal, chat, number).Scan(&state, &r.Step, &r.Fence, &r.Owner, &notBefore, &behind, &aheadT)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		r.Reason = Missing
+	case err != nil:
+		return nil, fmt.Errorf("look at delivery %s: %w", subject.TurnID(id), err)
+	case state == Closed:
+		r.Reason = Over
+	case state == Sending:
+		r.Reason = Orphaned
+	case notBefore != nil:
+		r.Reason, r.Until = Parked, *notBefore
+	default:
+		// What was ahead a moment ago may be gone by now: then the next try
+		// succeeds.
+		r.Reason = Behind
+		if behind && aheadT != nil {
+			r.Until = *aheadT
+		}
+	}
+	return &r, nil
+}
+
+const takeOver = `
+UPDATE deliveries SET owner = $4, fence = fence + 1, attempts = attempts + 1
+WHERE chat_id = $1 AND turn_no = $2 AND state = 'sending' AND fence = $3
+RETURNING fence, step, attempts, nextval('message_numbers')`
+
+// TakeOver claims an orphan, for a call that may be made twice.
+func (j *Journal) TakeOver(ctx context.Context, id *chorusv1.TurnId, fence int64, owner string) (*Claim, error) {
+	chat, number := key(id)
+	c := &Claim{Turn: id}
+	err := j.pool.QueryRow(ctx, takeOver, chat, number, fence, owner).Scan(&c.Fence, &c.Step, &c.Attempts, &c.Number)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrFenced
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take over delivery %s: %w", subject.TurnID(id), err)
+	}
+	return c, nil
+}
+
+const (
+	release = `
+UPDATE deliveries SET state = 'pending', owner = NULL
+WHERE chat_id = $1 AND turn_no = $2 AND state = 'sending' AND fence = $3`
+
+	fallBack = `
+UPDATE deliveries SET state = 'pending', owner = NULL, step = 'fallback'
+WHERE chat_id = $1 AND turn_no = $2 AND state = 'sending' AND fence = $3`
+
+	park = `
+UPDATE deliveries SET state = 'pending', owner = NULL, not_before = $4, relay_at = $4
+WHERE chat_id = $1 AND turn_no = $2 AND state = 'sending' AND fence = $3`
+
+	parkBehind = `
+UPDATE deliveries SET not_before = $3, relay_at = $3
+WHERE chat_id = $1 AND turn_no = $2 AND state = 'pending' AND not_before IS NULL`
+)
+
+// Release gives a claim up after a call that certainly had no effect.
+func (j *Journal) Release(ctx context.Context, c *Claim) error {
+	return j.fenced(ctx, release, c)
+}
+
+// FallBack gives a claim up after the action was refused for good: the next
+// claim is on the fallback.
+func (j *Journal) FallBack(ctx context.Context, c *Claim) error {
+	return j.fenced(ctx, fallBack, c)
+}
+
+// Park gives a claim up until an instant at which the sender's relay publishes
+// the delivery anew. The bus message may then be acknowledged.
+func (j *Journal) Park(ctx context.Context, c *Claim, until time.Time) error {
+	return j.fenced(ctx, park, c, until)
+}
+
+// ParkBehind parks a delivery that nobody has claimed, because one ahead of it
+// is parked. It does nothing to one that is not pending any more.
+func (j *Journal) ParkBehind(ctx context.Context, id *chorusv1.TurnId, until time.Time) error {
+	chat, number := key(id)
+	if _, err := j.pool.Exec(ctx, parkBehind, chat, number, until); err != nil {
+		return fmt.Errorf("park delivery %s: %w", subject.TurnID(id), err)
+	}
+	return nil
+}
+
+func (j *Journal) fenced(ctx context.Context, sql string, c *Claim, more ...any) error {
+	chat, number := key(c.Turn)
+	tag, err := j.pool.Exec(ctx, sql, append([]any{chat, number, c.Fence}, more...)...)
+	if err != nil {
+		return fmt.Errorf("update delivery %s: %w", subject.TurnID(c.Turn), err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrFenced
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+)
+
+// Sent is a message that Telegram took.
+type Sent struct {
+	// Viewer is who knows it by TelegramID: 0 for everybody (supergroups), else
+	// the bot (basic groups).
+	Viewer     int64
+	TelegramID int64
+	Text       string
+	ReplyTo    int64 // our number; 0 for none
+	At         time.Time
+}
+
+// The end of a delivery, of its turn, the message that was sent and the receipt
+// are one statement, and so one transaction. $3 is the fence, or -1 for a
+// delivery that nobody is sending.
+const finish = `
+WITH closed AS (
+    UPDATE deliveries SET state = 'closed', owner = NULL, not_before = NULL, closed_at = now(), relay_at = NULL
+    WHERE chat_id = $1 AND turn_no = $2 AND (state = 'sending' AND fence = $3 OR state = 'pending' AND $3 = -1)
+    RETURNING chat_id, turn_no),
+turn AS (
+    UPDATE turns t SET outcome = $4, closed_at = now(), relay_at = NULL FROM closed
+    WHERE t.chat_id = closed.chat_id AND t.turn_no = closed.turn_no AND t.closed_at IS NULL
+    RETURNING t.chat_id, t.turn_no, t.bot_id, t.topic, t.traceparent),
+said AS (
+    INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, topic, body, sent_at)
+    SELECT chat_id, $8, bot_id, turn_no, (SELECT number FROM messages WHERE chat_id = $1 AND number = $12), topic, $11, $13
+    FROM turn WHERE $10::bigint > 0
+    RETURNING chat_id, number),
+named AS (
+    INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
+    SELECT chat_id, $9, $10, number FROM said
+    ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
+INSERT INTO receipts (chat_id, turn_no, outcome, reason, payload, traceparent, relay_at)
+SELECT chat_id, turn_no, $4, $5, $6, traceparent, now() + $7::interval FROM turn
+RETURNING traceparent`
+
+// Finish ends a claimed delivery with its outcome and, where a message was
+// sent, the message. ErrFenced says that another sender has taken it over.
+func (j *Journal) Finish(ctx context.Context, c *Claim, r *chorusv1.Receipt, sent *Sent) (Entry, error) {
+	if sent == nil {
+		sent = &Sent{}
+	} else {
+		r.Message = c.Number
+	}
+	//nolint:gosec // a count of calls
+	r.Attempts = int32(c.Attempts)
+	return j.finish(ctx, r, c.Fence, c.Number, sent)
+}
+
+// Abandon ends a delivery that nobody is sending: one that has expired.
+// ErrFenced says that somebody is sending it, or that it has ended.
+func (j *Journal) Abandon(ctx context.Context, r *chorusv1.Receipt) (Entry, error) {
+	return j.finish(ctx, r, -1, 0, &Sent{})
+}
+
+// Disown ends an orphan whose call is not to be repeated. ErrFenced says that
+// another sender was faster.
+func (j *Journal) Disown(ctx context.Context, r *chorusv1.Receipt, fence int64) (Entry, error) {
+	return j.finish(ctx, r, fence, 0, &Sent{})
+}
+
+func (j *Journal) finish(ctx context.Context, r *chorusv1.Receipt, fence, number int64, sent *Sent) (Entry, error) {
+	e, err := receiptEntry(r)
+	if err != nil {
+		return Entry{}, err
+	}
+	chat, turn := key(r.GetId())
+	err = j.pool.QueryRow(ctx, finish, chat, turn, fence, subject.OutcomeName(r.GetOutcome()), r.GetReason(), e.Message.Payload, relayGrace,
+		number, sent.Viewer, sent.TelegramID, sent.Text, sent.ReplyTo, sent.At).Scan(&e.Message.TraceParent)
+	return ended(e, r, err)
+}
+
+// A turn that ends before it has a delivery.
+const closeTurn = `
+WITH turn AS (
+    UPDATE turns t SET outcome = $3, closed_at = now(), relay_at = NULL
+    WHERE chat_id = $1 AND turn_no = $2 AND closed_at IS NULL
+      AND NOT EXISTS (SELECT FROM deliveries d WHERE d.chat_id = $1 AND d.turn_no = $2)
+    RETURNING chat_id, turn_no, traceparent)
+INSERT INTO receipts (chat_id, turn_no, outcome, reason, payload, traceparent, relay_at)
+SELECT chat_id, turn_no, $3, $4, $5, traceparent, now() + $6::interval FROM turn
+RETURNING traceparent`
+
+// CloseTurn ends a turn that has no delivery. ErrFenced says that it has one, or
+// that it has ended.
+func (j *Journal) CloseTurn(ctx context.Context, r *chorusv1.Receipt) (Entry, error) {
+	e, err := receiptEntry(r)
+	if err != nil {
+		return Entry{}, err
+	}
+	chat, turn := key(r.GetId())
+	err = j.pool.QueryRow(ctx, closeTurn, chat, turn, subject.OutcomeName(r.GetOutcome()), r.GetReason(), e.Message.Payload, relayGrace).
+		Scan(&e.Message.TraceParent)
+	return ended(e, r, err)
+}
+
+func ended(e Entry, r *chorusv1.Receipt, err error) (Entry, error) {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Entry{}, ErrFenced
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("close turn %s: %w", subject.TurnID(r.GetId()), err)
+	}
+	return e, nil
+}
+
+func receiptEntry(r *chorusv1.Receipt) (Entry, error) {
+	if r.GetClosedAt() == nil {
+		r.ClosedAt = timestamppb.Now()
+	}
+	payload, err := proto.Marshal(r)
+	if err != nil {
+		return Entry{}, fmt.Errorf("encode receipt: %w", err)
+	}
+	return Entry{Turn: r.GetId(), Message: bus.Message{
+		Subject: subject.Receipt(r.GetOutcome(), r.GetId().GetChatId()), ID: subject.TurnID(r.GetId()), Payload: payload,
+	}}, nil
+}
+
+const overdue = `
+SELECT t.payload, d.chat_id IS NOT NULL
+FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no)
+WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval AND coalesce(d.state, 'pending') = 'pending'
+ORDER BY t.expires_at LIMIT $2`
+
+// Expire ends up to limit open turns whose time was over a grace ago and that
+// nobody is sending: those whose messages were lost, and those that wait for a
+// service that is down. It returns their receipts.
+func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) ([]Entry, error) {
+	type row struct {
+		Payload   []byte
+		Delivered bool
+	}
+	rows, err := j.pool.Query(ctx, overdue, grace, limit)
+	if err != nil {
+		return nil, fmt.Errorf("find overdue turns: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+	if err != nil {
+		return nil, fmt.Errorf("find overdue turns: %w", err)
+	}
+	var entries []Entry
+	for _, f := range found {
+		var turn chorusv1.Turn
+		if err := proto.Unmarshal(f.Payload, &turn); err != nil {
+			return entries, fmt.Errorf("decode an overdue turn: %w", err)
+		}
+		receipt := ExpiredReceipt(&turn, "nobody came to it in time")
+		end := j.CloseTurn
+		if f.Delivered {
+			end = j.Abandon
+		}
+		e, err := end(ctx, receipt)
+		if errors.Is(err, ErrFenced) {
+			continue
+		}
+		if err != nil {
+			return entries, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// ExpiredReceipt is the receipt of a turn whose time is over.
+func ExpiredReceipt(t *chorusv1.Turn, reason string) *chorusv1.Receipt {
+	action := chorusv1.Action_ACTION_SEND_MESSAGE
+	if t.GetKind() == chorusv1.TurnKind_TURN_KIND_REACTION {
+		action = chorusv1.Action_ACTION_SET_REACTION
+	}
+	return &chorusv1.Receipt{
+		Id: t.GetId(), BotId: t.GetBotId(), Action: action, Outcome: chorusv1.Outcome_OUTCOME_EXPIRED,
+		Reason: reason, PlannedAt: t.GetPlannedAt(), ClosedAt: timestamppb.Now(),
+	}
+}

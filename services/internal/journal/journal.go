@@ -1,0 +1,56 @@
+// Package journal keeps what was decided and what became of it: the rows of
+// turns, deliveries, receipts and dead letters. It is the truth of which the
+// bus is the transport: a row is committed before its message is published, and
+// the keys of the rows decide what is a repetition.
+package journal
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+)
+
+// Journal reads and writes the rows. It is safe for concurrent use.
+type Journal struct {
+	pool *pgxpool.Pool
+}
+
+// New makes a journal on a database.
+func New(pool *pgxpool.Pool) *Journal { return &Journal{pool: pool} }
+
+// When the relay looks at a new row: after this long, if whoever made it has not
+// published it by then.
+const relayGrace = 2 * time.Second
+
+// When the relay looks at a published row that is still open: to see whether the
+// bus still holds its message.
+const relayCheck = 20 * time.Second
+
+// State is how far a delivery has come.
+type State string
+
+// The states of a delivery.
+const (
+	// Pending deliveries have no call under way.
+	Pending State = "pending"
+	// Sending deliveries may have had a call made for them.
+	Sending State = "sending"
+	// Closed deliveries have ended.
+	Closed State = "closed"
+)
+
+// Step is which of a delivery's calls is meant.
+type Step string
+
+// The steps of a delivery.
+const (
+	// Action is what the delivery is for.
+	Action Step = "action"
+	// Fallback is what is done when the action is refused for good.
+	Fallback Step = "fallback"
+)
+
+// key is a turn's key in SQL arguments.
+func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }

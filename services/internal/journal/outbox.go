@@ -1,0 +1,232 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+)
+
+// Entry is a committed row whose message is to be published.
+type Entry struct {
+	Turn    *chorusv1.TurnId // nil for a dead letter
+	Letter  string           // a dead letter's id
+	Message bus.Message
+	// Sequence is where the bus put it last; 0 if it was never published.
+	Sequence uint64
+}
+
+// Outbox is the rows of one kind whose messages one service is answerable for.
+type Outbox struct {
+	pool *pgxpool.Pool
+	// Name is for logs and metrics.
+	Name string
+	// Stream is where the messages go.
+	Stream string
+
+	claim, mark, hurry string
+	args               []any
+	subject            func(outboxRow) (string, error)
+}
+
+type outboxRow struct {
+	ChatID      int64
+	TurnNo      int64
+	Letter      string
+	Kind        string
+	Publication int
+	Payload     []byte
+	Traceparent string
+	Sequence    int64
+}
+
+// Claiming moves relay_at on, so that of several relays one gets a row, and
+// leaves it to the others should it die. $1 is the most rows, $2 the time that
+// the claim holds.
+const (
+	claimTurns = `
+WITH due AS (
+    SELECT chat_id, turn_no FROM turns WHERE relay_at <= now() AND expires_at > now()
+    ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE turns t SET relay_at = now() + $2 FROM due
+WHERE (t.chat_id, t.turn_no) = (due.chat_id, due.turn_no)
+RETURNING t.chat_id, t.turn_no, '' AS letter, t.kind, 0 AS publication, t.payload, t.traceparent, coalesce(t.bus_sequence, 0) AS sequence`
+
+	claimDeliveries = `
+WITH due AS (
+    SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NULL AND action = $3
+    ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE deliveries d SET relay_at = now() + $2 FROM due
+WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
+RETURNING d.chat_id, d.turn_no, '' AS letter, d.action AS kind, d.publication, d.payload, d.traceparent, coalesce(d.bus_sequence, 0) AS sequence`
+
+	// A parked delivery whose time has come is a new publication, which the bus
+	// does not know yet.
+	claimParked = `
+WITH due AS (
+    SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NOT NULL
+    ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE deliveries d SET relay_at = now() + $2, not_before = NULL, publication = publication + 1, bus_sequence = NULL FROM due
+WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
+RETURNING d.chat_id, d.turn_no, '' AS letter, d.action AS kind, d.publication, d.payload, d.traceparent, 0 AS sequence`
+
+	claimReceipts = `
+WITH due AS (
+    SELECT chat_id, turn_no FROM receipts WHERE relay_at <= now()
+    ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE receipts r SET relay_at = now() + $2 FROM due
+WHERE (r.chat_id, r.turn_no) = (due.chat_id, due.turn_no)
+RETURNING r.chat_id, r.turn_no, '' AS letter, r.outcome AS kind, 0 AS publication, r.payload, r.traceparent, coalesce(r.bus_sequence, 0) AS sequence`
+
+	claimLetters = `
+WITH due AS (
+    SELECT id FROM dead_letters WHERE relay_at <= now() ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE dead_letters l SET relay_at = now() + $2 FROM due
+WHERE l.id = due.id
+RETURNING coalesce(l.chat_id, 0) AS chat_id, coalesce(l.turn_no, 0) AS turn_no, l.id AS letter, l.stream AS kind, 0 AS publication,
+    l.payload, '' AS traceparent, coalesce(l.bus_sequence, 0) AS sequence`
+)
+
+// Marking records where the bus put the messages. A work queue's rows are looked
+// at again later, for as long as they are open; rows whose stream keeps its
+// messages are done. $1 to $4 are the entries, $5 is when to look again.
+const (
+	marks = `FROM (SELECT *, $5::interval AS again FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) AS u(chat_id, turn_no, letter, sequence)) m
+WHERE `
+	markTurns      = `UPDATE turns r SET published_at = now(), bus_sequence = m.sequence, relay_at = now() + m.again ` + marks + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no) AND r.relay_at IS NOT NULL`
+	markDeliveries = `UPDATE deliveries r SET published_at = now(), bus_sequence = m.sequence, relay_at = now() + m.again ` + marks + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no) AND r.relay_at IS NOT NULL AND r.not_before IS NULL`
+	markReceipts   = `UPDATE receipts r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
+	markLetters    = `UPDATE dead_letters r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + `r.id = m.letter`
+)
+
+// Hurrying makes every published row that is still open be looked at now.
+const (
+	hurryTurns      = `UPDATE turns SET relay_at = now() WHERE relay_at > now()`
+	hurryDeliveries = `UPDATE deliveries SET relay_at = now() WHERE relay_at > now() AND not_before IS NULL AND action = $1`
+	hurryReceipts   = `UPDATE receipts SET relay_at = now() WHERE relay_at > now()`
+	hurryLetters    = `UPDATE dead_letters SET relay_at = now() WHERE relay_at > now()`
+)
+
+// Turns are published by the planner.
+func (j *Journal) Turns() *Outbox {
+	return &Outbox{
+		pool: j.pool, Name: "turns", Stream: subject.Turns,
+		claim: claimTurns, mark: markTurns, hurry: hurryTurns,
+		subject: func(r outboxRow) (string, error) { return subject.Turn(r.ChatID), nil },
+	}
+}
+
+// Deliveries of one action are published by whoever makes them: reactions by
+// the planner, messages by the generator.
+func (j *Journal) Deliveries(action chorusv1.Action) *Outbox {
+	return &Outbox{
+		pool: j.pool, Name: subject.ActionName(action), Stream: subject.Deliveries,
+		claim: claimDeliveries, mark: markDeliveries, hurry: hurryDeliveries, args: []any{subject.ActionName(action)},
+		subject: deliverySubject,
+	}
+}
+
+// Parked deliveries are published by the sender when their time has come.
+func (j *Journal) Parked() *Outbox {
+	return &Outbox{
+		pool: j.pool, Name: "parked", Stream: subject.Deliveries,
+		claim: claimParked, mark: markDeliveries,
+		subject: deliverySubject,
+	}
+}
+
+// Receipts are published by whoever closes turns: the sender, and the others
+// where a turn expires with them.
+func (j *Journal) Receipts() *Outbox {
+	return &Outbox{
+		pool: j.pool, Name: "receipts", Stream: subject.Receipts,
+		claim: claimReceipts, mark: markReceipts, hurry: hurryReceipts,
+		subject: func(r outboxRow) (string, error) { return subject.ReceiptNamed(r.Kind, r.ChatID), nil },
+	}
+}
+
+// Letters are published by whoever buries them.
+func (j *Journal) Letters() *Outbox {
+	return &Outbox{
+		pool: j.pool, Name: "dead_letters", Stream: subject.Dead,
+		claim: claimLetters, mark: markLetters, hurry: hurryLetters,
+		subject: func(r outboxRow) (string, error) { return subject.DeadLetter(r.Kind, r.ChatID), nil },
+	}
+}
+
+func deliverySubject(r outboxRow) (string, error) {
+	action, err := subject.ParseAction(r.Kind)
+	if err != nil {
+		return "", err
+	}
+	return subject.Delivery(action, r.ChatID)
+}
+
+// Claim takes up to limit rows whose time has come, in the order of their turns.
+func (o *Outbox) Claim(ctx context.Context, limit int) ([]Entry, error) {
+	rows, err := o.pool.Query(ctx, o.claim, append([]any{limit, relayCheck}, o.args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", o.Name, err)
+	}
+	entries, err := pgx.CollectRows(rows, o.entry)
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", o.Name, err)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Turn.GetChatId(), b.Turn.GetChatId()), cmp.Compare(a.Turn.GetNumber(), b.Turn.GetNumber()))
+	})
+	return entries, nil
+}
+
+func (o *Outbox) entry(row pgx.CollectableRow) (Entry, error) {
+	r, err := pgx.RowToStructByName[outboxRow](row)
+	if err != nil {
+		return Entry{}, err
+	}
+	to, err := o.subject(r)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{
+		Turn: &chorusv1.TurnId{ChatId: r.ChatID, Number: r.TurnNo}, Letter: r.Letter,
+		Message:  bus.Message{Subject: to, ID: r.Letter, Payload: r.Payload, TraceParent: r.Traceparent},
+		Sequence: uint64(r.Sequence), //nolint:gosec // a stream's sequence, from 1
+	}
+	if r.Letter == "" {
+		e.Message.ID = subject.MessageID(e.Turn, r.Publication)
+	}
+	return e, nil
+}
+
+// Published records where the bus put the entries, given in Sequence.
+func (o *Outbox) Published(ctx context.Context, entries []Entry) error {
+	n := len(entries)
+	chats, turns, letters, sequences := make([]int64, n), make([]int64, n), make([]string, n), make([]int64, n)
+	for i, e := range entries {
+		chats[i], turns[i] = key(e.Turn)
+		letters[i], sequences[i] = e.Letter, int64(e.Sequence) //nolint:gosec // a stream's sequence
+	}
+	if _, err := o.pool.Exec(ctx, o.mark, chats, turns, letters, sequences, relayCheck); err != nil {
+		return fmt.Errorf("mark %s as published: %w", o.Name, err)
+	}
+	return nil
+}
+
+// Hurry makes the relay look at every open row now: after the bus was lost, and
+// perhaps all it held with it.
+func (o *Outbox) Hurry(ctx context.Context) error {
+	if o.hurry == "" {
+		return nil
+	}
+	if _, err := o.pool.Exec(ctx, o.hurry, o.args...); err != nil {
+		return fmt.Errorf("hurry %s: %w", o.Name, err)
+	}
+	return nil
+}

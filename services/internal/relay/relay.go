@@ -1,0 +1,202 @@
+// Package relay publishes what the journal says is to be published: at once
+// when asked, and what a crash or an outage of the bus left over on a tick.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+)
+
+// Publisher is the part of the bus that a relay needs.
+type Publisher interface {
+	Publish(ctx context.Context, messages ...bus.Message) ([]uint64, error)
+	Held(ctx context.Context, stream string, want []bus.Stored) ([]bool, error)
+	Ready(ctx context.Context) error
+}
+
+// Relay publishes one outbox. It is safe for concurrent use, by any number of
+// processes: the outbox gives each row to one of them.
+type Relay struct {
+	outbox *journal.Outbox
+	bus    Publisher
+	log    *zap.Logger
+	hurry  chan struct{}
+	offers chan journal.Entry
+}
+
+const (
+	batch = 500
+	// queue is how many offered rows may wait; what is more waits in the journal.
+	queue = 4096
+	// period is how often the relay looks for what was left over.
+	period = time.Second
+)
+
+// New makes a relay.
+func New(outbox *journal.Outbox, b Publisher, log *zap.Logger) *Relay {
+	return &Relay{outbox: outbox, bus: b, log: log.With(zap.String("outbox", outbox.Name)), hurry: make(chan struct{}, 1), offers: make(chan journal.Entry, queue)}
+}
+
+// Push publishes rows that were just committed. An error is no loss: the rows
+// are there, and Run publishes them.
+func (r *Relay) Push(ctx context.Context, entries ...journal.Entry) {
+	if len(entries) == 0 || r.bus.Ready(ctx) != nil {
+		return
+	}
+	if err := r.publish(ctx, entries); err != nil {
+		r.log.Warn("not published yet, the relay will", zap.Int("entries", len(entries)), zap.Error(err))
+	}
+}
+
+// Offer is Push without waiting: Run publishes the rows with the next batch. It
+// never blocks; what it has no room for is published by a later sweep.
+func (r *Relay) Offer(entries ...journal.Entry) {
+	for _, e := range entries {
+		select {
+		case r.offers <- e:
+		default:
+			return
+		}
+	}
+}
+
+// offered takes what is queued, up to a batch.
+func (r *Relay) offered(first journal.Entry) []journal.Entry {
+	entries := []journal.Entry{first}
+	for len(entries) < batch {
+		select {
+		case e := <-r.offers:
+			entries = append(entries, e)
+		default:
+			return entries
+		}
+	}
+	return entries
+}
+
+func (r *Relay) publish(ctx context.Context, entries []journal.Entry) error {
+	messages := make([]bus.Message, len(entries))
+	for i, e := range entries {
+		messages[i] = e.Message
+	}
+	sequences, err := r.bus.Publish(ctx, messages...)
+	stored := make([]journal.Entry, 0, len(entries))
+	for i, e := range entries {
+		if sequences[i] > 0 {
+			e.Sequence = sequences[i]
+			stored = append(stored, e)
+		}
+	}
+	if len(stored) == 0 {
+		return err
+	}
+	return errors.Join(err, r.outbox.Published(ctx, stored))
+}
+
+// Hurry makes Run look at every open row: after the bus came back.
+func (r *Relay) Hurry() {
+	select {
+	case r.hurry <- struct{}{}:
+	default:
+	}
+}
+
+// Run publishes what is offered, and on a tick what is left over, until the
+// context ends. What is offered by then is still published.
+func (r *Relay) Run(ctx context.Context) error {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	r.sweep(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			r.flush(context.WithoutCancel(ctx))
+			return nil
+		case e := <-r.offers:
+			r.Push(ctx, r.offered(e)...)
+		case <-tick.C:
+			r.sweep(ctx)
+		case <-r.hurry:
+			if err := r.outbox.Hurry(ctx); err != nil && ctx.Err() == nil {
+				r.log.Warn("the relay can't hurry", zap.Error(err))
+			}
+			r.sweep(ctx)
+		}
+	}
+}
+
+// flush publishes what is queued when the relay stops, within a second.
+func (r *Relay) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	select {
+	case e := <-r.offers:
+		r.Push(ctx, r.offered(e)...)
+	default:
+	}
+}
+
+func (r *Relay) sweep(ctx context.Context) {
+	if err := r.due(ctx); err != nil && ctx.Err() == nil {
+		r.log.Warn("the relay failed, and tries again", zap.Error(err))
+	}
+}
+
+// due publishes every row that is due, batch by batch.
+func (r *Relay) due(ctx context.Context) error {
+	for ctx.Err() == nil && r.bus.Ready(ctx) == nil {
+		entries, err := r.outbox.Claim(ctx, batch)
+		if err != nil {
+			return err
+		}
+		lost, err := r.lost(ctx, entries)
+		if err != nil {
+			return err
+		}
+		if len(lost) > 0 {
+			if err := r.publish(ctx, lost); err != nil {
+				return err
+			}
+			r.log.Info("the relay published", zap.Int("entries", len(lost)))
+		}
+		if len(entries) < batch {
+			return nil
+		}
+	}
+	return nil
+}
+
+// lost is the entries that the bus does not hold: those never published, and
+// those that it forgot.
+func (r *Relay) lost(ctx context.Context, entries []journal.Entry) ([]journal.Entry, error) {
+	var lost, published []journal.Entry
+	var want []bus.Stored
+	for _, e := range entries {
+		if e.Sequence == 0 {
+			lost = append(lost, e)
+			continue
+		}
+		published = append(published, e)
+		want = append(want, bus.Stored{Sequence: e.Sequence, ID: e.Message.ID})
+	}
+	if len(want) == 0 {
+		return lost, nil
+	}
+	held, err := r.bus.Held(ctx, r.outbox.Stream, want)
+	if err != nil {
+		return nil, fmt.Errorf("ask what the bus still holds: %w", err)
+	}
+	for i, e := range published {
+		if !held[i] {
+			lost = append(lost, e)
+		}
+	}
+	return lost, nil
+}

@@ -1,0 +1,118 @@
+// Package store opens Chorus' database: one pool, time-outs on every statement,
+// and a check that the schema is the one this build knows.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/migrations"
+)
+
+// Config says where the database is.
+type Config struct {
+	URL              string        `config:"url" doc:"PostgreSQL, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; empty in chorus up for a private one" secret:"true"`
+	MaxConnections   int           `config:"max_connections" doc:"connections that one service opens at most"`
+	ConnectTimeout   time.Duration `config:"connect_timeout" doc:"how long a service waits for the database when it starts"`
+	StatementTimeout time.Duration `config:"statement_timeout" doc:"after this long the database gives a statement up"`
+}
+
+// DefaultConfig suits one service.
+func DefaultConfig() Config {
+	return Config{MaxConnections: 16, ConnectTimeout: 30 * time.Second, StatementTimeout: 10 * time.Second}
+}
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	if _, err := pgxpool.ParseConfig(c.URL); err != nil {
+		// pgx's own message masks the password.
+		errs = append(errs, fmt.Errorf("url: want postgres://USER:PASSWORD@HOST:PORT/DATABASE (%w)", err))
+	}
+	if c.MaxConnections < 2 || c.MaxConnections > 1000 {
+		errs = append(errs, fmt.Errorf("max_connections: %d, want 2 to 1000", c.MaxConnections))
+	}
+	if c.ConnectTimeout < time.Second || c.ConnectTimeout > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("connect_timeout: %v, want 1s to 10m", c.ConnectTimeout))
+	}
+	if c.StatementTimeout < 100*time.Millisecond || c.StatementTimeout > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("statement_timeout: %v, want 100ms to 10m", c.StatementTimeout))
+	}
+	return errors.Join(errs...)
+}
+
+// Open connects and checks the schema. It waits cfg.ConnectTimeout for a server
+// that does not answer yet, and not at all for one that refuses.
+func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
+	pool, err := Dial(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrations.Check(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// Dial is Open without the look at the schema.
+func Dial(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
+	}
+	pc.MaxConns = int32(cfg.MaxConnections) //nolint:gosec // validated
+	pc.ConnConfig.ConnectTimeout = 5 * time.Second
+	pc.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(cfg.StatementTimeout.Milliseconds(), 10)
+	// A transaction whose owner is gone must not hold its locks for ever.
+	pc.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30000"
+	pc.ConnConfig.RuntimeParams["application_name"] = "chorus"
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
+	}
+	if err := await(ctx, pool, cfg.ConnectTimeout); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := pool.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && final(refused.Code) {
+			return fmt.Errorf("database.url: %s (%s)", refused.Message, refused.Code)
+		}
+		retry := time.NewTimer(500 * time.Millisecond)
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			retry.Stop()
+			return fmt.Errorf("database.url: no database answers within %v (%w)", patience, err)
+		}
+	}
+}
+
+// final tells whether waiting is useless: wrong password or user (class 28), no
+// such database (3D000), no right to connect (42501).
+func final(code string) bool {
+	return code[:2] == "28" || code == "3D000" || code == "42501"
+}
+
+// InTx runs do in a transaction, which is rolled back if do fails.
+func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, pool, do)
+}
