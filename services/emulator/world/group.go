@@ -1,0 +1,275 @@
+package world
+
+import (
+	"reflect"
+	"slices"
+)
+
+// NewChat describes a group to make or to change.
+type NewChat struct {
+	Chat
+
+	// Members are usernames of bots and names of people.
+	Members []string `json:"members,omitempty"`
+	// Admins are those of the members who are administrators.
+	Admins []string `json:"admins,omitempty"`
+}
+
+// PutChat makes a group, or changes the profile of the one with this id, and
+// lets members in who aren't there. It never sends anybody away.
+func (w *World) PutChat(n NewChat) (Chat, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	if n.Kind == "" {
+		n.Kind = Supergroup
+	}
+
+	if n.ID == 0 {
+		n.ID = w.mintChat(n.Kind, n.Title)
+	}
+
+	if err := n.check(); err != nil {
+		return Chat{}, err
+	}
+
+	var events []event
+
+	old := w.state.Chats[n.ID]
+	n.MigratedTo, n.MigratedFrom = 0, 0
+
+	if old != nil {
+		n.MigratedTo, n.MigratedFrom = old.MigratedTo, old.MigratedFrom
+	}
+
+	if old == nil || !reflect.DeepEqual(old.Chat, n.Chat) {
+		events = append(events, event{Chat: &n.Chat})
+	}
+
+	joins, err := w.admit(n, old)
+	if err != nil {
+		return Chat{}, err
+	}
+
+	if events = append(events, joins...); len(events) == 0 {
+		return n.Chat, nil
+	}
+
+	return n.Chat, w.commit(nil, events...)
+}
+
+// admit makes the events that give the members of a group their roles.
+func (w *World) admit(n NewChat, old *chat) ([]event, error) {
+	var events []event
+
+	seen := map[string]bool{}
+
+	for i, who := range slices.Concat(n.Admins, n.Members) {
+		role := Ordinary
+		if i < len(n.Admins) {
+			role = Administrator
+		}
+
+		a := w.find(who)
+
+		if a == nil {
+			next, births, err := w.person(who)
+			if err != nil {
+				return nil, invalid("members", who, "the username of a registered bot or the name of a person")
+			}
+
+			a = next
+
+			if !seen[a.Name] {
+				events = append(events, births...)
+			}
+		}
+
+		name := a.Name
+		if a.Bot {
+			name = "@" + a.Username
+		}
+
+		if seen[name] {
+			continue
+		}
+
+		seen[name] = true
+
+		var now Role
+		if old != nil {
+			now = old.Members[a.ID]
+		}
+
+		if now == role || (now.present() && role == Ordinary) {
+			continue
+		}
+
+		events = append(events, event{Member: &joined{Chat: n.ID, Account: a.ID, Role: role}})
+
+		if a.Bot {
+			u := Update{Kind: KindMyMember, Chat: n.ID, By: a.ID, Member: a.ID, OldRole: orLeft(now), NewRole: role}
+			events = append(events, w.tell(a, u, 0)...)
+		}
+	}
+
+	return events, nil
+}
+
+func orLeft(r Role) Role {
+	if r == "" {
+		return Left
+	}
+
+	return r
+}
+
+// SetRole makes someone a member, an administrator, restricted, gone or
+// kicked, and tells the bots concerned.
+func (w *World) SetRole(chatID int64, who string, role Role) error {
+	roles := []string{string(Creator), string(Administrator), string(Ordinary), string(Restricted), string(Left), string(Kicked)}
+	if !slices.Contains(roles, string(role)) {
+		return invalid("role", string(role), list(roles))
+	}
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	c, err := w.room(chatID)
+	if err != nil {
+		return err
+	}
+
+	a := w.find(who)
+
+	if a == nil {
+		next, events, err := w.person(who)
+		if err != nil {
+			return invalid("who", who, "the username of a registered bot or the name of a person")
+		}
+
+		if err := w.commit(nil, events...); err != nil {
+			return err
+		}
+
+		a = w.state.Accounts[next.ID]
+	}
+
+	return w.setRole(nil, c, a, role)
+}
+
+func (w *World) setRole(cause *Cause, c *chat, a *account, role Role) error {
+	old := orLeft(c.Members[a.ID])
+	if old == role {
+		return nil
+	}
+
+	events := []event{{Member: &joined{Chat: c.ID, Account: a.ID, Role: role}}}
+	concerned := slices.Sorted(slices.Values(append(sortedKeys(c.Members), a.ID)))
+
+	for _, id := range slices.Compact(concerned) {
+		bot := w.state.Accounts[id]
+		u := Update{Kind: KindMember, Chat: c.ID, By: a.ID, Member: a.ID, OldRole: old, NewRole: role}
+
+		if id == a.ID {
+			u.Kind = KindMyMember
+		}
+
+		if bot.Bot && (id == a.ID || c.Members[id].admin()) {
+			events = append(events, w.tell(bot, u, 0)...)
+		}
+	}
+
+	if err := w.commit(cause, events...); err != nil {
+		return err
+	}
+
+	if old.present() == role.present() {
+		return nil
+	}
+
+	return w.noteMove(c, a, role)
+}
+
+// noteMove says in the chat that someone came or went.
+func (w *World) noteMove(c *chat, a *account, role Role) error {
+	note := &Service{Left: a.ID}
+	if role.present() {
+		note = &Service{Joined: []int64{a.ID}}
+	}
+
+	return w.note(c, a.ID, note)
+}
+
+// note adds a service message.
+func (w *World) note(c *chat, from int64, s *Service) error {
+	m := &Message{Seq: c.next(), From: from, SentAt: w.cfg.Now().UTC(), Service: s}
+
+	return w.commit(nil, w.said(c, m)...)
+}
+
+// Leave lets a bot leave a chat.
+func (w *World) Leave(cause Cause, botID, chatID int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	bot, err := w.bot(botID)
+	if err != nil {
+		return err
+	}
+
+	c, err := w.reach(bot, chatID, toEdit)
+	if err != nil {
+		return err
+	}
+
+	return w.setRole(&cause, c, bot, Left)
+}
+
+// Upgrade replaces a basic group by a supergroup with the same people, as
+// Telegram does: the new chat counts its messages from 1, and the old one
+// answers with the new id.
+func (w *World) Upgrade(chatID int64) (Chat, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	c, err := w.room(chatID)
+	if err != nil {
+		return Chat{}, err
+	}
+
+	if c.Kind != Group {
+		return Chat{}, invalid("chat", fmtInt(chatID), "a basic group")
+	}
+
+	next := c.Chat
+	next.ID, next.Kind, next.MigratedFrom = w.mintChat(Supergroup, c.Title), Supergroup, c.ID
+	former := c.Chat
+	former.MigratedTo = next.ID
+
+	by := int64(anonymousAdmin)
+	events := []event{{Chat: &next}}
+
+	for _, id := range sortedKeys(c.Members) {
+		events = append(events, event{Member: &joined{Chat: next.ID, Account: id, Role: c.Members[id]}})
+
+		if !w.state.Accounts[id].Bot && by == anonymousAdmin {
+			by = id
+		}
+	}
+
+	// The old group is closed only after it has said where the people went.
+	if err := w.commit(nil, events...); err != nil {
+		return Chat{}, err
+	}
+
+	if err := w.note(c, by, &Service{MigrateTo: next.ID}); err != nil {
+		return Chat{}, err
+	}
+
+	if err := w.commit(nil, event{Chat: &former}); err != nil {
+		return Chat{}, err
+	}
+
+	return next, w.note(w.state.Chats[next.ID], by, &Service{MigrateFrom: chatID})
+}

@@ -1,0 +1,122 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// scene is what a turn's text is written from.
+type scene struct {
+	llm.Scene
+	// answering is the username or name of whom the turn answers; empty for none.
+	answering string
+	wpm       float64
+}
+
+const (
+	personaOf = `
+SELECT p.display_name, p.summary, p.tone, p.phrases, p.interests, b.typing_wpm, c.purpose, c.disclaimer, c.language
+FROM bots b JOIN personas p ON p.bot_id = b.id CROSS JOIN chats c
+WHERE b.id = $1 AND c.id = $2`
+	stancesOf = `SELECT topic, stance, confidence FROM stances WHERE bot_id = $1 ORDER BY confidence DESC, topic LIMIT 6`
+	holdingsOf = `
+SELECT CASE WHEN quantity IS NULL THEN item ELSE trim_scale(quantity) || ' x ' || item END || CASE WHEN note = '' THEN '' ELSE ' (' || note || ')' END
+FROM holdings WHERE bot_id = $1 ORDER BY item LIMIT 6`
+	linesOf = `
+SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(b.username, who.username, ''), m.body, m.bot_id IS NOT NULL, m.sent_at
+FROM messages m
+LEFT JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = m.bot_id
+LEFT JOIN people who ON who.telegram_id = m.person_id
+WHERE m.chat_id = $1 AND `
+	historyOf = linesOf + `true ORDER BY m.sent_at DESC, m.number DESC LIMIT $2`
+	targetOf  = linesOf + `m.number = $2`
+)
+
+type line struct {
+	number   int64
+	username string
+	llm.Line
+}
+
+func scanLine(row pgx.CollectableRow) (line, error) {
+	var l line
+	err := row.Scan(&l.number, &l.Author, &l.username, &l.Text, &l.FromBot, &l.At)
+	return l, err
+}
+
+// errNoPersona says that the turn's bot has nothing to speak from.
+var errNoPersona = errors.New("the bot or the chat is not in the roster")
+
+// load reads a scene in one round trip.
+func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int) (*scene, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	s := &scene{Scene: llm.Scene{Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength())}}
+	chat := t.GetId().GetChatId()
+	var past, target []line
+	found := false
+	var b pgx.Batch
+	b.Queue(personaOf, t.GetBotId(), chat).QueryRow(func(row pgx.Row) error {
+		p := &s.Persona
+		err := row.Scan(&p.Name, &p.Summary, &p.Tone, &p.Phrases, &p.Interests, &s.wpm, &s.Purpose, &s.Disclaimer, &s.Language)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		found = err == nil
+		return err
+	})
+	b.Queue(stancesOf, t.GetBotId()).Query(func(rows pgx.Rows) (err error) {
+		s.Stances, err = pgx.CollectRows(rows, pgx.RowToStructByPos[llm.Stance])
+		return err
+	})
+	b.Queue(holdingsOf, t.GetBotId()).Query(func(rows pgx.Rows) (err error) {
+		s.Holdings, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {
+		past, err = pgx.CollectRows(rows, scanLine)
+		return err
+	})
+	b.Queue(targetOf, chat, t.GetTargetMessage()).Query(func(rows pgx.Rows) (err error) {
+		target, err = pgx.CollectRows(rows, scanLine)
+		return err
+	})
+	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, fmt.Errorf("load the scene: %w", err)
+	}
+	if !found {
+		return nil, errNoPersona
+	}
+	slices.Reverse(past)
+	for _, l := range past {
+		s.History = append(s.History, l.Line)
+	}
+	if len(target) == 1 {
+		s.Answering = &target[0].Line
+		s.answering = target[0].Author
+		if target[0].username != "" {
+			s.answering = "@" + target[0].username
+		}
+	}
+	return s, nil
+}
+
+func lengthOf(l chorusv1.Length) llm.Length {
+	switch l {
+	case chorusv1.Length_LENGTH_SHORT:
+		return llm.Short
+	case chorusv1.Length_LENGTH_LONG:
+		return llm.Long
+	case chorusv1.Length_LENGTH_MEDIUM, chorusv1.Length_LENGTH_UNSPECIFIED:
+	}
+	return llm.Medium
+}

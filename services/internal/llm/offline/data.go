@@ -1,0 +1,197 @@
+package offline
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	xlanguage "golang.org/x/text/language"
+)
+
+//go:embed data
+var dataFS embed.FS
+
+// fallback is the language of scenes whose own language has no data.
+const fallback = "en"
+
+// language is everything that is said in one language: a folder of data files
+// named by its tag, with lexicon.yaml, grammar.yaml and topics/*.yaml.
+type language struct {
+	lexicon  lexicon
+	families []*family
+	generic  *family // for topics that no family knows
+	stop     map[string]bool
+}
+
+// lexicon is how a language's texts are read.
+type lexicon struct {
+	Stopwords []string            `yaml:"stopwords"`
+	Suffixes  []string            `yaml:"suffixes"`
+	Voices    map[string]voice    `yaml:"voices"`
+	Questions map[string][]string `yaml:"questions"` // kind → how such a question begins
+	Greetings []string            `yaml:"greetings"`
+	Thanks    []string            `yaml:"thanks"`
+	Narrators []string            `yaml:"narrators"` // words in a summary that make a narrator
+	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
+	Denials   []string            `yaml:"denials"`   // patterns that no line may match
+	Negative  []string            `yaml:"negative"`
+	Positive  []string            `yaml:"positive"`
+
+	aboutBot, denials *regexp.Regexp
+}
+
+// voice is how a tone speaks.
+type voice struct {
+	Tones    []string `yaml:"tones"`    // words in a persona's tone that choose it
+	Contrary float64  `yaml:"contrary"` // how often it disagrees, 0 to 1
+}
+
+// family is a field of topics with what can be said of all of them.
+type family struct {
+	Family    string   `yaml:"family"`
+	Title     string   `yaml:"title"`     // what {topic} is when a scene has none
+	Recognise []string `yaml:"recognise"` // words in topic or purpose that point here
+	Rules     rules    `yaml:"rules"`     // frames on top of the language's grammar
+	General   topic    `yaml:"general"`
+	Topics    []*topic `yaml:"topics"`
+
+	grammar grammar
+}
+
+// topic is what can be said about one thing. Clauses are written as in the
+// middle of a sentence: no capital, no full stop.
+type topic struct {
+	Title     string     `yaml:"title"`
+	Names     []string   `yaml:"names"`
+	Keywords  []string   `yaml:"keywords"` // nouns as they stand in a sentence
+	Points    []point    `yaml:"points"`
+	Questions []question `yaml:"questions"`
+	Images    []string   `yaml:"images"` // noun phrases
+	Scenes    []string   `yaml:"scenes"` // whole sentences, for narrators
+
+	facts    []fact
+	keyStems map[string]string // stem → keyword
+	names    map[string]bool   // stems of title and names
+}
+
+type point struct {
+	Say string   `yaml:"say"`
+	And []string `yaml:"and"`
+	But []string `yaml:"but"`
+}
+
+type question struct {
+	Ask     string   `yaml:"ask"`
+	Answers []string `yaml:"answers"`
+}
+
+type languages map[string]*language
+
+// match returns the language of a BCP 47 tag, or the fallback.
+func (l languages) match(tag string) *language {
+	if t, err := xlanguage.Parse(tag); err == nil {
+		base, _ := t.Base()
+		if found, ok := l[base.String()]; ok {
+			return found
+		}
+	}
+	return l[fallback]
+}
+
+func loadLanguages(files fs.FS, root string) (languages, error) {
+	dirs, err := fs.ReadDir(files, root)
+	if err != nil {
+		return nil, fmt.Errorf("list languages: %w", err)
+	}
+	all := languages{}
+	for _, d := range dirs {
+		l, err := loadLanguage(files, path.Join(root, d.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("language %s: %w", d.Name(), err)
+		}
+		all[d.Name()] = l
+	}
+	if all[fallback] == nil {
+		return nil, fmt.Errorf("there is no language %q", fallback)
+	}
+	return all, nil
+}
+
+func loadLanguage(files fs.FS, dir string) (*language, error) {
+	l := &language{stop: map[string]bool{}}
+	if err := load(files, path.Join(dir, "lexicon.yaml"), &l.lexicon); err != nil {
+		return nil, err
+	}
+	if err := l.prepareLexicon(); err != nil {
+		return nil, err
+	}
+	var shared rules
+	if err := load(files, path.Join(dir, "grammar.yaml"), &shared); err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, path.Join(dir, "topics", "*.yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		f := &family{}
+		if err := load(files, name, f); err != nil {
+			return nil, err
+		}
+		if f.grammar, err = compile(shared, f.Rules); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		l.index(f)
+		if f.Family == "generic" {
+			l.generic = f
+			continue
+		}
+		l.families = append(l.families, f)
+	}
+	if l.generic == nil {
+		return nil, fmt.Errorf("no topic file has the family %q", "generic")
+	}
+	return l, nil
+}
+
+func load(files fs.FS, name string, into any) error {
+	b, err := fs.ReadFile(files, name)
+	if err != nil {
+		return fmt.Errorf("read data: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(b, into, yaml.Strict()); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (l *language) prepareLexicon() error {
+	x := &l.lexicon
+	for _, w := range x.Stopwords {
+		l.stop[strings.ToLower(w)] = true
+	}
+	// Longest first, so that "ies" is tried before "s".
+	sort.SliceStable(x.Suffixes, func(i, j int) bool { return len(x.Suffixes[i]) > len(x.Suffixes[j]) })
+	var err error
+	if x.aboutBot, err = anyOf(x.AboutBot); err != nil {
+		return fmt.Errorf("about_bot: %w", err)
+	}
+	if x.denials, err = anyOf(x.Denials); err != nil {
+		return fmt.Errorf("denials: %w", err)
+	}
+	return nil
+}
+
+func anyOf(patterns []string) (*regexp.Regexp, error) {
+	re, err := regexp.Compile(`(?i)` + strings.Join(patterns, "|"))
+	if err != nil {
+		return nil, fmt.Errorf("compile: %w", err)
+	}
+	return re, nil
+}

@@ -1,0 +1,144 @@
+package offline
+
+import "strings"
+
+// fact is one thing that the topic files say, so that it is recognised when a
+// line carries it.
+type fact struct {
+	normal   string
+	topic    *topic
+	point    *point    // of which it is a part, or nil
+	question *question // of which it is a part, or nil
+	side     side
+}
+
+// side is what a fact does in its point or question.
+type side int
+
+const (
+	says side = iota
+	supports
+	objects
+	asks
+	answers
+)
+
+// index prepares a family for look-ups.
+func (l *language) index(f *family) {
+	f.General.Title = f.Title
+	for _, t := range append([]*topic{&f.General}, f.Topics...) {
+		t.keyStems = map[string]string{}
+		for _, k := range t.Keywords {
+			for stem := range l.contentStems(k) {
+				t.keyStems[stem] = k
+			}
+		}
+		t.names = l.contentStems(t.Title)
+		for _, n := range t.Names {
+			for stem := range l.contentStems(n) {
+				t.names[stem] = true
+			}
+		}
+		t.indexFacts()
+	}
+}
+
+func (t *topic) indexFacts() {
+	add := func(text string, f fact) {
+		f.normal, f.topic = normal(text), t
+		t.facts = append(t.facts, f)
+	}
+	for i := range t.Points {
+		p := &t.Points[i]
+		add(p.Say, fact{point: p, side: says})
+		for _, s := range p.And {
+			add(s, fact{point: p, side: supports})
+		}
+		for _, s := range p.But {
+			add(s, fact{point: p, side: objects})
+		}
+	}
+	for i := range t.Questions {
+		q := &t.Questions[i]
+		add(q.Ask, fact{question: q, side: asks})
+		for _, s := range q.Answers {
+			add(s, fact{question: q, side: answers})
+		}
+	}
+}
+
+// recognise returns what a line says that the topic files know, or nil. Where
+// it says several such things the last one counts: that is what a reader
+// answers, and a question stands last.
+func (f *family) recognise(first *topic, text string) *fact {
+	if found := first.recognise(text); found != nil {
+		return found
+	}
+	for _, t := range f.Topics {
+		if t == first {
+			continue
+		}
+		if found := t.recognise(text); found != nil {
+			return found
+		}
+	}
+	return f.General.recognise(text)
+}
+
+func (t *topic) recognise(text string) *fact {
+	var found *fact
+	last := -1
+	for i := range t.facts {
+		if at := strings.LastIndex(text, t.facts[i].normal); at > last {
+			found, last = &t.facts[i], at
+		}
+	}
+	return found
+}
+
+// find chooses the family and topic of a scene. A family is recognised by the
+// words of topic, purpose and persona. A topic's title alone doesn't make its
+// family where the chat's purpose points elsewhere: "the map" is no dungeon's
+// in a hiking club.
+func (l *language) find(title, purpose, about string) (*family, *topic) {
+	stems := l.contentStems(title)
+	context := l.contentStems(strings.Join([]string{title, purpose, about}, " "))
+	best, bestTopic, bestScore := l.generic, &l.generic.General, 0
+	for _, f := range l.families {
+		score := 0
+		for _, w := range f.Recognise {
+			if context[l.stem(w)] {
+				score++
+			}
+		}
+		t := f.named(stems)
+		if t != nil && (score > 0 || purpose == "") {
+			score += 2
+		}
+		if score > bestScore {
+			best, bestTopic, bestScore = f, t, score
+		}
+	}
+	if bestTopic == nil {
+		bestTopic = &best.General
+	}
+	return best, bestTopic
+}
+
+// named returns the topic that shares most words with a title, or nil.
+func (f *family) named(stems map[string]bool) *topic {
+	var best *topic
+	most := 0
+	for _, t := range f.Topics {
+		n := 0
+		for s := range t.names {
+			if stems[s] {
+				n++
+			}
+		}
+		if n > most {
+			best, most = t, n
+		}
+	}
+	return best
+}

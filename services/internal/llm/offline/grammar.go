@@ -1,0 +1,193 @@
+package offline
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// rules maps a rule to its alternatives by voice; "any" is for every voice.
+//
+// An alternative is a sentence with slots in braces. A slot is another rule or
+// a value of the scene ({name}, {point}); with a capital ({Point}) its value
+// begins a sentence. An alternative with a slot that the scene can't fill is
+// not used, so no condition has to be written down.
+type rules map[string]map[string][]string
+
+const anyVoice = "any"
+
+// maxDepth bounds the recursion of rules.
+const maxDepth = 6
+
+type grammar map[string]map[string][]alternative
+
+type alternative struct {
+	id    uint64
+	parts []part
+}
+
+type part struct {
+	text    string // literal, or the slot's name
+	slot    bool
+	capital bool
+}
+
+var slotPattern = regexp.MustCompile(`\{([A-Za-z_]+)\}`)
+
+// compile parses the rules of several files into one grammar; alternatives of
+// the same rule are added up. Unknown slots are an error.
+func compile(files ...rules) (grammar, error) {
+	g := grammar{}
+	for _, f := range files {
+		for name, voices := range f {
+			if g[name] == nil {
+				g[name] = map[string][]alternative{}
+			}
+			for v, alternatives := range voices {
+				for _, a := range alternatives {
+					g[name][v] = append(g[name][v], parse(a))
+				}
+			}
+		}
+	}
+	return g, g.check()
+}
+
+func parse(s string) alternative {
+	a := alternative{id: hash(s)}
+	at := 0
+	for _, m := range slotPattern.FindAllStringSubmatchIndex(s, -1) {
+		if m[0] > at {
+			a.parts = append(a.parts, part{text: s[at:m[0]]})
+		}
+		name := s[m[2]:m[3]]
+		lower := strings.ToLower(name)
+		a.parts = append(a.parts, part{text: lower, slot: true, capital: name != lower})
+		at = m[1]
+	}
+	if at < len(s) {
+		a.parts = append(a.parts, part{text: s[at:]})
+	}
+	return a
+}
+
+func (g grammar) check() error {
+	var errs []error
+	for name, voices := range g {
+		for v, alternatives := range voices {
+			for _, a := range alternatives {
+				for _, p := range a.parts {
+					if p.slot && g[p.text] == nil && !slices.Contains(slots, p.text) {
+						errs = append(errs, fmt.Errorf("rule %s, voice %s: unknown slot {%s}", name, v, p.text))
+					}
+				}
+			}
+		}
+	}
+	for _, name := range entryRules {
+		if g[name] == nil {
+			errs = append(errs, fmt.Errorf("rule %s is missing", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// speaker is who expands rules: a voice, and within it the habits of one
+// persona, so that two dry personas don't sound alike.
+type speaker struct {
+	voice  string
+	habits uint64
+}
+
+// ownVoice is how often a voice's own alternatives go before the shared ones.
+const ownVoice = 0.75
+
+// order returns the alternatives of a rule in the order to try them.
+func (s speaker) order(voices map[string][]alternative, rng *rand.Rand) []alternative {
+	own := shuffled(s.prefer(voices[s.voice]), rng)
+	shared := shuffled(s.prefer(voices[anyVoice]), rng)
+	if rng.Float64() < ownVoice {
+		return append(own, shared...)
+	}
+	return append(shared, own...)
+}
+
+// prefer leaves a third of the alternatives to other personas.
+func (s speaker) prefer(all []alternative) []alternative {
+	if len(all) < 4 {
+		return slices.Clone(all)
+	}
+	mine := make([]alternative, 0, len(all))
+	for _, a := range all {
+		if mix(a.id^s.habits)%3 != 0 {
+			mine = append(mine, a)
+		}
+	}
+	if len(mine) < 2 {
+		return slices.Clone(all)
+	}
+	return mine
+}
+
+func shuffled(a []alternative, rng *rand.Rand) []alternative {
+	rng.Shuffle(len(a), func(i, j int) { a[i], a[j] = a[j], a[i] })
+	return a
+}
+
+// expand writes one sentence (or more) by a rule; false where the scene can't
+// fill any of its alternatives.
+func (d *draft) expand(rule string, depth int) (string, bool) {
+	if depth > maxDepth {
+		return "", false
+	}
+	for _, a := range d.view.speaker.order(d.view.family.grammar[rule], d.rng) {
+		if s, ok := d.fill(a, depth); ok {
+			return s, true
+		}
+	}
+	return "", false
+}
+
+func (d *draft) fill(a alternative, depth int) (string, bool) {
+	mark := len(d.log)
+	var b strings.Builder
+	for _, p := range a.parts {
+		s, ok := p.text, true
+		if p.slot {
+			s, ok = d.value(p.text, depth)
+		}
+		if !ok {
+			d.undo(mark)
+			return "", false
+		}
+		if p.capital {
+			s = capitalise(s)
+		}
+		b.WriteString(s)
+	}
+	return b.String(), true
+}
+
+func (d *draft) value(slot string, depth int) (string, bool) {
+	if d.view.family.grammar[slot] != nil {
+		return d.expand(slot, depth+1)
+	}
+	return d.draw(slot)
+}
+
+func hash(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s))
+	return h.Sum64()
+}
+
+// mix spreads the bits of x (the finaliser of SplitMix64).
+func mix(x uint64) uint64 {
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb
+	return x ^ (x >> 31)
+}

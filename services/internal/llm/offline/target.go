@@ -1,0 +1,168 @@
+package offline
+
+import (
+	"slices"
+	"sort"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// target is the message being answered, as far as it is understood.
+type target struct {
+	name   string // how to address its author, or ""
+	normal string
+	stems  map[string]bool
+	act    act
+	kind   string // of a question: "why", "who", …
+	fact   *fact  // what it says that the files know, or nil
+	word   string // a keyword of the topic in it, or ""
+	quoted string // a word of it, to be quoted, or ""
+}
+
+// act is what a message does.
+type act int
+
+const (
+	states act = iota
+	questions
+	greets
+	thanks
+	asksWhatYouAre
+)
+
+// shortTalk is the most words that a mere greeting or thanks has.
+const shortTalk = 6
+
+func (v *view) read(answered llm.Line) *target {
+	text := oneLine(bounded(answered.Text, maxText))
+	t := &target{
+		name:   givenName(answered.Author),
+		normal: normal(text),
+		stems:  v.lang.contentStems(text),
+	}
+	t.fact = v.family.recognise(v.topic, t.normal)
+	t.act, t.kind = v.lang.act(text, t)
+	if t.fact != nil && v.topic != t.fact.topic && t.fact.topic != &v.family.General {
+		// The talk has moved to another topic of the family: follow it.
+		v.topic, v.title = t.fact.topic, t.fact.topic.Title
+	}
+	t.word = v.keyword(t.normal)
+	t.quoted = v.lang.telling(text, v.names(answered.Author))
+	return t
+}
+
+// act tells what a text does. A known question or claim is never taken for
+// anything else: "is the creature human?" is about a book.
+func (l *language) act(text string, t *target) (act, string) {
+	if t.fact == nil && l.lexicon.aboutBot.MatchString(text) {
+		return asksWhatYouAre, ""
+	}
+	if t.fact != nil {
+		if t.fact.side == asks {
+			return questions, ""
+		}
+		return states, ""
+	}
+	w := words(text)
+	if len(w) <= shortTalk && begins(t.normal, l.lexicon.Greetings) {
+		return greets, ""
+	}
+	if len(w) <= shortTalk && begins(t.normal, l.lexicon.Thanks) {
+		return thanks, ""
+	}
+	asked := lastQuestion(text)
+	if asked == "" {
+		return states, ""
+	}
+	kinds := make([]string, 0, len(l.lexicon.Questions))
+	for k := range l.lexicon.Questions {
+		kinds = append(kinds, k)
+	}
+	sort.Strings(kinds)
+	for _, k := range kinds {
+		if begins(asked, l.lexicon.Questions[k]) {
+			return questions, k
+		}
+	}
+	return questions, "other"
+}
+
+// lastQuestion is the last sentence of a text that ends in a question mark,
+// normalised, or "".
+func lastQuestion(text string) string {
+	from, last := 0, ""
+	for _, end := range sentenceEnds(text) {
+		if strings.ContainsAny(text[max(from, end-3):end], "?") {
+			last = normal(text[from:end])
+		}
+		from = end
+	}
+	return last
+}
+
+func begins(normal string, starts []string) bool {
+	return slices.ContainsFunc(starts, func(s string) bool {
+		return normal == s || strings.HasPrefix(normal, s+" ")
+	})
+}
+
+// keyword is a keyword of the topic or its family in a text: the rarest comes
+// first, and those of the topic before those of the family.
+func (v *view) keyword(normal string) string {
+	for _, t := range []*topic{v.topic, &v.family.General} {
+		best := ""
+		for _, w := range strings.Fields(normal) {
+			if k := t.keyStems[v.lang.stem(w)]; len(k) > len(best) {
+				best = k
+			}
+		}
+		if best != "" {
+			return best
+		}
+	}
+	return ""
+}
+
+// names are the words of all names in the scene, in lower case.
+func (v *view) names(more string) map[string]bool {
+	all := map[string]bool{}
+	for _, w := range words(v.self + " " + bounded(more, maxText)) {
+		all[w] = true
+	}
+	for _, l := range v.lines {
+		all[strings.ToLower(l.name)] = true
+	}
+	return all
+}
+
+// telling picks the word of a text that is worth quoting: its longest plain
+// word that carries meaning and is nobody's name.
+func (l *language) telling(text string, names map[string]bool) string {
+	best := ""
+	for _, field := range strings.Fields(text) {
+		if strings.ContainsAny(field, "@/:#&=<>{}[]\\_") {
+			continue // an address, a command, markup
+		}
+		w := strings.Trim(field, ".,;!?…\"'“”‘’()*")
+		lower := strings.ToLower(w)
+		if !plain(w) || names[lower] || !l.content(lower) {
+			continue
+		}
+		if n := utf8.RuneCountInString(lower); n > utf8.RuneCountInString(best) && n <= 20 {
+			best = lower
+		}
+	}
+	return best
+}
+
+func plain(w string) bool {
+	for _, r := range w {
+		if !unicode.IsLetter(r) && r != '-' && r != '\'' && r != '’' {
+			return false
+		}
+	}
+	return utf8.RuneCountInString(w) >= 4
+}

@@ -1,0 +1,178 @@
+package offline
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// What of a scene is read: Telegram's longest message, and the lines within
+// which nothing may be repeated.
+const (
+	maxText     = 4096
+	maxHistory  = 60
+	recentLines = 10
+)
+
+// view is a scene as the composer sees it: cleaned, bounded and looked up.
+type view struct {
+	lang       *language
+	family     *family
+	topic      *topic // what is talked about, as far as the files know it
+	title      string // {topic}
+	persona    llm.Persona
+	self       string
+	stances    []llm.Stance // those on the topic
+	holdings   []string
+	target     *target // nil opens a new thread
+	lines      []line
+	length     llm.Length
+	disclaimer string
+	narrator   bool
+	contrary   float64
+	speaker    speaker
+
+	said     string // all lines, normalised, for looking up what was said
+	shingles map[uint64]bool
+	openings map[string]bool
+}
+
+// line is one message of the history.
+type line struct {
+	name   string
+	own    bool
+	text   string
+	normal string
+}
+
+func (l *language) look(s llm.Scene) *view {
+	v := &view{
+		lang:       l,
+		persona:    s.Persona,
+		self:       oneLine(s.Persona.Name),
+		title:      strings.TrimRight(oneLine(bounded(s.Topic, 80)), " .!?"),
+		length:     s.Length,
+		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
+		shingles:   map[uint64]bool{},
+		openings:   map[string]bool{},
+	}
+	if _, ok := limits[v.length]; !ok {
+		v.length = llm.Medium
+	}
+	about := strings.Join(append(slices.Clone(s.Persona.Interests), s.Persona.Summary), " ")
+	v.family, v.topic = l.find(v.title, bounded(s.Purpose, maxText), bounded(about, maxText))
+	v.name()
+	v.listen(s)
+	v.speak(s)
+	return v
+}
+
+// name settles what the topic is called: as the files write it where they know
+// it, else as the scene does.
+func (v *view) name() {
+	if v.topic != &v.family.General || v.title == "" {
+		v.title = v.topic.Title
+	}
+}
+
+// listen reads the history and the message that is answered.
+func (v *view) listen(s llm.Scene) {
+	history := s.History
+	if len(history) > maxHistory {
+		history = history[len(history)-maxHistory:]
+	}
+	var said strings.Builder
+	for i, h := range history {
+		text := bounded(h.Text, maxText)
+		n := line{name: givenName(h.Author), own: h.Author == s.Persona.Name, text: text, normal: normal(text)}
+		v.lines = append(v.lines, n)
+		said.WriteString(n.normal)
+		said.WriteByte('\n')
+		for _, g := range shingle(n.normal) {
+			v.shingles[g] = true
+		}
+		if n.own || len(history)-i <= recentLines {
+			v.openings[opening(n.normal)] = true
+		}
+	}
+	if s.Answering != nil {
+		v.target = v.read(*s.Answering)
+		// What is answered need not be in the history.
+		said.WriteString(v.target.normal)
+	}
+	v.said = said.String()
+}
+
+// speak settles who speaks, and how.
+func (v *view) speak(s llm.Scene) {
+	x := v.lang.lexicon
+	v.speaker = speaker{voice: v.lang.voice(s.Persona), habits: hash(v.self)}
+	v.contrary = x.Voices[v.speaker.voice].Contrary
+	role := v.lang.contentStems(s.Persona.Name + " " + bounded(s.Persona.Summary, maxText))
+	for _, w := range x.Narrators {
+		v.narrator = v.narrator || role[v.lang.stem(w)]
+	}
+	for _, st := range s.Stances {
+		if overlap(v.lang.contentStems(st.Topic), v.topicStems()) > 0 {
+			v.stances = append(v.stances, st)
+		}
+	}
+	for _, h := range s.Holdings {
+		if h = oneLine(bounded(h, 60)); h != "" {
+			v.holdings = append(v.holdings, h)
+		}
+	}
+}
+
+func (v *view) topicStems() map[string]bool {
+	stems := v.lang.contentStems(v.title)
+	for s := range v.topic.names {
+		stems[s] = true
+	}
+	return stems
+}
+
+// voice chooses a voice by the persona's tone, else by its name.
+func (l *language) voice(p llm.Persona) string {
+	tones := words(p.Tone)
+	names := make([]string, 0, len(l.lexicon.Voices))
+	for name := range l.lexicon.Voices {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, t := range tones {
+		for _, name := range names {
+			if t == name || slices.Contains(l.lexicon.Voices[name].Tones, t) {
+				return name
+			}
+		}
+	}
+	return names[mix(hash(p.Name))%uint64(len(names))]
+}
+
+// bounded cuts a text to n runes.
+func bounded(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	if len(s) > n*utf8.UTFMax {
+		s = s[:n*utf8.UTFMax]
+	}
+	runes := []rune(s)
+	if len(runes) > n {
+		runes = runes[:n]
+	}
+	return string(runes)
+}
+
+func overlap(a, b map[string]bool) int {
+	n := 0
+	for s := range a {
+		if b[s] {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,139 @@
+package offline
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// words splits a text into runs of letters, marks, digits and inner
+// apostrophes, in lower case.
+func words(s string) []string {
+	fields := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '\'' && r != '’'
+	})
+	out := fields[:0]
+	for _, f := range fields {
+		f = strings.Trim(strings.ReplaceAll(f, "’", "'"), "'")
+		if f != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// normal is a text for comparison: its words with single spaces.
+func normal(s string) string { return strings.Join(words(s), " ") }
+
+// stem cuts a word to what its forms have in common, roughly.
+func (l *language) stem(w string) string {
+	w = strings.TrimSuffix(strings.ReplaceAll(w, "’", "'"), "'s")
+	for _, s := range l.lexicon.Suffixes {
+		if root := strings.TrimSuffix(w, s); root != w && utf8.RuneCountInString(root) >= 3 {
+			return root
+		}
+	}
+	return w
+}
+
+// contentStems are the stems of the words that carry meaning.
+func (l *language) contentStems(s string) map[string]bool {
+	stems := map[string]bool{}
+	for _, w := range words(s) {
+		if l.content(w) {
+			stems[l.stem(w)] = true
+		}
+	}
+	return stems
+}
+
+func (l *language) content(w string) bool {
+	return utf8.RuneCountInString(w) >= 3 && !l.stop[w]
+}
+
+// capitalise makes the first letter a capital, past quotes and brackets.
+func capitalise(s string) string {
+	for i, r := range s {
+		if unicode.IsLetter(r) {
+			return s[:i] + string(unicode.ToUpper(r)) + s[i+utf8.RuneLen(r):]
+		}
+		if unicode.IsDigit(r) {
+			return s
+		}
+	}
+	return s
+}
+
+// clause makes a foreign sentence fit into the middle of one of ours: its
+// first sentence, without its full stop, and without its capital where the
+// first word is no name.
+func (l *language) clause(s string) string {
+	s = oneLine(s)
+	if ends := sentenceEnds(s); len(ends) > 0 {
+		s = s[:ends[0]]
+	}
+	s = strings.TrimRight(s, " .!?…;,")
+	first, _, _ := strings.Cut(s, " ")
+	if lower := strings.ToLower(first); l.stop[lower] && lower != "i" && !strings.HasPrefix(lower, "i'") {
+		return lower + s[len(first):]
+	}
+	return s
+}
+
+// oneLine removes control and format characters and folds white space.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == utf8.RuneError, unicode.Is(unicode.C, r):
+			return -1
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// sentenceEnds are the byte offsets behind each sentence of s.
+func sentenceEnds(s string) []int {
+	var ends []int
+	for i, r := range s {
+		if !strings.ContainsRune(".!?…", r) {
+			continue
+		}
+		end := i + utf8.RuneLen(r)
+		for end < len(s) && strings.ContainsRune(`"'”’)`, runeAt(s, end)) {
+			end += utf8.RuneLen(runeAt(s, end))
+		}
+		if end >= len(s) || s[end] == ' ' {
+			ends = append(ends, end)
+		}
+	}
+	return ends
+}
+
+func runeAt(s string, i int) rune {
+	r, _ := utf8.DecodeRuneInString(s[i:])
+	return r
+}
+
+// givenName is how a line addresses the author: the first word of the name, or
+// "" where that is no plain name.
+func givenName(author string) string {
+	first, _, _ := strings.Cut(oneLine(author), " ")
+	first = strings.TrimLeft(first, "@")
+	n := 0
+	for i, r := range first {
+		n++
+		if i == 0 && !unicode.IsLetter(r) {
+			return ""
+		}
+		if !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '-' && r != '\'' && r != '’' {
+			return ""
+		}
+	}
+	if n < 2 || n > 20 {
+		return ""
+	}
+	return capitalise(first)
+}

@@ -1,0 +1,115 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+// address is what a call needs to know of its bot and chat.
+type address struct {
+	bot        string
+	token      secret.String
+	chat       int64 // Telegram's id
+	supergroup bool
+	allowed    []string // reactions; nil for every one
+	// target is Telegram's id, for this bot, of the message answered; 0 if there
+	// is none that this bot can know.
+	target int64
+	// blocked says why the bot can't act in the chat; empty if it can.
+	blocked string
+}
+
+// viewer is who knows the ids of messages that the bot sends.
+func (a *address) viewer(botID int64) int64 {
+	if a.supergroup {
+		return 0
+	}
+	return botID
+}
+
+// In a basic group a message has another id for every bot, so the id is looked
+// up for the bot that will use it.
+const lookUp = `
+SELECT b.name, b.token_sealed, c.telegram_id, c.kind = 'supergroup', c.allowed_reactions, coalesce(i.telegram_id, 0),
+    CASE WHEN b.removed_at IS NOT NULL THEN 'the bot was removed'
+         WHEN c.removed_at IS NOT NULL THEN 'the chat was removed'
+         WHEN b.stopped_at IS NOT NULL THEN 'the bot is stopped: ' || b.stopped_why
+         WHEN m.bot_id IS NULL THEN 'the bot is not in the chat''s cast'
+         WHEN m.suspended_at IS NOT NULL THEN 'the bot is suspended in the chat: ' || m.suspended_why
+         ELSE '' END
+FROM bots b CROSS JOIN chats c
+LEFT JOIN cast_members m ON m.bot_id = b.id AND m.chat_id = c.id
+LEFT JOIN message_ids i ON i.chat_id = c.id AND i.number = $3 AND i.viewer = CASE c.kind WHEN 'supergroup' THEN 0 ELSE b.id END
+WHERE b.id = $1 AND c.id = $2`
+
+func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, error) {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	var a address
+	var sealed []byte
+	err := s.Pool.QueryRow(ctx, lookUp, d.GetBotId(), d.GetId().GetChatId(), d.GetTargetMessage()).
+		Scan(&a.bot, &sealed, &a.chat, &a.supergroup, &a.allowed, &a.target, &a.blocked)
+	if errors.Is(err, pgx.ErrNoRows) {
+		a.blocked = "the bot or the chat is not in the roster"
+		return &a, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up bot %d in chat %d: %w", d.GetBotId(), d.GetId().GetChatId(), err)
+	}
+	a.token, err = s.Open(a.bot, sealed)
+	if err != nil {
+		a.blocked = "the bot's token can't be opened: " + err.Error()
+	}
+	return &a, nil
+}
+
+const (
+	suspendMember = `
+UPDATE cast_members SET suspended_at = now(), suspended_why = $3
+WHERE chat_id = $1 AND bot_id = $2 AND suspended_at IS NULL`
+	stopBot = `
+UPDATE bots SET stopped_at = now(), stopped_why = $2, updated_at = now()
+WHERE id = $1 AND stopped_at IS NULL`
+	moveChat = `
+UPDATE chats SET telegram_id = $2, kind = 'supergroup', updated_at = now()
+WHERE id = $1 AND telegram_id <> $2`
+	notify = `SELECT pg_notify('chorus_roster', $1)`
+)
+
+// suspend takes a bot out of a chat's cast until an operator puts it back.
+func (s *Sender) suspend(ctx context.Context, d *chorusv1.Delivery, why string) error {
+	return s.change(ctx, suspendMember, d.GetId().GetChatId(), d.GetBotId(), why)
+}
+
+// stop takes a bot out of every cast: Telegram refuses its token.
+func (s *Sender) stop(ctx context.Context, d *chorusv1.Delivery, why string) error {
+	return s.change(ctx, stopBot, d.GetBotId(), why)
+}
+
+// move follows a group that was upgraded to a supergroup.
+func (s *Sender) move(ctx context.Context, d *chorusv1.Delivery, to int64) error {
+	return s.change(ctx, moveChat, d.GetId().GetChatId(), to)
+}
+
+// change writes to the roster and tells every service, in one transaction.
+func (s *Sender) change(ctx context.Context, sql string, args ...any) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, sql, args...); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, notify, "sender")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("change the roster: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,334 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/fail"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+// errAgain ends a pass over a delivery that is to be looked at anew at once.
+var errAgain = errors.New("again")
+
+// deliver brings one delivery to its end, or parks it. It returns nil once the
+// end, or the parking, is in the journal.
+func (s *Sender) deliver(ctx context.Context, d *chorusv1.Delivery) error {
+	bare := false // the message answered is gone: send it as a plain message
+	for {
+		err := s.pass(ctx, d, &bare)
+		if !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+// pass waits for the delivery's turn, claims it, makes one call and writes down
+// what came of it.
+func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, bare *bool) error {
+	if s.expired(d) {
+		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_EXPIRED, "its time was over before it could be sent")
+	}
+	to, err := s.address(ctx, d)
+	if err != nil {
+		return err
+	}
+	if to.blocked != "" {
+		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_REJECTED, to.blocked)
+	}
+	until, err := s.wait(ctx, d, to)
+	if err != nil {
+		return err
+	}
+	if !until.IsZero() {
+		return s.park(ctx, d, until)
+	}
+	if err := s.showTyping(ctx, d, to); err != nil {
+		return err
+	}
+	claim, refused, err := s.claim(ctx, d)
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		return s.refused(ctx, d, refused)
+	}
+	return s.attempt(ctx, d, to, claim, bare)
+}
+
+func (s *Sender) expired(d *chorusv1.Delivery) bool {
+	return !time.Now().Before(d.GetExpiresAt().AsTime())
+}
+
+func (s *Sender) claim(ctx context.Context, d *chorusv1.Delivery) (*journal.Claim, *journal.Refusal, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	return s.journal.Claim(ctx, d.GetId(), s.owner)
+}
+
+// refused deals with a delivery that can't be claimed.
+func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.Refusal) error {
+	switch r.Reason {
+	case journal.Missing:
+		return fail.AsPermanent(errors.New("the journal has no such delivery"))
+	case journal.Over, journal.Parked:
+		return nil
+	case journal.Behind:
+		if !r.Until.IsZero() {
+			return s.park(ctx, d, r.Until)
+		}
+		// The one ahead is with another replica, or its message is on the way.
+		return s.pause(ctx, behindPause)
+	case journal.Orphaned:
+		return s.adopt(ctx, d, r)
+	}
+	return fmt.Errorf("a refusal of an unknown kind: %d", r.Reason)
+}
+
+// diedCalling is the reason in the receipts of orphans.
+const diedCalling = "the sender died while the call was under way"
+
+// behindPause is how long a delivery waits before it looks again whether the one
+// ahead of it is done.
+const behindPause = 200 * time.Millisecond
+
+func (s *Sender) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return errAgain
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// adopt deals with a delivery whose call was begun by a sender that died. To set
+// a reaction again changes nothing; to send a message again may double it.
+func (s *Sender) adopt(ctx context.Context, d *chorusv1.Delivery, r *journal.Refusal) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	repeatable := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION && r.Step == journal.Action
+	if !repeatable && s.cfg.OnUnknown == Drop {
+		receipt := s.receipt(d, chorusv1.Outcome_OUTCOME_UNKNOWN, diedCalling)
+		entry, err := s.journal.Disown(ctx, receipt, r.Fence)
+		return s.ended(receipt, entry, err)
+	}
+	claim, err := s.journal.TakeOver(ctx, d.GetId(), r.Fence, s.owner)
+	if errors.Is(err, journal.ErrFenced) {
+		return errAgain
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.journal.Release(ctx, claim); err != nil {
+		return err
+	}
+	return errAgain
+}
+
+// attempt makes the call that was claimed.
+func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, bare *bool) error {
+	if !s.breakers.permit(d.GetBotId()) {
+		return errors.Join(s.release(ctx, claim), s.pause(ctx, probeWait))
+	}
+	began := time.Now()
+	out := s.call(d, to, claim, *bare)
+	s.Metrics.called(methodOf(d, claim.Step), out.Kind, time.Since(began))
+	s.breakers.record(d.GetBotId(), out)
+	log := s.Log.With(zap.String("turn", subject.TurnID(d.GetId())), zap.String("bot", to.bot), zap.String("step", string(claim.Step)),
+		zap.Stringer("outcome", out.Kind))
+	if out.Kind != telegram.Done {
+		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))
+	}
+	switch out.Kind {
+	case telegram.Done, telegram.DoneInDisguise:
+		return s.finish(d, to, claim, delivered(claim), out, *bare)
+	case telegram.RateLimited:
+		s.limits.cool(d, to, out.RetryAfter)
+		return s.again(s.release(ctx, claim))
+	case telegram.NotSent:
+		if err := s.release(ctx, claim); err != nil {
+			return err
+		}
+		return fail.AsTransient(errors.New(out.Description))
+	case telegram.Unknown:
+		return s.unknown(ctx, d, to, claim, out)
+	case telegram.Moved:
+		if err := s.move(ctx, d, out.MigrateTo); err != nil {
+			return err
+		}
+		return s.again(s.release(ctx, claim))
+	case telegram.PermanentMembership:
+		return errors.Join(s.suspend(ctx, d, out.Description), s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare))
+	case telegram.PermanentBot:
+		log.Error("Telegram refuses the bot's token: the bot is stopped")
+		return errors.Join(s.stop(ctx, d, out.Description), s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare))
+	case telegram.PermanentAction:
+		return s.rejected(ctx, d, to, claim, out, bare)
+	}
+	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare)
+}
+
+// call makes the claimed call. Its context outlives the consumer's, because a
+// call that was begun should end.
+func (s *Sender) call(d *chorusv1.Delivery, to *address, claim *journal.Claim, bare bool) telegram.Outcome {
+	if claim.Step == journal.Action && d.GetAction() == chorusv1.Action_ACTION_SET_REACTION {
+		if to.target == 0 {
+			return telegram.Outcome{Kind: telegram.PermanentAction, Description: "the bot can't know the message's id in this basic group"}
+		}
+		return s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: d.GetEmoji()})
+	}
+	m := telegram.Message{ChatID: to.chat, Text: textOf(d), ReplyTo: to.target}
+	if bare {
+		m.ReplyTo = 0
+	}
+	return s.Telegram.SendMessage(s.calls, to.token, m)
+}
+
+// textOf is what is said: the text, or the emoji where a reaction falls back.
+func textOf(d *chorusv1.Delivery) string {
+	if d.GetAction() == chorusv1.Action_ACTION_SET_REACTION {
+		return d.GetEmoji()
+	}
+	return d.GetText()
+}
+
+func methodOf(d *chorusv1.Delivery, step journal.Step) string {
+	if step == journal.Action && d.GetAction() == chorusv1.Action_ACTION_SET_REACTION {
+		return "setMessageReaction"
+	}
+	return "sendMessage"
+}
+
+func delivered(claim *journal.Claim) chorusv1.Outcome {
+	if claim.Step == journal.Fallback {
+		return chorusv1.Outcome_OUTCOME_FELL_BACK
+	}
+	return chorusv1.Outcome_OUTCOME_DELIVERED
+}
+
+// rejected deals with a call that Telegram refuses for good.
+func (s *Sender) rejected(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome, bare *bool) error {
+	reaction := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION
+	switch {
+	case reaction && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+		defer cancel()
+		return s.again(s.journal.FallBack(ctx, claim))
+	case out.ReplyNotFound && !*bare:
+		*bare = true
+		return s.again(s.release(ctx, claim))
+	}
+	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare)
+}
+
+// unknown deals with a call that may have had its effect.
+func (s *Sender) unknown(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome) error {
+	reaction := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION && claim.Step == journal.Action
+	if reaction && claim.Attempts < s.cfg.ReactionAttempts || !reaction && s.cfg.OnUnknown == Resend {
+		if err := s.release(ctx, claim); err != nil {
+			return err
+		}
+		return fail.AsTransient(errors.New(out.Description))
+	}
+	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_UNKNOWN, out, false)
+}
+
+func (s *Sender) release(ctx context.Context, claim *journal.Claim) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	return s.journal.Release(ctx, claim)
+}
+
+// again asks for another pass if what led to it was written down.
+func (s *Sender) again(err error) error {
+	if err == nil || errors.Is(err, journal.ErrFenced) {
+		return errAgain
+	}
+	return err
+}
+
+// finish writes down how a call ended. What Telegram did can't be asked again,
+// so it tries until the database takes it or the process has to go; then the
+// next owner finds an orphan.
+func (s *Sender) finish(d *chorusv1.Delivery, to *address, claim *journal.Claim, outcome chorusv1.Outcome, out telegram.Outcome, bare bool) error {
+	reason := out.Description
+	if outcome == chorusv1.Outcome_OUTCOME_DELIVERED {
+		reason = ""
+	}
+	receipt := s.receipt(d, outcome, reason)
+	var sent *journal.Sent
+	if out.MessageID > 0 {
+		sent = &journal.Sent{Viewer: to.viewer(d.GetBotId()), TelegramID: out.MessageID, Text: textOf(d), At: time.Now()}
+		if to.target > 0 && !bare {
+			sent.ReplyTo = d.GetTargetMessage()
+		}
+	}
+	patient := retrypolicy.NewBuilder[journal.Entry]().
+		AbortOnErrors(journal.ErrFenced).
+		WithBackoff(50*time.Millisecond, 2*time.Second).WithJitterFactor(0.5).WithMaxAttempts(-1).Build()
+	entry, err := failsafe.With(patient).WithContext(s.calls).Get(func() (journal.Entry, error) {
+		// Even a call that was cut off at shutdown gets its end written.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), dbTimeout)
+		defer cancel()
+		return s.journal.Finish(ctx, claim, receipt, sent)
+	})
+	return s.ended(receipt, entry, err)
+}
+
+// abandon ends a delivery that nobody is sending.
+func (s *Sender) abandon(ctx context.Context, d *chorusv1.Delivery, outcome chorusv1.Outcome, reason string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	receipt := s.receipt(d, outcome, reason)
+	entry, err := s.journal.Abandon(ctx, receipt)
+	if !errors.Is(err, journal.ErrFenced) {
+		return s.ended(receipt, entry, err)
+	}
+	// It has ended, or a call was under way when its sender died.
+	claim, refused, err := s.journal.Claim(ctx, d.GetId(), s.owner)
+	switch {
+	case err != nil:
+		return err
+	case claim != nil:
+		entry, err = s.journal.Finish(ctx, claim, receipt, nil)
+	case refused.Reason == journal.Orphaned:
+		receipt.Outcome, receipt.Reason = chorusv1.Outcome_OUTCOME_UNKNOWN, diedCalling
+		entry, err = s.journal.Disown(ctx, receipt, refused.Fence)
+	default:
+		return nil
+	}
+	return s.ended(receipt, entry, err)
+}
+
+// ended publishes the receipt of what was closed.
+func (s *Sender) ended(r *chorusv1.Receipt, entry journal.Entry, err error) error {
+	if errors.Is(err, journal.ErrFenced) {
+		// Another sender has closed it, or will.
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Metrics.closed(r)
+	s.receipts.Offer(entry)
+	return nil
+}
+
+func (s *Sender) receipt(d *chorusv1.Delivery, outcome chorusv1.Outcome, reason string) *chorusv1.Receipt {
+	return &chorusv1.Receipt{
+		Id: d.GetId(), BotId: d.GetBotId(), Action: d.GetAction(), Outcome: outcome, Reason: reason,
+		PlannedAt: d.GetPlannedAt(), ClosedAt: timestamppb.Now(),
+	}
+}

@@ -1,0 +1,123 @@
+// Package sender makes the calls to Telegram. Each chat has a lane of its own
+// for messages and one for reactions, so that a call that hangs, is refused or
+// must wait holds back nothing but its own lane.
+package sender
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+// dbTimeout bounds each look into the database.
+const dbTimeout = 10 * time.Second
+
+// Caller is the part of Telegram that the sender needs.
+type Caller interface {
+	SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome
+	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
+	SendTyping(ctx context.Context, token secret.String, chatID int64) telegram.Outcome
+}
+
+var _ Caller = (*telegram.Client)(nil)
+
+// Deps is what a sender works with.
+type Deps struct {
+	Pool     *pgxpool.Pool
+	Bus      *bus.Bus
+	Telegram Caller
+	// Open opens a bot's sealed token.
+	Open    func(bot string, sealed []byte) (secret.String, error)
+	Metrics *Metrics
+	Log     *zap.Logger
+}
+
+// Sender sends deliveries. Run it once.
+type Sender struct {
+	Deps
+	cfg      Config
+	owner    string
+	journal  *journal.Journal
+	receipts *relay.Relay
+	letters  *relay.Relay
+	parked   *relay.Relay
+	limits   *limits
+	breakers *breakers
+
+	messages  *bus.Consumer[*chorusv1.Delivery]
+	reactions *bus.Consumer[*chorusv1.Delivery]
+	// calls is the context of calls under way. It outlives Run's by the grace.
+	calls context.Context //nolint:containedctx // it is the lifetime of the sender's calls, not of one
+}
+
+// New makes a sender.
+func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
+	j := journal.New(deps.Pool)
+	limits, err := newLimits(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make the limits: %w", err)
+	}
+	s := &Sender{
+		Deps: deps, cfg: cfg, journal: j, owner: uuid.NewString(),
+		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
+		letters:  relay.New(j.Letters(), deps.Bus, deps.Log),
+		parked:   relay.New(j.Parked(), deps.Bus, deps.Log),
+		limits:   limits,
+		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
+	}
+	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
+	s.reactions = bus.NewConsumer(deps.Bus, bus.SenderReactions(), j, busMetrics, s.deliver)
+	return s, nil
+}
+
+// Run sends until the context ends. Then it fetches no more, gives calls under
+// way cfg.Grace to end, hands back the rest, and publishes the last receipts.
+func (s *Sender) Run(ctx context.Context) error {
+	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	s.calls = calls
+	stopping := context.AfterFunc(ctx, func() {
+		grace := time.NewTimer(s.cfg.Grace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			abort()
+		case <-calls.Done():
+		}
+	})
+	defer stopping()
+
+	// The relays outlive the consumers, whose last receipts they publish.
+	publishing, published := context.WithCancel(context.WithoutCancel(ctx))
+	var relays errgroup.Group
+	for _, r := range []*relay.Relay{s.receipts, s.letters, s.parked} {
+		relays.Go(func() error { return r.Run(publishing) })
+	}
+	consumers, consuming := errgroup.WithContext(ctx)
+	consumers.Go(func() error { return s.messages.Run(consuming) })
+	consumers.Go(func() error { return s.reactions.Run(consuming) })
+	err := consumers.Wait()
+	published()
+	if relayErr := relays.Wait(); err == nil {
+		err = relayErr
+	}
+	return err
+}
+
+// Hurry makes the sender look at what the bus may have lost.
+func (s *Sender) Hurry() {
+	s.receipts.Hurry()
+	s.letters.Hurry()
+}
