@@ -84,11 +84,9 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 	case journal.Over, journal.Parked:
 		return nil
 	case journal.Behind:
-		if !r.Until.IsZero() {
-			return s.park(ctx, d, r.Until)
-		}
-		// The one ahead is with another replica, or its message is on the way.
-		return s.pause(ctx, behindPause)
+		// The one ahead is parked, with another replica, or still on its way to
+		// this very lane: to wait here for it would keep it out.
+		return s.park(ctx, d, later(r.Until, time.Now().Add(behindPause)))
 	case journal.Orphaned:
 		return s.adopt(ctx, d, r)
 	}
@@ -98,9 +96,16 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 // diedCalling is the reason in the receipts of orphans.
 const diedCalling = "the sender died while the call was under way"
 
-// behindPause is how long a delivery waits before it looks again whether the one
-// ahead of it is done.
-const behindPause = 200 * time.Millisecond
+// behindPause is how long a delivery steps aside for one ahead of it that is not
+// parked.
+const behindPause = time.Second
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
 
 func (s *Sender) pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
