@@ -6,6 +6,9 @@ const watchBuffer = 256
 
 // Change is something people would see happen.
 type Change struct {
+	// Revision numbers the changes since Open; 0 for typing, which nobody
+	// needs to catch up with.
+	Revision uint64
 	// Kind is message, edit, delete, reaction, typing or chat.
 	Kind    string
 	Chat    int64
@@ -17,11 +20,20 @@ type Change struct {
 // Watch returns what happens from now on. The channel is closed when ctx ends,
 // when the world is closed, or when the reader falls behind.
 func (w *World) Watch(ctx context.Context) <-chan Change {
-	changes := make(chan Change, watchBuffer)
-
 	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.watch(ctx, nil)
+}
+
+// watch returns a channel that begins with past.
+func (w *World) watch(ctx context.Context, past []Change) <-chan Change {
+	changes := make(chan Change, watchBuffer+len(past))
+	for _, change := range past {
+		changes <- change
+	}
+
 	w.watchers[changes] = struct{}{}
-	w.mu.Unlock()
 
 	context.AfterFunc(ctx, func() {
 		w.mu.Lock()
@@ -60,7 +72,7 @@ func (w *World) announce(e entry) {
 			w.wakeBot(ev.Webhook.Bot)
 			close(w.hooks)
 			w.hooks = make(chan struct{})
-		case len(w.watchers) > 0:
+		default:
 			w.showChange(ev)
 		}
 	}
@@ -69,23 +81,16 @@ func (w *World) announce(e entry) {
 func (w *World) showChange(ev event) {
 	switch {
 	case ev.Message != nil:
-		w.publishPost("message", ev.Message.Chat, ev.Message.Message.Seq)
+		w.happened(Change{Kind: "message", Chat: ev.Message.Chat, Seq: ev.Message.Message.Seq})
 	case ev.Edit != nil:
-		w.publishPost("edit", ev.Edit.Chat, ev.Edit.Seq)
+		w.happened(Change{Kind: "edit", Chat: ev.Edit.Chat, Seq: ev.Edit.Seq})
 	case ev.React != nil:
-		w.publishPost("reaction", ev.React.Chat, ev.React.Seq)
+		w.happened(Change{Kind: "reaction", Chat: ev.React.Chat, Seq: ev.React.Seq})
 	case ev.Delete != nil:
-		w.publish(Change{Kind: "delete", Chat: ev.Delete.Chat, Seq: ev.Delete.Seq})
+		w.happened(Change{Kind: "delete", Chat: ev.Delete.Chat, Seq: ev.Delete.Seq})
 	case ev.Chat != nil:
-		w.publish(Change{Kind: "chat", Chat: ev.Chat.ID})
+		w.happened(Change{Kind: "chat", Chat: ev.Chat.ID})
 	case ev.Member != nil:
-		w.publish(Change{Kind: "chat", Chat: ev.Member.Chat})
-	}
-}
-
-func (w *World) publishPost(kind string, chatID, seq int64) {
-	if p := w.postOf(chatID, seq); p != nil {
-		shown := w.show(w.state.Chats[chatID], p)
-		w.publish(Change{Kind: kind, Chat: chatID, Seq: seq, Post: &shown})
+		w.happened(Change{Kind: "chat", Chat: ev.Member.Chat})
 	}
 }

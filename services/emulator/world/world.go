@@ -39,6 +39,7 @@ type World struct {
 	people    map[string]int64    // by name
 	effects   []Effect            // of calls since the snapshot; the last maxEffects
 	watchers  map[chan Change]struct{}
+	recent    recent
 	hooks     chan struct{} // closed when a webhook is set or removed
 }
 
@@ -213,7 +214,7 @@ func (w *World) Reset() error {
 
 	close(w.hooks)
 	w.hooks = make(chan struct{})
-	w.publish(Change{Kind: "chat"})
+	w.happened(Change{Kind: "chat"})
 
 	if w.journal == nil {
 		return nil
