@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/propagation"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -67,7 +68,7 @@ func NewConsumer[T proto.Message](b *Bus, group Group, dead Undertaker, metrics 
 // handlers (whose context has ended too), hands back what they did not finish,
 // and returns. It returns an error if it can't begin.
 func (c *Consumer[T]) Run(ctx context.Context) error {
-	readers := make([]jetstream.ConsumeContext, 0, subject.Partitions)
+	readers, err := c.readAll(ctx)
 	stop := func() {
 		for _, r := range readers {
 			r.Drain()
@@ -78,13 +79,12 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 		c.lanes.Wait()
 		c.release(context.WithoutCancel(ctx))
 	}
-	for p := range subject.Partitions {
-		r, err := c.read(ctx, p)
-		if err != nil {
-			stop()
-			return err
+	if err != nil {
+		stop()
+		if ctx.Err() != nil {
+			return nil
 		}
-		readers = append(readers, r)
+		return err
 	}
 	var alive sync.WaitGroup
 	beating, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -96,9 +96,33 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 	return nil
 }
 
-func (c *Consumer[T]) read(ctx context.Context, partition int) (jetstream.ConsumeContext, error) {
+// readAll begins to read every partition. The readers that it returns with an
+// error must be stopped too.
+func (c *Consumer[T]) readAll(ctx context.Context) ([]jetstream.ConsumeContext, error) {
+	var mu sync.Mutex
+	readers := make([]jetstream.ConsumeContext, 0, subject.Partitions)
+	opening, inner := errgroup.WithContext(ctx)
+	opening.SetLimit(declareParallel)
+	for p := range subject.Partitions {
+		opening.Go(func() error {
+			r, err := c.read(ctx, inner, p)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			readers = append(readers, r)
+			return nil
+		})
+	}
+	return readers, opening.Wait()
+}
+
+// read begins to read a partition. The handlers' context is ctx; opening ends
+// with the attempt to begin.
+func (c *Consumer[T]) read(ctx, opening context.Context, partition int) (jetstream.ConsumeContext, error) {
 	name := c.group.durable(partition)
-	durable, err := c.bus.js.Consumer(ctx, c.group.Stream, name)
+	durable, err := c.bus.js.Consumer(opening, c.group.Stream, name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}

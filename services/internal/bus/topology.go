@@ -26,7 +26,9 @@ func Generator() Group {
 }
 
 // SenderMessages is the work of sending messages.
-func SenderMessages() Group { return senderGroup("sender-message", chorusv1.Action_ACTION_SEND_MESSAGE) }
+func SenderMessages() Group {
+	return senderGroup("sender-message", chorusv1.Action_ACTION_SEND_MESSAGE)
+}
 
 // SenderReactions is the work of setting reactions. It has consumers of its
 // own, so that reactions that hang use up no message's budget.
