@@ -105,6 +105,9 @@ CREATE TABLE cast_members (
     -- Set when Telegram says that the bot can't act in this chat.
     suspended_at    timestamptz,
     suspended_why   text,
+    -- Messages planned since the prompt last reminded the bot of its persona.
+    since_refresh   integer NOT NULL DEFAULT 0 CHECK (since_refresh >= 0),
+    refreshed_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chat_id, bot_id),
     CHECK ((suspended_at IS NULL) = (suspended_why IS NULL))
 );
@@ -226,6 +229,8 @@ CREATE INDEX turns_relay ON turns (relay_at) WHERE relay_at IS NOT NULL;
 CREATE INDEX turns_open ON turns (expires_at) WHERE closed_at IS NULL;
 CREATE INDEX turns_open_chat ON turns (chat_id) WHERE closed_at IS NULL;
 CREATE INDEX turns_planned ON turns (planned_at);
+-- How much a bot did in the last hour.
+CREATE INDEX turns_bot ON turns (bot_id, planned_at) WHERE kind <> 'reaction';
 
 CREATE TABLE deliveries (
     chat_id      bigint      NOT NULL,
