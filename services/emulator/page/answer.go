@@ -1,0 +1,95 @@
+package page
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"go.uber.org/zap"
+)
+
+// maxBody is far more than the longest message needs, in bytes.
+const maxBody = 64 << 10
+
+// answer writes a value as JSON.
+func (p *page) answer(w http.ResponseWriter, status int, value any) {
+	content, err := json.Marshal(value)
+	if err != nil {
+		p.refuse(w, fmt.Errorf("encode the answer: %w", err))
+
+		return
+	}
+
+	write(w, status, content)
+}
+
+// refuse answers with what is wrong: the reader's input in detail, everything
+// else only in the log.
+func (p *page) refuse(w http.ResponseWriter, err error) {
+	if input, ok := errors.AsType[*InputError](err); ok {
+		fail(w, http.StatusBadRequest, input.Error())
+
+		return
+	}
+
+	p.opts.Log.Error("the chat page failed", zap.Error(err))
+	fail(w, http.StatusInternalServerError, "something went wrong in the emulator; its log says what")
+}
+
+// fail answers with an error as JSON.
+func fail(w http.ResponseWriter, status int, reason string) {
+	content, err := json.Marshal(map[string]string{"error": reason})
+	if err != nil { // a string is always valid JSON
+		content = []byte("{}")
+	}
+
+	write(w, status, content)
+}
+
+func write(w http.ResponseWriter, status int, content []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(content, '\n')) // a reader that is gone needs no answer
+}
+
+// read decodes a request's body strictly.
+func read(w http.ResponseWriter, r *http.Request, into any) error {
+	// A form of another site can't have this content type, not even in a
+	// browser too old to tell its origin.
+	kind := r.Header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" {
+		return &InputError{Field: "Content-Type", Value: kind, Allowed: "application/json"}
+	}
+
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	decoder.DisallowUnknownFields()
+
+	if err := decoder.Decode(into); err != nil {
+		return &InputError{Field: "body", Value: err.Error(), Allowed: fmt.Sprintf("a JSON object of at most %d bytes with the known fields", maxBody)}
+	}
+
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return &InputError{Field: "body", Value: "more than one value", Allowed: "one JSON object"}
+	}
+
+	return nil
+}
+
+// chatID returns the chat that a path names.
+func chatID(r *http.Request) (int64, error) {
+	return number("chat", r.PathValue("chat"), "a whole number")
+}
+
+func number(field, value, allowed string) (int64, error) {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return 0, &InputError{Field: field, Value: value, Allowed: allowed}
+	}
+
+	return n, nil
+}

@@ -1,0 +1,145 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Chats is what the page shows, and where people write. All methods must be
+// safe for concurrent use. Wrong input is an *InputError.
+type Chats interface {
+	Looker
+	Watcher
+	Speaker
+}
+
+// Looker finds chats and messages.
+type Looker interface {
+	// Chats returns all chats, in any order.
+	Chats() []Chat
+	// Chat returns one of them.
+	Chat(id int64) (Chat, error)
+	// History returns the last limit messages before a message id, oldest
+	// first; before 0 means the newest.
+	History(chat, before int64, limit int) ([]Message, error)
+}
+
+// Watcher tells what happens.
+type Watcher interface {
+	// Revision is the number of the latest event.
+	Revision() uint64
+	// Watch follows the events after a revision until ctx ends. It reports false
+	// where the earlier ones are forgotten; then the feed has only what happens
+	// from now on.
+	Watch(ctx context.Context, after uint64) (feed Feed, complete bool)
+}
+
+// Feed is the events that one reader is told, in order.
+type Feed interface {
+	// Next waits for an event. It fails with io.EOF when there will be none any
+	// more, as the reader fell behind or the chats are closed, and with the
+	// context's error when that ends first: then one may call it again.
+	Next(ctx context.Context) (Event, error)
+}
+
+// Speaker lets people write.
+type Speaker interface {
+	// Say adds a person's message; replyTo is 0 or the message it answers.
+	Say(chat int64, name, text string, replyTo int64) (Message, error)
+	// React sets a person's only reaction to a message; "" takes it away.
+	React(chat, message int64, name, emoji string) error
+}
+
+// Chat is a group.
+type Chat struct {
+	ID      int64    `json:"id"`
+	Title   string   `json:"title"`
+	Note    string   `json:"note,omitempty"` // a line beside the title
+	Members []Member `json:"members"`
+	// Reactions are the emoji that may be used.
+	Reactions []string `json:"reactions"`
+	// MovedTo is the chat that replaced this one, which takes no more messages.
+	MovedTo int64 `json:"moved_to,omitempty"`
+	// Last is the newest message.
+	Last *Message `json:"last,omitempty"`
+}
+
+// Member is a bot or a person.
+type Member struct {
+	ID       int64  `json:"id"`
+	Name     string `json:"name"`
+	Username string `json:"username,omitempty"`
+	Bot      bool   `json:"bot,omitempty"`
+}
+
+// Message is a message as it is now.
+type Message struct {
+	ID        int64      `json:"id"`
+	From      Member     `json:"from"`
+	At        time.Time  `json:"at"`
+	Edited    bool       `json:"edited,omitempty"`
+	Text      string     `json:"text,omitempty"`
+	Entities  []Entity   `json:"entities,omitempty"`
+	ReplyTo   *Quote     `json:"reply_to,omitempty"`
+	Reactions []Reaction `json:"reactions,omitempty"`
+	// Service is what happened, where nobody said anything.
+	Service string `json:"service,omitempty"`
+	// Offline says that the text was made without a model. The page sets it
+	// from Options.Offline.
+	Offline bool `json:"offline,omitempty"`
+}
+
+// Quote is the message that another one answers.
+type Quote struct {
+	ID   int64  `json:"id"`
+	From Member `json:"from"`
+	Text string `json:"text"` // its beginning
+}
+
+// Entity is a formatted part of a text. Type is one of the Bot API's; Offset and
+// Length count UTF-16 code units.
+type Entity struct {
+	Type   string `json:"type"`
+	Offset int    `json:"offset"`
+	Length int    `json:"length"`
+	URL    string `json:"url,omitempty"`
+}
+
+// Reaction is an emoji on a message with everyone who chose it.
+type Reaction struct {
+	Emoji string   `json:"emoji"`
+	By    []Member `json:"by"`
+}
+
+// Kind says what an Event is about. It is the event's name on the wire.
+type Kind string
+
+// The kinds of event.
+const (
+	Said    Kind = "message" // Message is new
+	Changed Kind = "change"  // Message has another text or other reactions
+	Deleted Kind = "delete"  // the message MessageID is gone
+	Typing  Kind = "typing"  // Member is about to write
+	Profile Kind = "chat"    // the chat is new, or its title or members are
+	Reset   Kind = "reset"   // everything may be different
+)
+
+// Event is something that happened in a chat.
+type Event struct {
+	// Revision numbers the events; 0 for those that needn't be caught up with.
+	Revision  uint64   `json:"-"`
+	Kind      Kind     `json:"-"`
+	Chat      int64    `json:"chat"`
+	MessageID int64    `json:"message_id,omitempty"`
+	Message   *Message `json:"message,omitempty"`
+	Member    *Member  `json:"member,omitempty"`
+}
+
+// InputError says which field has a value that it can't have. The page shows
+// its message to the person who wrote.
+type InputError struct{ Field, Value, Allowed string }
+
+func (e *InputError) Error() string {
+	return fmt.Sprintf("%s: %q is not allowed, must be %s", e.Field, e.Value, e.Allowed)
+}
