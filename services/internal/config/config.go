@@ -1,0 +1,66 @@
+// Package config fills the configuration structs of Chorus' parts from four
+// places: the structs' own defaults, a YAML file, the environment and flags. The
+// later one wins.
+//
+// A field takes part if it has the tag `config:"key"`; `doc:"…"` describes it
+// and `secret:"true"` hides its value. The field ShortWait with the key
+// short_wait in the section sender is
+//
+//	sender:
+//	  short_wait: 5s                  in the file,
+//	CHORUS_SENDER_SHORT_WAIT=5s       in the environment, and
+//	--sender.short-wait=5s            as a flag.
+//
+// Fields are of type string, bool, int, int64, float64, time.Duration, []string
+// (separated by commas in the environment and in flags), secret.String or
+// secret.Ref (env:NAME or file:PATH), or structs of such fields. A secret.String
+// has no flag: everyone on a machine can read the arguments of its processes.
+package config
+
+import "fmt"
+
+// Section is the configuration of one part.
+type Section struct {
+	// Name is the section's name in the file: lower-case words with underscores.
+	Name string
+	// Value points to a struct that holds the defaults. If it has the method
+	// Validate() error, Load calls it. The errors that it joins begin with the
+	// key that they are about and a colon.
+	Value any
+}
+
+// Tree is the configuration of a process, made of sections. It is not safe for
+// concurrent use.
+type Tree struct {
+	sections []Section
+	fields   []*field
+	byPath   map[string]*field
+	byEnv    map[string]*field
+}
+
+// New makes a tree. It panics if a section can't be one, because the program
+// itself is wrong then: Value is no pointer to a struct, a field has another
+// type than those above, or two fields have the same name.
+func New(sections ...Section) *Tree {
+	t := &Tree{sections: sections, byPath: map[string]*field{}, byEnv: map[string]*field{}}
+	for _, s := range sections {
+		t.fields = append(t.fields, fieldsOf(s)...)
+	}
+	for _, f := range t.fields {
+		if other, taken := t.byEnv[f.env()]; taken || f.env() == fileEnv {
+			panic(fmt.Sprintf("config: %s and %v have the same name in the environment", f.path, other))
+		}
+		t.byPath[f.path], t.byEnv[f.env()] = f, f
+	}
+	return t
+}
+
+// Origin tells where the value of a field came from in the last Load, such as
+// "chorus.yaml:3", "CHORUS_NATS_URL", "--nats.url" or "default". The path is
+// the section and the key, such as nats.url; for an unknown one it is "".
+func (t *Tree) Origin(path string) string {
+	if f := t.byPath[path]; f != nil {
+		return f.origin
+	}
+	return ""
+}

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// Print writes the values in effect as YAML, each with where it came from as a
+// comment. Passwords in URLs and secrets are masked.
+func (t *Tree) Print(w io.Writer) error {
+	var out strings.Builder
+	var open []string
+	for _, f := range t.fields {
+		keys := strings.Split(f.path, separator)
+		parents := keys[:len(keys)-1]
+		for depth, key := range parents {
+			if depth >= len(open) || open[depth] != key {
+				fmt.Fprintf(&out, "%s%s:\n", indent(depth), key)
+				open = append(open[:min(depth, len(open))], key)
+			}
+		}
+		open = open[:len(parents)]
+		fmt.Fprintf(&out, "%s%s: %s # %s\n", indent(len(parents)), keys[len(keys)-1], f.yaml(), f.origin)
+	}
+	if _, err := io.WriteString(w, out.String()); err != nil {
+		return fmt.Errorf("print the configuration: %w", err)
+	}
+	return nil
+}
+
+func indent(depth int) string { return strings.Repeat("  ", depth) }
+
+// yaml is the value on one line, such that Load reads it again.
+func (f *field) yaml() string {
+	list, isList := f.value.Interface().([]string)
+	if !isList || f.hidden {
+		return quote(f.shown())
+	}
+	items := make([]string, 0, len(list))
+	for _, item := range list {
+		items = append(items, quote(item))
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
+// quote puts quotation marks around a text unless it is surely one without
+// them. What is a text in JSON is one in YAML.
+func quote(s string) string {
+	if regexp.MustCompile(`^[a-zA-Z0-9/-]([a-zA-Z0-9_./:@*+-]*[a-zA-Z0-9_/])?$`).MatchString(s) && s != "-" {
+		return s
+	}
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(s) // a text can always be encoded, and written to memory
+	return strings.TrimSpace(out.String())
+}

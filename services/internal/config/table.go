@@ -1,0 +1,62 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Row describes one field.
+type Row struct {
+	// Key is its section and key in the file, such as sender.short_wait.
+	Key string
+	// Env is its environment variable.
+	Env string
+	// Flag is its flag with the dashes, "" if it has none.
+	Flag string
+	// Type is how its values are written, in words.
+	Type string
+	// Default is its default, without secrets; "" if that is empty.
+	Default string
+	// Doc says what it is for.
+	Doc string
+}
+
+// Table describes all fields, in their order.
+func (t *Tree) Table() []Row {
+	rows := make([]Row, 0, len(t.fields))
+	for _, f := range t.fields {
+		k, _ := kindOf(f.value.Type())
+		row := Row{Key: f.path, Env: f.env(), Type: k.name, Default: f.show(f.initial), Doc: f.doc}
+		if f.flag() != "" {
+			row.Flag = "--" + f.flag()
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// WriteTable writes the table as Markdown.
+func (t *Tree) WriteTable(w io.Writer) error {
+	var out strings.Builder
+	out.WriteString("| key in the file | environment | flag | type | default | meaning |\n|---|---|---|---|---|---|\n")
+	for _, r := range t.Table() {
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n",
+			code(r.Key), code(r.Env), code(r.Flag), r.Type, code(r.Default), cell(r.Doc))
+	}
+	if _, err := io.WriteString(w, out.String()); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	return nil
+}
+
+// code is a text in the font for code; an empty one stays empty.
+func code(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "`" + cell(s) + "`"
+}
+
+// cell keeps a text from ending its cell.
+func cell(s string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s) }
