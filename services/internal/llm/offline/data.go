@@ -57,6 +57,7 @@ type family struct {
 	Title     string   `yaml:"title"`     // what {topic} is when a scene has none
 	Recognise []string `yaml:"recognise"` // words in topic or purpose that point here
 	Rules     rules    `yaml:"rules"`     // frames on top of the language's grammar
+	Instead   rules    `yaml:"instead"`   // frames in place of the language's
 	General   topic    `yaml:"general"`
 	Topics    []*topic `yaml:"topics"`
 
@@ -72,7 +73,7 @@ type topic struct {
 	Points    []point    `yaml:"points"`
 	Questions []question `yaml:"questions"`
 	Images    []string   `yaml:"images"` // noun phrases
-	Scenes    []string   `yaml:"scenes"` // whole sentences, for narrators
+	Scenes    []scene    `yaml:"scenes"` // told by narrators
 
 	facts    []fact
 	keyStems map[string]string // stem → keyword
@@ -88,6 +89,14 @@ type point struct {
 type question struct {
 	Ask     string   `yaml:"ask"`
 	Answers []string `yaml:"answers"`
+}
+
+// scene is something that happens, in whole sentences, with what the others may
+// do about it and what comes of that.
+type scene struct {
+	Say  string   `yaml:"say"`
+	Do   []string `yaml:"do"`   // clauses in the first person
+	Then []string `yaml:"then"` // sentences
 }
 
 type languages map[string]*language
@@ -144,7 +153,7 @@ func loadLanguage(files fs.FS, dir string) (*language, error) {
 		if err := load(files, name, f); err != nil {
 			return nil, err
 		}
-		if f.grammar, err = compile(shared, f.Rules); err != nil {
+		if f.grammar, err = compile(shared.without(f.Instead), f.Rules, f.Instead); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		l.index(f)

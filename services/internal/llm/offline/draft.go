@@ -11,9 +11,9 @@ import (
 type draft struct {
 	view   *view
 	rng    *rand.Rand
-	taken  map[string]bool // what this draft has said, normalised
-	log    []string        // the same in order, for undo
-	repeat bool            // what the history said may be said again
+	taken  []string // what this draft has said, normalised, in order
+	frames []uint64 // the frames that it used
+	repeat bool     // what the history said may be said again
 
 	earlierName, earlierWord string
 }
@@ -23,8 +23,10 @@ var entryRules = []string{ //nolint:gochecknoglobals // a constant list
 	"open_point", "open_image", "open_question", "open_stance", "open_interest", "open_callback", "open_holding", "open_scene",
 	"disclose", "greet", "thank",
 	"answer_known", "answer_stance", "answer_yesno", "answer_why", "answer_opinion", "answer_other", "answer_unknown",
-	"agree_known", "differ_known", "agree_word", "differ_word", "ask_back", "react_quoted", "reply_stance", "narrate",
-	"add_point", "add_image", "add_stance", "add_interest", "add_phrase", "add_scene", "close_question", "close_other", "plain",
+	"agree_known", "differ_known", "agree_word", "differ_word", "ask_back", "react_quoted", "reply_stance", "match_image",
+	"act", "narrate", "narrate_known",
+	"add_more", "add_lean", "add_point", "add_image", "add_stance", "add_interest", "add_phrase", "add_scene",
+	"close_question", "close_other", "plain",
 }
 
 // weighted is a rule and how often it goes first, relative to the others.
@@ -120,7 +122,13 @@ func (d *draft) replyLeads() []weighted {
 	t := v.target
 	against := d.differs()
 	if v.narrator {
-		return []weighted{{"narrate", 8}, {"agree_known", 0.5}, {"agree_word", 0.5}, {"react_quoted", 0.01}}
+		return []weighted{{"narrate_known", 50}, {"narrate", 4}, {"agree_known", 2}, {"react_quoted", 0.01}}
+	}
+	if t.fact != nil && t.fact.scene != nil {
+		return []weighted{{"act", 50}, {"agree_word", 1}, {"react_quoted", 0.05}}
+	}
+	if t.fact != nil && t.fact.image {
+		return []weighted{{"match_image", 10}, {"agree_word", 2}, {"react_quoted", 0.5}}
 	}
 	stance := 1.2
 	if t.fact != nil {
@@ -203,6 +211,7 @@ func (d *draft) extend(text string) string {
 		if n >= want {
 			break
 		}
+		mark := len(d.taken)
 		rule, next := d.addition(n+1 >= want && want > 1, strings.HasSuffix(text, "?"), used)
 		if next == "" {
 			break
@@ -210,6 +219,7 @@ func (d *draft) extend(text string) string {
 		used[rule] = true
 		longer := join(text, capitalise(next))
 		if len(sentenceEnds(longer)) > lim.max || len([]rune(longer)) > lim.chars {
+			d.taken = d.taken[:mark]
 			continue
 		}
 		text = longer
@@ -220,17 +230,20 @@ func (d *draft) extend(text string) string {
 // addition is one more sentence. Questions to the others come last, and only
 // one of them.
 func (d *draft) addition(last, asked bool, used map[string]bool) (string, string) {
-	rules := []weighted{{"add_point", 6}, {"add_image", 2.5}, {"add_stance", 2}, {"add_interest", 0.6}, {"add_phrase", 0.8}}
+	rules := []weighted{
+		{"add_more", 9}, {"add_lean", 9}, {"add_point", 2.5}, {"add_image", 1.5},
+		{"add_stance", 2}, {"add_interest", 0.4}, {"add_phrase", 0.4},
+	}
 	if d.view.narrator {
-		rules = []weighted{{"add_point", 3}, {"add_scene", 5}, {"add_image", 1}}
+		rules = []weighted{{"add_scene", 1}}
 	}
 	if last && !asked {
 		rules = append(rules, weighted{"close_question", 2.5}, weighted{"close_other", 2.5})
 	}
 	var open []weighted
 	for _, r := range rules {
-		// A second claim is fine, a second flourish is not.
-		if !used[r.rule] || r.rule == "add_point" {
+		// A second reason is fine, a second flourish is not.
+		if !used[r.rule] || r.rule == "add_more" {
 			open = append(open, r)
 		}
 	}

@@ -9,10 +9,12 @@ type fact struct {
 	topic    *topic
 	point    *point    // of which it is a part, or nil
 	question *question // of which it is a part, or nil
+	scene    *scene    // of which it is a part, or nil
+	image    bool
 	side     side
 }
 
-// side is what a fact does in its point or question.
+// side is what a fact does in its point, question or scene.
 type side int
 
 const (
@@ -21,6 +23,9 @@ const (
 	objects
 	asks
 	answers
+	happens
+	acts
+	follows
 )
 
 // index prepares a family for look-ups.
@@ -43,6 +48,28 @@ func (l *language) index(f *family) {
 	}
 }
 
+// about is a general topic that speaks of one title: where its clauses name
+// {topic}, the copy names the title.
+func (t *topic) about(title string) *topic {
+	fill := func(s string) string { return strings.ReplaceAll(s, "{topic}", title) }
+	fillAll := func(all []string) []string {
+		filled := make([]string, 0, len(all))
+		for _, s := range all {
+			filled = append(filled, fill(s))
+		}
+		return filled
+	}
+	c := &topic{Title: title, Keywords: t.Keywords, keyStems: t.keyStems, names: t.names, Images: fillAll(t.Images)}
+	for _, p := range t.Points {
+		c.Points = append(c.Points, point{Say: fill(p.Say), And: fillAll(p.And), But: fillAll(p.But)})
+	}
+	for _, q := range t.Questions {
+		c.Questions = append(c.Questions, question{Ask: fill(q.Ask), Answers: fillAll(q.Answers)})
+	}
+	c.indexFacts()
+	return c
+}
+
 func (t *topic) indexFacts() {
 	add := func(text string, f fact) {
 		f.normal, f.topic = normal(text), t
@@ -63,6 +90,19 @@ func (t *topic) indexFacts() {
 		add(q.Ask, fact{question: q, side: asks})
 		for _, s := range q.Answers {
 			add(s, fact{question: q, side: answers})
+		}
+	}
+	for _, s := range t.Images {
+		add(s, fact{image: true})
+	}
+	for i := range t.Scenes {
+		s := &t.Scenes[i]
+		add(s.Say, fact{scene: s, side: happens})
+		for _, do := range s.Do {
+			add(do, fact{scene: s, side: acts})
+		}
+		for _, then := range s.Then {
+			add(then, fact{scene: s, side: follows})
 		}
 	}
 }

@@ -20,6 +20,17 @@ type rules map[string]map[string][]string
 
 const anyVoice = "any"
 
+// without leaves out the rules that others stand in for.
+func (r rules) without(others rules) rules {
+	rest := rules{}
+	for name, voices := range r {
+		if others[name] == nil {
+			rest[name] = voices
+		}
+	}
+	return rest
+}
+
 // maxDepth bounds the recursion of rules.
 const maxDepth = 6
 
@@ -28,6 +39,16 @@ type grammar map[string]map[string][]alternative
 type alternative struct {
 	id    uint64
 	parts []part
+}
+
+// bare reports whether an alternative has no words of its own.
+func (a alternative) bare() bool {
+	for _, p := range a.parts {
+		if !p.slot && normal(p.text) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 type part struct {
@@ -145,7 +166,11 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 		return "", false
 	}
 	for _, a := range d.view.speaker.order(d.view.family.grammar[rule], d.rng) {
+		if !a.bare() && slices.Contains(d.frames, a.id) {
+			continue // no flourish twice in one message
+		}
 		if s, ok := d.fill(a, depth); ok {
+			d.frames = append(d.frames, a.id)
 			return s, true
 		}
 	}
@@ -153,7 +178,7 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 }
 
 func (d *draft) fill(a alternative, depth int) (string, bool) {
-	mark := len(d.log)
+	mark := len(d.taken)
 	var b strings.Builder
 	for _, p := range a.parts {
 		s, ok := p.text, true
@@ -161,7 +186,7 @@ func (d *draft) fill(a alternative, depth int) (string, bool) {
 			s, ok = d.value(p.text, depth)
 		}
 		if !ok {
-			d.undo(mark)
+			d.taken = d.taken[:mark] // gives back what the alternative took
 			return "", false
 		}
 		if p.capital {

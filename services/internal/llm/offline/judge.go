@@ -38,12 +38,17 @@ func (v *view) judge(text string, chars int) float64 {
 	}
 	lim := limits[v.length]
 	ends := len(sentenceEnds(text))
-	direct := v.target != nil && v.target.act != states && v.target.act != questions
+	direct := v.narrator || v.target != nil &&
+		(v.target.act != states && v.target.act != questions || v.target.fact != nil && v.target.fact.scene != nil)
 	if utf8.RuneCountInString(text) > chars || ends > lim.max || ends < lim.min && !direct {
 		score -= 0.5
 	}
 	if v.target != nil && !direct {
 		score -= 0.4 * v.missed(text)
+	}
+	// "Thinking about tomatoes, with tomatoes …"
+	if title := normal(v.title); title != "" {
+		score -= 0.2 * float64(max(0, strings.Count(n, title)-1))
 	}
 	if v.openings[opening(n)] {
 		score -= 0.3

@@ -77,7 +77,7 @@ func (p *Provider) compose(s llm.Scene, maxTokens int) string {
 	var best string
 	bestScore := -1.0
 	for range attempts {
-		d := draft{view: view, rng: rng, taken: map[string]bool{}}
+		d := draft{view: view, rng: rng}
 		text := d.write()
 		score := view.judge(text, limit)
 		if text != "" && (best == "" || score > bestScore) {

@@ -47,7 +47,7 @@ func (v *view) read(answered llm.Line) *target {
 	t.act, t.kind = v.lang.act(text, t)
 	if t.fact != nil && v.topic != t.fact.topic && t.fact.topic != &v.family.General {
 		// The talk has moved to another topic of the family: follow it.
-		v.topic, v.title = t.fact.topic, t.fact.topic.Title
+		v.topic, v.title, v.general = t.fact.topic, t.fact.topic.Title, &v.family.General
 	}
 	t.word = v.keyword(t.normal)
 	t.quoted = v.lang.telling(text, v.names(answered.Author))
@@ -112,7 +112,7 @@ func begins(normal string, starts []string) bool {
 // keyword is a keyword of the topic or its family in a text: the rarest comes
 // first, and those of the topic before those of the family.
 func (v *view) keyword(normal string) string {
-	for _, t := range []*topic{v.topic, &v.family.General} {
+	for _, t := range []*topic{v.topic, v.general} {
 		best := ""
 		for _, w := range strings.Fields(normal) {
 			if k := t.keyStems[v.lang.stem(w)]; len(k) > len(best) {

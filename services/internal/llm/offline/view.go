@@ -12,7 +12,7 @@ import (
 // which nothing may be repeated.
 const (
 	maxText     = 4096
-	maxHistory  = 60
+	maxHistory  = 400
 	recentLines = 10
 )
 
@@ -21,6 +21,7 @@ type view struct {
 	lang       *language
 	family     *family
 	topic      *topic // what is talked about, as far as the files know it
+	general    *topic // what else is known of the field
 	title      string // {topic}
 	persona    llm.Persona
 	self       string
@@ -34,7 +35,8 @@ type view struct {
 	contrary   float64
 	speaker    speaker
 
-	said     string // all lines, normalised, for looking up what was said
+	said     string         // all lines, normalised, for looking up what was said
+	heard    map[string]int // where in said a text stands last, looked up once
 	shingles map[uint64]bool
 	openings map[string]bool
 }
@@ -52,9 +54,10 @@ func (l *language) look(s llm.Scene) *view {
 		lang:       l,
 		persona:    s.Persona,
 		self:       oneLine(s.Persona.Name),
-		title:      strings.TrimRight(oneLine(bounded(s.Topic, 80)), " .!?"),
+		title:      l.clause(bounded(s.Topic, 80)),
 		length:     s.Length,
 		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
+		heard:      map[string]int{},
 		shingles:   map[uint64]bool{},
 		openings:   map[string]bool{},
 	}
@@ -72,9 +75,31 @@ func (l *language) look(s llm.Scene) *view {
 // name settles what the topic is called: as the files write it where they know
 // it, else as the scene does.
 func (v *view) name() {
-	if v.topic != &v.family.General || v.title == "" {
-		v.title = v.topic.Title
+	general := &v.family.General
+	switch {
+	case v.topic != general:
+		v.title, v.general = v.topic.Title, general
+	case v.family == v.lang.generic:
+		if v.title == "" {
+			v.title = general.Title
+		}
+		v.topic, v.general = general.about(v.title), &topic{}
+	default:
+		if v.title == "" {
+			v.title = general.Title
+		}
+		v.general = &topic{}
 	}
+}
+
+// heardAt is where in all that was said a text stands last, or -1.
+func (v *view) heardAt(normal string) int {
+	at, ok := v.heard[normal]
+	if !ok {
+		at = strings.LastIndex(v.said, normal)
+		v.heard[normal] = at
+	}
+	return at
 }
 
 // listen reads the history and the message that is answered.
@@ -110,9 +135,10 @@ func (v *view) speak(s llm.Scene) {
 	x := v.lang.lexicon
 	v.speaker = speaker{voice: v.lang.voice(s.Persona), habits: hash(v.self)}
 	v.contrary = x.Voices[v.speaker.voice].Contrary
-	role := v.lang.contentStems(s.Persona.Name + " " + bounded(s.Persona.Summary, maxText))
-	for _, w := range x.Narrators {
-		v.narrator = v.narrator || role[v.lang.stem(w)]
+	// Only who has scenes to tell is a narrator: a reader may love narrators.
+	if len(v.topic.Scenes)+len(v.general.Scenes) > 0 {
+		role := normal(bounded(s.Persona.Name+" "+s.Persona.Summary, maxText))
+		v.narrator = slices.ContainsFunc(x.Narrators, func(w string) bool { return strings.Contains(role, w) })
 	}
 	for _, st := range s.Stances {
 		if overlap(v.lang.contentStems(st.Topic), v.topicStems()) > 0 {

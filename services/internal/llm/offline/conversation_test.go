@@ -1,0 +1,209 @@
+package offline_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/offline"
+)
+
+// cast is a group as an example file might describe it.
+type cast struct {
+	purpose    string
+	disclaimer string
+	topics     []string
+	members    []member
+}
+
+type member struct {
+	persona  llm.Persona
+	stances  []llm.Stance
+	holdings []string
+}
+
+func bookClub() cast {
+	return cast{
+		purpose: "A book club that reads old novels together. Every member is a bot.",
+		topics:  []string{"Frankenstein", "Pride and Prejudice", "endings", "translation", "Moby-Dick", "characters"},
+		members: []member{
+			{
+				persona: llm.Persona{
+					Name: "Anna Lindqvist", Summary: "A retired librarian who loves slow novels.", Tone: "warm",
+					Phrases: []string{"Let's not rush it."}, Interests: []string{"Gothic novels", "marginal notes"},
+				},
+				stances: []llm.Stance{{Topic: "endings", Text: "An open ending trusts the reader.", Confidence: 0.8}},
+			},
+			{
+				persona: llm.Persona{
+					Name: "Viktor", Summary: "A critic who has seen every trick.", Tone: "dry",
+					Phrases: []string{"As every reviewer says"}, Interests: []string{"prosody"},
+				},
+				stances: []llm.Stance{{Topic: "translation", Text: "A translation is a performance", Confidence: 0.9}},
+			},
+			{
+				persona: llm.Persona{
+					Name: "Mia", Summary: "A student, reads everything on the tram.", Tone: "lively",
+					Phrases: []string{"I'm not crying"}, Interests: []string{"monsters", "love stories"},
+				},
+			},
+			{
+				persona: llm.Persona{
+					Name: "Professor Okafor", Summary: "Teaches literature.", Tone: "thoughtful",
+					Interests: []string{"narrators", "the history of printing"},
+				},
+				holdings: []string{"1 x annotated Frankenstein (1818 text)"},
+			},
+		},
+	}
+}
+
+func roleplay() cast {
+	return cast{
+		purpose: "A role-playing table: a fantasy party and its game master.",
+		topics:  []string{"the tavern", "the quest", "the dungeon", "the dice", "magic"},
+		members: []member{
+			{persona: llm.Persona{
+				Name: "Morwen", Summary: "The game master of the table, tells the story and plays everyone the party meets.",
+				Tone: "theatrical", Phrases: []string{"Roll for it"},
+			}},
+			{persona: llm.Persona{
+				Name: "Brom Ironfoot", Summary: "A dwarf fighter with a short temper.", Tone: "gruff",
+				Phrases: []string{"By my beard"}, Interests: []string{"ale", "good steel"},
+			}, holdings: []string{"1 x war axe (notched)", "12 x copper"}},
+			{persona: llm.Persona{
+				Name: "Selene", Summary: "An elven mage, curious about everything.", Tone: "curious", Interests: []string{"old runes", "stars"},
+			}, holdings: []string{"3 x scroll"}},
+			{persona: llm.Persona{Name: "Pip", Summary: "A halfling thief with quick fingers.", Tone: "playful", Interests: []string{"locks"}}},
+		},
+	}
+}
+
+func market() cast {
+	return cast{
+		purpose:    "A simulated talk about markets, for practice. No advice.",
+		disclaimer: "Simulation, not advice.",
+		topics:     []string{"the index", "currency", "crypto", "interest rates"},
+		members: []member{
+			{
+				persona: llm.Persona{Name: "Leyla", Summary: "A careful economist.", Tone: "professional", Interests: []string{"inflation", "central banks"}},
+				stances: []llm.Stance{{Topic: "interest rates", Text: "Rates stay high for longer than people think.", Confidence: 0.7}},
+			},
+			{
+				persona:  llm.Persona{Name: "Tom", Summary: "A restless chart reader.", Tone: "energetic", Interests: []string{"charts"}},
+				holdings: []string{"10 x index units (simulated)"},
+			},
+			{
+				persona: llm.Persona{Name: "Greta", Summary: "A sceptic who has seen three crashes.", Tone: "sceptical"},
+				stances: []llm.Stance{{Topic: "crypto", Text: "Most of crypto is a bubble with better graphics.", Confidence: 0.9}},
+			},
+		},
+	}
+}
+
+func gardeners() cast {
+	return cast{
+		purpose: "Neighbours of a shared garden.",
+		topics:  []string{"tomatoes", "the shared tool shed", "compost"},
+		members: []member{
+			{persona: llm.Persona{Name: "Ines", Summary: "Grows everything from seed.", Tone: "cheerful", Interests: []string{"heirloom seeds"}}},
+			{
+				persona: llm.Persona{Name: "Harald", Summary: "Measures the rain.", Tone: "grumpy", Interests: []string{"rain gauges"}},
+				stances: []llm.Stance{{Topic: "compost", Text: "Compost needs order, not poetry.", Confidence: 0.8}},
+			},
+			{persona: llm.Persona{Name: "Oyelaran", Summary: "Cooks what grows.", Tone: "witty", Interests: []string{"pickling"}}},
+		},
+	}
+}
+
+// spoken is a line and the scene that it was written from.
+type spoken struct {
+	llm.Line
+	scene llm.Scene
+}
+
+// talk lets a cast talk: who is next, what about and whether in reply to
+// something follows from the seed. history is how many lines a scene shows.
+func talk(tb testing.TB, c cast, seed uint64, n, history int) []spoken {
+	tb.Helper()
+	p := provider(tb)
+	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
+	at := time.Date(2026, 5, 1, 18, 0, 0, 0, time.UTC)
+	var said []spoken
+	var lines []llm.Line
+	last, topic := -1, c.topics[0]
+	for len(said) < n {
+		i := rng.IntN(len(c.members))
+		if i == last {
+			continue
+		}
+		last = i
+		m := c.members[i]
+		at = at.Add(time.Duration(4+rng.IntN(30)) * time.Second)
+		s := llm.Scene{
+			Persona: m.persona, Stances: m.stances, Holdings: m.holdings,
+			History: lines[max(0, len(lines)-history):], Length: length(rng), Language: "en",
+			Purpose: c.purpose, Disclaimer: c.disclaimer, Seed: rng.Uint64(),
+		}
+		if len(lines) > 0 && rng.Float64() < 0.6 {
+			target := lines[max(0, len(lines)-1-rng.IntN(3))]
+			if target.Author != m.persona.Name {
+				s.Answering = &target
+			}
+		}
+		if s.Answering == nil && rng.Float64() < 0.5 {
+			topic = c.topics[rng.IntN(len(c.topics))]
+		}
+		s.Topic = topic
+		r, err := p.Generate(context.Background(), llm.Request{Scene: s})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		line := llm.Line{Author: m.persona.Name, Text: r.Text, FromBot: true, At: at}
+		said = append(said, spoken{line, s})
+		lines = append(lines, line)
+	}
+	return said
+}
+
+func length(rng *rand.Rand) llm.Length {
+	switch x := rng.Float64(); {
+	case x < 0.55:
+		return llm.Short
+	case x < 0.9:
+		return llm.Medium
+	}
+	return llm.Long
+}
+
+func provider(tb testing.TB) *offline.Provider {
+	tb.Helper()
+	p, err := offline.New()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// TestShow prints a talk of each cast, to be read: go test -v -run Show.
+func TestShow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]cast{"book club": bookClub(), "role play": roleplay(), "market": market(), "garden": gardeners()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			for _, l := range talk(t, c, 3, 60, 100) {
+				to := ""
+				if a := l.scene.Answering; a != nil {
+					to = fmt.Sprintf(" [to %s: %.40s]", a.Author, a.Text)
+				}
+				fmt.Fprintf(&b, "%s%s (%s, %s): %s\n", l.Author, to, l.scene.Topic, l.scene.Length, l.Text)
+			}
+			t.Log("\n" + b.String())
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package offline
+
+import "slices"
+
+// sure is the confidence from which a stance is put forward without doubt.
+const sure = 0.7
+
+// sequel is what may follow on the last known text of this draft: more of the
+// same side of a claim ("more"), or an answer to one's own question ("lean").
+func (d *draft) sequel(slot string) []string {
+	if len(d.taken) == 0 {
+		return nil
+	}
+	f := d.view.factOf(d.taken[len(d.taken)-1])
+	switch {
+	case f == nil:
+		return nil
+	case slot == "lean" && f.side == asks:
+		return slices.Clone(f.question.Answers)
+	case slot == "more" && f.side == objects:
+		return slices.Clone(f.point.But)
+	case slot == "more" && f.point != nil:
+		return slices.Clone(f.point.And)
+	}
+	return nil
+}
+
+// factOf finds a known text of the topic or its field.
+func (v *view) factOf(normal string) *fact {
+	for _, t := range []*topic{v.topic, v.general} {
+		for i := range t.facts {
+			if t.facts[i].normal == normal {
+				return &t.facts[i]
+			}
+		}
+	}
+	return nil
+}
+
+// continuation is what agrees with the target's known claim, or objects to it.
+func (d *draft) continuation(against bool) []string {
+	t := d.view.target
+	if t == nil || t.fact == nil {
+		return nil
+	}
+	switch f := t.fact; {
+	case f.question != nil:
+		return d.shuffle(slices.Clone(f.question.Answers), 0)
+	case f.point != nil:
+		same, other := f.point.And, f.point.But
+		if f.side == objects {
+			same, other = f.point.But, append([]string{f.point.Say}, f.point.And...)
+		}
+		if against {
+			return d.shuffle(slices.Clone(other), 0)
+		}
+		return d.shuffle(slices.Clone(same), 0)
+	}
+	return nil
+}
+
+// response is what answers the target's known question or scene.
+func (d *draft) response(slot string) []string {
+	t := d.view.target
+	switch {
+	case t == nil || t.fact == nil:
+		return nil
+	case slot == "answer" && t.fact.question != nil:
+		return slices.Clone(t.fact.question.Answers)
+	case slot == "do" && t.fact.scene != nil:
+		return slices.Clone(t.fact.scene.Do)
+	case slot == "then" && t.fact.scene != nil:
+		return slices.Clone(t.fact.scene.Then)
+	}
+	return nil
+}
+
+// points are the topic's claims, those that share words with the target first,
+// then the family's.
+func (d *draft) points() []string {
+	v := d.view
+	var all []string
+	for _, p := range v.topic.Points {
+		all = append(all, p.Say)
+	}
+	own := len(all)
+	for _, p := range v.general.Points {
+		all = append(all, p.Say)
+	}
+	all = d.shuffle(all, own)
+	if v.target == nil {
+		return all
+	}
+	related := make(map[string]int, len(all))
+	for _, s := range all {
+		related[s] = overlap(v.lang.contentStems(s), v.target.stems)
+	}
+	slices.SortStableFunc(all, func(a, b string) int { return related[b] - related[a] })
+	return all
+}
+
+// related are the clauses that speak of the word that a rule takes up: of the
+// one called back to mind, else of the target's.
+func (d *draft) related() []string {
+	v := d.view
+	word := d.earlierWord
+	if word == "" && v.target != nil {
+		word = v.target.word
+	}
+	about := v.lang.contentStems(word)
+	var all []string
+	for _, t := range []*topic{v.topic, v.general} {
+		for _, p := range t.Points {
+			for _, s := range slices.Concat([]string{p.Say}, p.And, p.But) {
+				if overlap(v.lang.contentStems(s), about) > 0 {
+					all = append(all, s)
+				}
+			}
+		}
+	}
+	return d.shuffle(all, 0)
+}
+
+func (d *draft) questions() []string {
+	var all []string
+	for _, q := range d.view.topic.Questions {
+		all = append(all, q.Ask)
+	}
+	own := len(all)
+	for _, q := range d.view.general.Questions {
+		all = append(all, q.Ask)
+	}
+	return d.shuffle(all, own)
+}
+
+func (d *draft) scenes() []string {
+	if !d.view.narrator {
+		return nil
+	}
+	var all []string
+	for _, s := range d.view.topic.Scenes {
+		all = append(all, s.Say)
+	}
+	own := len(all)
+	for _, s := range d.view.general.Scenes {
+		all = append(all, s.Say)
+	}
+	return d.shuffle(all, own)
+}
+
+func (d *draft) stances(certain bool) []string {
+	var found []string
+	for _, s := range d.view.stances {
+		if (s.Confidence >= sure) == certain {
+			if c := d.view.lang.clause(bounded(s.Text, 140)); c != "" {
+				found = append(found, c)
+			}
+		}
+	}
+	return d.shuffle(found, 0)
+}
