@@ -1,0 +1,160 @@
+package telegram
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// envelope is what the Bot API wraps its answers in.
+type envelope struct {
+	OK          *bool           `json:"ok"`
+	Result      json.RawMessage `json:"result"`
+	ErrorCode   int             `json:"error_code"`
+	Description string          `json:"description"`
+	Parameters  struct {
+		RetryAfter float64 `json:"retry_after"`
+		MigrateTo  int64   `json:"migrate_to_chat_id"`
+	} `json:"parameters"`
+}
+
+// outcome tells what became of an exchange, with the result if it is Done.
+func (x *exchange) outcome() (Outcome, json.RawMessage) {
+	out, result := x.judge()
+	out.Description = clean(out.Description, x.token)
+	return out, result
+}
+
+func (x *exchange) judge() (Outcome, json.RawMessage) {
+	switch {
+	case x.status == 0:
+		return x.unanswered(), nil
+	case x.status == http.StatusTooManyRequests && x.err != nil:
+		// What is lost of a 429's body doesn't matter.
+		return x.refused(envelope{}), nil
+	case x.err != nil:
+		return Outcome{Kind: Unknown, Status: x.status, Description: reason(x.err)}, nil
+	}
+	var e envelope
+	if err := json.Unmarshal(x.body, &e); err != nil || e.OK == nil {
+		return x.foreign(), nil
+	}
+	if *e.OK && x.status < 300 {
+		return Outcome{Kind: Done, Status: x.status}, e.Result
+	}
+	return x.refused(e), nil
+}
+
+// unanswered is the outcome without any answer.
+func (x *exchange) unanswered() Outcome {
+	if x.written.Load() {
+		return Outcome{Kind: Unknown, Description: reason(x.err)}
+	}
+	return Outcome{Kind: NotSent, Description: reason(x.err)}
+}
+
+// foreign is the outcome of an answer that is not the Bot API's: a proxy's page,
+// mostly. It says nothing of what the Bot API behind it did, except that a 429
+// is given before anything is done.
+func (x *exchange) foreign() Outcome {
+	if x.status == http.StatusTooManyRequests {
+		return x.refused(envelope{})
+	}
+	return Outcome{
+		Kind: Unknown, Status: x.status,
+		Description: fmt.Sprintf("%d %s, and no answer of the Bot API (%d bytes of %q)",
+			x.status, http.StatusText(x.status), len(x.body), x.header.Get("Content-Type")),
+	}
+}
+
+func (x *exchange) refused(e envelope) Outcome {
+	a := answer{status: e.ErrorCode, description: e.Description, migrateTo: e.Parameters.MigrateTo}
+	if a.status == 0 {
+		a.status = x.status
+	}
+	if a.description == "" {
+		a.description = http.StatusText(a.status)
+	}
+	a.retryAfter = seconds(e.Parameters.RetryAfter)
+	if a.retryAfter == 0 {
+		a.retryAfter = headerWait(x.header)
+	}
+	return classify(a)
+}
+
+// headerWait reads Retry-After, in seconds or as a date; 0 if there is none.
+func headerWait(h http.Header) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		return seconds(s)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return 0
+}
+
+// seconds makes a duration of what a server asks for, as long as it may be; what
+// is no positive number is 0.
+func seconds(s float64) time.Duration {
+	switch {
+	case !(s > 0):
+		return 0
+	case s >= math.MaxInt64/float64(time.Second):
+		return math.MaxInt64
+	}
+	return time.Duration(s * float64(time.Second))
+}
+
+// reason is an error without the address it happened at, which has the token.
+func reason(err error) string {
+	var at *url.Error
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	if err == nil {
+		return "no answer"
+	}
+	return err.Error()
+}
+
+const (
+	mask = "***"
+	// maxDescription bounds what others write into our logs and rows, in bytes.
+	maxDescription = 500
+	// minSecret is the length from which the part of a token after its colon is
+	// looked for by itself. Telegram's have 35 characters.
+	minSecret = 16
+)
+
+// clean makes a description fit to be shown: a server may repeat the token in
+// it, in full or in part, or anything else.
+func clean(description, token string) string {
+	if token != "" {
+		description = strings.ReplaceAll(description, token, mask)
+	}
+	if _, key, ok := strings.Cut(token, ":"); ok && len(key) >= minSecret {
+		description = strings.ReplaceAll(description, key, mask)
+	}
+	description = strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7F {
+			return ' '
+		}
+		return r
+	}, description), "\uFFFD")
+	if len(description) <= maxDescription {
+		return description
+	}
+	end := maxDescription
+	for !utf8.RuneStart(description[end]) {
+		end--
+	}
+	return description[:end] + "…"
+}

@@ -1,0 +1,69 @@
+package telegram
+
+import (
+	"context"
+
+	"github.com/go-telegram/bot"
+	"github.com/go-telegram/bot/models"
+
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+// Me is what Telegram knows of a bot.
+type Me struct {
+	ID       int64  `json:"id"`
+	Username string `json:"username"`
+	Name     string `json:"first_name"`
+	// ReadsAll tells that privacy mode is off: the bot gets all messages of its
+	// groups, not only those that are meant for it.
+	ReadsAll bool `json:"can_read_all_group_messages"`
+}
+
+// GetMe asks whose token this is. Me is filled if the outcome is Done.
+func (c *Client) GetMe(ctx context.Context, token secret.String) (Me, Outcome) {
+	var me Me
+	out := c.look(ctx, token, &me, func(ctx context.Context) error {
+		_, err := c.api.GetMe(ctx)
+		return err //nolint:wrapcheck // shown as it is
+	})
+	return me, out
+}
+
+// ChatInfo is what a bot can see of a chat.
+type ChatInfo struct {
+	ID    int64
+	Kind  string // private, group, supergroup or channel
+	Title string
+	// AvailableReactions are the emoji allowed in the chat: nil for all, empty
+	// for none. Custom emoji, which bots can't add, are left out.
+	AvailableReactions []string
+}
+
+// GetChat looks a chat up. ChatInfo is filled if the outcome is Done.
+func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64) (ChatInfo, Outcome) {
+	// Not the library's type, which can't be read if the chat allows a reaction
+	// of a type that is newer than the library.
+	var chat struct {
+		ID                 int64  `json:"id"`
+		Type               string `json:"type"`
+		Title              string `json:"title"`
+		AvailableReactions []struct {
+			Type  models.ReactionTypeType `json:"type"`
+			Emoji string                  `json:"emoji"`
+		} `json:"available_reactions"`
+	}
+	out := c.look(ctx, token, &chat, func(ctx context.Context) error {
+		_, err := c.api.GetChat(ctx, &bot.GetChatParams{ChatID: chatID})
+		return err //nolint:wrapcheck // shown as it is
+	})
+	info := ChatInfo{ID: chat.ID, Kind: chat.Type, Title: chat.Title}
+	if chat.AvailableReactions != nil {
+		info.AvailableReactions = []string{}
+	}
+	for _, r := range chat.AvailableReactions {
+		if r.Type == models.ReactionTypeTypeEmoji {
+			info.AvailableReactions = append(info.AvailableReactions, r.Emoji)
+		}
+	}
+	return info, out
+}

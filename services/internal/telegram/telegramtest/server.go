@@ -1,0 +1,158 @@
+// Package telegramtest plays the Bot API's part in tests: a server that follows
+// a script, faults of the network included, and a suite that any Bot API must
+// pass for the client's view of it to be right.
+package telegramtest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Call is a request whose body was read.
+type Call struct {
+	Token  string
+	Method string // as in the address
+	Form   url.Values
+}
+
+// Server answers calls by its script, and as if all were well where that has
+// nothing to say. It is safe for concurrent use.
+type Server struct {
+	*httptest.Server
+	stop chan struct{} // ends what hangs
+
+	mu       sync.Mutex
+	steps    map[string][]Step // by method; "" for any
+	calls    []Call
+	accepted int
+	lastID   int64
+}
+
+// New starts a server that stops with the test.
+func New(tb testing.TB, steps ...Step) *Server {
+	tb.Helper()
+	s := unstarted(steps)
+	s.Start()
+	tb.Cleanup(s.close)
+	return s
+}
+
+// NewTLS starts a server that speaks HTTP/1.1 or HTTP/2 over TLS with a
+// certificate that only Server.Client trusts.
+func NewTLS(tb testing.TB, steps ...Step) *Server {
+	tb.Helper()
+	s := unstarted(steps)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	tb.Cleanup(s.close)
+	return s
+}
+
+func unstarted(steps []Step) *Server {
+	s := &Server{stop: make(chan struct{}), steps: map[string][]Step{"": steps}}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.mu.Lock()
+			s.accepted++
+			s.mu.Unlock()
+		}
+	}
+	// What a client does to its connections is the test's doing.
+	s.Config.ErrorLog = nil
+	return s
+}
+
+func (s *Server) close() {
+	close(s.stop)
+	s.CloseClientConnections()
+	s.Close()
+}
+
+// Play appends to the script for calls of any method.
+func (s *Server) Play(steps ...Step) { s.On("", steps...) }
+
+// On appends to the script for calls of one method, which goes before the one
+// for any.
+func (s *Server) On(method string, steps ...Step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.steps[method] = append(s.steps[method], steps...)
+}
+
+// Calls returns the calls so far whose body was read, in order.
+func (s *Server) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// Connections is how many connections were accepted so far.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accepted
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	step := s.next(path.Base(r.URL.Path))
+	if !step.unread {
+		if err := s.note(r); err != nil {
+			http.Error(w, err.Error(), http.StatusTeapot)
+			return
+		}
+	}
+	step.answer(s, w, r)
+}
+
+func (s *Server) next(method string) Step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range []string{method, ""} {
+		if queue := s.steps[key]; len(queue) > 0 {
+			s.steps[key] = queue[1:]
+			return queue[0]
+		}
+	}
+	switch method {
+	case "sendMessage":
+		s.lastID++
+		return Sent(s.lastID)
+	case "getMe":
+		return Result(`{"id":1,"is_bot":true,"first_name":"Bot","username":"bot"}`)
+	}
+	return Result("true")
+}
+
+// note reads a request to its end.
+func (s *Server) note(r *http.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read the body: %w", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) > 0 {
+		if err := r.ParseMultipartForm(1 << 20); err != nil {
+			return fmt.Errorf("read the form: %w", err)
+		}
+	}
+	call := Call{
+		Token:  strings.TrimPrefix(path.Base(path.Dir(r.URL.Path)), "bot"),
+		Method: path.Base(r.URL.Path),
+		Form:   r.PostForm,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, call)
+	return nil
+}
