@@ -5,27 +5,9 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/secret"
 )
-
-// Key is an API key. It prints, and marshals, as a mask: only a conversion to
-// string gives the key itself.
-type Key string
-
-const mask = "[secret]"
-
-// Format writes the mask, whatever the verb.
-func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
-
-// String returns the mask, or "" for no key.
-func (k Key) String() string {
-	if k == "" {
-		return ""
-	}
-	return mask
-}
-
-// MarshalText returns the mask, for JSON, YAML and logs.
-func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Config says which API to ask, and how.
 type Config struct {
@@ -37,7 +19,7 @@ type Config struct {
 	// Model is the model's name as the API knows it.
 	Model string
 	// Key is sent as a bearer token; "" sends none (Ollama, vLLM).
-	Key Key
+	Key secret.String
 	// Timeout bounds one call from dialling to the last byte.
 	Timeout time.Duration
 	// MaxTokensField is the request field that carries the bound on the
@@ -72,17 +54,17 @@ func (c Config) Validate() error {
 	}
 	errs = append(errs, validateURL(c.BaseURL))
 	if c.Model == "" {
-		errs = append(errs, errors.New("model: is empty"))
+		errs = append(errs, errors.New("model: is empty, want a model's name as the API knows it"))
 	}
 	if c.Timeout <= 0 {
-		errs = append(errs, fmt.Errorf("timeout: %s is not positive", c.Timeout))
+		errs = append(errs, fmt.Errorf("timeout: %s, want more than 0s", c.Timeout))
 	}
 	if c.MaxTokensField != FieldMaxTokens && c.MaxTokensField != FieldMaxCompletionTokens {
-		errs = append(errs, fmt.Errorf("max_tokens_field: %q is neither %q nor %q",
+		errs = append(errs, fmt.Errorf("max_tokens_field: %q, want %s or %s",
 			c.MaxTokensField, FieldMaxTokens, FieldMaxCompletionTokens))
 	}
 	if c.MaxAnswerBytes < 1024 {
-		errs = append(errs, fmt.Errorf("max_answer_bytes: %d is below 1024", c.MaxAnswerBytes))
+		errs = append(errs, fmt.Errorf("max_answer_bytes: %d, want 1024 or more", c.MaxAnswerBytes))
 	}
 	return errors.Join(errs...)
 }
@@ -92,15 +74,15 @@ func validateURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case s == "":
-		return errors.New("base_url: is empty")
+		return errors.New("url: is empty, want an address such as https://api.openai.com/v1")
 	case err != nil:
-		return errors.New("base_url: is no URL")
+		return errors.New("url: is no URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("base_url: must begin with http:// or https://")
+		return errors.New("url: must begin with http:// or https://")
 	case u.Host == "":
-		return errors.New("base_url: has no host")
+		return errors.New("url: has no host")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("base_url: must have no user, query or fragment (the key has its own field)")
+		return errors.New("url: must have no user, query or fragment (the key has its own field)")
 	}
 	return nil
 }

@@ -108,8 +108,8 @@ func readBody(raw *http.Response) spoken {
 
 // clean makes foreign words safe for a log line: no key, one line, bounded.
 func (p *Provider) clean(s string) string {
-	if key := string(p.cfg.Key); key != "" {
-		s = strings.ReplaceAll(s, key, mask)
+	if key := p.cfg.Key.Reveal(); key != "" {
+		s = strings.ReplaceAll(s, key, p.cfg.Key.String())
 	}
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
 	if len(s) <= maxReason {
@@ -121,4 +121,3 @@ func (p *Provider) clean(s string) string {
 	}
 	return s + "…"
 }
-

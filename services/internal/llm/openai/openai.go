@@ -43,8 +43,8 @@ func New(cfg Config, client *http.Client) (*Provider, error) {
 		// multiply, and hide the cost of every attempt but the last.
 		option.WithMaxRetries(0),
 	}
-	if cfg.Key != "" {
-		opts = append(opts, option.WithAPIKey(string(cfg.Key)))
+	if !cfg.Key.Empty() {
+		opts = append(opts, option.WithAPIKey(cfg.Key.Reveal()))
 	}
 	// The service, unlike the SDK's client, reads nothing from the environment.
 	return &Provider{cfg: cfg, chat: sdk.NewChatCompletionService(opts...)}, nil
@@ -166,4 +166,3 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.Body = http.MaxBytesReader(nil, resp.Body, t.max)
 	return resp, nil
 }
-
