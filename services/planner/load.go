@@ -1,0 +1,195 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// Each due chat goes to one planner: what another has locked is skipped.
+const claimDue = `
+SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
+    c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions
+FROM chat_clock k JOIN chats c ON c.id = k.chat_id
+WHERE k.next_turn_at <= now()
+ORDER BY k.next_turn_at LIMIT $1
+FOR UPDATE OF k SKIP LOCKED`
+
+// claim takes the chats that have been due longest.
+func claim(ctx context.Context, tx pgx.Tx, most int) ([]decide.Input, error) {
+	rows, err := tx.Query(ctx, claimDue, most)
+	if err != nil {
+		return nil, fmt.Errorf("claim due chats: %w", err)
+	}
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (decide.Input, error) {
+		var in decide.Input
+		var zone string
+		c := &in.Chat
+		err := row.Scan(&c.ID, &in.TurnNumber, &in.Due, &in.Now, &c.Enabled, &c.Basic, &zone, &c.Topics, &c.MeanGap, &c.AllowedReactions)
+		if err != nil {
+			return in, err
+		}
+		// A zone that this machine does not know is checked when a cast is
+		// applied; should it be gone, the chat goes on in UTC.
+		if c.TimeZone, err = time.LoadLocation(zone); err != nil {
+			c.TimeZone = time.UTC
+		}
+		return in, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim due chats: %w", err)
+	}
+	return due, nil
+}
+
+const (
+	castOf = `
+SELECT m.chat_id, b.id, b.name, coalesce(b.username, ''), coalesce(p.display_name, b.name),
+    b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL, m.suspended_at IS NOT NULL, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
+    (SELECT count(*) FROM turns t WHERE t.bot_id = b.id AND t.kind <> 'reaction' AND t.planned_at > now() - interval '1 hour'),
+    coalesce(p.interests, '{}'), coalesce(p.empathy, 0.5), coalesce(p.energy, 0.5), m.since_refresh, m.refreshed_at
+FROM cast_members m JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = b.id
+WHERE m.chat_id = ANY($1) ORDER BY m.chat_id, b.id`
+
+	stancesOf = `
+SELECT m.chat_id, s.bot_id, s.topic, s.confidence, coalesce(s.cooldown_until, 'epoch')
+FROM cast_members m JOIN stances s ON s.bot_id = m.bot_id
+WHERE m.chat_id = ANY($1) ORDER BY s.topic`
+
+	recentOf = `
+SELECT chat.id, m.number, coalesce(m.bot_id, 0), coalesce(p.display_name, who.name, ''), m.body, coalesce(m.reply_to, 0), m.sent_at,
+    ARRAY(SELECT i.viewer FROM message_ids i WHERE i.chat_id = chat.id AND i.number = m.number AND i.viewer > 0)
+FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE chat_id = chat.id ORDER BY sent_at DESC, number DESC LIMIT 50) m
+LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
+ORDER BY chat.id, m.sent_at, m.number`
+
+	// What was planned in the last minute is among the last turns, because a
+	// chat's turns are numbered in the order in which they are planned.
+	loadOf = `
+SELECT chat.id, open.n, coalesce(newest.bot_id, 0), minute.n
+FROM unnest($1::bigint[]) AS chat(id)
+CROSS JOIN LATERAL (SELECT count(*) AS n FROM turns WHERE chat_id = chat.id AND closed_at IS NULL) open
+LEFT JOIN LATERAL (SELECT bot_id FROM turns WHERE chat_id = chat.id AND closed_at IS NULL AND kind <> 'reaction' ORDER BY turn_no DESC LIMIT 1) newest ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (SELECT kind, planned_at FROM turns WHERE chat_id = chat.id ORDER BY turn_no DESC LIMIT 200) t
+    WHERE kind <> 'reaction' AND planned_at > now() - interval '1 minute') minute`
+
+	// Counted only as far as matters.
+	allOf = `
+SELECT count(*) FROM (SELECT FROM turns WHERE planned_at > now() - interval '1 minute' AND kind <> 'reaction' LIMIT $1) t`
+)
+
+// load completes what the decisions depend on, in one round trip whatever the
+// number of chats.
+func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.Values) ([]decide.Input, error) {
+	l := loading{chats: make(map[int64]*decide.Input, len(due)), bots: make(map[member]int)}
+	ids := make([]int64, len(due))
+	most := 0
+	for i := range due {
+		ids[i] = due[i].Chat.ID
+		due[i].Settings = effective(values, ids[i])
+		most = max(most, due[i].Settings.GlobalPerMinute)
+		l.chats[ids[i]] = &due[i]
+	}
+	var b pgx.Batch
+	each(&b, castOf, l.member, ids)
+	each(&b, stancesOf, l.stance, ids)
+	each(&b, recentOf, l.message, ids)
+	each(&b, loadOf, l.load, ids)
+	if most > 0 {
+		var planned int
+		b.Queue(allOf, most).QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&planned)
+			for i := range due {
+				due[i].GlobalLastMinute = planned
+			}
+			return err
+		})
+	}
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, fmt.Errorf("load what the turns depend on: %w", err)
+	}
+	return due, nil
+}
+
+// each queues a query about chats whose rows are scanned one by one.
+func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, chats []int64) {
+	b.Queue(sql, chats).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+type member struct{ chat, bot int64 }
+
+// loading puts rows where they belong.
+type loading struct {
+	chats map[int64]*decide.Input
+	bots  map[member]int // index in the chat's cast
+}
+
+func (l *loading) member(rows pgx.Rows) error {
+	var m member
+	var b decide.Bot
+	var active []string
+	err := rows.Scan(&m.chat, &b.ID, &b.Name, &b.Username, &b.DisplayName, &b.Enabled, &b.Suspended, &b.Tempo, &active, &b.HourlyMin, &b.HourlyMax,
+		&b.LastHour, &b.Interests, &b.Empathy, &b.Energy, &b.SinceRefresh, &b.LastRefresh)
+	if err != nil {
+		return err
+	}
+	if b.ActiveHours, err = hours.ParseAll(active); err != nil {
+		// Rather silent than at an hour that its owner ruled out.
+		b.Enabled = false
+	}
+	m.bot = b.ID
+	in := l.chats[m.chat]
+	l.bots[m] = len(in.Cast)
+	in.Cast = append(in.Cast, b)
+	return nil
+}
+
+func (l *loading) stance(rows pgx.Rows) error {
+	var m member
+	var s decide.Stance
+	if err := rows.Scan(&m.chat, &m.bot, &s.Topic, &s.Confidence, &s.CooldownUntil); err != nil {
+		return err
+	}
+	if i, ok := l.bots[m]; ok {
+		b := &l.chats[m.chat].Cast[i]
+		b.Stances = append(b.Stances, s)
+	}
+	return nil
+}
+
+func (l *loading) message(rows pgx.Rows) error {
+	var chat int64
+	var m decide.Message
+	if err := rows.Scan(&chat, &m.Number, &m.BotID, &m.Author, &m.Text, &m.ReplyTo, &m.At, &m.Usable); err != nil {
+		return err
+	}
+	in := l.chats[chat]
+	in.Recent = append(in.Recent, m)
+	return nil
+}
+
+func (l *loading) load(rows pgx.Rows) error {
+	var chat, newest int64
+	var open, minute int
+	if err := rows.Scan(&chat, &open, &newest, &minute); err != nil {
+		return err
+	}
+	in := l.chats[chat]
+	in.OpenTurns, in.LastPlanned, in.ChatLastMinute = open, newest, minute
+	return nil
+}

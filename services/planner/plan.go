@@ -1,0 +1,128 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// plan is what became of a batch.
+type plan struct {
+	planned          []journal.Planned
+	turns, reactions []journal.Entry
+	skips            []decide.Skip
+
+	// A row for each chat.
+	chats []int64
+	next  []time.Time
+	took  []bool
+
+	// A row for each message.
+	saidIn, saidBy []int64
+	refreshed      []bool
+}
+
+// decide decides for each chat of a batch.
+func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
+	var done plan
+	for _, in := range inputs {
+		in.Seed = p.cfg.Seed ^ uint64(in.Chat.ID)<<20 //nolint:gosec // any bits will do
+		d := decide.Decide(in)
+		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
+		done.took = append(done.took, d.Turn != nil)
+		if d.Turn == nil {
+			done.skips = append(done.skips, d.Skip)
+			continue
+		}
+		done.planned = append(done.planned, p.written(ctx, in, d.Turn))
+		if d.Turn.Kind != decide.KindReaction {
+			done.said(in, d.Turn)
+		}
+	}
+	return done
+}
+
+func (d *plan) said(in decide.Input, t *decide.Turn) {
+	d.saidIn, d.saidBy = append(d.saidIn, in.Chat.ID), append(d.saidBy, t.BotID)
+	d.refreshed = append(d.refreshed, t.RefreshPersona)
+}
+
+// written is a decision as it goes into the journal.
+func (p *Planner) written(ctx context.Context, in decide.Input, t *decide.Turn) journal.Planned {
+	id := &chorusv1.TurnId{ChatId: in.Chat.ID, Number: in.TurnNumber}
+	ctx, span := p.Tracer.Start(ctx, "plan turn")
+	span.SetAttributes(attribute.String("chorus.turn", subject.TurnID(id)), attribute.String("chorus.kind", t.Kind.String()))
+	defer span.End()
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+
+	turn := &chorusv1.Turn{
+		Id: id, BotId: t.BotID, Kind: chorusv1.TurnKind(t.Kind), TargetMessage: t.Target, Topic: t.Topic,
+		Length: chorusv1.Length(t.Length), Mention: chorusv1.Mention(t.Mention), Emoji: t.Emoji,
+		PlannedAt: timestamppb.New(in.Now), DueAt: timestamppb.New(in.Due), ExpiresAt: timestamppb.New(t.ExpiresAt),
+		Seed: t.Seed, RefreshPersona: t.RefreshPersona, UseNews: t.UseNews,
+	}
+	for _, r := range t.Reasons {
+		turn.Reasons = append(turn.Reasons, &chorusv1.Reason{Rule: r.Rule, Weight: r.Weight, Detail: r.Detail})
+	}
+	out := journal.Planned{Turn: turn, TraceParent: carrier.Get("traceparent")}
+	if t.Kind == decide.KindReaction {
+		out.Delivery = reaction(turn, in.Settings.ReactionMode)
+	}
+	return out
+}
+
+// reaction is the delivery of a reaction's turn: a reaction, with or without an
+// emoji message should Telegram refuse it, or that message at once.
+func reaction(t *chorusv1.Turn, mode string) *chorusv1.Delivery {
+	d := &chorusv1.Delivery{
+		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SET_REACTION,
+		TargetMessage: t.GetTargetMessage(), Emoji: t.GetEmoji(),
+		PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(), CreatedAt: t.GetPlannedAt(),
+	}
+	switch mode {
+	case decide.ReactionsNativeThenMessage:
+		d.Fallback = chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE
+	case decide.ReactionsMessage:
+		d.Action, d.Text, d.Emoji = chorusv1.Action_ACTION_SEND_MESSAGE, t.GetEmoji(), ""
+	}
+	return d
+}
+
+// A clock never runs backwards, whatever a decision says.
+const (
+	advanceClocks = `
+UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now())
+FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[]) AS u(chat_id, next, took)
+WHERE c.chat_id = u.chat_id`
+	countSaid = `
+UPDATE cast_members m SET
+    since_refresh = CASE WHEN u.refreshed THEN 0 ELSE m.since_refresh + 1 END,
+    refreshed_at = CASE WHEN u.refreshed THEN now() ELSE m.refreshed_at END
+FROM unnest($1::bigint[], $2::bigint[], $3::bool[]) AS u(chat_id, bot_id, refreshed)
+WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id`
+)
+
+// advance moves the clocks on, in the transaction that writes the turns.
+func (d *plan) advance(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took); err != nil {
+		return fmt.Errorf("move the clocks on: %w", err)
+	}
+	if len(d.saidIn) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, countSaid, d.saidIn, d.saidBy, d.refreshed); err != nil {
+		return fmt.Errorf("count what was said: %w", err)
+	}
+	return nil
+}

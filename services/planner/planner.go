@@ -1,0 +1,209 @@
+// Package planner decides who speaks next, where and when, and writes the turns
+// down. It looks at the journal and the roster only, never at the generator or
+// the sender, so that nothing which happens there delays a turn.
+//
+// Any number of planners may run on one database: each due chat is taken by one
+// of them, and a planner that dies in between leaves the chat's clock as it was.
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+)
+
+// Settings gives the settings as they are now.
+type Settings interface {
+	Current() *settings.Values
+}
+
+// Deps is what a planner works with.
+type Deps struct {
+	Pool     *pgxpool.Pool
+	Bus      *bus.Bus
+	Settings Settings
+	Tracer   trace.Tracer
+	Metrics  *Metrics
+	Log      *zap.Logger
+}
+
+// Planner plans turns. Run it once.
+type Planner struct {
+	Deps
+	cfg       Config
+	journal   *journal.Journal
+	turns     *relay.Relay
+	reactions *relay.Relay
+	receipts  *relay.Relay
+	wake      chan struct{}
+}
+
+// New makes a planner.
+func New(cfg Config, deps Deps) *Planner {
+	j := journal.New(deps.Pool)
+	return &Planner{
+		Deps: deps, cfg: cfg, journal: j, wake: make(chan struct{}, 1),
+		turns:     relay.New(j.Turns(), deps.Bus, deps.Log),
+		reactions: relay.New(j.Deliveries(chorusv1.Action_ACTION_SET_REACTION), deps.Bus, deps.Log),
+		receipts:  relay.New(j.Receipts(), deps.Bus, deps.Log),
+	}
+}
+
+// Wake makes the planner look at the clocks now: after the roster or a setting
+// has changed. It never blocks.
+func (p *Planner) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Hurry makes the planner look at what the bus may have lost.
+func (p *Planner) Hurry() {
+	p.turns.Hurry()
+	p.reactions.Hurry()
+	p.receipts.Hurry()
+}
+
+// Run plans until the context ends. A batch in hand is finished, and what was
+// planned is published if the bus is there.
+func (p *Planner) Run(ctx context.Context) error {
+	// The relays outlive the planning, whose last turns they publish.
+	publishing, published := context.WithCancel(context.WithoutCancel(ctx))
+	var relays errgroup.Group
+	for _, r := range []*relay.Relay{p.turns, p.reactions, p.receipts} {
+		relays.Go(func() error { return r.Run(publishing) })
+	}
+	var loops errgroup.Group
+	loops.Go(func() error { p.plan(ctx); return nil })
+	loops.Go(func() error { p.sweep(ctx); return nil })
+	err := loops.Wait()
+	published()
+	return errors.Join(err, relays.Wait())
+}
+
+// dbPause is how long the planner waits after the database failed.
+const dbPause = time.Second
+
+// plan plans batch after batch, and in between sleeps until the next chat is
+// due.
+func (p *Planner) plan(ctx context.Context) {
+	for ctx.Err() == nil {
+		full, err := p.batch(ctx)
+		var sleep time.Duration
+		switch {
+		case err != nil:
+			p.Metrics.failed()
+			p.Log.Error("planning failed, and is tried again", zap.Error(err))
+			sleep = dbPause
+		case full:
+			continue
+		default:
+			sleep = p.untilDue(ctx)
+		}
+		timer := time.NewTimer(sleep)
+		select {
+		case <-timer.C:
+		case <-p.wake:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// dbTimeout bounds a batch.
+const dbTimeout = 10 * time.Second
+
+// batch plans the chats that are due, as many as one batch takes.
+func (p *Planner) batch(ctx context.Context) (full bool, err error) {
+	// A stop lets a batch in hand be finished.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	began := time.Now()
+	var done plan
+	err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+		due, err := claim(ctx, tx, p.cfg.Batch)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		full = len(due) == p.cfg.Batch
+		values := p.Settings.Current()
+		inputs, err := load(ctx, tx, due, values)
+		if err != nil {
+			return err
+		}
+		done = p.decide(ctx, inputs)
+		if done.turns, done.reactions, err = p.journal.Plan(ctx, tx, done.planned); err != nil {
+			return err
+		}
+		return done.advance(ctx, tx)
+	})
+	if err != nil {
+		return false, fmt.Errorf("plan a batch: %w", err)
+	}
+	p.turns.Offer(done.turns...)
+	p.reactions.Offer(done.reactions...)
+	p.Metrics.planned(done, time.Since(began))
+	return full, nil
+}
+
+const nextDue = `SELECT extract(epoch FROM min(next_turn_at) - clock_timestamp())::float8 FROM chat_clock`
+
+// soonest keeps two planners that race for the last due chat from spinning.
+const soonest = 2 * time.Millisecond
+
+// untilDue is how long no chat is due.
+func (p *Planner) untilDue(ctx context.Context) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	var seconds *float64
+	if err := p.Pool.QueryRow(ctx, nextDue).Scan(&seconds); err != nil {
+		return dbPause
+	}
+	if seconds == nil || *seconds > p.cfg.Idle.Seconds() {
+		return p.cfg.Idle
+	}
+	return max(time.Duration(*seconds*float64(time.Second)), soonest)
+}
+
+// mostExpired bounds one look at what has expired.
+const mostExpired = 500
+
+// sweep closes turns whose time is over and that nobody handles.
+func (p *Planner) sweep(ctx context.Context) {
+	tick := time.NewTicker(p.cfg.Sweep)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for ctx.Err() == nil {
+			looking, cancel := context.WithTimeout(ctx, dbTimeout)
+			entries, err := p.journal.Expire(looking, p.cfg.Grace, mostExpired)
+			cancel()
+			p.receipts.Offer(entries...)
+			p.Metrics.expired(len(entries))
+			if err != nil && ctx.Err() == nil {
+				p.Log.Error("closing expired turns failed, and is tried again", zap.Error(err))
+			}
+			if err != nil || len(entries) < mostExpired {
+				break
+			}
+		}
+	}
+}
