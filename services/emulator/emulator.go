@@ -1,0 +1,208 @@
+// Package emulator is a Telegram that runs on this machine: a server of the Bot
+// API, true down to its limits and error texts, with chats in which people can
+// write, faults that can be switched on, and a log of every call as the ground
+// truth for tests. What it shows of itself, such as a page or a control
+// interface, is mounted beside the Bot API.
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/emulator/botapi"
+	"github.com/chorus-cast/chorus/services/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/emulator/fault"
+	"github.com/chorus-cast/chorus/services/emulator/flood"
+	"github.com/chorus-cast/chorus/services/emulator/journal"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+)
+
+// Emulator is the server with its state. Use New to make one.
+type Emulator struct {
+	cfg Config
+	log *zap.Logger
+
+	world  *world.World
+	calls  *calllog.Log
+	faults *fault.Set
+	flood  *flood.Control
+	api    *botapi.API
+	mux    *http.ServeMux
+	lock   *os.File // claims the folder; nil without one
+
+	listening sync.Mutex
+	listener  net.Listener
+	closing   sync.Once
+}
+
+// New reads the state in cfg.Dir, if any, and claims that folder until Run or
+// Close ends.
+func New(cfg Config, log *zap.Logger) (*Emulator, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+
+	e := &Emulator{cfg: cfg, log: log, mux: http.NewServeMux()}
+	if err := e.open(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+
+	e.mux.HandleFunc("/", notFound)
+
+	return e, nil
+}
+
+func (e *Emulator) open() error {
+	e.faults = fault.NewSet(time.Now)
+	e.flood = flood.New(e.cfg.limits(), time.Now)
+
+	rules, err := e.cfg.rules()
+	if err != nil {
+		return fmt.Errorf("faults: %w", err)
+	}
+
+	if _, err := e.faults.Replace(rules); err != nil {
+		return fmt.Errorf("faults: %w", err)
+	}
+
+	if e.cfg.Dir != "" {
+		if e.lock, err = journal.Lock(e.cfg.Dir); err != nil {
+			return fmt.Errorf("dir: %w", err)
+		}
+	}
+
+	if e.calls, err = calllog.Open(e.cfg.Dir, e.cfg.MaxCalls); err != nil {
+		return err
+	}
+
+	e.world, err = world.Open(world.Config{
+		Dir: e.cfg.Dir, Seed: uint64(e.cfg.Seed), //nolint:gosec // Validate keeps it positive
+		MaxMessages: e.cfg.MaxMessages, MaxUpdates: e.cfg.MaxUpdates, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+
+	if err := e.recover(); err != nil {
+		return err
+	}
+
+	e.api = botapi.New(botapi.Options{
+		World: e.world, Calls: e.calls, Faults: e.faults, Flood: e.flood, Log: e.log, Now: time.Now,
+	})
+
+	return nil
+}
+
+// World is the emulated accounts and chats.
+func (e *Emulator) World() *world.World { return e.world }
+
+// Calls is the log of calls.
+func (e *Emulator) Calls() *calllog.Log { return e.calls }
+
+// Faults are the fault rules in force.
+func (e *Emulator) Faults() *fault.Set { return e.faults }
+
+// Flood is flood control.
+func (e *Emulator) Flood() *flood.Control { return e.flood }
+
+// Mount serves a pattern of net/http's ServeMux, such as "/_emulator/", beside
+// the Bot API. The handler sees the whole path. It must not be called once the
+// emulator serves.
+func (e *Emulator) Mount(pattern string, h http.Handler) {
+	if pattern == "/" {
+		pattern = "/{rest...}" // more special than the answer for what isn't there
+	}
+
+	e.mux.Handle(pattern, h)
+}
+
+// Handler serves the Bot API and what is mounted. Updates reach webhooks only
+// while Run runs.
+func (e *Emulator) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, botapi.Prefix) {
+			e.api.ServeHTTP(w, r)
+		} else {
+			e.mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write([]byte(`{"ok":false,"error_code":404,"description":"Not Found"}`))
+}
+
+// Close ends all calls that wait and closes the state. Only an emulator that
+// never ran needs it: Run closes it at its end. Closing twice does nothing.
+func (e *Emulator) Close() error {
+	var errs []error
+
+	e.closing.Do(func() {
+		if e.api != nil {
+			e.api.Stop()
+		}
+
+		e.listening.Lock()
+		defer e.listening.Unlock()
+
+		if e.listener != nil {
+			errs = append(errs, ignoreClosed(e.listener.Close()))
+		}
+
+		if e.world != nil {
+			errs = append(errs, e.world.Close())
+		}
+
+		if e.calls != nil {
+			errs = append(errs, e.calls.Close())
+		}
+
+		if e.lock != nil {
+			errs = append(errs, e.lock.Close())
+		}
+	})
+
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+
+	return err
+}
+
+// compactEvery is how often the state is written down as a whole, so that the
+// journal doesn't grow for ever.
+const compactEvery = 10 * time.Minute
+
+// keep compacts the state now and then, until ctx ends.
+func (e *Emulator) keep(ctx context.Context) error {
+	ticker := time.NewTicker(compactEvery)
+	defer ticker.Stop()
+
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			// A call between its effect and the log would be forgotten otherwise.
+			if err := e.api.Quiesce(e.world.Compact); err != nil {
+				return err
+			}
+		}
+	}
+}
