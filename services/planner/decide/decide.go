@@ -1,0 +1,119 @@
+// Package decide answers who speaks next in a chat, or why nobody does now. It
+// is one pure function: no I/O, no clock, no randomness but that of its seed.
+// The same input always gives the same decision, so that any turn can be
+// explained, and a day simulated in a moment.
+//
+// The rules are small functions in files named for what they choose: who
+// (eligible.go, bot.go), what (kind.go), to what (target.go), about what
+// (topic.go), how (manner.go) and when (pace.go).
+package decide
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// recheck is when to look again at a chat in which nothing can happen until
+// somebody changes it. Whoever hears of the change should look at once.
+const recheck = time.Minute
+
+// Decide makes one decision. It doesn't change the input and keeps nothing of
+// it but strings. It never panics, whatever the input.
+func Decide(in Input) Decision {
+	d := newDecider(&in)
+	turn, skip := d.turn()
+	return Decision{Turn: turn, Skip: skip, Next: d.next(skip)}
+}
+
+// decider is the state of one decision.
+type decider struct {
+	in      *Input
+	set     *Settings
+	local   time.Time // Now on the chat's clock
+	random  *rand.Rand
+	gapDraw float64   // of an exponential distribution with mean 1
+	weights []float64 // of the cast, in its order; 0 is not eligible
+	reasons []Reason
+	// addressed are the bots of the cast that the prompt, or else the last
+	// message, is for; nil for none.
+	addressed []bool
+	// topics are those that the chosen bot may bring up, target is the message
+	// that it answers; nil for none.
+	topics []string
+	target *Message
+
+	// What the chosen bot looks for in messages, and found.
+	keywords keywords
+	scanned  [maxRecent]bool
+	found    [maxRecent]marks
+}
+
+func newDecider(in *Input) *decider {
+	if n := len(in.Recent); n > maxRecent {
+		in.Recent = in.Recent[n-maxRecent:]
+	}
+	zone := in.Chat.TimeZone
+	if zone == nil {
+		zone = time.UTC
+	}
+	d := &decider{
+		in: in, set: &in.Settings, local: in.Now.In(zone),
+		random:  rand.New(rand.NewPCG(in.Seed, uint64(in.TurnNumber))), //nolint:gosec // reproducible on purpose
+		weights: make([]float64, len(in.Cast)),
+		reasons: make([]Reason, 0, 16),
+	}
+	// Drawn first, so that the pace doesn't depend on which rules drew.
+	d.gapDraw = d.random.ExpFloat64()
+	return d
+}
+
+// turn asks the rules one after the other.
+func (d *decider) turn() (*Turn, Skip) {
+	if skip := d.closed(); skip != SkipNone {
+		return nil, skip
+	}
+	if skip := d.eligible(); skip != SkipNone {
+		return nil, skip
+	}
+	prompt, skip := d.prompt()
+	if skip != SkipNone {
+		return nil, skip
+	}
+	bot := d.bot(prompt)
+	d.listen(bot)
+	t := &Turn{BotID: bot.ID, ExpiresAt: d.in.Now.Add(max(d.set.TurnTTL, time.Second)), Seed: d.random.Uint64()}
+	d.kind(t, bot, prompt)
+	d.topic(t, bot)
+	d.manner(t, bot)
+	t.Reasons = d.reasons
+	return t, SkipNone
+}
+
+// because notes that a rule had a part in the turn.
+func (d *decider) because(rule string, weight float64, detail string) {
+	d.reasons = append(d.reasons, Reason{Rule: rule, Weight: weight, Detail: detail})
+}
+
+// chance draws whether something of that probability happens.
+func (d *decider) chance(probability float64) bool { return d.random.Float64() < probability }
+
+// pick draws an index in proportion to the weights, which are 0 or more, not all
+// of them 0.
+func (d *decider) pick(weights []float64) int {
+	sum := 0.0
+	for _, w := range weights {
+		sum += w
+	}
+	at, last := d.random.Float64()*sum, 0
+	for i, w := range weights {
+		if w <= 0 {
+			continue
+		}
+		if at < w {
+			return i
+		}
+		at -= w
+		last = i // rounding may leave a rest behind the last one
+	}
+	return last
+}

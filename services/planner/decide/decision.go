@@ -1,0 +1,123 @@
+package decide
+
+import (
+	"fmt"
+	"time"
+)
+
+// Decision is a turn, or why there is none now.
+type Decision struct {
+	// Turn is nil if nothing is to be done now; Skip then says why.
+	Turn *Turn
+	Skip Skip
+	// Next is when to decide for the chat again. It is always after Now, and
+	// counted from there: time that was slept through is not made up for.
+	Next time.Time
+}
+
+// Turn is what a bot is to do.
+type Turn struct {
+	BotID int64
+	Kind  Kind
+	// Target is the number of the message replied or reacted to; 0 for none.
+	Target int64
+	// Topic is one of the chat's topics, or of the bot's interests where the
+	// chat has none; empty for reactions, and where there is nothing to choose.
+	Topic   string
+	Length  Length
+	Mention Mention
+	// Emoji is the reaction in Telegram's form; empty for other kinds.
+	Emoji     string
+	ExpiresAt time.Time
+	// Seed is for the random choices of whoever carries the turn out.
+	Seed uint64
+	// RefreshPersona asks to recall the bot's persona to it, UseNews to take up
+	// a headline if there is one.
+	RefreshPersona, UseNews bool
+	// Reasons are the rules that led here, in the order they were applied.
+	Reasons []Reason
+}
+
+// Reason is one rule that led to a turn.
+type Reason struct {
+	// Rule is the rule's name, such as target.question.
+	Rule string
+	// Weight is what it added: a score, a factor or a probability.
+	Weight float64
+	// Detail is what it saw: a topic, a bot's name. Never the text of a message.
+	Detail string
+}
+
+// Kind is what a turn does. The numbers are those of the bus' contract.
+type Kind int
+
+// The kinds.
+const (
+	KindMessage Kind = iota + 1
+	KindReply
+	KindReaction
+)
+
+// String is the kind's name in the journal and in metrics.
+func (k Kind) String() string {
+	switch k {
+	case KindMessage:
+		return "message"
+	case KindReply:
+		return "reply"
+	case KindReaction:
+		return "reaction"
+	}
+	return fmt.Sprintf("kind_%d", int(k))
+}
+
+// Length is how long a text is meant to be. The numbers are those of the bus'
+// contract.
+type Length int
+
+// The lengths: one or two, two or three, three or four sentences.
+const (
+	LengthNone Length = iota
+	LengthShort
+	LengthMedium
+	LengthLong
+)
+
+// String is the length's name.
+func (l Length) String() string {
+	switch l {
+	case LengthNone:
+		return "none"
+	case LengthShort:
+		return "short"
+	case LengthMedium:
+		return "medium"
+	case LengthLong:
+		return "long"
+	}
+	return fmt.Sprintf("length_%d", int(l))
+}
+
+// Mention is where a text names whom it answers. The numbers are those of the
+// bus' contract.
+type Mention int
+
+// The places.
+const (
+	MentionNone Mention = iota
+	MentionStart
+	MentionEnd
+)
+
+// String is the place's name.
+func (m Mention) String() string {
+	switch m {
+	case MentionNone:
+		return "none"
+	case MentionStart:
+		return "start"
+	case MentionEnd:
+		return "end"
+	}
+	return fmt.Sprintf("mention_%d", int(m))
+}

@@ -1,0 +1,70 @@
+package decide
+
+import (
+	"math"
+
+	"github.com/chorus-cast/chorus/services/internal/hours"
+)
+
+// closed is why nothing at all may be planned in the chat now.
+func (d *decider) closed() Skip {
+	switch {
+	case !d.in.Chat.Enabled:
+		return SkipChatDisabled
+	case !d.set.Active:
+		return SkipSimulationOff
+	case d.in.OpenTurns >= d.set.MaxOpenTurns:
+		return SkipOpenTurns
+	case d.in.ChatLastMinute >= d.set.ChatPerMinute:
+		return SkipChatLimit
+	case d.set.GlobalPerMinute > 0 && d.in.GlobalLastMinute >= d.set.GlobalPerMinute:
+		return SkipGlobalLimit
+	}
+	return SkipNone
+}
+
+// eligible gives every bot that may act now its weight: its tempo.
+func (d *decider) eligible() Skip {
+	skip := SkipNoCast
+	for i := range d.in.Cast {
+		bot := &d.in.Cast[i]
+		switch {
+		case !inCast(bot):
+		case !hours.Open(bot.ActiveHours, d.local):
+			skip = furthest(skip, SkipAsleep)
+		case bot.LastHour >= bot.HourlyMax:
+			skip = furthest(skip, SkipHourlyLimit)
+		default:
+			d.weights[i] = tempo(bot)
+			skip = SkipNone
+		}
+	}
+	return skip
+}
+
+// inCast tells whether a bot may act in the chat at some time.
+func inCast(bot *Bot) bool { return bot.Enabled && !bot.Suspended }
+
+// furthest is the reason of whoever came nearest to being eligible.
+func furthest(a, b Skip) Skip {
+	if a == SkipNone || b == SkipNone {
+		return SkipNone
+	}
+	return max(a, b)
+}
+
+// tempo is the bot's tempo in the range that the roster allows.
+func tempo(bot *Bot) float64 {
+	if bot.Tempo == 0 || math.IsNaN(bot.Tempo) {
+		return 1
+	}
+	return within(bot.Tempo, 0.1, 10)
+}
+
+// within is the nearest value inside a range; of what is no number, its begin.
+func within(v, least, most float64) float64 {
+	if math.IsNaN(v) {
+		return least
+	}
+	return min(max(v, least), most)
+}

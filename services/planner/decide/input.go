@@ -1,0 +1,104 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/hours"
+)
+
+// maxRecent is how many of the recent messages are looked at, the newest.
+const maxRecent = 50
+
+// Input is everything that a decision depends on.
+type Input struct {
+	Chat Chat
+	Cast []Bot
+	// Recent are the chat's last messages, the oldest first. Only the newest 50
+	// are looked at.
+	Recent   []Message
+	Settings Settings
+	// TurnNumber is the number that the turn will have in its chat.
+	TurnNumber int64
+	// OpenTurns is how many turns of the chat have no outcome yet.
+	OpenTurns int
+	// LastPlanned is the bot of the chat's newest open message or reply, which
+	// Recent can't show yet; 0 for none.
+	LastPlanned int64
+	// Messages and replies planned in the last minute, in the chat and in all.
+	ChatLastMinute, GlobalLastMinute int
+	// Due is when the turn was due, Now is when it is decided.
+	Due, Now time.Time
+	// Seed and TurnNumber are the only source of randomness.
+	Seed uint64
+	// Prompted is the number of a person's message that asks for an answer now;
+	// 0 for none.
+	Prompted int64
+	// Addressed are the bots that the prompting message is known to be for,
+	// besides those that its text names or that it replies to.
+	Addressed []int64
+}
+
+// Chat is the chat to decide for.
+type Chat struct {
+	ID      int64
+	Enabled bool
+	// Basic is true for basic groups, where a bot can name only messages that
+	// it received itself.
+	Basic bool
+	// TimeZone is that of active hours and prime hours; nil is UTC.
+	TimeZone *time.Location
+	Topics   []string
+	// MeanGap is the mean time between turns at scale and tempo 1.
+	MeanGap time.Duration
+	// AllowedReactions are the emoji that the chat allows; nil is all of them.
+	AllowedReactions []string
+}
+
+// Bot is a member of the cast.
+type Bot struct {
+	ID int64
+	// Name is the stable name in cast files; Username and DisplayName are what
+	// people see, and call it.
+	Name, Username, DisplayName string
+	Enabled                     bool
+	// Suspended is true while Telegram doesn't let the bot act in this chat.
+	Suspended bool
+	// Tempo divides the gaps between the bot's turns; 0 is 1.
+	Tempo float64
+	// ActiveHours are when it may act, on the chat's clock; none is always.
+	ActiveHours []hours.Range
+	// LastHour is how many turns it had in the last hour, in all chats. At
+	// HourlyMax it is silent; below HourlyMin it is chosen more often.
+	HourlyMin, HourlyMax, LastHour int
+	Interests                      []string
+	Stances                        []Stance
+	// Empathy and Energy are its emotion profile, 0 to 1.
+	Empathy, Energy float64
+	// SinceRefresh is how many messages it has written in this chat since its
+	// persona was last recalled to it, at LastRefresh.
+	SinceRefresh int
+	LastRefresh  time.Time
+}
+
+// Stance is what a bot thinks of a topic, as far as planning cares.
+type Stance struct {
+	Topic string
+	// Confidence is 0 to 1.
+	Confidence float64
+	// CooldownUntil is until when the bot doesn't bring the topic up.
+	CooldownUntil time.Time
+}
+
+// Message is one that was said in the chat.
+type Message struct {
+	// Number is Chorus' number of it.
+	Number int64
+	// BotID is 0 for a person's message.
+	BotID        int64
+	Author, Text string
+	// ReplyTo is the number of the message that it answers; 0 for none.
+	ReplyTo int64
+	At      time.Time
+	// Usable are the bots that can name it in a basic group; ignored elsewhere.
+	Usable []int64
+}

@@ -1,0 +1,49 @@
+package decide
+
+// kind chooses what the bot does, and to which message.
+func (d *decider) kind(t *Turn, bot *Bot, prompt *Message) {
+	if prompt != nil {
+		t.Kind, t.Target = KindReply, prompt.Number
+		d.target = prompt
+		d.because("kind.prompted", 1, prompt.Author)
+		return
+	}
+	if d.reaction(t, bot) || d.reply(t, bot) {
+		return
+	}
+	t.Kind = KindMessage
+}
+
+// reply makes the turn an answer, with the probability for what was said last.
+func (d *decider) reply(t *Turn, bot *Bot) bool {
+	if len(d.in.Recent) == 0 {
+		d.because("kind.message", 1, "the chat is empty")
+		return false
+	}
+	probability, after := d.set.ReplyProbability, "after a person"
+	if d.in.Recent[len(d.in.Recent)-1].BotID != 0 {
+		probability, after = d.set.ReplyToBotProbability, "after a bot"
+	}
+	if !d.chance(probability) {
+		d.because("kind.message", 1-probability, after)
+		return false
+	}
+	at, ok := d.chooseTarget(bot)
+	if !ok {
+		d.because("kind.message", 1, "nothing to reply to")
+		return false
+	}
+	d.because("kind.reply", probability, after)
+	d.target = &d.in.Recent[at]
+	t.Kind, t.Target = KindReply, d.target.Number
+	d.targetReasons(bot, at)
+	return true
+}
+
+// answerable tells whether the bot may reply or react to a message.
+func (d *decider) answerable(bot *Bot, m *Message) bool {
+	return m.BotID != bot.ID && m.Number != 0 && d.canName(bot, m) && d.in.Now.Sub(m.At) <= d.set.ReplyMaxAge
+}
+
+// window is the index of the first of the last n messages.
+func (d *decider) window(n int) int { return max(len(d.in.Recent)-max(n, 0), 0) }

@@ -1,0 +1,83 @@
+package decide
+
+import "math/bits"
+
+// maxTerms is how many topics and interests are told apart.
+const maxTerms = 64
+
+// marks is what a bot finds in a message.
+type marks struct {
+	topics, interests  uint64 // sets of indexes in the pool and in its interests
+	names              bool   // the bot is called by name
+	curious            bool
+	positive, negative int
+}
+
+// sentiment is -1 to 1.
+func (m marks) sentiment() float64 {
+	if m.positive+m.negative == 0 {
+		return 0
+	}
+	return float64(m.positive-m.negative) / float64(m.positive+m.negative)
+}
+
+func count(set uint64) float64 { return float64(bits.OnesCount64(set)) }
+
+// A few words that show that somebody wants to hear others, or how they feel.
+const (
+	curiousWords  = "curious wonder wondering anyone anybody everyone thoughts opinion recommend suggest explain"
+	negativeWords = "sad sorry bad awful terrible worried afraid hate hurt lonely tired lost angry disappointed crying sick scared wrong upset miss"
+	positiveWords = "good great love happy nice glad wonderful excellent thanks beautiful fun enjoy best awesome perfect"
+)
+
+// listen makes ready what the bot looks for in messages.
+func (d *decider) listen(bot *Bot) {
+	k := &d.keywords
+	k.list = make([]keyword, 0, 96)
+	for i, topic := range d.pool(bot) {
+		if i == maxTerms {
+			break
+		}
+		k.addTerm(topic, topicSense, i)
+	}
+	for i, interest := range bot.Interests {
+		if i == maxTerms {
+			break
+		}
+		k.addTerm(interest, interestSense, i)
+	}
+	k.addName(bot, 0)
+	k.addAll(curiousWords, curiousSense, 0)
+	if empathic(bot) {
+		k.addAll(negativeWords, negativeSense, 0)
+		k.addAll(positiveWords, positiveSense, 0)
+	}
+}
+
+// marks is what the bot finds in the i-th of the recent messages. Each is read
+// once, and only if a rule asks.
+func (d *decider) marks(i int) *marks {
+	m := &d.found[i]
+	if d.scanned[i] {
+		return m
+	}
+	d.scanned[i] = true
+	d.keywords.visit(d.in.Recent[i].Text, func(k keyword) {
+		switch k.sense {
+		case topicSense:
+			m.topics |= 1 << k.bit
+		case interestSense:
+			m.interests |= 1 << k.bit
+		case nameSense:
+			m.names = true
+		case curiousSense:
+			m.curious = true
+		case negativeSense:
+			m.negative++
+		case positiveSense:
+			m.positive++
+		case moodSense:
+		}
+	})
+	return m
+}

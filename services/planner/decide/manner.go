@@ -1,0 +1,59 @@
+package decide
+
+// manner chooses how a text is to be written.
+func (d *decider) manner(t *Turn, bot *Bot) {
+	if t.Kind == KindReaction {
+		return
+	}
+	d.length(t)
+	d.mention(t)
+	d.news(t)
+	d.refresh(t, bot)
+}
+
+// length draws a length class by the profile.
+func (d *decider) length(t *Turn) {
+	profile := [...]float64{
+		within(d.set.LengthShort, 0, 1e6), within(d.set.LengthMedium, 0, 1e6), within(d.set.LengthLong, 0, 1e6),
+	}
+	sum := profile[0] + profile[1] + profile[2]
+	if sum == 0 {
+		t.Length = LengthMedium
+		return
+	}
+	at := d.pick(profile[:])
+	t.Length = LengthShort + Length(at)
+	d.because("length."+t.Length.String(), profile[at]/sum, "")
+}
+
+// mention decides whether a reply names whom it answers, and where.
+func (d *decider) mention(t *Turn) {
+	if t.Kind != KindReply || !d.chance(d.set.MentionProbability) {
+		return
+	}
+	t.Mention = MentionEnd
+	if d.chance(d.set.MentionAtStart) {
+		t.Mention = MentionStart
+	}
+	d.because("mention."+t.Mention.String(), d.set.MentionProbability, d.target.Author)
+}
+
+// news lets a new message take up a headline. Who answers should answer.
+func (d *decider) news(t *Turn) {
+	if t.Kind == KindMessage && t.Topic != "" && d.chance(d.set.NewsProbability) {
+		t.UseNews = true
+		d.because("news.trigger", d.set.NewsProbability, t.Topic)
+	}
+}
+
+// refresh recalls its persona to a bot that has talked for a while.
+func (d *decider) refresh(t *Turn, bot *Bot) {
+	switch {
+	case d.set.RefreshMessages > 0 && bot.SinceRefresh >= d.set.RefreshMessages:
+		t.RefreshPersona = true
+		d.because("persona.refresh", float64(bot.SinceRefresh), "messages")
+	case d.set.RefreshAfter > 0 && d.in.Now.Sub(bot.LastRefresh) >= d.set.RefreshAfter:
+		t.RefreshPersona = true
+		d.because("persona.refresh", 1, "time")
+	}
+}

@@ -1,0 +1,97 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/hours"
+)
+
+// What a mean gap may be, after all factors.
+const (
+	leastMean = time.Millisecond
+	mostMean  = 30 * 24 * time.Hour
+	// defaultMean is that of a chat which says nothing.
+	defaultMean = 30 * time.Second
+)
+
+// next is when to look at the chat again.
+func (d *decider) next(skip Skip) time.Time {
+	switch skip {
+	case SkipChatDisabled, SkipSimulationOff, SkipNoCast:
+		return d.in.Now.Add(recheck)
+	case SkipAsleep:
+		// And a gap, so that not everybody speaks when the clock strikes.
+		return d.opening().Add(d.gap()).In(d.in.Now.Location())
+	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipOpenTurns, SkipPromptGone, SkipAnswered,
+		SkipAddresseeAway, SkipUnreachable:
+	}
+	return d.in.Now.Add(d.gap())
+}
+
+// opening is when the first bot of the cast wakes up.
+func (d *decider) opening() time.Time {
+	var first time.Time
+	for i := range d.in.Cast {
+		bot := &d.in.Cast[i]
+		if !inCast(bot) {
+			continue
+		}
+		if at := hours.Next(bot.ActiveHours, d.local); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// gap draws the time until the next turn: exponential, so that turns come as
+// independently as people do, and within bounds. It has no memory: drawing it
+// anew after a skipped or prompted turn doesn't change the rhythm.
+func (d *decider) gap() time.Duration {
+	mean := d.meanGap()
+	longest := max(mean*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
+	gap := time.Duration(within(d.gapDraw*mean, float64(d.set.MinGap), min(longest, float64(mostMean))))
+	return max(gap, leastMean)
+}
+
+// meanGap is the chat's mean gap in nanoseconds after all factors. The turns of
+// each bot come at its tempo: the gap is divided by the mean tempo of those
+// awake, and who acts is drawn in proportion to tempo.
+func (d *decider) meanGap() float64 {
+	mean := d.in.Chat.MeanGap
+	if mean <= 0 {
+		mean = defaultMean
+	}
+	factor := d.meanTempo() * within(d.set.ScaleFactor, 0.01, 100)
+	if d.prime() {
+		factor /= within(d.set.PrimeFactor, 0.1, 1)
+	}
+	return within(float64(mean)/factor, float64(leastMean), float64(mostMean))
+}
+
+// prime tells whether it is a time at which the chat is livelier.
+func (d *decider) prime() bool {
+	return d.set.PrimeBoost && len(d.set.PrimeHours) > 0 && hours.Open(d.set.PrimeHours, d.local)
+}
+
+// meanTempo is that of the bots that are awake; of all if nobody is.
+func (d *decider) meanTempo() float64 {
+	sum, n := 0.0, 0
+	all, m := 0.0, 0
+	for i := range d.in.Cast {
+		bot := &d.in.Cast[i]
+		if !inCast(bot) {
+			continue
+		}
+		all, m = all+tempo(bot), m+1
+		if hours.Open(bot.ActiveHours, d.local) {
+			sum, n = sum+tempo(bot), n+1
+		}
+	}
+	switch {
+	case n > 0:
+		return sum / float64(n)
+	case m > 0:
+		return all / float64(m)
+	}
+	return 1
+}

@@ -1,0 +1,81 @@
+package decide
+
+import "slices"
+
+// prompt is the message that a person wants answered now, if the input says
+// that there is one. It leaves only those bots eligible that should answer it.
+func (d *decider) prompt() (*Message, Skip) {
+	if d.in.Prompted == 0 {
+		return nil, SkipNone
+	}
+	at := slices.IndexFunc(d.in.Recent, func(m Message) bool { return m.Number == d.in.Prompted })
+	if at < 0 || d.in.Recent[at].BotID != 0 {
+		return nil, SkipPromptGone
+	}
+	m := &d.in.Recent[at]
+	if slices.ContainsFunc(d.in.Recent, func(r Message) bool { return r.BotID != 0 && r.ReplyTo == m.Number }) {
+		return nil, SkipAnswered
+	}
+	if addressed := d.addressees(m); slices.Contains(addressed, true) {
+		d.keep(func(i int) bool { return addressed[i] })
+		d.addressed = addressed
+		if !d.anybody() {
+			return nil, SkipAddresseeAway
+		}
+	}
+	d.keep(func(i int) bool { return d.canName(&d.in.Cast[i], m) })
+	if !d.anybody() {
+		return nil, SkipUnreachable
+	}
+	return m, SkipNone
+}
+
+// addressees are the bots of the cast that a message is for: whose message it
+// replies to, whom it names, and whom a prompting one is known to be for.
+func (d *decider) addressees(m *Message) []bool {
+	addressed := make([]bool, len(d.in.Cast))
+	names := keywords{list: make([]keyword, 0, 2*len(addressed))}
+	author := d.author(m.ReplyTo)
+	for i := range d.in.Cast {
+		bot := &d.in.Cast[i]
+		if bot.ID == m.BotID {
+			continue // nobody is surprised to hear their own name from themselves
+		}
+		addressed[i] = bot.ID == author || m.Number == d.in.Prompted && slices.Contains(d.in.Addressed, bot.ID)
+		names.addName(bot, i)
+	}
+	names.visit(m.Text, func(k keyword) { addressed[k.bit] = true })
+	return addressed
+}
+
+// author is the bot that wrote a recent message; 0 if nobody knows.
+func (d *decider) author(number int64) int64 {
+	if number == 0 {
+		return 0
+	}
+	for i := range d.in.Recent {
+		if d.in.Recent[i].Number == number {
+			return d.in.Recent[i].BotID
+		}
+	}
+	return 0
+}
+
+// canName tells whether the bot has an id for the message. Telegram gives each
+// member of a basic group its own.
+func (d *decider) canName(bot *Bot, m *Message) bool {
+	return !d.in.Chat.Basic || m.BotID == bot.ID || slices.Contains(m.Usable, bot.ID)
+}
+
+// keep takes the eligibility of all bots but some.
+func (d *decider) keep(some func(i int) bool) {
+	for i := range d.weights {
+		if d.weights[i] > 0 && !some(i) {
+			d.weights[i] = 0
+		}
+	}
+}
+
+func (d *decider) anybody() bool {
+	return slices.ContainsFunc(d.weights, func(w float64) bool { return w > 0 })
+}

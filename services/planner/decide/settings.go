@@ -1,0 +1,114 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/hours"
+)
+
+// Settings are the values that hold for one chat. Their ranges are those of the
+// table of settings; values outside are taken as the nearest one inside.
+type Settings struct {
+	// Active is false while nothing is to be planned, here or at all.
+	Active bool
+
+	// Pace. ScaleFactor and tempo divide the mean gap, PrimeFactor multiplies it
+	// in PrimeHours; a gap is never below MinGap, nor above MaxGapFactor means.
+	ScaleFactor  float64
+	PrimeBoost   bool
+	PrimeHours   []hours.Range
+	PrimeFactor  float64
+	MinGap       time.Duration
+	MaxGapFactor float64
+
+	// Limits: messages and replies a minute (a global limit of 0 is none), and
+	// turns of a chat that may be open at once.
+	ChatPerMinute, GlobalPerMinute, MaxOpenTurns int
+	// TurnTTL is how long a turn may take until it is dropped.
+	TurnTTL time.Duration
+
+	// Who: factors on the weight of a bot below its hourly minimum, and of one
+	// that the last message is for.
+	LagBoost, AddressedBoost float64
+
+	// What: each is the probability that the rule fires when it is asked.
+	ReactionProbability   float64
+	ReplyProbability      float64 // after a person's message
+	ReplyToBotProbability float64 // after a bot's message
+	MentionProbability    float64 // of replies
+	MentionAtStart        float64 // of mentions
+	NewsProbability       float64 // of new messages
+
+	// To what: how many messages back, and how old.
+	ReplyWindow, ReactionWindow, TopicWindow int
+	ReplyMaxAge                              time.Duration
+	// CooldownFilter keeps a bot off topics that its stance rests on.
+	CooldownFilter bool
+
+	// Weights of the length classes; their sum need not be 1.
+	LengthShort, LengthMedium, LengthLong float64
+
+	// The persona is recalled after this many messages or this time, whichever
+	// is first; 0 is never.
+	RefreshMessages int
+	RefreshAfter    time.Duration
+
+	// ReactionMode is one of the Reactions constants.
+	ReactionMode string
+}
+
+// How reactions are made.
+const (
+	// ReactionsNative makes reactions, or nothing where Telegram refuses them.
+	ReactionsNative = "native"
+	// ReactionsNativeThenMessage sends the emoji as a reply where it refuses.
+	ReactionsNativeThenMessage = "native_then_message"
+	// ReactionsMessage always sends the emoji as a reply.
+	ReactionsMessage = "message"
+	// ReactionsOff plans none.
+	ReactionsOff = "off"
+)
+
+// DefaultSettings are those of a chat for which nothing is set.
+func DefaultSettings() Settings {
+	return Settings{
+		Active:                true,
+		ScaleFactor:           1,
+		PrimeBoost:            true,
+		PrimeHours:            defaultPrimeHours(),
+		PrimeFactor:           0.6,
+		MinGap:                time.Second,
+		MaxGapFactor:          6,
+		ChatPerMinute:         20,
+		GlobalPerMinute:       0,
+		MaxOpenTurns:          4,
+		TurnTTL:               2 * time.Minute,
+		LagBoost:              3,
+		AddressedBoost:        3,
+		ReactionProbability:   0.12,
+		ReplyProbability:      0.65,
+		ReplyToBotProbability: 0.5,
+		MentionProbability:    0.35,
+		MentionAtStart:        0.6,
+		NewsProbability:       0.25,
+		ReplyWindow:           30,
+		ReactionWindow:        10,
+		TopicWindow:           15,
+		ReplyMaxAge:           24 * time.Hour,
+		CooldownFilter:        true,
+		LengthShort:           0.55,
+		LengthMedium:          0.35,
+		LengthLong:            0.1,
+		RefreshMessages:       8,
+		RefreshAfter:          30 * time.Minute,
+		ReactionMode:          ReactionsNativeThenMessage,
+	}
+}
+
+func defaultPrimeHours() []hours.Range {
+	ranges, err := hours.ParseAll([]string{"09:30-12:00", "14:00-18:00"})
+	if err != nil {
+		panic(err) // A constant; the tests would have found it.
+	}
+	return ranges
+}

@@ -1,0 +1,79 @@
+package decide
+
+import "fmt"
+
+// Skip is why there is no turn now.
+type Skip int
+
+// The reasons for no turn.
+const (
+	// SkipNone says that there is one.
+	SkipNone Skip = iota
+	// SkipChatDisabled: the chat is switched off.
+	SkipChatDisabled
+	// SkipSimulationOff: the setting simulation_active is off, here or globally.
+	SkipSimulationOff
+	// SkipNoCast: no bot of the cast may act here at any time.
+	SkipNoCast
+	// SkipAsleep: it is nobody's active hour.
+	SkipAsleep
+	// SkipHourlyLimit: everybody awake has reached their limit of the hour.
+	SkipHourlyLimit
+	// SkipChatLimit: the chat has reached its messages of the minute.
+	SkipChatLimit
+	// SkipGlobalLimit: all chats together have reached theirs.
+	SkipGlobalLimit
+	// SkipOpenTurns: too many of the chat's turns wait to be carried out.
+	SkipOpenTurns
+	// SkipPromptGone: the message to answer is not among the recent ones, or
+	// not a person's.
+	SkipPromptGone
+	// SkipAnswered: a bot has answered the message already.
+	SkipAnswered
+	// SkipAddresseeAway: whom the message is for can't answer now.
+	SkipAddresseeAway
+	// SkipUnreachable: nobody who could answer can name the message.
+	SkipUnreachable
+)
+
+// Skips are all reasons for no turn.
+func Skips() []Skip {
+	skips := make([]Skip, 0, SkipUnreachable)
+	for s := SkipChatDisabled; s <= SkipUnreachable; s++ {
+		skips = append(skips, s)
+	}
+	return skips
+}
+
+// String is the reason's name in metrics.
+func (s Skip) String() string {
+	switch s {
+	case SkipNone:
+		return "none"
+	case SkipChatDisabled:
+		return "chat_disabled"
+	case SkipSimulationOff:
+		return "simulation_off"
+	case SkipNoCast:
+		return "no_cast"
+	case SkipAsleep:
+		return "asleep"
+	case SkipHourlyLimit:
+		return "hourly_limit"
+	case SkipChatLimit:
+		return "chat_limit"
+	case SkipGlobalLimit:
+		return "global_limit"
+	case SkipOpenTurns:
+		return "open_turns"
+	case SkipPromptGone:
+		return "prompt_gone"
+	case SkipAnswered:
+		return "answered"
+	case SkipAddresseeAway:
+		return "addressee_away"
+	case SkipUnreachable:
+		return "unreachable"
+	}
+	return fmt.Sprintf("skip_%d", int(s))
+}

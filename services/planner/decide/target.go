@@ -1,0 +1,167 @@
+package decide
+
+import "time"
+
+// candidate is a message that the bot might reply to.
+type candidate struct {
+	in      *Input
+	bot     *Bot
+	message *Message
+	marks   *marks
+	answers int // by others than the bot, among the recent messages
+}
+
+// targetRule scores a candidate; 0 says nothing about it.
+type targetRule struct {
+	name  string
+	score func(candidate) float64
+}
+
+// targetRules are what makes a message worth a reply.
+func targetRules() [11]targetRule {
+	return [...]targetRule{
+		{"target.person", fromPerson},
+		{"target.bot", fromBot},
+		{"target.fresh", fresh},
+		{"target.question", question},
+		{"target.curious", curious},
+		{"target.names_bot", namesBot},
+		{"target.answers_bot", answersBot},
+		{"target.interest", sharesInterest},
+		{"target.topic", onTopic},
+		{"target.sad", sad},
+		{"target.answered", answered},
+	}
+}
+
+// People come before bots.
+func fromPerson(c candidate) float64 { return when(c.message.BotID == 0, 8) }
+
+func fromBot(c candidate) float64 { return when(c.message.BotID != 0, 2.5) }
+
+// A chat goes on from what was said last.
+func fresh(c candidate) float64 {
+	switch age := c.in.Now.Sub(c.message.At); {
+	case age < 3*time.Minute:
+		return 3
+	case age < 10*time.Minute:
+		return 2
+	case age < 30*time.Minute:
+		return 1
+	}
+	return -1
+}
+
+func question(c candidate) float64 { return when(asks(c.message.Text), 4) }
+
+func curious(c candidate) float64 { return when(c.marks.curious, 3) }
+
+func namesBot(c candidate) float64 { return when(c.marks.names, 15) }
+
+// Who is answered answers.
+func answersBot(c candidate) float64 {
+	if c.message.ReplyTo == 0 {
+		return 0
+	}
+	for i := range c.in.Recent {
+		if c.in.Recent[i].Number == c.message.ReplyTo {
+			return when(c.in.Recent[i].BotID == c.bot.ID, 10)
+		}
+	}
+	return 0
+}
+
+func sharesInterest(c candidate) float64 { return 2.5 * count(c.marks.interests) }
+
+func onTopic(c candidate) float64 { return 1.5 * count(c.marks.topics) }
+
+// empathic bots notice who feels bad.
+func empathic(bot *Bot) bool { return bot.Empathy > 0.7 }
+
+func sad(c candidate) float64 {
+	return when(empathic(c.bot) && c.marks.sentiment() < -0.3, 2)
+}
+
+// What somebody has answered already can wait.
+func answered(c candidate) float64 { return -6 * float64(min(c.answers, 3)) }
+
+func when(condition bool, score float64) float64 {
+	if condition {
+		return score
+	}
+	return 0
+}
+
+// top is how many of the best candidates the choice is among.
+const top = 3
+
+// leastWeight keeps a message with a bad score possible where there is no better.
+const leastWeight = 0.1
+
+// chooseTarget draws one of the three best messages of the window, by score. It
+// is false if there is nothing that the bot may reply to.
+func (d *decider) chooseTarget(bot *Bot) (int, bool) {
+	rules := targetRules()
+	var best [top]int
+	var scores [top]float64
+	n := 0
+	for i := d.window(d.set.ReplyWindow); i < len(d.in.Recent); i++ {
+		c, ok := d.candidate(bot, i)
+		if !ok {
+			continue
+		}
+		score := 0.0
+		for _, rule := range rules {
+			score += rule.score(c)
+		}
+		// Insert it; of equals, the newer one is the better.
+		at := n
+		for at > 0 && score >= scores[at-1] {
+			at--
+		}
+		if at == top {
+			continue
+		}
+		n = min(n+1, top)
+		copy(best[at+1:n], best[at:n-1])
+		copy(scores[at+1:n], scores[at:n-1])
+		best[at], scores[at] = i, score
+	}
+	if n == 0 {
+		return 0, false
+	}
+	for i := range n {
+		scores[i] = max(scores[i], leastWeight)
+	}
+	return best[d.pick(scores[:n])], true
+}
+
+// candidate is the i-th recent message, if the bot may reply to it and has not.
+func (d *decider) candidate(bot *Bot, i int) (candidate, bool) {
+	m := &d.in.Recent[i]
+	if !d.answerable(bot, m) {
+		return candidate{}, false
+	}
+	answers := 0
+	for j := i + 1; j < len(d.in.Recent); j++ {
+		r := &d.in.Recent[j]
+		if r.ReplyTo != m.Number {
+			continue
+		}
+		if r.BotID == bot.ID {
+			return candidate{}, false
+		}
+		answers++
+	}
+	return candidate{in: d.in, bot: bot, message: m, marks: d.marks(i), answers: answers}, true
+}
+
+// targetReasons notes which rules spoke for or against the chosen message.
+func (d *decider) targetReasons(bot *Bot, at int) {
+	c, _ := d.candidate(bot, at)
+	for _, rule := range targetRules() {
+		if score := rule.score(c); score != 0 {
+			d.because(rule.name, score, c.message.Author)
+		}
+	}
+}

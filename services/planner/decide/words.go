@@ -1,0 +1,156 @@
+package decide
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// scanBytes is how much of a message is read, in bytes: the rules need its gist.
+const scanBytes = 400
+
+// words cuts a text into words and hands out their hashes: whatever is not a
+// letter, digit or underscore separates, case does not count, nor does an s at
+// the end of longer words.
+type words struct {
+	text string
+	at   int
+}
+
+// next is the hash and the length, in letters, of the next word.
+func (w *words) next() (hash uint64, letters int, ok bool) {
+	// FNV-1a: short inputs, and a wrong hit in 2^64 costs half a point.
+	const basis, prime = 14695981039346656037, 1099511628211
+	hash = basis
+	before, last := hash, rune(0)
+	for w.at < len(w.text) {
+		r, size := rune(w.text[w.at]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(w.text[w.at:])
+		}
+		if !inWord(r) {
+			if letters > 0 {
+				break
+			}
+			w.at += size
+			continue
+		}
+		w.at += size
+		if r < utf8.RuneSelf {
+			if 'A' <= r && r <= 'Z' {
+				r += 'a' - 'A'
+			}
+		} else {
+			r = unicode.ToLower(r)
+		}
+		before, last = hash, r
+		hash = (hash ^ uint64(r)) * prime //nolint:gosec // runes in words are positive
+		letters++
+	}
+	if last == 's' && letters > 3 {
+		return before, letters, true
+	}
+	return hash, letters, letters > 0
+}
+
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_'
+	}
+	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
+}
+
+// sense is what a keyword stands for.
+type sense uint8
+
+const (
+	topicSense sense = iota // bit is the topic's index in the pool
+	interestSense
+	nameSense // bit is unused, or the bot's index in the cast
+	curiousSense
+	negativeSense
+	positiveSense
+	moodSense // bit is the mood
+)
+
+type keyword struct {
+	hash  uint64
+	sense sense
+	bit   uint16
+}
+
+// keywords is a set of words to look for.
+type keywords struct {
+	list []keyword
+	// One bit of 1024 for each hash: almost every other word stops here.
+	filter [16]uint64
+}
+
+func (k *keywords) add(hash uint64, s sense, bit int) {
+	k.list = append(k.list, keyword{hash: hash, sense: s, bit: uint16(bit)}) //nolint:gosec // indexes, below 2^16
+	k.filter[hash>>6&15] |= 1 << (hash & 63)
+}
+
+// addAll adds every word of a text.
+func (k *keywords) addAll(text string, s sense, bit int) {
+	w := words{text: text}
+	for hash, _, ok := w.next(); ok; hash, _, ok = w.next() {
+		k.add(hash, s, bit)
+	}
+}
+
+// addTerm adds the words of a topic or an interest that carry it: those of four
+// letters or more, or all of them if there are none ("the ending", but "AI").
+func (k *keywords) addTerm(term string, s sense, bit int) {
+	before := len(k.list)
+	w := words{text: term}
+	for hash, letters, ok := w.next(); ok; hash, letters, ok = w.next() {
+		if letters >= 4 {
+			k.add(hash, s, bit)
+		}
+	}
+	if len(k.list) == before {
+		k.addAll(term, s, bit)
+	}
+}
+
+// addName adds what people call a bot: its username, and the first word of its
+// display name that is no title.
+func (k *keywords) addName(bot *Bot, bit int) {
+	k.addAll(bot.Username, nameSense, bit)
+	for name := range strings.FieldsSeq(bot.DisplayName) {
+		if !isTitle(name) {
+			k.addAll(name, nameSense, bit)
+			return
+		}
+	}
+}
+
+func isTitle(word string) bool {
+	switch strings.ToLower(strings.TrimSuffix(word, ".")) {
+	case "the", "a", "an", "old", "young", "big", "little", "mr", "mrs", "ms", "dr", "prof", "sir", "lord", "lady",
+		"captain", "aunt", "uncle", "brother", "sister", "master", "father", "mother":
+		return true
+	}
+	return false
+}
+
+// visit hands every keyword in a text to hit, once for each time it stands there.
+func (k *keywords) visit(text string, hit func(keyword)) {
+	w := words{text: text[:min(len(text), scanBytes)]}
+	for hash, _, ok := w.next(); ok; hash, _, ok = w.next() {
+		if k.filter[hash>>6&15]&(1<<(hash&63)) == 0 {
+			continue
+		}
+		for _, known := range k.list {
+			if known.hash == hash {
+				hit(known)
+			}
+		}
+	}
+}
+
+// asks tells whether a text has a question mark, of any script.
+func asks(text string) bool {
+	return strings.IndexByte(text, '?') >= 0 || strings.ContainsAny(text, "？؟՞;")
+}
