@@ -189,18 +189,16 @@ func (l *Log) Read(ctx context.Context, f Filter, each func(line []byte) error, 
 	seq := f.Since
 
 	for {
-		l.mu.Lock()
-		last, news := l.seq, l.news
-
-		if epoch != l.epoch {
-			l.mu.Unlock()
-
-			return ErrReset
+		last, news, err := l.state(epoch)
+		if err != nil {
+			return err
 		}
-		l.mu.Unlock()
 
-		var err error
-		if seq, err = l.pass(ctx, seq, last, f, each); err != nil {
+		if seq, err = l.pass(ctx, epoch, seq, last, f, each); err != nil {
+			if _, _, reset := l.state(epoch); reset != nil {
+				return reset // and not how that looks to a reader of the file
+			}
+
 			return err
 		}
 
@@ -222,31 +220,38 @@ func (l *Log) Read(ctx context.Context, f Filter, each func(line []byte) error, 
 	}
 }
 
+// state is the number of the last record and what tells of the next one, or
+// ErrReset after the end of the epoch.
+func (l *Log) state(epoch int) (uint64, <-chan struct{}, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if epoch != l.epoch {
+		return 0, nil, ErrReset
+	}
+
+	return l.seq, l.news, nil
+}
+
 // pass reads the records after seq up to last and returns where it came to.
-func (l *Log) pass(ctx context.Context, seq, last uint64, f Filter, each func([]byte) error) (uint64, error) {
+func (l *Log) pass(ctx context.Context, epoch int, seq, last uint64, f Filter, each func([]byte) error) (uint64, error) {
 	if seq >= last {
 		return seq, nil
 	}
 
 	if l.path == "" {
-		return l.passMemory(ctx, seq, last, f, each)
+		return l.passMemory(ctx, epoch, seq, last, f, each)
 	}
 
-	return l.passFile(ctx, seq, last, f, each)
+	return l.passFile(ctx, epoch, seq, last, f, each)
 }
 
-func (l *Log) passMemory(ctx context.Context, seq, last uint64, f Filter, each func([]byte) error) (uint64, error) {
+func (l *Log) passMemory(ctx context.Context, epoch int, seq, last uint64, f Filter, each func([]byte) error) (uint64, error) {
 	for seq < last {
-		l.mu.Lock()
-		first := l.seq - uint64(len(l.lines)) // what came before is forgotten
-		seq = max(seq, first)
-		n := min(seq+batch, last)
-
-		var lines [][]byte
-		if n > seq {
-			lines = l.lines[seq-first : n-first]
+		lines, from, err := l.remembered(epoch, seq, last)
+		if err != nil {
+			return seq, err
 		}
-		l.mu.Unlock()
 
 		for _, line := range lines {
 			if err := choose(ctx, f, line, each); err != nil {
@@ -254,20 +259,42 @@ func (l *Log) passMemory(ctx context.Context, seq, last uint64, f Filter, each f
 			}
 		}
 
-		if seq = n; len(lines) == 0 {
+		if len(lines) == 0 {
 			return last, nil
 		}
+
+		seq = from + uint64(len(lines))
 	}
 
 	return seq, nil
 }
 
-func (l *Log) passFile(ctx context.Context, seq, last uint64, f Filter, each func([]byte) error) (uint64, error) {
+// remembered returns some of the lines after seq up to last and how many
+// records there are before them.
+func (l *Log) remembered(epoch int, seq, last uint64) ([][]byte, uint64, error) {
 	l.mu.Lock()
-	if seq >= l.seq {
+	defer l.mu.Unlock()
+
+	if epoch != l.epoch {
+		return nil, 0, ErrReset
+	}
+
+	first := l.seq - uint64(len(l.lines)) // what came before is forgotten
+	seq = max(seq, first)
+
+	if seq >= last {
+		return nil, seq, nil
+	}
+
+	return l.lines[seq-first : min(seq+batch, last)-first], seq, nil
+}
+
+func (l *Log) passFile(ctx context.Context, epoch int, seq, last uint64, f Filter, each func([]byte) error) (uint64, error) {
+	l.mu.Lock()
+	if epoch != l.epoch {
 		l.mu.Unlock()
 
-		return seq, nil
+		return seq, ErrReset
 	}
 
 	place, at := l.places[seq/stride], seq/stride*stride
