@@ -1,12 +1,14 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Parse reads a rule in its short form: METHOD:FAULT[:DESCRIPTION][:OPTION]...
@@ -20,6 +22,10 @@ import (
 // hang[=DURATION], hang_after[=DURATION], reset_before, reset_after, kicked.
 // Options: id, bot, chat, rate, seed, retry_after, body, count, until (RFC 3339).
 func Parse(short string) (Rule, error) {
+	if !utf8.ValidString(short) {
+		return Rule{}, fmt.Errorf("fault %q: must be UTF-8", short)
+	}
+
 	parts := strings.Split(short, ":")
 	if len(parts) < 2 || parts[0] == "" {
 		return Rule{}, fmt.Errorf("fault %q: must be METHOD:FAULT, for example sendMessage:429:retry_after=30", short)
@@ -109,7 +115,10 @@ func (r *Rule) parseOption(name, value string, hasValue bool) error {
 	case "chat":
 		r.Chat, err = strconv.ParseInt(value, 10, 64)
 	case "rate":
-		r.Rate, err = strconv.ParseFloat(value, 64)
+		// In a rule 0 stands for "not given", so here it would mean "always".
+		if r.Rate, err = strconv.ParseFloat(value, 64); err == nil && r.Rate == 0 {
+			err = errors.New("0 is not allowed, must be above 0 and up to 1")
+		}
 	case "seed":
 		r.Seed, err = strconv.ParseUint(value, 10, 64)
 	case "retry_after":

@@ -89,7 +89,7 @@ func (r Rule) Validate() error {
 	}
 
 	if !(r.Rate >= 0 && r.Rate <= 1) {
-		wrong("rate", r.Rate, "between 0 and 1")
+		wrong("rate", r.Rate, "above 0 and up to 1, or left out for 1")
 	}
 
 	if r.Kind == Status && (r.Status < 400 || r.Status > 599) {
@@ -98,6 +98,14 @@ func (r Rule) Validate() error {
 
 	if r.Kind != Status && r.Status != 0 {
 		wrong("status", r.Status, "left out for kind "+string(r.Kind))
+	}
+
+	if r.Kind != Status && r.Description != "" {
+		wrong("description", strconv.Quote(r.Description), "left out for kind "+string(r.Kind))
+	}
+
+	if r.Kind != Status && r.Body != "" {
+		wrong("body", strconv.Quote(r.Body), "left out for kind "+string(r.Kind))
 	}
 
 	if len(r.Description) > maxDescription || strings.ContainsAny(r.Description, "\r\n") {
@@ -114,6 +122,10 @@ func (r Rule) Validate() error {
 
 	if r.Duration < 0 || (r.Kind == Latency && r.Duration == 0) {
 		wrong("duration", time.Duration(r.Duration), "positive")
+	}
+
+	if r.Duration > 0 && !slices.Contains([]Kind{Latency, Hang, HangAfter}, r.Kind) {
+		wrong("duration", time.Duration(r.Duration), "left out for kind "+string(r.Kind))
 	}
 
 	if r.Count < 0 {
