@@ -1,0 +1,158 @@
+package castfile
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+// Format writes a cast as a file that Parse reads to the same cast. Fields that
+// have their default are left out. Only references to tokens are written; a bot
+// without one gets env:CHORUS_TOKEN_NAME.
+func Format(cast roster.Cast) []byte {
+	cast.Bots = withReferences(cast.Bots)
+	chats := make([]roster.Chat, len(cast.Chats))
+	for i, c := range cast.Chats {
+		if c.TelegramID != 0 && c.Kind == roster.KindOf(c.TelegramID) {
+			c.Kind = "" // it follows from the id
+		}
+		chats[i] = c
+	}
+	cast.Chats = chats
+	var w writer
+	w.structure(reflect.ValueOf(cast), roster.Describe(), "", "")
+	if w.out.Len() == 0 {
+		w.out.WriteString("bots: []\n")
+	}
+	return w.out.Bytes()
+}
+
+// writer writes block style YAML. The YAML library's own writer changes some
+// texts on their way (tabs, for one), and would not fold long ones.
+type writer struct{ out bytes.Buffer }
+
+// structure writes the fields that don't have their default. First is what
+// stands before the first one in place of the indent.
+func (w *writer) structure(v reflect.Value, s *roster.Schema, first, indent string) {
+	fresh := s.New(v.Type())
+	for _, f := range s.Fields {
+		field := f.Of(v)
+		if !f.Required && (reflect.DeepEqual(field.Interface(), f.Of(fresh).Interface()) || field.Kind() == reflect.Slice && field.Len() == 0) {
+			continue
+		}
+		w.out.WriteString(first + f.Name + ":")
+		first = indent
+		w.value(field, f, indent)
+	}
+}
+
+func (w *writer) value(v reflect.Value, f roster.Field, indent string) {
+	inner := indent + "  "
+	switch {
+	case f.Struct != nil && v.Kind() == reflect.Slice:
+		w.out.WriteByte('\n')
+		for i := range v.Len() {
+			w.structure(v.Index(i), f.Struct, inner+"- ", inner+"  ")
+		}
+	case f.Struct != nil:
+		w.out.WriteByte('\n')
+		w.structure(v, f.Struct, inner, inner)
+	case v.Kind() == reflect.Slice:
+		w.out.WriteByte('\n')
+		for i := range v.Len() {
+			w.out.WriteString(inner + "- " + scalar(v.Index(i).String()) + "\n")
+		}
+	default:
+		w.out.WriteString(" " + w.simple(v, inner) + "\n")
+	}
+}
+
+func (w *writer) simple(v reflect.Value, indent string) string {
+	switch x := v.Interface().(type) {
+	case time.Duration:
+		return roster.DurationText(x)
+	case secret.Ref:
+		if x.File != "" {
+			return scalar("file:" + x.File)
+		}
+		return "env:" + x.Env
+	case string:
+		return folded(x, indent)
+	case float32, float64:
+		return strconv.FormatFloat(v.Float(), 'f', -1, v.Type().Bits())
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// width is where long texts are folded.
+const width = 88
+
+// folded writes a long text over several lines, where that can't change it.
+func folded(text, indent string) string {
+	words := strings.Split(text, " ")
+	odd := func(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r)) }
+	if len(text) < width || strings.ContainsFunc(text, odd) || slices.Contains(words, "") {
+		return scalar(text)
+	}
+	var b strings.Builder
+	b.WriteString(">-")
+	column := width
+	for _, word := range words {
+		if column+1+len(word) > width {
+			b.WriteString("\n" + indent + word)
+			column = len(indent) + len(word)
+			continue
+		}
+		b.WriteString(" " + word)
+		column += 1 + len(word)
+	}
+	return b.String()
+}
+
+// scalar writes a text on one line, in quotation marks unless it is plainly a
+// text. Go's quotes are YAML's double quotes.
+func scalar(text string) string {
+	word := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 ,.;'’/()!?+_-]*$|^(file|env):/?[A-Za-z0-9_./-]+$|^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$`)
+	reserved := regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|nan|inf)$`)
+	if word.MatchString(text) && !reserved.MatchString(text) {
+		return text
+	}
+	return strconv.Quote(text)
+}
+
+// withReferences gives every bot a reference of its own to its token.
+func withReferences(bots []roster.Bot) []roster.Bot {
+	used := map[string]bool{}
+	for _, b := range bots {
+		used[b.Token.Env] = true
+	}
+	bots = append([]roster.Bot(nil), bots...)
+	for i := range bots {
+		if bots[i].Token != (secret.Ref{}) {
+			continue
+		}
+		base := Variable(bots[i].Name)
+		name := base
+		for n := 2; used[name]; n++ { // of a-b and a_b
+			name = base + "_" + strconv.Itoa(n)
+		}
+		used[name] = true
+		bots[i].Token.Env = name
+	}
+	return bots
+}
+
+// Variable is the environment variable that an exported bot's token is looked
+// for in.
+func Variable(bot string) string {
+	return "CHORUS_TOKEN_" + strings.ToUpper(strings.ReplaceAll(bot, "-", "_"))
+}

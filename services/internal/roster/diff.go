@@ -1,0 +1,233 @@
+package roster
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Diff plans how the current cast becomes the wanted one. Both are normalised;
+// the wanted one is valid, and its bots have their Secret and AccountID.
+//
+// Bots and chats are the same if their names are. One whose name is new but
+// whose Telegram id or username belongs to one that the wanted cast doesn't
+// name is that one under a new name, and keeps its history.
+//
+// What the wanted cast does not name stays, unless prune is set; so do memories.
+// An empty username, title or Telegram id leaves the current one.
+func Diff(current, wanted Cast, prune bool) Plan {
+	d := differ{schema: Describe(), current: current, wanted: wanted, prune: prune}
+	bots, gone := d.bots()
+	chats, goneChats := d.chats()
+	// Names, ids and usernames must be free before another row takes them.
+	d.plan.Changes = slices.Concat(goneChats, gone, bots, chats)
+	return d.plan
+}
+
+type differ struct {
+	schema          *Schema
+	current, wanted Cast
+	prune           bool
+	renamed         map[string]string // bots' old names to their new ones
+	plan            Plan
+}
+
+func (d *differ) part(list string) *Schema {
+	f, _ := d.schema.Field(list)
+	return f.Struct
+}
+
+func (d *differ) bots() (kept, gone []Change) {
+	schema := d.part("bots")
+	named := map[string]bool{}
+	for _, b := range d.wanted.Bots {
+		named[b.Name] = true
+	}
+	d.renamed = map[string]string{}
+	matched := map[string]bool{}
+	for _, want := range d.wanted.Bots {
+		old := d.botFor(want, named, matched)
+		if old == nil {
+			fresh := schema.New(reflect.TypeFor[Bot]()).Interface().(Bot) //nolint:forcetypeassert // New makes what it is asked for
+			list := append([]Edit{{Path: TokenPath, After: source(want)}}, edits(leavesOfBot(fresh, schema), leavesOfBot(want, schema))...)
+			kept = append(kept, Change{Op: Create, Bot: &want, Edits: created(list)})
+			continue
+		}
+		matched[old.Name] = true
+		d.renamed[old.Name] = want.Name
+		want = d.merge(want, *old)
+		list := edits(leavesOfBot(*old, schema), leavesOfBot(want, schema))
+		if e, changed := tokenEdit(*old, want); changed {
+			list = append([]Edit{e}, list...)
+		}
+		switch {
+		case old.Removed:
+			kept = append(kept, Change{Op: Restore, Bot: &want, Edits: list})
+		case len(list) > 0:
+			kept = append(kept, Change{Op: Update, Bot: &want, Edits: list})
+		}
+	}
+	for _, old := range d.current.Bots {
+		if d.prune && !matched[old.Name] && !old.Removed {
+			gone = append(gone, Change{Op: Remove, Bot: &old})
+		}
+	}
+	return kept, gone
+}
+
+// botFor finds the current bot that a wanted one is, or nil.
+func (d *differ) botFor(want Bot, named, matched map[string]bool) *Bot {
+	for i, old := range d.current.Bots {
+		if old.Name == want.Name {
+			return &d.current.Bots[i]
+		}
+	}
+	for i, old := range d.current.Bots {
+		same := old.AccountID != 0 && old.AccountID == want.AccountID ||
+			old.Username != "" && strings.EqualFold(old.Username, want.Username)
+		if same && !named[old.Name] && !matched[old.Name] {
+			return &d.current.Bots[i]
+		}
+	}
+	return nil
+}
+
+// merge takes from the current bot what the wanted one leaves open.
+func (d *differ) merge(want, old Bot) Bot {
+	want.ID = old.ID
+	if want.Username == "" && (want.AccountID == 0 || want.AccountID == old.AccountID) {
+		want.Username = old.Username
+	}
+	if want.Secret.Empty() {
+		want.Secret, want.AccountID = old.Secret, old.AccountID
+	}
+	if d.prune {
+		return want
+	}
+	listed := map[string]bool{}
+	for _, m := range want.Memories {
+		listed[m.Kind+" "+m.Content] = true
+	}
+	want.Memories = slices.Clone(want.Memories)
+	for _, m := range old.Memories {
+		if !listed[m.Kind+" "+m.Content] {
+			want.Memories = append(want.Memories, m)
+		}
+	}
+	return want
+}
+
+// tokenEdit compares tokens. A token is sealed for a name, so a bot that is
+// renamed gets its token anew.
+func tokenEdit(old, want Bot) (Edit, bool) {
+	e := Edit{Path: TokenPath, After: source(want)}
+	switch {
+	case want.Secret.Empty(): // neither is known
+		return Edit{}, false
+	case old.Secret.Empty():
+		e.Before = "(can't be opened)"
+	case !old.Secret.Equal(want.Secret):
+		e.Before = "(another one)"
+	case old.Name != want.Name:
+		e.Before = "(sealed for " + old.Name + ")"
+	default:
+		return Edit{}, false
+	}
+	return e, true
+}
+
+// source says where a token comes from.
+func source(b Bot) string {
+	switch {
+	case b.Token.Env != "":
+		return "env:" + b.Token.Env
+	case b.Token.File != "":
+		return "file:" + b.Token.File
+	}
+	return "(given)"
+}
+
+func (d *differ) chats() (kept, gone []Change) {
+	schema := d.part("chats")
+	named := map[string]bool{}
+	for _, c := range d.wanted.Chats {
+		named[c.Name] = true
+	}
+	matched := map[string]bool{}
+	for _, want := range d.wanted.Chats {
+		old := d.chatFor(want, named)
+		if old == nil {
+			fresh := schema.New(reflect.TypeFor[Chat]()).Interface().(Chat) //nolint:forcetypeassert // New makes what it is asked for
+			kept = append(kept, Change{Op: Create, Chat: &want, Edits: created(edits(leavesOfChat(fresh, schema), leavesOfChat(want, schema)))})
+			continue
+		}
+		matched[old.Name] = true
+		before := d.withNewNames(*old)
+		want = d.settle(want, before)
+		list := edits(leavesOfChat(before, schema), leavesOfChat(want, schema))
+		switch {
+		case old.Removed:
+			kept = append(kept, Change{Op: Restore, Chat: &want, Edits: list})
+		case len(list) > 0:
+			kept = append(kept, Change{Op: Update, Chat: &want, Edits: list})
+		}
+	}
+	for _, old := range d.current.Chats {
+		if d.prune && !matched[old.Name] && !old.Removed {
+			gone = append(gone, Change{Op: Remove, Chat: &old})
+		}
+	}
+	return kept, gone
+}
+
+func (d *differ) chatFor(want Chat, named map[string]bool) *Chat {
+	for i, old := range d.current.Chats {
+		if old.Name == want.Name {
+			return &d.current.Chats[i]
+		}
+	}
+	for i, old := range d.current.Chats {
+		if want.TelegramID != 0 && old.TelegramID == want.TelegramID && !named[old.Name] {
+			return &d.current.Chats[i]
+		}
+	}
+	return nil
+}
+
+// withNewNames is a chat whose cast is called as the bots are called from now on.
+func (d *differ) withNewNames(c Chat) Chat {
+	c.Cast = slices.Clone(c.Cast)
+	for i, name := range c.Cast {
+		if next, found := d.renamed[name]; found {
+			c.Cast[i] = next
+		}
+	}
+	return c
+}
+
+// settle takes from the current chat what the wanted one leaves open.
+func (d *differ) settle(want, old Chat) Chat {
+	want.ID = old.ID
+	if want.Title == "" {
+		want.Title = old.Title
+	}
+	upgraded := old.Kind == Supergroup && want.Kind == Group
+	if upgraded {
+		// Telegram gives an upgraded group a new id, and the way back is closed.
+		d.plan.Notes = append(d.plan.Notes, fmt.Sprintf(
+			"chat %s was upgraded to a supergroup and stays telegram_id %d: put that id into the file", want.Name, old.TelegramID))
+	}
+	if want.TelegramID == 0 || upgraded {
+		want.TelegramID, want.Kind = old.TelegramID, old.Kind
+	}
+	return want
+}
+
+// created drops what new rows have by default.
+func created(list []Edit) []Edit {
+	for i := range list {
+		list[i].Before = ""
+	}
+	return list
+}

@@ -1,0 +1,119 @@
+package roster
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+// leaf is one value of a bot or chat with the path to it. Entries of lists are
+// named by their key, so that a path means the same in two versions.
+type leaf struct{ path, text string }
+
+// flatten lists the leaves of a struct. Two structs are equal, as far as a file
+// could tell, if their leaves are.
+func flatten(v reflect.Value, s *Schema, path string) []leaf {
+	var leaves []leaf
+	for _, f := range s.Fields {
+		field, at := f.Of(v), path+f.Name
+		switch {
+		case f.Type == reflect.TypeFor[secret.Ref]():
+			// Tokens are compared by what they are, not by where they come from.
+		case f.Struct != nil && field.Kind() == reflect.Slice:
+			for i := range field.Len() {
+				entry := field.Index(i)
+				leaves = append(leaves, flatten(entry, f.Struct, at+"["+keyOf(entry)+"].")...)
+			}
+		case f.Struct != nil:
+			leaves = append(leaves, flatten(field, f.Struct, at+".")...)
+		default:
+			leaves = append(leaves, leaf{path: at, text: textOf(field)})
+		}
+	}
+	return leaves
+}
+
+// keyOf is what tells the entries of a list apart.
+func keyOf(entry reflect.Value) string {
+	switch e := entry.Interface().(type) {
+	case Stance:
+		return Quote(e.Topic)
+	case Holding:
+		return Quote(e.Item)
+	case Memory:
+		return e.Kind + " " + strconv.Quote(e.Content)
+	}
+	panic(fmt.Sprintf("%s has no key", entry.Type())) // the first test finds it
+}
+
+// textOf shows a value so that different values look different.
+func textOf(v reflect.Value) string {
+	switch {
+	case v.Type() == reflect.TypeFor[time.Duration]():
+		return DurationText(time.Duration(v.Int()))
+	case v.CanInt():
+		return strconv.FormatInt(v.Int(), 10)
+	case v.CanFloat():
+		return strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits())
+	case v.Kind() == reflect.Bool:
+		return strconv.FormatBool(v.Bool())
+	case v.Kind() == reflect.Slice:
+		parts := make([]string, v.Len())
+		for i := range parts {
+			parts[i] = strconv.Quote(v.Index(i).String())
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return strconv.Quote(v.String())
+}
+
+// DurationText writes a duration without the zero parts that Duration.String
+// has: 1m, not 1m0s.
+func DurationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+func leavesOfBot(b Bot, s *Schema) []leaf {
+	return flatten(reflect.ValueOf(b), s, "")
+}
+
+// leavesOfChat ignores the order of the cast.
+func leavesOfChat(c Chat, s *Schema) []leaf {
+	c.Cast = slices.Sorted(slices.Values(c.Cast))
+	return flatten(reflect.ValueOf(c), s, "")
+}
+
+// edits are the leaves that differ, in the order of the wanted ones, then those
+// that are gone.
+func edits(before, after []leaf) []Edit {
+	old := make(map[string]string, len(before))
+	for _, l := range before {
+		old[l.path] = l.text
+	}
+	var list []Edit
+	for _, l := range after {
+		text, found := old[l.path]
+		if !found || text != l.text {
+			list = append(list, Edit{Path: l.path, Before: text, After: l.text})
+		}
+		delete(old, l.path)
+	}
+	for _, l := range before {
+		if _, gone := old[l.path]; gone {
+			list = append(list, Edit{Path: l.path, Before: l.text})
+		}
+	}
+	return list
+}

@@ -1,0 +1,45 @@
+package roster
+
+import (
+	"reflect"
+	"strings"
+)
+
+// Normalise brings a cast into the form that is stored and compared: no white
+// space around texts, no empty lists, the kind of each chat filled in. It does
+// not validate.
+func (c *Cast) Normalise() {
+	trim(reflect.ValueOf(c).Elem(), Describe())
+	for i := range c.Chats {
+		chat := &c.Chats[i]
+		switch {
+		case chat.Kind != "":
+		case chat.TelegramID != 0:
+			chat.Kind = KindOf(chat.TelegramID)
+		default:
+			chat.Kind = Supergroup
+		}
+	}
+}
+
+func trim(v reflect.Value, s *Schema) {
+	for _, f := range s.Fields {
+		field := f.Of(v)
+		switch {
+		case field.Kind() == reflect.Slice && field.Len() == 0:
+			field.SetZero()
+		case f.Struct != nil && field.Kind() == reflect.Slice:
+			for i := range field.Len() {
+				trim(field.Index(i), f.Struct)
+			}
+		case f.Struct != nil:
+			trim(field, f.Struct)
+		case field.Kind() == reflect.Slice:
+			for i := range field.Len() {
+				field.Index(i).SetString(strings.TrimSpace(field.Index(i).String()))
+			}
+		case field.Kind() == reflect.String:
+			field.SetString(strings.TrimSpace(field.String()))
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package roster
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Op is what happens to a bot or chat.
+type Op int
+
+// What can happen.
+const (
+	Create Op = iota
+	Update
+	Restore // what was pruned comes back, with its history
+	Remove
+)
+
+// String is the operation in lower case.
+func (o Op) String() string {
+	switch o {
+	case Create:
+		return "create"
+	case Update:
+		return "update"
+	case Restore:
+		return "restore"
+	case Remove:
+		return "remove"
+	}
+	return "unknown"
+}
+
+func (o Op) mark() string {
+	switch o {
+	case Create, Restore:
+		return "+"
+	case Update:
+		return "~"
+	case Remove:
+		return "-"
+	}
+	return "?"
+}
+
+// Change is what happens to one bot or one chat. Either Bot or Chat is set: as
+// it is to be, with the ID of its row if it has one, or as it was if it is
+// removed.
+type Change struct {
+	Op    Op
+	Bot   *Bot
+	Chat  *Chat
+	Edits []Edit
+}
+
+// Name is what changes, such as "bot anna".
+func (c Change) Name() string {
+	if c.Bot != nil {
+		return "bot " + c.Bot.Name
+	}
+	return "chat " + c.Chat.Name
+}
+
+// Edit is a field that changes. Before is empty if there was none, After if
+// there will be none; texts stand in quotation marks.
+type Edit struct{ Path, Before, After string }
+
+// TokenPath is the path of an Edit that says that a bot gets another token.
+const TokenPath = "token"
+
+// Edited reports whether a field is among the edits.
+func (c Change) Edited(path string) bool {
+	for _, e := range c.Edits {
+		if e.Path == path {
+			return true
+		}
+	}
+	return false
+}
+
+// Plan is what makes one cast of another: changes in the order in which they
+// can be made, and notes about what stays as it is although the wanted cast
+// says otherwise.
+type Plan struct {
+	Changes []Change
+	Notes   []string
+}
+
+// Empty reports whether there is nothing to do.
+func (p Plan) Empty() bool { return len(p.Changes) == 0 }
+
+// Count tells how many changes are of one of the given kinds.
+func (p Plan) Count(ops ...Op) int {
+	n := 0
+	for _, c := range p.Changes {
+		for _, op := range ops {
+			if c.Op == op {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Forgotten tells how many memories are removed from bots that stay.
+func (p Plan) Forgotten() int {
+	n := 0
+	for _, c := range p.Changes {
+		for _, e := range c.Edits {
+			if e.After == "" && strings.HasPrefix(e.Path, "memories[") && strings.HasSuffix(e.Path, ".content") {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// String shows the plan as a diff, with a line of summary at its end. It never
+// shows a token.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, note := range p.Notes {
+		fmt.Fprintf(&b, "! %s\n", note)
+	}
+	for _, c := range p.Changes {
+		fmt.Fprintf(&b, "%s %s", c.Op.mark(), c.Name())
+		if c.Op == Restore {
+			b.WriteString(" (comes back)")
+		}
+		b.WriteByte('\n')
+		for _, e := range c.Edits {
+			fmt.Fprintf(&b, "    %s\n", maskTokens(e.String()))
+		}
+	}
+	if p.Empty() {
+		b.WriteString("nothing to change\n")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%d to create, %d to change, %d to remove\n", p.Count(Create, Restore), p.Count(Update), p.Count(Remove))
+	return b.String()
+}
+
+// String shows the edit on one line. Of long texts it shows where they differ.
+func (e Edit) String() string {
+	before, after := excerpts(e.Before, e.After)
+	switch {
+	case e.Before == "":
+		return e.Path + ": " + after
+	case e.After == "":
+		return e.Path + ": " + before + " -> (none)"
+	}
+	return e.Path + ": " + before + " -> " + after
+}
+
+const (
+	excerpt = 70 // characters of a value that an edit shows
+	lead    = 20 // of them before the first difference
+)
+
+func excerpts(before, after string) (string, string) {
+	a, b := []rune(before), []rune(after)
+	same := 0
+	for same < len(a) && same < len(b) && a[same] == b[same] {
+		same++
+	}
+	from := 0
+	if max(len(a), len(b)) > excerpt && same < min(len(a), len(b)) {
+		from = max(0, same-lead)
+	}
+	return cut(a, from), cut(b, from)
+}
+
+func cut(text []rune, from int) string {
+	prefix, suffix := "", ""
+	if from > 0 {
+		prefix, text = "…", text[from:]
+	}
+	if len(text) > excerpt {
+		text, suffix = text[:excerpt], "…"
+	}
+	return prefix + string(text) + suffix
+}

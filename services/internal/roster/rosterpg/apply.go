@@ -1,0 +1,95 @@
+package rosterpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/roster"
+)
+
+const (
+	// applyLock serialises applies: of two at once, the second sees what the
+	// first one made. The number is arbitrary.
+	applyLock = `SELECT pg_advisory_xact_lock(7230501894617)`
+	// What services change on their own (a chat that moves, a token that is
+	// refused) waits for the end of the transaction, so that it isn't overwritten.
+	lockBots  = `SELECT FROM bots ORDER BY id FOR NO KEY UPDATE`
+	lockChats = `SELECT FROM chats ORDER BY id FOR NO KEY UPDATE`
+	notify    = `SELECT pg_notify('chorus_roster', 'apply')`
+)
+
+// applyTimeout bounds an apply, waiting for another one included.
+const applyTimeout = 60 * time.Second
+
+// ErrChanged says that the roster is no longer what a plan was made for.
+var ErrChanged = errors.New("the roster has changed since the plan was shown: look at it again")
+
+// Apply makes the wanted cast the current one, in one transaction, and tells
+// every service. The wanted cast is normalised and valid, its bots have their
+// Secret and AccountID, and its chats that are new a TelegramID. Applying it
+// again changes nothing.
+//
+// Approve is asked inside the transaction; its error is returned, and nothing
+// is changed. It may be nil.
+func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted roster.Cast, prune bool, approve func(roster.Plan) error) (roster.Plan, error) {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	var plan roster.Plan
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		for _, lock := range []string{applyLock, lockBots, lockChats} {
+			if _, err := tx.Exec(ctx, lock); err != nil {
+				return fmt.Errorf("lock the roster: %w", err)
+			}
+		}
+		current, err := Read(ctx, tx, tokens)
+		if err != nil {
+			return err
+		}
+		plan = roster.Diff(current, wanted, prune)
+		if approve != nil {
+			if err := approve(plan); err != nil {
+				return err
+			}
+		}
+		if plan.Empty() {
+			return nil
+		}
+		return write(ctx, tx, tokens, plan, prune)
+	})
+	return plan, explain(err)
+}
+
+func write(ctx context.Context, tx pgx.Tx, tokens Tokens, plan roster.Plan, prune bool) error {
+	w := writer{tokens: tokens, prune: prune}
+	w.free(plan)
+	for _, c := range plan.Changes {
+		if err := w.change(c); err != nil {
+			return err
+		}
+	}
+	w.batch.Queue(notify)
+	return tx.SendBatch(ctx, &w.batch).Close()
+}
+
+// explain says what a refusal of the database means to the user.
+func explain(err error) error {
+	refused := (*pgconn.PgError)(nil)
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch refused.ConstraintName {
+	case "bots_telegram_id_key":
+		return errors.New("apply the cast: another bot has the same token, or another one of the same Telegram bot; nothing was changed")
+	case "bots_username":
+		return errors.New("apply the cast: another bot has the same username; nothing was changed")
+	case "chats_telegram_id_key":
+		return errors.New("apply the cast: another chat has the same telegram_id; nothing was changed")
+	}
+	return fmt.Errorf("apply the cast, nothing was changed: %w", err)
+}
