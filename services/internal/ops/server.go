@@ -1,0 +1,88 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/telemetry/redact"
+)
+
+// stopTimeout is how long answers under way may take when the server stops.
+const stopTimeout = 2 * time.Second
+
+// Server is the port. Its methods are safe for concurrent use.
+type Server struct {
+	cfg       Config
+	listener  net.Listener
+	http      *http.Server
+	readiness *readiness
+	endProbes context.CancelFunc
+}
+
+// Open opens the port, so that an address in use is known before anything else
+// starts. Run must be called, and serves it.
+func Open(ctx context.Context, cfg Config, metrics prometheus.Gatherer, log *zap.Logger, checks ...Check) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("ops: %w", err)
+	}
+	listener, err := Listen(ctx, cfg.Listen, "ops.listen")
+	if err != nil {
+		return nil, err
+	}
+	lifetime, end := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Server{
+		cfg: cfg, listener: listener, endProbes: end,
+		readiness: &readiness{checks: checks, log: log, redact: redact.New(), lifetime: lifetime, busy: map[string]chan struct{}{}},
+	}
+	s.http = &http.Server{
+		Handler:           s.handler(metrics, log),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      90 * time.Second, // a profile takes 30 s
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
+	}
+	return s, nil
+}
+
+// Addr is the address that is listened on, with the port that was taken for 0.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Run answers until the context ends, and closes the port.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	var err error
+	select {
+	case err = <-served:
+		_ = s.http.Close() // what broke is in err
+	case <-ctx.Done():
+		err = s.stop(ctx)
+		<-served
+	}
+	s.endProbes()
+	s.readiness.probes.Wait()
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", s.Addr(), err)
+	}
+	return nil
+}
+
+// stop gives answers under way a moment, and cuts off those that take longer.
+func (s *Server) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
+	return err
+}

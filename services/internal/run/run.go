@@ -1,0 +1,79 @@
+// Package run is the life of a process: its parts, its signals, its exit code.
+package run
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// DefaultGrace is how long a part gets to stop unless it says otherwise.
+const DefaultGrace = 10 * time.Second
+
+// Part is something that runs for as long as the process does.
+type Part struct {
+	// Name is what logs and errors call it.
+	Name string
+	// Run works until the context ends, then stops and returns nil or an error
+	// that wraps context.Canceled. It is called once, with a context that may have
+	// ended already, and has released everything when it returns.
+	Run func(ctx context.Context) error
+	// Grace is how long Run may take to return once the context has ended;
+	// DefaultGrace if it is 0.
+	Grace time.Duration
+}
+
+// Group runs parts together. The zero Group is empty; its fields and its parts
+// are set before Run.
+type Group struct {
+	// Log gets the stack of a panic, and how long each part took to stop; nil for
+	// none.
+	Log    *zap.Logger
+	stages [][]Part
+}
+
+// Add puts parts after those that they need: parts stop in the reverse order.
+// Parts that are added together stop together.
+func (g *Group) Add(parts ...Part) { g.stages = append(g.stages, parts) }
+
+// Run starts all parts in their order, and stops all when the context ends or
+// when the first part ends. What was added last stops first, and only then what
+// was added before it, so that whatever a part needs outlives it. A part that
+// takes longer than its grace is left behind and named in the error.
+//
+// The error joins those of the parts, beginning with the one that ended first;
+// each begins with the part's name. A part that ends without having been asked
+// is an error, and so is one that panics: its stack is in the log, and the error
+// names the panic only. Panics in goroutines that a part starts are not caught.
+// A group without parts returns at once.
+func (g *Group) Run(ctx context.Context) error {
+	log := g.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	first := make(chan *life, 1)
+	stages := make([][]*life, len(g.stages))
+	parts := 0
+	for i, stage := range g.stages {
+		for _, p := range stage {
+			stages[i] = append(stages[i], start(ctx, p, log, first))
+			parts++
+		}
+	}
+	if parts == 0 {
+		return nil
+	}
+	var errs []error
+	select {
+	case <-ctx.Done():
+	case l := <-first:
+		errs = append(errs, l.alone())
+	}
+	for _, stage := range slices.Backward(stages) {
+		errs = append(errs, stop(stage, log)...)
+	}
+	return errors.Join(errs...)
+}

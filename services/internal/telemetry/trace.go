@@ -1,0 +1,80 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+)
+
+const (
+	// queueSize bounds the spans that wait for the collector, about 1 KB each.
+	// Spans that find the queue full are dropped: traces never hold anything up.
+	queueSize     = 2048
+	exportTimeout = 5 * time.Second
+	flushTimeout  = 3 * time.Second
+)
+
+// Tracing makes the spans of a process and sends them away. It is safe for
+// concurrent use.
+type Tracing struct{ provider *sdk.TracerProvider }
+
+// NewTracing makes the tracing of a service. Without an endpoint nothing is
+// recorded, but spans still have ids, which join the lines of the logs. A
+// collector that does not answer costs spans and one warning, nothing else.
+//
+// Run must be called, or what was recorded last is lost.
+func NewTracing(ctx context.Context, cfg TraceConfig, service string, build Build, log *zap.Logger) (*Tracing, error) {
+	if cfg.Endpoint == "" {
+		return &Tracing{sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample()))}, nil
+	}
+	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithHost(), resource.WithAttributes(
+		attribute.String("service.namespace", "chorus"),
+		attribute.String("service.name", service),
+		attribute.String("service.version", build.Version),
+	))
+	if err != nil {
+		return nil, fmt.Errorf("describe the service for traces: %w", err)
+	}
+	exporter, err := otlptracehttp.New(ctx,
+		otlptracehttp.WithEndpointURL(strings.TrimSuffix(strings.TrimSuffix(cfg.Endpoint, "/"), "/v1/traces")+"/v1/traces"),
+		otlptracehttp.WithTimeout(exportTimeout),
+		// A batch that failed is gone: the next one is on its way already.
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("trace.endpoint: %w", err)
+	}
+	return &Tracing{sdk.NewTracerProvider(
+		sdk.WithResource(about),
+		// What an earlier service decided for a turn holds for the later ones.
+		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(cfg.Ratio))),
+		sdk.WithBatcher(&reporter{SpanExporter: exporter, log: log},
+			sdk.WithMaxQueueSize(queueSize), sdk.WithExportTimeout(exportTimeout)),
+	)}, nil
+}
+
+// Tracer makes spans in the name of a package.
+func (t *Tracing) Tracer(name string) trace.Tracer { return t.provider.Tracer(name) }
+
+// Provider is for libraries that make their own spans.
+func (t *Tracing) Provider() trace.TracerProvider { return t.provider }
+
+// Run waits for the end of the context and then sends what is left, for three
+// seconds at most. Spans that are made afterwards are lost.
+func (t *Tracing) Run(ctx context.Context) error {
+	<-ctx.Done()
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := t.provider.Shutdown(flush); err != nil {
+		return fmt.Errorf("send the last traces: %w", err)
+	}
+	return nil
+}
