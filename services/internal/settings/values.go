@@ -1,0 +1,92 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Stored is a value that somebody has set.
+type Stored struct {
+	Key   string
+	Scope Scope
+	// ScopeID is the chat's or bot's id; 0 for the global scope.
+	ScopeID int64
+	Value   json.RawMessage
+}
+
+// Values is a snapshot of all that is set. It never changes, and is safe for
+// concurrent use. The zero Values, and nil, hold the defaults.
+type Values struct {
+	set map[place]any
+}
+
+type place struct {
+	key   string
+	scope Scope
+	id    int64
+}
+
+// NewValues makes a snapshot. What can't be understood (an unknown key, a value
+// or scope that is not allowed: another version's) is left out and reported;
+// the rest holds.
+func NewValues(stored []Stored) (*Values, []error) {
+	definitions := make(map[string]*Definition, len(stored))
+	for _, d := range All() {
+		definitions[d.Key] = d
+	}
+	v := &Values{set: make(map[place]any, len(stored))}
+	var problems []error
+	for _, s := range stored {
+		value, err := s.check(definitions[s.Key])
+		if err != nil {
+			problems = append(problems, fmt.Errorf("stored setting left out: %w", err))
+			continue
+		}
+		v.set[place{s.Key, s.Scope, s.ScopeID}] = value
+	}
+	return v, problems
+}
+
+func (s Stored) check(d *Definition) (any, error) {
+	if d == nil {
+		return nil, fmt.Errorf("%.64q: there is no such setting", s.Key)
+	}
+	if err := d.Allows(s.Scope); err != nil {
+		return nil, err
+	}
+	if (s.Scope == Global) != (s.ScopeID == 0) {
+		return nil, fmt.Errorf("%s: id %d: want 0 for the global scope, and only there", s.Key, s.ScopeID)
+	}
+	value, err := d.parse(s.Value)
+	if err != nil {
+		return nil, d.wrong(string(s.Value), err)
+	}
+	return value, nil
+}
+
+// lookup is the narrowest value that is set for a chat and a bot, and where.
+func (v *Values) lookup(d *Definition, chatID, botID int64) (any, Scope, bool) {
+	if v == nil || len(v.set) == 0 {
+		return nil, "", false
+	}
+	for _, p := range [...]place{{d.Key, Bot, botID}, {d.Key, Chat, chatID}, {d.Key, Global, 0}} {
+		if p.scope != Global && p.id == 0 {
+			continue
+		}
+		if value, ok := v.set[p]; ok {
+			return value, p.scope, true
+		}
+	}
+	return nil, "", false
+}
+
+// Text is the value of a setting for a chat and a bot (0 for neither) as it is
+// written on a command line, and the scope that it was set for: "" if it is the
+// default.
+func (v *Values) Text(d *Definition, chatID, botID int64) (text string, from Scope) {
+	value, scope, ok := v.lookup(d, chatID, botID)
+	if !ok {
+		return d.Default, ""
+	}
+	return d.text(value), scope
+}

@@ -1,0 +1,51 @@
+package planner
+
+import (
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// effective are the settings that hold for a chat.
+func effective(v *settings.Values, chatID int64) decide.Settings {
+	return decide.Settings{
+		// The global value is the main switch: a chat can't overrule it.
+		Active: settings.SimulationActive.Of(v, 0, 0) && settings.SimulationActive.Of(v, chatID, 0),
+
+		ScaleFactor:  settings.ScaleFactor.Of(v, chatID, 0),
+		PrimeBoost:   settings.PrimeHoursBoost.Of(v, chatID, 0),
+		PrimeHours:   settings.PrimeHours.Of(v, chatID, 0),
+		PrimeFactor:  settings.PrimeHoursFactor.Of(v, chatID, 0),
+		MinGap:       settings.MinGap.Of(v, chatID, 0),
+		MaxGapFactor: settings.MaxGapFactor.Of(v, chatID, 0),
+
+		ChatPerMinute:   settings.MaxMessagesPerMinute.Of(v, chatID, 0),
+		GlobalPerMinute: settings.GlobalMaxMessagesPerMinute.Of(v, 0, 0),
+		MaxOpenTurns:    settings.MaxOpenTurns.Of(v, chatID, 0),
+		TurnTTL:         settings.TurnTTL.Of(v, chatID, 0),
+
+		LagBoost:       settings.HourlyMinBoost.Of(v, chatID, 0),
+		AddressedBoost: settings.AddressedBoost.Of(v, chatID, 0),
+
+		ReactionProbability:   settings.ReactionProbability.Of(v, chatID, 0),
+		ReplyProbability:      settings.ReplyProbability.Of(v, chatID, 0),
+		ReplyToBotProbability: settings.ReplyToBotsProbability.Of(v, chatID, 0),
+		MentionProbability:    settings.MentionProbability.Of(v, chatID, 0),
+		MentionAtStart:        settings.MentionAtStart.Of(v, chatID, 0),
+		NewsProbability:       settings.NewsProbability.Of(v, chatID, 0),
+
+		ReplyWindow:    settings.ReplyWindow.Of(v, chatID, 0),
+		ReactionWindow: settings.ReactionWindow.Of(v, chatID, 0),
+		TopicWindow:    settings.TopicWindow.Of(v, chatID, 0),
+		ReplyMaxAge:    settings.ReplyMaxAge.Of(v, chatID, 0),
+		CooldownFilter: settings.CooldownFilter.Of(v, chatID, 0),
+
+		LengthShort:  settings.LengthShort.Of(v, chatID, 0),
+		LengthMedium: settings.LengthMedium.Of(v, chatID, 0),
+		LengthLong:   settings.LengthLong.Of(v, chatID, 0),
+
+		RefreshMessages: settings.PersonaRefreshMessages.Of(v, chatID, 0),
+		RefreshAfter:    settings.PersonaRefreshAfter.Of(v, chatID, 0),
+
+		ReactionMode: settings.ReactionMode.Of(v, chatID, 0),
+	}
+}
