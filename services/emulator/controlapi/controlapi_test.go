@@ -4,10 +4,12 @@ import (
 	"context"
 	"net"
 
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
@@ -30,6 +32,7 @@ type bench struct {
 	faults *fault.Set
 	flood  *flood.Control
 	url    string
+	stop   func() // ends the contexts of requests
 }
 
 func start(t *testing.T) bench {
@@ -54,7 +57,7 @@ func start(t *testing.T) bench {
 	server.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	server.Start()
 
-	b.url = server.URL
+	b.url, b.stop = server.URL, cancel
 
 	if b.Client, err = control.New(server.URL); err != nil {
 		t.Fatal(err)
@@ -71,4 +74,27 @@ func start(t *testing.T) bench {
 	})
 
 	return b
+}
+
+func TestItMayBeMountedAnyhow(t *testing.T) {
+	t.Parallel()
+
+	b := start(t)
+	h := controlapi.New(controlapi.Config{World: b.world, Calls: b.calls, Faults: b.faults, Flood: b.flood, Log: zap.NewNop()})
+
+	mux := http.NewServeMux()
+	mux.Handle(control.Prefix+"/", h)
+
+	mounted, handled := chi.NewRouter(), chi.NewRouter()
+	mounted.Mount(control.Prefix, h)
+	handled.Handle(control.Prefix+"/*", h)
+
+	for name, around := range map[string]http.Handler{"alone": h, "mux": mux, "chi mount": mounted, "chi handle": handled} {
+		answer := httptest.NewRecorder()
+		around.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+control.Prefix+"/faults", nil))
+
+		if got := answer.Body.String(); answer.Code != http.StatusOK || got != "[]\n" {
+			t.Errorf("%s: got %d %s", name, answer.Code, got)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package controlapi
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -114,14 +115,20 @@ func (p place) complain(err error) string {
 
 // shown is the value as given, unless it is secret or long.
 func (p place) shown() string {
-	switch {
-	case strings.HasSuffix(p.path, "token"):
+	if strings.HasSuffix(p.path, "token") {
 		return "(not shown)"
-	case len(p.raw) > maxShown:
-		return string(p.raw[:maxShown]) + "..."
-	default:
-		return string(p.raw)
 	}
+
+	var line bytes.Buffer
+	if err := json.Compact(&line, p.raw); err != nil {
+		return "it"
+	}
+
+	if line.Len() > maxShown {
+		return strings.ToValidUTF8(string(line.Bytes()[:maxShown]), "") + "..."
+	}
+
+	return line.String()
 }
 
 // fieldsOf returns the types of an object's fields by their names in JSON.
