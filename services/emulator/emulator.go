@@ -56,8 +56,6 @@ func New(cfg Config, log *zap.Logger) (*Emulator, error) {
 		return nil, errors.Join(err, e.Close())
 	}
 
-	e.mux.HandleFunc("/", notFound)
-
 	return e, nil
 }
 
@@ -118,13 +116,7 @@ func (e *Emulator) Flood() *flood.Control { return e.flood }
 // Mount serves a pattern of net/http's ServeMux, such as "/_emulator/", beside
 // the Bot API. The handler sees the whole path. It must not be called once the
 // emulator serves.
-func (e *Emulator) Mount(pattern string, h http.Handler) {
-	if pattern == "/" {
-		pattern = "/{rest...}" // more special than the answer for what isn't there
-	}
-
-	e.mux.Handle(pattern, h)
-}
+func (e *Emulator) Mount(pattern string, h http.Handler) { e.mux.Handle(pattern, h) }
 
 // Handler serves the Bot API and what is mounted. Updates reach webhooks only
 // while Run runs.
@@ -132,13 +124,22 @@ func (e *Emulator) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, botapi.Prefix) {
 			e.api.ServeHTTP(w, r)
-		} else {
-			e.mux.ServeHTTP(w, r)
+
+			return
 		}
+
+		if _, pattern := e.mux.Handler(r); pattern == "" {
+			notFound(w)
+
+			return
+		}
+
+		e.mux.ServeHTTP(w, r)
 	})
 }
 
-func notFound(w http.ResponseWriter, _ *http.Request) {
+// notFound is Telegram's answer to paths that mean nothing to it.
+func notFound(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusNotFound)
 	_, _ = w.Write([]byte(`{"ok":false,"error_code":404,"description":"Not Found"}`))

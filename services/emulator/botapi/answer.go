@@ -1,6 +1,7 @@
 package botapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,15 +117,21 @@ func send(w http.ResponseWriter, a answer, form string) {
 	case fault.Empty:
 		w.WriteHeader(a.status)
 	default:
-		body, err := json.Marshal(a.envelope())
-		if err != nil {
+		var body bytes.Buffer
+
+		encoder := json.NewEncoder(&body)
+		encoder.SetEscapeHTML(false) // the original doesn't either
+
+		if err := encoder.Encode(a.envelope()); err != nil {
 			panic(fmt.Sprintf("botapi: a result that is no JSON: %v", err)) // a mistake in this package
 		}
 
+		body.Truncate(body.Len() - 1) // the line break
+
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 		w.WriteHeader(a.status)
-		_, _ = w.Write(body) // the client may be gone; the log has the call
+		_, _ = w.Write(body.Bytes()) // the client may be gone; the log has the call
 	}
 }
 

@@ -162,7 +162,8 @@ func (s *Set) Meet(c Call) Effect {
 func (a *active) concerns(c Call) bool {
 	return (a.Method == "" || a.Method == "*" || strings.EqualFold(a.Method, c.Method)) &&
 		(a.Bot == "" || strings.EqualFold(strings.TrimPrefix(a.Bot, "@"), c.Bot)) &&
-		(a.Chat == 0 || a.Chat == c.Chat)
+		(a.Chat == 0 || a.Chat == c.Chat) &&
+		(a.Kind != Kicked || c.Chat != 0) // one is kicked from a chat
 }
 
 func (a *active) strikes(now time.Time) bool {
