@@ -109,6 +109,22 @@ type Chat struct {
 	Removed bool
 }
 
+// Present is the cast without what was pruned.
+func (c Cast) Present() Cast {
+	var present Cast
+	for _, b := range c.Bots {
+		if !b.Removed {
+			present.Bots = append(present.Bots, b)
+		}
+	}
+	for _, chat := range c.Chats {
+		if !chat.Removed {
+			present.Chats = append(present.Chats, chat)
+		}
+	}
+	return present
+}
+
 // Kinds of chats.
 const (
 	Group      = "group"

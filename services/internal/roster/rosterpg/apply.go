@@ -67,6 +67,7 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted roster
 
 func write(ctx context.Context, tx pgx.Tx, tokens Tokens, plan roster.Plan, prune bool) error {
 	w := writer{tokens: tokens, prune: prune}
+	w.remove(plan)
 	w.free(plan)
 	for _, c := range plan.Changes {
 		if err := w.change(c); err != nil {
@@ -89,7 +90,7 @@ func explain(err error) error {
 	case "bots_username":
 		return errors.New("apply the cast: another bot has the same username; nothing was changed")
 	case "chats_telegram_id_key":
-		return errors.New("apply the cast: another chat has the same telegram_id; nothing was changed")
+		return errors.New("apply the cast: another chat has the same telegram_id (if that one was pruned, its name brings it back); nothing was changed")
 	}
 	return fmt.Errorf("apply the cast, nothing was changed: %w", err)
 }

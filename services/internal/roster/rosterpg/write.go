@@ -2,6 +2,7 @@ package rosterpg
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -9,9 +10,11 @@ import (
 )
 
 const (
-	// Usernames and accounts are unique: what changes its own lets go of it
-	// before another bot takes it.
-	freeBots = `UPDATE bots SET username = NULL, telegram_id = NULL WHERE id = ANY($1)`
+	// Usernames and accounts are unique: who changes its own, or was pruned, lets
+	// go of it before another bot takes it.
+	freeBots = `
+UPDATE bots SET telegram_id = NULL, username = NULL
+WHERE id = ANY($1) OR removed_at IS NOT NULL AND (telegram_id = ANY($2) OR lower(username) = ANY($3))`
 
 	insertBot = `
 INSERT INTO bots (name, token_sealed, telegram_id, username, enabled, typing_wpm, tempo, active_hours, hourly_min, hourly_max)
@@ -87,30 +90,42 @@ type writer struct {
 }
 
 func (w *writer) free(plan roster.Plan) {
-	var ids []int64
+	var ids, accounts []int64
+	var usernames []string
 	for _, c := range plan.Changes {
-		if c.Bot != nil && c.Bot.ID != 0 && c.Op != roster.Remove && (c.Edited("username") || c.Edited(roster.TokenPath)) {
-			ids = append(ids, c.Bot.ID)
+		if c.Bot == nil || c.Op == roster.Remove || !c.Edited("username") && !c.Edited(roster.TokenPath) {
+			continue
 		}
+		ids, accounts = append(ids, c.Bot.ID), append(accounts, c.Bot.AccountID)
+		usernames = append(usernames, strings.ToLower(c.Bot.Username))
 	}
 	if len(ids) > 0 {
-		w.batch.Queue(freeBots, ids)
+		w.batch.Queue(freeBots, ids, accounts, usernames)
+	}
+}
+
+func (w *writer) remove(plan roster.Plan) {
+	for _, c := range plan.Changes {
+		switch {
+		case c.Op != roster.Remove:
+		case c.Bot != nil:
+			w.batch.Queue(removeBot, c.Bot.ID)
+			w.batch.Queue(leaveChats, c.Bot.ID)
+		default:
+			w.batch.Queue(removeChat, c.Chat.ID)
+			w.batch.Queue(emptyChat, c.Chat.ID)
+		}
 	}
 }
 
 func (w *writer) change(c roster.Change) error {
 	switch {
-	case c.Op == roster.Remove && c.Bot != nil:
-		w.batch.Queue(removeBot, c.Bot.ID)
-		w.batch.Queue(leaveChats, c.Bot.ID)
-	case c.Op == roster.Remove:
-		w.batch.Queue(removeChat, c.Chat.ID)
-		w.batch.Queue(emptyChat, c.Chat.ID)
+	case c.Op == roster.Remove: // see remove
+		return nil
 	case c.Bot != nil:
 		return w.bot(*c.Bot, c)
-	default:
-		w.chat(*c.Chat)
 	}
+	w.chat(*c.Chat)
 	return nil
 }
 

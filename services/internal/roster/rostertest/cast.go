@@ -1,4 +1,5 @@
-package castfile_test
+// Package rostertest draws casts for property tests.
+package rostertest
 
 import (
 	"fmt"
@@ -13,12 +14,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
-// text draws texts that YAML finds hard.
+// text draws texts that YAML finds hard, and some that are as long as can be.
 func text(low, high int) *rapid.Generator[string] {
 	hard := []string{"null", "true", "no", "~", "12", "1e3", "0x1F", "1_000", ".inf", "- a", "a: b", "a #b", "# c", "%TAG", "@x", "`", "!x", "&a", "*a",
 		"'", "\"", "\\", "{a}", "[b", "?", "? x", "|", ">", "<<", "---", "...", "a\nb", "a\n\n  b", "a\n\tb\n c", "é", "日本", "👍🏽", "\u2028", "\ufeff",
 		"\u0085x", "12:30:45", "2001-01-01", "=", ",", ":", "a:", ":a", "-", "x\u00a0", "a\tb", "a  b"}
-	return rapid.OneOf(rapid.SampledFrom(hard), rapid.StringN(1, high, -1), rapid.StringMatching(`[A-Za-z ,.'"-]{1,40}`),
+	return rapid.OneOf(rapid.SampledFrom(hard), rapid.StringN(1, min(high, 40), -1), rapid.Map(rapid.IntRange(1, high/2), func(n int) string { return strings.Repeat("a ", n) }), rapid.StringMatching(`[A-Za-z ,.'"-]{1,40}`),
 		rapid.Map(rapid.SliceOfN(rapid.SampledFrom(hard), 1, 4), func(s []string) string { return strings.Join(s, " ") })).
 		Filter(func(s string) bool {
 			n := utf8.RuneCountInString(strings.TrimSpace(s))
@@ -62,14 +63,19 @@ func bot(name string) *rapid.Generator[roster.Bot] {
 	})
 }
 
-// anyCast draws valid, normalised casts.
-func anyCast() *rapid.Generator[roster.Cast] {
+// Any draws valid, normalised casts with all kinds of texts. Bots of one cast
+// have tokens of different accounts.
+func Any() *rapid.Generator[roster.Cast] {
 	return rapid.Custom(func(t *rapid.T) roster.Cast {
 		var c roster.Cast
 		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z][a-z0-9_-]{0,8}`), 1, 4,
 			func(s string) string { return strings.ReplaceAll(s, "-", "_") }).Draw(t, "names")
 		for _, name := range names {
 			c.Bots = append(c.Bots, bot(name).Draw(t, "bot"))
+		}
+		for i := range c.Bots {
+			c.Bots[i].AccountID = int64(100_000 + i)
+			c.Bots[i].Secret = secret.New(fmt.Sprintf("%d:%s", c.Bots[i].AccountID, rapid.SampledFrom([]string{"one", "two"}).Draw(t, "token")))
 		}
 		for i := range rapid.IntRange(0, 2).Draw(t, "chats") {
 			chat := roster.Chat{

@@ -1,0 +1,117 @@
+// Package casting applies cast files to the roster and exports the roster to
+// cast files, for whoever has a database and somebody to talk to.
+package casting
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+// TokenResolver finds the token of a bot. It is given the bot as its file
+// describes it, and must not put the token into an error.
+type TokenResolver func(ctx context.Context, bot roster.Bot) (secret.String, error)
+
+// ChatResolver finds the Telegram id of a chat whose file gives none. All bots
+// have been resolved by then.
+type ChatResolver func(ctx context.Context, chat roster.Chat, cast []roster.Bot) (int64, error)
+
+// Options is how a file is applied.
+type Options struct {
+	// DryRun shows the plan and changes nothing.
+	DryRun bool
+	// Prune removes bots, chats and memories that the file doesn't have.
+	Prune bool
+	// Yes prunes without asking.
+	Yes bool
+	// Confirm asks a person; nil if there is none to ask. See Terminal.
+	Confirm func(ctx context.Context, question string) (bool, error)
+	// Token is References(file's folder) if it is nil.
+	Token TokenResolver
+	// Chat may be nil: then every new chat must have its id.
+	Chat ChatResolver
+}
+
+// ErrDeclined says that whoever was asked said no. Nothing was changed.
+var ErrDeclined = errors.New("declined: nothing was changed")
+
+// Apply makes the roster what a file says, and writes what changes to out. "-"
+// is the standard input. Either all of it is applied or nothing; applying it
+// again changes nothing. Mistakes in the file come as *castfile.Error, joined.
+func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path string, opts Options, out io.Writer) error {
+	file, err := castfile.Load(path)
+	if err != nil {
+		return err
+	}
+	if opts.Token == nil {
+		opts.Token = References(filepath.Dir(path), nil)
+	}
+	tokens := rosterpg.Tokens{Keyring: keyring}
+	current, err := rosterpg.Read(ctx, pool, tokens)
+	if err != nil {
+		return err
+	}
+	wanted, err := resolve(ctx, file, current, opts)
+	if err != nil {
+		return err
+	}
+	shown := roster.Diff(current, wanted, opts.Prune)
+	if _, err := io.WriteString(out, shown.String()); err != nil {
+		return fmt.Errorf("show the plan: %w", err)
+	}
+	if opts.DryRun || shown.Empty() {
+		return nil
+	}
+	if err := opts.ask(ctx, shown); err != nil {
+		return err
+	}
+	_, err = rosterpg.Apply(ctx, pool, tokens, wanted, opts.Prune, func(now roster.Plan) error {
+		if now.String() != shown.String() {
+			return rosterpg.ErrChanged
+		}
+		return nil
+	})
+	return err
+}
+
+// ask gets a yes for what can't be undone by applying the old file again.
+func (o Options) ask(ctx context.Context, plan roster.Plan) error {
+	removed, forgotten := plan.Count(roster.Remove), plan.Forgotten()
+	switch {
+	case !o.Prune || o.Yes || removed+forgotten == 0:
+		return nil
+	case o.Confirm == nil:
+		return errors.New("prune: there is nobody to ask, because the input is no terminal: give --yes, or leave --prune out")
+	}
+	yes, err := o.Confirm(ctx, fmt.Sprintf("Remove %d bots and chats and %d memories?", removed, forgotten))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return ErrDeclined
+	}
+	return nil
+}
+
+// Export writes the roster to out as a file that Apply takes with nothing to
+// change. Tokens become references: give each bot's token in the environment
+// variable that castfile.Variable names.
+func Export(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, out io.Writer) error {
+	cast, err := rosterpg.Read(ctx, pool, rosterpg.Tokens{Keyring: keyring})
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(castfile.Format(cast.Present())); err != nil {
+		return fmt.Errorf("export the roster: %w", err)
+	}
+	return nil
+}
