@@ -1,0 +1,137 @@
+// Package settingspg keeps settings in PostgreSQL, and watches them there.
+package settingspg
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/settings"
+)
+
+// channel is where changes are announced; the payload is the setting's key.
+const channel = "chorus_settings"
+
+// timeout bounds every call to the database.
+const timeout = 10 * time.Second
+
+const (
+	loadAll    = `SELECT key, scope, scope_id, value FROM settings ORDER BY key, scope, scope_id`
+	chatExists = `SELECT EXISTS (SELECT FROM chats WHERE id = $1)`
+	botExists  = `SELECT EXISTS (SELECT FROM bots WHERE id = $1)`
+	setOne     = `
+INSERT INTO settings (key, scope, scope_id, value) VALUES ($1, $2, $3, $4)
+ON CONFLICT (key, scope, scope_id) DO UPDATE SET value = excluded.value, updated_at = now()`
+	unsetOne = `DELETE FROM settings WHERE key = $1 AND scope = $2 AND scope_id = $3`
+	announce = `SELECT pg_notify($1, $2)`
+)
+
+// querier is a pool, a connection or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// Load reads all that is set, in the order of key, scope and id.
+func Load(ctx context.Context, db querier) ([]settings.Stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	rows, err := db.Query(ctx, loadAll)
+	if err != nil {
+		return nil, fmt.Errorf("load settings: %w", err)
+	}
+	stored, err := pgx.CollectRows(rows, pgx.RowToStructByPos[settings.Stored])
+	if err != nil {
+		return nil, fmt.Errorf("load settings: %w", err)
+	}
+	return stored, nil
+}
+
+// Set sets one setting for a scope: id is the chat's or bot's, 0 globally. The
+// value is checked against the table of settings, and the chat or bot must
+// exist. Everybody who watches is told once it is committed.
+func Set(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.Scope, id int64, value json.RawMessage) error {
+	d, err := check(key, scope, id)
+	if err != nil {
+		return err
+	}
+	canonical, err := d.ParseJSON(value)
+	if err != nil {
+		return err
+	}
+	return change(ctx, pool, d, func(ctx context.Context, tx pgx.Tx) error {
+		if err := exists(ctx, tx, d, scope, id); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, setOne, key, scope, id, canonical)
+		return err
+	})
+}
+
+// Unset takes a setting back, so that the next wider scope's value or the
+// default holds. It tells whether the setting was set.
+func Unset(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.Scope, id int64) (was bool, err error) {
+	d, err := check(key, scope, id)
+	if err != nil {
+		return false, err
+	}
+	err = change(ctx, pool, d, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, unsetOne, key, scope, id)
+		was = err == nil && tag.RowsAffected() > 0
+		return err
+	})
+	return was, err
+}
+
+func check(key string, scope settings.Scope, id int64) (*settings.Definition, error) {
+	d, err := settings.Find(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Allows(scope); err != nil {
+		return nil, err
+	}
+	if (scope == settings.Global) != (id == 0) {
+		return nil, fmt.Errorf("%s: id %d: want 0 for the global scope, and only there", key, id)
+	}
+	return d, nil
+}
+
+// change runs do and the announcement in one transaction.
+func change(ctx context.Context, pool *pgxpool.Pool, d *settings.Definition, do func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if err := do(ctx, tx); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, announce, channel, d.Key)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("change %s: %w", d.Key, err)
+	}
+	return nil
+}
+
+func exists(ctx context.Context, tx pgx.Tx, d *settings.Definition, scope settings.Scope, id int64) error {
+	question := chatExists
+	switch scope {
+	case settings.Global:
+		return nil
+	case settings.Chat:
+	case settings.Bot:
+		question = botExists
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, question, id).Scan(&there); err != nil {
+		return fmt.Errorf("look for the %s: %w", scope, err)
+	}
+	if !there {
+		return fmt.Errorf("%s: there is no %s with the id %d", d.Key, scope, id)
+	}
+	return nil
+}
