@@ -1,8 +1,10 @@
 package telegram
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 )
 
@@ -10,9 +12,18 @@ import (
 func Trust(c *Client, certificate *x509.Certificate) {
 	roots := x509.NewCertPool()
 	roots.AddCert(certificate)
+	transportOf(c).TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
+}
+
+// DialThrough makes a client that has made no call dial in another way.
+func DialThrough(c *Client, dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	transportOf(c).DialContext = dial
+}
+
+func transportOf(c *Client) *http.Transport {
 	t, ok := c.http.Transport.(*http.Transport)
 	if !ok {
 		panic("the transport is another")
 	}
-	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
+	return t
 }

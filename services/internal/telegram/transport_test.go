@@ -2,8 +2,12 @@ package telegram_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +31,7 @@ func TestNothingWritten(t *testing.T) {
 			cfg := config(url)
 			cfg.ConnectTimeout = 200 * time.Millisecond
 			out := send(t, newClient(t, cfg))
-			if out.Kind != telegram.NotSent || out.Status != 0 || out.Description == "" {
+			if out.Kind != telegram.NotSent || out.Status != 0 || out.Description == "" || strings.Contains(out.Description, "sendMessage") {
 				t.Errorf("%+v", out)
 			}
 		})
@@ -126,6 +130,68 @@ func TestAClosedClientDialsAnew(t *testing.T) {
 	}
 }
 
+// A kept connection that takes not a byte is replaced, which is safe; and if it
+// can't be, nothing was sent.
+func TestADeadConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := telegramtest.New(t)
+	c := newClient(t, config(s.URL))
+	network := &network{}
+	telegram.DialThrough(c, network.dial)
+	for _, tc := range []struct {
+		dead, unreachable bool
+		want              telegram.Kind
+		calls             int
+	}{
+		{false, false, telegram.Done, 1},
+		{true, false, telegram.Done, 2},
+		{true, true, telegram.NotSent, 2},
+		{false, false, telegram.Done, 3},
+	} {
+		if tc.dead {
+			network.last.dead.Store(true)
+		}
+		network.unreachable = tc.unreachable
+		if out := send(t, c); out.Kind != tc.want {
+			t.Errorf("%+v: %+v", tc, out)
+		}
+		if n := len(s.Calls()); n != tc.calls {
+			t.Errorf("%+v: %d calls", tc, n)
+		}
+	}
+}
+
+// network dials connections that can go dead. It is for one call at a time.
+type network struct {
+	unreachable bool
+	last        *mortal
+}
+
+func (n *network) dial(ctx context.Context, kind, address string) (net.Conn, error) {
+	if n.unreachable {
+		return nil, errors.New("the network is gone")
+	}
+	c, err := new(net.Dialer).DialContext(ctx, kind, address)
+	if err != nil {
+		return nil, err
+	}
+	n.last = &mortal{Conn: c}
+	return n.last, nil
+}
+
+type mortal struct {
+	net.Conn
+
+	dead atomic.Bool
+}
+
+func (m *mortal) Write(b []byte) (int, error) {
+	if m.dead.Load() {
+		return 0, errors.New("the connection is dead")
+	}
+	return m.Conn.Write(b)
+}
+
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	const lanes, rounds = 100, 5
@@ -183,7 +249,7 @@ func TestHTTP2(t *testing.T) {
 
 func TestLongAnswersAreCutOff(t *testing.T) {
 	t.Parallel()
-	s := telegramtest.New(t, telegramtest.Raw(http.StatusOK, `{"ok":true,"result":"`+string(make([]byte, 4<<20))+`"}`))
+	s := telegramtest.New(t, telegramtest.Raw(http.StatusOK, `{"ok":true,"result":"`+strings.Repeat("a", 4<<20)+`"}`))
 	c := newClient(t, config(s.URL))
 	if out := send(t, c); out.Kind != telegram.Unknown {
 		t.Errorf("%+v", out)
