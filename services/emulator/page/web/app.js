@@ -1,7 +1,7 @@
 // The page as a whole: what happens is shown, and what the reader does is sent.
 
 import { Composer } from "./composer.js";
-import { avatar, botLabel, find, make, nameOf, several } from "./dom.js";
+import { avatar, botLabel, find, make, nameOf, several, tellApart } from "./dom.js";
 import { isMine } from "./bubble.js";
 import { follow, get, post, revision } from "./net.js";
 import { Pane } from "./pane.js";
@@ -112,10 +112,11 @@ async function fill() {
 }
 
 // route opens the chat that the address names. A wide window has room for one
-// beside the list; a narrow one shows either.
+// beside the list, so it takes the busiest; a narrow one shows either.
 async function route() {
-  const wanted = Number(location.hash.slice(1)) || (wide.matches ? rooms.latest : null);
-  document.body.classList.toggle("in-chat", Boolean(Number(location.hash.slice(1))));
+  if (!location.hash.slice(1) && wide.matches && rooms.latest) history.replaceState(null, "", `#${rooms.latest}`);
+  const wanted = Number(location.hash.slice(1)) || null;
+  document.body.classList.toggle("in-chat", wanted !== null);
   if (wanted === open && wanted !== null) return;
   if (wanted && !rooms.get(wanted)) await lookUp(wanted);
   open = rooms.get(wanted) ? wanted : null;
@@ -150,6 +151,7 @@ function showHead() {
   const chat = rooms.get(open);
   document.title = chat ? `${chat.title} · ${find("rooms").querySelector("h1").textContent}` : find("rooms").querySelector("h1").textContent;
   if (!chat) return;
+  tellApart(chat.members);
   find("pane-avatar").replaceChildren(avatar(chat.id, chat.title));
   find("pane-title").textContent = chat.title;
   find("composer").hidden = Boolean(chat.moved_to);

@@ -56,5 +56,6 @@ export function content(message, me) {
 /** line is a message in a list of chats. */
 export function line(message) {
   if (message.service) return [message.service];
-  return [make("span", { className: "from" }, `${message.from.name}: `), message.text.replace(/\s+/g, " ")];
+  const from = make("span", { className: "from" }, message.from.name, botLabel(message.from), message.from.bot ? " " : ": ");
+  return [from, message.text.replace(/\s+/g, " ")];
 }

@@ -14,12 +14,33 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** colour is a class that an id always gets, of as many as the style sheet has. */
-export const colour = (id) => `colour-${Math.abs(id) % 8}`;
+const colours = 8; // as many as the style sheet has
+const chosen = new Map(); // colour by id, where another one was taken
+
+// Ids that follow each other get different colours.
+const favourite = (id) => Array.from(String(id)).reduce((sum, digit) => (sum * 31 + digit.charCodeAt(0)) % 1009, 7) % colours;
+
+/** colour is the class that always goes with an id. */
+export const colour = (id) => `colour-${chosen.get(id) ?? favourite(id)}`;
+
+/**
+ * tellApart gives the members of a chat different colours as far as there are
+ * enough. It depends on the members only; a cast keeps its colours whoever joins.
+ */
+export function tellApart(members) {
+  const taken = new Set();
+  const inOrder = [...members].sort((a, b) => Boolean(b.bot) - Boolean(a.bot) || a.id - b.id);
+  for (const { id } of inOrder) {
+    let mine = favourite(id);
+    while (taken.has(mine) && taken.size < colours) mine = (mine + 1) % colours;
+    taken.add(mine);
+    chosen.set(id, mine);
+  }
+}
 
 /** avatar is a coloured disc with initials, which assistive technology skips. */
 export function avatar(id, name) {
-  const words = name.trim().split(/\s+/);
+  const words = name.match(/[\p{L}\p{N}]+/gu) ?? [name];
   const initials = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => Array.from(word)[0] ?? "").join("");
   return make("span", { className: `avatar ${colour(id)}`, "aria-hidden": "true" }, initials.toUpperCase());
 }
