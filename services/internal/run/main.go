@@ -63,7 +63,12 @@ func ExitCode(err error) int {
 
 func lines(err error, code int) []string {
 	text := redact.New().String(strings.TrimSpace(err.Error()))
-	parts := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	var parts []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			parts = append(parts, line)
+		}
+	}
 	if code == ExitUsage {
 		return parts
 	}

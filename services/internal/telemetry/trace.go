@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -24,7 +25,11 @@ const (
 
 // Tracing makes the spans of a process and sends them away. It is safe for
 // concurrent use.
-type Tracing struct{ provider *sdk.TracerProvider }
+type Tracing struct {
+	provider *sdk.TracerProvider
+	// reporter is nil where nothing is recorded.
+	reporter *reporter
+}
 
 // NewTracing makes the tracing of a service. Without an endpoint nothing is
 // recorded, but spans still have ids, which join the lines of the logs. A
@@ -33,7 +38,7 @@ type Tracing struct{ provider *sdk.TracerProvider }
 // Run must be called, or what was recorded last is lost.
 func NewTracing(ctx context.Context, cfg TraceConfig, service string, build Build, log *zap.Logger) (*Tracing, error) {
 	if cfg.Endpoint == "" {
-		return &Tracing{sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample()))}, nil
+		return &Tracing{provider: sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample()))}, nil
 	}
 	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithHost(), resource.WithAttributes(
 		attribute.String("service.namespace", "chorus"),
@@ -43,7 +48,10 @@ func NewTracing(ctx context.Context, cfg TraceConfig, service string, build Buil
 	if err != nil {
 		return nil, fmt.Errorf("describe the service for traces: %w", err)
 	}
+	transport, _ := http.DefaultTransport.(*http.Transport) // it is one unless the program replaced it
+	client := &http.Client{Transport: transport.Clone(), Timeout: exportTimeout}
 	exporter, err := otlptracehttp.New(ctx,
+		otlptracehttp.WithHTTPClient(client),
 		otlptracehttp.WithEndpointURL(strings.TrimSuffix(strings.TrimSuffix(cfg.Endpoint, "/"), "/v1/traces")+"/v1/traces"),
 		otlptracehttp.WithTimeout(exportTimeout),
 		// A batch that failed is gone: the next one is on its way already.
@@ -52,13 +60,16 @@ func NewTracing(ctx context.Context, cfg TraceConfig, service string, build Buil
 	if err != nil {
 		return nil, fmt.Errorf("trace.endpoint: %w", err)
 	}
-	return &Tracing{sdk.NewTracerProvider(
+	return newTracing(cfg, about, newReporter(exporter, client, log)), nil
+}
+
+func newTracing(cfg TraceConfig, about *resource.Resource, r *reporter) *Tracing {
+	return &Tracing{reporter: r, provider: sdk.NewTracerProvider(
 		sdk.WithResource(about),
 		// What an earlier service decided for a turn holds for the later ones.
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(cfg.Ratio))),
-		sdk.WithBatcher(&reporter{SpanExporter: exporter, log: log},
-			sdk.WithMaxQueueSize(queueSize), sdk.WithExportTimeout(exportTimeout)),
-	)}, nil
+		sdk.WithBatcher(r, sdk.WithMaxQueueSize(queueSize), sdk.WithExportTimeout(exportTimeout)),
+	)}
 }
 
 // Tracer makes spans in the name of a package.
@@ -73,7 +84,12 @@ func (t *Tracing) Run(ctx context.Context) error {
 	<-ctx.Done()
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
-	if err := t.provider.Shutdown(flush); err != nil {
+	err := t.provider.Shutdown(flush)
+	if t.reporter != nil {
+		t.reporter.giveUp()
+		<-t.reporter.closed
+	}
+	if err != nil {
 		return fmt.Errorf("send the last traces: %w", err)
 	}
 	return nil
