@@ -44,9 +44,11 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 		// To follow a redirect would carry the token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	c.api, err = bot.New("none", // the edge puts each call's token in
+	// The library binds a client to one token and address. The edge puts the
+	// call's own in, so one client serves all bots and knows no secret.
+	c.api, err = bot.New("none",
 		bot.WithSkipGetMe(),
-		bot.WithServerURL(OfficialURL), // as well
+		bot.WithServerURL(OfficialURL),
 		bot.WithHTTPClient(cfg.Timeout, &edge{base: base, http: c.http}),
 		bot.WithErrorsHandler(func(err error) { log.Warn("telegram client", zap.Error(err)) }),
 	)

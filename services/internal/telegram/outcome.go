@@ -67,7 +67,8 @@ type Outcome struct {
 	Kind Kind
 	// Status is the API's error code, else the HTTP status; 0 without an answer.
 	Status int
-	// Description is Telegram's own, or what went wrong on the way; "" when Done.
+	// Description is Telegram's own, or what went wrong on the way. It is "" when
+	// Done, unless the result couldn't be read.
 	Description string
 	// RetryAfter is how long a RateLimited call must wait, exactly as Telegram
 	// said, be it hours. It is at least a second there, 0 elsewhere.
