@@ -171,7 +171,7 @@ func (e *Emulator) Close() error {
 		}
 
 		if e.lock != nil {
-			errs = append(errs, e.lock.Close())
+			errs = append(errs, journal.Unlock(e.lock))
 		}
 	})
 

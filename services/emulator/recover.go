@@ -3,6 +3,7 @@ package emulator
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/chorus-cast/chorus/services/emulator/calllog"
 )
@@ -10,11 +11,18 @@ import (
 // recover completes the log of calls with what calls did just before the
 // process died, and then compacts the state.
 func (e *Emulator) recover() error {
-	for _, effect := range e.world.Effects() {
-		if e.calls.Knew(effect.ID) {
-			continue
-		}
+	effects := e.world.Effects()
 
+	// Calls are logged in the order of their effects, so only the last can lack.
+	for i, effect := range slices.Backward(effects) {
+		if e.calls.Knew(effect.ID) {
+			effects = effects[i+1:]
+
+			break
+		}
+	}
+
+	for _, effect := range effects {
 		bot, _ := e.world.AccountByID(effect.Bot)
 
 		err := e.calls.Append(calllog.Record{

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/chorus-cast/chorus/services/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/emulator/fault"
 	"github.com/chorus-cast/chorus/services/emulator/world"
 )
@@ -24,7 +25,7 @@ const (
 	left      = "left"
 	typing    = "typing"
 	set       = "set"
-	none      = "none"
+	none      = calllog.NoEffect
 )
 
 // answer is what a call is answered with, and what it did.

@@ -19,7 +19,8 @@ const (
 	fileName = "calls.jsonl"
 	// stride is how many records lie between two known places of the file.
 	stride = 1024
-	// tail is how many of the last records' ids are known after Open.
+	// tail is how many ids are known after Open, of the last calls that did
+	// something.
 	tail = 16384
 	// batch is how many records a reader takes from memory at a time.
 	batch = 512
@@ -39,7 +40,7 @@ type Log struct {
 	lines  [][]byte            // in memory: the last records
 	seq    uint64              // of the last record
 	epoch  int                 // grows with every Reset
-	ids    map[string]struct{} // of the last records before Open
+	ids    map[string]struct{} // of the last calls with an effect before Open
 	news   chan struct{}       // closed at the next record
 }
 
@@ -66,9 +67,13 @@ func Open(dir string, keep int) (*Log, error) {
 		l.seq++
 		size += int64(len(line)) + 1
 
-		var r struct{ ID string }
+		var r struct{ ID, Effect string }
 		if err := json.Unmarshal(line, &r); err != nil {
 			return fmt.Errorf("not a record of a call: %w", err)
+		}
+
+		if r.Effect == NoEffect {
+			return nil
 		}
 
 		l.ids[r.ID] = struct{}{}
@@ -89,7 +94,8 @@ func Open(dir string, keep int) (*Log, error) {
 	return l, nil
 }
 
-// Knew tells whether a call was in the log's tail when it was opened.
+// Knew tells whether a call was among the last ones with an effect when the log
+// was opened.
 func (l *Log) Knew(id string) bool {
 	_, ok := l.ids[id]
 

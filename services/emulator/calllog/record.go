@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// NoEffect is the effect of a call that did nothing.
+const NoEffect = "none"
+
 // Record is one call.
 type Record struct {
 	Seq  uint64    `json:"seq"` // from 1, without gaps, in the order of effects

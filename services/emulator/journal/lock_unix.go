@@ -14,7 +14,7 @@ import (
 var ErrInUse = errors.New("the data folder is in use by another process")
 
 // Lock makes the folder if needed and claims it for this process until the
-// returned file is closed or the process ends in any way.
+// returned file is given to Unlock or the process ends in any way.
 func Lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
@@ -35,4 +35,12 @@ func Lock(dir string) (*os.File, error) {
 	}
 
 	return file, nil
+}
+
+// Unlock gives the folder up. Closing the file alone would not do while a child
+// process is being started, which has the file too until it runs its program.
+func Unlock(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+
+	return errors.Join(err, file.Close())
 }
