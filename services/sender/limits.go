@@ -49,6 +49,12 @@ func newLimits(cfg Config) (*limits, error) {
 	return &limits{cfg: cfg, buckets: buckets, cooled: cooled}, nil
 }
 
+// close ends the goroutines of the caches.
+func (l *limits) close() {
+	l.buckets.StopAllGoroutines()
+	l.cooled.StopAllGoroutines()
+}
+
 // cool obeys a 429: the bot does nothing in that chat for as long as Telegram
 // said.
 func (l *limits) cool(d *chorusv1.Delivery, _ *address, retryAfter time.Duration) {

@@ -85,6 +85,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 // Run sends until the context ends. Then it fetches no more, gives calls under
 // way cfg.Grace to end, hands back the rest, and publishes the last receipts.
 func (s *Sender) Run(ctx context.Context) error {
+	defer s.limits.close()
 	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	s.calls = calls

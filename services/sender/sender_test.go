@@ -1,0 +1,502 @@
+package sender_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator"
+	"github.com/chorus-cast/chorus/services/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/emulator/fault"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// patience bounds every wait of a test; only a broken sender takes so long.
+const patience = 30 * time.Second
+
+const emojiMessage = chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE
+
+// stage is a sender between a real database, a real bus and an emulated
+// Telegram.
+type stage struct {
+	t        *testing.T
+	pool     *pgxpool.Pool
+	journal  *journal.Journal
+	bus      *bus.Bus
+	telegram *emulator.Emulator
+	tokens   map[string]string
+	bot      int64
+	turns    map[int64]int64 // last turn of each chat
+	stop     func()
+}
+
+func newStage(t *testing.T, change ...func(*sender.Config)) *stage {
+	t.Helper()
+	t.Parallel()
+	s := &stage{t: t, pool: journaltest.Open(t), tokens: map[string]string{}, turns: map[int64]int64{}}
+	s.journal = journal.New(s.pool)
+	busCfg := bus.DefaultConfig()
+	busCfg.URL, busCfg.AckWait = testenv.NATS(t), 2*time.Second
+	var err error
+	if s.bus, err = bus.Connect(t.Context(), busCfg, testenv.Logger(t), t.Name()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.bus.Close)
+	if err := s.bus.Declare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.emulate()
+	s.bot = s.newBot("anna")
+	cfg := sender.DefaultConfig()
+	cfg.Typing, cfg.ChatPerSecond, cfg.GroupPerMinute, cfg.ShortWait, cfg.Grace = false, 1000, 60000, 100*time.Millisecond, 100*time.Millisecond
+	for _, c := range change {
+		c(&cfg)
+	}
+	s.run(cfg)
+	return s
+}
+
+func (s *stage) emulate() {
+	s.t.Helper()
+	cfg := emulator.DefaultConfig()
+	cfg.Listen, cfg.Unlimited = "127.0.0.1:0", true
+	e, err := emulator.New(cfg, testenv.Logger(s.t))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := e.Listen(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.background(e.Run)
+	s.telegram = e
+}
+
+func (s *stage) run(cfg sender.Config) {
+	s.t.Helper()
+	calls := telegram.DefaultConfig()
+	calls.URL = s.telegram.URL()
+	client, err := telegram.New(calls, testenv.Logger(s.t))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(client.Close)
+	snd, err := sender.New(cfg, sender.Deps{
+		Pool: s.pool, Bus: s.bus, Telegram: client, Log: testenv.Logger(s.t),
+		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(s.tokens[bot]), nil },
+	}, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.stop = s.background(snd.Run)
+}
+
+// background runs a part until the test or the returned function ends it.
+func (s *stage) background(run func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				s.t.Error(err)
+			}
+		case <-time.After(patience):
+			s.t.Error("a part does not stop")
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	s.t.Cleanup(stop)
+	return stop
+}
+
+func (s *stage) newBot(name string) int64 {
+	s.t.Helper()
+	token, _, err := s.telegram.World().EnsureBot(name+"_bot", name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.tokens[name] = token
+	return journaltest.Bot(s.t, s.pool, name)
+}
+
+// chat makes a chat on both sides, in which a person has said something that is
+// known as message 1 of the chat's own numbers.
+func (s *stage) chat(name string, kind string, bots ...int64) (id, said int64) {
+	s.t.Helper()
+	members := []string{"Tom"}
+	for bot := range s.tokens {
+		members = append(members, bot+"_bot")
+	}
+	telegramID, err := s.telegram.World().EnsureChat(world.NewChat{Chat: world.Chat{Title: name, Kind: kind}, Members: members})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	post, err := s.telegram.World().Say(telegramID, "Tom", "Good evening", 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(bots) == 0 {
+		bots = []int64{s.bot}
+	}
+	id = journaltest.Chat(s.t, s.pool, name, bots...)
+	s.exec(`UPDATE chats SET telegram_id = $2, kind = $3 WHERE id = $1`, id, telegramID, kind)
+	s.exec(`INSERT INTO people (telegram_id, name) VALUES (1, 'Tom') ON CONFLICT DO NOTHING`)
+	if err := s.pool.QueryRow(s.t.Context(), `INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES ($1, 1, 'Good evening', now()) RETURNING number`, id).Scan(&said); err != nil {
+		s.t.Fatal(err)
+	}
+	viewers := s.telegram.World().IDs(telegramID, post.Seq)
+	if kind == world.Supergroup {
+		for _, known := range viewers {
+			s.exec(`INSERT INTO message_ids (chat_id, viewer, telegram_id, number) VALUES ($1, 0, $2, $3)`, id, known, said)
+			break
+		}
+	}
+	return id, said
+}
+
+func (s *stage) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) turn(chat int64) *chorusv1.Turn {
+	s.turns[chat]++
+	return journaltest.Turn(chat, s.turns[chat], s.bot)
+}
+
+// reply plans a message, answering target unless that is 0, and publishes it.
+func (s *stage) reply(chat, target int64, text string, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
+	s.t.Helper()
+	turn := s.turn(chat)
+	if target != 0 {
+		turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REPLY, target
+	}
+	for _, c := range change {
+		c(turn)
+	}
+	s.plan(journal.Planned{Turn: turn})
+	d := journaltest.Message(turn, text)
+	e, made, err := s.journal.Deliver(s.t.Context(), d, "")
+	if err != nil || !made {
+		s.t.Fatal(made, err)
+	}
+	s.publish(e)
+	return d
+}
+
+func (s *stage) say(chat int64, text string, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
+	s.t.Helper()
+	return s.reply(chat, 0, text, change...)
+}
+
+func (s *stage) react(chat, target int64, emoji string, fallback chorusv1.Fallback) *chorusv1.Delivery {
+	s.t.Helper()
+	turn := s.turn(chat)
+	turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, target
+	d := journaltest.Reaction(turn, emoji, fallback)
+	s.publish(s.plan(journal.Planned{Turn: turn, Delivery: d})...)
+	return d
+}
+
+func (s *stage) plan(p journal.Planned) (reactions []journal.Entry) {
+	s.t.Helper()
+	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) (err error) {
+		_, reactions, err = s.journal.Plan(s.t.Context(), tx, []journal.Planned{p})
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return reactions
+}
+
+func (s *stage) publish(entries ...journal.Entry) {
+	s.t.Helper()
+	for _, e := range entries {
+		if _, err := s.bus.Publish(s.t.Context(), e.Message); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// becomes waits until the turn is in that state.
+func (s *stage) becomes(d *chorusv1.Delivery, want string) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("turn %v is %q", d.GetId(), want), func() (string, bool) {
+		got, err := journaltest.State(s.t.Context(), s.pool, d.GetId())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return got, got == want
+	})
+}
+
+func (s *stage) eventually(what string, is func() (string, bool)) {
+	s.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	for {
+		got, ok := is()
+		if ok {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.t.Fatalf("never: %s; it is %q", what, got)
+		}
+	}
+}
+
+// calls are the calls of a method, "effect status" each.
+func (s *stage) calls(method string) []string {
+	s.t.Helper()
+	records, err := s.telegram.Calls().Records(s.t.Context(), calllog.Filter{Method: method})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	calls := []string{}
+	for _, r := range records {
+		calls = append(calls, fmt.Sprintf("%s %d", r.Effect, r.Status))
+	}
+	return calls
+}
+
+func (s *stage) called(method string, want ...string) {
+	s.t.Helper()
+	if diff := cmp.Diff(append([]string{}, want...), s.calls(method)); diff != "" {
+		s.t.Errorf("calls of %s: %s", method, diff)
+	}
+}
+
+func (s *stage) fault(rules ...string) {
+	s.t.Helper()
+	parsed := make([]fault.Rule, 0, len(rules))
+	for _, short := range rules {
+		r, err := fault.Parse(short)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		parsed = append(parsed, r)
+	}
+	if _, err := s.telegram.Faults().Replace(parsed); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestMessageReplyAndReaction(t *testing.T) {
+	s := newStage(t)
+	chat, said := s.chat("club", world.Supergroup)
+	first := s.say(chat, "Hello all")
+	answer := s.reply(chat, said, "Hello Tom")
+	reaction := s.react(chat, said, "👍", emojiMessage)
+	for _, d := range []*chorusv1.Delivery{first, answer, reaction} {
+		s.becomes(d, "delivered closed")
+	}
+	s.called("sendMessage", "sent 200", "sent 200")
+	s.called("setMessageReaction", "reacted 200")
+	var replies int
+	if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM messages WHERE chat_id = $1 AND reply_to = $2`, chat, said).Scan(&replies); err != nil || replies != 1 {
+		t.Errorf("%d replies in the log of messages, want 1 (%v)", replies, err)
+	}
+}
+
+func TestARefusedReactionFallsBackOnceAndIsNeverRetried(t *testing.T) {
+	s := newStage(t)
+	chat, said := s.chat("club", world.Supergroup)
+	s.fault("setMessageReaction:400:REACTION_INVALID")
+	with := s.react(chat, said, "👍", emojiMessage)
+	without := s.react(chat, said, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED)
+	s.becomes(with, "fell_back closed")
+	s.becomes(without, "rejected closed")
+	s.called("setMessageReaction", "none 400", "none 400")
+	s.called("sendMessage", "sent 200")
+}
+
+func TestAHangingReactionHoldsUpNoMessage(t *testing.T) {
+	s := newStage(t)
+	chat, said := s.chat("club", world.Supergroup)
+	s.fault("setMessageReaction:hang")
+	hanging := s.react(chat, said, "👍", emojiMessage)
+	s.becomes(hanging, "open sending")
+	for range 5 {
+		s.becomes(s.say(chat, "still talking"), "delivered closed")
+	}
+	s.becomes(hanging, "open sending")
+	s.stop()
+}
+
+func TestInABasicGroupABotReactsOnlyToWhatItKnows(t *testing.T) {
+	s := newStage(t)
+	chat, said := s.chat("club", world.Group)
+	s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
+	s.called("setMessageReaction")
+	own := s.say(chat, "my own words")
+	s.becomes(own, "delivered closed")
+	var number int64
+	if err := s.pool.QueryRow(t.Context(), `SELECT number FROM messages WHERE chat_id = $1 AND turn_no = $2`, chat, own.GetId().GetNumber()).Scan(&number); err != nil {
+		t.Fatal(err)
+	}
+	s.becomes(s.react(chat, number, "👍", emojiMessage), "delivered closed")
+}
+
+func TestA429HoldsBackItsChatAlone(t *testing.T) {
+	s := newStage(t)
+	slow, _ := s.chat("slow", world.Supergroup)
+	quick, _ := s.chat("quick", world.Supergroup)
+	var telegramID int64
+	if err := s.pool.QueryRow(t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, slow).Scan(&telegramID); err != nil {
+		t.Fatal(err)
+	}
+	s.fault(fmt.Sprintf("sendMessage:429:retry_after=2:count=1:chat=%d", telegramID))
+	first := s.say(slow, "one")
+	s.becomes(first, "open pending parked")
+	second := s.say(slow, "two")
+	s.becomes(second, "open pending parked")
+	s.becomes(s.say(quick, "here"), "delivered closed")
+	s.becomes(second, "delivered closed")
+	s.becomes(first, "delivered closed")
+	said, err := s.telegram.World().History(telegramID, 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{}
+	for _, p := range said {
+		texts = append(texts, p.Text)
+	}
+	if got := strings.Join(texts, ","); !strings.HasSuffix(got, "one,two") {
+		t.Errorf("the chat reads %s, want one before two", got)
+	}
+}
+
+func TestPermanentTroubleIsRemembered(t *testing.T) {
+	for name, test := range map[string]struct{ fault, sql string }{
+		"a kicked bot is suspended in the chat":  {"sendMessage:kicked", `SELECT suspended_why FROM cast_members WHERE chat_id = $1 AND suspended_at IS NOT NULL`},
+		"a bot without a valid token is stopped": {"sendMessage:401:Unauthorized", `SELECT stopped_why FROM bots JOIN cast_members ON bot_id = id WHERE chat_id = $1 AND stopped_at IS NOT NULL`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			chat, _ := s.chat("club", world.Supergroup)
+			s.fault(test.fault)
+			s.becomes(s.say(chat, "hello"), "rejected closed")
+			var why string
+			if err := s.pool.QueryRow(t.Context(), test.sql, chat).Scan(&why); err != nil || why == "" {
+				t.Errorf("why: %q, %v", why, err)
+			}
+			s.becomes(s.say(chat, "hello again"), "rejected closed")
+			if n := len(s.calls("sendMessage")); n != 1 {
+				t.Errorf("%d calls, want 1: the second message needs none to be rejected", n)
+			}
+		})
+	}
+}
+
+func TestAnUpgradedGroupIsFollowed(t *testing.T) {
+	s := newStage(t)
+	chat, _ := s.chat("club", world.Group)
+	var before, after int64
+	if err := s.pool.QueryRow(t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&before); err != nil {
+		t.Fatal(err)
+	}
+	upgraded, err := s.telegram.World().Upgrade(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.becomes(s.say(chat, "still here"), "delivered closed")
+	if err := s.pool.QueryRow(t.Context(), `SELECT telegram_id FROM chats WHERE id = $1 AND kind = 'supergroup'`, chat).Scan(&after); err != nil || after != upgraded.ID {
+		t.Errorf("the chat is now %d, want %d (%v)", after, upgraded.ID, err)
+	}
+}
+
+func TestWhatIsLateIsNotSent(t *testing.T) {
+	s := newStage(t)
+	chat, _ := s.chat("club", world.Supergroup)
+	d := s.say(chat, "too late", func(turn *chorusv1.Turn) {
+		past := time.Now().Add(-time.Hour)
+		turn.DueAt, turn.PlannedAt, turn.ExpiresAt = timestamppb.New(past), timestamppb.New(past), timestamppb.New(past.Add(time.Minute))
+	})
+	s.becomes(d, "expired closed")
+	s.called("sendMessage")
+}
+
+func TestAMessageOfUnknownOutcomeIsNotSaidTwice(t *testing.T) {
+	s := newStage(t)
+	chat, _ := s.chat("club", world.Supergroup)
+	s.fault("sendMessage:reset_after:count=1")
+	s.becomes(s.say(chat, "perhaps"), "unknown closed")
+	s.becomes(s.say(chat, "surely"), "delivered closed")
+	s.called("sendMessage", "sent 200", "sent 200")
+}
+
+func TestAReactionOfUnknownOutcomeIsSetAgain(t *testing.T) {
+	s := newStage(t)
+	chat, said := s.chat("club", world.Supergroup)
+	s.fault("setMessageReaction:reset_after:count=1")
+	s.becomes(s.react(chat, said, "👍", emojiMessage), "delivered closed")
+	s.called("setMessageReaction", "reacted 200", "unchanged 200")
+}
+
+func TestAnAnswerToAMessageThatIsGoneIsSentBare(t *testing.T) {
+	s := newStage(t)
+	chat, said := s.chat("club", world.Supergroup)
+	s.exec(`UPDATE message_ids SET telegram_id = 4711 WHERE chat_id = $1 AND number = $2`, chat, said)
+	s.becomes(s.reply(chat, said, "to nobody"), "delivered closed")
+	s.called("sendMessage", "none 400", "sent 200")
+}
+
+func TestOrphansOfADeadSender(t *testing.T) {
+	s := newStage(t)
+	s.stop()
+	chat, said := s.chat("club", world.Supergroup)
+	message, reaction := s.say(chat, "was it said?"), s.react(chat, said, "👍", emojiMessage)
+	for _, d := range []*chorusv1.Delivery{message, reaction} {
+		if c, _, err := s.journal.Claim(t.Context(), d.GetId(), "the dead"); c == nil || err != nil {
+			t.Fatal(c, err)
+		}
+	}
+	cfg := sender.DefaultConfig()
+	cfg.Typing = false
+	s.run(cfg)
+	s.becomes(message, "unknown closed")
+	s.becomes(reaction, "delivered closed")
+	s.called("sendMessage")
+}
+
+func TestReceiptsArePublished(t *testing.T) {
+	s := newStage(t)
+	chat, _ := s.chat("club", world.Supergroup)
+	s.becomes(s.say(chat, "hello"), "delivered closed")
+	s.eventually("the receipt is published", func() (string, bool) {
+		var published bool
+		if err := s.pool.QueryRow(t.Context(), `SELECT published_at IS NOT NULL AND relay_at IS NULL FROM receipts WHERE chat_id = $1`, chat).Scan(&published); err != nil {
+			t.Fatal(err)
+		}
+		return "unpublished", published
+	})
+}
