@@ -14,6 +14,7 @@ import (
 // Config says where the emulator listens and what it does to its callers.
 type Config struct {
 	Listen      string        `config:"listen" doc:"address of the emulated Bot API and everything that is mounted beside it; port 0 takes a free one"`
+	AnyPort     bool          `config:"any_port" doc:"take a free port where the one of listen is in use"`
 	AllowRemote bool          `config:"allow_remote" doc:"allow a listen address that other machines can reach; whoever reaches it can read and write everything"`
 	Dir         string        `config:"dir" doc:"folder that keeps the emulated accounts, chats and the log of calls; empty keeps them in memory only"`
 	Faults      []string      `config:"faults" doc:"faults from the start, each METHOD:FAULT[:OPTION]..., for example setMessageReaction:400:REACTION_INVALID or sendMessage:429:retry_after=30:rate=0.1"`
@@ -28,7 +29,7 @@ type Config struct {
 // DefaultConfig is Telegram's behaviour, in memory.
 func DefaultConfig() Config {
 	return Config{
-		Listen:      "127.0.0.1:8081",
+		Listen:      "127.0.0.1:8080",
 		SilentWait:  time.Duration(flood.Telegram().SilentWait),
 		Seed:        1,
 		MaxMessages: 10_000,
@@ -64,16 +65,11 @@ func (c Config) Validate() error {
 
 // checkListen refuses what other machines can reach: there is no password.
 func (c Config) checkListen() error {
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return fmt.Errorf("listen: %q, want HOST:PORT, for example 127.0.0.1:8081", c.Listen)
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen: %q, want HOST:PORT, for example 127.0.0.1:8080", c.Listen)
 	}
 
-	if c.AllowRemote || host == "localhost" {
-		return nil
-	}
-
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+	if !c.AllowRemote && !loopback(c.Listen) {
 		return fmt.Errorf("listen: %q can be reached by other machines, and the emulator has no password; want 127.0.0.1:PORT, or set allow_remote", c.Listen)
 	}
 

@@ -122,6 +122,14 @@ func (e *Emulator) Mount(pattern string, h http.Handler) { e.mux.Handle(pattern,
 // while Run runs.
 func (e *Emulator) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A web page can make a name of its own mean this machine, and its requests
+		// then look as if they came from here; but they carry that name.
+		if !e.cfg.AllowRemote && !loopback(r.Host) {
+			refuse(w, http.StatusMisdirectedRequest, "Misdirected Request: this emulator answers as localhost only")
+
+			return
+		}
+
 		if strings.HasPrefix(r.URL.Path, botapi.Prefix) {
 			e.api.ServeHTTP(w, r)
 
@@ -129,7 +137,7 @@ func (e *Emulator) Handler() http.Handler {
 		}
 
 		if _, pattern := e.mux.Handler(r); pattern == "" {
-			notFound(w)
+			refuse(w, http.StatusNotFound, "Not Found") // Telegram's answer to what means nothing to it
 
 			return
 		}
@@ -138,11 +146,22 @@ func (e *Emulator) Handler() http.Handler {
 	})
 }
 
-// notFound is Telegram's answer to paths that mean nothing to it.
-func notFound(w http.ResponseWriter) {
+// refuse answers in the form of the Bot API.
+func refuse(w http.ResponseWriter, code int, description string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusNotFound)
-	_, _ = w.Write([]byte(`{"ok":false,"error_code":404,"description":"Not Found"}`))
+	w.WriteHeader(code)
+	_, _ = fmt.Fprintf(w, `{"ok":false,"error_code":%d,"description":%q}`, code, description)
+}
+
+// loopback tells whether a host, with or without a port, is this machine.
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // Close ends all calls that wait and closes the state. Only an emulator that

@@ -138,6 +138,21 @@ func TestPortAndFolderInUse(t *testing.T) {
 		t.Errorf("port: %v", err)
 	}
 
+	cfg.AnyPort = true
+
+	third, err := emulator.New(cfg, zapNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := third.Listen(); err != nil || third.URL() == first.URL() {
+		t.Errorf("another port: %s, %v", third.URL(), err)
+	}
+
+	if err := third.Close(); err != nil {
+		t.Error(err)
+	}
+
 	cfg.Dir = dir
 	if _, err := emulator.New(cfg, zapNop()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Errorf("folder: %v", err)
@@ -188,6 +203,17 @@ func TestMountsBesideTheBotAPI(t *testing.T) {
 		if err != nil || string(body) != want {
 			t.Errorf("%s: %s %v", path, body, err)
 		}
+	}
+
+	rebound, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL()+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	rebound.Host = "evil.example"
+
+	if resp, err := client().Do(rebound); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("under another name: %v, %v", resp, err)
 	}
 
 	cancel()

@@ -21,7 +21,15 @@ const (
 	grace = time.Second
 )
 
-// Listen opens the port. Run does it where it wasn't done before.
+// InUseError says that another program has the address.
+type InUseError struct{ Address string }
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("listen: %s is in use by another program; choose another port, or 0 for a free one", e.Address)
+}
+
+// Listen opens the port. Run does it where it wasn't done before. The error is
+// an *InUseError where another program has the port.
 func (e *Emulator) Listen() error {
 	e.listening.Lock()
 	defer e.listening.Unlock()
@@ -30,18 +38,36 @@ func (e *Emulator) Listen() error {
 		return nil
 	}
 
-	listener, err := net.Listen("tcp", e.cfg.Listen)
+	listener, err := bind(e.cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("listen: %s is in use by another program; choose another port, or 0 for a free one", e.cfg.Listen)
+		listener, err = e.listenElsewhere()
 	}
 
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 
 	e.listener = listener
 
 	return nil
+}
+
+func (e *Emulator) listenElsewhere() (net.Listener, error) {
+	host, _, err := net.SplitHostPort(e.cfg.Listen)
+	if err != nil || !e.cfg.AnyPort {
+		return nil, &InUseError{Address: e.cfg.Listen}
+	}
+
+	return bind(net.JoinHostPort(host, "0"))
+}
+
+func bind(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+
+	return listener, nil
 }
 
 // URL is where the emulator is reached, without a slash at the end; empty

@@ -83,11 +83,20 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.underway.Add(1)
 	defer a.underway.Done()
 
-	c, err := a.read(w, r)
-	if err != nil {
-		refused := refusal(err)
-		if refused.status != http.StatusNotFound {
-			refused = a.note(c, refused)
+	token, name, ok := split(r.URL.Path)
+	if !ok {
+		send(w, refusal(errNotFound()), "")
+
+		return
+	}
+
+	c := newCall(a.Now(), name)
+	c.gone = r.Context().Done()
+
+	if err := a.read(w, r, token, c); err != nil {
+		refused := a.note(c, refusal(err))
+		if refused.status == 0 {
+			panic(http.ErrAbortHandler)
 		}
 
 		send(w, refused, "")
@@ -107,55 +116,53 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// split takes a path apart; false where it is none of the Bot API's.
+func split(path string) (token, method string, ok bool) {
+	rest, ok := strings.CutPrefix(path, Prefix)
+	if !ok {
+		return "", "", false
+	}
+
+	token, method, ok = strings.Cut(rest, "/")
+
+	return token, method, ok && strings.Contains(token, ":") && method != "" && !strings.Contains(method, "/")
+}
+
 // read finds out which bot calls which method with which parameters. On an
 // error the call is as complete as it could be made.
-func (a *API) read(w http.ResponseWriter, r *http.Request) (*call, error) {
-	c := newCall(a.Now())
-	c.gone = r.Context().Done()
-
+func (a *API) read(w http.ResponseWriter, r *http.Request, token string, c *call) error {
 	// A page of another origin could send a form here on behalf of whoever looks
 	// at it. Bots are no browsers.
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		return c, &world.Error{Code: http.StatusForbidden, Description: "Forbidden: requests of other web pages are refused"}
+		return &world.Error{Code: http.StatusForbidden, Description: "Forbidden: requests of other web pages are refused"}
 	}
-
-	token, name, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
-	if !ok || name == "" || strings.Contains(name, "/") || !strings.HasPrefix(r.URL.Path, Prefix) {
-		return c, errNotFound()
-	}
-
-	c.method.name = name
 
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		return c, &world.Error{Code: http.StatusMethodNotAllowed, Description: "Method Not Allowed"}
-	}
-
-	if !strings.Contains(token, ":") {
-		return c, errNotFound()
+		return &world.Error{Code: http.StatusMethodNotAllowed, Description: "Method Not Allowed"}
 	}
 
 	bot, ok := a.World.BotByToken(token)
 	if !ok {
-		return c, &world.Error{Code: http.StatusUnauthorized, Description: "Unauthorized"}
+		return &world.Error{Code: http.StatusUnauthorized, Description: "Unauthorized"}
 	}
 
 	c.bot = bot
 
-	m, ok := a.methods[strings.ToLower(name)]
+	m, ok := a.methods[strings.ToLower(c.method.name)]
 	if !ok {
-		return c, errNotFound()
+		return errNotFound()
 	}
 
 	c.method = m
 
 	var err error
 	if c.params, err = readParams(w, r); err != nil {
-		return c, err
+		return err
 	}
 
 	c.chat, _ = c.params.chat() // for the rules and the log; the method itself says what is wrong
 
-	return c, nil
+	return nil
 }
 
 func errNotFound() error { return &world.Error{Code: http.StatusNotFound, Description: "Not Found"} }

@@ -25,7 +25,9 @@ type call struct {
 	cut    bool            // the connection is closed instead of the answer
 }
 
-func newCall(began time.Time) *call { return &call{id: rand.Text(), began: began} }
+func newCall(began time.Time, name string) *call {
+	return &call{id: rand.Text(), began: began, method: method{name: name}}
+}
 
 func (c *call) cause() world.Cause {
 	return world.Cause{ID: c.id, Bot: c.bot.ID, Method: c.method.name, Chat: c.chat}

@@ -119,7 +119,7 @@ func (d *delivery) obey(reply []byte) {
 
 	delete(p, "method")
 
-	c := newCall(d.api.Now())
+	c := newCall(d.api.Now(), m.name)
 	c.bot, c.method, c.params = bot, m, p
 	c.chat, _ = p.chat()
 	d.api.perform(c)
