@@ -83,7 +83,7 @@ const news = {
     refresh(chat);
   },
   async reset() {
-    await fill();
+    await insist(fill);
     if (rooms.get(open)) pane.reload();
     else route();
   },
@@ -200,8 +200,10 @@ function showMembers() {
 function connected(yes) {
   const bar = find("connection");
   clearTimeout(trouble);
-  if (yes) bar.hidden = true;
-  else if (bar.hidden) {
+  if (yes) {
+    bar.hidden = true;
+    pane.resume();
+  } else if (bar.hidden) {
     trouble = setTimeout(() => {
       bar.textContent = "Not connected. Trying again…";
       bar.hidden = false;
@@ -237,18 +239,25 @@ find("members-list").addEventListener("click", (event) => {
 addEventListener("hashchange", route);
 wide.addEventListener("change", route);
 
-async function start() {
-  showMe();
+// insist tries something again until the server answers.
+async function insist(ask) {
   for (let wait = 500; ; wait = Math.min(wait * 2, 5_000)) {
     try {
-      const cursor = await fill();
-      await route();
-      return follow(cursor, { event: (kind, data, at) => news[kind](data, at), connected });
+      const answer = await ask();
+      connected(true);
+      return answer;
     } catch {
       connected(false);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
+}
+
+async function start() {
+  showMe();
+  const cursor = await insist(fill);
+  follow(cursor, { event: (kind, data, at) => news[kind](data, at), connected });
+  await route();
 }
 
 start();

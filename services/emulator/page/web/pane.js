@@ -27,6 +27,7 @@ export class Pane {
   #pinned = true;
   #fresh = 0;
   #loading = null;
+  #failed = null; // the page that couldn't be loaded
   #me;
   #tools;
 
@@ -73,6 +74,11 @@ export class Pane {
     const again = anchor && (await this.reach(anchor.message.id));
     if (again) scroll.scrollTop += again.element.getBoundingClientRect().top - at;
     else this.end();
+  }
+
+  /** resume loads what couldn't be loaded while there was no connection. */
+  resume() {
+    if (this.#failed) this.#load(this.#failed.before);
   }
 
   /** said adds a new message. */
@@ -148,6 +154,7 @@ export class Pane {
     this.#gone.clear();
     this.#more = false;
     this.#loading = null;
+    this.#failed = null;
     this.#pinned = true;
     this.#count(0);
     this.#tools.leave();
@@ -161,19 +168,26 @@ export class Pane {
 
   // #load reads a page and tells whether there was one. One at a time is enough.
   #load(before) {
-    this.#loading ??= this.#read(before).finally(() => (this.#loading = null));
-    return this.#loading;
+    if (this.#loading) return this.#loading;
+    const loading = this.#read(before).finally(() => {
+      if (this.#loading === loading) this.#loading = null; // not that of a chat opened since
+    });
+    return (this.#loading = loading);
   }
 
   async #read(before) {
     const chat = this.#chat;
     const items = this.#items;
     older.textContent = "Loading…";
+    this.#failed = null;
     let page;
     try {
       page = await get(`page/chats/${chat}/messages${before ? `?before=${before}` : ""}`);
     } catch (error) {
-      if (items === this.#items) older.textContent = error.message;
+      if (items === this.#items) {
+        older.textContent = error.message;
+        this.#failed = { before };
+      }
       return false;
     }
     if (items !== this.#items) return false; // another chat is open by now
