@@ -67,7 +67,7 @@ type Bot struct {
 	Tempo float64
 	// ActiveHours are when it may act, on the chat's clock; none is always.
 	ActiveHours []hours.Range
-	// LastHour is how many turns it had in the last hour, in all chats. At
+	// LastHour is how many messages it wrote in the last hour, in all chats. At
 	// HourlyMax it is silent; below HourlyMin it is chosen more often.
 	HourlyMin, HourlyMax, LastHour int
 	Interests                      []string

@@ -19,45 +19,52 @@ type words struct {
 
 // next is the hash and the length, in letters, of the next word.
 func (w *words) next() (hash uint64, letters int, ok bool) {
-	// FNV-1a: short inputs, and a wrong hit in 2^64 costs half a point.
+	// FNV-1a: for short inputs, and a wrong hit in 2^64 costs half a point.
 	const basis, prime = 14695981039346656037, 1099511628211
 	hash = basis
 	before, last := hash, rune(0)
-	for w.at < len(w.text) {
-		r, size := rune(w.text[w.at]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(w.text[w.at:])
+	text, at := w.text, w.at
+	for at < len(text) {
+		r, size := foldASCII(text[at]), 1
+		if text[at] >= utf8.RuneSelf {
+			r, size = fold(text[at:])
 		}
-		if !inWord(r) {
-			if letters > 0 {
-				break
-			}
-			w.at += size
+		if r == 0 && letters > 0 {
+			break
+		}
+		at += size
+		if r == 0 {
 			continue
 		}
-		w.at += size
-		if r < utf8.RuneSelf {
-			if 'A' <= r && r <= 'Z' {
-				r += 'a' - 'A'
-			}
-		} else {
-			r = unicode.ToLower(r)
-		}
 		before, last = hash, r
-		hash = (hash ^ uint64(r)) * prime //nolint:gosec // runes in words are positive
+		hash = (hash ^ uint64(r)) * prime //nolint:gosec // runes are positive
 		letters++
 	}
+	w.at = at
 	if last == 's' && letters > 3 {
 		return before, letters, true
 	}
 	return hash, letters, letters > 0
 }
 
-func inWord(r rune) bool {
-	if r < utf8.RuneSelf {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_'
+// foldASCII is a character of a word in lower case; 0 for what separates.
+func foldASCII(c byte) rune {
+	switch letter := c | 0x20; {
+	case letter-'a' < 26:
+		return rune(letter)
+	case c-'0' < 10, c == '_':
+		return rune(c)
 	}
-	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
+	return 0
+}
+
+// fold is the same for the first character of a text.
+func fold(text string) (rune, int) {
+	r, size := utf8.DecodeRuneInString(text)
+	if r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) {
+		return 0, size
+	}
+	return unicode.ToLower(r), size
 }
 
 // sense is what a keyword stands for.
@@ -127,7 +134,15 @@ func (k *keywords) addName(bot *Bot, bit int) {
 }
 
 func isTitle(word string) bool {
-	switch strings.ToLower(strings.TrimSuffix(word, ".")) {
+	var lowered [8]byte // as long as the longest title
+	word = strings.TrimSuffix(word, ".")
+	if len(word) > len(lowered) {
+		return false
+	}
+	for i := range len(word) {
+		lowered[i] = word[i] | 0x20 // enough for these
+	}
+	switch string(lowered[:len(word)]) {
 	case "the", "a", "an", "old", "young", "big", "little", "mr", "mrs", "ms", "dr", "prof", "sir", "lord", "lady",
 		"captain", "aunt", "uncle", "brother", "sister", "master", "father", "mother":
 		return true
@@ -150,7 +165,8 @@ func (k *keywords) visit(text string, hit func(keyword)) {
 	}
 }
 
-// asks tells whether a text has a question mark, of any script.
+// asks tells whether a text has a question mark: the usual one, the full-width
+// one or the Arabic one.
 func asks(text string) bool {
-	return strings.IndexByte(text, '?') >= 0 || strings.ContainsAny(text, "？؟՞;")
+	return strings.IndexByte(text, '?') >= 0 || strings.Contains(text, "\uff1f") || strings.Contains(text, "\u061f")
 }

@@ -1,0 +1,171 @@
+package decide_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/reaction"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// What holds of every decision, whatever the input.
+func TestEveryDecision(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, everyDecision)
+}
+
+func FuzzDecide(f *testing.F) { f.Fuzz(rapid.MakeFuzz(everyDecision)) }
+
+func everyDecision(t *rapid.T) {
+	in := anyInput(t)
+	before := clone(in)
+	got := decide.Decide(in)
+	if diff := cmp.Diff(before, in, equality()...); diff != "" {
+		t.Fatalf("the input was changed:\n%s", diff)
+	}
+	if diff := cmp.Diff(got, decide.Decide(in)); diff != "" {
+		t.Fatalf("the same input gave another decision:\n%s", diff)
+	}
+	if !got.Next.After(in.Now) {
+		t.Fatalf("next is %v, now is %v", got.Next, in.Now)
+	}
+	if (got.Turn == nil) == (got.Skip == decide.SkipNone) {
+		t.Fatalf("turn %v, skip %v", got.Turn, got.Skip)
+	}
+	if got.Turn != nil {
+		checkLimits(t, in)
+		checkBot(t, in, got.Turn)
+		checkTarget(t, in, got.Turn)
+		checkManner(t, in, got.Turn)
+	}
+}
+
+func checkLimits(t *rapid.T, in decide.Input) {
+	s := in.Settings
+	switch {
+	case !in.Chat.Enabled, !s.Active:
+		t.Fatal("planned in a chat that is switched off")
+	case in.OpenTurns >= s.MaxOpenTurns:
+		t.Fatalf("planned at %d open turns of %d", in.OpenTurns, s.MaxOpenTurns)
+	case in.ChatLastMinute >= s.ChatPerMinute:
+		t.Fatalf("planned at %d messages a minute of %d", in.ChatLastMinute, s.ChatPerMinute)
+	case s.GlobalPerMinute > 0 && in.GlobalLastMinute >= s.GlobalPerMinute:
+		t.Fatalf("planned at %d messages a minute of %d globally", in.GlobalLastMinute, s.GlobalPerMinute)
+	}
+}
+
+func checkBot(t *rapid.T, in decide.Input, turn *decide.Turn) {
+	bot := botOf(in, turn.BotID)
+	if bot == nil {
+		t.Fatalf("bot %d is not in the cast", turn.BotID)
+	}
+	if !able(in, bot) {
+		t.Fatalf("bot %+v is off, suspended, asleep or at its limit", bot)
+	}
+	if in.Prompted != 0 || bot.ID != lastSpeaker(in) {
+		return
+	}
+	if slices.ContainsFunc(in.Cast, func(b decide.Bot) bool { return b.ID != bot.ID && able(in, &b) }) {
+		t.Fatalf("bot %d speaks twice though another could", bot.ID)
+	}
+}
+
+func checkTarget(t *rapid.T, in decide.Input, turn *decide.Turn) {
+	if (turn.Target == 0) != (turn.Kind == decide.KindMessage) {
+		t.Fatalf("a %v with target %d", turn.Kind, turn.Target)
+	}
+	if in.Prompted != 0 && (turn.Target != in.Prompted || turn.Kind != decide.KindReply) {
+		t.Fatalf("a %v to %d answers the prompt %d", turn.Kind, turn.Target, in.Prompted)
+	}
+	if turn.Target == 0 {
+		return
+	}
+	at := slices.IndexFunc(in.Recent, func(m decide.Message) bool { return m.Number == turn.Target })
+	if at < 0 {
+		t.Fatalf("target %d was not among the recent messages", turn.Target)
+	}
+	m := in.Recent[at]
+	switch {
+	case m.BotID == turn.BotID:
+		t.Fatalf("bot %d answers itself", m.BotID)
+	case in.Chat.Basic && !slices.Contains(m.Usable, turn.BotID):
+		t.Fatalf("bot %d can't name message %d", turn.BotID, m.Number)
+	case in.Prompted == 0 && in.Now.Sub(m.At) > in.Settings.ReplyMaxAge:
+		t.Fatalf("the target is %v old", in.Now.Sub(m.At))
+	}
+}
+
+func checkManner(t *rapid.T, in decide.Input, turn *decide.Turn) {
+	if !turn.ExpiresAt.After(in.Now) {
+		t.Fatalf("expires at %v, now is %v", turn.ExpiresAt, in.Now)
+	}
+	if len(turn.Reasons) == 0 {
+		t.Fatal("no reasons")
+	}
+	for _, r := range turn.Reasons {
+		if r.Rule == "" || math.IsNaN(r.Weight) || math.IsInf(r.Weight, 0) {
+			t.Fatalf("reason %+v", r)
+		}
+	}
+	if turn.Kind != decide.KindReaction {
+		if turn.Length == decide.LengthNone || turn.Emoji != "" {
+			t.Fatalf("a %v of length %v with the emoji %q", turn.Kind, turn.Length, turn.Emoji)
+		}
+		if turn.Mention != decide.MentionNone && turn.Kind != decide.KindReply {
+			t.Fatalf("a %v mentions somebody", turn.Kind)
+		}
+		return
+	}
+	if !reaction.Valid(turn.Emoji) || turn.Topic != "" || turn.Length != decide.LengthNone || turn.UseNews {
+		t.Fatalf("reaction %+v", turn)
+	}
+	mode, allowed := in.Settings.ReactionMode, in.Chat.AllowedReactions
+	if mode == decide.ReactionsOff {
+		t.Fatal("a reaction, though there are to be none")
+	}
+	if mode == decide.ReactionsNative && allowed != nil && !slices.Contains(allowed, turn.Emoji) {
+		t.Fatalf("%s is not among %v", turn.Emoji, allowed)
+	}
+}
+
+func lastSpeaker(in decide.Input) int64 {
+	if in.LastPlanned != 0 || len(in.Recent) == 0 {
+		return in.LastPlanned
+	}
+	return in.Recent[len(in.Recent)-1].BotID
+}
+
+func able(in decide.Input, bot *decide.Bot) bool {
+	zone := in.Chat.TimeZone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return bot.Enabled && !bot.Suspended && bot.LastHour < bot.HourlyMax && hours.Open(bot.ActiveHours, in.Now.In(zone))
+}
+
+func botOf(in decide.Input, id int64) *decide.Bot {
+	at := slices.IndexFunc(in.Cast, func(b decide.Bot) bool { return b.ID == id })
+	if at < 0 {
+		return nil
+	}
+	return &in.Cast[at]
+}
+
+func clone(in decide.Input) decide.Input {
+	in.Cast, in.Recent, in.Chat.Topics = slices.Clone(in.Cast), slices.Clone(in.Recent), slices.Clone(in.Chat.Topics)
+	return in
+}
+
+func equality() []cmp.Option {
+	return []cmp.Option{
+		cmp.Comparer(func(a, b hours.Range) bool { return a == b }),
+		cmp.Comparer(func(a, b *time.Location) bool { return a == b }),
+		cmp.Comparer(func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }),
+	}
+}
