@@ -12,6 +12,7 @@
 //	most     the most entries of a list
 //	pattern  a regular expression for a text that is not empty
 //	want     what is allowed, in words, where it does not follow from the above
+//	key      set where it tells the entries of a list apart
 //	doc      what it is for
 package roster
 
@@ -67,22 +68,22 @@ type Persona struct {
 
 // Stance is what a bot thinks of a topic.
 type Stance struct {
-	Topic      string  `cast:"topic"      doc:"The topic; a bot has one stance on each." min:"1" max:"64"`
+	Topic      string  `cast:"topic"      key:"true" doc:"The topic; a bot has one stance on each." min:"1" max:"64"`
 	Stance     string  `cast:"stance"     doc:"The opinion, as the persona would put it." min:"1" max:"1000"`
 	Confidence float32 `cast:"confidence" doc:"How sure the persona is of it." default:"0.5" min:"0" max:"1"`
 }
 
 // Holding is something that a bot owns in the fiction.
 type Holding struct {
-	Item     string  `cast:"item"     doc:"What it is; each item stands once." min:"1" max:"64"`
+	Item     string  `cast:"item"     key:"true" doc:"What it is; each item stands once." min:"1" max:"64"`
 	Quantity float64 `cast:"quantity" doc:"How many; 0 where that is not counted." default:"0" min:"0" max:"1e12"`
 	Note     string  `cast:"note"     doc:"Anything to know about it." default:"" max:"1000"`
 }
 
 // Memory is something that a bot remembers.
 type Memory struct {
-	Kind      string  `cast:"kind"      doc:"What kind of memory it is." default:"fact" pattern:"^(fact|event|relationship|preference)$" want:"fact, event, relationship or preference"`
-	Content   string  `cast:"content"   doc:"The memory, in a sentence." min:"1" max:"1000"`
+	Kind      string  `cast:"kind"      key:"true" doc:"What kind of memory it is." default:"fact" pattern:"^(fact|event|relationship|preference)$" want:"fact, event, relationship or preference"`
+	Content   string  `cast:"content"   key:"true" doc:"The memory, in a sentence." min:"1" max:"1000"`
 	Relevance float32 `cast:"relevance" doc:"How readily it comes to mind." default:"0.5" min:"0" max:"1"`
 }
 

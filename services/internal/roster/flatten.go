@@ -1,7 +1,6 @@
 package roster
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -22,12 +21,13 @@ func flatten(v reflect.Value, s *Schema, path string) []leaf {
 	for _, f := range s.Fields {
 		field, at := f.Of(v), path+f.Name
 		switch {
-		case f.Type == reflect.TypeFor[secret.Ref]():
-			// Tokens are compared by what they are, not by where they come from.
+		case f.key, f.Type == reflect.TypeFor[secret.Ref]():
+			// A key is in the path. Tokens are compared by what they are, not by
+			// where they come from.
 		case f.Struct != nil && field.Kind() == reflect.Slice:
 			for i := range field.Len() {
 				entry := field.Index(i)
-				leaves = append(leaves, flatten(entry, f.Struct, at+"["+keyOf(entry)+"].")...)
+				leaves = append(leaves, flatten(entry, f.Struct, at+"["+keyOf(entry, f.Struct)+"].")...)
 			}
 		case f.Struct != nil:
 			leaves = append(leaves, flatten(field, f.Struct, at+".")...)
@@ -39,16 +39,14 @@ func flatten(v reflect.Value, s *Schema, path string) []leaf {
 }
 
 // keyOf is what tells the entries of a list apart.
-func keyOf(entry reflect.Value) string {
-	switch e := entry.Interface().(type) {
-	case Stance:
-		return Quote(e.Topic)
-	case Holding:
-		return Quote(e.Item)
-	case Memory:
-		return e.Kind + " " + strconv.Quote(e.Content)
+func keyOf(entry reflect.Value, s *Schema) string {
+	var parts []string
+	for _, f := range s.Fields {
+		if f.key {
+			parts = append(parts, textOf(f.Of(entry)))
+		}
 	}
-	panic(fmt.Sprintf("%s has no key", entry.Type())) // the first test finds it
+	return strings.Join(parts, " ")
 }
 
 // textOf shows a value so that different values look different.

@@ -107,7 +107,7 @@ func (p Plan) Forgotten() int {
 	n := 0
 	for _, c := range p.Changes {
 		for _, e := range c.Edits {
-			if e.After == "" && strings.HasPrefix(e.Path, "memories[") && strings.HasSuffix(e.Path, ".content") {
+			if e.After == "" && strings.HasPrefix(e.Path, "memories[") && strings.HasSuffix(e.Path, "].relevance") {
 				n++
 			}
 		}
@@ -142,14 +142,15 @@ func (p Plan) String() string {
 
 // String shows the edit on one line. Of long texts it shows where they differ.
 func (e Edit) String() string {
+	path := cut([]rune(e.Path), 0)
 	before, after := excerpts(e.Before, e.After)
 	switch {
 	case e.Before == "":
-		return e.Path + ": " + after
+		return path + ": " + after
 	case e.After == "":
-		return e.Path + ": " + before + " -> (none)"
+		return path + ": " + before + " -> (none)"
 	}
-	return e.Path + ": " + before + " -> " + after
+	return path + ": " + before + " -> " + after
 }
 
 const (

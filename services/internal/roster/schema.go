@@ -26,7 +26,8 @@ type Field struct {
 	Struct   *Schema // of a struct or of the entries of a list of structs, else nil
 
 	index    int
-	min, max float64 // a range of numbers or of lengths; NaN-free, see bounded
+	key      bool
+	min, max float64 // a range of numbers or of lengths, if bounded
 	bounded  bool
 	most     int
 	pattern  *regexp.Regexp
@@ -73,7 +74,7 @@ func describe(t reflect.Type) *Schema {
 		if !ok {
 			continue
 		}
-		f := Field{Name: name, Doc: sf.Tag.Get("doc"), Want: sf.Tag.Get("want"), Type: sf.Type, index: i}
+		f := Field{Name: name, Doc: sf.Tag.Get("doc"), Want: sf.Tag.Get("want"), Type: sf.Type, index: i, key: sf.Tag.Get("key") != ""}
 		value, optional := sf.Tag.Lookup("default")
 		f.Default = value
 		f.Required = !optional && (sf.Type.Kind() != reflect.Slice && sf.Type.Kind() != reflect.Struct || sf.Type == reflect.TypeFor[secret.Ref]())

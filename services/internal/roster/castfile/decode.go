@@ -51,8 +51,12 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, s *roster.Schema, path 
 		if pair.Value == nil || pair.Value.Type() == ast.NullType {
 			continue
 		}
-		if place := placeOf(pair.Value); place.line > 0 && f.Struct == nil && f.Type.Kind() != reflect.Slice {
-			d.places[at] = place
+		switch pair.Value.(type) {
+		case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode: // stays at its key
+		default:
+			if place := placeOf(pair.Value); place.line > 0 {
+				d.places[at] = place
+			}
 		}
 		d.field(pair.Value, f.Of(v), f, at)
 	}

@@ -39,9 +39,9 @@ func (e *Error) Error() string {
 // Unwrap gives the problem alone.
 func (e *Error) Unwrap() error { return e.Problem }
 
-// largest is how long a file may be, in bytes. It is enough for a thousand
+// largest is how long a file may be, in bytes. It is enough for ten thousand
 // personas, and keeps a wrong file (a dump, a video) out of memory.
-const largest = 4 << 20
+const largest = 16 << 20
 
 // Load reads the file at a path; "-" is the standard input.
 func Load(path string) (*File, error) {

@@ -28,8 +28,8 @@ func parseYAML(name string, data []byte) (root ast.Node, err error) {
 		return nil, &Error{File: name, Line: line, Column: 1, Problem: roster.Problem{
 			Path: "file", Value: "too deeply nested", Want: wantFile}}
 	}
-	// The parser has panicked on broken input before (goccy/go-yaml issues 694
-	// and others); a user must see an error.
+	// The parser has panicked on broken input before (goccy/go-yaml#191, #471),
+	// and a user must see an error.
 	defer func() {
 		if r := recover(); r != nil {
 			root, err = nil, whole("can't be parsed", wantFile)
@@ -69,18 +69,18 @@ func syntaxError(name string, err error) error {
 	return e
 }
 
-// deepest is how many brackets may be open in one line. The parser recurses for
-// each, and Go can't recover from a stack that is full.
-const deepest = 100
+// deepest is how many brackets may be open. The parser recurses for each, and a
+// stack that is full ends the process.
+const deepest = 1000
 
 // tooDeep is the number of a line that opens too many brackets or blocks; 0 if
-// there is none. Brackets in texts count, too: nobody writes a hundred of them.
+// there is none. Brackets in texts count, too, where nobody closes them.
 func tooDeep(data []byte) int {
 	open := 0
 	for i, line := range strings.Split(string(data), "\n") {
 		open += strings.Count(line, "[") + strings.Count(line, "{") - strings.Count(line, "]") - strings.Count(line, "}")
 		nested := strings.Count(line, "- ") + strings.Count(line, "? ") + strings.Count(line, "!") + strings.Count(line, "&")
-		if open = max(open, 0); open > deepest || nested > 10*deepest {
+		if open = max(open, 0); open > deepest || nested > deepest {
 			return i + 1
 		}
 	}
