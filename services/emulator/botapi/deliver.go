@@ -3,8 +3,10 @@ package botapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/chorus-cast/chorus/services/emulator/world"
@@ -125,7 +127,9 @@ func (d *delivery) run(ctx context.Context) {
 			busy[e.Chat] = true
 
 			group.Go(func() error {
-				d.insist(ctx, e)
+				if !d.insist(ctx, e) {
+					return nil
+				}
 
 				select {
 				case arrived <- e:
@@ -150,16 +154,23 @@ func (d *delivery) run(ctx context.Context) {
 
 // confirm forgets the delivered updates that no undelivered one precedes.
 func (d *delivery) confirm(events []world.Event, delivered map[int64]bool) {
-	for _, e := range events {
-		if !delivered[e.ID] {
-			return
-		}
+	n := slices.IndexFunc(events, func(e world.Event) bool { return !delivered[e.ID] })
+	if n < 0 {
+		n = len(events)
+	}
 
-		// It fails when the state can't be written; then the update comes again.
-		if err := d.api.World.Confirm(d.bot, e.ID+1); err != nil {
-			return
-		}
+	if n == 0 {
+		return
+	}
 
+	// It fails when the state can't be written; then the updates come again.
+	if err := d.api.World.Confirm(d.bot, events[n-1].ID+1); err != nil {
+		d.api.Log.Warn("delivered updates could not be forgotten", zap.Int64("bot", d.bot), zap.Error(err))
+
+		return
+	}
+
+	for _, e := range events[:n] {
 		delete(delivered, e.ID)
 	}
 }

@@ -22,14 +22,19 @@ const (
 	longestRetryHdr = time.Hour // what a webhook may ask for
 )
 
-// insist posts an update until it is taken or ctx ends.
-func (d *delivery) insist(ctx context.Context, e world.Event) {
+// insist posts an update until it is taken or ctx ends. It tells whether it was
+// taken.
+func (d *delivery) insist(ctx context.Context, e world.Event) bool {
 	pause := d.api.WebhookRetry
 
 	for {
 		wish, err := d.post(ctx, e)
-		if err == nil || ctx.Err() != nil {
-			return
+		if err == nil {
+			return true
+		}
+
+		if ctx.Err() != nil {
+			return false
 		}
 
 		d.api.World.WebhookFailed(d.bot, err.Error())
@@ -40,7 +45,7 @@ func (d *delivery) insist(ctx context.Context, e world.Event) {
 		case <-ctx.Done():
 			timer.Stop()
 
-			return
+			return false
 		}
 
 		pause = min(2*pause, maxWebhookRetry)

@@ -164,6 +164,42 @@ func TestWebhookOfOneChatDoesNotHoldUpAnother(t *testing.T) {
 	}
 }
 
+func TestWebhookKeepsWhatTheEndInterrupts(t *testing.T) {
+	t.Parallel()
+
+	for range 20 {
+		r := newRig(t)
+		r.say(r.books, "half way")
+
+		asked, release := make(chan struct{}), make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			asked <- struct{}{}
+			<-release
+		}))
+
+		r.call(r.ada, "setWebhook", "url", server.URL)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+
+		go func() { ended <- r.api.Deliver(ctx) }()
+
+		<-asked
+		cancel()
+
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+
+		close(release)
+		server.Close()
+
+		if left := r.world.Pending(r.adaID); left != 1 {
+			t.Fatalf("%d updates are left of the one that was not taken", left)
+		}
+	}
+}
+
 func TestWebhookMayAnswerWithACall(t *testing.T) {
 	t.Parallel()
 
