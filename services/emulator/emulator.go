@@ -205,24 +205,28 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// compactEvery is how often the state is written down as a whole, so that the
-// journal doesn't grow for ever.
-const compactEvery = 10 * time.Minute
+// lookEvery is how often the size of the journal is looked at.
+const lookEvery = 10 * time.Second
 
-// keep compacts the state now and then, until ctx ends.
-func (e *Emulator) keep(ctx context.Context) error {
-	ticker := time.NewTicker(compactEvery)
+// keep compacts the state when its journal has grown large, until ctx ends.
+func (e *Emulator) keep(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
-			// A call between its effect and the log would be forgotten otherwise.
-			if err := e.api.Quiesce(e.world.Compact); err != nil {
-				return err
-			}
+		}
+
+		if !e.world.Overgrown() {
+			continue
+		}
+
+		// A call between its effect and the log would be forgotten otherwise.
+		if err := e.api.Quiesce(e.world.Compact); err != nil {
+			e.log.Warn("the emulator's state could not be compacted; it goes on with a longer journal", zap.Error(err))
 		}
 	}
 }

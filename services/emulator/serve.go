@@ -118,7 +118,11 @@ func (e *Emulator) Run(ctx context.Context) error {
 
 		return nil
 	})
-	group.Go(func() error { return e.keep(ctx) })
+	group.Go(func() error {
+		e.keep(ctx)
+
+		return nil
+	})
 	group.Go(func() error { return e.api.Deliver(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()

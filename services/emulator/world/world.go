@@ -29,8 +29,9 @@ type Config struct {
 
 // World is the state. Use Open to make one.
 type World struct {
-	cfg     Config
-	journal *journal.Journal
+	cfg      Config
+	journal  *journal.Journal
+	snapshot int64 // bytes of the last snapshot
 
 	mu        sync.Mutex
 	state     state
@@ -135,6 +136,8 @@ func (w *World) readSnapshot() error {
 		return fmt.Errorf("read the state: %w", err)
 	}
 
+	w.snapshot = int64(len(content))
+
 	if err := json.Unmarshal(content, &w.state); err != nil {
 		return fmt.Errorf("%s is not a state of the emulator; remove the folder to start anew: %w", path, err)
 	}
@@ -166,6 +169,18 @@ func (w *World) Compact() error {
 	return w.compact()
 }
 
+// worthCompacting is a journal's size, in bytes, below which Compact gains little.
+const worthCompacting = 32 << 20
+
+// Overgrown tells whether the journal is so large, also in comparison with all
+// of the state, that it is time to Compact.
+func (w *World) Overgrown() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.journal != nil && w.journal.Size() > max(worthCompacting, w.snapshot)
+}
+
 func (w *World) compact() error {
 	content, err := json.Marshal(w.state)
 	if err != nil {
@@ -176,7 +191,7 @@ func (w *World) compact() error {
 		return err
 	}
 
-	w.effects = nil
+	w.effects, w.snapshot = nil, int64(len(content))
 
 	return w.journal.Clear()
 }
