@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-const draws = 100_000
+const draws = 20_000
 
 // turns makes many decisions on one input, with turn numbers from 1.
 func turns(t *testing.T, in decide.Input, n int, each func(decide.Decision)) {
@@ -42,7 +42,9 @@ func TestProbabilities(t *testing.T) {
 	for _, person := range []bool{true, false} {
 		t.Run(fmt.Sprintf("after a person %v", person), func(t *testing.T) {
 			t.Parallel()
+			const draws = 100_000
 			in := busy(5)
+			in.Recent = in.Recent[len(in.Recent)-8:]
 			s := &in.Settings
 			last := &in.Recent[len(in.Recent)-1]
 			last.BotID, last.Text = 0, "Nothing in particular."
@@ -181,15 +183,15 @@ func TestGapsAreBounded(t *testing.T) {
 	in := busy(4)
 	in.Settings.PrimeBoost, in.Settings.MinGap, in.Settings.MaxGapFactor = false, 10*time.Second, 2
 	var least, most int
-	turns(t, in, 20_000, func(d decide.Decision) {
+	turns(t, in, draws, func(d decide.Decision) {
 		gap := d.Next.Sub(in.Now)
 		if gap < 10*time.Second || gap > time.Minute {
 			t.Fatalf("gap %v", gap)
 		}
 		least, most = least+one(gap == 10*time.Second), most+one(gap == time.Minute)
 	})
-	share(t, "shortest gaps", least, 20_000, 1-math.Exp(-1.0/3))
-	share(t, "longest gaps", most, 20_000, math.Exp(-2))
+	share(t, "shortest gaps", least, draws, 1-math.Exp(-1.0/3))
+	share(t, "longest gaps", most, draws, math.Exp(-2))
 }
 
 // A planner that was away doesn't make up for it.
