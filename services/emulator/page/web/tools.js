@@ -31,10 +31,15 @@ export class Tools {
       else if (event.target.closest(".quote")) this.on.quote(item.message.reply_to.id);
       else if (!event.target.closest("a, button")) offer(event); // a tap
     });
-    list.addEventListener("pointerleave", () => {
-      if (!bar.contains(document.activeElement) && !picker.matches(":popover-open")) this.leave();
+    // A finger "leaves" before its tap is a click.
+    list.addEventListener("pointerleave", ({ pointerType }) => {
+      if (pointerType !== "touch" && !bar.contains(document.activeElement) && !picker.matches(":popover-open")) this.leave();
     });
-    replyButton.addEventListener("click", () => this.on.reply(this.#item.message));
+    replyButton.addEventListener("click", () => {
+      const { message } = this.#item;
+      this.leave();
+      this.on.reply(message);
+    });
     reactButton.addEventListener("click", () => this.#pick(this.#item));
     picker.addEventListener("click", (event) => {
       const chosen = event.target.closest("button");
