@@ -35,17 +35,20 @@ func finders() []finder {
 }
 
 // detect finds the special parts that lie outside of the given entities that
-// don't allow them.
+// don't allow them. Its time grows with the text only, so that no text however
+// long holds up a server.
 func detect(t Text) []Entity {
 	if !strings.ContainsAny(t.Plain, "@/#$.:") {
 		return nil
 	}
 
-	closed := slices.DeleteFunc(slices.Clone(t.Entities), func(e Entity) bool { return !opaque(e.Type) })
-
 	var found []Entity
 
+	closed := closedUnits(t)
+
 	for _, f := range finders() {
+		units, counted := 0, 0 // UTF-16 units in the bytes counted
+
 		for _, at := range f.pattern.FindAllStringIndex(t.Plain, -1) {
 			start, end := at[0], at[1]
 
@@ -53,22 +56,47 @@ func detect(t Text) []Entity {
 				end = start + len(strings.TrimRight(t.Plain[start:end], ".,;:!?)'\""))
 			}
 
-			e := Entity{Type: f.kind, Offset: Len(t.Plain[:start]), Length: Len(t.Plain[start:end])}
+			units += Len(t.Plain[counted:start])
+			counted = start
 
-			if !stands(t.Plain[:start], f.kind) || slices.ContainsFunc(closed, e.overlaps) {
+			e := Entity{Type: f.kind, Offset: units, Length: Len(t.Plain[start:end])}
+			covered := closed[e.Offset : e.Offset+e.Length]
+
+			if !stands(t.Plain[:start], t.Plain[end:], f.kind) || slices.Contains(covered, true) {
 				continue
 			}
 
 			found = append(found, e)
-			closed = append(closed, e)
+
+			for i := range covered {
+				covered[i] = true
+			}
 		}
 	}
 
 	return found
 }
 
-func (e Entity) overlaps(o Entity) bool {
-	return e.Offset < o.Offset+o.Length && o.Offset < e.Offset+e.Length
+// closedUnits tells which UTF-16 units lie in entities that allow no others.
+func closedUnits(t Text) []bool {
+	size := Len(t.Plain)
+	changes := make([]int, size+1) // of the number of such entities, at a unit
+
+	for _, e := range t.Entities {
+		if opaque(e.Type) {
+			changes[e.Offset]++
+			changes[e.Offset+e.Length]--
+		}
+	}
+
+	closed, open := make([]bool, size), 0
+
+	for i := range closed {
+		open += changes[i]
+		closed[i] = open > 0
+	}
+
+	return closed
 }
 
 func opaque(kind string) bool {
@@ -80,16 +108,15 @@ func opaque(kind string) bool {
 	}
 }
 
-// stands tells whether what follows before is a word of its own.
-func stands(before, kind string) bool {
-	r, _ := utf8.DecodeLastRuneInString(before)
-	if before == "" {
-		return true
-	}
-
-	if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' {
+// stands tells whether what lies between before and after is a word of its own.
+// A command has no slash or angle bracket at its sides, as TDLib has it.
+func stands(before, after, kind string) bool {
+	r, size := utf8.DecodeLastRuneInString(before)
+	if size > 0 && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_') {
 		return false
 	}
 
-	return kind != "bot_command" || (r != '/' && r != '<')
+	next, _ := utf8.DecodeRuneInString(after)
+
+	return kind != "bot_command" || !(strings.ContainsRune("/<>", r) || strings.ContainsRune("/<>", next))
 }
