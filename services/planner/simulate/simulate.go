@@ -1,0 +1,109 @@
+// Package simulate plays a cast through hours of virtual time in a moment: the
+// planner's own decisions, without a server, a clock or a text. So one sees what
+// settings and speeds make of a cast before anybody else does.
+package simulate
+
+import (
+	"time"
+
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// Options say what to play.
+type Options struct {
+	// Chats are played side by side. A bot of several casts is the same bot, and
+	// its hourly limits hold for all of them together.
+	Chats []Chat
+	Start time.Time
+	// Duration is how much virtual time is played.
+	Duration time.Duration
+	// Seed is the only source of randomness: the same options give the same
+	// result to the byte.
+	Seed uint64
+	// Latency is how long a turn takes until its message can be seen; 0 is
+	// DefaultLatency.
+	Latency time.Duration
+}
+
+// Chat is one of the chats to play.
+type Chat struct {
+	// Name is what the result calls it.
+	Name     string
+	Chat     decide.Chat
+	Cast     []decide.Bot
+	Settings decide.Settings
+}
+
+// DefaultLatency is an ordinary time for writing, typing and sending.
+const DefaultLatency = 8 * time.Second
+
+// MostTurns is where a play ends at the latest.
+const MostTurns = 1_000_000
+
+// Result is what happened.
+type Result struct {
+	Start    time.Time
+	Duration time.Duration
+	Seed     uint64
+	// Turns are in the order of time.
+	Turns []Turn
+	// Skips counts the decisions for no turn by their reason, in the order of
+	// decide.Skips.
+	Skips []SkipCount
+	// Truncated is true if the play was ended at MostTurns.
+	Truncated bool
+}
+
+// Turn is a turn that was planned.
+type Turn struct {
+	// At is on the chat's clock.
+	At        time.Time
+	Chat, Bot string
+	// Number is the turn's number in its chat. Its message, if it is no
+	// reaction, has the same, so that targets can be told.
+	Number int64
+	Turn   decide.Turn
+}
+
+// SkipCount is how often there was no turn for a reason.
+type SkipCount struct {
+	Reason string `json:"reason"`
+	Count  int    `json:"count"`
+}
+
+// Run plays. It takes some 20 µs a turn.
+//
+// The messages of the play say only what they are about: enough for the rules
+// that look at topics and targets. Nobody but the cast speaks.
+func Run(o Options) Result {
+	if o.Latency == 0 {
+		o.Latency = DefaultLatency
+	}
+	p := newPlay(o)
+	r := Result{Start: o.Start, Duration: o.Duration, Seed: o.Seed}
+	skips := map[decide.Skip]int{}
+	for {
+		s := p.nextStage()
+		if s == nil || !s.next.Before(o.Start.Add(o.Duration)) {
+			break
+		}
+		if len(r.Turns) == MostTurns {
+			r.Truncated = true
+			break
+		}
+		at := s.next
+		d := p.decide(s)
+		s.next = d.Next
+		if d.Turn == nil {
+			skips[d.Skip]++
+			continue
+		}
+		r.Turns = append(r.Turns, s.perform(p, at, d.Turn))
+	}
+	for _, reason := range decide.Skips() {
+		if n := skips[reason]; n > 0 {
+			r.Skips = append(r.Skips, SkipCount{Reason: reason.String(), Count: n})
+		}
+	}
+	return r
+}
