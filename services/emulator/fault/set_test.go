@@ -52,6 +52,10 @@ func TestARuleMeetsTheCallsItIsAbout(t *testing.T) {
 		{"not over yet", fault.Rule{Until: noon.Add(1)}, true},
 		{"over", fault.Rule{Until: noon}, false},
 	}
+	if got := set(t, fault.Rule{Kind: fault.Kicked}).Meet(fault.Call{Method: "getMe"}); got != (fault.Effect{}) {
+		t.Errorf("a call without a chat was kicked from one: %+v", got)
+	}
+
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +78,7 @@ func TestDelaysAddUpAndTheFirstOtherRuleDecides(t *testing.T) {
 		fault.Rule{ID: "second", Kind: fault.ResetBefore},
 	)
 
-	got := []fault.Effect{s.Meet(fault.Call{}), s.Meet(fault.Call{}), s.Meet(fault.Call{})}
+	got := []fault.Effect{s.Meet(fault.Call{Chat: -5}), s.Meet(fault.Call{Chat: -5}), s.Meet(fault.Call{Chat: -5})}
 	want := []fault.Effect{
 		{Delay: 3 * time.Second, Rule: fault.Rule{ID: "first", Kind: fault.Kicked, Count: 2}, IDs: "fault-1,first,fault-2"},
 		{Delay: 3 * time.Second, Rule: fault.Rule{ID: "first", Kind: fault.Kicked, Count: 2}, IDs: "fault-1,first,fault-2"},
@@ -108,7 +112,7 @@ func TestRulesAreReplacedAddedAndRemoved(t *testing.T) {
 		t.Error(diff)
 	}
 
-	if got := s.Meet(fault.Call{}).Rule.Kind; got != fault.Hang {
+	if got := s.Meet(fault.Call{Chat: -5}).Rule.Kind; got != fault.Hang {
 		t.Errorf("a is %s still", got)
 	}
 
@@ -149,10 +153,14 @@ func TestTheSameSeedStrikesTheSameCalls(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rule := fault.Rule{
 			ID: "x", Method: "sendMessage", Kind: fault.Kicked,
-			Rate: rapid.Float64Range(0.05, 0.95).Draw(rt, "rate"), Seed: rapid.Uint64().Draw(rt, "seed"),
+			Rate: rapid.Float64Range(0.2, 0.8).Draw(rt, "rate"), Seed: rapid.Uint64().Draw(rt, "seed"),
 		}
-		own := slices.Repeat([]fault.Call{{Method: "sendMessage"}}, 200)
+		own := slices.Repeat([]fault.Call{{Method: "sendMessage", Chat: -5}}, 200)
 		first := fates(set(rt, rule), own)
+
+		if !slices.Contains(first, true) || !slices.Contains(first, false) {
+			rt.Fatalf("rate %v hit all or none of %d calls", rule.Rate, len(own))
+		}
 
 		if diff := cmp.Diff(first, fates(set(rt, rule), own)); diff != "" {
 			rt.Fatalf("the second time: %s", diff)
@@ -186,7 +194,7 @@ func TestTheRateIsTheShareOfCalls(t *testing.T) {
 	for _, rate := range []float64{0.01, 0.3, 0.9, 1} {
 		hits := 0
 
-		for _, hit := range fates(set(t, fault.Rule{Kind: fault.Kicked, Rate: rate, Seed: 1}), make([]fault.Call, calls)) {
+		for _, hit := range fates(set(t, fault.Rule{Kind: fault.ResetBefore, Rate: rate, Seed: 1}), make([]fault.Call, calls)) {
 			if hit {
 				hits++
 			}
