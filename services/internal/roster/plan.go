@@ -2,6 +2,7 @@ package roster
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -70,12 +71,7 @@ const TokenPath = "token"
 
 // Edited reports whether a field is among the edits.
 func (c Change) Edited(path string) bool {
-	for _, e := range c.Edits {
-		if e.Path == path {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Edits, func(e Edit) bool { return e.Path == path })
 }
 
 // Plan is what makes one cast of another: changes in the order in which they
@@ -89,14 +85,19 @@ type Plan struct {
 // Empty reports whether there is nothing to do.
 func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
+// Equal reports whether two plans make the same changes.
+func (p Plan) Equal(other Plan) bool {
+	return slices.EqualFunc(p.Changes, other.Changes, func(a, b Change) bool {
+		return a.Op == b.Op && a.Name() == b.Name() && slices.Equal(a.Edits, b.Edits)
+	})
+}
+
 // Count tells how many changes are of one of the given kinds.
 func (p Plan) Count(ops ...Op) int {
 	n := 0
 	for _, c := range p.Changes {
-		for _, op := range ops {
-			if c.Op == op {
-				n++
-			}
+		if slices.Contains(ops, c.Op) {
+			n++
 		}
 	}
 	return n

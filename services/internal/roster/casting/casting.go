@@ -75,7 +75,7 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 		return err
 	}
 	_, err = rosterpg.Apply(ctx, pool, tokens, wanted, opts.Prune, func(now roster.Plan) error {
-		if now.String() != shown.String() {
+		if !now.Equal(shown) {
 			return rosterpg.ErrChanged
 		}
 		return nil

@@ -35,11 +35,30 @@ var ErrChanged = errors.New("the roster has changed since the plan was shown: lo
 // Secret and AccountID, and its chats that are new a TelegramID. Applying it
 // again changes nothing.
 //
-// Approve is asked inside the transaction; its error is returned, and nothing
-// is changed. It may be nil.
+// Approve is asked inside the transaction, and again if that has to be repeated;
+// its error is returned, and nothing is changed. It may be nil.
 func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted roster.Cast, prune bool, approve func(roster.Plan) error) (roster.Plan, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
+	var plan roster.Plan
+	var err error
+	for range attempts {
+		plan, err = applyOnce(ctx, pool, tokens, wanted, prune, approve)
+		if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != pgerrcodeDeadlock {
+			break
+		}
+	}
+	return plan, explain(err)
+}
+
+const (
+	// attempts is how often an apply is tried that met with a deadlock: a new
+	// token or name may cross a transaction that is just writing about the bot.
+	attempts          = 5
+	pgerrcodeDeadlock = "40P01"
+)
+
+func applyOnce(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted roster.Cast, prune bool, approve func(roster.Plan) error) (roster.Plan, error) {
 	var plan roster.Plan
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, lock := range []string{applyLock, lockBots, lockChats} {
@@ -62,11 +81,12 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted roster
 		}
 		return write(ctx, tx, tokens, plan, prune)
 	})
-	return plan, explain(err)
+	return plan, err
 }
 
 func write(ctx context.Context, tx pgx.Tx, tokens Tokens, plan roster.Plan, prune bool) error {
 	w := writer{tokens: tokens, prune: prune}
+	w.clocks(plan)
 	w.remove(plan)
 	w.free(plan)
 	for _, c := range plan.Changes {

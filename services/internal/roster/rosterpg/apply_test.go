@@ -259,6 +259,46 @@ func TestAppliesAtOnceAreSerialised(t *testing.T) {
 	}
 }
 
+// A transaction that writes about a bot and then waits for what an apply holds
+// ends in a deadlock, which neither the apply nor its caller notices.
+func TestADeadlockIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	p, tk := pool(t), tokens(t)
+	apply(t, p, tk, cast(), false)
+	tx, err := p.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of two in a deadlock, who has waited longer than this is the one to go.
+	if _, err := tx.Exec(t.Context(), `SET LOCAL deadlock_timeout = '1h'; SELECT FROM bots WHERE name = 'anna' FOR KEY SHARE`); err != nil {
+		t.Fatal(err)
+	}
+	c := cast()
+	c.Bots[0].Secret = secret.New("77:anna")
+	c.Bots[0].AccountID = 77
+	applied := make(chan error)
+	go func() {
+		_, err := rosterpg.Apply(context.WithoutCancel(t.Context()), p, tk, c, false, nil)
+		applied <- err
+	}()
+	// It waits until the apply holds its locks, and closes the circle.
+	for blocked := "false"; blocked != "true"; {
+		blocked = one(t, p, `SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM bots WHERE name = 'bert' FOR NO KEY UPDATE`); err != nil {
+		t.Errorf("the other transaction was ended: %v", err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-applied; err != nil {
+		t.Error(err)
+	}
+	if got := one(t, p, `SELECT telegram_id FROM bots WHERE name = 'anna'`); got != "77" {
+		t.Errorf("the account is %s", got)
+	}
+}
+
 func TestServicesAreTold(t *testing.T) {
 	t.Parallel()
 	p, tk := pool(t), tokens(t)

@@ -66,8 +66,7 @@ UPDATE chats SET name = $1, telegram_id = $2, kind = $3, title = $4, purpose = $
     time_zone = $9, language = $10, topics = coalesce($11::text[], '{}'), mean_gap = $12, retention_days = $13,
     removed_at = NULL, updated_at = now()
 WHERE id = $14`
-	// The clock comes before its chat, in the order in which the planner locks
-	// them. A chat whose gap became shorter must not wait for the end of the old.
+	// A chat whose gap became shorter must not wait for the end of the old one.
 	hurryClock = `UPDATE chat_clock SET next_turn_at = least(next_turn_at, now() + $2::interval) WHERE chat_id = $1`
 	startClock = `
 INSERT INTO chat_clock (chat_id, next_turn_at) SELECT id, now() FROM chats WHERE name = $1
@@ -87,6 +86,16 @@ type writer struct {
 	tokens Tokens
 	prune  bool
 	batch  pgx.Batch
+}
+
+// clocks comes first: that is the order in which the planner locks clocks, bots
+// and chats.
+func (w *writer) clocks(plan roster.Plan) {
+	for _, c := range plan.Changes {
+		if c.Chat != nil && c.Chat.ID != 0 && c.Op != roster.Remove {
+			w.batch.Queue(hurryClock, c.Chat.ID, c.Chat.MeanGap)
+		}
+	}
 }
 
 func (w *writer) free(plan roster.Plan) {
@@ -191,7 +200,6 @@ func (w *writer) chat(c roster.Chat) {
 	if c.ID == 0 {
 		w.batch.Queue(insertChat, args...)
 	} else {
-		w.batch.Queue(hurryClock, c.ID, c.MeanGap)
 		w.batch.Queue(reactionsUnknown, c.ID, c.TelegramID)
 		w.batch.Queue(updateChat, append(args, c.ID)...)
 	}
