@@ -7,7 +7,7 @@ import (
 )
 
 // Settings are the values that hold for one chat. Their ranges are those of the
-// table of settings; values outside are taken as the nearest one inside.
+// table of settings; a value outside gives odd turns, never a wrong one.
 type Settings struct {
 	// Active is false while nothing is to be planned, here or at all.
 	Active bool

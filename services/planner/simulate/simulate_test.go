@@ -83,8 +83,8 @@ func TestADayIsPlausible(t *testing.T) {
 		if turn.Turn.Kind == decide.KindReaction {
 			continue
 		}
-		// Until eight and from eleven the club has two; two are enough to alternate,
-		// unless the other one is at its limit.
+		// By day ben and anna alternate if nobody else can, unless one is at its
+		// limit.
 		if before := last[turn.Chat]; before.Bot == turn.Bot && turn.Chat == "club" && turn.At.Hour() >= 8 && turn.At.Hour() < 23 &&
 			len(hourly["ben"]) < 30 && len(hourly["anna"]) < 60 {
 			t.Fatalf("%s speaks twice at %v", turn.Bot, turn.At)
