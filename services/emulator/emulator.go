@@ -79,7 +79,7 @@ func (e *Emulator) open() error {
 	}
 
 	if e.calls, err = calllog.Open(e.cfg.Dir, e.cfg.MaxCalls); err != nil {
-		return err
+		return fmt.Errorf("dir: %w", err)
 	}
 
 	e.world, err = world.Open(world.Config{
@@ -87,11 +87,11 @@ func (e *Emulator) open() error {
 		MaxMessages: e.cfg.MaxMessages, MaxUpdates: e.cfg.MaxUpdates, Now: time.Now,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("dir: %w", err)
 	}
 
 	if err := e.recover(); err != nil {
-		return err
+		return fmt.Errorf("dir: %w", err)
 	}
 
 	e.api = botapi.New(botapi.Options{

@@ -62,7 +62,7 @@ func (e *Emulator) listenElsewhere() (net.Listener, error) {
 }
 
 func bind(address string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address) // it waits for nothing
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -146,8 +146,12 @@ func (e *Emulator) stop(server *http.Server, hangUp func()) error {
 
 	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return server.Close()
+		err = server.Close()
 	}
 
-	return err
+	if err != nil {
+		return fmt.Errorf("stop the emulator: %w", err)
+	}
+
+	return nil
 }

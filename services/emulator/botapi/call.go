@@ -2,6 +2,7 @@ package botapi
 
 import (
 	"crypto/rand"
+	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -126,7 +127,7 @@ func (a *API) kicked(c *call) error {
 		kind = chat.Kind
 	}
 
-	return &world.Error{Code: 403, Description: "Forbidden: bot was kicked from the " + kind + " chat"}
+	return &world.Error{Code: http.StatusForbidden, Description: "Forbidden: bot was kicked from the " + kind + " chat"}
 }
 
 // pause waits for a while, or until gone or the server's end.
@@ -192,7 +193,7 @@ func (a *API) record(c *call, reply answer) answer {
 		RetryAfter: reply.retryAfter, MigrateTo: reply.migrateTo,
 		Effect: reply.effect, EffectMessageID: reply.message,
 		Fault: c.rules, Cut: c.cut,
-		Duration: float64(a.Now().Sub(c.began).Microseconds()) / 1000,
+		Duration: a.Now().Sub(c.began).Seconds() * float64(time.Second/time.Millisecond),
 	})
 	if err != nil {
 		a.Log.Error("a call could not be logged", zap.String("method", c.method.name), zap.Error(err))

@@ -45,8 +45,7 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	_ = control.SetReadDeadline(time.Time{})
 
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return p, &world.Error{Code: http.StatusRequestEntityTooLarge, Description: "Request Entity Too Large"}
 	}
 
@@ -221,7 +220,9 @@ func (p params) logged() map[string]json.RawMessage {
 			continue
 		}
 
-		shown[name], _ = json.Marshal(text) // a string always works
+		if quoted, err := json.Marshal(text); err == nil { // as with any string
+			shown[name] = quoted
+		}
 	}
 
 	return shown

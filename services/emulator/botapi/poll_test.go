@@ -188,7 +188,7 @@ func TestPollEndsWithItsClientAndWithTheServer(t *testing.T) {
 		synctest.Wait()
 		leave()
 
-		if got := <-gone; got != http.ErrAbortHandler {
+		if got := <-gone; got != any(http.ErrAbortHandler) {
 			t.Errorf("the handler ended with %v", got)
 		}
 

@@ -48,7 +48,7 @@ func (d *delivery) insist(ctx context.Context, e world.Event) bool {
 			return false
 		}
 
-		pause = min(2*pause, maxWebhookRetry)
+		pause = min(pause+pause, maxWebhookRetry)
 	}
 }
 
@@ -96,8 +96,7 @@ func (d *delivery) post(ctx context.Context, e world.Event) (time.Duration, erro
 
 // describe is what getWebhookInfo shows of a failed connection.
 func describe(err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // without the address
 	}
 

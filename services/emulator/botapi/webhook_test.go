@@ -17,6 +17,8 @@ import (
 
 // deliver runs the deliverer until the end of the test.
 func (r *rig) deliver(t *testing.T) {
+	t.Helper()
+
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 
