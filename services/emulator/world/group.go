@@ -243,7 +243,7 @@ func (w *World) Upgrade(chatID int64) (Chat, error) {
 	}
 
 	next := c.Chat
-	next.ID, next.Kind, next.MigratedFrom = w.mintChat(Supergroup, c.Title), Supergroup, c.ID
+	next.ID, next.Kind, next.MigratedFrom = w.heirOf(c), Supergroup, c.ID
 	former := c.Chat
 	former.MigratedTo = next.ID
 
@@ -272,4 +272,16 @@ func (w *World) Upgrade(chatID int64) (Chat, error) {
 	}
 
 	return next, w.note(w.state.Chats[next.ID], by, &Service{MigrateFrom: chatID})
+}
+
+// heirOf is the id of the supergroup that replaces a basic group: that of an
+// upgrade which the death of the process cut short, or a new one.
+func (w *World) heirOf(c *chat) int64 {
+	for _, id := range sortedKeys(w.state.Chats) {
+		if w.state.Chats[id].MigratedFrom == c.ID {
+			return id
+		}
+	}
+
+	return w.mintChat(Supergroup, c.Title)
 }

@@ -1,6 +1,8 @@
 package world_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -197,6 +199,57 @@ func TestAnUpgradeKeepsTheHistoryAndThePeople(t *testing.T) {
 
 	if _, err := w.Upgrade(next.ID); err == nil {
 		t.Error("a supergroup was upgraded")
+	}
+}
+
+// Wherever the death of the process cuts an upgrade short, doing it again leads
+// to one supergroup with everyone in it.
+func TestAnUpgradeCutShortIsTakenUp(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	path := filepath.Join(dir, "world.jsonl")
+
+	w := open(t, world.Config{Dir: dir})
+	addBot(t, w, world.NewBot{Username: "ada_bot"})
+	old := addChat(t, w, world.Group, "ada_bot", "Mia")
+	before := len(must(os.ReadFile(path))(t))
+
+	must(w.Upgrade(old))(t)
+
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	journal := must(os.ReadFile(path))(t)
+
+	for cut := before; cut <= len(journal); cut++ {
+		if cut > before && journal[cut-1] != '\n' {
+			continue
+		}
+
+		if err := os.WriteFile(path, journal[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+
+		w := open(t, world.Config{Dir: dir})
+
+		if closed, _, _ := w.Chat(old); closed.MigratedTo == 0 {
+			must(w.Upgrade(old))(t)
+		}
+
+		chats := w.Chats()
+		if len(chats) != 2 || chats[0].MigratedFrom != old || chats[1].MigratedTo != chats[0].ID {
+			t.Errorf("cut at %d of %d: %+v", cut, len(journal), chats)
+		}
+
+		if _, people, _ := w.Chat(chats[0].ID); len(people) != 2 {
+			t.Errorf("cut at %d of %d: members %v", cut, len(journal), people)
+		}
+
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
