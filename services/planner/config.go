@@ -12,7 +12,7 @@ type Config struct {
 	Idle  time.Duration `config:"idle" doc:"longest time between two looks for due chats, should a notification be lost"`
 	Sweep time.Duration `config:"sweep" doc:"how often turns whose time is over are looked for"`
 	Grace time.Duration `config:"grace" doc:"how long an expired turn is left to the generator and the sender before the planner closes it"`
-	Seed  uint64        `config:"seed" doc:"seed of every random choice; the same seed, roster and chat give the same turns"`
+	Seed  int64         `config:"seed" doc:"seed of every random choice; the same seed, roster and chat give the same turns"`
 }
 
 // DefaultConfig suits any number of chats.

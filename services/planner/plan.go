@@ -36,7 +36,7 @@ type plan struct {
 func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 	var done plan
 	for _, in := range inputs {
-		in.Seed = p.cfg.Seed ^ uint64(in.Chat.ID)<<20 //nolint:gosec // any bits will do
+		in.Seed = uint64(p.cfg.Seed ^ in.Chat.ID<<20) //nolint:gosec // any bits will do
 		d := decide.Decide(in)
 		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
 		done.took = append(done.took, d.Turn != nil)

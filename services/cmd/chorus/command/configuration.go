@@ -1,0 +1,178 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/emulator"
+	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/config"
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/planner"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// The sections of the configuration.
+const (
+	sectionLog       = "log"
+	sectionTrace     = "trace"
+	sectionOps       = "ops"
+	sectionDatabase  = "database"
+	sectionNATS      = "nats"
+	sectionSecret    = "secret"
+	sectionTelegram  = "telegram"
+	sectionLLM       = "llm"
+	sectionPlanner   = "planner"
+	sectionGenerator = "generator"
+	sectionSender    = "sender"
+	sectionEmulator  = "emulator"
+	sectionUp        = "up"
+)
+
+// Fields that a command can't do without, or treats in a special way.
+const (
+	databaseURL    = sectionDatabase + ".url"
+	natsURL        = sectionNATS + ".url"
+	logLevel       = sectionLog + ".level"
+	opsListen      = sectionOps + ".listen"
+	emulatorListen = sectionEmulator + ".listen"
+	secretKeys     = sectionSecret + ".keys"
+)
+
+// configuration is that of every command; each binds flags to what it uses.
+type configuration struct {
+	*config.Tree
+	log       telemetry.LogConfig
+	trace     telemetry.TraceConfig
+	ops       ops.Config
+	database  store.Config
+	nats      bus.Config
+	secret    keyConfig
+	telegram  telegram.Config
+	llm       provider.Config
+	planner   planner.Config
+	generator generator.Config
+	sender    sender.Config
+	emulator  emulator.Config
+	up        upConfig
+}
+
+func newConfiguration() *configuration {
+	c := &configuration{
+		log: telemetry.DefaultLogConfig(), trace: telemetry.DefaultTraceConfig(), ops: ops.DefaultConfig(),
+		database: store.DefaultConfig(), nats: bus.DefaultConfig(),
+		telegram: telegram.DefaultConfig(), llm: provider.DefaultConfig(),
+		planner: planner.DefaultConfig(), generator: generator.DefaultConfig(), sender: sender.DefaultConfig(),
+		emulator: emulator.DefaultConfig(), up: upConfig{Dir: ".chorus"},
+	}
+	c.emulator.Listen = "127.0.0.1:8080"
+	c.Tree = config.New(
+		config.Section{Name: sectionDatabase, Value: &c.database},
+		config.Section{Name: sectionNATS, Value: &c.nats},
+		config.Section{Name: sectionTelegram, Value: &c.telegram},
+		config.Section{Name: sectionLLM, Value: &c.llm},
+		config.Section{Name: sectionSecret, Value: &c.secret},
+		config.Section{Name: sectionPlanner, Value: &c.planner},
+		config.Section{Name: sectionGenerator, Value: &c.generator},
+		config.Section{Name: sectionSender, Value: &c.sender},
+		config.Section{Name: sectionUp, Value: &c.up},
+		config.Section{Name: sectionEmulator, Value: &c.emulator},
+		config.Section{Name: sectionOps, Value: &c.ops},
+		config.Section{Name: sectionLog, Value: &c.log},
+		config.Section{Name: sectionTrace, Value: &c.trace},
+	)
+	return c
+}
+
+// load reads the configuration of a command whose flags were parsed.
+func (c *configuration) load(cmd *cobra.Command, required ...string) error {
+	return c.Load(cmd.Flags(), os.Environ(), required...)
+}
+
+// given tells whether a value was set by anybody.
+func (c *configuration) given(path string) bool { return c.Origin(path) != "default" }
+
+// keyConfig says with what the bots' tokens are sealed.
+type keyConfig struct {
+	Keys secret.String `config:"keys" doc:"keys that seal the bots' tokens, as chorus key prints them, separated by commas: the first seals, all open"`
+	File string        `config:"file" doc:"file with those keys, instead of secret.keys"`
+}
+
+// Validate joins everything that is wrong.
+func (c keyConfig) Validate() error {
+	if !c.Keys.Empty() && c.File != "" {
+		return errors.New("file: is set and secret.keys too, want one of them")
+	}
+	return nil
+}
+
+// keyring reads the keys.
+func (c *configuration) keyring() (secret.Keyring, error) {
+	text := c.secret.Keys.Reveal()
+	switch {
+	case c.secret.File != "":
+		resolved, err := secret.Resolve(secret.Ref{File: c.secret.File})
+		if err != nil {
+			return secret.Keyring{}, fmt.Errorf("secret.file: %w", err)
+		}
+		text = resolved.Reveal()
+	case text == "":
+		return secret.Keyring{}, errors.New("secret.keys: is empty: set CHORUS_SECRET_KEYS or --secret.file; chorus key makes a new key")
+	}
+	ring, err := secret.ParseKeys(text)
+	if err != nil {
+		return secret.Keyring{}, fmt.Errorf("secret.keys: %w", err)
+	}
+	return ring, nil
+}
+
+func configCommand() *cobra.Command {
+	cfg := newConfiguration()
+	var table bool
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print the configuration in effect, or a table of all there is to configure",
+		Long: `Prints the configuration in effect as YAML, each value with where it came from;
+secrets are masked. Later ones win: defaults, the file given with --config or
+CHORUS_CONFIG, variables such as CHORUS_NATS_URL, flags such as --nats.url.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if table {
+				return cfg.WriteTable(cmd.OutOrStdout())
+			}
+			if err := cfg.load(cmd); err != nil {
+				return err
+			}
+			return cfg.Print(cmd.OutOrStdout())
+		},
+	}
+	cfg.Bind(cmd.Flags())
+	cmd.Flags().BoolVar(&table, "table", false, "print every key with its flag, variable, default and meaning, as Markdown")
+	return cmd
+}
+
+func keyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "key",
+		Short: "Make a key that seals the bots' tokens",
+		Long: `Prints a new random key. Put it into CHORUS_SECRET_KEYS, or into a file that
+only the services can read and name that with --secret.file. To rotate, put the
+new key before the old one and apply the casts again.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			k, err := secret.NewKey()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), k.Reveal())
+			return err
+		},
+	}
+}

@@ -1,0 +1,135 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chorus-cast/chorus/services/emulator"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/natsd"
+	"github.com/chorus-cast/chorus/services/internal/postgres"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/telemetry"
+)
+
+// databaseName is the private server's one database.
+const databaseName = "chorus"
+
+// embedded is a process with the parts that it brings along; nil ones are real.
+type embedded struct {
+	*process
+	out      io.Writer
+	postgres *postgres.Server
+	nats     *natsd.Server
+	telegram *emulator.Emulator
+}
+
+// start starts what nobody gave an address for, and connects.
+func (e *embedded) start(ctx context.Context) error {
+	if e.cfg.database.URL == "" {
+		if err := e.startPostgres(ctx); err != nil {
+			return err
+		}
+	}
+	var viaProcess []nats.Option
+	if e.cfg.nats.URL == "" {
+		server, err := natsd.Start(ctx, natsd.Config{DataDir: filepath.Join(e.cfg.up.Dir, "nats"), Log: e.log.Named("nats")})
+		if err != nil {
+			return err
+		}
+		e.nats = server
+		viaProcess = append(viaProcess, server.InProcess())
+	}
+	if e.cfg.telegram.URL == "" {
+		if err := e.startTelegram(); err != nil {
+			return err
+		}
+	}
+	if err := migrateDatabase(ctx, e.cfg); err != nil {
+		return err
+	}
+	if err := e.declare(ctx, viaProcess); err != nil {
+		return err
+	}
+	return e.connect(ctx, "up", viaProcess...)
+}
+
+func (e *embedded) startPostgres(ctx context.Context) error {
+	dir, err := filepath.Abs(filepath.Join(e.cfg.up.Dir, "postgres"))
+	if err != nil {
+		return err
+	}
+	// Installing takes a while, so it is said even where the log is quiet.
+	loud, err := telemetry.NewLogger(telemetry.LogConfig{Level: "info", Format: e.cfg.log.Format}, os.Stderr)
+	if err != nil {
+		return err
+	}
+	binaries, err := postgres.Ensure(ctx, dir, loud)
+	if err != nil {
+		return err
+	}
+	e.postgres, err = postgres.Start(ctx, postgres.Config{Binaries: binaries, DataDir: dir, Log: e.log.Named("postgres")})
+	if err != nil {
+		return err
+	}
+	if err := e.postgres.CreateDatabase(ctx, databaseName); err != nil {
+		return err
+	}
+	e.cfg.database.URL = e.postgres.DSN(databaseName)
+	return nil
+}
+
+func (e *embedded) declare(ctx context.Context, opts []nats.Option) error {
+	b, err := bus.Connect(ctx, e.cfg.nats, e.log, "chorus-migrate", opts...)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.Declare(ctx)
+}
+
+// addServers adds the parts that end only by a fault, and the emulator, which
+// outlives the services that call it.
+func (e *embedded) addServers() {
+	if e.postgres != nil {
+		e.group.Add(run.Part{Name: "postgres", Run: func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-e.postgres.Done():
+				return errors.New("the private PostgreSQL has ended; its log is above")
+			}
+		}})
+	}
+	if e.telegram != nil {
+		e.group.Add(run.Part{Name: "emulator", Run: e.telegram.Run})
+	}
+}
+
+// stop ends the servers, side by side.
+func (e *embedded) stop() error {
+	var stopping errgroup.Group
+	if e.telegram != nil {
+		// Run has closed it unless it never ran.
+		stopping.Go(e.telegram.Close)
+	}
+	if e.nats != nil {
+		stopping.Go(e.nats.Stop)
+	}
+	if e.postgres != nil {
+		stopping.Go(e.postgres.Stop)
+	}
+	if err := stopping.Wait(); err != nil {
+		e.log.Warn("an embedded part did not stop well", zap.Error(err))
+		return fmt.Errorf("stop the embedded parts: %w", err)
+	}
+	return nil
+}

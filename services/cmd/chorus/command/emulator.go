@@ -1,0 +1,117 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/emulator"
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/emulator/controlapi"
+	"github.com/chorus-cast/chorus/services/emulator/page"
+	"github.com/chorus-cast/chorus/services/emulator/page/worldchats"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"go.uber.org/zap"
+)
+
+func emulatorCommand() *cobra.Command {
+	cfg := newConfiguration()
+	cmd := &cobra.Command{
+		Use:   "emulator",
+		Short: "Run the Telegram emulator alone",
+		Long: `Runs a server that speaks Telegram's Bot API, with a page to watch and join its
+chats, and an interface under /_emulator/ that makes bots and chats, switches
+faults on and shows a log of every call. Any bot library can be tested on it.`,
+		Example: `  chorus emulator --emulator.listen 127.0.0.1:8080
+  curl -N 'http://127.0.0.1:8080/_emulator/calls?follow=1'`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd); err != nil {
+				return err
+			}
+			log, err := telemetry.NewLogger(cfg.log, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			e, err := newEmulator(cfg, log, false)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "The emulator is at %s/ (Ctrl-C stops it)\n", e.URL()); err != nil {
+				return err
+			}
+			return e.Run(cmd.Context())
+		},
+	}
+	cfg.Bind(cmd.Flags(), sectionEmulator, sectionLog)
+	return cmd
+}
+
+// newEmulator makes an emulator that listens, with its page and its control
+// interface.
+func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.Emulator, error) {
+	e, err := emulator.New(cfg.emulator, log.Named("emulator"))
+	if err != nil {
+		return nil, fmt.Errorf("emulator.%w", err)
+	}
+	if err := e.Listen(); err != nil {
+		_ = e.Close() // nothing has happened in it yet
+		return nil, fmt.Errorf("emulator.listen: %w", err)
+	}
+	opts := page.Options{Title: "Chorus", Banner: "A simulated Telegram: every persona here is a bot.", Log: log}
+	if offline {
+		opts.Banner = "A simulated Telegram: every persona here is a bot, and its texts are made offline, without a model."
+		opts.Offline = func(page.Message) bool { return true }
+	}
+	e.Mount("/", page.New(worldchats.New(e.World()), opts))
+	e.Mount(control.Prefix+"/", controlapi.New(controlapi.Config{World: e.World(), Calls: e.Calls(), Faults: e.Faults(), Flood: e.Flood(), Log: log}))
+	return e, nil
+}
+
+func (e *embedded) startTelegram() (err error) {
+	if e.telegram, err = newEmulator(e.cfg, e.log, e.offline()); err != nil {
+		return err
+	}
+	e.cfg.telegram.URL = e.telegram.URL()
+	return nil
+}
+
+// token gives a bot of a cast file its account in the emulator.
+func (e *embedded) token(_ context.Context, b roster.Bot) (secret.String, error) {
+	token, _, err := e.telegram.World().EnsureBot(usernameOf(b), b.Persona.DisplayName)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("make bot %s in the emulator: %w", b.Name, err)
+	}
+	return secret.New(token), nil
+}
+
+func usernameOf(b roster.Bot) string {
+	if b.Username != "" {
+		return b.Username
+	}
+	return b.Name + "_bot"
+}
+
+// chat makes a chat of a cast file in the emulator, with its cast in it.
+func (e *embedded) chat(_ context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
+	members := make([]string, 0, len(cast))
+	for _, b := range cast {
+		members = append(members, usernameOf(b))
+	}
+	title := c.Title
+	if title == "" {
+		title = c.Name
+	}
+	kind := c.Kind
+	if kind == "" {
+		kind = world.Supergroup
+	}
+	id, err := e.telegram.World().EnsureChat(world.NewChat{Chat: world.Chat{Title: title, Kind: kind, Note: c.Purpose}, Members: members})
+	if err != nil {
+		return 0, fmt.Errorf("make chat %s in the emulator: %w", c.Name, err)
+	}
+	return id, nil
+}

@@ -1,0 +1,129 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/migrations"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/telemetry"
+)
+
+func migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database and the bus to what this build needs",
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand())
+	return cmd
+}
+
+func migrateUpCommand() *cobra.Command {
+	cfg := newConfiguration()
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Apply all migrations, and declare the bus's streams and consumers",
+		Long: `Applies all pending migrations to the database, and makes the streams and
+consumers of the bus, or changes those that differ. Run it before the services of
+a new version start; to run it twice, or from several places at once, is safe.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd, databaseURL, natsURL); err != nil {
+				return err
+			}
+			if err := migrateDatabase(cmd.Context(), cfg); err != nil {
+				return err
+			}
+			log, err := telemetry.NewLogger(cfg.log, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			b, err := bus.Connect(cmd.Context(), cfg.nats, log, "chorus-migrate")
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			if err := b.Declare(cmd.Context()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "The database and the bus are up to date.")
+			return err
+		},
+	}
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionNATS, sectionLog)
+	return cmd
+}
+
+// migrateDatabase waits for the database and applies what is pending.
+func migrateDatabase(ctx context.Context, cfg *configuration) error {
+	pool, err := store.Dial(ctx, cfg.database)
+	if err != nil {
+		return err
+	}
+	pool.Close()
+	if err := migrations.Up(ctx, cfg.database.URL); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
+}
+
+func migrateDownCommand() *cobra.Command {
+	cfg := newConfiguration()
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "Take the newest migration back, with the data of its tables",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd, databaseURL); err != nil {
+				return err
+			}
+			if !yes {
+				if err := confirm(cmd, "This deletes the data of the newest migration's tables. Go on?"); err != nil {
+					return err
+				}
+			}
+			return migrations.Down(cmd.Context(), cfg.database.URL)
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cfg.Bind(cmd.Flags(), sectionDatabase)
+	return cmd
+}
+
+func migrateStatusCommand() *cobra.Command {
+	cfg := newConfiguration()
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show which migrations are applied",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd, databaseURL); err != nil {
+				return err
+			}
+			list, err := migrations.List(cmd.Context(), cfg.database.URL)
+			if err != nil {
+				return err
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			_, _ = fmt.Fprintln(table, "VERSION\tAPPLIED\tFILE") // written by Flush
+			for _, s := range list {
+				applied := "pending"
+				if !s.AppliedAt.IsZero() {
+					applied = s.AppliedAt.UTC().Format(time.RFC3339)
+				}
+				_, _ = fmt.Fprintf(table, "%d\t%s\t%s\n", s.Version, applied, s.File)
+			}
+			return table.Flush()
+		},
+	}
+	cfg.Bind(cmd.Flags(), sectionDatabase)
+	return cmd
+}

@@ -1,0 +1,123 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/telemetry"
+)
+
+// process is what the services of one process share.
+type process struct {
+	cfg        *configuration
+	log        *zap.Logger
+	metrics    *prometheus.Registry
+	tracing    *telemetry.Tracing
+	pool       *pgxpool.Pool
+	bus        *bus.Bus
+	busMetrics *bus.Metrics
+	settings   *settingspg.Watch
+
+	group run.Group
+	// restored is called when a lost bus is back, changed when a setting is.
+	restored, changed []func()
+}
+
+// newProcess makes what needs no server.
+func newProcess(ctx context.Context, cfg *configuration, name string) (*process, error) {
+	log, err := telemetry.NewLogger(cfg.log, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cfg: cfg, log: log, metrics: telemetry.NewRegistry(telemetry.ReadBuild())}
+	p.tracing, err = telemetry.NewTracing(ctx, cfg.trace, "chorus-"+name, telemetry.ReadBuild(), log)
+	if err != nil {
+		return nil, err
+	}
+	p.group.Log = log
+	p.busMetrics = bus.NewMetrics(p.metrics)
+	return p, nil
+}
+
+// connect opens the database and the bus, and checks that both are as this build
+// needs them.
+func (p *process) connect(ctx context.Context, name string, opts ...nats.Option) (err error) {
+	if p.pool, err = store.Open(ctx, p.cfg.database); err != nil {
+		return err
+	}
+	if p.bus, err = bus.Connect(ctx, p.cfg.nats, p.log, "chorus-"+name, opts...); err != nil {
+		return err
+	}
+	if err := p.bus.Verify(ctx); err != nil {
+		return err
+	}
+	p.settings, err = settingspg.Open(ctx, p.pool, p.log)
+	return err
+}
+
+// close gives back what connect opened.
+func (p *process) close() {
+	if p.bus != nil {
+		p.bus.Close()
+	}
+	if p.pool != nil {
+		p.pool.Close()
+	}
+}
+
+// operate opens the port for operators, and adds what every process runs. It
+// comes before the services, so that it stops after them.
+func (p *process) operate(ctx context.Context) error {
+	server, err := ops.Open(ctx, p.cfg.ops, p.metrics, p.log,
+		ops.Check{Name: "database", Probe: p.pool.Ping},
+		ops.Check{Name: "bus", Probe: p.bus.Ready},
+		ops.Stopping(ctx))
+	if err != nil {
+		return err
+	}
+	p.group.Add(
+		run.Part{Name: "ops", Run: server.Run},
+		run.Part{Name: "traces", Run: p.tracing.Run},
+		run.Part{Name: "settings", Run: p.settings.Run},
+	)
+	p.group.Add(run.Part{Name: "notices", Run: p.notice})
+	return nil
+}
+
+// notice tells the services of what happened around them.
+func (p *process) notice(ctx context.Context) error {
+	for {
+		changed := p.settings.Changed()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.bus.Restored():
+			for _, f := range p.restored {
+				f()
+			}
+		case <-changed:
+			for _, f := range p.changed {
+				f()
+			}
+		}
+	}
+}
+
+// run runs what was added until the context ends.
+func (p *process) run(ctx context.Context) error {
+	if err := p.group.Run(ctx); err != nil {
+		return fmt.Errorf("stopped: %w", err)
+	}
+	return nil
+}

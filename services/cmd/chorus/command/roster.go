@@ -1,0 +1,87 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/internal/roster/casting"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+func applyCommand() *cobra.Command {
+	cfg := newConfiguration()
+	var file string
+	var opts casting.Options
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Make the roster what a cast file says",
+		Long: `Creates or updates the bots, personas, chats and cast of a file. Either all of
+it is applied or nothing, and applying it again changes nothing. Tokens stand in
+the environment or in files that the cast file refers to.`,
+		Example: "  chorus apply -f deploy/examples/book-club.yaml --dry-run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return run.Usage(errors.New("-f: is missing, want a cast file, or - for the standard input"))
+			}
+			opts.Confirm = casting.Terminal(os.Stdin, cmd.OutOrStdout())
+			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
+				return casting.Apply(ctx, pool, keys, file, opts, cmd.OutOrStdout())
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "cast file, or - for the standard input")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would change and change nothing")
+	cmd.Flags().BoolVar(&opts.Prune, "prune", false, "remove bots, chats and memories that the file doesn't have; asks first")
+	cmd.Flags().BoolVar(&opts.Yes, "yes", false, "prune without asking")
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionSecret)
+	return cmd
+}
+
+func exportCommand() *cobra.Command {
+	cfg := newConfiguration()
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write the roster as a cast file",
+		Long: `Writes the bots, personas, chats and cast as a file that chorus apply takes.
+Tokens are never written; each bot refers to a variable such as
+CHORUS_TOKEN_ANNA.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
+				return casting.Export(ctx, pool, keys, cmd.OutOrStdout())
+			})
+		},
+	}
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionSecret)
+	return cmd
+}
+
+func withRoster(cmd *cobra.Command, cfg *configuration, do func(context.Context, *pgxpool.Pool, secret.Keyring) error) error {
+	return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
+		keys, err := cfg.keyring()
+		if err != nil {
+			return run.Usage(err)
+		}
+		return do(ctx, pool, keys)
+	})
+}
+
+// confirm asks on the terminal. Without one, it takes --yes.
+func confirm(cmd *cobra.Command, question string) error {
+	ask := casting.Terminal(os.Stdin, cmd.OutOrStdout())
+	if ask == nil {
+		return run.Usage(errors.New("there is no terminal to ask on: give --yes to go on without"))
+	}
+	yes, err := ask(cmd.Context(), question)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return casting.ErrDeclined
+	}
+	return nil
+}

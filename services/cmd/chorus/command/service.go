@@ -1,0 +1,118 @@
+package command
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/planner"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+func plannerCommand() *cobra.Command {
+	return serviceCommand("planner", "Decide who speaks next, where and when",
+		`Plans turns and publishes them. Any number of planners may run on one database.`,
+		(*process).planner, sectionPlanner)
+}
+
+func generatorCommand() *cobra.Command {
+	return serviceCommand("generator", "Write what the turns say",
+		`Writes the text of each turn with a model and makes it a delivery. Run more
+than one to have more texts written at once.`,
+		(*process).generator, sectionGenerator, sectionLLM)
+}
+
+func senderCommand() *cobra.Command {
+	return serviceCommand("sender", "Make the calls to Telegram",
+		`Sends messages and sets reactions, each chat in its own order and none
+waiting for another. Run more than one: they share the chats.`,
+		(*process).sender, sectionSender, sectionTelegram, sectionSecret)
+}
+
+// serviceCommand runs one service.
+func serviceCommand(name, short, long string, service func(*process) (run.Part, error), sections ...string) *cobra.Command {
+	cfg := newConfiguration()
+	cmd := &cobra.Command{
+		Use: name, Short: short, Long: long,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd, databaseURL, natsURL); err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			p, err := newProcess(ctx, cfg, name)
+			if err != nil {
+				return err
+			}
+			defer p.close()
+			if err := p.connect(ctx, name); err != nil {
+				return err
+			}
+			if err := p.operate(ctx); err != nil {
+				return err
+			}
+			part, err := service(p)
+			if err != nil {
+				return err
+			}
+			p.group.Add(part)
+			return p.run(ctx)
+		},
+	}
+	cfg.Bind(cmd.Flags(), append(sections, sectionDatabase, sectionNATS, sectionOps, sectionLog, sectionTrace)...)
+	return cmd
+}
+
+func (p *process) planner() (run.Part, error) {
+	s := planner.New(p.cfg.planner, planner.Deps{
+		Pool: p.pool, Bus: p.bus, Settings: p.settings, Tracer: p.tracing.Tracer("planner"),
+		Metrics: planner.NewMetrics(p.metrics), Log: p.log.Named("planner"),
+	})
+	p.restored = append(p.restored, s.Hurry)
+	p.changed = append(p.changed, s.Wake)
+	return run.Part{Name: "planner", Run: s.Run}, nil
+}
+
+func (p *process) generator() (run.Part, error) {
+	texts, err := provider.New(p.cfg.llm)
+	if err != nil {
+		return run.Part{}, err
+	}
+	s, err := generator.New(p.cfg.generator, generator.Deps{
+		Pool: p.pool, Bus: p.bus, Provider: texts,
+		Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
+	}, p.busMetrics)
+	if err != nil {
+		return run.Part{}, err
+	}
+	p.restored = append(p.restored, s.Hurry)
+	return run.Part{Name: "generator", Run: s.Run}, nil
+}
+
+// senderMargin is what the sender gets beyond the grace of its calls to write
+// down what became of them.
+const senderMargin = 5 * time.Second
+
+func (p *process) sender() (run.Part, error) {
+	keys, err := p.cfg.keyring()
+	if err != nil {
+		return run.Part{}, run.Usage(err)
+	}
+	client, err := telegram.New(p.cfg.telegram, p.log.Named("telegram"))
+	if err != nil {
+		return run.Part{}, err
+	}
+	s, err := sender.New(p.cfg.sender, sender.Deps{
+		Pool: p.pool, Bus: p.bus, Telegram: client, Open: rosterpg.Tokens{Keyring: keys}.Open,
+		Metrics: sender.NewMetrics(p.metrics), Log: p.log.Named("sender"),
+	}, p.busMetrics)
+	if err != nil {
+		return run.Part{}, err
+	}
+	p.restored = append(p.restored, s.Hurry)
+	return run.Part{Name: "sender", Run: s.Run, Grace: p.cfg.sender.Grace + senderMargin}, nil
+}

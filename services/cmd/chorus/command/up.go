@@ -1,0 +1,202 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/roster/casting"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+// upConfig is what only chorus up needs.
+type upConfig struct {
+	Dir   string   `config:"dir" doc:"folder that keeps the state of the embedded parts"`
+	Casts []string `config:"casts" doc:"cast files that are applied at the start"`
+}
+
+// Validate joins everything that is wrong.
+func (c upConfig) Validate() error {
+	if c.Dir == "" {
+		return errors.New("dir: is empty, want a folder")
+	}
+	return nil
+}
+
+func upCommand() *cobra.Command {
+	cfg := newConfiguration()
+	var casts []string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run everything in one process, on embedded parts",
+		Long: `Runs all services in one process. What it is not told of it brings along: a
+private PostgreSQL, a NATS server, a Telegram emulator with a page to watch the
+chats on, and a writer that needs no model. Each is replaced by a real one with
+--database.url, --nats.url, --telegram.url and --llm.kind.
+
+Its state is kept in .chorus, or the folder given with --up.dir; a second run
+goes on where the first one stopped.`,
+		Example: `  chorus up --cast deploy/examples/book-club.yaml
+  chorus up --cast cast.yaml --telegram.url https://api.telegram.org`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd); err != nil {
+				return err
+			}
+			cfg.up.Casts = append(cfg.up.Casts, casts...)
+			cfg.embed()
+			return up(cmd.Context(), cfg, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringArrayVar(&casts, "cast", nil, "cast file that is applied at the start; may be repeated")
+	cfg.Bind(cmd.Flags())
+	return cmd
+}
+
+// embed changes defaults that suit servers to what suits one person at a
+// terminal.
+func (c *configuration) embed() {
+	if !c.given(logLevel) {
+		c.log.Level = "warn"
+	}
+	c.emulator.Dir = filepath.Join(c.up.Dir, "telegram")
+	c.emulator.AnyPort = !c.given(emulatorListen)
+	c.sender.Grace = min(c.sender.Grace, upGrace)
+	if c.secret.File == "" && !c.given(secretKeys) {
+		c.secret.File = filepath.Join(c.up.Dir, "keys")
+	}
+}
+
+// upGrace is what calls under way get when a person presses Ctrl-C and waits.
+const upGrace = time.Second
+
+// up runs everything until the context ends.
+func up(ctx context.Context, cfg *configuration, out io.Writer) (err error) {
+	unlock, err := claim(cfg.up.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	p, err := newProcess(ctx, cfg, "up")
+	if err != nil {
+		return err
+	}
+	e := &embedded{process: p, out: out}
+	defer func() { err = errors.Join(err, e.stop()) }()
+	defer p.close()
+	if err := e.start(ctx); err != nil {
+		return stopped(ctx, err)
+	}
+	for _, file := range cfg.up.Casts {
+		if err := e.apply(ctx, file); err != nil {
+			return stopped(ctx, err)
+		}
+	}
+	if err := e.add(ctx); err != nil {
+		return stopped(ctx, err)
+	}
+	if _, err := fmt.Fprintln(out, e.greeting()); err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+// stopped is no error where the cause is that the user stopped the start.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// claim keeps a second chorus up out of the folder.
+func claim(dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the private PostgreSQL runs as another user below root
+		return nil, fmt.Errorf("up.dir: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	got, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("up.dir: %w", err)
+	}
+	if !got {
+		return nil, run.Usage(fmt.Errorf("up.dir: another chorus up runs in %s: stop it, or give another folder with --up.dir", dir))
+	}
+	return lock.Unlock, nil
+}
+
+// keys makes the key file on the first run.
+func (e *embedded) keys() (secret.Keyring, error) {
+	if e.cfg.given(secretKeys) || e.cfg.secret.File != filepath.Join(e.cfg.up.Dir, "keys") {
+		return e.cfg.keyring()
+	}
+	return secret.LoadOrCreateKeyFile(e.cfg.secret.File)
+}
+
+// apply applies a cast file, with emulated bots and chats where Telegram is
+// emulated.
+func (e *embedded) apply(ctx context.Context, file string) error {
+	keys, err := e.keys()
+	if err != nil {
+		return err
+	}
+	var opts casting.Options
+	if e.telegram != nil {
+		opts.Token, opts.Chat = e.token, e.chat
+	}
+	return casting.Apply(ctx, e.pool, keys, file, opts, io.Discard)
+}
+
+// add adds the services.
+func (e *embedded) add(ctx context.Context) error {
+	if _, err := e.keys(); err != nil {
+		return err
+	}
+	if err := e.operateAnywhere(ctx); err != nil {
+		return err
+	}
+	e.addServers()
+	var services []run.Part
+	for _, service := range []func(*process) (run.Part, error){(*process).planner, (*process).generator, (*process).sender} {
+		part, err := service(e.process)
+		if err != nil {
+			return err
+		}
+		services = append(services, part)
+	}
+	e.group.Add(services...)
+	return nil
+}
+
+// operateAnywhere opens the operators' port, on any other where nobody asked for
+// this one and another program has it.
+func (e *embedded) operateAnywhere(ctx context.Context) error {
+	err := e.operate(ctx)
+	if errors.Is(err, syscall.EADDRINUSE) && !e.cfg.given(opsListen) {
+		e.cfg.ops.Listen = "127.0.0.1:0"
+		err = e.operate(ctx)
+	}
+	return err
+}
+
+// greeting is the one line that a person needs.
+func (e *embedded) greeting() string {
+	switch {
+	case e.telegram == nil:
+		return "Chorus is up, and talks on Telegram. Ctrl-C stops it."
+	case len(e.cfg.up.Casts) == 0 && len(e.telegram.World().Chats()) == 0:
+		return "Chorus is up at " + e.telegram.URL() + "/ without a cast: stop it, and start it with --cast FILE."
+	}
+	return "Watch the chat at " + e.telegram.URL() + "/ (Ctrl-C stops it)"
+}
+
+func (e *embedded) offline() bool { return e.cfg.llm.Kind == provider.Offline }
