@@ -26,6 +26,7 @@ type language struct {
 	families []*family
 	generic  *family // for topics that no family knows
 	stop     map[string]bool
+	small    map[string]bool // words of the frames: nothing that a message is about
 }
 
 // lexicon is how a language's texts are read.
@@ -36,7 +37,8 @@ type lexicon struct {
 	Questions map[string][]string `yaml:"questions"` // kind → how such a question begins
 	Greetings []string            `yaml:"greetings"`
 	Thanks    []string            `yaml:"thanks"`
-	Narrators []string            `yaml:"narrators"` // words in a summary that make a narrator
+	Titles    []string            `yaml:"titles"`    // words before a name that belong to it
+	Narrators []string            `yaml:"narrators"` // phrases in a summary that make a narrator
 	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
 	Denials   []string            `yaml:"denials"`   // patterns that no line may match
 	Negative  []string            `yaml:"negative"`
@@ -132,7 +134,7 @@ func loadLanguages(files fs.FS, root string) (languages, error) {
 }
 
 func loadLanguage(files fs.FS, dir string) (*language, error) {
-	l := &language{stop: map[string]bool{}}
+	l := &language{stop: map[string]bool{}, small: map[string]bool{}}
 	if err := load(files, path.Join(dir, "lexicon.yaml"), &l.lexicon); err != nil {
 		return nil, err
 	}
@@ -156,6 +158,7 @@ func loadLanguage(files fs.FS, dir string) (*language, error) {
 		if f.grammar, err = compile(shared.without(f.Instead), f.Rules, f.Instead); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		f.grammar.eachWord(func(w string) { l.small[w] = true })
 		l.index(f)
 		if f.Family == "generic" {
 			l.generic = f

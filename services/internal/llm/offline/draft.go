@@ -14,6 +14,7 @@ type draft struct {
 	taken  []string // what this draft has said, normalised, in order
 	frames []uint64 // the frames that it used
 	repeat bool     // what the history said may be said again
+	near   bool     // the thought is begun: keep to the topic
 
 	earlierName, earlierWord string
 }
@@ -22,7 +23,7 @@ type draft struct {
 var entryRules = []string{ //nolint:gochecknoglobals // a constant list
 	"open_point", "open_image", "open_question", "open_stance", "open_interest", "open_callback", "open_holding", "open_scene",
 	"disclose", "greet", "thank",
-	"answer_known", "answer_stance", "answer_yesno", "answer_why", "answer_opinion", "answer_other", "answer_unknown",
+	"answer_known", "answer_stance", "answer_yesno", "answer_why", "answer_opinion", "answer_other", "answer_unknown", "answer_too",
 	"agree_known", "differ_known", "agree_word", "differ_word", "ask_back", "react_quoted", "reply_stance", "match_image",
 	"act", "narrate", "narrate_known",
 	"add_more", "add_lean", "add_point", "add_image", "add_stance", "add_interest", "add_phrase", "add_scene",
@@ -128,7 +129,10 @@ func (d *draft) replyLeads() []weighted {
 		return []weighted{{"act", 50}, {"agree_word", 1}, {"react_quoted", 0.05}}
 	}
 	if t.fact != nil && t.fact.image {
-		return []weighted{{"match_image", 10}, {"agree_word", 2}, {"react_quoted", 0.5}}
+		return []weighted{{"match_image", 10}, {"agree_word", 2}, {"react_quoted", 0.01}}
+	}
+	if t.fact != nil && t.fact.question != nil {
+		return []weighted{{"answer_too", 10}, {"ask_back", 0.7}, {"agree_word", 1}, {"react_quoted", 0.01}}
 	}
 	stance := 1.2
 	if t.fact != nil {
@@ -205,6 +209,7 @@ func (d *draft) extend(text string) string {
 	if d.view.length == llm.Short && d.rng.Float64() < 0.6 {
 		want = 1
 	}
+	d.near = true
 	used := map[string]bool{}
 	for range 2 * lim.max {
 		n := len(sentenceEnds(text))
@@ -231,14 +236,20 @@ func (d *draft) extend(text string) string {
 // one of them.
 func (d *draft) addition(last, asked bool, used map[string]bool) (string, string) {
 	rules := []weighted{
-		{"add_more", 9}, {"add_lean", 9}, {"add_point", 2.5}, {"add_image", 1.5},
+		{"add_more", 9}, {"add_lean", 9}, {"add_point", 1.5}, {"add_image", 1.5},
 		{"add_stance", 2}, {"add_interest", 0.4}, {"add_phrase", 0.4},
 	}
-	if d.view.narrator {
+	switch {
+	case d.view.narrator:
 		rules = []weighted{{"add_scene", 1}}
+	case d.view.playing():
+		rules = []weighted{{"add_image", 0.5}, {"add_phrase", 1}}
+	case asked:
+		// Who asks may answer, and then listens.
+		rules = []weighted{{"add_lean", 1}}
 	}
-	if last && !asked {
-		rules = append(rules, weighted{"close_question", 2.5}, weighted{"close_other", 2.5})
+	if last && !asked && !d.view.narrator {
+		rules = append(rules, weighted{"close_question", 1.2}, weighted{"close_other", 1.5})
 	}
 	var open []weighted
 	for _, r := range rules {

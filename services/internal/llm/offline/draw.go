@@ -50,7 +50,7 @@ func (d *draft) known(slot string) []string {
 	case "question":
 		return d.questions()
 	case "image":
-		return d.shuffle(append(slices.Clone(v.topic.Images), v.general.Images...), len(v.topic.Images))
+		return d.shuffle(slices.Concat(v.topic.Images, v.general.Images), len(v.topic.Images))
 	case "scene":
 		return d.scenes()
 	case "more", "lean":
@@ -100,12 +100,25 @@ func (d *draft) take(from []string) (string, bool) {
 	return best, true
 }
 
+// wandered reports whether any text taken since mark is about the field and not
+// about the topic.
+func (d *draft) wandered(mark int) bool {
+	return slices.ContainsFunc(d.taken[mark:], func(n string) bool {
+		f := d.view.factOf(n)
+		return f != nil && f.topic == d.view.general
+	})
+}
+
 // generalShare is how often a family's general texts go before the topic's own.
 const generalShare = 0.12
 
 // shuffle shuffles the topic's own texts, the first own of all, and the
-// family's behind them; now and then it is the other way round.
+// family's behind them; now and then it is the other way round. Whoever goes on
+// with a thought keeps to the topic.
 func (d *draft) shuffle(all []string, own int) []string {
+	if d.near && own > 0 {
+		all = all[:own]
+	}
 	swap := func(s []string) {
 		d.rng.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
 	}

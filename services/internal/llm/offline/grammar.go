@@ -41,6 +41,29 @@ type alternative struct {
 	parts []part
 }
 
+// eachWord calls f with the words that frames have of their own.
+func (g grammar) eachWord(f func(word string)) {
+	for _, voices := range g {
+		for _, alternatives := range voices {
+			for _, a := range alternatives {
+				for _, p := range a.parts {
+					if p.slot {
+						continue
+					}
+					for _, w := range words(p.text) {
+						f(w)
+					}
+				}
+			}
+		}
+	}
+}
+
+// has reports whether an alternative names a slot.
+func (a alternative) has(slot string) bool {
+	return slices.ContainsFunc(a.parts, func(p part) bool { return p.slot && p.text == slot })
+}
+
 // bare reports whether an alternative has no words of its own.
 func (a alternative) bare() bool {
 	for _, p := range a.parts {
@@ -124,14 +147,15 @@ type speaker struct {
 	habits uint64
 }
 
-// ownVoice is how often a voice's own alternatives go before the shared ones.
-const ownVoice = 0.75
+// ownVoice is how much more likely a voice's own alternative goes first than a
+// shared one.
+const ownVoice = 2
 
 // order returns the alternatives of a rule in the order to try them.
 func (s speaker) order(voices map[string][]alternative, rng *rand.Rand) []alternative {
 	own := shuffled(s.prefer(voices[s.voice]), rng)
 	shared := shuffled(s.prefer(voices[anyVoice]), rng)
-	if rng.Float64() < ownVoice {
+	if weight := float64(ownVoice * len(own)); rng.Float64()*(weight+float64(len(shared))) < weight {
 		return append(own, shared...)
 	}
 	return append(shared, own...)
@@ -193,6 +217,11 @@ func (d *draft) fill(a alternative, depth int) (string, bool) {
 			s = capitalise(s)
 		}
 		b.WriteString(s)
+	}
+	// What is true of the whole field needn't be true of this topic in it.
+	if a.has("topic") && d.wandered(mark) {
+		d.taken = d.taken[:mark]
+		return "", false
 	}
 	return b.String(), true
 }

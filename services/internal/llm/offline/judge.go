@@ -38,8 +38,7 @@ func (v *view) judge(text string, chars int) float64 {
 	}
 	lim := limits[v.length]
 	ends := len(sentenceEnds(text))
-	direct := v.narrator || v.target != nil &&
-		(v.target.act != states && v.target.act != questions || v.target.fact != nil && v.target.fact.scene != nil)
+	direct := v.narrator || v.playing() || v.target != nil && v.target.act != states && v.target.act != questions
 	if utf8.RuneCountInString(text) > chars || ends > lim.max || ends < lim.min && !direct {
 		score -= 0.5
 	}

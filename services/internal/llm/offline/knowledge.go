@@ -43,20 +43,18 @@ func (d *draft) continuation(against bool) []string {
 	if t == nil || t.fact == nil {
 		return nil
 	}
-	switch f := t.fact; {
-	case f.question != nil:
-		return d.shuffle(slices.Clone(f.question.Answers), 0)
-	case f.point != nil:
-		same, other := f.point.And, f.point.But
-		if f.side == objects {
-			same, other = f.point.But, append([]string{f.point.Say}, f.point.And...)
-		}
-		if against {
-			return d.shuffle(slices.Clone(other), 0)
-		}
-		return d.shuffle(slices.Clone(same), 0)
+	f := t.fact
+	if f.point == nil {
+		return nil
 	}
-	return nil
+	same, other := f.point.And, f.point.But
+	if f.side == objects {
+		same, other = f.point.But, slices.Concat([]string{f.point.Say}, f.point.And)
+	}
+	if against {
+		return d.shuffle(slices.Clone(other), 0)
+	}
+	return d.shuffle(slices.Clone(same), 0)
 }
 
 // response is what answers the target's known question or scene.

@@ -39,7 +39,7 @@ const shortTalk = 6
 func (v *view) read(answered llm.Line) *target {
 	text := oneLine(bounded(answered.Text, maxText))
 	t := &target{
-		name:   givenName(answered.Author),
+		name:   v.lang.givenName(answered.Author),
 		normal: normal(text),
 		stems:  v.lang.contentStems(text),
 	}
@@ -123,6 +123,9 @@ func (v *view) keyword(normal string) string {
 			return best
 		}
 	}
+	if stems := v.topicStems(); overlap(stems, v.lang.contentStems(normal)) > 0 {
+		return v.title
+	}
 	return ""
 }
 
@@ -148,7 +151,7 @@ func (l *language) telling(text string, names map[string]bool) string {
 		}
 		w := strings.Trim(field, ".,;!?…\"'“”‘’()*")
 		lower := strings.ToLower(w)
-		if !plain(w) || names[lower] || !l.content(lower) {
+		if !plain(w) || names[lower] || l.small[lower] || !l.content(lower) {
 			continue
 		}
 		if n := utf8.RuneCountInString(lower); n > utf8.RuneCountInString(best) && n <= 20 {

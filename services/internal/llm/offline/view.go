@@ -111,7 +111,7 @@ func (v *view) listen(s llm.Scene) {
 	var said strings.Builder
 	for i, h := range history {
 		text := bounded(h.Text, maxText)
-		n := line{name: givenName(h.Author), own: h.Author == s.Persona.Name, text: text, normal: normal(text)}
+		n := line{name: v.lang.givenName(h.Author), own: h.Author == s.Persona.Name, text: text, normal: normal(text)}
 		v.lines = append(v.lines, n)
 		said.WriteString(n.normal)
 		said.WriteByte('\n')
@@ -150,6 +150,11 @@ func (v *view) speak(s llm.Scene) {
 			v.holdings = append(v.holdings, h)
 		}
 	}
+}
+
+// playing reports whether the scene is the answer to one told by a narrator.
+func (v *view) playing() bool {
+	return v.target != nil && v.target.fact != nil && v.target.fact.scene != nil
 }
 
 func (v *view) topicStems() map[string]bool {

@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -117,23 +118,36 @@ func runeAt(s string, i int) rune {
 	return r
 }
 
-// givenName is how a line addresses the author: the first word of the name, or
-// "" where that is no plain name.
-func givenName(author string) string {
-	first, _, _ := strings.Cut(oneLine(author), " ")
-	first = strings.TrimLeft(first, "@")
-	n := 0
-	for i, r := range first {
-		n++
-		if i == 0 && !unicode.IsLetter(r) {
-			return ""
-		}
-		if !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '-' && r != '\'' && r != '’' {
-			return ""
-		}
-	}
-	if n < 2 || n > 20 {
+// givenName is how a line addresses the author: the first word of the name,
+// with the second where the first is a title, or "" where that is no plain name.
+func (l *language) givenName(author string) string {
+	name := strings.Fields(strings.TrimLeft(oneLine(author), "@"))
+	if len(name) == 0 || l.stop[strings.ToLower(name[0])] {
 		return ""
 	}
-	return capitalise(first)
+	given := name[:1]
+	if len(name) > 1 && slices.Contains(l.lexicon.Titles, strings.ToLower(strings.TrimSuffix(name[0], "."))) {
+		given = name[:2]
+	}
+	for i, w := range given {
+		if !isName(w) {
+			return ""
+		}
+		given[i] = capitalise(w)
+	}
+	return strings.Join(given, " ")
+}
+
+func isName(w string) bool {
+	n := 0
+	for i, r := range strings.TrimSuffix(w, ".") {
+		n++
+		if i == 0 && !unicode.IsLetter(r) {
+			return false
+		}
+		if !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '-' && r != '\'' && r != '’' {
+			return false
+		}
+	}
+	return n >= 2 && n <= 20
 }
