@@ -248,7 +248,7 @@ func (d *draft) addition(last, asked bool, used map[string]bool) (string, string
 		// Who asks may answer, and then listens.
 		rules = []weighted{{"add_lean", 1}}
 	}
-	if last && !asked && !d.view.narrator {
+	if last && !asked && !d.view.narrator && !d.view.playing() {
 		rules = append(rules, weighted{"close_question", 1.2}, weighted{"close_other", 1.5})
 	}
 	var open []weighted

@@ -5,6 +5,7 @@ import "strings"
 // fact is one thing that the topic files say, so that it is recognised when a
 // line carries it.
 type fact struct {
+	text     string
 	normal   string
 	topic    *topic
 	point    *point    // of which it is a part, or nil
@@ -45,6 +46,18 @@ func (l *language) index(f *family) {
 			}
 		}
 		t.indexFacts()
+		for i := range t.facts {
+			l.learn(t.facts[i].text)
+		}
+	}
+}
+
+// learn notes the words that a clause has in lower case.
+func (l *language) learn(clause string) {
+	for w := range strings.FieldsSeq(clause) {
+		if w = strings.Trim(w, ".,!?;"); w == strings.ToLower(w) {
+			l.common[w] = true
+		}
 	}
 }
 
@@ -72,7 +85,7 @@ func (t *topic) about(title string) *topic {
 
 func (t *topic) indexFacts() {
 	add := func(text string, f fact) {
-		f.normal, f.topic = normal(text), t
+		f.text, f.normal, f.topic = text, normal(text), t
 		t.facts = append(t.facts, f)
 	}
 	for i := range t.Points {

@@ -146,7 +146,7 @@ func (v *view) speak(s llm.Scene) {
 		}
 	}
 	for _, h := range s.Holdings {
-		if h = oneLine(bounded(h, 60)); h != "" {
+		if h = strings.TrimPrefix(oneLine(bounded(h, 60)), "1 x "); h != "" {
 			v.holdings = append(v.holdings, h)
 		}
 	}

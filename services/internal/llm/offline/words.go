@@ -67,7 +67,7 @@ func capitalise(s string) string {
 
 // clause makes a foreign sentence fit into the middle of one of ours: its
 // first sentence, without its full stop, and without its capital where the
-// first word is no name.
+// first word is known not to be a name.
 func (l *language) clause(s string) string {
 	s = oneLine(s)
 	if ends := sentenceEnds(s); len(ends) > 0 {
@@ -75,7 +75,7 @@ func (l *language) clause(s string) string {
 	}
 	s = strings.TrimRight(s, " .!?…;,")
 	first, _, _ := strings.Cut(s, " ")
-	if lower := strings.ToLower(first); l.stop[lower] && lower != "i" && !strings.HasPrefix(lower, "i'") {
+	if lower := strings.ToLower(first); (l.stop[lower] || l.common[lower]) && lower != "i" && !strings.HasPrefix(lower, "i'") {
 		return lower + s[len(first):]
 	}
 	return s

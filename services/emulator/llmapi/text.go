@@ -1,0 +1,88 @@
+package llmapi
+
+import (
+	"hash/fnv"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// What is understood of a prompt. Chorus' own prompts name the persona and the
+// topic, and put what members wrote between tags; of any other prompt the last
+// user message is answered.
+var (
+	personaOf = regexp.MustCompile(`(?:You are|You write one chat message for) ([\p{L}][\p{L}' -]{0,40}?)[,.]`)
+	topicOf   = regexp.MustCompile(`(?m)^The topic is: (.{1,80})$`)
+	chatOf    = regexp.MustCompile(`(?s)<chat>\n(.*?)\n</chat>`)
+	lineOf    = regexp.MustCompile(`^([^:\n]{1,64}): (.*)$`)
+)
+
+// text is the canned text, or one that fits the request. The same request gives
+// the same text.
+func (a *API) text(r *http.Request, in request) (string, error) {
+	if a.opts.Text != "" {
+		return a.opts.Text, nil
+	}
+	answer, err := a.composer.Generate(r.Context(), llm.Request{
+		Scene: scene(in), MaxTokens: max(in.MaxTokens, in.MaxCompletionTokens),
+	})
+	return answer.Text, err //nolint:wrapcheck // the end of the request's context
+}
+
+func scene(in request) llm.Scene {
+	s := llm.Scene{Persona: llm.Persona{Name: "the assistant"}, Length: llm.Medium, Seed: seed(in)}
+	for _, m := range in.Messages {
+		if m.Role != llm.RoleSystem && m.Role != "developer" {
+			continue
+		}
+		s.Purpose = string(m.Content)
+		if found := personaOf.FindStringSubmatch(s.Purpose); found != nil {
+			s.Persona.Name = found[1]
+		}
+	}
+	last := ""
+	for _, m := range slices.Backward(in.Messages) {
+		if m.Role == llm.RoleUser {
+			last = string(m.Content)
+			break
+		}
+	}
+	if found := topicOf.FindStringSubmatch(last); found != nil {
+		s.Topic = found[1]
+	}
+	blocks := chatOf.FindAllStringSubmatch(last, -1)
+	switch {
+	case len(blocks) == 0:
+		s.Answering = &llm.Line{Text: last}
+		return s
+	case len(blocks) > 1: // the history, then what is answered
+		answered := line(blocks[len(blocks)-1][1])
+		s.Answering = &answered
+	}
+	for l := range strings.SplitSeq(blocks[0][1], "\n") {
+		s.History = append(s.History, line(l))
+	}
+	return s
+}
+
+func line(text string) llm.Line {
+	if found := lineOf.FindStringSubmatch(text); found != nil {
+		return llm.Line{Author: found[1], Text: found[2]}
+	}
+	return llm.Line{Text: text}
+}
+
+// seed is the request's own, else one that depends on its messages alone.
+func seed(in request) uint64 {
+	if in.Seed != nil {
+		return uint64(*in.Seed) //nolint:gosec // any 64 bits will do
+	}
+	h := fnv.New64a()
+	for _, m := range in.Messages {
+		_, _ = h.Write([]byte(m.Role + "\x00" + string(m.Content) + "\x00"))
+	}
+	return h.Sum64()
+}
