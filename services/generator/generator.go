@@ -206,7 +206,7 @@ func (g *Generator) deliver(ctx context.Context, t *chorusv1.Turn, s *scene, tex
 	entry, made, err := g.journal.Deliver(ctx, &chorusv1.Delivery{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text,
 		TargetMessage: t.GetTargetMessage(), PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(),
-		CreatedAt: timestamppb.Now(), Typing: durationpb.New(typing(text, s.wpm)),
+		CreatedAt: timestamppb.Now(), Typing: durationpb.New(typing(text, s.wpm, g.cfg.TypingMost)),
 	}, traceParent(ctx))
 	if err != nil {
 		return err
@@ -217,17 +217,14 @@ func (g *Generator) deliver(ctx context.Context, t *chorusv1.Turn, s *scene, tex
 	return nil
 }
 
-// A person is not kept waiting for a long text, nor startled by a short one.
-const (
-	typingLeast = 800 * time.Millisecond
-	typingMost  = 6 * time.Second
-)
+// typingLeast keeps a short text from coming as a surprise.
+const typingLeast = 800 * time.Millisecond
 
 // typing is how long a bot of this speed is seen typing a text: five characters
 // a word, as typists count.
-func typing(text string, wpm float64) time.Duration {
+func typing(text string, wpm float64, most time.Duration) time.Duration {
 	minutes := float64(len([]rune(text))) / 5 / max(wpm, 1)
-	return min(max(time.Duration(minutes*float64(time.Minute)), typingLeast), typingMost)
+	return min(max(time.Duration(minutes*float64(time.Minute)), typingLeast), most)
 }
 
 func (g *Generator) expire(ctx context.Context, t *chorusv1.Turn, reason string) error {

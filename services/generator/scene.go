@@ -27,7 +27,7 @@ const (
 SELECT p.display_name, p.summary, p.tone, p.phrases, p.interests, b.typing_wpm, c.purpose, c.disclaimer, c.language
 FROM bots b JOIN personas p ON p.bot_id = b.id CROSS JOIN chats c
 WHERE b.id = $1 AND c.id = $2`
-	stancesOf = `SELECT topic, stance, confidence FROM stances WHERE bot_id = $1 ORDER BY confidence DESC, topic LIMIT 6`
+	stancesOf  = `SELECT topic, stance, confidence FROM stances WHERE bot_id = $1 ORDER BY confidence DESC, topic LIMIT 6`
 	holdingsOf = `
 SELECT CASE WHEN quantity IS NULL THEN item ELSE trim_scale(quantity) || ' x ' || item END || CASE WHEN note = '' THEN '' ELSE ' (' || note || ')' END
 FROM holdings WHERE bot_id = $1 ORDER BY item LIMIT 6`

@@ -26,7 +26,7 @@ var (
 	HourlyMinBoost = floatKey(spec{"hourly_min_boost", "Multiplies the chance of a bot that is below its hourly minimum.", globalChat()}, 3, 1, 100)
 	AddressedBoost = floatKey(spec{"addressed_boost", "Multiplies the chance of a bot that the last message names or answers.", globalChat()}, 3, 1, 100)
 
-	ReactionProbability    = probability(spec{"short_reaction_probability", "Probability that a turn is a reaction.", globalChat()}, 0.12)
+	ReactionProbability    = probability(spec{"short_reaction_probability", "Probability that a turn is a reaction.", globalChat()}, 0.2)
 	ReplyProbability       = probability(spec{"reply_probability", "Probability that a turn after a person's message is a reply, if it is no reaction.", globalChat()}, 0.65)
 	ReplyToBotsProbability = probability(spec{"reply_to_bots_probability", "The same after a bot's message.", globalChat()}, 0.5)
 	MentionProbability     = probability(spec{"mention_probability", "Probability that a reply names whom it answers.", globalChat()}, 0.35)

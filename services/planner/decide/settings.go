@@ -85,7 +85,7 @@ func DefaultSettings() Settings {
 		TurnTTL:               2 * time.Minute,
 		LagBoost:              3,
 		AddressedBoost:        3,
-		ReactionProbability:   0.12,
+		ReactionProbability:   0.2,
 		ReplyProbability:      0.65,
 		ReplyToBotProbability: 0.5,
 		MentionProbability:    0.35,

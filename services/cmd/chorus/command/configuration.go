@@ -46,6 +46,7 @@ const (
 	opsListen      = sectionOps + ".listen"
 	emulatorListen = sectionEmulator + ".listen"
 	secretKeys     = sectionSecret + ".keys"
+	typingMost     = sectionGenerator + ".typing_most"
 )
 
 // configuration is that of every command; each binds flags to what it uses.

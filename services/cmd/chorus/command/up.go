@@ -68,6 +68,9 @@ func (c *configuration) embed() {
 	if !c.given(logLevel) {
 		c.log.Level = "warn"
 	}
+	if !c.given(typingMost) {
+		c.generator.TypingMost = upTyping
+	}
 	c.emulator.Dir = filepath.Join(c.up.Dir, "telegram")
 	c.emulator.AnyPort = !c.given(emulatorListen)
 	c.sender.Grace = min(c.sender.Grace, upGrace)
@@ -75,6 +78,9 @@ func (c *configuration) embed() {
 		c.secret.File = filepath.Join(c.up.Dir, "keys")
 	}
 }
+
+// upTyping is how long a person who tries Chorus out waits for a text at most.
+const upTyping = 2 * time.Second
 
 // upGrace is what calls under way get when a person presses Ctrl-C and waits.
 const upGrace = time.Second
