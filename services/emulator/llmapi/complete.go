@@ -39,9 +39,9 @@ func (a *API) play(w http.ResponseWriter, r *http.Request, in request, f *Fault)
 	case Unauthorized:
 		refuse(http.StatusUnauthorized, wrongKey)
 	case RateLimited:
-		limitHeaders(w.Header(), 0, f.RetryAfter)
+		limitHeaders(w.Header(), 0, time.Duration(f.RetryAfter))
 		if f.RetryAfter > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
+			w.Header().Set("Retry-After", strconv.Itoa(int(time.Duration(f.RetryAfter)/time.Second)))
 		}
 		refuse(http.StatusTooManyRequests, problem{
 			Message: "Rate limit reached for requests. Please try again later.", Type: "requests", Code: new("rate_limit_exceeded"),
@@ -69,7 +69,7 @@ func (a *API) play(w http.ResponseWriter, r *http.Request, in request, f *Fault)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"id":"chatcmpl-1","object":"chat.completion","choices":[{"mess`)
 	case Slow:
-		timer := time.NewTimer(f.Delay)
+		timer := time.NewTimer(time.Duration(f.Delay))
 		defer timer.Stop()
 		select {
 		case <-timer.C:

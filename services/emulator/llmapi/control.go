@@ -8,7 +8,7 @@ import (
 )
 
 // Control is an HTTP API for the faults and calls: GET, PUT and DELETE faults
-// (a JSON list), GET calls. Durations are nanoseconds. It checks no key: mount
+// (a JSON list; durations are texts like 1.5s), GET calls. It checks no key: mount
 // it where only the tester reaches it.
 func (a *API) Control() http.Handler {
 	r := chi.NewRouter()

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/emulator/jsontime"
 )
 
 // Kind is what goes wrong.
@@ -42,9 +44,9 @@ type Fault struct {
 	// Times is after how many hits it is over; 0 is never.
 	Times int `json:"times,omitempty"`
 	// RetryAfter is what RateLimited tells callers to wait, in whole seconds.
-	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	RetryAfter jsontime.Duration `json:"retry_after,omitempty"`
 	// Delay is how long Slow waits.
-	Delay time.Duration `json:"delay,omitempty"`
+	Delay jsontime.Duration `json:"delay,omitempty"`
 }
 
 // Validate names the field, its value and what is allowed.
@@ -65,7 +67,7 @@ func (f Fault) Validate() error {
 	if f.Times < 0 {
 		errs = append(errs, fmt.Errorf("times: %d, want 0 or more", f.Times))
 	}
-	if f.RetryAfter < 0 || f.RetryAfter%time.Second != 0 {
+	if f.RetryAfter < 0 || time.Duration(f.RetryAfter)%time.Second != 0 {
 		errs = append(errs, fmt.Errorf("retry_after: %v, want whole seconds", f.RetryAfter))
 	}
 	if f.Delay < 0 {
