@@ -63,5 +63,5 @@ func BenchmarkDecide(b *testing.B) {
 		in.TurnNumber++
 		decide.Decide(in)
 	})
-	fmt.Printf("figure planner.decide_us %.2f us\nfigure planner.decide_allocs %.1f\n", perTurn, allocs)
+	fmt.Printf("figure planner.decide_us %.2f us\nfigure planner.decide_allocs %.1f allocs\n", perTurn, allocs)
 }

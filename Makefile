@@ -1,0 +1,91 @@
+# Chorus' build. `make` alone lists what it can do; each is fit to be the first
+# command in a clean clone. Go, git and GNU make are needed, the rest is got.
+
+# The workspace's modules. The tools have one of their own, outside of it.
+MODULES  := $(notdir $(shell go list -f '{{.Dir}}' -m))
+PACKAGES := $(MODULES:%=./%/...)
+
+BIN   := $(CURDIR)/bin
+TOOLS := $(CURDIR)/deploy/tools
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILD   := github.com/chorus-cast/chorus/services/internal/telemetry
+LDFLAGS := -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)
+
+# What `make demo` plays.
+CAST ?= deploy/examples/book-club.yaml
+# A package's name, to run its benchmarks only: make bench ONLY=sender.
+ONLY ?=
+# More flags for go test: make test TESTFLAGS='-run TestLanes -count 20'.
+TESTFLAGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check generate build bench clean \
+        fmt format vet lint generated tidy standalone vulnerabilities
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: build ## Play a cast on this machine: no account, key or server is needed
+	@exec $(BIN)/chorus up --cast $(CAST)
+
+test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
+	@deploy/scripts/compiler
+	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
+		-race -shuffle on -parallel 8 -timeout 10m $(TESTFLAGS) $(PACKAGES)
+
+check: format vet lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules
+
+generate: $(BIN)/buf ## Generate the contracts' code from proto/
+	@cd proto && $(BIN)/buf generate
+
+fmt: $(BIN)/golangci-lint ## Format the code
+	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
+
+build: ## Build bin/chorus
+	@go build -ldflags '$(LDFLAGS)' -o $(BIN)/chorus ./services/cmd/chorus
+
+bench: ## Measure, and write docs/bench.json; ONLY=sender for a part
+	@deploy/scripts/bench '$(ONLY)' '$(COMMIT)'
+
+clean: ## Remove what was built
+	@rm -rf $(BIN)
+
+# The parts of `make check`.
+
+format: $(BIN)/golangci-lint
+	@echo 'check: format'
+	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint fmt --diff) || exit 1; done
+
+vet:
+	@echo 'check: vet'
+	@go vet $(PACKAGES)
+
+lint: $(BIN)/golangci-lint $(BIN)/buf
+	@echo 'check: lint'
+	@cd proto && $(BIN)/buf lint
+	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint run --show-stats=false) || exit 1; done
+
+generated: $(BIN)/buf
+	@echo 'check: generated code is current'
+	@rm -rf $(BIN)/generated && cd proto && $(BIN)/buf generate -o $(BIN)/generated
+	@diff -r $(BIN)/generated/chorus proto/chorus -x '*.proto' || { echo 'run: make generate'; exit 1; }
+
+tidy:
+	@echo 'check: go.mod files are tidy'
+	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff) || exit 1; done
+
+standalone:
+	@echo 'check: each module builds without the workspace'
+	@for module in $(MODULES); do (cd $$module && GOWORK=off go build ./...) || exit 1; done
+
+vulnerabilities: $(BIN)/govulncheck
+	@echo 'check: vulnerabilities'
+	@deploy/scripts/vulnerabilities $(BIN)/govulncheck $(PACKAGES)
+
+# A tool is built again when deploy/tools pins another version.
+$(BIN)/%: $(TOOLS)/go.mod $(TOOLS)/go.sum
+	@echo 'build: $*'
+	@cd $(TOOLS) && GOWORK=off go build -o $@ $$(GOWORK=off go list tool | grep '/$*$$')
