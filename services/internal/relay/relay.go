@@ -109,16 +109,15 @@ func (r *Relay) Hurry() {
 }
 
 // Run publishes what is offered, and on a tick what is left over, until the
-// context ends. What is offered by then is still published.
+// context ends. What was offered by then is still published.
 func (r *Relay) Run(ctx context.Context) error {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
 	r.sweep(ctx)
-	for {
+	defer r.flush(context.WithoutCancel(ctx))
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			r.flush(context.WithoutCancel(ctx))
-			return nil
 		case e := <-r.offers:
 			r.Push(ctx, r.offered(e)...)
 		case <-tick.C:
@@ -130,16 +129,24 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.sweep(ctx)
 		}
 	}
+	return nil
 }
 
-// flush publishes what is queued when the relay stops, within a second.
+// farewell is how long a relay that stops may take for what is still queued.
+// The rest is another relay's, or this one's after the restart.
+const farewell = time.Second
+
+// flush publishes what is queued when the relay stops.
 func (r *Relay) flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
-	select {
-	case e := <-r.offers:
-		r.Push(ctx, r.offered(e)...)
-	default:
+	for ctx.Err() == nil {
+		select {
+		case e := <-r.offers:
+			r.Push(ctx, r.offered(e)...)
+		default:
+			return
+		}
 	}
 }
 

@@ -1,0 +1,6 @@
+package relay
+
+import "context"
+
+// Due is one sweep, for tests that don't wait for the tick.
+func (r *Relay) Due(ctx context.Context) error { return r.due(ctx) }
