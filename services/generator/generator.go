@@ -70,7 +70,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 		breaker: circuitbreaker.NewBuilder[llm.Response]().
 			// What the provider says about one request is no sign of its health.
 			HandleIf(func(_ llm.Response, err error) bool { return errors.Is(err, llm.ErrTransient) }).
-			WithFailureThreshold(uint(cfg.BreakerFailures)). //nolint:gosec // validated
+			WithFailureThreshold(uint(cfg.BreakerFailures)).
 			WithDelay(cfg.BreakerDelay).
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 				deps.Log.Warn("breaker of the text provider", zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))

@@ -32,7 +32,7 @@ func (b *breakers) of(bot int64) circuitbreaker.CircuitBreaker[any] {
 	cb, ok := b.byBot[bot]
 	if !ok {
 		cb = circuitbreaker.NewBuilder[any]().
-			WithFailureThreshold(uint(b.cfg.BreakerFailures)). //nolint:gosec // validated
+			WithFailureThreshold(uint(b.cfg.BreakerFailures)).
 			WithDelay(b.cfg.BreakerDelay).
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 				b.metrics.breaker(e.OldState, e.NewState)

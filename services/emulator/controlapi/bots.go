@@ -28,7 +28,7 @@ func (s *server) addBot(r *http.Request) (any, error) {
 
 	bot, token, err := s.World.RegisterBot(b)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	if known {

@@ -41,7 +41,7 @@ func (s *server) calls(w http.ResponseWriter, r *http.Request) {
 			return err //nolint:wrapcheck // only tells Read to end
 		}
 
-		return lines.WriteByte('\n') //nolint:wrapcheck // as above
+		return lines.WriteByte('\n')
 	}, func() error {
 		return errors.Join(lines.Flush(), out.Flush())
 	})

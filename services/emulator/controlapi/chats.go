@@ -37,7 +37,7 @@ func (s *server) putChat(r *http.Request) (any, error) {
 
 	made, err := s.World.PutChat(n)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	chat, _ := s.chat(made.ID)
@@ -71,7 +71,7 @@ func (s *server) setRole(r *http.Request) (any, error) {
 	}
 
 	if err := s.World.SetRole(id, n.Who, n.Role); err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	chat, _ := s.chat(id)
@@ -90,7 +90,7 @@ func (s *server) kick(r *http.Request) (any, error) {
 		return nil, notFound("who", who)
 	}
 
-	return nil, s.World.SetRole(id, who, world.Kicked) //nolint:wrapcheck // *world.InputError is the answer
+	return nil, s.World.SetRole(id, who, world.Kicked)
 }
 
 func (s *server) upgrade(r *http.Request) (any, error) {
@@ -101,7 +101,7 @@ func (s *server) upgrade(r *http.Request) (any, error) {
 
 	next, err := s.World.Upgrade(id)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	chat, _ := s.chat(next.ID)

@@ -169,7 +169,7 @@ func kindOf(t reflect.Type) string {
 		return "a string"
 	}
 
-	switch t.Kind() { //nolint:exhaustive // the others are no JSON, or are not used
+	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.String:

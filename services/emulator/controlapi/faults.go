@@ -20,7 +20,7 @@ func (n *newRule) UnmarshalJSON(body []byte) error {
 	rule, err := fault.Parse(short)
 	n.Rule = rule
 
-	return err //nolint:wrapcheck // is the answer
+	return err
 }
 
 func (s *server) listFaults(*http.Request) (any, error) { return s.Faults.Rules(), nil }

@@ -28,7 +28,7 @@ func (s *server) listMessages(r *http.Request) (any, error) {
 
 	posts, err := s.World.History(chat, before, limit)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	messages := make([]control.Message, 0, len(posts))
@@ -81,7 +81,7 @@ func (s *server) say(r *http.Request) (any, error) {
 
 	post, err := s.World.Say(chat, said.Name, text, said.ReplyTo)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	return created{s.message(post)}, nil
@@ -118,7 +118,7 @@ func (s *server) editMessage(r *http.Request) (any, error) {
 
 	post, err := s.World.EditAs(chat, message, edit.Text)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	return s.message(post), nil
@@ -130,7 +130,7 @@ func (s *server) deleteMessage(r *http.Request) (any, error) {
 		return nil, err
 	}
 
-	return nil, s.World.DeleteAs(chat, message) //nolint:wrapcheck // *world.InputError is the answer
+	return nil, s.World.DeleteAs(chat, message)
 }
 
 func (s *server) react(r *http.Request) (any, error) {
@@ -144,7 +144,7 @@ func (s *server) react(r *http.Request) (any, error) {
 		return nil, err
 	}
 
-	return nil, s.World.ReactAs(chat, reaction.MessageID, reaction.Name, reaction.Emoji) //nolint:wrapcheck // *world.InputError is the answer
+	return nil, s.World.ReactAs(chat, reaction.MessageID, reaction.Name, reaction.Emoji)
 }
 
 func (s *server) press(r *http.Request) (any, error) {
@@ -160,7 +160,7 @@ func (s *server) press(r *http.Request) (any, error) {
 
 	query, err := s.World.Press(chat, p.MessageID, p.Name, p.Data)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // *world.InputError is the answer
+		return nil, err
 	}
 
 	return control.Pressed{QueryID: query}, nil

@@ -47,21 +47,21 @@ func (s *server) reset(r *http.Request) (any, error) {
 func (s *server) resetPart(p control.Part) error {
 	switch p {
 	case control.PartWorld:
-		return s.World.Reset() //nolint:wrapcheck // wrapped by reset
+		return s.World.Reset()
 	case control.PartCalls:
 		// What the world remembers of calls would bring them back at the next
 		// start, so it forgets first.
 		if err := s.World.Compact(); err != nil {
-			return err //nolint:wrapcheck // wrapped by reset
+			return err
 		}
 
-		return s.Calls.Reset() //nolint:wrapcheck // wrapped by reset
+		return s.Calls.Reset()
 	case control.PartFaults:
 		_, err := s.Faults.Replace(s.faults)
 
-		return err //nolint:wrapcheck // wrapped by reset
+		return err
 	case control.PartLimits:
-		return s.Flood.Set(s.limits) //nolint:wrapcheck // wrapped by reset
+		return s.Flood.Set(s.limits)
 	default:
 		return fmt.Errorf("part %q is not known", p)
 	}

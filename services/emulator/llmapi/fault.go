@@ -91,7 +91,7 @@ func (a *API) SetFaults(faults ...Fault) error {
 		if err := f.Validate(); err != nil {
 			return fmt.Errorf("fault %d: %w", i, err)
 		}
-		rng := rand.New(rand.NewPCG(a.opts.Seed, uint64(i))) //nolint:gosec // to be repeatable, not secret
+		rng := rand.New(rand.NewPCG(a.opts.Seed, uint64(i)))
 		next = append(next, armed{Fault: f, rng: rng})
 	}
 	a.mu.Lock()

@@ -62,7 +62,7 @@ func New(opts Options) (*API, error) {
 	}
 	composer, err := offline.New()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it is
+		return nil, err
 	}
 	a := &API{opts: opts, composer: composer}
 	if err := a.SetFaults(opts.Faults...); err != nil {

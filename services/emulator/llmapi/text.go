@@ -29,7 +29,7 @@ func (a *API) text(r *http.Request, in request) (string, error) {
 	answer, err := a.composer.Generate(r.Context(), llm.Request{
 		Scene: scene(in), MaxTokens: max(in.MaxTokens, in.MaxCompletionTokens),
 	})
-	return answer.Text, err //nolint:wrapcheck // the end of the request's context
+	return answer.Text, err
 }
 
 func scene(in request) llm.Scene {

@@ -34,7 +34,7 @@ func (t *Tree) fromFile(p *problems, name string) layer {
 }
 
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name) //nolint:gosec // the operator says which file
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, cause(err)
 	}

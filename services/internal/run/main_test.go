@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 // start runs the program and reads its output up to the first line.
 func start(t *testing.T, program string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // itself
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), programVariable+"="+program)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -133,7 +133,7 @@ func TestPanicIsAnErrorWithItsPlace(t *testing.T) {
 	g.Add(waiting("database"))
 	g.Add(run.Part{Name: "planner", Run: func(context.Context) error {
 		var chats []int
-		return failing("", errors.New(string(rune(chats[3])))).Run(nil) //nolint:staticcheck // never reached
+		return failing("", errors.New(string(rune(chats[3])))).Run(nil)
 	}})
 	err := g.Run(t.Context())
 	if err == nil || !strings.HasPrefix(err.Error(), "planner: fault in the program at run/run_test.go:") ||

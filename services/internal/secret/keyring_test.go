@@ -212,7 +212,7 @@ func TestKeyFileIsRefused(t *testing.T) {
 	if _, err := secret.LoadOrCreateKeyFile(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // this is what is refused
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := secret.LoadOrCreateKeyFile(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {

@@ -90,7 +90,7 @@ const maxFile = 64 << 10
 
 // readSmall reads a file that holds a secret: a short one, and no folder.
 func readSmall(path string) (string, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator says which file
+	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}

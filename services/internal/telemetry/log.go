@@ -57,7 +57,7 @@ func consoleFormat() zapcore.EncoderConfig {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is a small number
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // redacting cleans what was encoded, because nothing can get around that: a

@@ -20,7 +20,7 @@ const maxReason = 300
 // The SDK's error is never wrapped: it holds the request, and so the key.
 func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err() //nolint:wrapcheck // promised: the context's own error
+		return ctx.Err()
 	}
 	e := &llm.Error{Class: llm.ErrTransient, Provider: p.cfg.Name}
 	switch {

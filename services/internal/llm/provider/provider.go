@@ -66,7 +66,7 @@ func New(c Config) (llm.Provider, error) {
 		return nil, err
 	}
 	if c.Kind == Offline {
-		return offline.New() //nolint:wrapcheck // says what it is
+		return offline.New()
 	}
 	var key secret.String
 	if c.Key != (secret.Ref{}) {
@@ -75,7 +75,7 @@ func New(c Config) (llm.Provider, error) {
 			return nil, fmt.Errorf("key: %w", err)
 		}
 	}
-	return openai.New(c.api(key), &http.Client{Transport: transport()}) //nolint:wrapcheck // says what it is
+	return openai.New(c.api(key), &http.Client{Transport: transport()})
 }
 
 // callsAtOnce is how many idle connections to the API are kept: generators

@@ -48,7 +48,7 @@ func Load(path string) (*File, error) {
 	if path == "-" {
 		return read("<stdin>", os.Stdin)
 	}
-	f, err := os.Open(path) //nolint:gosec // the user says which file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the cast: %w", err)
 	}

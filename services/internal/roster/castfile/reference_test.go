@@ -29,7 +29,7 @@ func TestTheGuideIsCurrent(t *testing.T) {
 	}
 	want := head + begin + "\n" + castfile.Reference() + end + tail
 	if os.Getenv("UPDATE_DOCS") != "" {
-		if err := os.WriteFile(guide, []byte(want), 0o644); err != nil { //nolint:gosec // a document for everyone
+		if err := os.WriteFile(guide, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

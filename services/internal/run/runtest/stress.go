@@ -58,7 +58,7 @@ func stopByMany(cancel context.CancelFunc) {
 }
 
 func stopByChance(cancel context.CancelFunc) {
-	live(rand.N(longest)) //nolint:gosec // no secret
+	live(rand.N(longest))
 	cancel()
 }
 
