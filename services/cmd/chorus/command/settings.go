@@ -146,7 +146,7 @@ func settingsSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "set KEY VALUE",
 		Short:   "Change a setting for everything, a chat or a bot",
-		Example: "  chorus settings set reply_probability 0.8 --chat reading-room",
+		Example: "  chorus settings set reply_probability 0.8 --chat book-club",
 		Args:    arguments("KEY", "VALUE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			definition, err := settings.Find(args[0])
