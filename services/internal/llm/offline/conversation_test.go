@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -180,9 +181,13 @@ func length(rng *rand.Rand) llm.Length {
 	return llm.Long
 }
 
+// shared is one provider for all tests: it is safe for concurrent use, and
+// reading the files takes longer than any text.
+var shared = sync.OnceValues(offline.New) //nolint:gochecknoglobals // constant
+
 func provider(tb testing.TB) *offline.Provider {
 	tb.Helper()
-	p, err := offline.New()
+	p, err := shared()
 	if err != nil {
 		tb.Fatal(err)
 	}

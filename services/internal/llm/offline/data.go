@@ -42,6 +42,7 @@ type lexicon struct {
 	Narrators []string            `yaml:"narrators"` // phrases in a summary that make a narrator
 	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
 	Denials   []string            `yaml:"denials"`   // patterns that no line may match
+	Silence   string              `yaml:"silence"`   // said where nothing else may be
 	Negative  []string            `yaml:"negative"`
 	Positive  []string            `yaml:"positive"`
 
@@ -58,7 +59,8 @@ type voice struct {
 type family struct {
 	Family    string   `yaml:"family"`
 	Title     string   `yaml:"title"`     // what {topic} is when a scene has none
-	Recognise []string `yaml:"recognise"` // words in topic or purpose that point here
+	Recognise []string `yaml:"recognise"` // words in topic, purpose or persona that say: it is this
+	Hints     []string `yaml:"hints"`     // words of which it takes two
 	Rules     rules    `yaml:"rules"`     // frames on top of the language's grammar
 	Instead   rules    `yaml:"instead"`   // frames in place of the language's
 	General   topic    `yaml:"general"`

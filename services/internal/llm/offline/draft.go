@@ -23,8 +23,8 @@ type draft struct {
 var entryRules = []string{ //nolint:gochecknoglobals // a constant list
 	"open_point", "open_image", "open_question", "open_stance", "open_interest", "open_callback", "open_holding", "open_scene",
 	"disclose", "greet", "thank",
-	"answer_known", "answer_stance", "answer_yesno", "answer_why", "answer_opinion", "answer_other", "answer_unknown", "answer_too",
-	"agree_known", "differ_known", "agree_word", "differ_word", "ask_back", "react_quoted", "reply_stance", "match_image",
+	"answer_known", "answer_stance", "answer_yesno", "answer_why", "answer_opinion", "answer_other", "answer_unknown", "answer_too", "explain",
+	"agree_known", "differ_known", "agree_word", "differ_word", "go_on", "ask_back", "react_quoted", "reply_stance", "match_image",
 	"act", "narrate", "narrate_known",
 	"add_more", "add_lean", "add_point", "add_image", "add_stance", "add_interest", "add_phrase", "add_scene",
 	"close_question", "close_other", "plain",
@@ -107,6 +107,9 @@ func (d *draft) answerLeads() []weighted {
 	if t.kind == "opinion" {
 		return []weighted{{"answer_stance", 5}, {"answer_opinion", 3}, {"answer_unknown", 0.01}}
 	}
+	if t.word == "" && (t.quoted == "" || t.bot) { // "Why?", "How do you mean?"
+		return []weighted{{"explain", 10}, {"answer_stance", 2}, {"plain", 0.01}}
+	}
 	if t.word == "" && overlap(t.stems, v.topicStems()) == 0 {
 		return []weighted{{"answer_unknown", 1}}
 	}
@@ -114,7 +117,7 @@ func (d *draft) answerLeads() []weighted {
 	if rule == "" {
 		rule = "answer_other"
 	}
-	return []weighted{{rule, 20}, {"answer_stance", 2}, {"answer_unknown", 0.01}}
+	return []weighted{{rule, 20}, {"answer_stance", 2}, {"explain", 0.3}}
 }
 
 // replyLeads are the ways to reply to a statement.
@@ -132,7 +135,7 @@ func (d *draft) replyLeads() []weighted {
 		return []weighted{{"match_image", 10}, {"agree_word", 2}, {"react_quoted", 0.01}}
 	}
 	if t.fact != nil && t.fact.question != nil {
-		return []weighted{{"answer_too", 10}, {"ask_back", 0.7}, {"agree_word", 1}, {"react_quoted", 0.01}}
+		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {"go_on", 0.5}, {"agree_word", 1}, {"react_quoted", 0.01}}
 	}
 	stance := 1.2
 	if t.fact != nil {
@@ -140,16 +143,19 @@ func (d *draft) replyLeads() []weighted {
 		if against {
 			known = "differ_known"
 		}
-		return []weighted{{known, 12}, {"ask_back", 1}, {"reply_stance", stance}, {"agree_word", 0.05}, {"react_quoted", 0.02}}
+		return []weighted{{known, 12}, {"ask_back", 0.4}, {"go_on", 0.5}, {"reply_stance", stance}, {"agree_word", 0.05}, {"react_quoted", 0.02}}
 	}
 	if t.word != "" {
 		word := "agree_word"
 		if against {
 			word = "differ_word"
 		}
-		return []weighted{{word, 6}, {"ask_back", 1}, {"reply_stance", stance}, {"react_quoted", 0.05}}
+		return []weighted{{word, 6}, {"ask_back", 0.4}, {"go_on", 0.3}, {"reply_stance", stance}, {"react_quoted", 0.05}}
 	}
-	return []weighted{{"react_quoted", 6}, {"reply_stance", 0.5}}
+	if t.bot {
+		return []weighted{{"go_on", 6}, {"react_quoted", 1}, {"reply_stance", stance}}
+	}
+	return []weighted{{"react_quoted", 6}, {"reply_stance", 0.5}, {"go_on", 0.01}}
 }
 
 // differs tells whether the persona disagrees with the target: because its

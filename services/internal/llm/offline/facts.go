@@ -149,24 +149,26 @@ func (t *topic) recognise(text string) *fact {
 	return found
 }
 
+// Points by which a family is recognised, and what it takes.
+const (
+	recognised = 2
+	hinted     = 1
+	enough     = 2
+)
+
 // find chooses the family and topic of a scene. A family is recognised by the
 // words of topic, purpose and persona. A topic's title alone doesn't make its
 // family where the chat's purpose points elsewhere: "the map" is no dungeon's
 // in a hiking club.
 func (l *language) find(title, purpose, about string) (*family, *topic) {
 	stems := l.contentStems(title)
-	context := l.contentStems(strings.Join([]string{title, purpose, about}, " "))
-	best, bestTopic, bestScore := l.generic, &l.generic.General, 0
+	said := " " + normal(strings.Join([]string{title, purpose, about}, " ")) + " "
+	best, bestTopic, bestScore := l.generic, &l.generic.General, enough-1
 	for _, f := range l.families {
-		score := 0
-		for _, w := range f.Recognise {
-			if context[l.stem(w)] {
-				score++
-			}
-		}
+		score := count(said, f.Recognise)*recognised + count(said, f.Hints)*hinted
 		t := f.named(stems)
 		if t != nil && (score > 0 || purpose == "") {
-			score += 2
+			score += recognised
 		}
 		if score > bestScore {
 			best, bestTopic, bestScore = f, t, score
@@ -176,6 +178,16 @@ func (l *language) find(title, purpose, about string) (*family, *topic) {
 		bestTopic = &best.General
 	}
 	return best, bestTopic
+}
+
+func count(said string, of []string) int {
+	n := 0
+	for _, w := range of {
+		if strings.Contains(said, " "+normal(w)+" ") {
+			n++
+		}
+	}
+	return n
 }
 
 // named returns the topic that shares most words with a title, or nil.

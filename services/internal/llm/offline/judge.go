@@ -22,18 +22,24 @@ var limits = map[llm.Length]limit{ //nolint:gochecknoglobals // a constant table
 // goodEnough is the score from which no further draft is tried.
 const goodEnough = 0.93
 
+// Scores below any that a usable text can have.
+const (
+	repeats  = -10
+	deceives = -20
+)
+
 // judge says how well a draft does, 1 at best. What counts is, in this order:
 // it deceives nobody, is no repetition, has its length, speaks of what it
 // answers, and begins unlike the lines before it.
 func (v *view) judge(text string, chars int) float64 {
 	if text == "" || v.lang.lexicon.denials.MatchString(text) {
-		return -2
+		return deceives
 	}
 	n := normal(text)
 	score := 1.0
 	for _, l := range v.lines {
 		if l.normal == n {
-			return -1
+			return repeats
 		}
 	}
 	lim := limits[v.length]
@@ -52,7 +58,35 @@ func (v *view) judge(text string, chars int) float64 {
 	if v.openings[opening(n)] {
 		score -= 0.3
 	}
-	return score - v.familiar(n)
+	return score - v.familiar(n) - 2*max(0, v.likeness(n)-likable)
+}
+
+// likable is how alike two messages of one chat may be.
+const likable = 0.35
+
+// likeness is how alike a text is to the line most like it: the share of words
+// that they have in common.
+func (v *view) likeness(normal string) float64 {
+	own := distinct(normal)
+	common := make(map[int]int, len(v.lines))
+	for w := range own {
+		for _, i := range v.wordIn[w] {
+			common[i]++
+		}
+	}
+	most := 0.0
+	for i, n := range common {
+		most = max(most, float64(n)/float64(len(own)+v.lines[i].distinct-n))
+	}
+	return most
+}
+
+func distinct(normal string) map[string]bool {
+	all := map[string]bool{}
+	for w := range strings.FieldsSeq(normal) {
+		all[w] = true
+	}
+	return all
 }
 
 // missed is 0 for a text that takes up a word of its target, 0.1 for one that

@@ -131,19 +131,29 @@ func (d *draft) questions() []string {
 	return d.shuffle(all, own)
 }
 
+// scenes are the topic's, then the family's general ones, then those of its
+// other topics.
 func (d *draft) scenes() []string {
 	if !d.view.narrator {
 		return nil
 	}
+	v := d.view
 	var all []string
-	for _, s := range d.view.topic.Scenes {
-		all = append(all, s.Say)
+	add := func(t *topic) {
+		from := len(all)
+		for _, s := range t.Scenes {
+			all = append(all, s.Say)
+		}
+		d.shuffle(all[from:], 0)
 	}
-	own := len(all)
-	for _, s := range d.view.general.Scenes {
-		all = append(all, s.Say)
+	add(v.topic)
+	add(v.general)
+	for _, t := range v.family.Topics {
+		if t != v.topic {
+			add(t)
+		}
 	}
-	return d.shuffle(all, own)
+	return all
 }
 
 func (d *draft) stances(certain bool) []string {

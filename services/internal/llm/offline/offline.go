@@ -52,7 +52,7 @@ func New() (*Provider, error) {
 // end of ctx.
 func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	if err := ctx.Err(); err != nil {
-		return llm.Response{}, err //nolint:wrapcheck // promised: the context's own error
+		return llm.Response{}, err
 	}
 	start := time.Now()
 	text := p.compose(r.Scene, r.MaxTokens)
@@ -73,19 +73,22 @@ func (p *Provider) compose(s llm.Scene, maxTokens int) string {
 		limit = min(limit, maxTokens*charsPerToken)
 	}
 
-	rng := rand.New(rand.NewPCG(s.Seed, hash(s.Persona.Name))) //nolint:gosec // variety, not secrecy
+	rng := rand.New(rand.NewPCG(s.Seed, hash(s.Persona.Name)))
 	var best string
-	bestScore := -1.0
+	var bestScore float64
 	for range attempts {
 		d := draft{view: view, rng: rng}
 		text := d.write()
 		score := view.judge(text, limit)
-		if text != "" && (best == "" || score > bestScore) {
+		if score > deceives && (best == "" || score > bestScore) {
 			best, bestScore = text, score
 		}
-		if bestScore >= goodEnough {
+		if best != "" && bestScore >= goodEnough {
 			break
 		}
+	}
+	if best == "" {
+		best = l.lexicon.Silence
 	}
 	return join(cut(best, limit), view.disclaimer)
 }

@@ -13,6 +13,7 @@ import (
 // target is the message being answered, as far as it is understood.
 type target struct {
 	name   string // how to address its author, or ""
+	bot    bool   // whether another persona said it
 	normal string
 	stems  map[string]bool
 	act    act
@@ -37,9 +38,10 @@ const (
 const shortTalk = 6
 
 func (v *view) read(answered llm.Line) *target {
-	text := oneLine(bounded(answered.Text, maxText))
+	text := v.undisclaimed(answered.Text)
 	t := &target{
 		name:   v.lang.givenName(answered.Author),
+		bot:    answered.FromBot,
 		normal: normal(text),
 		stems:  v.lang.contentStems(text),
 	}
@@ -48,6 +50,9 @@ func (v *view) read(answered llm.Line) *target {
 	if t.fact != nil && v.topic != t.fact.topic && t.fact.topic != &v.family.General {
 		// The talk has moved to another topic of the family: follow it.
 		v.topic, v.title, v.general = t.fact.topic, t.fact.topic.Title, &v.family.General
+	}
+	if t.fact == nil {
+		v.follow(t.normal)
 	}
 	t.word = v.keyword(t.normal)
 	t.quoted = v.lang.telling(text, v.names(answered.Author))
@@ -129,6 +134,25 @@ func (v *view) keyword(normal string) string {
 	return ""
 }
 
+// follow moves to another topic of the family where a text has a keyword of it
+// and none of the topic at hand.
+func (v *view) follow(normal string) {
+	if v.keyword(normal) != "" {
+		return
+	}
+	stems := v.lang.contentStems(normal)
+	for _, t := range v.family.Topics {
+		known := overlap(stems, t.names) > 0
+		for s := range stems {
+			known = known || t.keyStems[s] != ""
+		}
+		if known {
+			v.topic, v.title, v.general = t, t.Title, &v.family.General
+			return
+		}
+	}
+}
+
 // names are the words of all names in the scene, in lower case.
 func (v *view) names(more string) map[string]bool {
 	all := map[string]bool{}
@@ -151,7 +175,7 @@ func (l *language) telling(text string, names map[string]bool) string {
 		}
 		w := strings.Trim(field, ".,;!?…\"'“”‘’()*")
 		lower := strings.ToLower(w)
-		if !plain(w) || names[lower] || l.small[lower] || !l.content(lower) {
+		if !plain(w) || names[strings.TrimSuffix(strings.ReplaceAll(lower, "’", "'"), "'s")] || l.small[lower] || !l.content(lower) {
 			continue
 		}
 		if n := utf8.RuneCountInString(lower); n > utf8.RuneCountInString(best) && n <= 20 {

@@ -35,18 +35,20 @@ type view struct {
 	contrary   float64
 	speaker    speaker
 
-	said     string         // all lines, normalised, for looking up what was said
-	heard    map[string]int // where in said a text stands last, looked up once
+	said     string           // all lines, normalised, for looking up what was said
+	heard    map[string]int   // where in said a text stands last, looked up once
+	wordIn   map[string][]int // word → the lines that have it
 	shingles map[uint64]bool
 	openings map[string]bool
 }
 
 // line is one message of the history.
 type line struct {
-	name   string
-	own    bool
-	text   string
-	normal string
+	name     string
+	own      bool
+	text     string
+	normal   string
+	distinct int // words
 }
 
 func (l *language) look(s llm.Scene) *view {
@@ -58,6 +60,7 @@ func (l *language) look(s llm.Scene) *view {
 		length:     s.Length,
 		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
 		heard:      map[string]int{},
+		wordIn:     map[string][]int{},
 		shingles:   map[uint64]bool{},
 		openings:   map[string]bool{},
 	}
@@ -110,8 +113,13 @@ func (v *view) listen(s llm.Scene) {
 	}
 	var said strings.Builder
 	for i, h := range history {
-		text := bounded(h.Text, maxText)
+		text := v.undisclaimed(h.Text)
 		n := line{name: v.lang.givenName(h.Author), own: h.Author == s.Persona.Name, text: text, normal: normal(text)}
+		has := distinct(n.normal)
+		n.distinct = len(has)
+		for w := range has {
+			v.wordIn[w] = append(v.wordIn[w], i)
+		}
 		v.lines = append(v.lines, n)
 		said.WriteString(n.normal)
 		said.WriteByte('\n')
@@ -128,6 +136,15 @@ func (v *view) listen(s llm.Scene) {
 		said.WriteString(v.target.normal)
 	}
 	v.said = said.String()
+}
+
+// undisclaimed is a message without the disclaimer, which is nobody's talk.
+func (v *view) undisclaimed(text string) string {
+	text = oneLine(bounded(text, maxText))
+	if v.disclaimer == "" {
+		return text
+	}
+	return strings.TrimSpace(strings.TrimSuffix(text, v.disclaimer))
 }
 
 // speak settles who speaks, and how.

@@ -1,0 +1,347 @@
+package offline_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/llmtest"
+	"github.com/chorus-cast/chorus/services/internal/llm/offline"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	llmtest.Run(t, llmtest.Suite{
+		Works:         func(t *testing.T) llm.Provider { t.Helper(); return provider(t) },
+		Deterministic: true,
+	})
+}
+
+func casts() map[string]cast {
+	return map[string]cast{"book club": bookClub(), "role play": roleplay(), "market": market(), "garden": gardeners()}
+}
+
+var mostChars = map[llm.Length]int{llm.Short: 160, llm.Medium: 400, llm.Long: 900}
+
+// broken are patterns of what a template machine gets wrong.
+var broken = map[string]*regexp.Regexp{
+	"a placeholder":          regexp.MustCompile(`[{}]|%!|<no value>`),
+	"two spaces":             regexp.MustCompile(`\s\s|^\s|\s$`),
+	"a space before a comma": regexp.MustCompile(`\s[,.;:!?]`),
+	"doubled punctuation":    regexp.MustCompile(`[,;:][,;:.!?]|[.!?][,;:]|\.\.|\?\?|!!|[!?]\.|\.[!?]`),
+	"a small initial":        regexp.MustCompile(`[.!?]["']? +\p{Ll}`),
+	"a doubled word":         regexp.MustCompile(`(?i)\b(and and|but but|the the|a a|i i|that that|to to)\b`),
+}
+
+// flaw says what is wrong with the form of a text, or "".
+func flaw(text, disclaimer string, l llm.Length) string {
+	for name, re := range broken {
+		if at := re.FindString(text); at != "" {
+			return fmt.Sprintf("%s: %q", name, at)
+		}
+	}
+	if !strings.HasSuffix(text, disclaimer) {
+		return "no disclaimer"
+	}
+	body := strings.TrimSpace(strings.TrimSuffix(text, disclaimer))
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(body, `"'`))
+	if !unicode.IsUpper(first) && !unicode.IsDigit(first) {
+		return "it doesn't begin with a capital"
+	}
+	if !strings.ContainsAny(body[len(body)-1:], ".!?") && !strings.HasSuffix(body, "…") {
+		return "it doesn't end a sentence"
+	}
+	if n := utf8.RuneCountInString(body); n > mostChars[l] {
+		return fmt.Sprintf("%d characters, want at most %d", n, mostChars[l])
+	}
+	return ""
+}
+
+func TestTalk(t *testing.T) {
+	t.Parallel()
+	for name, c := range casts() {
+		for seed := range uint64(2) {
+			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
+				t.Parallel()
+				said := talk(t, c, seed, 300, 300)
+				seen := map[string]bool{}
+				near := 0
+				var before []map[string]bool
+				for _, l := range said {
+					if f := flaw(l.Text, c.disclaimer, l.scene.Length); f != "" {
+						t.Errorf("%q: %s", l.Text, f)
+					}
+					if seen[l.Text] {
+						t.Errorf("%q was said twice", l.Text)
+					}
+					seen[l.Text] = true
+					grams := trigrams(strings.TrimSuffix(l.Text, c.disclaimer))
+					if slices.ContainsFunc(before, func(b map[string]bool) bool { return similar(grams, b) > 0.6 }) {
+						t.Log(l.Text)
+						near++
+					}
+					before = append(before, grams)
+				}
+				// What is known of a topic is finite; a chat of unknown topics has the least to say.
+				if most := 15; near > most && name != "garden" || near > 60 {
+					t.Errorf("%d of 300 are near duplicates, want at most %d", near, most)
+				}
+			})
+		}
+	}
+}
+
+// similar is the Jaccard similarity of two texts' trigrams, as pg_trgm has it;
+// 0 where it is not above a half.
+func similar(x, y map[string]bool) float64 {
+	if min(len(x), len(y))*2 < max(len(x), len(y)) {
+		return 0 // can't be more than a half
+	}
+	both := 0
+	for g := range x {
+		if y[g] {
+			both++
+		}
+	}
+	return float64(both) / float64(len(x)+len(y)-both)
+}
+
+func trigrams(s string) map[string]bool {
+	all := map[string]bool{}
+	for w := range strings.FieldsSeq(strings.ToLower(s)) {
+		w = "  " + strings.Trim(w, `.,!?:;"'`) + " "
+		for i := range len(w) - 2 {
+			all[w[i:i+3]] = true
+		}
+	}
+	return all
+}
+
+func TestNamesOnlyWhoIsThere(t *testing.T) {
+	t.Parallel()
+	name := regexp.MustCompile(`\b(Anna|Viktor|Mia|Okafor|Morwen|Brom|Selene|Pip|Leyla|Tom|Greta|Ines|Harald|Oyelaran)\b`)
+	// Names that novels have, too.
+	novels := regexp.MustCompile(`Anna Karenina|Pip (alone|is a nothing)`)
+	for cn, c := range casts() {
+		for _, l := range talk(t, c, 9, 200, 30) {
+			for _, n := range name.FindAllString(novels.ReplaceAllString(l.Text, ""), -1) {
+				there := l.scene.Answering != nil && strings.Contains(l.scene.Answering.Author, n)
+				for _, h := range l.scene.History {
+					there = there || strings.Contains(h.Author, n)
+				}
+				if !there || strings.Contains(l.Author, n) {
+					t.Errorf("%s: %s says %q and there is no %s to be named", cn, l.Author, l.Text, n)
+				}
+			}
+		}
+	}
+}
+
+func TestSaysThatItIsABot(t *testing.T) {
+	t.Parallel()
+	plainly := regexp.MustCompile(`(?i)\bbot\b`)
+	for _, asked := range []string{
+		"are you a bot?", "Are you a real person?", "Hey Anna, are you human or what?", "r u a bot", "you're a bot, right?",
+		"Is this a bot?", "are you all bots?", "Am I talking to a machine here?", "am i chatting with ChatGPT", "Who wrote your messages?",
+		"what are you?", "Honestly, I think you are an AI.", "bot?", "@anna_reads_bot are you real?", "Is anyone here real?",
+		"human or bot?", "Are you an LLM", "you sound like a robot", "do you have feelings?", "can you pass the Turing test?",
+		"Aren't you just software?", "so is everyone here a bot?", "do you use ChatGPT?", "prove that you're human", "Bist du ein Bot?",
+		"¿Eres un bot?", "Es-tu un robot ?", "sen bir bot musun", "Are any of you actual people?", "Are they bots?",
+	} {
+		for name, c := range casts() {
+			for i, m := range c.members {
+				s := scene(c, i, asked)
+				text := say(t, s)
+				if !plainly.MatchString(text) || strings.Contains(text, "not a bot") {
+					t.Errorf("%s, %s: asked %q, answered %q", name, m.persona.Name, asked, text)
+				}
+				if f := flaw(text, c.disclaimer, llm.Long); f != "" {
+					t.Errorf("%q: %s", text, f)
+				}
+			}
+		}
+	}
+}
+
+func TestNeverClaimsToBeHuman(t *testing.T) {
+	t.Parallel()
+	claim := regexp.MustCompile(`(?i)i('m| am) (a )?(human|real person)|not a bot`)
+	c := cast{purpose: "A chat.", topics: []string{"why I am human"}, members: []member{{
+		persona: llm.Persona{Name: "Eve", Summary: "Insists.", Tone: "blunt", Phrases: []string{"I am a real person."}},
+		stances: []llm.Stance{{Topic: "human", Text: "I'm not a bot.", Confidence: 1}},
+	}}}
+	for seed := range uint64(100) {
+		s := scene(c, 0, "What do you think of humans?")
+		if s.Seed = seed; seed%2 == 0 {
+			s.Answering = nil
+		}
+		if text := say(t, s); claim.MatchString(text) {
+			t.Errorf("said %q", text)
+		}
+	}
+}
+
+func TestSpeaksOfTheMatterWhenNotAsked(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []string{
+		"Is the creature human?", "Are the coins real?", "What are you reading?", "Is it a real treasure?", "Who wrote Dracula?",
+		"Are you sure about the ending?", "Do you like machines in novels?",
+	} {
+		if text := say(t, scene(bookClub(), 0, asked)); strings.Contains(text, "bot") {
+			t.Errorf("asked %q, answered %q", asked, text)
+		}
+	}
+}
+
+// scene is a person's message to a member of a cast.
+func scene(c cast, member int, text string) llm.Scene {
+	m := c.members[member]
+	asked := llm.Line{Author: "Jonas", Text: text, At: time.Unix(0, 0)}
+	return llm.Scene{
+		Persona: m.persona, Stances: m.stances, Holdings: m.holdings, Topic: c.topics[0], Answering: &asked,
+		History: []llm.Line{asked}, Length: llm.Short, Language: "en", Purpose: c.purpose, Disclaimer: c.disclaimer, Seed: 1,
+	}
+}
+
+func say(tb testing.TB, s llm.Scene) string {
+	tb.Helper()
+	r, err := provider(tb).Generate(tb.Context(), llm.Request{Scene: s})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r.Text
+}
+
+func TestAnswersWhatWasSaid(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		cast   cast
+		member int
+		said   string
+		want   string // one of these must be in the answer, as a pattern
+	}{
+		{bookClub(), 0, "Who is the real monster in Frankenstein?", `Victor, because|court that hangs|loneliness|creature by the end`},
+		{bookClub(), 1, "I think a translation is a performance, not a copy.", `(?i)translat|performer|pianist|author|wrong`},
+		{bookClub(), 2, "I really hated the whale.", `(?i)whale`},
+		{bookClub(), 3, "I had pancakes this morning", `(?i)pancakes`},
+		{bookClub(), 0, "thanks!", `(?i)pleasure|welcome|any time|gladly|thank`},
+		{bookClub(), 2, "Hello everyone", `(?i)^(hi|hello|hey|welcome|good)`},
+		{roleplay(), 1, "Who is paying for the broken chair?", `(?i)sat on it|bard|nobody|expense`},
+		{roleplay(), 0, "I open the door and run!", `.`},
+		{market(), 0, "Why does the index rise on bad news?", `(?i)feared|cheaper money|priced in|one crowd`},
+		{gardeners(), 0, "What would you tell a newcomer about tomatoes?", `(?i)small|watch others|pinch of salt|beginning`},
+	}
+	for _, tt := range tests {
+		for seed := range uint64(8) {
+			s := scene(tt.cast, tt.member, tt.said)
+			s.Seed = seed
+			if text := say(t, s); !regexp.MustCompile(tt.want).MatchString(text) {
+				t.Errorf("%s heard %q and said %q", s.Persona.Name, tt.said, text)
+			}
+		}
+	}
+}
+
+func TestStanceDecides(t *testing.T) {
+	t.Parallel()
+	claim := "An open ending trusts the reader."
+	against := regexp.MustCompile(`(?i)ran out of road|paid for the whole story|two endings`)
+	s := scene(bookClub(), 0, claim) // whose stance is the claim itself
+	s.Topic = "endings"
+	for s.Seed = range 40 {
+		if text := say(t, s); against.MatchString(text) {
+			t.Errorf("who holds that %q said %q", claim, text)
+		}
+	}
+}
+
+func TestMarketGivesNoAdvice(t *testing.T) {
+	t.Parallel()
+	advice := regexp.MustCompile(`(?i)\b(you should|i'd buy|buy now|sell now|buy the|sell the|guaranteed|will (rise|fall|go up|go down|double)|can't lose|sure thing|risk[- ]free|my tip|i recommend)\b`)
+	for seed := range uint64(5) {
+		for _, l := range talk(t, market(), seed, 200, 100) {
+			if at := advice.FindString(l.Text); at != "" {
+				t.Errorf("%q: %q", l.Text, at)
+			}
+		}
+	}
+}
+
+func TestOtherLanguagesGetEnglish(t *testing.T) {
+	t.Parallel()
+	s := scene(bookClub(), 0, "Who is the real monster in Frankenstein?")
+	want := say(t, s)
+	for _, tag := range []string{"en-GB", "de", "tr-TR", "", "not a tag"} {
+		if s.Language = tag; say(t, s) != want {
+			t.Errorf("language %q gave %q, want %q", tag, say(t, s), want)
+		}
+	}
+}
+
+// TestAnyScene gives the composer scenes that no example has.
+func TestAnyScene(t *testing.T) {
+	t.Parallel()
+	p, err := offline.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := rapid.OneOf(
+		rapid.SampledFrom([]string{"", "a", "Are you a bot?", "the ending", "{name}", "{{.}}", "Who? Me?", "...", "¿Qué?", "@anna_bot /start"}),
+		rapid.StringMatching(`[A-Za-z' ,]{1,60}[.!?]?`),
+	)
+	name := rapid.SampledFrom([]string{"", "Anna", "Dr. Maria Weiß", "The Innkeeper", "@x", "李", "X Æ A-12"})
+	rapid.Check(t, func(t *rapid.T) {
+		s := llm.Scene{
+			Persona: llm.Persona{
+				Name: name.Draw(t, "name"), Summary: text.Draw(t, "summary"), Tone: text.Draw(t, "tone"),
+				Phrases: []string{text.Draw(t, "phrase")}, Interests: []string{text.Draw(t, "interest")},
+			},
+			Stances: []llm.Stance{{Topic: text.Draw(t, "on"), Text: text.Draw(t, "stance"), Confidence: rapid.Float64Range(0, 1).Draw(t, "confidence")}},
+			Topic:   text.Draw(t, "topic"), Length: llm.Length(rapid.IntRange(-1, 4).Draw(t, "length")),
+			Language: "en", Purpose: text.Draw(t, "purpose"), Seed: rapid.Uint64().Draw(t, "seed"),
+		}
+		if rapid.Bool().Draw(t, "answers") {
+			s.Answering = &llm.Line{Author: name.Draw(t, "author"), Text: text.Draw(t, "answered")}
+		}
+		most := rapid.IntRange(0, 100).Draw(t, "tokens")
+		r, err := p.Generate(t.Context(), llm.Request{Scene: s, MaxTokens: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		limit, ok := mostChars[s.Length]
+		if !ok {
+			limit = mostChars[llm.Medium]
+		}
+		if most > 0 {
+			limit = min(limit, 4*most)
+		}
+		if n := utf8.RuneCountInString(r.Text); n == 0 || n > limit {
+			t.Errorf("%d characters in %q, want 1 to %d", n, r.Text, limit)
+		}
+		if again, _ := p.Generate(t.Context(), llm.Request{Scene: s, MaxTokens: most}); again.Text != r.Text {
+			t.Errorf("%q and then %q", r.Text, again.Text)
+		}
+	})
+}
+
+func BenchmarkGenerate(b *testing.B) {
+	said := talk(b, bookClub(), 1, 100, 100)
+	p := provider(b)
+	r := llm.Request{Scene: said[len(said)-1].scene}
+	for b.Loop() {
+		if _, err := p.Generate(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
