@@ -11,7 +11,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/listen"
 	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/store"
@@ -30,7 +32,8 @@ type process struct {
 	settings   *settingspg.Watch
 
 	group run.Group
-	// restored is called when a lost bus is back, changed when a setting is.
+	// restored is called when a lost bus is back, changed when a setting or the
+	// roster has changed, or may have.
 	restored, changed []func()
 }
 
@@ -89,10 +92,18 @@ func (p *process) operate(ctx context.Context) error {
 	p.group.Add(
 		run.Part{Name: "ops", Run: server.Run},
 		run.Part{Name: "traces", Run: p.tracing.Run},
-		run.Part{Name: "settings", Run: p.settings.Run},
+		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.settings.Channel(), p.roster()).Run},
 	)
 	p.group.Add(run.Part{Name: "notices", Run: p.notice})
 	return nil
+}
+
+// roster is where changes of the roster are announced.
+func (p *process) roster() listen.Channel {
+	return listen.Channel{Name: rosterpg.Channel, Look: func(context.Context) error {
+		call(p.changed)
+		return nil
+	}}
 }
 
 // notice tells the services of what happened around them.
@@ -103,14 +114,16 @@ func (p *process) notice(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-p.bus.Restored():
-			for _, f := range p.restored {
-				f()
-			}
+			call(p.restored)
 		case <-changed:
-			for _, f := range p.changed {
-				f()
-			}
+			call(p.changed)
 		}
+	}
+}
+
+func call(all []func()) {
+	for _, f := range all {
+		f()
 	}
 }
 

@@ -13,6 +13,10 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
+// Channel is where changes of the roster are announced with NOTIFY, once they
+// are committed: those of an apply, and those that a service makes on its own.
+const Channel = "chorus_roster"
+
 const (
 	// applyLock serialises applies: of two at once, the second sees what the
 	// first one made. The number is arbitrary.
@@ -21,7 +25,7 @@ const (
 	// refused) waits for the end of the transaction, so that it isn't overwritten.
 	lockBots  = `SELECT FROM bots ORDER BY id FOR NO KEY UPDATE`
 	lockChats = `SELECT FROM chats ORDER BY id FOR NO KEY UPDATE`
-	notify    = `SELECT pg_notify('chorus_roster', 'apply')`
+	notify    = `SELECT pg_notify($1, 'apply')`
 )
 
 // applyTimeout bounds an apply, waiting for another one included.
@@ -94,8 +98,11 @@ func write(ctx context.Context, tx pgx.Tx, tokens Tokens, plan roster.Plan, prun
 			return err
 		}
 	}
-	w.batch.Queue(notify)
-	return tx.SendBatch(ctx, &w.batch).Close()
+	w.batch.Queue(notify, Channel)
+	if err := tx.SendBatch(ctx, &w.batch).Close(); err != nil {
+		return fmt.Errorf("write the changes: %w", err)
+	}
+	return nil
 }
 
 // explain says what a refusal of the database means to the user.

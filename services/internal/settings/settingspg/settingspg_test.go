@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap/zaptest"
 
+	"github.com/chorus-cast/chorus/services/internal/listen"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
@@ -59,7 +60,7 @@ func TestWrongOnesAreNotStored(t *testing.T) {
 	}{
 		{"prime_hours_boost", settings.Global, 0, `"false"`, "true or false"},
 		{"reply_probability", settings.Global, 0, `1.5`, "0 to 1"},
-		{"reply_probabilty", settings.Global, 0, `0.5`, "reply_probability"},
+		{"reply_probabilityy", settings.Global, 0, `0.5`, "reply_probability"},
 		{"global_max_msgs_per_min", settings.Chat, 1, `5`, "want global"},
 		{"scale_factor", "planet", 1, `5`, "want global or chat"},
 		{"scale_factor", settings.Chat, 0, `5`, "id 0"},
@@ -149,7 +150,7 @@ func watch(t *testing.T, pool *pgxpool.Pool) *settingspg.Watch {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := w.Run(ctx); err != nil {
+		if err := listen.New(pool, zaptest.NewLogger(t), w.Channel()).Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})

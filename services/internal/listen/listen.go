@@ -1,0 +1,178 @@
+// Package listen follows what PostgreSQL announces with NOTIFY, on one
+// connection of its own, whatever the number of channels.
+//
+// A notification can be lost: with the connection, or because somebody changed
+// a row by hand. So nobody is told what a notification said, only to look; and
+// everybody is told so after each new connection, and now and then in between.
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+)
+
+const (
+	// pollEvery is how often all is looked at without a notification.
+	pollEvery = 10 * time.Second
+	// settle is how long further notifications are collected after a first one,
+	// so that a hundred changes at once make one look.
+	settle = 10 * time.Millisecond
+	// timeout bounds every call to the database.
+	timeout = 10 * time.Second
+	// steady is how long a connection must have worked for its end to be no
+	// reason to wait before the next one.
+	steady = 5 * time.Second
+
+	shortestRetry = 100 * time.Millisecond
+	longestRetry  = 2 * time.Second
+)
+
+// Channel is one to listen on.
+type Channel struct {
+	// Name is the channel's, as NOTIFY gives it.
+	Name string
+	// Look is called to look at what may have changed. Its error is logged, and
+	// it is called again soon, on a new connection.
+	Look func(ctx context.Context) error
+}
+
+// Listener calls the Look of each of its channels: after the connection stands
+// and LISTEN holds, so that nothing falls in between; after notifications,
+// within milliseconds; and at least every ten seconds. It calls one at a time.
+type Listener struct {
+	pool     *pgxpool.Pool
+	log      *zap.Logger
+	channels []Channel
+}
+
+// New makes a listener on the pool's database. It opens nothing until it is run.
+func New(pool *pgxpool.Pool, log *zap.Logger, channels ...Channel) *Listener {
+	return &Listener{pool: pool, log: log, channels: channels}
+}
+
+// Run listens until the context ends, over any number of lost connections. It
+// returns nil. Run it once.
+func (l *Listener) Run(ctx context.Context) error {
+	patient := retrypolicy.NewBuilder[any]().
+		WithMaxRetries(-1).
+		WithBackoff(shortestRetry, longestRetry).
+		WithJitterFactor(0.2).
+		Build()
+	for ctx.Err() == nil {
+		// Its error says only that the context ended.
+		_ = failsafe.With(patient).WithContext(ctx).Run(func() error { return l.session(ctx) })
+	}
+	return nil
+}
+
+// session listens on one connection until it breaks or the context ends. That
+// is an error if the connection had not worked for a while.
+func (l *Listener) session(ctx context.Context) error {
+	began := time.Now()
+	err := l.listen(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	l.log.Warn("the database is not listened to for a moment, what was last known holds", zap.Error(err))
+	if time.Since(began) >= steady {
+		return nil
+	}
+	return err
+}
+
+func (l *Listener) listen(ctx context.Context) error {
+	conn, err := l.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
+	var heard map[string]bool // nil is everything
+	for {
+		for _, c := range l.channels {
+			if heard != nil && !heard[c.Name] {
+				continue
+			}
+			if err := c.Look(ctx); err != nil {
+				return fmt.Errorf("look at what %s announced: %w", c.Name, err)
+			}
+		}
+		if heard, err = wait(ctx, conn); err != nil {
+			return err
+		}
+	}
+}
+
+// connect opens a connection of its own: a pool would have to give one away for
+// good, and a pooler between could give it to others.
+func (l *Listener) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	for _, c := range l.channels {
+		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{c.Name}.Sanitize()); err != nil {
+			return nil, errors.Join(fmt.Errorf("listen: %w", err), conn.Close(ctx))
+		}
+	}
+	return conn, nil
+}
+
+// wait returns the channels on which there was a notification, or nil when it is
+// time to look at all.
+func wait(ctx context.Context, conn *pgx.Conn) (map[string]bool, error) {
+	first, err := next(ctx, conn, pollEvery)
+	if err != nil {
+		return nil, err
+	}
+	if first == "" {
+		return nil, alive(ctx, conn)
+	}
+	heard := map[string]bool{}
+	for last := time.Now().Add(settle); first != ""; {
+		heard[first] = true
+		if first, err = next(ctx, conn, time.Until(last)); err != nil {
+			return nil, err
+		}
+	}
+	return heard, nil
+}
+
+// next is the channel of the next notification; "" if none comes in time.
+func next(ctx context.Context, conn *pgx.Conn, within time.Duration) (string, error) {
+	waiting, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	n, err := conn.WaitForNotification(waiting)
+	switch {
+	case err == nil:
+		return n.Channel, nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("wait for a notification: %w", ctx.Err())
+	case waiting.Err() == nil:
+		return "", fmt.Errorf("wait for a notification: %w", err)
+	}
+	return "", nil
+}
+
+// alive finds a connection that is dead without having said so.
+func alive(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := conn.Ping(ctx); err != nil {
+		return fmt.Errorf("the connection is dead: %w", err)
+	}
+	return nil
+}
