@@ -42,38 +42,47 @@ func (e *VersionError) Error() string {
 	case e.Have < e.Want:
 		return fmt.Sprintf("the database's schema is at version %d, this build needs %d: run chorus migrate up", e.Have, e.Want)
 	default:
-		return fmt.Sprintf("the database's schema is at version %d, this build knows only up to %d: use a newer build, or run chorus migrate down with the newer one", e.Have, e.Want)
+		return fmt.Sprintf("the database's schema is at version %d, this build knows only up to %d: "+
+			"use a newer build, or run chorus migrate down with the newer one", e.Have, e.Want)
 	}
 }
 
 // Up brings the database to this build's version. What fails is rolled back.
 func Up(ctx context.Context, dsn string) error {
-	return with(ctx, dsn, func(p *goose.Provider) error {
-		_, err := p.Up(ctx)
-		return err
+	return with(dsn, func(p *goose.Provider) error {
+		if _, err := p.Up(ctx); err != nil {
+			return fmt.Errorf("migrate up: %w", err)
+		}
+		return nil
 	})
 }
 
 // Down takes the newest migration back, and the data of its tables with it.
 func Down(ctx context.Context, dsn string) error {
-	return with(ctx, dsn, func(p *goose.Provider) error {
+	return with(dsn, func(p *goose.Provider) error {
 		_, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return errors.New("no migration is applied: there is nothing to take back")
 		}
-		return err
+		if err != nil {
+			return fmt.Errorf("migrate down: %w", err)
+		}
+		return nil
 	})
 }
 
 // List tells every migration of this build and whether it is applied.
 func List(ctx context.Context, dsn string) ([]Status, error) {
 	var list []Status
-	err := with(ctx, dsn, func(p *goose.Provider) error {
+	err := with(dsn, func(p *goose.Provider) error {
 		all, err := p.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("look which migrations are applied: %w", err)
+		}
 		for _, s := range all {
 			list = append(list, Status{Version: s.Source.Version, File: s.Source.Path, AppliedAt: s.AppliedAt})
 		}
-		return err
+		return nil
 	})
 	return list, err
 }
@@ -84,7 +93,11 @@ func Latest() (int64, error) {
 	if err != nil || len(names) == 0 {
 		return 0, fmt.Errorf("no migrations are embedded: %w", err)
 	}
-	return goose.NumericComponent(names[len(names)-1])
+	version, err := goose.NumericComponent(names[len(names)-1])
+	if err != nil {
+		return 0, fmt.Errorf("read a migration's version: %w", err)
+	}
+	return version, nil
 }
 
 // Querier runs one query; a pgx pool, connection or transaction does.
@@ -116,7 +129,7 @@ func Check(ctx context.Context, db Querier) error {
 // pgerrcodeUndefinedTable is what PostgreSQL answers where goose never ran.
 const pgerrcodeUndefinedTable = "42P01"
 
-func with(ctx context.Context, dsn string, do func(*goose.Provider) error) (err error) {
+func with(dsn string, do func(*goose.Provider) error) (err error) {
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
@@ -128,7 +141,7 @@ func with(ctx context.Context, dsn string, do func(*goose.Provider) error) (err 
 	}
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
-		return err
+		return fmt.Errorf("lock the migrations: %w", err)
 	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, sources, goose.WithSessionLocker(locker))
 	if err != nil {

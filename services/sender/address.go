@@ -17,7 +17,6 @@ type address struct {
 	token      secret.String
 	chat       int64 // Telegram's id
 	supergroup bool
-	allowed    []string // reactions; nil for every one
 	// target is Telegram's id, for this bot, of the message answered; 0 if there
 	// is none that this bot can know.
 	target int64
@@ -36,7 +35,7 @@ func (a *address) viewer(botID int64) int64 {
 // In a basic group a message has another id for every bot, so the id is looked
 // up for the bot that will use it.
 const lookUp = `
-SELECT b.name, b.token_sealed, c.telegram_id, c.kind = 'supergroup', c.allowed_reactions, coalesce(i.telegram_id, 0),
+SELECT b.name, b.token_sealed, c.telegram_id, c.kind = 'supergroup', coalesce(i.telegram_id, 0),
     CASE WHEN b.removed_at IS NOT NULL THEN 'the bot was removed'
          WHEN c.removed_at IS NOT NULL THEN 'the chat was removed'
          WHEN b.stopped_at IS NOT NULL THEN 'the bot is stopped: ' || b.stopped_why
@@ -54,7 +53,7 @@ func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, e
 	var a address
 	var sealed []byte
 	err := s.Pool.QueryRow(ctx, lookUp, d.GetBotId(), d.GetId().GetChatId(), d.GetTargetMessage()).
-		Scan(&a.bot, &sealed, &a.chat, &a.supergroup, &a.allowed, &a.target, &a.blocked)
+		Scan(&a.bot, &sealed, &a.chat, &a.supergroup, &a.target, &a.blocked)
 	if errors.Is(err, pgx.ErrNoRows) {
 		a.blocked = "the bot or the chat is not in the roster"
 		return &a, nil

@@ -189,10 +189,7 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 // call that was begun should end.
 func (s *Sender) call(d *chorusv1.Delivery, to *address, claim *journal.Claim, bare bool) telegram.Outcome {
 	if claim.Step == journal.Action && d.GetAction() == chorusv1.Action_ACTION_SET_REACTION {
-		if to.target == 0 {
-			return telegram.Outcome{Kind: telegram.PermanentAction, Description: "the bot can't know the message's id in this basic group"}
-		}
-		return s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: d.GetEmoji()})
+		return s.react(d, to)
 	}
 	m := telegram.Message{ChatID: to.chat, Text: textOf(d), ReplyTo: to.target}
 	if bare {

@@ -29,6 +29,7 @@ type Caller interface {
 	SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome
 	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
 	SendTyping(ctx context.Context, token secret.String, chatID int64) telegram.Outcome
+	GetChat(ctx context.Context, token secret.String, chatID int64) (telegram.ChatInfo, telegram.Outcome)
 }
 
 var _ Caller = (*telegram.Client)(nil)
@@ -55,6 +56,7 @@ type Sender struct {
 	parked   *relay.Relay
 	limits   *limits
 	breakers *breakers
+	palette  palette
 
 	messages  *bus.Consumer[*chorusv1.Delivery]
 	reactions *bus.Consumer[*chorusv1.Delivery]
@@ -69,12 +71,17 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}
+	palette, err := newPalette()
+	if err != nil {
+		return nil, err
+	}
 	s := &Sender{
 		Deps: deps, cfg: cfg, journal: j, owner: uuid.NewString(),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
 		letters:  relay.New(j.Letters(), deps.Bus, deps.Log),
 		parked:   relay.New(j.Parked(), deps.Bus, deps.Log),
 		limits:   limits,
+		palette:  palette,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
@@ -86,6 +93,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 // way cfg.Grace to end, hands back the rest, and publishes the last receipts.
 func (s *Sender) Run(ctx context.Context) error {
 	defer s.limits.close()
+	defer s.palette.StopAllGoroutines()
 	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	s.calls = calls

@@ -339,6 +339,56 @@ func TestARefusedReactionFallsBackOnceAndIsNeverRetried(t *testing.T) {
 	s.called("sendMessage", "sent 200")
 }
 
+func TestTheNearestAllowedReactionIsChosen(t *testing.T) {
+	for name, test := range map[string]struct {
+		allowed     []string
+		state, said string
+	}{
+		"an allowed one":              {[]string{"👍", "🔥"}, "delivered closed", "👍"},
+		"a near one":                  {[]string{"👏", "💩"}, "delivered closed", "👏"},
+		"none is near":                {[]string{"💩"}, "fell_back closed", ""},
+		"the chat has no reactions":   {[]string{}, "fell_back closed", ""},
+		"the chat allows all of them": {nil, "delivered closed", "👍"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			chat, said := s.chat("club", world.Supergroup)
+			var telegramID int64
+			if err := s.pool.QueryRow(t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&telegramID); err != nil {
+				t.Fatal(err)
+			}
+			if test.allowed != nil {
+				if _, err := s.telegram.World().PutChat(world.NewChat{Chat: world.Chat{ID: telegramID, Kind: world.Supergroup, Title: "club", Reactions: &test.allowed}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.becomes(s.react(chat, said, "👍", emojiMessage), test.state)
+			var remembered []string
+			if err := s.pool.QueryRow(t.Context(), `SELECT allowed_reactions FROM chats WHERE id = $1`, chat).Scan(&remembered); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.allowed, remembered); diff != "" {
+				t.Errorf("the roster's reactions: %s", diff)
+			}
+			if test.said == "" {
+				s.called("setMessageReaction")
+				return
+			}
+			s.called("setMessageReaction", "reacted 200")
+		})
+	}
+}
+
+func TestARefusedReactionMakesTheSenderAskAnew(t *testing.T) {
+	s := newStage(t)
+	chat, said := s.chat("club", world.Supergroup)
+	s.fault("setMessageReaction:400:REACTION_INVALID:count=1")
+	s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
+	s.becomes(s.react(chat, said, "👍", emojiMessage), "delivered closed")
+	s.becomes(s.react(chat, said, "🔥", emojiMessage), "delivered closed")
+	s.called("getChat", "none 200", "none 200")
+}
+
 func TestAHangingReactionHoldsUpNoMessage(t *testing.T) {
 	s := newStage(t)
 	chat, said := s.chat("club", world.Supergroup)

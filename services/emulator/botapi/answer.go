@@ -114,7 +114,8 @@ func send(w http.ResponseWriter, a answer, form string) {
 
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(a.status)
-		_, _ = fmt.Fprintf(w, "<html>\r\n<head><title>%[1]s</title></head>\r\n<body>\r\n<center><h1>%[1]s</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", title)
+		_, _ = fmt.Fprintf(w, "<html>\r\n<head><title>%[1]s</title></head>\r\n<body>\r\n"+
+			"<center><h1>%[1]s</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", title)
 	case fault.Empty:
 		w.WriteHeader(a.status)
 	default:

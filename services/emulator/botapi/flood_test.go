@@ -63,7 +63,7 @@ func TestFloodRefusesWithRetryAfter(t *testing.T) {
 			t.Error(got)
 		}
 
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // in a bubble
 
 		if got := r.call(r.ada, "sendMessage", "chat_id", r.books, "text", "x"); !strings.HasPrefix(got, `{"ok":true`) {
 			t.Errorf("after the wait: %s", got)
@@ -138,7 +138,7 @@ func TestFloodNeverLetsMoreThrough(t *testing.T) {
 			})
 
 			for _, pause := range pauses {
-				time.Sleep(time.Duration(pause))
+				time.Sleep(time.Duration(pause)) //nolint:forbidigo // in a bubble
 				r.call(r.ada, "sendMessage", "chat_id", r.books, "text", "x")
 			}
 

@@ -47,14 +47,26 @@ func TestResultsHaveTelegramsShape(t *testing.T) {
 		want   string
 	}{
 		{"getMe", nil, `{"ok":true,"result":` + ada[:len(ada)-1] + `,"can_join_groups":true,"can_read_all_group_messages":true,"supports_inline_queries":false,"can_connect_to_business":false,"has_main_web_app":false}}`},
-		{"sendMessage", []any{"chat_id", r.books, "text", "Hi <you>", "reply_parameters", `{"message_id":1}`},
-			`{"ok":true,"result":{"message_id":2,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"reply_to_message":{"message_id":1,"from":` + person + `,"chat":` + books + `,"date":` + when + `,"text":"Hello @ada_bot","entities":[{"type":"mention","offset":6,"length":8}]},"text":"Hi <you>"}}`},
-		{"sendMessage", []any{"chat_id", r.books, "text", "a <b>b</b>", "parse_mode", "html", "reply_to_message_id", 99, "allow_sending_without_reply", "true", "reply_markup", `{"inline_keyboard": [[{"text":"x","callback_data":"y"}]]}`},
-			`{"ok":true,"result":{"message_id":3,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"text":"a b","entities":[{"type":"bold","offset":2,"length":1}],"reply_markup":{"inline_keyboard":[[{"text":"x","callback_data":"y"}]]}}}`},
-		{"editMessageText", []any{"chat_id", r.books, "message_id", 2, "text", "Ho"},
-			`{"ok":true,"result":{"message_id":2,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"edit_date":WHEN,"reply_to_message":{"message_id":1,"from":` + person + `,"chat":` + books + `,"date":` + when + `,"text":"Hello @ada_bot","entities":[{"type":"mention","offset":6,"length":8}]},"text":"Ho"}}`},
-		{"editMessageText", []any{"chat_id", r.books, "message_id", 2, "text", "Ho"},
-			`{"ok":false,"error_code":400,"description":"Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message"}`},
+		{
+			"sendMessage",
+			[]any{"chat_id", r.books, "text", "Hi <you>", "reply_parameters", `{"message_id":1}`},
+			`{"ok":true,"result":{"message_id":2,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"reply_to_message":{"message_id":1,"from":` + person + `,"chat":` + books + `,"date":` + when + `,"text":"Hello @ada_bot","entities":[{"type":"mention","offset":6,"length":8}]},"text":"Hi <you>"}}`,
+		},
+		{
+			"sendMessage",
+			[]any{"chat_id", r.books, "text", "a <b>b</b>", "parse_mode", "html", "reply_to_message_id", 99, "allow_sending_without_reply", "true", "reply_markup", `{"inline_keyboard": [[{"text":"x","callback_data":"y"}]]}`},
+			`{"ok":true,"result":{"message_id":3,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"text":"a b","entities":[{"type":"bold","offset":2,"length":1}],"reply_markup":{"inline_keyboard":[[{"text":"x","callback_data":"y"}]]}}}`,
+		},
+		{
+			"editMessageText",
+			[]any{"chat_id", r.books, "message_id", 2, "text", "Ho"},
+			`{"ok":true,"result":{"message_id":2,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"edit_date":WHEN,"reply_to_message":{"message_id":1,"from":` + person + `,"chat":` + books + `,"date":` + when + `,"text":"Hello @ada_bot","entities":[{"type":"mention","offset":6,"length":8}]},"text":"Ho"}}`,
+		},
+		{
+			"editMessageText",
+			[]any{"chat_id", r.books, "message_id", 2, "text", "Ho"},
+			`{"ok":false,"error_code":400,"description":"Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message"}`,
+		},
 		{"deleteMessage", []any{"chat_id", r.books, "message_id", 2}, `{"ok":true,"result":true}`},
 		{"sendChatAction", []any{"chat_id", r.books, "action", "typing"}, `{"ok":true,"result":true}`},
 		{"setMessageReaction", []any{"chat_id", r.books, "message_id", 1, "reaction", `[{"type":"emoji","emoji":"❤‍🔥"}]`}, `{"ok":true,"result":true}`},

@@ -67,7 +67,10 @@ func Open(dir string, keep int) (*Log, error) {
 		l.seq++
 		size += int64(len(line)) + 1
 
-		var r struct{ ID, Effect string }
+		var r struct {
+			ID     string `json:"id"`
+			Effect string `json:"effect"`
+		}
 		if err := json.Unmarshal(line, &r); err != nil {
 			return fmt.Errorf("not a record of a call: %w", err)
 		}

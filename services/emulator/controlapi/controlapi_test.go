@@ -3,7 +3,6 @@ package controlapi_test
 import (
 	"context"
 	"net"
-
 	"net/http"
 	"net/http/httptest"
 	"testing"

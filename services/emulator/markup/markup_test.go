@@ -21,8 +21,11 @@ func TestParse(t *testing.T) {
 	}{
 		{"", "  hello *you*\n", "hello *you*", nil},
 		{"", "/ask@ada_bot what? @bob see https://a.example/x?y=1, #books $TEA", "/ask@ada_bot what? @bob see https://a.example/x?y=1, #books $TEA", entities{
-			{Type: "bot_command", Offset: 0, Length: 12}, {Type: "mention", Offset: 19, Length: 4},
-			{Type: "url", Offset: 28, Length: 23}, {Type: "hashtag", Offset: 53, Length: 6}, {Type: "cashtag", Offset: 60, Length: 4},
+			{Type: "bot_command", Offset: 0, Length: 12},
+			{Type: "mention", Offset: 19, Length: 4},
+			{Type: "url", Offset: 28, Length: 23},
+			{Type: "hashtag", Offset: 53, Length: 6},
+			{Type: "cashtag", Offset: 60, Length: 4},
 		}},
 		{"", "mail a@b.org, not a/b or x@y", "mail a@b.org, not a/b or x@y", entities{{Type: "email", Offset: 5, Length: 7}}},
 		{"HTML", "<b>A &lt; <i>B</i></b>🏟<code>@no</code>", "A < B🏟@no", entities{
@@ -35,13 +38,19 @@ func TestParse(t *testing.T) {
 			{Type: "spoiler", Offset: 0, Length: 1}, {Type: "expandable_blockquote", Offset: 1, Length: 1},
 		}},
 		{"Markdown", "*b* _i_ `c` [t](http://x.org) \\_ [no]", "b i c t _ no", entities{
-			{Type: "bold", Offset: 0, Length: 1}, {Type: "italic", Offset: 2, Length: 1},
-			{Type: "code", Offset: 4, Length: 1}, {Type: "text_link", Offset: 6, Length: 1, URL: "http://x.org"},
+			{Type: "bold", Offset: 0, Length: 1},
+			{Type: "italic", Offset: 2, Length: 1},
+			{Type: "code", Offset: 4, Length: 1},
+			{Type: "text_link", Offset: 6, Length: 1, URL: "http://x.org"},
 		}},
 		{"Markdown", "```go\nx```", "x", entities{{Type: "pre", Offset: 0, Length: 1, Language: "go"}}},
 		{"MarkdownV2", "*b _i_* __u__ ~s~ ||p|| `c_` [t](http://x.org/\\)) 1\\.", "b i u s p c_ t 1.", entities{
-			{Type: "bold", Offset: 0, Length: 3}, {Type: "italic", Offset: 2, Length: 1}, {Type: "underline", Offset: 4, Length: 1},
-			{Type: "strikethrough", Offset: 6, Length: 1}, {Type: "spoiler", Offset: 8, Length: 1}, {Type: "code", Offset: 10, Length: 2},
+			{Type: "bold", Offset: 0, Length: 3},
+			{Type: "italic", Offset: 2, Length: 1},
+			{Type: "underline", Offset: 4, Length: 1},
+			{Type: "strikethrough", Offset: 6, Length: 1},
+			{Type: "spoiler", Offset: 8, Length: 1},
+			{Type: "code", Offset: 10, Length: 2},
 			{Type: "text_link", Offset: 13, Length: 1, URL: "http://x.org/)"},
 		}},
 		{"MarkdownV2", ">q1\n>q2\nafter ```go\nf(x)```", "q1\nq2\nafter f(x)", entities{
@@ -110,8 +119,11 @@ func TestWithKeepsEntitiesInsideOfTheText(t *testing.T) {
 	t.Parallel()
 
 	got := markup.With(" 👍 ok ", []markup.Entity{
-		{Type: "bold", Offset: 1, Length: 2}, {Type: "bold", Offset: 5, Length: 9}, {Type: "italic", Offset: -1, Length: 2},
-		{Type: "code", Offset: 0, Length: 0}, {Type: "italic", Offset: 4, Length: 3},
+		{Type: "bold", Offset: 1, Length: 2},
+		{Type: "bold", Offset: 5, Length: 9},
+		{Type: "italic", Offset: -1, Length: 2},
+		{Type: "code", Offset: 0, Length: 0},
+		{Type: "italic", Offset: 4, Length: 3},
 	})
 
 	want := markup.Text{Plain: "👍 ok", Entities: []markup.Entity{

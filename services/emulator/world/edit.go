@@ -6,7 +6,8 @@ import (
 )
 
 // notModified is a success in disguise: clients treat it so.
-const notModified = "message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message"
+const notModified = "message is not modified: specified new message content and reply markup are " +
+	"exactly the same as a current content and reply markup of the message"
 
 // CheckEdit tells what Edit would fail with at this moment.
 func (w *World) CheckEdit(botID, chatID, messageID int64, s Saying) error {

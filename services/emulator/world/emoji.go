@@ -1,6 +1,9 @@
 package world
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // reactions are the emoji Telegram takes as reactions, in its exact forms:
 // without the variation selector U+FE0F.
@@ -11,5 +14,5 @@ func Reactions() []string { return strings.Fields(reactions) }
 
 // IsReaction tells whether Telegram takes exactly these bytes as a reaction.
 func IsReaction(emoji string) bool {
-	return emoji != "" && !strings.Contains(emoji, " ") && strings.Contains(" "+reactions+" ", " "+emoji+" ")
+	return slices.Contains(Reactions(), emoji)
 }

@@ -18,6 +18,7 @@ func (e *Error) Error() string { return e.Description }
 func badRequest(reason string) *Error {
 	return &Error{Code: 400, Description: "Bad Request: " + reason}
 }
+
 func forbidden(reason string) *Error { return &Error{Code: 403, Description: "Forbidden: " + reason} }
 
 // InputError says which field of a set-up call has a value it can't have.

@@ -81,8 +81,8 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 	}
 	if err != nil {
 		stop()
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() != nil { // asked to stop while starting
+			return nil //nolint:nilerr // see above
 		}
 		return err
 	}

@@ -48,7 +48,8 @@ func (b *Bus) samePartitions(ctx context.Context, name string) error {
 		return fmt.Errorf("look at stream %s: %w", name, err)
 	}
 	if have, want := s.CachedInfo().Config.Metadata[partitionsKey], fmt.Sprint(subject.Partitions); have != want {
-		return fmt.Errorf("stream %s was made for %q partitions, this build has %s: drain the old fleet, delete the stream, and run chorus migrate up", name, have, want)
+		return fmt.Errorf("stream %s was made for %q partitions, this build has %s: drain the old fleet, delete the stream, and run chorus migrate up",
+			name, have, want)
 	}
 	return nil
 }
@@ -80,7 +81,8 @@ func (b *Bus) Verify(ctx context.Context) error {
 		}
 		have := c.CachedInfo().Config
 		if have.FilterSubject != want.FilterSubject || have.AckWait != want.AckWait || have.PriorityPolicy != want.PriorityPolicy {
-			return fmt.Errorf("consumer %s differs from what this build is configured for (filter %s, ack wait %v): run chorus migrate up with this build and configuration",
+			return fmt.Errorf("consumer %s differs from what this build is configured for (filter %s, ack wait %v): "+
+				"run chorus migrate up with this build and configuration",
 				want.Durable, have.FilterSubject, have.AckWait)
 		}
 		return nil

@@ -131,7 +131,10 @@ func (c *Consumer[T]) bury(ctx context.Context, d *delivery, attempts int, cause
 	if err != nil {
 		return errors.Join(fmt.Errorf("bury: %w", err), d.Nak())
 	}
-	return d.TermWithReason(letter.GetReason())
+	if err := d.TermWithReason(letter.GetReason()); err != nil {
+		return fmt.Errorf("take a dead letter off its stream: %w", err)
+	}
+	return nil
 }
 
 // turnOf reads the turn off the message id, which holds even where the payload

@@ -51,8 +51,7 @@ func TestStopEndsTheProgram(t *testing.T) {
 		}
 	}
 	<-p.Done()
-	var exit *exec.ExitError
-	if !errors.As(p.Err(), &exit) {
+	if _, signalled := errors.AsType[*exec.ExitError](p.Err()); !signalled {
 		t.Errorf("ended with %v, want the signal", p.Err())
 	}
 }

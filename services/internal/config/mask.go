@@ -63,7 +63,7 @@ func maskURL(u *url.URL) string {
 
 // revealed is the value itself.
 func (f *field) revealed() string {
-	if s, ok := f.value.Interface().(secret.String); ok {
+	if s, ok := reflect.TypeAssert[secret.String](f.value); ok {
 		return s.Reveal()
 	}
 	k, _ := kindOf(f.value.Type())

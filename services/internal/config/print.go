@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"strings"
 )
@@ -35,7 +36,7 @@ func indent(depth int) string { return strings.Repeat("  ", depth) }
 
 // yaml is the value on one line, such that Load reads it again.
 func (f *field) yaml() string {
-	list, isList := f.value.Interface().([]string)
+	list, isList := reflect.TypeAssert[[]string](f.value)
 	if !isList || f.hidden {
 		return quote(f.shown())
 	}

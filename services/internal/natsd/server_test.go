@@ -183,8 +183,11 @@ func TestPortInUseIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	port := listener.Addr().(*net.TCPAddr).Port
-	_, err = natsd.Start(t.Context(), natsd.Config{DataDir: t.TempDir(), Port: port, Log: zaptest.NewLogger(t)})
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("listening on %v", listener.Addr())
+	}
+	_, err = natsd.Start(t.Context(), natsd.Config{DataDir: t.TempDir(), Port: address.Port, Log: zaptest.NewLogger(t)})
 	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v, want that the port is in use", err)
 	}

@@ -60,7 +60,8 @@ func accountOf(cluster string) (account, error) {
 	case uid != 0:
 		return account{}, fmt.Errorf("the data folder %s belongs to user %d, not to you: run as that user or as root, or choose another folder", cluster, stat.Uid)
 	case stat.Uid == 0:
-		return account{}, fmt.Errorf("the data folder %s belongs to root, as which PostgreSQL can't run: give it to another user (chown -R) or choose another folder", cluster)
+		return account{}, fmt.Errorf("the data folder %s belongs to root, as which PostgreSQL can't run: "+
+			"give it to another user (chown -R) or choose another folder", cluster)
 	}
 	return account{uid: stat.Uid, gid: stat.Gid, switched: true}, nil
 }

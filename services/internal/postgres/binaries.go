@@ -106,14 +106,14 @@ func (l Locations) all(ctx context.Context) ([]Binaries, error) {
 			return nil, fmt.Errorf("pattern %q: %w", glob, err)
 		}
 		for _, dir := range dirs {
-			real, ok := serverDir(dir)
-			if !ok || seen[real] {
+			folder, ok := serverDir(dir)
+			if !ok || seen[folder] {
 				continue
 			}
-			seen[real] = true
-			major, err := probe(ctx, real)
+			seen[folder] = true
+			major, err := probe(ctx, folder)
 			if err == nil && major >= OldestMajor && major <= NewestMajor {
-				found = append(found, Binaries{Dir: real, Major: major})
+				found = append(found, Binaries{Dir: folder, Major: major})
 			}
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("look for PostgreSQL: %w", ctx.Err())

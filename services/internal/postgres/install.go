@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,11 +109,11 @@ func aptInstall(ctx context.Context, packages ...string) error {
 	if err := keepClusterAway(createClusterPath); err != nil {
 		return err
 	}
-	lockWait := []string{"-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"}
+	patient := []string{"-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"}
 	// Old package lists may do, so what counts is whether the installation works.
-	updateErr := runApt(ctx, append(lockWait, "update")...)
-	args := append(lockWait, "install", "-y", "--no-install-recommends")
-	if err := runApt(ctx, append(args, packages...)...); err != nil {
+	updateErr := runApt(ctx, slices.Concat(patient, []string{"update"})...)
+	install := []string{"install", "-y", "--no-install-recommends"}
+	if err := runApt(ctx, slices.Concat(patient, install, packages)...); err != nil {
 		return errors.Join(updateErr, err)
 	}
 	return nil

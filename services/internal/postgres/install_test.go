@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -188,7 +189,7 @@ func TestFindTakesTheNewestAndTheAskedFor(t *testing.T) {
 		}
 	}
 	for _, asked := range []int{14, 17, 19} {
-		if b, err := l.Find(t.Context(), asked); err != ErrNotFound {
+		if b, err := l.Find(t.Context(), asked); !errors.Is(err, ErrNotFound) {
 			t.Errorf("asked for %d: got %+v, %v", asked, b, err)
 		}
 	}

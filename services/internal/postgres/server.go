@@ -114,7 +114,8 @@ func start(ctx context.Context, cfg Config, f *folder) (*Server, error) {
 }
 
 func versionError(path string, have, installed int) error {
-	return fmt.Errorf("the data folder %s was made by PostgreSQL %d, but this is version %d: install version %d, or move the folder away to begin anew", path, have, installed, have)
+	return fmt.Errorf("the data folder %s was made by PostgreSQL %d, but this is version %d: install version %d, or move the folder away to begin anew",
+		path, have, installed, have)
 }
 
 // launch starts the server program. One that finds remains of a killed

@@ -78,7 +78,10 @@ func restoreLinks(root *os.Root) error {
 	if err != nil {
 		return fmt.Errorf("read the archive's list of links: %w", err)
 	}
-	var links []struct{ Source, Target string }
+	var links []struct {
+		Source string `json:"source"`
+		Target string `json:"target"`
+	}
 	if err := json.Unmarshal(raw, &links); err != nil {
 		return fmt.Errorf("read the archive's list of links: %w", err)
 	}

@@ -107,10 +107,12 @@ func TestDiffShows(t *testing.T) {
     memories["fact" "Rain."].relevance: 0 -> (none)
 0 to create, 1 to change, 0 to remove
 `},
-		"an upgraded group": {func(_, w *roster.Cast) { w.Chats[0].TelegramID, w.Chats[0].Kind = -12, roster.Group }, true,
+		"an upgraded group": {
+			func(_, w *roster.Cast) { w.Chats[0].TelegramID, w.Chats[0].Kind = -12, roster.Group }, true,
 			`! chat club was upgraded to a supergroup and stays telegram_id -1001234567890: put that id into the file
 nothing to change
-`},
+`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,7 +7,7 @@ import (
 )
 
 // Problem is one thing that is wrong with a cast.
-type Problem struct {
+type Problem struct { //nolint:errname // it is a line of an error before it is one
 	Path  string // of the field, such as bots[2].persona.tone
 	Value string // as it was given, shortened
 	Want  string // what is allowed
@@ -16,7 +16,7 @@ type Problem struct {
 func (p Problem) Error() string { return maskTokens(p.Path + ": " + p.Value + ": " + p.Want) }
 
 // Problems is everything that is wrong with a cast, in its order.
-type Problems []Problem
+type Problems []Problem //nolint:errname // as above
 
 func (p Problems) Error() string {
 	lines := make([]string, len(p))

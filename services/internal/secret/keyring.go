@@ -41,7 +41,7 @@ func (r Keyring) Seal(plaintext, additional []byte) ([]byte, error) {
 	}
 	k := r.keys[0]
 	sealed := make([]byte, 0, 2+len(k.id)+overhead+len(plaintext))
-	sealed = append(sealed, version, byte(len(k.id)))
+	sealed = append(sealed, version, byte(len(k.id))) //nolint:gosec // at most 32
 	sealed = append(sealed, k.id...)
 	return k.material().aead.Seal(sealed, nil, plaintext, bind(sealed, additional)), nil
 }

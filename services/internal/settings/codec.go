@@ -180,7 +180,7 @@ func hoursKey(s spec, fallback ...string) Key[[]hours.Range] {
 			return hours.ParseAll(texts)
 		},
 		read: func(text string) ([]hours.Range, error) { return hours.ParseAll(splitList(text)) },
-		text: func(v []hours.Range) string { return joinList(v) },
+		text: joinList[hours.Range],
 		check: func(v []hours.Range) error {
 			if len(v) > mostItems {
 				return errOutOfRange

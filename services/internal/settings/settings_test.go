@@ -135,7 +135,7 @@ func TestLongValuesAreCut(t *testing.T) {
 func TestFind(t *testing.T) {
 	t.Parallel()
 	for wrong, want := range map[string]string{
-		"reply_probabilty": "did you mean reply_probability?",
+		"reply_probabilityy": "did you mean reply_probability?",
 		"scalefactor":      "did you mean scale_factor?",
 		"colour":           "chorus settings list",
 	} {

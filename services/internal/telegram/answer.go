@@ -115,8 +115,7 @@ func seconds(s float64) time.Duration {
 
 // reason is an error without the address it happened at, which has the token.
 func reason(err error) string {
-	var at *url.Error
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*url.Error](err); ok {
 		err = at.Err
 	}
 	if err == nil {

@@ -128,7 +128,8 @@ func (c *Client) SetReaction(ctx context.Context, token secret.String, r Reactio
 	if r.Emoji != "" {
 		emoji := reaction.Normalize(r.Emoji)
 		if !reaction.Valid(emoji) {
-			return Outcome{Kind: PermanentAction, ReactionInvalid: true, Description: clean(fmt.Sprintf("emoji: %q is no reaction of Telegram", r.Emoji), token.Reveal())}
+			why := fmt.Sprintf("emoji: %q is no reaction of Telegram", r.Emoji)
+			return Outcome{Kind: PermanentAction, ReactionInvalid: true, Description: clean(why, token.Reveal())}
 		}
 		params.Reaction = []models.ReactionType{{
 			Type:              models.ReactionTypeTypeEmoji,

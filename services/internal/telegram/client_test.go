@@ -26,29 +26,34 @@ func TestRequests(t *testing.T) {
 			func(c *telegram.Client) telegram.Outcome {
 				return c.SendMessage(t.Context(), secret.New(token), telegram.Message{ChatID: -1001234567890, Text: "<b>5 < 6 & \"so\" 🎈\n"})
 			},
-			"sendMessage", url.Values{"chat_id": {"-1001234567890"}, "text": {"<b>5 < 6 & \"so\" 🎈\n"}},
+			"sendMessage",
+			url.Values{"chat_id": {"-1001234567890"}, "text": {"<b>5 < 6 & \"so\" 🎈\n"}},
 		},
 		"reply": {
 			func(c *telegram.Client) telegram.Outcome {
 				return c.SendMessage(t.Context(), secret.New(token), telegram.Message{ChatID: -5, Text: "yes", ReplyTo: 9007199254740993})
 			},
-			"sendMessage", url.Values{"chat_id": {"-5"}, "text": {"yes"}, "reply_parameters": {`{"message_id":9007199254740993}`}},
+			"sendMessage",
+			url.Values{"chat_id": {"-5"}, "text": {"yes"}, "reply_parameters": {`{"message_id":9007199254740993}`}},
 		},
 		"reaction": {
 			func(c *telegram.Client) telegram.Outcome {
 				return c.SetReaction(t.Context(), secret.New(token), telegram.Reaction{ChatID: -5, MessageID: 7, Emoji: "❤\ufe0f"})
 			},
-			"setMessageReaction", url.Values{"chat_id": {"-5"}, "message_id": {"7"}, "reaction": {"[{\"type\":\"emoji\",\"emoji\":\"\u2764\"}]"}},
+			"setMessageReaction",
+			url.Values{"chat_id": {"-5"}, "message_id": {"7"}, "reaction": {"[{\"type\":\"emoji\",\"emoji\":\"\u2764\"}]"}},
 		},
 		"no reaction": {
 			func(c *telegram.Client) telegram.Outcome {
 				return c.SetReaction(t.Context(), secret.New(token), telegram.Reaction{ChatID: -5, MessageID: 7})
 			},
-			"setMessageReaction", url.Values{"chat_id": {"-5"}, "message_id": {"7"}},
+			"setMessageReaction",
+			url.Values{"chat_id": {"-5"}, "message_id": {"7"}},
 		},
 		"typing": {
 			func(c *telegram.Client) telegram.Outcome { return c.SendTyping(t.Context(), secret.New(token), -5) },
-			"sendChatAction", url.Values{"chat_id": {"-5"}, "action": {"typing"}},
+			"sendChatAction",
+			url.Values{"chat_id": {"-5"}, "action": {"typing"}},
 		},
 		"me": {
 			func(c *telegram.Client) telegram.Outcome {
@@ -62,7 +67,8 @@ func TestRequests(t *testing.T) {
 				_, out := c.GetChat(t.Context(), secret.New(token), -5)
 				return out
 			},
-			"getChat", url.Values{"chat_id": {"-5"}},
+			"getChat",
+			url.Values{"chat_id": {"-5"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

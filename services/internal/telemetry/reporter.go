@@ -55,5 +55,5 @@ func (r *reporter) Shutdown(ctx context.Context) error {
 	if r.client != nil {
 		defer r.client.CloseIdleConnections()
 	}
-	return r.SpanExporter.Shutdown(ctx)
+	return r.SpanExporter.Shutdown(ctx) //nolint:wrapcheck // a decorator adds nothing
 }

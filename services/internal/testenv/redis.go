@@ -187,6 +187,7 @@ type redisProgram struct {
 }
 
 func (p redisProgram) command(port int, out *tail) *exec.Cmd {
+	//nolint:noctx // it outlives this call, and package child ends it
 	cmd := exec.Command(p.path,
 		"--port", strconv.Itoa(port),
 		"--bind", "127.0.0.1",

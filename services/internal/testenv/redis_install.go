@@ -48,7 +48,8 @@ func cachedRedis(ctx context.Context, cache string) (redisProgram, error) {
 }
 
 func missing(err error) error {
-	return fmt.Errorf("this test needs redis-server, which isn't installed and can't be got: install it (apt-get install redis-server, brew install redis): %w", err)
+	return fmt.Errorf("this test needs redis-server, which isn't installed and can't be got: "+
+		"install it (apt-get install redis-server, brew install redis): %w", err)
 }
 
 func unpackRedis(ctx context.Context, dir string) (redisProgram, error) {

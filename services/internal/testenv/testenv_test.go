@@ -31,6 +31,7 @@ func tables(t *testing.T, dsn string) int {
 }
 
 func TestDatabasesAreMigratedAndIsolated(t *testing.T) {
+	t.Parallel()
 	want := tables(t, testenv.Postgres(t))
 	if want < 2 {
 		t.Errorf("a migrated database has %d tables", want)

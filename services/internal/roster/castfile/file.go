@@ -78,8 +78,7 @@ func Parse(name string, data []byte) (*File, error) {
 	d.structure(root, value, schema, "")
 	file.Cast.Normalise()
 	problems := d.problems
-	var invalid roster.Problems
-	if errors.As(file.Cast.Validate(), &invalid) {
+	if invalid, ok := errors.AsType[roster.Problems](file.Cast.Validate()); ok {
 		problems = append(problems, d.unreported(invalid)...)
 	}
 	if len(problems) > 0 {

@@ -33,8 +33,10 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		"unknown field":  {"bots: []\nrobots: []\n", `x.yaml:2:1: robots: unknown field: want one of bots, chats`},
 		"unknown inside": {anna + "    tmepo: 2\n", `x.yaml:6:5: bots[0].tmepo: unknown field: want one of name, token, username,`},
 		"given twice":    {anna + "    tempo: 2\n    tempo: 3\n", `x.yaml:7:5: bots[0].tempo: given twice: `},
-		"text for a number": {anna + "    tempo: \"2\"\n",
-			`x.yaml:6:12: bots[0].tempo: "2": want a number from 0.1 to 10`},
+		"text for a number": {
+			anna + "    tempo: \"2\"\n",
+			`x.yaml:6:12: bots[0].tempo: "2": want a number from 0.1 to 10`,
+		},
 		"number out of range": {anna + "    tempo: 11\n", `x.yaml:6:12: bots[0].tempo: 11: want a number from 0.1 to 10`},
 		"no number":           {anna + "    tempo: .nan\n", `x.yaml:6:12: bots[0].tempo: .nan: want a number from 0.1 to 10`},
 		"fraction":            {anna + "    hourly_max: 1.5\n", `x.yaml:6:17: bots[0].hourly_max: 1.5: want a whole number from 1 to 1200`},
@@ -152,8 +154,10 @@ func TestLoadSaysWhichFile(t *testing.T) {
 // Whatever a file holds, reading it ends in a cast that can be written and read
 // back, or in errors of one line each that repeat no token.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{anna, anna + "chats: [{name: c, cast: [anna]}]", "bots: [", "a: &x *x", "? [a]: b", "bots: !!map {<<: *a}",
-		"token: " + inline, "- |\n x", "\ufeffbots: []", "bots: >-\n\n a\n", "{", "\"\\", "%YAML 1.2\n---\nbots:\n...", "bots:\n\t- a"} {
+	for _, seed := range []string{
+		anna, anna + "chats: [{name: c, cast: [anna]}]", "bots: [", "a: &x *x", "? [a]: b", "bots: !!map {<<: *a}",
+		"token: " + inline, "- |\n x", "\ufeffbots: []", "bots: >-\n\n a\n", "{", "\"\\", "%YAML 1.2\n---\nbots:\n...", "bots:\n\t- a",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

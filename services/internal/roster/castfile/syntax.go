@@ -26,7 +26,8 @@ func parseYAML(name string, data []byte) (root ast.Node, err error) {
 	}
 	if line := tooDeep(data); line > 0 {
 		return nil, &Error{File: name, Line: line, Column: 1, Problem: roster.Problem{
-			Path: "file", Value: "too deeply nested", Want: wantFile}}
+			Path: "file", Value: "too deeply nested", Want: wantFile,
+		}}
 	}
 	// The parser has panicked on broken input before (goccy/go-yaml#191, #471),
 	// and a user must see an error.
@@ -53,14 +54,14 @@ func parseYAML(name string, data []byte) (root ast.Node, err error) {
 	}
 	at := placeOf(bodies[1])
 	return nil, &Error{File: name, Line: at.line, Column: at.column, Problem: roster.Problem{
-		Path: "file", Value: "a second document", Want: "want one document; put the casts into files of their own"}}
+		Path: "file", Value: "a second document", Want: "want one document; put the casts into files of their own",
+	}}
 }
 
 func syntaxError(name string, err error) error {
 	e := &Error{File: name, Line: 1, Column: 1, Problem: roster.Problem{Path: "file", Value: "no YAML", Want: "can't be parsed"}}
 	// Not the error's own text: that quotes the lines around it.
-	var syntax *yaml.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 		e.Want, _, _ = strings.Cut(syntax.Message, "\n")
 		if syntax.Token != nil && syntax.Token.Position != nil {
 			e.Line, e.Column = syntax.Token.Position.Line, syntax.Token.Position.Column

@@ -132,7 +132,9 @@ func TestPruneAsks(t *testing.T) {
 	if _, err := s.apply(two, casting.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	one := strings.Replace(two[:strings.Index(two, "  - name: bert")]+two[strings.Index(two, "chats:"):], ", bert]", "]", 1)
+	head, _, _ := strings.Cut(two, "  - name: bert")
+	_, chats, _ := strings.Cut(two, "chats:")
+	one := strings.Replace(head+"chats:"+chats, ", bert]", "]", 1)
 	if _, err := s.apply(one, casting.Options{Prune: true}); err == nil || !strings.Contains(err.Error(), "--yes") || s.bots() != 2 {
 		t.Errorf("with nobody to ask: %v", err)
 	}

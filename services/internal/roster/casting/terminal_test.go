@@ -12,7 +12,7 @@ import (
 
 func TestAskTakesOnlyAYes(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]bool{"y\n": true, "Yes\n": true, " yes ": true, "\n": false, "": false, "yep\n": false, "n\n": false} {
+	for answer, want := range map[string]bool{"y\n": true, "Yes\n": true, "\tyes ": true, "\n": false, "": false, "yep\n": false, "n\n": false} {
 		var out bytes.Buffer
 		got, err := ask(t.Context(), strings.NewReader(answer), &out, "Remove it?")
 		if err != nil || got != want || out.String() != "Remove it? [y/N] " {

@@ -16,9 +16,11 @@ import (
 
 // text draws texts that YAML finds hard, and some that are as long as can be.
 func text(low, high int) *rapid.Generator[string] {
-	hard := []string{"null", "true", "no", "~", "12", "1e3", "0x1F", "1_000", ".inf", "- a", "a: b", "a #b", "# c", "%TAG", "@x", "`", "!x", "&a", "*a",
+	hard := []string{
+		"null", "true", "no", "~", "12", "1e3", "0x1F", "1_000", ".inf", "- a", "a: b", "a #b", "# c", "%TAG", "@x", "`", "!x", "&a", "*a",
 		"'", "\"", "\\", "{a}", "[b", "?", "? x", "|", ">", "<<", "---", "...", "a\nb", "a\n\n  b", "a\n\tb\n c", "é", "日本", "👍🏽", "\u2028", "\ufeff",
-		"\u0085x", "12:30:45", "2001-01-01", "=", ",", ":", "a:", ":a", "-", "x\u00a0", "a\tb", "a  b"}
+		"\u0085x", "12:30:45", "2001-01-01", "=", ",", ":", "a:", ":a", "-", "x\u00a0", "a\tb", "a  b",
+	}
 	return rapid.OneOf(rapid.SampledFrom(hard), rapid.StringN(1, min(high, 40), -1), rapid.Map(rapid.IntRange(1, high/2), func(n int) string { return strings.Repeat("a ", n) }), rapid.StringMatching(`[A-Za-z ,.'"-]{1,40}`),
 		rapid.Map(rapid.SliceOfN(rapid.SampledFrom(hard), 1, 4), func(s []string) string { return strings.Join(s, " ") })).
 		Filter(func(s string) bool {

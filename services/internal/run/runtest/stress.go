@@ -75,6 +75,7 @@ func report(t *testing.T, err error) {
 // once runs one part and says what is wrong with it. Without a stop its context
 // has ended before the start.
 func once(t testing.TB, newPart func(testing.TB) run.Part, stop func(context.CancelFunc), opts []goleak.Option) error {
+	t.Helper()
 	before := goleak.IgnoreCurrent()
 	part := newPart(t)
 	if part.Grace == 0 {
