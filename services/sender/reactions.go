@@ -1,0 +1,115 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"go.uber.org/zap"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/reaction"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+const (
+	// allowedFor is how long it is remembered which reactions a chat allows. A
+	// refusal makes the sender ask at once.
+	allowedFor = 10 * time.Minute
+	// unansweredFor is how long the sender does without an answer before it asks
+	// again; meanwhile Telegram itself decides.
+	unansweredFor = 30 * time.Second
+	askTimeout    = 5 * time.Second
+	allowedMost   = 100_000
+)
+
+// allowed is what a chat allows: every emoji where known is false.
+type allowed struct {
+	emoji []string // nil for all, empty for none
+	known bool
+}
+
+// palette remembers which reactions each chat allows.
+type palette struct {
+	*otter.Cache[int64, allowed]
+}
+
+func newPalette() (palette, error) {
+	c, err := otter.New(&otter.Options[int64, allowed]{
+		MaximumSize: allowedMost,
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[int64, allowed]) time.Duration {
+			if e.Value.known {
+				return allowedFor
+			}
+			return unansweredFor
+		}),
+	})
+	if err != nil {
+		return palette{}, fmt.Errorf("allowed reactions: %w", err)
+	}
+	return palette{c}, nil
+}
+
+// emoji is the reaction nearest to the planned one that the chat allows; empty
+// if there is none.
+func (s *Sender) emoji(d *chorusv1.Delivery, to *address) (string, error) {
+	chat := d.GetId().GetChatId()
+	a, err := s.palette.Get(s.calls, chat, otter.LoaderFunc[int64, allowed](func(ctx context.Context, _ int64) (allowed, error) {
+		return s.ask(ctx, d, to), nil
+	}))
+	if err != nil {
+		return "", fmt.Errorf("allowed reactions of chat %d: %w", chat, err)
+	}
+	emoji, _ := reaction.Nearest(d.GetEmoji(), a.emoji)
+	return emoji, nil
+}
+
+const rememberAllowed = `
+UPDATE chats SET allowed_reactions = $2, updated_at = now() WHERE id = $1 AND allowed_reactions IS DISTINCT FROM $2`
+
+// ask asks Telegram what a chat allows, and tells the planner by way of the
+// roster.
+func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) allowed {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	chat := d.GetId().GetChatId()
+	began := time.Now()
+	info, out := s.Telegram.GetChat(ctx, to.token, to.chat)
+	s.Metrics.called("getChat", out.Kind, time.Since(began))
+	if out.Kind != telegram.Done {
+		s.Log.Info("Telegram did not say which reactions a chat allows", zap.Int64("chat_id", chat), zap.Error(out.Err()))
+		return allowed{}
+	}
+	if _, err := s.Pool.Exec(ctx, rememberAllowed, chat, info.AvailableReactions); err != nil {
+		s.Log.Warn("the allowed reactions of a chat were not written down", zap.Int64("chat_id", chat), zap.Error(err))
+	}
+	return allowed{emoji: info.AvailableReactions, known: true}
+}
+
+// react sets a reaction, or says why there is none to set.
+func (s *Sender) react(d *chorusv1.Delivery, to *address) telegram.Outcome {
+	if to.target == 0 {
+		return refusal("the bot can't know the message's id in this basic group")
+	}
+	emoji, err := s.emoji(d, to)
+	switch {
+	case err != nil && errors.Is(err, context.Canceled):
+		return telegram.Outcome{Kind: telegram.NotSent, Description: err.Error()}
+	case err != nil:
+		emoji = d.GetEmoji()
+	case emoji == "":
+		return refusal("the chat allows no reaction like " + d.GetEmoji())
+	}
+	out := s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: emoji})
+	if out.ReactionInvalid {
+		s.palette.Invalidate(d.GetId().GetChatId())
+	}
+	return out
+}
+
+// refusal is the outcome of a call that is not worth making.
+func refusal(why string) telegram.Outcome {
+	return telegram.Outcome{Kind: telegram.PermanentAction, Description: why}
+}
