@@ -42,6 +42,8 @@ type lexicon struct {
 	Narrators []string            `yaml:"narrators"` // phrases in a summary that make a narrator
 	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
 	Denials   []string            `yaml:"denials"`   // patterns that no line may match
+	Binders   []string            `yaml:"binders"`   // words that no unbound clause may follow
+	Unbound   []string            `yaml:"unbound"`   // words that begin such clauses
 	Silence   string              `yaml:"silence"`   // said where nothing else may be
 	Negative  []string            `yaml:"negative"`
 	Positive  []string            `yaml:"positive"`

@@ -108,7 +108,7 @@ func (d *draft) answerLeads() []weighted {
 		return []weighted{{"answer_stance", 5}, {"answer_opinion", 3}, {"answer_unknown", 0.01}}
 	}
 	if t.word == "" && (t.quoted == "" || t.bot) { // "Why?", "How do you mean?"
-		return []weighted{{"explain", 10}, {"answer_stance", 2}, {"plain", 0.01}}
+		return []weighted{{"explain", 10}, {"answer_stance", 2}}
 	}
 	if t.word == "" && overlap(t.stems, v.topicStems()) == 0 {
 		return []weighted{{"answer_unknown", 1}}
@@ -247,7 +247,10 @@ func (d *draft) addition(last, asked bool, used map[string]bool) (string, string
 	}
 	switch {
 	case d.view.narrator:
-		rules = []weighted{{"add_scene", 1}}
+		rules = nil
+		if d.told() {
+			rules = []weighted{{"add_scene", 1}}
+		}
 	case d.view.playing():
 		rules = []weighted{{"add_image", 0.5}, {"add_phrase", 1}}
 	case asked:

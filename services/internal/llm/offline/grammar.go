@@ -208,6 +208,7 @@ func (d *draft) fill(a alternative, depth int) (string, bool) {
 		s, ok := p.text, true
 		if p.slot {
 			s, ok = d.value(p.text, depth)
+			ok = ok && d.view.lang.fits(b.String(), s)
 		}
 		if !ok {
 			d.taken = d.taken[:mark] // gives back what the alternative took
@@ -224,6 +225,16 @@ func (d *draft) fill(a alternative, depth int) (string, bool) {
 		return "", false
 	}
 	return b.String(), true
+}
+
+// fits reports whether a clause may follow what a frame has so far.
+func (l *language) fits(before, clause string) bool {
+	w := words(before)
+	if len(w) == 0 || !strings.HasSuffix(before, w[len(w)-1]+" ") || !slices.Contains(l.lexicon.Binders, w[len(w)-1]) {
+		return true
+	}
+	first := words(clause)
+	return len(first) == 0 || !slices.Contains(l.lexicon.Unbound, first[0])
 }
 
 func (d *draft) value(slot string, depth int) (string, bool) {

@@ -25,6 +25,23 @@ func (d *draft) sequel(slot string) []string {
 	return nil
 }
 
+// told reports whether this draft has just told a scene.
+func (d *draft) told() bool {
+	if len(d.taken) == 0 {
+		return false
+	}
+	last := d.taken[len(d.taken)-1]
+	for _, t := range d.view.family.Topics {
+		for i := range t.facts {
+			if t.facts[i].normal == last {
+				return t.facts[i].scene != nil
+			}
+		}
+	}
+	f := d.view.factOf(last)
+	return f != nil && f.scene != nil
+}
+
 // factOf finds a known text of the topic or its field.
 func (v *view) factOf(normal string) *fact {
 	for _, t := range []*topic{v.topic, v.general} {

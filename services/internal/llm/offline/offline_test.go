@@ -41,6 +41,7 @@ var broken = map[string]*regexp.Regexp{
 	"a space before a comma": regexp.MustCompile(`\s[,.;:!?]`),
 	"doubled punctuation":    regexp.MustCompile(`[,;:][,;:.!?]|[.!?][,;:]|\.\.|\?\?|!!|[!?]\.|\.[!?]`),
 	"a small initial":        regexp.MustCompile(`[.!?]["']? +\p{Ll}`),
+	"an unbound clause":      regexp.MustCompile(`(?i)\b(that|because) (ask|tell|look|put|yes|no|none|never|ask)[ ,]`),
 	"a doubled word":         regexp.MustCompile(`(?i)\b(and and|but but|the the|a a|i i|that that|to to)\b`),
 }
 

@@ -1,0 +1,82 @@
+package provider_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/chorus-cast/chorus/services/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/internal/llm/llmtest"
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDefaultWritesOffline(t *testing.T) {
+	t.Parallel()
+	p, err := provider.New(provider.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Generate(t.Context(), llmtest.Request())
+	if err != nil || !r.Offline || r.Text == "" {
+		t.Errorf("got %+v, %v, want an offline text", r, err)
+	}
+}
+
+func TestAPIWithKeyByReference(t *testing.T) {
+	const key = "sk-by-reference"
+	t.Setenv("CHORUS_TEST_LLM_KEY", key)
+	api, err := llmapi.New(llmapi.Options{Key: secret.New(key), Text: "Hello."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(api)
+	defer s.Close()
+
+	c := provider.DefaultConfig()
+	c.Kind, c.URL, c.Model, c.Key = provider.OpenAI, s.URL+"/v1", llmapi.DefaultModel, secret.Ref{Env: "CHORUS_TEST_LLM_KEY"}
+	p, err := provider.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Generate(t.Context(), llmtest.Request())
+	if err != nil || r.Text != "Hello." || r.Offline {
+		t.Errorf("got %+v, %v, want the server's text", r, err)
+	}
+}
+
+func TestWrongConfig(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*provider.Config)
+		want   string
+	}{
+		"unknown kind":       {func(c *provider.Config) { c.Kind = "gpt" }, `kind: "gpt", want offline or openai`},
+		"URL for offline":    {func(c *provider.Config) { c.URL = "https://api.example.org/v1" }, "url: is set, but kind is offline"},
+		"model for offline":  {func(c *provider.Config) { c.Model = "m" }, `model: "m" is set, but kind is offline`},
+		"API without URL":    {func(c *provider.Config) { c.Kind = provider.OpenAI }, "url: is empty"},
+		"API without model":  {func(c *provider.Config) { c.Kind = provider.OpenAI }, "model: is empty"},
+		"key that isn't set": {withKey(secret.Ref{Env: "CHORUS_TEST_NO_SUCH_KEY"}), "CHORUS_TEST_NO_SUCH_KEY is not set"},
+		"key in the open":    {withKey(secret.Ref{Env: "sk-in-the-open"}), "must not stand here"},
+	} {
+		c := provider.DefaultConfig()
+		tt.change(&c)
+		_, err := provider.New(c)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q in it", name, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "sk-in-the-open") {
+			t.Errorf("%s: the error carries the key", name)
+		}
+	}
+}
+
+func withKey(ref secret.Ref) func(*provider.Config) {
+	return func(c *provider.Config) {
+		c.Kind, c.URL, c.Model, c.Key = provider.OpenAI, "http://127.0.0.1:1/v1", "m", ref
+	}
+}
