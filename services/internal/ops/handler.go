@@ -74,16 +74,17 @@ func (s *Server) authorised(r *http.Request) bool {
 
 // ready answers 200 if every check is well and 503 if one is not.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	found := s.readiness.look(r.Context())
 	answer := struct {
 		Ready  bool     `json:"ready"`
 		Checks []result `json:"checks"`
-	}{Ready: true, Checks: []result{}}
-	for _, found := range s.readiness.look() {
-		answer.Ready = answer.Ready && found.OK
+	}{Ready: found != nil, Checks: make([]result, 0, len(found))}
+	for _, f := range found {
+		answer.Ready = answer.Ready && f.OK
 		if !s.authorised(r) {
-			found.Error = ""
+			f.Error = ""
 		}
-		answer.Checks = append(answer.Checks, found)
+		answer.Checks = append(answer.Checks, f)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

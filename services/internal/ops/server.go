@@ -10,8 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-
-	"github.com/chorus-cast/chorus/services/internal/telemetry/redact"
 )
 
 // stopTimeout is how long answers under way may take when the server stops.
@@ -23,7 +21,6 @@ type Server struct {
 	listener  net.Listener
 	http      *http.Server
 	readiness *readiness
-	endProbes context.CancelFunc
 }
 
 // Open opens the port, so that an address in use is known before anything else
@@ -36,11 +33,7 @@ func Open(ctx context.Context, cfg Config, metrics prometheus.Gatherer, log *zap
 	if err != nil {
 		return nil, err
 	}
-	lifetime, end := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Server{
-		cfg: cfg, listener: listener, endProbes: end,
-		readiness: &readiness{checks: checks, log: log, redact: redact.New(), lifetime: lifetime, busy: map[string]chan struct{}{}},
-	}
+	s := &Server{cfg: cfg, listener: listener, readiness: newReadiness(ctx, log, checks)}
 	s.http = &http.Server{
 		Handler:           s.handler(metrics, log),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -66,10 +59,9 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.http.Close() // what broke is in err
 	case <-ctx.Done():
 		err = s.stop(ctx)
-		<-served
+		<-served //nolint:errcheck // that it was closed
 	}
-	s.endProbes()
-	s.readiness.probes.Wait()
+	s.readiness.close()
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", s.Addr(), err)
 	}
