@@ -92,6 +92,18 @@ func (r Rule) Validate() error {
 		wrong("rate", r.Rate, "above 0 and up to 1, or left out for 1")
 	}
 
+	if r.Count < 0 {
+		wrong("count", r.Count, "0 (no end) or more")
+	}
+
+	r.validateAnswer(wrong)
+	r.validateDuration(wrong)
+
+	return errors.Join(errs...)
+}
+
+// validateAnswer looks at what only a fault of kind Status has.
+func (r Rule) validateAnswer(wrong func(field string, value any, allowed string)) {
 	if r.Kind == Status && (r.Status < 400 || r.Status > 599) {
 		wrong("status", r.Status, "between 400 and 599")
 	}
@@ -119,7 +131,9 @@ func (r Rule) Validate() error {
 	if !slices.Contains([]string{"", JSON, HTML, Empty}, r.Body) {
 		wrong("body", strconv.Quote(r.Body), "one of json, html, empty")
 	}
+}
 
+func (r Rule) validateDuration(wrong func(field string, value any, allowed string)) {
 	if r.Duration < 0 || (r.Kind == Latency && r.Duration == 0) {
 		wrong("duration", time.Duration(r.Duration), "positive")
 	}
@@ -127,12 +141,6 @@ func (r Rule) Validate() error {
 	if r.Duration > 0 && !slices.Contains([]Kind{Latency, Hang, HangAfter}, r.Kind) {
 		wrong("duration", time.Duration(r.Duration), "left out for kind "+string(r.Kind))
 	}
-
-	if r.Count < 0 {
-		wrong("count", r.Count, "0 (no end) or more")
-	}
-
-	return errors.Join(errs...)
 }
 
 // Answer is the description of a Status fault with the prefix that Telegram

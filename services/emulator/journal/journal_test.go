@@ -12,7 +12,9 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/journal"
 )
 
-func lines(t interface{ Fatalf(format string, args ...any) }, path string) ([]string, *journal.Journal) {
+func lines(t interface {
+	Fatalf(format string, args ...any)
+}, path string) ([]string, *journal.Journal) {
 	var got []string
 
 	j, err := journal.Open(path, func(line []byte) error {

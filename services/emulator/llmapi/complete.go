@@ -37,7 +37,7 @@ func (a *API) play(w http.ResponseWriter, r *http.Request, in request, f *Fault)
 	}
 	switch f.Kind {
 	case Unauthorized:
-		refuse(http.StatusUnauthorized, wrongKey)
+		refuse(http.StatusUnauthorized, errWrongKey)
 	case RateLimited:
 		limitHeaders(w.Header(), 0, time.Duration(f.RetryAfter))
 		if f.RetryAfter > 0 {

@@ -89,7 +89,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.routes.Serve
 func (a *API) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.opts.Key.Empty() && !secret.New("Bearer "+a.opts.Key.Reveal()).Equal(secret.New(r.Header.Get("Authorization"))) {
-			fail(w, http.StatusUnauthorized, wrongKey)
+			fail(w, http.StatusUnauthorized, errWrongKey)
 			return
 		}
 		next.ServeHTTP(w, r)

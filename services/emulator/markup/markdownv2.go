@@ -177,26 +177,28 @@ func (p *parserV2) end() error {
 
 	entity := Entity{Type: last.kind, Language: last.lang}
 
-	if last.mark == "]" {
-		url, err := p.url()
-		if err != nil {
-			return err
+	if last.mark != "]" {
+		p.out.add(entity, last.start)
+		return nil
+	}
+
+	url, err := p.url()
+	if err != nil {
+		return err
+	}
+
+	switch {
+	case last.kind == "custom_emoji":
+		id, ok := strings.CutPrefix(url, "tg://emoji?id=")
+		if !ok {
+			return &SyntaxError{"Custom emoji entity must contain a tg://emoji URL"}
 		}
 
-		if url == "" && last.kind == "text_link" {
-			return nil
-		}
-
-		if last.kind == "custom_emoji" {
-			id, ok := strings.CutPrefix(url, "tg://emoji?id=")
-			if !ok {
-				return &SyntaxError{"Custom emoji entity must contain a tg://emoji URL"}
-			}
-
-			entity.CustomEmojiID = id
-		} else {
-			entity.URL = url
-		}
+		entity.CustomEmojiID = id
+	case url == "":
+		return nil
+	default:
+		entity.URL = url
 	}
 
 	p.out.add(entity, last.start)

@@ -41,7 +41,7 @@ func (t *Tree) fromEnv(p *problems, environ []string) layer {
 				l[f.path] = r
 			}
 		case !foreign.MatchString(v.name):
-			p.add("%s: there is no such setting%s", v.name, suggest(v.name, slices.Sorted(maps.Keys(t.byEnv))))
+			p.addf("%s: there is no such setting%s", v.name, suggest(v.name, slices.Sorted(maps.Keys(t.byEnv))))
 		}
 	}
 	return l

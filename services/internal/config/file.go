@@ -25,7 +25,7 @@ func (t *Tree) fromFile(p *problems, name string) layer {
 	}
 	text, err := readFile(name)
 	if err != nil {
-		p.add("%s: %v", name, err)
+		p.addf("%s: %v", name, err)
 		return nil
 	}
 	r := reader{tree: t, problems: p, name: name, layer: layer{}}
@@ -76,12 +76,12 @@ func (r *reader) read(text []byte) {
 				line = token.Position.Line
 			}
 		}
-		r.problems.add("%s:%d: %s", r.name, line, message)
+		r.problems.addf("%s:%d: %s", r.name, line, message)
 		return
 	}
 	documents := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil })
 	if len(documents) > 1 {
-		r.problems.add("%s:%d: a second document begins, want one", r.name, line(documents[1].Body))
+		r.problems.addf("%s:%d: a second document begins, want one", r.name, line(documents[1].Body))
 	}
 	if len(documents) > 0 {
 		r.mapping("", documents[0].Body)
@@ -99,7 +99,7 @@ func (r *reader) mapping(path string, node ast.Node) {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		// A section whose keys are all commented out.
 	default:
-		r.problems.add("%s:%d: %s, want keys with values", r.name, line(node), strings.TrimPrefix(path+": is a value", ": "))
+		r.problems.addf("%s:%d: %s, want keys with values", r.name, line(node), strings.TrimPrefix(path+": is a value", ": "))
 	}
 	for _, e := range entries {
 		r.entry(path, e)
@@ -120,7 +120,7 @@ func (r *reader) entry(parent string, e *ast.MappingValueNode) {
 		if hint == "" {
 			hint = ", want one of " + strings.Join(siblings, ", ")
 		}
-		r.problems.add("%s:%d: %s: unknown key%s", r.name, line(e.Key), shorten(path), hint)
+		r.problems.addf("%s:%d: %s: unknown key%s", r.name, line(e.Key), shorten(path), hint)
 	}
 }
 
@@ -135,7 +135,7 @@ func (r *reader) value(f *field, e *ast.MappingValueNode) {
 		for _, item := range n.Values {
 			text, ok := scalarText(item)
 			if !ok {
-				r.problems.add("%s:%d: %s: is no plain value, want a list of texts", r.name, line(item), f.path)
+				r.problems.addf("%s:%d: %s: is no plain value, want a list of texts", r.name, line(item), f.path)
 				return
 			}
 			v.List = append(v.List, text)
@@ -144,7 +144,7 @@ func (r *reader) value(f *field, e *ast.MappingValueNode) {
 		var ok bool
 		if v.Text, ok = nodeText(f, e.Value); !ok {
 			k, _ := kindOf(f.value.Type())
-			r.problems.add("%s: %s: is no plain value, want %s", v.Origin, f.path, k.want)
+			r.problems.addf("%s: %s: is no plain value, want %s", v.Origin, f.path, k.want)
 			r.problems.unusable[f.path] = true
 			return
 		}

@@ -74,7 +74,7 @@ func (t *Tree) validate(p *problems, required []string) {
 		}
 		if f.value.IsZero() && !p.unusable[path] {
 			p.unusable[path] = true
-			p.add("%s: is empty, %s", path, f.ways())
+			p.addf("%s: is empty, %s", path, f.ways())
 		}
 	}
 	for _, s := range t.sections {
@@ -93,12 +93,12 @@ func (t *Tree) report(p *problems, section string, err error) {
 	f := t.byPath[section+separator+key]
 	switch {
 	case f == nil:
-		p.add("%s: %s", section, err)
+		p.addf("%s: %s", section, err)
 	case p.unusable[f.path]:
 	case f.origin == originDefault:
-		p.add("%s: %s (%s)", f.path, f.clean(what), f.ways())
+		p.addf("%s: %s (%s)", f.path, f.clean(what), f.ways())
 	default:
-		p.add("%s: %s: %s", f.origin, f.path, f.clean(what))
+		p.addf("%s: %s: %s", f.origin, f.path, f.clean(what))
 	}
 }
 

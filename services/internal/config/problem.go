@@ -30,7 +30,7 @@ type problems struct {
 	unusable map[string]bool
 }
 
-func (p *problems) add(format string, args ...any) {
+func (p *problems) addf(format string, args ...any) {
 	line := redact.New().String(fmt.Sprintf(format, args...))
 	p.lines = append(p.lines, strings.ReplaceAll(line, "\n", " "))
 }
@@ -51,11 +51,11 @@ func (p *problems) check(f *field, r raw) bool {
 	p.unusable[f.path] = true
 	switch {
 	case r.IsList:
-		p.add("%s: %s: is a list, want %s", r.Origin, f.path, k.want)
+		p.addf("%s: %s: is a list, want %s", r.Origin, f.path, k.want)
 	case f.hidden || k.name == kindRef:
-		p.add("%s: %s: %s, want %s", r.Origin, f.path, mask, k.want)
+		p.addf("%s: %s: %s, want %s", r.Origin, f.path, mask, k.want)
 	default:
-		p.add("%s: %s: %q, want %s", r.Origin, f.path, shorten(r.Text), k.want)
+		p.addf("%s: %s: %q, want %s", r.Origin, f.path, shorten(r.Text), k.want)
 	}
 	return false
 }

@@ -43,6 +43,7 @@ func (r Keyring) Seal(plaintext, additional []byte) ([]byte, error) {
 	sealed := make([]byte, 0, 2+len(k.id)+overhead+len(plaintext))
 	sealed = append(sealed, version, byte(len(k.id))) //nolint:gosec // at most 32
 	sealed = append(sealed, k.id...)
+	//nolint:gosec // the cipher draws a nonce of its own and puts it first
 	return k.material().aead.Seal(sealed, nil, plaintext, bind(sealed, additional)), nil
 }
 

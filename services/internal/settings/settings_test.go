@@ -136,8 +136,8 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	for wrong, want := range map[string]string{
 		"reply_probabilityy": "did you mean reply_probability?",
-		"scalefactor":      "did you mean scale_factor?",
-		"colour":           "chorus settings list",
+		"scalefactor":        "did you mean scale_factor?",
+		"colour":             "chorus settings list",
 	} {
 		if _, err := settings.Find(wrong); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Find(%s): %v, want %q", wrong, err, want)

@@ -43,7 +43,7 @@ func (c LogConfig) Validate() error {
 func parseLevel(text string) (zapcore.Level, error) {
 	switch text {
 	case "debug", "info", "warn", "error":
-		return zapcore.ParseLevel(text)
+		return zapcore.ParseLevel(text) //nolint:wrapcheck // it takes each of these
 	}
 	return 0, fmt.Errorf("level: %q, want debug, info, warn or error", text)
 }
