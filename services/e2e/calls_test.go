@@ -1,0 +1,74 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+)
+
+// Methods and effects of the log that the tests are about.
+const (
+	sendMessage = "sendMessage"
+	setReaction = "setMessageReaction"
+
+	effectSent    = "sent"
+	effectReacted = "reacted"
+)
+
+// callsOf is the emulator's log as it is now.
+func callsOf(t *testing.T, client *control.Client, f control.Filter) []control.Call {
+	t.Helper()
+	var calls []control.Call
+	for call, err := range client.Calls(t.Context(), f) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+// sent is the calls that made a message.
+func sent(calls []control.Call) []control.Call {
+	return matching(calls, func(c control.Call) bool { return c.Effect == effectSent })
+}
+
+func matching(calls []control.Call, is func(control.Call) bool) []control.Call {
+	var found []control.Call
+	for _, c := range calls {
+		if is(c) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// textOf is the text of a call, as it was given.
+func textOf(t *testing.T, c control.Call) string {
+	t.Helper()
+	return param[string](t, c, "text")
+}
+
+// answered is the id of the message that a call answers, 0 for none.
+func answered(t *testing.T, c control.Call) int64 {
+	t.Helper()
+	type reply struct {
+		MessageID int64 `json:"message_id"`
+	}
+	return param[reply](t, c, "reply_parameters").MessageID
+}
+
+// param is a parameter of a call; the zero value where it wasn't given.
+func param[T any](t *testing.T, c control.Call, name string) T {
+	t.Helper()
+	var v T
+	raw, ok := c.Params[name]
+	if !ok {
+		return v
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatalf("call %d: %s is %s: %v", c.Seq, name, raw, err)
+	}
+	return v
+}

@@ -1,0 +1,214 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/internal/child"
+)
+
+const (
+	// patience bounds every wait for a process; only a broken one takes so long.
+	patience = time.Minute
+	// pollEvery is how often a process is asked whether it is as wanted.
+	pollEvery = 20 * time.Millisecond
+)
+
+// chorus is a running or ended chorus process.
+type chorus struct {
+	t       *testing.T
+	process *child.Process
+	out     output
+	errs    output
+}
+
+// launch starts chorus with these arguments. The process dies with the test.
+func launch(t *testing.T, environment []string, args ...string) *chorus {
+	t.Helper()
+	c := &chorus{t: t}
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), built.path(t), args...)
+	cmd.Stdout, cmd.Stderr = &c.out, &c.errs
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), environment...)
+	cmd.WaitDelay = patience
+	var err error
+	if c.process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.process.Stop(patience, syscall.SIGINT); err != nil {
+			t.Errorf("stop chorus: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("chorus %s wrote:\n%s%s", strings.Join(args, " "), c.out.String(), c.errs.String())
+		}
+	})
+	return c
+}
+
+// up starts chorus up in a folder, on free ports unless args say otherwise, and
+// returns when the chat can be watched.
+func up(t *testing.T, dir string, args ...string) *chorus {
+	t.Helper()
+	c := launch(t, nil, append([]string{"up", "--up.dir", dir, "--emulator.listen", "127.0.0.1:0", "--ops.listen", "127.0.0.1:0"}, args...)...)
+	eventually(t, "chorus up says where it is", func() bool { return c.ended() || c.url() != "" })
+	if c.ended() {
+		t.Fatalf("chorus up ended: %v\n%s", c.process.Err(), c.errs.String())
+	}
+	return c
+}
+
+// url is the emulator's address, empty until chorus has said it.
+func (c *chorus) url() string {
+	return regexp.MustCompile(`http://[0-9.:]+`).FindString(c.out.String())
+}
+
+// emulator is a client of the emulator inside of the process.
+func (c *chorus) emulator() *control.Client {
+	c.t.Helper()
+	return emulatorAt(c.t, c.url())
+}
+
+func emulatorAt(t *testing.T, url string) *control.Client {
+	t.Helper()
+	client, err := control.New(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func (c *chorus) ended() bool {
+	select {
+	case <-c.process.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// interrupt presses Ctrl-C and returns how long the process took to end.
+func (c *chorus) interrupt() time.Duration {
+	c.t.Helper()
+	began := time.Now()
+	c.signal(syscall.SIGINT)
+	return time.Since(began)
+}
+
+// kill ends the process as a crash would.
+func (c *chorus) kill() {
+	c.t.Helper()
+	c.signal(syscall.SIGKILL)
+}
+
+func (c *chorus) signal(sig syscall.Signal) {
+	c.t.Helper()
+	if err := c.process.Signal(sig); err != nil {
+		c.t.Fatal(err)
+	}
+	c.wait()
+}
+
+// wait returns the exit code, -1 for a process that was killed.
+func (c *chorus) wait() int {
+	c.t.Helper()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-c.process.Done():
+	case <-timer.C:
+		c.t.Fatalf("chorus still runs after %v", patience)
+	}
+	var failed *exec.ExitError
+	switch err := c.process.Err(); {
+	case err == nil:
+		return 0
+	case errors.As(err, &failed):
+		return failed.ExitCode()
+	default:
+		c.t.Fatalf("wait for chorus: %v", err)
+		return -1
+	}
+}
+
+// output is what a process writes, for reading while it does.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// folder is a new folder in memory where the system has such: a database writes
+// a lot, and some disks are slow.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "chorus-e2e-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove the state: %v", err)
+		}
+	})
+	return dir
+}
+
+// eventually waits for a condition, and fails the test if it doesn't come.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	if !within(t, patience, is) {
+		t.Fatalf("after %v it is still not so that %s", patience, what)
+	}
+}
+
+// within waits for a condition at most so long, and tells whether it came.
+func within(t *testing.T, d time.Duration, is func() bool) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// pass lets time pass in which the process is watched by nobody.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+		t.Fatal(t.Context().Err())
+	}
+}
