@@ -1,7 +1,6 @@
 package ops_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -65,7 +64,7 @@ func serve(t *testing.T, cfg ops.Config, checks ...ops.Check) (ask func(path str
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer answer.Body.Close() //nolint:errcheck // it was read
+		defer answer.Body.Close()
 		body, err := io.ReadAll(answer.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +101,8 @@ func TestHealthAndReadiness(t *testing.T) {
 		"ill":       {[]ops.Check{well("bus"), ill("database", "gone for bot"+token)}, 503, `{"ready":false,"checks":[{"name":"bus","ok":true},{"name":"database","ok":false,"error":"gone for bot110201543:***"}]}`},
 		"stopping":  {[]ops.Check{ops.Stopping(stopped)}, 503, `{"ready":false,"checks":[{"name":"running","ok":false,"error":"the service is stopping"}]}`},
 		"panic": {
-			[]ops.Check{{Name: "bus", Probe: func(context.Context) error { panic("oh no") }}}, 503,
+			[]ops.Check{{Name: "bus", Probe: func(context.Context) error { panic("oh no") }}},
+			503,
 			`{"ready":false,"checks":[{"name":"bus","ok":false,"error":"fault in the check: oh no"}]}`,
 		},
 	} {
@@ -206,7 +206,7 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // the test is over
+	defer taken.Close()
 	address := taken.Addr().String()
 	want := "ops.listen: " + address + " is in use by another program, set another with --ops.listen"
 	if _, err := ops.Open(t.Context(), ops.Config{Listen: address}, registry(), zap.NewNop()); err == nil || err.Error() != want {
@@ -231,7 +231,7 @@ func TestStress(t *testing.T) {
 func TestOpenRefusesAWrongConfig(t *testing.T) {
 	t.Parallel()
 	_, err := ops.Open(t.Context(), ops.Config{Listen: ":0"}, registry(), zap.NewNop())
-	if err == nil || !strings.HasPrefix(err.Error(), "ops: metrics_token: is empty") || bytes.ContainsRune([]byte(err.Error()), '\n') {
+	if err == nil || !strings.HasPrefix(err.Error(), "ops: metrics_token: is empty") || strings.ContainsRune(err.Error(), '\n') {
 		t.Errorf("got %v", err)
 	}
 }
