@@ -213,6 +213,24 @@ func TestBindOnlySomeSections(t *testing.T) {
 	}
 }
 
+func TestHelpOfFlags(t *testing.T) {
+	t.Parallel()
+	tree, _, _ := newTree()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	tree.Bind(flags)
+	got := strings.Join(strings.Fields(flags.FlagUsages()), " ")
+	for _, want := range []string{
+		"--nats.retries int how often (CHORUS_NATS_RETRIES) (default 3)",
+		"--nats.ack-wait duration how long (CHORUS_NATS_ACK_WAIT) (default 2m)",
+		"--nats.url string servers (CHORUS_NATS_URL) --",
+		"--llm.on whether (CHORUS_LLM_ON) --",
+	} {
+		if !strings.Contains(got+" --", want) {
+			t.Errorf("there is no %q in %s", want, got)
+		}
+	}
+}
+
 func TestNewPanicsOnAWrongProgram(t *testing.T) {
 	t.Parallel()
 	for name, sections := range map[string][]config.Section{

@@ -46,13 +46,15 @@ func (v *flagValue) Set(s string) error {
 	return nil
 }
 
-// Type is the name after the flag in its help text. pflag shows a bool's only
-// if it is called otherwise, and knows by it which defaults are zero.
+// Type is what stands after the flag in its help text, one word. After a bool
+// nothing stands.
 func (v *flagValue) Type() string {
 	switch v.kind {
 	case kindBool:
 		return "bool"
-	case "text":
+	case kindWhole:
+		return "int"
+	case kindText:
 		return "string"
 	}
 	return v.kind

@@ -30,8 +30,10 @@ type kind struct {
 }
 
 const (
-	kindBool = "true or false"
-	kindRef  = "reference"
+	kindText  = "text"
+	kindBool  = "true or false"
+	kindWhole = "whole number"
+	kindRef   = "reference"
 )
 
 var errValue = errors.New("is no value of this type")
@@ -45,7 +47,7 @@ func kindOf(t reflect.Type) (kind, bool) {
 	switch t {
 	case reflect.TypeFor[string]():
 		return kind{
-			name: "text", want: "a text",
+			name: kindText, want: "a text",
 			parse: scalar(func(s string) (string, error) { return s, nil }), text: plain(strings.Clone),
 		}, true
 	case reflect.TypeFor[bool]():
@@ -55,12 +57,12 @@ func kindOf(t reflect.Type) (kind, bool) {
 		}, true
 	case reflect.TypeFor[int]():
 		return kind{
-			name: "whole number", want: "a whole number",
+			name: kindWhole, want: "a whole number",
 			parse: scalar(strconv.Atoi), text: plain(strconv.Itoa),
 		}, true
 	case reflect.TypeFor[int64]():
 		return kind{
-			name: "whole number", want: "a whole number",
+			name: kindWhole, want: "a whole number",
 			parse: scalar(parseInt64), text: plain(func(i int64) string { return strconv.FormatInt(i, 10) }),
 		}, true
 	case reflect.TypeFor[float64]():
