@@ -13,6 +13,9 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD   := github.com/chorus-cast/chorus/services/internal/telemetry
 LDFLAGS := -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)
 
+# The packages whose tests write and check the documents' tables.
+DOCUMENTED := ./services/cmd/chorus/command ./services/internal/roster/castfile
+
 # What `make demo` plays.
 CAST ?= deploy/examples/book-club.yaml
 # A package's name, to run its benchmarks only: make bench ONLY=sender.
@@ -38,8 +41,9 @@ test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 
 check: format vet lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules
 
-generate: $(BIN)/buf ## Generate the contracts' code from proto/
+generate: $(BIN)/buf ## Generate the contracts' code, and the documents' tables from the code
 	@cd proto && $(BIN)/buf generate
+	@UPDATE_DOCS=1 go test -count 1 -run 'Current$$' $(DOCUMENTED) >/dev/null
 
 fmt: $(BIN)/golangci-lint ## Format the code
 	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
