@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,18 @@ func TestLoadBeginsWithTheDefaults(t *testing.T) {
 	}
 	if err := tree.Load(nil, nil); err != nil || b.Retries != 3 || tree.Origin("nats.retries") != "default" {
 		t.Fatalf("retries are %d from %s, %v", b.Retries, tree.Origin("nats.retries"), err)
+	}
+}
+
+func TestFlagsGivenTwice(t *testing.T) {
+	t.Parallel()
+	tree, b, _ := newTree()
+	flags, _ := parse(t, tree, "", "--nats.names=a,b", "--nats.retries=4", "--nats.names=c", "--nats.retries=5")
+	if err := tree.Load(flags, nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a", "b", "c"}; !slices.Equal(b.Names, want) || b.Retries != 5 {
+		t.Errorf("names are %q and retries %d, want %q and 5", b.Names, b.Retries, want)
 	}
 }
 

@@ -41,7 +41,11 @@ var _ pflag.Value = (*flagValue)(nil)
 
 func (v *flagValue) String() string { return v.shown }
 
+// Set takes the last text that is given; of a list each adds to it.
 func (v *flagValue) Set(s string) error {
+	if v.kind == kindList && v.given != "" {
+		s = v.given + "," + s
+	}
 	v.given = s
 	return nil
 }

@@ -34,6 +34,7 @@ const (
 	kindBool  = "true or false"
 	kindWhole = "whole number"
 	kindRef   = "reference"
+	kindList  = "list"
 )
 
 var errValue = errors.New("is no value of this type")
@@ -77,7 +78,7 @@ func kindOf(t reflect.Type) (kind, bool) {
 		}, true
 	case reflect.TypeFor[[]string]():
 		return kind{
-			name: "list", want: "texts separated by commas",
+			name: kindList, want: "texts separated by commas",
 			parse: parseList, text: plain(func(l []string) string { return strings.Join(l, ",") }),
 		}, true
 	case reflect.TypeFor[secret.String]():
