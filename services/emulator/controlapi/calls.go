@@ -60,10 +60,10 @@ type writer struct {
 
 func (w writer) Write(p []byte) (int, error) {
 	if err := w.out.SetWriteDeadline(time.Now().Add(slowReader)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err //nolint:wrapcheck // only tells the log to end
+		return 0, err
 	}
 
-	return w.ResponseWriter.Write(p) //nolint:wrapcheck // as above
+	return w.ResponseWriter.Write(p)
 }
 
 func filterOf(query url.Values) (calllog.Filter, error) {

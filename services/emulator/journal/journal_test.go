@@ -14,7 +14,8 @@ import (
 
 func lines(t interface {
 	Fatalf(format string, args ...any)
-}, path string) ([]string, *journal.Journal) {
+}, path string,
+) ([]string, *journal.Journal) {
 	var got []string
 
 	j, err := journal.Open(path, func(line []byte) error {

@@ -106,7 +106,7 @@ type problem struct {
 
 const invalidRequest = "invalid_request_error"
 
-var errWrongKey = problem{ //nolint:gochecknoglobals // a constant
+var errWrongKey = problem{
 	Message: "Incorrect API key provided.", Type: invalidRequest, Code: new("invalid_api_key"),
 }
 

@@ -79,7 +79,7 @@ func (l *Listener) session(ctx context.Context) error {
 	began := time.Now()
 	err := l.listen(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // what the end of the context broke is no fault
 	}
 	l.log.Warn("the database is not listened to for a moment, what was last known holds", zap.Error(err))
 	if time.Since(began) >= steady {

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -102,11 +103,7 @@ func (c *counting) Publish(ctx context.Context, messages ...bus.Message) ([]uint
 func (c *counting) counts() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	counts := map[string]int{}
-	for id, n := range c.published {
-		counts[id] = n
-	}
-	return counts
+	return maps.Clone(c.published)
 }
 
 func TestRelaysShareTheRows(t *testing.T) {

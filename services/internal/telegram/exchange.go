@@ -76,7 +76,7 @@ func (e *edge) ask(ctx context.Context, x *exchange, method string, header http.
 	}
 	resp, err := e.http.Do(r)
 	if err != nil {
-		return err //nolint:wrapcheck // it is taken apart where it is shown
+		return err
 	}
 	defer resp.Body.Close()
 	x.status, x.header = resp.StatusCode, resp.Header

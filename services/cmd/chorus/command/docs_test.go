@@ -57,7 +57,7 @@ func current(t *testing.T, path, have, want string) {
 		t.Errorf("%s is not current, run make generate: %s", path, cmp.Diff(have, want))
 		return
 	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // documents may be read by anyone
+	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -119,7 +119,7 @@ func up(ctx context.Context, cfg *configuration, out io.Writer) (err error) {
 // stopped is no error where the cause is that the user stopped the start.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // as promised
 	}
 	return err
 }

@@ -11,7 +11,7 @@ import (
 const charsPerToken = 4
 
 // limit is what a length class demands.
-type limit struct{ min, max, chars int } // sentences, sentences, characters
+type limit struct{ min, max, chars int } // min and max are sentences
 
 var limits = map[llm.Length]limit{ //nolint:gochecknoglobals // a constant table
 	llm.Short:  {1, 2, 160},

@@ -161,7 +161,7 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := next.RoundTrip(r)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a transport passes errors on as they are
+		return nil, err
 	}
 	resp.Body = http.MaxBytesReader(nil, resp.Body, t.max)
 	return resp, nil
