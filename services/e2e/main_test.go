@@ -26,9 +26,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// built is the chorus binary under test, built once for all tests.
-//
-//nolint:gochecknoglobals // a build takes seconds, and a TestMain has no other way to reach it
+// built is the chorus binary under test, built once for all tests: a build takes
+// seconds, and a TestMain has no other way to reach it.
 var built binary
 
 // buildTimeout is for a machine with a cold cache.

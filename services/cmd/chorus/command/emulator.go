@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/emulator"
 	"github.com/chorus-cast/chorus/services/emulator/control"
@@ -15,7 +16,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
-	"go.uber.org/zap"
 )
 
 func emulatorCommand() *cobra.Command {
