@@ -49,8 +49,8 @@ func launch(t *testing.T, environment []string, args ...string) *chorus {
 		if err := c.process.Stop(patience, syscall.SIGINT); err != nil {
 			t.Errorf("stop chorus: %v", err)
 		}
-		if t.Failed() {
-			t.Logf("chorus %s wrote:\n%s%s", strings.Join(args, " "), c.out.String(), c.errs.String())
+		if complaint := c.errs.String(); t.Failed() && complaint != "" {
+			t.Logf("chorus %s wrote:\n%s", strings.Join(args, " "), complaint)
 		}
 	})
 	return c

@@ -1,0 +1,96 @@
+package e2e_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+)
+
+const (
+	kills = 10
+	// shortest and longest are how long a run talks before it is killed.
+	shortest = time.Second
+	longest  = 5 * time.Second
+)
+
+// Answers that Telegram is slow to give make it likely that a kill comes between
+// the effect of a call and the news of it: the moment that makes doubles.
+func slowly() []string {
+	return []string{
+		"--emulator.faults", "sendMessage:hang_after=150ms:rate=0.5:seed=1",
+		"--emulator.faults", "setMessageReaction:hang_after=150ms:rate=0.5:seed=2",
+		"--generator.typing-most", "200ms",
+	}
+}
+
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	args := append(slowly(), "--cast", troupe{bots: 8, supergroups: 5, groups: 1, perChat: 4, gap: time.Second}.file(t))
+	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any bits will do
+	t.Logf("the moments follow from the seed %d", seed)
+	moments := rand.New(rand.NewPCG(seed, 0))
+	var last uint64
+	for range kills {
+		c := up(t, dir, args...)
+		last = talksAfter(t, c, last)
+		pass(t, shortest+time.Duration(moments.Int64N(int64(longest-shortest))))
+		c.kill()
+	}
+
+	c := up(t, dir, args...)
+	talksAfter(t, c, last)
+	pool := database(t, dir)
+	settle(t, pool)
+	calls, turns := callsOf(t, c.emulator(), control.Filter{}), turnsOf(t, pool)
+	for _, wrong := range account(calls, turns, clocks(t, pool), func(c control.Call) string { return textOf(t, c) }) {
+		t.Error(wrong)
+	}
+	outcomes := map[string]int{}
+	for _, v := range turns {
+		outcomes[v.Outcome]++
+	}
+	t.Logf("%d messages sent for %d turns: %v", len(sent(calls)), len(turns), outcomes)
+	pool.Close()
+	stopped(t, c)
+}
+
+// talksAfter waits for a message after a call of the log, and returns where the
+// log is then.
+func talksAfter(t *testing.T, c *chorus, since uint64) uint64 {
+	t.Helper()
+	emulator := c.emulator()
+	var said []control.Call
+	eventually(t, "the cast talks", func() bool {
+		said = sent(callsOf(t, emulator, control.Filter{Since: since}))
+		return len(said) > 0
+	})
+	return said[len(said)-1].Seq
+}
+
+// settle plans nothing more, and waits until what was planned has ended.
+func settle(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	set(t, pool, settings.SimulationActive.Definition, "false")
+	eventually(t, "every turn has ended", func() bool {
+		return one[int](t, pool, `SELECT count(*) FROM turns WHERE closed_at IS NULL`) == 0
+	})
+}
+
+// set changes a setting for everything.
+func set(t *testing.T, pool *pgxpool.Pool, d *settings.Definition, text string) {
+	t.Helper()
+	value, err := d.ParseText(text)
+	if err == nil {
+		err = settingspg.Set(t.Context(), pool, d.Key, settings.Global, 0, value)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
