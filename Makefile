@@ -13,6 +13,9 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD   := github.com/chorus-cast/chorus/services/internal/telemetry
 LDFLAGS := -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)
 
+# Go's own stamp fails where git refuses a checkout of another user.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
 # The packages whose tests write and check the documents' tables.
 DOCUMENTED := ./services/cmd/chorus/command ./services/internal/roster/castfile
 
