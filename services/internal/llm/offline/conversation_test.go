@@ -2,12 +2,17 @@ package offline_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
@@ -194,21 +199,35 @@ func provider(tb testing.TB) *offline.Provider {
 	return p
 }
 
-// TestShow prints a talk of each cast, to be read: go test -v -run Show.
-func TestShow(t *testing.T) {
+var update = flag.Bool("update", false, "write testdata/*.txt anew") //nolint:gochecknoglobals // a flag of the test
+
+// TestTranscripts keeps a talk of each cast as a file, to be read whenever the
+// words change: go test -run Transcripts -update.
+func TestTranscripts(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]cast{"book club": bookClub(), "role play": roleplay(), "market": market(), "garden": gardeners()} {
+	for name, c := range casts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b strings.Builder
-			for _, l := range talk(t, c, 3, 60, 100) {
-				to := ""
+			for _, l := range talk(t, c, 3, 40, 100) {
+				fmt.Fprintf(&b, "%s: %s\n", l.Author, l.Text)
 				if a := l.scene.Answering; a != nil {
-					to = fmt.Sprintf(" [to %s: %.40s]", a.Author, a.Text)
+					fmt.Fprintf(&b, "    (to %s: %.60s)\n", a.Author, a.Text)
 				}
-				fmt.Fprintf(&b, "%s%s (%s, %s): %s\n", l.Author, to, l.scene.Topic, l.scene.Length, l.Text)
 			}
-			t.Log("\n" + b.String())
+			file := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), b.String()); diff != "" {
+				t.Errorf("the talk has changed; read it, and run with -update (-file +talk):\n%s", diff)
+			}
 		})
 	}
 }

@@ -122,40 +122,39 @@ func (d *draft) answerLeads() []weighted {
 
 // replyLeads are the ways to reply to a statement.
 func (d *draft) replyLeads() []weighted {
-	v := d.view
-	t := v.target
-	against := d.differs()
-	if v.narrator {
-		return []weighted{{"narrate_known", 50}, {"narrate", 4}, {"agree_known", 2}, {"react_quoted", 0.01}}
-	}
-	if t.fact != nil && t.fact.scene != nil {
-		return []weighted{{"act", 50}, {"agree_word", 1}, {"react_quoted", 0.05}}
-	}
-	if t.fact != nil && t.fact.image {
-		return []weighted{{"match_image", 10}, {"agree_word", 2}, {"react_quoted", 0.01}}
-	}
-	if t.fact != nil && t.fact.question != nil {
-		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {"go_on", 0.5}, {"agree_word", 1}, {"react_quoted", 0.01}}
-	}
-	stance := 1.2
-	if t.fact != nil {
-		known := "agree_known"
-		if against {
-			known = "differ_known"
-		}
-		return []weighted{{known, 12}, {"ask_back", 0.4}, {"go_on", 0.5}, {"reply_stance", stance}, {"agree_word", 0.05}, {"react_quoted", 0.02}}
-	}
-	if t.word != "" {
-		word := "agree_word"
-		if against {
-			word = "differ_word"
-		}
-		return []weighted{{word, 6}, {"ask_back", 0.4}, {"go_on", 0.3}, {"reply_stance", stance}, {"react_quoted", 0.05}}
-	}
+	t := d.view.target
+	leads := d.replies()
 	if t.bot {
-		return []weighted{{"go_on", 6}, {"react_quoted", 1}, {"reply_stance", stance}}
+		// A person may be asked about a word; personas go on with the matter.
+		return append(leads, weighted{"go_on", 0.5})
 	}
-	return []weighted{{"react_quoted", 6}, {"reply_stance", 0.5}, {"go_on", 0.01}}
+	return append(leads, weighted{"react_quoted", 0.02})
+}
+
+func (d *draft) replies() []weighted {
+	const stance = 1.2
+	t := d.view.target
+	known, word := "agree_known", "agree_word"
+	if d.differs() {
+		known, word = "differ_known", "differ_word"
+	}
+	switch {
+	case d.view.narrator:
+		return []weighted{{"narrate_known", 50}, {"narrate", 4}, {"agree_known", 2}}
+	case t.fact != nil && t.fact.scene != nil:
+		return []weighted{{"act", 50}, {"agree_word", 1}}
+	case t.fact != nil && t.fact.image:
+		return []weighted{{"match_image", 10}, {"agree_word", 2}}
+	case t.fact != nil && t.fact.question != nil:
+		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {"agree_word", 1}}
+	case t.fact != nil:
+		return []weighted{{known, 12}, {"ask_back", 0.4}, {"reply_stance", stance}, {"agree_word", 0.05}}
+	case t.word != "":
+		return []weighted{{word, 6}, {"ask_back", 0.4}, {"reply_stance", stance}}
+	case t.bot:
+		return []weighted{{"go_on", 6}, {"reply_stance", stance}}
+	}
+	return []weighted{{"react_quoted", 6}, {"reply_stance", 0.3}}
 }
 
 // differs tells whether the persona disagrees with the target: because its

@@ -122,12 +122,14 @@ func (d *draft) related() []string {
 	if word == "" && v.target != nil {
 		word = v.target.word
 	}
-	about := v.lang.contentStems(word)
+	if word == "" {
+		return nil
+	}
 	var all []string
 	for _, t := range []*topic{v.topic, v.general} {
 		for _, p := range t.Points {
 			for _, s := range slices.Concat([]string{p.Say}, p.And, p.But) {
-				if overlap(v.lang.contentStems(s), about) > 0 {
+				if v.lang.allIn(word, v.lang.contentStems(s)) {
 					all = append(all, s)
 				}
 			}

@@ -114,13 +114,15 @@ func begins(normal string, starts []string) bool {
 	})
 }
 
-// keyword is a keyword of the topic or its family in a text: the rarest comes
+// keyword is a keyword of the topic or its family in a text: the longest comes
 // first, and those of the topic before those of the family.
 func (v *view) keyword(normal string) string {
+	said := v.lang.contentStems(normal)
 	for _, t := range []*topic{v.topic, v.general} {
 		best := ""
-		for _, w := range strings.Fields(normal) {
-			if k := t.keyStems[v.lang.stem(w)]; len(k) > len(best) {
+		for w := range said {
+			k := t.keyStems[w]
+			if longer := len(k) > len(best) || len(k) == len(best) && k < best; longer && v.lang.allIn(k, said) {
 				best = k
 			}
 		}
@@ -128,10 +130,16 @@ func (v *view) keyword(normal string) string {
 			return best
 		}
 	}
-	if stems := v.topicStems(); overlap(stems, v.lang.contentStems(normal)) > 0 {
+	if overlap(v.topicStems(), said) > 0 {
 		return v.title
 	}
 	return ""
+}
+
+// allIn reports whether all words of a keyword are among the stems.
+func (l *language) allIn(keyword string, stems map[string]bool) bool {
+	own := l.contentStems(keyword)
+	return overlap(own, stems) == len(own)
 }
 
 // follow moves to another topic of the family where a text has a keyword of it
