@@ -45,8 +45,9 @@ func TestWhatABotSees(t *testing.T) {
 				t.Parallel()
 
 				w := open(t, world.Config{})
-				tt.bot.Username = "eve_bot"
-				eve := addBot(t, w, tt.bot)
+				tested := tt.bot
+				tested.Username = "eve_bot"
+				eve := addBot(t, w, tested)
 				addBot(t, w, world.NewBot{Username: "eve_bot2"})
 				other := addBot(t, w, world.NewBot{Username: "other_bot", BotToBot: tt.talking})
 

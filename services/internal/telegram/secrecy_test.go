@@ -41,7 +41,7 @@ func TestTheTokenIsNeverShown(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	show := func(url string) string {
 		cfg := config(url)
-		cfg.ConnectTimeout, cfg.Timeout = 50*time.Millisecond, 100*time.Millisecond
+		cfg.ConnectTimeout, cfg.Timeout = 500*time.Millisecond, 500*time.Millisecond
 		out := send(t, logging(t, cfg, zap.New(core)))
 		return fmt.Sprintf("%+v %#v %v", out, out, out.Err())
 	}
