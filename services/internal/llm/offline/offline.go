@@ -48,7 +48,10 @@ func New() (*Provider, error) {
 
 // Generate composes a text from the request's scene; the messages are not
 // read. The text keeps to the scene's length class and to MaxTokens (taken as
-// four characters a token), the disclaimer not counted. The only error is the
+// four characters a token), the disclaimer not counted. The same scene gives the
+// same text. There are words for English alone: a scene in another language gets
+// an English text. What the history shows is not said again, so the more of it a
+// scene has, the more varied a chat is; 100 lines do well. The only error is the
 // end of ctx.
 func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	if err := ctx.Err(); err != nil {
