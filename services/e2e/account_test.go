@@ -62,7 +62,7 @@ type accounting struct {
 	wrong         []string
 }
 
-func (a *accounting) complain(format string, args ...any) {
+func (a *accounting) complainf(format string, args ...any) {
 	a.wrong = append(a.wrong, fmt.Sprintf(format, args...))
 }
 
@@ -71,13 +71,13 @@ func (a *accounting) numbers(turns []turn, clocks map[int64]int64) {
 	last := map[int64]int64{}
 	for _, t := range turns {
 		if t.Number != last[t.Chat]+1 {
-			a.complain("chat %d: turn %d comes after turn %d", t.Chat, t.Number, last[t.Chat])
+			a.complainf("chat %d: turn %d comes after turn %d", t.Chat, t.Number, last[t.Chat])
 		}
 		last[t.Chat] = t.Number
 	}
 	for chat, n := range clocks {
 		if last[chat] != n {
-			a.complain("chat %d: the clock is at turn %d, the last turn is %d", chat, n, last[chat])
+			a.complainf("chat %d: the clock is at turn %d, the last turn is %d", chat, n, last[chat])
 		}
 	}
 }
@@ -89,9 +89,9 @@ func (a *accounting) messages(calls []control.Call, turns []turn) {
 		said := t.Outcome == fellBack || t.Outcome == delivered && t.Kind != kindReaction
 		switch {
 		case said != (t.Sent != 0):
-			a.complain("turn %d of chat %d is a %s with outcome %q and message %d", t.Number, t.Chat, t.Kind, t.Outcome, t.Sent)
+			a.complainf("turn %d of chat %d is a %s with outcome %q and message %d", t.Number, t.Chat, t.Kind, t.Outcome, t.Sent)
 		case said && a.sent[at] != 1:
-			a.complain("turn %d of chat %d was said as message %d, which was sent %d times", t.Number, t.Chat, t.Sent, a.sent[at])
+			a.complainf("turn %d of chat %d was said as message %d, which was sent %d times", t.Number, t.Chat, t.Sent, a.sent[at])
 		case said:
 			known[at] = true
 		case t.Outcome == unknown && t.Delivery != nil:
@@ -104,7 +104,7 @@ func (a *accounting) messages(calls []control.Call, turns []turn) {
 		}
 		said := line{c.Chat, c.Bot, a.text(c)}
 		if a.looseSent[said]--; a.looseSent[said] < 0 {
-			a.complain("message %d of %s in chat %d is of no turn, or of one that was said already: %q", c.EffectMessageID, c.Bot, c.Chat, said.text)
+			a.complainf("message %d of %s in chat %d is of no turn, or of one that was said already: %q", c.EffectMessageID, c.Bot, c.Chat, said.text)
 		}
 	}
 }
@@ -123,12 +123,12 @@ func (a *accounting) reactions(calls []control.Call, turns []turn) {
 		at := place{t.Chat, t.Bot, t.Target}
 		planned[at]++
 		if t.Outcome == delivered && !seen[at] {
-			a.complain("turn %d of chat %d is a delivered reaction to message %d, which never got one", t.Number, t.Chat, t.Target)
+			a.complainf("turn %d of chat %d is a delivered reaction to message %d, which never got one", t.Number, t.Chat, t.Target)
 		}
 	}
 	for at, n := range a.reacted {
 		if n > planned[at] {
-			a.complain("%s changed its reaction to message %d of chat %d %d times for %d turns", at.bot, at.message, at.chat, n, planned[at])
+			a.complainf("%s changed its reaction to message %d of chat %d %d times for %d turns", at.bot, at.message, at.chat, n, planned[at])
 		}
 	}
 }

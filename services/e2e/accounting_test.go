@@ -39,7 +39,8 @@ func TestAccountFindsWhatDoesNotFit(t *testing.T) {
 		{
 			"twice, the journal knows neither",
 			[]control.Call{said(5, "Hello."), said(6, "Hello.")},
-			[]turn{turnOf(1, "message", unknown, 0, 0, "Hello.")}, "message 6 of a",
+			[]turn{turnOf(1, "message", unknown, 0, 0, "Hello.")},
+			"message 6 of a",
 		},
 		{"never sent", nil, []turn{first}, "sent 0 times"},
 		{"delivered without a message", nil, []turn{turnOf(1, "message", delivered, 0, 0, "Hello.")}, "and message 0"},
@@ -49,7 +50,8 @@ func TestAccountFindsWhatDoesNotFit(t *testing.T) {
 		{
 			"a reaction changed twice",
 			[]control.Call{said(5, "Hello."), reacted, reacted},
-			[]turn{first, turnOf(2, kindReaction, delivered, 0, 5, "")}, "2 times for 1 turns",
+			[]turn{first, turnOf(2, kindReaction, delivered, 0, 5, "")},
+			"2 times for 1 turns",
 		},
 	}
 	for _, tt := range tests {

@@ -33,7 +33,7 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	args := append(slowly(), "--cast", troupe{bots: 8, supergroups: 5, groups: 1, perChat: 4, gap: time.Second}.file(t))
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any bits will do
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("the moments follow from the seed %d", seed)
 	moments := rand.New(rand.NewPCG(seed, 0))
 	var last uint64

@@ -137,7 +137,7 @@ type spoken struct {
 func talk(tb testing.TB, c cast, seed uint64, n, history int) []spoken {
 	tb.Helper()
 	p := provider(tb)
-	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
+	rng := rand.New(rand.NewPCG(seed, 1))
 	at := time.Date(2026, 5, 1, 18, 0, 0, 0, time.UTC)
 	var said []spoken
 	var lines []llm.Line
@@ -188,7 +188,7 @@ func length(rng *rand.Rand) llm.Length {
 
 // shared is one provider for all tests: it is safe for concurrent use, and
 // reading the files takes longer than any text.
-var shared = sync.OnceValues(offline.New) //nolint:gochecknoglobals // constant
+var shared = sync.OnceValues(offline.New)
 
 func provider(tb testing.TB) *offline.Provider {
 	tb.Helper()
@@ -199,7 +199,7 @@ func provider(tb testing.TB) *offline.Provider {
 	return p
 }
 
-var update = flag.Bool("update", false, "write testdata/*.txt anew") //nolint:gochecknoglobals // a flag of the test
+var update = flag.Bool("update", false, "write testdata/*.txt anew")
 
 // TestTranscripts keeps a talk of each cast as a file, to be read whenever the
 // words change: go test -run Transcripts -update.

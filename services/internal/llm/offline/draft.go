@@ -75,8 +75,13 @@ func (d *draft) leads() []weighted {
 		return []weighted{{"open_scene", 7}, {"open_point", 1}, {"open_question", 1}}
 	case v.target == nil:
 		return []weighted{
-			{"open_point", 5}, {"open_image", 3}, {"open_question", 3}, {"open_stance", 1.5},
-			{"open_interest", 1}, {"open_callback", 2}, {"open_holding", 0.7},
+			{"open_point", 5},
+			{"open_image", 3},
+			{"open_question", 3},
+			{"open_stance", 1.5},
+			{"open_interest", 1},
+			{"open_callback", 2},
+			{"open_holding", 0.7},
 		}
 	}
 	switch v.target.act {
@@ -241,8 +246,13 @@ func (d *draft) extend(text string) string {
 // one of them.
 func (d *draft) addition(last, asked bool, used map[string]bool) (string, string) {
 	rules := []weighted{
-		{"add_more", 9}, {"add_lean", 9}, {"add_point", 1.5}, {"add_image", 1.5},
-		{"add_stance", 2}, {"add_interest", 0.4}, {"add_phrase", 0.4},
+		{"add_more", 9},
+		{"add_lean", 9},
+		{"add_point", 1.5},
+		{"add_image", 1.5},
+		{"add_stance", 2},
+		{"add_interest", 0.4},
+		{"add_phrase", 0.4},
 	}
 	switch {
 	case d.view.narrator:

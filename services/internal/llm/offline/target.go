@@ -177,7 +177,7 @@ func (v *view) names(more string) map[string]bool {
 // word that carries meaning and is nobody's name.
 func (l *language) telling(text string, names map[string]bool) string {
 	best := ""
-	for _, field := range strings.Fields(text) {
+	for field := range strings.FieldsSeq(text) {
 		if strings.ContainsAny(field, "@/:#&=<>{}[]\\_") {
 			continue // an address, a command, markup
 		}
