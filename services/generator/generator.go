@@ -4,11 +4,8 @@ package generator
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/propagation"
@@ -25,7 +22,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/relay"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
 // dbTimeout bounds each look into the database.
@@ -40,13 +36,14 @@ type Deps struct {
 	Log      *zap.Logger
 }
 
-// Generator turns turns into deliveries. Run it once.
+// Generator makes deliveries of turns. Run it once.
 type Generator struct {
 	Deps
 	cfg      Config
 	journal  *journal.Journal
 	prompts  *prompt.Renderer
 	breaker  circuitbreaker.CircuitBreaker[llm.Response]
+	pause    pause
 	workers  *semaphore.Weighted
 	messages *relay.Relay
 	receipts *relay.Relay
@@ -67,15 +64,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 		messages: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
 		letters:  relay.New(j.Letters(), deps.Bus, deps.Log),
-		breaker: circuitbreaker.NewBuilder[llm.Response]().
-			// What the provider says about one request is no sign of its health.
-			HandleIf(func(_ llm.Response, err error) bool { return errors.Is(err, llm.ErrTransient) }).
-			WithFailureThreshold(uint(cfg.BreakerFailures)).
-			WithDelay(cfg.BreakerDelay).
-			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-				deps.Log.Warn("breaker of the text provider", zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
-			}).
-			Build(),
+		breaker:  newBreaker(cfg, deps.Log),
 	}
 	g.turns = bus.NewConsumer(deps.Bus, bus.Generator(), j, busMetrics, g.generate)
 	return g, nil
@@ -119,84 +108,30 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 		return nil
 	}
 	s, err := load(ctx, g.Pool, t, g.cfg.History)
-	if errors.Is(err, errNoPersona) {
+	if errors.Is(err, errNoPart) {
 		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
 	}
 	if err != nil {
 		return err
 	}
-	text, err := g.write(ctx, s)
-	if err != nil {
+	draft, err := g.write(ctx, t, s)
+	switch {
+	case errors.Is(err, errLate):
+		return g.expire(ctx, t, err.Error())
+	case err != nil:
 		return err
-	}
-	if late(t) {
+	case late(t):
 		return g.expire(ctx, t, "its time was over when its text was written")
 	}
-	return g.deliver(ctx, t, s, mention(t.GetMention(), s.answering, text))
+	text := compose(draft, t.GetMention(), s.answering, s.Disclaimer)
+	if text == "" {
+		// Models draw lots: the next draft may say something.
+		return fail.AsTransient(errors.New("the provider wrote an empty text"))
+	}
+	return g.deliver(ctx, t, s, text)
 }
 
 func late(t *chorusv1.Turn) bool { return !time.Now().Before(t.GetExpiresAt().AsTime()) }
-
-// write asks the provider for the text.
-func (g *Generator) write(ctx context.Context, s *scene) (string, error) {
-	messages, err := g.prompts.Render(s.Scene)
-	if err != nil {
-		return "", fail.AsPermanent(err)
-	}
-	if err := g.workers.Acquire(ctx, 1); err != nil {
-		return "", err
-	}
-	defer g.workers.Release(1)
-	began := time.Now()
-	r, err := failsafe.With(g.breaker).WithContext(ctx).Get(func() (llm.Response, error) {
-		ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
-		defer cancel()
-		return g.Provider.Generate(ctx, llm.Request{
-			Scene: s.Scene, Messages: messages, MaxTokens: g.cfg.MaxTokens, Temperature: g.cfg.Temperature,
-		})
-	})
-	g.Metrics.wrote(r, err, time.Since(began))
-	if err != nil {
-		return "", g.classify(ctx, err)
-	}
-	text := strings.TrimSpace(r.Text)
-	if n := telegram.TextLength(text); n == 0 || n > telegram.MaxText {
-		return "", fail.AsPermanent(fmt.Errorf("the text has %d characters, Telegram takes 1 to %d", n, telegram.MaxText))
-	}
-	return text, nil
-}
-
-// classify sorts a provider's failure. None is permanent for the turn: another
-// provider, or a corrected key, may write it until its time is over.
-func (g *Generator) classify(ctx context.Context, err error) error {
-	var failed *llm.Error
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, circuitbreaker.ErrOpen):
-		return fail.AsThrottled(max(min(g.breaker.RemainingDelay(), breakerLook), time.Second), err)
-	case errors.As(err, &failed) && failed.RetryAfter > 0:
-		return fail.AsThrottled(failed.RetryAfter, err)
-	}
-	return fail.AsTransient(err)
-}
-
-// breakerLook is how often a turn looks whether an open breaker has closed: its
-// time may be over before the breaker's is.
-const breakerLook = 10 * time.Second
-
-// mention puts the name of whom the turn answers before or after the text.
-func mention(where chorusv1.Mention, whom, text string) string {
-	switch {
-	case whom == "" || strings.Contains(text, whom):
-		return text
-	case where == chorusv1.Mention_MENTION_START:
-		return whom + " " + text
-	case where == chorusv1.Mention_MENTION_END:
-		return text + " " + whom
-	}
-	return text
-}
 
 // deliver writes the delivery down, and then publishes it. If the process dies
 // in between, the relay publishes it.

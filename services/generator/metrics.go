@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -48,6 +49,8 @@ func (m *Metrics) wrote(r llm.Response, err error, took time.Duration) {
 		m.tokens.WithLabelValues("completion").Add(float64(r.Usage.CompletionTokens))
 	case errors.Is(err, circuitbreaker.ErrOpen):
 		outcome = "breaker_open"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		outcome = "given_up"
 	case errors.Is(err, llm.ErrPermanent):
 		outcome = "permanent"
 	case errors.Is(err, llm.ErrThrottled):

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -25,8 +24,9 @@ type scene struct {
 const (
 	personaOf = `
 SELECT p.display_name, p.summary, p.tone, p.phrases, p.interests, b.typing_wpm, c.purpose, c.disclaimer, c.language
-FROM bots b JOIN personas p ON p.bot_id = b.id CROSS JOIN chats c
-WHERE b.id = $1 AND c.id = $2`
+FROM bots b JOIN personas p ON p.bot_id = b.id
+JOIN cast_members m ON m.bot_id = b.id AND m.suspended_at IS NULL JOIN chats c ON c.id = m.chat_id AND c.removed_at IS NULL
+WHERE b.id = $1 AND c.id = $2 AND b.removed_at IS NULL AND b.stopped_at IS NULL`
 	stancesOf  = `SELECT topic, stance, confidence FROM stances WHERE bot_id = $1 ORDER BY confidence DESC, topic LIMIT 6`
 	holdingsOf = `
 SELECT CASE WHEN quantity IS NULL THEN item ELSE trim_scale(quantity) || ' x ' || item END || CASE WHEN note = '' THEN '' ELSE ' (' || note || ')' END
@@ -53,12 +53,13 @@ func scanLine(row pgx.CollectableRow) (line, error) {
 	return l, err
 }
 
-// errNoPersona says that the turn's bot has nothing to speak from.
-var errNoPersona = errors.New("the bot or the chat is not in the roster")
+// errNoPart says that the turn's bot has left the stage since it was planned. The
+// sender would not send its text, so none is paid for.
+var errNoPart = errors.New("the bot does not play in the chat")
 
 // load reads a scene in one round trip.
 func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int) (*scene, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	s := &scene{Scene: llm.Scene{Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength())}}
 	chat := t.GetId().GetChatId()
@@ -94,7 +95,7 @@ func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int
 		return nil, fmt.Errorf("load the scene: %w", err)
 	}
 	if !found {
-		return nil, errNoPersona
+		return nil, errNoPart
 	}
 	slices.Reverse(past)
 	for _, l := range past {

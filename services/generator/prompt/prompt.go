@@ -55,6 +55,14 @@ func (r *Renderer) Render(s llm.Scene) ([]llm.Message, error) {
 // mostOfLine is how much of one message a prompt shows, in characters.
 const mostOfLine = 400
 
+// mostOfName is how much of its author's name.
+const mostOfName = 64
+
+const (
+	zeroWidthNonJoiner = '\u200c'
+	zeroWidthJoiner    = '\u200d'
+)
+
 // line shows one message on one line. It can't end the block that it stands in,
 // nor begin a line that looks like another member's.
 func line(l any) (string, error) {
@@ -67,9 +75,16 @@ func line(l any) (string, error) {
 	default:
 		return "", fmt.Errorf("%T is not a line", l)
 	}
-	return oneLine(m.Author, 64) + ": " + oneLine(m.Text, mostOfLine), nil
+	// A name with a colon in it could look like another's name and words.
+	author := oneLine(strings.ReplaceAll(m.Author, ":", " "), mostOfName)
+	if author == "" {
+		author = "Somebody"
+	}
+	return author + ": " + oneLine(m.Text, mostOfLine), nil
 }
 
+// oneLine shows a text on one line, without what could pass for a tag and what
+// people can't see: models read invisible characters all the same.
 func oneLine(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -79,11 +94,13 @@ func oneLine(s string, most int) string {
 			return '›'
 		case unicode.IsSpace(r):
 			return ' '
-		case unicode.IsControl(r):
+		case r == zeroWidthJoiner, r == zeroWidthNonJoiner: // within emoji and Persian words
+			return r
+		case unicode.In(r, unicode.Cc, unicode.Cf):
 			return -1
 		}
 		return r
-	}, s)
+	}, strings.ToValidUTF8(s, "�"))
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > most {
 		s = string(runes[:most]) + "…"

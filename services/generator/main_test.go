@@ -1,0 +1,224 @@
+package generator_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/openai"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// patience bounds every wait of a test; only a broken generator takes so long.
+const patience = 30 * time.Second
+
+// line is what the model answers unless it is told otherwise.
+const line = "Page by page, then."
+
+// stage is a generator between a real database, a real bus and a model's API.
+type stage struct {
+	t         *testing.T
+	pool      *pgxpool.Pool
+	journal   *journal.Journal
+	bus       *bus.Bus
+	llm       *llmapi.API
+	provider  llm.Provider
+	chat, bot int64
+	last      int64 // turn
+	stop      func()
+}
+
+// newStage sets a stage on which no generator runs yet.
+func newStage(t *testing.T, answers llmapi.Options) *stage {
+	t.Helper()
+	t.Parallel()
+	s := &stage{t: t, pool: journaltest.Open(t)}
+	s.journal = journal.New(s.pool)
+	cfg := bus.DefaultConfig()
+	cfg.URL, cfg.AckWait, cfg.MaxAttempts = testenv.NATS(t), 2*time.Second, 3
+	var err error
+	if s.bus, err = bus.Connect(t.Context(), cfg, testenv.Logger(t), t.Name()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.bus.Close)
+	if err := s.bus.Declare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.bot = journaltest.Bot(t, s.pool, "anna")
+	s.chat = journaltest.Chat(t, s.pool, "club", s.bot)
+	if s.llm, err = llmapi.New(answers); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s.llm)
+	t.Cleanup(server.Close)
+	api := openai.Default()
+	api.BaseURL, api.Model = server.URL+"/v1", llmapi.DefaultModel
+	if s.provider, err = openai.New(api, server.Client()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// run starts a generator. The test or stop ends it.
+func (s *stage) run(change ...func(*generator.Config)) {
+	s.t.Helper()
+	cfg := generator.DefaultConfig()
+	for _, c := range change {
+		c(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		s.t.Fatal(err)
+	}
+	g, err := generator.New(cfg, generator.Deps{Pool: s.pool, Bus: s.bus, Provider: s.provider, Log: testenv.Logger(s.t)}, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				s.t.Error(err)
+			}
+		case <-time.After(patience):
+			s.t.Error("the generator does not stop")
+		}
+	})
+	s.t.Cleanup(s.stop)
+}
+
+// turn writes a turn down and publishes it.
+func (s *stage) turn(change ...func(*chorusv1.Turn)) *chorusv1.Turn {
+	s.t.Helper()
+	s.last++
+	turn := journaltest.Turn(s.chat, s.last, s.bot)
+	for _, c := range change {
+		c(turn)
+	}
+	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
+		_, _, err := s.journal.Plan(s.t.Context(), tx, []journal.Planned{{Turn: turn}})
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.publish(turn, 0)
+	return turn
+}
+
+// publish publishes a turn; from the second time on under another id, which the
+// bus does not know for a repetition.
+func (s *stage) publish(turn *chorusv1.Turn, publication int) {
+	s.t.Helper()
+	payload, err := proto.Marshal(turn)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = s.bus.Publish(s.t.Context(), bus.Message{
+		Subject: subject.Turn(turn.GetId().GetChatId()), ID: subject.MessageID(turn.GetId(), publication), Payload: payload,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// becomes waits until the turn is in that state.
+func (s *stage) becomes(turn *chorusv1.Turn, want string) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("turn %v is %q", turn.GetId(), want), func() (string, bool) {
+		got, err := journaltest.State(s.t.Context(), s.pool, turn.GetId())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return got, got == want
+	})
+}
+
+func (s *stage) eventually(what string, is func() (string, bool)) {
+	s.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	for {
+		got, ok := is()
+		if ok {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.t.Fatalf("never: %s; it is %q", what, got)
+		}
+	}
+}
+
+// called waits until the model was asked that often.
+func (s *stage) called(times int) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("%d calls", times), func() (string, bool) {
+		n := len(s.llm.Calls())
+		return fmt.Sprint(n), n >= times
+	})
+}
+
+// delivery is what a turn became.
+func (s *stage) delivery(turn *chorusv1.Turn) *chorusv1.Delivery {
+	s.t.Helper()
+	s.becomes(turn, "open pending")
+	var payload []byte
+	err := s.pool.QueryRow(s.t.Context(), `SELECT payload FROM deliveries WHERE chat_id = $1 AND turn_no = $2`,
+		turn.GetId().GetChatId(), turn.GetId().GetNumber()).Scan(&payload)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	d := &chorusv1.Delivery{}
+	if err := proto.Unmarshal(payload, d); err != nil {
+		s.t.Fatal(err)
+	}
+	return d
+}
+
+func (s *stage) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) text(sql string, args ...any) (got string) {
+	s.t.Helper()
+	if err := s.pool.QueryRow(s.t.Context(), sql, args...).Scan(&got); err != nil {
+		s.t.Fatal(err)
+	}
+	return got
+}
+
+// fault makes calls go wrong.
+func (s *stage) fault(faults ...llmapi.Fault) {
+	s.t.Helper()
+	if err := s.llm.SetFaults(faults...); err != nil {
+		s.t.Fatal(err)
+	}
+}

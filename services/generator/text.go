@@ -1,0 +1,95 @@
+package generator
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+// compose makes a provider's draft the text that is sent: with whom it answers
+// and the chat's disclaimer, and no longer than Telegram takes. A draft that is
+// too long is cut after the last sentence that fits, because a chat would rather
+// read less than nothing. It is empty if the draft says nothing.
+func compose(draft string, where chorusv1.Mention, whom, disclaimer string) string {
+	disclaimer = strings.Join(strings.Fields(disclaimer), " ")
+	// Some providers have put the disclaimer there themselves.
+	draft = strings.TrimSpace(strings.TrimSuffix(printable(draft), disclaimer))
+	if draft == "" {
+		return ""
+	}
+	var before, after string
+	if whom != "" && !names(draft, whom) {
+		switch where {
+		case chorusv1.Mention_MENTION_START:
+			before = whom + " "
+		case chorusv1.Mention_MENTION_END:
+			after = " " + whom
+		case chorusv1.Mention_MENTION_UNSPECIFIED:
+		}
+	}
+	if disclaimer != "" {
+		after += " " + disclaimer
+	}
+	return before + fit(draft, telegram.MaxText-telegram.TextLength(before+after)) + after
+}
+
+// printable is a text without what a database or a chat can't show. PostgreSQL
+// refuses a NUL, and would do so after the message was sent.
+func printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "")))
+}
+
+// names tells whether a text has a name as a word of its own.
+func names(text, name string) bool {
+	const edge = `[^\pL\pN_]`
+	return regexp.MustCompile(`(?i)(?:^|` + edge + `)` + regexp.QuoteMeta(name) + `(?:$|` + edge + `)`).MatchString(text)
+}
+
+// ellipsis ends a text that was cut within a sentence.
+const ellipsis = "…"
+
+// fit cuts a text to a length, counted as Telegram does: after a sentence, else
+// after a word, else anywhere.
+func fit(text string, room int) string {
+	if telegram.TextLength(text) <= room {
+		return text
+	}
+	short := beginning(text, room-telegram.TextLength(ellipsis))
+	var sentence, word int // where the last one ends
+	var last rune
+	for at, r := range short {
+		if unicode.IsSpace(r) {
+			word = at
+			if strings.ContainsRune(".!?…", last) {
+				sentence = at
+			}
+		}
+		last = r
+	}
+	switch {
+	case sentence > len(short)/2: // an earlier one would leave too little
+		return short[:sentence]
+	case word > 0:
+		return strings.TrimRight(short[:word], " \t\n,;:–-") + ellipsis
+	}
+	return short + ellipsis
+}
+
+// beginning is the longest beginning of a text that has a length at most.
+func beginning(text string, most int) string {
+	length := 0
+	for at, r := range text {
+		if length += telegram.TextLength(string(r)); length > most {
+			return text[:at]
+		}
+	}
+	return text
+}
