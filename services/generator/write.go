@@ -100,7 +100,7 @@ func (g *Generator) call(ctx context.Context, r llm.Request) (llm.Response, erro
 	if err != nil && calling.Err() != nil && ctx.Err() == nil {
 		return answer, fmt.Errorf("%w: no text within %v", llm.ErrTransient, g.cfg.Timeout)
 	}
-	return answer, err //nolint:wrapcheck // says whose it is
+	return answer, err
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -117,7 +117,7 @@ func sleep(ctx context.Context, d time.Duration) {
 func newBreaker(cfg Config, log *zap.Logger) circuitbreaker.CircuitBreaker[llm.Response] {
 	return circuitbreaker.NewBuilder[llm.Response]().
 		HandleIf(func(_ llm.Response, err error) bool { return ill(err) }).
-		WithFailureThreshold(uint(cfg.BreakerFailures)). //nolint:gosec // validated
+		WithFailureThreshold(uint(cfg.BreakerFailures)).
 		WithSuccessThreshold(1).
 		WithDelay(cfg.BreakerDelay).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {

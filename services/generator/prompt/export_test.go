@@ -1,7 +1,7 @@
 package prompt
 
 // Line is line, for tests.
-var Line = line //nolint:gochecknoglobals // tests only
+var Line = line
 
 // The bounds of a line.
 const (

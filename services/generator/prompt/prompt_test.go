@@ -17,10 +17,10 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // evening is when the scenes of the tests take place.
-var evening = time.Date(2026, 3, 5, 19, 30, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var evening = time.Date(2026, 3, 5, 19, 30, 0, 0, time.UTC)
 
 func scenes() map[string]llm.Scene {
 	anna := llm.Persona{
