@@ -215,6 +215,8 @@ CREATE TABLE turns (
     expires_at     timestamptz NOT NULL,
     outcome        text        CHECK (outcome IN ('delivered', 'fell_back', 'rejected', 'expired', 'unknown', 'dead')),
     closed_at      timestamptz,
+    -- Rises when a dead turn is replayed, as that of a delivery does.
+    publication    integer     NOT NULL DEFAULT 0,
     published_at   timestamptz,
     bus_sequence   bigint,
     relay_at       timestamptz,

@@ -57,7 +57,7 @@ WITH due AS (
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE turns t SET relay_at = now() + $2 FROM due
 WHERE (t.chat_id, t.turn_no) = (due.chat_id, due.turn_no)
-RETURNING t.chat_id, t.turn_no, '' AS letter, t.kind, 0 AS publication, t.payload, t.traceparent, coalesce(t.bus_sequence, 0) AS sequence`
+RETURNING t.chat_id, t.turn_no, '' AS letter, t.kind, t.publication, t.payload, t.traceparent, coalesce(t.bus_sequence, 0) AS sequence`
 
 	claimDeliveries = `
 WITH due AS (
