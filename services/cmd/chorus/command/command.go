@@ -58,7 +58,7 @@ To see it work without an account, a key or a server:
 	add(groupTry, upCommand(), emulatorCommand())
 	add(groupRoster, applyCommand(), exportCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
-	add(groupOperate, migrateCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
+	add(groupOperate, migrateCommand(), deadCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
 	return root
 }
 
