@@ -49,13 +49,22 @@ func claim(ctx context.Context, tx pgx.Tx, most int) ([]decide.Input, error) {
 }
 
 const (
+	// What a bot said is counted once, in however many chats it is, and only as
+	// far as matters.
 	castOf = `
+WITH cast_now AS MATERIALIZED (
+    SELECT chat_id, bot_id, suspended_at IS NOT NULL AS suspended, since_refresh, refreshed_at FROM cast_members WHERE chat_id = ANY($1)),
+said AS MATERIALIZED (
+    SELECT b.id, (
+        SELECT count(*) FROM (
+            SELECT FROM turns t
+            WHERE t.bot_id = b.id AND t.kind <> 'reaction' AND t.planned_at > now() - interval '1 hour' LIMIT b.hourly_max) t) AS n
+    FROM bots b WHERE b.id IN (SELECT bot_id FROM cast_now))
 SELECT m.chat_id, b.id, b.name, coalesce(b.username, ''), coalesce(p.display_name, b.name),
-    b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL, m.suspended_at IS NOT NULL, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
-    (SELECT count(*) FROM turns t WHERE t.bot_id = b.id AND t.kind <> 'reaction' AND t.planned_at > now() - interval '1 hour'),
-    coalesce(p.interests, '{}'), coalesce(p.empathy, 0.5), coalesce(p.energy, 0.5), m.since_refresh, m.refreshed_at
-FROM cast_members m JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = b.id
-WHERE m.chat_id = ANY($1) ORDER BY m.chat_id, b.id`
+    b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL, m.suspended, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
+    said.n, coalesce(p.interests, '{}'), coalesce(p.empathy, 0.5), coalesce(p.energy, 0.5), m.since_refresh, m.refreshed_at
+FROM cast_now m JOIN bots b ON b.id = m.bot_id JOIN said ON said.id = b.id LEFT JOIN personas p ON p.bot_id = b.id
+ORDER BY m.chat_id, b.id`
 
 	stancesOf = `
 SELECT m.chat_id, s.bot_id, s.topic, s.confidence, coalesce(s.cooldown_until, 'epoch')
@@ -63,60 +72,55 @@ FROM cast_members m JOIN stances s ON s.bot_id = m.bot_id
 WHERE m.chat_id = ANY($1) ORDER BY s.topic`
 
 	recentOf = `
-SELECT chat.id, m.number, coalesce(m.bot_id, 0), coalesce(p.display_name, who.name, ''), m.body, coalesce(m.reply_to, 0), m.sent_at,
-    ARRAY(SELECT i.viewer FROM message_ids i WHERE i.chat_id = chat.id AND i.number = m.number AND i.viewer > 0)
+SELECT chat.id, m.number, coalesce(m.bot_id, 0), coalesce(p.display_name, who.name, ''), m.body, coalesce(m.reply_to, 0), m.sent_at
 FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
     SELECT * FROM messages WHERE chat_id = chat.id ORDER BY sent_at DESC, number DESC LIMIT 50) m
 LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
 ORDER BY chat.id, m.sent_at, m.number`
 
-	// What was planned in the last minute is among the last turns, because a
-	// chat's turns are numbered in the order in which they are planned.
-	loadOf = `
-SELECT chat.id, open.n, coalesce(newest.bot_id, 0), minute.n
-FROM unnest($1::bigint[]) AS chat(id)
-CROSS JOIN LATERAL (SELECT count(*) AS n FROM turns WHERE chat_id = chat.id AND closed_at IS NULL) open
-LEFT JOIN LATERAL (SELECT bot_id FROM turns WHERE chat_id = chat.id AND closed_at IS NULL AND kind <> 'reaction' ORDER BY turn_no DESC LIMIT 1) newest ON true
-CROSS JOIN LATERAL (
-    SELECT count(*) AS n FROM (SELECT kind, planned_at FROM turns WHERE chat_id = chat.id ORDER BY turn_no DESC LIMIT 200) t
-    WHERE kind <> 'reaction' AND planned_at > now() - interval '1 minute') minute`
+	// Only members of basic groups have ids of their own.
+	usableOf = `
+SELECT chat.id, m.number, i.viewer
+FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
+    SELECT number FROM messages WHERE chat_id = chat.id ORDER BY sent_at DESC, number DESC LIMIT 50) m
+JOIN message_ids i ON i.chat_id = chat.id AND i.number = m.number AND i.viewer > 0
+ORDER BY i.viewer`
 
-	// Counted only as far as matters.
-	allOf = `
-SELECT count(*) FROM (SELECT FROM turns WHERE planned_at > now() - interval '1 minute' AND kind <> 'reaction' LIMIT $1) t`
+	loadOf = `
+SELECT chat.id, open.n, coalesce(open.newest, 0), minute.n
+FROM unnest($1::bigint[]) AS chat(id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC) FILTER (WHERE kind <> 'reaction'))[1] AS newest
+    FROM turns WHERE chat_id = chat.id AND closed_at IS NULL) open
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM turns WHERE chat_id = chat.id AND kind <> 'reaction' AND planned_at > now() - interval '1 minute') minute`
 )
 
-// load completes what the decisions depend on, in one round trip whatever the
-// number of chats.
-func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.Values) ([]decide.Input, error) {
-	l := loading{chats: make(map[int64]*decide.Input, len(due)), bots: make(map[member]int)}
-	ids := make([]int64, len(due))
-	most := 0
+// load completes what the decisions depend on, in as many queries for a thousand
+// chats as for one.
+func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.Values) error {
+	l := loading{chats: make(map[int64]*decide.Input, len(due)), bots: make(map[member]int), messages: make(map[message]int)}
+	ids, basic := make([]int64, len(due)), []int64{}
 	for i := range due {
 		ids[i] = due[i].Chat.ID
 		due[i].Settings = effective(values, ids[i])
-		most = max(most, due[i].Settings.GlobalPerMinute)
 		l.chats[ids[i]] = &due[i]
+		if due[i].Chat.Basic {
+			basic = append(basic, ids[i])
+		}
 	}
 	var b pgx.Batch
 	each(&b, castOf, l.member, ids)
 	each(&b, stancesOf, l.stance, ids)
 	each(&b, recentOf, l.message, ids)
+	if len(basic) > 0 {
+		each(&b, usableOf, l.usable, basic)
+	}
 	each(&b, loadOf, l.load, ids)
-	if most > 0 {
-		var planned int
-		b.Queue(allOf, most).QueryRow(func(row pgx.Row) error {
-			err := row.Scan(&planned)
-			for i := range due {
-				due[i].GlobalLastMinute = planned
-			}
-			return err
-		})
-	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return nil, fmt.Errorf("load what the turns depend on: %w", err)
+		return fmt.Errorf("load what the turns depend on: %w", err)
 	}
-	return due, nil
+	return holdLimits(ctx, tx, due, values)
 }
 
 // each queues a query about chats whose rows are scanned one by one.
@@ -131,12 +135,16 @@ func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, chats []int64) {
 	})
 }
 
-type member struct{ chat, bot int64 }
+type (
+	member  struct{ chat, bot int64 }
+	message struct{ chat, number int64 }
+)
 
 // loading puts rows where they belong.
 type loading struct {
-	chats map[int64]*decide.Input
-	bots  map[member]int // index in the chat's cast
+	chats    map[int64]*decide.Input
+	bots     map[member]int  // index in the chat's cast
+	messages map[message]int // index in the chat's messages, of basic groups
 }
 
 func (l *loading) member(rows pgx.Rows) error {
@@ -175,11 +183,27 @@ func (l *loading) stance(rows pgx.Rows) error {
 func (l *loading) message(rows pgx.Rows) error {
 	var chat int64
 	var m decide.Message
-	if err := rows.Scan(&chat, &m.Number, &m.BotID, &m.Author, &m.Text, &m.ReplyTo, &m.At, &m.Usable); err != nil {
+	if err := rows.Scan(&chat, &m.Number, &m.BotID, &m.Author, &m.Text, &m.ReplyTo, &m.At); err != nil {
 		return err
 	}
 	in := l.chats[chat]
+	if in.Chat.Basic {
+		l.messages[message{chat, m.Number}] = len(in.Recent)
+	}
 	in.Recent = append(in.Recent, m)
+	return nil
+}
+
+func (l *loading) usable(rows pgx.Rows) error {
+	var m message
+	var viewer int64
+	if err := rows.Scan(&m.chat, &m.number, &viewer); err != nil {
+		return err
+	}
+	if i, ok := l.messages[m]; ok {
+		known := &l.chats[m.chat].Recent[i]
+		known.Usable = append(known.Usable, viewer)
+	}
 	return nil
 }
 

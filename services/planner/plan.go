@@ -23,9 +23,10 @@ type plan struct {
 	skips            []decide.Skip
 
 	// A row for each chat.
-	chats []int64
-	next  []time.Time
-	took  []bool
+	chats   []int64
+	next    []time.Time
+	took    []bool
+	waiting []string
 
 	// A row for each message.
 	saidIn, saidBy []int64
@@ -35,15 +36,18 @@ type plan struct {
 // decide decides for each chat of a batch.
 func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 	var done plan
+	so := tally{bots: map[int64]int{}}
 	for _, in := range inputs {
+		so.tell(&in)
 		in.Seed = uint64(p.cfg.Seed ^ in.Chat.ID<<20) //nolint:gosec // any bits will do
 		d := decide.Decide(in)
 		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
-		done.took = append(done.took, d.Turn != nil)
+		done.took, done.waiting = append(done.took, d.Turn != nil), append(done.waiting, waiting(d.Skip))
 		if d.Turn == nil {
 			done.skips = append(done.skips, d.Skip)
 			continue
 		}
+		so.add(d.Turn)
 		done.planned = append(done.planned, p.written(ctx, in, d.Turn))
 		if d.Turn.Kind != decide.KindReaction {
 			done.said(in, d.Turn)
@@ -66,6 +70,7 @@ func (p *Planner) written(ctx context.Context, in decide.Input, t *decide.Turn) 
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 
+	//nolint:gosec // the kinds, lengths and mentions are enums
 	turn := &chorusv1.Turn{
 		Id: id, BotId: t.BotID, Kind: chorusv1.TurnKind(t.Kind), TargetMessage: t.Target, Topic: t.Topic,
 		Length: chorusv1.Length(t.Length), Mention: chorusv1.Mention(t.Mention), Emoji: t.Emoji,
@@ -102,8 +107,9 @@ func reaction(t *chorusv1.Turn, mode string) *chorusv1.Delivery {
 // A clock never runs backwards, whatever a decision says.
 const (
 	advanceClocks = `
-UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now())
-FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[]) AS u(chat_id, next, took)
+UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()),
+    waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END
+FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::text[]) AS u(chat_id, next, took, waiting)
 WHERE c.chat_id = u.chat_id`
 	countSaid = `
 UPDATE cast_members m SET
@@ -115,7 +121,7 @@ WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id`
 
 // advance moves the clocks on, in the transaction that writes the turns.
 func (d *plan) advance(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took); err != nil {
+	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.waiting); err != nil {
 		return fmt.Errorf("move the clocks on: %w", err)
 	}
 	if len(d.saidIn) == 0 {

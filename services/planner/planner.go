@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -33,7 +32,7 @@ type Settings interface {
 // Deps is what a planner works with.
 type Deps struct {
 	Pool     *pgxpool.Pool
-	Bus      *bus.Bus
+	Bus      relay.Publisher
 	Settings Settings
 	Tracer   trace.Tracer
 	Metrics  *Metrics
@@ -59,15 +58,6 @@ func New(cfg Config, deps Deps) *Planner {
 		turns:     relay.New(j.Turns(), deps.Bus, deps.Log),
 		reactions: relay.New(j.Deliveries(chorusv1.Action_ACTION_SET_REACTION), deps.Bus, deps.Log),
 		receipts:  relay.New(j.Receipts(), deps.Bus, deps.Log),
-	}
-}
-
-// Wake makes the planner look at the clocks now: after the roster or a setting
-// has changed. It never blocks.
-func (p *Planner) Wake() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
 	}
 }
 
@@ -102,26 +92,31 @@ const dbPause = time.Second
 // due.
 func (p *Planner) plan(ctx context.Context) {
 	for ctx.Err() == nil {
-		full, err := p.batch(ctx)
-		var sleep time.Duration
-		switch {
-		case err != nil:
-			p.Metrics.failed()
-			p.Log.Error("planning failed, and is tried again", zap.Error(err))
-			sleep = dbPause
-		case full:
-			continue
-		default:
-			sleep = p.untilDue(ctx)
-		}
-		timer := time.NewTimer(sleep)
+		timer := time.NewTimer(p.step(ctx))
 		select {
 		case <-timer.C:
 		case <-p.wake:
+			if err := p.endWaits(ctx); err != nil && ctx.Err() == nil {
+				p.Log.Error("waiting chats were not looked at, and are later", zap.Error(err))
+			}
 		case <-ctx.Done():
 		}
 		timer.Stop()
 	}
+}
+
+// step plans a batch and tells how long to sleep after it.
+func (p *Planner) step(ctx context.Context) time.Duration {
+	full, err := p.batch(ctx)
+	switch {
+	case err != nil:
+		p.Metrics.failed()
+		p.Log.Error("planning failed, and is tried again", zap.Error(err))
+		return dbPause
+	case full:
+		return 0
+	}
+	return p.untilDue(ctx)
 }
 
 // dbTimeout bounds a batch.
@@ -141,11 +136,10 @@ func (p *Planner) batch(ctx context.Context) (full bool, err error) {
 		}
 		full = len(due) == p.cfg.Batch
 		values := p.Settings.Current()
-		inputs, err := load(ctx, tx, due, values)
-		if err != nil {
+		if err := load(ctx, tx, due, values); err != nil {
 			return err
 		}
-		done = p.decide(ctx, inputs)
+		done = p.decide(ctx, due)
 		if done.turns, done.reactions, err = p.journal.Plan(ctx, tx, done.planned); err != nil {
 			return err
 		}

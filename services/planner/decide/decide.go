@@ -15,7 +15,7 @@ import (
 
 // recheck is when to look again at a chat in which nothing can happen until
 // somebody changes it. Whoever hears of the change should look at once.
-const recheck = time.Minute
+const recheck = 15 * time.Minute
 
 // Decide makes one decision. It doesn't change the input and keeps nothing of
 // it but strings. It never panics, whatever the input.

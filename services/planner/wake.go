@@ -1,0 +1,104 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// Wake makes the planner look at the chats that wait for a change, and at the
+// clocks: after the roster or a setting has changed. It never blocks.
+func (p *Planner) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// waiting is what a skipped chat waits for, as the journal calls it; "" for the
+// next turn of its clock.
+func waiting(s decide.Skip) string {
+	switch s {
+	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep:
+		return s.String()
+	case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
+		decide.SkipPromptGone, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+	}
+	return ""
+}
+
+const (
+	// A change of the roster that was not committed when the planner looked is at
+	// most as old as an apply can take.
+	//
+	// What the settings say is left to the caller.
+	findWaiting = `
+SELECT k.chat_id, k.waiting_for
+FROM chat_clock k JOIN chats c ON c.id = k.chat_id
+WHERE k.waiting_for IS NOT NULL AND CASE k.waiting_for
+    WHEN 'chat_disabled' THEN c.enabled AND c.removed_at IS NULL
+    WHEN 'simulation_off' THEN true
+    WHEN 'no_cast' THEN EXISTS (
+        SELECT FROM cast_members m JOIN bots b ON b.id = m.bot_id
+        WHERE m.chat_id = k.chat_id AND m.suspended_at IS NULL AND b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL)
+    ELSE c.updated_at > k.waiting_since - interval '1 minute' OR EXISTS (
+        SELECT FROM cast_members m JOIN bots b ON b.id = m.bot_id
+        WHERE m.chat_id = k.chat_id AND b.updated_at > k.waiting_since - interval '1 minute')
+    END
+ORDER BY k.chat_id`
+
+	// In the order of the chats, so that planners that do it at once don't lock
+	// each other out; the second one finds nothing left to do.
+	endWaiting = `
+WITH woken AS (
+    SELECT k.chat_id, least(c.mean_gap, $2::interval) * ((u.n - 1)::float8 / cardinality($1::bigint[])) AS later
+    FROM unnest($1::bigint[]) WITH ORDINALITY AS u(chat_id, n)
+    JOIN chat_clock k ON k.chat_id = u.chat_id JOIN chats c ON c.id = u.chat_id
+    WHERE k.waiting_for IS NOT NULL
+    ORDER BY k.chat_id FOR UPDATE OF k)
+UPDATE chat_clock k SET waiting_for = NULL, waiting_since = NULL, next_turn_at = least(k.next_turn_at, clock_timestamp() + woken.later)
+FROM woken WHERE k.chat_id = woken.chat_id`
+
+	// wakeApart is how far apart chats are planned that begin to talk together,
+	// though none later than by its mean gap.
+	wakeApart = 5 * time.Millisecond
+)
+
+// endWaits makes those chats due whose reason to wait has gone, or may have.
+// Chats that talk are left alone, however many there are: a new pace holds from
+// their next turn on.
+//
+// It runs between two batches of this planner, so that a batch which saw the
+// state before the change has ended.
+func (p *Planner) endWaits(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	values := p.Settings.Current()
+	rows, err := p.Pool.Query(ctx, findWaiting)
+	if err != nil {
+		return fmt.Errorf("find waiting chats: %w", err)
+	}
+	var woken []int64
+	var chat int64
+	var reason string
+	_, err = pgx.ForEachRow(rows, []any{&chat, &reason}, func() error {
+		if reason != decide.SkipSimulationOff.String() || effective(values, chat).Active {
+			woken = append(woken, chat)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("find waiting chats: %w", err)
+	}
+	if len(woken) == 0 {
+		return nil
+	}
+	if _, err := p.Pool.Exec(ctx, endWaiting, woken, time.Duration(len(woken))*wakeApart); err != nil {
+		return fmt.Errorf("end the wait of %d chats: %w", len(woken), err)
+	}
+	return nil
+}
