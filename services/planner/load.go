@@ -86,12 +86,14 @@ FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
 JOIN message_ids i ON i.chat_id = chat.id AND i.number = m.number AND i.viewer > 0
 ORDER BY i.viewer`
 
+	// Open reactions don't count: where they hang, the chat must talk on. They are
+	// few, because they expire.
 	loadOf = `
 SELECT chat.id, open.n, coalesce(open.newest, 0), minute.n
 FROM unnest($1::bigint[]) AS chat(id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC) FILTER (WHERE kind <> 'reaction'))[1] AS newest
-    FROM turns WHERE chat_id = chat.id AND closed_at IS NULL) open
+    SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest
+    FROM turns WHERE chat_id = chat.id AND closed_at IS NULL AND kind <> 'reaction') open
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM turns WHERE chat_id = chat.id AND kind <> 'reaction' AND planned_at > now() - interval '1 minute') minute`
 )

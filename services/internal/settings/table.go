@@ -20,7 +20,7 @@ var (
 
 	MaxMessagesPerMinute       = intKey(spec{"max_msgs_per_min", "Most messages that are planned in a chat in a minute, reactions not counted. Telegram takes no more than 20 of one bot in one group.", globalChat()}, 20, 1, 60)
 	GlobalMaxMessagesPerMinute = intKey(spec{"global_max_msgs_per_min", "Most messages that are planned in all chats together in a minute; 0 is no limit.", global()}, 0, 0, 1_000_000)
-	MaxOpenTurns               = intKey(spec{"max_open_turns", "Most turns of a chat that may wait to be written and sent; at that, no more are planned.", globalChat()}, 4, 1, 100)
+	MaxOpenTurns               = intKey(spec{"max_open_turns", "Most messages of a chat that may wait to be written and sent; at that, no more turns are planned. Reactions that wait do not count.", globalChat()}, 4, 1, 100)
 	TurnTTL                    = durationKey(spec{"turn_ttl", "How long a turn may take. After that it is dropped, never sent late.", globalChat()}, 2*time.Minute, 5*time.Second, time.Hour)
 
 	HourlyMinBoost = floatKey(spec{"hourly_min_boost", "Multiplies the chance of a bot that is below its hourly minimum.", globalChat()}, 3, 1, 100)

@@ -19,7 +19,7 @@ type Input struct {
 	Settings Settings
 	// TurnNumber is the number that the turn will have in its chat.
 	TurnNumber int64
-	// OpenTurns is how many turns of the chat have no outcome yet.
+	// OpenTurns is how many messages and replies of the chat have no outcome yet.
 	OpenTurns int
 	// LastPlanned is the bot of the chat's newest open message or reply, which
 	// Recent can't show yet; 0 for none.

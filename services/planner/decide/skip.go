@@ -23,7 +23,7 @@ const (
 	SkipChatLimit
 	// SkipGlobalLimit: all chats together have reached theirs.
 	SkipGlobalLimit
-	// SkipOpenTurns: too many of the chat's turns wait to be carried out.
+	// SkipOpenTurns: too many of the chat's messages wait to be carried out.
 	SkipOpenTurns
 	// SkipPromptGone: the message to answer is not among the recent ones, or
 	// not a person's.
