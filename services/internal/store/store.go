@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	}
 	if err := migrations.Check(ctx, pool); err != nil {
 		pool.Close()
-		return nil, err
+		return nil, refusal(err)
 	}
 	return pool, nil
 }
@@ -86,22 +87,25 @@ func Dial(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 }
 
 func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := pool.Ping(ctx)
+		err := pool.Ping(waiting)
 		if err == nil {
 			return nil
 		}
-		if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && final(refused.Code) {
-			return fmt.Errorf("database.url: %s (%s)", refused.Message, refused.Code)
+		if said := (*pgconn.PgError)(nil); errors.As(err, &said) && final(said.Code) {
+			return refusal(err)
 		}
 		retry := time.NewTimer(500 * time.Millisecond)
 		select {
 		case <-retry.C:
-		case <-ctx.Done():
+		case <-waiting.Done():
 			retry.Stop()
-			return fmt.Errorf("database.url: no database answers within %v (%w)", patience, err)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("database.url: no database answers within %v: %s", patience, oneLine(err))
 		}
 	}
 }
@@ -109,8 +113,20 @@ func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) erro
 // final tells whether waiting is useless: wrong password or user (class 28), no
 // such database (3D000), no right to connect (42501).
 func final(code string) bool {
-	return code[:2] == "28" || code == "3D000" || code == "42501"
+	return strings.HasPrefix(code, "28") || code == "3D000" || code == "42501"
 }
+
+// refusal is what the server said, without how pgx came to hear it. Other errors
+// stay as they are.
+func refusal(err error) error {
+	if said := (*pgconn.PgError)(nil); errors.As(err, &said) && final(said.Code) {
+		return fmt.Errorf("database.url: %s (%s)", said.Message, said.Code)
+	}
+	return err
+}
+
+// oneLine makes one line of pgx's list of what each address answered.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // InTx runs do in a transaction, which is rolled back if do fails.
 func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
