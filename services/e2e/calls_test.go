@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/emulator/control"
@@ -71,4 +73,15 @@ func param[T any](t *testing.T, c control.Call, name string) T {
 		t.Fatalf("call %d: %s is %s: %v", c.Seq, name, raw, err)
 	}
 	return v
+}
+
+// target is the id of the message that a call is about. Clients write numbers
+// as texts, too.
+func target(t *testing.T, c control.Call) int64 {
+	t.Helper()
+	id, err := strconv.ParseInt(strings.Trim(string(c.Params["message_id"]), `"`), 10, 64)
+	if err != nil {
+		t.Fatalf("call %d: message_id: %v", c.Seq, err)
+	}
+	return id
 }

@@ -1,0 +1,105 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/internal/reaction"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+)
+
+func TestReactionsHoldNothingUp(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 60, perChat: 4, gap: 2 * time.Second}.file(t),
+		// Calls that hang are given up within the window that is watched.
+		"--sender.typing=false", "--telegram.timeout", "3s")
+	emulator, pool := c.emulator(), database(t, dir)
+	set(t, pool, settings.ReactionProbability.Definition, "0.33")
+	set(t, pool, settings.MaxMessagesPerMinute.Definition, "60")
+	// So a single reaction that counted as waiting would stop its chat.
+	set(t, pool, settings.MaxOpenTurns.Definition, "1")
+	set(t, pool, settings.PrimeHoursBoost.Definition, "false")
+	eventually(t, "there is enough to react to", func() bool {
+		return len(sent(callsOf(t, emulator, control.Filter{}))) > 240
+	})
+
+	windows := watch(t, emulator, 12*time.Second)
+	calls := callsOf(t, emulator, control.Filter{})
+	for what, events := range map[string][]time.Time{"planned turns": planned(t, pool), "delivered messages": spoken(t, calls)} {
+		for fault, how := range changed(windows, events) {
+			t.Errorf("reactions that are %s change the rate of %s: %s", fault, what, how)
+		}
+		for _, w := range windows {
+			t.Logf("%s, %q: %v", what, w.fault, w.count(events))
+		}
+	}
+
+	settle(t, pool)
+	turns := turnsOf(t, pool)
+	calls = callsOf(t, emulator, control.Filter{})
+	for _, wrong := range account(calls, turns, clocks(t, pool), func(c control.Call) string { return textOf(t, c) }) {
+		t.Error(wrong)
+	}
+	rejectedOnce(t, calls, turns)
+	pool.Close()
+	stopped(t, c)
+}
+
+// planned is when turns were planned.
+func planned(t *testing.T, pool *pgxpool.Pool) []time.Time {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), `SELECT planned_at FROM turns`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return times
+}
+
+// spoken is when messages were delivered, but for those that stand for a
+// reaction.
+func spoken(t *testing.T, calls []control.Call) []time.Time {
+	t.Helper()
+	var times []time.Time
+	for _, c := range sent(calls) {
+		if !reaction.Valid(textOf(t, c)) {
+			times = append(times, c.Time)
+		}
+	}
+	return times
+}
+
+// rejectedOnce checks that each reaction that Telegram rejected was called for
+// once, and became a message. That it became no more than one is account's.
+func rejectedOnce(t *testing.T, calls []control.Call, turns []turn) {
+	t.Helper()
+	made, meant := map[place]int{}, map[place]int{}
+	total := 0
+	for _, c := range calls {
+		if c.Method == setReaction && c.Status == 400 {
+			made[place{c.Chat, c.Bot, target(t, c)}]++
+			total++
+		}
+	}
+	for _, v := range turns {
+		if v.Kind == kindReaction && v.Outcome == fellBack {
+			meant[place{v.Chat, v.Bot, v.Target}]++
+		}
+	}
+	for at, n := range made {
+		if n != meant[at] {
+			t.Errorf("%s was refused a reaction to message %d of chat %d %d times, for %d turns that fell back", at.bot, at.message, at.chat, n, meant[at])
+		}
+	}
+	if total < 50 {
+		t.Errorf("only %d reactions were rejected: that proves nothing", total)
+	}
+}
