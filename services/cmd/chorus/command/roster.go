@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/casting"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/secret"
@@ -30,7 +31,7 @@ the environment or in files that the cast file refers to.`,
 			}
 			opts.Confirm = casting.Terminal(os.Stdin, cmd.OutOrStdout())
 			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
-				return casting.Apply(ctx, pool, keys, file, opts, cmd.OutOrStdout())
+				return ofFile(casting.Apply(ctx, pool, keys, file, opts, cmd.OutOrStdout()))
 			})
 		},
 	}
@@ -40,6 +41,14 @@ the environment or in files that the cast file refers to.`,
 	cmd.Flags().BoolVar(&opts.Yes, "yes", false, "prune without asking")
 	cfg.Bind(cmd.Flags(), sectionDatabase, sectionSecret)
 	return cmd
+}
+
+// ofFile makes mistakes in a cast file an error of usage, a line each.
+func ofFile(err error) error {
+	if mistake := (*castfile.Error)(nil); errors.As(err, &mistake) {
+		return run.Usage(err)
+	}
+	return err
 }
 
 func exportCommand() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -207,9 +208,16 @@ func arguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// personTimeout is how long a person waits for a database; a service that starts
+// waits longer.
+const personTimeout = 3 * time.Second
+
 func withDatabase(cmd *cobra.Command, cfg *configuration, do func(context.Context, *pgxpool.Pool) error) error {
 	if err := cfg.load(cmd, databaseURL); err != nil {
 		return err
+	}
+	if !cfg.given(databaseConnectTimeout) {
+		cfg.database.ConnectTimeout = personTimeout
 	}
 	pool, err := store.Open(cmd.Context(), cfg.database)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
@@ -110,6 +111,9 @@ func up(ctx context.Context, cfg *configuration, out io.Writer) (err error) {
 	if err := e.add(ctx); err != nil {
 		return stopped(ctx, err)
 	}
+	if err := e.writeAddresses(); err != nil {
+		return err
+	}
 	if _, err := fmt.Fprintln(out, e.greeting()); err != nil {
 		return err
 	}
@@ -159,7 +163,7 @@ func (e *embedded) apply(ctx context.Context, file string) error {
 	if e.telegram != nil {
 		opts.Token, opts.Chat = e.token, e.chat
 	}
-	return casting.Apply(ctx, e.pool, keys, file, opts, io.Discard)
+	return ofFile(casting.Apply(ctx, e.pool, keys, file, opts, io.Discard))
 }
 
 // add adds the services.
@@ -180,6 +184,27 @@ func (e *embedded) add(ctx context.Context) error {
 		services = append(services, part)
 	}
 	e.group.Add(services...)
+	return nil
+}
+
+// writeAddresses writes a configuration file with which other commands reach the
+// embedded database, such as chorus settings list --config .chorus/up.yaml.
+func (e *embedded) writeAddresses() error {
+	keys, err := filepath.Abs(e.cfg.secret.File)
+	if err != nil {
+		return err
+	}
+	sections := map[string]map[string]string{sectionDatabase: {"url": e.cfg.database.URL}}
+	if e.cfg.secret.File != "" {
+		sections[sectionSecret] = map[string]string{"file": keys}
+	}
+	text, err := yaml.Marshal(sections)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(e.cfg.up.Dir, "up.yaml"), text, 0o600); err != nil {
+		return fmt.Errorf("up.dir: %w", err)
+	}
 	return nil
 }
 
