@@ -1,7 +1,7 @@
 // Package bus carries Chorus' messages over NATS JetStream.
 //
-// It promises at-least-once delivery, in order by chat as long as one process
-// reads a partition. What makes a repeated delivery harmless is the journal,
+// It promises at-least-once delivery, in order by chat as long as no process
+// dies or loses the bus. What makes a repeated delivery harmless is the journal,
 // not the bus: its own deduplication is a first filter only.
 package bus
 
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type Config struct {
 	ConnectTimeout time.Duration `config:"connect_timeout" doc:"how long a service waits for the bus when it starts"`
 	Replicas       int           `config:"replicas" doc:"replicas of each stream; 3 in production, on a cluster of at least 3"`
 	AckWait        time.Duration `config:"ack_wait" doc:"after this long without a sign of life a message goes to another replica"`
+	MemberTTL      time.Duration `config:"member_ttl" doc:"after this long without a sign of life a replica's partitions are shared out among the others"`
 	MaxPending     int           `config:"max_pending" doc:"messages that a service holds of one partition at most"`
 	MaxAttempts    int           `config:"max_attempts" doc:"failed attempts after which a message is a dead letter"`
 }
@@ -36,6 +38,7 @@ func DefaultConfig() Config {
 		ConnectTimeout: 30 * time.Second,
 		Replicas:       1,
 		AckWait:        10 * time.Second,
+		MemberTTL:      3 * time.Second,
 		MaxPending:     256,
 		MaxAttempts:    20,
 	}
@@ -45,7 +48,7 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var errs []error
 	for u := range strings.SplitSeq(c.URL, ",") {
-		if p, err := url.Parse(strings.TrimSpace(u)); c.URL != "" && (err != nil || p.Host == "") {
+		if p, err := url.Parse(strings.TrimSpace(u)); c.URL != "" && (err != nil || p.Host == "" || !slices.Contains(schemes(), p.Scheme)) {
 			errs = append(errs, errors.New("url: want nats://HOST:PORT or tls://HOST:PORT, several separated by commas"))
 		}
 	}
@@ -60,6 +63,9 @@ func (c Config) Validate() error {
 	if c.AckWait < time.Second || c.AckWait > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("ack_wait: %v, want 1s to 5m", c.AckWait))
 	}
+	if c.MemberTTL < time.Second || c.MemberTTL > time.Minute {
+		errs = append(errs, fmt.Errorf("member_ttl: %v, want 1s to 1m", c.MemberTTL))
+	}
 	if c.MaxPending < 1 || c.MaxPending > 10_000 {
 		errs = append(errs, fmt.Errorf("max_pending: %d, want 1 to 10000", c.MaxPending))
 	}
@@ -68,6 +74,9 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// schemes are those of the addresses that NATS' client understands.
+func schemes() []string { return []string{"nats", "tls", "ws", "wss"} }
 
 // Bus is a connection to the bus. It reconnects for ever. It is safe for
 // concurrent use.
