@@ -66,6 +66,10 @@ func (b *Bus) Verify(ctx context.Context) error {
 			return fmt.Errorf("look at stream %s: %w", want.Name, err)
 		}
 		have := s.CachedInfo().Config
+		if want.Name == members && have.MaxAge != want.MaxAge {
+			return fmt.Errorf("stream %s keeps heartbeats for %v, this build is configured for %v (nats.member_ttl): run chorus migrate up with this configuration",
+				want.Name, have.MaxAge, want.MaxAge)
+		}
 		if have.Retention != want.Retention || !slices.Equal(have.Subjects, want.Subjects) || have.Metadata[partitionsKey] != want.Metadata[partitionsKey] {
 			return fmt.Errorf("stream %s differs from what this build needs (subjects %v, retention %v, %s partitions): run chorus migrate up with this build",
 				want.Name, have.Subjects, have.Retention, have.Metadata[partitionsKey])

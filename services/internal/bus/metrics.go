@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Metrics struct {
 	settledTotal *prometheus.CounterVec
 	retriedTotal *prometheus.CounterVec
+	partitions   *prometheus.GaugeVec
 }
 
 // NewMetrics registers the bus's metrics.
@@ -17,8 +18,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		retriedTotal: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chorus_bus_retries_total", Help: "Attempts after a message's first.",
 		}, []string{"group"}),
+		partitions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "chorus_bus_partitions", Help: "Partitions that this process reads.",
+		}, []string{"group"}),
 	}
-	r.MustRegister(m.settledTotal, m.retriedTotal)
+	r.MustRegister(m.settledTotal, m.retriedTotal, m.partitions)
 	return m
 }
 
@@ -31,5 +35,11 @@ func (m *Metrics) settled(group, verdict string) {
 func (m *Metrics) retried(group string) {
 	if m != nil {
 		m.retriedTotal.WithLabelValues(group).Inc()
+	}
+}
+
+func (m *Metrics) reads(group string, partitions int) {
+	if m != nil {
+		m.partitions.WithLabelValues(group).Set(float64(partitions))
 	}
 }

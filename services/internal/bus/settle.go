@@ -50,6 +50,9 @@ func (c *Consumer[T]) settle(ctx context.Context, d *delivery) {
 // often. Retries happen in place: a hand-back would let later messages of the
 // chat overtake, and a delayed one would use up the consumer's budget.
 func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err //nolint:wrapcheck // settle looks at the context, not at the error
+	}
 	if d.meta.NumDelivered > maxDeliveries {
 		return 0, fail.AsPermanent(fmt.Errorf("given out %d times without an end", d.meta.NumDelivered))
 	}

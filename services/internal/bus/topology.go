@@ -12,8 +12,9 @@ import (
 )
 
 // Group is the durable consumers of one kind of work, one for each partition.
-// Each is pinned to one reader at a time; when that one goes, the server pins
-// another.
+// Those who consume a group share them, see Consumer. Besides, the server pins each
+// to one reader at a time, so that two who both think a partition theirs, as for
+// a moment happens, don't read it side by side.
 type Group struct {
 	Name   string
 	Stream string
@@ -52,12 +53,16 @@ func (g Group) durable(partition int) string { return fmt.Sprintf("%s-%02d", g.N
 // pinGroup is the one priority group that every consumer has.
 const pinGroup = "owner"
 
-// pinnedTTL is how long a partition stays with a reader that asks for nothing;
-// readers ask anew at least every pullExpiry.
-const (
-	pinnedTTL  = 6 * time.Second
-	pullExpiry = 3 * time.Second
-)
+// pullExpiry is how often a reader asks anew at least; nats.go allows no less
+// than a second.
+func (c Config) pullExpiry() time.Duration { return c.MemberTTL }
+
+// pinnedTTL is how long a partition stays with a reader that asks for nothing,
+// or that died.
+func (c Config) pinnedTTL() time.Duration { return 2 * c.pullExpiry() }
+
+// beatEvery is how often members say that they are there.
+func (c Config) beatEvery() time.Duration { return c.MemberTTL / lastBeat }
 
 // dedupWindow is the bus's first filter against doubles. Longer ones cost
 // memory, and the journal decides anyway.
@@ -83,6 +88,11 @@ func streams(cfg Config) []jetstream.StreamConfig {
 		stream(subject.Receipts, "how turns ended", jetstream.LimitsPolicy, 7*day),
 		stream(subject.Updates, "what was heard in the chats", jetstream.LimitsPolicy, 7*day),
 		stream(subject.Dead, "messages that can't be handled", jetstream.LimitsPolicy, 30*day),
+		{
+			Name: members, Description: "who shares the partitions", Subjects: []string{memberSubjects},
+			Retention: jetstream.LimitsPolicy, MaxAge: cfg.MemberTTL, MaxMsgsPerSubject: 1,
+			Storage: jetstream.MemoryStorage, Replicas: cfg.Replicas, Duplicates: cfg.MemberTTL, Metadata: partitions,
+		},
 	}
 }
 
@@ -101,6 +111,6 @@ func (g Group) consumer(cfg Config, partition int) jetstream.ConsumerConfig {
 		MaxAckPending:  cfg.MaxPending,
 		PriorityPolicy: jetstream.PriorityPolicyPinned,
 		PriorityGroups: []string{pinGroup},
-		PinnedTTL:      pinnedTTL,
+		PinnedTTL:      cfg.pinnedTTL(),
 	}
 }
