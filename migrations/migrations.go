@@ -47,9 +47,13 @@ func (e *VersionError) Error() string {
 	}
 }
 
-// Up brings the database to this build's version. What fails is rolled back.
+// Up brings the database to this build's version. What fails is rolled back. A
+// database that is newer than this build is left alone, with a *VersionError.
 func Up(ctx context.Context, dsn string) error {
 	return with(dsn, func(p *goose.Provider) error {
+		if err := refuseNewer(ctx, p); err != nil {
+			return err
+		}
 		if _, err := p.Up(ctx); err != nil {
 			return fmt.Errorf("migrate up: %w", err)
 		}
@@ -57,9 +61,13 @@ func Up(ctx context.Context, dsn string) error {
 	})
 }
 
-// Down takes the newest migration back, and the data of its tables with it.
+// Down takes the newest migration back, and the data of its tables with it. A
+// database that is newer than this build is left alone, with a *VersionError.
 func Down(ctx context.Context, dsn string) error {
 	return with(dsn, func(p *goose.Provider) error {
+		if err := refuseNewer(ctx, p); err != nil {
+			return err
+		}
 		_, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return errors.New("no migration is applied: there is nothing to take back")
@@ -69,6 +77,23 @@ func Down(ctx context.Context, dsn string) error {
 		}
 		return nil
 	})
+}
+
+// refuseNewer is an error if the database has migrations that this build does not
+// know: it can neither take them back nor tell what they need.
+func refuseNewer(ctx context.Context, p *goose.Provider) error {
+	want, err := Latest()
+	if err != nil {
+		return err
+	}
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	if have > want {
+		return &VersionError{Have: have, Want: want}
+	}
+	return nil
 }
 
 // List tells every migration of this build and whether it is applied.
@@ -90,8 +115,11 @@ func List(ctx context.Context, dsn string) ([]Status, error) {
 // Latest is the version that this build knows.
 func Latest() (int64, error) {
 	names, err := fs.Glob(files, "sql/*.sql")
-	if err != nil || len(names) == 0 {
-		return 0, fmt.Errorf("no migrations are embedded: %w", err)
+	if err != nil {
+		return 0, fmt.Errorf("find the embedded migrations: %w", err)
+	}
+	if len(names) == 0 {
+		return 0, errors.New("no migrations are embedded")
 	}
 	version, err := goose.NumericComponent(names[len(names)-1])
 	if err != nil {
@@ -129,6 +157,10 @@ func Check(ctx context.Context, db Querier) error {
 // pgerrcodeUndefinedTable is what PostgreSQL answers where goose never ran.
 const pgerrcodeUndefinedTable = "42P01"
 
+// How often, in seconds, and how many times the lock is tried while another
+// process migrates.
+const lockEvery, lockTries = 1, 300
+
 func with(dsn string, do func(*goose.Provider) error) (err error) {
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
@@ -139,7 +171,7 @@ func with(dsn string, do func(*goose.Provider) error) (err error) {
 	if err != nil {
 		return err
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEvery, lockTries))
 	if err != nil {
 		return fmt.Errorf("lock the migrations: %w", err)
 	}
