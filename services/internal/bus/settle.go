@@ -51,7 +51,7 @@ func (c *Consumer[T]) settle(ctx context.Context, d *delivery) {
 // chat overtake, and a delayed one would use up the consumer's budget.
 func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, err error) {
 	if err := ctx.Err(); err != nil {
-		return 0, err //nolint:wrapcheck // settle looks at the context, not at the error
+		return 0, err
 	}
 	if d.meta.NumDelivered > maxDeliveries {
 		return 0, fail.AsPermanent(fmt.Errorf("given out %d times without an end", d.meta.NumDelivered))
