@@ -2,7 +2,9 @@ package planner
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -11,91 +13,37 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// Limits hold over all chats, and so over all planners. What another planner is
-// about to write can't be seen, so whoever comes near a limit takes a lock that
-// ends with the transaction, and counts again. Nobody else uses keys up to 0.
+// Limits of bots, and of all chats together, hold over all planners, and none of
+// them sees what another is about to write. So before a planner writes, it takes
+// the locks of what it has planned for, which end with the transaction, and
+// counts again. Whoever was overtaken decides anew.
 const (
-	lockAll  = `SELECT pg_advisory_xact_lock(0)`
-	lockBots = `SELECT pg_advisory_xact_lock(-id) FROM unnest($1::bigint[]) AS bot(id)`
-
-	// Counted only as far as matters.
 	countAll = `
-SELECT count(*) FROM (SELECT FROM turns WHERE planned_at > now() - interval '1 minute' AND kind <> 'reaction' LIMIT $1) t`
-	countBots = `
-SELECT b.id, said.n FROM bots b CROSS JOIN LATERAL (
-    SELECT count(*)::int AS n FROM (
-        SELECT FROM turns t
-        WHERE t.bot_id = b.id AND t.kind <> 'reaction' AND t.planned_at > now() - interval '1 hour' LIMIT b.hourly_max) t) said
-WHERE b.id = ANY($1)`
+SELECT count(*)::int FROM (SELECT FROM turns WHERE planned_at > now() - interval '1 minute' AND kind <> 'reaction' LIMIT $1) t`
+
+	// Nobody else uses keys up to 0.
+	lockLimits = `SELECT pg_advisory_xact_lock(-key) FROM unnest($1::bigint[]) AS k(key)`
+	overLimit  = `
+SELECT EXISTS (
+    SELECT FROM unnest($1::bigint[], $2::bigint[]) AS planned(bot_id, n) JOIN bots b ON b.id = planned.bot_id
+    WHERE b.hourly_max < planned.n + (
+        SELECT count(*) FROM (
+            SELECT FROM turns t
+            WHERE t.bot_id = b.id AND t.kind <> 'reaction' AND t.planned_at > now() - interval '1 hour' LIMIT b.hourly_max) t))`
 )
 
-// nearness is the part of its hourly limit from which on a bot is counted under
-// a lock. It leaves room for what several planners plan side by side.
-const nearness = 4
+// Locks are shared out, because a database has only some thousand of them.
+const (
+	lockOfAll  = 0
+	locksOfAll = 256
+)
 
-// holdLimits gives the inputs counts that stay true until the transaction ends.
-func holdLimits(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.Values) error {
-	var b pgx.Batch
-	if most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); most > 0 {
-		b.Queue(lockAll)
-		b.Queue(countAll, most).QueryRow(func(row pgx.Row) error {
-			var planned int
-			err := row.Scan(&planned)
-			for i := range due {
-				due[i].GlobalLastMinute = planned
-			}
-			return err
-		})
-	}
-	if near := nearLimit(due); len(near) > 0 {
-		b.Queue(lockBots, near)
-		b.Queue(countBots, near).Query(func(rows pgx.Rows) error { return recount(rows, due) })
-	}
-	if b.Len() == 0 {
-		return nil
-	}
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("hold the limits: %w", err)
-	}
-	return nil
-}
+// errOvertaken says that another planner has used up a limit since this one
+// looked.
+var errOvertaken = errors.New("another planner was faster")
 
-// nearLimit is the bots that are not far from their hourly limit, in the order
-// in which everybody locks them.
-func nearLimit(due []decide.Input) []int64 {
-	var near []int64
-	for _, in := range due {
-		for _, bot := range in.Cast {
-			if bot.Enabled && !bot.Suspended && bot.LastHour*nearness >= bot.HourlyMax {
-				near = append(near, bot.ID)
-			}
-		}
-	}
-	slices.Sort(near)
-	return slices.Compact(near)
-}
-
-func recount(rows pgx.Rows, due []decide.Input) error {
-	said := map[int64]int{}
-	var id int64
-	var n int
-	for rows.Next() {
-		if err := rows.Scan(&id, &n); err != nil {
-			return err
-		}
-		said[id] = n
-	}
-	for i := range due {
-		for j := range due[i].Cast {
-			if bot := &due[i].Cast[j]; said[bot.ID] > bot.LastHour {
-				bot.LastHour = said[bot.ID]
-			}
-		}
-	}
-	return rows.Err()
-}
-
-// tally counts what a batch plans, which its later decisions must know of.
+// tally counts the messages that a batch plans. Its later decisions must know of
+// the earlier ones.
 type tally struct {
 	all  int
 	bots map[int64]int
@@ -114,4 +62,39 @@ func (t *tally) add(turn *decide.Turn) {
 		t.all++
 		t.bots[turn.BotID]++
 	}
+}
+
+// confirm makes sure that what was planned is within the limits, and remains so
+// until the transaction ends. It gives errOvertaken if it no longer is.
+func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values) error {
+	if t.all == 0 {
+		return nil
+	}
+	bots := slices.Sorted(maps.Keys(t.bots))
+	said := make([]int, len(bots))
+	keys := make([]int64, len(bots), len(bots)+1)
+	for i, bot := range bots {
+		said[i], keys[i] = t.bots[bot], lockOfAll+1+bot%locksOfAll
+	}
+	most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0)
+	if most > 0 {
+		keys = append(keys, lockOfAll)
+	}
+	slices.Sort(keys)
+
+	var over bool
+	var all int
+	var b pgx.Batch
+	b.Queue(lockLimits, slices.Compact(keys))
+	b.Queue(overLimit, bots, said).QueryRow(func(row pgx.Row) error { return row.Scan(&over) })
+	if most > 0 {
+		b.Queue(countAll, most).QueryRow(func(row pgx.Row) error { return row.Scan(&all) })
+	}
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("confirm the limits: %w", err)
+	}
+	if over || most > 0 && all+t.all > most {
+		return errOvertaken
+	}
+	return nil
 }

@@ -119,10 +119,20 @@ func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.V
 		each(&b, usableOf, l.usable, basic)
 	}
 	each(&b, loadOf, l.load, ids)
+	if most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); most > 0 {
+		b.Queue(countAll, most).QueryRow(func(row pgx.Row) error {
+			var planned int
+			err := row.Scan(&planned)
+			for i := range due {
+				due[i].GlobalLastMinute = planned
+			}
+			return err
+		})
+	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("load what the turns depend on: %w", err)
 	}
-	return holdLimits(ctx, tx, due, values)
+	return nil
 }
 
 // each queues a query about chats whose rows are scanned one by one.

@@ -31,14 +31,14 @@ type plan struct {
 	// A row for each message.
 	saidIn, saidBy []int64
 	refreshed      []bool
+	tally          tally
 }
 
 // decide decides for each chat of a batch.
 func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
-	var done plan
-	so := tally{bots: map[int64]int{}}
+	done := plan{tally: tally{bots: map[int64]int{}}}
 	for _, in := range inputs {
-		so.tell(&in)
+		done.tally.tell(&in)
 		in.Seed = uint64(p.cfg.Seed ^ in.Chat.ID<<20) //nolint:gosec // any bits will do
 		d := decide.Decide(in)
 		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
@@ -47,7 +47,7 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 			done.skips = append(done.skips, d.Skip)
 			continue
 		}
-		so.add(d.Turn)
+		done.tally.add(d.Turn)
 		done.planned = append(done.planned, p.written(ctx, in, d.Turn))
 		if d.Turn.Kind != decide.KindReaction {
 			done.said(in, d.Turn)

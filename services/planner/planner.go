@@ -107,13 +107,13 @@ func (p *Planner) plan(ctx context.Context) {
 
 // step plans a batch and tells how long to sleep after it.
 func (p *Planner) step(ctx context.Context) time.Duration {
-	full, err := p.batch(ctx)
+	more, err := p.batch(ctx)
 	switch {
 	case err != nil:
 		p.Metrics.failed()
 		p.Log.Error("planning failed, and is tried again", zap.Error(err))
 		return dbPause
-	case full:
+	case more:
 		return 0
 	}
 	return p.untilDue(ctx)
@@ -122,8 +122,9 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 // dbTimeout bounds a batch.
 const dbTimeout = 10 * time.Second
 
-// batch plans the chats that are due, as many as one batch takes.
-func (p *Planner) batch(ctx context.Context) (full bool, err error) {
+// batch plans the chats that are due, as many as one batch takes. More tells
+// that there is more to plan at once.
+func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 	// A stop lets a batch in hand be finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
@@ -134,24 +135,30 @@ func (p *Planner) batch(ctx context.Context) (full bool, err error) {
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		full = len(due) == p.cfg.Batch
+		more = len(due) == p.cfg.Batch
 		values := p.Settings.Current()
 		if err := load(ctx, tx, due, values); err != nil {
 			return err
 		}
 		done = p.decide(ctx, due)
+		if err := done.tally.confirm(ctx, tx, values); err != nil {
+			return err
+		}
 		if done.turns, done.reactions, err = p.journal.Plan(ctx, tx, done.planned); err != nil {
 			return err
 		}
 		return done.advance(ctx, tx)
 	})
+	if errors.Is(err, errOvertaken) {
+		return true, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("plan a batch: %w", err)
 	}
 	p.turns.Offer(done.turns...)
 	p.reactions.Offer(done.reactions...)
 	p.Metrics.planned(done, time.Since(began))
-	return full, nil
+	return more, nil
 }
 
 const nextDue = `SELECT extract(epoch FROM min(next_turn_at) - clock_timestamp())::float8 FROM chat_clock`

@@ -33,11 +33,15 @@ type stage struct {
 	bots []int64
 }
 
-func newStage(t testing.TB, bots ...string) *stage {
+func newStage(t *testing.T, bots ...string) *stage {
 	t.Helper()
-	if p, ok := t.(*testing.T); ok {
-		p.Parallel()
-	}
+	t.Parallel()
+	return newSerialStage(t, bots...)
+}
+
+// newSerialStage is for tests with several stages, and for benchmarks.
+func newSerialStage(t testing.TB, bots ...string) *stage {
+	t.Helper()
 	s := &stage{t: t, pool: journaltest.Open(t)}
 	for _, name := range bots {
 		s.bots = append(s.bots, journaltest.Bot(t, s.pool, name))
