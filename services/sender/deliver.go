@@ -144,13 +144,13 @@ func (s *Sender) adopt(ctx context.Context, d *chorusv1.Delivery, r *journal.Ref
 
 // attempt makes the call that was claimed.
 func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, bare *bool) error {
-	if !s.breakers.permit(d.GetBotId()) {
+	if !s.breakers.permit(d) {
 		return errors.Join(s.release(ctx, claim), s.pause(ctx, probeWait))
 	}
 	began := time.Now()
 	out := s.call(d, to, claim, *bare)
 	s.Metrics.called(methodOf(d, claim.Step), out.Kind, time.Since(began))
-	s.breakers.record(d.GetBotId(), out)
+	s.breakers.record(d, out)
 	log := s.Log.With(zap.String("turn", subject.TurnID(d.GetId())), zap.String("bot", to.bot), zap.String("step", string(claim.Step)),
 		zap.Stringer("outcome", out.Kind))
 	if out.Kind != telegram.Done {

@@ -402,6 +402,18 @@ func TestAHangingReactionHoldsUpNoMessage(t *testing.T) {
 	s.stop()
 }
 
+func TestReactionsThatFailOpenNoBreakerOfMessages(t *testing.T) {
+	s := newStage(t, func(c *sender.Config) { c.BreakerFailures = 2 })
+	chat, said := s.chat("club", world.Supergroup)
+	s.fault("setMessageReaction:502")
+	failing := s.react(chat, said, "👍", emojiMessage)
+	// The breaker stays open for longer than the reaction is good for.
+	s.becomes(failing, "expired closed")
+	s.called("setMessageReaction", "none 502", "none 502")
+	s.becomes(s.say(chat, "still talking"), "delivered closed")
+	s.stop()
+}
+
 func TestInABasicGroupABotReactsOnlyToWhatItKnows(t *testing.T) {
 	s := newStage(t)
 	chat, said := s.chat("club", world.Group)

@@ -14,7 +14,7 @@ import (
 // the instant at which to come back instead.
 func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address) (until time.Time, err error) {
 	for {
-		delay := max(s.breakers.delay(d.GetBotId()), s.limits.cooling(d))
+		delay := max(s.breakers.delay(d), s.limits.cooling(d))
 		if delay == 0 {
 			// Tokens are taken last, when nothing else can make them useless.
 			delay = s.limits.reserve(d, to, s.cfg.ShortWait)
