@@ -133,7 +133,9 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		return nil, err
 	}
 	b.nc = nc
-	if b.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096)); err != nil {
+	// What nobody waits for any more must not count as pending, or a bus that
+	// answers nothing would hold up who publishes.
+	if b.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncTimeout(publishTimeout)); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}

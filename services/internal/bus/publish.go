@@ -43,18 +43,18 @@ func (m Message) nats() *nats.Msg {
 const publishTimeout = 5 * time.Second
 
 // Publish puts messages on the bus, all under way at once, and returns their
-// sequences in order, 0 where one was not stored, with the errors joined. A
-// message with an error may have been stored all the same.
+// sequences in order, 0 where one was not stored, with the first error and how
+// many there were. A message with an error may have been stored all the same.
 func (b *Bus) Publish(ctx context.Context, messages ...Message) ([]uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	sequences := make([]uint64, len(messages))
 	acks := make([]jetstream.PubAckFuture, len(messages))
-	var errs []error
+	var failed failures
 	for i, m := range messages {
 		ack, err := b.js.PublishMsgAsync(m.nats(), jetstream.WithRetryAttempts(0))
 		if err != nil {
-			errs = append(errs, fmt.Errorf("publish %s: %w", m.Subject, err))
+			failed.add(m, err)
 			continue
 		}
 		acks[i] = ack
@@ -67,12 +67,32 @@ func (b *Bus) Publish(ctx context.Context, messages ...Message) ([]uint64, error
 		case stored := <-ack.Ok():
 			sequences[i] = stored.Sequence
 		case err := <-ack.Err():
-			errs = append(errs, fmt.Errorf("publish %s: %w", messages[i].Subject, err))
+			failed.add(messages[i], err)
 		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("publish %s: %w", messages[i].Subject, ctx.Err()))
+			failed.add(messages[i], ctx.Err())
 		}
 	}
-	return sequences, errors.Join(errs...)
+	return sequences, failed.err()
+}
+
+// failures is why messages of a batch were not published. They mostly fail
+// together and for one reason, which is not worth a line for each.
+type failures struct {
+	first error
+	n     int
+}
+
+func (f *failures) add(m Message, err error) {
+	if f.n++; f.first == nil {
+		f.first = fmt.Errorf("publish %s: %w", m.Subject, err)
+	}
+}
+
+func (f *failures) err() error {
+	if f.n < 2 {
+		return f.first
+	}
+	return fmt.Errorf("%w (and %d more)", f.first, f.n-1)
 }
 
 // Stored is where the bus put a message.

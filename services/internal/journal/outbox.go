@@ -31,9 +31,9 @@ type Outbox struct {
 	// Stream is where the messages go.
 	Stream string
 
-	claim, mark, hurry string
-	args               []any
-	subject            func(outboxRow) (string, error)
+	claim, mark, giveBack, hurry string
+	args                         []any
+	subject                      func(outboxRow) (string, error)
 }
 
 type outboxRow struct {
@@ -61,7 +61,7 @@ RETURNING t.chat_id, t.turn_no, '' AS letter, t.kind, t.publication, t.payload, 
 
 	claimDeliveries = `
 WITH due AS (
-    SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NULL AND action = $3
+    SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NULL AND action = $3 AND expires_at > now()
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE deliveries d SET relay_at = now() + $2 FROM due
 WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
@@ -106,6 +106,16 @@ WHERE `
 	markLetters    = `UPDATE dead_letters r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + `r.id = m.letter`
 )
 
+// Returning makes entries due again that were claimed and could not be
+// published. $1 to $3 are the entries.
+const (
+	returned        = `FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS m(chat_id, turn_no, letter) WHERE r.relay_at IS NOT NULL AND `
+	returnTurns     = `UPDATE turns r SET relay_at = now() ` + returned + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
+	returnDelivered = `UPDATE deliveries r SET relay_at = now() ` + returned + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no) AND r.not_before IS NULL`
+	returnReceipts  = `UPDATE receipts r SET relay_at = now() ` + returned + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
+	returnLetters   = `UPDATE dead_letters r SET relay_at = now() ` + returned + `r.id = m.letter`
+)
+
 // Hurrying makes every published row that is still open be looked at now.
 const (
 	hurryTurns      = `UPDATE turns SET relay_at = now() WHERE relay_at > now()`
@@ -118,7 +128,7 @@ const (
 func (j *Journal) Turns() *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: "turns", Stream: subject.Turns,
-		claim: claimTurns, mark: markTurns, hurry: hurryTurns,
+		claim: claimTurns, mark: markTurns, giveBack: returnTurns, hurry: hurryTurns,
 		subject: func(r outboxRow) (string, error) { return subject.Turn(r.ChatID), nil },
 	}
 }
@@ -128,7 +138,7 @@ func (j *Journal) Turns() *Outbox {
 func (j *Journal) Deliveries(action chorusv1.Action) *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: subject.ActionName(action), Stream: subject.Deliveries,
-		claim: claimDeliveries, mark: markDeliveries, hurry: hurryDeliveries, args: []any{subject.ActionName(action)},
+		claim: claimDeliveries, mark: markDeliveries, giveBack: returnDelivered, hurry: hurryDeliveries, args: []any{subject.ActionName(action)},
 		subject: deliverySubject,
 	}
 }
@@ -137,7 +147,7 @@ func (j *Journal) Deliveries(action chorusv1.Action) *Outbox {
 func (j *Journal) Parked() *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: "parked", Stream: subject.Deliveries,
-		claim: claimParked, mark: markDeliveries,
+		claim: claimParked, mark: markDeliveries, giveBack: returnDelivered,
 		subject: deliverySubject,
 	}
 }
@@ -147,7 +157,7 @@ func (j *Journal) Parked() *Outbox {
 func (j *Journal) Receipts() *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: "receipts", Stream: subject.Receipts,
-		claim: claimReceipts, mark: markReceipts, hurry: hurryReceipts,
+		claim: claimReceipts, mark: markReceipts, giveBack: returnReceipts, hurry: hurryReceipts,
 		subject: func(r outboxRow) (string, error) { return subject.ReceiptNamed(r.Kind, r.ChatID), nil },
 	}
 }
@@ -156,7 +166,7 @@ func (j *Journal) Receipts() *Outbox {
 func (j *Journal) Letters() *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: "dead_letters", Stream: subject.Dead,
-		claim: claimLetters, mark: markLetters, hurry: hurryLetters,
+		claim: claimLetters, mark: markLetters, giveBack: returnLetters, hurry: hurryLetters,
 		subject: func(r outboxRow) (string, error) { return subject.DeadLetter(r.Kind, r.ChatID), nil },
 	}
 }
@@ -215,6 +225,21 @@ func (o *Outbox) Published(ctx context.Context, entries []Entry) error {
 	}
 	if _, err := o.pool.Exec(ctx, o.mark, chats, turns, letters, sequences, relayCheck); err != nil {
 		return fmt.Errorf("mark %s as published: %w", o.Name, err)
+	}
+	return nil
+}
+
+// Return makes claimed entries due again at once: they could not be published.
+// Without it they would wait until the claim ends.
+func (o *Outbox) Return(ctx context.Context, entries []Entry) error {
+	n := len(entries)
+	chats, turns, letters := make([]int64, n), make([]int64, n), make([]string, n)
+	for i, e := range entries {
+		chats[i], turns[i] = key(e.Turn)
+		letters[i] = e.Letter
+	}
+	if _, err := o.pool.Exec(ctx, o.giveBack, chats, turns, letters); err != nil {
+		return fmt.Errorf("give %s back: %w", o.Name, err)
 	}
 	return nil
 }

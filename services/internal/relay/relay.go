@@ -87,17 +87,29 @@ func (r *Relay) publish(ctx context.Context, entries []journal.Entry) error {
 		messages[i] = e.Message
 	}
 	sequences, err := r.bus.Publish(ctx, messages...)
-	stored := make([]journal.Entry, 0, len(entries))
+	var stored, failed []journal.Entry
 	for i, e := range entries {
-		if sequences[i] > 0 {
-			e.Sequence = sequences[i]
-			stored = append(stored, e)
+		if sequences[i] == 0 {
+			failed = append(failed, e)
+			continue
 		}
+		e.Sequence = sequences[i]
+		stored = append(stored, e)
 	}
-	if len(stored) == 0 {
-		return err
+	if len(stored) > 0 {
+		err = errors.Join(err, r.outbox.Published(ctx, stored))
 	}
-	return errors.Join(err, r.outbox.Published(ctx, stored))
+	return errors.Join(err, r.giveBack(ctx, failed))
+}
+
+// giveBack leaves to the next sweep what could not be published.
+func (r *Relay) giveBack(ctx context.Context, entries []journal.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	return r.outbox.Return(ctx, entries)
 }
 
 // Hurry makes Run look at every open row: after the bus came back.
@@ -165,7 +177,7 @@ func (r *Relay) due(ctx context.Context) error {
 		}
 		lost, err := r.lost(ctx, entries)
 		if err != nil {
-			return err
+			return errors.Join(err, r.giveBack(ctx, entries))
 		}
 		if len(lost) > 0 {
 			if err := r.publish(ctx, lost); err != nil {
