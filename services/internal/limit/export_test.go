@@ -1,0 +1,27 @@
+package limit
+
+import (
+	"context"
+	"time"
+)
+
+// NewLocalAt makes a limiter of one process on a clock.
+func NewLocalAt(window time.Duration, replicas func() int, now func() time.Time) *Local {
+	return newLocal(window, replicas, now)
+}
+
+// ReserveAt reserves, and returns Redis' time at which it did.
+func (r *Redis) ReserveAt(ctx context.Context, c Call, most time.Duration) (Verdict, time.Time, error) {
+	a, err := r.ask(ctx, c, most, false)
+	return a.Verdict, time.UnixMicro(a.at), err
+}
+
+// Size is how many instants the limiter remembers.
+func (l *Local) Size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.bots.of) + len(l.chats.of) + len(l.cooling.chats.of) + len(l.cooling.bots.of)
+}
+
+// Share is the rate of each of n processes.
+func (r Rate) Share(n int) Rate { return r.share(n) }

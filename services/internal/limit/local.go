@@ -1,0 +1,97 @@
+package limit
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Local is a limiter of one process. It never fails and never blocks, and its
+// clock is the process' own, which runs evenly.
+type Local struct {
+	replicas func() int
+	now      func() time.Time
+
+	mu      sync.Mutex
+	bots    deadlines[int64]
+	chats   deadlines[laneBucket]
+	cooling cooling
+}
+
+// laneBucket is one of the buckets of a bot in a chat.
+type laneBucket struct {
+	lane
+
+	index int
+}
+
+// NewLocal makes a limiter of one process. Two chats of a bot cooled within the
+// window cool the bot.
+//
+// Replicas says among how many processes a bot's calls are divided; nil stands
+// for one. The buckets of a bot in a chat are not divided, because a chat's lane
+// is in one process only.
+func NewLocal(window time.Duration, replicas func() int) *Local {
+	return newLocal(window, replicas, time.Now)
+}
+
+func newLocal(window time.Duration, replicas func() int, now func() time.Time) *Local {
+	if replicas == nil {
+		replicas = func() int { return 1 }
+	}
+	return &Local{
+		replicas: replicas, now: now,
+		bots: newDeadlines[int64](), chats: newDeadlines[laneBucket](), cooling: newCooling(window),
+	}
+}
+
+// Reserve takes the tokens of a call.
+func (l *Local) Reserve(_ context.Context, c Call, most time.Duration) (Verdict, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reserve(c, most, l.now()), nil
+}
+
+func (l *Local) reserve(c Call, most time.Duration, now time.Time) Verdict {
+	if left := l.cooling.left(c.Bot, c.Chat, now); left > 0 {
+		return Verdict{Wait: left}
+	}
+	most = min(most, LongestQueue)
+	bot := bucket{c.OfBot.share(l.replicas()), l.bots.of[c.Bot]}
+	v := decide(now, most, bot, l.inChat(c))
+	if v.Granted {
+		l.take(c, bot, now.Add(v.Wait), now)
+	}
+	return v
+}
+
+func (l *Local) inChat(c Call) []bucket {
+	buckets := make([]bucket, len(c.InChat))
+	for i, r := range c.InChat {
+		buckets[i] = bucket{r, l.chats.of[laneBucket{lane{c.Bot, c.Chat}, i}]}
+	}
+	return buckets
+}
+
+func (l *Local) take(c Call, bot bucket, at, now time.Time) {
+	l.bots.set(c.Bot, bot.take(at), now)
+	for i, b := range l.inChat(c) {
+		l.chats.set(laneBucket{lane{c.Bot, c.Chat}, i}, b.take(at), now)
+	}
+}
+
+// Cool holds a bot back in a chat.
+func (l *Local) Cool(_ context.Context, bot, chat int64, length time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.cooling.cool(bot, chat, now.Add(length), now)
+	return nil
+}
+
+// Cooling is how long the bot is still held back in the chat.
+func (l *Local) Cooling(_ context.Context, bot, chat int64) (time.Duration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cooling.left(bot, chat, l.now()), nil
+}

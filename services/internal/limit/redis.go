@@ -1,0 +1,148 @@
+package limit
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// No limiter library takes tokens from several buckets in one step: redis_rate,
+// go-redis' own, has one key a call. To ask it for one bucket after the other
+// would lose the tokens already taken whenever a later one refuses.
+
+//go:embed reserve.lua
+var reserveScript string
+
+//go:embed cool.lua
+var coolScript string
+
+// Redis is a limiter of any number of processes.
+//
+// It goes by Redis' clock alone: the processes tell it lengths of time and are
+// told lengths of time, so their own clocks need not agree. When Redis' clock is
+// put forward, buckets are full too soon; when it is put back, they are waited
+// for longer, a minute at most.
+//
+// All keys of a bot have its id as their hash tag, so that they are in one slot
+// of a cluster.
+type Redis struct {
+	client        redis.Scripter
+	window        time.Duration
+	reserve, cool *redis.Script
+}
+
+// NewRedis makes a limiter on a Redis server. Two chats of a bot cooled within
+// the window cool the bot.
+func NewRedis(client redis.Scripter, window time.Duration) *Redis {
+	return &Redis{client: client, window: window, reserve: redis.NewScript(reserveScript), cool: redis.NewScript(coolScript)}
+}
+
+// Reserve takes the tokens of a call. It fails with Redis, and then may have
+// taken them; the context bounds how long it may take.
+func (r *Redis) Reserve(ctx context.Context, c Call, most time.Duration) (Verdict, error) {
+	a, err := r.ask(ctx, c, most, false)
+	return a.Verdict, err
+}
+
+// answer is a verdict with what led to it.
+type answer struct {
+	Verdict
+
+	// chat and bot are how long the bot is held back in the chat, and everywhere.
+	chat, bot time.Duration
+	// at is Redis' time in microseconds.
+	at int64
+}
+
+// ask reserves; an emptied call finds the bot's bucket empty.
+func (r *Redis) ask(ctx context.Context, c Call, most time.Duration, emptied bool) (answer, error) {
+	bot := keysOf(c.Bot)
+	keys := []string{bot.chat(c.Chat), bot.cooling(), bot.bucket()}
+	most = min(most, LongestQueue)
+	args := []any{most.Microseconds(), 0, LongestQueue.Microseconds(), c.OfBot.Every.Microseconds(), c.OfBot.Ahead.Microseconds()}
+	if emptied {
+		args[1] = 1
+	}
+	for i, rate := range c.InChat {
+		keys = append(keys, bot.chatBucket(c.Chat, i))
+		args = append(args, rate.Every.Microseconds(), rate.Ahead.Microseconds())
+	}
+	reply, err := r.reserve.Run(ctx, r.client, keys, args...).Int64Slice()
+	if err != nil {
+		return answer{}, fmt.Errorf("reserve in Redis: %w", err)
+	}
+	return parse(reply, most)
+}
+
+var errRubbish = errors.New("a Redis that is no Redis")
+
+// parse reads the script's reply.
+func parse(reply []int64, most time.Duration) (answer, error) {
+	const fields = 5
+	if len(reply) != fields {
+		return answer{}, fmt.Errorf("%w: %d numbers, want %d", errRubbish, len(reply), fields)
+	}
+	a := answer{
+		Verdict: Verdict{Granted: reply[0] == 1, Wait: micros(reply[1])},
+		chat:    micros(reply[2]), bot: micros(reply[3]), at: reply[4],
+	}
+	if a.Wait < 0 || a.Granted && a.Wait > most || !a.Granted && a.Wait == 0 {
+		return answer{}, fmt.Errorf("%w: granted %v, wait %v of %v at most", errRubbish, a.Granted, a.Wait, most)
+	}
+	return a, nil
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// Cool holds a bot back in a chat.
+func (r *Redis) Cool(ctx context.Context, bot, chat int64, length time.Duration) error {
+	// Rounded up, because to come early is worse than to come late.
+	millis := (length + time.Millisecond - 1).Milliseconds()
+	if millis <= 0 {
+		return nil
+	}
+	keys := keysOf(bot)
+	err := r.cool.Run(ctx, r.client, []string{keys.chat(chat), keys.cooling(), keys.recent()}, chat, millis, r.window.Milliseconds()).Err()
+	if err != nil {
+		return fmt.Errorf("cool in Redis: %w", err)
+	}
+	return nil
+}
+
+// Cooling is how long the bot is still held back in the chat.
+func (r *Redis) Cooling(ctx context.Context, bot, chat int64) (time.Duration, error) {
+	a, err := r.cooling(ctx, bot, chat)
+	return a.Wait, err
+}
+
+// cooling is the answer to a call without buckets, which is only held back.
+func (r *Redis) cooling(ctx context.Context, bot, chat int64) (answer, error) {
+	keys := keysOf(bot)
+	reply, err := r.reserve.Run(ctx, r.client, []string{keys.chat(chat), keys.cooling()}, 0, 0, 0).Int64Slice()
+	if err != nil {
+		return answer{}, fmt.Errorf("look for cool-downs in Redis: %w", err)
+	}
+	return parse(reply, 0)
+}
+
+// keysOf is the bot whose keys they are.
+type keysOf int64
+
+func (k keysOf) key(what string) string {
+	return "chorus:limit:{" + strconv.FormatInt(int64(k), 10) + "}:" + what
+}
+
+func (k keysOf) bucket() string  { return k.key("bucket") }
+func (k keysOf) cooling() string { return k.key("cooling") }
+func (k keysOf) recent() string  { return k.key("recent") }
+
+func (k keysOf) chat(chat int64) string { return k.key("cooling:" + strconv.FormatInt(chat, 10)) }
+
+func (k keysOf) chatBucket(chat int64, index int) string {
+	return k.key("bucket:" + strconv.FormatInt(chat, 10) + ":" + strconv.Itoa(index))
+}
