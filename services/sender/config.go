@@ -15,10 +15,18 @@ type Config struct {
 	TypingLate       time.Duration `config:"typing_late" doc:"a delivery that is this late is sent without typing"`
 	Grace            time.Duration `config:"grace" doc:"time that calls under way get when the sender stops"`
 	BotPerSecond     float64       `config:"bot_per_second" doc:"calls a second of one bot"`
-	ChatPerSecond    float64       `config:"chat_per_second" doc:"messages a second in one chat"`
-	GroupPerMinute   float64       `config:"group_per_minute" doc:"messages a minute of one bot in one group"`
+	Group            ChatLimits    `config:"group"`
+	Supergroup       ChatLimits    `config:"supergroup"`
+	LimitMargin      time.Duration `config:"limit_margin" doc:"how much later than a limit allows the calls beyond a burst are made, because some arrive sooner than others"`
+	FloodWindow      time.Duration `config:"flood_window" doc:"a bot that Telegram holds back (429) in two chats within this time is held back in all"`
 	BreakerFailures  int           `config:"breaker_failures" doc:"failures in a row that open a bot's breaker; only transport errors and 5xx count"`
 	BreakerDelay     time.Duration `config:"breaker_delay" doc:"how long an open breaker stays open"`
+}
+
+// ChatLimits is how much one bot may say in one chat of a kind.
+type ChatLimits struct {
+	PerSecond float64 `config:"per_second" doc:"messages a second of one bot in one chat of this kind"`
+	PerMinute float64 `config:"per_minute" doc:"messages a minute of one bot in one chat of this kind"`
 }
 
 // DefaultConfig is fit for api.telegram.org.
@@ -31,8 +39,10 @@ func DefaultConfig() Config {
 		TypingLate:       10 * time.Second,
 		Grace:            3 * time.Second,
 		BotPerSecond:     30,
-		ChatPerSecond:    1,
-		GroupPerMinute:   20,
+		Group:            ChatLimits{PerSecond: 1, PerMinute: 20},
+		Supergroup:       ChatLimits{PerSecond: 1, PerMinute: 20},
+		LimitMargin:      250 * time.Millisecond,
+		FloodWindow:      5 * time.Second,
 		BreakerFailures:  10,
 		BreakerDelay:     time.Minute,
 	}
@@ -57,9 +67,18 @@ func (c Config) Validate() error {
 	check(c.ReactionAttempts >= 1 && c.ReactionAttempts <= 20, "reaction_attempts: %d, want 1 to 20", c.ReactionAttempts)
 	check(c.TypingLate >= 0, "typing_late: %v, want 0s or more", c.TypingLate)
 	check(c.Grace >= 0 && c.Grace <= 5*time.Minute, "grace: %v, want 0s to 5m", c.Grace)
-	check(c.BotPerSecond > 0, "bot_per_second: %v, want more than 0", c.BotPerSecond)
-	check(c.ChatPerSecond > 0, "chat_per_second: %v, want more than 0", c.ChatPerSecond)
-	check(c.GroupPerMinute > 0, "group_per_minute: %v, want more than 0", c.GroupPerMinute)
+	rate := func(name string, value float64) {
+		// Slower than one an hour is more likely a mistake, and Redis' clock has
+		// microseconds.
+		check(value >= 0.001 && value <= 1e6, "%s: %v, want 0.001 to 1000000", name, value)
+	}
+	rate("bot_per_second", c.BotPerSecond)
+	rate("group.per_second", c.Group.PerSecond)
+	rate("group.per_minute", c.Group.PerMinute)
+	rate("supergroup.per_second", c.Supergroup.PerSecond)
+	rate("supergroup.per_minute", c.Supergroup.PerMinute)
+	check(c.LimitMargin >= 0 && c.LimitMargin <= 10*time.Second, "limit_margin: %v, want 0s to 10s", c.LimitMargin)
+	check(c.FloodWindow >= 0 && c.FloodWindow <= 10*time.Minute, "flood_window: %v, want 0s to 10m", c.FloodWindow)
 	check(c.BreakerFailures >= 1, "breaker_failures: %d, want 1 or more", c.BreakerFailures)
 	check(c.BreakerDelay > 0, "breaker_delay: %v, want more than 0s", c.BreakerDelay)
 	return errors.Join(errs...)

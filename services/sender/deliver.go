@@ -46,6 +46,11 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, bare *bool) err
 	if to.blocked != "" {
 		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_REJECTED, to.blocked)
 	}
+	// Tokens come while the bot types. Taken before, they would be used later
+	// than they were counted, together with the next ones.
+	if err := s.showTyping(ctx, d, to); err != nil {
+		return err
+	}
 	until, err := s.wait(ctx, d, to)
 	if err != nil {
 		return err
@@ -53,8 +58,8 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, bare *bool) err
 	if !until.IsZero() {
 		return s.park(ctx, d, until)
 	}
-	if err := s.showTyping(ctx, d, to); err != nil {
-		return err
+	if s.expired(d) {
+		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_EXPIRED, "its time was over before its turn came")
 	}
 	claim, refused, err := s.claim(ctx, d)
 	if err != nil {
@@ -160,8 +165,7 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	case telegram.Done, telegram.DoneInDisguise:
 		return s.finish(d, to, claim, delivered(claim), out, *bare)
 	case telegram.RateLimited:
-		s.limits.cool(d, to, out.RetryAfter)
-		return s.again(s.release(ctx, claim))
+		return errors.Join(s.limits.cool(ctx, d, out.RetryAfter), s.again(s.release(ctx, claim)))
 	case telegram.NotSent:
 		if err := s.release(ctx, claim); err != nil {
 			return err

@@ -75,6 +75,9 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) all
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	chat := d.GetId().GetChatId()
+	if !s.limits.spare(ctx, d) {
+		return allowed{}
+	}
 	began := time.Now()
 	info, out := s.Telegram.GetChat(ctx, to.token, to.chat)
 	s.Metrics.called("getChat", out.Kind, time.Since(began))

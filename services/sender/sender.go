@@ -5,7 +5,6 @@ package sender
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +15,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/limit"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -40,7 +40,9 @@ type Deps struct {
 	Bus      *bus.Bus
 	Telegram Caller
 	// Open opens a bot's sealed token.
-	Open    func(bot string, sealed []byte) (secret.String, error)
+	Open func(bot string, sealed []byte) (secret.String, error)
+	// Limits holds the bots' calls back; nil for limits of this process alone.
+	Limits  limit.Limiter
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -67,10 +69,6 @@ type Sender struct {
 // New makes a sender.
 func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	j := journal.New(deps.Pool)
-	limits, err := newLimits(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("make the limits: %w", err)
-	}
 	palette, err := newPalette()
 	if err != nil {
 		return nil, err
@@ -80,7 +78,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
 		letters:  relay.New(j.Letters(), deps.Bus, deps.Log),
 		parked:   relay.New(j.Parked(), deps.Bus, deps.Log),
-		limits:   limits,
+		limits:   newLimits(cfg, deps.Limits),
 		palette:  palette,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
@@ -92,7 +90,6 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 // Run sends until the context ends. Then it fetches no more, gives calls under
 // way cfg.Grace to end, hands back the rest, and publishes the last receipts.
 func (s *Sender) Run(ctx context.Context) error {
-	defer s.limits.close()
 	defer s.palette.StopAllGoroutines()
 	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()

@@ -68,7 +68,9 @@ func newStage(t *testing.T, change ...func(*sender.Config)) *stage {
 	s.emulate()
 	s.bot = s.newBot("anna")
 	cfg := sender.DefaultConfig()
-	cfg.Typing, cfg.ChatPerSecond, cfg.GroupPerMinute, cfg.ShortWait, cfg.Grace = false, 1000, 60000, 100*time.Millisecond, 100*time.Millisecond
+	cfg.Typing, cfg.ShortWait, cfg.Grace = false, 100*time.Millisecond, 100*time.Millisecond
+	cfg.Group = sender.ChatLimits{PerSecond: 1000, PerMinute: 60000}
+	cfg.Supergroup = cfg.Group
 	for _, c := range change {
 		c(&cfg)
 	}

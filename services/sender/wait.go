@@ -11,15 +11,15 @@ import (
 
 // wait sits out what keeps the delivery from being sent now: an open breaker, a
 // cooled bot, a limit. A wait longer than the lane may hold its message gives
-// the instant at which to come back instead.
+// the instant at which to come back instead. When it returns neither, the call's
+// tokens are taken and the call is to be made at once.
 func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address) (until time.Time, err error) {
 	for {
-		delay := max(s.breakers.delay(d), s.limits.cooling(d))
+		delay := s.breakers.delay(d)
 		if delay == 0 {
 			// Tokens are taken last, when nothing else can make them useless.
-			delay = s.limits.reserve(d, to, s.cfg.ShortWait)
-			if delay <= s.cfg.ShortWait {
-				return time.Time{}, sit(ctx, delay)
+			if delay, err = s.tokens(ctx, d, to); err != nil || delay == 0 {
+				return time.Time{}, err
 			}
 		}
 		if delay > s.cfg.ShortWait {
@@ -29,6 +29,26 @@ func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address) (u
 			return time.Time{}, err
 		}
 	}
+}
+
+// tokens takes the tokens of the call and waits for its turn, or returns the
+// time after which to ask again.
+func (s *Sender) tokens(ctx context.Context, d *chorusv1.Delivery, to *address) (again time.Duration, err error) {
+	v, err := s.limits.reserve(ctx, d, to, s.cfg.ShortWait)
+	switch {
+	case err != nil:
+		return 0, err
+	case !v.Granted:
+		return v.Wait, nil
+	case v.Wait == 0:
+		return 0, nil
+	}
+	if err := sit(ctx, v.Wait); err != nil {
+		return 0, err
+	}
+	// The bot may have been cooled meanwhile, by another lane or another replica.
+	// Then the tokens are lost.
+	return s.limits.cooling(ctx, d)
 }
 
 func sit(ctx context.Context, d time.Duration) error {
@@ -63,7 +83,8 @@ func (s *Sender) park(ctx context.Context, d *chorusv1.Delivery, until time.Time
 const typingRefresh = 4500 * time.Millisecond
 
 // showTyping shows the bot typing for as long as the delivery asks. It holds up
-// this lane only; a late delivery goes without.
+// this lane only; a late delivery goes without, and so does a bot that has no
+// call to spare.
 func (s *Sender) showTyping(ctx context.Context, d *chorusv1.Delivery, to *address) error {
 	length := d.GetTyping().AsDuration()
 	if !s.cfg.Typing || length <= 0 || time.Since(d.GetCreatedAt().AsTime()) > s.cfg.TypingLate {
@@ -76,7 +97,9 @@ func (s *Sender) showTyping(ctx context.Context, d *chorusv1.Delivery, to *addre
 		defer close(shown)
 		for typing.Err() == nil {
 			// Nothing depends on it: a failure only leaves the bot silent.
-			s.Telegram.SendTyping(typing, to.token, to.chat)
+			if s.limits.spare(typing, d) {
+				s.Telegram.SendTyping(typing, to.token, to.chat)
+			}
 			if sit(typing, typingRefresh) != nil {
 				return
 			}
