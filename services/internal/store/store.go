@@ -58,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	}
 	if err := migrations.Check(ctx, pool); err != nil {
 		pool.Close()
-		return nil, refusal(err)
+		return nil, Refusal(err)
 	}
 	return pool, nil
 }
@@ -95,7 +95,7 @@ func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) erro
 			return nil
 		}
 		if said := (*pgconn.PgError)(nil); errors.As(err, &said) && final(said.Code) {
-			return refusal(err)
+			return Refusal(err)
 		}
 		retry := time.NewTimer(500 * time.Millisecond)
 		select {
@@ -110,19 +110,33 @@ func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) erro
 	}
 }
 
-// final tells whether waiting is useless: wrong password or user (class 28), no
-// such database (3D000), no right to connect (42501).
+// PostgreSQL's codes for errors that waiting doesn't cure. Those of wrong users
+// and passwords begin with noEntry.
+const (
+	noEntry    = "28"
+	noDatabase = "3D000"
+	noRight    = "42501"
+)
+
 func final(code string) bool {
-	return strings.HasPrefix(code, "28") || code == "3D000" || code == "42501"
+	return strings.HasPrefix(code, noEntry) || code == noDatabase || code == noRight
 }
 
-// refusal is what the server said, without how pgx came to hear it. Other errors
-// stay as they are.
-func refusal(err error) error {
-	if said := (*pgconn.PgError)(nil); errors.As(err, &said) && final(said.Code) {
-		return fmt.Errorf("database.url: %s (%s)", said.Message, said.Code)
+// Refusal is what the server said where it refuses this user or database, with
+// what to do and without how pgx came to hear it. Other errors stay as they are.
+func Refusal(err error) error {
+	said := (*pgconn.PgError)(nil)
+	if !errors.As(err, &said) || !final(said.Code) {
+		return err
 	}
-	return err
+	remedy := "check the user and the password"
+	switch said.Code {
+	case noDatabase:
+		remedy = "create it, or name another"
+	case noRight:
+		remedy = "GRANT this user what it needs, or connect as the owner"
+	}
+	return fmt.Errorf("database.url: %s (%s): %s", said.Message, said.Code, remedy)
 }
 
 // oneLine makes one line of pgx's list of what each address answered.

@@ -67,19 +67,19 @@ func TestWhoIsRefusedIsToldWhyAtOnce(t *testing.T) {
 	for name, test := range map[string]struct{ dsn, want string }{
 		"a wrong password": {
 			as(t, dsn, "visitor", "hunter2", "postgres"),
-			`database.url: password authentication failed for user "visitor" (28P01)`,
+			`database.url: password authentication failed for user "visitor" (28P01): check the user and the password`,
 		},
 		"a user that no rule lets in": {
 			as(t, dsn, "nobody", "hunter2", "postgres"),
-			`database.url: no pg_hba.conf entry for host "[local]", user "nobody", database "postgres", no encryption (28000)`,
+			`database.url: no pg_hba.conf entry for host "[local]", user "nobody", database "postgres", no encryption (28000): check the user and the password`,
 		},
 		"no such database": {
 			as(t, dsn, "keyless", "hunter2", "nosuch"),
-			`database.url: database "nosuch" does not exist (3D000)`,
+			`database.url: database "nosuch" does not exist (3D000): create it, or name another`,
 		},
 		"no right to connect": {
 			as(t, dsn, "keyless", "hunter2", "private"),
-			`database.url: permission denied for database "private" (42501)`,
+			`database.url: permission denied for database "private" (42501): GRANT this user what it needs, or connect as the owner`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestADatabaseWithoutRightsIsToldFromOneWithoutSchema(t *testing.T) {
 	user := "reader_of_" + admin.Config().Database
 	exec(t, admin, `CREATE ROLE `+user+` LOGIN`)
 	_, err = store.Open(t.Context(), config(as(t, migrated, user, "", admin.Config().Database)))
-	if err == nil || err.Error() != "database.url: permission denied for table goose_db_version (42501)" {
+	if err == nil || err.Error() != "database.url: permission denied for table goose_db_version (42501): GRANT this user what it needs, or connect as the owner" {
 		t.Errorf("without rights: %v", err)
 	}
 }
