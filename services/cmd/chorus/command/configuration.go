@@ -13,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/config"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/redisdb"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -28,6 +29,7 @@ const (
 	sectionOps       = "ops"
 	sectionDatabase  = "database"
 	sectionNATS      = "nats"
+	sectionRedis     = "redis"
 	sectionSecret    = "secret"
 	sectionTelegram  = "telegram"
 	sectionLLM       = "llm"
@@ -58,6 +60,7 @@ type configuration struct {
 	ops       ops.Config
 	database  store.Config
 	nats      bus.Config
+	redis     redisdb.Config
 	secret    keyConfig
 	telegram  telegram.Config
 	llm       provider.Config
@@ -71,7 +74,7 @@ type configuration struct {
 func newConfiguration() *configuration {
 	c := &configuration{
 		log: telemetry.DefaultLogConfig(), trace: telemetry.DefaultTraceConfig(), ops: ops.DefaultConfig(),
-		database: store.DefaultConfig(), nats: bus.DefaultConfig(),
+		database: store.DefaultConfig(), nats: bus.DefaultConfig(), redis: redisdb.DefaultConfig(),
 		telegram: telegram.DefaultConfig(), llm: provider.DefaultConfig(),
 		planner: planner.DefaultConfig(), generator: generator.DefaultConfig(), sender: sender.DefaultConfig(),
 		emulator: emulator.DefaultConfig(), up: upConfig{Dir: ".chorus"},
@@ -80,6 +83,7 @@ func newConfiguration() *configuration {
 	c.Tree = config.New(
 		config.Section{Name: sectionDatabase, Value: &c.database},
 		config.Section{Name: sectionNATS, Value: &c.nats},
+		config.Section{Name: sectionRedis, Value: &c.redis},
 		config.Section{Name: sectionTelegram, Value: &c.telegram},
 		config.Section{Name: sectionLLM, Value: &c.llm},
 		config.Section{Name: sectionSecret, Value: &c.secret},

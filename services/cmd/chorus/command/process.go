@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
@@ -29,6 +30,7 @@ type process struct {
 	pool       *pgxpool.Pool
 	bus        *bus.Bus
 	busMetrics *bus.Metrics
+	redis      *redis.Client // nil if there is none
 	settings   *settingspg.Watch
 
 	group run.Group
@@ -71,6 +73,9 @@ func (p *process) connect(ctx context.Context, name string, opts ...nats.Option)
 
 // close gives back what connect opened.
 func (p *process) close() {
+	if p.redis != nil {
+		_ = p.redis.Close() // it only closes connections
+	}
 	if p.bus != nil {
 		p.bus.Close()
 	}

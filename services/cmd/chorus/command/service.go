@@ -31,7 +31,7 @@ func senderCommand() *cobra.Command {
 	return serviceCommand("sender", "Make the calls to Telegram",
 		`Sends messages and sets reactions, each chat in its own order and none
 waiting for another. Run more than one: they share the chats.`,
-		(*process).sender, sectionSender, sectionTelegram, sectionSecret)
+		(*process).sender, sectionSender, sectionRedis, sectionTelegram, sectionSecret)
 }
 
 // serviceCommand runs one service.
@@ -106,8 +106,12 @@ func (p *process) sender() (run.Part, error) {
 	if err != nil {
 		return run.Part{}, err
 	}
+	limits, err := p.limits()
+	if err != nil {
+		return run.Part{}, run.Usage(err)
+	}
 	s, err := sender.New(p.cfg.sender, sender.Deps{
-		Pool: p.pool, Bus: p.bus, Telegram: client, Open: rosterpg.Tokens{Keyring: keys}.Open,
+		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Open: rosterpg.Tokens{Keyring: keys}.Open,
 		Metrics: sender.NewMetrics(p.metrics), Log: p.log.Named("sender"),
 	}, p.busMetrics)
 	if err != nil {

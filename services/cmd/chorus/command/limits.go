@@ -1,0 +1,23 @@
+package command
+
+import (
+	"github.com/chorus-cast/chorus/services/internal/limit"
+	"github.com/chorus-cast/chorus/services/internal/redisdb"
+)
+
+// limits are those that the senders share through Redis, or without one those
+// of this process.
+func (p *process) limits() (limit.Limiter, error) {
+	window := p.cfg.sender.FloodWindow
+	local := limit.NewLocal(window, nil)
+	if p.cfg.redis.URL == "" {
+		return local, nil
+	}
+	client, err := redisdb.Open(p.cfg.redis)
+	if err != nil {
+		return nil, err
+	}
+	p.redis = client
+	return limit.NewShared(limit.NewRedis(client, window), local, p.cfg.redis.Timeout,
+		limit.NewMetrics(p.metrics), p.log.Named("limits")), nil
+}
