@@ -58,7 +58,7 @@ func TestAnInlineSenderIsHeldUp(t *testing.T) {
 	defer stop()
 	for i := range chats {
 		chat, token := stage(t, emulator, i)
-		loops.Go(func() { s.loop(ctx, chat, token, rand.New(rand.NewPCG(1, uint64(i)))) }) //nolint:gosec // any bits will do
+		loops.Go(func() { s.loop(ctx, chat, token, rand.New(rand.NewPCG(1, uint64(i)))) })
 	}
 	eventually(t, "there is enough to react to", func() bool {
 		return len(sent(callsOf(t, emulator, control.Filter{}))) > 2*chats

@@ -122,13 +122,16 @@ func TestServersThatWillNotDo(t *testing.T) {
 		{
 			"no right to migrate",
 			[]string{"migrate", "up", "--database.url", rights.empty, "--nats.url", testenv.NATS(t)},
-			nil, run.ExitFailure, []string{"permission denied", "GRANT"},
+			nil, run.ExitFailure,
+			[]string{"permission denied", "GRANT"},
 		},
 		{"an empty database", database(testenv.EmptyPostgres(t)), nil, run.ExitFailure, []string{"no schema", "chorus migrate up"}},
 		{"a newer schema", database(newerSchema(t)), nil, run.ExitFailure, []string{"at version 9999", "use a newer build"}},
 		{
-			"a newer schema, migrated", []string{"migrate", "up", "--database.url", newerSchema(t), "--nats.url", testenv.NATS(t)},
-			nil, run.ExitFailure, []string{"at version 9999", "use a newer build"},
+			"a newer schema, migrated",
+			[]string{"migrate", "up", "--database.url", newerSchema(t), "--nats.url", testenv.NATS(t)},
+			nil, run.ExitFailure,
+			[]string{"at version 9999", "use a newer build"},
 		},
 	}
 	t.Run("refused", func(t *testing.T) {

@@ -151,8 +151,8 @@ func public(t *testing.T, name, text string) string {
 	dir := folder(t)
 	path := filepath.Join(dir, name)
 	for _, err := range []error{
-		os.Chmod(dir, 0o755),                    //nolint:gosec // see above
-		os.WriteFile(path, []byte(text), 0o644), //nolint:gosec // see above
+		os.Chmod(dir, 0o755),
+		os.WriteFile(path, []byte(text), 0o644),
 	} {
 		if err != nil {
 			t.Fatal(err)

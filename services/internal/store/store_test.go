@@ -46,10 +46,10 @@ func rulesFile(t *testing.T, rules ...string) string {
 		}
 	})
 	file := filepath.Join(dir, "pg_hba.conf")
-	if err := os.WriteFile(file, []byte(strings.Join(rules, "\n")+"\n"), 0o644); err != nil { //nolint:gosec // see above
+	if err := os.WriteFile(file, []byte(strings.Join(rules, "\n")+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return file

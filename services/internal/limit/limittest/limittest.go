@@ -275,17 +275,18 @@ func cooling(t *testing.T, l limit.Limiter, bot, chat int64) time.Duration {
 	return left
 }
 
-func coolAll(t *testing.T, l limit.Limiter, bot, chat int64, lengths ...time.Duration) {
+// coolAll cools bot 1 in a chat, one time after the other.
+func coolAll(t *testing.T, l limit.Limiter, chat int64, lengths ...time.Duration) {
 	t.Helper()
 	for _, length := range lengths {
-		if err := l.Cool(t.Context(), bot, chat, length); err != nil {
+		if err := l.Cool(t.Context(), 1, chat, length); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 func prolong(t *testing.T, ls []limit.Limiter) {
-	coolAll(t, ls[0], 1, 1, time.Minute, long, time.Minute, 0, -time.Second)
+	coolAll(t, ls[0], 1, time.Minute, long, time.Minute, 0, -time.Second)
 	within(t, "what is left", cooling(t, ls[1], 1, 1), long-slack, long)
 	if left := cooling(t, ls[2], 1, 2); left > 0 {
 		t.Errorf("one chat that cools again and again holds the bot back for %v in another", left)
@@ -293,8 +294,8 @@ func prolong(t *testing.T, ls []limit.Limiter) {
 }
 
 func twoChats(t *testing.T, ls []limit.Limiter) {
-	coolAll(t, ls[0], 1, 1, 2*time.Hour)
-	coolAll(t, ls[1], 1, 2, time.Hour)
+	coolAll(t, ls[0], 1, 2*time.Hour)
+	coolAll(t, ls[1], 2, time.Hour)
 	for _, l := range ls {
 		for chat := int64(1); chat <= 4; chat++ {
 			within(t, fmt.Sprintf("what is left in chat %d", chat), cooling(t, l, 1, chat), 2*time.Hour-slack, 2*time.Hour)
@@ -306,9 +307,9 @@ func twoChats(t *testing.T, ls []limit.Limiter) {
 }
 
 func longApart(t *testing.T, ls []limit.Limiter) {
-	coolAll(t, ls[0], 1, 1, long)
+	coolAll(t, ls[0], 1, long)
 	pass(t.Context(), 2*Window)
-	coolAll(t, ls[1], 1, 2, long)
+	coolAll(t, ls[1], 2, long)
 	if left := cooling(t, ls[2], 1, 3); left > 0 {
 		t.Errorf("the bot is held back for %v", left)
 	}
