@@ -107,7 +107,10 @@ func printLetters(w io.Writer, letters []journal.Letter) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", l.GetId(), l.GetLastAt().AsTime().UTC().Format(time.RFC3339),
 			l.GetService(), orDash(l.Chat), turn, l.GetAttempts(), l.Replays, l.GetReason())
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the list: %w", err)
+	}
+	return nil
 }
 
 func orDash(s string) string {
