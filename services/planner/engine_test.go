@@ -103,7 +103,7 @@ func TestSkippedChatsSayWhatTheyWaitFor(t *testing.T) {
 			if c.setting == "" {
 				c.setting = "true"
 			}
-			for _, sql := range bytes.SplitSeq([]byte(c.sql), []byte(";")) {
+			for sql := range bytes.SplitSeq([]byte(c.sql), []byte(";")) {
 				s.exec(string(sql))
 			}
 			before := one[int64](s, `SELECT turn_no FROM chat_clock`)
