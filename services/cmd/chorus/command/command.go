@@ -59,6 +59,9 @@ To see it work without an account, a key or a server:
 	add(groupRoster, applyCommand(), exportCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
 	add(groupOperate, migrateCommand(), deadCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
+	root.SetHelpCommand(helpCommand())
+	root.SetUsageFunc(usage)
+	family(root)
 	return root
 }
 

@@ -57,6 +57,9 @@ func current(t *testing.T, path, have, want string) {
 		t.Errorf("%s is not current, run make generate: %s", path, cmp.Diff(have, want))
 		return
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database and the bus to what this build needs",
-		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `The services refuse to start on a database or a bus that their build does not
+know. These commands change both, and show how far they are.`,
 	}
 	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand())
 	return cmd
@@ -33,7 +33,8 @@ func migrateUpCommand() *cobra.Command {
 		Long: `Applies all pending migrations to the database, and makes the streams and
 consumers of the bus, or changes those that differ. Run it before the services of
 a new version start; to run it twice, or from several places at once, is safe.`,
-		Args: noArguments,
+		Example: "  chorus migrate up --database.url postgres://chorus@db/chorus --nats.url nats://bus:4222",
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.load(cmd, databaseURL, natsURL); err != nil {
 				return err
@@ -69,7 +70,7 @@ func migrateDatabase(ctx context.Context, cfg *configuration) error {
 	}
 	pool.Close()
 	if err := migrations.Up(ctx, cfg.database.URL); err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
+		return fmt.Errorf("migrate the database: %w", store.Refusal(err))
 	}
 	return nil
 }
@@ -80,7 +81,11 @@ func migrateDownCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "Take the newest migration back, with the data of its tables",
-		Args:  noArguments,
+		Long: `Takes the newest migration back: its tables are dropped with all that is in
+them. It asks first. Stop the services before, and make a backup. The bus is left
+as it is.`,
+		Example: "  chorus migrate down --database.url postgres://chorus@db/chorus",
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.load(cmd, databaseURL); err != nil {
 				return err
@@ -103,6 +108,7 @@ func migrateStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show which migrations are applied",
+		Long:  "Lists the migrations that this build knows, and when each was applied.",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.load(cmd, databaseURL); err != nil {

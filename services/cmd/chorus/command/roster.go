@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -29,7 +30,10 @@ the environment or in files that the cast file refers to.`,
 			if file == "" {
 				return run.Usage(errors.New("-f: is missing, want a cast file, or - for the standard input"))
 			}
-			opts.Confirm = casting.Terminal(os.Stdin, cmd.OutOrStdout())
+			opts.Confirm = asker(cmd)
+			if err := readable(file); err != nil {
+				return err
+			}
 			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
 				return ofFile(casting.Apply(ctx, pool, keys, file, opts, cmd.OutOrStdout()))
 			})
@@ -43,9 +47,23 @@ the environment or in files that the cast file refers to.`,
 	return cmd
 }
 
+// readable tells mistakes in cast files before anything is started or connected
+// to. The standard input is left alone, because it can be read only once.
+func readable(files ...string) error {
+	var errs []error
+	for _, file := range files {
+		if file == "-" {
+			continue
+		}
+		_, err := castfile.Load(file)
+		errs = append(errs, err)
+	}
+	return ofFile(errors.Join(errs...))
+}
+
 // ofFile makes mistakes in a cast file an error of usage, a line each.
 func ofFile(err error) error {
-	if mistake := (*castfile.Error)(nil); errors.As(err, &mistake) {
+	if mistake := (*castfile.Error)(nil); errors.As(err, &mistake) || errors.Is(err, fs.ErrNotExist) {
 		return run.Usage(err)
 	}
 	return err
@@ -79,13 +97,19 @@ func withRoster(cmd *cobra.Command, cfg *configuration, do func(context.Context,
 	})
 }
 
-// confirm asks on the terminal. Without one, it takes --yes.
-func confirm(cmd *cobra.Command, question string) error {
-	ask := casting.Terminal(os.Stdin, cmd.OutOrStdout())
-	if ask == nil {
-		return run.Usage(errors.New("there is no terminal to ask on: give --yes to go on without"))
+// asker asks on the terminal. Without one, it takes --yes.
+func asker(cmd *cobra.Command) func(ctx context.Context, question string) (bool, error) {
+	if ask := casting.Terminal(os.Stdin, cmd.OutOrStdout()); ask != nil {
+		return ask
 	}
-	yes, err := ask(cmd.Context(), question)
+	return func(context.Context, string) (bool, error) {
+		return false, run.Usage(errors.New("there is no terminal to ask on: give --yes to go on without"))
+	}
+}
+
+// confirm is nil if somebody says yes.
+func confirm(cmd *cobra.Command, question string) error {
+	yes, err := asker(cmd)(cmd.Context(), question)
 	if err != nil {
 		return err
 	}

@@ -16,29 +16,36 @@ import (
 
 func plannerCommand() *cobra.Command {
 	return serviceCommand("planner", "Decide who speaks next, where and when",
-		`Plans turns and publishes them. Any number of planners may run on one database.`,
+		`Plans turns and publishes them. Any number of planners may run on one database:
+start and stop them freely, they share the chats.`,
+		"  chorus planner --database.url postgres://chorus@db/chorus --nats.url nats://bus:4222",
 		(*process).planner, sectionPlanner)
 }
 
 func generatorCommand() *cobra.Command {
 	return serviceCommand("generator", "Write what the turns say",
-		`Writes the text of each turn with a model and makes it a delivery. Run more
-than one to have more texts written at once.`,
+		`Writes the text of each turn, with a model or without one, and hands it to the
+sender. Run more than one to have more texts written at once. The model's key
+stands in a variable or a file, which --llm.key names.`,
+		`  chorus generator --llm.kind openai --llm.url https://api.openai.com/v1 --llm.model gpt-4o-mini --llm.key env:OPENAI_API_KEY
+  chorus generator --llm.kind openai --llm.url http://127.0.0.1:11434/v1 --llm.model llama3.2`,
 		(*process).generator, sectionGenerator, sectionLLM)
 }
 
 func senderCommand() *cobra.Command {
 	return serviceCommand("sender", "Make the calls to Telegram",
 		`Sends messages and sets reactions, each chat in its own order and none
-waiting for another. Run more than one: they share the chats.`,
+waiting for another. Run more than one: they share the chats. The bots' tokens
+are in the database, sealed with a key that the sender needs.`,
+		"  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus sender --telegram.url https://api.telegram.org",
 		(*process).sender, sectionSender, sectionRedis, sectionTelegram, sectionSecret)
 }
 
 // serviceCommand runs one service.
-func serviceCommand(name, short, long string, service func(*process) (run.Part, error), sections ...string) *cobra.Command {
+func serviceCommand(name, short, long, example string, service func(*process) (run.Part, error), sections ...string) *cobra.Command {
 	cfg := newConfiguration()
 	cmd := &cobra.Command{
-		Use: name, Short: short, Long: long,
+		Use: name, Short: short, Long: long, Example: example,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.load(cmd, databaseURL, natsURL); err != nil {
 				return err

@@ -23,8 +23,10 @@ func settingsCommand() *cobra.Command {
 		Use:   "settings",
 		Short: "Show and change how the cast behaves, while it runs",
 		Long: `Shows and changes the settings: how often the cast talks, replies and reacts,
-and within which limits. Every service takes a change over within a second.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+and within which limits. Every service takes a change over within a second.
+
+The narrowest value that is set holds: that of the bot, of the chat, the global
+one, the default.`,
 	}
 	cmd.AddCommand(settingsListCommand(), settingsGetCommand(), settingsSetCommand(), settingsUnsetCommand())
 	return cmd
@@ -36,7 +38,9 @@ func settingsListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List what is set, and every setting with its default and range",
-		Args:  noArguments,
+		Long: `Lists every setting with its default, what it may be, and for what it is set
+to what, such as global=0.8 or chat:book-club=0.5.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if markdown {
 				return settings.WriteMarkdown(cmd.OutOrStdout())
@@ -46,14 +50,14 @@ func settingsListCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				set := map[string][]string{}
-				for _, s := range stored {
-					set[s.Key] = append(set[s.Key], fmt.Sprintf("%s=%s", place(s.Scope, s.ScopeID), s.Value))
+				names, err := loadNames(ctx, pool)
+				if err != nil {
+					return err
 				}
 				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 				_, _ = fmt.Fprintln(table, "SETTING\tDEFAULT\tRANGE\tSET") // written by Flush
 				for _, d := range settings.All() {
-					_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", d.Key, d.Default, d.Range, strings.Join(set[d.Key], " "))
+					_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", d.Key, d.Default, d.Range, names.set(d, stored))
 				}
 				return table.Flush()
 			})
@@ -64,11 +68,57 @@ func settingsListCommand() *cobra.Command {
 	return cmd
 }
 
-func place(scope settings.Scope, id int64) string {
-	if scope == settings.Global {
-		return string(scope)
+// names are those of the chats and bots in cast files, by id.
+type names map[settings.Scope]map[int64]string
+
+const allNames = `SELECT 'chat', id, name FROM chats UNION ALL SELECT 'bot', id, name FROM bots`
+
+func loadNames(ctx context.Context, pool *pgxpool.Pool) (names, error) {
+	all := names{settings.Chat: {}, settings.Bot: {}}
+	rows, err := pool.Query(ctx, allNames)
+	if err != nil {
+		return nil, fmt.Errorf("load the names of chats and bots: %w", err)
 	}
-	return fmt.Sprintf("%s:%d", scope, id)
+	var scope settings.Scope
+	var id int64
+	var name string
+	_, err = pgx.ForEachRow(rows, []any{&scope, &id, &name}, func() error {
+		all[scope][id] = name
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load the names of chats and bots: %w", err)
+	}
+	return all, nil
+}
+
+// set is for what a setting is set to what.
+func (n names) set(d *settings.Definition, stored []settings.Stored) string {
+	var set []string
+	for _, s := range stored {
+		if s.Key != d.Key {
+			continue
+		}
+		text := string(s.Value) // what another version stored may be no value here
+		if values, wrong := settings.NewValues([]settings.Stored{s}); len(wrong) == 0 {
+			ids := map[settings.Scope]int64{s.Scope: s.ScopeID}
+			text, _ = values.Text(d, ids[settings.Chat], ids[settings.Bot])
+		}
+		set = append(set, n.place(s.Scope, s.ScopeID)+"="+text)
+	}
+	return strings.Join(set, " ")
+}
+
+// place is for what something is set, in a word.
+func (n names) place(scope settings.Scope, id int64) string {
+	switch name := n[scope][id]; {
+	case scope == settings.Global:
+		return string(scope)
+	case name == "":
+		return fmt.Sprintf("%s:%d", scope, id)
+	default:
+		return string(scope) + ":" + name
+	}
 }
 
 // where is for what a setting is read or changed.
@@ -79,8 +129,27 @@ func (w *where) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.bot, "bot", "", "for this bot, by its name in the cast file")
 }
 
-// resolve finds the chat or bot.
-func (w *where) resolve(ctx context.Context, pool *pgxpool.Pool) (settings.Scope, int64, error) {
+// resolve finds the chat or bot, for which the setting must be allowed.
+func (w *where) resolve(ctx context.Context, pool *pgxpool.Pool, d *settings.Definition) (settings.Scope, int64, error) {
+	scope, id, err := w.find(ctx, pool)
+	if err != nil {
+		return "", 0, err
+	}
+	return scope, id, run.Usage(d.Allows(scope))
+}
+
+// place is what was asked for, in a word.
+func (w *where) place() string {
+	switch {
+	case w.chat != "":
+		return "chat:" + w.chat
+	case w.bot != "":
+		return "bot:" + w.bot
+	}
+	return string(settings.Global)
+}
+
+func (w *where) find(ctx context.Context, pool *pgxpool.Pool) (settings.Scope, int64, error) {
 	find := func(scope settings.Scope, sql, name string) (settings.Scope, int64, error) {
 		var id int64
 		err := pool.QueryRow(ctx, sql, name).Scan(&id)
@@ -106,14 +175,17 @@ func settingsGetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get KEY",
 		Short: "Print the value that a setting has",
-		Args:  arguments("KEY"),
+		Long: `Prints the value that holds, and after it where it comes from and what is
+allowed.`,
+		Example: "  chorus settings get reply_probability --chat book-club",
+		Args:    arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			definition, err := settings.Find(args[0])
 			if err != nil {
 				return run.Usage(err)
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				scope, id, err := at.resolve(ctx, pool)
+				scope, id, err := at.resolve(ctx, pool, definition)
 				if err != nil {
 					return err
 				}
@@ -121,15 +193,16 @@ func settingsGetCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				value, from := definition.Default, "default"
-				for _, s := range stored {
-					switch {
-					case s.Key != definition.Key:
-					case s.Scope == scope && s.ScopeID == id:
-						value, from = string(s.Value), place(s.Scope, s.ScopeID)
-					case s.Scope == settings.Global && from == "default":
-						value, from = string(s.Value), string(settings.Global)
-					}
+				// What another version stored and this one can't read does not hold here.
+				values, _ := settings.NewValues(stored)
+				ids := map[settings.Scope]int64{scope: id}
+				value, found := values.Text(definition, ids[settings.Chat], ids[settings.Bot])
+				from := "default"
+				switch found {
+				case settings.Global:
+					from = string(settings.Global)
+				case settings.Chat, settings.Bot:
+					from = at.place()
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  # %s; %s\n", value, from, definition.Range)
 				return err
@@ -147,6 +220,7 @@ func settingsSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "set KEY VALUE",
 		Short:   "Change a setting for everything, a chat or a bot",
+		Long:    "Sets a setting for a chat or a bot, or without a flag for everything that has\nnone of its own.",
 		Example: "  chorus settings set reply_probability 0.8 --chat book-club",
 		Args:    arguments("KEY", "VALUE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -159,7 +233,7 @@ func settingsSetCommand() *cobra.Command {
 				return run.Usage(err)
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				scope, id, err := at.resolve(ctx, pool)
+				scope, id, err := at.resolve(ctx, pool, definition)
 				if err != nil {
 					return err
 				}
@@ -178,16 +252,23 @@ func settingsUnsetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unset KEY",
 		Short: "Take a setting back, so that the next wider one or the default holds",
-		Args:  arguments("KEY"),
+		Long: `Takes back what was set for a chat, for a bot, or without a flag for everything.
+Then the next wider value holds, or the default.`,
+		Example: "  chorus settings unset reply_probability --chat book-club",
+		Args:    arguments("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			definition, err := settings.Find(args[0])
+			if err != nil {
+				return run.Usage(err)
+			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				scope, id, err := at.resolve(ctx, pool)
+				scope, id, err := at.resolve(ctx, pool, definition)
 				if err != nil {
 					return err
 				}
-				was, err := settingspg.Unset(ctx, pool, args[0], scope, id)
+				was, err := settingspg.Unset(ctx, pool, definition.Key, scope, id)
 				if err == nil && !was {
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s was not set for %s.\n", args[0], place(scope, id))
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s was not set for %s.\n", definition.Key, at.place())
 				}
 				return err
 			})

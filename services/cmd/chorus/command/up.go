@@ -54,6 +54,9 @@ goes on where the first one stopped.`,
 				return err
 			}
 			cfg.up.Casts = append(cfg.up.Casts, casts...)
+			if err := readable(cfg.up.Casts...); err != nil {
+				return err
+			}
 			cfg.embed()
 			return up(cmd.Context(), cfg, cmd.OutOrStdout())
 		},
@@ -200,7 +203,7 @@ func (e *embedded) writeAddresses() error {
 	}
 	text, err := yaml.Marshal(sections)
 	if err != nil {
-		return err
+		return fmt.Errorf("up.yaml: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(e.cfg.up.Dir, "up.yaml"), text, 0o600); err != nil {
 		return fmt.Errorf("up.dir: %w", err)

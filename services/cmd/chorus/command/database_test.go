@@ -1,0 +1,123 @@
+package command_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+// on is a call on a database.
+type on struct {
+	t   *testing.T
+	dsn string
+}
+
+// call is what a command prints that must succeed.
+func (o on) call(args ...string) string {
+	o.t.Helper()
+	got := chorus(append(args, "--database.url="+o.dsn)...)
+	if got.Code != 0 || got.Err != "" {
+		o.t.Fatalf("%v: %d: %s", args, got.Code, got.Err)
+	}
+	return got.Out
+}
+
+// refuses is the error of a command that must fail as a mistake does.
+func (o on) refuses(want string, args ...string) {
+	o.t.Helper()
+	got := chorus(append(args, "--database.url="+o.dsn)...)
+	if diff := cmp.Diff(result{Code: 2, Err: "chorus: " + want + "\n"}, got); diff != "" {
+		o.t.Errorf("%v (-want +got): %s", args, diff)
+	}
+}
+
+func (o on) prints(want string, args ...string) {
+	o.t.Helper()
+	if diff := cmp.Diff(want, o.call(args...)); diff != "" {
+		o.t.Errorf("%v (-want +got): %s", args, diff)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	journaltest.Chat(t, pool, "club", bot)
+	o := on{t, pool.Config().ConnString()}
+
+	o.prints("0.65  # default; 0 to 1\n", "settings", "get", "reply_probability")
+	o.prints("", "settings", "set", "reply_probability", "0.8")
+	o.prints("", "settings", "set", "reply_probability", "0.50", "--chat", "club")
+	o.prints("0.8  # global; 0 to 1\n", "settings", "get", "reply_probability")
+	o.prints("0.5  # chat:club; 0 to 1\n", "settings", "get", "reply_probability", "--chat", "club")
+	if list := o.call("settings", "list"); !regexp.MustCompile(`(?m)^reply_probability +0\.65 +0 to 1 +(chat:club=0\.5 global=0\.8|global=0\.8 chat:club=0\.5)$`).MatchString(list) {
+		t.Errorf("no line about what was set: %s", list)
+	}
+	o.prints("", "settings", "unset", "reply_probability", "--chat", "club")
+	o.prints("reply_probability was not set for chat:club.\n", "settings", "unset", "reply_probability", "--chat", "club")
+	o.prints("0.8  # global; 0 to 1\n", "settings", "get", "reply_probability", "--chat", "club")
+
+	// What is text in the database is no text for people.
+	o.call("settings", "set", "turn_ttl", "90s")
+	if got := o.call("settings", "get", "turn_ttl"); !strings.HasPrefix(got, "1m30s  # global; ") {
+		t.Errorf("got %q", got)
+	}
+
+	o.refuses(`--chat: "nosuch" is not in the roster`, "settings", "get", "reply_probability", "--chat", "nosuch")
+	o.refuses(`--bot: "nosuch" is not in the roster`, "settings", "set", "reply_probability", "1", "--bot", "nosuch")
+	o.refuses(`--chat and --bot: want one of them`, "settings", "get", "reply_probability", "--chat", "club", "--bot", "anna")
+	o.refuses(`reply_probability: "1.5": is out of range; allowed is 0 to 1`, "settings", "set", "reply_probability", "1.5")
+	o.refuses(`reply_probability: scope "bot": want global or chat`, "settings", "set", "reply_probability", "1", "--bot", "anna")
+}
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	o := on{t, testenv.EmptyPostgres(t)}
+	bus := "--nats.url=" + testenv.NATS(t)
+	if got := o.call("migrate", "status"); !regexp.MustCompile(`^VERSION +APPLIED +FILE\n1 +pending +00001_init.sql\n`).MatchString(got) {
+		t.Errorf("before: %s", got)
+	}
+	for range 2 {
+		o.prints("The database and the bus are up to date.\n", "migrate", "up", bus)
+	}
+	if got := o.call("migrate", "status"); strings.Contains(got, "pending") {
+		t.Errorf("after: %s", got)
+	}
+	o.refuses("there is no terminal to ask on: give --yes to go on without", "migrate", "down")
+	if got := o.call("migrate", "status"); strings.Contains(got, "pending") {
+		t.Errorf("went down without a yes: %s", got)
+	}
+	o.prints("", "migrate", "down", "--yes")
+	if got := o.call("migrate", "status"); strings.Count(got, "pending") != 1 {
+		t.Errorf("after one step down: %s", got)
+	}
+	got := chorus("settings", "list", "--database.url="+o.dsn)
+	if got.Code != 1 || !strings.Contains(got.Err, "run chorus migrate up") || strings.Count(got.Err, "\n") != 1 {
+		t.Errorf("with an old schema: %d: %s", got.Code, got.Err)
+	}
+}
+
+func TestConfigTellsWhereValuesComeFrom(t *testing.T) {
+	t.Parallel()
+	got := chorus("config", "--nats.url=nats://chorus:hunter2@bus:4222")
+	if got.Code != 0 || !strings.Contains(got.Out, "url: nats://chorus:***@bus:4222 # --nats.url\n") || strings.Contains(got.Out, "hunter2") {
+		t.Errorf("%d: %s%s", got.Code, got.Err, got.Out)
+	}
+	table := chorus("config", "--table")
+	if !strings.Contains(table.Out, "\n| `database.url` | `CHORUS_DATABASE_URL` | `--database.url` | text |") {
+		t.Errorf("no row about database.url: %s", table.Out)
+	}
+}
+
+func TestAKeyIsNewEachTimeAndCanBeUsed(t *testing.T) {
+	t.Parallel()
+	first, second := chorus("key").Out, chorus("key").Out
+	if first == second || len(strings.TrimSpace(first)) < 32 {
+		t.Errorf("got %q and %q", first, second)
+	}
+}
