@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,6 +75,10 @@ func Dial(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pc.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(cfg.StatementTimeout.Milliseconds(), 10)
 	// A transaction whose owner is gone must not hold its locks for ever.
 	pc.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30000"
+	// All statements are short. One over the many partitions of the messages looks
+	// expensive all the same, and would be compiled for a tenth of a second, each
+	// time anew.
+	pc.ConnConfig.RuntimeParams["jit"] = "off"
 	pc.ConnConfig.RuntimeParams["application_name"] = "chorus"
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
@@ -139,8 +144,17 @@ func Refusal(err error) error {
 	return fmt.Errorf("database.url: %s (%s): %s", said.Message, said.Code, remedy)
 }
 
-// oneLine makes one line of pgx's list of what each address answered.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine makes one line of pgx's list of what each address answered, where an
+// address that was tried with TLS and without stands twice.
+func oneLine(err error) string {
+	var answers []string
+	for answer := range strings.Lines(err.Error()) {
+		if answer = strings.TrimSpace(answer); !slices.Contains(answers, answer) {
+			answers = append(answers, answer)
+		}
+	}
+	return strings.Replace(strings.Join(answers, "; "), ":; ", ": ", 1)
+}
 
 // InTx runs do in a transaction, which is rolled back if do fails.
 func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {

@@ -106,7 +106,7 @@ func TestWhereNobodyAnswersTheErrorIsOneLine(t *testing.T) {
 	}
 	for name, host := range map[string]string{
 		"a closed port":   closed,
-		"several servers": closed + "," + closed,
+		"several servers": closed + ",127.0.0.2:1",
 		"an unknown host": "database.invalid:5432",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -202,6 +202,15 @@ func TestConfigsMistakesAreNamed(t *testing.T) {
 	}
 	_, err := store.Dial(t.Context(), config("host=localhost password=hunter2 sslmode=bogus"))
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAddressThatIsTriedTwiceIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	// Without sslmode, pgx tries TLS first and then does without.
+	_, err := store.Open(t.Context(), config("postgres://visitor@127.0.0.1:1/chorus"))
+	if err == nil || strings.Count(err.Error(), "connection refused") != 1 || strings.ContainsAny(err.Error(), "\n\t") {
 		t.Errorf("got %v", err)
 	}
 }
