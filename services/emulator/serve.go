@@ -103,12 +103,17 @@ func (e *Emulator) Run(ctx context.Context) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 
+	failures, err := zap.NewStdLogAt(e.log, zap.WarnLevel)
+	if err != nil {
+		return fmt.Errorf("log of the emulator's server: %w", err)
+	}
+
 	server := &http.Server{
 		Handler:           e.Handler(),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		BaseContext:       func(net.Listener) context.Context { return requests },
-		ErrorLog:          zap.NewStdLog(e.log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
+		ErrorLog:          failures,
 	}
 
 	group.Go(func() error {

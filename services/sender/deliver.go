@@ -21,6 +21,9 @@ import (
 // errAgain ends a pass over a delivery that is to be looked at anew at once.
 var errAgain = errors.New("again")
 
+// errMissing makes a dead letter of what nobody wrote into the journal.
+var errMissing = fail.AsPermanent(errors.New("the journal has no such delivery"))
+
 // deliver brings one delivery to its end, or parks it. It returns nil once the
 // end, or the parking, is in the journal.
 func (s *Sender) deliver(ctx context.Context, d *chorusv1.Delivery) error {
@@ -85,7 +88,7 @@ func (s *Sender) claim(ctx context.Context, d *chorusv1.Delivery) (*journal.Clai
 func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.Refusal) error {
 	switch r.Reason {
 	case journal.Missing:
-		return fail.AsPermanent(errors.New("the journal has no such delivery"))
+		return errMissing
 	case journal.Over, journal.Parked:
 		return nil
 	case journal.Behind:
@@ -312,6 +315,8 @@ func (s *Sender) abandon(ctx context.Context, d *chorusv1.Delivery, outcome chor
 	case refused.Reason == journal.Orphaned:
 		receipt.Outcome, receipt.Reason = chorusv1.Outcome_OUTCOME_UNKNOWN, diedCalling
 		entry, err = s.journal.Disown(ctx, receipt, refused.Fence)
+	case refused.Reason == journal.Missing:
+		return errMissing
 	default:
 		return nil
 	}

@@ -29,6 +29,10 @@ func Open(ctx context.Context, cfg Config, metrics prometheus.Gatherer, log *zap
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("ops: %w", err)
 	}
+	failures, err := zap.NewStdLogAt(log, zap.WarnLevel)
+	if err != nil {
+		return nil, fmt.Errorf("log of the operators' server: %w", err)
+	}
 	listener, err := Listen(ctx, cfg.Listen, "ops.listen")
 	if err != nil {
 		return nil, err
@@ -41,7 +45,7 @@ func Open(ctx context.Context, cfg Config, metrics prometheus.Gatherer, log *zap
 		WriteTimeout:      90 * time.Second, // a profile takes 30 s
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
+		ErrorLog:          failures,
 	}
 	return s, nil
 }

@@ -1,0 +1,181 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+// quiet is a cast that says nothing by itself.
+const quiet = `bots:
+  - name: anna
+    token: env:NOT_NEEDED_IN_THE_EMULATOR
+    username: anna_of_tests_bot
+    persona:
+      display_name: Anna
+      summary: Someone who is here to be tested.
+chats:
+  - name: club
+    enabled: false
+    cast: [anna]
+`
+
+// Messages that no service makes, but somebody might: each has an end that can
+// be seen, and none ends the process.
+func TestOddMessages(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "cast.yaml")
+	if err := os.WriteFile(file, []byte(quiet), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	servers := []string{"--nats.url", testenv.NATS(t), "--database.url", testenv.Postgres(t)}
+	c := up(t, folder(t), append(servers, "--cast", file, "--log.level", "error")...)
+	pool, err := pgxpool.New(t.Context(), servers[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	s := script{
+		t: t, pool: pool, bus: servers[1], journal: journal.New(pool),
+		chat: one[int64](t, pool, `SELECT id FROM chats`), bot: one[int64](t, pool, `SELECT id FROM bots`),
+	}
+
+	s.says("Hello.")
+	s.becomes("delivered")
+	s.says(strings.Repeat("long ", 1000))
+	s.becomes("delivered", "rejected")
+	s.reacts("🧨")
+	s.becomes("delivered", "rejected", "fell_back")
+	publish(t, servers[1], map[string]string{
+		subject.Turn(s.chat): "no protobuf", delivery(t, chorusv1.Action_ACTION_SEND_MESSAGE, s.chat): "\xff\xff",
+		delivery(t, chorusv1.Action_ACTION_SET_REACTION, s.chat): "",
+	})
+	eventually(t, "there are three dead letters", func() bool { return one[int](t, pool, `SELECT count(*) FROM dead_letters`) == 3 })
+	if reasons := one[int](t, pool, `SELECT count(*) FROM dead_letters WHERE reason = ''`); reasons != 0 {
+		t.Errorf("%d dead letters have no reason", reasons)
+	}
+
+	s.says("Still here.")
+	s.becomes("delivered", "rejected", "fell_back", "delivered")
+	texts := []string{}
+	for _, call := range sent(callsOf(t, c.emulator(), control.Filter{})) {
+		texts = append(texts, textOf(t, call))
+	}
+	if diff := cmp.Diff([]string{"Hello.", "🧨", "Still here."}, texts); diff != "" {
+		t.Errorf("the chat heard something else: %s", diff)
+	}
+	c.interrupt()
+	if code := c.wait(); code != 0 {
+		t.Errorf("the exit code is %d, want 0", code)
+	}
+	if log := c.errs.String(); strings.Count(log, `"dead letter"`) != 3 || strings.Count(log, "\n") != 3 {
+		t.Errorf("want a line for each dead letter, got:\n%s", log)
+	}
+}
+
+// script writes and publishes turns, as a planner and a generator would.
+type script struct {
+	t       *testing.T
+	pool    *pgxpool.Pool
+	bus     string
+	journal *journal.Journal
+
+	chat, bot, last int64
+}
+
+func (s *script) turn() *chorusv1.Turn {
+	s.last++
+	return journaltest.Turn(s.chat, s.last, s.bot)
+}
+
+func (s *script) says(text string) {
+	s.t.Helper()
+	turn := s.turn()
+	s.plan(journal.Planned{Turn: turn})
+	entry, made, err := s.journal.Deliver(s.t.Context(), journaltest.Message(turn, text), "")
+	if err != nil || !made {
+		s.t.Fatal(made, err)
+	}
+	publish(s.t, s.bus, map[string]string{entry.Message.Subject: string(entry.Message.Payload)})
+}
+
+// reacts reacts to the first message.
+func (s *script) reacts(emoji string) {
+	s.t.Helper()
+	turn := s.turn()
+	turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, one[int64](s.t, s.pool, `SELECT min(number) FROM messages`)
+	s.plan(journal.Planned{Turn: turn, Delivery: journaltest.Reaction(turn, emoji, chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE)})
+}
+
+func (s *script) plan(p journal.Planned) {
+	s.t.Helper()
+	var entries []journal.Entry
+	if err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
+		_, reactions, err := s.journal.Plan(s.t.Context(), tx, []journal.Planned{p})
+		entries = reactions
+		return err
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, entry := range entries {
+		publish(s.t, s.bus, map[string]string{entry.Message.Subject: string(entry.Message.Payload)})
+	}
+}
+
+// becomes waits until all turns have ended, and compares their outcomes.
+func (s *script) becomes(want ...string) {
+	s.t.Helper()
+	eventually(s.t, "every turn has ended", func() bool {
+		return one[int](s.t, s.pool, `SELECT count(*) FROM turns WHERE closed_at IS NULL`) == 0
+	})
+	got := one[[]string](s.t, s.pool, `SELECT array_agg(outcome ORDER BY turn_no) FROM turns`)
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("outcomes: %s", diff)
+	}
+}
+
+// publish puts payloads on the bus by subject, past everything that checks them.
+func publish(t *testing.T, url string, payloads map[string]string) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for to, payload := range payloads {
+		if _, err := js.Publish(ctx, to, []byte(payload)); err != nil {
+			t.Fatalf("publish on %s: %v", to, err)
+		}
+	}
+}
+
+func delivery(t *testing.T, action chorusv1.Action, chat int64) string {
+	t.Helper()
+	to, err := subject.Delivery(action, chat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
