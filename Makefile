@@ -73,7 +73,7 @@ vet:
 lint: $(BIN)/golangci-lint $(BIN)/buf
 	@echo 'check: lint'
 	@cd proto && $(BIN)/buf lint
-	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint run --show-stats=false) || exit 1; done
+	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false) || exit 1; done
 
 generated: $(BIN)/buf
 	@echo 'check: generated code is current'
