@@ -12,7 +12,7 @@ func NewLocalAt(window time.Duration, replicas func() int, now func() time.Time)
 
 // ReserveAt reserves, and returns Redis' time at which it did.
 func (r *Redis) ReserveAt(ctx context.Context, c Call, most time.Duration) (Verdict, time.Time, error) {
-	a, err := r.ask(ctx, c, most, false)
+	a, err := r.ask(ctx, c, most, asItIs)
 	return a.Verdict, time.UnixMicro(a.at), err
 }
 

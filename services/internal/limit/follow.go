@@ -38,15 +38,24 @@ func (l *Local) chill(bot, chat int64, a answer) {
 	l.cooling.bots.extend(bot, now.Add(a.bot), now)
 }
 
+// queue is how long the next call of the bot, in this process alone, would wait
+// for its token if its bucket had no burst.
+func (l *Local) queue(c Call) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.bots.left(c.Bot, l.now())-c.OfBot.share(l.replicas()).Ahead, 0)
+}
+
 // reserveAlone reserves without Redis. The first call finds the bot's bucket
-// empty: others may have used all that was in it.
+// empty, because others may have used all that was in it, and comes after all
+// that were granted before.
 func (l *Local) reserveAlone(c Call, most time.Duration, first bool) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
 	if first {
-		empty := now.Add(c.OfBot.share(l.replicas()).Ahead)
-		l.bots.extend(c.Bot, empty, now)
+		empty := c.OfBot.share(l.replicas()).Ahead
+		l.bots.set(c.Bot, later(l.bots.of[c.Bot], now).Add(empty), now)
 	}
 	return l.reserve(c, most, now)
 }

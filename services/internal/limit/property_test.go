@@ -1,8 +1,6 @@
 package limit_test
 
 import (
-	"fmt"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/chorus-cast/chorus/services/internal/limit"
+	"github.com/chorus-cast/chorus/services/internal/limit/limittest"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
@@ -27,20 +26,6 @@ func rates(rt *rapid.T, name string, most time.Duration) limit.Rate {
 	return limit.NewRate(1, time.Duration(every), burst, time.Duration(margin))
 }
 
-// excess says where more calls were made than a bucket may give.
-func excess(calls []time.Time, r limit.Rate) string {
-	slices.SortFunc(calls, time.Time.Compare)
-	for i, from := range calls {
-		for j := i; j < len(calls); j++ {
-			length := calls[j].Sub(from)
-			if n, most := j-i+1, int((length+r.Ahead)/r.Every)+1; n > most {
-				return fmt.Sprintf("%d calls within %v, want %d at most", n, length, most)
-			}
-		}
-	}
-	return ""
-}
-
 // talker is a lane with messages to send, which does as it is told.
 type talker struct {
 	limiter limit.Limiter
@@ -52,8 +37,8 @@ type talker struct {
 
 // play lets talkers talk on a clock until all is said, and returns when each
 // call was made.
-func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]time.Time {
-	said := make(map[*talker][]time.Time)
+func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]limittest.Granted {
+	said := make(map[*talker][]limittest.Granted)
 	for {
 		var next *talker
 		for _, t := range talkers {
@@ -73,7 +58,7 @@ func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]time.Time {
 		next.ready = c.now.Add(v.Wait)
 		switch {
 		case v.Granted:
-			said[next] = append(said[next], next.ready)
+			said[next] = append(said[next], limittest.Granted{Least: next.ready, Most: next.ready})
 			next.left--
 			next.asked = 0
 		case next.asked > 1:
@@ -102,11 +87,11 @@ func TestLanesThatDoAsTheyAreTold(t *testing.T) {
 				})
 			}
 		}
-		var all []time.Time
+		var all []limittest.Granted
 		for talker, calls := range play(rt, c, talkers) {
 			all = append(all, calls...)
 			for _, r := range talker.call.InChat {
-				if wrong := excess(calls, r); wrong != "" {
+				if wrong := limittest.Excess(calls, r); wrong != "" {
 					rt.Fatalf("chat %d: %s", talker.call.Chat, wrong)
 				}
 			}
@@ -117,7 +102,7 @@ func TestLanesThatDoAsTheyAreTold(t *testing.T) {
 		if share := ofBot.Share(replicas); share.Ahead == 0 {
 			most.Ahead = max(most.Ahead, time.Duration(replicas-1)*most.Every)
 		}
-		if wrong := excess(all, most); wrong != "" {
+		if wrong := limittest.Excess(all, most); wrong != "" {
 			rt.Fatalf("the bot: %s", wrong)
 		}
 	})
@@ -138,7 +123,7 @@ func TestALaneIsNotHeldBackForNothing(t *testing.T) {
 			best = max(best, time.Duration(n-1)*r.Every-r.Ahead)
 		}
 		calls := play(rt, c, []*talker{lane})[lane]
-		if took := calls[n-1].Sub(began); took != best {
+		if took := calls[n-1].Most.Sub(began); took != best {
 			rt.Fatalf("%d calls took %v, want %v", n, took, best)
 		}
 	})

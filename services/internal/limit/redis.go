@@ -45,7 +45,7 @@ func NewRedis(client redis.Scripter, window time.Duration) *Redis {
 // Reserve takes the tokens of a call. It fails with Redis, and then may have
 // taken them; the context bounds how long it may take.
 func (r *Redis) Reserve(ctx context.Context, c Call, most time.Duration) (Verdict, error) {
-	a, err := r.ask(ctx, c, most, false)
+	a, err := r.ask(ctx, c, most, asItIs)
 	return a.Verdict, err
 }
 
@@ -59,15 +59,16 @@ type answer struct {
 	at int64
 }
 
-// ask reserves; an emptied call finds the bot's bucket empty.
-func (r *Redis) ask(ctx context.Context, c Call, most time.Duration, emptied bool) (answer, error) {
+// asItIs is for a call that finds the bot's bucket as it is.
+const asItIs = -time.Microsecond
+
+// ask reserves. Unless from is asItIs, the bot's bucket is found empty, and its
+// next token comes after that time at the earliest.
+func (r *Redis) ask(ctx context.Context, c Call, most, from time.Duration) (answer, error) {
 	bot := keysOf(c.Bot)
 	keys := []string{bot.chat(c.Chat), bot.cooling(), bot.bucket()}
 	most = min(most, LongestQueue)
-	args := []any{most.Microseconds(), 0, LongestQueue.Microseconds(), c.OfBot.Every.Microseconds(), c.OfBot.Ahead.Microseconds()}
-	if emptied {
-		args[1] = 1
-	}
+	args := []any{most.Microseconds(), from.Microseconds(), LongestQueue.Microseconds(), c.OfBot.Every.Microseconds(), c.OfBot.Ahead.Microseconds()}
 	for i, rate := range c.InChat {
 		keys = append(keys, bot.chatBucket(c.Chat, i))
 		args = append(args, rate.Every.Microseconds(), rate.Ahead.Microseconds())
@@ -123,7 +124,7 @@ func (r *Redis) Cooling(ctx context.Context, bot, chat int64) (time.Duration, er
 // cooling is the answer to a call without buckets, which is only held back.
 func (r *Redis) cooling(ctx context.Context, bot, chat int64) (answer, error) {
 	keys := keysOf(bot)
-	reply, err := r.reserve.Run(ctx, r.client, []string{keys.chat(chat), keys.cooling()}, 0, 0, 0).Int64Slice()
+	reply, err := r.reserve.Run(ctx, r.client, []string{keys.chat(chat), keys.cooling()}, 0, -1, 0).Int64Slice()
 	if err != nil {
 		return answer{}, fmt.Errorf("look for cool-downs in Redis: %w", err)
 	}

@@ -2,8 +2,8 @@
 --
 -- KEYS: the bot's cool-down in the chat, the bot's cool-down, the bot's bucket,
 -- then the bot's buckets in the chat.
--- ARGV: the longest wait, 1 if the bot's bucket is to be found empty, the
--- longest queue, and for each bucket the time in which a token comes and how far
+-- ARGV: the longest wait, when the next token of the bot comes at the earliest
+-- if its bucket is to be found empty (else -1), the longest queue, and for each bucket the time in which a token comes and how far
 -- ahead one may be used.
 -- Returns whether the tokens are taken, the wait, the two cool-downs, and the
 -- server's time. Times are microseconds.
@@ -22,13 +22,13 @@ if held > 0 then
   return {0, held, cooling[1], cooling[2], now}
 end
 
-local most, queue = tonumber(ARGV[1]), tonumber(ARGV[3])
+local most, from, queue = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local at, own, full = now, now, {}
 for i = 3, #KEYS do
   local every, ahead = tonumber(ARGV[2 * i - 2]), tonumber(ARGV[2 * i - 1])
   local tat = tonumber(redis.call('GET', KEYS[i]) or now)
-  if i == 3 and ARGV[2] == '1' then
-    tat = math.max(tat, now + ahead)
+  if i == 3 and from >= 0 then
+    tat = math.max(tat, now + from + ahead)
   end
   if tat > now + ahead + every + queue then
     -- No queue is that long: the server's clock was put back. The bucket starts

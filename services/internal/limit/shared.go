@@ -15,12 +15,15 @@ import (
 // Redis decides while it answers. When it is slow, down or answers rubbish, the
 // process counts by itself, with its share of what a bot may do, and looks
 // whether Redis is back once a second. That never holds a call up for longer
-// than the time-out, and never fails.
+// than the time-out, and never fails. Once Redis is back, it keeps to its share
+// until all the others had time to see that, too. A process that alone has lost
+// Redis adds its share to what the others use; what Telegram thinks of that, it
+// says with a 429.
 //
 // What Redis grants is counted here too, and cool-downs are kept in both places,
 // so a change from one to the other forgets neither. Whoever changes finds the
-// bot's bucket empty, which costs a burst and keeps two bursts from being used
-// after one another.
+// bot's bucket empty, and gets in behind those who queue already. That costs a
+// burst, and keeps two bursts from being used after one another.
 type Shared struct {
 	redis   *Redis
 	local   *Local
@@ -30,6 +33,8 @@ type Shared struct {
 	log     *zap.Logger
 
 	mu sync.Mutex
+	// settled is when every process has noticed that Redis is back.
+	settled time.Time
 	// alone are the bots whose last call was not counted in Redis.
 	alone map[int64]bool
 }
@@ -52,6 +57,7 @@ func NewShared(redis *Redis, local *Local, timeout time.Duration, metrics *Metri
 			s.log.Warn("Redis does not answer: this process keeps to its share of the limits")
 		}).
 		OnClose(func(circuitbreaker.StateChangedEvent) {
+			s.settle()
 			s.metrics.shared(true)
 			s.log.Info("Redis answers: the limits are shared again")
 		}).
@@ -67,9 +73,7 @@ func (s *Shared) Reserve(ctx context.Context, c Call, most time.Duration) (Verdi
 		s.metrics.reserved(byProcess, false)
 		return Verdict{Wait: wait}, nil
 	}
-	a, err := ask(ctx, s, func(ctx context.Context) (answer, error) {
-		return s.redis.ask(ctx, c, most, s.isAlone(c.Bot))
-	})
+	a, err := s.decide(ctx, c, most)
 	if err != nil {
 		v := s.local.reserveAlone(c, most, !s.setAlone(c.Bot, true))
 		s.metrics.reserved(byProcess, v.Granted)
@@ -83,6 +87,21 @@ func (s *Shared) Reserve(ctx context.Context, c Call, most time.Duration) (Verdi
 	}
 	s.metrics.reserved(byRedis, a.Granted)
 	return a.Verdict, nil
+}
+
+// decide has Redis decide.
+func (s *Shared) decide(ctx context.Context, c Call, most time.Duration) (answer, error) {
+	s.mu.Lock()
+	settled, alone := !time.Now().Before(s.settled), s.alone[c.Bot]
+	s.mu.Unlock()
+	from := asItIs
+	if alone {
+		from = s.local.queue(c)
+	}
+	if !settled {
+		c.OfBot = c.OfBot.share(s.local.replicas())
+	}
+	return ask(ctx, s, func(ctx context.Context) (answer, error) { return s.redis.ask(ctx, c, most, from) })
 }
 
 // Cool holds a bot back in a chat: in this process at once and for certain, in
@@ -111,7 +130,7 @@ func (s *Shared) Cooling(ctx context.Context, bot, chat int64) (time.Duration, e
 	return max(here, a.Wait), nil
 }
 
-var errNotAsked = errors.New("redis is left alone for a moment after it failed")
+var errNotAsked = errors.New("redis is left alone for a moment because it failed")
 
 // ask asks Redis, within the time-out, unless it has just failed repeatedly.
 func ask[T any](ctx context.Context, s *Shared, question func(context.Context) (T, error)) (T, error) {
@@ -133,10 +152,11 @@ func ask[T any](ctx context.Context, s *Shared, question func(context.Context) (
 	return got, nil
 }
 
-func (s *Shared) isAlone(bot int64) bool {
+// settle leaves the others time for a probe of theirs.
+func (s *Shared) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.alone[bot]
+	s.settled = time.Now().Add(breakerDelay + s.timeout)
 }
 
 // setAlone returns what was set before.

@@ -162,11 +162,8 @@ func apart(t *testing.T, ls []limit.Limiter) {
 	}
 }
 
-// granted is a call that was let through. Its true instant lies between the two.
-type granted struct{ least, most time.Time }
-
 // drain has every lane make calls as it is told, and returns them.
-func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate, inChat ...limit.Rate) (all []granted) {
+func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate, inChat ...limit.Rate) (all []Granted) {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -186,7 +183,7 @@ func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate,
 					pass(t.Context(), v.Wait)
 					if v.Granted {
 						mu.Lock()
-						all = append(all, granted{least.Add(v.Wait), most.Add(v.Wait)})
+						all = append(all, Granted{least.Add(v.Wait), most.Add(v.Wait)})
 						mu.Unlock()
 						break
 					}
@@ -209,28 +206,8 @@ func patient(t *testing.T, ls []limit.Limiter) {
 func windows(t *testing.T, ls []limit.Limiter) {
 	const every, burst = 2 * time.Millisecond, 5
 	all := drain(t, ls, 8, 20, rate(every, burst))
-	check(t, all, every, burst)
-}
-
-// check looks at every window that begins and ends with a call.
-func check(t *testing.T, all []granted, every time.Duration, burst int) {
-	t.Helper()
-	for _, first := range all {
-		for _, last := range all {
-			if last.least.Before(first.most) {
-				continue
-			}
-			n := 0
-			for _, g := range all {
-				if !g.least.Before(first.most) && !g.most.After(last.least) {
-					n++
-				}
-			}
-			length := last.most.Sub(first.least)
-			if allowed := int(length/every) + burst; n > allowed {
-				t.Fatalf("%d calls within %v, want %d at most", n, length, allowed)
-			}
-		}
+	if wrong := Excess(all, rate(every, burst)); wrong != "" {
+		t.Error(wrong)
 	}
 }
 
