@@ -58,10 +58,9 @@ func (c Config) Validate() error {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("replicas: %d, want 1 to 5", c.Replicas))
 	}
-	// A message is kept alive every third of the ack wait; below a second that
-	// costs more than it brings.
-	if c.AckWait < time.Second || c.AckWait > 5*time.Minute {
-		errs = append(errs, fmt.Errorf("ack_wait: %v, want 1s to 5m", c.AckWait))
+	// A part of it is the second in which a reader asks for messages anew.
+	if c.AckWait < 2*time.Second || c.AckWait > 5*time.Minute {
+		errs = append(errs, fmt.Errorf("ack_wait: %v, want 2s to 5m", c.AckWait))
 	}
 	if c.MemberTTL < time.Second || c.MemberTTL > time.Minute {
 		errs = append(errs, fmt.Errorf("member_ttl: %v, want 1s to 1m", c.MemberTTL))

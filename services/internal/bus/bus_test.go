@@ -28,7 +28,7 @@ const patience = 30 * time.Second
 
 func config(url string) bus.Config {
 	cfg := bus.DefaultConfig()
-	cfg.URL, cfg.AckWait, cfg.ConnectTimeout = url, time.Second, 5*time.Second
+	cfg.URL, cfg.AckWait, cfg.ConnectTimeout = url, 2*time.Second, 5*time.Second
 	return cfg
 }
 
@@ -131,15 +131,7 @@ func TestDeclareIsIdempotentAndVerified(t *testing.T) {
 
 func TestVerifyNamesWhatDiffers(t *testing.T) {
 	b, server := declared(t)
-	nc, err := nats.Connect(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := open(t, server)
 	if err := js.DeleteConsumer(t.Context(), subject.Turns, "generator-07"); err != nil {
 		t.Fatal(err)
 	}
@@ -300,19 +292,25 @@ func TestDeadLetters(t *testing.T) {
 	empty(t, server, subject.Turns)
 }
 
-// empty waits until nothing is stored in a stream.
-func empty(t *testing.T, server *testenv.BusServer, name string) {
+// open looks into the server behind the services' back.
+func open(t testing.TB, server *testenv.BusServer) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(server.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), name)
+	return js
+}
+
+// empty waits until nothing is stored in a stream.
+func empty(t testing.TB, server *testenv.BusServer, name string) {
+	t.Helper()
+	stream, err := open(t, server).Stream(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

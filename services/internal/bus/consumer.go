@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/propagation"
@@ -45,15 +44,7 @@ type Consumer[T proto.Message] struct {
 	dead    Undertaker
 	log     *zap.Logger
 	metrics *Metrics
-
-	mu   sync.Mutex
-	held map[*delivery]struct{}
-}
-
-// delivery is one message in hand.
-type delivery struct {
-	jetstream.Msg
-	meta *jetstream.MsgMetadata
+	held    *hand
 }
 
 // NewConsumer makes a consumer. It reads nothing until it is run.
@@ -61,7 +52,7 @@ func NewConsumer[T proto.Message](b *Bus, group Group, dead Undertaker, metrics 
 	return &Consumer[T]{
 		bus: b, group: group, handle: handle, dead: dead, metrics: metrics,
 		log:  b.log.With(zap.String("group", group.Name)),
-		held: make(map[*delivery]struct{}),
+		held: newHand(b),
 	}
 }
 
@@ -78,35 +69,11 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 	}
 	var alive sync.WaitGroup
 	beating, end := context.WithCancel(context.WithoutCancel(ctx))
-	alive.Go(func() { c.keepAlive(beating) })
+	alive.Go(func() { c.held.keepAlive(beating) })
 	c.takePart(ctx, members)
 	end()
 	alive.Wait()
 	return nil
-}
-
-// keepAlive tells the bus that the messages in hand are being worked on.
-func (c *Consumer[T]) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(c.bus.cfg.AckWait / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		c.mu.Lock()
-		held := make([]*delivery, 0, len(c.held))
-		for d := range c.held {
-			held = append(held, d)
-		}
-		c.mu.Unlock()
-		for _, d := range held {
-			// It fails for one that was acknowledged meanwhile, and while the
-			// connection is lost; both need nothing.
-			_ = d.InProgress()
-		}
-	}
 }
 
 // traced is the handler's context with the sender's trace in it.

@@ -53,13 +53,17 @@ func (g Group) durable(partition int) string { return fmt.Sprintf("%s-%02d", g.N
 // pinGroup is the one priority group that every consumer has.
 const pinGroup = "owner"
 
-// pullExpiry is how often a reader asks anew at least; nats.go allows no less
-// than a second.
-func (c Config) pullExpiry() time.Duration { return c.MemberTTL }
+// pullExpiry is how often a reader asks anew at least; nats.go allows no less.
+const pullExpiry = time.Second
 
-// pinnedTTL is how long a partition stays with a reader that asks for nothing,
-// or that died.
-func (c Config) pinnedTTL() time.Duration { return 2 * c.pullExpiry() }
+// redeliverAfter is when the server gives out a message again that it has no sign
+// of life of.
+func (c Config) redeliverAfter() time.Duration { return c.AckWait - pullExpiry }
+
+// pinnedTTL is how long a partition stays with a reader that asks for nothing. It
+// outlasts what the reader has in hand: so the next one first gets that, and then
+// what is new.
+func (c Config) pinnedTTL() time.Duration { return c.redeliverAfter() + pullExpiry }
 
 // beatEvery is how often members say that they are there.
 func (c Config) beatEvery() time.Duration { return c.MemberTTL / lastBeat }
@@ -103,7 +107,7 @@ func (g Group) consumer(cfg Config, partition int) jetstream.ConsumerConfig {
 		Durable:       g.durable(partition),
 		FilterSubject: g.filter(partition),
 		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       cfg.AckWait,
+		AckWait:       cfg.redeliverAfter(),
 		// A work queue keeps a message whose deliveries are used up for ever and
 		// hands it to nobody. So the server never gives up; the reader does, and
 		// writes a dead letter.
