@@ -80,10 +80,7 @@ func TestOddMessages(t *testing.T) {
 	if diff := cmp.Diff([]string{"Hello.", "🧨", "Still here."}, texts); diff != "" {
 		t.Errorf("the chat heard something else: %s", diff)
 	}
-	c.interrupt()
-	if code := c.wait(); code != 0 {
-		t.Errorf("the exit code is %d, want 0", code)
-	}
+	ends(t, c)
 	if log := c.errs.String(); strings.Count(log, `"dead letter"`) != 3 || strings.Count(log, "\n") != 3 {
 		t.Errorf("want a line for each dead letter, got:\n%s", log)
 	}

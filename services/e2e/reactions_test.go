@@ -17,7 +17,7 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 	dir := folder(t)
 	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 60, perChat: 4, gap: 2 * time.Second}.file(t),
 		// Calls that hang are given up within the window that is watched.
-		"--sender.typing=false", "--telegram.timeout", "3s")
+		"--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")
 	emulator, pool := c.emulator(), database(t, dir)
 	set(t, pool, settings.ReactionProbability.Definition, "0.33")
 	set(t, pool, settings.MaxMessagesPerMinute.Definition, "60")
@@ -47,7 +47,7 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 	}
 	rejectedOnce(t, calls, turns)
 	pool.Close()
-	stopped(t, c)
+	ends(t, c) // that a breaker has opened is said, and rightly
 }
 
 // planned is when turns were planned.
