@@ -39,7 +39,7 @@ const emojiMessage = chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE
 // stage is a sender between a real database, a real bus and an emulated
 // Telegram.
 type stage struct {
-	t        *testing.T
+	t        testing.TB
 	pool     *pgxpool.Pool
 	journal  *journal.Journal
 	bus      *bus.Bus
@@ -47,13 +47,16 @@ type stage struct {
 	tokens   map[string]string
 	bot      int64
 	turns    map[int64]int64 // last turn of each chat
+	patience time.Duration   // longest wait for anything
 	stop     func()
 }
 
-func newStage(t *testing.T, change ...func(*sender.Config)) *stage {
+func newStage(t testing.TB, change ...func(*sender.Config)) *stage {
 	t.Helper()
-	t.Parallel()
-	s := &stage{t: t, pool: journaltest.Open(t), tokens: map[string]string{}, turns: map[int64]int64{}}
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel()
+	}
+	s := &stage{t: t, pool: journaltest.Open(t), tokens: map[string]string{}, turns: map[int64]int64{}, patience: patience}
 	s.journal = journal.New(s.pool)
 	busCfg := bus.DefaultConfig()
 	busCfg.URL, busCfg.AckWait = testenv.NATS(t), 2*time.Second
@@ -261,7 +264,7 @@ func (s *stage) eventually(what string, is func() (string, bool)) {
 	s.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), s.patience)
 	defer cancel()
 	for {
 		got, ok := is()

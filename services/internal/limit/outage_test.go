@@ -203,7 +203,7 @@ func TestAnOutageIsNoReasonForMore(t *testing.T) {
 	var talking sync.WaitGroup
 	all := make([]*replica, replicas)
 	for i := range all {
-		r := newReplica(t, server.URL(), replicas, short)
+		r := newReplica(t, server.URL(), replicas, patience)
 		all[i] = r
 		for lane := range lanes {
 			talking.Go(func() {

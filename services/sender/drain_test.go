@@ -1,0 +1,189 @@
+package sender_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/emulator/flood"
+	"github.com/chorus-cast/chorus/services/emulator/jsontime"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// backlog is messages that wait for a sender, by bot and chat.
+type backlog struct {
+	entries []journal.Entry
+	of      map[[2]int64]int
+}
+
+// pile plans n messages of each bot in a chat, the bots taking turns, and keeps
+// them from the bus.
+func (s *stage) pile(b *backlog, chat int64, n int, bots ...int64) {
+	s.t.Helper()
+	var planned []journal.Planned
+	for range n {
+		for _, bot := range bots {
+			s.turns[chat]++
+			turn := journaltest.Turn(chat, s.turns[chat], bot)
+			turn.ExpiresAt.Seconds += int64(time.Hour.Seconds())
+			planned = append(planned, journal.Planned{Turn: turn})
+			b.of[[2]int64{bot, chat}]++
+		}
+	}
+	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
+		_, _, err := s.journal.Plan(s.t.Context(), tx, planned)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range planned {
+		e, _, err := s.journal.Deliver(s.t.Context(), journaltest.Message(p.Turn, fmt.Sprint("message ", p.Turn.GetId().GetNumber())), "")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		b.entries = append(b.entries, e)
+	}
+}
+
+// optimum is the time in which token buckets let the backlog through: the
+// longest of (n-burst) tokens over all bots and bots in chats.
+func (b *backlog) optimum() time.Duration {
+	ofBot := map[int64]int{}
+	best := 0.0
+	for at, n := range b.of {
+		ofBot[at[0]] += n
+		best = max(best, float64(n-1), float64(n-20)*3)
+	}
+	for _, n := range ofBot {
+		best = max(best, float64(n-30)/30)
+	}
+	return time.Duration(best * float64(time.Second))
+}
+
+// drain publishes the backlog and returns the calls for its messages once all
+// are delivered.
+func (s *stage) drain(b *backlog) []calllog.Record {
+	s.t.Helper()
+	for _, e := range b.entries {
+		s.publish(e)
+	}
+	s.eventually("all is delivered", func() (string, bool) {
+		var open int
+		if err := s.pool.QueryRow(s.t.Context(), `SELECT count(*) FROM turns WHERE outcome IS DISTINCT FROM 'delivered'`).Scan(&open); err != nil {
+			s.t.Fatal(err)
+		}
+		return fmt.Sprint(open, " are not"), open == 0
+	})
+	records, err := s.telegram.Calls().Records(s.t.Context(), calllog.Filter{Method: "sendMessage"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return records
+}
+
+// BenchmarkDrain compares a sender that has a backlog and knows Telegram's
+// limits with the best that the limits allow. It is one run, however often the
+// benchmark is asked for.
+func BenchmarkDrain(b *testing.B) {
+	// All limits bind: of the first bot, of each bot in each chat, and both kinds
+	// of the latter.
+	const chats, messages = 31, 30
+	s := newStage(b, func(cfg *sender.Config) {
+		*cfg = sender.DefaultConfig()
+		cfg.Typing = false
+	})
+	s.patience = 5 * time.Minute
+	ben := s.newBot("ben")
+	if err := s.telegram.Flood().Set(flood.Default()); err != nil {
+		b.Fatal(err)
+	}
+	waiting := &backlog{of: map[[2]int64]int{}}
+	for i := range chats {
+		bots := []int64{s.bot, ben}[:1+i%2]
+		chat, _ := s.chat(fmt.Sprint("chat-", i), world.Supergroup, bots...)
+		s.pile(waiting, chat, messages, bots...)
+	}
+	b.ResetTimer()
+	began := time.Now()
+	calls := s.drain(waiting)
+	took := calls[len(calls)-1].Time.Sub(began)
+	b.StopTimer()
+	refused := 0
+	for _, c := range calls {
+		if c.Status == 429 {
+			refused++
+		}
+	}
+	if len(calls) != len(waiting.entries) || refused > 0 {
+		b.Errorf("%d calls for %d messages, %d of them refused with 429", len(calls), len(waiting.entries), refused)
+	}
+	fmt.Printf("figure sender.drain_ratio %.4f ratio\nfigure sender.drain_refused %d calls\n",
+		took.Seconds()/waiting.optimum().Seconds(), refused)
+}
+
+// Where the limits are a fifth lower than the sender believes, it is told so by
+// 429s: one a lane, then the lane does nothing until the 429 is over.
+func TestLimitsLowerThanBelieved(t *testing.T) {
+	s := newStage(t, func(cfg *sender.Config) {
+		cfg.ShortWait, cfg.LimitMargin = 2*time.Second, 0
+		cfg.BotPerSecond = 30
+		cfg.Supergroup = sender.ChatLimits{PerSecond: 5, PerMinute: 600}
+	})
+	per := func(tokens float64) flood.Bucket {
+		return flood.Bucket{Tokens: tokens, Per: jsontime.Duration(time.Second), Burst: int(tokens)}
+	}
+	if err := s.telegram.Flood().Set(flood.Limits{Bot: per(24), Chat: per(4)}); err != nil {
+		t.Fatal(err)
+	}
+	waiting := &backlog{of: map[[2]int64]int{}}
+	for i := range 4 {
+		chat, _ := s.chat(fmt.Sprint("chat-", i), world.Supergroup)
+		s.pile(waiting, chat, 12, s.bot)
+	}
+	refused := 0
+	until := map[int64]time.Time{} // by chat
+	for _, c := range s.drain(waiting) {
+		// The log has the time at which the call came.
+		if early := until[c.Chat].Sub(c.Time); early > 0 {
+			t.Errorf("a call came %v before the chat's 429 was over", early)
+		}
+		if c.Status == 429 {
+			refused++
+			until[c.Chat] = c.Time.Add(time.Duration(c.RetryAfter) * time.Second)
+		}
+	}
+	if refused == 0 {
+		t.Error("no call was refused: the test shows nothing")
+	}
+}
+
+// Two chats in 429 within the window hold the bot back everywhere, and nobody
+// else.
+func TestTwoChatsInA429CoolTheBot(t *testing.T) {
+	s := newStage(t)
+	ben := s.newBot("ben")
+	var slow []int64
+	for _, name := range []string{"one", "two"} {
+		chat, _ := s.chat(name, world.Supergroup)
+		slow = append(slow, chat)
+	}
+	other, _ := s.chat("other", world.Supergroup, s.bot, ben)
+	s.fault("sendMessage:429:retry_after=20:count=2")
+	for _, chat := range slow {
+		s.becomes(s.say(chat, "hello"), "open pending parked")
+	}
+	s.becomes(s.say(other, "held back"), "open pending parked")
+	s.called("sendMessage", "none 429", "none 429")
+	// Ben's message is behind the one that is parked, so he speaks elsewhere.
+	bens, _ := s.chat("bens", world.Supergroup, ben)
+	s.becomes(s.say(bens, "not held back", func(turn *chorusv1.Turn) { turn.BotId = ben }), "delivered closed")
+}
