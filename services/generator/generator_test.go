@@ -159,6 +159,8 @@ func TestATurnThatWaitsForAWorkerTooLongCostsNothing(t *testing.T) {
 }
 
 func TestFailuresOfTheProviderPass(t *testing.T) {
+	s := newStage(t, llmapi.Options{Text: line})
+	s.run(func(c *generator.Config) { c.Timeout = time.Second })
 	for name, f := range map[string]llmapi.Fault{
 		"500":                     {Kind: llmapi.ServerError, Times: 1},
 		"502 as HTML":             {Kind: llmapi.BadGateway, Times: 1},
@@ -169,16 +171,14 @@ func TestFailuresOfTheProviderPass(t *testing.T) {
 		"a hang":                  {Kind: llmapi.Hang, Times: 1},
 		"a key that is corrected": {Kind: llmapi.Unauthorized, Times: 1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{f}})
-			s.run(func(c *generator.Config) { c.Timeout = time.Second })
-			if got := s.delivery(s.turn()).GetText(); got != line {
-				t.Errorf("says %q", got)
-			}
-			if n := len(s.llm.Calls()); n != 2 {
-				t.Errorf("%d calls, want one more than failed", n)
-			}
-		})
+		before := len(s.llm.Calls())
+		s.fault(f)
+		if got := s.delivery(s.turn()).GetText(); got != line {
+			t.Errorf("%s: says %q", name, got)
+		}
+		if n := len(s.llm.Calls()) - before; n != 2 {
+			t.Errorf("%s: %d calls, want one more than failed", name, n)
+		}
 	}
 }
 
@@ -259,27 +259,27 @@ func TestATextThatIsTooLongIsCut(t *testing.T) {
 }
 
 func TestABotThatHasLeftTheStageGetsNoText(t *testing.T) {
+	s := newStage(t, llmapi.Options{Text: line})
+	s.run()
 	for name, sql := range map[string]string{
-		"removed bot":      `UPDATE bots SET removed_at = now()`,
-		"stopped bot":      `UPDATE bots SET stopped_at = now(), stopped_why = 'Unauthorized'`,
-		"suspended bot":    `UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked'`,
-		"bot left out":     `DELETE FROM cast_members`,
-		"no persona":       `DELETE FROM personas`,
-		"chat was removed": `UPDATE chats SET removed_at = now()`,
+		"removed":   `UPDATE bots SET removed_at = now() WHERE id = $1`,
+		"stopped":   `UPDATE bots SET stopped_at = now(), stopped_why = 'Unauthorized' WHERE id = $1`,
+		"suspended": `UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked' WHERE bot_id = $1`,
+		"left_out":  `DELETE FROM cast_members WHERE bot_id = $1`,
+		"impostor":  `DELETE FROM personas WHERE bot_id = $1`,
+		"homeless":  `UPDATE chats SET removed_at = now() WHERE id = (SELECT chat_id FROM cast_members WHERE bot_id = $1)`,
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t, llmapi.Options{Text: line})
-			s.exec(sql)
-			s.run()
-			turn := s.turn()
-			s.becomes(turn, "rejected")
-			if got, want := s.text(receiptReason, s.chat, turn.GetId().GetNumber()), "rejected: the bot does not play in the chat"; got != want {
-				t.Errorf("the receipt says %q, want %q", got, want)
-			}
-			if n := len(s.llm.Calls()); n != 0 {
-				t.Errorf("%d texts were asked for nothing", n)
-			}
-		})
+		bot := journaltest.Bot(t, s.pool, name)
+		chat := journaltest.Chat(t, s.pool, name, bot)
+		s.exec(sql, bot)
+		turn := s.turn(func(turn *chorusv1.Turn) { turn.Id.ChatId, turn.BotId = chat, bot })
+		s.becomes(turn, "rejected")
+		if got, want := s.text(receiptReason, chat, turn.GetId().GetNumber()), "rejected: the bot does not play in the chat"; got != want {
+			t.Errorf("%s: the receipt says %q, want %q", name, got, want)
+		}
+	}
+	if n := len(s.llm.Calls()); n != 0 {
+		t.Errorf("%d texts were asked for nothing", n)
 	}
 }
 
