@@ -58,8 +58,8 @@ func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.E
 		return nil, fmt.Errorf("emulator.%w", err)
 	}
 	if err := e.Listen(); err != nil {
-		_ = e.Close() // nothing has happened in it yet
-		return nil, fmt.Errorf("emulator.listen: %w", err)
+		_ = e.Close()                              // nothing has happened in it yet
+		return nil, fmt.Errorf("emulator.%w", err) // it begins with listen
 	}
 	opts := page.Options{Title: "Chorus", Banner: "A simulated Telegram: every persona here is a bot.", Log: log}
 	if offline {
