@@ -86,8 +86,8 @@ func TestTakenPortsAndFolders(t *testing.T) {
 	dir := folder(t)
 	first := up(t, dir)
 	tests := []refusal{
-		{"the emulator's port", []string{"up", "--up.dir", t.TempDir(), "--emulator.listen", taken}, nil, run.ExitFailure, []string{"emulator.listen", taken, "in use"}},
-		{"the operators' port", []string{"up", "--up.dir", t.TempDir(), "--emulator.listen", "127.0.0.1:0", "--ops.listen", taken}, nil, run.ExitFailure, []string{"ops.listen", taken, "in use"}},
+		{"the emulator's port", []string{"up", "--up.dir", t.TempDir(), "--emulator.listen", taken}, nil, run.ExitFailure, []string{"emulator.listen: " + taken, "in use"}},
+		{"the operators' port", []string{"up", "--up.dir", t.TempDir(), "--emulator.listen", "127.0.0.1:0", "--ops.listen", taken}, nil, run.ExitFailure, []string{"ops.listen: " + taken, "in use"}},
 		{"the folder", []string{"up", "--up.dir", dir}, nil, run.ExitUsage, []string{"another chorus up", dir, "--up.dir"}},
 	}
 	t.Run("taken", func(t *testing.T) {
