@@ -29,7 +29,8 @@ SELECT EXISTS (
     WHERE b.hourly_max < planned.n + (
         SELECT count(*) FROM (
             SELECT FROM turns t
-            WHERE t.bot_id = b.id AND t.kind <> 'reaction' AND t.planned_at > now() - interval '1 hour' LIMIT b.hourly_max) t))`
+            WHERE t.bot_id = b.id AND (t.bot_id, t.planned_at) > (b.id, now() - interval '1 hour') AND t.kind <> 'reaction'
+            LIMIT b.hourly_max) t))`
 )
 
 // Locks are shared out, because a database has only some thousand of them.

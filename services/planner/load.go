@@ -48,28 +48,38 @@ func claim(ctx context.Context, tx pgx.Tx, most int) ([]decide.Input, error) {
 	return due, nil
 }
 
+// However many bots there are, only those of the due chats are read: the array
+// keeps the database from reading the whole table to join it.
+//
+// What was planned lately is compared as a pair, which only the index of just
+// this bot or chat can answer: the statistics never know the last minutes, so
+// the database takes the index of all times for the better one, and reads for
+// every bot what all of them did.
 const (
 	// What a bot said is counted once, in however many chats it is, and only as
 	// far as matters.
 	castOf = `
-WITH cast_now AS MATERIALIZED (
+WITH member AS MATERIALIZED (
     SELECT chat_id, bot_id, suspended_at IS NOT NULL AS suspended, since_refresh, refreshed_at FROM cast_members WHERE chat_id = ANY($1)),
-said AS MATERIALIZED (
-    SELECT b.id, (
-        SELECT count(*) FROM (
-            SELECT FROM turns t
-            WHERE t.bot_id = b.id AND t.kind <> 'reaction' AND t.planned_at > now() - interval '1 hour' LIMIT b.hourly_max) t) AS n
-    FROM bots b WHERE b.id IN (SELECT bot_id FROM cast_now))
-SELECT m.chat_id, b.id, b.name, coalesce(b.username, ''), coalesce(p.display_name, b.name),
-    b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL, m.suspended, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
-    said.n, coalesce(p.interests, '{}'), coalesce(p.empathy, 0.5), coalesce(p.energy, 0.5), m.since_refresh, m.refreshed_at
-FROM cast_now m JOIN bots b ON b.id = m.bot_id JOIN said ON said.id = b.id LEFT JOIN personas p ON p.bot_id = b.id
+bot AS MATERIALIZED (
+    SELECT b.id, b.name, coalesce(b.username, '') AS username, coalesce(p.display_name, b.name) AS display_name,
+        b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AS enabled, b.tempo, b.active_hours, b.hourly_min, b.hourly_max, (
+            SELECT count(*) FROM (
+                SELECT FROM turns t
+                WHERE t.bot_id = b.id AND (t.bot_id, t.planned_at) > (b.id, now() - interval '1 hour') AND t.kind <> 'reaction'
+                LIMIT b.hourly_max) t) AS said,
+        coalesce(p.interests, '{}') AS interests, coalesce(p.empathy, 0.5) AS empathy, coalesce(p.energy, 0.5) AS energy
+    FROM bots b LEFT JOIN personas p ON p.bot_id = b.id
+    WHERE b.id = ANY(ARRAY(SELECT bot_id FROM member)))
+SELECT m.chat_id, b.id, b.name, b.username, b.display_name, b.enabled, m.suspended, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
+    b.said, b.interests, b.empathy, b.energy, m.since_refresh, m.refreshed_at
+FROM member m JOIN bot b ON b.id = m.bot_id
 ORDER BY m.chat_id, b.id`
 
 	stancesOf = `
-SELECT m.chat_id, s.bot_id, s.topic, s.confidence, coalesce(s.cooldown_until, 'epoch')
-FROM cast_members m JOIN stances s ON s.bot_id = m.bot_id
-WHERE m.chat_id = ANY($1) ORDER BY s.topic`
+SELECT bot_id, topic, confidence, coalesce(cooldown_until, 'epoch')
+FROM stances WHERE bot_id = ANY(ARRAY(SELECT bot_id FROM cast_members WHERE chat_id = ANY($1)))
+ORDER BY bot_id, topic`
 
 	recentOf = `
 SELECT chat.id, m.number, coalesce(m.bot_id, 0), coalesce(p.display_name, who.name, ''), m.body, coalesce(m.reply_to, 0), m.sent_at
@@ -93,15 +103,16 @@ SELECT chat.id, open.n, coalesce(open.newest, 0), minute.n
 FROM unnest($1::bigint[]) AS chat(id)
 CROSS JOIN LATERAL (
     SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest
-    FROM turns WHERE chat_id = chat.id AND closed_at IS NULL AND kind <> 'reaction') open
+    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction') open
 CROSS JOIN LATERAL (
-    SELECT count(*) AS n FROM turns WHERE chat_id = chat.id AND kind <> 'reaction' AND planned_at > now() - interval '1 minute') minute`
+    SELECT count(*) AS n FROM turns
+    WHERE chat_id = chat.id AND (chat_id, planned_at) > (chat.id, now() - interval '1 minute') AND kind <> 'reaction') minute`
 )
 
 // load completes what the decisions depend on, in as many queries for a thousand
 // chats as for one.
 func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.Values) error {
-	l := loading{chats: make(map[int64]*decide.Input, len(due)), bots: make(map[member]int), messages: make(map[message]int)}
+	l := loading{chats: make(map[int64]*decide.Input, len(due)), casts: make(map[int64][]member), messages: make(map[message]int)}
 	ids, basic := make([]int64, len(due)), []int64{}
 	for i := range due {
 		ids[i] = due[i].Chat.ID
@@ -148,22 +159,26 @@ func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, chats []int64) {
 }
 
 type (
-	member  struct{ chat, bot int64 }
+	// member is a bot in a chat, by its index in the cast.
+	member struct {
+		chat int64
+		cast int
+	}
 	message struct{ chat, number int64 }
 )
 
 // loading puts rows where they belong.
 type loading struct {
 	chats    map[int64]*decide.Input
-	bots     map[member]int  // index in the chat's cast
-	messages map[message]int // index in the chat's messages, of basic groups
+	casts    map[int64][]member // where a bot plays
+	messages map[message]int    // index in the chat's messages, of basic groups
 }
 
 func (l *loading) member(rows pgx.Rows) error {
-	var m member
+	var chat int64
 	var b decide.Bot
 	var active []string
-	err := rows.Scan(&m.chat, &b.ID, &b.Name, &b.Username, &b.DisplayName, &b.Enabled, &b.Suspended, &b.Tempo, &active, &b.HourlyMin, &b.HourlyMax,
+	err := rows.Scan(&chat, &b.ID, &b.Name, &b.Username, &b.DisplayName, &b.Enabled, &b.Suspended, &b.Tempo, &active, &b.HourlyMin, &b.HourlyMax,
 		&b.LastHour, &b.Interests, &b.Empathy, &b.Energy, &b.SinceRefresh, &b.LastRefresh)
 	if err != nil {
 		return err
@@ -172,21 +187,20 @@ func (l *loading) member(rows pgx.Rows) error {
 		// Rather silent than at an hour that its owner ruled out.
 		b.Enabled = false
 	}
-	m.bot = b.ID
-	in := l.chats[m.chat]
-	l.bots[m] = len(in.Cast)
+	in := l.chats[chat]
+	l.casts[b.ID] = append(l.casts[b.ID], member{chat, len(in.Cast)})
 	in.Cast = append(in.Cast, b)
 	return nil
 }
 
 func (l *loading) stance(rows pgx.Rows) error {
-	var m member
+	var bot int64
 	var s decide.Stance
-	if err := rows.Scan(&m.chat, &m.bot, &s.Topic, &s.Confidence, &s.CooldownUntil); err != nil {
+	if err := rows.Scan(&bot, &s.Topic, &s.Confidence, &s.CooldownUntil); err != nil {
 		return err
 	}
-	if i, ok := l.bots[m]; ok {
-		b := &l.chats[m.chat].Cast[i]
+	for _, m := range l.casts[bot] {
+		b := &l.chats[m.chat].Cast[m.cast]
 		b.Stances = append(b.Stances, s)
 	}
 	return nil
