@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/emulator/flood"
 	"github.com/chorus-cast/chorus/services/emulator/jsontime"
@@ -164,26 +163,4 @@ func TestLimitsLowerThanBelieved(t *testing.T) {
 	if refused == 0 {
 		t.Error("no call was refused: the test shows nothing")
 	}
-}
-
-// Two chats in 429 within the window hold the bot back everywhere, and nobody
-// else.
-func TestTwoChatsInA429CoolTheBot(t *testing.T) {
-	s := newStage(t)
-	ben := s.newBot("ben")
-	var slow []int64
-	for _, name := range []string{"one", "two"} {
-		chat, _ := s.chat(name, world.Supergroup)
-		slow = append(slow, chat)
-	}
-	other, _ := s.chat("other", world.Supergroup, s.bot, ben)
-	s.fault("sendMessage:429:retry_after=20:count=2")
-	for _, chat := range slow {
-		s.becomes(s.say(chat, "hello"), "open pending parked")
-	}
-	s.becomes(s.say(other, "held back"), "open pending parked")
-	s.called("sendMessage", "none 429", "none 429")
-	// Ben's message is behind the one that is parked, so he speaks elsewhere.
-	bens, _ := s.chat("bens", world.Supergroup, ben)
-	s.becomes(s.say(bens, "not held back", func(turn *chorusv1.Turn) { turn.BotId = ben }), "delivered closed")
 }

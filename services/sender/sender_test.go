@@ -22,6 +22,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/limit"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -47,6 +48,7 @@ type stage struct {
 	tokens   map[string]string
 	bot      int64
 	turns    map[int64]int64 // last turn of each chat
+	limits   limit.Limiter   // nil for the sender's own
 	patience time.Duration   // longest wait for anything
 	stop     func()
 }
@@ -106,7 +108,7 @@ func (s *stage) run(cfg sender.Config) {
 	}
 	s.t.Cleanup(client.Close)
 	snd, err := sender.New(cfg, sender.Deps{
-		Pool: s.pool, Bus: s.bus, Telegram: client, Log: testenv.Logger(s.t),
+		Pool: s.pool, Bus: s.bus, Telegram: client, Limits: s.limits, Log: testenv.Logger(s.t),
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(s.tokens[bot]), nil },
 	}, nil)
 	if err != nil {

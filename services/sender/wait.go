@@ -75,7 +75,11 @@ func (s *Sender) park(ctx context.Context, d *chorusv1.Delivery, until time.Time
 	s.Metrics.parked()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
-	return s.journal.ParkBehind(ctx, d.GetId(), until)
+	refused, err := s.journal.ParkBehind(ctx, d.GetId(), until)
+	if err != nil || refused == nil {
+		return err
+	}
+	return s.refused(ctx, d, refused)
 }
 
 // typingRefresh is how often the action is sent again: Telegram shows it for

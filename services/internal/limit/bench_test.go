@@ -11,13 +11,13 @@ import (
 
 // BenchmarkReserve prints what it costs to take the tokens of a message.
 func BenchmarkReserve(b *testing.B) {
-	for name, open := range map[string]func(*testing.B) limit.Limiter{
-		"local":  func(*testing.B) limit.Limiter { return limit.NewLocal(time.Second, nil) },
-		"redis":  func(b *testing.B) limit.Limiter { return limit.NewRedis(client(b, testenv.Redis(b)), time.Second) },
-		"shared": func(b *testing.B) limit.Limiter { return shared(b, testenv.Redis(b), 1) },
+	url := testenv.Redis(b)
+	for name, l := range map[string]limit.Limiter{
+		"local":  limit.NewLocal(time.Second, nil),
+		"redis":  limit.NewRedis(client(b, url), time.Second),
+		"shared": shared(b, url, 1),
 	} {
 		b.Run(name, func(b *testing.B) {
-			l := open(b)
 			rate := limit.NewRate(1000, time.Millisecond, 1000, 0)
 			b.ReportAllocs()
 			for i := int64(0); b.Loop(); i++ {

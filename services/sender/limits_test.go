@@ -1,0 +1,117 @@
+package sender_test
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/limit"
+	"github.com/chorus-cast/chorus/services/internal/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// Two chats in 429 within the window hold the bot back everywhere, and nobody
+// else.
+func TestTwoChatsInA429CoolTheBot(t *testing.T) {
+	s := newStage(t)
+	ben := s.newBot("ben")
+	one, _ := s.chat("one", world.Supergroup)
+	two, _ := s.chat("two", world.Supergroup)
+	other, _ := s.chat("other", world.Supergroup)
+	bens, _ := s.chat("bens", world.Supergroup, ben)
+	s.fault("sendMessage:429:retry_after=20:count=2")
+	for _, chat := range []int64{one, two, other} {
+		s.becomes(s.say(chat, "hello"), "open pending parked")
+	}
+	s.called("sendMessage", "none 429", "none 429")
+	s.becomes(s.say(bens, "not held back", func(turn *chorusv1.Turn) { turn.BotId = ben }), "delivered closed")
+}
+
+// replica makes a limiter that shares its limits.
+func replica(t testing.TB, url string) *limit.Shared {
+	t.Helper()
+	cfg := redisdb.Config{URL: url, Timeout: patience}
+	client, err := redisdb.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	const window = 5 * time.Second
+	return limit.NewShared(limit.NewRedis(client, window), limit.NewLocal(window, nil), cfg.Timeout, nil, testenv.Logger(t))
+}
+
+func TestA429OfAnotherReplicaIsObeyed(t *testing.T) {
+	s := newStage(t)
+	s.stop()
+	url := testenv.Redis(t)
+	s.limits = replica(t, url)
+	cfg := sender.DefaultConfig()
+	cfg.ShortWait = 100 * time.Millisecond
+	s.run(cfg)
+	slow, _ := s.chat("slow", world.Supergroup)
+	quick, _ := s.chat("quick", world.Supergroup)
+	if err := replica(t, url).Cool(t.Context(), s.bot, slow, 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	s.becomes(s.say(slow, "held back"), "open pending parked")
+	s.becomes(s.say(quick, "not held back"), "delivered closed")
+	s.called("sendMessage", "sent 200")
+}
+
+// typed publishes a message that the bot types for so long.
+func (s *stage) typed(chat int64, length time.Duration, change ...func(*chorusv1.Delivery)) *chorusv1.Delivery {
+	s.t.Helper()
+	turn := s.turn(chat)
+	s.plan(journal.Planned{Turn: turn})
+	d := journaltest.Message(turn, "hello")
+	d.Typing = durationpb.New(length)
+	for _, c := range change {
+		c(d)
+	}
+	e, made, err := s.journal.Deliver(s.t.Context(), d, "")
+	if err != nil || !made {
+		s.t.Fatal(made, err)
+	}
+	s.publish(e)
+	return d
+}
+
+func TestTyping(t *testing.T) {
+	s := newStage(t, func(cfg *sender.Config) { cfg.Typing, cfg.TypingLate = true, patience })
+	chat, _ := s.chat("club", world.Supergroup)
+	slow, _ := s.chat("slow", world.Supergroup)
+
+	// Who types long holds up nobody else, and stops when the sender stops.
+	long := s.typed(slow, patience)
+	s.eventually("it types", func() (string, bool) { return "silent", len(s.calls("sendChatAction")) == 1 })
+	s.becomes(s.typed(chat, 50*time.Millisecond), "delivered closed")
+	s.called("sendChatAction", "typing 200", "typing 200")
+
+	// What is late is not typed.
+	s.becomes(s.typed(chat, patience, func(d *chorusv1.Delivery) {
+		d.CreatedAt = timestamppb.New(time.Now().Add(-2 * patience))
+	}), "delivered closed")
+	s.called("sendChatAction", "typing 200", "typing 200")
+	s.becomes(long, "open pending")
+	s.stop()
+}
+
+// Typing takes calls of the bot, and does without where it has none to spare.
+func TestTypingLeavesTheTokensToMessages(t *testing.T) {
+	s := newStage(t, func(cfg *sender.Config) {
+		cfg.Typing, cfg.TypingLate = true, patience
+		cfg.BotPerSecond, cfg.LimitMargin, cfg.ShortWait = 1, 0, 5*time.Second
+	})
+	chat, _ := s.chat("club", world.Supergroup)
+	first, second := s.typed(chat, 10*time.Millisecond), s.typed(chat, 10*time.Millisecond)
+	s.becomes(first, "delivered closed")
+	s.becomes(second, "delivered closed")
+	s.called("sendChatAction", "typing 200")
+}
