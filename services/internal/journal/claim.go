@@ -175,12 +175,18 @@ func (j *Journal) Park(ctx context.Context, c *Claim, until time.Time) error {
 
 // ParkBehind parks a delivery that nobody has claimed, because one ahead of it
 // is parked. It does nothing to one that is not pending any more.
-func (j *Journal) ParkBehind(ctx context.Context, id *chorusv1.TurnId, until time.Time) error {
+// It returns why, where it did nothing: an orphan's message must not be taken for
+// parked.
+func (j *Journal) ParkBehind(ctx context.Context, id *chorusv1.TurnId, until time.Time) (*Refusal, error) {
 	chat, number := key(id)
-	if _, err := j.pool.Exec(ctx, parkBehind, chat, number, until); err != nil {
-		return fmt.Errorf("park delivery %s: %w", subject.TurnID(id), err)
+	tag, err := j.pool.Exec(ctx, parkBehind, chat, number, until)
+	if err != nil {
+		return nil, fmt.Errorf("park delivery %s: %w", subject.TurnID(id), err)
 	}
-	return nil
+	if tag.RowsAffected() == 1 {
+		return nil, nil //nolint:nilnil // parked, and so not refused
+	}
+	return j.refusal(ctx, id)
 }
 
 func (j *Journal) fenced(ctx context.Context, sql string, c *Claim, more ...any) error {

@@ -20,7 +20,7 @@ UPDATE deliveries SET state = 'closed', owner = NULL, not_before = NULL, closed_
 WHERE chat_id = $1 AND turn_no = $2 AND closed_at IS NULL`
 	deadTurn = `
 UPDATE turns SET outcome = 'dead', closed_at = now(), relay_at = NULL
-WHERE chat_id = $1 AND turn_no = $2 AND closed_at IS NULL`
+WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL`
 )
 
 // Bury writes a dead letter down and ends its turn. Burying it again changes

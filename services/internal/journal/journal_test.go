@@ -374,8 +374,8 @@ func TestParkedDeliveriesComeBackAsNewPublications(t *testing.T) {
 	d := s.message(1)
 	ids := map[string]bool{}
 	for range 3 {
-		if err := s.ParkBehind(t.Context(), d.GetId(), time.Now().Add(-time.Second)); err != nil {
-			t.Fatal(err)
+		if r, err := s.ParkBehind(t.Context(), d.GetId(), time.Now().Add(-time.Second)); err != nil || r != nil {
+			t.Fatal(r, err)
 		}
 		entries, err := s.Parked().Claim(t.Context(), 10)
 		if err != nil || len(entries) != 1 {

@@ -61,7 +61,7 @@ RETURNING t.chat_id, t.turn_no, '' AS letter, t.kind, t.publication, t.payload, 
 
 	claimDeliveries = `
 WITH due AS (
-    SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NULL AND action = $3 AND expires_at > now()
+    SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NULL AND action = $3 AND (expires_at > now() OR state = 'sending')
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE deliveries d SET relay_at = now() + $2 FROM due
 WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
@@ -97,23 +97,30 @@ RETURNING coalesce(l.chat_id, 0) AS chat_id, coalesce(l.turn_no, 0) AS turn_no, 
 // Marking records where the bus put the messages. A work queue's rows are looked
 // at again later, for as long as they are open; rows whose stream keeps its
 // messages are done. $1 to $4 are the entries, $5 is when to look again.
+//
+// Whether a row is still to be looked at is no condition: asked for that, the
+// database may read all that are, instead of the few that it is given the keys
+// of.
 const (
-	marks = `FROM (SELECT *, $5::interval AS again FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) AS u(chat_id, turn_no, letter, sequence)) m
-WHERE `
-	markTurns      = `UPDATE turns r SET published_at = now(), bus_sequence = m.sequence, relay_at = now() + m.again ` + marks + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no) AND r.relay_at IS NOT NULL`
-	markDeliveries = `UPDATE deliveries r SET published_at = now(), bus_sequence = m.sequence, relay_at = now() + m.again ` + marks + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no) AND r.relay_at IS NOT NULL AND r.not_before IS NULL`
-	markReceipts   = `UPDATE receipts r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
-	markLetters    = `UPDATE dead_letters r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + `r.id = m.letter`
+	marks          = `FROM (SELECT *, $5::interval AS again FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) AS u(chat_id, turn_no, letter, sequence)) m WHERE `
+	markOpen       = `SET published_at = now(), bus_sequence = m.sequence, relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() + m.again END ` + marks + byTurn
+	markTurns      = `UPDATE turns r ` + markOpen
+	markDeliveries = `UPDATE deliveries r ` + markOpen + ` AND r.not_before IS NULL`
+	markReceipts   = `UPDATE receipts r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + byTurn
+	markLetters    = `UPDATE dead_letters r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + byLetter
+
+	byTurn   = `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
+	byLetter = `r.id = m.letter`
 )
 
 // Returning makes entries due again that were claimed and could not be
 // published. $1 to $3 are the entries.
 const (
-	returned        = `FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS m(chat_id, turn_no, letter) WHERE r.relay_at IS NOT NULL AND `
-	returnTurns     = `UPDATE turns r SET relay_at = now() ` + returned + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
-	returnDelivered = `UPDATE deliveries r SET relay_at = now() ` + returned + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no) AND r.not_before IS NULL`
-	returnReceipts  = `UPDATE receipts r SET relay_at = now() ` + returned + `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
-	returnLetters   = `UPDATE dead_letters r SET relay_at = now() ` + returned + `r.id = m.letter`
+	returned        = `SET relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() END FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS m(chat_id, turn_no, letter) WHERE `
+	returnTurns     = `UPDATE turns r ` + returned + byTurn
+	returnDelivered = `UPDATE deliveries r ` + returned + byTurn + ` AND r.not_before IS NULL`
+	returnReceipts  = `UPDATE receipts r ` + returned + byTurn
+	returnLetters   = `UPDATE dead_letters r ` + returned + byLetter
 )
 
 // Hurrying makes every published row that is still open be looked at now.

@@ -125,7 +125,7 @@ func deliveryEntry(d *chorusv1.Delivery, trace string) (Entry, error) {
 // A delivery and the end of its turn's own publication go together.
 const insertDelivery = `
 WITH turn AS (
-    UPDATE turns SET relay_at = NULL WHERE chat_id = $1 AND turn_no = $2 AND closed_at IS NULL
+    UPDATE turns SET relay_at = NULL WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL
     RETURNING chat_id, turn_no)
 INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, relay_at)
 SELECT chat_id, turn_no, $3, $4, $5, $6, $7, now() + $8::interval FROM turn
