@@ -26,6 +26,8 @@ type fleet struct {
 	server *testenv.BusServer
 	bus    *bus.Bus // the test's own
 
+	started int
+
 	mu        sync.Mutex
 	work      work
 	published map[int64]int64            // the chat's last turn
@@ -81,7 +83,8 @@ func (f *fleet) start(n int) []*replica {
 	f.t.Helper()
 	replicas := make([]*replica, n)
 	for i := range replicas {
-		replicas[i] = f.startOne(fmt.Sprint("replica-", i))
+		f.started++
+		replicas[i] = f.startOne(fmt.Sprint("replica-", f.started))
 	}
 	return replicas
 }

@@ -80,6 +80,6 @@ func (c *Consumer[T]) begin(ctx context.Context, p *part, number int) {
 		if before != nil {
 			<-before
 		}
-		c.hold(ctx, number)
+		c.read(ctx, number)
 	})
 }

@@ -2,66 +2,150 @@ package bus
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/lane"
 )
 
-// drainTimeout bounds the wait for what the server has sent already. What comes
-// later is left to the ack wait.
-const drainTimeout = 2 * time.Second
+const (
+	// retryEvery is how long a partition that can't be read is left alone.
+	retryEvery  = time.Second
+	openTimeout = 10 * time.Second
+	// lookEvery is how often the next reader asks whether a partition is free.
+	lookEvery = 100 * time.Millisecond
+	// giveUpTimeout bounds the request with which a partition is given up.
+	giveUpTimeout = 3 * time.Second
+)
 
 // partition is one partition while it is read.
 type partition struct {
-	number int
-	lanes  lane.Group[int64]
+	name    string // of its consumer
+	durable jetstream.Consumer
+	lanes   lane.Group[int64]
+	last    jetstream.Msg // nil if none came
 
-	mu   sync.Mutex
-	last jetstream.Msg
-	shut bool
-	// What the reader before left comes first, but in any order: the server moves
-	// what was handed back to the end of its queue when it finds nobody to give
-	// it to. So it is gathered, and taken up as it was published.
+	// What the reader before left comes first, but in the order in which it was
+	// given up or ran out. So it is gathered, and taken up as it was published.
 	left     int
 	gathered []task
 }
 
-// task is a message and what is to be done with it.
+// task is a message in hand and what is to be done with it.
 type task struct {
 	*delivery
 	do func()
 }
 
-// push puts a task into its chat's lane, once what the reader before left is
-// here: when that many have come, or the first that nobody had. It is false for
-// a partition that was drained.
-func (p *partition) push(t task) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.shut {
-		return false
+// read reads a partition until the context ends, and then gives it up. No handler
+// of its messages runs any more when read returns.
+func (c *Consumer[T]) read(ctx context.Context, number int) {
+	p, err := c.open(ctx, c.group.durable(number))
+	if err != nil { // asked to stop
+		return
 	}
-	p.last = t.Msg
-	p.gathered = append(p.gathered, t)
-	if len(p.gathered) >= p.left || t.meta.NumDelivered == 1 {
-		p.release()
+	// Who asks for messages must wait for the answer, or what is on its way is
+	// nobody's until the ack wait is over. Meanwhile the handlers go on.
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	for ctx.Err() == nil {
+		if err := c.fetch(working, p); err != nil {
+			c.log.Debug("reading is disturbed", zap.String("consumer", p.name), zap.Error(err))
+			pause(ctx, retryEvery)
+			continue
+		}
+		p.takeUp() // what hasn't come by now is settled
 	}
-	return true
+	stopped := time.Now()
+	stop()
+	p.takeUp()
+	p.lanes.Wait()
+	if err := c.giveUp(context.WithoutCancel(ctx), p, stopped); err != nil {
+		// It costs the next reader the time until the pin runs out.
+		c.log.Debug("a partition was not given up", zap.String("consumer", p.name), zap.Error(err))
+	}
 }
 
-// takeUp waits for no more of what the reader before left.
+// open waits until nobody reads a partition: nobody is pinned to it, which the
+// server does with the first message, and nobody asks for messages. Two that ask
+// at a time would break their order: the server moves what was handed back to the
+// end of its queue while a request waits that it must not serve.
+//
+// It is an error only if the context ends.
+func (c *Consumer[T]) open(ctx context.Context, name string) (*partition, error) {
+	for {
+		asking, cancel := context.WithTimeout(ctx, openTimeout)
+		durable, err := c.bus.js.Consumer(asking, c.group.Stream, name)
+		cancel()
+		wait := lookEvery
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			c.log.Warn("a partition can't be read", zap.String("consumer", name), zap.Error(err))
+			wait = retryEvery
+		case durable.CachedInfo().NumWaiting == 0 && !pinned(durable.CachedInfo()):
+			return &partition{name: name, durable: durable, left: durable.CachedInfo().NumAckPending}, nil
+		}
+		pause(ctx, wait)
+	}
+}
+
+func pinned(info *jetstream.ConsumerInfo) bool {
+	return slices.ContainsFunc(info.PriorityGroups, func(g jetstream.PriorityGroupState) bool { return g.PinnedClientID != "" })
+}
+
+// fetch takes what comes within a second. The context is that of the handlers.
+func (c *Consumer[T]) fetch(ctx context.Context, p *partition) error {
+	if err := c.bus.Ready(ctx); err != nil {
+		return err
+	}
+	batch, err := p.durable.Fetch(c.bus.cfg.MaxPending, jetstream.FetchPriorityGroup(pinGroup), jetstream.FetchMaxWait(pullExpiry))
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	for m := range batch.Messages() {
+		c.accept(ctx, p, m)
+	}
+	if err := batch.Error(); err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	return nil
+}
+
+// accept takes a message in hand. Those of a partition that is given up are
+// handed back by their lanes, in order.
+func (c *Consumer[T]) accept(ctx context.Context, p *partition, m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil {
+		// Not a JetStream message: nothing can be acknowledged.
+		c.log.Error("a message without metadata", zap.String("subject", m.Subject()), zap.Error(err))
+		return
+	}
+	p.last = m
+	d := &delivery{Msg: m, meta: meta}
+	c.held.add(d)
+	p.gathered = append(p.gathered, task{delivery: d, do: func() {
+		defer c.held.remove(d)
+		if c.held.lapsed(d) {
+			c.metrics.settled(c.group.Name, "lapsed")
+			return
+		}
+		c.settle(ctx, d)
+	}})
+	if len(p.gathered) >= p.left || meta.NumDelivered == 1 {
+		p.takeUp()
+	}
+}
+
+// takeUp puts what was gathered into its chats' lanes, and gathers no more.
 func (p *partition) takeUp() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.release()
-}
-
-func (p *partition) release() {
 	p.left = 0
 	slices.SortFunc(p.gathered, func(a, b task) int { return cmp.Compare(a.meta.Sequence.Stream, b.meta.Sequence.Stream) })
 	for _, t := range p.gathered {
@@ -71,18 +155,29 @@ func (p *partition) release() {
 	p.gathered = p.gathered[:0]
 }
 
-// drain ends the reading: it takes what is on its way and waits for the lanes.
-func (p *partition) drain(reader jetstream.ConsumeContext) {
-	reader.Drain()
-	late := time.NewTimer(drainTimeout)
-	defer late.Stop()
-	select {
-	case <-reader.Closed():
-	case <-late.C:
+// giveUp makes way for the next reader, which would otherwise wait until the pin
+// runs out. The pin is this one's if a message came, unless it has run out.
+func (c *Consumer[T]) giveUp(ctx context.Context, p *partition, stopped time.Time) error {
+	if p.last == nil || !c.bus.nc.IsConnected() || time.Since(stopped) >= c.bus.cfg.pinnedTTL() {
+		return nil
 	}
-	p.mu.Lock()
-	p.release()
-	p.shut = true
-	p.mu.Unlock()
-	p.lanes.Wait()
+	// The server takes acknowledgements in one after the other, but requests by
+	// another way. So the answer to a last acknowledgement says that all are in,
+	// and what was handed back goes before what is new.
+	ctx, cancel := context.WithTimeout(ctx, giveUpTimeout)
+	defer cancel()
+	if _, err := c.bus.nc.RequestWithContext(ctx, p.last.Reply(), []byte("+WPI")); err != nil {
+		return fmt.Errorf("await the acknowledgements: %w", err)
+	}
+	return c.bus.unpin(c.group.Stream, p.name)
+}
+
+// pause waits, or returns when the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }

@@ -80,10 +80,16 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 			c.log.Info("trying a message again", zap.String("subject", d.Subject()), zap.Int("attempt", e.Attempts()), zap.Error(e.LastError()))
 		}).
 		Build()
+	done := false
 	err = failsafe.With(retry).WithContext(ctx).Run(func() error {
 		attempts++
-		return c.guarded(traced(ctx, d.Msg), message)
+		err := c.guarded(traced(ctx, d.Msg), message)
+		done = err == nil
+		return err
 	})
+	if done { // also if the context ended meanwhile, which Run reports instead
+		return attempts, nil
+	}
 	return attempts, err
 }
 
