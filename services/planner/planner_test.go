@@ -31,6 +31,7 @@ type stage struct {
 	t    testing.TB
 	pool *pgxpool.Pool
 	bots []int64
+	wake func() // the planner that is measured
 }
 
 func newStage(t *testing.T, bots ...string) *stage {
@@ -166,7 +167,7 @@ func (s *stage) until(what string, is func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.t.Fatalf("never: %s; clocks %s", what, one[string](s, `SELECT coalesce(json_agg(k)::text, '') FROM chat_clock k`))
+			s.t.Fatalf("never: %s; clocks %s", what, one[string](s, `SELECT coalesce(json_agg(k)::text, '') FROM (SELECT * FROM chat_clock ORDER BY next_turn_at LIMIT 5) k`))
 		}
 	}
 }

@@ -1,0 +1,121 @@
+package planner_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+// fill makes chats with a cast of four, bots that play in twenty chats each,
+// some turns behind them, and so many messages. No chat is due.
+//
+// The rows are right by construction, so foreign keys are not checked.
+func (s *stage) fill(chats, messages int) {
+	s.t.Helper()
+	tx, err := s.pool.Begin(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`SET LOCAL statement_timeout = 0`,
+		`SET LOCAL session_replication_role = replica`,
+		`INSERT INTO bots (name, token_sealed, username, hourly_max) SELECT 'bot-' || i, 'x', 'bot_' || i, 1200 FROM generate_series(1, %[1]d / 5) i`,
+		`INSERT INTO personas (bot_id, display_name, summary, interests) SELECT id, 'Bot ' || id, 'Made for a benchmark.', '{books,films,maps,tea}' FROM bots`,
+		`INSERT INTO stances (bot_id, topic, stance) SELECT id, t, 'It depends.' FROM bots, unnest('{books,films}'::text[]) t`,
+		`INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`,
+		`INSERT INTO chats (name, telegram_id, kind, enabled, topics, mean_gap)
+			SELECT 'chat-' || i, -1000000000000 - i, 'supergroup', true, '{books,films,maps}', '7 days' FROM generate_series(1, %[1]d) i`,
+		`INSERT INTO cast_members (chat_id, bot_id)
+			SELECT c.id, (SELECT min(id) FROM bots) + (c.id * 4 + i) %% (%[1]d / 5) FROM chats c, generate_series(0, 3) i`,
+		`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at)
+			SELECT chat_id, n, min(bot_id), 'message', repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at
+			FROM cast_members, generate_series(1, 3) n, LATERAL (SELECT now() - interval '2 hours' + n * interval '5 minutes' AS at) t GROUP BY chat_id, n, at`,
+		`INSERT INTO chat_clock (chat_id, turn_no, next_turn_at) SELECT id, 3, now() + interval '1 hour' + id * interval '1 ms' FROM chats`,
+		`INSERT INTO messages (chat_id, number, bot_id, person_id, body, sent_at)
+			SELECT c.id, nextval('message_numbers'), CASE WHEN n %% 4 > 0 THEN m.bot_id END, CASE WHEN n %% 4 = 0 THEN 1 END,
+				'I finished the last chapter on the train and nearly missed my stop, the ending is that good.', now() - n * interval '20 seconds'
+			FROM chats c, LATERAL (SELECT min(bot_id) AS bot_id FROM cast_members WHERE chat_id = c.id) m, generate_series(1, %[2]d) n`,
+	} {
+		if _, err := tx.Exec(s.t.Context(), fmt.Sprintf(sql+`/* %[1]d %[2]d */`, chats, messages)); err != nil {
+			s.t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if err := tx.Commit(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.exec(`VACUUM (ANALYZE)`)
+	s.exec(`CHECKPOINT`)
+}
+
+const (
+	perRound  = 1000 // turns
+	fewChats  = 1000
+	manyChats = 100_000
+)
+
+// round makes chats due all over the table, a thousand at once, and tells how
+// long each of their turns takes until it is planned. Those before them are
+// published meanwhile.
+func (s *stage) round(n int) time.Duration {
+	s.t.Helper()
+	before := one[int64](s, `SELECT sum(turn_no)::bigint FROM chat_clock`)
+	s.exec(`
+UPDATE chat_clock SET next_turn_at = now() WHERE chat_id IN (
+    SELECT id FROM chats ORDER BY (id * 7919 + $1 * 104729) % 1000003 LIMIT $2)`, n, perRound)
+	began := time.Now()
+	s.wake()
+	s.idle()
+	took := time.Since(began)
+	if planned := one[int64](s, `SELECT sum(turn_no)::bigint FROM chat_clock`) - before; planned < perRound*99/100 {
+		s.t.Fatalf("%d of %d due chats got a turn", planned, perRound)
+	}
+	return took / perRound
+}
+
+// filled is a stage with a planner between a real database and a real bus.
+func filled(b *testing.B, chats, messages int) *stage {
+	b.Helper()
+	s := newSerialStage(b)
+	s.fill(chats, messages)
+	cfg := bus.DefaultConfig()
+	cfg.URL = testenv.NATS(b)
+	wires, err := bus.Connect(b.Context(), cfg, testenv.Logger(b), b.Name())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(wires.Close)
+	if err := wires.Declare(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_open_turns", "100"), wires))
+	s.wake = p.Wake
+	s.round(0) // prepares statements and warms caches
+	s.round(1)
+	return s
+}
+
+// BenchmarkEngine prints how many turns a second are planned where each chat has
+// as many messages as are looked at, and what a turn costs among many chats
+// compared to few. It takes the median of some rounds, those of few and of many
+// chats in turn.
+func BenchmarkEngine(b *testing.B) {
+	const rounds = 9
+	busy, few, many := filled(b, fewChats, 50), filled(b, fewChats, 3), filled(b, manyChats, 3)
+	median := func(d []time.Duration) time.Duration {
+		slices.Sort(d)
+		return d[len(d)/2]
+	}
+	for b.Loop() {
+		var ofBusy, ofFew, ofMany []time.Duration
+		for n := range rounds {
+			ofBusy = append(ofBusy, busy.round(n))
+			ofFew, ofMany = append(ofFew, few.round(n)), append(ofMany, many.round(n))
+		}
+		fmt.Printf("figure planner.turns_per_s %.0f turns/s\n", float64(time.Second)/float64(median(ofBusy)))
+		fmt.Printf("figure planner.cost_100k_vs_1k_ratio %.2f ratio\n", float64(median(ofMany))/float64(median(ofFew)))
+	}
+}
