@@ -1,6 +1,8 @@
 package sender_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -103,15 +105,29 @@ func TestTyping(t *testing.T) {
 	s.stop()
 }
 
+// stingy has tokens for calls that can wait only.
+type stingy struct{ limit.Limiter }
+
+func (l stingy) Reserve(ctx context.Context, c limit.Call, most time.Duration) (limit.Verdict, error) {
+	if most == 0 {
+		return limit.Verdict{Wait: time.Second}, nil
+	}
+	v, err := l.Limiter.Reserve(ctx, c, most)
+	if err != nil {
+		return v, fmt.Errorf("reserve: %w", err)
+	}
+	return v, nil
+}
+
 // Typing takes calls of the bot, and does without where it has none to spare.
 func TestTypingLeavesTheTokensToMessages(t *testing.T) {
-	s := newStage(t, func(cfg *sender.Config) {
-		cfg.Typing, cfg.TypingLate = true, patience
-		cfg.BotPerSecond, cfg.LimitMargin, cfg.ShortWait = 1, 0, 5*time.Second
-	})
+	s := newStage(t)
+	s.stop()
+	s.limits = stingy{limit.NewLocal(time.Second, nil)}
+	cfg := sender.DefaultConfig()
+	cfg.TypingLate = time.Hour
+	s.run(cfg)
 	chat, _ := s.chat("club", world.Supergroup)
-	first, second := s.typed(chat, 10*time.Millisecond), s.typed(chat, 10*time.Millisecond)
-	s.becomes(first, "delivered closed")
-	s.becomes(second, "delivered closed")
-	s.called("sendChatAction", "typing 200")
+	s.becomes(s.typed(chat, 10*time.Millisecond), "delivered closed")
+	s.called("sendChatAction")
 }
