@@ -12,7 +12,7 @@ import (
 )
 
 // Window is the window that the limiters under test must be made with.
-const Window = 200 * time.Millisecond
+const Window = time.Second
 
 // long is longer than any test takes.
 const long = time.Hour
