@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
@@ -76,10 +80,28 @@ UPDATE chat_clock SET next_turn_at = now() WHERE chat_id IN (
 	return took / perRound
 }
 
+// roomy is a database that keeps in memory what is in use, as one of that size
+// would be set up.
+func roomy(b *testing.B) *pgxpool.Pool {
+	b.Helper()
+	server := testenv.PostgresServer(b, map[string]string{"shared_buffers": "1GB"})
+	cfg := store.DefaultConfig()
+	cfg.URL = server.DSN("postgres")
+	if err := migrations.Up(b.Context(), cfg.URL); err != nil {
+		b.Fatal(err)
+	}
+	pool, err := store.Open(b.Context(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	return pool
+}
+
 // filled is a stage with a planner between a real database and a real bus.
 func filled(b *testing.B, chats, messages int) *stage {
 	b.Helper()
-	s := newSerialStage(b)
+	s := &stage{t: b, pool: roomy(b)}
 	s.fill(chats, messages)
 	cfg := bus.DefaultConfig()
 	cfg.URL = testenv.NATS(b)
@@ -103,7 +125,7 @@ func filled(b *testing.B, chats, messages int) *stage {
 // compared to few. It takes the median of some rounds, those of few and of many
 // chats in turn.
 func BenchmarkEngine(b *testing.B) {
-	const rounds = 9
+	const rounds = 15
 	busy, few, many := filled(b, fewChats, 50), filled(b, fewChats, 3), filled(b, manyChats, 3)
 	median := func(d []time.Duration) time.Duration {
 		slices.Sort(d)
