@@ -129,6 +129,35 @@ func TestDeclareIsIdempotentAndVerified(t *testing.T) {
 	}
 }
 
+// Times are changed by declaring anew; until then, services refuse to start.
+func TestDeclareFollowsTheConfiguration(t *testing.T) {
+	_, server := declared(t)
+	for _, c := range []struct {
+		change func(*bus.Config)
+		want   string
+	}{
+		{func(cfg *bus.Config) { cfg.AckWait = 4 * time.Second }, "ack wait"},
+		{func(cfg *bus.Config) { cfg.MemberTTL = 5 * time.Second }, "member_ttl"},
+	} {
+		cfg := config(server.URL())
+		c.change(&cfg)
+		b, err := bus.Connect(t.Context(), cfg, testenv.Logger(t), t.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		if err := b.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("verify with another %s: %v", c.want, err)
+		}
+		if err := b.Declare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestVerifyNamesWhatDiffers(t *testing.T) {
 	b, server := declared(t)
 	js := open(t, server)
@@ -346,6 +375,21 @@ func TestStopHandsBackAndAnotherReaderTakesOver(t *testing.T) {
 	if n := receive(t, got); n != 1 {
 		t.Errorf("turn %d, want 1", n)
 	}
+	empty(t, server, subject.Turns)
+}
+
+// What a handler did although it was asked to stop is done, and not for another.
+func TestStopKeepsWhatIsDone(t *testing.T) {
+	b, server := declared(t)
+	began := make(chan struct{}, 1)
+	stop := consume(t, b, nil, func(ctx context.Context, _ *chorusv1.Turn) error {
+		began <- struct{}{}
+		<-ctx.Done()
+		return nil
+	})
+	publish(t, b, turn(1, 1))
+	receive(t, began)
+	stop()
 	empty(t, server, subject.Turns)
 }
 

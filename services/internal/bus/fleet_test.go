@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -49,7 +50,9 @@ type replica struct {
 	name string
 	link *testenv.Link
 	logs *observer.ObservedLogs
-	stop func()
+	// metrics has the consumer's.
+	metrics *prometheus.Registry
+	stop    func()
 }
 
 func newFleet(t testing.TB, ackWait, memberTTL time.Duration) *fleet {
@@ -92,11 +95,11 @@ func (f *fleet) start(n int) []*replica {
 func (f *fleet) startOne(name string) *replica {
 	f.t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
-	r := &replica{name: name, link: testenv.Proxy(f.t, f.server.URL()), logs: logs}
+	r := &replica{name: name, link: testenv.Proxy(f.t, f.server.URL()), logs: logs, metrics: prometheus.NewRegistry()}
 	log := testenv.Logger(f.t).WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core { return zapcore.NewTee(c, core) }))
 	b := f.connect(r.link.URL(), log.Named(name))
 	ctx, cancel := context.WithCancel(f.t.Context())
-	c := bus.NewConsumer(b, bus.Generator(), nil, nil, func(ctx context.Context, m *chorusv1.Turn) error {
+	c := bus.NewConsumer(b, bus.Generator(), nil, bus.NewMetrics(r.metrics), func(ctx context.Context, m *chorusv1.Turn) error {
 		if err := f.working()(ctx, r, m.GetId()); err != nil {
 			return err
 		}
@@ -283,6 +286,22 @@ func (f *fleet) inOrder() {
 
 // rebalanced counts the log's lines about it.
 func (r *replica) rebalanced() int { return r.logs.FilterMessage("partitions are shared").Len() }
+
+// reads is how many partitions the metrics say that it reads.
+func (r *replica) reads(t testing.TB) int {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "chorus_bus_partitions" {
+			return int(f.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+	t.Fatal("there is no metric of partitions")
+	return 0
+}
 
 // await waits for a value.
 func await[T any](t testing.TB, from <-chan T) {

@@ -3,6 +3,7 @@ package bus
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -79,7 +80,7 @@ func (c *Consumer[T]) read(ctx context.Context, number int) {
 //
 // It is an error only if the context ends.
 func (c *Consumer[T]) open(ctx context.Context, name string) (*partition, error) {
-	for {
+	for told := false; ; {
 		asking, cancel := context.WithTimeout(ctx, openTimeout)
 		durable, err := c.bus.js.Consumer(asking, c.group.Stream, name)
 		cancel()
@@ -88,8 +89,10 @@ func (c *Consumer[T]) open(ctx context.Context, name string) (*partition, error)
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
-			c.log.Warn("a partition can't be read", zap.String("consumer", name), zap.Error(err))
-			wait = retryEvery
+			if !told {
+				c.log.Warn("a partition can't be read, trying again", zap.String("consumer", name), zap.Error(err))
+			}
+			told, wait = true, retryEvery
 		case durable.CachedInfo().NumWaiting == 0 && !pinned(durable.CachedInfo()):
 			return &partition{name: name, durable: durable, left: durable.CachedInfo().NumAckPending}, nil
 		}
@@ -113,7 +116,9 @@ func (c *Consumer[T]) fetch(ctx context.Context, p *partition) error {
 	for m := range batch.Messages() {
 		c.accept(ctx, p, m)
 	}
-	if err := batch.Error(); err != nil {
+	// Another was pinned, or the server has started anew: the next request comes
+	// without the old pin.
+	if err := batch.Error(); err != nil && !errors.Is(err, jetstream.ErrPinIDMismatch) {
 		return fmt.Errorf("fetch: %w", err)
 	}
 	return nil

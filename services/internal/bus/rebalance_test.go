@@ -32,6 +32,11 @@ func TestReplicasComeAndGo(t *testing.T) {
 	end := f.load(200*time.Millisecond, 100)
 	replicas = append(replicas, f.start(7)...)
 	f.shared(even, replicas)
+	for _, r := range replicas {
+		if n, want := r.reads(t), part(8).most; n != want {
+			t.Errorf("%s reads %d partitions by its metrics, want %d", r.name, n, want)
+		}
+	}
 	var leaving sync.WaitGroup
 	for _, r := range replicas[:5] {
 		leaving.Go(r.stop)
@@ -215,6 +220,10 @@ func TestTheServerRestarts(t *testing.T) {
 		t.Errorf("shared %d times because of the restart", n-rebalanced)
 	}
 	f.settled()
+	for _, r := range replicas { // what it did, but could not say
+		f.forgetDoubles(r)
+	}
+	f.inOrder()
 }
 
 // owners is who handled each chat's last turn.
