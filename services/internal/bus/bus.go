@@ -1,8 +1,10 @@
 // Package bus carries Chorus' messages over NATS JetStream.
 //
-// It promises at-least-once delivery, in order by chat as long as no process
-// dies or loses the bus. What makes a repeated delivery harmless is the journal,
-// not the bus: its own deduplication is a first filter only.
+// It promises at-least-once delivery, and each chat's messages in order, also
+// while replicas come, go and die. Only one that was cut off, and is in the midst
+// of a message, may be at it beside the one that has it now. What makes repeated
+// and simultaneous deliveries harmless is the journal, not the bus: its own
+// deduplication is a first filter only.
 package bus
 
 import (

@@ -402,6 +402,7 @@ func TestReadingGoesOnAfterAnOutage(t *testing.T) {
 	})
 	publish(t, b, turn(1, 1))
 	receive(t, got)
+	empty(t, server, subject.Turns)
 	server.Stop()
 	if _, err := b.Publish(t.Context(), turn(1, 2)); err == nil {
 		t.Error("a message was published without a server")

@@ -32,10 +32,17 @@ type partition struct {
 	lanes   lane.Group[int64]
 	last    jetstream.Msg // nil if none came
 
-	// What the reader before left comes first, but in the order in which it was
-	// given up or ran out. So it is gathered, and taken up as it was published.
-	left     int
+	// What was given out before and is not in hand here comes again, but later than
+	// what is new, or in another order: so, until so many have come or can come no
+	// more, all is gathered, and then taken up as it was published.
+	missing  int
+	until    time.Time
 	gathered []task
+
+	// Something may be missing after an error, or if the connection was made anew
+	// since it was counted.
+	unsure     bool
+	reconnects uint64
 }
 
 // task is a message in hand and what is to be done with it.
@@ -58,10 +65,12 @@ func (c *Consumer[T]) read(ctx context.Context, number int) {
 	for ctx.Err() == nil {
 		if err := c.fetch(working, p); err != nil {
 			c.log.Debug("reading is disturbed", zap.String("consumer", p.name), zap.Error(err))
+			p.unsure = true
 			pause(ctx, retryEvery)
-			continue
 		}
-		p.takeUp() // what hasn't come by now is settled
+		if time.Now().After(p.until) {
+			p.takeUp()
+		}
 	}
 	stopped := time.Now()
 	stop()
@@ -81,6 +90,7 @@ func (c *Consumer[T]) read(ctx context.Context, number int) {
 // It is an error only if the context ends.
 func (c *Consumer[T]) open(ctx context.Context, name string) (*partition, error) {
 	for told := false; ; {
+		reconnects := c.bus.nc.Stats().Reconnects
 		asking, cancel := context.WithTimeout(ctx, openTimeout)
 		durable, err := c.bus.js.Consumer(asking, c.group.Stream, name)
 		cancel()
@@ -94,7 +104,9 @@ func (c *Consumer[T]) open(ctx context.Context, name string) (*partition, error)
 			}
 			told, wait = true, retryEvery
 		case durable.CachedInfo().NumWaiting == 0 && !pinned(durable.CachedInfo()):
-			return &partition{name: name, durable: durable, left: durable.CachedInfo().NumAckPending}, nil
+			p := &partition{name: name, durable: durable, reconnects: reconnects}
+			c.miss(p, durable.CachedInfo().NumAckPending)
+			return p, nil
 		}
 		pause(ctx, wait)
 	}
@@ -108,6 +120,11 @@ func pinned(info *jetstream.ConsumerInfo) bool {
 func (c *Consumer[T]) fetch(ctx context.Context, p *partition) error {
 	if err := c.bus.Ready(ctx); err != nil {
 		return err
+	}
+	if p.unsure || p.reconnects != c.bus.nc.Stats().Reconnects {
+		if err := c.recount(ctx, p); err != nil {
+			return err
+		}
 	}
 	batch, err := p.durable.Fetch(c.bus.cfg.MaxPending, jetstream.FetchPriorityGroup(pinGroup), jetstream.FetchMaxWait(pullExpiry))
 	if err != nil {
@@ -144,14 +161,38 @@ func (c *Consumer[T]) accept(ctx context.Context, p *partition, m jetstream.Msg)
 		}
 		c.settle(ctx, d)
 	}})
-	if len(p.gathered) >= p.left || meta.NumDelivered == 1 {
+	if meta.NumDelivered > 1 {
+		p.missing--
+	}
+	if p.missing <= 0 {
 		p.takeUp()
 	}
 }
 
+// miss says how many messages must come again before any is taken up.
+func (c *Consumer[T]) miss(p *partition, n int) {
+	p.missing, p.until = n, time.Now().Add(c.bus.cfg.pinnedTTL())
+}
+
+// recount finds out how many messages were on their way, or done but not yet
+// acknowledged, when the bus was lost.
+func (c *Consumer[T]) recount(ctx context.Context, p *partition) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	reconnects := c.bus.nc.Stats().Reconnects
+	_, inHand := p.lanes.Len()
+	info, err := p.durable.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("ask for what is missing: %w", err)
+	}
+	c.miss(p, info.NumAckPending-inHand-len(p.gathered))
+	p.unsure, p.reconnects = false, reconnects
+	return nil
+}
+
 // takeUp puts what was gathered into its chats' lanes, and gathers no more.
 func (p *partition) takeUp() {
-	p.left = 0
+	p.missing = 0
 	slices.SortFunc(p.gathered, func(a, b task) int { return cmp.Compare(a.meta.Sequence.Stream, b.meta.Sequence.Stream) })
 	for _, t := range p.gathered {
 		p.lanes.Push(subject.Chat(t.Subject()), t.do)
