@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/propagation"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -47,7 +46,7 @@ type Generator struct {
 	workers  *semaphore.Weighted
 	messages *relay.Relay
 	receipts *relay.Relay
-	letters  *relay.Relay
+	relays   relay.Group
 	turns    *bus.Consumer[*chorusv1.Turn]
 }
 
@@ -63,9 +62,9 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 		workers:  semaphore.NewWeighted(int64(cfg.Workers)),
 		messages: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
-		letters:  relay.New(j.Letters(), deps.Bus, deps.Log),
 		breaker:  newBreaker(cfg, deps.Log),
 	}
+	g.relays = relay.Group{g.messages, g.receipts, relay.New(j.Letters(), deps.Bus, deps.Log)}
 	g.turns = bus.NewConsumer(deps.Bus, bus.Generator(), j, busMetrics, g.generate)
 	return g, nil
 }
@@ -73,23 +72,11 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 // Run writes until the context ends. Texts that are being written then are given
 // up, and their turns handed back.
 func (g *Generator) Run(ctx context.Context) error {
-	// The relays outlive the consumer, whose last deliveries they publish.
-	publishing, published := context.WithCancel(context.WithoutCancel(ctx))
-	var relays errgroup.Group
-	for _, r := range []*relay.Relay{g.messages, g.receipts, g.letters} {
-		relays.Go(func() error { return r.Run(publishing) })
-	}
-	err := g.turns.Run(ctx)
-	published()
-	return errors.Join(err, relays.Wait())
+	return g.relays.Around(ctx, g.turns.Run)
 }
 
 // Hurry makes the generator look at what the bus may have lost.
-func (g *Generator) Hurry() {
-	g.messages.Hurry()
-	g.receipts.Hurry()
-	g.letters.Hurry()
-}
+func (g *Generator) Hurry() { g.relays.Hurry() }
 
 // generate writes a turn's text and its delivery.
 func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {

@@ -10,13 +10,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -47,42 +47,36 @@ type Planner struct {
 	turns     *relay.Relay
 	reactions *relay.Relay
 	receipts  *relay.Relay
+	relays    relay.Group
 	wake      chan struct{}
 }
 
 // New makes a planner.
 func New(cfg Config, deps Deps) *Planner {
 	j := journal.New(deps.Pool)
-	return &Planner{
+	p := &Planner{
 		Deps: deps, cfg: cfg, journal: j, wake: make(chan struct{}, 1),
 		turns:     relay.New(j.Turns(), deps.Bus, deps.Log),
 		reactions: relay.New(j.Deliveries(chorusv1.Action_ACTION_SET_REACTION), deps.Bus, deps.Log),
 		receipts:  relay.New(j.Receipts(), deps.Bus, deps.Log),
 	}
+	p.relays = relay.Group{p.turns, p.reactions, p.receipts}
+	return p
 }
 
 // Hurry makes the planner look at what the bus may have lost.
-func (p *Planner) Hurry() {
-	p.turns.Hurry()
-	p.reactions.Hurry()
-	p.receipts.Hurry()
-}
+func (p *Planner) Hurry() { p.relays.Hurry() }
 
 // Run plans until the context ends. A batch in hand is finished, and what was
 // planned is published if the bus is there.
 func (p *Planner) Run(ctx context.Context) error {
-	// The relays outlive the planning, whose last turns they publish.
-	publishing, published := context.WithCancel(context.WithoutCancel(ctx))
-	var relays errgroup.Group
-	for _, r := range []*relay.Relay{p.turns, p.reactions, p.receipts} {
-		relays.Go(func() error { return r.Run(publishing) })
-	}
-	var loops errgroup.Group
-	loops.Go(func() error { p.plan(ctx); return nil })
-	loops.Go(func() error { p.sweep(ctx); return nil })
-	err := loops.Wait()
-	published()
-	return errors.Join(err, relays.Wait())
+	return p.relays.Around(ctx, func(ctx context.Context) error {
+		var loops sync.WaitGroup
+		loops.Go(func() { p.plan(ctx) })
+		loops.Go(func() { p.sweep(ctx) })
+		loops.Wait()
+		return nil
+	})
 }
 
 // dbPause is how long the planner waits after the database failed.

@@ -54,8 +54,7 @@ type Sender struct {
 	owner    string
 	journal  *journal.Journal
 	receipts *relay.Relay
-	letters  *relay.Relay
-	parked   *relay.Relay
+	relays   relay.Group
 	limits   *limits
 	breakers *breakers
 	palette  palette
@@ -76,12 +75,11 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	s := &Sender{
 		Deps: deps, cfg: cfg, journal: j, owner: uuid.NewString(),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
-		letters:  relay.New(j.Letters(), deps.Bus, deps.Log),
-		parked:   relay.New(j.Parked(), deps.Bus, deps.Log),
 		limits:   newLimits(cfg, deps.Limits),
 		palette:  palette,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
+	s.relays = relay.Group{s.receipts, relay.New(j.Letters(), deps.Bus, deps.Log), relay.New(j.Parked(), deps.Bus, deps.Log)}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
 	s.reactions = bus.NewConsumer(deps.Bus, bus.SenderReactions(), j, busMetrics, s.deliver)
 	return s, nil
@@ -105,25 +103,13 @@ func (s *Sender) Run(ctx context.Context) error {
 	})
 	defer stopping()
 
-	// The relays outlive the consumers, whose last receipts they publish.
-	publishing, published := context.WithCancel(context.WithoutCancel(ctx))
-	var relays errgroup.Group
-	for _, r := range []*relay.Relay{s.receipts, s.letters, s.parked} {
-		relays.Go(func() error { return r.Run(publishing) })
-	}
-	consumers, consuming := errgroup.WithContext(ctx)
-	consumers.Go(func() error { return s.messages.Run(consuming) })
-	consumers.Go(func() error { return s.reactions.Run(consuming) })
-	err := consumers.Wait()
-	published()
-	if relayErr := relays.Wait(); err == nil {
-		err = relayErr
-	}
-	return err
+	return s.relays.Around(ctx, func(ctx context.Context) error {
+		consumers, consuming := errgroup.WithContext(ctx)
+		consumers.Go(func() error { return s.messages.Run(consuming) })
+		consumers.Go(func() error { return s.reactions.Run(consuming) })
+		return consumers.Wait()
+	})
 }
 
 // Hurry makes the sender look at what the bus may have lost.
-func (s *Sender) Hurry() {
-	s.receipts.Hurry()
-	s.letters.Hurry()
-}
+func (s *Sender) Hurry() { s.relays.Hurry() }
