@@ -184,11 +184,7 @@ allowed.`,
 			if err != nil {
 				return run.Usage(err)
 			}
-			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				scope, id, err := at.resolve(ctx, pool, definition)
-				if err != nil {
-					return err
-				}
+			return withSetting(cmd, cfg, at, definition, func(ctx context.Context, pool *pgxpool.Pool, scope settings.Scope, id int64) error {
 				stored, err := settingspg.Load(ctx, pool)
 				if err != nil {
 					return err
@@ -232,11 +228,7 @@ func settingsSetCommand() *cobra.Command {
 			if err != nil {
 				return run.Usage(err)
 			}
-			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				scope, id, err := at.resolve(ctx, pool, definition)
-				if err != nil {
-					return err
-				}
+			return withSetting(cmd, cfg, at, definition, func(ctx context.Context, pool *pgxpool.Pool, scope settings.Scope, id int64) error {
 				return settingspg.Set(ctx, pool, definition.Key, scope, id, value)
 			})
 		},
@@ -261,11 +253,7 @@ Then the next wider value holds, or the default.`,
 			if err != nil {
 				return run.Usage(err)
 			}
-			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				scope, id, err := at.resolve(ctx, pool, definition)
-				if err != nil {
-					return err
-				}
+			return withSetting(cmd, cfg, at, definition, func(ctx context.Context, pool *pgxpool.Pool, scope settings.Scope, id int64) error {
 				was, err := settingspg.Unset(ctx, pool, definition.Key, scope, id)
 				if err == nil && !was {
 					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s was not set for %s.\n", definition.Key, at.place())
@@ -277,6 +265,19 @@ Then the next wider value holds, or the default.`,
 	at.bind(cmd)
 	cfg.Bind(cmd.Flags(), sectionDatabase)
 	return cmd
+}
+
+// withSetting opens the database and finds the chat or bot that is meant.
+func withSetting(cmd *cobra.Command, cfg *configuration, at where, d *settings.Definition,
+	do func(context.Context, *pgxpool.Pool, settings.Scope, int64) error,
+) error {
+	return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
+		scope, id, err := at.resolve(ctx, pool, d)
+		if err != nil {
+			return err
+		}
+		return do(ctx, pool, scope, id)
+	})
 }
 
 // arguments takes exactly these.
