@@ -17,6 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
 const (
@@ -34,7 +35,7 @@ func TestATurnBecomesOneDelivery(t *testing.T) {
 	if diff := cmp.Diff(want, s.delivery(turn), protocmp.Transform(), protocmp.IgnoreFields(want, "created_at")); diff != "" {
 		t.Errorf("delivery (-want +got): %s", diff)
 	}
-	s.eventually("the delivery is published, and the turn is not published again", func() (string, bool) {
+	testenv.Eventually(s.t, "the delivery is published, and the turn is not published again", func() (string, bool) {
 		got := s.text(`SELECT concat_ws(' ', d.published_at IS NOT NULL, t.relay_at IS NULL) FROM deliveries d JOIN turns t USING (chat_id, turn_no)`)
 		return got, got == "t t"
 	})
@@ -126,7 +127,7 @@ func TestWhatIsLateIsNotWritten(t *testing.T) {
 	if got := s.text(receiptReason, s.chat, turn.GetId().GetNumber()); got != want {
 		t.Errorf("the receipt says %q, want %q", got, want)
 	}
-	s.eventually("the receipt is published", func() (string, bool) {
+	testenv.Eventually(s.t, "the receipt is published", func() (string, bool) {
 		got := s.text(`SELECT (published_at IS NOT NULL)::text FROM receipts`)
 		return got, got == "true"
 	})
@@ -287,7 +288,7 @@ func TestATurnThatIsNotInTheJournalIsADeadLetter(t *testing.T) {
 	s := newStage(t, llmapi.Options{Text: line})
 	s.run()
 	s.publish(journaltest.Turn(s.chat, 99, s.bot), 0)
-	s.eventually("there is a dead letter", func() (string, bool) {
+	testenv.Eventually(s.t, "there is a dead letter", func() (string, bool) {
 		got := s.text(letterReason)
 		return got, got == "the journal has no such turn"
 	})
@@ -317,7 +318,7 @@ func TestADeliveryThatACrashLeftUnpublishedIsPublished(t *testing.T) {
 		t.Fatal(made, err)
 	}
 	s.run()
-	s.eventually("it is published", func() (string, bool) {
+	testenv.Eventually(s.t, "it is published", func() (string, bool) {
 		got := s.text(`SELECT (published_at IS NOT NULL)::text FROM deliveries`)
 		return got, got == "true"
 	})

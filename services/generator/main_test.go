@@ -1,10 +1,8 @@
 package generator_test
 
 import (
-	"context"
 	"fmt"
 	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm"
@@ -26,9 +25,6 @@ import (
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
-
-// patience bounds every wait of a test; only a broken generator takes so long.
-const patience = 30 * time.Second
 
 // line is what the model answers unless it is told otherwise.
 const line = "Page by page, then."
@@ -54,14 +50,8 @@ func newStage(t *testing.T, answers llmapi.Options) *stage {
 	s.journal = journal.New(s.pool)
 	cfg := bus.DefaultConfig()
 	cfg.URL, cfg.AckWait, cfg.MaxAttempts = testenv.NATS(t), 2*time.Second, 3
+	s.bus = bustest.Open(t, cfg)
 	var err error
-	if s.bus, err = bus.Connect(t.Context(), cfg, testenv.Logger(t), t.Name()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.bus.Close)
-	if err := s.bus.Declare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	s.bot = journaltest.Bot(t, s.pool, "anna")
 	s.chat = journaltest.Chat(t, s.pool, "club", s.bot)
 	if s.llm, err = llmapi.New(answers); err != nil {
@@ -91,21 +81,7 @@ func (s *stage) run(change ...func(*generator.Config)) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
-	s.stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				s.t.Error(err)
-			}
-		case <-time.After(patience):
-			s.t.Error("the generator does not stop")
-		}
-	})
-	s.t.Cleanup(s.stop)
+	s.stop = testenv.Background(s.t, g.Run)
 }
 
 // turn writes a turn down and publishes it.
@@ -146,7 +122,7 @@ func (s *stage) publish(turn *chorusv1.Turn, publication int) {
 // becomes waits until the turn is in that state.
 func (s *stage) becomes(turn *chorusv1.Turn, want string) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("turn %v is %q", turn.GetId(), want), func() (string, bool) {
+	testenv.Eventually(s.t, fmt.Sprintf("turn %v is %q", turn.GetId(), want), func() (string, bool) {
 		got, err := journaltest.State(s.t.Context(), s.pool, turn.GetId())
 		if err != nil {
 			s.t.Fatal(err)
@@ -155,29 +131,10 @@ func (s *stage) becomes(turn *chorusv1.Turn, want string) {
 	})
 }
 
-func (s *stage) eventually(what string, is func() (string, bool)) {
-	s.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
-	for {
-		got, ok := is()
-		if ok {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			s.t.Fatalf("never: %s; it is %q", what, got)
-		}
-	}
-}
-
 // called waits until the model was asked that often.
 func (s *stage) called(times int) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("%d calls", times), func() (string, bool) {
+	testenv.Eventually(s.t, fmt.Sprintf("%d calls", times), func() (string, bool) {
 		n := len(s.llm.Calls())
 		return fmt.Sprint(n), n >= times
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
@@ -105,15 +106,7 @@ func filled(b *testing.B, chats, messages int) *stage {
 	s.fill(chats, messages)
 	cfg := bus.DefaultConfig()
 	cfg.URL = testenv.NATS(b)
-	wires, err := bus.Connect(b.Context(), cfg, testenv.Logger(b), b.Name())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(wires.Close)
-	if err := wires.Declare(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_open_turns", "100"), wires))
+	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_open_turns", "100"), bustest.Open(b, cfg)))
 	s.wake = p.Wake
 	s.round(0) // prepares statements and warms caches
 	s.round(1)

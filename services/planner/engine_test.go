@@ -10,6 +10,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
@@ -24,15 +25,7 @@ func connect(t *testing.T, url string) *bus.Bus {
 	t.Helper()
 	cfg := bus.DefaultConfig()
 	cfg.URL = url
-	b, err := bus.Connect(t.Context(), cfg, testenv.Logger(t), t.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	if err := b.Declare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return bustest.Open(t, cfg)
 }
 
 func TestADueChatGetsATurn(t *testing.T) {

@@ -149,7 +149,7 @@ SELECT NOT EXISTS (SELECT FROM turns WHERE kind <> 'reaction' AND planned_at < $
 
 // hurried tells a planner when the bus is back.
 func (s *stage) hurried(p *planner.Planner, b *bus.Bus) {
-	s.background(func(ctx context.Context) error {
+	testenv.Background(s.t, func(ctx context.Context) error {
 		for {
 			select {
 			case <-b.Restored():

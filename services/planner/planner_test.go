@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -128,27 +127,7 @@ func (s *stage) plan(deps planner.Deps, change ...func(*planner.Config)) (p *pla
 		s.t.Fatal(err)
 	}
 	p = planner.New(cfg, deps)
-	return p, s.background(p.Run)
-}
-
-// background runs a part until the test or the returned function ends it.
-func (s *stage) background(run func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				s.t.Error(err)
-			}
-		case <-time.After(patience):
-			s.t.Error("a part does not stop")
-		}
-	})
-	s.t.Cleanup(stop)
-	return stop
+	return p, testenv.Background(s.t, p.Run)
 }
 
 // eventually waits until a query gives true.

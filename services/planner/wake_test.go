@@ -27,8 +27,8 @@ func (s *stage) listening() {
 		p.Wake()
 		return nil
 	}}
-	s.background(listen.New(s.pool, log, watch.Channel(), changed).Run)
-	s.background(func(ctx context.Context) error {
+	testenv.Background(s.t, listen.New(s.pool, log, watch.Channel(), changed).Run)
+	testenv.Background(s.t, func(ctx context.Context) error {
 		for {
 			next := watch.Changed()
 			p.Wake()

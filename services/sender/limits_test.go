@@ -92,7 +92,7 @@ func TestTyping(t *testing.T) {
 
 	// Who types long holds up nobody else, and stops when the sender stops.
 	long := s.typed(slow, patience)
-	s.eventually("it types", func() (string, bool) { return "silent", len(s.calls("sendChatAction")) == 1 })
+	testenv.Eventually(s.t, "it types", func() (string, bool) { return "silent", len(s.calls("sendChatAction")) == 1 })
 	s.becomes(s.typed(chat, 50*time.Millisecond), "delivered closed")
 	s.called("sendChatAction", "typing 200", "typing 200")
 

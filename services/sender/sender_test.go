@@ -1,11 +1,8 @@
 package sender_test
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/fault"
 	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/limit"
@@ -62,14 +60,7 @@ func newStage(t testing.TB, change ...func(*sender.Config)) *stage {
 	s.journal = journal.New(s.pool)
 	busCfg := bus.DefaultConfig()
 	busCfg.URL, busCfg.AckWait = testenv.NATS(t), 2*time.Second
-	var err error
-	if s.bus, err = bus.Connect(t.Context(), busCfg, testenv.Logger(t), t.Name()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.bus.Close)
-	if err := s.bus.Declare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.bus = bustest.Open(t, busCfg)
 	s.emulate()
 	s.bot = s.newBot("anna")
 	cfg := sender.DefaultConfig()
@@ -94,7 +85,7 @@ func (s *stage) emulate() {
 	if err := e.Listen(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.background(e.Run)
+	testenv.Background(s.t, e.Run)
 	s.telegram = e
 }
 
@@ -114,28 +105,7 @@ func (s *stage) run(cfg sender.Config) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.stop = s.background(snd.Run)
-}
-
-// background runs a part until the test or the returned function ends it.
-func (s *stage) background(run func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				s.t.Error(err)
-			}
-		case <-time.After(patience):
-			s.t.Error("a part does not stop")
-		}
-		http.DefaultClient.CloseIdleConnections()
-	})
-	s.t.Cleanup(stop)
-	return stop
+	s.stop = testenv.Background(s.t, snd.Run)
 }
 
 func (s *stage) newBot(name string) int64 {
@@ -253,32 +223,13 @@ func (s *stage) publish(entries ...journal.Entry) {
 // becomes waits until the turn is in that state.
 func (s *stage) becomes(d *chorusv1.Delivery, want string) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("turn %v is %q", d.GetId(), want), func() (string, bool) {
+	testenv.Eventually(s.t, fmt.Sprintf("turn %v is %q", d.GetId(), want), func() (string, bool) {
 		got, err := journaltest.State(s.t.Context(), s.pool, d.GetId())
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		return got, got == want
 	})
-}
-
-func (s *stage) eventually(what string, is func() (string, bool)) {
-	s.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(s.t.Context(), s.patience)
-	defer cancel()
-	for {
-		got, ok := is()
-		if ok {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			s.t.Fatalf("never: %s; it is %q", what, got)
-		}
-	}
 }
 
 // calls are the calls of a method, "effect status" each.
@@ -561,7 +512,7 @@ func TestReceiptsArePublished(t *testing.T) {
 	s := newStage(t)
 	chat, _ := s.chat("club", world.Supergroup)
 	s.becomes(s.say(chat, "hello"), "delivered closed")
-	s.eventually("the receipt is published", func() (string, bool) {
+	testenv.Eventually(s.t, "the receipt is published", func() (string, bool) {
 		var published bool
 		if err := s.pool.QueryRow(t.Context(), `SELECT published_at IS NOT NULL AND relay_at IS NULL FROM receipts WHERE chat_id = $1`, chat).Scan(&published); err != nil {
 			t.Fatal(err)

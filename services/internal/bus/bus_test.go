@@ -82,23 +82,7 @@ func (g graves) Bury(_ context.Context, letter *chorusv1.DeadLetter) error {
 // consume runs a consumer of turns until the test or stop ends it.
 func consume(t *testing.T, b *bus.Bus, dead graves, handle bus.Handler[*chorusv1.Turn]) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	c := bus.NewConsumer(b, bus.Generator(), dead, nil, handle)
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("consumer: %v", err)
-			}
-		case <-time.After(patience):
-			t.Error("the consumer does not stop")
-		}
-	})
-	t.Cleanup(stop)
-	return stop
+	return testenv.Background(t, bus.NewConsumer(b, bus.Generator(), dead, nil, handle).Run)
 }
 
 func receive[T any](t *testing.T, from <-chan T) T {

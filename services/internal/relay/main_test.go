@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/relay"
@@ -21,9 +22,6 @@ import (
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
-
-// patience bounds every wait of a test; only a broken relay takes so long.
-const patience = 30 * time.Second
 
 // stage is a journal and a bus, with one chat and one bot.
 type stage struct {
@@ -47,14 +45,7 @@ func newStage(t *testing.T) *stage {
 	s.chat = journaltest.Chat(t, s.pool, "club", s.bot)
 	cfg := bus.DefaultConfig()
 	cfg.URL = s.server.URL()
-	var err error
-	if s.bus, err = bus.Connect(t.Context(), cfg, s.log, t.Name()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.bus.Close)
-	if err := s.bus.Declare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.bus = bustest.Open(t, cfg)
 	nc, err := nats.Connect(cfg.URL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -136,17 +127,7 @@ func (s *stage) stored(name string) map[string]int {
 
 func (s *stage) eventually(what string, is func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			s.t.Fatalf("never: %s", what)
-		}
-	}
+	testenv.Eventually(s.t, what, func() (string, bool) { return "not", is() })
 }
 
 // ids counts each entry's message id once.
