@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // ContentType is the content type of every message.
@@ -101,6 +102,10 @@ type Stored struct {
 	ID       string
 }
 
+// lookUps bounds the requests under way while messages are looked for. One after
+// the other they would take longer than publishTimeout on a distant bus.
+const lookUps = 64
+
 // Held tells, for each message, whether a stream still stores it. A work queue
 // deletes what is acknowledged, so an open row whose message is not held was
 // lost by the bus. A stream that is gone holds nothing.
@@ -115,12 +120,24 @@ func (b *Bus) Held(ctx context.Context, stream string, want []Stored) ([]bool, e
 	if err != nil {
 		return nil, fmt.Errorf("look at stream %s: %w", stream, err)
 	}
+	last := s.CachedInfo().State.LastSeq
+	looking, ctx := errgroup.WithContext(ctx)
+	looking.SetLimit(lookUps)
 	for i, w := range want {
-		m, err := s.GetMsg(ctx, w.Sequence)
-		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil, fmt.Errorf("look for message %d of %s: %w", w.Sequence, stream, err)
+		if w.Sequence > last {
+			continue // the stream was made anew
 		}
-		held[i] = err == nil && m.Header.Get(jetstream.MsgIDHeader) == w.ID
+		looking.Go(func() error {
+			m, err := s.GetMsg(ctx, w.Sequence)
+			if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+				return fmt.Errorf("look for message %d of %s: %w", w.Sequence, stream, err)
+			}
+			held[i] = err == nil && m.Header.Get(jetstream.MsgIDHeader) == w.ID
+			return nil
+		})
+	}
+	if err := looking.Wait(); err != nil {
+		return nil, err
 	}
 	return held, nil
 }

@@ -31,9 +31,9 @@ type Outbox struct {
 	// Stream is where the messages go.
 	Stream string
 
-	claim, mark, giveBack, hurry string
-	args                         []any
-	subject                      func(outboxRow) (string, error)
+	claim, mark, giveBack, renew, hurry string
+	args                                []any
+	subject                             func(outboxRow) (string, error)
 }
 
 type outboxRow struct {
@@ -123,6 +123,14 @@ const (
 	returnLetters   = `UPDATE dead_letters r ` + returned + byLetter
 )
 
+// Renewing makes publications of entries that the bus has lost. It may know their
+// old ids all the same, and would drop what has them.
+const (
+	renewed        = `SET publication = r.publication + 1, bus_sequence = NULL FROM unnest($1::bigint[], $2::bigint[]) AS m(chat_id, turn_no) WHERE ` + byTurn + ` RETURNING r.chat_id, r.turn_no, r.publication`
+	renewTurns     = `UPDATE turns r ` + renewed
+	renewDelivered = `UPDATE deliveries r ` + renewed
+)
+
 // Hurrying makes every published row that is still open be looked at now.
 const (
 	hurryTurns      = `UPDATE turns SET relay_at = now() WHERE relay_at > now()`
@@ -135,7 +143,7 @@ const (
 func (j *Journal) Turns() *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: "turns", Stream: subject.Turns,
-		claim: claimTurns, mark: markTurns, giveBack: returnTurns, hurry: hurryTurns,
+		claim: claimTurns, mark: markTurns, giveBack: returnTurns, renew: renewTurns, hurry: hurryTurns,
 		subject: func(r outboxRow) (string, error) { return subject.Turn(r.ChatID), nil },
 	}
 }
@@ -145,7 +153,7 @@ func (j *Journal) Turns() *Outbox {
 func (j *Journal) Deliveries(action chorusv1.Action) *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: subject.ActionName(action), Stream: subject.Deliveries,
-		claim: claimDeliveries, mark: markDeliveries, giveBack: returnDelivered, hurry: hurryDeliveries, args: []any{subject.ActionName(action)},
+		claim: claimDeliveries, mark: markDeliveries, giveBack: returnDelivered, renew: renewDelivered, hurry: hurryDeliveries, args: []any{subject.ActionName(action)},
 		subject: deliverySubject,
 	}
 }
@@ -249,6 +257,34 @@ func (o *Outbox) Return(ctx context.Context, entries []Entry) error {
 		return fmt.Errorf("give %s back: %w", o.Name, err)
 	}
 	return nil
+}
+
+// Renew gives entries that the bus has lost new message ids.
+func (o *Outbox) Renew(ctx context.Context, entries []Entry) ([]Entry, error) {
+	if o.renew == "" || len(entries) == 0 {
+		return entries, nil
+	}
+	chats, turns := make([]int64, len(entries)), make([]int64, len(entries))
+	at := make(map[[2]int64]int, len(entries))
+	for i, e := range entries {
+		chats[i], turns[i] = key(e.Turn)
+		at[[2]int64{chats[i], turns[i]}] = i
+	}
+	rows, err := o.pool.Query(ctx, o.renew, chats, turns)
+	if err != nil {
+		return nil, fmt.Errorf("renew %s: %w", o.Name, err)
+	}
+	var chat, turn int64
+	var publication int
+	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &publication}, func() error {
+		e := &entries[at[[2]int64{chat, turn}]]
+		e.Message.ID, e.Sequence = subject.MessageID(e.Turn, publication), 0
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("renew %s: %w", o.Name, err)
+	}
+	return entries, nil
 }
 
 // Hurry makes the relay look at every open row now: after the bus was lost, and

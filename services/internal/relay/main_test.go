@@ -1,8 +1,6 @@
 package relay_test
 
 import (
-	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -77,19 +76,7 @@ func (s *stage) plan(n int) []journal.Entry {
 }
 
 // run runs a relay until the test or the returned function ends it.
-func (s *stage) run(r *relay.Relay) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			s.t.Error(err)
-		}
-	})
-	s.t.Cleanup(stop)
-	return stop
-}
+func (s *stage) run(r *relay.Relay) (stop func()) { return testenv.Background(s.t, r.Run) }
 
 func (s *stage) exec(sql string, args ...any) {
 	s.t.Helper()
@@ -128,6 +115,15 @@ func (s *stage) stored(name string) map[string]int {
 func (s *stage) eventually(what string, is func() bool) {
 	s.t.Helper()
 	testenv.Eventually(s.t, what, func() (string, bool) { return "not", is() })
+}
+
+// renewed counts the message ids that entries get once the bus has lost them.
+func renewed(entries []journal.Entry) map[string]int {
+	want := map[string]int{}
+	for _, e := range entries {
+		want[subject.MessageID(e.Turn, 1)]++
+	}
+	return want
 }
 
 // ids counts each entry's message id once.

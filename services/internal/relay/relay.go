@@ -175,15 +175,8 @@ func (r *Relay) due(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		lost, err := r.lost(ctx, entries)
-		if err != nil {
-			return errors.Join(err, r.giveBack(ctx, entries))
-		}
-		if len(lost) > 0 {
-			if err := r.publish(ctx, lost); err != nil {
-				return err
-			}
-			r.log.Info("the relay published", zap.Int("entries", len(lost)))
+		if err := r.repair(ctx, entries); err != nil {
+			return err
 		}
 		if len(entries) < batch {
 			return nil
@@ -192,30 +185,57 @@ func (r *Relay) due(ctx context.Context) error {
 	return nil
 }
 
-// lost is the entries that the bus does not hold: those never published, and
-// those that it forgot.
-func (r *Relay) lost(ctx context.Context, entries []journal.Entry) ([]journal.Entry, error) {
-	var lost, published []journal.Entry
-	var want []bus.Stored
+// repair publishes, of entries that are due, those that never were, and then
+// those that the bus forgot.
+func (r *Relay) repair(ctx context.Context, entries []journal.Entry) error {
+	var fresh, published []journal.Entry
 	for _, e := range entries {
 		if e.Sequence == 0 {
-			lost = append(lost, e)
-			continue
+			fresh = append(fresh, e)
+		} else {
+			published = append(published, e)
 		}
-		published = append(published, e)
-		want = append(want, bus.Stored{Sequence: e.Sequence, ID: e.Message.ID})
 	}
-	if len(want) == 0 {
-		return lost, nil
+	if err := r.again(ctx, fresh); err != nil {
+		return errors.Join(err, r.giveBack(ctx, published))
+	}
+	lost, err := r.lost(ctx, published)
+	if err != nil {
+		return errors.Join(err, r.giveBack(ctx, published))
+	}
+	return r.again(ctx, lost)
+}
+
+func (r *Relay) again(ctx context.Context, entries []journal.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	if err := r.publish(ctx, entries); err != nil {
+		return err
+	}
+	r.log.Info("the relay published", zap.Int("entries", len(entries)))
+	return nil
+}
+
+// lost is those of published entries that the bus does not hold, with ids that
+// it does not know.
+func (r *Relay) lost(ctx context.Context, published []journal.Entry) ([]journal.Entry, error) {
+	if len(published) == 0 {
+		return nil, nil
+	}
+	want := make([]bus.Stored, len(published))
+	for i, e := range published {
+		want[i] = bus.Stored{Sequence: e.Sequence, ID: e.Message.ID}
 	}
 	held, err := r.bus.Held(ctx, r.outbox.Stream, want)
 	if err != nil {
 		return nil, fmt.Errorf("ask what the bus still holds: %w", err)
 	}
+	var lost []journal.Entry
 	for i, e := range published {
 		if !held[i] {
 			lost = append(lost, e)
 		}
 	}
-	return lost, nil
+	return r.outbox.Renew(ctx, lost)
 }

@@ -11,9 +11,11 @@ import (
 
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
 const (
@@ -68,7 +70,7 @@ func TestWhatTheBusLostIsPublishedAgain(t *testing.T) {
 	}
 	s.run(r)
 	r.Hurry()
-	want := ids(entries[1:])
+	want := renewed(entries[1:])
 	s.eventually("the open ones are back", func() bool { return cmp.Equal(want, s.stored(subject.Turns)) })
 	// Those that are there are left alone.
 	r.Hurry()
@@ -78,6 +80,51 @@ func TestWhatTheBusLostIsPublishedAgain(t *testing.T) {
 	if diff := cmp.Diff(want, s.stored(subject.Turns)); diff != "" {
 		t.Errorf("on the bus (-want +got): %s", diff)
 	}
+}
+
+// A stream that was purged remembers the ids of what it lost, and drops what has
+// one of them.
+func TestWhatAPurgeTookIsPublishedAgain(t *testing.T) {
+	s := newStage(t)
+	entries := s.plan(3)
+	r := relay.New(s.Turns(), s.bus, s.log)
+	r.Push(t.Context(), entries...)
+	stream, err := s.js.Stream(t.Context(), subject.Turns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.run(r)
+	r.Hurry()
+	s.eventually("the open ones are back", func() bool { return cmp.Equal(renewed(entries), s.stored(subject.Turns)) })
+}
+
+// Looked for one after the other, so many messages would take longer than a
+// relay may ask.
+func TestADistantBusIsRepaired(t *testing.T) {
+	s := newStage(t)
+	link := testenv.Proxy(t, s.server.URL())
+	cfg := bus.DefaultConfig()
+	cfg.URL = link.URL()
+	r := relay.New(s.Turns(), bustest.Open(t, cfg), s.log)
+	entries := s.plan(600)
+	r.Push(t.Context(), entries...)
+	link.SetLatency(6 * time.Millisecond)
+	stream, err := s.js.Stream(t.Context(), subject.Turns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.run(r)
+	r.Hurry()
+	s.eventually("the open ones are back", func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Msgs == 600
+	})
 }
 
 // counting counts what goes to the bus through it.
