@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
@@ -123,10 +125,10 @@ func (c *Consumer[T]) bury(ctx context.Context, d *delivery, attempts int, cause
 	letter := &chorusv1.DeadLetter{
 		Id:        fmt.Sprintf("%s-%d-%d", d.meta.Stream, d.meta.Timestamp.UnixMilli(), d.meta.Sequence.Stream),
 		Stream:    d.meta.Stream,
-		Subject:   d.Subject(),
-		MessageId: d.Headers().Get(jetstream.MsgIDHeader),
+		Subject:   readable(d.Subject()),
+		MessageId: readable(d.Headers().Get(jetstream.MsgIDHeader)),
 		Payload:   d.Data(),
-		Reason:    cause.Error(),
+		Reason:    readable(cause.Error()),
 		Service:   c.group.Name,
 		Attempts:  int32(max(attempts, 1)), //nolint:gosec // bounded by MaxAttempts
 		FirstAt:   timestamppb.New(d.meta.Timestamp),
@@ -144,6 +146,24 @@ func (c *Consumer[T]) bury(ctx context.Context, d *delivery, attempts int, cause
 		return fmt.Errorf("take a dead letter off its stream: %w", err)
 	}
 	return nil
+}
+
+// mostReadable bounds a text of a dead letter, in characters.
+const mostReadable = 1000
+
+// readable is a text that the database and the contract take, whatever it comes
+// from: neither holds NULs, or what is no UTF-8.
+func readable(s string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�")))
+	if len(runes) > mostReadable {
+		runes = append(runes[:mostReadable-1], '…')
+	}
+	return string(runes)
 }
 
 // turnOf reads the turn off the message id, which holds even where the payload
