@@ -91,6 +91,10 @@ func (j *Journal) finish(ctx context.Context, r *chorusv1.Receipt, fence, number
 	return ended(e, r, err)
 }
 
+// Whoever makes a delivery changes its turn first, and so waits for this lock or
+// is waited for. Only a statement that begins after it sees what came of that.
+const lockTurn = `SELECT FROM turns WHERE chat_id = $1 AND turn_no = $2 FOR UPDATE`
+
 // A turn that ends before it has a delivery.
 const closeTurn = `
 WITH turn AS (
@@ -110,8 +114,13 @@ func (j *Journal) CloseTurn(ctx context.Context, r *chorusv1.Receipt) (Entry, er
 		return Entry{}, err
 	}
 	chat, turn := key(r.GetId())
-	err = j.pool.QueryRow(ctx, closeTurn, chat, turn, subject.OutcomeName(r.GetOutcome()), r.GetReason(), e.Message.Payload, relayGrace).
-		Scan(&e.Message.TraceParent)
+	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockTurn, chat, turn); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, closeTurn, chat, turn, subject.OutcomeName(r.GetOutcome()), r.GetReason(), e.Message.Payload, relayGrace).
+			Scan(&e.Message.TraceParent)
+	})
 	return ended(e, r, err)
 }
 
@@ -139,20 +148,27 @@ func receiptEntry(r *chorusv1.Receipt) (Entry, error) {
 }
 
 const overdue = `
-SELECT t.payload, d.chat_id IS NOT NULL
+SELECT t.payload, coalesce(d.state, ''), coalesce(d.fence, 0)
 FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no)
-WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval AND coalesce(d.state, 'pending') = 'pending'
+WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval
+  AND (coalesce(d.state, 'pending') = 'pending' OR t.expires_at < now() - $3::interval)
 ORDER BY t.expires_at LIMIT $2`
+
+// No call takes this long. Whoever sends a delivery whose time was over so long
+// ago is dead, and nobody else has come to it.
+const longestCall = 5 * time.Minute
 
 // Expire ends up to limit open turns whose time was over a grace ago and that
 // nobody is sending: those whose messages were lost, and those that wait for a
-// service that is down. It returns their receipts.
+// service that is down. What became of orphans is unknown. It returns their
+// receipts.
 func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) ([]Entry, error) {
 	type row struct {
-		Payload   []byte
-		Delivered bool
+		Payload []byte
+		State   State // empty without a delivery
+		Fence   int64
 	}
-	rows, err := j.pool.Query(ctx, overdue, grace, limit)
+	rows, err := j.pool.Query(ctx, overdue, grace, limit, longestCall)
 	if err != nil {
 		return nil, fmt.Errorf("find overdue turns: %w", err)
 	}
@@ -166,12 +182,7 @@ func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) ([
 		if err := proto.Unmarshal(f.Payload, &turn); err != nil {
 			return entries, fmt.Errorf("decode an overdue turn: %w", err)
 		}
-		receipt := ExpiredReceipt(&turn, "nobody came to it in time")
-		end := j.CloseTurn
-		if f.Delivered {
-			end = j.Abandon
-		}
-		e, err := end(ctx, receipt)
+		e, err := j.expire(ctx, ExpiredReceipt(&turn, "nobody came to it in time"), f.State, f.Fence)
 		if errors.Is(err, ErrFenced) {
 			continue
 		}
@@ -181,6 +192,19 @@ func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) ([
 		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// expire ends a turn by what there is of its delivery.
+func (j *Journal) expire(ctx context.Context, r *chorusv1.Receipt, state State, fence int64) (Entry, error) {
+	switch state {
+	case Pending:
+		return j.Abandon(ctx, r)
+	case Sending:
+		r.Outcome, r.Reason = chorusv1.Outcome_OUTCOME_UNKNOWN, "its sender died, and nobody came to it in time"
+		return j.Disown(ctx, r, fence)
+	default:
+		return j.CloseTurn(ctx, r)
+	}
 }
 
 // ExpiredReceipt is the receipt of a turn whose time is over.

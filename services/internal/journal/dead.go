@@ -32,13 +32,14 @@ func (j *Journal) Bury(ctx context.Context, letter *chorusv1.DeadLetter) error {
 	}
 	chat, turn := key(letter.GetTurn())
 	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, insertLetter, letter.GetId(), letter.GetStream(), chat, turn, letter.GetReason(), payload); err != nil {
-			return err
+		tag, err := tx.Exec(ctx, insertLetter, letter.GetId(), letter.GetStream(), chat, turn, letter.GetReason(), payload)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err // it was buried before, and may have been replayed since
 		}
 		if _, err := tx.Exec(ctx, deadDelivery, chat, turn); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, deadTurn, chat, turn)
+		_, err = tx.Exec(ctx, deadTurn, chat, turn)
 		return err
 	})
 	if err != nil {

@@ -410,3 +410,77 @@ func TestReactionsGoStraightToTheSender(t *testing.T) {
 		t.Errorf("the turn of a reaction is published: %v, %v", got, err)
 	}
 }
+
+func TestExpireGivesUpOrphansThatNobodyCameTo(t *testing.T) {
+	s := newScene(t)
+	d := s.message(1)
+	s.claim(d, "the dead")
+	s.overdue(d, time.Minute)
+	s.expire()
+	s.is(d, "open sending")
+	s.overdue(d, 10*time.Minute)
+	s.expire()
+	s.is(d, "unknown closed")
+	s.claim(s.message(2), "another") // the chat goes on
+}
+
+func (s *scene) overdue(d *chorusv1.Delivery, by time.Duration) {
+	s.t.Helper()
+	_, err := s.pool.Exec(s.t.Context(), `UPDATE turns SET planned_at = now() - interval '1 day', due_at = now() - interval '1 day', expires_at = now() - $3::interval WHERE (chat_id, turn_no) = ($1, $2)`,
+		d.GetId().GetChatId(), d.GetId().GetNumber(), by)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *scene) expire() {
+	s.t.Helper()
+	if _, err := s.Expire(s.t.Context(), time.Second, 10); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// A turn is closed or gets a delivery, never both, however they meet.
+func TestCloseTurnAndDeliverAtOnce(t *testing.T) {
+	s := newScene(t)
+	turn := journaltest.Turn(s.chat, 1, s.bot)
+	s.plan(journal.Planned{Turn: turn})
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What Deliver does, held up before its commit.
+	if _, err := tx.Exec(t.Context(), `UPDATE turns SET relay_at = NULL`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) VALUES ($1, 1, $2, 'send_message', '', now() + interval '1 minute')`, s.chat, s.bot); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() {
+		_, err := s.CloseTurn(context.WithoutCancel(t.Context()), journal.ExpiredReceipt(turn, "late"))
+		closed <- err
+	}()
+	testenv.Eventually(t, "the end of the turn waits", func() (string, bool) {
+		n := s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		return "running", n == 1
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-closed; !errors.Is(err, journal.ErrFenced) {
+		t.Errorf("a turn with a delivery was closed: %v", err)
+	}
+	s.is(journaltest.Message(turn, ""), "open pending")
+}
+
+func TestBuryingAgainSparesAReplayedTurn(t *testing.T) {
+	s := newScene(t)
+	d := s.message(1)
+	s.bury("delivery", d.GetId(), "DELIVERIES")
+	if err := s.Replay(t.Context(), "delivery", time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	s.bury("delivery", d.GetId(), "DELIVERIES")
+	s.is(d, "open pending")
+}
