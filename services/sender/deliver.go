@@ -115,23 +115,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (s *Sender) pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return errAgain
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // adopt deals with a delivery whose call was begun by a sender that died. To set
-// a reaction again changes nothing; to send a message again may double it.
+// a reaction again changes nothing; to send a message again may double it. One
+// that is this sender's own was claimed without its knowing, and no call was made:
+// whatever follows on a call is written down before the lane goes on.
 func (s *Sender) adopt(ctx context.Context, d *chorusv1.Delivery, r *journal.Refusal) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
-	repeatable := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION && r.Step == journal.Action
+	repeatable := r.Owner == s.owner || d.GetAction() == chorusv1.Action_ACTION_SET_REACTION && r.Step == journal.Action
 	if !repeatable && s.cfg.OnUnknown == Drop {
 		receipt := s.receipt(d, chorusv1.Outcome_OUTCOME_UNKNOWN, diedCalling)
 		entry, err := s.journal.Disown(ctx, receipt, r.Fence)
@@ -144,16 +135,19 @@ func (s *Sender) adopt(ctx context.Context, d *chorusv1.Delivery, r *journal.Ref
 	if err != nil {
 		return err
 	}
-	if err := s.journal.Release(ctx, claim); err != nil {
-		return err
-	}
-	return errAgain
+	return s.again(s.release(claim))
 }
 
 // attempt makes the call that was claimed.
 func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, bare *bool) error {
 	if !s.breakers.permit(d) {
-		return errors.Join(s.release(ctx, claim), s.pause(ctx, probeWait))
+		if err := s.again(s.release(claim)); !errors.Is(err, errAgain) {
+			return err
+		}
+		if err := sit(ctx, probeWait); err != nil {
+			return err
+		}
+		return errAgain
 	}
 	began := time.Now()
 	out := s.call(d, to, claim, *bare)
@@ -168,19 +162,16 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	case telegram.Done, telegram.DoneInDisguise:
 		return s.finish(d, to, claim, delivered(claim), out, *bare)
 	case telegram.RateLimited:
-		return errors.Join(s.limits.cool(ctx, d, out.RetryAfter), s.again(s.release(ctx, claim)))
+		return errors.Join(s.limits.cool(ctx, d, out.RetryAfter), s.again(s.release(claim)))
 	case telegram.NotSent:
-		if err := s.release(ctx, claim); err != nil {
-			return err
-		}
-		return fail.AsTransient(errors.New(out.Description))
+		return s.tryLater(claim, out)
 	case telegram.Unknown:
 		return s.unknown(ctx, d, to, claim, out)
 	case telegram.Moved:
-		if err := s.move(ctx, d, out.MigrateTo); err != nil {
+		if err := s.patiently(func(ctx context.Context) error { return s.move(ctx, d, out.MigrateTo) }); err != nil {
 			return err
 		}
-		return s.again(s.release(ctx, claim))
+		return s.again(s.release(claim))
 	case telegram.PermanentMembership:
 		return errors.Join(s.suspend(ctx, d, out.Description), s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare))
 	case telegram.PermanentBot:
@@ -232,12 +223,10 @@ func (s *Sender) rejected(ctx context.Context, d *chorusv1.Delivery, to *address
 	reaction := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION
 	switch {
 	case reaction && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-		defer cancel()
-		return s.again(s.journal.FallBack(ctx, claim))
+		return s.again(s.patiently(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
 	case out.ReplyNotFound && !*bare:
 		*bare = true
-		return s.again(s.release(ctx, claim))
+		return s.again(s.release(claim))
 	}
 	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare)
 }
@@ -246,18 +235,39 @@ func (s *Sender) rejected(ctx context.Context, d *chorusv1.Delivery, to *address
 func (s *Sender) unknown(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome) error {
 	reaction := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION && claim.Step == journal.Action
 	if reaction && claim.Attempts < s.cfg.ReactionAttempts || !reaction && s.cfg.OnUnknown == Resend {
-		if err := s.release(ctx, claim); err != nil {
-			return err
-		}
-		return fail.AsTransient(errors.New(out.Description))
+		return s.tryLater(claim, out)
 	}
 	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_UNKNOWN, out, false)
 }
 
-func (s *Sender) release(ctx context.Context, claim *journal.Claim) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	return s.journal.Release(ctx, claim)
+// release gives a claim up after a call that had no effect.
+func (s *Sender) release(claim *journal.Claim) error {
+	return s.patiently(func(ctx context.Context) error { return s.journal.Release(ctx, claim) })
+}
+
+// tryLater gives a claim up for a call that is to be made again after a while.
+func (s *Sender) tryLater(claim *journal.Claim, out telegram.Outcome) error {
+	if err := s.release(claim); err != nil {
+		return err
+	}
+	return fail.AsTransient(errors.New(out.Description))
+}
+
+// patiently writes down what follows from a call. Telegram can't be asked again
+// what it did, so it tries until the database takes it or the process has to go;
+// then the next owner finds an orphan.
+func (s *Sender) patiently(write func(context.Context) error) error {
+	patient := retrypolicy.NewBuilder[any]().
+		AbortOnErrors(journal.ErrFenced).
+		WithBackoff(50*time.Millisecond, 2*time.Second).WithJitterFactor(0.5).WithMaxAttempts(-1).
+		ReturnLastFailure().
+		Build()
+	return failsafe.With(patient).WithContext(s.calls).Run(func() error {
+		// Even what follows from a call that was cut off at shutdown is written.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), dbTimeout)
+		defer cancel()
+		return write(ctx)
+	})
 }
 
 // again asks for another pass if what led to it was written down.
@@ -268,9 +278,7 @@ func (s *Sender) again(err error) error {
 	return err
 }
 
-// finish writes down how a call ended. What Telegram did can't be asked again,
-// so it tries until the database takes it or the process has to go; then the
-// next owner finds an orphan.
+// finish writes down how a call ended.
 func (s *Sender) finish(d *chorusv1.Delivery, to *address, claim *journal.Claim, outcome chorusv1.Outcome, out telegram.Outcome, bare bool) error {
 	reason := out.Description
 	if outcome == chorusv1.Outcome_OUTCOME_DELIVERED {
@@ -284,14 +292,10 @@ func (s *Sender) finish(d *chorusv1.Delivery, to *address, claim *journal.Claim,
 			sent.ReplyTo = d.GetTargetMessage()
 		}
 	}
-	patient := retrypolicy.NewBuilder[journal.Entry]().
-		AbortOnErrors(journal.ErrFenced).
-		WithBackoff(50*time.Millisecond, 2*time.Second).WithJitterFactor(0.5).WithMaxAttempts(-1).Build()
-	entry, err := failsafe.With(patient).WithContext(s.calls).Get(func() (journal.Entry, error) {
-		// Even a call that was cut off at shutdown gets its end written.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), dbTimeout)
-		defer cancel()
-		return s.journal.Finish(ctx, claim, receipt, sent)
+	var entry journal.Entry
+	err := s.patiently(func(ctx context.Context) (err error) {
+		entry, err = s.journal.Finish(ctx, claim, receipt, sent)
+		return err
 	})
 	return s.ended(receipt, entry, err)
 }
@@ -317,8 +321,10 @@ func (s *Sender) abandon(ctx context.Context, d *chorusv1.Delivery, outcome chor
 		entry, err = s.journal.Disown(ctx, receipt, refused.Fence)
 	case refused.Reason == journal.Missing:
 		return errMissing
-	default:
+	case refused.Reason == journal.Over:
 		return nil
+	default:
+		return errAgain // it was given up at this moment
 	}
 	return s.ended(receipt, entry, err)
 }

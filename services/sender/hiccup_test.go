@@ -1,0 +1,83 @@
+package sender_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// hiccups makes the database fail the first n updates of a table that match.
+func (s *stage) hiccups(n int, table, when string) {
+	s.exec(`CREATE SEQUENCE hiccups`)
+	s.exec(fmt.Sprintf(`CREATE FUNCTION hiccup() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF nextval('hiccups') <= %d THEN RAISE EXCEPTION 'the database has a hiccup'; END IF; RETURN NEW; END $$`, n))
+	s.exec(fmt.Sprintf(`CREATE TRIGGER hiccup BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION hiccup()`, table, when))
+}
+
+const released = `OLD.state = 'sending' AND NEW.state = 'pending'`
+
+// What follows from a call is written down however often the database fails: the
+// sender never takes its own claim for a dead one's.
+func TestAHiccupAfterACallLosesNothing(t *testing.T) {
+	for name, test := range map[string]struct{ fault, table, when string }{
+		"a 429":          {"sendMessage:429:retry_after=1:count=1", "deliveries", released},
+		"nothing sent":   {"sendMessage:409:Conflict:count=1", "deliveries", released},
+		"an upgrade":     {"", "chats", `OLD.telegram_id <> NEW.telegram_id`},
+		"it was refused": {"sendMessage:400:message to be replied not found:count=1", "deliveries", released},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, func(c *sender.Config) { c.ShortWait = 5 * time.Second })
+			kind := world.Supergroup
+			if name == "an upgrade" {
+				kind = world.Group
+			}
+			chat, said := s.chat("club", kind)
+			if kind == world.Group {
+				s.upgrade(chat)
+				said = 0
+			}
+			s.hiccups(3, test.table, test.when)
+			if test.fault != "" {
+				s.fault(test.fault)
+			}
+			s.becomes(s.reply(chat, said, "hello"), "delivered closed")
+		})
+	}
+}
+
+func (s *stage) upgrade(chat int64) {
+	s.t.Helper()
+	var id int64
+	if err := s.pool.QueryRow(s.t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&id); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.telegram.World().Upgrade(id); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// An orphan that comes back while its bot is held back is not taken for parked.
+func TestAnOrphanIsAdoptedThoughItsBotIsHeldBack(t *testing.T) {
+	s := newStage(t, func(c *sender.Config) { c.BreakerFailures, c.BreakerDelay = 1, time.Minute })
+	chat, _ := s.chat("club", world.Supergroup)
+	other, _ := s.chat("other", world.Supergroup)
+	s.fault("sendMessage:reset_after:count=1")
+	s.becomes(s.say(other, "it opens the breaker"), "unknown closed")
+	turn := s.turn(chat)
+	s.plan(journal.Planned{Turn: turn})
+	orphan := journaltest.Message(turn, "was it said?")
+	e, _, err := s.journal.Deliver(t.Context(), orphan, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := s.journal.Claim(t.Context(), orphan.GetId(), "the dead"); c == nil || err != nil {
+		t.Fatal(c, err)
+	}
+	s.publish(e)
+	s.becomes(orphan, "unknown closed")
+}
