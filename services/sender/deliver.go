@@ -166,7 +166,7 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	case telegram.NotSent:
 		return s.tryLater(claim, out)
 	case telegram.Unknown:
-		return s.unknown(ctx, d, to, claim, out)
+		return s.unknown(d, to, claim, out)
 	case telegram.Moved:
 		if err := s.patiently(func(ctx context.Context) error { return s.move(ctx, d, out.MigrateTo) }); err != nil {
 			return err
@@ -178,7 +178,7 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 		log.Error("Telegram refuses the bot's token: the bot is stopped")
 		return errors.Join(s.stop(ctx, d, out.Description), s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare))
 	case telegram.PermanentAction:
-		return s.rejected(ctx, d, to, claim, out, bare)
+		return s.rejected(d, to, claim, out, bare)
 	}
 	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, *bare)
 }
@@ -219,7 +219,7 @@ func delivered(claim *journal.Claim) chorusv1.Outcome {
 }
 
 // rejected deals with a call that Telegram refuses for good.
-func (s *Sender) rejected(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome, bare *bool) error {
+func (s *Sender) rejected(d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome, bare *bool) error {
 	reaction := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION
 	switch {
 	case reaction && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
@@ -232,7 +232,7 @@ func (s *Sender) rejected(ctx context.Context, d *chorusv1.Delivery, to *address
 }
 
 // unknown deals with a call that may have had its effect.
-func (s *Sender) unknown(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome) error {
+func (s *Sender) unknown(d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome) error {
 	reaction := d.GetAction() == chorusv1.Action_ACTION_SET_REACTION && claim.Step == journal.Action
 	if reaction && claim.Attempts < s.cfg.ReactionAttempts || !reaction && s.cfg.OnUnknown == Resend {
 		return s.tryLater(claim, out)

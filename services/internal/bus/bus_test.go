@@ -17,6 +17,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
@@ -273,6 +274,33 @@ func TestFailuresAreTriedAgainInPlace(t *testing.T) {
 		if got := receive(t, calls); got != want {
 			t.Errorf("call %v, want %v", got, want)
 		}
+	}
+}
+
+func TestAnOutageBehindTheHandlerMakesNoDeadLetter(t *testing.T) {
+	t.Parallel()
+	server := testenv.NATSServer(t)
+	cfg := config(server.URL())
+	cfg.MaxAttempts = 2
+	b := bustest.Open(t, cfg)
+	dead, calls := make(graves, 1), make(chan int, 10)
+	tries := 0
+	consume(t, b, dead, func(_ context.Context, m *chorusv1.Turn) error {
+		if m.GetId().GetNumber() == 2 {
+			return errors.New("it fails by itself")
+		}
+		if tries++; tries < 5 {
+			return fail.AsUnavailable(errors.New("the database is away"))
+		}
+		calls <- tries
+		return nil
+	})
+	publish(t, b, turn(1, 1), turn(1, 2))
+	if got := receive(t, calls); got != 5 {
+		t.Errorf("done at try %d, want 5", got)
+	}
+	if l := receive(t, dead); l.GetAttempts() != 2 || l.GetTurn().GetNumber() != 2 {
+		t.Errorf("dead letter %v", l)
 	}
 }
 

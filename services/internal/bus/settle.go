@@ -49,7 +49,8 @@ func (c *Consumer[T]) settle(ctx context.Context, d *delivery) {
 }
 
 // attempt runs the handler until it succeeds, fails for good, or has failed too
-// often. Retries happen in place: a hand-back would let later messages of the
+// often. What it stands on may be away for as long as it likes: that is no failure
+// of the message. Retries happen in place: a hand-back would let later messages of the
 // chat overtake, and a delayed one would use up the consumer's budget.
 func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, err error) {
 	if err := ctx.Err(); err != nil {
@@ -62,10 +63,17 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 	if err != nil {
 		return 0, err
 	}
+	failed := 0 // attempts that say something about the message
 	retry := retrypolicy.NewBuilder[any]().
 		HandleIf(func(_ any, err error) bool {
-			class := fail.ClassOf(err)
-			return err != nil && class != fail.Permanent && class != fail.Shutdown
+			switch fail.ClassOf(err) {
+			case fail.Permanent, fail.Shutdown:
+				return false
+			case fail.Unavailable:
+				return err != nil
+			case fail.Transient, fail.Throttled:
+			}
+			return err != nil && failed < c.bus.cfg.MaxAttempts
 		}).
 		WithBackoff(retryFirst, retryMost).
 		WithJitterFactor(0.5).
@@ -75,7 +83,7 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 			}
 			return -1 // the backoff
 		}).
-		WithMaxAttempts(c.bus.cfg.MaxAttempts).
+		WithMaxAttempts(-1).
 		ReturnLastFailure().
 		OnRetry(func(e failsafe.ExecutionEvent[any]) {
 			c.metrics.retried(c.group.Name)
@@ -87,6 +95,9 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 		attempts++
 		err := c.guarded(traced(ctx, d.Msg), message)
 		done = err == nil
+		if fail.ClassOf(err) != fail.Unavailable {
+			failed++
+		}
 		return err
 	})
 	if done { // also if the context ended meanwhile, which Run reports instead

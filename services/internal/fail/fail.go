@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Class is what an error calls for.
@@ -18,6 +20,9 @@ const (
 	Transient Class = iota
 	// Throttled errors say when to try again.
 	Throttled
+	// Unavailable errors are of what the work stands on, such as the database:
+	// they say nothing about the work, and pass when that is back.
+	Unavailable
 	// Shutdown is not a failure: the process is going, another will do it.
 	Shutdown
 	// Permanent errors stay: trying again is useless.
@@ -31,6 +36,8 @@ func (c Class) String() string {
 		return "transient"
 	case Throttled:
 		return "throttled"
+	case Unavailable:
+		return "unavailable"
 	case Shutdown:
 		return "shutdown"
 	case Permanent:
@@ -54,6 +61,10 @@ func AsPermanent(err error) error { return mark(Permanent, 0, err) }
 // AsTransient marks an error as one that passes. A nil error stays nil.
 func AsTransient(err error) error { return mark(Transient, 0, err) }
 
+// AsUnavailable marks an error as one of what the work stands on. A nil error
+// stays nil.
+func AsUnavailable(err error) error { return mark(Unavailable, 0, err) }
+
 // AsThrottled marks an error as one that passes after a delay, and not before.
 func AsThrottled(delay time.Duration, err error) error { return mark(Throttled, delay, err) }
 
@@ -65,12 +76,16 @@ func mark(class Class, delay time.Duration, err error) error {
 }
 
 // ClassOf is the class of the outermost mark on an error. A cancelled context
-// is a shutdown; a deadline that passed is transient.
+// is a shutdown, a database that can't be connected to unavailable; a deadline
+// that passed is transient.
 func ClassOf(err error) Class {
 	var c *classified
+	var noDatabase *pgconn.ConnectError
 	switch {
 	case errors.As(err, &c):
 		return c.class
+	case errors.As(err, &noDatabase):
+		return Unavailable
 	case errors.Is(err, context.Canceled):
 		return Shutdown
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func TestClassOf(t *testing.T) {
@@ -21,6 +23,8 @@ func TestClassOf(t *testing.T) {
 		{"outermost wins", AsTransient(fmt.Errorf("again: %w", AsPermanent(base))), Transient},
 		{"cancelled", fmt.Errorf("wait: %w", context.Canceled), Shutdown},
 		{"deadline", context.DeadlineExceeded, Transient},
+		{"unavailable", AsUnavailable(base), Unavailable},
+		{"no database", noDatabase(t), Unavailable},
 		{"throttled", AsThrottled(time.Second, base), Throttled},
 	} {
 		if got := ClassOf(c.err); got != c.want {
@@ -41,4 +45,14 @@ func TestMarksKeepTheError(t *testing.T) {
 	if Delay(AsPermanent(base)) != 0 {
 		t.Error("a permanent error has a delay")
 	}
+}
+
+// noDatabase is what a pool says while there is no server.
+func noDatabase(t *testing.T) error {
+	t.Helper()
+	_, err := pgconn.Connect(t.Context(), "postgres://127.0.0.1:1/none?connect_timeout=5")
+	if err == nil {
+		t.Fatal("there is a server on port 1")
+	}
+	return fmt.Errorf("look at a delivery: %w", err)
 }

@@ -153,7 +153,8 @@ func (j *Journal) Turns() *Outbox {
 func (j *Journal) Deliveries(action chorusv1.Action) *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: subject.ActionName(action), Stream: subject.Deliveries,
-		claim: claimDeliveries, mark: markDeliveries, giveBack: returnDelivered, renew: renewDelivered, hurry: hurryDeliveries, args: []any{subject.ActionName(action)},
+		claim: claimDeliveries, mark: markDeliveries, giveBack: returnDelivered, renew: renewDelivered, hurry: hurryDeliveries,
+		args:    []any{subject.ActionName(action)},
 		subject: deliverySubject,
 	}
 }
