@@ -111,5 +111,9 @@ func (s *Sender) Run(ctx context.Context) error {
 	})
 }
 
+// Replicas is how many senders share the chats, as far as this one knows; at
+// least 1.
+func (s *Sender) Replicas() int { return s.messages.Members() }
+
 // Hurry makes the sender look at what the bus may have lost.
 func (s *Sender) Hurry() { s.relays.Hurry() }

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/propagation"
@@ -45,6 +46,7 @@ type Consumer[T proto.Message] struct {
 	log     *zap.Logger
 	metrics *Metrics
 	held    *hand
+	members atomic.Int64
 }
 
 // NewConsumer makes a consumer. It reads nothing until it is run.

@@ -52,6 +52,7 @@ type replica struct {
 	logs *observer.ObservedLogs
 	// metrics has the consumer's.
 	metrics *prometheus.Registry
+	members func() int
 	stop    func()
 }
 
@@ -98,7 +99,6 @@ func (f *fleet) startOne(name string) *replica {
 	r := &replica{name: name, link: testenv.Proxy(f.t, f.server.URL()), logs: logs, metrics: prometheus.NewRegistry()}
 	log := testenv.Logger(f.t).WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core { return zapcore.NewTee(c, core) }))
 	b := f.connect(r.link.URL(), log.Named(name))
-	ctx, cancel := context.WithCancel(f.t.Context())
 	c := bus.NewConsumer(b, bus.Generator(), nil, bus.NewMetrics(r.metrics), func(ctx context.Context, m *chorusv1.Turn) error {
 		if err := f.working()(ctx, r, m.GetId()); err != nil {
 			return err
@@ -106,20 +106,7 @@ func (f *fleet) startOne(name string) *replica {
 		f.note(r, m.GetId())
 		return nil
 	})
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				f.t.Errorf("%s: %v", name, err)
-			}
-		case <-time.After(patience):
-			f.t.Errorf("%s does not stop", name)
-		}
-	})
-	f.t.Cleanup(r.stop)
+	r.members, r.stop = c.Members, testenv.Background(f.t, c.Run)
 	return r
 }
 
@@ -244,7 +231,7 @@ func (f *fleet) shared(limit time.Duration, among []*replica) {
 		f.mu.Unlock()
 		even := len(have) == len(among)
 		for _, r := range among {
-			even = even && have[r] >= want.least && have[r] <= want.most
+			even = even && have[r] >= want.least && have[r] <= want.most && r.members() == len(among)
 		}
 		if even {
 			return

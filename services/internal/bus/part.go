@@ -46,9 +46,14 @@ func (c *Consumer[T]) takePart(ctx context.Context, members *attendance) {
 	}
 }
 
+// Members is how many consumers share the group's partitions, as far as this one
+// knows; at least 1.
+func (c *Consumer[T]) Members() int { return max(int(c.members.Load()), 1) }
+
 // rebalance begins to read what is this consumer's now, and ends what is no more.
 func (c *Consumer[T]) rebalance(ctx context.Context, p *part, members *attendance) {
 	all := members.all()
+	c.members.Store(int64(len(all)))
 	var own, gained, lost int
 	for number, owner := range share(all) {
 		t := &p.terms[number]

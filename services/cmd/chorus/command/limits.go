@@ -5,11 +5,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/redisdb"
 )
 
-// limits are those that the senders share through Redis, or without one those
-// of this process.
-func (p *process) limits() (limit.Limiter, error) {
+// limits are those that the senders share through Redis, or without one this
+// process' fair share of them among so many replicas.
+func (p *process) limits(replicas func() int) (limit.Limiter, error) {
 	window := p.cfg.sender.FloodWindow
-	local := limit.NewLocal(window, nil)
+	local := limit.NewLocal(window, replicas)
 	if p.cfg.redis.URL == "" {
 		return local, nil
 	}

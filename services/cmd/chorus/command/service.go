@@ -113,11 +113,12 @@ func (p *process) sender() (run.Part, error) {
 	if err != nil {
 		return run.Part{}, err
 	}
-	limits, err := p.limits()
+	var s *sender.Sender // asked once it runs
+	limits, err := p.limits(func() int { return s.Replicas() })
 	if err != nil {
 		return run.Part{}, run.Usage(err)
 	}
-	s, err := sender.New(p.cfg.sender, sender.Deps{
+	s, err = sender.New(p.cfg.sender, sender.Deps{
 		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Open: rosterpg.Tokens{Keyring: keys}.Open,
 		Metrics: sender.NewMetrics(p.metrics), Log: p.log.Named("sender"),
 	}, p.busMetrics)
