@@ -74,12 +74,20 @@ func talksAfter(t *testing.T, c *chorus, since uint64) uint64 {
 	return said[len(said)-1].Seq
 }
 
-// settle plans nothing more, and waits until what was planned has ended.
+// settle plans nothing more, and waits until what was planned has ended. That no
+// turn is open proves nothing by itself: until the planner has heard of the
+// setting it may plan the next. So every chat is made due, and has to be found
+// waiting for that very setting.
 func settle(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	set(t, pool, settings.SimulationActive.Definition, "false")
-	eventually(t, "every turn has ended", func() bool {
-		return one[int](t, pool, `SELECT count(*) FROM turns WHERE closed_at IS NULL`) == 0
+	if _, err := pool.Exec(t.Context(), `UPDATE chat_clock SET next_turn_at = clock_timestamp() WHERE waiting_for IS NULL`); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nothing more is planned, and every turn has ended", func() bool {
+		return one[bool](t, pool, `
+SELECT NOT EXISTS (SELECT FROM chat_clock WHERE waiting_for IS DISTINCT FROM 'simulation_off')
+   AND NOT EXISTS (SELECT FROM turns WHERE closed_at IS NULL)`)
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
@@ -20,17 +22,19 @@ const soon = 4 * time.Second
 func (s *stage) published(b *bus.Bus) (open, held int) {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), `
-SELECT chat_id, turn_no, coalesce(bus_sequence, 0) FROM turns WHERE kind <> 'reaction' AND closed_at IS NULL AND expires_at > now()`)
+SELECT chat_id, turn_no, publication, coalesce(bus_sequence, 0) FROM turns WHERE kind <> 'reaction' AND closed_at IS NULL AND expires_at > now()`)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	var want []bus.Stored
 	var chat, number, sequence int64
-	for rows.Next() {
-		if err := rows.Scan(&chat, &number, &sequence); err != nil {
-			s.t.Fatal(err)
-		}
-		want = append(want, bus.Stored{Sequence: uint64(max(sequence, 1)), ID: id(chat, number)})
+	var publication int
+	if _, err := pgx.ForEachRow(rows, []any{&chat, &number, &publication, &sequence}, func() error {
+		turn := &chorusv1.TurnId{ChatId: chat, Number: number}
+		want = append(want, bus.Stored{Sequence: uint64(max(sequence, 1)), ID: subject.MessageID(turn, publication)})
+		return nil
+	}); err != nil {
+		s.t.Fatal(err)
 	}
 	found, err := b.Held(s.t.Context(), subject.Turns, want)
 	if err != nil {
@@ -159,8 +163,4 @@ func (s *stage) hurried(p *planner.Planner, b *bus.Bus) {
 			}
 		}
 	})
-}
-
-func id(chat, number int64) string {
-	return subject.TurnID(&chorusv1.TurnId{ChatId: chat, Number: number})
 }
