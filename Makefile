@@ -52,6 +52,7 @@ fmt: $(BIN)/golangci-lint ## Format the code
 	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
 
 build: ## Build bin/chorus
+	@test -e $(BIN)/chorus || echo 'build: chorus (the first time takes some minutes)'
 	@go build -ldflags '$(LDFLAGS)' -o $(BIN)/chorus ./services/cmd/chorus
 
 bench: ## Measure, and write docs/bench.json; ONLY=sender for a part

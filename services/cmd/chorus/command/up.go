@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -230,7 +231,11 @@ func (e *embedded) greeting() string {
 	case len(e.cfg.up.Casts) == 0 && len(e.telegram.World().Chats()) == 0:
 		return "Chorus is up at " + e.telegram.URL() + "/ without a cast: stop it, and start it with --cast FILE."
 	}
-	return "Watch the chat at " + e.telegram.URL() + "/ (Ctrl-C stops it)"
+	greeting := "Watch the chat at " + e.telegram.URL() + "/ (Ctrl-C stops it)"
+	if e.cfg.emulator.AnyPort && !strings.HasSuffix(e.telegram.URL(), e.cfg.emulator.Listen) {
+		greeting += "; " + e.cfg.emulator.Listen + " is in use by another program"
+	}
+	return greeting
 }
 
 func (e *embedded) offline() bool { return e.cfg.llm.Kind == provider.Offline }

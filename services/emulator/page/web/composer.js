@@ -5,7 +5,6 @@ import { find } from "./dom.js";
 
 const form = find("composer");
 const text = find("text");
-const send = find("send");
 const answering = find("answering");
 const answeringTo = find("answering-to");
 const problem = find("composer-error");
@@ -14,9 +13,9 @@ export class Composer {
   #drafts = new Map(); // what isn't sent yet, by chat
   #chat = null;
   #reply = null;
-  #sending = false;
+  #sent = Promise.resolve(); // when all that was sent has arrived
 
-  /** on.send(chat, text, replyTo) sends, or throws why not; on.up() leaves upwards. */
+  /** on.send(chat, text, replyTo) sends and tells whether it did, or throws why not; on.up() leaves upwards. */
   constructor(on) {
     this.on = on;
     form.addEventListener("submit", (event) => {
@@ -65,29 +64,38 @@ export class Composer {
     problem.hidden = reason === "";
   }
 
-  async #send() {
-    const chat = this.#chat;
-    const words = text.value;
-    if (this.#sending || words.trim() === "") return;
-    this.#busy(true);
+  // The field is free at once, for whoever types on. Texts go out one after the
+  // other, in the order they were written.
+  #send() {
+    const draft = { chat: this.#chat, words: text.value, reply: this.#reply };
+    if (draft.words.trim() === "") return;
+    text.value = "";
+    this.reply(null);
     this.complain("");
-    try {
-      const sent = await this.on.send(chat, words, this.#reply?.id ?? 0);
-      if (sent && this.#chat === chat) {
-        if (text.value === words) text.value = "";
-        this.reply(null);
-      } else if (sent) this.#drafts.delete(chat);
-    } catch (error) {
-      if (this.#chat === chat) this.complain(error.message);
-    }
-    this.#busy(false);
     this.#fit();
     this.focus();
+    this.#sent = this.#sent.then(() => this.#deliver(draft));
   }
 
-  #busy(sending) {
-    this.#sending = sending;
-    send.disabled = sending;
+  async #deliver({ chat, words, reply }) {
+    try {
+      if (!(await this.on.send(chat, words, reply?.id ?? 0))) this.#giveBack(chat, words, reply, "");
+    } catch (error) {
+      this.#giveBack(chat, words, reply, error.message);
+    }
+  }
+
+  // #giveBack puts a text that was not sent before what was written since.
+  #giveBack(chat, words, reply, reason) {
+    if (this.#chat !== chat) {
+      const later = this.#drafts.get(chat);
+      this.#drafts.set(chat, { text: joined(words, later?.text ?? ""), reply: later?.reply ?? reply });
+      return;
+    }
+    text.value = joined(words, text.value);
+    if (this.#reply === null) this.reply(reply);
+    this.complain(reason);
+    this.#fit();
   }
 
   #key(event) {
@@ -109,4 +117,9 @@ export class Composer {
     text.style.height = `${text.scrollHeight}px`;
     form.classList.toggle("empty", text.value.trim() === "");
   }
+}
+
+// joined is two texts in one, each in a paragraph of its own.
+function joined(first, second) {
+  return second.trim() === "" ? first : `${first}\n${second}`;
 }
