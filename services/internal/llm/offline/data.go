@@ -26,8 +26,9 @@ type language struct {
 	families []*family
 	generic  *family // for topics that no family knows
 	stop     map[string]bool
-	common   map[string]bool // words that the topic files write in lower case
-	small    map[string]bool // words of the frames: nothing that a message is about
+	common   map[string]bool            // words that the topic files write in lower case
+	clauses  map[string]map[string]bool // clause of a topic file → its content stems
+	small    map[string]bool            // words of the frames: nothing that a message is about
 }
 
 // lexicon is how a language's texts are read.
@@ -139,7 +140,7 @@ func loadLanguages(files fs.FS, root string) (languages, error) {
 }
 
 func loadLanguage(files fs.FS, dir string) (*language, error) {
-	l := &language{stop: map[string]bool{}, small: map[string]bool{}, common: map[string]bool{}}
+	l := &language{stop: map[string]bool{}, small: map[string]bool{}, common: map[string]bool{}, clauses: map[string]map[string]bool{}}
 	if err := load(files, path.Join(dir, "lexicon.yaml"), &l.lexicon); err != nil {
 		return nil, err
 	}

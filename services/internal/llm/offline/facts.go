@@ -48,6 +48,7 @@ func (l *language) index(f *family) {
 		t.indexFacts()
 		for i := range t.facts {
 			l.learn(t.facts[i].text)
+			l.clauses[t.facts[i].text] = l.contentStems(t.facts[i].text)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func (d *draft) points() []string {
 	}
 	related := make(map[string]int, len(all))
 	for _, s := range all {
-		related[s] = overlap(v.lang.contentStems(s), v.target.stems)
+		related[s] = overlap(v.lang.clauseStems(s), v.target.stems)
 	}
 	slices.SortStableFunc(all, func(a, b string) int { return related[b] - related[a] })
 	return all
@@ -125,11 +125,12 @@ func (d *draft) related() []string {
 	if word == "" {
 		return nil
 	}
+	own := v.lang.contentStems(word)
 	var all []string
 	for _, t := range []*topic{v.topic, v.general} {
 		for _, p := range t.Points {
 			for _, s := range slices.Concat([]string{p.Say}, p.And, p.But) {
-				if v.lang.allIn(word, v.lang.contentStems(s)) {
+				if overlap(own, v.lang.clauseStems(s)) == len(own) {
 					all = append(all, s)
 				}
 			}

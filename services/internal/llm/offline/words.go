@@ -48,6 +48,15 @@ func (l *language) contentStems(s string) map[string]bool {
 	return stems
 }
 
+// clauseStems are the content stems of a clause, which for those of the topic
+// files are known: a text is chosen from hundreds of them.
+func (l *language) clauseStems(s string) map[string]bool {
+	if stems, known := l.clauses[s]; known {
+		return stems
+	}
+	return l.contentStems(s)
+}
+
 func (l *language) content(w string) bool {
 	return utf8.RuneCountInString(w) >= 3 && !l.stop[w]
 }
