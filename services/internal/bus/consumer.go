@@ -30,13 +30,15 @@ type Undertaker interface {
 
 // Consumer reads its part of a group's partitions and hands each chat's messages
 // to the handler one by one, in order; different chats are handled side by side.
+// Where a group has no partitions, that holds of what one consumer gets, while
+// others may be at other messages of the same chat.
 //
 // The partitions are shared by all the consumers of the group that run, in any
 // process. When one comes or goes they are shared out anew: a partition that
 // another is to read is given up as all are at the end, see Run. A consumer that
 // loses the bus, or doesn't hear the others, keeps what it has.
 //
-// It holds at most MaxPending messages of a partition, and keeps them alive
+// It holds at most MaxPending messages of a partition, or of such a group, and keeps them alive
 // with in-progress acknowledgements, however long the handler takes.
 type Consumer[T proto.Message] struct {
 	bus     *Bus
@@ -62,6 +64,10 @@ func NewConsumer[T proto.Message](b *Bus, group Group, dead Undertaker, metrics 
 // handlers (whose context has ended too), hands back what they did not finish,
 // and returns. It returns an error if it can't begin.
 func (c *Consumer[T]) Run(ctx context.Context) error {
+	if !c.group.partitioned() {
+		c.live(ctx, c.readShared)
+		return nil
+	}
 	members, err := c.bus.attend(ctx, c.group.Name)
 	if err != nil {
 		if ctx.Err() != nil { // asked to stop while starting
@@ -69,13 +75,18 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	c.live(ctx, func(ctx context.Context) { c.takePart(ctx, members) })
+	return nil
+}
+
+// live keeps what is in hand alive while read runs.
+func (c *Consumer[T]) live(ctx context.Context, read func(context.Context)) {
 	var alive sync.WaitGroup
 	beating, end := context.WithCancel(context.WithoutCancel(ctx))
 	alive.Go(func() { c.held.keepAlive(beating) })
-	c.takePart(ctx, members)
+	read(ctx)
 	end()
 	alive.Wait()
-	return nil
 }
 
 // traced is the handler's context with the sender's trace in it.

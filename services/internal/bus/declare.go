@@ -97,7 +97,7 @@ func (b *Bus) eachConsumer(ctx context.Context, do func(context.Context, Group, 
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(declareParallel)
 	for _, g := range groups() {
-		for p := range subject.Partitions {
+		for p := range g.consumers() {
 			all.Go(func() error {
 				ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()

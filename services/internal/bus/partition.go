@@ -141,32 +141,41 @@ func (c *Consumer[T]) fetch(ctx context.Context, p *partition) error {
 	return nil
 }
 
-// accept takes a message in hand. Those of a partition that is given up are
-// handed back by their lanes, in order.
+// accept puts a message to those of its partition. Those of one that is given up
+// are handed back by their lanes, in order.
 func (c *Consumer[T]) accept(ctx context.Context, p *partition, m jetstream.Msg) {
+	t, ok := c.take(ctx, m)
+	if !ok {
+		return
+	}
+	p.last = m
+	p.gathered = append(p.gathered, t)
+	if t.meta.NumDelivered > 1 {
+		p.missing--
+	}
+	if p.missing <= 0 {
+		p.takeUp()
+	}
+}
+
+// take takes a message in hand. The context is that of its handler.
+func (c *Consumer[T]) take(ctx context.Context, m jetstream.Msg) (task, bool) {
 	meta, err := m.Metadata()
 	if err != nil {
 		// Not a JetStream message: nothing can be acknowledged.
 		c.log.Error("a message without metadata", zap.String("subject", m.Subject()), zap.Error(err))
-		return
+		return task{}, false
 	}
-	p.last = m
 	d := &delivery{Msg: m, meta: meta}
 	c.held.add(d)
-	p.gathered = append(p.gathered, task{delivery: d, do: func() {
+	return task{delivery: d, do: func() {
 		defer c.held.remove(d)
 		if c.held.lapsed(d) {
 			c.metrics.settled(c.group.Name, "lapsed")
 			return
 		}
 		c.settle(ctx, d)
-	}})
-	if meta.NumDelivered > 1 {
-		p.missing--
-	}
-	if p.missing <= 0 {
-		p.takeUp()
-	}
+	}}, true
 }
 
 // miss says how many messages must come again before any is taken up.

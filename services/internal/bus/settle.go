@@ -178,8 +178,12 @@ func readable(s string) string {
 }
 
 // turnOf reads the turn off the message id, which holds even where the payload
-// is broken. A later publication of the same turn has a suffix.
+// is broken. A later publication of the same turn has a suffix. Other streams
+// have message ids of other kinds.
 func turnOf(d *delivery) *chorusv1.TurnId {
+	if d.meta.Stream != subject.Turns && d.meta.Stream != subject.Deliveries {
+		return nil
+	}
 	id, err := subject.ParseMessageID(d.Headers().Get(jetstream.MsgIDHeader))
 	if err != nil {
 		return nil

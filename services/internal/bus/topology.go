@@ -15,11 +15,18 @@ import (
 // Those who consume a group share them, see Consumer. Besides, the server pins each
 // to one reader at a time, so that two who both think a partition theirs, as for
 // a moment happens, don't read it side by side.
+//
+// Work that needs no order has no partitions: its group is one consumer that all
+// read side by side, each message going to whoever asks first.
 type Group struct {
 	Name   string
 	Stream string
-	filter func(partition int) string
+	filter func(partition int) string // nil where there are no partitions
 }
+
+// Planner is the work of answering people at once. What is answered first
+// doesn't matter, and a reader that dies holds up only what it had in hand.
+func Planner() Group { return Group{Name: "planner", Stream: subject.Updates} }
 
 // Generator is the work of writing texts.
 func Generator() Group {
@@ -48,7 +55,22 @@ func senderGroup(name string, action chorusv1.Action) Group {
 	}}
 }
 
-func (g Group) durable(partition int) string { return fmt.Sprintf("%s-%02d", g.Name, partition) }
+func (g Group) partitioned() bool { return g.filter != nil }
+
+// consumers is how many the group has.
+func (g Group) consumers() int {
+	if g.partitioned() {
+		return subject.Partitions
+	}
+	return 1
+}
+
+func (g Group) durable(partition int) string {
+	if g.partitioned() {
+		return fmt.Sprintf("%s-%02d", g.Name, partition)
+	}
+	return g.Name
+}
 
 // pinGroup is the one priority group that every consumer has.
 const pinGroup = "owner"
@@ -100,21 +122,29 @@ func streams(cfg Config) []jetstream.StreamConfig {
 	}
 }
 
-func groups() []Group { return []Group{Generator(), SenderMessages(), SenderReactions()} }
+func groups() []Group { return []Group{Planner(), Generator(), SenderMessages(), SenderReactions()} }
 
 func (g Group) consumer(cfg Config, partition int) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
-		Durable:       g.durable(partition),
-		FilterSubject: g.filter(partition),
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       cfg.redeliverAfter(),
+	out := jetstream.ConsumerConfig{
+		Durable:   g.durable(partition),
+		AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait:   cfg.redeliverAfter(),
 		// A work queue keeps a message whose deliveries are used up for ever and
 		// hands it to nobody. So the server never gives up; the reader does, and
 		// writes a dead letter.
-		MaxDeliver:     -1,
-		MaxAckPending:  cfg.MaxPending,
-		PriorityPolicy: jetstream.PriorityPolicyPinned,
-		PriorityGroups: []string{pinGroup},
-		PinnedTTL:      cfg.pinnedTTL(),
+		MaxDeliver: -1,
 	}
+	if !g.partitioned() {
+		out.FilterSubject = subject.All(g.Stream)
+		// Each reader keeps to MaxPending. A budget of all together would be used up
+		// by one that can't do its work.
+		out.MaxAckPending = -1
+		return out
+	}
+	out.FilterSubject = g.filter(partition)
+	out.MaxAckPending = cfg.MaxPending
+	out.PriorityPolicy = jetstream.PriorityPolicyPinned
+	out.PriorityGroups = []string{pinGroup}
+	out.PinnedTTL = cfg.pinnedTTL()
+	return out
 }
