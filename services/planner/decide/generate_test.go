@@ -36,6 +36,11 @@ func anyInput(t *rapid.T) decide.Input {
 	for i := range rapid.IntRange(0, 60).Draw(t, "messages") {
 		in.Recent = append(in.Recent, anyMessage(t, int64(i+1), now))
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "answering") {
+		in.Answering = append(in.Answering, decide.Answer{
+			Message: rapid.Int64Range(1, 60).Draw(t, "answered"), BotID: rapid.Int64Range(1, 9).Draw(t, "answerer"),
+		})
+	}
 	if n := len(in.Recent); n > 0 && rapid.IntRange(0, 3).Draw(t, "prompt") == 0 {
 		in.Prompted = rapid.Int64Range(1, int64(n)+1).Draw(t, "prompted")
 		in.Addressed = rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 2).Draw(t, "addressed")

@@ -24,6 +24,8 @@ type Input struct {
 	// LastPlanned is the bot of the chat's newest open message or reply, which
 	// Recent can't show yet; 0 for none.
 	LastPlanned int64
+	// Answering are the replies that are planned and that Recent can't show yet.
+	Answering []Answer
 	// Messages and replies planned in the last minute, in the chat and in all.
 	ChatLastMinute, GlobalLastMinute int
 	// Due is when the turn was due, Now is when it is decided.
@@ -31,7 +33,7 @@ type Input struct {
 	// Seed and TurnNumber are the only source of randomness.
 	Seed uint64
 	// Prompted is the number of a person's message that asks for an answer now;
-	// 0 for none.
+	// 0 for none. For that one, Answering has every reply that was ever planned.
 	Prompted int64
 	// Addressed are the bots that the prompting message is known to be for,
 	// besides those that its text names or that it replies to.
@@ -88,6 +90,9 @@ type Stance struct {
 	// CooldownUntil is until when the bot doesn't bring the topic up.
 	CooldownUntil time.Time
 }
+
+// Answer is a bot's reply to a message.
+type Answer struct{ Message, BotID int64 }
 
 // Message is one that was said in the chat.
 type Message struct {

@@ -22,8 +22,8 @@ func (d *decider) next(skip Skip) time.Time {
 	case SkipAsleep:
 		// And a gap, so that not everybody speaks when the clock strikes.
 		return d.opening().Add(d.gap()).In(d.in.Now.Location())
-	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipOpenTurns, SkipPromptGone, SkipAnswered,
-		SkipAddresseeAway, SkipUnreachable:
+	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipOpenTurns, SkipPromptGone, SkipPromptLate,
+		SkipAnswered, SkipAddresseeAway, SkipUnreachable:
 	}
 	return d.in.Now.Add(d.gap())
 }

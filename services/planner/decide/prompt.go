@@ -1,6 +1,9 @@
 package decide
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // prompt is the message that a person wants answered now, if the input says
 // that there is one. It leaves only those bots eligible that should answer it.
@@ -13,10 +16,14 @@ func (d *decider) prompt() (*Message, Skip) {
 		return nil, SkipPromptGone
 	}
 	m := &d.in.Recent[at]
-	if slices.ContainsFunc(d.in.Recent, func(r Message) bool { return r.BotID != 0 && r.ReplyTo == m.Number }) {
+	switch {
+	case d.in.Now.Sub(m.At) > max(d.set.TurnTTL, time.Second):
+		return nil, SkipPromptLate
+	case slices.ContainsFunc(d.in.Recent, func(r Message) bool { return r.BotID != 0 && r.ReplyTo == m.Number }),
+		slices.ContainsFunc(d.in.Answering, func(a Answer) bool { return a.Message == m.Number }):
 		return nil, SkipAnswered
 	}
-	if addressed := d.addressees(m); slices.Contains(addressed, true) {
+	if addressed := d.addressees(m); len(d.in.Addressed) > 0 || slices.Contains(addressed, true) {
 		d.keep(func(i int) bool { return addressed[i] })
 		d.addressed = addressed
 		if !d.anybody() {

@@ -98,6 +98,12 @@ func checkTarget(t *rapid.T, in decide.Input, turn *decide.Turn) {
 		t.Fatalf("bot %d can't name message %d", turn.BotID, m.Number)
 	case in.Prompted == 0 && in.Now.Sub(m.At) > in.Settings.ReplyMaxAge:
 		t.Fatalf("the target is %v old", in.Now.Sub(m.At))
+	case in.Prompted != 0 && in.Now.Sub(m.At) > max(in.Settings.TurnTTL, time.Second):
+		t.Fatalf("the question is %v old", in.Now.Sub(m.At))
+	case turn.Kind == decide.KindReply && slices.ContainsFunc(in.Answering, func(a decide.Answer) bool {
+		return a.Message == turn.Target && (in.Prompted != 0 || a.BotID == turn.BotID)
+	}):
+		t.Fatalf("message %d is answered twice", turn.Target)
 	}
 }
 

@@ -72,6 +72,9 @@ func TestTargetRules(t *testing.T) {
 			in.Recent = append(in.Recent, decide.Message{Number: 2, BotID: 1, ReplyTo: 1, Text: "Hi.", At: in.Now})
 			in.Cast[0].ID, in.Cast[0].HourlyMax = 3, 60
 		}, -6},
+		{"target.answered", "Hello.", func(in *decide.Input) {
+			in.Answering = []decide.Answer{{Message: 1, BotID: 2}, {Message: 7, BotID: 2}}
+		}, -6},
 	} {
 		in := quiet(c.text)
 		if c.change != nil {
@@ -121,6 +124,19 @@ func TestNoTargetTwice(t *testing.T) {
 	turns(t, in, 500, func(d decide.Decision) {
 		if d.Turn.BotID != 1 || d.Turn.Target != 3 {
 			t.Fatalf("bot %d answers %d, want bot 1 to answer 3", d.Turn.BotID, d.Turn.Target)
+		}
+	})
+}
+
+// A reply that is planned is one, though nobody can see it yet.
+func TestNoTargetTwiceBeforeItIsSeen(t *testing.T) {
+	t.Parallel()
+	in := quiet("Anna, hello?")
+	in.Recent = append(in.Recent, decide.Message{Number: 2, Author: "Noor", Text: "So.", At: in.Now})
+	in.Answering = []decide.Answer{{Message: 1, BotID: 1}}
+	turns(t, in, 500, func(d decide.Decision) {
+		if d.Turn.Target != 2 {
+			t.Fatalf("bot %d answers %d again", d.Turn.BotID, d.Turn.Target)
 		}
 	})
 }
@@ -271,7 +287,12 @@ func TestSkips(t *testing.T) {
 			in.Prompted = 1
 			in.Recent = append(in.Recent, decide.Message{Number: 2, BotID: 2, ReplyTo: 1, At: in.Now})
 		}},
+		{decide.SkipAnswered, func(in *decide.Input) {
+			in.Prompted, in.Answering = 1, []decide.Answer{{Message: 1, BotID: 2}}
+		}},
+		{decide.SkipPromptLate, func(in *decide.Input) { in.Prompted, in.Recent[0].At = 1, in.Now.Add(-3*time.Minute) }},
 		{decide.SkipAddresseeAway, func(in *decide.Input) { in.Prompted, in.Recent[0].Text = 1, "Ben?" }},
+		{decide.SkipAddresseeAway, func(in *decide.Input) { in.Prompted, in.Addressed = 1, []int64{77} }}, // of another cast
 		{decide.SkipUnreachable, func(in *decide.Input) { in.Prompted, in.Chat.Basic = 1, true }},
 		{decide.SkipNone, func(in *decide.Input) { in.Prompted = 1 }},
 	} {

@@ -28,7 +28,9 @@ const (
 	// SkipPromptGone: the message to answer is not among the recent ones, or
 	// not a person's.
 	SkipPromptGone
-	// SkipAnswered: a bot has answered the message already.
+	// SkipPromptLate: the message has waited for longer than a turn may take.
+	SkipPromptLate
+	// SkipAnswered: a bot has answered the message already, or is about to.
 	SkipAnswered
 	// SkipAddresseeAway: whom the message is for can't answer now.
 	SkipAddresseeAway
@@ -68,6 +70,8 @@ func (s Skip) String() string {
 		return "open_turns"
 	case SkipPromptGone:
 		return "prompt_gone"
+	case SkipPromptLate:
+		return "prompt_late"
 	case SkipAnswered:
 		return "answered"
 	case SkipAddresseeAway:

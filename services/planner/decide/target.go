@@ -8,7 +8,7 @@ type candidate struct {
 	bot     *Bot
 	message *Message
 	marks   *marks
-	answers int // by others than the bot, among the recent messages
+	answers int // by others than the bot, those that are planned included
 }
 
 // targetRule scores a candidate; 0 says nothing about it.
@@ -149,6 +149,15 @@ func (d *decider) candidate(bot *Bot, i int) (candidate, bool) {
 			continue
 		}
 		if r.BotID == bot.ID {
+			return candidate{}, false
+		}
+		answers++
+	}
+	for _, a := range d.in.Answering {
+		if a.Message != m.Number {
+			continue
+		}
+		if a.BotID == bot.ID {
 			return candidate{}, false
 		}
 		answers++
