@@ -39,6 +39,7 @@ FROM (SELECT $2::bigint[] AS bots) b, unnest($1::bigint[]) c, generate_series(1,
 	}{
 		"cast":   {castOf, []any{chats}, []string{"turns_bot"}},
 		"load":   {loadOf, []any{chats}, []string{"turns_chat", "turns_open_chat"}},
+		"answer": {answersTo, []any{chats[0], int64(7)}, []string{"turns_chat"}},
 		"limits": {overLimit, []any{bots, []int{1, 1, 1, 1}}, []string{"turns_bot"}},
 	} {
 		rows, err := pool.Query(t.Context(), "EXPLAIN "+c.sql, c.args...)

@@ -91,10 +91,24 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 // killOne runs a planner until its n-th statement, before or after which the
 // database is lost to it for good.
 func (s *stage) killOne(values fixed, n int, places *sync.Map) {
+	deps, dead := s.doomed(values, 2*n, places)
+	_, stop := s.plan(deps, func(cfg *planner.Config) { cfg.Batch = 20 })
+	select {
+	case <-dead:
+	case <-time.After(patience):
+		s.t.Error("a planner does nothing")
+	}
+	stop()
+}
+
+// doomed is what a planner works with whose database is lost to it for good at
+// its n-th step, that is before or after a statement. Dead is closed then.
+func (s *stage) doomed(values fixed, n int, places *sync.Map) (deps planner.Deps, dead chan struct{}) {
+	s.t.Helper()
 	link := testenv.Proxy(s.t, s.pool.Config().ConnString())
-	dead := make(chan struct{})
+	dead = make(chan struct{})
 	var mu sync.Mutex
-	left, last := 2*n, ""
+	left, last := n, ""
 	step := func(sql string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -109,13 +123,49 @@ func (s *stage) killOne(values fixed, n int, places *sync.Map) {
 			close(dead)
 		}
 	}
-	deps := s.deps(values, noBus{})
+	deps = s.deps(values, noBus{})
 	deps.Pool = watched(s.t, link.URL(), step, step)
-	_, stop := s.plan(deps, func(cfg *planner.Config) { cfg.Batch = 20 })
-	select {
-	case <-dead:
-	case <-time.After(patience):
-		s.t.Error("a planner does nothing")
+	return deps, dead
+}
+
+// TestKilledAnswersAreGivenOnce cuts a planner off at each step of an answer,
+// before or after any statement, and hands what it was at to another one.
+func TestKilledAnswersAreGivenOnce(t *testing.T) {
+	s := newStage(t, "anna", "ben")
+	s.exec(recordFaults)
+	s.exec(`UPDATE bots SET hourly_max = 1200`)
+	chat := silent(s, "club")[0]
+	values := given(t, "max_open_turns", "100", "max_msgs_per_min", "60")
+	heir := planner.New(planner.DefaultConfig(), s.deps(values, noBus{}))
+	var places sync.Map
+	for n, whole := 1, false; !whole; n++ {
+		deps, dead := s.doomed(values, n, &places)
+		u := s.question(chat, "What do you think?")
+		err := planner.New(planner.DefaultConfig(), deps).Answer(t.Context(), u)
+		select {
+		case <-dead:
+		default:
+			whole = err == nil
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := heir.Answer(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		if answers := one[int](s, `SELECT count(*) FROM turns WHERE target_message = $1`, u.GetMessage()); answers != 1 {
+			t.Fatalf("the question has %d answers after its planner died at step %d", answers, n)
+		}
+		s.exec(`UPDATE turns SET planned_at = planned_at - interval '10 minutes', due_at = due_at - interval '10 minutes'`)
 	}
-	stop()
+	steps := 0
+	places.Range(func(any, any) bool { steps++; return true })
+	t.Logf("a planner died at each of %d steps", steps)
+	if steps < 20 {
+		t.Errorf("planners died at %d steps only", steps)
+	}
+	s.intact()
+	if faults := one[string](s, `SELECT coalesce(string_agg(what, E'\n'), '') FROM faults`); faults != "" {
+		t.Error(faults)
+	}
 }

@@ -12,22 +12,31 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// Each due chat goes to one planner: what another has locked is skipped.
-const claimDue = `
+const (
+	chatAndClock = `
 SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
     c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions
-FROM chat_clock k JOIN chats c ON c.id = k.chat_id
+FROM chat_clock k JOIN chats c ON c.id = k.chat_id `
+
+	// Each due chat goes to one planner: what another has locked is skipped.
+	claimDue = chatAndClock + `
 WHERE k.next_turn_at <= now()
 ORDER BY k.next_turn_at LIMIT $1
 FOR UPDATE OF k SKIP LOCKED`
+)
 
 // claim takes the chats that have been due longest.
 func claim(ctx context.Context, tx pgx.Tx, most int) ([]decide.Input, error) {
-	rows, err := tx.Query(ctx, claimDue, most)
+	return chatsBy(ctx, tx, claimDue, most)
+}
+
+// chatsBy are the chats that a query made of chatAndClock finds.
+func chatsBy(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]decide.Input, error) {
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fmt.Errorf("claim due chats: %w", err)
+		return nil, fmt.Errorf("claim chats: %w", err)
 	}
-	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (decide.Input, error) {
+	chats, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (decide.Input, error) {
 		var in decide.Input
 		var zone string
 		c := &in.Chat
@@ -43,9 +52,9 @@ func claim(ctx context.Context, tx pgx.Tx, most int) ([]decide.Input, error) {
 		return in, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim due chats: %w", err)
+		return nil, fmt.Errorf("claim chats: %w", err)
 	}
-	return due, nil
+	return chats, nil
 }
 
 // However many bots there are, only those of the due chats are read: the array
@@ -99,10 +108,12 @@ ORDER BY i.viewer`
 	// Open reactions don't count: where they hang, the chat must talk on. They are
 	// few, because they expire.
 	loadOf = `
-SELECT chat.id, open.n, coalesce(open.newest, 0), minute.n
+SELECT chat.id, open.n, coalesce(open.newest, 0), open.targets, open.answerers, minute.n
 FROM unnest($1::bigint[]) AS chat(id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest
+    SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest,
+        array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
+        array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
     FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction') open
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM turns
@@ -236,10 +247,14 @@ func (l *loading) usable(rows pgx.Rows) error {
 func (l *loading) load(rows pgx.Rows) error {
 	var chat, newest int64
 	var open, minute int
-	if err := rows.Scan(&chat, &open, &newest, &minute); err != nil {
+	var targets, answerers []int64
+	if err := rows.Scan(&chat, &open, &newest, &targets, &answerers, &minute); err != nil {
 		return err
 	}
 	in := l.chats[chat]
+	for i, target := range targets {
+		in.Answering = append(in.Answering, decide.Answer{Message: target, BotID: answerers[i]})
+	}
 	in.OpenTurns, in.LastPlanned, in.ChatLastMinute = open, newest, minute
 	return nil
 }

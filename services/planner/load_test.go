@@ -119,6 +119,24 @@ func TestWhatWasPlannedIsCounted(t *testing.T) {
 	}
 }
 
+func TestOpenRepliesAreLoaded(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	anna, ben := journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben")
+	chat := journaltest.Chat(t, pool, "club", anna, ben)
+	for i, turn := range []struct {
+		bot  int64
+		kind string
+		open bool
+	}{{anna, "reply", false}, {anna, "reply", true}, {ben, "message", true}, {ben, "reaction", true}, {ben, "reply", true}} {
+		exec(t, pool, insertTurn, chat, i+1, turn.bot, turn.kind, time.Second, turn.open)
+	}
+	want := []decide.Answer{{Message: 1, BotID: anna}, {Message: 1, BotID: ben}}
+	if diff := cmp.Diff(want, loaded(t, pool, nil)[chat].Answering); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
 func TestCountsNeedNotGoBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)

@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	turns   *prometheus.CounterVec
 	skips   *prometheus.CounterVec
+	prompts *prometheus.CounterVec
 	lag     prometheus.Histogram
 	batches prometheus.Histogram
 	errors  prometheus.Counter
@@ -27,6 +28,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		skips: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chorus_turns_skipped_total", Help: "Due chats for which no turn was planned, by reason.",
 		}, []string{"reason"}),
+		prompts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chorus_prompts_total", Help: "Messages of people that called for an answer, by what became of it: planned, or why not.",
+		}, []string{"result"}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "chorus_planner_lag_seconds", Help: "From the time a turn was due to its planning.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
@@ -42,7 +46,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "chorus_turns_overdue_total", Help: "Turns that the planner closed because nobody came to them in time.",
 		}),
 	}
-	r.MustRegister(m.turns, m.skips, m.lag, m.batches, m.errors, m.overdue)
+	r.MustRegister(m.turns, m.skips, m.prompts, m.lag, m.batches, m.errors, m.overdue)
 	return m
 }
 
@@ -51,12 +55,27 @@ func (m *Metrics) planned(p plan, took time.Duration) {
 		return
 	}
 	m.batches.Observe(took.Seconds())
+	m.turned(p)
+	for _, s := range p.skips {
+		m.skips.WithLabelValues(s.String()).Inc()
+	}
+}
+
+func (m *Metrics) turned(p plan) {
 	for _, t := range p.planned {
 		m.turns.WithLabelValues(subject.TurnKindName(t.Turn.GetKind())).Inc()
 		m.lag.Observe(t.Turn.GetPlannedAt().AsTime().Sub(t.Turn.GetDueAt().AsTime()).Seconds())
 	}
+}
+
+func (m *Metrics) answered(p plan) {
+	if m == nil {
+		return
+	}
+	m.turned(p)
+	m.prompts.WithLabelValues("planned").Add(float64(len(p.planned)))
 	for _, s := range p.skips {
-		m.skips.WithLabelValues(s.String()).Inc()
+		m.prompts.WithLabelValues(s.String()).Inc()
 	}
 }
 

@@ -124,6 +124,11 @@ func (d *plan) advance(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.waiting); err != nil {
 		return fmt.Errorf("move the clocks on: %w", err)
 	}
+	return d.count(ctx, tx)
+}
+
+// count counts what bots say, to know when to recall their personas to them.
+func (d *plan) count(ctx context.Context, tx pgx.Tx) error {
 	if len(d.saidIn) == 0 {
 		return nil
 	}

@@ -1,6 +1,6 @@
 // Package planner decides who speaks next, where and when, and writes the turns
-// down. It looks at the journal and the roster only, never at the generator or
-// the sender, so that nothing which happens there delays a turn.
+// down. It looks at the journal, the roster and what people say, never at the
+// generator or the sender, so that nothing which happens there delays a turn.
 //
 // Any number of planners may run on one database: each due chat is taken by one
 // of them, and a planner that dies in between leaves the chat's clock as it was.
@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -29,10 +30,14 @@ type Settings interface {
 	Current() *settings.Values
 }
 
+// Listen hands over what is heard in the chats until the context ends.
+type Listen func(ctx context.Context, hear bus.Handler[*chorusv1.Update]) error
+
 // Deps is what a planner works with.
 type Deps struct {
 	Pool     *pgxpool.Pool
 	Bus      relay.Publisher
+	Listen   Listen // nil for a planner that answers nobody at once
 	Settings Settings
 	Tracer   trace.Tracer
 	Metrics  *Metrics
@@ -60,7 +65,7 @@ func New(cfg Config, deps Deps) *Planner {
 		reactions: relay.New(j.Deliveries(chorusv1.Action_ACTION_SET_REACTION), deps.Bus, deps.Log),
 		receipts:  relay.New(j.Receipts(), deps.Bus, deps.Log),
 	}
-	p.relays = relay.Group{p.turns, p.reactions, p.receipts}
+	p.relays = relay.Group{p.turns, p.reactions, p.receipts, relay.New(j.Letters(), deps.Bus, deps.Log)}
 	return p
 }
 
@@ -71,11 +76,19 @@ func (p *Planner) Hurry() { p.relays.Hurry() }
 // planned is published if the bus is there.
 func (p *Planner) Run(ctx context.Context) error {
 	return p.relays.Around(ctx, func(ctx context.Context) error {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
 		var loops sync.WaitGroup
 		loops.Go(func() { p.plan(ctx) })
 		loops.Go(func() { p.sweep(ctx) })
+		var err error
+		if p.Listen != nil {
+			if err = p.Listen(ctx, p.Answer); err != nil {
+				stop()
+			}
+		}
 		loops.Wait()
-		return nil
+		return err
 	})
 }
 

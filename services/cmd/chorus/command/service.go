@@ -1,11 +1,15 @@
 package command
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
@@ -75,8 +79,11 @@ func serviceCommand(name, short, long, example string, service func(*process) (r
 }
 
 func (p *process) planner() (run.Part, error) {
+	listen := func(ctx context.Context, hear bus.Handler[*chorusv1.Update]) error {
+		return bus.NewConsumer(p.bus, bus.Planner(), journal.New(p.pool), p.busMetrics, hear).Run(ctx)
+	}
 	s := planner.New(p.cfg.planner, planner.Deps{
-		Pool: p.pool, Bus: p.bus, Settings: p.settings, Tracer: p.tracing.Tracer("planner"),
+		Pool: p.pool, Bus: p.bus, Listen: listen, Settings: p.settings, Tracer: p.tracing.Tracer("planner"),
 		Metrics: planner.NewMetrics(p.metrics), Log: p.log.Named("planner"),
 	})
 	p.restored = append(p.restored, s.Hurry)
