@@ -5,8 +5,8 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// effective are the settings that hold for a chat.
-func effective(v *settings.Values, chatID int64) decide.Settings {
+// Effective are the settings that hold for a chat.
+func Effective(v *settings.Values, chatID int64) decide.Settings {
 	return decide.Settings{
 		// The global value is the main switch: a chat can't overrule it.
 		Active: settings.SimulationActive.Of(v, 0, 0) && settings.SimulationActive.Of(v, chatID, 0),

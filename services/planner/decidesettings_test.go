@@ -14,7 +14,7 @@ import (
 func TestDefaultsAgree(t *testing.T) {
 	t.Parallel()
 	same := cmp.Comparer(func(a, b hours.Range) bool { return a == b })
-	if diff := cmp.Diff(decide.DefaultSettings(), effective(nil, 1), same); diff != "" {
+	if diff := cmp.Diff(decide.DefaultSettings(), Effective(nil, 1), same); diff != "" {
 		t.Errorf("the table of settings (+) and decide (-) have other defaults:\n%s", diff)
 	}
 }
@@ -34,7 +34,7 @@ func TestSimulationIsSwitchedOffGlobally(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
-		if got := effective(v, 7).Active; got != c.want {
+		if got := Effective(v, 7).Active; got != c.want {
 			t.Errorf("global %s, chat %s: active %v, want %v", c.global, c.chat, got, c.want)
 		}
 	}
@@ -49,7 +49,7 @@ func TestChatsOwnValueHolds(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if here, there := effective(v, 7).ReplyProbability, effective(v, 8).ReplyProbability; here != 0.9 || there != 0.1 {
+	if here, there := Effective(v, 7).ReplyProbability, Effective(v, 8).ReplyProbability; here != 0.9 || there != 0.1 {
 		t.Errorf("reply_probability is %v in the chat and %v in others, want 0.9 and 0.1", here, there)
 	}
 }

@@ -127,7 +127,7 @@ func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.V
 	ids, basic := make([]int64, len(due)), []int64{}
 	for i := range due {
 		ids[i] = due[i].Chat.ID
-		due[i].Settings = effective(values, ids[i])
+		due[i].Settings = Effective(values, ids[i])
 		l.chats[ids[i]] = &due[i]
 		if due[i].Chat.Basic {
 			basic = append(basic, ids[i])

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
+	"go.uber.org/zap"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -45,6 +46,7 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 		done.took, done.waiting = append(done.took, d.Turn != nil), append(done.waiting, waiting(d.Skip))
 		if d.Turn == nil {
 			done.skips = append(done.skips, d.Skip)
+			p.skipped(in, d)
 			continue
 		}
 		done.tally.add(d.Turn)
@@ -54,6 +56,16 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 		}
 	}
 	return done
+}
+
+// skipped logs why there was no turn. That all are asleep, which happens once a
+// day, is what people wonder about.
+func (p *Planner) skipped(in decide.Input, d decide.Decision) {
+	level := zap.DebugLevel
+	if d.Skip == decide.SkipAsleep && in.Prompted == 0 {
+		level = zap.InfoLevel
+	}
+	p.Log.Log(level, "no turn is planned", zap.Int64("chat", in.Chat.ID), zap.Stringer("reason", d.Skip), zap.Time("next", d.Next))
 }
 
 func (d *plan) said(in decide.Input, t *decide.Turn) {

@@ -86,7 +86,7 @@ func (p *Planner) endWaits(ctx context.Context) error {
 	var chat int64
 	var reason string
 	_, err = pgx.ForEachRow(rows, []any{&chat, &reason}, func() error {
-		if reason != decide.SkipSimulationOff.String() || effective(values, chat).Active {
+		if reason != decide.SkipSimulationOff.String() || Effective(values, chat).Active {
 			woken = append(woken, chat)
 		}
 		return nil

@@ -28,18 +28,37 @@ func (d *decider) eligible() Skip {
 	skip := SkipNoCast
 	for i := range d.in.Cast {
 		bot := &d.in.Cast[i]
-		switch {
-		case !inCast(bot):
-		case !hours.Open(bot.ActiveHours, d.local):
-			skip = furthest(skip, SkipAsleep)
-		case bot.LastHour >= bot.HourlyMax:
-			skip = furthest(skip, SkipHourlyLimit)
-		default:
+		obstacle := d.obstacle(bot)
+		if obstacle == SkipNone {
 			d.weights[i] = tempo(bot)
-			skip = SkipNone
 		}
+		skip = furthest(skip, obstacle)
 	}
 	return skip
+}
+
+// obstacle is why a bot may not act in the chat now.
+func (d *decider) obstacle(bot *Bot) Skip {
+	switch {
+	case !inCast(bot):
+		return SkipNoCast
+	case !hours.Open(bot.ActiveHours, d.local):
+		return SkipAsleep
+	case bot.LastHour >= bot.HourlyMax:
+		return SkipHourlyLimit
+	}
+	return SkipNone
+}
+
+// Obstacles tells for each bot of the cast why it may not act in the chat now:
+// SkipNoCast, SkipAsleep or SkipHourlyLimit, or SkipNone if it may.
+func Obstacles(in Input) []Skip {
+	d := newDecider(&in)
+	out := make([]Skip, len(in.Cast))
+	for i := range in.Cast {
+		out[i] = d.obstacle(&in.Cast[i])
+	}
+	return out
 }
 
 // inCast tells whether a bot may act in the chat at some time.

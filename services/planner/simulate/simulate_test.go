@@ -3,11 +3,15 @@ package simulate_test
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
@@ -177,5 +181,67 @@ func TestNothingToPlay(t *testing.T) {
 	o.Chats = nil
 	if r := simulate.Run(o); len(r.Turns) != 0 {
 		t.Errorf("no chat gave %d turns", len(r.Turns))
+	}
+}
+
+func TestPicture(t *testing.T) {
+	t.Parallel()
+	o := club(t)
+	for _, span := range []time.Duration{time.Hour, 24 * time.Hour, 100 * time.Hour} {
+		o.Start, o.Duration = o.Start.Add(9*time.Hour), span
+		var picture bytes.Buffer
+		if err := simulate.Run(o).WriteSVG(&picture); err != nil {
+			t.Fatal(err)
+		}
+		d := xml.NewDecoder(&picture)
+		found := map[string]int{}
+		for {
+			token, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%v: no XML: %v", span, err)
+			}
+			if text, ok := token.(xml.CharData); ok {
+				found[string(text)]++
+			}
+		}
+		if found["club"] != 1 || found["pub"] != 1 || found["anna"] != 1 || found["ben"] != 2 || found["reactions"] != 1 {
+			t.Errorf("%v: the picture shows %v", span, found)
+		}
+	}
+	for _, document := range []string{"", "{}", `{"hours": -1}`} {
+		if err := simulate.Draw(io.Discard, strings.NewReader(document)); err == nil {
+			t.Errorf("%q was drawn", document)
+		}
+	}
+}
+
+func TestChatsOfACast(t *testing.T) {
+	t.Parallel()
+	cast := roster.Cast{
+		Bots: []roster.Bot{
+			{Name: "anna", Enabled: true, Tempo: 2, ActiveHours: []string{"22:00-02:00"}, HourlyMin: 1, HourlyMax: 9},
+			{Name: "ben", Enabled: true, Stances: []roster.Stance{{Topic: "tea", Confidence: 0.5}}, Persona: roster.Persona{DisplayName: "Ben", Interests: []string{"tea"}}},
+		},
+		Chats: []roster.Chat{{Name: "pub", Enabled: true, TimeZone: "Europe/Berlin", MeanGap: time.Minute, Topics: []string{"tea"}, Cast: []string{"ben", "anna"}}},
+	}
+	chats, err := simulate.Chats(cast, func(string) decide.Settings { return decide.DefaultSettings() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := chats[0]
+	if len(chats) != 1 || c.Name != "pub" || c.Chat.ID != 1 || !c.Chat.Enabled || c.Chat.TimeZone.String() != "Europe/Berlin" || c.Chat.MeanGap != time.Minute {
+		t.Errorf("the chat is %+v", c.Chat)
+	}
+	ben, anna := c.Cast[0], c.Cast[1]
+	if ben.ID != 2 || ben.DisplayName != "Ben" || len(ben.Interests) != 1 || len(ben.Stances) != 1 || ben.Stances[0].Confidence != 0.5 ||
+		anna.ID != 1 || anna.Tempo != 2 || len(anna.ActiveHours) != 1 || anna.HourlyMin != 1 || anna.HourlyMax != 9 {
+		t.Errorf("the cast is %+v", c.Cast)
+	}
+	cast.Bots[0].ActiveHours = []string{"late"}
+	if _, err := simulate.Chats(cast, nil); err == nil {
+		t.Error("hours that are none were taken")
 	}
 }

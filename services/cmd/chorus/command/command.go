@@ -56,9 +56,9 @@ To see it work without an account, a key or a server:
 		}
 	}
 	add(groupTry, upCommand(), emulatorCommand())
-	add(groupRoster, applyCommand(), exportCommand())
+	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
-	add(groupOperate, migrateCommand(), deadCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
+	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(usage)
 	family(root)

@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,27 +11,49 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chorus-cast/chorus/services/cmd/chorus/command"
+	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
 
-const (
-	repository = "../../../.."
-	tableBegin = "<!-- configuration: written by make generate -->\n"
-	tableEnd   = "<!-- end of configuration -->"
-)
+const repository = "../../../.."
 
 // The documents that are written from the code. UPDATE_DOCS=1 writes them.
 func TestDocumentsAreCurrent(t *testing.T) {
-	readme := filepath.Join(repository, "README.md")
-	text := read(t, readme)
-	before, rest, found := strings.Cut(text, tableBegin)
-	_, after, closed := strings.Cut(rest, tableEnd)
-	if !found || !closed {
-		t.Fatalf("README.md has no place for the table of the configuration")
-	}
-	current(t, readme, text, before+tableBegin+"\n"+output(t, "config", "--table")+"\n"+tableEnd+after)
+	inserted(t, filepath.Join(repository, "README.md"), "configuration", "\n"+output(t, "config", "--table")+"\n")
 
 	settings := filepath.Join(repository, "docs", "settings.md")
 	current(t, settings, read(t, settings), settingsPage+output(t, "settings", "list", "--markdown"))
+}
+
+// inserted checks the part of a document that is written from the code.
+func inserted(t *testing.T, path, part, want string) {
+	t.Helper()
+	text := read(t, path)
+	begin, end := "<!-- "+part+": written by make generate -->\n", "<!-- end of "+part+" -->"
+	before, rest, found := strings.Cut(text, begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no place for the %s", path, part)
+	}
+	current(t, path, text, before+begin+want+end+after)
+}
+
+// A day of each example, and its picture, which is drawn from its JSON.
+func TestSimulationsAreCurrent(t *testing.T) {
+	var page strings.Builder
+	for _, cast := range []string{"book-club", "role-playing-table", "market-talk"} {
+		simulated := func(as string) string {
+			return output(t, "simulate", "-f", filepath.Join(repository, "deploy", "examples", cast+".yaml"),
+				"--hours", "24", "--seed", "1", "--start", "2026-05-06", "--output", as)
+		}
+		var picture bytes.Buffer
+		if err := simulate.Draw(&picture, strings.NewReader(simulated("json"))); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(repository, "docs", "images", "rhythm-"+cast+".svg")
+		current(t, path, read(t, path), picture.String())
+		fmt.Fprintf(&page, "\n### %[1]s\n\n![When the cast of %[1]s talks](images/rhythm-%[1]s.svg)\n\n```\n%[2]s```\n", cast, simulated("summary"))
+	}
+	inserted(t, filepath.Join(repository, "docs", "planning.md"), "simulations", page.String()+"\n")
 }
 
 const settingsPage = `# Settings

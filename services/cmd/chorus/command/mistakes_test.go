@@ -62,6 +62,11 @@ func TestAMistakeIsOneLineAndCodeTwo(t *testing.T) {
 		"unknown setting to unset":  {[]string{"settings", "unset", "nope"}, "chorus: setting \"nope\": there is none; `chorus settings list` shows all"},
 		"a duration":                {[]string{"config", "--sender.grace=soon"}, `chorus: --sender.grace: sender.grace: "soon", want a duration such as 500ms, 5s or 1m30s`},
 		"nobody to ask":             {[]string{"migrate", "down", nowhere}, "chorus: there is no terminal to ask on: give --yes to go on without"},
+		"nothing to simulate":       {[]string{"simulate", "--hours", "0"}, "chorus: -f: is missing, want a cast file, or - for the standard input\nchorus: --hours: 0, want more than 0 and at most 744"},
+		"an unknown output":         {[]string{"simulate", "-f", "x", "-o", "pdf"}, `chorus: --output: "pdf", want table, summary, json or svg`},
+		"a setting to simulate":     {[]string{"simulate", "-f", "x", "--set", "scale_factor=1000"}, `chorus: --set: scale_factor: "1000": is out of range; allowed is 0.01 to 100`},
+		"no pair":                   {[]string{"simulate", "-f", "x", "--set", "scale_factor"}, `chorus: --set: "scale_factor", want KEY=VALUE`},
+		"a strange start":           {[]string{"simulate", "-f", "../../../../deploy/examples/book-club.yaml", "--start", "now"}, `chorus: --start: "now", want a time such as 2026-05-06T08:00, or a date`},
 		"no database":               {[]string{"migrate", "status", "--database.url="}, "chorus: database.url: is empty, set --database.url, CHORUS_DATABASE_URL, or database.url in the configuration file"},
 	} {
 		t.Run(name, func(t *testing.T) {

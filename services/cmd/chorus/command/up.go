@@ -121,6 +121,9 @@ func up(ctx context.Context, cfg *configuration, out io.Writer) (err error) {
 	if _, err := fmt.Fprintln(out, e.greeting()); err != nil {
 		return err
 	}
+	if err := tellSilent(ctx, out, p.pool); err != nil {
+		return stopped(ctx, err)
+	}
 	return p.run(ctx)
 }
 

@@ -1,0 +1,183 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+	"github.com/chorus-cast/chorus/services/planner"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+func explainCommand() *cobra.Command {
+	cfg := newConfiguration()
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "explain TURN|CHAT",
+		Short: "Show why a turn was planned, or why a chat is silent",
+		Long: `Of a turn, given as in logs (7-42) or as CHAT/NUMBER, shows which rules led to it,
+with what weight, and how it ended. Of a chat, given by its name in the cast
+file, shows when its next turn is due, or what it waits for, and who is awake.`,
+		Example: `  chorus explain book-club/42
+  chorus explain book-club --config .chorus/up.yaml`,
+		Args: arguments("a turn or a chat"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
+				chatID, chat, number, err := namedTurn(args[0])
+				if err != nil {
+					return err
+				}
+				if number == 0 {
+					return explainChat(ctx, cmd.OutOrStdout(), pool, chat, asJSON)
+				}
+				told, err := planner.Tell(ctx, pool, chatID, chat, number)
+				if errors.Is(err, planner.ErrNone) {
+					return run.Usage(fmt.Errorf("%s: there is no such turn", args[0]))
+				}
+				if err != nil {
+					return err
+				}
+				return explainTurn(cmd.OutOrStdout(), told, asJSON)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the turn as JSON")
+	cfg.Bind(cmd.Flags(), sectionDatabase)
+	return cmd
+}
+
+// namedTurn reads how a turn or a chat is named: number is 0 for a chat.
+func namedTurn(text string) (chatID int64, chat string, number int64, err error) {
+	if id, err := subject.ParseTurnID(text); err == nil {
+		return id.GetChatId(), "", id.GetNumber(), nil
+	}
+	chat, digits, found := strings.Cut(text, "/")
+	if !found {
+		return 0, chat, 0, nil
+	}
+	number, err = strconv.ParseInt(digits, 10, 64)
+	if err != nil || number < 1 || chat == "" {
+		return 0, "", 0, run.Usage(fmt.Errorf("%.100q: want a chat, a turn such as 7-42, or CHAT/NUMBER", text))
+	}
+	return 0, chat, number, nil
+}
+
+func explainTurn(w io.Writer, told planner.Told, asJSON bool) error {
+	if asJSON {
+		_, err := fmt.Fprintln(w, protojson.MarshalOptions{Multiline: true, Indent: "  "}.Format(told.Turn))
+		return err
+	}
+	t := told.Turn
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
+	line("turn\t%s, number %d of %s", subject.TurnID(t.GetId()), t.GetId().GetNumber(), told.Chat)
+	line("what\t%s: %s", told.Bot, doing(t, told.Author))
+	line("planned\t%s, %s after it was due", clockTime(t.GetPlannedAt().AsTime()), t.GetPlannedAt().AsTime().Sub(t.GetDueAt().AsTime()).Round(time.Millisecond))
+	if told.Outcome == "" {
+		line("outcome\topen, good until %s", clockTime(t.GetExpiresAt().AsTime()))
+	} else {
+		line("outcome\t%s after %s%s", told.Outcome, told.ClosedAt.Sub(t.GetPlannedAt().AsTime()).Round(time.Millisecond), because(told.Reason))
+	}
+	line("\nRULE\tWEIGHT\tWHAT IT SAW")
+	for _, r := range t.GetReasons() {
+		line("%s\t%.3g\t%s", r.GetRule(), r.GetWeight(), r.GetDetail())
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the explanation: %w", err)
+	}
+	return nil
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// doing is what a turn does, in words.
+func doing(t *chorusv1.Turn, author string) string {
+	var parts []string
+	kind := subject.TurnKindName(t.GetKind())
+	if t.GetTargetMessage() != 0 {
+		kind += fmt.Sprintf(" to message %d", t.GetTargetMessage())
+		if author != "" {
+			kind += " of " + author
+		}
+	}
+	parts = append(parts, kind)
+	if t.GetTopic() != "" {
+		parts = append(parts, "on "+strconv.Quote(t.GetTopic()))
+	}
+	if t.GetKind() == chorusv1.TurnKind_TURN_KIND_REACTION {
+		return strings.Join(append(parts, t.GetEmoji()), ", ")
+	}
+	parts = append(parts, decide.Length(t.GetLength()).String())
+	if m := decide.Mention(t.GetMention()); m != decide.MentionNone {
+		parts = append(parts, "mention at the "+m.String())
+	}
+	if t.GetUseNews() {
+		parts = append(parts, "with news")
+	}
+	if t.GetRefreshPersona() {
+		parts = append(parts, "persona recalled")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func clockTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, chat string, asJSON bool) error {
+	if asJSON {
+		return run.Usage(errors.New("--json: is for turns only"))
+	}
+	outlook, err := look(ctx, pool, chat)
+	if err != nil {
+		return err
+	}
+	in := outlook.Input
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
+	line("chat\t%s, %d turns so far", chat, in.TurnNumber-1)
+	line("now\t%s", nowIn(outlook))
+	if next := nextIn(outlook); next != "" {
+		line("next turn\t%s", next)
+	}
+	line("load\t%d of %d open turns, %d of %d messages in the last minute", in.OpenTurns, in.Settings.MaxOpenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
+	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
+	for i, obstacle := range decide.Obstacles(in) {
+		bot := &in.Cast[i]
+		line("%s\t%s\t%d of %d", bot.Name, state(in, bot, obstacle), bot.LastHour, bot.HourlyMax)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the explanation: %w", err)
+	}
+	return nil
+}
+
+func look(ctx context.Context, pool *pgxpool.Pool, chat string) (planner.Outlook, error) {
+	stored, err := settingspg.Load(ctx, pool)
+	if err != nil {
+		return planner.Outlook{}, err
+	}
+	values, _ := settings.NewValues(stored) // as the planner, it goes on without what it can't read
+	outlook, err := planner.Look(ctx, pool, values, chat)
+	if errors.Is(err, planner.ErrNone) {
+		return outlook, run.Usage(fmt.Errorf("%.100q: there is no such chat in the roster; a turn is given as 7-42 or CHAT/NUMBER", chat))
+	}
+	return outlook, err
+}

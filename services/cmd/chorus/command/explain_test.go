@@ -1,0 +1,87 @@
+package command_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+)
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	anna, ben := journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben")
+	chat := journaltest.Chat(t, pool, "club", anna, ben)
+	o := on{t, pool.Config().ConnString()}
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := time.Date(2026, 5, 6, 10, 0, 0, 0, time.UTC)
+	payload, err := proto.Marshal(&chorusv1.Turn{
+		Id: &chorusv1.TurnId{ChatId: chat, Number: 1}, BotId: anna, Kind: chorusv1.TurnKind_TURN_KIND_REPLY, TargetMessage: 9, Topic: "books",
+		Length: chorusv1.Length_LENGTH_SHORT, Mention: chorusv1.Mention_MENTION_START,
+		PlannedAt: timestamppb.New(at), DueAt: timestamppb.New(at.Add(-20 * time.Millisecond)), ExpiresAt: timestamppb.New(at.Add(time.Minute)),
+		Reasons: []*chorusv1.Reason{{Rule: "bot.chosen", Weight: 0.25, Detail: "anna"}, {Rule: "target.question", Weight: 4, Detail: "Tom"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(`INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
+	exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 9, 1, 'Why?', $2)`, chat, at)
+	exec(`UPDATE chat_clock SET turn_no = 1`)
+	exec(`INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at) VALUES ($1, 1, $2, 'reply', 9, $3, $4::timestamptz, $4::timestamptz, $4::timestamptz + interval '1 minute')`,
+		chat, anna, payload, at)
+
+	open := o.call("explain", "club/1")
+	for _, want := range []string{
+		`what +anna: reply to message 9 of Tom, on "books", short, mention at the start\n`,
+		`planned +2026-05-06 10:00:00 UTC, 20ms after it was due\n`,
+		`outcome +open, good until 2026-05-06 10:01:00 UTC\n`,
+		`target.question +4 +Tom\n`,
+	} {
+		if !regexp.MustCompile(want).MatchString(open) {
+			t.Errorf("no %s in\n%s", want, open)
+		}
+	}
+	exec(`UPDATE turns SET outcome = 'rejected', closed_at = $1::timestamptz + interval '3 seconds'`, at)
+	exec(`INSERT INTO receipts (chat_id, turn_no, outcome, reason, payload) VALUES ($1, 1, 'rejected', 'the chat is gone', '')`, chat)
+	id := regexp.MustCompile(`turn +(\S+),`).FindStringSubmatch(open)[1]
+	if got := o.call("explain", id); !strings.Contains(got, "rejected after 3s: the chat is gone\n") {
+		t.Errorf("no outcome in\n%s", got)
+	}
+	if got := o.call("explain", "--json", id); !strings.Contains(got, `"target.question"`) {
+		t.Errorf("no JSON: %s", got)
+	}
+
+	if got := o.call("explain", "club"); !strings.Contains(got, "a turn can be planned") || !regexp.MustCompile(`anna +awake +0 of 60\n`).MatchString(got) {
+		t.Errorf("the chat is\n%s", got)
+	}
+	exec(`UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')]`)
+	if got := o.call("explain", "club"); !regexp.MustCompile(`now +silent: everybody is asleep until \w+ [\d:]+ \(UTC\)\n`).MatchString(got) ||
+		!regexp.MustCompile(`ben +asleep until \w+ [\d:]+ \(UTC\) +0 of 60\n`).MatchString(got) {
+		t.Errorf("the sleeping chat is\n%s", got)
+	}
+	exec(`UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked'`)
+	if got := o.call("explain", "club"); !strings.Contains(got, "silent: no bot of its cast may act") || strings.Contains(got, "next turn") {
+		t.Errorf("the suspended chat is\n%s", got)
+	}
+	exec(`UPDATE chats SET enabled = false`)
+	if got := o.call("explain", "club"); !strings.Contains(got, "silent: the chat is switched off") {
+		t.Errorf("the chat that is off is\n%s", got)
+	}
+
+	o.refuses("club/7: there is no such turn", "explain", "club/7")
+	o.refuses("77-1: there is no such turn", "explain", "77-1")
+	o.refuses(`"club/one": want a chat, a turn such as 7-42, or CHAT/NUMBER`, "explain", "club/one")
+	o.refuses(`"pub": there is no such chat in the roster; a turn is given as 7-42 or CHAT/NUMBER`, "explain", "pub")
+	o.refuses("got 0 arguments, want a turn or a chat (see chorus explain --help)", "explain")
+}

@@ -1,0 +1,146 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/planner"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+	"github.com/chorus-cast/chorus/services/planner/simulate"
+)
+
+// simulation is what the flags of chorus simulate say.
+type simulation struct {
+	file, start, output string
+	hours               float64
+	seed                uint64
+	set                 []string
+}
+
+func simulateCommand() *cobra.Command {
+	var s simulation
+	cmd := &cobra.Command{
+		Use:   "simulate -f FILE",
+		Short: "Play a cast's day in a moment, to see its rhythm",
+		Long: `Plays the chats of a cast file through hours of virtual time with the planner's
+own decisions, and prints what was planned when, and how much of it. It needs no
+server, and nobody but the cast speaks. The same file, start and seed give the
+same day.`,
+		Example: `  chorus simulate -f deploy/examples/role-playing-table.yaml --hours 24 --seed 1
+  chorus simulate -f cast.yaml --output summary --set scale_factor=2
+  chorus simulate -f cast.yaml --output svg >rhythm.svg`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			result, err := s.play()
+			if err != nil {
+				return err
+			}
+			switch out := cmd.OutOrStdout(); s.output {
+			case "json":
+				return result.WriteJSON(out)
+			case "summary":
+				return result.WriteSummary(out)
+			case "svg":
+				return result.WriteSVG(out)
+			default:
+				return result.WriteTable(out)
+			}
+		},
+	}
+	cmd.Flags().StringVarP(&s.file, "file", "f", "", "cast file, or - for the standard input")
+	cmd.Flags().Float64Var(&s.hours, "hours", 24, "how much virtual time is played, at most 744 hours")
+	cmd.Flags().Uint64Var(&s.seed, "seed", 1, "seed of every random choice")
+	cmd.Flags().StringVar(&s.start, "start", "", "when it begins on the first chat's clock, such as 2026-05-06T08:00; today's midnight if left out")
+	cmd.Flags().StringVarP(&s.output, "output", "o", "table", "table (the schedule and a summary), summary, json, or svg (a picture)")
+	cmd.Flags().StringArrayVar(&s.set, "set", nil, "a setting that holds, as KEY=VALUE; may be repeated")
+	return cmd
+}
+
+// mostHours is a month.
+const mostHours = 744
+
+func (s *simulation) check() error {
+	var errs []error
+	if s.file == "" {
+		errs = append(errs, errors.New("-f: is missing, want a cast file, or - for the standard input"))
+	}
+	if !(s.hours > 0 && s.hours <= mostHours) {
+		errs = append(errs, fmt.Errorf("--hours: %v, want more than 0 and at most %d", s.hours, mostHours))
+	}
+	switch s.output {
+	case "table", "summary", "json", "svg":
+	default:
+		errs = append(errs, fmt.Errorf("--output: %q, want table, summary, json or svg", s.output))
+	}
+	return run.Usage(errors.Join(errs...))
+}
+
+func (s *simulation) play() (simulate.Result, error) {
+	if err := s.check(); err != nil {
+		return simulate.Result{}, err
+	}
+	values, err := s.values()
+	if err != nil {
+		return simulate.Result{}, err
+	}
+	file, err := castfile.Load(s.file)
+	if err != nil {
+		return simulate.Result{}, ofFile(err)
+	}
+	chats, err := simulate.Chats(file.Cast, func(string) decide.Settings { return planner.Effective(values, 0) })
+	if err != nil {
+		return simulate.Result{}, err
+	}
+	if len(chats) == 0 {
+		return simulate.Result{}, run.Usage(fmt.Errorf("%s: has no chats, and so there is nothing to play", s.file))
+	}
+	start, err := s.begin(chats[0].Chat.TimeZone)
+	if err != nil {
+		return simulate.Result{}, err
+	}
+	return simulate.Run(simulate.Options{
+		Chats: chats, Start: start, Duration: time.Duration(s.hours * float64(time.Hour)), Seed: s.seed,
+	}), nil
+}
+
+// values are the settings given with --set.
+func (s *simulation) values() (*settings.Values, error) {
+	var stored []settings.Stored
+	for _, pair := range s.set {
+		key, text, found := strings.Cut(pair, "=")
+		if !found {
+			return nil, run.Usage(fmt.Errorf("--set: %q, want KEY=VALUE", pair))
+		}
+		definition, err := settings.Find(key)
+		if err != nil {
+			return nil, run.Usage(fmt.Errorf("--set: %w", err))
+		}
+		value, err := definition.ParseText(text)
+		if err != nil {
+			return nil, run.Usage(fmt.Errorf("--set: %w", err))
+		}
+		stored = append(stored, settings.Stored{Key: key, Scope: settings.Global, Value: value})
+	}
+	values, problems := settings.NewValues(stored)
+	return values, run.Usage(errors.Join(problems...))
+}
+
+// begin is when the play begins.
+func (s *simulation) begin(zone *time.Location) (time.Time, error) {
+	if s.start == "" {
+		now := time.Now().In(zone)
+		return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, zone), nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, s.start, zone); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, run.Usage(fmt.Errorf("--start: %q, want a time such as 2026-05-06T08:00, or a date", s.start))
+}

@@ -1,0 +1,37 @@
+package command_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/planner/simulate"
+)
+
+func TestSimulate(t *testing.T) {
+	t.Parallel()
+	play := func(args ...string) string {
+		got := chorus(append([]string{"simulate", "-f", "../../../../deploy/examples/role-playing-table.yaml", "--start", "2026-05-06T20:00", "--hours", "2"}, args...)...)
+		if got.Code != 0 || got.Err != "" {
+			t.Fatalf("%v: %d: %s", args, got.Code, got.Err)
+		}
+		return got.Out
+	}
+	table := play()
+	if table != play("--seed", "1") || table == play("--seed", "2") {
+		t.Error("the seed does not decide what is played")
+	}
+	if !strings.HasPrefix(table, "TIME ") || !strings.Contains(table, "Wed 20:00:") || !strings.HasSuffix(table, play("-o", "summary")) {
+		t.Errorf("the table is %s", table)
+	}
+	if quicker := play("--set", "scale_factor=10", "--set", "max_msgs_per_min=60"); len(quicker) < 3*len(table) {
+		t.Error("a setting changed nothing")
+	}
+	var picture bytes.Buffer
+	if err := simulate.Draw(&picture, strings.NewReader(play("-o", "json"))); err != nil {
+		t.Fatal(err)
+	}
+	if picture.String() != play("-o", "svg") {
+		t.Error("the picture is not that of its JSON")
+	}
+}

@@ -1,0 +1,130 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/planner"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// nowIn says whether a turn could be planned now, and if not, why.
+func nowIn(o planner.Outlook) string {
+	in := o.Input
+	switch o.Decision.Skip {
+	case decide.SkipNone:
+		return "a turn can be planned"
+	case decide.SkipChatDisabled:
+		return "silent: the chat is switched off or removed (enabled, in its cast file)"
+	case decide.SkipSimulationOff:
+		return "silent: simulation_active is false, for this chat or for all"
+	case decide.SkipNoCast:
+		return "silent: no bot of its cast may act, see below"
+	case decide.SkipAsleep:
+		return "silent: everybody is asleep until " + wakes(in)
+	case decide.SkipHourlyLimit:
+		return "silent: everybody awake has reached the limit of an hour"
+	case decide.SkipChatLimit:
+		return "silent: the chat has reached max_msgs_per_min"
+	case decide.SkipGlobalLimit:
+		return "silent: all chats together have reached global_max_msgs_per_min"
+	case decide.SkipOpenTurns:
+		return "silent: max_open_turns messages wait to be written and sent"
+	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+	}
+	return "silent: " + o.Decision.Skip.String()
+}
+
+// nextIn says when the chat is due; empty where only a change by somebody ends
+// its silence.
+func nextIn(o planner.Outlook) string {
+	switch o.Decision.Skip {
+	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast:
+		return ""
+	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
+		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+	}
+	wait := o.Input.Due.Sub(o.Input.Now).Round(time.Second)
+	if wait <= 0 {
+		return "due now"
+	}
+	return fmt.Sprintf("due %s, in %v", onClock(o.Input, o.Input.Due), wait)
+}
+
+// state is what a bot is up to.
+func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip) string {
+	switch {
+	case !bot.Enabled:
+		return "switched off, or stopped because Telegram refuses its token"
+	case bot.Suspended:
+		return "suspended: Telegram does not let it act here"
+	case obstacle == decide.SkipAsleep:
+		return "asleep until " + onClock(in, hours.Next(bot.ActiveHours, in.Now.In(zone(in))))
+	case obstacle == decide.SkipHourlyLimit:
+		return "silent: at the limit of an hour"
+	}
+	return "awake"
+}
+
+// wakes is when the first bot of a cast that sleeps wakes up.
+func wakes(in decide.Input) string {
+	var first time.Time
+	for i, obstacle := range decide.Obstacles(in) {
+		if obstacle != decide.SkipAsleep {
+			continue
+		}
+		if at := hours.Next(in.Cast[i].ActiveHours, in.Now.In(zone(in))); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return onClock(in, first)
+}
+
+func zone(in decide.Input) *time.Location {
+	if in.Chat.TimeZone == nil {
+		return time.UTC
+	}
+	return in.Chat.TimeZone
+}
+
+// onClock is a time on the chat's clock.
+func onClock(in decide.Input, at time.Time) string {
+	return fmt.Sprintf("%s (%v)", at.In(zone(in)).Format("Mon 15:04:05"), zone(in))
+}
+
+// mostSilent is how many silent chats are told of at a start.
+const mostSilent = 5
+
+// tellSilent says of each chat in which nothing will happen by itself for now why
+// that is so.
+func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool) error {
+	rows, err := pool.Query(ctx, `SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, mostSilent)
+	if err != nil {
+		return fmt.Errorf("look at the chats: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("look at the chats: %w", err)
+	}
+	for _, name := range names {
+		outlook, err := look(ctx, pool, name)
+		if err != nil {
+			return err
+		}
+		switch outlook.Decision.Skip {
+		case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep:
+			if _, err := fmt.Fprintf(w, "%s is %s\n", name, nowIn(outlook)); err != nil {
+				return err
+			}
+		case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
+			decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+		}
+	}
+	return nil
+}

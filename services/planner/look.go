@@ -1,0 +1,95 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// ErrNone says that there is no such chat or turn.
+var ErrNone = errors.New("there is none")
+
+// Outlook is how things stand in a chat.
+type Outlook struct {
+	// Input is what a decision depends on now; its Due is when the chat is due.
+	Input decide.Input
+	// Decision is what would be decided now.
+	Decision decide.Decision
+}
+
+const chatNamed = chatAndClock + `WHERE c.name = $1`
+
+// Look tells how things stand in the chat of a name. It changes nothing.
+func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, name string) (Outlook, error) {
+	var out Outlook
+	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		chats, err := chatsBy(ctx, tx, chatNamed, name)
+		if err != nil {
+			return err
+		}
+		if len(chats) == 0 {
+			return fmt.Errorf("chat %.64q: %w", name, ErrNone)
+		}
+		if err := load(ctx, tx, chats, values); err != nil {
+			return err
+		}
+		out = Outlook{Input: chats[0], Decision: decide.Decide(chats[0])}
+		return nil
+	})
+	if err != nil {
+		return out, fmt.Errorf("look at a chat: %w", err)
+	}
+	return out, nil
+}
+
+// Told is a turn with what people call those who take part in it.
+type Told struct {
+	Turn      *chorusv1.Turn
+	Chat, Bot string
+	// Author wrote the message that is answered; empty where nobody knows.
+	Author string
+	// Outcome is empty while the turn is open; Reason says more of it.
+	Outcome, Reason string
+	ClosedAt        time.Time // zero while the turn is open
+}
+
+const turnOfChat = `
+SELECT c.name, b.name, coalesce(p.display_name, who.name, ''), t.payload, coalesce(t.outcome, ''), coalesce(r.reason, d.reason, ''), t.closed_at
+FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
+LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.number = t.target_message
+LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
+LEFT JOIN receipts r ON r.chat_id = t.chat_id AND r.turn_no = t.turn_no
+LEFT JOIN LATERAL (SELECT reason FROM dead_letters WHERE chat_id = t.chat_id AND turn_no = t.turn_no ORDER BY created_at DESC LIMIT 1) d ON t.outcome = 'dead'
+WHERE t.turn_no = $3 AND (t.chat_id = $1 OR c.name = $2)`
+
+// Tell gives the turn of a number in a chat, which is named by its id or its name.
+func Tell(ctx context.Context, pool *pgxpool.Pool, chatID int64, chat string, number int64) (Told, error) {
+	var out Told
+	var payload []byte
+	var closed *time.Time
+	err := pool.QueryRow(ctx, turnOfChat, chatID, chat, number).
+		Scan(&out.Chat, &out.Bot, &out.Author, &payload, &out.Outcome, &out.Reason, &closed)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return out, fmt.Errorf("turn %d of that chat: %w", number, ErrNone)
+	case err != nil:
+		return out, fmt.Errorf("look for the turn: %w", err)
+	}
+	if closed != nil {
+		out.ClosedAt = *closed
+	}
+	out.Turn = &chorusv1.Turn{}
+	if err := proto.Unmarshal(payload, out.Turn); err != nil {
+		return out, fmt.Errorf("decode the turn: %w", err)
+	}
+	return out, nil
+}

@@ -1,0 +1,259 @@
+package simulate
+
+import (
+	"bytes"
+	_ "embed" // for the template
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+//go:embed rhythm.svg.tmpl
+var rhythm string
+
+// WriteSVG draws the rhythm: when each chat and each of its bots was busy.
+func (r Result) WriteSVG(w io.Writer) error {
+	var document bytes.Buffer
+	if err := r.WriteJSON(&document); err != nil {
+		return err
+	}
+	return Draw(w, &document)
+}
+
+// Draw draws the rhythm of what WriteJSON wrote.
+func Draw(w io.Writer, document io.Reader) error {
+	var r jsonResult
+	if err := json.NewDecoder(document).Decode(&r); err != nil {
+		return fmt.Errorf("read a simulation: %w", err)
+	}
+	if r.Hours <= 0 {
+		return fmt.Errorf("read a simulation: hours: %v, want more than 0", r.Hours)
+	}
+	page, err := template.New("rhythm").Parse(rhythm)
+	if err != nil {
+		return fmt.Errorf("draw the rhythm: %w", err)
+	}
+	if err := page.Execute(w, newPicture(r)); err != nil {
+		return fmt.Errorf("draw the rhythm: %w", err)
+	}
+	return nil
+}
+
+// Measures of the picture, in pixels.
+const (
+	left, right = 130, 900
+	width       = right - left
+	barsTop     = 28
+	barsHeight  = 90
+	rowsTop     = barsTop + barsHeight + 8
+	rowHeight   = 18
+	chatMargin  = 44 // below the last row, with the times in it
+)
+
+const (
+	cells    = 144 // of a row: ten minutes each in a day
+	mostBars = 48
+	levels   = 5 // of darkness
+	ticks    = 8
+)
+
+// picture is what the template shows.
+type picture struct {
+	Height, Legend, Left, Right, Names, Counts, Width int
+	Span, Bar, Cell                                   string
+	Seed                                              uint64
+	Chats                                             []*chatPicture
+
+	start  time.Time
+	length time.Duration
+	bars   int
+}
+
+type chatPicture struct {
+	Name        string
+	Y           int
+	Total, Most int
+	Grid        string
+	Bars        []shape
+	Rows        []*row
+	Ticks       []tick
+
+	kinds [][3]int // of each bar: messages, replies, reactions
+}
+
+type row struct {
+	Name   string
+	Text   int // where its text stands
+	Total  int
+	Levels []shape
+
+	y     int
+	cells [cells]int
+}
+
+type shape struct {
+	Class, Path string
+	Opacity     float64
+}
+
+type tick struct {
+	X, Y  int
+	Label string
+}
+
+func newPicture(r jsonResult) *picture {
+	length := time.Duration(r.Hours * float64(time.Hour))
+	bars := min(max(int(r.Hours+0.999), 1), mostBars)
+	p := &picture{
+		Left: left, Right: right, Names: left - 10, Counts: right + 8, Width: width, Seed: r.Seed,
+		Span: fmt.Sprintf("%.4g hours from %s", r.Hours, r.Start.Format("Mon 2 Jan 2006 15:04")),
+		Bar:  spell(length / time.Duration(bars)), Cell: spell(length / cells),
+		start: r.Start, length: length, bars: bars,
+	}
+	for _, t := range r.Turns {
+		p.count(t)
+	}
+	y := 6
+	for _, c := range p.Chats {
+		c.Y = y
+		p.finish(c)
+		y += rowsTop + len(c.Rows)*rowHeight + chatMargin
+	}
+	p.Legend, p.Height = y, y+24
+	return p
+}
+
+// spell is a duration as people say it.
+func spell(d time.Duration) string {
+	switch {
+	case d == time.Hour:
+		return "an hour"
+	case d == time.Minute:
+		return "a minute"
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d%time.Minute == 0 && d < time.Hour:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	}
+	return d.Round(time.Second).String()
+}
+
+// count puts a turn where it belongs.
+func (p *picture) count(t jsonTurn) {
+	c := find(&p.Chats, t.Chat, func(c *chatPicture) string { return c.Name })
+	if c.kinds == nil {
+		c.Name, c.kinds = t.Chat, make([][3]int, p.bars)
+	}
+	b := find(&c.Rows, t.Bot, func(r *row) string { return r.Name })
+	b.Name = t.Bot
+	share := float64(t.At.Sub(p.start)) / float64(p.length)
+	kind := 0
+	switch t.Kind {
+	case decide.KindReply.String():
+		kind = 1
+	case decide.KindReaction.String():
+		kind = 2
+	}
+	c.kinds[place(share, p.bars)][kind]++
+	b.cells[place(share, cells)]++
+	c.Total++
+	b.Total++
+}
+
+// find is the item of a name, a new one if there is none.
+func find[T any](items *[]*T, name string, of func(*T) string) *T {
+	for _, item := range *items {
+		if of(item) == name {
+			return item
+		}
+	}
+	*items = append(*items, new(T))
+	return (*items)[len(*items)-1]
+}
+
+// place is which of n parts a share of the whole is in.
+func place(share float64, n int) int { return min(max(int(share*float64(n)), 0), n-1) }
+
+// finish draws a chat.
+func (p *picture) finish(c *chatPicture) {
+	for _, k := range c.kinds {
+		c.Most = max(c.Most, k[0]+k[1]+k[2])
+	}
+	c.Bars = c.drawBars()
+	busiest := 0
+	for i, r := range c.Rows {
+		r.y = rowsTop + i*rowHeight
+		r.Text = r.y + rowHeight - 5
+		for _, n := range r.cells {
+			busiest = max(busiest, n)
+		}
+	}
+	for _, r := range c.Rows {
+		r.Levels = r.draw(busiest)
+	}
+	bottom := rowsTop + len(c.Rows)*rowHeight
+	var grid strings.Builder
+	for i := range ticks + 1 {
+		x := left + i*width/ticks
+		fmt.Fprintf(&grid, "M%d %dV%d", x, barsTop, bottom+4)
+		at := p.start.Add(p.length * time.Duration(i) / ticks)
+		layout := "15:04"
+		if p.length > 48*time.Hour {
+			layout = "Mon 15:04"
+		}
+		c.Ticks = append(c.Ticks, tick{X: x, Y: bottom + 19, Label: at.Format(layout)})
+	}
+	c.Grid = grid.String()
+}
+
+// drawBars stacks the kinds of each bar.
+func (c *chatPicture) drawBars() []shape {
+	classes := [3]string{"message", "reply", "reaction"}
+	var paths [3]strings.Builder
+	step := float64(width) / float64(len(c.kinds))
+	for i, kinds := range c.kinds {
+		y := float64(barsTop + barsHeight)
+		for kind, n := range kinds {
+			if n == 0 {
+				continue
+			}
+			height := float64(barsHeight*n) / float64(c.Most)
+			y -= height
+			fmt.Fprintf(&paths[kind], "M%.1f %.1fh%.1fv%.1fh-%.1fz", left+float64(i)*step+1, y, step-2, height, step-2)
+		}
+	}
+	var out []shape
+	for kind := range paths {
+		out = append(out, shape{Class: classes[kind], Path: paths[kind].String()})
+	}
+	return out
+}
+
+// draw draws a bot's strip: a path for each darkness, neighbours of one joined.
+func (r *row) draw(busiest int) []shape {
+	var paths [levels + 1]strings.Builder
+	level := func(n int) int { return (n*levels + busiest - 1) / busiest }
+	step := float64(width) / cells
+	for from := 0; from < cells; {
+		to := from + 1
+		for to < cells && level(r.cells[to]) == level(r.cells[from]) {
+			to++
+		}
+		if l := level(r.cells[from]); l > 0 {
+			fmt.Fprintf(&paths[l], "M%.1f %dH%.1fv%dH%.1fz", left+float64(from)*step, r.y+2, left+float64(to)*step, rowHeight-4, left+float64(from)*step)
+		}
+		from = to
+	}
+	var out []shape
+	for l := 1; l <= levels; l++ {
+		if paths[l].Len() > 0 {
+			out = append(out, shape{Path: paths[l].String(), Opacity: float64(l) / levels})
+		}
+	}
+	return out
+}
