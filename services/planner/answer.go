@@ -36,11 +36,15 @@ func prompts(u *chorusv1.Update) bool {
 		(len(u.GetAddressedBots()) > 0 || u.GetQuestion() && u.GetReplyTo() == 0)
 }
 
+// longestTTL is the most that turn_ttl may be. What was heard before that needs no
+// look, of which there may be many when updates have piled up.
+const longestTTL = time.Hour
+
 // Answer plans the answer that an update calls for, if any, at once and by the
 // same rules and limits as any other turn. However often and by however many
 // planners an update is handled, its message gets one answer at most.
 func (p *Planner) Answer(ctx context.Context, u *chorusv1.Update) error {
-	if !prompts(u) {
+	if heard := u.GetReceivedAt(); !prompts(u) || heard.IsValid() && time.Since(heard.AsTime()) > longestTTL {
 		return nil
 	}
 	// A stop lets an answer in hand be finished.
@@ -95,7 +99,7 @@ func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, u *chorusv1.Upda
 	in.Prompted, in.Addressed = u.GetMessage(), u.GetAddressedBots()
 	// It was due when it was heard, as far as the clocks agree.
 	in.Due = in.Now
-	if heard := u.GetReceivedAt(); heard.IsValid() && heard.AsTime().Before(in.Now) && in.Now.Sub(heard.AsTime()) < time.Hour {
+	if heard := u.GetReceivedAt(); heard.IsValid() && heard.AsTime().Before(in.Now) {
 		in.Due = heard.AsTime()
 	}
 	var bot int64

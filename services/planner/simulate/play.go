@@ -85,6 +85,11 @@ func (p *play) decide(s *stage) decide.Decision {
 	if n := len(s.coming); n > 0 {
 		in.LastPlanned = s.coming[n-1].BotID
 	}
+	for _, m := range s.coming {
+		if m.ReplyTo != 0 {
+			in.Answering = append(in.Answering, decide.Answer{Message: m.ReplyTo, BotID: m.BotID})
+		}
+	}
 	return decide.Decide(in)
 }
 
