@@ -18,7 +18,7 @@ type troupe struct {
 }
 
 // file writes the cast to a file.
-func (c troupe) file(t *testing.T) string {
+func (c troupe) file(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("bots:\n")

@@ -26,14 +26,14 @@ const (
 
 // chorus is a running or ended chorus process.
 type chorus struct {
-	t       *testing.T
+	t       testing.TB
 	process *child.Process
 	out     output
 	errs    output
 }
 
 // launch starts chorus with these arguments. The process dies with the test.
-func launch(t *testing.T, environment []string, args ...string) *chorus {
+func launch(t testing.TB, environment []string, args ...string) *chorus {
 	t.Helper()
 	c := &chorus{t: t}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), built.path(t), args...)
@@ -58,7 +58,7 @@ func launch(t *testing.T, environment []string, args ...string) *chorus {
 
 // up starts chorus up in a folder, on free ports unless args say otherwise, and
 // returns when the chat can be watched.
-func up(t *testing.T, dir string, args ...string) *chorus {
+func up(t testing.TB, dir string, args ...string) *chorus {
 	t.Helper()
 	c := launch(t, nil, append([]string{"up", "--up.dir", dir, "--emulator.listen", "127.0.0.1:0", "--ops.listen", "127.0.0.1:0"}, args...)...)
 	eventually(t, "chorus up says where it is", func() bool { return c.ended() || c.url() != "" })
@@ -79,7 +79,7 @@ func (c *chorus) emulator() *control.Client {
 	return emulatorAt(c.t, c.url())
 }
 
-func emulatorAt(t *testing.T, url string) *control.Client {
+func emulatorAt(t testing.TB, url string) *control.Client {
 	t.Helper()
 	client, err := control.New(url)
 	if err != nil {
@@ -162,7 +162,7 @@ func (o *output) String() string {
 
 // folder is a new folder in memory where the system has such: a database writes
 // a lot, and some disks are slow.
-func folder(t *testing.T) string {
+func folder(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "chorus-e2e-")
 	if err != nil {
@@ -177,7 +177,7 @@ func folder(t *testing.T) string {
 }
 
 // eventually waits for a condition, and fails the test if it doesn't come.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	if !within(t, patience, is) {
 		t.Fatalf("after %v it is still not so that %s", patience, what)
@@ -185,7 +185,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // within waits for a condition at most so long, and tells whether it came.
-func within(t *testing.T, d time.Duration, is func() bool) bool {
+func within(t testing.TB, d time.Duration, is func() bool) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -202,7 +202,7 @@ func within(t *testing.T, d time.Duration, is func() bool) bool {
 }
 
 // pass lets time pass in which the process is watched by nobody.
-func pass(t *testing.T, d time.Duration) {
+func pass(t testing.TB, d time.Duration) {
 	t.Helper()
 	timer := time.NewTimer(d)
 	defer timer.Stop()

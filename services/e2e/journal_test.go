@@ -28,7 +28,7 @@ func database(t *testing.T, dir string) *pgxpool.Pool {
 }
 
 // one reads a single value.
-func one[T any](t *testing.T, pool *pgxpool.Pool, query string, args ...any) T {
+func one[T any](t testing.TB, pool *pgxpool.Pool, query string, args ...any) T {
 	t.Helper()
 	var v T
 	if err := pool.QueryRow(t.Context(), query, args...).Scan(&v); err != nil {

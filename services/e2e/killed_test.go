@@ -92,7 +92,7 @@ SELECT NOT EXISTS (SELECT FROM chat_clock WHERE waiting_for IS DISTINCT FROM 'si
 }
 
 // set changes a setting for everything.
-func set(t *testing.T, pool *pgxpool.Pool, d *settings.Definition, text string) {
+func set(t testing.TB, pool *pgxpool.Pool, d *settings.Definition, text string) {
 	t.Helper()
 	value, err := d.ParseText(text)
 	if err == nil {

@@ -40,7 +40,7 @@ type binary struct {
 }
 
 // path builds the binary if nobody has.
-func (b *binary) path(t *testing.T) string {
+func (b *binary) path(t testing.TB) string {
 	t.Helper()
 	b.once.Do(func() { b.err = b.build() })
 	if b.err != nil {

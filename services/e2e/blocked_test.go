@@ -1,0 +1,131 @@
+package e2e_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/emulator/fault"
+	"github.com/chorus-cast/chorus/services/emulator/jsontime"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+const (
+	// disturbed is how long each part is gone, and how long all is well before and
+	// after it.
+	disturbed = 30 * time.Second
+	// recovery is how long what had piled up may still be felt.
+	recovery = 5 * time.Second
+)
+
+// BenchmarkBlocked prints how much later turns are planned while all calls to
+// Telegram hang, while NATS is gone and while Redis is gone, compared to when all
+// is well: the 99th percentile of actual minus due, the worst of the three. All
+// services run in one process, so that they also share its processors.
+func BenchmarkBlocked(b *testing.B) {
+	dsn, nats, redis := testenv.Postgres(b), testenv.NATSServer(b), testenv.RedisServer(b)
+	servers := []string{"--database.url", dsn, "--nats.url", nats.URL()}
+	if c := launch(b, nil, append([]string{"migrate", "up"}, servers...)...); c.wait() != 0 {
+		b.Fatalf("migrate: %s", c.errs.String())
+	}
+	cast := troupe{bots: 40, supergroups: 40, perChat: 4, gap: time.Second}.file(b)
+	c := up(b, folder(b), append(servers, "--redis.url", redis.URL(), "--cast", cast, "--emulator.unlimited", "--sender.typing=false",
+		"--sender.supergroup.per-minute", "600", "--sender.supergroup.per-second", "10", "--log.level", "error")...)
+	pool, err := pgxpool.New(b.Context(), dsn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	for definition, value := range map[*settings.Definition]string{
+		settings.PrimeHoursBoost.Definition: "false", settings.MinGap.Definition: "0s",
+		// What hangs or can't be published must not make the chats silent.
+		settings.MaxMessagesPerMinute.Definition: "60", settings.MaxOpenTurns.Definition: "100",
+	} {
+		set(b, pool, definition, value)
+	}
+	m := &blocked{b: b, pool: pool}
+	hang := control.Fault{ID: "hanging", Kind: fault.Hang, Duration: jsontime.Duration(disturbed)}
+	faults := func(faults ...control.Fault) {
+		if _, err := c.emulator().SetFaults(b.Context(), faults...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	pass(b, recovery)
+	for b.Loop() {
+		m.well()
+		m.disturb("all calls to Telegram hang", func() { faults(hang) }, func() { faults() })
+		m.well()
+		m.disturb("NATS is gone", nats.Stop, nats.Start)
+		m.well()
+		m.disturb("Redis is gone", redis.Kill, redis.Restart)
+		m.well()
+	}
+	m.report()
+}
+
+// blocked measures the planning of a running chorus.
+type blocked struct {
+	b     *testing.B
+	pool  *pgxpool.Pool
+	spans []span
+}
+
+// span is a stretch of time, with what is disturbed in it, if anything is.
+type span struct {
+	fault    string
+	from, to time.Time
+}
+
+func (m *blocked) well() {
+	from := time.Now()
+	pass(m.b, disturbed)
+	m.spans = append(m.spans, span{"", from, time.Now()})
+}
+
+// disturb takes something away and gives it back. What piles up meanwhile is part
+// of the disturbance.
+func (m *blocked) disturb(fault string, lose, back func()) {
+	from := time.Now()
+	lose()
+	pass(m.b, disturbed)
+	back()
+	pass(m.b, recovery)
+	m.spans = append(m.spans, span{fault, from, time.Now()})
+}
+
+// report compares each disturbance with what was before and after it, because the
+// machine is not always as fast.
+func (m *blocked) report() {
+	worst := 0.0
+	for i, s := range m.spans {
+		if s.fault == "" {
+			continue
+		}
+		well, late := m.late(m.spans[i-1], m.spans[i+1]), m.late(s)
+		m.b.Logf("while %s, turns are planned %.1f ms late, else %.1f ms", s.fault, late, well)
+		worst = max(worst, late/well)
+	}
+	fmt.Printf("figure planner.blocked_p99_ratio %.2f ratio\n", worst)
+}
+
+// leastTurns is how many turns a percentile needs to say anything.
+const leastTurns = 500
+
+// late is the 99th percentile of how late turns were planned in some spans, in
+// milliseconds.
+func (m *blocked) late(spans ...span) float64 {
+	var from, to []time.Time
+	for _, s := range spans {
+		from, to = append(from, s.from), append(to, s.to)
+	}
+	const turns = ` FROM turns, unnest($1::timestamptz[], $2::timestamptz[]) AS span(began, ended) WHERE planned_at BETWEEN began AND ended`
+	if n := one[int](m.b, m.pool, `SELECT count(*)`+turns, from, to); n < leastTurns {
+		m.b.Fatalf("%d turns were planned, want %d at least", n, leastTurns)
+	}
+	return one[float64](m.b, m.pool, `
+SELECT 1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM planned_at - due_at))::float8`+turns, from, to)
+}
