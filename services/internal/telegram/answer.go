@@ -54,6 +54,9 @@ func (x *exchange) judge() (Outcome, json.RawMessage) {
 
 // unanswered is the outcome without any answer.
 func (x *exchange) unanswered() Outcome {
+	if x.late.Load() {
+		return Outcome{Kind: NotSent, TooLate: true, Description: errTooLate.Error()}
+	}
 	if x.written.Load() {
 		return Outcome{Kind: Unknown, Description: reason(x.err)}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
@@ -11,7 +12,12 @@ import (
 // call makes one call through the library and reads its result, unless that is
 // nil.
 func (c *Client) call(ctx context.Context, token secret.String, result any, through func(context.Context) error) Outcome {
-	x := &exchange{token: token.Reveal()}
+	return c.callBy(ctx, time.Time{}, token, result, through)
+}
+
+// callBy is call, if it can begin by an instant.
+func (c *Client) callBy(ctx context.Context, notAfter time.Time, token secret.String, result any, through func(context.Context) error) Outcome {
+	x := &exchange{token: token.Reveal(), notAfter: notAfter}
 	if !wellFormed(x.token) {
 		return Outcome{Kind: PermanentBot, Description: "the token is malformed, want NUMBER:KEY as @BotFather gave it"}
 	}

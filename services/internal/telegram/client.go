@@ -92,6 +92,9 @@ type Message struct {
 	// ReplyTo is the message that it answers, by the id that this bot knows it
 	// under; 0 for none. If it is gone, the message is refused, not sent bare.
 	ReplyTo int64
+	// NotAfter is until when the call may begin; zero for any time. One that
+	// comes later than that to its first byte is NotSent, and TooLate.
+	NotAfter time.Time
 }
 
 // SendMessage sends a message. To send it again after Unknown may double it.
@@ -103,7 +106,7 @@ func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message
 	var sent struct {
 		ID int64 `json:"message_id"`
 	}
-	out := c.call(ctx, token, &sent, func(ctx context.Context) error {
+	out := c.callBy(ctx, m.NotAfter, token, &sent, func(ctx context.Context) error {
 		_, err := c.api.SendMessage(ctx, params)
 		return err //nolint:wrapcheck // shown as it is
 	})
@@ -118,6 +121,7 @@ type Reaction struct {
 	ChatID    int64  // Telegram's id of the chat
 	MessageID int64  // the id that this bot knows the message under
 	Emoji     string // in any form that reaction.Normalize understands; "" takes the reaction away
+	NotAfter  time.Time // as a Message's
 }
 
 // SetReaction sets a bot's one reaction to a message. To set it again changes
@@ -136,7 +140,7 @@ func (c *Client) SetReaction(ctx context.Context, token secret.String, r Reactio
 			ReactionTypeEmoji: &models.ReactionTypeEmoji{Emoji: emoji},
 		}}
 	}
-	return c.call(ctx, token, nil, func(ctx context.Context) error {
+	return c.callBy(ctx, r.NotAfter, token, nil, func(ctx context.Context) error {
 		_, err := c.api.SetMessageReaction(ctx, params)
 		return err //nolint:wrapcheck // shown as it is
 	})

@@ -3,6 +3,7 @@ package telegram
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-telegram/bot"
 )
@@ -23,6 +25,9 @@ const maxBody = 1 << 20
 // status of an answer that is no JSON, and can't tell whether it asked at all.
 type exchange struct {
 	token string
+	// notAfter is until when the request may be written; zero for any time.
+	notAfter time.Time
+	late     atomic.Bool // it was not, because that had passed
 	// written tells that some of the request may have left the process.
 	written atomic.Bool
 	asked   bool  // the library came as far as asking
@@ -71,6 +76,10 @@ func (e *edge) ask(ctx context.Context, x *exchange, method string, header http.
 	if err != nil {
 		return fmt.Errorf("build the request: %w", err)
 	}
+	if len(form) > 0 && !x.notAfter.IsZero() {
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(&timely{bytes.NewReader(form), x}), nil }
+		r.Body, _ = r.GetBody() // never fails
+	}
 	if len(form) > 0 {
 		r.Header = header // the form's type; a call without parameters has none
 	}
@@ -85,6 +94,25 @@ func (e *edge) ask(ctx context.Context, x *exchange, method string, header http.
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	return nil
+}
+
+var errTooLate = errors.New("it is too late to begin the call")
+
+// timely is a request's body that is withheld if it is too late. It is read by
+// who writes it, right before that: so not even a process that stands still
+// between any two steps writes it late. Of a request without its body, no server
+// does anything.
+type timely struct {
+	form *bytes.Reader
+	x    *exchange
+}
+
+func (b *timely) Read(p []byte) (int, error) {
+	if time.Now().After(b.x.notAfter) {
+		b.x.late.Store(true)
+		return 0, errTooLate
+	}
+	return b.form.Read(p)
 }
 
 // trace notes whether anything was written. net/http announces the header before

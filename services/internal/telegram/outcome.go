@@ -81,6 +81,8 @@ type Outcome struct {
 	// ReplyNotFound tells that the message to reply to is gone, or was never
 	// known to the bot: without ReplyTo the call would have passed this point.
 	ReplyNotFound bool
+	// TooLate tells that the call was NotSent because its NotAfter had passed.
+	TooLate bool
 	// ReactionInvalid tells that the chat doesn't allow the reaction (any more),
 	// so what is remembered of its allowed reactions is wrong.
 	ReactionInvalid bool

@@ -258,3 +258,32 @@ func TestLongAnswersAreCutOff(t *testing.T) {
 		t.Errorf("the call after it: %+v", out)
 	}
 }
+
+// A call that is late is never begun, whatever it takes until its first byte.
+func TestACallThatIsLateIsNotMade(t *testing.T) {
+	t.Parallel()
+	s := telegramtest.New(t)
+	c := newClient(t, config(s.URL))
+	for name, call := range map[string]func(notAfter time.Time) telegram.Outcome{
+		"message": func(notAfter time.Time) telegram.Outcome {
+			return c.SendMessage(t.Context(), secret.New(token), telegram.Message{ChatID: -5, Text: "late", NotAfter: notAfter})
+		},
+		"reaction": func(notAfter time.Time) telegram.Outcome {
+			return c.SetReaction(t.Context(), secret.New(token), telegram.Reaction{ChatID: -5, MessageID: 7, Emoji: "👍", NotAfter: notAfter})
+		},
+	} {
+		before := len(s.Calls())
+		if out := call(time.Now().Add(-time.Millisecond)); out.Kind != telegram.NotSent || !out.TooLate {
+			t.Errorf("a late %s: %+v", name, out)
+		}
+		if n := len(s.Calls()) - before; n != 0 {
+			t.Errorf("a late %s was a call", name)
+		}
+		if out := call(time.Now().Add(time.Minute)); out.Kind != telegram.Done || out.TooLate {
+			t.Errorf("a %s in time: %+v", name, out)
+		}
+		if n := len(s.Calls()) - before; n != 1 {
+			t.Errorf("a %s in time was %d calls", name, n)
+		}
+	}
+}
