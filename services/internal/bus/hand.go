@@ -60,6 +60,13 @@ func (h *hand) lapsed(d *delivery) bool {
 	return time.Since(h.alive[d]) >= h.bus.cfg.redeliverAfter()
 }
 
+// until is when a message lapses, if no further sign of life reaches the bus.
+func (h *hand) until(d *delivery) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.alive[d].Add(h.bus.cfg.redeliverAfter())
+}
+
 // keepAlive tells the bus that the messages in hand are being worked on, until
 // the context ends.
 func (h *hand) keepAlive(ctx context.Context) {

@@ -36,6 +36,8 @@ func (c *Consumer[T]) settle(ctx context.Context, d *delivery) {
 	switch {
 	case err == nil:
 		err = d.Ack()
+	case errors.Is(err, ErrLapsed):
+		verdict, err = "lapsed", nil
 	case fail.ClassOf(err) == fail.Shutdown || ctx.Err() != nil:
 		verdict, err = "handed_back", d.Nak()
 	default:
@@ -66,6 +68,9 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 	failed := 0 // attempts that say something about the message
 	retry := retrypolicy.NewBuilder[any]().
 		HandleIf(func(_ any, err error) bool {
+			if errors.Is(err, ErrLapsed) {
+				return false
+			}
 			switch fail.ClassOf(err) {
 			case fail.Permanent, fail.Shutdown:
 				return false
@@ -93,7 +98,7 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 	done := false
 	err = failsafe.With(retry).WithContext(ctx).Run(func() error {
 		attempts++
-		err := c.guarded(traced(ctx, d.Msg), message)
+		err := c.guarded(context.WithValue(traced(ctx, d.Msg), heldKey{}, holding{c.held, d}), message)
 		done = err == nil
 		if fail.ClassOf(err) != fail.Unavailable {
 			failed++
