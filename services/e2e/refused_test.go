@@ -67,7 +67,7 @@ func TestWrongCallsAreRefused(t *testing.T) {
 		},
 		{"no URL of the database", []string{"planner", "--nats.url", "nats://127.0.0.1:1"}, nil, run.ExitUsage, []string{"database.url", "CHORUS_DATABASE_URL"}},
 		{"a number that is none", up("--nats.replicas", "three"), nil, run.ExitUsage, []string{"nats.replicas", "three", "a whole number"}},
-		{"a variable that is wrong", up(), []string{"CHORUS_SENDER_ON_UNKNOWN=guess"}, run.ExitUsage, []string{"sender.on_unknown", "drop or resend"}},
+		{"a variable that is wrong", up(), []string{"CHORUS_SENDER_ON_UNKNOWN_MESSAGE=guess"}, run.ExitUsage, []string{"sender.on_unknown.message", "drop or resend"}},
 		{"a cast file with a mistake", up("--cast", broken), nil, run.ExitUsage, []string{broken + ":2", "name", "Anna", "lower-case"}},
 		{"a cast file that isn't there", up("--cast", broken+"x"), nil, run.ExitUsage, []string{broken + "x", "no such file"}},
 		{"a folder that can't be", []string{"up", "--up.dir", broken}, nil, run.ExitFailure, []string{"up.dir", broken}},

@@ -73,10 +73,12 @@ const probeWait = time.Second
 func (b *breakers) permit(d *chorusv1.Delivery) bool { return b.of(lineOf(d)).TryAcquirePermit() }
 
 func (b *breakers) record(d *chorusv1.Delivery, out telegram.Outcome) {
-	switch out.Kind {
-	case telegram.NotSent, telegram.Unknown:
-		b.of(lineOf(d)).RecordFailure()
+	cb := b.of(lineOf(d))
+	switch {
+	case out.TooLate && !cb.IsHalfOpen(): // this process stood still: no news of Telegram
+	case out.Kind == telegram.NotSent, out.Kind == telegram.Unknown:
+		cb.RecordFailure()
 	default:
-		b.of(lineOf(d)).RecordSuccess()
+		cb.RecordSuccess()
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Config is how the sender behaves. Its limits are Telegram's published ones.
 type Config struct {
 	ShortWait        time.Duration `config:"short_wait" doc:"longest wait that a chat's lane sits out; longer ones are parked in the journal"`
-	OnUnknown        string        `config:"on_unknown" doc:"a message whose outcome is unknown: drop (never said twice) or resend (never lost)"`
+	OnUnknown        OnUnknown     `config:"on_unknown"`
 	ReactionAttempts int           `config:"reaction_attempts" doc:"calls made for a reaction whose outcome stays unknown"`
 	Typing           bool          `config:"typing" doc:"show the bots typing"`
 	TypingLate       time.Duration `config:"typing_late" doc:"a delivery that is this late is sent without typing"`
@@ -29,11 +29,20 @@ type ChatLimits struct {
 	PerMinute float64 `config:"per_minute" doc:"messages a minute of one bot in one chat of this kind"`
 }
 
+// OnUnknown is what is done, by kind, with a call of which nobody knows whether it
+// had its effect: Drop or Resend.
+type OnUnknown struct {
+	Message  string `config:"message" doc:"a message whose outcome is unknown: drop (never said twice) or resend (never lost)"`
+	Reply    string `config:"reply" doc:"the same for a reply"`
+	Fallback string `config:"fallback" doc:"the same for a message that stands for a refused reaction"`
+	Reaction string `config:"reaction" doc:"the same for a reaction; to set it again changes nothing"`
+}
+
 // DefaultConfig is fit for api.telegram.org.
 func DefaultConfig() Config {
 	return Config{
 		ShortWait:        5 * time.Second,
-		OnUnknown:        Drop,
+		OnUnknown:        OnUnknown{Message: Drop, Reply: Drop, Fallback: Drop, Reaction: Resend},
 		ReactionAttempts: 3,
 		Typing:           true,
 		TypingLate:       10 * time.Second,
@@ -48,7 +57,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// What is done with a message whose outcome is unknown.
+// What is done with a call whose outcome is unknown.
 const (
 	Drop   = "drop"
 	Resend = "resend"
@@ -63,7 +72,13 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.ShortWait >= 0 && c.ShortWait <= time.Minute, "short_wait: %v, want 0s to 1m", c.ShortWait)
-	check(c.OnUnknown == Drop || c.OnUnknown == Resend, "on_unknown: %q, want drop or resend", c.OnUnknown)
+	policy := func(kind, value string) {
+		check(value == Drop || value == Resend, "on_unknown.%s: %q, want drop or resend", kind, value)
+	}
+	policy("message", c.OnUnknown.Message)
+	policy("reply", c.OnUnknown.Reply)
+	policy("fallback", c.OnUnknown.Fallback)
+	policy("reaction", c.OnUnknown.Reaction)
 	check(c.ReactionAttempts >= 1 && c.ReactionAttempts <= 20, "reaction_attempts: %d, want 1 to 20", c.ReactionAttempts)
 	check(c.TypingLate >= 0, "typing_late: %v, want 0s or more", c.TypingLate)
 	check(c.Grace >= 0 && c.Grace <= 5*time.Minute, "grace: %v, want 0s to 5m", c.Grace)

@@ -18,6 +18,7 @@ type Metrics struct {
 	endToEnd  *prometheus.HistogramVec
 	parkedSum prometheus.Counter
 	breakers  *prometheus.GaugeVec
+	lost      *prometheus.CounterVec
 }
 
 // NewMetrics registers the sender's metrics.
@@ -41,7 +42,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "chorus_sender_breakers", Help: "Breakers of bots that are not closed, by state.",
 		}, []string{"state"}),
 	}
-	r.MustRegister(m.calls, m.receipts, m.endToEnd, m.parkedSum, m.breakers)
+	m.lost = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chorus_sender_lost_total", Help: "Bots that were stopped because Telegram refuses their token (bot), or suspended in a chat where they can't act (membership).",
+	}, []string{"what"})
+	for _, what := range []string{lostBot, lostMembership} {
+		m.lost.WithLabelValues(what) // so that the first one is an increase
+	}
+	r.MustRegister(m.calls, m.receipts, m.endToEnd, m.parkedSum, m.breakers, m.lost)
 	return m
 }
 
@@ -63,6 +70,18 @@ func (m *Metrics) closed(r *chorusv1.Receipt) {
 func (m *Metrics) parked() {
 	if m != nil {
 		m.parkedSum.Inc()
+	}
+}
+
+// What the sender can lose until an operator helps.
+const (
+	lostBot        = "bot"
+	lostMembership = "membership"
+)
+
+func (m *Metrics) lose(what string) {
+	if m != nil {
+		m.lost.WithLabelValues(what).Inc()
 	}
 }
 

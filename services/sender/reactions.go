@@ -91,8 +91,9 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) all
 	return allowed{emoji: info.AvailableReactions, known: true}
 }
 
-// react sets a reaction, or says why there is none to set.
-func (s *Sender) react(d *chorusv1.Delivery, to *address) telegram.Outcome {
+// react sets a reaction if it can begin to by an instant, or says why there is
+// none to set.
+func (s *Sender) react(d *chorusv1.Delivery, to *address, until time.Time) telegram.Outcome {
 	if to.target == 0 {
 		return refusal("the bot can't know the message's id in this basic group")
 	}
@@ -105,7 +106,7 @@ func (s *Sender) react(d *chorusv1.Delivery, to *address) telegram.Outcome {
 	case emoji == "":
 		return refusal("the chat allows no reaction like " + d.GetEmoji())
 	}
-	out := s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: emoji})
+	out := s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: emoji, NotAfter: until})
 	if out.ReactionInvalid {
 		s.palette.Invalidate(d.GetId().GetChatId())
 	}

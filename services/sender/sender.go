@@ -5,6 +5,7 @@ package sender
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -102,6 +103,12 @@ func (s *Sender) Run(ctx context.Context) error {
 		}
 	})
 	defer stopping()
+
+	var seen sync.WaitGroup
+	defer seen.Wait()
+	living, gone := context.WithCancel(context.WithoutCancel(ctx))
+	defer gone()
+	seen.Go(func() { s.keepSeen(living) })
 
 	return s.relays.Around(ctx, func(ctx context.Context) error {
 		consumers, consuming := errgroup.WithContext(ctx)

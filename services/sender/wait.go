@@ -73,9 +73,9 @@ func (s *Sender) park(ctx context.Context, d *chorusv1.Delivery, until time.Time
 			fmt.Sprintf("it would have to wait until %s, longer than it is good for", until.UTC().Format(time.TimeOnly)))
 	}
 	s.Metrics.parked()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
-	refused, err := s.journal.ParkBehind(ctx, d.GetId(), until)
+	refused, err := s.journal.ParkBehind(looking, d.GetId(), until, s.owner)
 	if err != nil || refused == nil {
 		return err
 	}

@@ -33,7 +33,7 @@ type Refusal struct {
 	// Until is when a parked delivery, or the one ahead, comes back; zero if it
 	// is not parked.
 	Until time.Time
-	// Step, Fence and Owner are those of an orphan.
+	// Step, Fence and Owner are those of a call that was begun.
 	Step  Step
 	Fence int64
 	Owner string
@@ -52,8 +52,11 @@ const (
 	Parked
 	// Behind another open delivery of the same chat and action, which goes first.
 	Behind
-	// Orphaned deliveries have had a call begun, of which nobody wrote the end.
+	// Orphaned deliveries have had a call begun, of which nobody wrote the end, by
+	// an owner that is silent.
 	Orphaned
+	// Attended deliveries have a call under way: their owner lives.
+	Attended
 )
 
 // A claim succeeds for the chat's first open delivery of its kind only, so that
@@ -65,7 +68,8 @@ WHERE chat_id = $1 AND turn_no = $2 AND state = 'pending' AND not_before IS NULL
 RETURNING fence, step, attempts, nextval('message_numbers')`
 
 const refusal = `
-SELECT d.state, d.step, d.fence, coalesce(d.owner, ''), d.not_before, ahead.turn_no IS NOT NULL, ahead.not_before
+SELECT d.state, d.step, d.fence, coalesce(d.owner, ''), d.not_before, ahead.turn_no IS NOT NULL, ahead.not_before,
+    EXISTS (SELECT FROM senders s WHERE s.owner = d.owner AND s.owner <> $3 AND s.seen_at > now() - $4::interval)
 FROM deliveries d LEFT JOIN LATERAL (
     SELECT turn_no, not_before FROM deliveries e
     WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL
@@ -84,19 +88,20 @@ func (j *Journal) Claim(ctx context.Context, id *chorusv1.TurnId, owner string) 
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil, fmt.Errorf("claim delivery %s: %w", subject.TurnID(id), err)
 	}
-	r, err := j.refusal(ctx, id)
+	r, err := j.refusal(ctx, id, owner)
 	return nil, r, err
 }
 
-func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId) (*Refusal, error) {
+func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId, asks string) (*Refusal, error) {
 	chat, number := key(id)
 	var (
 		state             State
 		r                 Refusal
 		notBefore, aheadT *time.Time
-		behind            bool
+		behind, attended  bool
 	)
-	err := j.pool.QueryRow(ctx, refusal, chat, number).Scan(&state, &r.Step, &r.Fence, &r.Owner, &notBefore, &behind, &aheadT)
+	err := j.pool.QueryRow(ctx, refusal, chat, number, asks, silence).
+		Scan(&state, &r.Step, &r.Fence, &r.Owner, &notBefore, &behind, &aheadT, &attended)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		r.Reason = Missing
@@ -104,6 +109,8 @@ func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId) (*Refusal, e
 		return nil, fmt.Errorf("look at delivery %s: %w", subject.TurnID(id), err)
 	case state == Closed:
 		r.Reason = Over
+	case state == Sending && attended:
+		r.Reason = Attended
 	case state == Sending:
 		r.Reason = Orphaned
 	case notBefore != nil:
@@ -177,7 +184,7 @@ func (j *Journal) Park(ctx context.Context, c *Claim, until time.Time) error {
 // is parked. It does nothing to one that is not pending any more.
 // It returns why, where it did nothing: an orphan's message must not be taken for
 // parked.
-func (j *Journal) ParkBehind(ctx context.Context, id *chorusv1.TurnId, until time.Time) (*Refusal, error) {
+func (j *Journal) ParkBehind(ctx context.Context, id *chorusv1.TurnId, until time.Time, owner string) (*Refusal, error) {
 	chat, number := key(id)
 	tag, err := j.pool.Exec(ctx, parkBehind, chat, number, until)
 	if err != nil {
@@ -186,7 +193,7 @@ func (j *Journal) ParkBehind(ctx context.Context, id *chorusv1.TurnId, until tim
 	if tag.RowsAffected() == 1 {
 		return nil, nil //nolint:nilnil // parked, and so not refused
 	}
-	return j.refusal(ctx, id)
+	return j.refusal(ctx, id, owner)
 }
 
 func (j *Journal) fenced(ctx context.Context, sql string, c *Claim, more ...any) error {

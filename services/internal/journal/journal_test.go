@@ -374,7 +374,7 @@ func TestParkedDeliveriesComeBackAsNewPublications(t *testing.T) {
 	d := s.message(1)
 	ids := map[string]bool{}
 	for range 3 {
-		if r, err := s.ParkBehind(t.Context(), d.GetId(), time.Now().Add(-time.Second)); err != nil || r != nil {
+		if r, err := s.ParkBehind(t.Context(), d.GetId(), time.Now().Add(-time.Second), "me"); err != nil || r != nil {
 			t.Fatal(r, err)
 		}
 		entries, err := s.Parked().Claim(t.Context(), 10)

@@ -1,0 +1,12 @@
+-- +goose Up
+
+-- Who sends, and when each sender was last heard of. A delivery in state
+-- 'sending' is an orphan only once its owner is silent: one that was cut off from
+-- the bus alone is still in the midst of its call, and will write down its end.
+CREATE TABLE senders (
+    owner   text        PRIMARY KEY,
+    seen_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
+-- +goose Down
+DROP TABLE senders;

@@ -1,0 +1,148 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/fail"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+// attempt makes the call that was claimed.
+func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, p *progress) error {
+	if !s.breakers.permit(d) {
+		if err := s.again(s.release(claim)); !errors.Is(err, errAgain) {
+			return err
+		}
+		if err := sit(ctx, probeWait); err != nil {
+			return err
+		}
+		return errAgain
+	}
+	began := time.Now()
+	out := s.call(ctx, d, to, claim, p.bare)
+	s.Metrics.called(methodOf(d, claim.Step), out.Kind, time.Since(began))
+	s.breakers.record(d, out)
+	log := s.Log.With(zap.String("turn", subject.TurnID(d.GetId())), zap.String("bot", to.bot), zap.String("step", string(claim.Step)),
+		zap.Stringer("outcome", out.Kind))
+	if out.Kind != telegram.Done {
+		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))
+	}
+	switch out.Kind {
+	case telegram.Done, telegram.DoneInDisguise:
+		return s.finish(d, to, claim, delivered(claim), out, p.bare)
+	case telegram.RateLimited:
+		return errors.Join(s.limits.cool(ctx, d, out.RetryAfter), s.again(s.release(claim)))
+	case telegram.NotSent:
+		return s.notSent(claim, out)
+	case telegram.Unknown:
+		return s.unknown(d, to, claim, out)
+	case telegram.Moved:
+		if err := s.patiently(func(ctx context.Context) error { return s.move(ctx, d, out.MigrateTo) }); err != nil {
+			return err
+		}
+		return s.again(s.release(claim))
+	case telegram.PermanentMembership:
+		if err := s.patiently(func(ctx context.Context) error { return s.suspend(ctx, d, out.Description) }); err != nil {
+			return err
+		}
+		s.Metrics.lose(lostMembership)
+		log.Warn("the bot can't act in the chat any more: it is suspended there", zap.String("reason", out.Description))
+		return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+	case telegram.PermanentBot:
+		if err := s.patiently(func(ctx context.Context) error { return s.stop(ctx, d, out.Description) }); err != nil {
+			return err
+		}
+		s.Metrics.lose(lostBot)
+		log.Error("Telegram refuses the bot's token: the bot is stopped", zap.String("reason", out.Description))
+		return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+	case telegram.PermanentAction:
+		return s.rejected(d, to, claim, out, p)
+	}
+	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+}
+
+// call makes the claimed call. Its context outlives the consumer's, because a
+// call that was begun should end. It is begun only while the message is certain to
+// be in this sender's hand: after a standstill between the claim and the call,
+// another has dealt with it, and with what comes after it.
+func (s *Sender) call(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, bare bool) telegram.Outcome {
+	until, _ := bus.HeldUntil(ctx)
+	if isReaction(d) && claim.Step == journal.Action {
+		return s.react(d, to, until)
+	}
+	m := telegram.Message{ChatID: to.chat, Text: textOf(d), ReplyTo: to.target, NotAfter: until}
+	if bare {
+		m.ReplyTo = 0
+	}
+	return s.Telegram.SendMessage(s.calls, to.token, m)
+}
+
+// textOf is what is said: the text, or the emoji where a reaction falls back.
+func textOf(d *chorusv1.Delivery) string {
+	if isReaction(d) {
+		return d.GetEmoji()
+	}
+	return d.GetText()
+}
+
+func methodOf(d *chorusv1.Delivery, step journal.Step) string {
+	if isReaction(d) && step == journal.Action {
+		return "setMessageReaction"
+	}
+	return "sendMessage"
+}
+
+func delivered(claim *journal.Claim) chorusv1.Outcome {
+	if claim.Step == journal.Fallback {
+		return chorusv1.Outcome_OUTCOME_FELL_BACK
+	}
+	return chorusv1.Outcome_OUTCOME_DELIVERED
+}
+
+// rejected deals with a call that Telegram refuses for good.
+func (s *Sender) rejected(d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome, p *progress) error {
+	switch {
+	case isReaction(d) && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
+		return s.again(s.patiently(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
+	case out.ReplyNotFound && !p.bare:
+		p.bare = true
+		return s.again(s.release(claim))
+	}
+	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+}
+
+// unknown deals with a call that may have had its effect.
+func (s *Sender) unknown(d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome) error {
+	exhausted := isReaction(d) && claim.Step == journal.Action && claim.Attempts >= s.cfg.ReactionAttempts
+	if s.onUnknown(d, claim.Step) == Resend && !exhausted {
+		return s.tryLater(claim, out)
+	}
+	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_UNKNOWN, out, false)
+}
+
+// notSent deals with a call that certainly had no effect.
+func (s *Sender) notSent(claim *journal.Claim, out telegram.Outcome) error {
+	if !out.TooLate {
+		return s.tryLater(claim, out)
+	}
+	if err := s.release(claim); err != nil && !errors.Is(err, journal.ErrFenced) {
+		return err
+	}
+	return bus.ErrLapsed
+}
+
+// tryLater gives a claim up for a call that is to be made again after a while.
+func (s *Sender) tryLater(claim *journal.Claim, out telegram.Outcome) error {
+	if err := s.release(claim); err != nil {
+		return err
+	}
+	return fail.AsTransient(errors.New(out.Description))
+}
