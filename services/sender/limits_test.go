@@ -36,8 +36,8 @@ func TestTwoChatsInA429CoolTheBot(t *testing.T) {
 	s.becomes(s.say(bens, "not held back", func(turn *chorusv1.Turn) { turn.BotId = ben }), "delivered closed")
 }
 
-// replica makes a limiter that shares its limits.
-func replica(t testing.TB, url string) *limit.Shared {
+// sharedLimits makes a limiter that shares its limits.
+func sharedLimits(t testing.TB, url string) *limit.Shared {
 	t.Helper()
 	cfg := redisdb.Config{URL: url, Timeout: patience}
 	client, err := redisdb.Open(cfg)
@@ -53,13 +53,13 @@ func TestA429OfAnotherReplicaIsObeyed(t *testing.T) {
 	s := newStage(t)
 	s.stop()
 	url := testenv.Redis(t)
-	s.limits = replica(t, url)
+	s.limits = sharedLimits(t, url)
 	cfg := sender.DefaultConfig()
 	cfg.ShortWait = 100 * time.Millisecond
 	s.run(cfg)
 	slow, _ := s.chat("slow", world.Supergroup)
 	quick, _ := s.chat("quick", world.Supergroup)
-	if err := replica(t, url).Cool(t.Context(), s.bot, slow, 20*time.Second); err != nil {
+	if err := sharedLimits(t, url).Cool(t.Context(), s.bot, slow, 20*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	s.becomes(s.say(slow, "held back"), "open pending parked")

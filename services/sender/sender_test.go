@@ -28,8 +28,6 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
-
 // patience bounds every wait of a test; only a broken sender takes so long.
 const patience = 30 * time.Second
 
@@ -42,6 +40,8 @@ type stage struct {
 	pool     *pgxpool.Pool
 	journal  *journal.Journal
 	bus      *bus.Bus
+	busCfg   bus.Config
+	cfg      sender.Config // of the first sender
 	telegram *emulator.Emulator
 	tokens   map[string]string
 	bot      int64
@@ -60,7 +60,7 @@ func newStage(t testing.TB, change ...func(*sender.Config)) *stage {
 	s.journal = journal.New(s.pool)
 	busCfg := bus.DefaultConfig()
 	busCfg.URL, busCfg.AckWait = testenv.NATS(t), 2*time.Second
-	s.bus = bustest.Open(t, busCfg)
+	s.bus, s.busCfg = bustest.Open(t, busCfg), busCfg
 	s.emulate()
 	s.bot = s.newBot("anna")
 	cfg := sender.DefaultConfig()
@@ -70,6 +70,7 @@ func newStage(t testing.TB, change ...func(*sender.Config)) *stage {
 	for _, c := range change {
 		c(&cfg)
 	}
+	s.cfg = cfg
 	s.run(cfg)
 	return s
 }

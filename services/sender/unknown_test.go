@@ -25,15 +25,18 @@ func TestUnknownOutcomesByKind(t *testing.T) {
 	}{
 		"by default": {
 			sender.DefaultConfig().OnUnknown,
-			[4]string{"unknown closed", "unknown closed", "unknown closed", "delivered closed"}, 3,
+			[4]string{"unknown closed", "unknown closed", "unknown closed", "delivered closed"},
+			3,
 		},
 		"the other way": {
 			sender.OnUnknown{Message: sender.Resend, Reply: sender.Resend, Fallback: sender.Resend, Reaction: sender.Drop},
-			[4]string{"delivered closed", "delivered closed", "fell_back closed", "unknown closed"}, 6,
+			[4]string{"delivered closed", "delivered closed", "fell_back closed", "unknown closed"},
+			6,
 		},
 		"replies only": {
 			sender.OnUnknown{Message: sender.Drop, Reply: sender.Resend, Fallback: sender.Drop, Reaction: sender.Resend},
-			[4]string{"unknown closed", "delivered closed", "unknown closed", "delivered closed"}, 4,
+			[4]string{"unknown closed", "delivered closed", "unknown closed", "delivered closed"},
+			4,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

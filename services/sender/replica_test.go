@@ -1,0 +1,228 @@
+package sender_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/child"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// replicaOrder is the variable that makes of this test binary a sender in a
+// process of its own: one that can be killed, stopped and measured.
+const replicaOrder = "CHORUS_TEST_SENDER_REPLICA"
+
+func TestMain(m *testing.M) {
+	if text, is := os.LookupEnv(replicaOrder); is {
+		if err := obey(text); err != nil {
+			fmt.Fprintln(os.Stderr, "replica:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	testenv.Main(m)
+}
+
+// order is what a replica is told.
+type order struct {
+	Database, Telegram string
+	Bus                bus.Config
+	Sender             sender.Config
+	Tokens             map[string]string
+	// DieAt is the step at which it kills itself; 0 for never.
+	DieAt int64
+}
+
+// usage is what a replica has used.
+type usage struct {
+	CPU    time.Duration
+	Allocs uint64
+}
+
+// obey runs a sender until standard input ends. On each line of it, it says what
+// it has used.
+func obey(text string) error {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return fmt.Errorf("the order: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	f := &fuse{length: o.DieAt, out: os.Stdout}
+	pool, err := fusedPool(ctx, o.Database, f)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "replica", fusedDialer(f))
+	if err != nil {
+		return fmt.Errorf("the bus: %w", err)
+	}
+	defer b.Close()
+	calls := telegram.DefaultConfig()
+	calls.URL = o.Telegram
+	client, err := telegram.New(calls, zap.NewNop())
+	if err != nil {
+		return fmt.Errorf("telegram: %w", err)
+	}
+	s, err := sender.New(o.Sender, sender.Deps{
+		Pool: pool, Bus: b, Telegram: fusedCalls{client, f}, Log: zap.NewNop(),
+		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(o.Tokens[bot]), nil },
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("the sender: %w", err)
+	}
+	go func() {
+		defer stop()
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			_ = json.NewEncoder(os.Stdout).Encode(used()) // the parent is gone
+		}
+	}()
+	if err := s.Run(ctx); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
+}
+
+func used() usage {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		return usage{}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Allocs: m.Mallocs}
+}
+
+// replica is a sender in a process of its own.
+type replica struct {
+	*child.Process
+	in     io.WriteCloser
+	usages chan usage
+
+	mu     sync.Mutex
+	diedAt string // where it killed itself; empty if it did not
+}
+
+// hire starts a replica that dies at a step, unless that is 0.
+func (s *stage) hire(cfg sender.Config, dieAt int64) (*replica, error) {
+	text, err := json.Marshal(order{
+		Database: s.pool.Config().ConnString(), Telegram: s.telegram.URL(), Bus: s.busCfg, Sender: cfg, Tokens: s.tokens, DieAt: dieAt,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the order: %w", err)
+	}
+	//nolint:noctx // its end is Done
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), replicaOrder+"="+string(text), "GOMAXPROCS=2")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("pipe: %w", err)
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("pipe: %w", err)
+	}
+	cmd.Stdout = w
+	r := &replica{in: in, usages: make(chan usage, 1)}
+	r.Process, err = child.Start(cmd, syscall.SIGKILL)
+	_ = w.Close() // the replica has it
+	if err != nil {
+		_ = out.Close()
+		return nil, fmt.Errorf("start a replica: %w", err)
+	}
+	go r.listen(out)
+	return r, nil
+}
+
+// listen takes in what a replica says, to its end.
+func (r *replica) listen(out io.ReadCloser) {
+	defer out.Close()
+	defer close(r.usages)
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if place, dies := strings.CutPrefix(lines.Text(), lastWords); dies {
+			r.mu.Lock()
+			r.diedAt = place
+			r.mu.Unlock()
+			continue
+		}
+		var u usage
+		if json.Unmarshal(lines.Bytes(), &u) == nil {
+			r.usages <- u
+		}
+	}
+}
+
+// used asks a replica what it has used.
+func (r *replica) used(t testing.TB) usage {
+	t.Helper()
+	if _, err := fmt.Fprintln(r.in); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case u := <-r.usages:
+		return u
+	case <-time.After(patience):
+		t.Fatal("a replica does not answer")
+		return usage{}
+	}
+}
+
+// retire ends a replica in good order.
+func (r *replica) retire(t testing.TB) {
+	t.Helper()
+	_ = r.in.Close() // it has ended already, then
+	select {
+	case <-r.Done():
+	case <-time.After(patience):
+		t.Error("a replica does not stop")
+		_ = r.Stop(0)
+	}
+}
+
+// place is where a replica killed itself; empty if it did not.
+func (r *replica) place() string {
+	<-r.Done()
+	for range r.usages { //nolint:revive // until it has said its last
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.diedAt
+}
+
+func fusedPool(ctx context.Context, url string, f *fuse) (*pgxpool.Pool, error) {
+	cfg := store.DefaultConfig()
+	cfg.URL, cfg.MaxConnections = url, 8
+	plain, err := store.Open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("the database: %w", err)
+	}
+	defer plain.Close()
+	fused := plain.Config()
+	fused.ConnConfig.Tracer = fusedStatements{f}
+	pool, err := pgxpool.NewWithConfig(ctx, fused)
+	if err != nil {
+		return nil, fmt.Errorf("the database: %w", err)
+	}
+	return pool, nil
+}
