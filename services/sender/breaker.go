@@ -21,10 +21,11 @@ type breakers struct {
 
 	mu     sync.Mutex
 	byLine map[line]circuitbreaker.CircuitBreaker[any]
+	names  map[int64]string // of the bots
 }
 
 func newBreakers(cfg Config, metrics *Metrics, log *zap.Logger) *breakers {
-	return &breakers{cfg: cfg, metrics: metrics, log: log, byLine: make(map[line]circuitbreaker.CircuitBreaker[any])}
+	return &breakers{cfg: cfg, metrics: metrics, log: log, byLine: make(map[line]circuitbreaker.CircuitBreaker[any]), names: make(map[int64]string)}
 }
 
 // line is a bot's deliveries of one kind. Reactions that fail say little about
@@ -45,6 +46,9 @@ func (b *breakers) of(l line) circuitbreaker.CircuitBreaker[any] {
 	if !ok {
 		cb = circuitbreaker.NewBuilder[any]().
 			WithFailureThreshold(uint(b.cfg.BreakerFailures)).
+			// One call shows whether Telegram is back, so the first that succeeds
+			// closes the breaker again. Others wait for it.
+			WithSuccessThreshold(1).
 			WithDelay(b.cfg.BreakerDelay).
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 				b.metrics.breaker(e.OldState, e.NewState)
@@ -54,6 +58,13 @@ func (b *breakers) of(l line) circuitbreaker.CircuitBreaker[any] {
 		b.byLine[l] = cb
 	}
 	return cb
+}
+
+// named remembers a bot's name, for who looks at its breakers.
+func (b *breakers) named(bot int64, name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.names[bot] = name
 }
 
 // delay is how long the delivery's breaker stays open.

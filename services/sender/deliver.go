@@ -49,6 +49,7 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) er
 	if err != nil {
 		return err
 	}
+	s.breakers.named(d.GetBotId(), to.bot)
 	if to.blocked != "" {
 		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_REJECTED, to.blocked)
 	}

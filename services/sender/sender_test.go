@@ -48,6 +48,7 @@ type stage struct {
 	turns    map[int64]int64 // last turn of each chat
 	limits   limit.Limiter   // nil for the sender's own
 	patience time.Duration   // longest wait for anything
+	sender   *sender.Sender  // that runs, or ran last
 	stop     func()
 }
 
@@ -106,7 +107,7 @@ func (s *stage) run(cfg sender.Config) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.stop = testenv.Background(s.t, snd.Run)
+	s.sender, s.stop = snd, testenv.Background(s.t, snd.Run)
 }
 
 func (s *stage) newBot(name string) int64 {

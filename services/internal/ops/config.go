@@ -13,8 +13,8 @@ import (
 
 // Config says where the port is and who may read what.
 //
-// /healthz and /readyz answer anyone. /metrics, /debug/pprof and the reasons in
-// /readyz want the token, as "Authorization: Bearer TOKEN", if there is one. There
+// /healthz and /readyz answer anyone. /metrics, /debug/pprof, what a service shows
+// and the reasons in /readyz want the token, as "Authorization: Bearer TOKEN", if there is one. There
 // must be one, or MetricsOpen, where the port is not on a loopback address.
 type Config struct {
 	Listen       string        `config:"listen" doc:"address of /healthz, /readyz and /metrics, as HOST:PORT; port 0 takes any"`

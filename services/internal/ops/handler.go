@@ -17,6 +17,7 @@ import (
 
 func (s *Server) handler(metrics prometheus.Gatherer, log *zap.Logger) http.Handler {
 	r := chi.NewRouter()
+	s.router = r
 	r.Use(s.sameHost)
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, "ok") // the client is gone
@@ -36,6 +37,12 @@ func (s *Server) handler(metrics prometheus.Gatherer, log *zap.Logger) http.Hand
 		}
 	})
 	return r
+}
+
+// Show answers requests for a path with what a handler says, to whoever may read
+// /metrics. It must be called before Run.
+func (s *Server) Show(path string, handler http.HandlerFunc) {
+	s.router.With(s.authorise).Get(path, handler)
 }
 
 // sameHost refuses requests that a web page makes under a name of its own that

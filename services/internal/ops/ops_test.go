@@ -33,6 +33,9 @@ func registry() *prometheus.Registry {
 	return r
 }
 
+// shown is what a service shows in the tests.
+const shown = `{"breakers":[]}`
+
 // serve runs a server until the end of the test and returns how to ask it.
 func serve(t *testing.T, cfg ops.Config, checks ...ops.Check) (ask func(path string, edit ...func(*http.Request)) (int, string)) {
 	t.Helper()
@@ -41,6 +44,7 @@ func serve(t *testing.T, cfg ops.Config, checks ...ops.Check) (ask func(path str
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Show("/breakers", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, shown) })
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -146,6 +150,10 @@ func TestWhoMayReadWhat(t *testing.T) {
 		"token":                     {cfg: everywhere, path: "/metrics", authorization: "Bearer " + bearer, code: 200},
 		"token, pprof":              {cfg: everywhere, path: "/debug/pprof/heap", authorization: "bearer " + bearer, code: 200},
 		"arguments are never shown": {cfg: everywhere, path: "/debug/pprof/cmdline", authorization: "Bearer " + bearer, code: 404},
+		"what a service shows":      {cfg: here(), path: "/breakers", code: 200},
+		"shown elsewhere":           {cfg: everywhere, path: "/breakers", code: 401},
+		"shown for the token":       {cfg: everywhere, path: "/breakers", authorization: "Bearer " + bearer, code: 200},
+		"shown to a rebound name":   {cfg: here(), path: "/breakers", host: "evil.example", code: 421},
 		"open":                      {cfg: open, path: "/metrics", code: 200},
 		"token on this machine":     {cfg: guarded, path: "/metrics", code: 401},
 	} {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
@@ -20,6 +21,7 @@ type Server struct {
 	cfg       Config
 	listener  net.Listener
 	http      *http.Server
+	router    chi.Router
 	readiness *readiness
 }
 

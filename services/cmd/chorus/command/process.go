@@ -32,6 +32,7 @@ type process struct {
 	busMetrics *bus.Metrics
 	redis      *redis.Client // nil if there is none
 	settings   *settingspg.Watch
+	ops        *ops.Server
 
 	group run.Group
 	// restored is called when a lost bus is back, changed when a setting or the
@@ -94,6 +95,7 @@ func (p *process) operate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.ops = server
 	p.group.Add(
 		run.Part{Name: "ops", Run: server.Run},
 		run.Part{Name: "traces", Run: p.tracing.Run},

@@ -133,5 +133,6 @@ func (p *process) sender() (run.Part, error) {
 		return run.Part{}, err
 	}
 	p.restored = append(p.restored, s.Hurry)
+	p.ops.Show("/breakers", s.ServeBreakers)
 	return run.Part{Name: "sender", Run: s.Run, Grace: p.cfg.sender.Grace + senderMargin}, nil
 }
