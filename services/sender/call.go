@@ -93,11 +93,17 @@ func textOf(d *chorusv1.Delivery) string {
 	return d.GetText()
 }
 
+// The Bot API's names of the calls.
+const (
+	sendMessage = "sendMessage"
+	setReaction = "setMessageReaction"
+)
+
 func methodOf(d *chorusv1.Delivery, step journal.Step) string {
 	if isReaction(d) && step == journal.Action {
-		return "setMessageReaction"
+		return setReaction
 	}
-	return "sendMessage"
+	return sendMessage
 }
 
 func delivered(claim *journal.Claim) chorusv1.Outcome {
@@ -112,7 +118,7 @@ func (s *Sender) rejected(d *chorusv1.Delivery, to *address, claim *journal.Clai
 	switch {
 	case isReaction(d) && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
 		return s.again(s.patiently(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
-	case out.ReplyNotFound && !p.bare:
+	case out.ReplyNotFound && methodOf(d, claim.Step) == sendMessage && to.target != 0 && !p.bare:
 		p.bare = true
 		return s.again(s.release(claim))
 	}

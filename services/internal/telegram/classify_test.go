@@ -8,126 +8,29 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/internal/telegram/telegramtest"
 )
 
-// The answers of the Bot API server, word for word, and what each calls for.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	const (
-		action     = telegram.PermanentAction
-		membership = telegram.PermanentMembership
-		bot        = telegram.PermanentBot
-		disguise   = telegram.DoneInDisguise
-		unknown    = telegram.Unknown
-		notSent    = telegram.NotSent
-		limited    = telegram.RateLimited
-	)
-	cases := []struct {
-		code        int
-		description string
-		want        telegram.Kind
-	}{
-		{400, "Bad Request: REACTION_INVALID", action},
-		{400, "Bad Request: REACTION_EMPTY", action},
-		{400, "Bad Request: REACTIONS_TOO_MANY", action},
-		{400, "Bad Request: message to react not found", action},
-		{400, "Bad Request: MESSAGE_ID_INVALID", action},
-		{400, "Bad Request: MSG_ID_INVALID", action},
-		{400, "Bad Request: message to be replied not found", action},
-		{400, "Bad Request: replied message not found", action},
-		{400, "Bad Request: message thread not found", action},
-		{400, "Bad Request: TOPIC_CLOSED", action},
-		{400, "Bad Request: message is too long", action},
-		{400, "Bad Request: message text is empty", action},
-		{400, "Bad Request: can't parse entities: Can't find end of the entity starting at byte offset 3", action},
-		{400, "Bad Request: ANONYMOUS_REACTIONS_DISABLED", action}, // a 403 that the server rewrites
-		{403, "Forbidden: ANONYMOUS_REACTIONS_DISABLED", action},
-		{400, "Bad Request: PREMIUM_ACCOUNT_REQUIRED", action},
-		{400, "Bad Request: CUSTOM_REACTIONS_TOO_MANY", action},
-		{400, "Bad Request: DOCUMENT_INVALID", action},
-		{400, "Bad Request: PEER_ID_INVALID", action},
-		{400, "Bad Request: CHANNEL_INVALID", action},
-
-		{400, "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message", disguise},
-		{400, "Bad Request: MESSAGE_NOT_MODIFIED", disguise},
-		{400, "Bad Request: message to delete not found", disguise},
-		{500, "Internal Server Error: sent message was immediately deleted and can't be returned", disguise},
-
-		{403, "Forbidden: bot was kicked from the group chat", membership},
-		{403, "Forbidden: bot was kicked from the supergroup chat", membership},
-		{403, "Forbidden: bot was kicked from the channel chat", membership},
-		{403, "Forbidden: bot is not a member of the group chat", membership},
-		{403, "Forbidden: bot is not a member of the supergroup chat", membership},
-		{403, "Forbidden: bot is not a member of the channel chat", membership},
-		{403, "Forbidden: the group chat was deleted", membership},
-		{400, "Bad Request: chat not found", membership},
-		{400, "Bad Request: have no write access to the chat", membership},
-		{400, "Bad Request: not enough rights to send text messages to the chat", membership},
-		{400, "Bad Request: not enough rights to send messages to the chat", membership},
-		{400, "Bad Request: need administrator rights in the channel chat", membership},
-		{400, "Bad Request: CHAT_WRITE_FORBIDDEN", membership},
-		{403, "Forbidden: CHAT_WRITE_FORBIDDEN", membership},
-		{400, "Bad Request: CHAT_RESTRICTED", membership},
-		{400, "Bad Request: USER_BANNED_IN_CHANNEL", membership},
-		{400, "Bad Request: CHANNEL_PRIVATE", membership},
-		{403, "Forbidden: bot was blocked by the user", membership},
-		{403, "Forbidden: user is deactivated", membership},
-		{403, "Forbidden: bot can't initiate conversation with a user", membership},
-		{403, "Forbidden: the bot can't send messages to the bot", membership},
-		{403, "Forbidden: bot can't send messages to bots", membership},
-		// Without the new id there is nowhere to go.
-		{400, "Bad Request: group chat was upgraded to a supergroup chat", membership},
-
-		{401, "Unauthorized", bot},
-		{401, "Unauthorized: invalid token specified", bot},
-		{404, "Not Found", bot},
-		{404, "Not Found: method not found", action},
-
-		{409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running", notSent},
-		{409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first", notSent},
-		{409, "Conflict: terminated by setWebhook request", notSent},
-
-		{429, "Too Many Requests: retry after 5", limited},
-		{400, "Too Many Requests: retry after 5", limited},
-
-		{500, "Internal Server Error: restart", unknown},
-		{500, "Internal Server Error", unknown},
-		{502, "Bad Gateway", unknown},
-		{504, "Gateway Timeout", unknown},
-
-		// What nobody has seen yet.
-		{400, "Bad Request: something new", action},
-		{403, "Forbidden: something new", action},
-		{402, "Payment Required", action},
-		{413, "Request Entity Too Large", action},
-		{418, "I'm a teapot", action},
-		{499, "", action},
-		{401, "something new", bot},
-		{404, "something new", bot},
-		{409, "something new", notSent},
-		{429, "something new", limited},
-		{503, "something new", unknown},
-		{599, "", unknown},
-		{302, "something new", unknown},
-		// Capitals don't matter.
-		{403, "FORBIDDEN: BOT WAS KICKED FROM THE GROUP CHAT", membership},
-	}
+	cases := telegramtest.Refusals()
 	s := telegramtest.New(t)
 	c := newClient(t, config(s.URL))
 	for _, tc := range cases {
-		s.Play(telegramtest.Refuse(tc.code, tc.description, ""))
+		s.Play(telegramtest.Refuse(tc.Code, tc.Description, ""))
 		out := send(t, c)
-		if out.Kind != tc.want {
-			t.Errorf("%d %q is %v, want %v", tc.code, tc.description, out.Kind, tc.want)
+		if out.Kind != tc.Want {
+			t.Errorf("%d %q is %v, want %v", tc.Code, tc.Description, out.Kind, tc.Want)
 		}
-		if out.Status != tc.code || tc.description != "" && out.Description != tc.description {
-			t.Errorf("%d %q became %d %q", tc.code, tc.description, out.Status, out.Description)
+		if out.Status != tc.Code || tc.Description != "" && out.Description != tc.Description {
+			t.Errorf("%d %q became %d %q", tc.Code, tc.Description, out.Status, out.Description)
 		}
-		if (out.Err() == nil) != (tc.want == disguise) {
-			t.Errorf("%d %q: the error is %v", tc.code, tc.description, out.Err())
+		if (out.Err() == nil) != (tc.Want == telegram.DoneInDisguise) {
+			t.Errorf("%d %q: the error is %v", tc.Code, tc.Description, out.Err())
 		}
 	}
 	if len(s.Calls()) != len(cases) {
@@ -137,6 +40,29 @@ func TestRefusals(t *testing.T) {
 	if n := s.Connections(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
+}
+
+// BenchmarkTaxonomy counts the refusals that are taken for something else, next
+// to what it costs to make a call and sort its answer.
+func BenchmarkTaxonomy(b *testing.B) {
+	cases := telegramtest.Refusals()
+	s := telegramtest.New(b)
+	c, err := telegram.New(config(s.URL), zap.NewNop())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	wrong := 0
+	for i := range max(b.N, len(cases)) {
+		tc := cases[i%len(cases)]
+		s.Play(telegramtest.Refuse(tc.Code, tc.Description, ""))
+		out := c.SendMessage(b.Context(), secret.New(token), telegram.Message{ChatID: -1, Text: "hello"})
+		if out.Kind != tc.Want {
+			b.Errorf("%d %q is %v, want %v", tc.Code, tc.Description, out.Kind, tc.Want)
+			wrong++
+		}
+	}
+	fmt.Printf("figure sender.taxonomy_wrong %d answers\nfigure sender.taxonomy_answers %d answers\n", wrong, len(cases))
 }
 
 // The code of a refusal stands in its body; a gateway may change the status.

@@ -118,9 +118,9 @@ func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message
 
 // Reaction is an emoji for a message.
 type Reaction struct {
-	ChatID    int64  // Telegram's id of the chat
-	MessageID int64  // the id that this bot knows the message under
-	Emoji     string // in any form that reaction.Normalize understands; "" takes the reaction away
+	ChatID    int64     // Telegram's id of the chat
+	MessageID int64     // the id that this bot knows the message under
+	Emoji     string    // in any form that reaction.Normalize understands; "" takes the reaction away
 	NotAfter  time.Time // as a Message's
 }
 

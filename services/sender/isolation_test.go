@@ -1,0 +1,193 @@
+package sender_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+const (
+	labBots  = 20
+	labChats = 100 // five for each bot
+	labSick  = labChats / 10
+	// labAnswer is how long Telegram takes for any call.
+	labAnswer = "*:latency=60ms"
+	// labPhase is how long the latencies of a phase are taken, after labWarm.
+	labPhase, labWarm = 15 * time.Second, 3 * time.Second
+	labTick           = 100 * time.Millisecond
+	// In each chat there is a message every labMessage ticks and a reaction every
+	// labReaction.
+	labMessage, labReaction = 10, 20
+	// labPatience is how long it is waited for what is not delivered yet.
+	labPatience = 5 * time.Second
+)
+
+// lab is chats that talk evenly, some of which can be made sick.
+type lab struct {
+	*stage
+
+	chats []labChat
+	// post plans a delivery and publishes it.
+	post func(*chorusv1.Turn, *chorusv1.Delivery)
+	// latencies are those of the messages of chats since an instant, from plan to
+	// delivery.
+	latencies func(chats []int64, since time.Time) (took []time.Duration, waiting int)
+}
+
+type labChat struct{ id, bot, said, telegram int64 }
+
+func newLab(b testing.TB) *lab {
+	b.Helper()
+	l := &lab{stage: newStage(b)}
+	bots := []int64{l.bot}
+	for i := 1; i < labBots; i++ {
+		bots = append(bots, l.newBot(fmt.Sprint("bot", i)))
+	}
+	for i := range labChats {
+		c := labChat{bot: bots[i%labBots]}
+		c.id, c.said = l.chat(fmt.Sprint("chat-", i), world.Supergroup, c.bot)
+		if err := l.pool.QueryRow(b.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, c.id).Scan(&c.telegram); err != nil {
+			b.Fatal(err)
+		}
+		l.chats = append(l.chats, c)
+	}
+	l.post, l.latencies = l.postToSender, l.latenciesOfSender
+	return l
+}
+
+func (l *lab) postToSender(turn *chorusv1.Turn, d *chorusv1.Delivery) {
+	l.t.Helper()
+	if d.GetEmoji() != "" {
+		l.publish(l.plan(journal.Planned{Turn: turn, Delivery: d})...)
+		return
+	}
+	l.plan(journal.Planned{Turn: turn})
+	e, made, err := l.journal.Deliver(l.t.Context(), d, "")
+	if err != nil || !made {
+		l.t.Fatal(made, err)
+	}
+	l.publish(e)
+}
+
+func (l *lab) latenciesOfSender(chats []int64, since time.Time) (took []time.Duration, waiting int) {
+	l.t.Helper()
+	rows, err := l.pool.Query(l.t.Context(), `
+SELECT coalesce(closed_at, now()) - planned_at, outcome IS NULL FROM turns
+WHERE kind = 'message' AND chat_id = ANY($1) AND planned_at >= $2`, chats, since)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d time.Duration
+		var open bool
+		if err := rows.Scan(&d, &open); err != nil {
+			l.t.Fatal(err)
+		}
+		took = append(took, d)
+		if open {
+			waiting++
+		}
+	}
+	return took, waiting
+}
+
+// p99 lets the chats talk under faults, and returns the 99th percentile of the
+// healthy ones' latency from plan to delivery. What is never delivered counts for
+// as long as it was waited for.
+func (l *lab) p99(what string, healthy []int64, faults ...string) time.Duration {
+	l.t.Helper()
+	l.fault(append(faults, labAnswer)...)
+	tick := time.NewTicker(labTick)
+	defer tick.Stop()
+	began := time.Now()
+	since := began.Add(labWarm)
+	for n := 0; time.Since(began) < labWarm+labPhase; n++ {
+		<-tick.C
+		for i, c := range l.chats {
+			if (n+i)%labMessage == 0 {
+				turn := l.turnOf(c)
+				l.post(turn, journaltest.Message(turn, "It goes on."))
+			}
+			if (n+i)%labReaction == labReaction/2 {
+				turn := l.turnOf(c)
+				turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, c.said
+				l.post(turn, journaltest.Reaction(turn, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED))
+			}
+		}
+	}
+	var took []time.Duration
+	for end := time.Now().Add(labPatience); ; <-tick.C {
+		var waiting int
+		took, waiting = l.latencies(healthy, since)
+		if waiting == 0 || time.Now().After(end) {
+			l.t.Logf("%s: %d messages of healthy chats, %d of them not delivered", what, len(took), waiting)
+			break
+		}
+	}
+	slices.Sort(took)
+	l.t.Logf("%s: p50 %v, p99 %v, max %v", what, took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+	return took[len(took)*99/100]
+}
+
+func (l *lab) turnOf(c labChat) *chorusv1.Turn {
+	turn := l.turn(c.id)
+	turn.BotId = c.bot
+	return turn
+}
+
+// isolation is the worse of two ratios to the p99 of the same run when all is
+// well: with every reaction hanging, and with a tenth of the chats in 429 or
+// without their bot.
+func (l *lab) isolation() float64 {
+	l.t.Helper()
+	var all, well []int64
+	for i, c := range l.chats {
+		all = append(all, c.id)
+		if i >= labSick {
+			well = append(well, c.id)
+		}
+	}
+	var sick []string
+	// Each of a bot of its own: two chats of one bot in 429 would hold the bot back
+	// everywhere, as they should.
+	for i, c := range l.chats[:labSick] {
+		fault := "sendMessage:429:retry_after=60:chat=%d"
+		if i%2 == 1 {
+			fault = "sendMessage:kicked:chat=%d"
+		}
+		sick = append(sick, fmt.Sprintf(fault, c.telegram))
+	}
+	baseline := l.p99("all is well", all)
+	hanging := l.p99("reactions hang", all, "setMessageReaction:hang=30s")
+	refused := l.p99("429s and kicks", well, sick...)
+	return max(refused, hanging).Seconds() / baseline.Seconds()
+}
+
+// BenchmarkIsolation is one run, however often it is asked for.
+func BenchmarkIsolation(b *testing.B) {
+	fmt.Printf("figure sender.isolation_p99_ratio %.3f ratio\n", newLab(b).isolation())
+}
+
+// BenchmarkIsolationOfOneConsumer is the control: the same measurement must find
+// out a sender that has one consumer for all and waits in negative
+// acknowledgements.
+func BenchmarkIsolationOfOneConsumer(b *testing.B) {
+	l := newLab(b)
+	l.stop()
+	naive := newNaive(b, l.stage)
+	l.post, l.latencies = naive.post, naive.latencies
+	testenv.Background(b, naive.Run)
+	ratio := l.isolation()
+	if ratio < 1.1 {
+		b.Errorf("a sender with one consumer has a ratio of %.3f: the measurement shows nothing", ratio)
+	}
+	fmt.Printf("figure sender.isolation_control_ratio %.3f ratio\n", ratio)
+}

@@ -1,0 +1,75 @@
+package sender_test
+
+import (
+	"fmt"
+	"testing"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/emulator/fault"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/telegram/telegramtest"
+)
+
+// permanentRetries has Telegram refuse messages and reactions in every way that
+// is for good, and counts the calls after the first.
+func (s *stage) permanentRetries() (retries, refusals int) {
+	s.t.Helper()
+	for i, r := range telegramtest.Refusals() {
+		switch r.Want {
+		case telegram.PermanentAction, telegram.PermanentMembership, telegram.PermanentBot:
+		case telegram.Unknown, telegram.Done, telegram.DoneInDisguise, telegram.RateLimited, telegram.Moved, telegram.NotSent:
+			continue
+		}
+		refusals++
+		for j, method := range []string{"sendMessage", "setMessageReaction"} {
+			bot := s.newBot(fmt.Sprintf("bot%dof%d", i, j))
+			chat, said := s.chat(fmt.Sprintf("chat-%d-of-%d", i, j), world.Supergroup, bot)
+			if _, err := s.telegram.Faults().Replace([]fault.Rule{
+				{ID: "refusal", Method: method, Kind: fault.Status, Status: r.Code, Description: r.Description},
+			}); err != nil {
+				s.t.Fatal(err)
+			}
+			turn := s.turn(chat)
+			turn.BotId = bot
+			d := journaltest.Message(turn, "hello")
+			if method == "setMessageReaction" {
+				turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, said
+				d = journaltest.Reaction(turn, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED)
+				s.publish(s.plan(journal.Planned{Turn: turn, Delivery: d})...)
+			} else {
+				s.plan(journal.Planned{Turn: turn})
+				e, _, err := s.journal.Deliver(s.t.Context(), d, "")
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				s.publish(e)
+			}
+			s.becomes(d, "rejected closed")
+			records, err := s.telegram.Calls().Records(s.t.Context(), calllog.Filter{Method: method, Bot: fmt.Sprintf("bot%dof%d_bot", i, j)})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if n := len(records); n != 1 {
+				s.t.Errorf("%s refused with %d %q: %d calls", method, r.Code, r.Description, n)
+				retries += n - 1
+			}
+		}
+	}
+	return retries, refusals
+}
+
+func TestWhatIsRefusedForGoodIsNotRetried(t *testing.T) {
+	if retries, refusals := newStage(t).permanentRetries(); retries != 0 || refusals < 40 {
+		t.Errorf("%d retries after %d refusals", retries, refusals)
+	}
+}
+
+// BenchmarkPermanentRefusals is one run, however often it is asked for.
+func BenchmarkPermanentRefusals(b *testing.B) {
+	retries, _ := newStage(b).permanentRetries()
+	fmt.Printf("figure sender.permanent_retries %d calls\n", retries)
+}
