@@ -2,7 +2,6 @@ package sender
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -35,37 +34,53 @@ func (a *address) viewer(botID int64) int64 {
 // In a basic group a message has another id for every bot, so the id is looked
 // up for the bot that will use it.
 const lookUp = `
-SELECT b.name, b.token_sealed, c.telegram_id, c.kind = 'supergroup', coalesce(i.telegram_id, 0),
+SELECT u.n, b.name, b.token_sealed, c.telegram_id, c.kind = 'supergroup', coalesce(i.telegram_id, 0),
     CASE WHEN b.removed_at IS NOT NULL THEN 'the bot was removed'
          WHEN c.removed_at IS NOT NULL THEN 'the chat was removed'
          WHEN b.stopped_at IS NOT NULL THEN 'the bot is stopped: ' || b.stopped_why
          WHEN m.bot_id IS NULL THEN 'the bot is not in the chat''s cast'
          WHEN m.suspended_at IS NOT NULL THEN 'the bot is suspended in the chat: ' || m.suspended_why
          ELSE '' END
-FROM bots b CROSS JOIN chats c
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(bot_id, chat_id, target, n)
+JOIN bots b ON b.id = u.bot_id JOIN chats c ON c.id = u.chat_id
 LEFT JOIN cast_members m ON m.bot_id = b.id AND m.chat_id = c.id
-LEFT JOIN message_ids i ON i.chat_id = c.id AND i.number = $3 AND i.viewer = CASE c.kind WHEN 'supergroup' THEN 0 ELSE b.id END
-WHERE b.id = $1 AND c.id = $2`
+LEFT JOIN message_ids i ON i.chat_id = c.id AND i.number = u.target AND i.viewer = CASE c.kind WHEN 'supergroup' THEN 0 ELSE b.id END`
 
 func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, error) {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
-	defer cancel()
-	var a address
-	var sealed []byte
-	err := s.Pool.QueryRow(ctx, lookUp, d.GetBotId(), d.GetId().GetChatId(), d.GetTargetMessage()).
-		Scan(&a.bot, &sealed, &a.chat, &a.supergroup, &a.target, &a.blocked)
-	if errors.Is(err, pgx.ErrNoRows) {
-		a.blocked = "the bot or the chat is not in the roster"
-		return &a, nil
-	}
+	a, err := s.addresses.Do(ctx, d)
 	if err != nil {
 		return nil, fmt.Errorf("look up bot %d in chat %d: %w", d.GetBotId(), d.GetId().GetChatId(), err)
 	}
-	a.token, err = s.Open(a.bot, sealed)
-	if err != nil {
-		a.blocked = "the bot's token can't be opened: " + err.Error()
+	return a, nil
+}
+
+// lookUpAll looks up the addresses of deliveries.
+func (s *Sender) lookUpAll(ctx context.Context, all []*chorusv1.Delivery) ([]*address, error) {
+	n := len(all)
+	bots, chats, targets, found := make([]int64, n), make([]int64, n), make([]int64, n), make([]*address, n)
+	for i, d := range all {
+		bots[i], chats[i], targets[i] = d.GetBotId(), d.GetId().GetChatId(), d.GetTargetMessage()
+		found[i] = &address{blocked: "the bot or the chat is not in the roster"}
 	}
-	return &a, nil
+	rows, err := s.Pool.Query(ctx, lookUp, bots, chats, targets)
+	if err != nil {
+		return nil, fmt.Errorf("ask: %w", err)
+	}
+	var at int
+	var a address
+	var sealed []byte
+	_, err = pgx.ForEachRow(rows, []any{&at, &a.bot, &sealed, &a.chat, &a.supergroup, &a.target, &a.blocked}, func() error {
+		own := a
+		if own.token, err = s.Open(own.bot, sealed); err != nil {
+			own.blocked = "the bot's token can't be opened: " + err.Error()
+		}
+		found[at-1] = &own
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return found, nil
 }
 
 const (

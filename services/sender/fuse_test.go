@@ -65,10 +65,10 @@ func (f fusedStatements) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.T
 // statementName is what a statement does; empty if it is about no delivery.
 func statementName(sql string) string {
 	for _, s := range []struct{ name, part string }{
-		{"looking up", "FROM bots b CROSS JOIN chats c"},
+		{"looking up", "JOIN bots b ON b.id = u.bot_id"},
 		{"claiming", "SET state = 'sending'"},
 		{"taking over", "SET owner = $4, fence = fence + 1"},
-		{"finishing", "WITH closed AS"},
+		{"finishing", "UPDATE deliveries d SET state = 'closed'"},
 		{"releasing", "SET state = 'pending', owner = NULL\n"},
 		{"falling back", "step = 'fallback'"},
 		{"parking", "SET not_before = $3"},

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/batch"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/limit"
@@ -59,6 +60,8 @@ type Sender struct {
 	limits   *limits
 	breakers *breakers
 	palette  palette
+	// addresses looks up those of all deliveries that come to it at a time.
+	addresses *batch.Group[*chorusv1.Delivery, *address]
 
 	messages  *bus.Consumer[*chorusv1.Delivery]
 	reactions *bus.Consumer[*chorusv1.Delivery]
@@ -80,6 +83,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		palette:  palette,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
+	s.addresses = batch.New(batch.Config{Most: 200, Calls: 2, Timeout: dbTimeout}, s.lookUpAll)
 	s.relays = relay.Group{s.receipts, relay.New(j.Letters(), deps.Bus, deps.Log), relay.New(j.Parked(), deps.Bus, deps.Log)}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
 	s.reactions = bus.NewConsumer(deps.Bus, bus.SenderReactions(), j, busMetrics, s.deliver)

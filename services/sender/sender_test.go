@@ -222,6 +222,18 @@ func (s *stage) publish(entries ...journal.Entry) {
 	}
 }
 
+// publishTogether publishes without waiting for each.
+func (s *stage) publishTogether(entries []journal.Entry) {
+	s.t.Helper()
+	messages := make([]bus.Message, len(entries))
+	for i, e := range entries {
+		messages[i] = e.Message
+	}
+	if _, err := s.bus.Publish(s.t.Context(), messages...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // becomes waits until the turn is in that state.
 func (s *stage) becomes(d *chorusv1.Delivery, want string) {
 	s.t.Helper()

@@ -62,10 +62,44 @@ const (
 // A claim succeeds for the chat's first open delivery of its kind only, so that
 // the order holds whatever the bus does and whoever reads it.
 const claim = `
-UPDATE deliveries d SET state = 'sending', owner = $3, fence = fence + 1, attempts = attempts + 1
-WHERE chat_id = $1 AND turn_no = $2 AND state = 'pending' AND not_before IS NULL
-  AND NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = $1 AND e.action = d.action AND e.turn_no < $2 AND e.closed_at IS NULL)
-RETURNING fence, step, attempts, nextval('message_numbers')`
+UPDATE deliveries d SET state = 'sending', owner = i.owner, fence = fence + 1, attempts = attempts + 1
+FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS i(chat_id, turn_no, owner)
+WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL
+  AND NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL)
+RETURNING d.chat_id, d.turn_no, d.fence, d.step, d.attempts, nextval('message_numbers')`
+
+// claiming is a wish to claim a delivery.
+type claiming struct {
+	id    *chorusv1.TurnId
+	owner string
+}
+
+// claimAll claims what of it can be claimed; the other claims are nil.
+func (j *Journal) claimAll(ctx context.Context, wishes []claiming) ([]*Claim, error) {
+	n := len(wishes)
+	chats, turns, owners := make([]int64, n), make([]int64, n), make([]string, n)
+	at := make(map[[2]int64]int, n)
+	for i, w := range wishes {
+		chats[i], turns[i] = key(w.id)
+		owners[i] = w.owner
+		at[[2]int64{chats[i], turns[i]}] = i
+	}
+	rows, err := j.pool.Query(ctx, claim, chats, turns, owners)
+	if err != nil {
+		return nil, err
+	}
+	claims := make([]*Claim, n)
+	var chat, turn int64
+	var c Claim
+	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &c.Fence, &c.Step, &c.Attempts, &c.Number}, func() error {
+		i := at[[2]int64{chat, turn}]
+		got := c
+		got.Turn = wishes[i].id
+		claims[i] = &got
+		return nil
+	})
+	return claims, err
+}
 
 const refusal = `
 SELECT d.state, d.step, d.fence, coalesce(d.owner, ''), d.not_before, ahead.turn_no IS NOT NULL, ahead.not_before,
@@ -79,14 +113,12 @@ WHERE d.chat_id = $1 AND d.turn_no = $2`
 // Claim takes a delivery for a call. It returns either a claim or the reason
 // why there is none.
 func (j *Journal) Claim(ctx context.Context, id *chorusv1.TurnId, owner string) (*Claim, *Refusal, error) {
-	chat, number := key(id)
-	c := &Claim{Turn: id}
-	err := j.pool.QueryRow(ctx, claim, chat, number, owner).Scan(&c.Fence, &c.Step, &c.Attempts, &c.Number)
-	if err == nil {
-		return c, nil, nil
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
+	c, err := j.claims.Do(ctx, claiming{id, owner})
+	if err != nil {
 		return nil, nil, fmt.Errorf("claim delivery %s: %w", subject.TurnID(id), err)
+	}
+	if c != nil {
+		return c, nil, nil
 	}
 	r, err := j.refusal(ctx, id, owner)
 	return nil, r, err

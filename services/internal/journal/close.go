@@ -31,29 +31,33 @@ type Sent struct {
 // can't take the index of those for the better one, as it does while few are open.
 //
 // The end of a delivery, of its turn, the message that was sent and the receipt
-// are one statement, and so one transaction. $3 is the fence, or -1 for a
-// delivery that nobody is sending.
+// are one statement, and so one transaction. The fence is -1 for a delivery that
+// nobody is sending.
 const finish = `
-WITH closed AS (
-    UPDATE deliveries SET state = 'closed', owner = NULL, not_before = NULL, closed_at = now(), relay_at = NULL
-    WHERE chat_id = $1 AND turn_no = $2 AND (state = 'sending' AND fence = $3 OR state = 'pending' AND $3 = -1)
-    RETURNING chat_id, turn_no),
+WITH i AS (
+    SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::bigint[], $10::bigint[],
+        $11::text[], $12::bigint[], $13::timestamptz[])
+    AS u(chat_id, turn_no, fence, outcome, reason, payload, number, viewer, telegram_id, body, reply_to, sent_at)),
+closed AS (
+    UPDATE deliveries d SET state = 'closed', owner = NULL, not_before = NULL, closed_at = now(), relay_at = NULL FROM i
+    WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND (d.state = 'sending' AND d.fence = i.fence OR d.state = 'pending' AND i.fence = -1)
+    RETURNING i.*),
 turn AS (
-    UPDATE turns t SET outcome = $4, closed_at = now(), relay_at = NULL FROM closed
-    WHERE t.chat_id = closed.chat_id AND t.turn_no = closed.turn_no AND t.outcome IS NULL
-    RETURNING t.chat_id, t.turn_no, t.bot_id, t.topic, t.traceparent),
+    UPDATE turns t SET outcome = i.outcome, closed_at = now(), relay_at = NULL FROM closed i
+    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
+    RETURNING i.*, t.bot_id, t.topic, t.traceparent),
 said AS (
     INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, topic, body, sent_at)
-    SELECT chat_id, $8, bot_id, turn_no, (SELECT number FROM messages WHERE chat_id = $1 AND number = $12), topic, $11, $13
-    FROM turn WHERE $10::bigint > 0
+    SELECT chat_id, number, bot_id, turn_no, (SELECT r.number FROM messages r WHERE r.chat_id = turn.chat_id AND r.number = turn.reply_to), topic, body, sent_at
+    FROM turn WHERE telegram_id > 0
     RETURNING chat_id, number),
 named AS (
     INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
-    SELECT chat_id, $9, $10, number FROM said
+    SELECT turn.chat_id, turn.viewer, turn.telegram_id, turn.number FROM said JOIN turn USING (chat_id, number)
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 INSERT INTO receipts (chat_id, turn_no, outcome, reason, payload, traceparent, relay_at)
-SELECT chat_id, turn_no, $4, $5, $6, traceparent, now() + $7::interval FROM turn
-RETURNING traceparent`
+SELECT chat_id, turn_no, outcome, reason, payload, traceparent, now() + $1::interval FROM turn
+RETURNING chat_id, turn_no, traceparent`
 
 // Finish ends a claimed delivery with its outcome and, where a message was
 // sent, the message. ErrFenced says that another sender has taken it over.
@@ -85,10 +89,53 @@ func (j *Journal) finish(ctx context.Context, r *chorusv1.Receipt, fence, number
 	if err != nil {
 		return Entry{}, err
 	}
-	chat, turn := key(r.GetId())
-	err = j.pool.QueryRow(ctx, finish, chat, turn, fence, subject.OutcomeName(r.GetOutcome()), r.GetReason(), e.Message.Payload, relayGrace,
-		number, sent.Viewer, sent.TelegramID, sent.Text, sent.ReplyTo, sent.At).Scan(&e.Message.TraceParent)
+	trace, err := j.ends.Do(ctx, ending{receipt: r, payload: e.Message.Payload, fence: fence, number: number, sent: sent})
+	switch {
+	case err == nil && trace == nil:
+		err = pgx.ErrNoRows
+	case err == nil:
+		e.Message.TraceParent = *trace
+	}
 	return ended(e, r, err)
+}
+
+// ending is a wish to end a delivery.
+type ending struct {
+	receipt       *chorusv1.Receipt
+	payload       []byte
+	fence, number int64
+	sent          *Sent
+}
+
+// finishAll ends what of it can be ended, and gives the traces of these; the
+// others are nil.
+func (j *Journal) finishAll(ctx context.Context, wishes []ending) ([]*string, error) {
+	n := len(wishes)
+	chats, turns, fences, numbers := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	outcomes, reasons, payloads := make([]string, n), make([]string, n), make([][]byte, n)
+	viewers, telegramIDs, replies := make([]int64, n), make([]int64, n), make([]int64, n)
+	bodies, times := make([]string, n), make([]time.Time, n)
+	at := make(map[[2]int64]int, n)
+	for i, w := range wishes {
+		chats[i], turns[i] = key(w.receipt.GetId())
+		fences[i], numbers[i] = w.fence, w.number
+		outcomes[i], reasons[i], payloads[i] = subject.OutcomeName(w.receipt.GetOutcome()), w.receipt.GetReason(), w.payload
+		viewers[i], telegramIDs[i], replies[i], bodies[i], times[i] = w.sent.Viewer, w.sent.TelegramID, w.sent.ReplyTo, w.sent.Text, w.sent.At
+		at[[2]int64{chats[i], turns[i]}] = i
+	}
+	rows, err := j.pool.Query(ctx, finish, relayGrace, chats, turns, fences, outcomes, reasons, payloads, numbers, viewers, telegramIDs, bodies, replies, times)
+	if err != nil {
+		return nil, err
+	}
+	traces := make([]*string, n)
+	var chat, turn int64
+	var trace string
+	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &trace}, func() error {
+		own := trace
+		traces[at[[2]int64{chat, turn}]] = &own
+		return nil
+	})
+	return traces, err
 }
 
 // Whoever makes a delivery changes its turn first, and so waits for this lock or

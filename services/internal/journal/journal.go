@@ -10,15 +10,29 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/batch"
 )
 
 // Journal reads and writes the rows. It is safe for concurrent use.
 type Journal struct {
 	pool *pgxpool.Pool
+	// What senders do for each delivery is done for all that come at a time: a
+	// transaction costs much more than a row.
+	claims *batch.Group[claiming, *Claim]
+	ends   *batch.Group[ending, *string]
 }
 
 // New makes a journal on a database.
-func New(pool *pgxpool.Pool) *Journal { return &Journal{pool: pool} }
+func New(pool *pgxpool.Pool) *Journal {
+	j := &Journal{pool: pool}
+	together := batch.Config{Most: 200, Calls: 2, Timeout: writeTimeout}
+	j.claims = batch.New(together, j.claimAll)
+	j.ends = batch.New(together, j.finishAll)
+	return j
+}
+
+// writeTimeout bounds the transactions that are made for many.
+const writeTimeout = 10 * time.Second
 
 // When the relay looks at a new row: after this long, if whoever made it has not
 // published it by then.
