@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -47,6 +48,8 @@ type stage struct {
 	bot      int64
 	turns    map[int64]int64 // last turn of each chat
 	limits   limit.Limiter   // nil for the sender's own
+	log      *zap.Logger     // nil for the test's
+	metrics  *sender.Metrics // nil for none
 	patience time.Duration   // longest wait for anything
 	sender   *sender.Sender  // that runs, or ran last
 	stop     func()
@@ -95,13 +98,17 @@ func (s *stage) run(cfg sender.Config) {
 	s.t.Helper()
 	calls := telegram.DefaultConfig()
 	calls.URL = s.telegram.URL()
-	client, err := telegram.New(calls, testenv.Logger(s.t))
+	log := s.log
+	if log == nil {
+		log = testenv.Logger(s.t)
+	}
+	client, err := telegram.New(calls, log)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(client.Close)
 	snd, err := sender.New(cfg, sender.Deps{
-		Pool: s.pool, Bus: s.bus, Telegram: client, Limits: s.limits, Log: testenv.Logger(s.t),
+		Pool: s.pool, Bus: s.bus, Telegram: client, Limits: s.limits, Metrics: s.metrics, Log: log,
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(s.tokens[bot]), nil },
 	}, nil)
 	if err != nil {

@@ -1,0 +1,167 @@
+package sender_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/emulator/fault"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// Whatever Telegram answers, and be it the token itself: no token is in the logs,
+// on the bus, in the journal or in the metrics.
+func TestNoTokenLeavesTheSender(t *testing.T) {
+	s := newStage(t)
+	s.stop()
+	core, logs := observer.New(zapcore.DebugLevel)
+	registry := prometheus.NewRegistry()
+	s.log, s.metrics = zap.New(core), sender.NewMetrics(registry)
+	s.cfg.BreakerFailures = 100
+	s.run(s.cfg)
+	token := s.tokens["anna"]
+	var chat, said int64
+	for i, rule := range []fault.Rule{
+		{Kind: fault.Status, Status: 400, Description: "Bad Request: bot" + token + " is refused"},
+		{Kind: fault.Status, Status: 403, Description: "Forbidden: " + token},
+		{Kind: fault.Status, Status: 400, Description: url.QueryEscape(token)},
+		{Kind: fault.ResetAfter},
+		{Kind: fault.ResetBefore},
+		{Kind: fault.Status, Status: 502, Body: fault.HTML},
+		{Kind: fault.Status, Status: 429, RetryAfter: 1, Description: "Too Many Requests: " + token},
+		{Kind: fault.Status, Status: 401, Description: "Unauthorized: " + token},
+	} {
+		chat, said = s.chat(fmt.Sprint("club-", i), world.Supergroup)
+		rule.Count = 2
+		if _, err := s.telegram.Faults().Replace([]fault.Rule{rule}); err != nil {
+			t.Fatal(err)
+		}
+		s.ends(s.say(chat, "hello"))
+		s.ends(s.react(chat, said, "👍", emojiMessage))
+	}
+	// What is in nobody's journal becomes a dead letter.
+	stray := journaltest.Message(s.turn(chat), "a stray")
+	payload, err := proto.Marshal(stray)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := subject.Delivery(stray.GetAction(), chat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.publish(journal.Entry{Message: bus.Message{Subject: to, ID: subject.TurnID(stray.GetId()), Payload: payload}})
+	testenv.Eventually(t, "there is a dead letter on the bus", func() (string, bool) {
+		var n int
+		if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM dead_letters WHERE published_at IS NOT NULL`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return "none", n == 1
+	})
+	s.stop()
+
+	var shown []string
+	for _, entry := range logs.All() {
+		shown = append(shown, fmt.Sprintf("log: %+v %v", entry.Entry, entry.ContextMap()))
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown = append(shown, fmt.Sprintf("metrics: %v", families), fmt.Sprintf("breakers: %+v", s.sender.Breakers()))
+	rows, messages := s.everyRow("turns", "deliveries", "receipts", "dead_letters", "messages", "bots", "cast_members", "senders"), s.everyMessage()
+	if len(logs.All()) < 10 || len(rows) < 30 || len(messages) < 16 {
+		t.Fatalf("%d logs, %d rows, %d messages: the test shows nothing", len(logs.All()), len(rows), len(messages))
+	}
+	_, key, _ := strings.Cut(token, ":")
+	for _, text := range append(append(shown, rows...), messages...) {
+		if strings.Contains(text, key[:12]) || strings.Contains(text, key[len(key)-12:]) {
+			t.Errorf("the token is shown: %s", text)
+		}
+	}
+}
+
+// ends waits until a turn has ended somehow.
+func (s *stage) ends(d *chorusv1.Delivery) {
+	s.t.Helper()
+	testenv.Eventually(s.t, "a turn ends", func() (string, bool) {
+		got, err := journaltest.State(s.t.Context(), s.pool, d.GetId())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return got, strings.HasSuffix(got, " closed")
+	})
+}
+
+// everyRow is each row of the tables as text, with what is binary as it is.
+func (s *stage) everyRow(tables ...string) (all []string) {
+	s.t.Helper()
+	for _, table := range tables {
+		rows, err := s.pool.Query(s.t.Context(), `SELECT t::text FROM `+table+` t`)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for rows.Next() {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				s.t.Fatal(err)
+			}
+			all = append(all, table+": "+text)
+		}
+	}
+	for _, table := range []string{"turns", "deliveries", "receipts", "dead_letters"} {
+		rows, err := s.pool.Query(s.t.Context(), `SELECT payload FROM `+table)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for rows.Next() {
+			var payload []byte
+			if err := rows.Scan(&payload); err != nil {
+				s.t.Fatal(err)
+			}
+			all = append(all, table+": "+string(payload))
+		}
+	}
+	return all
+}
+
+// everyMessage is each message that the bus still holds.
+func (s *stage) everyMessage() (all []string) {
+	s.t.Helper()
+	nc, err := nats.Connect(s.busCfg.URL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, name := range []string{subject.Turns, subject.Deliveries, subject.Receipts, subject.Dead} {
+		stream, err := js.Stream(s.t.Context(), name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for n := stream.CachedInfo().State.FirstSeq; n <= stream.CachedInfo().State.LastSeq; n++ {
+			if m, err := stream.GetMsg(s.t.Context(), n); err == nil { // it may be done
+				all = append(all, fmt.Sprintf("%s: %v %s", m.Subject, m.Header, m.Data))
+			}
+		}
+	}
+	return all
+}
