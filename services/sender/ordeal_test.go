@@ -98,15 +98,6 @@ func (o *ordeal) stream(ctx context.Context) {
 	}
 }
 
-func (o *ordeal) one(sql string) int {
-	o.t.Helper()
-	var n int
-	if err := o.pool.QueryRow(o.t.Context(), sql).Scan(&n); err != nil {
-		o.t.Fatal(err)
-	}
-	return n
-}
-
 func (o *ordeal) reacts(chat int64, change func(*chorusv1.Turn)) {
 	o.t.Helper()
 	turn := o.turn(chat)

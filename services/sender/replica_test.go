@@ -56,6 +56,8 @@ type order struct {
 type usage struct {
 	CPU    time.Duration
 	Allocs uint64
+	// Memory is what it has of the system, in bytes.
+	Memory uint64
 }
 
 // obey runs a sender until standard input ends. On each line of it, it says what
@@ -110,7 +112,7 @@ func used() usage {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Allocs: m.Mallocs}
+	return usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Allocs: m.Mallocs, Memory: m.Sys - m.HeapReleased}
 }
 
 // replica is a sender in a process of its own.

@@ -169,6 +169,16 @@ func (s *stage) exec(sql string, args ...any) {
 	}
 }
 
+// one asks the database for a number.
+func (s *stage) one(sql string) int {
+	s.t.Helper()
+	var n int
+	if err := s.pool.QueryRow(s.t.Context(), sql).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
 func (s *stage) turn(chat int64) *chorusv1.Turn {
 	s.turns[chat]++
 	return journaltest.Turn(chat, s.turns[chat], s.bot)

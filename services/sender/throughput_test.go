@@ -52,10 +52,7 @@ func (s *stage) measure(replicas int, chats []int64, cfg sender.Config) speed {
 		defer staff[i].retire(s.t)
 	}
 	testenv.Eventually(s.t, "all replicas are there", func() (string, bool) {
-		var n int
-		if err := s.pool.QueryRow(s.t.Context(), `SELECT count(*) FROM senders WHERE seen_at > now() - interval '2 seconds'`).Scan(&n); err != nil {
-			s.t.Fatal(err)
-		}
+		n := s.one(`SELECT count(*) FROM senders WHERE seen_at > now() - interval '2 seconds'`)
 		return fmt.Sprint(n, " are"), n == replicas
 	})
 	s.deliverAll(chats, 1)

@@ -23,7 +23,7 @@ func BenchmarkFailover(b *testing.B) {
 			worst = over
 		}
 	}
-	fmt.Printf("figure sender.failover_over_ackwait_s %.3f s\n", worst.Seconds())
+	fmt.Printf("figure bus.failover_over_ackwait_s %.3f s\n", worst.Seconds())
 }
 
 // BenchmarkStart measures the time from a service's first question to the bus

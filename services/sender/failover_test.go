@@ -1,0 +1,79 @@
+package sender_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+// failover kills one of three replicas in the midst of calls, and tells how much
+// longer than the ack wait it takes until a message of every chat that comes
+// after it is delivered, and what the dead one had in hand has an end.
+func (s *stage) failover() time.Duration {
+	s.t.Helper()
+	cfg := s.cfg
+	cfg.BreakerFailures = 1000
+	staff := make([]*replica, 3)
+	for i := range staff {
+		var err error
+		if staff[i], err = s.hire(cfg, 0); err != nil {
+			s.t.Fatal(err)
+		}
+		defer staff[i].retire(s.t)
+	}
+	chats := make([]int64, 200)
+	for i := range chats {
+		chats[i], _ = s.chat(fmt.Sprint("chat-", i), world.Supergroup)
+	}
+	testenv.Eventually(s.t, "all replicas are there", func() (string, bool) {
+		n := s.one(`SELECT count(*) FROM senders`)
+		return fmt.Sprint(n, " are"), n >= len(staff)
+	})
+	s.deliverAll(chats, 1)
+
+	s.fault("sendMessage:hang_after=2s:count=200")
+	b := &backlog{of: map[[2]int64]int{}}
+	for _, chat := range chats {
+		s.pile(b, chat, 2, s.bot)
+	}
+	s.publishTogether(b.entries)
+	testenv.Eventually(s.t, "calls are under way", func() (string, bool) {
+		n := s.one(`SELECT count(*) FROM deliveries WHERE state = 'sending'`)
+		return fmt.Sprint(n, " are"), n > len(chats)/2
+	})
+	killed := time.Now()
+	if err := staff[0].Stop(0); err != nil {
+		s.t.Fatal(err)
+	}
+	var last time.Time
+	testenv.Eventually(s.t, "every turn has an end", func() (string, bool) {
+		var open int
+		if err := s.pool.QueryRow(s.t.Context(), `SELECT count(*) FILTER (WHERE outcome IS NULL), coalesce(max(closed_at), now()) FROM turns`).Scan(&open, &last); err != nil {
+			s.t.Fatal(err)
+		}
+		return fmt.Sprint(open, " have none"), open == 0
+	})
+	return last.Sub(killed) - s.busCfg.AckWait
+}
+
+// BenchmarkFailover is with the default configuration of the bus, and one run,
+// however often it is asked for.
+func BenchmarkFailover(b *testing.B) {
+	s := newStage(b)
+	s.stop()
+	cfg := bus.DefaultConfig()
+	cfg.URL = testenv.NATS(b)
+	s.bus, s.busCfg = bustest.Open(b, cfg), cfg
+	s.journal = journal.New(s.pool)
+	over := s.failover()
+	if n := s.one(`SELECT count(*) FROM turns WHERE outcome = 'unknown'`); n == 0 {
+		b.Error("the replica that was killed had no call under way: that shows nothing")
+	}
+	fmt.Printf("figure sender.failover_over_ackwait_s %.3f s\n", over.Seconds())
+}
