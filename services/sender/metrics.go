@@ -43,7 +43,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}, []string{"state"}),
 	}
 	m.lost = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "chorus_sender_lost_total", Help: "Bots that were stopped because Telegram refuses their token (bot), or suspended in a chat where they can't act (membership).",
+		Name: "chorus_sender_lost_total",
+		Help: "Bots that Telegram refuses the token of (bot), and bots that can't act in a chat any more (membership).",
 	}, []string{"what"})
 	for _, what := range []string{lostBot, lostMembership} {
 		m.lost.WithLabelValues(what) // so that the first one is an increase

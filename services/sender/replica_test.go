@@ -133,7 +133,6 @@ func (s *stage) hire(cfg sender.Config, dieAt int64) (*replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the order: %w", err)
 	}
-	//nolint:noctx // its end is Done
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), replicaOrder+"="+string(text), "GOMAXPROCS=2")
 	cmd.Stderr = os.Stderr
@@ -205,7 +204,7 @@ func (r *replica) retire(t testing.TB) {
 // place is where a replica killed itself; empty if it did not.
 func (r *replica) place() string {
 	<-r.Done()
-	for range r.usages { //nolint:revive // until it has said its last
+	for range r.usages { // until it has said its last
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -66,7 +66,7 @@ type counting struct {
 
 func (l *counting) Reserve(ctx context.Context, c limit.Call, most time.Duration) (limit.Verdict, error) {
 	l.n.Add(1)
-	return l.Limiter.Reserve(ctx, c, most) //nolint:wrapcheck // it is the limiter's own
+	return l.Limiter.Reserve(ctx, c, most)
 }
 
 // A sender that has lost the bus, and not the database, is not taken for dead in

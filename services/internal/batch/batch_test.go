@@ -35,7 +35,7 @@ func TestEveryoneGetsTheirOwn(t *testing.T) {
 					rt.Errorf("%d calls, one of %d items", running, len(in))
 				}
 				mu.Unlock()
-				time.Sleep(time.Second) // in the bubble
+				<-time.After(time.Second) // in the bubble
 				mu.Lock()
 				running--
 				mu.Unlock()
@@ -51,7 +51,7 @@ func TestEveryoneGetsTheirOwn(t *testing.T) {
 			var all sync.WaitGroup
 			for i, item := range items {
 				all.Go(func() {
-					time.Sleep(time.Duration(i) * 50 * time.Millisecond)
+					<-time.After(time.Duration(i) * 50 * time.Millisecond)
 					out, err := g.Do(t.Context(), item)
 					switch {
 					case spoilt && item%2 == 1:
@@ -73,7 +73,7 @@ func TestTheMoreComeTheFewerCalls(t *testing.T) {
 		calls := 0
 		g := batch.New(batch.Config{Most: 100, Calls: 1, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
 			calls++
-			time.Sleep(time.Second) // in the bubble
+			<-time.After(time.Second) // in the bubble
 			return in, nil
 		})
 		var all sync.WaitGroup

@@ -86,7 +86,7 @@ func (j *Journal) claimAll(ctx context.Context, wishes []claiming) ([]*Claim, er
 	}
 	rows, err := j.pool.Query(ctx, claim, chats, turns, owners)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ask: %w", err)
 	}
 	claims := make([]*Claim, n)
 	var chat, turn int64
@@ -98,7 +98,10 @@ func (j *Journal) claimAll(ctx context.Context, wishes []claiming) ([]*Claim, er
 		claims[i] = &got
 		return nil
 	})
-	return claims, err
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return claims, nil
 }
 
 const refusal = `

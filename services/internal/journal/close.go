@@ -125,7 +125,7 @@ func (j *Journal) finishAll(ctx context.Context, wishes []ending) ([]*string, er
 	}
 	rows, err := j.pool.Query(ctx, finish, relayGrace, chats, turns, fences, outcomes, reasons, payloads, numbers, viewers, telegramIDs, bodies, replies, times)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ask: %w", err)
 	}
 	traces := make([]*string, n)
 	var chat, turn int64
@@ -135,7 +135,10 @@ func (j *Journal) finishAll(ctx context.Context, wishes []ending) ([]*string, er
 		traces[at[[2]int64{chat, turn}]] = &own
 		return nil
 	})
-	return traces, err
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return traces, nil
 }
 
 // Whoever makes a delivery changes its turn first, and so waits for this lock or

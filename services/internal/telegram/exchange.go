@@ -112,7 +112,7 @@ func (b *timely) Read(p []byte) (int, error) {
 		b.x.late.Store(true)
 		return 0, errTooLate
 	}
-	return b.form.Read(p)
+	return b.form.Read(p) //nolint:wrapcheck // an end of file must be one
 }
 
 // trace notes whether anything was written. net/http announces the header before
