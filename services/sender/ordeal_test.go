@@ -247,7 +247,7 @@ func (o *ordeal) until(ctx context.Context, kills int) {
 // A few kills and standstills, and replicas that come and go. BenchmarkOrdeal is
 // the long form.
 func TestNothingIsDoubledLostOrOvertaken(t *testing.T) {
-	o := newOrdeal(t, 16, 5, 2)
+	o := newOrdeal(t, 10, 4, 2)
 	o.run(2 * time.Minute)
 	found := o.account()
 	t.Logf("%d turns, %d kills, %d standstills: %v", o.planned, o.killed, o.frozen, found)
