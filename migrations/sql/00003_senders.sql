@@ -8,5 +8,9 @@ CREATE TABLE senders (
     seen_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
+-- When the call under way was begun, if one is.
+ALTER TABLE deliveries ADD COLUMN claimed_at timestamptz;
+
 -- +goose Down
+ALTER TABLE deliveries DROP COLUMN claimed_at;
 DROP TABLE senders;

@@ -67,7 +67,7 @@ func statementName(sql string) string {
 	for _, s := range []struct{ name, part string }{
 		{"looking up", "JOIN bots b ON b.id = u.bot_id"},
 		{"claiming", "SET state = 'sending'"},
-		{"taking over", "SET owner = $4, fence = fence + 1"},
+		{"taking over", "SET owner = $4, claimed_at = now()"},
 		{"finishing", "UPDATE deliveries d SET state = 'closed'"},
 		{"releasing", "SET state = 'pending', owner = NULL\n"},
 		{"falling back", "step = 'fallback'"},

@@ -108,4 +108,20 @@ func TestACallOfALivingSenderIsLeftToIt(t *testing.T) {
 	s.becomes(behind, "delivered closed")
 	s.becomes(d, "delivered closed")
 	s.called("sendMessage", "sent 200")
+
+	// One that it has forgotten is an orphan all the same: it claimed it without
+	// its knowing, and lost the message.
+	turn = s.turn(chat)
+	s.plan(journal.Planned{Turn: turn})
+	forgotten := journaltest.Message(turn, "forgotten")
+	if e, _, err = s.journal.Deliver(t.Context(), forgotten, ""); err != nil {
+		t.Fatal(err)
+	}
+	if claim, _, err = s.journal.Claim(t.Context(), forgotten.GetId(), cutOff); claim == nil || err != nil {
+		t.Fatal(claim, err)
+	}
+	s.exec(`UPDATE deliveries SET claimed_at = claimed_at - interval '2 minutes' WHERE state = 'sending'`)
+	s.exec(`UPDATE senders SET seen_at = now() + interval '1 hour' WHERE owner = $1`, cutOff)
+	s.publish(e)
+	s.becomes(forgotten, "unknown closed")
 }

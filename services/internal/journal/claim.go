@@ -55,14 +55,15 @@ const (
 	// Orphaned deliveries have had a call begun, of which nobody wrote the end, by
 	// an owner that is silent.
 	Orphaned
-	// Attended deliveries have a call under way: their owner lives.
+	// Attended deliveries have a call under way: their owner lives, and it is not
+	// so long ago that they were claimed that it must have forgotten them.
 	Attended
 )
 
 // A claim succeeds for the chat's first open delivery of its kind only, so that
 // the order holds whatever the bus does and whoever reads it.
 const claim = `
-UPDATE deliveries d SET state = 'sending', owner = i.owner, fence = fence + 1, attempts = attempts + 1
+UPDATE deliveries d SET state = 'sending', owner = i.owner, claimed_at = now(), fence = fence + 1, attempts = attempts + 1
 FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS i(chat_id, turn_no, owner)
 WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL
   AND NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL)
@@ -107,6 +108,7 @@ func (j *Journal) claimAll(ctx context.Context, wishes []claiming) ([]*Claim, er
 const refusal = `
 SELECT d.state, d.step, d.fence, coalesce(d.owner, ''), d.not_before, ahead.turn_no IS NOT NULL, ahead.not_before,
     EXISTS (SELECT FROM senders s WHERE s.owner = d.owner AND s.owner <> $3 AND s.seen_at > now() - $4::interval)
+        AND d.claimed_at > now() - $5::interval
 FROM deliveries d LEFT JOIN LATERAL (
     SELECT turn_no, not_before FROM deliveries e
     WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL
@@ -135,7 +137,7 @@ func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId, asks string)
 		notBefore, aheadT *time.Time
 		behind, attended  bool
 	)
-	err := j.pool.QueryRow(ctx, refusal, chat, number, asks, silence).
+	err := j.pool.QueryRow(ctx, refusal, chat, number, asks, silence, callTime).
 		Scan(&state, &r.Step, &r.Fence, &r.Owner, &notBefore, &behind, &aheadT, &attended)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -162,7 +164,7 @@ func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId, asks string)
 }
 
 const takeOver = `
-UPDATE deliveries SET owner = $4, fence = fence + 1, attempts = attempts + 1
+UPDATE deliveries SET owner = $4, claimed_at = now(), fence = fence + 1, attempts = attempts + 1
 WHERE chat_id = $1 AND turn_no = $2 AND state = 'sending' AND fence = $3
 RETURNING fence, step, attempts, nextval('message_numbers')`
 

@@ -12,6 +12,10 @@ const SeenEvery = time.Second
 // silence is how long after it was last seen a sender is taken for dead.
 const silence = 3 * SeenEvery
 
+// callTime is longer than any call takes: with all its time-outs 45 s, and then
+// the time to write down what came of it.
+const callTime = time.Minute
+
 // remembered is how long it is known that a sender was there.
 const remembered = 24 * time.Hour
 
