@@ -14,7 +14,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
@@ -76,7 +75,7 @@ func (s *stage) drain(b *backlog) []calllog.Record {
 	for _, e := range b.entries {
 		s.publish(e)
 	}
-	testenv.Eventually(s.t, "all is delivered", func() (string, bool) {
+	s.eventually("all is delivered", func() (string, bool) {
 		var open int
 		if err := s.pool.QueryRow(s.t.Context(), `SELECT count(*) FROM turns WHERE outcome IS DISTINCT FROM 'delivered'`).Scan(&open); err != nil {
 			s.t.Fatal(err)

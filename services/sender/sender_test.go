@@ -1,6 +1,7 @@
 package sender_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -248,6 +249,22 @@ func (s *stage) publishTogether(entries []journal.Entry) {
 	}
 	if _, err := s.bus.Publish(s.t.Context(), messages...); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// eventually is testenv's, with the stage's patience.
+func (s *stage) eventually(what string, is func() (saw string, ok bool)) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), s.patience)
+	defer cancel()
+	for {
+		saw, ok := is()
+		if ok {
+			return
+		}
+		if rest(ctx, 10*time.Millisecond); ctx.Err() != nil {
+			s.t.Fatalf("never: %s; it is %q", what, saw)
+		}
 	}
 }
 

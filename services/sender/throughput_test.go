@@ -26,6 +26,7 @@ func crowd(b *testing.B) (*stage, []int64) {
 	b.Helper()
 	s := newStage(b)
 	s.stop()
+	s.patience = 5 * time.Minute
 	s.cfg.BotPerSecond, s.cfg.BreakerFailures = 1e6, 1000
 	bots := []int64{s.bot, s.newBot("ben"), s.newBot("cleo"), s.newBot("dora")}
 	chats := make([]int64, benchChats)
@@ -87,7 +88,7 @@ func (s *stage) deliverAll(chats []int64, each int) time.Duration {
 		s.publishTogether(b.entries[i:min(i+500, len(b.entries))])
 	}
 	var last time.Time
-	testenv.Eventually(s.t, "all is delivered", func() (string, bool) {
+	s.eventually("all is delivered", func() (string, bool) {
 		var open int
 		if err := s.pool.QueryRow(s.t.Context(), `SELECT count(*) FILTER (WHERE outcome IS DISTINCT FROM 'delivered'), coalesce(max(closed_at), now()) FROM turns`).Scan(&open, &last); err != nil {
 			s.t.Fatal(err)
