@@ -83,7 +83,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		palette:  palette,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
-	s.addresses = batch.New(batch.Config{Most: 200, Calls: 2, Timeout: dbTimeout}, s.lookUpAll)
+	s.addresses = batch.New(batch.Config{Most: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
 	s.relays = relay.Group{s.receipts, relay.New(j.Letters(), deps.Bus, deps.Log), relay.New(j.Parked(), deps.Bus, deps.Log)}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
 	s.reactions = bus.NewConsumer(deps.Bus, bus.SenderReactions(), j, busMetrics, s.deliver)

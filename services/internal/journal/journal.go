@@ -25,7 +25,7 @@ type Journal struct {
 // New makes a journal on a database.
 func New(pool *pgxpool.Pool) *Journal {
 	j := &Journal{pool: pool}
-	together := batch.Config{Most: 200, Calls: 2, Timeout: writeTimeout}
+	together := batch.Config{Most: 200, Calls: 1, Timeout: writeTimeout}
 	j.claims = batch.New(together, j.claimAll)
 	j.ends = batch.New(together, j.finishAll)
 	return j
