@@ -1,4 +1,4 @@
-package testenv
+package redisd
 
 import (
 	"bytes"
@@ -14,51 +14,59 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// installPatience bounds getting Redis: 2 MB, but package lists of 10 MB.
-const installPatience = 5 * time.Minute
+// Patience is how long Ensure may well take: it gets 2 MB, but package lists of
+// 10 MB.
+const Patience = 5 * time.Minute
 
-// findRedis returns the installed Redis, or the one in the cache of downloads,
-// and gets one if there is neither.
-func findRedis(ctx context.Context) (redisProgram, error) {
+// Program is a Redis server that can be run: an executable and where its
+// libraries are, if not in the system's folders.
+type Program struct {
+	path      string
+	libraries string
+}
+
+// Ensure returns the installed Redis, or the one in the cache of downloads, and
+// gets one if there is neither.
+func Ensure(ctx context.Context) (Program, error) {
 	if path, err := exec.LookPath("redis-server"); err == nil {
-		return redisProgram{path: path}, nil
+		return Program{path: path}, nil
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return redisProgram{}, missing(err)
+		return Program{}, missing(err)
 	}
 	return cachedRedis(ctx, filepath.Join(cache, "chorus"))
 }
 
 // cachedRedis unpacks Debian's packages of Redis below the folder rather than
 // installing them: that needs no rights, and starts no server on port 6379.
-func cachedRedis(ctx context.Context, cache string) (redisProgram, error) {
+func cachedRedis(ctx context.Context, cache string) (Program, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return redisProgram{}, missing(err)
+		return Program{}, missing(err)
 	}
 	lock := flock.New(filepath.Join(cache, "redis.lock"))
 	if _, err := lock.TryLockContext(ctx, pollEvery); err != nil {
-		return redisProgram{}, missing(fmt.Errorf("wait for another process that gets it: %w", err))
+		return Program{}, missing(fmt.Errorf("wait for another process that gets it: %w", err))
 	}
 	program, err := unpackRedis(ctx, filepath.Join(cache, "redis"))
 	if err := errors.Join(err, lock.Unlock()); err != nil {
-		return redisProgram{}, missing(err)
+		return Program{}, missing(err)
 	}
 	return program, nil
 }
 
 func missing(err error) error {
-	return fmt.Errorf("this test needs redis-server, which isn't installed and can't be got: "+
+	return fmt.Errorf("redis-server isn't installed and can't be got: "+
 		"install it (apt-get install redis-server, brew install redis): %w", err)
 }
 
-func unpackRedis(ctx context.Context, dir string) (redisProgram, error) {
+func unpackRedis(ctx context.Context, dir string) (Program, error) {
 	if program, err := redisIn(ctx, dir); err == nil {
 		return program, nil
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(dir), "unpacking-")
 	if err != nil {
-		return redisProgram{}, err
+		return Program{}, err
 	}
 	defer os.RemoveAll(temp)
 	// The system's package lists may be absent or too old: then we get our own.
@@ -69,24 +77,24 @@ func unpackRedis(ctx context.Context, dir string) (redisProgram, error) {
 			"-o", "Debug::NoLocking=1",
 		}
 		if _, updateErr := aptGet(ctx, temp, append(own, "update")...); updateErr != nil {
-			return redisProgram{}, errors.Join(err, updateErr)
+			return Program{}, errors.Join(err, updateErr)
 		}
 		if err := downloadPackages(ctx, temp, own); err != nil {
-			return redisProgram{}, err
+			return Program{}, err
 		}
 	}
 	debs, err := filepath.Glob(filepath.Join(temp, "*.deb"))
 	if err != nil {
-		return redisProgram{}, err
+		return Program{}, err
 	}
 	root := filepath.Join(temp, "root")
 	for _, deb := range debs {
 		if _, err := run(ctx, temp, "dpkg", "-x", deb, root); err != nil {
-			return redisProgram{}, err
+			return Program{}, err
 		}
 	}
 	if err := errors.Join(os.RemoveAll(dir), os.Rename(root, dir)); err != nil {
-		return redisProgram{}, err
+		return Program{}, err
 	}
 	return redisIn(ctx, dir)
 }
@@ -123,19 +131,19 @@ func packageNames(printed string) []string {
 }
 
 // redisIn looks for a Redis that runs below an unpacked root folder.
-func redisIn(ctx context.Context, root string) (redisProgram, error) {
+func redisIn(ctx context.Context, root string) (Program, error) {
 	libraries, err := filepath.Glob(filepath.Join(root, "usr", "lib", "*-linux-gnu*"))
 	if err != nil {
-		return redisProgram{}, err
+		return Program{}, err
 	}
-	program := redisProgram{
+	program := Program{
 		path:      filepath.Join(root, "usr", "bin", "redis-server"),
 		libraries: strings.Join(libraries, ":"),
 	}
 	cmd := exec.CommandContext(ctx, program.path, "--version")
 	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+program.libraries)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return redisProgram{}, fmt.Errorf("run %s: %w: %s", program.path, err, out)
+		return Program{}, fmt.Errorf("run %s: %w: %s", program.path, err, out)
 	}
 	return program, nil
 }
