@@ -1,16 +1,15 @@
 package e2e_test
 
 import (
-	"context"
 	"net/url"
 	"path/filepath"
 	"testing"
+	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"google.golang.org/protobuf/proto"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/load/accounting"
 )
 
 // database opens the private database of a running chorus up.
@@ -43,68 +42,23 @@ func lastTurn(t *testing.T, dir string) int64 {
 	return one[int64](t, database(t, dir), `SELECT coalesce(max(turn_no), 0) FROM turns`)
 }
 
-// turn is a turn of the journal, in the emulator's terms.
-type turn struct {
-	Chat    int64 // Telegram's id
-	Number  int64
-	Bot     string // username
-	Kind    string
-	Outcome string // empty while it is open
-	// Sent is the id of the message that was sent for it, as its bot knows it; 0
-	// for none.
-	Sent int64
-	// Target is the id of the message that it answers or reacts to; 0 for none.
-	Target int64
-	// Delivery is nil before there is one.
-	Delivery *chorusv1.Delivery
-}
-
-// allTurns has a row for each turn. In a basic group a message's id is that
-// which the turn's bot has for it.
-const allTurns = `
-SELECT c.telegram_id, t.turn_no, b.username, t.kind, coalesce(t.outcome, ''), coalesce(said.telegram_id, 0), coalesce(target.telegram_id, 0), d.payload
-FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
-LEFT JOIN deliveries d USING (chat_id, turn_no)
-LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no
-LEFT JOIN message_ids said ON said.chat_id = m.chat_id AND said.number = m.number AND said.viewer IN (0, t.bot_id)
-LEFT JOIN message_ids target ON target.chat_id = t.chat_id AND target.number = t.target_message AND target.viewer IN (0, t.bot_id)
-ORDER BY t.chat_id, t.turn_no`
-
-func turnsOf(t *testing.T, pool *pgxpool.Pool) []turn {
+// accountFor compares the emulator's log with the journal.
+func accountFor(t *testing.T, pool *pgxpool.Pool, calls []control.Call) []accounting.Turn {
 	t.Helper()
-	rows, err := pool.Query(t.Context(), allTurns)
+	turns, err := accounting.Turns(t.Context(), pool, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (turn, error) {
-		var v turn
-		var payload []byte
-		if err := row.Scan(&v.Chat, &v.Number, &v.Bot, &v.Kind, &v.Outcome, &v.Sent, &v.Target, &payload); err != nil || payload == nil {
-			return v, err
-		}
-		v.Delivery = &chorusv1.Delivery{}
-		return v, proto.Unmarshal(payload, v.Delivery)
-	})
+	clocks, err := accounting.Clocks(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
+	}
+	short := make([]accounting.Call, len(calls))
+	for i, c := range calls {
+		short[i] = accounting.Of(c)
+	}
+	for _, wrong := range accounting.Compare(short, turns, clocks) {
+		t.Error(wrong.Text)
 	}
 	return turns
-}
-
-// clocks is the number of the last turn of each chat, by Telegram's id.
-func clocks(t *testing.T, pool *pgxpool.Pool) map[int64]int64 {
-	t.Helper()
-	last := map[int64]int64{}
-	rows, err := pool.Query(t.Context(), `SELECT c.telegram_id, k.turn_no FROM chat_clock k JOIN chats c ON c.id = k.chat_id`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var chat, number int64
-	if _, err := pgx.ForEachRow(rows, []any{&chat, &number}, func() error {
-		last[chat] = number
-		return context.Cause(t.Context())
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return last
 }

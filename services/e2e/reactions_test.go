@@ -10,6 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/load/accounting"
 )
 
 func TestReactionsHoldNothingUp(t *testing.T) {
@@ -40,11 +41,8 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 	}
 
 	settle(t, pool)
-	turns := turnsOf(t, pool)
 	calls = callsOf(t, emulator, control.Filter{})
-	for _, wrong := range account(calls, turns, clocks(t, pool), func(c control.Call) string { return textOf(t, c) }) {
-		t.Error(wrong)
-	}
+	turns := accountFor(t, pool, calls)
 	rejectedOnce(t, calls, turns)
 	pool.Close()
 	ends(t, c) // that a breaker has opened is said, and rightly
@@ -78,9 +76,15 @@ func spoken(t *testing.T, calls []control.Call) []time.Time {
 }
 
 // rejectedOnce checks that each reaction that Telegram rejected was called for
-// once, and became a message. That it became no more than one is account's.
-func rejectedOnce(t *testing.T, calls []control.Call, turns []turn) {
+// once, and became a message. That it became no more than one is
+// accountFor's.
+func rejectedOnce(t *testing.T, calls []control.Call, turns []accounting.Turn) {
 	t.Helper()
+	type place struct {
+		chat    int64
+		bot     string
+		message int64
+	}
 	made, meant := map[place]int{}, map[place]int{}
 	total := 0
 	for _, c := range calls {
@@ -90,7 +94,7 @@ func rejectedOnce(t *testing.T, calls []control.Call, turns []turn) {
 		}
 	}
 	for _, v := range turns {
-		if v.Kind == kindReaction && v.Outcome == fellBack {
+		if v.Kind == accounting.Reaction && v.Outcome == accounting.FellBack {
 			meant[place{v.Chat, v.Bot, v.Target}]++
 		}
 	}

@@ -1,0 +1,156 @@
+// Package accounting compares what Telegram's emulator saw with what the journal
+// says, to the unit: for the load lab and for tests with real processes.
+package accounting
+
+import (
+	"fmt"
+)
+
+// Outcomes and kinds, as the journal names them.
+const (
+	Delivered = "delivered"
+	FellBack  = "fell_back"
+	Unknown   = "unknown"
+
+	Reaction = "reaction"
+)
+
+// Kind is what a problem costs.
+type Kind string
+
+// The kinds of problem.
+const (
+	// Lost turns are missing, or said to be done and were not.
+	Lost Kind = "lost"
+	// Duplicate messages were sent once too often, or belong to no turn.
+	Duplicate Kind = "duplicate"
+	// Wrong rows contradict themselves.
+	Wrong Kind = "wrong"
+)
+
+// Problem is something that doesn't fit.
+type Problem struct {
+	Kind Kind
+	Text string
+}
+
+// Compare returns what doesn't fit:
+//
+//   - a chat's turns that are not numbered from 1 to the clock's last without a gap;
+//   - a turn that ended with a message which Telegram never got, or got twice;
+//   - a message that belongs to no turn. The journal knows the id of each that
+//     it heard the end of. Any other must be of a turn with an unknown outcome,
+//     the same bot, chat and text, and no two of the same one: so a message that
+//     was said twice has one copy too many, whichever copy the journal knows;
+//   - reactions that changed a message more often than there were turns for it.
+//
+// Turns are in the order of chats and numbers, as Turns returns them. Clocks have
+// the number of each chat's last turn.
+func Compare(calls []Call, turns []Turn, clocks map[int64]int64) []Problem {
+	a := account{sent: map[place]int{}, reacted: map[place]int{}, looseSent: map[line]int{}}
+	for _, c := range calls {
+		switch at := (place{c.Chat, c.Bot, c.Message}); c.Effect {
+		case effectSent:
+			a.sent[at]++
+		case effectReacted:
+			a.reacted[at]++
+		}
+	}
+	a.numbers(turns, clocks)
+	a.messages(calls, turns)
+	a.reactions(calls, turns)
+	return a.problems
+}
+
+type (
+	// place is a message as one bot knows it.
+	place struct {
+		chat    int64
+		bot     string
+		message int64
+	}
+	// line is something that a bot says in a chat.
+	line struct {
+		chat      int64
+		bot, text string
+	}
+)
+
+type account struct {
+	sent, reacted map[place]int
+	looseSent     map[line]int
+	problems      []Problem
+}
+
+func (a *account) complainf(kind Kind, format string, args ...any) {
+	a.problems = append(a.problems, Problem{Kind: kind, Text: fmt.Sprintf(format, args...)})
+}
+
+// numbers relies on turns being in the order of chats and numbers.
+func (a *account) numbers(turns []Turn, clocks map[int64]int64) {
+	last := map[int64]int64{}
+	for _, t := range turns {
+		if t.Number != last[t.Chat]+1 {
+			a.complainf(Lost, "chat %d: turn %d comes after turn %d", t.Chat, t.Number, last[t.Chat])
+		}
+		last[t.Chat] = t.Number
+	}
+	for chat, n := range clocks {
+		if last[chat] != n {
+			a.complainf(Lost, "chat %d: the clock is at turn %d, the last turn is %d", chat, n, last[chat])
+		}
+	}
+}
+
+func (a *account) messages(calls []Call, turns []Turn) {
+	known := map[place]bool{}
+	for _, t := range turns {
+		at := place{t.Chat, t.Bot, t.Sent}
+		said := t.Said()
+		switch {
+		case said != (t.Sent != 0):
+			a.complainf(Wrong, "turn %d of chat %d is a %s with outcome %q and message %d", t.Number, t.Chat, t.Kind, t.Outcome, t.Sent)
+		case said && a.sent[at] == 0:
+			a.complainf(Lost, "turn %d of chat %d was said as message %d, which was sent 0 times", t.Number, t.Chat, t.Sent)
+		case said && a.sent[at] > 1:
+			a.complainf(Duplicate, "turn %d of chat %d was said as message %d, which was sent %d times", t.Number, t.Chat, t.Sent, a.sent[at])
+		case said:
+			known[at] = true
+		case t.Outcome == Unknown && t.Text != "":
+			a.looseSent[line{t.Chat, t.Bot, t.Text}]++
+		}
+	}
+	for _, c := range calls {
+		if c.Effect != effectSent || known[place{c.Chat, c.Bot, c.Message}] {
+			continue
+		}
+		said := line{c.Chat, c.Bot, c.Text}
+		if a.looseSent[said]--; a.looseSent[said] < 0 {
+			a.complainf(Duplicate, "message %d of %s in chat %d is of no turn, or of one that was said already: %q", c.Message, c.Bot, c.Chat, said.text)
+		}
+	}
+}
+
+func (a *account) reactions(calls []Call, turns []Turn) {
+	planned, seen := map[place]int{}, map[place]bool{}
+	for _, c := range calls {
+		if c.Method == SetReaction && c.Status == 200 {
+			seen[place{c.Chat, c.Bot, c.Message}] = true
+		}
+	}
+	for _, t := range turns {
+		if t.Kind != Reaction {
+			continue
+		}
+		at := place{t.Chat, t.Bot, t.Target}
+		planned[at]++
+		if t.Outcome == Delivered && !seen[at] {
+			a.complainf(Lost, "turn %d of chat %d is a delivered reaction to message %d, which never got one", t.Number, t.Chat, t.Target)
+		}
+	}
+	for at, n := range a.reacted {
+		if n > planned[at] {
+			a.complainf(Duplicate, "%s changed its reaction to message %d of chat %d %d times for %d turns", at.bot, at.message, at.chat, n, planned[at])
+		}
+	}
+}

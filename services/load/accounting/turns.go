@@ -1,0 +1,115 @@
+package accounting
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+)
+
+// Turn is a turn of the journal, in Telegram's terms.
+type Turn struct {
+	Chat    int64 // Telegram's id
+	Number  int64
+	Bot     string // username
+	Kind    string
+	Outcome string // empty while it is open
+	// Sent is the id of the message that was sent for it, as its bot knows it; 0
+	// for none.
+	Sent int64
+	// Target is the id of the message that it answers or reacts to; 0 for none.
+	Target int64
+	// Text is what is to be sent for it, where its outcome is unknown.
+	Text string
+	// Due and Planned are when it was due and when it was planned, Expires is
+	// when its time is over.
+	Due, Planned, Expires time.Time
+	// Written is when it got its delivery, Closed when it ended; zero before.
+	Written, Closed time.Time
+	// Attempts are those of its delivery.
+	Attempts int
+	// Reason is that of its receipt.
+	Reason string
+}
+
+// Said tells whether the journal says that it ended with a message.
+func (t Turn) Said() bool {
+	return t.Outcome == FellBack || t.Outcome == Delivered && t.Kind != Reaction
+}
+
+// allTurns has a row for each turn. In a basic group a message's id is that
+// which the turn's bot has for it. The payload is only asked for where it counts.
+const allTurns = `
+SELECT c.telegram_id, t.turn_no, b.username, t.kind, coalesce(t.outcome, ''), coalesce(said.telegram_id, 0), coalesce(target.telegram_id, 0),
+       CASE WHEN t.outcome = 'unknown' THEN d.payload END,
+       t.due_at, t.planned_at, t.expires_at, d.created_at, t.closed_at, coalesce(d.attempts, 0), coalesce(r.reason, '')
+FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
+LEFT JOIN deliveries d USING (chat_id, turn_no)
+LEFT JOIN receipts r USING (chat_id, turn_no)
+LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no
+LEFT JOIN message_ids said ON said.chat_id = m.chat_id AND said.number = m.number AND said.viewer IN (0, t.bot_id)
+LEFT JOIN message_ids target ON target.chat_id = t.chat_id AND target.number = t.target_message AND target.viewer IN (0, t.bot_id)
+WHERE t.planned_at >= $1
+ORDER BY t.chat_id, t.turn_no`
+
+// Turns reads the turns that were planned since a time, in the order of chats and
+// numbers; the zero time is all.
+func Turns(ctx context.Context, pool *pgxpool.Pool, since time.Time) ([]Turn, error) {
+	rows, err := pool.Query(ctx, allTurns, since)
+	if err != nil {
+		return nil, fmt.Errorf("read the turns: %w", err)
+	}
+	turns, err := pgx.CollectRows(rows, scanTurn)
+	if err != nil {
+		return nil, fmt.Errorf("read the turns: %w", err)
+	}
+	return turns, nil
+}
+
+func scanTurn(row pgx.CollectableRow) (Turn, error) {
+	var v Turn
+	var payload []byte
+	var written, closed *time.Time
+	err := row.Scan(&v.Chat, &v.Number, &v.Bot, &v.Kind, &v.Outcome, &v.Sent, &v.Target,
+		&payload, &v.Due, &v.Planned, &v.Expires, &written, &closed, &v.Attempts, &v.Reason)
+	if err != nil {
+		return v, err
+	}
+	if written != nil {
+		v.Written = *written
+	}
+	if closed != nil {
+		v.Closed = *closed
+	}
+	if payload == nil {
+		return v, nil
+	}
+	var d chorusv1.Delivery
+	if err := proto.Unmarshal(payload, &d); err != nil {
+		return v, fmt.Errorf("turn %d of chat %d: %w", v.Number, v.Chat, err)
+	}
+	v.Text = d.GetText() + d.GetEmoji()
+	return v, nil
+}
+
+// Clocks is the number of the last turn of each chat, by Telegram's id.
+func Clocks(ctx context.Context, pool *pgxpool.Pool) (map[int64]int64, error) {
+	last := map[int64]int64{}
+	rows, err := pool.Query(ctx, `SELECT c.telegram_id, k.turn_no FROM chat_clock k JOIN chats c ON c.id = k.chat_id`)
+	if err != nil {
+		return nil, fmt.Errorf("read the chats' clocks: %w", err)
+	}
+	var chat, number int64
+	if _, err := pgx.ForEachRow(rows, []any{&chat, &number}, func() error {
+		last[chat] = number
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read the chats' clocks: %w", err)
+	}
+	return last, nil
+}

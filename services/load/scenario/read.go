@@ -1,0 +1,63 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/goccy/go-yaml"
+)
+
+// largest is how long a file may be, in bytes.
+const largest = 1 << 20
+
+// Load reads a file. What is wrong with its content comes as errors of one line
+// each, joined, that begin with the file.
+func Load(path string) (*Scenario, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the scenario: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, largest))
+	if err != nil {
+		return nil, fmt.Errorf("read the scenario: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse reads a scenario. The name is for errors.
+func Parse(name string, data []byte) (*Scenario, error) {
+	s := &Scenario{Services: map[string]int{}}
+	if err := yaml.UnmarshalWithOptions(data, s, yaml.Strict()); err != nil && !errors.Is(err, io.EOF) {
+		return nil, mistake(name, err)
+	}
+	for _, service := range Services() {
+		if _, given := s.Services[service]; !given && service != Listener {
+			s.Services[service] = 1
+		}
+	}
+	problems := s.validate()
+	if len(problems) == 0 {
+		return s, nil
+	}
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = fmt.Errorf("%s: %w", name, p)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// mistake is an error of the YAML as one line, with its place if it has one.
+func mistake(name string, err error) error {
+	var placed yaml.Error
+	if !errors.As(err, &placed) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	token := placed.GetToken()
+	if token == nil || token.Position == nil {
+		return fmt.Errorf("%s: %s", name, placed.GetMessage())
+	}
+	return fmt.Errorf("%s:%d:%d: %s", name, token.Position.Line, token.Position.Column, placed.GetMessage())
+}
