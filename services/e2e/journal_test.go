@@ -57,7 +57,7 @@ func accountFor(t *testing.T, pool *pgxpool.Pool, calls []control.Call) []accoun
 	for i, c := range calls {
 		short[i] = accounting.Of(c)
 	}
-	for _, wrong := range accounting.Compare(short, turns, clocks) {
+	for _, wrong := range accounting.Compare(short, turns, nil, clocks) {
 		t.Error(wrong.Text)
 	}
 	return turns

@@ -4,6 +4,7 @@ package accounting
 
 import (
 	"fmt"
+	"maps"
 )
 
 // Outcomes and kinds, as the journal names them.
@@ -36,7 +37,8 @@ type Problem struct {
 
 // Compare returns what doesn't fit:
 //
-//   - a chat's turns that are not numbered from 1 to the clock's last without a gap;
+//   - a chat's turns that are not numbered from the first after the clock before to
+//     the clock's last without a gap;
 //   - a turn that ended with a message which Telegram never got, or got twice;
 //   - a message that belongs to no turn. The journal knows the id of each that
 //     it heard the end of. Any other must be of a turn with an unknown outcome,
@@ -44,9 +46,9 @@ type Problem struct {
 //     was said twice has one copy too many, whichever copy the journal knows;
 //   - reactions that changed a message more often than there were turns for it.
 //
-// Turns are in the order of chats and numbers, as Turns returns them. Clocks have
-// the number of each chat's last turn.
-func Compare(calls []Call, turns []Turn, clocks map[int64]int64) []Problem {
+// Turns are in the order of chats and numbers, as Turns returns them. The clocks
+// have the number of each chat's last turn, before them and now.
+func Compare(calls []Call, turns []Turn, before, clocks map[int64]int64) []Problem {
 	a := account{sent: map[place]int{}, reacted: map[place]int{}, looseSent: map[line]int{}}
 	for _, c := range calls {
 		switch at := (place{c.Chat, c.Bot, c.Message}); c.Effect {
@@ -56,7 +58,7 @@ func Compare(calls []Call, turns []Turn, clocks map[int64]int64) []Problem {
 			a.reacted[at]++
 		}
 	}
-	a.numbers(turns, clocks)
+	a.numbers(turns, before, clocks)
 	a.messages(calls, turns)
 	a.reactions(calls, turns)
 	return a.problems
@@ -87,8 +89,9 @@ func (a *account) complainf(kind Kind, format string, args ...any) {
 }
 
 // numbers relies on turns being in the order of chats and numbers.
-func (a *account) numbers(turns []Turn, clocks map[int64]int64) {
+func (a *account) numbers(turns []Turn, before, clocks map[int64]int64) {
 	last := map[int64]int64{}
+	maps.Copy(last, before)
 	for _, t := range turns {
 		if t.Number != last[t.Chat]+1 {
 			a.complainf(Lost, "chat %d: turn %d comes after turn %d", t.Chat, t.Number, last[t.Chat])

@@ -66,7 +66,7 @@ func TestCompareFindsWhatDoesNotFit(t *testing.T) {
 				last = tt.turns[len(tt.turns)-1].Number
 			}
 			var wrong []string
-			for _, p := range accounting.Compare(tt.calls, tt.turns, map[int64]int64{-1: last}) {
+			for _, p := range accounting.Compare(tt.calls, tt.turns, nil, map[int64]int64{-1: last}) {
 				wrong = append(wrong, p.Text)
 			}
 			if got := strings.Join(wrong, "\n"); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {

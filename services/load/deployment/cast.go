@@ -105,6 +105,15 @@ func chat(c scenario.Cast, i int) control.NewChat {
 	return n
 }
 
+// Chats are the Telegram ids of the lab's chats in a cast.
+func Chats(c scenario.Cast) map[int64]bool {
+	ids := make(map[int64]bool, c.Chats)
+	for i := range c.Chats {
+		ids[chat(c, i).ID] = true
+	}
+	return ids
+}
+
 // token is no secret: it opens an emulator only.
 func token(i int) secret.String {
 	return secret.New(fmt.Sprintf("%d:the-load-labs-bot-%04d", firstBot+i, i+1))

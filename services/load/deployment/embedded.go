@@ -216,6 +216,9 @@ func (e *Embedded) Launch(ctx context.Context, services map[string]int) error {
 	return nil
 }
 
+// Lasts is false: all of it ends with Close.
+func (e *Embedded) Lasts() bool { return false }
+
 // Pool is the database.
 func (e *Embedded) Pool() *pgxpool.Pool { return e.pool }
 

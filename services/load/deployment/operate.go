@@ -111,6 +111,12 @@ func (e *Embedded) Start(ctx context.Context, service string) error {
 		if err := e.program.start(u); err != nil {
 			return err
 		}
+		if service != telegram {
+			continue // it is ready when it is
+		}
+		if err := e.program.awaitReady(ctx, u); err != nil { // the lab itself needs it
+			return err
+		}
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func (p program) start(u *unit) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the process has a descriptor of its own
+	defer log.Close()                        // the process has a descriptor of its own
 	cmd := exec.Command(p.binary, u.args...) //nolint:noctx // it outlives this call, and package child ends it
 	cmd.Env = environment()
 	cmd.Dir = p.dir

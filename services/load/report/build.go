@@ -91,7 +91,7 @@ func (r *Run) account() Accounting {
 	a.OutOfOrder = accounting.OutOfOrder(matches)
 	a.Late = accounting.Late(matches, lateMargin)
 	a.TooEarly = accounting.TooEarly(r.Calls, earlyMargin)
-	for _, p := range accounting.Compare(r.Calls, r.Turns, r.Clocks) {
+	for _, p := range accounting.Compare(r.Calls, r.Turns, r.Before, r.Clocks) {
 		switch p.Kind {
 		case accounting.Duplicate:
 			a.Duplicates++

@@ -22,11 +22,12 @@ type Run struct {
 	Events          []Event
 	Calls           []accounting.Call
 	Turns           []accounting.Turn
-	Clocks          map[int64]int64
-	Open            []OpenTurns
-	Samples         []sampling.Sample
-	Counters        map[string]float64
-	Kills, Crashes  int
+	// Before and Clocks are the numbers of the chats' last turns, before and after.
+	Before, Clocks map[int64]int64
+	Open           []OpenTurns
+	Samples        []sampling.Sample
+	Counters       map[string]float64
+	Kills, Crashes int
 }
 
 // Window is a phase as it was.

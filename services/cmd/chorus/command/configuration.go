@@ -42,14 +42,15 @@ const (
 
 // Fields that a command can't do without, or treats in a special way.
 const (
-	databaseURL            = sectionDatabase + ".url"
-	databaseConnectTimeout = sectionDatabase + ".connect_timeout"
-	natsURL                = sectionNATS + ".url"
-	logLevel               = sectionLog + ".level"
-	opsListen              = sectionOps + ".listen"
-	emulatorListen         = sectionEmulator + ".listen"
-	secretKeys             = sectionSecret + ".keys"
-	typingMost             = sectionGenerator + ".typing_most"
+	databaseURL              = sectionDatabase + ".url"
+	databaseConnectTimeout   = sectionDatabase + ".connect_timeout"
+	databaseStatementTimeout = sectionDatabase + ".statement_timeout"
+	natsURL                  = sectionNATS + ".url"
+	logLevel                 = sectionLog + ".level"
+	opsListen                = sectionOps + ".listen"
+	emulatorListen           = sectionEmulator + ".listen"
+	secretKeys               = sectionSecret + ".keys"
+	typingMost               = sectionGenerator + ".typing_most"
 )
 
 // configuration is that of every command; each binds flags to what it uses.

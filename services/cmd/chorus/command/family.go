@@ -9,13 +9,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/run"
 )
 
-// family makes each command that only groups others print its help, and refuse
-// what is none of them.
+// family makes each command that only groups others print its help, and each that
+// has others refuse what is none of them.
 func family(cmd *cobra.Command) {
 	if !cmd.HasSubCommands() {
 		return
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	if cmd.RunE == nil {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return noCommand(cmd, args[0])

@@ -14,9 +14,10 @@ import (
 func usage(cmd *cobra.Command) error {
 	var out strings.Builder
 	out.WriteString("Usage:\n")
-	if !cmd.HasSubCommands() {
+	if !cmd.HasSubCommands() || cmd.Use != cmd.Name() { // a group does nothing by itself
 		fmt.Fprintf(&out, "  %s\n", cmd.UseLine())
-	} else {
+	}
+	if cmd.HasSubCommands() {
 		fmt.Fprintf(&out, "  %s COMMAND\n", cmd.CommandPath())
 	}
 	if cmd.Example != "" {

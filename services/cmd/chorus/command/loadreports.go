@@ -1,0 +1,84 @@
+package command
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/load/report"
+	"github.com/chorus-cast/chorus/services/load/scenario"
+)
+
+func loadCompareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compare BEFORE AFTER",
+		Short: "Show how two reports differ",
+		Long: `Shows the figures of two reports side by side, and by how much each has changed.
+It fails if a target that was met in the first one is missed in the second.`,
+		Example: "  chorus load compare before.json after.json",
+		Args:    arguments("BEFORE", "AFTER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := loadReports(args)
+			if err != nil {
+				return err
+			}
+			worse, err := report.WriteComparison(cmd.OutOrStdout(), list[0], list[1])
+			if err == nil && worse > 0 {
+				err = fmt.Errorf("%d targets that were met are missed now", worse)
+			}
+			return err
+		},
+	}
+}
+
+func loadSummaryCommand() *cobra.Command {
+	var figures bool
+	cmd := &cobra.Command{
+		Use:   "summary REPORT...",
+		Short: "Summarise reports as a page of documentation",
+		Long: `Prints a page in Markdown that summarises reports, with the predecessor's figures
+beside. With --figures it prints the targets' values instead, as benchmarks do.`,
+		Example: "  chorus load summary reports/*.json > docs/performance.md",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return nil
+			}
+			return run.Usage(fmt.Errorf("got no reports, want one or more (see %s --help)", cmd.CommandPath()))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := loadReports(args)
+			if err != nil {
+				return err
+			}
+			if figures {
+				return report.WriteFigures(cmd.OutOrStdout(), list)
+			}
+			return report.WriteMarkdown(cmd.OutOrStdout(), list)
+		},
+	}
+	cmd.Flags().BoolVar(&figures, "figures", false, "print the targets' values as figures of benchmarks")
+	return cmd
+}
+
+func loadMeasuresCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "measures",
+		Short: "List what targets of scenarios can be about",
+		Long:  "Lists what is measured in each phase and in the whole run, for targets of scenarios.",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			_, _ = fmt.Fprintln(table, "MEASURE\tUNIT\tOF\tMEANING") // written by Flush
+			for _, m := range scenario.Measures() {
+				of := "phase"
+				if m.Whole {
+					of = "run"
+				}
+				_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", m.Name, m.Unit, of, m.Doc)
+			}
+			return table.Flush()
+		},
+	}
+}
