@@ -21,14 +21,15 @@ DOCUMENTED := ./services/cmd/chorus/command ./services/internal/roster/castfile
 
 # What `make demo` plays.
 CAST ?= deploy/examples/book-club.yaml
-# A package's name, to run its benchmarks only: make bench ONLY=sender.
+# A package's name, to run its benchmarks only: make bench ONLY=sender. Or a
+# scenario's, to play only that: make load ONLY=soak.
 ONLY ?=
 # More flags for go test: make test TESTFLAGS='-run TestLanes -count 20'.
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check generate build bench clean \
+.PHONY: help demo test check generate build bench load clean \
         fmt format vet lint generated tidy standalone vulnerabilities
 
 help: ## List the targets
@@ -57,6 +58,9 @@ build: ## Build bin/chorus
 
 bench: ## Measure, and write docs/bench.json; ONLY=sender for a part
 	@deploy/scripts/bench '$(ONLY)' '$(COMMIT)'
+
+load: build ## Play all scenarios of load and faults (an hour and a half), and write docs/performance.md; ONLY=soak for one
+	@deploy/scripts/load '$(ONLY)' '$(COMMIT)'
 
 clean: ## Remove what was built
 	@rm -rf $(BIN)

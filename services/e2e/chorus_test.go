@@ -123,12 +123,17 @@ func (c *chorus) signal(sig syscall.Signal) {
 // wait returns the exit code, -1 for a process that was killed.
 func (c *chorus) wait() int {
 	c.t.Helper()
-	timer := time.NewTimer(patience)
+	return c.waitFor(patience)
+}
+
+func (c *chorus) waitFor(most time.Duration) int {
+	c.t.Helper()
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-c.process.Done():
 	case <-timer.C:
-		c.t.Fatalf("chorus still runs after %v", patience)
+		c.t.Fatalf("chorus still runs after %v", most)
 	}
 	var failed *exec.ExitError
 	switch err := c.process.Err(); {

@@ -28,7 +28,7 @@ const (
 	// settleTimeout is how long the end of what was planned is waited for.
 	settleTimeout = 5 * time.Minute
 	// quiet is how long no turn may have been planned to be sure that none will be.
-	quiet = 5 * time.Second
+	quiet = 3 * time.Second
 )
 
 // stage is a run under way.

@@ -35,6 +35,7 @@ func Build(r *Run, baseline *Report) *Report {
 		out.Phases = append(out.Phases, Phase{
 			Name: name, From: r.seconds(w.From), To: r.seconds(w.To),
 			Faults: slices.Concat(w.Phase.Faults, prefixed("model: ", w.Phase.LLM)), Measures: named[name],
+			Disturbed: len(w.Phase.Faults)+len(w.Phase.LLM)+len(w.Phase.Do) > 0,
 		})
 	}
 	out.Measures = r.measure(r.windows(""))

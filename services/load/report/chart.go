@@ -13,6 +13,7 @@ const (
 	plotLeft, plotRight, plotTop, plotBottom = 52.0, 8.0, 10.0, 24.0
 	plotWidth, plotHeight                    = chartWidth - plotLeft - plotRight, chartHeight - plotTop - plotBottom
 	yTicks, xTicks                           = 4, 6
+	labelWidth, letterWidth                  = 16.0, 6.5
 )
 
 type (
@@ -39,8 +40,9 @@ type (
 		Even   bool
 	}
 	label struct {
-		At   float64
-		Text string
+		At     float64
+		Text   string
+		Anchor string
 	}
 	// hover is what the pointer tells of a bin.
 	hover struct {
@@ -78,12 +80,17 @@ func (r *Report) charts() []chart {
 
 func (r *Report) draw(c *chart) {
 	var lines []Line
-	top := 0.0
+	var colored []int
+	top, n := 0.0, 0
 	for _, l := range r.Series.Lines {
-		if l.Chart != c.Title || !something(l.Values) {
+		if l.Chart != c.Title {
 			continue
 		}
-		lines = append(lines, l)
+		n++ // a line has the same colour whether others are there or not
+		if !something(l.Values) {
+			continue
+		}
+		lines, colored = append(lines, l), append(colored, (n-1)%colors+1)
 		for _, v := range l.Values {
 			if v != nil {
 				top = max(top, *v)
@@ -95,17 +102,25 @@ func (r *Report) draw(c *chart) {
 	x := func(seconds float64) float64 { return round(plotLeft+plotWidth*min(seconds/length, 1), 1) }
 	y := func(v float64) float64 { return round(plotTop+plotHeight*(1-v/top), 1) }
 	for v := 0.0; v <= top*1.0001; v += step {
-		c.Y = append(c.Y, label{y(v), short(v)})
+		c.Y = append(c.Y, label{y(v), short(v), "end"})
 	}
 	stride := timeStep(length)
 	for s := 0.0; s <= length; s += stride {
-		c.X = append(c.X, label{x(s), clock(s)})
+		anchor := "middle"
+		if s > 0 && x(s) > chartWidth-plotRight-labelWidth {
+			anchor = "end" // or it would be cut off
+		}
+		c.X = append(c.X, label{x(s), clock(s), anchor})
 	}
 	for i, p := range r.Phases {
-		c.Bands = append(c.Bands, band{x(p.From), round(x(p.To)-x(p.From), 1), p.Name, len(p.Faults) > 0, i%2 == 0})
+		b := band{X: x(p.From), W: round(x(p.To)-x(p.From), 1), Faulty: p.Disturbed, Even: i%2 == 0}
+		if b.W > letterWidth*float64(len(p.Name)) {
+			b.Name = p.Name
+		}
+		c.Bands = append(c.Bands, b)
 	}
 	for i, l := range lines {
-		c.Lines = append(c.Lines, drawn{Name: l.Name, Path: path(l.Values, r.Series.BinSeconds, x, y), Color: i%colors + 1})
+		c.Lines = append(c.Lines, drawn{Name: l.Name, Path: path(l.Values, r.Series.BinSeconds, x, y), Color: colored[i]})
 	}
 	c.Hovers = r.hovers(lines, x)
 }
@@ -170,7 +185,8 @@ func scale(most float64) (top, step float64) {
 			break
 		}
 	}
-	return step * math.Ceil(most/step), step
+	const headroom = 1.03 // so that no line lies on the edge
+	return step * math.Ceil(headroom*most/step), step
 }
 
 // timeStep is the time between two labels, in seconds.

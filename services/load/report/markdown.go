@@ -123,6 +123,16 @@ func WriteFigures(out io.Writer, list []*Report) error {
 			}
 		}
 	}
+	if len(list) > 0 {
+		system, processor, _ := strings.Cut(list[0].Machine, ", ")
+		goos, goarch, _ := strings.Cut(system, "/")
+		if i := strings.LastIndex(processor, ", "); i >= 0 {
+			processor = processor[:i] // who reads this counts the cores
+		}
+		if _, err := fmt.Fprintf(out, "goos: %s\ngoarch: %s\ncpu: %s\n", goos, goarch, processor); err != nil {
+			return err
+		}
+	}
 	for _, name := range names {
 		t, known := worst[name]
 		if !known || !strings.Contains(name, ".") {

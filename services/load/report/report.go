@@ -80,11 +80,13 @@ type Accounting struct {
 // Phase is a phase and what was measured in it; the seconds are from the run's
 // beginning.
 type Phase struct {
-	Name     string             `json:"name"`
-	From     float64            `json:"from"`
-	To       float64            `json:"to"`
-	Faults   []string           `json:"faults,omitempty"`
-	Measures map[string]float64 `json:"measures"` // of all phases of this name
+	Name   string   `json:"name"`
+	From   float64  `json:"from"`
+	To     float64  `json:"to"`
+	Faults []string `json:"faults,omitempty"`
+	// Disturbed phases have faults or actions.
+	Disturbed bool               `json:"disturbed"`
+	Measures  map[string]float64 `json:"measures"` // of all phases of this name
 }
 
 // Stage is how long a part of a turn's way took, in milliseconds.

@@ -80,6 +80,10 @@ func (l *loading) play(cmd *cobra.Command, cfg *configuration) error {
 	if l.out == "" {
 		l.out = s.Name + ".json"
 	}
+	// A report that can't be written is known now, not after the run.
+	if err := os.MkdirAll(filepath.Dir(l.out), 0o755); err != nil { //nolint:gosec // reports are for others to read
+		return run.Usage(fmt.Errorf("--out: %w", err))
+	}
 	lab := load.Lab{
 		Deploy: l.embed, Deployment: "embedded", Size: l.size, Pace: l.pace, Progress: progress(cmd),
 		Machine: machine(), Build: telemetry.ReadBuild().Version,

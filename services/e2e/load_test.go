@@ -1,0 +1,77 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/load/report"
+)
+
+// A short scenario with all that the lab does to processes, to Telegram and to
+// the model.
+const shortScenario = `
+name: short
+summary: A little of everything.
+cast: {bots: 6, chats: 8, per_chat: 3, groups: 0.2, mean_gap: 1s}
+settings: {max_open_turns: 20, max_msgs_per_min: 60, short_reaction_probability: 0.3, turn_ttl: 20s}
+config: {generator.typing_most: 200ms}
+services: {sender: 2}
+llm_latency: 20ms
+warm_up: 2s
+phases:
+  - name: trouble
+    for: 6s
+    faults: ["setMessageReaction:400:REACTION_INVALID:rate=0.5"]
+    llm: ["server_error:rate=0.2"]
+    do:
+      - {at: 1s, every: 2s, do: kill, service: sender, for: 500ms}
+      - {at: 2s, do: scale, service: planner, to: 2}
+      - {at: 3s, do: pause, service: generator, for: 1s}
+      - {at: 4s, do: stop, service: telegram, for: 1s}
+  - {name: calm, for: 3s}
+targets:
+  - {name: kills, measure: kills, min: 2}
+  - {name: lost, measure: lost, max: 0}
+  - {name: duplicates, measure: duplicates, max: 0}
+  - {name: order, measure: order_violations, max: 0}
+  - {name: accounting, measure: unaccounted, max: 0}
+  - {name: open, measure: open, max: 0}
+  - {name: crashes, measure: crashes, max: 0}
+`
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, out := filepath.Join(dir, "short.yaml"), filepath.Join(dir, "reports", "short.json")
+	if err := os.WriteFile(file, []byte(shortScenario), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := launch(t, nil, "load", "--scenario", file, "--out", out, "--dir", folder(t))
+	code := c.waitFor(2 * patience)
+	r, err := report.Load(out)
+	if err != nil {
+		t.Fatalf("chorus load ended with %d: %v\n%s", code, err, c.errs.String())
+	}
+	if code != 0 || !r.Passed {
+		t.Errorf("chorus load ended with %d:\n%s\n%v", code, c.out.String(), r.Accounting.Problems)
+	}
+	if r.Accounting.Messages < 10 || r.Accounting.Outcomes["delivered"] < 10 {
+		t.Errorf("too little happened: %+v", r.Accounting)
+	}
+	used := map[string]bool{}
+	for _, u := range r.Services {
+		used[u.Service] = u.MostMB > 0
+	}
+	for _, service := range []string{"planner", "generator", "sender", "telegram", "postgres"} {
+		if !used[service] {
+			t.Errorf("nothing is known of what %s used", service)
+		}
+	}
+	if n := r.Counters[`chorus_turns_planned_total{kind="message"}`]; n < 5 {
+		t.Errorf("the planners count %v messages", n)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "reports", "short.html")); err != nil || len(page) < 10_000 {
+		t.Errorf("the page has %d bytes, %v", len(page), err)
+	}
+}
