@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
@@ -73,7 +74,7 @@ func (s *stage) prepare(ctx context.Context) (restore func(context.Context) erro
 
 // simulate says whether turns are planned.
 func (s *stage) simulate(ctx context.Context, active bool) error {
-	value, err := settings.SimulationActive.ParseText(fmt.Sprint(active))
+	value, err := settings.SimulationActive.ParseText(strconv.FormatBool(active))
 	if err != nil {
 		return err
 	}

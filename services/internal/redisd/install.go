@@ -41,7 +41,7 @@ func Ensure(ctx context.Context) (Program, error) {
 // cachedRedis unpacks Debian's packages of Redis below the folder rather than
 // installing them: that needs no rights, and starts no server on port 6379.
 func cachedRedis(ctx context.Context, cache string) (Program, error) {
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	if err := os.MkdirAll(cache, 0o750); err != nil {
 		return Program{}, missing(err)
 	}
 	lock := flock.New(filepath.Join(cache, "redis.lock"))

@@ -22,9 +22,6 @@ import (
 // patience bounds every wait for a server; only a broken one takes so long.
 const patience = 60 * time.Second
 
-// pollEvery is how often a server is asked whether it is ready.
-const pollEvery = 5 * time.Millisecond
-
 // Main runs the tests of a package, then stops what they shared, checks that no
 // goroutine is left, and exits.
 func Main(m *testing.M, options ...goleak.Option) {

@@ -20,7 +20,7 @@ func remote(t *testing.T, program string) (r *deployment.Remote, called func() s
 	t.Helper()
 	dir := t.TempDir()
 	file, log := filepath.Join(dir, "operate"), filepath.Join(dir, "called")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+program+"\n"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+program+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	r, err := deployment.Connect(deployment.RemoteConfig{

@@ -91,16 +91,12 @@ func (r *Report) draw(c *chart) {
 			continue
 		}
 		lines, colored = append(lines, l), append(colored, (n-1)%colors+1)
-		for _, v := range l.Values {
-			if v != nil {
-				top = max(top, *v)
-			}
-		}
+		top = max(top, r.most(l.Values))
 	}
 	top, step := scale(top)
 	length := max(r.Seconds(), 1)
 	x := func(seconds float64) float64 { return round(plotLeft+plotWidth*min(seconds/length, 1), 1) }
-	y := func(v float64) float64 { return round(plotTop+plotHeight*(1-v/top), 1) }
+	y := func(v float64) float64 { return round(plotTop+plotHeight*(1-min(v/top, 1)), 1) }
 	for v := 0.0; v <= top*1.0001; v += step {
 		c.Y = append(c.Y, label{y(v), short(v), "end"})
 	}
@@ -152,15 +148,38 @@ func (r *Report) hovers(lines []Line, x func(float64) float64) []hover {
 	}
 	for i := range bins {
 		from, to := float64(i)*r.Series.BinSeconds, float64(i+1)*r.Series.BinSeconds
-		text := clock(from)
+		words := []string{clock(from)}
 		for _, l := range lines {
 			if i < len(l.Values) && l.Values[i] != nil {
-				text += "\n" + l.Name + " " + number(*l.Values[i])
+				words = append(words, l.Name+" "+number(*l.Values[i]))
 			}
 		}
-		list = append(list, hover{x(from), round(x(to)-x(from), 1), text})
+		list = append(list, hover{x(from), round(x(to)-x(from), 1), strings.Join(words, "\n")})
 	}
 	return list
+}
+
+// most is the largest value of the measured time, or of all if there is none: the
+// start, when every chat is due at once, would flatten all that follows.
+func (r *Report) most(values []*float64) float64 {
+	from := 0
+	if len(r.Phases) > 0 {
+		from = int(r.Phases[0].From / r.Series.BinSeconds)
+	}
+	whole, measured := 0.0, 0.0
+	for i, v := range values {
+		if v == nil {
+			continue
+		}
+		whole = max(whole, *v)
+		if i >= from {
+			measured = max(measured, *v)
+		}
+	}
+	if measured > 0 {
+		return measured
+	}
+	return whole
 }
 
 func something(values []*float64) bool {

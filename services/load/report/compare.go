@@ -31,8 +31,10 @@ func Compare(before, after *Report) []Difference {
 	var list []Difference
 	a, b := targetsOf(before), targetsOf(after)
 	for _, name := range both(a, b) {
-		list = append(list, Difference{Name: "target " + name, Before: a[name].Value, After: b[name].Value,
-			Verdicts: [2]string{a[name].Verdict(), b[name].Verdict()}})
+		list = append(list, Difference{
+			Name: "target " + name, Before: a[name].Value, After: b[name].Value,
+			Verdicts: [2]string{a[name].Verdict(), b[name].Verdict()},
+		})
 	}
 	x, y := figuresOf(before), figuresOf(after)
 	for _, name := range both(x, y) {

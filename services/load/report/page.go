@@ -126,7 +126,7 @@ func (r *Report) tiles() []tile {
 	if wrong > 0 {
 		tone = "bad"
 	}
-	end, plan := r.stage("end_to_end"), r.stage("planning")
+	end, plan := r.Stage("end_to_end"), r.Stage("planning")
 	return []tile{
 		{number(r.Measures["messages_per_minute"]), "/min", "messages delivered", ""},
 		{fmt.Sprint(a.Planned), "", "turns planned", ""},

@@ -65,11 +65,15 @@ func answerOf(c accounting.Call) string {
 func (r *Run) activity() []Figure {
 	retries := 0
 	for _, t := range r.Turns {
-		retries += max(0, t.Attempts-1)
+		needed := 1
+		if t.Outcome == accounting.FellBack {
+			needed = 2 // the reaction, and the message in its place
+		}
+		retries += max(0, t.Attempts-needed)
 	}
 	attempts := float64(retries)
 	return []Figure{
-		{Name: "calls to Telegram that were repeated", Value: &attempts},
+		{Name: "attempts of deliveries beyond the first of each call", Value: &attempts},
 		r.sum("attempts on the bus after the first", "chorus_bus_retries_total"),
 		r.sum("deliveries put off because of a long wait", "chorus_sender_parked_total"),
 		r.sum("reservations of limits in Redis", "chorus_limit_reservations_total", `by="redis"`),

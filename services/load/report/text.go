@@ -54,7 +54,10 @@ func (r *Report) WriteText(out io.Writer) error {
 			write(t.Name, optional(t.Value)+" "+t.Unit, t.Bound(), t.Verdict(), t.Measure)
 		}
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the summary: %w", err)
+	}
+	return nil
 }
 
 // Bound is what a target wants, in signs.

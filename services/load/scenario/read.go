@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -29,9 +30,12 @@ func Load(path string) (*Scenario, error) {
 
 // Parse reads a scenario. The name is for errors.
 func Parse(name string, data []byte) (*Scenario, error) {
-	s := &Scenario{Services: map[string]int{}}
-	if err := yaml.UnmarshalWithOptions(data, s, yaml.Strict()); err != nil && !errors.Is(err, io.EOF) {
+	s := &Scenario{}
+	if err := decode(data, s); err != nil {
 		return nil, mistake(name, err)
+	}
+	if s.Services == nil {
+		s.Services = map[string]int{}
 	}
 	for _, service := range Services() {
 		if _, given := s.Services[service]; !given && service != Listener {
@@ -44,20 +48,37 @@ func Parse(name string, data []byte) (*Scenario, error) {
 	}
 	errs := make([]error, len(problems))
 	for i, p := range problems {
-		errs[i] = fmt.Errorf("%s: %w", name, p)
+		errs[i] = fmt.Errorf("%s: %s", name, strings.ReplaceAll(p.Error(), "\n", "; ")) // a fault may be wrong in several ways
 	}
 	return nil, errors.Join(errs...)
+}
+
+// decode reads strictly. The decoder panics on some broken input (a tag without a
+// value), and a user must see an error.
+func decode(data []byte, s *Scenario) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("can't be read, want a YAML file as docs/load-lab.md describes")
+		}
+	}()
+	if err := yaml.UnmarshalWithOptions(data, s, yaml.Strict()); err != nil && !errors.Is(err, io.EOF) {
+		return err //nolint:wrapcheck // mistake makes it one of the file
+	}
+	return nil
 }
 
 // mistake is an error of the YAML as one line, with its place if it has one.
 func mistake(name string, err error) error {
 	var placed yaml.Error
 	if !errors.As(err, &placed) {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %s", name, oneLine(err.Error()))
 	}
 	token := placed.GetToken()
 	if token == nil || token.Position == nil {
-		return fmt.Errorf("%s: %s", name, placed.GetMessage())
+		return fmt.Errorf("%s: %s", name, oneLine(placed.GetMessage()))
 	}
-	return fmt.Errorf("%s:%d:%d: %s", name, token.Position.Line, token.Position.Column, placed.GetMessage())
+	return fmt.Errorf("%s:%d:%d: %s", name, token.Position.Line, token.Position.Column, oneLine(placed.GetMessage()))
 }
+
+// oneLine keeps what a user wrote from breaking the line.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

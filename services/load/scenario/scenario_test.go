@@ -151,6 +151,10 @@ func TestWithoutFaults(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(valid))
+	f.Add([]byte(""))
+	f.Add([]byte("services:"))
+	f.Add([]byte("phases:\n  ! 0"))
+	f.Add([]byte(`phases: [{faults: ["0:0:retry_after=10"]}]`))
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {
 		f.Fatal(err)

@@ -38,7 +38,7 @@ const (
 
 type checker struct{ problems []error }
 
-func (c *checker) check(ok bool, format string, args ...any) {
+func (c *checker) checkf(ok bool, format string, args ...any) {
 	if !ok {
 		c.problems = append(c.problems, fmt.Errorf(format, args...))
 	}
@@ -47,26 +47,26 @@ func (c *checker) check(ok bool, format string, args ...any) {
 func (s *Scenario) validate() []error {
 	var c checker
 	named := regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
-	c.check(named.MatchString(s.Name), "name: %q, want small letters, digits and hyphens", s.Name)
-	c.check(s.Summary != "", "summary: is empty, want a sentence on what it shows")
+	c.checkf(named.MatchString(s.Name), "name: %q, want small letters, digits and hyphens", s.Name)
+	c.checkf(s.Summary != "", "summary: is empty, want a sentence on what it shows")
 	s.Cast.validate(&c)
 	for _, key := range slices.Sorted(maps.Keys(s.Settings)) {
 		if _, _, err := s.Setting(key); err != nil {
-			c.check(false, "settings: %w", err)
+			c.checkf(false, "settings: %w", err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Services)) {
-		c.check(slices.Contains(Services(), name), "services.%s: want one of %s", name, strings.Join(Services(), ", "))
+		c.checkf(slices.Contains(Services(), name), "services.%s: want one of %s", name, strings.Join(Services(), ", "))
 		n := s.Services[name]
-		c.check(n >= 0 && n <= mostReplicas, "services.%s: %d, want 0 to %d", name, n, mostReplicas)
+		c.checkf(n >= 0 && n <= mostReplicas, "services.%s: %d, want 0 to %d", name, n, mostReplicas)
 	}
-	c.check(s.LLMLatency >= 0 && s.LLMLatency <= time.Minute, "llm_latency: %v, want 0s to 1m", s.LLMLatency)
-	c.check(s.WarmUp >= 0, "warm_up: %v, want 0s or more", s.WarmUp)
-	c.check(len(s.Phases) > 0, "phases: are none, want one or more")
+	c.checkf(s.LLMLatency >= 0 && s.LLMLatency <= time.Minute, "llm_latency: %v, want 0s to 1m", s.LLMLatency)
+	c.checkf(s.WarmUp >= 0, "warm_up: %v, want 0s or more", s.WarmUp)
+	c.checkf(len(s.Phases) > 0, "phases: are none, want one or more")
 	for i := range s.Phases {
 		s.Phases[i].validate(&c, s, fmt.Sprintf("phases[%d]", i))
 	}
-	c.check(s.Length() <= longest, "phases: take %v together, want %v at most", s.Length(), longest)
+	c.checkf(s.Length() <= longest, "phases: take %v together, want %v at most", s.Length(), longest)
 	for i, t := range s.Targets {
 		t.validate(&c, s, fmt.Sprintf("targets[%d]", i))
 	}
@@ -92,72 +92,72 @@ func (s *Scenario) Setting(key string) (*settings.Definition, []byte, error) {
 }
 
 func (a Cast) validate(c *checker) {
-	c.check(a.Bots >= 1 && a.Bots <= mostBots, "cast.bots: %d, want 1 to %d", a.Bots, mostBots)
-	c.check(a.Chats >= 1 && a.Chats <= mostChats, "cast.chats: %d, want 1 to %d", a.Chats, mostChats)
-	c.check(a.PerChat >= 1 && a.PerChat <= a.Bots, "cast.per_chat: %d, want 1 to the %d of cast.bots", a.PerChat, a.Bots)
-	c.check(a.Groups >= 0 && a.Groups <= 1, "cast.groups: %v, want 0 to 1", a.Groups)
-	c.check(a.MeanGap >= time.Second, "cast.mean_gap: %v, want 1s or more", a.MeanGap)
+	c.checkf(a.Bots >= 1 && a.Bots <= mostBots, "cast.bots: %d, want 1 to %d", a.Bots, mostBots)
+	c.checkf(a.Chats >= 1 && a.Chats <= mostChats, "cast.chats: %d, want 1 to %d", a.Chats, mostChats)
+	c.checkf(a.PerChat >= 1 && a.PerChat <= a.Bots, "cast.per_chat: %d, want 1 to the %d of cast.bots", a.PerChat, a.Bots)
+	c.checkf(a.Groups >= 0 && a.Groups <= 1, "cast.groups: %v, want 0 to 1", a.Groups)
+	c.checkf(a.MeanGap >= time.Second, "cast.mean_gap: %v, want 1s or more", a.MeanGap)
 }
 
 func (p *Phase) validate(c *checker, s *Scenario, path string) {
-	c.check(p.Name != "" && p.Name != Baseline, "%s.name: %q, want a name other than %s", path, p.Name, Baseline)
-	c.check(p.For > 0, "%s.for: %v, want more than 0s", path, p.For)
+	c.checkf(p.Name != "" && p.Name != Baseline, "%s.name: %q, want a name other than %s", path, p.Name, Baseline)
+	c.checkf(p.For > 0, "%s.for: %v, want more than 0s", path, p.For)
 	for i, short := range p.Faults {
 		rule, err := fault.Parse(short)
 		if err != nil {
-			c.check(false, "%s.faults[%d]: %w", path, i, err)
+			c.checkf(false, "%s.faults[%d]: %w", path, i, err)
 		}
 		p.Rules = append(p.Rules, rule)
 	}
 	for i, short := range p.LLM {
 		f, err := ParseLLMFault(short)
 		if err != nil {
-			c.check(false, "%s.llm[%d]: %w", path, i, err)
+			c.checkf(false, "%s.llm[%d]: %w", path, i, err)
 		}
 		p.LLMFaults = append(p.LLMFaults, f)
 	}
-	c.check(len(p.LLM) == 0 || s.LLMLatency > 0, "%s.llm: the texts are made without a model, want an llm_latency above 0s", path)
+	c.checkf(len(p.LLM) == 0 || s.LLMLatency > 0, "%s.llm: the texts are made without a model, want an llm_latency above 0s", path)
 	for i, a := range p.Do {
 		a.validate(c, s, fmt.Sprintf("%s.do[%d]", path, i))
 	}
 }
 
 func (a Action) validate(c *checker, s *Scenario, path string) {
-	c.check(a.At >= 0, "%s.at: %v, want 0s or more", path, a.At)
-	c.check(a.Every == 0 || a.Every >= 100*time.Millisecond, "%s.every: %v, want 0s or 100ms or more", path, a.Every)
-	c.check(a.For >= 0, "%s.for: %v, want 0s or more", path, a.For)
+	c.checkf(a.At >= 0, "%s.at: %v, want 0s or more", path, a.At)
+	c.checkf(a.Every == 0 || a.Every >= 100*time.Millisecond, "%s.every: %v, want 0s or 100ms or more", path, a.Every)
+	c.checkf(a.For >= 0, "%s.for: %v, want 0s or more", path, a.For)
 	verbs := []Verb{Kill, Stop, Pause, Scale}
-	c.check(slices.Contains(verbs, a.Do), "%s.do: %q, want one of %q", path, a.Do, verbs)
+	c.checkf(slices.Contains(verbs, a.Do), "%s.do: %q, want one of %q", path, a.Do, verbs)
 	known := slices.Concat(Services(), []string{Telegram, Redis})
-	c.check(slices.Contains(known, a.Service), "%s.service: %q, want one of %s", path, a.Service, strings.Join(known, ", "))
-	c.check(a.Service != Redis || s.Redis, "%s.service: redis, want redis: true in the scenario", path)
+	c.checkf(slices.Contains(known, a.Service), "%s.service: %q, want one of %s", path, a.Service, strings.Join(known, ", "))
+	c.checkf(a.Service != Redis || s.Redis, "%s.service: redis, want redis: true in the scenario", path)
 	if a.Do == Scale {
-		c.check(slices.Contains(Services(), a.Service), "%s.service: %s has no replicas, want one of %s", path, a.Service, strings.Join(Services(), ", "))
-		c.check(a.To >= 0 && a.To <= mostReplicas, "%s.to: %d, want 0 to %d", path, a.To, mostReplicas)
-		c.check(a.For == 0, "%s.for: %v, want none: a scale lasts until the next one", path, a.For)
+		c.checkf(slices.Contains(Services(), a.Service), "%s.service: %s has no replicas, want one of %s", path, a.Service, strings.Join(Services(), ", "))
+		c.checkf(a.To >= 0 && a.To <= mostReplicas, "%s.to: %d, want 0 to %d", path, a.To, mostReplicas)
+		c.checkf(a.For == 0, "%s.for: %v, want none: a scale lasts until the next one", path, a.For)
 		return
 	}
-	c.check(a.To == 0, "%s.to: %d, want none where nothing is scaled", path, a.To)
-	c.check(a.Every == 0 || a.For > 0, "%s.for: is missing, want how long %s is away each time", path, a.Service)
+	c.checkf(a.To == 0, "%s.to: %d, want none where nothing is scaled", path, a.To)
+	c.checkf(a.Every == 0 || a.For > 0, "%s.for: is missing, want how long %s is away each time", path, a.Service)
 }
 
 func (t Target) validate(c *checker, s *Scenario, path string) {
 	phase := func(name string) bool {
 		return slices.ContainsFunc(s.Phases, func(p Phase) bool { return p.Name == name })
 	}
-	c.check(t.Name != "", "%s.name: is empty, want a name", path)
+	c.checkf(t.Name != "", "%s.name: is empty, want a name", path)
 	measures := Measures()
 	i := slices.IndexFunc(measures, func(m Measure) bool { return m.Name == t.Measure })
 	if i < 0 {
-		c.check(false, "%s.measure: %q, want one that chorus load measures lists", path, t.Measure)
+		c.checkf(false, "%s.measure: %q, want one that chorus load measures lists", path, t.Measure)
 		return
 	}
-	c.check(t.Phase == "" || phase(t.Phase), "%s.phase: %q, want the name of a phase", path, t.Phase)
-	c.check(t.Phase == "" || !measures[i].Whole, "%s.phase: %q, want none: %s is of the whole run", path, t.Phase, t.Measure)
-	c.check(t.Over == "" || t.Over == Baseline || phase(t.Over), "%s.over: %q, want the name of a phase, or %s", path, t.Over, Baseline)
-	c.check(t.Over != Baseline || s.Baseline, "%s.over: %s, want baseline: true in the scenario", path, t.Over)
-	c.check(t.Min != nil || t.Max != nil, "%s: has no bound, want min or max", path)
+	c.checkf(t.Phase == "" || phase(t.Phase), "%s.phase: %q, want the name of a phase", path, t.Phase)
+	c.checkf(t.Phase == "" || !measures[i].Whole, "%s.phase: %q, want none: %s is of the whole run", path, t.Phase, t.Measure)
+	c.checkf(t.Over == "" || t.Over == Baseline || phase(t.Over), "%s.over: %q, want the name of a phase, or %s", path, t.Over, Baseline)
+	c.checkf(t.Over != Baseline || s.Baseline, "%s.over: %s, want baseline: true in the scenario", path, t.Over)
+	c.checkf(t.Min != nil || t.Max != nil, "%s: has no bound, want min or max", path)
 	for _, bound := range []*float64{t.Min, t.Max} {
-		c.check(bound == nil || !math.IsNaN(*bound) && !math.IsInf(*bound, 0), "%s: has a bound that is no number", path)
+		c.checkf(bound == nil || !math.IsNaN(*bound) && !math.IsInf(*bound, 0), "%s: has a bound that is no number", path)
 	}
 }

@@ -60,7 +60,8 @@ and be there for tests: the run changes its settings, and puts them back.`,
 	flags.Float64Var(&l.pace, "pace", 1, "share of the scenario's times")
 	flags.StringVar(&l.dir, "dir", "", "folder that keeps the state and the logs of what is started; without, a temporary one")
 	flags.StringArrayVar(&l.metrics, "metrics", nil, "metrics of a service that runs already, as SERVICE=URL; may be repeated")
-	flags.StringVar(&l.operate, "operate", "", "program that kills, stops, starts, pauses, resumes and scales services that run already, called as PROGRAM VERB SERVICE [NUMBER]")
+	flags.StringVar(&l.operate, "operate", "", "program that kills, stops, starts, pauses, resumes and scales services that run already,\n"+
+		"called as PROGRAM VERB SERVICE [NUMBER]")
 	cfg.Bind(flags, sectionDatabase, sectionTelegram, sectionSecret)
 	cmd.AddCommand(loadCompareCommand(), loadSummaryCommand(), loadMeasuresCommand())
 	return cmd
