@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/load/report"
@@ -39,6 +40,32 @@ targets:
   - {name: open, measure: open, max: 0}
   - {name: crashes, measure: crashes, max: 0}
 `
+
+// On a deployment that runs, a run leaves nothing behind that talks, and another
+// one finds nothing of it.
+func TestLoadOnARunningDeployment(t *testing.T) {
+	t.Parallel()
+	dir, file := folder(t), filepath.Join(t.TempDir(), "short.yaml")
+	text := strings.NewReplacer("    do:", "    # do:", "      - {at", "      # - {at", "    llm:", "    # llm:", "min: 2", "max: 0").Replace(shortScenario)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := up(t, dir)
+	for i := range 2 {
+		out := filepath.Join(t.TempDir(), "short.json")
+		l := launch(t, nil, "load", "--scenario", file, "--out", out, "--pace", "0.4",
+			"--config", filepath.Join(dir, "up.yaml"), "--telegram.url", c.url())
+		if code := l.waitFor(2 * patience); code != 0 {
+			t.Errorf("run %d ended with %d:\n%s%s", i, code, l.out.String(), l.errs.String())
+		}
+		if r, err := report.Load(out); err != nil || r.Accounting.Messages < 2 {
+			t.Errorf("run %d: too little happened: %v", i, err)
+		}
+	}
+	if n := one[int](t, database(t, dir), `SELECT (SELECT count(*) FROM settings) + (SELECT count(*) FROM chats WHERE enabled)`); n != 0 {
+		t.Errorf("%d settings and talking chats are left behind", n)
+	}
+}
 
 func TestLoad(t *testing.T) {
 	t.Parallel()

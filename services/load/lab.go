@@ -109,8 +109,27 @@ func (l *Lab) run(ctx context.Context, s *scenario.Scenario, baseline *report.Re
 		return nil, err
 	}
 	run.Scenario, run.Size, run.Pace = s, l.Size, l.Pace
+	run.Replicas = s.Services
+	if d.Lasts() {
+		run.Replicas = running(run.Samples)
+	}
 	run.Deployment, run.Machine, run.Build = l.Deployment, l.Machine, l.Build
 	return report.Build(run, baseline), nil
+}
+
+// running is how many processes of each service of Chorus were looked at first.
+func running(samples []sampling.Sample) map[string]int {
+	n, seen := map[string]int{}, map[string]bool{}
+	for _, s := range samples {
+		if seen[s.Instance] {
+			break // the second look
+		}
+		seen[s.Instance] = true
+		if s.Chorus {
+			n[s.Service]++
+		}
+	}
+	return n
 }
 
 // Lines is progress as lines of text, each a new one.
@@ -126,7 +145,7 @@ func (p *Lines) Say(text string) { _, _ = fmt.Fprintln(p.Out, text) }
 
 // Show writes a line now and then.
 func (p *Lines) Show(text string) {
-	if now := time.Now(); now.Sub(p.last) >= p.Every {
+	if now := time.Now(); text != "" && now.Sub(p.last) >= p.Every {
 		p.last = now
 		p.Say(text)
 	}

@@ -56,11 +56,18 @@ func (s *stage) observe(ctx context.Context) {
 	}
 }
 
-// state is what the observer saw last.
+// state is what the observer saw last, of this run.
 func (s *stage) state() journalState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last
+	now := s.last
+	if now.at.IsZero() {
+		return now
+	}
+	now.planned -= s.before.planned
+	now.delivered -= s.before.delivered
+	now.ended -= s.before.ended
+	return now
 }
 
 // lastCall is where the emulator's log is now.

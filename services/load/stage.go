@@ -41,8 +41,9 @@ type stage struct {
 	run      *report.Run
 	// since is where the emulator's log was at the beginning.
 	since uint64
-	// last is what the journal was like when it was looked at last.
-	last journalState
+	// before and last are what the journal was like at the beginning, and when it
+	// was looked at last.
+	before, last journalState
 
 	mu sync.Mutex // guards what the observer writes: run.Open, last
 }
@@ -57,6 +58,9 @@ func (s *stage) play(ctx context.Context) (*report.Run, error) {
 	}
 	before, err := accounting.Clocks(ctx, s.Pool())
 	if err != nil {
+		return nil, err
+	}
+	if s.before, err = look(ctx, s.Pool()); err != nil {
 		return nil, err
 	}
 	s.since, s.run = since, &report.Run{Began: time.Now(), Before: before}

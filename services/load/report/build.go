@@ -16,7 +16,7 @@ func Build(r *Run, baseline *Report) *Report {
 	out := &Report{
 		Scenario: r.Scenario.Name, Summary: r.Scenario.Summary, Began: r.Began.UTC(), Ended: r.Ended.UTC(),
 		Machine: r.Machine, Build: r.Build, Deployment: r.Deployment, Size: r.Size, Pace: r.Pace,
-		Bots: r.Scenario.Cast.Bots, Chats: r.Scenario.Cast.Chats, Replicas: r.Scenario.Services,
+		Bots: r.Scenario.Cast.Bots, Chats: r.Scenario.Cast.Chats, Replicas: r.Replicas,
 		Events: r.Events, Counters: r.Counters, Baseline: baseline,
 	}
 	out.Accounting = r.account()

@@ -38,7 +38,7 @@ phases:
 		t.Fatal(err)
 	}
 	r := &report.Run{
-		Scenario: s, Size: 1, Pace: 1, Machine: "a machine", Build: "v1", Deployment: "embedded",
+		Scenario: s, Size: 1, Pace: 1, Machine: "a machine", Build: "v1", Deployment: "embedded", Replicas: s.Services,
 		Began: began, Measured: at(60), Ended: at(300), Clocks: map[int64]int64{-1: 300},
 		Windows: []report.Window{{s.Phases[0], at(60), at(180)}, {s.Phases[1], at(180), at(300)}},
 		Counters: map[string]float64{

@@ -15,7 +15,9 @@ type Run struct {
 	Machine    string
 	Build      string
 	Deployment string
-	Began      time.Time
+	// Replicas are how many of each service there were at the beginning.
+	Replicas map[string]int
+	Began    time.Time
 	// Measured is when the warm-up was over, Ended when nothing was open any more.
 	Measured, Ended time.Time
 	Windows         []Window
