@@ -139,10 +139,10 @@ func (r *Run) measureCalls(m map[string]float64, windows []Window, per float64) 
 	m["calls_per_minute"] = round(calls/per, 3)
 	m["errors_per_minute"] = round(failed/per, 3)
 	m["peak_per_minute"] = round(float64(peak(sent))/busiest.Minutes(), 3)
+	m["first_message_seconds"] = round(firstAfter(windows, sent), 3)
 	if len(sent) == 0 {
 		return
 	}
-	m["first_message_seconds"] = round(firstAfter(windows, sent), 3)
 	if took := sent[len(sent)-1].Sub(sent[0]); took > 0 {
 		m["drain_per_second"] = round(float64(len(sent)-1)/took.Seconds(), 3)
 	}

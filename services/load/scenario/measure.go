@@ -18,7 +18,7 @@ func Measures() []Measure {
 		{Name: "unknown", Unit: "turns", Doc: "turns that fell due in the phase with an unknown outcome"},
 		{Name: "calls_per_minute", Unit: "/min", Doc: "calls to Telegram"},
 		{Name: "errors_per_minute", Unit: "/min", Doc: "calls to Telegram that failed"},
-		{Name: "first_message_seconds", Unit: "s", Doc: "from the beginning of the phase to the first message that Telegram took"},
+		{Name: "first_message_seconds", Unit: "s", Doc: "from the beginning of the phase to the first message that Telegram took, or to its end"},
 		{Name: "peak_per_minute", Unit: "/min", Doc: "messages that Telegram took, in the busiest 10 s"},
 		{Name: "drain_per_second", Unit: "/s", Doc: "messages that Telegram took, from the phase's first to its last"},
 	}
