@@ -59,7 +59,7 @@ build: ## Build bin/chorus
 bench: ## Measure, and write docs/bench.json; ONLY=sender for a part
 	@deploy/scripts/bench '$(ONLY)' '$(COMMIT)'
 
-load: build ## Play all scenarios of load and faults (an hour and a half), and write docs/performance.md; ONLY=soak for one
+load: build ## Play all scenarios of load and faults (two hours), and write docs/performance.md; ONLY=soak for one
 	@deploy/scripts/load '$(ONLY)' '$(COMMIT)'
 
 clean: ## Remove what was built
