@@ -104,7 +104,7 @@ func newView(r *Report) view {
 		v.Compared = append(v.Compared, c)
 	}
 	for _, service := range slices.Sorted(maps.Keys(r.Replicas)) {
-		v.Replica += fmt.Sprintf(", %d %s", r.Replicas[service], service)
+		v.Replica += fmt.Sprintf(", %s %d", service, r.Replicas[service])
 	}
 	v.Replica = strings.TrimPrefix(v.Replica, ", ")
 	for text, n := range r.Accounting.Reasons {

@@ -162,6 +162,9 @@ func (s *Scenario) Scaled(size, pace float64) *Scenario {
 		if p.Until.OpenAtLeast != nil {
 			p.Until.OpenAtLeast = new(max(1, int(size*float64(*p.Until.OpenAtLeast))))
 		}
+		if p.Until.OpenAtMost != nil {
+			p.Until.OpenAtMost = new(int(size * float64(*p.Until.OpenAtMost)))
+		}
 		actions := make([]Action, len(p.Do))
 		for j, a := range p.Do {
 			a.At = stretch(a.At)
