@@ -23,11 +23,11 @@ func WriteMarkdown(out io.Writer, list []*Report) error {
 		return fmt.Errorf("write the summary: %w", err)
 	}
 	page := struct {
-		Where                                     string
+		Where, Parts                              string
 		Reports                                   []*Report
 		OneSender, ManySenders, Failing, ManyBots string
 	}{
-		where(list), list,
+		where(list), parts(list), list,
 		rateOf(list, "reactions-400", true), rateOf(list, "scale-1-8-3", false), rateOf(list, "reactions-400", false), rateOf(list, "soak", false),
 	}
 	if err := t.Execute(out, page); err != nil {
@@ -36,20 +36,27 @@ func WriteMarkdown(out io.Writer, list []*Report) error {
 	return nil
 }
 
-// where tells on what and when the reports were made; of a part of the scenario it
-// says so.
+// where tells on what and when the reports were made, in a line.
 func where(list []*Report) string {
 	var places []string
 	for _, r := range list {
 		place := fmt.Sprintf("%s, %s, build %s", r.Machine, r.Began.Format(time.DateOnly), r.Build)
-		if r.Size != 1 || r.Pace != 1 {
-			place += fmt.Sprintf(" (%s at %s of its size and %s of its times)", r.Scenario, number(r.Size), number(r.Pace))
-		}
 		if !slices.Contains(places, place) {
 			places = append(places, place)
 		}
 	}
 	return strings.Join(places, "; ")
+}
+
+// parts tells which scenarios were not played as they are; empty for none.
+func parts(list []*Report) string {
+	var names []string
+	for _, r := range list {
+		if r.Size != 1 || r.Pace != 1 {
+			names = append(names, fmt.Sprintf("%s (%s of its size, %s of its times)", r.Scenario, number(r.Size), number(r.Pace)))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // Stage is a part of a turn's way by its name.
