@@ -34,6 +34,7 @@ INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) V
     (1, 1, 1, 'send_message', '', now()), (1, 2, 1, 'set_reaction', '', now());
 INSERT INTO receipts (chat_id, turn_no, outcome, payload) VALUES (1, 1, 'delivered', '');
 INSERT INTO dead_letters (id, stream, reason, payload) VALUES ('TURNS-1', 'TURNS', 'broken', '');
+INSERT INTO senders (owner) VALUES ('sender-1');
 SELECT setval('message_numbers', 100);`
 
 // bad are statements that would make a bad state of a good one, by the rule that
@@ -149,6 +150,7 @@ func bad() map[string]string {
 		"receipts_pkey":                         `INSERT INTO receipts (chat_id, turn_no, outcome, payload) VALUES (1, 1, 'unknown', '')`,
 		"receipts_chat_id_turn_no_fkey":         `INSERT INTO receipts (chat_id, turn_no, outcome, payload) VALUES (1, 9, 'unknown', '')`,
 		"receipts_outcome_check":                `UPDATE receipts SET outcome = 'dead'`,
+		"senders_pkey":                          `INSERT INTO senders (owner) VALUES ('sender-1')`,
 		"dead_letters_pkey":                     `INSERT INTO dead_letters (id, stream, reason, payload) VALUES ('TURNS-1', 'TURNS', 'again', '')`,
 		"dead_letters_replays_check":            `UPDATE dead_letters SET replays = -1, replayed_at = now()`,
 		"dead_letters_check":                    `UPDATE dead_letters SET replays = 1`,
