@@ -64,7 +64,7 @@ To see it work without an account, a key or a server:
 =======
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
 	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), loadCommand(), configCommand(), settingsCommand(),
-		keyCommand(), secretsCommand(), healthCommand(), versionCommand())
+		checkCommand(), keyCommand(), secretsCommand(), healthCommand(), versionCommand())
 >>>>>>> 678eacc (WIP all)
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(printUsage)
