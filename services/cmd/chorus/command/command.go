@@ -58,7 +58,8 @@ To see it work without an account, a key or a server:
 	add(groupTry, upCommand(), emulatorCommand())
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
-	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), loadCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
+	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), loadCommand(), configCommand(), settingsCommand(),
+		keyCommand(), secretsCommand(), healthCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(usage)
 	family(root)
