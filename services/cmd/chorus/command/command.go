@@ -59,7 +59,7 @@ To see it work without an account, a key or a server:
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
 	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), loadCommand(), configCommand(), settingsCommand(),
-		keyCommand(), secretsCommand(), healthCommand(), versionCommand())
+		checkCommand(), keyCommand(), secretsCommand(), healthCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(usage)
 	family(root)
