@@ -13,16 +13,11 @@
 //
 // Fields are of type string, bool, int, int64, float64, time.Duration, []string
 // (separated by commas in the environment and in flags), secret.String or
-<<<<<<< HEAD
 // secret.Ref (env:NAME or file:PATH), or structs of such fields; those of an
 // embedded struct without a tag are the outer one's own. A secret.String
-// has no flag: everyone on a machine can read the arguments of its processes.
-=======
-// secret.Ref (env:NAME or file:PATH), or structs of such fields. A secret.String
 // has no flag: everyone on a machine can read the arguments of its processes. What
 // is hidden may also stand in a file that CHORUS_DATABASE_URL_FILE and the like
 // name.
->>>>>>> 678eacc (WIP all)
 package config
 
 import "fmt"

@@ -57,15 +57,9 @@ To see it work without an account, a key or a server:
 	}
 	add(groupTry, upCommand(), emulatorCommand())
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
-<<<<<<< HEAD
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand(), listenerCommand())
 	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), usageCommand(), memoryCommand(), loadCommand(),
-		configCommand(), settingsCommand(), keyCommand(), versionCommand())
-=======
-	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
-	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), loadCommand(), configCommand(), settingsCommand(),
-		checkCommand(), keyCommand(), secretsCommand(), healthCommand(), versionCommand())
->>>>>>> 678eacc (WIP all)
+		checkCommand(), configCommand(), settingsCommand(), keyCommand(), secretsCommand(), healthCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(printUsage)
 	family(root)

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-<<<<<<< HEAD
 	"io"
-=======
->>>>>>> 678eacc (WIP all)
 	"io/fs"
 	"os"
 
@@ -15,11 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-<<<<<<< HEAD
-	"github.com/chorus-cast/chorus/services/internal/people"
-=======
 	"github.com/chorus-cast/chorus/services/emulator/control"
->>>>>>> 678eacc (WIP all)
+	"github.com/chorus-cast/chorus/services/internal/people"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/casting"
 	"github.com/chorus-cast/chorus/services/internal/run"
