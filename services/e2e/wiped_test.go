@@ -39,11 +39,8 @@ func TestTheBusIsWipedUnderLoad(t *testing.T) {
 	eventually(t, "the cast talks again", func() bool { return talked(last) > 0 })
 	settle(t, pool)
 
-	turns := turnsOf(t, pool)
 	calls := callsOf(t, d.telegram, control.Filter{})
-	for _, wrong := range account(calls, turns, clocks(t, pool), func(c control.Call) string { return textOf(t, c) }) {
-		t.Error(wrong)
-	}
+	turns := accountFor(t, pool, calls)
 	outcomes := map[string]int{}
 	for _, v := range turns {
 		outcomes[v.Outcome]++

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -77,10 +78,14 @@ func (c *Consumer[T]) measure(ctx context.Context) (depth, error) {
 	var sum depth
 	ctx, cancel := context.WithTimeout(ctx, depthEvery)
 	defer cancel()
+	s, err := c.bus.js.Stream(ctx, c.group.Stream)
+	if err != nil {
+		return depth{}, fmt.Errorf("look at stream %s: %w", c.group.Stream, err)
+	}
 	for _, p := range c.reading.all() {
 		info, err := p.durable.Info(ctx)
 		if err != nil {
-			return depth{}, err
+			return depth{}, fmt.Errorf("look at consumer %s: %w", p.name, err)
 		}
 		lanes, _ := p.lanes.Len()
 		sum.lanes += lanes
@@ -88,7 +93,7 @@ func (c *Consumer[T]) measure(ctx context.Context) (depth, error) {
 		if sum.messages += waiting; waiting == 0 {
 			continue
 		}
-		age, err := c.oldest(ctx, info.Config.FilterSubject)
+		age, err := oldest(ctx, s, info.Config.FilterSubject)
 		if err != nil {
 			return depth{}, err
 		}
@@ -99,17 +104,13 @@ func (c *Consumer[T]) measure(ctx context.Context) (depth, error) {
 
 // oldest is the age of the first message of a partition. A work queue has none
 // that is done.
-func (c *Consumer[T]) oldest(ctx context.Context, filter string) (time.Duration, error) {
-	s, err := c.bus.js.Stream(ctx, c.group.Stream)
-	if err != nil {
-		return 0, err
-	}
+func oldest(ctx context.Context, s jetstream.Stream, filter string) (time.Duration, error) {
 	first, err := s.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(filter))
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // done meanwhile
 		return 0, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("look for the first message of %s: %w", filter, err)
 	}
 	return max(time.Since(first.Time), 0), nil
 }

@@ -98,9 +98,9 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 	done := false
 	err = failsafe.With(retry).WithContext(ctx).Run(func() error {
 		attempts++
-		ctx, end := c.traced(ctx, d)
-		err := c.guarded(context.WithValue(ctx, heldKey{}, holding{c.held, d}), message)
-		end(err)
+		err := c.traced(context.WithValue(ctx, heldKey{}, holding{c.held, d}), d, func(ctx context.Context) error {
+			return c.guarded(ctx, message)
+		})
 		done = err == nil
 		if fail.ClassOf(err) != fail.Unavailable {
 			failed++

@@ -28,9 +28,9 @@ func (c *Consumer[T]) logOf(d *delivery) *zap.Logger {
 		With(zap.String("subject", d.Subject()), zap.String("message", readable(d.Headers().Get(jetstream.MsgIDHeader))))
 }
 
-// traced is the handler's context with a span in it that continues the sender's
-// trace, and what ends it.
-func (c *Consumer[T]) traced(ctx context.Context, d *delivery) (context.Context, func(error)) {
+// traced runs a handler in a span that continues the trace of whoever published
+// the message.
+func (c *Consumer[T]) traced(ctx context.Context, d *delivery, handle func(context.Context) error) error {
 	ctx, span := c.bus.tracer.Start(published(ctx, d), c.group.Name,
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
@@ -39,10 +39,10 @@ func (c *Consumer[T]) traced(ctx context.Context, d *delivery) (context.Context,
 			attribute.String("messaging.message.id", d.Headers().Get(jetstream.MsgIDHeader)),
 			attribute.Int64("messaging.nats.deliveries", int64(d.meta.NumDelivered)), //nolint:gosec // far below
 		))
-	return ctx, func(err error) {
-		if err != nil {
-			span.SetStatus(codes.Error, readable(err.Error()))
-		}
-		span.End()
+	defer span.End()
+	err := handle(ctx)
+	if err != nil {
+		span.SetStatus(codes.Error, readable(err.Error()))
 	}
+	return err
 }

@@ -38,8 +38,8 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 	defer cancel()
 	var version int
 	var name, commit string
-	err = pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000, current_setting('server_version'), current_setting('synchronous_commit')`).
-		Scan(&version, &name, &commit)
+	err = pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000,
+    current_setting('server_version'), current_setting('synchronous_commit')`).Scan(&version, &name, &commit)
 	if err != nil {
 		pool.Close()
 		return nil, []Finding{fail(check, "", "PostgreSQL does not answer: "+err.Error(), "look at its log")}

@@ -56,7 +56,7 @@ func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
 	err := cfg.load(cmd)
 	if mistakes := (*config.Error)(nil); errors.As(err, &mistakes) {
 		for _, line := range mistakes.Lines {
-			report.Add(preflight.Finding{Status: preflight.Failure, Check: "configuration", Found: line, Remedy: "chorus config --table lists all there is to configure"})
+			report.Add(failure("configuration", "", line, "chorus config --table lists all there is to configure"))
 		}
 		return &report, nil // the rest would look at other servers than are meant
 	}
@@ -79,10 +79,14 @@ func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
 	return &report, err
 }
 
+func failure(check, subject, found, remedy string) preflight.Finding {
+	return preflight.Finding{Status: preflight.Failure, Check: check, Subject: subject, Found: found, Remedy: remedy}
+}
+
 func checkTexts(ctx context.Context, cfg *configuration) []preflight.Finding {
 	texts, err := provider.New(cfg.llm)
 	if err != nil {
-		return []preflight.Finding{{Status: preflight.Failure, Check: "llm", Subject: cfg.llm.Kind, Found: err.Error(), Remedy: "correct the section llm of the configuration"}}
+		return []preflight.Finding{failure("llm", cfg.llm.Kind, err.Error(), "correct the section llm of the configuration")}
 	}
 	return preflight.Texts(ctx, cfg.llm.Kind, texts)
 }
@@ -90,7 +94,7 @@ func checkTexts(ctx context.Context, cfg *configuration) []preflight.Finding {
 func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]preflight.Finding, error) {
 	keys, err := cfg.keyring()
 	if err != nil {
-		return []preflight.Finding{{Status: preflight.Failure, Check: "configuration", Subject: "keys", Found: err.Error(), Remedy: "give the keys that the senders have"}}, nil
+		return []preflight.Finding{failure("configuration", "keys", err.Error(), "give the keys that the senders have")}, nil
 	}
 	cast, err := rosterpg.Read(ctx, pool, rosterpg.Tokens{Keyring: keys})
 	if err != nil {
