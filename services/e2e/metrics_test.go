@@ -51,14 +51,24 @@ func TestEveryMetricShownExists(t *testing.T) {
 		t.Fatalf("only %d metrics are shown", len(shown))
 	}
 	d := deploy(t, troupe{bots: 8, supergroups: 5, perChat: 4, gap: 1e9}.file(t))
-	d.start("planner", "generator", "sender")
+	d.start("planner", "generator", "sender", "listener")
+	chats, err := d.telegram.Chats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the cast hears somebody", func() bool {
+		if _, err := d.telegram.Say(t.Context(), chats[0].ID, control.Saying{Name: "Ada", Text: "Does anybody read here?"}); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(d.scrape("listener"), "chorus_listener_updates_total{")
+	})
 	eventually(t, "there were messages and reactions", func() bool {
 		calls := callsOf(t, d.telegram, control.Filter{})
 		return len(sent(calls)) > 0 && len(matching(calls, func(c control.Call) bool { return c.Method == "setMessageReaction" })) > 0
 	})
 	var missing []string
 	if !within(t, patience, func() bool {
-		scrape := d.scrape("planner") + d.scrape("generator") + d.scrape("sender")
+		scrape := d.scrape("planner") + d.scrape("generator") + d.scrape("sender") + d.scrape("listener")
 		missing = nil
 		for metric, where := range shown {
 			if !regexp.MustCompile(`(?m)^` + metric + `[ {]`).MatchString(scrape) {

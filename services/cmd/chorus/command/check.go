@@ -84,11 +84,15 @@ func failure(check, subject, found, remedy string) preflight.Finding {
 }
 
 func checkTexts(ctx context.Context, cfg *configuration) []preflight.Finding {
-	texts, err := provider.New(cfg.llm)
+	links, err := provider.New(cfg.llm)
 	if err != nil {
 		return []preflight.Finding{failure("llm", cfg.llm.Kind, err.Error(), "correct the section llm of the configuration")}
 	}
-	return preflight.Texts(ctx, cfg.llm.Kind, texts)
+	var found []preflight.Finding
+	for _, l := range links {
+		found = append(found, preflight.Texts(ctx, l.Name, l.Provider)...)
+	}
+	return found
 }
 
 func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]preflight.Finding, error) {
