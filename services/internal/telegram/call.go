@@ -17,7 +17,10 @@ func (c *Client) call(ctx context.Context, token secret.String, result any, thro
 
 // callBy is call, if it can begin by an instant.
 func (c *Client) callBy(ctx context.Context, notAfter time.Time, token secret.String, result any, through func(context.Context) error) Outcome {
-	x := &exchange{token: token.Reveal(), notAfter: notAfter}
+	return c.exchange(ctx, &exchange{token: token.Reveal(), notAfter: notAfter, most: maxBody}, result, through)
+}
+
+func (c *Client) exchange(ctx context.Context, x *exchange, result any, through func(context.Context) error) Outcome {
 	if !wellFormed(x.token) {
 		return Outcome{Kind: PermanentBot, Description: "the token is malformed, want NUMBER:KEY as @BotFather gave it"}
 	}

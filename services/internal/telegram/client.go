@@ -24,6 +24,7 @@ import (
 type Client struct {
 	cfg  Config
 	http *http.Client
+	edge *edge
 	api  *bot.Bot
 }
 
@@ -44,12 +45,13 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 		// To follow a redirect would carry the token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	c.edge = &edge{base: base, http: c.http}
 	// The library binds a client to one token and address. The edge puts the
 	// call's own in, so one client serves all bots and knows no secret.
 	c.api, err = bot.New("none",
 		bot.WithSkipGetMe(),
 		bot.WithServerURL(OfficialURL),
-		bot.WithHTTPClient(cfg.Timeout, &edge{base: base, http: c.http}),
+		bot.WithHTTPClient(cfg.Timeout, c.edge),
 		bot.WithErrorsHandler(func(err error) { log.Warn("telegram client", zap.Error(err)) }),
 	)
 	if err != nil {

@@ -17,9 +17,14 @@ import (
 	"github.com/go-telegram/bot"
 )
 
-// maxBody bounds the answers that are read; the longest, getChat's, has some
-// kilobytes.
-const maxBody = 1 << 20
+const (
+	// maxBody bounds the answers that are read; the longest, getChat's, has some
+	// kilobytes.
+	maxBody = 1 << 20
+	// maxUpdates is the same for getUpdates: a hundred long messages, each with the
+	// one that it answers.
+	maxUpdates = 16 << 20
+)
 
 // exchange is one HTTP request and all that came of it: the library loses the
 // status of an answer that is no JSON, and can't tell whether it asked at all.
@@ -28,6 +33,7 @@ type exchange struct {
 	// notAfter is until when the request may be written; zero for any time.
 	notAfter time.Time
 	late     atomic.Bool // it was not, because that had passed
+	most  int64 // bytes of the answer that are read
 	// written tells that some of the request may have left the process.
 	written atomic.Bool
 	asked   bool  // the library came as far as asking
@@ -90,7 +96,7 @@ func (e *edge) ask(ctx context.Context, x *exchange, method string, header http.
 	defer resp.Body.Close()
 	x.status, x.header = resp.StatusCode, resp.Header
 	// It is read to its end, so that the connection can be used again.
-	if x.body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody)); err != nil {
+	if x.body, err = io.ReadAll(io.LimitReader(resp.Body, x.most)); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	return nil
