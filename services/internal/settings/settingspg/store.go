@@ -54,6 +54,11 @@ func Load(ctx context.Context, db querier) ([]settings.Stored, error) {
 // value is checked against the table of settings, and the chat or bot must
 // exist. Everybody who watches is told once it is committed.
 func Set(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.Scope, id int64, value json.RawMessage) error {
+	return change(ctx, pool, func(ctx context.Context, tx pgx.Tx) error { return SetIn(ctx, tx, key, scope, id, value) })
+}
+
+// SetIn is Set in a transaction of the caller's.
+func SetIn(ctx context.Context, tx pgx.Tx, key string, scope settings.Scope, id int64, value json.RawMessage) error {
 	d, err := check(key, scope, id)
 	if err != nil {
 		return err
@@ -62,28 +67,42 @@ func Set(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.Sco
 	if err != nil {
 		return err
 	}
-	return change(ctx, pool, d, func(ctx context.Context, tx pgx.Tx) error {
-		if err := exists(ctx, tx, d, scope, id); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, setOne, key, scope, id, canonical)
+	if err := exists(ctx, tx, d, scope, id); err != nil {
 		return err
-	})
+	}
+	if _, err := tx.Exec(ctx, setOne, key, scope, id, canonical); err != nil {
+		return fmt.Errorf("change %s: %w", key, err)
+	}
+	return tell(ctx, tx, key)
 }
 
 // Unset takes a setting back, so that the next wider scope's value or the
 // default holds. It tells whether the setting was set.
 func Unset(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.Scope, id int64) (was bool, err error) {
-	d, err := check(key, scope, id)
-	if err != nil {
-		return false, err
-	}
-	err = change(ctx, pool, d, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, unsetOne, key, scope, id)
-		was = err == nil && tag.RowsAffected() > 0
+	err = change(ctx, pool, func(ctx context.Context, tx pgx.Tx) (err error) {
+		was, err = UnsetIn(ctx, tx, key, scope, id)
 		return err
 	})
 	return was, err
+}
+
+// UnsetIn is Unset in a transaction of the caller's.
+func UnsetIn(ctx context.Context, tx pgx.Tx, key string, scope settings.Scope, id int64) (was bool, err error) {
+	if _, err := check(key, scope, id); err != nil {
+		return false, err
+	}
+	tag, err := tx.Exec(ctx, unsetOne, key, scope, id)
+	if err != nil {
+		return false, fmt.Errorf("change %s: %w", key, err)
+	}
+	return tag.RowsAffected() > 0, tell(ctx, tx, key)
+}
+
+func tell(ctx context.Context, tx pgx.Tx, key string) error {
+	if _, err := tx.Exec(ctx, announce, channel, key); err != nil {
+		return fmt.Errorf("announce %s: %w", key, err)
+	}
+	return nil
 }
 
 func check(key string, scope settings.Scope, id int64) (*settings.Definition, error) {
@@ -100,21 +119,11 @@ func check(key string, scope settings.Scope, id int64) (*settings.Definition, er
 	return d, nil
 }
 
-// change runs do and the announcement in one transaction.
-func change(ctx context.Context, pool *pgxpool.Pool, d *settings.Definition, do func(context.Context, pgx.Tx) error) error {
+// change runs do in one transaction.
+func change(ctx context.Context, pool *pgxpool.Pool, do func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if err := do(ctx, tx); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, announce, channel, d.Key)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("change %s: %w", d.Key, err)
-	}
-	return nil
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return do(ctx, tx) })
 }
 
 func exists(ctx context.Context, tx pgx.Tx, d *settings.Definition, scope settings.Scope, id int64) error {
