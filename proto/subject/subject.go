@@ -65,6 +65,9 @@ func ReceiptNamed(outcome string, chatID int64) string {
 // Update is the subject of what is heard in a chat.
 func Update(chatID int64) string { return fmt.Sprintf("update.%d", chatID) }
 
+// UpdateID is the identity of an update in text, and its message id on the bus.
+func UpdateID(chatID, number int64) string { return fmt.Sprintf("%d-%d", chatID, number) }
+
 // DeadLetter is the subject of a chat's dead letters from one stream; chat 0 is
 // for messages whose chat can't be told.
 func DeadLetter(stream string, chatID int64) string {

@@ -141,3 +141,58 @@ func (b *Bus) Held(ctx context.Context, stream string, want []Stored) ([]bool, e
 	}
 	return held, nil
 }
+
+// Last is the message that a stream stores last under a subject; the zero Stored
+// if there is none.
+func (b *Bus) Last(ctx context.Context, stream, subject string) (Stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return Stored{}, nil
+	}
+	if err != nil {
+		return Stored{}, fmt.Errorf("look at stream %s: %w", stream, err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Stored{}, nil
+	}
+	if err != nil {
+		return Stored{}, fmt.Errorf("look at the last message of %s: %w", subject, err)
+	}
+	return Stored{Sequence: m.Sequence, ID: m.Header.Get(jetstream.MsgIDHeader)}, nil
+}
+
+// Erase deletes messages of a stream and writes over them, so that nothing of
+// them is left. Those that are gone already are no error.
+func (b *Bus) Erase(ctx context.Context, stream string, sequences ...uint64) error {
+	if len(sequences) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", stream, err)
+	}
+	erasing, ctx := errgroup.WithContext(ctx)
+	erasing.SetLimit(lookUps)
+	for _, sequence := range sequences {
+		erasing.Go(func() error {
+			err := s.SecureDeleteMsg(ctx, sequence)
+			if err == nil {
+				return nil
+			}
+			// Why it failed is told in words only, so it is looked whether it is gone.
+			if _, gone := s.GetMsg(ctx, sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
+				return nil
+			}
+			return fmt.Errorf("erase message %d of %s: %w", sequence, stream, err)
+		})
+	}
+	return erasing.Wait()
+}
