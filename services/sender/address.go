@@ -91,7 +91,7 @@ WHERE chat_id = $1 AND bot_id = $2 AND suspended_at IS NULL`
 UPDATE bots SET stopped_at = now(), stopped_why = $2, updated_at = now()
 WHERE id = $1 AND stopped_at IS NULL`
 	moveChat = `
-UPDATE chats SET telegram_id = $2, kind = 'supergroup', updated_at = now()
+UPDATE chats SET telegram_id = $2, kind = 'supergroup', former_id = telegram_id, updated_at = now()
 WHERE id = $1 AND telegram_id <> $2`
 	notify = `SELECT pg_notify('chorus_roster', $1)`
 )
