@@ -1,0 +1,212 @@
+package incoming
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/reaction"
+)
+
+// ID reads an update's id, also of one that makes no sense otherwise; 0 where it
+// has none.
+func ID(raw []byte) int64 {
+	var u struct {
+		ID int64 `json:"update_id"`
+	}
+	if err := json.Unmarshal(raw, &u); err != nil {
+		return 0
+	}
+	return max(u.ID, 0)
+}
+
+// Parse reads an update. An error says what can't be true of any update of
+// Telegram; it repeats nothing of what people wrote.
+func Parse(raw []byte) (Update, error) {
+	var w wireUpdate
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return Update{}, explain(err)
+	}
+	if w.ID <= 0 {
+		return Update{}, errors.New("update_id: is missing, want a number above 0")
+	}
+	u := Update{ID: w.ID, Kind: Other}
+	var err error
+	switch {
+	case w.Message != nil:
+		err = u.message(w.Message)
+	case w.Edited != nil:
+		err = u.edit(w.Edited)
+	case w.Reaction != nil:
+		err = u.reaction(w.Reaction)
+	case w.Own != nil:
+		err = u.change(Own, w.Own)
+	case w.Member != nil:
+		err = u.change(Member, w.Member)
+	}
+	return u, err
+}
+
+// explain takes what people wrote out of an error of the decoder.
+func explain(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		value, _, _ := strings.Cut(wrong.Value, " ") // "number 1e99" repeats what it was
+		return fmt.Errorf("%s: is a %s", cmp.Or(wrong.Field, "update"), value)
+	}
+	return errors.New("is no JSON")
+}
+
+// where reads the chat. It is false outside of groups.
+func (u *Update) where(c wireChat) (group bool, err error) {
+	u.Chat = Chat{ID: c.ID, Supergroup: c.Type == "supergroup", Title: clean(c.Title, maxTitle)}
+	switch c.Type {
+	case "group", "supergroup":
+	case "private", "channel":
+		u.Kind = Private
+		return false, nil
+	default:
+		return false, fmt.Errorf("chat.type: want private, group, supergroup or channel, got %d bytes", len(c.Type))
+	}
+	// Telegram numbers supergroups from -1000000000000 downwards.
+	if c.ID >= 0 || u.Chat.Supergroup != (c.ID <= -1_000_000_000_000) {
+		return false, fmt.Errorf("chat.id: %d can't be a %s's", c.ID, c.Type)
+	}
+	return true, nil
+}
+
+// when reads a time.
+func (u *Update) when(date int64) error {
+	if date <= 0 || date > lastSecond {
+		return fmt.Errorf("date: %d, want a time from 1970 to 9999", date)
+	}
+	u.At = time.Unix(date, 0).UTC()
+	return nil
+}
+
+// lastSecond is the last one of the year 9999.
+const lastSecond = 253_402_300_799
+
+func (u *Update) message(m *wireMessage) error {
+	if group, err := u.where(m.Chat); !group || err != nil {
+		return err
+	}
+	if err := u.when(m.Date); err != nil {
+		return err
+	}
+	u.From = author(m)
+	switch {
+	case m.MovedTo != 0 || m.MovedFrom != 0:
+		u.Kind, u.MovedTo, u.MovedFrom = Moved, m.MovedTo, m.MovedFrom
+		return u.moved()
+	case m.NewTitle != "":
+		u.Kind, u.Chat.Title = Title, clean(m.NewTitle, maxTitle)
+		return nil
+	case len(m.Joined) > 0:
+		u.Kind, u.Member = Member, person(&m.Joined[0])
+		u.Role = Role{Status: "member", Present: true, Speaks: true, Service: true}
+		return nil
+	case m.Left != nil:
+		u.Kind, u.Member, u.Role = Member, person(m.Left), Role{Status: "left", Service: true}
+		return nil
+	}
+	return u.content(Message, m)
+}
+
+// moved checks where a chat moved to or from.
+func (u *Update) moved() error {
+	const supergroups = -1_000_000_000_000
+	if u.MovedTo != 0 && (u.Chat.Supergroup || u.MovedTo > supergroups) {
+		return fmt.Errorf("migrate_to_chat_id: %d, want a supergroup's, and of a basic group", u.MovedTo)
+	}
+	if u.MovedFrom != 0 && (!u.Chat.Supergroup || u.MovedFrom <= supergroups || u.MovedFrom >= 0) {
+		return fmt.Errorf("migrate_from_chat_id: %d, want a basic group's, and of a supergroup", u.MovedFrom)
+	}
+	return nil
+}
+
+func (u *Update) edit(m *wireMessage) error {
+	if group, err := u.where(m.Chat); !group || err != nil {
+		return err
+	}
+	u.From = author(m)
+	if err := u.when(cmp.Or(m.EditDate, m.Date)); err != nil {
+		return err
+	}
+	return u.content(Edit, m)
+}
+
+// content reads what somebody wrote. What is neither a text nor anything that
+// people send is a service message, of which there are many kinds.
+func (u *Update) content(kind Kind, m *wireMessage) error {
+	text, entities := m.Text, m.Entities
+	if text == "" {
+		text, entities = m.Caption, m.CaptionEntities
+	}
+	u.Text = clean(text, maxText)
+	if what := m.kind(); u.Text == "" && (what != "" || text != "") {
+		u.Text = "[" + cmp.Or(what, "message") + "]"
+	}
+	// A channel's posts in its discussion group are nobody's.
+	if u.Text == "" || u.From.ID == 0 || m.Forwarded {
+		return nil
+	}
+	if m.ID <= 0 {
+		return fmt.Errorf("message_id: %d, want a number above 0", m.ID)
+	}
+	u.Kind, u.MessageID = kind, m.ID
+	if m.ReplyTo != nil && m.ReplyTo.ID > 0 {
+		u.ReplyTo = &Reply{MessageID: m.ReplyTo.ID, Text: clean(m.ReplyTo.Text, maxText), At: time.Unix(min(max(m.ReplyTo.Date, 0), lastSecond), 0).UTC()}
+		if m.ReplyTo.From != nil {
+			u.ReplyTo.From = m.ReplyTo.From.ID
+		}
+	}
+	u.marks(text, entities)
+	return nil
+}
+
+func (u *Update) reaction(r *wireReaction) error {
+	if group, err := u.where(r.Chat); !group || err != nil {
+		return err
+	}
+	if r.ID <= 0 {
+		return fmt.Errorf("message_id: %d, want a number above 0", r.ID)
+	}
+	u.Kind, u.MessageID = Reaction, r.ID
+	if r.User != nil {
+		u.From = person(r.User)
+	}
+	// Who has several is told by the last one.
+	for _, e := range r.Emoji {
+		if e.Type == "emoji" {
+			u.Emoji = reaction.Normalize(clean(e.Emoji, maxEmoji))
+		}
+	}
+	return u.when(r.Date)
+}
+
+func (u *Update) change(kind Kind, c *wireChange) error {
+	if group, err := u.where(c.Chat); !group || err != nil {
+		return err
+	}
+	if c.New.User == nil || c.New.User.ID <= 0 {
+		return errors.New("new_chat_member.user.id: is missing, want a number above 0")
+	}
+	if c.From != nil {
+		u.From = person(c.From)
+	}
+	u.Kind, u.Member = kind, person(c.New.User)
+	u.Role.Status = c.New.Status
+	switch c.New.Status {
+	case "creator", "administrator", "member":
+		u.Role.Present, u.Role.Speaks = true, true
+	case "restricted":
+		u.Role.Present, u.Role.Speaks = c.New.IsMember, c.New.IsMember && c.New.CanSend
+	case "left", "kicked":
+	default:
+		return fmt.Errorf("new_chat_member.status: is unknown (%d bytes)", len(c.New.Status))
+	}
+	return u.when(c.Date)
+}

@@ -1,0 +1,113 @@
+// Package incoming reads Telegram's updates: it reduces what anybody may have
+// written to what a listener uses, bounded and clean, and never fails otherwise
+// than with an error.
+package incoming
+
+import "time"
+
+// Kind is what an update tells.
+type Kind string
+
+// The kinds.
+const (
+	// Message is a message of a person or a bot.
+	Message Kind = "message"
+	// Edit is a new text of a message.
+	Edit Kind = "edit"
+	// Reaction is what somebody thinks of a message now.
+	Reaction Kind = "reaction"
+	// Own is a change of what the bot that is told may do in the chat.
+	Own Kind = "own_member"
+	// Member is the same for somebody else, and who came or left.
+	Member Kind = "member"
+	// Title is a new title of the chat.
+	Title Kind = "title"
+	// Moved is a basic group that became a supergroup.
+	Moved Kind = "moved"
+	// Private is anything outside of groups.
+	Private Kind = "private"
+	// Other is what Chorus has no use for, and kinds that are newer than it.
+	Other Kind = "other"
+)
+
+// Allowed are the kinds of update that a bot asks Telegram for.
+func Allowed() []string {
+	return []string{"message", "edited_message", "message_reaction", "my_chat_member", "chat_member"}
+}
+
+// Update is one update. Which fields are set depends on its kind.
+type Update struct {
+	// ID is the update's, rising for each bot.
+	ID   int64
+	Kind Kind
+	Chat Chat
+	// From is who acted; the zero Person where Telegram doesn't tell.
+	From Person
+	// At is when it happened, by Telegram's clock, in whole seconds.
+	At time.Time
+	// MessageID is the message's, as the bot that is told knows it.
+	MessageID int64
+	// Text is what was written, or what it is in brackets, such as [photo]; 1 to
+	// 4096 characters.
+	Text     string
+	ReplyTo  *Reply
+	Mentions []Mention
+	Command  *Command
+	// Emoji is the reaction; empty where it was taken away.
+	Emoji string
+	// Member is whose role changed, and Role what it is now.
+	Member Person
+	Role   Role
+	// MovedTo and MovedFrom are the ids of a chat that moved, of which one is
+	// Chat's and not repeated here.
+	MovedTo, MovedFrom int64
+}
+
+// Chat is a group.
+type Chat struct {
+	ID         int64
+	Supergroup bool
+	Title      string // at most 255 characters
+}
+
+// Person is a person or a bot.
+type Person struct {
+	ID       int64
+	Name     string // 1 to 256 characters
+	Username string // at most 64 characters
+	Bot      bool
+	// Anonymous persons write in the name of the chat, which only its
+	// administrators can.
+	Anonymous bool
+}
+
+// Reply is the message that another one answers.
+type Reply struct {
+	MessageID int64 // as the bot that is told knows it
+	From      int64 // Telegram's id of its author
+	Text      string
+	At        time.Time
+}
+
+// Mention is somebody whom a text names.
+type Mention struct {
+	Username string // without @; empty where it is told by ID
+	ID       int64
+}
+
+// Command is a text that begins with a command of Telegram's form.
+type Command struct {
+	Name     string // without slash, in lower case
+	Bot      string // the username after @; may be empty
+	Argument string
+}
+
+// Role is what somebody is in a chat.
+type Role struct {
+	// Status is Telegram's word.
+	Status string
+	// Present tells whether they are in the chat, Speaks whether they may write.
+	Present, Speaks bool
+	// Service tells that the chat was told so by a message.
+	Service bool
+}
