@@ -1,0 +1,169 @@
+package hearing
+
+import (
+	"context"
+	"fmt"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/listener/incoming"
+)
+
+// An edit that is older than the last one is told late; one of no text is none.
+const editMessage = `
+UPDATE messages SET body = $3, edited_at = $4
+WHERE chat_id = $1 AND number = $2 AND person_id = $5 AND coalesce(edited_at, sent_at) <= $4 AND body <> $3`
+
+// edit gives a person's message its new text.
+func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
+	number, err := s.number(ctx, c, s.viewer(u, c), u.MessageID)
+	if err != nil {
+		return "", err
+	}
+	if number == 0 {
+		return Unknown, nil
+	}
+	first, err := s.first(ctx, c, "edit %d %d %x", number, u.At.Unix(), fingerprint(u.Text))
+	if err != nil || !first {
+		return Copy, err
+	}
+	tag, err := s.tx.Exec(ctx, editMessage, c.id, number, u.Text, u.At, u.From.ID)
+	if err != nil {
+		return "", fmt.Errorf("edit a message: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return Copy, nil
+	}
+	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_EDIT)
+	told.Message, told.Text, told.Question, told.AddressedBots = number, u.Text, incoming.Asks(u.Text), s.addressed(u)
+	return Heard, nil
+}
+
+// reaction tells of what a person thinks of a message.
+func (s *session) reaction(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
+	number, err := s.number(ctx, c, s.viewer(u, c), u.MessageID)
+	if err != nil {
+		return "", err
+	}
+	if number == 0 {
+		return Unknown, nil
+	}
+	first, err := s.first(ctx, c, "reaction %d %d %d %s", number, u.From.ID, u.At.Unix(), u.Emoji)
+	if err != nil || !first {
+		return Copy, err
+	}
+	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_REACTION)
+	told.Message, told.Emoji = number, u.Emoji
+	return Heard, nil
+}
+
+// Quieted is why a bot is suspended that an administrator of the chat wants quiet:
+// that it may write again changes nothing about it.
+const Quieted = "an administrator of the chat wants it quiet"
+
+const (
+	suspend = `
+UPDATE cast_members SET suspended_at = now(), suspended_why = $3
+WHERE chat_id = $1 AND bot_id = $2 AND suspended_at IS NULL`
+	unsuspend = `
+UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL
+WHERE chat_id = $1 AND bot_id = $2 AND suspended_why <> $3`
+	// Until an operator has looked at a chat that nobody asked for, its cast is who
+	// was added to it.
+	joinFound = `
+INSERT INTO cast_members (chat_id, bot_id) SELECT id, $2 FROM chats WHERE id = $1 AND found_at IS NOT NULL AND NOT enabled
+ON CONFLICT DO NOTHING`
+)
+
+// own follows what a bot of ours may do in a chat.
+func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
+	sql, why := unsuspend, Quieted
+	if !u.Role.Speaks {
+		sql, why = suspend, "Telegram says that the bot is "+u.Role.Status+" in the chat"
+	}
+	if u.Role.Present {
+		if _, err := s.tx.Exec(ctx, joinFound, c.id, s.bot.ID); err != nil {
+			return "", fmt.Errorf("cast a bot in a chat: %w", err)
+		}
+	}
+	tag, err := s.tx.Exec(ctx, sql, c.id, s.bot.ID, why)
+	if err != nil {
+		return "", fmt.Errorf("follow what a bot may do: %w", err)
+	}
+	s.changed = s.changed || tag.RowsAffected() > 0
+	if c.allowed {
+		s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MEMBER)
+	}
+	return Heard, nil
+}
+
+// member tells of others. Who comes and goes is told twice to administrators: by a
+// message in the chat, and to them alone.
+func (s *session) member(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
+	if _, ours := s.cast.account(u.Member.ID); ours {
+		return OfBots, nil // it is told itself
+	}
+	status := u.Role.Status
+	if !u.Role.Present || status == "member" {
+		status = map[bool]string{true: "in", false: "out"}[u.Role.Present]
+	}
+	first, err := s.first(ctx, c, "member %d %d %s", u.Member.ID, u.At.Unix(), status)
+	if err != nil || !first {
+		return Copy, err
+	}
+	s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MEMBER)
+	return Heard, nil
+}
+
+const setTitle = `UPDATE chats SET title = $2, updated_at = now() WHERE id = $1 AND title <> $2`
+
+func (s *session) title(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
+	first, err := s.first(ctx, c, "title %d %x", u.At.Unix(), fingerprint(u.Chat.Title))
+	if err != nil || !first {
+		return Copy, err
+	}
+	tag, err := s.tx.Exec(ctx, setTitle, c.id, u.Chat.Title)
+	if err != nil {
+		return "", fmt.Errorf("set a chat's title: %w", err)
+	}
+	c.title = u.Chat.Title
+	s.changed = s.changed || tag.RowsAffected() > 0
+	if c.allowed {
+		s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_CHAT)
+	}
+	return Heard, nil
+}
+
+const (
+	// A chat that was found under the new id, before its bots told that it is the
+	// old one, is the same.
+	dropFound = `DELETE FROM chats WHERE telegram_id = $1 AND id <> $2 AND found_at IS NOT NULL AND NOT enabled`
+	moveChat  = `
+UPDATE chats SET telegram_id = $2, kind = 'supergroup', former_id = $3, allowed_reactions = NULL, updated_at = now()
+WHERE id = $1 AND (telegram_id <> $2 OR former_id IS NULL) AND NOT EXISTS (SELECT FROM chats o WHERE o.telegram_id = $2 AND o.id <> $1)`
+)
+
+// moved follows a basic group that became a supergroup.
+func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
+	from, to := u.Chat.ID, u.MovedTo
+	if u.MovedFrom != 0 {
+		from, to = u.MovedFrom, u.Chat.ID
+	}
+	first, err := s.first(ctx, c, "moved %d", to)
+	if err != nil || !first {
+		return Copy, err
+	}
+	if _, err := s.tx.Exec(ctx, dropFound, to, c.id); err != nil {
+		return "", fmt.Errorf("drop what a chat was taken for: %w", err)
+	}
+	// The sender may have been faster.
+	tag, err := s.tx.Exec(ctx, moveChat, c.id, to, from)
+	if err != nil {
+		return "", fmt.Errorf("move a chat: %w", err)
+	}
+	s.changed = s.changed || tag.RowsAffected() > 0
+	c.telegramID, c.formerID, c.supergroup = to, from, true
+	if c.allowed {
+		s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_CHAT)
+	}
+	return Heard, nil
+}

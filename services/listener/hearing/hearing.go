@@ -1,0 +1,203 @@
+// Package hearing writes down what bots are told: once, however many of them are
+// told of it and however often. A message is a row, everything that happens in a
+// chat an update, numbered in the order in which it is committed.
+package hearing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/listener/incoming"
+)
+
+// timeout bounds a transaction.
+const timeout = 10 * time.Second
+
+// Bot is one of ours.
+type Bot struct {
+	ID       int64 // Chorus' id
+	Account  int64 // Telegram's id
+	Username string
+}
+
+// Cast is our bots, as they were known when something was heard.
+type Cast []Bot
+
+// account finds a bot by Telegram's id.
+func (c Cast) account(id int64) (Bot, bool) {
+	i := slices.IndexFunc(c, func(b Bot) bool { return id != 0 && b.Account == id })
+	if i < 0 {
+		return Bot{}, false
+	}
+	return c[i], true
+}
+
+// Named finds a bot by its username.
+func (c Cast) Named(username string) (Bot, bool) {
+	i := slices.IndexFunc(c, func(b Bot) bool { return username != "" && strings.EqualFold(b.Username, username) })
+	if i < 0 {
+		return Bot{}, false
+	}
+	return c[i], true
+}
+
+// Result is what became of one update.
+type Result string
+
+// The results.
+const (
+	// Heard updates were written down.
+	Heard Result = "heard"
+	// Copy is what another bot has told already.
+	Copy Result = "copy"
+	// Repeated updates were heard before, from the same bot.
+	Repeated Result = "repeated"
+	// OfBots is what bots did, ours or others.
+	OfBots Result = "of_bots"
+	// NotAllowed is from chats that no operator has allowed.
+	NotAllowed Result = "not_allowed"
+	// Unknown is about a message that isn't there.
+	Unknown Result = "unknown_message"
+	// Forgotten is of a person who wanted to be forgotten.
+	Forgotten Result = "forgotten"
+	// Useless is what Chorus has no use for.
+	Useless Result = "useless"
+	// Refused is what the database won't take.
+	Refused Result = "refused"
+)
+
+// Outcome is what came of a call of Hear.
+type Outcome struct {
+	// Results has one for each update, in their order.
+	Results []Result
+	// Chats are those that the updates are about, as far as the roster has them.
+	Chats []int64
+	// Commands tells that there are new ones to answer.
+	Commands bool
+}
+
+// Ear writes down what bots are told. It is safe for concurrent use, by any
+// number of processes.
+type Ear struct {
+	pool *pgxpool.Pool
+}
+
+// New makes an ear.
+func New(pool *pgxpool.Pool) *Ear { return &Ear{pool: pool} }
+
+const readOffset = `SELECT update_offset FROM listening WHERE bot_id = $1`
+
+// Offset is how far the updates of a bot are read: the first one that is not
+// confirmed yet; 0 for a bot that was never listened to.
+func (e *Ear) Offset(ctx context.Context, bot Bot) (offset int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err = e.pool.QueryRow(ctx, readOffset, bot.ID).Scan(&offset)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("look how far bot %d was heard: %w", bot.ID, err)
+	}
+	return offset, nil
+}
+
+const writeOffset = `
+INSERT INTO listening (bot_id, update_offset) VALUES ($1, $2)
+ON CONFLICT (bot_id) DO UPDATE SET update_offset = excluded.update_offset`
+
+// Confirm writes down that a bot's updates before offset were heard.
+func (e *Ear) Confirm(ctx context.Context, bot Bot, offset int64) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if _, err := e.pool.Exec(ctx, writeOffset, bot.ID, offset); err != nil {
+		return fmt.Errorf("write down how far bot %d was heard: %w", bot.ID, err)
+	}
+	return nil
+}
+
+// Hear writes down what a bot was told, in its order. With an error, some of it may
+// be written; to hear it again changes nothing.
+//
+// One update that the database refuses doesn't keep the others from being heard.
+func (e *Ear) Hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var all Outcome
+	for len(updates) > 0 {
+		// What comes after a chat has moved is looked at when the move is committed.
+		n := len(updates)
+		if moved := slices.IndexFunc(updates, func(u incoming.Update) bool { return u.Kind == incoming.Moved }); moved >= 0 {
+			n = moved + 1
+		}
+		out, err := e.some(ctx, bot, cast, updates[:n])
+		if err != nil {
+			return Outcome{}, err
+		}
+		all.add(out)
+		updates = updates[n:]
+	}
+	return all, nil
+}
+
+// some is Hear for updates of which only the last one may move a chat.
+func (e *Ear) some(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+	out, err := e.hear(ctx, bot, cast, updates)
+	if err == nil || !refused(err) {
+		return out, err
+	}
+	return e.oneByOne(ctx, bot, cast, updates)
+}
+
+func (o *Outcome) add(more Outcome) {
+	o.Results, o.Chats = append(o.Results, more.Results...), append(o.Chats, more.Chats...)
+	o.Commands = o.Commands || more.Commands
+}
+
+// oneByOne finds the update that the database refuses.
+func (e *Ear) oneByOne(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+	var all Outcome
+	for i := range updates {
+		out, err := e.hear(ctx, bot, cast, updates[i:i+1])
+		if err != nil && !refused(err) {
+			return Outcome{}, err
+		}
+		if err != nil {
+			out = Outcome{Results: []Result{Refused}}
+		}
+		all.add(out)
+	}
+	return all, nil
+}
+
+// refused tells whether the database refuses the data, which it would do as often
+// as it is asked.
+func refused(err error) bool {
+	said := (*pgconn.PgError)(nil)
+	const dataException, violation = "22", "23"
+	return errors.As(err, &said) && (strings.HasPrefix(said.Code, dataException) || strings.HasPrefix(said.Code, violation))
+}
+
+func (e *Ear) hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+	var done Outcome
+	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
+		s := &session{tx: tx, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates)), now: time.Now()}
+		if err := s.open(ctx); err != nil {
+			return err
+		}
+		if err := s.write(ctx); err != nil {
+			return err
+		}
+		done = Outcome{Results: s.results, Chats: s.touched(), Commands: s.commands}
+		return nil
+	})
+	if err != nil {
+		return Outcome{}, fmt.Errorf("write down what bot %d heard: %w", bot.ID, err)
+	}
+	return done, nil
+}

@@ -1,0 +1,249 @@
+package hearing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/listener/incoming"
+)
+
+// window is how far apart the times of two copies of a message in a basic group
+// may be. Telegram gives all copies the same; a second more is for its rounding.
+const window = 2 * time.Second
+
+// repliedWindow is the same for a message of one of our bots, whose time is that
+// of our clock.
+const repliedWindow = time.Minute
+
+const (
+	// In the order of their ids, so that no two wait for each other.
+	putPeople = `
+INSERT INTO people (telegram_id, name, username)
+SELECT DISTINCT ON (id) id, name, username FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS p(id, name, username, n)
+ORDER BY id, n DESC
+ON CONFLICT (telegram_id) DO UPDATE SET name = excluded.name, username = excluded.username, seen_at = now()
+WHERE people.name <> excluded.name OR people.username <> excluded.username OR people.seen_at < now() - interval '1 hour'`
+
+	findNumber = `SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3`
+
+	// A copy has the author, the text and the time of a message that this bot has
+	// no id for yet; of several, the nearest in time, and then the first. The bot's
+	// id is written down with it.
+	findOriginal = `
+WITH known AS (SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $6 AND telegram_id = $7),
+copy AS (
+    SELECT m.number FROM messages m
+    WHERE m.chat_id = $1 AND m.person_id = $2 AND m.original = $3 AND m.sent_at BETWEEN $4::timestamptz - $5::interval AND $4::timestamptz + $5::interval
+      AND NOT EXISTS (SELECT FROM message_ids i WHERE i.chat_id = $1 AND i.number = m.number AND i.viewer = $6) AND NOT EXISTS (SELECT FROM known)
+    ORDER BY abs(extract(epoch FROM m.sent_at - $4::timestamptz)), m.number LIMIT 1),
+named AS (INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT $1, $6, $7, number FROM copy)
+SELECT number FROM known UNION ALL SELECT number FROM copy`
+
+	findOurs = `
+SELECT m.number FROM messages m
+WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.body = $3 AND m.sent_at BETWEEN $4::timestamptz - $5::interval AND $4::timestamptz + $5::interval
+  AND NOT EXISTS (SELECT FROM message_ids i WHERE i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = $6)
+ORDER BY abs(extract(epoch FROM m.sent_at - $4::timestamptz)), m.number LIMIT 1`
+
+	nameMessage = `
+INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
+SELECT chat_id, $2, $3, number FROM messages WHERE chat_id = $1 AND number = $4
+ON CONFLICT DO NOTHING`
+
+	insertMessage = `
+WITH said AS (
+    INSERT INTO messages (chat_id, person_id, reply_to, body, sent_at, original)
+    VALUES ($1, $2, (SELECT number FROM messages WHERE chat_id = $1 AND number = $3), $4, $5, $6)
+    RETURNING chat_id, number)
+INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
+SELECT chat_id, $7, $8, number FROM said RETURNING number`
+
+	insertCommand = `
+INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argument, said_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+)
+
+// people writes down who speaks, and ends what those said before who wanted to be
+// forgotten.
+func (s *session) people(ctx context.Context) error {
+	var ids []int64
+	for _, u := range s.pending() {
+		if u.Kind == incoming.Message || u.Kind == incoming.Edit {
+			ids = append(ids, u.From.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := s.tx.Query(ctx, findForgotten, ids)
+	if err != nil {
+		return fmt.Errorf("find who is forgotten: %w", err)
+	}
+	s.forgotten = map[int64]time.Time{}
+	var id int64
+	var at time.Time
+	if _, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+		s.forgotten[id] = at
+		return nil
+	}); err != nil {
+		return fmt.Errorf("find who is forgotten: %w", err)
+	}
+	ids = nil
+	var names, usernames []string
+	for i, u := range s.pending() {
+		if u.Kind != incoming.Message && u.Kind != incoming.Edit {
+			continue
+		}
+		// Telegram's times are whole seconds.
+		if at, ok := s.forgotten[u.From.ID]; ok && u.At.Before(at) {
+			s.results[i] = Forgotten
+			continue
+		}
+		if u.Kind == incoming.Message {
+			ids, names, usernames = append(ids, u.From.ID), append(names, u.From.Name), append(usernames, u.From.Username)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	if _, err := s.tx.Exec(ctx, putPeople, ids, names, usernames); err != nil {
+		return fmt.Errorf("write people: %w", err)
+	}
+	return nil
+}
+
+// message writes a message down, or only what this bot calls it.
+func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
+	viewer := s.viewer(u, c)
+	var original *int64
+	if viewer != 0 {
+		hash := fingerprint(u.Text)
+		original = &hash
+		copied, err := s.copied(ctx, c, u, viewer, hash)
+		if err != nil || copied {
+			return Copy, err
+		}
+	} else if m := (said{c.id, u.MessageID}); s.said[m] {
+		return Copy, nil
+	} else {
+		s.said[m] = true
+	}
+	replyTo, err := s.replied(ctx, c, u, viewer)
+	if err != nil {
+		return "", err
+	}
+	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MESSAGE)
+	told.Text, told.Question, told.AddressedBots, told.ReplyTo = u.Text, incoming.Asks(u.Text), s.addressed(u), replyTo
+	err = s.tx.QueryRow(ctx, insertMessage, c.id, u.From.ID, replyTo, u.Text, u.At, original, viewer, u.MessageID).Scan(&told.Message)
+	if err != nil {
+		return "", fmt.Errorf("write a message: %w", err)
+	}
+	return Heard, s.command(ctx, c, u, told.GetMessage())
+}
+
+// copied finds the message of a basic group that this is a copy of, and writes
+// down what this bot calls it.
+func (s *session) copied(ctx context.Context, c *chat, u *incoming.Update, viewer, hash int64) (bool, error) {
+	number, err := s.find(ctx, findOriginal, c.id, u.From.ID, hash, u.At, window, viewer, u.MessageID)
+	return number != 0, err
+}
+
+// replied is our number of the message that another one answers; 0 for none that
+// is known.
+func (s *session) replied(ctx context.Context, c *chat, u *incoming.Update, viewer int64) (int64, error) {
+	if u.ReplyTo == nil {
+		return 0, nil
+	}
+	number, err := s.number(ctx, c, viewer, u.ReplyTo.MessageID)
+	if err != nil || number != 0 || viewer == 0 {
+		return number, err
+	}
+	// Bots don't hear each other: what another of ours calls its message here, only
+	// an answer tells.
+	author, ours := s.cast.account(u.ReplyTo.From)
+	if !ours {
+		return 0, nil
+	}
+	number, err = s.find(ctx, findOurs, c.id, author.ID, u.ReplyTo.Text, u.ReplyTo.At, repliedWindow, viewer)
+	if err != nil || number == 0 {
+		return 0, err
+	}
+	return number, s.name(ctx, c, viewer, u.ReplyTo.MessageID, number)
+}
+
+func (s *session) number(ctx context.Context, c *chat, viewer, telegramID int64) (int64, error) {
+	return s.find(ctx, findNumber, c.id, viewer, telegramID)
+}
+
+// find is the number that a query finds; 0 for none.
+func (s *session) find(ctx context.Context, sql string, args ...any) (number int64, err error) {
+	err = s.tx.QueryRow(ctx, sql, args...).Scan(&number)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("find a message: %w", err)
+	}
+	return number, nil
+}
+
+func (s *session) name(ctx context.Context, c *chat, viewer, telegramID, number int64) error {
+	if _, err := s.tx.Exec(ctx, nameMessage, c.id, viewer, telegramID, number); err != nil {
+		return fmt.Errorf("write a message's id: %w", err)
+	}
+	return nil
+}
+
+// addressed is which of our bots a message names or answers, each once.
+func (s *session) addressed(u *incoming.Update) []int64 {
+	var bots []int64
+	add := func(b Bot, ours bool) {
+		if ours && !slices.Contains(bots, b.ID) {
+			bots = append(bots, b.ID)
+		}
+	}
+	for _, m := range u.Mentions {
+		add(s.cast.Named(m.Username))
+		add(s.cast.account(m.ID))
+	}
+	if u.ReplyTo != nil {
+		add(s.cast.account(u.ReplyTo.From))
+	}
+	return bots
+}
+
+// Commands are the names of the commands that are answered.
+func Commands() []string { return []string{"about", "pause", "resume", "quiet", "status", "forgetme"} }
+
+// command writes a command down, unless it is another bot's.
+func (s *session) command(ctx context.Context, c *chat, u *incoming.Update, number int64) error {
+	if u.Command == nil || !slices.Contains(Commands(), u.Command.Name) {
+		return nil
+	}
+	bot := s.bot
+	if u.Command.Bot != "" {
+		named, ours := s.cast.Named(u.Command.Bot)
+		if !ours {
+			return nil
+		}
+		bot = named
+	}
+	_, err := s.tx.Exec(ctx, insertCommand, c.id, number, bot.ID, u.From.ID, u.From.Anonymous, u.Command.Name, u.Command.Argument, u.At)
+	if err != nil {
+		return fmt.Errorf("write a command: %w", err)
+	}
+	s.commands = true
+	return nil
+}
+
+// fingerprint tells texts apart without keeping them.
+func fingerprint(text string) int64 {
+	h := fnv.New64a()
+	// Write to a hash never fails.
+	_, _ = h.Write([]byte(text))
+	return int64(h.Sum64()) //nolint:gosec // any bits will do
+}
