@@ -3,12 +3,16 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
+	"github.com/goccy/go-yaml"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/people"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/casting"
 	"github.com/chorus-cast/chorus/services/internal/run"
@@ -71,20 +75,50 @@ func ofFile(err error) error {
 
 func exportCommand() *cobra.Command {
 	cfg := newConfiguration()
+	var person string
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write the roster as a cast file",
+		Short: "Write the roster as a cast file, or what is kept of a person",
 		Long: `Writes the bots, personas, chats and cast as a file that chorus apply takes.
 Tokens are never written; each bot refers to a variable such as
-CHORUS_TOKEN_ANNA.`,
+CHORUS_TOKEN_ANNA.
+
+With --person it writes what is kept of somebody instead: name, messages and how
+much the bus still has, as YAML.`,
+		Example: "  chorus export > cast.yaml\n  chorus export --person @tom",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("person") {
+				if err := people.Check(person); err != nil {
+					return run.Usage(fmt.Errorf("--person: %w", err))
+				}
+				return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
+					return exportPerson(ctx, pool, person, cmd.OutOrStdout())
+				})
+			}
 			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
 				return casting.Export(ctx, pool, keys, cmd.OutOrStdout())
 			})
 		},
 	}
+	cmd.Flags().StringVar(&person, "person", "", "person of whom to write what is kept: Telegram id or @username")
 	cfg.Bind(cmd.Flags(), sectionDatabase, sectionSecret)
 	return cmd
+}
+
+// exportPerson writes what is kept of a person.
+func exportPerson(ctx context.Context, pool *pgxpool.Pool, who string, out io.Writer) error {
+	id, err := people.Find(ctx, pool, who)
+	if err != nil {
+		return err
+	}
+	kept, err := people.Read(ctx, pool, id)
+	if err != nil {
+		return err
+	}
+	if err := yaml.NewEncoder(out).Encode(kept); err != nil {
+		return fmt.Errorf("write what is kept of a person: %w", err)
+	}
+	return nil
 }
 
 func withRoster(cmd *cobra.Command, cfg *configuration, do func(context.Context, *pgxpool.Pool, secret.Keyring) error) error {

@@ -1,0 +1,70 @@
+package people_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/people"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func TestAllThatIsKeptIsTold(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	chat := journaltest.Chat(t, pool, "club")
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, statement := range []struct {
+		sql  string
+		args []any
+	}{
+		{`INSERT INTO people (telegram_id, name, username, seen_at) VALUES (42, 'Tom', 'Tom_J', $1), (43, 'Ann', '', $1)`, []any{at}},
+		{
+			`INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES ($1, 42, 'first', $2), ($1, 42, 'second', $3), ($1, 43, 'not mine', $2)`,
+			[]any{chat, at, at.Add(time.Minute)},
+		},
+		{`INSERT INTO updates (chat_id, number, person_id, payload) VALUES ($1, 1, 42, 'x'), ($1, 2, 43, 'x')`, []any{chat}},
+	} {
+		if _, err := pool.Exec(t.Context(), statement.sql, statement.args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, who := range []string{"42", "@tom_j"} {
+		id, err := people.Find(t.Context(), pool, who)
+		if err != nil || id != 42 {
+			t.Fatalf("%s is %d, %v", who, id, err)
+		}
+	}
+	got, err := people.Read(t.Context(), pool, 42)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := people.Kept{
+		TelegramID: 42, Name: "Tom", Username: "Tom_J", SeenAt: at, Updates: 1, Commands: []string{},
+		Messages: []people.Message{{Chat: "club", SentAt: at, Text: "first"}, {Chat: "club", SentAt: at.Add(time.Minute), Text: "second"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOfStrangersNothingIsKept(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	if _, err := people.Read(t.Context(), pool, 42); !errors.Is(err, people.ErrNobody) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := people.Find(t.Context(), pool, "@tom"); !errors.Is(err, people.ErrNobody) {
+		t.Errorf("got %v", err)
+	}
+	for _, who := range []string{"", "tom", "-5", "0", "1.5", "99999999999999999999"} {
+		if _, err := people.Find(t.Context(), pool, who); err == nil || errors.Is(err, people.ErrNobody) {
+			t.Errorf("%q: %v", who, err)
+		}
+	}
+}
