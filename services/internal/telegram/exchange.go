@@ -33,7 +33,7 @@ type exchange struct {
 	// notAfter is until when the request may be written; zero for any time.
 	notAfter time.Time
 	late     atomic.Bool // it was not, because that had passed
-	most  int64 // bytes of the answer that are read
+	most     int64       // bytes of the answer that are read
 	// written tells that some of the request may have left the process.
 	written atomic.Bool
 	asked   bool  // the library came as far as asking

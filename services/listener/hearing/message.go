@@ -140,12 +140,25 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 		return "", err
 	}
 	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MESSAGE)
-	told.Text, told.Question, told.AddressedBots, told.ReplyTo = u.Text, incoming.Asks(u.Text), s.addressed(u), replyTo
+	told.Text, told.ReplyTo = u.Text, replyTo
+	// A command is answered as such, and by nobody in character.
+	bot, command := s.command(u)
+	if !command {
+		told.Question, told.AddressedBots = incoming.Asks(u.Text), s.addressed(u)
+	}
 	err = s.tx.QueryRow(ctx, insertMessage, c.id, u.From.ID, replyTo, u.Text, u.At, original, viewer, u.MessageID).Scan(&told.Message)
 	if err != nil {
 		return "", fmt.Errorf("write a message: %w", err)
 	}
-	return Heard, s.command(ctx, c, u, told.GetMessage())
+	if !command {
+		return Heard, nil
+	}
+	_, err = s.tx.Exec(ctx, insertCommand, c.id, told.GetMessage(), bot.ID, u.From.ID, u.From.Anonymous, u.Command.Name, u.Command.Argument, u.At)
+	if err != nil {
+		return "", fmt.Errorf("write a command: %w", err)
+	}
+	s.commands = true
+	return Heard, nil
 }
 
 // copied finds the message of a basic group that this is a copy of, and writes
@@ -219,25 +232,15 @@ func (s *session) addressed(u *incoming.Update) []int64 {
 // Commands are the names of the commands that are answered.
 func Commands() []string { return []string{"about", "pause", "resume", "quiet", "status", "forgetme"} }
 
-// command writes a command down, unless it is another bot's.
-func (s *session) command(ctx context.Context, c *chat, u *incoming.Update, number int64) error {
+// command tells whether a message is a command to a bot of ours, and to which one.
+func (s *session) command(u *incoming.Update) (Bot, bool) {
 	if u.Command == nil || !slices.Contains(Commands(), u.Command.Name) {
-		return nil
+		return Bot{}, false
 	}
-	bot := s.bot
-	if u.Command.Bot != "" {
-		named, ours := s.cast.Named(u.Command.Bot)
-		if !ours {
-			return nil
-		}
-		bot = named
+	if u.Command.Bot == "" {
+		return s.bot, true
 	}
-	_, err := s.tx.Exec(ctx, insertCommand, c.id, number, bot.ID, u.From.ID, u.From.Anonymous, u.Command.Name, u.Command.Argument, u.At)
-	if err != nil {
-		return fmt.Errorf("write a command: %w", err)
-	}
-	s.commands = true
-	return nil
+	return s.cast.Named(u.Command.Bot)
 }
 
 // fingerprint tells texts apart without keeping them.

@@ -26,7 +26,7 @@ func New() *cobra.Command {
 		Short: "Run a cast of AI personas in Telegram group chats",
 		Long: `Chorus runs a cast of AI personas in Telegram group chats. Each persona is a
 Telegram bot, and says so. A planner decides who speaks next, a generator writes
-the text, a sender talks to Telegram.
+the text, a sender talks to Telegram, and a listener hears what people say.
 
 To see it work without an account, a key or a server:
 
@@ -57,7 +57,7 @@ To see it work without an account, a key or a server:
 	}
 	add(groupTry, upCommand(), emulatorCommand())
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
-	add(groupServices, plannerCommand(), generatorCommand(), senderCommand())
+	add(groupServices, plannerCommand(), generatorCommand(), senderCommand(), listenerCommand())
 	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), loadCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(usage)

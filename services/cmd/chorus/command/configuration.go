@@ -18,6 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/listener"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/sender"
 )
@@ -36,6 +37,7 @@ const (
 	sectionPlanner   = "planner"
 	sectionGenerator = "generator"
 	sectionSender    = "sender"
+	sectionListener  = "listener"
 	sectionEmulator  = "emulator"
 	sectionUp        = "up"
 )
@@ -68,6 +70,7 @@ type configuration struct {
 	planner   planner.Config
 	generator generator.Config
 	sender    sender.Config
+	listener  listener.Config
 	emulator  emulator.Config
 	up        upConfig
 }
@@ -77,7 +80,7 @@ func newConfiguration() *configuration {
 		log: telemetry.DefaultLogConfig(), trace: telemetry.DefaultTraceConfig(), ops: ops.DefaultConfig(),
 		database: store.DefaultConfig(), nats: bus.DefaultConfig(), redis: redisdb.DefaultConfig(),
 		telegram: telegram.DefaultConfig(), llm: provider.DefaultConfig(),
-		planner: planner.DefaultConfig(), generator: generator.DefaultConfig(), sender: sender.DefaultConfig(),
+		planner: planner.DefaultConfig(), generator: generator.DefaultConfig(), sender: sender.DefaultConfig(), listener: listener.DefaultConfig(),
 		emulator: emulator.DefaultConfig(), up: upConfig{Dir: ".chorus"},
 	}
 	c.emulator.Listen = "127.0.0.1:8080"
@@ -91,6 +94,7 @@ func newConfiguration() *configuration {
 		config.Section{Name: sectionPlanner, Value: &c.planner},
 		config.Section{Name: sectionGenerator, Value: &c.generator},
 		config.Section{Name: sectionSender, Value: &c.sender},
+		config.Section{Name: sectionListener, Value: &c.listener},
 		config.Section{Name: sectionUp, Value: &c.up},
 		config.Section{Name: sectionEmulator, Value: &c.emulator},
 		config.Section{Name: sectionOps, Value: &c.ops},

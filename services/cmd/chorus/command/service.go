@@ -14,6 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/listener"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/sender"
 )
@@ -43,6 +44,18 @@ waiting for another. Run more than one: they share the chats. The bots' tokens
 are in the database, sealed with a key that the sender needs.`,
 		"  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus sender --telegram.url https://api.telegram.org",
 		(*process).sender, sectionSender, sectionRedis, sectionTelegram, sectionSecret)
+}
+
+func listenerCommand() *cobra.Command {
+	return serviceCommand("listener", "Hear what people say in the chats",
+		`Hears what people write in the chats, and tells the planner. It asks Telegram for
+updates, unless --listener.public-url says where Telegram can bring them. Run more
+than one: each bot is listened to by one of them, and by another one when that
+ends. The bots' tokens are in the database, sealed with a key that the listener
+needs.`,
+		`  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus listener --telegram.url https://api.telegram.org
+  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus listener --listener.public-url https://chorus.example.org --listener.listen :8081`,
+		(*process).listener, sectionListener, sectionTelegram, sectionSecret)
 }
 
 // serviceCommand runs one service.
@@ -135,4 +148,25 @@ func (p *process) sender() (run.Part, error) {
 	p.restored = append(p.restored, s.Hurry)
 	p.ops.Show("/breakers", s.ServeBreakers)
 	return run.Part{Name: "sender", Run: s.Run, Grace: p.cfg.sender.Grace + senderMargin}, nil
+}
+
+func (p *process) listener() (run.Part, error) {
+	keys, err := p.cfg.keyring()
+	if err != nil {
+		return run.Part{}, run.Usage(err)
+	}
+	client, err := telegram.New(p.cfg.telegram, p.log.Named("telegram"))
+	if err != nil {
+		return run.Part{}, err
+	}
+	s, err := listener.New(p.cfg.listener, listener.Deps{
+		Pool: p.pool, Bus: p.bus, Telegram: client, Settings: p.settings, Open: rosterpg.Tokens{Keyring: keys}.Open,
+		Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
+	})
+	if err != nil {
+		return run.Part{}, err
+	}
+	p.restored = append(p.restored, s.Hurry)
+	p.changed = append(p.changed, s.Wake)
+	return run.Part{Name: "listener", Run: s.Run}, nil
 }

@@ -183,7 +183,7 @@ func (e *embedded) add(ctx context.Context) error {
 	}
 	e.addServers()
 	var services []run.Part
-	for _, service := range []func(*process) (run.Part, error){(*process).planner, (*process).generator, (*process).sender} {
+	for _, service := range []func(*process) (run.Part, error){(*process).planner, (*process).generator, (*process).sender, (*process).listener} {
 		part, err := service(e.process)
 		if err != nil {
 			return err

@@ -1,0 +1,80 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/listener/hearing"
+)
+
+// bot is one that the listener may listen to.
+type bot struct {
+	hearing.Bot
+	name   string
+	sealed []byte
+}
+
+// cast is our bots as they were last looked at. It never changes.
+type cast struct {
+	// all are known as ours, those that don't act any more too.
+	all hearing.Cast
+	// active are those that are listened to, by Chorus' id.
+	active map[int64]bot
+}
+
+const readCast = `
+SELECT id, name, coalesce(telegram_id, 0), coalesce(username, ''), token_sealed, enabled AND stopped_at IS NULL AND removed_at IS NULL
+FROM bots ORDER BY id`
+
+// readCast reads the bots.
+func (l *Listener) readCast(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	rows, err := l.Pool.Query(ctx, readCast)
+	if err != nil {
+		return fmt.Errorf("read the bots: %w", err)
+	}
+	c := &cast{active: map[int64]bot{}}
+	var b bot
+	var active bool
+	_, err = pgx.ForEachRow(rows, []any{&b.ID, &b.name, &b.Account, &b.Username, &b.sealed, &active}, func() error {
+		c.all = append(c.all, b.Bot)
+		if active {
+			c.active[b.ID] = b
+		}
+		b.sealed = nil // the next row must not overwrite it
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the bots: %w", err)
+	}
+	l.cast.Store(c)
+	return nil
+}
+
+// token opens a bot's token.
+func (l *Listener) token(b bot) (secret.String, error) { return l.Open(b.name, b.sealed) }
+
+// same tells whether a bot is still what it was, as far as listening goes.
+func (b bot) same(other bot) bool {
+	return b.Bot == other.Bot && b.name == other.name && string(b.sealed) == string(other.sealed)
+}
+
+const stopBot = `
+WITH stopped AS (
+    UPDATE bots SET stopped_at = now(), stopped_why = $2, updated_at = now()
+    WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $3 RETURNING id)
+SELECT pg_notify('chorus_roster', 'listener') FROM stopped`
+
+// stopBot takes a bot out of every cast whose token Telegram refuses.
+func (l *Listener) stopBot(ctx context.Context, b bot, why string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	if _, err := l.Pool.Exec(ctx, stopBot, b.ID, why, b.sealed); err != nil {
+		return fmt.Errorf("stop bot %s: %w", b.name, err)
+	}
+	return nil
+}

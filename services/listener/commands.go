@@ -1,0 +1,169 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+// command is something that a person asked of the cast.
+type command struct {
+	Chat, Message, Bot, Person int64
+	Anonymous                  bool
+	Name, Argument             string
+	SaidAt                     time.Time
+	Attempts                   int
+	TelegramID                 int64 // of the chat
+	BotName                    string
+	Sealed                     []byte
+}
+
+const (
+	// A claim moves next_at on, and attempts is its fence: should this process die,
+	// another one answers.
+	claimCommands = `
+WITH due AS (SELECT chat_id, message FROM commands WHERE next_at <= now() ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE commands k SET next_at = now() + $2::interval, attempts = attempts + 1
+FROM due, chats c, bots b
+WHERE k.chat_id = due.chat_id AND k.message = due.message AND c.id = k.chat_id AND b.id = k.bot_id
+RETURNING k.chat_id, k.message, k.bot_id, k.person_id, k.anonymous, k.name, k.argument, k.said_at, k.attempts, c.telegram_id, b.name, b.token_sealed`
+
+	postponeCommand = `UPDATE commands SET next_at = now() + $4::interval WHERE chat_id = $1 AND message = $2 AND attempts = $3`
+	endCommand      = `DELETE FROM commands WHERE chat_id = $1 AND message = $2 AND attempts = $3`
+)
+
+const (
+	mostCommands = 16
+	// commandClaim outlasts what a command may take: a question to Telegram and some
+	// statements.
+	commandClaim = time.Minute
+	askTimeout   = 10 * time.Second
+	// mostAttempts is how often Telegram is asked who administers a group.
+	mostAttempts = 5
+	attemptPause = 2 * time.Second
+)
+
+// answer answers commands until the context ends, and ends the pauses that are
+// over.
+func (l *Listener) answer(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.commanded:
+		case <-tick.C:
+			if err := l.endPauses(ctx); err != nil && ctx.Err() == nil {
+				l.Log.Warn("pauses that are over were not ended, and are later", zap.Error(err))
+			}
+		}
+		if err := l.commands(ctx); err != nil && ctx.Err() == nil {
+			l.Log.Warn("commands were not answered, and are later", zap.Error(err))
+		}
+	}
+}
+
+// commands answers those that are due.
+func (l *Listener) commands(ctx context.Context) error {
+	for ctx.Err() == nil {
+		claiming, cancel := context.WithTimeout(ctx, dbTimeout)
+		rows, err := l.Pool.Query(claiming, claimCommands, mostCommands, commandClaim)
+		var due []command
+		if err == nil {
+			due, err = pgx.CollectRows(rows, pgx.RowToStructByPos[command])
+		}
+		cancel()
+		if err != nil {
+			return fmt.Errorf("find commands: %w", err)
+		}
+		var answering errgroup.Group
+		for _, c := range due {
+			answering.Go(func() error {
+				if err := l.obey(ctx, c); err != nil && ctx.Err() == nil {
+					l.Metrics.commanded(c.Name, "failed")
+					l.Log.Warn("a command was not answered, and is later", zap.String("command", c.Name), zap.Int64("chat_id", c.Chat), zap.Error(err))
+				}
+				return nil
+			})
+		}
+		_ = answering.Wait() // its functions return nil
+		if len(due) < mostCommands {
+			return nil
+		}
+	}
+	return nil
+}
+
+// right is whether somebody may give a command.
+type right int
+
+const (
+	granted right = iota
+	denied
+	// unanswered: Telegram doesn't say.
+	unanswered
+)
+
+// obey does what a command asks, and answers it.
+func (l *Listener) obey(ctx context.Context, c command) error {
+	may, err := l.may(ctx, c)
+	if errors.Is(err, errLater) {
+		return l.postpone(ctx, c)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Name == "forgetme" && !c.Anonymous {
+		if err := l.forget(ctx, c); err != nil {
+			return errors.Join(err, l.postpone(ctx, c))
+		}
+	}
+	return l.reply(context.WithoutCancel(ctx), c, may)
+}
+
+var errLater = errors.New("later")
+
+// may asks Telegram whether somebody is an administrator, for commands of theirs.
+func (l *Listener) may(ctx context.Context, c command) (right, error) {
+	if c.Anonymous || c.Name == "about" || c.Name == "forgetme" {
+		return granted, nil
+	}
+	token, err := l.Open(c.BotName, c.Sealed)
+	if err != nil {
+		return denied, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	admin, out := l.Telegram.Administers(ctx, token, c.TelegramID, c.Person)
+	l.Metrics.called("getChatMember", out)
+	switch out.Kind {
+	case telegram.Done:
+		if admin {
+			return granted, nil
+		}
+		return denied, nil
+	case telegram.RateLimited, telegram.NotSent, telegram.Unknown:
+		if c.Attempts < mostAttempts {
+			return denied, errLater
+		}
+	default: // the bot can't ask in this chat
+	}
+	return unanswered, nil
+}
+
+func (l *Listener) postpone(ctx context.Context, c command) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	if _, err := l.Pool.Exec(ctx, postponeCommand, c.Chat, c.Message, c.Attempts, time.Duration(c.Attempts)*attemptPause); err != nil {
+		return fmt.Errorf("put a command off: %w", err)
+	}
+	return nil
+}

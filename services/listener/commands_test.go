@@ -1,0 +1,153 @@
+package listener_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+// answers are the texts of a chat's deliveries, in the order of their turns.
+func (s *stage) answers(chat int64) []*chorusv1.Delivery {
+	s.t.Helper()
+	var all []*chorusv1.Delivery
+	for _, payload := range value[[][]byte](s, `SELECT coalesce(array_agg(payload ORDER BY turn_no), '{}') FROM deliveries WHERE chat_id = $1`, chat) {
+		d := &chorusv1.Delivery{}
+		if err := proto.Unmarshal(payload, d); err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// asks lets somebody give a command, and returns the answer.
+func (s *stage) asks(chat, there int64, who, command string) *chorusv1.Delivery {
+	s.t.Helper()
+	before := len(s.answers(chat))
+	// Answers that are due this minute would use up what a chat gets.
+	s.exec(`UPDATE turns SET planned_at = planned_at - interval '2 minutes', due_at = due_at - interval '2 minutes' WHERE chat_id = $1`, chat)
+	s.say(there, who, command, 0)
+	var got []*chorusv1.Delivery
+	testenv.Eventually(s.t, command+" is answered", func() (string, bool) {
+		got = s.answers(chat)
+		return fmt.Sprint(len(got)), len(got) == before+1
+	})
+	return got[before]
+}
+
+func commandStage(t *testing.T) *stage {
+	t.Helper()
+	t.Parallel()
+	s := newStage(t, 3)
+	s.listen()
+	testenv.Background(t, s.watchSettings())
+	return s
+}
+
+func TestCommands(t *testing.T) {
+	s := commandStage(t)
+	for _, kind := range []string{world.Supergroup, world.Group} {
+		t.Run(kind, func(t *testing.T) {
+			s := s.in(t)
+			chat, there := s.chat(kind, "The "+kind)
+			if err := s.world().SetRole(there, "Ann", world.Administrator); err != nil {
+				t.Fatal(err)
+			}
+			active := fmt.Sprintf(`SELECT coalesce((SELECT value::text FROM settings WHERE key = 'simulation_active' AND scope_id = %d), 'unset')`, chat)
+			quiet := fmt.Sprintf(`SELECT count(*) FROM cast_members WHERE chat_id = %d AND suspended_at IS NOT NULL`, chat)
+			for _, step := range []struct {
+				who, says, answer string
+				active            string
+				quiet             int
+			}{
+				{"Tom", "/about", "bot0, bot1 and bot2 are bots", "unset", 0},
+				{"Tom", "/about@" + username(1), "run by the testers (tests@example.org)", "unset", 0},
+				{"Tom", "/pause", "Only administrators", "unset", 0},
+				{"Ann", "/pause soon", "I understand /pause", "unset", 0},
+				{"Ann", "/pause 30m", "quiet until", "false", 0},
+				{"Ann", "/status", "Paused until", "false", 0},
+				{"Ann", "/resume", "talks again", "unset", 0},
+				{"Ann", "/resume", "isn't paused", "unset", 0},
+				{"Ann", "/pause", "until /resume", "false", 0},
+				{"Tom", "/resume", "Only administrators", "false", 0},
+				{"Ann", "/resume", "talks again", "unset", 0},
+				{"Tom", "/quiet @" + username(0), "Only administrators", "unset", 0},
+				{"Ann", "/quiet", "Name one of the bots", "unset", 0},
+				{"Ann", "/quiet @" + username(0), "@" + username(0) + " is quiet now", "unset", 1},
+				{"Ann", "/status", "Quiet: bot0", "unset", 1},
+				{"Ann", "/resume @" + username(0), "@" + username(0) + " talks again", "unset", 0},
+			} {
+				d := s.asks(chat, there, step.who, step.says)
+				if !strings.Contains(d.GetText(), step.answer) || d.GetAction() != chorusv1.Action_ACTION_SEND_MESSAGE || d.GetTargetMessage() == 0 {
+					t.Errorf("%s: %s is answered by %v", step.who, step.says, d)
+				}
+				becomes(s, step.active, active)
+				if n := value[int](s, quiet); n != step.quiet {
+					t.Errorf("%s: %d are quiet, want %d", step.says, n, step.quiet)
+				}
+				s.settingsSeen(chat, step.active != "false")
+			}
+			// The bot that was asked answers, and turns and commands add up.
+			if by := s.answers(chat)[1].GetBotId(); by != s.bots[1] {
+				t.Errorf("bot %d answered, want %d", by, s.bots[1])
+			}
+			turns := value[int](s, `SELECT count(*) FROM turns WHERE chat_id = $1`, chat)
+			if last := value[int](s, `SELECT turn_no FROM chat_clock WHERE chat_id = $1`, chat); last != turns {
+				t.Errorf("%d turns, and the clock says %d", turns, last)
+			}
+		})
+	}
+}
+
+func TestAPauseEndsByItself(t *testing.T) {
+	s := commandStage(t)
+	chat, there := s.chat(world.Supergroup, "Here")
+	if err := s.world().SetRole(there, "Ann", world.Administrator); err != nil {
+		t.Fatal(err)
+	}
+	s.asks(chat, there, "Ann", "/pause 1m")
+	becomes(s, 1, `SELECT count(*) FROM settings WHERE scope_id = $1`, chat)
+	s.exec(`UPDATE hearing SET paused_until = now() WHERE chat_id = $1`, chat)
+	becomes(s, 0, `SELECT count(*) FROM settings WHERE scope_id = $1`, chat)
+	becomes(s, 0, `SELECT count(*) FROM hearing WHERE paused_at IS NOT NULL`)
+}
+
+func TestAnAdministratorCantEndAnOperatorsPause(t *testing.T) {
+	s := commandStage(t)
+	chat, there := s.chat(world.Supergroup, "Here")
+	if err := s.world().SetRole(there, "Ann", world.Administrator); err != nil {
+		t.Fatal(err)
+	}
+	if err := settingspg.Set(t.Context(), s.pool, "simulation_active", "chat", chat, []byte("false")); err != nil {
+		t.Fatal(err)
+	}
+	s.settingsSeen(chat, false)
+	for _, command := range []string{"/resume", "/pause 30m"} {
+		if d := s.asks(chat, there, "Ann", command); !strings.Contains(d.GetText(), "who runs it") {
+			t.Errorf("%s: %s", command, d.GetText())
+		}
+	}
+	if n := value[int](s, `SELECT count(*) FROM settings`); n != 1 {
+		t.Error("the operator's pause is over")
+	}
+}
+
+func TestWhoAsksTooOftenGetsNoAnswer(t *testing.T) {
+	s := commandStage(t)
+	chat, there := s.chat(world.Supergroup, "Here")
+	for range 15 {
+		s.say(there, "Tom", "/about", 0)
+	}
+	s.hears(chat, 15)
+	becomes(s, 0, `SELECT count(*) FROM commands`)
+	if n := len(s.answers(chat)); n != 6 {
+		t.Errorf("%d answers, want 6", n)
+	}
+}

@@ -1,0 +1,112 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/store"
+)
+
+const (
+	// Bots that are behind may still tell of what was said before.
+	rememberForgotten = `
+INSERT INTO forgotten (person_id, at) VALUES ($1, $2)
+ON CONFLICT (person_id) DO UPDATE SET at = greatest(forgotten.at, excluded.at)`
+	forgetMessages = `DELETE FROM messages WHERE person_id = $1 AND sent_at < $2`
+	// Who goes on writing is kept again.
+	forgetPerson = `
+DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
+
+	updatesOf = `
+SELECT chat_id, number, coalesce(bus_sequence, 0), published_at IS NOT NULL
+FROM updates WHERE person_id = $1 AND heard_at < $2 ORDER BY chat_id, number LIMIT $3`
+	dropUpdates = `
+DELETE FROM updates u USING unnest($1::bigint[], $2::bigint[]) AS d(chat_id, number)
+WHERE u.chat_id = d.chat_id AND u.number = d.number`
+)
+
+// eraseBatch is how many updates are erased at once.
+const eraseBatch = 200
+
+// forget deletes what is kept of a person, up to when they asked for it. To do it
+// again changes nothing more.
+func (l *Listener) forget(ctx context.Context, c command) error {
+	// Telegram's times are whole seconds: until the end of this one.
+	until := c.SaidAt.Add(time.Second)
+	deleting, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	err := store.InTx(deleting, l.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(deleting, rememberForgotten, c.Person, until); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(deleting, forgetMessages, c.Person, until); err != nil {
+			return err
+		}
+		_, err := tx.Exec(deleting, forgetPerson, c.Person)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("forget a person: %w", err)
+	}
+	return l.erase(ctx, updatesOf, c.Person, time.Now())
+}
+
+// erased is an update that is to go.
+type erased struct {
+	Chat, Number, Sequence int64
+	Published              bool
+}
+
+// erase deletes updates from the bus and then from the database, so that none is
+// left of which nobody knows. Those that are not published yet are first.
+func (l *Listener) erase(ctx context.Context, find string, args ...any) error {
+	for ctx.Err() == nil {
+		found, err := l.find(ctx, find, append(args, eraseBatch)...)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		var chats, numbers, open []int64
+		var sequences []uint64
+		for _, u := range found {
+			if !u.Published {
+				open = append(open, u.Chat)
+				continue
+			}
+			chats, numbers = append(chats, u.Chat), append(numbers, u.Number)
+			if u.Sequence > 0 {
+				sequences = append(sequences, uint64(u.Sequence))
+			}
+		}
+		if err := l.outbox.Flush(ctx, open...); err != nil {
+			return err
+		}
+		if err := l.Bus.Erase(ctx, subject.Updates, sequences...); err != nil {
+			return err
+		}
+		dropping, cancel := context.WithTimeout(ctx, dbTimeout)
+		_, err = l.Pool.Exec(dropping, dropUpdates, chats, numbers)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("delete updates: %w", err)
+		}
+	}
+	return ctx.Err()
+}
+
+func (l *Listener) find(ctx context.Context, sql string, args ...any) ([]erased, error) {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	rows, err := l.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("find updates: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[erased])
+	if err != nil {
+		return nil, fmt.Errorf("find updates: %w", err)
+	}
+	return found, nil
+}

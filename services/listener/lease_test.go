@@ -1,0 +1,220 @@
+package listener_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/run/runtest"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/listener"
+)
+
+// leases is how many advisory locks of bots are held.
+const leases = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1130917746 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+func TestEachBotIsListenedToByOneAndTakenOverFromTheDead(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 3)
+	chat, there := s.chat(world.Supergroup, "Here")
+	first := s.listen()
+	s.listen()
+	s.say(there, "Tom", "one", 0)
+	s.hears(chat, 1)
+	becomes(s, 3, leases)
+	first()
+	s.say(there, "Tom", "two", 0)
+	s.hears(chat, 2)
+	becomes(s, 3, leases)
+
+	// The connection dies that the leases hang on.
+	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1130917746`)
+	s.say(there, "Tom", "three", 0)
+	s.hears(chat, 3)
+	becomes(s, 3, leases)
+	s.settled()
+}
+
+func TestABotThatIsDisabledIsNotListenedTo(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 2)
+	l, _ := s.listening(s.telegram())
+	becomes(s, 2, leases)
+	s.exec(`UPDATE bots SET enabled = false WHERE id = $1`, s.bots[0])
+	l.Wake()
+	becomes(s, 1, leases)
+	s.exec(`UPDATE bots SET enabled = true WHERE id = $1`, s.bots[0])
+	l.Wake()
+	becomes(s, 2, leases)
+}
+
+// Somebody else polls for the bot: the listener leaves it to them.
+func TestAConflictIsYielded(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 1)
+	chat, there := s.chat(world.Supergroup, "Here")
+	token := value[string](s, `SELECT convert_from(token_sealed, 'UTF8') FROM bots WHERE id = $1`, s.bots[0])
+	s.listen(func(c *listener.Config) { c.Yield = time.Second })
+	becomes(s, 1, leases)
+	rival := s.telegram()
+	stop := testenv.Background(t, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			rival.GetUpdates(ctx, secret.New(token), telegram.Poll{Limit: 1, Wait: time.Second})
+		}
+		return nil
+	})
+	testenv.Eventually(t, "the listener yields", func() (string, bool) {
+		n := value[int](s, leases)
+		return fmt.Sprint(n), n == 0
+	})
+	stop()
+	s.say(there, "Tom", "hello", 0)
+	s.hears(chat, 1)
+}
+
+func TestATokenThatIsRefusedStopsItsBot(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 2)
+	s.exec(`UPDATE bots SET token_sealed = '1:unknown' WHERE id = $1`, s.bots[0])
+	s.listen()
+	becomes(s, 1, `SELECT count(*) FROM bots WHERE id = $1 AND stopped_at IS NOT NULL`, s.bots[0])
+	if n := value[int](s, `SELECT count(*) FROM bots WHERE stopped_at IS NOT NULL`); n != 1 {
+		t.Errorf("%d bots are stopped, want 1", n)
+	}
+}
+
+// A Telegram that gives whatever it is told to, and no more than the limit.
+type hostile struct {
+	mu       sync.Mutex
+	updates  []string // by their places; an id is 1 more
+	answered int64    // up to where they were confirmed
+}
+
+func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasSuffix(r.URL.Path, "/getUpdates") {
+		fmt.Fprint(w, `{"ok":true,"result":true}`)
+		return
+	}
+	var offset, limit int64
+	_, _ = fmt.Sscan(r.FormValue("offset")+" "+r.FormValue("limit"), &offset, &limit)
+	h.mu.Lock()
+	h.answered = max(h.answered, offset)
+	from := max(offset, 1) - 1
+	var batch []string
+	if from < int64(len(h.updates)) {
+		const most = 4 // Telegram gives fewer than it may, too
+		batch = h.updates[from:min(from+min(limit, most), int64(len(h.updates)))]
+	}
+	h.mu.Unlock()
+	if len(batch) == 0 {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	fmt.Fprintf(w, `{"ok":true,"result":[%s]}`, strings.Join(batch, ","))
+}
+
+func TestNothingHostileStopsAListener(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 1)
+	chat, there := s.chat(world.Supergroup, "Here")
+	h := &hostile{}
+	bad := []string{
+		`{"update_id":%d,"message":"a text"}`,
+		`{"update_id":%d,"message":{"message_id":-5}}`,
+		`{"update_id":%d,"x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`,
+		`{"update_id":%d,"message":{"message_id":5,"date":1e99}}`,
+		`{"update_id":%d,"message":{"message_id":5,"date":1,"chat":{"id":1,"type":"supergroup"},"text":"\u0000"}}`,
+		`{"update_id":%d,"x":nothing}`,
+		`{"update_id":%d,"x":"` + strings.Repeat("x", 17<<20) + `"}`,
+	}
+	for i, text := range bad {
+		h.updates = append(h.updates, fmt.Sprintf(text, len(h.updates)+1))
+		h.updates = append(h.updates, update(int64(len(h.updates)+1), there, int64(i+1), fmt.Sprint("line ", i)))
+	}
+	h.updates = append(h.updates, fmt.Sprintf(`{"update_id":%d,"brand_new_kind":{}}`, len(h.updates)+1))
+	server := httptest.NewServer(h)
+	defer server.Close()
+	cfg := telegram.DefaultConfig()
+	cfg.URL = server.URL
+	client, err := telegram.New(cfg, testenv.Logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	registry := s.metrics
+	_, stop := s.listening(client)
+	heard := s.hears(chat, len(bad))
+	testenv.Eventually(t, "all is confirmed", func() (string, bool) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return fmt.Sprint(h.answered), h.answered == int64(len(h.updates))+1
+	})
+	stop()
+	for i, u := range heard {
+		if u.GetText() != fmt.Sprint("line ", i) {
+			t.Errorf("%d is %q", i, u.GetText())
+		}
+	}
+	counted := map[string]float64{}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if f.GetName() == "chorus_listener_updates_total" && l.GetName() == "result" {
+					counted[l.GetValue()] += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	if want := map[string]float64{"malformed": float64(len(bad)), "heard": float64(len(bad)), "useless": 1}; fmt.Sprint(counted) != fmt.Sprint(want) {
+		t.Errorf("counted %v, want %v", counted, want)
+	}
+}
+
+func TestListenersStartAndStop(t *testing.T) {
+	s := newStage(t, 2)
+	parts := 0
+	runtest.Stress(t, func(t testing.TB) run.Part {
+		parts++
+		webhook := func(c *listener.Config) {
+			if parts%2 == 0 {
+				c.PublicURL, c.Listen = "http://nowhere.example", "127.0.0.1:0"
+			}
+		}
+		return run.Part{Name: "listener", Run: s.make(t, silent{}, webhook).Run}
+	})
+}
+
+// silent is a Telegram that nothing happens in.
+type silent struct{}
+
+func (silent) GetUpdates(ctx context.Context, _ secret.String, _ telegram.Poll) (telegram.Batch, telegram.Outcome) {
+	<-ctx.Done()
+	return telegram.Batch{}, telegram.Outcome{}
+}
+
+func (silent) SetWebhook(context.Context, secret.String, telegram.Webhook) telegram.Outcome {
+	return telegram.Outcome{Kind: telegram.Done}
+}
+
+func (silent) DeleteWebhook(context.Context, secret.String) telegram.Outcome {
+	return telegram.Outcome{Kind: telegram.Done}
+}
+
+func (silent) Administers(context.Context, secret.String, int64, int64) (bool, telegram.Outcome) {
+	return false, telegram.Outcome{Kind: telegram.Done}
+}

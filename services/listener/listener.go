@@ -1,0 +1,134 @@
+// Package listener hears what people say in the chats. Any number of listeners
+// may run on one database: each bot is listened to by one of them, and whatever
+// several bots are told of is written down once.
+package listener
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/listener/hearing"
+	"github.com/chorus-cast/chorus/services/listener/outbox"
+)
+
+// dbTimeout bounds each look into the database.
+const dbTimeout = 10 * time.Second
+
+// Updates is the part of Telegram that tells of updates.
+type Updates interface {
+	GetUpdates(ctx context.Context, token secret.String, p telegram.Poll) (telegram.Batch, telegram.Outcome)
+	SetWebhook(ctx context.Context, token secret.String, w telegram.Webhook) telegram.Outcome
+	DeleteWebhook(ctx context.Context, token secret.String) telegram.Outcome
+}
+
+// Telegram is the part of Telegram that the listener needs.
+type Telegram interface {
+	Updates
+	Administers(ctx context.Context, token secret.String, chatID, userID int64) (bool, telegram.Outcome)
+}
+
+var _ Telegram = (*telegram.Client)(nil)
+
+// Settings gives the settings as they are now.
+type Settings interface {
+	Current() *settings.Values
+}
+
+// Deps is what a listener works with.
+type Deps struct {
+	Pool     *pgxpool.Pool
+	Bus      *bus.Bus
+	Telegram Telegram
+	Settings Settings
+	// Open opens a bot's sealed token.
+	Open    func(bot string, sealed []byte) (secret.String, error)
+	Metrics *Metrics
+	Log     *zap.Logger
+}
+
+// Listener hears the chats. Run it once.
+type Listener struct {
+	Deps
+	cfg     Config
+	ear     *hearing.Ear
+	outbox  *outbox.Outbox
+	journal *journal.Journal
+	answers *relay.Relay
+	relays  relay.Group
+
+	cast atomic.Pointer[cast]
+	// changed is sent to, never blocking, when the roster has changed, and
+	// commanded when there are commands to answer.
+	changed, commanded chan struct{}
+	webhook            *webhook // nil where updates are asked for
+}
+
+// New makes a listener.
+func New(cfg Config, deps Deps) (*Listener, error) {
+	j := journal.New(deps.Pool)
+	l := &Listener{
+		Deps: deps, cfg: cfg, ear: hearing.New(deps.Pool), outbox: outbox.New(deps.Pool, deps.Bus, deps.Log), journal: j,
+		answers:   relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
+		changed:   make(chan struct{}, 1),
+		commanded: make(chan struct{}, 1),
+	}
+	l.relays = relay.Group{l.answers}
+	l.cast.Store(&cast{})
+	if cfg.PublicURL != "" {
+		var err error
+		if l.webhook, err = l.newWebhook(); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// Run listens until the context ends. What is being written down then is written,
+// and published if the bus is there.
+func (l *Listener) Run(ctx context.Context) error {
+	return l.relays.Around(ctx, func(ctx context.Context) error {
+		publishing, published := context.WithCancel(context.WithoutCancel(ctx))
+		var outbox errgroup.Group
+		outbox.Go(func() error { return l.outbox.Run(publishing) })
+		var hearing errgroup.Group
+		hearing.Go(func() error { return l.attend(ctx) })
+		hearing.Go(func() error { return l.answer(ctx) })
+		hearing.Go(func() error { return l.tidy(ctx) })
+		if l.webhook != nil {
+			hearing.Go(func() error { return l.webhook.run(ctx) })
+		}
+		err := hearing.Wait()
+		published()
+		_ = outbox.Wait() // it returns nil
+		return err
+	})
+}
+
+// Hurry makes the listener look at what the bus may have lost.
+func (l *Listener) Hurry() {
+	l.relays.Hurry()
+	l.outbox.Hurry()
+}
+
+// Wake makes the listener look at the roster: after it has changed. It never
+// blocks.
+func (l *Listener) Wake() { signal(l.changed) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,236 @@
+package listener_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+// What one listener hears. The parts share a stage, which takes a while to set.
+func TestWhatIsHeard(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	for i := range 3 {
+		s.addBot(fmt.Sprintf("bot%d", i), func(b *world.NewBot) { b.BotToBot = true })
+	}
+	s.listen()
+	for name, part := range map[string]func(*testing.T, *stage){
+		"a message that all bots get is one row and one update": aMessageThatAllBotsGetIsOneRowAndOneUpdate,
+		"bots are not people":                               botsAreNotPeople,
+		"edits change the row once":                         editsChangeTheRowOnce,
+		"reactions of people are heard once":                reactionsOfPeopleAreHeardOnce,
+		"membership follows telegram":                       membershipFollowsTelegram,
+		"an upgrade keeps the chat":                         anUpgradeKeepsTheChat,
+		"a chat that nobody allowed is found and not heard": aChatThatNobodyAllowedIsFoundAndNotHeard,
+	} {
+		t.Run(name, func(t *testing.T) { part(t, s.in(t)) })
+	}
+}
+
+func aMessageThatAllBotsGetIsOneRowAndOneUpdate(t *testing.T, s *stage) {
+	t.Helper()
+	for _, kind := range []string{world.Supergroup, world.Group} {
+		chat, there := s.chat(kind, "The "+kind)
+		first := s.say(there, "Tom", "Does @"+username(1)+" like endings?", 0)
+		s.say(there, "Ann", "I do", first)
+		s.say(there, "Ann", "I do", first)
+		heard := s.hears(chat, 3)
+		s.settled()
+
+		if n := value[int](s, `SELECT count(*) FROM messages WHERE chat_id = $1`, chat); n != 3 {
+			t.Errorf("%s: %d rows, want 3", kind, n)
+		}
+		want := 3 // ids: one a message in a supergroup, one for each bot in a basic group
+		if kind == world.Group {
+			want = 9
+		}
+		if n := value[int](s, `SELECT count(*) FROM message_ids WHERE chat_id = $1`, chat); n != want {
+			t.Errorf("%s: %d ids, want %d", kind, n, want)
+		}
+		u := heard[0]
+		if u.GetKind() != chorusv1.UpdateKind_UPDATE_KIND_MESSAGE || !u.GetQuestion() ||
+			!slices.Equal(u.GetAddressedBots(), s.bots[1:2]) || u.GetText() != "Does @"+username(1)+" like endings?" ||
+			u.GetPersonId() == 0 || u.GetReplyTo() != 0 || u.GetHappenedAt().AsTime().After(u.GetReceivedAt().AsTime()) {
+			t.Errorf("%s: the question is %v", kind, u)
+		}
+		for i, u := range heard[1:] {
+			if u.GetNumber() != heard[i].GetNumber()+1 || u.GetQuestion() || u.GetAddressedBots() != nil || u.GetReplyTo() != heard[0].GetMessage() {
+				t.Errorf("%s: the answer is %v", kind, u)
+			}
+		}
+		// Every bot's own id leads to the same message.
+		for i, bot := range s.bots {
+			viewer := int64(0)
+			if kind == world.Group {
+				viewer = bot
+			}
+			id := s.world().IDs(there, first)[s.accounts[i]]
+			if n := value[int64](s, `SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3`, chat, viewer, id); n != u.GetMessage() {
+				t.Errorf("%s: what bot %d calls %d is message %d, want %d", kind, i, id, n, u.GetMessage())
+			}
+		}
+	}
+	if n := value[int](s, `SELECT count(*) FROM people WHERE name IN ('Tom', 'Ann')`); n != 2 {
+		t.Errorf("%d people, want 2", n)
+	}
+}
+
+func botsAreNotPeople(t *testing.T, s *stage) {
+	t.Helper()
+	chat, there := s.chat(world.Supergroup, "Here")
+	_, token, err := s.world().RegisterBot(world.NewBot{Username: "stranger_bot", BotToBot: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.world().SetRole(there, "stranger_bot", world.Ordinary); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{token, value[string](s, `SELECT convert_from(token_sealed, 'UTF8') FROM bots WHERE id = $1`, s.bots[0])} {
+		out := s.telegram().SendMessage(t.Context(), secret.New(token), telegram.Message{ChatID: there, Text: "I am a bot"})
+		if !out.OK() {
+			t.Fatal(out.Err())
+		}
+	}
+	s.say(there, "Tom", "I am none", 0)
+	s.settled()
+	var texts []string
+	for _, u := range s.heard(chat) {
+		if u.GetKind() == chorusv1.UpdateKind_UPDATE_KIND_MESSAGE {
+			texts = append(texts, u.GetText())
+		}
+	}
+	if !slices.Equal(texts, []string{"I am none"}) {
+		t.Errorf("heard %q", texts)
+	}
+}
+
+func editsChangeTheRowOnce(t *testing.T, s *stage) {
+	t.Helper()
+	for _, kind := range []string{world.Supergroup, world.Group} {
+		chat, there := s.chat(kind, "The "+kind)
+		id := s.say(there, "Tom", "first", 0)
+		if _, err := s.world().EditAs(there, id, "second"); err != nil {
+			t.Fatal(err)
+		}
+		heard := s.hears(chat, 2)
+		s.settled()
+		if u := heard[1]; u.GetKind() != chorusv1.UpdateKind_UPDATE_KIND_EDIT || u.GetText() != "second" || u.GetMessage() != heard[0].GetMessage() {
+			t.Errorf("%s: the edit is %v", kind, u)
+		}
+		if body := value[string](s, `SELECT body FROM messages WHERE chat_id = $1 AND edited_at IS NOT NULL`, chat); body != "second" {
+			t.Errorf("%s: the row says %q", kind, body)
+		}
+		if n := len(s.heard(chat)); n != 2 {
+			t.Errorf("%s: %d updates, want 2", kind, n)
+		}
+	}
+}
+
+func reactionsOfPeopleAreHeardOnce(t *testing.T, s *stage) {
+	t.Helper()
+	chat, there := s.chat(world.Supergroup, "Here")
+	for i := range s.bots {
+		if err := s.world().SetRole(there, username(i), world.Administrator); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.settled()
+	before := len(s.heard(chat))
+	id := s.say(there, "Tom", "a line", 0)
+	s.hears(chat, before+1)
+	if err := s.world().ReactAs(there, id, "Ann", "👍"); err != nil {
+		t.Fatal(err)
+	}
+	s.settled()
+	heard := s.heard(chat)
+	u := heard[len(heard)-1]
+	if u.GetKind() != chorusv1.UpdateKind_UPDATE_KIND_REACTION || u.GetEmoji() != "👍" || u.GetMessage() == 0 || len(heard) != before+2 {
+		t.Errorf("heard %v", heard)
+	}
+}
+
+func membershipFollowsTelegram(t *testing.T, s *stage) {
+	t.Helper()
+	chat, there := s.chat(world.Supergroup, "Here")
+	s.settled()
+	const suspended = `SELECT count(*) FROM cast_members WHERE chat_id = $1 AND bot_id = $2 AND suspended_at IS NOT NULL`
+	for _, step := range []struct {
+		role world.Role
+		want int
+	}{{world.Kicked, 1}, {world.Ordinary, 0}, {world.Restricted, 1}, {world.Administrator, 0}, {world.Left, 1}} {
+		if err := s.world().SetRole(there, username(0), step.role); err != nil {
+			t.Fatal(err)
+		}
+		becomes(s, step.want, suspended, chat, s.bots[0])
+	}
+	if n := value[int](s, suspended, chat, s.bots[1]); n != 0 {
+		t.Error("the other bot is suspended")
+	}
+}
+
+func anUpgradeKeepsTheChat(t *testing.T, s *stage) {
+	t.Helper()
+	chat, there := s.chat(world.Group, "Here")
+	s.say(there, "Tom", "before", 0)
+	s.hears(chat, 1)
+	next, err := s.world().Upgrade(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.say(next.ID, "Tom", "after", 0)
+	heard := s.hears(chat, 3)
+	s.settled()
+	if heard[1].GetKind() != chorusv1.UpdateKind_UPDATE_KIND_CHAT || heard[2].GetText() != "after" {
+		t.Errorf("heard %v", heard)
+	}
+	if n := value[int](s, `SELECT count(*) FROM chats WHERE id = $1 AND telegram_id = $2 AND former_id = $3 AND kind = 'supergroup'`, chat, next.ID, there); n != 1 {
+		t.Error("the chat did not move")
+	}
+	if n := value[int](s, `SELECT count(*) FROM chats WHERE telegram_id IN ($1, $2)`, there, next.ID); n != 1 {
+		t.Errorf("%d chats, want 1", n)
+	}
+}
+
+func aChatThatNobodyAllowedIsFoundAndNotHeard(t *testing.T, s *stage) {
+	t.Helper()
+	there := s.newID(world.Supergroup)
+	s.group(there, world.Supergroup, "Strangers")
+	s.say(there, "Stranger", "a secret", 0)
+	becomes(s, 3, `SELECT count(*) FROM chats c JOIN cast_members m ON m.chat_id = c.id
+WHERE telegram_id = $1 AND title = 'Strangers' AND NOT enabled AND found_at IS NOT NULL`, there)
+	s.settled()
+	chat := value[int64](s, `SELECT id FROM chats WHERE telegram_id = $1`, there)
+	for _, table := range []string{"messages", "updates"} {
+		if n := value[int](s, `SELECT count(*) FROM `+table+` WHERE chat_id = $1`, chat); n != 0 {
+			t.Errorf("%d %s are kept", n, table)
+		}
+	}
+	if n := value[int](s, `SELECT count(*) FROM people WHERE name = 'Stranger'`); n != 0 {
+		t.Error("the person is kept")
+	}
+	s.exec(`UPDATE chats SET enabled = true WHERE id = $1`, chat)
+	s.say(there, "Stranger", "hello", 0)
+	s.hears(chat, 1)
+}
+
+func TestWhatComesBackIsNotHeardAgain(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 2)
+	chat, there := s.chat(world.Supergroup, "Here")
+	s.say(there, "Tom", "one", 0)
+	stop := s.listen()
+	s.hears(chat, 1)
+	s.settled()
+	stop()
+	s.exec(`DELETE FROM listening`)
+	for i := range 5 {
+		s.say(there, "Tom", fmt.Sprint("more ", i), 0)
+	}
+	s.listen()
+	s.hears(chat, 6)
+}

@@ -1,0 +1,189 @@
+package listener
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/listener/hearing"
+	"github.com/chorus-cast/chorus/services/listener/incoming"
+)
+
+// poller asks for the updates of one bot.
+type poller struct {
+	l      *Listener
+	bot    bot
+	token  secret.String
+	log    *zap.Logger
+	offset int64
+	// limit is how many updates are asked for: one after an answer that can't be
+	// read, so that the update to blame comes alone, and then more again.
+	limit int
+}
+
+// errGone ends the attention to a bot without a fault.
+var errGone = errors.New("the bot is not to be listened to")
+
+// listen listens to one bot until the context ends. It returns an error if the bot
+// is to be left alone for a while.
+func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
+	token, err := l.token(b)
+	if err != nil {
+		return err
+	}
+	work := l.newPoller(b, token, log).run
+	if l.webhook != nil {
+		work = (&hook{l: l, bot: b, token: token, log: log}).run
+	}
+	patient := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).
+		AbortOnErrors(errYield, errGone).Build()
+	for ctx.Err() == nil {
+		err = failsafe.With(patient).WithContext(ctx).Run(func() error { return work(ctx) })
+		switch {
+		case ctx.Err() != nil, errors.Is(err, errGone):
+			return nil //nolint:nilerr // nothing is wrong with the bot, or it is stopped
+		case errors.Is(err, errYield):
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Listener) newPoller(b bot, token secret.String, log *zap.Logger) *poller {
+	return &poller{l: l, bot: b, token: token, log: log, offset: -1, limit: telegram.MostUpdates}
+}
+
+// run makes one poll. Its errors are worth another try, a little later.
+func (p *poller) run(ctx context.Context) error {
+	if p.offset < 0 {
+		if err := p.begin(ctx); err != nil {
+			return err
+		}
+	}
+	batch, out := p.l.Telegram.GetUpdates(ctx, p.token, telegram.Poll{
+		Offset: p.offset, Limit: p.limit, Wait: p.l.cfg.PollWait, Allowed: incoming.Allowed(),
+	})
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // what the end of the context broke is no fault
+	}
+	p.l.Metrics.called("getUpdates", out)
+	if out.Kind != telegram.Done {
+		return p.refused(ctx, out, batch.Unreadable)
+	}
+	return p.take(ctx, batch.Updates)
+}
+
+// begin finds where to go on, and has updates wait that were brought before.
+func (p *poller) begin(ctx context.Context) error {
+	out := p.l.Telegram.DeleteWebhook(ctx, p.token)
+	p.l.Metrics.called("deleteWebhook", out)
+	if !out.OK() {
+		return p.l.troubled(ctx, p.bot, p.log, out)
+	}
+	offset, err := p.l.ear.Offset(ctx, p.bot.Bot)
+	if err != nil {
+		return err
+	}
+	p.offset = offset
+	return nil
+}
+
+// take hears a batch. The offset moves on only once the batch is written down.
+func (p *poller) take(ctx context.Context, raw []json.RawMessage) error {
+	if len(raw) == 0 {
+		p.limit = telegram.MostUpdates
+		return nil
+	}
+	began := time.Now()
+	updates := make([]incoming.Update, 0, len(raw))
+	next := int64(0)
+	for _, r := range raw {
+		next = max(next, incoming.ID(r)+1)
+		u, err := incoming.Parse(r)
+		if err != nil {
+			p.l.Metrics.malformed()
+			p.log.Warn("an update can't be read, and is left out", zap.Int64("update_id", incoming.ID(r)), zap.Error(err))
+			continue
+		}
+		updates = append(updates, u)
+	}
+	if _, err := p.l.hear(ctx, p.bot.Bot, updates, began); err != nil {
+		p.log.Warn("updates are not written down, and are asked for again", zap.Error(err))
+		return err
+	}
+	if next == 1 {
+		return errors.New("updates without ids can't be confirmed")
+	}
+	return p.confirm(ctx, next)
+}
+
+// confirm moves on. Telegram begins with any number after a week without updates,
+// so the next offset may be a lower one.
+func (p *poller) confirm(ctx context.Context, next int64) error {
+	p.limit = min(p.limit*2, telegram.MostUpdates)
+	p.offset = next
+	if err := p.l.ear.Confirm(context.WithoutCancel(ctx), p.bot.Bot, next); err != nil {
+		// Nothing is lost: what is heard again is known.
+		p.log.Warn("how far a bot was heard is not written down", zap.Error(err))
+	}
+	return nil
+}
+
+// refused deals with a poll that gave nothing.
+func (p *poller) refused(ctx context.Context, out telegram.Outcome, unreadable int64) error {
+	switch {
+	case unreadable == 0:
+		return p.l.troubled(ctx, p.bot, p.log, out)
+	case p.limit > 1:
+		p.limit = 1
+		return nil
+	}
+	p.l.Metrics.malformed()
+	p.log.Warn("an update can't be read, and is left out", zap.Int64("update_id", unreadable), zap.Error(out.Err()))
+	return p.confirm(ctx, unreadable+1)
+}
+
+// troubled tells what to do about a call that was not done: an error to try again
+// soon, or one that ends the attention to the bot.
+func (l *Listener) troubled(ctx context.Context, b bot, log *zap.Logger, out telegram.Outcome) error {
+	switch {
+	case out.Status == http.StatusConflict:
+		log.Warn("somebody else takes the bot's updates: it is left to them", zap.String("description", out.Description))
+		return errYield
+	case out.Kind == telegram.PermanentBot:
+		log.Error("Telegram refuses the bot's token: the bot is stopped", zap.String("description", out.Description))
+		return errors.Join(errGone, l.stopBot(ctx, b, out.Description))
+	case out.Kind == telegram.RateLimited:
+		wait := time.NewTimer(out.RetryAfter)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	return out.Err()
+}
+
+// hear writes updates down and has them published.
+func (l *Listener) hear(ctx context.Context, b hearing.Bot, updates []incoming.Update, began time.Time) (hearing.Outcome, error) {
+	// What was begun is ended; it has a time-out of its own.
+	out, err := l.ear.Hear(context.WithoutCancel(ctx), b, l.cast.Load().all, updates)
+	if err != nil {
+		return out, err
+	}
+	l.outbox.Offer(out.Chats...)
+	if out.Commands {
+		signal(l.commanded)
+	}
+	l.Metrics.heard(updates, out.Results, time.Since(began))
+	return out, nil
+}

@@ -1,0 +1,133 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/store"
+)
+
+const (
+	lockClock = `SELECT turn_no FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
+	takeTurn  = `UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`
+
+	// Who was asked answers, if it may act in the chat, else somebody who may.
+	chooseBot = `
+SELECT b.id FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats c ON c.id = m.chat_id
+WHERE m.chat_id = $1 AND m.suspended_at IS NULL AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL AND c.enabled AND c.removed_at IS NULL
+ORDER BY b.id = $2 DESC, b.id LIMIT 1`
+
+	countAnswers = `
+SELECT count(*) FROM turns
+WHERE chat_id = $1 AND (chat_id, planned_at) > ($1, now() - interval '1 minute') AND kind <> 'reaction' AND topic LIKE '/%'`
+)
+
+const (
+	// mostAnswers is how many commands of a chat are answered in a minute. What
+	// they ask for is done all the same.
+	mostAnswers = 6
+	// lateAfter is how old a command may be that is still answered.
+	lateAfter = 5 * time.Minute
+)
+
+// reply does what a command asks and writes the answer down, as a turn and its
+// delivery like any other, in one transaction.
+func (l *Listener) reply(ctx context.Context, c command, may right) error {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	var answers []journal.Entry
+	result := "answered"
+	err := store.InTx(ctx, l.Pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, endCommand, c.Chat, c.Message, c.Attempts)
+		if err != nil {
+			return fmt.Errorf("end a command: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			result = "overtaken" // another process took it for dead
+			return nil
+		}
+		answers, result, err = l.replyIn(ctx, tx, c, may)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.answers.Offer(answers...)
+	l.Metrics.commanded(c.Name, result)
+	return nil
+}
+
+// replyIn takes its locks in the order of others: the clock, then the cast. It is
+// told why there is no answer, if there is none.
+func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right) (answers []journal.Entry, result string, err error) {
+	var last int64
+	if err := tx.QueryRow(ctx, lockClock, c.Chat).Scan(&last); err != nil {
+		return nil, "", fmt.Errorf("lock a chat's clock: %w", err)
+	}
+	silent, err := silent(ctx, tx, c)
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := l.do(ctx, tx, c, may)
+	if err != nil || silent != "" {
+		return nil, silent, err
+	}
+	var by int64
+	err = tx.QueryRow(ctx, chooseBot, c.Chat, c.Bot).Scan(&by)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, "nobody", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("find who answers: %w", err)
+	}
+	if _, err := tx.Exec(ctx, takeTurn, c.Chat, last+1); err != nil {
+		return nil, "", fmt.Errorf("take a turn: %w", err)
+	}
+	_, answers, err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, last+1, by, text)})
+	return answers, "answered", err
+}
+
+// silent is why a command gets no answer; empty if it gets one.
+func silent(ctx context.Context, tx pgx.Tx, c command) (string, error) {
+	if time.Since(c.SaidAt) > lateAfter {
+		return "late", nil
+	}
+	var lately int
+	if err := tx.QueryRow(ctx, countAnswers, c.Chat).Scan(&lately); err != nil {
+		return "", fmt.Errorf("count answers: %w", err)
+	}
+	if lately >= mostAnswers {
+		return "too_many", nil
+	}
+	return "", nil
+}
+
+func (l *Listener) planned(c command, number, by int64, text string) journal.Planned {
+	now := time.Now()
+	due := c.SaidAt
+	if due.After(now) {
+		due = now
+	}
+	turn := &chorusv1.Turn{
+		Id: &chorusv1.TurnId{ChatId: c.Chat, Number: number}, BotId: by, Kind: chorusv1.TurnKind_TURN_KIND_REPLY, TargetMessage: c.Message,
+		Topic: "/" + c.Name, PlannedAt: timestamppb.New(now), DueAt: timestamppb.New(due),
+		ExpiresAt: timestamppb.New(now.Add(settings.TurnTTL.Of(l.Settings.Current(), c.Chat, by))),
+		Reasons:   []*chorusv1.Reason{{Rule: "command", Detail: c.Name}},
+	}
+	if c.Name == "forgetme" && !c.Anonymous {
+		// There is nothing any more to reply to.
+		turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_MESSAGE, 0
+	}
+	return journal.Planned{Turn: turn, Delivery: &chorusv1.Delivery{
+		Id: turn.GetId(), BotId: by, Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text, TargetMessage: turn.GetTargetMessage(),
+		PlannedAt: turn.GetPlannedAt(), ExpiresAt: turn.GetExpiresAt(), CreatedAt: turn.GetPlannedAt(),
+	}}
+}

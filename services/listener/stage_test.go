@@ -1,0 +1,323 @@
+package listener_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/emulator"
+	"github.com/chorus-cast/chorus/services/emulator/emulatortest"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/listen"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/listener"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// stage is a cast in an emulated Telegram, on a real database and a real bus.
+type stage struct {
+	t        testing.TB
+	pool     *pgxpool.Pool
+	nats     *testenv.BusServer
+	bus      *bus.Bus
+	js       jetstream.JetStream
+	emulator *emulator.Emulator
+	settings *settingspg.Watch
+	metrics  *prometheus.Registry
+	// bots are Chorus' ids of bot0, bot1 and so on; accounts are Telegram's.
+	bots, accounts []int64
+}
+
+// in is the stage for a part of a test.
+func (s *stage) in(t *testing.T) *stage {
+	t.Helper()
+	part := *s
+	part.t = t
+	return &part
+}
+
+// newStage sets a stage on which nobody listens yet.
+func newStage(t testing.TB, bots int, change ...func(*emulator.Config)) *stage {
+	t.Helper()
+	s := &stage{t: t, pool: journaltest.Open(t), nats: testenv.NATSServer(t), metrics: prometheus.NewRegistry()}
+	change = append(change, func(c *emulator.Config) { c.Unlimited, c.MaxUpdates, c.MaxMessages = true, 100_000, 100_000 })
+	s.emulator = emulatortest.Start(t, change...)
+	cfg := bus.DefaultConfig()
+	cfg.URL = s.nats.URL()
+	s.bus = bustest.Open(t, cfg)
+	nc, err := nats.Connect(cfg.URL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if s.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	if s.settings, err = settingspg.Open(t.Context(), s.pool, testenv.Logger(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range bots {
+		s.addBot(fmt.Sprintf("bot%d", i))
+	}
+	return s
+}
+
+func (s *stage) addBot(name string, change ...func(*world.NewBot)) {
+	s.t.Helper()
+	b := world.NewBot{Username: name + "_of_tests"}
+	for _, c := range change {
+		c(&b)
+	}
+	account, token, err := s.world().RegisterBot(b)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	id := journaltest.Bot(s.t, s.pool, name)
+	s.exec(`UPDATE bots SET telegram_id = $2, username = $3, token_sealed = $4 WHERE id = $1`, id, account.ID, account.Username, []byte(token))
+	s.bots, s.accounts = append(s.bots, id), append(s.accounts, account.ID)
+}
+
+func username(bot int) string { return fmt.Sprintf("bot%d_of_tests", bot) }
+
+// chat makes a group with all bots in it, in the roster, where it is enabled, and
+// in Telegram. It returns Chorus' id and Telegram's.
+func (s *stage) chat(kind, title string) (id, telegramID int64) {
+	s.t.Helper()
+	telegramID = s.newID(kind)
+	id = journaltest.Chat(s.t, s.pool, fmt.Sprintf("chat%d", -telegramID), s.bots...)
+	s.exec(`UPDATE chats SET telegram_id = $2, kind = $3, title = $4 WHERE id = $1`, id, telegramID, kind, title)
+	s.group(telegramID, kind, title)
+	return id, telegramID
+}
+
+// newID is an id for a group.
+func (s *stage) newID(kind string) int64 {
+	const supergroups = -1_000_000_000_000
+	id := -1000 - int64(len(s.world().Chats()))
+	if kind == world.Supergroup {
+		id += supergroups
+	}
+	return id
+}
+
+// group makes a group with all bots in it, in Telegram only.
+func (s *stage) group(id int64, kind, title string) {
+	s.t.Helper()
+	n := world.NewChat{Chat: world.Chat{ID: id, Kind: kind, Title: title}}
+	for i := range s.bots {
+		n.Members = append(n.Members, username(i))
+	}
+	if _, err := s.world().PutChat(n); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) world() *world.World { return s.emulator.World() }
+
+// config is one for tests.
+func config() listener.Config {
+	cfg := listener.DefaultConfig()
+	cfg.Claim, cfg.Operator = 50*time.Millisecond, "the testers (tests@example.org)"
+	return cfg
+}
+
+// listen runs a listener until the test or stop ends it.
+func (s *stage) listen(change ...func(*listener.Config)) (stop func()) {
+	s.t.Helper()
+	_, stop = s.listening(s.telegram(), change...)
+	return stop
+}
+
+func (s *stage) telegram() *telegram.Client {
+	s.t.Helper()
+	cfg := telegram.DefaultConfig()
+	cfg.URL = s.emulator.URL()
+	client, err := telegram.New(cfg, testenv.Logger(s.t))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(client.Close)
+	return client
+}
+
+// listening is listen with a Telegram of the test's own.
+func (s *stage) listening(tg listener.Telegram, change ...func(*listener.Config)) (l *listener.Listener, stop func()) {
+	s.t.Helper()
+	l = s.make(s.t, tg, change...)
+	return l, testenv.Background(s.t, l.Run)
+}
+
+func (s *stage) make(t testing.TB, tg listener.Telegram, change ...func(*listener.Config)) *listener.Listener {
+	t.Helper()
+	cfg := config()
+	for _, c := range change {
+		c(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	deps := listener.Deps{
+		Pool: s.pool, Bus: s.bus, Telegram: tg, Settings: s.settings, Log: testenv.Logger(t),
+		Open: func(_ string, sealed []byte) (secret.String, error) { return secret.New(string(sealed)), nil },
+	}
+	if s.metrics != nil {
+		deps.Metrics, s.metrics = listener.NewMetrics(s.metrics), nil
+	}
+	l, err := listener.New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// watchSettings keeps the stage's settings current.
+func (s *stage) watchSettings() func(context.Context) error {
+	return listen.New(s.pool, testenv.Logger(s.t), s.settings.Channel()).Run
+}
+
+// settingsSeen waits until it is known whether a chat's cast talks.
+func (s *stage) settingsSeen(chat int64, active bool) {
+	s.t.Helper()
+	testenv.Eventually(s.t, "the settings are known", func() (string, bool) {
+		got := settings.SimulationActive.Of(s.settings.Current(), chat, 0)
+		return fmt.Sprint(got), got == active
+	})
+}
+
+// say lets a person write, and returns the chat's own number of the message.
+func (s *stage) say(chat int64, who, text string, replyTo int64) int64 {
+	s.t.Helper()
+	p, err := s.world().Say(chat, who, text, replyTo)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p.Seq
+}
+
+func (s *stage) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// value is what a query gives in one row and column.
+func value[T any](s *stage, sql string, args ...any) T {
+	s.t.Helper()
+	var v T
+	if err := s.pool.QueryRow(s.t.Context(), sql, args...).Scan(&v); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// becomes waits until a query gives what is wanted.
+func becomes[T comparable](s *stage, want T, sql string, args ...any) {
+	s.t.Helper()
+	testenv.Eventually(s.t, fmt.Sprintf("%s is %v", sql, want), func() (string, bool) {
+		got := value[T](s, sql, args...)
+		return fmt.Sprint(got), got == want
+	})
+}
+
+// heard is the updates of a chat on the bus, in their order there, without those
+// about members, of which every bot's entry makes one.
+func (s *stage) heard(chat int64) []*chorusv1.Update {
+	s.t.Helper()
+	return slices.DeleteFunc(s.everything(chat), func(u *chorusv1.Update) bool { return u.GetKind() == chorusv1.UpdateKind_UPDATE_KIND_MEMBER })
+}
+
+func (s *stage) everything(chat int64) []*chorusv1.Update {
+	s.t.Helper()
+	stream, err := s.js.Stream(s.t.Context(), subject.Updates)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
+		return nil
+	}
+	c, err := s.js.OrderedConsumer(s.t.Context(), subject.Updates, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject.Update(chat)}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	info, err := c.Info(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var updates []*chorusv1.Update
+	for uint64(len(updates)) < info.NumPending {
+		batch, err := c.FetchNoWait(1000)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for m := range batch.Messages() {
+			u := &chorusv1.Update{}
+			if err := proto.Unmarshal(m.Data(), u); err != nil {
+				s.t.Fatal(err)
+			}
+			updates = append(updates, u)
+		}
+		if err := batch.Error(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return updates
+}
+
+// hears waits for so many updates of a chat on the bus.
+func (s *stage) hears(chat int64, n int) []*chorusv1.Update {
+	s.t.Helper()
+	var got []*chorusv1.Update
+	testenv.Eventually(s.t, fmt.Sprintf("%d updates", n), func() (string, bool) {
+		got = s.heard(chat)
+		return fmt.Sprint(len(got)), len(got) >= n
+	})
+	if len(got) > n {
+		s.t.Fatalf("%d updates, want %d: %v", len(got), n, got)
+	}
+	return got
+}
+
+// settled waits until every bot has heard everything.
+func (s *stage) settled() {
+	s.t.Helper()
+	testenv.Eventually(s.t, "all is heard and published", func() (string, bool) {
+		pending := 0
+		for _, a := range s.accounts {
+			pending += s.world().Pending(a)
+		}
+		open := value[int](s, `SELECT count(*) FROM updates WHERE published_at IS NULL`)
+		return fmt.Sprint(pending, open), pending == 0 && open == 0
+	})
+}
+
+// pass lets time pass that only a clock tells.
+func (s *stage) pass(d time.Duration) {
+	s.t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.t.Context().Done():
+		s.t.Fatal(s.t.Context().Err())
+	}
+}

@@ -1,0 +1,139 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/listener/hearing"
+)
+
+const (
+	castOf = `
+SELECT coalesce(p.display_name, b.name), coalesce(m.suspended_why, '')
+FROM cast_members m JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = b.id
+WHERE m.chat_id = $1 AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL ORDER BY 1`
+	rulesOf = `SELECT retention_days, disclaimer FROM chats WHERE id = $1`
+	lately  = `
+SELECT count(*) FILTER (WHERE bot_id IS NULL), count(*) FILTER (WHERE bot_id IS NOT NULL)
+FROM messages WHERE chat_id = $1 AND sent_at > now() - interval '1 hour'`
+)
+
+// player is a bot of a chat's cast.
+type player struct{ Name, Suspended string }
+
+func players(ctx context.Context, tx pgx.Tx, chat int64) ([]player, error) {
+	rows, err := tx.Query(ctx, castOf, chat)
+	if err != nil {
+		return nil, fmt.Errorf("read a cast: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[player])
+	if err != nil {
+		return nil, fmt.Errorf("read a cast: %w", err)
+	}
+	return all, nil
+}
+
+// about says what the cast is, and what is kept of people.
+func (l *Listener) about(ctx context.Context, tx pgx.Tx, c command) (string, error) {
+	cast, err := players(ctx, tx, c.Chat)
+	if err != nil {
+		return "", err
+	}
+	var days int
+	var disclaimer string
+	if err := tx.QueryRow(ctx, rulesOf, c.Chat).Scan(&days, &disclaimer); err != nil {
+		return "", fmt.Errorf("read a chat's rules: %w", err)
+	}
+	names := make([]string, len(cast))
+	for i, p := range cast {
+		names[i] = p.Name
+	}
+	var b strings.Builder
+	if len(names) == 1 {
+		fmt.Fprintf(&b, "%s is a bot: a program writes what it says, and no human. It is run by ", names[0])
+	} else {
+		fmt.Fprintf(&b, "%s are bots: a program writes what they say, and no human. They are run by ", list(names))
+	}
+	operator := l.cfg.Operator
+	if operator == "" {
+		operator = "who added them to this group"
+	}
+	fmt.Fprintf(&b, "%s.\n\nSo that they can answer, your Telegram id, your name and what you write here are stored, and deleted after %s. ",
+		operator, inDays(days))
+	b.WriteString("/forgetme deletes what is stored of you at once.\n\nAdministrators: /pause, /resume, /quiet @bot, /status.")
+	if disclaimer != "" {
+		b.WriteString("\n\n" + disclaimer)
+	}
+	return b.String(), nil
+}
+
+func inDays(n int) string {
+	if n == 1 {
+		return "a day"
+	}
+	return fmt.Sprintf("%d days", n)
+}
+
+// list joins names as people do.
+func list(names []string) string {
+	switch len(names) {
+	case 0:
+		return "Those who talk here"
+	case 1:
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// status says how the cast is.
+func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, error) {
+	cast, err := players(ctx, tx, c.Chat)
+	if err != nil {
+		return "", err
+	}
+	at, until, err := paused(ctx, tx, c.Chat)
+	if err != nil {
+		return "", err
+	}
+	var people, bots int
+	if err := tx.QueryRow(ctx, lately, c.Chat).Scan(&people, &bots); err != nil {
+		return "", fmt.Errorf("count messages: %w", err)
+	}
+	lines := []string{l.pauseStatus(c.Chat, at, until)}
+	var talking, quiet, away []string
+	for _, p := range cast {
+		switch p.Suspended {
+		case "":
+			talking = append(talking, p.Name)
+		case hearing.Quieted:
+			quiet = append(quiet, p.Name)
+		default:
+			away = append(away, p.Name)
+		}
+	}
+	for _, group := range []struct {
+		title string
+		names []string
+	}{{"Cast: ", talking}, {"Quiet: ", quiet}, {"Away: ", away}} {
+		if len(group.names) > 0 {
+			lines = append(lines, group.title+list(group.names)+".")
+		}
+	}
+	return strings.Join(append(lines, fmt.Sprintf("Messages in the last hour: %d of people, %d of the cast.", people, bots)), "\n"), nil
+}
+
+func (l *Listener) pauseStatus(chat int64, at, until *time.Time) string {
+	switch {
+	case at != nil && until != nil:
+		return "Paused until " + clock(*until) + "."
+	case at != nil:
+		return "Paused until /resume."
+	case !l.active(chat):
+		return "Paused by who runs the cast."
+	}
+	return "The cast talks."
+}

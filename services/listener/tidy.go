@@ -1,0 +1,125 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
+)
+
+const (
+	// Of many listeners, one tidies at a time. The number is arbitrary.
+	tidyLock = `SELECT pg_try_advisory_lock(7230501894619)`
+
+	chatsToTidy = `SELECT id FROM chats ORDER BY id`
+	// A chat's messages are deleted in pieces, by the index of their times.
+	deleteOld = `
+DELETE FROM messages m USING chats c
+WHERE c.id = $1 AND m.chat_id = $1 AND m.number = ANY(ARRAY(
+    SELECT o.number FROM messages o WHERE o.chat_id = $1 AND o.sent_at < now() - make_interval(days => c.retention_days)
+    ORDER BY o.sent_at LIMIT $2))`
+	// People of whom nothing is kept any more. Who has just written something has a
+	// new seen_at.
+	deletePeople = `
+DELETE FROM people p WHERE seen_at < now() - interval '1 day' AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
+
+	// Telegram repeats an update for a day.
+	deleteHeard     = `DELETE FROM heard WHERE heard_at < now() - interval '2 days'`
+	deleteEvents    = `DELETE FROM heard_events WHERE heard_at < now() - interval '2 days'`
+	deleteForgotten = `DELETE FROM forgotten WHERE at < now() - interval '2 days'`
+
+	// The bus keeps updates for seven days; some chats don't.
+	oldUpdates = `
+SELECT u.chat_id, u.number, coalesce(u.bus_sequence, 0), true
+FROM updates u JOIN chats c ON c.id = u.chat_id
+WHERE u.published_at IS NOT NULL AND u.heard_at < now() - make_interval(days => least(c.retention_days, 7))
+ORDER BY u.heard_at LIMIT $1`
+)
+
+// tidyBatch is how many messages are deleted in one statement.
+const tidyBatch = 2000
+
+// tidy deletes what is not to be kept any more, now and then until the context
+// ends.
+func (l *Listener) tidy(ctx context.Context) error {
+	tick := time.NewTicker(l.cfg.Tidy)
+	defer tick.Stop()
+	for {
+		if err := l.tidyOnce(ctx); err != nil && ctx.Err() == nil {
+			l.Log.Warn("what is not to be kept was not deleted, and is later", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (l *Listener) tidyOnce(ctx context.Context) error {
+	acquiring, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(acquiring, l.Pool.Config().ConnConfig)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	// The lock goes with the connection.
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
+	var mine bool
+	if err := conn.QueryRow(acquiring, tidyLock).Scan(&mine); err != nil || !mine {
+		return err
+	}
+	if err := l.deleteMessages(ctx); err != nil {
+		return err
+	}
+	if err := l.erase(ctx, oldUpdates); err != nil {
+		return err
+	}
+	for _, sql := range []string{deleteHeard, deleteEvents, deleteForgotten, deletePeople} {
+		if _, err := l.delete(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Listener) deleteMessages(ctx context.Context) error {
+	looking, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	rows, err := l.Pool.Query(looking, chatsToTidy)
+	if err != nil {
+		return fmt.Errorf("find chats: %w", err)
+	}
+	chats, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("find chats: %w", err)
+	}
+	for _, chat := range chats {
+		for {
+			n, err := l.delete(ctx, deleteOld, chat, tidyBatch)
+			if err != nil {
+				return err
+			}
+			if n < tidyBatch {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Listener) delete(ctx context.Context, sql string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	tag, err := l.Pool.Exec(ctx, sql, args...)
+	if err != nil {
+		return 0, fmt.Errorf("delete what is too old: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
