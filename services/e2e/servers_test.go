@@ -19,7 +19,7 @@ import (
 )
 
 // listen takes a free port until the end of the test.
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	var config net.ListenConfig
 	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -35,7 +35,7 @@ func listen(t *testing.T) net.Listener {
 }
 
 // nobody is an address at which nobody listens.
-func nobody(t *testing.T) string {
+func nobody(t testing.TB) string {
 	t.Helper()
 	l := listen(t)
 	if err := l.Close(); err != nil {
