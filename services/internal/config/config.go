@@ -13,7 +13,8 @@
 //
 // Fields are of type string, bool, int, int64, float64, time.Duration, []string
 // (separated by commas in the environment and in flags), secret.String or
-// secret.Ref (env:NAME or file:PATH), or structs of such fields. A secret.String
+// secret.Ref (env:NAME or file:PATH), or structs of such fields; those of an
+// embedded struct without a tag are the outer one's own. A secret.String
 // has no flag: everyone on a machine can read the arguments of its processes.
 package config
 

@@ -62,6 +62,9 @@ func collect(section, prefix string, v reflect.Value) []*field {
 		tag := v.Type().Field(i).Tag
 		key, tagged := tag.Lookup("config")
 		if !tagged {
+			if v.Type().Field(i).Anonymous && v.Field(i).Kind() == reflect.Struct { // its fields are those of the whole
+				fields = append(fields, collect(section, prefix, v.Field(i))...)
+			}
 			continue
 		}
 		path := prefix + "." + key
