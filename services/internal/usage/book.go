@@ -1,0 +1,288 @@
+package usage
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+)
+
+const (
+	// flushEvery is how long a call may wait to be written down. A killed process
+	// loses the calls of that time.
+	flushEvery = 200 * time.Millisecond
+	// refreshEvery is how often what other replicas spent is looked at by one that
+	// makes no calls itself.
+	refreshEvery = 15 * time.Second
+	// mostWaiting bounds the calls that wait while the database is down. Beyond it
+	// the oldest are forgotten; what they cost still counts in this process.
+	mostWaiting = 20_000
+	timeout     = 10 * time.Second
+)
+
+// Book writes calls down behind the back of whoever makes them, so that nobody
+// waits for it. It is safe for concurrent use.
+type Book struct {
+	pool *pgxpool.Pool
+	log  *zap.Logger
+	wake chan struct{}
+
+	mu      sync.Mutex
+	day     time.Time
+	known   map[string]Spent // by all replicas, as far as the database has told
+	waiting []Call
+	writing []Call // being written: neither in known nor in waiting
+}
+
+// NewBook makes a book. It writes nothing down outside of Around.
+func NewBook(pool *pgxpool.Pool, log *zap.Logger) *Book {
+	return &Book{pool: pool, log: log, wake: make(chan struct{}, 1), known: map[string]Spent{}}
+}
+
+// Record takes a call down.
+func (b *Book) Record(c Call) {
+	b.mu.Lock()
+	if len(b.waiting) >= mostWaiting {
+		b.log.Warn("the database takes no usage, so some is forgotten", zap.Int("calls", mostWaiting/10))
+		b.waiting = slices.Delete(b.waiting, 0, mostWaiting/10)
+	}
+	b.waiting = append(b.waiting, c)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Spent is what a provider was used for today, by all replicas, as far as is
+// known here: others may have made calls in the last seconds.
+func (b *Book) Spent(provider string, now time.Time) Spent {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var s Spent
+	day := Day(now)
+	if b.day.Equal(day) {
+		s = b.known[provider]
+	}
+	for _, calls := range [][]Call{b.waiting, b.writing} {
+		for i := range calls {
+			if calls[i].Provider == provider && Day(calls[i].At).Equal(day) {
+				s = s.plus(calls[i])
+			}
+		}
+	}
+	return s
+}
+
+func (b *Book) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return b.refresh(ctx, time.Now())
+}
+
+// Around reads what was spent today, and then writes calls down while work runs;
+// when that has returned, those that are left.
+func (b *Book) Around(ctx context.Context, work func(context.Context) error) error {
+	if err := b.open(ctx); err != nil {
+		if ctx.Err() != nil { // asked to stop while starting
+			return nil //nolint:nilerr // see above
+		}
+		return err
+	}
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var writer sync.WaitGroup
+	writer.Go(func() { b.write(writing) })
+	defer writer.Wait()
+	defer stop()
+	return work(ctx)
+}
+
+// write writes calls down until the context ends, and then those that are left.
+func (b *Book) write(ctx context.Context) {
+	refresh := time.NewTicker(refreshEvery)
+	defer refresh.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			b.flush(context.WithoutCancel(ctx))
+			return
+		case <-refresh.C:
+			b.look(ctx)
+			continue
+		case <-b.wake:
+		}
+		// More will come soon, and one statement takes them all.
+		pause := time.NewTimer(flushEvery)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+		}
+		if !b.flush(ctx) {
+			b.again()
+		}
+	}
+}
+
+// again wakes the book after what it wrote was refused.
+func (b *Book) again() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *Book) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := b.refresh(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		b.log.Debug("what was spent can't be read", zap.Error(err))
+	}
+}
+
+const spentOn = `SELECT provider, tokens, cost::float8 FROM llm_spending WHERE day = $1`
+
+func (b *Book) refresh(ctx context.Context, now time.Time) error {
+	day := Day(now)
+	known := map[string]Spent{}
+	rows, err := b.pool.Query(ctx, spentOn, day)
+	if err != nil {
+		return fmt.Errorf("read what was spent: %w", err)
+	}
+	var provider string
+	var s Spent
+	if _, err := pgx.ForEachRow(rows, []any{&provider, &s.Tokens, &s.Cost}, func() error {
+		known[provider] = s
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read what was spent: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	// What was written since is in the database, and what is being written comes
+	// with the answer to that.
+	b.day, b.known = day, known
+	return nil
+}
+
+const (
+	insertCalls = `
+INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)
+SELECT at, purpose, nullif(chat, 0), nullif(turn, 0), nullif(bot, 0), provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome
+FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+    $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[])
+    AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)`
+
+	// In the order of the key, so that replicas don't wait for each other in turn.
+	addSpending = `
+INSERT INTO llm_spending (day, provider, tokens, cost)
+SELECT day, provider, tokens, cost FROM unnest($1::date[], $2::text[], $3::bigint[], $4::float8[]) AS s(day, provider, tokens, cost)
+ORDER BY day, provider
+ON CONFLICT (day, provider) DO UPDATE SET tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost
+RETURNING day, provider, tokens, cost::float8`
+)
+
+// flush writes what waits. It is false if the database took nothing.
+func (b *Book) flush(ctx context.Context) bool {
+	b.mu.Lock()
+	b.writing, b.waiting = b.waiting, nil
+	calls := b.writing
+	b.mu.Unlock()
+	if len(calls) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	day, totals, err := b.insert(ctx, calls)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.writing = nil
+	if err != nil {
+		b.log.Warn("usage was not written down, trying again", zap.Int("calls", len(calls)), zap.Error(err))
+		b.waiting = append(calls, b.waiting...)
+		return false
+	}
+	if !b.day.Equal(day) && day.After(b.day) {
+		b.day, b.known = day, map[string]Spent{}
+	}
+	maps.Copy(b.known, totals)
+	return true
+}
+
+type account struct {
+	day      time.Time
+	provider string
+}
+
+// insert gives the totals of the newest day that the calls belong to.
+func (b *Book) insert(ctx context.Context, calls []Call) (newest time.Time, totals map[string]Spent, err error) {
+	var c callColumns
+	sums := map[account]Spent{}
+	for _, call := range calls {
+		c.add(call)
+		a := account{Day(call.At), call.Provider}
+		sums[a] = sums[a].plus(call)
+	}
+	var days []time.Time
+	var providers []string
+	var tokens []int64
+	var costs []float64
+	for a, s := range sums {
+		days, providers = append(days, a.day), append(providers, a.provider)
+		tokens, costs = append(tokens, s.Tokens), append(costs, s.Cost)
+		if a.day.After(newest) {
+			newest = a.day
+		}
+	}
+	totals = map[string]Spent{}
+	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, insertCalls, c.args()...); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, addSpending, days, providers, tokens, costs)
+		if err != nil {
+			return fmt.Errorf("add to what was spent: %w", err)
+		}
+		var day time.Time
+		var provider string
+		var s Spent
+		_, err = pgx.ForEachRow(rows, []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
+			if day.Equal(newest) {
+				totals[provider] = s
+			}
+			return nil
+		})
+		return err
+	})
+	return newest, totals, err
+}
+
+// callColumns are calls turned by their side, as unnest wants them.
+type callColumns struct {
+	at                                        []time.Time
+	purpose, provider, model, prompt, outcome []string
+	chat, turn, bot                           []int64
+	promptTokens, completionTokens            []int
+	cost                                      []float64
+	latency                                   []time.Duration
+}
+
+func (c *callColumns) add(call Call) {
+	c.at, c.purpose = append(c.at, call.At), append(c.purpose, string(call.Purpose))
+	c.chat, c.turn, c.bot = append(c.chat, call.Chat), append(c.turn, call.Turn), append(c.bot, call.Bot)
+	c.provider, c.model, c.prompt = append(c.provider, call.Provider), append(c.model, call.Model), append(c.prompt, call.Prompt)
+	c.promptTokens, c.completionTokens = append(c.promptTokens, call.PromptTokens), append(c.completionTokens, call.CompletionTokens)
+	c.cost, c.latency, c.outcome = append(c.cost, call.Cost), append(c.latency, call.Latency), append(c.outcome, call.Outcome)
+}
+
+func (c *callColumns) args() []any {
+	return []any{
+		c.at, c.purpose, c.chat, c.turn, c.bot, c.provider, c.model, c.prompt, c.promptTokens, c.completionTokens, c.cost, c.latency, c.outcome,
+	}
+}

@@ -1,0 +1,90 @@
+package usage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// By is what calls are summed by.
+type By string
+
+// The ways to sum.
+const (
+	ByDay      By = "day"
+	ByChat     By = "chat"
+	ByBot      By = "bot"
+	ByProvider By = "provider"
+	ByPurpose  By = "purpose"
+)
+
+// Ways are all ways to sum.
+func Ways() []By { return []By{ByDay, ByChat, ByBot, ByProvider, ByPurpose} }
+
+// Sum is the calls of one day, chat, bot or whatever they are summed by.
+type Sum struct {
+	// Name is which one; "-" for calls that are about none.
+	Name             string
+	Calls            int64
+	Failed           int64
+	PromptTokens     int64
+	CompletionTokens int64
+	Cost             float64
+	// Latency is the mean of the calls that gave a text.
+	Latency time.Duration
+}
+
+func (b By) column() string {
+	switch b {
+	case ByChat:
+		return `coalesce(chats.name, c.chat_id::text, '-')`
+	case ByBot:
+		return `coalesce(bots.name, c.bot_id::text, '-')`
+	case ByProvider:
+		return `c.provider || CASE WHEN c.model = '' THEN '' ELSE ' ' || c.model END`
+	case ByPurpose:
+		return `c.purpose`
+	case ByDay:
+	}
+	return `to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`
+}
+
+const sums = `
+SELECT %s, count(*), count(*) FILTER (WHERE c.outcome <> 'written'), sum(c.prompt_tokens), sum(c.completion_tokens),
+    sum(c.cost)::float8, coalesce(avg(c.latency) FILTER (WHERE c.outcome = 'written'), '0')
+FROM llm_calls c LEFT JOIN chats ON chats.id = c.chat_id LEFT JOIN bots ON bots.id = c.bot_id
+WHERE c.at >= $1 GROUP BY 1 ORDER BY 1`
+
+// Sums adds up the calls since a time.
+func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By) ([]Sum, error) {
+	rows, err := pool.Query(ctx, fmt.Sprintf(sums, by.column()), since)
+	if err != nil {
+		return nil, fmt.Errorf("sum the usage: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Sum])
+	if err != nil {
+		return nil, fmt.Errorf("sum the usage: %w", err)
+	}
+	return list, nil
+}
+
+// keep is how long single calls are kept; the days' totals stay.
+const keep = 90 * 24 * time.Hour
+
+const (
+	deleteCalls    = `DELETE FROM llm_calls WHERE id IN (SELECT id FROM llm_calls WHERE at < $1 ORDER BY at LIMIT $2)`
+	deletedAtATime = 10_000
+)
+
+// Prune deletes some of the calls that are too old to keep.
+func Prune(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if _, err := pool.Exec(ctx, deleteCalls, time.Now().Add(-keep), deletedAtATime); err != nil {
+		return fmt.Errorf("delete old usage: %w", err)
+	}
+	return nil
+}
