@@ -83,7 +83,13 @@ type Scene struct {
 	Language   string // BCP 47, "en"
 	Purpose    string // the chat's purpose and rules in a sentence
 	Disclaimer string // added to the text, "Simulation, not advice."; "" is none
-	Seed       uint64 // same scene and seed give the same text
+	// ForbidAdvice keeps out advice and promises of gain.
+	ForbidAdvice bool
+	Memories     []string
+	News         string    // a headline that the text takes up; "" is none
+	Refresh      bool      // remind the model of who the persona is
+	Now          time.Time // on the chat's clock; zero is not told
+	Seed         uint64    // same scene and seed give the same text
 }
 
 // Persona is who speaks.
@@ -93,6 +99,9 @@ type Persona struct {
 	Tone      string   // "warm", "dry", …
 	Phrases   []string // signature phrases
 	Interests []string
+	Hint      string  // a habit of speech
+	Empathy   float64 // how much the feelings of others move it, 0 to 1
+	Energy    float64 // how lively it is, 0 to 1
 }
 
 // Stance is what a persona thinks of a topic.

@@ -95,3 +95,6 @@ func (p *Provider) compose(s llm.Scene, maxTokens int) string {
 	}
 	return join(cut(best, limit), view.disclaimer)
 }
+
+// Templates tells whoever needs a model's answer that there is none here.
+func (p *Provider) Templates() {}

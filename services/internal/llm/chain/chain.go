@@ -1,0 +1,275 @@
+// Package chain asks text providers one after the other: the first that may be
+// asked and can write. It keeps each to its limits and budgets, leaves alone who
+// asks for that or is ill, and takes every call down.
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+)
+
+// Ledger knows what was spent.
+type Ledger interface {
+	Record(c usage.Call)
+	// Spent is what a provider was used for on the day of now.
+	Spent(provider string, now time.Time) usage.Spent
+}
+
+// Deps is what a chain works with.
+type Deps struct {
+	Ledger Ledger
+	// Replicas is how many processes share the limits per minute; nil is one.
+	Replicas func() int
+	Metrics  *Metrics
+	Log      *zap.Logger
+}
+
+// Chain asks its providers in their order. It is safe for concurrent use.
+type Chain struct {
+	Deps
+	links []*link
+}
+
+// ErrUnavailable says that no provider takes a call now, and that the caller did
+// not want to wait.
+var ErrUnavailable = errors.New("no text provider takes a call now")
+
+// New makes a chain of at least one link.
+func New(links []Link, deps Deps) *Chain {
+	if deps.Replicas == nil {
+		deps.Replicas = func() int { return 1 }
+	}
+	c := &Chain{Deps: deps}
+	for _, l := range links {
+		c.links = append(c.links, newLink(l, deps.Ledger, deps.Replicas, deps.Metrics, deps.Log))
+	}
+	return c
+}
+
+// Generate gives the text of the first provider that can write it. One that is
+// at its limit, is paused, busy or ill is passed over at once, and one that fails
+// is followed by the next. While none takes a call the request waits, until one
+// may or the context ends.
+//
+// The error is that of the context, with why there was no text until then, or
+// what the providers said if all that were asked have failed; none of the
+// errors is permanent for the caller: a key may be corrected, another draft may
+// not be filtered.
+func (c *Chain) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	for {
+		answer, t := c.try(ctx, r, about, false)
+		switch {
+		case t.done:
+			return answer, nil
+		case ctx.Err() != nil:
+			return answer, t.late(ctx.Err())
+		case t.failed:
+			return answer, t.err()
+		}
+		if err := c.wait(ctx, t); err != nil {
+			return llm.Response{}, t.late(err)
+		}
+	}
+}
+
+// GenerateInBackground is like Generate, for what can be left undone: it waits for
+// nothing, and leaves a part of each budget to the others.
+func (c *Chain) GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	answer, t := c.try(ctx, r, about, true)
+	switch {
+	case t.done:
+		return answer, nil
+	case ctx.Err() != nil:
+		return answer, ctx.Err()
+	case t.failed:
+		return answer, t.err()
+	}
+	return answer, fmt.Errorf("%w: %w", ErrUnavailable, t.err())
+}
+
+// tries is how one round over the links went.
+type tries struct {
+	done, failed bool
+	said         []error
+	refused      []*refusal // of each link, nil for those that were asked
+}
+
+func (t *tries) err() error { return oneLine(t.said) }
+
+func (t *tries) late(end error) error {
+	if len(t.said) == 0 {
+		return end
+	}
+	return fmt.Errorf("%w: %w", t.err(), end)
+}
+
+func oneLine(errs []error) error {
+	format := strings.TrimSuffix(strings.Repeat("%w; ", len(errs)), "; ")
+	args := make([]any, len(errs))
+	for i, err := range errs {
+		args[i] = err
+	}
+	return fmt.Errorf(format, args...)
+}
+
+// try goes through the links once.
+func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, background bool) (llm.Response, *tries) {
+	t := &tries{refused: make([]*refusal, len(c.links))}
+	for i, k := range c.links {
+		if ctx.Err() != nil {
+			break
+		}
+		answer, err, refused := c.ask(ctx, k, r, about, background)
+		switch {
+		case refused != nil:
+			c.Metrics.refused(k.Name, refused.reason)
+			t.refused[i] = refused
+			t.said = append(t.said, fmt.Errorf("%s: %s", k.Name, refused))
+		case err == nil:
+			t.done = true
+			return answer, t
+		case errors.Is(err, llm.ErrThrottled):
+			// An answer, and not a failure: it says when to come back.
+			t.refused[i] = &refusal{reason: reasonPaused, wait: max(k.pause.left(time.Now()), time.Millisecond)}
+			t.said = append(t.said, err)
+		default:
+			t.failed = true
+			t.said = append(t.said, err)
+		}
+	}
+	return llm.Response{}, t
+}
+
+// ask makes a call if the link takes one.
+func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.About, background bool) (answer llm.Response, err error, refused *refusal) {
+	if refused := k.idle(time.Now(), background); refused != nil {
+		return answer, nil, refused
+	}
+	if !k.workers.TryAcquirePermit() {
+		return answer, nil, &refusal{reason: reasonBusy, wait: busyLook, full: true}
+	}
+	defer k.workers.ReleasePermit()
+	prompt := estimate(r)
+	if refused := k.enter(prompt); refused != nil {
+		return answer, nil, refused
+	}
+	began := time.Now()
+	answer, err = k.call(ctx, r)
+	c.take(k, usage.Call{About: about, At: began, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}, &answer, prompt)
+	return answer, err, nil
+}
+
+// take takes a call down. Where a provider does not say how many tokens it was,
+// they are estimated, so that budgets hold all the same.
+func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, prompt int) {
+	if call.Outcome == usage.Written {
+		if answer.Usage.PromptTokens == 0 && !answer.Offline {
+			answer.Usage.PromptTokens, answer.Usage.CompletionTokens = prompt, tokens(answer.Text)
+		}
+		answer.Provider = k.Name
+		call.Model, call.PromptTokens, call.CompletionTokens = answer.Model, answer.Usage.PromptTokens, answer.Usage.CompletionTokens
+		call.Cost = k.Limits.cost(call.PromptTokens, call.CompletionTokens)
+		k.tokens.owe(call.PromptTokens + call.CompletionTokens - prompt - int(k.usual.Load()))
+	}
+	c.Ledger.Record(call)
+	c.Metrics.called(call)
+}
+
+// busyLook is how long the first busy provider is waited for before the others
+// are looked at again.
+const busyLook = time.Second
+
+// wait waits until one of the links may take a call.
+func (c *Chain) wait(ctx context.Context, t *tries) error {
+	soonest := time.Duration(-1)
+	var busy *link
+	for i, r := range t.refused {
+		if r == nil {
+			continue
+		}
+		if r.full && busy == nil {
+			busy = c.links[i]
+		}
+		if soonest < 0 || r.wait < soonest {
+			soonest = r.wait
+		}
+	}
+	if busy != nil {
+		// Whoever waits longest comes first. The worker is let go again, because the
+		// limits are to be looked at with it in hand.
+		if err := busy.workers.AcquirePermitWithMaxWait(ctx, soonest); err == nil {
+			busy.workers.ReleasePermit()
+		}
+		return ctx.Err()
+	}
+	timer := time.NewTimer(soonest)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Model tells whether there is a provider with a model: those without one write
+// texts, and can be asked nothing else.
+func (c *Chain) Model() bool {
+	for _, k := range c.links {
+		if _, without := k.Provider.(interface{ Templates() }); !without {
+			return true
+		}
+	}
+	return false
+}
+
+// charsPerToken is how long a token is, about, in what models are asked.
+const charsPerToken = 4
+
+func tokens(s string) int { return (utf8.RuneCountInString(s) + charsPerToken - 1) / charsPerToken }
+
+func estimate(r llm.Request) (n int) {
+	for _, m := range r.Messages {
+		n += tokens(m.Content)
+	}
+	return n
+}
+
+// outcome is how a call went, in a word.
+func outcome(ctx context.Context, err error) string {
+	switch {
+	case err == nil:
+		return usage.Written
+	case ctx.Err() != nil:
+		return "given_up"
+	case errors.Is(err, llm.ErrPermanent):
+		return "permanent"
+	case errors.Is(err, llm.ErrThrottled):
+		return "throttled"
+	}
+	return "transient"
+}
+
+// String says why there is no call, for people.
+func (r *refusal) String() string {
+	switch r.reason {
+	case reasonBudget:
+		return "its budget for the day is used up"
+	case reasonPaused:
+		return "it wants to be left alone for " + r.wait.Round(time.Second).String()
+	case reasonBreaker:
+		return "its breaker is open"
+	case reasonRate:
+		return "its limit per minute is reached"
+	}
+	return "no worker is free"
+}

@@ -1,0 +1,61 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Limits is what a provider may be used for. Zero is no limit, except where it
+// says otherwise.
+type Limits struct {
+	// Workers is how many calls may be under way; at least 1.
+	Workers int
+	// Timeout bounds one call; more than 0.
+	Timeout time.Duration
+	// RequestsPerMinute and TokensPerMinute are never passed in any minute, by all
+	// replicas together.
+	RequestsPerMinute, TokensPerMinute int
+	// DailyTokens and DailyCost begin anew at midnight UTC. They are passed by no
+	// more than the calls under way.
+	DailyTokens int64
+	DailyCost   float64
+	// PromptPrice and CompletionPrice are for a million tokens, in any currency.
+	PromptPrice, CompletionPrice float64
+	// BreakerFailures in a row open the breaker for BreakerDelay; both more than 0.
+	BreakerFailures int
+	BreakerDelay    time.Duration
+}
+
+// DefaultLimits suit a hosted model.
+func DefaultLimits() Limits {
+	return Limits{Workers: 16, Timeout: 30 * time.Second, BreakerFailures: 5, BreakerDelay: 2 * time.Minute}
+}
+
+// Validate joins everything that is wrong.
+func (l Limits) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(l.Workers >= 1 && l.Workers <= 1000, "workers: %d, want 1 to 1000", l.Workers)
+	check(l.Timeout > 0 && l.Timeout <= 10*time.Minute, "timeout: %v, want more than 0s, up to 10m", l.Timeout)
+	check(l.RequestsPerMinute >= 0, "requests_per_minute: %d, want 0 (no limit) or more", l.RequestsPerMinute)
+	check(l.TokensPerMinute >= 0, "tokens_per_minute: %d, want 0 (no limit) or more", l.TokensPerMinute)
+	check(l.DailyTokens >= 0, "daily_tokens: %d, want 0 (no limit) or more", l.DailyTokens)
+	check(l.DailyCost >= 0, "daily_cost: %v, want 0 (no limit) or more", l.DailyCost)
+	check(l.PromptPrice >= 0, "prompt_price: %v, want 0 or more", l.PromptPrice)
+	check(l.CompletionPrice >= 0, "completion_price: %v, want 0 or more", l.CompletionPrice)
+	check(l.DailyCost == 0 || l.PromptPrice+l.CompletionPrice > 0, "daily_cost: %v, but without prompt_price and completion_price nothing costs anything", l.DailyCost)
+	check(l.BreakerFailures >= 1, "breaker_failures: %d, want 1 or more", l.BreakerFailures)
+	check(l.BreakerDelay > 0, "breaker_delay: %v, want more than 0s", l.BreakerDelay)
+	return errors.Join(errs...)
+}
+
+const million = 1_000_000
+
+func (l Limits) cost(promptTokens, completionTokens int) float64 {
+	return (float64(promptTokens)*l.PromptPrice + float64(completionTokens)*l.CompletionPrice) / million
+}
