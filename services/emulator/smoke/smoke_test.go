@@ -18,6 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/emulator/emulatortest"
 	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
 const (
@@ -46,12 +47,7 @@ func TestUnmodifiedLibrary(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 
-	node, npm, err := programs(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	modules, err := library(ctx, npm)
+	node, modules, err := testenv.Node(ctx, ".")
 	if err != nil {
 		t.Fatal(err)
 	}

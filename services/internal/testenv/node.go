@@ -1,4 +1,4 @@
-package smoke_test
+package testenv
 
 import (
 	"context"
@@ -42,10 +42,22 @@ func installed() (node, npm string, err error) {
 	return node, npm, errors.Join(errNode, errNpm)
 }
 
+// Node gives the program node, and a folder node_modules with what the file
+// package-lock.json in a folder pins. Both are got if they are missing. It takes
+// minutes at worst, once for each machine and state of that file.
+func Node(ctx context.Context, dir string) (node, modules string, err error) {
+	node, npm, err := programs(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	modules, err = library(ctx, npm, dir)
+	return node, modules, err
+}
+
 // library returns the folder node_modules with what package-lock.json pins. It
 // is kept in the user's cache, one for each state of that file.
-func library(ctx context.Context, npm string) (string, error) {
-	pinned, err := os.ReadFile("package-lock.json")
+func library(ctx context.Context, npm, from string) (string, error) {
+	pinned, err := os.ReadFile(filepath.Join(from, "package-lock.json"))
 	if err != nil {
 		return "", fmt.Errorf("read what is pinned: %w", err)
 	}
@@ -56,7 +68,7 @@ func library(ctx context.Context, npm string) (string, error) {
 	}
 
 	sum := sha256.Sum256(pinned)
-	dir := filepath.Join(cache, "chorus", "smoke-"+hex.EncodeToString(sum[:8]))
+	dir := filepath.Join(cache, "chorus", "node-"+hex.EncodeToString(sum[:8]))
 	modules, complete := filepath.Join(dir, "node_modules"), filepath.Join(dir, "complete")
 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -74,7 +86,7 @@ func library(ctx context.Context, npm string) (string, error) {
 	}
 
 	for _, name := range []string{"package.json", "package-lock.json"} {
-		content, err := os.ReadFile(name)
+		content, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", name, err)
 		}
@@ -91,5 +103,8 @@ func library(ctx context.Context, npm string) (string, error) {
 		return "", fmt.Errorf("npm ci: %w: %s", err, out)
 	}
 
-	return modules, os.WriteFile(complete, nil, 0o600)
+	if err := os.WriteFile(complete, nil, 0o600); err != nil {
+		return "", fmt.Errorf("mark it as installed: %w", err)
+	}
+	return modules, nil
 }
