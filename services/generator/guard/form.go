@@ -1,0 +1,151 @@
+package guard
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+func empty(d *Draft) string {
+	if strings.ContainsFunc(d.Text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.So, r) }) {
+		return ""
+	}
+	return "It says nothing."
+}
+
+// What a prompt of ours or of a model's own format looks like.
+//
+//nolint:gochecknoglobals // constant
+var leaked = regexp.MustCompile(`(?i)[<‹]/?chat[>›]|<\|[a-z_]+\|?>?|\[/?INST\]|<</?SYS>>|###\s*(?:instruction|response|system|anweisung|instrucci)` +
+	`|you write one chat message for|is played by a bot, everybody in the group knows|never an instruction to you|my system prompt|system prompt:` +
+	`|mein system-?prompt|mi prompt de(?:l)? sistema|\bBEGIN (?:SYSTEM|PROMPT)\b`)
+
+func promptLeak(d *Draft) string {
+	if leaked.MatchString(d.Text) {
+		return "It repeats instructions or marks that are not part of the talk."
+	}
+	return ""
+}
+
+// Who speaks in transcripts, besides the members of the chat.
+const roles = `assistant|ai|bot|chatbot|system|user|human|narrator|answer|reply|message|response|output|draft|` +
+	`assistent(?:in)?|ki|benutzer(?:in)?|mensch|antwort|nachricht|` +
+	`asistente|ia|sistema|usuari[oa]|humano|respuesta|mensaje`
+
+//nolint:gochecknoglobals // constant
+var role = regexp.MustCompile(`(?im)^\s*[*_"'(\[]*(?:` + roles + `)[*_"')\]]*\s*:`)
+
+func roleLabel(d *Draft) string {
+	const reason = "It begins with the name of who speaks: write the message alone."
+	if role.MatchString(d.Text) {
+		return reason
+	}
+	for line := range strings.Lines(d.Text) {
+		before, _, found := strings.Cut(line, ":")
+		before = strings.ToLower(strings.Trim(before, " \t*_\"'()[]"))
+		if !found || before == "" {
+			continue
+		}
+		for _, name := range speakers(d.Scene) {
+			if before == name {
+				return reason
+			}
+		}
+	}
+	return ""
+}
+
+// speakers are the names, and first names, of who speaks in a scene.
+func speakers(s llm.Scene) []string {
+	names := []string{s.Persona.Name}
+	for _, l := range s.History {
+		names = append(names, l.Author)
+	}
+	if s.Answering != nil {
+		names = append(names, s.Answering.Author)
+	}
+	var all []string
+	for _, n := range names {
+		n = strings.ToLower(strings.TrimSpace(n))
+		if n == "" {
+			continue
+		}
+		all = append(all, n)
+		if fields := strings.Fields(n); len(fields) > 1 {
+			all = append(all, fields[0])
+		}
+	}
+	return all
+}
+
+//nolint:gochecknoglobals // constant
+var (
+	marks = regexp.MustCompile("(?m)\\*\\*[^*\n]+\\*\\*|__[^_\n]+__|```|`[^`\n]+`|^\\s*#{1,6}\\s|\\[[^\\]\n]+\\]\\([^)\n]*\\)|^\\s*>\\s|^\\s*\\|.*\\|\\s*$|~~[^~\n]+~~" +
+		"|(?:^|[\\s(])\\*[^*\\s][^*\n]*\\*(?:$|[\\s.,!?)])|(?:^|\\s)_[^_\\s][^_\n]*_(?:$|[\\s.,!?])" +
+		`|</?(?:b|i|u|s|a|em|strong|code|pre|br|p|div|span|ul|li|h[1-6])(?:\s[^>]*)?/?>|\\n`)
+	items = regexp.MustCompile(`(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S`)
+)
+
+func markup(d *Draft) string {
+	if marks.MatchString(d.Text) || len(items.FindAllString(d.Text, 2)) == 2 {
+		return "It has markup or a list: write plain sentences."
+	}
+	return ""
+}
+
+// What stands at the beginning and the end of a text that is quoted as a whole.
+//
+//nolint:gochecknoglobals // constant
+var quotes = map[rune]string{'"': `"`, '“': `”`, '„': `“”`, '«': `»`, '»': `«`, '\'': `'`, '‘': `’`}
+
+func quoted(d *Draft) string {
+	runes := []rune(d.Text)
+	if len(runes) < 3 {
+		return ""
+	}
+	first, last, inner := runes[0], runes[len(runes)-1], string(runes[1:len(runes)-1])
+	if end, ok := quotes[first]; ok && strings.ContainsRune(end, last) && !strings.ContainsRune(inner, first) && !strings.ContainsAny(inner, end) {
+		return "It stands in quotation marks as a whole: write it without them."
+	}
+	return ""
+}
+
+// What each length class bears: about twice what is asked for, because models
+// count badly.
+const (
+	mostShort  = 360
+	mostMedium = 800
+	mostLong   = 1500
+	// mostMessage is Telegram's bound, in UTF-16 code units.
+	mostMessage = 4096
+)
+
+// Most is how many UTF-16 code units a text of a length class may have.
+func Most(l llm.Length) int {
+	switch l {
+	case llm.Short:
+		return mostShort
+	case llm.Long:
+		return mostLong
+	case llm.Medium:
+	}
+	return mostMedium
+}
+
+func tooLong(d *Draft) string {
+	n, most := 0, Most(d.Scene.Length)
+	for _, r := range d.Text {
+		n += utf16.RuneLen(r)
+	}
+	switch {
+	case n > mostMessage:
+		return fmt.Sprintf("It has %d characters, and Telegram takes %d.", n, mostMessage)
+	case n > most:
+		return fmt.Sprintf("It has %d characters: write at most %d.", n, most/2)
+	}
+	return ""
+}

@@ -1,0 +1,92 @@
+// Package guard judges drafts before anybody reads them. It is a chain of small
+// rules: each looks for one thing that must not be said, and says why it objects.
+// It is pure; what needs the database or a model is asked elsewhere.
+package guard
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// Draft is a text and what it is judged by.
+type Draft struct {
+	Text  string
+	Scene llm.Scene
+	// Allowed are the usernames, with their @, that the text may mention.
+	Allowed []string
+	// Offline texts come from templates, which know one language.
+	Offline bool
+
+	// What the rules look at, made once.
+	lower string
+	words []string
+}
+
+// Objection is why a draft must not be sent.
+type Objection struct {
+	// Rule is the rule's name, for receipts and metrics.
+	Rule string
+	// Reason is for the writer, and a whole sentence.
+	Reason string
+}
+
+// Rule looks for one thing.
+type Rule struct {
+	Name string
+	// Object is the reason for an objection, or "".
+	Object func(d *Draft) string
+}
+
+// The names of rules that are named elsewhere, too.
+const (
+	RuleTooLong = "too_long"
+	RuleRepeat  = "repeat" // needs the database
+	RuleStance  = "stance" // its doubtful cases need a model
+)
+
+// Rules are all rules, in their order: the first that objects decides, so the more
+// telling ones come first.
+func Rules() []Rule {
+	return []Rule{
+		{"empty", empty},
+		{"prompt_leak", promptLeak},
+		{"role_label", roleLabel},
+		{"assistant", assistant},
+		{"link", link},
+		{"mention", mention},
+		{"human_claim", humanClaim},
+		{"promise", promise},
+		{"advice", advice},
+		{"markup", markup},
+		{"quoted", quoted},
+		{RuleTooLong, tooLong},
+		{"language", language},
+		{RuleStance, stance},
+	}
+}
+
+// Check asks the rules. Nil is no objection.
+func Check(d Draft) *Objection {
+	d.Text = visible(d.Text)
+	d.lower = strings.ToLower(strings.NewReplacer("’", "'", "`", "'", "´", "'").Replace(d.Text))
+	d.words = strings.FieldsFunc(d.lower, func(r rune) bool { return !isWord(r) })
+	for _, r := range Rules() {
+		if reason := r.Object(&d); reason != "" {
+			return &Objection{Rule: r.Name, Reason: reason}
+		}
+	}
+	return nil
+}
+
+// visible is a text without what people can't see, which could hide from the
+// rules what they look for.
+func visible(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) && r != '\u200d' && r != '\u200c' { // those two are within emoji and Persian words
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "")))
+}

@@ -1,0 +1,206 @@
+package guard_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/chorus-cast/chorus/services/generator/guard"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// scene is a chat in which advice is forbidden and the persona has opinions, in
+// each language.
+func scene(language string) llm.Scene {
+	s := llm.Scene{
+		Persona:  llm.Persona{Name: "Anna Lindqvist", Summary: "Reads on the ferry.", Tone: "warm"},
+		Language: language, ForbidAdvice: true, Length: llm.Medium, Topic: "endings",
+		History: []llm.Line{{Author: "Viktor Hale", Text: "Hm."}, {Author: "Tom", Text: "So?"}},
+		Stances: []llm.Stance{
+			{Topic: "endings", Text: "An open ending trusts the reader.", Confidence: 0.8},
+			{Topic: "translation", Text: "I love a translation that takes risks.", Confidence: 0.9},
+			{Topic: "maps", Text: "Maps in novels are never needed.", Confidence: 0.2},
+		},
+	}
+	switch language {
+	case "de":
+		s.Stances = []llm.Stance{{Topic: "Enden", Text: "Ein offenes Ende vertraut dem Leser.", Confidence: 0.8}}
+	case "es":
+		s.Stances = []llm.Stance{{Topic: "finales", Text: "Un final abierto confía en el lector.", Confidence: 0.8}}
+	}
+	return s
+}
+
+// table reads lines of a file: language, rule (for those that must be caught) and
+// draft, in which \n is a line break.
+func table(t *testing.T, file string, columns int) [][]string {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var rows [][]string
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if line := lines.Text(); line != "" && !strings.HasPrefix(line, "#") {
+			row := strings.SplitN(line, "\t", columns)
+			if len(row) != columns {
+				t.Fatalf("%s: %q has not %d columns", file, line, columns)
+			}
+			row[columns-1] = strings.NewReplacer(`\n`, "\n", `\z`, "\u200b", `{LONG}`, strings.Repeat("All of it, page by page. ", 60),
+				`{HUGE}`, strings.Repeat("Und so weiter, Seite um Seite. ", 200)).Replace(row[columns-1])
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+func TestHostileDraftsAreCaughtByTheirRule(t *testing.T) {
+	t.Parallel()
+	rows := table(t, "hostile.tsv", 3)
+	languages, rules := map[string]int{}, map[string]int{}
+	for _, row := range rows {
+		languages[row[0]]++
+		rules[row[1]]++
+		o := guard.Check(guard.Draft{Text: row[2], Scene: scene(row[0]), Allowed: []string{"@tom_reads"}})
+		switch {
+		case o == nil:
+			t.Errorf("%s passes: %.200q", row[1], row[2])
+		case o.Rule != row[1]:
+			t.Errorf("%s catches what %s should: %.200q", o.Rule, row[1], row[2])
+		case !strings.HasSuffix(o.Reason, ".") && !strings.Contains(o.Reason, ": ") || strings.Contains(o.Reason, "\n"):
+			t.Errorf("%q is no reason for a writer", o.Reason)
+		}
+	}
+	if len(rows) < 60 || languages["en"] < 20 || languages["de"] < 15 || languages["es"] < 15 {
+		t.Errorf("%d drafts, by language %v", len(rows), languages)
+	}
+	for _, r := range guard.Rules() {
+		if rules[r.Name] == 0 {
+			t.Errorf("no draft for the rule %s", r.Name)
+		}
+	}
+}
+
+func TestGoodDraftsPass(t *testing.T) {
+	t.Parallel()
+	rows := table(t, "good.tsv", 2)
+	languages := map[string]int{}
+	for _, row := range rows {
+		languages[row[0]]++
+		if o := guard.Check(guard.Draft{Text: row[1], Scene: scene(row[0]), Allowed: []string{"@tom_reads"}}); o != nil {
+			t.Errorf("%s objects to %q: %s", o.Rule, row[1], o.Reason)
+		}
+	}
+	if len(rows) < 60 || languages["en"] < 20 || languages["de"] < 15 || languages["es"] < 15 {
+		t.Errorf("%d drafts, by language %v", len(rows), languages)
+	}
+}
+
+func TestWhatTheOfflineProviderSaysPasses(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../internal/llm/offline/testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			_, said, found := strings.Cut(strings.TrimSpace(line), ": ")
+			if !found || strings.HasPrefix(line, " ") {
+				continue
+			}
+			s := scene("en")
+			s.Length, s.Stances = llm.Long, nil
+			if o := guard.Check(guard.Draft{Text: said, Scene: s}); o != nil {
+				t.Errorf("%s: %s objects to %q", filepath.Base(file), o.Rule, said)
+			}
+		}
+	}
+}
+
+func TestAdviceIsFreeWhereNoRuleForbidsIt(t *testing.T) {
+	t.Parallel()
+	for _, row := range table(t, "hostile.tsv", 3) {
+		if row[1] != "advice" && row[1] != "promise" {
+			continue
+		}
+		s := scene(row[0])
+		s.ForbidAdvice = false
+		if o := guard.Check(guard.Draft{Text: row[2], Scene: s}); o != nil {
+			t.Errorf("%s objects to %q", o.Rule, row[2])
+		}
+	}
+}
+
+func TestMend(t *testing.T) {
+	t.Parallel()
+	for draft, want := range map[string]string{
+		"Anna: Page by page.":                   "Page by page.",
+		"**Anna Lindqvist:** Page by **page**.": "Page by page.",
+		`"Page by page."`:                       "Page by page.",
+		"Assistant: \"Page by page.\"":          "Page by page.",
+		"# Thoughts\n- One.\n- Two.":            "Thoughts One. Two.",
+		"<b>Page</b> by *page*.":                "Page by page.",
+		"It is 3:15, then.":                     "It is 3:15, then.",
+		"Two things: ink and paper.":            "Two things: ink and paper.",
+	} {
+		d := guard.Draft{Text: draft, Scene: scene("en")}
+		got := guard.Mend(d)
+		if got != want {
+			t.Errorf("%q becomes %q, want %q", draft, got, want)
+		}
+		if o := guard.Check(guard.Draft{Text: got, Scene: scene("en")}); o != nil {
+			t.Errorf("%s objects to the mended %q", o.Rule, got)
+		}
+	}
+}
+
+func TestOnlyWhatMatchesAStanceInPartIsDoubtful(t *testing.T) {
+	t.Parallel()
+	for draft, want := range map[string]string{
+		"I would not leave an open ending to anybody.": "endings",
+		"An open ending trusts the reader, always.":    "",
+		"I read nothing but letters this week.":        "",
+		"I would never need maps in novels or poems.":  "", // it isn't sure of that
+	} {
+		got := ""
+		if s := guard.Doubtful(guard.Draft{Text: draft, Scene: scene("en")}); s != nil {
+			got = s.Topic
+		}
+		if got != want {
+			t.Errorf("%q is doubtful for %q, want %q", draft, got, want)
+		}
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	f.Add("Hello there.", "en")
+	f.Add("**Anna:** \"go to http://x.y\"", "de")
+	f.Add("\u202e@tom\u200b", "zh")
+	f.Fuzz(func(t *testing.T, text, language string) {
+		d := guard.Draft{Text: text, Scene: scene(language)}
+		first := guard.Check(d)
+		if second := guard.Check(d); fmt.Sprint(first) != fmt.Sprint(second) {
+			t.Errorf("%q: %v, then %v", text, first, second)
+		}
+		mended := guard.Mend(d)
+		if o := guard.Check(guard.Draft{Text: mended, Scene: d.Scene}); first == nil && o != nil && mended != text {
+			// What was good may be judged anew, but must not become worse.
+			if o.Rule != "empty" && o.Rule != "stance" && o.Rule != "language" {
+				t.Logf("%q passes, but mended to %q %s objects", text, mended, o.Rule)
+			}
+		}
+		guard.Doubtful(d)
+	})
+}

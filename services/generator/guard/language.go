@@ -1,0 +1,137 @@
+package guard
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/abadojack/whatlanggo"
+	xlanguage "golang.org/x/text/language"
+)
+
+// fewLetters is how many letters a text needs before its language can be told
+// from one that is written alike.
+const fewLetters = 50
+
+// language objects only where there is no doubt: a text in another script, or one
+// that is long enough and clearly in another language.
+func language(d *Draft) string {
+	tag, _, _ := strings.Cut(strings.ToLower(d.Scene.Language), "-")
+	want := whatlanggo.CodeToLang(code(tag))
+	if d.Offline || tag == "" || want < 0 {
+		return ""
+	}
+	reason := fmt.Sprintf("It is in another language: write %q.", d.Scene.Language)
+	words := letters(d.Text)
+	if n := len([]rune(words)); n < 4 {
+		return ""
+	}
+	script := whatlanggo.DetectScript(words)
+	if own := scriptOf(want); own != nil && script != nil && script != own {
+		return reason
+	}
+	if len([]rune(strings.ReplaceAll(words, " ", ""))) < fewLetters {
+		return ""
+	}
+	if common(tag, d.words) {
+		return ""
+	}
+	found := whatlanggo.DetectWithOptions(words, whatlanggo.Options{Whitelist: candidates(want)})
+	if found.Lang != want && found.IsReliable() && found.Confidence >= certain {
+		return reason
+	}
+	return ""
+}
+
+// Small words that are in every text of a language, and in none that is alike.
+//
+//nolint:gochecknoglobals // constant
+var smallWords = map[string]map[string]bool{
+	"en": wordSet(`the and of to that it is was with for you this but not they what have from i my he she we`),
+	"de": wordSet(`der die das und ist nicht ein eine ich es zu den mit sich auf auch war dem wie man noch nur so wenn aber`),
+	"es": wordSet(`el la de que y en un una los las por con para del lo como más pero sus le ya muy mi eso`),
+}
+
+// common tells by its small words, which is fast, that a text surely is in a
+// language: every fourth word, and three different ones, are such.
+func common(tag string, words []string) bool {
+	n := 0
+	different := map[string]bool{}
+	for _, w := range words {
+		if smallWords[tag][w] {
+			n++
+			different[w] = true
+		}
+	}
+	return len(different) >= 3 && 4*n >= len(words)
+}
+
+// certain is the least confidence for an objection.
+const certain = 0.9
+
+// code is the code that the library knows a language by: that of ISO 639-3, which
+// names single languages where that of ISO 639-1 names a family.
+func code(tag string) string {
+	switch tag {
+	case "zh":
+		return "cmn"
+	case "ar":
+		return "arb"
+	case "fa":
+		return "pes"
+	case "no":
+		return "nob"
+	}
+	base, err := xlanguage.ParseBase(tag)
+	if err != nil {
+		return ""
+	}
+	return base.ISO3()
+}
+
+// scriptOf is what a language is written in, where that is one script.
+func scriptOf(l whatlanggo.Lang) *unicode.RangeTable {
+	switch l {
+	case whatlanggo.Jpn, whatlanggo.Srp, whatlanggo.Azj, whatlanggo.Uzb:
+		return nil
+	case whatlanggo.Rus, whatlanggo.Ukr, whatlanggo.Bel, whatlanggo.Bul, whatlanggo.Mkd:
+		return unicode.Cyrillic
+	case whatlanggo.Ell:
+		return unicode.Greek
+	case whatlanggo.Cmn:
+		return unicode.Han
+	case whatlanggo.Kor:
+		return unicode.Hangul
+	case whatlanggo.Arb, whatlanggo.Pes, whatlanggo.Urd:
+		return unicode.Arabic
+	case whatlanggo.Heb, whatlanggo.Ydd:
+		return unicode.Hebrew
+	case whatlanggo.Hin, whatlanggo.Mar, whatlanggo.Nep, whatlanggo.Bho, whatlanggo.Mai:
+		return unicode.Devanagari
+	case whatlanggo.Eng, whatlanggo.Deu, whatlanggo.Spa, whatlanggo.Fra, whatlanggo.Ita, whatlanggo.Por, whatlanggo.Nld, whatlanggo.Pol, whatlanggo.Tur,
+		whatlanggo.Swe, whatlanggo.Dan, whatlanggo.Nob, whatlanggo.Nno, whatlanggo.Fin, whatlanggo.Ces, whatlanggo.Hun, whatlanggo.Ron, whatlanggo.Vie, whatlanggo.Ind:
+		return unicode.Latin
+	}
+	return nil
+}
+
+// candidates are the languages that models fall into, and the one that is wanted.
+// Among all that the library knows, a short text is too often taken for a rare
+// one.
+func candidates(want whatlanggo.Lang) map[whatlanggo.Lang]bool {
+	return map[whatlanggo.Lang]bool{
+		whatlanggo.Eng: true, whatlanggo.Deu: true, whatlanggo.Spa: true, whatlanggo.Fra: true, whatlanggo.Ita: true, whatlanggo.Por: true,
+		whatlanggo.Nld: true, whatlanggo.Tur: true, whatlanggo.Pol: true, whatlanggo.Rus: true, whatlanggo.Ukr: true, want: true,
+	}
+}
+
+// letters is a text without what is no word of its language: numbers, emoji,
+// names of accounts.
+func letters(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsMark(r) || r == '\'' || r == '’' {
+			return r
+		}
+		return ' '
+	}, s)), " ")
+}

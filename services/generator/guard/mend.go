@@ -1,0 +1,52 @@
+package guard
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+func isWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || r == '\'' || r == '’'
+}
+
+//nolint:gochecknoglobals // constant
+var (
+	pairs  = regexp.MustCompile("(\\*\\*|__|~~|`+|\\*)([^*_`~\n]+)(\\*\\*|__|~~|`+|\\*)")
+	heads  = regexp.MustCompile(`(?m)^\s*(?:#{1,6}|>|[-*•]|\d{1,2}[.)])\s+`)
+	tags   = regexp.MustCompile(`</?[a-zA-Z][^>]*>`)
+	breaks = regexp.MustCompile(`\s*\n\s*`)
+)
+
+// Mend takes from a draft what can be taken from it without changing what it
+// says: a speaker's name, markup, quotation marks around all of it. It does not
+// shorten. What it gives is to be judged again.
+func Mend(d Draft) string {
+	text := visible(d.Text)
+	for range 3 { // they may be within each other
+		before := text
+		if strings.ContainsRune(text, ':') {
+			first := Draft{Text: firstLine(text), Scene: d.Scene}
+			if roleLabel(&first) != "" {
+				_, text, _ = strings.Cut(text, ":")
+				text = strings.TrimLeft(strings.TrimSpace(text), "*_")
+			}
+		}
+		text = pairs.ReplaceAllString(text, "$2")
+		text = heads.ReplaceAllString(text, "")
+		text = tags.ReplaceAllString(text, "")
+		text = breaks.ReplaceAllString(strings.TrimSpace(text), " ")
+		if inner := []rune(text); quoted(&Draft{Text: text}) != "" {
+			text = strings.TrimSpace(string(inner[1 : len(inner)-1]))
+		}
+		if text == before {
+			break
+		}
+	}
+	return text
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

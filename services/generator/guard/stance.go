@@ -1,0 +1,177 @@
+package guard
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+const (
+	// firm is the confidence from which a persona does not contradict itself.
+	firm = 0.5
+	// alike is the part of a stance's words from which a sentence is about it.
+	alike = 0.6
+	// near is the part from which a sentence may be.
+	near = 0.3
+)
+
+// What turns a sentence into its opposite, besides words that end in n't.
+//
+//nolint:gochecknoglobals // constant
+var negations = wordSet(`not never no nobody nothing neither nor hardly without nicht nie niemals kein keine keiner keines keinem keinen nichts kaum
+	nunca jamás tampoco nada ninguno ninguna ningún`)
+
+func negates(word string) bool {
+	return negations[word] || strings.HasSuffix(word, "n't") || strings.HasSuffix(word, "n’t")
+}
+
+func negated(words []string) bool { return slices.ContainsFunc(words, negates) }
+
+func wordSet(words string) map[string]bool {
+	all := map[string]bool{}
+	for w := range strings.FieldsSeq(words) {
+		all[w] = true
+	}
+	return all
+}
+
+// Words that say the opposite of one another.
+//
+//nolint:gochecknoglobals // constant
+var opposites = [][2][]string{
+	{{"love", "adore", "enjoy", "like", "admire"}, {"hate", "despise", "loathe", "dislike", "detest"}},
+	{{"best", "great", "brilliant", "wonderful", "good", "excellent", "favourite", "favorite"}, {"worst", "terrible", "awful", "bad", "boring", "dreadful", "overrated"}},
+	{{"always"}, {"never"}},
+	{{"more"}, {"less"}},
+	{{"better"}, {"worse"}},
+	{{"high", "higher"}, {"low", "lower"}},
+	{{"too long"}, {"too short"}},
+	{{"liebe", "mag", "schön", "gut", "großartig", "beste"}, {"hasse", "schlecht", "langweilig", "furchtbar", "schlechteste"}},
+	{{"besser"}, {"schlechter"}},
+	{{"immer"}, {"nie"}},
+	{{"amo", "encanta", "adoro", "mejor", "bueno", "buena"}, {"odio", "detesto", "peor", "malo", "mala", "aburrido", "aburrida"}},
+	{{"siempre"}, {"nunca"}},
+}
+
+// said is a sentence, taken apart once.
+type said struct {
+	words   []string
+	spaced  string // with a space around each word
+	content map[string]bool
+	negated bool
+}
+
+func read(s string) said {
+	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !isWord(r) })
+	return said{words: words, spaced: " " + strings.Join(words, " ") + " ", content: content(words), negated: negated(words)}
+}
+
+// contradicts compares a sentence with a stance: how much it is about the same,
+// and whether it says the opposite.
+func contradicts(sentence, stance said) (about float64, opposite bool) {
+	if len(stance.content) == 0 {
+		return 0, false
+	}
+	shared := 0
+	for w := range stance.content {
+		if sentence.content[w] {
+			shared++
+		}
+	}
+	if shared == 0 {
+		return 0, false
+	}
+	about = float64(shared) / float64(len(stance.content))
+	swapped, swaps := false, 0.0
+	for _, pair := range opposites {
+		for side := range 2 {
+			if has(stance.spaced, pair[side]) && has(sentence.spaced, pair[1-side]) && !has(sentence.spaced, pair[side]) {
+				swapped = true
+				swaps = 1 / float64(len(stance.content)) // the swapped word is one that is about the same
+			}
+		}
+	}
+	return min(about+swaps, 1), (stance.negated != sentence.negated) != swapped
+}
+
+// turned is the first firm stance that a sentence is about, to this part at least,
+// and turns round.
+func turned(d *Draft, part float64) *llm.Stance {
+	var all []said
+	for i, s := range d.Scene.Stances {
+		if s.Confidence < firm {
+			continue
+		}
+		if all == nil {
+			for _, sentence := range sentences(d.Text) {
+				all = append(all, read(sentence))
+			}
+		}
+		mine := read(s.Text)
+		for _, sentence := range all {
+			if about, opposite := contradicts(sentence, mine); about >= part && opposite {
+				return &d.Scene.Stances[i]
+			}
+		}
+	}
+	return nil
+}
+
+// stance objects to a sentence that turns one of the persona's firm opinions round.
+func stance(d *Draft) string {
+	if s := turned(d, alike); s != nil {
+		return fmt.Sprintf("It contradicts what %s thinks of %s: %s", d.Scene.Persona.Name, s.Topic, s.Text)
+	}
+	return ""
+}
+
+// Doubtful is a firm stance that a draft may contradict, where only a reader can
+// tell: a sentence is partly about it and turned round. Nil if there is none, and
+// so nobody need be asked.
+func Doubtful(d Draft) *llm.Stance { return turned(&d, near) }
+
+//nolint:gochecknoglobals // constant
+var sentenceEnd = regexp.MustCompile(`[.!?…]+(?:\s|$)|\n`)
+
+func sentences(s string) []string { return sentenceEnd.Split(s, -1) }
+
+func has(spaced string, words []string) bool {
+	for _, w := range words {
+		if strings.Contains(spaced, " "+w+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// longWord is how long a word is at least that says what a sentence is about, in
+// characters.
+const longWord = 4
+
+// content are the words of a sentence that say what it is about, by their
+// beginnings, so that "trust" and "trusts" are the same.
+func content(words []string) map[string]bool {
+	beginnings := map[string]bool{}
+	for _, w := range words {
+		if utf8.RuneCountInString(w) < longWord || small[w] || negates(w) {
+			continue
+		}
+		runes := []rune(w)
+		beginnings[string(runes[:min(len(runes), 5)])] = true
+	}
+	return beginnings
+}
+
+// Words that are long and say little.
+//
+//nolint:gochecknoglobals // constant
+var small = wordSet(`about after also because been before being could does doesn doing don't down each even ever every from have having
+	here into isn itself just least many might more most much must only other over quite rather really same shall should some somehow something such than that
+	that's their them then there these they thing think this those though through very want wasn well were what when where which while will with would your
+	aber alle auch beim dann dass dein denn dieser doch eine einen einem einer eines etwas euch habe haben hier immer jede kann mehr mein mich muss nach noch oder
+	schon sehr sein sich sind über unter viel wenn wird wurde como cuando desde donde ella ellos entre esta este esto están hacer hasta más para pero porque puede
+	quien siempre sobre solo también tanto tiene toda todo unos`)

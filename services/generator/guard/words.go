@@ -1,0 +1,146 @@
+package guard
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// phrases are patterns that need one of some words: to look for words is much
+// cheaper.
+type phrases struct {
+	words   map[string]bool
+	pattern *regexp.Regexp
+}
+
+// lexicon makes phrases of alternatives in lower case. Each has one of the words,
+// a space in it is any white space, and what it begins and ends with are whole
+// words.
+func lexicon(words string, alternatives ...string) phrases {
+	all := strings.Join(alternatives, "|")
+	all = strings.ReplaceAll(strings.ReplaceAll(all, "'", "['’`´]"), " ", `\s+`)
+	return phrases{words: wordSet(words), pattern: regexp.MustCompile(`(?:^|[^\pL\pN])(?:` + all + `)(?:$|[^\pL\pN])`)}
+}
+
+func (p phrases) in(d *Draft) bool {
+	for _, w := range d.words {
+		if p.words[w] {
+			return p.pattern.MatchString(d.lower)
+		}
+	}
+	return false
+}
+
+// What assistants say and personas don't.
+//
+//nolint:gochecknoglobals // constant
+var assistants = lexicon(`ai a.i language assistant openai chatgpt gpt-3 gpt-4 gpt-5 anthropic gpt can't cannot can unable able here here's sure help assist hope let
+	ki sprachmodell künstliche kann hier modelo asistente ia inteligencia puedo aquí ayudar`,
+	`as an? (?:ai|a\.i\.|artificial intelligence|large )?\s?(?:language model|ai assistant|ai model|virtual assistant|assistant)`, `as an ai`,
+	`i(?:'m| am) (?:just |only )?(?:an? )?(?:ai )?(?:language model|ai assistant|virtual assistant)`, `(?:openai|chatgpt|gpt-[345][a-z0-9.]*|anthropic)`,
+	`i(?:'m sorry| am sorry|'m afraid)?,? ?(?:but )?i (?:can't|cannot|can not|am unable to|am not able to) (?:assist|help|comply|fulfil|fulfill|provide|generate|write)(?: .{0,40})?`,
+	`(?:sure|certainly|of course|absolutely)[,!.]? (?:here(?:'s| is| are)|i can (?:write|help))`, `here(?:'s| is) (?:a|the|your|my|one) (?:possible )?(?:short )?(?:chat )?(?:message|reply|response|answer|draft)`,
+	`how (?:can|may) i (?:help|assist) you(?: today)?`, `i hope this (?:helps|message)`, `let me know if you(?:'d| would) like (?:me to|any)`,
+	`als (?:ein )?(?:ki|künstliche intelligenz)(?:-| )?(?:sprachmodell|modell|assistent)?`, `als (?:ein )?sprachmodell`,
+	`(?:das|dabei|damit) kann ich (?:leider )?nicht (?:helfen|dienen|beantworten)`, `hier ist (?:die|eine|meine|deine) (?:nachricht|antwort)`, `wie kann ich (?:dir|ihnen|euch) helfen`,
+	`como (?:un )?(?:modelo de lenguaje|asistente(?: virtual| de ia)?|ia|inteligencia artificial)`,
+	`(?:lo siento, (?:pero )?)?no puedo (?:ayudar(?:te|le)?|asistir(?:te)?|cumplir)(?: con .{0,40})?`, `aquí (?:tienes|está) (?:el|un|una|la|tu) (?:mensaje|respuesta)`,
+	`¿?en qué puedo ayudar(?:te|le|os)`,
+)
+
+func assistant(d *Draft) string {
+	if assistants.in(d) {
+		return "It sounds like an assistant's answer, and not like the persona."
+	}
+	return ""
+}
+
+// What denies that the speaker is a bot, or says that it is a human.
+//
+//nolint:gochecknoglobals // constant
+var humans = lexicon(`bot bots robot robots ai a.i machine computer program programme chatbot algorithm real actual genuine living flesh flesh-and-blood human humans
+	roboter ki maschine programm künstliche mensch menschen echte reale richtige menschlich fleisch
+	máquina ia inteligencia programa persona personas humano humana humanos ser carne gente`,
+	`i(?:'m| am) (?:definitely |really |certainly |obviously |actually |most )*(?:not|no) (?:actually |really |some |just )*(?:an? |any |the )?(?:kind of )?(?:bots?|robots?|ai|a\.i\.|machine|computer|program|programme|chatbot|algorithm)`,
+	`i(?:'m| am) (?:\pL+ ){0,2}(?:an? )?(?:real|actual|genuine|living|flesh-and-blood|flesh and blood) (?:\pL+ )?(?:person|human|human being|guy|girl|woman|man|lady|people)`,
+	`i(?:'m| am) (?:\pL+ ){0,3}(?:a )?human(?: being)?`, `i(?:'m| am) (?:\pL+ ){0,2}(?:made )?(?:of )?flesh and blood`,
+	`i ain't (?:no |a )?(?:bot|robot|ai|machine)`, `(?:there (?:is|are)|there's) no bots? (?:here|in this (?:chat|group))`, `no bots here`, `i (?:was never|never was|have never been) a bot`,
+	`we(?:'re| are) (?:all )?(?:real people|humans?|real humans?)(?: here)?`, `everyone here is (?:a )?(?:real|human)(?: person)?`, `do i (?:sound|look) like a (?:bot|robot|machine)`,
+	`(?:nope|no),? (?:100 ?%|fully|totally|entirely|completely) human`, `(?:100 ?%|fully|totally|completely) human(?: here)?`, `a human (?:typing|writing) this`,
+	`ich bin (?:\pL+ ){0,3}kein(?:e|en)? (?:\pL+ )?(?:bot|roboter|ki|maschine|programm|chatbot|computer|künstliche intelligenz)`,
+	`ich bin (?:\pL+ ){0,3}(?:ein|'n) (?:echter |richtiger |ganz normaler |lebendiger |wirklicher )*mensch`, `ich bin (?:\pL+ ){0,2}(?:eine? )?(?:echte|reale|richtige) (?:person|frau)`,
+	`ich bin (?:\pL+ ){0,2}(?:menschlich|aus fleisch und blut)`, `(?:hier (?:gibt es|sind)|wir sind) (?:\pL+ )?keine bots`, `wir sind (?:\pL+ ){0,2}(?:echte )?menschen`, `seh(?:e)? ich (?:etwa )?aus wie ein (?:bot|roboter)`,
+	`no soy (?:\pL+ )?(?:un |una |ningún |ninguna )?(?:bot|robot|máquina|ia|inteligencia artificial|programa|chatbot)`,
+	`soy (?:\pL+ ){0,2}(?:una? )?(?:persona|humano|humana|ser humano)(?: real| de verdad| de carne y hueso)?`, `soy (?:\pL+ )?de carne y hueso`,
+	`(?:aquí )?no hay (?:ningún )?bots?(?: aquí)?`, `somos (?:todos )?(?:personas|humanos|gente real)(?: reales)?`, `(?:acaso )?parezco un (?:bot|robot)`,
+)
+
+func humanClaim(d *Draft) string {
+	if humans.in(d) {
+		return "It claims to come from a human: the persona is played by a bot and says so when asked."
+	}
+	return ""
+}
+
+// Where an address begins, however it is disguised. A bare one has a top-level
+// domain in lower case, because "Yes.Me too" lacks a space and is no address.
+//
+//nolint:gochecknoglobals // constant
+var links = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\b(?:https?|hxxps?|ftp|tg|mailto|javascript|data|magnet|bitcoin|ton):\s?(?://|\S*[@?=;,]|[a-z0-9]{20,})`),
+	regexp.MustCompile(`(?i)\bwww\.[a-z0-9-]`),
+	regexp.MustCompile(`(?i)\b(?:t|telegram)\.me\b|\b(?:bit\.ly|tinyurl|goo\.gl|wa\.me|discord\.gg)\b`),
+	regexp.MustCompile(`(?:^|[^\pL\pN@.])[\pL\pN][\pL\pN-]*(?:\.[\pL\pN-]+)*\.(?:com|net|org|info|biz|io|xyz|ru|shop|site|online|app|dev|top|click|link|live|store|club|pro|finance|cash|vip|tk|cn|de|es|eu|uk|fr|it|nl|at|ch|mx|ar|tr|gg|me|tv|cc|co|ly)(?:$|[^\pL\pN-])`),
+	regexp.MustCompile(`(?i)[\pL\pN-]+\s*(?:\[|\()\s*(?:dot|punkt|punto|\.)\s*(?:\]|\))\s*[a-z]{2,}`),
+	regexp.MustCompile(`(?i)\b[a-z0-9-]+ (?:dot|punkt|punto) (?:com|net|org|io|de|es|ru|xyz|me)\b`),
+	regexp.MustCompile(`[\pL\pN._%+-]+@[\pL\pN-]+\.[\pL]{2,}`),
+	regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b`),
+}
+
+func link(d *Draft) string {
+	if !mayLink(d.lower) {
+		return ""
+	}
+	for _, l := range links {
+		if l.MatchString(d.Text) {
+			return "It has a link or an address, which is not allowed."
+		}
+	}
+	return ""
+}
+
+// mayLink tells whether a text, in lower case, has anything that an address has: a
+// mark within a word, or the word for one.
+func mayLink(s string) bool {
+	for i, r := range s {
+		switch r {
+		case '[', '(', '@', '/':
+			return true
+		case '.', ':':
+			if next, _ := utf8.DecodeRuneInString(s[i+1:]); !unicode.IsSpace(next) && next != utf8.RuneError && next != '.' && next != '"' && next != '”' {
+				return true
+			}
+		}
+	}
+	return strings.Contains(s, " dot ") || strings.Contains(s, " punkt ") || strings.Contains(s, " punto ") || strings.Contains(s, ": ")
+}
+
+//nolint:gochecknoglobals // constant
+var mentions = regexp.MustCompile(`(?:^|[^\pL\pN_])(@\s?[A-Za-z][A-Za-z0-9_]{2,})`)
+
+func mention(d *Draft) string {
+	if !strings.Contains(d.Text, "@") {
+		return ""
+	}
+	for _, m := range mentions.FindAllStringSubmatch(d.Text, -1) {
+		ok := false
+		for _, a := range d.Allowed {
+			ok = ok || strings.EqualFold(a, m[1])
+		}
+		if !ok {
+			return "It mentions " + m[1] + ", which is not allowed: leave mentions out."
+		}
+	}
+	return ""
+}
