@@ -127,8 +127,8 @@ const insertDelivery = `
 WITH turn AS (
     UPDATE turns SET relay_at = NULL WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL
     RETURNING chat_id, turn_no)
-INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, relay_at)
-SELECT chat_id, turn_no, $3, $4, $5, $6, $7, now() + $8::interval FROM turn
+INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, relay_at, body)
+SELECT chat_id, turn_no, $3, $4, $5, $6, $7, now() + $8::interval, nullif($9, '') FROM turn
 ON CONFLICT DO NOTHING`
 
 // Deliver writes down what a turn became. Made is false, and nothing is written,
@@ -140,7 +140,7 @@ func (j *Journal) Deliver(ctx context.Context, d *chorusv1.Delivery, trace strin
 	}
 	chat, number := key(d.GetId())
 	tag, err := j.pool.Exec(ctx, insertDelivery, chat, number, d.GetBotId(), subject.ActionName(d.GetAction()), e.Message.Payload, trace,
-		d.GetExpiresAt().AsTime(), relayGrace)
+		d.GetExpiresAt().AsTime(), relayGrace, d.GetText())
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("write delivery %s: %w", subject.TurnID(d.GetId()), err)
 	}
@@ -168,20 +168,35 @@ SELECT t.closed_at IS NOT NULL, d.chat_id IS NOT NULL
 FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no)
 WHERE t.chat_id = $1 AND t.turn_no = $2`
 
-// Progress tells how far a turn has come.
-func (j *Journal) Progress(ctx context.Context, id *chorusv1.TurnId) (Progress, error) {
+// QueueProgress asks, as part of a batch, how far a turn has come.
+func QueueProgress(b *pgx.Batch, id *chorusv1.TurnId, to *Progress) {
 	chat, number := key(id)
-	var closed, delivered bool
-	err := j.pool.QueryRow(ctx, turnProgress, chat, number).Scan(&closed, &delivered)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return Unwritten, nil
-	case err != nil:
+	b.Queue(turnProgress, chat, number).QueryRow(func(row pgx.Row) error {
+		var closed, delivered bool
+		err := row.Scan(&closed, &delivered)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			*to = Unwritten
+			return nil
+		case err != nil:
+			return err
+		case delivered:
+			*to = Delivered
+		case closed:
+			*to = Ended
+		default:
+			*to = Open
+		}
+		return nil
+	})
+}
+
+// Progress tells how far a turn has come.
+func (j *Journal) Progress(ctx context.Context, id *chorusv1.TurnId) (p Progress, err error) {
+	var b pgx.Batch
+	QueueProgress(&b, id, &p)
+	if err := j.pool.SendBatch(ctx, &b).Close(); err != nil {
 		return Unwritten, fmt.Errorf("look at turn %s: %w", subject.TurnID(id), err)
-	case delivered:
-		return Delivered, nil
-	case closed:
-		return Ended, nil
 	}
-	return Open, nil
+	return p, nil
 }

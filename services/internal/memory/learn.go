@@ -1,0 +1,143 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Talk is what was said in a chat since it was searched for memories.
+type Talk struct {
+	Chat  int64
+	Until time.Time // when its last line was said
+	Lines []Line
+	// Cast are the bots of the chat, by the names that its lines have.
+	Cast map[string]int64
+}
+
+// Line is a message.
+type Line struct {
+	Number int64
+	Author string
+	Bot    int64 // 0 for a person
+	Text   string
+	At     time.Time
+}
+
+const (
+	// fewLines is how much must have been said for a search.
+	fewLines = 12
+	// mostLines is how much one search looks at.
+	mostLines = 40
+)
+
+const (
+	// A chat that is claimed is left alone by others for the period, whatever
+	// becomes of the search: one that is lost costs a few memories.
+	claimChat = `
+WITH due AS (
+    SELECT c.id FROM chats c LEFT JOIN memory_cursors k ON k.chat_id = c.id
+    WHERE c.enabled AND c.removed_at IS NULL AND coalesce(k.next_at, 'epoch') <= now()
+      AND (SELECT count(*) FROM (
+          SELECT FROM messages m WHERE m.chat_id = c.id AND m.sent_at > coalesce(k.sent_at, 'epoch') LIMIT $2) new) >= $2
+    ORDER BY coalesce(k.next_at, 'epoch') LIMIT 1 FOR UPDATE OF c SKIP LOCKED)
+INSERT INTO memory_cursors (chat_id, sent_at, next_at) SELECT id, 'epoch', now() + $1::interval FROM due
+ON CONFLICT (chat_id) DO UPDATE SET next_at = excluded.next_at WHERE memory_cursors.next_at <= now()
+RETURNING chat_id, sent_at`
+
+	newLines = `
+SELECT * FROM (
+    SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(m.bot_id, 0), m.body, m.sent_at
+    FROM messages m LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
+    WHERE m.chat_id = $1 AND m.sent_at > $2 ORDER BY m.sent_at DESC, m.number DESC LIMIT $3) newest ORDER BY sent_at, number`
+
+	castNames = `
+SELECT p.display_name, p.bot_id FROM cast_members m JOIN personas p ON p.bot_id = m.bot_id JOIN bots b ON b.id = m.bot_id
+WHERE m.chat_id = $1 AND b.removed_at IS NULL`
+)
+
+// Claim gives a chat in which enough was said since its last search, and in which
+// none was begun for a period; nil if there is none.
+func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk, error) {
+	t := &Talk{Cast: map[string]int64{}}
+	var since time.Time
+	err := pool.QueryRow(ctx, claimChat, period, fewLines).Scan(&t.Chat, &since)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // as promised
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim a chat for memories: %w", err)
+	}
+	rows, err := pool.Query(ctx, newLines, t.Chat, since, mostLines)
+	if err != nil {
+		return nil, fmt.Errorf("read a talk: %w", err)
+	}
+	if t.Lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Line]); err != nil {
+		return nil, fmt.Errorf("read a talk: %w", err)
+	}
+	if len(t.Lines) > 0 {
+		t.Until = t.Lines[len(t.Lines)-1].At
+	}
+	if rows, err = pool.Query(ctx, castNames, t.Chat); err != nil {
+		return nil, fmt.Errorf("read a cast: %w", err)
+	}
+	var name string
+	var bot int64
+	_, err = pgx.ForEachRow(rows, []any{&name, &bot}, func() error {
+		t.Cast[name] = bot
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read a cast: %w", err)
+	}
+	return t, nil
+}
+
+// New is a memory that was found in a talk.
+type New struct {
+	Bot       int64
+	Kind      string
+	Content   string
+	Relevance float64
+}
+
+// Nearly the same as what the bot remembers already is nothing new.
+const (
+	learn = `
+INSERT INTO memories (bot_id, kind, content, relevance, source)
+SELECT $1, $2, $3, $4, 'learned'
+WHERE NOT EXISTS (SELECT FROM memories WHERE bot_id = $1 AND similarity(content, $3) > 0.6)
+ON CONFLICT DO NOTHING`
+	moveOn = `UPDATE memory_cursors SET sent_at = $2 WHERE chat_id = $1`
+
+	fade = `
+DELETE FROM memories m WHERE m.source = 'learned' AND m.bot_id = $2 AND (` + strength + ` < $3
+    OR m.id IN (SELECT id FROM memories WHERE bot_id = $2 AND source = 'learned' ORDER BY relevance DESC, coalesce(last_used_at, created_at) DESC OFFSET $4))`
+)
+
+// Learn gives bots what was found in a talk, lets what has faded go, and marks the
+// talk as searched, all at once.
+func Learn(ctx context.Context, pool *pgxpool.Pool, t *Talk, found []New) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		for _, n := range found {
+			if _, err := tx.Exec(ctx, learn, n.Bot, n.Kind, n.Content, n.Relevance); err != nil {
+				return err
+			}
+		}
+		for _, bot := range t.Cast {
+			if _, err := tx.Exec(ctx, fade, HalfLife, bot, faded, mostLearned); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, moveOn, t.Chat, t.Until)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("learn memories: %w", err)
+	}
+	return nil
+}

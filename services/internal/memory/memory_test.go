@@ -1,0 +1,91 @@
+package memory_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/memory"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mind(t *testing.T, pool *pgxpool.Pool, bot, chat int64, topic string) string {
+	t.Helper()
+	var b pgx.Batch
+	var chosen []memory.Chosen
+	memory.Queue(&b, bot, chat, topic, 2, &chosen)
+	if err := pool.SendBatch(t.Context(), &b).Close(); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range chosen {
+		all = append(all, c.Content)
+	}
+	return strings.Join(all, "|")
+}
+
+func TestWhatComesToMind(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	chat := journaltest.Chat(t, pool, "club", bot)
+	exec(t, pool, `INSERT INTO memories (bot_id, kind, content, relevance, created_at) VALUES
+($1, 'fact', 'Strong and fresh.', 0.9, now()), ($1, 'fact', 'Strong and long ago.', 0.9, now() - interval '100 days'),
+($1, 'fact', 'Weak, about printing.', 0.3, now()), ($1, 'relationship', 'Weak, about Tom.', 0.3, now())`, bot)
+	if got := mind(t, pool, bot, chat, ""); got != "Strong and fresh.|Weak, about printing." {
+		t.Errorf("without a topic: %q", got)
+	}
+	if got := mind(t, pool, bot, chat, "printing"); got != "Strong and fresh.|Weak, about printing." && got != "Weak, about printing.|Strong and fresh." {
+		t.Errorf("on a topic: %q", got)
+	}
+	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (7, 'Tom Reed')`)
+	exec(t, pool, `INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 1, 7, 'Hello', now())`, chat)
+	if got := mind(t, pool, bot, chat, ""); !strings.Contains(got, "about Tom") {
+		t.Errorf("with Tom there: %q", got)
+	}
+}
+
+func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	chat := journaltest.Chat(t, pool, "club", bot)
+	exec(t, pool, `INSERT INTO memories (bot_id, kind, content, relevance, created_at, source) VALUES
+($1, 'fact', 'Learned and faded.', 0.5, now() - interval '2 years', 'learned'), ($1, 'fact', 'From the cast file.', 0.5, now() - interval '2 years', 'cast')`, bot)
+	if talk, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || talk != nil {
+		t.Fatalf("a silent chat gives %v, %v", talk, err)
+	}
+	exec(t, pool, `INSERT INTO messages (chat_id, number, bot_id, body, sent_at) SELECT $1, n, $2, 'Line ' || n, now() - n * interval '1 minute' FROM generate_series(1, 20) n`, chat, bot)
+	talk, err := memory.Claim(t.Context(), pool, time.Hour)
+	if err != nil || talk == nil || talk.Chat != chat || len(talk.Lines) != 20 || talk.Lines[0].Text != "Line 20" || talk.Cast["anna"] != bot {
+		t.Fatalf("got %+v, %v", talk, err)
+	}
+	if again, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || again != nil {
+		t.Errorf("it is searched by two: %v, %v", again, err)
+	}
+	found := []memory.New{{Bot: bot, Kind: "event", Content: "They counted lines.", Relevance: 0.6}, {Bot: bot, Kind: "fact", Content: "They counted lines!", Relevance: 0.6}}
+	if err := memory.Learn(t.Context(), pool, talk, found); err != nil {
+		t.Fatal(err)
+	}
+	all, err := memory.List(t.Context(), pool, "anna", 10)
+	if err != nil || len(all) != 2 || all[0].Content != "They counted lines." || all[0].Source != memory.Learned || all[1].Source != memory.Cast {
+		t.Errorf("it remembers %+v, %v", all, err)
+	}
+	exec(t, pool, `UPDATE memory_cursors SET next_at = now()`)
+	if again, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || again != nil {
+		t.Errorf("what was searched is searched again: %v, %v", again, err)
+	}
+}
