@@ -4,25 +4,29 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/news"
 )
 
 // Config is how the generator behaves.
 type Config struct {
-	Workers         int           `config:"workers" doc:"texts that are written at the same time"`
-	Timeout         time.Duration `config:"timeout" doc:"longest time for one text"`
-	History         int           `config:"history" doc:"messages of the chat that the prompt shows"`
-	MaxTokens       int           `config:"max_tokens" doc:"longest answer, in the model's tokens"`
-	Temperature     float64       `config:"temperature" doc:"how freely the model chooses its words"`
-	TypingMost      time.Duration `config:"typing_most" doc:"longest time that a bot is seen typing, however long its text"`
-	BreakerFailures int           `config:"breaker_failures" doc:"failures in a row that open the provider's breaker"`
-	BreakerDelay    time.Duration `config:"breaker_delay" doc:"how long an open breaker stays open"`
+	History      int           `config:"history" doc:"messages of the chat that the prompt shows at most"`
+	PromptTokens int           `config:"prompt_tokens" doc:"longest prompt, in tokens as far as they can be told; older messages are left out to keep to it"`
+	Prompts      string        `config:"prompts" doc:"folder with system.tmpl and user.tmpl to be used instead of the built-in prompt"`
+	MaxTokens    int           `config:"max_tokens" doc:"longest answer, in the model's tokens"`
+	Temperature  float64       `config:"temperature" doc:"how freely the model chooses its words"`
+	TypingMost   time.Duration `config:"typing_most" doc:"longest time that a bot is seen typing, however long its text"`
+	Similarity   float64       `config:"similarity" doc:"part of its trigrams from which a text counts as a repetition; 1 lets all through but the same"`
+	JudgeStances bool          `config:"judge_stances" doc:"ask the model whether a text contradicts a stance, where that can't be told without"`
+	LearnEvery   time.Duration `config:"learn_every" doc:"how often a chat's talk is searched for what its bots should remember; 0s is never"`
+	News         news.Config   `config:"news"`
 }
 
 // DefaultConfig suits a hosted model.
 func DefaultConfig() Config {
 	return Config{
-		Workers: 16, Timeout: 30 * time.Second, History: 15, MaxTokens: 300, Temperature: 0.9, TypingMost: 6 * time.Second,
-		BreakerFailures: 5, BreakerDelay: 2 * time.Minute,
+		History: 15, PromptTokens: 3000, MaxTokens: 300, Temperature: 0.9, TypingMost: 6 * time.Second,
+		Similarity: 0.7, JudgeStances: true, LearnEvery: 30 * time.Minute, News: news.DefaultConfig(),
 	}
 }
 
@@ -34,13 +38,12 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(c.Workers >= 1 && c.Workers <= 1000, "workers: %d, want 1 to 1000", c.Workers)
-	check(c.Timeout >= time.Second && c.Timeout <= 10*time.Minute, "timeout: %v, want 1s to 10m", c.Timeout)
 	check(c.History >= 0 && c.History <= 100, "history: %d, want 0 to 100", c.History)
+	check(c.PromptTokens >= 500 && c.PromptTokens <= 100_000, "prompt_tokens: %d, want 500 to 100000", c.PromptTokens)
 	check(c.MaxTokens >= 16 && c.MaxTokens <= 4096, "max_tokens: %d, want 16 to 4096", c.MaxTokens)
 	check(c.Temperature >= 0 && c.Temperature <= 2, "temperature: %v, want 0 to 2", c.Temperature)
 	check(c.TypingMost >= 0 && c.TypingMost <= time.Minute, "typing_most: %v, want 0s to 1m", c.TypingMost)
-	check(c.BreakerFailures >= 1, "breaker_failures: %d, want 1 or more", c.BreakerFailures)
-	check(c.BreakerDelay > 0, "breaker_delay: %v, want more than 0s", c.BreakerDelay)
-	return errors.Join(errs...)
+	check(c.Similarity >= 0.3 && c.Similarity <= 1, "similarity: %v, want 0.3 to 1", c.Similarity)
+	check(c.LearnEvery == 0 || c.LearnEvery >= time.Minute && c.LearnEvery <= 24*time.Hour, "learn_every: %v, want 0s or 1m to 24h", c.LearnEvery)
+	return errors.Join(append(errs, c.News.Validate())...)
 }

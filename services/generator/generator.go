@@ -4,13 +4,13 @@ package generator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/propagation"
 	"go.uber.org/zap"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -20,7 +20,10 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/memory"
+	"github.com/chorus-cast/chorus/services/internal/news"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // dbTimeout bounds each look into the database.
@@ -28,11 +31,21 @@ const dbTimeout = 10 * time.Second
 
 // Deps is what a generator works with.
 type Deps struct {
-	Pool     *pgxpool.Pool
-	Bus      *bus.Bus
-	Provider llm.Provider
-	Metrics  *Metrics
-	Log      *zap.Logger
+	Pool    *pgxpool.Pool
+	Bus     *bus.Bus
+	Texts   Texts
+	Metrics *Metrics
+	Log     *zap.Logger
+}
+
+// Texts writes texts; a chain of providers does.
+type Texts interface {
+	// Generate waits until a provider writes, or the context ends.
+	Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error)
+	// GenerateInBackground does not wait, and leaves budget to the others.
+	GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error)
+	// Model tells whether anything but texts of scenes can be asked for.
+	Model() bool
 }
 
 // Generator makes deliveries of turns. Run it once.
@@ -41,9 +54,8 @@ type Generator struct {
 	cfg      Config
 	journal  *journal.Journal
 	prompts  *prompt.Renderer
-	breaker  circuitbreaker.CircuitBreaker[llm.Response]
-	pause    pause
-	workers  *semaphore.Weighted
+	repeats  *repeats
+	news     *news.News
 	messages *relay.Relay
 	receipts *relay.Relay
 	relays   relay.Group
@@ -52,17 +64,17 @@ type Generator struct {
 
 // New makes a generator.
 func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
-	prompts, err := prompt.New()
+	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("generator.prompts: %w", err)
 	}
 	j := journal.New(deps.Pool)
 	g := &Generator{
 		Deps: deps, cfg: cfg, journal: j, prompts: prompts,
-		workers:  semaphore.NewWeighted(int64(cfg.Workers)),
+		repeats:  &repeats{pool: deps.Pool, similarity: cfg.Similarity},
+		news:     news.New(cfg.News, deps.Pool, deps.Log),
 		messages: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
-		breaker:  newBreaker(cfg, deps.Log),
 	}
 	g.relays = relay.Group{g.messages, g.receipts, relay.New(j.Letters(), deps.Bus, deps.Log)}
 	g.turns = bus.NewConsumer(deps.Bus, bus.Generator(), j, busMetrics, g.generate)
@@ -72,8 +84,20 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 // Run writes until the context ends. Texts that are being written then are given
 // up, and their turns handed back.
 func (g *Generator) Run(ctx context.Context) error {
-	return g.relays.Around(ctx, g.turns.Run)
+	return g.relays.Around(ctx, func(ctx context.Context) error {
+		background, stop := context.WithCancel(ctx)
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer stop()
+		all.Go(func() { g.learn(background) })
+		all.Go(func() { g.news.Run(background) })
+		return g.turns.Run(ctx)
+	})
 }
+
+// Replicas is how many generators share the turns, as far as this one knows; at
+// least 1.
+func (g *Generator) Replicas() int { return g.turns.Members() }
 
 // Hurry makes the generator look at what the bus may have lost.
 func (g *Generator) Hurry() { g.relays.Hurry() }
@@ -83,39 +107,61 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 	if late(t) {
 		return g.expire(ctx, t, "its time was over before its text was written")
 	}
-	looking, cancel := context.WithTimeout(ctx, dbTimeout)
-	defer cancel()
-	progress, err := g.journal.Progress(looking, t.GetId())
+	s, err := load(ctx, g.Pool, t, g.shown())
 	switch {
+	case errors.Is(err, errNoPart):
+		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
 	case err != nil:
 		return err
-	case progress == journal.Unwritten:
+	case s.progress == journal.Unwritten:
 		return fail.AsPermanent(errors.New("the journal has no such turn"))
-	case progress != journal.Open:
+	case s.progress != journal.Open:
 		return nil
 	}
-	s, err := load(ctx, g.Pool, t, g.cfg.History)
-	if errors.Is(err, errNoPart) {
-		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
+	if t.GetUseNews() {
+		if s.News, err = g.news.Deal(ctx, t.GetTopic()); err != nil {
+			g.Log.Warn("a text goes without news", zap.Error(err))
+		}
 	}
-	if err != nil {
-		return err
-	}
-	draft, err := g.write(ctx, t, s)
+	text, err := g.write(ctx, t, s)
 	switch {
 	case errors.Is(err, errLate):
 		return g.expire(ctx, t, err.Error())
+	case errors.Is(err, errObjected):
+		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
 	case err != nil:
 		return err
 	case late(t):
 		return g.expire(ctx, t, "its time was over when its text was written")
 	}
-	text := compose(draft, t.GetMention(), s.answering, s.Disclaimer)
-	if text == "" {
-		// Models draw lots: the next draft may say something.
-		return fail.AsTransient(errors.New("the provider wrote an empty text"))
+	if err := g.deliver(ctx, t, s, text); err != nil {
+		return err
 	}
-	return g.deliver(ctx, t, s, text)
+	g.remembered(ctx, s)
+	return nil
+}
+
+// offlineHistory is how much of a chat a provider without a model looks at, so as
+// not to say again what was said.
+const offlineHistory = 100
+
+func (g *Generator) shown() int {
+	if g.Texts.Model() {
+		return g.cfg.History
+	}
+	return offlineHistory
+}
+
+// remembered keeps the memories fresh that were used. It is no loss if it fails.
+func (g *Generator) remembered(ctx context.Context, s *scene) {
+	if len(s.memories) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	if err := memory.Used(ctx, g.Pool, s.memories); err != nil {
+		g.Log.Debug("memories were not refreshed", zap.Error(err))
+	}
 }
 
 func late(t *chorusv1.Turn) bool { return !time.Now().Before(t.GetExpiresAt().AsTime()) }

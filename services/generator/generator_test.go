@@ -14,7 +14,10 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/jsontime"
 	"github.com/chorus-cast/chorus/services/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
@@ -83,7 +86,7 @@ func TestTheOfflineProviderNeedsNoModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.provider = composer
+	s.links = []chain.Link{{Name: "offline", Provider: composer, Limits: chain.DefaultLimits()}}
 	s.exec(`UPDATE chats SET disclaimer = 'Simulation, not advice.'`)
 	s.run()
 	text := s.delivery(s.turn()).GetText()
@@ -135,7 +138,8 @@ func TestWhatIsLateIsNotWritten(t *testing.T) {
 
 func TestATextThatTakesTooLongForItsTurnIsGivenUp(t *testing.T) {
 	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
-	s.run(func(c *generator.Config) { c.BreakerFailures = 1 })
+	s.limit(func(l *chain.Limits) { l.BreakerFailures = 1 })
+	s.run()
 	s.becomes(s.turn(within(time.Second)), "expired")
 	// It was no fault of the provider.
 	s.fault()
@@ -145,7 +149,8 @@ func TestATextThatTakesTooLongForItsTurnIsGivenUp(t *testing.T) {
 func TestATurnThatWaitsForAWorkerTooLongCostsNothing(t *testing.T) {
 	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
 	other := journaltest.Chat(t, s.pool, "other", s.bot)
-	s.run(func(c *generator.Config) { c.Workers, c.Timeout = 1, 3*time.Second })
+	s.limit(func(l *chain.Limits) { l.Workers, l.Timeout = 1, 3*time.Second })
+	s.run()
 	s.turn()
 	s.called(1)
 	waiting := s.turn(within(500*time.Millisecond), func(turn *chorusv1.Turn) { turn.Id.ChatId = other })
@@ -153,7 +158,7 @@ func TestATurnThatWaitsForAWorkerTooLongCostsNothing(t *testing.T) {
 	if n := len(s.llm.Calls()); n > 2 { // the first turn may be at its second attempt
 		t.Errorf("%d calls", n)
 	}
-	want := "expired: its time was over before its text was written: no worker was free: context deadline exceeded"
+	want := "expired: its time was over before its text was written: first: no worker is free: context deadline exceeded"
 	if got := s.text(receiptReason, other, waiting.GetId().GetNumber()); got != want {
 		t.Errorf("the receipt says %q, want %q", got, want)
 	}
@@ -161,7 +166,8 @@ func TestATurnThatWaitsForAWorkerTooLongCostsNothing(t *testing.T) {
 
 func TestFailuresOfTheProviderPass(t *testing.T) {
 	s := newStage(t, llmapi.Options{Text: line})
-	s.run(func(c *generator.Config) { c.Timeout = time.Second })
+	s.limit(func(l *chain.Limits) { l.Timeout = time.Second })
+	s.run()
 	for name, f := range map[string]llmapi.Fault{
 		"500":                     {Kind: llmapi.ServerError, Times: 1},
 		"502 as HTML":             {Kind: llmapi.BadGateway, Times: 1},
@@ -185,11 +191,12 @@ func TestFailuresOfTheProviderPass(t *testing.T) {
 
 func TestA429IsObeyedByAllTurns(t *testing.T) {
 	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(2 * time.Second), Times: 1}}})
-	other := journaltest.Chat(t, s.pool, "other", s.bot)
+	otherBot := journaltest.Bot(t, s.pool, "ben")
+	other := journaltest.Chat(t, s.pool, "other", otherBot)
 	s.run()
 	first := s.turn()
 	s.called(1)
-	second := s.turn(func(turn *chorusv1.Turn) { turn.Id.ChatId = other })
+	second := s.turn(func(turn *chorusv1.Turn) { turn.Id.ChatId, turn.BotId = other, otherBot })
 	s.delivery(first)
 	s.delivery(second)
 	calls := s.llm.Calls()
@@ -219,9 +226,8 @@ func TestTheBreakerOpensAndCloses(t *testing.T) {
 	for name, kind := range map[string]llmapi.Kind{"of an ill provider": llmapi.ServerError, "of one that hangs": llmapi.Hang, "of a wrong key": llmapi.Unauthorized} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: kind, Times: 2}}})
-			s.run(func(c *generator.Config) {
-				c.Timeout, c.BreakerFailures, c.BreakerDelay = time.Second, 2, 3*time.Second
-			})
+			s.limit(func(l *chain.Limits) { l.Timeout, l.BreakerFailures, l.BreakerDelay = time.Second, 2, 3*time.Second })
+			s.run()
 			s.delivery(s.turn())
 			s.delivery(s.turn()) // at once: one good text closed it
 			calls := s.llm.Calls()
@@ -251,7 +257,7 @@ func TestATextThatIsTooLongIsCut(t *testing.T) {
 	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.TooLong}}})
 	s.run()
 	text := s.delivery(s.turn()).GetText()
-	if n := telegram.TextLength(text); n > telegram.MaxText || n < telegram.MaxText/2 {
+	if n, most := telegram.TextLength(text), guard.Most(llm.Medium); n > most || n < most/2 {
 		t.Errorf("%d characters", n)
 	}
 	if !strings.HasSuffix(text, line) {

@@ -1,8 +1,12 @@
 package generator_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +23,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -35,8 +41,12 @@ type stage struct {
 	pool      *pgxpool.Pool
 	journal   *journal.Journal
 	bus       *bus.Bus
+	busURL    string
 	llm       *llmapi.API
-	provider  llm.Provider
+	links     []chain.Link
+	texts     *chain.Chain // of the generator that ran last
+	mu        sync.Mutex
+	asked     [][]llm.Message // with says
 	chat, bot int64
 	last      int64 // turn
 	stop      func()
@@ -50,21 +60,29 @@ func newStage(t *testing.T, answers llmapi.Options) *stage {
 	s.journal = journal.New(s.pool)
 	cfg := bus.DefaultConfig()
 	cfg.URL, cfg.AckWait, cfg.MaxAttempts = testenv.NATS(t), 2*time.Second, 3
-	s.bus = bustest.Open(t, cfg)
+	s.busURL, s.bus = cfg.URL, bustest.Open(t, cfg)
 	var err error
 	s.bot = journaltest.Bot(t, s.pool, "anna")
 	s.chat = journaltest.Chat(t, s.pool, "club", s.bot)
 	if s.llm, err = llmapi.New(answers); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(s.llm)
+	s.links = []chain.Link{serve(t, "first", s.llm)}
+	return s
+}
+
+// serve is a provider that asks an API.
+func serve(t testing.TB, name string, api http.Handler) chain.Link {
+	t.Helper()
+	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
-	api := openai.Default()
-	api.BaseURL, api.Model = server.URL+"/v1", llmapi.DefaultModel
-	if s.provider, err = openai.New(api, server.Client()); err != nil {
+	cfg := openai.Default()
+	cfg.Name, cfg.BaseURL, cfg.Model = name, server.URL+"/v1", llmapi.DefaultModel
+	p, err := openai.New(cfg, server.Client())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return chain.Link{Name: name, Provider: p, Limits: chain.DefaultLimits()}
 }
 
 // run starts a generator. The test or stop ends it.
@@ -77,11 +95,13 @@ func (s *stage) run(change ...func(*generator.Config)) {
 	if err := cfg.Validate(); err != nil {
 		s.t.Fatal(err)
 	}
-	g, err := generator.New(cfg, generator.Deps{Pool: s.pool, Bus: s.bus, Provider: s.provider, Log: testenv.Logger(s.t)}, nil)
+	book := usage.NewBook(s.pool, testenv.Logger(s.t))
+	s.texts = chain.New(s.links, chain.Deps{Ledger: book, Log: testenv.Logger(s.t)})
+	g, err := generator.New(cfg, generator.Deps{Pool: s.pool, Bus: s.bus, Texts: s.texts, Log: testenv.Logger(s.t)}, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.stop = testenv.Background(s.t, g.Run)
+	s.stop = testenv.Background(s.t, func(ctx context.Context) error { return book.Around(ctx, g.Run) })
 }
 
 // turn writes a turn down and publishes it.
@@ -140,7 +160,8 @@ func (s *stage) called(times int) {
 	})
 }
 
-// delivery is what a turn became.
+// delivery is what a turn became. It is forgotten that it was said, so that the
+// model may say the same for the next turn.
 func (s *stage) delivery(turn *chorusv1.Turn) *chorusv1.Delivery {
 	s.t.Helper()
 	s.becomes(turn, "open pending")
@@ -154,6 +175,7 @@ func (s *stage) delivery(turn *chorusv1.Turn) *chorusv1.Delivery {
 	if err := proto.Unmarshal(payload, d); err != nil {
 		s.t.Fatal(err)
 	}
+	s.exec(`UPDATE deliveries SET body = NULL WHERE chat_id = $1 AND turn_no = $2`, turn.GetId().GetChatId(), turn.GetId().GetNumber())
 	return d
 }
 
@@ -170,6 +192,21 @@ func (s *stage) text(sql string, args ...any) (got string) {
 		s.t.Fatal(err)
 	}
 	return got
+}
+
+// limit changes the limits of the first provider, before a generator runs.
+func (s *stage) limit(change func(*chain.Limits)) { change(&s.links[0].Limits) }
+
+// prompts are what was asked with says.
+func (s *stage) prompts() [][]llm.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+// limitPrices gives the first provider prices.
+func (s *stage) limitPrices() {
+	s.limit(func(l *chain.Limits) { l.PromptPrice, l.CompletionPrice = 1, 2 })
 }
 
 // fault makes calls go wrong.

@@ -1,68 +1,50 @@
 package generator
 
 import (
-	"context"
-	"errors"
-	"time"
-
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/prometheus/client_golang/prometheus"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
 // Metrics counts what the generator does. A nil *Metrics counts nothing.
 type Metrics struct {
-	texts  *prometheus.HistogramVec
-	tokens *prometheus.CounterVec
-	ends   *prometheus.CounterVec
+	ends       *prometheus.CounterVec
+	objections *prometheus.CounterVec
+	learned    prometheus.Counter
 }
 
 // NewMetrics registers the generator's metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
-		texts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "chorus_llm_call_seconds", Help: "Texts asked of the provider, by outcome.",
-			Buckets: []float64{.005, .025, .1, .25, .5, 1, 2, 4, 8, 15, 30},
-		}, []string{"outcome"}),
-		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chorus_llm_tokens_total", Help: "Tokens used, by kind.",
-		}, []string{"kind"}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chorus_generator_closed_total", Help: "Turns that ended before they had a delivery, by outcome.",
 		}, []string{"outcome"}),
+		objections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chorus_generator_objections_total", Help: "Drafts that the guard objected to, by rule and what was done.",
+		}, []string{"rule", "then"}),
+		learned: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "chorus_generator_memories_total", Help: "Memories that were found in talks.",
+		}),
 	}
-	r.MustRegister(m.texts, m.tokens, m.ends)
+	r.MustRegister(m.ends, m.objections, m.learned)
 	return m
-}
-
-func (m *Metrics) wrote(r llm.Response, err error, took time.Duration) {
-	if m == nil {
-		return
-	}
-	outcome := "written"
-	switch {
-	case err == nil:
-		m.tokens.WithLabelValues("prompt").Add(float64(r.Usage.PromptTokens))
-		m.tokens.WithLabelValues("completion").Add(float64(r.Usage.CompletionTokens))
-	case errors.Is(err, circuitbreaker.ErrOpen):
-		outcome = "breaker_open"
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		outcome = "given_up"
-	case errors.Is(err, llm.ErrPermanent):
-		outcome = "permanent"
-	case errors.Is(err, llm.ErrThrottled):
-		outcome = "throttled"
-	default:
-		outcome = "transient"
-	}
-	m.texts.WithLabelValues(outcome).Observe(took.Seconds())
 }
 
 func (m *Metrics) closed(outcome chorusv1.Outcome) {
 	if m != nil {
 		m.ends.WithLabelValues(subject.OutcomeName(outcome)).Inc()
+	}
+}
+
+func (m *Metrics) objected(rule, then string) {
+	if m != nil {
+		m.objections.WithLabelValues(rule, then).Inc()
+	}
+}
+
+func (m *Metrics) found(n int) {
+	if m != nil {
+		m.learned.Add(float64(n))
 	}
 }

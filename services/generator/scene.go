@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 
 // scene is what a turn's text is written from.
@@ -19,11 +22,16 @@ type scene struct {
 	// answering is the username or name of whom the turn answers; empty for none.
 	answering string
 	wpm       float64
+	// present are the usernames of whom the text may mention.
+	present  []string
+	memories []memory.Chosen
+	progress journal.Progress
 }
 
 const (
 	personaOf = `
-SELECT p.display_name, p.summary, p.tone, p.phrases, p.interests, b.typing_wpm, c.purpose, c.disclaimer, c.language
+SELECT p.display_name, p.summary, p.tone, p.hint, p.phrases, p.interests, p.empathy, p.energy, b.typing_wpm,
+    c.purpose, c.disclaimer, c.forbid_advice, c.language, c.time_zone
 FROM bots b JOIN personas p ON p.bot_id = b.id
 JOIN cast_members m ON m.bot_id = b.id AND m.suspended_at IS NULL JOIN chats c ON c.id = m.chat_id AND c.removed_at IS NULL
 WHERE b.id = $1 AND c.id = $2 AND b.removed_at IS NULL AND b.stopped_at IS NULL`
@@ -32,7 +40,7 @@ WHERE b.id = $1 AND c.id = $2 AND b.removed_at IS NULL AND b.stopped_at IS NULL`
 SELECT CASE WHEN quantity IS NULL THEN item ELSE trim_scale(quantity) || ' x ' || item END || CASE WHEN note = '' THEN '' ELSE ' (' || note || ')' END
 FROM holdings WHERE bot_id = $1 ORDER BY item LIMIT 6`
 	linesOf = `
-SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(b.username, who.username, ''), m.body, m.bot_id IS NOT NULL, m.sent_at
+SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(b.username, who.username, ''), m.body, m.bot_id IS NOT NULL, m.sent_at, m.topic
 FROM messages m
 LEFT JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = m.bot_id
 LEFT JOIN people who ON who.telegram_id = m.person_id
@@ -42,14 +50,14 @@ WHERE m.chat_id = $1 AND `
 )
 
 type line struct {
-	number   int64
-	username string
+	number          int64
+	username, topic string
 	llm.Line
 }
 
 func scanLine(row pgx.CollectableRow) (line, error) {
 	var l line
-	err := row.Scan(&l.number, &l.Author, &l.username, &l.Text, &l.FromBot, &l.At)
+	err := row.Scan(&l.number, &l.Author, &l.username, &l.Text, &l.FromBot, &l.At, &l.topic)
 	return l, err
 }
 
@@ -57,18 +65,26 @@ func scanLine(row pgx.CollectableRow) (line, error) {
 // sender would not send its text, so none is paid for.
 var errNoPart = errors.New("the bot does not play in the chat")
 
-// load reads a scene in one round trip.
+// mostMemories is how many memories a prompt shows.
+const mostMemories = 3
+
+// load reads a scene, and how far its turn has come, in one round trip.
 func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	s := &scene{Scene: llm.Scene{Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength())}}
+	s := &scene{Scene: llm.Scene{
+		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(),
+	}}
 	chat := t.GetId().GetChatId()
 	var past, target []line
+	var zone string
 	found := false
 	var b pgx.Batch
+	journal.QueueProgress(&b, t.GetId(), &s.progress)
 	b.Queue(personaOf, t.GetBotId(), chat).QueryRow(func(row pgx.Row) error {
 		p := &s.Persona
-		err := row.Scan(&p.Name, &p.Summary, &p.Tone, &p.Phrases, &p.Interests, &s.wpm, &s.Purpose, &s.Disclaimer, &s.Language)
+		err := row.Scan(&p.Name, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &s.wpm,
+			&s.Purpose, &s.Disclaimer, &s.ForbidAdvice, &s.Language, &zone)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -91,24 +107,40 @@ func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int
 		target, err = pgx.CollectRows(rows, scanLine)
 		return err
 	})
+	memory.Queue(&b, t.GetBotId(), chat, t.GetTopic(), mostMemories, &s.memories)
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, fmt.Errorf("load the scene: %w", err)
 	}
-	if !found {
+	if s.progress == journal.Open && !found {
 		return nil, errNoPart
 	}
+	s.set(past, target)
+	if at, err := time.LoadLocation(zone); err == nil { // it was checked when the cast was applied
+		s.Now = time.Now().In(at)
+	}
+	return s, nil
+}
+
+// set puts what was read where it belongs.
+func (s *scene) set(past, target []line) {
 	slices.Reverse(past)
 	for _, l := range past {
 		s.History = append(s.History, l.Line)
 	}
+	for _, m := range s.memories {
+		s.Memories = append(s.Memories, m.Content)
+	}
 	if len(target) == 1 {
 		s.Answering = &target[0].Line
 		s.answering = target[0].Author
+		if target[0].topic != "" {
+			s.Topic = target[0].topic // an answer stays with what it answers
+		}
 		if target[0].username != "" {
 			s.answering = "@" + target[0].username
+			s.present = append(s.present, s.answering)
 		}
 	}
-	return s, nil
 }
 
 func lengthOf(l chorusv1.Length) llm.Length {

@@ -14,9 +14,8 @@ import (
 // too long is cut after the last sentence that fits, because a chat would rather
 // read less than nothing. It is empty if the draft says nothing.
 func compose(draft string, where chorusv1.Mention, whom, disclaimer string) string {
-	disclaimer = strings.Join(strings.Fields(disclaimer), " ")
-	// Some providers have put the disclaimer there themselves.
-	draft = strings.TrimSpace(strings.TrimSuffix(printable(draft), disclaimer))
+	disclaimer = flat(disclaimer)
+	draft = undisclaimed(draft, disclaimer)
 	if draft == "" {
 		return ""
 	}
@@ -35,6 +34,15 @@ func compose(draft string, where chorusv1.Mention, whom, disclaimer string) stri
 	}
 	return before + fit(draft, telegram.MaxText-telegram.TextLength(before+after)) + after
 }
+
+// undisclaimed is a draft without the disclaimer, which some providers put there
+// themselves.
+func undisclaimed(draft, disclaimer string) string {
+	return strings.TrimSpace(strings.TrimSuffix(printable(draft), flat(disclaimer)))
+}
+
+// flat is a text on one line.
+func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // printable is a text without what a database or a chat can't show. PostgreSQL
 // refuses a NUL, and would do so after the message was sent.

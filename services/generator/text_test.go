@@ -124,14 +124,15 @@ func TestConfigsMistakesAreNamed(t *testing.T) {
 		t.Error(err)
 	}
 	for key, change := range map[string]func(*Config){
-		"workers:":          func(c *Config) { c.Workers = 0 },
-		"timeout:":          func(c *Config) { c.Timeout = time.Millisecond },
-		"history:":          func(c *Config) { c.History = -1 },
-		"max_tokens:":       func(c *Config) { c.MaxTokens = 1 },
-		"temperature:":      func(c *Config) { c.Temperature = 3 },
-		"typing_most:":      func(c *Config) { c.TypingMost = time.Hour },
-		"breaker_failures:": func(c *Config) { c.BreakerFailures = 0 },
-		"breaker_delay:":    func(c *Config) { c.BreakerDelay = 0 },
+		"history:":       func(c *Config) { c.History = -1 },
+		"max_tokens:":    func(c *Config) { c.MaxTokens = 1 },
+		"temperature:":   func(c *Config) { c.Temperature = 3 },
+		"typing_most:":   func(c *Config) { c.TypingMost = time.Hour },
+		"prompt_tokens:": func(c *Config) { c.PromptTokens = 1 },
+		"similarity:":    func(c *Config) { c.Similarity = 2 },
+		"learn_every:":   func(c *Config) { c.LearnEvery = time.Second },
+		"news.feeds:":    func(c *Config) { c.News.Feeds = []string{"books"} },
+		"news.every:":    func(c *Config) { c.News.Every = time.Second },
 	} {
 		cfg := DefaultConfig()
 		change(&cfg)

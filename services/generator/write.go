@@ -4,159 +4,167 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"sync/atomic"
-	"time"
+	"strings"
 
-	"github.com/failsafe-go/failsafe-go"
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/generator/guard"
+	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// errLate is why a turn whose time is over has no text.
-var errLate = errors.New("its time was over before its text was written")
+var (
+	// errLate is why a turn whose time is over has no text.
+	errLate = errors.New("its time was over before its text was written")
+	// errObjected is why a turn that nothing good was written for has none.
+	errObjected = errors.New("the guard objects")
+)
 
-// write asks the provider for a draft. While the provider wants to be left alone,
-// or its breaker is open, the turn waits: that is no failure of the turn, and
-// uses up none of its attempts. An errLate says that its time is over.
+// piece is a text in the making.
+type piece struct {
+	*Generator
+	turn    *chorusv1.Turn
+	scene   *scene
+	request llm.Request
+}
+
+// write gives the text of a turn as it is sent. A draft that the guard objects to
+// is written once more; then what can be mended is, and otherwise the turn has no
+// text. While no provider takes a call the turn waits: that is no failure of the
+// turn, and uses up none of its attempts.
 func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (string, error) {
 	messages, err := g.prompts.Render(s.Scene)
 	if err != nil {
 		return "", fail.AsPermanent(err)
 	}
-	request := llm.Request{Scene: s.Scene, Messages: messages, MaxTokens: g.cfg.MaxTokens, Temperature: g.cfg.Temperature}
-	has, cancel := context.WithDeadline(ctx, t.GetExpiresAt().AsTime())
-	defer cancel()
-	for {
-		r, err := g.ask(has, request)
-		if err == nil {
-			return r.Text, nil
-		}
-		wait := g.wait(err)
-		if wait > 0 {
-			sleep(has, wait)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return "", ctx.Err()
-		case has.Err() != nil:
-			return "", fmt.Errorf("%w: %w", errLate, err)
-		case wait <= 0:
-			// None is permanent for the turn: a key may be corrected, another draft
-			// may not be filtered.
-			return "", fail.AsTransient(err)
-		}
+	p := &piece{Generator: g, turn: t, scene: s, request: llm.Request{
+		Scene: s.Scene, Messages: messages, MaxTokens: g.cfg.MaxTokens, Temperature: g.cfg.Temperature,
+	}}
+	first, err := p.draft(ctx, usage.Text)
+	if err != nil {
+		return "", err
 	}
+	objection, err := p.object(ctx, first)
+	if err != nil {
+		return "", err
+	}
+	if objection == nil {
+		return p.compose(first.Text), nil
+	}
+	g.Metrics.objected(objection.Rule, "rewritten")
+	p.request.Messages = prompt.Objected(messages, first.Text, objection.Reason)
+	p.request.Scene.Seed++ // whoever writes without a model draws other lots
+	second, err := p.draft(ctx, usage.Rewrite)
+	if err != nil {
+		return "", err
+	}
+	objection, err = p.object(ctx, second)
+	if err != nil {
+		return "", err
+	}
+	if objection == nil {
+		return p.compose(second.Text), nil
+	}
+	return p.mend(ctx, objection, second, first)
 }
 
-// wait is how long to leave the provider alone after a failure; 0 if it didn't
-// ask for it.
-func (g *Generator) wait(err error) time.Duration {
-	var failed *llm.Error
+// draft asks for one.
+func (p *piece) draft(ctx context.Context, purpose usage.Purpose) (llm.Response, error) {
+	has, cancel := context.WithDeadline(ctx, p.turn.GetExpiresAt().AsTime())
+	defer cancel()
+	answer, err := p.Texts.Generate(has, p.request, p.about(purpose))
 	switch {
-	case errors.Is(err, circuitbreaker.ErrOpen):
-		return max(g.breaker.RemainingDelay(), breakerLook)
-	case errors.Is(err, errPaused):
-		return max(g.pause.left(), time.Millisecond) // it may just have ended
-	case errors.As(err, &failed) && failed.RetryAfter > 0:
-		g.pause.atLeast(failed.RetryAfter)
-		return failed.RetryAfter
+	case err == nil && has.Err() == nil:
+		return answer, nil
+	case ctx.Err() != nil:
+		return answer, ctx.Err()
+	case has.Err() != nil && err == nil:
+		return answer, errLate
+	case has.Err() != nil:
+		return answer, fmt.Errorf("%w: %w", errLate, err)
 	}
-	return 0
+	// None is permanent for the turn: a key may be corrected, another draft may not
+	// be filtered.
+	return answer, fail.AsTransient(err)
 }
 
-// breakerLook is how long a turn waits at least for an open breaker, which may be
-// about to let one more turn through than it has room for.
-const breakerLook = 200 * time.Millisecond
-
-// errPaused is why a provider that wants to be left alone is not asked.
-var errPaused = errors.New("the provider wants to be left alone")
-
-// ask makes one call, when a worker is free.
-func (g *Generator) ask(ctx context.Context, r llm.Request) (llm.Response, error) {
-	if err := g.workers.Acquire(ctx, 1); err != nil {
-		return llm.Response{}, fmt.Errorf("no worker was free: %w", err)
-	}
-	defer g.workers.Release(1)
-	if g.pause.left() > 0 {
-		return llm.Response{}, errPaused
-	}
-	began := time.Now()
-	answer, err := failsafe.With(g.breaker).WithContext(ctx).Get(func() (llm.Response, error) { return g.call(ctx, r) })
-	g.Metrics.wrote(answer, err, time.Since(began))
-	return answer, err //nolint:wrapcheck // says whose it is
+func (p *piece) about(purpose usage.Purpose) usage.About {
+	id := p.turn.GetId()
+	return usage.About{Purpose: purpose, Chat: id.GetChatId(), Turn: id.GetNumber(), Bot: p.turn.GetBotId(), Prompt: p.prompts.Version()}
 }
 
-// call bounds a call. That the provider took too long is its failure; that the
-// turn's time is over, or the process', is not.
-func (g *Generator) call(ctx context.Context, r llm.Request) (llm.Response, error) {
-	calling, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
-	defer cancel()
-	answer, err := g.Provider.Generate(calling, r)
-	if err != nil && calling.Err() != nil && ctx.Err() == nil {
-		return answer, fmt.Errorf("%w: no text within %v", llm.ErrTransient, g.cfg.Timeout)
-	}
-	return answer, err
+func (p *piece) compose(draft string) string {
+	return compose(draft, p.turn.GetMention(), p.scene.answering, p.scene.Disclaimer)
 }
 
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+// object asks the guard, then what was said before, and in case of doubt a model.
+func (p *piece) object(ctx context.Context, answer llm.Response) (*guard.Objection, error) {
+	d := guard.Draft{Text: undisclaimed(answer.Text, p.scene.Disclaimer), Scene: p.scene.Scene, Allowed: p.scene.present, Offline: answer.Offline}
+	if answer.Offline {
+		d.Scene.Stances = nil // it looks after them itself, and better than by words
 	}
+	if o := guard.Check(d); o != nil {
+		return o, nil
+	}
+	id := p.turn.GetId()
+	o, err := p.repeats.find(ctx, id.GetChatId(), id.GetNumber(), p.turn.GetBotId(), d.Text, flat(p.scene.Disclaimer))
+	if err != nil || o != nil {
+		return o, err
+	}
+	return p.judge(ctx, d), nil
 }
 
-// newBreaker opens when the provider is ill, or will have nothing of us. One
-// good draft closes it again.
-func newBreaker(cfg Config, log *zap.Logger) circuitbreaker.CircuitBreaker[llm.Response] {
-	return circuitbreaker.NewBuilder[llm.Response]().
-		HandleIf(func(_ llm.Response, err error) bool { return ill(err) }).
-		WithFailureThreshold(uint(cfg.BreakerFailures)).
-		WithSuccessThreshold(1).
-		WithDelay(cfg.BreakerDelay).
-		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-			log.Warn("breaker of the text provider", zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
-		}).
-		Build()
+// judge asks a model about a stance that the draft may contradict, if there is one
+// and the budget allows. No answer is no objection.
+func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
+	if !p.cfg.JudgeStances || d.Offline || !p.Texts.Model() {
+		return nil
+	}
+	stance := guard.Doubtful(d)
+	if stance == nil {
+		return nil
+	}
+	answer, err := p.Texts.GenerateInBackground(ctx, llm.Request{
+		Scene:     p.scene.Scene,
+		Messages:  prompt.Judge(p.scene.Persona.Name, stance.Text, d.Text),
+		MaxTokens: judgeTokens,
+	}, p.about(usage.Judge))
+	if err != nil {
+		p.Log.Debug("nobody judged a draft", zap.Error(err))
+		return nil
+	}
+	if answer.Offline || !strings.HasPrefix(strings.ToUpper(strings.TrimSpace(answer.Text)), "YES") {
+		return nil
+	}
+	return &guard.Objection{Rule: guard.RuleStance, Reason: fmt.Sprintf("It contradicts what %s thinks of %s: %s", p.scene.Persona.Name, stance.Topic, stance.Text)}
 }
 
-// ill tells failures that the next request will have too from what a provider
-// says about one request. A rate limit has its own answer.
-func ill(err error) bool {
-	if errors.Is(err, llm.ErrTransient) {
-		return true
-	}
-	var failed *llm.Error
-	if !errors.As(err, &failed) || !errors.Is(err, llm.ErrPermanent) {
-		return false
-	}
-	switch failed.Status {
-	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound:
-		return true // a wrong key, no credit, no such model
-	case http.StatusTooManyRequests:
-		return true // OpenAI's way to say that there is no credit left
-	}
-	return false
-}
+// judgeTokens is room for a word, and for models that think before they say it.
+const judgeTokens = 64
 
-// pause is until when the provider wants to be left alone. All turns keep to it,
-// so that one answer is enough. It is safe for concurrent use.
-type pause struct{ until atomic.Int64 } // Unix nanoseconds
-
-func (p *pause) atLeast(d time.Duration) {
-	until := time.Now().Add(d).UnixNano()
-	for {
-		have := p.until.Load()
-		if have >= until || p.until.CompareAndSwap(have, until) {
-			return
+// mend makes the best of drafts that were objected to: the later one that passes
+// once what can be taken from it is taken, and shortened where it was too long.
+func (p *piece) mend(ctx context.Context, last *guard.Objection, drafts ...llm.Response) (string, error) {
+	for _, d := range drafts {
+		bare := undisclaimed(d.Text, p.scene.Disclaimer)
+		mended := guard.Mend(guard.Draft{Text: bare, Scene: p.scene.Scene})
+		mended = fit(mended, guard.Most(p.scene.Length))
+		if mended == bare || mended == "" {
+			continue
+		}
+		d.Text = mended
+		o, err := p.object(ctx, d)
+		if err != nil {
+			return "", err
+		}
+		if o == nil {
+			p.Metrics.objected(last.Rule, "mended")
+			return p.compose(mended), nil
 		}
 	}
+	p.Metrics.objected(last.Rule, "skipped")
+	return "", fmt.Errorf("%w: %s: %s", errObjected, last.Rule, last.Reason)
 }
-
-func (p *pause) left() time.Duration { return time.Until(time.Unix(0, p.until.Load())) }

@@ -3,11 +3,17 @@
 package prompt
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/template"
-	"unicode"
+	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
@@ -15,116 +21,140 @@ import (
 //go:embed *.tmpl
 var files embed.FS
 
-// Version is the version of the embedded templates.
-const Version = "v1"
+// Version is the version of the embedded templates. It rises with every change of
+// them that a model could notice, so that usage tells which prompt a text had.
+const Version = "v2"
+
+// Config says with what prompts are rendered.
+type Config struct {
+	// Dir is a folder with system.tmpl and user.tmpl instead of the embedded ones;
+	// one that is missing there stays the embedded one. "" is none.
+	Dir string
+	// History is how many messages of the chat are shown at most.
+	History int
+	// Tokens is how long a prompt may be, about: older messages are left out so
+	// that it is kept.
+	Tokens int
+}
 
 // Renderer renders scenes. It is safe for concurrent use.
 type Renderer struct {
+	cfg          Config
+	version      string
 	system, user *template.Template
 }
 
-// New reads the embedded templates.
-func New() (*Renderer, error) {
-	all, err := template.New("prompt").Option("missingkey=error").Funcs(template.FuncMap{
-		"join":       strings.Join,
-		"line":       line,
-		"sentences":  sentences,
-		"confidence": confidence,
-	}).ParseFS(files, Version+".*.tmpl")
-	if err != nil {
-		return nil, fmt.Errorf("read the prompt's templates: %w", err)
-	}
-	return &Renderer{system: all.Lookup(Version + ".system.tmpl"), user: all.Lookup(Version + ".user.tmpl")}, nil
-}
+// mostTemplate bounds a template's file, in bytes.
+const mostTemplate = 64 << 10
 
-// Render gives the system's and the user's message.
-func (r *Renderer) Render(s llm.Scene) ([]llm.Message, error) {
-	var system, user strings.Builder
-	if err := r.system.Execute(&system, s); err != nil {
-		return nil, fmt.Errorf("render the system prompt: %w", err)
-	}
-	if err := r.user.Execute(&user, s); err != nil {
-		return nil, fmt.Errorf("render the user prompt: %w", err)
-	}
-	return []llm.Message{
-		{Role: llm.RoleSystem, Content: system.String()},
-		{Role: llm.RoleUser, Content: user.String()},
-	}, nil
-}
-
-// mostOfLine is how much of one message a prompt shows, in characters.
-const mostOfLine = 400
-
-// mostOfName is how much of its author's name.
-const mostOfName = 64
-
-const (
-	zeroWidthNonJoiner = '\u200c'
-	zeroWidthJoiner    = '\u200d'
-)
-
-// line shows one message on one line. It can't end the block that it stands in,
-// nor begin a line that looks like another member's.
-func line(l any) (string, error) {
-	var m llm.Line
-	switch v := l.(type) {
-	case llm.Line:
-		m = v
-	case *llm.Line:
-		m = *v
-	default:
-		return "", fmt.Errorf("%T is not a line", l)
-	}
-	// A name with a colon in it could look like another's name and words.
-	author := oneLine(strings.ReplaceAll(m.Author, ":", " "), mostOfName)
-	if author == "" {
-		author = "Somebody"
-	}
-	return author + ": " + oneLine(m.Text, mostOfLine), nil
-}
-
-// oneLine shows a text on one line, without what could pass for a tag and what
-// people can't see: models read invisible characters all the same.
-func oneLine(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '<':
-			return '‹'
-		case r == '>':
-			return '›'
-		case unicode.IsSpace(r):
-			return ' '
-		case r == zeroWidthJoiner, r == zeroWidthNonJoiner: // within emoji and Persian words
-			return r
-		case unicode.In(r, unicode.Cc, unicode.Cf):
-			return -1
+// New reads the templates, and tries them, so that a mistake in one is found now.
+func New(cfg Config) (*Renderer, error) {
+	r := &Renderer{cfg: cfg, version: Version}
+	sum := sha256.New()
+	own := false
+	read := func(name string) (*template.Template, error) {
+		text, err := files.ReadFile(Version + "." + name)
+		if err != nil {
+			return nil, fmt.Errorf("read the prompt's templates: %w", err)
 		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
-	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > most {
-		s = string(runes[:most]) + "…"
+		if cfg.Dir != "" {
+			switch mine, err := os.ReadFile(filepath.Join(cfg.Dir, name)); {
+			case err == nil && len(mine) > mostTemplate:
+				return nil, fmt.Errorf("%s has %d bytes, want at most %d", filepath.Join(cfg.Dir, name), len(mine), mostTemplate)
+			case err == nil:
+				text, own = mine, true
+			case !errors.Is(err, fs.ErrNotExist):
+				return nil, fmt.Errorf("read a template: %w", err)
+			}
+		}
+		_, _ = sum.Write(text)
+		t, err := template.New(name).Option("missingkey=error").Funcs(functions()).Parse(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("read the prompt's templates: %w", err)
+		}
+		return t, nil
 	}
-	return s
+	var err error
+	if r.system, err = read("system.tmpl"); err != nil {
+		return nil, err
+	}
+	if r.user, err = read("user.tmpl"); err != nil {
+		return nil, err
+	}
+	if cfg.Dir != "" && !own {
+		return nil, fmt.Errorf("%s has neither system.tmpl nor user.tmpl", cfg.Dir)
+	}
+	if own {
+		r.version = "own-" + hex.EncodeToString(sum.Sum(nil)[:4])
+	}
+	if _, err := r.Render(trial()); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
-func sentences(l llm.Length) string {
-	switch l {
-	case llm.Short:
-		return "one or two short sentences"
-	case llm.Long:
-		return "three or four sentences"
-	case llm.Medium:
+// trial is a scene that has everything.
+func trial() llm.Scene {
+	said := llm.Line{Author: "Tom", Text: "Hello"}
+	return llm.Scene{
+		Persona: llm.Persona{Name: "Anna", Summary: "S", Tone: "warm", Phrases: []string{"P"}, Interests: []string{"I"}, Hint: "H"},
+		Stances: []llm.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
+		Answering: &said, History: []llm.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D", ForbidAdvice: true, Refresh: true, Now: time.Unix(0, 0),
 	}
-	return "two or three sentences"
 }
 
-func confidence(c float64) string {
-	switch {
-	case c >= 0.8:
-		return "firmly"
-	case c >= 0.5:
-		return "rather"
+// Version names the templates: the embedded ones by their version, a folder's by
+// what stands in them.
+func (r *Renderer) Version() string { return r.version }
+
+// Render gives the system's and the user's message. Of the history it shows the
+// newest messages, as many as the bounds allow.
+func (r *Renderer) Render(s llm.Scene) ([]llm.Message, error) {
+	history := s.History[max(len(s.History)-r.cfg.History, 0):]
+	s.History = nil
+	system, err := execute(r.system, s)
+	if err != nil {
+		return nil, err
 	}
-	return "not sure of it"
+	bare, err := execute(r.user, s)
+	if err != nil {
+		return nil, err
+	}
+	room := r.cfg.Tokens - tokens(system) - tokens(bare)
+	shown := len(history)
+	for ; shown > 0; shown-- {
+		text, err := line(history[shown-1])
+		if err != nil {
+			return nil, err
+		}
+		if room -= tokens(text + "\n"); room < 0 {
+			break
+		}
+	}
+	s.History = history[shown:]
+	user, err := execute(r.user, s)
+	if err != nil {
+		return nil, err
+	}
+	return []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}}, nil
+}
+
+func execute(t *template.Template, s llm.Scene) (string, error) {
+	var b strings.Builder
+	if err := t.Execute(&b, s); err != nil {
+		return "", fmt.Errorf("render the prompt: %w", err)
+	}
+	return b.String(), nil
+}
+
+// bytesPerToken is how long a token is, about, in any script.
+const bytesPerToken = 4
+
+func tokens(s string) int { return (len(s) + bytesPerToken - 1) / bytesPerToken }
+
+// Objected asks for a draft once more, with why the first can't be sent.
+func Objected(messages []llm.Message, draft, reason string) []llm.Message {
+	return append(messages[:len(messages):len(messages)],
+		llm.Message{Role: llm.RoleAssistant, Content: draft},
+		llm.Message{Role: llm.RoleUser, Content: "This message can't be sent. " + reason + " Write another one, by the same rules. Answer with the message alone."})
 }

@@ -58,9 +58,10 @@ To see it work without an account, a key or a server:
 	add(groupTry, upCommand(), emulatorCommand())
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand(), listenerCommand())
-	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), loadCommand(), configCommand(), settingsCommand(), keyCommand(), versionCommand())
+	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), usageCommand(), memoryCommand(), loadCommand(),
+		configCommand(), settingsCommand(), keyCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
-	root.SetUsageFunc(usage)
+	root.SetUsageFunc(printUsage)
 	family(root)
 	return root
 }

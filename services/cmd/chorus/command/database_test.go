@@ -121,3 +121,46 @@ func TestAKeyIsNewEachTimeAndCanBeUsed(t *testing.T) {
 		t.Errorf("got %q and %q", first, second)
 	}
 }
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	journaltest.Bot(t, pool, "anna")
+	o := on{t, pool.Config().ConnString()}
+	o.prints("There are no memories.\n", "memory", "list")
+	o.prints("Memory 1.\n", "memory", "add", "anna", "Tom lent her a map.", "--kind", "event", "--relevance", "0.8")
+	o.prints("ID  BOT   KIND   FROM      STRENGTH  USES  MEMORY\n1   anna  event  operator  0.80      0     Tom lent her a map.\n", "memory", "list", "--bot", "anna")
+	o.prints("", "memory", "forget", "1")
+	o.refuses("ID: there is no memory 1", "memory", "forget", "1")
+	o.refuses(`ID: "x", want a number as chorus memory list shows`, "memory", "forget", "x")
+	o.refuses(`--bot: "ben" is not in the roster`, "memory", "add", "ben", "Nothing.")
+	o.refuses(`kind: "dream", want fact, event, relationship, preference`, "memory", "add", "anna", "Nothing.", "--kind", "dream")
+	o.refuses(`relevance: 2, want 0 to 1`, "memory", "add", "anna", "Nothing.", "--relevance", "2")
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	chat := journaltest.Chat(t, pool, "club", bot)
+	o := on{t, pool.Config().ConnString()}
+	o.prints("No calls were made.\n", "usage")
+	_, err := pool.Exec(t.Context(), `INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt_tokens, completion_tokens, cost, latency, outcome) VALUES
+(now(), 'text', $1, 1, $2, 'groq', 'llama', 100, 20, 0.5, '1 second', 'written'), (now(), 'text', $1, 2, $2, 'groq', '', 0, 0, 0, '9 seconds', 'transient'),
+(now(), 'memory', $1, NULL, NULL, 'groq', 'llama', 50, 10, 0.25, '3 seconds', 'written'), (now() - interval '9 days', 'text', $1, 3, $2, 'old', 'm', 1, 1, 1, '1 second', 'written')`, chat, bot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.prints(`   BOT  CALLS  FAILED  PROMPT TOKENS  ANSWER TOKENS    COST  LATENCY
+     -      1       0             50             10  0.2500       3s
+  anna      2       1            100             20  0.5000       1s
+   all      3       1            150             30  0.7500       2s
+`, "usage", "--by", "bot")
+	for _, by := range []string{"day", "chat", "provider", "purpose"} {
+		if got := o.call("usage", "--by", by, "--since", "240h"); !strings.Contains(got, "1.7500") {
+			t.Errorf("by %s: %s", by, got)
+		}
+	}
+	o.refuses(`--by: "moon", want day, chat, bot, provider, purpose`, "usage", "--by", "moon")
+	o.refuses(`--since: 0s, want more than 0s`, "usage", "--since", "0s")
+}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,11 +11,13 @@ import (
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/listener"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/sender"
 )
@@ -105,19 +108,24 @@ func (p *process) planner() (run.Part, error) {
 }
 
 func (p *process) generator() (run.Part, error) {
-	texts, err := provider.New(p.cfg.llm)
+	links, err := provider.New(p.cfg.llm)
 	if err != nil {
-		return run.Part{}, err
+		return run.Part{}, fmt.Errorf("llm.%w", err)
 	}
-	s, err := generator.New(p.cfg.generator, generator.Deps{
-		Pool: p.pool, Bus: p.bus, Provider: texts,
+	book := usage.NewBook(p.pool, p.log.Named("usage"))
+	var s *generator.Generator // asked once it runs
+	texts := chain.New(links, chain.Deps{
+		Ledger: book, Replicas: func() int { return s.Replicas() }, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
+	})
+	s, err = generator.New(p.cfg.generator, generator.Deps{
+		Pool: p.pool, Bus: p.bus, Texts: texts,
 		Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
 	}, p.busMetrics)
 	if err != nil {
 		return run.Part{}, err
 	}
 	p.restored = append(p.restored, s.Hurry)
-	return run.Part{Name: "generator", Run: s.Run}, nil
+	return run.Part{Name: "generator", Run: func(ctx context.Context) error { return book.Around(ctx, s.Run) }}, nil
 }
 
 // senderMargin is what the sender gets beyond the grace of its calls to write

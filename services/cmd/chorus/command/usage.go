@@ -1,71 +1,87 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"text/tabwriter"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// usage shows how a command is called. It is cobra's, except that the flags of
-// the configuration, of which there are many, stand after the command's own.
-func usage(cmd *cobra.Command) error {
-	var out strings.Builder
-	out.WriteString("Usage:\n")
-	if !cmd.HasSubCommands() || cmd.Use != cmd.Name() { // a group does nothing by itself
-		fmt.Fprintf(&out, "  %s\n", cmd.UseLine())
+func usageCommand() *cobra.Command {
+	cfg := newConfiguration()
+	by := string(usage.ByDay)
+	since := 7 * 24 * time.Hour
+	cmd := &cobra.Command{
+		Use:   "usage",
+		Short: "Sum up what the texts cost",
+		Long: `Sums up the calls to the text providers: how many, how many of them failed, their
+tokens, their cost by the configured prices, and how long they took on average.
+Single calls are kept for 90 days. Days are those of UTC, as those of budgets.`,
+		Example: "  chorus usage\n  chorus usage --by bot --since 24h",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(usage.Ways(), usage.By(by)) {
+				return run.Usage(fmt.Errorf("--by: %q, want %s", by, ways()))
+			}
+			if since <= 0 {
+				return run.Usage(fmt.Errorf("--since: %v, want more than 0s", since))
+			}
+			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
+				sums, err := usage.Sums(ctx, pool, time.Now().Add(-since), usage.By(by))
+				if err != nil {
+					return err
+				}
+				return printSums(cmd.OutOrStdout(), by, sums)
+			})
+		},
 	}
-	if cmd.HasSubCommands() {
-		fmt.Fprintf(&out, "  %s COMMAND\n", cmd.CommandPath())
-	}
-	if cmd.Example != "" {
-		fmt.Fprintf(&out, "\nExamples:\n%s\n", cmd.Example)
-	}
-	for _, g := range cmd.Groups() {
-		commandsOf(&out, cmd, g.ID, g.Title)
-	}
-	commandsOf(&out, cmd, "", "Commands:")
-	own, configured := split(cmd.LocalFlags())
-	if own.HasAvailableFlags() {
-		fmt.Fprintf(&out, "\nFlags:\n%s", own.FlagUsages())
-	}
-	if configured.HasAvailableFlags() {
-		fmt.Fprintf(&out, "\nConfiguration, by flags, variables or a file (see chorus config --help):\n%s", configured.FlagUsages())
-	}
-	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&out, "\n%s COMMAND --help tells more about a command.\n", cmd.CommandPath())
-	}
-	_, err := io.WriteString(cmd.OutOrStderr(), out.String())
-	return err
+	cmd.Flags().StringVar(&by, "by", by, "what to sum by: "+ways())
+	cmd.Flags().DurationVar(&since, "since", since, "how far back to look")
+	cfg.Bind(cmd.Flags(), sectionDatabase)
+	return cmd
 }
 
-// commandsOf lists the commands of a group; "" is those of none.
-func commandsOf(out *strings.Builder, cmd *cobra.Command, group, title string) {
-	first := true
-	for _, c := range cmd.Commands() {
-		if c.GroupID != group || !c.IsAvailableCommand() && c.Name() != "help" {
-			continue
-		}
-		if first {
-			fmt.Fprintf(out, "\n%s\n", title)
-			first = false
-		}
-		fmt.Fprintf(out, "  %-*s %s\n", c.NamePadding(), c.Name(), c.Short)
+func ways() string {
+	all := make([]string, len(usage.Ways()))
+	for i, w := range usage.Ways() {
+		all[i] = string(w)
 	}
+	return strings.Join(all, ", ")
 }
 
-// split parts the flags of the configuration, which have a dot in their names,
-// from the others.
-func split(flags *pflag.FlagSet) (own, configured *pflag.FlagSet) {
-	own, configured = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.VisitAll(func(f *pflag.Flag) {
-		if strings.Contains(f.Name, ".") {
-			configured.AddFlag(f)
-			return
-		}
-		own.AddFlag(f)
-	})
-	return own, configured
+func printSums(w io.Writer, by string, sums []usage.Sum) error {
+	if len(sums) == 0 {
+		_, err := fmt.Fprintln(w, "No calls were made.")
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(name string, s usage.Sum) {
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.4f\t%v\t\n", // written by Flush
+			name, s.Calls, s.Failed, s.PromptTokens, s.CompletionTokens, s.Cost, s.Latency.Round(time.Millisecond))
+	}
+	_, _ = fmt.Fprintf(table, "%s\tCALLS\tFAILED\tPROMPT TOKENS\tANSWER TOKENS\tCOST\tLATENCY\t\n", strings.ToUpper(by))
+	var all usage.Sum
+	var took time.Duration
+	for _, s := range sums {
+		row(s.Name, s)
+		all.Calls, all.Failed = all.Calls+s.Calls, all.Failed+s.Failed
+		all.PromptTokens, all.CompletionTokens, all.Cost = all.PromptTokens+s.PromptTokens, all.CompletionTokens+s.CompletionTokens, all.Cost+s.Cost
+		took += s.Latency * time.Duration(s.Calls-s.Failed)
+	}
+	if written := all.Calls - all.Failed; written > 0 {
+		all.Latency = took / time.Duration(written)
+	}
+	row("all", all)
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the sums: %w", err)
+	}
+	return nil
 }

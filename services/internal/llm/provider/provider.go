@@ -1,13 +1,16 @@
-// Package provider makes the text provider that a configuration asks for.
+// Package provider makes the text providers that a configuration asks for.
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 	"github.com/chorus-cast/chorus/services/internal/secret"
@@ -19,82 +22,186 @@ const (
 	OpenAI  = "openai"  // any API with OpenAI's chat completions
 )
 
-// Config says who writes the texts.
+// Config says who writes the texts: the first provider, and who is asked after
+// it where it can't.
 type Config struct {
-	Kind      string        `config:"kind" doc:"who writes the texts: offline (templates, no model needed) or openai (any API with OpenAI's chat completions)"`
-	URL       string        `config:"url" doc:"the API's address with its version path, such as https://api.openai.com/v1"`
-	Model     string        `config:"model" doc:"the model's name as the API knows it"`
-	Key       secret.Ref    `config:"key" doc:"where the API key is: env:NAME or file:PATH; empty for an API without keys"`
-	Timeout   time.Duration `config:"timeout" doc:"longest time for one call, from dialling to the last byte"`
-	MaxTokens string        `config:"max_tokens_field" doc:"request field that bounds the answer: max_tokens, or max_completion_tokens for OpenAI's reasoning models"`
-	MaxAnswer int64         `config:"max_answer_bytes" doc:"longest answer that is read, in bytes"`
+	One
+
+	Second One `config:"second"`
+	Third  One `config:"third"`
+}
+
+// One is one provider, and what it may be used for.
+type One struct {
+	Kind              string        `config:"kind" doc:"who writes the texts: offline (templates, no model needed) or openai (any API with OpenAI's chat completions); a second and third are asked where those before can't, and are nobody if this is empty"`
+	Name              string        `config:"name" doc:"what the provider is called in usage, metrics and logs; empty for its kind"`
+	URL               string        `config:"url" doc:"the API's address with its version path, such as https://api.openai.com/v1"`
+	Model             string        `config:"model" doc:"the model's name as the API knows it"`
+	Key               secret.Ref    `config:"key" doc:"where the API key is: env:NAME or file:PATH; empty for an API without keys"`
+	Timeout           time.Duration `config:"timeout" doc:"longest time for one call, from dialling to the last byte"`
+	MaxTokens         string        `config:"max_tokens_field" doc:"request field that bounds the answer: max_tokens, or max_completion_tokens for OpenAI's reasoning models"`
+	MaxAnswer         int64         `config:"max_answer_bytes" doc:"longest answer that is read, in bytes"`
+	Workers           int           `config:"workers" doc:"calls that one generator makes at the same time"`
+	RequestsPerMinute int           `config:"requests_per_minute" doc:"most calls in any minute, of all generators together; 0 for no limit"`
+	TokensPerMinute   int           `config:"tokens_per_minute" doc:"most tokens in a minute, of all generators together; 0 for no limit"`
+	DailyTokens       int64         `config:"daily_tokens" doc:"most tokens in a day (UTC); 0 for no limit"`
+	DailyCost         float64       `config:"daily_cost" doc:"most that a day (UTC) may cost, in the currency of the prices; 0 for no limit"`
+	PromptPrice       float64       `config:"prompt_price" doc:"price of a million tokens of prompts"`
+	CompletionPrice   float64       `config:"completion_price" doc:"price of a million tokens of answers"`
+	BreakerFailures   int           `config:"breaker_failures" doc:"failures in a row after which the provider is left alone"`
+	BreakerDelay      time.Duration `config:"breaker_delay" doc:"how long it is left alone then, before one call tries it again"`
 }
 
 // DefaultConfig writes offline. The rest is what an API gets where only its
 // kind, URL and model are set.
 func DefaultConfig() Config {
-	d := openai.Default()
-	return Config{Kind: Offline, Timeout: d.Timeout, MaxTokens: d.MaxTokensField, MaxAnswer: d.MaxAnswerBytes}
+	d, l := openai.Default(), chain.DefaultLimits()
+	one := One{
+		Timeout: d.Timeout, MaxTokens: d.MaxTokensField, MaxAnswer: d.MaxAnswerBytes,
+		Workers: l.Workers, BreakerFailures: l.BreakerFailures, BreakerDelay: l.BreakerDelay,
+	}
+	c := Config{One: one, Second: one, Third: one}
+	c.Kind = Offline
+	return c
+}
+
+// named are the providers that there are, each with where its keys stand.
+func (c Config) named() (all []One, prefixes []string) {
+	for _, p := range []struct {
+		One
+		prefix string
+	}{{c.One, ""}, {c.Second, "second."}, {c.Third, "third."}} {
+		if p.Kind != "" || p.prefix == "" {
+			all, prefixes = append(all, p.One), append(prefixes, p.prefix)
+		}
+	}
+	return all, prefixes
 }
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	switch c.Kind {
-	case Offline:
-		return c.validateUnused()
-	case OpenAI:
-		return c.api(secret.String{}).Validate()
-	}
-	return fmt.Errorf("kind: %q, want %s or %s", c.Kind, Offline, OpenAI)
-}
-
-// validateUnused objects to an API that is set and would never be asked.
-func (c Config) validateUnused() error {
 	var errs []error
-	if c.URL != "" {
-		errs = append(errs, fmt.Errorf("url: is set, but kind is %s: set kind to %s to use it", Offline, OpenAI))
+	all, prefixes := c.named()
+	names := map[string]bool{}
+	for i, p := range all {
+		for _, err := range p.problems() {
+			errs = append(errs, fmt.Errorf("%s%w", prefixes[i], err))
+		}
+		if names[p.name()] {
+			errs = append(errs, fmt.Errorf("%sname: %q is the name of another provider too, want one of its own", prefixes[i], p.name()))
+		}
+		names[p.name()] = true
 	}
-	if c.Model != "" {
-		errs = append(errs, fmt.Errorf("model: %q is set, but kind is %s: set kind to %s to use it", c.Model, Offline, OpenAI))
+	for prefix, p := range map[string]One{"second.": c.Second, "third.": c.Third} {
+		if p.Kind == "" && (p.URL != "" || p.Model != "") {
+			errs = append(errs, fmt.Errorf("%skind: is empty, but %surl or %smodel is set: want %s or %s", prefix, prefix, prefix, Offline, OpenAI))
+		}
+	}
+	if c.Second.Kind == "" && c.Third.Kind != "" {
+		errs = append(errs, errors.New("third.kind: is set, but second.kind is not: want the second first"))
 	}
 	return errors.Join(errs...)
 }
 
-// New makes the provider. The key is looked up here, once.
-func New(c Config) (llm.Provider, error) {
+func (p One) name() string { return cmp.Or(p.Name, p.Kind) }
+
+const namePattern = `^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,31}$`
+
+func (p One) problems() []error {
+	var errs []error
+	if !regexp.MustCompile(namePattern).MatchString(p.name()) && p.Name != "" {
+		errs = append(errs, fmt.Errorf("name: %q, want 1 to 32 letters, digits, -, _ and .", p.Name))
+	}
+	switch p.Kind {
+	case Offline:
+		errs = append(errs, p.unused()...)
+		errs = append(errs, split(p.limits().Validate())...)
+	case OpenAI:
+		// Both look at the time-out.
+		api := p.api(secret.String{})
+		api.Timeout = time.Second
+		errs = append(errs, split(api.Validate())...)
+		errs = append(errs, split(p.limits().Validate())...)
+	default:
+		errs = append(errs, fmt.Errorf("kind: %q, want %s or %s", p.Kind, Offline, OpenAI))
+	}
+	return errs
+}
+
+// split takes joined errors apart.
+func split(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of errors.Join itself
+		return joined.Unwrap()
+	}
+	return nil
+}
+
+// unused objects to an API that is set and would never be asked.
+func (p One) unused() []error {
+	var errs []error
+	if p.URL != "" {
+		errs = append(errs, fmt.Errorf("url: is set, but kind is %s: set kind to %s to use it", Offline, OpenAI))
+	}
+	if p.Model != "" {
+		errs = append(errs, fmt.Errorf("model: %q is set, but kind is %s: set kind to %s to use it", p.Model, Offline, OpenAI))
+	}
+	return errs
+}
+
+// New makes the providers, in their order. Keys are looked up here, once.
+func New(c Config) ([]chain.Link, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if c.Kind == Offline {
+	all, prefixes := c.named()
+	links := make([]chain.Link, 0, len(all))
+	for i, p := range all {
+		made, err := p.make()
+		if err != nil {
+			return nil, fmt.Errorf("%s%w", prefixes[i], err)
+		}
+		links = append(links, chain.Link{Name: p.name(), Provider: made, Limits: p.limits()})
+	}
+	return links, nil
+}
+
+func (p One) make() (llm.Provider, error) {
+	if p.Kind == Offline {
 		return offline.New()
 	}
 	var key secret.String
-	if c.Key != (secret.Ref{}) {
+	if p.Key != (secret.Ref{}) {
 		var err error
-		if key, err = secret.Resolve(c.Key); err != nil {
+		if key, err = secret.Resolve(p.Key); err != nil {
 			return nil, fmt.Errorf("key: %w", err)
 		}
 	}
-	return openai.New(c.api(key), &http.Client{Transport: transport()})
+	return openai.New(p.api(key), &http.Client{Transport: transport(p.Workers)})
 }
 
-// callsAtOnce is how many idle connections to the API are kept: generators
-// write many texts at once, and the default of two would dial for each.
-const callsAtOnce = 128
-
-func transport() http.RoundTripper {
+// transport keeps as many idle connections as calls are made at once: the
+// default of two would dial for each.
+func transport(workers int) http.RoundTripper {
 	base, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return http.DefaultTransport
 	}
 	t := base.Clone()
-	t.MaxIdleConnsPerHost = callsAtOnce
+	t.MaxIdleConnsPerHost = workers
 	return t
 }
 
-func (c Config) api(key secret.String) openai.Config {
+func (p One) api(key secret.String) openai.Config {
 	return openai.Config{
-		Name: OpenAI, BaseURL: c.URL, Model: c.Model, Key: key,
-		Timeout: c.Timeout, MaxTokensField: c.MaxTokens, MaxAnswerBytes: c.MaxAnswer,
+		Name: p.name(), BaseURL: p.URL, Model: p.Model, Key: key,
+		Timeout: p.Timeout, MaxTokensField: p.MaxTokens, MaxAnswerBytes: p.MaxAnswer,
+	}
+}
+
+func (p One) limits() chain.Limits {
+	return chain.Limits{
+		Workers: p.Workers, Timeout: p.Timeout, RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
+		DailyTokens: p.DailyTokens, DailyCost: p.DailyCost, PromptPrice: p.PromptPrice, CompletionPrice: p.CompletionPrice,
+		BreakerFailures: p.BreakerFailures, BreakerDelay: p.BreakerDelay,
 	}
 }

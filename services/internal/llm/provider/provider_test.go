@@ -17,11 +17,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestDefaultWritesOffline(t *testing.T) {
 	t.Parallel()
-	p, err := provider.New(provider.DefaultConfig())
-	if err != nil {
-		t.Fatal(err)
+	links, err := provider.New(provider.DefaultConfig())
+	if err != nil || len(links) != 1 {
+		t.Fatal(links, err)
 	}
-	r, err := p.Generate(t.Context(), llmtest.Request())
+	r, err := links[0].Provider.Generate(t.Context(), llmtest.Request())
 	if err != nil || !r.Offline || r.Text == "" {
 		t.Errorf("got %+v, %v, want an offline text", r, err)
 	}
@@ -39,11 +39,12 @@ func TestAPIWithKeyByReference(t *testing.T) {
 
 	c := provider.DefaultConfig()
 	c.Kind, c.URL, c.Model, c.Key = provider.OpenAI, s.URL+"/v1", llmapi.DefaultModel, secret.Ref{Env: "CHORUS_TEST_LLM_KEY"}
-	p, err := provider.New(c)
-	if err != nil {
-		t.Fatal(err)
+	c.Second.Kind, c.Second.Name = provider.Offline, "spare"
+	links, err := provider.New(c)
+	if err != nil || len(links) != 2 || links[0].Name != "openai" || links[1].Name != "spare" {
+		t.Fatal(links, err)
 	}
-	r, err := p.Generate(t.Context(), llmtest.Request())
+	r, err := links[0].Provider.Generate(t.Context(), llmtest.Request())
 	if err != nil || r.Text != "Hello." || r.Offline {
 		t.Errorf("got %+v, %v, want the server's text", r, err)
 	}
@@ -55,13 +56,20 @@ func TestWrongConfig(t *testing.T) {
 		change func(*provider.Config)
 		want   string
 	}{
-		"unknown kind":       {func(c *provider.Config) { c.Kind = "gpt" }, `kind: "gpt", want offline or openai`},
-		"URL for offline":    {func(c *provider.Config) { c.URL = "https://api.example.org/v1" }, "url: is set, but kind is offline"},
-		"model for offline":  {func(c *provider.Config) { c.Model = "m" }, `model: "m" is set, but kind is offline`},
-		"API without URL":    {func(c *provider.Config) { c.Kind = provider.OpenAI }, "url: is empty"},
-		"API without model":  {func(c *provider.Config) { c.Kind = provider.OpenAI }, "model: is empty"},
-		"key that isn't set": {withKey(secret.Ref{Env: "CHORUS_TEST_NO_SUCH_KEY"}), "CHORUS_TEST_NO_SUCH_KEY is not set"},
-		"key in the open":    {withKey(secret.Ref{Env: "sk-in-the-open"}), "must not stand here"},
+		"unknown kind":            {func(c *provider.Config) { c.Kind = "gpt" }, `kind: "gpt", want offline or openai`},
+		"URL for offline":         {func(c *provider.Config) { c.URL = "https://api.example.org/v1" }, "url: is set, but kind is offline"},
+		"model for offline":       {func(c *provider.Config) { c.Model = "m" }, `model: "m" is set, but kind is offline`},
+		"API without URL":         {func(c *provider.Config) { c.Kind = provider.OpenAI }, "url: is empty"},
+		"API without model":       {func(c *provider.Config) { c.Kind = provider.OpenAI }, "model: is empty"},
+		"key that isn't set":      {withKey(secret.Ref{Env: "CHORUS_TEST_NO_SUCH_KEY"}), "CHORUS_TEST_NO_SUCH_KEY is not set"},
+		"a second without a kind": {func(c *provider.Config) { c.Second.URL = "http://127.0.0.1:1/v1" }, "second.kind: is empty"},
+		"a second of no kind":     {func(c *provider.Config) { c.Second.Kind = "gpt" }, `second.kind: "gpt", want offline or openai`},
+		"a third as the second":   {func(c *provider.Config) { c.Third.Kind = provider.Offline }, "third.kind: is set, but second.kind is not"},
+		"two of a name":           {func(c *provider.Config) { c.Second.Kind = provider.Offline }, `second.name: "offline" is the name of another provider too`},
+		"an odd name":             {func(c *provider.Config) { c.Name = "a b" }, `name: "a b", want 1 to 32 letters`},
+		"no workers":              {func(c *provider.Config) { c.Workers = 0 }, "workers: 0, want 1 to 1000"},
+		"a budget without prices": {func(c *provider.Config) { c.DailyCost = 5 }, "daily_cost: 5, but without prompt_price"},
+		"key in the open":         {withKey(secret.Ref{Env: "sk-in-the-open"}), "must not stand here"},
 	} {
 		c := provider.DefaultConfig()
 		tt.change(&c)

@@ -1,0 +1,71 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// printUsage shows how a command is called. It is cobra's, except that the flags of
+// the configuration, of which there are many, stand after the command's own.
+func printUsage(cmd *cobra.Command) error {
+	var out strings.Builder
+	out.WriteString("Usage:\n")
+	if !cmd.HasSubCommands() || cmd.Use != cmd.Name() { // a group does nothing by itself
+		fmt.Fprintf(&out, "  %s\n", cmd.UseLine())
+	}
+	if cmd.HasSubCommands() {
+		fmt.Fprintf(&out, "  %s COMMAND\n", cmd.CommandPath())
+	}
+	if cmd.Example != "" {
+		fmt.Fprintf(&out, "\nExamples:\n%s\n", cmd.Example)
+	}
+	for _, g := range cmd.Groups() {
+		commandsOf(&out, cmd, g.ID, g.Title)
+	}
+	commandsOf(&out, cmd, "", "Commands:")
+	own, configured := split(cmd.LocalFlags())
+	if own.HasAvailableFlags() {
+		fmt.Fprintf(&out, "\nFlags:\n%s", own.FlagUsages())
+	}
+	if configured.HasAvailableFlags() {
+		fmt.Fprintf(&out, "\nConfiguration, by flags, variables or a file (see chorus config --help):\n%s", configured.FlagUsages())
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&out, "\n%s COMMAND --help tells more about a command.\n", cmd.CommandPath())
+	}
+	_, err := io.WriteString(cmd.OutOrStderr(), out.String())
+	return err
+}
+
+// commandsOf lists the commands of a group; "" is those of none.
+func commandsOf(out *strings.Builder, cmd *cobra.Command, group, title string) {
+	first := true
+	for _, c := range cmd.Commands() {
+		if c.GroupID != group || !c.IsAvailableCommand() && c.Name() != "help" {
+			continue
+		}
+		if first {
+			fmt.Fprintf(out, "\n%s\n", title)
+			first = false
+		}
+		fmt.Fprintf(out, "  %-*s %s\n", c.NamePadding(), c.Name(), c.Short)
+	}
+}
+
+// split parts the flags of the configuration, which have a dot in their names,
+// from the others.
+func split(flags *pflag.FlagSet) (own, configured *pflag.FlagSet) {
+	own, configured = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.VisitAll(func(f *pflag.Flag) {
+		if strings.Contains(f.Name, ".") {
+			configured.AddFlag(f)
+			return
+		}
+		own.AddFlag(f)
+	})
+	return own, configured
+}

@@ -1,0 +1,234 @@
+package generator
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/openai"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+)
+
+const (
+	benchLatency = 50 * time.Millisecond
+	benchRate    = 200 // turns a second
+	benchChats   = 400
+	benchTurns   = 5 * benchRate
+)
+
+// stopwatch times turns: when they were pulled, how long the calls took that were
+// made for them, and when their deliveries were published.
+type stopwatch struct {
+	Texts
+
+	mu   sync.Mutex
+	laps map[string]*lap
+}
+
+type lap struct {
+	pulled, published time.Time
+	calls             time.Duration
+}
+
+func (w *stopwatch) of(id string) *lap {
+	if w.laps[id] == nil {
+		w.laps[id] = &lap{}
+	}
+	return w.laps[id]
+}
+
+// Generate is the call, which is not counted. What the chain adds to it is: the
+// provider's answer says how long itself took.
+func (w *stopwatch) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	answer, err := w.Texts.Generate(ctx, r, about)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.of(subject.TurnID(&chorusv1.TurnId{ChatId: about.Chat, Number: about.Turn})).calls += answer.Usage.Latency
+	return answer, err
+}
+
+// BenchmarkOverhead measures, with a model that answers after 50 ms and 200 turns a
+// second, how long a turn takes from when it was pulled until its delivery was
+// published, less the calls.
+func BenchmarkOverhead(b *testing.B) {
+	var all []time.Duration
+	for range b.N {
+		all = append(all, overheads(b)...)
+	}
+	slices.Sort(all)
+	ms := func(part float64) float64 { return float64(all[int(part*float64(len(all)-1))].Microseconds()) / 1000 }
+	fmt.Printf("figure generator.overhead_p50_ms %.2f ms\n", ms(0.5))
+	fmt.Printf("figure generator.overhead_p99_ms %.2f ms\n", ms(0.99))
+}
+
+func overheads(b *testing.B) []time.Duration {
+	b.Helper()
+	pool := journaltest.Open(b)
+	cfg := bus.DefaultConfig()
+	cfg.URL = testenv.NATS(b)
+	broker := bustest.Open(b, cfg)
+	chats := make([]*chorusv1.Turn, benchChats)
+	for i := range chats {
+		bot := journaltest.Bot(b, pool, fmt.Sprintf("bot%d", i))
+		chats[i] = journaltest.Turn(journaltest.Chat(b, pool, fmt.Sprintf("chat%d", i), bot), 0, bot)
+	}
+	fill(b, pool)
+	book := usage.NewBook(pool, testenv.Logger(b))
+	watch := &stopwatch{laps: map[string]*lap{}, Texts: chain.New([]chain.Link{slow(b)}, chain.Deps{Ledger: book, Log: testenv.Logger(b)})}
+	g, err := New(DefaultConfig(), Deps{Pool: pool, Bus: broker, Texts: watch, Log: testenv.Logger(b)}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.turns = bus.NewConsumer(broker, bus.Generator(), g.journal, nil, func(ctx context.Context, t *chorusv1.Turn) error {
+		watch.mu.Lock()
+		watch.of(subject.TurnID(t.GetId())).pulled = time.Now()
+		watch.mu.Unlock()
+		return g.generate(ctx, t)
+	})
+	done := watch.deliveries(b, cfg.URL, benchTurns)
+	stop := testenv.Background(b, func(ctx context.Context) error { return book.Around(ctx, g.Run) })
+	defer stop()
+	feed(b, pool, broker, chats)
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		b.Fatalf("of %d turns not all were written", benchTurns)
+	}
+	watch.mu.Lock()
+	defer watch.mu.Unlock()
+	var all []time.Duration
+	for _, l := range watch.laps {
+		all = append(all, l.published.Sub(l.pulled)-l.calls)
+	}
+	return all
+}
+
+// deliveries notes when each was published, until there are n.
+func (w *stopwatch) deliveries(b *testing.B, url string, n int) <-chan struct{} {
+	b.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(nc.Close)
+	done := make(chan struct{})
+	_, err = nc.Subscribe("delivery.>", func(m *nats.Msg) {
+		now := time.Now()
+		var d chorusv1.Delivery
+		if err := proto.Unmarshal(m.Data, &d); err != nil {
+			b.Error(err)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if l := w.of(subject.TurnID(d.GetId())); l.published.IsZero() {
+			l.published = now
+			if n--; n == 0 {
+				close(done)
+			}
+		}
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	return done
+}
+
+// fill gives each chat a history, and each bot opinions and memories.
+func fill(b *testing.B, pool *pgxpool.Pool) {
+	b.Helper()
+	for _, sql := range []string{
+		`INSERT INTO messages (chat_id, number, bot_id, body, sent_at) SELECT m.chat_id, nextval('message_numbers'), m.bot_id,
+md5(m.chat_id || ' ' || n) || ' and ' || md5(n || ' ' || m.chat_id) || ' are all that I know of it.', now() - n * interval '10 minutes' FROM cast_members m, generate_series(1, 60) n`,
+		`INSERT INTO stances (bot_id, topic, stance, confidence) SELECT id, 'topic ' || n, 'Chapter ' || n || ' is where it begins.', 0.8 FROM bots, generate_series(1, 5) n`,
+		`INSERT INTO memories (bot_id, kind, content) SELECT id, 'fact', 'Remembers the book number ' || n FROM bots, generate_series(1, 10) n`,
+		`ANALYZE`,
+	} {
+		if _, err := pool.Exec(b.Context(), sql); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// slow is a model that writes another text each time.
+func slow(b *testing.B) chain.Link {
+	b.Helper()
+	var mu sync.Mutex
+	n := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		timer := time.NewTimer(benchLatency)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			return
+		}
+		mu.Lock()
+		n++
+		sum := sha256.Sum256([]byte(strconv.Itoa(n)))
+		text := fmt.Sprintf("It was in the %x and not in the %x that I put it down.", sum[:10], sum[10:20])
+		mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"id":"1","object":"chat.completion","model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":%q}}],"usage":{"prompt_tokens":500,"completion_tokens":25}}`, text)
+	}))
+	b.Cleanup(server.Close)
+	cfg := openai.Default()
+	cfg.BaseURL, cfg.Model = server.URL, "m"
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	b.Cleanup(transport.CloseIdleConnections)
+	p, err := openai.New(cfg, &http.Client{Transport: transport})
+	if err != nil {
+		b.Fatal(err)
+	}
+	limits := chain.DefaultLimits()
+	limits.Workers = 64
+	return chain.Link{Name: "slow", Provider: p, Limits: limits}
+}
+
+// feed plans and publishes turns at their rate.
+func feed(b *testing.B, pool *pgxpool.Pool, broker *bus.Bus, chats []*chorusv1.Turn) {
+	b.Helper()
+	j := journal.New(pool)
+	tick := time.NewTicker(time.Second / benchRate)
+	defer tick.Stop()
+	for i := range benchTurns {
+		<-tick.C
+		of := chats[i%len(chats)]
+		turn := journaltest.Turn(of.GetId().GetChatId(), int64(i/len(chats)+1), of.GetBotId())
+		var entries []journal.Entry
+		err := store.InTx(b.Context(), pool, func(tx pgx.Tx) (err error) {
+			entries, _, err = j.Plan(b.Context(), tx, []journal.Planned{{Turn: turn}})
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := broker.Publish(b.Context(), entries[0].Message); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

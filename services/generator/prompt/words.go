@@ -1,0 +1,145 @@
+package prompt
+
+import (
+	"fmt"
+	"strings"
+	"text/template"
+	"time"
+	"unicode"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// What a prompt shows of one text, in characters.
+const (
+	mostOfLine     = 400
+	mostOfName     = 64
+	mostOfHeadline = 240
+	mostOfText     = 4000
+)
+
+const (
+	zeroWidthNonJoiner = '\u200c'
+	zeroWidthJoiner    = '\u200d'
+)
+
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"line":       line,
+		"text":       func(s string) string { return oneLine(s, mostOfText) },
+		"headline":   func(s string) string { return oneLine(s, mostOfHeadline) },
+		"list":       list,
+		"sentences":  sentences,
+		"confidence": confidence,
+		"temper":     temper,
+		"moment":     moment,
+	}
+}
+
+// line shows one message on one line. It can't end the block that it stands in,
+// nor begin a line that looks like another member's.
+func line(l any) (string, error) {
+	var m llm.Line
+	switch v := l.(type) {
+	case llm.Line:
+		m = v
+	case *llm.Line:
+		m = *v
+	default:
+		return "", fmt.Errorf("%T is not a line", l)
+	}
+	// A name with a colon in it could look like another's name and words.
+	author := oneLine(strings.ReplaceAll(m.Author, ":", " "), mostOfName)
+	if author == "" {
+		author = "Somebody"
+	}
+	return author + ": " + oneLine(m.Text, mostOfLine), nil
+}
+
+// oneLine shows a text on one line, without what could pass for a tag and what
+// people can't see: models read invisible characters all the same.
+func oneLine(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '<':
+			return '‹'
+		case r == '>':
+			return '›'
+		case unicode.IsSpace(r):
+			return ' '
+		case r == zeroWidthJoiner, r == zeroWidthNonJoiner: // within emoji and Persian words
+			return r
+		case unicode.In(r, unicode.Cc, unicode.Cf):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�"))
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
+	}
+	return s
+}
+
+func list(items []string, separator string) string {
+	clean := make([]string, len(items))
+	for i, s := range items {
+		clean[i] = oneLine(s, mostOfLine)
+	}
+	return strings.Join(clean, separator)
+}
+
+func sentences(l llm.Length) string {
+	switch l {
+	case llm.Short:
+		return "one or two short sentences"
+	case llm.Long:
+		return "three or four sentences"
+	case llm.Medium:
+	}
+	return "two or three sentences"
+}
+
+func confidence(c float64) string {
+	switch {
+	case c >= 0.8:
+		return "firmly"
+	case c >= 0.5:
+		return "rather"
+	}
+	return "not sure of it"
+}
+
+// temper puts the emotion profile into words.
+func temper(p llm.Persona) string {
+	words := func(value float64, low, middle, high string) string {
+		switch {
+		case value < 0.35:
+			return low
+		case value > 0.65:
+			return high
+		}
+		return middle
+	}
+	return words(p.Energy, "calm", "even", "lively") + ", " +
+		words(p.Empathy, "keeps feelings at a distance", "notices what others feel", "is easily moved by what others feel")
+}
+
+// moment is the time of day in words; "" if there is none.
+func moment(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	part := "night"
+	switch h := at.Hour(); {
+	case h >= 5 && h < 11:
+		part = "morning"
+	case h >= 11 && h < 14:
+		part = "midday"
+	case h >= 14 && h < 18:
+		part = "afternoon"
+	case h >= 18 && h < 23:
+		part = "evening"
+	}
+	return fmt.Sprintf("%s %s, %s", at.Weekday(), part, at.Format("15:04"))
+}
