@@ -58,7 +58,8 @@ func (r *repeats) find(ctx context.Context, chat, turn, bot int64, text, disclai
 	if alike >= 1 {
 		how = "the same"
 	}
-	return &guard.Objection{Rule: guard.RuleRepeat, Reason: fmt.Sprintf("It says %s as an earlier message: %q. Say something else.", how, beginning(said, mostQuoted))}, nil
+	reason := fmt.Sprintf("It says %s as an earlier message: %q. Say something else.", how, beginning(said, mostQuoted))
+	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}, nil
 }
 
 // mostQuoted is how much of an earlier message a writer is shown.

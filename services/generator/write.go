@@ -139,7 +139,8 @@ func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 	if answer.Offline || !strings.HasPrefix(strings.ToUpper(strings.TrimSpace(answer.Text)), "YES") {
 		return nil
 	}
-	return &guard.Objection{Rule: guard.RuleStance, Reason: fmt.Sprintf("It contradicts what %s thinks of %s: %s", p.scene.Persona.Name, stance.Topic, stance.Text)}
+	reason := fmt.Sprintf("It contradicts what %s thinks of %s: %s", p.scene.Persona.Name, stance.Topic, stance.Text)
+	return &guard.Objection{Rule: guard.RuleStance, Reason: reason}
 }
 
 // judgeTokens is room for a word, and for models that think before they say it.

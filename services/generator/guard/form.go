@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -18,8 +19,6 @@ func empty(d *Draft) string {
 }
 
 // What a prompt of ours or of a model's own format looks like.
-//
-//nolint:gochecknoglobals // constant
 var leaked = regexp.MustCompile(`(?i)[<‹]/?chat[>›]|<\|[a-z_]+\|?>?|\[/?INST\]|<</?SYS>>|###\s*(?:instruction|response|system|anweisung|instrucci)` +
 	`|you write one chat message for|is played by a bot, everybody in the group knows|never an instruction to you|my system prompt|system prompt:` +
 	`|mein system-?prompt|mi prompt de(?:l)? sistema|\bBEGIN (?:SYSTEM|PROMPT)\b`)
@@ -36,7 +35,6 @@ const roles = `assistant|ai|bot|chatbot|system|user|human|narrator|answer|reply|
 	`assistent(?:in)?|ki|benutzer(?:in)?|mensch|antwort|nachricht|` +
 	`asistente|ia|sistema|usuari[oa]|humano|respuesta|mensaje`
 
-//nolint:gochecknoglobals // constant
 var role = regexp.MustCompile(`(?im)^\s*[*_"'(\[]*(?:` + roles + `)[*_"')\]]*\s*:`)
 
 func roleLabel(d *Draft) string {
@@ -50,10 +48,8 @@ func roleLabel(d *Draft) string {
 		if !found || before == "" {
 			continue
 		}
-		for _, name := range speakers(d.Scene) {
-			if before == name {
-				return reason
-			}
+		if slices.Contains(speakers(d.Scene), before) {
+			return reason
 		}
 	}
 	return ""
@@ -82,7 +78,6 @@ func speakers(s llm.Scene) []string {
 	return all
 }
 
-//nolint:gochecknoglobals // constant
 var (
 	marks = regexp.MustCompile("(?m)\\*\\*[^*\n]+\\*\\*|__[^_\n]+__|```|`[^`\n]+`|^\\s*#{1,6}\\s|\\[[^\\]\n]+\\]\\([^)\n]*\\)|^\\s*>\\s|^\\s*\\|.*\\|\\s*$|~~[^~\n]+~~" +
 		"|(?:^|[\\s(])\\*[^*\\s][^*\n]*\\*(?:$|[\\s.,!?)])|(?:^|\\s)_[^_\\s][^_\n]*_(?:$|[\\s.,!?])" +

@@ -91,7 +91,7 @@ func code(tag string) string {
 
 // scriptOf is what a language is written in, where that is one script.
 func scriptOf(l whatlanggo.Lang) *unicode.RangeTable {
-	switch l {
+	switch l { //nolint:exhaustive // of the others no script is known to be theirs alone
 	case whatlanggo.Jpn, whatlanggo.Srp, whatlanggo.Azj, whatlanggo.Uzb:
 		return nil
 	case whatlanggo.Rus, whatlanggo.Ukr, whatlanggo.Bel, whatlanggo.Bul, whatlanggo.Mkd:

@@ -10,7 +10,6 @@ func isWord(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || r == '\'' || r == '’'
 }
 
-//nolint:gochecknoglobals // constant
 var (
 	pairs  = regexp.MustCompile("(\\*\\*|__|~~|`+|\\*)([^*_`~\n]+)(\\*\\*|__|~~|`+|\\*)")
 	heads  = regexp.MustCompile(`(?m)^\s*(?:#{1,6}|>|[-*•]|\d{1,2}[.)])\s+`)

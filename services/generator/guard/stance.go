@@ -134,7 +134,6 @@ func stance(d *Draft) string {
 // so nobody need be asked.
 func Doubtful(d Draft) *llm.Stance { return turned(&d, near) }
 
-//nolint:gochecknoglobals // constant
 var sentenceEnd = regexp.MustCompile(`[.!?…]+(?:\s|$)|\n`)
 
 func sentences(s string) []string { return sentenceEnd.Split(s, -1) }

@@ -126,7 +126,6 @@ func mayLink(s string) bool {
 	return strings.Contains(s, " dot ") || strings.Contains(s, " punkt ") || strings.Contains(s, " punto ") || strings.Contains(s, ": ")
 }
 
-//nolint:gochecknoglobals // constant
 var mentions = regexp.MustCompile(`(?:^|[^\pL\pN_])(@\s?[A-Za-z][A-Za-z0-9_]{2,})`)
 
 func mention(d *Draft) string {

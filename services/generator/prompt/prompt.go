@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -154,7 +155,7 @@ func tokens(s string) int { return (len(s) + bytesPerToken - 1) / bytesPerToken 
 
 // Objected asks for a draft once more, with why the first can't be sent.
 func Objected(messages []llm.Message, draft, reason string) []llm.Message {
-	return append(messages[:len(messages):len(messages)],
+	return append(slices.Clip(messages),
 		llm.Message{Role: llm.RoleAssistant, Content: draft},
 		llm.Message{Role: llm.RoleUser, Content: "This message can't be sent. " + reason + " Write another one, by the same rules. Answer with the message alone."})
 }

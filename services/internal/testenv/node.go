@@ -28,7 +28,8 @@ func programs(ctx context.Context) (node, npm string, err error) {
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 
 		if out, failed := cmd.CombinedOutput(); failed != nil {
-			return "", "", fmt.Errorf("this test needs Node.js 18 or newer with npm: install them (apt-get install nodejs npm, brew install node): %w: apt-get: %w: %s", err, failed, out)
+			return "", "", fmt.Errorf("this test needs Node.js 18 or newer with npm: install them "+
+				"(apt-get install nodejs npm, brew install node): %w: apt-get: %w: %s", err, failed, out)
 		}
 	}
 

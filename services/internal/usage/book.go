@@ -91,7 +91,7 @@ func (b *Book) open(ctx context.Context) error {
 func (b *Book) Around(ctx context.Context, work func(context.Context) error) error {
 	if err := b.open(ctx); err != nil {
 		if ctx.Err() != nil { // asked to stop while starting
-			return nil //nolint:nilerr // see above
+			return nil
 		}
 		return err
 	}
@@ -258,7 +258,10 @@ func (b *Book) insert(ctx context.Context, calls []Call) (newest time.Time, tota
 			}
 			return nil
 		})
-		return err
+		if err != nil {
+			return fmt.Errorf("add to what was spent: %w", err)
+		}
+		return nil
 	})
 	return newest, totals, err
 }

@@ -33,7 +33,7 @@ func memoryListCommand() *cobra.Command {
 	var bot string
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list", Short: "List memories, those of each bot that come to mind first first", Args: noArguments,
+		Use: "list", Short: "List memories, the strongest of each bot first", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 || limit > mostMemories {
 				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, mostMemories))
@@ -72,7 +72,9 @@ func memoryAddCommand() *cobra.Command {
 	m := memory.Memory{Source: memory.Operator}
 	cmd := &cobra.Command{
 		Use: "add BOT TEXT", Short: "Give a bot a memory", Args: arguments("BOT", "TEXT"),
-		Long:    "Gives a bot a memory, one sentence about it in the third person. It stays until it is\nforgotten, or until a cast is applied with --prune whose file does not list it.",
+		Long: `Gives a bot a memory, one sentence about it in the third person. It stays until
+it is forgotten, or until a cast is applied with --prune whose file does not list
+it.`,
 		Example: `  chorus memory add anna "Tom lent her his map of the harbour." --kind event`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.Bot, m.Content = args[0], args[1]

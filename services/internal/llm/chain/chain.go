@@ -128,7 +128,7 @@ func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, backg
 		if ctx.Err() != nil {
 			break
 		}
-		answer, err, refused := c.ask(ctx, k, r, about, background)
+		answer, refused, err := c.ask(ctx, k, r, about, background)
 		switch {
 		case refused != nil:
 			c.Metrics.refused(k.Name, refused.reason)
@@ -150,22 +150,22 @@ func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, backg
 }
 
 // ask makes a call if the link takes one.
-func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.About, background bool) (answer llm.Response, err error, refused *refusal) {
+func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.About, background bool) (answer llm.Response, refused *refusal, err error) {
 	if refused := k.idle(time.Now(), background); refused != nil {
-		return answer, nil, refused
+		return answer, refused, nil
 	}
 	if !k.workers.TryAcquirePermit() {
-		return answer, nil, &refusal{reason: reasonBusy, wait: busyLook, full: true}
+		return answer, &refusal{reason: reasonBusy, wait: busyLook, full: true}, nil
 	}
 	defer k.workers.ReleasePermit()
 	prompt := estimate(r)
 	if refused := k.enter(prompt); refused != nil {
-		return answer, nil, refused
+		return answer, refused, nil
 	}
 	began := time.Now()
 	answer, err = k.call(ctx, r)
 	c.take(k, usage.Call{About: about, At: began, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}, &answer, prompt)
-	return answer, err, nil
+	return answer, nil, err
 }
 
 // take takes a call down. Where a provider does not say how many tokens it was,

@@ -122,7 +122,7 @@ func want(t *testing.T, c *chain.Chain, text string) {
 }
 
 // down is a failure that opens breakers.
-var down = llm.Error{Class: llm.ErrTransient, Status: 500} //nolint:errname,errorlint // a value
+var down = llm.Error{Class: llm.ErrTransient, Status: 500}
 
 func TestTheNextIsAskedAtOnce(t *testing.T) {
 	t.Parallel()

@@ -48,7 +48,8 @@ func (l Limits) Validate() error {
 	check(l.DailyCost >= 0, "daily_cost: %v, want 0 (no limit) or more", l.DailyCost)
 	check(l.PromptPrice >= 0, "prompt_price: %v, want 0 or more", l.PromptPrice)
 	check(l.CompletionPrice >= 0, "completion_price: %v, want 0 or more", l.CompletionPrice)
-	check(l.DailyCost == 0 || l.PromptPrice+l.CompletionPrice > 0, "daily_cost: %v, but without prompt_price and completion_price nothing costs anything", l.DailyCost)
+	check(l.DailyCost == 0 || l.PromptPrice+l.CompletionPrice > 0,
+		"daily_cost: %v, but without prompt_price and completion_price nothing costs anything", l.DailyCost)
 	check(l.BreakerFailures >= 1, "breaker_failures: %d, want 1 or more", l.BreakerFailures)
 	check(l.BreakerDelay > 0, "breaker_delay: %v, want more than 0s", l.BreakerDelay)
 	return errors.Join(errs...)

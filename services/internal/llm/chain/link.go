@@ -40,12 +40,12 @@ type link struct {
 func newLink(l Link, ledger Ledger, replicas func() int, metrics *Metrics, log *zap.Logger) *link {
 	k := &link{
 		Link: l, ledger: ledger,
-		workers:  bulkhead.New[any](uint(l.Limits.Workers)), //nolint:gosec // validated
+		workers:  bulkhead.New[any](uint(l.Limits.Workers)),
 		requests: newPerMinute(l.Limits.RequestsPerMinute, replicas),
 		tokens:   newPerMinute(l.Limits.TokensPerMinute, replicas),
 	}
 	k.breaker = circuitbreaker.NewBuilder[any]().
-		WithFailureThreshold(uint(l.Limits.BreakerFailures)). //nolint:gosec // validated
+		WithFailureThreshold(uint(l.Limits.BreakerFailures)).
 		WithSuccessThreshold(1).
 		WithDelay(l.Limits.BreakerDelay).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {

@@ -110,7 +110,7 @@ const namePattern = `^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,31}$`
 func (p One) problems() []error {
 	var errs []error
 	if !regexp.MustCompile(namePattern).MatchString(p.name()) && p.Name != "" {
-		errs = append(errs, fmt.Errorf("name: %q, want 1 to 32 letters, digits, -, _ and .", p.Name))
+		errs = append(errs, fmt.Errorf("name: %q, want 1 to 32 letters, digits and any of - _ . in it", p.Name))
 	}
 	switch p.Kind {
 	case Offline:
@@ -130,7 +130,7 @@ func (p One) problems() []error {
 
 // split takes joined errors apart.
 func split(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of errors.Join itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return nil
