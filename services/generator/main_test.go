@@ -46,6 +46,8 @@ type stage struct {
 	links     []chain.Link
 	texts     *chain.Chain // of the generator that ran last
 	mu        sync.Mutex
+	speaks    bool
+	lines     []string
 	asked     [][]llm.Message // with says
 	chat, bot int64
 	last      int64 // turn
