@@ -25,13 +25,57 @@ import (
 
 const (
 	receiptReason = `SELECT outcome || ': ' || reason FROM receipts WHERE chat_id = $1 AND turn_no = $2`
-	letterReason  = `SELECT coalesce(string_agg(reason, ','), '') FROM dead_letters`
+	letterReason  = `SELECT coalesce(string_agg(reason, ','), '') FROM dead_letters WHERE chat_id = $1`
 )
 
-func TestATurnBecomesOneDelivery(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
-	s.exec(`UPDATE bots SET typing_wpm = 100`)
-	s.run(func(c *generator.Config) { c.TypingMost = time.Minute })
+// TestGenerator is all that one generator can be tested with at a time.
+func TestGenerator(t *testing.T) {
+	t.Parallel()
+	h := openHall(t)
+	feed := h.feed("printing", "Old press found in a barn")
+	h.run(func(c *generator.Config) {
+		c.History, c.TypingMost = 2, time.Minute
+		c.News.Feeds, c.News.Private = []string{feed}, true
+	})
+	for name, play := range map[string]func(*stage){
+		"a turn becomes one delivery":             aTurnBecomesOneDelivery,
+		"the prompt shows the chat":               thePromptShowsTheChat,
+		"the offline provider needs no model":     theOfflineProviderNeedsNoModel,
+		"a model's text carries the disclaimer":   aModelsTextCarriesTheDisclaimer,
+		"what is late is not written":             whatIsLateIsNotWritten,
+		"a text that takes too long is given up":  aTextThatTakesTooLongForItsTurnIsGivenUp,
+		"waiting for a worker costs nothing":      aTurnThatWaitsForAWorkerTooLongCostsNothing,
+		"failures of the provider pass":           failuresOfTheProviderPass,
+		"a 429 is obeyed by all turns":            a429IsObeyedByAllTurns,
+		"a 429 beyond the turn's time expires it": a429BeyondTheTurnsTimeExpiresItInTime,
+		"the breaker of an ill provider":          theBreakerOpensAndCloses(llmapi.ServerError),
+		"the breaker of one that hangs":           theBreakerOpensAndCloses(llmapi.Hang),
+		"the breaker of a wrong key":              theBreakerOpensAndCloses(llmapi.Unauthorized),
+		"what only fails is a dead letter":        whatOnlyFailsIsADeadLetter,
+		"a text that is too long is cut":          aTextThatIsTooLongIsCut,
+		"a bot that has left gets no text":        aBotThatHasLeftTheStageGetsNoText,
+		"no turn of the journal, a dead letter":   aTurnThatIsNotInTheJournalIsADeadLetter,
+		"an objection gives one rewrite":          anObjectionGivesOneRewriteWithTheReason,
+		"a second one mends or skips":             aTwiceObjectedTextIsMendedOrSkipped,
+		"obeyed injections":                       obeyedInjections,
+		"repetitions are found":                   repetitionsAreFoundWhereverTheyAre,
+		"what is old is no repetition":            whatIsOldOrOnlySharesTheDisclaimerIsNoRepetition,
+		"a model judges in doubt":                 aModelJudgesAStanceInDoubt,
+		"every call is on the turn's account":     everyCallIsOnTheTurnsAccount,
+		"memories and manner reach the prompt":    memoriesAndMannerReachThePrompt,
+		"news reach the prompt":                   newsReachThePrompt,
+		"one down and one at its limit":           oneDownAndOneAtItsLimit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(h.stage(t))
+		})
+	}
+}
+
+func aTurnBecomesOneDelivery(s *stage) {
+	t := s.t
+	s.exec(`UPDATE bots SET typing_wpm = 100 WHERE id = $1`, s.bot)
 	turn := s.turn()
 	want := journaltest.Message(turn, line)
 	want.Typing = durationpb.New(time.Duration(len(line)) * time.Minute / 5 / 100)
@@ -39,7 +83,7 @@ func TestATurnBecomesOneDelivery(t *testing.T) {
 		t.Errorf("delivery (-want +got): %s", diff)
 	}
 	testenv.Eventually(s.t, "the delivery is published, and the turn is not published again", func() (string, bool) {
-		got := s.text(`SELECT concat_ws(' ', d.published_at IS NOT NULL, t.relay_at IS NULL) FROM deliveries d JOIN turns t USING (chat_id, turn_no)`)
+		got := s.text(`SELECT concat_ws(' ', d.published_at IS NOT NULL, t.relay_at IS NULL) FROM deliveries d JOIN turns t USING (chat_id, turn_no) WHERE chat_id = $1`, s.chat)
 		return got, got == "t t"
 	})
 	// The bus may hand a turn out again long after.
@@ -48,20 +92,19 @@ func TestATurnBecomesOneDelivery(t *testing.T) {
 	if n := len(s.llm.Calls()); n != 2 {
 		t.Errorf("%d texts were asked for two turns", n)
 	}
-	if n := s.text(`SELECT count(*)::text FROM deliveries`); n != "2" {
+	if n := s.text(`SELECT count(*)::text FROM deliveries WHERE chat_id = $1`, s.chat); n != "2" {
 		t.Errorf("two turns became %s deliveries", n)
 	}
 }
 
-func TestThePromptShowsTheChat(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
-	s.exec(`INSERT INTO people (telegram_id, name, username) VALUES (7, 'Tom', 'tom_reads')`)
-	s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 1, 7, 'First', now() - interval '2 minutes')`, s.chat)
+func thePromptShowsTheChat(s *stage) {
+	t := s.t
+	tom := s.person("Tom", "tom_reads")
+	s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 1, $2::bigint, 'First', now() - interval '2 minutes')`, s.chat, tom)
 	s.exec(`INSERT INTO messages (chat_id, number, bot_id, body, sent_at) VALUES ($1, 2, $2, 'Second', now() - interval '1 minute')`, s.chat, s.bot)
-	s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 3, 7, 'Third', now())`, s.chat)
+	s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 3, $2::bigint, 'Third', now())`, s.chat, tom)
 	s.exec(`INSERT INTO holdings (bot_id, item, quantity, note) VALUES ($1, 'Smilla', 2.50, 'signed')`, s.bot)
 	s.exec(`INSERT INTO stances (bot_id, topic, stance) VALUES ($1, 'books', 'are the better films')`, s.bot)
-	s.run(func(c *generator.Config) { c.History = 2 })
 	d := s.delivery(s.turn(func(turn *chorusv1.Turn) {
 		turn.Kind, turn.TargetMessage, turn.Mention = chorusv1.TurnKind_TURN_KIND_REPLY, 3, chorusv1.Mention_MENTION_START
 	}))
@@ -80,15 +123,14 @@ func TestThePromptShowsTheChat(t *testing.T) {
 	}
 }
 
-func TestTheOfflineProviderNeedsNoModel(t *testing.T) {
-	s := newStage(t, llmapi.Options{})
+func theOfflineProviderNeedsNoModel(s *stage) {
+	t := s.t
 	composer, err := offline.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.links = []chain.Link{{Name: "offline", Provider: composer, Limits: chain.DefaultLimits()}}
-	s.exec(`UPDATE chats SET disclaimer = 'Simulation, not advice.'`)
-	s.run()
+	s.provide(chain.Link{Name: "offline", Provider: composer, Limits: chain.DefaultLimits()})
+	s.exec(`UPDATE chats SET disclaimer = 'Simulation, not advice.' WHERE id = $1`, s.chat)
 	text := s.delivery(s.turn()).GetText()
 	if !strings.HasSuffix(text, " Simulation, not advice.") || strings.Count(text, "Simulation") != 1 {
 		t.Errorf("says %q, want it to end with the disclaimer", text)
@@ -98,10 +140,9 @@ func TestTheOfflineProviderNeedsNoModel(t *testing.T) {
 	}
 }
 
-func TestAModelsTextCarriesTheDisclaimer(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
-	s.exec(`UPDATE chats SET disclaimer = 'Simulation, not advice.'`)
-	s.run()
+func aModelsTextCarriesTheDisclaimer(s *stage) {
+	t := s.t
+	s.exec(`UPDATE chats SET disclaimer = 'Simulation, not advice.' WHERE id = $1`, s.chat)
 	if got, want := s.delivery(s.turn()).GetText(), line+" Simulation, not advice."; got != want {
 		t.Errorf("says %q, want %q", got, want)
 	}
@@ -118,9 +159,8 @@ func within(d time.Duration) func(*chorusv1.Turn) {
 	return func(turn *chorusv1.Turn) { turn.ExpiresAt = timestamppb.New(time.Now().Add(d)) }
 }
 
-func TestWhatIsLateIsNotWritten(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
-	s.run()
+func whatIsLateIsNotWritten(s *stage) {
+	t := s.t
 	turn := s.turn(over)
 	s.becomes(turn, "expired")
 	if n := len(s.llm.Calls()); n != 0 {
@@ -131,29 +171,28 @@ func TestWhatIsLateIsNotWritten(t *testing.T) {
 		t.Errorf("the receipt says %q, want %q", got, want)
 	}
 	testenv.Eventually(s.t, "the receipt is published", func() (string, bool) {
-		got := s.text(`SELECT (published_at IS NOT NULL)::text FROM receipts`)
+		got := s.text(`SELECT (published_at IS NOT NULL)::text FROM receipts WHERE chat_id = $1`, s.chat)
 		return got, got == "true"
 	})
 }
 
-func TestATextThatTakesTooLongForItsTurnIsGivenUp(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
+func aTextThatTakesTooLongForItsTurnIsGivenUp(s *stage) {
+	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
 	s.limit(func(l *chain.Limits) { l.BreakerFailures = 1 })
-	s.run()
 	s.becomes(s.turn(within(time.Second)), "expired")
 	// It was no fault of the provider.
 	s.fault()
 	s.delivery(s.turn())
 }
 
-func TestATurnThatWaitsForAWorkerTooLongCostsNothing(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
-	other := journaltest.Chat(t, s.pool, "other", s.bot)
-	s.limit(func(l *chain.Limits) { l.Workers, l.Timeout = 1, 3*time.Second })
-	s.run()
+func aTurnThatWaitsForAWorkerTooLongCostsNothing(s *stage) {
+	t := s.t
+	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
+	there, other := s.elsewhere("waits", s.bot)
+	s.limit(func(l *chain.Limits) { l.Workers, l.Timeout = 1, 2*time.Second })
 	s.turn()
 	s.called(1)
-	waiting := s.turn(within(500*time.Millisecond), func(turn *chorusv1.Turn) { turn.Id.ChatId = other })
+	waiting := s.turn(within(500*time.Millisecond), there)
 	s.becomes(waiting, "expired")
 	if n := len(s.llm.Calls()); n > 2 { // the first turn may be at its second attempt
 		t.Errorf("%d calls", n)
@@ -164,10 +203,9 @@ func TestATurnThatWaitsForAWorkerTooLongCostsNothing(t *testing.T) {
 	}
 }
 
-func TestFailuresOfTheProviderPass(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
+func failuresOfTheProviderPass(s *stage) {
+	t := s.t
 	s.limit(func(l *chain.Limits) { l.Timeout = time.Second })
-	s.run()
 	for name, f := range map[string]llmapi.Fault{
 		"500":                     {Kind: llmapi.ServerError, Times: 1},
 		"502 as HTML":             {Kind: llmapi.BadGateway, Times: 1},
@@ -189,14 +227,13 @@ func TestFailuresOfTheProviderPass(t *testing.T) {
 	}
 }
 
-func TestA429IsObeyedByAllTurns(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(2 * time.Second), Times: 1}}})
-	otherBot := journaltest.Bot(t, s.pool, "ben")
-	other := journaltest.Chat(t, s.pool, "other", otherBot)
-	s.run()
+func a429IsObeyedByAllTurns(s *stage) {
+	t := s.t
+	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(time.Second), Times: 1}}})
+	there, _ := s.elsewhere("obeys", 0)
 	first := s.turn()
 	s.called(1)
-	second := s.turn(func(turn *chorusv1.Turn) { turn.Id.ChatId, turn.BotId = other, otherBot })
+	second := s.turn(there)
 	s.delivery(first)
 	s.delivery(second)
 	calls := s.llm.Calls()
@@ -204,15 +241,15 @@ func TestA429IsObeyedByAllTurns(t *testing.T) {
 		t.Fatalf("%d calls, want the one that was limited and one for each turn", len(calls))
 	}
 	// The wait is counted from the answer, the calls are noted when they come in.
-	if waited := calls[1].Time.Sub(calls[0].Time); waited < 2*time.Second {
+	if waited := calls[1].Time.Sub(calls[0].Time); waited < time.Second {
 		t.Errorf("asked again after %v", waited)
 	}
 }
 
-func TestA429BeyondTheTurnsTimeExpiresItInTime(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(time.Hour)}}})
-	s.run()
-	turn := s.turn(within(2 * time.Second))
+func a429BeyondTheTurnsTimeExpiresItInTime(s *stage) {
+	t := s.t
+	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(time.Hour)}}})
+	turn := s.turn(within(time.Second))
 	s.becomes(turn, "expired")
 	if n := len(s.llm.Calls()); n != 1 {
 		t.Errorf("%d calls, want 1", n)
@@ -222,30 +259,29 @@ func TestA429BeyondTheTurnsTimeExpiresItInTime(t *testing.T) {
 	}
 }
 
-func TestTheBreakerOpensAndCloses(t *testing.T) {
-	for name, kind := range map[string]llmapi.Kind{"of an ill provider": llmapi.ServerError, "of one that hangs": llmapi.Hang, "of a wrong key": llmapi.Unauthorized} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: kind, Times: 2}}})
-			s.limit(func(l *chain.Limits) { l.Timeout, l.BreakerFailures, l.BreakerDelay = time.Second, 2, 3*time.Second })
-			s.run()
-			s.delivery(s.turn())
-			s.delivery(s.turn()) // at once: one good text closed it
-			calls := s.llm.Calls()
-			if len(calls) != 4 {
-				t.Fatalf("%d calls, want two failed, one that tries, and one more", len(calls))
-			}
-			if waited := calls[2].Time.Sub(calls[1].Time); waited < 3*time.Second {
-				t.Errorf("an open breaker let a call through after %v", waited)
-			}
-		})
+// theBreakerOpensAndCloses is with a provider that fails this way.
+func theBreakerOpensAndCloses(kind llmapi.Kind) func(*stage) {
+	return func(s *stage) {
+		const delay = 2 * time.Second
+		s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: kind, Times: 2}}})
+		s.limit(func(l *chain.Limits) { l.Timeout, l.BreakerFailures, l.BreakerDelay = time.Second, 2, delay })
+		s.delivery(s.turn())
+		s.delivery(s.turn()) // at once: one good text closed it
+		calls := s.llm.Calls()
+		if len(calls) != 4 {
+			s.t.Fatalf("%d calls, want two failed, one that tries, and one more", len(calls))
+		}
+		if waited := calls[2].Time.Sub(calls[1].Time); waited < delay {
+			s.t.Errorf("an open breaker let a call through after %v", waited)
+		}
 	}
 }
 
-func TestWhatOnlyFailsIsADeadLetter(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Empty}}})
-	s.run()
+func whatOnlyFailsIsADeadLetter(s *stage) {
+	t := s.t
+	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Empty}}})
 	s.becomes(s.turn(), "dead")
-	if got := s.text(letterReason); !strings.Contains(got, "the answer is empty") {
+	if got := s.text(letterReason, s.chat); !strings.Contains(got, "the answer is empty") {
 		t.Errorf("the dead letter says %q", got)
 	}
 	if n := len(s.llm.Calls()); n != 3 {
@@ -253,9 +289,9 @@ func TestWhatOnlyFailsIsADeadLetter(t *testing.T) {
 	}
 }
 
-func TestATextThatIsTooLongIsCut(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.TooLong}}})
-	s.run()
+func aTextThatIsTooLongIsCut(s *stage) {
+	t := s.t
+	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.TooLong}}})
 	text := s.delivery(s.turn()).GetText()
 	if n, most := telegram.TextLength(text), guard.Most(llm.Medium); n > most || n < most/2 {
 		t.Errorf("%d characters", n)
@@ -265,9 +301,8 @@ func TestATextThatIsTooLongIsCut(t *testing.T) {
 	}
 }
 
-func TestABotThatHasLeftTheStageGetsNoText(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
-	s.run()
+func aBotThatHasLeftTheStageGetsNoText(s *stage) {
+	t := s.t
 	for name, sql := range map[string]string{
 		"removed":   `UPDATE bots SET removed_at = now() WHERE id = $1`,
 		"stopped":   `UPDATE bots SET stopped_at = now(), stopped_why = 'Unauthorized' WHERE id = $1`,
@@ -277,9 +312,9 @@ func TestABotThatHasLeftTheStageGetsNoText(t *testing.T) {
 		"homeless":  `UPDATE chats SET removed_at = now() WHERE id = (SELECT chat_id FROM cast_members WHERE bot_id = $1)`,
 	} {
 		bot := journaltest.Bot(t, s.pool, name)
-		chat := journaltest.Chat(t, s.pool, name, bot)
+		there, chat := s.elsewhere(name, bot)
 		s.exec(sql, bot)
-		turn := s.turn(func(turn *chorusv1.Turn) { turn.Id.ChatId, turn.BotId = chat, bot })
+		turn := s.turn(there)
 		s.becomes(turn, "rejected")
 		if got, want := s.text(receiptReason, chat, turn.GetId().GetNumber()), "rejected: the bot does not play in the chat"; got != want {
 			t.Errorf("%s: the receipt says %q, want %q", name, got, want)
@@ -290,34 +325,35 @@ func TestABotThatHasLeftTheStageGetsNoText(t *testing.T) {
 	}
 }
 
-func TestATurnThatIsNotInTheJournalIsADeadLetter(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
-	s.run()
+func aTurnThatIsNotInTheJournalIsADeadLetter(s *stage) {
 	s.publish(journaltest.Turn(s.chat, 99, s.bot), 0)
 	testenv.Eventually(s.t, "there is a dead letter", func() (string, bool) {
-		got := s.text(letterReason)
+		got := s.text(letterReason, s.chat)
 		return got, got == "the journal has no such turn"
 	})
 }
 
 func TestAGeneratorThatStopsHandsItsTurnsBack(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang, Times: 1}}})
-	s.run()
+	t.Parallel()
+	s := openHall(t).stage(t)
+	s.fault(llmapi.Fault{Kind: llmapi.Hang, Times: 1})
+	stop := s.run()
 	turn := s.turn()
 	s.called(1)
-	s.stop()
+	stop()
 	s.becomes(turn, "open")
 	s.run()
 	if got := s.delivery(turn).GetText(); got != line {
 		t.Errorf("says %q", got)
 	}
-	if got := s.text(letterReason); got != "" {
+	if got := s.text(letterReason, s.chat); got != "" {
 		t.Errorf("dead letter: %s", got)
 	}
 }
 
 func TestADeliveryThatACrashLeftUnpublishedIsPublished(t *testing.T) {
-	s := newStage(t, llmapi.Options{Text: line})
+	t.Parallel()
+	s := openHall(t).stage(t)
 	turn := s.turn()
 	// Another generator wrote it down, and died before it published it.
 	if _, made, err := s.journal.Deliver(t.Context(), journaltest.Message(turn, "from the grave"), ""); err != nil || !made {

@@ -3,42 +3,41 @@ package generator_test
 import (
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/emulator/llmapi"
-	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
 // TestOneDownAndOneAtItsLimit has more turns than the second provider may write:
 // those that it can are written, the others expire in time, and none dies.
-func TestOneDownAndOneAtItsLimit(t *testing.T) {
-	s := newStage(t, llmapi.Options{Faults: []llmapi.Fault{{Kind: llmapi.ServerError}}})
+func oneDownAndOneAtItsLimit(s *stage) {
+	t := s.t
+	s.model(llmapi.Options{Faults: []llmapi.Fault{{Kind: llmapi.ServerError}}})
 	second, err := llmapi.New(llmapi.Options{Text: line})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.links = append(s.links, serve(t, "second", second))
 	s.links[1].Limits.RequestsPerMinute = 12 // two at once, and then one in five seconds
-	s.run()
+	s.provide(s.links...)
 	const turns = 10
+	var chats []int64
 	for i := range turns {
-		bot := journaltest.Bot(t, s.pool, fmt.Sprintf("bot%d", i))
-		chat := journaltest.Chat(t, s.pool, fmt.Sprintf("chat%d", i), bot)
-		s.turn(within(3*time.Second), func(turn *chorusv1.Turn) { turn.Id.ChatId, turn.BotId = chat, bot })
+		there, chat := s.elsewhere(fmt.Sprintf("limited%d", i), 0)
+		chats = append(chats, chat)
+		s.turn(within(3*time.Second), there)
 	}
 	testenv.Eventually(t, "every turn has ended or has a text", func() (string, bool) {
 		got := s.text(`SELECT concat_ws(' ', count(*) FILTER (WHERE d.chat_id IS NOT NULL), count(*) FILTER (WHERE outcome = 'expired'), count(*) FILTER (WHERE outcome = 'dead'))
-FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no)`)
+FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHERE chat_id = ANY($1)`, chats)
 		var written, expired, dead int
 		if _, err := fmt.Sscan(got, &written, &expired, &dead); err != nil {
 			t.Fatal(err)
 		}
 		return got, written >= 2 && written <= 4 && written+expired == turns && dead == 0
 	})
-	why := s.text(`SELECT string_agg(reason, '|') FROM receipts`)
+	why := s.text(`SELECT string_agg(reason, '|') FROM receipts WHERE chat_id = ANY($1)`, chats)
 	if !strings.Contains(why, "first: its breaker is open; second: its limit per minute is reached") {
 		t.Errorf("the receipts say %s", why)
 	}

@@ -30,80 +30,167 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
-
 // line is what the model answers unless it is told otherwise.
 const line = "Page by page, then."
 
-// stage is a generator between a real database, a real bus and a model's API.
+// hall is what stages share, so that not each needs servers of its own: a real
+// database, a real bus, and a generator that asks for each chat whom its stage has.
+type hall struct {
+	t       *testing.T
+	pool    *pgxpool.Pool
+	journal *journal.Journal
+	bus     *bus.Bus
+	cfg     bus.Config
+	book    *usage.Book
+
+	mu     sync.Mutex
+	stages map[int64]*stage // by chat
+}
+
+func openHall(t *testing.T) *hall {
+	t.Helper()
+	h := &hall{t: t, pool: journaltest.Open(t), stages: map[int64]*stage{}, cfg: bus.DefaultConfig()}
+	h.journal, h.book = journal.New(h.pool), usage.NewBook(h.pool, testenv.Logger(t))
+	h.cfg.URL, h.cfg.AckWait, h.cfg.MaxAttempts = testenv.NATS(t), 2*time.Second, 3
+	h.bus = bustest.Open(t, h.cfg)
+	return h
+}
+
+// run starts a generator. The test or stop ends it.
+func (h *hall) run(change ...func(*generator.Config)) (stop func()) {
+	h.t.Helper()
+	cfg := generator.DefaultConfig()
+	for _, c := range change {
+		c(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		h.t.Fatal(err)
+	}
+	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Texts: h, Log: testenv.Logger(h.t)}, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return testenv.Background(h.t, func(ctx context.Context) error { return h.book.Around(ctx, g.Run) })
+}
+
+func (h *hall) texts(chat int64) *chain.Chain {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stages[chat].texts
+}
+
+// Generate asks whom the chat's stage has.
+func (h *hall) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	return h.texts(about.Chat).Generate(ctx, r, about)
+}
+
+// GenerateInBackground asks whom the chat's stage has.
+func (h *hall) GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	return h.texts(about.Chat).GenerateInBackground(ctx, r, about)
+}
+
+// Model says yes: some stages have one.
+func (h *hall) Model() bool { return true }
+
+// stage is a chat with a bot, and a model's API.
 type stage struct {
+	*hall
+
 	t         *testing.T
-	pool      *pgxpool.Pool
-	journal   *journal.Journal
-	bus       *bus.Bus
-	busURL    string
 	llm       *llmapi.API
 	links     []chain.Link
-	texts     *chain.Chain // of the generator that ran last
+	texts     *chain.Chain
 	mu        sync.Mutex
 	speaks    bool
 	lines     []string
 	asked     [][]llm.Message // with says
 	chat, bot int64
 	last      int64 // turn
-	stop      func()
 }
 
-// newStage sets a stage on which no generator runs yet.
-func newStage(t *testing.T, answers llmapi.Options) *stage {
+// stage adds one to the hall. Its turns are written as soon as a generator runs.
+// Its bot is called anna.
+func (h *hall) stage(t *testing.T) *stage {
 	t.Helper()
-	t.Parallel()
-	s := &stage{t: t, pool: journaltest.Open(t)}
-	s.journal = journal.New(s.pool)
-	cfg := bus.DefaultConfig()
-	cfg.URL, cfg.AckWait, cfg.MaxAttempts = testenv.NATS(t), 2*time.Second, 3
-	s.busURL, s.bus = cfg.URL, bustest.Open(t, cfg)
-	var err error
-	s.bot = journaltest.Bot(t, s.pool, "anna")
-	s.chat = journaltest.Chat(t, s.pool, "club", s.bot)
-	if s.llm, err = llmapi.New(answers); err != nil {
-		t.Fatal(err)
-	}
-	s.links = []chain.Link{serve(t, "first", s.llm)}
+	s := &stage{hall: h, t: t}
+	name := "stage" + s.text(`SELECT nextval('message_numbers')::text`)
+	s.bot = journaltest.Bot(t, s.pool, name)
+	s.exec(`UPDATE personas SET display_name = 'anna' WHERE bot_id = $1`, s.bot)
+	s.chat = journaltest.Chat(t, s.pool, name, s.bot)
+	s.model(llmapi.Options{Text: line})
 	return s
+}
+
+// model gives the stage another model, as its only provider.
+func (s *stage) model(answers llmapi.Options) {
+	s.t.Helper()
+	var err error
+	if s.llm, err = llmapi.New(answers); err != nil {
+		s.t.Fatal(err)
+	}
+	s.provide(serve(s.t, "first", s.llm))
+}
+
+// provide gives the stage these providers.
+func (s *stage) provide(links ...chain.Link) {
+	s.t.Helper()
+	s.links = links
+	texts := chain.New(links, chain.Deps{Ledger: s.book, Log: testenv.Logger(s.t)})
+	s.hall.mu.Lock()
+	defer s.hall.mu.Unlock()
+	s.texts, s.stages[s.chat] = texts, s
+}
+
+// limit changes the limits of the first provider.
+func (s *stage) limit(change func(*chain.Limits)) {
+	s.t.Helper()
+	change(&s.links[0].Limits)
+	s.provide(s.links...)
+}
+
+// person adds somebody.
+func (s *stage) person(name, username string) (id string) {
+	s.t.Helper()
+	return s.text(`INSERT INTO people (telegram_id, name, username) VALUES (nextval('message_numbers'), $1, $2) RETURNING telegram_id::text`, name, username)
+}
+
+// elsewhere adds a chat of the stage, with a bot; 0 is another one.
+func (s *stage) elsewhere(name string, bot int64) (in func(*chorusv1.Turn), chat int64) {
+	s.t.Helper()
+	if bot == 0 {
+		bot = journaltest.Bot(s.t, s.pool, name)
+	}
+	chat = journaltest.Chat(s.t, s.pool, name, bot)
+	s.hall.mu.Lock()
+	defer s.hall.mu.Unlock()
+	s.stages[chat] = s
+	return func(turn *chorusv1.Turn) { turn.Id.ChatId, turn.BotId = chat, bot }, chat
 }
 
 // serve is a provider that asks an API.
 func serve(t testing.TB, name string, api http.Handler) chain.Link {
 	t.Helper()
+	return provider(t, name, serveHTTP(t, api))
+}
+
+func serveHTTP(t testing.TB, api http.Handler) (url string) {
+	t.Helper()
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func provider(t testing.TB, name, url string) chain.Link {
+	t.Helper()
 	cfg := openai.Default()
-	cfg.Name, cfg.BaseURL, cfg.Model = name, server.URL+"/v1", llmapi.DefaultModel
-	p, err := openai.New(cfg, server.Client())
+	cfg.Name, cfg.BaseURL, cfg.Model = name, url+"/v1", llmapi.DefaultModel
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	p, err := openai.New(cfg, &http.Client{Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return chain.Link{Name: name, Provider: p, Limits: chain.DefaultLimits()}
-}
-
-// run starts a generator. The test or stop ends it.
-func (s *stage) run(change ...func(*generator.Config)) {
-	s.t.Helper()
-	cfg := generator.DefaultConfig()
-	for _, c := range change {
-		c(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		s.t.Fatal(err)
-	}
-	book := usage.NewBook(s.pool, testenv.Logger(s.t))
-	s.texts = chain.New(s.links, chain.Deps{Ledger: book, Log: testenv.Logger(s.t)})
-	g, err := generator.New(cfg, generator.Deps{Pool: s.pool, Bus: s.bus, Texts: s.texts, Log: testenv.Logger(s.t)}, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.stop = testenv.Background(s.t, func(ctx context.Context) error { return book.Around(ctx, g.Run) })
 }
 
 // turn writes a turn down and publishes it.
@@ -196,19 +283,11 @@ func (s *stage) text(sql string, args ...any) (got string) {
 	return got
 }
 
-// limit changes the limits of the first provider, before a generator runs.
-func (s *stage) limit(change func(*chain.Limits)) { change(&s.links[0].Limits) }
-
 // prompts are what was asked with says.
 func (s *stage) prompts() [][]llm.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
-}
-
-// limitPrices gives the first provider prices.
-func (s *stage) limitPrices() {
-	s.limit(func(l *chain.Limits) { l.PromptPrice, l.CompletionPrice = 1, 2 })
 }
 
 // fault makes calls go wrong.

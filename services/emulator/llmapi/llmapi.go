@@ -42,7 +42,7 @@ type Options struct {
 type API struct {
 	opts     Options
 	routes   http.Handler
-	composer *offline.Provider
+	composer *offline.Provider // nil if there is a canned text
 
 	mu     sync.Mutex
 	faults []armed
@@ -60,11 +60,13 @@ func New(opts Options) (*API, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	composer, err := offline.New()
-	if err != nil {
-		return nil, err
+	a := &API{opts: opts}
+	if opts.Text == "" {
+		var err error
+		if a.composer, err = offline.New(); err != nil {
+			return nil, err
+		}
 	}
-	a := &API{opts: opts, composer: composer}
 	if err := a.SetFaults(opts.Faults...); err != nil {
 		return nil, err
 	}
