@@ -46,11 +46,12 @@ CREATE TABLE llm_spending (
 -- Who put a memory there. Only what a bot picked up by itself fades away.
 ALTER TABLE memories ADD COLUMN source text NOT NULL DEFAULT 'cast' CHECK (source IN ('cast', 'operator', 'learned'));
 
--- How far a chat's talk was searched for memories.
+-- When a chat's talk is to be looked at for memories, and how far it was searched.
+ALTER TABLE chats ADD COLUMN remember_at timestamptz NOT NULL DEFAULT now();
+CREATE INDEX chats_remember ON chats (remember_at) WHERE enabled AND removed_at IS NULL;
 CREATE TABLE memory_cursors (
-    chat_id    bigint PRIMARY KEY REFERENCES chats ON DELETE CASCADE,
-    sent_at    timestamptz NOT NULL,
-    next_at    timestamptz NOT NULL
+    chat_id bigint PRIMARY KEY REFERENCES chats ON DELETE CASCADE,
+    sent_at timestamptz NOT NULL
 );
 
 CREATE TABLE feeds (
@@ -78,6 +79,7 @@ CREATE INDEX headlines_feed ON headlines (feed, published_at DESC);
 
 -- +goose Down
 DROP TABLE headlines, feeds, memory_cursors, llm_spending, llm_calls;
+ALTER TABLE chats DROP COLUMN remember_at;
 ALTER TABLE memories DROP COLUMN source;
 DROP INDEX deliveries_open_text;
 ALTER TABLE deliveries DROP COLUMN body;

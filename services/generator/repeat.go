@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/guard"
 )
 
@@ -17,6 +19,11 @@ const (
 	botWindow = 12 * time.Hour
 	// chatWindow is after how many messages a chat may hear the same again.
 	chatWindow = 40
+	// heardFor is how long what was read counts as what was said.
+	heardFor = 5 * time.Second
+	// unsure is by how much a similarity that is counted here may be less than
+	// PostgreSQL's, whose word counts.
+	unsure = 0.1
 )
 
 // repeats compares texts with what was said, and with what waits to be said.
@@ -26,30 +33,105 @@ type repeats struct {
 	similarity float64
 }
 
-// Trigrams know no case, marks and white space, so what is the same but for those
-// has the similarity 1. Texts whose lengths differ much can't be alike, and are not
-// compared. What every message of the chat ends with is nothing that was said.
-const findRepeat = `
-WITH said AS (
-    (SELECT body FROM messages WHERE chat_id = $1 ORDER BY sent_at DESC, number DESC LIMIT $5)
-    UNION ALL (SELECT body FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $7)
-    UNION ALL SELECT body FROM messages WHERE bot_id = $2 AND sent_at > now() - $6::interval
-    UNION ALL SELECT body FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND closed_at IS NULL AND (chat_id, turn_no) <> ($1, $7)),
-bare AS (SELECT CASE WHEN $8 = '' THEN body ELSE replace(body, ' ' || $8, '') END AS body FROM said),
-compared AS (
-    SELECT body, CASE WHEN lower(body) = lower($3) THEN 1 ELSE similarity(body, $3) END AS alike
-    FROM bare WHERE length(body) BETWEEN length($3) * $4::float8 * 0.8 AND length($3) / $4::float8 * 1.25)
-SELECT body, alike FROM compared WHERE alike >= $4 ORDER BY alike DESC LIMIT 1`
+// heard is what a turn's text must not repeat.
+type heard struct {
+	*repeats
+	turn *chorusv1.Turn
+	// disclaimer is what every message of the chat ends with: nothing that was said.
+	disclaimer string
 
-// find gives an objection to a text that was said before.
-func (r *repeats) find(ctx context.Context, chat, turn, bot int64, text, disclaimer string) (*guard.Objection, error) {
+	read chan struct{} // closed when the rest is there
+	at   time.Time
+	said []utterance
+	err  error
+}
+
+type utterance struct {
+	text string
+	trigrams
+}
+
+// listen begins to read what was said. That and the trigrams take longer than all
+// else that a text waits for, so it is done while a provider writes it. Whoever
+// listens waits for the end.
+func (r *repeats) listen(ctx context.Context, turn *chorusv1.Turn, disclaimer string) *heard {
+	h := &heard{repeats: r, turn: turn, disclaimer: disclaimer, read: make(chan struct{})}
+	go func() {
+		defer close(h.read)
+		h.look(ctx)
+	}()
+	return h
+}
+
+func (h *heard) wait() { <-h.read }
+
+const wasSaid = `
+(SELECT body FROM messages WHERE chat_id = $1 ORDER BY sent_at DESC, number DESC LIMIT $3)
+UNION (SELECT body FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5)
+UNION SELECT body FROM messages WHERE bot_id = $2 AND sent_at > now() - $4::interval
+UNION SELECT body FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND closed_at IS NULL AND (chat_id, turn_no) <> ($1, $5)`
+
+func (h *heard) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	h.at, h.said = time.Now(), nil
+	var b pgx.Batch
+	b.Queue(planOnce)
+	id := h.turn.GetId()
+	b.Queue(wasSaid, id.GetChatId(), h.turn.GetBotId(), chatWindow, botWindow, id.GetNumber()).Query(func(rows pgx.Rows) error {
+		var body string
+		_, err := pgx.ForEachRow(rows, []any{&body}, func() error {
+			if h.disclaimer != "" {
+				body = strings.ReplaceAll(body, " "+h.disclaimer, "")
+			}
+			h.said = append(h.said, utterance{body, trigramsOf(body)})
+			return nil
+		})
+		return err
+	})
+	if h.err = h.pool.SendBatch(ctx, &b).Close(); h.err != nil {
+		h.err = fmt.Errorf("read what was said: %w", h.err)
+	}
+}
+
+// find gives an objection to a text that was said before. What may be like it is
+// picked out here, because PostgreSQL takes a tenth of a millisecond for each.
+func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error) {
+	h.wait()
+	if h.err != nil || time.Since(h.at) > heardFor {
+		h.look(ctx)
+	}
+	if h.err != nil {
+		return nil, h.err
+	}
+	var alike []string
+	mine := trigramsOf(text)
+	for _, u := range h.said {
+		if strings.EqualFold(u.text, text) || mine.similarity(u.trigrams) >= h.similarity-unsure {
+			alike = append(alike, u.text)
+		}
+	}
+	if len(alike) == 0 {
+		return nil, nil //nolint:nilnil // nobody has said it
+	}
+	return h.compare(ctx, text, alike)
+}
+
+// Trigrams know no case, marks and white space, so what is the same but for those
+// has the similarity 1.
+const mostAlike = `
+SELECT body, alike FROM (
+    SELECT body, CASE WHEN lower(body) = lower($1) THEN 1 ELSE similarity(body, $1) END AS alike FROM unnest($2::text[]) AS said(body)) compared
+WHERE alike >= $3::float8 ORDER BY alike DESC LIMIT 1`
+
+func (r *repeats) compare(ctx context.Context, text string, with []string) (*guard.Objection, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	var said string
 	var alike float64
-	err := r.pool.QueryRow(ctx, findRepeat, chat, bot, text, r.similarity, chatWindow, botWindow, turn, disclaimer).Scan(&said, &alike)
+	err := r.pool.QueryRow(ctx, mostAlike, text, with, r.similarity).Scan(&said, &alike)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // nobody has said it
+		return nil, nil //nolint:nilnil // it is another text
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for repetitions: %w", err)

@@ -61,6 +61,11 @@ func scanLine(row pgx.CollectableRow) (line, error) {
 	return l, err
 }
 
+// planOnce has PostgreSQL keep the plans of a batch's statements, as long as the
+// batch lasts. It would plan those of messages anew each time, over all partitions,
+// which takes ten times as long as to look into the one that is asked about.
+const planOnce = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
+
 // errNoPart says that the turn's bot has left the stage since it was planned. The
 // sender would not send its text, so none is paid for.
 var errNoPart = errors.New("the bot does not play in the chat")
@@ -80,6 +85,7 @@ func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int
 	var zone string
 	found := false
 	var b pgx.Batch
+	b.Queue(planOnce)
 	journal.QueueProgress(&b, t.GetId(), &s.progress)
 	b.Queue(personaOf, t.GetBotId(), chat).QueryRow(func(row pgx.Row) error {
 		p := &s.Persona

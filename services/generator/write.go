@@ -29,6 +29,7 @@ type piece struct {
 	turn    *chorusv1.Turn
 	scene   *scene
 	request llm.Request
+	heard   *heard
 }
 
 // write gives the text of a turn as it is sent. A draft that the guard objects to
@@ -43,6 +44,8 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	p := &piece{Generator: g, turn: t, scene: s, request: llm.Request{
 		Scene: s.Scene, Messages: messages, MaxTokens: g.cfg.MaxTokens, Temperature: g.cfg.Temperature,
 	}}
+	p.heard = g.repeats.listen(ctx, t, flat(s.Disclaimer))
+	defer p.heard.wait()
 	first, err := p.draft(ctx, usage.Text)
 	if err != nil {
 		return "", err
@@ -109,8 +112,7 @@ func (p *piece) object(ctx context.Context, answer llm.Response) (*guard.Objecti
 	if o := guard.Check(d); o != nil {
 		return o, nil
 	}
-	id := p.turn.GetId()
-	o, err := p.repeats.find(ctx, id.GetChatId(), id.GetNumber(), p.turn.GetBotId(), d.Text, flat(p.scene.Disclaimer))
+	o, err := p.heard.find(ctx, d.Text)
 	if err != nil || o != nil {
 		return o, err
 	}

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -33,21 +32,28 @@ const (
 	fewLines = 12
 	// mostLines is how much one search looks at.
 	mostLines = 40
+	// atATime is how many chats are looked at in one statement.
+	atATime = 500
 )
 
 const (
-	// A chat that is claimed is left alone by others for the period, whatever
-	// becomes of the search: one that is lost costs a few memories.
+	// Chats are looked at in turn, some at a time, each once in a period: a claim
+	// costs the same however many there are. One that is claimed is left alone by
+	// others for the period, whatever becomes of the search: one that is lost costs
+	// a few memories.
 	claimChat = `
 WITH due AS (
-    SELECT c.id FROM chats c LEFT JOIN memory_cursors k ON k.chat_id = c.id
-    WHERE c.enabled AND c.removed_at IS NULL AND coalesce(k.next_at, 'epoch') <= now()
-      AND (SELECT count(*) FROM (
-          SELECT FROM messages m WHERE m.chat_id = c.id AND m.sent_at > coalesce(k.sent_at, 'epoch') LIMIT $2) new) >= $2
-    ORDER BY coalesce(k.next_at, 'epoch') LIMIT 1 FOR UPDATE OF c SKIP LOCKED)
-INSERT INTO memory_cursors (chat_id, sent_at, next_at) SELECT id, 'epoch', now() + $1::interval FROM due
-ON CONFLICT (chat_id) DO UPDATE SET next_at = excluded.next_at WHERE memory_cursors.next_at <= now()
-RETURNING chat_id, sent_at`
+    SELECT id, remember_at FROM chats WHERE enabled AND removed_at IS NULL AND remember_at <= now()
+    ORDER BY remember_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
+looked AS MATERIALIZED (
+    SELECT d.id, d.remember_at, coalesce(k.sent_at, 'epoch') AS since, (
+        SELECT count(*) FROM (SELECT FROM messages m WHERE m.chat_id = d.id AND m.sent_at > coalesce(k.sent_at, 'epoch') LIMIT $2) new) >= $2 AS enough
+    FROM due d LEFT JOIN memory_cursors k ON k.chat_id = d.id),
+claimed AS (SELECT id, since FROM looked WHERE enough ORDER BY remember_at, id LIMIT 1),
+moved AS (
+    UPDATE chats c SET remember_at = now() + $1::interval FROM looked l
+    WHERE c.id = l.id AND (NOT l.enough OR c.id IN (SELECT id FROM claimed)))
+SELECT (SELECT count(*) FROM looked), coalesce((SELECT id FROM claimed), 0), coalesce((SELECT since FROM claimed), 'epoch')`
 
 	newLines = `
 SELECT * FROM (
@@ -65,12 +71,13 @@ WHERE m.chat_id = $1 AND b.removed_at IS NULL`
 func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk, error) {
 	t := &Talk{Cast: map[string]int64{}}
 	var since time.Time
-	err := pool.QueryRow(ctx, claimChat, period, fewLines).Scan(&t.Chat, &since)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // as promised
-	}
-	if err != nil {
-		return nil, fmt.Errorf("claim a chat for memories: %w", err)
+	for looked := atATime; t.Chat == 0; {
+		if looked < atATime {
+			return nil, nil //nolint:nilnil // as promised
+		}
+		if err := pool.QueryRow(ctx, claimChat, period, fewLines, atATime).Scan(&looked, &t.Chat, &since); err != nil {
+			return nil, fmt.Errorf("claim a chat for memories: %w", err)
+		}
 	}
 	rows, err := pool.Query(ctx, newLines, t.Chat, since, mostLines)
 	if err != nil {
@@ -112,7 +119,7 @@ INSERT INTO memories (bot_id, kind, content, relevance, source)
 SELECT $1, $2, $3, $4, 'learned'
 WHERE NOT EXISTS (SELECT FROM memories WHERE bot_id = $1 AND similarity(content, $3) > 0.6)
 ON CONFLICT DO NOTHING`
-	moveOn = `UPDATE memory_cursors SET sent_at = $2 WHERE chat_id = $1`
+	moveOn = `INSERT INTO memory_cursors (chat_id, sent_at) VALUES ($1, $2) ON CONFLICT (chat_id) DO UPDATE SET sent_at = excluded.sent_at`
 
 	fade = `
 DELETE FROM memories m WHERE m.source = 'learned' AND m.bot_id = $2 AND (` + strength + ` < $3

@@ -68,6 +68,7 @@ func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
 	if talk, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || talk != nil {
 		t.Fatalf("a silent chat gives %v, %v", talk, err)
 	}
+	exec(t, pool, `UPDATE chats SET remember_at = now()`) // an hour later
 	exec(t, pool, `INSERT INTO messages (chat_id, number, bot_id, body, sent_at) SELECT $1, n, $2, 'Line ' || n, now() - n * interval '1 minute' FROM generate_series(1, 20) n`, chat, bot)
 	talk, err := memory.Claim(t.Context(), pool, time.Hour)
 	if err != nil || talk == nil || talk.Chat != chat || len(talk.Lines) != 20 || talk.Lines[0].Text != "Line 20" || talk.Cast["anna"] != bot {
@@ -84,8 +85,34 @@ func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].Content != "They counted lines." || all[0].Source != memory.Learned || all[1].Source != memory.Cast {
 		t.Errorf("it remembers %+v, %v", all, err)
 	}
-	exec(t, pool, `UPDATE memory_cursors SET next_at = now()`)
+	exec(t, pool, `UPDATE chats SET remember_at = now()`)
 	if again, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || again != nil {
 		t.Errorf("what was searched is searched again: %v, %v", again, err)
+	}
+}
+
+// TestManyChatsCostAClaimNothing has the one chat in which something was said behind
+// many that are silent, each of which is looked at once, and by the index.
+func TestManyChatsCostAClaimNothing(t *testing.T) {
+	t.Parallel()
+	const silent = 3000
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	exec(t, pool, `INSERT INTO chats (name, telegram_id, kind, enabled, topics, mean_gap, remember_at)
+SELECT 'silent' || n, -1000000500000 - n, 'supergroup', true, '{books}', '1 second', now() - interval '1 hour' FROM generate_series(1, $1::int) n`, silent)
+	chat := journaltest.Chat(t, pool, "club", bot)
+	exec(t, pool, `INSERT INTO messages (chat_id, number, bot_id, body, sent_at) SELECT $1, n, $2, 'Line ' || n, now() - n * interval '1 minute' FROM generate_series(1, 20) n`, chat, bot)
+	talk, err := memory.Claim(t.Context(), pool, time.Hour)
+	if err != nil || talk == nil || talk.Chat != chat {
+		t.Fatalf("got %+v, %v", talk, err)
+	}
+	var due int
+	if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM chats WHERE remember_at <= now()`).Scan(&due); err != nil || due != 0 {
+		t.Errorf("%d chats are still due, %v", due, err)
+	}
+	exec(t, pool, `ANALYZE chats`)
+	var plan string
+	if err := pool.QueryRow(t.Context(), `EXPLAIN (FORMAT JSON) `+memory.ClaimChat, time.Hour, 12, 500).Scan(&plan); err != nil || !strings.Contains(plan, "chats_remember") {
+		t.Errorf("the claim is planned so: %s, %v", plan, err)
 	}
 }
