@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -36,7 +37,9 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 	t.Parallel()
 	c := openClub(t)
 	skipped, replies := 0, 0
-	topics := map[int64]string{}
+	topics, texts := map[int64]string{}, map[int64]string{}
+	related, unrelated := 0, 0
+	var numbers []int64
 	said := map[string]int{}
 	var recent []string
 	var out strings.Builder
@@ -52,7 +55,8 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 			skipped++
 			continue
 		}
-		topics[turn.Number] = topic
+		topics[turn.Number], texts[turn.Number] = topic, text
+		numbers = append(numbers, turn.Number)
 		recent = append(recent, strings.ToLower(text))
 		for _, window := range []string{turn.Bot, "chat"} {
 			same := window + " " + strings.ToLower(text)
@@ -65,6 +69,12 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 		if turn.Turn.Target != 0 {
 			replies++
 			to = fmt.Sprintf(" (to #%d)", turn.Turn.Target)
+			if sharesWord(text, texts[turn.Turn.Target]) {
+				related++
+			}
+			if sharesWord(text, texts[numbers[max(0, len(numbers)-elsewhere)]]) {
+				unrelated++
+			}
 			if want := topics[turn.Turn.Target]; topic != want {
 				t.Errorf("#%d is about %s and answers #%d, which is about %s", turn.Number, topic, turn.Turn.Target, want)
 			}
@@ -76,10 +86,43 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d messages, %d of them replies, and %d turns without a text", len(topics), replies, skipped)
+	t.Logf("%d messages, %d of them replies, and %d turns without a text; %d replies share a word with what they answer, %d with another message",
+		len(topics), replies, skipped, related, unrelated)
+	if 4*related < replies || related < 2*unrelated {
+		t.Errorf("of %d replies %d share a word with what they answer, and %d with another message", replies, related, unrelated)
+	}
 	if len(topics) < 50 || skipped > len(topics)/20 {
 		t.Errorf("%d messages and %d turns without a text", len(topics), skipped)
 	}
+}
+
+// elsewhere is how many messages before a reply there is one that it does not answer.
+const elsewhere = 25
+
+// common are words of any talk in a book club.
+const common = ` about after also because been before being could does down each even ever every from have having here into itself just least many
+ might more most much must only other over quite rather really same some something such than that their them then there these they thing think this those
+ though through very want were well what when where which while will with would your like good book books read novel never `
+
+// sharesWord tells whether two texts have the beginning of a long word in common.
+// Texts that are about the same often do, others seldom.
+func sharesWord(a, b string) bool {
+	stems := map[string]bool{}
+	for i, text := range []string{a, b} {
+		for word := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) }) {
+			if len(word) < 4 || strings.Contains(common, " "+word+" ") {
+				continue
+			}
+			stem := word[:min(len(word), 5)]
+			if i == 1 && stems[stem] {
+				return true
+			}
+			if i == 0 {
+				stems[stem] = true
+			}
+		}
+	}
+	return false
 }
 
 // club is the example's cast in a database.
