@@ -79,15 +79,14 @@ func (h *heard) look(ctx context.Context) {
 	b.Queue(planOnce)
 	id := h.turn.GetId()
 	b.Queue(wasSaid, id.GetChatId(), h.turn.GetBotId(), chatWindow, botWindow, id.GetNumber()).Query(func(rows pgx.Rows) error {
-		var body string
-		_, err := pgx.ForEachRow(rows, []any{&body}, func() error {
+		bodies, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, body := range bodies {
 			if h.disclaimer != "" {
 				body = strings.ReplaceAll(body, " "+h.disclaimer, "")
 			}
 			h.said = append(h.said, utterance{body, trigramsOf(body)})
-			return nil
-		})
-		return err
+		}
+		return err //nolint:wrapcheck // it is, below
 	})
 	if h.err = h.pool.SendBatch(ctx, &b).Close(); h.err != nil {
 		h.err = fmt.Errorf("read what was said: %w", h.err)
