@@ -113,7 +113,7 @@ func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int
 		target, err = pgx.CollectRows(rows, scanLine)
 		return err
 	})
-	memory.Queue(&b, t.GetBotId(), chat, t.GetTopic(), mostMemories, &s.memories)
+	memory.Queue(&b, t.GetBotId(), &s.memories)
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, fmt.Errorf("load the scene: %w", err)
 	}
@@ -121,6 +121,7 @@ func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int
 		return nil, errNoPart
 	}
 	s.set(past, target)
+	s.remember(past)
 	if at, err := time.LoadLocation(zone); err == nil { // it was checked when the cast was applied
 		s.Now = time.Now().In(at)
 	}
@@ -133,9 +134,6 @@ func (s *scene) set(past, target []line) {
 	for _, l := range past {
 		s.History = append(s.History, l.Line)
 	}
-	for _, m := range s.memories {
-		s.Memories = append(s.Memories, m.Content)
-	}
 	if len(target) == 1 {
 		s.Answering = &target[0].Line
 		s.answering = target[0].Author
@@ -146,6 +144,23 @@ func (s *scene) set(past, target []line) {
 			s.answering = "@" + target[0].username
 			s.present = append(s.present, s.answering)
 		}
+	}
+}
+
+// memorable is how many messages back somebody counts as there.
+const memorable = 15
+
+// remember leaves of the bot's memories those that come to mind.
+func (s *scene) remember(past []line) {
+	var present []string
+	for _, l := range past[max(0, len(past)-memorable):] {
+		if l.Author != s.Persona.Name {
+			present = append(present, l.Author)
+		}
+	}
+	s.memories = memory.Choose(s.memories, s.Topic, present, mostMemories)
+	for _, m := range s.memories {
+		s.Memories = append(s.Memories, m.Content)
 	}
 }
 

@@ -5,12 +5,14 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -125,36 +127,79 @@ func Forget(ctx context.Context, pool *pgxpool.Pool, id int64) (bool, error) {
 	return tag.RowsAffected() == 1, nil
 }
 
-// Chosen is a memory that came to mind.
+// Chosen is a memory that may come to mind.
 type Chosen struct {
 	ID      int64
 	Content string
+	// Strength is how readily it does.
+	Strength float64
 }
 
-// A memory that names somebody who is there, or that is about the topic, comes to
-// mind much more readily. It is about a topic if it has the beginning of one of its
-// words: every turn waits for this, and similarities would take it a millisecond.
-const choose = `
-WITH present AS (
-    SELECT DISTINCT lower(split_part(coalesce(p.display_name, who.name), ' ', 1)) AS name
-    FROM (SELECT bot_id, person_id FROM messages WHERE chat_id = $3 ORDER BY sent_at DESC, number DESC LIMIT 15) said
-    LEFT JOIN personas p ON p.bot_id = said.bot_id LEFT JOIN people who ON who.telegram_id = said.person_id
-    WHERE said.bot_id IS DISTINCT FROM $2),
-topic AS MATERIALIZED (SELECT left(word, 5) AS stem FROM regexp_split_to_table(lower($4), '\W+') AS word WHERE length(word) > 2),
-mind AS (
-    SELECT m.id, m.content, ` + strength + `
-        * (1 + CASE WHEN EXISTS (SELECT FROM topic WHERE strpos(lower(m.content), stem) > 0) THEN 2 ELSE 0 END
-            + CASE WHEN EXISTS (SELECT FROM present WHERE length(name) > 2 AND strpos(lower(m.content), name) > 0) THEN 2 ELSE 0 END) AS readiness
-    FROM memories m WHERE m.bot_id = $2)
-SELECT id, content FROM mind WHERE readiness > 0.25 ORDER BY readiness DESC, id LIMIT $5`
+// mostAwake is how many memories of a bot are looked through, the strongest ones.
+const mostAwake = 300
 
-// Queue asks, as part of a batch, for up to limit memories of a bot that come to
-// mind in a chat and on a topic.
-func Queue(b *pgx.Batch, bot, chat int64, topic string, limit int, to *[]Chosen) {
-	b.Queue(choose, HalfLife, bot, chat, topic, limit).Query(func(rows pgx.Rows) (err error) {
+const awake = `SELECT m.id, m.content, (` + strength + `)::float8 AS strength FROM memories m WHERE m.bot_id = $2 ORDER BY strength DESC, m.id LIMIT $3`
+
+// Queue asks, as part of a batch, for the memories of a bot that may come to mind.
+func Queue(b *pgx.Batch, bot int64, to *[]Chosen) {
+	b.Queue(awake, HalfLife, bot, mostAwake).Query(func(rows pgx.Rows) (err error) {
 		*to, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Chosen])
 		return err
 	})
+}
+
+const (
+	// boost is how much more readily a memory comes to mind that names somebody who
+	// is there, and again one that is about the topic.
+	boost = 2
+	// readiest is how readily one must, at least.
+	readiest = 0.25
+	// shortWord is up to how many letters a word says little.
+	shortWord = 2
+	stem      = 5
+)
+
+// Choose gives up to limit of a bot's memories that come to mind on a topic, with
+// people of these names there. A memory is about a topic if it has the beginning of
+// one of its words.
+func Choose(all []Chosen, topic string, present []string, limit int) []Chosen {
+	var stems, names []string
+	for _, word := range words(topic) {
+		stems = append(stems, string(word[:min(len(word), stem)]))
+	}
+	for _, name := range present {
+		if first := words(name); len(first) > 0 {
+			names = append(names, string(first[0]))
+		}
+	}
+	var chosen []Chosen
+	for _, m := range all {
+		content := strings.ToLower(m.Content)
+		within := func(word string) bool { return strings.Contains(content, word) }
+		factor := 1.0
+		if slices.ContainsFunc(stems, within) {
+			factor += boost
+		}
+		if slices.ContainsFunc(names, within) {
+			factor += boost
+		}
+		if m.Strength *= factor; m.Strength > readiest {
+			chosen = append(chosen, m)
+		}
+	}
+	slices.SortStableFunc(chosen, func(a, b Chosen) int { return cmp.Compare(b.Strength, a.Strength) })
+	return chosen[:min(len(chosen), limit)]
+}
+
+// words are the words of a text that say something, in lower case.
+func words(text string) [][]rune {
+	var all [][]rune
+	for word := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }) {
+		if runes := []rune(word); len(runes) > shortWord {
+			all = append(all, runes)
+		}
+	}
+	return all
 }
 
 const use = `UPDATE memories SET uses = uses + 1, last_used_at = now() WHERE id = ANY($1)`

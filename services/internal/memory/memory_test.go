@@ -22,16 +22,16 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	}
 }
 
-func mind(t *testing.T, pool *pgxpool.Pool, bot, chat int64, topic string) string {
+func mind(t *testing.T, pool *pgxpool.Pool, bot int64, topic string, present ...string) string {
 	t.Helper()
 	var b pgx.Batch
-	var chosen []memory.Chosen
-	memory.Queue(&b, bot, chat, topic, 2, &chosen)
+	var awake []memory.Chosen
+	memory.Queue(&b, bot, &awake)
 	if err := pool.SendBatch(t.Context(), &b).Close(); err != nil {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, c := range chosen {
+	for _, c := range memory.Choose(awake, topic, present, 2) {
 		all = append(all, c.Content)
 	}
 	return strings.Join(all, "|")
@@ -41,20 +41,20 @@ func TestWhatComesToMind(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
 	bot := journaltest.Bot(t, pool, "anna")
-	chat := journaltest.Chat(t, pool, "club", bot)
 	exec(t, pool, `INSERT INTO memories (bot_id, kind, content, relevance, created_at) VALUES
 ($1, 'fact', 'Strong and fresh.', 0.9, now()), ($1, 'fact', 'Strong and long ago.', 0.9, now() - interval '100 days'),
 ($1, 'fact', 'Weak, about printing.', 0.3, now()), ($1, 'relationship', 'Weak, about Tom.', 0.3, now())`, bot)
-	if got := mind(t, pool, bot, chat, ""); got != "Strong and fresh.|Weak, about printing." {
+	if got := mind(t, pool, bot, ""); got != "Strong and fresh.|Weak, about printing." {
 		t.Errorf("without a topic: %q", got)
 	}
-	if got := mind(t, pool, bot, chat, "printing"); got != "Strong and fresh.|Weak, about printing." && got != "Weak, about printing.|Strong and fresh." {
+	if got := mind(t, pool, bot, "the printing of books"); got != "Strong and fresh.|Weak, about printing." && got != "Weak, about printing.|Strong and fresh." {
 		t.Errorf("on a topic: %q", got)
 	}
-	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (7, 'Tom Reed')`)
-	exec(t, pool, `INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 1, 7, 'Hello', now())`, chat)
-	if got := mind(t, pool, bot, chat, ""); !strings.Contains(got, "about Tom") {
+	if got := mind(t, pool, bot, "", "anna", "Tom Reed"); !strings.Contains(got, "about Tom") {
 		t.Errorf("with Tom there: %q", got)
+	}
+	if got := mind(t, pool, bot, "", "an"); strings.Contains(got, "about Tom") {
+		t.Errorf("without Tom: %q", got)
 	}
 }
 
