@@ -86,7 +86,7 @@ func (h *heard) look(ctx context.Context) {
 			}
 			h.said = append(h.said, utterance{body, trigramsOf(body)})
 		}
-		return err //nolint:wrapcheck // it is, below
+		return err
 	})
 	if h.err = h.pool.SendBatch(ctx, &b).Close(); h.err != nil {
 		h.err = fmt.Errorf("read what was said: %w", h.err)

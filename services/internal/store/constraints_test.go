@@ -169,6 +169,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 	conn := connect(t, testenv.Postgres(t))
 	exec(t, conn, stock)
 	exec(t, conn, stockHeard)
+	exec(t, conn, stockWritten)
 	rows, err := conn.Query(t.Context(), rules)
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +180,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 	}
 	statements := bad()
 	maps.Copy(statements, badHeard())
+	maps.Copy(statements, badWritten())
 	for _, name := range names {
 		if statements[name] == "" {
 			t.Errorf("nothing shows what rule %s stops: add a statement above", name)
