@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// pollEvery is how often all is looked at without a notification.
+	// pollEvery is how often all is looked at without a notification, unless a
+	// channel says otherwise, and how often the connection is tried.
 	pollEvery = 10 * time.Second
 	// settle is how long further notifications are collected after a first one,
 	// so that a hundred changes at once make one look.
@@ -42,11 +43,14 @@ type Channel struct {
 	// Look is called to look at what may have changed. Its error is logged, and
 	// it is called again soon, on a new connection.
 	Look func(ctx context.Context) error
+	// Every is how often it is called at least; 0 for every ten seconds.
+	Every time.Duration
 }
 
 // Listener calls the Look of each of its channels: after the connection stands
 // and LISTEN holds, so that nothing falls in between; after notifications,
-// within milliseconds; and at least every ten seconds. It calls one at a time.
+// within milliseconds; and now and then without one. It calls one at a time, and
+// of those that are due at once the first channel's first.
 type Listener struct {
 	pool     *pgxpool.Pool
 	log      *zap.Logger
@@ -98,20 +102,39 @@ func (l *Listener) listen(ctx context.Context) error {
 		defer cancel()
 		_ = conn.Close(closing)
 	}()
-	var heard map[string]bool // nil is everything
+	var heard map[string]bool
+	looked := make([]time.Time, len(l.channels))
+	tried := time.Now()
 	for {
-		for _, c := range l.channels {
-			if heard != nil && !heard[c.Name] {
-				continue
+		wake := tried.Add(pollEvery)
+		for i, c := range l.channels {
+			if heard[c.Name] || time.Since(looked[i]) >= c.every() {
+				looked[i] = time.Now()
+				if err := c.Look(ctx); err != nil {
+					return fmt.Errorf("look at what %s announced: %w", c.Name, err)
+				}
 			}
-			if err := c.Look(ctx); err != nil {
-				return fmt.Errorf("look at what %s announced: %w", c.Name, err)
+			if due := looked[i].Add(c.every()); due.Before(wake) {
+				wake = due
 			}
 		}
-		if heard, err = wait(ctx, conn); err != nil {
+		if heard, err = wait(ctx, conn, time.Until(wake)); err != nil {
 			return err
 		}
+		if time.Since(tried) >= pollEvery {
+			if err := alive(ctx, conn); err != nil {
+				return err
+			}
+			tried = time.Now()
+		}
 	}
+}
+
+func (c Channel) every() time.Duration {
+	if c.Every > 0 {
+		return c.Every
+	}
+	return pollEvery
 }
 
 // connect opens a connection of its own: a pool would have to give one away for
@@ -131,24 +154,15 @@ func (l *Listener) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// wait returns the channels on which there was a notification, or nil when it is
-// time to look at all.
-func wait(ctx context.Context, conn *pgx.Conn) (map[string]bool, error) {
-	first, err := next(ctx, conn, pollEvery)
-	if err != nil {
-		return nil, err
-	}
-	if first == "" {
-		return nil, alive(ctx, conn)
-	}
+// wait returns the channels on which there was a notification in time.
+func wait(ctx context.Context, conn *pgx.Conn, within time.Duration) (map[string]bool, error) {
 	heard := map[string]bool{}
-	for last := time.Now().Add(settle); first != ""; {
+	first, err := next(ctx, conn, within)
+	for last := time.Now().Add(settle); first != "" && err == nil; {
 		heard[first] = true
-		if first, err = next(ctx, conn, time.Until(last)); err != nil {
-			return nil, err
-		}
+		first, err = next(ctx, conn, time.Until(last))
 	}
-	return heard, nil
+	return heard, err
 }
 
 // next is the channel of the next notification; "" if none comes in time.

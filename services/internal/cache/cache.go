@@ -1,0 +1,233 @@
+// Package cache keeps what is read often and changed seldom, in two layers: one
+// in this process, and one in Redis that all processes share. The database stays
+// the truth, and the cache is never in its way: without Redis, or with one that
+// hangs, is full or answers rubbish, there is the first layer alone.
+//
+// # It is right
+//
+// Whatever is cached is dropped, in every process and in Redis, once a change of
+// it is announced: within 100 ms of the commit, as a rule. A process that does
+// not hear the announcements holds nothing for longer than Short, and does not
+// believe Redis.
+//
+// A reader can be slow: it reads the old value, somebody commits a new one and
+// drops what is cached, and only then does the reader store what it read. So
+// both layers hand out a token before the source is read, an invalidation takes
+// the token away, and without it nothing is stored. In the process, otter's
+// record of the load is the token; in Redis it is a lease, a value that stands in
+// for the one to come. Because the token is a thing that must be there, and not a
+// mark of what was dropped, a Redis that loses everything, or that evicts the
+// lease, refuses what it should have kept, and never keeps what it should have
+// refused.
+//
+// Redis is dropped from before the process is, so that nothing old can come back
+// from there. When Redis can't be told, it is not used again before it has been.
+//
+// Never cached is what must be exact: rows of the journal, clocks, counts that
+// limit something.
+package cache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+// Short is how old a value can be at most that a process gives away which does
+// not hear of changes.
+const Short = 2 * time.Second
+
+// LongestTTL is that of any kind. Whoever starts asks which changes there were
+// for at least half of it, which is how long Redis keeps a value.
+const LongestTTL = 20 * time.Minute
+
+const (
+	// lease is how long an announcement holds that all changes until then are
+	// known.
+	lease = 1500 * time.Millisecond
+	// leaseCheck is how often that is looked at.
+	leaseCheck = 100 * time.Millisecond
+	// shortTTL is how long a value lives that was read without announcements.
+	shortTTL = time.Second
+)
+
+// Cache is what the kinds of values share: Redis, the announcements and the
+// metrics. It is safe for concurrent use.
+type Cache struct {
+	cfg     Config
+	log     *zap.Logger
+	metrics *Metrics
+	shared  *shared // nil without Redis
+
+	began     time.Time
+	heard     atomic.Int64 // when all changes were last known, after began
+	connected atomic.Bool
+	work      sync.WaitGroup // refreshes under way
+
+	mu     sync.Mutex
+	kinds  []layer
+	closed bool
+}
+
+// layer is a kind without its types.
+type layer interface {
+	kind() string
+	// places are the Redis keys of what a tag is about.
+	places(Tag) []string
+	// drop forgets in this process what a tag is about.
+	drop(Tag)
+	sizes() (entries int, bytes uint64)
+	stop()
+}
+
+// New makes a cache. The client may be nil, the metrics too. Run has to run for
+// values to be held for longer than Short.
+func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *Cache {
+	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now()}
+	if client != nil {
+		c.shared = newShared(client, cfg.Timeout, c.generations, metrics, log)
+	}
+	metrics.follow(c)
+	return c
+}
+
+// Run looks after the cache until the context ends: it forgets everything when
+// no announcement says any more that all changes are known, and looks whether a
+// Redis that failed is back.
+func (c *Cache) Run(ctx context.Context) error {
+	defer c.stop()
+	var redisBack sync.WaitGroup
+	defer redisBack.Wait()
+	if c.shared != nil {
+		redisBack.Go(func() { c.shared.recover(ctx) })
+	}
+	tick := time.NewTicker(leaseCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if c.connected.Load() && c.sinceHeard() > lease {
+			c.lost()
+		}
+	}
+}
+
+func (c *Cache) sinceHeard() time.Duration {
+	return time.Since(c.began) - time.Duration(c.heard.Load())
+}
+
+// Heard says that all changes committed until at, except the given ones, have
+// been dropped before, and drops these. Once it is back, a reader that begins to
+// read sees no older value.
+func (c *Cache) Heard(ctx context.Context, at time.Time, changes ...Tag) {
+	c.Drop(ctx, changes...)
+	c.heard.Store(int64(at.Sub(c.began)))
+	if c.sinceHeard() <= lease && !c.connected.Swap(true) {
+		c.metrics.hears(true)
+		c.log.Info("changes are announced: values are cached for as long as they hold")
+	}
+}
+
+// lost forgets all that can't be known to hold any more.
+func (c *Cache) lost() {
+	c.connected.Store(false)
+	c.metrics.hears(false)
+	for _, k := range c.all() {
+		k.drop(Tag{})
+	}
+	c.log.Warn("changes are not announced: values are cached for a second only, and none in Redis", zap.Duration("silent", c.sinceHeard()))
+}
+
+// Drop forgets what the tags are about, in Redis and in this process. Other
+// processes hear of it only by an announcement.
+func (c *Cache) Drop(ctx context.Context, changes ...Tag) {
+	if len(changes) == 0 {
+		return
+	}
+	kinds := c.all()
+	if c.shared != nil {
+		var places []string
+		for _, t := range changes {
+			for _, k := range kinds {
+				places = append(places, k.places(t)...)
+			}
+		}
+		c.shared.drop(ctx, places)
+	}
+	for _, t := range changes {
+		for _, k := range kinds {
+			if t.about(k.kind()) {
+				k.drop(t)
+				c.metrics.invalidated(k.kind())
+			}
+		}
+	}
+}
+
+// Connected tells whether this process hears of changes.
+func (c *Cache) Connected() bool { return c.connected.Load() }
+
+// Shared tells whether Redis is in use.
+func (c *Cache) Shared() bool { return c.shared != nil && c.connected.Load() && c.shared.usable() }
+
+func (c *Cache) generations() []string {
+	var places []string
+	for _, k := range c.all() {
+		places = append(places, k.places(Tag{})...)
+	}
+	return places
+}
+
+func (c *Cache) all() []layer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kinds
+}
+
+func (c *Cache) add(k layer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, other := range c.kinds {
+		if other.kind() == k.kind() {
+			panic(fmt.Sprintf("cache: there are two kinds %s", k.kind()))
+		}
+	}
+	// A copy, because others go through the old one.
+	c.kinds = append(append([]layer(nil), c.kinds...), k)
+}
+
+// refresh runs a task of a kind beside its readers; after the end, not at all.
+func (c *Cache) refresh(task func()) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		task() // the library counts on it; what it loads ends with its time-out
+		return
+	}
+	c.work.Add(1)
+	c.mu.Unlock()
+	go func() {
+		defer c.work.Done()
+		task()
+	}()
+}
+
+// stop ends all goroutines. Readers still get values.
+func (c *Cache) stop() {
+	c.connected.Store(false)
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.work.Wait()
+	for _, k := range c.all() {
+		k.stop()
+	}
+}

@@ -1,0 +1,227 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// loadTimeout bounds reading the source, whoever waits for it.
+const loadTimeout = 10 * time.Second
+
+// Spec describes a kind of values.
+type Spec[K Key, V any] struct {
+	// Name is the kind's, such as bot.persona.
+	Name string
+	// Version is that of V as JSON. Whoever changes V raises it.
+	Version int
+	// TTL is the age at which no value is given away any more, should the
+	// announcement of its change have been lost. Each layer holds it for half of
+	// that, and this process for somewhat less, so that not all is read anew at
+	// once.
+	TTL time.Duration
+	// Private values stay in this process.
+	Private bool
+	// Load reads values from the source; what the source does not have, it leaves
+	// out, and that is cached, too.
+	Load func(ctx context.Context, keys []K) (map[K]V, error)
+}
+
+// Kind caches the values of a kind. It is safe for concurrent use. Values are
+// shared between all who get them: nobody may change what they refer to.
+type Kind[K Key, V any] struct {
+	cache *Cache
+	spec  Spec[K, V]
+	gen   string
+	local *otter.Cache[K, entry[V]]
+	count counters
+	// sweeps rises before a tag without a key is dropped here.
+	sweeps atomic.Int64
+}
+
+// entry is what a source has for a key, or that it has nothing.
+type entry[V any] struct {
+	value V
+	found bool
+	size  uint32
+	ttl   time.Duration
+}
+
+// NewKind adds a kind to a cache. Another of the same name panics.
+func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
+	if !validKind(spec.Name) || spec.TTL < Short || spec.TTL > LongestTTL {
+		panic(fmt.Sprintf("cache: kind %q with a TTL of %v", spec.Name, spec.TTL))
+	}
+	k := &Kind[K, V]{cache: c, spec: spec, gen: generation(spec.Name, spec.Version), count: c.metrics.of(spec.Name)}
+	k.local = otter.Must(&otter.Options[K, entry[V]]{
+		MaximumWeight: uint64(c.cfg.Size) << 20, //nolint:gosec // it is positive
+		Weigher:       func(_ K, e entry[V]) uint32 { return e.size },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, entry[V]]) time.Duration {
+			return e.Value.ttl
+		}),
+		// What is in use is read again before it expires, beside its readers.
+		RefreshCalculator: otter.RefreshWritingFunc(func(e otter.Entry[K, entry[V]]) time.Duration {
+			if e.Value.ttl <= shortTTL {
+				return 2 * shortTTL // never
+			}
+			return e.Value.ttl * 4 / 5
+		}),
+		StatsRecorder: k.count,
+		Executor:      c.refresh,
+		Logger:        quiet{},
+	})
+	c.add(k)
+	return k
+}
+
+// Get gets a value. Found is false if the source has none. An error is the
+// source's; then nothing is cached. It costs one time-out of Redis at most, and
+// callers that miss the same value at once wait for one load.
+func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
+	sweeps := k.sweeps.Load()
+	e, err := k.local.Get(ctx, key, (*loader[K, V])(k))
+	if err != nil {
+		return value, false, fmt.Errorf("%s %d: %w", k.spec.Name, key, err)
+	}
+	if k.sweeps.Load() != sweeps {
+		// It may have been stored after the sweep came by, see drop.
+		k.local.Invalidate(key)
+	}
+	return e.value, e.found, nil
+}
+
+// GetAll gets many values, with one round trip to each layer for all that it
+// misses. What the source does not have is not in the map.
+func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
+	sweeps := k.sweeps.Load()
+	entries, err := k.local.BulkGet(ctx, keys, (*loader[K, V])(k))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.spec.Name, err)
+	}
+	if k.sweeps.Load() != sweeps {
+		for _, key := range keys {
+			k.local.Invalidate(key)
+		}
+	}
+	values := make(map[K]V, len(entries))
+	for key, e := range entries {
+		if e.found {
+			values[key] = e.value
+		}
+	}
+	return values, nil
+}
+
+// loader is a kind as otter's loader of what it misses.
+type loader[K Key, V any] Kind[K, V]
+
+// Load loads one value.
+func (l *loader[K, V]) Load(ctx context.Context, key K) (entry[V], error) {
+	loaded, err := (*Kind[K, V])(l).load(ctx, []K{key})
+	return loaded[key], err
+}
+
+// Reload loads one value before it expires.
+func (l *loader[K, V]) Reload(ctx context.Context, key K, _ entry[V]) (entry[V], error) {
+	return l.Load(ctx, key)
+}
+
+// BulkLoad loads many values.
+func (l *loader[K, V]) BulkLoad(ctx context.Context, keys []K) (map[K]entry[V], error) {
+	return (*Kind[K, V])(l).load(ctx, keys)
+}
+
+// BulkReload loads many values before they expire.
+func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []entry[V]) (map[K]entry[V], error) {
+	return l.BulkLoad(ctx, keys)
+}
+
+// load reads values from Redis, and from the source what is not there. One
+// caller that gives up does not end it for the others.
+func (k *Kind[K, V]) load(ctx context.Context, keys []K) (map[K]entry[V], error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+	defer cancel()
+	if k.spec.Private || !k.cache.Shared() {
+		entries, _, err := k.read(ctx, keys)
+		return entries, err
+	}
+	return k.loadShared(ctx, keys)
+}
+
+// read reads values from the source, and gives their encodings with them.
+func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]entry[V], texts [][]byte, err error) {
+	// Asked first: a value is as good as its beginning.
+	connected := k.cache.Connected()
+	began := time.Now()
+	values, err := k.spec.Load(ctx, keys)
+	k.count.loaded(time.Since(began), err)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries, texts = make(map[K]entry[V], len(keys)), make([][]byte, len(keys))
+	for i, key := range keys {
+		e := entry[V]{ttl: k.ttl(connected)}
+		if e.value, e.found = values[key]; e.found {
+			if texts[i], err = json.Marshal(e.value); err != nil {
+				return nil, nil, fmt.Errorf("encode: %w", err)
+			}
+		}
+		e.size = overhead + uint32(len(texts[i])) //nolint:gosec // far from it
+		entries[key] = e
+	}
+	return entries, texts, nil
+}
+
+// overhead is about what an entry takes beside its value, in bytes.
+const overhead = 128
+
+// ttl is how long a value stays in this process.
+func (k *Kind[K, V]) ttl(connected bool) time.Duration {
+	if !connected {
+		return shortTTL
+	}
+	half := k.spec.TTL / 2
+	return half - rand.N(half/10)
+}
+
+func (k *Kind[K, V]) kind() string { return k.spec.Name }
+
+func (k *Kind[K, V]) places(t Tag) []string {
+	switch {
+	case k.spec.Private || !t.about(k.spec.Name):
+		return nil
+	case t.ID == 0:
+		return []string{k.gen}
+	}
+	return []string{place(k.spec.Name, k.spec.Version, t.ID)}
+}
+
+// drop forgets one key, or all of them. A load of the key that is under way is
+// not stored. Loads of keys that nobody knows yet are not found here: their
+// readers see that there was a sweep, and forget what they stored.
+func (k *Kind[K, V]) drop(t Tag) {
+	if t.ID != 0 {
+		k.local.Invalidate(K(t.ID))
+		return
+	}
+	k.sweeps.Add(1)
+	k.local.InvalidateAll()
+}
+
+func (k *Kind[K, V]) sizes() (entries int, bytes uint64) {
+	return k.local.EstimatedSize(), k.local.WeightedSize()
+}
+
+func (k *Kind[K, V]) stop() { k.local.StopAllGoroutines() }
+
+// quiet has nothing to say: a load that fails is its reader's, and one that was
+// to be early is tried again.
+type quiet struct{}
+
+func (quiet) Warn(context.Context, string, error)  {}
+func (quiet) Error(context.Context, string, error) {}

@@ -1,0 +1,246 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+//go:embed put.lua
+var putScript string
+
+const (
+	breakerFailures = 3
+	breakerDelay    = time.Second
+	// recoverTimeout bounds what is done in the background to use Redis again.
+	recoverTimeout = time.Second
+	// dropTimeout bounds how long an invalidation waits for Redis; the processes
+	// come after it.
+	dropTimeout = 50 * time.Millisecond
+	// leaseTTL is how long a reader may take to read the source.
+	leaseTTL = 5 * time.Second
+	// mostAtOnce bounds the commands of one round trip.
+	mostAtOnce = 1000
+	// mostUntold bounds what is kept in mind; beyond it, Redis forgets all.
+	mostUntold = 20_000
+	tokenSize  = 8
+)
+
+// What the values in Redis begin with.
+const (
+	isValue = 'V' // then the generation, then the encoded value
+	isNone  = 'N' // then the generation: the source has no such value
+	isLease = 'L' // then a reader's token
+)
+
+// shared is the layer in Redis. Readers use it while it answers; what it is not
+// told of changes meanwhile, it is told before it is used again.
+type shared struct {
+	client  *redis.Client
+	timeout time.Duration
+	breaker circuitbreaker.CircuitBreaker[any]
+	metrics *Metrics
+	log     *zap.Logger
+
+	// everything is where the generations of all kinds are.
+	everything func() []string
+
+	suspended, dialed atomic.Bool
+	wake              chan struct{} // tells recover of either
+
+	mu sync.Mutex
+	// untold are the keys to delete before it is used again.
+	untold map[string]struct{}
+}
+
+func newShared(client *redis.Client, timeout time.Duration, everything func() []string, metrics *Metrics, log *zap.Logger) *shared {
+	s := &shared{
+		client: client, timeout: timeout, metrics: metrics, log: log, everything: everything,
+		wake: make(chan struct{}, 1), untold: map[string]struct{}{},
+	}
+	client.AddHook(dialing{s})
+	s.breaker = circuitbreaker.NewBuilder[any]().
+		WithFailureThreshold(breakerFailures).
+		WithSuccessThreshold(1).
+		WithDelay(breakerDelay).
+		OnOpen(func(circuitbreaker.StateChangedEvent) { s.suspend() }).
+		Build()
+	s.metrics.shares(true)
+	return s
+}
+
+func (s *shared) usable() bool { return !s.suspended.Load() }
+
+func (s *shared) suspend() {
+	if s.suspended.Swap(true) {
+		return
+	}
+	s.metrics.shares(false)
+	s.log.Warn("Redis does not answer: values are cached in this process only")
+	s.awake()
+}
+
+func (s *shared) awake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// failed takes note of an error. A Redis that is full says so at once and still
+// knows what it has, so that is no reason to do without it.
+func (s *shared) failed(kind string, err error) {
+	s.metrics.failed(kind)
+	s.log.Debug("Redis failed", zap.String("kind", kind), zap.Error(err))
+	if !redis.HasErrorPrefix(err, "OOM") {
+		s.breaker.RecordFailure()
+	}
+}
+
+// bounded is a context for one round trip. A caller that gives up says nothing
+// about Redis.
+func (s *shared) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+}
+
+var errRubbish = errors.New("a Redis that is no Redis")
+
+// get reads a generation and values of it, in one round trip. A value is "" where
+// there is none, or it is of another generation, or somebody is about to put it.
+func (s *shared) get(ctx context.Context, gen string, places []string) ([]string, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	reply, err := s.client.MGet(ctx, append([]string{gen}, places...)...).Result()
+	if err != nil {
+		return nil, err
+	}
+	if len(reply) != len(places)+1 {
+		return nil, fmt.Errorf("%w: %d values, want %d", errRubbish, len(reply), len(places)+1)
+	}
+	current, _ := reply[0].(string)
+	values := make([]string, len(places))
+	for i := range places {
+		value, _ := reply[i+1].(string)
+		if len(current) == tokenSize && len(value) > tokenSize && value[0] != isLease && value[1:1+tokenSize] == current {
+			values[i] = value
+		}
+	}
+	s.breaker.RecordSuccess()
+	return values, nil
+}
+
+// leases are the right to put values that are read from now on.
+type leases struct {
+	gen, generation string
+	token           string
+	held            []bool
+}
+
+// acquire gets the right to put values in places where there is none. Where
+// another reader has it already, held is false.
+func (s *shared) acquire(ctx context.Context, gen string, places []string) (leases, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	l := leases{gen: gen, token: string(isLease) + token(), held: make([]bool, len(places))}
+	pipe := s.client.Pipeline()
+	_ = pipe.SetNX(ctx, gen, token(), 0)
+	current := pipe.Get(ctx, gen)
+	taken := make([]*redis.BoolCmd, len(places))
+	for i, p := range places {
+		taken[i] = pipe.SetNX(ctx, p, l.token, leaseTTL)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return leases{}, fmt.Errorf("lease: %w", err)
+	}
+	l.generation = current.Val()
+	for i := range taken {
+		l.held[i] = taken[i].Val()
+	}
+	return l, nil
+}
+
+// put stores values for which the leases are still held; the others are refused.
+func (s *shared) put(ctx context.Context, l leases, places, values []string, ttl time.Duration) (refused int, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	pipe := s.client.Pipeline()
+	var done []*redis.Cmd
+	for i, p := range places {
+		if l.held[i] {
+			done = append(done, pipe.Eval(ctx, putScript, []string{p, l.gen}, l.token, l.generation, values[i], ttl.Milliseconds()))
+		}
+	}
+	if len(done) == 0 {
+		return 0, nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("put: %w", err)
+	}
+	for _, cmd := range done {
+		if n, err := cmd.Int(); err == nil && n == 0 {
+			refused++
+		}
+	}
+	return refused, nil
+}
+
+// drop deletes values. When Redis can't be told, it is not used until it has been.
+func (s *shared) drop(ctx context.Context, places []string) {
+	if len(places) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.usable() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(dropTimeout, s.timeout))
+		defer cancel()
+		err := s.deletes(ctx, places)
+		if err == nil {
+			return
+		}
+		s.log.Info("Redis was not told of a change, and is not used until it is", zap.Error(err))
+		s.breaker.Open()
+		s.suspend()
+	}
+	s.note(places)
+}
+
+// note keeps in mind what to delete. The lock is held.
+func (s *shared) note(places []string) {
+	for _, p := range places {
+		s.untold[p] = struct{}{}
+	}
+	if len(s.untold) > mostUntold {
+		clear(s.untold)
+		for _, gen := range s.everything() {
+			s.untold[gen] = struct{}{}
+		}
+	}
+}
+
+func (s *shared) deletes(ctx context.Context, places []string) error {
+	for len(places) > 0 {
+		n := min(len(places), mostAtOnce)
+		// Not UNLINK: it is what a memory limit refuses least.
+		if err := s.client.Del(ctx, places[:n]...).Err(); err != nil {
+			return fmt.Errorf("delete: %w", err)
+		}
+		places = places[n:]
+	}
+	return nil
+}
+
+func token() string {
+	b := make([]byte, tokenSize)
+	_, _ = rand.Read(b) // never fails
+	return string(b)
+}
