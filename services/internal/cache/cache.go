@@ -88,9 +88,13 @@ type layer interface {
 // New makes a cache. The client may be nil, the metrics too. Run has to run for
 // values to be held for longer than Short.
 func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *Cache {
+	return newCache(cfg, client, breakerDelay, metrics, log)
+}
+
+func newCache(cfg Config, client *redis.Client, delay time.Duration, metrics *Metrics, log *zap.Logger) *Cache {
 	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now()}
 	if client != nil {
-		c.shared = newShared(client, cfg.Timeout, c.generations, metrics, log)
+		c.shared = newShared(client, cfg.Timeout, delay, c.generations, metrics, log)
 	}
 	metrics.follow(c)
 	return c

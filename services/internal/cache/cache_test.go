@@ -100,7 +100,7 @@ func newReplica(t testing.TB, url string, s *source, timeout time.Duration) *rep
 	r := &replica{t: t, metrics: prometheus.NewRegistry()}
 	cfg := cache.DefaultConfig()
 	cfg.Timeout = timeout
-	r.Cache = cache.New(cfg, client, cache.NewMetrics(r.metrics), zap.NewNop())
+	r.Cache = cache.NewHasty(cfg, client, 20*time.Millisecond, cache.NewMetrics(r.metrics), zap.NewNop())
 	r.pages = cache.NewKind(r.Cache, s.spec())
 	r.stop = testenv.Background(t, r.Run)
 	return r

@@ -62,7 +62,7 @@ type shared struct {
 	untold map[string]struct{}
 }
 
-func newShared(client *redis.Client, timeout time.Duration, everything func() []string, metrics *Metrics, log *zap.Logger) *shared {
+func newShared(client *redis.Client, timeout, delay time.Duration, everything func() []string, metrics *Metrics, log *zap.Logger) *shared {
 	s := &shared{
 		client: client, timeout: timeout, metrics: metrics, log: log, everything: everything,
 		wake: make(chan struct{}, 1), untold: map[string]struct{}{},
@@ -71,7 +71,7 @@ func newShared(client *redis.Client, timeout time.Duration, everything func() []
 	s.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(breakerFailures).
 		WithSuccessThreshold(1).
-		WithDelay(breakerDelay).
+		WithDelay(delay).
 		OnOpen(func(circuitbreaker.StateChangedEvent) { s.suspend() }).
 		Build()
 	s.metrics.shares(true)
