@@ -29,11 +29,11 @@ package cache
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 )
@@ -52,6 +52,8 @@ const (
 	lease = 1500 * time.Millisecond
 	// leaseCheck is how often that is looked at.
 	leaseCheck = 100 * time.Millisecond
+	// clockStep is how exact the times are at which values expire.
+	clockStep = 10 * time.Millisecond
 	// shortTTL is how long a value lives that was read without announcements.
 	shortTTL = time.Second
 )
@@ -63,6 +65,8 @@ type Cache struct {
 	log     *zap.Logger
 	metrics *Metrics
 	shared  *shared // nil without Redis
+	// clock is read once in a while: to read the time costs more than a hit.
+	clock *otter.CoarseClock
 
 	began     time.Time
 	heard     atomic.Int64 // when all changes were last known, after began
@@ -78,9 +82,9 @@ type Cache struct {
 type layer interface {
 	kind() string
 	// places are the Redis keys of what a tag is about.
-	places(Tag) []string
+	places(t Tag) []string
 	// drop forgets in this process what a tag is about.
-	drop(Tag)
+	drop(t Tag)
 	sizes() (entries int, bytes uint64)
 	stop()
 }
@@ -92,7 +96,7 @@ func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *C
 }
 
 func newCache(cfg Config, client *redis.Client, delay time.Duration, metrics *Metrics, log *zap.Logger) *Cache {
-	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now()}
+	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now(), clock: otter.NewCoarseClock(clockStep)}
 	if client != nil {
 		c.shared = newShared(client, cfg.Timeout, delay, c.generations, metrics, log)
 	}
@@ -201,7 +205,7 @@ func (c *Cache) add(k layer) {
 	defer c.mu.Unlock()
 	for _, other := range c.kinds {
 		if other.kind() == k.kind() {
-			panic(fmt.Sprintf("cache: there are two kinds %s", k.kind()))
+			panic("cache: there are two kinds " + k.kind())
 		}
 	}
 	// A copy, because others go through the old one.
@@ -234,4 +238,5 @@ func (c *Cache) stop() {
 	for _, k := range c.all() {
 		k.stop()
 	}
+	c.clock.Stop()
 }

@@ -180,6 +180,7 @@ func each(t *testing.T, test func(t *testing.T, url string)) {
 
 func TestAValueIsReadOnce(t *testing.T) {
 	each(t, func(t *testing.T, url string) {
+		t.Helper()
 		s := newSource()
 		s.set(1, page{"one", 1})
 		r := newReplica(t, url, s, patience)
@@ -195,6 +196,7 @@ func TestAValueIsReadOnce(t *testing.T) {
 
 func TestThatThereIsNoneIsKnown(t *testing.T) {
 	each(t, func(t *testing.T, url string) {
+		t.Helper()
 		s := newSource()
 		r := newReplica(t, url, s, patience)
 		r.listen()
@@ -214,6 +216,7 @@ func TestThatThereIsNoneIsKnown(t *testing.T) {
 
 func TestManyAreReadAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, url string) {
+		t.Helper()
 		s := newSource()
 		want := map[id]page{}
 		for i := id(1); i <= 9; i++ {
@@ -238,6 +241,7 @@ func TestManyAreReadAtOnce(t *testing.T) {
 
 func TestAnErrorIsTheSourcesAndNotCached(t *testing.T) {
 	each(t, func(t *testing.T, url string) {
+		t.Helper()
 		s := newSource()
 		s.set(1, page{"one", 1})
 		s.fails = errors.New("it is away")
@@ -254,6 +258,7 @@ func TestAnErrorIsTheSourcesAndNotCached(t *testing.T) {
 // A thousand callers that miss the same value at once wait for one read.
 func TestMissesAreCoalesced(t *testing.T) {
 	each(t, func(t *testing.T, url string) {
+		t.Helper()
 		const callers = 1000
 		s := newSource()
 		s.set(1, page{"one", 1})
@@ -298,6 +303,7 @@ func TestReplicasShare(t *testing.T) {
 
 func TestWhatATagIsAbout(t *testing.T) {
 	each(t, func(t *testing.T, url string) {
+		t.Helper()
 		for _, tag := range []cache.Tag{{}, {Kind: "test"}, {Kind: "test.page"}, {Kind: "test", ID: 1}, {Kind: "test.page", ID: 1}} {
 			s := newSource()
 			r := newReplica(t, url, s, patience)

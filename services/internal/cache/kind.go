@@ -73,6 +73,7 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 		}),
 		StatsRecorder: k.count,
 		Executor:      c.refresh,
+		Clock:         c.clock,
 		Logger:        quiet{},
 	})
 	c.add(k)
@@ -144,8 +145,7 @@ func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []entry[V]) (
 // load reads values from Redis, and from the source what is not there. One
 // caller that gives up does not end it for the others.
 func (k *Kind[K, V]) load(ctx context.Context, keys []K) (map[K]entry[V], error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	if k.spec.Private || !k.cache.Shared() {
 		entries, _, err := k.read(ctx, keys)
 		return entries, err
@@ -158,6 +158,8 @@ func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]entry[V]
 	// Asked first: a value is as good as its beginning.
 	connected := k.cache.Connected()
 	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
 	values, err := k.spec.Load(ctx, keys)
 	k.count.loaded(time.Since(began), err)
 	if err != nil {

@@ -53,7 +53,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 // follow also tells how much a cache holds.
 func (m *Metrics) follow(c *Cache) {
 	if m != nil {
-		m.registerer.MustRegister(sizes{c})
+		m.registerer.MustRegister(newSizes(c))
 	}
 }
 
@@ -110,7 +110,13 @@ type counted struct {
 }
 
 // RecordHits counts for otter.
-func (c counted) RecordHits(n int) { c.localHits.Add(float64(n)) }
+func (c counted) RecordHits(n int) {
+	if n == 1 {
+		c.localHits.Inc() // what is done most
+		return
+	}
+	c.localHits.Add(float64(n))
+}
 
 // RecordMisses counts for otter.
 func (c counted) RecordMisses(n int) { c.localMisses.Add(float64(n)) }
@@ -146,24 +152,30 @@ func (uncounted) loaded(time.Duration, error) {}
 func (uncounted) outdated(int)                {}
 
 // sizes tells how much a cache holds when it is asked.
-type sizes struct{ *Cache }
+type sizes struct {
+	*Cache
 
-var (
-	sizeEntries = prometheus.NewDesc("chorus_cache_entries", "Values in the process, by kind.", []string{"kind"}, nil)
-	sizeBytes   = prometheus.NewDesc("chorus_cache_bytes", "About what the values in the process take, by kind.", []string{"kind"}, nil)
-)
+	entries, bytes *prometheus.Desc
+}
+
+func newSizes(c *Cache) sizes {
+	return sizes{
+		c, prometheus.NewDesc("chorus_cache_entries", "Values in the process, by kind.", []string{"kind"}, nil),
+		prometheus.NewDesc("chorus_cache_bytes", "About what the values in the process take, by kind.", []string{"kind"}, nil),
+	}
+}
 
 // Describe is for the registry.
-func (sizes) Describe(to chan<- *prometheus.Desc) {
-	to <- sizeEntries
-	to <- sizeBytes
+func (s sizes) Describe(to chan<- *prometheus.Desc) {
+	to <- s.entries
+	to <- s.bytes
 }
 
 // Collect is for the registry.
 func (s sizes) Collect(to chan<- prometheus.Metric) {
 	for _, k := range s.all() {
 		entries, bytes := k.sizes()
-		to <- prometheus.MustNewConstMetric(sizeEntries, prometheus.GaugeValue, float64(entries), k.kind())
-		to <- prometheus.MustNewConstMetric(sizeBytes, prometheus.GaugeValue, float64(bytes), k.kind())
+		to <- prometheus.MustNewConstMetric(s.entries, prometheus.GaugeValue, float64(entries), k.kind())
+		to <- prometheus.MustNewConstMetric(s.bytes, prometheus.GaugeValue, float64(bytes), k.kind())
 	}
 }

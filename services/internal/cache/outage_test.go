@@ -235,15 +235,15 @@ func TestAnotherServerIsNotBelieved(t *testing.T) {
 	old.listen()
 	old.want(1, page{"old", 1}) // the second server has it
 
-	var target atomic.Value
-	target.Store(first)
+	var target atomic.Pointer[string]
+	target.Store(&first)
 	opts, err := redis.ParseURL(first)
 	if err != nil {
 		t.Fatal(err)
 	}
 	opts.MaxRetries, opts.ContextTimeoutEnabled = -1, true
 	opts.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		to, _ := redis.ParseURL(target.Load().(string))
+		to, _ := redis.ParseURL(*target.Load())
 		var d net.Dialer
 		return d.DialContext(ctx, network, to.Addr)
 	}
@@ -257,7 +257,7 @@ func TestAnotherServerIsNotBelieved(t *testing.T) {
 	s.set(1, page{"new", 2})
 	r.hear(changed) // the first server is told
 	r.want(1, page{"new", 2})
-	target.Store(second)
+	target.Store(&second)
 	// The connections to the first server end.
 	if err := client(t, first).ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)

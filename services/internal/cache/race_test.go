@@ -34,6 +34,7 @@ func TestASlowReaderStoresNothingOld(t *testing.T) {
 			r.slow.hear(changed)
 		},
 		"Redis has lost everything": func(t *testing.T, r race) {
+			t.Helper()
 			r.other.hear(changed)
 			if err := r.client.FlushAll(t.Context()).Err(); err != nil {
 				t.Error(err)
@@ -43,6 +44,7 @@ func TestASlowReaderStoresNothingOld(t *testing.T) {
 		// Its lease is gone, and that is enough: nothing remembers that there was
 		// a change.
 		"Redis has lost everything, and another reader its lease": func(t *testing.T, r race) {
+			t.Helper()
 			r.slow.hear(changed)
 			if err := r.client.FlushAll(t.Context()).Err(); err != nil {
 				t.Error(err)

@@ -121,7 +121,7 @@ func (s *shared) get(ctx context.Context, gen string, places []string) ([]string
 	defer cancel()
 	reply, err := s.client.MGet(ctx, append([]string{gen}, places...)...).Result()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("get: %w", err)
 	}
 	if len(reply) != len(places)+1 {
 		return nil, fmt.Errorf("%w: %d values, want %d", errRubbish, len(reply), len(places)+1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 )
 
@@ -84,7 +85,10 @@ func (k *Kind[K, V]) decode(stored string) (entry[V], error) {
 		return e, nil
 	case isValue:
 		e.found = true
-		return e, json.Unmarshal([]byte(stored[1+tokenSize:]), &e.value)
+		if err := json.Unmarshal([]byte(stored[1+tokenSize:]), &e.value); err != nil {
+			return e, fmt.Errorf("decode: %w", err)
+		}
+		return e, nil
 	}
 	return e, errNoValue
 }
