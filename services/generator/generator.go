@@ -23,6 +23,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/news"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
@@ -31,9 +32,11 @@ const dbTimeout = 10 * time.Second
 
 // Deps is what a generator works with.
 type Deps struct {
-	Pool    *pgxpool.Pool
-	Bus     *bus.Bus
-	Texts   Texts
+	Pool  *pgxpool.Pool
+	Bus   *bus.Bus
+	Texts Texts
+	// Roster is who plays where; nil to read it from the pool each time.
+	Roster  *rostercache.Roster
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -67,6 +70,9 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
 	if err != nil {
 		return nil, fmt.Errorf("generator.prompts: %w", err)
+	}
+	if deps.Roster == nil {
+		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
 	j := journal.New(deps.Pool)
 	g := &Generator{
@@ -107,7 +113,7 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 	if late(t) {
 		return g.expire(ctx, t, "its time was over before its text was written")
 	}
-	s, err := load(ctx, g.Pool, t, g.shown())
+	s, err := load(ctx, g.Pool, g.Roster, t, g.shown())
 	switch {
 	case errors.Is(err, errNoPart):
 		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())

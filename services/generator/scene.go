@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/memory"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 )
 
 // scene is what a turn's text is written from.
@@ -29,16 +29,6 @@ type scene struct {
 }
 
 const (
-	personaOf = `
-SELECT p.display_name, p.summary, p.tone, p.hint, p.phrases, p.interests, p.empathy, p.energy, b.typing_wpm,
-    c.purpose, c.disclaimer, c.forbid_advice, c.language, c.time_zone
-FROM bots b JOIN personas p ON p.bot_id = b.id
-JOIN cast_members m ON m.bot_id = b.id AND m.suspended_at IS NULL JOIN chats c ON c.id = m.chat_id AND c.removed_at IS NULL
-WHERE b.id = $1 AND c.id = $2 AND b.removed_at IS NULL AND b.stopped_at IS NULL`
-	stancesOf  = `SELECT topic, stance, confidence FROM stances WHERE bot_id = $1 ORDER BY confidence DESC, topic LIMIT 6`
-	holdingsOf = `
-SELECT CASE WHEN quantity IS NULL THEN item ELSE trim_scale(quantity) || ' x ' || item END || CASE WHEN note = '' THEN '' ELSE ' (' || note || ')' END
-FROM holdings WHERE bot_id = $1 ORDER BY item LIMIT 6`
 	linesOf = `
 SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(b.username, who.username, ''), m.body, m.bot_id IS NOT NULL, m.sent_at, m.topic
 FROM messages m
@@ -66,65 +56,46 @@ func scanLine(row pgx.CollectableRow) (line, error) {
 // which takes ten times as long as to look into the one that is asked about.
 const planOnce = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
 
-// errNoPart says that the turn's bot has left the stage since it was planned. The
-// sender would not send its text, so none is paid for.
-var errNoPart = errors.New("the bot does not play in the chat")
-
 // mostMemories is how many memories a prompt shows.
 const mostMemories = 3
 
-// load reads a scene, and how far its turn has come, in one round trip.
-func load(ctx context.Context, pool *pgxpool.Pool, t *chorusv1.Turn, history int) (*scene, error) {
+// load reads a scene, and how far its turn has come: who speaks from the cache,
+// and in one round trip what was said, which every message changes.
+func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t *chorusv1.Turn, history int) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	s := &scene{Scene: llm.Scene{
 		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(),
 	}}
 	chat := t.GetId().GetChatId()
+	err := s.part(ctx, roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat))
+	noPart := errors.Is(err, errNoPart)
+	if err != nil && !noPart {
+		return nil, err
+	}
 	var past, target []line
-	var zone string
-	found := false
 	var b pgx.Batch
 	b.Queue(planOnce)
 	journal.QueueProgress(&b, t.GetId(), &s.progress)
-	b.Queue(personaOf, t.GetBotId(), chat).QueryRow(func(row pgx.Row) error {
-		p := &s.Persona
-		err := row.Scan(&p.Name, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &s.wpm,
-			&s.Purpose, &s.Disclaimer, &s.ForbidAdvice, &s.Language, &zone)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		found = err == nil
-		return err
-	})
-	b.Queue(stancesOf, t.GetBotId()).Query(func(rows pgx.Rows) (err error) {
-		s.Stances, err = pgx.CollectRows(rows, pgx.RowToStructByPos[llm.Stance])
-		return err
-	})
-	b.Queue(holdingsOf, t.GetBotId()).Query(func(rows pgx.Rows) (err error) {
-		s.Holdings, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
 	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {
 		past, err = pgx.CollectRows(rows, scanLine)
 		return err
 	})
-	b.Queue(targetOf, chat, t.GetTargetMessage()).Query(func(rows pgx.Rows) (err error) {
-		target, err = pgx.CollectRows(rows, scanLine)
-		return err
-	})
+	if t.GetTargetMessage() != 0 {
+		b.Queue(targetOf, chat, t.GetTargetMessage()).Query(func(rows pgx.Rows) (err error) {
+			target, err = pgx.CollectRows(rows, scanLine)
+			return err
+		})
+	}
 	memory.Queue(&b, t.GetBotId(), &s.memories)
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, fmt.Errorf("load the scene: %w", err)
 	}
-	if s.progress == journal.Open && !found {
+	if s.progress == journal.Open && noPart {
 		return nil, errNoPart
 	}
 	s.set(past, target)
 	s.remember(past)
-	if at, err := time.LoadLocation(zone); err == nil { // it was checked when the cast was applied
-		s.Now = time.Now().In(at)
-	}
 	return s, nil
 }
 

@@ -65,7 +65,7 @@ func (p *Planner) answer(ctx context.Context, u *chorusv1.Update) error {
 			return err // a chat that is gone needs no answer
 		}
 		values := p.Settings.Current()
-		if err := load(ctx, tx, chats, values); err != nil {
+		if err := load(ctx, tx, p.Roster, chats, values); err != nil {
 			return err
 		}
 		if err := prompted(ctx, tx, &chats[0], u); err != nil {

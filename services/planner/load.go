@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -85,11 +86,6 @@ SELECT m.chat_id, b.id, b.name, b.username, b.display_name, b.enabled, m.suspend
 FROM member m JOIN bot b ON b.id = m.bot_id
 ORDER BY m.chat_id, b.id`
 
-	stancesOf = `
-SELECT bot_id, topic, confidence, coalesce(cooldown_until, 'epoch')
-FROM stances WHERE bot_id = ANY(ARRAY(SELECT bot_id FROM cast_members WHERE chat_id = ANY($1)))
-ORDER BY bot_id, topic`
-
 	recentOf = `
 SELECT chat.id, m.number, coalesce(m.bot_id, 0), coalesce(p.display_name, who.name, ''), m.body, coalesce(m.reply_to, 0), m.sent_at
 FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
@@ -122,7 +118,7 @@ CROSS JOIN LATERAL (
 
 // load completes what the decisions depend on, in as many queries for a thousand
 // chats as for one.
-func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.Values) error {
+func load(ctx context.Context, tx pgx.Tx, roster *rostercache.Roster, due []decide.Input, values *settings.Values) error {
 	l := loading{chats: make(map[int64]*decide.Input, len(due)), casts: make(map[int64][]member), messages: make(map[message]int)}
 	ids, basic := make([]int64, len(due)), []int64{}
 	for i := range due {
@@ -135,7 +131,6 @@ func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.V
 	}
 	var b pgx.Batch
 	each(&b, castOf, l.member, ids)
-	each(&b, stancesOf, l.stance, ids)
 	each(&b, recentOf, l.message, ids)
 	if len(basic) > 0 {
 		each(&b, usableOf, l.usable, basic)
@@ -154,7 +149,7 @@ func load(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.V
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("load what the turns depend on: %w", err)
 	}
-	return nil
+	return l.stances(ctx, roster)
 }
 
 // each queues a query about chats whose rows are scanned one by one.
@@ -204,15 +199,27 @@ func (l *loading) member(rows pgx.Rows) error {
 	return nil
 }
 
-func (l *loading) stance(rows pgx.Rows) error {
-	var bot int64
-	var s decide.Stance
-	if err := rows.Scan(&bot, &s.Topic, &s.Confidence, &s.CooldownUntil); err != nil {
-		return err
+// stances come from the cache. They do not depend on what is read of the chats
+// and their casts, which must be as of one instant, and are counted as well.
+func (l *loading) stances(ctx context.Context, roster *rostercache.Roster) error {
+	if len(l.casts) == 0 {
+		return nil
 	}
-	for _, m := range l.casts[bot] {
-		b := &l.chats[m.chat].Cast[m.cast]
-		b.Stances = append(b.Stances, s)
+	bots := make([]rostercache.BotID, 0, len(l.casts))
+	for bot := range l.casts {
+		bots = append(bots, rostercache.BotID(bot))
+	}
+	all, err := roster.Stances(ctx, bots...)
+	if err != nil {
+		return fmt.Errorf("load what the bots think: %w", err)
+	}
+	for bot, members := range l.casts {
+		for _, m := range members {
+			b := &l.chats[m.chat].Cast[m.cast]
+			for _, s := range all[rostercache.BotID(bot)] {
+				b.Stances = append(b.Stances, decide.Stance{Topic: s.Topic, Confidence: s.Confidence, CooldownUntil: s.CooldownUntil})
+			}
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -22,7 +23,7 @@ func loaded(t *testing.T, pool *pgxpool.Pool, values *settings.Values) map[int64
 		if err != nil {
 			return err
 		}
-		if err := load(t.Context(), tx, due, values); err != nil {
+		if err := load(t.Context(), tx, rostercache.New(pool, nil), due, values); err != nil {
 			return err
 		}
 		for _, in := range due {

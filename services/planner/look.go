@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -39,7 +40,7 @@ func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, name
 		if len(chats) == 0 {
 			return fmt.Errorf("chat %.64q: %w", name, ErrNone)
 		}
-		if err := load(ctx, tx, chats, values); err != nil {
+		if err := load(ctx, tx, rostercache.New(pool, nil), chats, values); err != nil {
 			return err
 		}
 		out = Outlook{Input: chats[0], Decision: decide.Decide(chats[0])}

@@ -22,6 +22,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
@@ -39,9 +40,11 @@ type Deps struct {
 	Bus      relay.Publisher
 	Listen   Listen // nil for a planner that answers nobody at once
 	Settings Settings
-	Tracer   trace.Tracer
-	Metrics  *Metrics
-	Log      *zap.Logger
+	// Roster is what the bots think; nil to read it from the pool each time.
+	Roster  *rostercache.Roster
+	Tracer  trace.Tracer
+	Metrics *Metrics
+	Log     *zap.Logger
 }
 
 // Planner plans turns. Run it once.
@@ -58,6 +61,9 @@ type Planner struct {
 
 // New makes a planner.
 func New(cfg Config, deps Deps) *Planner {
+	if deps.Roster == nil {
+		deps.Roster = rostercache.New(deps.Pool, nil)
+	}
 	j := journal.New(deps.Pool)
 	p := &Planner{
 		Deps: deps, cfg: cfg, journal: j, wake: make(chan struct{}, 1),
@@ -144,7 +150,7 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 		}
 		more = len(due) == p.cfg.Batch
 		values := p.Settings.Current()
-		if err := load(ctx, tx, due, values); err != nil {
+		if err := load(ctx, tx, p.Roster, due, values); err != nil {
 			return err
 		}
 		done = p.decide(ctx, due)

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
@@ -31,56 +32,108 @@ func (a *address) viewer(botID int64) int64 {
 	return botID
 }
 
+// message is one that is answered, as the bot that will answer it knows it.
+type message struct{ chat, number, viewer int64 }
+
 // In a basic group a message has another id for every bot, so the id is looked
-// up for the bot that will use it.
+// up for the bot that will use it. It is not cached: each is used about once.
 const lookUp = `
-SELECT u.n, b.name, b.token_sealed, c.telegram_id, c.kind = 'supergroup', coalesce(i.telegram_id, 0),
-    CASE WHEN b.removed_at IS NOT NULL THEN 'the bot was removed'
-         WHEN c.removed_at IS NOT NULL THEN 'the chat was removed'
-         WHEN b.stopped_at IS NOT NULL THEN 'the bot is stopped: ' || b.stopped_why
-         WHEN m.bot_id IS NULL THEN 'the bot is not in the chat''s cast'
-         WHEN m.suspended_at IS NOT NULL THEN 'the bot is suspended in the chat: ' || m.suspended_why
-         ELSE '' END
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(bot_id, chat_id, target, n)
-JOIN bots b ON b.id = u.bot_id JOIN chats c ON c.id = u.chat_id
-LEFT JOIN cast_members m ON m.bot_id = b.id AND m.chat_id = c.id
-LEFT JOIN message_ids i ON i.chat_id = c.id AND i.number = u.target AND i.viewer = CASE c.kind WHEN 'supergroup' THEN 0 ELSE b.id END`
+SELECT u.n, i.telegram_id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, number, viewer, n)
+JOIN message_ids i ON i.chat_id = u.chat_id AND i.number = u.number AND i.viewer = u.viewer`
 
-func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, error) {
-	a, err := s.addresses.Do(ctx, d)
-	if err != nil {
-		return nil, fmt.Errorf("look up bot %d in chat %d: %w", d.GetBotId(), d.GetId().GetChatId(), err)
-	}
-	return a, nil
-}
-
-// lookUpAll looks up the addresses of deliveries.
-func (s *Sender) lookUpAll(ctx context.Context, all []*chorusv1.Delivery) ([]*address, error) {
+// lookUpAll looks up Telegram's ids of messages; 0 for those that the viewer
+// can't know.
+func (s *Sender) lookUpAll(ctx context.Context, all []message) ([]int64, error) {
 	n := len(all)
-	bots, chats, targets, found := make([]int64, n), make([]int64, n), make([]int64, n), make([]*address, n)
-	for i, d := range all {
-		bots[i], chats[i], targets[i] = d.GetBotId(), d.GetId().GetChatId(), d.GetTargetMessage()
-		found[i] = &address{blocked: "the bot or the chat is not in the roster"}
+	chats, numbers, viewers, found := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, m := range all {
+		chats[i], numbers[i], viewers[i] = m.chat, m.number, m.viewer
 	}
-	rows, err := s.Pool.Query(ctx, lookUp, bots, chats, targets)
+	rows, err := s.Pool.Query(ctx, lookUp, chats, numbers, viewers)
 	if err != nil {
 		return nil, fmt.Errorf("ask: %w", err)
 	}
 	var at int
-	var a address
-	var sealed []byte
-	_, err = pgx.ForEachRow(rows, []any{&at, &a.bot, &sealed, &a.chat, &a.supergroup, &a.target, &a.blocked}, func() error {
-		own := a
-		if own.token, err = s.Open(own.bot, sealed); err != nil {
-			own.blocked = "the bot's token can't be opened: " + err.Error()
-		}
-		found[at-1] = &own
+	var id int64
+	_, err = pgx.ForEachRow(rows, []any{&at, &id}, func() error {
+		found[at-1] = id
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
 	return found, nil
+}
+
+// address looks up where a delivery goes. A bot that may act is taken from the
+// cache, so a change may be a moment old, as it may be with a call that is under
+// way. That it may not act ends the delivery, and is read anew to be sure: a bot
+// may have come into the cast just before its first turn.
+func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, error) {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	bot, chat := rostercache.BotID(d.GetBotId()), rostercache.ChatID(d.GetId().GetChatId())
+	a, err := s.addressee(ctx, bot, chat)
+	if err == nil && a.blocked != "" {
+		s.Roster.Changed(ctx, bot, chat)
+		a, err = s.addressee(ctx, bot, chat)
+	}
+	if err == nil && a.blocked == "" && d.GetTargetMessage() != 0 {
+		a.target, err = s.targets.Do(ctx, message{int64(chat), d.GetTargetMessage(), a.viewer(d.GetBotId())})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up bot %d in chat %d: %w", bot, chat, err)
+	}
+	return a, nil
+}
+
+// addressee is the address without the message that is answered.
+func (s *Sender) addressee(ctx context.Context, bot rostercache.BotID, chat rostercache.ChatID) (*address, error) {
+	bots, err := s.Roster.Bots(ctx, bot)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := s.Roster.Tokens(ctx, bot)
+	if err != nil {
+		return nil, err
+	}
+	chats, err := s.Roster.Chats(ctx, chat)
+	if err != nil {
+		return nil, err
+	}
+	casts, err := s.Roster.Casts(ctx, chat)
+	if err != nil {
+		return nil, err
+	}
+	b, known := bots[bot]
+	c, found := chats[chat]
+	if !known || !found {
+		return &address{blocked: "the bot or the chat is not in the roster"}, nil
+	}
+	a := &address{bot: b.Name, chat: c.TelegramID, supergroup: c.Supergroup, blocked: blocked(&b, &c, casts[chat], bot)}
+	if a.token, err = s.Open(a.bot, tokens[bot]); err != nil {
+		a.blocked = "the bot's token can't be opened: " + err.Error()
+	}
+	return a, nil
+}
+
+// blocked says why the bot can't act in the chat; empty if it can.
+func blocked(b *rostercache.Bot, c *rostercache.Chat, cast rostercache.Cast, bot rostercache.BotID) string {
+	suspended, member := cast[bot]
+	switch {
+	case b.Removed:
+		return "the bot was removed"
+	case c.Removed:
+		return "the chat was removed"
+	case b.Stopped != "":
+		return "the bot is stopped: " + b.Stopped
+	case !member:
+		return "the bot is not in the chat's cast"
+	case suspended != "":
+		return "the bot is suspended in the chat: " + suspended
+	}
+	return ""
 }
 
 const (
@@ -98,21 +151,22 @@ WHERE id = $1 AND telegram_id <> $2`
 
 // suspend takes a bot out of a chat's cast until an operator puts it back.
 func (s *Sender) suspend(ctx context.Context, d *chorusv1.Delivery, why string) error {
-	return s.change(ctx, suspendMember, d.GetId().GetChatId(), d.GetBotId(), why)
+	return s.change(ctx, d, suspendMember, d.GetId().GetChatId(), d.GetBotId(), why)
 }
 
 // stop takes a bot out of every cast: Telegram refuses its token.
 func (s *Sender) stop(ctx context.Context, d *chorusv1.Delivery, why string) error {
-	return s.change(ctx, stopBot, d.GetBotId(), why)
+	return s.change(ctx, d, stopBot, d.GetBotId(), why)
 }
 
 // move follows a group that was upgraded to a supergroup.
 func (s *Sender) move(ctx context.Context, d *chorusv1.Delivery, to int64) error {
-	return s.change(ctx, moveChat, d.GetId().GetChatId(), to)
+	return s.change(ctx, d, moveChat, d.GetId().GetChatId(), to)
 }
 
-// change writes to the roster and tells every service, in one transaction.
-func (s *Sender) change(ctx context.Context, sql string, args ...any) error {
+// change writes to the roster what a delivery brought to light, and tells every
+// service, in one transaction. This one knows it at once.
+func (s *Sender) change(ctx context.Context, d *chorusv1.Delivery, sql string, args ...any) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
@@ -125,5 +179,6 @@ func (s *Sender) change(ctx context.Context, sql string, args ...any) error {
 	if err != nil {
 		return fmt.Errorf("change the roster: %w", err)
 	}
+	s.Roster.Changed(ctx, rostercache.BotID(d.GetBotId()), rostercache.ChatID(d.GetId().GetChatId()))
 	return nil
 }

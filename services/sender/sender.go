@@ -19,6 +19,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/limit"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
@@ -41,6 +42,8 @@ type Deps struct {
 	Pool     *pgxpool.Pool
 	Bus      *bus.Bus
 	Telegram Caller
+	// Roster is who plays where; nil to read it from the pool each time.
+	Roster *rostercache.Roster
 	// Open opens a bot's sealed token.
 	Open func(bot string, sealed []byte) (secret.String, error)
 	// Limits holds the bots' calls back; nil for limits of this process alone.
@@ -60,8 +63,8 @@ type Sender struct {
 	limits   *limits
 	breakers *breakers
 	palette  palette
-	// addresses looks up those of all deliveries that come to it at a time.
-	addresses *batch.Group[*chorusv1.Delivery, *address]
+	// targets looks up the messages answered by all deliveries that come at a time.
+	targets *batch.Group[message, int64]
 
 	messages  *bus.Consumer[*chorusv1.Delivery]
 	reactions *bus.Consumer[*chorusv1.Delivery]
@@ -71,6 +74,9 @@ type Sender struct {
 
 // New makes a sender.
 func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
+	if deps.Roster == nil {
+		deps.Roster = rostercache.New(deps.Pool, nil)
+	}
 	j := journal.New(deps.Pool)
 	palette, err := newPalette()
 	if err != nil {
@@ -83,7 +89,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		palette:  palette,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
-	s.addresses = batch.New(batch.Config{Most: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
+	s.targets = batch.New(batch.Config{Most: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
 	s.relays = relay.Group{s.receipts, relay.New(j.Letters(), deps.Bus, deps.Log), relay.New(j.Parked(), deps.Bus, deps.Log)}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
 	s.reactions = bus.NewConsumer(deps.Bus, bus.SenderReactions(), j, busMetrics, s.deliver)

@@ -108,7 +108,7 @@ func newCache(cfg Config, client *redis.Client, delay time.Duration, metrics *Me
 // no announcement says any more that all changes are known, and looks whether a
 // Redis that failed is back.
 func (c *Cache) Run(ctx context.Context) error {
-	defer c.stop()
+	defer c.Close()
 	var redisBack sync.WaitGroup
 	defer redisBack.Wait()
 	if c.shared != nil {
@@ -228,8 +228,8 @@ func (c *Cache) refresh(task func()) {
 	}()
 }
 
-// stop ends all goroutines. Readers still get values.
-func (c *Cache) stop() {
+// Close ends all goroutines, as the end of Run does. Readers still get values.
+func (c *Cache) Close() {
 	c.connected.Store(false)
 	c.mu.Lock()
 	c.closed = true

@@ -126,16 +126,25 @@ func (s *shared) get(ctx context.Context, gen string, places []string) ([]string
 	if len(reply) != len(places)+1 {
 		return nil, fmt.Errorf("%w: %d values, want %d", errRubbish, len(reply), len(places)+1)
 	}
-	current, _ := reply[0].(string)
-	values := make([]string, len(places))
-	for i := range places {
+	s.breaker.RecordSuccess()
+	return current(reply, len(places)), nil
+}
+
+// current are the values of a reply that starts with their generation; "" for
+// those of another one, and for leases.
+func current(reply []any, n int) []string {
+	values := make([]string, n)
+	if len(reply) != n+1 {
+		return values
+	}
+	gen, _ := reply[0].(string)
+	for i := range values {
 		value, _ := reply[i+1].(string)
-		if len(current) == tokenSize && len(value) > tokenSize && value[0] != isLease && value[1:1+tokenSize] == current {
+		if len(gen) == tokenSize && len(value) > tokenSize && value[0] != isLease && value[1:1+tokenSize] == gen {
 			values[i] = value
 		}
 	}
-	s.breaker.RecordSuccess()
-	return values, nil
+	return values
 }
 
 // leases are the right to put values that are read from now on.
@@ -153,7 +162,7 @@ func (s *shared) acquire(ctx context.Context, gen string, places []string) (leas
 	l := leases{gen: gen, token: string(isLease) + token(), held: make([]bool, len(places))}
 	pipe := s.client.Pipeline()
 	_ = pipe.SetNX(ctx, gen, token(), 0)
-	current := pipe.Get(ctx, gen)
+	generation := pipe.Get(ctx, gen)
 	taken := make([]*redis.BoolCmd, len(places))
 	for i, p := range places {
 		taken[i] = pipe.SetNX(ctx, p, l.token, leaseTTL)
@@ -161,7 +170,7 @@ func (s *shared) acquire(ctx context.Context, gen string, places []string) (leas
 	if _, err := pipe.Exec(ctx); err != nil {
 		return leases{}, fmt.Errorf("lease: %w", err)
 	}
-	l.generation = current.Val()
+	l.generation = generation.Val()
 	for i := range taken {
 		l.held[i] = taken[i].Val()
 	}

@@ -14,7 +14,7 @@ import (
 
 // Config says where Redis is.
 type Config struct {
-	URL     string        `config:"url" doc:"Redis, as redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS; empty for none: then every sender keeps to its share of the limits" secret:"true"`
+	URL     string        `config:"url" doc:"Redis, as redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS; empty for none: then every sender keeps to its share of the limits, and nothing is cached between processes" secret:"true"`
 	Timeout time.Duration `config:"timeout" doc:"how long an answer of Redis is waited for; when it is over, a service goes on without"`
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/cache"
 	"github.com/chorus-cast/chorus/services/internal/config"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/ops"
@@ -31,6 +32,7 @@ const (
 	sectionDatabase  = "database"
 	sectionNATS      = "nats"
 	sectionRedis     = "redis"
+	sectionCache     = "cache"
 	sectionSecret    = "secret"
 	sectionTelegram  = "telegram"
 	sectionLLM       = "llm"
@@ -64,6 +66,7 @@ type configuration struct {
 	database  store.Config
 	nats      bus.Config
 	redis     redisdb.Config
+	cache     cache.Config
 	secret    keyConfig
 	telegram  telegram.Config
 	llm       provider.Config
@@ -78,7 +81,7 @@ type configuration struct {
 func newConfiguration() *configuration {
 	c := &configuration{
 		log: telemetry.DefaultLogConfig(), trace: telemetry.DefaultTraceConfig(), ops: ops.DefaultConfig(),
-		database: store.DefaultConfig(), nats: bus.DefaultConfig(), redis: redisdb.DefaultConfig(),
+		database: store.DefaultConfig(), nats: bus.DefaultConfig(), redis: redisdb.DefaultConfig(), cache: cache.DefaultConfig(),
 		telegram: telegram.DefaultConfig(), llm: provider.DefaultConfig(),
 		planner: planner.DefaultConfig(), generator: generator.DefaultConfig(), sender: sender.DefaultConfig(), listener: listener.DefaultConfig(),
 		emulator: emulator.DefaultConfig(), up: upConfig{Dir: ".chorus"},
@@ -88,6 +91,7 @@ func newConfiguration() *configuration {
 		config.Section{Name: sectionDatabase, Value: &c.database},
 		config.Section{Name: sectionNATS, Value: &c.nats},
 		config.Section{Name: sectionRedis, Value: &c.redis},
+		config.Section{Name: sectionCache, Value: &c.cache},
 		config.Section{Name: sectionTelegram, Value: &c.telegram},
 		config.Section{Name: sectionLLM, Value: &c.llm},
 		config.Section{Name: sectionSecret, Value: &c.secret},

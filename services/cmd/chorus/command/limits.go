@@ -17,7 +17,7 @@ func (p *process) limits(replicas func() int) (limit.Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.redis = client
+	p.redis = append(p.redis, client)
 	return limit.NewShared(limit.NewRedis(client, window), local, p.cfg.redis.Timeout,
 		limit.NewMetrics(p.metrics), p.log.Named("limits")), nil
 }

@@ -12,8 +12,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/cache"
 	"github.com/chorus-cast/chorus/services/internal/listen"
 	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
@@ -30,9 +32,12 @@ type process struct {
 	pool       *pgxpool.Pool
 	bus        *bus.Bus
 	busMetrics *bus.Metrics
-	redis      *redis.Client // nil if there is none
+	redis      []*redis.Client // each with a pool of its own; none without Redis
 	settings   *settingspg.Watch
 	ops        *ops.Server
+	cache      *cache.Cache
+	reading    *pgxpool.Pool // for what the cache misses
+	rostered   *rostercache.Roster
 
 	group run.Group
 	// restored is called when a lost bus is back, changed when a setting or the
@@ -68,20 +73,27 @@ func (p *process) connect(ctx context.Context, name string, opts ...nats.Option)
 	if err := p.bus.Verify(ctx); err != nil {
 		return err
 	}
-	p.settings, err = settingspg.Open(ctx, p.pool, p.log)
-	return err
+	if p.settings, err = settingspg.Open(ctx, p.pool, p.log); err != nil {
+		return err
+	}
+	return p.remember(ctx)
 }
 
 // close gives back what connect opened.
 func (p *process) close() {
-	if p.redis != nil {
-		_ = p.redis.Close() // it only closes connections
+	if p.cache != nil {
+		p.cache.Close()
+	}
+	for _, client := range p.redis {
+		_ = client.Close() // it only closes connections
 	}
 	if p.bus != nil {
 		p.bus.Close()
 	}
-	if p.pool != nil {
-		p.pool.Close()
+	for _, pool := range []*pgxpool.Pool{p.pool, p.reading} {
+		if pool != nil {
+			pool.Close()
+		}
 	}
 }
 
@@ -99,7 +111,9 @@ func (p *process) operate(ctx context.Context) error {
 	p.group.Add(
 		run.Part{Name: "ops", Run: server.Run},
 		run.Part{Name: "traces", Run: p.tracing.Run},
-		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.settings.Channel(), p.roster()).Run},
+		run.Part{Name: "cache", Run: p.cache.Run},
+		// What is cached comes first: whoever then looks must not see it as it was.
+		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.changes(), p.settings.Channel(), p.roster()).Run},
 	)
 	p.group.Add(run.Part{Name: "notices", Run: p.notice})
 	return nil

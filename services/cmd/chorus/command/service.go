@@ -27,7 +27,7 @@ func plannerCommand() *cobra.Command {
 		`Plans turns and publishes them. Any number of planners may run on one database:
 start and stop them freely, they share the chats.`,
 		"  chorus planner --database.url postgres://chorus@db/chorus --nats.url nats://bus:4222",
-		(*process).planner, sectionPlanner)
+		(*process).planner, sectionPlanner, sectionRedis, sectionCache)
 }
 
 func generatorCommand() *cobra.Command {
@@ -37,7 +37,7 @@ sender. Run more than one to have more texts written at once. The model's key
 stands in a variable or a file, which --llm.key names.`,
 		`  chorus generator --llm.kind openai --llm.url https://api.openai.com/v1 --llm.model gpt-4o-mini --llm.key env:OPENAI_API_KEY
   chorus generator --llm.kind openai --llm.url http://127.0.0.1:11434/v1 --llm.model llama3.2`,
-		(*process).generator, sectionGenerator, sectionLLM)
+		(*process).generator, sectionGenerator, sectionLLM, sectionRedis, sectionCache)
 }
 
 func senderCommand() *cobra.Command {
@@ -46,7 +46,7 @@ func senderCommand() *cobra.Command {
 waiting for another. Run more than one: they share the chats. The bots' tokens
 are in the database, sealed with a key that the sender needs.`,
 		"  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus sender --telegram.url https://api.telegram.org",
-		(*process).sender, sectionSender, sectionRedis, sectionTelegram, sectionSecret)
+		(*process).sender, sectionSender, sectionRedis, sectionCache, sectionTelegram, sectionSecret)
 }
 
 func listenerCommand() *cobra.Command {
@@ -99,7 +99,7 @@ func (p *process) planner() (run.Part, error) {
 		return bus.NewConsumer(p.bus, bus.Planner(), journal.New(p.pool), p.busMetrics, hear).Run(ctx)
 	}
 	s := planner.New(p.cfg.planner, planner.Deps{
-		Pool: p.pool, Bus: p.bus, Listen: listen, Settings: p.settings, Tracer: p.tracing.Tracer("planner"),
+		Pool: p.pool, Bus: p.bus, Listen: listen, Settings: p.settings, Roster: p.rostered, Tracer: p.tracing.Tracer("planner"),
 		Metrics: planner.NewMetrics(p.metrics), Log: p.log.Named("planner"),
 	})
 	p.restored = append(p.restored, s.Hurry)
@@ -118,7 +118,7 @@ func (p *process) generator() (run.Part, error) {
 		Ledger: book, Replicas: func() int { return s.Replicas() }, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
 	})
 	s, err = generator.New(p.cfg.generator, generator.Deps{
-		Pool: p.pool, Bus: p.bus, Texts: texts,
+		Pool: p.pool, Bus: p.bus, Roster: p.rostered, Texts: texts,
 		Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
 	}, p.busMetrics)
 	if err != nil {
@@ -147,7 +147,7 @@ func (p *process) sender() (run.Part, error) {
 		return run.Part{}, run.Usage(err)
 	}
 	s, err = sender.New(p.cfg.sender, sender.Deps{
-		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Open: rosterpg.Tokens{Keyring: keys}.Open,
+		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Roster: p.rostered, Open: rosterpg.Tokens{Keyring: keys}.Open,
 		Metrics: sender.NewMetrics(p.metrics), Log: p.log.Named("sender"),
 	}, p.busMetrics)
 	if err != nil {

@@ -1,0 +1,46 @@
+package command
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/listen"
+	"github.com/chorus-cast/chorus/services/internal/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/store"
+)
+
+// remember makes the cache that the services of this process share. Its Redis
+// client is its own, so that limits don't wait for it, nor it for them.
+//
+// It reads by connections of its own: a planner reads while it holds one of the
+// others, and many that did so at once would wait for each other.
+func (p *process) remember(ctx context.Context) (err error) {
+	reading := p.cfg.database
+	reading.MaxConnections = min(reading.MaxConnections, mostReading)
+	if p.reading, err = store.Open(ctx, reading); err != nil {
+		return err
+	}
+	var client *redis.Client
+	if p.cfg.redis.URL != "" {
+		if client, err = redisdb.Open(p.cfg.redis); err != nil {
+			return run.Usage(err)
+		}
+		p.redis = append(p.redis, client)
+	}
+	p.cache = cache.New(p.cfg.cache, client, cache.NewMetrics(p.metrics), p.log.Named("cache"))
+	p.rostered = rostercache.New(p.reading, p.cache)
+	return nil
+}
+
+// mostReading is how many loads of what is not cached go on at once.
+const mostReading = 4
+
+// changes is where changes of what is cached are announced.
+func (p *process) changes() listen.Channel {
+	return cachepg.New(p.reading, p.cache, p.log.Named("cache")).Channel()
+}

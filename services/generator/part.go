@@ -1,0 +1,85 @@
+package generator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+)
+
+// errNoPart says that the turn's bot has left the stage since it was planned. The
+// sender would not send its text, so none is paid for.
+var errNoPart = errors.New("the bot does not play in the chat")
+
+// mostShown is how many stances and how many holdings a prompt shows.
+const mostShown = 6
+
+// part fills in who speaks, and where. A bot without a part is read anew before
+// its turn is dropped: it may have come into the cast just before.
+func (s *scene) part(ctx context.Context, roster *rostercache.Roster, bot rostercache.BotID, chat rostercache.ChatID) error {
+	err := s.enter(ctx, roster, bot, chat)
+	if errors.Is(err, errNoPart) {
+		roster.Changed(ctx, bot, chat)
+		err = s.enter(ctx, roster, bot, chat)
+	}
+	return err
+}
+
+func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot rostercache.BotID, chat rostercache.ChatID) error {
+	bots, err := roster.Bots(ctx, bot)
+	if err != nil {
+		return err
+	}
+	chats, err := roster.Chats(ctx, chat)
+	if err != nil {
+		return err
+	}
+	casts, err := roster.Casts(ctx, chat)
+	if err != nil {
+		return err
+	}
+	p, found, err := roster.Persona(ctx, bot)
+	if err != nil {
+		return err
+	}
+	b, known := bots[bot]
+	c, there := chats[chat]
+	if !found || !known || !there || !b.Acts() || c.Removed || !casts[chat].Plays(bot) {
+		return errNoPart
+	}
+	s.Persona = llm.Persona{
+		Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
+		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy,
+	}
+	s.wpm, s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language = b.TypingWPM, c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language
+	if zone, err := time.LoadLocation(c.TimeZone); err == nil { // it was checked when the cast was applied
+		s.Now = time.Now().In(zone)
+	}
+	return s.mind(ctx, roster, bot)
+}
+
+// mind fills in what the bot thinks and owns.
+func (s *scene) mind(ctx context.Context, roster *rostercache.Roster, bot rostercache.BotID) error {
+	stances, err := roster.Stances(ctx, bot)
+	if err != nil {
+		return err
+	}
+	// The firmest; the roster's own order is that of the topics, and shared.
+	firmest := slices.SortedStableFunc(slices.Values(stances[bot]), func(a, b rostercache.Stance) int {
+		return cmp.Compare(b.Confidence, a.Confidence)
+	})
+	s.Stances = nil
+	for _, stance := range firmest[:min(len(firmest), mostShown)] {
+		s.Stances = append(s.Stances, llm.Stance{Topic: stance.Topic, Text: stance.Text, Confidence: stance.Confidence})
+	}
+	holdings, err := roster.Holdings(ctx, bot)
+	if err != nil {
+		return err
+	}
+	s.Holdings = holdings[:min(len(holdings), mostShown):min(len(holdings), mostShown)]
+	return nil
+}

@@ -1,0 +1,208 @@
+// Package rostercache reads the roster through the cache, part by part: what a
+// turn needs of a bot or a chat costs no query while nobody changes it.
+//
+// Not here, and read by SQL whenever it is needed, is what must be exact or can't
+// be had twice:
+//   - The journal, the clocks, what was planned and said lately, and how often a
+//     persona was shown: turns depend on them, and are counted by them, in the
+//     transaction that writes the next one.
+//   - The last messages of a chat. Every message changes them and hardly anybody
+//     reads them twice in between, so a cache would not be hit; and the planner
+//     must see them as of the same instant as the open turns, or a turn that was
+//     just delivered would be neither here nor there, and be answered twice.
+//   - Memories: a prompt gets those that suit its topic and were used least, so
+//     each choice changes the next one.
+//   - Settings. settingspg keeps all of them in every process already.
+package rostercache
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/cache"
+)
+
+type (
+	// BotID is a bot's id.
+	BotID int64
+	// ChatID is a chat's id.
+	ChatID int64
+)
+
+// Bot is what is not secret of a bot's row.
+type Bot struct {
+	Name      string
+	Username  string
+	TypingWPM float64
+	Removed   bool
+	// Stopped says why Telegram refuses the bot; empty if it doesn't.
+	Stopped string
+}
+
+// Acts tells whether the bot may do anything at all.
+func (b *Bot) Acts() bool { return !b.Removed && b.Stopped == "" }
+
+// Persona is what a bot is like.
+type Persona struct {
+	DisplayName        string
+	Summary, Tone      string
+	Hint               string
+	Phrases, Interests []string
+	Empathy, Energy    float64
+}
+
+// Stance is what a bot thinks of a topic.
+type Stance struct {
+	Topic, Text string
+	Confidence  float64
+	// CooldownUntil is until when the bot does not bring the topic up; long ago
+	// for a topic that it may.
+	CooldownUntil time.Time
+}
+
+// Chat is what is planned, written and sent by.
+type Chat struct {
+	TelegramID   int64
+	Supergroup   bool
+	Purpose      string
+	Disclaimer   string
+	ForbidAdvice bool
+	Language     string
+	TimeZone     string
+	Removed      bool
+}
+
+// Cast is who plays in a chat: why each bot is suspended, or "" if it isn't.
+type Cast map[BotID]string
+
+// Plays tells whether a bot plays in the chat, and is not suspended.
+func (c Cast) Plays(bot BotID) bool {
+	why, member := c[bot]
+	return member && why == ""
+}
+
+// How old a part may get if the announcement of its change was lost.
+const (
+	profileTTL  = 5 * time.Minute
+	personaTTL  = 10 * time.Minute
+	stancesTTL  = 3 * time.Minute
+	holdingsTTL = 5 * time.Minute
+	castTTL     = 5 * time.Minute
+)
+
+// Roster reads the roster. It is safe for concurrent use. What it gives away is
+// shared, and must not be changed.
+type Roster struct {
+	cache    *cache.Cache // nil for none
+	bots     reader[BotID, Bot]
+	tokens   reader[BotID, []byte]
+	personas reader[BotID, Persona]
+	stances  reader[BotID, []Stance]
+	holdings reader[BotID, []string]
+	chats    reader[ChatID, Chat]
+	casts    reader[ChatID, Cast]
+}
+
+// New makes a roster that is read through a cache. A nil cache reads everything
+// anew.
+func New(pool *pgxpool.Pool, c *cache.Cache) *Roster {
+	return &Roster{
+		cache:    c,
+		bots:     read(c, "bot.profile", profileTTL, one[BotID](pool, botsBy, scanBot)),
+		tokens:   readHere(c, "bot.token", profileTTL, one[BotID](pool, tokensBy, scanToken)),
+		personas: read(c, "bot.persona", personaTTL, one[BotID](pool, personasBy, scanPersona)),
+		stances:  read(c, "bot.stances", stancesTTL, many[BotID](pool, stancesBy, scanStance)),
+		holdings: read(c, "bot.holdings", holdingsTTL, many[BotID](pool, holdingsBy, scanHolding)),
+		chats:    read(c, "chat.profile", profileTTL, one[ChatID](pool, chatsBy, scanChat)),
+		casts:    read(c, "chat.cast", castTTL, castsOf(pool)),
+	}
+}
+
+// Changed makes what is read from now on be read anew: of a bot and a chat that
+// the caller has changed, or wants to be sure of. Other processes hear of a
+// change by themselves.
+func (r *Roster) Changed(ctx context.Context, bot BotID, chat ChatID) {
+	if r.cache != nil {
+		r.cache.Drop(ctx, cache.Tag{Kind: "bot", ID: int64(bot)}, cache.Tag{Kind: "chat", ID: int64(chat)})
+	}
+}
+
+// Bots gets bots. Those that don't exist are left out, as in all that follows.
+func (r *Roster) Bots(ctx context.Context, ids ...BotID) (map[BotID]Bot, error) {
+	return r.bots.GetAll(ctx, ids)
+}
+
+// Tokens gets the sealed tokens of bots. They are not put in Redis.
+func (r *Roster) Tokens(ctx context.Context, ids ...BotID) (map[BotID][]byte, error) {
+	return r.tokens.GetAll(ctx, ids)
+}
+
+// Persona gets what a bot is like; found is false if it has no persona.
+func (r *Roster) Persona(ctx context.Context, id BotID) (p Persona, found bool, err error) {
+	return r.personas.Get(ctx, id)
+}
+
+// Stances gets what bots think, in the order of the topics.
+func (r *Roster) Stances(ctx context.Context, ids ...BotID) (map[BotID][]Stance, error) {
+	return r.stances.GetAll(ctx, ids)
+}
+
+// Holdings gets what a bot owns, in words, in the order of the alphabet.
+func (r *Roster) Holdings(ctx context.Context, id BotID) ([]string, error) {
+	all, _, err := r.holdings.Get(ctx, id)
+	return all, err
+}
+
+// Chats gets chats.
+func (r *Roster) Chats(ctx context.Context, ids ...ChatID) (map[ChatID]Chat, error) {
+	return r.chats.GetAll(ctx, ids)
+}
+
+// Casts gets who plays in chats.
+func (r *Roster) Casts(ctx context.Context, ids ...ChatID) (map[ChatID]Cast, error) {
+	return r.casts.GetAll(ctx, ids)
+}
+
+// reader is a cache.Kind, or reads anew each time.
+type reader[K cache.Key, V any] interface {
+	Get(ctx context.Context, key K) (value V, found bool, err error)
+	GetAll(ctx context.Context, keys []K) (map[K]V, error)
+}
+
+type load[K cache.Key, V any] func(ctx context.Context, keys []K) (map[K]V, error)
+
+// Get reads one value anew.
+func (l load[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
+	values, err := l(ctx, []K{key})
+	value, found = values[key]
+	return value, found, err
+}
+
+// GetAll reads values anew.
+func (l load[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) { return l(ctx, keys) }
+
+// Version is that of the encoding of all parts. Whoever changes one raises it.
+const Version = 1
+
+// Kinds are those of the parts that are shared through Redis, in order. Those
+// that begin with bot have the ids of bots for keys, the others those of chats.
+func Kinds() []string {
+	return []string{"bot.holdings", "bot.persona", "bot.profile", "bot.stances", "chat.cast", "chat.profile"}
+}
+
+func read[K cache.Key, V any](c *cache.Cache, kind string, ttl time.Duration, source load[K, V]) reader[K, V] {
+	return kindOf(c, cache.Spec[K, V]{Name: kind, Version: Version, TTL: ttl, Load: source})
+}
+
+func readHere[K cache.Key, V any](c *cache.Cache, kind string, ttl time.Duration, source load[K, V]) reader[K, V] {
+	return kindOf(c, cache.Spec[K, V]{Name: kind, Version: Version, TTL: ttl, Load: source, Private: true})
+}
+
+func kindOf[K cache.Key, V any](c *cache.Cache, spec cache.Spec[K, V]) reader[K, V] {
+	if c == nil {
+		return load[K, V](spec.Load)
+	}
+	return cache.NewKind(c, spec)
+}
