@@ -84,7 +84,9 @@ func (r *Run) activity() []Figure {
 		r.matching("breaker events", "breaker", "_total"),
 		r.sum("the model's breaker open", "chorus_llm_breaker_open"),
 		r.sum("cache hits", "chorus_cache_hits_total"),
-		r.sum("cache misses", "chorus_cache_misses_total"),
+		r.sum("cache hits in Redis", "chorus_cache_hits_total", `layer="l2"`),
+		r.sum("cache misses", "chorus_cache_misses_total", `layer="l1"`), // those that Redis has are hits, too
+		r.sum("cache loads", "chorus_cache_load_seconds_count"),
 		r.sum("cache invalidations", "chorus_cache_invalidations_total"),
 		r.sum("cache errors", "chorus_cache_errors_total"),
 		r.sum("texts asked of the model", "chorus_llm_call_seconds_count"),

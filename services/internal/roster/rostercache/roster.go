@@ -12,6 +12,9 @@
 //     just delivered would be neither here nor there, and be answered twice.
 //   - Memories: a prompt gets those that suit its topic and were used least, so
 //     each choice changes the next one.
+//   - Which reactions a chat allows: whoever decides needs it with the clock, in
+//     the same statement, and the sender keeps what Telegram said until it refuses
+//     one.
 //   - Settings. settingspg keeps all of them in every process already.
 package rostercache
 

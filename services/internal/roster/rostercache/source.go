@@ -14,7 +14,7 @@ const (
 	botsBy = `
 SELECT id, name, coalesce(username, ''), typing_wpm, removed_at IS NOT NULL, coalesce(stopped_why, '')
 FROM bots WHERE id = ANY($1)`
-	tokensBy   = `SELECT id, token_sealed FROM bots WHERE id = ANY($1)`
+	tokensBy   = `SELECT id, token_sealed FROM bots WHERE id = ANY($1)` //nolint:gosec // it is a statement
 	personasBy = `
 SELECT bot_id, display_name, summary, tone, hint, phrases, interests, empathy, energy
 FROM personas WHERE bot_id = ANY($1)`

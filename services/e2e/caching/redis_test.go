@@ -1,0 +1,152 @@
+package caching_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+// ordeal is what befalls Redis, for a time, and what the turns and readers of
+// that time were like.
+type ordeal struct {
+	planning []time.Duration // transactions of the planner, the shortest first
+	late     []time.Duration // from a change to the last service that saw it, the shortest first
+}
+
+func (o *ordeal) add(more ordeal) {
+	o.planning, o.late = append(o.planning, more.planning...), append(o.late, more.late...)
+	slices.Sort(o.planning)
+	slices.Sort(o.late)
+}
+
+// worst is what 99 of 100 stay below.
+func worst(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	return all[len(all)*99/100]
+}
+
+// faults are what Redis can do, each for a length of time.
+var faults = []struct {
+	name  string
+	begin func(t testing.TB, c *testenv.Cache)
+	end   func(t testing.TB, c *testenv.Cache)
+}{
+	{"dies", func(_ testing.TB, c *testenv.Cache) { c.Kill() }, func(_ testing.TB, c *testenv.Cache) { c.Restart() }},
+	{"stands still", func(_ testing.TB, c *testenv.Cache) { c.Pause() }, func(_ testing.TB, c *testenv.Cache) { c.Resume() }},
+	{"starts again", func(_ testing.TB, c *testenv.Cache) { c.Restart() }, func(testing.TB, *testenv.Cache) {}},
+	{
+		"is full",
+		func(t testing.TB, c *testenv.Cache) { limitMemory(t, c, "1") },
+		func(t testing.TB, c *testenv.Cache) { limitMemory(t, c, "0") },
+	},
+}
+
+func limitMemory(t testing.TB, c *testenv.Cache, most string) {
+	t.Helper()
+	opts, err := redis.ParseURL(c.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(opts)
+	defer client.Close()
+	if err := client.ConfigSet(t.Context(), "maxmemory", most).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// during watches the theatre while something happens and for a length of time.
+func (th *theatre) during(length time.Duration, begin, end func()) ordeal {
+	th.t.Helper()
+	th.services["planner"].asked.transactions()
+	begin()
+	var o ordeal
+	for until := time.Now().Add(length); time.Now().Before(until); {
+		o.late = append(o.late, th.change())
+	}
+	end()
+	o.planning = th.services["planner"].asked.transactions()
+	slices.Sort(o.late)
+	return o
+}
+
+// change changes a bot, and is how long the last service gives the old one away.
+func (th *theatre) change() time.Duration {
+	th.t.Helper()
+	th.version++
+	hint := strconv.Itoa(th.version)
+	bot := rostercache.BotID(th.number(`UPDATE personas SET hint = $1 WHERE bot_id = (SELECT min(bot_id) FROM cast_members) RETURNING bot_id`, hint))
+	began := time.Now()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(th.t.Context(), time.Minute)
+	defer cancel()
+	for _, s := range th.services {
+		for {
+			p, _, err := s.roster.Persona(ctx, bot)
+			if err != nil {
+				th.t.Fatal(err)
+			}
+			if p.Hint == hint {
+				break
+			}
+			<-tick.C
+		}
+	}
+	return time.Since(began)
+}
+
+// Whatever Redis does in the middle of a play, no turn fails, and every change is
+// seen in time; afterwards Redis is in use again.
+func TestRedisFailsInTheMiddleOfAPlay(t *testing.T) {
+	t.Parallel()
+	th := newTheatre(t, true)
+	th.play(30)
+	for _, f := range faults {
+		o := th.during(500*time.Millisecond, func() { f.begin(t, th.redis) }, func() { f.end(t, th.redis) })
+		if late := worst(o.late); late > cache.Short {
+			t.Errorf("when Redis %s, a change is seen after %v, want %v at most", f.name, late, cache.Short)
+		}
+		for name, s := range th.services {
+			testenv.Eventually(t, name+" uses Redis again", func() (string, bool) { return "", s.cache.Shared() })
+		}
+	}
+	th.play(20)
+	th.stop()
+	if n := th.number(turnsFailed); n > 0 {
+		t.Errorf("%.0f turns failed", n)
+	}
+}
+
+// BenchmarkRedisFails prints how planning and changes fare while Redis fails, as
+// against times without faults, of which there is one before each fault: what else
+// the machine does then falls on both alike.
+func BenchmarkRedisFails(b *testing.B) {
+	const length = 30 * time.Second
+	for b.Loop() {
+		th := newTheatre(b, true)
+		th.play(60)
+		nothing := func() {}
+		var calm, faulty ordeal
+		for _, f := range faults {
+			calm.add(th.during(length, nothing, nothing))
+			faulty.add(th.during(length, func() { f.begin(b, th.redis) }, func() { f.end(b, th.redis) }))
+		}
+		th.stop()
+		fmt.Printf("figure cache.planning_p99_calm_ms %.2f ms\n", worst(calm.planning).Seconds()*1000)
+		fmt.Printf("figure cache.planning_p99_faults_ratio %.2f ratio\n", worst(faulty.planning).Seconds()/worst(calm.planning).Seconds())
+		fmt.Printf("figure cache.stale_p99_calm_ms %.1f ms\n", worst(calm.late).Seconds()*1000)
+		fmt.Printf("figure cache.stale_p99_faults_ms %.1f ms\n", worst(faulty.late).Seconds()*1000)
+		fmt.Printf("figure cache.failed_turns_in_faults %.0f turns\n", th.number(turnsFailed))
+	}
+}

@@ -1,0 +1,92 @@
+package caching_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mostStatements is how many statements a delivered turn may cost. Its own are
+// six or seven; those of a batch of turns, and looks for what is due, come on top.
+const mostStatements = 20
+
+// steady is what turns cost once all was read.
+type steady struct {
+	asked     map[string]int
+	by        map[string]map[string]int // the same by service
+	delivered float64
+	lookups   lookups
+}
+
+func (s steady) perTurn() float64 { return float64(total(s.asked)) / s.delivered }
+
+// measure plays turns, of which the first ones are not measured.
+func (th *theatre) measure(first, turns float64) steady {
+	th.t.Helper()
+	th.play(first)
+	th.asked()
+	delivered, looked := th.number(turnsDelivered), th.lookups()
+	th.play(turns)
+	by := th.asked()
+	return steady{together(by), by, th.number(turnsDelivered) - delivered, th.lookups().since(looked)}
+}
+
+// joined is how many statements a turn would cost with joins instead of parts, as
+// they were before there was a cache: the generator read bot, chat, cast and
+// persona by one, the sender all that it needs.
+func (s steady) joined() float64 {
+	n := total(s.asked)
+	for service, parts := range map[string][]string{
+		"generator": {"FROM bots WHERE id", "FROM chats WHERE id", "FROM cast_members WHERE"},
+		"sender":    {"token_sealed FROM bots WHERE id", "FROM chats WHERE id", "FROM cast_members WHERE", "JOIN message_ids"},
+	} {
+		for sql, times := range s.by[service] {
+			if slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(sql, part) }) {
+				n -= times
+			}
+		}
+	}
+	return float64(n) / s.delivered
+}
+
+// Once everything was read, turns cost no statement for what nobody changes, and
+// no more than so many for the rest.
+func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
+	t.Parallel()
+	th := newTheatre(t, true)
+	is := th.measure(60, 60)
+	// A bot may have its first turn only now.
+	if read := ofRoster(is.asked); float64(total(read)) > is.delivered/10 {
+		t.Errorf("in %.0f turns the roster was read:\n%s", is.delivered, listed(read))
+	}
+	if is.perTurn() > mostStatements {
+		t.Errorf("a turn costs %.1f statements, want %d at most:\n%s", is.perTurn(), mostStatements, listed(is.asked))
+	}
+	if is.lookups.rate() < 0.95 {
+		t.Errorf("%.1f %% of the lookups are hits, want 95 %%", 100*is.lookups.rate())
+	}
+	// A change is read once, and turns go on.
+	th.exec(`UPDATE personas SET hint = 'Changed.' WHERE bot_id = (SELECT min(bot_id) FROM cast_members)`)
+	th.play(20)
+	th.stop()
+	if n := th.number(turnsFailed); n > 0 {
+		t.Errorf("%.0f turns failed", n)
+	}
+}
+
+// BenchmarkStatements prints what a delivered turn of the example casts costs in
+// statements, without the cache and with it.
+func BenchmarkStatements(b *testing.B) {
+	for b.Loop() {
+		without := newTheatre(b, false)
+		before := without.measure(60, 100)
+		without.stop()
+		with := newTheatre(b, true)
+		after := with.measure(60, 100)
+		with.stop()
+		fmt.Printf("figure cache.sql_per_turn_before %.1f statements\n", before.joined())
+		fmt.Printf("figure cache.sql_per_turn %.1f statements\n", after.perTurn())
+		fmt.Printf("figure cache.hit_rate %.4f ratio\n", after.lookups.rate())
+	}
+}
