@@ -40,7 +40,9 @@ type Deps struct {
 	Bus      relay.Publisher
 	Listen   Listen // nil for a planner that answers nobody at once
 	Settings Settings
-	// Roster is what the bots think; nil to read it from the pool each time.
+	// Roster is what the bots think. It is read while a transaction of the pool is
+	// open, so it needs connections of its own. Nil reads it by the pool, which is
+	// good for one batch at a time only.
 	Roster  *rostercache.Roster
 	Tracer  trace.Tracer
 	Metrics *Metrics

@@ -14,6 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
@@ -111,8 +112,14 @@ func (noBus) Publish(_ context.Context, messages ...bus.Message) ([]uint64, erro
 func (noBus) Held(context.Context, string, []bus.Stored) ([]bool, error) { return nil, errNoBus }
 
 func (s *stage) deps(values planner.Settings, b relay.Publisher) planner.Deps {
+	s.t.Helper()
+	reading, err := pgxpool.NewWithConfig(s.t.Context(), s.pool.Config())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(reading.Close)
 	return planner.Deps{
-		Pool: s.pool, Bus: b, Settings: values, Tracer: noop.NewTracerProvider().Tracer(""), Log: testenv.Logger(s.t),
+		Pool: s.pool, Bus: b, Settings: values, Roster: rostercache.New(reading, nil), Tracer: noop.NewTracerProvider().Tracer(""), Log: testenv.Logger(s.t),
 	}
 }
 
