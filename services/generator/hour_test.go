@@ -18,6 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -162,7 +163,7 @@ func openClub(t *testing.T) *club {
 	}
 	cfg := DefaultConfig()
 	g := &Generator{ // without a bus
-		Deps: Deps{Pool: pool, Texts: texts, Log: testenv.Logger(t)}, cfg: cfg, prompts: prompts, repeats: &repeats{pool: pool, similarity: cfg.Similarity},
+		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Log: testenv.Logger(t)}, cfg: cfg, prompts: prompts, repeats: &repeats{pool: pool, similarity: cfg.Similarity},
 	}
 	c := &club{t: t, g: g, bots: map[string]int64{}, began: time.Now().Add(-*hour)}
 	var ids []int64

@@ -22,6 +22,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/listen"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/redisdb"
 	"github.com/chorus-cast/chorus/services/internal/roster"
@@ -32,6 +33,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/sender"
 )
@@ -185,7 +187,9 @@ func (th *theatre) start() {
 		th.t.Fatal(err)
 	}
 	s = th.services["generator"]
-	gen, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: s.pool, Bus: b, Roster: s.roster, Provider: texts, Log: testenv.Logger(th.t)}, nil)
+	book := usage.NewBook(s.pool, zap.NewNop())
+	chained := chain.New([]chain.Link{{Name: "offline", Provider: texts, Limits: chain.DefaultLimits()}}, chain.Deps{Ledger: book, Log: zap.NewNop()})
+	gen, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: s.pool, Bus: b, Roster: s.roster, Texts: chained, Log: testenv.Logger(th.t)}, nil)
 	if err != nil {
 		th.t.Fatal(err)
 	}
@@ -193,7 +197,8 @@ func (th *theatre) start() {
 	pl := planner.New(planner.DefaultConfig(), planner.Deps{
 		Pool: s.pool, Bus: b, Settings: watch, Roster: s.roster, Tracer: noop.NewTracerProvider().Tracer(""), Log: zap.NewNop(),
 	})
-	for _, run := range []func(context.Context) error{snd.Run, gen.Run, pl.Run} {
+	generating := func(ctx context.Context) error { return book.Around(ctx, gen.Run) }
+	for _, run := range []func(context.Context) error{snd.Run, generating, pl.Run} {
 		th.stops = append(th.stops, testenv.Background(th.t, run))
 	}
 }
