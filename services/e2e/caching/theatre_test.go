@@ -137,7 +137,7 @@ func (th *theatre) service(name string, cached bool) *service {
 	th.t.Cleanup(s.pool.Close)
 	channels := []listen.Channel{}
 	if cached {
-		client, err := redisdb.Open(redisdb.Config{URL: th.redis.URL()})
+		client, err := redisdb.Open(redisdb.Config{URL: th.redis.URL(), Timeout: cache.DefaultConfig().Timeout})
 		if err != nil {
 			th.t.Fatal(err)
 		}

@@ -89,8 +89,10 @@ type layer interface {
 	stop()
 }
 
-// New makes a cache. The client may be nil, the metrics too. Run has to run for
-// values to be held for longer than Short.
+// New makes a cache. The client may be nil, the metrics too. Its time-outs bound
+// what a reader loses to a Redis that hangs: a context of its own for each read
+// would cost as much as half the others do here. Run has to run for values to be
+// held for longer than Short.
 func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *Cache {
 	return newCache(cfg, client, breakerDelay, metrics, log)
 }
@@ -98,7 +100,7 @@ func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *C
 func newCache(cfg Config, client *redis.Client, delay time.Duration, metrics *Metrics, log *zap.Logger) *Cache {
 	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now(), clock: otter.NewCoarseClock(clockStep)}
 	if client != nil {
-		c.shared = newShared(client, cfg.Timeout, delay, c.generations, metrics, log)
+		c.shared = newShared(client, delay, c.generations, metrics, log)
 	}
 	metrics.follow(c)
 	return c
@@ -212,20 +214,27 @@ func (c *Cache) add(k layer) {
 	c.kinds = append(append([]layer(nil), c.kinds...), k)
 }
 
-// refresh runs a task of a kind beside its readers; after the end, not at all.
-func (c *Cache) refresh(task func()) {
+// beside runs a task beside the readers; after the end, not at all.
+func (c *Cache) beside(task func()) {
 	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		task() // the library counts on it; what it loads ends with its time-out
-		return
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.work.Go(task)
 	}
-	c.work.Add(1)
+}
+
+// upkeep runs what keeps a kind in order, which must be run in any case. After the
+// end, readers do it themselves.
+func (c *Cache) upkeep(task func()) {
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.work.Go(task)
+	}
 	c.mu.Unlock()
-	go func() {
-		defer c.work.Done()
+	if closed {
 		task()
-	}()
+	}
 }
 
 // Close ends all goroutines, as the end of Run does. Readers still get values.

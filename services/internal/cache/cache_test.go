@@ -92,15 +92,13 @@ func newReplica(t testing.TB, url string, s *source, timeout time.Duration) *rep
 	var client *redis.Client
 	if url != "" {
 		var err error
-		if client, err = redisdb.Open(redisdb.Config{URL: url}); err != nil {
+		if client, err = redisdb.Open(redisdb.Config{URL: url, Timeout: timeout}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = client.Close() })
 	}
 	r := &replica{t: t, metrics: prometheus.NewRegistry()}
-	cfg := cache.DefaultConfig()
-	cfg.Timeout = timeout
-	r.Cache = cache.NewHasty(cfg, client, 20*time.Millisecond, cache.NewMetrics(r.metrics), zap.NewNop())
+	r.Cache = cache.NewHasty(cache.DefaultConfig(), client, 20*time.Millisecond, cache.NewMetrics(r.metrics), zap.NewNop())
 	r.pages = cache.NewKind(r.Cache, s.spec())
 	r.stop = testenv.Background(t, r.Run)
 	return r

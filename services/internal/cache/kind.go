@@ -2,12 +2,13 @@ package cache
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/goccy/go-json"
 	"github.com/maypok86/otter/v2"
 )
 
@@ -38,10 +39,12 @@ type Kind[K Key, V any] struct {
 	cache *Cache
 	spec  Spec[K, V]
 	gen   string
-	local *otter.Cache[K, entry[V]]
-	count counters
+	local *otter.Cache[K, *entry[V]]
+	count *counters
 	// sweeps rises before a tag without a key is dropped here.
 	sweeps atomic.Int64
+	// loading is how many readers miss something.
+	loading atomic.Int32
 }
 
 // entry is what a source has for a key, or that it has nothing.
@@ -50,6 +53,10 @@ type entry[V any] struct {
 	found bool
 	size  uint32
 	ttl   time.Duration
+	// ahead is when the value is read anew while it is given away, in nanoseconds
+	// of the Unix epoch; 0 for never. Refreshing is set by whom begins to.
+	ahead      int64
+	refreshing atomic.Bool
 }
 
 // NewKind adds a kind to a cache. Another of the same name panics.
@@ -58,23 +65,28 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 		panic(fmt.Sprintf("cache: kind %q with a TTL of %v", spec.Name, spec.TTL))
 	}
 	k := &Kind[K, V]{cache: c, spec: spec, gen: generation(spec.Name, spec.Version), count: c.metrics.of(spec.Name)}
-	k.local = otter.Must(&otter.Options[K, entry[V]]{
-		MaximumWeight: uint64(c.cfg.Size) << 20, //nolint:gosec // it is positive
-		Weigher:       func(_ K, e entry[V]) uint32 { return e.size },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, entry[V]]) time.Duration {
-			return e.Value.ttl
-		}),
-		// What is in use is read again before it expires, beside its readers.
-		RefreshCalculator: otter.RefreshWritingFunc(func(e otter.Entry[K, entry[V]]) time.Duration {
-			if e.Value.ttl <= shortTTL {
-				return 2 * shortTTL // never
+	k.local = otter.Must(&otter.Options[K, *entry[V]]{
+		MaximumWeight:    uint64(c.cfg.Size) << 20, //nolint:gosec // it is positive
+		Weigher:          func(_ K, e *entry[V]) uint32 { return e.size },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, *entry[V]]) time.Duration { return e.Value.ttl }),
+		// Never by itself, see refresh; without one, it refreshes nothing at all.
+		RefreshCalculator: otter.RefreshWriting[K, *entry[V]](LongestTTL),
+		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry[V]]) {
+			if e.Cause == otter.CauseOverflow {
+				k.count.evicted()
 			}
-			return e.Value.ttl * 4 / 5
-		}),
-		StatsRecorder: k.count,
-		Executor:      c.refresh,
-		Clock:         c.clock,
-		Logger:        quiet{},
+		},
+		// Whoever has just loaded a value does the upkeep, which takes less than to
+		// start a goroutine for it; a hit takes less than either.
+		Executor: func(upkeep func()) {
+			if k.loading.Load() > 0 {
+				upkeep()
+				return
+			}
+			c.upkeep(upkeep)
+		},
+		Clock:  c.clock,
+		Logger: quiet{},
 	})
 	c.add(k)
 	return k
@@ -84,6 +96,16 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 // source's; then nothing is cached. It costs one time-out of Redis at most, and
 // callers that miss the same value at once wait for one load.
 func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
+	if e, ok := k.local.GetIfPresent(key); ok {
+		k.count.hit(1)
+		if e.ahead != 0 && k.cache.clock.NowNano() > e.ahead {
+			k.refresh(ctx, key, e)
+		}
+		return e.value, e.found, nil
+	}
+	k.count.missed(1)
+	k.loading.Add(1)
+	defer k.loading.Add(-1)
 	sweeps := k.sweeps.Load()
 	e, err := k.local.Get(ctx, key, (*loader[K, V])(k))
 	if err != nil {
@@ -96,21 +118,48 @@ func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err e
 	return e.value, e.found, nil
 }
 
+// refresh reads a value anew beside its readers. What the library does at every
+// hit to find out when to, costs as much as the hit.
+func (k *Kind[K, V]) refresh(ctx context.Context, key K, e *entry[V]) {
+	if e.refreshing.CompareAndSwap(false, true) {
+		k.cache.beside(func() { k.local.Refresh(ctx, key, (*loader[K, V])(k)) })
+	}
+}
+
 // GetAll gets many values, with one round trip to each layer for all that it
 // misses. What the source does not have is not in the map.
 func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
+	values := make(map[K]V, len(keys))
+	var missing []K
+	for _, key := range keys {
+		e, ok := k.local.GetIfPresent(key)
+		switch {
+		case !ok:
+			missing = append(missing, key)
+			continue
+		case e.ahead != 0 && k.cache.clock.NowNano() > e.ahead:
+			k.refresh(ctx, key, e)
+		}
+		if e.found {
+			values[key] = e.value
+		}
+	}
+	k.count.hit(len(keys) - len(missing))
+	if len(missing) == 0 {
+		return values, nil
+	}
+	k.count.missed(len(missing))
+	k.loading.Add(1)
+	defer k.loading.Add(-1)
 	sweeps := k.sweeps.Load()
-	entries, err := k.local.BulkGet(ctx, keys, (*loader[K, V])(k))
+	entries, err := k.local.BulkGet(ctx, missing, (*loader[K, V])(k))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.spec.Name, err)
 	}
-	if k.sweeps.Load() != sweeps {
-		for _, key := range keys {
+	for key, e := range entries {
+		if k.sweeps.Load() != sweeps {
 			k.local.Invalidate(key)
 		}
-	}
-	values := make(map[K]V, len(entries))
-	for key, e := range entries {
 		if e.found {
 			values[key] = e.value
 		}
@@ -122,39 +171,30 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 type loader[K Key, V any] Kind[K, V]
 
 // Load loads one value.
-func (l *loader[K, V]) Load(ctx context.Context, key K) (entry[V], error) {
-	loaded, err := (*Kind[K, V])(l).load(ctx, []K{key})
-	return loaded[key], err
+func (l *loader[K, V]) Load(ctx context.Context, key K) (*entry[V], error) {
+	return (*Kind[K, V])(l).loadOne(ctx, key)
 }
 
 // Reload loads one value before it expires.
-func (l *loader[K, V]) Reload(ctx context.Context, key K, _ entry[V]) (entry[V], error) {
+func (l *loader[K, V]) Reload(ctx context.Context, key K, _ *entry[V]) (*entry[V], error) {
 	return l.Load(ctx, key)
 }
 
 // BulkLoad loads many values.
-func (l *loader[K, V]) BulkLoad(ctx context.Context, keys []K) (map[K]entry[V], error) {
-	return (*Kind[K, V])(l).load(ctx, keys)
+func (l *loader[K, V]) BulkLoad(ctx context.Context, keys []K) (map[K]*entry[V], error) {
+	return (*Kind[K, V])(l).loadAll(ctx, keys)
 }
 
 // BulkReload loads many values before they expire.
-func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []entry[V]) (map[K]entry[V], error) {
+func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []*entry[V]) (map[K]*entry[V], error) {
 	return l.BulkLoad(ctx, keys)
 }
 
-// load reads values from Redis, and from the source what is not there. One
-// caller that gives up does not end it for the others.
-func (k *Kind[K, V]) load(ctx context.Context, keys []K) (map[K]entry[V], error) {
-	ctx = context.WithoutCancel(ctx)
-	if k.spec.Private || !k.cache.Shared() {
-		entries, _, err := k.read(ctx, keys)
-		return entries, err
-	}
-	return k.loadShared(ctx, keys)
-}
+// shared tells whether values are looked for in Redis.
+func (k *Kind[K, V]) shared() bool { return !k.spec.Private && k.cache.Shared() }
 
 // read reads values from the source, and gives their encodings with them.
-func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]entry[V], texts [][]byte, err error) {
+func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]*entry[V], texts [][]byte, err error) {
 	// Asked first: a value is as good as its beginning.
 	connected := k.cache.Connected()
 	began := time.Now()
@@ -165,9 +205,9 @@ func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]entry[V]
 	if err != nil {
 		return nil, nil, err
 	}
-	entries, texts = make(map[K]entry[V], len(keys)), make([][]byte, len(keys))
+	entries, texts = make(map[K]*entry[V], len(keys)), make([][]byte, len(keys))
 	for i, key := range keys {
-		e := entry[V]{ttl: k.ttl(connected)}
+		e := k.entry(connected)
 		if e.value, e.found = values[key]; e.found {
 			if texts[i], err = json.Marshal(e.value); err != nil {
 				return nil, nil, fmt.Errorf("encode: %w", err)
@@ -182,16 +222,19 @@ func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]entry[V]
 // overhead is about what an entry takes beside its value, in bytes.
 const overhead = 128
 
-// ttl is how long a value stays in this process.
-func (k *Kind[K, V]) ttl(connected bool) time.Duration {
+// entry is an empty one, with the time that it stays in this process.
+func (k *Kind[K, V]) entry(connected bool) *entry[V] {
 	if !connected {
-		return shortTTL
+		return &entry[V]{ttl: shortTTL}
 	}
 	half := k.spec.TTL / 2
-	return half - rand.N(half/10)
+	ttl := half - rand.N(half/10)
+	return &entry[V]{ttl: ttl, ahead: k.cache.clock.NowNano() + int64(ttl*4/5)}
 }
 
 func (k *Kind[K, V]) kind() string { return k.spec.Name }
+
+func (k *Kind[K, V]) place(id int64) string { return k.gen + ":" + strconv.FormatInt(id, 10) }
 
 func (k *Kind[K, V]) places(t Tag) []string {
 	switch {
@@ -200,7 +243,7 @@ func (k *Kind[K, V]) places(t Tag) []string {
 	case t.ID == 0:
 		return []string{k.gen}
 	}
-	return []string{place(k.spec.Name, k.spec.Version, t.ID)}
+	return []string{k.place(t.ID)}
 }
 
 // drop forgets one key, or all of them. A load of the key that is under way is

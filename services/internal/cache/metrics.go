@@ -3,7 +3,6 @@ package cache
 import (
 	"time"
 
-	"github.com/maypok86/otter/v2/stats"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -82,19 +81,11 @@ func (m *Metrics) invalidated(kind string) {
 	}
 }
 
-// counters are those of a kind.
-type counters interface {
-	stats.Recorder
-	sharedGot(hits, misses int)
-	loaded(took time.Duration, err error)
-	outdated(n int)
-}
-
-func (m *Metrics) of(kind string) counters {
+func (m *Metrics) of(kind string) *counters {
 	if m == nil {
-		return uncounted{}
+		return nil
 	}
-	return counted{
+	return &counters{
 		localHits: m.hits.WithLabelValues(inProcess, kind), localMisses: m.misses.WithLabelValues(inProcess, kind),
 		sharedHits: m.hits.WithLabelValues(inRedis, kind), sharedMisses: m.misses.WithLabelValues(inRedis, kind),
 		evictions: m.evictions.WithLabelValues(kind), outdatedPuts: m.outdatedPuts.WithLabelValues(kind),
@@ -102,54 +93,58 @@ func (m *Metrics) of(kind string) counters {
 	}
 }
 
-// counted counts for a kind, without looking labels up.
-type counted struct {
+// counters are those of a kind, so that no hit looks labels up. Nil counts
+// nothing.
+type counters struct {
 	localHits, localMisses, sharedHits, sharedMisses prometheus.Counter
 	evictions, outdatedPuts, errors                  prometheus.Counter
 	loads                                            prometheus.Observer
 }
 
-// RecordHits counts for otter.
-func (c counted) RecordHits(n int) {
-	if n == 1 {
+func (c *counters) hit(n int) {
+	switch {
+	case c == nil:
+	case n == 1:
 		c.localHits.Inc() // what is done most
+	default:
+		c.localHits.Add(float64(n))
+	}
+}
+
+func (c *counters) missed(n int) {
+	if c != nil {
+		c.localMisses.Add(float64(n))
+	}
+}
+
+func (c *counters) evicted() {
+	if c != nil {
+		c.evictions.Inc()
+	}
+}
+
+func (c *counters) sharedGot(hits, misses int) {
+	if c != nil {
+		c.sharedHits.Add(float64(hits))
+		c.sharedMisses.Add(float64(misses))
+	}
+}
+
+func (c *counters) loaded(took time.Duration, err error) {
+	if c == nil {
 		return
 	}
-	c.localHits.Add(float64(n))
-}
-
-// RecordMisses counts for otter.
-func (c counted) RecordMisses(n int) { c.localMisses.Add(float64(n)) }
-
-// RecordEviction counts for otter.
-func (c counted) RecordEviction(uint32) { c.evictions.Inc() }
-
-// RecordLoadSuccess is counted by loaded, which knows what came from Redis.
-func (c counted) RecordLoadSuccess(time.Duration) {}
-
-// RecordLoadFailure is counted by loaded.
-func (c counted) RecordLoadFailure(time.Duration) {}
-
-func (c counted) sharedGot(hits, misses int) {
-	c.sharedHits.Add(float64(hits))
-	c.sharedMisses.Add(float64(misses))
-}
-
-func (c counted) loaded(took time.Duration, err error) {
 	c.loads.Observe(took.Seconds())
 	if err != nil {
 		c.errors.Inc()
 	}
 }
 
-func (c counted) outdated(n int) { c.outdatedPuts.Add(float64(n)) }
-
-// uncounted counts nothing.
-type uncounted struct{ *stats.NoopRecorder }
-
-func (uncounted) sharedGot(int, int)          {}
-func (uncounted) loaded(time.Duration, error) {}
-func (uncounted) outdated(int)                {}
+func (c *counters) outdated(n int) {
+	if c != nil {
+		c.outdatedPuts.Add(float64(n))
+	}
+}
 
 // sizes tells how much a cache holds when it is asked.
 type sizes struct {

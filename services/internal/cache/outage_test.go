@@ -250,7 +250,7 @@ func TestAnotherServerIsNotBelieved(t *testing.T) {
 	c := redis.NewClient(opts)
 	t.Cleanup(func() { _ = c.Close() })
 	r := &replica{t: t, metrics: prometheus.NewRegistry()}
-	r.Cache = cache.New(cache.Config{Size: 1, Timeout: patience}, c, cache.NewMetrics(r.metrics), zap.NewNop())
+	r.Cache = cache.New(cache.Config{Size: 1}, c, cache.NewMetrics(r.metrics), zap.NewNop())
 	r.pages = cache.NewKind(r.Cache, s.spec())
 	testenv.Background(t, r.Run)
 	r.listen()

@@ -46,7 +46,6 @@ const (
 // told of changes meanwhile, it is told before it is used again.
 type shared struct {
 	client  *redis.Client
-	timeout time.Duration
 	breaker circuitbreaker.CircuitBreaker[any]
 	metrics *Metrics
 	log     *zap.Logger
@@ -62,9 +61,9 @@ type shared struct {
 	untold map[string]struct{}
 }
 
-func newShared(client *redis.Client, timeout, delay time.Duration, everything func() []string, metrics *Metrics, log *zap.Logger) *shared {
+func newShared(client *redis.Client, delay time.Duration, everything func() []string, metrics *Metrics, log *zap.Logger) *shared {
 	s := &shared{
-		client: client, timeout: timeout, metrics: metrics, log: log, everything: everything,
+		client: client, metrics: metrics, log: log, everything: everything,
 		wake: make(chan struct{}, 1), untold: map[string]struct{}{},
 	}
 	client.AddHook(dialing{s})
@@ -106,19 +105,11 @@ func (s *shared) failed(kind string, err error) {
 	}
 }
 
-// bounded is a context for one round trip. A caller that gives up says nothing
-// about Redis.
-func (s *shared) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
-}
-
 var errRubbish = errors.New("a Redis that is no Redis")
 
 // get reads a generation and values of it, in one round trip. A value is "" where
 // there is none, or it is of another generation, or somebody is about to put it.
 func (s *shared) get(ctx context.Context, gen string, places []string) ([]string, error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
 	reply, err := s.client.MGet(ctx, append([]string{gen}, places...)...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
@@ -157,8 +148,6 @@ type leases struct {
 // acquire gets the right to put values in places where there is none. Where
 // another reader has it already, held is false.
 func (s *shared) acquire(ctx context.Context, gen string, places []string) (leases, error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
 	l := leases{gen: gen, token: string(isLease) + token(), held: make([]bool, len(places))}
 	pipe := s.client.Pipeline()
 	_ = pipe.SetNX(ctx, gen, token(), 0)
@@ -179,8 +168,6 @@ func (s *shared) acquire(ctx context.Context, gen string, places []string) (leas
 
 // put stores values for which the leases are still held; the others are refused.
 func (s *shared) put(ctx context.Context, l leases, places, values []string, ttl time.Duration) (refused int, err error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
 	pipe := s.client.Pipeline()
 	var done []*redis.Cmd
 	for i, p := range places {
@@ -210,7 +197,7 @@ func (s *shared) drop(ctx context.Context, places []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.usable() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(dropTimeout, s.timeout))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
 		defer cancel()
 		err := s.deletes(ctx, places)
 		if err == nil {

@@ -2,56 +2,87 @@ package cache
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+
+	"github.com/goccy/go-json"
 )
 
-// loadShared reads values from Redis, and puts there what it has to read from the
-// source.
-func (k *Kind[K, V]) loadShared(ctx context.Context, keys []K) (map[K]entry[V], error) {
-	s := k.cache.shared
-	places := make([]string, len(keys))
-	for i, key := range keys {
-		places[i] = place(k.spec.Name, k.spec.Version, int64(key))
+// loadOne is loadAll for one value, which needs no map when Redis has it.
+func (k *Kind[K, V]) loadOne(ctx context.Context, key K) (*entry[V], error) {
+	// One caller that gives up does not end it for the others.
+	ctx = context.WithoutCancel(ctx)
+	keys := []K{key}
+	if !k.shared() {
+		entries, _, err := k.read(ctx, keys)
+		return entries[key], err
 	}
-	stored, err := s.get(ctx, k.gen, places)
-	if err != nil {
-		s.failed(k.spec.Name, err)
+	places := []string{k.place(int64(key))}
+	stored, err := k.cache.shared.get(ctx, k.gen, places)
+	if err == nil {
+		if e := k.known(stored[0]); e != nil {
+			k.count.sharedGot(1, 0)
+			return e, nil
+		}
+	}
+	entries, err := k.fill(ctx, keys, places, err)
+	return entries[key], err
+}
+
+// loadAll reads values from Redis, and from the source what is not there.
+func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry[V], error) {
+	ctx = context.WithoutCancel(ctx)
+	if !k.shared() {
 		entries, _, err := k.read(ctx, keys)
 		return entries, err
 	}
-	entries := make(map[K]entry[V], len(keys))
+	places := make([]string, len(keys))
+	for i, key := range keys {
+		places[i] = k.place(int64(key))
+	}
+	stored, err := k.cache.shared.get(ctx, k.gen, places)
+	if err != nil {
+		return k.fill(ctx, keys, places, err)
+	}
+	entries := make(map[K]*entry[V], len(keys))
 	var missing []K
 	var wanted []string
 	for i, key := range keys {
-		if stored[i] != "" {
-			if e, err := k.decode(stored[i]); err == nil {
-				entries[key] = e
-				continue
-			}
-			s.metrics.failed(k.spec.Name)
+		if e := k.known(stored[i]); e != nil {
+			entries[key] = e
+			continue
 		}
 		missing, wanted = append(missing, key), append(wanted, places[i])
 	}
-	k.count.sharedGot(len(entries), len(missing))
+	k.count.sharedGot(len(entries), 0)
 	if len(missing) == 0 {
 		return entries, nil
 	}
-	leases, err := s.acquire(ctx, k.gen, wanted)
+	filled, err := k.fill(ctx, missing, wanted, nil)
 	if err != nil {
-		s.failed(k.spec.Name, err)
+		return nil, err
 	}
-	read, texts, readErr := k.read(ctx, missing)
-	if readErr != nil {
-		return nil, readErr
-	}
-	if err == nil {
-		k.put(ctx, leases, wanted, texts)
-	}
-	maps.Copy(entries, read)
+	maps.Copy(entries, filled)
 	return entries, nil
+}
+
+// fill reads from the source what Redis does not have, and puts it there. If Redis
+// has failed, it is left alone.
+func (k *Kind[K, V]) fill(ctx context.Context, keys []K, places []string, failed error) (map[K]*entry[V], error) {
+	var l leases
+	if failed == nil {
+		k.count.sharedGot(0, len(keys))
+		l, failed = k.cache.shared.acquire(ctx, k.gen, places)
+	}
+	if failed != nil {
+		k.cache.shared.failed(k.spec.Name, failed)
+	}
+	entries, texts, err := k.read(ctx, keys)
+	if err == nil && failed == nil {
+		k.put(ctx, l, places, texts)
+	}
+	return entries, err
 }
 
 // put stores what was read in Redis, as far as it is still the newest.
@@ -77,9 +108,23 @@ func encode(generation string, text []byte) string {
 
 var errNoValue = errors.New("neither a value nor the lack of one")
 
+// known is a value that Redis has; nil if there is none, or none that makes sense.
+func (k *Kind[K, V]) known(stored string) *entry[V] {
+	if stored == "" {
+		return nil
+	}
+	e, err := k.decode(stored)
+	if err != nil {
+		k.cache.metrics.failed(k.spec.Name)
+		return nil
+	}
+	return e
+}
+
 // decode reads what encode wrote.
-func (k *Kind[K, V]) decode(stored string) (entry[V], error) {
-	e := entry[V]{size: overhead + uint32(len(stored)), ttl: k.ttl(true)} //nolint:gosec // Redis' limit is 512 MB
+func (k *Kind[K, V]) decode(stored string) (*entry[V], error) {
+	e := k.entry(true)
+	e.size = overhead + uint32(len(stored)) //nolint:gosec // Redis' limit is 512 MB
 	switch stored[0] {
 	case isNone:
 		return e, nil

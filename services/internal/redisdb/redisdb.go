@@ -39,14 +39,17 @@ func (c Config) Validate() error {
 // Open makes a client that dials when it is first used, and again for ever. It
 // keeps to the deadlines of its callers and never tries again by itself: whoever
 // uses a cache has something better to do than to wait for it. It writes no log;
-// whoever gets an error does. The configuration must be valid; its time-out is
-// for the caller to apply.
+// whoever gets an error does. The configuration must be valid; its time-out bounds
+// each step of a call, for callers without a deadline.
 func Open(c Config) (*redis.Client, error) {
 	opts, err := redis.ParseURL(c.URL)
 	if err != nil {
 		return nil, errors.New("redis.url: want redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS")
 	}
 	opts.ContextTimeoutEnabled = true // without it a deadline is not obeyed
+	if c.Timeout > 0 {
+		opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout, opts.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
+	}
 	opts.MaxRetries = -1
 	opts.DialerRetries = 1
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}

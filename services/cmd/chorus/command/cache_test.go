@@ -28,13 +28,13 @@ func TestCache(t *testing.T) {
 	o := on{t, pool.Config().ConnString()}
 
 	// A process with a cache, and its port for operators.
-	client, err := redisdb.Open(redisdb.Config{URL: url})
+	client, err := redisdb.Open(redisdb.Config{URL: url, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	metrics := prometheus.NewRegistry()
-	c := cache.New(cache.Config{Size: 1, Timeout: time.Second}, client, cache.NewMetrics(metrics), zap.NewNop())
+	c := cache.New(cache.Config{Size: 1}, client, cache.NewMetrics(metrics), zap.NewNop())
 	r := rostercache.New(pool, c)
 	testenv.Background(t, c.Run)
 	testenv.Background(t, listen.New(pool, zap.NewNop(), cachepg.New(pool, c, zap.NewNop()).Channel()).Run)

@@ -27,7 +27,7 @@ func (p *process) remember(ctx context.Context) (err error) {
 	}
 	var client *redis.Client
 	if p.cfg.redis.URL != "" {
-		if client, err = redisdb.Open(p.cfg.redis); err != nil {
+		if client, err = redisdb.Open(redisdb.Config{URL: p.cfg.redis.URL, Timeout: p.cfg.cache.Timeout}); err != nil {
 			return run.Usage(err)
 		}
 		p.redis = append(p.redis, client)

@@ -41,14 +41,12 @@ func newReplica(t testing.TB, reads, hears *pgxpool.Pool, redisURL string) *repl
 	var client *redis.Client
 	if redisURL != "" {
 		var err error
-		if client, err = redisdb.Open(redisdb.Config{URL: redisURL}); err != nil {
+		if client, err = redisdb.Open(redisdb.Config{URL: redisURL, Timeout: time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = client.Close() })
 	}
-	cfg := cache.DefaultConfig()
-	cfg.Timeout = time.Second
-	r := &replica{Cache: cache.New(cfg, client, nil, zap.NewNop())}
+	r := &replica{Cache: cache.New(cache.DefaultConfig(), client, nil, zap.NewNop())}
 	r.names = cache.NewKind(r.Cache, cache.Spec[bot, string]{
 		Name: "bot.name", Version: 1, TTL: 10 * time.Minute,
 		Load: func(ctx context.Context, ids []bot) (map[bot]string, error) {

@@ -23,14 +23,12 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // replica is a roster as a process has it.
 func replica(t *testing.T, pool *pgxpool.Pool, url string) *rostercache.Roster {
 	t.Helper()
-	client, err := redisdb.Open(redisdb.Config{URL: url})
+	client, err := redisdb.Open(redisdb.Config{URL: url, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	cfg := cache.DefaultConfig()
-	cfg.Timeout = time.Second
-	c := cache.New(cfg, client, nil, zap.NewNop())
+	c := cache.New(cache.DefaultConfig(), client, nil, zap.NewNop())
 	r := rostercache.New(pool, c)
 	testenv.Background(t, c.Run)
 	testenv.Background(t, listen.New(pool, zap.NewNop(), cachepg.New(pool, c, zap.NewNop()).Channel()).Run)
