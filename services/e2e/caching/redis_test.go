@@ -123,8 +123,8 @@ func TestRedisFailsInTheMiddleOfAPlay(t *testing.T) {
 	}
 	th.play(20)
 	th.stop()
-	if n := th.number(turnsFailed); n > 0 {
-		t.Errorf("%.0f turns failed", n)
+	if why := th.whyFailed(); why != "" {
+		t.Errorf("turns failed: %s", why)
 	}
 }
 
@@ -143,6 +143,9 @@ func BenchmarkRedisFails(b *testing.B) {
 			faulty.add(th.during(length, func() { f.begin(b, th.redis) }, func() { f.end(b, th.redis) }))
 		}
 		th.stop()
+		if why := th.whyFailed(); why != "" {
+			fmt.Printf("turns failed: %s\n", why)
+		}
 		fmt.Printf("figure cache.planning_p99_calm_ms %.2f ms\n", worst(calm.planning).Seconds()*1000)
 		fmt.Printf("figure cache.planning_p99_faults_ratio %.2f ratio\n", worst(faulty.planning).Seconds()/worst(calm.planning).Seconds())
 		fmt.Printf("figure cache.stale_p99_calm_ms %.1f ms\n", worst(calm.late).Seconds()*1000)

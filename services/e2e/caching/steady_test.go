@@ -70,8 +70,8 @@ func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
 	th.exec(`UPDATE personas SET hint = 'Changed.' WHERE bot_id = (SELECT min(bot_id) FROM cast_members)`)
 	th.play(20)
 	th.stop()
-	if n := th.number(turnsFailed); n > 0 {
-		t.Errorf("%.0f turns failed", n)
+	if why := th.whyFailed(); why != "" {
+		t.Errorf("turns failed: %s", why)
 	}
 }
 

@@ -220,6 +220,20 @@ const (
 	turnsFailed    = `SELECT count(*) FROM turns WHERE outcome IS NOT NULL AND outcome NOT IN ('delivered', 'fell_back')`
 )
 
+// whyFailed is why turns were not delivered, and how often; "" if all were.
+func (th *theatre) whyFailed() string {
+	th.t.Helper()
+	const why = `
+SELECT coalesce(string_agg(n || ' x ' || reason, '; '), '') FROM (
+    SELECT outcome || ': ' || reason AS reason, count(*) AS n FROM receipts WHERE outcome NOT IN ('delivered', 'fell_back') GROUP BY 1
+    UNION ALL SELECT 'dead: ' || reason, count(*) FROM dead_letters GROUP BY 1) r`
+	var text string
+	if err := th.pool.QueryRow(th.t.Context(), why).Scan(&text); err != nil {
+		th.t.Fatal(err)
+	}
+	return text
+}
+
 // play lets turns be delivered.
 func (th *theatre) play(turns float64) {
 	th.t.Helper()
