@@ -15,7 +15,9 @@
 // (separated by commas in the environment and in flags), secret.String or
 // secret.Ref (env:NAME or file:PATH), or structs of such fields; those of an
 // embedded struct without a tag are the outer one's own. A secret.String
-// has no flag: everyone on a machine can read the arguments of its processes.
+// has no flag: everyone on a machine can read the arguments of its processes. What
+// is hidden may also stand in a file that CHORUS_DATABASE_URL_FILE and the like
+// name.
 package config
 
 import "fmt"

@@ -148,6 +148,33 @@ func TestFileFromTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	tree, b, m := newTree()
+	err := tree.Load(nil, []string{"CHORUS_NATS_URL_FILE=" + path("url", "nats://u:p@h:1\n"), "CHORUS_LLM_API_KEY_FILE=" + path("key", " k \n")})
+	if err != nil || b.URL != "nats://u:p@h:1" || m.Key.Reveal() != "k" || tree.Origin("nats.url") != "CHORUS_NATS_URL_FILE" {
+		t.Errorf("got %q and a key of %d letters from %s (%v)", b.URL, len(m.Key.Reveal()), tree.Origin("nats.url"), err)
+	}
+	for want, environ := range map[string][]string{
+		"CHORUS_NATS_URL_FILE: file: open /nowhere: no such file or directory":                  {"CHORUS_NATS_URL_FILE=/nowhere"},
+		"CHORUS_NATS_URL_FILE: CHORUS_NATS_URL is set, too: want one of them":                   {"CHORUS_NATS_URL_FILE=" + path("two", "nats://h:1"), "CHORUS_NATS_URL=nats://h:2"},
+		"CHORUS_NATS_URL_FILE: nats.url: \"***\", want nats://HOST:PORT":                        {"CHORUS_NATS_URL_FILE=" + path("wrong", "http://u:p@h")},
+		"CHORUS_NATS_RETRIES_FILE: there is no such setting, did you mean CHORUS_NATS_RETRIES?": {"CHORUS_NATS_RETRIES_FILE=" + path("open", "5")},
+	} {
+		if err := tree.Load(nil, environ); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	const token = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 type variable struct{ name, value string }
@@ -37,12 +39,48 @@ func (t *Tree) fromEnv(p *problems, environ []string) layer {
 		switch {
 		case v.name == fileEnv:
 		case f != nil:
-			if r := (raw{Text: v.value, Origin: v.name}); p.check(f, r) {
-				l[f.path] = r
+			t.take(p, l, f, raw{Text: v.value, Origin: v.name})
+		case t.kept(v.name) != nil:
+			if text, ok := p.read(v); ok {
+				t.take(p, l, t.kept(v.name), raw{Text: text, Origin: v.name})
 			}
 		case !foreign.MatchString(v.name):
 			p.addf("%s: there is no such setting%s", v.name, suggest(v.name, slices.Sorted(maps.Keys(t.byEnv))))
 		}
 	}
 	return l
+}
+
+// take puts a value into the layer, unless it can't be read or is there already.
+func (*Tree) take(p *problems, l layer, f *field, r raw) {
+	if other, twice := l[f.path]; twice {
+		p.addf("%s: %s is set, too: want one of them", r.Origin, other.Origin)
+		return
+	}
+	if p.check(f, r) {
+		l[f.path] = r
+	}
+}
+
+// inFile ends the names of variables that name a file with the value, as those
+// of Docker's images do. Values that are hidden may be kept so.
+const inFile = "_FILE"
+
+// kept is the hidden field whose value is in the file that the variable names;
+// nil if the variable is of another kind.
+func (t *Tree) kept(name string) *field {
+	short, found := strings.CutSuffix(name, inFile)
+	if f := t.byEnv[short]; found && f != nil && f.hidden {
+		return f
+	}
+	return nil
+}
+
+func (p *problems) read(v variable) (string, bool) {
+	text, err := secret.Resolve(secret.Ref{File: v.value})
+	if err != nil {
+		p.addf("%s: %v", v.name, err)
+		return "", false
+	}
+	return text.Reveal(), true
 }
