@@ -13,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
 
 // attempt makes the call that was claimed.
@@ -28,9 +29,10 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	}
 	began := time.Now()
 	out := s.call(ctx, d, to, claim, p.bare)
+	traceCall(ctx, d, methodOf(d, claim.Step), began, out)
 	s.Metrics.called(methodOf(d, claim.Step), out.Kind, time.Since(began))
 	s.breakers.record(d, out)
-	log := s.Log.With(zap.String("turn", subject.TurnID(d.GetId())), zap.String("bot", to.bot), zap.String("step", string(claim.Step)),
+	log := telemetry.WithTrace(ctx, s.Log).With(zap.String("turn", subject.TurnID(d.GetId())), zap.String("bot", to.bot), zap.String("step", string(claim.Step)),
 		zap.Stringer("outcome", out.Kind))
 	if out.Kind != telegram.Done {
 		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))

@@ -46,10 +46,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Name: "chorus_sender_lost_total",
 		Help: "Bots that Telegram refuses the token of (bot), and bots that can't act in a chat any more (membership).",
 	}, []string{"what"})
-	for _, what := range []string{lostBot, lostMembership} {
-		m.lost.WithLabelValues(what) // so that the first one is an increase
-	}
 	r.MustRegister(m.calls, m.receipts, m.endToEnd, m.parkedSum, m.breakers, m.lost)
+	m.begin()
 	return m
 }
 
@@ -95,5 +93,22 @@ func (m *Metrics) breaker(from, to circuitbreaker.State) {
 	}
 	if to != circuitbreaker.ClosedState {
 		m.breakers.WithLabelValues(to.String()).Inc()
+	}
+}
+
+// begin makes series, so that their first change is seen as one.
+func (m *Metrics) begin() {
+	for _, action := range []chorusv1.Action{chorusv1.Action_ACTION_SEND_MESSAGE, chorusv1.Action_ACTION_SET_REACTION} {
+		for number := range chorusv1.Outcome_name {
+			if outcome := chorusv1.Outcome(number); outcome != chorusv1.Outcome_OUTCOME_UNSPECIFIED {
+				m.receipts.WithLabelValues(subject.ActionName(action), subject.OutcomeName(outcome))
+			}
+		}
+	}
+	for _, what := range []string{lostBot, lostMembership} {
+		m.lost.WithLabelValues(what)
+	}
+	for _, state := range []circuitbreaker.State{circuitbreaker.OpenState, circuitbreaker.HalfOpenState} {
+		m.breakers.WithLabelValues(state.String())
 	}
 }

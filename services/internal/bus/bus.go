@@ -19,6 +19,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 )
 
@@ -86,6 +88,8 @@ type Bus struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 	log *zap.Logger
+	// tracer makes no spans until Trace is called.
+	tracer trace.Tracer
 	// restored is sent to, never blocking, whenever a lost connection is back.
 	restored chan struct{}
 }
@@ -94,7 +98,7 @@ type Bus struct {
 // up after cfg.ConnectTimeout; from then on, a lost connection is dialled again
 // for ever. Options are for in-process connections.
 func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts ...nats.Option) (*Bus, error) {
-	b := &Bus{cfg: cfg, log: log, restored: make(chan struct{}, 1)}
+	b := &Bus{cfg: cfg, log: log, tracer: noop.NewTracerProvider().Tracer(""), restored: make(chan struct{}, 1)}
 	opts = append([]nats.Option{
 		nats.Name(name),
 		nats.MaxReconnects(-1),

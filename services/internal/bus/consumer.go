@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/propagation"
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
@@ -49,10 +47,12 @@ type Consumer[T proto.Message] struct {
 	metrics *Metrics
 	held    *hand
 	members atomic.Int64
+	reading readers
 }
 
 // NewConsumer makes a consumer. It reads nothing until it is run.
 func NewConsumer[T proto.Message](b *Bus, group Group, dead Undertaker, metrics *Metrics, handle Handler[T]) *Consumer[T] {
+	metrics.begin(group)
 	return &Consumer[T]{
 		bus: b, group: group, handle: handle, dead: dead, metrics: metrics,
 		log:  b.log.With(zap.String("group", group.Name)),
@@ -84,13 +84,10 @@ func (c *Consumer[T]) live(ctx context.Context, read func(context.Context)) {
 	var alive sync.WaitGroup
 	beating, end := context.WithCancel(context.WithoutCancel(ctx))
 	alive.Go(func() { c.held.keepAlive(beating) })
+	if c.group.partitioned() {
+		alive.Go(func() { c.watchDepth(beating) })
+	}
 	read(ctx)
 	end()
 	alive.Wait()
-}
-
-// traced is the handler's context with the sender's trace in it.
-func traced(ctx context.Context, m jetstream.Msg) context.Context {
-	carrier := propagation.MapCarrier{headerTraceParent: m.Headers().Get(headerTraceParent)}
-	return propagation.TraceContext{}.Extract(ctx, carrier)
 }

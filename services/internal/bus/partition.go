@@ -62,6 +62,7 @@ func (c *Consumer[T]) read(ctx context.Context, number int) {
 	// nobody's until the ack wait is over. Meanwhile the handlers go on.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	defer c.reading.begin(p)()
 	for ctx.Err() == nil {
 		if err := c.fetch(working, p); err != nil {
 			c.log.Debug("reading is disturbed", zap.String("consumer", p.name), zap.Error(err))
@@ -171,7 +172,7 @@ func (c *Consumer[T]) take(ctx context.Context, m jetstream.Msg) (task, bool) {
 	return task{delivery: d, do: func() {
 		defer c.held.remove(d)
 		if c.held.lapsed(d) {
-			c.metrics.settled(c.group.Name, "lapsed")
+			c.metrics.settled(c.group.Name, verdictLapsed)
 			return
 		}
 		c.settle(ctx, d)

@@ -32,21 +32,21 @@ const (
 // acknowledgement, a hand-back or a dead letter.
 func (c *Consumer[T]) settle(ctx context.Context, d *delivery) {
 	attempts, err := c.attempt(ctx, d)
-	verdict := "done"
+	verdict := verdictDone
 	switch {
 	case err == nil:
 		err = d.Ack()
 	case errors.Is(err, ErrLapsed):
-		verdict, err = "lapsed", nil
+		verdict, err = verdictLapsed, nil
 	case fail.ClassOf(err) == fail.Shutdown || ctx.Err() != nil:
-		verdict, err = "handed_back", d.Nak()
+		verdict, err = verdictHandedBack, d.Nak()
 	default:
-		verdict, err = "dead", c.bury(ctx, d, attempts, err)
+		verdict, err = verdictDead, c.bury(ctx, d, attempts, err)
 	}
 	c.metrics.settled(c.group.Name, verdict)
 	if err != nil {
 		// The message comes back after the ack wait, and finds its effect done.
-		c.log.Warn("a message was not settled", zap.String("subject", d.Subject()), zap.String("verdict", verdict), zap.Error(err))
+		c.logOf(d).Warn("a message was not settled", zap.String("verdict", verdict), zap.Error(err))
 	}
 }
 
@@ -92,13 +92,15 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 		ReturnLastFailure().
 		OnRetry(func(e failsafe.ExecutionEvent[any]) {
 			c.metrics.retried(c.group.Name)
-			c.log.Info("trying a message again", zap.String("subject", d.Subject()), zap.Int("attempt", e.Attempts()), zap.Error(e.LastError()))
+			c.logOf(d).Info("trying a message again", zap.Int("attempt", e.Attempts()), zap.Error(e.LastError()))
 		}).
 		Build()
 	done := false
 	err = failsafe.With(retry).WithContext(ctx).Run(func() error {
 		attempts++
-		err := c.guarded(context.WithValue(traced(ctx, d.Msg), heldKey{}, holding{c.held, d}), message)
+		err := c.traced(context.WithValue(ctx, heldKey{}, holding{c.held, d}), d, func(ctx context.Context) error {
+			return c.guarded(ctx, message)
+		})
 		done = err == nil
 		if fail.ClassOf(err) != fail.Unavailable {
 			failed++
@@ -151,7 +153,7 @@ func (c *Consumer[T]) bury(ctx context.Context, d *delivery, attempts int, cause
 		LastAt:    timestamppb.Now(),
 		Turn:      turnOf(d),
 	}
-	c.log.Error("dead letter", zap.String("id", letter.GetId()), zap.String("subject", d.Subject()), zap.String("reason", letter.GetReason()))
+	c.logOf(d).Error("dead letter", zap.String("id", letter.GetId()), zap.String("reason", letter.GetReason()))
 	patient := retrypolicy.NewBuilder[any]().
 		WithBackoff(retryFirst, retryMost).WithJitterFactor(0.5).WithMaxAttempts(-1).Build()
 	err := failsafe.With(patient).WithContext(ctx).Run(func() error { return c.dead.Bury(ctx, letter) })

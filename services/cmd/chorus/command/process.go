@@ -70,6 +70,7 @@ func (p *process) connect(ctx context.Context, name string, opts ...nats.Option)
 	if p.bus, err = bus.Connect(ctx, p.cfg.nats, p.log, "chorus-"+name, opts...); err != nil {
 		return err
 	}
+	p.bus.Trace(p.tracing.Tracer("bus"))
 	if err := p.bus.Verify(ctx); err != nil {
 		return err
 	}

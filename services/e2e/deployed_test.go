@@ -1,0 +1,128 @@
+package e2e_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+// deployment is Chorus as it is run for real: each service a process of its own,
+// on servers that it does not bring along.
+type deployment struct {
+	t           *testing.T
+	bus         *testenv.BusServer
+	dsn         string
+	environment []string
+	telegram    *control.Client
+	ops         map[string]string // the operators' address of each service
+}
+
+// deploy starts the servers and the emulator, and applies a cast.
+func deploy(t *testing.T, cast string) *deployment {
+	t.Helper()
+	d := &deployment{t: t, bus: testenv.NATSServer(t), dsn: testenv.EmptyPostgres(t), ops: map[string]string{}}
+	dir := t.TempDir()
+	d.environment = []string{
+		"CHORUS_DATABASE_URL_FILE=" + written(t, dir, "database_url", d.dsn),
+		"CHORUS_NATS_URL=" + d.bus.URL(),
+		"CHORUS_REDIS_URL=" + testenv.Redis(t),
+		"CHORUS_SECRET_FILE=" + filepath.Join(dir, "keys"),
+		"CHORUS_GENERATOR_TYPING_MOST=200ms",
+	}
+	d.run("secrets", "--dir", dir)
+	emulator := launch(t, nil, "emulator", "--emulator.listen", "127.0.0.1:0")
+	eventually(t, "the emulator says where it is", func() bool { return emulator.url() != "" })
+	d.telegram = emulator.emulator()
+	d.environment = append(d.environment, "CHORUS_TELEGRAM_URL="+emulator.url())
+	d.run("migrate", "up")
+	d.run("apply", "-f", cast, "--emulator", emulator.url())
+	return d
+}
+
+func written(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// run runs a command to its end and returns what it printed.
+func (d *deployment) run(args ...string) string {
+	d.t.Helper()
+	out, err := d.try(args...)
+	if err != nil {
+		d.t.Fatalf("chorus %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (d *deployment) try(args ...string) (string, error) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, built.path(d.t), args...)
+	cmd.Env = append(os.Environ(), d.environment...)
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+// start starts services and waits until they are ready.
+func (d *deployment) start(services ...string) {
+	d.t.Helper()
+	for _, s := range services {
+		d.ops[s] = nobody(d.t)
+		launch(d.t, d.environment, s, "--ops.listen", d.ops[s])
+	}
+	for _, s := range services {
+		eventually(d.t, s+" is ready", func() bool {
+			_, err := d.try("health", "--ready", "--ops.listen", d.ops[s])
+			return err == nil
+		})
+	}
+}
+
+// scrape is the metrics of a service.
+func (d *deployment) scrape(service string) string {
+	d.t.Helper()
+	return get(d.t, "http://"+d.ops[service]+"/metrics")
+}
+
+func (d *deployment) pool() *pgxpool.Pool {
+	d.t.Helper()
+	pool, err := pgxpool.New(d.t.Context(), d.dsn)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(pool.Close)
+	return pool
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
