@@ -67,3 +67,41 @@ func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64)
 	}
 	return info, out
 }
+
+// What a member of a chat is.
+const (
+	Left       = "left"
+	Kicked     = "kicked"
+	Restricted = "restricted"
+)
+
+// Member is what somebody is in a chat.
+type Member struct {
+	// Status is creator, administrator, member, restricted, left or kicked.
+	Status string `json:"status"`
+	// Present and CanSend are of restricted members only.
+	Present bool `json:"is_member"`
+	CanSend bool `json:"can_send_messages"`
+}
+
+// MaySpeak tells whether the member may send messages in the chat.
+func (m Member) MaySpeak() bool {
+	switch m.Status {
+	case Left, Kicked:
+		return false
+	case Restricted:
+		return m.Present && m.CanSend
+	}
+	return true
+}
+
+// GetMember asks what somebody is in a chat. Member is filled if the outcome is
+// Done.
+func (c *Client) GetMember(ctx context.Context, token secret.String, chatID, userID int64) (Member, Outcome) {
+	var m Member
+	out := c.look(ctx, token, &m, func(ctx context.Context) error {
+		_, err := c.api.GetChatMember(ctx, &bot.GetChatMemberParams{ChatID: chatID, UserID: userID})
+		return err //nolint:wrapcheck // shown as it is
+	})
+	return m, out
+}

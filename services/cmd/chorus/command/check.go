@@ -1,0 +1,113 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/config"
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/preflight"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+func checkCommand() *cobra.Command {
+	cfg := newConfiguration()
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Look whether everything is there and as it should be",
+		Long: `Looks at the configuration, the database and its schema, the bus, Redis, the
+provider of texts, the token of every bot and its rights in every chat, and says
+what to do where something is wrong. It changes nothing and writes in no chat. The
+exit code is 1 if anything failed; warnings are none.`,
+		Example: `  chorus check
+  chorus check --json | jq '.findings[] | select(.status != "ok")'`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := check(cmd, cfg)
+			if err != nil {
+				return err
+			}
+			write := report.WriteTable
+			if asJSON {
+				write = report.WriteJSON
+			}
+			if err := write(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if n := report.Count(preflight.Failure); n > 0 {
+				return fmt.Errorf("checks failed: %d", n)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as JSON")
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionNATS, sectionRedis, sectionTelegram, sectionLLM, sectionSecret)
+	return cmd
+}
+
+func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
+	var report preflight.Report
+	err := cfg.load(cmd)
+	if mistakes := (*config.Error)(nil); errors.As(err, &mistakes) {
+		for _, line := range mistakes.Lines {
+			report.Add(failure("configuration", "", line, "chorus config --table lists all there is to configure"))
+		}
+		return &report, nil // the rest would look at other servers than are meant
+	}
+	if err != nil {
+		return nil, err
+	}
+	report.Add(preflight.Finding{Status: preflight.OK, Check: "configuration", Found: "can be read"})
+	ctx := cmd.Context()
+	pool, found := preflight.Database(ctx, cfg.database)
+	report.Add(found...)
+	report.Add(preflight.Bus(ctx, cfg.nats)...)
+	report.Add(preflight.Redis(ctx, cfg.redis)...)
+	report.Add(checkTexts(ctx, cfg)...)
+	if pool == nil {
+		return &report, nil // the cast is in the database
+	}
+	defer pool.Close()
+	found, err = checkCast(ctx, cfg, pool)
+	report.Add(found...)
+	return &report, err
+}
+
+func failure(check, subject, found, remedy string) preflight.Finding {
+	return preflight.Finding{Status: preflight.Failure, Check: check, Subject: subject, Found: found, Remedy: remedy}
+}
+
+func checkTexts(ctx context.Context, cfg *configuration) []preflight.Finding {
+	links, err := provider.New(cfg.llm)
+	if err != nil {
+		return []preflight.Finding{failure("llm", cfg.llm.Kind, err.Error(), "correct the section llm of the configuration")}
+	}
+	var found []preflight.Finding
+	for _, l := range links {
+		found = append(found, preflight.Texts(ctx, l.Name, l.Provider)...)
+	}
+	return found
+}
+
+func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]preflight.Finding, error) {
+	keys, err := cfg.keyring()
+	if err != nil {
+		return []preflight.Finding{failure("configuration", "keys", err.Error(), "give the keys that the senders have")}, nil
+	}
+	cast, err := rosterpg.Read(ctx, pool, rosterpg.Tokens{Keyring: keys})
+	if err != nil {
+		return nil, err
+	}
+	client, err := telegram.New(cfg.telegram, zap.NewNop())
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return preflight.Cast(ctx, client, cast), nil
+}

@@ -1,0 +1,108 @@
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/migrations"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/store"
+)
+
+const (
+	// serverPatience is how long a server is waited for: it should be there.
+	serverPatience = 5 * time.Second
+	// oldestPostgres is the oldest major version that the schema is tested with.
+	oldestPostgres = 15
+)
+
+// Database looks at PostgreSQL and the schema. The pool is nil where there is
+// none to use; whoever gets one closes it.
+func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) {
+	const check = "database"
+	if cfg.URL == "" {
+		return nil, []Finding{fail(check, "", "no database is configured", "set CHORUS_DATABASE_URL, or CHORUS_DATABASE_URL_FILE")}
+	}
+	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverPatience)
+	pool, err := store.Dial(ctx, cfg)
+	if err != nil {
+		return nil, []Finding{fail(check, "", err.Error(), "start PostgreSQL, or correct database.url")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, serverPatience)
+	defer cancel()
+	var version int
+	var name, commit string
+	err = pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000,
+    current_setting('server_version'), current_setting('synchronous_commit')`).Scan(&version, &name, &commit)
+	if err != nil {
+		pool.Close()
+		return nil, []Finding{fail(check, "", "PostgreSQL does not answer: "+err.Error(), "look at its log")}
+	}
+	findings := []Finding{well(check, "server", "PostgreSQL "+name)}
+	if version < oldestPostgres {
+		findings[0] = fail(check, "server", "PostgreSQL "+name, fmt.Sprintf("use version %d or newer", oldestPostgres))
+	}
+	if commit == "off" || commit == "local" {
+		findings = append(findings, warn(check, "commits", "synchronous_commit is "+commit+": a crash of the server may lose what was answered",
+			"set synchronous_commit to on"))
+	}
+	if err := migrations.Check(ctx, pool); err != nil {
+		pool.Close()
+		remedy := "run chorus migrate up"
+		if wrong := (*migrations.VersionError)(nil); errors.As(err, &wrong) && wrong.Have > wrong.Want {
+			remedy = "use the build that the schema was made by, or a newer one"
+		}
+		return nil, append(findings, fail(check, "schema", store.Refusal(err).Error(), remedy))
+	}
+	return pool, append(findings, well(check, "schema", "as this build needs it"))
+}
+
+// Bus looks at NATS, its streams and its consumers.
+func Bus(ctx context.Context, cfg bus.Config) []Finding {
+	const check = "bus"
+	if cfg.URL == "" {
+		return []Finding{fail(check, "", "no bus is configured", "set CHORUS_NATS_URL")}
+	}
+	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverPatience)
+	b, err := bus.Connect(ctx, cfg, zap.NewNop(), "chorus-check")
+	if err != nil {
+		return []Finding{fail(check, "", err.Error(), "start NATS 2.11 or newer with JetStream, or correct nats.url")}
+	}
+	defer b.Close()
+	findings := []Finding{well(check, "server", "NATS with JetStream")}
+	if err := b.Verify(ctx); err != nil {
+		return append(findings, fail(check, "streams", err.Error(), "run chorus migrate up"))
+	}
+	findings = append(findings, well(check, "streams", "as this build needs them"))
+	if cfg.Replicas == 1 {
+		findings = append(findings, warn(check, "replicas", "each stream is on one server: while that is away, turns wait",
+			"in production, run three servers and set nats.replicas to 3"))
+	}
+	return findings
+}
+
+// Redis looks at Redis, which nothing needs.
+func Redis(ctx context.Context, cfg redisdb.Config) []Finding {
+	const check = "redis"
+	const alone = "every sender keeps to its share of the limits"
+	if cfg.URL == "" {
+		return []Finding{warn(check, "", "none is configured: "+alone, "set CHORUS_REDIS_URL where several senders run")}
+	}
+	client, err := redisdb.Open(cfg)
+	if err != nil {
+		return []Finding{fail(check, "", err.Error(), "correct redis.url")}
+	}
+	defer func() { _ = client.Close() }() // it only closes connections
+	ctx, cancel := context.WithTimeout(ctx, serverPatience)
+	defer cancel()
+	if err := client.Ping(ctx).Err(); err != nil {
+		return []Finding{warn(check, "", "does not answer: "+alone, "start Redis, or correct redis.url")}
+	}
+	return []Finding{well(check, "", "answers")}
+}

@@ -1,0 +1,118 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+)
+
+// Asker is the part of Telegram that is asked.
+type Asker interface {
+	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
+	GetChat(ctx context.Context, token secret.String, chatID int64) (telegram.ChatInfo, telegram.Outcome)
+	GetMember(ctx context.Context, token secret.String, chatID, userID int64) (telegram.Member, telegram.Outcome)
+}
+
+var _ Asker = (*telegram.Client)(nil)
+
+const (
+	// asksAtOnce keeps far below Telegram's limits, whatever the size of the cast.
+	asksAtOnce = 8
+	// askPatience bounds one question.
+	askPatience = 20 * time.Second
+)
+
+// Cast asks Telegram about every bot and every chat that takes part, and about
+// every bot in each of its chats.
+func Cast(ctx context.Context, api Asker, cast roster.Cast) []Finding {
+	cast = cast.Present()
+	bots, usable := each(ctx, api, cast)
+	findings := bots
+	type place struct {
+		chat     roster.Chat
+		findings []Finding
+	}
+	var places []*place
+	var asking errgroup.Group
+	asking.SetLimit(asksAtOnce)
+	for _, c := range cast.Chats {
+		if !c.Enabled {
+			continue
+		}
+		p := &place{chat: c}
+		places = append(places, p)
+		asking.Go(func() error {
+			p.findings = chat(ctx, api, c, usable)
+			return nil
+		})
+	}
+	_ = asking.Wait() // they say it in findings
+	for _, p := range places {
+		findings = append(findings, p.findings...)
+	}
+	if len(findings) == 0 {
+		return []Finding{warn("bot", "", "no bot takes part", "apply a cast: chorus apply -f FILE")}
+	}
+	return findings
+}
+
+// each asks about the bots, and gives those whose tokens work, by name.
+func each(ctx context.Context, api Asker, cast roster.Cast) ([]Finding, map[string]roster.Bot) {
+	found := make([][]Finding, len(cast.Bots))
+	works := make([]bool, len(cast.Bots))
+	var asking errgroup.Group
+	asking.SetLimit(asksAtOnce)
+	for i, b := range cast.Bots {
+		if b.Enabled {
+			asking.Go(func() error {
+				found[i], works[i] = bot(ctx, api, b)
+				return nil
+			})
+		}
+	}
+	_ = asking.Wait() // they say it in findings
+	var findings []Finding
+	usable := map[string]roster.Bot{}
+	for i, b := range cast.Bots {
+		findings = append(findings, found[i]...)
+		if works[i] {
+			usable[b.Name] = b
+		}
+	}
+	return findings, usable
+}
+
+func bot(ctx context.Context, api Asker, b roster.Bot) ([]Finding, bool) {
+	const check = "bot"
+	if b.Secret.Empty() {
+		return []Finding{fail(check, b.Name, "its token can't be opened with these keys",
+			"give the key that it was sealed with (secret.keys), or apply the cast again")}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	me, out := api.GetMe(ctx, b.Secret)
+	switch {
+	case out.Kind == telegram.PermanentBot:
+		return []Finding{fail(check, b.Name, "Telegram refuses its token: "+out.Description,
+			"get the token from @BotFather (/token), and apply the cast again")}, false
+	case !out.OK():
+		return []Finding{fail(check, b.Name, "Telegram does not answer: "+out.Description, "check telegram.url, and whether this machine reaches it")}, false
+	}
+	findings := []Finding{well(check, b.Name, "@"+me.Username)}
+	if b.Username != "" && !strings.EqualFold(b.Username, me.Username) {
+		findings = append(findings, warn(check, b.Name, fmt.Sprintf("is @%s on Telegram, and @%s in the cast file", me.Username, b.Username),
+			"correct the cast file, or its token: it is that of another bot"))
+	}
+	if !me.ReadsAll {
+		findings = append(findings, warn(check, b.Name, "has privacy mode on: it hears only what is meant for it",
+			"@BotFather, /setprivacy, Disable; then take the bot out of its groups and add it again"))
+	}
+	return findings, true
+}
