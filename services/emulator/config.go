@@ -16,6 +16,7 @@ type Config struct {
 	Listen      string        `config:"listen" doc:"address of the emulated Bot API and everything that is mounted beside it; port 0 takes a free one"`
 	AnyPort     bool          `config:"any_port" doc:"take a free port where the one of listen is in use"`
 	AllowRemote bool          `config:"allow_remote" doc:"allow a listen address that other machines can reach; whoever reaches it can read and write everything"`
+	Hosts       []string      `config:"hosts" doc:"names, besides those of this machine, under which the control interface may be asked for"`
 	Dir         string        `config:"dir" doc:"folder that keeps the emulated accounts, chats and the log of calls; empty keeps them in memory only"`
 	Faults      []string      `config:"faults" doc:"faults from the start, each METHOD:FAULT[:OPTION]..., for example setMessageReaction:400:REACTION_INVALID or sendMessage:429:retry_after=30:rate=0.1"`
 	Unlimited   bool          `config:"unlimited" doc:"switch flood control off"`

@@ -59,7 +59,7 @@ To see it work without an account, a key or a server:
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand(), listenerCommand())
 	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), cacheCommand(), usageCommand(), memoryCommand(), loadCommand(),
-		configCommand(), settingsCommand(), keyCommand(), versionCommand())
+		checkCommand(), configCommand(), settingsCommand(), keyCommand(), secretsCommand(), healthCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(printUsage)
 	family(root)

@@ -116,6 +116,20 @@ func (c *configuration) load(cmd *cobra.Command, required ...string) error {
 // given tells whether a value was set by anybody.
 func (c *configuration) given(path string) bool { return c.Origin(path) != "default" }
 
+// upConfig is what only chorus up needs.
+type upConfig struct {
+	Dir   string   `config:"dir" doc:"folder that keeps the state of the embedded parts"`
+	Casts []string `config:"casts" doc:"cast files that are applied at the start"`
+}
+
+// Validate joins everything that is wrong.
+func (c upConfig) Validate() error {
+	if c.Dir == "" {
+		return errors.New("dir: is empty, want a folder")
+	}
+	return nil
+}
+
 // keyConfig says with what the bots' tokens are sealed.
 type keyConfig struct {
 	Keys secret.String `config:"keys" doc:"keys that seal the bots' tokens, as chorus key prints them, separated by commas: the first seals, all open"`

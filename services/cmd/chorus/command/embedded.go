@@ -1,3 +1,5 @@
+//go:build !image
+
 package command
 
 import (
@@ -16,7 +18,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/natsd"
 	"github.com/chorus-cast/chorus/services/internal/postgres"
+	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
 
@@ -132,4 +136,30 @@ func (e *embedded) stop() error {
 		return fmt.Errorf("stop the embedded parts: %w", err)
 	}
 	return nil
+}
+
+func (e *embedded) startTelegram() (err error) {
+	if e.telegram, err = newEmulator(e.cfg, e.log, e.offline()); err != nil {
+		return err
+	}
+	e.cfg.telegram.URL = e.telegram.URL()
+	return nil
+}
+
+// token gives a bot of a cast file its account in the emulator.
+func (e *embedded) token(_ context.Context, b roster.Bot) (secret.String, error) {
+	token, _, err := e.telegram.World().EnsureBot(usernameOf(b), b.Persona.DisplayName)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("make bot %s in the emulator: %w", b.Name, err)
+	}
+	return secret.New(token), nil
+}
+
+// chat makes a chat of a cast file in the emulator, with its cast in it.
+func (e *embedded) chat(_ context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
+	id, err := e.telegram.World().EnsureChat(emulatedChat(c, cast))
+	if err != nil {
+		return 0, fmt.Errorf("make chat %s in the emulator: %w", c.Name, err)
+	}
+	return id, nil
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,9 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/controlapi"
 	"github.com/chorus-cast/chorus/services/emulator/page"
 	"github.com/chorus-cast/chorus/services/emulator/page/worldchats"
-	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
 
@@ -67,25 +64,10 @@ func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.E
 		opts.Offline = func(page.Message) bool { return true }
 	}
 	e.Mount("/", page.New(worldchats.New(e.World()), opts))
-	e.Mount(control.Prefix+"/", controlapi.New(controlapi.Config{World: e.World(), Calls: e.Calls(), Faults: e.Faults(), Flood: e.Flood(), Log: log}))
+	e.Mount(control.Prefix+"/", controlapi.New(controlapi.Config{
+		World: e.World(), Calls: e.Calls(), Faults: e.Faults(), Flood: e.Flood(), Log: log, Hosts: cfg.emulator.Hosts,
+	}))
 	return e, nil
-}
-
-func (e *embedded) startTelegram() (err error) {
-	if e.telegram, err = newEmulator(e.cfg, e.log, e.offline()); err != nil {
-		return err
-	}
-	e.cfg.telegram.URL = e.telegram.URL()
-	return nil
-}
-
-// token gives a bot of a cast file its account in the emulator.
-func (e *embedded) token(_ context.Context, b roster.Bot) (secret.String, error) {
-	token, _, err := e.telegram.World().EnsureBot(usernameOf(b), b.Persona.DisplayName)
-	if err != nil {
-		return secret.String{}, fmt.Errorf("make bot %s in the emulator: %w", b.Name, err)
-	}
-	return secret.New(token), nil
 }
 
 func usernameOf(b roster.Bot) string {
@@ -93,25 +75,4 @@ func usernameOf(b roster.Bot) string {
 		return b.Username
 	}
 	return b.Name + "_bot"
-}
-
-// chat makes a chat of a cast file in the emulator, with its cast in it.
-func (e *embedded) chat(_ context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
-	members := make([]string, 0, len(cast))
-	for _, b := range cast {
-		members = append(members, usernameOf(b))
-	}
-	title := c.Title
-	if title == "" {
-		title = c.Name
-	}
-	kind := c.Kind
-	if kind == "" {
-		kind = world.Supergroup
-	}
-	id, err := e.telegram.World().EnsureChat(world.NewChat{Chat: world.Chat{Title: title, Kind: kind, Note: c.Purpose}, Members: members})
-	if err != nil {
-		return 0, fmt.Errorf("make chat %s in the emulator: %w", c.Name, err)
-	}
-	return id, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/internal/people"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/casting"
@@ -21,20 +22,30 @@ import (
 
 func applyCommand() *cobra.Command {
 	cfg := newConfiguration()
-	var file string
+	var file, emulator string
 	var opts casting.Options
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make the roster what a cast file says",
 		Long: `Creates or updates the bots, personas, chats and cast of a file. Either all of
 it is applied or nothing, and applying it again changes nothing. Tokens stand in
-the environment or in files that the cast file refers to.`,
-		Example: "  chorus apply -f deploy/examples/book-club.yaml --dry-run",
+the environment or in files that the cast file refers to. With --emulator, bots
+and chats are made in a Telegram emulator, and no token is needed.`,
+		Example: `  chorus apply -f deploy/examples/book-club.yaml --dry-run
+  chorus apply -f deploy/examples/book-club.yaml --emulator http://127.0.0.1:8080`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
 				return run.Usage(errors.New("-f: is missing, want a cast file, or - for the standard input"))
 			}
 			opts.Confirm = asker(cmd)
+			if emulator != "" {
+				client, err := control.New(emulator)
+				if err != nil {
+					return run.Usage(fmt.Errorf("--emulator: %w", err))
+				}
+				defer client.Close()
+				opts.Token, opts.Chat = emulated{client}.token, emulated{client}.chat
+			}
 			if err := readable(file); err != nil {
 				return err
 			}
@@ -44,6 +55,7 @@ the environment or in files that the cast file refers to.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "cast file, or - for the standard input")
+	cmd.Flags().StringVar(&emulator, "emulator", "", "make the bots and chats in the Telegram emulator at this address")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would change and change nothing")
 	cmd.Flags().BoolVar(&opts.Prune, "prune", false, "remove bots, chats and memories that the file doesn't have; asks first")
 	cmd.Flags().BoolVar(&opts.Yes, "yes", false, "prune without asking")

@@ -1,3 +1,5 @@
+//go:build !image
+
 package command
 
 import (
@@ -20,20 +22,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
-
-// upConfig is what only chorus up needs.
-type upConfig struct {
-	Dir   string   `config:"dir" doc:"folder that keeps the state of the embedded parts"`
-	Casts []string `config:"casts" doc:"cast files that are applied at the start"`
-}
-
-// Validate joins everything that is wrong.
-func (c upConfig) Validate() error {
-	if c.Dir == "" {
-		return errors.New("dir: is empty, want a folder")
-	}
-	return nil
-}
 
 func upCommand() *cobra.Command {
 	cfg := newConfiguration()

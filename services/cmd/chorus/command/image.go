@@ -1,0 +1,29 @@
+//go:build image
+
+package command
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/internal/run"
+)
+
+// loadCommand is not in images: it starts and kills services.
+func loadCommand() *cobra.Command { return absent("load", "Play a scenario of load and faults") }
+
+// upCommand is not in images. What it brings along (a database, a NATS server) is
+// a tenth of the program, and needs a system around it to install and to run.
+func upCommand() *cobra.Command { return absent("up", "Run everything in one process") }
+
+func absent(name, short string) *cobra.Command {
+	return &cobra.Command{
+		Use:    name,
+		Short:  short + ": not in this image",
+		Hidden: true,
+		RunE: func(*cobra.Command, []string) error {
+			return run.Usage(fmt.Errorf("%s: is not in this image: make build makes a program that has it", name))
+		},
+	}
+}

@@ -1,0 +1,94 @@
+package command
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+)
+
+// The files of a folder of secrets.
+const (
+	keysFile     = "keys"
+	passwordFile = "database_password"
+	databaseFile = "database_url"
+	metricsFile  = "metrics_token"
+)
+
+func secretsCommand() *cobra.Command {
+	var dir, database string
+	cmd := &cobra.Command{
+		Use:   "secrets",
+		Short: "Make the secrets that a new installation needs, as files",
+		Long: `Writes into a folder what is missing of it: keys, which seal the bots' tokens
+(CHORUS_SECRET_FILE), database_password, a random one, database_url, an address
+with that password (CHORUS_DATABASE_URL_FILE), and metrics_token, which whoever
+reads the metrics must show (CHORUS_OPS_METRICS_TOKEN_FILE). Only this user can
+read the files. What is there stays, so that it may run at every start.`,
+		Example: "  chorus secrets --dir /run/chorus --database postgres://chorus@postgres:5432/chorus",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+				return run.Usage(fmt.Errorf("--dir: %q is no folder", dir))
+			}
+			address, err := url.Parse(database)
+			if err != nil || address.Host == "" || address.User.Username() == "" {
+				return run.Usage(errors.New("--database: want postgres://USER@HOST:PORT/DATABASE, without a password"))
+			}
+			if err := writeSecrets(dir, address); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "The secrets are in", dir)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", ".", "folder that gets them")
+	cmd.Flags().StringVar(&database, "database", "postgres://chorus@127.0.0.1:5432/chorus", "the database's address, without a password")
+	return cmd
+}
+
+func writeSecrets(dir string, database *url.URL) error {
+	if _, err := secret.LoadOrCreateKeyFile(filepath.Join(dir, keysFile)); err != nil {
+		return err
+	}
+	for _, name := range []string{passwordFile, metricsFile} {
+		if err := writeOnce(filepath.Join(dir, name), rand.Text()); err != nil {
+			return err
+		}
+	}
+	// The password that counts is the one in the file, whoever wrote it.
+	password, err := secret.Resolve(secret.Ref{File: filepath.Join(dir, passwordFile)})
+	if err != nil {
+		return err
+	}
+	database.User = url.UserPassword(database.User.Username(), password.Reveal())
+	return writeOnce(filepath.Join(dir, databaseFile), database.String())
+}
+
+// writeOnce writes a file for this user, unless it is there. Whoever reads it
+// finds all of it or nothing.
+func writeOnce(path, text string) (err error) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // of mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	_, err = f.WriteString(text + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
