@@ -1,0 +1,49 @@
+package e2e_test
+
+import (
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+)
+
+// The bus loses its disk while messages are on it: streams, consumers and all that
+// waits. That costs time, and nothing else.
+func TestTheBusIsWipedUnderLoad(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, troupe{bots: 8, supergroups: 5, groups: 1, perChat: 4, gap: 1e9}.file(t))
+	d.start("planner", "generator", "sender")
+	pool := d.pool()
+	talked := func(since uint64) uint64 {
+		calls := sent(callsOf(t, d.telegram, control.Filter{Since: since}))
+		if len(calls) < 10 {
+			return 0
+		}
+		return calls[len(calls)-1].Seq
+	}
+	var last uint64
+	for range 2 {
+		var now uint64
+		eventually(t, "the cast talks", func() bool {
+			now = talked(last)
+			return now > 0
+		})
+		last = now
+		d.bus.Stop()
+		// Turns that are planned meanwhile have never been on any bus.
+		before := one[int](t, pool, `SELECT count(*) FROM turns`)
+		eventually(t, "planning goes on", func() bool { return one[int](t, pool, `SELECT count(*) FROM turns`) > before+5 })
+		d.bus.Wipe()
+		d.bus.Start()
+		d.run("migrate", "up")
+	}
+	eventually(t, "the cast talks again", func() bool { return talked(last) > 0 })
+	settle(t, pool)
+
+	calls := callsOf(t, d.telegram, control.Filter{})
+	turns := accountFor(t, pool, calls)
+	outcomes := map[string]int{}
+	for _, v := range turns {
+		outcomes[v.Outcome]++
+	}
+	t.Logf("%d messages sent for %d turns: %v", len(sent(calls)), len(turns), outcomes)
+}
