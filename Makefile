@@ -5,6 +5,9 @@
 MODULES  := $(notdir $(shell go list -f '{{.Dir}}' -m))
 PACKAGES := $(MODULES:%=./%/...)
 
+# Checks of deploy/, in a module of their own, outside of the workspace, too.
+VERIFY := deploy/verify
+
 BIN   := $(CURDIR)/bin
 TOOLS := $(CURDIR)/deploy/tools
 
@@ -42,6 +45,7 @@ test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 	@deploy/scripts/compiler
 	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
 		-race -shuffle on -parallel 8 -timeout 10m $(TESTFLAGS) $(PACKAGES)
+	@cd $(VERIFY) && GOWORK=off $(BIN)/gotestsum --format pkgname -- -shuffle on -timeout 10m $(TESTFLAGS) ./...
 
 check: format vet lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules
 
@@ -50,7 +54,7 @@ generate: $(BIN)/buf ## Generate the contracts' code, and the documents' tables 
 	@UPDATE_DOCS=1 go test -count 1 -run 'Current$$' $(DOCUMENTED) >/dev/null
 
 fmt: $(BIN)/golangci-lint ## Format the code
-	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
+	@for module in $(MODULES) $(VERIFY); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
 
 build: ## Build bin/chorus
 	@test -e $(BIN)/chorus || echo 'build: chorus (the first time takes some minutes)'
@@ -69,7 +73,7 @@ clean: ## Remove what was built
 
 format: $(BIN)/golangci-lint
 	@echo 'check: format'
-	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint fmt --diff) || exit 1; done
+	@for module in $(MODULES) $(VERIFY); do (cd $$module && $(BIN)/golangci-lint fmt --diff) || exit 1; done
 
 vet:
 	@echo 'check: vet'
@@ -79,6 +83,7 @@ lint: $(BIN)/golangci-lint $(BIN)/buf
 	@echo 'check: lint'
 	@cd proto && $(BIN)/buf lint
 	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false) || exit 1; done
+	@cd $(VERIFY) && GOWORK=off $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false
 
 generated: $(BIN)/buf
 	@echo 'check: generated code is current'
@@ -87,7 +92,7 @@ generated: $(BIN)/buf
 
 tidy:
 	@echo 'check: go.mod files are tidy'
-	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff) || exit 1; done
+	@for module in $(MODULES) $(VERIFY); do (cd $$module && GOWORK=off go mod tidy -diff) || exit 1; done
 
 standalone:
 	@echo 'check: each module builds without the workspace'

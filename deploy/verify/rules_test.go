@@ -1,0 +1,225 @@
+package verify_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
+)
+
+// workload is what runs pods, whatever its kind.
+type workload struct {
+	object
+
+	pod     corev1.PodTemplateSpec
+	serves  bool // it runs for as long as it may
+	chorus  bool // it is one of the four services
+	howMany int32
+}
+
+func workloads(t *testing.T, objects []object) []workload {
+	t.Helper()
+	var all []workload
+	for _, o := range objects {
+		switch o.kind {
+		case "Deployment":
+			d := read[appsv1.Deployment](t, o)
+			all = append(all, workload{o, d.Spec.Template, true, d.Labels["app.kubernetes.io/name"] == "chorus", *d.Spec.Replicas})
+		case "StatefulSet":
+			s := read[appsv1.StatefulSet](t, o)
+			all = append(all, workload{o, s.Spec.Template, true, false, *s.Spec.Replicas})
+		case "Job":
+			all = append(all, workload{o, read[batchv1.Job](t, o).Spec.Template, false, false, 1})
+		}
+	}
+	return all
+}
+
+func read[T any](t *testing.T, o object) T {
+	t.Helper()
+	var value T
+	if err := yaml.UnmarshalStrict(o.yaml, &value); err != nil {
+		t.Fatalf("%s %s: %v", o.kind, o.name, err)
+	}
+	return value
+}
+
+func TestPodsKeepToTheRules(t *testing.T) {
+	t.Parallel()
+	eachOverlay(t, func(t *testing.T, objects []object) {
+		t.Helper()
+		for _, w := range workloads(t, objects) {
+			wrong := func(what string) { t.Errorf("%s %s: %s", w.kind, w.name, what) }
+			checkPod(w.pod.Spec, wrong)
+			for _, c := range w.pod.Spec.Containers {
+				checkContainer(c, wrong)
+				if w.serves && (c.LivenessProbe == nil || c.ReadinessProbe == nil) {
+					wrong("has no probes")
+				}
+			}
+			if w.chorus {
+				checkService(t, w, objects, wrong)
+			}
+		}
+	})
+}
+
+func checkPod(p corev1.PodSpec, wrong func(string)) {
+	if p.ServiceAccountName == "" || p.ServiceAccountName == "default" || p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken {
+		wrong("may speak to Kubernetes")
+	}
+	s := p.SecurityContext
+	if s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser == nil || *s.RunAsUser == 0 {
+		wrong("may run as root")
+	}
+	if s == nil || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+		wrong("may make any system call")
+	}
+	if p.HostNetwork || p.HostPID || p.HostIPC {
+		wrong("is not apart from its host")
+	}
+	for _, v := range p.Volumes {
+		if v.HostPath != nil {
+			wrong("reads its host's files")
+		}
+	}
+}
+
+func checkContainer(c corev1.Container, wrong func(string)) {
+	// The image's version is given, and is none that moves.
+	if _, tag, found := strings.Cut(c.Image, ":"); !found || tag == "latest" {
+		wrong("has the image " + c.Image + ", want a version")
+	}
+	for _, r := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		_, requested := c.Resources.Requests[r]
+		if _, limited := c.Resources.Limits[r]; !requested || !limited {
+			wrong("asks for no " + string(r) + ", or has no limit of it")
+		}
+	}
+	s := c.SecurityContext
+	if s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
+		wrong("may write to its image")
+	}
+	if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation {
+		wrong("may get more rights")
+	}
+	if s == nil || s.Capabilities == nil || len(s.Capabilities.Drop) != 1 || s.Capabilities.Drop[0] != "ALL" || len(s.Capabilities.Add) > 0 {
+		wrong("has capabilities")
+	}
+	for _, e := range c.Env {
+		if secretive(e.Name) && e.Value != "" {
+			wrong("has the secret " + e.Name + " in clear")
+		}
+	}
+}
+
+// The longest drain, sender.grace and what follows it, is far below.
+const leastGrace = 30
+
+func checkService(t *testing.T, w workload, objects []object, wrong func(string)) {
+	t.Helper()
+	if g := w.pod.Spec.TerminationGracePeriodSeconds; g == nil || *g < leastGrace {
+		wrong("gets too little time to drain")
+	}
+	if len(w.pod.Spec.TopologySpreadConstraints) < 2 {
+		wrong("may be in one zone, on one node")
+	}
+	budgeted := false
+	for _, o := range objects {
+		if o.kind == "PodDisruptionBudget" {
+			b := read[policyv1.PodDisruptionBudget](t, o)
+			budgeted = budgeted || selects(t, b.Spec.Selector, w.pod.Labels)
+		}
+	}
+	if !budgeted {
+		wrong("has no disruption budget")
+	}
+}
+
+func selects(t *testing.T, s *v1.LabelSelector, of map[string]string) bool {
+	t.Helper()
+	selector, err := v1.LabelSelectorAsSelector(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return selector.Matches(labels.Set(of))
+}
+
+// secretive tells whether a variable holds a secret, and does not only name a file
+// or variable with it.
+func secretive(name string) bool {
+	return regexp.MustCompile(`(PASSWORD|TOKEN|SECRET|KEYS?|CREDENTIALS)$`).MatchString(name)
+}
+
+func TestNoSecretIsInClear(t *testing.T) {
+	t.Parallel()
+	inURL := regexp.MustCompile(`[a-z]+://[^/\s:@]*:[^/\s@]+@`)
+	token := regexp.MustCompile(`\b[0-9]{8,10}:[A-Za-z0-9_-]{30,}`)
+	eachOverlay(t, func(t *testing.T, objects []object) {
+		t.Helper()
+		for _, o := range objects {
+			if o.kind == "Secret" {
+				t.Errorf("Secret %s stands in the repository", o.name)
+			}
+			if inURL.Match(o.yaml) || token.Match(o.yaml) {
+				t.Errorf("%s %s holds a password or a token", o.kind, o.name)
+			}
+			if o.kind != "ConfigMap" {
+				continue
+			}
+			for key, value := range read[corev1.ConfigMap](t, o).Data {
+				if secretive(key) && !strings.HasPrefix(value, "file:") && !strings.HasPrefix(value, "env:") {
+					t.Errorf("ConfigMap %s has %s in clear", o.name, key)
+				}
+			}
+		}
+	})
+}
+
+func TestEveryServiceIsDeployed(t *testing.T) {
+	t.Parallel()
+	eachOverlay(t, func(t *testing.T, objects []object) {
+		t.Helper()
+		have := map[string]bool{}
+		for _, w := range workloads(t, objects) {
+			have[w.name] = true
+		}
+		for _, name := range []string{"chorus-planner", "chorus-generator", "chorus-sender", "chorus-listener", "chorus-migrate"} {
+			if !have[name] {
+				t.Errorf("%s is missing", name)
+			}
+		}
+	})
+}
+
+func TestTheOperatorHasTheSameRules(t *testing.T) {
+	t.Parallel()
+	type rules struct {
+		Groups any `json:"groups"`
+	}
+	var plain rules
+	var wrapped struct {
+		Spec rules `json:"spec"`
+	}
+	for file, into := range map[string]any{"../prometheus/alerts.yaml": &plain, "../k8s/components/monitoring/rules.yaml": &wrapped} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(text, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(plain, wrapped.Spec); diff != "" {
+		t.Errorf("deploy/prometheus/alerts.yaml and deploy/k8s/components/monitoring/rules.yaml differ: %s", diff)
+	}
+}
