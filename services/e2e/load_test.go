@@ -32,6 +32,7 @@ phases:
       - {at: 4s, do: stop, service: telegram, for: 1s}
   - {name: calm, for: 3s}
 targets:
+  - {name: order, measure: order_violations, max: 0}
   - {name: kills, measure: kills, min: 2}
   - {name: lost, measure: lost, max: 0}
   - {name: duplicates, measure: duplicates, max: 0}
@@ -39,9 +40,6 @@ targets:
   - {name: open, measure: open, max: 0}
   - {name: crashes, measure: crashes, max: 0}
 `
-
-// The order of messages is no target above: where services are killed, one in
-// some hundred comes after a later turn's, which is not understood yet.
 
 // On a deployment that runs, a run leaves nothing behind that talks, and another
 // one finds nothing of it.

@@ -50,7 +50,8 @@ const (
 	Over
 	// Parked deliveries wait for their time.
 	Parked
-	// Behind another open delivery of the same chat and action, which goes first.
+	// Behind an earlier turn of the chat whose delivery of the same action goes
+	// first, and may be still to be made.
 	Behind
 	// Orphaned deliveries have had a call begun, of which nobody wrote the end, by
 	// an owner that is silent.
@@ -61,12 +62,18 @@ const (
 )
 
 // A claim succeeds for the chat's first open delivery of its kind only, so that
-// the order holds whatever the bus does and whoever reads it.
+// the order holds whatever the bus does and whoever reads it. A message waits for
+// the texts of earlier turns, too: a turn that the bus gave out again is written
+// after the next one. Answers to commands belong to no conversation, and wait for
+// nothing.
 const claim = `
 UPDATE deliveries d SET state = 'sending', owner = i.owner, claimed_at = now(), fence = fence + 1, attempts = attempts + 1
-FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS i(chat_id, turn_no, owner)
+FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS i(chat_id, turn_no, owner) JOIN turns t USING (chat_id, turn_no)
 WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL
-  AND NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL)
+  AND (t.topic LIKE '/%' OR
+    NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL)
+    AND NOT EXISTS (SELECT FROM turns e WHERE e.chat_id = d.chat_id AND e.turn_no < d.turn_no AND e.outcome IS NULL AND e.kind <> 'reaction'
+      AND d.action = 'send_message' AND e.expires_at > now() AND e.topic NOT LIKE '/%'))
 RETURNING d.chat_id, d.turn_no, d.fence, d.step, d.attempts, nextval('message_numbers')`
 
 // claiming is a wish to claim a delivery.

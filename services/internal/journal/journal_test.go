@@ -216,6 +216,43 @@ func TestMessagesOfAChatKeepTheirOrder(t *testing.T) {
 	s.claim(second, "one")
 }
 
+// The bus gives a turn out again, when the text of the next one is written.
+func TestMessagesWaitForTheTextsOfEarlierTurns(t *testing.T) {
+	s := newScene(t)
+	turn := func(number int64, kind chorusv1.TurnKind, topic string, until time.Time) *chorusv1.Turn {
+		turn := journaltest.Turn(s.chat, number, s.bot)
+		turn.Kind, turn.Topic, turn.ExpiresAt = kind, topic, timestamppb.New(until)
+		if kind != chorusv1.TurnKind_TURN_KIND_MESSAGE {
+			turn.TargetMessage = 1
+		}
+		return turn
+	}
+	now := time.Now()
+	over, late := turn(1, chorusv1.TurnKind_TURN_KIND_MESSAGE, "books", now.Add(time.Second)), turn(2, chorusv1.TurnKind_TURN_KIND_REPLY, "books", now.Add(time.Hour))
+	over.PlannedAt, over.DueAt, over.ExpiresAt = timestamppb.New(now.Add(-time.Hour)), timestamppb.New(now.Add(-time.Hour)), timestamppb.New(now.Add(-time.Minute))
+	about := turn(5, chorusv1.TurnKind_TURN_KIND_REPLY, "/about", now.Add(time.Hour))
+	s.plan(journal.Planned{Turn: over}, journal.Planned{Turn: late})
+	reaction, answer, second := s.reaction(3), journaltest.Message(about, "We are bots."), s.message(4)
+	s.plan(journal.Planned{Turn: about, Delivery: answer})
+
+	if got := s.refused(second); got.Reason != journal.Behind || !got.Until.IsZero() {
+		t.Errorf("before the text of the turn ahead is written, it is refused as %+v", got)
+	}
+	s.claim(reaction, "one") // another lane
+	s.claim(answer, "one")   // to a command
+	first := journaltest.Message(late, "hello")
+	if _, made, err := s.Deliver(t.Context(), first, ""); err != nil || !made {
+		t.Fatalf("deliver: made %v, %v", made, err)
+	}
+	if got := s.refused(second); got.Reason != journal.Behind {
+		t.Errorf("behind the text of the turn ahead it is refused as %+v", got)
+	}
+	if _, err := s.Abandon(t.Context(), receipt(first, chorusv1.Outcome_OUTCOME_EXPIRED)); err != nil {
+		t.Fatal(err)
+	}
+	s.claim(second, "one") // though the first turn is open: its time is over
+}
+
 func TestFallback(t *testing.T) {
 	s := newScene(t)
 	d := s.reaction(1)
