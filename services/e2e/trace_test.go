@@ -77,7 +77,7 @@ func TestATurnIsOneTrace(t *testing.T) {
 	d.environment = append(d.environment, "CHORUS_TRACE_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=200")
 	d.start("planner", "generator", "sender")
 	eventually(t, "a message's turn is one trace", func() bool {
-		return store.has("plan turn", "generator", "sender-message", "sendMessage")
+		return store.has("plan turn", "generator", "generate text", "sender-message", "sendMessage")
 	})
 	eventually(t, "a reaction's turn is one trace", func() bool {
 		return store.has("plan turn", "sender-reaction", "setMessageReaction")

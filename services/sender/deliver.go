@@ -81,6 +81,7 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) er
 	if refused != nil {
 		return s.refused(ctx, d, refused)
 	}
+	s.Metrics.claimed(d, claim)
 	return s.attempt(ctx, d, to, claim, p)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
@@ -16,6 +17,7 @@ type Metrics struct {
 	calls     *prometheus.HistogramVec
 	receipts  *prometheus.CounterVec
 	endToEnd  *prometheus.HistogramVec
+	waits     *prometheus.HistogramVec
 	parkedSum prometheus.Counter
 	breakers  *prometheus.GaugeVec
 	lost      *prometheus.CounterVec
@@ -35,6 +37,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "chorus_turn_seconds", Help: "From a turn's planning to its end, by action and outcome.",
 			Buckets: []float64{.1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120, 300},
 		}, []string{"action", "outcome"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "chorus_sender_wait_seconds", Help: "From when a delivery was made until its first call, typing included, by action.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120},
+		}, []string{"action"}),
 		parkedSum: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "chorus_sender_parked_total", Help: "Deliveries put off in the journal because of a long wait.",
 		}),
@@ -46,7 +52,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Name: "chorus_sender_lost_total",
 		Help: "Bots that Telegram refuses the token of (bot), and bots that can't act in a chat any more (membership).",
 	}, []string{"what"})
-	r.MustRegister(m.calls, m.receipts, m.endToEnd, m.parkedSum, m.breakers, m.lost)
+	r.MustRegister(m.calls, m.receipts, m.endToEnd, m.waits, m.parkedSum, m.breakers, m.lost)
 	m.begin()
 	return m
 }
@@ -64,6 +70,13 @@ func (m *Metrics) closed(r *chorusv1.Receipt) {
 	action, outcome := subject.ActionName(r.GetAction()), subject.OutcomeName(r.GetOutcome())
 	m.receipts.WithLabelValues(action, outcome).Inc()
 	m.endToEnd.WithLabelValues(action, outcome).Observe(r.GetClosedAt().AsTime().Sub(r.GetPlannedAt().AsTime()).Seconds())
+}
+
+// claimed observes the wait of a delivery whose first call is about to be made.
+func (m *Metrics) claimed(d *chorusv1.Delivery, c *journal.Claim) {
+	if m != nil && c.Attempts == 1 {
+		m.waits.WithLabelValues(subject.ActionName(d.GetAction())).Observe(time.Since(d.GetCreatedAt().AsTime()).Seconds())
+	}
 }
 
 func (m *Metrics) parked() {

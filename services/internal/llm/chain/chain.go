@@ -164,13 +164,14 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.Abo
 	}
 	began := time.Now()
 	answer, err = k.call(ctx, r)
-	c.take(k, usage.Call{About: about, At: began, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}, &answer, prompt)
+	call := usage.Call{About: about, At: began, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
+	traceCall(ctx, c.take(k, call, &answer, prompt), err)
 	return answer, nil, err
 }
 
 // take takes a call down. Where a provider does not say how many tokens it was,
-// they are estimated, so that budgets hold all the same.
-func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, prompt int) {
+// they are estimated, so that budgets hold all the same. It returns the whole call.
+func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, prompt int) usage.Call {
 	if call.Outcome == usage.Written {
 		if answer.Usage.PromptTokens == 0 && !answer.Offline {
 			answer.Usage.PromptTokens, answer.Usage.CompletionTokens = prompt, tokens(answer.Text)
@@ -182,6 +183,7 @@ func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, prompt int)
 	}
 	c.Ledger.Record(call)
 	c.Metrics.called(call)
+	return call
 }
 
 // busyLook is how long the first busy provider is waited for before the others
