@@ -5,6 +5,11 @@
 MODULES  := $(notdir $(shell go list -f '{{.Dir}}' -m))
 PACKAGES := $(MODULES:%=./%/...)
 
+# Tests of the whole, which run many processes and get the machine to themselves.
+WHOLE := ./services/e2e/...
+PARTS = $(filter-out $(MODULE)/services/e2e%,$(shell go list ./services/...))
+MODULE := github.com/chorus-cast/chorus
+
 # Checks of deploy/, in a module of their own, outside of the workspace, too.
 VERIFY := deploy/verify
 
@@ -13,7 +18,7 @@ TOOLS := $(CURDIR)/deploy/tools
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-BUILD   := github.com/chorus-cast/chorus/services/internal/telemetry
+BUILD   := $(MODULE)/services/internal/telemetry
 LDFLAGS := -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)
 
 # Go's own stamp fails where git refuses a checkout of another user.
@@ -44,7 +49,9 @@ demo: build ## Play a cast on this machine: no account, key or server is needed
 test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 	@deploy/scripts/compiler
 	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
-		-race -shuffle on -parallel 8 -timeout 10m $(TESTFLAGS) $(PACKAGES)
+		-race -shuffle on -parallel 8 -timeout 10m $(TESTFLAGS) $(filter-out ./services/...,$(PACKAGES)) $(PARTS)
+	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
+		-race -shuffle on -p 1 -parallel 4 -timeout 10m $(TESTFLAGS) $(WHOLE)
 	@cd $(VERIFY) && GOWORK=off $(BIN)/gotestsum --format pkgname -- -shuffle on -timeout 10m $(TESTFLAGS) ./...
 
 check: format vet lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules

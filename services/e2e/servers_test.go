@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,10 +35,20 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// nobody is an address at which nobody listens.
+// addresses counts those given by nobody.
+var addresses atomic.Uint32
+
+// nobody is an address at which nobody listens, nor will: servers that take any
+// free port do so at 127.0.0.1, and this is another of the loopback addresses,
+// where the system has them.
 func nobody(t testing.TB) string {
 	t.Helper()
-	l := listen(t)
+	n, pid := addresses.Add(1), os.Getpid()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+n%254, pid>>8&0xff, 1+pid%254))
+	if err != nil {
+		l = listen(t)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
