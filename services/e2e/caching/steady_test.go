@@ -8,8 +8,9 @@ import (
 )
 
 // mostStatements is how many statements a delivered turn may cost. Its own are
-// six or seven; those of a batch of turns, and looks for what is due, come on top.
-const mostStatements = 20
+// nine or ten; those of a batch come on top, which here is often of one turn, and
+// looks for what is due.
+const mostStatements = 25
 
 // steady is what turns cost once all was read.
 type steady struct {

@@ -79,7 +79,9 @@ func newTheatre(t testing.TB, cached bool) *theatre {
 	}
 	th.exec(`UPDATE chats SET enabled = true, mean_gap = '1 second'`)
 	th.exec(`UPDATE bots SET active_hours = '{}', hourly_min = 0, hourly_max = 1200, tempo = 10`)
-	th.exec(`INSERT INTO settings (key, value) VALUES ('max_msgs_per_min', '60'), ('min_gap', '"50ms"'), ('scale_factor', '20')`)
+	// So fast that turns come soon, and so slow that a play does not come to the
+	// most that a chat may say in a minute.
+	th.exec(`INSERT INTO settings (key, value) VALUES ('max_msgs_per_min', '60'), ('min_gap', '"50ms"'), ('scale_factor', '0.3')`)
 	for _, name := range []string{"planner", "generator", "sender"} {
 		th.services[name] = th.service(name, cached)
 	}
