@@ -16,7 +16,7 @@ import (
 func TestReactionsHoldNothingUp(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 60, perChat: 4, gap: 2 * time.Second}.file(t),
+	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 36, perChat: 4, gap: 2 * time.Second}.file(t),
 		// Calls that hang are given up within the window that is watched.
 		"--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")
 	emulator, pool := c.emulator(), database(t, dir)
