@@ -81,7 +81,7 @@ func pause(d time.Duration) { <-time.After(d) }
 
 // ample is a call that its limits never refuse.
 func ample(chat int64) limit.Call {
-	return limit.Call{Bot: 99, Chat: chat, OfBot: limit.NewRate(1000, time.Millisecond, 1000, 0)}
+	return limit.Call{Bot: 99, Chat: chat, OfBot: limit.NewRate(1000, time.Millisecond, 100_000, 0)}
 }
 
 // loaded is what a call may take beyond its time-out on a loaded machine.

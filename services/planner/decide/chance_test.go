@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-const draws = 20_000
+const draws = 10_000
 
 // turns makes many decisions on one input, with turn numbers from 1.
 func turns(t *testing.T, in decide.Input, n int, each func(decide.Decision)) {

@@ -72,7 +72,7 @@ func flaw(text, disclaimer string, l llm.Length) string {
 func TestTalk(t *testing.T) {
 	t.Parallel()
 	for name, c := range casts() {
-		for seed := range uint64(2) {
+		for seed := range uint64(1) {
 			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
 				t.Parallel()
 				said := talk(t, c, seed, 300, 300)
