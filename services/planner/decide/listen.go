@@ -30,6 +30,13 @@ const (
 	positiveWords = "good great love happy nice glad wonderful excellent thanks beautiful fun enjoy best awesome perfect"
 )
 
+//nolint:gochecknoglobals // constant
+var (
+	curiosity   = wordsOf(curiousWords, curiousSense, 0)
+	displeasure = wordsOf(negativeWords, negativeSense, 0)
+	pleasure    = wordsOf(positiveWords, positiveSense, 0)
+)
+
 // listen makes ready what the bot looks for in messages.
 func (d *decider) listen(bot *Bot) {
 	k := &d.keywords
@@ -47,10 +54,10 @@ func (d *decider) listen(bot *Bot) {
 		k.addTerm(interest, interestSense, i)
 	}
 	k.addName(bot, 0)
-	k.addAll(curiousWords, curiousSense, 0)
+	k.join(curiosity)
 	if empathic(bot) {
-		k.addAll(negativeWords, negativeSense, 0)
-		k.addAll(positiveWords, positiveSense, 0)
+		k.join(displeasure)
+		k.join(pleasure)
 	}
 }
 

@@ -74,13 +74,9 @@ const (
 	surpriseWords    = "unbelievable suddenly shocked surprised unexpected twist"
 )
 
-// mood is the one to react in: that of the message, as far as a few words or
-// its first emoji show it, else a friendly one.
-func (d *decider) mood(bot *Bot, text string) reaction.Mood {
-	if mood, ok := emojiMood(text); ok {
-		return mood
-	}
-	lexicon := keywords{list: make([]keyword, 0, 80)}
+// lexicon is the words of the moods.
+var lexicon = func() *keywords { //nolint:gochecknoglobals // constant
+	var k keywords
 	for _, l := range []struct {
 		words string
 		mood  reaction.Mood
@@ -94,7 +90,16 @@ func (d *decider) mood(bot *Bot, text string) reaction.Mood {
 		{excitementWords, reaction.Excitement},
 		{thoughtWords, reaction.Thought},
 	} {
-		lexicon.addAll(l.words, moodSense, int(l.mood))
+		k.addAll(l.words, moodSense, int(l.mood))
+	}
+	return &k
+}()
+
+// mood is the one to react in: that of the message, as far as a few words or
+// its first emoji show it, else a friendly one.
+func (d *decider) mood(bot *Bot, text string) reaction.Mood {
+	if mood, ok := emojiMood(text); ok {
+		return mood
 	}
 	var hits [reaction.Insult + 1]int
 	best := reaction.NoMood

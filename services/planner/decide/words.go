@@ -22,20 +22,29 @@ func (w *words) next() (hash uint64, letters int, ok bool) {
 	// FNV-1a: for short inputs, and a wrong hit in 2^64 costs half a point.
 	const basis, prime = 14695981039346656037, 1099511628211
 	hash = basis
-	before, last := hash, rune(0)
 	text, at := w.text, w.at
-	for at < len(text) {
-		r, size := foldASCII(text[at]), 1
+	for at < len(text) && ascii[text[at]] == 0 { // what separates, for the most part
 		if text[at] >= utf8.RuneSelf {
-			r, size = fold(text[at:])
+			r, size := fold(text[at:])
+			if r != 0 {
+				break
+			}
+			at += size - 1
 		}
-		if r == 0 && letters > 0 {
-			break
+		at++
+	}
+	before, last := hash, rune(0)
+	for at < len(text) {
+		r, size := rune(ascii[text[at]]), 1
+		if r == 0 {
+			if text[at] < utf8.RuneSelf {
+				break
+			}
+			if r, size = fold(text[at:]); r == 0 {
+				break
+			}
 		}
 		at += size
-		if r == 0 {
-			continue
-		}
 		before, last = hash, r
 		hash = (hash ^ uint64(r)) * prime //nolint:gosec // runes are positive
 		letters++
@@ -47,18 +56,21 @@ func (w *words) next() (hash uint64, letters int, ok bool) {
 	return hash, letters, letters > 0
 }
 
-// foldASCII is a character of a word in lower case; 0 for what separates.
-func foldASCII(c byte) rune {
-	switch letter := c | 0x20; {
-	case letter-'a' < 26:
-		return rune(letter)
-	case c-'0' < 10, c == '_':
-		return rune(c)
+// ascii is each character of a word in lower case; 0 for what separates, and for
+// what is no ASCII.
+var ascii = func() (table [256]uint8) { //nolint:gochecknoglobals // constant
+	for c := range uint8(utf8.RuneSelf) {
+		switch letter := c | 0x20; {
+		case letter-'a' < 26:
+			table[c] = letter
+		case c-'0' < 10, c == '_':
+			table[c] = c
+		}
 	}
-	return 0
-}
+	return table
+}()
 
-// fold is the same for the first character of a text.
+// fold is the first character of a text in lower case; 0 for what separates.
 func fold(text string) (rune, int) {
 	r, size := utf8.DecodeRuneInString(text)
 	if r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) {
@@ -104,6 +116,21 @@ func (k *keywords) addAll(text string, s sense, bit int) {
 	for hash, _, ok := w.next(); ok; hash, _, ok = w.next() {
 		k.add(hash, s, bit)
 	}
+}
+
+// join adds what is in another set.
+func (k *keywords) join(other *keywords) {
+	k.list = append(k.list, other.list...)
+	for i, bits := range other.filter {
+		k.filter[i] |= bits
+	}
+}
+
+// wordsOf is the set of every word of a text.
+func wordsOf(text string, s sense, bit int) *keywords {
+	var k keywords
+	k.addAll(text, s, bit)
+	return &k
 }
 
 // addTerm adds the words of a topic or an interest that carry it: those of four
