@@ -19,28 +19,30 @@ import (
 // deployment is Chorus as it is run for real: each service a process of its own,
 // on servers that it does not bring along.
 type deployment struct {
-	t           *testing.T
+	t           testing.TB
 	bus         *testenv.BusServer
+	redis       *testenv.Cache
 	dsn         string
 	environment []string
 	telegram    *control.Client
 	ops         map[string]string // the operators' address of each service
 }
 
-// deploy starts the servers and the emulator, and applies a cast.
-func deploy(t *testing.T, cast string) *deployment {
+// deploy starts the servers and the emulator, with more arguments, and applies a
+// cast.
+func deploy(t testing.TB, cast string, more ...string) *deployment {
 	t.Helper()
-	d := &deployment{t: t, bus: testenv.NATSServer(t), dsn: testenv.EmptyPostgres(t), ops: map[string]string{}}
+	d := &deployment{t: t, bus: testenv.NATSServer(t), redis: testenv.RedisServer(t), dsn: testenv.EmptyPostgres(t), ops: map[string]string{}}
 	dir := t.TempDir()
 	d.environment = []string{
 		"CHORUS_DATABASE_URL_FILE=" + written(t, dir, "database_url", d.dsn),
 		"CHORUS_NATS_URL=" + d.bus.URL(),
-		"CHORUS_REDIS_URL=" + testenv.Redis(t),
+		"CHORUS_REDIS_URL=" + d.redis.URL(),
 		"CHORUS_SECRET_FILE=" + filepath.Join(dir, "keys"),
 		"CHORUS_GENERATOR_TYPING_MOST=200ms",
 	}
 	d.run("secrets", "--dir", dir)
-	emulator := launch(t, nil, "emulator", "--emulator.listen", "127.0.0.1:0")
+	emulator := launch(t, nil, append([]string{"emulator", "--emulator.listen", "127.0.0.1:0"}, more...)...)
 	eventually(t, "the emulator says where it is", func() bool { return emulator.url() != "" })
 	d.telegram = emulator.emulator()
 	d.environment = append(d.environment, "CHORUS_TELEGRAM_URL="+emulator.url())
@@ -49,7 +51,7 @@ func deploy(t *testing.T, cast string) *deployment {
 	return d
 }
 
-func written(t *testing.T, dir, name, text string) string {
+func written(t testing.TB, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
@@ -109,7 +111,7 @@ func (d *deployment) pool() *pgxpool.Pool {
 	return pool
 }
 
-func get(t *testing.T, url string) string {
+func get(t testing.TB, url string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
