@@ -24,7 +24,8 @@ const (
 // BenchmarkBlocked prints how much later turns are planned while all calls to
 // Telegram hang, while NATS is gone and while Redis is gone, compared to when all
 // is well: the 99th percentile of actual minus due, the worst of the three, and
-// what it is while what had piled up is worked off. The services are processes of their own, as they are where they run for real.
+// what it is while what had piled up is worked off. The services are processes of
+// their own, as they are where they run for real.
 func BenchmarkBlocked(b *testing.B) {
 	d := deploy(b, troupe{bots: 40, supergroups: 40, perChat: 4, gap: time.Second}.file(b), "--emulator.unlimited")
 	d.environment = append(d.environment, "CHORUS_SENDER_TYPING=false", "CHORUS_SENDER_SUPERGROUP_PER_MINUTE=600",
