@@ -21,11 +21,15 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/listen"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 	"github.com/chorus-cast/chorus/services/internal/usage"
@@ -97,7 +101,13 @@ func overheads(b *testing.B) []time.Duration {
 	fill(b, pool)
 	book := usage.NewBook(pool, testenv.Logger(b))
 	watch := &stopwatch{laps: map[string]*lap{}, Texts: chain.New([]chain.Link{slow(b)}, chain.Deps{Ledger: book, Log: testenv.Logger(b)})}
-	g, err := New(DefaultConfig(), Deps{Pool: pool, Bus: broker, Texts: watch, Log: testenv.Logger(b)}, nil)
+	held := cache.New(cache.DefaultConfig(), nil, nil, testenv.Logger(b))
+	testenv.Background(b, held.Run)
+	testenv.Background(b, listen.New(pool, testenv.Logger(b), cachepg.New(pool, held, testenv.Logger(b)).Channel()).Run)
+	testenv.Eventually(b, "changes are heard of", func() (string, bool) { return "", held.Connected() })
+	g, err := New(DefaultConfig(), Deps{
+		Pool: pool, Bus: broker, Texts: watch, Roster: rostercache.New(pool, held), Log: testenv.Logger(b),
+	}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
