@@ -11,12 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
@@ -41,8 +43,8 @@ type Deps struct {
 	Listen   Listen // nil for a planner that answers nobody at once
 	Settings Settings
 	// Roster is what the bots think. It is read while a transaction of the pool is
-	// open, so it needs connections of its own. Nil reads it by the pool, which is
-	// good for one batch at a time only.
+	// open, so it needs connections of its own. Nil reads it by the pool, which then
+	// needs two for each batch that is planned at a time.
 	Roster  *rostercache.Roster
 	Tracer  trace.Tracer
 	Metrics *Metrics
@@ -59,6 +61,8 @@ type Planner struct {
 	receipts  *relay.Relay
 	relays    relay.Group
 	wake      chan struct{}
+	// behind tells that more chats are due than the last batch took.
+	behind bool
 }
 
 // New makes a planner.
@@ -120,15 +124,35 @@ func (p *Planner) plan(ctx context.Context) {
 	}
 }
 
-// step plans a batch and tells how long to sleep after it.
+// abreast is how many batches are planned side by side while more chats are due
+// than one takes: the database works at one, while another is decided.
+const abreast = 2
+
+// step plans what is due, a batch or some, and tells how long to sleep after it.
 func (p *Planner) step(ctx context.Context) time.Duration {
-	more, err := p.batch(ctx)
+	batches := 1
+	if p.behind {
+		batches = abreast
+	}
+	var more atomic.Bool
+	var side errgroup.Group
+	for range batches {
+		side.Go(func() error {
+			full, err := p.batch(ctx)
+			if full {
+				more.Store(true)
+			}
+			return err
+		})
+	}
+	err := side.Wait()
+	p.behind = more.Load()
 	switch {
 	case err != nil:
 		p.Metrics.failed()
 		p.Log.Error("planning failed, and is tried again", zap.Error(err))
 		return dbPause
-	case more:
+	case p.behind:
 		return 0
 	}
 	return p.untilDue(ctx)
