@@ -13,10 +13,10 @@ import (
 	"github.com/chorus-cast/chorus/services/load/accounting"
 )
 
+// It compares rates, so it runs before the tests that run side by side.
 func TestReactionsHoldNothingUp(t *testing.T) {
-	t.Parallel()
 	dir := folder(t)
-	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 36, perChat: 4, gap: 2 * time.Second}.file(t),
+	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 48, perChat: 4, gap: 2 * time.Second}.file(t),
 		// Calls that hang are given up within the window that is watched.
 		"--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")
 	emulator, pool := c.emulator(), database(t, dir)
@@ -29,7 +29,7 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 		return len(sent(callsOf(t, emulator, control.Filter{}))) > 240
 	})
 
-	windows := watch(t, emulator, 12*time.Second)
+	windows := watch(t, emulator, 10*time.Second)
 	calls := callsOf(t, emulator, control.Filter{})
 	for what, events := range map[string][]time.Time{"planned turns": planned(t, pool), "delivered messages": spoken(t, calls)} {
 		for fault, how := range changed(windows, events) {
