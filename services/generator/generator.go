@@ -125,7 +125,7 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 		return nil
 	}
 	if t.GetUseNews() {
-		if s.News, err = g.news.Deal(ctx, t.GetTopic()); err != nil {
+		if s.News, err = g.news.Deal(ctx, t.GetTopic()); err != nil && ctx.Err() == nil {
 			g.Log.Warn("a text goes without news", zap.Error(err))
 		}
 	}

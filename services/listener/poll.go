@@ -116,7 +116,9 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage) error {
 		updates = append(updates, u)
 	}
 	if _, err := p.l.hear(ctx, p.bot.Bot, updates, began); err != nil {
-		p.log.Warn("updates are not written down, and are asked for again", zap.Error(err))
+		if ctx.Err() == nil {
+			p.log.Warn("updates are not written down, and are asked for again", zap.Error(err))
+		}
 		return err
 	}
 	if next == 1 {

@@ -85,7 +85,7 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) all
 		s.Log.Info("Telegram did not say which reactions a chat allows", zap.Int64("chat_id", chat), zap.Error(out.Err()))
 		return allowed{}
 	}
-	if _, err := s.Pool.Exec(ctx, rememberAllowed, chat, info.AvailableReactions); err != nil {
+	if _, err := s.Pool.Exec(ctx, rememberAllowed, chat, info.AvailableReactions); err != nil && ctx.Err() == nil {
 		s.Log.Warn("the allowed reactions of a chat were not written down", zap.Int64("chat_id", chat), zap.Error(err))
 	}
 	return allowed{emoji: info.AvailableReactions, known: true}

@@ -197,7 +197,8 @@ func (b *Book) flush(ctx context.Context) bool {
 	if len(calls) == 0 {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	// Given up half-way it might be written all the same, and then once more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	day, totals, err := b.insert(ctx, calls)
 	b.mu.Lock()
