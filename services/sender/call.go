@@ -18,6 +18,11 @@ import (
 
 // attempt makes the call that was claimed.
 func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address, claim *journal.Claim, p *progress) error {
+	if claim.Step == journal.Fallback && !p.fallback {
+		// It was refused in another pass over it: its tokens are those of a message.
+		p.fallback = true
+		return s.again(s.release(claim))
+	}
 	if !s.breakers.permit(d) {
 		if err := s.again(s.release(claim)); !errors.Is(err, errAgain) {
 			return err
@@ -119,6 +124,7 @@ func delivered(claim *journal.Claim) chorusv1.Outcome {
 func (s *Sender) rejected(d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome, p *progress) error {
 	switch {
 	case isReaction(d) && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
+		p.fallback = true
 		return s.again(s.patiently(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
 	case out.ReplyNotFound && methodOf(d, claim.Step) == sendMessage && to.target != 0 && !p.bare:
 		p.bare = true

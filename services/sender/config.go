@@ -15,6 +15,7 @@ type Config struct {
 	TypingLate       time.Duration `config:"typing_late" doc:"a delivery that is this late is sent without typing"`
 	Grace            time.Duration `config:"grace" doc:"time that calls under way get when the sender stops"`
 	BotPerSecond     float64       `config:"bot_per_second" doc:"calls a second of one bot"`
+	AsideShare       float64       `config:"aside_share" doc:"share of a bot's calls for what is no message: reactions, and to show it typing; so messages don't wait for these"`
 	Group            ChatLimits    `config:"group"`
 	Supergroup       ChatLimits    `config:"supergroup"`
 	LimitMargin      time.Duration `config:"limit_margin" doc:"how much later than a limit allows the calls beyond a burst are made, because some arrive sooner than others"`
@@ -48,6 +49,7 @@ func DefaultConfig() Config {
 		TypingLate:       10 * time.Second,
 		Grace:            3 * time.Second,
 		BotPerSecond:     30,
+		AsideShare:       0.5,
 		Group:            ChatLimits{PerSecond: 1, PerMinute: 20},
 		Supergroup:       ChatLimits{PerSecond: 1, PerMinute: 20},
 		LimitMargin:      250 * time.Millisecond,
@@ -88,6 +90,7 @@ func (c Config) Validate() error {
 		check(value >= 0.001 && value <= 1e6, "%s: %v, want 0.001 to 1000000", name, value)
 	}
 	rate("bot_per_second", c.BotPerSecond)
+	check(c.AsideShare >= 0.01 && c.AsideShare <= 1, "aside_share: %v, want 0.01 to 1", c.AsideShare)
 	rate("group.per_second", c.Group.PerSecond)
 	rate("group.per_minute", c.Group.PerMinute)
 	rate("supergroup.per_second", c.Supergroup.PerSecond)

@@ -20,8 +20,9 @@ var errMissing = fail.AsPermanent(errors.New("the journal has no such delivery")
 
 // progress is what the passes over a delivery tell the next ones.
 type progress struct {
-	bare  bool // the message answered is gone: send it as a plain message
-	typed bool // the bot was seen typing
+	bare     bool // the message answered is gone: send it as a plain message
+	typed    bool // the bot was seen typing
+	fallback bool // what is to be sent is the message that stands for a reaction
 }
 
 // deliver brings one delivery to its end, or parks it. It returns nil once the
@@ -61,7 +62,7 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) er
 		}
 		p.typed = true
 	}
-	until, err := s.wait(ctx, d, to)
+	until, err := s.wait(ctx, d, to, !isReaction(d) || p.fallback)
 	if err != nil {
 		return err
 	}

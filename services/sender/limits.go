@@ -14,16 +14,23 @@ type limits struct {
 	bot     limit.Rate
 	// group and supergroup are the buckets of a bot's messages in a chat.
 	group, supergroup []limit.Rate
+	// aside is who keeps what is no message to its part of a bot's calls. It is this
+	// process's own: it divides what Telegram allows, and Telegram doesn't count it.
+	aside    *limit.Local
+	asideBot limit.Rate
 }
 
-func newLimits(cfg Config, limiter limit.Limiter) *limits {
+// newLimits makes the limits of one of so many replicas.
+func newLimits(cfg Config, limiter limit.Limiter, replicas func() int) *limits {
 	if limiter == nil {
 		limiter = limit.NewLocal(cfg.FloodWindow, nil)
 	}
+	part := cfg.BotPerSecond * cfg.AsideShare
 	return &limits{
 		limiter: limiter,
 		bot:     limit.NewRate(cfg.BotPerSecond, time.Second, max(int(cfg.BotPerSecond), 1), cfg.LimitMargin),
-		group:   cfg.Group.rates(cfg.LimitMargin), supergroup: cfg.Supergroup.rates(cfg.LimitMargin),
+		aside:   limit.NewLocal(0, replicas), asideBot: limit.NewRate(part, time.Second, max(int(part), 1), 0),
+		group: cfg.Group.rates(cfg.LimitMargin), supergroup: cfg.Supergroup.rates(cfg.LimitMargin),
 	}
 }
 
@@ -39,11 +46,11 @@ func (l ChatLimits) rates(margin time.Duration) []limit.Rate {
 
 // reserve takes the tokens of a delivery's call, unless it would have to wait
 // for longer than most.
-func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address, most time.Duration) (limit.Verdict, error) {
+func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address, message bool, most time.Duration) (limit.Verdict, error) {
 	call := l.call(d)
 	// Telegram publishes limits of messages. Reactions it counts by bot only, as
 	// far as is known.
-	if d.GetAction() != chorusv1.Action_ACTION_SET_REACTION {
+	if message {
 		call.InChat = l.group
 		if to.supergroup {
 			call.InChat = l.supergroup
@@ -52,10 +59,21 @@ func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address,
 	return l.limiter.Reserve(ctx, call, most)
 }
 
+// stepAside takes a place among the bot's calls that are no messages: so many of
+// these come at once, after a time in which they hung, that the messages of all its
+// chats would queue behind them.
+func (l *limits) stepAside(ctx context.Context, d *chorusv1.Delivery, most time.Duration) (limit.Verdict, error) {
+	return l.aside.Reserve(ctx, limit.Call{Bot: d.GetBotId(), OfBot: l.asideBot}, most)
+}
+
 // spare takes a token for a call beside the delivery's own: one that nothing
 // depends on, such as to show a bot typing.
 func (l *limits) spare(ctx context.Context, d *chorusv1.Delivery) bool {
-	v, err := l.limiter.Reserve(ctx, l.call(d), 0)
+	v, err := l.stepAside(ctx, d, 0)
+	if err != nil || !v.Granted {
+		return false
+	}
+	v, err = l.limiter.Reserve(ctx, l.call(d), 0)
 	return err == nil && v.Granted
 }
 

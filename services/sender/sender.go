@@ -85,7 +85,6 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	s := &Sender{
 		Deps: deps, cfg: cfg, journal: j, owner: uuid.NewString(),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
-		limits:   newLimits(cfg, deps.Limits),
 		palette:  palette,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
@@ -93,6 +92,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	s.relays = relay.Group{s.receipts, relay.New(j.Letters(), deps.Bus, deps.Log), relay.New(j.Parked(), deps.Bus, deps.Log)}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
 	s.reactions = bus.NewConsumer(deps.Bus, bus.SenderReactions(), j, busMetrics, s.deliver)
+	s.limits = newLimits(cfg, deps.Limits, s.reactions.Members)
 	return s, nil
 }
 

@@ -13,12 +13,12 @@ import (
 // cooled bot, a limit. A wait longer than the lane may hold its message gives
 // the instant at which to come back instead. When it returns neither, the call's
 // tokens are taken and the call is to be made at once.
-func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address) (until time.Time, err error) {
+func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address, message bool) (until time.Time, err error) {
 	for {
 		delay := s.breakers.delay(d)
 		if delay == 0 {
 			// Tokens are taken last, when nothing else can make them useless.
-			if delay, err = s.tokens(ctx, d, to); err != nil || delay == 0 {
+			if delay, err = s.tokens(ctx, d, to, message); err != nil || delay == 0 {
 				return time.Time{}, err
 			}
 		}
@@ -33,8 +33,17 @@ func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address) (u
 
 // tokens takes the tokens of the call and waits for its turn, or returns the
 // time after which to ask again.
-func (s *Sender) tokens(ctx context.Context, d *chorusv1.Delivery, to *address) (again time.Duration, err error) {
-	v, err := s.limits.reserve(ctx, d, to, s.cfg.ShortWait)
+func (s *Sender) tokens(ctx context.Context, d *chorusv1.Delivery, to *address, message bool) (again time.Duration, err error) {
+	if !message {
+		v, err := s.limits.stepAside(ctx, d, s.cfg.ShortWait)
+		if err != nil || !v.Granted {
+			return v.Wait, err
+		}
+		if err := sit(ctx, v.Wait); err != nil {
+			return 0, err
+		}
+	}
+	v, err := s.limits.reserve(ctx, d, to, message, s.cfg.ShortWait)
 	switch {
 	case err != nil:
 		return 0, err
