@@ -79,6 +79,11 @@ func Dial(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	// expensive all the same, and would be compiled for a tenth of a second, each
 	// time anew.
 	pc.ConnConfig.RuntimeParams["jit"] = "off"
+	// Statements name the rows that they want by keys. PostgreSQL plans a prepared
+	// one while the tables are young, would take reading all of one for the cheapest,
+	// and keep to that while they grow: until it next looks at them, minutes later,
+	// each costs as much more as there are more rows.
+	pc.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	pc.ConnConfig.RuntimeParams["application_name"] = "chorus"
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
