@@ -16,16 +16,18 @@ import (
 // Journal reads and writes the rows. It is safe for concurrent use.
 type Journal struct {
 	pool *pgxpool.Pool
-	// What senders do for each delivery is done for all that come at a time: a
+	// What is done for each delivery is done for all that come at a time: a
 	// transaction costs much more than a row.
-	claims *batch.Group[claiming, *Claim]
-	ends   *batch.Group[ending, *string]
+	deliveries *batch.Group[delivering, bool]
+	claims     *batch.Group[claiming, *Claim]
+	ends       *batch.Group[ending, *string]
 }
 
 // New makes a journal on a database.
 func New(pool *pgxpool.Pool) *Journal {
 	j := &Journal{pool: pool}
 	together := batch.Config{Most: 200, Calls: 1, Timeout: writeTimeout}
+	j.deliveries = batch.New(together, j.deliverAll)
 	j.claims = batch.New(together, j.claimAll)
 	j.ends = batch.New(together, j.finishAll)
 	return j

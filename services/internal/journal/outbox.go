@@ -102,12 +102,15 @@ RETURNING coalesce(l.chat_id, 0) AS chat_id, coalesce(l.turn_no, 0) AS turn_no, 
 // entries' publications: who was slow to record an old one must not put it in the
 // place of a newer, which would then pass for lost.
 //
+// The commit does not wait for the disk: what a crash of the server takes with it
+// is published again, and the bus drops it by its id.
+//
 // Whether a row is still to be looked at is no condition: asked for that, the
 // database may read all that are, instead of the few that it is given the keys
 // of.
 const (
-	marks = `FROM (SELECT *, $5::interval AS again FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $6::integer[])
-    AS u(chat_id, turn_no, letter, sequence, publication)) m WHERE `
+	marks = `FROM (SELECT *, $5::interval AS again, set_config('synchronous_commit', 'off', true)
+    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $6::integer[]) AS u(chat_id, turn_no, letter, sequence, publication)) m WHERE `
 	markOpen       = `SET published_at = now(), bus_sequence = m.sequence, relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() + m.again END ` + marks + byTurn + ` AND r.publication = m.publication`
 	markTurns      = `UPDATE turns r ` + markOpen
 	markDeliveries = `UPDATE deliveries r ` + markOpen + ` AND r.not_before IS NULL`

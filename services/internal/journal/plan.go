@@ -123,13 +123,17 @@ func deliveryEntry(d *chorusv1.Delivery, trace string) (Entry, error) {
 }
 
 // A delivery and the end of its turn's own publication go together.
-const insertDelivery = `
-WITH turn AS (
-    UPDATE turns SET relay_at = NULL WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL
-    RETURNING chat_id, turn_no)
+const deliver = `
+WITH i AS (
+    SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::text[], $8::timestamptz[], $9::text[])
+    AS u(chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, body)),
+turn AS (
+    UPDATE turns t SET relay_at = NULL FROM i
+    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
+    RETURNING i.*)
 INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, relay_at, body)
-SELECT chat_id, turn_no, $3, $4, $5, $6, $7, now() + $8::interval, nullif($9, '') FROM turn
-ON CONFLICT DO NOTHING`
+SELECT chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, now() + $1::interval, nullif(body, '') FROM turn
+ON CONFLICT DO NOTHING RETURNING chat_id, turn_no`
 
 // Deliver writes down what a turn became. Made is false, and nothing is written,
 // if the turn has a delivery already or has ended.
@@ -138,13 +142,45 @@ func (j *Journal) Deliver(ctx context.Context, d *chorusv1.Delivery, trace strin
 	if err != nil {
 		return Entry{}, false, err
 	}
-	chat, number := key(d.GetId())
-	tag, err := j.pool.Exec(ctx, insertDelivery, chat, number, d.GetBotId(), subject.ActionName(d.GetAction()), e.Message.Payload, trace,
-		d.GetExpiresAt().AsTime(), relayGrace, d.GetText())
+	made, err = j.deliveries.Do(ctx, delivering{delivery: d, payload: e.Message.Payload, trace: trace})
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("write delivery %s: %w", subject.TurnID(d.GetId()), err)
 	}
-	return e, tag.RowsAffected() == 1, nil
+	return e, made, nil
+}
+
+// delivering is a wish to make a delivery.
+type delivering struct {
+	delivery *chorusv1.Delivery
+	payload  []byte
+	trace    string
+}
+
+// deliverAll makes what of it can be made, and tells of each whether it was.
+func (j *Journal) deliverAll(ctx context.Context, wishes []delivering) ([]bool, error) {
+	var c columns
+	bodies := make([]string, len(wishes))
+	at := make(map[[2]int64]int, len(wishes))
+	for i, w := range wishes {
+		d := w.delivery
+		c.add(d.GetId(), d.GetBotId(), subject.ActionName(d.GetAction()), w.payload, w.trace, d.GetExpiresAt().AsTime())
+		bodies[i] = d.GetText()
+		at[[2]int64{c.chats[i], c.numbers[i]}] = i
+	}
+	rows, err := j.pool.Query(ctx, deliver, relayGrace, c.chats, c.numbers, c.bots, c.kinds, c.payloads, c.traces, c.expires, bodies)
+	if err != nil {
+		return nil, fmt.Errorf("ask: %w", err)
+	}
+	made := make([]bool, len(wishes))
+	var chat, number int64
+	_, err = pgx.ForEachRow(rows, []any{&chat, &number}, func() error {
+		made[at[[2]int64{chat, number}]] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return made, nil
 }
 
 // Progress is how far a turn has come.

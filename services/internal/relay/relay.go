@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,28 +30,39 @@ type Relay struct {
 	log    *zap.Logger
 	hurry  chan struct{}
 	offers chan journal.Entry
+	stored chan []journal.Entry
 }
 
 const (
 	batch = 500
 	// queue is how many offered rows may wait; what is more waits in the journal.
 	queue = 4096
+	// unrecorded is how many batches may be on the bus without the journal knowing.
+	unrecorded = 4
 	// period is how often the relay looks for what was left over.
 	period = time.Second
 )
 
 // New makes a relay.
 func New(outbox *journal.Outbox, b Publisher, log *zap.Logger) *Relay {
-	return &Relay{outbox: outbox, bus: b, log: log.With(zap.String("outbox", outbox.Name)), hurry: make(chan struct{}, 1), offers: make(chan journal.Entry, queue)}
+	return &Relay{
+		outbox: outbox, bus: b, log: log.With(zap.String("outbox", outbox.Name)), hurry: make(chan struct{}, 1),
+		offers: make(chan journal.Entry, queue), stored: make(chan []journal.Entry, unrecorded),
+	}
 }
 
 // Push publishes rows that were just committed. An error is no loss: the rows
 // are there, and Run publishes them.
 func (r *Relay) Push(ctx context.Context, entries ...journal.Entry) {
+	r.push(ctx, entries, r.outbox.Published)
+}
+
+// push publishes rows, and has it recorded where the bus put them.
+func (r *Relay) push(ctx context.Context, entries []journal.Entry, record func(context.Context, []journal.Entry) error) {
 	if len(entries) == 0 || r.bus.Ready(ctx) != nil {
 		return
 	}
-	if err := r.publish(ctx, entries); err != nil {
+	if err := r.publish(ctx, entries, record); err != nil {
 		r.log.Warn("not published yet, the relay will", zap.Int("entries", len(entries)), zap.Error(err))
 	}
 }
@@ -81,7 +93,7 @@ func (r *Relay) offered(first journal.Entry) []journal.Entry {
 	return entries
 }
 
-func (r *Relay) publish(ctx context.Context, entries []journal.Entry) error {
+func (r *Relay) publish(ctx context.Context, entries []journal.Entry, record func(context.Context, []journal.Entry) error) error {
 	messages := make([]bus.Message, len(entries))
 	for i, e := range entries {
 		messages[i] = e.Message
@@ -97,7 +109,7 @@ func (r *Relay) publish(ctx context.Context, entries []journal.Entry) error {
 		stored = append(stored, e)
 	}
 	if len(stored) > 0 {
-		err = errors.Join(err, r.outbox.Published(ctx, stored))
+		err = errors.Join(err, record(ctx, stored))
 	}
 	return errors.Join(err, r.giveBack(ctx, failed))
 }
@@ -125,13 +137,14 @@ func (r *Relay) Hurry() {
 func (r *Relay) Run(ctx context.Context) error {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
-	r.sweep(ctx)
+	defer r.recording(context.WithoutCancel(ctx))()
 	defer r.flush(context.WithoutCancel(ctx))
+	r.sweep(ctx)
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case e := <-r.offers:
-			r.Push(ctx, r.offered(e)...)
+			r.push(ctx, r.offered(e), r.leave)
 		case <-tick.C:
 			r.sweep(ctx)
 		case <-r.hurry:
@@ -144,6 +157,52 @@ func (r *Relay) Run(ctx context.Context) error {
 	return nil
 }
 
+// leave leaves it to the recorder to write down where the bus put rows, so that
+// those which come next are published meanwhile.
+func (r *Relay) leave(_ context.Context, entries []journal.Entry) error {
+	r.stored <- entries
+	return nil
+}
+
+// recording records what is left to it, all that is there at once, until it is
+// ended. It has then recorded everything.
+func (r *Relay) recording(ctx context.Context) (end func()) {
+	stop := make(chan struct{})
+	var recorder sync.WaitGroup
+	recorder.Go(func() {
+		for {
+			select {
+			case entries := <-r.stored:
+				r.record(ctx, entries)
+			case <-stop:
+				for len(r.stored) > 0 {
+					r.record(ctx, <-r.stored)
+				}
+				return
+			}
+		}
+	})
+	return func() {
+		close(stop)
+		recorder.Wait()
+	}
+}
+
+func (r *Relay) record(ctx context.Context, entries []journal.Entry) {
+	for len(r.stored) > 0 {
+		entries = append(entries, <-r.stored...)
+	}
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	// Where that fails, they are published again, and the bus drops what it has.
+	if err := r.outbox.Published(ctx, entries); err != nil {
+		r.log.Warn("it isn't written down where the bus has rows", zap.Int("entries", len(entries)), zap.Error(err))
+	}
+}
+
+// recordTimeout bounds the recording of what was published.
+const recordTimeout = 10 * time.Second
+
 // farewell is how long a relay that stops may take for what is still queued.
 // The rest is another relay's, or this one's after the restart.
 const farewell = time.Second
@@ -155,7 +214,7 @@ func (r *Relay) flush(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case e := <-r.offers:
-			r.Push(ctx, r.offered(e)...)
+			r.push(ctx, r.offered(e), r.leave)
 		default:
 			return
 		}
@@ -210,7 +269,7 @@ func (r *Relay) again(ctx context.Context, entries []journal.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	if err := r.publish(ctx, entries); err != nil {
+	if err := r.publish(ctx, entries, r.outbox.Published); err != nil {
 		return err
 	}
 	r.log.Info("the relay published", zap.Int("entries", len(entries)))
