@@ -78,8 +78,12 @@ type Listener struct {
 // New makes a listener.
 func New(cfg Config, deps Deps) (*Listener, error) {
 	j := journal.New(deps.Pool)
+	ear, err := hearing.New(deps.Pool)
+	if err != nil {
+		return nil, err
+	}
 	l := &Listener{
-		Deps: deps, cfg: cfg, ear: hearing.New(deps.Pool), outbox: outbox.New(deps.Pool, deps.Bus, deps.Log), journal: j,
+		Deps: deps, cfg: cfg, ear: ear, outbox: outbox.New(deps.Pool, deps.Bus, deps.Log), journal: j,
 		answers:   relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
 		changed:   make(chan struct{}, 1),
 		commanded: make(chan struct{}, 1),
@@ -87,7 +91,6 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 	l.relays = relay.Group{l.answers}
 	l.cast.Store(&cast{})
 	if cfg.PublicURL != "" {
-		var err error
 		if l.webhook, err = l.newWebhook(); err != nil {
 			return nil, err
 		}

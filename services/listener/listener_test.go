@@ -25,6 +25,8 @@ func TestWhatIsHeard(t *testing.T) {
 		"edits change the row once":                         editsChangeTheRowOnce,
 		"reactions of people are heard once":                reactionsOfPeopleAreHeardOnce,
 		"membership follows telegram":                       membershipFollowsTelegram,
+		"people come and go":                                peopleComeAndGo,
+		"a new title is in the roster at once":              aNewTitleIsInTheRosterAtOnce,
 		"an upgrade keeps the chat":                         anUpgradeKeepsTheChat,
 		"a chat that nobody allowed is found and not heard": aChatThatNobodyAllowedIsFoundAndNotHeard,
 	} {
@@ -170,6 +172,47 @@ func membershipFollowsTelegram(t *testing.T, s *stage) {
 	}
 	if n := value[int](s, suspended, chat, s.bots[1]); n != 0 {
 		t.Error("the other bot is suspended")
+	}
+}
+
+// All bots are told by a message in the chat, and administrators once more.
+func peopleComeAndGo(t *testing.T, s *stage) {
+	t.Helper()
+	for _, kind := range []string{world.Supergroup, world.Group} {
+		chat, there := s.chat(kind, "The "+kind)
+		for i := range s.bots {
+			if err := s.world().SetRole(there, username(i), world.Administrator); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.settled()
+		before := len(s.everything(chat))
+		for n, role := range []world.Role{world.Ordinary, world.Left} {
+			if err := s.world().SetRole(there, "Newcomer", role); err != nil {
+				t.Fatal(err)
+			}
+			s.settled()
+			told := s.everything(chat)[before:]
+			if len(told) != n+1 || told[n].GetKind() != chorusv1.UpdateKind_UPDATE_KIND_MEMBER {
+				t.Errorf("%s: after %s: %v", kind, role, told)
+			}
+		}
+		if n := value[int](s, `SELECT count(*) FROM messages WHERE chat_id = $1`, chat); n != 0 {
+			t.Errorf("%s: %d messages, want none", kind, n)
+		}
+	}
+}
+
+func aNewTitleIsInTheRosterAtOnce(t *testing.T, s *stage) {
+	t.Helper()
+	for _, kind := range []string{world.Supergroup, world.Group} {
+		chat, there := s.chat(kind, "The "+kind)
+		s.group(there, kind, "Another "+kind)
+		becomes(s, "Another "+kind, `SELECT title FROM chats WHERE id = $1`, chat)
+		s.settled()
+		if heard := s.heard(chat); len(heard) != 1 || heard[0].GetKind() != chorusv1.UpdateKind_UPDATE_KIND_CHAT {
+			t.Errorf("%s: heard %v", kind, heard)
+		}
 	}
 }
 

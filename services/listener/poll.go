@@ -24,6 +24,9 @@ type poller struct {
 	token  secret.String
 	log    *zap.Logger
 	offset int64
+	// settled is the offset that is written down, and since when.
+	settled      int64
+	settledSince time.Time
 	// limit is how many updates are asked for: one after an answer that can't be
 	// read, so that the update to blame comes alone, and then more again.
 	limit int
@@ -39,7 +42,9 @@ func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	work := l.newPoller(b, token, log).run
+	p := l.newPoller(b, token, log)
+	defer p.settle(ctx)
+	work := p.run
 	if l.webhook != nil {
 		work = (&hook{l: l, bot: b, token: token, log: log}).run
 	}
@@ -92,7 +97,7 @@ func (p *poller) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.offset = offset
+	p.offset, p.settled = offset, offset
 	return nil
 }
 
@@ -132,11 +137,27 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage) error {
 func (p *poller) confirm(ctx context.Context, next int64) error {
 	p.limit = min(p.limit*2, telegram.MostUpdates)
 	p.offset = next
-	if err := p.l.ear.Confirm(context.WithoutCancel(ctx), p.bot.Bot, next); err != nil {
-		// Nothing is lost: what is heard again is known.
-		p.log.Warn("how far a bot was heard is not written down", zap.Error(err))
+	if time.Since(p.settledSince) >= settleEvery {
+		p.settle(ctx)
 	}
 	return nil
+}
+
+// settleEvery is how often it is written down how far a bot was heard. Whoever
+// begins before that hears some of it again, and knows it.
+const settleEvery = time.Second
+
+// settle writes down how far the bot was heard.
+func (p *poller) settle(ctx context.Context) {
+	if p.offset < 0 || p.offset == p.settled {
+		return
+	}
+	if err := p.l.ear.Confirm(context.WithoutCancel(ctx), p.bot.Bot, p.offset); err != nil {
+		// Nothing is lost: what is heard again is known.
+		p.log.Warn("how far a bot was heard is not written down", zap.Error(err))
+		return
+	}
+	p.settled, p.settledSince = p.offset, time.Now()
 }
 
 // refused deals with a poll that gave nothing.
@@ -182,7 +203,7 @@ func (l *Listener) hear(ctx context.Context, b hearing.Bot, updates []incoming.U
 	if err != nil {
 		return out, err
 	}
-	l.outbox.Offer(out.Chats...)
+	l.outbox.Offer(out.Told...)
 	if out.Commands {
 		signal(l.commanded)
 	}

@@ -16,7 +16,8 @@ type NewChat struct {
 }
 
 // PutChat makes a group, or changes the profile of the one with this id, and
-// lets members in who aren't there. It never sends anybody away.
+// lets members in who aren't there. It never sends anybody away. A new title is
+// told in the group, as Telegram does.
 func (w *World) PutChat(n NewChat) (Chat, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,7 +56,23 @@ func (w *World) PutChat(n NewChat) (Chat, error) {
 		return n.Chat, nil
 	}
 
-	return n.Chat, w.commit(nil, events...)
+	renamed := old != nil && old.Title != n.Title
+	if err := w.commit(nil, events...); err != nil || !renamed {
+		return n.Chat, err
+	}
+
+	return n.Chat, w.note(old, w.someone(old), &Service{Title: n.Title})
+}
+
+// someone is a person of a group, who does what the emulator is told to do there.
+func (w *World) someone(c *chat) int64 {
+	for _, id := range sortedKeys(c.Members) {
+		if !w.state.Accounts[id].Bot {
+			return id
+		}
+	}
+
+	return anonymousAdmin
 }
 
 // admit makes the events that give the members of a group their roles.
@@ -247,15 +264,11 @@ func (w *World) Upgrade(chatID int64) (Chat, error) {
 	former := c.Chat
 	former.MigratedTo = next.ID
 
-	by := int64(anonymousAdmin)
+	by := w.someone(c)
 	events := []event{{Chat: &next}}
 
 	for _, id := range sortedKeys(c.Members) {
 		events = append(events, event{Member: &joined{Chat: next.ID, Account: id, Role: c.Members[id]}})
-
-		if !w.state.Accounts[id].Bot && by == anonymousAdmin {
-			by = id
-		}
 	}
 
 	// The old group is closed only after it has said where the people went.

@@ -80,6 +80,8 @@ type Outcome struct {
 	Results []Result
 	// Chats are those that the updates are about, as far as the roster has them.
 	Chats []int64
+	// Told are those of which there is something new to publish.
+	Told []int64
 	// Commands tells that there are new ones to answer.
 	Commands bool
 }
@@ -87,11 +89,18 @@ type Outcome struct {
 // Ear writes down what bots are told. It is safe for concurrent use, by any
 // number of processes.
 type Ear struct {
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	copies *copies
 }
 
 // New makes an ear.
-func New(pool *pgxpool.Pool) *Ear { return &Ear{pool: pool} }
+func New(pool *pgxpool.Pool) (*Ear, error) {
+	copies, err := newCopies()
+	if err != nil {
+		return nil, err
+	}
+	return &Ear{pool: pool, copies: copies}, nil
+}
 
 const readOffset = `SELECT update_offset FROM listening WHERE bot_id = $1`
 
@@ -126,8 +135,23 @@ func (e *Ear) Confirm(ctx context.Context, bot Bot, offset int64) error {
 //
 // One update that the database refuses doesn't keep the others from being heard.
 func (e *Ear) Hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+	defer e.copies.lock(updates)()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	fresh, at, all := e.copies.drop(updates)
+	done, err := e.write(ctx, bot, cast, fresh)
+	if err != nil {
+		return Outcome{}, err
+	}
+	for i, r := range done.Results {
+		all.Results[at[i]] = r
+	}
+	all.Chats, all.Told, all.Commands = append(all.Chats, done.Chats...), done.Told, done.Commands
+	return all, nil
+}
+
+// write is Hear for what may be new.
+func (e *Ear) write(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	var all Outcome
 	for len(updates) > 0 {
 		// What comes after a chat has moved is looked at when the move is committed.
@@ -155,7 +179,8 @@ func (e *Ear) some(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 }
 
 func (o *Outcome) add(more Outcome) {
-	o.Results, o.Chats = append(o.Results, more.Results...), append(o.Chats, more.Chats...)
+	o.Results = append(o.Results, more.Results...)
+	o.Chats, o.Told = append(o.Chats, more.Chats...), append(o.Told, more.Told...)
 	o.Commands = o.Commands || more.Commands
 }
 
@@ -185,19 +210,21 @@ func refused(err error) bool {
 
 func (e *Ear) hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	var done Outcome
+	var s *session
 	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
-		s := &session{tx: tx, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates)), now: time.Now()}
+		s = &session{tx: tx, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates)), now: time.Now()}
 		if err := s.open(ctx); err != nil {
 			return err
 		}
 		if err := s.write(ctx); err != nil {
 			return err
 		}
-		done = Outcome{Results: s.results, Chats: s.touched(), Commands: s.commands}
+		done = Outcome{Results: s.results, Chats: s.touched(), Told: s.told(), Commands: s.commands}
 		return nil
 	})
 	if err != nil {
 		return Outcome{}, fmt.Errorf("write down what bot %d heard: %w", bot.ID, err)
 	}
+	e.copies.keep(updates, s.results, s.of)
 	return done, nil
 }

@@ -364,6 +364,16 @@ func (s *session) first(ctx context.Context, c *chat, format string, args ...any
 	return tag.RowsAffected() == 1, nil
 }
 
+// told are the chats that have new updates, each once.
+func (s *session) told() []int64 {
+	var ids []int64
+	for _, u := range s.heard {
+		ids = append(ids, u.GetChatId())
+	}
+	slices.SortFunc(ids, cmp.Compare)
+	return slices.Compact(ids)
+}
+
 // touched are the chats of the updates, each once.
 func (s *session) touched() []int64 {
 	var ids []int64

@@ -1,0 +1,89 @@
+package hearing
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/chorus-cast/chorus/services/listener/incoming"
+)
+
+// Every bot of a cast is told of every message, at the same instant. In a
+// supergroup all call it by one id, so what another bot of this process has told of
+// need not be looked up in the database: of most bots that is nearly all.
+
+// copies knows which messages of supergroups are written down. It is safe for
+// concurrent use.
+type copies struct {
+	// written gives Chorus' id of the chat, by Telegram's ids.
+	written *otter.Cache[said, int64]
+	// Who writes what was said in a chat holds its lock, so that the others find it
+	// written. Chats that share a lock wait for one another, and nothing worse.
+	locks [256]sync.Mutex
+}
+
+// mostWritten is how many messages are known. Copies come within moments, or after
+// an outage.
+const mostWritten = 50_000
+
+func newCopies() (*copies, error) {
+	written, err := otter.New(&otter.Options[said, int64]{MaximumSize: mostWritten})
+	if err != nil {
+		return nil, fmt.Errorf("keep what was heard: %w", err)
+	}
+	return &copies{written: written}, nil
+}
+
+func shared(u *incoming.Update) bool { return u.Kind == incoming.Message && u.Chat.Supergroup }
+
+// lock takes the locks of the updates' chats, in an order in which no two wait for
+// each other.
+func (c *copies) lock(updates []incoming.Update) (unlock func()) {
+	var all []int
+	for i := range updates {
+		if shared(&updates[i]) {
+			all = append(all, int(uint64(updates[i].Chat.ID)%uint64(len(c.locks)))) //nolint:gosec // any bits will do
+		}
+	}
+	slices.SortFunc(all, cmp.Compare)
+	all = slices.Compact(all)
+	for _, i := range all {
+		c.locks[i].Lock()
+	}
+	return func() {
+		for _, i := range all {
+			c.locks[i].Unlock()
+		}
+	}
+}
+
+// drop takes the copies out of updates. What is left is in its order, and at says
+// where it was.
+func (c *copies) drop(updates []incoming.Update) (left []incoming.Update, at []int, out Outcome) {
+	out.Results = make([]Result, len(updates))
+	for i, u := range updates {
+		if chat, known := c.written.GetIfPresent(said{u.Chat.ID, u.MessageID}); known && shared(&updates[i]) {
+			out.Results[i] = Copy
+			out.Chats = append(out.Chats, chat)
+			continue
+		}
+		left, at = append(left, u), append(at, i)
+	}
+	return left, at, out
+}
+
+// keep knows from now on what was written, or found written.
+func (c *copies) keep(updates []incoming.Update, results []Result, chatOf func(*incoming.Update) *chat) {
+	for i, r := range results {
+		u := &updates[i]
+		if !shared(u) || r != Heard && r != Copy {
+			continue
+		}
+		if chat := chatOf(u); chat != nil && chat.supergroup && chat.telegramID == u.Chat.ID {
+			c.written.Set(said{u.Chat.ID, u.MessageID}, chat.id)
+		}
+	}
+}
