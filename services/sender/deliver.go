@@ -7,6 +7,7 @@ import (
 	"time"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -45,6 +46,13 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) er
 	}
 	if s.expired(d) {
 		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_EXPIRED, "its time was over before it could be sent")
+	}
+	waits, err := s.waits(ctx, d)
+	if err != nil {
+		return err
+	}
+	if waits {
+		return s.park(ctx, d, time.Now().Add(behindPause))
 	}
 	to, err := s.address(ctx, d)
 	if err != nil {
@@ -106,6 +114,7 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 	case journal.Behind:
 		// The one ahead is parked, with another replica, or still on its way to
 		// this very lane: to wait here for it would keep it out.
+		s.behind.Set(subject.TurnID(d.GetId()), struct{}{})
 		return s.park(ctx, d, later(r.Until, time.Now().Add(behindPause)))
 	case journal.Attended:
 		return s.letEnd(ctx)
@@ -118,6 +127,26 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 // behindPause is how long a delivery steps aside for one ahead of it that is not
 // parked.
 const behindPause = time.Second
+
+// waits tells, of a delivery that was behind another, whether it still is. Its bot
+// would be seen typing in vain each time, and take the tokens of the one ahead.
+func (s *Sender) waits(ctx context.Context, d *chorusv1.Delivery) (bool, error) {
+	id := subject.TurnID(d.GetId())
+	if _, was := s.behind.GetIfPresent(id); !was {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	waits, err := s.journal.Waits(ctx, d.GetId())
+	if err == nil && !waits {
+		s.behind.Invalidate(id)
+	}
+	return waits, err
+}
+
+// mostBehind is how many deliveries are known to be behind others. Of one that is
+// not, that is found out once more.
+const mostBehind = 20_000
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

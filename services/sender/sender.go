@@ -5,11 +5,13 @@ package sender
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/maypok86/otter/v2"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -63,6 +65,8 @@ type Sender struct {
 	limits   *limits
 	breakers *breakers
 	palette  palette
+	// behind are deliveries that were refused for one ahead of them.
+	behind *otter.Cache[string, struct{}]
 	// targets looks up the messages answered by all deliveries that come at a time.
 	targets *batch.Group[message, int64]
 
@@ -82,10 +86,15 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
+	behind, err := otter.New(&otter.Options[string, struct{}]{MaximumSize: mostBehind})
+	if err != nil {
+		return nil, fmt.Errorf("know what is behind others: %w", err)
+	}
 	s := &Sender{
 		Deps: deps, cfg: cfg, journal: j, owner: uuid.NewString(),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
 		palette:  palette,
+		behind:   behind,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
 	s.targets = batch.New(batch.Config{Most: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)

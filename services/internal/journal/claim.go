@@ -66,14 +66,16 @@ const (
 // the texts of earlier turns, too: a turn that the bus gave out again is written
 // after the next one. Answers to commands belong to no conversation, and wait for
 // nothing.
+const inOrder = `
+  (t.topic LIKE '/%' OR
+    NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL)
+    AND NOT EXISTS (SELECT FROM turns e WHERE e.chat_id = d.chat_id AND e.turn_no < d.turn_no AND e.outcome IS NULL AND e.kind <> 'reaction'
+      AND d.action = 'send_message' AND e.expires_at > now() AND e.topic NOT LIKE '/%'))`
+
 const claim = `
 UPDATE deliveries d SET state = 'sending', owner = i.owner, claimed_at = now(), fence = fence + 1, attempts = attempts + 1
 FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS i(chat_id, turn_no, owner) JOIN turns t USING (chat_id, turn_no)
-WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL
-  AND (t.topic LIKE '/%' OR
-    NOT EXISTS (SELECT FROM deliveries e WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL)
-    AND NOT EXISTS (SELECT FROM turns e WHERE e.chat_id = d.chat_id AND e.turn_no < d.turn_no AND e.outcome IS NULL AND e.kind <> 'reaction'
-      AND d.action = 'send_message' AND e.expires_at > now() AND e.topic NOT LIKE '/%'))
+WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL AND` + inOrder + `
 RETURNING d.chat_id, d.turn_no, d.fence, d.step, d.attempts, nextval('message_numbers')`
 
 // claiming is a wish to claim a delivery.
@@ -168,6 +170,19 @@ func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId, asks string)
 		}
 	}
 	return &r, nil
+}
+
+const waits = `SELECT NOT ` + inOrder + ` FROM deliveries d JOIN turns t USING (chat_id, turn_no) WHERE d.chat_id = $1 AND d.turn_no = $2`
+
+// Waits tells whether a delivery would be refused for being behind another. It may
+// change at any moment, and no claim need ask for it.
+func (j *Journal) Waits(ctx context.Context, id *chorusv1.TurnId) (behind bool, err error) {
+	chat, number := key(id)
+	err = j.pool.QueryRow(ctx, waits, chat, number).Scan(&behind)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return false, fmt.Errorf("look what is ahead of delivery %s: %w", subject.TurnID(id), err)
+	}
+	return behind, nil
 }
 
 const takeOver = `
