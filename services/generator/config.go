@@ -17,6 +17,7 @@ type Config struct {
 	Temperature  float64       `config:"temperature" doc:"how freely the model chooses its words"`
 	TypingMost   time.Duration `config:"typing_most" doc:"longest time that a bot is seen typing, however long its text"`
 	Similarity   float64       `config:"similarity" doc:"part of its trigrams from which a text counts as a repetition; 1 lets all through but the same"`
+	Likeness     float64       `config:"likeness" doc:"how near a text's meaning is to that of an earlier one, 0 to 1, for it to count as a repetition; needs llm.embeddings, 1 turns it off"`
 	JudgeStances bool          `config:"judge_stances" doc:"ask the model whether a text contradicts a stance, where that can't be told without"`
 	LearnEvery   time.Duration `config:"learn_every" doc:"how often a chat's talk is searched for what its bots should remember; 0s is never"`
 	News         news.Config   `config:"news"`
@@ -26,7 +27,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		History: 15, PromptTokens: 3000, MaxTokens: 300, Temperature: 0.9, TypingMost: 6 * time.Second,
-		Similarity: 0.7, JudgeStances: true, LearnEvery: 30 * time.Minute, News: news.DefaultConfig(),
+		Similarity: 0.7, Likeness: 0.93, JudgeStances: true, LearnEvery: 30 * time.Minute, News: news.DefaultConfig(),
 	}
 }
 
@@ -44,6 +45,7 @@ func (c Config) Validate() error {
 	check(c.Temperature >= 0 && c.Temperature <= 2, "temperature: %v, want 0 to 2", c.Temperature)
 	check(c.TypingMost >= 0 && c.TypingMost <= time.Minute, "typing_most: %v, want 0s to 1m", c.TypingMost)
 	check(c.Similarity >= 0.3 && c.Similarity <= 1, "similarity: %v, want 0.3 to 1", c.Similarity)
+	check(c.Likeness >= 0.5 && c.Likeness <= 1, "likeness: %v, want 0.5 to 1", c.Likeness)
 	check(c.LearnEvery == 0 || c.LearnEvery >= time.Minute && c.LearnEvery <= 24*time.Hour, "learn_every: %v, want 0s or 1m to 24h", c.LearnEvery)
 	return errors.Join(append(errs, c.News.Validate())...)
 }

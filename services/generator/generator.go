@@ -35,6 +35,8 @@ type Deps struct {
 	Pool  *pgxpool.Pool
 	Bus   *bus.Bus
 	Texts Texts
+	// Embeddings tell what texts mean; nil to compare their letters only.
+	Embeddings Embeddings
 	// Roster is who plays where; nil to read it from the pool each time.
 	Roster  *rostercache.Roster
 	Metrics *Metrics
@@ -51,6 +53,11 @@ type Texts interface {
 	Model() bool
 }
 
+// Embeddings tells what texts mean; a chain of a provider of embeddings does.
+type Embeddings interface {
+	GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error)
+}
+
 // Generator makes deliveries of turns. Run it once.
 type Generator struct {
 	Deps
@@ -58,6 +65,7 @@ type Generator struct {
 	journal  *journal.Journal
 	prompts  *prompt.Renderer
 	repeats  *repeats
+	meanings *meanings
 	news     *news.News
 	messages *relay.Relay
 	receipts *relay.Relay
@@ -74,10 +82,18 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
+	repeats, err := newRepeats(deps.Pool, cfg.Similarity)
+	if err != nil {
+		return nil, err
+	}
+	meanings, err := newMeanings(deps.Embeddings, cfg.Likeness)
+	if err != nil {
+		return nil, err
+	}
 	j := journal.New(deps.Pool)
 	g := &Generator{
 		Deps: deps, cfg: cfg, journal: j, prompts: prompts,
-		repeats:  &repeats{pool: deps.Pool, similarity: cfg.Similarity},
+		repeats: repeats, meanings: meanings,
 		news:     news.New(cfg.News, deps.Pool, deps.Log),
 		messages: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),

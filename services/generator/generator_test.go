@@ -59,6 +59,7 @@ func TestGenerator(t *testing.T) {
 		"a second one mends or skips":             aTwiceObjectedTextIsMendedOrSkipped,
 		"obeyed injections":                       obeyedInjections,
 		"repetitions are found":                   repetitionsAreFoundWhereverTheyAre,
+		"what means the same is a repetition":     whatMeansTheSameIsARepetition,
 		"what is old is no repetition":            whatIsOldOrOnlySharesTheDisclaimerIsNoRepetition,
 		"a model judges in doubt":                 aModelJudgesAStanceInDoubt,
 		"every call is on the turn's account":     everyCallIsOnTheTurnsAccount,

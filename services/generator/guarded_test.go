@@ -1,6 +1,7 @@
 package generator_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
@@ -161,6 +163,61 @@ INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at, b
 			}
 		}
 	}
+}
+
+// embeds gives the stage a provider of embeddings: what a text means is which of
+// these words it has.
+func (s *stage) embeds(words ...string) {
+	s.t.Helper()
+	url := serveHTTP(s.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Input []string }
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.URL.Path != "/v1/embeddings" {
+			http.Error(w, fmt.Sprint(r.URL, err), http.StatusBadRequest)
+			return
+		}
+		var data []string
+		for i, text := range in.Input {
+			vector := make([]string, len(words)+1)
+			vector[len(words)] = "0.1"
+			for k, word := range words {
+				vector[k] = map[bool]string{true: "1", false: "0"}[strings.Contains(text, word)]
+			}
+			data = append(data, fmt.Sprintf(`{"object":"embedding","index":%d,"embedding":[%s]}`, i, strings.Join(vector, ",")))
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"object":"list","model":"m","data":[%s],"usage":{"prompt_tokens":%d,"total_tokens":0}}`, strings.Join(data, ","), 7)
+	}))
+	cfg := openai.Default()
+	cfg.Name, cfg.BaseURL, cfg.Model = "meanings", url+"/v1", "m"
+	transport := &http.Transport{}
+	s.t.Cleanup(transport.CloseIdleConnections)
+	p, err := openai.NewEmbeddings(cfg, &http.Client{Transport: transport})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	made := chain.New([]chain.Link{{Name: "meanings", Provider: p, Limits: chain.DefaultLimits()}}, chain.Deps{Ledger: s.book, Log: testenv.Logger(s.t)})
+	s.hall.mu.Lock()
+	defer s.hall.mu.Unlock()
+	s.embeddings = made
+}
+
+func whatMeansTheSameIsARepetition(s *stage) {
+	t := s.t
+	s.exec(`INSERT INTO messages (chat_id, number, bot_id, body, sent_at) VALUES ($1, nextval('message_numbers'), $2, 'The old mansion frightens her in the dark.', now())`, s.chat, s.bot)
+	const fresh = "Give me the river instead, any day."
+	s.embeds("mansion", "river")
+	s.says("Nothing scares that girl like a mansion by night.", fresh)
+	turn := s.turn()
+	if got := s.delivery(turn).GetText(); got != fresh {
+		t.Errorf("says %q", got)
+	}
+	if len(s.prompts()) != 2 || !strings.Contains(s.prompts()[1][3].Content, "It says what an earlier message said: \"The old mansion frightens her") {
+		t.Errorf("asked %d times: %v", len(s.prompts()), s.prompts())
+	}
+	testenv.Eventually(t, "both comparisons are on the turn's account", func() (string, bool) {
+		got := s.text(`SELECT count(*) || ' ' || coalesce(sum(prompt_tokens), 0) FROM llm_calls WHERE chat_id = $1 AND turn_no = $2 AND purpose = 'likeness'`, s.chat, turn.GetId().GetNumber())
+		return got, got == "2 14"
+	})
 }
 
 func whatIsOldOrOnlySharesTheDisclaimerIsNoRepetition(s *stage) {

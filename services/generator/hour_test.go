@@ -162,8 +162,13 @@ func openClub(t *testing.T) *club {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
+	repeats, err := newRepeats(pool, cfg.Similarity)
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := &Generator{ // without a bus
-		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Log: testenv.Logger(t)}, cfg: cfg, prompts: prompts, repeats: &repeats{pool: pool, similarity: cfg.Similarity},
+		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Log: testenv.Logger(t)},
+		cfg:  cfg, prompts: prompts, repeats: repeats, meanings: &meanings{},
 	}
 	c := &club{t: t, g: g, bots: map[string]int64{}, began: time.Now().Add(-*hour)}
 	var ids []int64

@@ -66,7 +66,7 @@ func (h *hall) run(change ...func(*generator.Config)) (stop func()) {
 	if err := cfg.Validate(); err != nil {
 		h.t.Fatal(err)
 	}
-	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Texts: h, Log: testenv.Logger(h.t)}, nil)
+	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Texts: h, Embeddings: h, Log: testenv.Logger(h.t)}, nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -86,6 +86,15 @@ func (h *hall) Generate(ctx context.Context, r llm.Request, about usage.About) (
 
 // GenerateInBackground asks whom the chat's stage has.
 func (h *hall) GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	if about.Purpose == usage.Likeness {
+		h.mu.Lock()
+		embeddings := h.stages[about.Chat].embeddings
+		h.mu.Unlock()
+		if embeddings == nil {
+			return llm.Response{}, chain.ErrUnavailable
+		}
+		return embeddings.GenerateInBackground(ctx, r, about)
+	}
 	return h.texts(about.Chat).GenerateInBackground(ctx, r, about)
 }
 
@@ -96,16 +105,18 @@ func (h *hall) Model() bool { return true }
 type stage struct {
 	*hall
 
-	t         *testing.T
-	llm       *llmapi.API
-	links     []chain.Link
-	texts     *chain.Chain
-	mu        sync.Mutex
-	speaks    bool
-	lines     []string
-	asked     [][]llm.Message // with says
-	chat, bot int64
-	last      int64 // turn
+	t     *testing.T
+	llm   *llmapi.API
+	links []chain.Link
+	texts *chain.Chain
+	// embeddings are those of most stages: none.
+	embeddings *chain.Chain
+	mu         sync.Mutex
+	speaks     bool
+	lines      []string
+	asked      [][]llm.Message // with says
+	chat, bot  int64
+	last       int64 // turn
 }
 
 // stage adds one to the hall. Its turns are written as soon as a generator runs.

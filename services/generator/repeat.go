@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/maypok86/otter/v2"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/guard"
@@ -31,6 +32,29 @@ type repeats struct {
 	pool *pgxpool.Pool
 	// similarity of trigrams from which a text is nearly the same, 0 to 1.
 	similarity float64
+	// known are the trigrams of texts: a text is compared with much the same ones
+	// as the last.
+	known *otter.Cache[string, trigrams]
+}
+
+// mostKnown is how many texts' trigrams are kept, of a kilobyte or so each.
+const mostKnown = 10_000
+
+func newRepeats(pool *pgxpool.Pool, similarity float64) (*repeats, error) {
+	known, err := otter.New(&otter.Options[string, trigrams]{MaximumSize: mostKnown})
+	if err != nil {
+		return nil, fmt.Errorf("keep trigrams: %w", err)
+	}
+	return &repeats{pool: pool, similarity: similarity, known: known}, nil
+}
+
+func (r *repeats) trigrams(text string) trigrams {
+	if known, ok := r.known.GetIfPresent(text); ok {
+		return known
+	}
+	all := trigramsOf(text)
+	r.known.Set(text, all)
+	return all
 }
 
 // heard is what a turn's text must not repeat.
@@ -84,7 +108,7 @@ func (h *heard) look(ctx context.Context) {
 			if h.disclaimer != "" {
 				body = strings.ReplaceAll(body, " "+h.disclaimer, "")
 			}
-			h.said = append(h.said, utterance{body, trigramsOf(body)})
+			h.said = append(h.said, utterance{body, h.trigrams(body)})
 		}
 		return err
 	})

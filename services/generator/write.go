@@ -116,7 +116,28 @@ func (p *piece) object(ctx context.Context, answer llm.Response) (*guard.Objecti
 	if err != nil || o != nil {
 		return o, err
 	}
+	if o := p.resembles(ctx, d); o != nil {
+		return o, nil
+	}
 	return p.judge(ctx, d), nil
+}
+
+// resembles objects to a text that says what was said, in other words, where a
+// provider of embeddings can tell. No answer is no objection.
+func (p *piece) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
+	if d.Offline || !p.meanings.compared() {
+		return nil
+	}
+	said, err := p.meanings.nearest(ctx, d.Text, p.heard.said, p.about(usage.Likeness))
+	if err != nil {
+		p.Log.Debug("nobody compared what a draft means", zap.Error(err))
+		return nil
+	}
+	if said == "" {
+		return nil
+	}
+	reason := fmt.Sprintf("It says what an earlier message said: %q. Say something else.", beginning(said, mostQuoted))
+	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}
 }
 
 // judge asks a model about a stance that the draft may contradict, if there is one

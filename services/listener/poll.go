@@ -54,7 +54,7 @@ func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 		err = failsafe.With(patient).WithContext(ctx).Run(func() error { return work(ctx) })
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errGone):
-			return nil //nolint:nilerr // nothing is wrong with the bot, or it is stopped
+			return nil // nothing is wrong with the bot, or it is stopped
 		case errors.Is(err, errYield):
 			return err
 		}

@@ -32,6 +32,9 @@ type Request struct {
 	MaxTokens int
 	// Temperature is the sampling temperature; 0 leaves the provider's default.
 	Temperature float64
+	// Embed are texts whose meanings are wanted instead of a new text, from a
+	// provider of embeddings.
+	Embed []string
 }
 
 // Roles of a Message.
@@ -121,12 +124,14 @@ type Line struct {
 
 // Response is a text and what it took.
 type Response struct {
-	Text     string
-	Provider string
-	Model    string
-	Usage    Usage
-	Limits   Limits // what the provider said about its rate limits
-	Offline  bool   // composed without a model; the user is shown this
+	Text string
+	// Embeddings are the meanings of the texts of Embed, as vectors of one length.
+	Embeddings [][]float32
+	Provider   string
+	Model      string
+	Usage      Usage
+	Limits     Limits // what the provider said about its rate limits
+	Offline    bool   // composed without a model; the user is shown this
 }
 
 // Usage is the cost of one call. Token counts are 0 where the provider gives none.

@@ -13,6 +13,8 @@ const (
 	Rewrite Purpose = "rewrite" // a text that was objected to
 	Judge   Purpose = "judge"   // whether a text contradicts a stance
 	Memory  Purpose = "memory"
+	// Likeness is for whether a text says what another one said.
+	Likeness Purpose = "likeness"
 )
 
 // About is on whose account a call goes. The zero values of Turn and Bot are for

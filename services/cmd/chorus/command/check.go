@@ -92,6 +92,13 @@ func checkTexts(ctx context.Context, cfg *configuration) []preflight.Finding {
 	for _, l := range links {
 		found = append(found, preflight.Texts(ctx, l.Name, l.Provider)...)
 	}
+	embeddings, err := provider.NewEmbeddings(cfg.llm)
+	if err != nil {
+		return append(found, failure("llm", "embeddings", err.Error(), "correct the section llm.embeddings of the configuration"))
+	}
+	for _, l := range embeddings {
+		found = append(found, preflight.Embeddings(ctx, l.Name, l.Provider)...)
+	}
 	return found
 }
 

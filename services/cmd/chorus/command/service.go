@@ -112,15 +112,23 @@ func (p *process) generator() (run.Part, error) {
 	if err != nil {
 		return run.Part{}, fmt.Errorf("llm.%w", err)
 	}
+	embeddings, err := provider.NewEmbeddings(p.cfg.llm)
+	if err != nil {
+		return run.Part{}, fmt.Errorf("llm.%w", err)
+	}
 	book := usage.NewBook(p.pool, p.log.Named("usage"))
 	var s *generator.Generator // asked once it runs
 	texts := chain.New(links, chain.Deps{
 		Ledger: book, Replicas: func() int { return s.Replicas() }, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
 	})
-	s, err = generator.New(p.cfg.generator, generator.Deps{
+	deps := generator.Deps{
 		Pool: p.pool, Bus: p.bus, Roster: p.rostered, Texts: texts,
 		Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
-	}, p.busMetrics)
+	}
+	if len(embeddings) > 0 {
+		deps.Embeddings = chain.New(embeddings, texts.Deps)
+	}
+	s, err = generator.New(p.cfg.generator, deps, p.busMetrics)
 	if err != nil {
 		return run.Part{}, err
 	}

@@ -243,6 +243,9 @@ func estimate(r llm.Request) (n int) {
 	for _, m := range r.Messages {
 		n += tokens(m.Content)
 	}
+	for _, text := range r.Embed {
+		n += tokens(text)
+	}
 	return n
 }
 

@@ -27,6 +27,15 @@ var _ llm.Provider = (*Provider)(nil)
 // http.DefaultClient. The client's own time-out is left as it is, Config's
 // applies besides.
 func New(cfg Config, client *http.Client) (*Provider, error) {
+	opts, err := options(cfg, client)
+	if err != nil {
+		return nil, err
+	}
+	// The service, unlike the SDK's client, reads nothing from the environment.
+	return &Provider{cfg: cfg, chat: sdk.NewChatCompletionService(opts...)}, nil
+}
+
+func options(cfg Config, client *http.Client) ([]option.RequestOption, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("llm provider %s: %w", cfg.Name, err)
 	}
@@ -46,8 +55,7 @@ func New(cfg Config, client *http.Client) (*Provider, error) {
 	if !cfg.Key.Empty() {
 		opts = append(opts, option.WithAPIKey(cfg.Key.Reveal()))
 	}
-	// The service, unlike the SDK's client, reads nothing from the environment.
-	return &Provider{cfg: cfg, chat: sdk.NewChatCompletionService(opts...)}, nil
+	return opts, nil
 }
 
 // Generate sends the request's messages and returns the first choice.

@@ -27,8 +27,37 @@ const (
 type Config struct {
 	One
 
-	Second One `config:"second"`
-	Third  One `config:"third"`
+	Second     One        `config:"second"`
+	Third      One        `config:"third"`
+	Embeddings Embeddings `config:"embeddings"`
+}
+
+// Embeddings is who tells what texts mean, and what it may be used for.
+type Embeddings struct {
+	URL               string        `config:"url" doc:"address, with its version path, of an API with OpenAI's embeddings, which finds texts that say the same in other words; empty for none"`
+	Model             string        `config:"model" doc:"the model's name as the API knows it"`
+	Key               secret.Ref    `config:"key" doc:"where the API key is: env:NAME or file:PATH; empty for an API without keys"`
+	Timeout           time.Duration `config:"timeout" doc:"longest time for one call, in which a text waits"`
+	Workers           int           `config:"workers" doc:"calls that one generator makes at the same time"`
+	RequestsPerMinute int           `config:"requests_per_minute" doc:"most calls in any minute, of all generators together; 0 for no limit"`
+	TokensPerMinute   int           `config:"tokens_per_minute" doc:"most tokens in a minute, of all generators together; 0 for no limit"`
+	DailyTokens       int64         `config:"daily_tokens" doc:"most tokens in a day (UTC); 0 for no limit"`
+	DailyCost         float64       `config:"daily_cost" doc:"most that a day (UTC) may cost, in the currency of the price; 0 for no limit"`
+	Price             float64       `config:"price" doc:"price of a million tokens"`
+}
+
+// embeddingsName is what their provider is called in usage, metrics and logs.
+const embeddingsName = "embeddings"
+
+// one is the provider's configuration. An embedding is some thousand numbers of a
+// dozen characters, and a call asks for up to a hundred.
+func (e Embeddings) one() One {
+	p := defaultOne()
+	p.Kind, p.Name, p.MaxAnswer = OpenAI, embeddingsName, 8<<20
+	p.URL, p.Model, p.Key, p.Timeout, p.Workers = e.URL, e.Model, e.Key, e.Timeout, e.Workers
+	p.RequestsPerMinute, p.TokensPerMinute = e.RequestsPerMinute, e.TokensPerMinute
+	p.DailyTokens, p.DailyCost, p.PromptPrice = e.DailyTokens, e.DailyCost, e.Price
+	return p
 }
 
 // One is one provider, and what it may be used for.
@@ -55,14 +84,18 @@ type One struct {
 // DefaultConfig writes offline. The rest is what an API gets where only its
 // kind, URL and model are set.
 func DefaultConfig() Config {
+	one := defaultOne()
+	c := Config{One: one, Second: one, Third: one, Embeddings: Embeddings{Timeout: 5 * time.Second, Workers: one.Workers}}
+	c.Kind = Offline
+	return c
+}
+
+func defaultOne() One {
 	d, l := openai.Default(), chain.DefaultLimits()
-	one := One{
+	return One{
 		Timeout: d.Timeout, MaxTokens: d.MaxTokensField, MaxAnswer: d.MaxAnswerBytes,
 		Workers: l.Workers, BreakerFailures: l.BreakerFailures, BreakerDelay: l.BreakerDelay,
 	}
-	c := Config{One: one, Second: one, Third: one}
-	c.Kind = Offline
-	return c
 }
 
 // named are the providers that there are, each with where its keys stand.
@@ -97,10 +130,34 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%skind: is empty, but %surl or %smodel is set: want %s or %s", prefix, prefix, prefix, Offline, OpenAI))
 		}
 	}
+	errs = append(errs, c.embeddingsProblems(names)...)
 	if c.Second.Kind == "" && c.Third.Kind != "" {
 		errs = append(errs, errors.New("third.kind: is set, but second.kind is not: want the second first"))
 	}
 	return errors.Join(errs...)
+}
+
+func (c Config) embeddingsProblems(taken map[string]bool) []error {
+	const prefix = "embeddings."
+	if c.Embeddings.URL == "" {
+		if c.Embeddings.Model != "" {
+			return []error{fmt.Errorf("%surl: is empty, but %smodel is set: want the API's address", prefix, prefix)}
+		}
+		return nil
+	}
+	var errs []error
+	p := c.Embeddings.one()
+	if p.DailyCost > 0 && p.PromptPrice == 0 {
+		errs = append(errs, fmt.Errorf("%sdaily_cost: %v, but without %sprice nothing costs anything", prefix, p.DailyCost, prefix))
+		p.DailyCost = 0
+	}
+	for _, err := range p.problems() {
+		errs = append(errs, fmt.Errorf("%s%w", prefix, err))
+	}
+	if taken[embeddingsName] {
+		errs = append(errs, fmt.Errorf("name: %q is the name of the embeddings in usage, want another one", embeddingsName))
+	}
+	return errs
 }
 
 func (p One) name() string { return cmp.Or(p.Name, p.Kind) }
@@ -165,19 +222,48 @@ func New(c Config) ([]chain.Link, error) {
 	return links, nil
 }
 
+// NewEmbeddings makes the provider of embeddings; none if none is configured. Its
+// key is looked up here, once.
+func NewEmbeddings(c Config) ([]chain.Link, error) {
+	if c.Embeddings.URL == "" {
+		return nil, nil
+	}
+	p := c.Embeddings.one()
+	key, err := p.key()
+	if err != nil {
+		return nil, fmt.Errorf("embeddings.%w", err)
+	}
+	made, err := openai.NewEmbeddings(p.api(key), p.client())
+	if err != nil {
+		return nil, fmt.Errorf("embeddings.%w", err)
+	}
+	return []chain.Link{{Name: p.name(), Provider: made, Limits: p.limits()}}, nil
+}
+
 func (p One) make() (llm.Provider, error) {
 	if p.Kind == Offline {
 		return offline.New()
 	}
-	var key secret.String
-	if p.Key != (secret.Ref{}) {
-		var err error
-		if key, err = secret.Resolve(p.Key); err != nil {
-			return nil, fmt.Errorf("key: %w", err)
-		}
+	key, err := p.key()
+	if err != nil {
+		return nil, err
 	}
-	return openai.New(p.api(key), &http.Client{Transport: transport(p.Workers)})
+	return openai.New(p.api(key), p.client())
 }
+
+// key is the API's key; empty for an API without keys.
+func (p One) key() (secret.String, error) {
+	if p.Key == (secret.Ref{}) {
+		return secret.String{}, nil
+	}
+	key, err := secret.Resolve(p.Key)
+	if err != nil {
+		return key, fmt.Errorf("key: %w", err)
+	}
+	return key, nil
+}
+
+func (p One) client() *http.Client { return &http.Client{Transport: transport(p.Workers)} }
 
 // transport keeps as many idle connections as calls are made at once: the
 // default of two would dial for each.

@@ -56,20 +56,24 @@ func TestWrongConfig(t *testing.T) {
 		change func(*provider.Config)
 		want   string
 	}{
-		"unknown kind":            {func(c *provider.Config) { c.Kind = "gpt" }, `kind: "gpt", want offline or openai`},
-		"URL for offline":         {func(c *provider.Config) { c.URL = "https://api.example.org/v1" }, "url: is set, but kind is offline"},
-		"model for offline":       {func(c *provider.Config) { c.Model = "m" }, `model: "m" is set, but kind is offline`},
-		"API without URL":         {func(c *provider.Config) { c.Kind = provider.OpenAI }, "url: is empty"},
-		"API without model":       {func(c *provider.Config) { c.Kind = provider.OpenAI }, "model: is empty"},
-		"key that isn't set":      {withKey(secret.Ref{Env: "CHORUS_TEST_NO_SUCH_KEY"}), "CHORUS_TEST_NO_SUCH_KEY is not set"},
-		"a second without a kind": {func(c *provider.Config) { c.Second.URL = "http://127.0.0.1:1/v1" }, "second.kind: is empty"},
-		"a second of no kind":     {func(c *provider.Config) { c.Second.Kind = "gpt" }, `second.kind: "gpt", want offline or openai`},
-		"a third as the second":   {func(c *provider.Config) { c.Third.Kind = provider.Offline }, "third.kind: is set, but second.kind is not"},
-		"two of a name":           {func(c *provider.Config) { c.Second.Kind = provider.Offline }, `second.name: "offline" is the name of another provider too`},
-		"an odd name":             {func(c *provider.Config) { c.Name = "a b" }, `name: "a b", want 1 to 32 letters`},
-		"no workers":              {func(c *provider.Config) { c.Workers = 0 }, "workers: 0, want 1 to 1000"},
-		"a budget without prices": {func(c *provider.Config) { c.DailyCost = 5 }, "daily_cost: 5, but without prompt_price"},
-		"key in the open":         {withKey(secret.Ref{Env: "sk-in-the-open"}), "must not stand here"},
+		"unknown kind":               {func(c *provider.Config) { c.Kind = "gpt" }, `kind: "gpt", want offline or openai`},
+		"URL for offline":            {func(c *provider.Config) { c.URL = "https://api.example.org/v1" }, "url: is set, but kind is offline"},
+		"model for offline":          {func(c *provider.Config) { c.Model = "m" }, `model: "m" is set, but kind is offline`},
+		"API without URL":            {func(c *provider.Config) { c.Kind = provider.OpenAI }, "url: is empty"},
+		"API without model":          {func(c *provider.Config) { c.Kind = provider.OpenAI }, "model: is empty"},
+		"key that isn't set":         {withKey(secret.Ref{Env: "CHORUS_TEST_NO_SUCH_KEY"}), "CHORUS_TEST_NO_SUCH_KEY is not set"},
+		"a second without a kind":    {func(c *provider.Config) { c.Second.URL = "http://127.0.0.1:1/v1" }, "second.kind: is empty"},
+		"a second of no kind":        {func(c *provider.Config) { c.Second.Kind = "gpt" }, `second.kind: "gpt", want offline or openai`},
+		"a third as the second":      {func(c *provider.Config) { c.Third.Kind = provider.Offline }, "third.kind: is set, but second.kind is not"},
+		"two of a name":              {func(c *provider.Config) { c.Second.Kind = provider.Offline }, `second.name: "offline" is the name of another provider too`},
+		"an odd name":                {func(c *provider.Config) { c.Name = "a b" }, `name: "a b", want 1 to 32 letters`},
+		"no workers":                 {func(c *provider.Config) { c.Workers = 0 }, "workers: 0, want 1 to 1000"},
+		"a budget without prices":    {func(c *provider.Config) { c.DailyCost = 5 }, "daily_cost: 5, but without prompt_price"},
+		"embeddings without a model": {func(c *provider.Config) { c.Embeddings.URL = "http://127.0.0.1:1/v1" }, "embeddings.model: is empty"},
+		"a provider called embeddings": {func(c *provider.Config) {
+			c.Name, c.Embeddings.URL, c.Embeddings.Model = "embeddings", "http://127.0.0.1:1/v1", "m"
+		}, `name: "embeddings" is the name of the embeddings`},
+		"key in the open": {withKey(secret.Ref{Env: "sk-in-the-open"}), "must not stand here"},
 	} {
 		c := provider.DefaultConfig()
 		tt.change(&c)

@@ -1,0 +1,93 @@
+package generator
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+)
+
+// meanings compares what texts mean.
+type meanings struct {
+	embeddings Embeddings
+	// least is the cosine from which two texts mean the same.
+	least float64
+	known *otter.Cache[string, []float32]
+}
+
+const (
+	// mostMeanings is how many texts' embeddings are kept, of ten kilobytes or so
+	// each.
+	mostMeanings = 2000
+	// mostCompared is how many texts one is compared with.
+	mostCompared = 80
+)
+
+func newMeanings(e Embeddings, least float64) (*meanings, error) {
+	known, err := otter.New(&otter.Options[string, []float32]{MaximumSize: mostMeanings})
+	if err != nil {
+		return nil, fmt.Errorf("keep embeddings: %w", err)
+	}
+	return &meanings{embeddings: e, least: least, known: known}, nil
+}
+
+// compared tells whether meanings can be compared at all.
+func (m *meanings) compared() bool { return m.embeddings != nil && m.least < 1 }
+
+// nearest is which of the texts that were said means what this one does, the
+// nearest; empty for none. It asks in one call for what isn't known of them.
+func (m *meanings) nearest(ctx context.Context, text string, said []utterance, about usage.About) (string, error) {
+	said = said[:min(len(said), mostCompared)]
+	vectors := make(map[string][]float32, len(said)+1)
+	var ask []string
+	want := func(text string) {
+		if _, asked := vectors[text]; asked || text == "" {
+			return
+		}
+		vector, known := m.known.GetIfPresent(text)
+		if vectors[text] = vector; !known {
+			ask = append(ask, text)
+		}
+	}
+	want(text)
+	for _, u := range said {
+		want(u.text)
+	}
+	if len(ask) > 0 {
+		answer, err := m.embeddings.GenerateInBackground(ctx, llm.Request{Embed: ask}, about)
+		if err != nil {
+			return "", err
+		}
+		for i, text := range ask {
+			vectors[text] = answer.Embeddings[i]
+			m.known.Set(text, answer.Embeddings[i])
+		}
+	}
+	best, which := m.least, ""
+	for _, u := range said {
+		if c := cosine(vectors[text], vectors[u.text]); c >= best {
+			best, which = c, u.text
+		}
+	}
+	return which, nil
+}
+
+// cosine of the angle between two vectors; 0 where there is none.
+func cosine(a, b []float32) float64 {
+	if len(a) != len(b) {
+		return 0 // of another model
+	}
+	var dot, aa, bb float64
+	for i := range a {
+		x, y := float64(a[i]), float64(b[i])
+		dot, aa, bb = dot+x*y, aa+x*x, bb+y*y
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return dot / math.Sqrt(aa*bb)
+}

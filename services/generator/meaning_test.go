@@ -1,0 +1,77 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+)
+
+// dictionary knows what some texts mean, and notes which it was asked for.
+type dictionary struct {
+	vectors map[string][]float32
+	asked   [][]string
+}
+
+func (d *dictionary) GenerateInBackground(_ context.Context, r llm.Request, _ usage.About) (answer llm.Response, err error) {
+	d.asked = append(d.asked, r.Embed)
+	for _, text := range r.Embed {
+		v, ok := d.vectors[text]
+		if !ok {
+			return answer, fmt.Errorf("%w: %q", errUnheardOf, text)
+		}
+		answer.Embeddings = append(answer.Embeddings, v)
+	}
+	return answer, nil
+}
+
+var errUnheardOf = errors.New("unheard of")
+
+func TestTheNearestMeaningIsFound(t *testing.T) {
+	t.Parallel()
+	d := &dictionary{vectors: map[string][]float32{
+		"up": {0, 1}, "upwards": {0.1, 1}, "higher": {0.4, 1}, "right": {2, 0}, "down": {0, -3}, "nothing": {0, 0}, "of another model": {1, 2, 3},
+	}}
+	m, err := newMeanings(d, 0.9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := func(texts ...string) (all []utterance) {
+		for _, text := range texts {
+			all = append(all, utterance{text: text})
+		}
+		return all
+	}
+	for _, tt := range []struct {
+		text string
+		said []utterance
+		want string
+		asks []string
+	}{
+		{"up", said("right", "higher", "upwards", "down", "upwards"), "upwards", []string{"up", "right", "higher", "upwards", "down"}},
+		{"right", said("up", "down"), "", nil},
+		{"upwards", said("nothing", "of another model", "", "higher"), "higher", []string{"nothing", "of another model"}},
+		{"up", nil, "", nil},
+	} {
+		d.asked = nil
+		got, err := m.nearest(t.Context(), tt.text, tt.said, usage.About{})
+		if err != nil || got != tt.want {
+			t.Errorf("%s of %v: %q, %v, want %q", tt.text, tt.said, got, err, tt.want)
+		}
+		var want [][]string
+		if tt.asks != nil {
+			want = [][]string{tt.asks}
+		}
+		if diff := cmp.Diff(want, d.asked); diff != "" {
+			t.Errorf("%s: asked for (-want +got): %s", tt.text, diff)
+		}
+	}
+	if _, err := m.nearest(t.Context(), "aardvark", said("up"), usage.About{}); !errors.Is(err, errUnheardOf) {
+		t.Errorf("got %v", err)
+	}
+}
