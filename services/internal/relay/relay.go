@@ -159,14 +159,19 @@ func (r *Relay) Run(ctx context.Context) error {
 
 // leave leaves it to the recorder to write down where the bus put rows, so that
 // those which come next are published meanwhile.
-func (r *Relay) leave(_ context.Context, entries []journal.Entry) error {
-	r.stored <- entries
-	return nil
+func (r *Relay) leave(ctx context.Context, entries []journal.Entry) error {
+	select {
+	case r.stored <- entries:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // recording records what is left to it, all that is there at once, until it is
-// ended. It has then recorded everything.
+// ended. It has then recorded everything, if the database takes it in time.
 func (r *Relay) recording(ctx context.Context) (end func()) {
+	ctx, giveUp := context.WithCancel(ctx)
 	stop := make(chan struct{})
 	var recorder sync.WaitGroup
 	recorder.Go(func() {
@@ -183,6 +188,8 @@ func (r *Relay) recording(ctx context.Context) (end func()) {
 		}
 	})
 	return func() {
+		defer giveUp()
+		defer time.AfterFunc(farewell, giveUp).Stop()
 		close(stop)
 		recorder.Wait()
 	}
