@@ -65,8 +65,9 @@ func New(links []Link, deps Deps) *Chain {
 // errors is permanent for the caller: a key may be corrected, another draft may
 // not be filtered.
 func (c *Chain) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	var held *link // whose worker was waited for
 	for {
-		answer, t := c.try(ctx, r, about, false)
+		answer, t := c.try(ctx, r, about, false, held)
 		switch {
 		case t.done:
 			return answer, nil
@@ -75,7 +76,8 @@ func (c *Chain) Generate(ctx context.Context, r llm.Request, about usage.About) 
 		case t.failed:
 			return answer, t.err()
 		}
-		if err := c.wait(ctx, t); err != nil {
+		var err error
+		if held, err = c.wait(ctx, t); err != nil {
 			return llm.Response{}, t.late(err)
 		}
 	}
@@ -84,7 +86,7 @@ func (c *Chain) Generate(ctx context.Context, r llm.Request, about usage.About) 
 // GenerateInBackground is like Generate, for what can be left undone: it waits for
 // nothing, and leaves a part of each budget to the others.
 func (c *Chain) GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	answer, t := c.try(ctx, r, about, true)
+	answer, t := c.try(ctx, r, about, true, nil)
 	switch {
 	case t.done:
 		return answer, nil
@@ -121,14 +123,18 @@ func oneLine(errs []error) error {
 	return fmt.Errorf(format, args...)
 }
 
-// try goes through the links once.
-func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, background bool) (llm.Response, *tries) {
+// try goes through the links once. Of the one that is held, it has a worker in hand,
+// which it lets go.
+func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, background bool, held *link) (llm.Response, *tries) {
+	if held != nil {
+		defer held.workers.ReleasePermit()
+	}
 	t := &tries{refused: make([]*refusal, len(c.links))}
 	for i, k := range c.links {
 		if ctx.Err() != nil {
 			break
 		}
-		answer, refused, err := c.ask(ctx, k, r, about, background)
+		answer, refused, err := c.ask(ctx, k, r, about, background, k == held)
 		switch {
 		case refused != nil:
 			c.Metrics.refused(k.Name, refused.reason)
@@ -150,14 +156,16 @@ func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, backg
 }
 
 // ask makes a call if the link takes one.
-func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.About, background bool) (answer llm.Response, refused *refusal, err error) {
+func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.About, background, held bool) (answer llm.Response, refused *refusal, err error) {
 	if refused := k.idle(time.Now(), background); refused != nil {
 		return answer, refused, nil
 	}
-	if !k.workers.TryAcquirePermit() {
-		return answer, &refusal{reason: reasonBusy, wait: busyLook, full: true}, nil
+	if !held {
+		if !k.workers.TryAcquirePermit() {
+			return answer, &refusal{reason: reasonBusy, wait: busyLook, full: true}, nil
+		}
+		defer k.workers.ReleasePermit()
 	}
-	defer k.workers.ReleasePermit()
 	prompt := estimate(r)
 	if refused := k.enter(prompt); refused != nil {
 		return answer, refused, nil
@@ -186,41 +194,50 @@ func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, prompt int)
 	return call
 }
 
-// busyLook is how long the first busy provider is waited for before the others
-// are looked at again.
+// busyLook is how long a busy provider is waited for before another busy one is
+// looked at again.
 const busyLook = time.Second
 
-// wait waits until one of the links may take a call.
-func (c *Chain) wait(ctx context.Context, t *tries) error {
+// wait waits until one of the links may take a call. It returns the link whose
+// worker it then has in hand, if it is one that was busy: to let the worker go for a
+// look at the limits would wake all who wait, each time one is free.
+func (c *Chain) wait(ctx context.Context, t *tries) (held *link, err error) {
 	soonest := time.Duration(-1)
-	var busy *link
 	for i, r := range t.refused {
-		if r == nil {
+		switch {
+		case r == nil:
 			continue
-		}
-		if r.full && busy == nil {
-			busy = c.links[i]
+		case r.full && held == nil:
+			held = c.links[i]
+			continue
 		}
 		if soonest < 0 || r.wait < soonest {
 			soonest = r.wait
 		}
 	}
-	if busy != nil {
-		// Whoever waits longest comes first. The worker is let go again, because the
-		// limits are to be looked at with it in hand.
-		if err := busy.workers.AcquirePermitWithMaxWait(ctx, soonest); err == nil {
-			busy.workers.ReleasePermit()
+	if held == nil {
+		timer := time.NewTimer(soonest)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return nil, nil //nolint:nilnil // the limits are to be looked at
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		return ctx.Err()
 	}
-	timer := time.NewTimer(soonest)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	// Whoever waits longest comes first.
+	if soonest < 0 {
+		err = held.workers.AcquirePermit(ctx)
+	} else {
+		err = held.workers.AcquirePermitWithMaxWait(ctx, soonest)
 	}
+	switch {
+	case err == nil:
+		return held, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, nil //nolint:nilnil,nilerr // it is time to look at the others
 }
 
 // Model tells whether there is a provider with a model: those without one write

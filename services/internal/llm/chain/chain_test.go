@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"pgregory.net/rapid"
@@ -323,10 +324,71 @@ func TestWhoWaitsGetsAWorkerInTurn(t *testing.T) {
 			done.Go(func() { want(t, c, "by first") })
 		}
 		done.Wait()
-		if took := time.Since(began); took < 30*time.Second || took > 33*time.Second {
+		if took := time.Since(began); took != 30*time.Second {
 			t.Errorf("six calls of two workers took %v", took)
 		}
 	})
+}
+
+// However many wait, a worker that is free is one's alone: the others are not woken
+// to look at the limits.
+func TestAFreeWorkerWakesOneOfThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]*script{"alone": nil, "with another that is busy": takes("second", 24*time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const waiting = 200
+				scripts := []*script{takes("first", 100*time.Millisecond)}
+				looks := waiting // each once, and again each second where there is another
+				if second != nil {
+					scripts = append(scripts, second)
+					looks = 2 * waiting * (waiting/10 + 2)
+				}
+				registry := prometheus.NewRegistry()
+				var links []chain.Link
+				for _, s := range scripts {
+					limits := chain.DefaultLimits()
+					limits.Workers, limits.Timeout = 1, 24*time.Hour
+					links = append(links, chain.Link{Name: s.name, Provider: s, Limits: limits})
+				}
+				c := chain.New(links, chain.Deps{Ledger: &ledger{}, Metrics: chain.NewMetrics(registry), Log: zap.NewNop()})
+				ctx, stop := context.WithCancel(t.Context())
+				var done, idle sync.WaitGroup
+				if second != nil {
+					for range 2 { // one of them has the second to itself
+						idle.Go(func() { _, _ = c.Generate(ctx, llm.Request{}, usage.About{}) })
+					}
+					synctest.Wait()
+				}
+				for range waiting {
+					done.Go(func() { want(t, c, "by first") })
+				}
+				done.Wait()
+				stop()
+				idle.Wait()
+				if n := passedOver(t, registry); n > looks {
+					t.Errorf("%d calls looked for a worker %d times, want %d at most", waiting, n, looks)
+				}
+			})
+		})
+	}
+}
+
+func passedOver(t *testing.T, r *prometheus.Registry) (n int) {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "chorus_llm_passed_over_total" {
+				n += int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return n
 }
 
 func TestAllAtTheirLimitWaitAndExpire(t *testing.T) {
