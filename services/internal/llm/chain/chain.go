@@ -237,7 +237,7 @@ func (c *Chain) wait(ctx context.Context, t *tries) (held *link, err error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	return nil, nil //nolint:nilnil,nilerr // it is time to look at the others
+	return nil, nil //nolint:nilnil // it is time to look at the others
 }
 
 // Model tells whether there is a provider with a model: those without one write
