@@ -16,8 +16,11 @@ type meanings struct {
 	embeddings Embeddings
 	// least is the cosine from which two texts mean the same.
 	least float64
-	known *otter.Cache[string, []float32]
+	known *otter.Cache[string, *meaning]
 }
+
+// meaning is what a text means.
+type meaning struct{ vector []float32 }
 
 const (
 	// mostMeanings is how many texts' embeddings are kept, of ten kilobytes or so
@@ -28,7 +31,7 @@ const (
 )
 
 func newMeanings(e Embeddings, least float64) (*meanings, error) {
-	known, err := otter.New(&otter.Options[string, []float32]{MaximumSize: mostMeanings})
+	known, err := otter.New(&otter.Options[string, *meaning]{MaximumSize: mostMeanings})
 	if err != nil {
 		return nil, fmt.Errorf("keep embeddings: %w", err)
 	}
@@ -40,7 +43,7 @@ func (m *meanings) compared() bool { return m.embeddings != nil && m.least < 1 }
 
 // nearest is which of the texts that were said means what this one does, the
 // nearest; empty for none. It asks in one call for what isn't known of them.
-func (m *meanings) nearest(ctx context.Context, text string, said []utterance, about usage.About) (string, error) {
+func (m *meanings) nearest(ctx context.Context, text string, said []*utterance, about usage.About) (string, error) {
 	said = said[:min(len(said), mostCompared)]
 	vectors := make(map[string][]float32, len(said)+1)
 	var ask []string
@@ -48,10 +51,11 @@ func (m *meanings) nearest(ctx context.Context, text string, said []utterance, a
 		if _, asked := vectors[text]; asked || text == "" {
 			return
 		}
-		vector, known := m.known.GetIfPresent(text)
-		if vectors[text] = vector; !known {
-			ask = append(ask, text)
+		known, ok := m.known.GetIfPresent(text)
+		if !ok {
+			known, ask = &meaning{}, append(ask, text)
 		}
+		vectors[text] = known.vector
 	}
 	want(text)
 	for _, u := range said {
@@ -64,7 +68,7 @@ func (m *meanings) nearest(ctx context.Context, text string, said []utterance, a
 		}
 		for i, text := range ask {
 			vectors[text] = answer.Embeddings[i]
-			m.known.Set(text, answer.Embeddings[i])
+			m.known.Set(text, &meaning{answer.Embeddings[i]})
 		}
 	}
 	best, which := m.least, ""

@@ -41,15 +41,15 @@ func TestTheNearestMeaningIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := func(texts ...string) (all []utterance) {
+	said := func(texts ...string) (all []*utterance) {
 		for _, text := range texts {
-			all = append(all, utterance{text: text})
+			all = append(all, &utterance{text: text})
 		}
 		return all
 	}
 	for _, tt := range []struct {
 		text string
-		said []utterance
+		said []*utterance
 		want string
 		asks []string
 	}{

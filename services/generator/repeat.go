@@ -32,29 +32,29 @@ type repeats struct {
 	pool *pgxpool.Pool
 	// similarity of trigrams from which a text is nearly the same, 0 to 1.
 	similarity float64
-	// known are the trigrams of texts: a text is compared with much the same ones
+	// known are texts with their trigrams: a text is compared with much the same ones
 	// as the last.
-	known *otter.Cache[string, trigrams]
+	known *otter.Cache[string, *utterance]
 }
 
 // mostKnown is how many texts' trigrams are kept, of a kilobyte or so each.
 const mostKnown = 10_000
 
 func newRepeats(pool *pgxpool.Pool, similarity float64) (*repeats, error) {
-	known, err := otter.New(&otter.Options[string, trigrams]{MaximumSize: mostKnown})
+	known, err := otter.New(&otter.Options[string, *utterance]{MaximumSize: mostKnown})
 	if err != nil {
 		return nil, fmt.Errorf("keep trigrams: %w", err)
 	}
 	return &repeats{pool: pool, similarity: similarity, known: known}, nil
 }
 
-func (r *repeats) trigrams(text string) trigrams {
+func (r *repeats) utterance(text string) *utterance {
 	if known, ok := r.known.GetIfPresent(text); ok {
 		return known
 	}
-	all := trigramsOf(text)
-	r.known.Set(text, all)
-	return all
+	u := &utterance{text, trigramsOf(text)}
+	r.known.Set(text, u)
+	return u
 }
 
 // heard is what a turn's text must not repeat.
@@ -66,7 +66,7 @@ type heard struct {
 
 	read chan struct{} // closed when the rest is there
 	at   time.Time
-	said []utterance
+	said []*utterance
 	err  error
 }
 
@@ -108,7 +108,7 @@ func (h *heard) look(ctx context.Context) {
 			if h.disclaimer != "" {
 				body = strings.ReplaceAll(body, " "+h.disclaimer, "")
 			}
-			h.said = append(h.said, utterance{body, h.trigrams(body)})
+			h.said = append(h.said, h.utterance(body))
 		}
 		return err
 	})

@@ -114,7 +114,7 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 	case journal.Behind:
 		// The one ahead is parked, with another replica, or still on its way to
 		// this very lane: to wait here for it would keep it out.
-		s.behind.Set(subject.TurnID(d.GetId()), struct{}{})
+		s.behind.Set(subject.TurnID(d.GetId()), d.GetId())
 		return s.park(ctx, d, later(r.Until, time.Now().Add(behindPause)))
 	case journal.Attended:
 		return s.letEnd(ctx)

@@ -33,13 +33,13 @@ type allowed struct {
 
 // palette remembers which reactions each chat allows.
 type palette struct {
-	*otter.Cache[int64, allowed]
+	*otter.Cache[int64, *allowed]
 }
 
 func newPalette() (palette, error) {
-	c, err := otter.New(&otter.Options[int64, allowed]{
+	c, err := otter.New(&otter.Options[int64, *allowed]{
 		MaximumSize: allowedMost,
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[int64, allowed]) time.Duration {
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[int64, *allowed]) time.Duration {
 			if e.Value.known {
 				return allowedFor
 			}
@@ -56,7 +56,7 @@ func newPalette() (palette, error) {
 // if there is none.
 func (s *Sender) emoji(d *chorusv1.Delivery, to *address) (string, error) {
 	chat := d.GetId().GetChatId()
-	a, err := s.palette.Get(s.calls, chat, otter.LoaderFunc[int64, allowed](func(ctx context.Context, _ int64) (allowed, error) {
+	a, err := s.palette.Get(s.calls, chat, otter.LoaderFunc[int64, *allowed](func(ctx context.Context, _ int64) (*allowed, error) {
 		return s.ask(ctx, d, to), nil
 	}))
 	if err != nil {
@@ -71,24 +71,24 @@ UPDATE chats SET allowed_reactions = $2, updated_at = now() WHERE id = $1 AND al
 
 // ask asks Telegram what a chat allows, and tells the planner by way of the
 // roster.
-func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) allowed {
+func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *allowed {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	chat := d.GetId().GetChatId()
 	if !s.limits.spare(ctx, d) {
-		return allowed{}
+		return &allowed{}
 	}
 	began := time.Now()
 	info, out := s.Telegram.GetChat(ctx, to.token, to.chat)
 	s.Metrics.called("getChat", out.Kind, time.Since(began))
 	if out.Kind != telegram.Done {
 		s.Log.Info("Telegram did not say which reactions a chat allows", zap.Int64("chat_id", chat), zap.Error(out.Err()))
-		return allowed{}
+		return &allowed{}
 	}
 	if _, err := s.Pool.Exec(ctx, rememberAllowed, chat, info.AvailableReactions); err != nil && ctx.Err() == nil {
 		s.Log.Warn("the allowed reactions of a chat were not written down", zap.Int64("chat_id", chat), zap.Error(err))
 	}
-	return allowed{emoji: info.AvailableReactions, known: true}
+	return &allowed{emoji: info.AvailableReactions, known: true}
 }
 
 // react sets a reaction if it can begin to by an instant, or says why there is

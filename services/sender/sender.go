@@ -66,7 +66,7 @@ type Sender struct {
 	breakers *breakers
 	palette  palette
 	// behind are deliveries that were refused for one ahead of them.
-	behind *otter.Cache[string, struct{}]
+	behind *otter.Cache[string, *chorusv1.TurnId]
 	// targets looks up the messages answered by all deliveries that come at a time.
 	targets *batch.Group[message, int64]
 
@@ -86,7 +86,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	behind, err := otter.New(&otter.Options[string, struct{}]{MaximumSize: mostBehind})
+	behind, err := otter.New(&otter.Options[string, *chorusv1.TurnId]{MaximumSize: mostBehind})
 	if err != nil {
 		return nil, fmt.Errorf("know what is behind others: %w", err)
 	}

@@ -39,7 +39,7 @@ type Kind[K Key, V any] struct {
 	cache *Cache
 	spec  Spec[K, V]
 	gen   string
-	local *otter.Cache[K, *entry[V]]
+	local *otter.Cache[K, *entry]
 	count *counters
 	// sweeps rises before a tag without a key is dropped here.
 	sweeps atomic.Int64
@@ -47,9 +47,10 @@ type Kind[K Key, V any] struct {
 	loading atomic.Int32
 }
 
-// entry is what a source has for a key, or that it has nothing.
-type entry[V any] struct {
-	value V
+// entry is what a source has for a key, or that it has nothing. It is of no type of
+// its own for each kind: the library would be compiled for each, too.
+type entry struct {
+	value any // of the kind's type, if found
 	found bool
 	size  uint32
 	ttl   time.Duration
@@ -65,13 +66,13 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 		panic(fmt.Sprintf("cache: kind %q with a TTL of %v", spec.Name, spec.TTL))
 	}
 	k := &Kind[K, V]{cache: c, spec: spec, gen: generation(spec.Name, spec.Version), count: c.metrics.of(spec.Name)}
-	k.local = otter.Must(&otter.Options[K, *entry[V]]{
+	k.local = otter.Must(&otter.Options[K, *entry]{
 		MaximumWeight:    uint64(c.cfg.Size) << 20, //nolint:gosec // it is positive
-		Weigher:          func(_ K, e *entry[V]) uint32 { return e.size },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, *entry[V]]) time.Duration { return e.Value.ttl }),
+		Weigher:          func(_ K, e *entry) uint32 { return e.size },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, *entry]) time.Duration { return e.Value.ttl }),
 		// Never by itself, see refresh; without one, it refreshes nothing at all.
-		RefreshCalculator: otter.RefreshWriting[K, *entry[V]](LongestTTL),
-		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry[V]]) {
+		RefreshCalculator: otter.RefreshWriting[K, *entry](LongestTTL),
+		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry]) {
 			if e.Cause == otter.CauseOverflow {
 				k.count.evicted()
 			}
@@ -101,7 +102,8 @@ func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err e
 		if e.ahead != 0 && k.cache.clock.NowNano() > e.ahead {
 			k.refresh(ctx, key, e)
 		}
-		return e.value, e.found, nil
+		value, _ = e.value.(V)
+		return value, e.found, nil
 	}
 	k.count.missed(1)
 	k.loading.Add(1)
@@ -115,12 +117,13 @@ func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err e
 		// It may have been stored after the sweep came by, see drop.
 		k.local.Invalidate(key)
 	}
-	return e.value, e.found, nil
+	value, _ = e.value.(V)
+	return value, e.found, nil
 }
 
 // refresh reads a value anew beside its readers. What the library does at every
 // hit to find out when to, costs as much as the hit.
-func (k *Kind[K, V]) refresh(ctx context.Context, key K, e *entry[V]) {
+func (k *Kind[K, V]) refresh(ctx context.Context, key K, e *entry) {
 	if e.refreshing.CompareAndSwap(false, true) {
 		k.cache.beside(func() { k.local.Refresh(ctx, key, (*loader[K, V])(k)) })
 	}
@@ -141,7 +144,7 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 			k.refresh(ctx, key, e)
 		}
 		if e.found {
-			values[key] = e.value
+			values[key], _ = e.value.(V)
 		}
 	}
 	k.count.hit(len(keys) - len(missing))
@@ -161,7 +164,7 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 			k.local.Invalidate(key)
 		}
 		if e.found {
-			values[key] = e.value
+			values[key], _ = e.value.(V)
 		}
 	}
 	return values, nil
@@ -171,22 +174,22 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 type loader[K Key, V any] Kind[K, V]
 
 // Load loads one value.
-func (l *loader[K, V]) Load(ctx context.Context, key K) (*entry[V], error) {
+func (l *loader[K, V]) Load(ctx context.Context, key K) (*entry, error) {
 	return (*Kind[K, V])(l).loadOne(ctx, key)
 }
 
 // Reload loads one value before it expires.
-func (l *loader[K, V]) Reload(ctx context.Context, key K, _ *entry[V]) (*entry[V], error) {
+func (l *loader[K, V]) Reload(ctx context.Context, key K, _ *entry) (*entry, error) {
 	return l.Load(ctx, key)
 }
 
 // BulkLoad loads many values.
-func (l *loader[K, V]) BulkLoad(ctx context.Context, keys []K) (map[K]*entry[V], error) {
+func (l *loader[K, V]) BulkLoad(ctx context.Context, keys []K) (map[K]*entry, error) {
 	return (*Kind[K, V])(l).loadAll(ctx, keys)
 }
 
 // BulkReload loads many values before they expire.
-func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []*entry[V]) (map[K]*entry[V], error) {
+func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []*entry) (map[K]*entry, error) {
 	return l.BulkLoad(ctx, keys)
 }
 
@@ -194,7 +197,7 @@ func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []*entry[V]) 
 func (k *Kind[K, V]) shared() bool { return !k.spec.Private && k.cache.Shared() }
 
 // read reads values from the source, and gives their encodings with them.
-func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]*entry[V], texts [][]byte, err error) {
+func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]*entry, texts [][]byte, err error) {
 	// Asked first: a value is as good as its beginning.
 	connected := k.cache.Connected()
 	began := time.Now()
@@ -205,11 +208,12 @@ func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]*entry[V
 	if err != nil {
 		return nil, nil, err
 	}
-	entries, texts = make(map[K]*entry[V], len(keys)), make([][]byte, len(keys))
+	entries, texts = make(map[K]*entry, len(keys)), make([][]byte, len(keys))
 	for i, key := range keys {
 		e := k.entry(connected)
-		if e.value, e.found = values[key]; e.found {
-			if texts[i], err = json.Marshal(e.value); err != nil {
+		if value, found := values[key]; found {
+			e.value, e.found = value, true
+			if texts[i], err = json.Marshal(value); err != nil {
 				return nil, nil, fmt.Errorf("encode: %w", err)
 			}
 		}
@@ -223,13 +227,13 @@ func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]*entry[V
 const overhead = 128
 
 // entry is an empty one, with the time that it stays in this process.
-func (k *Kind[K, V]) entry(connected bool) *entry[V] {
+func (k *Kind[K, V]) entry(connected bool) *entry {
 	if !connected {
-		return &entry[V]{ttl: shortTTL}
+		return &entry{ttl: shortTTL}
 	}
 	half := k.spec.TTL / 2
 	ttl := half - rand.N(half/10)
-	return &entry[V]{ttl: ttl, ahead: k.cache.clock.NowNano() + int64(ttl*4/5)}
+	return &entry{ttl: ttl, ahead: k.cache.clock.NowNano() + int64(ttl*4/5)}
 }
 
 func (k *Kind[K, V]) kind() string { return k.spec.Name }

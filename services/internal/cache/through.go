@@ -10,7 +10,7 @@ import (
 )
 
 // loadOne is loadAll for one value, which needs no map when Redis has it.
-func (k *Kind[K, V]) loadOne(ctx context.Context, key K) (*entry[V], error) {
+func (k *Kind[K, V]) loadOne(ctx context.Context, key K) (*entry, error) {
 	// One caller that gives up does not end it for the others.
 	ctx = context.WithoutCancel(ctx)
 	keys := []K{key}
@@ -31,7 +31,7 @@ func (k *Kind[K, V]) loadOne(ctx context.Context, key K) (*entry[V], error) {
 }
 
 // loadAll reads values from Redis, and from the source what is not there.
-func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry[V], error) {
+func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry, error) {
 	ctx = context.WithoutCancel(ctx)
 	if !k.shared() {
 		entries, _, err := k.read(ctx, keys)
@@ -45,7 +45,7 @@ func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry[V], er
 	if err != nil {
 		return k.fill(ctx, keys, places, err)
 	}
-	entries := make(map[K]*entry[V], len(keys))
+	entries := make(map[K]*entry, len(keys))
 	var missing []K
 	var wanted []string
 	for i, key := range keys {
@@ -69,7 +69,7 @@ func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry[V], er
 
 // fill reads from the source what Redis does not have, and puts it there. If Redis
 // has failed, it is left alone.
-func (k *Kind[K, V]) fill(ctx context.Context, keys []K, places []string, failed error) (map[K]*entry[V], error) {
+func (k *Kind[K, V]) fill(ctx context.Context, keys []K, places []string, failed error) (map[K]*entry, error) {
 	var l leases
 	if failed == nil {
 		k.count.sharedGot(0, len(keys))
@@ -109,7 +109,7 @@ func encode(generation string, text []byte) string {
 var errNoValue = errors.New("neither a value nor the lack of one")
 
 // known is a value that Redis has; nil if there is none, or none that makes sense.
-func (k *Kind[K, V]) known(stored string) *entry[V] {
+func (k *Kind[K, V]) known(stored string) *entry {
 	if stored == "" {
 		return nil
 	}
@@ -122,17 +122,18 @@ func (k *Kind[K, V]) known(stored string) *entry[V] {
 }
 
 // decode reads what encode wrote.
-func (k *Kind[K, V]) decode(stored string) (*entry[V], error) {
+func (k *Kind[K, V]) decode(stored string) (*entry, error) {
 	e := k.entry(true)
 	e.size = overhead + uint32(len(stored)) //nolint:gosec // Redis' limit is 512 MB
 	switch stored[0] {
 	case isNone:
 		return e, nil
 	case isValue:
-		e.found = true
-		if err := json.Unmarshal([]byte(stored[1+tokenSize:]), &e.value); err != nil {
+		var value V
+		if err := json.Unmarshal([]byte(stored[1+tokenSize:]), &value); err != nil {
 			return e, fmt.Errorf("decode: %w", err)
 		}
+		e.value, e.found = value, true
 		return e, nil
 	}
 	return e, errNoValue

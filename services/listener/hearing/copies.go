@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/maypok86/otter/v2"
@@ -18,8 +19,8 @@ import (
 // copies knows which messages of supergroups are written down. It is safe for
 // concurrent use.
 type copies struct {
-	// written gives Chorus' id of the chat, by Telegram's ids.
-	written *otter.Cache[said, int64]
+	// written gives the chat of a message, by Telegram's ids of both.
+	written *otter.Cache[string, *chat]
 	// Who writes what was said in a chat holds its lock, so that the others find it
 	// written. Chats that share a lock wait for one another, and nothing worse.
 	locks [256]sync.Mutex
@@ -30,11 +31,15 @@ type copies struct {
 const mostWritten = 50_000
 
 func newCopies() (*copies, error) {
-	written, err := otter.New(&otter.Options[said, int64]{MaximumSize: mostWritten})
+	written, err := otter.New(&otter.Options[string, *chat]{MaximumSize: mostWritten})
 	if err != nil {
 		return nil, fmt.Errorf("keep what was heard: %w", err)
 	}
 	return &copies{written: written}, nil
+}
+
+func nameOf(u *incoming.Update) string {
+	return strconv.FormatInt(u.Chat.ID, 10) + "/" + strconv.FormatInt(u.MessageID, 10)
 }
 
 func shared(u *incoming.Update) bool { return u.Kind == incoming.Message && u.Chat.Supergroup }
@@ -65,9 +70,9 @@ func (c *copies) lock(updates []incoming.Update) (unlock func()) {
 func (c *copies) drop(updates []incoming.Update) (left []incoming.Update, at []int, out Outcome) {
 	out.Results = make([]Result, len(updates))
 	for i, u := range updates {
-		if chat, known := c.written.GetIfPresent(said{u.Chat.ID, u.MessageID}); known && shared(&updates[i]) {
+		if chat, known := c.written.GetIfPresent(nameOf(&u)); known && shared(&updates[i]) {
 			out.Results[i] = Copy
-			out.Chats = append(out.Chats, chat)
+			out.Chats = append(out.Chats, chat.id)
 			continue
 		}
 		left, at = append(left, u), append(at, i)
@@ -83,7 +88,7 @@ func (c *copies) keep(updates []incoming.Update, results []Result, chatOf func(*
 			continue
 		}
 		if chat := chatOf(u); chat != nil && chat.supergroup && chat.telegramID == u.Chat.ID {
-			c.written.Set(said{u.Chat.ID, u.MessageID}, chat.id)
+			c.written.Set(nameOf(u), chat)
 		}
 	}
 }
