@@ -51,6 +51,10 @@ func spoken(t accounting.Turn) bool {
 	return t.Kind != accounting.Reaction && t.Outcome == accounting.Delivered
 }
 
+// unsaid tells whether the guard let a turn have no text. Texts that are made
+// without a model repeat themselves in the end, whatever else is tried.
+func unsaid(t accounting.Turn) bool { return t.Outcome == outcomeRejected && t.Written.IsZero() }
+
 // measure computes the measures of some windows. What there is nothing of is left
 // out.
 func (r *Run) measure(windows []Window) map[string]float64 {
@@ -95,7 +99,7 @@ func (r *Run) measureTurns(m map[string]float64, windows []Window, per float64) 
 		case spoken(t):
 			messages++
 		}
-		if !reaction {
+		if !reaction && !unsaid(t) {
 			meant++
 		}
 		if t.Outcome == outcomeExpired {
@@ -116,9 +120,10 @@ func (r *Run) measureTurns(m map[string]float64, windows []Window, per float64) 
 }
 
 const (
-	outcomeExpired = "expired"
-	outcomeDead    = "dead"
-	outcomeOpen    = "open"
+	outcomeExpired  = "expired"
+	outcomeRejected = "rejected"
+	outcomeDead     = "dead"
+	outcomeOpen     = "open"
 )
 
 func (r *Run) measureCalls(m map[string]float64, windows []Window, per float64) {

@@ -68,6 +68,22 @@ phases:
 	return r
 }
 
+// What the guard let have no text was not to be delivered; what Telegram refused was.
+func TestTheShareIsOfWhatWasToBeDelivered(t *testing.T) {
+	t.Parallel()
+	run := steady(t, "")
+	// Of the 120 turns of the first phase.
+	for i := range 20 {
+		run.Turns[60+i].Outcome, run.Turns[60+i].Written = "rejected", time.Time{}
+	}
+	for i := range 10 {
+		run.Turns[80+i].Outcome = "rejected"
+	}
+	if got := report.Build(run, nil).Phases[0].Measures["delivered_share"]; got != 0.9 {
+		t.Errorf("the share is %v, want 90 of 100", got)
+	}
+}
+
 func TestMeasures(t *testing.T) {
 	t.Parallel()
 	r := report.Build(steady(t, ""), nil)
