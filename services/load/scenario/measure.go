@@ -13,7 +13,7 @@ func Measures() []Measure {
 		{Name: "turns_per_minute", Unit: "/min", Doc: "turns planned"},
 		{Name: "messages_per_minute", Unit: "/min", Doc: "messages and replies that fell due in the phase and were delivered"},
 		{Name: "reactions_per_minute", Unit: "/min", Doc: "reactions that fell due in the phase and were delivered or fell back"},
-		{Name: "delivered_share", Unit: "", Doc: "share of the messages that fell due in the phase that were delivered; those that the guard let have no text don't count"},
+		{Name: "delivered_share", Unit: "", Doc: "share of the messages that fell due in the phase and were to have a text, that were delivered"},
 		{Name: "expired_per_minute", Unit: "/min", Doc: "turns that fell due in the phase and expired"},
 		{Name: "unknown", Unit: "turns", Doc: "turns that fell due in the phase with an unknown outcome"},
 		{Name: "calls_per_minute", Unit: "/min", Doc: "calls to Telegram"},
