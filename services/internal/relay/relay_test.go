@@ -65,9 +65,7 @@ func TestWhatTheBusLostIsPublishedAgain(t *testing.T) {
 	s.server.Wipe()
 	s.server.Start()
 	s.eventually("the bus is back", func() bool { return s.bus.Ready(t.Context()) == nil })
-	if err := s.bus.Declare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.eventually("the streams are there", func() bool { return s.bus.Declare(t.Context()) == nil })
 	s.run(r)
 	r.Hurry()
 	want := renewed(entries[1:])

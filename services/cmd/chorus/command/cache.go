@@ -65,6 +65,7 @@ and for how long they do. Kinds are:
 }
 
 func peek(ctx context.Context, w io.Writer, c redisdb.Config, kind string, id int64) error {
+	c.Timeout = max(c.Timeout, personTimeout/2) // somebody who asks waits longer than a service
 	client, err := redisdb.Open(c)
 	if err != nil {
 		return run.Usage(err)

@@ -231,9 +231,15 @@ func cool(t *testing.T, ls []limit.Limiter) {
 	if v.Granted && time.Since(began) < length {
 		t.Error("a call was granted while the bot cools")
 	}
-	// Redis keeps such times in milliseconds.
-	pass(t.Context(), v.Wait+time.Millisecond)
-	if v := reserve(t, ls[2], c, long); !v.Granted || time.Since(began) < length {
+	// Redis keeps such times in milliseconds. Who finds that it does not answer waits
+	// for a token of its share besides.
+	for range 3 {
+		pass(t.Context(), v.Wait+time.Millisecond)
+		if v = reserve(t, ls[2], c, long); v.Granted {
+			break
+		}
+	}
+	if !v.Granted || time.Since(began) < length {
 		t.Errorf("after %v: %+v, want granted, and not before %v", time.Since(began), v, length)
 	}
 	for bot, chat := range map[int64]int64{1: 2, 2: 1} {
