@@ -181,6 +181,10 @@ func fill(b *testing.B, pool *pgxpool.Pool) {
 	for _, sql := range []string{
 		`INSERT INTO messages (chat_id, number, bot_id, body, sent_at) SELECT m.chat_id, nextval('message_numbers'), m.bot_id,
 md5(m.chat_id || ' ' || n) || ' and ' || md5(n || ' ' || m.chat_id) || ' are all that I know of it.', now() - n * interval '10 minutes' FROM cast_members m, generate_series(1, 60) n`,
+		`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at)
+SELECT chat_id, 1000000000 - number, bot_id, 'message', '', sent_at, sent_at, sent_at + interval '1 minute', 'delivered', sent_at FROM messages`,
+		`INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at, body, created_at, state, closed_at)
+SELECT m.chat_id, 1000000000 - m.number, m.bot_id, 'send_message', '', m.sent_at, m.body, m.sent_at, 'closed', m.sent_at FROM messages m`,
 		`INSERT INTO stances (bot_id, topic, stance, confidence) SELECT id, 'topic ' || n, 'Chapter ' || n || ' is where it begins.', 0.8 FROM bots, generate_series(1, 5) n`,
 		`INSERT INTO memories (bot_id, kind, content) SELECT id, 'fact', 'Remembers the book number ' || n FROM bots, generate_series(1, 10) n`,
 		`ANALYZE`,

@@ -143,26 +143,41 @@ func repetitionsAreFoundWhereverTheyAre(s *stage) {
 	const fresh = "The harbour scene is where I put the book down."
 	tom := s.person("Tom", "")
 	_, other := s.elsewhere("repeats", s.bot)
-	for _, where := range []struct{ name, sql string }{
-		{"in the chat", `INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, nextval('message_numbers'), $3::bigint, $2, now())`},
-		{"of the bot, in another chat", `INSERT INTO messages (chat_id, number, bot_id, body, sent_at) VALUES ($3::bigint, nextval('message_numbers'), $1, $2, now() - interval '11 hours')`},
-		{"waiting to be sent", `WITH t AS (INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at) VALUES ($1, 900, $3::bigint, 'message', '', now(), now(), now() + interval '1 hour') RETURNING *)
-INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at, body) SELECT chat_id, turn_no, bot_id, 'send_message', '', expires_at, $2 FROM t`},
+	for where, put := range map[string]func(text string){
+		"in the chat": func(text string) {
+			s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, nextval('message_numbers'), $3::bigint, $2, now())`, s.chat, text, tom)
+		},
+		"of the bot, in another chat": func(text string) { s.said(other, text, "11 hours", "closed") },
+		"waiting to be sent":          func(text string) { s.said(s.chat, text, "0 hours", "pending") },
 	} {
-		of := map[string][2]any{"in the chat": {s.chat, tom}, "of the bot, in another chat": {s.bot, fmt.Sprint(other)}, "waiting to be sent": {s.chat, fmt.Sprint(s.bot)}}[where.name]
 		for _, old := range []string{"page by page   then", "Page by page, then!", "Page by page then, Tom."} {
-			s.exec(`DELETE FROM messages WHERE chat_id = ANY($1)`, []int64{s.chat, other})
-			s.exec(`DELETE FROM turns WHERE chat_id = $1 AND turn_no = 900`, s.chat)
-			s.exec(where.sql, of[0], old, of[1])
+			s.exec(`DELETE FROM messages WHERE chat_id = $1`, s.chat)
+			s.exec(`DELETE FROM turns WHERE turn_no = $1`, saidTurn)
+			put(old)
 			s.says(line, fresh)
 			if got := s.delivery(s.turn()).GetText(); got != fresh {
-				s.t.Errorf("%s, %q: says %q", where.name, old, got)
+				s.t.Errorf("%s, %q: says %q", where, old, got)
 			}
 			if len(s.prompts()) != 2 || !strings.Contains(s.prompts()[1][3].Content, "It says ") {
-				s.t.Errorf("%s: asked %d times", where.name, len(s.prompts()))
+				s.t.Errorf("%s: asked %d times", where, len(s.prompts()))
 			}
 		}
 	}
+}
+
+// saidTurn is the number of the turn that said makes.
+const saidTurn = 900
+
+// said writes down that the bot has said something in a chat, or is about to.
+func (s *stage) said(chat int64, text, ago, state string) {
+	s.t.Helper()
+	s.exec(`
+WITH t AS (
+    INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at)
+    VALUES ($1::bigint, $2, $3::bigint, 'message', '', now(), now(), now() + interval '1 hour') RETURNING *)
+INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at, body, created_at, state, closed_at)
+SELECT chat_id, turn_no, bot_id, 'send_message', '', expires_at, $4, now() - $5::interval, $6, CASE WHEN $6 = 'closed' THEN now() END FROM t`,
+		chat, saidTurn, s.bot, text, ago, state)
 }
 
 // embeds gives the stage a provider of embeddings: what a text means is which of
@@ -225,7 +240,7 @@ func whatIsOldOrOnlySharesTheDisclaimerIsNoRepetition(s *stage) {
 	s.exec(`UPDATE chats SET disclaimer = 'All of this is a simulation, and nothing of it is advice.' WHERE id = $1`, s.chat)
 	s.exec(`INSERT INTO messages (chat_id, number, bot_id, body, sent_at) VALUES ($1, 1, $2, 'Go on, Viktor. All of this is a simulation, and nothing of it is advice.', now())`, s.chat, s.bot)
 	_, other := s.elsewhere("long_ago", s.bot)
-	s.exec(`INSERT INTO messages (chat_id, number, bot_id, body, sent_at) VALUES ($2, 2, $1, 'Well said, Mia.', now() - interval '13 hours')`, s.bot, other)
+	s.said(other, "Well said, Mia.", "13 hours", "closed")
 	s.says("Well said, Mia.")
 	s.delivery(s.turn())
 	if len(s.prompts()) != 1 {

@@ -201,6 +201,15 @@ func (c *club) options(d time.Duration) simulate.Options {
 	}
 }
 
+const wasSent = `
+WITH turn AS (
+    INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at)
+    VALUES ($1, $2, $3, 'message', '', $7::timestamptz, $7, $7 + interval '1 hour', 'delivered', $7) RETURNING *),
+delivery AS (
+    INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at, body, created_at, state, closed_at)
+    SELECT chat_id, turn_no, bot_id, 'send_message', '', expires_at, $6, planned_at, 'closed', closed_at FROM turn)
+INSERT INTO messages (chat_id, number, bot_id, reply_to, topic, body, sent_at) VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, $7)`
+
 // say writes a turn's text, and puts it where the sender would.
 func (c *club) say(turn simulate.Turn) (text, topic string) {
 	c.t.Helper()
@@ -217,8 +226,7 @@ func (c *club) say(turn simulate.Turn) (text, topic string) {
 		c.t.Logf("#%d: %v", turn.Number, err)
 		return "", ""
 	}
-	_, err = c.g.Pool.Exec(c.t.Context(), `INSERT INTO messages (chat_id, number, bot_id, reply_to, topic, body, sent_at) VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, $7)`,
-		c.chat, turn.Number, t.GetBotId(), turn.Turn.Target, s.Topic, text, turn.At)
+	_, err = c.g.Pool.Exec(c.t.Context(), wasSent, c.chat, turn.Number, t.GetBotId(), turn.Turn.Target, s.Topic, text, turn.At)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -89,31 +89,31 @@ func (r *repeats) listen(ctx context.Context, turn *chorusv1.Turn, disclaimer st
 
 func (h *heard) wait() { <-h.read }
 
+// What a bot said is read from its deliveries, wherever it said it: the messages are
+// spread over many tables by their chats, and to look into each takes longer than
+// everything else.
 const wasSaid = `
 (SELECT body FROM messages WHERE chat_id = $1 ORDER BY sent_at DESC, number DESC LIMIT $3)
-UNION (SELECT body FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5)
-UNION SELECT body FROM messages WHERE bot_id = $2 AND sent_at > now() - $4::interval
-UNION SELECT body FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND closed_at IS NULL AND (chat_id, turn_no) <> ($1, $5)`
+UNION SELECT body FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5
+UNION SELECT body FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND created_at > now() - $4::interval AND (chat_id, turn_no) <> ($1, $5)`
 
 func (h *heard) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	h.at, h.said = time.Now(), nil
-	var b pgx.Batch
-	b.Queue(planOnce)
 	id := h.turn.GetId()
-	b.Queue(wasSaid, id.GetChatId(), h.turn.GetBotId(), chatWindow, botWindow, id.GetNumber()).Query(func(rows pgx.Rows) error {
-		bodies, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		for _, body := range bodies {
-			if h.disclaimer != "" {
-				body = strings.ReplaceAll(body, " "+h.disclaimer, "")
-			}
-			h.said = append(h.said, h.utterance(body))
+	// An error of the query comes with its rows, too.
+	rows, _ := h.pool.Query(ctx, wasSaid, id.GetChatId(), h.turn.GetBotId(), chatWindow, botWindow, id.GetNumber())
+	bodies, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if h.err = err; err != nil {
+		h.err = fmt.Errorf("read what was said: %w", err)
+		return
+	}
+	for _, body := range bodies {
+		if h.disclaimer != "" {
+			body = strings.ReplaceAll(body, " "+h.disclaimer, "")
 		}
-		return err
-	})
-	if h.err = h.pool.SendBatch(ctx, &b).Close(); h.err != nil {
-		h.err = fmt.Errorf("read what was said: %w", h.err)
+		h.said = append(h.said, h.utterance(body))
 	}
 }
 

@@ -51,11 +51,6 @@ func scanLine(row pgx.CollectableRow) (line, error) {
 	return l, err
 }
 
-// planOnce has PostgreSQL keep the plans of a batch's statements, as long as the
-// batch lasts. It would plan those of messages anew each time, over all partitions,
-// which takes ten times as long as to look into the one that is asked about.
-const planOnce = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
-
 // mostMemories is how many memories a prompt shows.
 const mostMemories = 3
 
@@ -75,7 +70,6 @@ func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t
 	}
 	var past, target []line
 	var b pgx.Batch
-	b.Queue(planOnce)
 	journal.QueueProgress(&b, t.GetId(), &s.progress)
 	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {
 		past, err = pgx.CollectRows(rows, scanLine)

@@ -57,8 +57,10 @@ type Memory struct {
 	Strength float64
 }
 
-// strength is how readily a memory comes to mind; $1 is the half-life.
-const strength = `m.relevance * power(0.5, greatest(extract(epoch FROM now() - coalesce(m.last_used_at, m.created_at)), 0) / extract(epoch FROM $1::interval))`
+// strength is how readily a memory comes to mind; $1 is the half-life. Powers of
+// numerics would take ten times as long.
+const strength = `m.relevance * power(0.5::float8,
+    greatest(extract(epoch FROM now() - coalesce(m.last_used_at, m.created_at))::float8, 0) / extract(epoch FROM $1::interval)::float8)`
 
 const listAll = `
 SELECT m.id, b.name, m.kind, m.content, m.relevance::float8, m.uses, m.last_used_at, m.created_at, m.source, (` + strength + `)::float8 AS strength
