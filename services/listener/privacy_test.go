@@ -75,10 +75,16 @@ func TestRetentionIsEnforced(t *testing.T) {
 WHERE m.chat_id = u.chat_id AND m.person_id = u.person_id AND m.body = 'old'`)
 	s.exec(`UPDATE heard SET heard_at = heard_at - interval '4 days'`)
 	s.exec(`UPDATE people SET seen_at = seen_at - interval '4 days'`)
+	s.exec(`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at)
+SELECT id, 1, $1, 'message', '', now() - interval '4 days', now() - interval '4 days', now(), 'delivered', now() FROM chats`, s.bots[0])
 
 	s.listen(func(c *listener.Config) { c.Tidy = time.Second })
 	becomes(s, 1, `SELECT count(*) FROM messages WHERE chat_id = $1`, chat)
+	becomes(s, 0, `SELECT count(*) FROM turns WHERE chat_id = $1`, chat)
 	becomes(s, 0, `SELECT count(*) FROM heard`)
+	if n := value[int](s, `SELECT count(*) FROM turns WHERE chat_id = $1`, other); n != 1 {
+		t.Errorf("the chat that keeps things for 30 days has %d turns, want 1", n)
+	}
 	if n := value[int](s, `SELECT count(*) FROM messages WHERE chat_id = $1`, other); n != 2 {
 		t.Errorf("the chat that keeps messages for 30 days has %d, want 2", n)
 	}

@@ -15,11 +15,11 @@ const (
 
 	chatsToTidy = `SELECT id FROM chats ORDER BY id`
 	// A chat's messages are deleted in pieces, by the index of their times.
-	deleteOld = `
-DELETE FROM messages m USING chats c
-WHERE c.id = $1 AND m.chat_id = $1 AND m.number = ANY(ARRAY(
-    SELECT o.number FROM messages o WHERE o.chat_id = $1 AND o.sent_at < now() - make_interval(days => c.retention_days)
-    ORDER BY o.sent_at LIMIT $2))`
+	deleteMessages = `
+DELETE FROM messages WHERE chat_id = $1 AND number = ANY(ARRAY(
+    SELECT number FROM messages
+    WHERE chat_id = $1 AND sent_at < (SELECT now() - make_interval(days => retention_days) FROM chats WHERE id = $1)
+    ORDER BY sent_at LIMIT $2))`
 	// People of whom nothing is kept any more. Who has just written something has a
 	// new seen_at.
 	deletePeople = `
@@ -75,7 +75,7 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	if err := conn.QueryRow(acquiring, tidyLock).Scan(&mine); err != nil || !mine {
 		return err
 	}
-	if err := l.deleteMessages(ctx); err != nil {
+	if err := l.deleteByChat(ctx); err != nil {
 		return err
 	}
 	if err := l.erase(ctx, oldUpdates); err != nil {
@@ -89,7 +89,8 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	return nil
 }
 
-func (l *Listener) deleteMessages(ctx context.Context) error {
+// deleteByChat deletes what is older than its chat keeps things.
+func (l *Listener) deleteByChat(ctx context.Context) error {
 	looking, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	rows, err := l.Pool.Query(looking, chatsToTidy)
@@ -101,17 +102,30 @@ func (l *Listener) deleteMessages(ctx context.Context) error {
 		return fmt.Errorf("find chats: %w", err)
 	}
 	for _, chat := range chats {
-		for {
-			n, err := l.delete(ctx, deleteOld, chat, tidyBatch)
-			if err != nil {
-				return err
-			}
-			if n < tidyBatch {
-				break
-			}
+		err := inPieces(func() (int64, error) { return l.delete(ctx, deleteMessages, chat, tidyBatch) })
+		if err != nil {
+			return err
+		}
+		err = inPieces(func() (int64, error) {
+			deleting, cancel := context.WithTimeout(ctx, dbTimeout)
+			defer cancel()
+			return l.journal.DeleteOld(deleting, chat, tidyBatch)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// inPieces deletes batches until one is not full.
+func inPieces(piece func() (int64, error)) error {
+	for {
+		n, err := piece()
+		if err != nil || n < tidyBatch {
+			return err
+		}
+	}
 }
 
 func (l *Listener) delete(ctx context.Context, sql string, args ...any) (int64, error) {

@@ -101,7 +101,7 @@ type Chat struct {
 	Language      string        `cast:"language"       doc:"The language that the cast writes." default:"en" pattern:"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$" want:"a BCP 47 tag, such as en or pt-BR"`
 	Topics        []string      `cast:"topics"         doc:"What is talked about." min:"1" max:"64" most:"100"`
 	MeanGap       time.Duration `cast:"mean_gap"       doc:"The mean time between two turns." default:"30s" min:"1s" max:"168h"`
-	RetentionDays int           `cast:"retention_days" doc:"After so many days messages are deleted." default:"30" min:"1" max:"3650"`
+	RetentionDays int           `cast:"retention_days" doc:"After so many days messages are deleted, and what led to them." default:"30" min:"1" max:"3650"`
 	Cast          []string      `cast:"cast"           doc:"The names of the bots that play in the chat; their order does not matter." most:"1000" want:"a list of up to 1000 names that stand under bots, each once"`
 
 	// ID is the chat's row; 0 in a cast that was read from a file.

@@ -1,9 +1,7 @@
 package hearing
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -53,8 +51,7 @@ func (c *copies) lock(updates []incoming.Update) (unlock func()) {
 			all = append(all, int(uint64(updates[i].Chat.ID)%uint64(len(c.locks)))) //nolint:gosec // any bits will do
 		}
 	}
-	slices.SortFunc(all, cmp.Compare)
-	all = slices.Compact(all)
+	all = distinct(all)
 	for _, i := range all {
 		c.locks[i].Lock()
 	}

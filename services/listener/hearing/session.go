@@ -370,8 +370,7 @@ func (s *session) told() []int64 {
 	for _, u := range s.heard {
 		ids = append(ids, u.GetChatId())
 	}
-	slices.SortFunc(ids, cmp.Compare)
-	return slices.Compact(ids)
+	return distinct(ids)
 }
 
 // touched are the chats of the updates, each once.
@@ -382,6 +381,11 @@ func (s *session) touched() []int64 {
 			ids = append(ids, c.id)
 		}
 	}
-	slices.SortFunc(ids, cmp.Compare)
-	return slices.Compact(ids)
+	return distinct(ids)
+}
+
+// distinct sorts, and leaves one of each.
+func distinct[T cmp.Ordered](all []T) []T {
+	slices.Sort(all)
+	return slices.Compact(all)
 }
