@@ -52,7 +52,7 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) er
 		return err
 	}
 	if waits {
-		return s.park(ctx, d, time.Now().Add(behindPause))
+		return s.park(ctx, d, time.Now().Add(s.stepBehind(d)))
 	}
 	to, err := s.address(ctx, d)
 	if err != nil {
@@ -114,8 +114,7 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 	case journal.Behind:
 		// The one ahead is parked, with another replica, or still on its way to
 		// this very lane: to wait here for it would keep it out.
-		s.behind.Set(subject.TurnID(d.GetId()), d.GetId())
-		return s.park(ctx, d, later(r.Until, time.Now().Add(behindPause)))
+		return s.park(ctx, d, later(r.Until, time.Now().Add(s.stepBehind(d))))
 	case journal.Attended:
 		return s.letEnd(ctx)
 	case journal.Orphaned:
@@ -124,9 +123,25 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 	return fmt.Errorf("a refusal of an unknown kind: %d", r.Reason)
 }
 
-// behindPause is how long a delivery steps aside for one ahead of it that is not
-// parked.
-const behindPause = time.Second
+// For so long a delivery steps aside for one ahead of it that is not parked: the
+// first time for behindPause, and then for twice as long each time, up to
+// behindMost. Each time it goes to the end of the queue, which may be long, and all
+// of its chat with it: to do so each second would keep the senders from all else.
+const (
+	behindPause = time.Second
+	behindMost  = 8 * time.Second
+)
+
+// stepBehind says for how long a delivery steps aside this time.
+func (s *Sender) stepBehind(d *chorusv1.Delivery) time.Duration {
+	id := subject.TurnID(d.GetId())
+	pause := behindPause
+	if last, was := s.behind.GetIfPresent(id); was {
+		pause = min(2**last, behindMost)
+	}
+	s.behind.Set(id, &pause)
+	return pause
+}
 
 // waits tells, of a delivery that was behind another, whether it still is. Its bot
 // would be seen typing in vain each time, and take the tokens of the one ahead.

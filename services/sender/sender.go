@@ -65,8 +65,9 @@ type Sender struct {
 	limits   *limits
 	breakers *breakers
 	palette  palette
-	// behind are deliveries that were refused for one ahead of them.
-	behind *otter.Cache[string, *chorusv1.TurnId]
+	// behind are deliveries that were refused for one ahead of them, and for how long
+	// each stepped aside last.
+	behind *otter.Cache[string, *time.Duration]
 	// targets looks up the messages answered by all deliveries that come at a time.
 	targets *batch.Group[message, int64]
 
@@ -86,7 +87,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	behind, err := otter.New(&otter.Options[string, *chorusv1.TurnId]{MaximumSize: mostBehind})
+	behind, err := otter.New(&otter.Options[string, *time.Duration]{MaximumSize: mostBehind})
 	if err != nil {
 		return nil, fmt.Errorf("know what is behind others: %w", err)
 	}

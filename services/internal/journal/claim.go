@@ -88,11 +88,10 @@ type claiming struct {
 func (j *Journal) claimAll(ctx context.Context, wishes []claiming) ([]*Claim, error) {
 	n := len(wishes)
 	chats, turns, owners := make([]int64, n), make([]int64, n), make([]string, n)
-	at := make(map[[2]int64]int, n)
-	for i, w := range wishes {
+	sorted, at := ordered(wishes, func(w claiming) *chorusv1.TurnId { return w.id })
+	for i, w := range sorted {
 		chats[i], turns[i] = key(w.id)
 		owners[i] = w.owner
-		at[[2]int64{chats[i], turns[i]}] = i
 	}
 	rows, err := j.pool.Query(ctx, claim, chats, turns, owners)
 	if err != nil {
@@ -218,8 +217,10 @@ UPDATE deliveries SET state = 'pending', owner = NULL, not_before = $4, relay_at
 WHERE chat_id = $1 AND turn_no = $2 AND state = 'sending' AND fence = $3`
 
 	parkBehind = `
-UPDATE deliveries SET not_before = $3, relay_at = $3
-WHERE chat_id = $1 AND turn_no = $2 AND state = 'pending' AND not_before IS NULL`
+UPDATE deliveries d SET not_before = i.until, relay_at = i.until
+FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS i(chat_id, turn_no, until)
+WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL
+RETURNING d.chat_id, d.turn_no`
 )
 
 // Release gives a claim up after a call that certainly had no effect.
@@ -244,15 +245,45 @@ func (j *Journal) Park(ctx context.Context, c *Claim, until time.Time) error {
 // It returns why, where it did nothing: an orphan's message must not be taken for
 // parked.
 func (j *Journal) ParkBehind(ctx context.Context, id *chorusv1.TurnId, until time.Time, owner string) (*Refusal, error) {
-	chat, number := key(id)
-	tag, err := j.pool.Exec(ctx, parkBehind, chat, number, until)
+	parked, err := j.parkings.Do(ctx, parking{id, until})
 	if err != nil {
 		return nil, fmt.Errorf("park delivery %s: %w", subject.TurnID(id), err)
 	}
-	if tag.RowsAffected() == 1 {
-		return nil, nil //nolint:nilnil // parked, and so not refused
+	if parked {
+		return nil, nil //nolint:nilnil // and so not refused
 	}
 	return j.refusal(ctx, id, owner)
+}
+
+// parking is a wish to park a delivery.
+type parking struct {
+	id    *chorusv1.TurnId
+	until time.Time
+}
+
+// parkAll parks what of it can be parked, and tells of each whether it was.
+func (j *Journal) parkAll(ctx context.Context, wishes []parking) ([]bool, error) {
+	n := len(wishes)
+	chats, turns, times := make([]int64, n), make([]int64, n), make([]time.Time, n)
+	sorted, at := ordered(wishes, func(w parking) *chorusv1.TurnId { return w.id })
+	for i, w := range sorted {
+		chats[i], turns[i] = key(w.id)
+		times[i] = w.until
+	}
+	rows, err := j.pool.Query(ctx, parkBehind, chats, turns, times)
+	if err != nil {
+		return nil, fmt.Errorf("ask: %w", err)
+	}
+	parked := make([]bool, n)
+	var chat, turn int64
+	_, err = pgx.ForEachRow(rows, []any{&chat, &turn}, func() error {
+		parked[at[[2]int64{chat, turn}]] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return parked, nil
 }
 
 func (j *Journal) fenced(ctx context.Context, sql string, c *Claim, more ...any) error {

@@ -115,13 +115,12 @@ func (j *Journal) finishAll(ctx context.Context, wishes []ending) ([]*string, er
 	outcomes, reasons, payloads := make([]string, n), make([]string, n), make([][]byte, n)
 	viewers, telegramIDs, replies := make([]int64, n), make([]int64, n), make([]int64, n)
 	bodies, times := make([]string, n), make([]time.Time, n)
-	at := make(map[[2]int64]int, n)
-	for i, w := range wishes {
+	sorted, at := ordered(wishes, func(w ending) *chorusv1.TurnId { return w.receipt.GetId() })
+	for i, w := range sorted {
 		chats[i], turns[i] = key(w.receipt.GetId())
 		fences[i], numbers[i] = w.fence, w.number
 		outcomes[i], reasons[i], payloads[i] = subject.OutcomeName(w.receipt.GetOutcome()), w.receipt.GetReason(), w.payload
 		viewers[i], telegramIDs[i], replies[i], bodies[i], times[i] = w.sent.Viewer, w.sent.TelegramID, w.sent.ReplyTo, w.sent.Text, w.sent.At
-		at[[2]int64{chats[i], turns[i]}] = i
 	}
 	rows, err := j.pool.Query(ctx, finish, relayGrace, chats, turns, fences, outcomes, reasons, payloads, numbers, viewers, telegramIDs, bodies, replies, times)
 	if err != nil {

@@ -5,6 +5,8 @@
 package journal
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -20,6 +22,7 @@ type Journal struct {
 	// transaction costs much more than a row.
 	deliveries *batch.Group[delivering, bool]
 	claims     *batch.Group[claiming, *Claim]
+	parkings   *batch.Group[parking, bool]
 	ends       *batch.Group[ending, *string]
 }
 
@@ -29,6 +32,7 @@ func New(pool *pgxpool.Pool) *Journal {
 	together := batch.Config{Most: 200, Calls: 1, Timeout: writeTimeout}
 	j.deliveries = batch.New(together, j.deliverAll)
 	j.claims = batch.New(together, j.claimAll)
+	j.parkings = batch.New(together, j.parkAll)
 	j.ends = batch.New(together, j.finishAll)
 	return j
 }
@@ -70,3 +74,20 @@ const (
 
 // key is a turn's key in SQL arguments.
 func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }
+
+// byTurn compares turns by their keys.
+func byTurn(a, b *chorusv1.TurnId) int {
+	return cmp.Or(cmp.Compare(a.GetChatId(), b.GetChatId()), cmp.Compare(a.GetNumber(), b.GetNumber()))
+}
+
+// ordered is what is wished for turns in their order, in which their rows are
+// locked, so that no two statements wait for each other; and at which place among
+// the wishes each turn's was.
+func ordered[W any](wishes []W, id func(W) *chorusv1.TurnId) (sorted []W, at map[[2]int64]int) {
+	at = make(map[[2]int64]int, len(wishes))
+	for i, w := range wishes {
+		chat, turn := key(id(w))
+		at[[2]int64{chat, turn}] = i
+	}
+	return slices.SortedFunc(slices.Values(wishes), func(a, b W) int { return byTurn(id(a), id(b)) }), at
+}

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -24,6 +23,9 @@ type Entry struct {
 	// Publication is which of the row's publications the message is, from 0.
 	Publication int
 }
+
+// compare gives the order in which the rows of entries are locked.
+func (e Entry) compare(other Entry) int { return byTurn(e.Turn, other.Turn) }
 
 // Outbox is the rows of one kind whose messages one service is answerable for.
 type Outbox struct {
@@ -111,30 +113,30 @@ RETURNING coalesce(l.chat_id, 0) AS chat_id, coalesce(l.turn_no, 0) AS turn_no, 
 const (
 	marks = `FROM (SELECT *, $5::interval AS again, set_config('synchronous_commit', 'off', true)
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $6::integer[]) AS u(chat_id, turn_no, letter, sequence, publication)) m WHERE `
-	markOpen       = `SET published_at = now(), bus_sequence = m.sequence, relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() + m.again END ` + marks + byTurn + ` AND r.publication = m.publication`
+	markOpen       = `SET published_at = now(), bus_sequence = m.sequence, relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() + m.again END ` + marks + ofTurn + ` AND r.publication = m.publication`
 	markTurns      = `UPDATE turns r ` + markOpen
 	markDeliveries = `UPDATE deliveries r ` + markOpen + ` AND r.not_before IS NULL`
-	markReceipts   = `UPDATE receipts r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + byTurn
-	markLetters    = `UPDATE dead_letters r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + byLetter
+	markReceipts   = `UPDATE receipts r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + ofTurn
+	markLetters    = `UPDATE dead_letters r SET published_at = now(), bus_sequence = m.sequence, relay_at = NULL ` + marks + ofLetter
 
-	byTurn   = `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
-	byLetter = `r.id = m.letter`
+	ofTurn   = `(r.chat_id, r.turn_no) = (m.chat_id, m.turn_no)`
+	ofLetter = `r.id = m.letter`
 )
 
 // Returning makes entries due again that were claimed and could not be
 // published. $1 to $3 are the entries.
 const (
 	returned        = `SET relay_at = CASE WHEN r.relay_at IS NOT NULL THEN now() END FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS m(chat_id, turn_no, letter) WHERE `
-	returnTurns     = `UPDATE turns r ` + returned + byTurn
-	returnDelivered = `UPDATE deliveries r ` + returned + byTurn + ` AND r.not_before IS NULL`
-	returnReceipts  = `UPDATE receipts r ` + returned + byTurn
-	returnLetters   = `UPDATE dead_letters r ` + returned + byLetter
+	returnTurns     = `UPDATE turns r ` + returned + ofTurn
+	returnDelivered = `UPDATE deliveries r ` + returned + ofTurn + ` AND r.not_before IS NULL`
+	returnReceipts  = `UPDATE receipts r ` + returned + ofTurn
+	returnLetters   = `UPDATE dead_letters r ` + returned + ofLetter
 )
 
 // Renewing makes publications of entries that the bus has lost. It may know their
 // old ids all the same, and would drop what has them.
 const (
-	renewed        = `SET publication = r.publication + 1, bus_sequence = NULL FROM unnest($1::bigint[], $2::bigint[]) AS m(chat_id, turn_no) WHERE ` + byTurn + ` RETURNING r.chat_id, r.turn_no, r.publication`
+	renewed        = `SET publication = r.publication + 1, bus_sequence = NULL FROM unnest($1::bigint[], $2::bigint[]) AS m(chat_id, turn_no) WHERE ` + ofTurn + ` RETURNING r.chat_id, r.turn_no, r.publication`
 	renewTurns     = `UPDATE turns r ` + renewed
 	renewDelivered = `UPDATE deliveries r ` + renewed
 )
@@ -213,9 +215,7 @@ func (o *Outbox) Claim(ctx context.Context, limit int) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim %s: %w", o.Name, err)
 	}
-	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(cmp.Compare(a.Turn.GetChatId(), b.Turn.GetChatId()), cmp.Compare(a.Turn.GetNumber(), b.Turn.GetNumber()))
-	})
+	slices.SortFunc(entries, Entry.compare)
 	return entries, nil
 }
 
@@ -243,6 +243,7 @@ func (o *Outbox) entry(row pgx.CollectableRow) (Entry, error) {
 // Published records where the bus put the entries, given in Sequence.
 func (o *Outbox) Published(ctx context.Context, entries []Entry) error {
 	n := len(entries)
+	entries = slices.SortedFunc(slices.Values(entries), Entry.compare)
 	chats, turns, letters, sequences, publications := make([]int64, n), make([]int64, n), make([]string, n), make([]int64, n), make([]int, n)
 	for i, e := range entries {
 		chats[i], turns[i] = key(e.Turn)
@@ -259,6 +260,7 @@ func (o *Outbox) Published(ctx context.Context, entries []Entry) error {
 // Without it they would wait until the claim ends.
 func (o *Outbox) Return(ctx context.Context, entries []Entry) error {
 	n := len(entries)
+	entries = slices.SortedFunc(slices.Values(entries), Entry.compare)
 	chats, turns, letters := make([]int64, n), make([]int64, n), make([]string, n)
 	for i, e := range entries {
 		chats[i], turns[i] = key(e.Turn)
@@ -276,10 +278,9 @@ func (o *Outbox) Renew(ctx context.Context, entries []Entry) ([]Entry, error) {
 		return entries, nil
 	}
 	chats, turns := make([]int64, len(entries)), make([]int64, len(entries))
-	at := make(map[[2]int64]int, len(entries))
-	for i, e := range entries {
+	sorted, at := ordered(entries, func(e Entry) *chorusv1.TurnId { return e.Turn })
+	for i, e := range sorted {
 		chats[i], turns[i] = key(e.Turn)
-		at[[2]int64{chats[i], turns[i]}] = i
 	}
 	rows, err := o.pool.Query(ctx, o.renew, chats, turns)
 	if err != nil {

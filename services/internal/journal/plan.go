@@ -160,12 +160,11 @@ type delivering struct {
 func (j *Journal) deliverAll(ctx context.Context, wishes []delivering) ([]bool, error) {
 	var c columns
 	bodies := make([]string, len(wishes))
-	at := make(map[[2]int64]int, len(wishes))
-	for i, w := range wishes {
+	sorted, at := ordered(wishes, func(w delivering) *chorusv1.TurnId { return w.delivery.GetId() })
+	for i, w := range sorted {
 		d := w.delivery
 		c.add(d.GetId(), d.GetBotId(), subject.ActionName(d.GetAction()), w.payload, w.trace, d.GetExpiresAt().AsTime())
 		bodies[i] = d.GetText()
-		at[[2]int64{c.chats[i], c.numbers[i]}] = i
 	}
 	rows, err := j.pool.Query(ctx, deliver, relayGrace, c.chats, c.numbers, c.bots, c.kinds, c.payloads, c.traces, c.expires, bodies)
 	if err != nil {

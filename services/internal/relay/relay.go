@@ -168,8 +168,8 @@ func (r *Relay) leave(ctx context.Context, entries []journal.Entry) error {
 	}
 }
 
-// recording records what is left to it, all that is there at once, until it is
-// ended. It has then recorded everything, if the database takes it in time.
+// recording records what is left to it, until it is ended. It has then recorded
+// everything, if the database takes it in time.
 func (r *Relay) recording(ctx context.Context) (end func()) {
 	ctx, giveUp := context.WithCancel(ctx)
 	stop := make(chan struct{})
@@ -178,7 +178,7 @@ func (r *Relay) recording(ctx context.Context) (end func()) {
 		for {
 			select {
 			case entries := <-r.stored:
-				r.record(ctx, entries)
+				r.record(ctx, r.gathered(entries, stop))
 			case <-stop:
 				for len(r.stored) > 0 {
 					r.record(ctx, <-r.stored)
@@ -195,10 +195,28 @@ func (r *Relay) recording(ctx context.Context) (end func()) {
 	}
 }
 
-func (r *Relay) record(ctx context.Context, entries []journal.Entry) {
-	for len(r.stored) > 0 {
-		entries = append(entries, <-r.stored...)
+// gathered is what is left to the recorder within a moment, or until it is ended:
+// nobody waits for the record, and it costs little more for many rows than for one.
+func (r *Relay) gathered(entries []journal.Entry, stop <-chan struct{}) []journal.Entry {
+	moment := time.NewTimer(recordPause)
+	defer moment.Stop()
+	for {
+		select {
+		case more := <-r.stored:
+			entries = append(entries, more...)
+		case <-moment.C:
+			return entries
+		case <-stop:
+			return entries
+		}
 	}
+}
+
+// recordPause is far less than the grace after which a row that nobody has recorded
+// is published again.
+const recordPause = 100 * time.Millisecond
+
+func (r *Relay) record(ctx context.Context, entries []journal.Entry) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	// Where that fails, they are published again, and the bus drops what it has.
