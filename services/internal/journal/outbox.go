@@ -53,13 +53,14 @@ type outboxRow struct {
 
 // Claiming moves relay_at on, so that of several relays one gets a row, and
 // leaves it to the others should it die. $1 is the most rows, $2 the time that
-// the claim holds.
+// the claim holds. What was published long ago and still waits is looked at less
+// and less often: else a long queue would keep the relays busy with it.
 const (
 	claimTurns = `
 WITH due AS (
     SELECT chat_id, turn_no FROM turns WHERE relay_at <= now() AND expires_at > now()
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-UPDATE turns t SET relay_at = now() + $2 FROM due
+UPDATE turns t SET relay_at = now() + least(greatest($2::interval, now() - t.published_at), 6 * $2::interval) FROM due
 WHERE (t.chat_id, t.turn_no) = (due.chat_id, due.turn_no)
 RETURNING t.chat_id, t.turn_no, '' AS letter, t.kind, t.publication, t.payload, t.traceparent, coalesce(t.bus_sequence, 0) AS sequence`
 
@@ -67,7 +68,7 @@ RETURNING t.chat_id, t.turn_no, '' AS letter, t.kind, t.publication, t.payload, 
 WITH due AS (
     SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NULL AND action = $3 AND (expires_at > now() OR state = 'sending')
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-UPDATE deliveries d SET relay_at = now() + $2 FROM due
+UPDATE deliveries d SET relay_at = now() + least(greatest($2::interval, now() - d.published_at), 6 * $2::interval) FROM due
 WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
 RETURNING d.chat_id, d.turn_no, '' AS letter, d.action AS kind, d.publication, d.payload, d.traceparent, coalesce(d.bus_sequence, 0) AS sequence`
 
