@@ -36,14 +36,21 @@ func WriteMarkdown(out io.Writer, list []*Report) error {
 	return nil
 }
 
-// where tells on what and when the reports were made, in a line.
+// where tells on what, when and of which builds the reports were made, in a line.
 func where(list []*Report) string {
 	var places []string
+	builds := map[string][]string{}
 	for _, r := range list {
-		place := fmt.Sprintf("%s, %s, build %s", r.Machine, r.Began.Format(time.DateOnly), r.Build)
+		place := fmt.Sprintf("%s, %s", r.Machine, r.Began.Format(time.DateOnly))
 		if !slices.Contains(places, place) {
 			places = append(places, place)
 		}
+		if !slices.Contains(builds[place], r.Build) {
+			builds[place] = append(builds[place], r.Build)
+		}
+	}
+	for i, place := range places {
+		places[i] = fmt.Sprintf("%s, build %s", place, strings.Join(builds[place], ", "))
 	}
 	return strings.Join(places, "; ")
 }
