@@ -142,6 +142,10 @@ func TestLogIsCompletedFromTheWorld(t *testing.T) {
 			t.Errorf("completed with %+v", got)
 		}
 
+		if text := string(got.Params["text"]); text != `"two"` {
+			t.Errorf("completed with the text %s", text)
+		}
+
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -25,9 +26,21 @@ func (e *Emulator) recover() error {
 	for _, effect := range effects {
 		bot, _ := e.world.AccountByID(effect.Bot)
 
+		// Of the parameters the world knows what was said.
+		params := map[string]json.RawMessage{}
+
+		if effect.Text != "" {
+			text, err := json.Marshal(effect.Text)
+			if err != nil {
+				return fmt.Errorf("complete the log: %w", err)
+			}
+
+			params["text"] = text
+		}
+
 		err := e.calls.Append(calllog.Record{
 			ID: effect.ID, Time: effect.At, Bot: bot.Username, BotID: effect.Bot,
-			Method: effect.Method, Chat: effect.Chat, Params: map[string]json.RawMessage{},
+			Method: effect.Method, Chat: effect.Chat, Params: params,
 			Status: http.StatusOK, Effect: effectOf(effect.Method), EffectMessageID: effect.Message,
 			Recovered: true,
 		})

@@ -275,6 +275,7 @@ func (w *World) remember(e entry) {
 		switch {
 		case ev.Message != nil:
 			seq = ev.Message.Message.Seq
+			effect.Text = ev.Message.Message.Text
 		case ev.Edit != nil:
 			seq = ev.Edit.Seq
 		case ev.React != nil:

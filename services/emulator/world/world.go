@@ -65,7 +65,8 @@ type Effect struct {
 	Cause
 
 	At      time.Time
-	Message int64 // what the bot calls the message
+	Message int64  // what the bot calls the message
+	Text    string // of a message that was sent
 }
 
 const (
