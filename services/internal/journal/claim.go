@@ -274,16 +274,7 @@ func (j *Journal) parkAll(ctx context.Context, wishes []parking) ([]bool, error)
 	if err != nil {
 		return nil, fmt.Errorf("ask: %w", err)
 	}
-	parked := make([]bool, n)
-	var chat, turn int64
-	_, err = pgx.ForEachRow(rows, []any{&chat, &turn}, func() error {
-		parked[at[[2]int64{chat, turn}]] = true
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	return parked, nil
+	return among(rows, at, n)
 }
 
 func (j *Journal) fenced(ctx context.Context, sql string, c *Claim, more ...any) error {

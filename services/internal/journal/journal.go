@@ -6,9 +6,11 @@ package journal
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -90,4 +92,18 @@ func ordered[W any](wishes []W, id func(W) *chorusv1.TurnId) (sorted []W, at map
 		at[[2]int64{chat, turn}] = i
 	}
 	return slices.SortedFunc(slices.Values(wishes), func(a, b W) int { return byTurn(id(a), id(b)) }), at
+}
+
+// among tells of each of n wishes whether its turn is among the rows.
+func among(rows pgx.Rows, at map[[2]int64]int, n int) ([]bool, error) {
+	is := make([]bool, n)
+	var chat, turn int64
+	_, err := pgx.ForEachRow(rows, []any{&chat, &turn}, func() error {
+		is[at[[2]int64{chat, turn}]] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return is, nil
 }

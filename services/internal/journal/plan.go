@@ -170,16 +170,7 @@ func (j *Journal) deliverAll(ctx context.Context, wishes []delivering) ([]bool, 
 	if err != nil {
 		return nil, fmt.Errorf("ask: %w", err)
 	}
-	made := make([]bool, len(wishes))
-	var chat, number int64
-	_, err = pgx.ForEachRow(rows, []any{&chat, &number}, func() error {
-		made[at[[2]int64{chat, number}]] = true
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	return made, nil
+	return among(rows, at, len(wishes))
 }
 
 // Progress is how far a turn has come.
