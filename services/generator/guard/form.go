@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
@@ -24,10 +25,25 @@ var leaked = regexp.MustCompile(`(?i)[<‹]/?chat[>›]|<\|[a-z_]+\|?>?|\[/?INST
 	`|mein system-?prompt|mi prompt de(?:l)? sistema|\bBEGIN (?:SYSTEM|PROMPT)\b`)
 
 func promptLeak(d *Draft) string {
-	if leaked.MatchString(d.Text) {
+	if mayLeak(d.lower) && leaked.MatchString(d.Text) {
 		return "It repeats instructions or marks that are not part of the talk."
 	}
 	return ""
+}
+
+// mayLeak tells whether a text, in lower case, has anything of what leaks: to look
+// for that is much cheaper. The letters s and k are left out, because patterns
+// that ignore case know other signs for them.
+func mayLeak(s string) bool {
+	if strings.ContainsAny(s, "<‹[#") {
+		return true
+	}
+	for _, part := range []string{"prompt", "one chat me", "played by a bot", "never an in", "begin "} {
+		if strings.Contains(s, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // Who speaks in transcripts, besides the members of the chat.
@@ -39,6 +55,9 @@ var role = regexp.MustCompile(`(?im)^\s*[*_"'(\[]*(?:` + roles + `)[*_"')\]]*\s*
 
 func roleLabel(d *Draft) string {
 	const reason = "It begins with the name of who speaks: write the message alone."
+	if !strings.Contains(d.Text, ":") {
+		return ""
+	}
 	if role.MatchString(d.Text) {
 		return reason
 	}
@@ -86,7 +105,8 @@ var (
 )
 
 func markup(d *Draft) string {
-	if marks.MatchString(d.Text) || len(items.FindAllString(d.Text, 2)) == 2 {
+	marked := strings.ContainsAny(d.Text, "*_`#[>|~<\\") && marks.MatchString(d.Text)
+	if marked || strings.Contains(d.Text, "\n") && len(items.FindAllString(d.Text, 2)) == 2 {
 		return "It has markup or a list: write plain sentences."
 	}
 	return ""
@@ -98,12 +118,15 @@ func markup(d *Draft) string {
 var quotes = map[rune]string{'"': `"`, '“': `”`, '„': `“”`, '«': `»`, '»': `«`, '\'': `'`, '‘': `’`}
 
 func quoted(d *Draft) string {
+	if r, _ := utf8.DecodeRuneInString(d.Text); quotes[r] == "" {
+		return ""
+	}
 	runes := []rune(d.Text)
 	if len(runes) < 3 {
 		return ""
 	}
 	first, last, inner := runes[0], runes[len(runes)-1], string(runes[1:len(runes)-1])
-	if end, ok := quotes[first]; ok && strings.ContainsRune(end, last) && !strings.ContainsRune(inner, first) && !strings.ContainsAny(inner, end) {
+	if end := quotes[first]; strings.ContainsRune(end, last) && !strings.ContainsRune(inner, first) && !strings.ContainsAny(inner, end) {
 		return "It stands in quotation marks as a whole: write it without them."
 	}
 	return ""

@@ -67,17 +67,27 @@ func Rules() []Rule {
 	}
 }
 
+var apostrophes = strings.NewReplacer("’", "'", "`", "'", "´", "'")
+
 // Check asks the rules. Nil is no objection.
 func Check(d Draft) *Objection {
 	d.Text = visible(d.Text)
-	d.lower = strings.ToLower(strings.NewReplacer("’", "'", "`", "'", "´", "'").Replace(d.Text))
-	d.words = strings.FieldsFunc(d.lower, func(r rune) bool { return !isWord(r) })
+	d.read()
 	for _, r := range Rules() {
 		if reason := r.Object(&d); reason != "" {
 			return &Objection{Rule: r.Name, Reason: reason}
 		}
 	}
 	return nil
+}
+
+// read makes what the rules look at.
+func (d *Draft) read() {
+	d.lower = strings.ToLower(apostrophes.Replace(d.Text))
+	d.words = strings.FieldsFunc(d.lower, func(r rune) bool { return !isWord(r) })
+	for i, w := range d.words {
+		d.words[i] = strings.Trim(w, "'") // a quotation mark, there
+	}
 }
 
 // visible is a text without what people can't see, which could hide from the

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/abadojack/whatlanggo"
 	xlanguage "golang.org/x/text/language"
@@ -23,14 +24,15 @@ func language(d *Draft) string {
 	}
 	reason := fmt.Sprintf("It is in another language: write %q.", d.Scene.Language)
 	words := letters(d.Text)
-	if n := len([]rune(words)); n < 4 {
+	if utf8.RuneCountInString(words) < 4 {
 		return ""
 	}
-	script := whatlanggo.DetectScript(words)
-	if own := scriptOf(want); own != nil && script != nil && script != own {
-		return reason
+	if own := scriptOf(want); own != nil && (own != unicode.Latin || !ascii(words)) {
+		if script := whatlanggo.DetectScript(words); script != nil && script != own {
+			return reason
+		}
 	}
-	if len([]rune(strings.ReplaceAll(words, " ", ""))) < fewLetters {
+	if utf8.RuneCountInString(words)-strings.Count(words, " ") < fewLetters {
 		return ""
 	}
 	if common(tag, d.words) {
@@ -41,6 +43,10 @@ func language(d *Draft) string {
 		return reason
 	}
 	return ""
+}
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // Small words that are in every text of a language, and in none that is alike.

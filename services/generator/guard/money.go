@@ -4,16 +4,16 @@ package guard
 //
 //nolint:gochecknoglobals // constant
 var promises = lexicon(`profit profits return returns gain gains win winner income yield guaranteed guarantee risk risk-free riskfree lose money savings investment stake
-	definitely certainly surely sure bet moon rich 100x 1000x free
+	definitely certainly surely sure 100 bet moon rich 100x 1000x free
 	gewinn gewinne rendite renditen ertrag erträge einkommen sache wette tipp risiko risikofrei verlieren gewinnen geld einsatz erspartes kapital
-	garantiert todsicher hundertprozentig reich
+	garantiert todsicher hundertprozentig fall reich
 	ganancia ganancias beneficio beneficios rentabilidad retorno retornos ingreso ingresos riesgo riesgos perder dinero inversión capital ahorros subir subirá seguro garantizado
 	rico rica ricos ricas garantizo`,
 	`(?:guaranteed?|certain|sure|safe) (?:\pL+ )?(?:profits?|returns?|gains?|win|winner|income|yield)`, `(?:profits?|returns?|gains?|income) (?:is|are) (?:\pL+ )?guaranteed`, `i guarantee .{0,40}`,
 	`risk-?free`, `(?:with no|at no|zero|without(?: any)?) risk`, `(?:you )?(?:can't|cannot|can not|won't) (?:possibly )?lose`, `(?:double|triple|10x|multiply) your (?:money|savings|investment|stake)`,
 	`(?:will|is going to|'s going to) (?:\pL+ )?(?:definitely|certainly|surely|for sure|100 ?%) (?:\pL+ )?(?:go up|rise|double|triple|moon|explode|soar|pay)`,
 	`(?:definitely|certainly|surely) (?:going to|will) (?:go up|rise|double|triple|moon|explode|soar|pay)`, `to the moon`, `get rich(?: quick)?`, `easy money`, `free money`, `sure (?:thing|bet)`, `(?:100|1000)x(?: your)?`,
-	`(?:garantierte[rns]?|sichere[rns]?|todsichere[rns]?) (?:\pL+ )?(?:gewinne?|renditen?|erträge?|einkommen|sache|wette|tipp)`, `(?:gewinn|rendite) (?:ist|sind|wird) (?:\pL+ )?garantiert`, `(?:ganz )?ohne (?:jedes )?risiko`, `risikofrei`, `null risiko`,
+	`(?:garantierte[rns]?|sichere[rns]?|todsichere[rns]?) (?:\pL+ )?(?:gewinne?|renditen?|ertrag|erträge|einkommen|sache|wette|tipp)`, `(?:gewinn|rendite) (?:ist|sind|wird) (?:\pL+ )?garantiert`, `(?:ganz )?ohne (?:jedes )?risiko`, `risikofrei`, `null risiko`,
 	`(?:du |ihr |man )?(?:kannst|könnt|kann) (?:\pL+ )?(?:nicht|nichts|nur) (?:verlieren|gewinnen)`, `(?:verdoppel|verdreifach|verzehnfach)\pL* (?:\pL+ )?(?:dein|euer|ihr|das)\pL* (?:geld|einsatz|erspartes|kapital)`,
 	`(?:steigt|verdoppelt sich|wird) (?:\pL+ )?(?:garantiert|todsicher|hundertprozentig|auf jeden fall)(?: steigen| explodieren)?`, `(?:schnell )?reich werden`, `leicht verdientes geld`,
 	`(?:ganancias?|beneficios?|rentabilidad|retornos?|ingresos?) (?:\pL+ )?(?:segur[oa]s?|garantizad[oa]s?|asegurad[oa]s?)`, `sin (?:ningún )?riesgos?`, `cero riesgos?`, `no (?:puedes|se puede|podéis) perder`,
@@ -31,7 +31,7 @@ func promise(d *Draft) string {
 // What advises somebody to do something with their money or their health.
 //
 //nolint:gochecknoglobals // constant
-var advises = lexicon(`buy buying sell selling invest investing short shorting hold holding hodl dump load in out profit profits bet money savings pension cash all all-in loan
+var advises = lexicon(`buy buying sell selling invest investing short shorting hold holding hodl dump load get profit profits bet money savings pension cash all all-in loan advice
 	medication medicine pills insulin meds mg milligram milligrams tablets dose chemo
 	kaufen verkaufen investieren einsteigen aussteigen anlegen zuschlagen kauf kauft verkauf verkauft investier investiert steig steigt geld erspartes ersparnisse rente
 	einzusteigen einstieg medikamente tabletten milligramm

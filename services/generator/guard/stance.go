@@ -60,15 +60,17 @@ var opposites = [][2][]string{
 // said is a sentence, taken apart once.
 type said struct {
 	words   []string
-	spaced  string // with a space around each word
-	content map[string]bool
+	content []string
 	negated bool
 }
 
 func read(s string) said {
 	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !isWord(r) })
-	return said{words: words, spaced: " " + strings.Join(words, " ") + " ", content: content(words), negated: negated(words)}
+	return said{words: words, content: content(words), negated: negated(words)}
 }
+
+// spaced is a sentence with a space around each word.
+func (s said) spaced() string { return " " + strings.Join(s.words, " ") + " " }
 
 // contradicts compares a sentence with a stance: how much it is about the same,
 // and whether it says the opposite.
@@ -77,8 +79,8 @@ func contradicts(sentence, stance said) (about float64, opposite bool) {
 		return 0, false
 	}
 	shared := 0
-	for w := range stance.content {
-		if sentence.content[w] {
+	for _, w := range stance.content {
+		if slices.Contains(sentence.content, w) {
 			shared++
 		}
 	}
@@ -86,10 +88,11 @@ func contradicts(sentence, stance said) (about float64, opposite bool) {
 		return 0, false
 	}
 	about = float64(shared) / float64(len(stance.content))
+	mine, its := stance.spaced(), sentence.spaced()
 	swapped, swaps := false, 0.0
 	for _, pair := range opposites {
 		for side := range 2 {
-			if has(stance.spaced, pair[side]) && has(sentence.spaced, pair[1-side]) && !has(sentence.spaced, pair[side]) {
+			if has(mine, pair[side]) && has(its, pair[1-side]) && !has(its, pair[side]) {
 				swapped = true
 				swaps = 1 / float64(len(stance.content)) // the swapped word is one that is about the same
 			}
@@ -151,18 +154,30 @@ func has(spaced string, words []string) bool {
 // characters.
 const longWord = 4
 
-// content are the words of a sentence that say what it is about, by their
-// beginnings, so that "trust" and "trusts" are the same.
-func content(words []string) map[string]bool {
-	beginnings := map[string]bool{}
+// content are the words of a sentence that say what it is about, each once and by
+// its beginning, so that "trust" and "trusts" are the same.
+func content(words []string) []string {
+	var beginnings []string
 	for _, w := range words {
 		if utf8.RuneCountInString(w) < longWord || small[w] || negates(w) {
 			continue
 		}
-		runes := []rune(w)
-		beginnings[string(runes[:min(len(runes), 5)])] = true
+		if b := beginning(w, 5); !slices.Contains(beginnings, b) {
+			beginnings = append(beginnings, b)
+		}
 	}
 	return beginnings
+}
+
+// beginning is the first n characters of a text, or all of it.
+func beginning(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
 }
 
 // Words that are long and say little.

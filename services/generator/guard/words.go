@@ -11,6 +11,7 @@ import (
 // cheaper.
 type phrases struct {
 	words   map[string]bool
+	parts   []string // of what is no word, as a.i. is not
 	pattern *regexp.Regexp
 }
 
@@ -20,12 +21,23 @@ type phrases struct {
 func lexicon(words string, alternatives ...string) phrases {
 	all := strings.Join(alternatives, "|")
 	all = strings.ReplaceAll(strings.ReplaceAll(all, "'", "['’`´]"), " ", `\s+`)
-	return phrases{words: wordSet(words), pattern: regexp.MustCompile(`(?:^|[^\pL\pN])(?:` + all + `)(?:$|[^\pL\pN])`)}
+	p := phrases{words: wordSet(words), pattern: regexp.MustCompile(`(?:^|[^\pL\pN])(?:` + all + `)(?:$|[^\pL\pN])`)}
+	for w := range p.words {
+		if strings.ContainsFunc(w, func(r rune) bool { return !isWord(r) }) {
+			p.parts = append(p.parts, w)
+		}
+	}
+	return p
 }
 
 func (p phrases) in(d *Draft) bool {
 	for _, w := range d.words {
 		if p.words[w] {
+			return p.pattern.MatchString(d.lower)
+		}
+	}
+	for _, part := range p.parts {
+		if strings.Contains(d.lower, part) {
 			return p.pattern.MatchString(d.lower)
 		}
 	}
@@ -36,8 +48,8 @@ func (p phrases) in(d *Draft) bool {
 //
 //nolint:gochecknoglobals // constant
 var assistants = lexicon(`ai a.i language assistant openai chatgpt gpt-3 gpt-4 gpt-5 anthropic gpt can't cannot can unable able here here's sure help assist hope let
-	ki sprachmodell künstliche kann hier modelo asistente ia inteligencia puedo aquí ayudar`,
-	`as an? (?:ai|a\.i\.|artificial intelligence|large )?\s?(?:language model|ai assistant|ai model|virtual assistant|assistant)`, `as an ai`,
+	ki kisprachmodell kimodell kiassistent sprachmodell künstliche kann hier modelo asistente ia inteligencia puedo aquí ayudar`,
+	`as an? (?:(?:ai|a\.i\.|artificial intelligence|large) )?(?:language model|ai assistant|ai model|virtual assistant|assistant)`, `as an ai`,
 	`i(?:'m| am) (?:just |only )?(?:an? )?(?:ai )?(?:language model|ai assistant|virtual assistant)`, `(?:openai|chatgpt|gpt-[345][a-z0-9.]*|anthropic)`,
 	`i(?:'m sorry| am sorry|'m afraid)?,? ?(?:but )?i (?:can't|cannot|can not|am unable to|am not able to) (?:assist|help|comply|fulfil|fulfill|provide|generate|write)(?: .{0,40})?`,
 	`(?:sure|certainly|of course|absolutely)[,!.]? (?:here(?:'s| is| are)|i can (?:write|help))`, `here(?:'s| is) (?:a|the|your|my|one) (?:possible )?(?:short )?(?:chat )?(?:message|reply|response|answer|draft)`,
@@ -115,15 +127,15 @@ func link(d *Draft) string {
 func mayLink(s string) bool {
 	for i, r := range s {
 		switch r {
-		case '[', '(', '@', '/':
+		case '[', '(', '@', '/', ':':
 			return true
-		case '.', ':':
+		case '.':
 			if next, _ := utf8.DecodeRuneInString(s[i+1:]); !unicode.IsSpace(next) && next != utf8.RuneError && next != '.' && next != '"' && next != '”' {
 				return true
 			}
 		}
 	}
-	return strings.Contains(s, " dot ") || strings.Contains(s, " punkt ") || strings.Contains(s, " punto ") || strings.Contains(s, ": ")
+	return strings.Contains(s, " dot ") || strings.Contains(s, " punkt ") || strings.Contains(s, " punto ") || strings.Contains(s, "tinyurl")
 }
 
 var mentions = regexp.MustCompile(`(?:^|[^\pL\pN_])(@\s?[A-Za-z][A-Za-z0-9_]{2,})`)
