@@ -67,6 +67,9 @@ func Rules() []Rule {
 	}
 }
 
+// apostrophes makes all signs for one the same.
+//
+//nolint:gochecknoglobals // constant
 var apostrophes = strings.NewReplacer("’", "'", "`", "'", "´", "'")
 
 // Check asks the rules. Nil is no objection.

@@ -117,11 +117,31 @@ func (r *Renderer) Render(s llm.Scene) ([]llm.Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.History = history
+	user, err := execute(r.user, s)
+	if err != nil {
+		return nil, err
+	}
+	if room := r.cfg.Tokens - tokens(system); tokens(user) > room {
+		if s.History, err = r.fitting(s, room); err != nil {
+			return nil, err
+		}
+		if user, err = execute(r.user, s); err != nil {
+			return nil, err
+		}
+	}
+	return []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}}, nil
+}
+
+// fitting is the newest of a scene's messages that there is room for.
+func (r *Renderer) fitting(s llm.Scene, room int) ([]llm.Line, error) {
+	history := s.History
+	s.History = nil
 	bare, err := execute(r.user, s)
 	if err != nil {
 		return nil, err
 	}
-	room := r.cfg.Tokens - tokens(system) - tokens(bare)
+	room -= tokens(bare)
 	shown := len(history)
 	for ; shown > 0; shown-- {
 		text, err := line(history[shown-1])
@@ -132,12 +152,7 @@ func (r *Renderer) Render(s llm.Scene) ([]llm.Message, error) {
 			break
 		}
 	}
-	s.History = history[shown:]
-	user, err := execute(r.user, s)
-	if err != nil {
-		return nil, err
-	}
-	return []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}}, nil
+	return history[shown:], nil
 }
 
 func execute(t *template.Template, s llm.Scene) (string, error) {

@@ -59,6 +59,9 @@ func line(l any) (string, error) {
 // oneLine shows a text on one line, without what could pass for a tag and what
 // people can't see: models read invisible characters all the same.
 func oneLine(s string, most int) string {
+	if len(s) <= most && plain(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '<':
@@ -79,6 +82,20 @@ func oneLine(s string, most int) string {
 		s = string(runes[:most]) + "…"
 	}
 	return s
+}
+
+// plain tells whether a text is on one line already: letters, marks and numbers of
+// ASCII, with a space between words. Most are, and need not be rewritten.
+func plain(s string) bool {
+	space := true // so that there is none at the beginning
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c >= '\x7f' || c == '<' || c == '>' || c == ' ' && space {
+			return false
+		}
+		space = c == ' '
+	}
+	return !space || s == ""
 }
 
 func list(items []string, separator string) string {

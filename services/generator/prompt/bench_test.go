@@ -1,0 +1,26 @@
+package prompt_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/generator/prompt"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+func BenchmarkRender(b *testing.B) {
+	r, err := prompt.New(bounds())
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := scenes()["full"]
+	s.History = nil
+	for i := range 15 {
+		s.History = append(s.History, llm.Line{Author: "Tom", Text: fmt.Sprintf("Message %02d is about the storm in the last chapter, where everything comes together.", i)})
+	}
+	for b.Loop() {
+		if _, err := r.Render(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
