@@ -37,8 +37,9 @@ type repeats struct {
 	known *otter.Cache[string, *utterance]
 }
 
-// mostKnown is how many texts' trigrams are kept, of a kilobyte or so each.
-const mostKnown = 10_000
+// mostKnown is how many texts' trigrams are kept, of half a kilobyte or so each:
+// those of some hundred chats.
+const mostKnown = 30_000
 
 func newRepeats(pool *pgxpool.Pool, similarity float64) (*repeats, error) {
 	known, err := otter.New(&otter.Options[string, *utterance]{MaximumSize: mostKnown})
@@ -130,7 +131,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 	var alike []string
 	mine := trigramsOf(text)
 	for _, u := range h.said {
-		if strings.EqualFold(u.text, text) || mine.similarity(u.trigrams) >= h.similarity-unsure {
+		if strings.EqualFold(u.text, text) || mine.similarity(u.trigrams, h.similarity-unsure) >= h.similarity-unsure {
 			alike = append(alike, u.text)
 		}
 	}
