@@ -20,7 +20,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
-	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/news"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -67,6 +66,7 @@ type Generator struct {
 	repeats  *repeats
 	meanings *meanings
 	news     *news.News
+	used     used
 	messages *relay.Relay
 	receipts *relay.Relay
 	relays   relay.Group
@@ -113,6 +113,7 @@ func (g *Generator) Run(ctx context.Context) error {
 		defer stop()
 		all.Go(func() { g.learn(background) })
 		all.Go(func() { g.news.Run(background) })
+		all.Go(func() { g.used.run(background, g.Pool, g.Log) })
 		return g.turns.Run(ctx)
 	})
 }
@@ -159,7 +160,7 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 	if err := g.deliver(ctx, t, s, text); err != nil {
 		return err
 	}
-	g.remembered(ctx, s)
+	g.used.add(s.memories)
 	return nil
 }
 
@@ -172,18 +173,6 @@ func (g *Generator) shown() int {
 		return g.cfg.History
 	}
 	return offlineHistory
-}
-
-// remembered keeps the memories fresh that were used. It is no loss if it fails.
-func (g *Generator) remembered(ctx context.Context, s *scene) {
-	if len(s.memories) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	if err := memory.Used(ctx, g.Pool, s.memories); err != nil {
-		g.Log.Debug("memories were not refreshed", zap.Error(err))
-	}
 }
 
 func late(t *chorusv1.Turn) bool { return !time.Now().Before(t.GetExpiresAt().AsTime()) }

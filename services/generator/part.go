@@ -62,7 +62,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 	return s.mind(ctx, roster, bot)
 }
 
-// mind fills in what the bot thinks and owns.
+// mind fills in what the bot thinks, owns and may remember.
 func (s *scene) mind(ctx context.Context, roster *rostercache.Roster, bot rostercache.BotID) error {
 	stances, err := roster.Stances(ctx, bot)
 	if err != nil {
@@ -81,5 +81,6 @@ func (s *scene) mind(ctx context.Context, roster *rostercache.Roster, bot roster
 		return err
 	}
 	s.Holdings = holdings[:min(len(holdings), mostShown):min(len(holdings), mostShown)]
-	return nil
+	s.memories, err = roster.Memories(ctx, bot)
+	return err
 }

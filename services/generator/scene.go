@@ -81,7 +81,6 @@ func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t
 			return err
 		})
 	}
-	memory.Queue(&b, t.GetBotId(), &s.memories)
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, fmt.Errorf("load the scene: %w", err)
 	}

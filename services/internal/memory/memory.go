@@ -58,9 +58,9 @@ type Memory struct {
 }
 
 // strength is how readily a memory comes to mind; $1 is the half-life. Powers of
-// numerics would take ten times as long.
+// numerics, which extract gives, would take ten times as long.
 const strength = `m.relevance * power(0.5::float8,
-    greatest(extract(epoch FROM now() - coalesce(m.last_used_at, m.created_at))::float8, 0) / extract(epoch FROM $1::interval)::float8)`
+    greatest(date_part('epoch', now() - coalesce(m.last_used_at, m.created_at)), 0) / date_part('epoch', $1::interval))`
 
 const listAll = `
 SELECT m.id, b.name, m.kind, m.content, m.relevance::float8, m.uses, m.last_used_at, m.created_at, m.source, (` + strength + `)::float8 AS strength
@@ -140,14 +140,30 @@ type Chosen struct {
 // mostAwake is how many memories of a bot are looked through, the strongest ones.
 const mostAwake = 300
 
-const awake = `SELECT m.id, m.content, (` + strength + `)::float8 AS strength FROM memories m WHERE m.bot_id = $2 ORDER BY strength DESC, m.id LIMIT $3`
+const awake = `
+SELECT bot_id, id, content, strength FROM (
+    SELECT *, row_number() OVER (PARTITION BY bot_id ORDER BY strength DESC, id) AS place
+    FROM (SELECT m.*, (` + strength + `)::float8 AS strength FROM memories m WHERE m.bot_id = ANY($2)) weighed) ranked
+WHERE place <= $3 ORDER BY bot_id, place`
 
-// Queue asks, as part of a batch, for the memories of a bot that may come to mind.
-func Queue(b *pgx.Batch, bot int64, to *[]Chosen) {
-	b.Queue(awake, HalfLife, bot, mostAwake).Query(func(rows pgx.Rows) (err error) {
-		*to, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Chosen])
-		return err
+// Awake gives the memories of bots that may come to mind, the strongest of each bot
+// first.
+func Awake(ctx context.Context, pool *pgxpool.Pool, bots []int64) (map[int64][]Chosen, error) {
+	rows, err := pool.Query(ctx, awake, HalfLife, bots, mostAwake)
+	if err != nil {
+		return nil, fmt.Errorf("look for memories: %w", err)
+	}
+	found := make(map[int64][]Chosen, len(bots))
+	var bot int64
+	var c Chosen
+	_, err = pgx.ForEachRow(rows, []any{&bot, &c.ID, &c.Content, &c.Strength}, func() error {
+		found[bot] = append(found[bot], c)
+		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("look for memories: %w", err)
+	}
+	return found, nil
 }
 
 const (
@@ -204,14 +220,15 @@ func words(text string) [][]rune {
 	return all
 }
 
-const use = `UPDATE memories SET uses = uses + 1, last_used_at = now() WHERE id = ANY($1)`
+// Rows are locked in their order, so that no two generators wait for each other.
+const use = `
+WITH used AS (SELECT id, count(*) AS times FROM unnest($1::bigint[]) AS u(id) GROUP BY id),
+locked AS (SELECT id, times FROM memories JOIN used USING (id) ORDER BY id FOR NO KEY UPDATE OF memories)
+UPDATE memories m SET uses = uses + times, last_used_at = now() FROM locked WHERE m.id = locked.id`
 
-// Used says that memories were shown to a writer, so that they stay fresh.
-func Used(ctx context.Context, pool *pgxpool.Pool, chosen []Chosen) error {
-	ids := make([]int64, len(chosen))
-	for i, c := range chosen {
-		ids[i] = c.ID
-	}
+// Used says that memories, given by their ids, were shown to a writer, so that they
+// stay fresh: as often as they are given.
+func Used(ctx context.Context, pool *pgxpool.Pool, ids []int64) error {
 	if _, err := pool.Exec(ctx, use, ids); err != nil {
 		return fmt.Errorf("note that memories were used: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
@@ -24,14 +23,12 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 
 func mind(t *testing.T, pool *pgxpool.Pool, bot int64, topic string, present ...string) string {
 	t.Helper()
-	var b pgx.Batch
-	var awake []memory.Chosen
-	memory.Queue(&b, bot, &awake)
-	if err := pool.SendBatch(t.Context(), &b).Close(); err != nil {
+	awake, err := memory.Awake(t.Context(), pool, []int64{bot})
+	if err != nil {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, c := range memory.Choose(awake, topic, present, 2) {
+	for _, c := range memory.Choose(awake[bot], topic, present, 2) {
 		all = append(all, c.Content)
 	}
 	return strings.Join(all, "|")

@@ -10,8 +10,6 @@
 //     reads them twice in between, so a cache would not be hit; and the planner
 //     must see them as of the same instant as the open turns, or a turn that was
 //     just delivered would be neither here nor there, and be answered twice.
-//   - Memories: a prompt gets those that suit its topic and were used least, so
-//     each choice changes the next one.
 //   - Which reactions a chat allows: whoever decides needs it with the clock, in
 //     the same statement, and the sender keeps what Telegram said until it refuses
 //     one.
@@ -25,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 
 type (
@@ -93,6 +92,9 @@ const (
 	stancesTTL  = 3 * time.Minute
 	holdingsTTL = 5 * time.Minute
 	castTTL     = 5 * time.Minute
+	// memoriesTTL is shorter, because nobody announces that a memory fades, or was
+	// used. Both change little within it.
+	memoriesTTL = time.Minute
 )
 
 // Roster reads the roster. It is safe for concurrent use. What it gives away is
@@ -104,6 +106,7 @@ type Roster struct {
 	personas reader[BotID, Persona]
 	stances  reader[BotID, []Stance]
 	holdings reader[BotID, []string]
+	memories reader[BotID, []memory.Chosen]
 	chats    reader[ChatID, Chat]
 	casts    reader[ChatID, Cast]
 }
@@ -118,6 +121,7 @@ func New(pool *pgxpool.Pool, c *cache.Cache) *Roster {
 		personas: read(c, "bot.persona", personaTTL, one[BotID](pool, personasBy, scanPersona)),
 		stances:  read(c, "bot.stances", stancesTTL, many[BotID](pool, stancesBy, scanStance)),
 		holdings: read(c, "bot.holdings", holdingsTTL, many[BotID](pool, holdingsBy, scanHolding)),
+		memories: readHere(c, "bot.memories", memoriesTTL, memoriesOf(pool)),
 		chats:    read(c, "chat.profile", profileTTL, one[ChatID](pool, chatsBy, scanChat)),
 		casts:    read(c, "chat.cast", castTTL, castsOf(pool)),
 	}
@@ -155,6 +159,13 @@ func (r *Roster) Stances(ctx context.Context, ids ...BotID) (map[BotID][]Stance,
 // Holdings gets what a bot owns, in words, in the order of the alphabet.
 func (r *Roster) Holdings(ctx context.Context, id BotID) ([]string, error) {
 	all, _, err := r.holdings.Get(ctx, id)
+	return all, err
+}
+
+// Memories gets what may come to a bot's mind, the strongest first. It is about
+// people, and is not put in Redis.
+func (r *Roster) Memories(ctx context.Context, id BotID) ([]memory.Chosen, error) {
+	all, _, err := r.memories.Get(ctx, id)
 	return all, err
 }
 

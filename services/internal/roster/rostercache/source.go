@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 
 // The first column is the key.
@@ -65,6 +66,24 @@ func many[K cache.Key, V any](pool *pgxpool.Pool, sql string, fields func(*V) []
 		found := make(map[K][]V, len(keys))
 		err := rows(ctx, pool, sql, keys, fields, func(key K, value V) { found[key] = append(found[key], value) })
 		return found, err
+	}
+}
+
+func memoriesOf(pool *pgxpool.Pool) load[BotID, []memory.Chosen] {
+	return func(ctx context.Context, bots []BotID) (map[BotID][]memory.Chosen, error) {
+		ids := make([]int64, len(bots))
+		for i, b := range bots {
+			ids[i] = int64(b)
+		}
+		all, err := memory.Awake(ctx, pool, ids)
+		if err != nil {
+			return nil, err
+		}
+		found := make(map[BotID][]memory.Chosen, len(all))
+		for bot, memories := range all {
+			found[BotID(bot)] = memories
+		}
+		return found, nil
 	}
 }
 
