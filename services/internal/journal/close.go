@@ -48,12 +48,11 @@ turn AS (
     RETURNING i.*, t.bot_id, t.topic, t.traceparent),
 said AS (
     INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, topic, body, sent_at)
-    SELECT chat_id, number, bot_id, turn_no, (SELECT r.number FROM messages r WHERE r.chat_id = turn.chat_id AND r.number = turn.reply_to), topic, body, sent_at
-    FROM turn WHERE telegram_id > 0
-    RETURNING chat_id, number),
+    SELECT chat_id, number, bot_id, turn_no, CASE WHEN reply_to > 0 THEN message_there(chat_id, reply_to) END, topic, body, sent_at
+    FROM turn WHERE telegram_id > 0),
 named AS (
     INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
-    SELECT turn.chat_id, turn.viewer, turn.telegram_id, turn.number FROM said JOIN turn USING (chat_id, number)
+    SELECT chat_id, viewer, telegram_id, number FROM turn WHERE telegram_id > 0
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 INSERT INTO receipts (chat_id, turn_no, outcome, reason, payload, traceparent, relay_at)
 SELECT chat_id, turn_no, outcome, reason, payload, traceparent, now() + $1::interval FROM turn
@@ -140,7 +139,7 @@ func (j *Journal) finishAll(ctx context.Context, wishes []ending) ([]*string, er
 	return traces, nil
 }
 
-// Whoever makes a delivery changes its turn first, and so waits for this lock or
+// Whoever makes a delivery locks its turn first, and so waits for this lock or
 // is waited for. Only a statement that begins after it sees what came of that.
 const lockTurn = `SELECT FROM turns WHERE chat_id = $1 AND turn_no = $2 FOR UPDATE`
 

@@ -146,6 +146,35 @@ func TestMessageIsDeliveredOnce(t *testing.T) {
 	}
 }
 
+// A message may be deleted while its answer is on the way. The answer stays.
+func TestAnAnswerOutlivesWhatItAnswers(t *testing.T) {
+	s := newScene(t)
+	answer := func(number, to int64) (replyTo int64) {
+		t.Helper()
+		d := s.message(number)
+		c := s.claim(d, "one")
+		sent := &journal.Sent{TelegramID: 70 + number, Text: "hello", ReplyTo: to, At: time.Now()}
+		if _, err := s.Finish(t.Context(), c, receipt(d, chorusv1.Outcome_OUTCOME_DELIVERED), sent); err != nil {
+			t.Fatal(err)
+		}
+		err := s.pool.QueryRow(t.Context(), `SELECT coalesce(reply_to, 0) FROM messages WHERE chat_id = $1 AND number = $2`, s.chat, c.Number).Scan(&replyTo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return replyTo
+	}
+	if got := answer(1, 0); got != 0 {
+		t.Errorf("what answers nothing answers %d", got)
+	}
+	said := int64(s.count(`SELECT max(number) FROM messages`))
+	if got := answer(2, said); got != said {
+		t.Errorf("it answers %d, want %d", got, said)
+	}
+	if got := answer(3, said+1000); got != 0 {
+		t.Errorf("it answers %d, which there is not", got)
+	}
+}
+
 func TestDeliverIsIdempotent(t *testing.T) {
 	s := newScene(t)
 	d := s.message(1)
@@ -395,6 +424,9 @@ func TestOutboxes(t *testing.T) {
 	s.later("turns")
 	if got := claim(); len(got) != 1 {
 		t.Errorf("a turn with a delivery is published again: %v", got)
+	}
+	if n := s.count(`SELECT count(*) FROM turns WHERE turn_no = 1 AND relay_at IS NULL`); n != 1 {
+		t.Error("a turn with a delivery is looked at for ever")
 	}
 }
 

@@ -55,10 +55,19 @@ type outboxRow struct {
 // leaves it to the others should it die. $1 is the most rows, $2 the time that
 // the claim holds. What was published long ago and still waits is looked at less
 // and less often: else a long queue would keep the relays busy with it.
+//
+// A turn that has a delivery is no longer to be published. That is written down
+// here, and not with the delivery: most turns end before anybody looks at them.
 const (
 	claimTurns = `
-WITH due AS (
-    SELECT chat_id, turn_no FROM turns WHERE relay_at <= now() AND expires_at > now()
+WITH made AS (
+    SELECT t.chat_id, t.turn_no FROM turns t JOIN deliveries USING (chat_id, turn_no) WHERE t.relay_at <= now()
+    LIMIT 10 * $1 FOR UPDATE OF t SKIP LOCKED),
+settled AS (
+    UPDATE turns t SET relay_at = NULL FROM made WHERE (t.chat_id, t.turn_no) = (made.chat_id, made.turn_no)),
+due AS (
+    SELECT chat_id, turn_no FROM turns t WHERE relay_at <= now() AND expires_at > now()
+        AND NOT EXISTS (SELECT FROM deliveries d WHERE (d.chat_id, d.turn_no) = (t.chat_id, t.turn_no))
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE turns t SET relay_at = now() + least(greatest($2::interval, now() - t.published_at), 6 * $2::interval) FROM due
 WHERE (t.chat_id, t.turn_no) = (due.chat_id, due.turn_no)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
@@ -90,6 +91,63 @@ func TestWhatIsAskedOfOneChatReadsOnePartitionByAnIndex(t *testing.T) {
 					t.Errorf("%s (%s): reads %s by a %s", name, mode, partition, how)
 				}
 			}
+		}
+	}
+}
+
+// spread is the migration that changes how many tables messages are spread over.
+const spread = 11
+
+func TestMessagesOutliveAnotherSpread(t *testing.T) {
+	t.Parallel()
+	dsn := testenv.EmptyPostgres(t)
+	if err := migrations.Up(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, dsn)
+	exec(t, conn, many)
+	exec(t, conn, `UPDATE messages SET reply_to = number - 1 WHERE number % 10 = 5`)
+	// All that is said, and who is named what.
+	const all = `SELECT count(*) || ' ' || sum(hashtextextended(m::text, 0)) || ' ' || (SELECT sum(hashtextextended(i::text, 0)) FROM message_ids i) FROM messages m`
+	spreadOver := func() (n int) {
+		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_inherits WHERE inhparent IN ('messages'::regclass, 'message_ids'::regclass)`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	said := func() (text string) {
+		if err := conn.QueryRow(t.Context(), all).Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	before := said()
+	if n := spreadOver(); n != 16 {
+		t.Errorf("%d tables", n)
+	}
+	for applied(t, dsn) >= spread {
+		if err := migrations.Down(t.Context(), dsn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := said(); got != before || spreadOver() != 64 {
+		t.Errorf("down: %s in %d tables, want %s", got, spreadOver(), before)
+	}
+	if err := migrations.Up(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	if got := said(); got != before || spreadOver() != 16 {
+		t.Errorf("up again: %s in %d tables, want %s", got, spreadOver(), before)
+	}
+	// And what refers to a message still knows when it goes.
+	exec(t, conn, `DELETE FROM messages WHERE number = 3014`)
+	for what, left := range map[string]string{
+		"answers to it": `SELECT count(*) FROM messages WHERE reply_to = 3014`,
+		"its id":        `SELECT count(*) FROM message_ids WHERE number = 3014`,
+	} {
+		var n int
+		if err := conn.QueryRow(t.Context(), left).Scan(&n); err != nil || n != 0 {
+			t.Errorf("%s: %d are left, %v", what, n, err)
 		}
 	}
 }
