@@ -19,7 +19,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
 	"github.com/chorus-cast/chorus/services/internal/child"
+	"github.com/chorus-cast/chorus/services/internal/listen"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -58,6 +62,8 @@ type usage struct {
 	Allocs uint64
 	// Memory is what it has of the system, in bytes.
 	Memory uint64
+	// Replicas is how many senders there are, as far as it knows.
+	Replicas int
 }
 
 // obey runs a sender until standard input ends. On each line of it, it says what
@@ -86,8 +92,13 @@ func obey(text string) error {
 	if err != nil {
 		return fmt.Errorf("telegram: %w", err)
 	}
+	roster, stopReading, err := rosterOf(ctx, o.Database)
+	if err != nil {
+		return err
+	}
+	defer stopReading()
 	s, err := sender.New(o.Sender, sender.Deps{
-		Pool: pool, Bus: b, Telegram: fusedCalls{client, f}, Log: zap.NewNop(),
+		Pool: pool, Bus: b, Telegram: fusedCalls{client, f}, Roster: roster, Log: zap.NewNop(),
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(o.Tokens[bot]), nil },
 	}, nil)
 	if err != nil {
@@ -96,13 +107,35 @@ func obey(text string) error {
 	go func() {
 		defer stop()
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-			_ = json.NewEncoder(os.Stdout).Encode(used()) // the parent is gone
+			u := used()
+			u.Replicas = s.Replicas()
+			_ = json.NewEncoder(os.Stdout).Encode(u) // the parent is gone
 		}
 	}()
 	if err := s.Run(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
+}
+
+// rosterOf is a roster that is read through a cache, as in production.
+func rosterOf(ctx context.Context, url string) (_ *rostercache.Roster, stop func(), err error) {
+	cfg := store.DefaultConfig()
+	cfg.URL, cfg.MaxConnections = url, 3
+	pool, err := store.Open(ctx, cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the database: %w", err)
+	}
+	held := cache.New(cache.DefaultConfig(), nil, nil, zap.NewNop())
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	all.Go(func() { _ = held.Run(ctx) })                                                                            // it ends with the context
+	all.Go(func() { _ = listen.New(pool, zap.NewNop(), cachepg.New(pool, held, zap.NewNop()).Channel()).Run(ctx) }) // and so does it
+	return rostercache.New(pool, held), func() {
+		cancel()
+		all.Wait()
+		pool.Close()
+	}, nil
 }
 
 func used() usage {

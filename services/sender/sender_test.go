@@ -56,7 +56,13 @@ type stage struct {
 	stop     func()
 }
 
+// newStage makes a stage on which little is waited for.
 func newStage(t testing.TB, change ...func(*sender.Config)) *stage {
+	t.Helper()
+	return newStageOf(t, 2*time.Second, change...)
+}
+
+func newStageOf(t testing.TB, ackWait time.Duration, change ...func(*sender.Config)) *stage {
 	t.Helper()
 	if test, ok := t.(*testing.T); ok {
 		test.Parallel()
@@ -64,7 +70,7 @@ func newStage(t testing.TB, change ...func(*sender.Config)) *stage {
 	s := &stage{t: t, pool: journaltest.Open(t), tokens: map[string]string{}, turns: map[int64]int64{}, patience: patience}
 	s.journal = journal.New(s.pool)
 	busCfg := bus.DefaultConfig()
-	busCfg.URL, busCfg.AckWait = testenv.NATS(t), 2*time.Second
+	busCfg.URL, busCfg.AckWait = testenv.NATS(t), ackWait
 	s.bus, s.busCfg = bustest.Open(t, busCfg), busCfg
 	s.emulate()
 	s.bot = s.newBot("anna")
