@@ -138,11 +138,27 @@ func (f *fuse) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQuer
 
 func (f *fuse) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) {
 	sql, _ := ctx.Value(statementKey{}).(string)
-	switch {
-	case strings.Contains(sql, "INSERT INTO deliveries"):
-		f.after(aDelivery)
-	case strings.Contains(sql, "UPDATE deliveries r SET published_at"):
+	if strings.Contains(sql, "UPDATE deliveries r SET published_at") {
 		f.after(aPublication)
+	}
+}
+
+// TraceBatchStart begins to note whether the batch makes a delivery.
+func (f *fuse) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return context.WithValue(ctx, statementKey{}, new(bool))
+}
+
+// TraceBatchQuery notes whether the batch makes a delivery.
+func (f *fuse) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, q pgx.TraceBatchQueryData) {
+	if makes, is := ctx.Value(statementKey{}).(*bool); is && strings.Contains(q.SQL, "INSERT INTO deliveries") {
+		*makes = true
+	}
+}
+
+// TraceBatchEnd comes when what the batch did is committed.
+func (f *fuse) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchEndData) {
+	if makes, is := ctx.Value(statementKey{}).(*bool); is && *makes {
+		f.after(aDelivery)
 	}
 }
 

@@ -119,7 +119,8 @@ func TestPlanningGoesOnWithoutABus(t *testing.T) {
 			c.lose(server, link)
 			lost := s.now()
 			s.plansOn(60)
-			if late := s.lag(lost); late > 500*time.Millisecond {
+			// Who waited for the bus would be far later.
+			if late := s.lag(lost); late > 2*time.Second {
 				t.Errorf("without a bus turns are planned %v late", late)
 			}
 			// One of those that were not published is over.
