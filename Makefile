@@ -46,6 +46,8 @@ help: ## List the targets
 demo: build ## Play a cast on this machine: no account, key or server is needed
 	@exec $(BIN)/chorus up --cast $(CAST)
 
+# The race detector lets each program wait for a second before it ends.
+test: export GORACE := atexit_sleep_ms=20
 test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 	@deploy/scripts/compiler
 	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
