@@ -85,7 +85,7 @@ func rename(t testing.TB, pool *pgxpool.Pool, id int64, name string) {
 }
 
 // From the commit of a change to the last of several replicas that gives nothing
-// older away, 100 ms may pass, 99 times of 100.
+// older away, 100 ms may pass, 99 times of 100: the benchmark asks for that.
 func TestEveryReplicaHearsAtOnce(t *testing.T) {
 	t.Parallel()
 	const changes = 100
