@@ -43,13 +43,14 @@ type all struct {
 	Personas map[rostercache.BotID]rostercache.Persona
 	Stances  map[rostercache.BotID][]rostercache.Stance
 	Holdings map[rostercache.BotID][]string
+	Memories map[rostercache.BotID][]string
 	Chats    map[rostercache.ChatID]rostercache.Chat
 	Casts    map[rostercache.ChatID]rostercache.Cast
 }
 
 func read(t *testing.T, r *rostercache.Roster, bots []rostercache.BotID, chats []rostercache.ChatID) all {
 	t.Helper()
-	a := all{Personas: map[rostercache.BotID]rostercache.Persona{}, Holdings: map[rostercache.BotID][]string{}}
+	a := all{Personas: map[rostercache.BotID]rostercache.Persona{}, Holdings: map[rostercache.BotID][]string{}, Memories: map[rostercache.BotID][]string{}}
 	var errs [5]error
 	a.Bots, errs[0] = r.Bots(t.Context(), bots...)
 	a.Tokens, errs[1] = r.Tokens(t.Context(), bots...)
@@ -71,6 +72,13 @@ func read(t *testing.T, r *rostercache.Roster, bots []rostercache.BotID, chats [
 		}
 		if a.Holdings[bot], err = r.Holdings(t.Context(), bot); err != nil {
 			t.Fatal(err)
+		}
+		memories, err := r.Memories(t.Context(), bot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range memories {
+			a.Memories[bot] = append(a.Memories[bot], m.Content) // how strong they are is another matter each moment
 		}
 	}
 	return a
@@ -97,6 +105,10 @@ func TestEveryChangeIsSeen(t *testing.T) {
 		`UPDATE stances SET cooldown_until = now() + interval '1 hour' WHERE topic = 'tea'`,
 		`INSERT INTO holdings (bot_id, item, quantity, note) VALUES (%[1]d, 'boat', 2.50, 'blue'), (%[1]d, 'axe', NULL, '')`,
 		`DELETE FROM holdings WHERE item = 'axe'`,
+		`INSERT INTO memories (bot_id, kind, content, relevance) VALUES (%[1]d, 'fact', 'Tea is served at four.', 0.5), (%[1]d, 'event', 'Met Tom.', 0.9), (%[2]d, 'fact', 'None.', 0.5)`,
+		`UPDATE memories SET relevance = 0.1 WHERE content = 'Met Tom.'`,
+		`UPDATE memories SET content = 'Tea is served at five.' WHERE kind = 'fact' AND bot_id = %[1]d`,
+		`DELETE FROM memories WHERE kind = 'event'`,
 		`UPDATE chats SET purpose = 'To talk.', disclaimer = 'Bots.', forbid_advice = true, time_zone = 'Europe/Paris' WHERE id = %[3]d`,
 		`UPDATE chats SET telegram_id = -42, kind = 'group' WHERE id = %[3]d`,
 		`UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked' WHERE bot_id = %[1]d`,
