@@ -148,13 +148,13 @@ WHERE place <= $3 ORDER BY bot_id, place`
 
 // Awake gives the memories of bots that may come to mind, the strongest of each bot
 // first.
-func Awake(ctx context.Context, pool *pgxpool.Pool, bots []int64) (map[int64][]Chosen, error) {
+func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][]Chosen, error) {
 	rows, err := pool.Query(ctx, awake, HalfLife, bots, mostAwake)
 	if err != nil {
 		return nil, fmt.Errorf("look for memories: %w", err)
 	}
-	found := make(map[int64][]Chosen, len(bots))
-	var bot int64
+	found := make(map[B][]Chosen, len(bots))
+	var bot B
 	var c Chosen
 	_, err = pgx.ForEachRow(rows, []any{&bot, &c.ID, &c.Content, &c.Strength}, func() error {
 		found[bot] = append(found[bot], c)

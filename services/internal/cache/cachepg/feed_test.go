@@ -85,7 +85,7 @@ func rename(t testing.TB, pool *pgxpool.Pool, id int64, name string) {
 }
 
 // From the commit of a change to the last of several replicas that gives nothing
-// older away, 100 ms may pass, 99 times of 100: the benchmark asks for that.
+// older away, 100 ms may pass, 99 times of 100.
 func TestEveryReplicaHearsAtOnce(t *testing.T) {
 	t.Parallel()
 	const changes = 100
@@ -107,9 +107,8 @@ func TestEveryReplicaHearsAtOnce(t *testing.T) {
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
-	// Of the middle it is asked here, where other tests hold single ones up.
-	if median := took[changes/2]; median > 100*time.Millisecond {
-		t.Errorf("it took %v, want 100ms; the longest is %v", median, took[changes-1])
+	if p99 := took[changes*99/100-1]; p99 > 100*time.Millisecond {
+		t.Errorf("it took %v 99 times of 100, want 100ms; the middle is %v", p99, took[changes/2])
 	}
 }
 

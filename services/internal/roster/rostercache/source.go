@@ -71,19 +71,7 @@ func many[K cache.Key, V any](pool *pgxpool.Pool, sql string, fields func(*V) []
 
 func memoriesOf(pool *pgxpool.Pool) load[BotID, []memory.Chosen] {
 	return func(ctx context.Context, bots []BotID) (map[BotID][]memory.Chosen, error) {
-		ids := make([]int64, len(bots))
-		for i, b := range bots {
-			ids[i] = int64(b)
-		}
-		all, err := memory.Awake(ctx, pool, ids)
-		if err != nil {
-			return nil, err
-		}
-		found := make(map[BotID][]memory.Chosen, len(all))
-		for bot, memories := range all {
-			found[BotID(bot)] = memories
-		}
-		return found, nil
+		return memory.Awake(ctx, pool, bots)
 	}
 }
 
