@@ -38,6 +38,7 @@ func aMessageThatAllBotsGetIsOneRowAndOneUpdate(t *testing.T, s *stage) {
 	t.Helper()
 	for _, kind := range []string{world.Supergroup, world.Group} {
 		chat, there := s.chat(kind, "The "+kind)
+		s.settled() // that the bots came in is an update, too
 		first := s.say(there, "Tom", "Does @"+username(1)+" like endings?", 0)
 		s.say(there, "Ann", "I do", first)
 		s.say(there, "Ann", "I do", first)
