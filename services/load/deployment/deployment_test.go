@@ -14,18 +14,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// remote is a deployment that is operated by a program which writes down how it
-// was called.
+// remote is a deployment that is operated by a shell's program which writes down
+// how it was called. The shell reads it: the file itself could not be executed
+// while a process that another test starts still holds it open for writing.
 func remote(t *testing.T, program string) (r *deployment.Remote, called func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	file, log := filepath.Join(dir, "operate"), filepath.Join(dir, "called")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+program+"\n"), 0o700); err != nil {
+	if err := os.WriteFile(file, []byte(program+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r, err := deployment.Connect(deployment.RemoteConfig{
 		Emulator: "http://127.0.0.1:1", Token: secret.New("token"),
-		Metrics: []string{"sender=http://localhost:9464/metrics"}, Operate: file + " " + log,
+		Metrics: []string{"sender=http://localhost:9464/metrics"}, Operate: "sh " + file + " " + log,
 	})
 	if err != nil {
 		t.Fatal(err)
