@@ -35,14 +35,10 @@ func (s *stage) failover() time.Duration {
 		n := s.one(`SELECT count(*) FROM senders`)
 		return fmt.Sprint(n, " are"), n >= len(staff)
 	})
-	s.deliverAll(chats, 1)
+	s.deliverAll(s.backlogOf(chats, 1))
 
 	s.fault("sendMessage:hang_after=2s:count=200")
-	b := &backlog{of: map[[2]int64]int{}}
-	for _, chat := range chats {
-		s.pile(b, chat, 2, s.bot)
-	}
-	s.publishTogether(b.entries)
+	s.publishTogether(s.backlogOf(chats, 2).entries)
 	testenv.Eventually(s.t, "calls are under way", func() (string, bool) {
 		n := s.one(`SELECT count(*) FROM deliveries WHERE state = 'sending'`)
 		return fmt.Sprint(n, " are"), n > len(chats)/2
