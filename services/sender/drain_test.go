@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/chorus-cast/chorus/services/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/emulator/flood"
@@ -44,13 +45,18 @@ func (s *stage) pile(b *backlog, chat int64, n int, bots ...int64) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for _, p := range planned {
-		e, _, err := s.journal.Deliver(s.t.Context(), journaltest.Message(p.Turn, fmt.Sprint("message ", p.Turn.GetId().GetNumber())), "")
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		b.entries = append(b.entries, e)
+	written := make([]journal.Entry, len(planned))
+	var all errgroup.Group
+	for i, p := range planned {
+		all.Go(func() (err error) {
+			written[i], _, err = s.journal.Deliver(s.t.Context(), journaltest.Message(p.Turn, fmt.Sprint("message ", p.Turn.GetId().GetNumber())), "")
+			return err
+		})
 	}
+	if err := all.Wait(); err != nil {
+		s.t.Fatal(err)
+	}
+	b.entries = append(b.entries, written...)
 }
 
 // optimum is the time in which token buckets let the backlog through: the

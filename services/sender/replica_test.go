@@ -167,7 +167,7 @@ func (s *stage) hire(cfg sender.Config, dieAt int64) (*replica, error) {
 		return nil, fmt.Errorf("the order: %w", err)
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), replicaOrder+"="+string(text), "GOMAXPROCS=2")
+	cmd.Env = append(os.Environ(), replicaOrder+"="+string(text), "GOMAXPROCS=1") // as they are deployed
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -52,10 +52,12 @@ const (
 	lease = 1500 * time.Millisecond
 	// leaseCheck is how often that is looked at.
 	leaseCheck = 100 * time.Millisecond
-	// clockStep is how exact the times are at which values expire.
-	clockStep = 10 * time.Millisecond
-	// shortTTL is how long a value lives that was read without announcements.
-	shortTTL = time.Second
+	// clockStep is how late a value expires at most. The clock wakes that often, also
+	// in a process that has nothing else to do.
+	clockStep = 100 * time.Millisecond
+	// shortTTL is how long a value lives that was read without announcements: no
+	// more than a second.
+	shortTTL = time.Second - clockStep
 )
 
 // Cache is what the kinds of values share: Redis, the announcements and the
