@@ -1,12 +1,10 @@
 package generator
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -23,18 +21,10 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
-	"github.com/chorus-cast/chorus/services/internal/cache"
-	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/listen"
-	"github.com/chorus-cast/chorus/services/internal/llm"
-	"github.com/chorus-cast/chorus/services/internal/llm/chain"
-	"github.com/chorus-cast/chorus/services/internal/llm/openai"
-	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 const (
@@ -47,44 +37,10 @@ const (
 	benchTurns = benchWarm + 5*benchRate
 )
 
-// stopwatch times turns: when they were pulled, how long the calls took that were
-// made for them, and when their deliveries were published.
-type stopwatch struct {
-	Texts
-
-	mu   sync.Mutex
-	laps map[string]*lap
-}
-
-type lap struct {
-	pulled, published time.Time
-	calls             time.Duration
-	counts            bool
-}
-
-func (w *stopwatch) of(id string) *lap {
-	if w.laps[id] == nil {
-		w.laps[id] = &lap{}
-	}
-	return w.laps[id]
-}
-
-// Generate is the call, which is not counted. What the chain adds to it is: the
-// provider's answer says how long itself took.
-func (w *stopwatch) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	answer, err := w.Texts.Generate(ctx, r, about)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.of(subject.TurnID(&chorusv1.TurnId{ChatId: about.Chat, Number: about.Turn})).calls += answer.Usage.Latency
-	return answer, err
-}
-
 // BenchmarkOverhead measures, with a model that answers after 50 ms and 200 turns a
 // second, how long a turn takes from when it was pulled until its delivery was
-// published, less the calls. This process, the bus's server and the model included,
-// has one core, as a generator has where it is deployed.
+// published, less the calls.
 func BenchmarkOverhead(b *testing.B) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var all []time.Duration
 	for range b.N {
 		all = append(all, overheads(b)...)
@@ -107,42 +63,23 @@ func overheads(b *testing.B) []time.Duration {
 		chats[i] = journaltest.Turn(journaltest.Chat(b, pool, fmt.Sprintf("chat%d", i), bot), 0, bot)
 	}
 	fill(b, pool)
-	book := usage.NewBook(pool, testenv.Logger(b))
-	watch := &stopwatch{laps: map[string]*lap{}, Texts: chain.New([]chain.Link{slow(b)}, chain.Deps{Ledger: book, Log: testenv.Logger(b)})}
-	held := cache.New(cache.DefaultConfig(), nil, nil, testenv.Logger(b))
-	testenv.Background(b, held.Run)
-	testenv.Background(b, listen.New(pool, testenv.Logger(b), cachepg.New(pool, held, testenv.Logger(b)).Channel()).Run)
-	testenv.Eventually(b, "changes are heard of", func() (string, bool) { return "", held.Connected() })
-	g, err := New(DefaultConfig(), Deps{
-		Pool: pool, Bus: broker, Texts: watch, Roster: rostercache.New(pool, held), Log: testenv.Logger(b),
-	}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	g.turns = bus.NewConsumer(broker, bus.Generator(), g.journal, nil, func(ctx context.Context, t *chorusv1.Turn) error {
-		watch.mu.Lock()
-		lap := watch.of(subject.TurnID(t.GetId()))
-		lap.pulled, lap.counts = time.Now(), t.GetId().GetNumber() > benchWarm/benchChats
-		watch.mu.Unlock()
-		return g.generate(ctx, t)
-	})
-	stop := testenv.Background(b, func(ctx context.Context) error { return book.Around(ctx, g.Run) })
-	defer stop()
+	laps := employ(b, TimedOrder{Database: pool.Config().ConnString(), LLM: slow(b), Bus: cfg})
 	feed(b, pool, broker, chats)
-	watch.deliveries(b, cfg.URL)
-	watch.mu.Lock()
-	defer watch.mu.Unlock()
+	published := deliveries(b, cfg.URL)
 	var all []time.Duration
-	for _, l := range watch.laps {
-		if l.counts {
-			all = append(all, l.published.Sub(l.pulled)-l.calls)
+	for id, lap := range laps() {
+		if !lap.Warm {
+			all = append(all, published[id].Sub(lap.Pulled)-lap.Calls)
 		}
+	}
+	if len(all) != benchTurns-benchWarm {
+		b.Fatalf("%d turns were timed, want %d", len(all), benchTurns-benchWarm)
 	}
 	return all
 }
 
-// deliveries waits until there is one of each turn, and notes when the bus stored it.
-func (w *stopwatch) deliveries(b *testing.B, url string) {
+// deliveries waits until there is one of each turn, and says when the bus stored it.
+func deliveries(b *testing.B, url string) map[string]time.Time {
 	b.Helper()
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -164,8 +101,7 @@ func (w *stopwatch) deliveries(b *testing.B, url string) {
 		}
 		return fmt.Sprint(info.State.Msgs, " are"), info.State.Msgs == benchTurns
 	})
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	published := make(map[string]time.Time, benchTurns)
 	for i := range uint64(benchTurns) {
 		m, err := stream.GetMsg(b.Context(), i+1)
 		if err != nil {
@@ -175,8 +111,9 @@ func (w *stopwatch) deliveries(b *testing.B, url string) {
 		if err := proto.Unmarshal(m.Data, &d); err != nil {
 			b.Fatal(err)
 		}
-		w.of(subject.TurnID(d.GetId())).published = m.Time
+		published[subject.TurnID(d.GetId())] = m.Time
 	}
+	return published
 }
 
 // fill gives each chat a history, and each bot opinions and memories.
@@ -199,8 +136,8 @@ SELECT m.chat_id, 1000000000 - m.number, m.bot_id, 'send_message', '', m.sent_at
 	}
 }
 
-// slow is a model that writes another text each time.
-func slow(b *testing.B) chain.Link {
+// slow is a model, at an address, that writes another text each time.
+func slow(b *testing.B) string {
 	b.Helper()
 	var mu sync.Mutex
 	n := 0
@@ -221,17 +158,7 @@ func slow(b *testing.B) chain.Link {
 		_, _ = fmt.Fprintf(w, `{"id":"1","object":"chat.completion","model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":%q}}],"usage":{"prompt_tokens":500,"completion_tokens":25}}`, text)
 	}))
 	b.Cleanup(server.Close)
-	cfg := openai.Default()
-	cfg.BaseURL, cfg.Model = server.URL, "m"
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	b.Cleanup(transport.CloseIdleConnections)
-	p, err := openai.New(cfg, &http.Client{Transport: transport})
-	if err != nil {
-		b.Fatal(err)
-	}
-	limits := chain.DefaultLimits()
-	limits.Workers = 64
-	return chain.Link{Name: "slow", Provider: p, Limits: limits}
+	return server.URL
 }
 
 // feed plans and publishes turns at their rate.

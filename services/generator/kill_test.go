@@ -48,6 +48,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if text, is := os.LookupEnv(generator.TimedVariable); is {
+		if err := generator.Timed(text); err != nil {
+			fmt.Fprintln(os.Stderr, "timed:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	testenv.Main(m)
 }
 

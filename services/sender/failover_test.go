@@ -19,22 +19,12 @@ func (s *stage) failover() time.Duration {
 	s.t.Helper()
 	cfg := s.cfg
 	cfg.BotPerSecond, cfg.BreakerFailures = 1e6, 1000
-	staff := make([]*replica, 3)
-	for i := range staff {
-		var err error
-		if staff[i], err = s.hire(cfg, 0); err != nil {
-			s.t.Fatal(err)
-		}
-		defer staff[i].retire(s.t)
-	}
+	staff, dismiss := s.employ(3, cfg)
+	defer dismiss()
 	chats := make([]int64, 200)
 	for i := range chats {
 		chats[i], _ = s.chat(fmt.Sprint("chat-", i), world.Supergroup)
 	}
-	testenv.Eventually(s.t, "all replicas are there", func() (string, bool) {
-		n := s.one(`SELECT count(*) FROM senders`)
-		return fmt.Sprint(n, " are"), n >= len(staff)
-	})
 	s.deliverAll(s.backlogOf(chats, 1))
 
 	s.fault("sendMessage:hang_after=2s:count=200")

@@ -189,6 +189,31 @@ func (s *stage) hire(cfg sender.Config, dieAt int64) (*replica, error) {
 	return r, nil
 }
 
+// employ starts replicas, and returns when each knows of all the others.
+func (s *stage) employ(n int, cfg sender.Config) (staff []*replica, dismiss func()) {
+	s.t.Helper()
+	dismiss = func() {
+		for _, r := range staff {
+			r.retire(s.t)
+		}
+	}
+	for range n {
+		r, err := s.hire(cfg, 0)
+		if err != nil {
+			dismiss()
+			s.t.Fatal(err)
+		}
+		staff = append(staff, r)
+	}
+	for i, r := range staff {
+		testenv.Eventually(s.t, fmt.Sprintf("replica %d shares the partitions with the others", i), func() (string, bool) {
+			known := r.used(s.t).Replicas
+			return fmt.Sprint("with ", known), known == n
+		})
+	}
+	return staff, dismiss
+}
+
 // listen takes in what a replica says, to its end.
 func (r *replica) listen(out io.ReadCloser) {
 	defer out.Close()

@@ -52,20 +52,8 @@ type speed struct {
 // measure lets so many replicas drain a backlog, after one message of each chat.
 func (s *stage) measure(replicas int, chats []int64, cfg sender.Config) speed {
 	s.t.Helper()
-	staff := make([]*replica, replicas)
-	for i := range staff {
-		var err error
-		if staff[i], err = s.hire(cfg, 0); err != nil {
-			s.t.Fatal(err)
-		}
-		defer staff[i].retire(s.t)
-	}
-	for i, r := range staff {
-		testenv.Eventually(s.t, fmt.Sprintf("replica %d shares the partitions with the others", i), func() (string, bool) {
-			n := r.used(s.t).Replicas
-			return fmt.Sprint("with ", n), n == replicas
-		})
-	}
+	staff, dismiss := s.employ(replicas, cfg)
+	defer dismiss()
 	all := func() (sum usage) {
 		for _, r := range staff {
 			u := r.used(s.t)

@@ -1,0 +1,175 @@
+package generator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/child"
+	"github.com/chorus-cast/chorus/services/internal/listen"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/openai"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+)
+
+// TimedVariable is the variable that makes of this test binary a generator in a
+// process of its own that times its turns. It holds a TimedOrder.
+const TimedVariable = "CHORUS_TEST_GENERATOR_TIMED"
+
+// TimedOrder is what such a generator is told.
+type TimedOrder struct {
+	Database, LLM string
+	Bus           bus.Config
+}
+
+// lap is what is known of a turn: when it was pulled, and how long the calls took
+// that were made for it. The first turn of a chat reads much that is known then.
+type lap struct {
+	Pulled time.Time
+	Calls  time.Duration
+	Warm   bool
+}
+
+// stopwatch times turns.
+type stopwatch struct {
+	Texts
+
+	mu   sync.Mutex
+	laps map[string]*lap
+}
+
+func (w *stopwatch) of(id string) *lap {
+	if w.laps[id] == nil {
+		w.laps[id] = &lap{}
+	}
+	return w.laps[id]
+}
+
+// Generate is the call, which is not counted. What the chain adds to it is: the
+// provider's answer says how long itself took.
+func (w *stopwatch) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	answer, err := w.Texts.Generate(ctx, r, about)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.of(subject.TurnID(&chorusv1.TurnId{ChatId: about.Chat, Number: about.Turn})).Calls += answer.Usage.Latency
+	return answer, err
+}
+
+// pull notes that a turn was pulled.
+func (w *stopwatch) pull(id *chorusv1.TurnId) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.of(subject.TurnID(id))
+	l.Pulled, l.Warm = time.Now(), id.GetNumber() <= benchWarm/benchChats
+}
+
+// employ starts a generator that times its turns. It has one core, as where it is
+// deployed. What it returns ends it, and tells the laps by turn.
+func employ(b *testing.B, o TimedOrder) (laps func() map[string]lap) {
+	b.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), TimedVariable+"="+string(text), "GOMAXPROCS=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, said, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd.Stdout = said
+	process, err := child.Start(cmd, syscall.SIGKILL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = said.Close() // the generator has it
+	b.Cleanup(func() { _, _ = out.Close(), process.Stop(0) })
+	return func() map[string]lap {
+		_ = in.Close()
+		var all map[string]lap
+		if err := json.NewDecoder(out).Decode(&all); err != nil {
+			b.Fatalf("the generator's laps: %v", err)
+		}
+		return all
+	}
+}
+
+// Timed runs a generator until standard input ends, and then says what laps its
+// turns took.
+func Timed(text string) error {
+	var o TimedOrder
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return fmt.Errorf("the order: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	read := store.DefaultConfig()
+	read.URL = o.Database
+	pool, err := store.Open(ctx, read)
+	if err != nil {
+		return fmt.Errorf("the database: %w", err)
+	}
+	defer pool.Close()
+	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "timed")
+	if err != nil {
+		return fmt.Errorf("the bus: %w", err)
+	}
+	defer b.Close()
+	asks := openai.Default()
+	asks.BaseURL, asks.Model = o.LLM, "m"
+	p, err := openai.New(asks, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}})
+	if err != nil {
+		return fmt.Errorf("the provider: %w", err)
+	}
+	limits := chain.DefaultLimits()
+	limits.Workers = 64
+	book := usage.NewBook(pool, zap.NewNop())
+	watch := &stopwatch{laps: map[string]*lap{}, Texts: chain.New([]chain.Link{{Name: "slow", Provider: p, Limits: limits}}, chain.Deps{Ledger: book, Log: zap.NewNop()})}
+
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer stop()
+	held := cache.New(cache.DefaultConfig(), nil, nil, zap.NewNop())
+	reading.Go(func() { _ = held.Run(ctx) })                                                                            // it ends with the context
+	reading.Go(func() { _ = listen.New(pool, zap.NewNop(), cachepg.New(pool, held, zap.NewNop()).Channel()).Run(ctx) }) // and so does it
+	g, err := New(DefaultConfig(), Deps{Pool: pool, Bus: b, Texts: watch, Roster: rostercache.New(pool, held), Log: zap.NewNop()}, nil)
+	if err != nil {
+		return fmt.Errorf("the generator: %w", err)
+	}
+	g.turns = bus.NewConsumer(b, bus.Generator(), g.journal, nil, func(ctx context.Context, t *chorusv1.Turn) error {
+		watch.pull(t.GetId())
+		return g.generate(ctx, t)
+	})
+	reading.Go(func() {
+		defer stop()
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	})
+	if err := book.Around(ctx, g.Run); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("run: %w", err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(watch.laps)
+}
