@@ -185,10 +185,22 @@ func (l *lab) isolation() isolation {
 	return isolation{sick: max(ratio(refused), ratio(hanging)), after: ratio(after)}
 }
 
+// labRounds is how often all is measured. The median counts: a hundredth of 1,200
+// messages is few, and a moment in which the machine does something else is in it.
+const labRounds = 3
+
 // BenchmarkIsolation is one run, however often it is asked for.
 func BenchmarkIsolation(b *testing.B) {
-	ratios := newLab(b).isolation()
-	fmt.Printf("figure sender.isolation_p99_ratio %.3f ratio\nfigure sender.isolation_after_p99_ratio %.3f ratio\n", ratios.sick, ratios.after)
+	l := newLab(b)
+	var sick, after []float64
+	for range labRounds {
+		ratios := l.isolation()
+		sick, after = append(sick, ratios.sick), append(after, ratios.after)
+	}
+	slices.Sort(sick)
+	slices.Sort(after)
+	b.Logf("sick %.3f, after %.3f", sick, after)
+	fmt.Printf("figure sender.isolation_p99_ratio %.3f ratio\nfigure sender.isolation_after_p99_ratio %.3f ratio\n", sick[labRounds/2], after[labRounds/2])
 }
 
 // BenchmarkIsolationOfOneConsumer is the control: the same measurement must find

@@ -21,20 +21,22 @@ import (
 // bounded, and the rest stays on the bus. It is one run, however often it is asked
 // for.
 func BenchmarkManyChats(b *testing.B) {
-	const chats = 100_000
+	const chats, part = 100_000, 2000
 	s := newStage(b)
 	s.stop()
-	s.exec(`
+	for from := 0; from < chats; from += part {
+		s.exec(`
 WITH c AS (
     INSERT INTO chats (name, telegram_id, kind, enabled)
-    SELECT 'chat-' || i, -1000000000000 - i, 'supergroup', true FROM generate_series(1, $2::int) i RETURNING id)
-INSERT INTO cast_members (chat_id, bot_id) SELECT id, $1 FROM c`, s.bot, chats)
+    SELECT 'chat-' || i, -1000000000000 - i, 'supergroup', true FROM generate_series($2::int, $3::int) i RETURNING id)
+INSERT INTO cast_members (chat_id, bot_id) SELECT id, $1 FROM c`, s.bot, from+1, from+part)
+	}
 	var first int64
 	if err := s.pool.QueryRow(b.Context(), `SELECT min(id) FROM chats`).Scan(&first); err != nil {
 		b.Fatal(err)
 	}
-	for from := int64(0); from < chats; from += 2000 {
-		messages := make([]bus.Message, 2000)
+	for from := int64(0); from < chats; from += part {
+		messages := make([]bus.Message, part)
 		for i := range messages {
 			d := journaltest.Message(s.turn(first+from+int64(i)), "Something of the length that messages have, more or less.")
 			d.Typing = durationpb.New(time.Hour) // so each lane is at work

@@ -62,8 +62,8 @@ func (s *stage) measure(replicas int, chats []int64, cfg sender.Config) speed {
 		return sum
 	}
 	s.deliverAll(s.backlogOf(chats, 1))
-	// While the backlog is written the replicas have nothing to do, which takes
-	// longer than to deliver it: what they use then is a figure of its own.
+	// While the backlog is written, which takes some seconds, the replicas have nothing
+	// to do: what they use then is a figure of its own.
 	idle, began := all(), time.Now()
 	b := s.backlogOf(chats, benchEach)
 	before, wrote := all(), time.Since(began)
