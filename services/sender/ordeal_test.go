@@ -14,6 +14,8 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
@@ -60,6 +62,11 @@ func newOrdeal(t testing.TB, kills, most, last int) *ordeal {
 	o.cfg.ShortWait, o.cfg.Grace = 500*time.Millisecond, time.Second
 	o.cfg.FloodWindow = 0 // a 429 is of its chat alone
 	o.cfg.BreakerFailures = 1000
+	// As the planner and the generator do: a replica may die when it has taken a
+	// delivery out of parking and not yet published it, and then it is theirs.
+	for _, action := range []chorusv1.Action{chorusv1.Action_ACTION_SEND_MESSAGE, chorusv1.Action_ACTION_SET_REACTION} {
+		testenv.Background(t, relay.New(s.journal.Deliveries(action), s.bus, testenv.Logger(t)).Run)
+	}
 	bots := []int64{s.bot, s.newBot("ben"), s.newBot("cleo")}
 	for i := range ordealChats {
 		chat, said := s.chat(fmt.Sprint("chat-", i), world.Supergroup, bots...)

@@ -455,6 +455,10 @@ func TestParkedDeliveriesComeBackAsNewPublications(t *testing.T) {
 	if len(ids) != 3 {
 		t.Errorf("message ids %v, want three different ones", ids)
 	}
+	// Who took it out may die before it is published.
+	if n := s.count(`SELECT count(*) FROM deliveries WHERE relay_at < now() + interval '3 seconds'`); n != 1 {
+		t.Error("its chat waits for longer than that until it is published by another")
+	}
 	s.is(d, "open pending")
 }
 

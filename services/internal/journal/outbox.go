@@ -82,12 +82,13 @@ WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
 RETURNING d.chat_id, d.turn_no, '' AS letter, d.action AS kind, d.publication, d.payload, d.traceparent, coalesce(d.bus_sequence, 0) AS sequence`
 
 	// A parked delivery whose time has come is a new publication, which the bus
-	// does not know yet.
+	// does not know yet. If who takes it out dies before it is published, it is for
+	// the relay of those who make deliveries: soon, because its chat waits for it.
 	claimParked = `
 WITH due AS (
     SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NOT NULL
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-UPDATE deliveries d SET relay_at = now() + $2, not_before = NULL, publication = publication + 1, bus_sequence = NULL FROM due
+UPDATE deliveries d SET relay_at = now() + $2::interval / 10, not_before = NULL, publication = publication + 1, bus_sequence = NULL FROM due
 WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
 RETURNING d.chat_id, d.turn_no, '' AS letter, d.action AS kind, d.publication, d.payload, d.traceparent, 0 AS sequence`
 
