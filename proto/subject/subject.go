@@ -137,6 +137,10 @@ func MessageID(id *chorusv1.TurnId, publication int) string {
 	return fmt.Sprintf("%s.%d", TurnID(id), publication)
 }
 
+// IsRepublication tells whether MessageID wrote this id for a publication after
+// the first.
+func IsRepublication(messageID string) bool { return strings.Contains(messageID, ".") }
+
 // ParseMessageID reads the turn off what MessageID wrote.
 func ParseMessageID(s string) (*chorusv1.TurnId, error) {
 	turn, _, _ := strings.Cut(s, ".")

@@ -130,16 +130,17 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 	if late(t) {
 		return g.expire(ctx, t, "its time was over before its text was written")
 	}
+	if bus.IsRepeated(ctx) { // else it is found out when the delivery is written down
+		if open, err := g.open(ctx, t); err != nil || !open {
+			return err
+		}
+	}
 	s, err := load(ctx, g.Pool, g.Roster, t, g.shown())
-	switch {
-	case errors.Is(err, errNoPart):
+	if errors.Is(err, errNoPart) {
 		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
-	case err != nil:
+	}
+	if err != nil {
 		return err
-	case s.progress == journal.Unwritten:
-		return fail.AsPermanent(errors.New("the journal has no such turn"))
-	case s.progress != journal.Open:
-		return nil
 	}
 	if t.GetUseNews() {
 		if s.News, err = g.news.Deal(ctx, t.GetTopic()); err != nil && ctx.Err() == nil {
@@ -162,6 +163,21 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 	}
 	g.used.add(s.memories)
 	return nil
+}
+
+// open tells whether a turn has neither a delivery nor ended. The error is
+// permanent if there is no such turn.
+func (g *Generator) open(ctx context.Context, t *chorusv1.Turn) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	progress, err := g.journal.Progress(ctx, t.GetId())
+	if err != nil {
+		return false, err
+	}
+	if progress == journal.Unwritten {
+		return false, fail.AsPermanent(errors.New("the journal has no such turn"))
+	}
+	return progress == journal.Open, nil
 }
 
 // offlineHistory is how much of a chat a provider without a model looks at, so as
@@ -190,9 +206,11 @@ func (g *Generator) deliver(ctx context.Context, t *chorusv1.Turn, s *scene, tex
 	if err != nil {
 		return err
 	}
-	if made {
-		g.messages.Offer(entry)
+	if !made {
+		_, err := g.open(ctx, t)
+		return err
 	}
+	g.messages.Offer(entry)
 	return nil
 }
 
@@ -218,7 +236,8 @@ func (g *Generator) end(ctx context.Context, t *chorusv1.Turn, outcome chorusv1.
 	receipt.Outcome = outcome
 	entry, err := g.journal.CloseTurn(ctx, receipt)
 	if errors.Is(err, journal.ErrFenced) {
-		return nil
+		_, err := g.open(ctx, t)
+		return err
 	}
 	if err != nil {
 		return err

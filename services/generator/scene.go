@@ -2,7 +2,6 @@ package generator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -25,7 +23,6 @@ type scene struct {
 	// present are the usernames of whom the text may mention.
 	present  []string
 	memories []memory.Chosen
-	progress journal.Progress
 }
 
 const (
@@ -54,8 +51,8 @@ func scanLine(row pgx.CollectableRow) (line, error) {
 // mostMemories is how many memories a prompt shows.
 const mostMemories = 3
 
-// load reads a scene, and how far its turn has come: who speaks from the cache,
-// and in one round trip what was said, which every message changes.
+// load reads a scene: who speaks from the cache, and in one round trip what was
+// said, which every message changes.
 func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t *chorusv1.Turn, history int) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
@@ -63,14 +60,11 @@ func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t
 		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(),
 	}}
 	chat := t.GetId().GetChatId()
-	err := s.part(ctx, roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat))
-	noPart := errors.Is(err, errNoPart)
-	if err != nil && !noPart {
+	if err := s.part(ctx, roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
 		return nil, err
 	}
 	var past, target []line
 	var b pgx.Batch
-	journal.QueueProgress(&b, t.GetId(), &s.progress)
 	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {
 		past, err = pgx.CollectRows(rows, scanLine)
 		return err
@@ -83,9 +77,6 @@ func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t
 	}
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, fmt.Errorf("load the scene: %w", err)
-	}
-	if s.progress == journal.Open && noPart {
-		return nil, errNoPart
 	}
 	s.set(past, target)
 	s.remember(past)

@@ -390,6 +390,48 @@ func TestStopHandsBackAndAnotherReaderTakesOver(t *testing.T) {
 	empty(t, server, subject.Turns)
 }
 
+func TestAHandlerKnowsWhatMayBeDone(t *testing.T) {
+	b, server := declared(t)
+	type call struct {
+		number   int64
+		repeated bool
+	}
+	calls := make(chan call, 1)
+	failed := false
+	stop := consume(t, b, nil, func(ctx context.Context, m *chorusv1.Turn) error {
+		n := m.GetId().GetNumber()
+		calls <- call{n, bus.IsRepeated(ctx)}
+		switch {
+		case n == 1 && !failed:
+			failed = true
+			return errors.New("it passes")
+		case n == 3: // it is handed back
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	later := turn(1, 2)
+	later.ID = subject.MessageID(&chorusv1.TurnId{ChatId: 1, Number: 2}, 1)
+	publish(t, b, turn(1, 1), later, turn(1, 3))
+	for _, want := range []call{{1, false}, {1, true}, {2, true}, {3, false}} {
+		if got := receive(t, calls); got != want {
+			t.Errorf("call %v, want %v", got, want)
+		}
+	}
+	stop()
+	consume(t, connect(t, server.URL()), nil, func(ctx context.Context, m *chorusv1.Turn) error {
+		calls <- call{m.GetId().GetNumber(), bus.IsRepeated(ctx)}
+		return nil
+	})
+	if got, want := receive(t, calls), (call{3, true}); got != want {
+		t.Errorf("call %v, want %v", got, want)
+	}
+	if !bus.IsRepeated(t.Context()) {
+		t.Error("without a message, nothing may be done")
+	}
+}
+
 // What a handler did although it was asked to stop is done, and not for another.
 func TestStopKeepsWhatIsDone(t *testing.T) {
 	b, server := declared(t)

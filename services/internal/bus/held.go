@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chorus-cast/chorus/proto/subject"
 )
 
 // ErrLapsed is what a handler returns for a message that has lapsed: it is, or
@@ -16,6 +20,8 @@ type heldKey struct{}
 type holding struct {
 	hand *hand
 	d    *delivery
+	// attempt is which it is of those that this consumer makes, from 1.
+	attempt int
 }
 
 // HeldUntil tells until when nobody else can be given the message of a handler's
@@ -31,6 +37,14 @@ func HeldUntil(ctx context.Context) (until time.Time, known bool) {
 		return time.Time{}, false
 	}
 	return h.hand.until(h.d), true
+}
+
+// IsRepeated tells whether the message of a handler's context may have been handled
+// before: it was published or given out more than once, or an attempt at it failed.
+// It is true for any other context.
+func IsRepeated(ctx context.Context) bool {
+	h, known := ctx.Value(heldKey{}).(holding)
+	return !known || h.attempt > 1 || h.d.meta.NumDelivered > 1 || subject.IsRepublication(h.d.Headers().Get(jetstream.MsgIDHeader))
 }
 
 // Lapsed tells whether the message of a handler's context may be another's by

@@ -98,7 +98,7 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 	done := false
 	err = failsafe.With(retry).WithContext(ctx).Run(func() error {
 		attempts++
-		err := c.traced(context.WithValue(ctx, heldKey{}, holding{c.held, d}), d, func(ctx context.Context) error {
+		err := c.traced(context.WithValue(ctx, heldKey{}, holding{c.held, d, attempts}), d, func(ctx context.Context) error {
 			return c.guarded(ctx, message)
 		})
 		done = err == nil

@@ -126,9 +126,9 @@ func deliveryEntry(d *chorusv1.Delivery, trace string) (Entry, error) {
 // The turn is locked, so that it does not end meanwhile. That it need not be
 // published any more its relay finds out.
 const deliver = `
-WITH turn AS (SELECT FROM turns WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL FOR NO KEY UPDATE)
 INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, body, relay_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, nullif($8, ''), now() + $9::interval FROM turn
+SELECT $1, $2, $3, $4, $5, $6, $7, nullif($8, ''), now() + $9::interval
+FROM turns WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL FOR NO KEY UPDATE
 ON CONFLICT DO NOTHING`
 
 // Deliver writes down what a turn became. Made is false, and nothing is written,
@@ -195,35 +195,20 @@ SELECT t.closed_at IS NOT NULL, d.chat_id IS NOT NULL
 FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no)
 WHERE t.chat_id = $1 AND t.turn_no = $2`
 
-// QueueProgress asks, as part of a batch, how far a turn has come.
-func QueueProgress(b *pgx.Batch, id *chorusv1.TurnId, to *Progress) {
-	chat, number := key(id)
-	b.Queue(turnProgress, chat, number).QueryRow(func(row pgx.Row) error {
-		var closed, delivered bool
-		err := row.Scan(&closed, &delivered)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			*to = Unwritten
-			return nil
-		case err != nil:
-			return err
-		case delivered:
-			*to = Delivered
-		case closed:
-			*to = Ended
-		default:
-			*to = Open
-		}
-		return nil
-	})
-}
-
 // Progress tells how far a turn has come.
-func (j *Journal) Progress(ctx context.Context, id *chorusv1.TurnId) (p Progress, err error) {
-	var b pgx.Batch
-	QueueProgress(&b, id, &p)
-	if err := j.pool.SendBatch(ctx, &b).Close(); err != nil {
+func (j *Journal) Progress(ctx context.Context, id *chorusv1.TurnId) (Progress, error) {
+	chat, number := key(id)
+	var closed, delivered bool
+	err := j.pool.QueryRow(ctx, turnProgress, chat, number).Scan(&closed, &delivered)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Unwritten, nil
+	case err != nil:
 		return Unwritten, fmt.Errorf("look at turn %s: %w", subject.TurnID(id), err)
+	case delivered:
+		return Delivered, nil
+	case closed:
+		return Ended, nil
 	}
-	return p, nil
+	return Open, nil
 }
