@@ -18,8 +18,15 @@ const fewLetters = 50
 // that is long enough and clearly in another language.
 func language(d *Draft) string {
 	tag, _, _ := strings.Cut(strings.ToLower(d.Scene.Language), "-")
+	if d.Offline || tag == "" {
+		return ""
+	}
+	plain := common(tag, d.words)
+	if plain && ascii(d.lower) {
+		return ""
+	}
 	want := whatlanggo.CodeToLang(code(tag))
-	if d.Offline || tag == "" || want < 0 {
+	if want < 0 {
 		return ""
 	}
 	reason := fmt.Sprintf("It is in another language: write %q.", d.Scene.Language)
@@ -35,7 +42,7 @@ func language(d *Draft) string {
 	if utf8.RuneCountInString(words)-strings.Count(words, " ") < fewLetters {
 		return ""
 	}
-	if common(tag, d.words) {
+	if plain {
 		return ""
 	}
 	found := whatlanggo.DetectWithOptions(words, whatlanggo.Options{Whitelist: candidates(want)})

@@ -105,16 +105,20 @@ func contradicts(sentence, stance said) (about float64, opposite bool) {
 // and turns round.
 func turned(d *Draft, part float64) *llm.Stance {
 	var all []said
+	lower := strings.ToLower(d.Text)
 	for i, s := range d.Scene.Stances {
 		if s.Confidence < firm {
 			continue
+		}
+		mine := read(s.Text)
+		if !slices.ContainsFunc(mine.content, func(w string) bool { return strings.Contains(lower, w) }) {
+			continue // no sentence can be about it
 		}
 		if all == nil {
 			for _, sentence := range sentences(d.Text) {
 				all = append(all, read(sentence))
 			}
 		}
-		mine := read(s.Text)
 		for _, sentence := range all {
 			if about, opposite := contradicts(sentence, mine); about >= part && opposite {
 				return &d.Scene.Stances[i]
