@@ -131,7 +131,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 	var alike []string
 	mine := trigramsOf(text)
 	for _, u := range h.said {
-		if strings.EqualFold(u.text, text) || mine.similarity(u.trigrams, h.similarity-unsure) >= h.similarity-unsure {
+		if strings.EqualFold(u.text, text) || mine.similarity(&u.trigrams, h.similarity-unsure) >= h.similarity-unsure {
 			alike = append(alike, u.text)
 		}
 	}
