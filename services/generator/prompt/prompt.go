@@ -142,26 +142,26 @@ func (r *Renderer) fitting(s llm.Scene, room int) ([]llm.Line, error) {
 		return nil, err
 	}
 	room -= tokens(bare)
-	shown := len(history)
-	for ; shown > 0; shown-- {
-		text, err := line(history[shown-1])
-		if err != nil {
-			return nil, err
-		}
-		if room -= tokens(text + "\n"); room < 0 {
+	count := len(history)
+	for ; count > 0; count-- {
+		if room -= tokens(shown(history[count-1]) + "\n"); room < 0 {
 			break
 		}
 	}
-	return history[shown:], nil
+	return history[count:], nil
 }
 
 func execute(t *template.Template, s llm.Scene) (string, error) {
 	var b strings.Builder
+	b.Grow(usual)
 	if err := t.Execute(&b, s); err != nil {
 		return "", fmt.Errorf("render the prompt: %w", err)
 	}
 	return b.String(), nil
 }
+
+// usual is how long a rendered template is, about, in bytes.
+const usual = 2 << 10
 
 // bytesPerToken is how long a token is, about, in any script.
 const bytesPerToken = 4

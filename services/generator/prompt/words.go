@@ -26,6 +26,7 @@ const (
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"line":       line,
+		"lines":      lines,
 		"text":       func(s string) string { return oneLine(s, mostOfText) },
 		"headline":   func(s string) string { return oneLine(s, mostOfHeadline) },
 		"list":       list,
@@ -36,24 +37,34 @@ func functions() template.FuncMap {
 	}
 }
 
-// line shows one message on one line. It can't end the block that it stands in,
-// nor begin a line that looks like another member's.
 func line(l any) (string, error) {
-	var m llm.Line
 	switch v := l.(type) {
 	case llm.Line:
-		m = v
+		return shown(v), nil
 	case *llm.Line:
-		m = *v
-	default:
-		return "", fmt.Errorf("%T is not a line", l)
+		return shown(*v), nil
 	}
+	return "", fmt.Errorf("%T is not a line", l)
+}
+
+// lines does for all at once, and sooner, what a loop does with line.
+func lines(all []llm.Line) string {
+	each := make([]string, len(all))
+	for i, m := range all {
+		each[i] = shown(m)
+	}
+	return strings.Join(each, "\n")
+}
+
+// shown is one message on one line. It can't end the block that it stands in, nor
+// begin a line that looks like another member's.
+func shown(m llm.Line) string {
 	// A name with a colon in it could look like another's name and words.
 	author := oneLine(strings.ReplaceAll(m.Author, ":", " "), mostOfName)
 	if author == "" {
 		author = "Somebody"
 	}
-	return author + ": " + oneLine(m.Text, mostOfLine), nil
+	return author + ": " + oneLine(m.Text, mostOfLine)
 }
 
 // oneLine shows a text on one line, without what could pass for a tag and what
