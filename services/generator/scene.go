@@ -2,11 +2,13 @@ package generator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/llm"
@@ -26,33 +28,35 @@ type scene struct {
 }
 
 const (
-	linesOf = `
-SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(b.username, who.username, ''), m.body, m.bot_id IS NOT NULL, m.sent_at, m.topic
-FROM messages m
-LEFT JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = m.bot_id
-LEFT JOIN people who ON who.telegram_id = m.person_id
-WHERE m.chat_id = $1 AND `
-	historyOf = linesOf + `true ORDER BY m.sent_at DESC, m.number DESC LIMIT $2`
-	targetOf  = linesOf + `m.number = $2`
+	lineOf    = `SELECT coalesce(p.display_name, who.name, ''), m.body, m.bot_id IS NOT NULL, m.sent_at`
+	author    = ` LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
+	historyOf = lineOf + ` FROM messages m` + author + ` WHERE m.chat_id = $1 ORDER BY m.sent_at DESC, m.number DESC LIMIT $2`
+	targetOf  = lineOf + `, coalesce(b.username, who.username, ''), m.topic
+FROM messages m` + author + ` LEFT JOIN bots b ON b.id = m.bot_id WHERE m.chat_id = $1 AND m.number = $2`
 )
 
-type line struct {
-	number          int64
-	username, topic string
-	llm.Line
+func scanLine(row pgx.CollectableRow) (l llm.Line, err error) {
+	err = row.Scan(&l.Author, &l.Text, &l.FromBot, &l.At)
+	return l, err
 }
 
-func scanLine(row pgx.CollectableRow) (line, error) {
-	var l line
-	err := row.Scan(&l.number, &l.Author, &l.username, &l.Text, &l.FromBot, &l.At, &l.topic)
-	return l, err
+// target is a message that is answered.
+type target struct {
+	llm.Line
+	username, topic string
+}
+
+func scanTarget(row pgx.CollectableRow) (t *target, err error) {
+	t = &target{}
+	err = row.Scan(&t.Author, &t.Text, &t.FromBot, &t.At, &t.username, &t.topic)
+	return t, err
 }
 
 // mostMemories is how many memories a prompt shows.
 const mostMemories = 3
 
-// load reads a scene: who speaks from the cache, and in one round trip what was
-// said, which every message changes.
+// load reads a scene: what was said, which every message changes, in one round trip,
+// and meanwhile who speaks, from the cache.
 func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t *chorusv1.Turn, history int) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
@@ -60,45 +64,60 @@ func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t
 		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(),
 	}}
 	chat := t.GetId().GetChatId()
-	if err := s.part(ctx, roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
+	var casting errgroup.Group
+	casting.Go(func() error {
+		return s.part(ctx, roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat))
+	})
+	past, answered, err := said(ctx, pool, chat, t.GetTargetMessage(), history)
+	if err := casting.Wait(); err != nil {
 		return nil, err
 	}
-	var past, target []line
+	if err != nil {
+		return nil, err
+	}
+	s.set(past, answered)
+	s.remember()
+	return s, nil
+}
+
+// said is what a chat heard last, the newest first, and its message with a number:
+// nil if there is none.
+func said(ctx context.Context, pool *pgxpool.Pool, chat, number int64, history int) (past []llm.Line, answered *target, err error) {
 	var b pgx.Batch
 	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {
 		past, err = pgx.CollectRows(rows, scanLine)
 		return err
 	})
-	if t.GetTargetMessage() != 0 {
-		b.Queue(targetOf, chat, t.GetTargetMessage()).Query(func(rows pgx.Rows) (err error) {
-			target, err = pgx.CollectRows(rows, scanLine)
+	if number != 0 {
+		b.Queue(targetOf, chat, number).Query(func(rows pgx.Rows) (err error) {
+			answered, err = pgx.CollectExactlyOneRow(rows, scanTarget)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
 			return err
 		})
 	}
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
-		return nil, fmt.Errorf("load the scene: %w", err)
+		return nil, nil, fmt.Errorf("load the scene: %w", err)
 	}
-	s.set(past, target)
-	s.remember(past)
-	return s, nil
+	return past, answered, nil
 }
 
 // set puts what was read where it belongs.
-func (s *scene) set(past, target []line) {
+func (s *scene) set(past []llm.Line, answered *target) {
 	slices.Reverse(past)
-	for _, l := range past {
-		s.History = append(s.History, l.Line)
+	s.History = past
+	if answered == nil {
+		return
 	}
-	if len(target) == 1 {
-		s.Answering = &target[0].Line
-		s.answering = target[0].Author
-		if target[0].topic != "" {
-			s.Topic = target[0].topic // an answer stays with what it answers
-		}
-		if target[0].username != "" {
-			s.answering = "@" + target[0].username
-			s.present = append(s.present, s.answering)
-		}
+	s.Answering = &answered.Line
+	s.answering = answered.Author
+	if answered.topic != "" {
+		s.Topic = answered.topic // an answer stays with what it answers
+	}
+	if answered.username != "" {
+		s.answering = "@" + answered.username
+		s.present = append(s.present, s.answering)
 	}
 }
 
@@ -106,9 +125,9 @@ func (s *scene) set(past, target []line) {
 const memorable = 15
 
 // remember leaves of the bot's memories those that come to mind.
-func (s *scene) remember(past []line) {
+func (s *scene) remember() {
 	var present []string
-	for _, l := range past[max(0, len(past)-memorable):] {
+	for _, l := range s.History[max(0, len(s.History)-memorable):] {
 		if l.Author != s.Persona.Name {
 			present = append(present, l.Author)
 		}
