@@ -127,7 +127,7 @@ func deliveryEntry(d *chorusv1.Delivery, trace string) (Entry, error) {
 // published any more its relay finds out.
 const deliver = `
 INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, traceparent, expires_at, body, relay_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, nullif($8, ''), now() + $9::interval
+SELECT chat_id, turn_no, bot_id, $3, $4, $5, $6, nullif($7, ''), now() + $8::interval
 FROM turns WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL FOR NO KEY UPDATE
 ON CONFLICT DO NOTHING`
 
@@ -162,7 +162,7 @@ func (j *Journal) deliverAll(ctx context.Context, wishes []delivering) ([]bool, 
 	for _, w := range sorted {
 		d := w.delivery
 		chat, turn := key(d.GetId())
-		b.Queue(deliver, chat, turn, d.GetBotId(), subject.ActionName(d.GetAction()), w.payload, w.trace, d.GetExpiresAt().AsTime(), d.GetText(), relayGrace).
+		b.Queue(deliver, chat, turn, subject.ActionName(d.GetAction()), w.payload, w.trace, d.GetExpiresAt().AsTime(), d.GetText(), relayGrace).
 			Exec(func(tag pgconn.CommandTag) error {
 				made[at[[2]int64{chat, turn}]] = tag.RowsAffected() == 1
 				return nil

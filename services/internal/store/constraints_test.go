@@ -138,7 +138,6 @@ func bad() map[string]string {
 		"turns_check4":                          `UPDATE turns SET outcome = 'dead', closed_at = now(), relay_at = now()`,
 		"deliveries_pkey":                       `INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) VALUES (1, 1, 1, 'send_message', '', now())`,
 		"deliveries_chat_id_turn_no_fkey":       `INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) VALUES (1, 9, 1, 'send_message', '', now())`,
-		"deliveries_bot_id_fkey":                `UPDATE deliveries SET bot_id = 9`,
 		"deliveries_action_check":               `UPDATE deliveries SET action = 'edit'`,
 		"deliveries_state_check":                `UPDATE deliveries SET state = 'sent'`,
 		"deliveries_step_check":                 `UPDATE deliveries SET step = 'third' WHERE action = 'set_reaction'`,
