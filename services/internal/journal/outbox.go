@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -37,7 +39,9 @@ type Outbox struct {
 
 	claim, mark, giveBack, renew, hurry string
 	args                                []any
-	subject                             func(outboxRow) (string, error)
+	// holds is how long a claim of a row holds; 0 for as long as relayCheck.
+	holds   time.Duration
+	subject func(outboxRow) (string, error)
 }
 
 type outboxRow struct {
@@ -88,7 +92,7 @@ RETURNING d.chat_id, d.turn_no, '' AS letter, d.action AS kind, d.publication, d
 WITH due AS (
     SELECT chat_id, turn_no FROM deliveries WHERE relay_at <= now() AND not_before IS NOT NULL
     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-UPDATE deliveries d SET relay_at = now() + $2::interval / 10, not_before = NULL, publication = publication + 1, bus_sequence = NULL FROM due
+UPDATE deliveries d SET relay_at = now() + $2::interval, not_before = NULL, publication = publication + 1, bus_sequence = NULL FROM due
 WHERE (d.chat_id, d.turn_no) = (due.chat_id, due.turn_no)
 RETURNING d.chat_id, d.turn_no, '' AS letter, d.action AS kind, d.publication, d.payload, d.traceparent, 0 AS sequence`
 
@@ -184,7 +188,7 @@ func (j *Journal) Deliveries(action chorusv1.Action) *Outbox {
 func (j *Journal) Parked() *Outbox {
 	return &Outbox{
 		pool: j.pool, Name: "parked", Stream: subject.Deliveries,
-		claim: claimParked, mark: markDeliveries, giveBack: returnDelivered,
+		claim: claimParked, mark: markDeliveries, giveBack: returnDelivered, holds: relayGrace,
 		subject: deliverySubject,
 	}
 }
@@ -218,7 +222,7 @@ func deliverySubject(r outboxRow) (string, error) {
 
 // Claim takes up to limit rows whose time has come, in the order of their turns.
 func (o *Outbox) Claim(ctx context.Context, limit int) ([]Entry, error) {
-	rows, err := o.pool.Query(ctx, o.claim, append([]any{limit, relayCheck}, o.args...)...)
+	rows, err := o.pool.Query(ctx, o.claim, append([]any{limit, cmp.Or(o.holds, relayCheck)}, o.args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("claim %s: %w", o.Name, err)
 	}
