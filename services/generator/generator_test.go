@@ -233,7 +233,10 @@ func a429IsObeyedByAllTurns(s *stage) {
 	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(time.Second), Times: 1}}})
 	there, _ := s.elsewhere("obeys", 0)
 	first := s.turn()
-	s.called(1)
+	testenv.Eventually(t, "the answer is taken", func() (string, bool) {
+		got := s.text(`SELECT coalesce(string_agg(outcome, ' '), 'none') FROM llm_calls WHERE chat_id = $1`, s.chat)
+		return got, got == "throttled"
+	})
 	second := s.turn(there)
 	s.delivery(first)
 	s.delivery(second)
