@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -116,13 +115,11 @@ func TestAReaderWithoutPartitionsOutlivesItsConsumer(t *testing.T) {
 	server.Stop()
 	server.Wipe()
 	server.Start()
-	deadline := time.Now().Add(patience)
-	for b.Ready(t.Context()) != nil && time.Now().Before(deadline) {
-		<-b.Restored()
-	}
-	if err := b.Declare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	// It may be asked before it is noticed that the server was away.
+	testenv.Eventually(t, "the streams are declared", func() (string, bool) {
+		err := b.Declare(t.Context())
+		return fmt.Sprint(err), err == nil
+	})
 	publish(t, b, update(1, 2))
 	if number := receive(t, h.all); number != 2 {
 		t.Errorf("got update %d, want 2", number)
