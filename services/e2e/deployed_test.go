@@ -72,9 +72,10 @@ func (d *deployment) run(args ...string) string {
 
 func (d *deployment) try(args ...string) (string, error) {
 	d.t.Helper()
+	program := built.path(d.t) // the first to ask builds it
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, built.path(d.t), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), d.environment...)
 	out, err := cmd.Output()
 	return string(out), err
