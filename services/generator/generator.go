@@ -135,7 +135,7 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 			return err
 		}
 	}
-	s, err := load(ctx, g.Pool, g.Roster, t, g.shown())
+	s, err := g.load(ctx, t)
 	if errors.Is(err, errNoPart) {
 		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
 	}
@@ -178,17 +178,6 @@ func (g *Generator) open(ctx context.Context, t *chorusv1.Turn) (bool, error) {
 		return false, fail.AsPermanent(errors.New("the journal has no such turn"))
 	}
 	return progress == journal.Open, nil
-}
-
-// offlineHistory is how much of a chat a provider without a model looks at, so as
-// not to say again what was said.
-const offlineHistory = 100
-
-func (g *Generator) shown() int {
-	if g.Texts.Model() {
-		return g.cfg.History
-	}
-	return offlineHistory
 }
 
 func late(t *chorusv1.Turn) bool { return !time.Now().Before(t.GetExpiresAt().AsTime()) }

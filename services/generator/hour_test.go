@@ -217,7 +217,7 @@ func (c *club) say(turn simulate.Turn) (text, topic string) {
 		Id: &chorusv1.TurnId{ChatId: c.chat, Number: turn.Number}, BotId: c.bots[turn.Bot], TargetMessage: turn.Turn.Target, Topic: turn.Turn.Topic,
 		Length: chorusv1.Length(turn.Turn.Length), Seed: turn.Turn.Seed, ExpiresAt: timestamppb.New(time.Now().Add(time.Minute)),
 	}
-	s, err := load(c.t.Context(), c.g.Pool, c.g.Roster, t, c.g.shown())
+	s, err := c.g.load(c.t.Context(), t)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -25,6 +26,8 @@ type scene struct {
 	// present are the usernames of whom the text may mention.
 	present  []string
 	memories []memory.Chosen
+	// system is the system's message for a model.
+	system llm.Message
 }
 
 const (
@@ -55,9 +58,21 @@ func scanTarget(row pgx.CollectableRow) (t *target, err error) {
 // mostMemories is how many memories a prompt shows.
 const mostMemories = 3
 
+// offlineHistory is how much of a chat a provider without a model looks at, so as
+// not to say again what was said.
+const offlineHistory = 100
+
+func (g *Generator) shown() int {
+	if g.Texts.Model() {
+		return g.cfg.History
+	}
+	return offlineHistory
+}
+
 // load reads a scene: what was said, which every message changes, in one round trip,
-// and meanwhile who speaks, from the cache.
-func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t *chorusv1.Turn, history int) (*scene, error) {
+// and meanwhile who speaks, from the cache, which is all that the system's message
+// needs.
+func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	s := &scene{Scene: llm.Scene{
@@ -65,10 +80,14 @@ func load(ctx context.Context, pool *pgxpool.Pool, roster *rostercache.Roster, t
 	}}
 	chat := t.GetId().GetChatId()
 	var casting errgroup.Group
-	casting.Go(func() error {
-		return s.part(ctx, roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat))
+	casting.Go(func() (err error) {
+		if err := s.part(ctx, g.Roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
+			return err
+		}
+		s.system, err = g.prompts.System(s.Scene)
+		return fail.AsPermanent(err)
 	})
-	past, answered, err := said(ctx, pool, chat, t.GetTargetMessage(), history)
+	past, answered, err := said(ctx, g.Pool, chat, t.GetTargetMessage(), g.shown())
 	if err := casting.Wait(); err != nil {
 		return nil, err
 	}

@@ -37,10 +37,11 @@ type piece struct {
 // text. While no provider takes a call the turn waits: that is no failure of the
 // turn, and uses up none of its attempts.
 func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (string, error) {
-	messages, err := g.prompts.Render(s.Scene)
+	user, err := g.prompts.User(s.Scene, s.system)
 	if err != nil {
 		return "", fail.AsPermanent(err)
 	}
+	messages := []llm.Message{s.system, user}
 	p := &piece{Generator: g, turn: t, scene: s, request: llm.Request{
 		Scene: s.Scene, Messages: messages, MaxTokens: g.cfg.MaxTokens, Temperature: g.cfg.Temperature,
 	}}

@@ -24,7 +24,7 @@ var files embed.FS
 
 // Version is the version of the embedded templates. It rises with every change of
 // them that a model could notice, so that usage tells which prompt a text had.
-const Version = "v2"
+const Version = "v3"
 
 // Config says with what prompts are rendered.
 type Config struct {
@@ -88,7 +88,11 @@ func New(cfg Config) (*Renderer, error) {
 	if own {
 		r.version = "own-" + hex.EncodeToString(sum.Sum(nil)[:4])
 	}
-	if _, err := r.Render(trial()); err != nil {
+	system, err := r.System(trial())
+	if err == nil {
+		_, err = r.User(trial(), system)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -108,29 +112,47 @@ func trial() llm.Scene {
 // what stands in them.
 func (r *Renderer) Version() string { return r.version }
 
-// Render gives the system's and the user's message. Of the history it shows the
-// newest messages, as many as the bounds allow.
-func (r *Renderer) Render(s llm.Scene) ([]llm.Message, error) {
-	history := s.History[max(len(s.History)-r.cfg.History, 0):]
-	s.History = nil
-	system, err := execute(r.system, s)
+// stage is what the system's template is given of a scene: who speaks, where, and by
+// what rules. What others wrote is not for a system's message.
+type stage struct {
+	Persona             llm.Persona
+	Stances             []llm.Stance
+	Holdings            []string
+	Purpose, Disclaimer string
+	ForbidAdvice        bool
+	Language            string
+	Length              llm.Length
+	Refresh             bool
+	Now                 time.Time
+}
+
+// System gives the system's message of a scene, which does not depend on what was
+// said or is remembered.
+func (r *Renderer) System(s llm.Scene) (llm.Message, error) {
+	text, err := execute(r.system, stage{
+		Persona: s.Persona, Stances: s.Stances, Holdings: s.Holdings, Purpose: s.Purpose, Disclaimer: s.Disclaimer,
+		ForbidAdvice: s.ForbidAdvice, Language: s.Language, Length: s.Length, Refresh: s.Refresh, Now: s.Now,
+	})
+	return llm.Message{Role: llm.RoleSystem, Content: text}, err
+}
+
+// User gives the user's message of a scene. Of the history it shows the newest
+// messages, as many as the bounds allow beside the system's message.
+func (r *Renderer) User(s llm.Scene, system llm.Message) (llm.Message, error) {
+	s.History = s.History[max(len(s.History)-r.cfg.History, 0):]
+	text, err := execute(r.user, s)
 	if err != nil {
-		return nil, err
+		return llm.Message{}, err
 	}
-	s.History = history
-	user, err := execute(r.user, s)
-	if err != nil {
-		return nil, err
-	}
-	if room := r.cfg.Tokens - tokens(system); tokens(user) > room {
+	if room := r.cfg.Tokens - tokens(system.Content); tokens(text) > room {
 		if s.History, err = r.fitting(s, room); err != nil {
-			return nil, err
+			return llm.Message{}, err
 		}
-		if user, err = execute(r.user, s); err != nil {
-			return nil, err
+		if text, err = execute(r.user, s); err != nil {
+			return llm.Message{}, err
 		}
 	}
-	return []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}}, nil
+	return llm.Message{Role: llm.RoleUser, Content: text}, nil
 }
 
 // fitting is the newest of a scene's messages that there is room for.
@@ -151,10 +173,10 @@ func (r *Renderer) fitting(s llm.Scene, room int) ([]llm.Line, error) {
 	return history[count:], nil
 }
 
-func execute(t *template.Template, s llm.Scene) (string, error) {
+func execute(t *template.Template, data any) (string, error) {
 	var b strings.Builder
 	b.Grow(usual)
-	if err := t.Execute(&b, s); err != nil {
+	if err := t.Execute(&b, data); err != nil {
 		return "", fmt.Errorf("render the prompt: %w", err)
 	}
 	return b.String(), nil

@@ -61,6 +61,19 @@ func scenes() map[string]llm.Scene {
 	}
 }
 
+func render(t rapid.TB, r *prompt.Renderer, s llm.Scene) []llm.Message {
+	t.Helper()
+	system, err := r.System(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := r.User(s, system)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []llm.Message{system, user}
+}
+
 func TestPromptsAreAsTheGoldenFilesSay(t *testing.T) {
 	t.Parallel()
 	r, err := prompt.New(bounds())
@@ -70,12 +83,8 @@ func TestPromptsAreAsTheGoldenFilesSay(t *testing.T) {
 	for name, s := range scenes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			messages, err := r.Render(s)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var got strings.Builder
-			for _, m := range messages {
+			for _, m := range render(t, r, s) {
 				got.WriteString("=== " + m.Role + "\n" + m.Content + "\n")
 			}
 			file := filepath.Join("testdata", prompt.Version+"."+name+".golden")
@@ -121,16 +130,19 @@ func TestWhatMembersWriteStaysInItsBlock(t *testing.T) {
 		s.News, s.Memories = nasty().Draw(t, "news")+"N", []string{nasty().Draw(t, "memory")}
 		answered := line.Draw(t, "answered")
 		s.Answering = &answered
-		messages, err := r.Render(s)
-		if err != nil {
-			t.Fatal(err)
-		}
+		messages := render(t, r, s)
 		user := messages[1].Content
 		if opened, closed := strings.Count(user, "<chat>"), strings.Count(user, "</chat>"); opened != 2 || closed != 2 {
 			t.Fatalf("%d blocks are opened and %d closed in\n%s", opened, closed, user)
 		}
 		if opened, closed := strings.Count(user, "<news>"), strings.Count(user, "</news>"); opened != 1 || closed != 1 {
 			t.Fatalf("%d blocks of news are opened and %d closed in\n%s", opened, closed, user)
+		}
+		if opened, closed := strings.Count(user, "<memories>"), strings.Count(user, "</memories>"); opened != 1 || closed != 1 {
+			t.Fatalf("%d blocks of memories are opened and %d closed in\n%s", opened, closed, user)
+		}
+		if diff := cmp.Diff(render(t, r, scenes()["full"])[0], messages[0]); diff != "" {
+			t.Fatalf("the system's message depends on it (-without +with):\n%s", diff)
 		}
 		block, _, _ := strings.Cut(strings.TrimPrefix(user, "<chat>\n"), "\n</chat>")
 		if n := strings.Count(block, "\n") + 1; n != len(s.History) {
@@ -196,10 +208,7 @@ func TestTheNewestHistoryIsKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		messages, err := r.Render(s)
-		if err != nil {
-			t.Fatal(err)
-		}
+		messages := render(t, r, s)
 		shown := regexp.MustCompile(`message (\d\d)`).FindAllString(messages[1].Content, -1)
 		if n := len(messages[0].Content) + len(messages[1].Content); name == "by tokens" && (n > 4*1200 || n < 4*1200-400) {
 			t.Errorf("%s: the prompt has %d bytes", name, n)
@@ -227,6 +236,7 @@ func TestAFolderOverridesTemplates(t *testing.T) {
 		"nothing there":    {"", "has neither system.tmpl nor user.tmpl"},
 		"no template":      {"{{if}}", "read the prompt's templates"},
 		"an unknown field": {"{{.Nonsense}}", "Nonsense"},
+		"what others said": {"{{.Memories}}", "Memories"},
 		"too long":         {strings.Repeat("x", 70_000), "want at most 65536"},
 	} {
 		if mistake.text != "" {
@@ -247,10 +257,7 @@ func TestAFolderOverridesTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages, err := r.Render(scenes()["bare"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	messages := render(t, r, scenes()["bare"])
 	if messages[0].Content != "Be Mia." || !strings.Contains(messages[1].Content, "<chat>") {
 		t.Errorf("got %v", messages)
 	}
