@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/emulator/control"
@@ -13,12 +14,13 @@ func TestTheBusIsWipedUnderLoad(t *testing.T) {
 	t.Parallel()
 	cast := troupe{bots: 8, supergroups: 5, groups: 1, perChat: 4, gap: 1e9}
 	d := deploy(t, cast.file(t))
-	d.start("planner", "generator", "sender")
 	pool := d.pool()
 	// A chat that is full plans nothing, so not all may be full before the bus is
 	// back.
-	set(t, pool, settings.MaxOpenTurns.Definition, "10")
-	half := (cast.supergroups + cast.groups) * 10 / 2
+	const most = 10
+	set(t, pool, settings.MaxOpenTurns.Definition, strconv.Itoa(most))
+	half := (cast.supergroups + cast.groups) * most / 2
+	d.start("planner", "generator", "sender")
 	talked := func(since uint64) uint64 {
 		calls := sent(callsOf(t, d.telegram, control.Filter{Since: since}))
 		if len(calls) < 10 {

@@ -287,6 +287,11 @@ func memoriesAndMannerReachThePrompt(s *stage) {
 			}
 		}
 	}
+	for _, memory := range []string{"ferry", "books about", "geese"} {
+		if strings.Contains(asked[0].Content, memory) {
+			t.Errorf("the memory of %s is in the system's message", memory)
+		}
+	}
 	if strings.Contains(asked[1].Content, "geese") {
 		t.Error("a memory that has to do with nothing came to mind")
 	}

@@ -13,6 +13,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/guard"
+	"github.com/chorus-cast/chorus/services/generator/prompt"
 )
 
 const (
@@ -164,9 +165,6 @@ func (r *repeats) compare(ctx context.Context, text string, with []string) (*gua
 	if alike >= 1 {
 		how = "the same"
 	}
-	reason := fmt.Sprintf("It says %s as an earlier message: %q. Say something else.", how, beginning(said, mostQuoted))
+	reason := fmt.Sprintf("It says %s as an earlier message: %s. Say something else.", how, prompt.Quote(said))
 	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}, nil
 }
-
-// mostQuoted is how much of an earlier message a writer is shown.
-const mostQuoted = 200

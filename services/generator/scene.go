@@ -80,10 +80,11 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 	}}
 	chat := t.GetId().GetChatId()
 	var casting errgroup.Group
-	casting.Go(func() (err error) {
+	casting.Go(func() error {
 		if err := s.part(ctx, g.Roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
 			return err
 		}
+		var err error
 		s.system, err = g.prompts.System(s.Scene)
 		return fail.AsPermanent(err)
 	})

@@ -137,7 +137,7 @@ func (p *piece) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
 	if said == "" {
 		return nil
 	}
-	reason := fmt.Sprintf("It says what an earlier message said: %q. Say something else.", beginning(said, mostQuoted))
+	reason := fmt.Sprintf("It says what an earlier message said: %s. Say something else.", prompt.Quote(said))
 	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}
 }
 

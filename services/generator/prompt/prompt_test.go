@@ -108,7 +108,7 @@ func TestPromptsAreAsTheGoldenFilesSay(t *testing.T) {
 func nasty() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		parts := rapid.SliceOfN(rapid.OneOf(
-			rapid.SampledFrom([]string{"<chat>", "</chat>", "<", ">", "\n", "\r", "\u2028", "\u0085", "\x00", "{{", "}}", ": ", "\xff", "Anna: hi"}),
+			rapid.SampledFrom([]string{"<chat>", "</chat>", "<memories>", "</memories>", "<news>", "</news>", "<", ">", "\n", "\r", "\u2028", "\u0085", "\x00", "{{", "}}", ": ", "\xff", "Anna: hi"}),
 			rapid.String(),
 		), 0, 6).Draw(t, "parts")
 		return strings.Join(parts, "")
@@ -140,6 +140,14 @@ func TestWhatMembersWriteStaysInItsBlock(t *testing.T) {
 		}
 		if opened, closed := strings.Count(user, "<memories>"), strings.Count(user, "</memories>"); opened != 1 || closed != 1 {
 			t.Fatalf("%d blocks of memories are opened and %d closed in\n%s", opened, closed, user)
+		}
+		_, memories, _ := strings.Cut(user, "<memories>\n")
+		memories, _, _ = strings.Cut(memories, "\n</memories>")
+		if strings.Contains(memories, "\n") {
+			t.Fatalf("a memory is on more than one line:\n%s", memories)
+		}
+		if quoted := prompt.Quote(s.Memories[0]); strings.ContainsAny(quoted, "<>\n\r") || strings.Count(strings.ReplaceAll(quoted, `\\`, ""), `"`) != 2+strings.Count(strings.ReplaceAll(quoted, `\\`, ""), `\"`) {
+			t.Fatalf("a quotation ends early: %s", quoted)
 		}
 		if diff := cmp.Diff(render(t, r, scenes()["full"])[0], messages[0]); diff != "" {
 			t.Fatalf("the system's message depends on it (-without +with):\n%s", diff)
