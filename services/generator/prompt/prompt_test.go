@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,22 +133,19 @@ func TestWhatMembersWriteStaysInItsBlock(t *testing.T) {
 		s.Answering = &answered
 		messages := render(t, r, s)
 		user := messages[1].Content
-		if opened, closed := strings.Count(user, "<chat>"), strings.Count(user, "</chat>"); opened != 2 || closed != 2 {
-			t.Fatalf("%d blocks are opened and %d closed in\n%s", opened, closed, user)
-		}
-		if opened, closed := strings.Count(user, "<news>"), strings.Count(user, "</news>"); opened != 1 || closed != 1 {
-			t.Fatalf("%d blocks of news are opened and %d closed in\n%s", opened, closed, user)
-		}
-		if opened, closed := strings.Count(user, "<memories>"), strings.Count(user, "</memories>"); opened != 1 || closed != 1 {
-			t.Fatalf("%d blocks of memories are opened and %d closed in\n%s", opened, closed, user)
+		for block, want := range map[string]int{"chat": 2, "news": 1, "memories": 1} {
+			if opened, closed := strings.Count(user, "<"+block+">"), strings.Count(user, "</"+block+">"); opened != want || closed != want {
+				t.Fatalf("%d blocks of %s are opened and %d closed in\n%s", opened, block, closed, user)
+			}
 		}
 		_, memories, _ := strings.Cut(user, "<memories>\n")
 		memories, _, _ = strings.Cut(memories, "\n</memories>")
 		if strings.Contains(memories, "\n") {
 			t.Fatalf("a memory is on more than one line:\n%s", memories)
 		}
-		if quoted := prompt.Quote(s.Memories[0]); strings.ContainsAny(quoted, "<>\n\r") || strings.Count(strings.ReplaceAll(quoted, `\\`, ""), `"`) != 2+strings.Count(strings.ReplaceAll(quoted, `\\`, ""), `\"`) {
-			t.Fatalf("a quotation ends early: %s", quoted)
+		quoted := prompt.Quote(s.Memories[0])
+		if _, err := strconv.Unquote(quoted); err != nil || strings.ContainsAny(quoted, "<>\n\r") {
+			t.Fatalf("it is no quotation on one line: %s: %v", quoted, err)
 		}
 		if diff := cmp.Diff(render(t, r, scenes()["full"])[0], messages[0]); diff != "" {
 			t.Fatalf("the system's message depends on it (-without +with):\n%s", diff)
