@@ -25,7 +25,7 @@ func (s *stage) failover() time.Duration {
 	for i := range chats {
 		chats[i], _ = s.chat(fmt.Sprint("chat-", i), world.Supergroup)
 	}
-	s.deliverAll(s.backlogOf(chats, 1))
+	s.deliverAll(s.stock(s.backlogOf(chats, 1)))
 
 	s.fault("sendMessage:hang_after=2s:count=200")
 	s.publishTogether(s.backlogOf(chats, 2).entries)

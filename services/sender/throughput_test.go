@@ -10,8 +10,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
@@ -61,13 +63,14 @@ func (s *stage) measure(replicas int, chats []int64, cfg sender.Config) speed {
 		}
 		return sum
 	}
-	s.deliverAll(s.backlogOf(chats, 1))
+	s.deliverAll(s.stock(s.backlogOf(chats, 1)))
 	// While the backlog is written, which takes some seconds, the replicas have nothing
 	// to do: what they use then is a figure of its own.
 	idle, began := all(), time.Now()
 	b := s.backlogOf(chats, benchEach)
+	release := s.stock(b)
 	before, wrote := all(), time.Since(began)
-	took := s.deliverAll(b)
+	took := s.deliverAll(release)
 	after := all()
 	n := float64(len(b.entries))
 	return speed{
@@ -88,13 +91,23 @@ func (s *stage) backlogOf(chats []int64, each int) *backlog {
 	return b
 }
 
-// deliverAll returns the time from the first publication to the last end.
-func (s *stage) deliverAll(b *backlog) time.Duration {
+// stock publishes the backlog, of which the senders get nothing until release is
+// called. So all of it waits for them, as the bare loop's messages do, and they don't
+// share the machine with who publishes it.
+func (s *stage) stock(b *backlog) (release func()) {
 	s.t.Helper()
-	began := time.Now()
+	release = bustest.Hold(s.t, s.busCfg.URL, subject.Deliveries)
 	for part := range slices.Chunk(b.entries, 2000) {
 		s.publishTogether(part)
 	}
+	return release
+}
+
+// deliverAll returns the time from the release of what is in stock to the last end.
+func (s *stage) deliverAll(release func()) time.Duration {
+	s.t.Helper()
+	began := time.Now()
+	release()
 	// It is asked often, and must cost the database little.
 	s.eventually("all is done", func() (string, bool) {
 		return "not yet", s.one(`SELECT count(*) FROM (SELECT FROM turns WHERE closed_at IS NULL LIMIT 1) AS open`) == 0

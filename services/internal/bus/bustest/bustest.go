@@ -1,8 +1,12 @@
-// Package bustest opens the bus for tests.
+// Package bustest opens the bus for tests, and holds back what is on it.
 package bustest
 
 import (
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
@@ -21,4 +25,43 @@ func Open(t testing.TB, cfg bus.Config) *bus.Bus {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// Hold keeps a stream's consumers from what is on it, until release is called.
+func Hold(t testing.TB, url, stream string) (release func()) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := held.ConsumerNames(t.Context())
+	var consumers []string
+	for name := range names.Name() {
+		consumers = append(consumers, name)
+	}
+	if err := names.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range consumers {
+		if _, err := held.PauseConsumer(t.Context(), name, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		t.Helper()
+		for _, name := range consumers {
+			if _, err := held.ResumeConsumer(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
