@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,7 +167,7 @@ func (s *stage) hire(cfg sender.Config, dieAt int64) (*replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the order: %w", err)
 	}
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command("nice", "-n", strconv.Itoa(s.nice), os.Args[0])
 	cmd.Env = append(os.Environ(), replicaOrder+"="+string(text), "GOMAXPROCS=1") // as they are deployed
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

@@ -52,6 +52,7 @@ type stage struct {
 	log      *zap.Logger     // nil for the test's
 	metrics  *sender.Metrics // nil for none
 	patience time.Duration   // longest wait for anything
+	nice     int             // of the replicas
 	sender   *sender.Sender  // that runs, or ran last
 	stop     func()
 }

@@ -27,8 +27,9 @@ func Open(t testing.TB, cfg bus.Config) *bus.Bus {
 	return b
 }
 
-// Hold keeps a stream's consumers from what is on it, until release is called.
-func Hold(t testing.TB, url, stream string) (release func()) {
+// Hold keeps a stream's consumers from what is on it. Release lets all of it go at
+// one time, soon, which it returns.
+func Hold(t testing.TB, url, stream string) (release func() time.Time) {
 	t.Helper()
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -51,17 +52,27 @@ func Hold(t testing.TB, url, stream string) (release func()) {
 	if err := names.Err(); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range consumers {
-		if _, err := held.PauseConsumer(t.Context(), name, time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func() {
+	pause := func(until time.Time) {
 		t.Helper()
 		for _, name := range consumers {
-			if _, err := held.ResumeConsumer(t.Context(), name); err != nil {
+			if _, err := held.PauseConsumer(t.Context(), name, until); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
+	pause(time.Now().Add(time.Hour))
+	// A pause that runs out gives who waits what there is. One that is ended by a
+	// request does not: the server (2.15) then serves only who asks anew.
+	return func() time.Time {
+		t.Helper()
+		at := time.Now().Add(releaseIn)
+		pause(at)
+		if late := time.Since(at); late > 0 {
+			t.Fatalf("it took %v longer than %v to say when %d consumers go on", late, releaseIn, len(consumers))
+		}
+		return at
+	}
 }
+
+// releaseIn is more than it takes to tell all consumers.
+const releaseIn = 500 * time.Millisecond
