@@ -13,8 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -81,15 +79,7 @@ func overheads(b *testing.B) []time.Duration {
 // deliveries waits until there is one of each turn, and says when the bus stored it.
 func deliveries(b *testing.B, url string) map[string]time.Time {
 	b.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		b.Fatal(err)
-	}
+	js := bustest.JetStream(b, url)
 	stream, err := js.Stream(b.Context(), subject.Deliveries)
 	if err != nil {
 		b.Fatal(err)

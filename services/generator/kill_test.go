@@ -18,8 +18,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +26,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/child"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
@@ -278,15 +277,7 @@ func (s *stage) comparePublished(turns []*chorusv1.Turn) {
 // published are the texts of all deliveries that are on the bus, by turn.
 func (s *stage) published() map[string][]string {
 	s.t.Helper()
-	nc, err := nats.Connect(s.cfg.URL)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	js := bustest.JetStream(s.t, s.cfg.URL)
 	stream, err := js.Stream(s.t.Context(), subject.Deliveries)
 	if err != nil {
 		s.t.Fatal(err)

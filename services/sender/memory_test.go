@@ -5,13 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
@@ -75,15 +74,7 @@ INSERT INTO cast_members (chat_id, bot_id) SELECT id, $1 FROM c`, s.bot, from+1,
 // held is how many messages the senders of messages have in hand.
 func (s *stage) held() (sum int) {
 	s.t.Helper()
-	nc, err := nats.Connect(s.busCfg.URL)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	js := bustest.JetStream(s.t, s.busCfg.URL)
 	stream, err := js.Stream(s.t.Context(), subject.Deliveries)
 	if err != nil {
 		s.t.Fatal(err)

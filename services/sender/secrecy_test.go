@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -19,6 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/fault"
 	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
@@ -143,15 +142,7 @@ func (s *stage) everyRow(tables ...string) (all []string) {
 // everyMessage is each message that the bus still holds.
 func (s *stage) everyMessage() (all []string) {
 	s.t.Helper()
-	nc, err := nats.Connect(s.busCfg.URL)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	js := bustest.JetStream(s.t, s.busCfg.URL)
 	for _, name := range []string{subject.Turns, subject.Deliveries, subject.Receipts, subject.Dead} {
 		stream, err := js.Stream(s.t.Context(), name)
 		if err != nil {

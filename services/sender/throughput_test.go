@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chorus-cast/chorus/proto/subject"
@@ -160,15 +159,7 @@ func BenchmarkLanes(b *testing.B) {
 // one, makes its call to Telegram if it is to, and acknowledges it.
 func (s *stage) bare(chats []int64, call bool) float64 {
 	s.t.Helper()
-	nc, err := nats.Connect(s.busCfg.URL)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	js := bustest.JetStream(s.t, s.busCfg.URL)
 	stream := fmt.Sprint("BARE_", call)
 	if _, err := js.CreateStream(s.t.Context(), jetstream.StreamConfig{
 		Name: stream, Subjects: []string{"bare." + stream}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -145,7 +143,7 @@ func TestDeclareFollowsTheConfiguration(t *testing.T) {
 
 func TestVerifyNamesWhatDiffers(t *testing.T) {
 	b, server := declared(t)
-	js := open(t, server)
+	js := bustest.JetStream(t, server.URL())
 	if err := js.DeleteConsumer(t.Context(), subject.Turns, "generator-07"); err != nil {
 		t.Fatal(err)
 	}
@@ -333,25 +331,10 @@ func TestDeadLetters(t *testing.T) {
 	empty(t, server, subject.Turns)
 }
 
-// open looks into the server behind the services' back.
-func open(t testing.TB, server *testenv.BusServer) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 // empty waits until nothing is stored in a stream.
 func empty(t testing.TB, server *testenv.BusServer, name string) {
 	t.Helper()
-	stream, err := open(t, server).Stream(t.Context(), name)
+	stream, err := bustest.JetStream(t, server.URL()).Stream(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 )
 
 // even is how soon after a change the partitions are shared evenly: five seconds,
@@ -171,7 +172,7 @@ func TestTheMembersStreamIsDeleted(t *testing.T) {
 	replicas := f.start(3)
 	f.shared(even, replicas)
 	end := f.load(20*time.Millisecond, 50)
-	if err := open(t, f.server).DeleteStream(t.Context(), "MEMBERS"); err != nil {
+	if err := bustest.JetStream(t, f.server.URL()).DeleteStream(t.Context(), "MEMBERS"); err != nil {
 		t.Fatal(err)
 	}
 	before := replicas[0].rebalanced()

@@ -27,9 +27,8 @@ func Open(t testing.TB, cfg bus.Config) *bus.Bus {
 	return b
 }
 
-// Hold keeps a stream's consumers from what is on it. Release lets all of it go at
-// one time, soon, which it returns.
-func Hold(t testing.TB, url, stream string) (release func() time.Time) {
+// JetStream looks into the server behind the services' back. The test's end closes it.
+func JetStream(t testing.TB, url string) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -40,6 +39,14 @@ func Hold(t testing.TB, url, stream string) (release func() time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return js
+}
+
+// Hold keeps a stream's consumers from what is on it. Release lets all of it go at
+// one time, soon, which it returns.
+func Hold(t testing.TB, url, stream string) (release func() time.Time) {
+	t.Helper()
+	js := JetStream(t, url)
 	held, err := js.Stream(t.Context(), stream)
 	if err != nil {
 		t.Fatal(err)
