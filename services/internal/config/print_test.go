@@ -167,7 +167,7 @@ func TestWriteTable(t *testing.T) {
 	t.Parallel()
 	tree, _, _ := newTree()
 	var out strings.Builder
-	if err := tree.WriteTable(&out); err != nil {
+	if err := config.WriteTable(&out, tree.Table()); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{

@@ -8,6 +8,8 @@ import (
 
 // Row describes one field.
 type Row struct {
+	// Section is its section's name.
+	Section string
 	// Key is its section and key in the file, such as sender.short_wait.
 	Key string
 	// Env is its environment variable.
@@ -27,7 +29,7 @@ func (t *Tree) Table() []Row {
 	rows := make([]Row, 0, len(t.fields))
 	for _, f := range t.fields {
 		k, _ := kindOf(f.value.Type())
-		row := Row{Key: f.path, Env: f.env(), Type: k.name, Default: f.show(f.initial), Doc: f.doc}
+		row := Row{Section: f.section, Key: f.path, Env: f.env(), Type: k.name, Default: f.show(f.initial), Doc: f.doc}
 		if f.flag() != "" {
 			row.Flag = "--" + f.flag()
 		}
@@ -36,11 +38,11 @@ func (t *Tree) Table() []Row {
 	return rows
 }
 
-// WriteTable writes the table as Markdown.
-func (t *Tree) WriteTable(w io.Writer) error {
+// WriteTable writes rows as a table in Markdown.
+func WriteTable(w io.Writer, rows []Row) error {
 	var out strings.Builder
 	out.WriteString("| key in the file | environment | flag | type | default | meaning |\n|---|---|---|---|---|---|\n")
-	for _, r := range t.Table() {
+	for _, r := range rows {
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n",
 			code(r.Key), code(r.Env), code(r.Flag), r.Type, code(r.Default), cell(r.Doc))
 	}

@@ -175,7 +175,7 @@ secrets are masked. Later ones win: defaults, the file given with --config or
 CHORUS_CONFIG, variables such as CHORUS_NATS_URL, flags such as --nats.url.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if table {
-				return cfg.WriteTable(cmd.OutOrStdout())
+				return writeConfigTable(cmd.OutOrStdout(), cmd.Root(), cfg.Table())
 			}
 			if err := cfg.load(cmd); err != nil {
 				return err
@@ -184,7 +184,7 @@ CHORUS_CONFIG, variables such as CHORUS_NATS_URL, flags such as --nats.url.`,
 		},
 	}
 	cfg.Bind(cmd.Flags())
-	cmd.Flags().BoolVar(&table, "table", false, "print every key with its flag, variable, default and meaning, as Markdown")
+	cmd.Flags().BoolVar(&table, "table", false, "print every key with its flag, variable, default, meaning and readers, as Markdown")
 	return cmd
 }
 

@@ -18,7 +18,8 @@ const repository = "../../../.."
 
 // The documents that are written from the code. UPDATE_DOCS=1 writes them.
 func TestDocumentsAreCurrent(t *testing.T) {
-	inserted(t, filepath.Join(repository, "README.md"), "configuration", "\n"+output(t, "config", "--table")+"\n")
+	configuration := filepath.Join(repository, "docs", "configuration.md")
+	current(t, configuration, read(t, configuration), configurationPage+output(t, "config", "--table"))
 
 	settings := filepath.Join(repository, "docs", "settings.md")
 	current(t, settings, read(t, settings), settingsPage+output(t, "settings", "list", "--markdown"))
@@ -55,6 +56,13 @@ func TestSimulationsAreCurrent(t *testing.T) {
 	}
 	inserted(t, filepath.Join(repository, "docs", "planning.md"), "simulations", page.String()+"\n")
 }
+
+const configurationPage = `# Configuration
+
+Every value can stand in a YAML file (` + "`--config` or `CHORUS_CONFIG`" + `), in the environment or in a flag; later ones win in that order. All mistakes are listed at once, and a service with a mistake does not start. ` + "`chorus config`" + ` prints what is in effect, with where each value came from.
+
+A section of the file that a service does not read is no mistake, so one file can do for all of them: ` + "`chorus up`" + ` reads every section. A secret has no flag, because everyone on a machine can read the arguments of its processes; its variable with ` + "`_FILE`" + ` at the end names a file that holds it. How the cast behaves is not configured here but by [settings](settings.md), which change while Chorus runs.
+`
 
 const settingsPage = `# Settings
 
