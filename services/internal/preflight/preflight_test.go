@@ -22,6 +22,7 @@ type world struct {
 	me     telegram.Me
 	chat   telegram.ChatInfo
 	member telegram.Member
+	other  int64 // another id by which the chat is seen
 	// What became of the questions; done unless said.
 	asksMe, asksChat, asksMember telegram.Outcome
 }
@@ -30,7 +31,10 @@ func (w world) GetMe(context.Context, secret.String) (telegram.Me, telegram.Outc
 	return w.me, w.asksMe
 }
 
-func (w world) GetChat(context.Context, secret.String, int64) (telegram.ChatInfo, telegram.Outcome) {
+func (w world) GetChat(_ context.Context, _ secret.String, id int64) (telegram.ChatInfo, telegram.Outcome) {
+	if id == w.other {
+		return w.chat, telegram.Outcome{Kind: telegram.Done}
+	}
 	return w.chat, w.asksChat
 }
 
@@ -56,6 +60,25 @@ func TestCast(t *testing.T) {
 		"another bot":     {func(w *world, _ *roster.Cast) { w.me.Username = "other_bot" }, "bot warning is @other_bot on Telegram"},
 		"privacy mode":    {func(w *world, _ *roster.Cast) { w.me.ReadsAll = false }, "bot warning privacy mode on"},
 		"an unknown chat": {func(w *world, _ *roster.Cast) { w.asksChat = telegram.Outcome{Kind: telegram.PermanentMembership} }, "chat failure no bot can see it"},
+		"an id as the web client shows it": {func(w *world, c *roster.Cast) {
+			c.Chats[0].TelegramID, w.other = -1234567890, -1001234567890
+			w.asksChat = telegram.Outcome{Kind: telegram.PermanentMembership}
+			w.asksMember = telegram.Outcome{Kind: telegram.PermanentMembership}
+		}, "chat failure sees Club by -1001234567890, member failure not in the group"},
+		"a short id as the web client shows it": {func(w *world, c *roster.Cast) {
+			c.Chats[0].TelegramID, w.other = -12345, -1000000012345
+			w.asksChat = telegram.Outcome{Kind: telegram.PermanentMembership}
+		}, "chat failure sees Club by -1000000012345"},
+		"-100 before the id of a basic group": {func(w *world, c *roster.Cast) {
+			c.Chats[0].TelegramID, w.other = -1001234567890, -1234567890
+			w.asksChat = telegram.Outcome{Kind: telegram.PermanentMembership}
+		}, "chat failure sees Club by -1234567890"},
+		"closed for the night":         {func(w *world, _ *roster.Cast) { w.chat.SendClosed = true }, "member warning closed by its default permissions"},
+		"closed, and an administrator": {func(w *world, _ *roster.Cast) { w.chat.SendClosed, w.member.Status = true, "administrator" }, ""},
+		"closed, and muted besides": {func(w *world, _ *roster.Cast) {
+			w.chat.SendClosed, w.member = true, telegram.Member{Status: telegram.Restricted, Present: true}
+		}, "member failure may not send"},
+		"closed to reactions": {func(w *world, _ *roster.Cast) { w.chat.ReactClosed = true }, "chat warning administrators react only"},
 		"an upgraded chat": {func(w *world, _ *roster.Cast) {
 			w.asksChat = telegram.Outcome{Kind: telegram.Moved, MigrateTo: -1001}
 		}, "chat failure became the supergroup -1001"},

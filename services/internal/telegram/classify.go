@@ -67,9 +67,17 @@ func classify(a answer) Outcome {
 		out.Kind = PermanentMembership
 
 	// The chat is there, but the bot must be silent in it. The words in capitals
-	// come from Telegram's core as they are, and as 400 though they are 403s.
-	case has(d, "have no write access to the chat", "not enough rights to send", "chat_write_forbidden", "chat_restricted",
-		"need administrator rights", "user_banned_in_channel", "channel_private"):
+	// come from Telegram's core as they are, and as 400 though they are 403s; of
+	// these there is one for each kind of content: CHAT_SEND_PLAIN_FORBIDDEN and
+	// so on.
+	case has(d, "have no write access to the chat", "not enough rights to", "have no rights to", "chat_write_forbidden", "chat_restricted",
+		"chat_guest_send_forbidden", "user_restricted", "chat_admin_required", "need administrator rights"),
+		has(d, "chat_send_") && has(d, "_forbidden"):
+		out.Kind = PermanentMembership
+		out.Muted = true
+
+	// The bot was banned, or the chat was closed to it.
+	case has(d, "user_banned_in_channel", "channel_private", "chat_forbidden", "group is deactivated", "user_not_participant"):
 		out.Kind = PermanentMembership
 
 	// Chats with one person. "the bot can't send messages to the bot" was "bot
@@ -94,6 +102,11 @@ func classify(a answer) Outcome {
 		"message to react not found", "message_id_invalid", "msg_id_invalid", "message thread not found", "topic_closed", "topic_deleted",
 		"message is too long", "message text is empty", "can't parse entities"):
 		out.Kind = PermanentAction
+
+	// The bot is being moved from one Bot API server to another, which takes ten
+	// minutes and more. Nothing was done, and the token is fine.
+	case has(d, "logged out"):
+		out.Kind = NotSent
 
 	// A server that is older than the method. The token is fine.
 	case has(d, "method not found"):

@@ -168,6 +168,14 @@ func TestGetChat(t *testing.T) {
 			`{"id":-1001,"type":"supergroup","title":"Book club","max_reaction_count":11}`,
 			telegram.ChatInfo{ID: -1001, Kind: "supergroup", Title: "Book club"},
 		},
+		"closed for the night": {
+			`{"id":-5,"type":"group","permissions":{"can_send_messages":false,"can_react_to_messages":false}}`,
+			telegram.ChatInfo{ID: -5, Kind: "group", SendClosed: true, ReactClosed: true},
+		},
+		"open, on an old server": {
+			`{"id":-5,"type":"group","permissions":{"can_send_messages":true}}`,
+			telegram.ChatInfo{ID: -5, Kind: "group"},
+		},
 		"no reactions": {
 			`{"id":-5,"type":"group","title":"x","available_reactions":[]}`,
 			telegram.ChatInfo{ID: -5, Kind: "group", Title: "x", AvailableReactions: []string{}},
@@ -207,6 +215,7 @@ func TestValidate(t *testing.T) {
 		"no scheme":       {func(c *telegram.Config) { c.URL = "127.0.0.1:8081" }, "url: "},
 		"other scheme":    {func(c *telegram.Config) { c.URL = "ftp://example.org" }, "url: want http"},
 		"query":           {func(c *telegram.Config) { c.URL = "http://example.org/?pass" }, "url: must have no query"},
+		"empty query":     {func(c *telegram.Config) { c.URL = "http://example.org/?" }, "url: must have no query"},
 		"connect timeout": {func(c *telegram.Config) { c.ConnectTimeout = 0 }, "connect_timeout: 0s, want"},
 		"timeout":         {func(c *telegram.Config) { c.Timeout = -1 }, "timeout: -1ns, want"},
 		"idle":            {func(c *telegram.Config) { c.MaxIdle = 0 }, "max_idle: 0, want 1 to"},
@@ -241,6 +250,81 @@ func TestTextLength(t *testing.T) {
 	} {
 		if got := telegram.TextLength(text); got != want {
 			t.Errorf("TextLength(%.20q) = %d, want %d", text, got, want)
+		}
+	}
+}
+
+// A wrong address answers 404 to every bot, so it is refused before the first
+// call; a server of one's own may have a path.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"":                                            "",
+		"https://api.telegram.org":                    "",
+		"https://api.telegram.org/":                   "",
+		"HTTPS://API.Telegram.org":                    "",
+		"http://127.0.0.1:8081":                       "",
+		"http://bots.example.org/telegram/":           "",
+		"https://example.org/telegram-bot-api":        "",
+		"https://example.org/bot/api":                 "",
+		"https://bot.example.org/robot":               "",
+		"https://api.telegram.org/bot":                "leave out /bot",
+		"https://api.telegram.org/bot/":               "leave out /bot",
+		"https://api.telegram.org/Bot":                "leave out /bot",
+		"https://api.telegram.org/bot123:pass":        "leave out /bot",
+		"https://api.telegram.org/bot123:pass/getMe":  "leave out /bot",
+		"https://api.telegram.org/bot123%3Apass":      "leave out /bot",
+		"https://api.telegram.org/bot<token>":         "leave out /bot",
+		"https://api.telegram.org/bot{token}/":        "leave out /bot",
+		"https://api.telegram.org/file/bot123:pass":   "leave out /bot",
+		"http://127.0.0.1:8081/bot":                   "leave out /bot",
+		"http://example.org/path/bot//":               "leave out /bot",
+		"https://api.telegram.org/v1":                 "has no path",
+		"http://api.telegram.org":                     "tokens in clear",
+		"https://telegram.org":                        "is not the Bot API's host",
+		"https://core.telegram.org/bots/api":          "is not the Bot API's host",
+		"https://api.telegram.org./bot":               "leave out /bot",
+		"api.telegram.org":                            "want http",
+		"//api.telegram.org":                          "want http",
+		"https:api.telegram.org":                      "want http",
+		" https://api.telegram.org":                   "is no URL",
+		"https://api.telegram.org/#pass":              "no query or fragment",
+		"https://api.telegram.org?pass":               "no query or fragment",
+		"https://user:pass@example.org/bot123:pass/x": "leave out /bot",
+	} {
+		cfg := telegram.DefaultConfig()
+		cfg.URL = url
+		err := cfg.Validate()
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%q: %v", url, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%q: got %v, want %s", url, err, want)
+		case err != nil && strings.Contains(err.Error(), "pass"):
+			t.Errorf("%q is shown: %v", url, err)
+		}
+	}
+}
+
+func TestWhoMaySpeakAndReact(t *testing.T) {
+	t.Parallel()
+	open, closed := telegram.ChatInfo{}, telegram.ChatInfo{SendClosed: true, ReactClosed: true}
+	for _, c := range []struct {
+		member                         telegram.Member
+		speaks, reacts, night, emojied bool // in the open chat, and in the closed one
+	}{
+		{telegram.Member{Status: "member"}, true, true, false, false},
+		{telegram.Member{Status: "administrator"}, true, true, true, true},
+		{telegram.Member{Status: "creator"}, true, true, true, true},
+		{telegram.Member{Status: "left"}, false, false, false, false},
+		{telegram.Member{Status: "kicked"}, false, false, false, false},
+		{telegram.Member{Status: "restricted", Present: true}, false, true, false, false},
+		{telegram.Member{Status: "restricted", Present: true, CanSend: true, CanReact: new(false)}, true, false, false, false},
+		{telegram.Member{Status: "restricted", CanSend: true}, false, false, false, false},
+	} {
+		got := [4]bool{c.member.MaySpeak(open), c.member.MayReact(open), c.member.MaySpeak(closed), c.member.MayReact(closed)}
+		if want := [4]bool{c.speaks, c.reacts, c.night, c.emojied}; got != want {
+			t.Errorf("%+v: got %v, want %v", c.member, got, want)
 		}
 	}
 }

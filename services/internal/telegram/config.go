@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -44,7 +46,11 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateURL never repeats the URL: people put credentials into it.
+// botPath finds, in a path, what each call adds itself: /bot at its end, or with
+// a token or a placeholder anywhere.
+const botPath = `(?i)(^|/)bot(/*$|([0-9]+|[0-9]*:[^/]*|<[^/]*>|\{[^/]*\}|token)(/|$))`
+
+// validateURL never repeats the URL: people put credentials and tokens into it.
 func validateURL(s string) error {
 	if s == "" {
 		return nil
@@ -54,9 +60,28 @@ func validateURL(s string) error {
 	case err != nil:
 		return errors.New("url: is no URL, want http://HOST:PORT or https://HOST:PORT")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return errors.New("url: want http://HOST:PORT or https://HOST:PORT")
-	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("url: want http://HOST:PORT or https://HOST:PORT, with the path before /bot if the server has one")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("url: must have no query or fragment")
+	case regexp.MustCompile(botPath).MatchString(u.Path):
+		return errors.New("url: leave out /bot and what follows it: each call adds that, with the bot's token")
+	}
+	return validateHost(u)
+}
+
+// validateHost refuses what Telegram has at its names besides the Bot API.
+func validateHost(u *url.URL) error {
+	const domain = ".telegram.org"
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	switch {
+	case !strings.HasSuffix("."+host, domain):
+		return nil // a server of one's own, which may have a path
+	case "https://"+host != OfficialURL:
+		return fmt.Errorf("url: is not the Bot API's host: leave it empty, or want %s", OfficialURL)
+	case u.Scheme != "https":
+		return fmt.Errorf("url: would send tokens in clear: want %s", OfficialURL)
+	case strings.Trim(u.Path, "/") != "":
+		return fmt.Errorf("url: Telegram's own Bot API has no path: leave it empty, or want %s", OfficialURL)
 	}
 	return nil
 }

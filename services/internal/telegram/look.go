@@ -37,6 +37,9 @@ type ChatInfo struct {
 	// AvailableReactions are the emoji allowed in the chat: nil for all, empty
 	// for none. Custom emoji, which bots can't add, are left out.
 	AvailableReactions []string
+	// SendClosed and ReactClosed tell that members who are no administrators may
+	// not do so by the group's default permissions. Some groups are closed at night.
+	SendClosed, ReactClosed bool
 }
 
 // GetChat looks a chat up. ChatInfo is filled if the outcome is Done.
@@ -51,12 +54,19 @@ func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64)
 			Type  models.ReactionTypeType `json:"type"`
 			Emoji string                  `json:"emoji"`
 		} `json:"available_reactions"`
+		Permissions struct {
+			CanSend  *bool `json:"can_send_messages"`
+			CanReact *bool `json:"can_react_to_messages"`
+		} `json:"permissions"`
 	}
 	out := c.look(ctx, token, &chat, func(ctx context.Context) error {
 		_, err := c.api.GetChat(ctx, &bot.GetChatParams{ChatID: chatID})
 		return err //nolint:wrapcheck // shown as it is
 	})
 	info := ChatInfo{ID: chat.ID, Kind: chat.Type, Title: chat.Title}
+	// What a server is too old to tell is taken to be allowed.
+	info.SendClosed = chat.Permissions.CanSend != nil && !*chat.Permissions.CanSend
+	info.ReactClosed = chat.Permissions.CanReact != nil && !*chat.Permissions.CanReact
 	if chat.AvailableReactions != nil {
 		info.AvailableReactions = []string{}
 	}
@@ -70,29 +80,49 @@ func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64)
 
 // What a member of a chat is.
 const (
-	Left       = "left"
-	Kicked     = "kicked"
-	Restricted = "restricted"
+	Creator       = "creator"
+	Administrator = "administrator"
+	Left          = "left"
+	Kicked        = "kicked"
+	Restricted    = "restricted"
 )
 
 // Member is what somebody is in a chat.
 type Member struct {
 	// Status is creator, administrator, member, restricted, left or kicked.
 	Status string `json:"status"`
-	// Present and CanSend are of restricted members only.
+	// Present, CanSend and CanReact are of restricted members only.
 	Present bool `json:"is_member"`
 	CanSend bool `json:"can_send_messages"`
+	// CanReact is nil where the server is too old to tell.
+	CanReact *bool `json:"can_react_to_messages"`
 }
 
-// MaySpeak tells whether the member may send messages in the chat.
-func (m Member) MaySpeak() bool {
+// MaySpeak tells whether the member may send messages in a chat with these
+// default permissions, which don't bind administrators.
+func (m Member) MaySpeak(in ChatInfo) bool {
 	switch m.Status {
 	case Left, Kicked:
 		return false
 	case Restricted:
-		return m.Present && m.CanSend
+		return m.Present && m.CanSend && !in.SendClosed
+	case Creator, Administrator:
+		return true
 	}
-	return true
+	return !in.SendClosed
+}
+
+// MayReact is the same for reactions.
+func (m Member) MayReact(in ChatInfo) bool {
+	switch m.Status {
+	case Left, Kicked:
+		return false
+	case Restricted:
+		return m.Present && (m.CanReact == nil || *m.CanReact) && !in.ReactClosed
+	case Creator, Administrator:
+		return true
+	}
+	return !in.ReactClosed
 }
 
 // GetMember asks what somebody is in a chat. Member is filled if the outcome is

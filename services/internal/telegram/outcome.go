@@ -25,9 +25,11 @@ const (
 	// PermanentAction calls will never be accepted as they are: this message,
 	// this reaction, this emoji.
 	PermanentAction
-	// PermanentMembership: this bot can't act in this chat, whatever it does.
+	// PermanentMembership: this bot can't act in this chat, whatever it does, until
+	// somebody changes something there.
 	PermanentMembership
-	// PermanentBot: Telegram refuses the bot's token, in every chat.
+	// PermanentBot: Telegram refuses the bot's token. For moments it does so with
+	// good ones, too: only GetMe tells.
 	PermanentBot
 	// Moved: the group became the supergroup Outcome.MigrateTo. The call had no
 	// effect and may be made there.
@@ -81,6 +83,9 @@ type Outcome struct {
 	// ReplyNotFound tells that the message to reply to is gone, or was never
 	// known to the bot: without ReplyTo the call would have passed this point.
 	ReplyNotFound bool
+	// Muted tells, of a PermanentMembership, that the bot is in the chat and may
+	// not write there. Whether it may react is another matter.
+	Muted bool
 	// TooLate tells that the call was NotSent because its NotAfter had passed.
 	TooLate bool
 	// ReactionInvalid tells that the chat doesn't allow the reaction (any more),

@@ -63,6 +63,14 @@ func Refusals() []Refusal {
 		{400, "Bad Request: CHAT_WRITE_FORBIDDEN", membership},
 		{403, "Forbidden: CHAT_WRITE_FORBIDDEN", membership},
 		{400, "Bad Request: CHAT_RESTRICTED", membership},
+		{400, "Bad Request: have no rights to send a message", membership},
+		{400, "Bad Request: not enough rights to react to messages in the chat", membership},
+		{400, "Bad Request: CHAT_GUEST_SEND_FORBIDDEN", membership},
+		{400, "Bad Request: CHAT_SEND_PLAIN_FORBIDDEN", membership},
+		{403, "Forbidden: CHAT_SEND_REACTIONS_FORBIDDEN", membership},
+		{400, "Bad Request: CHAT_ADMIN_REQUIRED", membership},
+		{400, "Bad Request: USER_RESTRICTED", membership},
+		{403, "Forbidden: CHAT_FORBIDDEN", membership},
 		{400, "Bad Request: USER_BANNED_IN_CHANNEL", membership},
 		{400, "Bad Request: CHANNEL_PRIVATE", membership},
 		{403, "Forbidden: bot was blocked by the user", membership},
@@ -77,6 +85,10 @@ func Refusals() []Refusal {
 		{401, "Unauthorized: invalid token specified", bot},
 		{404, "Not Found", bot},
 		{404, "Not Found: method not found", action},
+
+		// Between two servers.
+		{400, "Bad Request: Logged out", notSent},
+		{401, "Unauthorized: Logged out", notSent},
 
 		{409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running", notSent},
 		{409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first", notSent},
