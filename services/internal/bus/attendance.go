@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -54,7 +55,13 @@ func (b *Bus) attend(ctx context.Context, group string) (*attendance, error) {
 	}
 	a.subject = prefix + a.self
 	var err error
-	if a.stream, err = b.js.Stream(ctx, members); err != nil {
+	a.stream, err = b.js.Stream(ctx, members)
+	if errors.Is(err, jetstream.ErrStreamNotFound) { // its one server was restarted
+		if err = b.Restore(ctx); err == nil {
+			a.stream, err = b.js.Stream(ctx, members)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("look at stream %s: %w", members, err)
 	}
 	// First listen, then look, and say hello last: so two that come at the same

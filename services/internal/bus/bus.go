@@ -33,6 +33,7 @@ type Config struct {
 	AckWait        time.Duration `config:"ack_wait" doc:"after this long without a sign of life a message goes to another replica"`
 	MemberTTL      time.Duration `config:"member_ttl" doc:"after this long without a sign of life a replica's partitions are shared out among the others"`
 	MaxPending     int           `config:"max_pending" doc:"messages that a service holds of one partition at most"`
+	MaxBytes       int64         `config:"max_bytes" doc:"bytes that each of the five streams takes on the disk at most; NATS sets them aside"`
 	MaxAttempts    int           `config:"max_attempts" doc:"failed attempts after which a message is a dead letter"`
 }
 
@@ -44,6 +45,7 @@ func DefaultConfig() Config {
 		AckWait:        10 * time.Second,
 		MemberTTL:      3 * time.Second,
 		MaxPending:     256,
+		MaxBytes:       256 << 20,
 		MaxAttempts:    20,
 	}
 }
@@ -72,11 +74,20 @@ func (c Config) Validate() error {
 	if c.MaxPending < 1 || c.MaxPending > 10_000 {
 		errs = append(errs, fmt.Errorf("max_pending: %d, want 1 to 10000", c.MaxPending))
 	}
+	if c.MaxBytes < leastBytes || c.MaxBytes > mostBytes {
+		errs = append(errs, fmt.Errorf("max_bytes: %d, want %d (1 MiB) to %d (1 TiB)", c.MaxBytes, int64(leastBytes), int64(mostBytes)))
+	}
 	if c.MaxAttempts < 1 || c.MaxAttempts > 1000 {
 		errs = append(errs, fmt.Errorf("max_attempts: %d, want 1 to 1000", c.MaxAttempts))
 	}
 	return errors.Join(errs...)
 }
+
+// The bounds of MaxBytes: below the first, a single burst fills a stream.
+const (
+	leastBytes = 1 << 20
+	mostBytes  = 1 << 40
+)
 
 // schemes are those of the addresses that NATS' client understands.
 func schemes() []string { return []string{"nats", "tls", "ws", "wss"} }
@@ -90,8 +101,10 @@ type Bus struct {
 	log *zap.Logger
 	// tracer makes no spans until Trace is called.
 	tracer trace.Tracer
-	// restored is sent to, never blocking, whenever a lost connection is back.
+	// restored is sent to, never blocking, whenever a lost connection is back, and
+	// when streams were made anew.
 	restored chan struct{}
+	repairs  repairs
 }
 
 // Connect dials the bus and checks that it can do what Chorus needs. It gives
@@ -117,10 +130,7 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
 			log.Info("bus back")
-			select {
-			case b.restored <- struct{}{}:
-			default:
-			}
+			b.announce()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
@@ -213,8 +223,16 @@ func atLeast(version string, major, minor int) bool {
 	return errMajor == nil && errMinor == nil && (ma > major || ma == major && mi >= minor)
 }
 
-// Restored gets a value when a lost connection is back. One reader at a time.
+// Restored gets a value when a lost connection is back, and when missing streams
+// were made anew: what was published before may be gone. One reader at a time.
 func (b *Bus) Restored() <-chan struct{} { return b.restored }
+
+func (b *Bus) announce() {
+	select {
+	case b.restored <- struct{}{}:
+	default:
+	}
+}
 
 // Ready is an error while the bus can't be reached.
 func (b *Bus) Ready(context.Context) error {

@@ -19,14 +19,14 @@ const declareParallel = 16
 // Declare makes the streams and durable consumers, or changes those that differ
 // in a way that the server can change. Only chorus migrate (and chorus up, which
 // does its work) calls it, so that two versions of a service never fight over
-// a stream's settings.
+// a stream's settings. What services do is Ensure.
 func (b *Bus) Declare(ctx context.Context) error {
 	for _, cfg := range streams(b.cfg) {
 		if err := b.samePartitions(ctx, cfg.Name); err != nil {
 			return err
 		}
 		if _, err := b.js.CreateOrUpdateStream(ctx, cfg); err != nil {
-			return fmt.Errorf("declare stream %s: %w", cfg.Name, err)
+			return refusal(cfg.Name, err)
 		}
 	}
 	return b.eachConsumer(ctx, func(ctx context.Context, g Group, cfg jetstream.ConsumerConfig) error {
@@ -54,8 +54,22 @@ func (b *Bus) samePartitions(ctx context.Context, name string) error {
 	return nil
 }
 
+// The server's codes for streams that it has no room for.
+const (
+	memoryExceeded  jetstream.ErrorCode = 10028
+	storageExceeded jetstream.ErrorCode = 10047
+)
+
+// refusal is why the server does not make a stream, with the remedy.
+func refusal(name string, err error) error {
+	if said := (*jetstream.APIError)(nil); errors.As(err, &said) && (said.ErrorCode == memoryExceeded || said.ErrorCode == storageExceeded) {
+		return fmt.Errorf("declare stream %s: %w: give NATS more room (max_file_store, or the account's limits), or set nats.max_bytes lower", name, err)
+	}
+	return fmt.Errorf("declare stream %s: %w", name, err)
+}
+
 // Verify is an error unless the streams and consumers are there as this build
-// needs them. Services call it when they start; it changes nothing.
+// needs them. It changes nothing.
 func (b *Bus) Verify(ctx context.Context) error {
 	for _, want := range streams(b.cfg) {
 		s, err := b.js.Stream(ctx, want.Name)

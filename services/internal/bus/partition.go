@@ -66,6 +66,7 @@ func (c *Consumer[T]) read(ctx context.Context, number int) {
 	for ctx.Err() == nil {
 		if err := c.fetch(working, p); err != nil {
 			c.log.Debug("reading is disturbed", zap.String("consumer", p.name), zap.Error(err))
+			c.bus.repair(working, err)
 			p.unsure = true
 			pause(ctx, retryEvery)
 		}
@@ -103,6 +104,7 @@ func (c *Consumer[T]) open(ctx context.Context, name string) (*partition, error)
 			if !told {
 				c.log.Warn("a partition can't be read, trying again", zap.String("consumer", name), zap.Error(err))
 			}
+			c.bus.repair(ctx, err)
 			told, wait = true, retryEvery
 		case durable.CachedInfo().NumWaiting == 0 && !pinned(durable.CachedInfo()):
 			p := &partition{name: name, durable: durable, reconnects: reconnects}

@@ -73,6 +73,7 @@ func (b *Bus) Publish(ctx context.Context, messages ...Message) ([]uint64, error
 			failed.add(messages[i], ctx.Err())
 		}
 	}
+	b.repair(ctx, failed.first)
 	return sequences, failed.err()
 }
 

@@ -32,6 +32,7 @@ func (c *Consumer[T]) readShared(ctx context.Context) {
 		}
 		if err := c.fetchShared(working, &lanes, c.bus.cfg.MaxPending-held); err != nil {
 			c.log.Debug("reading is disturbed", zap.String("consumer", c.group.Name), zap.Error(err))
+			c.bus.repair(working, err)
 			pause(ctx, retryEvery)
 		}
 	}

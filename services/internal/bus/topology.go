@@ -97,26 +97,43 @@ const dedupWindow = 2 * time.Minute
 // partitionsKey is where a stream says how many partitions it was made for.
 const partitionsKey = "chorus-partitions"
 
+// memberBytes is room for the heartbeats of some ten thousand members, in memory.
+const memberBytes = 4 << 20
+
 func streams(cfg Config) []jetstream.StreamConfig {
 	partitions := map[string]string{partitionsKey: strconv.Itoa(subject.Partitions)}
 	const day = 24 * time.Hour
-	stream := func(name, description string, retention jetstream.RetentionPolicy, age time.Duration) jetstream.StreamConfig {
+	stream := func(name, description string, age time.Duration) jetstream.StreamConfig {
 		return jetstream.StreamConfig{
 			Name: name, Description: description, Subjects: []string{subject.All(name)},
-			Retention: retention, MaxAge: age, Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+			MaxAge: age, MaxBytes: cfg.MaxBytes, Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
 			Duplicates: dedupWindow, AllowDirect: true, Metadata: partitions,
 		}
 	}
+	// A full queue refuses what is new, which the journal keeps until there is room.
+	// What it loses by age, the journal still knows and closes.
+	queue := func(name, description string, age time.Duration) jetstream.StreamConfig {
+		s := stream(name, description, age)
+		s.Retention, s.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
+		return s
+	}
+	// A full record drops what is oldest: nobody waits for it, and a refusal would
+	// stop who writes it.
+	record := func(name, description string, age time.Duration) jetstream.StreamConfig {
+		s := stream(name, description, age)
+		s.Retention, s.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld
+		return s
+	}
 	return []jetstream.StreamConfig{
-		// What a work queue loses by age, the journal still knows and closes.
-		stream(subject.Turns, "what the planner decided", jetstream.WorkQueuePolicy, day),
-		stream(subject.Deliveries, "calls to make to Telegram", jetstream.WorkQueuePolicy, 2*day),
-		stream(subject.Receipts, "how turns ended", jetstream.LimitsPolicy, 7*day),
-		stream(subject.Updates, "what was heard in the chats", jetstream.LimitsPolicy, 7*day),
-		stream(subject.Dead, "messages that can't be handled", jetstream.LimitsPolicy, 30*day),
+		queue(subject.Turns, "what the planner decided", day),
+		queue(subject.Deliveries, "calls to make to Telegram", 2*day),
+		record(subject.Receipts, "how turns ended", day),
+		// Nobody answers what was said an hour ago.
+		record(subject.Updates, "what was heard in the chats", day),
+		record(subject.Dead, "messages that can't be handled", 7*day),
 		{
 			Name: members, Description: "who shares the partitions", Subjects: []string{memberSubjects},
-			Retention: jetstream.LimitsPolicy, MaxAge: cfg.MemberTTL, MaxMsgsPerSubject: 1,
+			Retention: jetstream.LimitsPolicy, MaxAge: cfg.MemberTTL, MaxMsgsPerSubject: 1, MaxBytes: memberBytes,
 			Storage: jetstream.MemoryStorage, Replicas: cfg.Replicas, Duplicates: cfg.MemberTTL, Metadata: partitions,
 		},
 	}

@@ -23,6 +23,8 @@ const (
 	stopTimeout  = 10 * time.Second
 	lockTimeout  = 20 * time.Second // for a predecessor to let go of the store
 	lockPoll     = 20 * time.Millisecond
+
+	maxStore = 4 << 30
 )
 
 // Config says where the server keeps its streams and where it listens.
@@ -33,8 +35,8 @@ type Config struct {
 	Host string
 	// Port 0 opens none: clients connect by InProcess only. -1 is any free one.
 	Port int
-	// MaxStore bounds what all streams may take on disk, in bytes. 0 leaves it
-	// to the server, which takes what is free.
+	// MaxStore bounds what all streams may take on disk, in bytes; 4 GiB if 0. The
+	// server compares it with the streams' bounds, not with what is free.
 	MaxStore int64
 	// SyncInterval is how often what was written is forced to the disk, 2
 	// minutes if 0. Only a crash of the machine loses what is younger, a crash
@@ -119,6 +121,9 @@ func options(cfg Config) *server.Options {
 		JetStreamMaxStore: cfg.MaxStore,
 		SyncInterval:      cfg.SyncInterval,
 		SyncAlways:        cfg.SyncAlways,
+	}
+	if opts.JetStreamMaxStore == 0 {
+		opts.JetStreamMaxStore = maxStore
 	}
 	if opts.Host == "" {
 		opts.Host = "127.0.0.1"

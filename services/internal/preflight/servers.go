@@ -79,12 +79,23 @@ func Bus(ctx context.Context, cfg bus.Config) []Finding {
 	if err := b.Verify(ctx); err != nil {
 		return append(findings, fail(check, "streams", err.Error(), "run chorus migrate up"))
 	}
-	findings = append(findings, well(check, "streams", "as this build needs them"))
+	findings = append(findings, well(check, "streams", "as this build needs them"), writable(ctx, b))
 	if cfg.Replicas == 1 {
 		findings = append(findings, warn(check, "replicas", "each stream is on one server: while that is away, turns wait",
 			"in production, run three servers and set nats.replicas to 3"))
 	}
 	return findings
+}
+
+// writable stores and deletes a message in every stream.
+func writable(ctx context.Context, b *bus.Bus) Finding {
+	const check, subject = "bus", "writes"
+	ctx, cancel := context.WithTimeout(ctx, serverPatience)
+	defer cancel()
+	if err := b.Writable(ctx, bus.Streams()...); err != nil {
+		return fail(check, subject, err.Error(), "docs/operations.md tells what to do about a full bus or disk")
+	}
+	return well(check, subject, "every stream takes messages")
 }
 
 // Redis looks at Redis, which nothing needs.

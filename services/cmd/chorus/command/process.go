@@ -62,7 +62,7 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 }
 
 // connect opens the database and the bus, and checks that both are as this build
-// needs them.
+// needs them. What the bus has lost is made anew.
 func (p *process) connect(ctx context.Context, name string, opts ...nats.Option) (err error) {
 	if p.pool, err = store.Open(ctx, p.cfg.database); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (p *process) connect(ctx context.Context, name string, opts ...nats.Option)
 		return err
 	}
 	p.bus.Trace(p.tracing.Tracer("bus"))
-	if err := p.bus.Verify(ctx); err != nil {
+	if err := p.bus.Ensure(ctx); err != nil {
 		return err
 	}
 	if p.settings, err = settingspg.Open(ctx, p.pool, p.log); err != nil {
@@ -136,6 +136,10 @@ func (p *process) notice(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-p.bus.Restored():
+			// Streams first: what is published again needs them.
+			if err := p.bus.Restore(ctx); err != nil && ctx.Err() == nil {
+				p.log.Warn("what the bus lacks could not be made yet", zap.Error(err))
+			}
 			call(p.restored)
 		case <-changed:
 			call(p.changed)

@@ -1,0 +1,74 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chorus-cast/chorus/proto/subject"
+)
+
+// Writable is an error unless each of these streams takes a message now. It stores
+// an empty one and deletes it. That the server answers does not say so: a stream
+// may be full, and one that met a full disk refuses everything until NATS is
+// restarted.
+func (b *Bus) Writable(ctx context.Context, streams ...string) error {
+	if err := b.Ready(ctx); err != nil {
+		return err
+	}
+	errs := make([]error, len(streams))
+	var probes errgroup.Group
+	for i, name := range streams {
+		probes.Go(func() error {
+			errs[i] = b.probe(ctx, name)
+			return nil
+		})
+	}
+	_ = probes.Wait() // the errors are in errs
+	return errors.Join(errs...)
+}
+
+func (b *Bus) probe(ctx context.Context, name string) error {
+	s, err := b.js.Stream(ctx, name)
+	if err != nil {
+		b.repair(ctx, err)
+		return fmt.Errorf("look at stream %s: %w", name, err)
+	}
+	ack, err := b.js.Publish(ctx, probeSubject(name), nil, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("stream %s takes no messages: %w%s", name, err, advice(err))
+	}
+	// Where that fails, the message ends by its age, and nobody reads it.
+	if err := s.DeleteMsg(ctx, ack.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return fmt.Errorf("delete a message of stream %s: %w", name, err)
+	}
+	return nil
+}
+
+// probeSubject is a subject of a stream that belongs to no chat.
+func probeSubject(stream string) string {
+	return strings.TrimSuffix(subject.All(stream), ">") + "probe"
+}
+
+// advice is what to do about a stream that refuses messages.
+func advice(err error) string {
+	said := (*jetstream.APIError)(nil)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return " (if NATS' disk is or was full, make room and restart NATS)"
+	case errors.As(err, &said) && strings.Contains(said.Description, "maximum"):
+		return " (its readers are too slow or away; nats.max_bytes is the bound)"
+	case errors.As(err, &said):
+		return " (NATS has no room, or met a full disk: make room, and restart it if this stays)"
+	}
+	return ""
+}
+
+// Streams are the streams that keep messages on the disk.
+func Streams() []string {
+	return []string{subject.Turns, subject.Deliveries, subject.Receipts, subject.Updates, subject.Dead}
+}
