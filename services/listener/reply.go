@@ -27,7 +27,7 @@ ORDER BY b.id = $2 DESC, b.id LIMIT 1`
 
 	countAnswers = `
 SELECT count(*) FROM turns
-WHERE chat_id = $1 AND (chat_id, planned_at) > ($1, now() - interval '1 minute') AND kind <> 'reaction' AND topic LIKE '/%'`
+WHERE chat_id = $1 AND planned_at > now() - interval '1 minute' AND topic LIKE '/%'`
 )
 
 const (

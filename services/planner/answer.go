@@ -17,16 +17,13 @@ const (
 	// after that sees its turns.
 	claimChat = chatAndClock + `WHERE k.chat_id = $1 FOR UPDATE OF k`
 
-	// Every reply to a message that was planned, whatever became of it. Questions
-	// that are older than a turn may take are not answered, and that is an hour at
-	// most; by the pair, the index of just this chat finds them.
-	answersTo = `
-SELECT bot_id FROM turns
-WHERE chat_id = $1 AND (chat_id, planned_at) > ($1, now() - interval '2 hours') AND kind = 'reply' AND target_message = $2
-LIMIT 1`
+	// Every reply to a message that was planned, whatever became of it.
+	answersTo = `SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2 LIMIT 1`
 
 	// The time of the chat's next turn stays: an answer is one more turn.
-	countAnswer = `UPDATE chat_clock SET turn_no = turn_no + 1 WHERE chat_id = $1`
+	countAnswer = `
+UPDATE chat_clock SET turn_no = turn_no + 1, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot)
+FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s WHERE chat_id = $1`
 )
 
 // prompts tells whether an update calls for an answer now: a person mentioned or

@@ -8,35 +8,37 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
 // Limits of bots, and of all chats together, hold over all planners, and none of
-// them sees what another is about to write. So before a planner writes, it takes
-// the locks of what it has planned for, which end with the transaction, and
-// counts again. Whoever was overtaken decides anew.
+// them sees what another is about to write. So each counts what it has planned in
+// the transaction that writes it, which holds the counters' rows until it ends.
+// Whoever was overtaken finds no room there, and decides anew.
 const (
 	countAll = `
-SELECT count(*)::int FROM (SELECT FROM turns WHERE planned_at > now() - interval '1 minute' AND kind <> 'reaction' LIMIT $1) t`
+SELECT coalesce((
+    SELECT recently(counts, counted_in, extract(epoch FROM now())::bigint, 60) FROM turn_counts WHERE bot_id = 0), 0)`
 
-	// Nobody else uses keys up to 0.
-	lockLimits = `SELECT pg_advisory_xact_lock(-key) FROM unnest($1::bigint[]) AS k(key)`
-	overLimit  = `
-SELECT EXISTS (
-    SELECT FROM unnest($1::bigint[], $2::bigint[]) AS planned(bot_id, n) JOIN bots b ON b.id = planned.bot_id
-    WHERE b.hourly_max < planned.n + (
-        SELECT count(*) FROM (
-            SELECT FROM turns t
-            WHERE t.bot_id = b.id AND (t.bot_id, t.planned_at) > (b.id, now() - interval '1 hour') AND t.kind <> 'reaction'
-            LIMIT b.hourly_max) t))`
-)
+	// In the order of the bots, so that planners don't lock each other out.
+	countBots = `
+INSERT INTO turn_counts AS c (bot_id, counts, counted_in)
+SELECT bot_id, ARRAY[n], extract(epoch FROM now())::bigint / 60
+FROM unnest($1::bigint[], $2::integer[]) AS planned(bot_id, n) ORDER BY bot_id
+ON CONFLICT (bot_id) DO UPDATE SET
+    counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, EXCLUDED.counts[1]),
+    counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
+WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + EXCLUDED.counts[1] <= (SELECT hourly_max FROM bots WHERE id = c.bot_id)`
 
-// Locks are shared out, because a database has only some thousand of them.
-const (
-	lockOfAll  = 0
-	locksOfAll = 256
+	countTogether = `
+INSERT INTO turn_counts AS c (bot_id, counts, counted_in) VALUES (0, ARRAY[$1::integer], extract(epoch FROM now())::bigint)
+ON CONFLICT (bot_id) DO UPDATE SET
+    counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, $1),
+    counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
+WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + $1 <= $2`
 )
 
 // errOvertaken says that another planner has used up a limit since this one
@@ -65,36 +67,32 @@ func (t *tally) add(turn *decide.Turn) {
 	}
 }
 
-// confirm makes sure that what was planned is within the limits, and remains so
-// until the transaction ends. It gives errOvertaken if it no longer is.
+// confirm counts what was planned. It gives errOvertaken if that would exceed a
+// limit.
 func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values) error {
 	if t.all == 0 {
 		return nil
 	}
 	bots := slices.Sorted(maps.Keys(t.bots))
 	said := make([]int, len(bots))
-	keys := make([]int64, len(bots), len(bots)+1)
 	for i, bot := range bots {
-		said[i], keys[i] = t.bots[bot], lockOfAll+1+bot%locksOfAll
+		said[i] = t.bots[bot]
 	}
-	most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0)
-	if most > 0 {
-		keys = append(keys, lockOfAll)
+	counted, want := int64(0), int64(len(bots))
+	count := func(tag pgconn.CommandTag) error {
+		counted += tag.RowsAffected()
+		return nil
 	}
-	slices.Sort(keys)
-
-	var over bool
-	var all int
 	var b pgx.Batch
-	b.Queue(lockLimits, slices.Compact(keys))
-	b.Queue(overLimit, bots, said).QueryRow(func(row pgx.Row) error { return row.Scan(&over) })
-	if most > 0 {
-		b.Queue(countAll, most).QueryRow(func(row pgx.Row) error { return row.Scan(&all) })
+	b.Queue(countBots, bots, said).Exec(count)
+	if most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); most > 0 {
+		b.Queue(countTogether, t.all, most).Exec(count)
+		want++
 	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("confirm the limits: %w", err)
+		return fmt.Errorf("count what is planned: %w", err)
 	}
-	if over || most > 0 && all+t.all > most {
+	if counted < want {
 		return errOvertaken
 	}
 	return nil

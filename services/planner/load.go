@@ -18,7 +18,8 @@ import (
 const (
 	chatAndClock = `
 SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
-    c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions
+    c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions, c.updated_at,
+    recently(k.counts, k.counted_in, extract(epoch FROM now())::bigint / 5, 12)
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id `
 
 	// Each due chat goes to one planner: what another has locked is skipped.
@@ -43,7 +44,8 @@ func chatsBy(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]decide.
 		var in decide.Input
 		var zone string
 		c := &in.Chat
-		err := row.Scan(&c.ID, &in.TurnNumber, &in.Due, &in.Now, &c.Enabled, &c.Basic, &zone, &c.Topics, &c.MeanGap, &c.AllowedReactions)
+		err := row.Scan(&c.ID, &in.TurnNumber, &in.Due, &in.Now, &c.Enabled, &c.Basic, &zone, &c.Topics, &c.MeanGap, &c.AllowedReactions, &c.ChangedAt,
+			&in.ChatLastMinute)
 		if err != nil {
 			return in, err
 		}
@@ -62,28 +64,18 @@ func chatsBy(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]decide.
 
 // However many bots there are, only those of the due chats are read: the array
 // keeps the database from reading the whole table to join it.
-//
-// What was planned lately is compared as a pair, which only the index of just
-// this bot or chat can answer: the statistics never know the last minutes, so
-// the database takes the index of all times for the better one, and reads for
-// every bot what all of them did.
 const (
-	// What a bot said is counted once, in however many chats it is, and only as
-	// far as matters.
 	castOf = `
 WITH member AS MATERIALIZED (
     SELECT chat_id, bot_id, suspended_at IS NOT NULL AS suspended, since_refresh, refreshed_at FROM cast_members WHERE chat_id = ANY($1)),
 bot AS MATERIALIZED (
     SELECT b.id, b.name, coalesce(b.username, '') AS username, coalesce(p.display_name, b.name) AS display_name,
-        b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AS enabled, b.tempo, b.active_hours, b.hourly_min, b.hourly_max, (
-            SELECT count(*) FROM (
-                SELECT FROM turns t
-                WHERE t.bot_id = b.id AND (t.bot_id, t.planned_at) > (b.id, now() - interval '1 hour') AND t.kind <> 'reaction'
-                LIMIT b.hourly_max) t) AS said,
+        b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AS enabled, b.updated_at, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
+        coalesce(recently(n.counts, n.counted_in, extract(epoch FROM now())::bigint / 60, 60), 0) AS said,
         coalesce(p.interests, '{}') AS interests, coalesce(p.empathy, 0.5) AS empathy, coalesce(p.energy, 0.5) AS energy
-    FROM bots b LEFT JOIN personas p ON p.bot_id = b.id
+    FROM bots b LEFT JOIN personas p ON p.bot_id = b.id LEFT JOIN turn_counts n ON n.bot_id = b.id
     WHERE b.id = ANY(ARRAY(SELECT bot_id FROM member)))
-SELECT m.chat_id, b.id, b.name, b.username, b.display_name, b.enabled, m.suspended, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
+SELECT m.chat_id, b.id, b.name, b.username, b.display_name, b.enabled, m.suspended, b.updated_at, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
     b.said, b.interests, b.empathy, b.energy, m.since_refresh, m.refreshed_at
 FROM member m JOIN bot b ON b.id = m.bot_id
 ORDER BY m.chat_id, b.id`
@@ -106,16 +98,13 @@ ORDER BY i.viewer`
 	// Open reactions don't count: where they hang, the chat must talk on. They are
 	// few, because they expire.
 	loadOf = `
-SELECT chat.id, open.n, coalesce(open.newest, 0), open.targets, open.answerers, minute.n
+SELECT chat.id, open.n, coalesce(open.newest, 0), open.targets, open.answerers
 FROM unnest($1::bigint[]) AS chat(id)
 CROSS JOIN LATERAL (
     SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest,
         array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
-    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction') open
-CROSS JOIN LATERAL (
-    SELECT count(*) AS n FROM turns
-    WHERE chat_id = chat.id AND (chat_id, planned_at) > (chat.id, now() - interval '1 minute') AND kind <> 'reaction') minute`
+    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction') open`
 )
 
 // load completes what the decisions depend on, in as many queries for a thousand
@@ -139,7 +128,7 @@ func load(ctx context.Context, tx pgx.Tx, roster *rostercache.Roster, due []deci
 	}
 	each(&b, loadOf, l.load, ids)
 	if most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); most > 0 {
-		b.Queue(countAll, most).QueryRow(func(row pgx.Row) error {
+		b.Queue(countAll).QueryRow(func(row pgx.Row) error {
 			var planned int
 			err := row.Scan(&planned)
 			for i := range due {
@@ -187,8 +176,9 @@ func (l *loading) member(rows pgx.Rows) error {
 	var chat int64
 	var b decide.Bot
 	var active []string
-	err := rows.Scan(&chat, &b.ID, &b.Name, &b.Username, &b.DisplayName, &b.Enabled, &b.Suspended, &b.Tempo, &active, &b.HourlyMin, &b.HourlyMax,
-		&b.LastHour, &b.Interests, &b.Empathy, &b.Energy, &b.SinceRefresh, &b.LastRefresh)
+	var changed time.Time
+	err := rows.Scan(&chat, &b.ID, &b.Name, &b.Username, &b.DisplayName, &b.Enabled, &b.Suspended, &changed, &b.Tempo, &active,
+		&b.HourlyMin, &b.HourlyMax, &b.LastHour, &b.Interests, &b.Empathy, &b.Energy, &b.SinceRefresh, &b.LastRefresh)
 	if err != nil {
 		return err
 	}
@@ -197,6 +187,9 @@ func (l *loading) member(rows pgx.Rows) error {
 		b.Enabled = false
 	}
 	in := l.chats[chat]
+	if changed.After(in.Chat.ChangedAt) {
+		in.Chat.ChangedAt = changed
+	}
 	l.casts[b.ID] = append(l.casts[b.ID], member{chat, len(in.Cast)})
 	in.Cast = append(in.Cast, b)
 	return nil
@@ -266,15 +259,15 @@ func (l *loading) knows(rows pgx.Rows) error {
 
 func (l *loading) load(rows pgx.Rows) error {
 	var chat, newest int64
-	var open, minute int
+	var open int
 	var targets, answerers []int64
-	if err := rows.Scan(&chat, &open, &newest, &targets, &answerers, &minute); err != nil {
+	if err := rows.Scan(&chat, &open, &newest, &targets, &answerers); err != nil {
 		return err
 	}
 	in := l.chats[chat]
 	for i, target := range targets {
 		in.Answering = append(in.Answering, decide.Answer{Message: target, BotID: answerers[i]})
 	}
-	in.OpenTurns, in.LastPlanned, in.ChatLastMinute = open, newest, minute
+	in.OpenTurns, in.LastPlanned = open, newest
 	return nil
 }

@@ -27,7 +27,11 @@ type plan struct {
 	chats   []int64
 	next    []time.Time
 	took    []bool
+	spoke   []bool // took its turn with a message
 	waiting []string
+	changed []time.Time
+	cast    []int
+	asleep  int
 
 	// A row for each message.
 	saidIn, saidBy []int64
@@ -44,9 +48,14 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 		d := decide.Decide(in)
 		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
 		done.took, done.waiting = append(done.took, d.Turn != nil), append(done.waiting, waiting(d.Skip))
+		done.spoke = append(done.spoke, d.Turn != nil && d.Turn.Kind != decide.KindReaction)
+		done.changed, done.cast = append(done.changed, in.Chat.ChangedAt), append(done.cast, mayAct(in.Cast))
 		if d.Turn == nil {
 			done.skips = append(done.skips, d.Skip)
-			p.skipped(in, d)
+			p.Log.Debug("no turn is planned", zap.Int64("chat", in.Chat.ID), zap.Stringer("reason", d.Skip), zap.Time("next", d.Next))
+			if d.Skip == decide.SkipAsleep && in.Prompted == 0 {
+				done.asleep++
+			}
 			continue
 		}
 		done.tally.add(d.Turn)
@@ -58,14 +67,15 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 	return done
 }
 
-// skipped logs why there was no turn. That all are asleep, which happens once a
-// day, is what people wonder about.
-func (p *Planner) skipped(in decide.Input, d decide.Decision) {
-	level := zap.DebugLevel
-	if d.Skip == decide.SkipAsleep && in.Prompted == 0 {
-		level = zap.InfoLevel
+// mayAct is how many bots of a cast may act in their chat, at some time of the day.
+func mayAct(cast []decide.Bot) int {
+	n := 0
+	for i := range cast {
+		if cast[i].Enabled && !cast[i].Suspended {
+			n++
+		}
 	}
-	p.Log.Log(level, "no turn is planned", zap.Int64("chat", in.Chat.ID), zap.Stringer("reason", d.Skip), zap.Time("next", d.Next))
+	return n
 }
 
 func (d *plan) said(in decide.Input, t *decide.Turn) {
@@ -120,8 +130,11 @@ func reaction(t *chorusv1.Turn, mode string) *chorusv1.Delivery {
 const (
 	advanceClocks = `
 UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()),
-    waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END
-FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::text[]) AS u(chat_id, next, took, waiting)
+    waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END, waiting_changed = u.changed, waiting_cast = u.may_act,
+    counts = counted(c.counts, c.counted_in, slot, 12, u.spoke::int), counted_in = greatest(c.counted_in, slot)
+FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::bool[], $5::text[], $6::timestamptz[], $7::integer[])
+    AS u(chat_id, next, took, spoke, waiting, changed, may_act),
+    LATERAL (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s
 WHERE c.chat_id = u.chat_id`
 	countSaid = `
 UPDATE cast_members m SET
@@ -133,7 +146,7 @@ WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id`
 
 // advance moves the clocks on, in the transaction that writes the turns.
 func (d *plan) advance(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.waiting); err != nil {
+	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.spoke, d.waiting, d.changed, d.cast); err != nil {
 		return fmt.Errorf("move the clocks on: %w", err)
 	}
 	return d.count(ctx, tx)

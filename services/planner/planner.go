@@ -63,6 +63,8 @@ type Planner struct {
 	wake      chan struct{}
 	// behind tells that more chats are due than the last batch took.
 	behind bool
+	// asleep counts chats without a bot that is awake, until they are told of.
+	asleep atomic.Int64
 }
 
 // New makes a planner.
@@ -155,6 +157,10 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	case p.behind:
 		return 0
 	}
+	// That all are asleep, which happens once a day, is what people wonder about.
+	if n := p.asleep.Swap(0); n > 0 {
+		p.Log.Info("chats are quiet until a bot of their cast is awake", zap.Int64("chats", n))
+	}
 	return p.untilDue(ctx)
 }
 
@@ -196,6 +202,7 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 	}
 	p.turns.Offer(done.turns...)
 	p.reactions.Offer(done.reactions...)
+	p.asleep.Add(int64(done.asleep))
 	p.Metrics.planned(done, time.Since(began))
 	return more, nil
 }

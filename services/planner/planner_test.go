@@ -182,6 +182,7 @@ INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, plan
 SELECT $1, before + i, $2, $4, CASE WHEN $4 <> 'message' THEN 1 END, '', now() - $5::interval, now() - $5::interval, now() + interval '1 hour',
     CASE WHEN $6 THEN NULL ELSE 'delivered' END, CASE WHEN $6 THEN NULL ELSE now() END
 FROM k, generate_series(1, $3::bigint) i`, chat, bot, n, kind, ago, open)
+	journaltest.CountTurns(s.t, s.pool)
 }
 
 func chats(s *stage, n int) []int64 {

@@ -32,10 +32,9 @@ func waiting(s decide.Skip) string {
 }
 
 const (
-	// A change of the roster that was not committed when the planner looked is at
-	// most as old as an apply can take.
-	//
-	// What the settings say is left to the caller.
+	// Whether a cast may be awake now is asked of its chat and bots as they were when
+	// it was last planned, not of a time, because a change is committed later than it
+	// says. What the settings say is left to the caller.
 	findWaiting = `
 SELECT k.chat_id, k.waiting_for
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id
@@ -45,9 +44,11 @@ WHERE k.waiting_for IS NOT NULL AND CASE k.waiting_for
     WHEN 'no_cast' THEN EXISTS (
         SELECT FROM cast_members m JOIN bots b ON b.id = m.bot_id
         WHERE m.chat_id = k.chat_id AND m.suspended_at IS NULL AND b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL)
-    ELSE c.updated_at > k.waiting_since - interval '1 minute' OR EXISTS (
-        SELECT FROM cast_members m JOIN bots b ON b.id = m.bot_id
-        WHERE m.chat_id = k.chat_id AND b.updated_at > k.waiting_since - interval '1 minute')
+    ELSE (
+        SELECT (greatest(c.updated_at, max(b.updated_at)), count(*) FILTER (
+            WHERE m.suspended_at IS NULL AND b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL))
+        FROM cast_members m JOIN bots b ON b.id = m.bot_id WHERE m.chat_id = k.chat_id
+    ) IS DISTINCT FROM (k.waiting_changed, k.waiting_cast::bigint)
     END
 ORDER BY k.chat_id`
 

@@ -6,6 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/listen"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -125,6 +129,39 @@ WHERE chat_id > (SELECT min(id) + 499 FROM chats)`)
 	}
 	if n := one[int](s, `SELECT count(*) FROM chat_clock k JOIN chats c ON c.id = k.chat_id WHERE c.enabled AND k.waiting_for IS NULL AND next_turn_at BETWEEN now() + interval '100 ms' AND now() + interval '3 seconds'`); n < 200 {
 		t.Errorf("%d of 400 woken chats have yet to begin, want them spread over two seconds", n)
+	}
+}
+
+// Chats whose cast sleeps are planned once, however often others change, and told
+// of in one line.
+func TestSleepingChatsAreLeftAlone(t *testing.T) {
+	s := newStage(t, "anna")
+	s.exec(`UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')], updated_at = now()`)
+	chats(s, 300)
+	ben := journaltest.Bot(t, s.pool, "ben")
+	others := []int64{journaltest.Chat(t, s.pool, "one", ben), journaltest.Chat(t, s.pool, "two", ben)}
+	s.exec(`UPDATE chats SET enabled = false WHERE id = ANY($1)`, others)
+	deps := s.deps(given(t), noBus{})
+	core, logs := observer.New(zap.InfoLevel)
+	deps.Log = zap.New(core)
+	p, _ := s.plan(deps, func(cfg *planner.Config) { cfg.Batch = 20 })
+	s.eventually("all chats wait", `SELECT count(*) = 302 FROM chat_clock WHERE waiting_for IS NOT NULL`)
+
+	const state = `SELECT string_agg(waiting_since::text, ',' ORDER BY chat_id) FROM chat_clock WHERE waiting_for = 'asleep'`
+	before := one[string](s, state)
+	for _, chat := range others {
+		s.exec(`UPDATE chats SET enabled = true, updated_at = now() WHERE id = $1`, chat)
+		p.Wake()
+		s.talks(chat, patience)
+	}
+	if one[string](s, state) != before {
+		t.Error("sleeping chats were planned again")
+	}
+	s.exec(`UPDATE bots SET active_hours = '{}', updated_at = now() WHERE name = 'anna'`)
+	p.Wake()
+	s.eventually("they talk once their bot is awake", `SELECT NOT EXISTS (SELECT FROM chat_clock WHERE waiting_for = 'asleep')`)
+	if n := logs.Len(); n != 1 {
+		t.Errorf("%d lines were logged, want one: %v", n, logs.All())
 	}
 }
 

@@ -125,6 +125,7 @@ func bad() map[string]string {
 		"chat_clock_waiting_check":              `UPDATE chat_clock SET waiting_for = 'asleep'`,
 		"chat_clock_waiting_for_check":          `UPDATE chat_clock SET waiting_for = 'godot', waiting_since = now()`,
 		"chat_clock_turn_no_check":              `UPDATE chat_clock SET turn_no = -1`,
+		"turn_counts_pkey":                      `INSERT INTO turn_counts VALUES (1, '{1}', 1), (1, '{1}', 1)`,
 		"turns_pkey":                            `INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at) VALUES (1, 1, 1, 'message', '', now(), now(), now() + interval '1 minute')`,
 		"turns_chat_id_fkey":                    `INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at) VALUES (9, 1, 1, 'message', '', now(), now(), now() + interval '1 minute')`,
 		"turns_bot_id_fkey":                     `UPDATE turns SET bot_id = 9`,

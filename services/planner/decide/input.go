@@ -54,6 +54,9 @@ type Chat struct {
 	MeanGap time.Duration
 	// AllowedReactions are the emoji that the chat allows; nil is all of them.
 	AllowedReactions []string
+	// ChangedAt is when an operator or Telegram last changed the chat or one of its
+	// bots. No rule looks at it.
+	ChangedAt time.Time
 }
 
 // Bot is a member of the cast.

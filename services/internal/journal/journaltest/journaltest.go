@@ -60,6 +60,26 @@ INSERT INTO chat_clock (chat_id, next_turn_at) SELECT id, now() FROM c RETURNING
 	return id
 }
 
+// CountTurns sets the counts of what was planned lately to what the turns say,
+// after a test has written turns itself.
+func CountTurns(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	const slots = `(SELECT array_agg((SELECT count(*)::int FROM turns t WHERE t.kind <> 'reaction' AND %s AND extract(epoch FROM t.planned_at)::bigint / %d = n.slot - i) ORDER BY i)
+		FROM generate_series(0, %d) i)`
+	for _, sql := range []string{
+		`INSERT INTO turn_counts SELECT b.id, ` + fmt.Sprintf(slots, "t.bot_id = b.id", 60, 60) + `, n.slot FROM bots b, (SELECT extract(epoch FROM now())::bigint / 60 AS slot) n`,
+		`INSERT INTO turn_counts SELECT 0, ` + fmt.Sprintf(slots, "true", 1, 60) + `, n.slot FROM (SELECT extract(epoch FROM now())::bigint AS slot) n`,
+	} {
+		if _, err := pool.Exec(t.Context(), sql+` ON CONFLICT (bot_id) DO UPDATE SET counts = EXCLUDED.counts, counted_in = EXCLUDED.counted_in`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := pool.Exec(t.Context(), `UPDATE chat_clock k SET counts = `+fmt.Sprintf(slots, "t.chat_id = k.chat_id", 5, 12)+`, counted_in = n.slot
+FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) n`); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Turn is a turn of a chat that is good for a minute. It is not written down.
 func Turn(chat, number, bot int64) *chorusv1.Turn {
 	now := time.Now()

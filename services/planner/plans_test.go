@@ -1,0 +1,77 @@
+package planner
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+)
+
+// TestPlanningReadsAsMuchAfterManyTurns has the database choose its plans without
+// statistics, while the tables are empty, and keep them while turns pile up, as
+// between the start of a new installation and the first autoanalyze.
+func TestPlanningReadsAsMuchAfterManyTurns(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ sql, types, args string }{
+		"cast":     {castOf, "(bigint[])", "('{1,2,3}')"},
+		"load":     {loadOf, "(bigint[])", "('{1,2,3}')"},
+		"answer":   {answersTo, "(bigint, bigint)", "(2, 70)"},
+		"together": {countAll, "", ""},
+		"count":    {countBots, "(bigint[], integer[])", "('{1,2,3,4}', '{1,1,1,1}')"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := journaltest.Open(t)
+			exec(t, pool, `ALTER TABLE turns SET (autovacuum_enabled = off)`)
+			var bots []int64
+			for _, bot := range []string{"anna", "ben", "clara", "dora"} {
+				bots = append(bots, journaltest.Bot(t, pool, bot))
+			}
+			for _, chat := range []string{"here", "there", "elsewhere"} {
+				journaltest.Chat(t, pool, chat, bots...)
+			}
+			conn, err := pool.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Release()
+			if _, err := conn.Exec(t.Context(), "PREPARE planned "+c.types+" AS "+c.sql); err != nil {
+				t.Fatal(err)
+			}
+			journaltest.CountTurns(t, pool)
+			blocksOf(t, conn, c.args) // what is read once for a connection
+			before := blocksOf(t, conn, c.args)
+			exec(t, pool, `
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at)
+SELECT c, n, 1 + n % 4, CASE n % 2 WHEN 0 THEN 'message' ELSE 'reply' END, CASE n % 2 WHEN 1 THEN n END, repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at
+FROM unnest('{1,2,3}'::bigint[]) c, generate_series(1, 3000) n, LATERAL (SELECT now() - n * interval '1 second' AS at) t`)
+			journaltest.CountTurns(t, pool)
+			// An index grows by a level or two.
+			if after := blocksOf(t, conn, c.args); after > before+20 {
+				t.Errorf("%d blocks are read with 9,000 turns, %d with none", after, before)
+			}
+		})
+	}
+}
+
+// blocksOf tells how many blocks the prepared statement reads.
+func blocksOf(t *testing.T, conn *pgxpool.Conn, args string) int {
+	t.Helper()
+	var raw string
+	if err := conn.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE planned"+args).Scan(&raw); err != nil {
+		t.Fatal(fmt.Errorf("explain: %w", err))
+	}
+	var explained []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		}
+	}
+	if err := json.Unmarshal([]byte(raw), &explained); err != nil {
+		t.Fatal(err)
+	}
+	return explained[0].Plan.Hit + explained[0].Plan.Read
+}
