@@ -62,19 +62,3 @@ func (l *Listener) token(b bot) (secret.String, error) { return l.Open(b.name, b
 func (b bot) same(other bot) bool {
 	return b.Bot == other.Bot && b.name == other.name && string(b.sealed) == string(other.sealed)
 }
-
-const stopBot = `
-WITH stopped AS (
-    UPDATE bots SET stopped_at = now(), stopped_why = $2, updated_at = now()
-    WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $3 RETURNING id)
-SELECT pg_notify('chorus_roster', 'listener') FROM stopped`
-
-// stopBot takes a bot out of every cast whose token Telegram refuses.
-func (l *Listener) stopBot(ctx context.Context, b bot, why string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	if _, err := l.Pool.Exec(ctx, stopBot, b.ID, why, b.sealed); err != nil {
-		return fmt.Errorf("stop bot %s: %w", b.name, err)
-	}
-	return nil
-}

@@ -12,10 +12,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/listener/hearing"
 )
 
 // do does what a command asks, and says what was done.
@@ -168,38 +168,29 @@ func (l *Listener) endPauses(ctx context.Context) error {
 	return nil
 }
 
-const (
-	quietBot = `
-UPDATE cast_members SET suspended_at = now(), suspended_why = $3 WHERE chat_id = $1 AND bot_id = $2 AND suspended_at IS NULL`
-	speakBot = `
-UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL WHERE chat_id = $1 AND bot_id = $2 AND suspended_why = $3`
-	notifyRoster = `SELECT pg_notify('chorus_roster', 'listener')`
-)
-
 func (l *Listener) quiet(ctx context.Context, tx pgx.Tx, c command) (string, error) {
-	return l.turn(ctx, tx, c, quietBot, "@%[1]s is quiet now; /resume @%[1]s ends that.", "@%s is not of the cast here, or doesn't talk anyway.")
+	return l.turn(ctx, tx, c, refusal.Quiet, "@%[1]s is quiet now; /resume @%[1]s ends that.", "@%s is not of the cast here, or is quiet anyway.")
 }
 
 func (l *Listener) speak(ctx context.Context, tx pgx.Tx, c command) (string, error) {
-	return l.turn(ctx, tx, c, speakBot, "@%s talks again.", "@%s was not made quiet.")
+	return l.turn(ctx, tx, c, refusal.Unquiet, "@%s talks again.", "@%s was not made quiet.")
 }
 
 // turn turns one bot off or on.
-func (l *Listener) turn(ctx context.Context, tx pgx.Tx, c command, sql, done, undone string) (string, error) {
+func (l *Listener) turn(ctx context.Context, tx pgx.Tx, c command,
+	change func(context.Context, refusal.DB, int64, int64) (bool, error), done, undone string,
+) (string, error) {
 	username := strings.TrimPrefix(strings.TrimSpace(c.Argument), "@")
 	b, ours := l.cast.Load().all.Named(username)
 	if !ours {
 		return "Name one of the bots here, as /" + c.Name + " @username.", nil
 	}
-	tag, err := tx.Exec(ctx, sql, c.Chat, b.ID, hearing.Quieted)
+	changed, err := change(ctx, tx, c.Chat, b.ID)
 	if err != nil {
-		return "", fmt.Errorf("turn a bot off or on: %w", err)
+		return "", err
 	}
-	if tag.RowsAffected() == 0 {
+	if !changed {
 		return fmt.Sprintf(undone, b.Username), nil
-	}
-	if _, err := tx.Exec(ctx, notifyRoster); err != nil {
-		return "", fmt.Errorf("tell of a change of the roster: %w", err)
 	}
 	return fmt.Sprintf(done, b.Username), nil
 }

@@ -215,6 +215,10 @@ func (silent) DeleteWebhook(context.Context, secret.String) telegram.Outcome {
 	return telegram.Outcome{Kind: telegram.Done}
 }
 
+func (silent) GetMe(context.Context, secret.String) (telegram.Me, telegram.Outcome) {
+	return telegram.Me{}, telegram.Outcome{Kind: telegram.NotSent}
+}
+
 func (silent) Administers(context.Context, secret.String, int64, int64) (bool, telegram.Outcome) {
 	return false, telegram.Outcome{Kind: telegram.Done}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -36,6 +37,7 @@ type Updates interface {
 // Telegram is the part of Telegram that the listener needs.
 type Telegram interface {
 	Updates
+	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
 	Administers(ctx context.Context, token secret.String, chatID, userID int64) (bool, telegram.Outcome)
 }
 
@@ -67,6 +69,7 @@ type Listener struct {
 	journal *journal.Journal
 	answers *relay.Relay
 	relays  relay.Group
+	judge   refusal.Judge
 
 	cast atomic.Pointer[cast]
 	// changed is sent to, never blocking, when the roster has changed, and
@@ -89,6 +92,7 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 		commanded: make(chan struct{}, 1),
 	}
 	l.relays = relay.Group{l.answers}
+	l.judge.Pool, l.judge.Telegram = deps.Pool, deps.Telegram
 	l.cast.Store(&cast{})
 	if cfg.PublicURL != "" {
 		if l.webhook, err = l.newWebhook(); err != nil {

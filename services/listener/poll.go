@@ -11,6 +11,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/listener/hearing"
@@ -182,8 +183,7 @@ func (l *Listener) troubled(ctx context.Context, b bot, log *zap.Logger, out tel
 		log.Warn("somebody else takes the bot's updates: it is left to them", zap.String("description", out.Description))
 		return errYield
 	case out.Kind == telegram.PermanentBot:
-		log.Error("Telegram refuses the bot's token: the bot is stopped", zap.String("description", out.Description))
-		return errors.Join(errGone, l.stopBot(ctx, b, out.Description))
+		return l.refused(ctx, b, log, out)
 	case out.Kind == telegram.RateLimited:
 		wait := time.NewTimer(out.RetryAfter)
 		defer wait.Stop()
@@ -192,6 +192,23 @@ func (l *Listener) troubled(ctx context.Context, b bot, log *zap.Logger, out tel
 		case <-ctx.Done():
 		}
 		return nil
+	}
+	return out.Err()
+}
+
+// refused deals with a call for which Telegram refused the bot's token.
+func (l *Listener) refused(ctx context.Context, b bot, log *zap.Logger, out telegram.Outcome) error {
+	token, err := l.token(b)
+	if err != nil {
+		return err
+	}
+	stopped, err := l.judge.Refused(ctx, refusal.Token{Bot: b.ID, Sealed: b.sealed, Opened: token})
+	switch {
+	case err != nil:
+		return err
+	case stopped:
+		log.Error("Telegram refuses the bot's token: the bot is stopped, and tried again later", zap.String("description", out.Description))
+		return errGone
 	}
 	return out.Err()
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/chorus-cast/chorus/services/listener/hearing"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 )
 
 const (
@@ -104,16 +104,18 @@ func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, er
 		return "", fmt.Errorf("count messages: %w", err)
 	}
 	lines := []string{l.pauseStatus(c.Chat, at, until)}
-	var talking, quiet, away []string
+	var talking, quiet []string
 	for _, p := range cast {
 		switch p.Suspended {
 		case "":
 			talking = append(talking, p.Name)
-		case hearing.Quieted:
+		case refusal.Quieted:
 			quiet = append(quiet, p.Name)
-		default:
-			away = append(away, p.Name)
 		}
+	}
+	away, err := awayFrom(ctx, tx, c.Chat)
+	if err != nil {
+		return "", err
 	}
 	for _, group := range []struct {
 		title string
@@ -124,6 +126,21 @@ func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, er
 		}
 	}
 	return strings.Join(append(lines, fmt.Sprintf("Messages in the last hour: %d of people, %d of the cast.", people, bots)), "\n"), nil
+}
+
+// awayFrom are the bots that Telegram lets not act in a chat, with the reason of each.
+func awayFrom(ctx context.Context, tx pgx.Tx, chat int64) ([]string, error) {
+	states, err := refusal.InChat(ctx, tx, chat)
+	if err != nil {
+		return nil, err
+	}
+	var away []string
+	for _, s := range states {
+		if s.What() != "" {
+			away = append(away, s.Name+" ("+s.Why+"; "+s.Next()+")")
+		}
+	}
+	return away, nil
 }
 
 func (l *Listener) pauseStatus(chat int64, at, until *time.Time) string {

@@ -65,9 +65,14 @@ func chatsBy(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]decide.
 // However many bots there are, only those of the due chats are read: the array
 // keeps the database from reading the whole table to join it.
 const (
+	// After a pause that Telegram made, a bot has one open message at a time until one
+	// was delivered.
 	castOf = `
 WITH member AS MATERIALIZED (
-    SELECT chat_id, bot_id, suspended_at IS NOT NULL AS suspended, since_refresh, refreshed_at FROM cast_members WHERE chat_id = ANY($1)),
+    SELECT chat_id, bot_id, suspended_at IS NOT NULL OR tries > 0 AND EXISTS (
+            SELECT FROM turns t WHERE t.chat_id = c.chat_id AND t.outcome IS NULL AND t.kind <> 'reaction' AND t.bot_id = c.bot_id) AS suspended,
+        since_refresh, refreshed_at
+    FROM cast_members c WHERE chat_id = ANY($1)),
 bot AS MATERIALIZED (
     SELECT b.id, b.name, coalesce(b.username, '') AS username, coalesce(p.display_name, b.name) AS display_name,
         b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AS enabled, b.updated_at, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,

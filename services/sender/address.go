@@ -15,7 +15,8 @@ import (
 type address struct {
 	bot        string
 	token      secret.String
-	chat       int64 // Telegram's id
+	sealed     []byte // the token, as it stands in the bot's row
+	chat       int64  // Telegram's id
 	supergroup bool
 	// target is Telegram's id, for this bot, of the message answered; 0 if there
 	// is none that this bot can know.
@@ -112,7 +113,8 @@ func (s *Sender) addressee(ctx context.Context, bot rostercache.BotID, chat rost
 		return &address{blocked: "the bot or the chat is not in the roster"}, nil
 	}
 	a := &address{bot: b.Name, chat: c.TelegramID, supergroup: c.Supergroup, blocked: blocked(&b, &c, casts[chat], bot)}
-	if a.token, err = s.Open(a.bot, tokens[bot]); err != nil {
+	a.sealed = tokens[bot]
+	if a.token, err = s.Open(a.bot, a.sealed); err != nil {
 		a.blocked = "the bot's token can't be opened: " + err.Error()
 	}
 	return a, nil
@@ -137,27 +139,11 @@ func blocked(b *rostercache.Bot, c *rostercache.Chat, cast rostercache.Cast, bot
 }
 
 const (
-	suspendMember = `
-UPDATE cast_members SET suspended_at = now(), suspended_why = $3
-WHERE chat_id = $1 AND bot_id = $2 AND suspended_at IS NULL`
-	stopBot = `
-UPDATE bots SET stopped_at = now(), stopped_why = $2, updated_at = now()
-WHERE id = $1 AND stopped_at IS NULL`
 	moveChat = `
 UPDATE chats SET telegram_id = $2, kind = 'supergroup', former_id = telegram_id, updated_at = now()
 WHERE id = $1 AND telegram_id <> $2`
 	notify = `SELECT pg_notify('chorus_roster', $1)`
 )
-
-// suspend takes a bot out of a chat's cast until an operator puts it back.
-func (s *Sender) suspend(ctx context.Context, d *chorusv1.Delivery, why string) error {
-	return s.change(ctx, d, suspendMember, d.GetId().GetChatId(), d.GetBotId(), why)
-}
-
-// stop takes a bot out of every cast: Telegram refuses its token.
-func (s *Sender) stop(ctx context.Context, d *chorusv1.Delivery, why string) error {
-	return s.change(ctx, d, stopBot, d.GetBotId(), why)
-}
 
 // move follows a group that was upgraded to a supergroup.
 func (s *Sender) move(ctx context.Context, d *chorusv1.Delivery, to int64) error {

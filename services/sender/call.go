@@ -44,7 +44,11 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	}
 	switch out.Kind {
 	case telegram.Done, telegram.DoneInDisguise:
-		return s.finish(d, to, claim, delivered(claim), out, p.bare)
+		err := s.finish(d, to, claim, delivered(claim), out, p.bare)
+		if err == nil && p.refused {
+			s.rest(d, setReaction, out)
+		}
+		return err
 	case telegram.RateLimited:
 		return errors.Join(s.limits.cool(ctx, d, out.RetryAfter), s.again(s.release(claim)))
 	case telegram.NotSent:
@@ -57,19 +61,9 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 		}
 		return s.again(s.release(claim))
 	case telegram.PermanentMembership:
-		if err := s.patiently(func(ctx context.Context) error { return s.suspend(ctx, d, out.Description) }); err != nil {
-			return err
-		}
-		s.Metrics.lose(lostMembership)
-		log.Warn("the bot can't act in the chat any more: it is suspended there", zap.String("reason", out.Description))
-		return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+		return s.noMember(d, to, claim, out, p, log)
 	case telegram.PermanentBot:
-		if err := s.patiently(func(ctx context.Context) error { return s.stop(ctx, d, out.Description) }); err != nil {
-			return err
-		}
-		s.Metrics.lose(lostBot)
-		log.Error("Telegram refuses the bot's token: the bot is stopped", zap.String("reason", out.Description))
-		return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+		return s.noBot(d, to, claim, out, p, log)
 	case telegram.PermanentAction:
 		return s.rejected(d, to, claim, out, p)
 	}
@@ -124,13 +118,17 @@ func delivered(claim *journal.Claim) chorusv1.Outcome {
 func (s *Sender) rejected(d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome, p *progress) error {
 	switch {
 	case isReaction(d) && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
-		p.fallback = true
+		p.fallback, p.refused = true, out.Status != 0
 		return s.again(s.patiently(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
 	case out.ReplyNotFound && methodOf(d, claim.Step) == sendMessage && to.target != 0 && !p.bare:
 		p.bare = true
 		return s.again(s.release(claim))
 	}
-	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+	err := s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+	if err == nil && out.Status != 0 { // Telegram was asked
+		s.rest(d, methodOf(d, claim.Step), out)
+	}
+	return err
 }
 
 // unknown deals with a call that may have had its effect.

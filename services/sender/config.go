@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 )
 
 // Config is how the sender behaves. Its limits are Telegram's published ones.
@@ -20,6 +22,8 @@ type Config struct {
 	Supergroup       ChatLimits    `config:"supergroup"`
 	LimitMargin      time.Duration `config:"limit_margin" doc:"how much later than a limit allows the calls beyond a burst are made, because some arrive sooner than others"`
 	FloodWindow      time.Duration `config:"flood_window" doc:"a bot that Telegram holds back (429) in two chats within this time is held back in all"`
+	RestAfter        int           `config:"rest_after" doc:"messages of a bot that Telegram rejects in a row, in whatever words, after which it rests in that chat for a while; the same for reactions"`
+	LookEvery        time.Duration `config:"look_every" doc:"how often it is asked whether what Telegram refused is to be tried again"`
 	BreakerFailures  int           `config:"breaker_failures" doc:"failures in a row that open a bot's breaker; only transport errors and 5xx count"`
 	BreakerDelay     time.Duration `config:"breaker_delay" doc:"how long an open breaker stays open"`
 }
@@ -54,6 +58,8 @@ func DefaultConfig() Config {
 		Supergroup:       ChatLimits{PerSecond: 1, PerMinute: 20},
 		LimitMargin:      250 * time.Millisecond,
 		FloodWindow:      5 * time.Second,
+		RestAfter:        5,
+		LookEvery:        refusal.Every,
 		BreakerFailures:  10,
 		BreakerDelay:     time.Minute,
 	}
@@ -97,6 +103,8 @@ func (c Config) Validate() error {
 	rate("supergroup.per_minute", c.Supergroup.PerMinute)
 	check(c.LimitMargin >= 0 && c.LimitMargin <= 10*time.Second, "limit_margin: %v, want 0s to 10s", c.LimitMargin)
 	check(c.FloodWindow >= 0 && c.FloodWindow <= 10*time.Minute, "flood_window: %v, want 0s to 10m", c.FloodWindow)
+	check(c.RestAfter >= 2 && c.RestAfter <= 100, "rest_after: %d, want 2 to 100", c.RestAfter)
+	check(c.LookEvery >= 10*time.Millisecond && c.LookEvery <= time.Minute, "look_every: %v, want 10ms to 1m", c.LookEvery)
 	check(c.BreakerFailures >= 1, "breaker_failures: %d, want 1 or more", c.BreakerFailures)
 	check(c.BreakerDelay > 0, "breaker_delay: %v, want more than 0s", c.BreakerDelay)
 	return errors.Join(errs...)

@@ -24,6 +24,7 @@ type progress struct {
 	bare     bool // the message answered is gone: send it as a plain message
 	typed    bool // the bot was seen typing
 	fallback bool // what is to be sent is the message that stands for a reaction
+	refused  bool // Telegram refused that reaction
 }
 
 // deliver brings one delivery to its end, or parks it. It returns nil once the

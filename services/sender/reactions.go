@@ -11,6 +11,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
@@ -66,8 +67,8 @@ func (s *Sender) emoji(d *chorusv1.Delivery, to *address) (string, error) {
 	return emoji, nil
 }
 
-const rememberAllowed = `
-UPDATE chats SET allowed_reactions = $2, updated_at = now() WHERE id = $1 AND allowed_reactions IS DISTINCT FROM $2`
+// closed tells of a chat that it allows no reactions, and is looked at later.
+const closed = `SELECT FROM chats WHERE id = $1 AND allowed_reactions = '{}' AND reactions_next_at > now()`
 
 // ask asks Telegram what a chat allows, and tells the planner by way of the
 // roster.
@@ -75,6 +76,9 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *al
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	chat := d.GetId().GetChatId()
+	if tag, err := s.Pool.Exec(ctx, closed, chat); err == nil && tag.RowsAffected() > 0 {
+		return &allowed{emoji: []string{}} // and it is asked again soon
+	}
 	if !s.limits.spare(ctx, d) {
 		return &allowed{}
 	}
@@ -85,7 +89,7 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *al
 		s.Log.Info("Telegram did not say which reactions a chat allows", zap.Int64("chat_id", chat), zap.Error(out.Err()))
 		return &allowed{}
 	}
-	if _, err := s.Pool.Exec(ctx, rememberAllowed, chat, info.AvailableReactions); err != nil && ctx.Err() == nil {
+	if err := refusal.AllowReactions(ctx, s.Pool, chat, info.AvailableReactions); err != nil && ctx.Err() == nil {
 		s.Log.Warn("the allowed reactions of a chat were not written down", zap.Int64("chat_id", chat), zap.Error(err))
 	}
 	return &allowed{emoji: info.AvailableReactions, known: true}
@@ -95,7 +99,7 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *al
 // none to set.
 func (s *Sender) react(d *chorusv1.Delivery, to *address, until time.Time) telegram.Outcome {
 	if to.target == 0 {
-		return refusal("the bot can't know the message's id in this basic group")
+		return declined("the bot can't know the message's id in this basic group")
 	}
 	emoji, err := s.emoji(d, to)
 	switch {
@@ -104,7 +108,7 @@ func (s *Sender) react(d *chorusv1.Delivery, to *address, until time.Time) teleg
 	case err != nil:
 		emoji = d.GetEmoji()
 	case emoji == "":
-		return refusal("the chat allows no reaction like " + d.GetEmoji())
+		return declined("the chat allows no reaction like " + d.GetEmoji())
 	}
 	out := s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: emoji, NotAfter: until})
 	if out.ReactionInvalid {
@@ -113,7 +117,7 @@ func (s *Sender) react(d *chorusv1.Delivery, to *address, until time.Time) teleg
 	return out
 }
 
-// refusal is the outcome of a call that is not worth making.
-func refusal(why string) telegram.Outcome {
+// declined is the outcome of a call that is not worth making.
+func declined(why string) telegram.Outcome {
 	return telegram.Outcome{Kind: telegram.PermanentAction, Description: why}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/limit"
 	"github.com/chorus-cast/chorus/services/internal/relay"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -34,7 +35,7 @@ type Caller interface {
 	SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome
 	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
 	SendTyping(ctx context.Context, token secret.String, chatID int64) telegram.Outcome
-	GetChat(ctx context.Context, token secret.String, chatID int64) (telegram.ChatInfo, telegram.Outcome)
+	refusal.Asker
 }
 
 var _ Caller = (*telegram.Client)(nil)
@@ -51,7 +52,9 @@ type Deps struct {
 	// Limits holds the bots' calls back; nil for limits of this process alone.
 	Limits  limit.Limiter
 	Metrics *Metrics
-	Log     *zap.Logger
+	// Refusals tells of what Telegram refuses; nil for nobody.
+	Refusals *refusal.Metrics
+	Log      *zap.Logger
 }
 
 // Sender sends deliveries. Run it once.
@@ -65,6 +68,7 @@ type Sender struct {
 	limits   *limits
 	breakers *breakers
 	palette  palette
+	judge    refusal.Judge
 	// behind are deliveries that were refused for one ahead of them, and for how long
 	// each stepped aside last.
 	behind *otter.Cache[string, *time.Duration]
@@ -98,6 +102,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		behind:   behind,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}
+	s.judge.Pool, s.judge.Telegram = deps.Pool, deps.Telegram
 	s.targets = batch.New(batch.Config{Most: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
 	s.relays = relay.Group{s.receipts, relay.New(j.Letters(), deps.Bus, deps.Log), relay.New(j.Parked(), deps.Bus, deps.Log)}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
@@ -134,7 +139,15 @@ func (s *Sender) Run(ctx context.Context) error {
 		consumers, consuming := errgroup.WithContext(ctx)
 		consumers.Go(func() error { return s.messages.Run(consuming) })
 		consumers.Go(func() error { return s.reactions.Run(consuming) })
+		consumers.Go(func() error { return s.looker().Run(consuming) })
 		return consumers.Wait()
+	})
+}
+
+// looker tries what Telegram refuses.
+func (s *Sender) looker() *refusal.Looker {
+	return refusal.NewLooker(refusal.Deps{
+		Pool: s.Pool, Telegram: s.Telegram, Open: s.Open, Every: s.cfg.LookEvery, Metrics: s.Refusals, Log: s.Log.Named("refusals"),
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
@@ -56,17 +57,7 @@ func (s *session) reaction(ctx context.Context, c *chat, u *incoming.Update) (Re
 	return Heard, nil
 }
 
-// Quieted is why a bot is suspended that an administrator of the chat wants quiet:
-// that it may write again changes nothing about it.
-const Quieted = "an administrator of the chat wants it quiet"
-
 const (
-	suspend = `
-UPDATE cast_members SET suspended_at = now(), suspended_why = $3
-WHERE chat_id = $1 AND bot_id = $2 AND suspended_at IS NULL`
-	unsuspend = `
-UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL
-WHERE chat_id = $1 AND bot_id = $2 AND suspended_why <> $3`
 	// Until an operator has looked at a chat that nobody asked for, its cast is who
 	// was added to it.
 	joinFound = `
@@ -76,20 +67,22 @@ ON CONFLICT DO NOTHING`
 
 // own follows what a bot of ours may do in a chat.
 func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
-	sql, why := unsuspend, Quieted
-	if !u.Role.Speaks {
-		sql, why = suspend, "Telegram says that the bot is "+u.Role.Status+" in the chat"
-	}
 	if u.Role.Present {
 		if _, err := s.tx.Exec(ctx, joinFound, c.id, s.bot.ID); err != nil {
 			return "", fmt.Errorf("cast a bot in a chat: %w", err)
 		}
 	}
-	tag, err := s.tx.Exec(ctx, sql, c.id, s.bot.ID, why)
-	if err != nil {
-		return "", fmt.Errorf("follow what a bot may do: %w", err)
+	var changed bool
+	var err error
+	if u.Role.Speaks {
+		changed, err = refusal.Resume(ctx, s.tx, c.id, s.bot.ID)
+	} else {
+		changed, err = refusal.Suspend(ctx, s.tx, c.id, s.bot.ID, "Telegram says that the bot is "+u.Role.Status+" in the chat")
 	}
-	s.changed = s.changed || tag.RowsAffected() > 0
+	if err != nil {
+		return "", err
+	}
+	s.changed = s.changed || changed
 	if c.allowed {
 		s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MEMBER)
 	}

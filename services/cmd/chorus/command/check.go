@@ -12,6 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/config"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
@@ -116,5 +117,9 @@ func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]p
 		return nil, err
 	}
 	defer client.Close()
-	return preflight.Cast(ctx, client, cast), nil
+	states, err := refusal.List(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	return append(preflight.Cast(ctx, client, cast), preflight.Refused(states)...), nil
 }

@@ -58,7 +58,7 @@ To see it work without an account, a key or a server:
 	add(groupTry, upCommand(), emulatorCommand())
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand())
 	add(groupServices, plannerCommand(), generatorCommand(), senderCommand(), listenerCommand())
-	add(groupOperate, migrateCommand(), explainCommand(), deadCommand(), cacheCommand(), usageCommand(), memoryCommand(), loadCommand(),
+	add(groupOperate, migrateCommand(), explainCommand(), resumeCommand(), deadCommand(), cacheCommand(), usageCommand(), memoryCommand(), loadCommand(),
 		checkCommand(), configCommand(), settingsCommand(), keyCommand(), secretsCommand(), healthCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(printUsage)

@@ -150,6 +150,10 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, chat stri
 		return err
 	}
 	in := outlook.Input
+	refused, err := refusals(ctx, pool, in.Chat.ID)
+	if err != nil {
+		return err
+	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
 	line("chat\t%s, %d turns so far", chat, in.TurnNumber-1)
@@ -161,7 +165,7 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, chat stri
 	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
 	for i, obstacle := range decide.Obstacles(in) {
 		bot := &in.Cast[i]
-		line("%s\t%s\t%d of %d", bot.Name, state(in, bot, obstacle), bot.LastHour, bot.HourlyMax)
+		line("%s\t%s\t%d of %d", bot.Name, state(in, bot, obstacle, refused[bot.Name]), bot.LastHour, bot.HourlyMax)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write the explanation: %w", err)

@@ -74,6 +74,19 @@ func TestExplain(t *testing.T) {
 	if got := o.call("explain", "club"); !strings.Contains(got, "silent: no bot of its cast may act") || strings.Contains(got, "next turn") {
 		t.Errorf("the suspended chat is\n%s", got)
 	}
+	if got := o.call("explain", "club"); !regexp.MustCompile(`anna +suspended, because Telegram does not let it act here since [\d: -]+ UTC: kicked; next try `).MatchString(got) {
+		t.Errorf("the suspended bot is\n%s", got)
+	}
+	if got := o.call("resume", "bot", "ben"); !strings.Contains(got, "ben in club acts again; it was suspended") {
+		t.Errorf("the bot is resumed with\n%s", got)
+	}
+	if got := o.call("resume", "chat", "club"); !strings.Contains(got, "anna in club acts again") || strings.Contains(got, "ben") {
+		t.Errorf("the chat is resumed with\n%s", got)
+	}
+	if got := o.call("resume", "chat", "club"); !strings.Contains(got, "Telegram refused nothing") {
+		t.Errorf("the chat is resumed again with\n%s", got)
+	}
+	o.refuses(`"pub": there is no such chat in the roster`, "resume", "chat", "pub")
 	exec(`UPDATE chats SET enabled = false`)
 	if got := o.call("explain", "club"); !strings.Contains(got, "silent: the chat is switched off") {
 		t.Errorf("the chat that is off is\n%s", got)

@@ -13,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -156,7 +157,7 @@ func (p *process) sender() (run.Part, error) {
 	}
 	s, err = sender.New(p.cfg.sender, sender.Deps{
 		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Roster: p.rostered, Open: rosterpg.Tokens{Keyring: keys}.Open,
-		Metrics: sender.NewMetrics(p.metrics), Log: p.log.Named("sender"),
+		Metrics: sender.NewMetrics(p.metrics), Refusals: refusal.NewMetrics(p.metrics), Log: p.log.Named("sender"),
 	}, p.busMetrics)
 	if err != nil {
 		return run.Part{}, err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -57,13 +58,28 @@ func nextIn(o planner.Outlook) string {
 	return fmt.Sprintf("due %s, in %v", onClock(o.Input, o.Input.Due), wait)
 }
 
-// state is what a bot is up to.
-func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip) string {
+// refusals is what Telegram refuses to the cast of a chat, by the bots' names.
+func refusals(ctx context.Context, pool *pgxpool.Pool, chat int64) (map[string]string, error) {
+	states, err := refusal.InChat(ctx, pool, chat)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]string, len(states))
+	for _, s := range states {
+		byName[s.Bot] = s.String()
+	}
+	return byName, nil
+}
+
+// state is what a bot is up to, with what Telegram refuses it; empty for nothing.
+func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, refused string) string {
 	switch {
+	case refused != "":
+		return refused
 	case !bot.Enabled:
-		return "switched off, or stopped because Telegram refuses its token"
+		return "switched off"
 	case bot.Suspended:
-		return "suspended: Telegram does not let it act here"
+		return "tried again after a pause: its open message shows whether Telegram lets it act here"
 	case obstacle == decide.SkipAsleep:
 		return "asleep until " + onClock(in, hours.Next(bot.ActiveHours, in.Now.In(zone(in))))
 	case obstacle == decide.SkipHourlyLimit:

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
@@ -68,8 +71,11 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 	if _, err := io.WriteString(out, shown.String()); err != nil {
 		return fmt.Errorf("show the plan: %w", err)
 	}
-	if opts.DryRun || shown.Empty() {
+	if opts.DryRun {
 		return nil
+	}
+	if shown.Empty() {
+		return tryNow(ctx, pool, wanted, out)
 	}
 	if err := opts.ask(ctx, shown); err != nil {
 		return err
@@ -80,7 +86,35 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 		}
 		return nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return tryNow(ctx, pool, wanted, out)
+}
+
+// tryNow lets what Telegram refuses the cast be tried at once: who applies a cast
+// may have mended the cause, be it in the file or not.
+func tryNow(ctx context.Context, pool *pgxpool.Pool, cast roster.Cast, out io.Writer) error {
+	var bots, chats []string
+	for _, b := range cast.Bots {
+		bots = append(bots, b.Name)
+	}
+	for _, c := range cast.Chats {
+		chats = append(chats, c.Name)
+	}
+	states, err := refusal.List(ctx, pool)
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		if s.What() == "" || !slices.Contains(bots, s.Bot) && !slices.Contains(chats, s.Chat) {
+			continue
+		}
+		if _, err := fmt.Fprintf(out, "%s is %s: it is tried again now\n", strings.TrimSuffix(s.Bot+" in "+s.Chat, " in "), s.Reason()); err != nil {
+			return fmt.Errorf("show what is tried again: %w", err)
+		}
+	}
+	return refusal.TryNow(ctx, pool, bots, chats)
 }
 
 // ask gets a yes for what can't be undone by applying the old file again.

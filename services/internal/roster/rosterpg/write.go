@@ -24,6 +24,7 @@ VALUES ($1, $2, nullif($3::bigint, 0), nullif($4, ''), $5, $6, $7, coalesce($8::
 UPDATE bots SET name = $1, token_sealed = coalesce($2, token_sealed), telegram_id = nullif($3::bigint, 0), username = nullif($4, ''),
     enabled = $5, typing_wpm = $6, tempo = $7, active_hours = coalesce($8::text[], '{}'), hourly_min = $9, hourly_max = $10,
     stopped_at = CASE WHEN $2::bytea IS NULL THEN stopped_at END, stopped_why = CASE WHEN $2::bytea IS NULL THEN stopped_why END,
+    next_try_at = CASE WHEN $2::bytea IS NULL THEN next_try_at END, tries = CASE WHEN $2::bytea IS NULL THEN tries ELSE 0 END,
     removed_at = NULL, updated_at = now()
 WHERE id = $11`
 	putPersona = `

@@ -1,0 +1,166 @@
+// Package refusal keeps what Telegram refuses: bots that are stopped, because it
+// refuses their token; bots that are suspended in a chat, because it refuses what
+// they send there; and chats that allow no reactions. It is the only writer of
+// these states.
+//
+// Each state has a reason, a since and a next try. A try is a look that costs
+// nothing (getMe; getChat and getChatMember), see Looker. If that shows nothing in
+// the way, the state ends, and the next message is the proof: until one was
+// delivered, the bot has one open message at a time, and the next refusal makes a
+// longer pause than the last.
+package refusal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Quieted is why a bot is suspended that an administrator of the chat wants quiet:
+// that Telegram lets it write changes nothing about it.
+const Quieted = "an administrator of the chat wants it quiet"
+
+// Resting begins the reason of a bot that is suspended because its messages were
+// rejected, in whatever words.
+const Resting = "its last messages here were rejected: "
+
+// DB is a pool or a transaction.
+type DB interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// Pauses are how long it is until the next try: First, and then each time twice as
+// long as before, up to Longest.
+const (
+	First   = time.Minute
+	Longest = 6 * time.Hour
+)
+
+const (
+	// pause is the pause after a number of pauses in a row.
+	pause = `least(interval '6 hours', interval '1 minute' * power(2, least(%s, 20)))`
+
+	// proven tells that a message of a member m was delivered since its last pause.
+	proven = `EXISTS (
+    SELECT FROM turns t
+    WHERE t.bot_id = m.bot_id AND t.chat_id = m.chat_id AND t.kind <> 'reaction' AND t.planned_at > m.resumed_at - interval '1 hour'
+        AND t.closed_at > m.resumed_at AND t.outcome = 'delivered')`
+
+	// tell makes a statement that changes something tell every service of it.
+	tell = `WITH changed AS (%s RETURNING 1) SELECT pg_notify('chorus_roster', 'refusal') FROM changed`
+)
+
+// told is a statement that tells every service what it changes.
+func told(sql string) string { return fmt.Sprintf(tell, sql) }
+
+// after is the pause after a number of pauses.
+func after(tries string) string { return fmt.Sprintf(pause, tries) }
+
+// change makes a change, and tells whether there was something to change.
+func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, error) {
+	tag, err := db.Exec(ctx, sql, args...)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", what, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// Suspend takes a bot out of a chat's cast until Telegram lets it act there.
+func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (bool, error) {
+	return change(ctx, db, "suspend a bot", told(`
+UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`
+FROM (SELECT CASE WHEN `+proven+` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
+WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL`), chat, bot, why)
+}
+
+// Rest suspends a bot in a chat in which its last messages were rejected, as many
+// as most; after a pause, one is enough. It is asked after each rejection.
+func Rest(ctx context.Context, db DB, chat, bot int64, why string, most int) (bool, error) {
+	return change(ctx, db, "let a bot rest", told(`
+UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`
+FROM (SELECT CASE WHEN `+proven+` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
+WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL AND (p.done > 0 OR $4::int = (
+    SELECT count(*) FILTER (WHERE outcome = 'rejected') FROM (`+lastOnes+`AND t.kind <> 'reaction' ORDER BY t.turn_no DESC LIMIT $4) l))`),
+		chat, bot, Resting+why, most)
+}
+
+// lastOnes are the last turns of a bot in a chat of which Telegram has said whether
+// it takes them. To look further back than this would read all of a chat.
+const lastOnes = `
+        SELECT t.outcome FROM turns t
+        WHERE t.chat_id = $1 AND t.bot_id = $2 AND t.outcome IN ('delivered', 'fell_back', 'rejected')
+            AND t.turn_no > (SELECT turn_no - 2000 FROM chat_clock WHERE chat_id = $1) `
+
+// Resume ends a suspension, because Telegram says that the bot may act in the chat.
+// That of a bot that is to be quiet stays.
+func Resume(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+	return change(ctx, db, "end a suspension", told(`
+UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, resumed_at = now()
+WHERE chat_id = $1 AND bot_id = $2 AND suspended_why <> $3`), chat, bot, Quieted)
+}
+
+// Quiet suspends a bot because an administrator of the chat wants that, until
+// Unquiet. If it is suspended by Telegram, the end of that changes nothing any more.
+func Quiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+	return change(ctx, db, "make a bot quiet", told(`
+UPDATE cast_members SET suspended_at = now(), suspended_why = $3, next_try_at = 'infinity'
+WHERE chat_id = $1 AND bot_id = $2 AND suspended_why IS DISTINCT FROM $3`), chat, bot, Quieted)
+}
+
+// Unquiet lets a bot speak again that was to be quiet.
+func Unquiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+	return change(ctx, db, "let a bot speak", told(`
+UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, resumed_at = now()
+WHERE chat_id = $1 AND bot_id = $2 AND suspended_why = $3`), chat, bot, Quieted)
+}
+
+// Stop takes a bot out of every cast, because Telegram refuses its token. It does
+// nothing if the bot has another token by now than the one that was sealed as this.
+func Stop(ctx context.Context, db DB, bot int64, sealed []byte, why string) (bool, error) {
+	return change(ctx, db, "stop a bot", told(`
+UPDATE bots SET stopped_at = now(), stopped_why = $3, tries = 1, next_try_at = now() + `+after("0")+`, updated_at = now()
+WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $2`), bot, sealed, why)
+}
+
+// CloseReactions makes a chat one that allows no reactions, because Telegram
+// rejected the bot's last ones there, as many as most. It is asked after each
+// rejection.
+func CloseReactions(ctx context.Context, db DB, chat, bot int64, most int) (bool, error) {
+	return change(ctx, db, "close a chat to reactions", `
+UPDATE chats SET allowed_reactions = '{}', updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`
+WHERE id = $1 AND allowed_reactions IS DISTINCT FROM '{}' AND $3::int = (
+    SELECT count(*) FILTER (WHERE outcome <> 'delivered') FROM (`+lastOnes+`AND t.kind = 'reaction' ORDER BY t.turn_no DESC LIMIT $3) l)`,
+		chat, bot, most)
+}
+
+// AllowReactions notes which reactions a chat allows, as Telegram says: nil for all.
+func AllowReactions(ctx context.Context, db DB, chat int64, emoji []string) error {
+	_, err := change(ctx, db, "note the reactions that a chat allows", `
+UPDATE chats SET allowed_reactions = $2, updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`
+WHERE id = $1 AND allowed_reactions IS DISTINCT FROM $2`, chat, emoji)
+	return err
+}
+
+// TryNow lets what is refused to bots, and in chats, be tried at once: somebody
+// has changed something that may have been the cause. Both are given by their names.
+func TryNow(ctx context.Context, db DB, bots, chats []string) error {
+	for _, one := range []struct {
+		sql  string
+		args []any
+	}{
+		{`UPDATE bots SET next_try_at = now() WHERE name = ANY($1) AND stopped_at IS NOT NULL`, []any{bots}},
+		{`
+UPDATE cast_members m SET next_try_at = now() FROM chats c
+WHERE c.id = m.chat_id AND c.name = ANY($1) AND m.suspended_at IS NOT NULL AND m.suspended_why <> $2`, []any{chats, Quieted}},
+		{`UPDATE chats SET reactions_next_at = now() WHERE name = ANY($1) AND allowed_reactions = '{}'`, []any{chats}},
+	} {
+		if _, err := change(ctx, db, "try at once what is refused", one.sql, one.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,419 @@
+package refusal_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/telegram/telegramtest"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// place is a bot in a chat, with a Telegram that answers as it is told to.
+type place struct {
+	t         *testing.T
+	pool      *pgxpool.Pool
+	telegram  *telegramtest.Server
+	client    *telegram.Client
+	looker    *refusal.Looker
+	bot, chat int64
+	turns     int
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	t.Parallel()
+	p := &place{t: t, pool: journaltest.Open(t), telegram: telegramtest.New(t)}
+	p.bot = journaltest.Bot(t, p.pool, "anna")
+	p.chat = journaltest.Chat(t, p.pool, "club", p.bot)
+	cfg := telegram.DefaultConfig()
+	cfg.URL = p.telegram.URL
+	var err error
+	if p.client, err = telegram.New(cfg, zap.NewNop()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.client.Close)
+	p.looker = p.look()
+	return p
+}
+
+func (p *place) look() *refusal.Looker {
+	return refusal.NewLooker(refusal.Deps{
+		Pool: p.pool, Telegram: p.client, Log: zap.NewNop(),
+		Open: func(string, []byte) (secret.String, error) { return secret.New("12345:abc"), nil },
+	})
+}
+
+func (p *place) exec(sql string, args ...any) {
+	p.t.Helper()
+	if _, err := p.pool.Exec(p.t.Context(), sql, args...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// pass lets the time until the next try pass, and the tries be made.
+func (p *place) pass() {
+	p.t.Helper()
+	p.exec(`UPDATE cast_members SET next_try_at = now() WHERE next_try_at <> 'infinity'`)
+	p.exec(`UPDATE bots SET next_try_at = now() WHERE next_try_at IS NOT NULL`)
+	p.exec(`UPDATE chats SET reactions_next_at = now() WHERE reactions_next_at IS NOT NULL`)
+	p.round()
+}
+
+func (p *place) round() {
+	p.t.Helper()
+	if err := p.looker.Round(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// state is what is refused, with the minutes until the next try, such as
+// "bot_suspended 1".
+func (p *place) state() string {
+	p.t.Helper()
+	states, err := refusal.InChat(p.t.Context(), p.pool, p.chat)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var all []string
+	for _, s := range states {
+		wait := "never"
+		if !s.NextTry.IsZero() {
+			wait = fmt.Sprint(time.Until(s.NextTry).Round(time.Minute).Minutes())
+		}
+		all = append(all, s.What()+" "+wait)
+	}
+	return strings.Join(all, ", ")
+}
+
+func (p *place) is(want string) {
+	p.t.Helper()
+	if got := p.state(); got != want {
+		p.t.Errorf("refused is %q, want %q", got, want)
+	}
+}
+
+func (p *place) suspend(why string) {
+	p.t.Helper()
+	if _, err := refusal.Suspend(p.t.Context(), p.pool, p.chat, p.bot, why); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ended is a turn that has ended.
+func (p *place) ended(kind, outcome string) {
+	p.t.Helper()
+	p.turns++
+	target := any(nil)
+	if kind != "message" {
+		target = 1
+	}
+	p.exec(`
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at)
+VALUES ($1, $2, $3, $4, $5, '', now(), now(), now() + interval '1 minute', $6, now())`, p.chat, p.turns, p.bot, kind, target, outcome)
+	p.exec(`UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`, p.chat, p.turns)
+}
+
+func (p *place) says(status, permissions string) {
+	p.telegram.On("getChat", telegramtest.Result(`{"id":-1001,"type":"supergroup","permissions":`+permissions+`}`))
+	p.telegram.On("getChatMember", telegramtest.Result(`{"status":"`+status+`"}`))
+}
+
+const (
+	open   = `{"can_send_messages":true,"can_react_to_messages":true}`
+	closed = `{"can_send_messages":false,"can_react_to_messages":false}`
+	rights = "Bad Request: not enough rights to send text messages to the chat"
+)
+
+// A group that is closed for a night is looked at less and less often, and the bot
+// acts in it again without anybody's help.
+func TestASuspensionEndsByItself(t *testing.T) {
+	p := newPlace(t)
+	p.suspend(rights)
+	p.is("bot_suspended 1")
+	p.round()
+	if n := len(p.telegram.Calls()); n != 0 {
+		t.Errorf("%d calls before the time of the try", n)
+	}
+	for _, minutes := range []string{"2", "4", "8", "16", "32", "64", "128", "256", "360", "360"} {
+		p.says("member", closed)
+		p.pass()
+		p.is("bot_suspended " + minutes)
+	}
+	p.says("member", open)
+	p.pass()
+	p.is("")
+	// Until a message is delivered, the next refusal makes a long pause, not a first.
+	p.suspend(rights)
+	p.is("bot_suspended 360")
+	p.says("member", open)
+	p.pass()
+	p.ended("message", "delivered")
+	p.round()
+	p.suspend(rights)
+	p.is("bot_suspended 1")
+}
+
+func TestWhatALookFinds(t *testing.T) {
+	t.Parallel()
+	step := func(s ...telegramtest.Step) []telegramtest.Step { return s }
+	chat := func(permissions string) []telegramtest.Step {
+		return step(telegramtest.Result(`{"id":-1001,"type":"supergroup","permissions":` + permissions + `}`))
+	}
+	for name, c := range map[string]struct {
+		chat, member []telegramtest.Step
+		want         string
+	}{
+		"an administrator of a closed group": {chat(closed), step(telegramtest.Result(`{"status":"administrator"}`)), ""},
+		"an old server":                      {step(telegramtest.Result(`{"id":-1001,"type":"supergroup"}`)), step(telegramtest.Result(`{"status":"member"}`)), ""},
+		"a muted bot":                        {chat(open), step(telegramtest.Result(`{"status":"restricted","is_member":true,"can_send_messages":false}`)), "bot_suspended 2"},
+		"a bot that was removed":             {chat(open), step(telegramtest.Result(`{"status":"left"}`)), "bot_suspended 2"},
+		"a bot that was kicked":              {step(telegramtest.Refuse(403, "Forbidden: bot was kicked from the supergroup chat", "")), nil, "bot_suspended 2"},
+		"another id":                         {step(telegramtest.Refuse(400, "Bad Request: chat not found", "")), nil, "bot_suspended 2"},
+		"Telegram is ill":                    {step(telegramtest.Refuse(502, "Bad Gateway", "")), nil, "bot_suspended 1"},
+		"a long wait":                        {step(telegramtest.Refuse(429, "Too Many Requests: retry after 600", `{"retry_after":600}`)), nil, "bot_suspended 10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.suspend(rights)
+			p.telegram.On("getChat", c.chat...)
+			p.telegram.On("getChatMember", c.member...)
+			p.pass()
+			p.is(c.want)
+		})
+	}
+}
+
+func TestAStoppedBotStartsByItself(t *testing.T) {
+	p := newPlace(t)
+	stop := func() {
+		t.Helper()
+		p.telegram.On("getMe", telegramtest.Refuse(404, "Not Found", ""))
+		judge := refusal.Judge{Pool: p.pool, Telegram: p.client}
+		token := refusal.Token{Bot: p.bot, Sealed: []byte("anna"), Opened: secret.New("12345:abc")}
+		if stopped, err := judge.Refused(t.Context(), token); !stopped || err != nil {
+			t.Fatal(stopped, err)
+		}
+	}
+	stop()
+	p.is("bot_stopped 1")
+	for _, minutes := range []string{"2", "4", "8"} {
+		p.telegram.On("getMe", telegramtest.Refuse(401, "Unauthorized", ""))
+		p.pass()
+		p.is("bot_stopped " + minutes)
+	}
+	p.telegram.On("getMe", telegramtest.Refuse(500, "Internal Server Error: restart", ""))
+	p.pass()
+	p.is("bot_stopped 1") // nobody knows, so the pause doesn't grow
+	p.pass()              // the server's own answer
+	p.is("")
+	stop()
+	p.is("bot_stopped 1")
+}
+
+// A token that is refused in one call is no reason to stop its bot.
+func TestGetMeDecides(t *testing.T) {
+	p := newPlace(t)
+	judge := refusal.Judge{Pool: p.pool, Telegram: p.client}
+	token := refusal.Token{Bot: p.bot, Sealed: []byte("anna"), Opened: secret.New("12345:abc")}
+	for _, step := range []telegramtest.Step{
+		telegramtest.Result(`{"id":1,"is_bot":true,"first_name":"Anna","username":"anna_bot"}`),
+		telegramtest.Refuse(502, "Bad Gateway", ""),
+		telegramtest.Refuse(429, "Too Many Requests: retry after 5", `{"retry_after":5}`),
+		telegramtest.Refuse(400, "Bad Request: Logged out", ""),
+	} {
+		p.telegram.On("getMe", step)
+		if stopped, err := judge.Refused(t.Context(), token); stopped || err != nil {
+			t.Error(stopped, err)
+		}
+	}
+	p.is("")
+	p.telegram.On("getMe", telegramtest.Refuse(401, "Unauthorized", ""))
+	token.Sealed = []byte("the former one")
+	if _, err := judge.Refused(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+	p.is("") // the bot has another token by now
+}
+
+// Whatever the words: who is rejected each time rests, and after that pause one
+// rejection is enough.
+func TestRest(t *testing.T) {
+	p := newPlace(t)
+	reject := func() bool {
+		t.Helper()
+		p.ended("message", "rejected")
+		rests, err := refusal.Rest(t.Context(), p.pool, p.chat, p.bot, "Bad Request: TOPIC_CLOSED", 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rests
+	}
+	if reject() || reject() {
+		t.Error("it rests too soon")
+	}
+	p.ended("message", "delivered")
+	p.ended("reaction", "rejected")
+	p.ended("message", "expired")
+	if reject() || reject() {
+		t.Error("it rests though a message was delivered in between")
+	}
+	if !reject() {
+		t.Error("it doesn't rest")
+	}
+	p.is("bot_resting 1")
+	for _, minutes := range []string{"2", "4"} {
+		p.says("member", open)
+		p.pass()
+		p.is("")
+		if !reject() {
+			t.Error("it is not enough that it is rejected again")
+		}
+		p.is("bot_resting " + minutes)
+	}
+	p.says("member", open)
+	p.pass()
+	p.ended("message", "delivered")
+	p.round()
+	if reject() {
+		t.Error("it rests after a message was delivered")
+	}
+}
+
+func TestReactionsAreAllowedAgain(t *testing.T) {
+	p := newPlace(t)
+	closes := func(want bool) {
+		t.Helper()
+		p.ended("reaction", "rejected")
+		if is, err := refusal.CloseReactions(t.Context(), p.pool, p.chat, p.bot, 2); err != nil || is != want {
+			t.Fatal(is, err)
+		}
+	}
+	allowed := func(want string) {
+		t.Helper()
+		var got string
+		if err := p.pool.QueryRow(t.Context(), `SELECT coalesce(allowed_reactions::text, 'all') FROM chats`).Scan(&got); err != nil || got != want {
+			t.Errorf("%s are allowed, want %s (%v)", got, want, err)
+		}
+	}
+	closes(false)
+	closes(true)
+	allowed("{}")
+	p.says("member", closed)
+	p.pass()
+	allowed("{}")
+	p.says("member", open)
+	p.pass()
+	allowed("all")
+	// What Telegram says itself has a way back, too.
+	if err := refusal.AllowReactions(t.Context(), p.pool, p.chat, []string{}); err != nil {
+		t.Fatal(err)
+	}
+	p.telegram.On("getChat", telegramtest.Result(`{"id":-1001,"type":"supergroup","available_reactions":[]}`))
+	p.telegram.On("getChatMember", telegramtest.Result(`{"status":"member"}`))
+	p.pass()
+	allowed("{}")
+	p.telegram.On("getChat", telegramtest.Result(`{"id":-1001,"type":"supergroup","available_reactions":[{"type":"emoji","emoji":"🔥"}]}`))
+	p.telegram.On("getChatMember", telegramtest.Result(`{"status":"member"}`))
+	p.pass()
+	allowed("{🔥}")
+}
+
+// Of any number of processes, one makes a try.
+func TestATryIsMadeOnce(t *testing.T) {
+	p := newPlace(t)
+	p.suspend(rights)
+	p.exec(`UPDATE cast_members SET next_try_at = now()`)
+	for range 8 {
+		p.says("member", closed)
+	}
+	var looking sync.WaitGroup
+	for range 8 {
+		looking.Go(func() {
+			if err := p.look().Round(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	looking.Wait()
+	if n := len(p.telegram.Calls()); n != 2 {
+		t.Errorf("%d calls, want getChat and getChatMember once", n)
+	}
+	p.is("bot_suspended 2")
+}
+
+// What an administrator of the chat wants is not for Telegram to end, nor is it
+// forgotten when a suspension ends.
+func TestQuietStays(t *testing.T) {
+	p := newPlace(t)
+	p.suspend(rights)
+	if done, err := refusal.Quiet(t.Context(), p.pool, p.chat, p.bot); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	p.pass()
+	if _, err := refusal.Resume(t.Context(), p.pool, p.chat, p.bot); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := refusal.ResumeChat(t.Context(), p.pool, "club"); err != nil {
+		t.Fatal(err)
+	}
+	if err := refusal.TryNow(t.Context(), p.pool, []string{"anna"}, []string{"club"}); err != nil {
+		t.Fatal(err)
+	}
+	p.round()
+	p.is(" never")
+	if n := len(p.telegram.Calls()); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	if done, err := refusal.Unquiet(t.Context(), p.pool, p.chat, p.bot); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	p.is("")
+}
+
+func TestResumeByHand(t *testing.T) {
+	p := newPlace(t)
+	other := journaltest.Bot(t, p.pool, "ben")
+	p.exec(`INSERT INTO cast_members (chat_id, bot_id) VALUES ($1, $2)`, p.chat, other)
+	p.suspend(rights)
+	if _, err := refusal.Suspend(t.Context(), p.pool, p.chat, other, rights); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := refusal.Stop(t.Context(), p.pool, p.bot, []byte("anna"), "Unauthorized"); err != nil {
+		t.Fatal(err)
+	}
+	p.is("bot_stopped 1, bot_suspended 1, bot_suspended 1")
+	was, err := refusal.ResumeBot(t.Context(), p.pool, "anna")
+	if err != nil || len(was) != 2 || !strings.Contains(was[0].String(), "Unauthorized") {
+		t.Errorf("%v, %v", was, err)
+	}
+	p.is("bot_suspended 1")
+	was, err = refusal.ResumeChat(t.Context(), p.pool, "club")
+	if err != nil || len(was) != 1 || was[0].Bot != "ben" {
+		t.Errorf("%v, %v", was, err)
+	}
+	p.is("")
+}
+
+// A process of the version before knows none of the new columns.
+func TestWhatAnOlderVersionSuspends(t *testing.T) {
+	p := newPlace(t)
+	p.exec(`UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked'`)
+	p.exec(`UPDATE bots SET stopped_at = now(), stopped_why = 'Unauthorized'`)
+	p.round() // the bot starts first
+	p.exec(`UPDATE cast_members SET next_try_at = NULL`)
+	p.says("member", open)
+	p.round()
+	p.is("")
+}

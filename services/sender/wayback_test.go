@@ -1,0 +1,122 @@
+package sender_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+func lookOften(cfg *sender.Config) { cfg.LookEvery = 20 * time.Millisecond }
+
+// eventually waits until a query gives a number.
+func (s *stage) eventually(what string, want int, sql string) {
+	s.t.Helper()
+	testenv.Eventually(s.t, what, func() (string, bool) {
+		n := s.one(sql)
+		return strconv.Itoa(n), n == want
+	})
+}
+
+// close closes a chat to all but its administrators, or opens it.
+func (s *stage) close(chat int64, closed bool) {
+	s.t.Helper()
+	var telegramID int64
+	if err := s.pool.QueryRow(s.t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&telegramID); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.telegram.World().PutChat(world.NewChat{Chat: world.Chat{ID: telegramID, Kind: world.Supergroup, Title: "club", ReadOnly: closed}}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+const (
+	suspendedNow = `SELECT count(*) FROM cast_members WHERE suspended_at IS NOT NULL`
+	stoppedNow   = `SELECT count(*) FROM bots WHERE stopped_at IS NOT NULL`
+)
+
+// A group that closes for a night opens again for the bots, which get no update
+// about it.
+func TestAClosedGroupIsTriedAgain(t *testing.T) {
+	s := newStage(t, lookOften)
+	chat, _ := s.chat("club", world.Supergroup)
+	s.close(chat, true)
+	s.becomes(s.say(chat, "good night"), "rejected closed")
+	s.becomes(s.say(chat, "anybody?"), "rejected closed")
+	if n := len(s.calls("sendMessage")); n != 1 {
+		t.Errorf("%d calls into the closed group, want 1", n)
+	}
+	s.exec(`UPDATE cast_members SET next_try_at = now()`)
+	s.eventually("the group is found closed", 2, `SELECT tries FROM cast_members`)
+	s.close(chat, false)
+	s.exec(`UPDATE cast_members SET next_try_at = now()`)
+	s.eventually("the bot is tried", 0, suspendedNow)
+	s.becomes(s.say(chat, "good morning"), "delivered closed")
+	s.eventually("the suspension is over", 0, `SELECT tries FROM cast_members`)
+}
+
+// For moments, Telegram refuses good tokens, too; and whoever moves between
+// servers. Nothing was sent then.
+func TestARefusalOfOneCallIsNone(t *testing.T) {
+	for _, fault := range []string{"sendMessage:401:Unauthorized", "sendMessage:404:Not Found", "sendMessage:400:Logged out"} {
+		t.Run(fault, func(t *testing.T) {
+			s := newStage(t)
+			chat, _ := s.chat("club", world.Supergroup)
+			s.fault(fault + ":count=1")
+			s.becomes(s.say(chat, "hello"), "delivered closed")
+			if n := s.one(stoppedNow) + s.one(suspendedNow); n != 0 {
+				t.Errorf("%d bots are stopped or suspended", n)
+			}
+		})
+	}
+}
+
+func TestAStoppedBotIsStartedAgain(t *testing.T) {
+	s := newStage(t, lookOften)
+	chat, _ := s.chat("club", world.Supergroup)
+	s.fault("*:404:Not Found") // as everything is behind a wrong address
+	s.becomes(s.say(chat, "hello"), "rejected closed")
+	s.eventually("the bot is stopped", 1, stoppedNow)
+	s.fault()
+	s.exec(`UPDATE bots SET next_try_at = now()`)
+	s.eventually("the bot is started", 0, stoppedNow)
+	s.becomes(s.say(chat, "hello again"), "delivered closed")
+}
+
+// Words that nobody knows end in a pause, too: else each text is written, paid and
+// rejected, for ever.
+func TestABotThatIsAlwaysRejectedRests(t *testing.T) {
+	s := newStage(t, func(cfg *sender.Config) { cfg.RestAfter = 3 })
+	chat, _ := s.chat("club", world.Supergroup)
+	s.fault("sendMessage:418:SOMETHING_NEW")
+	for range 3 {
+		s.becomes(s.say(chat, "hello"), "rejected closed")
+	}
+	s.eventually("the bot rests", 1, `SELECT count(*) FROM cast_members WHERE suspended_why LIKE '%rejected: %SOMETHING_NEW' AND next_try_at > now()`)
+	s.becomes(s.say(chat, "hello"), "rejected closed")
+	if n := len(s.calls("sendMessage")); n != 3 {
+		t.Errorf("%d calls, want 3", n)
+	}
+}
+
+// Who may not react may still write.
+func TestARefusedReactionSuspendsNobody(t *testing.T) {
+	s := newStage(t, func(cfg *sender.Config) { cfg.RestAfter = 2 })
+	chat, said := s.chat("club", world.Supergroup)
+	s.fault("setMessageReaction:400:CHAT_SEND_REACTIONS_FORBIDDEN")
+	for range 2 {
+		s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
+	}
+	s.eventually("the chat is closed to reactions", 1, `SELECT count(*) FROM chats WHERE allowed_reactions = '{}' AND reactions_next_at > now()`)
+	s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
+	if n := len(s.calls("setMessageReaction")); n != 2 {
+		t.Errorf("%d calls to react, want 2", n)
+	}
+	s.becomes(s.say(chat, "hello"), "delivered closed")
+	if n := s.one(suspendedNow); n != 0 {
+		t.Errorf("%d bots are suspended", n)
+	}
+}
