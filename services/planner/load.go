@@ -69,8 +69,8 @@ const (
 	// was delivered.
 	castOf = `
 WITH member AS MATERIALIZED (
-    SELECT chat_id, bot_id, suspended_at IS NOT NULL OR tries > 0 AND EXISTS (
-            SELECT FROM turns t WHERE t.chat_id = c.chat_id AND t.outcome IS NULL AND t.kind <> 'reaction' AND t.bot_id = c.bot_id) AS suspended,
+    SELECT chat_id, bot_id, suspended_at IS NOT NULL OR tries > 0 AND 0 < (
+            SELECT count(*) FROM turns t WHERE t.chat_id = c.chat_id AND t.outcome IS NULL AND t.kind <> 'reaction' AND t.bot_id = c.bot_id) AS suspended,
         since_refresh, refreshed_at
     FROM cast_members c WHERE chat_id = ANY($1)),
 bot AS MATERIALIZED (

@@ -213,3 +213,35 @@ VALUES ($1, 0, 10, 53), ($1, $2, 11, 54), ($1, $3, 12, 54), ($1, $3, 13, 55), ($
 		}
 	}
 }
+
+// After a pause that Telegram made, one open message shows whether it is over, and
+// no more are written until it is known.
+func TestABotOnTrialHasOneOpenMessage(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	chat := journaltest.Chat(t, pool, "books", bot)
+	suspended := func(want bool, what string) {
+		t.Helper()
+		rows, err := pool.Query(t.Context(), `SELECT suspended FROM (`+castOf+`) c`, []int64{chat})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool]); err != nil || got != want {
+			t.Errorf("%s: suspended is %v, want %v (%v)", what, got, want, err)
+		}
+	}
+	open := func(number int, kind string) {
+		exec(t, pool, `
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at)
+VALUES ($1, $2, $3, $4, CASE WHEN $4 <> 'message' THEN 1 END, '', now(), now(), now() + interval '1 minute')`, chat, number, bot, kind)
+	}
+	open(1, "message")
+	suspended(false, "an open message of a bot that had no pause")
+	exec(t, pool, `UPDATE cast_members SET tries = 2, resumed_at = now()`)
+	suspended(true, "an open message after a pause")
+	exec(t, pool, `UPDATE turns SET outcome = 'expired', closed_at = now()`)
+	suspended(false, "the message has expired")
+	open(2, "reaction")
+	suspended(false, "an open reaction")
+}

@@ -126,6 +126,45 @@ func TestApplyAndExport(t *testing.T) {
 	}
 }
 
+// Who applies a cast may have mended what Telegram refused: all of it is tried at
+// once, also where nothing changes.
+func TestApplyTriesWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	if _, err := s.apply(two, casting.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`UPDATE bots SET stopped_at = now(), stopped_why = 'Unauthorized', next_try_at = now() + interval '6 hours' WHERE name = 'anna'`,
+		`UPDATE cast_members SET suspended_at = now(), suspended_why = 'chat not found', next_try_at = now() + interval '6 hours'`,
+	} {
+		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due := func() (n int) {
+		t.Helper()
+		err := s.pool.QueryRow(t.Context(), `
+SELECT (SELECT count(*) FROM bots WHERE next_try_at <= now()) + (SELECT count(*) FROM cast_members WHERE next_try_at <= now())`).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if _, err := s.apply(two, casting.Options{DryRun: true}); err != nil || due() != 0 {
+		t.Errorf("a dry run tries %d (%v)", due(), err)
+	}
+	out, err := s.apply(two, casting.Options{})
+	if err != nil || due() != 3 {
+		t.Errorf("%d are tried, want 3 (%v)", due(), err)
+	}
+	for _, want := range []string{"anna is stopped, because Telegram refuses its token", "bert in club is suspended", "chat not found: it is tried again now"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
 func TestPruneAsks(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
