@@ -56,11 +56,11 @@ func launch(t testing.TB, environment []string, args ...string) *chorus {
 	return c
 }
 
-// up starts chorus up in a folder, on free ports unless args say otherwise, and
-// returns when the chat can be watched.
+// up starts chorus up in a folder, on free ports and at the cast's own pace unless
+// args say otherwise, and returns when the chat can be watched.
 func up(t testing.TB, dir string, args ...string) *chorus {
 	t.Helper()
-	c := launch(t, nil, append([]string{"up", "--up.dir", dir, "--emulator.listen", "127.0.0.1:0", "--ops.listen", "127.0.0.1:0"}, args...)...)
+	c := launch(t, nil, append([]string{"up", "--up.dir", dir, "--emulator.listen", "127.0.0.1:0", "--ops.listen", "127.0.0.1:0", "--planner.pace", "0s"}, args...)...)
 	eventually(t, "chorus up says where it is", func() bool { return c.ended() || c.url() != "" })
 	if c.ended() {
 		t.Fatalf("chorus up ended: %v\n%s", c.process.Err(), c.errs.String())

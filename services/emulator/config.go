@@ -21,7 +21,7 @@ type Config struct {
 	Faults      []string      `config:"faults" doc:"faults from the start, each METHOD:FAULT[:OPTION]..., for example setMessageReaction:400:REACTION_INVALID or sendMessage:429:retry_after=30:rate=0.1"`
 	Unlimited   bool          `config:"unlimited" doc:"switch flood control off"`
 	SilentWait  time.Duration `config:"silent_wait" doc:"how long flood control keeps a call waiting before it refuses it; Telegram does so for 8s, 0s refuses at once"`
-	Seed        int64         `config:"seed" doc:"decides the ids and tokens of emulated bots and chats"`
+	Seed        int64         `config:"seed" doc:"decides the ids and tokens of emulated bots and chats; 0 for random ones, which stay the same in a folder"`
 	MaxMessages int           `config:"max_messages" doc:"messages of a chat that are kept"`
 	MaxUpdates  int           `config:"max_updates" doc:"updates that wait for a bot at most; the oldest go first"`
 	MaxCalls    int           `config:"max_calls" doc:"calls that the log keeps where it is in memory only"`
@@ -32,7 +32,6 @@ func DefaultConfig() Config {
 	return Config{
 		Listen:      "127.0.0.1:8080",
 		SilentWait:  time.Duration(flood.Telegram().SilentWait),
-		Seed:        1,
 		MaxMessages: 10_000,
 		MaxUpdates:  10_000,
 		MaxCalls:    100_000,

@@ -82,8 +82,13 @@ func (e *Emulator) open() error {
 		return fmt.Errorf("dir: %w", err)
 	}
 
+	seed, err := e.cfg.seed()
+	if err != nil {
+		return fmt.Errorf("dir: %w", err)
+	}
+
 	e.world, err = world.Open(world.Config{
-		Dir: e.cfg.Dir, Seed: uint64(e.cfg.Seed), //nolint:gosec // Validate keeps it positive
+		Dir: e.cfg.Dir, Seed: seed,
 		MaxMessages: e.cfg.MaxMessages, MaxUpdates: e.cfg.MaxUpdates, Now: time.Now,
 	})
 	if err != nil {

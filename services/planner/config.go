@@ -12,6 +12,7 @@ type Config struct {
 	Idle  time.Duration `config:"idle" doc:"longest time between two looks for due chats, should a notification be lost"`
 	Sweep time.Duration `config:"sweep" doc:"how often turns whose time is over are looked for"`
 	Grace time.Duration `config:"grace" doc:"how long an expired turn is left to the generator and the sender before the planner closes it"`
+	Pace  time.Duration `config:"pace" doc:"mean time between two messages of a chat, in place of the cast's own rhythm and hourly limits; 0s for the cast's own; in chorus up with the emulator 9s"`
 	Seed  int64         `config:"seed" doc:"seed of every random choice; the same seed, roster and chat give the same turns"`
 }
 
@@ -32,5 +33,6 @@ func (c Config) Validate() error {
 	check(c.Idle >= 100*time.Millisecond && c.Idle <= time.Hour, "idle: %v, want 100ms to 1h", c.Idle)
 	check(c.Sweep >= 100*time.Millisecond && c.Sweep <= time.Hour, "sweep: %v, want 100ms to 1h", c.Sweep)
 	check(c.Grace >= time.Second && c.Grace <= time.Hour, "grace: %v, want 1s to 1h", c.Grace)
+	check(c.Pace == 0 || c.Pace >= time.Second && c.Pace <= time.Hour, "pace: %v, want 1s to 1h, or 0s for the cast's own", c.Pace)
 	return errors.Join(errs...)
 }

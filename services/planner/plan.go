@@ -45,6 +45,7 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 	for _, in := range inputs {
 		done.tally.tell(&in)
 		in.Seed = uint64(p.cfg.Seed ^ in.Chat.ID<<20) //nolint:gosec // any bits will do
+		in.Settings.Pace = p.cfg.Pace
 		d := decide.Decide(in)
 		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
 		done.took, done.waiting = append(done.took, d.Turn != nil), append(done.waiting, waiting(d.Skip))

@@ -92,6 +92,9 @@ func (p *Planner) Run(ctx context.Context) error {
 	return p.relays.Around(ctx, func(ctx context.Context) error {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
+		if err := p.keepPace(ctx); err != nil && ctx.Err() == nil {
+			p.Log.Warn("chats that wait for longer than planner.pace go on waiting", zap.Error(err))
+		}
 		var loops sync.WaitGroup
 		loops.Go(func() { p.plan(ctx) })
 		loops.Go(func() { p.sweep(ctx) })

@@ -64,10 +64,28 @@ WITH woken AS (
 UPDATE chat_clock k SET waiting_for = NULL, waiting_since = NULL, next_turn_at = least(k.next_turn_at, clock_timestamp() + woken.later)
 FROM woken WHERE k.chat_id = woken.chat_id`
 
+	// A chat without a reason to wait is between two turns, or asleep.
+	shortenWaits = `
+UPDATE chat_clock SET next_turn_at = clock_timestamp() + $1::interval
+WHERE next_turn_at > clock_timestamp() + 2 * $1::interval AND waiting_for IS NULL`
+
 	// wakeApart is how far apart chats are planned that begin to talk together,
 	// though none later than by its mean gap.
 	wakeApart = 5 * time.Millisecond
 )
+
+// keepPace makes chats due that wait at a slower pace than is configured.
+func (p *Planner) keepPace(ctx context.Context) error {
+	if p.cfg.Pace == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	if _, err := p.Pool.Exec(ctx, shortenWaits, p.cfg.Pace); err != nil {
+		return fmt.Errorf("shorten the waits of chats: %w", err)
+	}
+	return nil
+}
 
 // endWaits makes those chats due whose reason to wait has gone, or may have.
 // Chats that talk are left alone, however many there are: a new pace holds from

@@ -28,12 +28,13 @@ type NewBot struct {
 type RegisteredBot struct {
 	Bot
 
-	// Token is only there where the bot is new.
+	// Token is there where the bot is new or its token is made by the emulator.
 	Token secret.String `json:"token"`
 }
 
-// AddBot registers a bot, or changes the one with this username. The token is
-// only told once, when the bot is made.
+// AddBot registers a bot, or changes the one with this username. A token that is
+// given is only told back when the bot is made; one that the emulator makes is told
+// every time, and is the same every time.
 func (c *Client) AddBot(ctx context.Context, b NewBot) (RegisteredBot, error) {
 	wire := world.NewBot{Username: b.Username, Name: b.Name, Token: b.Token.Reveal(), Privacy: b.Privacy, BotToBot: b.BotToBot}
 

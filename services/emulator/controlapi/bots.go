@@ -7,7 +7,8 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/world"
 )
 
-// newBot is a bot with its token, the only answer that has one.
+// newBot is a bot with its token, the only answer that has one: whoever gives a
+// token is not told it again.
 type newBot struct {
 	world.Account
 
@@ -25,13 +26,17 @@ func (s *server) addBot(r *http.Request) (any, error) {
 	}
 
 	_, known := s.World.Find("@" + strings.TrimPrefix(b.Username, "@"))
+	minted := b.Token == ""
 
 	bot, token, err := s.World.RegisterBot(b)
 	if err != nil {
 		return nil, err
 	}
 
-	if known {
+	switch {
+	case known && minted:
+		return newBot{Account: bot, Token: token}, nil
+	case known:
 		return newBot{Account: bot}, nil
 	}
 

@@ -49,6 +49,10 @@ type Speaker interface {
 	Say(chat int64, name, text string, replyTo int64) (Message, error)
 	// React sets a person's only reaction to a message; "" takes it away.
 	React(chat, message int64, name, emoji string) error
+	// Press presses a button of a bot's message, for a person.
+	Press(chat, message int64, name, data string) error
+	// SetAdmin makes a person an administrator of a chat, or an ordinary member.
+	SetAdmin(chat int64, name string, admin bool) error
 }
 
 // Chat is a group.
@@ -71,6 +75,8 @@ type Member struct {
 	Name     string `json:"name"`
 	Username string `json:"username,omitempty"`
 	Bot      bool   `json:"bot,omitempty"`
+	// Admin is true for an administrator, in the members of a chat.
+	Admin bool `json:"admin,omitempty"`
 }
 
 // Message is a message as it is now.
@@ -83,11 +89,18 @@ type Message struct {
 	Entities  []Entity   `json:"entities,omitempty"`
 	ReplyTo   *Quote     `json:"reply_to,omitempty"`
 	Reactions []Reaction `json:"reactions,omitempty"`
+	// Buttons are the rows of an inline keyboard.
+	Buttons [][]Button `json:"buttons,omitempty"`
 	// Service is what happened, where nobody said anything.
 	Service string `json:"service,omitempty"`
-	// Offline says that the text was made without a model. The page sets it
-	// from Options.Offline.
-	Offline bool `json:"offline,omitempty"`
+}
+
+// Button is one under a bot's message. It opens an address, or its data goes to the
+// bot.
+type Button struct {
+	Text string `json:"text"`
+	Data string `json:"data,omitempty"`
+	URL  string `json:"url,omitempty"`
 }
 
 // Quote is the message that another one answers.

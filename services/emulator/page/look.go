@@ -20,12 +20,6 @@ func (p *page) list(w http.ResponseWriter, _ *http.Request) {
 	slices.SortStableFunc(chats, latestFirst)
 	chats = chats[:min(total, maxChats)]
 
-	for i := range chats {
-		if chats[i].Last != nil {
-			p.mark(chats[i].Last)
-		}
-	}
-
 	p.answer(w, http.StatusOK, struct {
 		Cursor string `json:"cursor"`
 		Total  int    `json:"total"`
@@ -64,10 +58,6 @@ func (p *page) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if chat.Last != nil {
-		p.mark(chat.Last)
-	}
-
 	p.answer(w, http.StatusOK, struct {
 		Cursor string `json:"cursor"`
 		Chat   Chat   `json:"chat"`
@@ -101,10 +91,6 @@ func (p *page) history(w http.ResponseWriter, r *http.Request) {
 
 	more := len(messages) > length
 	messages = messages[max(0, len(messages)-length):]
-
-	for i := range messages {
-		p.mark(&messages[i])
-	}
 
 	p.answer(w, http.StatusOK, struct {
 		Cursor   string    `json:"cursor"`

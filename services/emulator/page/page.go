@@ -13,8 +13,6 @@ type Options struct {
 	Title string
 	// Banner is a line over every chat that says what one sees; empty: none.
 	Banner string
-	// Offline tells whether a bot's text was made without a model; nil: none was.
-	Offline func(Message) bool
 	// Hosts are the names, without a port, under which the page answers apart
 	// from localhost and loopback addresses.
 	Hosts []string
@@ -53,12 +51,9 @@ func New(chats Chats, opts Options) http.Handler {
 	mux.HandleFunc("GET /page/chats/{chat}/messages", p.history)
 	mux.HandleFunc("POST /page/chats/{chat}/messages", p.say)
 	mux.HandleFunc("POST /page/chats/{chat}/reactions", p.react)
+	mux.HandleFunc("POST /page/chats/{chat}/presses", p.press)
+	mux.HandleFunc("POST /page/chats/{chat}/admins", p.setAdmin)
 	mux.HandleFunc("GET /page/events", p.events)
 
 	return guard(opts.Hosts, mux)
-}
-
-// mark says of a message whether its text was made offline.
-func (p *page) mark(m *Message) {
-	m.Offline = m.From.Bot && m.Service == "" && p.opts.Offline != nil && p.opts.Offline(*m)
 }

@@ -91,6 +91,16 @@ func (b *book) React(_, _ int64, _, emoji string) error {
 	return b.broken
 }
 
+func (b *book) Press(_, _ int64, _, data string) error {
+	if data == "no" {
+		return &page.InputError{Field: "data", Value: data, Allowed: "a button's"}
+	}
+
+	return b.broken
+}
+
+func (b *book) SetAdmin(int64, string, bool) error { return b.broken }
+
 func (b *book) add(from page.Member, text string) page.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -243,8 +253,7 @@ func TestListHasTheLatestFirst(t *testing.T) {
 	b := newBook()
 	b.add(mira(), "hello")
 
-	offline := func(m page.Message) bool { return m.Text == "hello" }
-	w := ask(t, page.New(b, page.Options{Offline: offline}), http.MethodGet, "/page/chats", "")
+	w := ask(t, page.New(b, page.Options{}), http.MethodGet, "/page/chats", "")
 
 	var got struct {
 		Total int         `json:"total"`
@@ -259,23 +268,8 @@ func TestListHasTheLatestFirst(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 
-	if last := got.Chats[0].Last; last == nil || last.Text != "hello" || !last.Offline {
+	if last := got.Chats[0].Last; last == nil || last.Text != "hello" {
 		t.Errorf("the last message is %+v", last)
-	}
-}
-
-func TestOnlyBotsWriteOffline(t *testing.T) {
-	t.Parallel()
-
-	b := newBook()
-	b.add(ada(), "by hand")
-	b.add(mira(), "by grammar")
-
-	h := page.New(b, page.Options{Offline: func(page.Message) bool { return true }})
-	body := ask(t, h, http.MethodGet, "/page/chats/-1001/messages", "").Body.String()
-
-	if strings.Count(body, `"offline":true`) != 1 || !strings.Contains(body, `"text":"by grammar","offline":true`) {
-		t.Errorf("offline is marked wrongly: %s", body)
 	}
 }
 
@@ -294,6 +288,9 @@ func TestWrite(t *testing.T) {
 	}{
 		"message":       {messages, `{"name":"Ada","text":"hi","reply_to":1}`, http.StatusCreated, ""},
 		"reaction":      {reactions, `{"name":"Ada","message_id":1,"emoji":"🔥"}`, http.StatusNoContent, ""},
+		"button":        {"/page/chats/-1001/presses", `{"name":"Ada","message_id":1,"data":"yes"}`, http.StatusNoContent, ""},
+		"wrong button":  {"/page/chats/-1001/presses", `{"name":"Ada","message_id":1,"data":"no"}`, http.StatusBadRequest, `data: "no" is not allowed, must be a button's`},
+		"admin":         {"/page/chats/-1001/admins", `{"name":"Ada","admin":true}`, http.StatusNoContent, ""},
 		"empty text":    {messages, `{"name":"Ada","text":""}`, http.StatusBadRequest, `text: "" is not allowed, must be 1 to 4096 UTF-16 code units`},
 		"wrong emoji":   {reactions, `{"name":"Ada","message_id":1,"emoji":"no"}`, http.StatusBadRequest, `emoji: "no" is not allowed, must be a reaction that the chat allows`},
 		"no number":     {"/page/chats/club/messages", `{"text":"hi"}`, http.StatusBadRequest, `chat: "club" is not allowed, must be a whole number`},

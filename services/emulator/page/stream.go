@@ -80,12 +80,6 @@ func next(ctx context.Context, feed Feed) (Event, error) {
 }
 
 func (s *stream) event(e Event) {
-	if e.Message != nil {
-		message := *e.Message // other readers have the same one
-		s.page.mark(&message)
-		e.Message = &message
-	}
-
 	data, err := json.Marshal(e)
 	if err != nil {
 		s.err = fmt.Errorf("encode an event: %w", err)

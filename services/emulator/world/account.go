@@ -25,7 +25,8 @@ type Account struct {
 type NewBot struct {
 	Username string `json:"username"`
 	Name     string `json:"name"`
-	// Token is made from the seed and the username where it is empty.
+	// Token is made from the seed and the username where it is empty. A bot that
+	// had another one keeps its id.
 	Token    string `json:"token,omitempty"`
 	Privacy  bool   `json:"privacy,omitempty"`
 	BotToBot bool   `json:"bot_to_bot,omitempty"`
@@ -69,6 +70,9 @@ func (w *World) RegisterBot(b NewBot) (Account, string, error) {
 		b.Name = b.Username
 	}
 
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
 	if b.Token == "" {
 		b.Token = w.mintToken(b.Username)
 	}
@@ -76,9 +80,6 @@ func (w *World) RegisterBot(b NewBot) (Account, string, error) {
 	if !tokenPattern.MatchString(b.Token) {
 		return Account{}, "", invalid("token", "(not shown)", "<bot id>:<secret>, the secret of letters, digits, - and _")
 	}
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
 
 	next := &account{
 		Account:   Account{ID: tokenID(b.Token), Bot: true, Name: b.Name, Username: b.Username, Privacy: b.Privacy, BotToBot: b.BotToBot},

@@ -2,8 +2,8 @@ package world
 
 // EnsureBot makes the bot with this username if there is none, and returns its
 // token and id. One that exists stays as it is, but for its name. The token is
-// the minted one: a bot that was registered with a token of its own is refused,
-// because the world keeps no tokens.
+// the minted one, because the world keeps no tokens: it replaces one that the bot
+// was registered with.
 func (w *World) EnsureBot(username, name string) (string, int64, error) {
 	next := NewBot{Username: username, Name: name}
 
@@ -21,8 +21,8 @@ func (w *World) EnsureBot(username, name string) (string, int64, error) {
 	return token, bot.ID, err
 }
 
-// EnsureChat returns the id of the group with the title and kind of n, and makes
-// it if there is none. One that exists keeps its profile; members of n that never
+// EnsureChat returns the id of the group with the id of n, or without one with its
+// title and kind, and makes it if there is none. One that exists keeps its profile; members of n that never
 // were in it are let in. A basic group that was upgraded is found by its former
 // kind too, as the supergroup that it is now.
 func (w *World) EnsureChat(n NewChat) (int64, error) {
@@ -35,10 +35,15 @@ func (w *World) EnsureChat(n NewChat) (int64, error) {
 		id = w.chatByTitle(n.Kind, n.Title)
 	}
 
-	if _, _, ok := w.Chat(id); !ok {
+	known, _, ok := w.Chat(id)
+	if !ok {
 		made, err := w.PutChat(n)
 
 		return made.ID, err
+	}
+
+	if known.MigratedTo != 0 {
+		id = known.MigratedTo
 	}
 
 	for _, who := range n.Admins {

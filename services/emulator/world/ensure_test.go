@@ -75,7 +75,9 @@ func TestEnsureFindsWhatItMade(t *testing.T) {
 	}
 }
 
-func TestEnsureSaysWhatIsWrong(t *testing.T) {
+// A bot that was registered with a token of its own gets a minted one, and stays the
+// same account.
+func TestEnsureReplacesATokenThatNobodyKnows(t *testing.T) {
 	t.Parallel()
 
 	w, err := world.Open(world.Config{Seed: 1, MaxMessages: 10, MaxUpdates: 100, Now: time.Now})
@@ -87,13 +89,60 @@ func TestEnsureSaysWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	token, id, err := w.EnsureBot("own_bot", "")
+	if err != nil || id != 77 {
+		t.Fatalf("account %d, %v", id, err)
+	}
+
+	if known, ok := w.BotByToken(token); !ok || known.ID != id {
+		t.Errorf("the token is that of %+v", known)
+	}
+
+	if _, ok := w.BotByToken("77:secret"); ok {
+		t.Error("the former token still opens the account")
+	}
+}
+
+// A chat that is named by its id is that one, whatever its title, also after it moved.
+func TestEnsureFindsAChatByItsID(t *testing.T) {
+	t.Parallel()
+
+	w, err := world.Open(world.Config{Seed: 1, MaxMessages: 10, MaxUpdates: 100, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	spec := world.NewChat{Chat: world.Chat{ID: -123, Kind: world.Group, Title: "Books"}, Members: []string{"Tom"}}
+	for range 2 {
+		if id, err := w.EnsureChat(spec); err != nil || id != -123 {
+			t.Fatalf("chat %d, %v", id, err)
+		}
+	}
+
+	next, err := w.Upgrade(-123)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if id, err := w.EnsureChat(spec); err != nil || id != next.ID {
+		t.Errorf("chat %d instead of %d, %v", id, next.ID, err)
+	}
+}
+
+func TestEnsureSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+
+	w, err := world.Open(world.Config{Seed: 1, MaxMessages: 10, MaxUpdates: 100, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+
 	_, _, noName := w.EnsureBot("1", "")
-	_, _, ownToken := w.EnsureBot("own_bot", "")
 	_, noTitle := w.EnsureChat(world.NewChat{})
 	_, noKind := w.EnsureChat(world.NewChat{Chat: world.Chat{Kind: "channel", Title: "x"}})
 	_, noBot := w.EnsureChat(world.NewChat{Chat: world.Chat{Title: "x"}, Members: []string{"@nobody"}})
 
-	for name, err := range map[string]error{"username": noName, "own token": ownToken, "title": noTitle, "kind": noKind, "member": noBot, "chat": w.EnsureMember(5, "Tom", world.Ordinary)} {
+	for name, err := range map[string]error{"username": noName, "title": noTitle, "kind": noKind, "member": noBot, "chat": w.EnsureMember(5, "Tom", world.Ordinary)} {
 		if input := (*world.InputError)(nil); !errors.As(err, &input) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -29,10 +29,16 @@ func (w *World) hash(parts ...string) uint64 {
 	return binary.BigEndian.Uint64(w.digest(parts...))
 }
 
-// mintToken makes a token in Telegram's form: the id and 35 characters.
+// mintToken makes a token in Telegram's form: the id and 35 characters. The id is
+// that of the bot with this username, if there is one.
 func (w *World) mintToken(username string) string {
 	username = strings.ToLower(username)
 	id := firstBotID + w.hash("bot", username)%4_000_000_000
+
+	if known := w.byUsername(username); known != nil && known.Bot {
+		id = uint64(known.ID) //nolint:gosec // ids of bots are positive
+	}
+
 	secret := base64.RawURLEncoding.EncodeToString(w.digest("token", username))
 
 	return strconv.FormatUint(id, 10) + ":AA" + secret[:33]

@@ -75,6 +75,17 @@ const (
 	maxEffects   = 4096
 )
 
+// Stored tells whether a folder has the state of a world.
+func Stored(dir string) bool {
+	for _, name := range []string{snapshotFile, journalFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+
+	return false
+}
+
 // Open reads the world in cfg.Dir, if any. The caller must hold the folder
 // (journal.Lock) until Close, and should call Compact once it has looked at
 // Effects.

@@ -6,7 +6,10 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Print writes the values in effect as YAML, each with where it came from as a
@@ -30,6 +33,47 @@ func (t *Tree) Print(w io.Writer) error {
 		return fmt.Errorf("print the configuration: %w", err)
 	}
 	return nil
+}
+
+// Write writes the sections' values that aren't the default as YAML that Load reads,
+// secrets and passwords with them: what it writes to must be private.
+func (t *Tree) Write(w io.Writer, sections ...string) error {
+	values := map[string]any{}
+	for _, f := range t.fields {
+		if !slices.Contains(sections, f.section) || reflect.DeepEqual(f.value.Interface(), f.initial.Interface()) {
+			continue
+		}
+		keys := strings.Split(f.path, separator)
+		last := len(keys) - 1
+		into := values
+		for _, key := range keys[:last] {
+			below, _ := into[key].(map[string]any)
+			if below == nil {
+				below = map[string]any{}
+				into[key] = below
+			}
+			into = below
+		}
+		into[keys[last]] = f.plain()
+	}
+	text, err := yaml.Marshal(values)
+	if err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	if _, err := w.Write(text); err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	return nil
+}
+
+// plain is the value as YAML has it.
+func (f *field) plain() any {
+	switch v := f.value.Interface().(type) {
+	case bool, int, int64, float64, []string:
+		return v
+	default:
+		return f.revealed()
+	}
 }
 
 func indent(depth int) string { return strings.Repeat("  ", depth) }

@@ -44,6 +44,35 @@ llm:
 	}
 }
 
+// What Write writes Load reads, secrets included and defaults left out.
+func TestWriteIsReadAgain(t *testing.T) {
+	t.Parallel()
+	tree, _, _ := newTree()
+	flags, _ := parse(t, tree, "", "--nats.url=nats://me:hidden@h:4222", "--nats.names=a,b")
+	if err := tree.Load(flags, []string{"CHORUS_LLM_API_KEY=hidden", "CHORUS_LLM_TOKEN=file:/run/token"}); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := tree.Write(&out, "nats", "llm"); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "ack_wait") {
+		t.Errorf("a default is written:\n%s", out.String())
+	}
+	again, _, _ := newTree()
+	flags, _ = parse(t, again, out.String())
+	if err := again.Load(flags, nil); err != nil {
+		t.Fatalf("%v in\n%s", err, out.String())
+	}
+	var second strings.Builder
+	if err := again.Write(&second, "nats", "llm"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(out.String(), second.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMaskOfURLs(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{

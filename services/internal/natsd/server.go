@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type Config struct {
 	Host string
 	// Port 0 opens none: clients connect by InProcess only. -1 is any free one.
 	Port int
+	// Token, if any, is what clients must give. URL has it.
+	Token string
 	// MaxStore bounds what all streams may take on disk, in bytes; 4 GiB if 0. The
 	// server compares it with the streams' bounds, not with what is free.
 	MaxStore int64
@@ -105,6 +108,9 @@ func (s *Server) start(cfg Config) error {
 	}
 	if cfg.Port != 0 {
 		s.url = ns.ClientURL()
+		if cfg.Token != "" {
+			s.url = strings.Replace(s.url, "://", "://"+cfg.Token+"@", 1)
+		}
 	}
 	return nil
 }
@@ -115,6 +121,7 @@ func options(cfg Config) *server.Options {
 		Host:              cfg.Host,
 		Port:              cfg.Port,
 		DontListen:        cfg.Port == 0,
+		Authorization:     cfg.Token,
 		NoSigs:            true, // signals are the process' own
 		JetStream:         true,
 		StoreDir:          cfg.DataDir,

@@ -15,6 +15,7 @@ const OfficialURL = "https://api.telegram.org"
 // Config says where the Bot API is and how long its calls may take.
 type Config struct {
 	URL            string        `config:"url" doc:"the Bot API's address; empty for https://api.telegram.org, in chorus up for the emulator"`
+	Emulated       bool          `config:"emulated" doc:"the Bot API at telegram.url is Chorus' emulator: chorus apply makes in it the bots and chats that a cast file names"`
 	ConnectTimeout time.Duration `config:"connect_timeout" doc:"longest time for a connection, and again for its TLS handshake; nothing was sent when it is over"`
 	Timeout        time.Duration `config:"timeout" doc:"longest time from a connection to the whole answer; the outcome is unknown when it is over"`
 	MaxIdle        int           `config:"max_idle" doc:"connections that are kept for the next calls"`
@@ -34,6 +35,9 @@ func DefaultConfig() Config {
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
 	errs := []error{validateURL(c.URL)}
+	if c.Emulated && c.URL == "" {
+		errs = append(errs, errors.New("emulated: is true without an address, want telegram.url, too"))
+	}
 	if c.ConnectTimeout <= 0 || c.ConnectTimeout > time.Minute {
 		errs = append(errs, fmt.Errorf("connect_timeout: %v, want more than 0s, at most 1m", c.ConnectTimeout))
 	}

@@ -44,7 +44,7 @@ func (d *decider) obstacle(bot *Bot) Skip {
 		return SkipNoCast
 	case !hours.Open(bot.ActiveHours, d.local):
 		return SkipAsleep
-	case bot.LastHour >= bot.HourlyMax:
+	case d.set.Pace == 0 && bot.LastHour >= bot.HourlyMax:
 		return SkipHourlyLimit
 	}
 	return SkipNone

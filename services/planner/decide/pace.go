@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"math"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
@@ -47,10 +48,22 @@ func (d *decider) opening() time.Time {
 // independently as people do, and within bounds. It has no memory: drawing it
 // anew after a skipped or prompted turn doesn't change the rhythm.
 func (d *decider) gap() time.Duration {
+	if d.set.Pace > 0 {
+		return d.evenGap()
+	}
 	mean := d.meanGap()
 	longest := max(mean*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
 	gap := time.Duration(within(d.gapDraw*mean, float64(d.set.MinGap), min(longest, float64(mostMean))))
 	return max(gap, leastMean)
+}
+
+// evenGap draws the time until the next turn at a given pace: between half of the
+// mean and one and a half, for people who read along. Reactions are no messages, so
+// turns come more often than those.
+func (d *decider) evenGap() time.Duration {
+	share := -math.Expm1(-d.gapDraw) // uniform, from an exponential draw
+	mean := float64(d.set.Pace) * (1 - within(d.set.ReactionProbability, 0, 0.9)) / within(d.set.ScaleFactor, 0.01, 100)
+	return time.Duration(within((0.5+share)*mean, float64(max(d.set.MinGap, leastMean)), float64(mostMean)))
 }
 
 // meanGap is the chat's mean gap in nanoseconds after all factors. The turns of

@@ -12,7 +12,10 @@ type Settings struct {
 	// Active is false while nothing is to be planned, here or at all.
 	Active bool
 
-	// Pace. ScaleFactor and tempo divide the mean gap, PrimeFactor multiplies it
+	// Pace, where it isn't 0, is the mean time between two messages, in place of the
+	// chat's mean gap, the tempo, the prime hours and the hourly limits of the bots.
+	Pace time.Duration
+	// ScaleFactor and tempo divide the mean gap, PrimeFactor multiplies it
 	// in PrimeHours; a gap is never below MinGap, nor above MaxGapFactor means.
 	ScaleFactor  float64
 	PrimeBoost   bool

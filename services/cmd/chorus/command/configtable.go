@@ -79,7 +79,9 @@ func readers(root *cobra.Command, section []config.Row) (services, others []stri
 
 // reads tells whether a command or one below it has a flag of the section's.
 func reads(c *cobra.Command, section []config.Row) bool {
-	has := func(r config.Row) bool { return r.Flag != "" && c.Flags().Lookup(strings.TrimPrefix(r.Flag, "--")) != nil }
+	has := func(r config.Row) bool {
+		return r.Flag != "" && c.Flags().Lookup(strings.TrimPrefix(r.Flag, "--")) != nil
+	}
 	return slices.ContainsFunc(section, has) ||
 		slices.ContainsFunc(c.Commands(), func(below *cobra.Command) bool { return reads(below, section) })
 }

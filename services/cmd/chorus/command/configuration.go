@@ -55,6 +55,7 @@ const (
 	emulatorListen           = sectionEmulator + ".listen"
 	secretKeys               = sectionSecret + ".keys"
 	typingMost               = sectionGenerator + ".typing_most"
+	plannerPace              = sectionPlanner + ".pace"
 )
 
 // configuration is that of every command; each binds flags to what it uses.

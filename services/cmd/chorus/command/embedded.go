@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
+
+// anyPort makes NATS listen on a free port.
+const anyPort = -1
 
 // databaseName is the private server's one database.
 const databaseName = "chorus"
@@ -45,11 +49,13 @@ func (e *embedded) start(ctx context.Context) error {
 	}
 	var viaProcess []nats.Option
 	if e.cfg.nats.URL == "" {
-		server, err := natsd.Start(ctx, natsd.Config{DataDir: filepath.Join(e.cfg.up.Dir, "nats"), Log: e.log.Named("nats")})
+		server, err := natsd.Start(ctx, natsd.Config{
+			DataDir: filepath.Join(e.cfg.up.Dir, "nats"), Port: anyPort, Token: rand.Text(), Log: e.log.Named("nats"),
+		})
 		if err != nil {
 			return err
 		}
-		e.nats = server
+		e.nats, e.cfg.nats.URL = server, server.URL()
 		viaProcess = append(viaProcess, server.InProcess())
 	}
 	if e.cfg.telegram.URL == "" {

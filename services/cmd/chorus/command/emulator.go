@@ -11,7 +11,6 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/controlapi"
 	"github.com/chorus-cast/chorus/services/emulator/page"
 	"github.com/chorus-cast/chorus/services/emulator/page/worldchats"
-	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
 
@@ -60,19 +59,11 @@ func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.E
 	}
 	opts := page.Options{Title: "Chorus", Banner: "A simulated Telegram: every persona here is a bot.", Log: log}
 	if offline {
-		opts.Banner = "A simulated Telegram: every persona here is a bot, and its texts are made offline, without a model."
-		opts.Offline = func(page.Message) bool { return true }
+		opts.Banner = "A simulated Telegram: every persona here is a bot, and its texts come from templates, without a model."
 	}
 	e.Mount("/", page.New(worldchats.New(e.World()), opts))
 	e.Mount(control.Prefix+"/", controlapi.New(controlapi.Config{
 		World: e.World(), Calls: e.Calls(), Faults: e.Faults(), Flood: e.Flood(), Log: log, Hosts: cfg.emulator.Hosts,
 	}))
 	return e, nil
-}
-
-func usernameOf(b roster.Bot) string {
-	if b.Username != "" {
-		return b.Username
-	}
-	return b.Name + "_bot"
 }

@@ -29,27 +29,33 @@ func applyCommand() *cobra.Command {
 		Short: "Make the roster what a cast file says",
 		Long: `Creates or updates the bots, personas, chats and cast of a file. Either all of
 it is applied or nothing, and applying it again changes nothing. Tokens stand in
-the environment or in files that the cast file refers to. With --emulator, bots
-and chats are made in a Telegram emulator, and no token is needed.`,
+the environment or in files that the cast file refers to. With --emulator, or
+where the configuration says that Telegram is emulated, as .chorus/up.yaml of the
+demo does, bots and chats are made in the emulator, and no token is needed.`,
 		Example: `  chorus apply -f deploy/examples/book-club.yaml --dry-run
-  chorus apply -f deploy/examples/book-club.yaml --emulator http://127.0.0.1:8080`,
+  chorus apply -f deploy/examples/book-club.yaml --emulator http://127.0.0.1:8080
+  chorus apply -f cast.yaml --config .chorus/up.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
 				return run.Usage(errors.New("-f: is missing, want a cast file, or - for the standard input"))
 			}
 			opts.Confirm = asker(cmd)
-			if emulator != "" {
-				client, err := control.New(emulator)
-				if err != nil {
-					return run.Usage(fmt.Errorf("--emulator: %w", err))
-				}
-				defer client.Close()
-				opts.Token, opts.Chat = emulated{client}.token, emulated{client}.chat
-			}
 			if err := readable(file); err != nil {
 				return err
 			}
 			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
+				if emulator == "" && cfg.telegram.Emulated {
+					emulator = cfg.telegram.URL
+				}
+				if emulator != "" {
+					client, err := control.New(emulator)
+					if err != nil {
+						return run.Usage(fmt.Errorf("--emulator: %w", err))
+					}
+					defer client.Close()
+					made := emulated{control: client, dry: opts.DryRun}
+					opts.Token, opts.Chat = made.token, made.chat
+				}
 				return ofFile(casting.Apply(ctx, pool, keys, file, opts, cmd.OutOrStdout()))
 			})
 		},
@@ -59,7 +65,7 @@ and chats are made in a Telegram emulator, and no token is needed.`,
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would change and change nothing")
 	cmd.Flags().BoolVar(&opts.Prune, "prune", false, "remove bots, chats and memories that the file doesn't have; asks first")
 	cmd.Flags().BoolVar(&opts.Yes, "yes", false, "prune without asking")
-	cfg.Bind(cmd.Flags(), sectionDatabase, sectionSecret)
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionSecret, sectionTelegram)
 	return cmd
 }
 

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
@@ -64,6 +64,9 @@ func (c *configuration) embed() {
 	if !c.given(typingMost) {
 		c.generator.TypingMost = upTyping
 	}
+	if c.telegram.URL == "" && !c.given(plannerPace) {
+		c.planner.Pace = demoPace
+	}
 	c.emulator.Dir = filepath.Join(c.up.Dir, "telegram")
 	c.emulator.AnyPort = !c.given(emulatorListen)
 	c.sender.Grace = min(c.sender.Grace, upGrace)
@@ -74,6 +77,9 @@ func (c *configuration) embed() {
 
 // upTyping is how long a person who tries Chorus out waits for a text at most.
 const upTyping = 2 * time.Second
+
+// demoPace is one at which people can read along.
+const demoPace = 9 * time.Second
 
 // upGrace is what calls under way get when a person presses Ctrl-C and waits.
 const upGrace = time.Second
@@ -182,22 +188,26 @@ func (e *embedded) add(ctx context.Context) error {
 	return nil
 }
 
-// writeAddresses writes a configuration file with which other commands reach the
-// embedded database, such as chorus settings list --config .chorus/up.yaml.
+// writeAddresses writes a configuration file with which other commands reach this
+// process and its parts, such as chorus settings list --config .chorus/up.yaml.
 func (e *embedded) writeAddresses() error {
-	keys, err := filepath.Abs(e.cfg.secret.File)
-	if err != nil {
-		return err
-	}
-	sections := map[string]map[string]string{sectionDatabase: {"url": e.cfg.database.URL}}
 	if e.cfg.secret.File != "" {
-		sections[sectionSecret] = map[string]string{"file": keys}
+		keys, err := filepath.Abs(e.cfg.secret.File)
+		if err != nil {
+			return err
+		}
+		e.cfg.secret.File = keys
 	}
-	text, err := yaml.Marshal(sections)
+	e.cfg.ops.Listen = e.ops.Addr().String() // it may have been any port
+	e.cfg.telegram.Emulated = e.cfg.telegram.Emulated || e.telegram != nil
+	var text bytes.Buffer
+	err := e.cfg.Write(&text, sectionDatabase, sectionNATS, sectionRedis, sectionTelegram, sectionLLM, sectionSecret, sectionOps)
 	if err != nil {
 		return fmt.Errorf("up.yaml: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(e.cfg.up.Dir, "up.yaml"), text, 0o600); err != nil {
+	const private = 0o600
+	path := filepath.Join(e.cfg.up.Dir, "up.yaml")
+	if err := os.WriteFile(path, text.Bytes(), private); err != nil {
 		return fmt.Errorf("up.dir: %w", err)
 	}
 	return nil
@@ -214,7 +224,7 @@ func (e *embedded) operateAnywhere(ctx context.Context) error {
 	return err
 }
 
-// greeting is the one line that a person needs.
+// greeting is what a person needs to know.
 func (e *embedded) greeting() string {
 	switch {
 	case e.telegram == nil:
@@ -225,6 +235,9 @@ func (e *embedded) greeting() string {
 	greeting := "Watch the chat at " + e.telegram.URL() + "/ (Ctrl-C stops it)"
 	if e.cfg.emulator.AnyPort && !strings.HasSuffix(e.telegram.URL(), e.cfg.emulator.Listen) {
 		greeting += "; " + e.cfg.emulator.Listen + " is in use by another program"
+	}
+	if pace := e.cfg.planner.Pace; pace > 0 {
+		greeting += fmt.Sprintf("\nA line comes about every %v, whatever the cast file says: --planner.pace changes that, and 0s takes the cast's own pace", pace)
 	}
 	return greeting
 }

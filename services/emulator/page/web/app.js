@@ -20,7 +20,7 @@ let trouble; // the timer that says that there is no connection
 const stale = new Map(); // timers of chats whose profile is to be read again
 
 const person = new Person(() => {
-  showMe();
+  showHead();
   pane.redraw();
 });
 const typing = new Typing((chat) => {
@@ -32,6 +32,7 @@ const tools = new Tools({
   item: (element) => element && pane.item(Number(element.dataset.id)),
   reply: (message) => (composer.reply(message), composer.focus()),
   react,
+  press,
   quote: (id) => pane.show(id),
   writable: () => !rooms.get(open)?.moved_to,
   reactions: () => rooms.get(open)?.reactions ?? [],
@@ -54,6 +55,32 @@ async function react(message, emoji) {
   const mine = message.reactions?.find((reaction) => reaction.by.some((member) => isMine(member, name)));
   try {
     await post(`page/chats/${chat}/reactions`, { name, message_id: message.id, emoji: mine?.emoji === emoji ? "" : emoji });
+    composer.complain("");
+  } catch (error) {
+    composer.complain(error.message);
+  }
+}
+
+async function press(message, data) {
+  const chat = open;
+  const name = await person.need();
+  if (!name) return;
+  try {
+    await post(`page/chats/${chat}/presses`, { name, message_id: message.id, data });
+    composer.complain("");
+  } catch (error) {
+    composer.complain(error.message);
+  }
+}
+
+// setAdmin makes the reader an administrator, or not.
+async function setAdmin(admin) {
+  const chat = open;
+  find("members").close();
+  const name = await person.need();
+  if (!name) return;
+  try {
+    await post(`page/chats/${chat}/admins`, { name, admin });
     composer.complain("");
   } catch (error) {
     composer.complain(error.message);
@@ -141,6 +168,8 @@ async function lookUp(id) {
   }
 }
 
+const isAdmin = (chat) => chat.members.some((member) => member.admin && isMine(member, person.name));
+
 function counted(chat) {
   const bots = chat.members.filter((member) => member.bot).length;
   const people = chat.members.length - bots;
@@ -150,6 +179,7 @@ function counted(chat) {
 function showHead() {
   const chat = rooms.get(open);
   document.title = chat ? `${chat.title} · ${find("rooms").querySelector("h1").textContent}` : find("rooms").querySelector("h1").textContent;
+  showMe();
   if (!chat) return;
   tellApart(chat.members);
   find("pane-avatar").replaceChildren(avatar(chat.id, chat.title));
@@ -177,7 +207,8 @@ function showTyping() {
 }
 
 function showMe() {
-  find("me").textContent = person.name || "Join in";
+  const chat = rooms.get(open);
+  find("me").textContent = person.name ? person.name + (chat && isAdmin(chat) ? " (admin)" : "") : "Join in";
   find("me").setAttribute("aria-label", person.name ? `You are ${person.name}. Change the name` : "Choose a name to join in");
 }
 
@@ -189,11 +220,16 @@ function showMembers() {
     make("li", {},
       avatar(member.id, member.name),
       make("span", { className: "lines" },
-        make("span", {}, nameOf(member), botLabel(member), isMine(member, person.name) ? " (you)" : null),
+        make("span", {}, nameOf(member), botLabel(member), isMine(member, person.name) ? " (you)" : null,
+          member.admin ? make("span", { className: "admin" }, "administrator") : null),
         member.username ? make("span", { className: "username" }, `@${member.username}`) : null),
       member.bot && member.username && !chat.moved_to
         ? make("button", { type: "button", className: "quiet", value: `@${member.username}`, "aria-label": `Mention ${member.name}` }, "Mention")
         : null)));
+  const admin = isAdmin(chat);
+  find("members-admin").hidden = Boolean(chat.moved_to);
+  find("members-admin").textContent = admin ? "Be an ordinary member" : "Become an administrator";
+  find("members-admin").value = admin ? "" : "admin";
   find("members").showModal();
 }
 
@@ -229,6 +265,7 @@ list.addEventListener("keydown", (event) => {
 
 find("me").addEventListener("click", () => person.choose());
 find("about").addEventListener("click", showMembers);
+find("members-admin").addEventListener("click", (event) => setAdmin(event.currentTarget.value === "admin"));
 find("members-close").addEventListener("click", () => find("members").close());
 find("members-list").addEventListener("click", (event) => {
   const word = event.target.closest("button")?.value;

@@ -1,10 +1,19 @@
 // One message as people see it.
 
 import { avatar, botLabel, colour, make, nameOf, picture } from "./dom.js";
-import { rich } from "./rich.js";
+import { address, rich } from "./rich.js";
 import { moment, time } from "./when.js";
 
 const shownNames = 5;
+
+/** isToMe tells whether a message answers or mentions the person called me. */
+export function isToMe(message, me) {
+  if (!me || message.service || isMine(message.from, me)) return false;
+  if (message.reply_to && isMine(message.reply_to.from, me)) return true;
+  const username = `@${me.toLowerCase().replaceAll(" ", "_")}`;
+  return (message.entities ?? []).some(({ type, offset, length }) =>
+    type === "mention" && message.text.slice(offset, offset + length).toLowerCase() === username);
+}
 
 /** isMine tells whether a member is the person who looks at the page. */
 export const isMine = (member, me) => !member.bot && member.name === me;
@@ -33,9 +42,18 @@ function chip(reaction, me) {
 function meta(message) {
   const at = new Date(message.at);
   return make("span", { className: "meta" },
-    message.offline ? make("span", { className: "offline", title: "This text was made offline, without a model" }, "offline text") : null,
     message.edited ? make("span", {}, "edited") : null,
     make("time", { dateTime: message.at, title: moment(at) }, time(at)));
+}
+
+// keyboard is the buttons under a bot's message; the tools press them.
+function keyboard(rows) {
+  const button = ({ text, data, url }) => {
+    if (data) return make("button", { type: "button", className: "press", value: data }, text);
+    const href = url && address(url);
+    return href ? make("a", { className: "press", href, target: "_blank", rel: "noopener noreferrer" }, text) : make("button", { type: "button", className: "press", disabled: true }, text);
+  };
+  return make("div", { className: "keyboard", role: "group", "aria-label": "Buttons" }, rows.map((row) => make("div", {}, row.map(button))));
 }
 
 /** content returns the elements that show a message to the person called me. */
@@ -49,7 +67,8 @@ export function content(message, me) {
       make("div", { className: "text", dir: "auto" }, rich(message.text ?? "", message.entities), meta(message)),
       message.reactions?.length
         ? make("div", { className: "chips", role: "group", "aria-label": "Reactions" }, message.reactions.map((r) => chip(r, me)))
-        : null),
+        : null,
+      message.buttons?.length ? keyboard(message.buttons) : null),
   ];
 }
 

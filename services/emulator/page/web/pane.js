@@ -1,7 +1,7 @@
 // The messages of the open chat: loaded in pages upwards, kept up to date, and
 // scrolled along only where the reader is at the end.
 
-import { content, isMine } from "./bubble.js";
+import { content, isMine, isToMe } from "./bubble.js";
 import { find, make, several } from "./dom.js";
 import { get, revision as revisionOf } from "./net.js";
 import { day, sameDay } from "./when.js";
@@ -11,6 +11,8 @@ const list = find("messages");
 const older = find("older");
 const newest = find("newest");
 const newestCount = find("newest-count");
+const answers = find("answers");
+const answersCount = find("answers-count");
 
 const together = 5 * 60_000; // ms between messages that are shown as one block
 const nearEnd = 80; // px
@@ -26,6 +28,8 @@ export class Pane {
   #more = false;
   #pinned = true;
   #fresh = 0;
+  #unseen = new Set(); // ids of answers to the reader that were not in view yet
+  #visited = null; // the answer that was gone to last
   #loading = null;
   #failed = null; // the page that couldn't be loaded
   #me;
@@ -37,6 +41,8 @@ export class Pane {
     this.#tools = tools;
     scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     newest.addEventListener("click", () => this.end("smooth"));
+    answers.addEventListener("click", () => this.#toAnswer());
+    document.addEventListener("visibilitychange", () => this.#look());
     new ResizeObserver(() => this.settle()).observe(scroll);
     this.top = new IntersectionObserver((seen) => seen.some((e) => e.isIntersecting) && this.#page(), { root: scroll, rootMargin: "400px" });
     this.top.observe(older);
@@ -84,6 +90,7 @@ export class Pane {
   /** said adds a new message. */
   said(message, revision) {
     if (!this.#put(message, revision)) return;
+    if (isToMe(message, this.#me())) this.#unseen.add(message.id);
     if (!this.#pinned) this.#count(isMine(message.from, this.#me()) ? 0 : 1);
     if (this.#pinned && this.#items.length > most) this.#trim();
     this.settle();
@@ -124,6 +131,7 @@ export class Pane {
 
   /** settle keeps a reader who is at the end there. */
   settle() {
+    this.#look();
     if (this.#pinned) scroll.scrollTop = scroll.scrollHeight;
   }
 
@@ -156,6 +164,8 @@ export class Pane {
     this.#loading = null;
     this.#failed = null;
     this.#pinned = true;
+    this.#unseen.clear();
+    this.#visited = null;
     this.#count(0);
     this.#tools.leave();
     list.replaceChildren();
@@ -241,6 +251,7 @@ export class Pane {
     const me = this.#me();
     const focused = item.element.contains(document.activeElement) ? document.activeElement : null;
     item.element.classList.toggle("mine", isMine(item.message.from, me) && !item.message.service);
+    item.element.classList.toggle("to-me", isToMe(item.message, me));
     item.element.replaceChildren(make("div", { className: "row" }, content(item.message, me)));
     this.#tools.rendered(item);
     if (!focused || focused === item.element) return;
@@ -276,6 +287,33 @@ export class Pane {
   #scrolled() {
     this.#pinned = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < nearEnd;
     this.#count(this.#pinned ? 0 : this.#fresh, true);
+    this.#look();
+  }
+
+  // #look takes the answers that are in view as seen, and shows how many are not.
+  #look() {
+    const view = scroll.getBoundingClientRect();
+    for (const id of document.visibilityState === "visible" ? this.#unseen : []) {
+      const at = this.#byId.get(id)?.element.getBoundingClientRect();
+      if (!at || (at.bottom > view.top && at.top < view.bottom)) this.#unseen.delete(id);
+    }
+    answers.hidden = !list.querySelector(".to-me");
+    scroll.classList.toggle("beside", !answers.hidden);
+    answersCount.textContent = this.#unseen.size ? several(this.#unseen.size, "answer to you", "answers to you") : "Answers to you";
+    answers.classList.toggle("fresh", this.#unseen.size > 0);
+  }
+
+  // #toAnswer goes to the oldest answer that was not seen, else to the one before
+  // that which was gone to last, and begins at the newest again after the oldest.
+  #toAnswer() {
+    const all = this.#items.filter(({ element }) => element.classList.contains("to-me"));
+    const unseen = all.find(({ message }) => this.#unseen.has(message.id));
+    const before = all.findLast(({ message }) => this.#visited === null || message.id < this.#visited);
+    const next = unseen ?? before ?? all.at(-1);
+    if (!next) return;
+    this.#unseen.delete(next.message.id);
+    this.#visited = next.message.id;
+    this.show(next.message.id);
   }
 
   #count(add, exactly = add === 0) {

@@ -5,10 +5,9 @@ import { make } from "./dom.js";
 const tags = { bold: "strong", italic: "em", underline: "u", strikethrough: "s", code: "code", pre: "pre", blockquote: "blockquote", expandable_blockquote: "blockquote" };
 const marks = new Set(["mention", "text_mention", "hashtag", "cashtag", "bot_command"]);
 
-// Only addresses of the web become links; a text can say "javascript:" too.
-function address(entity, text) {
-  const raw = entity.type === "text_link" ? entity.url : text;
-  const full = entity.type === "email" ? `mailto:${raw}` : /^[a-z][a-z0-9+.-]*:/i.test(raw) ? raw : `https://${raw}`;
+/** address is the address that a link may lead to: only those of the web; a text can say "javascript:" too. */
+export function address(raw, email = false) {
+  const full = email ? `mailto:${raw}` : /^[a-z][a-z0-9+.-]*:/i.test(raw) ? raw : `https://${raw}`;
   try {
     const url = new URL(full);
     return ["http:", "https:", "mailto:"].includes(url.protocol) ? url.href : null;
@@ -22,7 +21,7 @@ function wrap(entity, text, children) {
   if (marks.has(entity.type)) return make("span", { className: "mark" }, children);
   if (entity.type === "spoiler") return make("span", { className: "spoiler", tabIndex: 0 }, children);
   if (["url", "text_link", "email"].includes(entity.type)) {
-    const href = address(entity, text);
+    const href = address(entity.type === "text_link" ? entity.url : text, entity.type === "email");
     if (href) return make("a", { href, target: "_blank", rel: "noopener noreferrer" }, children);
   }
   return make("span", {}, children);

@@ -15,8 +15,8 @@ export class Tools {
 
   /**
    * on.item(element) finds a message's item, on.reply(message),
-   * on.react(message, emoji), on.quote(id) and on.writable() do what their
-   * names say, on.reactions() are the emoji that the chat allows.
+   * on.react(message, emoji), on.press(message, data), on.quote(id) and
+   * on.writable() do what their names say, on.reactions() are the emoji that the chat allows.
    */
   constructor(on) {
     this.on = on;
@@ -27,7 +27,9 @@ export class Tools {
       const item = this.on.item(event.target.closest("li.message"));
       if (!item) return;
       const chip = event.target.closest(".chip");
-      if (chip) this.on.react(item.message, chip.ariaPressed === "true" ? "" : chip.value);
+      const press = event.target.closest("button.press");
+      if (press) this.on.press(item.message, press.value);
+      else if (chip) this.on.react(item.message, chip.ariaPressed === "true" ? "" : chip.value);
       else if (event.target.closest(".quote")) this.on.quote(item.message.reply_to.id);
       else if (!event.target.closest("a, button")) offer(event); // a tap
     });

@@ -1,6 +1,7 @@
 package worldchats
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ const quoted = 160
 func message(p *world.Post) page.Message {
 	m := page.Message{
 		ID: p.Seq, From: member(p.From), At: p.SentAt, Edited: !p.EditedAt.IsZero(),
-		Text: p.Text, Service: service(p),
+		Text: p.Text, Buttons: buttons(p.Markup), Service: service(p),
 	}
 
 	for _, e := range p.Entities {
@@ -36,6 +37,33 @@ func message(p *world.Post) page.Message {
 	}
 
 	return m
+}
+
+// buttons are the rows of an inline keyboard; other keyboards aren't under a message.
+func buttons(markup json.RawMessage) [][]page.Button {
+	var keyboard struct {
+		Rows [][]struct {
+			Text string `json:"text"`
+			Data string `json:"callback_data"`
+			URL  string `json:"url"`
+		} `json:"inline_keyboard"`
+	}
+	if json.Unmarshal(markup, &keyboard) != nil { // there is none
+		return nil
+	}
+
+	var rows [][]page.Button
+
+	for _, row := range keyboard.Rows {
+		shown := make([]page.Button, 0, len(row))
+		for _, b := range row {
+			shown = append(shown, page.Button{Text: b.Text, Data: b.Data, URL: b.URL})
+		}
+
+		rows = append(rows, shown)
+	}
+
+	return rows
 }
 
 func member(a world.Account) page.Member {

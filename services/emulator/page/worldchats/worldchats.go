@@ -50,7 +50,9 @@ func (c *Chats) Chat(id int64) (page.Chat, error) {
 
 	for _, m := range members {
 		if m.Role != world.Left && m.Role != world.Kicked {
-			chat.Members = append(chat.Members, member(m.Account))
+			shown := member(m.Account)
+			shown.Admin = m.Role == world.Administrator || m.Role == world.Creator
+			chat.Members = append(chat.Members, shown)
 		}
 	}
 
@@ -93,6 +95,28 @@ func (c *Chats) Say(chat int64, name, text string, replyTo int64) (page.Message,
 // React sets a person's reaction; "" takes it away.
 func (c *Chats) React(chat, message int64, name, emoji string) error {
 	return wrong(c.world.ReactAs(chat, message, name, emoji))
+}
+
+// Press presses a button for a person.
+func (c *Chats) Press(chat, message int64, name, data string) error {
+	_, err := c.world.Press(chat, message, name, data)
+
+	return wrong(err)
+}
+
+// SetAdmin makes a person an administrator, or an ordinary member. Bots' roles are
+// left to the control interface.
+func (c *Chats) SetAdmin(chat int64, name string, admin bool) error {
+	if account, known := c.world.Find(name); name == "" || known && account.Bot {
+		return &page.InputError{Field: "name", Value: name, Allowed: "a person's name"}
+	}
+
+	role := world.Ordinary
+	if admin {
+		role = world.Administrator
+	}
+
+	return wrong(c.world.SetRole(chat, name, role))
 }
 
 // wrong makes the page's error for wrong input of the world's.

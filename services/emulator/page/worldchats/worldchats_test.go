@@ -133,6 +133,62 @@ func TestWrongInputIsNamed(t *testing.T) {
 	}
 }
 
+// A button's press goes to the bot as a callback query, and a person can be an
+// administrator.
+func TestButtonsAndAdministrators(t *testing.T) {
+	t.Parallel()
+
+	w, bot := open(t)
+	chats := worldchats.New(w)
+
+	text, err := markup.Parse("Yes?", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	keyboard := `{"inline_keyboard":[[{"text":"Yes","callback_data":"y"}],[{"text":"Docs","url":"https://example.org"}]]}`
+
+	asked, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Text: text, Markup: json.RawMessage(keyboard)})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	shown, err := chats.History(club, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want := [][]page.Button{{{Text: "Yes", Data: "y"}}, {{Text: "Docs", URL: "https://example.org"}}}
+	if diff := cmp.Diff(want, shown[0].Buttons); diff != "" {
+		t.Errorf("buttons (-want +got):\n%s", diff)
+	}
+
+	if err := chats.Press(club, asked.Seq, "Ada", "y"); err != nil {
+		t.Error(err)
+	}
+
+	for _, admin := range []bool{true, false} {
+		if err := chats.SetAdmin(club, "Ada", admin); err != nil {
+			t.Fatal(err)
+		}
+
+		chat, err := chats.Chat(club)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, m := range chat.Members {
+			if m.Admin != (admin && m.Name == "Ada") {
+				t.Errorf("%s is an administrator: %t", m.Name, m.Admin)
+			}
+		}
+	}
+
+	if err := chats.SetAdmin(club, "@mira_bot", true); err == nil {
+		t.Error("the page made a bot an administrator")
+	}
+}
+
 func say(t *testing.T, chats *worldchats.Chats, text string) int64 {
 	t.Helper()
 

@@ -24,8 +24,8 @@ import (
 // describes it, and must not put the token into an error.
 type TokenResolver func(ctx context.Context, bot roster.Bot) (secret.String, error)
 
-// ChatResolver finds the Telegram id of a chat whose file gives none. All bots
-// have been resolved by then.
+// ChatResolver finds the Telegram id of a chat, which is the one in its file, if
+// that gives one, unless the chat has moved. All bots have been resolved by then.
 type ChatResolver func(ctx context.Context, chat roster.Chat, cast []roster.Bot) (int64, error)
 
 // Options is how a file is applied.
@@ -40,7 +40,8 @@ type Options struct {
 	Confirm func(ctx context.Context, question string) (bool, error)
 	// Token is References(file's folder) if it is nil.
 	Token TokenResolver
-	// Chat may be nil: then every new chat must have its id.
+	// Chat may be nil: then every new chat must have its id. Otherwise it is asked
+	// for every chat.
 	Chat ChatResolver
 }
 

@@ -65,10 +65,10 @@ func resolveBot(ctx context.Context, b *roster.Bot, accounts map[int64]string, o
 }
 
 func resolveChat(ctx context.Context, c *roster.Chat, bots []roster.Bot, current roster.Cast, opts Options) error {
-	if c.TelegramID != 0 {
-		return nil
-	}
 	if opts.Chat == nil {
+		if c.TelegramID != 0 {
+			return nil
+		}
 		known := slices.ContainsFunc(current.Chats, func(old roster.Chat) bool { return old.Name == c.Name })
 		if !known {
 			return errors.New("want the group's id, such as -1001234567890: add a bot to the group and look into its updates; only the emulator can do without")

@@ -1,0 +1,80 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/emulator/control"
+)
+
+// While the demo runs, its up.yaml is all that another command needs: to look at it,
+// to change its cast, and to bring in a cast that names its own ids, and bots without
+// usernames.
+func TestTheDemosFileIsEnoughForEveryCommand(t *testing.T) {
+	t.Parallel()
+	const id = -1001234567890
+	dir := t.TempDir()
+	cast := filepath.Join(dir, "cast.yaml")
+	text := fmt.Sprintf(`bots:
+  - name: 9-lives
+    token: env:NOT_SET
+    persona: {display_name: Nine, summary: Reads.}
+  - name: a-name-that-is-too-long-for-a-username-of-telegram
+    token: env:NOT_SET_EITHER
+    persona: {display_name: Long, summary: Writes.}
+chats:
+  - {name: club, telegram_id: %d, mean_gap: 1s, cast: [9-lives, a-name-that-is-too-long-for-a-username-of-telegram]}
+`, id)
+	if err := os.WriteFile(cast, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	state := filepath.Join(dir, "state")
+	c := up(t, state, "--cast", absolute(t, bookClub))
+	d := &deployment{t: t, environment: []string{"CHORUS_CONFIG=" + filepath.Join(state, "up.yaml")}}
+
+	if out := d.run("apply", "-f", absolute(t, bookClub)); out != "nothing to change\n" {
+		t.Errorf("the cast that plays, applied again: %s", out)
+	}
+	d.run("apply", "-f", cast, "--dry-run")
+	if _, err := c.emulator().Chat(t.Context(), id); err == nil {
+		t.Error("a dry run made a chat in the emulator")
+	}
+	d.run("apply", "-f", cast)
+	if out := d.run("apply", "-f", cast); out != "nothing to change\n" {
+		t.Errorf("applied again: %s", out)
+	}
+	eventually(t, "the new cast speaks in the chat that it names", func() bool {
+		return len(matching(sent(callsOf(t, c.emulator(), control.Filter{})), func(r control.Call) bool { return r.Chat == id })) > 0
+	})
+	for _, args := range [][]string{
+		{"check"},
+		{"export"},
+		{"explain", "club"},
+		{"settings", "list"},
+		{"settings", "set", "scale_factor", "2"},
+		{"memory", "list"},
+		{"usage"},
+		{"dead", "list"},
+		{"cache", "stats"},
+		{"cache", "invalidate", "--all"},
+		{"migrate", "status"},
+		{"health", "--ready"},
+	} {
+		if out, err := d.try(args...); err != nil {
+			t.Errorf("chorus %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// absolute is a path for processes with folders of their own.
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
