@@ -150,7 +150,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, token string, c *call
 
 	m, ok := a.methods[strings.ToLower(c.method.name)]
 	if !ok {
-		return errNotFound()
+		return errNotEmulated(c.method.name)
 	}
 
 	c.method = m
@@ -166,6 +166,17 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, token string, c *call
 }
 
 func errNotFound() error { return &world.Error{Code: http.StatusNotFound, Description: "Not Found"} }
+
+// errNotEmulated tells whoever tests a bot that the method is lacking here, and not
+// on Telegram.
+func errNotEmulated(name string) error {
+	const longest = 64
+	if len(name) > longest {
+		return errNotFound()
+	}
+
+	return &world.Error{Code: http.StatusNotFound, Description: "Not Found: " + name + " is not emulated (see /_emulator/methods)"}
+}
 
 // errStopping ends the calls that wait while the server stops.
 func errStopping() error {

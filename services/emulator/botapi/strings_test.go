@@ -94,7 +94,7 @@ func TestErrorsWordForWord(t *testing.T) {
 		{"setWebhook", []any{"url", "http://x/", "secret_token", "a b"}, 400, "Bad Request: secret token contains unallowed characters"},
 		{"setWebhook", []any{"url", "http://x/", "secret_token", strings.Repeat("x", 257)}, 400, "Bad Request: secret token is too long"},
 		{"setMyCommands", []any{"commands", `[{"command":"Start","description":"x"}]`}, 400, "Bad Request: BOT_COMMAND_INVALID"},
-		{"nosuchmethod", nil, 404, "Not Found"},
+		{"sendPhoto", nil, 404, "Not Found: sendPhoto is not emulated (see /_emulator/methods)"},
 	}
 
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package botapi
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/chorus-cast/chorus/services/emulator/flood"
@@ -38,6 +39,18 @@ func (a *API) table() map[string]method {
 	}
 
 	return methods
+}
+
+// Methods are the names of the methods that are emulated, sorted.
+func Methods() []string {
+	var names []string
+	for _, m := range (&API{}).table() {
+		names = append(names, m.name)
+	}
+
+	slices.Sort(names)
+
+	return names
 }
 
 // always is an effect that needs nothing but its answer.

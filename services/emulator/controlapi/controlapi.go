@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/emulator/botapi"
 	"github.com/chorus-cast/chorus/services/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/emulator/fault"
@@ -65,6 +66,7 @@ func New(cfg Config) http.Handler {
 }
 
 func (s *server) routes(r chi.Router) {
+	r.Get("/methods", s.answer(func(*http.Request) (any, error) { return botapi.Methods(), nil }))
 	r.Get("/calls", s.calls)
 
 	r.Get("/faults", s.answer(s.listFaults))

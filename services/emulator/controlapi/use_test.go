@@ -1,6 +1,7 @@
 package controlapi_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -88,5 +89,17 @@ func TestPeopleAndBotsMeetInAChat(t *testing.T) {
 
 	if len(chats) != 2 || chats[0].ID != super.ID || chats[1].MigratedTo != super.ID {
 		t.Errorf("after the upgrade: %+v", chats)
+	}
+}
+
+// What is not emulated is refused with the way to the list of what is.
+func TestMethodsAreListed(t *testing.T) {
+	t.Parallel()
+
+	b := start(t)
+
+	list := read(t, b.url+"/_emulator/methods")
+	if !strings.Contains(list, `"sendMessage"`) || strings.Contains(list, `"sendPhoto"`) {
+		t.Errorf("methods: %s", list)
 	}
 }
