@@ -55,6 +55,7 @@ chats:
 		{"explain", "club"},
 		{"settings", "list"},
 		{"settings", "set", "scale_factor", "2"},
+		{"resume", "chat", "club"},
 		{"memory", "list"},
 		{"usage"},
 		{"dead", "list"},

@@ -25,6 +25,19 @@ func TestDocumentsAreCurrent(t *testing.T) {
 	current(t, settings, read(t, settings), settingsPage+output(t, "settings", "list", "--markdown"))
 }
 
+// Whoever looks for a command finds it on the page of commands.
+func TestEveryCommandIsOnItsPage(t *testing.T) {
+	t.Parallel()
+	page := read(t, filepath.Join(repository, "docs", "commands.md"))
+	for _, c := range command.New().Commands() {
+		switch name := c.Name(); {
+		case name == "help" || name == "completion":
+		case !strings.Contains(page, "`chorus "+name) && !strings.Contains(page, "`"+name+"`"):
+			t.Errorf("docs/commands.md has no chorus %s", name)
+		}
+	}
+}
+
 // inserted checks the part of a document that is written from the code.
 func inserted(t *testing.T, path, part, want string) {
 	t.Helper()
