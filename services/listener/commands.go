@@ -121,7 +121,7 @@ func (l *Listener) obey(ctx context.Context, c command) error {
 	if err != nil {
 		return err
 	}
-	if c.Name == "forgetme" && !c.Anonymous {
+	if c.Name == "forgetme" {
 		if err := l.forget(ctx, c); err != nil {
 			return errors.Join(err, l.postpone(ctx, c))
 		}
@@ -133,8 +133,11 @@ var errLater = errors.New("later")
 
 // may asks Telegram whether somebody is an administrator, for commands of theirs.
 func (l *Listener) may(ctx context.Context, c command) (right, error) {
-	if c.Anonymous || c.Name == "about" || c.Name == "forgetme" {
+	switch {
+	case c.Anonymous, c.Name == "about", c.Name == "forgetme":
 		return granted, nil
+	case c.Person < 0:
+		return denied, nil // no channel administers a group, and who is behind it isn't told
 	}
 	token, err := l.Open(c.BotName, c.Sealed)
 	if err != nil {

@@ -41,7 +41,7 @@ func (l *Listener) do(ctx context.Context, tx pgx.Tx, c command, may right) (str
 		return l.status(ctx, tx, c)
 	case "forgetme":
 		if c.Anonymous {
-			return "Write that in your own name: nobody can tell who wrote in the group's.", nil
+			return "Done. What anonymous administrators wrote up to now in this group's name is deleted. What they write from now on is kept again.", nil
 		}
 		return "Done. What you wrote up to now, your name and your id are deleted. What you write from now on is kept again.", nil
 	}

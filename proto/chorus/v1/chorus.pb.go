@@ -986,7 +986,8 @@ type Update struct {
 	Kind UpdateKind `protobuf:"varint,3,opt,name=kind,proto3,enum=chorus.v1.UpdateKind" json:"kind,omitempty"`
 	// Chorus' number of the message concerned; 0 for none.
 	Message int64 `protobuf:"varint,4,opt,name=message,proto3" json:"message,omitempty"`
-	// Telegram's id of the person who acted; 0 where it is not told.
+	// Telegram's id of the person who acted, or that of the chat, below 0, as which
+	// they acted; 0 where it is not told.
 	PersonId int64 `protobuf:"varint,5,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
 	// The text written; empty where there is none.
 	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`

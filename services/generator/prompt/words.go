@@ -5,9 +5,9 @@ import (
 	"strings"
 	"text/template"
 	"time"
-	"unicode"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 // What a prompt shows of one text, in characters.
@@ -16,11 +16,6 @@ const (
 	mostOfName     = 64
 	mostOfHeadline = 240
 	mostOfText     = 4000
-)
-
-const (
-	zeroWidthNonJoiner = '\u200c'
-	zeroWidthJoiner    = '\u200d'
 )
 
 func functions() template.FuncMap {
@@ -60,7 +55,7 @@ func lines(all []llm.Line) string {
 // begin a line that looks like another member's.
 func shown(m llm.Line) string {
 	// A name with a colon in it could look like another's name and words.
-	author := oneLine(strings.ReplaceAll(m.Author, ":", " "), mostOfName)
+	author := oneLine(strings.ReplaceAll(names.Sayable(m.Author), ":", " "), mostOfName)
 	if author == "" {
 		author = "Somebody"
 	}
@@ -73,21 +68,7 @@ func oneLine(s string, most int) string {
 	if len(s) <= most && plain(s) {
 		return s
 	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '<':
-			return '‹'
-		case r == '>':
-			return '›'
-		case unicode.IsSpace(r):
-			return ' '
-		case r == zeroWidthJoiner, r == zeroWidthNonJoiner: // within emoji and Persian words
-			return r
-		case unicode.In(r, unicode.Cc, unicode.Cf):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
+	s = strings.NewReplacer("<", "‹", ">", "›").Replace(names.Text(s))
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > most {
 		s = string(runes[:most]) + "…"

@@ -9,15 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/mmcdole/gofeed"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/publicnet"
 )
 
@@ -93,7 +92,7 @@ func (n *News) fetchDue(ctx context.Context) error {
 		}
 		if err := n.fetch(ctx, f); err != nil && ctx.Err() == nil {
 			n.log.Info("a feed can't be read", zap.String("feed", f.url), zap.Error(err))
-			if err := n.exec(ctx, feedLost, f.url, shorten(err.Error(), mostTitle), n.cfg.Every, worst); err != nil {
+			if err := n.exec(ctx, feedLost, f.url, names.Title(err.Error(), mostTitle), n.cfg.Every, worst); err != nil {
 				return err
 			}
 		}
@@ -172,13 +171,13 @@ func (n *News) fetch(ctx context.Context, f *feed) error {
 	if err := n.exec(ctx, putItems, f.url, guids, titles, times); err != nil {
 		return err
 	}
-	return n.exec(ctx, feedRead, f.url, shorten(answer.Header.Get("ETag"), mostTitle), shorten(answer.Header.Get("Last-Modified"), mostTitle))
+	return n.exec(ctx, feedRead, f.url, names.Title(answer.Header.Get("ETag"), mostTitle), names.Title(answer.Header.Get("Last-Modified"), mostTitle))
 }
 
 // headlines are what a feed has, each with its time; what has none is of now.
 func headlines(f *gofeed.Feed, now time.Time) (guids, titles []string, times []time.Time) {
 	for _, item := range f.Items[:min(len(f.Items), mostItems)] {
-		title := shorten(item.Title, mostTitle)
+		title := names.Title(item.Title, mostTitle)
 		if title == "" {
 			continue
 		}
@@ -193,24 +192,9 @@ func headlines(f *gofeed.Feed, now time.Time) (guids, titles []string, times []t
 		if guid == "" {
 			guid = item.Link + " " + title
 		}
-		guids, titles, times = append(guids, shorten(guid, mostGUID)), append(titles, title), append(times, at)
+		guids, titles, times = append(guids, names.Title(guid, mostGUID)), append(titles, title), append(times, at)
 	}
 	return guids, titles, times
-}
-
-// shorten makes one line of a text, without what nobody sees, and bounds it.
-func shorten(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.In(r, unicode.Cc, unicode.Cf):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
-	runes := []rune(strings.Join(strings.Fields(s), " "))
-	return string(runes[:min(len(runes), most)])
 }
 
 // The headline that was dealt out least, and of those the newest. Two who ask at a

@@ -80,8 +80,8 @@ func Check(who string) error {
 
 func parse(who string) (int64, error) {
 	id, err := strconv.ParseInt(who, 10, 64)
-	if err != nil || id <= 0 {
-		return 0, fmt.Errorf("%q: want a person's Telegram id, a number above 0, or @USERNAME", who)
+	if err != nil || id == 0 {
+		return 0, fmt.Errorf("%q: want a person's Telegram id, that of a chat, below 0, for who writes as it, or @USERNAME", who)
 	}
 	return id, nil
 }

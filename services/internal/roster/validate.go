@@ -86,7 +86,7 @@ func (v *validator) text(s string, f Field, path string) bool {
 	case s == "" && f.Default == "" && f.Type.Kind() == reflect.String:
 		return true
 	case !storable(s):
-		v.add(path, Quote(s), "readable text: valid UTF-8 without control characters other than new lines and tabs")
+		v.add(path, Quote(s), "readable text: valid UTF-8 without control characters other than new lines and tabs, and without marks of direction")
 	case f.bounded && (n < f.min || n > f.max):
 		v.add(path, fmt.Sprintf("%s (%d characters)", Quote(s), int(n)), f.Want)
 	case f.pattern != nil && !f.pattern.MatchString(s):
@@ -98,10 +98,11 @@ func (v *validator) text(s string, f Field, path string) bool {
 }
 
 // storable refuses what PostgreSQL can't store (NUL, invalid UTF-8) and what
-// would garble a terminal.
+// would garble a terminal or a chat: control characters, those that change the
+// direction of what follows, and tags, which models read and people can't see.
 func storable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\t'
+		return unicode.IsControl(r) && r != '\n' && r != '\t' || r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069' || r >= 0xE0000 && r < 0xE0100
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
 )
 
@@ -61,7 +62,7 @@ func explain(err error) error {
 
 // where reads the chat. It is false outside of groups.
 func (u *Update) where(c wireChat) (group bool, err error) {
-	u.Chat = Chat{ID: c.ID, Supergroup: c.Type == "supergroup", Title: clean(c.Title, maxTitle)}
+	u.Chat = Chat{ID: c.ID, Supergroup: c.Type == "supergroup", Title: names.Title(c.Title, maxTitle)}
 	switch c.Type {
 	case "group", "supergroup":
 	case "private", "channel":
@@ -102,7 +103,7 @@ func (u *Update) message(m *wireMessage) error {
 		u.Kind, u.MovedTo, u.MovedFrom = Moved, m.MovedTo, m.MovedFrom
 		return u.moved()
 	case m.NewTitle != "":
-		u.Kind, u.Chat.Title = Title, clean(m.NewTitle, maxTitle)
+		u.Kind, u.Chat.Title = Title, names.Title(m.NewTitle, maxTitle)
 		return nil
 	case len(m.Joined) > 0:
 		u.Kind, u.Member = Member, person(&m.Joined[0])
@@ -149,7 +150,7 @@ func (u *Update) content(kind Kind, m *wireMessage) error {
 	if what := m.kind(); u.Text == "" && (what != "" || text != "") {
 		u.Text = "[" + cmp.Or(what, "message") + "]"
 	}
-	// A channel's posts in its discussion group are nobody's.
+	// A channel's posts in its discussion group are no talk.
 	if u.Text == "" || u.From.ID == 0 || m.Forwarded {
 		return nil
 	}
@@ -159,9 +160,7 @@ func (u *Update) content(kind Kind, m *wireMessage) error {
 	u.Kind, u.MessageID = kind, m.ID
 	if m.ReplyTo != nil && m.ReplyTo.ID > 0 {
 		u.ReplyTo = &Reply{MessageID: m.ReplyTo.ID, Text: clean(m.ReplyTo.Text, maxText), At: time.Unix(min(max(m.ReplyTo.Date, 0), lastSecond), 0).UTC()}
-		if m.ReplyTo.From != nil {
-			u.ReplyTo.From = m.ReplyTo.From.ID
-		}
+		u.ReplyTo.From = who(m.ReplyTo.From, m.ReplyTo.SenderChat, m.Chat).ID
 	}
 	u.marks(text, entities)
 	return nil
@@ -175,9 +174,7 @@ func (u *Update) reaction(r *wireReaction) error {
 		return fmt.Errorf("message_id: %d, want a number above 0", r.ID)
 	}
 	u.Kind, u.MessageID = Reaction, r.ID
-	if r.User != nil {
-		u.From = person(r.User)
-	}
+	u.From = who(r.User, r.Actor, r.Chat)
 	// Who has several is told by the last one.
 	for _, e := range r.Emoji {
 		if e.Type == "emoji" {
@@ -194,9 +191,7 @@ func (u *Update) change(kind Kind, c *wireChange) error {
 	if c.New.User == nil || c.New.User.ID <= 0 {
 		return errors.New("new_chat_member.user.id: is missing, want a number above 0")
 	}
-	if c.From != nil {
-		u.From = person(c.From)
-	}
+	u.From = who(c.From, nil, c.Chat)
 	u.Kind, u.Member = kind, person(c.New.User)
 	u.Role.Status = c.New.Status
 	switch c.New.Status {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
@@ -111,12 +112,16 @@ func TestTheKindsOfUpdates(t *testing.T) {
 		"an administrator in the group's name": {
 			`{"update_id":7,"message":{"message_id":5,"date":1700000000,` + here + `,"text":"/pause","entities":[{"type":"bot_command","offset":0,"length":6}],
 			"from":{"id":1087968824,"is_bot":true,"first_name":"Group"},"sender_chat":{"id":-1001234567890,"type":"supergroup","title":"Here"}}}`, incoming.Message,
-			func(u incoming.Update) bool { return !u.From.Bot && u.From.Anonymous && u.From.Name == "Here" },
+			func(u incoming.Update) bool {
+				return !u.From.Bot && u.From.Anonymous && u.From.Name == "Here" && u.From.ID == -1001234567890
+			},
 		},
 		"a person as a channel": {
 			`{"update_id":7,"message":{"message_id":5,"date":1700000000,` + here + `,"text":"hi",
 			"from":{"id":136817688,"is_bot":true,"first_name":"Channel"},"sender_chat":{"id":-1009999999999,"type":"channel","title":"Mine"}}}`, incoming.Message,
-			func(u incoming.Update) bool { return !u.From.Bot && !u.From.Anonymous && u.From.Name == "Mine" },
+			func(u incoming.Update) bool {
+				return !u.From.Bot && !u.From.Anonymous && u.From.Name == "Mine" && u.From.ID == -1009999999999
+			},
 		},
 		"a channel's post in its group": {message(`"text":"news","is_automatic_forward":true`), incoming.Other, func(incoming.Update) bool { return true }},
 		"a private message": {
@@ -231,8 +236,8 @@ func check(t *testing.T, u incoming.Update) {
 		s    string
 		most int
 	}{
-		"title": {u.Chat.Title, 255}, "name": {u.From.Name, 256}, "username": {u.From.Username, 64}, "text": {u.Text, 4096}, "emoji": {u.Emoji, 16},
-		"member": {u.Member.Name, 256},
+		"title": {u.Chat.Title, 255}, "name": {u.From.Name, 129}, "username": {u.From.Username, 64}, "text": {u.Text, 4096}, "emoji": {u.Emoji, 16},
+		"member": {u.Member.Name, 129},
 	} {
 		if !utf8.ValidString(text.s) || utf8.RuneCountInString(text.s) > text.most || strings.ContainsRune(text.s, 0) {
 			t.Errorf("%s: %q", name, text.s)
@@ -243,7 +248,7 @@ func check(t *testing.T, u incoming.Update) {
 	}
 	switch u.Kind {
 	case incoming.Message, incoming.Edit:
-		if u.Text == "" || u.MessageID <= 0 || u.From.ID <= 0 || u.From.Name == "" {
+		if u.Text == "" || u.MessageID <= 0 || u.From.ID == 0 || u.From.Name == "" || names.HasAddress(u.From.Name) {
 			t.Errorf("a message without what it needs: %+v", u)
 		}
 	case incoming.Private, incoming.Other:

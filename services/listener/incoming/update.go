@@ -70,10 +70,12 @@ type Chat struct {
 	Title      string // at most 255 characters
 }
 
-// Person is a person or a bot.
+// Person is a person or a bot, or who acts as a chat: an administrator as the group,
+// or anybody as a channel of theirs.
 type Person struct {
+	// ID is below 0 for who acts as a chat: it is that chat's.
 	ID       int64
-	Name     string // 1 to 256 characters
+	Name     string // 1 to 129 characters that can be seen, without an address
 	Username string // at most 64 characters
 	Bot      bool
 	// Anonymous persons write in the name of the chat, which only its
@@ -84,7 +86,7 @@ type Person struct {
 // Reply is the message that another one answers.
 type Reply struct {
 	MessageID int64 // as the bot that is told knows it
-	From      int64 // Telegram's id of its author
+	From      int64 // Telegram's id of its author, as that of a Person
 	Text      string
 	At        time.Time
 }
@@ -95,7 +97,7 @@ type Mention struct {
 	ID       int64
 }
 
-// Command is a text that begins with a command of Telegram's form.
+// Command is a text that begins with a command of Telegram's form, to whatever bot.
 type Command struct {
 	Name     string // without slash, in lower case
 	Bot      string // the username after @; may be empty

@@ -67,10 +67,11 @@ type (
 	}
 
 	wireReply struct {
-		ID   int64     `json:"message_id"`
-		From *wireUser `json:"from"`
-		Date int64     `json:"date"`
-		Text string    `json:"text"`
+		ID         int64     `json:"message_id"`
+		From       *wireUser `json:"from"`
+		SenderChat *wireChat `json:"sender_chat"`
+		Date       int64     `json:"date"`
+		Text       string    `json:"text"`
 	}
 
 	wireEntity struct {
@@ -84,6 +85,7 @@ type (
 		Chat  wireChat  `json:"chat"`
 		ID    int64     `json:"message_id"`
 		User  *wireUser `json:"user"`
+		Actor *wireChat `json:"actor_chat"`
 		Date  int64     `json:"date"`
 		Emoji []struct {
 			Type  string `json:"type"`

@@ -26,7 +26,9 @@ func text(low, high int) *rapid.Generator[string] {
 		Filter(func(s string) bool {
 			n := utf8.RuneCountInString(strings.TrimSpace(s))
 			return n >= low && n <= high && utf8.ValidString(s) &&
-				!strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && (r < 32 || r >= 127 && r < 160) })
+				!strings.ContainsFunc(s, func(r rune) bool {
+					return r != '\n' && r != '\t' && (r < 32 || r >= 127 && r < 160) || r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069' || r >= 0xE0000 && r < 0xE0100
+				})
 		})
 }
 
