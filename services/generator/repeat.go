@@ -95,7 +95,7 @@ func (h *heard) wait() { <-h.read }
 // spread over many tables by their chats, and to look into each takes longer than
 // everything else.
 const wasSaid = `
-(SELECT body FROM messages WHERE chat_id = $1 ORDER BY sent_at DESC, number DESC LIMIT $3)
+(SELECT body FROM messages WHERE chat_id = $1 AND talk ORDER BY sent_at DESC, number DESC LIMIT $3)
 UNION SELECT body FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5
 UNION SELECT body FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND created_at > now() - $4::interval AND (chat_id, turn_no) <> ($1, $5)`
 

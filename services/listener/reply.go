@@ -25,14 +25,15 @@ SELECT b.id FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats c ON c
 WHERE m.chat_id = $1 AND m.suspended_at IS NULL AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL AND c.enabled AND c.removed_at IS NULL
 ORDER BY b.id = $2 DESC, b.id LIMIT 1`
 
+	// Answers to administrators are counted apart.
 	countAnswers = `
 SELECT count(*) FROM turns
-WHERE chat_id = $1 AND planned_at > now() - interval '1 minute' AND topic LIKE '/%'`
+WHERE chat_id = $1 AND planned_at > now() - interval '1 minute' AND topic LIKE '/%' AND (topic IN ('/about', '/forgetme', '/refused')) = $2`
 )
 
 const (
-	// mostAnswers is how many commands of a chat are answered in a minute. What
-	// they ask for is done all the same.
+	// mostAnswers is how many commands of a chat's administrators, and how many of
+	// others, are answered in a minute. What they ask for is done all the same.
 	mostAnswers = 6
 	// lateAfter is how old a command may be that is still answered.
 	lateAfter = 5 * time.Minute
@@ -72,7 +73,7 @@ func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right)
 	if err := tx.QueryRow(ctx, lockClock, c.Chat).Scan(&last); err != nil {
 		return nil, "", fmt.Errorf("lock a chat's clock: %w", err)
 	}
-	silent, err := silent(ctx, tx, c)
+	silent, err := silent(ctx, tx, c, forAll(c, may))
 	if err != nil {
 		return nil, "", err
 	}
@@ -91,17 +92,17 @@ func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right)
 	if _, err := tx.Exec(ctx, takeTurn, c.Chat, last+1); err != nil {
 		return nil, "", fmt.Errorf("take a turn: %w", err)
 	}
-	_, answers, err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, last+1, by, text)})
+	_, answers, err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, topic(c, may), last+1, by, text)})
 	return answers, "answered", err
 }
 
 // silent is why a command gets no answer; empty if it gets one.
-func silent(ctx context.Context, tx pgx.Tx, c command) (string, error) {
+func silent(ctx context.Context, tx pgx.Tx, c command, forAll bool) (string, error) {
 	if time.Since(c.SaidAt) > lateAfter {
 		return "late", nil
 	}
 	var lately int
-	if err := tx.QueryRow(ctx, countAnswers, c.Chat).Scan(&lately); err != nil {
+	if err := tx.QueryRow(ctx, countAnswers, c.Chat, forAll).Scan(&lately); err != nil {
 		return "", fmt.Errorf("count answers: %w", err)
 	}
 	if lately >= mostAnswers {
@@ -110,7 +111,24 @@ func silent(ctx context.Context, tx pgx.Tx, c command) (string, error) {
 	return "", nil
 }
 
-func (l *Listener) planned(c command, number, by int64, text string) journal.Planned {
+// refused is the topic of answers to who may not give a command.
+const refused = "/refused"
+
+// topic is what an answer is about: a command or its refusal. What begins with a
+// slash is no talk.
+func topic(c command, may right) string {
+	if may != granted {
+		return refused
+	}
+	return "/" + c.Name
+}
+
+// forAll tells whether everybody can get an answer like that to a command.
+func forAll(c command, may right) bool {
+	return may != granted || c.Name == "about" || c.Name == "forgetme"
+}
+
+func (l *Listener) planned(c command, topic string, number, by int64, text string) journal.Planned {
 	now := time.Now()
 	due := c.SaidAt
 	if due.After(now) {
@@ -118,11 +136,11 @@ func (l *Listener) planned(c command, number, by int64, text string) journal.Pla
 	}
 	turn := &chorusv1.Turn{
 		Id: &chorusv1.TurnId{ChatId: c.Chat, Number: number}, BotId: by, Kind: chorusv1.TurnKind_TURN_KIND_REPLY, TargetMessage: c.Message,
-		Topic: "/" + c.Name, PlannedAt: timestamppb.New(now), DueAt: timestamppb.New(due),
+		Topic: topic, PlannedAt: timestamppb.New(now), DueAt: timestamppb.New(due),
 		ExpiresAt: timestamppb.New(now.Add(settings.TurnTTL.Of(l.Settings.Current(), c.Chat, by))),
 		Reasons:   []*chorusv1.Reason{{Rule: "command", Detail: c.Name}},
 	}
-	if c.Name == "forgetme" && !c.Anonymous {
+	if c.Name == "forgetme" {
 		// There is nothing any more to reply to.
 		turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_MESSAGE, 0
 	}

@@ -19,7 +19,7 @@ WHERE m.chat_id = $1 AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS 
 	rulesOf = `SELECT retention_days, disclaimer FROM chats WHERE id = $1`
 	lately  = `
 SELECT count(*) FILTER (WHERE bot_id IS NULL), count(*) FILTER (WHERE bot_id IS NOT NULL)
-FROM messages WHERE chat_id = $1 AND sent_at > now() - interval '1 hour'`
+FROM messages WHERE chat_id = $1 AND talk AND sent_at > now() - interval '1 hour'`
 )
 
 // player is a bot of a chat's cast.

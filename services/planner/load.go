@@ -89,19 +89,20 @@ ORDER BY m.chat_id, b.id`
 	recentOf = `
 SELECT chat.id, m.number, coalesce(m.bot_id, 0), coalesce(p.display_name, who.name, ''), m.body, coalesce(m.reply_to, 0), m.sent_at
 FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
-    SELECT * FROM messages WHERE chat_id = chat.id ORDER BY sent_at DESC, number DESC LIMIT 50) m
+    SELECT * FROM messages WHERE chat_id = chat.id AND talk ORDER BY sent_at DESC, number DESC LIMIT 50) m
 LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
 
 	// Only members of basic groups have ids of their own.
 	usableOf = `
 SELECT chat.id, m.number, i.viewer
 FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
-    SELECT number FROM messages WHERE chat_id = chat.id ORDER BY sent_at DESC, number DESC LIMIT 50) m
+    SELECT number FROM messages WHERE chat_id = chat.id AND talk ORDER BY sent_at DESC, number DESC LIMIT 50) m
 JOIN message_ids i ON i.chat_id = chat.id AND i.number = m.number AND i.viewer > 0
 ORDER BY i.viewer`
 
-	// Open reactions don't count: where they hang, the chat must talk on. They are
-	// few, because they expire.
+	// Answers to commands, whose topic begins with a slash, are no talk. Open reactions
+	// don't count: where they hang, the chat must talk on. They are few, because they
+	// expire.
 	loadOf = `
 SELECT chat.id, open.n, coalesce(open.newest, 0), open.targets, open.answerers
 FROM unnest($1::bigint[]) AS chat(id)
@@ -109,7 +110,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest,
         array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
-    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction') open`
+    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction' AND topic NOT LIKE '/%') open`
 )
 
 // load completes what the decisions depend on, in as many queries for a thousand

@@ -245,3 +245,25 @@ VALUES ($1, $2, $3, $4, CASE WHEN $4 <> 'message' THEN 1 END, '', now(), now(), 
 	open(2, "reaction")
 	suspended(false, "an open reaction")
 }
+
+func TestCommandsAndTheirAnswersAreNoTalk(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	anna, ben := journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben")
+	chat := journaltest.Chat(t, pool, "group", anna, ben)
+	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
+	exec(t, pool, `
+INSERT INTO messages (chat_id, number, person_id, bot_id, body, sent_at, talk)
+VALUES ($1, 1, 1, NULL, 'Hello', now() - interval '9 s', true), ($1, 2, 1, NULL, '/status', now() - interval '8 s', false), ($1, 3, NULL, $2, 'The cast talks.', now(), false)`,
+		chat, anna)
+	exec(t, pool, insertTurn, chat, 1, anna, "reply", 5*time.Second, true)
+	exec(t, pool, insertTurn, chat, 2, ben, "message", 4*time.Second, false)
+	exec(t, pool, `UPDATE turns SET topic = '/status'`)
+	in := loaded(t, pool, nil)[chat]
+	if len(in.Recent) != 1 || in.Recent[0].Number != 1 {
+		t.Errorf("the talk is %+v", in.Recent)
+	}
+	if in.OpenTurns != 0 || in.ChatLastMinute != 0 || in.LastPlanned != 0 || len(in.Answering) != 0 || in.Cast[0].LastHour != 0 {
+		t.Errorf("answers to commands count: %+v", in)
+	}
+}

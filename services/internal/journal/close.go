@@ -30,6 +30,8 @@ type Sent struct {
 // same, is asked for only by who looks for open turns by time. So the database
 // can't take the index of those for the better one, as it does while few are open.
 //
+// The topic of an answer to a command is the command, and the answer is no talk.
+//
 // The end of a delivery, of its turn, the message that was sent and the receipt
 // are one statement, and so one transaction. The fence is -1 for a delivery that
 // nobody is sending.
@@ -47,8 +49,8 @@ turn AS (
     WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
     RETURNING i.*, t.bot_id, t.topic, t.traceparent),
 said AS (
-    INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, topic, body, sent_at)
-    SELECT chat_id, number, bot_id, turn_no, CASE WHEN reply_to > 0 THEN message_there(chat_id, reply_to) END, topic, body, sent_at
+    INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, topic, body, sent_at, talk)
+    SELECT chat_id, number, bot_id, turn_no, CASE WHEN reply_to > 0 THEN message_there(chat_id, reply_to) END, topic, body, sent_at, topic NOT LIKE '/%'
     FROM turn WHERE telegram_id > 0),
 named AS (
     INSERT INTO message_ids (chat_id, viewer, telegram_id, number)

@@ -47,7 +47,8 @@ WITH due AS (
     ORDER BY remember_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
 looked AS MATERIALIZED (
     SELECT d.id, d.remember_at, coalesce(k.sent_at, 'epoch') AS since, (
-        SELECT count(*) FROM (SELECT FROM messages m WHERE m.chat_id = d.id AND m.sent_at > coalesce(k.sent_at, 'epoch') LIMIT $2) new) >= $2 AS enough
+        SELECT count(*) FROM (
+            SELECT FROM messages m WHERE m.chat_id = d.id AND m.talk AND m.sent_at > coalesce(k.sent_at, 'epoch') LIMIT $2) new) >= $2 AS enough
     FROM due d LEFT JOIN memory_cursors k ON k.chat_id = d.id),
 claimed AS (SELECT id, since FROM looked WHERE enough ORDER BY remember_at, id LIMIT 1),
 moved AS (
@@ -59,7 +60,7 @@ SELECT (SELECT count(*) FROM looked), coalesce((SELECT id FROM claimed), 0), coa
 SELECT * FROM (
     SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(m.bot_id, 0), m.body, m.sent_at
     FROM messages m LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
-    WHERE m.chat_id = $1 AND m.sent_at > $2 ORDER BY m.sent_at DESC, m.number DESC LIMIT $3) newest ORDER BY sent_at, number`
+    WHERE m.chat_id = $1 AND m.talk AND m.sent_at > $2 ORDER BY m.sent_at DESC, m.number DESC LIMIT $3) newest ORDER BY sent_at, number`
 
 	castNames = `
 SELECT p.display_name, p.bot_id FROM cast_members m JOIN personas p ON p.bot_id = m.bot_id JOIN bots b ON b.id = m.bot_id

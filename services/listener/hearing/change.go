@@ -11,7 +11,7 @@ import (
 
 // An edit that is older than the last one is told late; one of no text is none.
 const editMessage = `
-UPDATE messages SET body = $3, edited_at = $4
+UPDATE messages SET body = $3, edited_at = $4, talk = $6
 WHERE chat_id = $1 AND number = $2 AND person_id = $5 AND coalesce(edited_at, sent_at) <= $4 AND body <> $3`
 
 // edit gives a person's message its new text.
@@ -27,7 +27,7 @@ func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result
 	if err != nil || !first {
 		return Copy, err
 	}
-	tag, err := s.tx.Exec(ctx, editMessage, c.id, number, u.Text, u.At, u.From.ID)
+	tag, err := s.tx.Exec(ctx, editMessage, c.id, number, u.Text, u.At, u.From.ID, u.Command == nil)
 	if err != nil {
 		return "", fmt.Errorf("edit a message: %w", err)
 	}
@@ -35,7 +35,8 @@ func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result
 		return Copy, nil
 	}
 	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_EDIT)
-	told.Message, told.Text, told.Question, told.AddressedBots = number, u.Text, incoming.Asks(u.Text), s.addressed(u)
+	told.Message, told.Text = number, u.Text
+	s.call(told, u)
 	return Heard, nil
 }
 

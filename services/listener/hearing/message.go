@@ -59,8 +59,8 @@ ON CONFLICT DO NOTHING`
 
 	insertMessage = `
 WITH said AS (
-    INSERT INTO messages (chat_id, person_id, reply_to, body, sent_at, original)
-    VALUES ($1, $2, (SELECT number FROM messages WHERE chat_id = $1 AND number = $3), $4, $5, $6)
+    INSERT INTO messages (chat_id, person_id, reply_to, body, sent_at, original, talk)
+    VALUES ($1, $2, (SELECT number FROM messages WHERE chat_id = $1 AND number = $3), $4, $5, $6, $9)
     RETURNING chat_id, number)
 INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
 SELECT chat_id, $7, $8, number FROM said RETURNING number`
@@ -141,24 +141,29 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 	}
 	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MESSAGE)
 	told.Text, told.ReplyTo = u.Text, replyTo
-	// A command is answered as such, and by nobody in character.
-	bot, command := s.command(u)
-	if !command {
-		told.Question, told.AddressedBots = incoming.Asks(u.Text), s.addressed(u)
-	}
-	err = s.tx.QueryRow(ctx, insertMessage, c.id, u.From.ID, replyTo, u.Text, u.At, original, viewer, u.MessageID).Scan(&told.Message)
+	s.call(told, u)
+	err = s.tx.QueryRow(ctx, insertMessage, c.id, u.From.ID, replyTo, u.Text, u.At, original, viewer, u.MessageID, u.Command == nil).Scan(&told.Message)
 	if err != nil {
 		return "", fmt.Errorf("write a message: %w", err)
 	}
-	if !command {
+	bot, name := s.command(u)
+	if name == "" {
 		return Heard, nil
 	}
-	_, err = s.tx.Exec(ctx, insertCommand, c.id, told.GetMessage(), bot.ID, u.From.ID, u.From.Anonymous, u.Command.Name, u.Command.Argument, u.At)
+	_, err = s.tx.Exec(ctx, insertCommand, c.id, told.GetMessage(), bot.ID, u.From.ID, u.From.Anonymous, name, u.Command.Argument, u.At)
 	if err != nil {
 		return "", fmt.Errorf("write a command: %w", err)
 	}
 	s.commands = true
 	return Heard, nil
+}
+
+// call tells whom a text calls upon. A command is answered as such, and by nobody in
+// character; so is one that we don't know, which is meant for another bot.
+func (s *session) call(told *chorusv1.Update, u *incoming.Update) {
+	if u.Command == nil {
+		told.Question, told.AddressedBots = incoming.Asks(u.Text), s.addressed(u)
+	}
 }
 
 // copied finds the message of a basic group that this is a copy of, and writes
@@ -232,15 +237,26 @@ func (s *session) addressed(u *incoming.Update) []int64 {
 // Commands are the names of the commands that are answered.
 func Commands() []string { return []string{"about", "pause", "resume", "quiet", "status", "forgetme"} }
 
-// command tells whether a message is a command to a bot of ours, and to which one.
-func (s *session) command(u *incoming.Update) (Bot, bool) {
-	if u.Command == nil || !slices.Contains(Commands(), u.Command.Name) {
-		return Bot{}, false
+// command tells to which bot of ours a message is a command, and to do what; "" is
+// none that we answer.
+func (s *session) command(u *incoming.Update) (b Bot, name string) {
+	if u.Command == nil {
+		return Bot{}, ""
+	}
+	name = u.Command.Name
+	if name == "help" || name == "start" {
+		name = "about" // they are what Telegram's clients offer first
+	}
+	if !slices.Contains(Commands(), name) {
+		return Bot{}, ""
 	}
 	if u.Command.Bot == "" {
-		return s.bot, true
+		return s.bot, name
 	}
-	return s.cast.Named(u.Command.Bot)
+	if b, ours := s.cast.Named(u.Command.Bot); ours {
+		return b, name
+	}
+	return Bot{}, ""
 }
 
 // fingerprint tells texts apart without keeping them.
