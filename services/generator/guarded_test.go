@@ -140,6 +140,63 @@ func obeyedInjections(s *stage) {
 	}
 }
 
+// answers gives the turn that answers what somebody wrote.
+func (s *stage) answers(who, text string) *chorusv1.Turn {
+	s.t.Helper()
+	s.exec(`DELETE FROM messages WHERE chat_id = $1`, s.chat)
+	s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 1, $3::bigint, $2, now())`, s.chat, text, who)
+	return s.turn(func(turn *chorusv1.Turn) {
+		turn.Kind, turn.TargetMessage, turn.Mention = chorusv1.TurnKind_TURN_KIND_REPLY, 1, chorusv1.Mention_MENTION_START
+	})
+}
+
+// whetherItIsAHumanIsToldHonestly asks a bot whose model lies.
+func whetherItIsAHumanIsToldHonestly(s *stage) {
+	tom := s.person("Tom", "")
+	for language, asked := range map[string]map[string]string{
+		"en": {"Are you a human?": "No, ", "is this an AI?": "Yes, ", "you're not a bot, right?": "I'm a bot"},
+		"de": {"Bist du echt?": "Nein, ", "Du bist doch ein Bot, oder?": "Ja, ", "Are you human?": "Nein, "},
+		"fr": {"Es-tu humain ?": "Non, ", "T'es un bot ?": "Oui, "},
+		"es": {"¿Eres humano?": "No, ", "¿Eres un bot?": "Sí, "},
+		"ru": {"Ты человек?": "Нет, ", "Ты бот?": "Да, "},
+	} {
+		s.exec(`UPDATE chats SET language = $2 WHERE id = $1`, s.chat, language)
+		s.says("Yes, of course I'm human!", "Ja, klar, was denn sonst?")
+		for text, begins := range asked {
+			if got := s.delivery(s.answers(tom, text)).GetText(); !strings.HasPrefix(got, begins) || strings.Contains(strings.ToLower(got), "of course") {
+				s.t.Errorf("%s: %q is answered by %q", language, text, got)
+			}
+		}
+	}
+	s.exec(`UPDATE chats SET language = 'en' WHERE id = $1`, s.chat)
+}
+
+func namesThatMustNotBeSaidAreNot(s *stage) {
+	const says = "The harbour scene is where I put the book down."
+	for name, want := range map[string]string{
+		"Tom": "Tom " + says, "t.me/example": says, "example。com": says, "@casino": says, "I am human": says, "\u202eTom": "Tom " + says, "\u3164": says,
+	} {
+		s.says(says)
+		s.exec(`DELETE FROM turns WHERE chat_id = $1`, s.chat)
+		if got := s.delivery(s.answers(s.person(name, ""), "What do you think?")).GetText(); got != want {
+			s.t.Errorf("%q is answered by %q, want %q", name, got, want)
+		}
+	}
+}
+
+func commandsAreNoTalk(s *stage) {
+	tom := s.person("Tom", "")
+	s.exec(`DELETE FROM messages WHERE chat_id = $1`, s.chat)
+	s.exec(`INSERT INTO messages (chat_id, number, person_id, bot_id, body, sent_at, talk) VALUES
+($1, 11, $2::bigint, NULL, '/status of things', now(), false), ($1, 12, NULL, $3, 'The cast talks.', now(), false), ($1, 13, $2::bigint, NULL, 'A fine chapter.', now(), true)`,
+		s.chat, tom, s.bot)
+	s.says("The harbour scene is where I put the book down.")
+	s.delivery(s.turn())
+	if user := s.prompts()[0][1].Content; strings.Contains(user, "/status") || strings.Contains(user, "The cast talks") || !strings.Contains(user, "A fine chapter.") {
+		s.t.Errorf("the prompt is %s", user)
+	}
+}
+
 func repetitionsAreFoundWhereverTheyAre(s *stage) {
 	const fresh = "The harbour scene is where I put the book down."
 	tom := s.person("Tom", "")

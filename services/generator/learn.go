@@ -15,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/memory"
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
@@ -121,7 +122,7 @@ func readMemories(text string, cast map[string]int64) ([]memory.New, error) {
 	}
 	var found []memory.New
 	for _, m := range doc.Memories {
-		content := flat(printable(m.Content))
+		content := flat(names.Text(m.Content))
 		bot, known := cast[strings.TrimSpace(m.Who)]
 		valid := memory.Memory{Kind: m.Kind, Content: content, Relevance: m.Relevance}.Validate() == nil && len([]rune(content)) <= mostLearnedContent
 		if !known || !valid || guard.Check(guard.Draft{Text: content, Scene: llm.Scene{ForbidAdvice: true}}) != nil {

@@ -14,13 +14,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/memory"
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 )
 
 // scene is what a turn's text is written from.
 type scene struct {
 	llm.Scene
-	// answering is the username or name of whom the turn answers; empty for none.
+	// answering is the username or name of whom the turn answers; empty for none, and
+	// for a name that must not be said.
 	answering string
 	wpm       float64
 	// present are the usernames of whom the text may mention.
@@ -33,7 +35,7 @@ type scene struct {
 const (
 	lineOf    = `SELECT coalesce(p.display_name, who.name, ''), m.body, m.bot_id IS NOT NULL, m.sent_at`
 	author    = ` LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
-	historyOf = lineOf + ` FROM messages m` + author + ` WHERE m.chat_id = $1 ORDER BY m.sent_at DESC, m.number DESC LIMIT $2`
+	historyOf = lineOf + ` FROM messages m` + author + ` WHERE m.chat_id = $1 AND m.talk ORDER BY m.sent_at DESC, m.number DESC LIMIT $2`
 	targetOf  = lineOf + `, coalesce(b.username, who.username, ''), m.topic
 FROM messages m` + author + ` LEFT JOIN bots b ON b.id = m.bot_id WHERE m.chat_id = $1 AND m.number = $2`
 )
@@ -131,7 +133,7 @@ func (s *scene) set(past []llm.Line, answered *target) {
 		return
 	}
 	s.Answering = &answered.Line
-	s.answering = answered.Author
+	s.answering = names.Sayable(answered.Author)
 	if answered.topic != "" {
 		s.Topic = answered.topic // an answer stays with what it answers
 	}

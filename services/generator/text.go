@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
@@ -14,13 +15,13 @@ import (
 // too long is cut after the last sentence that fits, because a chat would rather
 // read less than nothing. It is empty if the draft says nothing.
 func compose(draft string, where chorusv1.Mention, whom, disclaimer string) string {
-	disclaimer = flat(disclaimer)
+	disclaimer = flat(names.Text(disclaimer))
 	draft = undisclaimed(draft, disclaimer)
 	if draft == "" {
 		return ""
 	}
 	var before, after string
-	if whom != "" && !names(draft, whom) {
+	if whom != "" && !mentions(draft, whom) {
 		switch where {
 		case chorusv1.Mention_MENTION_START:
 			before = whom + " "
@@ -38,25 +39,14 @@ func compose(draft string, where chorusv1.Mention, whom, disclaimer string) stri
 // undisclaimed is a draft without the disclaimer, which some providers put there
 // themselves.
 func undisclaimed(draft, disclaimer string) string {
-	return strings.TrimSpace(strings.TrimSuffix(printable(draft), flat(disclaimer)))
+	return strings.TrimSpace(strings.TrimSuffix(names.Text(draft), flat(names.Text(disclaimer))))
 }
 
 // flat is a text on one line.
 func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// printable is a text without what a database or a chat can't show. PostgreSQL
-// refuses a NUL, and would do so after the message was sent.
-func printable(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "")))
-}
-
-// names tells whether a text has a name as a word of its own.
-func names(text, name string) bool {
+// mentions tells whether a text has a name as a word of its own.
+func mentions(text, name string) bool {
 	const edge = `[^\pL\pN_]`
 	return regexp.MustCompile(`(?i)(?:^|` + edge + `)` + regexp.QuoteMeta(name) + `(?:$|` + edge + `)`).MatchString(text)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/nature"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
@@ -37,6 +38,12 @@ type piece struct {
 // text. While no provider takes a call the turn waits: that is no failure of the
 // turn, and uses up none of its attempts.
 func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (string, error) {
+	if s.Answering != nil {
+		// Whether this is a human is nothing to leave to a model.
+		if honest := nature.Answer(s.Answering.Text, s.Language, s.Seed); honest != "" {
+			return compose(honest, chorusv1.Mention_MENTION_UNSPECIFIED, "", s.Disclaimer), nil
+		}
+	}
 	user, err := g.prompts.User(s.Scene, s.system)
 	if err != nil {
 		return "", fail.AsPermanent(err)
@@ -100,8 +107,15 @@ func (p *piece) about(purpose usage.Purpose) usage.About {
 	return usage.About{Purpose: purpose, Chat: id.GetChatId(), Turn: id.GetNumber(), Bot: p.turn.GetBotId(), Prompt: p.prompts.Version()}
 }
 
+// compose makes a draft that passed the text that is sent. The name of whom it
+// answers is left out where it makes of the text what the guard objects to.
 func (p *piece) compose(draft string) string {
-	return compose(draft, p.turn.GetMention(), p.scene.answering, p.scene.Disclaimer)
+	where, whom := p.turn.GetMention(), p.scene.answering
+	named := compose(draft, where, whom, "")
+	if guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
+		whom = ""
+	}
+	return compose(draft, where, whom, p.scene.Disclaimer)
 }
 
 // object asks the guard, then what was said before, and in case of doubt a model.

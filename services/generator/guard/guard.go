@@ -5,9 +5,9 @@ package guard
 
 import (
 	"strings"
-	"unicode"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 // Draft is a text and what it is judged by.
@@ -72,16 +72,48 @@ func Rules() []Rule {
 //nolint:gochecknoglobals // constant
 var apostrophes = strings.NewReplacer("’", "'", "`", "'", "´", "'")
 
-// Check asks the rules. Nil is no objection.
+// Check asks the rules. Nil is no objection. What a text says is judged by how it
+// reads, too: full-width and other look-alikes of letters, dots and slashes don't
+// hide a link or a claim.
 func Check(d Draft) *Objection {
 	d.Text = visible(d.Text)
+	if o := ask(d, func(string) bool { return true }); o != nil {
+		return o
+	}
+	if folded := names.Fold(d.Text); folded != d.Text {
+		d.Text = folded
+		return ask(d, ofWords)
+	}
+	return nil
+}
+
+// ofWords tells whether a rule is about what a text says, and not about its form.
+func ofWords(rule string) bool {
+	switch rule {
+	case "prompt_leak", "assistant", "link", "mention", "human_claim", "promise", "advice":
+		return true
+	}
+	return false
+}
+
+func ask(d Draft, about func(rule string) bool) *Objection {
 	d.read()
 	for _, r := range Rules() {
+		if !about(r.Name) {
+			continue
+		}
 		if reason := r.Object(&d); reason != "" {
 			return &Objection{Rule: r.Name, Reason: reason}
 		}
 	}
 	return nil
+}
+
+// CheckNamed asks the rules about a draft that passed, once the name of whom it
+// answers was put to it: whether both together are what one must not say.
+func CheckNamed(d Draft) *Objection {
+	d.Scene = llm.Scene{ForbidAdvice: d.Scene.ForbidAdvice, Answering: d.Scene.Answering, Length: llm.Long}
+	return Check(d)
 }
 
 // read makes what the rules look at.
@@ -95,11 +127,4 @@ func (d *Draft) read() {
 
 // visible is a text without what people can't see, which could hide from the
 // rules what they look for.
-func visible(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cf, r) && r != '\u200d' && r != '\u200c' { // those two are within emoji and Persian words
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "")))
-}
+func visible(s string) string { return names.Text(s) }

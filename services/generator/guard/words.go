@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
 // phrases are patterns that need one of some words: to look for words is much
@@ -68,29 +70,12 @@ func assistant(d *Draft) string {
 	return ""
 }
 
-// What denies that the speaker is a bot, or says that it is a human.
-//
-//nolint:gochecknoglobals // constant
-var humans = lexicon(`bot bots robot robots ai a.i machine computer program programme chatbot algorithm real actual genuine living flesh flesh-and-blood human humans
-	roboter ki maschine programm künstliche mensch menschen echte reale richtige menschlich fleisch
-	máquina ia inteligencia programa persona personas humano humana humanos ser carne gente`,
-	`i(?:'m| am) (?:definitely |really |certainly |obviously |actually |most )*(?:not|no) (?:actually |really |some |just )*(?:an? |any |the )?(?:kind of )?(?:bots?|robots?|ai|a\.i\.|machine|computer|program|programme|chatbot|algorithm)`,
-	`i(?:'m| am) (?:\pL+ ){0,2}(?:an? )?(?:real|actual|genuine|living|flesh-and-blood|flesh and blood) (?:\pL+ )?(?:person|human|human being|guy|girl|woman|man|lady|people)`,
-	`i(?:'m| am) (?:\pL+ ){0,3}(?:a )?human(?: being)?`, `i(?:'m| am) (?:\pL+ ){0,2}(?:made )?(?:of )?flesh and blood`,
-	`i ain't (?:no |a )?(?:bot|robot|ai|machine)`, `(?:there (?:is|are)|there's) no bots? (?:here|in this (?:chat|group))`, `no bots here`, `i (?:was never|never was|have never been) a bot`,
-	`we(?:'re| are) (?:all )?(?:real people|humans?|real humans?)(?: here)?`, `everyone here is (?:a )?(?:real|human)(?: person)?`, `do i (?:sound|look) like a (?:bot|robot|machine)`,
-	`(?:nope|no),? (?:100 ?%|fully|totally|entirely|completely) human`, `(?:100 ?%|fully|totally|completely) human(?: here)?`, `a human (?:typing|writing) this`,
-	`ich bin (?:\pL+ ){0,3}kein(?:e|en)? (?:\pL+ )?(?:bot|roboter|ki|maschine|programm|chatbot|computer|künstliche intelligenz)`,
-	`ich bin (?:\pL+ ){0,3}(?:ein|'n) (?:echter |richtiger |ganz normaler |lebendiger |wirklicher )*mensch`, `ich bin (?:\pL+ ){0,2}(?:eine? )?(?:echte|reale|richtige) (?:person|frau)`,
-	`ich bin (?:\pL+ ){0,2}(?:menschlich|aus fleisch und blut)`, `(?:hier (?:gibt es|sind)|wir sind) (?:\pL+ )?keine bots`, `wir sind (?:\pL+ ){0,2}(?:echte )?menschen`, `seh(?:e)? ich (?:etwa )?aus wie ein (?:bot|roboter)`,
-	`no soy (?:\pL+ )?(?:un |una |ningún |ninguna )?(?:bot|robot|máquina|ia|inteligencia artificial|programa|chatbot)`,
-	`soy (?:\pL+ ){0,2}(?:una? )?(?:persona|humano|humana|ser humano)(?: real| de verdad| de carne y hueso)?`, `soy (?:\pL+ )?de carne y hueso`,
-	`(?:aquí )?no hay (?:ningún )?bots?(?: aquí)?`, `somos (?:todos )?(?:personas|humanos|gente real)(?: reales)?`, `(?:acaso )?parezco un (?:bot|robot)`,
-)
-
 func humanClaim(d *Draft) string {
 	if humans.in(d) {
 		return "It claims to come from a human: the persona is played by a bot and says so when asked."
+	}
+	if d.Scene.Answering != nil && !nature.Honest(nature.Read(d.Scene.Answering.Text), d.Text) {
+		return "Somebody asks whether this is a human or a bot: say first, with No or Yes, that it is a bot."
 	}
 	return ""
 }
@@ -106,6 +91,7 @@ var links = []*regexp.Regexp{
 	regexp.MustCompile(`(?:^|[^\pL\pN@.])[\pL\pN][\pL\pN-]*(?:\.[\pL\pN-]+)*\.(?:com|net|org|info|biz|io|xyz|ru|shop|site|online|app|dev|top|click|link|live|store|club|pro|finance|cash|vip|tk|cn|de|es|eu|uk|fr|it|nl|at|ch|mx|ar|tr|gg|me|tv|cc|co|ly)(?:$|[^\pL\pN-])`),
 	regexp.MustCompile(`(?i)[\pL\pN-]+\s*(?:\[|\()\s*(?:dot|punkt|punto|\.)\s*(?:\]|\))\s*[a-z]{2,}`),
 	regexp.MustCompile(`(?i)\b[a-z0-9-]+ (?:dot|punkt|punto) (?:com|net|org|io|de|es|ru|xyz|me)\b`),
+	regexp.MustCompile(`[\pL\pN]\.[\pL\pN-]{2,}/[\pL\pN]|[\pL\pN]\.(?:рф|укр|бел|срб|москва)(?:$|[^\pL\pN-])`),
 	regexp.MustCompile(`[\pL\pN._%+-]+@[\pL\pN-]+\.[\pL]{2,}`),
 	regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b`),
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
 // draft is one attempt at a text: sentences that follow from one another.
@@ -49,9 +50,21 @@ func (d *draft) write() string {
 	}
 	text := capitalise(lead)
 	if d.view.target != nil && d.view.target.act == asksWhatYouAre {
-		return text
+		return plainly(d.view.target.asked) + text
 	}
 	return d.extend(text)
+}
+
+// plainly is the word that the answer to what the speaker is begins with.
+func plainly(asked nature.Asked) string {
+	switch asked {
+	case nature.Human:
+		return "No. "
+	case nature.Bot:
+		return "Yes. "
+	case nature.Nothing, nature.Open:
+	}
+	return ""
 }
 
 // first expands the first of the rules, in a weighted random order, that the

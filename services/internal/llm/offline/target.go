@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
 // target is the message being answered, as far as it is understood.
@@ -17,10 +18,11 @@ type target struct {
 	normal string
 	stems  map[string]bool
 	act    act
-	kind   string // of a question: "why", "who", …
-	fact   *fact  // what it says that the files know, or nil
-	word   string // a keyword of the topic in it, or ""
-	quoted string // a word of it, to be quoted, or ""
+	kind   string       // of a question: "why", "who", …
+	fact   *fact        // what it says that the files know, or nil
+	word   string       // a keyword of the topic in it, or ""
+	quoted string       // a word of it, to be quoted, or ""
+	asked  nature.Asked // what it asks about what the speaker is
 }
 
 // act is what a message does.
@@ -62,7 +64,8 @@ func (v *view) read(answered llm.Line) *target {
 // act tells what a text does. A known question or claim is never taken for
 // anything else: "is the creature human?" is about a book.
 func (l *language) act(text string, t *target) (act, string) {
-	if t.fact == nil && l.lexicon.aboutBot.MatchString(text) {
+	if t.fact == nil && (nature.Read(text) != nature.Nothing || l.lexicon.aboutBot.MatchString(text)) {
+		t.asked = nature.Polarity(text)
 		return asksWhatYouAre, ""
 	}
 	if t.fact != nil {

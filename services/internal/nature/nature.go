@@ -1,0 +1,210 @@
+// Package nature knows when somebody asks whether they talk to a human or to a bot,
+// and what the honest answer is. It is pure.
+package nature
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/chorus-cast/chorus/services/internal/names"
+)
+
+// Asked is what somebody asks about what a bot is.
+type Asked int
+
+// What is asked.
+const (
+	Nothing Asked = iota
+	// Human asks for a human: the answer is no.
+	Human
+	// Bot asks for a bot: the answer is yes.
+	Bot
+	// Open can't be answered with yes or no alone: "human or bot?", "you're not a bot,
+	// right?", "what are you?".
+	Open
+)
+
+// maxRead is how much of a text is looked at, in bytes.
+const maxRead = 2000
+
+// Read tells what a text asks, in any of the languages that it knows.
+func Read(text string) Asked {
+	asked, _ := read(text)
+	return asked
+}
+
+func read(text string) (Asked, *language) {
+	if len(text) > maxRead {
+		text = text[:maxRead]
+	}
+	for _, s := range sentences(text) {
+		for i := range languages {
+			l := &languages[i]
+			if asked := l.read(s); asked != Nothing {
+				return asked, l
+			}
+		}
+	}
+	return Nothing, nil
+}
+
+// Polarity tells what a text asks of which it is known that it asks this.
+func Polarity(text string) Asked {
+	if asked := Read(text); asked != Nothing {
+		return asked
+	}
+	for _, s := range sentences(text) {
+		for i := range languages {
+			if asked := languages[i].polarity(s); asked != Nothing {
+				return asked
+			}
+		}
+	}
+	return Open
+}
+
+// sentence is the words of one, in lower case, with a space before and after each.
+type sentence struct {
+	words    string
+	question bool
+}
+
+func sentences(text string) []sentence {
+	var all []sentence
+	text = strings.ToLower(names.Fold(text))
+	for text != "" {
+		end := strings.IndexAny(text, ".?!;\n…؟")
+		part, mark := text, ""
+		if end >= 0 {
+			part, mark, text = text[:end], text[end:end+1], text[end+1:]
+		} else {
+			text = ""
+		}
+		if w := words(part); w != " " {
+			all = append(all, sentence{words: w, question: mark == "?"})
+		}
+	}
+	return all
+}
+
+// words are a text's, in lower case and without accents on Latin letters, each with a
+// space before and after it. Names of accounts are left out.
+func words(text string) string {
+	latin := false
+	text = norm.NFC.String(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) && latin {
+			return -1
+		}
+		latin = unicode.Is(unicode.Latin, r)
+		return r
+	}, norm.NFD.String(text)))
+	var b strings.Builder
+	b.WriteByte(' ')
+	for w := range strings.FieldsSeq(text) {
+		if strings.HasPrefix(w, "@") {
+			continue
+		}
+		for part := range strings.FieldsFuncSeq(w, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) }) {
+			b.WriteString(part)
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// read tells what a sentence asks.
+func (l *language) read(s sentence) Asked {
+	if !slices.ContainsFunc(l.hints, func(h string) bool { return strings.Contains(s.words, h) }) {
+		return Nothing
+	}
+	if l.whole.MatchString(s.words) {
+		if asked := l.polarity(s); asked != Nothing && (s.question || asked == Open) {
+			return asked
+		}
+	}
+	if l.open != nil && s.question && l.open.MatchString(s.words) {
+		return Open
+	}
+	for _, at := range l.asks.FindAllStringIndex(s.words, -1) {
+		found, rest := s.words[at[0]:at[1]], s.words[at[1]:]
+		next, _, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
+		if l.other.MatchString(found) || next != "" && l.after[next] || !s.question && l.condition.MatchString(s.words[:at[0]+1]) {
+			continue
+		}
+		if asked := l.polarity(s); asked != Nothing {
+			return asked
+		}
+	}
+	return Nothing
+}
+
+// polarity tells by the words for humans and bots, and for no, what is asked.
+func (l *language) polarity(s sentence) Asked {
+	human, bot := l.human.MatchString(s.words), l.bot.MatchString(s.words)
+	switch {
+	case !human && !bot:
+		return Nothing
+	case human && bot, l.not.MatchString(s.words):
+		return Open
+	case human:
+		return Human
+	}
+	return Bot
+}
+
+// Answer gives the honest answer to what a text asks, in a language if it is known,
+// else in that of the question; "" if the text doesn't ask. The seed picks one of
+// several.
+func Answer(text, tag string, seed uint64) string {
+	asked, l := read(text)
+	if asked == Nothing {
+		return ""
+	}
+	tag, _, _ = strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
+	for i := range languages {
+		if languages[i].tag == tag {
+			l = &languages[i]
+		}
+	}
+	admission := l.admissions[seed%uint64(len(l.admissions))]
+	switch asked {
+	case Human:
+		return l.no + ", " + admission
+	case Bot:
+		return l.yes + ", " + admission
+	case Nothing, Open:
+	}
+	return capital(admission)
+}
+
+func capital(s string) string {
+	for i, r := range s {
+		return string(unicode.ToUpper(r)) + s[i+len(string(r)):]
+	}
+	return s
+}
+
+// Honest tells whether a text answers what was asked honestly: it says that it comes
+// from a bot, and doesn't begin with the word for the contrary.
+func Honest(asked Asked, text string) bool {
+	if asked == Nothing {
+		return true
+	}
+	said := words(strings.ToLower(names.Fold(text)))
+	first, _, _ := strings.Cut(strings.TrimSpace(said), " ")
+	admits := false
+	for i := range languages {
+		l := &languages[i]
+		admits = admits || l.admits.MatchString(said)
+		if asked == Human && l.affirms[first] || asked == Bot && l.denies[first] {
+			return false
+		}
+	}
+	return admits
+}
+
+func pattern(s string) *regexp.Regexp { return regexp.MustCompile(s) }
