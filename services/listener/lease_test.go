@@ -215,6 +215,10 @@ func (silent) DeleteWebhook(context.Context, secret.String) telegram.Outcome {
 	return telegram.Outcome{Kind: telegram.Done}
 }
 
+func (silent) GetWebhook(context.Context, secret.String) (telegram.WebhookInfo, telegram.Outcome) {
+	return telegram.WebhookInfo{}, telegram.Outcome{Kind: telegram.Done}
+}
+
 func (silent) GetMe(context.Context, secret.String) (telegram.Me, telegram.Outcome) {
 	return telegram.Me{}, telegram.Outcome{Kind: telegram.NotSent}
 }

@@ -32,6 +32,7 @@ type Updates interface {
 	GetUpdates(ctx context.Context, token secret.String, p telegram.Poll) (telegram.Batch, telegram.Outcome)
 	SetWebhook(ctx context.Context, token secret.String, w telegram.Webhook) telegram.Outcome
 	DeleteWebhook(ctx context.Context, token secret.String) telegram.Outcome
+	GetWebhook(ctx context.Context, token secret.String) (telegram.WebhookInfo, telegram.Outcome)
 }
 
 // Telegram is the part of Telegram that the listener needs.

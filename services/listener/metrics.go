@@ -18,6 +18,8 @@ type Metrics struct {
 	commands *prometheus.CounterVec
 	delay    prometheus.Histogram
 	bots     prometheus.Gauge
+	failing  prometheus.Gauge
+	pending  prometheus.Gauge
 }
 
 // malformed is the result of updates that can't be read.
@@ -45,8 +47,14 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		bots: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "chorus_listener_bots", Help: "Bots that this process listens to.",
 		}),
+		failing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "chorus_listener_webhooks_failing", Help: "Bots whose updates Telegram can't bring to the webhook, as it says.",
+		}),
+		pending: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "chorus_listener_webhook_pending", Help: "Updates that wait at Telegram, which is to bring them to the webhook.",
+		}),
 	}
-	r.MustRegister(m.updates, m.calls, m.requests, m.commands, m.delay, m.bots)
+	r.MustRegister(m.updates, m.calls, m.requests, m.commands, m.delay, m.bots, m.failing, m.pending)
 	return m
 }
 
@@ -87,5 +95,13 @@ func (m *Metrics) commanded(name, result string) {
 func (m *Metrics) listening(change float64) {
 	if m != nil {
 		m.bots.Add(change)
+	}
+}
+
+// hooked tells of changes in how many webhooks fail, and how many updates wait.
+func (m *Metrics) hooked(failing, pending float64) {
+	if m != nil {
+		m.failing.Add(failing)
+		m.pending.Add(pending)
 	}
 }

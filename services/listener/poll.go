@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -43,11 +44,23 @@ func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	if b.Username == "" {
+		if news, _ := l.introduce(ctx, b, token, log); news {
+			return nil // it is listened to again at once, and then by its name
+		}
+	}
+	identifying, stop := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer stop()
+	asking.Go(func() { l.identify(identifying, b, token, log) })
 	p := l.newPoller(b, token, log)
 	defer p.settle(ctx)
 	work := p.run
 	if l.webhook != nil {
-		work = (&hook{l: l, bot: b, token: token, log: log}).run
+		h := &hook{l: l, bot: b, token: token, log: log}
+		defer h.note(false, 0)
+		work = h.run
 	}
 	patient := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).
 		AbortOnErrors(errYield, errGone).Build()

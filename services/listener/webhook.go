@@ -52,6 +52,10 @@ type hook struct {
 	bot   bot
 	token secret.String
 	log   *zap.Logger
+	// failing tells that Telegram can't bring updates, pending how many wait, as was
+	// told.
+	failing bool
+	pending int
 }
 
 func (h *hook) run(ctx context.Context) error {
@@ -67,6 +71,7 @@ func (h *hook) run(ctx context.Context) error {
 		h.log.Warn("the webhook is not set, and is tried again", zap.Error(out.Err()))
 		return h.l.troubled(ctx, h.bot, h.log, out)
 	}
+	h.look(ctx)
 	wait := time.NewTimer(renewHook)
 	defer wait.Stop()
 	select {
@@ -74,6 +79,35 @@ func (h *hook) run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	return nil
+}
+
+// look asks Telegram whether it reaches the webhook: what it can't bring, nobody here
+// knows of. It is told once when that begins, and once when it ends.
+func (h *hook) look(ctx context.Context) {
+	info, out := h.l.Telegram.GetWebhook(ctx, h.token)
+	if ctx.Err() != nil {
+		return
+	}
+	h.l.Metrics.called("getWebhookInfo", out)
+	if !out.OK() {
+		return
+	}
+	failing := info.Failing(time.Now())
+	switch {
+	case failing && !h.failing:
+		h.log.Warn("Telegram can't bring the bot's updates: nobody is heard", zap.String("error", info.LastError),
+			zap.Time("at", info.LastErrorAt()), zap.Int("pending", info.Pending))
+	case !failing && h.failing:
+		h.log.Info("Telegram brings the bot's updates again")
+	}
+	h.note(failing, info.Pending)
+}
+
+// note tells the metrics how it stands with the webhook.
+func (h *hook) note(failing bool, pending int) {
+	count := map[bool]float64{true: 1}
+	h.l.Metrics.hooked(count[failing]-count[h.failing], float64(pending-h.pending))
+	h.failing, h.pending = failing, pending
 }
 
 // webhook takes the updates that Telegram brings, for every bot.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -23,6 +24,7 @@ type world struct {
 	chat   telegram.ChatInfo
 	member telegram.Member
 	other  int64 // another id by which the chat is seen
+	hook   telegram.WebhookInfo
 	// What became of the questions; done unless said.
 	asksMe, asksChat, asksMember telegram.Outcome
 }
@@ -42,6 +44,10 @@ func (w world) GetMember(context.Context, secret.String, int64, int64) (telegram
 	return w.member, w.asksMember
 }
 
+func (w world) GetWebhook(context.Context, secret.String) (telegram.WebhookInfo, telegram.Outcome) {
+	return w.hook, telegram.Outcome{Kind: telegram.Done}
+}
+
 func TestCast(t *testing.T) {
 	t.Parallel()
 	token := secret.New("1:a")
@@ -56,9 +62,19 @@ func TestCast(t *testing.T) {
 		"a revoked token": {func(w *world, _ *roster.Cast) {
 			w.asksMe = telegram.Outcome{Kind: telegram.PermanentBot, Status: 401, Description: "Unauthorized"}
 		}, "bot failure refuses its token: Unauthorized, chat failure none of its bots"},
-		"no network":      {func(w *world, _ *roster.Cast) { w.asksMe = telegram.Outcome{Kind: telegram.NotSent} }, "bot failure does not answer, chat failure none of its bots"},
-		"another bot":     {func(w *world, _ *roster.Cast) { w.me.Username = "other_bot" }, "bot warning is @other_bot on Telegram"},
-		"privacy mode":    {func(w *world, _ *roster.Cast) { w.me.ReadsAll = false }, "bot warning privacy mode on"},
+		"no network":            {func(w *world, _ *roster.Cast) { w.asksMe = telegram.Outcome{Kind: telegram.NotSent} }, "bot failure does not answer, chat failure none of its bots"},
+		"another bot":           {func(w *world, _ *roster.Cast) { w.me.Username = "other_bot" }, "bot warning is @other_bot on Telegram"},
+		"privacy mode":          {func(w *world, _ *roster.Cast) { w.me.ReadsAll = false }, "bot warning privacy mode on"},
+		"updates are asked for": {func(w *world, _ *roster.Cast) { w.hook = telegram.WebhookInfo{Pending: 3} }, ""},
+		"updates are brought": {func(w *world, _ *roster.Cast) {
+			w.hook = telegram.WebhookInfo{URL: "https://x", LastErrorDate: time.Now().Add(-time.Hour).Unix(), LastError: "Connection refused"}
+		}, ""},
+		"updates can't be brought": {func(w *world, _ *roster.Cast) {
+			w.hook = telegram.WebhookInfo{URL: "https://x", Pending: 7, LastErrorDate: time.Now().Add(-time.Hour).Unix(), LastError: "Connection refused"}
+		}, "webhook failure can't bring its updates to https://x: Connection refused"},
+		"an update could not be brought": {func(w *world, _ *roster.Cast) {
+			w.hook = telegram.WebhookInfo{URL: "https://x", LastErrorDate: time.Now().Unix(), LastError: "SSL error"}
+		}, "webhook failure SSL error"},
 		"an unknown chat": {func(w *world, _ *roster.Cast) { w.asksChat = telegram.Outcome{Kind: telegram.PermanentMembership} }, "chat failure no bot can see it"},
 		"an id as the web client shows it": {func(w *world, c *roster.Cast) {
 			c.Chats[0].TelegramID, w.other = -1234567890, -1001234567890

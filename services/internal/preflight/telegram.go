@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
@@ -18,6 +19,7 @@ type Asker interface {
 	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
 	GetChat(ctx context.Context, token secret.String, chatID int64) (telegram.ChatInfo, telegram.Outcome)
 	GetMember(ctx context.Context, token secret.String, chatID, userID int64) (telegram.Member, telegram.Outcome)
+	GetWebhook(ctx context.Context, token secret.String) (telegram.WebhookInfo, telegram.Outcome)
 }
 
 var _ Asker = (*telegram.Client)(nil)
@@ -107,12 +109,27 @@ func bot(ctx context.Context, api Asker, b roster.Bot) ([]Finding, bool) {
 	}
 	findings := []Finding{well(check, b.Name, "@"+me.Username)}
 	if b.Username != "" && !strings.EqualFold(b.Username, me.Username) {
-		findings = append(findings, warn(check, b.Name, fmt.Sprintf("is @%s on Telegram, and @%s in the cast file", me.Username, b.Username),
-			"correct the cast file, or its token: it is that of another bot"))
+		findings = append(findings, warn(check, b.Name, fmt.Sprintf("is @%s on Telegram, and @%s in the cast", me.Username, b.Username),
+			"the listener takes Telegram's word within ten minutes; should the token be that of another bot, correct it"))
 	}
 	if !me.ReadsAll {
-		findings = append(findings, warn(check, b.Name, "has privacy mode on: it hears only what is meant for it",
+		findings = append(findings, warn(check, b.Name, "has privacy mode on: it hears commands and replies to it, but no @mention and no other talk",
 			"@BotFather, /setprivacy, Disable; then take the bot out of its groups and add it again"))
 	}
-	return findings, true
+	return append(findings, webhook(ctx, api, b, time.Now())...), true
+}
+
+// webhook tells whether Telegram reaches a bot's webhook, if it has one.
+func webhook(ctx context.Context, api Asker, b roster.Bot, now time.Time) []Finding {
+	const check = "webhook"
+	info, out := api.GetWebhook(ctx, b.Secret)
+	switch {
+	case !out.OK() || info.URL == "":
+		return nil
+	case info.Failing(now):
+		return []Finding{fail(check, b.Name, fmt.Sprintf("Telegram can't bring its updates to %s: %s (%s, %d wait)",
+			info.URL, names.Title(info.LastError, 200), info.LastErrorAt().UTC().Format(time.RFC3339), info.Pending),
+			"make listener.public_url one that Telegram reaches, with a certificate that it accepts, or leave it empty to ask for updates instead")}
+	}
+	return []Finding{well(check, b.Name, fmt.Sprintf("Telegram brings its updates to %s (%d wait)", info.URL, info.Pending))}
 }

@@ -109,6 +109,39 @@ func (c *Client) DeleteWebhook(ctx context.Context, token secret.String) Outcome
 	return c.call(ctx, token, nil, func(ctx context.Context) error { return c.post(ctx, "deleteWebhook", url.Values{}) })
 }
 
+// WebhookInfo is how it stands with the updates that Telegram is to bring.
+type WebhookInfo struct {
+	// URL is empty where none is set, and updates are asked for.
+	URL string `json:"url"`
+	// Pending is how many updates wait.
+	Pending int `json:"pending_update_count"`
+	// LastErrorDate is when Telegram could not bring an update last, in seconds since
+	// 1970; 0 for never. LastError says why not.
+	LastErrorDate int64  `json:"last_error_date"`
+	LastError     string `json:"last_error_message"`
+}
+
+// webhookTroubled is for how long after its last error a webhook counts as one that
+// can't be reached although nothing waits.
+const webhookTroubled = 2 * time.Minute
+
+// Failing tells whether Telegram could not bring updates lately, or has some that
+// it could not bring.
+func (w WebhookInfo) Failing(now time.Time) bool {
+	return w.URL != "" && w.LastErrorDate > 0 && (w.Pending > 0 || now.Sub(w.LastErrorAt()) < webhookTroubled)
+}
+
+// LastErrorAt is when Telegram could not bring an update last.
+func (w WebhookInfo) LastErrorAt() time.Time { return time.Unix(w.LastErrorDate, 0) }
+
+// GetWebhook tells how it stands with a bot's webhook. WebhookInfo is filled if the
+// outcome is Done.
+func (c *Client) GetWebhook(ctx context.Context, token secret.String) (WebhookInfo, Outcome) {
+	var info WebhookInfo
+	out := c.look(ctx, token, &info, func(ctx context.Context) error { return c.post(ctx, "getWebhookInfo", url.Values{}) })
+	return info, out
+}
+
 // Administers tells whether a user is an administrator of a chat. The answer
 // counts if the outcome is Done.
 func (c *Client) Administers(ctx context.Context, token secret.String, chatID, userID int64) (bool, Outcome) {

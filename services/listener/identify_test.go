@@ -1,0 +1,69 @@
+package listener_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/listener"
+)
+
+func TestUsernamesAreLearned(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 3)
+	chat, there := s.chat(world.Supergroup, "Here")
+	// A cast file without usernames, and one in which two are mixed up.
+	s.exec(`UPDATE bots SET username = NULL, telegram_id = NULL WHERE id = $1`, s.bots[0])
+	s.exec(`UPDATE bots SET username = 'gone_bot' WHERE id = $1`, s.bots[1])
+	s.exec(`UPDATE bots SET username = $2 WHERE id = $1`, s.bots[2], "Bot1_Of_Tests")
+	s.listen()
+	for i, id := range s.bots {
+		becomes(s, username(i), `SELECT coalesce(username, '') FROM bots WHERE id = $1`, id)
+		becomes(s, s.accounts[i], `SELECT coalesce(telegram_id, 0) FROM bots WHERE id = $1`, id)
+	}
+	// The listener knows them by now, or soon after: the last one that is told of is heard.
+	s.settled()
+	s.say(there, "Tom", "/about@BOT0_of_tests", 0)
+	becomes(s, 1, `SELECT count(*) FROM deliveries WHERE chat_id = $1 AND bot_id = $2`, chat, s.bots[0])
+	s.say(there, "Tom", "What do you think, @bot2_OF_tests?", 0)
+	heard := s.hears(chat, 2)
+	if got := heard[1].GetAddressedBots(); len(got) != 1 || got[0] != s.bots[2] {
+		t.Errorf("addressed are %v, want %d", got, s.bots[2])
+	}
+}
+
+// renamed is a Telegram in which a bot has another name.
+type renamed struct {
+	listener.Telegram
+
+	name atomic.Pointer[string]
+}
+
+func (r *renamed) GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome) {
+	me, out := r.Telegram.GetMe(ctx, token)
+	me.Username = *r.name.Load()
+	return me, out
+}
+
+func TestANewUsernameIsHeard(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 1)
+	chat, there := s.chat(world.Supergroup, "Here")
+	tg := &renamed{Telegram: s.telegram()}
+	before := username(0)
+	tg.name.Store(&before)
+	l, _ := s.listening(tg)
+	s.say(there, "Tom", "Hello", 0)
+	s.hears(chat, 1)
+	after := "renamed_bot"
+	tg.name.Store(&after)
+	// The listener looks again every ten minutes, and whenever the cast changes.
+	s.exec(`UPDATE bots SET username = 'other_bot' WHERE id = $1`, s.bots[0])
+	l.Wake()
+	becomes(s, after, `SELECT coalesce(username, '') FROM bots WHERE id = $1`, s.bots[0])
+	s.say(there, "Tom", "/about@Renamed_Bot", 0)
+	becomes(s, 1, `SELECT count(*) FROM deliveries WHERE chat_id = $1`, chat)
+}
