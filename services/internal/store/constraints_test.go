@@ -104,7 +104,7 @@ func bad() map[string]string {
 		"settings_scope_check":                  `UPDATE settings SET scope = 'person'`,
 		"settings_check":                        `UPDATE settings SET scope_id = 0`,
 		"people_pkey":                           `INSERT INTO people (telegram_id, name) VALUES (7, 'Tim')`,
-		"people_telegram_id_check":              `INSERT INTO people (telegram_id, name) VALUES (-7, 'Tim')`,
+		"people_telegram_id_check":              `INSERT INTO people (telegram_id, name) VALUES (0, 'Tim')`,
 		"people_name_check":                     `UPDATE people SET name = ''`,
 		"messages_pkey":                         `INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES (1, 1, 7, 'again', now())`,
 		"messages_chat_id_fkey":                 `INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES (9, 7, 'nowhere', now())`,
