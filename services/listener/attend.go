@@ -11,6 +11,8 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 // Each bot is listened to by who holds its advisory lock in the database. The
@@ -37,10 +39,8 @@ const (
 
 // Where a host dies with its connections, the server finds out by these: it asks
 // after two seconds, each second, three times.
-func keepAlive(params map[string]string) {
-	params["tcp_keepalives_idle"] = "2"
-	params["tcp_keepalives_interval"] = "1"
-	params["tcp_keepalives_count"] = "3"
+func keepAlive() map[string]string {
+	return map[string]string{"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
 }
 
 // attend listens to the bots that nobody else listens to, until the context ends.
@@ -85,23 +85,17 @@ type attention struct {
 func (l *Listener) hold(ctx context.Context) error {
 	connecting, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
-	cfg := l.Pool.Config().ConnConfig.Copy()
-	keepAlive(cfg.RuntimeParams)
-	conn, err := pgx.ConnectConfig(connecting, cfg)
+	session, err := store.NewSession(connecting, l.Pool, keepAlive())
 	if err != nil {
-		return fmt.Errorf("connect for leases: %w", err)
+		return fmt.Errorf("leases: %w", err)
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(closing)
-	}()
+	defer session.Close(ctx)
 	if err := l.readCast(ctx); err != nil {
 		return err
 	}
 	// The pollers end before the connection, and with it the leases, is closed.
 	listening, stop := context.WithCancel(ctx)
-	s := &lease{l: l, conn: conn, ears: map[int64]*attention{}, left: map[int64]time.Time{}}
+	s := &lease{l: l, conn: session.Conn, ears: map[int64]*attention{}, left: map[int64]time.Time{}}
 	defer s.pollers.Wait()
 	defer stop()
 	tick := time.NewTicker(l.cfg.Claim)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 const (
@@ -61,18 +63,13 @@ func (l *Listener) tidy(ctx context.Context) error {
 func (l *Listener) tidyOnce(ctx context.Context) error {
 	acquiring, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(acquiring, l.Pool.Config().ConnConfig)
+	session, err := store.NewSession(acquiring, l.Pool, nil)
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		return err
 	}
-	// The lock goes with the connection.
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(closing)
-	}()
+	defer session.Close(ctx) // and the lock goes with it
 	var mine bool
-	if err := conn.QueryRow(acquiring, tidyLock).Scan(&mine); err != nil || !mine {
+	if err := session.QueryRow(acquiring, tidyLock).Scan(&mine); err != nil || !mine {
 		return err
 	}
 	if err := l.deleteByChat(ctx); err != nil {

@@ -1,5 +1,5 @@
 // Package listen follows what PostgreSQL announces with NOTIFY, on one
-// connection of its own, whatever the number of channels.
+// connection of the pool, whatever the number of channels.
 //
 // A notification can be lost: with the connection, or because somebody changed
 // a row by hand. So nobody is told what a notification said, only to look; and
@@ -8,7 +8,6 @@ package listen
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 const (
@@ -93,15 +94,12 @@ func (l *Listener) session(ctx context.Context) error {
 }
 
 func (l *Listener) listen(ctx context.Context) error {
-	conn, err := l.connect(ctx)
+	session, err := l.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(closing)
-	}()
+	defer session.Close(ctx)
+	conn := session.Conn
 	var heard map[string]bool
 	looked := make([]time.Time, len(l.channels))
 	tried := time.Now()
@@ -137,21 +135,22 @@ func (c Channel) every() time.Duration {
 	return pollEvery
 }
 
-// connect opens a connection of its own: a pool would have to give one away for
-// good, and a pooler between could give it to others.
-func (l *Listener) connect(ctx context.Context) (*pgx.Conn, error) {
+// connect takes a connection out of the pool until it breaks: a pooler between, or
+// the pool itself, would give one that is not held to others.
+func (l *Listener) connect(ctx context.Context) (*store.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig)
+	session, err := store.NewSession(ctx, l.pool, nil)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, err
 	}
 	for _, c := range l.channels {
-		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{c.Name}.Sanitize()); err != nil {
-			return nil, errors.Join(fmt.Errorf("listen: %w", err), conn.Close(ctx))
+		if _, err := session.Exec(ctx, "LISTEN "+pgx.Identifier{c.Name}.Sanitize()); err != nil {
+			session.Close(ctx)
+			return nil, fmt.Errorf("listen: %w", err)
 		}
 	}
-	return conn, nil
+	return session, nil
 }
 
 // wait returns the channels on which there was a notification in time.

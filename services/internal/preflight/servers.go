@@ -32,6 +32,9 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverPatience)
 	pool, err := store.Dial(ctx, cfg)
 	if err != nil {
+		if refused := (*store.RefusedError)(nil); errors.As(err, &refused) {
+			return nil, []Finding{fail(check, "", "database.url: "+refused.Said, refused.Remedy)}
+		}
 		return nil, []Finding{fail(check, "", err.Error(), "start PostgreSQL, or correct database.url")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)

@@ -20,22 +20,28 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/child"
+	"github.com/chorus-cast/chorus/services/internal/debian"
 )
 
 // pollEvery is how often a server is asked whether it is ready.
 const pollEvery = 5 * time.Millisecond
 
+// Ensure returns the installed Redis, or gets one.
+func Ensure(ctx context.Context) (debian.Program, error) {
+	return debian.Ensure(ctx, "redis-server", "usr/bin/redis-server")
+}
+
 // Server is a Redis server that is killed, frozen and started again. Its methods
 // are not safe for concurrent use, but for URL.
 type Server struct {
-	program Program
+	program debian.Program
 	port    int
 	process *child.Process
 }
 
 // Start starts an empty server on a free port of this machine alone, and returns
 // when it answers.
-func Start(ctx context.Context, program Program) (*Server, error) {
+func Start(ctx context.Context, program debian.Program) (*Server, error) {
 	s := &Server{program: program}
 	if err := s.Restart(ctx); err != nil {
 		return nil, err
@@ -86,7 +92,7 @@ func (s *Server) Restart(ctx context.Context) error {
 			s.port = port
 		}
 		var out tail
-		process, err := child.Start(s.program.command(s.port, &out), syscall.SIGKILL)
+		process, err := child.Start(command(s.program, s.port, &out), syscall.SIGKILL)
 		if err != nil {
 			return fmt.Errorf("start Redis: %w", err)
 		}
@@ -159,19 +165,14 @@ func freePort(ctx context.Context) (int, error) {
 	return strconv.Atoi(port)
 }
 
-func (p Program) command(port int, out *tail) *exec.Cmd {
-	//nolint:noctx // it outlives this call, and package child ends it
-	cmd := exec.Command(p.path,
+func command(program debian.Program, port int, out *tail) *exec.Cmd {
+	cmd := program.Command(
 		"--port", strconv.Itoa(port),
 		"--bind", "127.0.0.1",
 		"--save", "",
 		"--appendonly", "no",
 		"--dir", os.TempDir(),
 	)
-	cmd.Env = os.Environ()
-	if p.libraries != "" {
-		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+p.libraries)
-	}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second
 	return cmd

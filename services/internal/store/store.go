@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/migrations"
@@ -21,9 +19,12 @@ import (
 // Config says where the database is.
 type Config struct {
 	URL              string        `config:"url" doc:"PostgreSQL, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; empty in chorus up for a private one" secret:"true"`
-	MaxConnections   int           `config:"max_connections" doc:"connections that one service opens at most"`
+	MaxConnections   int           `config:"max_connections" doc:"connections to the database that one service has open at most, all together"`
 	ConnectTimeout   time.Duration `config:"connect_timeout" doc:"how long a service waits for the database when it starts"`
 	StatementTimeout time.Duration `config:"statement_timeout" doc:"after this long the database gives a statement up"`
+
+	// Name is the application_name of the connections, "chorus" if it is empty.
+	Name string
 }
 
 // DefaultConfig suits one service.
@@ -38,8 +39,8 @@ func (c Config) Validate() error {
 		// pgx's own message masks the password.
 		errs = append(errs, fmt.Errorf("url: want postgres://USER:PASSWORD@HOST:PORT/DATABASE (%w)", err))
 	}
-	if c.MaxConnections < 2 || c.MaxConnections > 1000 {
-		errs = append(errs, fmt.Errorf("max_connections: %d, want 2 to 1000", c.MaxConnections))
+	if c.MaxConnections < minConnections || c.MaxConnections > maxConnections {
+		errs = append(errs, fmt.Errorf("max_connections: %d, want %d to %d", c.MaxConnections, minConnections, maxConnections))
 	}
 	if c.ConnectTimeout < time.Second || c.ConnectTimeout > 10*time.Minute {
 		errs = append(errs, fmt.Errorf("connect_timeout: %v, want 1s to 10m", c.ConnectTimeout))
@@ -48,6 +49,27 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("statement_timeout: %v, want 100ms to 10m", c.StatementTimeout))
 	}
 	return errors.Join(errs...)
+}
+
+const (
+	// minConnections leaves two for work: a listener holds one for notifications, one
+	// for its leases and, now and then, one for the lock of its tidying, and a part is
+	// kept apart for reading.
+	minConnections = 6
+	maxConnections = 1000
+	// readingShare is the part of the connections that is kept apart for reading,
+	// maxReading how many these are at most.
+	readingShare, maxReading = 4, 4
+)
+
+// Split divides the connections that a service may have open between its work and
+// the reads that it makes while it holds one of the first: were these of one pool,
+// many that read at once would wait for each other.
+func (c Config) Split() (work, reading Config) {
+	work, reading = c, c
+	reading.MaxConnections = min(maxReading, c.MaxConnections/readingShare)
+	work.MaxConnections -= reading.MaxConnections
+	return work, reading
 }
 
 // Open connects and checks the schema. It waits cfg.ConnectTimeout for a server
@@ -72,24 +94,7 @@ func Dial(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	}
 	pc.MaxConns = int32(cfg.MaxConnections) //nolint:gosec // validated
 	pc.ConnConfig.ConnectTimeout = 5 * time.Second
-	pc.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(cfg.StatementTimeout.Milliseconds(), 10)
-	// A transaction whose owner is gone must not hold its locks for ever.
-	pc.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30000"
-	// All statements are short. One over the many partitions of the messages looks
-	// expensive all the same, and would be compiled for a tenth of a second, each
-	// time anew.
-	pc.ConnConfig.RuntimeParams["jit"] = "off"
-	// Statements name the rows that they want by keys. PostgreSQL plans a prepared
-	// one while the tables are young, would take reading all of one for the cheapest,
-	// and keep to that while they grow: until it next looks at them, minutes later,
-	// each costs as much more as there are more rows.
-	pc.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
-	// So what they are asked for changes nothing about the best way to it, and they
-	// are planned once for a connection. Else PostgreSQL plans most of them anew each
-	// time, because it knows better then how many rows there will be: over the many
-	// partitions of the messages that takes milliseconds, to run them a tenth of one.
-	pc.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
-	pc.ConnConfig.RuntimeParams["application_name"] = "chorus"
+	cfg.prepare(pc.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("database.url: %w", err)
@@ -105,12 +110,12 @@ func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) erro
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := pool.Ping(waiting)
+		err := ownSessions(waiting, pool)
 		if err == nil {
 			return nil
 		}
-		if said := (*pgconn.PgError)(nil); errors.As(err, &said) && final(said.Code) {
-			return Refusal(err)
+		if refused := (*RefusedError)(nil); errors.As(Refusal(err), &refused) {
+			return refused
 		}
 		retry := time.NewTimer(500 * time.Millisecond)
 		select {
@@ -123,35 +128,6 @@ func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) erro
 			return fmt.Errorf("database.url: no database answers within %v: %s", patience, oneLine(err))
 		}
 	}
-}
-
-// PostgreSQL's codes for errors that waiting doesn't cure. Those of wrong users
-// and passwords begin with noEntry.
-const (
-	noEntry    = "28"
-	noDatabase = "3D000"
-	noRight    = "42501"
-)
-
-func final(code string) bool {
-	return strings.HasPrefix(code, noEntry) || code == noDatabase || code == noRight
-}
-
-// Refusal is what the server said where it refuses this user or database, with
-// what to do and without how pgx came to hear it. Other errors stay as they are.
-func Refusal(err error) error {
-	said := (*pgconn.PgError)(nil)
-	if !errors.As(err, &said) || !final(said.Code) {
-		return err
-	}
-	remedy := "check the user and the password"
-	switch said.Code {
-	case noDatabase:
-		remedy = "create it, or name another"
-	case noRight:
-		remedy = "GRANT this user what it needs, or connect as the owner"
-	}
-	return fmt.Errorf("database.url: %s (%s): %s", said.Message, said.Code, remedy)
 }
 
 // oneLine makes one line of pgx's list of what each address answered, where an

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/chorus-cast/chorus/services/internal/debian"
 	"github.com/chorus-cast/chorus/services/internal/redisd"
 )
 
@@ -24,7 +25,7 @@ type Cache struct {
 // RedisServer starts a Redis server of the test's own.
 func RedisServer(t testing.TB) *Cache {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), redisd.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), debian.Patience)
 	defer cancel()
 	program, err := redisd.Ensure(ctx)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/emulator/jsontime"
 	"github.com/chorus-cast/chorus/services/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/internal/debian"
 	"github.com/chorus-cast/chorus/services/internal/natsd"
 	"github.com/chorus-cast/chorus/services/internal/postgres"
 	"github.com/chorus-cast/chorus/services/internal/redisd"
@@ -159,7 +160,7 @@ func (e *Embedded) startRedis(ctx context.Context, s *scenario.Scenario, _ Optio
 	if !s.Redis {
 		return nil
 	}
-	getting, cancel := context.WithTimeout(ctx, redisd.Patience)
+	getting, cancel := context.WithTimeout(ctx, debian.Patience)
 	defer cancel()
 	program, err := redisd.Ensure(getting)
 	if err != nil {

@@ -64,7 +64,9 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 // connect opens the database and the bus, and checks that both are as this build
 // needs them. What the bus has lost is made anew.
 func (p *process) connect(ctx context.Context, name string, opts ...nats.Option) (err error) {
-	if p.pool, err = store.Open(ctx, p.cfg.database); err != nil {
+	p.cfg.database.Name = "chorus-" + name
+	work, _ := p.cfg.database.Split()
+	if p.pool, err = store.Open(ctx, work); err != nil {
 		return err
 	}
 	if p.bus, err = bus.Connect(ctx, p.cfg.nats, p.log, "chorus-"+name, opts...); err != nil {

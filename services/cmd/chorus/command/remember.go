@@ -20,8 +20,7 @@ import (
 // It reads by connections of its own: a planner reads while it holds one of the
 // others, and many that did so at once would wait for each other.
 func (p *process) remember(ctx context.Context) (err error) {
-	reading := p.cfg.database
-	reading.MaxConnections = min(reading.MaxConnections, mostReading)
+	_, reading := p.cfg.database.Split()
 	if p.reading, err = store.Open(ctx, reading); err != nil {
 		return err
 	}
@@ -36,9 +35,6 @@ func (p *process) remember(ctx context.Context) (err error) {
 	p.rostered = rostercache.New(p.reading, p.cache)
 	return nil
 }
-
-// mostReading is how many loads of what is not cached go on at once.
-const mostReading = 4
 
 // changes is where changes of what is cached are announced.
 func (p *process) changes() listen.Channel {

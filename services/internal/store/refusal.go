@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// RefusedError says that a server, or a pooler before it, does not take this user,
+// database or connection: waiting does not cure that.
+type RefusedError struct {
+	// Said is what the server said, with its code where it has one of PostgreSQL's.
+	Said string
+	// Remedy is what to do.
+	Remedy string
+}
+
+func (e *RefusedError) Error() string { return "database.url: " + e.Said + ": " + e.Remedy }
+
+// rule finds a refusal by the beginning of the server's code and by what is in its
+// words.
+type rule struct{ code, words, remedy string }
+
+// rules are in order: the first that fits is taken.
+func rules() []rule {
+	const (
+		who       = "check the user and the password"
+		which     = "create it, or name another"
+		parameter = "take it out of the URL, or name it in the pooler's ignore_startup_parameters"
+		// violation is PgBouncer's code for everything that it says itself, outages of the
+		// server too, so its words decide.
+		violation = "08P01"
+	)
+	return []rule{
+		{code: "28", remedy: who},
+		{code: "3D000", remedy: which},
+		{code: "42501", remedy: "GRANT this user what it needs, or connect as the owner"},
+		{code: violation, words: "unsupported startup parameter", remedy: parameter},
+		{code: violation, words: "no such database", remedy: which},
+		{code: violation, words: "no such user", remedy: who},
+		{code: violation, words: "authentication failed", remedy: who},
+		{code: violation, words: "transaction blocks not allowed in statement pooling mode", remedy: bySession},
+	}
+}
+
+// Refusal is a *RefusedError where the server refuses this user or database, without
+// how pgx came to hear it. Other errors stay as they are.
+func Refusal(err error) error {
+	said := (*pgconn.PgError)(nil)
+	if !errors.As(err, &said) {
+		return err
+	}
+	for _, r := range rules() {
+		if strings.HasPrefix(said.Code, r.code) && strings.Contains(said.Message, r.words) {
+			return &RefusedError{Said: fmt.Sprintf("%s (%s)", said.Message, said.Code), Remedy: r.remedy}
+		}
+	}
+	return err
+}
+
+// bySession is what to do about a pooler of another kind.
+const bySession = "Chorus listens, holds locks and prepares statements, for which a session must stay its own: " +
+	"set pool_mode = session in the pooler, or connect to PostgreSQL itself"
+
+// ownSessions is an error unless the server answers, and a *RefusedError where a
+// pooler shares a session of the server between connections. A pool of one connection
+// can't tell that.
+func ownSessions(ctx context.Context, pool *pgxpool.Pool) error {
+	if pool.Config().MaxConns < 2 {
+		return pool.Ping(ctx)
+	}
+	one, err := NewSession(ctx, pool, nil)
+	if err != nil {
+		return err
+	}
+	defer one.Close(ctx)
+	other, err := NewSession(ctx, pool, nil)
+	if err != nil {
+		return err
+	}
+	defer other.Close(ctx)
+	before, err := backend(ctx, one)
+	if err != nil {
+		return err
+	}
+	// While the other one is in a transaction, the pooler must give the first one
+	// another session than that.
+	if _, err := other.PgConn().Exec(ctx, "BEGIN").ReadAll(); err != nil {
+		return Refusal(err)
+	}
+	busy, err := backend(ctx, other)
+	if err != nil {
+		return err
+	}
+	after, err := backend(ctx, one)
+	if err != nil {
+		return err
+	}
+	if before == busy || before != after {
+		return &RefusedError{Said: "the pooler gives a session to another connection with each transaction", Remedy: bySession}
+	}
+	return nil
+}
+
+// backend is the process of the server that a connection speaks to.
+func backend(ctx context.Context, s *Session) (pid int, err error) {
+	err = s.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the session: %w", Refusal(err))
+	}
+	return pid, nil
+}
