@@ -30,7 +30,8 @@ type Status struct {
 	AppliedAt time.Time // zero if it is pending
 }
 
-// VersionError says that a database has another schema than this build knows.
+// VersionError says that a database has a schema that this build can't work on: an
+// older one, or a newer one that no longer serves it.
 type VersionError struct {
 	Have, Want int64
 }
@@ -48,11 +49,16 @@ func (e *VersionError) Error() string {
 }
 
 // Up brings the database to this build's version. What fails is rolled back. A
-// database that is newer than this build is left alone, with a *VersionError.
+// database that is newer than this build is left alone, with a *VersionError unless
+// its schema serves this build, too.
 func Up(ctx context.Context, dsn string) error {
-	return with(dsn, func(p *goose.Provider) error {
-		if err := refuseNewer(ctx, p); err != nil {
+	return with(dsn, func(p *goose.Provider, db *sql.DB) error {
+		have, want, err := versions(ctx, p)
+		if err != nil {
 			return err
+		}
+		if have > want {
+			return serves(have, want, db.QueryRowContext(ctx, oldestBuild))
 		}
 		if _, err := p.Up(ctx); err != nil {
 			return fmt.Errorf("migrate up: %w", err)
@@ -64,11 +70,15 @@ func Up(ctx context.Context, dsn string) error {
 // Down takes the newest migration back, and the data of its tables with it. A
 // database that is newer than this build is left alone, with a *VersionError.
 func Down(ctx context.Context, dsn string) error {
-	return with(dsn, func(p *goose.Provider) error {
-		if err := refuseNewer(ctx, p); err != nil {
+	return with(dsn, func(p *goose.Provider, _ *sql.DB) error {
+		have, want, err := versions(ctx, p)
+		if err != nil {
 			return err
 		}
-		_, err := p.Down(ctx)
+		if have > want {
+			return &VersionError{Have: have, Want: want}
+		}
+		_, err = p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return errors.New("no migration is applied: there is nothing to take back")
 		}
@@ -79,27 +89,21 @@ func Down(ctx context.Context, dsn string) error {
 	})
 }
 
-// refuseNewer is an error if the database has migrations that this build does not
-// know: it can neither take them back nor tell what they need.
-func refuseNewer(ctx context.Context, p *goose.Provider) error {
-	want, err := Latest()
-	if err != nil {
-		return err
+// versions are the database's and this build's.
+func versions(ctx context.Context, p *goose.Provider) (have, want int64, err error) {
+	if want, err = Latest(); err != nil {
+		return 0, 0, err
 	}
-	have, err := p.GetDBVersion(ctx)
-	if err != nil {
-		return fmt.Errorf("read the schema's version: %w", err)
+	if have, err = p.GetDBVersion(ctx); err != nil {
+		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
 	}
-	if have > want {
-		return &VersionError{Have: have, Want: want}
-	}
-	return nil
+	return have, want, nil
 }
 
 // List tells every migration of this build and whether it is applied.
 func List(ctx context.Context, dsn string) ([]Status, error) {
 	var list []Status
-	err := with(dsn, func(p *goose.Provider) error {
+	err := with(dsn, func(p *goose.Provider, _ *sql.DB) error {
 		all, err := p.Status(ctx)
 		if err != nil {
 			return fmt.Errorf("look which migrations are applied: %w", err)
@@ -133,22 +137,62 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// Check gives a *VersionError unless the database is at this build's version.
-// It only reads.
+// Check gives a *VersionError unless the database is at this build's version, or at
+// a newer one that serves this build, too. It only reads.
 func Check(ctx context.Context, db Querier) error {
 	want, err := Latest()
 	if err != nil {
 		return err
 	}
-	var have int64
+	have, err := version(ctx, db)
+	if err != nil {
+		return err
+	}
+	if have <= want {
+		return exactly(have, want)
+	}
+	return serves(have, want, db.QueryRow(ctx, oldestBuild))
+}
+
+// Newer tells whether the database is at a later version than this build's.
+func Newer(ctx context.Context, db Querier) (bool, error) {
+	want, err := Latest()
+	if err != nil {
+		return false, err
+	}
+	have, err := version(ctx, db)
+	return have > want, err
+}
+
+func version(ctx context.Context, db Querier) (have int64, err error) {
 	err = db.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have)
 	if pgErr := (*pgconn.PgError)(nil); errors.As(err, &pgErr) && pgErr.Code == pgerrcodeUndefinedTable {
-		err = nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the schema's version: %w", err)
+		return 0, fmt.Errorf("read the schema's version: %w", err)
 	}
+	return have, nil
+}
+
+func exactly(have, want int64) error {
 	if have != want {
+		return &VersionError{Have: have, Want: want}
+	}
+	return nil
+}
+
+// oldestBuild is the oldest build that a schema serves, by its version.
+const oldestBuild = `SELECT oldest_build FROM schema_support`
+
+// serves is a *VersionError if the schema is too new for a build of the version that
+// is wanted.
+func serves(have, want int64, row interface{ Scan(into ...any) error }) error {
+	var oldest int64
+	if err := row.Scan(&oldest); err != nil {
+		return fmt.Errorf("read which builds the schema serves: %w", err)
+	}
+	if want < oldest {
 		return &VersionError{Have: have, Want: want}
 	}
 	return nil
@@ -161,7 +205,7 @@ const pgerrcodeUndefinedTable = "42P01"
 // process migrates.
 const lockEvery, lockTries = 1, 300
 
-func with(dsn string, do func(*goose.Provider) error) (err error) {
+func with(dsn string, do func(*goose.Provider, *sql.DB) error) (err error) {
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
@@ -179,5 +223,5 @@ func with(dsn string, do func(*goose.Provider) error) (err error) {
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	return do(p)
+	return do(p, db)
 }

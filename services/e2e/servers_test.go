@@ -172,7 +172,8 @@ func public(t *testing.T, name, text string) string {
 	return path
 }
 
-// newerSchema is a database that a later build has migrated.
+// newerSchema is a database that a later build has migrated, and that serves no
+// earlier one.
 func newerSchema(t *testing.T) string {
 	t.Helper()
 	dsn := testenv.Postgres(t)
@@ -181,8 +182,13 @@ func newerSchema(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	if _, err := conn.Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`); err != nil {
-		t.Fatal(err)
+	for _, statement := range []string{
+		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`,
+		`UPDATE schema_support SET oldest_build = 9999`,
+	} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dsn
 }

@@ -63,7 +63,7 @@ func (e *embedded) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := migrateDatabase(ctx, e.cfg); err != nil {
+	if _, err := migrateDatabase(ctx, e.cfg); err != nil {
 		return err
 	}
 	if err := e.declare(ctx, viaProcess); err != nil {

@@ -21,7 +21,7 @@ func migrateCommand() *cobra.Command {
 		Long: `The services refuse to start on a database or a bus that their build does not
 know. These commands change both, and show how far they are.`,
 	}
-	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand())
+	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand(), migrateEmptyBusCommand())
 	return cmd
 }
 
@@ -32,14 +32,21 @@ func migrateUpCommand() *cobra.Command {
 		Short: "Apply all migrations, and declare the bus's streams and consumers",
 		Long: `Applies all pending migrations to the database, and makes the streams and
 consumers of the bus, or changes those that differ. Run it before the services of
-a new version start; to run it twice, or from several places at once, is safe.`,
+a new version start; to run it twice, or from several places at once, is safe. The
+services of the version before go on meanwhile. An old build leaves alone what a
+newer one has made.`,
 		Example: "  chorus migrate up --database.url postgres://chorus@db/chorus --nats.url nats://bus:4222",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.load(cmd, databaseURL, natsURL); err != nil {
 				return err
 			}
-			if err := migrateDatabase(cmd.Context(), cfg); err != nil {
+			newer, err := migrateDatabase(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if newer {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "The database and the bus are those of a newer build, and serve this one: nothing was changed.")
 				return err
 			}
 			log, err := telemetry.NewLogger(cfg.log, cmd.ErrOrStderr())
@@ -62,17 +69,22 @@ a new version start; to run it twice, or from several places at once, is safe.`,
 	return cmd
 }
 
-// migrateDatabase waits for the database and applies what is pending.
-func migrateDatabase(ctx context.Context, cfg *configuration) error {
+// migrateDatabase waits for the database and applies what is pending. What a newer
+// build has made, and what serves this one, too, is left alone.
+func migrateDatabase(ctx context.Context, cfg *configuration) (newer bool, err error) {
 	pool, err := store.Dial(ctx, cfg.database)
 	if err != nil {
-		return err
+		return false, err
 	}
+	newer, err = migrations.Newer(ctx, pool)
 	pool.Close()
-	if err := migrations.Up(ctx, cfg.database.URL); err != nil {
-		return fmt.Errorf("migrate the database: %w", store.Refusal(err))
+	if err != nil {
+		return false, store.Refusal(err)
 	}
-	return nil
+	if err := migrations.Up(ctx, cfg.database.URL); err != nil {
+		return false, fmt.Errorf("migrate the database: %w", store.Refusal(err))
+	}
+	return newer, nil
 }
 
 func migrateDownCommand() *cobra.Command {
@@ -100,6 +112,44 @@ as it is.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cfg.Bind(cmd.Flags(), sectionDatabase)
+	return cmd
+}
+
+func migrateEmptyBusCommand() *cobra.Command {
+	cfg := newConfiguration()
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "empty-bus",
+		Short: "Delete all messages on the bus",
+		Long: `Deletes all messages on the bus. It asks first. Do so, with the services stopped,
+after a database was restored: else the bus holds work that the database does not
+know, which ends as dead letters. What is still to be done stands in the database,
+and is published again when the services start.`,
+		Example: "  chorus migrate empty-bus --nats.url nats://bus:4222",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd, natsURL); err != nil {
+				return err
+			}
+			if !yes {
+				if err := confirm(cmd, "This deletes all messages on the bus. Go on?"); err != nil {
+					return err
+				}
+			}
+			log, err := telemetry.NewLogger(cfg.log, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			b, err := bus.Connect(cmd.Context(), cfg.nats, log, "chorus-empty-bus")
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			return b.Empty(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cfg.Bind(cmd.Flags(), sectionNATS, sectionLog)
 	return cmd
 }
 
