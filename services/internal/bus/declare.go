@@ -26,12 +26,12 @@ func (b *Bus) Declare(ctx context.Context) error {
 			return err
 		}
 		if _, err := b.js.CreateOrUpdateStream(ctx, cfg); err != nil {
-			return refusal(cfg.Name, err)
+			return refusal("stream "+cfg.Name, err)
 		}
 	}
 	return b.eachConsumer(ctx, func(ctx context.Context, g Group, cfg jetstream.ConsumerConfig) error {
 		if _, err := b.js.CreateOrUpdateConsumer(ctx, g.Stream, cfg); err != nil {
-			return fmt.Errorf("declare consumer %s of %s: %w", cfg.Durable, g.Stream, err)
+			return refusal(fmt.Sprintf("consumer %s of %s", cfg.Durable, g.Stream), err)
 		}
 		return nil
 	})
@@ -52,20 +52,6 @@ func (b *Bus) samePartitions(ctx context.Context, name string) error {
 			name, have, want)
 	}
 	return nil
-}
-
-// The server's codes for streams that it has no room for.
-const (
-	memoryExceeded  jetstream.ErrorCode = 10028
-	storageExceeded jetstream.ErrorCode = 10047
-)
-
-// refusal is why the server does not make a stream, with the remedy.
-func refusal(name string, err error) error {
-	if said := (*jetstream.APIError)(nil); errors.As(err, &said) && (said.ErrorCode == memoryExceeded || said.ErrorCode == storageExceeded) {
-		return fmt.Errorf("declare stream %s: %w: give NATS more room (max_file_store, or the account's limits), or set nats.max_bytes lower", name, err)
-	}
-	return fmt.Errorf("declare stream %s: %w", name, err)
 }
 
 // Verify is an error unless the streams and consumers are there as this build

@@ -62,7 +62,7 @@ func (b *Bus) restoreStream(ctx context.Context, want jetstream.StreamConfig) (*
 		}
 	}
 	if err != nil {
-		return nil, refusal(want.Name, err)
+		return nil, refusal("stream "+want.Name, err)
 	}
 	return s.CachedInfo(), nil
 }
@@ -84,7 +84,7 @@ func (b *Bus) restoreConsumers(ctx context.Context, of *jetstream.StreamInfo) er
 		}
 		// One that is there with other settings stays; Verify judges them.
 		if _, err := b.js.CreateConsumer(ctx, g.Stream, cfg); err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
-			return fmt.Errorf("make consumer %s of %s: %w", cfg.Durable, g.Stream, err)
+			return refusal(fmt.Sprintf("consumer %s of %s", cfg.Durable, g.Stream), err)
 		}
 		return nil
 	})
