@@ -163,7 +163,7 @@ func (n *News) fetch(ctx context.Context, f *feed) error {
 	if int64(len(body)) > n.cfg.MaxSize {
 		return fmt.Errorf("it is longer than %d bytes", n.cfg.MaxSize)
 	}
-	parsed, err := gofeed.NewParser().ParseString(string(body))
+	parsed, err := gofeed.NewParser().ParseString(decode(body, answer.Header.Get("Content-Type")))
 	if err != nil {
 		return fmt.Errorf("read a feed: %w", err)
 	}

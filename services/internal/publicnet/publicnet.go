@@ -10,6 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -51,38 +54,44 @@ func control(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", address, err)
 	}
-	if !Public(at.Addr()) {
-		return fmt.Errorf("%s %w", at.Addr(), ErrPrivate)
-	}
-	return nil
+	return mustBePublic(at.Addr())
 }
 
 const (
 	connectTimeout = 5 * time.Second
-	mostRedirects  = 4
+	maxRedirects   = 4
 )
 
-// Client reaches public addresses, or any if private is true. Its requests take
-// the timeout at most, redirects and body included.
+// Client reaches public addresses, or any if private is true, through the proxy that
+// the environment names, if it names one (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). Its
+// requests take the timeout at most, redirects and body included.
+//
+// A proxy dials for us, and may reach what we must not: before it is asked, the name
+// is resolved here, and refused if any of its addresses is not public. What only the
+// proxy can resolve is left to it, unless it is a name of private networks.
 func Client(timeout time.Duration, private bool) *http.Client {
+	return client(timeout, private, http.ProxyFromEnvironment, net.DefaultResolver.LookupNetIP)
+}
+
+// lookUp resolves a name, as net.Resolver.LookupNetIP does.
+type lookUp func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+func client(timeout time.Duration, private bool, proxy func(*http.Request) (*url.URL, error), resolve lookUp) *http.Client {
 	dialer := &net.Dialer{Timeout: connectTimeout}
+	direct := transport(timeout, dialer)
+	proxied := transport(timeout, &net.Dialer{Timeout: connectTimeout})
+	proxied.Proxy = proxy
+	guard := &guarded{direct: direct, proxied: proxied, proxy: proxy}
 	if !private {
 		dialer.Control = control
+		guard.resolve = resolve
 	}
 	return &http.Client{
-		Timeout: timeout,
-		Transport: &http.Transport{
-			// A proxy would dial for us, and past the check.
-			Proxy: nil,
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, address)
-			},
-			TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: timeout,
-			MaxIdleConns: 10, IdleConnTimeout: 10 * time.Second, ForceAttemptHTTP2: true,
-		},
+		Timeout:   timeout,
+		Transport: guard,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) > mostRedirects {
-				return fmt.Errorf("more than %d redirects", mostRedirects)
+			if len(via) > maxRedirects {
+				return fmt.Errorf("more than %d redirects", maxRedirects)
 			}
 			if r.URL.Scheme != "http" && r.URL.Scheme != "https" {
 				return fmt.Errorf("a redirect to %s", r.URL.Scheme)
@@ -90,4 +99,81 @@ func Client(timeout time.Duration, private bool) *http.Client {
 			return nil
 		},
 	}
+}
+
+func transport(timeout time.Duration, dialer *net.Dialer) *http.Transport {
+	return &http.Transport{
+		DialContext:         dialer.DialContext,
+		TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: timeout,
+		MaxIdleConns: 10, IdleConnTimeout: 10 * time.Second, ForceAttemptHTTP2: true,
+	}
+}
+
+// guarded sends each request, those after redirects too, directly or by the proxy.
+type guarded struct {
+	direct, proxied *http.Transport
+	proxy           func(*http.Request) (*url.URL, error)
+	resolve         lookUp // nil where private addresses are allowed
+}
+
+// RoundTrip refuses private addresses: where it dials itself, as it dials; where a
+// proxy does, before.
+func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	through, err := g.proxy(r)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("find the proxy: %w", err)
+	case through == nil:
+		return g.direct.RoundTrip(r)
+	case g.resolve != nil:
+		if err := g.check(r.Context(), r.URL.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	return g.proxied.RoundTrip(r)
+}
+
+// CloseIdleConnections is called by the client's method of that name.
+func (g *guarded) CloseIdleConnections() {
+	g.direct.CloseIdleConnections()
+	g.proxied.CloseIdleConnections()
+}
+
+func (g *guarded) check(ctx context.Context, host string) error {
+	if at, err := netip.ParseAddr(host); err == nil {
+		return mustBePublic(at)
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if inner(name) {
+		return fmt.Errorf("%s %w", host, ErrPrivate)
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	// Where only the proxy knows the names of the internet, none is found here.
+	addresses, _ := g.resolve(ctx, "ip", name)
+	for _, at := range addresses {
+		if err := mustBePublic(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mustBePublic(at netip.Addr) error {
+	if !Public(at) {
+		return fmt.Errorf("%s %w", at, ErrPrivate)
+	}
+	return nil
+}
+
+// inner tells names that are never on the internet: those without a dot, addresses in
+// the spellings of old (127.1, 0x7f000001), and the domains that RFC 6761, RFC 6762
+// and RFC 9476 keep for other uses, or that private networks use.
+func inner(name string) bool {
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if len(last) == len(name) || last == "" || last[0] >= '0' && last[0] <= '9' {
+		return true
+	}
+	return slices.Contains([]string{"localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "alt", "invalid", "test", "onion"}, last) ||
+		strings.HasSuffix(name, ".home.arpa")
 }
