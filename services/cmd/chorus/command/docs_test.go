@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +38,51 @@ func TestEveryCommandIsOnItsPage(t *testing.T) {
 			t.Errorf("docs/commands.md has no chorus %s", name)
 		}
 	}
+}
+
+// What the compose file passes on of .env to the services: all of the configuration
+// but what it decides itself, so that no setting is forgotten.
+func TestComposePassesOnWhatIsCurrent(t *testing.T) {
+	var parts strings.Builder
+	names := regexp.MustCompile("`(CHORUS_[A-Z_]+)`")
+	for section := range strings.SplitSeq(output(t, "config", "--table"), "\n### ") {
+		title, rows, _ := strings.Cut(section, "\n")
+		var line string
+		var lines []string
+		for _, found := range names.FindAllStringSubmatch(rows, -1) {
+			if decided(found[1]) {
+				continue
+			}
+			const width = 100
+			if len(line)+len(found[1]) > width {
+				lines, line = append(lines, line), ""
+			}
+			line += found[1] + ", "
+		}
+		if line != "" {
+			fmt.Fprintf(&parts, "x-%[1]s: &%[1]s {\n  %[2]s}\n", title, strings.Join(append(lines, line), "\n  "))
+		}
+	}
+	const begin, end = "# Passed on: written by make generate.\n", "# End of what is passed on.\n"
+	path := filepath.Join(repository, "docker-compose.yml")
+	text := read(t, path)
+	before, rest, found := strings.Cut(text, begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no place for what is passed on", path)
+	}
+	want := strings.NewReplacer(", \n", ",\n", ", }", "\n}").Replace(parts.String())
+	current(t, path, text, before+begin+want+end+after)
+}
+
+// decided tells what the compose file decides itself: where its servers and secrets
+// are, and the ports that containers reach each other at.
+func decided(variable string) bool {
+	return slices.Contains([]string{
+		"CHORUS_DATABASE_URL", "CHORUS_NATS_URL", "CHORUS_NATS_CREDENTIALS", "CHORUS_REDIS_URL", "CHORUS_SECRET_KEYS", "CHORUS_SECRET_FILE",
+		"CHORUS_TELEGRAM_URL", "CHORUS_OPS_LISTEN", "CHORUS_OPS_METRICS_TOKEN", "CHORUS_OPS_METRICS_OPEN", "CHORUS_UP_DIR", "CHORUS_UP_CASTS",
+		"CHORUS_EMULATOR_LISTEN", "CHORUS_EMULATOR_ANY_PORT", "CHORUS_EMULATOR_ALLOW_REMOTE", "CHORUS_EMULATOR_HOSTS", "CHORUS_EMULATOR_DIR",
+	}, variable)
 }
 
 // inserted checks the part of a document that is written from the code.

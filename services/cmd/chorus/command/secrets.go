@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +27,7 @@ const (
 )
 
 func secretsCommand() *cobra.Command {
-	var dir, database string
+	var dir, share, database string
 	cmd := &cobra.Command{
 		Use:   "secrets",
 		Short: "Make the secrets that a new installation needs, as files",
@@ -32,11 +35,16 @@ func secretsCommand() *cobra.Command {
 (CHORUS_SECRET_FILE), database_password, a random one, database_url, an address
 with that password (CHORUS_DATABASE_URL_FILE), and metrics_token, which whoever
 reads the metrics must show (CHORUS_OPS_METRICS_TOKEN_FILE). Only this user can
-read the files. What is there stays, so that it may run at every start.`,
+read the files. What is there stays, so that it may run at every start.
+
+With --database-dir, what is about the database is copied into another folder, for
+those who must not have the keys.`,
 		Example: "  chorus secrets --dir /run/chorus --database postgres://chorus@postgres:5432/chorus",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-				return run.Usage(fmt.Errorf("--dir: %q is no folder", dir))
+			for flag, path := range map[string]string{"--dir": dir, "--database-dir": cmp.Or(share, dir)} {
+				if info, err := os.Stat(path); err != nil || !info.IsDir() {
+					return run.Usage(fmt.Errorf("%s: %q is no folder", flag, path))
+				}
 			}
 			address, err := url.Parse(database)
 			if err != nil || address.Host == "" || address.User.Username() == "" {
@@ -45,11 +53,17 @@ read the files. What is there stays, so that it may run at every start.`,
 			if err := writeSecrets(dir, address); err != nil {
 				return err
 			}
+			if share != "" {
+				if err := copySecrets(share, dir, passwordFile, databaseFile); err != nil {
+					return err
+				}
+			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "The secrets are in", dir)
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", ".", "folder that gets them")
+	cmd.Flags().StringVar(&share, "database-dir", "", "folder that gets database_password and database_url, too")
 	cmd.Flags().StringVar(&database, "database", "postgres://chorus@127.0.0.1:5432/chorus", "the database's address, without a password")
 	return cmd
 }
@@ -70,6 +84,27 @@ func writeSecrets(dir string, database *url.URL) error {
 	}
 	database.User = url.UserPassword(database.User.Username(), password.Reveal())
 	return writeOnce(filepath.Join(dir, databaseFile), database.String())
+}
+
+// copySecrets brings files of one folder into another as they are now.
+func copySecrets(to, from string, names ...string) error {
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			return fmt.Errorf("copy a secret: %w", err)
+		}
+		path := filepath.Join(to, name)
+		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, text) {
+			continue
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("copy a secret: %w", err)
+		}
+		if err := writeOnce(path, strings.TrimSuffix(string(text), "\n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeOnce writes a file for this user, unless it is there. Whoever reads it

@@ -55,3 +55,25 @@ func TestSecretsAreMadeOnce(t *testing.T) {
 		t.Errorf("what is missing is not made of what is there: %s", diff)
 	}
 }
+
+func TestTheDatabasesAddressIsSharedWithoutTheKeys(t *testing.T) {
+	t.Parallel()
+	dir, share := t.TempDir(), t.TempDir()
+	run := func() map[string]string {
+		output(t, "secrets", "--dir", dir, "--database-dir", share)
+		return files(t, share)
+	}
+	all := run()
+	want := map[string]string{"database_url": read(t, filepath.Join(dir, "database_url")), "database_password": read(t, filepath.Join(dir, "database_password"))}
+	if diff := cmp.Diff(want, all); diff != "" {
+		t.Errorf("what is shared: %s", diff)
+	}
+	// Whoever changes the address changes it for all.
+	want["database_url"] = "postgres://elsewhere/chorus\n"
+	if err := os.WriteFile(filepath.Join(dir, "database_url"), []byte(want["database_url"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, run()); diff != "" {
+		t.Errorf("after a change: %s", diff)
+	}
+}
