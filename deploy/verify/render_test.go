@@ -23,7 +23,12 @@ func eachOverlay(t *testing.T, check func(t *testing.T, objects []object)) {
 	if err != nil || len(found) < 3 {
 		t.Fatalf("there are the overlays %v, want 3 at least (%v)", found, err)
 	}
-	for _, file := range found {
+	// Those of the tests have the components that no overlay has.
+	others, err := filepath.Glob(filepath.Join("testdata/overlays", "*", "kustomization.yaml"))
+	if err != nil || len(others) == 0 {
+		t.Fatalf("the tests have no overlays (%v)", err)
+	}
+	for _, file := range append(found, others...) {
 		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
 			t.Parallel()
 			check(t, render(t, filepath.Dir(file)))

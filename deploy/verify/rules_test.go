@@ -1,8 +1,11 @@
 package verify_test
 
 import (
+	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -20,10 +24,10 @@ import (
 type workload struct {
 	object
 
-	pod     corev1.PodTemplateSpec
-	serves  bool // it runs for as long as it may
-	chorus  bool // it is one of the four services
-	howMany int32
+	pod      corev1.PodTemplateSpec
+	serves   bool // it runs for as long as it may
+	chorus   bool // it is one of the four services
+	replicas *int32
 }
 
 func workloads(t *testing.T, objects []object) []workload {
@@ -33,12 +37,12 @@ func workloads(t *testing.T, objects []object) []workload {
 		switch o.kind {
 		case "Deployment":
 			d := read[appsv1.Deployment](t, o)
-			all = append(all, workload{o, d.Spec.Template, true, d.Labels["app.kubernetes.io/name"] == "chorus", *d.Spec.Replicas})
+			all = append(all, workload{o, d.Spec.Template, true, d.Labels["app.kubernetes.io/name"] == "chorus", d.Spec.Replicas})
 		case "StatefulSet":
 			s := read[appsv1.StatefulSet](t, o)
-			all = append(all, workload{o, s.Spec.Template, true, false, *s.Spec.Replicas})
+			all = append(all, workload{o, s.Spec.Template, true, false, s.Spec.Replicas})
 		case "Job":
-			all = append(all, workload{o, read[batchv1.Job](t, o).Spec.Template, false, false, 1})
+			all = append(all, workload{o, read[batchv1.Job](t, o).Spec.Template, false, false, nil})
 		}
 	}
 	return all
@@ -60,6 +64,9 @@ func TestPodsKeepToTheRules(t *testing.T) {
 		for _, w := range workloads(t, objects) {
 			wrong := func(what string) { t.Errorf("%s %s: %s", w.kind, w.name, what) }
 			checkPod(w.pod.Spec, wrong)
+			for _, c := range w.pod.Spec.InitContainers {
+				checkContainer(c, wrong)
+			}
 			for _, c := range w.pod.Spec.Containers {
 				checkContainer(c, wrong)
 				if w.serves && (c.LivenessProbe == nil || c.ReadinessProbe == nil) {
@@ -78,7 +85,7 @@ func checkPod(p corev1.PodSpec, wrong func(string)) {
 		wrong("may speak to Kubernetes")
 	}
 	s := p.SecurityContext
-	if s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser == nil || *s.RunAsUser == 0 {
+	if s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser != nil && *s.RunAsUser == 0 {
 		wrong("may run as root")
 	}
 	if s == nil || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
@@ -193,12 +200,162 @@ func TestEveryServiceIsDeployed(t *testing.T) {
 		for _, w := range workloads(t, objects) {
 			have[w.name] = true
 		}
-		for _, name := range []string{"chorus-planner", "chorus-generator", "chorus-sender", "chorus-listener", "chorus-migrate"} {
+		for _, name := range []string{"chorus-planner", "chorus-generator", "chorus-sender", "chorus-listener"} {
 			if !have[name] {
 				t.Errorf("%s is missing", name)
 			}
 		}
 	})
+}
+
+// Objects that can't be changed once they exist make kubectl apply fail as soon as a
+// setting or a version changes.
+func TestEveryObjectCanBeAppliedAgain(t *testing.T) {
+	t.Parallel()
+	eachOverlay(t, func(t *testing.T, objects []object) {
+		t.Helper()
+		for _, w := range workloads(t, objects) {
+			if w.kind == "Job" {
+				t.Errorf("Job %s: a change of its template is refused", w.name)
+			}
+			if !w.chorus {
+				continue
+			}
+			if len(w.pod.Spec.InitContainers) == 0 || !slices.Equal(w.pod.Spec.InitContainers[0].Args, []string{"migrate", "up"}) ||
+				w.pod.Spec.InitContainers[0].Image != w.pod.Spec.Containers[0].Image {
+				t.Errorf("%s starts before the schema is what its version needs", w.name)
+			}
+			for _, c := range append(w.pod.Spec.InitContainers, w.pod.Spec.Containers...) {
+				// Kustomize renames what it makes with each change of the content.
+				if len(c.EnvFrom) != 1 || !regexp.MustCompile(`^chorus-[a-z0-9]{10}$`).MatchString(c.EnvFrom[0].ConfigMapRef.Name) {
+					t.Errorf("%s: a change of the configuration does not roll %s", w.name, c.Name)
+				}
+			}
+		}
+	})
+}
+
+func TestAutoscalersAloneDecideHowManyThereAre(t *testing.T) {
+	t.Parallel()
+	scaled := 0
+	for _, overlay := range []string{"prod", "prod-hpa"} {
+		objects := render(t, filepath.Join(overlays, overlay))
+		rules := map[string]bool{}
+		for _, o := range objects {
+			if o.kind == "HorizontalPodAutoscaler" || o.kind == "ScaledObject" {
+				var a struct {
+					Spec struct {
+						ScaleTargetRef struct {
+							Name string `json:"name"`
+						} `json:"scaleTargetRef"`
+					} `json:"spec"`
+				}
+				if err := yaml.Unmarshal(o.yaml, &a); err != nil {
+					t.Fatal(err)
+				}
+				rules[a.Spec.ScaleTargetRef.Name] = true
+			}
+		}
+		for _, w := range workloads(t, objects) {
+			if rules[w.name] {
+				scaled++
+			}
+			if rules[w.name] == (w.replicas != nil) {
+				t.Errorf("%s: %s has replicas: %t, and an autoscaler: %t", overlay, w.name, w.replicas != nil, rules[w.name])
+			}
+		}
+	}
+	if scaled != 4 {
+		t.Errorf("%d deployments are scaled, want 4", scaled)
+	}
+}
+
+// mounted is the keys of Secrets that a pod mounts; all of one that is mounted whole.
+func mounted(p corev1.PodSpec) map[string]bool {
+	keys := map[string]bool{}
+	add := func(items []corev1.KeyToPath) {
+		for _, i := range items {
+			keys[i.Key] = true
+		}
+		if len(items) == 0 {
+			keys["*"] = true
+		}
+	}
+	for _, v := range p.Volumes {
+		if v.Secret != nil {
+			add(v.Secret.Items)
+		}
+		if v.Projected != nil {
+			for _, source := range v.Projected.Sources {
+				if source.Secret != nil {
+					add(source.Secret.Items)
+				}
+			}
+		}
+	}
+	return keys
+}
+
+func TestWhoSendsNothingHasNoKeys(t *testing.T) {
+	t.Parallel()
+	eachOverlay(t, func(t *testing.T, objects []object) {
+		t.Helper()
+		for _, w := range workloads(t, objects) {
+			keys := mounted(w.pod.Spec)
+			opens, writes := w.name == "chorus-sender" || w.name == "chorus-listener", w.name == "chorus-generator"
+			if keys["*"] || keys["keys"] != opens || keys["llm_key"] != writes {
+				t.Errorf("%s mounts the secrets %v", w.name, slices.Sorted(maps.Keys(keys)))
+			}
+			if w.chorus && (!keys["database_url"] || !keys["metrics_token"]) {
+				t.Errorf("%s lacks secrets: it mounts %v", w.name, slices.Sorted(maps.Keys(keys)))
+			}
+		}
+	})
+}
+
+func TestOpenShiftChoosesTheUser(t *testing.T) {
+	t.Parallel()
+	for _, w := range workloads(t, render(t, "testdata/overlays/openshift")) {
+		s := w.pod.Spec.SecurityContext
+		if s.RunAsUser != nil || s.RunAsGroup != nil || s.FSGroup != nil {
+			t.Errorf("%s runs as %v, %v, %v, want whom it is given", w.name, s.RunAsUser, s.RunAsGroup, s.FSGroup)
+		}
+	}
+}
+
+// What each component opens, and for whom.
+func TestComponentsOpenTheWay(t *testing.T) {
+	t.Parallel()
+	for overlay, want := range map[string][]string{
+		"openshift": {"chorus-openshift-dns", "chorus-proxy"},
+		"inside":    {"chorus-node-local-dns", "chorus-internet-ipv6", "chorus-model"},
+	} {
+		var have []string
+		for _, o := range render(t, filepath.Join("testdata/overlays", overlay)) {
+			if o.kind != "NetworkPolicy" {
+				continue
+			}
+			have = append(have, o.name)
+			p := read[networkingv1.NetworkPolicy](t, o)
+			if o.name != "chorus-deny" && (len(p.Spec.PodSelector.MatchLabels) == 0 && len(p.Spec.PodSelector.MatchExpressions) == 0) {
+				t.Errorf("%s opens the way for everybody", o.name)
+			}
+		}
+		for _, name := range want {
+			if !slices.Contains(have, name) {
+				t.Errorf("%s: %s is missing in %v", overlay, name, have)
+			}
+		}
+	}
+	for _, o := range render(t, "testdata/overlays/inside") {
+		if o.kind != "ConfigMap" {
+			continue
+		}
+		data := read[corev1.ConfigMap](t, o).Data
+		if data["CHORUS_OPS_LISTEN"] != "[::]:9464" || data["CHORUS_LISTENER_LISTEN"] != "[::]:8081" || !strings.Contains(data["CHORUS_LLM_URL"], "svc.cluster.local:11434") {
+			t.Errorf("%s has %v", o.name, data)
+		}
+	}
 }
 
 func TestTheOperatorHasTheSameRules(t *testing.T) {
