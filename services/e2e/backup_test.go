@@ -63,18 +63,24 @@ func poolOf(t *testing.T, dsn string) *pgxpool.Pool {
 // runScript runs a script of deploy/scripts on a database.
 func runScript(t *testing.T, name, dsn, folder string) {
 	t.Helper()
-	path := os.Getenv("PATH")
-	if _, err := exec.LookPath("pg_dump"); err != nil {
-		// Debian has the programs of each version in a folder of its own.
-		found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump")
-		if err != nil || len(found) == 0 {
-			t.Fatal("this test needs pg_dump and pg_restore: install PostgreSQL's client (apt-get install postgresql-client)")
-		}
-		path = filepath.Dir(found[len(found)-1]) + ":" + path
-	}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(deployFolder, "scripts", name), folder, "database")
-	cmd.Env = append(os.Environ(), "PATH="+path, "CHORUS_DATABASE_URL="+dsn)
+	cmd.Env = append(os.Environ(), "PATH="+clientPath(t), "CHORUS_DATABASE_URL="+dsn)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
+}
+
+// clientPath is the folders in which pg_dump and others are found.
+func clientPath(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("PATH")
+	if _, err := exec.LookPath("pg_dump"); err == nil {
+		return path
+	}
+	// Debian has the programs of each version in a folder of its own.
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump")
+	if err != nil || len(found) == 0 {
+		t.Fatal("this test needs pg_dump and pg_restore: install PostgreSQL's client (apt-get install postgresql-client)")
+	}
+	return filepath.Dir(found[len(found)-1]) + ":" + path
 }
