@@ -14,8 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	// The database/sql driver "pgx", which goose needs.
-	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -205,10 +204,34 @@ const pgerrcodeUndefinedTable = "42P01"
 // process migrates.
 const lockEvery, lockTries = 1, 300
 
-func with(dsn string, do func(*goose.Provider, *sql.DB) error) (err error) {
-	db, err := sql.Open("pgx", dsn)
+// open opens the database for goose. Parameters of the URL are set once a connection
+// stands, as PgBouncer refuses connections that ask for those that it does not know.
+func open(dsn string) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	const options = "options" // a command line, which can't be set
+	wanted := cfg.RuntimeParams
+	cfg.RuntimeParams = map[string]string{}
+	if value, given := wanted[options]; given {
+		cfg.RuntimeParams[options] = value
+		delete(wanted, options)
+	}
+	return stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		for name, value := range wanted {
+			if _, err := conn.Exec(ctx, `SELECT set_config($1, $2, false)`, name, value); err != nil {
+				return fmt.Errorf("set %s: %w", name, err)
+			}
+		}
+		return nil
+	})), nil
+}
+
+func with(dsn string, do func(*goose.Provider, *sql.DB) error) (err error) {
+	db, err := open(dsn)
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	sources, err := fs.Sub(files, "sql")

@@ -25,7 +25,7 @@ func show(t *testing.T, conn migrations.Querier, parameter string) (value string
 // with fewer sessions than are opened one after the other.
 func TestPgBouncerBySession(t *testing.T) {
 	t.Parallel()
-	dsn := testenv.PgBouncer(t, testenv.EmptyPostgres(t), "pool_mode = session", "default_pool_size = 4")
+	dsn := testenv.PgBouncer(t, testenv.EmptyPostgres(t), "pool_mode = session", "default_pool_size = 4") + "&lock_timeout=9s"
 	if err := migrations.Up(t.Context(), dsn); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestPgBouncerBySession(t *testing.T) {
 		}
 		for parameter, want := range map[string]string{
 			"application_name": "chorus-test", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "30s",
-			"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "TimeZone": "Asia/Tokyo",
+			"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "TimeZone": "Asia/Tokyo", "lock_timeout": "9s",
 		} {
 			if got := show(t, pool, parameter); got != want {
 				t.Errorf("the pool's %s is %q, want %q", parameter, got, want)
@@ -57,7 +57,7 @@ func TestPgBouncerBySession(t *testing.T) {
 		session.Close(t.Context())
 		pool.Close()
 	}
-	if got := show(t, connect(t, dsn), "jit"); got != "on" {
+	if got := show(t, connect(t, strings.TrimSuffix(dsn, "&lock_timeout=9s")), "jit"); got != "on" {
 		t.Errorf("another user of the pooler has jit %s", got)
 	}
 }
