@@ -155,6 +155,8 @@ func bad() map[string]string {
 		"dead_letters_pkey":                     `INSERT INTO dead_letters (id, stream, reason, payload) VALUES ('TURNS-1', 'TURNS', 'again', '')`,
 		"dead_letters_replays_check":            `UPDATE dead_letters SET replays = -1, replayed_at = now()`,
 		"dead_letters_check":                    `UPDATE dead_letters SET replays = 1`,
+		"schema_support_pkey":                   `INSERT INTO schema_support (oldest_build) VALUES (99)`,
+		"schema_support_one_check":              `INSERT INTO schema_support (one, oldest_build) VALUES (false, 99)`,
 		"cache_changes_pkey":                    `INSERT INTO cache_changes (id, tag) OVERRIDING SYSTEM VALUE SELECT min(id), 'bot' FROM cache_changes`,
 		"cache_changes_tag_check":               `INSERT INTO cache_changes (tag) VALUES ('Bot:1')`,
 	}
