@@ -9,6 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
 const (
@@ -52,6 +53,7 @@ func (w *town) rooms() []int64 {
 	w.t.Helper()
 	ids, members := w.bots(roomBots)
 	w.exec(`UPDATE bots SET hourly_max = 1200`)
+	set(w.t, w.pool, settings.PersonMaxAnswersPerHour.Definition, "0") // one person asks everything
 	var groups []int64
 	for i := range rooms {
 		var cast []int64

@@ -121,7 +121,7 @@ func thePromptShowsTheChat(s *stage) {
 			t.Errorf("no %q in %s", want, prompt[0].Content)
 		}
 	}
-	want := "<chat>\nanna: Second\nTom: Third\n</chat>\n\nanna answers this message:\n<chat>\nTom: Third\n</chat>\nThe topic is: books\n"
+	want := "<chat>\n[you] anna: Second\n[person] Tom: Third\n</chat>\n\nanna answers this message:\n<chat>\n[person] Tom: Third\n</chat>\nThe topic is: books\n"
 	if diff := cmp.Diff(want, prompt[1].Content); diff != "" {
 		t.Errorf("prompt (-want +got): %s", diff)
 	}

@@ -284,7 +284,7 @@ func whatMeansTheSameIsARepetition(s *stage) {
 	if got := s.delivery(turn).GetText(); got != fresh {
 		t.Errorf("says %q", got)
 	}
-	if len(s.prompts()) != 2 || !strings.Contains(s.prompts()[1][3].Content, "It says what an earlier message said: \"The old mansion frightens her") {
+	if len(s.prompts()) != 2 || !strings.Contains(s.prompts()[1][3].Content, "It says the same as an earlier message: \"The old mansion frightens her") {
 		t.Errorf("asked %d times: %v", len(s.prompts()), s.prompts())
 	}
 	testenv.Eventually(t, "both comparisons are on the turn's account", func() (string, bool) {

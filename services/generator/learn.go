@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/names"
+	"github.com/chorus-cast/chorus/services/internal/people/trace"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
@@ -71,15 +74,8 @@ func (g *Generator) learnOne(ctx context.Context) (searched bool, err error) {
 	if err != nil || talk == nil {
 		return false, err
 	}
-	lines := make([]llm.Line, len(talk.Lines))
-	for i, l := range talk.Lines {
-		lines[i] = llm.Line{Author: l.Author, Text: l.Text, FromBot: l.Bot != 0, At: l.At}
-	}
-	names := make([]string, 0, len(talk.Cast))
-	for name := range talk.Cast {
-		names = append(names, name)
-	}
-	messages, err := prompt.Remember(names, lines)
+	in := castOf(talk)
+	messages, err := prompt.Remember(in.cast, in.lines(talk))
 	if err != nil {
 		return true, err
 	}
@@ -90,7 +86,7 @@ func (g *Generator) learnOne(ctx context.Context) (searched bool, err error) {
 	}
 	var found []memory.New
 	if !answer.Offline {
-		if found, err = readMemories(answer.Text, talk.Cast); err != nil {
+		if found, err = readMemories(answer.Text, in); err != nil {
 			g.Log.Debug("an answer has no memories", zap.Error(err))
 		}
 	}
@@ -101,20 +97,104 @@ func (g *Generator) learnOne(ctx context.Context) (searched bool, err error) {
 	return true, nil
 }
 
+// members are those of a talk, by their marks.
+type members struct {
+	bots, people map[string]int64
+	names        map[string]string
+	cast         []prompt.Member
+}
+
+// castOf gives marks to the members of a talk, in the order of their ids.
+func castOf(talk *memory.Talk) *members {
+	m := &members{bots: map[string]int64{}, people: map[string]int64{}, names: map[string]string{}}
+	for i, id := range slices.Sorted(maps.Keys(talk.Cast)) {
+		mark := fmt.Sprintf("%s %d", markBot, i+1)
+		m.bots[mark], m.names[mark] = id, talk.Cast[id]
+		m.cast = append(m.cast, prompt.Member{Mark: mark, Name: talk.Cast[id]})
+	}
+	for i, id := range slices.Sorted(maps.Keys(talk.People)) {
+		mark := fmt.Sprintf("%s %d", markPerson, i+1)
+		m.people[mark], m.names[mark] = id, talk.People[id]
+	}
+	return m
+}
+
+func (m *members) lines(talk *memory.Talk) []llm.Line {
+	marks := func(of map[string]int64, id int64) string {
+		for mark, have := range of {
+			if have == id {
+				return mark
+			}
+		}
+		return ""
+	}
+	lines := make([]llm.Line, len(talk.Lines))
+	for i, l := range talk.Lines {
+		lines[i] = llm.Line{Author: l.Author, Text: l.Text, FromBot: l.Bot != 0, Bot: l.Bot, Person: l.Person, At: l.At}
+		if lines[i].Mark = marks(m.people, l.Person); l.Bot != 0 {
+			lines[i].Mark = marks(m.bots, l.Bot)
+		}
+	}
+	return lines
+}
+
+// bot is whom a model means, by a mark, or by a name that one member of the cast has.
+func (m *members) bot(who string) (id int64, known bool) {
+	who = strings.Trim(strings.TrimSpace(who), "[]")
+	if id, known = m.bots[strings.ToLower(who)]; known {
+		return id, true
+	}
+	for mark, have := range m.bots {
+		if m.names[mark] != who {
+			continue
+		}
+		if known {
+			return 0, false // which of them?
+		}
+		id, known = have, true
+	}
+	return id, known
+}
+
+// about is whom a memory is about: as the model says by marks, else all whom it names.
+func (m *members) about(said []string, content string) (bots, people []int64) {
+	add := func(mark string) {
+		if id, is := m.bots[mark]; is {
+			bots = append(bots, id)
+		}
+		if id, is := m.people[mark]; is {
+			people = append(people, id)
+		}
+	}
+	for _, who := range said {
+		add(strings.ToLower(strings.Trim(strings.TrimSpace(who), "[]")))
+	}
+	if len(bots)+len(people) > 0 {
+		return bots, people
+	}
+	for mark, name := range m.names {
+		if trace.NamesOf(name, "").In(content) {
+			add(mark)
+		}
+	}
+	return bots, people
+}
+
 // readMemories reads what a model found: {"memories":[{"who","kind","content",
-// "relevance"}]}, with whatever else it said around it. What people said went into
+// "about","relevance"}]}, with whatever else it said around it. What people said went into
 // it, so what a guard would object to is left out: a memory is in every prompt.
-func readMemories(text string, cast map[string]int64) ([]memory.New, error) {
+func readMemories(text string, in *members) ([]memory.New, error) {
 	first, last := strings.IndexByte(text, '{'), strings.LastIndexByte(text, '}')
 	if first < 0 || last < first {
 		return nil, errors.New("it is no JSON object")
 	}
 	var doc struct {
 		Memories []struct {
-			Who       string  `json:"who"`
-			Kind      string  `json:"kind"`
-			Content   string  `json:"content"`
-			Relevance float64 `json:"relevance"`
+			Who       string          `json:"who"`
+			Kind      string          `json:"kind"`
+			Content   string          `json:"content"`
+			About     json.RawMessage `json:"about"`
+			Relevance float64         `json:"relevance"`
 		} `json:"memories"`
 	}
 	if err := json.Unmarshal([]byte(text[first:last+1]), &doc); err != nil {
@@ -123,12 +203,18 @@ func readMemories(text string, cast map[string]int64) ([]memory.New, error) {
 	var found []memory.New
 	for _, m := range doc.Memories {
 		content := flat(names.Text(m.Content))
-		bot, known := cast[strings.TrimSpace(m.Who)]
+		bot, known := in.bot(m.Who)
 		valid := memory.Memory{Kind: m.Kind, Content: content, Relevance: m.Relevance}.Validate() == nil && len([]rune(content)) <= mostLearnedContent
 		if !known || !valid || guard.Check(guard.Draft{Text: content, Scene: llm.Scene{ForbidAdvice: true}}) != nil {
 			continue
 		}
-		if found = append(found, memory.New{Bot: bot, Kind: m.Kind, Content: content, Relevance: m.Relevance}); len(found) == mostFound {
+		var marks []string
+		_ = json.Unmarshal(m.About, &marks) // without a list, its words tell
+		bots, people := in.about(marks, content)
+		found = append(found, memory.New{
+			Bot: bot, Kind: m.Kind, Content: content, Relevance: m.Relevance, AboutBots: bots, AboutPeople: people,
+		})
+		if len(found) == mostFound {
 			break
 		}
 	}

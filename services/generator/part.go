@@ -52,14 +52,32 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 		return errNoPart
 	}
 	s.Persona = llm.Persona{
-		Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
+		ID: int64(bot), Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
 		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy,
 	}
 	s.wpm, s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language = b.TypingWPM, c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language
 	if zone, err := time.LoadLocation(c.TimeZone); err == nil { // it was checked when the cast was applied
 		s.Now = time.Now().In(zone)
 	}
+	if err := s.company(ctx, roster, casts[chat]); err != nil {
+		return err
+	}
 	return s.mind(ctx, roster, bot)
+}
+
+// company fills in what the personas of the chat are called.
+func (s *scene) company(ctx context.Context, roster *rostercache.Roster, cast rostercache.Cast) error {
+	s.cast = nil
+	for bot := range cast {
+		p, found, err := roster.Persona(ctx, bot)
+		if err != nil {
+			return err
+		}
+		if found {
+			s.cast = append(s.cast, p.DisplayName)
+		}
+	}
+	return nil
 }
 
 // mind fills in what the bot thinks, owns and may remember.

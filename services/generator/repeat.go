@@ -69,7 +69,10 @@ type heard struct {
 	read chan struct{} // closed when the rest is there
 	at   time.Time
 	said []*utterance
-	err  error
+	// elsewhere are those that were said in other chats, whose words are not shown to
+	// who writes for this one.
+	elsewhere map[string]bool
+	err       error
 }
 
 type utterance struct {
@@ -95,28 +98,45 @@ func (h *heard) wait() { <-h.read }
 // spread over many tables by their chats, and to look into each takes longer than
 // everything else.
 const wasSaid = `
-(SELECT body FROM messages WHERE chat_id = $1 AND talk ORDER BY sent_at DESC, number DESC LIMIT $3)
-UNION SELECT body FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5
-UNION SELECT body FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND created_at > now() - $4::interval AND (chat_id, turn_no) <> ($1, $5)`
+(SELECT body, false FROM messages WHERE chat_id = $1 AND talk ORDER BY sent_at DESC, number DESC LIMIT $3)
+UNION SELECT body, false FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5
+UNION SELECT body, chat_id <> $1 FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND created_at > now() - $4::interval AND (chat_id, turn_no) <> ($1, $5)`
 
 func (h *heard) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	h.at, h.said = time.Now(), nil
+	h.at, h.said, h.elsewhere = time.Now(), nil, map[string]bool{}
 	id := h.turn.GetId()
 	// An error of the query comes with its rows, too.
 	rows, _ := h.pool.Query(ctx, wasSaid, id.GetChatId(), h.turn.GetBotId(), chatWindow, botWindow, id.GetNumber())
-	bodies, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if h.err = err; err != nil {
-		h.err = fmt.Errorf("read what was said: %w", err)
-		return
-	}
-	for _, body := range bodies {
+	var body string
+	var elsewhere bool
+	here := map[string]bool{}
+	_, err := pgx.ForEachRow(rows, []any{&body, &elsewhere}, func() error {
 		if h.disclaimer != "" {
 			body = strings.ReplaceAll(body, " "+h.disclaimer, "")
 		}
-		h.said = append(h.said, h.utterance(body))
+		if !here[body] && !h.elsewhere[body] {
+			h.said = append(h.said, h.utterance(body))
+		}
+		here[body], h.elsewhere[body] = here[body] || !elsewhere, h.elsewhere[body] || elsewhere
+		return nil
+	})
+	for body := range here {
+		h.elsewhere[body] = h.elsewhere[body] && !here[body]
 	}
+	if h.err = err; err != nil {
+		h.err = fmt.Errorf("read what was said: %w", err)
+	}
+}
+
+// earlier names an earlier message in an objection: by its words, if they were said in
+// this chat.
+func (h *heard) earlier(said string) string {
+	if h.elsewhere[said] {
+		return "an earlier message in another group"
+	}
+	return "an earlier message: " + prompt.Quote(said)
 }
 
 // find gives an objection to a text that was said before. What may be like it is
@@ -149,12 +169,12 @@ SELECT body, alike FROM (
     SELECT body, CASE WHEN lower(body) = lower($1) THEN 1 ELSE similarity(body, $1) END AS alike FROM unnest($2::text[]) AS said(body)) compared
 WHERE alike >= $3::float8 ORDER BY alike DESC LIMIT 1`
 
-func (r *repeats) compare(ctx context.Context, text string, with []string) (*guard.Objection, error) {
+func (h *heard) compare(ctx context.Context, text string, with []string) (*guard.Objection, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	var said string
 	var alike float64
-	err := r.pool.QueryRow(ctx, mostAlike, text, with, r.similarity).Scan(&said, &alike)
+	err := h.pool.QueryRow(ctx, mostAlike, text, with, h.similarity).Scan(&said, &alike)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // it is another text
 	}
@@ -165,6 +185,6 @@ func (r *repeats) compare(ctx context.Context, text string, with []string) (*gua
 	if alike >= 1 {
 		how = "the same"
 	}
-	reason := fmt.Sprintf("It says %s as an earlier message: %s. Say something else.", how, prompt.Quote(said))
+	reason := fmt.Sprintf("It says %s as %s. Say something else.", how, h.earlier(said))
 	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}, nil
 }

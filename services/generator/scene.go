@@ -26,14 +26,18 @@ type scene struct {
 	answering string
 	wpm       float64
 	// present are the usernames of whom the text may mention.
-	present  []string
-	memories []memory.Chosen
+	present []string
+	// memories are those that hold everywhere, and then those that come to mind;
+	// learned are those of this chat.
+	memories, learned []memory.Chosen
+	// cast are the names of the chat's personas.
+	cast []string
 	// system is the system's message for a model.
 	system llm.Message
 }
 
 const (
-	lineOf    = `SELECT coalesce(p.display_name, who.name, ''), m.body, m.bot_id IS NOT NULL, m.sent_at`
+	lineOf    = `SELECT coalesce(p.display_name, who.name, ''), m.body, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), m.sent_at`
 	author    = ` LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
 	historyOf = lineOf + ` FROM messages m` + author + ` WHERE m.chat_id = $1 AND m.talk ORDER BY m.sent_at DESC, m.number DESC LIMIT $2`
 	targetOf  = lineOf + `, coalesce(b.username, who.username, ''), m.topic
@@ -41,7 +45,8 @@ FROM messages m` + author + ` LEFT JOIN bots b ON b.id = m.bot_id WHERE m.chat_i
 )
 
 func scanLine(row pgx.CollectableRow) (l llm.Line, err error) {
-	err = row.Scan(&l.Author, &l.Text, &l.FromBot, &l.At)
+	err = row.Scan(&l.Author, &l.Text, &l.Bot, &l.Person, &l.At)
+	l.FromBot = l.Bot != 0
 	return l, err
 }
 
@@ -53,7 +58,8 @@ type target struct {
 
 func scanTarget(row pgx.CollectableRow) (t *target, err error) {
 	t = &target{}
-	err = row.Scan(&t.Author, &t.Text, &t.FromBot, &t.At, &t.username, &t.topic)
+	err = row.Scan(&t.Author, &t.Text, &t.Bot, &t.Person, &t.At, &t.username, &t.topic)
+	t.FromBot = t.Bot != 0
 	return t, err
 }
 
@@ -90,7 +96,7 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 		s.system, err = g.prompts.System(s.Scene)
 		return fail.AsPermanent(err)
 	})
-	past, answered, err := said(ctx, g.Pool, chat, t.GetTargetMessage(), g.shown())
+	past, answered, learned, err := said(ctx, g.Pool, chat, t.GetBotId(), t.GetTargetMessage(), g.shown())
 	if err := casting.Wait(); err != nil {
 		return nil, err
 	}
@@ -98,14 +104,16 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 		return nil, err
 	}
 	s.set(past, answered)
+	s.learned = learned
 	s.remember()
 	return s, nil
 }
 
-// said is what a chat heard last, the newest first, and its message with a number:
-// nil if there is none.
-func said(ctx context.Context, pool *pgxpool.Pool, chat, number int64, history int) (past []llm.Line, answered *target, err error) {
+// said is what a chat heard last, the newest first, its message with a number: nil if
+// there is none, and what the bot learned there.
+func said(ctx context.Context, pool *pgxpool.Pool, chat, bot, number int64, history int) (past []llm.Line, answered *target, learned []memory.Chosen, err error) {
 	var b pgx.Batch
+	memory.QueueLearned(&b, chat, bot, &learned)
 	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {
 		past, err = pgx.CollectRows(rows, scanLine)
 		return err
@@ -120,14 +128,22 @@ func said(ctx context.Context, pool *pgxpool.Pool, chat, number int64, history i
 		})
 	}
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
-		return nil, nil, fmt.Errorf("load the scene: %w", err)
+		return nil, nil, nil, fmt.Errorf("load the scene: %w", err)
 	}
-	return past, answered, nil
+	return past, answered, learned, nil
 }
 
 // set puts what was read where it belongs.
 func (s *scene) set(past []llm.Line, answered *target) {
 	slices.Reverse(past)
+	lines := make([]*llm.Line, 0, len(past)+1)
+	for i := range past {
+		lines = append(lines, &past[i])
+	}
+	if answered != nil {
+		lines = append(lines, &answered.Line)
+	}
+	mark(lines, s.Persona.ID)
 	s.History = past
 	if answered == nil {
 		return
@@ -148,13 +164,16 @@ const memorable = 15
 
 // remember leaves of the bot's memories those that come to mind.
 func (s *scene) remember() {
-	var present []string
+	present := memory.Present{Bots: map[int64]string{}, People: map[int64]string{}, Cast: s.cast}
 	for _, l := range s.History[max(0, len(s.History)-memorable):] {
-		if l.Author != s.Persona.Name {
-			present = append(present, l.Author)
+		switch {
+		case l.Person != 0:
+			present.People[l.Person] = l.Author
+		case l.Bot != s.Persona.ID:
+			present.Bots[l.Bot] = l.Author
 		}
 	}
-	s.memories = memory.Choose(s.memories, s.Topic, present, mostMemories)
+	s.memories = memory.Choose(slices.Concat(s.memories, s.learned), s.Topic, present, mostMemories)
 	for _, m := range s.memories {
 		s.Memories = append(s.Memories, m.Content)
 	}

@@ -151,7 +151,7 @@ func (p *piece) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
 	if said == "" {
 		return nil
 	}
-	reason := fmt.Sprintf("It says what an earlier message said: %s. Say something else.", prompt.Quote(said))
+	reason := fmt.Sprintf("It says the same as %s. Say something else.", p.heard.earlier(said))
 	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}
 }
 

@@ -8,19 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/people"
 )
 
 const (
-	// Bots that are behind may still tell of what was said before.
-	rememberForgotten = `
-INSERT INTO forgotten (person_id, at) VALUES ($1, $2)
-ON CONFLICT (person_id) DO UPDATE SET at = greatest(forgotten.at, excluded.at)`
-	forgetMessages = `DELETE FROM messages WHERE person_id = $1 AND sent_at < $2`
-	// Who goes on writing is kept again.
-	forgetPerson = `
-DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
-
 	updatesOf = `
 SELECT chat_id, number, coalesce(bus_sequence, 0), published_at IS NOT NULL
 FROM updates WHERE person_id = $1 AND heard_at < $2 ORDER BY chat_id, number LIMIT $3`
@@ -32,27 +23,17 @@ WHERE u.chat_id = d.chat_id AND u.number = d.number`
 // eraseBatch is how many updates are erased at once.
 const eraseBatch = 200
 
-// forget deletes what is kept of a person, up to when they asked for it. To do it
-// again changes nothing more.
+// forget deletes what is kept of a person, and what bots said about them, up to when
+// they asked for it. To do it again changes nothing more.
 func (l *Listener) forget(ctx context.Context, c command) error {
 	// Telegram's times are whole seconds: until the end of this one.
-	until := c.SaidAt.Add(time.Second)
-	deleting, cancel := context.WithTimeout(ctx, dbTimeout)
-	defer cancel()
-	err := store.InTx(deleting, l.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(deleting, rememberForgotten, c.Person, until); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(deleting, forgetMessages, c.Person, until); err != nil {
-			return err
-		}
-		_, err := tx.Exec(deleting, forgetPerson, c.Person)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("forget a person: %w", err)
-	}
-	return l.erase(ctx, updatesOf, c.Person, time.Now())
+	return l.erasure().Forget(ctx, c.Person, c.SaidAt.Add(time.Second))
+}
+
+func (l *Listener) erasure() *people.Erasure {
+	return &people.Erasure{Pool: l.Pool, Journal: l.journal, Bus: l.Bus, Updates: func(ctx context.Context, person int64) error {
+		return l.erase(ctx, updatesOf, person, time.Now())
+	}}
 }
 
 // erased is an update that is to go.

@@ -28,9 +28,12 @@ DELETE FROM messages WHERE chat_id = $1 AND number = ANY(ARRAY(
 DELETE FROM people p WHERE seen_at < now() - interval '1 day' AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
 
 	// Telegram repeats an update for a day.
-	deleteHeard     = `DELETE FROM heard WHERE heard_at < now() - interval '2 days'`
-	deleteEvents    = `DELETE FROM heard_events WHERE heard_at < now() - interval '2 days'`
-	deleteForgotten = `DELETE FROM forgotten WHERE at < now() - interval '2 days'`
+	deleteHeard  = `DELETE FROM heard WHERE heard_at < now() - interval '2 days'`
+	deleteEvents = `DELETE FROM heard_events WHERE heard_at < now() - interval '2 days'`
+	// Limits count the answers of an hour; why there were none is told for a month.
+	deleteAnswers   = `DELETE FROM answers WHERE planned_at < now() - interval '2 hours'`
+	deleteSkips     = `DELETE FROM prompt_skips WHERE day < (now() AT TIME ZONE 'UTC')::date - 30`
+	deleteForgotten = `DELETE FROM forgotten WHERE at < now() - interval '2 days' AND marks IS NULL`
 
 	// The bus keeps updates for seven days; some chats don't.
 	oldUpdates = `
@@ -39,6 +42,10 @@ FROM updates u JOIN chats c ON c.id = u.chat_id
 WHERE u.published_at IS NOT NULL AND u.heard_at < now() - make_interval(days => least(c.retention_days, 7))
 ORDER BY u.heard_at LIMIT $1`
 )
+
+// resumeAfter is longer than it takes to forget somebody. The command is tried again
+// sooner; this is for when the chat that it was given in is gone.
+const resumeAfter = 10 * time.Minute
 
 // tidyBatch is how many messages are deleted in one statement.
 const tidyBatch = 2000
@@ -78,7 +85,10 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	if err := l.erase(ctx, oldUpdates); err != nil {
 		return err
 	}
-	for _, sql := range []string{deleteHeard, deleteEvents, deleteForgotten, deletePeople} {
+	if err := l.erasure().Resume(ctx, resumeAfter); err != nil {
+		return err
+	}
+	for _, sql := range []string{deleteHeard, deleteEvents, deleteAnswers, deleteSkips, deleteForgotten, deletePeople} {
 		if _, err := l.delete(ctx, sql); err != nil {
 			return err
 		}

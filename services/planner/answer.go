@@ -22,8 +22,23 @@ const (
 
 	// The time of the chat's next turn stays: an answer is one more turn.
 	countAnswer = `
-UPDATE chat_clock SET turn_no = turn_no + 1, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot)
-FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s WHERE chat_id = $1`
+UPDATE chat_clock SET turn_no = turn_no + 1, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot),` + countText + `
+FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s, (SELECT true AS spoke) u WHERE chat_id = $1`
+
+	// What people's limits are about. Whoever plans in the chat has its clock locked,
+	// so its own count is exact; a person's is confirmed.
+	countAnswers = `
+SELECT (SELECT count(*)::int FROM answers WHERE chat_id = $2 AND (chat_id, planned_at) > ($2, now() - interval '1 hour')), (` + countOfPerson + `)`
+	countOfPerson = `
+SELECT count(*)::int FROM answers WHERE person_id = $1 AND (person_id, planned_at) > ($1, now() - interval '1 hour')`
+
+	writeAnswer = `
+INSERT INTO answers (chat_id, message, person_id) VALUES ($1, $2, $3)
+ON CONFLICT (chat_id, message) DO NOTHING`
+
+	countSkip = `
+INSERT INTO prompt_skips (chat_id, day, reason, prompts) VALUES ($1, (now() AT TIME ZONE 'UTC')::date, $2, 1)
+ON CONFLICT (chat_id, day, reason) DO UPDATE SET prompts = prompt_skips.prompts + 1, last_at = now()`
 )
 
 // prompts tells whether an update calls for an answer now: a person mentioned or
@@ -70,16 +85,17 @@ func (p *Planner) answer(ctx context.Context, u *chorusv1.Update) error {
 		}
 		done = p.decide(ctx, chats)
 		if len(done.planned) == 0 {
-			return nil
+			return skippedPrompt(ctx, tx, u, done.skips)
 		}
+		done.tally.asks(u.GetPersonId(), chats[0].Settings.PersonAnswers)
 		if err := done.tally.confirm(ctx, tx, values); err != nil {
 			return err
 		}
 		if done.turns, done.reactions, err = p.journal.Plan(ctx, tx, done.planned); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, countAnswer, u.GetChatId()); err != nil {
-			return fmt.Errorf("count the answer: %w", err)
+		if err := counted(ctx, tx, u); err != nil {
+			return err
 		}
 		return done.count(ctx, tx)
 	})
@@ -91,6 +107,31 @@ func (p *Planner) answer(ctx context.Context, u *chorusv1.Update) error {
 	return nil
 }
 
+// counted writes down that an update is answered, for the limits.
+func counted(ctx context.Context, tx pgx.Tx, u *chorusv1.Update) error {
+	var b pgx.Batch
+	b.Queue(countAnswer, u.GetChatId())
+	b.Queue(writeAnswer, u.GetChatId(), u.GetMessage(), u.GetPersonId())
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("count the answer: %w", err)
+	}
+	return nil
+}
+
+// skippedPrompt counts a prompt that gets no answer. An update that is handled
+// again after its answer was planned is no other prompt.
+func skippedPrompt(ctx context.Context, tx pgx.Tx, u *chorusv1.Update, skips []decide.Skip) error {
+	for _, skip := range skips {
+		if skip == decide.SkipAnswered {
+			continue
+		}
+		if _, err := tx.Exec(ctx, countSkip, u.GetChatId(), skip.String()); err != nil {
+			return fmt.Errorf("count a prompt without an answer: %w", err)
+		}
+	}
+	return nil
+}
+
 // prompted makes a decision one about the answer to an update.
 func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, u *chorusv1.Update) error {
 	in.Prompted, in.Addressed = u.GetMessage(), u.GetAddressedBots()
@@ -98,6 +139,9 @@ func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, u *chorusv1.Upda
 	in.Due = in.Now
 	if heard := u.GetReceivedAt(); heard.IsValid() && heard.AsTime().Before(in.Now) {
 		in.Due = heard.AsTime()
+	}
+	if err := tx.QueryRow(ctx, countAnswers, u.GetPersonId(), in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
+		return fmt.Errorf("count answers: %w", err)
 	}
 	var bot int64
 	err := tx.QueryRow(ctx, answersTo, in.Chat.ID, in.Prompted).Scan(&bot)

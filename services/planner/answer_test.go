@@ -35,12 +35,12 @@ func silent(s *stage, names ...string) []int64 {
 	return ids
 }
 
-// question is what a listener tells of a person's message to a chat.
+// question is what a listener tells of a message to a chat, each of another person.
 func (s *stage) question(chat int64, text string) *chorusv1.Update {
 	s.t.Helper()
 	number := s.says(chat, 0, text, 0)
 	return &chorusv1.Update{
-		ChatId: chat, Number: number, Kind: chorusv1.UpdateKind_UPDATE_KIND_MESSAGE, Message: number, PersonId: 1, Text: text,
+		ChatId: chat, Number: number, Kind: chorusv1.UpdateKind_UPDATE_KIND_MESSAGE, Message: number, PersonId: number, Text: text,
 		Question: true, HappenedAt: timestamppb.Now(), ReceivedAt: timestamppb.Now(),
 	}
 }

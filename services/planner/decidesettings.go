@@ -22,6 +22,9 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 		GlobalPerMinute: settings.GlobalMaxMessagesPerMinute.Of(v, 0, 0),
 		MaxOpenTurns:    settings.MaxOpenTurns.Of(v, chatID, 0),
 		TurnTTL:         settings.TurnTTL.Of(v, chatID, 0),
+		PersonAnswers:   settings.PersonMaxAnswersPerHour.Of(v, 0, 0),
+		ChatAnswers:     settings.MaxAnswersPerHour.Of(v, chatID, 0),
+		ChatPerDay:      settings.MaxMessagesPerDay.Of(v, chatID, 0),
 
 		LagBoost:       settings.HourlyMinBoost.Of(v, chatID, 0),
 		AddressedBoost: settings.AddressedBoost.Of(v, chatID, 0),

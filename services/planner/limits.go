@@ -39,6 +39,10 @@ ON CONFLICT (bot_id) DO UPDATE SET
     counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, $1),
     counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
 WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + $1 <= $2`
+
+	// The answers to one person are counted by one planner at a time. Nobody else uses
+	// keys below 0.
+	lockPerson = `SELECT pg_advisory_xact_lock(-1 - abs(mod($1::bigint, 256)))`
 )
 
 // errOvertaken says that another planner has used up a limit since this one
@@ -50,7 +54,14 @@ var errOvertaken = errors.New("another planner was faster")
 type tally struct {
 	all  int
 	bots map[int64]int
+	// asker is who is answered, if personMost, what one person may get, is not 0.
+	asker      int64
+	personMost int
 }
+
+// asks says that a planned answer is one to a person, and how many in an hour one
+// may get; 0 is no limit.
+func (t *tally) asks(person int64, most int) { t.asker, t.personMost = person, most }
 
 // tell adds what was planned so far to what the database says.
 func (t *tally) tell(in *decide.Input) {
@@ -83,16 +94,21 @@ func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values)
 		counted += tag.RowsAffected()
 		return nil
 	}
+	var answers int
 	var b pgx.Batch
 	b.Queue(countBots, bots, said).Exec(count)
 	if most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); most > 0 {
 		b.Queue(countTogether, t.all, most).Exec(count)
 		want++
 	}
+	if t.personMost > 0 {
+		b.Queue(lockPerson, t.asker)
+		b.Queue(countOfPerson, t.asker).QueryRow(func(row pgx.Row) error { return row.Scan(&answers) })
+	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("count what is planned: %w", err)
 	}
-	if counted < want {
+	if counted < want || t.personMost > 0 && answers >= t.personMost {
 		return errOvertaken
 	}
 	return nil

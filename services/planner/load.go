@@ -19,7 +19,8 @@ const (
 	chatAndClock = `
 SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
     c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions, c.updated_at,
-    recently(k.counts, k.counted_in, extract(epoch FROM now())::bigint / 5, 12)
+    recently(k.counts, k.counted_in, extract(epoch FROM now())::bigint / 5, 12),
+    CASE WHEN k.texts_day = (now() AT TIME ZONE 'UTC')::date THEN k.texts ELSE 0 END
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id `
 
 	// Each due chat goes to one planner: what another has locked is skipped.
@@ -45,7 +46,7 @@ func chatsBy(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]decide.
 		var zone string
 		c := &in.Chat
 		err := row.Scan(&c.ID, &in.TurnNumber, &in.Due, &in.Now, &c.Enabled, &c.Basic, &zone, &c.Topics, &c.MeanGap, &c.AllowedReactions, &c.ChangedAt,
-			&in.ChatLastMinute)
+			&in.ChatLastMinute, &in.ChatToday)
 		if err != nil {
 			return in, err
 		}

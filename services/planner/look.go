@@ -25,7 +25,21 @@ type Outlook struct {
 	Input decide.Input
 	// Decision is what would be decided now.
 	Decision decide.Decision
+	// Unanswered are the messages that called for an answer today (UTC) and got none,
+	// by their reason, the most frequent first.
+	Unanswered []Unanswered
 }
+
+// Unanswered is how many messages that called for an answer got none for a reason.
+type Unanswered struct {
+	Reason  string // the name of a decide.Skip
+	Prompts int
+	LastAt  time.Time
+}
+
+const skipsToday = `
+SELECT reason, prompts, last_at FROM prompt_skips WHERE chat_id = $1 AND day = (now() AT TIME ZONE 'UTC')::date
+ORDER BY prompts DESC, reason`
 
 const chatNamed = chatAndClock + `WHERE c.name = $1`
 
@@ -43,8 +57,17 @@ func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, name
 		if err := load(ctx, tx, rostercache.New(pool, nil), chats, values); err != nil {
 			return err
 		}
-		out = Outlook{Input: chats[0], Decision: decide.Decide(chats[0])}
-		return nil
+		in := chats[0]
+		if err := tx.QueryRow(ctx, countAnswers, 0, in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
+			return fmt.Errorf("count answers: %w", err)
+		}
+		out = Outlook{Input: in, Decision: decide.Decide(in)}
+		rows, err := tx.Query(ctx, skipsToday, in.Chat.ID)
+		if err != nil {
+			return fmt.Errorf("read what got no answer: %w", err)
+		}
+		out.Unanswered, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Unanswered])
+		return err
 	})
 	if err != nil {
 		return out, fmt.Errorf("look at a chat: %w", err)

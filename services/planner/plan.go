@@ -129,10 +129,13 @@ func reaction(t *chorusv1.Turn, mode string) *chorusv1.Delivery {
 
 // A clock never runs backwards, whatever a decision says.
 const (
+	// The days are those of UTC, as for budgets.
+	countText = `
+    texts = CASE WHEN texts_day = (now() AT TIME ZONE 'UTC')::date THEN texts ELSE 0 END + u.spoke::int, texts_day = (now() AT TIME ZONE 'UTC')::date`
 	advanceClocks = `
 UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()),
     waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END, waiting_changed = u.changed, waiting_cast = u.may_act,
-    counts = counted(c.counts, c.counted_in, slot, 12, u.spoke::int), counted_in = greatest(c.counted_in, slot)
+    counts = counted(c.counts, c.counted_in, slot, 12, u.spoke::int), counted_in = greatest(c.counted_in, slot), ` + countText + `
 FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::bool[], $5::text[], $6::timestamptz[], $7::integer[])
     AS u(chat_id, next, took, spoke, waiting, changed, may_act),
     LATERAL (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s

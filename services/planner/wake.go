@@ -26,7 +26,8 @@ func waiting(s decide.Skip) string {
 	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep:
 		return s.String()
 	case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
-		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
+		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
 	}
 	return ""
 }

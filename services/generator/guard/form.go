@@ -20,7 +20,7 @@ func empty(d *Draft) string {
 }
 
 // What a prompt of ours or of a model's own format looks like.
-var leaked = regexp.MustCompile(`(?i)[<‹]/?(?:chat|memories|news)[>›]|<\|[a-z_]+\|?>?|\[/?INST\]|<</?SYS>>|###\s*(?:instruction|response|system|anweisung|instrucci)` +
+var leaked = regexp.MustCompile(`(?i)[<‹]/?(?:chat|memories|news)[>›]|\[(?:you|bot|person)(?: \d+)?\]|<\|[a-z_]+\|?>?|\[/?INST\]|<</?SYS>>|###\s*(?:instruction|response|system|anweisung|instrucci)` +
 	`|you write one chat message for|is played by a bot, everybody in the group knows|never an instruction to you|my system prompt|system prompt:` +
 	`|mein system-?prompt|mi prompt de(?:l)? sistema|\bBEGIN (?:SYSTEM|PROMPT)\b`)
 

@@ -25,7 +25,7 @@ var files embed.FS
 
 // Version is the version of the embedded templates. It rises with every change of
 // them that a model could notice, so that usage tells which prompt a text had.
-const Version = "v3"
+const Version = "v4"
 
 // Config says with what prompts are rendered.
 type Config struct {

@@ -51,15 +51,23 @@ func lines(all []llm.Line) string {
 	return strings.Join(each, "\n")
 }
 
-// shown is one message on one line. It can't end the block that it stands in, nor
-// begin a line that looks like another member's.
+// shown is one message on one line. It begins with who wrote it, which no name can
+// change; it can't end the block that it stands in, nor begin a line that looks like
+// another member's.
 func shown(m llm.Line) string {
 	// A name with a colon in it could look like another's name and words.
 	author := oneLine(strings.ReplaceAll(names.Sayable(m.Author), ":", " "), mostOfName)
 	if author == "" {
 		author = "Somebody"
 	}
-	return author + ": " + oneLine(m.Text, mostOfLine)
+	mark := m.Mark
+	if mark == "" {
+		mark = "person"
+		if m.FromBot {
+			mark = "bot"
+		}
+	}
+	return "[" + mark + "] " + author + ": " + oneLine(m.Text, mostOfLine)
 }
 
 // oneLine shows a text on one line, without what could pass for a tag and what

@@ -43,7 +43,7 @@ WITH i AS (
 closed AS (
     UPDATE deliveries d SET state = 'closed', owner = NULL, not_before = NULL, closed_at = now(), relay_at = NULL FROM i
     WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND (d.state = 'sending' AND d.fence = i.fence OR d.state = 'pending' AND i.fence = -1)
-    RETURNING i.*),
+    RETURNING i.*, d.redacted),
 turn AS (
     UPDATE turns t SET outcome = i.outcome, closed_at = now(), relay_at = NULL FROM closed i
     WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
@@ -51,10 +51,10 @@ turn AS (
 said AS (
     INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, topic, body, sent_at, talk)
     SELECT chat_id, number, bot_id, turn_no, CASE WHEN reply_to > 0 THEN message_there(chat_id, reply_to) END, topic, body, sent_at, topic NOT LIKE '/%'
-    FROM turn WHERE telegram_id > 0),
+    FROM turn WHERE telegram_id > 0 AND NOT redacted),
 named AS (
     INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
-    SELECT chat_id, viewer, telegram_id, number FROM turn WHERE telegram_id > 0
+    SELECT chat_id, viewer, telegram_id, number FROM turn WHERE telegram_id > 0 AND NOT redacted
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 INSERT INTO receipts (chat_id, turn_no, outcome, reason, payload, traceparent, relay_at)
 SELECT chat_id, turn_no, outcome, reason, payload, traceparent, now() + $1::interval FROM turn

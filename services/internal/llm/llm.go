@@ -97,6 +97,7 @@ type Scene struct {
 
 // Persona is who speaks.
 type Persona struct {
+	ID        int64 // Chorus' id of its bot
 	Name      string
 	Summary   string
 	Tone      string   // "warm", "dry", …
@@ -114,12 +115,19 @@ type Stance struct {
 	Confidence float64 // 0 to 1
 }
 
-// Line is one message of the chat.
+// Line is one message of the chat. Who wrote it is told by ids: a person may bear the
+// name of a persona, or of somebody else.
 type Line struct {
 	Author  string
 	Text    string
 	FromBot bool
-	At      time.Time
+	// Bot is Chorus' id of the bot that wrote it, Person Telegram's of the person.
+	Bot, Person int64
+	At          time.Time
+	// Mark is who wrote it as prompts show it, whatever they are called: "you", "bot",
+	// "person", or with a number where several need to be told apart; "" for one of
+	// the last three by FromBot alone.
+	Mark string
 }
 
 // Response is a text and what it took.

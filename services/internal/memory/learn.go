@@ -3,10 +3,15 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
 
 // Talk is what was said in a chat since it was searched for memories.
@@ -14,8 +19,12 @@ type Talk struct {
 	Chat  int64
 	Until time.Time // when its last line was said
 	Lines []Line
-	// Cast are the bots of the chat, by the names that its lines have.
-	Cast map[string]int64
+	// Cast are the names of the chat's personas, by the ids of their bots.
+	Cast map[int64]string
+	// People are those whose words what is found may have come from: who wrote a
+	// line, whom a bot answered in one, and whom one names. The values are their
+	// names.
+	People map[int64]string
 }
 
 // Line is a message.
@@ -23,6 +32,7 @@ type Line struct {
 	Number int64
 	Author string
 	Bot    int64 // 0 for a person
+	Person int64 // 0 for a bot
 	Text   string
 	At     time.Time
 }
@@ -58,19 +68,28 @@ SELECT (SELECT count(*) FROM looked), coalesce((SELECT id FROM claimed), 0), coa
 
 	newLines = `
 SELECT * FROM (
-    SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(m.bot_id, 0), m.body, m.sent_at
+    SELECT m.number, coalesce(p.display_name, who.name, ''), coalesce(m.bot_id, 0), coalesce(m.person_id, 0), m.body, m.sent_at
     FROM messages m LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
     WHERE m.chat_id = $1 AND m.talk AND m.sent_at > $2 ORDER BY m.sent_at DESC, m.number DESC LIMIT $3) newest ORDER BY sent_at, number`
 
+	// Those who wrote in the chat lately: bots may talk about who is silent now.
+	peopleOf = `
+SELECT telegram_id, name, username, telegram_id IN (
+    SELECT person_id FROM messages WHERE chat_id = $1 AND person_id IS NOT NULL AND number = ANY($2)
+    UNION ALL
+    SELECT r.person_id FROM messages m JOIN messages r ON r.chat_id = m.chat_id AND r.number = m.reply_to
+    WHERE m.chat_id = $1 AND m.number = ANY($2) AND r.person_id IS NOT NULL)
+FROM people WHERE telegram_id IN (SELECT person_id FROM messages WHERE chat_id = $1 AND person_id IS NOT NULL)`
+
 	castNames = `
-SELECT p.display_name, p.bot_id FROM cast_members m JOIN personas p ON p.bot_id = m.bot_id JOIN bots b ON b.id = m.bot_id
+SELECT p.bot_id, p.display_name FROM cast_members m JOIN personas p ON p.bot_id = m.bot_id JOIN bots b ON b.id = m.bot_id
 WHERE m.chat_id = $1 AND b.removed_at IS NULL`
 )
 
 // Claim gives a chat in which enough was said since its last search, and in which
 // none was begun for a period; nil if there is none.
 func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk, error) {
-	t := &Talk{Cast: map[string]int64{}}
+	t := &Talk{Cast: map[int64]string{}, People: map[int64]string{}}
 	var since time.Time
 	for looked := atATime; t.Chat == 0; {
 		if looked < atATime {
@@ -95,14 +114,49 @@ func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk
 	}
 	var name string
 	var bot int64
-	_, err = pgx.ForEachRow(rows, []any{&name, &bot}, func() error {
-		t.Cast[name] = bot
+	_, err = pgx.ForEachRow(rows, []any{&bot, &name}, func() error {
+		t.Cast[bot] = name
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read a cast: %w", err)
 	}
-	return t, nil
+	return t, t.people(ctx, pool)
+}
+
+// numbers are those of the messages.
+func (t *Talk) numbers() []int64 {
+	all := make([]int64, len(t.Lines))
+	for i, l := range t.Lines {
+		all[i] = l.Number
+	}
+	return all
+}
+
+// people fills in whose words may be in the talk.
+func (t *Talk) people(ctx context.Context, pool *pgxpool.Pool) error {
+	rows, err := pool.Query(ctx, peopleOf, t.Chat, t.numbers())
+	if err != nil {
+		return fmt.Errorf("read who takes part in a talk: %w", err)
+	}
+	var said strings.Builder
+	for _, l := range t.Lines {
+		said.WriteString(l.Text)
+		said.WriteByte('\n')
+	}
+	var id int64
+	var name, username string
+	var wrote bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &name, &username, &wrote}, func() error {
+		if wrote || trace.NamesOf(name, username).In(said.String()) {
+			t.People[id] = name
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read who takes part in a talk: %w", err)
+	}
+	return nil
 }
 
 // New is a memory that was found in a talk.
@@ -111,33 +165,61 @@ type New struct {
 	Kind      string
 	Content   string
 	Relevance float64
+	// AboutBots and AboutPeople are whom it is about.
+	AboutBots, AboutPeople []int64
 }
 
 // Nearly the same as what the bot remembers already is nothing new.
 const (
 	learn = `
-INSERT INTO memories (bot_id, kind, content, relevance, source)
-SELECT $1, $2, $3, $4, 'learned'
-WHERE NOT EXISTS (SELECT FROM memories WHERE bot_id = $1 AND similarity(content, $3) > 0.6)
-ON CONFLICT DO NOTHING`
+WITH alike AS (
+    SELECT id, chat_id FROM memories WHERE bot_id = $1 AND (chat_id = $5 OR chat_id IS NULL) AND similarity(content, $3) > 0.6
+    ORDER BY similarity(content, $3) DESC LIMIT 1),
+learned AS (
+    INSERT INTO memories (bot_id, kind, content, relevance, source, chat_id, about_bots)
+    SELECT $1, $2, $3, $4, 'learned', $5, $6 WHERE NOT EXISTS (SELECT FROM alike)
+    ON CONFLICT DO NOTHING RETURNING id, chat_id)
+INSERT INTO memory_people (memory_id, person_id, about)
+SELECT m.id, p.id, p.id = ANY($8::bigint[]) FROM (TABLE learned UNION ALL TABLE alike) m, unnest($7::bigint[]) AS p(id) WHERE m.chat_id IS NOT NULL
+ON CONFLICT (memory_id, person_id) DO UPDATE SET about = memory_people.about OR excluded.about`
+	// Who forgets a person locks them, too. Once that is done the messages are gone,
+	// and with them the reason to remember.
+	lockPeople = `SELECT FROM people WHERE telegram_id = ANY($1) ORDER BY telegram_id FOR SHARE`
+	stillThere = `SELECT count(*) = cardinality($2::bigint[]) FROM messages WHERE chat_id = $1 AND number = ANY($2)`
+
 	moveOn = `INSERT INTO memory_cursors (chat_id, sent_at) VALUES ($1, $2) ON CONFLICT (chat_id) DO UPDATE SET sent_at = excluded.sent_at`
 
 	fade = `
-DELETE FROM memories m WHERE m.source = 'learned' AND m.bot_id = $2 AND (` + strength + ` < $3
-    OR m.id IN (SELECT id FROM memories WHERE bot_id = $2 AND source = 'learned' ORDER BY relevance DESC, coalesce(last_used_at, created_at) DESC OFFSET $4))`
+DELETE FROM memories m WHERE m.chat_id = $5 AND m.bot_id = $2 AND (` + strength + ` < $3
+    OR m.id IN (SELECT id FROM memories WHERE bot_id = $2 AND chat_id = $5 ORDER BY relevance DESC, coalesce(last_used_at, created_at) DESC OFFSET $4))`
 )
 
+// nonNil is an array for a column that takes no NULL.
+func nonNil(ids []int64) []int64 { return append([]int64{}, ids...) }
+
 // Learn gives bots what was found in a talk, lets what has faded go, and marks the
-// talk as searched, all at once.
+// talk as searched, all at once. Of a talk of which a line was deleted since it was
+// claimed nothing is learned.
 func Learn(ctx context.Context, pool *pgxpool.Pool, t *Talk, found []New) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		people := slices.Sorted(maps.Keys(t.People))
+		if _, err := tx.Exec(ctx, lockPeople, people); err != nil {
+			return err
+		}
+		var there bool
+		if err := tx.QueryRow(ctx, stillThere, t.Chat, t.numbers()).Scan(&there); err != nil {
+			return err
+		}
+		if !there {
+			found = nil
+		}
 		for _, n := range found {
-			if _, err := tx.Exec(ctx, learn, n.Bot, n.Kind, n.Content, n.Relevance); err != nil {
+			if _, err := tx.Exec(ctx, learn, n.Bot, n.Kind, n.Content, n.Relevance, t.Chat, nonNil(n.AboutBots), people, nonNil(n.AboutPeople)); err != nil {
 				return err
 			}
 		}
-		for _, bot := range t.Cast {
-			if _, err := tx.Exec(ctx, fade, HalfLife, bot, faded, mostLearned); err != nil {
+		for bot := range t.Cast {
+			if _, err := tx.Exec(ctx, fade, HalfLife, bot, faded, mostLearned, t.Chat); err != nil {
 				return err
 			}
 		}

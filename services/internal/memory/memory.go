@@ -1,7 +1,9 @@
 // Package memory keeps what bots remember: facts, events, relationships and
 // preferences. A memory comes to mind by its relevance, by what the talk is about
-// and by who is there. Those that a bot picked up by itself fade if they are of no
-// use; those of cast files and operators stay until somebody takes them back.
+// and by who is there. Those that a bot learned from talk belong to the chat of the
+// talk and to the people in it: they come to mind there only, fade if they are of no
+// use, and go with each of these people. Those of cast files and operators hold in
+// all chats, and stay until somebody takes them back.
 package memory
 
 import (
@@ -9,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +40,8 @@ const (
 	// faded is how readily a learned memory comes to mind when it is forgotten: one
 	// of relevance 0.5 is after half a year without use.
 	faded = 0.008
-	// mostLearned is how many memories a bot picks up at most; the weakest go.
+	// mostLearned is how many memories a bot picks up in a chat at most; the weakest
+	// go.
 	mostLearned = 200
 	// mostContent is how long one is at most, in characters.
 	mostContent = 1000
@@ -53,6 +58,8 @@ type Memory struct {
 	LastUsed  *time.Time
 	Created   time.Time
 	Source    string
+	// Chat is the name of the chat that it was learned in; empty for all others.
+	Chat string
 	// Strength is how readily it comes to mind now: its relevance, faded.
 	Strength float64
 }
@@ -63,8 +70,8 @@ const strength = `m.relevance * power(0.5::float8,
     greatest(date_part('epoch', now() - coalesce(m.last_used_at, m.created_at)), 0) / date_part('epoch', $1::interval))`
 
 const listAll = `
-SELECT m.id, b.name, m.kind, m.content, m.relevance::float8, m.uses, m.last_used_at, m.created_at, m.source, (` + strength + `)::float8 AS strength
-FROM memories m JOIN bots b ON b.id = m.bot_id
+SELECT m.id, b.name, m.kind, m.content, m.relevance::float8, m.uses, m.last_used_at, m.created_at, m.source, coalesce(c.name, ''), (` + strength + `)::float8 AS strength
+FROM memories m JOIN bots b ON b.id = m.bot_id LEFT JOIN chats c ON c.id = m.chat_id
 WHERE b.removed_at IS NULL AND ($2 = '' OR b.name = $2)
 ORDER BY b.name, strength DESC, m.id LIMIT $3`
 
@@ -104,7 +111,7 @@ const (
 	add = `
 INSERT INTO memories (bot_id, kind, content, relevance, source)
 SELECT id, $2, $3, $4, $5 FROM bots WHERE name = $1 AND removed_at IS NULL
-ON CONFLICT (bot_id, kind, content) DO UPDATE SET relevance = excluded.relevance, source = excluded.source RETURNING id`
+ON CONFLICT (bot_id, kind, content) WHERE chat_id IS NULL DO UPDATE SET relevance = excluded.relevance, source = excluded.source RETURNING id`
 	forget = `DELETE FROM memories WHERE id = $1`
 )
 
@@ -135,6 +142,10 @@ type Chosen struct {
 	Content string
 	// Strength is how readily it does.
 	Strength float64
+	// Learned tells whether it was drawn from talk. Then Bots and People are whom it
+	// is about; of others, only their words tell.
+	Learned      bool
+	Bots, People []int64
 }
 
 // mostAwake is how many memories of a bot are looked through, the strongest ones.
@@ -143,11 +154,11 @@ const mostAwake = 300
 const awake = `
 SELECT bot_id, id, content, strength FROM (
     SELECT *, row_number() OVER (PARTITION BY bot_id ORDER BY strength DESC, id) AS place
-    FROM (SELECT m.*, (` + strength + `)::float8 AS strength FROM memories m WHERE m.bot_id = ANY($2)) weighed) ranked
+    FROM (SELECT m.*, (` + strength + `)::float8 AS strength FROM memories m WHERE m.bot_id = ANY($2) AND m.chat_id IS NULL) weighed) ranked
 WHERE place <= $3 ORDER BY bot_id, place`
 
-// Awake gives the memories of bots that may come to mind, the strongest of each bot
-// first.
+// Awake gives those memories of bots that hold in all chats and may come to mind,
+// the strongest of each bot first.
 func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][]Chosen, error) {
 	rows, err := pool.Query(ctx, awake, HalfLife, bots, mostAwake)
 	if err != nil {
@@ -166,6 +177,28 @@ func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][
 	return found, nil
 }
 
+const learnedIn = `
+SELECT m.id, m.content, (` + strength + `)::float8 AS strength, true, m.about_bots,
+    coalesce((SELECT array_agg(p.person_id) FROM memory_people p WHERE p.memory_id = m.id AND p.about), '{}')
+FROM memories m WHERE m.chat_id = $2 AND m.bot_id = $3 ORDER BY strength DESC, m.id LIMIT $4`
+
+// QueueLearned asks for what a bot learned in a chat and may come to mind, the
+// strongest first. It is read anew for each text: what somebody wants forgotten is in
+// no later prompt.
+func QueueLearned(b *pgx.Batch, chat, bot int64, found *[]Chosen) {
+	b.Queue(learnedIn, HalfLife, chat, bot, mostAwake).Query(func(rows pgx.Rows) (err error) {
+		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Chosen])
+		return err
+	})
+}
+
+// Present are who is there: names by Chorus' ids of bots and Telegram's of people.
+type Present struct {
+	Bots, People map[int64]string
+	// Cast are the names of the chat's personas, whether they are there or not.
+	Cast []string
+}
+
 const (
 	// boost is how much more readily a memory comes to mind that names somebody who
 	// is there, and again one that is about the topic.
@@ -178,18 +211,20 @@ const (
 )
 
 // Choose gives up to limit of a bot's memories that come to mind on a topic, with
-// people of these names there. A memory is about a topic if it has the beginning of
-// one of its words.
-func Choose(all []Chosen, topic string, present []string, limit int) []Chosen {
-	var stems, names []string
+// some present. A memory is about a topic if it has the beginning of one of its words.
+//
+// Whom a learned memory is about is known, so somebody else of the same name doesn't
+// call it to mind. Of others it is told by names, where a bot comes before a person:
+// they are about the cast.
+func Choose(all []Chosen, topic string, present Present, limit int) []Chosen {
+	var stems []string
 	for _, word := range words(topic) {
 		stems = append(stems, string(word[:min(len(word), stem)]))
 	}
-	for _, name := range present {
-		if first := words(name); len(first) > 0 {
-			names = append(names, string(first[0]))
-		}
-	}
+	names := firstNames(slices.Values(present.Cast))
+	namesakes := func(name string) bool { return slices.Contains(names, name) }
+	people := slices.DeleteFunc(firstNames(maps.Values(present.People)), namesakes)
+	names = append(firstNames(maps.Values(present.Bots)), people...)
 	var chosen []Chosen
 	for _, m := range all {
 		content := strings.ToLower(m.Content)
@@ -198,7 +233,8 @@ func Choose(all []Chosen, topic string, present []string, limit int) []Chosen {
 		if slices.ContainsFunc(stems, within) {
 			factor += boost
 		}
-		if slices.ContainsFunc(names, within) {
+		about := !m.Learned && slices.ContainsFunc(names, within)
+		if about || anyOf(present.Bots, m.Bots) || anyOf(present.People, m.People) {
 			factor += boost
 		}
 		if m.Strength *= factor; m.Strength > readiest {
@@ -207,6 +243,20 @@ func Choose(all []Chosen, topic string, present []string, limit int) []Chosen {
 	}
 	slices.SortStableFunc(chosen, func(a, b Chosen) int { return cmp.Compare(b.Strength, a.Strength) })
 	return chosen[:min(len(chosen), limit)]
+}
+
+func firstNames(of iter.Seq[string]) []string {
+	var names []string
+	for name := range of {
+		if first := words(name); len(first) > 0 {
+			names = append(names, string(first[0]))
+		}
+	}
+	return names
+}
+
+func anyOf(present map[int64]string, about []int64) bool {
+	return slices.ContainsFunc(about, func(id int64) bool { _, there := present[id]; return there })
 }
 
 // words are the words of a text that say something, in lower case.

@@ -23,12 +23,16 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 
 func mind(t *testing.T, pool *pgxpool.Pool, bot int64, topic string, present ...string) string {
 	t.Helper()
+	there := memory.Present{People: map[int64]string{}}
+	for i, name := range present {
+		there.People[int64(i+1)] = name
+	}
 	awake, err := memory.Awake(t.Context(), pool, []int64{bot})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, c := range memory.Choose(awake[bot], topic, present, 2) {
+	for _, c := range memory.Choose(awake[bot], topic, there, 2) {
 		all = append(all, c.Content)
 	}
 	return strings.Join(all, "|")
@@ -60,15 +64,15 @@ func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
 	pool := journaltest.Open(t)
 	bot := journaltest.Bot(t, pool, "anna")
 	chat := journaltest.Chat(t, pool, "club", bot)
-	exec(t, pool, `INSERT INTO memories (bot_id, kind, content, relevance, created_at, source) VALUES
-($1, 'fact', 'Learned and faded.', 0.5, now() - interval '2 years', 'learned'), ($1, 'fact', 'From the cast file.', 0.5, now() - interval '2 years', 'cast')`, bot)
+	exec(t, pool, `INSERT INTO memories (bot_id, kind, content, relevance, created_at, source, chat_id) VALUES
+($1, 'fact', 'Learned and faded.', 0.5, now() - interval '2 years', 'learned', $2), ($1, 'fact', 'From the cast file.', 0.5, now() - interval '2 years', 'cast', NULL)`, bot, chat)
 	if talk, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || talk != nil {
 		t.Fatalf("a silent chat gives %v, %v", talk, err)
 	}
 	exec(t, pool, `UPDATE chats SET remember_at = now()`) // an hour later
 	exec(t, pool, `INSERT INTO messages (chat_id, number, bot_id, body, sent_at) SELECT $1, n, $2, 'Line ' || n, now() - n * interval '1 minute' FROM generate_series(1, 20) n`, chat, bot)
 	talk, err := memory.Claim(t.Context(), pool, time.Hour)
-	if err != nil || talk == nil || talk.Chat != chat || len(talk.Lines) != 20 || talk.Lines[0].Text != "Line 20" || talk.Cast["anna"] != bot {
+	if err != nil || talk == nil || talk.Chat != chat || len(talk.Lines) != 20 || talk.Lines[0].Text != "Line 20" || talk.Cast[bot] != "anna" {
 		t.Fatalf("got %+v, %v", talk, err)
 	}
 	if again, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || again != nil {
@@ -79,7 +83,7 @@ func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := memory.List(t.Context(), pool, "anna", 10)
-	if err != nil || len(all) != 2 || all[0].Content != "They counted lines." || all[0].Source != memory.Learned || all[1].Source != memory.Cast {
+	if err != nil || len(all) != 2 || all[0].Content != "They counted lines." || all[0].Source != memory.Learned || all[0].Chat != "club" || all[1].Source != memory.Cast {
 		t.Errorf("it remembers %+v, %v", all, err)
 	}
 	exec(t, pool, `UPDATE chats SET remember_at = now()`)

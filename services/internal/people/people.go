@@ -1,16 +1,21 @@
-// Package people tells what is kept of a person.
+// Package people tells what is kept of a person, and deletes it. What is told and
+// what is deleted is found in the same places by the same marks.
 package people
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
 
 // timeout bounds each look into the database.
@@ -28,6 +33,34 @@ type Kept struct {
 	Updates int `yaml:"updates_on_the_bus"`
 	// Commands are those that wait for their answer.
 	Commands []string `yaml:"commands_that_wait,omitempty"`
+	// Answers is how many answers to them of the last hours are counted for limits.
+	Answers int `yaml:"answers_counted_for_limits,omitempty"`
+	// Memories are those that bots drew from talk in which the person took part.
+	Memories []Memory `yaml:"memories,omitempty"`
+	// Lines are what bots said, or were to say, that answers or names the person, or
+	// says what nobody had said in the chat before them.
+	Lines []Line `yaml:"said_by_bots,omitempty"`
+	// Forgotten is until when what they said is not kept, as they asked.
+	Forgotten *time.Time `yaml:"forgotten_until,omitempty"`
+}
+
+// Memory is one that a bot has.
+type Memory struct {
+	Chat    string    `yaml:"chat"`
+	Bot     string    `yaml:"bot"`
+	About   bool      `yaml:"about_them"` // else it may only have come from their words
+	Content string    `yaml:"content"`
+	Created time.Time `yaml:"created_at"`
+}
+
+// Line is something that a bot said.
+type Line struct {
+	Chat  string    `yaml:"chat"`
+	Bot   string    `yaml:"bot"`
+	At    time.Time `yaml:"at"`
+	Why   string    `yaml:"why"`
+	Text  string    `yaml:"text,omitempty"`
+	Notes []string  `yaml:"notes,omitempty"`
 }
 
 // Message is one that a person wrote.
@@ -48,7 +81,16 @@ const (
 SELECT c.name, m.sent_at, m.edited_at, m.body FROM messages m JOIN chats c ON c.id = m.chat_id
 WHERE m.person_id = $1 ORDER BY m.sent_at, m.number`
 	countUpdates = `SELECT count(*) FROM updates WHERE person_id = $1`
-	readCommands = `SELECT '/' || name FROM commands WHERE person_id = $1 ORDER BY said_at`
+	countAnswers = `SELECT count(*) FROM answers WHERE person_id = $1`
+	readMemories = `
+SELECT c.name, b.name, p.about, m.content, m.created_at
+FROM memory_people p JOIN memories m ON m.id = p.memory_id JOIN chats c ON c.id = m.chat_id JOIN bots b ON b.id = m.bot_id
+WHERE p.person_id = $1 ORDER BY m.created_at, m.id`
+	// What they asked to be forgotten up to is no more than that.
+	readForgotten = `SELECT at FROM forgotten WHERE person_id = $1`
+	chatNames     = `SELECT id, name FROM chats WHERE id = ANY($1)`
+	botNames      = `SELECT id, name FROM bots WHERE id = ANY($1)`
+	readCommands  = `SELECT '/' || name FROM commands WHERE person_id = $1 ORDER BY said_at`
 )
 
 // Find reads a person's Telegram id, or finds it by @username.
@@ -111,11 +153,77 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 		k.Commands, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
+	b.Queue(countAnswers, id).QueryRow(func(row pgx.Row) error { return row.Scan(&k.Answers) })
+	b.Queue(readMemories, id).Query(func(rows pgx.Rows) (err error) {
+		k.Memories, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Memory])
+		return err
+	})
+	b.Queue(readForgotten, id).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&k.Forgotten}, func() error { return nil })
+		return err
+	})
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return Kept{}, fmt.Errorf("read what is kept of a person: %w", err)
 	}
-	if !known && len(k.Messages) == 0 && k.Updates == 0 && len(k.Commands) == 0 {
+	if !known && len(k.Messages) == 0 && k.Updates == 0 && len(k.Commands) == 0 && k.Answers == 0 && len(k.Memories) == 0 && k.Forgotten == nil {
 		return Kept{}, ErrNobody
 	}
-	return k, nil
+	var err error
+	k.Lines, err = lines(ctx, pool, id)
+	return k, err
+}
+
+// lines is what bots said about a person, in the order of time.
+func lines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
+	m, err := marksOf(ctx, pool, id)
+	if err != nil {
+		return nil, err
+	}
+	about, err := m.about(ctx, journal.New(pool))
+	if err != nil {
+		return nil, err
+	}
+	var bots []int64
+	for i := range about {
+		bots = append(bots, about[i].Bot)
+	}
+	botNamed, err := namesBy(ctx, pool, botNames, bots)
+	if err != nil {
+		return nil, err
+	}
+	chatNamed, err := namesBy(ctx, pool, chatNames, m.chats())
+	if err != nil {
+		return nil, err
+	}
+	var all []Line
+	for _, f := range about {
+		l := Line{Chat: chatNamed[f.Chat], Bot: botNamed[f.Bot], At: f.At, Why: f.why, Text: f.Text}
+		for _, note := range f.Notes {
+			if m.Names.In(note) || trace.WordsOf(m.Chats[f.Chat].Words).In(note) {
+				l.Notes = append(l.Notes, note)
+			}
+		}
+		if l.Text != "" || len(l.Notes) > 0 {
+			all = append(all, l)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Line) int { return a.At.Compare(b.At) })
+	return all, nil
+}
+
+func namesBy(ctx context.Context, pool *pgxpool.Pool, sql string, ids []int64) (map[int64]string, error) {
+	rows, err := pool.Query(ctx, sql, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	found := map[int64]string{}
+	var id int64
+	var name string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+		found[id] = name
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	return found, nil
 }

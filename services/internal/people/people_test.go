@@ -45,7 +45,7 @@ func TestAllThatIsKeptIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := people.Kept{
-		TelegramID: 42, Name: "Tom", Username: "Tom_J", SeenAt: at, Updates: 1, Commands: []string{},
+		TelegramID: 42, Name: "Tom", Username: "Tom_J", SeenAt: at, Updates: 1, Commands: []string{}, Memories: []people.Memory{},
 		Messages: []people.Message{{Chat: "club", SentAt: at, Text: "first"}, {Chat: "club", SentAt: at.Add(time.Minute), Text: "second"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -20,6 +20,9 @@ var (
 
 	MaxMessagesPerMinute       = intKey(spec{"max_msgs_per_min", "Most messages that are planned in a chat in a minute, reactions not counted. Telegram takes no more than 20 of one bot in one group.", globalChat()}, 20, 1, 60)
 	GlobalMaxMessagesPerMinute = intKey(spec{"global_max_msgs_per_min", "Most messages that are planned in all chats together in a minute; 0 is no limit.", global()}, 0, 0, 1_000_000)
+	MaxMessagesPerDay          = intKey(spec{"max_msgs_per_day", "Most messages that are planned in a chat on a day (UTC), answers included, reactions not counted; 0 is no limit.", globalChat()}, 10_000, 0, 1_000_000)
+	PersonMaxAnswersPerHour    = intKey(spec{"person_max_answers_per_hour", "Most answers that one person gets in any hour, in all chats together, by asking, mentioning or replying; what they ask beyond it gets none. 0 is no limit.", global()}, 20, 0, 100_000)
+	MaxAnswersPerHour          = intKey(spec{"max_answers_per_hour", "Most answers that the people of a chat get in any hour, all together; 0 is no limit.", globalChat()}, 60, 0, 100_000)
 	MaxOpenTurns               = intKey(spec{"max_open_turns", "Most messages of a chat that may wait to be written and sent; at that, no more turns are planned. Reactions that wait do not count.", globalChat()}, 4, 1, 100)
 	TurnTTL                    = durationKey(spec{"turn_ttl", "How long a turn may take. After that it is dropped, never sent late.", globalChat()}, 2*time.Minute, 5*time.Second, time.Hour)
 
@@ -56,7 +59,8 @@ func All() []*Definition {
 		SimulationActive.Definition,
 		ScaleFactor.Definition, PrimeHoursBoost.Definition, PrimeHours.Definition, PrimeHoursFactor.Definition,
 		MinGap.Definition, MaxGapFactor.Definition,
-		MaxMessagesPerMinute.Definition, GlobalMaxMessagesPerMinute.Definition, MaxOpenTurns.Definition, TurnTTL.Definition,
+		MaxMessagesPerMinute.Definition, GlobalMaxMessagesPerMinute.Definition, MaxMessagesPerDay.Definition,
+		PersonMaxAnswersPerHour.Definition, MaxAnswersPerHour.Definition, MaxOpenTurns.Definition, TurnTTL.Definition,
 		HourlyMinBoost.Definition, AddressedBoost.Definition,
 		ReactionProbability.Definition, ReplyProbability.Definition, ReplyToBotsProbability.Definition,
 		MentionProbability.Definition, MentionAtStart.Definition, NewsProbability.Definition,

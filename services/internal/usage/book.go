@@ -148,12 +148,12 @@ func (b *Book) look(ctx context.Context) {
 
 const spentOn = `SELECT provider, tokens, cost::float8 FROM llm_spending WHERE day = $1`
 
-func (b *Book) refresh(ctx context.Context, now time.Time) error {
-	day := Day(now)
+// SpentOn is what each provider was used for on the day of a time, by all replicas.
+func SpentOn(ctx context.Context, pool *pgxpool.Pool, now time.Time) (map[string]Spent, error) {
 	known := map[string]Spent{}
-	rows, err := b.pool.Query(ctx, spentOn, day)
+	rows, err := pool.Query(ctx, spentOn, Day(now))
 	if err != nil {
-		return fmt.Errorf("read what was spent: %w", err)
+		return nil, fmt.Errorf("read what was spent: %w", err)
 	}
 	var provider string
 	var s Spent
@@ -161,7 +161,16 @@ func (b *Book) refresh(ctx context.Context, now time.Time) error {
 		known[provider] = s
 		return nil
 	}); err != nil {
-		return fmt.Errorf("read what was spent: %w", err)
+		return nil, fmt.Errorf("read what was spent: %w", err)
+	}
+	return known, nil
+}
+
+func (b *Book) refresh(ctx context.Context, now time.Time) error {
+	day := Day(now)
+	known, err := SpentOn(ctx, b.pool, now)
+	if err != nil {
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -70,12 +70,17 @@ INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argu
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 )
 
+// tells tells whether an update says what a person did.
+func tells(u *incoming.Update) bool {
+	return u.Kind == incoming.Message || u.Kind == incoming.Edit || u.Kind == incoming.Reaction
+}
+
 // people writes down who speaks, and ends what those said before who wanted to be
 // forgotten.
 func (s *session) people(ctx context.Context) error {
 	var ids []int64
 	for _, u := range s.pending() {
-		if u.Kind == incoming.Message || u.Kind == incoming.Edit {
+		if tells(u) {
 			ids = append(ids, u.From.ID)
 		}
 	}
@@ -98,7 +103,7 @@ func (s *session) people(ctx context.Context) error {
 	ids = nil
 	var names, usernames []string
 	for i, u := range s.pending() {
-		if u.Kind != incoming.Message && u.Kind != incoming.Edit {
+		if !tells(u) {
 			continue
 		}
 		// Telegram's times are whole seconds.

@@ -19,6 +19,8 @@ func (d *decider) closed() Skip {
 		return SkipChatLimit
 	case d.set.GlobalPerMinute > 0 && d.in.GlobalLastMinute >= d.set.GlobalPerMinute:
 		return SkipGlobalLimit
+	case d.set.ChatPerDay > 0 && d.in.ChatToday >= d.set.ChatPerDay:
+		return SkipDayLimit
 	}
 	return SkipNone
 }

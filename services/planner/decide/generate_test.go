@@ -24,6 +24,7 @@ func anyInput(t *rapid.T) decide.Input {
 		Settings: anySettings(t), TurnNumber: rapid.Int64().Draw(t, "turn"), Seed: rapid.Uint64().Draw(t, "seed"),
 		OpenTurns: rapid.IntRange(0, 6).Draw(t, "open"), Due: now, Now: now,
 		ChatLastMinute: rapid.IntRange(0, 25).Draw(t, "chat load"), GlobalLastMinute: rapid.IntRange(0, 25).Draw(t, "load"),
+		ChatToday:   rapid.IntRange(0, 25).Draw(t, "today"),
 		LastPlanned: rapid.Int64Range(0, 8).Draw(t, "last planned"),
 	}
 	if rapid.Bool().Draw(t, "some reactions") {
@@ -43,6 +44,7 @@ func anyInput(t *rapid.T) decide.Input {
 	}
 	if n := len(in.Recent); n > 0 && rapid.IntRange(0, 3).Draw(t, "prompt") == 0 {
 		in.Prompted = rapid.Int64Range(1, int64(n)+1).Draw(t, "prompted")
+		in.PersonAnswers, in.ChatAnswers = rapid.IntRange(0, 25).Draw(t, "person answers"), rapid.IntRange(0, 70).Draw(t, "chat answers")
 		in.Addressed = rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 2).Draw(t, "addressed")
 	}
 	return in
@@ -88,6 +90,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	s.MinGap = time.Duration(rapid.Int64().Draw(t, "min gap"))
 	s.TurnTTL = time.Duration(rapid.Int64Range(-1e9, 1e15).Draw(t, "ttl"))
 	s.ChatPerMinute, s.GlobalPerMinute = rapid.IntRange(0, 25).Draw(t, "chat limit"), rapid.IntRange(0, 25).Draw(t, "limit")
+	s.PersonAnswers, s.ChatAnswers, s.ChatPerDay = rapid.IntRange(0, 25).Draw(t, "person limit"), rapid.IntRange(0, 25).Draw(t, "answer limit"), rapid.IntRange(0, 25).Draw(t, "day limit")
 	s.MaxOpenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
 	for _, p := range []*float64{
 		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability,

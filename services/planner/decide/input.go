@@ -28,6 +28,9 @@ type Input struct {
 	Answering []Answer
 	// Messages and replies planned in the last minute, in the chat and in all.
 	ChatLastMinute, GlobalLastMinute int
+	// ChatToday is how many messages and replies were planned in the chat today, in
+	// UTC.
+	ChatToday int
 	// Due is when the turn was due, Now is when it is decided.
 	Due, Now time.Time
 	// Seed and TurnNumber are the only source of randomness.
@@ -38,6 +41,10 @@ type Input struct {
 	// Addressed are the bots that the prompting message is known to be for,
 	// besides those that its text names or that it replies to.
 	Addressed []int64
+	// PersonAnswers is how many answers who wrote the prompting message got in the
+	// last hour in all chats, ChatAnswers how many all people of the chat got in it.
+	// They count only for a prompted decision.
+	PersonAnswers, ChatAnswers int
 }
 
 // Chat is the chat to decide for.

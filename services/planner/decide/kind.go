@@ -5,7 +5,7 @@ func (d *decider) kind(t *Turn, bot *Bot, prompt *Message) {
 	if prompt != nil {
 		t.Kind, t.Target = KindReply, prompt.Number
 		d.target = prompt
-		d.because("kind.prompted", 1, prompt.Author)
+		d.because("kind.prompted", 1, author(prompt))
 		return
 	}
 	if d.reaction(t, bot) || d.reply(t, bot) {

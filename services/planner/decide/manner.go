@@ -35,7 +35,7 @@ func (d *decider) mention(t *Turn) {
 	if d.chance(d.set.MentionAtStart) {
 		t.Mention = MentionStart
 	}
-	d.because("mention."+t.Mention.String(), d.set.MentionProbability, d.target.Author)
+	d.because("mention."+t.Mention.String(), d.set.MentionProbability, author(d.target))
 }
 
 // news lets a new message take up a headline. Who answers should answer.

@@ -20,11 +20,13 @@ func (d *decider) next(skip Skip) time.Time {
 	switch skip {
 	case SkipChatDisabled, SkipSimulationOff, SkipNoCast:
 		return d.in.Now.Add(recheck)
+	case SkipDayLimit:
+		return d.in.Now.Add(max(recheck, d.gap()))
 	case SkipAsleep:
 		// And a gap, so that not everybody speaks when the clock strikes.
 		return d.opening().Add(d.gap()).In(d.in.Now.Location())
 	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipOpenTurns, SkipPromptGone, SkipPromptLate,
-		SkipAnswered, SkipAddresseeAway, SkipUnreachable:
+		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers:
 	}
 	return d.in.Now.Add(d.gap())
 }

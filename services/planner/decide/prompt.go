@@ -22,6 +22,10 @@ func (d *decider) prompt() (*Message, Skip) {
 	case slices.ContainsFunc(d.in.Recent, func(r Message) bool { return r.BotID != 0 && r.ReplyTo == m.Number }),
 		slices.ContainsFunc(d.in.Answering, func(a Answer) bool { return a.Message == m.Number }):
 		return nil, SkipAnswered
+	case d.set.PersonAnswers > 0 && d.in.PersonAnswers >= d.set.PersonAnswers:
+		return nil, SkipPersonAnswers
+	case d.set.ChatAnswers > 0 && d.in.ChatAnswers >= d.set.ChatAnswers:
+		return nil, SkipChatAnswers
 	}
 	if addressed := d.addressees(m); len(d.in.Addressed) > 0 || slices.Contains(addressed, true) {
 		d.keep(func(i int) bool { return addressed[i] })

@@ -43,7 +43,7 @@ func (d *decider) react(t *Turn, bot *Bot, m *Message) bool {
 		return false
 	}
 	t.Kind, t.Target, t.Emoji = KindReaction, m.Number, emoji
-	d.because("kind.reaction", d.set.ReactionProbability, m.Author)
+	d.because("kind.reaction", d.set.ReactionProbability, author(m))
 	d.because("reaction.mood", 1, mood.String())
 	return true
 }

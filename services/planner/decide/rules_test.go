@@ -294,6 +294,17 @@ func TestSkips(t *testing.T) {
 		{decide.SkipAddresseeAway, func(in *decide.Input) { in.Prompted, in.Recent[0].Text = 1, "Ben?" }},
 		{decide.SkipAddresseeAway, func(in *decide.Input) { in.Prompted, in.Addressed = 1, []int64{77} }}, // of another cast
 		{decide.SkipUnreachable, func(in *decide.Input) { in.Prompted, in.Chat.Basic = 1, true }},
+		{decide.SkipDayLimit, func(in *decide.Input) { in.ChatToday = in.Settings.ChatPerDay }},
+		{decide.SkipPersonAnswers, func(in *decide.Input) { in.Prompted, in.PersonAnswers = 1, in.Settings.PersonAnswers }},
+		{decide.SkipChatAnswers, func(in *decide.Input) { in.Prompted, in.ChatAnswers = 1, in.Settings.ChatAnswers }},
+		{decide.SkipAnswered, func(in *decide.Input) { // which is no prompt that a limit dropped
+			in.Prompted, in.PersonAnswers, in.Answering = 1, in.Settings.PersonAnswers, []decide.Answer{{Message: 1, BotID: 2}}
+		}},
+		{decide.SkipNone, func(in *decide.Input) { in.PersonAnswers, in.ChatAnswers = 1000, 1000 }}, // nobody asks
+		{decide.SkipNone, func(in *decide.Input) {
+			in.Settings.PersonAnswers, in.Settings.ChatAnswers, in.Settings.ChatPerDay = 0, 0, 0
+			in.Prompted, in.PersonAnswers, in.ChatAnswers, in.ChatToday = 1, 1e6, 1e6, 1e6
+		}},
 		{decide.SkipNone, func(in *decide.Input) { in.Prompted = 1 }},
 	} {
 		in := quiet("Hello.")

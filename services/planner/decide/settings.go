@@ -27,6 +27,10 @@ type Settings struct {
 	// Limits: messages and replies a minute (a global limit of 0 is none), and
 	// turns of a chat that may be open at once.
 	ChatPerMinute, GlobalPerMinute, MaxOpenTurns int
+	// Limits of what people can cause, each 0 for none: answers that one person gets
+	// in an hour, in all chats, and that all people of the chat get. ChatPerDay is
+	// messages and replies a day, for whatever reason.
+	PersonAnswers, ChatAnswers, ChatPerDay int
 	// TurnTTL is how long a turn may take until it is dropped.
 	TurnTTL time.Duration
 
@@ -85,6 +89,9 @@ func DefaultSettings() Settings {
 		ChatPerMinute:         20,
 		GlobalPerMinute:       0,
 		MaxOpenTurns:          4,
+		PersonAnswers:         20,
+		ChatAnswers:           60,
+		ChatPerDay:            10_000,
 		TurnTTL:               2 * time.Minute,
 		LagBoost:              3,
 		AddressedBoost:        3,

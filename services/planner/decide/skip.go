@@ -36,12 +36,20 @@ const (
 	SkipAddresseeAway
 	// SkipUnreachable: nobody who could answer can name the message.
 	SkipUnreachable
+	// SkipPersonAnswers: the person got as many answers in the last hour as one
+	// person may.
+	SkipPersonAnswers
+	// SkipChatAnswers: the people of the chat got as many answers in the last hour
+	// as a chat may.
+	SkipChatAnswers
+	// SkipDayLimit: the chat has reached its messages of the day.
+	SkipDayLimit
 )
 
 // Skips are all reasons for no turn.
 func Skips() []Skip {
-	skips := make([]Skip, 0, SkipUnreachable)
-	for s := SkipChatDisabled; s <= SkipUnreachable; s++ {
+	skips := make([]Skip, 0, SkipDayLimit)
+	for s := SkipChatDisabled; s <= SkipDayLimit; s++ {
 		skips = append(skips, s)
 	}
 	return skips
@@ -78,6 +86,12 @@ func (s Skip) String() string {
 		return "addressee_away"
 	case SkipUnreachable:
 		return "unreachable"
+	case SkipPersonAnswers:
+		return "person_limit"
+	case SkipChatAnswers:
+		return "answer_limit"
+	case SkipDayLimit:
+		return "day_limit"
 	}
 	return fmt.Sprintf("skip_%d", int(s))
 }

@@ -165,12 +165,21 @@ func (d *decider) candidate(bot *Bot, i int) (candidate, bool) {
 	return candidate{in: d.in, bot: bot, message: m, marks: d.marks(i), answers: answers}, true
 }
 
+// author is whose message it is, for a reason: people are not named in what is kept
+// of turns, and nobody is taken for a bot of the same name.
+func author(m *Message) string {
+	if m.BotID == 0 {
+		return "a person"
+	}
+	return m.Author
+}
+
 // targetReasons notes which rules spoke for or against the chosen message.
 func (d *decider) targetReasons(bot *Bot, at int) {
 	c, _ := d.candidate(bot, at)
 	for _, rule := range targetRules() {
 		if score := rule.score(c); score != 0 {
-			d.because(rule.name, score, c.message.Author)
+			d.because(rule.name, score, author(c.message))
 		}
 	}
 }

@@ -28,6 +28,8 @@ type stage struct {
 	recent    []decide.Message
 	coming    []decide.Message // planned and not yet seen; At is when they are
 	minute    window
+	day       time.Time
+	today     int // messages planned on the day, which is one of UTC
 	refreshed map[int64]*refresh
 }
 
@@ -80,7 +82,8 @@ func (p *play) decide(s *stage) decide.Decision {
 	in := decide.Input{
 		Chat: s.chat.Chat, Cast: cast, Recent: s.recent, Settings: s.chat.Settings,
 		TurnNumber: s.turn + 1, OpenTurns: len(s.coming), ChatLastMinute: s.minute.count(now), GlobalLastMinute: p.all.count(now),
-		Due: now, Now: now, Seed: p.options.Seed ^ uint64(s.chat.Chat.ID), //nolint:gosec // any number will do
+		ChatToday: s.planned(now, 0),
+		Due:       now, Now: now, Seed: p.options.Seed ^ uint64(s.chat.Chat.ID), //nolint:gosec // any number will do
 	}
 	if n := len(s.coming); n > 0 {
 		in.LastPlanned = s.coming[n-1].BotID
@@ -112,6 +115,7 @@ func (s *stage) perform(p *play, at time.Time, t *decide.Turn) Turn {
 	bot := s.chat.Cast[slices.IndexFunc(s.chat.Cast, func(b decide.Bot) bool { return b.ID == t.BotID })]
 	if t.Kind != decide.KindReaction {
 		s.minute.add(at)
+		s.planned(at, 1)
 		p.all.add(at)
 		p.spoke[bot.ID].add(at)
 		s.remind(bot.ID, at, t.RefreshPersona)
@@ -120,6 +124,15 @@ func (s *stage) perform(p *play, at time.Time, t *decide.Turn) Turn {
 		})
 	}
 	return Turn{At: at.In(s.zone), Chat: s.chat.Name, Bot: bot.Name, Number: s.turn, Turn: *t}
+}
+
+// planned is how many messages were planned on the day of at, with some more.
+func (s *stage) planned(at time.Time, more int) int {
+	if day := at.UTC().Truncate(24 * time.Hour); !day.Equal(s.day) {
+		s.day, s.today = day, 0
+	}
+	s.today += more
+	return s.today
 }
 
 func (s *stage) remind(bot int64, at time.Time, reminded bool) {

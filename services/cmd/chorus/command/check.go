@@ -75,6 +75,11 @@ func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
 		return &report, nil // the cast is in the database
 	}
 	defer pool.Close()
+	found, err = checkBudgets(ctx, cfg, pool)
+	if err != nil {
+		return nil, err
+	}
+	report.Add(found...)
 	found, err = checkCast(ctx, cfg, pool)
 	report.Add(found...)
 	return &report, err

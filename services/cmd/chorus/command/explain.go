@@ -162,15 +162,31 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, chat stri
 		line("next turn\t%s", next)
 	}
 	line("load\t%d of %d open turns, %d of %d messages in the last minute", in.OpenTurns, in.Settings.MaxOpenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
+	line("answers\t%s to people in the last hour", ofMost(in.ChatAnswers, in.Settings.ChatAnswers))
+	line("today\t%s messages since midnight UTC", ofMost(in.ChatToday, in.Settings.ChatPerDay))
 	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
 	for i, obstacle := range decide.Obstacles(in) {
 		bot := &in.Cast[i]
 		line("%s\t%s\t%d of %d", bot.Name, state(in, bot, obstacle, refused[bot.Name]), bot.LastHour, bot.HourlyMax)
 	}
+	if len(outlook.Unanswered) > 0 {
+		line("\nNO ANSWER TODAY BECAUSE\tMESSAGES\tLAST AT")
+	}
+	for _, u := range outlook.Unanswered {
+		line("%s\t%d\t%s", u.Reason, u.Prompts, onClock(in, u.LastAt))
+	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write the explanation: %w", err)
 	}
 	return nil
+}
+
+// ofMost is a number beside its limit, of which 0 is none.
+func ofMost(n, most int) string {
+	if most == 0 {
+		return fmt.Sprintf("%d, without a limit,", n)
+	}
+	return fmt.Sprintf("%d of %d", n, most)
 }
 
 func look(ctx context.Context, pool *pgxpool.Pool, chat string) (planner.Outlook, error) {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -53,9 +54,9 @@ func memoryListCommand() *cobra.Command {
 					return err
 				}
 				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				_, _ = fmt.Fprintln(table, "ID\tBOT\tKIND\tFROM\tSTRENGTH\tUSES\tMEMORY") // written by Flush
+				_, _ = fmt.Fprintln(table, "ID\tBOT\tKIND\tFROM\tCHAT\tSTRENGTH\tUSES\tMEMORY") // written by Flush
 				for _, m := range all {
-					_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%.2f\t%d\t%s\n", m.ID, m.Bot, m.Kind, m.Source, m.Strength, m.Uses, m.Content)
+					_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%.2f\t%d\t%s\n", m.ID, m.Bot, m.Kind, m.Source, cmp.Or(m.Chat, "all"), m.Strength, m.Uses, m.Content)
 				}
 				return table.Flush()
 			})

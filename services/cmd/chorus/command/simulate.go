@@ -3,11 +3,13 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -22,21 +24,30 @@ type simulation struct {
 	hours               float64
 	seed                uint64
 	set                 []string
+
+	// What was played.
+	cast   roster.Cast
+	values *settings.Values
 }
 
 func simulateCommand() *cobra.Command {
 	var s simulation
+	cfg := newConfiguration()
 	cmd := &cobra.Command{
 		Use:   "simulate -f FILE",
 		Short: "Play a cast's day in a moment, to see its rhythm",
 		Long: `Plays the chats of a cast file through hours of virtual time with the planner's
 own decisions, and prints what was planned when, and how much of it. It needs no
 server, and nobody but the cast speaks. The same file, start and seed give the
-same day.`,
+same day. It also prints what a day takes, about: texts, tokens and, by the
+configured prices, money.`,
 		Example: `  chorus simulate -f deploy/examples/role-playing-table.yaml --hours 24 --seed 1
   chorus simulate -f cast.yaml --output summary --set scale_factor=2
   chorus simulate -f cast.yaml --output svg >rhythm.svg`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd); err != nil {
+				return err
+			}
 			result, err := s.play()
 			if err != nil {
 				return err
@@ -45,11 +56,11 @@ same day.`,
 			case "json":
 				return result.WriteJSON(out)
 			case "summary":
-				return result.WriteSummary(out)
+				return errors.Join(result.WriteSummary(out), s.estimate(out, cfg, result))
 			case "svg":
 				return result.WriteSVG(out)
 			default:
-				return result.WriteTable(out)
+				return errors.Join(result.WriteTable(out), s.estimate(out, cfg, result))
 			}
 		},
 	}
@@ -59,6 +70,7 @@ same day.`,
 	cmd.Flags().StringVar(&s.start, "start", "", "when it begins on the first chat's clock, such as 2026-05-06T08:00; today's midnight if left out")
 	cmd.Flags().StringVarP(&s.output, "output", "o", "table", "table (the schedule and a summary), summary, json, or svg (a picture)")
 	cmd.Flags().StringArrayVar(&s.set, "set", nil, "a setting that holds, as KEY=VALUE; may be repeated")
+	cfg.Bind(cmd.Flags(), sectionLLM, sectionGenerator)
 	return cmd
 }
 
@@ -85,7 +97,7 @@ func (s *simulation) play() (simulate.Result, error) {
 	if err := s.check(); err != nil {
 		return simulate.Result{}, err
 	}
-	values, err := s.values()
+	values, err := s.given()
 	if err != nil {
 		return simulate.Result{}, err
 	}
@@ -100,6 +112,7 @@ func (s *simulation) play() (simulate.Result, error) {
 	if len(chats) == 0 {
 		return simulate.Result{}, run.Usage(fmt.Errorf("%s: has no chats, and so there is nothing to play", s.file))
 	}
+	s.cast, s.values = file.Cast, values
 	start, err := s.begin(chats[0].Chat.TimeZone)
 	if err != nil {
 		return simulate.Result{}, err
@@ -109,8 +122,17 @@ func (s *simulation) play() (simulate.Result, error) {
 	}), nil
 }
 
-// values are the settings given with --set.
-func (s *simulation) values() (*settings.Values, error) {
+// estimate writes what a day of what was played takes.
+func (s *simulation) estimate(w io.Writer, cfg *configuration, played simulate.Result) error {
+	e, err := estimated(cfg, s.cast, played)
+	if err != nil {
+		return err
+	}
+	return e.write(w, cfg, planner.Effective(s.values, 0), len(s.cast.Chats))
+}
+
+// given are the settings given with --set.
+func (s *simulation) given() (*settings.Values, error) {
 	var stored []settings.Stored
 	for _, pair := range s.set {
 		key, text, found := strings.Cut(pair, "=")

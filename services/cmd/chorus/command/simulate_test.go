@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,6 +27,14 @@ func TestSimulate(t *testing.T) {
 	}
 	if quicker := play("--set", "scale_factor=10", "--set", "max_msgs_per_min=60"); len(quicker) < 3*len(table) {
 		t.Error("a setting changed nothing")
+	}
+	for _, want := range []string{"A DAY TAKES, ABOUT", "nobody knows", "at most 1440 answers"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in %s", want, table)
+		}
+	}
+	if priced := play("-o", "summary", "--llm.prompt-price", "2", "--llm.completion-price", "8"); !regexp.MustCompile(`cost +[1-9]\d*\.\d\d by llm.prompt_price 2`).MatchString(priced) {
+		t.Errorf("no cost in %s", priced)
 	}
 	var picture bytes.Buffer
 	if err := simulate.Draw(&picture, strings.NewReader(play("-o", "json"))); err != nil {

@@ -37,7 +37,10 @@ func nowIn(o planner.Outlook) string {
 		return "silent: all chats together have reached global_max_msgs_per_min"
 	case decide.SkipOpenTurns:
 		return "silent: max_open_turns messages wait to be written and sent"
-	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+	case decide.SkipDayLimit:
+		return "silent until midnight UTC: the chat has reached max_msgs_per_day"
+	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
+		decide.SkipPersonAnswers, decide.SkipChatAnswers:
 	}
 	return "silent: " + o.Decision.Skip.String()
 }
@@ -49,7 +52,8 @@ func nextIn(o planner.Outlook) string {
 	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast:
 		return ""
 	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
-		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
+		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
 	}
 	wait := o.Input.Due.Sub(o.Input.Now).Round(time.Second)
 	if wait <= 0 {
@@ -139,7 +143,8 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool) error {
 				return err
 			}
 		case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
-			decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable:
+			decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
+			decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
 		}
 	}
 	return nil

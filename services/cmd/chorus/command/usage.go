@@ -25,7 +25,8 @@ func usageCommand() *cobra.Command {
 		Short: "Sum up what the texts cost",
 		Long: `Sums up the calls to the text providers: how many, how many of them failed, their
 tokens, their cost by the configured prices, and how long they took on average.
-Single calls are kept for 90 days. Days are those of UTC, as those of budgets.`,
+Single calls are kept for 90 days. Days are those of UTC, as those of budgets, of
+which it tells how much is used up today.`,
 		Example: "  chorus usage\n  chorus usage --by bot --since 24h",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains(usage.Ways(), usage.By(by)) {
@@ -39,13 +40,20 @@ Single calls are kept for 90 days. Days are those of UTC, as those of budgets.`,
 				if err != nil {
 					return err
 				}
-				return printSums(cmd.OutOrStdout(), by, sums)
+				if err := printSums(cmd.OutOrStdout(), by, sums); err != nil {
+					return err
+				}
+				all, err := budgets(ctx, cfg.llm, pool)
+				if err != nil {
+					return err
+				}
+				return printBudgets(cmd.OutOrStdout(), all)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&by, "by", by, "what to sum by: "+ways())
 	cmd.Flags().DurationVar(&since, "since", since, "how far back to look")
-	cfg.Bind(cmd.Flags(), sectionDatabase)
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionLLM)
 	return cmd
 }
 

@@ -186,13 +186,28 @@ func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, prompt int)
 		}
 		answer.Provider = k.Name
 		call.Model, call.PromptTokens, call.CompletionTokens = answer.Model, answer.Usage.PromptTokens, answer.Usage.CompletionTokens
-		call.Cost = k.Limits.cost(call.PromptTokens, call.CompletionTokens)
+		call.Cost = k.Limits.Cost(call.PromptTokens, call.CompletionTokens)
 		k.tokens.owe(call.PromptTokens + call.CompletionTokens - prompt - int(k.usual.Load()))
 	}
 	c.Ledger.Record(call)
 	c.Metrics.called(call)
+	c.watch(k, call.At)
 	return call
 }
+
+// watch warns, once a day, when a budget is nearly used up.
+func (c *Chain) watch(k *link, now time.Time) {
+	share := k.Limits.Share(c.Ledger.Spent(k.Name, now))
+	c.Metrics.budget(k.Name, share)
+	day := usage.Day(now).Unix()
+	if share < NearlySpent || k.warned.Swap(day) == day {
+		return
+	}
+	c.Log.Warn("most of a provider's budget for the day (UTC) is used up; beyond it, the provider is not asked before midnight",
+		zap.String("provider", k.Name), zap.Int("percent", int(share*percent)))
+}
+
+const percent = 100
 
 // busyLook is how long a busy provider is waited for before another busy one is
 // looked at again.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // Limits is what a provider may be used for. Zero is no limit, except where it
@@ -55,8 +57,25 @@ func (l Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Share is which part of the day's budget is used up, 1 for all of it; 0 where there
+// is no budget.
+func (l Limits) Share(s usage.Spent) float64 {
+	var share float64
+	if l.DailyTokens > 0 {
+		share = float64(s.Tokens) / float64(l.DailyTokens)
+	}
+	if l.DailyCost > 0 {
+		share = max(share, s.Cost/l.DailyCost)
+	}
+	return share
+}
+
+// NearlySpent is the share of a day's budget from which it is warned about.
+const NearlySpent = 0.8
+
 const million = 1_000_000
 
-func (l Limits) cost(promptTokens, completionTokens int) float64 {
+// Cost is what tokens cost by the prices.
+func (l Limits) Cost(promptTokens, completionTokens int) float64 {
 	return (float64(promptTokens)*l.PromptPrice + float64(completionTokens)*l.CompletionPrice) / million
 }

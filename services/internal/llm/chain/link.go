@@ -35,6 +35,8 @@ type link struct {
 	pause    pause
 	// usual is how many tokens an answer usually has.
 	usual atomic.Int64
+	// warned is the day, in Unix seconds, of which it was warned that the budget ends.
+	warned atomic.Int64
 }
 
 func newLink(l Link, ledger Ledger, replicas func() int, metrics *Metrics, log *zap.Logger) *link {

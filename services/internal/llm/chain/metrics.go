@@ -14,6 +14,7 @@ type Metrics struct {
 	cost     *prometheus.CounterVec
 	refusals *prometheus.CounterVec
 	open     *prometheus.GaugeVec
+	budgets  *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics of chains.
@@ -32,8 +33,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "chorus_llm_breaker_open", Help: "1 while the breaker of a provider is open, 0.5 while it tries one call.",
 		}, []string{"provider"}),
+		budgets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "chorus_llm_budget_used_ratio", Help: "The part of a provider's budget for the day (UTC) that is used up, as of its last call.",
+		}, []string{"provider"}),
 	}
-	r.MustRegister(m.calls, m.tokens, m.cost, m.refusals, m.open)
+	r.MustRegister(m.calls, m.tokens, m.cost, m.refusals, m.open, m.budgets)
 	return m
 }
 
@@ -50,6 +54,12 @@ func (m *Metrics) called(c usage.Call) {
 func (m *Metrics) refused(provider, reason string) {
 	if m != nil {
 		m.refusals.WithLabelValues(provider, reason).Inc()
+	}
+}
+
+func (m *Metrics) budget(provider string, share float64) {
+	if m != nil {
+		m.budgets.WithLabelValues(provider).Set(share)
 	}
 }
 

@@ -114,7 +114,7 @@ func (v *view) listen(s llm.Scene) {
 	var said strings.Builder
 	for i, h := range history {
 		text := v.undisclaimed(h.Text)
-		n := line{name: v.lang.givenName(h.Author), own: h.Author == s.Persona.Name, text: text, normal: normal(text)}
+		n := line{name: v.lang.givenName(h.Author), own: h.Author == s.Persona.Name && h.Bot == s.Persona.ID, text: text, normal: normal(text)}
 		has := distinct(n.normal)
 		n.distinct = len(has)
 		for w := range has {

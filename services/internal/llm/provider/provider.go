@@ -42,7 +42,7 @@ type Embeddings struct {
 	RequestsPerMinute int           `config:"requests_per_minute" doc:"most calls in any minute, of all generators together; 0 for no limit"`
 	TokensPerMinute   int           `config:"tokens_per_minute" doc:"most tokens in a minute, of all generators together; 0 for no limit"`
 	DailyTokens       int64         `config:"daily_tokens" doc:"most tokens in a day (UTC); 0 for no limit"`
-	DailyCost         float64       `config:"daily_cost" doc:"most that a day (UTC) may cost, in the currency of the price; 0 for no limit"`
+	DailyCost         float64       `config:"daily_cost" doc:"most that a day (UTC) may cost, in the currency of the price, if one is set; 0 for no limit"`
 	Price             float64       `config:"price" doc:"price of a million tokens"`
 }
 
@@ -74,7 +74,7 @@ type One struct {
 	RequestsPerMinute int           `config:"requests_per_minute" doc:"most calls in any minute, of all generators together; 0 for no limit"`
 	TokensPerMinute   int           `config:"tokens_per_minute" doc:"most tokens in a minute, of all generators together; 0 for no limit"`
 	DailyTokens       int64         `config:"daily_tokens" doc:"most tokens in a day (UTC); 0 for no limit"`
-	DailyCost         float64       `config:"daily_cost" doc:"most that a day (UTC) may cost, in the currency of the prices; 0 for no limit"`
+	DailyCost         float64       `config:"daily_cost" doc:"most that a day (UTC) may cost, in the currency of the prices, if they are set; 0 for no limit"`
 	PromptPrice       float64       `config:"prompt_price" doc:"price of a million tokens of prompts"`
 	CompletionPrice   float64       `config:"completion_price" doc:"price of a million tokens of answers"`
 	BreakerFailures   int           `config:"breaker_failures" doc:"failures in a row after which the provider is left alone"`
@@ -85,17 +85,44 @@ type One struct {
 // kind, URL and model are set.
 func DefaultConfig() Config {
 	one := defaultOne()
-	c := Config{One: one, Second: one, Third: one, Embeddings: Embeddings{Timeout: 5 * time.Second, Workers: one.Workers}}
+	c := Config{One: one, Second: one, Third: one, Embeddings: Embeddings{Timeout: 5 * time.Second, Workers: one.Workers, DailyCost: defaultDailyCost}}
 	c.Kind = Offline
 	return c
+}
+
+// defaultDailyCost is what a day may cost where prices are set, and nobody has said
+// how much: a mistake or a lively group costs no more.
+const defaultDailyCost = 5
+
+// dailyCost is what a day may cost; 0 where nothing costs anything by itself.
+func (p One) dailyCost() float64 {
+	if p.DailyCost == defaultDailyCost && p.PromptPrice+p.CompletionPrice == 0 {
+		return 0
+	}
+	return p.DailyCost
 }
 
 func defaultOne() One {
 	d, l := openai.Default(), chain.DefaultLimits()
 	return One{
-		Timeout: d.Timeout, MaxTokens: d.MaxTokensField, MaxAnswer: d.MaxAnswerBytes,
+		DailyCost: defaultDailyCost,
+		Timeout:   d.Timeout, MaxTokens: d.MaxTokensField, MaxAnswer: d.MaxAnswerBytes,
 		Workers: l.Workers, BreakerFailures: l.BreakerFailures, BreakerDelay: l.BreakerDelay,
 	}
+}
+
+// Budgets are the limits of all providers that texts and embeddings are asked of, by
+// their names in usage.
+func (c Config) Budgets() map[string]chain.Limits {
+	all, _ := c.named()
+	if c.Embeddings.URL != "" {
+		all = append(all, c.Embeddings.one())
+	}
+	budgets := make(map[string]chain.Limits, len(all))
+	for _, p := range all {
+		budgets[p.name()] = p.limits()
+	}
+	return budgets
 }
 
 // named are the providers that there are, each with where its keys stand.
@@ -147,7 +174,7 @@ func (c Config) embeddingsProblems(taken map[string]bool) []error {
 	}
 	var errs []error
 	p := c.Embeddings.one()
-	if p.DailyCost > 0 && p.PromptPrice == 0 {
+	if p.dailyCost() > 0 && p.PromptPrice == 0 {
 		errs = append(errs, fmt.Errorf("%sdaily_cost: %v, but without %sprice nothing costs anything", prefix, p.DailyCost, prefix))
 		p.DailyCost = 0
 	}
@@ -287,7 +314,7 @@ func (p One) api(key secret.String) openai.Config {
 func (p One) limits() chain.Limits {
 	return chain.Limits{
 		Workers: p.Workers, Timeout: p.Timeout, RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
-		DailyTokens: p.DailyTokens, DailyCost: p.DailyCost, PromptPrice: p.PromptPrice, CompletionPrice: p.CompletionPrice,
+		DailyTokens: p.DailyTokens, DailyCost: p.dailyCost(), PromptPrice: p.PromptPrice, CompletionPrice: p.CompletionPrice,
 		BreakerFailures: p.BreakerFailures, BreakerDelay: p.BreakerDelay,
 	}
 }

@@ -68,7 +68,7 @@ func TestWrongConfig(t *testing.T) {
 		"two of a name":              {func(c *provider.Config) { c.Second.Kind = provider.Offline }, `second.name: "offline" is the name of another provider too`},
 		"an odd name":                {func(c *provider.Config) { c.Name = "a b" }, `name: "a b", want 1 to 32 letters`},
 		"no workers":                 {func(c *provider.Config) { c.Workers = 0 }, "workers: 0, want 1 to 1000"},
-		"a budget without prices":    {func(c *provider.Config) { c.DailyCost = 5 }, "daily_cost: 5, but without prompt_price"},
+		"a budget without prices":    {func(c *provider.Config) { c.DailyCost = 4 }, "daily_cost: 4, but without prompt_price"},
 		"embeddings without a model": {func(c *provider.Config) { c.Embeddings.URL = "http://127.0.0.1:1/v1" }, "embeddings.model: is empty"},
 		"a provider called embeddings": {func(c *provider.Config) {
 			c.Name, c.Embeddings.URL, c.Embeddings.Model = "embeddings", "http://127.0.0.1:1/v1", "m"
@@ -90,5 +90,37 @@ func TestWrongConfig(t *testing.T) {
 func withKey(ref secret.Ref) func(*provider.Config) {
 	return func(c *provider.Config) {
 		c.Kind, c.URL, c.Model, c.Key = provider.OpenAI, "http://127.0.0.1:1/v1", "m", ref
+	}
+}
+
+// Where a price is set, a day has a budget without being asked for.
+func TestADaysCostHasADefault(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*provider.Config)
+		want   float64
+	}{
+		"no price":           {func(*provider.Config) {}, 0},
+		"a price":            {func(c *provider.Config) { c.PromptPrice = 0.15 }, 5},
+		"a price of answers": {func(c *provider.Config) { c.CompletionPrice = 0.6 }, 5},
+		"another budget":     {func(c *provider.Config) { c.PromptPrice, c.DailyCost = 0.15, 2 }, 2},
+		"no budget":          {func(c *provider.Config) { c.PromptPrice, c.DailyCost = 0.15, 0 }, 0},
+	} {
+		cfg := provider.DefaultConfig()
+		cfg.Kind, cfg.URL, cfg.Model = provider.OpenAI, "http://127.0.0.1:1/v1", "m"
+		cfg.Embeddings.URL, cfg.Embeddings.Model = "http://127.0.0.1:1/v1", "m"
+		c.change(&cfg)
+		cfg.Embeddings.Price, cfg.Embeddings.DailyCost = cfg.PromptPrice+cfg.CompletionPrice, cfg.DailyCost
+		links, err := provider.New(cfg)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := links[0].Limits.DailyCost; got != c.want {
+			t.Errorf("%s: a day may cost %v, want %v", name, got, c.want)
+		}
+		if got := cfg.Budgets()["embeddings"].DailyCost; got != c.want {
+			t.Errorf("%s: a day of embeddings may cost %v, want %v", name, got, c.want)
+		}
 	}
 }

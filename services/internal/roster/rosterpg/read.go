@@ -26,7 +26,7 @@ FROM bots b LEFT JOIN personas p ON p.bot_id = b.id
 ORDER BY b.id`
 	selectStances  = `SELECT bot_id, topic, stance, confidence FROM stances ORDER BY bot_id, topic`
 	selectHoldings = `SELECT bot_id, item, coalesce(quantity, 0)::float8, note FROM holdings ORDER BY bot_id, item`
-	selectMemories = `SELECT bot_id, kind, content, relevance FROM memories ORDER BY id`
+	selectMemories = `SELECT bot_id, kind, content, relevance FROM memories WHERE chat_id IS NULL ORDER BY id`
 	selectChats    = `
 SELECT id, name, telegram_id, kind, title, purpose, disclaimer, forbid_advice, enabled, time_zone, language, topics, mean_gap,
     retention_days, removed_at IS NOT NULL

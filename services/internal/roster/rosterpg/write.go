@@ -45,13 +45,13 @@ SELECT b.id, t.item, nullif(t.quantity::numeric, 0), t.note
 FROM bots b, unnest($2::text[], $3::text[], $4::text[]) AS t(item, quantity, note) WHERE b.name = $1
 ON CONFLICT (bot_id, item) DO UPDATE SET quantity = excluded.quantity, note = excluded.note`
 	dropMemories = `
-DELETE FROM memories m USING bots b WHERE b.id = m.bot_id AND b.name = $1
+DELETE FROM memories m USING bots b WHERE b.id = m.bot_id AND b.name = $1 AND m.chat_id IS NULL
     AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::text[]) AS t(kind, content) WHERE t.kind = m.kind AND t.content = m.content)`
 	// A memory that stays keeps its uses.
 	putMemories = `
 INSERT INTO memories (bot_id, kind, content, relevance)
 SELECT b.id, t.* FROM bots b, unnest($2::text[], $3::text[], $4::real[]) AS t WHERE b.name = $1
-ON CONFLICT (bot_id, kind, content) DO UPDATE SET relevance = excluded.relevance`
+ON CONFLICT (bot_id, kind, content) WHERE chat_id IS NULL DO UPDATE SET relevance = excluded.relevance`
 
 	removeBot        = `UPDATE bots SET removed_at = now(), updated_at = now() WHERE id = $1`
 	leaveChats       = `DELETE FROM cast_members WHERE bot_id = $1`

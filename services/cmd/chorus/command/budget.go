@@ -1,0 +1,85 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/preflight"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+)
+
+// budget is what a provider was used for today, and how much it may be.
+type budget struct {
+	name   string
+	limits chain.Limits
+	spent  usage.Spent
+}
+
+func (b budget) share() float64 { return b.limits.Share(b.spent) }
+
+func (b budget) String() string {
+	words := fmt.Sprintf("%.0f %% of today's budget is used up", 100*b.share())
+	if b.limits.DailyCost > 0 {
+		words += fmt.Sprintf(", %.2f of %.2f", b.spent.Cost, b.limits.DailyCost)
+	}
+	if b.limits.DailyTokens > 0 {
+		words += fmt.Sprintf(", %d of %d tokens", b.spent.Tokens, b.limits.DailyTokens)
+	}
+	return words
+}
+
+// budgets are those of the providers that have one, in the order of their names.
+func budgets(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]budget, error) {
+	spent, err := usage.SpentOn(ctx, pool, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	all := cfg.Budgets()
+	var found []budget
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if l := all[name]; l.DailyCost > 0 || l.DailyTokens > 0 {
+			found = append(found, budget{name, l, spent[name]})
+		}
+	}
+	return found, nil
+}
+
+func printBudgets(w io.Writer, all []budget) error {
+	for _, b := range all {
+		if _, err := fmt.Fprintf(w, "%s: %s.\n", b.name, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkBudgets tells how much of the day's budgets is used up, and who has none.
+func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]preflight.Finding, error) {
+	all, err := budgets(ctx, cfg.llm, pool)
+	if err != nil {
+		return nil, err
+	}
+	var found []preflight.Finding
+	for _, b := range all {
+		f := preflight.Finding{Status: preflight.OK, Check: "budget", Subject: b.name, Found: b.String()}
+		if b.share() >= chain.NearlySpent {
+			f.Status, f.Remedy = preflight.Warning, "beyond it the provider is not asked until midnight UTC: raise llm.daily_cost or llm.daily_tokens, or slow the chats down (scale_factor)"
+		}
+		found = append(found, f)
+	}
+	if cfg.llm.Kind == provider.OpenAI && len(all) == 0 {
+		found = append(found, preflight.Finding{
+			Status: preflight.Warning, Check: "budget", Subject: cfg.llm.Kind, Found: "no budget holds, because no price is known",
+			Remedy: "set llm.prompt_price and llm.completion_price, or llm.daily_tokens; of a model that costs nothing, ignore this",
+		})
+	}
+	return found, nil
+}

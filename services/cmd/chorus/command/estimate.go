@@ -1,0 +1,129 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/generator/prompt"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+	"github.com/chorus-cast/chorus/services/planner/simulate"
+)
+
+// What an estimate supposes of texts that nobody has written yet.
+const (
+	// charsOfLine is how long a message of the chat is.
+	charsOfLine = 120
+	// charsPerToken is how many characters a token has, about.
+	charsPerToken = 4
+	// again is how many calls a text takes: some drafts are written once more.
+	again = 1.1
+	// tokensOfMemories is how long a search for memories is, and its answer.
+	tokensOfMemories, tokensFound = 1800, 100
+)
+
+// tokensOf is how many tokens an answer of a length has, about.
+func tokensOf(l decide.Length) int {
+	switch l {
+	case decide.LengthLong:
+		return 130
+	case decide.LengthMedium:
+		return 70
+	case decide.LengthShort, decide.LengthNone:
+	}
+	return 30
+}
+
+// estimate is what a day of a cast takes, as far as that can be told beforehand.
+type estimate struct {
+	texts, prompts, answers float64 // texts, and tokens
+}
+
+// estimated scales what was played to a day. Prompts are rendered as the generator
+// does, with chats as full as they may be.
+func estimated(cfg *configuration, cast roster.Cast, played simulate.Result) (estimate, error) {
+	renderer, err := prompt.New(prompt.Config{Dir: cfg.generator.Prompts, History: cfg.generator.History, Tokens: cfg.generator.PromptTokens})
+	if err != nil {
+		return estimate{}, fmt.Errorf("generator.prompts: %w", err)
+	}
+	tokens, err := promptTokens(renderer, cast, cfg.generator.History)
+	if err != nil {
+		return estimate{}, err
+	}
+	var e estimate
+	for _, t := range played.Turns {
+		if t.Turn.Kind == decide.KindReaction {
+			continue
+		}
+		e.texts++
+		e.prompts += again * float64(tokens[t.Bot])
+		e.answers += again * float64(tokensOf(t.Turn.Length))
+	}
+	if every := cfg.generator.LearnEvery; every > 0 {
+		searches := float64(len(cast.Chats)) * float64(played.Duration) / float64(every)
+		searches = min(searches, e.texts/fewLines)
+		e.prompts, e.answers = e.prompts+searches*tokensOfMemories, e.answers+searches*tokensFound
+	}
+	days := float64(played.Duration) / float64(24*time.Hour)
+	return estimate{texts: e.texts / days, prompts: e.prompts / days, answers: e.answers / days}, nil
+}
+
+// fewLines is after how many messages a talk is searched for memories, at the soonest.
+const fewLines = 12
+
+// promptTokens is how long the prompt of each bot is.
+func promptTokens(renderer *prompt.Renderer, cast roster.Cast, history int) (map[string]int, error) {
+	line := llm.Line{Author: "Somebody", Text: strings.Repeat("word ", charsOfLine/len("word "))}
+	lines := make([]llm.Line, history)
+	for i := range lines {
+		lines[i] = line
+	}
+	tokens := make(map[string]int, len(cast.Bots))
+	for _, b := range cast.Bots {
+		scene := llm.Scene{Persona: llm.Persona{
+			Name: b.Persona.DisplayName, Summary: b.Persona.Summary, Tone: b.Persona.Tone, Phrases: b.Persona.Phrases,
+			Interests: b.Persona.Interests, Hint: b.Persona.Hint,
+		}, Language: "en", Topic: "a topic", History: lines, Answering: &line, Now: time.Unix(0, 0)}
+		for _, s := range b.Stances {
+			scene.Stances = append(scene.Stances, llm.Stance{Topic: s.Topic, Text: s.Stance, Confidence: float64(s.Confidence)})
+		}
+		system, err := renderer.System(scene)
+		if err != nil {
+			return nil, err
+		}
+		user, err := renderer.User(scene, system)
+		if err != nil {
+			return nil, err
+		}
+		tokens[b.Name] = (len(system.Content) + len(user.Content)) / charsPerToken
+	}
+	return tokens, nil
+}
+
+// write tells of the estimate.
+func (e estimate) write(w io.Writer, cfg *configuration, set decide.Settings, chats int) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
+	line("\nA DAY TAKES, ABOUT")
+	line("texts\t%.0f", e.texts)
+	line("tokens\t%.0f of prompts, %.0f of answers", e.prompts, e.answers)
+	one := cfg.llm.One
+	if price := one.PromptPrice + one.CompletionPrice; price > 0 {
+		line("cost\t%.2f by llm.prompt_price %v and llm.completion_price %v", (e.prompts*one.PromptPrice+e.answers*one.CompletionPrice)/1e6, one.PromptPrice, one.CompletionPrice)
+	} else {
+		line("cost\tnobody knows: llm.prompt_price and llm.completion_price are not set")
+	}
+	if set.ChatAnswers > 0 {
+		line("people\tat most %d answers to them more (max_answers_per_hour %d)", set.ChatAnswers*24*chats, set.ChatAnswers)
+	} else {
+		line("people\tas many answers to them more as they ask for (max_answers_per_hour 0)")
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the estimate: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,326 @@
+package people
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/people/trace"
+)
+
+// marks are by what a person is recognised in what bots said.
+type marks struct {
+	Names trace.Names    `json:"names"`
+	Chats map[int64]mark `json:"chats,omitempty"`
+}
+
+// mark is what a person did in a chat.
+type mark struct {
+	// Messages are the numbers of what they wrote, Words what nobody said before them.
+	Messages []int64  `json:"messages,omitempty"`
+	Words    []string `json:"words,omitempty"`
+}
+
+const (
+	// Whatever names a person by their id, in the tables that Places lists.
+	chatsOf = `
+SELECT chat_id FROM messages WHERE person_id = $1 UNION SELECT chat_id FROM updates WHERE person_id = $1
+UNION SELECT chat_id FROM commands WHERE person_id = $1 UNION SELECT chat_id FROM answers WHERE person_id = $1
+UNION SELECT m.chat_id FROM memories m JOIN memory_people p ON p.memory_id = m.id WHERE p.person_id = $1`
+	personNames = `SELECT name, username FROM people WHERE telegram_id = $1`
+	castOf      = `SELECT p.display_name FROM cast_members m JOIN personas p ON p.bot_id = m.bot_id WHERE m.chat_id = ANY($1)`
+	talkOf      = `SELECT number, coalesce(person_id = $2, false), body FROM messages WHERE chat_id = $1 ORDER BY sent_at, number`
+)
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// marksOf reads by what a person is recognised.
+func marksOf(ctx context.Context, db querier, person int64) (marks, error) {
+	m := marks{Chats: map[int64]mark{}}
+	chats, err := column[int64](ctx, db, chatsOf, person)
+	if err != nil {
+		return m, err
+	}
+	cast, err := column[string](ctx, db, castOf, chats)
+	if err != nil {
+		return m, err
+	}
+	rows, err := db.Query(ctx, personNames, person)
+	if err != nil {
+		return m, fmt.Errorf("read a person's name: %w", err)
+	}
+	var name, username string
+	if _, err := pgx.ForEachRow(rows, []any{&name, &username}, func() error {
+		m.Names = trace.NamesOf(name, username, cast...)
+		return nil
+	}); err != nil {
+		return m, fmt.Errorf("read a person's name: %w", err)
+	}
+	for _, chat := range chats {
+		if m.Chats[chat], err = markIn(ctx, db, chat, person); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+func markIn(ctx context.Context, db querier, chat, person int64) (mark, error) {
+	var m mark
+	rows, err := db.Query(ctx, talkOf, chat, person)
+	if err != nil {
+		return m, fmt.Errorf("read a talk: %w", err)
+	}
+	var talk trace.Talk
+	var number int64
+	var theirs bool
+	var body string
+	_, err = pgx.ForEachRow(rows, []any{&number, &theirs, &body}, func() error {
+		if theirs {
+			m.Messages = append(m.Messages, number)
+		}
+		talk.Say(body, theirs)
+		return nil
+	})
+	if err != nil {
+		return m, fmt.Errorf("read a talk: %w", err)
+	}
+	m.Words = talk.Words().List()
+	return m, nil
+}
+
+func column[T any](ctx context.Context, db querier, sql string, args ...any) ([]T, error) {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("look for a person: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	if err != nil {
+		return nil, fmt.Errorf("look for a person: %w", err)
+	}
+	return all, nil
+}
+
+// add takes in marks that were read earlier.
+func (m *marks) add(earlier marks) {
+	m.Names.Whole = append(m.Names.Whole, earlier.Names.Whole...)
+	m.Names.Words = append(m.Names.Words, earlier.Names.Words...)
+	if m.Chats == nil {
+		m.Chats = map[int64]mark{}
+	}
+	for chat, was := range earlier.Chats {
+		now := m.Chats[chat]
+		m.Chats[chat] = mark{Messages: append(now.Messages, was.Messages...), Words: append(now.Words, was.Words...)}
+	}
+}
+
+func (m *marks) chats() []int64 {
+	all := make([]int64, 0, len(m.Chats))
+	for chat := range m.Chats {
+		all = append(all, chat)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Why a line of a bot is about a person.
+const (
+	whyAnswer = "answers them"
+	whyNames  = "names them"
+	whyWords  = "says what they brought up"
+)
+
+// why tells why what a bot said is about the person; "" if it isn't.
+func (m *marks) why(s *journal.Said, words map[int64]trace.Words) string {
+	said := append([]string{s.Text}, s.Notes...)
+	switch {
+	case s.Target != 0 && slices.Contains(m.Chats[s.Chat].Messages, s.Target):
+		return whyAnswer
+	case slices.ContainsFunc(said, m.Names.In):
+		return whyNames
+	case slices.ContainsFunc(said, words[s.Chat].In):
+		return whyWords
+	}
+	return ""
+}
+
+// found is what a bot said, and why it is about a person.
+type found struct {
+	journal.Said
+
+	why string
+}
+
+// about finds what bots said about a person. It serves the export and the erasure.
+func (m *marks) about(ctx context.Context, j *journal.Journal) ([]found, error) {
+	all, err := j.Words(ctx, m.chats())
+	if err != nil {
+		return nil, err
+	}
+	words := map[int64]trace.Words{}
+	for chat, in := range m.Chats {
+		words[chat] = trace.WordsOf(in.Words)
+	}
+	var about []found
+	for i := range all {
+		if why := m.why(&all[i], words); why != "" {
+			about = append(about, found{all[i], why})
+		}
+	}
+	return about, nil
+}
+
+// Places are the columns that hold people's Telegram ids, as table.column. All of
+// them are exported and erased.
+func Places() []string {
+	return []string{
+		"answers.person_id", "commands.person_id", "forgotten.person_id", "memory_people.person_id", "messages.person_id",
+		"people.telegram_id", "updates.person_id",
+	}
+}
+
+const (
+	// Whoever learns from what the person said holds the row, too.
+	lockPerson = `SELECT FROM people WHERE telegram_id = $1 FOR UPDATE`
+	// Bots that are behind may still tell of what was said before.
+	rememberForgotten = `
+INSERT INTO forgotten (person_id, at, marks) VALUES ($1, $2, '{}')
+ON CONFLICT (person_id) DO UPDATE SET at = greatest(forgotten.at, excluded.at), marks = coalesce(forgotten.marks, '{}') RETURNING marks`
+	keepMarks      = `UPDATE forgotten SET marks = $2 WHERE person_id = $1`
+	forgetMemories = `DELETE FROM memories WHERE id IN (SELECT memory_id FROM memory_people WHERE person_id = $1)`
+	forgetMessages = `DELETE FROM messages WHERE person_id = $1 AND sent_at < $2`
+	// The answers still count for the limit of the chat.
+	forgetAnswers = `UPDATE answers SET person_id = NULL WHERE person_id = $1`
+	forgetEvents  = `DELETE FROM heard_events WHERE chat_id = ANY($1) AND (event LIKE 'reaction % ' || $2 || ' %' OR event LIKE 'member ' || $2 || ' %')`
+	// Who goes on writing is kept again.
+	forgetPerson = `
+DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
+
+	unfinished = `SELECT person_id, at FROM forgotten WHERE marks IS NOT NULL AND at < now() - $1::interval`
+	finished   = `UPDATE forgotten SET marks = NULL WHERE person_id = $1`
+)
+
+// Erasure deletes what is kept of people.
+type Erasure struct {
+	Pool    *pgxpool.Pool
+	Journal *journal.Journal
+	Bus     journal.Eraser
+	// Updates deletes the updates that a person caused, and their copies on the bus.
+	Updates func(ctx context.Context, person int64) error
+}
+
+// reasonForgotten is why what was to be said is not.
+const reasonForgotten = "somebody whom it may be about wants to be forgotten"
+
+// eraseTimeout bounds the statements of one erasure.
+const eraseTimeout = 5 * time.Minute
+
+// Forget deletes what is kept of a person, up to an instant, and what bots said about
+// them. After an error or a crash it is done again, and changes nothing more.
+//
+// What the person wrote is gone at once. By what the person is recognised in what
+// bots said is kept until that is gone, too. Turns that are being written then may
+// have been shown something, so nothing comes of them.
+func (e *Erasure) Forget(ctx context.Context, person int64, until time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, eraseTimeout)
+	defer cancel()
+	m, err := e.begin(ctx, person, until)
+	if err != nil {
+		return fmt.Errorf("forget a person: %w", err)
+	}
+	if err := errors.Join(e.Updates(ctx, person), e.Journal.RedactLetters(ctx, e.Bus, person)); err != nil {
+		return err
+	}
+	if err := e.redact(ctx, &m); err != nil {
+		return err
+	}
+	if err := e.Journal.Withdraw(ctx, m.chats(), reasonForgotten); err != nil {
+		return err
+	}
+	// What was written until now.
+	if err := e.redact(ctx, &m); err != nil {
+		return err
+	}
+	if _, err := e.Pool.Exec(ctx, finished, person); err != nil {
+		return fmt.Errorf("forget by what a person was recognised: %w", err)
+	}
+	return nil
+}
+
+// begin deletes what is under the person's id, and writes down what is still to be
+// looked for.
+func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m marks, err error) {
+	err = pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockPerson, person); err != nil {
+			return err
+		}
+		var kept []byte
+		if err := tx.QueryRow(ctx, rememberForgotten, person, until).Scan(&kept); err != nil {
+			return err
+		}
+		var earlier marks
+		if err := json.Unmarshal(kept, &earlier); err != nil {
+			return err
+		}
+		if m, err = marksOf(ctx, tx, person); err != nil {
+			return err
+		}
+		m.add(earlier)
+		if kept, err = json.Marshal(m); err != nil {
+			return err
+		}
+		var b pgx.Batch
+		b.Queue(keepMarks, person, kept)
+		b.Queue(forgetMemories, person)
+		b.Queue(forgetMessages, person, until)
+		b.Queue(forgetAnswers, person)
+		b.Queue(forgetEvents, m.chats(), strconv.FormatInt(person, 10))
+		b.Queue(forgetPerson, person)
+		return tx.SendBatch(ctx, &b).Close()
+	})
+	return m, err
+}
+
+func (e *Erasure) redact(ctx context.Context, m *marks) error {
+	about, err := m.about(ctx, e.Journal)
+	if err != nil {
+		return err
+	}
+	said := make([]journal.Said, len(about))
+	for i := range about {
+		said[i] = about[i].Said
+	}
+	return e.Journal.Redact(ctx, e.Bus, said, reasonForgotten)
+}
+
+// Resume ends erasures that were begun so long ago that whoever began them has died.
+func (e *Erasure) Resume(ctx context.Context, since time.Duration) error {
+	rows, err := e.Pool.Query(ctx, unfinished, since)
+	if err != nil {
+		return fmt.Errorf("find who is to be forgotten: %w", err)
+	}
+	type begun struct {
+		Person int64
+		Until  time.Time
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[begun])
+	if err != nil {
+		return fmt.Errorf("find who is to be forgotten: %w", err)
+	}
+	for _, b := range all {
+		if err := e.Forget(ctx, b.Person, b.Until); err != nil {
+			return err
+		}
+	}
+	return nil
+}

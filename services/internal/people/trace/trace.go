@@ -1,0 +1,151 @@
+// Package trace recognises in a text that it names a person, or says what only that
+// person has brought up. It is pure, and rather finds too much than too little.
+package trace
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// shortest is how many letters a word has at least that tells who brought it up.
+	shortest = 4
+	// stem is how many letters of a word count: the rest is mostly an ending.
+	stem = 6
+	// gram is how many characters count as a word in scripts without spaces.
+	gram = 3
+	// ending is how much longer than a name its other forms may be, as in "Toms".
+	ending = 2
+	// inflected is how many letters a name has at least that has other forms.
+	inflected = 3
+)
+
+// Names are what a person is called.
+type Names struct {
+	// Whole are the name as it stands and the username, in lower case; Words are those
+	// of the name.
+	Whole []string `json:"whole,omitempty"`
+	Words []string `json:"words,omitempty"`
+}
+
+// NamesOf gives what a person is called. What members of a cast are called, too, says
+// nothing of the person, and is left out.
+func NamesOf(name, username string, cast ...string) Names {
+	var theirs []string
+	for _, n := range cast {
+		theirs = append(theirs, tokens(n)...)
+	}
+	var n Names
+	mine := tokens(name)
+	for _, w := range mine {
+		if !slices.Contains(theirs, w) && (utf8.RuneCountInString(w) > 1 || len(mine) == 1) {
+			n.Words = append(n.Words, w)
+		}
+	}
+	if len(n.Words) > 0 || len(mine) == 0 && strings.TrimSpace(name) != "" {
+		n.Whole = append(n.Whole, strings.ToLower(strings.TrimSpace(name)))
+	}
+	if username != "" {
+		n.Whole = append(n.Whole, strings.ToLower(username))
+	}
+	return n
+}
+
+// In tells whether a text names the person.
+func (n Names) In(text string) bool {
+	lower := strings.ToLower(text)
+	said := tokens(lower)
+	for _, whole := range n.Whole {
+		if utf8.RuneCountInString(whole) >= inflected && strings.Contains(lower, whole) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(n.Words, func(w string) bool {
+		if unspaced(w) {
+			return strings.Contains(lower, w)
+		}
+		return slices.ContainsFunc(said, func(token string) bool { return formOf(token, w) })
+	})
+}
+
+// formOf tells whether a word is a name or another form of it.
+func formOf(token, name string) bool {
+	if token == name {
+		return true
+	}
+	letters := utf8.RuneCountInString(name)
+	return letters >= inflected && strings.HasPrefix(token, name) && utf8.RuneCountInString(token)-letters <= ending
+}
+
+// Words are words that only one person brought up, without their endings.
+type Words map[string]bool
+
+// In tells whether a text has one of the words.
+func (w Words) In(text string) bool {
+	return slices.ContainsFunc(stems(text), func(s string) bool { return w[s] })
+}
+
+// List gives the words in order.
+func (w Words) List() []string { return slices.Sorted(maps.Keys(w)) }
+
+// WordsOf makes words of a list of them.
+func WordsOf(list []string) Words {
+	w := make(Words, len(list))
+	for _, s := range list {
+		w[s] = true
+	}
+	return w
+}
+
+// Talk finds the words that a person brings up in a talk that is told in its order.
+// The zero Talk is empty.
+type Talk struct{ mine, known map[string]bool }
+
+// Say tells what was said next, by the person or by somebody else.
+func (t *Talk) Say(text string, person bool) {
+	if t.known == nil {
+		t.mine, t.known = map[string]bool{}, map[string]bool{}
+	}
+	for _, s := range stems(text) {
+		if person && !t.known[s] {
+			t.mine[s] = true
+		}
+		t.known[s] = true
+	}
+}
+
+// Words are those that nobody said before the person did.
+func (t *Talk) Words() Words { return t.mine }
+
+func tokens(text string) []string {
+	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+		return !unicode.In(r, unicode.L, unicode.N, unicode.M) && r != '_'
+	})
+}
+
+// stems are the words of a text that may tell who brought them up.
+func stems(text string) []string {
+	var all []string
+	for _, token := range tokens(text) {
+		runes := []rune(token)
+		switch {
+		case unspaced(token):
+			for i := 0; i+gram <= len(runes); i++ {
+				all = append(all, string(runes[i:i+gram]))
+			}
+		case len(runes) >= shortest:
+			all = append(all, string(runes[:min(len(runes), stem)]))
+		}
+	}
+	return all
+}
+
+// unspaced tells whether a word is of a script that puts none between words.
+func unspaced(token string) bool {
+	return strings.ContainsFunc(token, func(r rune) bool {
+		return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+	})
+}
