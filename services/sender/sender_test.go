@@ -473,7 +473,7 @@ func TestA429HoldsBackItsChatAlone(t *testing.T) {
 func TestPermanentTroubleIsRemembered(t *testing.T) {
 	for name, test := range map[string]struct{ fault, sql string }{
 		"a kicked bot is suspended in the chat":  {"sendMessage:kicked", `SELECT suspended_why FROM cast_members WHERE chat_id = $1 AND suspended_at IS NOT NULL`},
-		"a bot without a valid token is stopped": {"401:Unauthorized", `SELECT stopped_why FROM bots JOIN cast_members ON bot_id = id WHERE chat_id = $1 AND stopped_at IS NOT NULL`},
+		"a bot without a valid token is stopped": {"*:401:Unauthorized", `SELECT stopped_why FROM bots JOIN cast_members ON bot_id = id WHERE chat_id = $1 AND stopped_at IS NOT NULL`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
