@@ -12,8 +12,8 @@ import (
 
 func lookOften(cfg *sender.Config) { cfg.LookEvery = 20 * time.Millisecond }
 
-// eventually waits until a query gives a number.
-func (s *stage) eventually(what string, want int, sql string) {
+// counts waits until a query gives a number.
+func (s *stage) counts(what string, want int, sql string) {
 	s.t.Helper()
 	testenv.Eventually(s.t, what, func() (string, bool) {
 		n := s.one(sql)
@@ -50,12 +50,12 @@ func TestAClosedGroupIsTriedAgain(t *testing.T) {
 		t.Errorf("%d calls into the closed group, want 1", n)
 	}
 	s.exec(`UPDATE cast_members SET next_try_at = now()`)
-	s.eventually("the group is found closed", 2, `SELECT tries FROM cast_members`)
+	s.counts("the group is found closed", 2, `SELECT tries FROM cast_members`)
 	s.close(chat, false)
 	s.exec(`UPDATE cast_members SET next_try_at = now()`)
-	s.eventually("the bot is tried", 0, suspendedNow)
+	s.counts("the bot is tried", 0, suspendedNow)
 	s.becomes(s.say(chat, "good morning"), "delivered closed")
-	s.eventually("the suspension is over", 0, `SELECT tries FROM cast_members`)
+	s.counts("the suspension is over", 0, `SELECT tries FROM cast_members`)
 }
 
 // For moments, Telegram refuses good tokens, too; and whoever moves between
@@ -79,10 +79,10 @@ func TestAStoppedBotIsStartedAgain(t *testing.T) {
 	chat, _ := s.chat("club", world.Supergroup)
 	s.fault("*:404:Not Found") // as everything is behind a wrong address
 	s.becomes(s.say(chat, "hello"), "rejected closed")
-	s.eventually("the bot is stopped", 1, stoppedNow)
+	s.counts("the bot is stopped", 1, stoppedNow)
 	s.fault()
 	s.exec(`UPDATE bots SET next_try_at = now()`)
-	s.eventually("the bot is started", 0, stoppedNow)
+	s.counts("the bot is started", 0, stoppedNow)
 	s.becomes(s.say(chat, "hello again"), "delivered closed")
 }
 
@@ -95,7 +95,7 @@ func TestABotThatIsAlwaysRejectedRests(t *testing.T) {
 	for range 3 {
 		s.becomes(s.say(chat, "hello"), "rejected closed")
 	}
-	s.eventually("the bot rests", 1, `SELECT count(*) FROM cast_members WHERE suspended_why LIKE '%rejected: %SOMETHING_NEW' AND next_try_at > now()`)
+	s.counts("the bot rests", 1, `SELECT count(*) FROM cast_members WHERE suspended_why LIKE '%rejected: %SOMETHING_NEW' AND next_try_at > now()`)
 	s.becomes(s.say(chat, "hello"), "rejected closed")
 	if n := len(s.calls("sendMessage")); n != 3 {
 		t.Errorf("%d calls, want 3", n)
@@ -110,7 +110,7 @@ func TestARefusedReactionSuspendsNobody(t *testing.T) {
 	for range 2 {
 		s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
 	}
-	s.eventually("the chat is closed to reactions", 1, `SELECT count(*) FROM chats WHERE allowed_reactions = '{}' AND reactions_next_at > now()`)
+	s.counts("the chat is closed to reactions", 1, `SELECT count(*) FROM chats WHERE allowed_reactions = '{}' AND reactions_next_at > now()`)
 	s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
 	if n := len(s.calls("setMessageReaction")); n != 2 {
 		t.Errorf("%d calls to react, want 2", n)
