@@ -19,13 +19,17 @@ var (
 	ErrTransient = errors.New("transient")
 )
 
+// CodeThinking is the Code of an answer in which a model thinks and says nothing.
+const CodeThinking = "thinking"
+
 // Error is a provider's failure. It never contains a key.
 type Error struct {
 	// Class is ErrPermanent, ErrThrottled or ErrTransient.
 	Class error
 	// Provider is the configured name of the provider.
 	Provider string
-	// Status is the HTTP status, 0 where there was none.
+	// Status is the HTTP status, or that which the body of a 200 has; 0 where there
+	// was none.
 	Status int
 	// Code is the provider's own word for the failure ("invalid_api_key",
 	// "content_filter"), or "".
@@ -37,6 +41,16 @@ type Error struct {
 	Limits Limits
 	// Reason says in words what happened.
 	Reason string
+	// Advice says which setting to change, or "".
+	Advice string
+	// Answered says that the provider is well and only this answer is of no use:
+	// another request may do better.
+	Answered bool
+	// Again says that the provider has learned from the refusal what it must leave
+	// out: the same request may be made again at once.
+	Again bool
+	// Usage is what the failed call took, where the provider said so.
+	Usage Usage
 }
 
 // Error returns one line: provider, class, status, reason.
@@ -54,6 +68,9 @@ func (e *Error) Error() string {
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, "; retry after %s", e.RetryAfter)
+	}
+	if e.Advice != "" {
+		fmt.Fprintf(&b, "; %s", e.Advice)
 	}
 	return b.String()
 }

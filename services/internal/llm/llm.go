@@ -133,6 +133,8 @@ type Line struct {
 // Response is a text and what it took.
 type Response struct {
 	Text string
+	// Truncated says that the text was cut off at the request's MaxTokens.
+	Truncated bool
 	// Embeddings are the meanings of the texts of Embed, as vectors of one length.
 	Embeddings [][]float32
 	Provider   string

@@ -1,9 +1,11 @@
 package openai
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/secret"
@@ -28,6 +30,8 @@ type Config struct {
 	MaxTokensField string
 	// MaxAnswerBytes bounds the body that is read into memory.
 	MaxAnswerBytes int64
+	// Extra are further fields of the request, as a JSON object; "" is none.
+	Extra string
 }
 
 // Fields that Config.MaxTokensField may name.
@@ -66,7 +70,35 @@ func (c Config) Validate() error {
 	if c.MaxAnswerBytes < 1024 {
 		errs = append(errs, fmt.Errorf("max_answer_bytes: %d, want 1024 or more", c.MaxAnswerBytes))
 	}
-	return errors.Join(errs...)
+	_, err := c.extra()
+	return errors.Join(append(errs, err)...)
+}
+
+// reserved are the fields that Extra may not have, with where they come from.
+//
+//nolint:gochecknoglobals // constant
+var reserved = map[string]string{
+	"model": "it is llm.model", "messages": "they are the prompt", "stream": "answers are read as a whole", "n": "one answer is asked for",
+	FieldMaxTokens: "it is generator.max_tokens", FieldMaxCompletionTokens: "it is generator.max_tokens", "input": "it is what is asked for",
+}
+
+// extra reads Extra.
+func (c Config) extra() (map[string]any, error) {
+	if strings.TrimSpace(c.Extra) == "" {
+		return nil, nil //nolint:nilnil // none
+	}
+	var fields map[string]any
+	in := json.NewDecoder(strings.NewReader(c.Extra))
+	in.UseNumber()
+	if err := in.Decode(&fields); err != nil || fields == nil || in.More() {
+		return nil, errors.New(`extra: is no JSON object, want one such as {"reasoning_effort":"none"}`)
+	}
+	for name := range fields {
+		if why, is := reserved[strings.ToLower(name)]; is {
+			return nil, fmt.Errorf("extra: has the field %s, which can't be set here: %s", name, why)
+		}
+	}
+	return fields, nil
 }
 
 // validateURL never repeats the URL: people put keys into it.

@@ -2,9 +2,9 @@ package openai
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -34,32 +34,47 @@ func (e *Embeddings) Generate(ctx context.Context, r llm.Request) (llm.Response,
 	if len(r.Embed) == 0 {
 		return llm.Response{}, e.p.permanent("the request has no texts to embed")
 	}
-	callCtx, cancel := context.WithTimeout(ctx, e.p.cfg.Timeout)
-	defer cancel()
-	start := time.Now()
-	var raw *http.Response
-	answer, err := e.service.New(callCtx, sdk.EmbeddingNewParams{
-		Model: e.p.cfg.Model, Input: sdk.EmbeddingNewParamsInputUnion{OfArrayOfStrings: r.Embed},
-	}, option.WithResponseInto(&raw))
+	got, err := e.p.exchange(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
+		_, err := e.service.New(ctx, sdk.EmbeddingNewParams{
+			Model: e.p.cfg.Model, Input: sdk.EmbeddingNewParamsInputUnion{OfArrayOfStrings: r.Embed},
+		}, opts...)
+		return err //nolint:wrapcheck // classified by exchange
+	})
 	if err != nil {
-		return llm.Response{}, e.p.failure(ctx, callCtx, raw, err)
+		return llm.Response{}, err
 	}
-	vectors, err := inOrder(answer.Data, len(r.Embed))
+	if said, failed := inBody(got.body); failed {
+		return llm.Response{}, e.p.spoken(got, said)
+	}
+	var answer struct {
+		Data  []embedding     `json:"data"`
+		Usage json.RawMessage `json:"usage"`
+	}
+	err = json.Unmarshal(got.body, &answer)
+	var vectors [][]float32
+	if err == nil {
+		vectors, err = inOrder(answer.Data, len(r.Embed))
+	}
 	if err != nil {
 		return llm.Response{}, &llm.Error{
-			Class: llm.ErrTransient, Provider: e.p.cfg.Name, Status: raw.StatusCode, Limits: limits(raw.Header), Reason: err.Error(),
+			Class: llm.ErrTransient, Provider: e.p.cfg.Name, Status: got.status, Limits: got.limits,
+			Reason: e.p.clean("the answer can't be read: " + err.Error()), Advice: "look whether llm.embeddings.url and llm.embeddings.model are those of embeddings",
 		}
 	}
-	return llm.Response{
-		Embeddings: vectors, Provider: e.p.cfg.Name, Model: e.p.cfg.Model,
-		Usage:  llm.Usage{PromptTokens: int(answer.Usage.PromptTokens), Latency: time.Since(start)},
-		Limits: limits(raw.Header),
-	}, nil
+	usage := used(answer.Usage)
+	usage.Latency = got.latency
+	return llm.Response{Embeddings: vectors, Provider: e.p.cfg.Name, Model: e.p.cfg.Model, Usage: usage, Limits: got.limits}, nil
+}
+
+// embedding is that of one text.
+type embedding struct {
+	Index     int64     `json:"index"`
+	Embedding []float64 `json:"embedding"`
 }
 
 // inOrder puts each embedding where its text is, and takes no answer but a whole
 // one.
-func inOrder(data []sdk.Embedding, n int) ([][]float32, error) {
+func inOrder(data []embedding, n int) ([][]float32, error) {
 	vectors := make([][]float32, n)
 	for _, d := range data {
 		if d.Index < 0 || d.Index >= int64(n) || len(d.Embedding) == 0 || len(d.Embedding) != len(data[0].Embedding) {

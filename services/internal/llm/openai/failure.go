@@ -2,16 +2,17 @@ package openai
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// maxReason bounds how much of a provider's own words goes into an error.
+// maxReason bounds how much of a provider's own words goes into an error, in bytes.
 const maxReason = 300
 
 // failure turns what the SDK returned into the port's taxonomy. ctx is the
@@ -30,80 +31,110 @@ func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err
 		e.Reason = p.clean(err.Error())
 	case raw.StatusCode < http.StatusBadRequest:
 		e.Status = raw.StatusCode
-		e.Limits = limits(raw.Header)
+		e.Limits = limits(raw.Header, time.Now())
 		e.Reason = p.clean("the answer can't be read: " + err.Error())
 	default:
-		p.classify(e, raw)
+		body, _ := io.ReadAll(raw.Body) // what there is of it
+		e.Status = raw.StatusCode
+		e.Limits = limits(raw.Header, time.Now())
+		p.classify(e, readError(body), raw.Header)
 	}
 	return e
 }
 
-// classify reads an error answer. The status decides, not the body: proxies
-// answer in HTML, and for such a body the SDK's own error loses the status.
-func (p *Provider) classify(e *llm.Error, raw *http.Response) {
-	said := readBody(raw)
-	e.Status = raw.StatusCode
-	e.Code = p.clean(said.code)
-	e.Reason = p.clean(said.message)
-	e.Limits = limits(raw.Header)
+// A status that is not in the header is in words.
+//
+//nolint:gochecknoglobals // constant
+var (
+	noCredit     = regexp.MustCompile(`(?i)insufficient_(?:quota|balance|credits?)|billing_hard_limit|billing_not_active|credit balance is too low`)
+	rateLimited  = regexp.MustCompile(`(?i)rate.?limit|too.?many.?requests|resource_?exhausted|throttl|quota`)
+	overloaded   = regexp.MustCompile(`(?i)overload|unavailable|server_error|internal|timeout|timed out|upstream|bad gateway|capacity`)
+	unauthorized = regexp.MustCompile(`(?i)invalid_api_key|authentication_error|unauthori[sz]ed|unauthenticated`)
+)
 
-	switch status := raw.StatusCode; {
-	case said.code == "insufficient_quota":
+// classify says what an error answer means. The status decides, and only where there is
+// none, as in an error within a 200, its words: proxies answer in HTML.
+func (p *Provider) classify(e *llm.Error, said said, h http.Header) {
+	e.Code, e.Reason = p.clean(said.code), p.clean(said.message)
+	status := e.Status
+	if status < http.StatusBadRequest {
+		status = statusInWords(said)
+	}
+	switch {
+	case noCredit.MatchString(said.code + " " + said.kind + " " + said.message):
 		// OpenAI says 429 when the account is out of money: no wait helps.
 		e.Class = llm.ErrPermanent
-	case status == http.StatusTooManyRequests:
-		e.Class = llm.ErrThrottled
-		e.RetryAfter = retryAfter(raw.Header, e.Limits)
-	case status == http.StatusServiceUnavailable && raw.Header.Get("Retry-After") != "":
+		status = http.StatusPaymentRequired
+	case status == http.StatusTooManyRequests,
 		// Groq and vLLM behind a proxy shed load in this way.
+		status == http.StatusServiceUnavailable && (h.Get("Retry-After") != "" || said.wait > 0):
 		e.Class = llm.ErrThrottled
-		e.RetryAfter = retryAfter(raw.Header, e.Limits)
-	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly:
-		e.Class = llm.ErrTransient
-	case status >= http.StatusInternalServerError:
+		e.RetryAfter = retryAfter(h, said, e.Limits, time.Now())
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly,
+		status >= http.StatusInternalServerError, status < http.StatusBadRequest:
 		e.Class = llm.ErrTransient
 	default:
 		e.Class = llm.ErrPermanent
 	}
+	if e.Status < http.StatusBadRequest && status > 0 {
+		e.Status = status
+	}
+	e.Advice = advice(status, e)
 	if e.Reason == "" {
-		e.Reason = http.StatusText(raw.StatusCode)
+		e.Reason = http.StatusText(e.Status)
 	}
 }
 
-type spoken struct{ code, message string }
+func statusInWords(s said) int {
+	words := s.code + " " + s.kind + " " + s.message
+	switch {
+	case rateLimited.MatchString(words):
+		return http.StatusTooManyRequests
+	case unauthorized.MatchString(words):
+		return http.StatusUnauthorized
+	case overloaded.MatchString(words):
+		return http.StatusServiceUnavailable
+	}
+	return 0
+}
 
-// readBody reads the error shapes in use: {"error":{"message","code","type"}}
-// of OpenAI and Groq, {"error":"…"} of Ollama, {"message":"…"} of older vLLM,
-// and HTML or text, of which only the fact is kept.
-func readBody(raw *http.Response) spoken {
-	body, err := io.ReadAll(raw.Body)
-	if err != nil || len(body) == 0 {
-		return spoken{}
+// advice is the setting to look at, by what was refused.
+func advice(status int, e *llm.Error) string {
+	if e.Class != llm.ErrPermanent { //nolint:errorlint // set above
+		return ""
 	}
-	var doc struct {
-		Error   json.RawMessage `json:"error"`
-		Message string          `json:"message"`
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "check the key (llm.key)"
+	case http.StatusPaymentRequired:
+		return "the account has no credit"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return "check the model (llm.model) and the address with its version path (llm.url)"
+	case http.StatusRequestEntityTooLarge:
+		return "lower generator.prompt_tokens"
 	}
-	if json.Unmarshal(body, &doc) != nil {
-		return spoken{message: "the error's body is no JSON"}
-	}
-	var full struct {
-		Message string          `json:"message"`
-		Type    string          `json:"type"`
-		Code    json.RawMessage `json:"code"` // a string at OpenAI, a number at vLLM, or null
-	}
-	if json.Unmarshal(doc.Error, &full) == nil {
-		var code string
-		if json.Unmarshal(full.Code, &code) != nil || code == "" {
-			code = full.Type
+	for _, a := range requestAdvice {
+		if a.about.MatchString(e.Reason) {
+			return a.advice
 		}
-		return spoken{code: code, message: full.Message}
 	}
-	var plain string
-	if json.Unmarshal(doc.Error, &plain) == nil {
-		return spoken{message: plain}
-	}
-	return spoken{message: doc.Message}
+	return ""
+}
+
+// requestAdvice is which setting to change where a request is refused for what is in
+// it, and that can't be left out.
+//
+//nolint:gochecknoglobals // constant
+var requestAdvice = []struct {
+	about  *regexp.Regexp
+	advice string
+}{
+	{regexp.MustCompile(`(?i)context.{0,10}(?:length|window|size)|prompt is too long|too many tokens|input.{0,20}too long`), "lower generator.prompt_tokens"},
+	{regexp.MustCompile(`(?i)max_(?:completion_)?tokens`), "change generator.max_tokens or llm.max_tokens_field"},
+	{regexp.MustCompile(`(?i)temperature`), "change generator.temperature"},
+	{regexp.MustCompile(`(?i)reasoning|thinking|chat_template|extra`), "change llm.extra"},
+	{regexp.MustCompile(`(?i)api.?key`), "check the key (llm.key)"},
+	{regexp.MustCompile(`(?i)\bmodel\b`), "check the model (llm.model)"},
 }
 
 // clean makes foreign words safe for a log line: no key, one line, bounded.
@@ -111,7 +142,10 @@ func (p *Provider) clean(s string) string {
 	if key := p.cfg.Key.Reveal(); key != "" {
 		s = strings.ReplaceAll(s, key, p.cfg.Key.String())
 	}
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	return short(strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " "))
+}
+
+func short(s string) string {
 	if len(s) <= maxReason {
 		return s
 	}

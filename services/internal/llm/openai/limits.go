@@ -1,7 +1,9 @@
 package openai
 
 import (
+	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -9,39 +11,52 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// maxRetryAfter bounds what a server may ask for: a longer wait is a mistake.
-const maxRetryAfter = 24 * time.Hour
+const (
+	// maxRetryAfter bounds what a server may ask for: a longer wait is a mistake.
+	maxRetryAfter = 24 * time.Hour
+	// maxReset bounds after how long a limit is full again: limits are per minute, and
+	// some servers send other things in these headers.
+	maxReset = 5 * time.Minute
+)
 
-// limits reads the x-ratelimit-* headers of OpenAI and Groq.
-func limits(h http.Header) llm.Limits {
-	return llm.Limits{Requests: limit(h, "requests"), Tokens: limit(h, "tokens")}
+// limits reads the x-ratelimit-* headers of OpenAI and Groq, and those without a
+// unit of others, which are about requests.
+func limits(h http.Header, now time.Time) llm.Limits {
+	l := llm.Limits{Requests: limit(h, "-Requests", now), Tokens: limit(h, "-Tokens", now)}
+	if l.Requests == (llm.Limit{}) {
+		l.Requests = limit(h, "", now)
+	}
+	return l
 }
 
-func limit(h http.Header, what string) llm.Limit {
+func limit(h http.Header, of string, now time.Time) llm.Limit {
 	var l llm.Limit
-	if n, err := strconv.Atoi(h.Get("X-Ratelimit-Remaining-" + what)); err == nil && n >= 0 {
+	if n, err := strconv.Atoi(h.Get("X-Ratelimit-Remaining" + of)); err == nil && n >= 0 {
 		l.Known, l.Remaining = true, n
 	}
-	if n, err := strconv.Atoi(h.Get("X-Ratelimit-Limit-" + what)); err == nil && n > 0 {
+	if n, err := strconv.Atoi(h.Get("X-Ratelimit-Limit" + of)); err == nil && n > 0 {
 		l.Max = n
 	}
-	l.Reset, _ = wait(h.Get("X-Ratelimit-Reset-" + what))
+	reset, _ := wait(h.Get("X-Ratelimit-Reset"+of), now)
+	l.Reset = min(reset, maxReset)
 	return l
 }
 
 // retryAfter is how long to leave a throttled provider alone: retry-after-ms
-// (OpenAI), else retry-after as seconds or a date, else the longest reset of a
-// limit of which nothing remains, else 0.
-func retryAfter(h http.Header, l llm.Limits) time.Duration {
+// (OpenAI), else retry-after, else what the body says in a field of its own, else in
+// prose, else the longest reset of a limit of which nothing remains, else 0.
+func retryAfter(h http.Header, said said, l llm.Limits, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return bounded(ms / 1000)
+		return bounded(ms/1000, maxRetryAfter)
 	}
-	after := strings.TrimSpace(h.Get("Retry-After"))
-	if d, ok := wait(after); ok {
+	if d, ok := wait(h.Get("Retry-After"), now); ok {
 		return d
 	}
-	if at, err := http.ParseTime(after); err == nil {
-		return bounded(time.Until(at).Seconds())
+	if said.wait > 0 {
+		return said.wait
+	}
+	if d := waitInProse(said.message); d > 0 {
+		return d
 	}
 	var longest time.Duration
 	for _, x := range []llm.Limit{l.Requests, l.Tokens} {
@@ -52,25 +67,77 @@ func retryAfter(h http.Header, l llm.Limits) time.Duration {
 	return longest
 }
 
-// wait reads "7", "7.66" (seconds) or "2m59.56s", "120ms" (a duration).
-func wait(s string) (time.Duration, bool) {
-	if sec, err := strconv.ParseFloat(s, 64); err == nil {
-		return bounded(sec), true
+// Numbers from which on a time is no number of seconds to wait but an instant, in
+// seconds or milliseconds since 1970.
+const (
+	instantFrom = 1e9
+	millisFrom  = 1e11
+)
+
+// wait reads "7", "7.66" (seconds), "2m59.56s", "120ms" (a duration), an instant in
+// seconds or milliseconds since 1970, in RFC 3339 or as HTTP has it. What is past is
+// 0.
+func wait(s string, now time.Time) (time.Duration, bool) {
+	s = strings.TrimSpace(s)
+	if n, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(n) {
+		switch {
+		case n >= millisFrom:
+			n = n/1000 - float64(now.UnixMilli())/1000
+		case n >= instantFrom:
+			n -= float64(now.UnixMilli()) / 1000
+		}
+		return bounded(n, maxRetryAfter), true
 	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return bounded(d.Seconds()), true
+	if d, err := time.ParseDuration(strings.ReplaceAll(s, " ", "")); err == nil {
+		return bounded(d.Seconds(), maxRetryAfter), true
+	}
+	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return bounded(at.Sub(now).Seconds(), maxRetryAfter), true
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return bounded(at.Sub(now).Seconds(), maxRetryAfter), true
 	}
 	return 0, false
 }
 
+// A wait in a sentence: "try again in 1m2.5s", "after 17 seconds", "wait 430 ms".
+//
+//nolint:gochecknoglobals // constant
+var (
+	prose = regexp.MustCompile(`(?i)\b(?:in|after|within|wait|for)\s+(?:about\s+|at least\s+|approximately\s+|~\s*)?((?:\d+(?:\.\d+)?\s*(?:ms|milliseconds?|msecs?|h|hours?|hrs?|m|minutes?|mins?|s|seconds?|secs?)(?:\s*,?\s*(?:and\s+)?)?)+)(?:\W|$)`)
+	part  = regexp.MustCompile(`(?i)(\d+(?:\.\d+)?)\s*([a-z]+)`)
+)
+
+func waitInProse(s string) time.Duration {
+	m := prose.FindStringSubmatch(s)
+	if m == nil {
+		return 0
+	}
+	seconds := 0.0
+	for _, p := range part.FindAllStringSubmatch(m[1], -1) {
+		n, _ := strconv.ParseFloat(p[1], 64) // digits
+		unit := strings.ToLower(p[2])
+		switch {
+		case strings.HasPrefix(unit, "ms") || strings.HasPrefix(unit, "milli"):
+			n /= 1000
+		case strings.HasPrefix(unit, "h"):
+			n *= 3600
+		case strings.HasPrefix(unit, "m"):
+			n *= 60
+		}
+		seconds += n
+	}
+	return bounded(seconds, maxRetryAfter)
+}
+
 // bounded turns seconds into a duration; "not a number" and what lies in the
 // past become 0.
-func bounded(sec float64) time.Duration {
+func bounded(sec float64, most time.Duration) time.Duration {
 	if !(sec > 0) {
 		return 0
 	}
-	if sec > maxRetryAfter.Seconds() {
-		return maxRetryAfter
+	if sec > most.Seconds() {
+		return most
 	}
 	return time.Duration(sec * float64(time.Second))
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	sdk "github.com/openai/openai-go/v3"
@@ -17,8 +16,9 @@ import (
 
 // Provider asks one model of one API. It is safe for concurrent use.
 type Provider struct {
-	cfg  Config
-	chat sdk.ChatCompletionService
+	cfg     Config
+	chat    sdk.ChatCompletionService
+	omitted omitted
 }
 
 var _ llm.Provider = (*Provider)(nil)
@@ -60,96 +60,44 @@ func options(cfg Config, client *http.Client) ([]option.RequestOption, error) {
 
 // Generate sends the request's messages and returns the first choice.
 func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
-	params, err := p.params(r)
+	params, sent, err := p.params(r)
 	if err != nil {
 		return llm.Response{}, err
 	}
+	got, err := p.exchange(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
+		_, err := p.chat.New(ctx, params, opts...)
+		return err //nolint:wrapcheck // classified by exchange
+	})
+	if err != nil {
+		return llm.Response{}, p.learn(err, sent)
+	}
+	said, err := p.answer(got)
+	if err != nil {
+		return llm.Response{}, p.learn(err, sent)
+	}
+	return said, nil
+}
 
+// reply is an answer with a status of success.
+type reply struct {
+	status  int
+	limits  llm.Limits
+	body    []byte
+	latency time.Duration
+}
+
+// exchange makes one call, and reads its body whatever type it says it has: some
+// gateways send JSON as text, or without a type.
+func (p *Provider) exchange(ctx context.Context, send func(ctx context.Context, opts ...option.RequestOption) error) (reply, error) {
 	callCtx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	start := time.Now()
 	var raw *http.Response
-	answer, err := p.chat.New(callCtx, params, option.WithResponseInto(&raw))
-	if err != nil {
-		return llm.Response{}, p.failure(ctx, callCtx, raw, err)
+	var body []byte
+	if err := send(callCtx, option.WithResponseInto(&raw), option.WithResponseBodyInto(&body)); err != nil {
+		return reply{}, p.failure(ctx, callCtx, raw, err)
 	}
-	latency := time.Since(start)
-
-	text, err := p.text(answer, raw)
-	if err != nil {
-		return llm.Response{}, err
-	}
-	model := answer.Model
-	if model == "" {
-		model = p.cfg.Model
-	}
-	return llm.Response{
-		Text:     text,
-		Provider: p.cfg.Name,
-		Model:    model,
-		Usage: llm.Usage{
-			PromptTokens:     int(answer.Usage.PromptTokens),
-			CompletionTokens: int(answer.Usage.CompletionTokens),
-			Latency:          latency,
-		},
-		Limits: limits(raw.Header),
-	}, nil
-}
-
-func (p *Provider) params(r llm.Request) (sdk.ChatCompletionNewParams, error) {
-	if len(r.Messages) == 0 {
-		return sdk.ChatCompletionNewParams{}, p.permanent("the request has no messages")
-	}
-	params := sdk.ChatCompletionNewParams{Model: p.cfg.Model}
-	for i, m := range r.Messages {
-		switch m.Role {
-		case llm.RoleSystem:
-			params.Messages = append(params.Messages, sdk.SystemMessage(m.Content))
-		case llm.RoleUser:
-			params.Messages = append(params.Messages, sdk.UserMessage(m.Content))
-		case llm.RoleAssistant:
-			params.Messages = append(params.Messages, sdk.AssistantMessage(m.Content))
-		default:
-			return sdk.ChatCompletionNewParams{}, p.permanent(fmt.Sprintf("message %d has the unknown role %q", i, m.Role))
-		}
-	}
-	if r.Temperature != 0 {
-		params.Temperature = sdk.Float(r.Temperature)
-	}
-	if r.MaxTokens <= 0 {
-		return params, nil
-	}
-	if p.cfg.MaxTokensField == FieldMaxCompletionTokens {
-		params.MaxCompletionTokens = sdk.Int(int64(r.MaxTokens))
-		return params, nil
-	}
-	params.MaxTokens = sdk.Int(int64(r.MaxTokens))
-	return params, nil
-}
-
-// text takes the text out of an answer that was well-formed HTTP and JSON.
-func (p *Provider) text(answer *sdk.ChatCompletion, raw *http.Response) (string, error) {
-	fail := func(class error, code, reason string) error {
-		return &llm.Error{
-			Class: class, Provider: p.cfg.Name, Status: raw.StatusCode,
-			Code: code, Limits: limits(raw.Header), Reason: reason,
-		}
-	}
-	if len(answer.Choices) == 0 {
-		return "", fail(llm.ErrTransient, "", "the answer has no choices")
-	}
-	choice := answer.Choices[0]
-	if choice.FinishReason == "content_filter" {
-		return "", fail(llm.ErrPermanent, "content_filter", "the provider filtered the answer")
-	}
-	if choice.Message.Refusal != "" {
-		return "", fail(llm.ErrPermanent, "refusal", "the model refused")
-	}
-	text := strings.TrimSpace(strings.ToValidUTF8(choice.Message.Content, "\uFFFD"))
-	if text == "" {
-		return "", fail(llm.ErrTransient, "", "the answer is empty")
-	}
-	return text, nil
+	return reply{status: raw.StatusCode, limits: limits(raw.Header, start), body: document(body), latency: time.Since(start)}, nil
 }
 
 func (p *Provider) permanent(reason string) error {

@@ -1,0 +1,270 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/thoughts"
+)
+
+// completion is what is read of an answer.
+type completion struct {
+	Model   string `json:"model"`
+	Choices []struct {
+		FinishReason string          `json:"finish_reason"`
+		Error        json.RawMessage `json:"error"` // OpenRouter, where the provider behind it fails
+		Message      struct {
+			Content          json.RawMessage `json:"content"`
+			Refusal          json.RawMessage `json:"refusal"`
+			Reasoning        json.RawMessage `json:"reasoning"`
+			ReasoningContent json.RawMessage `json:"reasoning_content"`
+		} `json:"message"`
+	} `json:"choices"`
+	Usage json.RawMessage `json:"usage"`
+}
+
+// used reads how many tokens a call took; 0 where that can't be read.
+func used(raw json.RawMessage) (u llm.Usage) {
+	var in struct {
+		PromptTokens     float64 `json:"prompt_tokens"`
+		CompletionTokens float64 `json:"completion_tokens"`
+	}
+	if json.Unmarshal(raw, &in) == nil {
+		u.PromptTokens, u.CompletionTokens = count(in.PromptTokens), count(in.CompletionTokens)
+	}
+	return u
+}
+
+// The ways to say why an answer ended, in lower case.
+//
+//nolint:gochecknoglobals // constant
+var (
+	endsAtLimit = map[string]bool{"length": true, "max_tokens": true, "max_length": true, "model_length": true, "max_output_tokens": true}
+	endsByRule  = map[string]bool{
+		"content_filter": true, "content-filter": true, "safety": true, "recitation": true, "prohibited_content": true, "blocklist": true, "spii": true, "sensitive": true,
+	}
+)
+
+const (
+	adviceThinking = "raise generator.max_tokens, or switch the model's thinking off (llm.extra)"
+	adviceAddress  = "look whether llm.url is the address of an API with OpenAI's chat completions, with its version path"
+)
+
+// answer reads what a model answers.
+func (p *Provider) answer(got reply) (llm.Response, error) {
+	var doc completion
+	err := json.Unmarshal(got.body, &doc)
+	if said, ok := inBody(got.body); ok {
+		return llm.Response{}, p.spoken(got, said)
+	}
+	e := &llm.Error{Class: llm.ErrTransient, Provider: p.cfg.Name, Status: got.status, Limits: got.limits, Usage: used(doc.Usage)}
+	e.Usage.Latency = got.latency
+	fail := func(reason, advice string) (llm.Response, error) {
+		e.Reason, e.Advice = reason, advice
+		return llm.Response{}, e
+	}
+	switch {
+	case err != nil:
+		return fail("the answer can't be read: "+p.clean(excerpt(got.body)), adviceAddress)
+	case len(doc.Choices) == 0:
+		return fail("the answer has no choices: "+p.clean(excerpt(got.body)), adviceAddress)
+	}
+	choice := doc.Choices[0]
+	ended := strings.ToLower(choice.FinishReason)
+	text, refusal, err := content(choice.Message.Content)
+	if err != nil {
+		return fail("the answer can't be read: "+p.clean(err.Error()), "")
+	}
+	if s := textOf(choice.Message.Refusal); s != "" {
+		refusal = s
+	}
+	switch {
+	case endsByRule[ended]:
+		e.Class, e.Code, e.Answered = llm.ErrPermanent, "content_filter", true
+		return fail("the provider filtered the answer", "")
+	case refusal != "":
+		e.Class, e.Code, e.Answered = llm.ErrPermanent, "refusal", true
+		return fail("the model refused", "")
+	case ended == "error":
+		return fail("the model failed within its answer", "")
+	}
+	text, thought := thoughts.Cut(text)
+	text = strings.TrimSpace(text)
+	truncated := endsAtLimit[ended]
+	if text == "" {
+		thought = thought || textOf(choice.Message.Reasoning) != "" || textOf(choice.Message.ReasoningContent) != ""
+		return fail(p.nothing(e, thought, truncated, ended), e.Advice)
+	}
+	r := llm.Response{
+		Text: text, Truncated: truncated, Provider: p.cfg.Name, Model: doc.Model, Limits: got.limits, Usage: e.Usage,
+	}
+	if r.Model == "" {
+		r.Model = p.cfg.Model
+	}
+	return r, nil
+}
+
+// nothing says why an answer has no text. A model that thinks until it must stop is
+// well, and so is one that calls a tool.
+func (p *Provider) nothing(e *llm.Error, thought, truncated bool, ended string) string {
+	switch {
+	case truncated:
+		e.Answered, e.Code, e.Advice = true, llm.CodeThinking, adviceThinking
+		return "the answer was ended by its bound of tokens before it had any text: all went into thinking"
+	case thought:
+		e.Answered, e.Code, e.Advice = true, llm.CodeThinking, adviceThinking
+		return "all of the answer went into thinking"
+	case ended == "tool_calls" || ended == "function_call":
+		e.Answered = true
+		return "the model called a tool instead of saying something"
+	}
+	return "the answer is empty"
+}
+
+// spoken is the failure that the body of a 200 tells of.
+func (p *Provider) spoken(got reply, said said) error {
+	e := &llm.Error{Provider: p.cfg.Name, Limits: got.limits, Status: said.status}
+	if e.Status == 0 {
+		e.Status = got.status
+	}
+	p.classify(e, said, nil)
+	return e
+}
+
+// inBody finds an error in the body of a success: at the top, in the first choice, or
+// where there is no choice at all, in any form that errors have.
+func inBody(body []byte) (said, bool) {
+	var doc struct {
+		Error   json.RawMessage `json:"error"`
+		Choices []struct {
+			Error json.RawMessage `json:"error"`
+		} `json:"choices"`
+		Data json.RawMessage `json:"data"` // embeddings
+	}
+	if json.Unmarshal(body, &doc) != nil {
+		var list []json.RawMessage // Google wraps errors in one
+		if json.Unmarshal(body, &list) != nil || len(list) == 0 {
+			return said{}, false
+		}
+		s := readError(body)
+		return s, s.message != ""
+	}
+	places := []json.RawMessage{doc.Error}
+	if len(doc.Choices) > 0 {
+		places = append(places, doc.Choices[0].Error)
+	}
+	for _, part := range places {
+		if s := readError(part); s.message != "" || s.code != "" || s.status != 0 {
+			return s, true
+		}
+	}
+	if len(doc.Choices) == 0 && len(doc.Data) == 0 {
+		s := readError(body)
+		return s, s.message != "" && (s.status >= 400 || s.code != "")
+	}
+	return said{}, false
+}
+
+// content reads a message's content: a text, or a list of parts of which those with
+// text are joined and thoughts are left out.
+func content(raw json.RawMessage) (text, refusal string, err error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return "", "", nil
+	}
+	if json.Unmarshal(raw, &text) == nil {
+		return strings.ToValidUTF8(text, string(utf8.RuneError)), "", nil
+	}
+	parts := []json.RawMessage{raw}
+	if raw[0] == '[' {
+		parts = nil
+		if err := json.Unmarshal(raw, &parts); err != nil {
+			return "", "", errors.New("content is no list of parts")
+		}
+	}
+	unread := ""
+	for _, raw := range parts {
+		var s string
+		if json.Unmarshal(raw, &s) == nil {
+			text = join(text, s)
+			continue
+		}
+		var part struct {
+			Type    string          `json:"type"`
+			Text    json.RawMessage `json:"text"`
+			Refusal json.RawMessage `json:"refusal"`
+		}
+		if json.Unmarshal(raw, &part) != nil {
+			return "", "", errors.New("content has a part that is no object: " + excerpt(raw))
+		}
+		switch strings.ToLower(part.Type) {
+		case "text", "output_text", "":
+			s := textOf(part.Text)
+			if s == "" && string(part.Text) != `""` {
+				unread = excerpt(raw)
+			}
+			text = join(text, s)
+		case "refusal":
+			refusal = textOf(part.Refusal)
+		case "thinking", "redacted_thinking", "reasoning", "reasoning_content", "thought", "summary_text", "reasoning_text":
+		default:
+			unread = excerpt(raw)
+		}
+	}
+	if text == "" && refusal == "" && unread != "" {
+		return "", "", errors.New("content has no text: " + unread)
+	}
+	return text, refusal, nil
+}
+
+// textOf is a text, or that of an object with a value or text; "" for anything else.
+func textOf(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s
+	}
+	var in struct {
+		Value string `json:"value"`
+		Text  string `json:"text"`
+	}
+	if json.Unmarshal(raw, &in) == nil {
+		return in.Value + in.Text
+	}
+	return ""
+}
+
+// join joins parts, which may end within a word; after a sentence, the next begins
+// with a space.
+func join(a, b string) string {
+	last, _ := utf8.DecodeLastRuneInString(a)
+	first, _ := utf8.DecodeRuneInString(b)
+	if a != "" && unicode.Is(unicode.Sentence_Terminal, last) && unicode.IsUpper(first) {
+		return a + " " + b
+	}
+	return a + b
+}
+
+// document is a body without what some gateways put before and after it: a mark of
+// its encoding, white space and comments that keep the connection alive.
+func document(body []byte) []byte {
+	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
+	for len(body) > 0 && body[0] == ':' {
+		_, rest, _ := bytes.Cut(body, []byte("\n"))
+		body = bytes.TrimSpace(rest)
+	}
+	var first json.RawMessage
+	if json.NewDecoder(bytes.NewReader(body)).Decode(&first) == nil {
+		return first
+	}
+	return body
+}
+
+// count is a number of tokens; some servers send it as a fraction, or below 0.
+func count(n float64) int {
+	const most = 1 << 30
+	return int(min(max(n, 0), most))
+}

@@ -1,0 +1,132 @@
+// Package thoughts tells what a model thinks from what it says, where the two come in
+// one text. Each family of models has marks of its own for that; they are in one
+// table, by which thoughts are cut from answers and answers with marks are refused.
+package thoughts
+
+import (
+	"regexp"
+	"strings"
+)
+
+// tagNames are the names of tags around thoughts, as <think> or, with a space of
+// names, <seed:think>.
+const tagNames = `(?:[a-z0-9_-]{1,20}:)?(?:think(?:ing)?|thoughts?|thought_process|ant_?thinking|reason(?:ing)?|reflect(?:ion)?|analysis|scratchpad|inner_?monologue|cot|cot_budget_reflect)`
+
+// mark is a pair of marks around thoughts. The patterns ignore case.
+type mark struct{ open, shut string }
+
+// marks are those in use, each with a family of models that has it.
+//
+//nolint:gochecknoglobals // constant
+var marks = []mark{
+	{`<\s*` + tagNames + `(?:\s[^<>]*)?/?>`, `<\s*/\s*` + tagNames + `\s*>`},                               // DeepSeek R1, Qwen 3 and many others
+	{`&lt;\s*` + tagNames + `\s*&gt;`, `&lt;\s*/\s*` + tagNames + `\s*&gt;`},                               // the same, behind a gateway that escapes
+	{`\[\s*(?:think(?:ing)?|thought|reasoning)\s*\]`, `\[\s*/\s*(?:think(?:ing)?|thought|reasoning)\s*\]`}, // Magistral
+	{`◁\s*think(?:ing)?\s*▷`, `◁\s*/\s*think(?:ing)?\s*▷`},                                                 // Kimi
+	{`<\|\s*think(?:ing)?\s*\|>`, `<\|\s*/\s*think(?:ing)?\s*\|>`},                                         // Phi and others
+	{`<\|begin_of_thought\|>`, `<\|end_of_thought\|>`},                                                     // Sky-T1, OpenThinker
+	{`<\|START_THINKING\|>`, `<\|END_THINKING\|>`},                                                         // Command A
+	{`<unused94>(?:thought)?`, `<unused95>`},                                                               // MedGemma
+	{`<\|?channel\|?>\s*thought`, `<channel\|>`},                                                           // Gemma
+	// gpt-oss: thoughts and comments have channels of their own, and so has what is said.
+	{`<\|channel\|>\s*(?:analysis|commentary)`, `(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*final(?:[^<]|<\|constrain\|>){0,40}<\|message\|>`},
+	// The same from a server that drops marks and leaves their words.
+	{`\A\s*analysis(?:[A-Z"'“]|\s*\n)`, `assistant(?:\s*commentary\b[^\n]*)?\s*final`},
+	{`\A\s*Here(?:'s| is) my (?:thought|thinking) process:`, `Here(?:'s| is) my (?:response|answer):`}, // Granite
+}
+
+// wrapping are marks around what is said, or at its end.
+//
+//nolint:gochecknoglobals // constant
+var wrapping = regexp.MustCompile(`(?i)^\s*(?:<\s*(?:answer|response|final|final_answer|solution)\s*>|<\|begin_of_solution\|>|<\|START_RESPONSE\|>|<\|begin_of_box\|>|\[(?:RESPONSE|ANSWER)\])` +
+	`|(?:<\s*/\s*(?:answer|response|final|final_answer|solution)\s*>|\[/(?:RESPONSE|ANSWER)\]|<\|[a-z_]{1,24}\|>|</s>|<end_of_turn>|<eos>|\s)+$`)
+
+// pattern finds any mark. Its groups are one for each opening and each closing one,
+// in their order.
+//
+//nolint:gochecknoglobals // constant
+var pattern = regexp.MustCompile(alternatives())
+
+func alternatives() string {
+	all := make([]string, 0, 2*len(marks))
+	for _, m := range marks {
+		open, shut := `(?i:`+m.open+`)`, `(?i:`+m.shut+`)`
+		if strings.HasPrefix(m.open, `\A\s*analysis`) {
+			open = m.open // the capital after it counts
+		}
+		all = append(all, `(`+open+`)`, `(`+shut+`)`)
+	}
+	return strings.Join(all, "|")
+}
+
+// Cut is a text without the thoughts in it: what stands between marks, what stands
+// before a closing mark without an opening one, and what follows an opening one that
+// is never closed. thought tells whether there were any marks. The text may be empty:
+// then all of it was thoughts.
+func Cut(text string) (said string, thought bool) {
+	found := pattern.FindAllStringSubmatchIndex(text, -1)
+	if len(found) == 0 {
+		return text, false
+	}
+	var out strings.Builder
+	thinking, from := false, 0
+	for _, at := range found {
+		switch opens(at) {
+		case true:
+			if !thinking {
+				out.WriteString(text[from:at[0]])
+			}
+			thinking = !strings.HasSuffix(text[at[0]:at[1]], "/>") || thinking
+		case false:
+			if !thinking {
+				out.Reset()
+			}
+			thinking = false
+		}
+		from = at[1]
+	}
+	if !thinking {
+		out.WriteString(text[from:])
+	}
+	return unwrap(out.String()), true
+}
+
+// opens tells whether a match is one of an opening mark.
+func opens(at []int) bool {
+	for group := 1; 2*group < len(at); group++ {
+		if at[2*group] >= 0 {
+			return group%2 == 1
+		}
+	}
+	return false
+}
+
+func unwrap(s string) string {
+	for {
+		bare := strings.TrimSpace(wrapping.ReplaceAllString(s, ""))
+		if bare == s {
+			return s
+		}
+		s = bare
+	}
+}
+
+// In tells whether a text has any mark of thoughts.
+func In(text string) bool {
+	return mayHave(text) && pattern.MatchString(text)
+}
+
+// mayHave tells whether a text has anything that all marks have: to look for that is
+// much cheaper.
+func mayHave(text string) bool {
+	if strings.ContainsAny(text, "<[◁&") {
+		return true
+	}
+	lower := strings.ToLower(text)
+	for _, part := range []string{"analysis", "final", "my thought process", "my thinking process", "my response", "my answer"} {
+		if strings.Contains(lower, part) {
+			return true
+		}
+	}
+	return false
+}
