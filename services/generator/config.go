@@ -13,7 +13,7 @@ type Config struct {
 	History      int           `config:"history" doc:"messages of the chat that the prompt shows at most"`
 	PromptTokens int           `config:"prompt_tokens" doc:"longest prompt, in tokens as far as they can be told; older messages are left out to keep to it"`
 	Prompts      string        `config:"prompts" doc:"folder with system.tmpl and user.tmpl to be used instead of the built-in prompt"`
-	MaxTokens    int           `config:"max_tokens" doc:"longest answer, in the model's tokens"`
+	MaxTokens    int           `config:"max_tokens" doc:"longest answer, in the model's tokens; a model that thinks first uses up most of them for that"`
 	Temperature  float64       `config:"temperature" doc:"how freely the model chooses its words"`
 	TypingMost   time.Duration `config:"typing_most" doc:"longest time that a bot is seen typing, however long its text"`
 	Similarity   float64       `config:"similarity" doc:"part of its trigrams from which a text counts as a repetition; 1 lets all through but the same"`
@@ -41,7 +41,7 @@ func (c Config) Validate() error {
 	}
 	check(c.History >= 0 && c.History <= 100, "history: %d, want 0 to 100", c.History)
 	check(c.PromptTokens >= 500 && c.PromptTokens <= 100_000, "prompt_tokens: %d, want 500 to 100000", c.PromptTokens)
-	check(c.MaxTokens >= 16 && c.MaxTokens <= 4096, "max_tokens: %d, want 16 to 4096", c.MaxTokens)
+	check(c.MaxTokens >= 16 && c.MaxTokens <= 65536, "max_tokens: %d, want 16 to 65536", c.MaxTokens)
 	check(c.Temperature >= 0 && c.Temperature <= 2, "temperature: %v, want 0 to 2", c.Temperature)
 	check(c.TypingMost >= 0 && c.TypingMost <= time.Minute, "typing_most: %v, want 0s to 1m", c.TypingMost)
 	check(c.Similarity >= 0.3 && c.Similarity <= 1, "similarity: %v, want 0.3 to 1", c.Similarity)

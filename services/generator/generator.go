@@ -20,6 +20,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/news"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -151,7 +152,7 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 	switch {
 	case errors.Is(err, errLate):
 		return g.expire(ctx, t, err.Error())
-	case errors.Is(err, errObjected):
+	case errors.Is(err, errObjected), errors.Is(err, chain.ErrRefused):
 		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
 	case err != nil:
 		return err

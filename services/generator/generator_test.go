@@ -46,6 +46,7 @@ func TestGenerator(t *testing.T) {
 		"a text that takes too long is given up":  aTextThatTakesTooLongForItsTurnIsGivenUp,
 		"waiting for a worker costs nothing":      aTurnThatWaitsForAWorkerTooLongCostsNothing,
 		"failures of the provider pass":           failuresOfTheProviderPass,
+		"odd answers of models":                   oddAnswersOfModels,
 		"a 429 is obeyed by all turns":            a429IsObeyedByAllTurns,
 		"a 429 beyond the turn's time expires it": a429BeyondTheTurnsTimeExpiresItInTime,
 		"the breaker of an ill provider":          theBreakerOpensAndCloses(llmapi.ServerError),

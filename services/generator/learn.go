@@ -79,7 +79,7 @@ func (g *Generator) learnOne(ctx context.Context) (searched bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	answer, err := g.Texts.GenerateInBackground(ctx, llm.Request{Messages: messages, MaxTokens: learnTokens},
+	answer, err := g.Texts.GenerateInBackground(ctx, llm.Request{Messages: messages, MaxTokens: max(learnTokens, g.cfg.MaxTokens)},
 		usage.About{Purpose: usage.Memory, Chat: talk.Chat, Prompt: g.prompts.Version()})
 	if err != nil {
 		return true, err

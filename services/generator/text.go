@@ -61,20 +61,11 @@ func fit(text string, room int) string {
 		return text
 	}
 	short := beginning(text, room-telegram.TextLength(ellipsis))
-	var sentence, word int // where the last one ends
-	var last rune
-	for at, r := range short {
-		if unicode.IsSpace(r) {
-			word = at
-			if strings.ContainsRune(".!?…", last) {
-				sentence = at
-			}
-		}
-		last = r
-	}
+	word := strings.LastIndexFunc(short, unicode.IsSpace)
+	whole := sentences(short)
 	switch {
-	case sentence > len(short)/2: // an earlier one would leave too little
-		return short[:sentence]
+	case len(whole) > len(short)/2: // an earlier one would leave too little
+		return whole
 	case word > 0:
 		return strings.TrimRight(short[:word], " \t\n,;:–-") + ellipsis
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/nature"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
@@ -49,9 +50,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 		return "", fail.AsPermanent(err)
 	}
 	messages := []llm.Message{s.system, user}
-	p := &piece{Generator: g, turn: t, scene: s, request: llm.Request{
-		Scene: s.Scene, Messages: messages, MaxTokens: g.cfg.MaxTokens, Temperature: g.cfg.Temperature,
-	}}
+	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(s.Scene, messages...)}
 	p.heard = g.repeats.listen(ctx, t, flat(s.Disclaimer))
 	defer p.heard.wait()
 	first, err := p.draft(ctx, usage.Text)
@@ -89,17 +88,28 @@ func (p *piece) draft(ctx context.Context, purpose usage.Purpose) (llm.Response,
 	answer, err := p.Texts.Generate(has, p.request, p.about(purpose))
 	switch {
 	case err == nil && has.Err() == nil:
-		return answer, nil
+		return whole(answer), nil
 	case ctx.Err() != nil:
 		return answer, ctx.Err()
 	case has.Err() != nil && err == nil:
 		return answer, errLate
 	case has.Err() != nil:
 		return answer, fmt.Errorf("%w: %w", errLate, err)
+	case errors.Is(err, chain.ErrRefused):
+		return answer, err
 	}
-	// None is permanent for the turn: a key may be corrected, another draft may not
+	// No other is permanent for the turn: a key may be corrected, another draft may not
 	// be filtered.
 	return answer, fail.AsTransient(err)
+}
+
+// whole is an answer that was cut off without its last sentence, of which only a part
+// is there. It stays truncated if there is no other.
+func whole(answer llm.Response) llm.Response {
+	if text := sentences(answer.Text); answer.Truncated && text != "" {
+		answer.Text, answer.Truncated = text, false
+	}
+	return answer
 }
 
 func (p *piece) about(purpose usage.Purpose) usage.About {
@@ -126,6 +136,9 @@ func (p *piece) object(ctx context.Context, answer llm.Response) (*guard.Objecti
 	}
 	if o := guard.Check(d); o != nil {
 		return o, nil
+	}
+	if answer.Truncated {
+		return &guard.Objection{Rule: guard.RuleTooLong, Reason: "It was cut off within its first sentence: write a shorter one."}, nil
 	}
 	o, err := p.heard.find(ctx, d.Text)
 	if err != nil || o != nil {
@@ -168,7 +181,7 @@ func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 	answer, err := p.Texts.GenerateInBackground(ctx, llm.Request{
 		Scene:     p.scene.Scene,
 		Messages:  prompt.Judge(p.scene.Persona.Name, stance.Text, d.Text),
-		MaxTokens: judgeTokens,
+		MaxTokens: max(judgeTokens, p.cfg.MaxTokens), // a model that thinks needs as much for a word
 	}, p.about(usage.Judge))
 	if err != nil {
 		p.Log.Debug("nobody judged a draft", zap.Error(err))
@@ -181,7 +194,7 @@ func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 	return &guard.Objection{Rule: guard.RuleStance, Reason: reason}
 }
 
-// judgeTokens is room for a word, and for models that think before they say it.
+// judgeTokens is room for a word, at least.
 const judgeTokens = 64
 
 // mend makes the best of drafts that were objected to: the later one that passes

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/thoughts"
 )
 
 func empty(d *Draft) string {
@@ -25,8 +27,20 @@ var leaked = regexp.MustCompile(`(?i)[<‹]/?(?:chat|memories|news)[>›]|\[(?:y
 	`|mein system-?prompt|mi prompt de(?:l)? sistema|\bBEGIN (?:SYSTEM|PROMPT)\b`)
 
 func promptLeak(d *Draft) string {
-	if mayLeak(d.lower) && leaked.MatchString(d.Text) {
+	if mayLeak(d.lower) && leaked.MatchString(d.Text) || thoughts.In(d.Text) {
 		return "It repeats instructions or marks that are not part of the talk."
+	}
+	return ""
+}
+
+// What the fields of an object look like, in JSON or Python.
+var fields = regexp.MustCompile(`[{\[,]\s*(?:\{\s*)?["'][\pL_][\pL\pN_ -]*["']\s*:\s*["'\d\[{tfnTFN-]`)
+
+func data(d *Draft) string {
+	text := strings.TrimSpace(d.Text)
+	isJSON := text != "" && strings.ContainsRune("{[", rune(text[0])) && json.Valid([]byte(text))
+	if isJSON || strings.ContainsAny(text, "{[") && fields.MatchString(text) {
+		return "It is data: write the message alone, in plain sentences."
 	}
 	return ""
 }

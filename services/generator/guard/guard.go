@@ -52,6 +52,7 @@ func Rules() []Rule {
 	return []Rule{
 		{"empty", empty},
 		{"prompt_leak", promptLeak},
+		{"data", data},
 		{"role_label", roleLabel},
 		{"assistant", assistant},
 		{"link", link},

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/chorus-cast/chorus/services/internal/llm/thoughts"
 )
 
 func isWord(r rune) bool {
@@ -23,8 +25,8 @@ var (
 // gives of others is to be judged again.
 func Mend(d Draft) string {
 	text := visible(d.Text)
-	if Check(d) == nil {
-		return text
+	if thoughts.In(text) || Check(d) == nil {
+		return text // without their marks, thoughts would look like a text
 	}
 	for range 3 { // they may be within each other
 		before := text

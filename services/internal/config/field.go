@@ -20,6 +20,8 @@ type field struct {
 	path   string
 	doc    string
 	hidden bool
+	// object says that the text is a JSON object.
+	object bool
 	// value is the field of the struct, and initial what New found in it.
 	value   reflect.Value
 	initial reflect.Value
@@ -74,6 +76,7 @@ func collect(section, prefix string, v reflect.Value) []*field {
 			initial.Set(at)
 			fields = append(fields, &field{
 				section: section, path: path, doc: tag.Get("doc"), value: at, initial: initial, origin: originDefault,
+				object: tag.Get("object") == "true",
 				hidden: tag.Get("secret") == "true" || at.Type() == reflect.TypeFor[secret.String](),
 			})
 		case at.Kind() == reflect.Struct:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -154,14 +155,28 @@ func (r *reader) value(f *field, e *ast.MappingValueNode) {
 	}
 }
 
-// nodeText takes a reference in the form {env: NAME}, too.
+// nodeText takes a reference in the form {env: NAME}, too, and a text that is JSON as
+// the mapping that it is in YAML.
 func nodeText(f *field, n ast.Node) (string, bool) {
+	if f.object && (n.Type() == ast.MappingType || n.Type() == ast.MappingValueType) {
+		return objectText(n)
+	}
 	var ref secret.Ref
 	if f.value.Type() == reflect.TypeFor[secret.Ref]() && n.Type() == ast.MappingType &&
 		yaml.NodeToValue(n, &ref, yaml.Strict()) == nil && (ref.Env == "") != (ref.File == "") {
 		return refText(ref), true
 	}
 	return scalarText(n)
+}
+
+// objectText is a mapping as JSON.
+func objectText(n ast.Node) (string, bool) {
+	var v map[string]any
+	if yaml.NodeToValue(n, &v) != nil {
+		return "", false
+	}
+	text, err := json.Marshal(v)
+	return string(text), err == nil
 }
 
 func scalarText(n ast.Node) (string, bool) {

@@ -3,43 +3,114 @@ package preflight
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// textPatience is how long a model may take for one word.
-const textPatience = 30 * time.Second
+// Provider is a provider of texts or embeddings, and how long its calls may take.
+type Provider struct {
+	llm.Provider
 
-// Texts asks a provider for one word, which costs next to nothing and proves the
-// address, the key and the model.
-func Texts(ctx context.Context, name string, p llm.Provider) []Finding {
-	return asked(ctx, name, "writes", p, llm.Request{
-		Scene:     llm.Scene{Persona: llm.Persona{Name: "Anna", Tone: "neutral"}, Topic: "tea", Language: "en"},
-		Messages:  []llm.Message{{Role: llm.RoleUser, Content: "Answer with the word yes."}},
-		MaxTokens: 5,
-	})
+	Name string
+	// Timeout bounds a call, and LoadTimeout, if it is more, the first one.
+	Timeout, LoadTimeout time.Duration
+}
+
+const checkLLM = "llm"
+
+// Texts makes a request as turns make it. It costs as much as one text, and proves
+// the address, the key, the model and that it takes such requests.
+func Texts(ctx context.Context, p Provider, r llm.Request) []Finding {
+	return asked(ctx, p, "writes", r)
 }
 
 // Embeddings asks a provider of embeddings for that of a word.
-func Embeddings(ctx context.Context, name string, p llm.Provider) []Finding {
-	return asked(ctx, name, "compares", p, llm.Request{Embed: []string{"tea"}})
+func Embeddings(ctx context.Context, p Provider) []Finding {
+	return asked(ctx, p, "compares", llm.Request{Embed: []string{"tea"}})
 }
 
-func asked(ctx context.Context, name, does string, p llm.Provider, r llm.Request) []Finding {
-	const check = "llm"
-	ctx, cancel := context.WithTimeout(ctx, textPatience)
-	defer cancel()
-	began := time.Now()
-	_, err := p.Generate(ctx, r)
-	switch {
-	case err == nil:
-		return []Finding{well(check, name, does+", after "+time.Since(began).Round(time.Millisecond).String())}
-	case errors.Is(err, llm.ErrThrottled):
-		return []Finding{warn(check, name, "takes the key, but no request now: "+err.Error(), "look at the quota and the rate limit of this key")}
-	case errors.Is(err, llm.ErrPermanent):
-		return []Finding{fail(check, name, "refuses: "+err.Error(), "check the key (llm.key), the model (llm.model) and the address (llm.url)")}
-	default:
-		return []Finding{fail(check, name, "can't be reached: "+err.Error(), "check llm.url, and whether this machine reaches it")}
+func asked(ctx context.Context, p Provider, does string, r llm.Request) []Finding {
+	first := ask(ctx, p, r, max(p.Timeout, p.LoadTimeout))
+	answer := first
+	if first.err == nil && first.took > p.Timeout {
+		answer = ask(ctx, p, r, p.Timeout) // now that the model is loaded
 	}
+	if answer.err != nil {
+		return []Finding{failed(p, answer)}
+	}
+	found := fmt.Sprintf("%s, after %v", does, answer.took.Round(time.Millisecond))
+	if first.took > p.Timeout {
+		found += fmt.Sprintf(", once it has loaded its model, which took %v", first.took.Round(time.Millisecond))
+	}
+	for _, left := range first.left {
+		found += "; " + left
+	}
+	if answer.truncated {
+		return []Finding{warn(checkLLM, p.Name, found+"; its text was cut off at generator.max_tokens",
+			"raise generator.max_tokens, or switch the model's thinking off (llm.extra), if texts are often cut off")}
+	}
+	return []Finding{well(checkLLM, p.Name, found)}
+}
+
+// answered is how a request went.
+type answered struct {
+	err       error
+	late      bool // there was no answer in the time of limit
+	limit     time.Duration
+	took      time.Duration
+	truncated bool
+	left      []string // what the model refuses, and is left out
+}
+
+// maxLeftOut bounds how often a request is made again without a part of it.
+const maxLeftOut = 5
+
+func ask(ctx context.Context, p Provider, r llm.Request, limit time.Duration) (a answered) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	a.limit = limit
+	for range maxLeftOut {
+		began := time.Now()
+		var answer llm.Response
+		answer, a.err = p.Generate(ctx, r)
+		a.took, a.late, a.truncated = time.Since(began), ctx.Err() != nil, answer.Truncated
+		var refused *llm.Error
+		if !errors.As(a.err, &refused) || !refused.Again {
+			break
+		}
+		a.left = append(a.left, refused.Advice)
+	}
+	return a
+}
+
+// failed is why there is no answer. An answer of any kind shows that the address is
+// right.
+func failed(p Provider, a answered) Finding {
+	var e *llm.Error
+	errors.As(a.err, &e)
+	remedy := func(other string) string {
+		if e != nil && e.Advice != "" {
+			return e.Advice
+		}
+		return other
+	}
+	switch {
+	case a.late && a.limit < p.LoadTimeout:
+		return fail(checkLLM, p.Name, fmt.Sprintf("gives no answer within %v, although its model is loaded", a.limit), "raise llm.timeout, or use a faster model")
+	case a.late:
+		return fail(checkLLM, p.Name, fmt.Sprintf("gives no answer within %v", a.limit),
+			"raise llm.load_timeout if its model takes longer to load, and llm.timeout if it takes longer to write; else check llm.url")
+	case errors.Is(a.err, llm.ErrThrottled):
+		return warn(checkLLM, p.Name, "takes the key, but no request now: "+a.err.Error(), "look at the quota and the rate limit of this key")
+	case e != nil && e.Answered:
+		return fail(checkLLM, p.Name, "answers, but without a text: "+a.err.Error(), remedy("try again; if it stays so, use another model (llm.model)"))
+	case errors.Is(a.err, llm.ErrPermanent):
+		return fail(checkLLM, p.Name, "refuses: "+a.err.Error(), remedy("check the key (llm.key), the model (llm.model) and the address (llm.url)"))
+	case e != nil && e.Status >= http.StatusOK:
+		return fail(checkLLM, p.Name, "answers, but with nothing of use: "+a.err.Error(), remedy("look into the provider's own log, and check llm.model and llm.url"))
+	}
+	return fail(checkLLM, p.Name, "can't be reached: "+a.err.Error(), "check llm.url, and whether this machine reaches it")
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/config"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
@@ -48,7 +50,7 @@ exit code is 1 if anything failed; warnings are none.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as JSON")
-	cfg.Bind(cmd.Flags(), sectionDatabase, sectionNATS, sectionRedis, sectionTelegram, sectionLLM, sectionSecret)
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionNATS, sectionRedis, sectionTelegram, sectionLLM, sectionGenerator, sectionSecret)
 	return cmd
 }
 
@@ -94,18 +96,26 @@ func checkTexts(ctx context.Context, cfg *configuration) []preflight.Finding {
 	if err != nil {
 		return []preflight.Finding{failure("llm", cfg.llm.Kind, err.Error(), "correct the section llm of the configuration")}
 	}
+	request, err := generator.Trial(cfg.generator)
+	if err != nil {
+		return []preflight.Finding{failure("llm", "prompt", err.Error(), "correct the templates in generator.prompts")}
+	}
 	var found []preflight.Finding
 	for _, l := range links {
-		found = append(found, preflight.Texts(ctx, l.Name, l.Provider)...)
+		found = append(found, preflight.Texts(ctx, provided(l), request)...)
 	}
 	embeddings, err := provider.NewEmbeddings(cfg.llm)
 	if err != nil {
 		return append(found, failure("llm", "embeddings", err.Error(), "correct the section llm.embeddings of the configuration"))
 	}
 	for _, l := range embeddings {
-		found = append(found, preflight.Embeddings(ctx, l.Name, l.Provider)...)
+		found = append(found, preflight.Embeddings(ctx, provided(l))...)
 	}
 	return found
+}
+
+func provided(l chain.Link) preflight.Provider {
+	return preflight.Provider{Provider: l.Provider, Name: l.Name, Timeout: l.Limits.Timeout, LoadTimeout: l.Limits.LoadTimeout}
 }
 
 func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]preflight.Finding, error) {

@@ -122,19 +122,30 @@ func (p *process) generator() (run.Part, error) {
 	texts := chain.New(links, chain.Deps{
 		Ledger: book, Replicas: func() int { return s.Replicas() }, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
 	})
+	chains := []*chain.Chain{texts}
 	deps := generator.Deps{
 		Pool: p.pool, Bus: p.bus, Roster: p.rostered, Texts: texts,
 		Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
 	}
 	if len(embeddings) > 0 {
-		deps.Embeddings = chain.New(embeddings, texts.Deps)
+		chains = append(chains, chain.New(embeddings, texts.Deps))
+		deps.Embeddings = chains[1]
 	}
 	s, err = generator.New(p.cfg.generator, deps, p.busMetrics)
 	if err != nil {
 		return run.Part{}, err
 	}
 	p.restored = append(p.restored, s.Hurry)
-	return run.Part{Name: "generator", Run: func(ctx context.Context) error { return book.Around(ctx, s.Run) }}, nil
+	return run.Part{Name: "generator", Run: func(ctx context.Context) error {
+		return book.Around(ctx, func(ctx context.Context) error {
+			defer func() {
+				for _, c := range chains {
+					c.Close()
+				}
+			}()
+			return s.Run(ctx)
+		})
+	}}, nil
 }
 
 // senderMargin is what the sender gets beyond the grace of its calls to write

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -37,18 +39,28 @@ type Deps struct {
 type Chain struct {
 	Deps
 	links []*link
+	// Calls that go on when nobody waits for them any more.
+	loads   sync.WaitGroup
+	running context.Context //nolint:containedctx // the life of those calls, which is that of the chain
+	stop    context.CancelFunc
+	warned  sync.Map // the time of the last warning about a provider, by its name
 }
 
 // ErrUnavailable says that no provider takes a call now, and that the caller did
 // not want to wait.
 var ErrUnavailable = errors.New("no text provider takes a call now")
 
-// New makes a chain of at least one link.
+// ErrRefused says that all providers were asked, and none can answer this request as it
+// is: to ask again is in vain.
+var ErrRefused = errors.New("no text provider can write this")
+
+// New makes a chain of at least one link. Close it.
 func New(links []Link, deps Deps) *Chain {
 	if deps.Replicas == nil {
 		deps.Replicas = func() int { return 1 }
 	}
 	c := &Chain{Deps: deps}
+	c.running, c.stop = context.WithCancel(context.Background())
 	for _, l := range links {
 		c.links = append(c.links, newLink(l, deps.Ledger, deps.Replicas, deps.Metrics, deps.Log))
 	}
@@ -103,9 +115,15 @@ type tries struct {
 	done, failed bool
 	said         []error
 	refused      []*refusal // of each link, nil for those that were asked
+	refusals     int        // of those that were asked, how many can't answer this request
 }
 
-func (t *tries) err() error { return oneLine(t.said) }
+func (t *tries) err() error {
+	if t.refusals > 0 && t.refusals == len(t.refused) {
+		return fmt.Errorf("%w: %w", ErrRefused, oneLine(t.said))
+	}
+	return oneLine(t.said)
+}
 
 func (t *tries) late(end error) error {
 	if len(t.said) == 0 {
@@ -135,6 +153,12 @@ func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, backg
 			break
 		}
 		answer, refused, err := c.ask(ctx, k, r, about, background, k == held)
+		for range maxLeftOut {
+			if !c.again(k, err) {
+				break
+			}
+			answer, refused, err = c.ask(ctx, k, r, about, background, k == held)
+		}
 		switch {
 		case refused != nil:
 			c.Metrics.refused(k.Name, refused.reason)
@@ -145,14 +169,62 @@ func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, backg
 			return answer, t
 		case errors.Is(err, llm.ErrThrottled):
 			// An answer, and not a failure: it says when to come back.
-			t.refused[i] = &refusal{reason: reasonPaused, wait: max(k.pause.left(time.Now()), time.Millisecond)}
+			t.refused[i] = &refusal{reason: reasonPaused, wait: max(k.throttle.left(time.Now()), time.Millisecond)}
 			t.said = append(t.said, err)
 		default:
 			t.failed = true
+			if inVain(err) {
+				t.refusals++
+			}
 			t.said = append(t.said, err)
 		}
 	}
 	return llm.Response{}, t
+}
+
+// maxLeftOut bounds how often one request is made again without a part of it.
+const maxLeftOut = 5
+
+// again tells whether a provider refused a part of the request, which it leaves out
+// from then on. Of any failure that somebody can do something about it warns, once in a
+// while.
+func (c *Chain) again(k *link, err error) bool {
+	var failed *llm.Error
+	if !errors.As(err, &failed) {
+		return false
+	}
+	if failed.Advice != "" && c.warns(k.Name+failed.Advice) {
+		c.Log.Warn("a text provider refuses", zap.String("provider", k.Name), zap.String("what_to_do", failed.Advice), zap.Error(err))
+	}
+	return failed.Again
+}
+
+// warnEvery is how often the same is told at most.
+const warnEvery = time.Minute
+
+func (c *Chain) warns(about string) bool {
+	now := time.Now()
+	last, known := c.warned.Load(about)
+	at, _ := last.(time.Time)
+	if known && now.Sub(at) < warnEvery {
+		return false
+	}
+	c.warned.Store(about, now)
+	return true
+}
+
+// inVain tells failures that the same request will have again, whatever the provider
+// is about: it is refused for what is in it, or the model thinks until it must stop.
+func inVain(err error) bool {
+	var failed *llm.Error
+	if !errors.As(err, &failed) {
+		return false
+	}
+	switch failed.Status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return errors.Is(err, llm.ErrPermanent)
+	}
+	return failed.Code == llm.CodeThinking
 }
 
 // ask makes a call if the link takes one.
@@ -167,25 +239,44 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.Abo
 		defer k.workers.ReleasePermit()
 	}
 	prompt := estimate(r)
-	if refused := k.enter(prompt); refused != nil {
+	round, refused := k.enter(prompt)
+	if refused != nil {
 		return answer, refused, nil
 	}
 	began := time.Now()
-	answer, err = k.call(ctx, r)
-	call := usage.Call{About: about, At: began, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
-	traceCall(ctx, c.take(k, call, &answer, prompt), err)
+	run := func(ctx context.Context, most time.Duration) (llm.Response, error) {
+		answer, err := k.call(ctx, r, most, round)
+		call := usage.Call{About: about, At: began, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
+		traceCall(ctx, c.take(k, call, &answer, err, prompt), err)
+		return answer, err
+	}
+	if k.Limits.LoadTimeout > k.Limits.Timeout && k.load.begin(began) {
+		return c.untilLoaded(ctx, k, run)
+	}
+	answer, err = run(ctx, k.Limits.Timeout)
+	if failed := (*llm.Error)(nil); errors.As(err, &failed) && failed.Code == codeLoading {
+		return answer, &refusal{reason: reasonLoading, wait: busyLook}, nil
+	}
 	return answer, nil, err
 }
 
 // take takes a call down. Where a provider does not say how many tokens it was,
 // they are estimated, so that budgets hold all the same. It returns the whole call.
-func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, prompt int) usage.Call {
-	if call.Outcome == usage.Written {
+func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, err error, prompt int) usage.Call {
+	used := llm.Usage{}
+	var failed *llm.Error
+	switch {
+	case call.Outcome == usage.Written:
 		if answer.Usage.PromptTokens == 0 && !answer.Offline {
 			answer.Usage.PromptTokens, answer.Usage.CompletionTokens = prompt, tokens(answer.Text)
 		}
 		answer.Provider = k.Name
-		call.Model, call.PromptTokens, call.CompletionTokens = answer.Model, answer.Usage.PromptTokens, answer.Usage.CompletionTokens
+		call.Model, used = answer.Model, answer.Usage
+	case errors.As(err, &failed):
+		used = failed.Usage // thoughts cost as much as texts
+	}
+	if used.PromptTokens+used.CompletionTokens > 0 {
+		call.PromptTokens, call.CompletionTokens = used.PromptTokens, used.CompletionTokens
 		call.Cost = k.Limits.Cost(call.PromptTokens, call.CompletionTokens)
 		k.tokens.owe(call.PromptTokens + call.CompletionTokens - prompt - int(k.usual.Load()))
 	}
@@ -305,6 +396,8 @@ func (r *refusal) String() string {
 		return "it wants to be left alone for " + r.wait.Round(time.Second).String()
 	case reasonBreaker:
 		return "its breaker is open"
+	case reasonLoading:
+		return "it has not answered its first call yet: it may be loading its model"
 	case reasonRate:
 		return "its limit per minute is reached"
 	}

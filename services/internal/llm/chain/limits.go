@@ -15,6 +15,9 @@ type Limits struct {
 	Workers int
 	// Timeout bounds one call; more than 0.
 	Timeout time.Duration
+	// LoadTimeout bounds the first call to a provider that has not answered for some
+	// minutes, and may have to load its model. Up to Timeout it is a call like any.
+	LoadTimeout time.Duration
 	// RequestsPerMinute and TokensPerMinute are never passed in any minute, by all
 	// replicas together.
 	RequestsPerMinute, TokensPerMinute int
@@ -44,6 +47,7 @@ func (l Limits) Validate() error {
 	}
 	check(l.Workers >= 1 && l.Workers <= 1000, "workers: %d, want 1 to 1000", l.Workers)
 	check(l.Timeout > 0 && l.Timeout <= 10*time.Minute, "timeout: %v, want more than 0s, up to 10m", l.Timeout)
+	check(l.LoadTimeout >= 0 && l.LoadTimeout <= time.Hour, "load_timeout: %v, want 0s (as timeout) to 1h", l.LoadTimeout)
 	check(l.RequestsPerMinute >= 0, "requests_per_minute: %d, want 0 (no limit) or more", l.RequestsPerMinute)
 	check(l.TokensPerMinute >= 0, "tokens_per_minute: %d, want 0 (no limit) or more", l.TokensPerMinute)
 	check(l.DailyTokens >= 0, "daily_tokens: %d, want 0 (no limit) or more", l.DailyTokens)

@@ -32,7 +32,8 @@ type link struct {
 	breaker  circuitbreaker.CircuitBreaker[any]
 	requests *perMinute
 	tokens   *perMinute
-	pause    pause
+	throttle throttle
+	load     load
 	// usual is how many tokens an answer usually has.
 	usual atomic.Int64
 	// warned is the day, in Unix seconds, of which it was warned that the budget ends.
@@ -73,6 +74,7 @@ const (
 	reasonBreaker = "breaker_open"
 	reasonBusy    = "busy"
 	reasonRate    = "rate_limit"
+	reasonLoading = "loading"
 )
 
 // breakerLook is how long a half-open breaker is waited for, whose one trial is
@@ -88,8 +90,11 @@ func (k *link) idle(now time.Time, background bool) *refusal {
 	if !k.affords(now, background) {
 		return &refusal{reason: reasonBudget, wait: usage.Day(now).Add(24 * time.Hour).Sub(now)}
 	}
-	if left := k.pause.left(now); left > 0 {
+	if left := k.throttle.left(now); left > 0 {
 		return &refusal{reason: reasonPaused, wait: left}
+	}
+	if k.load.outlasts(now, k.Limits.Timeout) {
+		return &refusal{reason: reasonLoading, wait: busyLook}
 	}
 	if k.breaker.IsOpen() {
 		if left := k.breaker.RemainingDelay(); left > 0 {
@@ -112,70 +117,80 @@ func (k *link) affords(now time.Time, background bool) bool {
 		(k.Limits.DailyCost == 0 || spent.Cost < part*k.Limits.DailyCost)
 }
 
-// enter lets a call that has a worker pass the rate limits and the breaker. What
-// the breaker lets through must be recorded.
-func (k *link) enter(promptTokens int) *refusal {
+// enter lets a call that has a worker pass the rate limits, the throttle and the
+// breaker. What it lets through must be learned from, with the round.
+func (k *link) enter(promptTokens int) (round int, refused *refusal) {
 	giveBack, wait := k.requests.take(1)
 	if wait > 0 {
-		return &refusal{reason: reasonRate, wait: ceil(wait)}
+		return 0, &refusal{reason: reasonRate, wait: ceil(wait)}
 	}
 	tokensBack, wait := k.tokens.take(promptTokens + int(k.usual.Load()))
 	if wait > 0 {
 		giveBack()
-		return &refusal{reason: reasonRate, wait: ceil(wait)}
+		return 0, &refusal{reason: reasonRate, wait: ceil(wait)}
 	}
-	if !k.breaker.TryAcquirePermit() {
+	round, ok := k.throttle.enter()
+	if !ok {
 		giveBack()
 		tokensBack()
-		return &refusal{reason: reasonBreaker, wait: max(k.breaker.RemainingDelay(), breakerLook)}
+		return 0, &refusal{reason: reasonPaused, wait: breakerLook}
 	}
-	return nil
+	if !k.breaker.TryAcquirePermit() {
+		k.throttle.leave(round)
+		giveBack()
+		tokensBack()
+		return 0, &refusal{reason: reasonBreaker, wait: max(k.breaker.RemainingDelay(), breakerLook)}
+	}
+	return round, nil
 }
 
-// call makes one call. That the provider took too long is its failure; that the
-// caller's time is over is not.
-func (k *link) call(ctx context.Context, r llm.Request) (llm.Response, error) {
-	calling, cancel := context.WithTimeout(ctx, k.Limits.Timeout)
+// call makes one call of most at most. That the provider took too long is its failure;
+// that the caller's time is over is not, nor is it while the provider loads its model.
+func (k *link) call(ctx context.Context, r llm.Request, most time.Duration, round int) (llm.Response, error) {
+	calling, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	answer, err := k.Provider.Generate(calling, r)
-	if err != nil && calling.Err() != nil && ctx.Err() == nil {
-		err = &llm.Error{Class: llm.ErrTransient, Provider: k.Name, Reason: fmt.Sprintf("no text within %v", k.Limits.Timeout)}
+	late := err != nil && calling.Err() != nil && ctx.Err() == nil
+	loading := late && most < k.Limits.LoadTimeout && k.load.underWay()
+	switch {
+	case loading:
+		err = &llm.Error{Class: llm.ErrTransient, Provider: k.Name, Code: codeLoading, Reason: fmt.Sprintf("no text within %v", most)}
+	case late:
+		err = &llm.Error{Class: llm.ErrTransient, Provider: k.Name, Reason: fmt.Sprintf("no text within %v", most)}
 	}
-	k.learn(ctx, answer, err)
+	k.learn(ctx, answer, err, round, loading)
 	return answer, err
 }
 
 // learn takes from an outcome what it says about the provider.
-func (k *link) learn(ctx context.Context, answer llm.Response, err error) {
-	limits := answer.Limits
-	var failed *llm.Error
-	if errors.As(err, &failed) {
-		limits = failed.Limits
-	}
+func (k *link) learn(ctx context.Context, answer llm.Response, err error, round int, loading bool) {
 	now := time.Now()
+	var failed *llm.Error
+	_ = errors.As(err, &failed)
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || loading):
 		// A trial that says nothing is no reason to trust the provider again; but
 		// outside of a trial nothing need be recorded.
 		if k.breaker.IsHalfOpen() {
 			k.breaker.RecordFailure()
 		}
+		k.throttle.leave(round)
 		return
 	case ill(err):
 		k.breaker.RecordFailure()
 	default:
 		k.breaker.RecordSuccess()
 	}
-	if errors.Is(err, llm.ErrThrottled) {
-		k.pause.atLeast(now, max(failed.RetryAfter, throttledLeast))
+	if errors.Is(err, llm.ErrThrottled) && failed != nil {
+		k.throttle.told(now, round, failed.RetryAfter)
+	} else {
+		k.throttle.over(round)
 	}
-	for _, l := range []struct {
-		llm.Limit
-		need int
-	}{{limits.Requests, 1}, {limits.Tokens, int(k.usual.Load())}} {
-		if l.Known && l.Remaining < max(l.need, 1) && l.Reset > 0 {
-			k.pause.atLeast(now, l.Reset)
-		}
+	if err == nil || failed != nil && failed.Answered {
+		k.load.answered(now)
+	}
+	if err == nil {
+		k.rest(now, answer)
 	}
 	if err == nil && answer.Usage.CompletionTokens > 0 {
 		const weight = 8 // of what was known before, in answers
@@ -184,17 +199,33 @@ func (k *link) learn(ctx context.Context, answer llm.Response, err error) {
 	}
 }
 
-// throttledLeast is how long a provider is left alone that does not say how long
-// it wants to be.
-const throttledLeast = time.Second
+// maxRest is how long a provider is left alone at most that has answered, and whose
+// headers say that nothing is left of a limit. They are not always about minutes, and
+// the next answer says it better.
+const maxRest = time.Minute
+
+// rest leaves a provider alone until its limits are full again, if that is soon.
+func (k *link) rest(now time.Time, answer llm.Response) {
+	for _, l := range []struct {
+		llm.Limit
+		need int
+	}{{answer.Limits.Requests, 1}, {answer.Limits.Tokens, int(k.usual.Load())}} {
+		if l.Known && l.Remaining < max(l.need, 1) && l.Reset > 0 && l.Reset <= maxRest {
+			k.throttle.rest(now, l.Reset)
+		}
+	}
+}
 
 // ill tells failures that the next request will have too from what a provider
 // says about one request. A rate limit has its own answer.
 func ill(err error) bool {
+	var failed *llm.Error
+	if errors.As(err, &failed) && failed.Answered {
+		return false
+	}
 	if errors.Is(err, llm.ErrTransient) {
 		return true
 	}
-	var failed *llm.Error
 	if !errors.As(err, &failed) || !errors.Is(err, llm.ErrPermanent) {
 		return false
 	}
@@ -206,19 +237,3 @@ func ill(err error) bool {
 	}
 	return false
 }
-
-// pause is until when a provider wants to be left alone. All calls keep to it, so
-// that one answer is enough. It is safe for concurrent use.
-type pause struct{ until atomic.Int64 } // Unix nanoseconds
-
-func (p *pause) atLeast(now time.Time, d time.Duration) {
-	until := now.Add(d).UnixNano()
-	for {
-		have := p.until.Load()
-		if have >= until || p.until.CompareAndSwap(have, until) {
-			return
-		}
-	}
-}
-
-func (p *pause) left(now time.Time) time.Duration { return time.Unix(0, p.until.Load()).Sub(now) }

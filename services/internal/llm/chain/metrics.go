@@ -25,7 +25,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "chorus_llm_call_seconds", Help: "Calls to text providers, by provider, purpose and outcome.",
-			Buckets: []float64{.005, .025, .1, .25, .5, 1, 2, 4, 8, 15, 30},
+			Buckets: []float64{.005, .025, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120, 300},
 		}, []string{"provider", "purpose", "outcome"}),
 		tokens:   counter("chorus_llm_tokens_total", "Tokens used, by provider and kind.", "provider", "kind"),
 		cost:     counter("chorus_llm_cost_total", "What calls cost by the configured prices, by provider.", "provider"),

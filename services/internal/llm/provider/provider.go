@@ -68,7 +68,9 @@ type One struct {
 	Model             string        `config:"model" doc:"the model's name as the API knows it"`
 	Key               secret.Ref    `config:"key" doc:"where the API key is: env:NAME or file:PATH; empty for an API without keys"`
 	Timeout           time.Duration `config:"timeout" doc:"longest time for one call, from dialling to the last byte"`
+	LoadTimeout       time.Duration `config:"load_timeout" doc:"longest time for the first call to a provider that has not answered for four minutes, because it may have to load its model; only that call waits so long, the others go to the next provider or wait for it; 0s for timeout"`
 	MaxTokens         string        `config:"max_tokens_field" doc:"request field that bounds the answer: max_tokens, or max_completion_tokens for OpenAI's reasoning models"`
+	Extra             string        `config:"extra" object:"true" doc:"further fields of each request, as a JSON object, such as {\"reasoning_effort\":\"none\"} to switch a model's thinking off"`
 	MaxAnswer         int64         `config:"max_answer_bytes" doc:"longest answer that is read, in bytes"`
 	Workers           int           `config:"workers" doc:"calls that one generator makes at the same time"`
 	RequestsPerMinute int           `config:"requests_per_minute" doc:"most calls in any minute, of all generators together; 0 for no limit"`
@@ -102,11 +104,14 @@ func (p One) dailyCost() float64 {
 	return p.DailyCost
 }
 
+// defaultLoadTimeout is enough for a model of a hundred gigabytes from a fast disk.
+const defaultLoadTimeout = 5 * time.Minute
+
 func defaultOne() One {
 	d, l := openai.Default(), chain.DefaultLimits()
 	return One{
 		DailyCost: defaultDailyCost,
-		Timeout:   d.Timeout, MaxTokens: d.MaxTokensField, MaxAnswer: d.MaxAnswerBytes,
+		Timeout:   d.Timeout, LoadTimeout: defaultLoadTimeout, MaxTokens: d.MaxTokensField, MaxAnswer: d.MaxAnswerBytes,
 		Workers: l.Workers, BreakerFailures: l.BreakerFailures, BreakerDelay: l.BreakerDelay,
 	}
 }
@@ -307,13 +312,14 @@ func transport(workers int) http.RoundTripper {
 func (p One) api(key secret.String) openai.Config {
 	return openai.Config{
 		Name: p.name(), BaseURL: p.URL, Model: p.Model, Key: key,
-		Timeout: p.Timeout, MaxTokensField: p.MaxTokens, MaxAnswerBytes: p.MaxAnswer,
+		// The chain bounds each call; this is the longest of them.
+		Timeout: max(p.Timeout, p.LoadTimeout), MaxTokensField: p.MaxTokens, MaxAnswerBytes: p.MaxAnswer, Extra: p.Extra,
 	}
 }
 
 func (p One) limits() chain.Limits {
 	return chain.Limits{
-		Workers: p.Workers, Timeout: p.Timeout, RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
+		Workers: p.Workers, Timeout: p.Timeout, LoadTimeout: p.LoadTimeout, RequestsPerMinute: p.RequestsPerMinute, TokensPerMinute: p.TokensPerMinute,
 		DailyTokens: p.DailyTokens, DailyCost: p.dailyCost(), PromptPrice: p.PromptPrice, CompletionPrice: p.CompletionPrice,
 		BreakerFailures: p.BreakerFailures, BreakerDelay: p.BreakerDelay,
 	}

@@ -1,0 +1,36 @@
+package generator
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/generator/prompt"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// Trial is a request as turns make it, for a look whether a provider takes it.
+func Trial(cfg Config) (llm.Request, error) {
+	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
+	if err != nil {
+		return llm.Request{}, fmt.Errorf("generator.prompts: %w", err)
+	}
+	asked := llm.Line{Author: "Tom", Text: "Which tea do you drink in the evening?", At: time.Now()}
+	scene := llm.Scene{
+		Persona: llm.Persona{Name: "Anna", Summary: "She reads in the evening.", Tone: "warm"},
+		Topic:   "tea", Answering: &asked, History: []llm.Line{asked}, Length: llm.Short, Language: "en", Purpose: "A talk about tea.", Now: asked.At,
+	}
+	system, err := prompts.System(scene)
+	if err != nil {
+		return llm.Request{}, err
+	}
+	user, err := prompts.User(scene, system)
+	if err != nil {
+		return llm.Request{}, err
+	}
+	return cfg.request(scene, system, user), nil
+}
+
+// request asks for a text.
+func (c Config) request(s llm.Scene, messages ...llm.Message) llm.Request {
+	return llm.Request{Scene: s, Messages: messages, MaxTokens: c.MaxTokens, Temperature: c.Temperature}
+}

@@ -1,0 +1,98 @@
+package chain
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/llm"
+)
+
+// loadedFor is how long a model is taken to stay loaded after an answer. Ollama
+// unloads one after five minutes without a call.
+const loadedFor = 4 * time.Minute
+
+// codeLoading is the Code of calls that were given up while the first one was under
+// way.
+const codeLoading = "loading"
+
+// load is whether a provider may have to load its model first, which can take minutes,
+// and which some servers drop when the caller leaves. So the first call to a provider
+// that has not answered for a while is made to its end, whoever waits for it. It is
+// safe for concurrent use.
+type load struct {
+	mu    sync.Mutex
+	last  time.Time // when it answered last
+	began time.Time // when that first call began; zero if there is none
+}
+
+// begin tells whether a call that begins now is that first call. It must be ended.
+func (l *load) begin(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.began.IsZero() || now.Sub(l.last) < loadedFor {
+		return false
+	}
+	l.began = now
+	return true
+}
+
+func (l *load) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.began = time.Time{}
+}
+
+func (l *load) answered(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = now
+}
+
+func (l *load) underWay() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.began.IsZero()
+}
+
+// outlasts tells whether the first call takes longer than others may.
+func (l *load) outlasts(now time.Time, timeout time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.began.IsZero() && now.Sub(l.began) >= timeout
+}
+
+// untilLoaded makes a call that may have to wait for a model to be loaded. The caller
+// waits for it as for any other; the call goes on without it.
+func (c *Chain) untilLoaded(ctx context.Context, k *link, run func(ctx context.Context, most time.Duration) (llm.Response, error)) (answer llm.Response, refused *refusal, err error) {
+	type outcome struct {
+		answer llm.Response
+		err    error
+	}
+	calling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(c.running, cancel)
+	done := make(chan outcome, 1)
+	c.loads.Go(func() {
+		defer cancel()
+		defer unhook()
+		defer k.load.end()
+		answer, err := run(calling, k.Limits.LoadTimeout)
+		done <- outcome{answer, err}
+	})
+	timer := time.NewTimer(k.Limits.Timeout)
+	defer timer.Stop()
+	select {
+	case o := <-done:
+		return o.answer, nil, o.err
+	case <-timer.C:
+		return answer, &refusal{reason: reasonLoading, wait: busyLook}, nil
+	case <-ctx.Done():
+		return answer, nil, ctx.Err()
+	}
+}
+
+// Close ends the calls that nobody waits for, and waits for their ends.
+func (c *Chain) Close() {
+	c.stop()
+	c.loads.Wait()
+}

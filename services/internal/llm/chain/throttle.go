@@ -1,0 +1,92 @@
+package chain
+
+import (
+	"sync"
+	"time"
+)
+
+// throttle is how long a provider is left alone that has said that it was asked too
+// often: as long as it says, or else for 1, 2, 4 and up to 60 seconds. All calls keep
+// to it, and the first one after it goes alone: the others follow once it was not
+// throttled. It is safe for concurrent use.
+type throttle struct {
+	mu     sync.Mutex
+	until  time.Time
+	steps  int  // answers in a row that throttled, one a round
+	round  int  // rises with each of them: what was asked before says nothing new
+	asking bool // the first call after a wait is under way
+}
+
+const (
+	// throttledLeast is the shortest wait.
+	throttledLeast = time.Second
+	// throttledMost is the longest wait of a provider that says nothing about it.
+	throttledMost = time.Minute
+)
+
+// left is how long the wait still is.
+func (t *throttle) left(now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.until.Sub(now)
+}
+
+// enter lets a call through, if it may go. It must be told, over or leave after that.
+func (t *throttle) enter() (round int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.steps > 0 {
+		if t.asking {
+			return 0, false
+		}
+		t.asking = true
+	}
+	return t.round, true
+}
+
+// leave ends a call that says nothing about the limit.
+func (t *throttle) leave(round int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if round == t.round {
+		t.asking = false
+	}
+}
+
+// over ends a call that was not throttled.
+func (t *throttle) over(round int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if round == t.round {
+		t.asking, t.steps = false, 0
+	}
+}
+
+// told ends a call that was throttled, with the wait that was asked for; 0 is none.
+func (t *throttle) told(now time.Time, round int, wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if round == t.round {
+		t.asking = false
+		t.round++
+		t.steps++
+		if wait == 0 {
+			const doublings = 6 // 64 s is above the most
+			wait = min(throttledLeast<<min(t.steps-1, doublings), throttledMost)
+		}
+	}
+	t.extend(now, max(wait, throttledLeast))
+}
+
+// rest waits before there is a reason to complain.
+func (t *throttle) rest(now time.Time, wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.extend(now, wait)
+}
+
+func (t *throttle) extend(now time.Time, wait time.Duration) {
+	if until := now.Add(wait); until.After(t.until) {
+		t.until = until
+	}
+}
