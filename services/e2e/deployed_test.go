@@ -25,14 +25,23 @@ type deployment struct {
 	dsn         string
 	environment []string
 	telegram    *control.Client
-	ops         map[string]string // the operators' address of each service
+	ops         map[string]string  // the operators' address of each service
+	running     map[string]*chorus // the process of each service
 }
 
 // deploy starts the servers and the emulator, with more arguments, and applies a
 // cast.
 func deploy(t testing.TB, cast string, more ...string) *deployment {
 	t.Helper()
-	d := &deployment{t: t, bus: testenv.NATSServer(t), redis: testenv.RedisServer(t), dsn: testenv.EmptyPostgres(t), ops: map[string]string{}}
+	return deployOn(t, testenv.EmptyPostgres(t), cast, more...)
+}
+
+// deployOn is deploy on an empty database.
+func deployOn(t testing.TB, dsn, cast string, more ...string) *deployment {
+	t.Helper()
+	d := &deployment{
+		t: t, bus: testenv.NATSServer(t), redis: testenv.RedisServer(t), dsn: dsn, ops: map[string]string{}, running: map[string]*chorus{},
+	}
 	dir := t.TempDir()
 	d.environment = []string{
 		"CHORUS_DATABASE_URL_FILE=" + written(t, dir, "database_url", d.dsn),
@@ -86,13 +95,28 @@ func (d *deployment) start(services ...string) {
 	d.t.Helper()
 	for _, s := range services {
 		d.ops[s] = nobody(d.t)
-		launch(d.t, d.environment, s, "--ops.listen", d.ops[s])
+		d.launch(s)
 	}
 	for _, s := range services {
 		eventually(d.t, s+" is ready", func() bool {
 			_, err := d.try("health", "--ready", "--ops.listen", d.ops[s])
 			return err == nil
 		})
+	}
+}
+
+func (d *deployment) launch(service string) {
+	d.t.Helper()
+	d.running[service] = launch(d.t, d.environment, service, "--ops.listen", d.ops[service])
+}
+
+// revive starts services anew that have ended, as Docker and Kubernetes do.
+func (d *deployment) revive() {
+	d.t.Helper()
+	for name, process := range d.running {
+		if process.ended() {
+			d.launch(name)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@ type Check struct {
 	Probe func(ctx context.Context) error
 	// Timeout is after how long it counts as failed; 2 s if it is 0.
 	Timeout time.Duration
+	// Every is for how long a good result is given out again, where a look costs
+	// something; 1 s if it is 0. A bad one is always looked at again after 1 s.
+	Every time.Duration
 }
 
 // Stopping is a check that fails from the end of a context on: that of the
@@ -40,10 +43,17 @@ type prober struct {
 	// probe is not started before the last one has ended, so that probes that hang
 	// don't pile up.
 	hanging chan struct{}
+	// good is when the last good probe was started.
+	good time.Time
 }
 
 // start starts a probe and returns what waits for it.
 func (p *prober) start(lifetime context.Context, probes *sync.WaitGroup) (wait func() error) {
+	began := time.Now()
+	if began.Sub(p.good) < p.Every {
+		return func() error { return nil }
+	}
+	p.good = time.Time{}
 	if p.hanging != nil {
 		select {
 		case <-p.hanging:
@@ -68,6 +78,9 @@ func (p *prober) start(lifetime context.Context, probes *sync.WaitGroup) (wait f
 		case err := <-found:
 			if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return fmt.Errorf("no answer within %v", timeout)
+			}
+			if err == nil {
+				p.good = began
 			}
 			return err
 		case <-ctx.Done():

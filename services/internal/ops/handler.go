@@ -25,7 +25,7 @@ func (s *Server) handler(metrics prometheus.Gatherer, log *zap.Logger) http.Hand
 	r.Get("/readyz", s.ready)
 	r.Group(func(r chi.Router) {
 		r.Use(s.authorise)
-		r.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+		r.Handle("/metrics", promhttp.HandlerFor(prometheus.Gatherers{metrics, s.readiness.metrics()}, promhttp.HandlerOpts{
 			ErrorLog: zap.NewStdLog(log), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,
 		}))
 		if s.cfg.Pprof {

@@ -243,3 +243,14 @@ func TestOpenRefusesAWrongConfig(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Alerts know readiness from the metrics.
+func TestReadinessIsAMetric(t *testing.T) {
+	t.Parallel()
+	_, body := serve(t, here(), well("database"), ill("bus", "lost"))("/metrics")
+	for _, want := range []string{`chorus_ready{check="database"} 1`, `chorus_ready{check="bus"} 0`} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("no %s in %s", want, body)
+		}
+	}
+}

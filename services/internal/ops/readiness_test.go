@@ -143,3 +143,37 @@ func TestWhoAsksDoesNotWaitForEver(t *testing.T) {
 		}
 	})
 }
+
+// A look that costs something is taken seldom while it finds nothing, and again at
+// once while it does.
+func TestCostlyChecksAreRunSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ill error
+		looks := 0
+		r := newReadiness(t.Context(), zap.NewNop(), []Check{{Name: "a", Every: 10 * time.Second, Probe: func(context.Context) error {
+			looks++
+			return ill
+		}}})
+		defer r.close()
+		ready := func() bool { return r.look(t.Context())[0].OK }
+		for range 10 {
+			if !ready() {
+				t.Error("it is not ready")
+			}
+			pass(time.Second)
+		}
+		if looks != 1 {
+			t.Errorf("%d looks in 10 s, want 1", looks)
+		}
+		ill = errors.New("full")
+		if ready() {
+			t.Error("it is ready, and full")
+		}
+		pass(time.Second)
+		ill = nil
+		if !ready() {
+			t.Error("it is not ready a second after it was well again")
+		}
+	})
+}

@@ -63,7 +63,11 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 		}
 		return nil, append(findings, fail(check, "schema", store.Refusal(err).Error(), remedy))
 	}
-	return pool, append(findings, well(check, "schema", "as this build needs it"))
+	findings = append(findings, well(check, "schema", "as this build needs it"))
+	if err := store.Writable(ctx, pool); err != nil {
+		return pool, append(findings, fail(check, "writes", err.Error(), "make room on its disk, or connect to the primary"))
+	}
+	return pool, append(findings, well(check, "writes", "are taken"))
 }
 
 // Bus looks at NATS, its streams and its consumers.

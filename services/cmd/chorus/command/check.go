@@ -123,7 +123,12 @@ func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]p
 	if err != nil {
 		return []preflight.Finding{failure("configuration", "keys", err.Error(), "give the keys that the senders have")}, nil
 	}
-	cast, err := rosterpg.Read(ctx, pool, rosterpg.Tokens{Keyring: keys})
+	tokens := rosterpg.Tokens{Keyring: keys}
+	states, err := tokens.States(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	cast, err := rosterpg.Read(ctx, pool, tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -132,9 +137,10 @@ func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]p
 		return nil, err
 	}
 	defer client.Close()
-	states, err := refusal.List(ctx, pool)
+	refused, err := refusal.List(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
-	return append(preflight.Cast(ctx, client, cast), preflight.Refused(states)...), nil
+	found := append(preflight.Tokens(states), preflight.Cast(ctx, client, cast)...)
+	return append(found, preflight.Refused(refused)...), nil
 }

@@ -194,8 +194,9 @@ func keyCommand() *cobra.Command {
 		Use:   "key",
 		Short: "Make a key that seals the bots' tokens",
 		Long: `Prints a new random key. Put it into CHORUS_SECRET_KEYS, or into a file that
-only the services can read and name that with --secret.file. To rotate, put the
-new key before the old one and apply the casts again.`,
+only the services can read and name that with --secret.file. To replace a key, put
+the new one before the old one, restart senders and listeners, and let chorus
+secrets rotate seal the tokens anew; it says when the old key may go.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			k, err := secret.NewKey()
 			if err != nil {

@@ -32,7 +32,8 @@ type process struct {
 	pool       *pgxpool.Pool
 	bus        *bus.Bus
 	busMetrics *bus.Metrics
-	redis      []*redis.Client // each with a pool of its own; none without Redis
+	unopened   prometheus.Counter // tokens
+	redis      []*redis.Client    // each with a pool of its own; none without Redis
 	settings   *settingspg.Watch
 	ops        *ops.Server
 	cache      *cache.Cache
@@ -58,6 +59,7 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 	}
 	p.group.Log = log
 	p.busMetrics = bus.NewMetrics(p.metrics)
+	p.unopened = newUnopened(p.metrics)
 	return p, nil
 }
 
@@ -102,11 +104,12 @@ func (p *process) close() {
 
 // operate opens the port for operators, and adds what every process runs. It
 // comes before the services, so that it stops after them.
-func (p *process) operate(ctx context.Context) error {
-	server, err := ops.Open(ctx, p.cfg.ops, p.metrics, p.log,
-		ops.Check{Name: "database", Probe: p.pool.Ping},
-		ops.Check{Name: "bus", Probe: p.bus.Ready},
-		ops.Stopping(ctx))
+func (p *process) operate(ctx context.Context, n needs) error {
+	checks, err := p.checks(ctx, n)
+	if err != nil {
+		return err
+	}
+	server, err := ops.Open(ctx, p.cfg.ops, p.metrics, p.log, checks...)
 	if err != nil {
 		return err
 	}

@@ -3,17 +3,21 @@ package command
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
@@ -62,10 +66,73 @@ those who must not have the keys.`,
 			return err
 		},
 	}
+	cmd.AddCommand(rotateCommand())
 	cmd.Flags().StringVar(&dir, "dir", ".", "folder that gets them")
 	cmd.Flags().StringVar(&share, "database-dir", "", "folder that gets database_password and database_url, too")
 	cmd.Flags().StringVar(&database, "database", "postgres://chorus@127.0.0.1:5432/chorus", "the database's address, without a password")
 	return cmd
+}
+
+func rotateCommand() *cobra.Command {
+	cfg := newConfiguration()
+	return bound(cfg, &cobra.Command{
+		Use:   "rotate",
+		Short: "Seal all tokens anew with the first key",
+		Long: `Seals every bot's token anew with the first of the keys, while the services run,
+and says whether the other keys are needed any more. To replace a key:
+
+  1. chorus key makes a new one. Put it before the old one, in secret.keys or the
+     file of secret.file, for all commands and services.
+  2. Restart senders and listeners. From then on they open tokens of either key.
+  3. chorus secrets rotate
+  4. Take the old key away, and restart senders and listeners once more.
+
+A backup of the database that is older than the rotation still needs the old key.`,
+		Example: "  chorus secrets rotate --secret.file /run/chorus/keys",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
+				resealed, states, err := rosterpg.Tokens{Keyring: keys}.Rotate(ctx, pool)
+				if err != nil {
+					return err
+				}
+				return tellRotation(cmd.OutOrStdout(), keys, resealed, states)
+			})
+		},
+	}, sectionDatabase, sectionSecret)
+}
+
+func bound(cfg *configuration, cmd *cobra.Command, sections ...string) *cobra.Command {
+	cfg.Bind(cmd.Flags(), sections...)
+	return cmd
+}
+
+// tellRotation says what was sealed anew, and which keys may go.
+func tellRotation(out io.Writer, keys secret.Keyring, resealed int, states []rosterpg.TokenState) error {
+	var closed []error
+	for _, s := range states {
+		if s.Err != nil {
+			closed = append(closed, s.Err)
+		}
+	}
+	all := keys.Keys()
+	text := fmt.Sprintf("%d of %d tokens were sealed anew; key %s now seals %d.\n", resealed, len(states), all[0].ID(), len(states)-len(closed))
+	if len(closed) == 0 && len(all) > 1 {
+		var old []string
+		for _, k := range all[1:] {
+			old = append(old, k.ID())
+		}
+		text += fmt.Sprintf("No token needs %s any more: once every sender and listener has been restarted with key %s, take it out of the keys.\n"+
+			"Keep it for as long as you keep backups of today and before.\n", strings.Join(old, ", "), all[0].ID())
+	}
+	if _, err := io.WriteString(out, text); err != nil {
+		return err
+	}
+	if len(closed) > 0 {
+		return fmt.Errorf("%d tokens can't be opened with these keys, so no key may go; add the missing one, or apply these bots with their tokens:\n%w",
+			len(closed), errors.Join(closed...))
+	}
+	return nil
 }
 
 func writeSecrets(dir string, database *url.URL) error {

@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
-	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/internal/usage"
@@ -28,7 +28,7 @@ func plannerCommand() *cobra.Command {
 		`Plans turns and publishes them. Any number of planners may run on one database:
 start and stop them freely, they share the chats.`,
 		"  chorus planner --database.url postgres://chorus@db/chorus --nats.url nats://bus:4222",
-		(*process).planner, sectionPlanner, sectionRedis, sectionCache)
+		(*process).planner, needs{streams: []string{subject.Turns, subject.Deliveries}}, sectionPlanner, sectionRedis, sectionCache)
 }
 
 func generatorCommand() *cobra.Command {
@@ -38,7 +38,7 @@ sender. Run more than one to have more texts written at once. The model's key
 stands in a variable or a file, which --llm.key names.`,
 		`  chorus generator --llm.kind openai --llm.url https://api.openai.com/v1 --llm.model gpt-4o-mini --llm.key env:OPENAI_API_KEY
   chorus generator --llm.kind openai --llm.url http://127.0.0.1:11434/v1 --llm.model llama3.2`,
-		(*process).generator, sectionGenerator, sectionLLM, sectionRedis, sectionCache)
+		(*process).generator, needs{streams: []string{subject.Deliveries}}, sectionGenerator, sectionLLM, sectionRedis, sectionCache)
 }
 
 func senderCommand() *cobra.Command {
@@ -47,7 +47,7 @@ func senderCommand() *cobra.Command {
 waiting for another. Run more than one: they share the chats. The bots' tokens
 are in the database, sealed with a key that the sender needs.`,
 		"  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus sender --telegram.url https://api.telegram.org",
-		(*process).sender, sectionSender, sectionRedis, sectionCache, sectionTelegram, sectionSecret)
+		(*process).sender, needs{streams: []string{subject.Deliveries, subject.Receipts}, tokens: true}, sectionSender, sectionRedis, sectionCache, sectionTelegram, sectionSecret)
 }
 
 func listenerCommand() *cobra.Command {
@@ -59,11 +59,11 @@ ends. The bots' tokens are in the database, sealed with a key that the listener
 needs.`,
 		`  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus listener --telegram.url https://api.telegram.org
   CHORUS_SECRET_KEYS=$(cat chorus.key) chorus listener --listener.public-url https://chorus.example.org --listener.listen :8081`,
-		(*process).listener, sectionListener, sectionTelegram, sectionSecret)
+		(*process).listener, needs{streams: []string{subject.Updates}, tokens: true}, sectionListener, sectionTelegram, sectionSecret)
 }
 
 // serviceCommand runs one service.
-func serviceCommand(name, short, long, example string, service func(*process) (run.Part, error), sections ...string) *cobra.Command {
+func serviceCommand(name, short, long, example string, service func(*process) (run.Part, error), n needs, sections ...string) *cobra.Command {
 	cfg := newConfiguration()
 	cmd := &cobra.Command{
 		Use: name, Short: short, Long: long, Example: example,
@@ -80,7 +80,7 @@ func serviceCommand(name, short, long, example string, service func(*process) (r
 			if err := p.connect(ctx, name); err != nil {
 				return err
 			}
-			if err := p.operate(ctx); err != nil {
+			if err := p.operate(ctx, n); err != nil {
 				return err
 			}
 			part, err := service(p)
@@ -167,7 +167,7 @@ func (p *process) sender() (run.Part, error) {
 		return run.Part{}, run.Usage(err)
 	}
 	s, err = sender.New(p.cfg.sender, sender.Deps{
-		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Roster: p.rostered, Open: rosterpg.Tokens{Keyring: keys}.Open,
+		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Roster: p.rostered, Open: p.opener(keys),
 		Metrics: sender.NewMetrics(p.metrics), Refusals: refusal.NewMetrics(p.metrics), Log: p.log.Named("sender"),
 	}, p.busMetrics)
 	if err != nil {
@@ -188,7 +188,7 @@ func (p *process) listener() (run.Part, error) {
 		return run.Part{}, err
 	}
 	s, err := listener.New(p.cfg.listener, listener.Deps{
-		Pool: p.pool, Bus: p.bus, Telegram: client, Settings: p.settings, Open: rosterpg.Tokens{Keyring: keys}.Open,
+		Pool: p.pool, Bus: p.bus, Telegram: client, Settings: p.settings, Open: p.opener(keys),
 		Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
 	})
 	if err != nil {

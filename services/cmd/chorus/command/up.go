@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/roster/casting"
 	"github.com/chorus-cast/chorus/services/internal/run"
@@ -216,10 +217,11 @@ func (e *embedded) writeAddresses() error {
 // operateAnywhere opens the operators' port, on any other where nobody asked for
 // this one and another program has it.
 func (e *embedded) operateAnywhere(ctx context.Context) error {
-	err := e.operate(ctx)
+	all := needs{streams: []string{subject.Turns, subject.Deliveries, subject.Updates}, tokens: true}
+	err := e.operate(ctx, all)
 	if errors.Is(err, syscall.EADDRINUSE) && !e.cfg.given(opsListen) {
 		e.cfg.ops.Listen = "127.0.0.1:0"
-		err = e.operate(ctx)
+		err = e.operate(ctx, all)
 	}
 	return err
 }

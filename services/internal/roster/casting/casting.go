@@ -69,26 +69,33 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 		return err
 	}
 	shown := roster.Diff(current, wanted, opts.Prune)
-	if _, err := io.WriteString(out, shown.String()); err != nil {
-		return fmt.Errorf("show the plan: %w", err)
+	stale, err := staleTokens(ctx, pool, tokens)
+	if err != nil {
+		return err
+	}
+	if err := show(out, shown, stale); err != nil {
+		return err
 	}
 	if opts.DryRun {
 		return nil
 	}
-	if shown.Empty() {
-		return tryNow(ctx, pool, wanted, out)
-	}
-	if err := opts.ask(ctx, shown); err != nil {
-		return err
-	}
-	_, err = rosterpg.Apply(ctx, pool, tokens, wanted, opts.Prune, func(now roster.Plan) error {
-		if !now.Equal(shown) {
-			return rosterpg.ErrChanged
+	if !shown.Empty() {
+		if err := opts.ask(ctx, shown); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		if _, err = rosterpg.Apply(ctx, pool, tokens, wanted, opts.Prune, func(now roster.Plan) error {
+			if !now.Equal(shown) {
+				return rosterpg.ErrChanged
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if stale > 0 {
+		if _, _, err := tokens.Rotate(ctx, pool); err != nil {
+			return err
+		}
 	}
 	return tryNow(ctx, pool, wanted, out)
 }
@@ -116,6 +123,27 @@ func tryNow(ctx context.Context, pool *pgxpool.Pool, cast roster.Cast, out io.Wr
 		}
 	}
 	return refusal.TryNow(ctx, pool, bots, chats)
+}
+
+func staleTokens(ctx context.Context, pool *pgxpool.Pool, tokens rosterpg.Tokens) (int, error) {
+	states, err := tokens.States(ctx, pool)
+	return rosterpg.StaleCount(states), err
+}
+
+// show writes what an apply changes. That a new first key seals the tokens anew is
+// a change, too.
+func show(out io.Writer, plan roster.Plan, stale int) error {
+	text := plan.String()
+	if stale > 0 {
+		if plan.Empty() {
+			text = ""
+		}
+		text += fmt.Sprintf("~ %d tokens are sealed anew with the first key\n", stale)
+	}
+	if _, err := io.WriteString(out, text); err != nil {
+		return fmt.Errorf("show the plan: %w", err)
+	}
+	return nil
 }
 
 // ask gets a yes for what can't be undone by applying the old file again.

@@ -1,0 +1,65 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/store"
+)
+
+// needs is what a service must be able to do to be ready.
+type needs struct {
+	streams []string // to publish to
+	tokens  bool     // to open the bots' tokens
+}
+
+// probeEvery is how often what changes something, or reads many rows, is looked
+// at, however many ask.
+const probeEvery = 10 * time.Second
+
+// checks are those of readiness: a service is ready if it can do its work.
+func (p *process) checks(ctx context.Context, n needs) ([]ops.Check, error) {
+	checks := []ops.Check{
+		{Name: "database", Probe: p.pool.Ping},
+		{Name: "database_writes", Every: probeEvery, Probe: func(ctx context.Context) error { return store.Writable(ctx, p.pool) }},
+		{Name: "bus", Probe: p.bus.Ready},
+		{Name: "bus_writes", Every: probeEvery, Probe: func(ctx context.Context) error { return p.bus.Writable(ctx, n.streams...) }},
+		ops.Stopping(ctx),
+	}
+	if !n.tokens {
+		return checks, nil
+	}
+	keys, err := p.cfg.keyring()
+	if err != nil {
+		return nil, run.Usage(err)
+	}
+	return append(checks, ops.Check{Name: "tokens", Every: probeEvery, Probe: func(ctx context.Context) error {
+		return rosterpg.Tokens{Keyring: keys}.Openable(ctx, p.pool)
+	}}), nil
+}
+
+// opener opens tokens, and counts those that can't be opened.
+func (p *process) opener(keys secret.Keyring) func(bot string, sealed []byte) (secret.String, error) {
+	tokens := rosterpg.Tokens{Keyring: keys}
+	return func(bot string, sealed []byte) (secret.String, error) {
+		token, err := tokens.Open(bot, sealed)
+		if err != nil {
+			p.unopened.Inc()
+		}
+		return token, err
+	}
+}
+
+func newUnopened(r prometheus.Registerer) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "chorus_tokens_unopened_total", Help: "Times that a bot's token could not be opened: its key is missing, or it was changed.",
+	})
+	r.MustRegister(c)
+	return c
+}
