@@ -380,3 +380,42 @@ func TestTheOperatorHasTheSameRules(t *testing.T) {
 		t.Errorf("deploy/prometheus/alerts.yaml and deploy/k8s/components/monitoring/rules.yaml differ: %s", diff)
 	}
 }
+
+// The rules ask for job="chorus". Without a job label the operator would name the
+// job after the Service.
+func TestTheOperatorNamesTheJobAsTheRulesDo(t *testing.T) {
+	t.Parallel()
+	var monitor struct {
+		Spec struct {
+			JobLabel string           `json:"jobLabel"`
+			Selector v1.LabelSelector `json:"selector"`
+		} `json:"spec"`
+	}
+	text, err := os.ReadFile("../k8s/components/monitoring/servicemonitor.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &monitor); err != nil {
+		t.Fatal(err)
+	}
+	eachOverlay(t, func(t *testing.T, objects []object) {
+		t.Helper()
+		found := false
+		for _, o := range objects {
+			if o.kind != "Service" {
+				continue
+			}
+			s := read[corev1.Service](t, o)
+			if !selects(t, &monitor.Spec.Selector, s.Labels) {
+				continue
+			}
+			found = true
+			if job := s.Labels[monitor.Spec.JobLabel]; job != "chorus" {
+				t.Errorf("the job of Service %s is %q by its label %q", o.name, job, monitor.Spec.JobLabel)
+			}
+		}
+		if !found {
+			t.Error("no Service has metrics")
+		}
+	})
+}
