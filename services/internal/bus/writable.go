@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -32,7 +33,13 @@ func (b *Bus) Writable(ctx context.Context, streams ...string) error {
 	return errors.Join(errs...)
 }
 
+// probeTimeout is below that of a check of readiness, whose reader then gets the
+// reason. A stream that met a full disk answers nothing.
+const probeTimeout = 1500 * time.Millisecond
+
 func (b *Bus) probe(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	s, err := b.js.Stream(ctx, name)
 	if err != nil {
 		b.repair(ctx, err)
