@@ -22,8 +22,8 @@ func (s *shared) recover(ctx context.Context) {
 		case <-s.wake:
 		}
 		if s.dialed.Swap(false) && s.usable() && !s.same(ctx, &server) {
+			s.suspend(s.reason())
 			s.breaker.Open()
-			s.suspend()
 		}
 		for s.suspended.Load() {
 			retry := time.NewTimer(max(s.breaker.RemainingDelay(), minRetry))
@@ -36,7 +36,7 @@ func (s *shared) recover(ctx context.Context) {
 			if !s.breaker.TryAcquirePermit() {
 				continue
 			}
-			if s.same(ctx, &server) && s.catchUp(ctx) {
+			if s.same(ctx, &server) && s.works(ctx) && s.catchUp(ctx) {
 				s.breaker.RecordSuccess()
 				continue
 			}
@@ -55,10 +55,12 @@ func (s *shared) same(ctx context.Context, server *string) bool {
 	defer cancel()
 	info, err := s.client.Info(ctx, "server").Result()
 	if err != nil {
+		s.lost.Store(&err)
 		return false
 	}
 	id := runID(info)
 	if *server != "" && *server != id {
+		s.lost.Store(&errAnother)
 		s.mu.Lock()
 		s.note(s.everything())
 		s.mu.Unlock()
@@ -67,6 +69,18 @@ func (s *shared) same(ctx context.Context, server *string) bool {
 	}
 	*server = id
 	return true
+}
+
+// works tells whether Redis takes all that it is used for: a replica, or a user with
+// few rights, may answer one question and refuse the next.
+func (s *shared) works(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
+	defer cancel()
+	err := s.try(ctx)
+	if err != nil {
+		s.lost.Store(&err)
+	}
+	return err == nil || full(err)
 }
 
 // runID tells one server, and one start of it, from another.
@@ -89,7 +103,7 @@ func (s *shared) catchUp(ctx context.Context) bool {
 			s.suspended.Store(false)
 			s.mu.Unlock()
 			s.metrics.shares(true)
-			s.log.Info("Redis answers: values are shared")
+			s.outages.Note(nil)
 			return true
 		}
 		untold := s.untold

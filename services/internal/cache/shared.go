@@ -13,6 +13,9 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/redisdb"
 )
 
 //go:embed put.lua
@@ -49,12 +52,16 @@ type shared struct {
 	breaker circuitbreaker.CircuitBreaker[any]
 	metrics *Metrics
 	log     *zap.Logger
+	outages *outage.Log
 
 	// everything is where the generations of all kinds are.
 	everything func() []string
 
 	suspended, dialed atomic.Bool
 	wake              chan struct{} // tells recover of either
+
+	// lost is why Redis failed last.
+	lost atomic.Pointer[error]
 
 	mu sync.Mutex
 	// untold are the keys to delete before it is used again.
@@ -66,12 +73,13 @@ func newShared(client *redis.Client, delay time.Duration, everything func() []st
 		client: client, metrics: metrics, log: log, everything: everything,
 		wake: make(chan struct{}, 1), untold: map[string]struct{}{},
 	}
+	s.outages = outage.New(log, "Redis can't be used: values are cached in this process only", "Redis answers: values are shared")
 	client.AddHook(dialing{s})
 	s.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(breakerFailures).
 		WithSuccessThreshold(1).
 		WithDelay(delay).
-		OnOpen(func(circuitbreaker.StateChangedEvent) { s.suspend() }).
+		OnOpen(func(circuitbreaker.StateChangedEvent) { s.suspend(s.reason()) }).
 		Build()
 	s.metrics.shares(true)
 	return s
@@ -79,13 +87,21 @@ func newShared(client *redis.Client, delay time.Duration, everything func() []st
 
 func (s *shared) usable() bool { return !s.suspended.Load() }
 
-func (s *shared) suspend() {
+func (s *shared) suspend(err error) {
 	if s.suspended.Swap(true) {
 		return
 	}
 	s.metrics.shares(false)
-	s.log.Warn("Redis does not answer: values are cached in this process only")
+	s.outages.Note(err, zap.String("reason", redisdb.Explain(err).Found))
 	s.awake()
+}
+
+// reason is why Redis failed last.
+func (s *shared) reason() error {
+	if err := s.lost.Load(); err != nil {
+		return *err
+	}
+	return errRubbish
 }
 
 func (s *shared) awake() {
@@ -100,12 +116,25 @@ func (s *shared) awake() {
 func (s *shared) failed(kind string, err error) {
 	s.metrics.failed(kind)
 	s.log.Debug("Redis failed", zap.String("kind", kind), zap.Error(err))
-	if !redis.HasErrorPrefix(err, "OOM") {
-		s.breaker.RecordFailure()
+	if full(err) {
+		return
+	}
+	s.lost.Store(&err)
+	s.breaker.RecordFailure()
+	// What it refuses now it refuses the next time, too, and reads that succeed in
+	// between must not hide that: so it is tried in the background from now on.
+	if refused := redis.Error(nil); errors.As(err, &refused) {
+		s.suspend(err)
+		s.breaker.Open()
 	}
 }
 
-var errRubbish = errors.New("a Redis that is no Redis")
+func full(err error) bool { return redis.HasErrorPrefix(err, "OOM") }
+
+var (
+	errRubbish = errors.New("a Redis that is no Redis")
+	errAnother = errors.New("another Redis answers than before, and may not know of changes")
+)
 
 // get reads a generation and values of it, in one round trip. A value is "" where
 // there is none, or it is of another generation, or somebody is about to put it.
@@ -203,9 +232,8 @@ func (s *shared) drop(ctx context.Context, places []string) {
 		if err == nil {
 			return
 		}
-		s.log.Info("Redis was not told of a change, and is not used until it is", zap.Error(err))
+		s.suspend(err)
 		s.breaker.Open()
-		s.suspend()
 	}
 	s.note(places)
 }
@@ -233,6 +261,32 @@ func (s *shared) deletes(ctx context.Context, places []string) error {
 		places = places[n:]
 	}
 	return nil
+}
+
+// try does all that readers and invalidations do, with keys of its own.
+func (s *shared) try(ctx context.Context) error {
+	gen, places := generation("try", 1), []string{place("try", 1, 1), place("try", 1, 2)}
+	l, err := s.acquire(ctx, gen, places)
+	if err != nil {
+		return err
+	}
+	if _, err := s.put(ctx, l, places, places, leaseTTL); err != nil {
+		return err
+	}
+	if _, err := s.get(ctx, gen, places); err != nil {
+		return err
+	}
+	return s.deletes(ctx, append(places, gen))
+}
+
+// Try does once, with keys of its own, all that a cache does in Redis, and returns
+// what keeps it from that.
+func Try(ctx context.Context, client *redis.Client) error {
+	s := newShared(client, breakerDelay, nil, nil, zap.NewNop())
+	if err := client.Info(ctx, "server").Err(); err != nil {
+		return fmt.Errorf("ask which server it is: %w", err)
+	}
+	return s.try(ctx)
 }
 
 func token() string {

@@ -25,3 +25,6 @@ func (l *Local) Size() int {
 
 // Share is the rate of each of n processes.
 func (r Rate) Share(n int) Rate { return r.share(n) }
+
+// Probe makes a limiter that has lost Redis ask it with the next call.
+func Probe(s *Shared) { s.breaker.HalfOpen() }

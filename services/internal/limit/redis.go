@@ -147,3 +147,18 @@ func (k keysOf) chat(chat int64) string { return k.key("cooling:" + strconv.Form
 func (k keysOf) chatBucket(chat int64, index int) string {
 	return k.key("bucket:" + strconv.FormatInt(chat, 10) + ":" + strconv.Itoa(index))
 }
+
+// Try does once, with keys of its own, all that a limiter does, and returns what
+// keeps Redis from it.
+func (r *Redis) Try(ctx context.Context) error {
+	const nobody = 0 // no bot has this id
+	rate := Rate{Every: time.Millisecond}
+	if _, err := r.Reserve(ctx, Call{Bot: nobody, OfBot: rate, InChat: []Rate{rate}}, 0); err != nil {
+		return err
+	}
+	if err := r.Cool(ctx, nobody, nobody, time.Millisecond); err != nil {
+		return err
+	}
+	_, err := r.Cooling(ctx, nobody, nobody)
+	return err
+}

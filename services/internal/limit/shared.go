@@ -8,6 +8,9 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/redisdb"
 )
 
 // Shared is a limiter of many processes that goes on without Redis.
@@ -31,8 +34,11 @@ type Shared struct {
 	breaker circuitbreaker.CircuitBreaker[any]
 	metrics *Metrics
 	log     *zap.Logger
+	outages *outage.Log
 
 	mu sync.Mutex
+	// failed is why Redis failed last.
+	failed error
 	// settled is when every process has noticed that Redis is back.
 	settled time.Time
 	// alone are the bots whose last call was not counted in Redis.
@@ -48,18 +54,20 @@ const (
 // otherwise. Metrics may be nil.
 func NewShared(redis *Redis, local *Local, timeout time.Duration, metrics *Metrics, log *zap.Logger) *Shared {
 	s := &Shared{redis: redis, local: local, timeout: timeout, metrics: metrics, log: log, alone: make(map[int64]bool)}
+	s.outages = outage.New(log, "Redis can't be used: this process keeps to its share of the limits", "Redis answers: the limits are shared again")
 	s.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(breakerFailures).
 		WithSuccessThreshold(1).
 		WithDelay(breakerDelay).
 		OnOpen(func(circuitbreaker.StateChangedEvent) {
 			s.metrics.shared(false)
-			s.log.Warn("Redis does not answer: this process keeps to its share of the limits")
+			err := s.reason()
+			s.outages.Note(err, zap.String("reason", redisdb.Explain(err).Found))
 		}).
 		OnClose(func(circuitbreaker.StateChangedEvent) {
 			s.settle()
 			s.metrics.shared(true)
-			s.log.Info("Redis answers: the limits are shared again")
+			s.outages.Note(nil)
 		}).
 		Build()
 	s.metrics.shared(true)
@@ -112,7 +120,7 @@ func (s *Shared) Cool(ctx context.Context, bot, chat int64, length time.Duration
 		return struct{}{}, s.redis.Cool(ctx, bot, chat, length)
 	})
 	if err != nil {
-		s.log.Info("a cool-down is known to this process only", zap.Int64("bot_id", bot), zap.Int64("chat_id", chat),
+		s.log.Debug("Redis does not know of a cool-down", zap.Int64("bot_id", bot), zap.Int64("chat_id", chat),
 			zap.Duration("length", length), zap.Error(err))
 	}
 	return nil
@@ -143,6 +151,7 @@ func ask[T any](ctx context.Context, s *Shared, question func(context.Context) (
 	defer cancel()
 	got, err := question(ctx)
 	if err != nil {
+		s.fails(err)
 		s.breaker.RecordFailure()
 		s.metrics.failed()
 		s.log.Debug("Redis failed", zap.Error(err))
@@ -150,6 +159,19 @@ func ask[T any](ctx context.Context, s *Shared, question func(context.Context) (
 	}
 	s.breaker.RecordSuccess()
 	return got, nil
+}
+
+func (s *Shared) fails(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err
+}
+
+// reason is why Redis failed last.
+func (s *Shared) reason() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
 }
 
 // settle leaves the others time for a probe of theirs.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/limit"
 	"github.com/chorus-cast/chorus/services/internal/redisdb"
 	"github.com/chorus-cast/chorus/services/internal/store"
 )
@@ -112,6 +114,8 @@ func Redis(ctx context.Context, cfg redisdb.Config) []Finding {
 	if cfg.URL == "" {
 		return []Finding{warn(check, "", "none is configured: "+alone, "set CHORUS_REDIS_URL where several senders run")}
 	}
+	within := cfg.Timeout
+	cfg.Timeout = max(cfg.Timeout, serverPatience/2) // else a slow one would look like a dead one
 	client, err := redisdb.Open(cfg)
 	if err != nil {
 		return []Finding{fail(check, "", err.Error(), "correct redis.url")}
@@ -119,8 +123,19 @@ func Redis(ctx context.Context, cfg redisdb.Config) []Finding {
 	defer func() { _ = client.Close() }() // it only closes connections
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)
 	defer cancel()
-	if err := client.Ping(ctx).Err(); err != nil {
-		return []Finding{warn(check, "", "does not answer: "+alone, "start Redis, or correct redis.url")}
+	for _, try := range []func(context.Context) error{
+		limit.NewRedis(client, time.Second).Try,
+		func(ctx context.Context) error { return cache.Try(ctx, client) },
+	} {
+		if err := try(ctx); err != nil {
+			trouble := redisdb.Explain(err)
+			return []Finding{warn(check, "", "can't be used: "+trouble.Found+": "+alone, trouble.Remedy)}
+		}
 	}
-	return []Finding{well(check, "", "answers")}
+	began := time.Now()
+	if err := client.Ping(ctx).Err(); err == nil && time.Since(began) > within {
+		return []Finding{warn(check, "", fmt.Sprintf("answers after %v, later than services wait (%v): %s", time.Since(began).Round(time.Millisecond), within, alone),
+			"raise redis.timeout, or use a Redis that is nearer")}
+	}
+	return []Finding{well(check, "", "takes all that limits and the cache ask of it")}
 }

@@ -35,14 +35,15 @@ func Ensure(ctx context.Context) (debian.Program, error) {
 // are not safe for concurrent use, but for URL.
 type Server struct {
 	program debian.Program
+	options []string
 	port    int
 	process *child.Process
 }
 
 // Start starts an empty server on a free port of this machine alone, and returns
-// when it answers.
-func Start(ctx context.Context, program debian.Program) (*Server, error) {
-	s := &Server{program: program}
+// when it answers. Options are more arguments of redis-server.
+func Start(ctx context.Context, program debian.Program, options ...string) (*Server, error) {
+	s := &Server{program: program, options: options}
 	if err := s.Restart(ctx); err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (s *Server) Restart(ctx context.Context) error {
 			s.port = port
 		}
 		var out tail
-		process, err := child.Start(command(s.program, s.port, &out), syscall.SIGKILL)
+		process, err := child.Start(command(s.program, s.port, s.options, &out), syscall.SIGKILL)
 		if err != nil {
 			return fmt.Errorf("start Redis: %w", err)
 		}
@@ -165,14 +166,14 @@ func freePort(ctx context.Context) (int, error) {
 	return strconv.Atoi(port)
 }
 
-func command(program debian.Program, port int, out *tail) *exec.Cmd {
-	cmd := program.Command(
+func command(program debian.Program, port int, options []string, out *tail) *exec.Cmd {
+	cmd := program.Command(append([]string{
 		"--port", strconv.Itoa(port),
 		"--bind", "127.0.0.1",
 		"--save", "",
 		"--appendonly", "no",
 		"--dir", os.TempDir(),
-	)
+	}, options...)...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second
 	return cmd

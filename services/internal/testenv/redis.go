@@ -22,8 +22,9 @@ type Cache struct {
 	server *redisd.Server
 }
 
-// RedisServer starts a Redis server of the test's own.
-func RedisServer(t testing.TB) *Cache {
+// RedisServer starts a Redis server of the test's own. Options are arguments of
+// redis-server, such as --cluster-enabled yes.
+func RedisServer(t testing.TB, options ...string) *Cache {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), debian.Patience)
 	defer cancel()
@@ -33,7 +34,7 @@ func RedisServer(t testing.TB) *Cache {
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	server, err := redisd.Start(ctx, program)
+	server, err := redisd.Start(ctx, program, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
