@@ -50,7 +50,7 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 		}
 		return err
 	case telegram.RateLimited:
-		return errors.Join(s.limits.cool(ctx, d, out.RetryAfter), s.again(s.release(claim)))
+		return s.holdBack(ctx, d, claim, out.RetryAfter)
 	case telegram.NotSent:
 		return s.notSent(claim, out)
 	case telegram.Unknown:
@@ -68,6 +68,21 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 		return s.rejected(d, to, claim, out, p)
 	}
 	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+}
+
+// holdBack obeys a 429: this sender at once, the others because they claim nothing of
+// that bot in that chat any more, whether or not they hear of it through Redis.
+func (s *Sender) holdBack(ctx context.Context, d *chorusv1.Delivery, claim *journal.Claim, length time.Duration) error {
+	cooled := s.limits.cool(ctx, d, length)
+	began := time.Now()
+	err := s.patiently(func(ctx context.Context) error {
+		left := length - time.Since(began) // the database may take it late
+		if left <= 0 {
+			return nil
+		}
+		return s.journal.Wait(ctx, d.GetBotId(), d.GetId().GetChatId(), left, s.cfg.FloodWindow)
+	})
+	return errors.Join(cooled, err, s.again(s.release(claim)))
 }
 
 // call makes the claimed call. Its context outlives the consumer's, because a

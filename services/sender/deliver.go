@@ -116,6 +116,14 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 		// The one ahead is parked, with another replica, or still on its way to
 		// this very lane: to wait here for it would keep it out.
 		return s.park(ctx, d, later(r.Until, time.Now().Add(s.stepBehind(d))))
+	case journal.Cooling:
+		if r.Wait > s.cfg.ShortWait {
+			return s.park(ctx, d, time.Now().Add(r.Wait))
+		}
+		if err := sit(ctx, r.Wait); err != nil {
+			return err
+		}
+		return errAgain
 	case journal.Attended:
 		return s.letEnd(ctx)
 	case journal.Orphaned:

@@ -33,6 +33,8 @@ type Refusal struct {
 	// Until is when a parked delivery, or the one ahead, comes back; zero if it
 	// is not parked.
 	Until time.Time
+	// Wait is for how long the bot of a cooling delivery has to wait.
+	Wait time.Duration
 	// Step, Fence and Owner are those of a call that was begun.
 	Step  Step
 	Fence int64
@@ -56,6 +58,8 @@ const (
 	// Orphaned deliveries have had a call begun, of which nobody wrote the end, by
 	// an owner that is silent.
 	Orphaned
+	// Cooling deliveries are of a bot that Telegram told to wait in the chat.
+	Cooling
 	// Attended deliveries have a call under way: their owner lives, and it is not
 	// so long ago that they were claimed that it must have forgotten them.
 	Attended
@@ -75,7 +79,7 @@ const inOrder = `
 const claim = `
 UPDATE deliveries d SET state = 'sending', owner = i.owner, claimed_at = now(), fence = fence + 1, attempts = attempts + 1
 FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS i(chat_id, turn_no, owner) JOIN turns t USING (chat_id, turn_no)
-WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL AND` + inOrder + `
+WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.state = 'pending' AND d.not_before IS NULL AND` + inOrder + ` AND` + mayCall + `
 RETURNING d.chat_id, d.turn_no, d.fence, d.step, d.attempts, nextval('message_numbers')`
 
 // claiming is a wish to claim a delivery.
@@ -116,7 +120,8 @@ func (j *Journal) claimAll(ctx context.Context, wishes []claiming) ([]*Claim, er
 const refusal = `
 SELECT d.state, d.step, d.fence, coalesce(d.owner, ''), d.not_before, ahead.turn_no IS NOT NULL, ahead.not_before,
     EXISTS (SELECT FROM senders s WHERE s.owner = d.owner AND s.owner <> $3 AND s.seen_at > now() - $4::interval)
-        AND d.claimed_at > now() - $5::interval
+        AND d.claimed_at > now() - $5::interval,
+    (SELECT max(w.until) - now() FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())
 FROM deliveries d LEFT JOIN LATERAL (
     SELECT turn_no, not_before FROM deliveries e
     WHERE e.chat_id = d.chat_id AND e.action = d.action AND e.turn_no < d.turn_no AND e.closed_at IS NULL
@@ -144,9 +149,10 @@ func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId, asks string)
 		r                 Refusal
 		notBefore, aheadT *time.Time
 		behind, attended  bool
+		cooling           *time.Duration
 	)
 	err := j.pool.QueryRow(ctx, refusal, chat, number, asks, silence, callTime).
-		Scan(&state, &r.Step, &r.Fence, &r.Owner, &notBefore, &behind, &aheadT, &attended)
+		Scan(&state, &r.Step, &r.Fence, &r.Owner, &notBefore, &behind, &aheadT, &attended, &cooling)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		r.Reason = Missing
@@ -160,6 +166,8 @@ func (j *Journal) refusal(ctx context.Context, id *chorusv1.TurnId, asks string)
 		r.Reason = Orphaned
 	case notBefore != nil:
 		r.Reason, r.Until = Parked, *notBefore
+	case !behind && cooling != nil:
+		r.Reason, r.Wait = Cooling, *cooling
 	default:
 		// What was ahead a moment ago may be gone by now: then the next try
 		// succeeds.

@@ -36,12 +36,14 @@ INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) V
 INSERT INTO receipts (chat_id, turn_no, outcome, payload) VALUES (1, 1, 'delivered', '');
 INSERT INTO dead_letters (id, stream, reason, payload) VALUES ('TURNS-1', 'TURNS', 'broken', '');
 INSERT INTO senders (owner) VALUES ('sender-1');
+INSERT INTO waits (bot_id, chat_id, until) VALUES (1, 1, now());
 SELECT setval('message_numbers', 100);`
 
 // bad are statements that would make a bad state of a good one, by the rule that
 // must stop them.
 func bad() map[string]string {
 	return map[string]string{
+		"waits_pkey":                            `INSERT INTO waits (bot_id, chat_id, until) VALUES (1, 1, now())`,
 		"bots_pkey":                             `INSERT INTO bots (id, name, token_sealed) OVERRIDING SYSTEM VALUE VALUES (1, 'new', 'x')`,
 		"bots_name_key":                         `UPDATE bots SET name = 'mia' WHERE id = 1`,
 		"bots_name_check":                       `UPDATE bots SET name = 'Anna B' WHERE id = 1`,

@@ -6,7 +6,6 @@ package telegram
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/go-telegram/bot/models"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/outbound"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
@@ -65,11 +65,17 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 // unknown outcome.
 const idleTimeout = 30 * time.Second
 
-// Over HTTP/2 many calls share a connection: a dead one must be found early.
+// Over HTTP/2 many calls share a connection, which outlives those that are given up.
+// So one that is dead must be found, and closed with all that it holds, before its
+// calls' time is over.
 const pingAfter, pingWait = 15 * time.Second, 5 * time.Second
 
+// unacknowledged is how long Telegram's kernel may take to acknowledge what was sent;
+// it does so in a moment, however long the answer takes.
+const unacknowledged = 10 * time.Second
+
 func transport(cfg Config) *http.Transport {
-	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: 15 * time.Second}
+	dialer := outbound.Dialer{Connect: cfg.ConnectTimeout, Unacknowledged: min(unacknowledged, cfg.Timeout)}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer.DialContext,
@@ -79,8 +85,8 @@ func transport(cfg Config) *http.Transport {
 		// connection after its call.
 		MaxIdleConnsPerHost: cfg.MaxIdle,
 		IdleConnTimeout:     idleTimeout,
-		ForceAttemptHTTP2:   true, // a dialer of one's own turns it off
-		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait},
+		ForceAttemptHTTP2:   true,                                                                                                         // a dialer of one's own turns it off
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: min(pingAfter, cfg.Timeout/2), PingTimeout: min(pingWait, cfg.Timeout/4)}, //nolint:mnd // before the time is over
 	}
 }
 

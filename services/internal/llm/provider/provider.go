@@ -13,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
+	"github.com/chorus-cast/chorus/services/internal/outbound"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
@@ -295,6 +296,10 @@ func (p One) key() (secret.String, error) {
 	return key, nil
 }
 
+// A provider that is there takes a connection, and acknowledges what it gets, in a
+// moment, however long it thinks.
+const connectTimeout, unacknowledged = 30 * time.Second, 20 * time.Second
+
 func (p One) client() *http.Client { return &http.Client{Transport: transport(p.Workers)} }
 
 // transport keeps as many idle connections as calls are made at once: the
@@ -306,6 +311,8 @@ func transport(workers int) http.RoundTripper {
 	}
 	t := base.Clone()
 	t.MaxIdleConnsPerHost = workers
+	// A call that arrives after it was given up is paid for, and of no use.
+	t.DialContext = outbound.Dialer{Connect: connectTimeout, Unacknowledged: unacknowledged}.DialContext
 	return t
 }
 

@@ -1,0 +1,38 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A bot that was told to wait in two chats within the window waits everywhere, for
+// the longest of their times. What has long been over is deleted on the way.
+const wait = `
+WITH own AS (
+    INSERT INTO waits AS w (bot_id, chat_id, until) VALUES ($1, $2, now() + $3::interval)
+    ON CONFLICT (bot_id, chat_id) DO UPDATE SET until = greatest(w.until, excluded.until), at = now()
+    RETURNING until),
+others AS (
+    SELECT max(until) AS until FROM waits WHERE bot_id = $1 AND chat_id NOT IN ($2, 0) AND at >= now() - $4::interval),
+pruned AS (
+    DELETE FROM waits WHERE (bot_id, chat_id) IN (
+        SELECT bot_id, chat_id FROM waits WHERE bot_id <> $1 AND until < now() - interval '1 hour' LIMIT 100 FOR UPDATE SKIP LOCKED))
+INSERT INTO waits AS w (bot_id, chat_id, until)
+SELECT $1, 0, greatest(own.until, others.until) FROM own, others WHERE others.until IS NOT NULL
+ON CONFLICT (bot_id, chat_id) DO UPDATE SET until = greatest(w.until, excluded.until), at = now()`
+
+// mayCall is false while a delivery's bot has to wait.
+const mayCall = `
+  NOT EXISTS (SELECT FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
+
+// Wait holds a bot back in a chat, for as long as Telegram asked: until then no sender
+// can claim a delivery of that bot in that chat. It prolongs an earlier wait and never
+// shortens it. One that comes within the window after a wait in another chat holds
+// the bot back in all. The clock is the database's.
+func (j *Journal) Wait(ctx context.Context, bot, chat int64, length, window time.Duration) error {
+	if _, err := j.pool.Exec(ctx, wait, bot, chat, length, window); err != nil {
+		return fmt.Errorf("write down that bot %d has to wait in chat %d: %w", bot, chat, err)
+	}
+	return nil
+}
