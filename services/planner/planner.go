@@ -23,6 +23,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -61,6 +62,7 @@ type Planner struct {
 	receipts  *relay.Relay
 	relays    relay.Group
 	wake      chan struct{}
+	outages   *outage.Log
 	// behind tells that more chats are due than the last batch took.
 	behind bool
 	// asleep counts chats without a bot that is awake, until they are told of.
@@ -78,6 +80,7 @@ func New(cfg Config, deps Deps) *Planner {
 		turns:     relay.New(j.Turns(), deps.Bus, deps.Log),
 		reactions: relay.New(j.Deliveries(chorusv1.Action_ACTION_SET_REACTION), deps.Bus, deps.Log),
 		receipts:  relay.New(j.Receipts(), deps.Bus, deps.Log),
+		outages:   outage.New(deps.Log, "nothing can be planned: the database fails", "turns are planned again"),
 	}
 	p.relays = relay.Group{p.turns, p.reactions, p.receipts, relay.New(j.Letters(), deps.Bus, deps.Log)}
 	return p
@@ -121,7 +124,7 @@ func (p *Planner) plan(ctx context.Context) {
 		case <-timer.C:
 		case <-p.wake:
 			if err := p.endWaits(ctx); err != nil && ctx.Err() == nil {
-				p.Log.Error("waiting chats were not looked at, and are later", zap.Error(err))
+				p.outages.Note(err)
 			}
 		case <-ctx.Done():
 		}
@@ -155,9 +158,13 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	switch {
 	case err != nil:
 		p.Metrics.failed()
-		p.Log.Error("planning failed, and is tried again", zap.Error(err))
+		if ctx.Err() == nil {
+			p.outages.Note(err)
+		}
 		return dbPause
-	case p.behind:
+	}
+	p.outages.Note(nil)
+	if p.behind {
 		return 0
 	}
 	// That all are asleep, which happens once a day, is what people wonder about.
@@ -249,7 +256,7 @@ func (p *Planner) sweep(ctx context.Context) {
 			p.receipts.Offer(entries...)
 			p.Metrics.expired(len(entries))
 			if err != nil && ctx.Err() == nil {
-				p.Log.Error("closing expired turns failed, and is tried again", zap.Error(err))
+				p.outages.Note(err)
 			}
 			if err != nil || len(entries) < mostExpired {
 				break

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"go.uber.org/zap"
-
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -90,9 +88,9 @@ func (s *Sender) keepSeen(ctx context.Context) {
 // it for dead in time, and what it claims for orphans: its calls in the midst of
 // which it loses the bus as well have an unknown outcome then.
 func (s *Sender) tell(ctx context.Context, what func(ctx context.Context, owner string) error) {
-	ctx, cancel := context.WithTimeout(ctx, journal.SeenEvery)
+	telling, cancel := context.WithTimeout(ctx, journal.SeenEvery)
 	defer cancel()
-	if err := what(ctx, s.owner); err != nil && ctx.Err() == nil {
-		s.Log.Warn("the other senders don't hear of this one", zap.Error(err))
+	if err := what(telling, s.owner); ctx.Err() == nil {
+		s.unheard.Note(err)
 	}
 }

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
@@ -18,6 +20,7 @@ type breakers struct {
 	cfg     Config
 	metrics *Metrics
 	log     *zap.Logger
+	outages *outage.Log
 
 	mu     sync.Mutex
 	byLine map[line]circuitbreaker.CircuitBreaker[any]
@@ -25,7 +28,8 @@ type breakers struct {
 }
 
 func newBreakers(cfg Config, metrics *Metrics, log *zap.Logger) *breakers {
-	return &breakers{cfg: cfg, metrics: metrics, log: log, byLine: make(map[line]circuitbreaker.CircuitBreaker[any]), names: make(map[int64]string)}
+	return &breakers{cfg: cfg, metrics: metrics, log: log,
+		outages: outage.New(log, "Telegram fails for a bot, whose calls wait (/breakers tells which ones do)", "Telegram works again for a bot"), byLine: make(map[line]circuitbreaker.CircuitBreaker[any]), names: make(map[int64]string)}
 }
 
 // line is a bot's deliveries of one kind. Reactions that fail say little about
@@ -52,13 +56,27 @@ func (b *breakers) of(l line) circuitbreaker.CircuitBreaker[any] {
 			WithDelay(b.cfg.BreakerDelay).
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 				b.metrics.breaker(e.OldState, e.NewState)
-				b.log.Warn("breaker", zap.Int64("bot_id", l.bot), zap.Stringer("action", l.action), zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
+				b.tell(e)
+				b.log.Debug("breaker", zap.Int64("bot_id", l.bot), zap.Stringer("action", l.action), zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
 			}).
 			Build()
 		b.byLine[l] = cb
 	}
 	return cb
 }
+
+// tell tells of the first breaker that opens, and of one that closes.
+func (b *breakers) tell(e circuitbreaker.StateChangedEvent) {
+	switch e.NewState {
+	case circuitbreaker.OpenState:
+		b.outages.Note(errFails)
+	case circuitbreaker.ClosedState:
+		b.outages.Note(nil)
+	case circuitbreaker.HalfOpenState:
+	}
+}
+
+var errFails = errors.New("too many failures in a row")
 
 // named remembers a bot's name, for who looks at its breakers.
 func (b *breakers) named(bot int64, name string) {

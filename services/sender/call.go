@@ -39,7 +39,11 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	s.breakers.record(d, out)
 	log := telemetry.WithTrace(ctx, s.Log).With(zap.String("turn", subject.TurnID(d.GetId())), zap.String("bot", to.bot), zap.String("step", string(claim.Step)),
 		zap.Stringer("outcome", out.Kind))
-	if out.Kind != telegram.Done {
+	s.silent.Note(unanswered(out))
+	switch {
+	case unanswered(out) != nil:
+		log.Debug("Telegram did not answer", zap.String("description", out.Description))
+	case out.Kind != telegram.Done:
 		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))
 	}
 	switch out.Kind {
@@ -68,6 +72,14 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 		return s.rejected(d, to, claim, out, p)
 	}
 	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+}
+
+// unanswered is an error where nothing came back from Telegram.
+func unanswered(out telegram.Outcome) error {
+	if out.Status != 0 || out.TooLate || out.Kind != telegram.NotSent && out.Kind != telegram.Unknown {
+		return nil
+	}
+	return errors.New(out.Description)
 }
 
 // holdBack obeys a 429: this sender at once, the others because they claim nothing of

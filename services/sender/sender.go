@@ -20,6 +20,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/limit"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -69,6 +70,8 @@ type Sender struct {
 	breakers *breakers
 	palette  palette
 	judge    refusal.Judge
+	// unheard is of what tells the other senders of this one, silent of Telegram.
+	unheard, silent *outage.Log
 	// behind are deliveries that were refused for one ahead of them, and for how long
 	// each stepped aside last.
 	behind *otter.Cache[string, *time.Duration]
@@ -99,6 +102,8 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		Deps: deps, cfg: cfg, journal: j, owner: uuid.NewString(),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
 		palette:  palette,
+		unheard:  outage.New(deps.Log, "the other senders don't hear of this one", "the other senders hear of this one again"),
+		silent:   outage.New(deps.Log, "Telegram does not answer: calls are made again where that is safe", "Telegram answers again"),
 		behind:   behind,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
 	}

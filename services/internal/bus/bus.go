@@ -22,6 +22,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/startup"
 )
 
 // Config says where the bus is and how its streams are kept.
@@ -99,6 +102,9 @@ type Bus struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 	log *zap.Logger
+	// outages is of the connection, errs what the client tells of in between.
+	outages *outage.Log
+	errs    *asides
 	// tracer makes no spans until Trace is called.
 	tracer trace.Tracer
 	// restored is sent to, never blocking, whenever a lost connection is back, and
@@ -112,6 +118,8 @@ type Bus struct {
 // for ever. Options are for in-process connections.
 func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts ...nats.Option) (*Bus, error) {
 	b := &Bus{cfg: cfg, log: log, tracer: noop.NewTracerProvider().Tracer(""), restored: make(chan struct{}, 1)}
+	b.outages = outage.New(log, "the bus is lost: nothing is published or read", "the bus is back")
+	b.errs = &asides{log: log}
 	opts = append([]nats.Option{
 		nats.Name(name),
 		nats.MaxReconnects(-1),
@@ -125,19 +133,15 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				log.Warn("bus lost", zap.Error(err))
+				b.outages.Note(err)
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
-			log.Info("bus back")
+			b.outages.Note(nil)
 			b.announce()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			subject := ""
-			if sub != nil {
-				subject = sub.Subject
-			}
-			log.Warn("bus error", zap.String("subject", subject), zap.Error(err))
+			b.errs.Note(err, sub)
 		}),
 	}, opts...)
 	if cfg.Credentials != "" {
@@ -154,11 +158,16 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	if err := b.capable(ctx); err != nil {
+	if err := b.waits(ctx, b.capable); err != nil {
 		nc.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// waits does a step of the start, for as long as a service waits for the bus.
+func (b *Bus) waits(ctx context.Context, step func(context.Context) error) error {
+	return startup.Wait(ctx, b.cfg.ConnectTimeout, Passes, step)
 }
 
 // dial tries until the first connection stands or the time is over.

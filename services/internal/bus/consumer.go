@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 )
 
 // Handler does what a message asks for. It returns nil only once the effect is
@@ -48,6 +49,7 @@ type Consumer[T proto.Message] struct {
 	held    *hand
 	members atomic.Int64
 	reading readers
+	outages *outage.Log
 }
 
 // NewConsumer makes a consumer. It reads nothing until it is run.
@@ -55,8 +57,9 @@ func NewConsumer[T proto.Message](b *Bus, group Group, dead Undertaker, metrics 
 	metrics.begin(group)
 	return &Consumer[T]{
 		bus: b, group: group, handle: handle, dead: dead, metrics: metrics,
-		log:  b.log.With(zap.String("group", group.Name)),
-		held: newHand(b),
+		log:     b.log.With(zap.String("group", group.Name)),
+		held:    newHand(b),
+		outages: outage.New(b.log.With(zap.String("group", group.Name)), "messages fail, and are tried again", "messages are handled again"),
 	}
 }
 
@@ -68,7 +71,11 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 		c.live(ctx, c.readShared)
 		return nil
 	}
-	members, err := c.bus.attend(ctx, c.group.Name)
+	var members *attendance
+	err := c.bus.waits(ctx, func(ctx context.Context) (err error) {
+		members, err = c.bus.attend(ctx, c.group.Name)
+		return err
+	})
 	if err != nil {
 		if ctx.Err() != nil { // asked to stop while starting
 			return nil //nolint:nilerr // see above

@@ -35,7 +35,9 @@ func (c *Consumer[T]) settle(ctx context.Context, d *delivery) {
 	verdict := verdictDone
 	switch {
 	case err == nil:
-		err = d.Ack()
+		if err = d.Ack(); err == nil {
+			c.outages.Note(nil)
+		}
 	case errors.Is(err, ErrLapsed):
 		verdict, err = verdictLapsed, nil
 	case fail.ClassOf(err) == fail.Shutdown || ctx.Err() != nil:
@@ -46,7 +48,8 @@ func (c *Consumer[T]) settle(ctx context.Context, d *delivery) {
 	c.metrics.settled(c.group.Name, verdict)
 	if err != nil {
 		// The message comes back after the ack wait, and finds its effect done.
-		c.logOf(d).Warn("a message was not settled", zap.String("verdict", verdict), zap.Error(err))
+		c.outages.Note(err)
+		c.logOf(d).Debug("a message was not settled", zap.String("verdict", verdict), zap.Error(err))
 	}
 }
 
@@ -92,7 +95,8 @@ func (c *Consumer[T]) attempt(ctx context.Context, d *delivery) (attempts int, e
 		ReturnLastFailure().
 		OnRetry(func(e failsafe.ExecutionEvent[any]) {
 			c.metrics.retried(c.group.Name)
-			c.logOf(d).Info("trying a message again", zap.Int("attempt", e.Attempts()), zap.Error(e.LastError()))
+			c.outages.Note(e.LastError())
+			c.logOf(d).Debug("trying a message again", zap.Int("attempt", e.Attempts()), zap.Error(e.LastError()))
 		}).
 		Build()
 	done := false

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
@@ -55,12 +56,16 @@ type Channel struct {
 type Listener struct {
 	pool     *pgxpool.Pool
 	log      *zap.Logger
+	outages  *outage.Log
 	channels []Channel
 }
 
 // New makes a listener on the pool's database. It opens nothing until it is run.
 func New(pool *pgxpool.Pool, log *zap.Logger, channels ...Channel) *Listener {
-	return &Listener{pool: pool, log: log, channels: channels}
+	return &Listener{
+		pool: pool, log: log, channels: channels,
+		outages: outage.New(log, "the database is not listened to: what was last known holds", "the database is listened to again"),
+	}
 }
 
 // Run listens until the context ends, over any number of lost connections. It
@@ -86,7 +91,7 @@ func (l *Listener) session(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // what the end of the context broke is no fault
 	}
-	l.log.Warn("the database is not listened to for a moment, what was last known holds", zap.Error(err))
+	l.outages.Note(err)
 	if time.Since(began) >= steady {
 		return nil
 	}
@@ -116,6 +121,7 @@ func (l *Listener) listen(ctx context.Context) error {
 				wake = due
 			}
 		}
+		l.outages.Note(nil)
 		if heard, err = wait(ctx, conn, time.Until(wake)); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 )
 
 // Publisher is the part of the bus that a relay needs.
@@ -28,9 +29,11 @@ type Relay struct {
 	outbox *journal.Outbox
 	bus    Publisher
 	log    *zap.Logger
-	hurry  chan struct{}
-	offers chan journal.Entry
-	stored chan []journal.Entry
+	// outages is of what rows are published with: the database or the bus.
+	outages *outage.Log
+	hurry   chan struct{}
+	offers  chan journal.Entry
+	stored  chan []journal.Entry
 }
 
 const (
@@ -47,7 +50,8 @@ const (
 func New(outbox *journal.Outbox, b Publisher, log *zap.Logger) *Relay {
 	return &Relay{
 		outbox: outbox, bus: b, log: log.With(zap.String("outbox", outbox.Name)), hurry: make(chan struct{}, 1),
-		offers: make(chan journal.Entry, queue), stored: make(chan []journal.Entry, unrecorded),
+		outages: outage.New(log.With(zap.String("outbox", outbox.Name)), "rows can't be published: they wait in the database", "rows are published again"),
+		offers:  make(chan journal.Entry, queue), stored: make(chan []journal.Entry, unrecorded),
 	}
 }
 
@@ -62,9 +66,7 @@ func (r *Relay) push(ctx context.Context, entries []journal.Entry, record func(c
 	if len(entries) == 0 || r.bus.Ready(ctx) != nil {
 		return
 	}
-	if err := r.publish(ctx, entries, record); err != nil {
-		r.log.Warn("not published yet, the relay will", zap.Int("entries", len(entries)), zap.Error(err))
-	}
+	r.outages.Note(r.publish(ctx, entries, record))
 }
 
 // Offer is Push without waiting: Run publishes the rows with the next batch. It
@@ -149,7 +151,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.sweep(ctx)
 		case <-r.hurry:
 			if err := r.outbox.Hurry(ctx); err != nil && ctx.Err() == nil {
-				r.log.Warn("the relay can't hurry", zap.Error(err))
+				r.outages.Note(err)
 			}
 			r.sweep(ctx)
 		}
@@ -221,7 +223,7 @@ func (r *Relay) record(ctx context.Context, entries []journal.Entry) {
 	defer cancel()
 	// Where that fails, they are published again, and the bus drops what it has.
 	if err := r.outbox.Published(ctx, entries); err != nil {
-		r.log.Warn("it isn't written down where the bus has rows", zap.Int("entries", len(entries)), zap.Error(err))
+		r.outages.Note(err)
 	}
 }
 
@@ -247,8 +249,11 @@ func (r *Relay) flush(ctx context.Context) {
 }
 
 func (r *Relay) sweep(ctx context.Context) {
-	if err := r.due(ctx); err != nil && ctx.Err() == nil {
-		r.log.Warn("the relay failed, and tries again", zap.Error(err))
+	if r.bus.Ready(ctx) != nil {
+		return // the bus itself tells that it is lost
+	}
+	if err := r.due(ctx); ctx.Err() == nil {
+		r.outages.Note(err)
 	}
 }
 

@@ -42,6 +42,9 @@ func Main(w io.Writer, name string, program func(context.Context) error) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
+	if said := (*told)(nil); errors.As(err, &said) {
+		return code
+	}
 	for _, line := range lines(err, code) {
 		_, _ = fmt.Fprintf(w, "%s: %s\n", name, line) // there is nowhere to report it
 	}
@@ -74,6 +77,19 @@ func lines(err error, code int) []string {
 	}
 	return []string{strings.Join(parts, "; ")}
 }
+
+// Told marks an error as one that is in the log already: Main writes no line for it. A
+// nil error stays nil.
+func Told(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &told{err}
+}
+
+type told struct{ error }
+
+func (t *told) Unwrap() error { return t.error }
 
 // Usage marks an error as one of usage: a wrong flag, argument or file. A nil
 // error stays nil.

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/migrations"
+	"github.com/chorus-cast/chorus/services/internal/startup"
 )
 
 // Config says where the database is.
@@ -79,7 +80,8 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrations.Check(ctx, pool); err != nil {
+	err = startup.Wait(ctx, cfg.ConnectTimeout, Passes, func(ctx context.Context) error { return migrations.Check(ctx, pool) })
+	if err != nil {
 		pool.Close()
 		return nil, Refusal(err)
 	}

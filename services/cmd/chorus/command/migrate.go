@@ -10,6 +10,7 @@ import (
 
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/startup"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
@@ -58,7 +59,7 @@ newer one has made.`,
 				return err
 			}
 			defer b.Close()
-			if err := b.Declare(cmd.Context()); err != nil {
+			if err := startup.Wait(cmd.Context(), cfg.nats.ConnectTimeout, bus.Passes, b.Declare); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "The database and the bus are up to date.")
@@ -81,7 +82,8 @@ func migrateDatabase(ctx context.Context, cfg *configuration) (newer bool, err e
 	if err != nil {
 		return false, store.Refusal(err)
 	}
-	if err := migrations.Up(ctx, cfg.database.URL); err != nil {
+	err = startup.Wait(ctx, cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) })
+	if err != nil {
 		return false, fmt.Errorf("migrate the database: %w", store.Refusal(err))
 	}
 	return newer, nil

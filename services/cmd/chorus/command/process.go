@@ -19,6 +19,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+	"github.com/chorus-cast/chorus/services/internal/startup"
 	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
@@ -75,10 +76,14 @@ func (p *process) connect(ctx context.Context, name string, opts ...nats.Option)
 		return err
 	}
 	p.bus.Trace(p.tracing.Tracer("bus"))
-	if err := p.bus.Ensure(ctx); err != nil {
+	if err := startup.Wait(ctx, p.cfg.nats.ConnectTimeout, bus.Passes, p.bus.Ensure); err != nil {
 		return err
 	}
-	if p.settings, err = settingspg.Open(ctx, p.pool, p.log); err != nil {
+	err = startup.Wait(ctx, p.cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) (err error) {
+		p.settings, err = settingspg.Open(ctx, p.pool, p.log)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return p.remember(ctx)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
@@ -77,22 +78,37 @@ func serviceCommand(name, short, long, example string, service func(*process) (r
 				return err
 			}
 			defer p.close()
-			if err := p.connect(ctx, name); err != nil {
-				return err
-			}
-			if err := p.operate(ctx, n); err != nil {
-				return err
-			}
-			part, err := service(p)
-			if err != nil {
-				return err
-			}
-			p.group.Add(part)
-			return p.run(ctx)
+			return p.lastWords(ctx, p.serve(ctx, name, n, service))
 		},
 	}
 	cfg.Bind(cmd.Flags(), append(sections, sectionDatabase, sectionNATS, sectionOps, sectionLog, sectionTrace)...)
 	return cmd
+}
+
+// serve runs one service until the context ends.
+func (p *process) serve(ctx context.Context, name string, n needs, service func(*process) (run.Part, error)) error {
+	if err := p.connect(ctx, name); err != nil {
+		return err
+	}
+	if err := p.operate(ctx, n); err != nil {
+		return err
+	}
+	part, err := service(p)
+	if err != nil {
+		return err
+	}
+	p.group.Add(part)
+	return p.run(ctx)
+}
+
+// lastWords writes into the log why a service ends, where it wasn't asked to: whoever
+// reads the log need not look for a line of another form.
+func (p *process) lastWords(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	p.log.Error("the service ends", zap.Error(err))
+	return run.Told(err)
 }
 
 func (p *process) planner() (run.Part, error) {
