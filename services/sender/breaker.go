@@ -101,10 +101,10 @@ const probeWait = time.Second
 // that is taken and not used would keep a half-open breaker from ever closing.
 func (b *breakers) permit(d *chorusv1.Delivery) bool { return b.of(lineOf(d)).TryAcquirePermit() }
 
-func (b *breakers) record(d *chorusv1.Delivery, out telegram.Outcome) {
+func (b *breakers) record(d *chorusv1.Delivery, out telegram.Outcome, cutOff bool) {
 	cb := b.of(lineOf(d))
 	switch {
-	case out.TooLate && !cb.IsHalfOpen(): // this process stood still: no news of Telegram
+	case (out.TooLate || cutOff && out.Status == 0) && !cb.IsHalfOpen(): // this process's trouble: no news of Telegram
 	case out.Kind == telegram.NotSent, out.Kind == telegram.Unknown:
 		cb.RecordFailure()
 	default:

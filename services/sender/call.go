@@ -36,10 +36,9 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	out := s.call(ctx, d, to, claim, p.bare)
 	traceCall(ctx, d, methodOf(d, claim.Step), began, out)
 	s.Metrics.called(methodOf(d, claim.Step), out.Kind, time.Since(began))
-	s.breakers.record(d, out)
+	s.heard(d, out)
 	log := telemetry.WithTrace(ctx, s.Log).With(zap.String("turn", subject.TurnID(d.GetId())), zap.String("bot", to.bot), zap.String("step", string(claim.Step)),
 		zap.Stringer("outcome", out.Kind))
-	s.silent.Note(unanswered(out))
 	switch {
 	case unanswered(out) != nil:
 		log.Debug("Telegram did not answer", zap.String("description", out.Description))
@@ -72,6 +71,17 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 		return s.rejected(d, to, claim, out, p)
 	}
 	return s.finish(d, to, claim, chorusv1.Outcome_OUTCOME_REJECTED, out, p.bare)
+}
+
+// heard takes in whether Telegram answered. While this sender may be the one that is
+// cut off, that is no news of Telegram, and opens no breaker.
+func (s *Sender) heard(d *chorusv1.Delivery, out telegram.Outcome) {
+	if !out.TooLate {
+		err := unanswered(out)
+		s.silent.Note(err)
+		s.connection.Called(err == nil)
+	}
+	s.breakers.record(d, out, s.connection.Suspect())
 }
 
 // unanswered is an error where nothing came back from Telegram.

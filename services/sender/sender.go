@@ -26,6 +26,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/sender/connection"
 )
 
 // dbTimeout bounds each look into the database.
@@ -36,6 +37,7 @@ type Caller interface {
 	SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome
 	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
 	SendTyping(ctx context.Context, token secret.String, chatID int64) telegram.Outcome
+	Reach(ctx context.Context) error
 	refusal.Asker
 }
 
@@ -68,8 +70,10 @@ type Sender struct {
 	relays   relay.Group
 	limits   *limits
 	breakers *breakers
-	palette  palette
-	judge    refusal.Judge
+	// connection is of this sender to Telegram.
+	connection *connection.Monitor
+	palette    palette
+	judge      refusal.Judge
 	// unheard is of what tells the other senders of this one, silent of Telegram.
 	unheard, silent *outage.Log
 	// behind are deliveries that were refused for one ahead of them, and for how long
@@ -106,6 +110,8 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		silent:   outage.New(deps.Log, "Telegram does not answer: calls are made again where that is safe", "Telegram answers again"),
 		behind:   behind,
 		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
+		connection: connection.New(deps.Telegram.Reach,
+			outage.New(deps.Log, "Telegram is not reached: the other senders get the chats", "Telegram is reached again: chats are taken again")),
 	}
 	s.judge.Pool, s.judge.Telegram = deps.Pool, deps.Telegram
 	s.targets = batch.New(batch.Config{Most: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
@@ -142,11 +148,37 @@ func (s *Sender) Run(ctx context.Context) error {
 
 	return s.relays.Around(ctx, func(ctx context.Context) error {
 		consumers, consuming := errgroup.WithContext(ctx)
-		consumers.Go(func() error { return s.messages.Run(consuming) })
-		consumers.Go(func() error { return s.reactions.Run(consuming) })
+		consumers.Go(func() error { return s.consume(consuming) })
 		consumers.Go(func() error { return s.looker().Run(consuming) })
 		return consumers.Wait()
 	})
+}
+
+// consume reads deliveries while Telegram is reached. While it isn't, the other senders
+// get this one's chats, and if none of them reaches it either, all wait.
+func (s *Sender) consume(ctx context.Context) error {
+	for first := true; ctx.Err() == nil; first = false {
+		if err := s.consumeConnected(ctx); err != nil && (first || !bus.Passes(err)) {
+			return err
+		}
+		s.connection.Wait(ctx)
+	}
+	return nil
+}
+
+// consumeConnected reads deliveries until Telegram isn't reached any more.
+func (s *Sender) consumeConnected(ctx context.Context) error {
+	connected, lost := context.WithCancel(ctx)
+	defer lost()
+	consumers, consuming := errgroup.WithContext(connected)
+	consumers.Go(func() error { return s.messages.Run(consuming) })
+	consumers.Go(func() error { return s.reactions.Run(consuming) })
+	consumers.Go(func() error {
+		s.connection.Watch(consuming)
+		lost()
+		return nil
+	})
+	return consumers.Wait() //nolint:wrapcheck // of the bus
 }
 
 // looker tries what Telegram refuses.

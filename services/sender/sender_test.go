@@ -53,6 +53,7 @@ type stage struct {
 	metrics  *sender.Metrics // nil for none
 	patience time.Duration   // longest wait for anything
 	nice     int             // of the replicas
+	through  string          // where a sender calls Telegram; empty for the emulator itself
 	sender   *sender.Sender  // that runs, or ran last
 	stop     func()
 }
@@ -105,7 +106,9 @@ func (s *stage) emulate() {
 func (s *stage) run(cfg sender.Config) {
 	s.t.Helper()
 	calls := telegram.DefaultConfig()
-	calls.URL = s.telegram.URL()
+	if calls.URL = s.through; calls.URL == "" {
+		calls.URL = s.telegram.URL()
+	}
 	log := s.log
 	if log == nil {
 		log = testenv.Logger(s.t)

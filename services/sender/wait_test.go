@@ -25,7 +25,7 @@ func TestAWaitOutlivesItsSender(t *testing.T) {
 	s.called("setMessageReaction")
 	// Nothing else is held back: not the bot elsewhere, not another bot.
 	s.becomes(s.react(quick, quickSaid, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED), "delivered closed")
-	s.called("setMessageReaction", "done 200")
+	s.called("setMessageReaction", "reacted 200")
 }
 
 // A wait that is sat out is kept, too.

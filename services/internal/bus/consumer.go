@@ -65,7 +65,8 @@ func NewConsumer[T proto.Message](b *Bus, group Group, dead Undertaker, metrics 
 
 // Run reads until the context ends. Then it stops fetching, waits for the
 // handlers (whose context has ended too), hands back what they did not finish,
-// and returns. It returns an error if it can't begin.
+// and returns. It returns an error if it can't begin. It may be run again after it has
+// returned.
 func (c *Consumer[T]) Run(ctx context.Context) error {
 	if !c.group.partitioned() {
 		c.live(ctx, c.readShared)
@@ -89,6 +90,7 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 // live keeps what is in hand alive while read runs.
 func (c *Consumer[T]) live(ctx context.Context, read func(context.Context)) {
 	var alive sync.WaitGroup
+	c.held.renew()
 	beating, end := context.WithCancel(context.WithoutCancel(ctx))
 	alive.Go(func() { c.held.keepAlive(beating) })
 	if c.group.partitioned() {

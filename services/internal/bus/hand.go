@@ -46,6 +46,14 @@ func (h *hand) add(d *delivery) {
 	h.alive[d] = at
 }
 
+// renew forgets what a reader that has ended knew of the server. It has nothing in
+// hand, and the next one begins.
+func (h *hand) renew() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.proof, h.reconnects = time.Now(), h.bus.nc.Stats().Reconnects
+}
+
 func (h *hand) remove(d *delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -58,3 +58,25 @@ func TestALostBusIsTwoLines(t *testing.T) {
 		t.Errorf("%d lines, want 2: %q", len(lines), lines)
 	}
 }
+
+// A consumer that has ended can be run again, also after a time in which the bus got no
+// sign of life from it.
+func TestAConsumerIsRunAgain(t *testing.T) {
+	b, _ := declared(t)
+	handled := make(chan struct{}, 1)
+	consumer := bus.NewConsumer(b, bus.Generator(), nil, nil, func(context.Context, *chorusv1.Turn) error {
+		handled <- struct{}{}
+		return nil
+	})
+	for i := range int64(2) {
+		if i > 0 {
+			// Longer than a message in hand lives without a sign of life.
+			away := time.NewTimer(config("").AckWait)
+			<-away.C
+		}
+		stop := testenv.Background(t, consumer.Run)
+		publish(t, b, turn(1, i+1))
+		receive(t, handled)
+		stop()
+	}
+}

@@ -24,8 +24,10 @@ import (
 type Client struct {
 	cfg  Config
 	http *http.Client
-	edge *edge
-	api  *bot.Bot
+	// fresh makes a new connection for each request.
+	fresh *http.Client
+	edge  *edge
+	api   *bot.Bot
 }
 
 // New makes a client. It makes no call.
@@ -45,6 +47,9 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 		// To follow a redirect would carry the token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	fresh := transport(cfg)
+	fresh.DisableKeepAlives = true
+	c.fresh = &http.Client{Transport: fresh, CheckRedirect: c.http.CheckRedirect}
 	c.edge = &edge{base: base, http: c.http}
 	// The library binds a client to one token and address. The edge puts the
 	// call's own in, so one client serves all bots and knows no secret.

@@ -1,0 +1,146 @@
+package sender_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// fleet is senders that share the chats, each with a link of its own to Telegram.
+type fleet struct {
+	*stage
+
+	senders []*sender.Sender
+	links   []*testenv.Link
+	metrics []*prometheus.Registry
+	chats   []int64
+	seen    *observer.ObservedLogs
+}
+
+// newFleet is of three senders and many chats.
+func newFleet(t *testing.T) *fleet {
+	t.Helper()
+	s := newStage(t, func(cfg *sender.Config) {
+		cfg.BotPerSecond = 1e6
+		cfg.OnUnknown.Message = sender.Resend // nothing gets over a link that is cut
+	})
+	s.stop()
+	core, seen := observer.New(zap.InfoLevel)
+	s.log = zap.New(core)
+	f := &fleet{stage: s, seen: seen}
+	for range 3 {
+		link, registry := testenv.Proxy(t, s.telegram.URL()), prometheus.NewRegistry()
+		s.through, s.metrics = link.URL(), sender.NewMetrics(registry)
+		s.run(s.cfg)
+		f.senders, f.links, f.metrics = append(f.senders, s.sender), append(f.links, link), append(f.metrics, registry)
+	}
+	for i := range 48 {
+		chat, _ := s.chat(fmt.Sprint("chat-", i), world.Supergroup)
+		f.chats = append(f.chats, chat)
+	}
+	f.share(0, 3)
+	return f
+}
+
+// share waits until a sender knows of so many that share the chats.
+func (f *fleet) share(i, want int) {
+	f.t.Helper()
+	f.eventually(fmt.Sprintf("sender %d shares the chats among %d", i, want), func() (string, bool) {
+		n := f.senders[i].Replicas()
+		return fmt.Sprint("among ", n), n == want
+	})
+}
+
+// talk says a line in each chat.
+func (f *fleet) talk() {
+	f.t.Helper()
+	for _, chat := range f.chats {
+		f.say(chat, "hello")
+	}
+}
+
+// delivers waits until all is delivered, which must not take longer.
+func (f *fleet) delivers(longest time.Duration) {
+	f.t.Helper()
+	began := time.Now()
+	f.eventually("every turn has an end", func() (string, bool) {
+		n := f.one(`SELECT count(*) FROM turns WHERE outcome IS NULL`)
+		return fmt.Sprint(n, " have none"), n == 0
+	})
+	took := time.Since(began)
+	f.t.Logf("delivered after %v", took)
+	if took > longest {
+		f.t.Errorf("it took %v, want at most %v", took, longest)
+	}
+	if n := f.one(`SELECT count(*) FROM turns WHERE outcome <> 'delivered'`); n != 0 {
+		f.t.Errorf("%d turns were not delivered", n)
+	}
+}
+
+// sent is how many turns a sender has ended.
+func (f *fleet) sent(i int) int {
+	f.t.Helper()
+	families, err := f.metrics[i].Gather()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var sum float64
+	for _, family := range families {
+		if family.GetName() == "chorus_receipts_total" {
+			for _, m := range family.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return int(sum)
+}
+
+// A sender that loses its way to Telegram leaves its chats to those that have one,
+// and takes chats again once it is back.
+func TestASenderThatIsCutOffHandsItsChatsBack(t *testing.T) {
+	f := newFleet(t)
+	f.talk()
+	f.delivers(20 * time.Second)
+
+	f.links[2].Cut()
+	before := f.sent(2)
+	f.talk()
+	f.delivers(20 * time.Second)
+	f.share(0, 2)
+	if n := f.sent(2); n != before {
+		t.Errorf("the one that is cut off ended %d turns", n-before)
+	}
+
+	f.links[2].Restore()
+	f.share(0, 3)
+	f.talk()
+	f.delivers(20 * time.Second)
+	if n := f.sent(2); n == before {
+		t.Error("the one whose way is back got no chats")
+	}
+}
+
+// Where no sender reaches Telegram, all wait, and go on as soon as it is back.
+func TestTalkGoesOnSoonAfterTelegramWasGoneForAll(t *testing.T) {
+	f := newFleet(t)
+	for _, l := range f.links {
+		l.Cut()
+	}
+	f.talk()
+	f.eventually("each has found out", func() (string, bool) {
+		n := f.seen.FilterMessageSnippet("Telegram is not reached").Len()
+		return fmt.Sprint(n, " have"), n == len(f.senders)
+	})
+	for _, l := range f.links {
+		l.Restore()
+	}
+	f.delivers(20 * time.Second)
+}
