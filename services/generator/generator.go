@@ -22,6 +22,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/news"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/usage"
@@ -67,6 +68,7 @@ type Generator struct {
 	repeats  *repeats
 	meanings *meanings
 	news     *news.News
+	newsless *outage.Log // of the news
 	used     used
 	messages *relay.Relay
 	receipts *relay.Relay
@@ -96,6 +98,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 		Deps: deps, cfg: cfg, journal: j, prompts: prompts,
 		repeats: repeats, meanings: meanings,
 		news:     news.New(cfg.News, deps.Pool, deps.Log),
+		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
 		messages: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
 	}
@@ -144,8 +147,8 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 		return err
 	}
 	if t.GetUseNews() {
-		if s.News, err = g.news.Deal(ctx, t.GetTopic()); err != nil && ctx.Err() == nil {
-			g.Log.Warn("a text goes without news", zap.Error(err))
+		if s.News, err = g.news.Deal(ctx, t.GetTopic()); ctx.Err() == nil {
+			g.newsless.Note(err)
 		}
 	}
 	text, err := g.write(ctx, t, s)

@@ -54,7 +54,7 @@ func (l *Listener) attend(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil //nolint:nilerr // what the end of the context broke is no fault
 			}
-			l.Log.Warn("nobody is listened to for a moment", zap.Error(err))
+			l.note(ctx, err)
 			if time.Since(began) > longestRetry {
 				return nil // it worked for a while, so there is no reason to wait
 			}

@@ -61,13 +61,9 @@ func (l *Listener) answer(ctx context.Context) error {
 			return nil
 		case <-l.commanded:
 		case <-tick.C:
-			if err := l.endPauses(ctx); err != nil && ctx.Err() == nil {
-				l.Log.Warn("pauses that are over were not ended, and are later", zap.Error(err))
-			}
+			l.note(ctx, l.endPauses(ctx))
 		}
-		if err := l.commands(ctx); err != nil && ctx.Err() == nil {
-			l.Log.Warn("commands were not answered, and are later", zap.Error(err))
-		}
+		l.note(ctx, l.commands(ctx))
 	}
 }
 
@@ -89,7 +85,8 @@ func (l *Listener) commands(ctx context.Context) error {
 			answering.Go(func() error {
 				if err := l.obey(ctx, c); err != nil && ctx.Err() == nil {
 					l.Metrics.commanded(c.Name, "failed")
-					l.Log.Warn("a command was not answered, and is later", zap.String("command", c.Name), zap.Int64("chat_id", c.Chat), zap.Error(err))
+					l.note(ctx, err)
+					l.Log.Debug("a command was not answered, and is later", zap.String("command", c.Name), zap.Int64("chat_id", c.Chat), zap.Error(err))
 				}
 				return nil
 			})

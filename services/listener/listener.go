@@ -15,6 +15,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/secret"
@@ -71,6 +72,7 @@ type Listener struct {
 	answers *relay.Relay
 	relays  relay.Group
 	judge   refusal.Judge
+	outages *outage.Log
 
 	cast atomic.Pointer[cast]
 	// changed is sent to, never blocking, when the roster has changed, and
@@ -88,7 +90,9 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 	}
 	l := &Listener{
 		Deps: deps, cfg: cfg, ear: ear, outbox: outbox.New(deps.Pool, deps.Bus, deps.Log), journal: j,
-		answers:   relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
+		answers: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
+		outages: outage.New(deps.Log, "the listener's work is held up: it is done later, and updates that aren't written down are asked for again",
+			"the listener works again"),
 		changed:   make(chan struct{}, 1),
 		commanded: make(chan struct{}, 1),
 	}
@@ -101,6 +105,14 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 		}
 	}
 	return l, nil
+}
+
+// note takes in how work ended that the database is needed for. What the end of the
+// context broke is no fault.
+func (l *Listener) note(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		l.outages.Note(err)
+	}
 }
 
 // Run listens until the context ends. What is being written down then is written,

@@ -135,9 +135,7 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage) error {
 		updates = append(updates, u)
 	}
 	if _, err := p.l.hear(ctx, p.bot.Bot, updates, began); err != nil {
-		if ctx.Err() == nil {
-			p.log.Warn("updates are not written down, and are asked for again", zap.Error(err))
-		}
+		p.l.note(ctx, err)
 		return err
 	}
 	if next == 1 {
@@ -168,7 +166,7 @@ func (p *poller) settle(ctx context.Context) {
 	}
 	if err := p.l.ear.Confirm(context.WithoutCancel(ctx), p.bot.Bot, p.offset); err != nil {
 		// Nothing is lost: what is heard again is known.
-		p.log.Warn("how far a bot was heard is not written down", zap.Error(err))
+		p.l.note(ctx, err)
 		return
 	}
 	p.settled, p.settledSince = p.offset, time.Now()

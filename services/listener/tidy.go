@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/store"
 )
@@ -56,9 +55,7 @@ func (l *Listener) tidy(ctx context.Context) error {
 	tick := time.NewTicker(l.cfg.Tidy)
 	defer tick.Stop()
 	for {
-		if err := l.tidyOnce(ctx); err != nil && ctx.Err() == nil {
-			l.Log.Warn("what is not to be kept was not deleted, and is later", zap.Error(err))
-		}
+		l.note(ctx, l.tidyOnce(ctx))
 		select {
 		case <-ctx.Done():
 			return nil

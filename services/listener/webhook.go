@@ -233,7 +233,8 @@ func (w *webhook) hear(ctx context.Context, b bot, body []byte) int {
 		err = w.l.outbox.Flush(ctx, out.Chats...)
 	}
 	if err != nil {
-		w.l.Log.Warn("an update is not on the bus yet, and is brought again", zap.Int64("update_id", u.ID), zap.Error(err))
+		// The outbox, or whoever else needs the database, tells of the outage.
+		w.l.Log.Debug("an update is not on the bus yet, and is brought again", zap.Int64("update_id", u.ID), zap.Error(err))
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusOK

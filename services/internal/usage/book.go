@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/outage"
 )
 
 const (
@@ -31,7 +33,9 @@ const (
 type Book struct {
 	pool *pgxpool.Pool
 	log  *zap.Logger
-	wake chan struct{}
+	// outages is of the database.
+	outages *outage.Log
+	wake    chan struct{}
 
 	mu      sync.Mutex
 	day     time.Time
@@ -42,7 +46,7 @@ type Book struct {
 
 // NewBook makes a book. It writes nothing down outside of Around.
 func NewBook(pool *pgxpool.Pool, log *zap.Logger) *Book {
-	return &Book{pool: pool, log: log, wake: make(chan struct{}, 1), known: map[string]Spent{}}
+	return &Book{pool: pool, log: log, outages: outage.New(log, "usage can't be written down: it waits", "usage is written down again"), wake: make(chan struct{}, 1), known: map[string]Spent{}}
 }
 
 // Record takes a call down.
@@ -213,8 +217,8 @@ func (b *Book) flush(ctx context.Context) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.writing = nil
+	b.outages.Note(err)
 	if err != nil {
-		b.log.Warn("usage was not written down, trying again", zap.Int("calls", len(calls)), zap.Error(err))
 		b.waiting = append(calls, b.waiting...)
 		return false
 	}

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/outage"
 )
 
 // Publisher is the part of the bus that an outbox needs.
@@ -33,7 +34,8 @@ type Publisher interface {
 type Outbox struct {
 	pool *pgxpool.Pool
 	bus  Publisher
-	log  *zap.Logger
+	// outages is of the database or the bus.
+	outages *outage.Log
 
 	wake chan struct{}
 	mu   sync.Mutex
@@ -57,7 +59,8 @@ const (
 
 // New makes an outbox.
 func New(pool *pgxpool.Pool, b Publisher, log *zap.Logger) *Outbox {
-	return &Outbox{pool: pool, bus: b, log: log, wake: make(chan struct{}, 1), dirty: map[int64]bool{}}
+	return &Outbox{pool: pool, bus: b, wake: make(chan struct{}, 1), dirty: map[int64]bool{},
+		outages: outage.New(log, "updates can't be published: they wait in the database", "updates are published again")}
 }
 
 // Offer says that there is something to publish in chats. It never blocks.
@@ -122,12 +125,16 @@ func (o *Outbox) Run(ctx context.Context) error {
 		case <-o.wake:
 			o.serve(ctx, o.publish)
 		case <-tick.C:
-			if err := o.sweep(ctx); err != nil && ctx.Err() == nil {
-				o.log.Warn("updates that were left over are not published yet, and are tried again", zap.Error(err))
-			}
+			o.note(ctx, o.sweep(ctx))
 		}
 	}
 	return nil
+}
+
+func (o *Outbox) note(ctx context.Context, err error) {
+	if ctx.Err() == nil && o.bus.Ready(ctx) == nil { // the bus itself tells that it is lost
+		o.outages.Note(err)
+	}
 }
 
 func (o *Outbox) close(ctx context.Context) {
@@ -147,8 +154,8 @@ func (o *Outbox) serve(ctx context.Context, publish func(context.Context, []int6
 	o.dirty, o.waiting = map[int64]bool{}, nil
 	o.mu.Unlock()
 	err := publish(ctx, chats)
-	if err != nil && ctx.Err() == nil {
-		o.log.Warn("updates are not published yet, and are tried again", zap.Error(err))
+	if len(chats) > 0 {
+		o.note(ctx, err)
 	}
 	for _, w := range waiting {
 		w <- err

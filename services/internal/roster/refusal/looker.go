@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
@@ -53,6 +54,8 @@ type Deps struct {
 // one database: each try is made by one of them, and made anew if that one dies.
 type Looker struct {
 	Deps
+
+	outages *outage.Log
 }
 
 // NewLooker makes a looker.
@@ -60,7 +63,7 @@ func NewLooker(deps Deps) *Looker {
 	if deps.Every == 0 {
 		deps.Every = Every
 	}
-	return &Looker{deps}
+	return &Looker{deps, outage.New(deps.Log, "what Telegram refuses is not looked at", "what Telegram refuses is looked at again")}
 }
 
 // Run looks until the context ends, and returns nil.
@@ -79,8 +82,8 @@ func (l *Looker) Run(ctx context.Context) error {
 }
 
 func (l *Looker) failed(ctx context.Context, err error) {
-	if err != nil && ctx.Err() == nil {
-		l.Log.Warn("what Telegram refuses is not looked at for a moment", zap.Error(err))
+	if ctx.Err() == nil {
+		l.outages.Note(err)
 	}
 }
 
