@@ -25,6 +25,9 @@ type Config struct {
 	MaxMessages int           `config:"max_messages" doc:"messages of a chat that are kept"`
 	MaxUpdates  int           `config:"max_updates" doc:"updates that wait for a bot at most; the oldest go first"`
 	MaxCalls    int           `config:"max_calls" doc:"calls that the log keeps where it is in memory only"`
+
+	// Now is Telegram's clock; that of the process if it is nil.
+	Now func() time.Time
 }
 
 // DefaultConfig is Telegram's behaviour, in memory.

@@ -82,6 +82,11 @@ func (e *Emulator) open() error {
 		return fmt.Errorf("dir: %w", err)
 	}
 
+	now := e.cfg.Now
+	if now == nil {
+		now = time.Now
+	}
+
 	seed, err := e.cfg.seed()
 	if err != nil {
 		return fmt.Errorf("dir: %w", err)
@@ -89,7 +94,7 @@ func (e *Emulator) open() error {
 
 	e.world, err = world.Open(world.Config{
 		Dir: e.cfg.Dir, Seed: seed,
-		MaxMessages: e.cfg.MaxMessages, MaxUpdates: e.cfg.MaxUpdates, Now: time.Now,
+		MaxMessages: e.cfg.MaxMessages, MaxUpdates: e.cfg.MaxUpdates, Now: now,
 	})
 	if err != nil {
 		return fmt.Errorf("dir: %w", err)
@@ -100,7 +105,7 @@ func (e *Emulator) open() error {
 	}
 
 	e.api = botapi.New(botapi.Options{
-		World: e.world, Calls: e.calls, Faults: e.faults, Flood: e.flood, Log: e.log, Now: time.Now,
+		World: e.world, Calls: e.calls, Faults: e.faults, Flood: e.flood, Log: e.log, Now: now,
 	})
 
 	return nil

@@ -18,7 +18,7 @@ type command struct {
 	Chat, Message, Bot, Person int64
 	Anonymous                  bool
 	Name, Argument             string
-	SaidAt                     time.Time
+	SaidAt                     time.Time // by the database's clock
 	Attempts                   int
 	TelegramID                 int64 // of the chat
 	BotName                    string

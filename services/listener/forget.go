@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,12 @@ import (
 )
 
 const (
+	// Messages have Telegram's times, which are whole seconds: until the end of that of
+	// the command. Who tries again finds the message gone, and what was written down
+	// with that.
+	forgetUntil = `
+SELECT sent_at + interval '1 second' FROM messages WHERE chat_id = $1 AND number = $2
+UNION ALL SELECT at FROM forgotten WHERE person_id = $3 LIMIT 1`
 	updatesOf = `
 SELECT chat_id, number, coalesce(bus_sequence, 0), published_at IS NOT NULL
 FROM updates WHERE person_id = $1 AND heard_at < $2 ORDER BY chat_id, number LIMIT $3`
@@ -26,8 +33,11 @@ const eraseBatch = 200
 // forget deletes what is kept of a person, and what bots said about them, up to when
 // they asked for it. To do it again changes nothing more.
 func (l *Listener) forget(ctx context.Context, c command) error {
-	// Telegram's times are whole seconds: until the end of this one.
-	return l.erasure().Forget(ctx, c.Person, c.SaidAt.Add(time.Second))
+	until := c.SaidAt
+	if err := l.Pool.QueryRow(ctx, forgetUntil, c.Chat, c.Message, c.Person).Scan(&until); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("look when a person asked to be forgotten: %w", err)
+	}
+	return l.erasure().Forget(ctx, c.Person, until)
 }
 
 func (l *Listener) erasure() *people.Erasure {

@@ -32,6 +32,8 @@ type poller struct {
 	// limit is how many updates are asked for: one after an answer that can't be
 	// read, so that the update to blame comes alone, and then more again.
 	limit int
+	// emptied is when nothing was left to be asked for; zero if that is unknown.
+	emptied time.Time
 }
 
 // errGone ends the attention to a bot without a fault.
@@ -97,7 +99,7 @@ func (p *poller) run(ctx context.Context) error {
 	if out.Kind != telegram.Done {
 		return p.refused(ctx, out, batch.Unreadable)
 	}
-	return p.take(ctx, batch.Updates)
+	return p.take(ctx, batch.Updates, out.At)
 }
 
 // begin finds where to go on, and has updates wait that were brought before.
@@ -115,13 +117,14 @@ func (p *poller) begin(ctx context.Context) error {
 	return nil
 }
 
-// take hears a batch. The offset moves on only once the batch is written down.
-func (p *poller) take(ctx context.Context, raw []json.RawMessage) error {
+// take hears a batch that Telegram gave at an instant of its clock. The offset moves
+// on only once the batch is written down.
+func (p *poller) take(ctx context.Context, raw []json.RawMessage, at time.Time) error {
+	began, all := time.Now(), len(raw) < p.limit
 	if len(raw) == 0 {
-		p.limit = telegram.MostUpdates
+		p.limit, p.emptied = telegram.MostUpdates, began
 		return nil
 	}
-	began := time.Now()
 	updates := make([]incoming.Update, 0, len(raw))
 	next := int64(0)
 	for _, r := range raw {
@@ -132,6 +135,7 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage) error {
 			p.log.Warn("an update can't be read, and is left out", zap.Int64("update_id", incoming.ID(r)), zap.Error(err))
 			continue
 		}
+		u.Age = waited(u.At, at, began, p.emptied)
 		updates = append(updates, u)
 	}
 	if _, err := p.l.hear(ctx, p.bot.Bot, updates, began); err != nil {
@@ -141,7 +145,24 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage) error {
 	if next == 1 {
 		return errors.New("updates without ids can't be confirmed")
 	}
+	if all {
+		p.emptied = began
+	}
 	return p.confirm(ctx, next)
+}
+
+// waited is how long an update had waited at Telegram, which gave it at an instant
+// of the same clock as its date. Ours only measures since when nothing waited: a
+// server between us and Telegram may have told the time of its own clock.
+func waited(date, given, received, emptied time.Time) time.Duration {
+	if given.IsZero() || date.IsZero() {
+		return 0
+	}
+	age := max(given.Sub(date), 0)
+	if !emptied.IsZero() {
+		age = min(age, received.Sub(emptied))
+	}
+	return age
 }
 
 // confirm moves on. Telegram begins with any number after a week without updates,

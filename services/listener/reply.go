@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	lockClock = `SELECT turn_no FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
+	lockClock = `SELECT turn_no, now() FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
 	takeTurn  = `UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`
 
 	// Who was asked answers, if it may act in the chat, else somebody who may.
@@ -70,10 +70,11 @@ func (l *Listener) reply(ctx context.Context, c command, may right) error {
 // told why there is no answer, if there is none.
 func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right) (answers []journal.Entry, result string, err error) {
 	var last int64
-	if err := tx.QueryRow(ctx, lockClock, c.Chat).Scan(&last); err != nil {
+	var now time.Time
+	if err := tx.QueryRow(ctx, lockClock, c.Chat).Scan(&last, &now); err != nil {
 		return nil, "", fmt.Errorf("lock a chat's clock: %w", err)
 	}
-	silent, err := silent(ctx, tx, c, forAll(c, may))
+	silent, err := silent(ctx, tx, c, now, forAll(c, may))
 	if err != nil {
 		return nil, "", err
 	}
@@ -92,13 +93,13 @@ func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right)
 	if _, err := tx.Exec(ctx, takeTurn, c.Chat, last+1); err != nil {
 		return nil, "", fmt.Errorf("take a turn: %w", err)
 	}
-	_, answers, err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, topic(c, may), last+1, by, text)})
+	_, answers, err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, now, topic(c, may), last+1, by, text)})
 	return answers, "answered", err
 }
 
 // silent is why a command gets no answer; empty if it gets one.
-func silent(ctx context.Context, tx pgx.Tx, c command, forAll bool) (string, error) {
-	if time.Since(c.SaidAt) > lateAfter {
+func silent(ctx context.Context, tx pgx.Tx, c command, now time.Time, forAll bool) (string, error) {
+	if now.Sub(c.SaidAt) > lateAfter {
 		return "late", nil
 	}
 	var lately int
@@ -128,8 +129,7 @@ func forAll(c command, may right) bool {
 	return may != granted || c.Name == "about" || c.Name == "forgetme"
 }
 
-func (l *Listener) planned(c command, topic string, number, by int64, text string) journal.Planned {
-	now := time.Now()
+func (l *Listener) planned(c command, now time.Time, topic string, number, by int64, text string) journal.Planned {
 	due := c.SaidAt
 	if due.After(now) {
 		due = now

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -71,6 +72,9 @@ func (h *hook) run(ctx context.Context) error {
 		h.log.Warn("the webhook is not set, and is tried again", zap.Error(out.Err()))
 		return h.l.troubled(ctx, h.bot, h.log, out)
 	}
+	if !out.At.IsZero() {
+		h.l.webhook.ahead.Store(new(time.Until(out.At)))
+	}
 	h.look(ctx)
 	wait := time.NewTimer(renewHook)
 	defer wait.Stop()
@@ -92,7 +96,11 @@ func (h *hook) look(ctx context.Context) {
 	if !out.OK() {
 		return
 	}
-	failing := info.Failing(time.Now())
+	now := out.At // Telegram's clock tells when it failed
+	if now.IsZero() {
+		now = time.Now()
+	}
+	failing := info.Failing(now)
 	switch {
 	case failing && !h.failing:
 		h.log.Warn("Telegram can't bring the bot's updates: nobody is heard", zap.String("error", info.LastError),
@@ -116,6 +124,9 @@ type webhook struct {
 	server   *http.Server
 	visitors *visitors
 	hands    chan struct{}
+	// ahead is how far Telegram's clock was ahead of ours when it answered last; nil
+	// until then.
+	ahead atomic.Pointer[time.Duration]
 }
 
 func (l *Listener) newWebhook() (*webhook, error) {
@@ -227,6 +238,9 @@ func (w *webhook) hear(ctx context.Context, b bot, body []byte) int {
 		w.l.Metrics.malformed()
 		w.l.Log.Warn("an update can't be read, and is left out", zap.String("bot", b.name), zap.Int64("update_id", incoming.ID(body)), zap.Error(err))
 		return http.StatusOK
+	}
+	if ahead := w.ahead.Load(); ahead != nil {
+		u.Age = waited(u.At, began.Add(*ahead), began, time.Time{})
 	}
 	out, err := w.l.hear(ctx, b.Bot, []incoming.Update{u}, began)
 	if err == nil {

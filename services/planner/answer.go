@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -48,15 +49,27 @@ func prompts(u *chorusv1.Update) bool {
 		(len(u.GetAddressedBots()) > 0 || u.GetQuestion() && u.GetReplyTo() == 0)
 }
 
-// longestTTL is the most that turn_ttl may be. What was heard before that needs no
-// look, of which there may be many when updates have piled up.
-const longestTTL = time.Hour
+// longestLook is more than turn_ttl may be, by as much as this process' clock may
+// differ from the database's. What is older needs no look, of which there may be many
+// when updates have piled up.
+const longestLook = 90 * time.Minute
+
+// askedAt is when an update happened, by the database's clock, and no later than it
+// was received. It is false where the update doesn't say.
+func askedAt(u *chorusv1.Update) (at time.Time, known bool) {
+	for _, t := range []*timestamppb.Timestamp{u.GetHappenedAt(), u.GetReceivedAt()} {
+		if t.IsValid() && (!known || t.AsTime().Before(at)) {
+			at, known = t.AsTime(), true
+		}
+	}
+	return at, known
+}
 
 // Answer plans the answer that an update calls for, if any, at once and by the
 // same rules and limits as any other turn. However often and by however many
 // planners an update is handled, its message gets one answer at most.
 func (p *Planner) Answer(ctx context.Context, u *chorusv1.Update) error {
-	if heard := u.GetReceivedAt(); !prompts(u) || heard.IsValid() && time.Since(heard.AsTime()) > longestTTL {
+	if at, known := askedAt(u); !prompts(u) || known && time.Since(at) > longestLook {
 		return nil
 	}
 	// A stop lets an answer in hand be finished.
@@ -135,7 +148,15 @@ func skippedPrompt(ctx context.Context, tx pgx.Tx, u *chorusv1.Update, skips []d
 // prompted makes a decision one about the answer to an update.
 func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, u *chorusv1.Update) error {
 	in.Prompted, in.Addressed = u.GetMessage(), u.GetAddressedBots()
-	// It was due when it was heard, as far as the clocks agree.
+	// Its row has Telegram's time, which is compared with no clock of ours.
+	if at, known := askedAt(u); known {
+		for i := range in.Recent {
+			if in.Recent[i].Number == in.Prompted {
+				in.Recent[i].At = at
+			}
+		}
+	}
+	// It was due when it was heard.
 	in.Due = in.Now
 	if heard := u.GetReceivedAt(); heard.IsValid() && heard.AsTime().Before(in.Now) {
 		in.Due = heard.AsTime()

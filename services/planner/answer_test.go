@@ -201,7 +201,10 @@ func TestAnAnswerKeepsTheRules(t *testing.T) {
 		"heard long ago":         {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = timestamppb.New(time.Now().Add(-2 * time.Hour)) }},
 		"without a time":         {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = nil }, answered: true},
 		"with a clock ahead":     {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = timestamppb.New(time.Now().Add(time.Hour)) }, answered: true},
-		"heard too late":         {sql: `UPDATE messages SET sent_at = now() - interval '10 minutes'`},
+		"dated long ago":         {sql: `UPDATE messages SET sent_at = now() - interval '10 minutes'`, answered: true}, // by another clock
+		"dated in the future":    {sql: `UPDATE messages SET sent_at = now() + interval '10 minutes'`, answered: true},
+		"that waited for long":   {change: func(_ *stage, u *chorusv1.Update) { u.HappenedAt = timestamppb.New(time.Now().Add(-10 * time.Minute)) }},
+		"heard too late":         {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = timestamppb.New(time.Now().Add(-10 * time.Minute)) }},
 		"with all asleep":        {sql: `UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')]`},
 		"with the chat off":      {sql: `UPDATE chats SET enabled = false`},
 		"with all off":           {settings: []string{"simulation_active", "false"}},

@@ -999,9 +999,10 @@ type Update struct {
 	Question bool `protobuf:"varint,9,opt,name=question,proto3" json:"question,omitempty"`
 	// The emoji set on the message, in Telegram's form; empty when removed.
 	Emoji string `protobuf:"bytes,10,opt,name=emoji,proto3" json:"emoji,omitempty"`
-	// When it happened, by Telegram's clock (UTC, whole seconds).
+	// When it happened, by the database's clock (UTC): before we were told by as long
+	// as it had waited at Telegram.
 	HappenedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=happened_at,json=happenedAt,proto3" json:"happened_at,omitempty"`
-	// When we were told (UTC).
+	// When we were told, by the database's clock (UTC).
 	ReceivedAt    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

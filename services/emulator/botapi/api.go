@@ -99,6 +99,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 
+		a.date(w)
 		send(w, refused, "")
 
 		return
@@ -112,9 +113,13 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case reply.status == 0:
 		panic(http.ErrAbortHandler) // nobody is there to read an answer
 	default:
+		a.date(w)
 		send(w, reply, rule.Body)
 	}
 }
+
+// date tells the emulated clock, not that of the HTTP server.
+func (a *API) date(w http.ResponseWriter) { w.Header().Set("Date", a.Now().UTC().Format(http.TimeFormat)) }
 
 // split takes a path apart; false where it is none of the Bot API's.
 func split(path string) (token, method string, ok bool) {

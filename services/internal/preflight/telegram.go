@@ -116,13 +116,17 @@ func bot(ctx context.Context, api Asker, b roster.Bot) ([]Finding, bool) {
 		findings = append(findings, warn(check, b.Name, "has privacy mode on: it hears commands and replies to it, but no @mention and no other talk",
 			"@BotFather, /setprivacy, Disable; then take the bot out of its groups and add it again"))
 	}
-	return append(findings, webhook(ctx, api, b, time.Now())...), true
+	return append(findings, webhook(ctx, api, b)...), true
 }
 
 // webhook tells whether Telegram reaches a bot's webhook, if it has one.
-func webhook(ctx context.Context, api Asker, b roster.Bot, now time.Time) []Finding {
+func webhook(ctx context.Context, api Asker, b roster.Bot) []Finding {
 	const check = "webhook"
 	info, out := api.GetWebhook(ctx, b.Secret)
+	now := out.At // Telegram's clock tells when it failed
+	if now.IsZero() {
+		now = time.Now()
+	}
 	switch {
 	case !out.OK() || info.URL == "":
 		return nil

@@ -28,6 +28,7 @@ type envelope struct {
 // outcome tells what became of an exchange, with the result if it is Done.
 func (x *exchange) outcome() (Outcome, json.RawMessage) {
 	out, result := x.judge()
+	out.At = x.at()
 	out.Description = clean(out.Description, x.token)
 	return out, result
 }
@@ -50,6 +51,15 @@ func (x *exchange) judge() (Outcome, json.RawMessage) {
 		return Outcome{Kind: Done, Status: x.status}, e.Result
 	}
 	return x.refused(e), nil
+}
+
+// at is the clock of who answered; zero where that is unknown.
+func (x *exchange) at() time.Time {
+	at, err := http.ParseTime(x.header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // unanswered is the outcome without any answer.

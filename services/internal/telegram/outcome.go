@@ -77,6 +77,9 @@ type Outcome struct {
 	RetryAfter time.Duration
 	// MigrateTo is the supergroup's id where Kind is Moved.
 	MigrateTo int64
+	// At is Telegram's clock when it answered, in whole seconds; zero where no answer
+	// or its HTTP header tells.
+	At time.Time
 	// MessageID is the id of the message that was sent, as the bot knows it; 0
 	// where none was sent or Telegram didn't tell.
 	MessageID int64

@@ -212,7 +212,7 @@ func (e *Ear) hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 	var done Outcome
 	var s *session
 	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
-		s = &session{tx: tx, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates)), now: time.Now()}
+		s = &session{tx: tx, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates))}
 		if err := s.open(ctx); err != nil {
 			return err
 		}

@@ -155,7 +155,7 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 	if name == "" {
 		return Heard, nil
 	}
-	_, err = s.tx.Exec(ctx, insertCommand, c.id, told.GetMessage(), bot.ID, u.From.ID, u.From.Anonymous, name, u.Command.Argument, u.At)
+	_, err = s.tx.Exec(ctx, insertCommand, c.id, told.GetMessage(), bot.ID, u.From.ID, u.From.Anonymous, name, u.Command.Argument, s.happened(u))
 	if err != nil {
 		return "", fmt.Errorf("write a command: %w", err)
 	}

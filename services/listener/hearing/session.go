@@ -23,7 +23,7 @@ type session struct {
 	updates []incoming.Update
 	// results are empty for updates that are still to be handled.
 	results []Result
-	now     time.Time
+	now     time.Time // by the database's clock, which planners share
 
 	chats     map[int64]*chat // by each of Telegram's ids
 	forgotten map[int64]time.Time
@@ -66,7 +66,7 @@ JOIN message_ids i ON i.chat_id = m.chat_id AND i.viewer = 0 AND i.telegram_id =
 INSERT INTO hearing (chat_id) SELECT c FROM unnest($1::bigint[]) c ORDER BY c ON CONFLICT DO NOTHING`
 
 	// In the order of the chats, so that no two wait for each other.
-	lockHearing = `SELECT chat_id, update_no FROM hearing WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
+	lockHearing = `SELECT chat_id, update_no, now() FROM hearing WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
 
 	findForgotten = `SELECT person_id, at FROM forgotten WHERE person_id = ANY($1)`
 )
@@ -254,7 +254,7 @@ func (s *session) lock(ctx context.Context) error {
 	b.Queue(lockHearing, ids).Query(func(rows pgx.Rows) error {
 		var id, number int64
 		for rows.Next() {
-			if err := rows.Scan(&id, &number); err != nil {
+			if err := rows.Scan(&id, &number, &s.now); err != nil {
 				return err
 			}
 			byID[id].number = number
@@ -272,11 +272,15 @@ func (s *session) tell(c *chat, u *incoming.Update, kind chorusv1.UpdateKind) *c
 	c.number++
 	told := &chorusv1.Update{
 		ChatId: c.id, Number: c.number, Kind: kind, PersonId: u.From.ID,
-		HappenedAt: timestamppb.New(u.At), ReceivedAt: timestamppb.New(s.now),
+		HappenedAt: timestamppb.New(s.happened(u)), ReceivedAt: timestamppb.New(s.now),
 	}
 	s.heard = append(s.heard, told)
 	return told
 }
+
+// happened is when an update happened, by the database's clock. Telegram's is
+// another one: what it says is compared with nothing but what it says.
+func (s *session) happened(u *incoming.Update) time.Time { return s.now.Add(-u.Age) }
 
 const (
 	insertUpdates = `

@@ -45,6 +45,8 @@ type Update struct {
 	From Person
 	// At is when it happened, by Telegram's clock, in whole seconds.
 	At time.Time
+	// Age is how long it had waited at Telegram when it came; 0 where nobody knows.
+	Age time.Duration
 	// MessageID is the message's, as the bot that is told knows it.
 	MessageID int64
 	// Text is what was written, or what it is in brackets, such as [photo]; 1 to
