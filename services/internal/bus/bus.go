@@ -107,6 +107,8 @@ type Bus struct {
 	errs    *asides
 	// tracer makes no spans until Trace is called.
 	tracer trace.Tracer
+	// timed is told the server's time; nil for nobody.
+	timed func(time.Time)
 	// restored is sent to, never blocking, whenever a lost connection is back, and
 	// when streams were made anew.
 	restored chan struct{}

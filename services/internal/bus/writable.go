@@ -45,6 +45,9 @@ func (b *Bus) probe(ctx context.Context, name string) error {
 		b.repair(ctx, err)
 		return fmt.Errorf("look at stream %s: %w", name, err)
 	}
+	if now := s.CachedInfo().TimeStamp; b.timed != nil && !now.IsZero() {
+		b.timed(now)
+	}
 	ack, err := b.js.Publish(ctx, probeSubject(name), nil, jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return fmt.Errorf("stream %s takes no messages: %w%s", name, err, advice(err))
@@ -54,6 +57,21 @@ func (b *Bus) probe(ctx context.Context, name string) error {
 		return fmt.Errorf("delete a message of stream %s: %w", name, err)
 	}
 	return nil
+}
+
+// TellTime has a function told the server's time whenever a stream is looked at. It
+// must be called before the bus is used, and the function be safe for concurrent use.
+func (b *Bus) TellTime(timed func(time.Time)) { b.timed = timed }
+
+// Time is what time it is at the server.
+func (b *Bus) Time(ctx context.Context) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	s, err := b.js.Stream(ctx, subject.Turns)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at stream %s: %w", subject.Turns, err)
+	}
+	return s.CachedInfo().TimeStamp, nil
 }
 
 // probeSubject is a subject of a stream that belongs to no chat.

@@ -16,8 +16,8 @@ const (
 // Finding is what was found out about one thing.
 type Finding struct {
 	Status Status `json:"status"`
-	// Check is what was looked at: configuration, database, bus, redis, llm, bot,
-	// chat or member.
+	// Check is what was looked at: configuration, database, bus, redis, clock, llm,
+	// bot, chat or member.
 	Check string `json:"check"`
 	// Subject is which of them, by its name in the cast file; for a member, the bot
 	// and the chat. Empty where there is one only.

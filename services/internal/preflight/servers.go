@@ -12,6 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/clock"
 	"github.com/chorus-cast/chorus/services/internal/limit"
 	"github.com/chorus-cast/chorus/services/internal/redisdb"
 	"github.com/chorus-cast/chorus/services/internal/store"
@@ -43,8 +44,9 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 	defer cancel()
 	var version int
 	var name, commit string
+	var now time.Time
 	err = pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000,
-    current_setting('server_version'), current_setting('synchronous_commit')`).Scan(&version, &name, &commit)
+    current_setting('server_version'), current_setting('synchronous_commit'), clock_timestamp()`).Scan(&version, &name, &commit, &now)
 	if err != nil {
 		pool.Close()
 		return nil, []Finding{fail(check, "", "PostgreSQL does not answer: "+err.Error(), "look at its log")}
@@ -53,6 +55,7 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 	if version < oldestPostgres {
 		findings[0] = fail(check, "server", "PostgreSQL "+name, fmt.Sprintf("use version %d or newer", oldestPostgres))
 	}
+	findings = append(findings, clocks(clock.PostgreSQL, time.Now(), now))
 	if commit == "off" || commit == "local" {
 		findings = append(findings, warn(check, "commits", "synchronous_commit is "+commit+": a crash of the server may lose what was answered",
 			"set synchronous_commit to on"))
@@ -89,6 +92,9 @@ func Bus(ctx context.Context, cfg bus.Config) []Finding {
 		return append(findings, fail(check, "streams", err.Error(), "run chorus migrate up"))
 	}
 	findings = append(findings, well(check, "streams", "as this build needs them"), writable(ctx, b))
+	if now, err := b.Time(ctx); err == nil {
+		findings = append(findings, clocks(clock.NATS, time.Now(), now))
+	}
 	if cfg.Replicas == 1 {
 		findings = append(findings, warn(check, "replicas", "each stream is on one server: while that is away, turns wait",
 			"in production, run three servers and set nats.replicas to 3"))

@@ -36,7 +36,7 @@ const (
 func Cast(ctx context.Context, api Asker, cast roster.Cast) []Finding {
 	cast = cast.Present()
 	bots, usable := each(ctx, api, cast)
-	findings := bots
+	findings := append(bots, telegramClock(ctx, api, usable)...)
 	type place struct {
 		chat     roster.Chat
 		findings []Finding

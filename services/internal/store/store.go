@@ -148,3 +148,11 @@ func oneLine(err error) string {
 func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, pool, do)
 }
+
+// Time is what time it is at the database.
+func Time(ctx context.Context, pool *pgxpool.Pool) (now time.Time, err error) {
+	if err := pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+		return time.Time{}, fmt.Errorf("the database does not tell the time: %w", err)
+	}
+	return now, nil
+}

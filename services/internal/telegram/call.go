@@ -33,6 +33,9 @@ func (c *Client) exchange(ctx context.Context, x *exchange, result any, through 
 		return Outcome{Kind: PermanentAction, Description: clean("the request can't be built: "+reason(err), x.token)}
 	}
 	out, raw := x.outcome()
+	if c.timed != nil && !out.At.IsZero() {
+		c.timed(out.At)
+	}
 	if out.Kind != Done || result == nil {
 		return out
 	}

@@ -28,6 +28,8 @@ type Client struct {
 	fresh *http.Client
 	edge  *edge
 	api   *bot.Bot
+	// timed is told Telegram's time; nil for nobody.
+	timed func(time.Time)
 }
 
 // New makes a client. It makes no call.
@@ -64,6 +66,10 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 	}
 	return c, nil
 }
+
+// TellTime has a function told Telegram's time with each answer. It must be called
+// before the first call, and the function be safe for concurrent use.
+func (c *Client) TellTime(timed func(time.Time)) { c.timed = timed }
 
 // Connections that idle longer are closed by us. Servers close them after 60 s
 // and more, and one that they close while a request is on its way leaves an

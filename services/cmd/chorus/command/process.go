@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/clock"
 	"github.com/chorus-cast/chorus/services/internal/listen"
 	"github.com/chorus-cast/chorus/services/internal/ops"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -34,7 +36,8 @@ type process struct {
 	bus        *bus.Bus
 	busMetrics *bus.Metrics
 	unopened   prometheus.Counter // tokens
-	redis      []*redis.Client    // each with a pool of its own; none without Redis
+	clocks     *clock.Differences
+	redis      []*redis.Client // each with a pool of its own; none without Redis
 	settings   *settingspg.Watch
 	ops        *ops.Server
 	cache      *cache.Cache
@@ -61,6 +64,7 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 	p.group.Log = log
 	p.busMetrics = bus.NewMetrics(p.metrics)
 	p.unopened = newUnopened(p.metrics)
+	p.clocks = clock.New(p.metrics, time.Now)
 	return p, nil
 }
 
@@ -76,6 +80,7 @@ func (p *process) connect(ctx context.Context, name string, opts ...nats.Option)
 		return err
 	}
 	p.bus.Trace(p.tracing.Tracer("bus"))
+	p.bus.TellTime(p.clocks.To(clock.NATS))
 	if err := startup.Wait(ctx, p.cfg.nats.ConnectTimeout, bus.Passes, p.bus.Ensure); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/clock"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
@@ -177,6 +178,7 @@ func (p *process) sender() (run.Part, error) {
 	if err != nil {
 		return run.Part{}, err
 	}
+	client.TellTime(p.clocks.To(clock.Telegram))
 	var s *sender.Sender // asked once it runs
 	limits, err := p.limits(func() int { return s.Replicas() })
 	if err != nil {
@@ -203,6 +205,7 @@ func (p *process) listener() (run.Part, error) {
 	if err != nil {
 		return run.Part{}, err
 	}
+	client.TellTime(p.clocks.To(clock.Telegram))
 	s, err := listener.New(p.cfg.listener, listener.Deps{
 		Pool: p.pool, Bus: p.bus, Telegram: client, Settings: p.settings, Open: p.opener(keys),
 		Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
