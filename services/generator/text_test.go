@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
@@ -90,7 +91,7 @@ func TestWhatIsComposedCanBeSent(t *testing.T) {
 		if !utf8.ValidString(got) {
 			t.Errorf("%q is no UTF-8", got)
 		}
-		if got != "" && !strings.HasSuffix(got, strings.Join(strings.Fields(disclaimer), " ")) {
+		if got != "" && !strings.HasSuffix(got, flat(names.Text(disclaimer))) {
 			t.Errorf("%q does not end with %q", got, disclaimer)
 		}
 	})

@@ -7,9 +7,9 @@ var humans = lexicon(`bot bots robot robots ai a.i machine computer program prog
 	heartbeat pulse
 	roboter ki maschine programm künstliche mensch menschen echt echte reale richtige menschlich fleisch
 	máquina ia inteligencia programa persona personas humano humana humanos ser carne gente real
-	humain humaine humains qu'humain qu'humaine d'humain réel réelle personne personnes chair intelligence
+	humain humaine humains qu'humain qu'humaine d'humain réel réell réelle personne personnes chair intelligence
 	человек люди бот робот ии машина программа нейросеть чатбот живой живая настоящий настоящая реальный реальная плоти ботов
-	umano umana macchina robô mens persoon botem robotem człowiekiem değilim insanım людина`,
+	umano umana macchina robô pessoa mens persoon botem robotem człowiekiem değilim insanım людина`,
 	`i(?:'m| am) (?:definitely |really |certainly |obviously |actually |most )*(?:not|no) (?:actually |really |some |just )*(?:an? |any |the )?(?:kind of )?(?:bots?|robots?|ai|a\.i\.|machine|computer|program|programme|chatbot|algorithm)`,
 	`i(?:'m| am) (?:\pL+ ){0,2}(?:an? )?(?:real|actual|genuine|living|flesh-and-blood|flesh and blood) (?:\pL+ )?(?:person|human|human being|guy|girl|woman|man|lady|people)`,
 	`i(?:'m| am) (?:\pL+ ){0,3}(?:a )?human(?: being)?`, `i(?:'m| am) (?:\pL+ ){0,2}(?:made )?(?:of )?flesh and blood`,

@@ -129,7 +129,7 @@ func (k *link) enter(promptTokens int) (round int, refused *refusal) {
 		giveBack()
 		return 0, &refusal{reason: reasonRate, wait: ceil(wait)}
 	}
-	round, ok := k.throttle.enter()
+	round, ok := k.throttle.enter(time.Now())
 	if !ok {
 		giveBack()
 		tokensBack()

@@ -32,11 +32,12 @@ func (t *throttle) left(now time.Time) time.Duration {
 }
 
 // enter lets a call through, if it may go. It must be told, over or leave after that.
-func (t *throttle) enter() (round int, ok bool) {
+func (t *throttle) enter(now time.Time) (round int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.steps > 0 {
-		if t.asking {
+		// A wait may have begun since the caller looked at what is left.
+		if t.asking || now.Before(t.until) {
 			return 0, false
 		}
 		t.asking = true

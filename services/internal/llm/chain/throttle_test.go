@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,16 +158,16 @@ func TestAColdModelIsLoaded(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const loads = 100 * time.Second
 				l := &ledger{}
-				loaded := false
+				var loaded atomic.Bool
 				first := writes("first")
 				answer := first.do
 				first.do = func(ctx context.Context, n int) (llm.Response, error) {
-					if loaded {
+					if loaded.Load() {
 						return answer(ctx, n)
 					}
 					select {
 					case <-time.After(loads):
-						loaded = true
+						loaded.Store(true)
 						return answer(ctx, n)
 					case <-ctx.Done():
 						return llm.Response{}, ctx.Err()
@@ -245,7 +246,7 @@ func TestCloseEndsTheCallThatNobodyWaitsFor(t *testing.T) {
 		c := chain.New([]chain.Link{{Name: "first", Provider: s, Limits: chain.Limits{
 			Workers: 1, Timeout: time.Second, LoadTimeout: time.Hour, BreakerFailures: 1, BreakerDelay: time.Minute,
 		}}}, chain.Deps{Ledger: l, Log: zap.NewNop()})
-		if _, err := ask(c, 5*time.Second); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "loading its model") {
+		if _, err := ask(c, 5500*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "loading its model") {
 			t.Error(err)
 		}
 		c.Close()
