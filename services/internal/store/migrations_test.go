@@ -224,7 +224,7 @@ func TestANewerSchemaServesThisBuild(t *testing.T) {
 }
 
 // firstSupport is the migration since which a schema says which builds it serves.
-const firstSupport = 23
+const firstSupport = 21
 
 // What a build of the version before uses is taken away only by a migration that says
 // so. The exceptions are those that land together with the first, in one version.

@@ -8,7 +8,7 @@ CREATE TABLE schema_support (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     oldest_build bigint NOT NULL
 );
-INSERT INTO schema_support (oldest_build) VALUES (18);
+INSERT INTO schema_support (oldest_build) VALUES (21);
 
 -- +goose Down
 DROP TABLE schema_support;
