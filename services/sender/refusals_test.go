@@ -28,9 +28,11 @@ func (s *stage) permanentRetries() (retries, refusals int) {
 		for j, method := range []string{"sendMessage", "setMessageReaction"} {
 			bot := s.newBot(fmt.Sprintf("bot%dof%d", i, j))
 			chat, said := s.chat(fmt.Sprintf("chat-%d-of-%d", i, j), world.Supergroup, bot)
-			if _, err := s.telegram.Faults().Replace([]fault.Rule{
-				{ID: "refusal", Method: method, Kind: fault.Status, Status: r.Code, Description: r.Description},
-			}); err != nil {
+			rules := []fault.Rule{{ID: "refusal", Method: method, Kind: fault.Status, Status: r.Code, Description: r.Description}}
+			if r.Want == telegram.PermanentBot { // which one call alone does not tell
+				rules = append(rules, fault.Rule{ID: "me", Method: "getMe", Kind: fault.Status, Status: r.Code, Description: r.Description})
+			}
+			if _, err := s.telegram.Faults().Replace(rules); err != nil {
 				s.t.Fatal(err)
 			}
 			turn := s.turn(chat)

@@ -44,11 +44,12 @@ const (
 	// pause is the pause after a number of pauses in a row.
 	pause = `least(interval '6 hours', interval '1 minute' * power(2, least(%s, 20)))`
 
-	// proven tells that a message of a member m was delivered since its last pause.
+	// proven tells that a message of a member m was delivered since its last pause. Only
+	// the chat's last turns are looked at, not all of them.
 	proven = `EXISTS (
     SELECT FROM turns t
-    WHERE t.bot_id = m.bot_id AND t.chat_id = m.chat_id AND t.kind <> 'reaction' AND t.planned_at > m.resumed_at - interval '1 hour'
-        AND t.closed_at > m.resumed_at AND t.outcome = 'delivered')`
+    WHERE t.bot_id = m.bot_id AND t.chat_id = m.chat_id AND t.kind <> 'reaction' AND t.closed_at > m.resumed_at AND t.outcome = 'delivered'
+        AND t.turn_no > (SELECT turn_no - 2000 FROM chat_clock k WHERE k.chat_id = m.chat_id))`
 
 	// tell makes a statement that changes something tell every service of it.
 	tell = `WITH changed AS (%s RETURNING 1) SELECT pg_notify('chorus_roster', 'refusal') FROM changed`
