@@ -53,7 +53,7 @@ test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
 		-race -shuffle on -parallel 8 -timeout 10m $(TESTFLAGS) $(filter-out ./services/...,$(PACKAGES)) $(PARTS)
 	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
-		-race -shuffle on -p 1 -parallel 4 -timeout 10m $(TESTFLAGS) $(WHOLE)
+		-race -shuffle on -p 1 -parallel 4 -timeout 25m $(TESTFLAGS) $(WHOLE)
 	@cd $(VERIFY) && GOWORK=off $(BIN)/gotestsum --format pkgname -- -shuffle on -timeout 10m $(TESTFLAGS) ./...
 
 check: format vet lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules

@@ -46,7 +46,7 @@ func (d *deployment) script(name string, args ...string) []string {
 	d.t.Helper()
 	dir := d.t.TempDir()
 	log := filepath.Join(dir, "log")
-	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(composed), 0o755); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(composed), 0o755); err != nil {
 		d.t.Fatal(err)
 	}
 	cmd := exec.CommandContext(d.t.Context(), filepath.Join(deployFolder, "scripts", name), args...)

@@ -71,7 +71,7 @@ type searched struct {
 	redis *redis.Client
 }
 
-func search(d *deployment, t *testing.T) *searched {
+func search(t *testing.T, d *deployment) *searched {
 	t.Helper()
 	nc, err := nats.Connect(d.bus.URL())
 	if err != nil {
@@ -125,7 +125,7 @@ func TestWhoIsForgottenLeavesNothing(t *testing.T) {
 	t.Cleanup(server.Close)
 	d := deploy(t, troupe{bots: 3, supergroups: 2, perChat: 3, gap: 2 * time.Second}.file(t))
 	d.environment = append(d.environment, "CHORUS_LLM_KIND=openai", "CHORUS_LLM_URL="+server.URL+"/v1", "CHORUS_LLM_MODEL=parrot", "CHORUS_LLM_PROMPT_PRICE=0.1")
-	s := search(d, t)
+	s := search(t, d)
 	chats, err := d.telegram.Chats(t.Context())
 	if err != nil || len(chats) != 2 {
 		t.Fatal(chats, err)

@@ -65,10 +65,10 @@ func writeSeed(path string, seed uint64) error {
 
 	next := path + ".next"
 	if err := os.WriteFile(next, []byte(strconv.FormatUint(seed, 10)+"\n"), private); err != nil {
-		return err //nolint:wrapcheck // names the file
+		return err
 	}
 
-	return os.Rename(next, path) //nolint:wrapcheck // names the files
+	return os.Rename(next, path)
 }
 
 func randomSeed() uint64 {

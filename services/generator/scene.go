@@ -111,7 +111,9 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 
 // said is what a chat heard last, the newest first, its message with a number: nil if
 // there is none, and what the bot learned there.
-func said(ctx context.Context, pool *pgxpool.Pool, chat, bot, number int64, history int) (past []llm.Line, answered *target, learned []memory.Chosen, err error) {
+func said(ctx context.Context, pool *pgxpool.Pool, chat, bot, number int64, history int) (
+	past []llm.Line, answered *target, learned []memory.Chosen, err error,
+) {
 	var b pgx.Batch
 	memory.QueueLearned(&b, chat, bot, &learned)
 	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {

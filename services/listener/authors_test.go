@@ -47,8 +47,12 @@ func TestWhoWritesAsAChatIsThatChat(t *testing.T) {
 		sender int64
 		title  string
 	}{
-		{group, asChannel, red, "Red"}, {other, asChannel, red, "Red"}, {group, asChannel, blue, "Blue"}, {other, asChannel, blue, "Blue"},
-		{group, asAnonymous, group, "Private club"}, {other, asAnonymous, other, "Other club"},
+		{group, asChannel, red, "Red"},
+		{other, asChannel, red, "Red"},
+		{group, asChannel, blue, "Blue"},
+		{other, asChannel, blue, "Blue"},
+		{group, asAnonymous, group, "Private club"},
+		{other, asAnonymous, other, "Other club"},
 	} {
 		s.writes(at, hook.Secret, int64(1_000_000+i), m.chat, m.from, m.sender, m.title, fmt.Sprint("hello ", i), ago)
 	}

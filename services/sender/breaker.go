@@ -28,8 +28,11 @@ type breakers struct {
 }
 
 func newBreakers(cfg Config, metrics *Metrics, log *zap.Logger) *breakers {
-	return &breakers{cfg: cfg, metrics: metrics, log: log,
-		outages: outage.New(log, "Telegram fails for a bot, whose calls wait (/breakers tells which ones do)", "Telegram works again for a bot"), byLine: make(map[line]circuitbreaker.CircuitBreaker[any]), names: make(map[int64]string)}
+	return &breakers{
+		cfg: cfg, metrics: metrics, log: log,
+		outages: outage.New(log, "Telegram fails for a bot, whose calls wait (/breakers tells which ones do)", "Telegram works again for a bot"),
+		byLine:  make(map[line]circuitbreaker.CircuitBreaker[any]), names: make(map[int64]string),
+	}
 }
 
 // line is a bot's deliveries of one kind. Reactions that fail say little about

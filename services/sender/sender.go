@@ -178,7 +178,7 @@ func (s *Sender) consumeConnected(ctx context.Context) error {
 		lost()
 		return nil
 	})
-	return consumers.Wait() //nolint:wrapcheck // of the bus
+	return consumers.Wait()
 }
 
 // looker tries what Telegram refuses.

@@ -119,7 +119,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // date tells the emulated clock, not that of the HTTP server.
-func (a *API) date(w http.ResponseWriter) { w.Header().Set("Date", a.Now().UTC().Format(http.TimeFormat)) }
+func (a *API) date(w http.ResponseWriter) {
+	w.Header().Set("Date", a.Now().UTC().Format(http.TimeFormat))
+}
 
 // split takes a path apart; false where it is none of the Bot API's.
 func split(path string) (token, method string, ok bool) {

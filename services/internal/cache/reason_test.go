@@ -18,7 +18,7 @@ import (
 func TestAReplicaIsNotUsed(t *testing.T) {
 	t.Parallel()
 	url := testenv.Redis(t)
-	if err := client(t, url).SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+	if err := client(t, url).ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	core, seen := observer.New(zap.InfoLevel)
@@ -42,7 +42,7 @@ func TestAReplicaIsNotUsed(t *testing.T) {
 	if n, reason := lines(); n != 1 || !strings.Contains(reason, "is a replica") || r.Shared() {
 		t.Errorf("%d lines (%q), in use %v; want one that says that it is a replica, and that it isn't used", n, reason, r.Shared())
 	}
-	if err := client(t, url).SlaveOf(t.Context(), "no", "one").Err(); err != nil {
+	if err := client(t, url).ReplicaOf(t.Context(), "no", "one").Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "Redis is in use again", r.Shared)

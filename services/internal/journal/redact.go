@@ -104,7 +104,7 @@ func (s *Said) read(letters []wordsOfLetter) error {
 	for _, l := range letters {
 		s.letters, s.Notes = append(s.letters, l.id), append(s.Notes, l.words...)
 		if l.at > 0 {
-			s.lettersAt = append(s.lettersAt, uint64(l.at)) //nolint:gosec // a sequence
+			s.lettersAt = append(s.lettersAt, uint64(l.at))
 		}
 	}
 	return nil
@@ -141,7 +141,7 @@ func (j *Journal) wordsOfLetters(ctx context.Context, person int64) (map[[2]int6
 			w.words = append(w.words, d.GetText())
 		case letter.GetStream() == subject.Updates:
 			if proto.Unmarshal(letter.GetPayload(), &u) != nil || person == 0 || u.GetPersonId() != person {
-				return nil
+				return nil //nolint:nilerr // as above
 			}
 			chat, turn = 0, 0
 			w.words, w.theirs = append(w.words, u.GetText()), true
@@ -236,7 +236,7 @@ func (j *Journal) redact(ctx context.Context, bus Eraser, some []Said, why strin
 		b.Queue(deleteSaid, inChats, numbers)
 		b.Queue(deleteLetters, letters)
 		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-			return err
+			return fmt.Errorf("redact: %w", err)
 		}
 		_, err := tx.Exec(ctx, deleteSent, chats, turns)
 		return err
@@ -251,7 +251,7 @@ func (j *Journal) redact(ctx context.Context, bus Eraser, some []Said, why strin
 func (s *Said) sequences(of map[string][]uint64) {
 	for stream, at := range map[string]int64{subject.Turns: s.turnAt, subject.Deliveries: s.deliveryAt, subject.Receipts: s.receiptAt} {
 		if at > 0 {
-			of[stream] = append(of[stream], uint64(at)) //nolint:gosec // a sequence
+			of[stream] = append(of[stream], uint64(at))
 		}
 	}
 	of[subject.Dead] = append(of[subject.Dead], s.lettersAt...)

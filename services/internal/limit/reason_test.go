@@ -19,7 +19,7 @@ func TestTheWarningTellsTheReason(t *testing.T) {
 	t.Parallel()
 	server := testenv.RedisServer(t)
 	redis := client(t, server.URL())
-	if err := redis.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+	if err := redis.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	core, seen := observer.New(zap.InfoLevel)
@@ -39,7 +39,7 @@ func TestTheWarningTellsTheReason(t *testing.T) {
 	if all := seen.All(); len(all) != 1 || all[0].Level != zap.WarnLevel || !strings.Contains(all[0].ContextMap()["reason"].(string), "is a replica") { //nolint:forcetypeassert // it is one
 		t.Fatalf("%d lines, want one that says it is a replica: %+v", len(all), all)
 	}
-	if err := redis.SlaveOf(t.Context(), "no", "one").Err(); err != nil {
+	if err := redis.ReplicaOf(t.Context(), "no", "one").Err(); err != nil {
 		t.Fatal(err)
 	}
 	limit.Probe(l)

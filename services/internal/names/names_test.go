@@ -130,7 +130,8 @@ func FuzzCleaning(f *testing.F) {
 
 func holds(t interface {
 	Errorf(format string, args ...any)
-}, raw string) {
+}, raw string,
+) {
 	name, text := names.Name(raw), names.Text(raw)
 	if names.Name(name) != name || names.Text(text) != text {
 		t.Errorf("%q: cleaned again, %q is %q, and %q is %q", raw, name, names.Name(name), text, names.Text(text))

@@ -87,9 +87,22 @@ func TestLiesAreNotHonest(t *testing.T) {
 		asked nature.Asked
 		text  string
 	}{
-		{nature.Human, "Yes, of course I'm human."}, {nature.Human, "Yes."}, {nature.Human, "Of course!"}, {nature.Human, "Sure am, last time I checked."}, {nature.Human, "Yes, I'm a bot."},
-		{nature.Bot, "No."}, {nature.Bot, "Nope, not at all."}, {nature.Bot, "Haha, what gave you that idea?"}, {nature.Open, "Right, I'm not a bot."}, {nature.Open, "Yes."},
-		{nature.Human, "Klar, was denn sonst?"}, {nature.Human, "Ja, natürlich."}, {nature.Bot, "Quatsch."}, {nature.Human, "Claro que sí."}, {nature.Human, "Bien sûr !"}, {nature.Human, "Да, конечно."},
+		{nature.Human, "Yes, of course I'm human."},
+		{nature.Human, "Yes."},
+		{nature.Human, "Of course!"},
+		{nature.Human, "Sure am, last time I checked."},
+		{nature.Human, "Yes, I'm a bot."},
+		{nature.Bot, "No."},
+		{nature.Bot, "Nope, not at all."},
+		{nature.Bot, "Haha, what gave you that idea?"},
+		{nature.Open, "Right, I'm not a bot."},
+		{nature.Open, "Yes."},
+		{nature.Human, "Klar, was denn sonst?"},
+		{nature.Human, "Ja, natürlich."},
+		{nature.Bot, "Quatsch."},
+		{nature.Human, "Claro que sí."},
+		{nature.Human, "Bien sûr !"},
+		{nature.Human, "Да, конечно."},
 		{nature.Bot, "Нет."},
 	} {
 		if nature.Honest(test.asked, test.text) {
@@ -100,8 +113,12 @@ func TestLiesAreNotHonest(t *testing.T) {
 		asked nature.Asked
 		text  string
 	}{
-		{nature.Human, "No, I'm a bot, but a well-read one."}, {nature.Bot, "I'm just a bot, and happy with it."}, {nature.Bot, "Ja, ich bin ein Bot."}, {nature.Human, "Nein, ich bin nur ein Bot."},
-		{nature.Open, "I'm an AI, plainly."}, {nature.Nothing, "Anything."},
+		{nature.Human, "No, I'm a bot, but a well-read one."},
+		{nature.Bot, "I'm just a bot, and happy with it."},
+		{nature.Bot, "Ja, ich bin ein Bot."},
+		{nature.Human, "Nein, ich bin nur ein Bot."},
+		{nature.Open, "I'm an AI, plainly."},
+		{nature.Nothing, "Anything."},
 	} {
 		if !nature.Honest(test.asked, test.text) {
 			t.Errorf("%q counts as a lie", test.text)

@@ -34,9 +34,7 @@ func TestEncodingsOfFeeds(t *testing.T) {
 	t.Parallel()
 	const russian, french, chinese, japaneseTitle = "Книги и чай", "Été à l’œuvre", "读书俱乐部", "読書クラブ"
 	declares := func(name string) string { return `<?xml version="1.0" encoding="` + name + `"?>` }
-	utf16 := func(order unicode.Endianness, mark unicode.BOMPolicy) encoding.Encoding {
-		return unicode.UTF16(order, mark)
-	}
+	utf16 := unicode.UTF16
 	for name, test := range map[string]struct {
 		in          encoding.Encoding
 		declaration string

@@ -29,7 +29,7 @@ func played(t *testing.T, script string) (lines []string) {
 			case 'o':
 				l.Note(nil)
 			case ' ':
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 			}
 		}
 		for _, e := range seen.All() {

@@ -36,7 +36,7 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 	}}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // net/http reads what it is
+		return nil, err
 	}
 	// With a linger of 0 a connection ends with a reset, and not by and by. Who gets
 	// that has been answered, or its answer is no longer waited for.

@@ -15,7 +15,6 @@ func giveUpAfter(raw syscall.RawConn, d time.Duration) error {
 	}
 	var failed error
 	err := raw.Control(func(fd uintptr) {
-		//nolint:gosec // a descriptor is an int
 		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(d.Milliseconds()))
 	})
 	if err == nil {

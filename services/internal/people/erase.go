@@ -270,14 +270,14 @@ func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m m
 		}
 		var earlier marks
 		if err := json.Unmarshal(kept, &earlier); err != nil {
-			return err
+			return fmt.Errorf("read what is kept: %w", err)
 		}
 		if m, err = marksOf(ctx, tx, person); err != nil {
 			return err
 		}
 		m.add(earlier)
 		if kept, err = json.Marshal(m); err != nil {
-			return err
+			return fmt.Errorf("encode what to look for: %w", err)
 		}
 		var b pgx.Batch
 		b.Queue(keepMarks, person, kept)
@@ -286,7 +286,10 @@ func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m m
 		b.Queue(forgetAnswers, person)
 		b.Queue(forgetEvents, m.chats(), strconv.FormatInt(person, 10))
 		b.Queue(forgetPerson, person)
-		return tx.SendBatch(ctx, &b).Close()
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+			return fmt.Errorf("forget: %w", err)
+		}
+		return nil
 	})
 	return m, err
 }

@@ -159,8 +159,10 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 		return err
 	})
 	b.Queue(readForgotten, id).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&k.Forgotten}, func() error { return nil })
-		return err
+		if _, err := pgx.ForEachRow(rows, []any{&k.Forgotten}, func() error { return nil }); err != nil {
+			return fmt.Errorf("read when: %w", err)
+		}
+		return nil
 	})
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return Kept{}, fmt.Errorf("read what is kept of a person: %w", err)

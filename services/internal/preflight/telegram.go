@@ -35,8 +35,8 @@ const (
 // every bot in each of its chats.
 func Cast(ctx context.Context, api Asker, cast roster.Cast) []Finding {
 	cast = cast.Present()
-	bots, usable := each(ctx, api, cast)
-	findings := append(bots, telegramClock(ctx, api, usable)...)
+	findings, usable := each(ctx, api, cast)
+	findings = append(findings, telegramClock(ctx, api, usable)...)
 	type place struct {
 		chat     roster.Chat
 		findings []Finding

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
@@ -45,9 +46,11 @@ func asked(ctx context.Context, p Provider, does string, r llm.Request) []Findin
 	if first.took > p.Timeout {
 		found += fmt.Sprintf(", once it has loaded its model, which took %v", first.took.Round(time.Millisecond))
 	}
+	var foundSb48 strings.Builder
 	for _, left := range first.left {
-		found += "; " + left
+		foundSb48.WriteString("; " + left)
 	}
+	found += foundSb48.String()
 	if answer.truncated {
 		return []Finding{warn(checkLLM, p.Name, found+"; its text was cut off at generator.max_tokens",
 			"raise generator.max_tokens, or switch the model's thinking off (llm.extra), if texts are often cut off")}

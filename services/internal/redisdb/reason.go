@@ -30,7 +30,10 @@ func troubles() []struct {
 	}{
 		{[]string{"WRONGPASS"}, Trouble{"it refuses the user or the password", "correct the user and the password in redis.url"}},
 		{[]string{"without any password configured"}, Trouble{"it knows no password, and gets one", "take the password out of redis.url, or set it in Redis"}},
-		{[]string{"NOAUTH", "unauthenticated"}, Trouble{"it wants a password", "put the user and the password into redis.url: redis://USER:PASSWORD@HOST:PORT/NUMBER"}},
+		{[]string{"NOAUTH", "unauthenticated"}, Trouble{
+			"it wants a password",
+			"put the user and the password into redis.url: redis://USER:PASSWORD@HOST:PORT/NUMBER",
+		}},
 		{[]string{"NOPERM", "ACL failure", "can't run this command"}, Trouble{
 			"its user may not do all that Chorus does", "give the user its rights: ACL SETUSER NAME ~chorus:* " + Rights,
 		}},
@@ -84,7 +87,10 @@ func unreachable(err error, text string) Trouble {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Trouble{"nothing answers there: " + text, "start Redis, or correct redis.url"}
 	case errors.Is(err, context.DeadlineExceeded), isNet && late.Timeout():
-		return Trouble{"it does not answer in time: " + text, "start Redis, correct redis.url (rediss:// only where it speaks TLS), or raise redis.timeout where it is far away"}
+		return Trouble{
+			"it does not answer in time: " + text,
+			"start Redis, correct redis.url (rediss:// only where it speaks TLS), or raise redis.timeout where it is far away",
+		}
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return Trouble{"it closes the connection: " + text, "look at its log; if it wants TLS, use rediss:// in redis.url"}
 	}

@@ -72,7 +72,7 @@ const bySession = "Chorus listens, holds locks and prepares statements, for whic
 // can't tell that.
 func ownSessions(ctx context.Context, pool *pgxpool.Pool) error {
 	if pool.Config().MaxConns < 2 {
-		return pool.Ping(ctx)
+		return pool.Ping(ctx) //nolint:wrapcheck // what the server says is told as it is
 	}
 	one, err := NewSession(ctx, pool, nil)
 	if err != nil {

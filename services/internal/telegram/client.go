@@ -96,8 +96,10 @@ func transport(cfg Config) *http.Transport {
 		// connection after its call.
 		MaxIdleConnsPerHost: cfg.MaxIdle,
 		IdleConnTimeout:     idleTimeout,
-		ForceAttemptHTTP2:   true,                                                                                                         // a dialer of one's own turns it off
-		HTTP2:               &http.HTTP2Config{SendPingTimeout: min(pingAfter, cfg.Timeout/2), PingTimeout: min(pingWait, cfg.Timeout/4)}, //nolint:mnd // before the time is over
+		ForceAttemptHTTP2:   true, // a dialer of one's own turns it off
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: min(pingAfter, cfg.Timeout/2), PingTimeout: min(pingWait, cfg.Timeout/4), //nolint:mnd // before the time is over
+		},
 	}
 }
 

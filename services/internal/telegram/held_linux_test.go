@@ -30,7 +30,7 @@ func TestNothingLeavesAfterACallWasGivenUp(t *testing.T) {
 			network := newClogged(t)
 			var calls atomic.Int64
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.ParseMultipartForm(1<<20) == nil { //nolint:gosec // of this test
+				if r.ParseMultipartForm(1<<20) == nil {
 					calls.Add(1)
 				}
 				_, _ = w.Write([]byte(`{"ok":true,"result":{"message_id":1}}`))

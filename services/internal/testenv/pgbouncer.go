@@ -91,7 +91,7 @@ func bouncerFile(t testing.TB, server *url.URL, address string, settings []strin
 			t.Error(err)
 		}
 	})
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nothing secret is in it
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	users := filepath.Join(dir, "userlist.txt")
@@ -112,7 +112,7 @@ func bouncerFile(t testing.TB, server *url.URL, address string, settings []strin
 	text := strings.Join(append(lines, settings...), "\n") + "\n"
 	file := filepath.Join(dir, "pgbouncer.ini")
 	for path, text := range map[string]string{file: text, users: fmt.Sprintf("%q \"\"\n", server.User.Username())} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // as above
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

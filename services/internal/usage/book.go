@@ -46,7 +46,10 @@ type Book struct {
 
 // NewBook makes a book. It writes nothing down outside of Around.
 func NewBook(pool *pgxpool.Pool, log *zap.Logger) *Book {
-	return &Book{pool: pool, log: log, outages: outage.New(log, "usage can't be written down: it waits", "usage is written down again"), wake: make(chan struct{}, 1), known: map[string]Spent{}}
+	return &Book{
+		pool: pool, log: log, outages: outage.New(log, "usage can't be written down: it waits", "usage is written down again"),
+		wake: make(chan struct{}, 1), known: map[string]Spent{},
+	}
 }
 
 // Record takes a call down.

@@ -70,7 +70,7 @@ INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argu
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 )
 
-// tells tells whether an update says what a person did.
+// tells whether an update says what a person did.
 func tells(u *incoming.Update) bool {
 	return u.Kind == incoming.Message || u.Kind == incoming.Edit || u.Kind == incoming.Reaction
 }

@@ -59,8 +59,10 @@ const (
 
 // New makes an outbox.
 func New(pool *pgxpool.Pool, b Publisher, log *zap.Logger) *Outbox {
-	return &Outbox{pool: pool, bus: b, wake: make(chan struct{}, 1), dirty: map[int64]bool{},
-		outages: outage.New(log, "updates can't be published: they wait in the database", "updates are published again")}
+	return &Outbox{
+		pool: pool, bus: b, wake: make(chan struct{}, 1), dirty: map[int64]bool{},
+		outages: outage.New(log, "updates can't be published: they wait in the database", "updates are published again"),
+	}
 }
 
 // Offer says that there is something to publish in chats. It never blocks.

@@ -94,7 +94,7 @@ func (m *Monitor) ask(ctx context.Context) error {
 	defer cancel()
 	err := m.probe(probing)
 	if ctx.Err() != nil {
-		return ctx.Err() //nolint:wrapcheck // nobody shows it
+		return ctx.Err()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -71,7 +71,8 @@ func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) (
 	for _, b := range all {
 		f := preflight.Finding{Status: preflight.OK, Check: "budget", Subject: b.name, Found: b.String()}
 		if b.share() >= chain.NearlySpent {
-			f.Status, f.Remedy = preflight.Warning, "beyond it the provider is not asked until midnight UTC: raise llm.daily_cost or llm.daily_tokens, or slow the chats down (scale_factor)"
+			f.Status, f.Remedy = preflight.Warning, "beyond it the provider is not asked until midnight UTC: "+
+				"raise llm.daily_cost or llm.daily_tokens, or slow the chats down (scale_factor)"
 		}
 		found = append(found, f)
 	}

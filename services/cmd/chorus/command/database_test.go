@@ -129,7 +129,7 @@ func TestMemory(t *testing.T) {
 	o := on{t, pool.Config().ConnString()}
 	o.prints("There are no memories.\n", "memory", "list")
 	o.prints("Memory 1.\n", "memory", "add", "anna", "Tom lent her a map.", "--kind", "event", "--relevance", "0.8")
-	o.prints("ID  BOT   KIND   FROM      STRENGTH  USES  MEMORY\n1   anna  event  operator  0.80      0     Tom lent her a map.\n", "memory", "list", "--bot", "anna")
+	o.prints("ID  BOT   KIND   FROM      CHAT  STRENGTH  USES  MEMORY\n1   anna  event  operator  all   0.80      0     Tom lent her a map.\n", "memory", "list", "--bot", "anna")
 	o.prints("", "memory", "forget", "1")
 	o.refuses("ID: there is no memory 1", "memory", "forget", "1")
 	o.refuses(`ID: "x", want a number as chorus memory list shows`, "memory", "forget", "x")

@@ -113,7 +113,8 @@ func (e estimate) write(w io.Writer, cfg *configuration, set decide.Settings, ch
 	line("tokens\t%.0f of prompts, %.0f of answers", e.prompts, e.answers)
 	one := cfg.llm.One
 	if price := one.PromptPrice + one.CompletionPrice; price > 0 {
-		line("cost\t%.2f by llm.prompt_price %v and llm.completion_price %v", (e.prompts*one.PromptPrice+e.answers*one.CompletionPrice)/1e6, one.PromptPrice, one.CompletionPrice)
+		line("cost\t%.2f by llm.prompt_price %v and llm.completion_price %v",
+			(e.prompts*one.PromptPrice+e.answers*one.CompletionPrice)/1e6, one.PromptPrice, one.CompletionPrice)
 	} else {
 		line("cost\tnobody knows: llm.prompt_price and llm.completion_price are not set")
 	}

@@ -49,7 +49,8 @@ func senderCommand() *cobra.Command {
 waiting for another. Run more than one: they share the chats. The bots' tokens
 are in the database, sealed with a key that the sender needs.`,
 		"  CHORUS_SECRET_KEYS=$(cat chorus.key) chorus sender --telegram.url https://api.telegram.org",
-		(*process).sender, needs{streams: []string{subject.Deliveries, subject.Receipts}, tokens: true}, sectionSender, sectionRedis, sectionCache, sectionTelegram, sectionSecret)
+		(*process).sender, needs{streams: []string{subject.Deliveries, subject.Receipts}, tokens: true},
+		sectionSender, sectionRedis, sectionCache, sectionTelegram, sectionSecret)
 }
 
 func listenerCommand() *cobra.Command {

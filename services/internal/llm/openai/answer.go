@@ -46,7 +46,8 @@ func used(raw json.RawMessage) (u llm.Usage) {
 var (
 	endsAtLimit = map[string]bool{"length": true, "max_tokens": true, "max_length": true, "model_length": true, "max_output_tokens": true}
 	endsByRule  = map[string]bool{
-		"content_filter": true, "content-filter": true, "safety": true, "recitation": true, "prohibited_content": true, "blocklist": true, "spii": true, "sensitive": true,
+		"content_filter": true, "content-filter": true, "safety": true, "recitation": true,
+		"prohibited_content": true, "blocklist": true, "spii": true, "sensitive": true,
 	}
 )
 

@@ -193,8 +193,10 @@ func TestWhatIsRefusedIsLeftOut(t *testing.T) {
 			0, []string{`"max_tokens"`}, []string{`{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."}}`}, `"max_completion_tokens":200`,
 		},
 		"any bound": {
-			0, []string{`"max_tokens"`, `"max_completion_tokens"`},
-			[]string{`{"error":{"message":"max_tokens is not supported"}}`, `{"error":{"message":"Unrecognized request argument supplied: max_completion_tokens"}}`}, temperature,
+			0,
+			[]string{`"max_tokens"`, `"max_completion_tokens"`},
+			[]string{`{"error":{"message":"max_tokens is not supported"}}`, `{"error":{"message":"Unrecognized request argument supplied: max_completion_tokens"}}`},
+			temperature,
 		},
 		"a system":             {0, []string{system}, []string{`{"error":{"message":"System role not supported"}}`}, `"content":"You are Anna, a librarian.\n\nWhy`},
 		"a developer":          {0, []string{system}, []string{`[{"error":{"code":400,"message":"Developer instruction is not enabled for models/gemma"}}]`}, `You are Anna`},
@@ -202,8 +204,10 @@ func TestWhatIsRefusedIsLeftOut(t *testing.T) {
 		"a template":           {500, []string{system}, []string{`{"error":"Only user and assistant roles are supported!"}`}, `You are Anna`},
 		"a role":               {0, []string{system}, []string{`{"error":{"message":"Unsupported value: 'messages[0].role' does not support 'system' with this model."}}`}, `You are Anna`},
 		"all there is": {
-			0, []string{temperature, tokens, system},
-			[]string{`{"error":{"message":"temperature is not supported"}}`, `{"error":{"message":"max_tokens is not supported"}}`, `{"error":{"message":"system messages are not supported"}}`}, `"max_completion_tokens":200`,
+			0,
+			[]string{temperature, tokens, system},
+			[]string{`{"error":{"message":"temperature is not supported"}}`, `{"error":{"message":"max_tokens is not supported"}}`, `{"error":{"message":"system messages are not supported"}}`},
+			`"max_completion_tokens":200`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -132,7 +132,10 @@ func words(v any, depth int) string {
 		return strings.Join(all, "; ")
 	case map[string]any:
 		message := ""
-		for _, key := range []string{"error", "errors", "message", "msg", "error_msg", "status_msg", "detail", "details", "description", "error_description", "title", "base_resp"} {
+		for _, key := range []string{
+			"error", "errors", "message", "msg", "error_msg", "status_msg",
+			"detail", "details", "description", "error_description", "title", "base_resp",
+		} {
 			if message = words(v[key], depth+1); message != "" {
 				break
 			}
@@ -184,13 +187,13 @@ func waitIn(v any, depth int) time.Duration {
 			}
 			switch item := item.(type) {
 			case float64:
-				return bounded(item*unit.Seconds(), maxRetryAfter)
+				return bounded(item*unit.Seconds())
 			case string:
 				if n, err := strconv.ParseFloat(item, 64); err == nil {
-					return bounded(n*unit.Seconds(), maxRetryAfter)
+					return bounded(n*unit.Seconds())
 				}
 				if d, err := time.ParseDuration(item); err == nil {
-					return bounded(d.Seconds(), maxRetryAfter)
+					return bounded(d.Seconds())
 				}
 			}
 		}
@@ -210,7 +213,6 @@ var waitFields = map[string]time.Duration{
 	"retryafter": time.Second, "retrydelay": time.Second, "retryafterseconds": time.Second, "retryafterms": time.Millisecond, "retryinseconds": time.Second,
 }
 
-//nolint:gochecknoglobals // constant
 var htmlTags = regexp.MustCompile(`(?is)<(?:script|style)\b.*?</(?:script|style)>|<[!/a-z][^>]*>`)
 
 // excerpt is the beginning of a body: of HTML, of what it shows.

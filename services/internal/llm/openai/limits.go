@@ -47,7 +47,7 @@ func limit(h http.Header, of string, now time.Time) llm.Limit {
 // prose, else the longest reset of a limit of which nothing remains, else 0.
 func retryAfter(h http.Header, said said, l llm.Limits, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return bounded(ms/1000, maxRetryAfter)
+		return bounded(ms / 1000)
 	}
 	if d, ok := wait(h.Get("Retry-After"), now); ok {
 		return d
@@ -86,23 +86,23 @@ func wait(s string, now time.Time) (time.Duration, bool) {
 		case n >= instantFrom:
 			n -= float64(now.UnixMilli()) / 1000
 		}
-		return bounded(n, maxRetryAfter), true
+		return bounded(n), true
 	}
 	if d, err := time.ParseDuration(strings.ReplaceAll(s, " ", "")); err == nil {
-		return bounded(d.Seconds(), maxRetryAfter), true
+		return bounded(d.Seconds()), true
 	}
 	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return bounded(at.Sub(now).Seconds(), maxRetryAfter), true
+		return bounded(at.Sub(now).Seconds()), true
 	}
 	if at, err := http.ParseTime(s); err == nil {
-		return bounded(at.Sub(now).Seconds(), maxRetryAfter), true
+		return bounded(at.Sub(now).Seconds()), true
 	}
 	return 0, false
 }
 
 // A wait in a sentence: "try again in 1m2.5s", "after 17 seconds", "wait 430 ms".
 //
-//nolint:gochecknoglobals // constant
+//nolint:lll // patterns
 var (
 	prose = regexp.MustCompile(`(?i)\b(?:in|after|within|wait|for)\s+(?:about\s+|at least\s+|approximately\s+|~\s*)?((?:\d+(?:\.\d+)?\s*(?:ms|milliseconds?|msecs?|h|hours?|hrs?|m|minutes?|mins?|s|seconds?|secs?)(?:\s*,?\s*(?:and\s+)?)?)+)(?:\W|$)`)
 	part  = regexp.MustCompile(`(?i)(\d+(?:\.\d+)?)\s*([a-z]+)`)
@@ -127,17 +127,17 @@ func waitInProse(s string) time.Duration {
 		}
 		seconds += n
 	}
-	return bounded(seconds, maxRetryAfter)
+	return bounded(seconds)
 }
 
 // bounded turns seconds into a duration; "not a number" and what lies in the
 // past become 0.
-func bounded(sec float64, most time.Duration) time.Duration {
+func bounded(sec float64) time.Duration {
 	if !(sec > 0) {
 		return 0
 	}
-	if sec > most.Seconds() {
-		return most
+	if sec > maxRetryAfter.Seconds() {
+		return maxRetryAfter
 	}
 	return time.Duration(sec * float64(time.Second))
 }

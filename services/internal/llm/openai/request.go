@@ -113,7 +113,8 @@ func withoutSystem(messages []llm.Message) []llm.Message {
 // What servers say of a part of a request that they don't take. A value that is out of
 // its range is another matter: it is for whoever set it.
 //
-//nolint:gochecknoglobals // constant
+
+//nolint:lll // patterns
 var (
 	refusing = regexp.MustCompile(`(?i)(?:un|not |n't |no longer |isn't )(?:be )?support|not (?:currently )?(?:permitted|allowed|enabled|available|recogni[sz]ed|accepted|implemented|applicable)` +
 		`|unrecogni[sz]ed|unknown|unexpected|extra (?:inputs|fields)|extra_forbidden|deprecated|does not (?:accept|allow|take)|doesn't (?:accept|allow|take)|only the default|only .{0,40} (?:is|are) (?:supported|allowed)|invalid (?:parameter|argument|field|role)|additional propert|must not be|cannot be (?:set|used)|can't be (?:set|used)`)
@@ -154,7 +155,8 @@ func (p *Provider) learn(err error, has sent) error {
 // mayRefuse tells whether a status is one of those with which servers refuse a
 // request for what is in it. Those that run a template fail with a 500.
 func mayRefuse(status int) bool {
-	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity || status == http.StatusInternalServerError || status == http.StatusNotImplemented
+	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity ||
+		status == http.StatusInternalServerError || status == http.StatusNotImplemented
 }
 
 // names tells which of the two fields is meant where a refusal names both: the one

@@ -2,6 +2,7 @@ package refusal
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,5 +47,8 @@ func (j *Judge) Refused(ctx context.Context, t Token) (stopped bool, err error) 
 		return err == nil, err
 	})
 	stopped, _ = answer.(bool)
-	return stopped, err
+	if err != nil {
+		return stopped, fmt.Errorf("judge a token: %w", err)
+	}
+	return stopped, nil
 }

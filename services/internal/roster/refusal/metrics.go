@@ -26,7 +26,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "chorus_refused",
-			Help: "What Telegram refuses now, in the whole installation: bots (bot_stopped), bots in chats (bot_suspended, bot_resting), reactions in chats (reactions_closed).",
+			Help: "What Telegram refuses now, in the whole installation: bots (bot_stopped), " +
+				"bots in chats (bot_suspended, bot_resting), reactions in chats (reactions_closed).",
 		}, []string{"what"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chorus_refusals_ended_total", Help: "What Telegram refused and allows again.",

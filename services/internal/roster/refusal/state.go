@@ -78,7 +78,8 @@ SELECT b.name, '', coalesce(p.display_name, b.name), b.stopped_why, b.stopped_at
 FROM bots b LEFT JOIN personas p ON p.bot_id = b.id
 WHERE b.stopped_at IS NOT NULL AND b.removed_at IS NULL AND b.enabled`
 	suspended = `
-SELECT b.name, c.name, coalesce(p.display_name, b.name), m.suspended_why, m.suspended_at, CASE WHEN m.suspended_why <> $1 THEN coalesce(nullif(m.next_try_at, 'infinity'), m.suspended_at) END
+SELECT b.name, c.name, coalesce(p.display_name, b.name), m.suspended_why, m.suspended_at,
+    CASE WHEN m.suspended_why <> $1 THEN coalesce(nullif(m.next_try_at, 'infinity'), m.suspended_at) END
 FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats c ON c.id = m.chat_id LEFT JOIN personas p ON p.bot_id = b.id
 WHERE m.suspended_at IS NOT NULL AND b.removed_at IS NULL AND c.removed_at IS NULL AND b.enabled`
 )

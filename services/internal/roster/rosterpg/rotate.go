@@ -14,9 +14,9 @@ import (
 
 const (
 	// Bots that were pruned keep their tokens, with which they come back.
-	selectTokens = `SELECT id, name, token_sealed, enabled AND removed_at IS NULL FROM bots ORDER BY id`
+	selectTokens = `SELECT id, name, token_sealed, enabled AND removed_at IS NULL FROM bots ORDER BY id` //nolint:gosec // a statement
 	// Only what was read is replaced. The bot goes on as it is: its token is the same.
-	resealToken = `UPDATE bots SET token_sealed = $2 WHERE id = $1`
+	resealToken = `UPDATE bots SET token_sealed = $2 WHERE id = $1` //nolint:gosec // a statement
 	// selectTokens locks what it reads in a rotation.
 	lockedTokens = selectTokens + ` FOR NO KEY UPDATE`
 )
