@@ -276,11 +276,12 @@ func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m m
 			return err
 		}
 		m.add(earlier)
-		if kept, err = json.Marshal(m); err != nil {
+		encoded, err := json.Marshal(m)
+		if err != nil {
 			return fmt.Errorf("encode what to look for: %w", err)
 		}
 		var b pgx.Batch
-		b.Queue(keepMarks, person, kept)
+		b.Queue(keepMarks, person, encoded)
 		b.Queue(forgetMemories, person)
 		b.Queue(forgetMessages, person, until)
 		b.Queue(forgetAnswers, person)

@@ -187,10 +187,10 @@ func waitIn(v any, depth int) time.Duration {
 			}
 			switch item := item.(type) {
 			case float64:
-				return bounded(item*unit.Seconds())
+				return bounded(item * unit.Seconds())
 			case string:
 				if n, err := strconv.ParseFloat(item, 64); err == nil {
-					return bounded(n*unit.Seconds())
+					return bounded(n * unit.Seconds())
 				}
 				if d, err := time.ParseDuration(item); err == nil {
 					return bounded(d.Seconds())
