@@ -21,7 +21,7 @@ const (
 	// patience bounds every wait for a process; only a broken one takes so long.
 	patience = time.Minute
 	// pollEvery is how often a process is asked whether it is as wanted.
-	pollEvery = 20 * time.Millisecond
+	pollEvery = 100 * time.Millisecond
 )
 
 // chorus is a running or ended chorus process.

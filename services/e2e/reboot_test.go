@@ -95,8 +95,7 @@ func TestEverythingComesBackAfterAReboot(t *testing.T) {
 	for _, s := range services {
 		eventually(t, s+" is ready", func() bool {
 			d.revive()
-			_, err := d.try("health", "--ready", "--ops.listen", d.ops[s])
-			return err == nil
+			return d.ready(s)
 		})
 	}
 }
