@@ -9,6 +9,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
@@ -103,6 +104,25 @@ func TestCommands(t *testing.T) {
 				t.Errorf("%d turns, and the clock says %d", turns, last)
 			}
 		})
+	}
+}
+
+// Who may not write here is told apart from who is to be quiet, with the reason and
+// the next try.
+func TestStatusTellsWhoIsSuspended(t *testing.T) {
+	s := commandStage(t)
+	chat, there := s.chat(world.Supergroup, "Here")
+	if err := s.world().SetRole(there, "Ann", world.Administrator); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := refusal.Suspend(t.Context(), s.pool, chat, s.bots[0], "not enough rights to send text messages to the chat"); err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	got := s.asks(chat, there, "Ann", "/status").GetText()
+	for _, want := range []string{"Cast: bot1 and bot2.\n", "Away: bot0 (not enough rights to send text messages to the chat; next try at "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("/status has no %q:\n%s", want, got)
+		}
 	}
 }
 
