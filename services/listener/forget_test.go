@@ -3,6 +3,7 @@ package listener_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -249,6 +250,8 @@ func (s *stage) exported(person int64) {
 // broken is a bus that fails to erase.
 type broken struct{ *bus.Bus }
 
+var errFails = errors.New("no updates are deleted")
+
 func (broken) Erase(context.Context, string, ...uint64) error {
 	return jetstream.ErrJetStreamNotEnabled
 }
@@ -276,11 +279,19 @@ func TestAnErasureOutlivesACrash(t *testing.T) {
 	if n := value[int](s, `SELECT count(*) FROM messages WHERE person_id = $1`, person.ID); n != 0 {
 		t.Errorf("%d messages are left at once", n)
 	}
+	// One whose erasure fails again comes first.
+	s.exec(`INSERT INTO forgotten (person_id, at, marks) VALUES (-1, now(), '{}')`)
 	s.exec(`UPDATE forgotten SET at = at - interval '1 hour'`)
-	e.Bus = s.bus
-	if err := e.Resume(t.Context(), time.Minute); err != nil {
-		t.Fatal(err)
+	e.Bus, e.Updates = s.bus, func(_ context.Context, person int64) error {
+		if person == -1 {
+			return errFails
+		}
+		return nil
 	}
+	if err := e.Resume(t.Context(), time.Minute); !errors.Is(err, errFails) {
+		t.Fatalf("the error is %v, want %v", err, errFails)
+	}
+	s.exec(`DELETE FROM forgotten WHERE person_id = -1`)
 	s.exec(`DELETE FROM updates`)
 	if left := slices.DeleteFunc(s.everywhere(marker), func(p string) bool { return strings.HasPrefix(p, "stream "+subject.Updates) }); len(left) > 0 {
 		t.Errorf("it is left in %v", left)

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -82,15 +83,13 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	if err := l.erase(ctx, oldUpdates); err != nil {
 		return err
 	}
-	if err := l.erasure().Resume(ctx, resumeAfter); err != nil {
-		return err
-	}
+	// An erasure that fails again and again holds up no deletion.
+	errs := []error{l.erasure().Resume(ctx, resumeAfter)}
 	for _, sql := range []string{deleteHeard, deleteEvents, deleteAnswers, deleteSkips, deleteForgotten, deletePeople} {
-		if _, err := l.delete(ctx, sql); err != nil {
-			return err
-		}
+		_, err := l.delete(ctx, sql)
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // deleteByChat deletes what is older than its chat keeps things.

@@ -206,7 +206,7 @@ ON CONFLICT (person_id) DO UPDATE SET at = greatest(forgotten.at, excluded.at), 
 	forgetPerson = `
 DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
 
-	unfinished = `SELECT person_id, at FROM forgotten WHERE marks IS NOT NULL AND at < now() - $1::interval`
+	unfinished = `SELECT person_id, at FROM forgotten WHERE marks IS NOT NULL AND at < now() - $1::interval ORDER BY at`
 	finished   = `UPDATE forgotten SET marks = NULL WHERE person_id = $1`
 )
 
@@ -321,10 +321,9 @@ func (e *Erasure) Resume(ctx context.Context, since time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("find who is to be forgotten: %w", err)
 	}
-	for _, b := range all {
-		if err := e.Forget(ctx, b.Person, b.Until); err != nil {
-			return err
-		}
+	errs := make([]error, len(all)) // one that fails holds up no other
+	for i, b := range all {
+		errs[i] = e.Forget(ctx, b.Person, b.Until)
 	}
-	return nil
+	return errors.Join(errs...)
 }
