@@ -78,7 +78,27 @@ func (s *stage) listens(b *bus.Bus) {
 }
 
 func TestPeopleAreAnsweredAtOnce(t *testing.T) {
-	s := newStage(t, "anna", "ben", "clara")
+	t.Parallel()
+	answer(t, 20)
+}
+
+// BenchmarkAnswer prints how soon after a question its answer is planned and on the
+// bus.
+func BenchmarkAnswer(b *testing.B) {
+	for b.Loop() {
+		var took []float64
+		for _, d := range answer(b, 100) {
+			took = append(took, float64(d.Microseconds())/1000)
+		}
+		fmt.Printf("figure planner.answer_p50_ms %.1f ms\n", median(took))
+	}
+}
+
+// answer asks so many questions, each in a chat of its own, and returns how soon each
+// answer was on the bus.
+func answer(t testing.TB, questions int) (took []time.Duration) {
+	t.Helper()
+	s := newSerialStage(t, "anna", "ben", "clara")
 	b, server := busServer(t)
 	s.plan(s.hearing(given(t), b))
 	// The journal learns a while later that a turn is on the bus.
@@ -88,8 +108,7 @@ func TestPeopleAreAnsweredAtOnce(t *testing.T) {
 	}
 	defer nc.Close()
 	s.listens(b)
-	var took []time.Duration
-	for i := range 20 {
+	for i := range questions {
 		chat := silent(s, fmt.Sprintf("club-%d", i))[0]
 		next := one[time.Time](s, `SELECT next_turn_at FROM chat_clock WHERE chat_id = $1`, chat)
 		u := s.question(chat, "What do you think of the ending?")
@@ -126,8 +145,7 @@ SELECT bot_id, target_message, kind, next_turn_at FROM turns JOIN chat_clock USI
 			t.Errorf("the answer moved the clock from %v to %v", next, after)
 		}
 	}
-	slices.Sort(took)
-	t.Logf("answers were planned and published so long after their questions: %v", took)
+	return took
 }
 
 // One answer, however often the update comes, and to however many planners.

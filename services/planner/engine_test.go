@@ -15,13 +15,13 @@ import (
 )
 
 // busServer is a bus with its streams, and a connection to it.
-func busServer(t *testing.T) (*bus.Bus, *testenv.BusServer) {
+func busServer(t testing.TB) (*bus.Bus, *testenv.BusServer) {
 	t.Helper()
 	server := testenv.NATSServer(t)
 	return connect(t, server.URL()), server
 }
 
-func connect(t *testing.T, url string) *bus.Bus {
+func connect(t testing.TB, url string) *bus.Bus {
 	t.Helper()
 	cfg := bus.DefaultConfig()
 	cfg.URL = url

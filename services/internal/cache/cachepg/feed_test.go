@@ -3,6 +3,7 @@ package cachepg_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,11 +87,27 @@ func rename(t testing.TB, pool *pgxpool.Pool, id int64, name string) {
 // Every change is seen by every replica, with Redis and without.
 func TestEveryReplicaHears(t *testing.T) {
 	t.Parallel()
+	change(t, 20)
+}
+
+// BenchmarkChange prints how soon a change has reached the last replica.
+func BenchmarkChange(b *testing.B) {
+	for b.Loop() {
+		took := change(b, 500)
+		slices.Sort(took)
+		p99 := took[len(took)*99/100]
+		fmt.Printf("figure cache.change_seen_p99_ms %.1f ms\n", float64(p99.Microseconds())/1000)
+	}
+}
+
+// change changes something several times, and returns how soon all replicas saw each.
+func change(t testing.TB, times int) (took []time.Duration) {
+	t.Helper()
 	pool := journaltest.Open(t)
 	url := testenv.Redis(t)
 	id := journaltest.Bot(t, pool, "anna")
 	replicas := []*replica{newReplica(t, pool, pool, url), newReplica(t, pool, pool, url), newReplica(t, pool, pool, "")}
-	for i := range 20 {
+	for i := range times {
 		for _, r := range replicas {
 			r.name(t, id)
 		}
@@ -100,8 +117,9 @@ func TestEveryReplicaHears(t *testing.T) {
 		for _, r := range replicas {
 			testenv.Eventually(t, "the change is seen", func() (string, bool) { got := r.name(t, id); return got, got == name })
 		}
-		t.Logf("all have seen change %d after %v", i, time.Since(began))
+		took = append(took, time.Since(began))
 	}
+	return took
 }
 
 // A replica that starts does not believe what Redis still has of a time when
