@@ -49,10 +49,12 @@ chats:
 	eventually(t, "the new cast speaks in the chat that it names", func() bool {
 		return len(matching(sent(callsOf(t, c.emulator(), control.Filter{})), func(r control.Call) bool { return r.Chat == id })) > 0
 	})
+	if out := d.run("explain", "club"); !strings.Contains(out, "planner.pace") {
+		t.Errorf("the chat is explained without the pace of the demo:\n%s", out)
+	}
 	for _, args := range [][]string{
 		{"check"},
 		{"export"},
-		{"explain", "club"},
 		{"settings", "list"},
 		{"settings", "set", "scale_factor", "2"},
 		{"resume", "chat", "club"},

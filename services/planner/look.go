@@ -43,8 +43,9 @@ ORDER BY prompts DESC, reason`
 
 const chatNamed = chatAndClock + `WHERE c.name = $1`
 
-// Look tells how things stand in the chat of a name. It changes nothing.
-func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, name string) (Outlook, error) {
+// Look tells how things stand in the chat of a name, by a planner of this pace
+// (Config.Pace). It changes nothing.
+func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, name string) (Outlook, error) {
 	var out Outlook
 	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		chats, err := chatsBy(ctx, tx, chatNamed, name)
@@ -58,6 +59,7 @@ func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, name
 			return err
 		}
 		in := chats[0]
+		in.Settings.Pace = pace
 		if err := tx.QueryRow(ctx, countAnswers, 0, in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
 			return fmt.Errorf("count answers: %w", err)
 		}

@@ -42,7 +42,7 @@ file, shows when its next turn is due, or what it waits for, and who is awake.`,
 					return err
 				}
 				if number == 0 {
-					return explainChat(ctx, cmd.OutOrStdout(), pool, chat, asJSON)
+					return explainChat(ctx, cmd.OutOrStdout(), pool, cfg.planner.Pace, chat, asJSON)
 				}
 				told, err := planner.Tell(ctx, pool, chatID, chat, number)
 				if errors.Is(err, planner.ErrNone) {
@@ -141,11 +141,11 @@ func doing(t *chorusv1.Turn, author string) string {
 
 func clockTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, chat string, asJSON bool) error {
+func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.Duration, chat string, asJSON bool) error {
 	if asJSON {
 		return run.Usage(errors.New("--json: is for turns only"))
 	}
-	outlook, err := look(ctx, pool, chat)
+	outlook, err := look(ctx, pool, pace, chat)
 	if err != nil {
 		return err
 	}
@@ -161,13 +161,20 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, chat stri
 	if next := nextIn(outlook); next != "" {
 		line("next turn\t%s", next)
 	}
+	if pace > 0 {
+		line("pace\ta message about every %v (planner.pace)", pace)
+	}
 	line("load\t%d of %d open turns, %d of %d messages in the last minute", in.OpenTurns, in.Settings.MaxOpenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
-	line("answers\t%s to people in the last hour", ofMost(in.ChatAnswers, in.Settings.ChatAnswers))
-	line("today\t%s messages since midnight UTC", ofMost(in.ChatToday, in.Settings.ChatPerDay))
+	line("answers\t%s to people in the last hour", ofMax(in.ChatAnswers, in.Settings.ChatAnswers))
+	line("today\t%s messages since midnight UTC", ofMax(in.ChatToday, in.Settings.ChatPerDay))
 	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
 	for i, obstacle := range decide.Obstacles(in) {
 		bot := &in.Cast[i]
-		line("%s\t%s\t%d of %d", bot.Name, state(in, bot, obstacle, refused[bot.Name]), bot.LastHour, bot.HourlyMax)
+		lastHour := strconv.Itoa(bot.LastHour)
+		if pace == 0 { // else the planner heeds no hourly limit
+			lastHour = ofMax(bot.LastHour, bot.HourlyMax)
+		}
+		line("%s\t%s\t%s", bot.Name, state(in, bot, obstacle, refused[bot.Name]), lastHour)
 	}
 	if len(outlook.Unanswered) > 0 {
 		line("\nNO ANSWER TODAY BECAUSE\tMESSAGES\tLAST AT")
@@ -181,21 +188,21 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, chat stri
 	return nil
 }
 
-// ofMost is a number beside its limit, of which 0 is none.
-func ofMost(n, most int) string {
-	if most == 0 {
+// ofMax is a number beside its limit, of which 0 is none.
+func ofMax(n, limit int) string {
+	if limit == 0 {
 		return fmt.Sprintf("%d, without a limit,", n)
 	}
-	return fmt.Sprintf("%d of %d", n, most)
+	return fmt.Sprintf("%d of %d", n, limit)
 }
 
-func look(ctx context.Context, pool *pgxpool.Pool, chat string) (planner.Outlook, error) {
+func look(ctx context.Context, pool *pgxpool.Pool, pace time.Duration, chat string) (planner.Outlook, error) {
 	stored, err := settingspg.Load(ctx, pool)
 	if err != nil {
 		return planner.Outlook{}, err
 	}
 	values, _ := settings.NewValues(stored) // as the planner, it goes on without what it can't read
-	outlook, err := planner.Look(ctx, pool, values, chat)
+	outlook, err := planner.Look(ctx, pool, values, pace, chat)
 	if errors.Is(err, planner.ErrNone) {
 		return outlook, run.Usage(fmt.Errorf("%.100q: there is no such chat in the roster; a turn is given as 7-42 or CHAT/NUMBER", chat))
 	}

@@ -1,6 +1,8 @@
 package command_test
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -64,6 +66,13 @@ func TestExplain(t *testing.T) {
 
 	if got := o.call("explain", "club"); !strings.Contains(got, "a turn can be planned") || !regexp.MustCompile(`anna +awake +0 of 60\n`).MatchString(got) {
 		t.Errorf("the chat is\n%s", got)
+	}
+	demo := filepath.Join(t.TempDir(), "up.yaml")
+	if err := os.WriteFile(demo, []byte("planner: {pace: 9s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.call("explain", "club", "--config", demo); !strings.Contains(got, "a message about every 9s") || !regexp.MustCompile(`anna +awake +0\n`).MatchString(got) {
+		t.Errorf("the chat at the pace of chorus up is\n%s", got)
 	}
 	exec(`UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')]`)
 	if got := o.call("explain", "club"); !regexp.MustCompile(`now +silent: everybody is asleep until \w+ [\d:]+ \(UTC\)\n`).MatchString(got) ||

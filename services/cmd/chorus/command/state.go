@@ -118,13 +118,13 @@ func onClock(in decide.Input, at time.Time) string {
 	return fmt.Sprintf("%s (%v)", at.In(zone(in)).Format("Mon 15:04:05"), zone(in))
 }
 
-// mostSilent is how many silent chats are told of at a start.
-const mostSilent = 5
+// maxSilent is how many silent chats are told of at a start.
+const maxSilent = 5
 
 // tellSilent says of each chat in which nothing will happen by itself for now why
 // that is so.
-func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool) error {
-	rows, err := pool.Query(ctx, `SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, mostSilent)
+func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.Duration) error {
+	rows, err := pool.Query(ctx, `SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, maxSilent)
 	if err != nil {
 		return fmt.Errorf("look at the chats: %w", err)
 	}
@@ -133,7 +133,7 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool) error {
 		return fmt.Errorf("look at the chats: %w", err)
 	}
 	for _, name := range names {
-		outlook, err := look(ctx, pool, name)
+		outlook, err := look(ctx, pool, pace, name)
 		if err != nil {
 			return err
 		}

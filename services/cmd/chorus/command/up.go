@@ -116,7 +116,7 @@ func up(ctx context.Context, cfg *configuration, out io.Writer) (err error) {
 	if _, err := fmt.Fprintln(out, e.greeting()); err != nil {
 		return err
 	}
-	if err := tellSilent(ctx, out, p.pool); err != nil {
+	if err := tellSilent(ctx, out, p.pool, cfg.planner.Pace); err != nil {
 		return stopped(ctx, err)
 	}
 	return p.run(ctx)
@@ -202,7 +202,7 @@ func (e *embedded) writeAddresses() error {
 	e.cfg.ops.Listen = e.ops.Addr().String() // it may have been any port
 	e.cfg.telegram.Emulated = e.cfg.telegram.Emulated || e.telegram != nil
 	var text bytes.Buffer
-	err := e.cfg.Write(&text, sectionDatabase, sectionNATS, sectionRedis, sectionTelegram, sectionLLM, sectionSecret, sectionOps)
+	err := e.cfg.Write(&text, sectionDatabase, sectionNATS, sectionRedis, sectionTelegram, sectionLLM, sectionSecret, sectionPlanner, sectionOps)
 	if err != nil {
 		return fmt.Errorf("up.yaml: %w", err)
 	}
