@@ -301,7 +301,7 @@ func aTextThatIsTooLongIsCut(s *stage) {
 	t := s.t
 	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.TooLong}}})
 	text := s.delivery(s.turn()).GetText()
-	if n, most := telegram.TextLength(text), guard.Most(llm.Medium); n > most || n < most/2 {
+	if n, most := telegram.TextLength(text), guard.MaxLength(llm.Medium); n > most || n < most/2 {
 		t.Errorf("%d characters", n)
 	}
 	if !strings.HasSuffix(text, line) {

@@ -26,11 +26,11 @@ const (
 	learnLook    = 30 * time.Second
 	learnTimeout = 2 * time.Minute
 	learnTokens  = 500
-	// mostFound is how many memories one search may give.
-	mostFound = 6
-	// mostLearned is how long one is at most, in characters.
-	mostLearnedContent = 240
-	pruneEvery         = time.Hour
+	// maxFound is how many memories one search may give.
+	maxFound = 6
+	// maxLearned is how long one is at most, in characters.
+	maxLearnedContent = 240
+	pruneEvery        = time.Hour
 )
 
 // learn searches the chats' talks for memories, one after the other, until the
@@ -204,7 +204,7 @@ func readMemories(text string, in *members) ([]memory.New, error) {
 	for _, m := range doc.Memories {
 		content := flat(names.Text(m.Content))
 		bot, known := in.bot(m.Who)
-		valid := memory.Memory{Kind: m.Kind, Content: content, Relevance: m.Relevance}.Validate() == nil && len([]rune(content)) <= mostLearnedContent
+		valid := memory.Memory{Kind: m.Kind, Content: content, Relevance: m.Relevance}.Validate() == nil && len([]rune(content)) <= maxLearnedContent
 		if !known || !valid || guard.Check(guard.Draft{Text: content, Scene: llm.Scene{ForbidAdvice: true}}) != nil {
 			continue
 		}
@@ -214,7 +214,7 @@ func readMemories(text string, in *members) ([]memory.New, error) {
 		found = append(found, memory.New{
 			Bot: bot, Kind: m.Kind, Content: content, Relevance: m.Relevance, AboutBots: bots, AboutPeople: people,
 		})
-		if len(found) == mostFound {
+		if len(found) == maxFound {
 			break
 		}
 	}

@@ -23,15 +23,15 @@ type meanings struct {
 type meaning struct{ vector []float32 }
 
 const (
-	// mostMeanings is how many texts' embeddings are kept, of ten kilobytes or so
+	// maxMeanings is how many texts' embeddings are kept, of ten kilobytes or so
 	// each.
-	mostMeanings = 2000
-	// mostCompared is how many texts one is compared with.
-	mostCompared = 80
+	maxMeanings = 2000
+	// maxCompared is how many texts one is compared with.
+	maxCompared = 80
 )
 
 func newMeanings(e Embeddings, least float64) (*meanings, error) {
-	known, err := otter.New(&otter.Options[string, *meaning]{MaximumSize: mostMeanings})
+	known, err := otter.New(&otter.Options[string, *meaning]{MaximumSize: maxMeanings})
 	if err != nil {
 		return nil, fmt.Errorf("keep embeddings: %w", err)
 	}
@@ -44,7 +44,7 @@ func (m *meanings) compared() bool { return m.embeddings != nil && m.least < 1 }
 // nearest is which of the texts that were said means what this one does, the
 // nearest; empty for none. It asks in one call for what isn't known of them.
 func (m *meanings) nearest(ctx context.Context, text string, said []*utterance, about usage.About) (string, error) {
-	said = said[:min(len(said), mostCompared)]
+	said = said[:min(len(said), maxCompared)]
 	vectors := make(map[string][]float32, len(said)+1)
 	var ask []string
 	want := func(text string) {

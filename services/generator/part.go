@@ -15,8 +15,8 @@ import (
 // sender would not send its text, so none is paid for.
 var errNoPart = errors.New("the bot does not play in the chat")
 
-// mostShown is how many stances and how many holdings a prompt shows.
-const mostShown = 6
+// maxShown is how many stances and how many holdings a prompt shows.
+const maxShown = 6
 
 // part fills in who speaks, and where. A bot without a part is read anew before
 // its turn is dropped: it may have come into the cast just before.
@@ -91,14 +91,14 @@ func (s *scene) mind(ctx context.Context, roster *rostercache.Roster, bot roster
 		return cmp.Compare(b.Confidence, a.Confidence)
 	})
 	s.Stances = nil
-	for _, stance := range firmest[:min(len(firmest), mostShown)] {
+	for _, stance := range firmest[:min(len(firmest), maxShown)] {
 		s.Stances = append(s.Stances, llm.Stance{Topic: stance.Topic, Text: stance.Text, Confidence: stance.Confidence})
 	}
 	holdings, err := roster.Holdings(ctx, bot)
 	if err != nil {
 		return err
 	}
-	s.Holdings = holdings[:min(len(holdings), mostShown):min(len(holdings), mostShown)]
+	s.Holdings = holdings[:min(len(holdings), maxShown):min(len(holdings), maxShown)]
 	s.memories, err = roster.Memories(ctx, bot)
 	return err
 }

@@ -38,12 +38,12 @@ type repeats struct {
 	known *otter.Cache[string, *utterance]
 }
 
-// mostKnown is how many texts' trigrams are kept, of half a kilobyte or so each:
+// maxKnown is how many texts' trigrams are kept, of half a kilobyte or so each:
 // those of some hundred chats.
-const mostKnown = 30_000
+const maxKnown = 30_000
 
 func newRepeats(pool *pgxpool.Pool, similarity float64) (*repeats, error) {
-	known, err := otter.New(&otter.Options[string, *utterance]{MaximumSize: mostKnown})
+	known, err := otter.New(&otter.Options[string, *utterance]{MaximumSize: maxKnown})
 	if err != nil {
 		return nil, fmt.Errorf("keep trigrams: %w", err)
 	}
@@ -164,7 +164,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 
 // Trigrams know no case, marks and white space, so what is the same but for those
 // has the similarity 1.
-const mostAlike = `
+const mostSimilar = `
 SELECT body, alike FROM (
     SELECT body, CASE WHEN lower(body) = lower($1) THEN 1 ELSE similarity(body, $1) END AS alike FROM unnest($2::text[]) AS said(body)) compared
 WHERE alike >= $3::float8 ORDER BY alike DESC LIMIT 1`
@@ -174,7 +174,7 @@ func (h *heard) compare(ctx context.Context, text string, with []string) (*guard
 	defer cancel()
 	var said string
 	var alike float64
-	err := h.pool.QueryRow(ctx, mostAlike, text, with, h.similarity).Scan(&said, &alike)
+	err := h.pool.QueryRow(ctx, mostSimilar, text, with, h.similarity).Scan(&said, &alike)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // it is another text
 	}

@@ -63,8 +63,8 @@ func scanTarget(row pgx.CollectableRow) (t *target, err error) {
 	return t, err
 }
 
-// mostMemories is how many memories a prompt shows.
-const mostMemories = 3
+// maxMemories is how many memories a prompt shows.
+const maxMemories = 3
 
 // offlineHistory is how much of a chat a provider without a model looks at, so as
 // not to say again what was said.
@@ -175,7 +175,7 @@ func (s *scene) remember() {
 			present.Bots[l.Bot] = l.Author
 		}
 	}
-	s.memories = memory.Choose(slices.Concat(s.memories, s.learned), s.Topic, present, mostMemories)
+	s.memories = memory.Choose(slices.Concat(s.memories, s.learned), s.Topic, present, maxMemories)
 	for _, m := range s.memories {
 		s.Memories = append(s.Memories, m.Content)
 	}

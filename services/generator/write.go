@@ -203,7 +203,7 @@ func (p *piece) mend(ctx context.Context, last *guard.Objection, drafts ...llm.R
 	for _, d := range drafts {
 		bare := undisclaimed(d.Text, p.scene.Disclaimer)
 		mended := guard.Mend(guard.Draft{Text: bare, Scene: p.scene.Scene})
-		mended = fit(mended, guard.Most(p.scene.Length))
+		mended = fit(mended, guard.MaxLength(p.scene.Length))
 		if mended == bare || mended == "" {
 			continue
 		}

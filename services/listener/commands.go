@@ -40,13 +40,13 @@ RETURNING k.chat_id, k.message, k.bot_id, k.person_id, k.anonymous, k.name, k.ar
 )
 
 const (
-	mostCommands = 16
+	maxCommands = 16
 	// commandClaim outlasts what a command may take: a question to Telegram and some
 	// statements.
 	commandClaim = time.Minute
 	askTimeout   = 10 * time.Second
-	// mostAttempts is how often Telegram is asked who administers a group.
-	mostAttempts = 5
+	// maxAttempts is how often Telegram is asked who administers a group.
+	maxAttempts  = 5
 	attemptPause = 2 * time.Second
 )
 
@@ -71,7 +71,7 @@ func (l *Listener) answer(ctx context.Context) error {
 func (l *Listener) commands(ctx context.Context) error {
 	for ctx.Err() == nil {
 		claiming, cancel := context.WithTimeout(ctx, dbTimeout)
-		rows, err := l.Pool.Query(claiming, claimCommands, mostCommands, commandClaim)
+		rows, err := l.Pool.Query(claiming, claimCommands, maxCommands, commandClaim)
 		var due []command
 		if err == nil {
 			due, err = pgx.CollectRows(rows, pgx.RowToStructByPos[command])
@@ -92,7 +92,7 @@ func (l *Listener) commands(ctx context.Context) error {
 			})
 		}
 		_ = answering.Wait() // its functions return nil
-		if len(due) < mostCommands {
+		if len(due) < maxCommands {
 			return nil
 		}
 	}
@@ -151,7 +151,7 @@ func (l *Listener) may(ctx context.Context, c command) (right, error) {
 		}
 		return denied, nil
 	case telegram.RateLimited, telegram.NotSent, telegram.Unknown:
-		if c.Attempts < mostAttempts {
+		if c.Attempts < maxAttempts {
 			return denied, errLater
 		}
 	default: // the bot can't ask in this chat

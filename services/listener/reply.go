@@ -32,9 +32,9 @@ WHERE chat_id = $1 AND planned_at > now() - interval '1 minute' AND topic LIKE '
 )
 
 const (
-	// mostAnswers is how many commands of a chat's administrators, and how many of
+	// maxAnswers is how many commands of a chat's administrators, and how many of
 	// others, are answered in a minute. What they ask for is done all the same.
-	mostAnswers = 6
+	maxAnswers = 6
 	// lateAfter is how old a command may be that is still answered.
 	lateAfter = 5 * time.Minute
 )
@@ -106,7 +106,7 @@ func silent(ctx context.Context, tx pgx.Tx, c command, now time.Time, forAll boo
 	if err := tx.QueryRow(ctx, countAnswers, c.Chat, forAll).Scan(&lately); err != nil {
 		return "", fmt.Errorf("count answers: %w", err)
 	}
-	if lately >= mostAnswers {
+	if lately >= maxAnswers {
 		return "too_many", nil
 	}
 	return "", nil

@@ -14,9 +14,9 @@ import (
 const (
 	// refusedCost is how many requests one without the right secret counts for.
 	refusedCost = 10
-	// mostVisitors bounds how many addresses are remembered.
-	mostVisitors = 10_000
-	visitorFor   = 10 * time.Minute
+	// maxVisitors bounds how many addresses are remembered.
+	maxVisitors = 10_000
+	visitorFor  = 10 * time.Minute
 )
 
 // visitors holds back addresses that ask too often.
@@ -28,7 +28,7 @@ type visitors struct {
 
 func newVisitors(perSecond float64) (*visitors, error) {
 	c, err := otter.New(&otter.Options[string, *rate.Limiter]{
-		MaximumSize: mostVisitors, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](visitorFor),
+		MaximumSize: maxVisitors, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](visitorFor),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("limits by address: %w", err)

@@ -35,8 +35,8 @@ const (
 	// renewHook is how often the webhook is set anew, should somebody have taken it
 	// away.
 	renewHook = time.Minute
-	// mostRequests is how many requests are looked at side by side.
-	mostRequests = 256
+	// maxRequests is how many requests are looked at side by side.
+	maxRequests = 256
 )
 
 // hookSecret is what Telegram has to show for a bot. It follows from the token, so
@@ -134,7 +134,7 @@ func (l *Listener) newWebhook() (*webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &webhook{l: l, visitors: v, hands: make(chan struct{}, mostRequests)}
+	w := &webhook{l: l, visitors: v, hands: make(chan struct{}, maxRequests)}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+hookPath+"{bot}", w)
 	w.server = &http.Server{

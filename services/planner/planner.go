@@ -235,8 +235,8 @@ func (p *Planner) untilDue(ctx context.Context) time.Duration {
 	return max(time.Duration(*seconds*float64(time.Second)), soonest)
 }
 
-// mostExpired bounds one look at what has expired.
-const mostExpired = 500
+// maxExpired bounds one look at what has expired.
+const maxExpired = 500
 
 // sweep closes turns whose time is over and that nobody handles.
 func (p *Planner) sweep(ctx context.Context) {
@@ -250,14 +250,14 @@ func (p *Planner) sweep(ctx context.Context) {
 		}
 		for ctx.Err() == nil {
 			looking, cancel := context.WithTimeout(ctx, dbTimeout)
-			entries, err := p.journal.Expire(looking, p.cfg.Grace, mostExpired)
+			entries, err := p.journal.Expire(looking, p.cfg.Grace, maxExpired)
 			cancel()
 			p.receipts.Offer(entries...)
 			p.Metrics.expired(len(entries))
 			if err != nil && ctx.Err() == nil {
 				p.outages.Note(err)
 			}
-			if err != nil || len(entries) < mostExpired {
+			if err != nil || len(entries) < maxExpired {
 				break
 			}
 		}

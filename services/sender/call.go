@@ -59,7 +59,7 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	case telegram.Unknown:
 		return s.unknown(d, to, claim, out)
 	case telegram.Moved:
-		if err := s.patiently(func(ctx context.Context) error { return s.move(ctx, d, out.MigrateTo) }); err != nil {
+		if err := s.retryForever(func(ctx context.Context) error { return s.move(ctx, d, out.MigrateTo) }); err != nil {
 			return err
 		}
 		return s.again(s.release(claim))
@@ -97,7 +97,7 @@ func unanswered(out telegram.Outcome) error {
 func (s *Sender) holdBack(ctx context.Context, d *chorusv1.Delivery, claim *journal.Claim, length time.Duration) error {
 	cooled := s.limits.cool(ctx, d, length)
 	began := time.Now()
-	err := s.patiently(func(ctx context.Context) error {
+	err := s.retryForever(func(ctx context.Context) error {
 		left := length - time.Since(began) // the database may take it late
 		if left <= 0 {
 			return nil
@@ -156,7 +156,7 @@ func (s *Sender) rejected(d *chorusv1.Delivery, to *address, claim *journal.Clai
 	switch {
 	case isReaction(d) && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
 		p.fallback, p.refused = true, out.Status != 0
-		return s.again(s.patiently(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
+		return s.again(s.retryForever(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
 	case out.ReplyNotFound && methodOf(d, claim.Step) == sendMessage && to.target != 0 && !p.bare:
 		p.bare = true
 		return s.again(s.release(claim))

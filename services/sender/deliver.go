@@ -168,9 +168,9 @@ func (s *Sender) waits(ctx context.Context, d *chorusv1.Delivery) (bool, error) 
 	return waits, err
 }
 
-// mostBehind is how many deliveries are known to be behind others. Of one that is
+// maxBehind is how many deliveries are known to be behind others. Of one that is
 // not, that is found out once more.
-const mostBehind = 20_000
+const maxBehind = 20_000
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -181,7 +181,7 @@ func later(a, b time.Time) time.Time {
 
 // release gives a claim up after a call that had no effect.
 func (s *Sender) release(claim *journal.Claim) error {
-	return s.patiently(func(ctx context.Context) error { return s.journal.Release(ctx, claim) })
+	return s.retryForever(func(ctx context.Context) error { return s.journal.Release(ctx, claim) })
 }
 
 // again asks for another pass if what led to it was written down.

@@ -14,16 +14,16 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
-// patiently writes down what follows from a call. Telegram can't be asked again
-// what it did, so it tries until the database takes it or the process has to go;
-// then the next owner finds an orphan.
-func (s *Sender) patiently(write func(context.Context) error) error {
-	patient := retrypolicy.NewBuilder[any]().
+// retryForever records a call's outcome. The call can't be repeated, so it retries
+// until the write succeeds or the process stops; a later owner then closes the
+// delivery as unknown.
+func (s *Sender) retryForever(write func(context.Context) error) error {
+	forever := retrypolicy.NewBuilder[any]().
 		AbortOnErrors(journal.ErrFenced).
 		WithBackoff(50*time.Millisecond, 2*time.Second).WithJitterFactor(0.5).WithMaxAttempts(-1).
 		ReturnLastFailure().
 		Build()
-	return failsafe.With(patient).WithContext(s.calls).Run(func() error {
+	return failsafe.With(forever).WithContext(s.calls).Run(func() error {
 		// Even what follows from a call that was cut off at shutdown is written.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), dbTimeout)
 		defer cancel()
@@ -46,7 +46,7 @@ func (s *Sender) finish(d *chorusv1.Delivery, to *address, claim *journal.Claim,
 		}
 	}
 	var entry journal.Entry
-	err := s.patiently(func(ctx context.Context) (err error) {
+	err := s.retryForever(func(ctx context.Context) (err error) {
 		entry, err = s.journal.Finish(ctx, claim, receipt, sent)
 		return err
 	})

@@ -43,10 +43,10 @@ type ordeal struct {
 
 const (
 	ordealChats = 24
-	// mostOpen is how much may wait: what is more is not planned.
-	mostOpen = 150
-	// mostSteps is how many steps a replica takes before it dies.
-	mostSteps = 120
+	// maxOpen is how much may wait: what is more is not planned.
+	maxOpen = 150
+	// maxSteps is how many steps a replica takes before it dies.
+	maxSteps = 120
 )
 
 func newOrdeal(t testing.TB, kills, most, last int) *ordeal {
@@ -90,7 +90,7 @@ func (o *ordeal) stream(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if o.one(`SELECT count(*) FROM turns WHERE outcome IS NULL`) > mostOpen {
+		if o.one(`SELECT count(*) FROM turns WHERE outcome IS NULL`) > maxOpen {
 			continue
 		}
 		for i, chat := range o.chats {
@@ -149,7 +149,7 @@ func (o *ordeal) fate() int64 {
 	if o.killed >= o.kills {
 		return 0
 	}
-	return 1 + o.random.Int64N(mostSteps)
+	return 1 + o.random.Int64N(maxSteps)
 }
 
 // freeze makes one replica after the other stand still for longer than the ack

@@ -32,12 +32,8 @@ type allowed struct {
 	known bool
 }
 
-// palette remembers which reactions each chat allows.
-type palette struct {
-	*otter.Cache[int64, *allowed]
-}
-
-func newPalette() (palette, error) {
+// newAllowedReactions makes the cache of what each chat allows.
+func newAllowedReactions() (*otter.Cache[int64, *allowed], error) {
 	c, err := otter.New(&otter.Options[int64, *allowed]{
 		MaximumSize: allowedMost,
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[int64, *allowed]) time.Duration {
@@ -48,16 +44,16 @@ func newPalette() (palette, error) {
 		}),
 	})
 	if err != nil {
-		return palette{}, fmt.Errorf("allowed reactions: %w", err)
+		return nil, fmt.Errorf("allowed reactions: %w", err)
 	}
-	return palette{c}, nil
+	return c, nil
 }
 
 // emoji is the reaction nearest to the planned one that the chat allows; empty
 // if there is none.
 func (s *Sender) emoji(d *chorusv1.Delivery, to *address) (string, error) {
 	chat := d.GetId().GetChatId()
-	a, err := s.palette.Get(s.calls, chat, otter.LoaderFunc[int64, *allowed](func(ctx context.Context, _ int64) (*allowed, error) {
+	a, err := s.allowedReactions.Get(s.calls, chat, otter.LoaderFunc[int64, *allowed](func(ctx context.Context, _ int64) (*allowed, error) {
 		return s.ask(ctx, d, to), nil
 	}))
 	if err != nil {
@@ -112,7 +108,7 @@ func (s *Sender) react(d *chorusv1.Delivery, to *address, until time.Time) teleg
 	}
 	out := s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: emoji, NotAfter: until})
 	if out.ReactionInvalid {
-		s.palette.Invalidate(d.GetId().GetChatId())
+		s.allowedReactions.Invalidate(d.GetId().GetChatId())
 	}
 	return out
 }

@@ -23,7 +23,7 @@ func (s *Sender) noMember(d *chorusv1.Delivery, to *address, claim *journal.Clai
 	if out.Muted && methodOf(d, claim.Step) == setReaction {
 		return s.rejected(d, to, claim, out, p) // it may be allowed to write
 	}
-	err := s.patiently(func(ctx context.Context) error {
+	err := s.retryForever(func(ctx context.Context) error {
 		_, err := refusal.Suspend(ctx, s.Pool, d.GetId().GetChatId(), d.GetBotId(), out.Description)
 		return err
 	})
@@ -71,7 +71,7 @@ func (s *Sender) rest(d *chorusv1.Delivery, method string, out telegram.Outcome)
 	if method == setReaction {
 		closed, err := refusal.CloseReactions(ctx, s.Pool, chat, bot, s.cfg.RestAfter)
 		if closed {
-			s.palette.Invalidate(chat)
+			s.allowedReactions.Invalidate(chat)
 			log.Warn("Telegram rejects reactions in the chat: it gets none for a while")
 		}
 		s.unrested(log, err)

@@ -72,8 +72,9 @@ type Sender struct {
 	breakers *breakers
 	// connection is of this sender to Telegram.
 	connection *connection.Monitor
-	palette    palette
-	judge      refusal.Judge
+	// allowedReactions are those of each chat.
+	allowedReactions *otter.Cache[int64, *allowed]
+	judge            refusal.Judge
 	// unheard is of what tells the other senders of this one, silent of Telegram.
 	unheard, silent *outage.Log
 	// behind are deliveries that were refused for one ahead of them, and for how long
@@ -94,27 +95,27 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
 	j := journal.New(deps.Pool)
-	palette, err := newPalette()
+	allowedReactions, err := newAllowedReactions()
 	if err != nil {
 		return nil, err
 	}
-	behind, err := otter.New(&otter.Options[string, *time.Duration]{MaximumSize: mostBehind})
+	behind, err := otter.New(&otter.Options[string, *time.Duration]{MaximumSize: maxBehind})
 	if err != nil {
 		return nil, fmt.Errorf("know what is behind others: %w", err)
 	}
 	s := &Sender{
 		Deps: deps, cfg: cfg, journal: j, owner: uuid.NewString(),
-		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
-		palette:  palette,
-		unheard:  outage.New(deps.Log, "the other senders don't hear of this one", "the other senders hear of this one again"),
-		silent:   outage.New(deps.Log, "Telegram does not answer: calls are made again where that is safe", "Telegram answers again"),
-		behind:   behind,
-		breakers: newBreakers(cfg, deps.Metrics, deps.Log),
+		receipts:         relay.New(j.Receipts(), deps.Bus, deps.Log),
+		allowedReactions: allowedReactions,
+		unheard:          outage.New(deps.Log, "the other senders don't hear of this one", "the other senders hear of this one again"),
+		silent:           outage.New(deps.Log, "Telegram does not answer: calls are made again where that is safe", "Telegram answers again"),
+		behind:           behind,
+		breakers:         newBreakers(cfg, deps.Metrics, deps.Log),
 		connection: connection.New(deps.Telegram.Reach,
 			outage.New(deps.Log, "Telegram is not reached: the other senders get the chats", "Telegram is reached again: chats are taken again")),
 	}
 	s.judge.Pool, s.judge.Telegram = deps.Pool, deps.Telegram
-	s.targets = batch.New(batch.Config{Most: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
+	s.targets = batch.New(batch.Config{Max: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
 	s.relays = relay.Group{s.receipts, relay.New(j.Letters(), deps.Bus, deps.Log), relay.New(j.Parked(), deps.Bus, deps.Log)}
 	s.messages = bus.NewConsumer(deps.Bus, bus.SenderMessages(), j, busMetrics, s.deliver)
 	s.reactions = bus.NewConsumer(deps.Bus, bus.SenderReactions(), j, busMetrics, s.deliver)
@@ -125,7 +126,7 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 // Run sends until the context ends. Then it fetches no more, gives calls under
 // way cfg.Grace to end, hands back the rest, and publishes the last receipts.
 func (s *Sender) Run(ctx context.Context) error {
-	defer s.palette.StopAllGoroutines()
+	defer s.allowedReactions.StopAllGoroutines()
 	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	s.calls = calls

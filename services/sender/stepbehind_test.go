@@ -11,7 +11,7 @@ import (
 )
 
 func TestWhatIsBehindComesBackLessAndLessOften(t *testing.T) {
-	behind, err := otter.New(&otter.Options[string, *time.Duration]{MaximumSize: mostBehind})
+	behind, err := otter.New(&otter.Options[string, *time.Duration]{MaximumSize: maxBehind})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// mostStatements is how many statements a delivered turn may cost. Its own are
+// maxStatements is how many statements a delivered turn may cost. Its own are
 // nine or ten; those of a batch come on top, which here is often of one turn, and
 // looks for what is due.
-const mostStatements = 25
+const maxStatements = 25
 
 // steady is what turns cost once all was read.
 type steady struct {
@@ -61,8 +61,8 @@ func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
 	if read := ofRoster(is.asked); float64(total(read)) > is.delivered/10 {
 		t.Errorf("in %.0f turns the roster was read:\n%s", is.delivered, listed(read))
 	}
-	if is.perTurn() > mostStatements {
-		t.Errorf("a turn costs %.1f statements, want %d at most:\n%s", is.perTurn(), mostStatements, listed(is.asked))
+	if is.perTurn() > maxStatements {
+		t.Errorf("a turn costs %.1f statements, want %d at most:\n%s", is.perTurn(), maxStatements, listed(is.asked))
 	}
 	if is.lookups.rate() < 0.95 {
 		t.Errorf("%.1f %% of the lookups are hits, want 95 %%", 100*is.lookups.rate())

@@ -149,33 +149,33 @@ func quoted(d *Draft) string {
 // What each length class bears: about twice what is asked for, because models
 // count badly.
 const (
-	mostShort  = 360
-	mostMedium = 800
-	mostLong   = 1500
-	// mostMessage is Telegram's bound, in UTF-16 code units.
-	mostMessage = 4096
+	maxShort  = 360
+	maxMedium = 800
+	maxLong   = 1500
+	// maxMessage is Telegram's bound, in UTF-16 code units.
+	maxMessage = 4096
 )
 
-// Most is how many UTF-16 code units a text of a length class may have.
-func Most(l llm.Length) int {
+// MaxLength is how many UTF-16 code units a text of a length class may have.
+func MaxLength(l llm.Length) int {
 	switch l {
 	case llm.Short:
-		return mostShort
+		return maxShort
 	case llm.Long:
-		return mostLong
+		return maxLong
 	case llm.Medium:
 	}
-	return mostMedium
+	return maxMedium
 }
 
 func tooLong(d *Draft) string {
-	n, most := 0, Most(d.Scene.Length)
+	n, most := 0, MaxLength(d.Scene.Length)
 	for _, r := range d.Text {
 		n += utf16.RuneLen(r)
 	}
 	switch {
-	case n > mostMessage:
-		return fmt.Sprintf("It has %d characters, and Telegram takes %d.", n, mostMessage)
+	case n > maxMessage:
+		return fmt.Sprintf("It has %d characters, and Telegram takes %d.", n, maxMessage)
 	case n > most:
 		return fmt.Sprintf("It has %d characters: write at most %d.", n, most/2)
 	}

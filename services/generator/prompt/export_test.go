@@ -5,6 +5,6 @@ var Line = line
 
 // The bounds of a line.
 const (
-	MostOfLine = mostOfLine
-	MostOfName = mostOfName
+	MostOfLine = maxOfLine
+	MostOfName = maxOfName
 )

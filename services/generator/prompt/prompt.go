@@ -46,8 +46,8 @@ type Renderer struct {
 	system, user *template.Template
 }
 
-// mostTemplate bounds a template's file, in bytes.
-const mostTemplate = 64 << 10
+// maxTemplate bounds a template's file, in bytes.
+const maxTemplate = 64 << 10
 
 // New reads the templates, and tries them, so that a mistake in one is found now.
 func New(cfg Config) (*Renderer, error) {
@@ -61,8 +61,8 @@ func New(cfg Config) (*Renderer, error) {
 		}
 		if cfg.Dir != "" {
 			switch mine, err := os.ReadFile(filepath.Join(cfg.Dir, name)); {
-			case err == nil && len(mine) > mostTemplate:
-				return nil, fmt.Errorf("%s has %d bytes, want at most %d", filepath.Join(cfg.Dir, name), len(mine), mostTemplate)
+			case err == nil && len(mine) > maxTemplate:
+				return nil, fmt.Errorf("%s has %d bytes, want at most %d", filepath.Join(cfg.Dir, name), len(mine), maxTemplate)
 			case err == nil:
 				text, own = mine, true
 			case !errors.Is(err, fs.ErrNotExist):
@@ -200,9 +200,9 @@ func Objected(messages []llm.Message, draft, reason string) []llm.Message {
 		llm.Message{Role: llm.RoleUser, Content: "This message can't be sent. " + reason + " " + again})
 }
 
-// mostQuoted is how much of an earlier message a writer is shown, in characters.
-const mostQuoted = 200
+// maxQuoted is how much of an earlier message a writer is shown, in characters.
+const maxQuoted = 200
 
 // Quote shows an earlier message in what an objection says: on one line, in quotation
 // marks that it can't end.
-func Quote(text string) string { return strconv.Quote(oneLine(text, mostQuoted)) }
+func Quote(text string) string { return strconv.Quote(oneLine(text, maxQuoted)) }

@@ -17,7 +17,7 @@ func Remember(cast []Member, talk []llm.Line) ([]llm.Message, error) {
 	var b strings.Builder
 	b.WriteString("The cast:")
 	for _, m := range cast {
-		b.WriteString(" [" + m.Mark + "] " + oneLine(m.Name, mostOfName) + ";")
+		b.WriteString(" [" + m.Mark + "] " + oneLine(m.Name, maxOfName) + ";")
 	}
 	b.WriteString("\n<chat>\n")
 	for _, l := range talk {

@@ -12,18 +12,18 @@ import (
 
 // What a prompt shows of one text, in characters.
 const (
-	mostOfLine     = 400
-	mostOfName     = 64
-	mostOfHeadline = 240
-	mostOfText     = 4000
+	maxOfLine     = 400
+	maxOfName     = 64
+	maxOfHeadline = 240
+	maxOfText     = 4000
 )
 
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"line":       line,
 		"lines":      lines,
-		"text":       func(s string) string { return oneLine(s, mostOfText) },
-		"headline":   func(s string) string { return oneLine(s, mostOfHeadline) },
+		"text":       func(s string) string { return oneLine(s, maxOfText) },
+		"headline":   func(s string) string { return oneLine(s, maxOfHeadline) },
 		"list":       list,
 		"sentences":  sentences,
 		"confidence": confidence,
@@ -56,7 +56,7 @@ func lines(all []llm.Line) string {
 // another member's.
 func shown(m llm.Line) string {
 	// A name with a colon in it could look like another's name and words.
-	author := oneLine(strings.ReplaceAll(names.Sayable(m.Author), ":", " "), mostOfName)
+	author := oneLine(strings.ReplaceAll(names.Sayable(m.Author), ":", " "), maxOfName)
 	if author == "" {
 		author = "Somebody"
 	}
@@ -67,7 +67,7 @@ func shown(m llm.Line) string {
 			mark = "bot"
 		}
 	}
-	return "[" + mark + "] " + author + ": " + oneLine(m.Text, mostOfLine)
+	return "[" + mark + "] " + author + ": " + oneLine(m.Text, maxOfLine)
 }
 
 // oneLine shows a text on one line, without what could pass for a tag and what
@@ -101,7 +101,7 @@ func plain(s string) bool {
 func list(items []string, separator string) string {
 	clean := make([]string, len(items))
 	for i, s := range items {
-		clean[i] = oneLine(s, mostOfLine)
+		clean[i] = oneLine(s, maxOfLine)
 	}
 	return strings.Join(clean, separator)
 }

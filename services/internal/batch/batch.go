@@ -23,7 +23,7 @@ type Group[I, O any] struct {
 
 // Config is how a group calls.
 type Config struct {
-	Most    int           // items of a call at most
+	Max     int           // items of a call at most
 	Calls   int           // calls under way at a time at most
 	Timeout time.Duration // of a call
 }
@@ -69,7 +69,7 @@ func (g *Group[I, O]) Do(ctx context.Context, item I) (O, error) {
 // the first of those who have come meanwhile.
 func (g *Group[I, O]) lead(ctx context.Context, first *member[I, O]) {
 	g.mu.Lock()
-	n := min(len(g.queue), g.cfg.Most-1)
+	n := min(len(g.queue), g.cfg.Max-1)
 	members := append([]*member[I, O]{first}, g.queue[:n]...)
 	clear(g.queue[:n])
 	g.queue = g.queue[n:]

@@ -29,7 +29,7 @@ func TestEveryoneGetsTheirOwn(t *testing.T) {
 		synctest.Test(t, func(*testing.T) {
 			var mu sync.Mutex
 			running := 0
-			g := batch.New(batch.Config{Most: most, Calls: calls, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
+			g := batch.New(batch.Config{Max: most, Calls: calls, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
 				mu.Lock()
 				if running++; running > calls || len(in) > most || len(in) == 0 {
 					rt.Errorf("%d calls, one of %d items", running, len(in))
@@ -71,7 +71,7 @@ func TestEveryoneGetsTheirOwn(t *testing.T) {
 func TestTheMoreComeTheFewerCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		g := batch.New(batch.Config{Most: 100, Calls: 1, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
+		g := batch.New(batch.Config{Max: 100, Calls: 1, Timeout: time.Minute}, func(_ context.Context, in []int) ([]int, error) {
 			calls++
 			<-time.After(time.Second) // in the bubble
 			return in, nil
@@ -93,7 +93,7 @@ func TestTheMoreComeTheFewerCalls(t *testing.T) {
 
 func TestACallIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := batch.New(batch.Config{Most: 2, Calls: 1, Timeout: time.Minute}, func(ctx context.Context, _ []int) ([]int, error) {
+		g := batch.New(batch.Config{Max: 2, Calls: 1, Timeout: time.Minute}, func(ctx context.Context, _ []int) ([]int, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
@@ -107,7 +107,7 @@ func TestACallIsBounded(t *testing.T) {
 }
 
 func TestAPanicLeavesNobodyWaiting(t *testing.T) {
-	g := batch.New(batch.Config{Most: 2, Calls: 1, Timeout: time.Minute}, func(context.Context, []int) ([]int, error) { panic("oh no") })
+	g := batch.New(batch.Config{Max: 2, Calls: 1, Timeout: time.Minute}, func(context.Context, []int) ([]int, error) { panic("oh no") })
 	for range 2 {
 		func() {
 			defer func() { _ = recover() }()

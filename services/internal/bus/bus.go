@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/startup"
@@ -77,8 +78,8 @@ func (c Config) Validate() error {
 	if c.MaxPending < 1 || c.MaxPending > 10_000 {
 		errs = append(errs, fmt.Errorf("max_pending: %d, want 1 to 10000", c.MaxPending))
 	}
-	if c.MaxBytes < leastBytes || c.MaxBytes > mostBytes {
-		errs = append(errs, fmt.Errorf("max_bytes: %d, want %d (1 MiB) to %d (1 TiB)", c.MaxBytes, int64(leastBytes), int64(mostBytes)))
+	if c.MaxBytes < leastBytes || c.MaxBytes > maxBytes {
+		errs = append(errs, fmt.Errorf("max_bytes: %d, want %d (1 MiB) to %d (1 TiB)", c.MaxBytes, int64(leastBytes), int64(maxBytes)))
 	}
 	if c.MaxAttempts < 1 || c.MaxAttempts > 1000 {
 		errs = append(errs, fmt.Errorf("max_attempts: %d, want 1 to 1000", c.MaxAttempts))
@@ -89,7 +90,7 @@ func (c Config) Validate() error {
 // The bounds of MaxBytes: below the first, a single burst fills a stream.
 const (
 	leastBytes = 1 << 20
-	mostBytes  = 1 << 40
+	maxBytes   = 1 << 40
 )
 
 // schemes are those of the addresses that NATS' client understands.
@@ -102,9 +103,8 @@ type Bus struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 	log *zap.Logger
-	// outages is of the connection, errs what the client tells of in between.
+	// outages is of the connection.
 	outages *outage.Log
-	errs    *asides
 	// tracer makes no spans until Trace is called.
 	tracer trace.Tracer
 	// timed is told the server's time; nil for nobody.
@@ -121,7 +121,11 @@ type Bus struct {
 func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts ...nats.Option) (*Bus, error) {
 	b := &Bus{cfg: cfg, log: log, tracer: noop.NewTracerProvider().Tracer(""), restored: make(chan struct{}, 1)}
 	b.outages = outage.New(log, "the bus is lost: nothing is published or read", "the bus is back")
-	b.errs = &asides{log: log}
+	// The client reports each message of a slow reader and each call on a lost
+	// connection: one line a minute for each text is enough.
+	sampled := log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(c, time.Minute, 1, 0)
+	}))
 	opts = append([]nats.Option{
 		nats.Name(name),
 		nats.MaxReconnects(-1),
@@ -143,7 +147,14 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 			b.announce()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			b.errs.Note(err, sub)
+			if err == nil || Passes(err) {
+				return // that the connection is lost has a line of its own
+			}
+			of := zap.Skip()
+			if sub != nil {
+				of = zap.String("subject", sub.Subject)
+			}
+			sampled.Warn("NATS client: "+err.Error(), of)
 		}),
 	}, opts...)
 	if cfg.Credentials != "" {

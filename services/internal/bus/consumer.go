@@ -72,7 +72,7 @@ func (c *Consumer[T]) Run(ctx context.Context) error {
 		c.live(ctx, c.readShared)
 		return nil
 	}
-	var members *attendance
+	var members *member
 	err := c.bus.waits(ctx, func(ctx context.Context) (err error) {
 		members, err = c.bus.attend(ctx, c.group.Name)
 		return err

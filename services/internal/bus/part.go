@@ -24,7 +24,7 @@ type term struct {
 }
 
 // takePart reads what is this consumer's part until the context ends.
-func (c *Consumer[T]) takePart(ctx context.Context, members *attendance) {
+func (c *Consumer[T]) takePart(ctx context.Context, members *member) {
 	var p part
 	tick := time.NewTicker(c.bus.cfg.beatEvery())
 	defer tick.Stop()
@@ -51,7 +51,7 @@ func (c *Consumer[T]) takePart(ctx context.Context, members *attendance) {
 func (c *Consumer[T]) Members() int { return max(int(c.members.Load()), 1) }
 
 // rebalance begins to read what is this consumer's now, and ends what is no more.
-func (c *Consumer[T]) rebalance(ctx context.Context, p *part, members *attendance) {
+func (c *Consumer[T]) rebalance(ctx context.Context, p *part, members *member) {
 	all := members.all()
 	c.members.Store(int64(len(all)))
 	var own, gained, lost int

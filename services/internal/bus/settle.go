@@ -170,8 +170,8 @@ func (c *Consumer[T]) bury(ctx context.Context, d *delivery, attempts int, cause
 	return nil
 }
 
-// mostReadable bounds a text of a dead letter, in characters.
-const mostReadable = 1000
+// maxReadable bounds a text of a dead letter, in characters.
+const maxReadable = 1000
 
 // readable is a text that the database and the contract take, whatever it comes
 // from: neither holds NULs, or what is no UTF-8.
@@ -182,8 +182,8 @@ func readable(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "�")))
-	if len(runes) > mostReadable {
-		runes = append(runes[:mostReadable-1], '…')
+	if len(runes) > maxReadable {
+		runes = append(runes[:maxReadable-1], '…')
 	}
 	return string(runes)
 }

@@ -31,11 +31,11 @@ const (
 	dropTimeout = 50 * time.Millisecond
 	// leaseTTL is how long a reader may take to read the source.
 	leaseTTL = 5 * time.Second
-	// mostAtOnce bounds the commands of one round trip.
-	mostAtOnce = 1000
-	// mostUntold bounds what is kept in mind; beyond it, Redis forgets all.
-	mostUntold = 20_000
-	tokenSize  = 8
+	// maxAtOnce bounds the commands of one round trip.
+	maxAtOnce = 1000
+	// maxUntold bounds what is kept in mind; beyond it, Redis forgets all.
+	maxUntold = 20_000
+	tokenSize = 8
 )
 
 // What the values in Redis begin with.
@@ -243,7 +243,7 @@ func (s *shared) note(places []string) {
 	for _, p := range places {
 		s.untold[p] = struct{}{}
 	}
-	if len(s.untold) > mostUntold {
+	if len(s.untold) > maxUntold {
 		clear(s.untold)
 		for _, gen := range s.everything() {
 			s.untold[gen] = struct{}{}
@@ -253,7 +253,7 @@ func (s *shared) note(places []string) {
 
 func (s *shared) deletes(ctx context.Context, places []string) error {
 	for len(places) > 0 {
-		n := min(len(places), mostAtOnce)
+		n := min(len(places), maxAtOnce)
 		// Not UNLINK: it is what a memory limit refuses least.
 		if err := s.client.Del(ctx, places[:n]...).Err(); err != nil {
 			return fmt.Errorf("delete: %w", err)

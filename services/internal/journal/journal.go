@@ -31,7 +31,7 @@ type Journal struct {
 // New makes a journal on a database.
 func New(pool *pgxpool.Pool) *Journal {
 	j := &Journal{pool: pool}
-	together := batch.Config{Most: 200, Calls: 1, Timeout: writeTimeout}
+	together := batch.Config{Max: 200, Calls: 1, Timeout: writeTimeout}
 	j.deliveries = batch.New(together, j.deliverAll)
 	j.claims = batch.New(together, j.claimAll)
 	j.parkings = batch.New(together, j.parkAll)

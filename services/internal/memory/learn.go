@@ -40,8 +40,8 @@ type Line struct {
 const (
 	// fewLines is how much must have been said for a search.
 	fewLines = 12
-	// mostLines is how much one search looks at.
-	mostLines = 40
+	// maxLines is how much one search looks at.
+	maxLines = 40
 	// atATime is how many chats are looked at in one statement.
 	atATime = 500
 )
@@ -99,7 +99,7 @@ func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk
 			return nil, fmt.Errorf("claim a chat for memories: %w", err)
 		}
 	}
-	rows, err := pool.Query(ctx, newLines, t.Chat, since, mostLines)
+	rows, err := pool.Query(ctx, newLines, t.Chat, since, maxLines)
 	if err != nil {
 		return nil, fmt.Errorf("read a talk: %w", err)
 	}
@@ -219,7 +219,7 @@ func Learn(ctx context.Context, pool *pgxpool.Pool, t *Talk, found []New) error 
 			}
 		}
 		for bot := range t.Cast {
-			if _, err := tx.Exec(ctx, fade, HalfLife, bot, faded, mostLearned, t.Chat); err != nil {
+			if _, err := tx.Exec(ctx, fade, HalfLife, bot, faded, maxLearned, t.Chat); err != nil {
 				return err
 			}
 		}

@@ -40,11 +40,11 @@ const (
 	// faded is how readily a learned memory comes to mind when it is forgotten: one
 	// of relevance 0.5 is after half a year without use.
 	faded = 0.008
-	// mostLearned is how many memories a bot picks up in a chat at most; the weakest
+	// maxLearned is how many memories a bot picks up in a chat at most; the weakest
 	// go.
-	mostLearned = 200
-	// mostContent is how long one is at most, in characters.
-	mostContent = 1000
+	maxLearned = 200
+	// maxContent is how long one is at most, in characters.
+	maxContent = 1000
 )
 
 // Memory is something that a bot remembers.
@@ -96,8 +96,8 @@ func (m Memory) Validate() error {
 	if !slices.Contains(Kinds(), m.Kind) {
 		errs = append(errs, fmt.Errorf("kind: %q, want %s", m.Kind, strings.Join(Kinds(), ", ")))
 	}
-	if n := utf8.RuneCountInString(m.Content); n < 1 || n > mostContent {
-		errs = append(errs, fmt.Errorf("content: has %d characters, want 1 to %d", n, mostContent))
+	if n := utf8.RuneCountInString(m.Content); n < 1 || n > maxContent {
+		errs = append(errs, fmt.Errorf("content: has %d characters, want 1 to %d", n, maxContent))
 	}
 	if !(m.Relevance >= 0 && m.Relevance <= 1) {
 		errs = append(errs, fmt.Errorf("relevance: %v, want 0 to 1", m.Relevance))
@@ -149,8 +149,8 @@ type Chosen struct {
 	Bots, People []int64
 }
 
-// mostAwake is how many memories of a bot are looked through, the strongest ones.
-const mostAwake = 300
+// maxAwake is how many memories of a bot are looked through, the strongest ones.
+const maxAwake = 300
 
 const awake = `
 SELECT bot_id, id, content, strength FROM (
@@ -161,7 +161,7 @@ WHERE place <= $3 ORDER BY bot_id, place`
 // Awake gives those memories of bots that hold in all chats and may come to mind,
 // the strongest of each bot first.
 func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][]Chosen, error) {
-	rows, err := pool.Query(ctx, awake, HalfLife, bots, mostAwake)
+	rows, err := pool.Query(ctx, awake, HalfLife, bots, maxAwake)
 	if err != nil {
 		return nil, fmt.Errorf("look for memories: %w", err)
 	}
@@ -187,7 +187,7 @@ FROM memories m WHERE m.chat_id = $2 AND m.bot_id = $3 ORDER BY strength DESC, m
 // strongest first. It is read anew for each text: what somebody wants forgotten is in
 // no later prompt.
 func QueueLearned(b *pgx.Batch, chat, bot int64, found *[]Chosen) {
-	b.Queue(learnedIn, HalfLife, chat, bot, mostAwake).Query(func(rows pgx.Rows) (err error) {
+	b.Queue(learnedIn, HalfLife, chat, bot, maxAwake).Query(func(rows pgx.Rows) (err error) {
 		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Chosen])
 		return err
 	})

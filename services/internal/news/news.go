@@ -23,10 +23,10 @@ import (
 const (
 	lookEvery = 10 * time.Second
 	dbTimeout = 10 * time.Second
-	// mostItems is how many headlines of one feed are looked at.
-	mostItems = 50
-	mostTitle = 300
-	mostGUID  = 500
+	// maxItems is how many headlines of one feed are looked at.
+	maxItems = 50
+	maxTitle = 300
+	maxGUID  = 500
 	// worst is how many periods a feed that fails is left alone at most.
 	worst     = 16
 	userAgent = "Chorus (a cast of bots; reads headlines)"
@@ -92,7 +92,7 @@ func (n *News) fetchDue(ctx context.Context) error {
 		}
 		if err := n.fetch(ctx, f); err != nil && ctx.Err() == nil {
 			n.log.Info("a feed can't be read", zap.String("feed", f.url), zap.Error(err))
-			if err := n.exec(ctx, feedLost, f.url, names.Title(err.Error(), mostTitle), n.cfg.Every, worst); err != nil {
+			if err := n.exec(ctx, feedLost, f.url, names.Title(err.Error(), maxTitle), n.cfg.Every, worst); err != nil {
 				return err
 			}
 		}
@@ -171,13 +171,13 @@ func (n *News) fetch(ctx context.Context, f *feed) error {
 	if err := n.exec(ctx, putItems, f.url, guids, titles, times); err != nil {
 		return err
 	}
-	return n.exec(ctx, feedRead, f.url, names.Title(answer.Header.Get("ETag"), mostTitle), names.Title(answer.Header.Get("Last-Modified"), mostTitle))
+	return n.exec(ctx, feedRead, f.url, names.Title(answer.Header.Get("ETag"), maxTitle), names.Title(answer.Header.Get("Last-Modified"), maxTitle))
 }
 
 // headlines are what a feed has, each with its time; what has none is of now.
 func headlines(f *gofeed.Feed, now time.Time) (guids, titles []string, times []time.Time) {
-	for _, item := range f.Items[:min(len(f.Items), mostItems)] {
-		title := names.Title(item.Title, mostTitle)
+	for _, item := range f.Items[:min(len(f.Items), maxItems)] {
+		title := names.Title(item.Title, maxTitle)
 		if title == "" {
 			continue
 		}
@@ -192,7 +192,7 @@ func headlines(f *gofeed.Feed, now time.Time) (guids, titles []string, times []t
 		if guid == "" {
 			guid = item.Link + " " + title
 		}
-		guids, titles, times = append(guids, names.Title(guid, mostGUID)), append(titles, title), append(times, at)
+		guids, titles, times = append(guids, names.Title(guid, maxGUID)), append(titles, title), append(times, at)
 	}
 	return guids, titles, times
 }

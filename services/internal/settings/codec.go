@@ -162,15 +162,15 @@ func enumKey(s spec, fallback string, allowed ...string) Key[string] {
 	})
 }
 
-// mostItems bounds lists.
-const mostItems = 50
+// maxItems bounds lists.
+const maxItems = 50
 
 func hoursKey(s spec, fallback ...string) Key[[]hours.Range] {
 	ranges, err := hours.ParseAll(fallback)
 	if err != nil {
 		panic(err) // A constant of this package.
 	}
-	return define(s, ranges, fmt.Sprintf("at most %d times HH:MM-HH:MM", mostItems), codec[[]hours.Range]{
+	return define(s, ranges, fmt.Sprintf("at most %d times HH:MM-HH:MM", maxItems), codec[[]hours.Range]{
 		kind: Hours,
 		parse: func(raw json.RawMessage) ([]hours.Range, error) {
 			texts, err := parseStrings(raw)
@@ -182,7 +182,7 @@ func hoursKey(s spec, fallback ...string) Key[[]hours.Range] {
 		read: func(text string) ([]hours.Range, error) { return hours.ParseAll(splitList(text)) },
 		text: joinList[hours.Range],
 		check: func(v []hours.Range) error {
-			if len(v) > mostItems {
+			if len(v) > maxItems {
 				return errOutOfRange
 			}
 			return nil

@@ -112,12 +112,12 @@ func (d *Definition) encode(value any) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// mostShown is how much of a wrong value an error repeats.
-const mostShown = 80
+// maxShown is how much of a wrong value an error repeats.
+const maxShown = 80
 
 func (d *Definition) wrong(value string, err error) error {
-	if len(value) > mostShown {
-		value = value[:mostShown] + "..."
+	if len(value) > maxShown {
+		value = value[:maxShown] + "..."
 	}
 	return fmt.Errorf("%s: %s: %w; allowed is %s", d.Key, value, err, d.Range)
 }

@@ -22,10 +22,10 @@ const (
 	// refreshEvery is how often what other replicas spent is looked at by one that
 	// makes no calls itself.
 	refreshEvery = 15 * time.Second
-	// mostWaiting bounds the calls that wait while the database is down. Beyond it
+	// maxWaiting bounds the calls that wait while the database is down. Beyond it
 	// the oldest are forgotten; what they cost still counts in this process.
-	mostWaiting = 20_000
-	timeout     = 10 * time.Second
+	maxWaiting = 20_000
+	timeout    = 10 * time.Second
 )
 
 // Book writes calls down behind the back of whoever makes them, so that nobody
@@ -55,9 +55,9 @@ func NewBook(pool *pgxpool.Pool, log *zap.Logger) *Book {
 // Record takes a call down.
 func (b *Book) Record(c Call) {
 	b.mu.Lock()
-	if len(b.waiting) >= mostWaiting {
-		b.log.Warn("the database takes no usage, so some is forgotten", zap.Int("calls", mostWaiting/10))
-		b.waiting = slices.Delete(b.waiting, 0, mostWaiting/10)
+	if len(b.waiting) >= maxWaiting {
+		b.log.Warn("the database takes no usage, so some is forgotten", zap.Int("calls", maxWaiting/10))
+		b.waiting = slices.Delete(b.waiting, 0, maxWaiting/10)
 	}
 	b.waiting = append(b.waiting, c)
 	b.mu.Unlock()

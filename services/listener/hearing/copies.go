@@ -24,12 +24,12 @@ type copies struct {
 	locks [256]sync.Mutex
 }
 
-// mostWritten is how many messages are known. Copies come within moments, or after
+// maxWritten is how many messages are known. Copies come within moments, or after
 // an outage.
-const mostWritten = 50_000
+const maxWritten = 50_000
 
 func newCopies() (*copies, error) {
-	written, err := otter.New(&otter.Options[string, *chat]{MaximumSize: mostWritten})
+	written, err := otter.New(&otter.Options[string, *chat]{MaximumSize: maxWritten})
 	if err != nil {
 		return nil, fmt.Errorf("keep what was heard: %w", err)
 	}

@@ -30,10 +30,10 @@ func Services() []string { return []string{Planner, Generator, Sender, Listener}
 
 // Bounds of what a scenario asks for, so that a slip of the pen ends no machine.
 const (
-	mostBots     = 10_000
-	mostChats    = 100_000
-	mostReplicas = 64
-	longest      = 48 * time.Hour
+	maxBots     = 10_000
+	maxChats    = 100_000
+	maxReplicas = 64
+	longest     = 48 * time.Hour
 )
 
 type checker struct{ problems []error }
@@ -58,7 +58,7 @@ func (s *Scenario) validate() []error {
 	for _, name := range slices.Sorted(maps.Keys(s.Services)) {
 		c.checkf(slices.Contains(Services(), name), "services.%s: want one of %s", name, strings.Join(Services(), ", "))
 		n := s.Services[name]
-		c.checkf(n >= 0 && n <= mostReplicas, "services.%s: %d, want 0 to %d", name, n, mostReplicas)
+		c.checkf(n >= 0 && n <= maxReplicas, "services.%s: %d, want 0 to %d", name, n, maxReplicas)
 	}
 	c.checkf(s.LLMLatency >= 0 && s.LLMLatency <= time.Minute, "llm_latency: %v, want 0s to 1m", s.LLMLatency)
 	c.checkf(s.WarmUp >= 0, "warm_up: %v, want 0s or more", s.WarmUp)
@@ -92,8 +92,8 @@ func (s *Scenario) Setting(key string) (*settings.Definition, []byte, error) {
 }
 
 func (a Cast) validate(c *checker) {
-	c.checkf(a.Bots >= 1 && a.Bots <= mostBots, "cast.bots: %d, want 1 to %d", a.Bots, mostBots)
-	c.checkf(a.Chats >= 1 && a.Chats <= mostChats, "cast.chats: %d, want 1 to %d", a.Chats, mostChats)
+	c.checkf(a.Bots >= 1 && a.Bots <= maxBots, "cast.bots: %d, want 1 to %d", a.Bots, maxBots)
+	c.checkf(a.Chats >= 1 && a.Chats <= maxChats, "cast.chats: %d, want 1 to %d", a.Chats, maxChats)
 	c.checkf(a.PerChat >= 1 && a.PerChat <= a.Bots, "cast.per_chat: %d, want 1 to the %d of cast.bots", a.PerChat, a.Bots)
 	c.checkf(a.Groups >= 0 && a.Groups <= 1, "cast.groups: %v, want 0 to 1", a.Groups)
 	c.checkf(a.MeanGap >= time.Second, "cast.mean_gap: %v, want 1s or more", a.MeanGap)
@@ -133,7 +133,7 @@ func (a Action) validate(c *checker, s *Scenario, path string) {
 	c.checkf(a.Service != Redis || s.Redis, "%s.service: redis, want redis: true in the scenario", path)
 	if a.Do == Scale {
 		c.checkf(slices.Contains(Services(), a.Service), "%s.service: %s has no replicas, want one of %s", path, a.Service, strings.Join(Services(), ", "))
-		c.checkf(a.To >= 0 && a.To <= mostReplicas, "%s.to: %d, want 0 to %d", path, a.To, mostReplicas)
+		c.checkf(a.To >= 0 && a.To <= maxReplicas, "%s.to: %d, want 0 to %d", path, a.To, maxReplicas)
 		c.checkf(a.For == 0, "%s.for: %v, want none: a scale lasts until the next one", path, a.For)
 		return
 	}

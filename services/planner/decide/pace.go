@@ -10,7 +10,7 @@ import (
 // What a mean gap may be, after all factors.
 const (
 	leastMean = time.Millisecond
-	mostMean  = 30 * 24 * time.Hour
+	maxMean   = 30 * 24 * time.Hour
 	// defaultMean is that of a chat which says nothing.
 	defaultMean = 30 * time.Second
 )
@@ -55,7 +55,7 @@ func (d *decider) gap() time.Duration {
 	}
 	mean := d.meanGap()
 	longest := max(mean*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
-	gap := time.Duration(within(d.gapDraw*mean, float64(d.set.MinGap), min(longest, float64(mostMean))))
+	gap := time.Duration(within(d.gapDraw*mean, float64(d.set.MinGap), min(longest, float64(maxMean))))
 	return max(gap, leastMean)
 }
 
@@ -65,7 +65,7 @@ func (d *decider) gap() time.Duration {
 func (d *decider) evenGap() time.Duration {
 	share := -math.Expm1(-d.gapDraw) // uniform, from an exponential draw
 	mean := float64(d.set.Pace) * (1 - within(d.set.ReactionProbability, 0, 0.9)) / within(d.set.ScaleFactor, 0.01, 100)
-	return time.Duration(within((0.5+share)*mean, float64(max(d.set.MinGap, leastMean)), float64(mostMean)))
+	return time.Duration(within((0.5+share)*mean, float64(max(d.set.MinGap, leastMean)), float64(maxMean)))
 }
 
 // meanGap is the chat's mean gap in nanoseconds after all factors. The turns of
@@ -80,7 +80,7 @@ func (d *decider) meanGap() float64 {
 	if d.prime() {
 		factor /= within(d.set.PrimeFactor, 0.1, 1)
 	}
-	return within(float64(mean)/factor, float64(leastMean), float64(mostMean))
+	return within(float64(mean)/factor, float64(leastMean), float64(maxMean))
 }
 
 // prime tells whether it is a time at which the chat is livelier.

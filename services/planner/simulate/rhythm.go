@@ -55,10 +55,10 @@ const (
 )
 
 const (
-	cells    = 144 // of a row: ten minutes each in a day
-	mostBars = 48
-	levels   = 5 // of darkness
-	ticks    = 8
+	cells   = 144 // of a row: ten minutes each in a day
+	maxBars = 48
+	levels  = 5 // of darkness
+	ticks   = 8
 )
 
 // picture is what the template shows.
@@ -107,7 +107,7 @@ type tick struct {
 
 func newPicture(r jsonResult) *picture {
 	length := time.Duration(r.Hours * float64(time.Hour))
-	bars := min(max(int(r.Hours+0.999), 1), mostBars)
+	bars := min(max(int(r.Hours+0.999), 1), maxBars)
 	p := &picture{
 		Left: left, Right: right, Names: left - 10, Counts: right + 8, Width: width, Seed: r.Seed,
 		Span: fmt.Sprintf("%.4g hours from %s", r.Hours, r.Start.Format("Mon 2 Jan 2006 15:04")),

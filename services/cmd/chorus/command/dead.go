@@ -64,8 +64,8 @@ func (f *letterFlags) filter(args []string) journal.LetterFilter {
 	return out
 }
 
-// mostLetters bounds what one command looks at.
-const mostLetters = 10_000
+// maxLetters bounds what one command looks at.
+const maxLetters = 10_000
 
 func deadListCommand() *cobra.Command {
 	cfg := newConfiguration()
@@ -74,8 +74,8 @@ func deadListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List dead letters, the newest first", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > mostLetters {
-				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, mostLetters))
+			if limit < 1 || limit > maxLetters {
+				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, maxLetters))
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
 				letters, err := journal.New(pool).FindLetters(ctx, flags.filter(nil), limit)
@@ -193,7 +193,7 @@ good for the time given with --for, because their own is over.`,
 }
 
 func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.LetterFilter, good time.Duration) error {
-	letters, err := j.FindLetters(ctx, f, mostLetters)
+	letters, err := j.FindLetters(ctx, f, maxLetters)
 	if err != nil {
 		return err
 	}

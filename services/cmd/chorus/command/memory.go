@@ -26,8 +26,8 @@ themselves.`,
 	return cmd
 }
 
-// mostMemories bounds what one command lists.
-const mostMemories = 10_000
+// maxMemories bounds what one command lists.
+const maxMemories = 10_000
 
 func memoryListCommand() *cobra.Command {
 	cfg := newConfiguration()
@@ -36,8 +36,8 @@ func memoryListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List memories, the strongest of each bot first", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > mostMemories {
-				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, mostMemories))
+			if limit < 1 || limit > maxMemories {
+				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, maxMemories))
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
 				if bot != "" {

@@ -74,16 +74,16 @@ configured prices, money.`,
 	return cmd
 }
 
-// mostHours is a month.
-const mostHours = 744
+// maxHours is a month.
+const maxHours = 744
 
 func (s *simulation) check() error {
 	var errs []error
 	if s.file == "" {
 		errs = append(errs, errors.New("-f: is missing, want a cast file, or - for the standard input"))
 	}
-	if !(s.hours > 0 && s.hours <= mostHours) {
-		errs = append(errs, fmt.Errorf("--hours: %v, want more than 0 and at most %d", s.hours, mostHours))
+	if !(s.hours > 0 && s.hours <= maxHours) {
+		errs = append(errs, fmt.Errorf("--hours: %v, want more than 0 and at most %d", s.hours, maxHours))
 	}
 	switch s.output {
 	case "table", "summary", "json", "svg":

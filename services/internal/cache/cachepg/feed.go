@@ -27,9 +27,9 @@ const (
 	// what values may be held for. It is one small statement.
 	lookEvery = 500 * time.Millisecond
 	timeout   = 5 * time.Second
-	// mostChanges bounds what is dropped one by one.
-	mostChanges = 20_000
-	pruneEvery  = 10 * time.Minute
+	// maxChanges bounds what is dropped one by one.
+	maxChanges = 20_000
+	pruneEvery = 10 * time.Minute
 )
 
 const (
@@ -98,7 +98,7 @@ func (f *Feed) prune(ctx context.Context) error {
 }
 
 func (f *Feed) tags(texts []string) []cache.Tag {
-	if len(texts) > mostChanges {
+	if len(texts) > maxChanges {
 		return []cache.Tag{{}}
 	}
 	tags := make([]cache.Tag, len(texts))

@@ -32,7 +32,7 @@ func casts() map[string]cast {
 	return map[string]cast{"book club": bookClub(), "role play": roleplay(), "market": market(), "garden": gardeners()}
 }
 
-var mostChars = map[llm.Length]int{llm.Short: 160, llm.Medium: 400, llm.Long: 900}
+var maxChars = map[llm.Length]int{llm.Short: 160, llm.Medium: 400, llm.Long: 900}
 
 // broken are patterns of what a template machine gets wrong.
 var broken = map[string]*regexp.Regexp{
@@ -63,8 +63,8 @@ func flaw(text, disclaimer string, l llm.Length) string {
 	if !strings.ContainsAny(body[len(body)-1:], ".!?") && !strings.HasSuffix(body, "…") {
 		return "it doesn't end a sentence"
 	}
-	if n := utf8.RuneCountInString(body); n > mostChars[l] {
-		return fmt.Sprintf("%d characters, want at most %d", n, mostChars[l])
+	if n := utf8.RuneCountInString(body); n > maxChars[l] {
+		return fmt.Sprintf("%d characters, want at most %d", n, maxChars[l])
 	}
 	return ""
 }
@@ -346,9 +346,9 @@ func TestAnyScene(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		limit, ok := mostChars[s.Length]
+		limit, ok := maxChars[s.Length]
 		if !ok {
-			limit = mostChars[llm.Medium]
+			limit = maxChars[llm.Medium]
 		}
 		if most > 0 {
 			limit = min(limit, 4*most)

@@ -31,9 +31,9 @@ const (
 	memberBuffer = 1024
 )
 
-// attendance is taking part in a group: being heard by the other members and
-// hearing them. One goroutine at a time may use it.
-type attendance struct {
+// member takes part in a group: the other members hear it, and it
+// hears them. One goroutine at a time may use it.
+type member struct {
 	*membership
 
 	bus     *Bus
@@ -45,11 +45,11 @@ type attendance struct {
 
 // attend joins a group. What comes to its inbox belongs into note; every third of
 // the members' TTL, pulse must be called; in the end, leave.
-func (b *Bus) attend(ctx context.Context, group string) (*attendance, error) {
+func (b *Bus) attend(ctx context.Context, group string) (*member, error) {
 	ctx, cancel := context.WithTimeout(ctx, attendTimeout)
 	defer cancel()
 	prefix := fmt.Sprintf("member.%s.", group)
-	a := &attendance{
+	a := &member{
 		membership: newMembership(rand.Text()), bus: b,
 		inbox: make(chan *nats.Msg, memberBuffer),
 	}
@@ -82,7 +82,7 @@ func (b *Bus) attend(ctx context.Context, group string) (*attendance, error) {
 }
 
 // note takes in what a member said, and tells whether the members have changed.
-func (a *attendance) note(m *nats.Msg) bool {
+func (a *member) note(m *nats.Msg) bool {
 	id := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	if string(m.Data) == goodbye {
 		return a.lose(id)
@@ -91,7 +91,7 @@ func (a *attendance) note(m *nats.Msg) bool {
 }
 
 // pulse is a heartbeat. It tells whether a member was found dead.
-func (a *attendance) pulse() bool {
+func (a *member) pulse() bool {
 	changed := a.beat()
 	a.say("")
 	return changed
@@ -99,7 +99,7 @@ func (a *attendance) pulse() bool {
 
 // say speaks to whoever listens. While the bus is lost nobody does, and the next
 // heartbeat makes up for it.
-func (a *attendance) say(what string) {
+func (a *member) say(what string) {
 	if err := a.bus.nc.Publish(a.subject, []byte(what)); err != nil {
 		a.bus.log.Debug("a heartbeat was not sent", zap.Error(err))
 	}
@@ -107,7 +107,7 @@ func (a *attendance) say(what string) {
 
 // leave takes leave of the others, who divide up this one's partitions at once.
 // If that fails they do it when they miss its heartbeats.
-func (a *attendance) leave(ctx context.Context) {
+func (a *member) leave(ctx context.Context) {
 	a.unsubscribe()
 	if !a.bus.nc.IsConnected() {
 		return
@@ -120,7 +120,7 @@ func (a *attendance) leave(ctx context.Context) {
 	}
 }
 
-func (a *attendance) unsubscribe() {
+func (a *member) unsubscribe() {
 	if err := a.sub.Unsubscribe(); err != nil {
 		a.bus.log.Debug("the members are still listened to", zap.Error(err))
 	}
