@@ -28,7 +28,7 @@ const (
 	learnTokens  = 500
 	// maxFound is how many memories one search may give.
 	maxFound = 6
-	// maxLearned is how long one is at most, in characters.
+	// maxLearnedContent is how long one is at most, in characters.
 	maxLearnedContent = 240
 	pruneEvery        = time.Hour
 )

@@ -43,9 +43,13 @@ func New(probe Probe, outages *outage.Log) *Monitor {
 func (m *Monitor) Called(answered bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.state.Called(answered) {
-		return
+	if m.state.Called(answered) {
+		m.request()
 	}
+}
+
+// request has Watch make a probe.
+func (m *Monitor) request() {
 	select {
 	case m.asked <- struct{}{}:
 	default:
@@ -88,12 +92,14 @@ func (m *Monitor) Wait(ctx context.Context) {
 	_ = failsafe.With(again).WithContext(ctx).Run(func() error { return m.ask(ctx) })
 }
 
-// ask makes a probe. One that the context ended says nothing.
+// ask makes a probe. One that the context ended says nothing, and is made by the next
+// Watch: the state asks for no other.
 func (m *Monitor) ask(ctx context.Context) error {
 	probing, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	err := m.probe(probing)
 	if ctx.Err() != nil {
+		m.request()
 		return ctx.Err()
 	}
 	m.mu.Lock()
