@@ -115,11 +115,12 @@ func TestStatusTellsWhoIsSuspended(t *testing.T) {
 	if err := s.world().SetRole(there, "Ann", world.Administrator); err != nil {
 		t.Fatal(err)
 	}
+	s.asks(chat, there, "Ann", "/about@"+username(0)) // so it was heard that the bot came
 	if changed, err := refusal.Suspend(t.Context(), s.pool, chat, s.bots[0], "not enough rights to send text messages to the chat"); err != nil || !changed {
 		t.Fatal(changed, err)
 	}
 	got := s.asks(chat, there, "Ann", "/status").GetText()
-	for _, want := range []string{"Cast: bot1 and bot2.\n", "Away: bot0 (not enough rights to send text messages to the chat; next try at "} {
+	for _, want := range []string{"Cast: bot1 and bot2.\n", "Away: bot0 (suspended, because Telegram does not let it act here since ", ": not enough rights to send text messages to the chat; next try at "} {
 		if !strings.Contains(got, want) {
 			t.Errorf("/status has no %q:\n%s", want, got)
 		}

@@ -136,8 +136,8 @@ func awayFrom(ctx context.Context, tx pgx.Tx, chat int64) ([]string, error) {
 	}
 	var away []string
 	for _, s := range states {
-		if s.What() != "" {
-			away = append(away, s.Name+" ("+s.Why+"; "+s.Next()+")")
+		if s.What() != "" && s.Bot != "" && !s.Trial {
+			away = append(away, s.Name+" ("+s.Reason()+"; "+s.Next()+")")
 		}
 	}
 	return away, nil

@@ -48,8 +48,8 @@ func (s *Sender) attempt(ctx context.Context, d *chorusv1.Delivery, to *address,
 	switch out.Kind {
 	case telegram.Done, telegram.DoneInDisguise:
 		err := s.finish(d, to, claim, delivered(claim), out, p.bare)
-		if err == nil && p.refused {
-			s.rest(d, setReaction, out)
+		if err == nil && p.refused != nil {
+			s.rest(d, setReaction, *p.refused)
 		}
 		return err
 	case telegram.RateLimited:
@@ -155,7 +155,10 @@ func delivered(claim *journal.Claim) chorusv1.Outcome {
 func (s *Sender) rejected(d *chorusv1.Delivery, to *address, claim *journal.Claim, out telegram.Outcome, p *progress) error {
 	switch {
 	case isReaction(d) && claim.Step == journal.Action && d.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE:
-		p.fallback, p.refused = true, out.Status != 0
+		p.fallback = true
+		if out.Status != 0 {
+			p.refused = &out
+		}
 		return s.again(s.retryForever(func(ctx context.Context) error { return s.journal.FallBack(ctx, claim) }))
 	case out.ReplyNotFound && methodOf(d, claim.Step) == sendMessage && to.target != 0 && !p.bare:
 		p.bare = true

@@ -11,6 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/fail"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
 // errAgain ends a pass over a delivery that is to be looked at anew at once.
@@ -21,10 +22,10 @@ var errMissing = fail.AsPermanent(errors.New("the journal has no such delivery")
 
 // progress is what the passes over a delivery tell the next ones.
 type progress struct {
-	bare     bool // the message answered is gone: send it as a plain message
-	typed    bool // the bot was seen typing
-	fallback bool // what is to be sent is the message that stands for a reaction
-	refused  bool // Telegram refused that reaction
+	bare     bool              // the message answered is gone: send it as a plain message
+	typed    bool              // the bot was seen typing
+	fallback bool              // what is to be sent is the message that stands for a reaction
+	refused  *telegram.Outcome // of that reaction, if Telegram was asked for it
 }
 
 // deliver brings one delivery to its end, or parks it. It returns nil once the

@@ -69,7 +69,7 @@ func (s *Sender) rest(d *chorusv1.Delivery, method string, out telegram.Outcome)
 	chat, bot := d.GetId().GetChatId(), d.GetBotId()
 	log := s.Log.With(zap.Int64("chat_id", chat), zap.Int64("bot_id", bot), zap.String("reason", out.Description))
 	if method == setReaction {
-		closed, err := refusal.CloseReactions(ctx, s.Pool, chat, bot, s.cfg.RestAfter)
+		closed, err := refusal.CloseReactions(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter)
 		if closed {
 			s.allowedReactions.Invalidate(chat)
 			log.Warn("Telegram rejects reactions in the chat: it gets none for a while")

@@ -9,10 +9,14 @@ func Refused(states []refusal.State) []Finding {
 	for _, s := range states {
 		switch s.What() {
 		case refusal.BotStopped:
-			findings = append(findings, warn("bot", s.Bot, s.String(), "it starts by itself at a try that succeeds; at once: chorus resume bot "+s.Bot))
-		case refusal.BotSuspended, refusal.BotResting:
-			findings = append(findings, warn("member", s.Bot+" in "+s.Chat, s.String(),
+			findings = append(findings, warn("bot", s.Subject(), s.String(), "it starts by itself at a try that succeeds; at once: chorus resume bot "+s.Bot))
+		case refusal.BotSuspended, refusal.BotResting, refusal.BotOnTrial:
+			findings = append(findings, warn("member", s.Subject(), s.String(),
 				"it acts again by itself after a try that succeeds; at once: chorus resume chat "+s.Chat))
+		case refusal.ReactionsClosed:
+			findings = append(findings, warn("chat", s.Subject(), s.String(),
+				"it gets reactions again after a try that succeeds; at once: chorus resume chat "+s.Chat+
+					"; if its administrators want none, all is well"))
 		}
 	}
 	return findings

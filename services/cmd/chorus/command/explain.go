@@ -167,6 +167,9 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time
 	line("load\t%d of %d open turns, %d of %d messages in the last minute", in.OpenTurns, in.Settings.MaxOpenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
 	line("answers\t%s to people in the last hour", ofMax(in.ChatAnswers, in.Settings.ChatAnswers))
 	line("today\t%s messages since midnight UTC", ofMax(in.ChatToday, in.Settings.ChatPerDay))
+	if closed := refused[""]; closed != "" {
+		line("reactions\t%s", closed)
+	}
 	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
 	for i, obstacle := range decide.Obstacles(in) {
 		bot := &in.Cast[i]

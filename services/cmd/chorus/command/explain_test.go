@@ -86,10 +86,10 @@ func TestExplain(t *testing.T) {
 	if got := o.call("explain", "club"); !regexp.MustCompile(`anna +suspended, because Telegram does not let it act here since [\d: -]+ UTC: kicked; next try `).MatchString(got) {
 		t.Errorf("the suspended bot is\n%s", got)
 	}
-	if got := o.call("resume", "bot", "ben"); !strings.Contains(got, "ben in club acts again; it was suspended") {
+	if got := o.call("resume", "bot", "ben"); !strings.Contains(got, "ben in club is tried again: its next call shows whether Telegram allows it. It was suspended") {
 		t.Errorf("the bot is resumed with\n%s", got)
 	}
-	if got := o.call("resume", "chat", "club"); !strings.Contains(got, "anna in club acts again") || strings.Contains(got, "ben") {
+	if got := o.call("resume", "chat", "club"); !strings.Contains(got, "anna in club is tried again") || strings.Contains(got, "ben") {
 		t.Errorf("the chat is resumed with\n%s", got)
 	}
 	if got := o.call("resume", "chat", "club"); !strings.Contains(got, "Telegram refused nothing") {

@@ -18,9 +18,9 @@ func resumeCommand() *cobra.Command {
 		Use:   "resume",
 		Short: "Try at once what Telegram refused",
 		Long: `A bot whose token Telegram refuses is stopped; one that may not act in a chat, or
-whose messages are rejected there, is suspended in it. Both are tried again by
-themselves, after a minute at first and up to six hours later at last. These
-commands end such a pause at once.`,
+whose messages are rejected there, is suspended in it; a chat that rejects reactions
+gets none. All are tried again by themselves, after a minute at first and up to six
+hours later at last. These commands end such a pause at once.`,
 	}
 	cmd.AddCommand(
 		resumeOne("bot", "Start a bot, and let it act in all its chats", "SELECT EXISTS (SELECT FROM bots WHERE name = $1)", refusal.ResumeBot),
@@ -72,11 +72,7 @@ func tellResumed(cmd *cobra.Command, name string, was []refusal.State) error {
 		return err
 	}
 	for _, s := range was {
-		where := ""
-		if s.Chat != "" {
-			where = " in " + s.Chat
-		}
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s%s acts again; it was %s\n", s.Bot, where, s.String()); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is tried again: its next call shows whether Telegram allows it. It was %s\n", s.Subject(), s.Reason()); err != nil {
 			return err
 		}
 	}

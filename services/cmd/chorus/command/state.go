@@ -62,7 +62,8 @@ func nextIn(o planner.Outlook) string {
 	return fmt.Sprintf("due %s, in %v", onClock(o.Input, o.Input.Due), wait)
 }
 
-// refusals is what Telegram refuses to the cast of a chat, by the bots' names.
+// refusals is what Telegram refuses to the cast of a chat, by the bots' names; that of
+// the chat itself has none.
 func refusals(ctx context.Context, pool *pgxpool.Pool, chat int64) (map[string]string, error) {
 	states, err := refusal.InChat(ctx, pool, chat)
 	if err != nil {

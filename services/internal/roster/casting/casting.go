@@ -9,7 +9,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -115,10 +114,10 @@ func tryNow(ctx context.Context, pool *pgxpool.Pool, cast roster.Cast, out io.Wr
 		return err
 	}
 	for _, s := range states {
-		if s.What() == "" || !slices.Contains(bots, s.Bot) && !slices.Contains(chats, s.Chat) {
+		if s.What() == "" || s.Trial || !slices.Contains(bots, s.Bot) && !slices.Contains(chats, s.Chat) {
 			continue
 		}
-		if _, err := fmt.Fprintf(out, "%s is %s: it is tried again now\n", strings.TrimSuffix(s.Bot+" in "+s.Chat, " in "), s.Reason()); err != nil {
+		if _, err := fmt.Fprintf(out, "%s is %s: it is tried again now\n", s.Subject(), s.Reason()); err != nil {
 			return fmt.Errorf("show what is tried again: %w", err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // A try is claimed by putting the next one off for longer than it can take.
 const (
 	claimBots = `
-UPDATE bots b SET next_try_at = now() + interval '2 minutes'
+UPDATE bots b SET next_try_at = now() + interval '6 minutes'
 FROM (
     SELECT id FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_try_at, stopped_at) <= now()
     ORDER BY coalesce(next_try_at, stopped_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due
@@ -29,7 +29,7 @@ UPDATE bots SET stopped_at = NULL, stopped_why = NULL, next_try_at = NULL, tries
 	laterBot = `UPDATE bots SET next_try_at = now() + $3::interval WHERE id = $1 AND stopped_at = $2`
 
 	claimMembers = `
-UPDATE cast_members m SET next_try_at = now() + interval '2 minutes'
+UPDATE cast_members m SET next_try_at = now() + interval '6 minutes'
 FROM (
     SELECT chat_id, bot_id FROM cast_members
     WHERE suspended_at IS NOT NULL AND coalesce(next_try_at, suspended_at) <= now() AND suspended_why <> $2
@@ -45,13 +45,13 @@ UPDATE cast_members SET tries = tries + 1, next_try_at = now() + least(interval 
 WHERE chat_id = $1 AND bot_id = $2 AND suspended_at = $3`
 	laterMember = `UPDATE cast_members SET next_try_at = now() + $4::interval WHERE chat_id = $1 AND bot_id = $2 AND suspended_at = $3`
 	endTrials   = `
-UPDATE cast_members m SET tries = 0 FROM bots b, chats c
+UPDATE cast_members m SET tries = 0, refused_since = NULL FROM bots b, chats c
 WHERE m.tries > 0 AND m.suspended_at IS NULL AND (m.resumed_at IS NULL OR ` + proven + `) AND b.id = m.bot_id AND c.id = m.chat_id
 RETURNING b.name, c.name`
 
 	// Any of its bots may look whether a chat allows reactions again.
 	claimChats = `
-UPDATE chats c SET reactions_next_at = now() + interval '2 minutes'
+UPDATE chats c SET reactions_next_at = now() + interval '6 minutes'
 FROM (
     SELECT id FROM chats WHERE allowed_reactions = '{}' AND coalesce(reactions_next_at, updated_at) <= now()
     ORDER BY coalesce(reactions_next_at, updated_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due
@@ -62,7 +62,7 @@ LEFT JOIN LATERAL (
 WHERE c.id = due.id
 RETURNING coalesce(b.id, 0), c.id, coalesce(b.name, ''), c.name, b.token_sealed, coalesce(b.telegram_id, 0), c.telegram_id, now(),
     b.id IS NOT NULL AND c.enabled AND c.removed_at IS NULL`
-	openChat  = `UPDATE chats SET allowed_reactions = $2, reactions_next_at = NULL, updated_at = now() WHERE id = $1 AND allowed_reactions = '{}'`
+	openChat  = `UPDATE chats SET allowed_reactions = $2, reactions_next_at = NULL, reactions_closed_at = NULL, reactions_why = NULL, updated_at = now() WHERE id = $1 AND allowed_reactions = '{}'`
 	growChat  = `UPDATE chats SET reactions_tries = reactions_tries + 1, reactions_next_at = now() + least(interval '6 hours', interval '1 minute' * power(2, least(reactions_tries, 20))) WHERE id = $1 AND allowed_reactions = '{}' AND $2::text[] IS NULL`
 	laterChat = `UPDATE chats SET reactions_next_at = now() + $3::interval WHERE id = $1 AND allowed_reactions = '{}' AND $2::text[] IS NULL`
 )

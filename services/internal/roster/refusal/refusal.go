@@ -73,7 +73,8 @@ func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, er
 // Suspend takes a bot out of a chat's cast until Telegram lets it act there.
 func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (bool, error) {
 	return change(ctx, db, "suspend a bot", told(`
-UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`
+UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`,
+    refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
 FROM (SELECT CASE WHEN `+proven+` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
 WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL`), chat, bot, why)
 }
@@ -82,7 +83,8 @@ WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL`), chat, bot, 
 // as most; after a pause, one is enough. It is asked after each rejection.
 func Rest(ctx context.Context, db DB, chat, bot int64, why string, most int) (bool, error) {
 	return change(ctx, db, "let a bot rest", told(`
-UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`
+UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`,
+    refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
 FROM (SELECT CASE WHEN `+proven+` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
 WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL AND (p.done > 0 OR $4::int = (
     SELECT count(*) FILTER (WHERE outcome = 'rejected') FROM (`+lastOnes+`AND t.kind <> 'reaction' ORDER BY t.turn_no DESC LIMIT $4) l))`),
@@ -100,7 +102,7 @@ const lastOnes = `
 // That of a bot that is to be quiet stays.
 func Resume(ctx context.Context, db DB, chat, bot int64) (bool, error) {
 	return change(ctx, db, "end a suspension", told(`
-UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, resumed_at = now()
+UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, refused_since = NULL, resumed_at = now()
 WHERE chat_id = $1 AND bot_id = $2 AND suspended_why <> $3`), chat, bot, Quieted)
 }
 
@@ -108,14 +110,14 @@ WHERE chat_id = $1 AND bot_id = $2 AND suspended_why <> $3`), chat, bot, Quieted
 // Unquiet. If it is suspended by Telegram, the end of that changes nothing any more.
 func Quiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
 	return change(ctx, db, "make a bot quiet", told(`
-UPDATE cast_members SET suspended_at = now(), suspended_why = $3, next_try_at = 'infinity'
+UPDATE cast_members SET suspended_at = now(), suspended_why = $3, next_try_at = 'infinity', refused_since = NULL
 WHERE chat_id = $1 AND bot_id = $2 AND suspended_why IS DISTINCT FROM $3`), chat, bot, Quieted)
 }
 
 // Unquiet lets a bot speak again that was to be quiet.
 func Unquiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
 	return change(ctx, db, "let a bot speak", told(`
-UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, resumed_at = now()
+UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, refused_since = NULL, resumed_at = now()
 WHERE chat_id = $1 AND bot_id = $2 AND suspended_why = $3`), chat, bot, Quieted)
 }
 
@@ -130,18 +132,20 @@ WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $2`), bot, sealed, why)
 // CloseReactions makes a chat one that allows no reactions, because Telegram
 // rejected the bot's last ones there, as many as most. It is asked after each
 // rejection.
-func CloseReactions(ctx context.Context, db DB, chat, bot int64, most int) (bool, error) {
+func CloseReactions(ctx context.Context, db DB, chat, bot int64, why string, most int) (bool, error) {
 	return change(ctx, db, "close a chat to reactions", `
-UPDATE chats SET allowed_reactions = '{}', updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`
+UPDATE chats SET allowed_reactions = '{}', updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,
+    reactions_why = $4, reactions_closed_at = now()
 WHERE id = $1 AND allowed_reactions IS DISTINCT FROM '{}' AND $3::int = (
     SELECT count(*) FILTER (WHERE outcome <> 'delivered') FROM (`+lastOnes+`AND t.kind = 'reaction' ORDER BY t.turn_no DESC LIMIT $3) l)`,
-		chat, bot, most)
+		chat, bot, most, why)
 }
 
 // AllowReactions notes which reactions a chat allows, as Telegram says: nil for all.
 func AllowReactions(ctx context.Context, db DB, chat int64, emoji []string) error {
 	_, err := change(ctx, db, "note the reactions that a chat allows", `
-UPDATE chats SET allowed_reactions = $2, updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`
+UPDATE chats SET allowed_reactions = $2, updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,
+    reactions_why = NULL, reactions_closed_at = CASE WHEN $2 = '{}'::text[] THEN now() END
 WHERE id = $1 AND allowed_reactions IS DISTINCT FROM $2`, chat, emoji)
 	return err
 }

@@ -78,16 +78,36 @@ func (p *place) round() {
 	}
 }
 
-// state is what is refused, with the minutes until the next try, such as
-// "bot_suspended 1".
-func (p *place) state() string {
+func (p *place) states() []refusal.State {
 	p.t.Helper()
 	states, err := refusal.InChat(p.t.Context(), p.pool, p.chat)
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	return states
+}
+
+// shows checks the words of all that is refused.
+func (p *place) shows(words ...string) {
+	p.t.Helper()
 	var all []string
-	for _, s := range states {
+	for _, s := range p.states() {
+		all = append(all, s.String())
+	}
+	got := strings.Join(all, "\n")
+	for _, w := range words {
+		if !strings.Contains(got, w) {
+			p.t.Errorf("%q is not in %q", w, got)
+		}
+	}
+}
+
+// state is what is refused, with the minutes until the next try, such as
+// "bot_suspended 1".
+func (p *place) state() string {
+	p.t.Helper()
+	var all []string
+	for _, s := range p.states() {
 		wait := "never"
 		if !s.NextTry.IsZero() {
 			wait = fmt.Sprint(time.Until(s.NextTry).Round(time.Minute).Minutes())
@@ -151,16 +171,22 @@ func TestASuspensionEndsByItself(t *testing.T) {
 		p.pass()
 		p.is("bot_suspended " + minutes)
 	}
+	since := p.states()[0].Since
 	p.says("member", open)
 	p.pass()
-	p.is("")
-	// Until a message is delivered, the next refusal makes a long pause, not a first.
+	p.is("bot_on_trial never")
+	// Until a message is delivered, the next refusal makes a long pause, not a first,
+	// and the state is as old as its first refusal.
 	p.suspend(rights)
 	p.is("bot_suspended 360")
+	if again := p.states()[0].Since; !again.Equal(since) {
+		t.Errorf("it began at %v and then at %v", since, again)
+	}
 	p.says("member", open)
 	p.pass()
 	p.ended("message", "delivered")
 	p.round()
+	p.is("")
 	p.suspend(rights)
 	p.is("bot_suspended 1")
 }
@@ -175,8 +201,8 @@ func TestWhatALookFinds(t *testing.T) {
 		chat, member []telegramtest.Step
 		want         string
 	}{
-		"an administrator of a closed group": {chat(closed), step(telegramtest.Result(`{"status":"administrator"}`)), ""},
-		"an old server":                      {step(telegramtest.Result(`{"id":-1001,"type":"supergroup"}`)), step(telegramtest.Result(`{"status":"member"}`)), ""},
+		"an administrator of a closed group": {chat(closed), step(telegramtest.Result(`{"status":"administrator"}`)), "bot_on_trial never"},
+		"an old server":                      {step(telegramtest.Result(`{"id":-1001,"type":"supergroup"}`)), step(telegramtest.Result(`{"status":"member"}`)), "bot_on_trial never"},
 		"a muted bot":                        {chat(open), step(telegramtest.Result(`{"status":"restricted","is_member":true,"can_send_messages":false}`)), "bot_suspended 2"},
 		"a bot that was removed":             {chat(open), step(telegramtest.Result(`{"status":"left"}`)), "bot_suspended 2"},
 		"a bot that was kicked":              {step(telegramtest.Refuse(403, "Forbidden: bot was kicked from the supergroup chat", "")), nil, "bot_suspended 2"},
@@ -276,7 +302,7 @@ func TestRest(t *testing.T) {
 	for _, minutes := range []string{"2", "4"} {
 		p.says("member", open)
 		p.pass()
-		p.is("")
+		p.is("bot_on_trial never")
 		if !reject() {
 			t.Error("it is not enough that it is rejected again")
 		}
@@ -296,7 +322,7 @@ func TestReactionsAreAllowedAgain(t *testing.T) {
 	closes := func(want bool) {
 		t.Helper()
 		p.ended("reaction", "rejected")
-		if is, err := refusal.CloseReactions(t.Context(), p.pool, p.chat, p.bot, 2); err != nil || is != want {
+		if is, err := refusal.CloseReactions(t.Context(), p.pool, p.chat, p.bot, "Bad Request: REACTION_INVALID", 2); err != nil || is != want {
 			t.Fatal(is, err)
 		}
 	}
@@ -310,16 +336,26 @@ func TestReactionsAreAllowedAgain(t *testing.T) {
 	closes(false)
 	closes(true)
 	allowed("{}")
+	p.is("reactions_closed 1")
 	p.says("member", closed)
 	p.pass()
+	p.is("reactions_closed 2")
+	p.shows("without reactions", "REACTION_INVALID")
 	allowed("{}")
 	p.says("member", open)
 	p.pass()
 	allowed("all")
+	p.is("")
+	closes(true)
+	if was, err := refusal.ResumeChat(t.Context(), p.pool, "club"); err != nil || len(was) != 1 || was[0].What() != refusal.ReactionsClosed {
+		t.Errorf("resumed %v (%v), want the reactions", was, err)
+	}
+	p.is("")
 	// What Telegram says itself has a way back, too.
 	if err := refusal.AllowReactions(t.Context(), p.pool, p.chat, []string{}); err != nil {
 		t.Fatal(err)
 	}
+	p.shows("the chat allows none")
 	p.telegram.On("getChat", telegramtest.Result(`{"id":-1001,"type":"supergroup","available_reactions":[]}`))
 	p.telegram.On("getChatMember", telegramtest.Result(`{"status":"member"}`))
 	p.pass()

@@ -14,6 +14,7 @@ const (
 	BotStopped      = "bot_stopped"
 	BotSuspended    = "bot_suspended"
 	BotResting      = "bot_resting"
+	BotOnTrial      = "bot_on_trial"
 	ReactionsClosed = "reactions_closed"
 )
 
@@ -23,9 +24,13 @@ type State struct {
 	// stopped, and Bot where a chat allows no reactions.
 	Bot, Chat string
 	// Name is what people call the bot.
-	Name  string
-	Why   string
+	Name string
+	Why  string
+	// Since is when the first of the refusals came between which nothing was delivered.
 	Since time.Time
+	// Trial tells that the pause is over, and the bot has one message at a time until
+	// one is delivered.
+	Trial bool
 	// NextTry is when it is tried again; zero where only a person ends it.
 	NextTry time.Time
 }
@@ -39,6 +44,8 @@ func (s *State) What() string {
 		return BotStopped
 	case s.Why == Quieted:
 		return ""
+	case s.Trial:
+		return BotOnTrial
 	case strings.HasPrefix(s.Why, Resting):
 		return BotResting
 	}
@@ -50,11 +57,15 @@ func (s *State) String() string { return s.Reason() + "; " + s.Next() }
 
 // Reason says what is refused, since when and why.
 func (s *State) Reason() string {
+	if s.Trial {
+		return "on trial, after Telegram did not let it act here since " + clock(s.Since)
+	}
 	what := map[string]string{
-		BotStopped:   "stopped, because Telegram refuses its token",
-		BotSuspended: "suspended, because Telegram does not let it act here",
-		BotResting:   "resting",
-		"":           "quiet",
+		BotStopped:      "stopped, because Telegram refuses its token",
+		BotSuspended:    "suspended, because Telegram does not let it act here",
+		BotResting:      "resting",
+		ReactionsClosed: "without reactions",
+		"":              "quiet",
 	}[s.What()]
 	return fmt.Sprintf("%s since %s: %s", what, clock(s.Since), s.Why)
 }
@@ -62,6 +73,8 @@ func (s *State) Reason() string {
 // Next says how it ends.
 func (s *State) Next() string {
 	switch {
+	case s.Trial:
+		return "one message at a time until one is delivered"
 	case s.NextTry.IsZero():
 		return "until /resume @bot in the chat"
 	case !s.NextTry.After(time.Now()):
@@ -72,27 +85,43 @@ func (s *State) Next() string {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
+// Subject names what is refused something: a bot, a bot in a chat, a chat's reactions.
+func (s *State) Subject() string {
+	switch {
+	case s.Bot == "":
+		return s.Chat
+	case s.Chat == "":
+		return s.Bot
+	}
+	return s.Bot + " in " + s.Chat
+}
+
+// all that is refused; each has a condition on the bots' and chats' ids added.
 const (
 	stopped = `
-SELECT b.name, '', coalesce(p.display_name, b.name), b.stopped_why, b.stopped_at, coalesce(b.next_try_at, b.stopped_at)
+SELECT b.name, '', coalesce(p.display_name, b.name), b.stopped_why, b.stopped_at, coalesce(b.next_try_at, b.stopped_at), false
 FROM bots b LEFT JOIN personas p ON p.bot_id = b.id
 WHERE b.stopped_at IS NOT NULL AND b.removed_at IS NULL AND b.enabled`
 	suspended = `
-SELECT b.name, c.name, coalesce(p.display_name, b.name), m.suspended_why, m.suspended_at,
-    CASE WHEN m.suspended_why <> $1 THEN coalesce(nullif(m.next_try_at, 'infinity'), m.suspended_at) END
+SELECT b.name, c.name, coalesce(p.display_name, b.name), coalesce(m.suspended_why, ''), coalesce(m.refused_since, m.suspended_at, m.resumed_at),
+    CASE WHEN m.suspended_why <> $1 THEN coalesce(nullif(m.next_try_at, 'infinity'), m.suspended_at) END, m.suspended_at IS NULL
 FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats c ON c.id = m.chat_id LEFT JOIN personas p ON p.bot_id = b.id
-WHERE m.suspended_at IS NOT NULL AND b.removed_at IS NULL AND c.removed_at IS NULL AND b.enabled`
+WHERE (m.suspended_at IS NOT NULL OR m.tries > 0 AND m.resumed_at IS NOT NULL AND NOT ` + proven + `)
+    AND b.removed_at IS NULL AND c.removed_at IS NULL AND b.enabled`
+	withoutReactions = `
+SELECT '', c.name, c.name, coalesce(c.reactions_why, 'the chat allows none'), coalesce(c.reactions_closed_at, c.updated_at), coalesce(c.reactions_next_at, c.updated_at), false
+FROM chats c WHERE c.allowed_reactions = '{}' AND c.removed_at IS NULL`
 )
 
-// List gives all that is refused to bots, those that are to be quiet among them.
+// List gives all that is refused, and the bots that are to be quiet.
 func List(ctx context.Context, db DB) ([]State, error) {
-	return list(ctx, db, stopped+` UNION ALL `+suspended+` ORDER BY 2, 1`, Quieted)
+	return list(ctx, db, stopped+` UNION ALL `+suspended+` UNION ALL `+withoutReactions+` ORDER BY 2, 1`, Quieted)
 }
 
-// InChat is the same for the cast of one chat.
+// InChat is the same for one chat and its cast.
 func InChat(ctx context.Context, db DB, chat int64) ([]State, error) {
 	return list(ctx, db, stopped+` AND b.id IN (SELECT bot_id FROM cast_members WHERE chat_id = $2)
-UNION ALL `+suspended+` AND c.id = $2 ORDER BY 2, 1`, Quieted, chat)
+UNION ALL `+suspended+` AND c.id = $2 UNION ALL `+withoutReactions+` AND c.id = $2 ORDER BY 2, 1`, Quieted, chat)
 }
 
 func list(ctx context.Context, db DB, sql string, args ...any) ([]State, error) {
@@ -103,7 +132,7 @@ func list(ctx context.Context, db DB, sql string, args ...any) ([]State, error) 
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (State, error) {
 		var s State
 		var next *time.Time
-		err := row.Scan(&s.Bot, &s.Chat, &s.Name, &s.Why, &s.Since, &next)
+		err := row.Scan(&s.Bot, &s.Chat, &s.Name, &s.Why, &s.Since, &next, &s.Trial)
 		if next != nil {
 			s.NextTry = *next
 		}
@@ -126,7 +155,7 @@ func ResumeBot(ctx context.Context, db DB, name string) ([]State, error) {
 // ResumeChat ends by hand what is refused to the cast of a chat, there.
 func ResumeChat(ctx context.Context, db DB, name string) ([]State, error) {
 	return resume(ctx, db, func(s *State) bool { return s.Chat == name },
-		`UPDATE chats SET allowed_reactions = NULL, reactions_tries = 0, reactions_next_at = NULL, updated_at = now() WHERE name = $1 AND allowed_reactions = '{}'`,
+		`UPDATE chats SET allowed_reactions = NULL, reactions_tries = 0, reactions_next_at = NULL, reactions_closed_at = NULL, reactions_why = NULL, updated_at = now() WHERE name = $1 AND allowed_reactions = '{}'`,
 		`c.name = $1`, name)
 }
 
@@ -139,8 +168,8 @@ func resume(ctx context.Context, db DB, concerned func(*State) bool, own, where,
 		return nil, err
 	}
 	_, err = change(ctx, db, "resume by hand", told(`
-UPDATE cast_members m SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, resumed_at = now()
-FROM bots b, chats c WHERE b.id = m.bot_id AND c.id = m.chat_id AND `+where+` AND m.suspended_why <> $2`), name, Quieted)
+UPDATE cast_members m SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, refused_since = NULL, resumed_at = now()
+FROM bots b, chats c WHERE b.id = m.bot_id AND c.id = m.chat_id AND `+where+` AND (m.suspended_why <> $2 OR m.suspended_at IS NULL AND m.tries > 0)`), name, Quieted)
 	if err != nil {
 		return nil, err
 	}
