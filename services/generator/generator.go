@@ -39,7 +39,10 @@ type Deps struct {
 	// Embeddings tell what texts mean; nil to compare their letters only.
 	Embeddings Embeddings
 	// Roster is who plays where; nil to read it from the pool each time.
-	Roster  *rostercache.Roster
+	Roster *rostercache.Roster
+	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
+	// this process'.
+	Now     func() time.Time
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -93,11 +96,14 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := journal.New(deps.Pool)
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	j := journal.New(deps.Pool).Timed(deps.Now)
 	g := &Generator{
 		Deps: deps, cfg: cfg, journal: j, prompts: prompts,
 		repeats: repeats, meanings: meanings,
-		news:     news.New(cfg.News, deps.Pool, deps.Log),
+		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
 		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
 		messages: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
 		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
@@ -131,7 +137,7 @@ func (g *Generator) Hurry() { g.relays.Hurry() }
 
 // generate writes a turn's text and its delivery.
 func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
-	if late(t) {
+	if g.late(t) {
 		return g.expire(ctx, t, "its time was over before its text was written")
 	}
 	if bus.IsRepeated(ctx) { // else it is found out when the delivery is written down
@@ -159,7 +165,7 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
 	case err != nil:
 		return err
-	case late(t):
+	case g.late(t):
 		return g.expire(ctx, t, "its time was over when its text was written")
 	}
 	if err := g.deliver(ctx, t, s, text); err != nil {
@@ -184,7 +190,12 @@ func (g *Generator) open(ctx context.Context, t *chorusv1.Turn) (bool, error) {
 	return progress == journal.Open, nil
 }
 
-func late(t *chorusv1.Turn) bool { return !time.Now().Before(t.GetExpiresAt().AsTime()) }
+// late tells whether a turn's time is over, by the clock that it was made by.
+func (g *Generator) late(t *chorusv1.Turn) bool { return g.left(t) <= 0 }
+
+func (g *Generator) left(t *chorusv1.Turn) time.Duration {
+	return t.GetExpiresAt().AsTime().Sub(g.Now())
+}
 
 // deliver writes the delivery down, and then publishes it. If the process dies
 // in between, the relay publishes it.
@@ -194,7 +205,7 @@ func (g *Generator) deliver(ctx context.Context, t *chorusv1.Turn, s *scene, tex
 	entry, made, err := g.journal.Deliver(ctx, &chorusv1.Delivery{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text,
 		TargetMessage: t.GetTargetMessage(), PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(),
-		CreatedAt: timestamppb.Now(), Typing: durationpb.New(typing(text, s.wpm, g.cfg.TypingMost)),
+		CreatedAt: timestamppb.New(g.Now()), Typing: durationpb.New(typing(text, s.wpm, g.cfg.TypingMost)),
 	}, traceParent(ctx))
 	if err != nil {
 		return err

@@ -42,6 +42,7 @@ type hall struct {
 	bus     *bus.Bus
 	cfg     bus.Config
 	book    *usage.Book
+	now     func() time.Time // nil for the process'
 
 	mu     sync.Mutex
 	stages map[int64]*stage // by chat
@@ -66,7 +67,7 @@ func (h *hall) run(change ...func(*generator.Config)) (stop func()) {
 	if err := cfg.Validate(); err != nil {
 		h.t.Fatal(err)
 	}
-	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Texts: h, Embeddings: h, Log: testenv.Logger(h.t)}, nil)
+	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Texts: h, Embeddings: h, Now: h.now, Log: testenv.Logger(h.t)}, nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}

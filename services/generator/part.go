@@ -57,7 +57,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 	}
 	s.wpm, s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language = b.TypingWPM, c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language
 	if zone, err := time.LoadLocation(c.TimeZone); err == nil { // it was checked when the cast was applied
-		s.Now = time.Now().In(zone)
+		s.Now = s.Now.In(zone)
 	}
 	if err := s.company(ctx, roster, casts[chat]); err != nil {
 		return err

@@ -85,6 +85,7 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 	defer cancel()
 	s := &scene{Scene: llm.Scene{
 		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(),
+		Now: g.Now(),
 	}}
 	chat := t.GetId().GetChatId()
 	var casting errgroup.Group

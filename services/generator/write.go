@@ -83,7 +83,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 
 // draft asks for one.
 func (p *piece) draft(ctx context.Context, purpose usage.Purpose) (llm.Response, error) {
-	has, cancel := context.WithDeadline(ctx, p.turn.GetExpiresAt().AsTime())
+	has, cancel := context.WithTimeout(ctx, p.left(p.turn))
 	defer cancel()
 	answer, err := p.Texts.Generate(has, p.request, p.about(purpose))
 	switch {

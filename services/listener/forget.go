@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,7 +41,7 @@ func (l *Listener) forget(ctx context.Context, c command) error {
 
 func (l *Listener) erasure() *people.Erasure {
 	return &people.Erasure{Pool: l.Pool, Journal: l.journal, Bus: l.Bus, Updates: func(ctx context.Context, person int64) error {
-		return l.erase(ctx, updatesOf, person, time.Now())
+		return l.erase(ctx, updatesOf, person, l.Now())
 	}}
 }
 

@@ -57,7 +57,10 @@ type Deps struct {
 	Telegram Telegram
 	Settings Settings
 	// Open opens a bot's sealed token.
-	Open    func(bot string, sealed []byte) (secret.String, error)
+	Open func(bot string, sealed []byte) (secret.String, error)
+	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
+	// this process'.
+	Now     func() time.Time
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -83,7 +86,10 @@ type Listener struct {
 
 // New makes a listener.
 func New(cfg Config, deps Deps) (*Listener, error) {
-	j := journal.New(deps.Pool)
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	j := journal.New(deps.Pool).Timed(deps.Now)
 	ear, err := hearing.New(deps.Pool)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (h *hook) run(ctx context.Context) error {
 		return h.l.troubled(ctx, h.bot, h.log, out)
 	}
 	if !out.At.IsZero() {
-		h.l.webhook.ahead.Store(new(time.Until(out.At)))
+		h.l.webhook.answered.Store(&answered{given: out.At, received: time.Now()})
 	}
 	h.look(ctx)
 	wait := time.NewTimer(renewHook)
@@ -124,10 +124,11 @@ type webhook struct {
 	server   *http.Server
 	visitors *visitors
 	hands    chan struct{}
-	// ahead is how far Telegram's clock was ahead of ours when it answered last; nil
-	// until then.
-	ahead atomic.Pointer[time.Duration]
+	answered atomic.Pointer[answered] // last; nil until then
 }
+
+// answered is an instant by Telegram's clock and by ours.
+type answered struct{ given, received time.Time }
 
 func (l *Listener) newWebhook() (*webhook, error) {
 	v, err := newVisitors(l.cfg.PerIP)
@@ -239,8 +240,9 @@ func (w *webhook) hear(ctx context.Context, b bot, body []byte) int {
 		w.l.Log.Warn("an update can't be read, and is left out", zap.String("bot", b.name), zap.Int64("update_id", incoming.ID(body)), zap.Error(err))
 		return http.StatusOK
 	}
-	if ahead := w.ahead.Load(); ahead != nil {
-		u.Age = waited(u.At, began.Add(*ahead), began, time.Time{})
+	if a := w.answered.Load(); a != nil {
+		// What passed since is told by a clock that nobody sets.
+		u.Age = waited(u.At, a.given.Add(began.Sub(a.received)), began, time.Time{})
 	}
 	out, err := w.l.hear(ctx, b.Bot, []incoming.Update{u}, began)
 	if err == nil {

@@ -49,9 +49,8 @@ func prompts(u *chorusv1.Update) bool {
 		(len(u.GetAddressedBots()) > 0 || u.GetQuestion() && u.GetReplyTo() == 0)
 }
 
-// longestLook is more than turn_ttl may be, by as much as this process' clock may
-// differ from the database's. What is older needs no look, of which there may be many
-// when updates have piled up.
+// longestLook is more than turn_ttl may be. What is older needs no look, of which
+// there may be many when updates have piled up.
 const longestLook = 90 * time.Minute
 
 // askedAt is when an update happened, by the database's clock, and no later than it
@@ -69,7 +68,7 @@ func askedAt(u *chorusv1.Update) (at time.Time, known bool) {
 // same rules and limits as any other turn. However often and by however many
 // planners an update is handled, its message gets one answer at most.
 func (p *Planner) Answer(ctx context.Context, u *chorusv1.Update) error {
-	if at, known := askedAt(u); !prompts(u) || known && time.Since(at) > longestLook {
+	if at, known := askedAt(u); !prompts(u) || known && p.Now().Sub(at) > longestLook {
 		return nil
 	}
 	// A stop lets an answer in hand be finished.

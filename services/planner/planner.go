@@ -46,7 +46,10 @@ type Deps struct {
 	// Roster is what the bots think. It is read while a transaction of the pool is
 	// open, so it needs connections of its own. Nil reads it by the pool, which then
 	// needs two for each batch that is planned at a time.
-	Roster  *rostercache.Roster
+	Roster *rostercache.Roster
+	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
+	// this process'.
+	Now     func() time.Time
 	Tracer  trace.Tracer
 	Metrics *Metrics
 	Log     *zap.Logger
@@ -74,7 +77,10 @@ func New(cfg Config, deps Deps) *Planner {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
-	j := journal.New(deps.Pool)
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	j := journal.New(deps.Pool).Timed(deps.Now)
 	p := &Planner{
 		Deps: deps, cfg: cfg, journal: j, wake: make(chan struct{}, 1),
 		turns:     relay.New(j.Turns(), deps.Bus, deps.Log),

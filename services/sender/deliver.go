@@ -54,7 +54,7 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) er
 		return err
 	}
 	if waits {
-		return s.park(ctx, d, time.Now().Add(s.stepBehind(d)))
+		return s.park(ctx, d, s.Now().Add(s.stepBehind(d)))
 	}
 	to, err := s.address(ctx, d)
 	if err != nil {
@@ -92,12 +92,12 @@ func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) er
 	if refused != nil {
 		return s.refused(ctx, d, refused)
 	}
-	s.Metrics.claimed(d, claim)
+	s.Metrics.claimed(d, claim, s.Now())
 	return s.attempt(ctx, d, to, claim, p)
 }
 
 func (s *Sender) expired(d *chorusv1.Delivery) bool {
-	return !time.Now().Before(d.GetExpiresAt().AsTime())
+	return !s.Now().Before(d.GetExpiresAt().AsTime())
 }
 
 func (s *Sender) claim(ctx context.Context, d *chorusv1.Delivery) (*journal.Claim, *journal.Refusal, error) {
@@ -116,10 +116,10 @@ func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.R
 	case journal.Behind:
 		// The one ahead is parked, with another replica, or still on its way to
 		// this very lane: to wait here for it would keep it out.
-		return s.park(ctx, d, later(r.Until, time.Now().Add(s.stepBehind(d))))
+		return s.park(ctx, d, later(r.Until, s.Now().Add(s.stepBehind(d))))
 	case journal.Cooling:
 		if r.Wait > s.cfg.ShortWait {
-			return s.park(ctx, d, time.Now().Add(r.Wait))
+			return s.park(ctx, d, s.Now().Add(r.Wait))
 		}
 		if err := sit(ctx, r.Wait); err != nil {
 			return err

@@ -40,7 +40,11 @@ func (s *Sender) finish(d *chorusv1.Delivery, to *address, claim *journal.Claim,
 	receipt := s.receipt(d, outcome, reason)
 	var sent *journal.Sent
 	if out.MessageID > 0 {
-		sent = &journal.Sent{Viewer: to.viewer(d.GetBotId()), TelegramID: out.MessageID, Text: textOf(d), At: time.Now()}
+		// By the clock that people's messages have their times of.
+		sent = &journal.Sent{Viewer: to.viewer(d.GetBotId()), TelegramID: out.MessageID, Text: textOf(d), At: out.SentAt}
+		if sent.At.IsZero() {
+			sent.At = s.Now()
+		}
 		if to.target > 0 && !bare {
 			sent.ReplyTo = d.GetTargetMessage()
 		}
@@ -101,6 +105,6 @@ func (s *Sender) ended(r *chorusv1.Receipt, entry journal.Entry, err error) erro
 func (s *Sender) receipt(d *chorusv1.Delivery, outcome chorusv1.Outcome, reason string) *chorusv1.Receipt {
 	return &chorusv1.Receipt{
 		Id: d.GetId(), BotId: d.GetBotId(), Action: d.GetAction(), Outcome: outcome, Reason: reason,
-		PlannedAt: d.GetPlannedAt(), ClosedAt: timestamppb.Now(),
+		PlannedAt: d.GetPlannedAt(), ClosedAt: timestamppb.New(s.Now()),
 	}
 }

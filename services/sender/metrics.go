@@ -73,9 +73,9 @@ func (m *Metrics) closed(r *chorusv1.Receipt) {
 }
 
 // claimed observes the wait of a delivery whose first call is about to be made.
-func (m *Metrics) claimed(d *chorusv1.Delivery, c *journal.Claim) {
+func (m *Metrics) claimed(d *chorusv1.Delivery, c *journal.Claim, now time.Time) {
 	if m != nil && c.Attempts == 1 {
-		m.waits.WithLabelValues(subject.ActionName(d.GetAction())).Observe(time.Since(d.GetCreatedAt().AsTime()).Seconds())
+		m.waits.WithLabelValues(subject.ActionName(d.GetAction())).Observe(now.Sub(d.GetCreatedAt().AsTime()).Seconds())
 	}
 }
 

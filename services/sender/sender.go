@@ -53,7 +53,10 @@ type Deps struct {
 	// Open opens a bot's sealed token.
 	Open func(bot string, sealed []byte) (secret.String, error)
 	// Limits holds the bots' calls back; nil for limits of this process alone.
-	Limits  limit.Limiter
+	Limits limit.Limiter
+	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
+	// this process'.
+	Now     func() time.Time
 	Metrics *Metrics
 	// Refusals tells of what Telegram refuses; nil for nobody.
 	Refusals *refusal.Metrics
@@ -94,7 +97,10 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Sender, error) {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
-	j := journal.New(deps.Pool)
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	j := journal.New(deps.Pool).Timed(deps.Now)
 	allowedReactions, err := newAllowedReactions()
 	if err != nil {
 		return nil, err

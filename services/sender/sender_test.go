@@ -47,14 +47,15 @@ type stage struct {
 	telegram *emulator.Emulator
 	tokens   map[string]string
 	bot      int64
-	turns    map[int64]int64 // last turn of each chat
-	limits   limit.Limiter   // nil for the sender's own
-	log      *zap.Logger     // nil for the test's
-	metrics  *sender.Metrics // nil for none
-	patience time.Duration   // longest wait for anything
-	nice     int             // of the replicas
-	through  string          // where a sender calls Telegram; empty for the emulator itself
-	sender   *sender.Sender  // that runs, or ran last
+	turns    map[int64]int64  // last turn of each chat
+	limits   limit.Limiter    // nil for the sender's own
+	log      *zap.Logger      // nil for the test's
+	metrics  *sender.Metrics  // nil for none
+	patience time.Duration    // longest wait for anything
+	now      func() time.Time // nil for the process'
+	nice     int              // of the replicas
+	through  string           // where a sender calls Telegram; empty for the emulator itself
+	sender   *sender.Sender   // that runs, or ran last
 	stop     func()
 }
 
@@ -119,7 +120,7 @@ func (s *stage) run(cfg sender.Config) {
 	}
 	s.t.Cleanup(client.Close)
 	snd, err := sender.New(cfg, sender.Deps{
-		Pool: s.pool, Bus: s.bus, Telegram: client, Limits: s.limits, Metrics: s.metrics, Log: log,
+		Pool: s.pool, Bus: s.bus, Telegram: client, Limits: s.limits, Now: s.now, Metrics: s.metrics, Log: log,
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(s.tokens[bot]), nil },
 	}, nil)
 	if err != nil {

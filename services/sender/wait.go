@@ -23,7 +23,7 @@ func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address, me
 			}
 		}
 		if delay > s.cfg.ShortWait {
-			return time.Now().Add(delay), nil
+			return s.Now().Add(delay), nil
 		}
 		if err := sit(ctx, delay); err != nil {
 			return time.Time{}, err
@@ -100,7 +100,7 @@ const typingRefresh = 4500 * time.Millisecond
 // call to spare.
 func (s *Sender) showTyping(ctx context.Context, d *chorusv1.Delivery, to *address) error {
 	length := d.GetTyping().AsDuration()
-	if !s.cfg.Typing || length <= 0 || time.Since(d.GetCreatedAt().AsTime()) > s.cfg.TypingLate {
+	if !s.cfg.Typing || length <= 0 || s.Now().Sub(d.GetCreatedAt().AsTime()) > s.cfg.TypingLate {
 		return nil
 	}
 	typing, stop := context.WithTimeout(ctx, length)

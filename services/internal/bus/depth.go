@@ -102,8 +102,8 @@ func (c *Consumer[T]) measure(ctx context.Context) (depth, error) {
 	return sum, nil
 }
 
-// oldest is the age of the first message of a partition. A work queue has none
-// that is done.
+// oldest is the age of the first message of a partition, by the clock that stamped it.
+// A work queue has none that is done.
 func oldest(ctx context.Context, s jetstream.Stream, filter string) (time.Duration, error) {
 	first, err := s.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(filter))
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // done meanwhile
@@ -112,5 +112,5 @@ func oldest(ctx context.Context, s jetstream.Stream, filter string) (time.Durati
 	if err != nil {
 		return 0, fmt.Errorf("look for the first message of %s: %w", filter, err)
 	}
-	return max(time.Since(first.Time), 0), nil
+	return max(s.CachedInfo().TimeStamp.Sub(first.Time), 0), nil
 }

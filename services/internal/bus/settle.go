@@ -154,7 +154,6 @@ func (c *Consumer[T]) bury(ctx context.Context, d *delivery, attempts int, cause
 		Service:   c.group.Name,
 		Attempts:  int32(max(attempts, 1)), //nolint:gosec // bounded by MaxAttempts
 		FirstAt:   timestamppb.New(d.meta.Timestamp),
-		LastAt:    timestamppb.Now(),
 		Turn:      turnOf(d),
 	}
 	c.logOf(d).Error("dead letter", zap.String("id", letter.GetId()), zap.String("reason", letter.GetReason()))

@@ -1,5 +1,5 @@
-// Package clock tells how far this process' clock is from those of the servers that
-// it works with: from what they say of their time in what is exchanged anyway.
+// Package clock tells the time of PostgreSQL, by which times in rows are judged, and
+// how far this process' clock is from those of the servers that it works with.
 package clock
 
 import (

@@ -86,7 +86,7 @@ func (j *Journal) Disown(ctx context.Context, r *chorusv1.Receipt, fence int64) 
 }
 
 func (j *Journal) finish(ctx context.Context, r *chorusv1.Receipt, fence, number int64, sent *Sent) (Entry, error) {
-	e, err := receiptEntry(r)
+	e, err := j.receiptEntry(r)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -159,7 +159,7 @@ RETURNING traceparent`
 // CloseTurn ends a turn that has no delivery. ErrFenced says that it has one, or
 // that it has ended.
 func (j *Journal) CloseTurn(ctx context.Context, r *chorusv1.Receipt) (Entry, error) {
-	e, err := receiptEntry(r)
+	e, err := j.receiptEntry(r)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -184,9 +184,9 @@ func ended(e Entry, r *chorusv1.Receipt, err error) (Entry, error) {
 	return e, nil
 }
 
-func receiptEntry(r *chorusv1.Receipt) (Entry, error) {
+func (j *Journal) receiptEntry(r *chorusv1.Receipt) (Entry, error) {
 	if r.GetClosedAt() == nil {
-		r.ClosedAt = timestamppb.Now()
+		r.ClosedAt = timestamppb.New(j.now())
 	}
 	payload, err := proto.Marshal(r)
 	if err != nil {
@@ -257,7 +257,8 @@ func (j *Journal) expire(ctx context.Context, r *chorusv1.Receipt, state State, 
 	}
 }
 
-// ExpiredReceipt is the receipt of a turn whose time is over.
+// ExpiredReceipt is the receipt of a turn whose time is over. It ends when it is
+// written down.
 func ExpiredReceipt(t *chorusv1.Turn, reason string) *chorusv1.Receipt {
 	action := chorusv1.Action_ACTION_SEND_MESSAGE
 	if t.GetKind() == chorusv1.TurnKind_TURN_KIND_REACTION {
@@ -265,6 +266,6 @@ func ExpiredReceipt(t *chorusv1.Turn, reason string) *chorusv1.Receipt {
 	}
 	return &chorusv1.Receipt{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: action, Outcome: chorusv1.Outcome_OUTCOME_EXPIRED,
-		Reason: reason, PlannedAt: t.GetPlannedAt(), ClosedAt: timestamppb.Now(),
+		Reason: reason, PlannedAt: t.GetPlannedAt(),
 	}
 }

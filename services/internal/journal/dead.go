@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
@@ -26,6 +27,9 @@ WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL`
 // Bury writes a dead letter down and ends its turn. Burying it again changes
 // nothing. The relay of dead letters publishes it.
 func (j *Journal) Bury(ctx context.Context, letter *chorusv1.DeadLetter) error {
+	if letter.GetLastAt() == nil {
+		letter.LastAt = timestamppb.New(j.now())
+	}
 	payload, err := proto.Marshal(letter)
 	if err != nil {
 		return fmt.Errorf("encode dead letter: %w", err)

@@ -20,6 +20,7 @@ import (
 // Journal reads and writes the rows. It is safe for concurrent use.
 type Journal struct {
 	pool *pgxpool.Pool
+	now  func() time.Time
 	// What is done for each delivery is done for all that come at a time: a
 	// transaction costs much more than a row.
 	deliveries *batch.Group[delivering, bool]
@@ -30,12 +31,19 @@ type Journal struct {
 
 // New makes a journal on a database.
 func New(pool *pgxpool.Pool) *Journal {
-	j := &Journal{pool: pool}
+	j := &Journal{pool: pool, now: time.Now}
 	together := batch.Config{Max: 200, Calls: 1, Timeout: writeTimeout}
 	j.deliveries = batch.New(together, j.deliverAll)
 	j.claims = batch.New(together, j.claimAll)
 	j.parkings = batch.New(together, j.parkAll)
 	j.ends = batch.New(together, j.finishAll)
+	return j
+}
+
+// Timed gives a new journal the clock by which turns end, which is PostgreSQL's. It
+// returns the journal.
+func (j *Journal) Timed(now func() time.Time) *Journal {
+	j.now = now
 	return j
 }
 

@@ -28,8 +28,9 @@ type LetterFilter struct {
 	ID     string
 	Stream string
 	Chat   string // its name
-	// Before and Since are about when it was buried; zero is any time.
-	Before, Since time.Time
+	// OlderThan and Since are how long ago it was buried, at least and at most; zero is
+	// any time.
+	OlderThan, Since time.Duration
 	// Unreplayed leaves those out that were replayed.
 	Unreplayed bool
 }
@@ -40,7 +41,7 @@ var ErrNoLetter = errors.New("there is no such dead letter")
 const letterFilter = `
 FROM dead_letters l LEFT JOIN chats c ON c.id = l.chat_id
 WHERE ($1 = '' OR l.id = $1) AND ($2 = '' OR l.stream = $2) AND ($3 = '' OR c.name = $3)
-  AND ($4::timestamptz IS NULL OR l.created_at < $4) AND ($5::timestamptz IS NULL OR l.created_at >= $5)
+  AND ($4::interval = '0' OR l.created_at < now() - $4::interval) AND ($5::interval = '0' OR l.created_at >= now() - $5::interval)
   AND (NOT $6 OR l.replays = 0)`
 
 const findLetters = `
@@ -48,13 +49,7 @@ SELECT l.payload, coalesce(c.name, ''), coalesce(l.replayed_at, 'epoch'), l.repl
 ORDER BY l.created_at DESC, l.id DESC LIMIT $7`
 
 func (f LetterFilter) args() []any {
-	instant := func(t time.Time) *time.Time {
-		if t.IsZero() {
-			return nil
-		}
-		return &t
-	}
-	return []any{f.ID, f.Stream, f.Chat, instant(f.Before), instant(f.Since), f.Unreplayed}
+	return []any{f.ID, f.Stream, f.Chat, f.OlderThan, f.Since, f.Unreplayed}
 }
 
 // FindLetters gives the newest dead letters, up to limit.
@@ -91,7 +86,7 @@ func (j *Journal) PurgeLetters(ctx context.Context, f LetterFilter) (int64, erro
 }
 
 const (
-	lockLetter = `SELECT coalesce(chat_id, 0), coalesce(turn_no, 0) FROM dead_letters WHERE id = $1 FOR UPDATE`
+	lockLetter = `SELECT coalesce(chat_id, 0), coalesce(turn_no, 0), now() FROM dead_letters WHERE id = $1 FOR UPDATE`
 	lockDead   = `SELECT payload FROM turns WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead' FOR UPDATE`
 	lockCalled = `SELECT payload FROM deliveries WHERE chat_id = $1 AND turn_no = $2 FOR UPDATE`
 
@@ -107,12 +102,13 @@ WHERE chat_id = $1 AND turn_no = $2`
 )
 
 // Replay gives a dead turn another chance: it is open again, with the identity
-// that it had and what the journal holds of it, and good until an instant. A
+// that it had and what the journal holds of it, and good for a while from now. A
 // relay publishes it.
-func (j *Journal) Replay(ctx context.Context, id string, until time.Time) error {
+func (j *Journal) Replay(ctx context.Context, id string, good time.Duration) error {
 	err := pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
 		var chat, number int64
-		err := tx.QueryRow(ctx, lockLetter, id).Scan(&chat, &number)
+		var now time.Time
+		err := tx.QueryRow(ctx, lockLetter, id).Scan(&chat, &number, &now)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 			return ErrNoLetter
@@ -121,7 +117,7 @@ func (j *Journal) Replay(ctx context.Context, id string, until time.Time) error 
 		case number == 0:
 			return errors.New("it belongs to no turn, so there is nothing to replay: purge it")
 		}
-		if err := reopen(ctx, tx, chat, number, until); err != nil {
+		if err := reopen(ctx, tx, chat, number, now.Add(good)); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, countReplay, id)

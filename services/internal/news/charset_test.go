@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
@@ -96,7 +97,7 @@ func TestFeedsAreReadInTheirEncoding(t *testing.T) {
 	t.Cleanup(server.Close)
 	cfg := DefaultConfig()
 	cfg.Feeds, cfg.Private = []string{"silent=" + server.URL + "/silent", "wrong=" + server.URL + "/wrong"}, true
-	n := New(cfg, journaltest.Open(t), testenv.Logger(t))
+	n := New(cfg, journaltest.Open(t), time.Now, testenv.Logger(t))
 	t.Cleanup(n.client.CloseIdleConnections)
 	if err := n.fetchDue(t.Context()); err != nil {
 		t.Fatal(err)

@@ -37,12 +37,13 @@ type News struct {
 	cfg    Config
 	pool   *pgxpool.Pool
 	client *http.Client
+	now    func() time.Time
 	log    *zap.Logger
 }
 
-// New makes it.
-func New(cfg Config, pool *pgxpool.Pool, log *zap.Logger) *News {
-	return &News{cfg: cfg, pool: pool, client: publicnet.Client(cfg.Timeout, cfg.Private), log: log}
+// New makes it. Now is the time of the pool's database.
+func New(cfg Config, pool *pgxpool.Pool, now func() time.Time, log *zap.Logger) *News {
+	return &News{cfg: cfg, pool: pool, client: publicnet.Client(cfg.Timeout, cfg.Private), now: now, log: log}
 }
 
 const (
@@ -167,7 +168,7 @@ func (n *News) fetch(ctx context.Context, f *feed) error {
 	if err != nil {
 		return fmt.Errorf("read a feed: %w", err)
 	}
-	guids, titles, times := headlines(parsed, time.Now())
+	guids, titles, times := headlines(parsed, n.now())
 	if err := n.exec(ctx, putItems, f.url, guids, titles, times); err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func open(t *testing.T, p *paper, private bool) (*News, *pgxpool.Pool, string) {
 	cfg := DefaultConfig()
 	cfg.Feeds, cfg.Private, cfg.MaxSize = []string{"books=" + server.URL}, private, 20_000
 	pool := journaltest.Open(t)
-	n := New(cfg, pool, testenv.Logger(t))
+	n := New(cfg, pool, time.Now, testenv.Logger(t))
 	t.Cleanup(n.client.CloseIdleConnections)
 	return n, pool, server.URL
 }

@@ -97,19 +97,24 @@ func (x *exchange) refused(e envelope) Outcome {
 	}
 	a.retryAfter = seconds(e.Parameters.RetryAfter)
 	if a.retryAfter == 0 {
-		a.retryAfter = headerWait(x.header)
+		a.retryAfter = x.headerWait()
 	}
 	return classify(a)
 }
 
-// headerWait reads Retry-After, in seconds or as a date; 0 if there is none.
-func headerWait(h http.Header) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
+// headerWait reads Retry-After, in seconds or as a date of the clock of who answered;
+// 0 if there is none.
+func (x *exchange) headerWait() time.Duration {
+	v := strings.TrimSpace(x.header.Get("Retry-After"))
 	if s, err := strconv.ParseFloat(v, 64); err == nil {
 		return seconds(s)
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		return max(time.Until(at), 0)
+		now := x.at()
+		if now.IsZero() {
+			now = time.Now()
+		}
+		return max(at.Sub(now), 0)
 	}
 	return 0
 }

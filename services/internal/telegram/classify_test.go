@@ -67,7 +67,7 @@ func BenchmarkTaxonomy(b *testing.B) {
 }
 
 // untimed leaves the time of an answer out of a comparison.
-func untimed() cmp.Option { return cmpopts.IgnoreFields(telegram.Outcome{}, "At") }
+func untimed() cmp.Option { return cmpopts.IgnoreFields(telegram.Outcome{}, "At", "SentAt") }
 
 // The code of a refusal stands in its body; a gateway may change the status.
 func TestTheBodysCodeCounts(t *testing.T) {
@@ -155,6 +155,33 @@ func TestRetryAfterADate(t *testing.T) {
 	s := telegramtest.New(t, telegramtest.Raw(429, "", "Retry-After", at))
 	if out := send(t, newClient(t, config(s.URL))); out.RetryAfter < 59*time.Minute || out.RetryAfter > time.Hour {
 		t.Errorf("%v, want an hour", out.RetryAfter)
+	}
+}
+
+// The date is one of the clock of who answers, and not of ours.
+func TestRetryAfterADateOfAnotherClock(t *testing.T) {
+	t.Parallel()
+	s := telegramtest.New(t)
+	c := newClient(t, config(s.URL))
+	for _, ahead := range []time.Duration{3 * time.Minute, -3 * time.Minute} {
+		now := time.Now().Add(ahead).UTC()
+		s.Play(telegramtest.Raw(429, "", "Date", now.Format(http.TimeFormat), "Retry-After", now.Add(time.Minute).Format(http.TimeFormat)))
+		if out := send(t, c); out.RetryAfter != time.Minute {
+			t.Errorf("of a clock %v ahead: %v, want a minute", ahead, out.RetryAfter)
+		}
+	}
+}
+
+// A message has the time that Telegram gave it.
+func TestAMessageHasTelegramsTime(t *testing.T) {
+	t.Parallel()
+	s := telegramtest.New(t, telegramtest.Result(`{"message_id":5,"date":1700000009}`), telegramtest.Result(`{"message_id":6}`))
+	c := newClient(t, config(s.URL))
+	if out := send(t, c); out.MessageID != 5 || !out.SentAt.Equal(time.Unix(1700000009, 0)) {
+		t.Errorf("%+v", out)
+	}
+	if out := send(t, c); out.MessageID != 6 || !out.SentAt.IsZero() {
+		t.Errorf("%+v", out)
 	}
 }
 

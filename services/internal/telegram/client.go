@@ -125,7 +125,8 @@ func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message
 		params.ReplyParameters = &models.ReplyParameters{MessageID: int(m.ReplyTo)}
 	}
 	var sent struct {
-		ID int64 `json:"message_id"`
+		ID   int64 `json:"message_id"`
+		Date int64 `json:"date"`
 	}
 	out := c.callBy(ctx, m.NotAfter, token, &sent, func(ctx context.Context) error {
 		_, err := c.api.SendMessage(ctx, params)
@@ -133,6 +134,9 @@ func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message
 	})
 	if out.Kind == Done {
 		out.MessageID = sent.ID
+		if sent.Date > 0 {
+			out.SentAt = time.Unix(sent.Date, 0).UTC()
+		}
 	}
 	return out
 }

@@ -83,6 +83,9 @@ type Outcome struct {
 	// MessageID is the id of the message that was sent, as the bot knows it; 0
 	// where none was sent or Telegram didn't tell.
 	MessageID int64
+	// SentAt is the time of that message by Telegram's clock, in whole seconds; zero
+	// where Telegram didn't tell.
+	SentAt time.Time
 	// ReplyNotFound tells that the message to reply to is gone, or was never
 	// known to the bot: without ReplyTo the call would have passed this point.
 	ReplyNotFound bool

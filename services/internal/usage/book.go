@@ -90,7 +90,7 @@ func (b *Book) Spent(provider string, now time.Time) Spent {
 func (b *Book) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return b.refresh(ctx, time.Now())
+	return b.refresh(ctx)
 }
 
 // Around reads what was spent today, and then writes calls down while work runs;
@@ -148,34 +148,36 @@ func (b *Book) again() {
 func (b *Book) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := b.refresh(ctx, time.Now()); err != nil && ctx.Err() == nil {
+	if err := b.refresh(ctx); err != nil && ctx.Err() == nil {
 		b.log.Debug("what was spent can't be read", zap.Error(err))
 	}
 }
 
-const spentOn = `SELECT provider, tokens, cost::float8 FROM llm_spending WHERE day = $1`
+const spentToday = `
+SELECT today.day, coalesce(s.provider, ''), coalesce(s.tokens, 0), coalesce(s.cost, 0)::float8
+FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_spending s USING (day)`
 
-// SpentOn is what each provider was used for on the day of a time, by all replicas.
-func SpentOn(ctx context.Context, pool *pgxpool.Pool, now time.Time) (map[string]Spent, error) {
-	known := map[string]Spent{}
-	rows, err := pool.Query(ctx, spentOn, Day(now))
+// SpentToday is the day that it is at the database, and what each provider was used for
+// on it, by all replicas.
+func SpentToday(ctx context.Context, pool *pgxpool.Pool) (day time.Time, known map[string]Spent, err error) {
+	known = map[string]Spent{}
+	rows, err := pool.Query(ctx, spentToday)
 	if err != nil {
-		return nil, fmt.Errorf("read what was spent: %w", err)
+		return day, nil, fmt.Errorf("read what was spent: %w", err)
 	}
 	var provider string
 	var s Spent
-	if _, err := pgx.ForEachRow(rows, []any{&provider, &s.Tokens, &s.Cost}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
 		known[provider] = s
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("read what was spent: %w", err)
+		return day, nil, fmt.Errorf("read what was spent: %w", err)
 	}
-	return known, nil
+	return day, known, nil
 }
 
-func (b *Book) refresh(ctx context.Context, now time.Time) error {
-	day := Day(now)
-	known, err := SpentOn(ctx, b.pool, now)
+func (b *Book) refresh(ctx context.Context) error {
+	day, known, err := SpentToday(ctx, b.pool)
 	if err != nil {
 		return err
 	}
@@ -225,7 +227,10 @@ func (b *Book) flush(ctx context.Context) bool {
 		b.waiting = append(calls, b.waiting...)
 		return false
 	}
-	if !b.day.Equal(day) && day.After(b.day) {
+	switch {
+	case day.Before(b.day): // they were made before midnight, and written down after it
+		return true
+	case day.After(b.day):
 		b.day, b.known = day, map[string]Spent{}
 	}
 	maps.Copy(b.known, totals)

@@ -172,7 +172,7 @@ func TestSums(t *testing.T) {
 		usage.ByChat: "- 1/0, club 2/1", usage.ByBot: "- 1/0, anna 2/1", usage.ByProvider: "p m 2/1, q m 1/0", usage.ByPurpose: "memory 1/0, text 2/1",
 		usage.ByDay: now.UTC().AddDate(0, 0, -2).Format(time.DateOnly) + " 1/0, " + now.UTC().Format(time.DateOnly) + " 2/1",
 	} {
-		list, err := usage.Sums(t.Context(), pool, now.AddDate(0, 0, -3), by)
+		list, err := usage.Sums(t.Context(), pool, 3*24*time.Hour, by)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,10 +56,10 @@ const sums = `
 SELECT %s, count(*), count(*) FILTER (WHERE c.outcome <> 'written'), sum(c.prompt_tokens), sum(c.completion_tokens),
     sum(c.cost)::float8, coalesce(avg(c.latency) FILTER (WHERE c.outcome = 'written'), '0')
 FROM llm_calls c LEFT JOIN chats ON chats.id = c.chat_id LEFT JOIN bots ON bots.id = c.bot_id
-WHERE c.at >= $1 GROUP BY 1 ORDER BY 1`
+WHERE c.at >= now() - $1::interval GROUP BY 1 ORDER BY 1`
 
-// Sums adds up the calls since a time.
-func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By) ([]Sum, error) {
+// Sums adds up the calls of the time before now.
+func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Duration, by By) ([]Sum, error) {
 	rows, err := pool.Query(ctx, fmt.Sprintf(sums, by.column()), since)
 	if err != nil {
 		return nil, fmt.Errorf("sum the usage: %w", err)
@@ -75,7 +75,7 @@ func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By) ([]Su
 const keep = 90 * 24 * time.Hour
 
 const (
-	deleteCalls    = `DELETE FROM llm_calls WHERE id IN (SELECT id FROM llm_calls WHERE at < $1 ORDER BY at LIMIT $2)`
+	deleteCalls    = `DELETE FROM llm_calls WHERE id IN (SELECT id FROM llm_calls WHERE at < now() - $1::interval ORDER BY at LIMIT $2)`
 	deletedAtATime = 10_000
 )
 
@@ -83,7 +83,7 @@ const (
 func Prune(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if _, err := pool.Exec(ctx, deleteCalls, time.Now().Add(-keep), deletedAtATime); err != nil {
+	if _, err := pool.Exec(ctx, deleteCalls, keep, deletedAtATime); err != nil {
 		return fmt.Errorf("delete old usage: %w", err)
 	}
 	return nil

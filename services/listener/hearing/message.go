@@ -18,8 +18,8 @@ import (
 // may be. Telegram gives all copies the same; a second more is for its rounding.
 const window = 2 * time.Second
 
-// repliedWindow is the same for a message of one of our bots, whose time is that
-// of our clock.
+// repliedWindow is the same for a message of one of our bots. Where Telegram didn't tell
+// when it was sent, its time is that of PostgreSQL's clock.
 const repliedWindow = time.Minute
 
 const (

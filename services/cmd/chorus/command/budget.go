@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -38,7 +37,7 @@ func (b budget) String() string {
 
 // budgets are those of the providers that have one, in the order of their names.
 func budgets(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]budget, error) {
-	spent, err := usage.SpentOn(ctx, pool, time.Now())
+	_, spent, err := usage.SpentToday(ctx, pool)
 	if err != nil {
 		return nil, err
 	}

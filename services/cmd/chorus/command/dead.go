@@ -56,10 +56,10 @@ func (f *letterFlags) filter(args []string) journal.LetterFilter {
 		out.ID = args[0]
 	}
 	if f.since > 0 {
-		out.Since = time.Now().Add(-f.since)
+		out.Since = f.since
 	}
 	if f.olderThan > 0 {
-		out.Before = time.Now().Add(-f.olderThan)
+		out.OlderThan = f.olderThan
 	}
 	return out
 }
@@ -203,7 +203,7 @@ func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.Lett
 	var errs []error
 	done := 0
 	for _, l := range letters {
-		if err := j.Replay(ctx, l.GetId(), time.Now().Add(good)); err != nil {
+		if err := j.Replay(ctx, l.GetId(), good); err != nil {
 			errs = append(errs, err)
 			continue
 		}

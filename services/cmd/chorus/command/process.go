@@ -37,6 +37,7 @@ type process struct {
 	busMetrics *bus.Metrics
 	unopened   prometheus.Counter // tokens
 	clocks     *clock.Differences
+	clock      *clock.Clock    // PostgreSQL's
 	redis      []*redis.Client // each with a pool of its own; none without Redis
 	settings   *settingspg.Watch
 	ops        *ops.Server
@@ -65,6 +66,7 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 	p.busMetrics = bus.NewMetrics(p.metrics)
 	p.unopened = newUnopened(p.metrics)
 	p.clocks = clock.New(p.metrics, time.Now)
+	p.clock = clock.Follow(time.Now, p.databaseTime(p.clocks.To(clock.PostgreSQL)))
 	return p, nil
 }
 
@@ -91,7 +93,22 @@ func (p *process) connect(ctx context.Context, name string, opts ...nats.Option)
 	if err != nil {
 		return err
 	}
+	// Nothing is judged by this process' own clock.
+	if err := startup.Wait(ctx, p.cfg.database.ConnectTimeout, store.Passes, p.clock.Measure); err != nil {
+		return err
+	}
 	return p.remember(ctx)
+}
+
+// databaseTime asks the database for its time, and tells it.
+func (p *process) databaseTime(told func(time.Time)) func(context.Context) (time.Time, error) {
+	return func(ctx context.Context) (time.Time, error) {
+		now, err := store.Time(ctx, p.pool)
+		if err == nil {
+			told(now)
+		}
+		return now, err
+	}
 }
 
 // close gives back what connect opened.
@@ -128,6 +145,7 @@ func (p *process) operate(ctx context.Context, n needs) error {
 		run.Part{Name: "ops", Run: server.Run},
 		run.Part{Name: "traces", Run: p.tracing.Run},
 		run.Part{Name: "cache", Run: p.cache.Run},
+		run.Part{Name: "clock", Run: p.clock.Run},
 		// What is cached comes first: whoever then looks must not see it as it was.
 		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.changes(), p.settings.Channel(), p.roster()).Run},
 	)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/chorus-cast/chorus/services/internal/clock"
 	"github.com/chorus-cast/chorus/services/internal/ops"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
@@ -26,15 +25,8 @@ const probeEvery = 10 * time.Second
 
 // checks are those of readiness: a service is ready if it can do its work.
 func (p *process) checks(ctx context.Context, n needs) ([]ops.Check, error) {
-	timed := p.clocks.To(clock.PostgreSQL)
 	checks := []ops.Check{
-		{Name: "database", Probe: func(ctx context.Context) error {
-			now, err := store.Time(ctx, p.pool)
-			if err == nil {
-				timed(now)
-			}
-			return err
-		}},
+		{Name: "database", Probe: p.clock.Measure},
 		{Name: "database_writes", Every: probeEvery, Probe: func(ctx context.Context) error { return store.Writable(ctx, p.pool) }},
 		{Name: "bus", Probe: p.bus.Ready},
 		{Name: "bus_writes", Every: probeEvery, Probe: func(ctx context.Context) error { return p.bus.Writable(ctx, n.streams...) }},

@@ -115,11 +115,11 @@ func (p *process) lastWords(ctx context.Context, err error) error {
 
 func (p *process) planner() (run.Part, error) {
 	listen := func(ctx context.Context, hear bus.Handler[*chorusv1.Update]) error {
-		return bus.NewConsumer(p.bus, bus.Planner(), journal.New(p.pool), p.busMetrics, hear).Run(ctx)
+		return bus.NewConsumer(p.bus, bus.Planner(), journal.New(p.pool).Timed(p.clock.Now), p.busMetrics, hear).Run(ctx)
 	}
 	s := planner.New(p.cfg.planner, planner.Deps{
 		Pool: p.pool, Bus: p.bus, Listen: listen, Settings: p.settings, Roster: p.rostered, Tracer: p.tracing.Tracer("planner"),
-		Metrics: planner.NewMetrics(p.metrics), Log: p.log.Named("planner"),
+		Now: p.clock.Now, Metrics: planner.NewMetrics(p.metrics), Log: p.log.Named("planner"),
 	})
 	p.restored = append(p.restored, s.Hurry)
 	p.changed = append(p.changed, s.Wake)
@@ -138,12 +138,12 @@ func (p *process) generator() (run.Part, error) {
 	book := usage.NewBook(p.pool, p.log.Named("usage"))
 	var s *generator.Generator // asked once it runs
 	texts := chain.New(links, chain.Deps{
-		Ledger: book, Replicas: func() int { return s.Replicas() }, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
+		Ledger: book, Replicas: func() int { return s.Replicas() }, Now: p.clock.Now, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
 	})
 	chains := []*chain.Chain{texts}
 	deps := generator.Deps{
 		Pool: p.pool, Bus: p.bus, Roster: p.rostered, Texts: texts,
-		Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
+		Now: p.clock.Now, Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
 	}
 	if len(embeddings) > 0 {
 		chains = append(chains, chain.New(embeddings, texts.Deps))
@@ -187,7 +187,7 @@ func (p *process) sender() (run.Part, error) {
 	}
 	s, err = sender.New(p.cfg.sender, sender.Deps{
 		Pool: p.pool, Bus: p.bus, Telegram: client, Limits: limits, Roster: p.rostered, Open: p.opener(keys),
-		Metrics: sender.NewMetrics(p.metrics), Refusals: refusal.NewMetrics(p.metrics), Log: p.log.Named("sender"),
+		Now: p.clock.Now, Metrics: sender.NewMetrics(p.metrics), Refusals: refusal.NewMetrics(p.metrics), Log: p.log.Named("sender"),
 	}, p.busMetrics)
 	if err != nil {
 		return run.Part{}, err
@@ -209,7 +209,7 @@ func (p *process) listener() (run.Part, error) {
 	client.TellTime(p.clocks.To(clock.Telegram))
 	s, err := listener.New(p.cfg.listener, listener.Deps{
 		Pool: p.pool, Bus: p.bus, Telegram: client, Settings: p.settings, Open: p.opener(keys),
-		Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
+		Now: p.clock.Now, Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
 	})
 	if err != nil {
 		return run.Part{}, err

@@ -36,7 +36,7 @@ which it tells how much is used up today.`,
 				return run.Usage(fmt.Errorf("--since: %v, want more than 0s", since))
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				sums, err := usage.Sums(ctx, pool, time.Now().Add(-since), usage.By(by))
+				sums, err := usage.Sums(ctx, pool, since, usage.By(by))
 				if err != nil {
 					return err
 				}

@@ -31,8 +31,10 @@ type Deps struct {
 	Ledger Ledger
 	// Replicas is how many processes share the limits per minute; nil is one.
 	Replicas func() int
-	Metrics  *Metrics
-	Log      *zap.Logger
+	// Now is the clock that budgets' days are of; nil for this process'.
+	Now     func() time.Time
+	Metrics *Metrics
+	Log     *zap.Logger
 }
 
 // Chain asks its providers in their order. It is safe for concurrent use.
@@ -59,10 +61,13 @@ func New(links []Link, deps Deps) *Chain {
 	if deps.Replicas == nil {
 		deps.Replicas = func() int { return 1 }
 	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
 	c := &Chain{Deps: deps}
 	c.running, c.stop = context.WithCancel(context.Background())
 	for _, l := range links {
-		c.links = append(c.links, newLink(l, deps.Ledger, deps.Replicas, deps.Metrics, deps.Log))
+		c.links = append(c.links, newLink(l, deps))
 	}
 	return c
 }
@@ -243,10 +248,10 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.Abo
 	if refused != nil {
 		return answer, refused, nil
 	}
-	began := time.Now()
+	began, at := time.Now(), c.Now()
 	run := func(ctx context.Context, most time.Duration) (llm.Response, error) {
 		answer, err := k.call(ctx, r, most, round)
-		call := usage.Call{About: about, At: began, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
+		call := usage.Call{About: about, At: at, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
 		traceCall(ctx, c.take(k, call, &answer, err, prompt), err)
 		return answer, err
 	}

@@ -28,6 +28,7 @@ type Link struct {
 type link struct {
 	Link
 	ledger   Ledger
+	day      func() time.Time // whose budget is used
 	workers  bulkhead.Bulkhead[any]
 	breaker  circuitbreaker.CircuitBreaker[any]
 	requests *perMinute
@@ -40,20 +41,20 @@ type link struct {
 	warned atomic.Int64
 }
 
-func newLink(l Link, ledger Ledger, replicas func() int, metrics *Metrics, log *zap.Logger) *link {
+func newLink(l Link, deps Deps) *link {
 	k := &link{
-		Link: l, ledger: ledger,
+		Link: l, ledger: deps.Ledger, day: deps.Now,
 		workers:  bulkhead.New[any](uint(l.Limits.Workers)),
-		requests: newPerMinute(l.Limits.RequestsPerMinute, replicas),
-		tokens:   newPerMinute(l.Limits.TokensPerMinute, replicas),
+		requests: newPerMinute(l.Limits.RequestsPerMinute, deps.Replicas),
+		tokens:   newPerMinute(l.Limits.TokensPerMinute, deps.Replicas),
 	}
 	k.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(uint(l.Limits.BreakerFailures)).
 		WithSuccessThreshold(1).
 		WithDelay(l.Limits.BreakerDelay).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-			metrics.breaker(l.Name, e.NewState)
-			log.Warn("breaker of a text provider", zap.String("provider", l.Name), zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
+			deps.Metrics.breaker(l.Name, e.NewState)
+			deps.Log.Warn("breaker of a text provider", zap.String("provider", l.Name), zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
 		}).
 		Build()
 	return k
@@ -87,8 +88,8 @@ const backgroundPart = 0.2
 
 // idle tells whether the link would take a call, before a worker is asked for.
 func (k *link) idle(now time.Time, background bool) *refusal {
-	if !k.affords(now, background) {
-		return &refusal{reason: reasonBudget, wait: usage.Day(now).Add(24 * time.Hour).Sub(now)}
+	if day := k.day(); !k.affords(day, background) {
+		return &refusal{reason: reasonBudget, wait: usage.Day(day).Add(24 * time.Hour).Sub(day)}
 	}
 	if left := k.throttle.left(now); left > 0 {
 		return &refusal{reason: reasonPaused, wait: left}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
@@ -31,12 +30,12 @@ func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err
 		e.Reason = p.clean(err.Error())
 	case raw.StatusCode < http.StatusBadRequest:
 		e.Status = raw.StatusCode
-		e.Limits = limits(raw.Header, time.Now())
+		e.Limits = limits(raw.Header)
 		e.Reason = p.clean("the answer can't be read: " + err.Error())
 	default:
 		body, _ := io.ReadAll(raw.Body) // what there is of it
 		e.Status = raw.StatusCode
-		e.Limits = limits(raw.Header, time.Now())
+		e.Limits = limits(raw.Header)
 		p.classify(e, readError(body), raw.Header)
 	}
 	return e
@@ -69,7 +68,7 @@ func (p *Provider) classify(e *llm.Error, said said, h http.Header) {
 		// Groq and vLLM behind a proxy shed load in this way.
 		status == http.StatusServiceUnavailable && (h.Get("Retry-After") != "" || said.wait > 0):
 		e.Class = llm.ErrThrottled
-		e.RetryAfter = retryAfter(h, said, e.Limits, time.Now())
+		e.RetryAfter = retryAfter(h, said, e.Limits)
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly,
 		status >= http.StatusInternalServerError, status < http.StatusBadRequest:
 		e.Class = llm.ErrTransient

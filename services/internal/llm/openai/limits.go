@@ -19,9 +19,22 @@ const (
 	maxReset = 5 * time.Minute
 )
 
+// answered is when an answer was given, by the clock that the instants in its header are
+// of: ours may be another one. The header tells that in whole seconds, so a clock that
+// agrees with it is the better one.
+func answered(h http.Header, ours time.Time) time.Time {
+	const agrees = 2 * time.Second
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil || ours.Sub(at).Abs() <= agrees {
+		return ours
+	}
+	return at
+}
+
 // limits reads the x-ratelimit-* headers of OpenAI and Groq, and those without a
 // unit of others, which are about requests.
-func limits(h http.Header, now time.Time) llm.Limits {
+func limits(h http.Header) llm.Limits {
+	now := answered(h, time.Now())
 	l := llm.Limits{Requests: limit(h, "-Requests", now), Tokens: limit(h, "-Tokens", now)}
 	if l.Requests == (llm.Limit{}) {
 		l.Requests = limit(h, "", now)
@@ -45,11 +58,11 @@ func limit(h http.Header, of string, now time.Time) llm.Limit {
 // retryAfter is how long to leave a throttled provider alone: retry-after-ms
 // (OpenAI), else retry-after, else what the body says in a field of its own, else in
 // prose, else the longest reset of a limit of which nothing remains, else 0.
-func retryAfter(h http.Header, said said, l llm.Limits, now time.Time) time.Duration {
+func retryAfter(h http.Header, said said, l llm.Limits) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
 		return bounded(ms / 1000)
 	}
-	if d, ok := wait(h.Get("Retry-After"), now); ok {
+	if d, ok := wait(h.Get("Retry-After"), answered(h, time.Now())); ok {
 		return d
 	}
 	if said.wait > 0 {

@@ -61,7 +61,8 @@ func TestRetryAfter(t *testing.T) {
 		for k, v := range tt.headers {
 			h.Set(k, v)
 		}
-		got := retryAfter(h, readError([]byte(tt.body)), limits(h, now()), now())
+		h.Set("Date", now().Format(http.TimeFormat))
+		got := retryAfter(h, readError([]byte(tt.body)), limits(h))
 		if d := got - tt.want; d < -time.Millisecond || d > time.Millisecond {
 			t.Errorf("%s: got %v, want %v", name, got, tt.want)
 		}
@@ -76,8 +77,27 @@ func TestLimits(t *testing.T) {
 	h.Set("X-Ratelimit-Reset-Requests", "120ms")
 	h.Set("X-Ratelimit-Remaining-Tokens", "many")
 	want := llm.Limits{Requests: llm.Limit{Known: true, Max: 60, Remaining: 59, Reset: 120 * time.Millisecond}}
-	if got := limits(h, now()); got != want {
+	if got := limits(h); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// Instants are of the clock of who answers, and not of ours.
+func TestAnswersHaveTheirOwnClock(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ date, want time.Time }{
+		"three minutes behind ours": {now().Add(-3 * time.Minute), now().Add(-3 * time.Minute)},
+		"an hour ahead of ours":     {now().Add(time.Hour), now().Add(time.Hour)},
+		"rounded":                   {now().Add(-time.Second), now()},
+		"unknown":                   {time.Time{}, now()},
+	} {
+		h := http.Header{}
+		if !tt.date.IsZero() {
+			h.Set("Date", tt.date.Format(http.TimeFormat))
+		}
+		if got := answered(h, now()); !got.Equal(tt.want) {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
 	}
 }
 

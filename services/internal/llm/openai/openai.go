@@ -97,7 +97,7 @@ func (p *Provider) exchange(ctx context.Context, send func(ctx context.Context, 
 	if err := send(callCtx, option.WithResponseInto(&raw), option.WithResponseBodyInto(&body)); err != nil {
 		return reply{}, p.failure(ctx, callCtx, raw, err)
 	}
-	return reply{status: raw.StatusCode, limits: limits(raw.Header, start), body: document(body), latency: time.Since(start)}, nil
+	return reply{status: raw.StatusCode, limits: limits(raw.Header), body: document(body), latency: time.Since(start)}, nil
 }
 
 func (p *Provider) permanent(reason string) error {

@@ -33,6 +33,8 @@ type State struct {
 	Trial bool
 	// NextTry is when it is tried again; zero where only a person ends it.
 	NextTry time.Time
+	// due is whether that time has come.
+	due bool
 }
 
 // What is which of the states it is; empty for a bot that is to be quiet.
@@ -77,7 +79,7 @@ func (s *State) Next() string {
 		return "one message at a time until one is delivered"
 	case s.NextTry.IsZero():
 		return "until /resume @bot in the chat"
-	case !s.NextTry.After(time.Now()):
+	case s.due:
 		return "next try now"
 	}
 	return "next try at " + clock(s.NextTry)
@@ -115,24 +117,24 @@ FROM chats c WHERE c.allowed_reactions = '{}' AND c.removed_at IS NULL`
 
 // List gives all that is refused, and the bots that are to be quiet.
 func List(ctx context.Context, db DB) ([]State, error) {
-	return list(ctx, db, stopped+` UNION ALL `+suspended+` UNION ALL `+withoutReactions+` ORDER BY 2, 1`, Quieted)
+	return list(ctx, db, stopped+` UNION ALL `+suspended+` UNION ALL `+withoutReactions, Quieted)
 }
 
 // InChat is the same for one chat and its cast.
 func InChat(ctx context.Context, db DB, chat int64) ([]State, error) {
 	return list(ctx, db, stopped+` AND b.id IN (SELECT bot_id FROM cast_members WHERE chat_id = $2)
-UNION ALL `+suspended+` AND c.id = $2 UNION ALL `+withoutReactions+` AND c.id = $2 ORDER BY 2, 1`, Quieted, chat)
+UNION ALL `+suspended+` AND c.id = $2 UNION ALL `+withoutReactions+` AND c.id = $2`, Quieted, chat)
 }
 
 func list(ctx context.Context, db DB, sql string, args ...any) ([]State, error) {
-	rows, err := db.Query(ctx, sql, args...)
+	rows, err := db.Query(ctx, `SELECT *, coalesce(next <= now(), false) FROM (`+sql+`) s (bot, chat, name, why, since, next, trial) ORDER BY chat, bot`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list what Telegram refuses: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (State, error) {
 		var s State
 		var next *time.Time
-		err := row.Scan(&s.Bot, &s.Chat, &s.Name, &s.Why, &s.Since, &next, &s.Trial)
+		err := row.Scan(&s.Bot, &s.Chat, &s.Name, &s.Why, &s.Since, &next, &s.Trial, &s.due)
 		if next != nil {
 			s.NextTry = *next
 		}

@@ -1,0 +1,70 @@
+package sender_test
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+)
+
+// A process' clock may differ by more than turns are good for: what is sent, what has
+// expired, until when a delivery is parked and all times that are written down are as
+// by the database's.
+func TestAWrongClockOfTheProcessChangesNothing(t *testing.T) {
+	s := newStage(t)
+	for name, ahead := range journaltest.Skews() {
+		s.stop()
+		s.now = journaltest.Now(t, s.pool, ahead)
+		s.run(s.cfg)
+		chat, _ := s.chat(name, world.Supergroup)
+		s.becomes(s.say(chat, "too late", func(turn *chorusv1.Turn) {
+			ago := time.Now().Add(-time.Minute)
+			turn.PlannedAt, turn.DueAt, turn.ExpiresAt = timestamppb.New(ago), timestamppb.New(ago), timestamppb.New(ago.Add(59*time.Second))
+		}), "expired closed")
+		good := s.say(chat, "in time")
+		s.becomes(good, "delivered closed")
+		s.agree(good)
+
+		limited, _ := s.chat(name+"-limited", world.Supergroup)
+		s.fault("sendMessage:429:retry_after=20:count=1")
+		parked := s.say(limited, "parked")
+		s.becomes(parked, "open pending parked")
+		var left time.Duration
+		if err := s.pool.QueryRow(t.Context(), `SELECT not_before - now() FROM deliveries WHERE chat_id = $1`, limited).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		if left > 20*time.Second || left < 10*time.Second {
+			t.Errorf("%s: it is parked for another %v, want 20s", name, left)
+		}
+	}
+	s.called("sendMessage", "sent 200", "none 429", "sent 200", "none 429")
+}
+
+// agree tests the times that were written down of a message that was sent.
+func (s *stage) agree(d *chorusv1.Delivery) {
+	s.t.Helper()
+	var payload []byte
+	var closed, sent time.Time
+	err := s.pool.QueryRow(s.t.Context(), `
+SELECT r.payload, d.closed_at, m.sent_at
+FROM receipts r JOIN deliveries d USING (chat_id, turn_no) JOIN messages m USING (chat_id, turn_no)
+WHERE r.chat_id = $1 AND r.turn_no = $2`, d.GetId().GetChatId(), d.GetId().GetNumber()).Scan(&payload, &closed, &sent)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var r chorusv1.Receipt
+	if err := proto.Unmarshal(payload, &r); err != nil {
+		s.t.Fatal(err)
+	}
+	if off := r.GetClosedAt().AsTime().Sub(closed).Abs(); off > time.Second {
+		s.t.Errorf("its receipt says that it ended %v from when it did", off)
+	}
+	if off := closed.Sub(sent); off < 0 || off > 2*time.Second { // Telegram's times are whole seconds
+		s.t.Errorf("it ended %v after it was sent", off)
+	}
+}
