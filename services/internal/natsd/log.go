@@ -2,6 +2,8 @@ package natsd
 
 import (
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/zap"
@@ -12,6 +14,8 @@ import (
 type logger struct {
 	log   *zap.Logger
 	fatal chan string
+
+	rebuilds sync.Once
 }
 
 var _ server.Logger = (*logger)(nil)
@@ -27,7 +31,36 @@ func (l *logger) Noticef(string, ...any) {}
 func (l *logger) Debugf(string, ...any)  {}
 func (l *logger) Tracef(string, ...any)  {}
 
-func (l *logger) Warnf(format string, v ...any) { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if !rebuildsIndex(text) {
+		l.log.Warn(text)
+		return
+	}
+	l.rebuilds.Do(func() {
+		l.log.Info("NATS was not stopped in order: it reads its streams' indexes anew from their messages, and nothing is lost")
+	})
+	l.log.Debug(text)
+}
+
+// rebuildsIndex tells whether a warning is about the index that a file store writes
+// when it stops, and at times before: after a kill it is older than the messages,
+// or cut off. The store then reads the messages instead.
+func rebuildsIndex(warning string) bool {
+	store, said, ok := strings.Cut(warning, "] ")
+	if !ok || !strings.HasPrefix(store, "Filestore [") {
+		return false
+	}
+	kind, state, ok := strings.Cut(said, " state ")
+	switch {
+	case !ok:
+		return false
+	case kind == "Stream":
+		return !strings.HasSuffix(state, "on write") // while it runs
+	default:
+		return strings.HasPrefix(state, "is outdated") || strings.HasPrefix(state, "from index errored")
+	}
+}
 
 func (l *logger) Errorf(format string, v ...any) { l.log.Error(fmt.Sprintf(format, v...)) }
 

@@ -3,10 +3,12 @@ package natsd_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,7 +19,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chorus-cast/chorus/services/internal/natsd"
 )
@@ -87,6 +91,11 @@ func last(t *testing.T, js jetstream.JetStream) string {
 func start(t *testing.T, cfg natsd.Config) (*natsd.Server, jetstream.JetStream) {
 	t.Helper()
 	cfg.Log = zaptest.NewLogger(t)
+	return startLogged(t, cfg)
+}
+
+func startLogged(t *testing.T, cfg natsd.Config) (*natsd.Server, jetstream.JetStream) {
+	t.Helper()
 	s, err := natsd.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +167,53 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	_, js := start(t, natsd.Config{DataDir: dir})
 	if got := last(t, js); got != "kept" {
 		t.Errorf("after the kill the stream has %q", got)
+	}
+}
+
+// An index from before the messages' file was replaced is what a kill may leave.
+func TestAnOldIndexIsNoWarning(t *testing.T) {
+	dir := t.TempDir()
+	index := filepath.Join(dir, "jetstream", "$G", "streams", "S", "msgs", "index.db")
+	var old []byte
+	for _, purged := range []bool{false, true} {
+		s, js := start(t, natsd.Config{DataDir: dir})
+		if err := publish(t.Context(), js, "kept"); err != nil {
+			t.Fatal(err)
+		}
+		if purged {
+			stream, err := js.Stream(t.Context(), "S")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(stream.Purge(t.Context()), publish(t.Context(), js, "kept")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		js.Conn().Close()
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if !purged {
+			var err error
+			if old, err = os.ReadFile(index); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.WriteFile(index, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	core, seen := observer.New(zap.DebugLevel)
+	_, js := startLogged(t, natsd.Config{DataDir: dir, Log: zap.New(core)})
+	if got := last(t, js); got != "kept" {
+		t.Errorf("the stream has %q", got)
+	}
+	levels := map[zapcore.Level]int{}
+	for _, e := range seen.All() {
+		levels[e.Level]++
+	}
+	if levels[zap.InfoLevel] != 1 || levels[zap.DebugLevel] == 0 || len(levels) != 2 {
+		t.Errorf("the log has %v, want one plain line", seen.All())
 	}
 }
 
