@@ -69,7 +69,7 @@ fmt: $(BIN)/golangci-lint ## Format the code
 	@for module in $(MODULES) $(VERIFY); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
 
 build: ## Build bin/chorus
-	@test -e $(BIN)/chorus || echo 'build: chorus (the first time takes some minutes)'
+	@echo 'build: chorus (some minutes, if much is to be compiled)'
 	@go build -ldflags '$(LDFLAGS)' -o $(BIN)/chorus ./services/cmd/chorus
 
 bench: ## Measure, and write docs/bench.json; ONLY=sender for a part

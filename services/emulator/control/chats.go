@@ -18,7 +18,8 @@ type Chat struct {
 
 // NewChat describes a group to make, or to change if one with its id exists.
 // Without an id a new group is made and given one; without a kind it is a
-// supergroup.
+// supergroup. One that exists keeps the kind, the title and the note that are left
+// out.
 type NewChat = world.NewChat
 
 // NewRole gives someone a role in a group.

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 )
@@ -16,18 +17,23 @@ type NewChat struct {
 }
 
 // PutChat makes a group, or changes the profile of the one with this id, and
-// lets members in who aren't there. It never sends anybody away. A new title is
-// told in the group, as Telegram does.
+// lets members in who aren't there. It never sends anybody away. Without a kind, a
+// title or a note, one that exists keeps its own. A new title is told in the group,
+// as Telegram does.
 func (w *World) PutChat(n NewChat) (Chat, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	if n.Kind == "" {
-		n.Kind = Supergroup
+	old := w.state.Chats[n.ID]
+	if old != nil {
+		n.Kind, n.Title, n.Note = cmp.Or(n.Kind, old.Kind), cmp.Or(n.Title, old.Title), cmp.Or(n.Note, old.Note)
 	}
+
+	n.Kind = cmp.Or(n.Kind, Supergroup)
 
 	if n.ID == 0 {
 		n.ID = w.mintChat(n.Kind, n.Title)
+		old = w.state.Chats[n.ID]
 	}
 
 	if err := n.check(); err != nil {
@@ -36,7 +42,6 @@ func (w *World) PutChat(n NewChat) (Chat, error) {
 
 	var events []event
 
-	old := w.state.Chats[n.ID]
 	n.MigratedTo, n.MigratedFrom = 0, 0
 
 	if old != nil {
