@@ -3,6 +3,7 @@ package llm
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -53,26 +54,38 @@ type Error struct {
 	Usage Usage
 }
 
-// Error returns one line: provider, class, status, reason.
+// Error returns one line: provider, what happened, advice.
 func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "llm provider %s: %v", e.Provider, e.Class)
-	if e.Status != 0 {
-		fmt.Fprintf(&b, ": status %d", e.Status)
+	text := "llm provider " + e.Provider + ": " + e.What()
+	if e.Advice != "" {
+		text += "; " + e.Advice
 	}
-	if e.Code != "" {
-		fmt.Fprintf(&b, " (%s)", e.Code)
+	return text
+}
+
+// What returns what happened in one line, without the advice. The class stays out of
+// it: that of a provider's failure says nothing about the turn, which may be tried
+// again whatever it is.
+func (e *Error) What() string {
+	var parts []string
+	if e.Status >= http.StatusBadRequest || e.Reason == "" && e.Status != 0 {
+		status := fmt.Sprintf("status %d", e.Status)
+		if e.Code != "" {
+			status += " (" + e.Code + ")"
+		}
+		parts = append(parts, status)
 	}
 	if e.Reason != "" {
-		fmt.Fprintf(&b, ": %s", e.Reason)
+		parts = append(parts, e.Reason)
+	}
+	text := strings.Join(parts, ": ")
+	if text == "" {
+		text = "no text"
 	}
 	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, "; retry after %s", e.RetryAfter)
+		text += fmt.Sprintf("; retry after %s", e.RetryAfter)
 	}
-	if e.Advice != "" {
-		fmt.Fprintf(&b, "; %s", e.Advice)
-	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the class, so that errors.Is matches it.

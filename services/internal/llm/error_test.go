@@ -3,6 +3,7 @@ package llm_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,11 +18,34 @@ func TestError(t *testing.T) {
 	if !errors.Is(err, llm.ErrThrottled) || errors.Is(err, llm.ErrTransient) {
 		t.Errorf("%v is of the wrong class", err)
 	}
-	want := "turn 7: llm provider groq: throttled: status 429 (rate_limit_exceeded): slow down; retry after 3s"
+	want := "turn 7: llm provider groq: status 429 (rate_limit_exceeded): slow down; retry after 3s"
 	if err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
-	if got := (&llm.Error{Class: llm.ErrPermanent, Provider: "x"}).Error(); got != "llm provider x: permanent" {
-		t.Errorf("got %q", got)
+}
+
+// People read these words: no class is among them, no status of a success, and what to
+// do stands in them once.
+func TestErrorsArePlain(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]llm.Error{
+		"llm provider x: no text": {Class: llm.ErrPermanent},
+		"llm provider x: all of the answer went into thinking; raise generator.max_tokens": {
+			Class: llm.ErrTransient, Status: 200, Code: llm.CodeThinking, Reason: "all of the answer went into thinking", Advice: "raise generator.max_tokens",
+		},
+		"llm provider x: status 400 (unsupported_value): temperature is not supported; it is left out from now on": {
+			Class: llm.ErrTransient, Status: 400, Code: "unsupported_value", Reason: "temperature is not supported", Advice: "it is left out from now on",
+		},
+		"llm provider x: status 401 (invalid_api_key): Incorrect API key; check the key (llm.key)": {
+			Class: llm.ErrPermanent, Status: 401, Code: "invalid_api_key", Reason: "Incorrect API key", Advice: "check the key (llm.key)",
+		},
+	} {
+		e.Provider = "x"
+		if got := e.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if e.Advice != "" && strings.Contains(e.What(), e.Advice) {
+			t.Errorf("the advice is in %q", e.What())
+		}
 	}
 }

@@ -94,6 +94,10 @@ func ask(ctx context.Context, p Provider, r llm.Request, limit time.Duration) (a
 func failed(p Provider, a answered) Finding {
 	var e *llm.Error
 	errors.As(a.err, &e)
+	what := a.err.Error()
+	if e != nil {
+		what = e.What()
+	}
 	remedy := func(other string) string {
 		if e != nil && e.Advice != "" {
 			return e.Advice
@@ -107,13 +111,15 @@ func failed(p Provider, a answered) Finding {
 		return fail(checkLLM, p.Name, fmt.Sprintf("gives no answer within %v", a.limit),
 			"raise llm.load_timeout if its model takes longer to load, and llm.timeout if it takes longer to write; else check llm.url")
 	case errors.Is(a.err, llm.ErrThrottled):
-		return warn(checkLLM, p.Name, "takes the key, but no request now: "+a.err.Error(), "look at the quota and the rate limit of this key")
+		return warn(checkLLM, p.Name, "takes the key, but no request now: "+what, "look at the quota and the rate limit of this key")
 	case e != nil && e.Answered:
-		return fail(checkLLM, p.Name, "answers, but without a text: "+a.err.Error(), remedy("try again; if it stays so, use another model (llm.model)"))
+		return fail(checkLLM, p.Name, "answers, but without a text: "+what, remedy("try again; if it stays so, use another model (llm.model)"))
 	case errors.Is(a.err, llm.ErrPermanent):
-		return fail(checkLLM, p.Name, "refuses: "+a.err.Error(), remedy("check the key (llm.key), the model (llm.model) and the address (llm.url)"))
+		return fail(checkLLM, p.Name, "refuses: "+what, remedy("check the key (llm.key), the model (llm.model) and the address (llm.url)"))
+	case e != nil && e.Status >= http.StatusInternalServerError:
+		return fail(checkLLM, p.Name, "fails: "+what, "wait: it is tried again by itself; if it lasts, look into the provider's own state")
 	case e != nil && e.Status >= http.StatusOK:
-		return fail(checkLLM, p.Name, "answers, but with nothing of use: "+a.err.Error(), remedy("look into the provider's own log, and check llm.model and llm.url"))
+		return fail(checkLLM, p.Name, "answers, but with nothing of use: "+what, remedy("look into the provider's own log, and check llm.model and llm.url"))
 	}
-	return fail(checkLLM, p.Name, "can't be reached: "+a.err.Error(), "check llm.url, and whether this machine reaches it")
+	return fail(checkLLM, p.Name, "can't be reached: "+what, "check llm.url, and whether this machine reaches it")
 }

@@ -52,16 +52,20 @@ func TestTexts(t *testing.T) {
 		says  string // in what was found or the remedy
 		n     int
 	}{
-		"it writes":             {[]answer{{time.Second, text, nil}}, preflight.OK, "writes, after 1s", 1},
-		"it is loaded first":    {[]answer{{40 * time.Second, text, nil}, {time.Second, text, nil}}, preflight.OK, "took 40s", 2},
-		"it is slow":            {[]answer{{40 * time.Second, text, nil}}, preflight.Failure, "raise llm.timeout", 2},
-		"it never answers":      {[]answer{{time.Hour, text, nil}}, preflight.Failure, "within 5m0s → raise llm.load_timeout", 1},
-		"its text is cut":       {[]answer{{0, llm.Response{Text: "Y", Truncated: true}, nil}}, preflight.Warning, "generator.max_tokens", 1},
-		"it only thinks":        {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 200, Code: llm.CodeThinking, Answered: true, Advice: "raise generator.max_tokens"})}}, preflight.Failure, "answers, but without a text", 1},
-		"a part is left out":    {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 400, Answered: true, Again: true, Advice: "temperature is left out"})}, {0, text, nil}}, preflight.OK, "temperature is left out", 2},
-		"it is refused":         {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrPermanent, Status: 400, Advice: "lower generator.prompt_tokens"})}}, preflight.Failure, "→ lower generator.prompt_tokens", 1},
-		"a wrong key":           {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrPermanent, Status: 401})}}, preflight.Failure, "llm.key", 1},
-		"a rate limit":          {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrThrottled, Status: 429})}}, preflight.Warning, "quota", 1},
+		"it writes":          {[]answer{{time.Second, text, nil}}, preflight.OK, "writes, after 1s", 1},
+		"it is loaded first": {[]answer{{40 * time.Second, text, nil}, {time.Second, text, nil}}, preflight.OK, "took 40s", 2},
+		"it is slow":         {[]answer{{40 * time.Second, text, nil}}, preflight.Failure, "raise llm.timeout", 2},
+		"it never answers":   {[]answer{{time.Hour, text, nil}}, preflight.Failure, "within 5m0s → raise llm.load_timeout", 1},
+		"its text is cut":    {[]answer{{0, llm.Response{Text: "Y", Truncated: true}, nil}}, preflight.Warning, "generator.max_tokens", 1},
+		"it only thinks":     {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 200, Code: llm.CodeThinking, Answered: true, Advice: "raise generator.max_tokens"})}}, preflight.Failure, "answers, but without a text", 1},
+		"a part is left out": {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 400, Answered: true, Again: true, Advice: "temperature is left out"})}, {0, text, nil}}, preflight.OK, "temperature is left out", 2},
+		"it is refused":      {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrPermanent, Status: 400, Advice: "lower generator.prompt_tokens"})}}, preflight.Failure, "→ lower generator.prompt_tokens", 1},
+		"a wrong key":        {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrPermanent, Status: 401})}}, preflight.Failure, "llm.key", 1},
+		"a rate limit":       {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrThrottled, Status: 429})}}, preflight.Warning, "quota", 1},
+		"no credit": {[]answer{{0, llm.Response{}, failure(llm.Error{
+			Class: llm.ErrPermanent, Status: 429, Code: "insufficient_quota", Reason: "You exceeded your current quota", Advice: "add credit at the provider, or set llm.second",
+		})}}, preflight.Failure, "refuses: status 429 (insufficient_quota): You exceeded your current quota → add credit at the provider, or set llm.second", 1},
+		"it is overloaded":      {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 503, Reason: "busy"})}}, preflight.Failure, "fails: status 503: busy → wait: it is tried again by itself", 1},
 		"nothing of use":        {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 200})}}, preflight.Failure, "answers, but with nothing of use", 1},
 		"nobody at the address": {[]answer{{0, llm.Response{}, failure(llm.Error{Reason: "refused"})}}, preflight.Failure, "can't be reached", 1},
 	} {
@@ -74,6 +78,9 @@ func TestTexts(t *testing.T) {
 				got := found[0].Found + " → " + found[0].Remedy
 				if len(found) != 1 || found[0].Status != test.want || !strings.Contains(got, test.says) || m.n != test.n {
 					t.Errorf("found %+v after %d calls, want %s with %q after %d", found, m.n, test.want, test.says, test.n)
+				}
+				if r := found[0].Remedy; r != "" && strings.Count(got, r) != 1 {
+					t.Errorf("%q has the remedy twice", got)
 				}
 				if m.request.MaxTokens != 300 || m.request.Temperature != 0.9 {
 					t.Errorf("asked %+v", m.request)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ func (b budget) share() float64 { return b.limits.Share(b.spent) }
 func (b budget) String() string {
 	words := fmt.Sprintf("%.0f %% of today's budget is used up", 100*b.share())
 	if b.limits.DailyCost > 0 {
-		words += fmt.Sprintf(", %.2f of %.2f", b.spent.Cost, b.limits.DailyCost)
+		words += fmt.Sprintf(", %.4f of %.4f", b.spent.Cost, b.limits.DailyCost)
 	}
 	if b.limits.DailyTokens > 0 {
 		words += fmt.Sprintf(", %d of %d tokens", b.spent.Tokens, b.limits.DailyTokens)
@@ -77,7 +78,7 @@ func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) (
 	}
 	if cfg.llm.Kind == provider.OpenAI && len(all) == 0 {
 		found = append(found, preflight.Finding{
-			Status: preflight.Warning, Check: "budget", Subject: cfg.llm.Kind, Found: "no budget holds, because no price is known",
+			Status: preflight.Warning, Check: "budget", Subject: cmp.Or(cfg.llm.Name, cfg.llm.Kind), Found: "no budget holds, because no price is known",
 			Remedy: "set llm.prompt_price and llm.completion_price, or llm.daily_tokens; of a model that costs nothing, ignore this",
 		})
 	}

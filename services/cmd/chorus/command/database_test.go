@@ -168,7 +168,7 @@ func TestUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := o.call("usage", "--llm.name", "groq", "--llm.kind", "openai", "--llm.url", "http://127.0.0.1:1/v1", "--llm.model", "llama", "--llm.daily-cost", "1", "--llm.prompt-price", "1", "--llm.daily-tokens", "9000")
-	if want := "groq: 90 % of today's budget is used up, 0.90 of 1.00, 900 of 9000 tokens.\n"; !strings.HasSuffix(got, want) {
+	if want := "groq: 90 % of today's budget is used up, 0.9000 of 1.0000, 900 of 9000 tokens.\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("usage with a budget prints %s, want %s at the end", got, want)
 	}
 }

@@ -1,10 +1,13 @@
 package chain_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -33,5 +36,32 @@ func TestANearlySpentBudgetIsWarnedOfOnceADay(t *testing.T) {
 			}
 			time.Sleep(24 * time.Hour) //nolint:forbidigo // in a bubble
 		}
+	})
+}
+
+// An idle provider's budget is new at midnight: the alert of yesterday must end then.
+func TestTheUsedBudgetIsThatOfTheDayOfTheScrape(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		limits := chain.DefaultLimits()
+		limits.DailyTokens = 1000 // ten texts
+		c := chain.New([]chain.Link{{Name: "first", Provider: writes("first"), Limits: limits}},
+			chain.Deps{Ledger: &ledger{}, Metrics: chain.NewMetrics(registry), Log: zap.NewNop()})
+		shows := func(used string) {
+			t.Helper()
+			const name = "chorus_llm_budget_used_ratio"
+			want := "# HELP " + name + " The part of a provider's budget for the day (UTC) that is used up.\n# TYPE " + name + " gauge\n" + name + `{provider="first"} ` + used + "\n"
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(want), name); err != nil {
+				t.Error(err)
+			}
+		}
+		shows("0")
+		for range 10 {
+			want(t, c, "by first")
+		}
+		shows("1")
+		time.Sleep(24 * time.Hour) //nolint:forbidigo // in a bubble
+		shows("0")
 	})
 }

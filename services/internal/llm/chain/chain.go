@@ -65,6 +65,7 @@ func New(links []Link, deps Deps) *Chain {
 		deps.Now = time.Now
 	}
 	c := &Chain{Deps: deps}
+	deps.Metrics.spending(links, deps.Ledger)
 	c.running, c.stop = context.WithCancel(context.Background())
 	for _, l := range links {
 		c.links = append(c.links, newLink(l, deps))
@@ -199,7 +200,14 @@ func (c *Chain) again(k *link, err error) bool {
 		return false
 	}
 	if failed.Advice != "" && c.warns(k.Name+failed.Advice) {
-		c.Log.Warn("a text provider refuses", zap.String("provider", k.Name), zap.String("what_to_do", failed.Advice), zap.Error(err))
+		what := "a text provider refuses"
+		switch {
+		case failed.Again:
+			what = "a text provider refuses a part of requests: it is asked again without"
+		case failed.Answered:
+			what = "a text provider answers without a text"
+		}
+		c.Log.Warn(what, zap.String("provider", k.Name), zap.String("what_to_do", failed.Advice), zap.Error(err))
 	}
 	return failed.Again
 }
@@ -294,7 +302,6 @@ func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, err error, 
 // watch warns, once a day, when a budget is nearly used up.
 func (c *Chain) watch(k *link, now time.Time) {
 	share := k.Limits.Share(c.Ledger.Spent(k.Name, now))
-	c.Metrics.budget(k.Name, share)
 	day := usage.Day(now).Unix()
 	if share < NearlySpent || k.warned.Swap(day) == day {
 		return

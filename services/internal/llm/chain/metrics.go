@@ -1,6 +1,9 @@
 package chain
 
 import (
+	"sync"
+	"time"
+
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,7 +17,7 @@ type Metrics struct {
 	cost     *prometheus.CounterVec
 	refusals *prometheus.CounterVec
 	open     *prometheus.GaugeVec
-	budgets  *prometheus.GaugeVec
+	budgets  *budgets
 }
 
 // NewMetrics registers the metrics of chains.
@@ -33,9 +36,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "chorus_llm_breaker_open", Help: "1 while the breaker of a provider is open, 0.5 while it tries one call.",
 		}, []string{"provider"}),
-		budgets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "chorus_llm_budget_used_ratio", Help: "The part of a provider's budget for the day (UTC) that is used up, as of its last call.",
-		}, []string{"provider"}),
+		budgets: &budgets{
+			about: prometheus.NewDesc("chorus_llm_budget_used_ratio", "The part of a provider's budget for the day (UTC) that is used up.", []string{"provider"}, nil),
+			used:  map[string]func(time.Time) float64{},
+		},
 	}
 	r.MustRegister(m.calls, m.tokens, m.cost, m.refusals, m.open, m.budgets)
 	return m
@@ -57,9 +61,36 @@ func (m *Metrics) refused(provider, reason string) {
 	}
 }
 
-func (m *Metrics) budget(provider string, share float64) {
-	if m != nil {
-		m.budgets.WithLabelValues(provider).Set(share)
+// spending lets the budgets of providers be looked at.
+func (m *Metrics) spending(links []Link, ledger Ledger) {
+	if m == nil {
+		return
+	}
+	m.budgets.mu.Lock()
+	defer m.budgets.mu.Unlock()
+	for _, l := range links {
+		m.budgets.used[l.Name] = func(now time.Time) float64 { return l.Limits.Share(ledger.Spent(l.Name, now)) }
+	}
+}
+
+// budgets computes how much of them is used up whenever it is asked: they begin anew
+// at midnight, whether a call is made or not.
+type budgets struct {
+	about *prometheus.Desc
+	mu    sync.Mutex
+	used  map[string]func(now time.Time) float64 // by the provider's name
+}
+
+// Describe implements prometheus.Collector.
+func (b *budgets) Describe(out chan<- *prometheus.Desc) { out <- b.about }
+
+// Collect implements prometheus.Collector.
+func (b *budgets) Collect(out chan<- prometheus.Metric) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for provider, used := range b.used {
+		out <- prometheus.MustNewConstMetric(b.about, prometheus.GaugeValue, used(now), provider)
 	}
 }
 

@@ -86,7 +86,7 @@ func table() map[string]answers {
 		"a rate limit in the choice":    {body: `{"choices":[{"error":{"code":429,"message":"Slow down, try again in 20s"},"message":{"content":"Half"}}]}`, class: llm.ErrThrottled, code: rate, wait: 20 * time.Second},
 		"a wrong key in a 200":          {body: `{"error":{"message":"No such key","code":401}}`, class: llm.ErrPermanent, code: 401, says: "llm.key"},
 		"a wrong key in words":          {body: `{"error":{"message":"No such key","code":"invalid_api_key"}}`, class: llm.ErrPermanent, code: 401},
-		"no credit in a 200":            {body: `{"error":{"message":"Buy more","code":"insufficient_quota"}}`, class: llm.ErrPermanent, code: 402},
+		"no credit in a 200":            {body: `{"error":{"message":"Buy more","code":"insufficient_quota"}}`, class: llm.ErrPermanent, code: 402, says: "add credit at the provider"},
 		"an error as a text":            {body: `{"error":"Upstream is rate limited"}`, class: llm.ErrThrottled, code: rate},
 		"an error beside no choices":    {body: `{"choices":[],"error":{"message":"Overloaded","code":"503"}}`, class: llm.ErrTransient, code: 503},
 		"an error without a wrapping":   {body: `{"object":"error","message":"Slow down","code":429}`, class: llm.ErrThrottled, code: rate},

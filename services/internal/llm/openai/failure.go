@@ -106,7 +106,7 @@ func advice(status int, e *llm.Error) string {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return "check the key (llm.key)"
 	case http.StatusPaymentRequired:
-		return "the account has no credit"
+		return "add credit at the provider, or set llm.second"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "check the model (llm.model) and the address with its version path (llm.url)"
 	case http.StatusRequestEntityTooLarge:
