@@ -9,6 +9,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 // exchange makes a request without the client.
@@ -86,6 +87,10 @@ func TestWrongRequestsSayWhatIsAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if _, err := b.AddBot(t.Context(), control.NewBot{Username: "eve_bot", Token: secret.New("77:own-secret")}); err != nil {
+		t.Fatal(err)
+	}
+
 	tests := []struct {
 		name, method, path, body string
 		status                   int
@@ -102,6 +107,7 @@ func TestWrongRequestsSayWhatIsAllowed(t *testing.T) {
 		{"wrong type of a long value", "POST", "/bots", `{"name":["` + strings.Repeat("x", 100) + `"]}`, 400, "..."},
 		{"wrong type over several lines", "POST", "/bots", "{\"name\":{\n\"a\":\n[1]}}", 400, `name: {"a":[1]} is not allowed, must be a string`},
 		{"token of a wrong type", "POST", "/bots", `{"username":"ada_bot","token":12345}`, 400, "token: (not shown) is not allowed, must be a string"},
+		{"token of another bot id", "POST", "/bots", `{"username":"eve_bot","token":"987:new-secret"}`, 400, `token: "987:(not shown)" is not allowed, must be one with the bot id of @eve_bot, 77`},
 		{"wrong token", "POST", "/bots", `{"username":"ada_bot","token":"my-secret"}`, 400, `token: "(not shown)" is not allowed, must be <bot id>:<secret>`},
 		{"wrong username", "POST", "/bots", `{"username":"a"}`, 400, `username: "a" is not allowed, must be 3 to 32 letters`},
 

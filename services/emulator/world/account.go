@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -87,7 +88,12 @@ func (w *World) RegisterBot(b NewBot) (Account, string, error) {
 	}
 
 	if taken, ok := w.state.Accounts[next.ID]; ok && !strings.EqualFold(taken.Username, b.Username) {
-		return Account{}, "", invalid("token", "(not shown)", "a bot id that no other account has")
+		return Account{}, "", invalid("token", fmt.Sprintf("%d:(not shown)", next.ID), "one with a bot id that no other account has: it is that of @"+taken.Username)
+	}
+
+	if same := w.byUsername(b.Username); same != nil && same.Bot && same.ID != next.ID {
+		return Account{}, "", invalid("token", fmt.Sprintf("%d:(not shown)", next.ID),
+			fmt.Sprintf("one with the bot id of @%s, %d", same.Username, same.ID))
 	}
 
 	if same := w.byUsername(b.Username); same != nil && same.ID != next.ID {

@@ -249,7 +249,7 @@ func TestWrongInputNamesTheField(t *testing.T) {
 		{"username", "username", register(world.NewBot{Username: "1a"})},
 		{"token", "token", register(world.NewBot{Username: "bob_bot", Token: "x"})},
 		{"bot id taken", "token", register(world.NewBot{Username: "bob_bot", Token: "77:other-secret"})},
-		{"username taken", "username", register(world.NewBot{Username: "ADA_bot", Token: "78:other-secret"})},
+		{"another bot id", "token", register(world.NewBot{Username: "ADA_bot", Token: "78:other-secret"})},
 		{"kind", "kind", put(world.Chat{Kind: "channel", Title: "x"})},
 		{"title", "title", put(world.Chat{Title: " "})},
 		{"id of a group", "id", put(world.Chat{Kind: world.Group, ID: -1000000000100, Title: "x"})},
