@@ -164,7 +164,7 @@ func TestSecretsInFiles(t *testing.T) {
 		t.Errorf("got %q and a key of %d letters from %s (%v)", b.URL, len(m.Key.Reveal()), tree.Origin("nats.url"), err)
 	}
 	for want, environ := range map[string][]string{
-		"CHORUS_NATS_URL_FILE: file: open /nowhere: no such file or directory":                  {"CHORUS_NATS_URL_FILE=/nowhere"},
+		"CHORUS_NATS_URL_FILE: open /nowhere: no such file or directory":                        {"CHORUS_NATS_URL_FILE=/nowhere"},
 		"CHORUS_NATS_URL_FILE: CHORUS_NATS_URL is set, too: want one of them":                   {"CHORUS_NATS_URL_FILE=" + path("two", "nats://h:1"), "CHORUS_NATS_URL=nats://h:2"},
 		"CHORUS_NATS_URL_FILE: nats.url: \"***\", want nats://HOST:PORT":                        {"CHORUS_NATS_URL_FILE=" + path("wrong", "http://u:p@h")},
 		"CHORUS_NATS_RETRIES_FILE: there is no such setting, did you mean CHORUS_NATS_RETRIES?": {"CHORUS_NATS_RETRIES_FILE=" + path("open", "5")},
@@ -204,16 +204,23 @@ func TestMistakes(t *testing.T) {
 		"value for a section":  {file: "nats: 5\n", want: "FILE:1: nats: is a value, want keys with values"},
 		"no mapping":           {file: "- a\n", want: "FILE:1: is a value, want keys with values"},
 		"two documents":        {file: "nats: {retries: 1}\n---\nllm: {on: true}\n", want: "FILE:3: a second document begins, want one"},
+		"wrong indentation":    {file: "nats:\n  retries: 1\n ack_wait: 1s\n", want: "FILE:3: value is not allowed in this context: check the indentation"},
 		"key twice":            {file: "nats:\n  retries: 1\n  retries: 2\n", want: `FILE:3: mapping key "retries" already defined at [2:3]`},
 		"no file":              {args: []string{"--config=/nowhere.yaml"}, want: "/nowhere.yaml: can't be read: no such file or directory"},
 		"a folder":             {args: []string{"--config=/"}, want: "/: can't be read: is a directory"},
 		"nothing to complain":  {file: "# nothing\nnats:\nllm:\n  on:\n"},
+		"in the file's order": {
+			file: "nats:\n  retries: 0\n  limits:\n    rate: x\n  other: 1\n",
+			want: `FILE:2: nats.retries: 0, want 1 or more
+FILE:4: nats.limits.rate: "x", want a number
+FILE:5: nats.other: unknown key, want one of url, ack_wait, retries, names, limits`,
+		},
 		"all at once": {
 			file: "nats:\n  retries: x\n  limits:\n    rate: -1\n", env: []string{"CHORUS_X=1"}, args: []string{"--nats.ack-wait=1ms"},
 			want: `FILE:2: nats.retries: "x", want a whole number
+FILE:4: nats.limits.rate: -1, want more than 0
 CHORUS_X: there is no such setting
---nats.ack-wait: nats.ack_wait: 1ms, want 1s or more
-FILE:4: nats.limits.rate: -1, want more than 0`,
+--nats.ack-wait: nats.ack_wait: 1ms, want 1s or more`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -45,7 +45,7 @@ func (t *Tree) fromEnv(p *problems, environ []string) layer {
 				t.take(p, l, t.kept(v.name), raw{Text: text, Origin: v.name})
 			}
 		case !foreign.MatchString(v.name):
-			p.addf("%s: there is no such setting%s", v.name, suggest(v.name, slices.Sorted(maps.Keys(t.byEnv))))
+			p.addf("%s: there is no such setting%s", v.name, Suggest(v.name, slices.Sorted(maps.Keys(t.byEnv))))
 		}
 	}
 	return l

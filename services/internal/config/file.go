@@ -24,6 +24,7 @@ func (t *Tree) fromFile(p *problems, name string) layer {
 	if name == "" {
 		return nil
 	}
+	p.file = name
 	text, err := readFile(name)
 	if err != nil {
 		p.addf("%s: %v", name, err)
@@ -77,7 +78,7 @@ func (r *reader) read(text []byte) {
 				line = token.Position.Line
 			}
 		}
-		r.problems.addf("%s:%d: %s", r.name, line, message)
+		r.problems.addf("%s:%d: %s%s", r.name, line, message, Layout(message))
 		return
 	}
 	documents := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil })
@@ -87,6 +88,20 @@ func (r *reader) read(text []byte) {
 	if len(documents) > 0 {
 		r.mapping("", documents[0].Body)
 	}
+}
+
+// Layout is what to look at after the YAML parser's message about a mistake that is
+// most often one of indentation, or "".
+func Layout(message string) string {
+	switch {
+	case strings.HasPrefix(message, "mapping value is not allowed"):
+		return ": check the indentation, and put a text with a colon in quotation marks"
+	case strings.HasPrefix(message, "value is not allowed"):
+		return ": check the indentation"
+	case strings.Contains(message, "'\t'"):
+		return ": indent with spaces"
+	}
+	return ""
 }
 
 // mapping reads the keys below a path.
@@ -117,7 +132,7 @@ func (r *reader) entry(parent string, e *ast.MappingValueNode) {
 	case slices.Contains(siblings, key):
 		r.mapping(path, e.Value)
 	default:
-		hint := suggest(key, siblings)
+		hint := Suggest(key, siblings)
 		if hint == "" {
 			hint = ", want one of " + strings.Join(siblings, ", ")
 		}

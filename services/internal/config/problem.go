@@ -1,7 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -26,6 +30,8 @@ func (e *Error) ExitCode() int { return 2 }
 // problems collects mistakes.
 type problems struct {
 	lines []string
+	// file is the name of the configuration's file.
+	file string
 	// unusable has the paths of fields whose values could not be read.
 	unusable map[string]bool
 }
@@ -39,7 +45,20 @@ func (p *problems) err() error {
 	if len(p.lines) == 0 {
 		return nil
 	}
+	// The file from its top to its end, then the rest as it was found.
+	slices.SortStableFunc(p.lines, func(a, b string) int { return cmp.Compare(p.place(a), p.place(b)) })
 	return &Error{Lines: p.lines}
+}
+
+// place is the number of the file's line that a mistake is in, or what comes after all
+// of them.
+func (p *problems) place(mistake string) int {
+	rest, inFile := strings.CutPrefix(mistake, p.file+":")
+	number, _, _ := strings.Cut(rest, ":")
+	if line, err := strconv.Atoi(number); inFile && err == nil {
+		return line
+	}
+	return math.MaxInt
 }
 
 // check reads a value as the type of its field, and reports it if that fails.
@@ -69,8 +88,8 @@ func shorten(s string) string {
 	return string([]rune(s)[:limit]) + "…"
 }
 
-// suggest is a question after the nearest name, or "" if none is near.
-func suggest(name string, candidates []string) string {
+// Suggest is a question after the nearest name, or "" if none is near.
+func Suggest(name string, candidates []string) string {
 	best, distance := "", 1+max(2, len(name)/4)
 	for _, c := range candidates {
 		if d := levenshtein.ComputeDistance(name, c); d < distance {

@@ -58,10 +58,10 @@ func (r Resolver) fromEnv(name string) (String, error) {
 	}
 	text, set := lookup(name)
 	if !set {
-		return String{}, fmt.Errorf("env: the environment variable %s is not set", name)
+		return String{}, fmt.Errorf("the environment variable %s is not set", name)
 	}
 	if text = strings.TrimSpace(text); text == "" {
-		return String{}, fmt.Errorf("env: the environment variable %s is empty", name)
+		return String{}, fmt.Errorf("the environment variable %s is empty", name)
 	}
 	return New(text), nil
 }
@@ -75,10 +75,10 @@ func (r Resolver) fromFile(path string) (String, error) {
 	}
 	text, err := readSmall(path)
 	if err != nil {
-		return String{}, fmt.Errorf("file: %w", err)
+		return String{}, err
 	}
 	if text = strings.TrimSpace(text); text == "" {
-		return String{}, fmt.Errorf("file: %s is empty", path)
+		return String{}, fmt.Errorf("%s is empty", path)
 	}
 	if info, err := os.Stat(path); err == nil && r.Warn != nil && info.Mode().Perm()&0o004 != 0 {
 		r.Warn(fmt.Sprintf("everyone on this machine can read the secret in %s: chmod o-r %s", path, path))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/chorus-cast/chorus/services/internal/config"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
@@ -41,7 +42,7 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, s *roster.Schema, path 
 		f, known := s.Field(name)
 		switch {
 		case !ok || !known:
-			d.add(at, "unknown field", "one of "+names(s))
+			d.add(at, "unknown field", "one of "+names(s)+config.Suggest(name, fieldsOf(s)))
 			continue
 		case seen[name]:
 			d.add(at, "given twice", "each field once")
@@ -142,10 +143,12 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-func names(s *roster.Schema) string {
+func names(s *roster.Schema) string { return strings.Join(fieldsOf(s), ", ") }
+
+func fieldsOf(s *roster.Schema) []string {
 	list := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
 		list[i] = f.Name
 	}
-	return strings.Join(list, ", ")
+	return list
 }

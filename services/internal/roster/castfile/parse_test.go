@@ -32,6 +32,10 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		"two documents":  {"bots: []\n---\nbots: []\n", `x.yaml:3:1: file: a second document: `},
 		"unknown field":  {"bots: []\nrobots: []\n", `x.yaml:2:1: robots: unknown field: want one of bots, chats`},
 		"unknown inside": {anna + "    tmepo: 2\n", `x.yaml:6:5: bots[0].tmepo: unknown field: want one of name, token, username,`},
+		"misspelt":       {"bots: []\nchatz: []\n", `x.yaml:2:1: chatz: unknown field: want one of bots, chats, did you mean chats?`},
+		"indented less":  {"bots:\n  - name: a\n   token: env:A\n", `x.yaml:3:4: file: no YAML: value is not allowed in this context: check the indentation`},
+		"indented more":  {"bots:\n  - name: a\n     token: env:A\n", `x.yaml:2:11: file: no YAML: mapping value is not allowed in this context: check the indentation, and put`},
+		"a tab":          {"bots:\n\t- name: a\n", `cannot start any token: indent with spaces`},
 		"given twice":    {anna + "    tempo: 2\n    tempo: 3\n", `x.yaml:7:5: bots[0].tempo: given twice: `},
 		"text for a number": {
 			anna + "    tempo: \"2\"\n",

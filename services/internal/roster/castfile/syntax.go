@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/chorus-cast/chorus/services/internal/config"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
@@ -63,6 +64,7 @@ func syntaxError(name string, err error) error {
 	// Not the error's own text: that quotes the lines around it.
 	if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 		e.Want, _, _ = strings.Cut(syntax.Message, "\n")
+		e.Want += config.Layout(e.Want)
 		if syntax.Token != nil && syntax.Token.Position != nil {
 			e.Line, e.Column = syntax.Token.Position.Line, syntax.Token.Position.Column
 		}

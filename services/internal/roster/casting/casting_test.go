@@ -229,8 +229,8 @@ func TestMistakesComeWithTheirPlace(t *testing.T) {
 		want []string
 	}{
 		"in the file":   {[2]string{"cast: [anna, bert]", "cast: [anna, carl]"}, casting.Options{}, []string{`cast.yaml:11:18: chats[0].cast[1]: "carl": want`}},
-		"no token":      {[2]string{"file:anna.token", "file:none.token"}, casting.Options{}, []string{`cast.yaml:3:12: bots[0].token: file:none.token: file: open `}},
-		"no variable":   {[2]string{"file:anna.token", "env:CHORUS_TEST_NO_SUCH_TOKEN"}, casting.Options{}, []string{`bots[0].token: env:CHORUS_TEST_NO_SUCH_TOKEN: env: the environment variable CHORUS_TEST_NO_SUCH_TOKEN is not set`}},
+		"no token":      {[2]string{"file:anna.token", "file:none.token"}, casting.Options{}, []string{`cast.yaml:3:12: bots[0].token: file:none.token: open `}},
+		"no variable":   {[2]string{"file:anna.token", "env:CHORUS_TEST_NO_SUCH_TOKEN"}, casting.Options{}, []string{`bots[0].token: env:CHORUS_TEST_NO_SUCH_TOKEN: the environment variable CHORUS_TEST_NO_SUCH_TOKEN is not set`}},
 		"the same bot":  {[2]string{"file:bert.token", "file:anna.token"}, casting.Options{}, []string{`cast.yaml:6:12: bots[1].token: file:anna.token: is a token of the same Telegram bot as that of anna`}},
 		"no chat's id":  {[2]string{"    telegram_id: -1001234567890\n", ""}, casting.Options{}, []string{`cast.yaml:9:5: chats[0].telegram_id: missing: want the group's id, such as -1001234567890`}},
 		"the key file":  {[2]string{"file:anna.token", "file:key"}, casting.Options{}, []string{`bots[0].token: file:key: is no bot token: want NUMBER:LETTERS`}},
