@@ -96,7 +96,23 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 			return err
 		}
 	}
-	return tryNow(ctx, pool, wanted, out)
+	if err := tryNow(ctx, pool, wanted, out); err != nil {
+		return err
+	}
+	return hint(out, shown)
+}
+
+// hint leads from new tokens to what Telegram says of them, which nobody has asked it.
+func hint(out io.Writer, applied roster.Plan) error {
+	if !slices.ContainsFunc(applied.Changes, func(c roster.Change) bool {
+		return c.Bot != nil && (c.Op == roster.Restore || c.Edited(roster.TokenPath))
+	}) {
+		return nil
+	}
+	if _, err := fmt.Fprintln(out, "chorus check tells what Telegram thinks of the tokens"); err != nil {
+		return fmt.Errorf("show what to do next: %w", err)
+	}
+	return nil
 }
 
 // tryNow lets what Telegram refuses the cast be tried at once: who applies a cast

@@ -102,8 +102,12 @@ func TestApplyAndExport(t *testing.T) {
 	if err != nil || !strings.Contains(out, "3 to create") || s.bots() != 0 {
 		t.Fatalf("the dry run left %d bots and said %s, %v", s.bots(), out, err)
 	}
-	if _, err := s.apply(two, casting.Options{}); err != nil || s.bots() != 2 {
-		t.Fatalf("%d bots, %v", s.bots(), err)
+	const hint = "chorus check tells what Telegram thinks of the tokens\n"
+	if strings.Contains(out, hint) {
+		t.Errorf("a dry run leads to a check: %s", out)
+	}
+	if out, err = s.apply(two, casting.Options{}); err != nil || s.bots() != 2 || !strings.HasSuffix(out, hint) {
+		t.Fatalf("%d bots, %v: %s", s.bots(), err, out)
 	}
 	if out, err := s.apply(two, casting.Options{Prune: true}); err != nil || out != "nothing to change\n" {
 		t.Errorf("applied again: %s, %v", out, err)
