@@ -31,7 +31,7 @@ func TestAReplicaIsNotUsed(t *testing.T) {
 	lines := func() (n int, reason string) {
 		all := seen.FilterMessageSnippet("Redis").All()
 		if len(all) > 0 {
-			reason, _ = all[0].ContextMap()["reason"].(string)
+			reason, _ = all[0].ContextMap()["error"].(string)
 		}
 		return len(all), reason
 	}

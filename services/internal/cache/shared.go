@@ -92,7 +92,7 @@ func (s *shared) suspend(err error) {
 		return
 	}
 	s.metrics.shares(false)
-	s.outages.Note(err, zap.String("reason", redisdb.Explain(err).Found))
+	s.outages.Note(errors.New(redisdb.Explain(err).Found))
 	s.awake()
 }
 

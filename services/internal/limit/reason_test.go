@@ -36,7 +36,7 @@ func TestTheWarningTellsTheReason(t *testing.T) {
 		}
 		limit.Probe(l)
 	}
-	if all := seen.All(); len(all) != 1 || all[0].Level != zap.WarnLevel || !strings.Contains(all[0].ContextMap()["reason"].(string), "is a replica") { //nolint:forcetypeassert // it is one
+	if all := seen.All(); len(all) != 1 || all[0].Level != zap.WarnLevel || !strings.Contains(all[0].ContextMap()["error"].(string), "is a replica") { //nolint:forcetypeassert // it is one
 		t.Fatalf("%d lines, want one that says it is a replica: %+v", len(all), all)
 	}
 	if err := redis.ReplicaOf(t.Context(), "no", "one").Err(); err != nil {

@@ -62,7 +62,7 @@ func NewShared(redis *Redis, local *Local, timeout time.Duration, metrics *Metri
 		OnOpen(func(circuitbreaker.StateChangedEvent) {
 			s.metrics.shared(false)
 			err := s.reason()
-			s.outages.Note(err, zap.String("reason", redisdb.Explain(err).Found))
+			s.outages.Note(errors.New(redisdb.Explain(err).Found))
 		}).
 		OnClose(func(circuitbreaker.StateChangedEvent) {
 			s.settle()

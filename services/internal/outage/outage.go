@@ -19,6 +19,7 @@ const calm = 10 * time.Second
 type Log struct {
 	log        *zap.Logger
 	lost, back string
+	known      func(error) bool
 
 	mu       sync.Mutex
 	away     bool
@@ -34,10 +35,21 @@ func New(log *zap.Logger, lost, back string) *Log {
 	return &Log{log: log, lost: lost, back: back}
 }
 
+// Except leaves out errors that somebody else tells of: they begin and end no outage
+// here. It is for setting up, and returns the log.
+func (l *Log) Except(known func(error) bool) *Log {
+	l.known = known
+	return l
+}
+
 // Note notes how something ended: an error begins an outage or goes on with it,
 // none ends it. The fields of the failure that gets a line are in that line.
 func (l *Log) Note(err error, fields ...zap.Field) {
 	if l == nil {
+		return
+	}
+	if err != nil && l.known != nil && l.known(err) {
+		l.log.Debug(l.lost, append([]zap.Field{zap.Error(err)}, fields...)...)
 		return
 	}
 	l.mu.Lock()

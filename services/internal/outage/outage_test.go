@@ -62,6 +62,23 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 	}
 }
 
+func TestWhatSomebodyElseTellsIsNoOutage(t *testing.T) {
+	t.Parallel()
+	errKnown := errors.New("the database is away")
+	core, seen := observer.New(zap.InfoLevel)
+	l := outage.New(zap.New(core), "lost", "back").Except(func(err error) bool { return errors.Is(err, errKnown) })
+	for _, err := range []error{errKnown, nil, errKnown, errAway, errKnown, nil} {
+		l.Note(err)
+	}
+	var lines []string
+	for _, e := range seen.All() {
+		lines = append(lines, e.Message)
+	}
+	if diff := cmp.Diff([]string{"lost", "back"}, lines); diff != "" || seen.All()[0].ContextMap()["error"] != errAway.Error() {
+		t.Errorf("%v: %s", seen.All(), diff)
+	}
+}
+
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
 	var l *outage.Log

@@ -14,6 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 // Publisher is the part of the bus that a relay needs.
@@ -50,7 +51,7 @@ const (
 func New(outbox *journal.Outbox, b Publisher, log *zap.Logger) *Relay {
 	return &Relay{
 		outbox: outbox, bus: b, log: log.With(zap.String("outbox", outbox.Name)), hurry: make(chan struct{}, 1),
-		outages: outage.New(log.With(zap.String("outbox", outbox.Name)), "rows can't be published: they wait in the database", "rows are published again"),
+		outages: outage.New(log.With(zap.String("outbox", outbox.Name)), "rows can't be published: they wait in the database", "rows are published again").Except(store.Away),
 		offers:  make(chan journal.Entry, queue), stored: make(chan []journal.Entry, unrecorded),
 	}
 }

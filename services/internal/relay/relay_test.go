@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
@@ -222,4 +225,27 @@ func TestAReceiptIsPublishedOnceAndDoneWith(t *testing.T) {
 	s.run(relay.New(s.Receipts(), s.bus, s.log))
 	s.eventually("the receipt is published", func() bool { return cmp.Equal(map[string]int{receipt.Message.ID: 1}, s.stored(subject.Receipts)) })
 	s.eventually("the receipt is done with", func() bool { return s.count(`SELECT count(*) FROM receipts WHERE relay_at IS NULL`) == 1 })
+}
+
+// Every service says once that the database is away; its outboxes only say what is
+// wrong with them.
+func TestADatabaseThatIsAwayIsNoNewsOfAnOutbox(t *testing.T) {
+	s := newStage(t)
+	away, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(away.Close)
+	core, seen := observer.New(zap.InfoLevel)
+	for range 3 {
+		relay.New(journal.New(away).Turns(), s.bus, zap.New(core)).Sweep(t.Context())
+	}
+	if seen.Len() > 0 {
+		t.Errorf("the log has %v", seen.All())
+	}
+	s.exec(`ALTER TABLE turns RENAME TO gone`)
+	relay.New(s.Turns(), s.bus, zap.New(core)).Sweep(t.Context())
+	if seen.FilterMessageSnippet("can't be published").Len() != 1 {
+		t.Errorf("the log has %v, want that the table is missing", seen.All())
+	}
 }

@@ -32,3 +32,10 @@ func Passes(err error) bool {
 	// pgx has no name for it.
 	return err != nil && strings.Contains(err.Error(), "conn closed")
 }
+
+// Away is Passes for who has other errors than the database's, too: a time-out alone
+// does not say whose it was.
+func Away(err error) bool {
+	connecting := (*pgconn.ConnectError)(nil)
+	return errors.As(err, &connecting) || !errors.Is(err, context.DeadlineExceeded) && Passes(err)
+}

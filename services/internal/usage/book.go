@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 const (
@@ -47,7 +48,7 @@ type Book struct {
 // NewBook makes a book. It writes nothing down outside of Around.
 func NewBook(pool *pgxpool.Pool, log *zap.Logger) *Book {
 	return &Book{
-		pool: pool, log: log, outages: outage.New(log, "usage can't be written down: it waits", "usage is written down again"),
+		pool: pool, log: log, outages: outage.New(log, "usage can't be written down: it waits", "usage is written down again").Except(store.Away),
 		wake: make(chan struct{}, 1), known: map[string]Spent{},
 	}
 }

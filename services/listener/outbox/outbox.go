@@ -20,6 +20,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 // Publisher is the part of the bus that an outbox needs.
@@ -61,7 +62,7 @@ const (
 func New(pool *pgxpool.Pool, b Publisher, log *zap.Logger) *Outbox {
 	return &Outbox{
 		pool: pool, bus: b, wake: make(chan struct{}, 1), dirty: map[int64]bool{},
-		outages: outage.New(log, "updates can't be published: they wait in the database", "updates are published again"),
+		outages: outage.New(log, "updates can't be published: they wait in the database", "updates are published again").Except(store.Away),
 	}
 }
 

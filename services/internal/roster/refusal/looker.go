@@ -11,6 +11,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
@@ -63,7 +64,7 @@ func NewLooker(deps Deps) *Looker {
 	if deps.Every == 0 {
 		deps.Every = Every
 	}
-	return &Looker{deps, outage.New(deps.Log, "what Telegram refuses is not looked at", "what Telegram refuses is looked at again")}
+	return &Looker{deps, outage.New(deps.Log, "what Telegram refuses is not looked at", "what Telegram refuses is looked at again").Except(store.Away)}
 }
 
 // Run looks until the context ends, and returns nil.
