@@ -167,7 +167,7 @@ func openClub(t *testing.T) *club {
 		t.Fatal(err)
 	}
 	g := &Generator{ // without a bus
-		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Log: testenv.Logger(t)},
+		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Now: time.Now, Log: testenv.Logger(t)},
 		cfg:  cfg, prompts: prompts, repeats: repeats, meanings: &meanings{},
 	}
 	c := &club{t: t, g: g, bots: map[string]int64{}, began: time.Now().Add(-*hour)}
