@@ -16,6 +16,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
@@ -42,7 +43,7 @@ file, shows when its next turn is due, or what it waits for, and who is awake.`,
 					return err
 				}
 				if number == 0 {
-					return explainChat(ctx, cmd.OutOrStdout(), pool, cfg.planner.Pace, chat, asJSON)
+					return explainChat(ctx, cmd.OutOrStdout(), pool, cfg, chat, asJSON)
 				}
 				told, err := planner.Tell(ctx, pool, chatID, chat, number)
 				if errors.Is(err, planner.ErrNone) {
@@ -56,7 +57,7 @@ file, shows when its next turn is due, or what it waits for, and who is awake.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the turn as JSON")
-	cfg.Bind(cmd.Flags(), sectionDatabase)
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionLLM)
 	return cmd
 }
 
@@ -141,16 +142,21 @@ func doing(t *chorusv1.Turn, author string) string {
 
 func clockTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.Duration, chat string, asJSON bool) error {
+func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, cfg *configuration, chat string, asJSON bool) error {
 	if asJSON {
 		return run.Usage(errors.New("--json: is for turns only"))
 	}
+	pace := cfg.planner.Pace
 	outlook, err := look(ctx, pool, pace, chat)
 	if err != nil {
 		return err
 	}
 	in := outlook.Input
-	refused, err := refusals(ctx, pool, in.Chat.ID)
+	refused, err := refusal.InChat(ctx, pool, in.Chat.ID)
+	if err != nil {
+		return err
+	}
+	texts, err := withoutTexts(ctx, cfg.llm, pool)
 	if err != nil {
 		return err
 	}
@@ -161,14 +167,19 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time
 	if next := nextIn(outlook); next != "" {
 		line("next turn\t%s", next)
 	}
+	for _, why := range texts {
+		line("texts\t%s", why)
+	}
 	if pace > 0 {
 		line("pace\ta message about every %v (planner.pace)", pace)
 	}
 	line("load\t%d of %d open turns, %d of %d messages in the last minute", in.OpenTurns, in.Settings.MaxOpenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
 	line("answers\t%s to people in the last hour", ofMax(in.ChatAnswers, in.Settings.ChatAnswers))
 	line("today\t%s messages since midnight UTC", ofMax(in.ChatToday, in.Settings.ChatPerDay))
-	if closed := refused[""]; closed != "" {
-		line("reactions\t%s", closed)
+	for _, r := range refused {
+		if r.Bot == "" {
+			line("reactions\t%s", r.String())
+		}
 	}
 	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
 	for i, obstacle := range decide.Obstacles(in) {
@@ -177,7 +188,14 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time
 		if pace == 0 { // else the planner heeds no hourly limit
 			lastHour = ofMax(bot.LastHour, bot.HourlyMax)
 		}
-		line("%s\t%s\t%s", bot.Name, state(in, bot, obstacle, refused[bot.Name]), lastHour)
+		line("%s\t%s\t%s", bot.Name, state(in, bot, obstacle, refused), lastHour)
+	}
+	heading := "\nBOT\tWHY\n"
+	for _, r := range refused {
+		if r.Bot != "" {
+			line("%s%s\t%s", heading, r.Bot, r.String())
+			heading = ""
+		}
 	}
 	if len(outlook.Unanswered) > 0 {
 		line("\nNO ANSWER TODAY BECAUSE\tMESSAGES\tLAST AT")

@@ -86,6 +86,9 @@ func TestExplain(t *testing.T) {
 	if got := o.call("explain", "club"); !regexp.MustCompile(`anna +suspended, because Telegram does not let it act here since [\d: -]+ UTC: kicked; next try `).MatchString(got) {
 		t.Errorf("the suspended bot is\n%s", got)
 	}
+	if got := o.call("explain", "club"); !regexp.MustCompile(`anna +suspended, see below +0 of 60\n`).MatchString(got) {
+		t.Errorf("the column beside the suspended bot is\n%s", got)
+	}
 	if got := o.call("resume", "bot", "ben"); !strings.Contains(got, "ben in club is tried again: its next call shows whether Telegram allows it. It was suspended") {
 		t.Errorf("the bot is resumed with\n%s", got)
 	}
@@ -106,4 +109,45 @@ func TestExplain(t *testing.T) {
 	o.refuses(`"club/one": want a chat, a turn such as 7-42, or CHAT/NUMBER`, "explain", "club/one")
 	o.refuses(`"pub": there is no such chat in the roster; a turn is given as 7-42 or CHAT/NUMBER`, "explain", "pub")
 	o.refuses("got 0 arguments, want a turn or a chat (see chorus explain --help)", "explain")
+}
+
+// A chat whose texts fail says so, with what the provider did and since when, and which
+// budget is used up.
+func TestExplainTellsThatTextsFail(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	journaltest.Chat(t, pool, "club", journaltest.Bot(t, pool, "anna"))
+	o := on{t, pool.Config().ConnString()}
+	model := []string{
+		"explain", "club", "--llm.name", "stub", "--llm.kind", "openai", "--llm.url", "http://127.0.0.1:1/v1", "--llm.model", "m", "--llm.daily-tokens", "100",
+	}
+	called := func(at, purpose, outcome string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), `INSERT INTO llm_calls (at, purpose, provider, outcome) VALUES ($1::text::timestamptz, $2, 'stub', $3)`, at, purpose, outcome); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says := func(want string) {
+		t.Helper()
+		if got := o.call(model...); want == "" && strings.Contains(got, "texts") || !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+	says("")
+	called("2026-05-06 10:00:00Z", "text", "transient")
+	says(`texts +the last call failed at 2026-05-06 10:00:00 UTC: stub could not be reached, failed or gave no text; no text is known to have been written before; chorus check tells the remedy\n`)
+	called("2026-05-06 10:01:00Z", "text", "written")
+	called("2026-05-06 10:02:00Z", "memory", "permanent") // no text
+	says("")
+	called("2026-05-06 10:03:00Z", "rewrite", "permanent")
+	says(`texts +the last call failed at 2026-05-06 10:03:00 UTC: stub refused it; nothing was written since 2026-05-06 10:01:00 UTC; chorus check tells the remedy\n`)
+	called("2026-05-06 10:04:00Z", "text", "throttled")
+	says(`stub was asked too often; nothing was written since`)
+	called("2026-05-06 10:05:00Z", "text", "written")
+	says("")
+
+	if _, err := pool.Exec(t.Context(), `INSERT INTO llm_spending (day, provider, tokens, cost) VALUES ((now() AT TIME ZONE 'UTC')::date, 'stub', 100, 0)`); err != nil {
+		t.Fatal(err)
+	}
+	says(`texts +stub is not asked until midnight UTC: 100 % of today's budget is used up, 100 of 100 tokens\n`)
 }

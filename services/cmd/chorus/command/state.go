@@ -62,22 +62,31 @@ func nextIn(o planner.Outlook) string {
 	return fmt.Sprintf("due %s, in %v", onClock(o.Input, o.Input.Due), wait)
 }
 
-// refusals is what Telegram refuses to the cast of a chat, by the bots' names; that of
-// the chat itself has none.
-func refusals(ctx context.Context, pool *pgxpool.Pool, chat int64) (map[string]string, error) {
-	states, err := refusal.InChat(ctx, pool, chat)
-	if err != nil {
-		return nil, err
-	}
-	byName := make(map[string]string, len(states))
+// refusedTo is what Telegram refuses to a bot, in a few words; empty for nothing. Why
+// and until when is told elsewhere: it may be long.
+func refusedTo(bot string, states []refusal.State) string {
 	for _, s := range states {
-		byName[s.Bot] = s.String()
+		if s.Bot != bot {
+			continue
+		}
+		switch s.What() {
+		case refusal.BotStopped:
+			return "stopped, see below"
+		case refusal.BotResting:
+			return "resting, see below"
+		case refusal.BotOnTrial:
+			return "on trial, see below"
+		case refusal.BotSuspended:
+			return "suspended, see below"
+		}
+		return "quiet, see below"
 	}
-	return byName, nil
+	return ""
 }
 
-// state is what a bot is up to, with what Telegram refuses it; empty for nothing.
-func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, refused string) string {
+// state is what a bot is up to, with what Telegram refuses to the cast.
+func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, states []refusal.State) string {
+	refused := refusedTo(bot.Name, states)
 	switch {
 	case refused != "":
 		return refused
