@@ -36,7 +36,14 @@ func (l *Listener) forget(ctx context.Context, c command) error {
 	if err := l.Pool.QueryRow(ctx, forgetUntil, c.Chat, c.Message, c.Person).Scan(&until); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("look when a person asked to be forgotten: %w", err)
 	}
-	return l.erasure().Forget(ctx, c.Person, until)
+	if err := l.erasure().Forget(ctx, c.Person, until); err != nil {
+		return err
+	}
+	select {
+	case l.erased <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 func (l *Listener) erasure() *people.Erasure {

@@ -24,6 +24,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/people"
 	"github.com/chorus-cast/chorus/services/internal/people/peopletest"
+	"github.com/chorus-cast/chorus/services/internal/testenv"
 )
 
 // What a person is found by: a word that they alone brought up, and their name.
@@ -191,6 +192,10 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	if d := s.asks(chat, there, nickname+" Quist", "/forgetme"); !strings.HasPrefix(d.GetText(), "Done.") {
 		t.Errorf("the answer is %v", d)
 	}
+	testenv.Eventually(t, "the tables are vacuumed", func() (string, bool) {
+		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages_0', 'memories', 'people', 'turns', 'updates') AND vacuum_count > 0`)
+		return all, len(strings.Fields(all)) == 5
+	})
 	// What was under way goes on.
 	s.ends(j, sending, inFlight, "Is it "+nickname+" again?")
 	if _, made, err := j.Deliver(t.Context(), journaltest.Message(writing, "So "+marker+" it is."), ""); err != nil || made {

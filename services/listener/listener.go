@@ -76,6 +76,8 @@ type Listener struct {
 	relays  relay.Group
 	judge   refusal.Judge
 	outages *outage.Log
+	// erased tells tidy that somebody was forgotten.
+	erased chan struct{}
 
 	cast atomic.Pointer[cast]
 	// changed is sent to, never blocking, when the roster has changed, and
@@ -97,6 +99,7 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 	l := &Listener{
 		Deps: deps, cfg: cfg, ear: ear, outbox: outbox.New(deps.Pool, deps.Bus, deps.Log), journal: j,
 		answers: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
+		erased:  make(chan struct{}, 1),
 		outages: outage.New(deps.Log, "the listener's work is held up: it is done later, and updates that aren't written down are asked for again",
 			"the listener works again"),
 		changed:   make(chan struct{}, 1),

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/people"
 	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
@@ -61,6 +63,7 @@ func (l *Listener) tidy(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-l.erased:
 		}
 	}
 }
@@ -88,6 +91,9 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	for _, sql := range []string{deleteHeard, deleteEvents, deleteAnswers, deleteSkips, deleteForgotten, deletePeople} {
 		_, err := l.delete(ctx, sql)
 		errs = append(errs, err)
+	}
+	if err := people.Vacuum(ctx, l.Pool); err != nil && ctx.Err() == nil {
+		l.Log.Warn("the space of what was erased is not given free: it is tried again later", zap.Error(err))
 	}
 	return errors.Join(errs...)
 }

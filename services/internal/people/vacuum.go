@@ -1,0 +1,71 @@
+package people
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// Tables that were not vacuumed since the last erasure, a partitioned one where a part
+	// was not. An erasure takes until a while after it was asked for, and rows that an
+	// open transaction may see stay until the next time.
+	unvacuumed = `
+SELECT root::text FROM (
+    SELECT coalesce(pg_partition_root(s.relid), s.relid)::regclass AS root, coalesce(s.last_vacuum, '-infinity') AS vacuumed
+    FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE c.relkind = 'r') parts
+WHERE root IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
+GROUP BY root HAVING min(vacuumed) < (SELECT max(at) + $2::interval FROM forgotten WHERE marks IS NULL)
+ORDER BY root::text`
+
+	// erasureEnds is how long after it was asked for an erasure may still delete.
+	erasureEnds = time.Hour
+	// vacuumTimeout bounds the vacuum of one table.
+	vacuumTimeout = 5 * time.Minute
+)
+
+// erasedTables are those that an erasure deletes from or writes to.
+func erasedTables() []string {
+	tables := []string{"dead_letters", "deliveries", "heard_events", "memories", "receipts", "turns"}
+	for _, place := range Places() {
+		table, _, _ := strings.Cut(place, ".")
+		tables = append(tables, table)
+	}
+	return tables
+}
+
+// Vacuum lets PostgreSQL give free what erasures deleted, and forget the samples of it
+// that it keeps for planning queries. It does nothing if that was done since the last
+// erasure.
+func Vacuum(ctx context.Context, pool *pgxpool.Pool) error {
+	rows, err := pool.Query(ctx, unvacuumed, erasedTables(), erasureEnds)
+	if err != nil {
+		return fmt.Errorf("find tables to vacuum: %w", err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("find tables to vacuum: %w", err)
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	for _, table := range tables {
+		if err := vacuum(ctx, pool, "VACUUM (ANALYZE) "+table); err != nil {
+			return err
+		}
+	}
+	return vacuum(ctx, pool, "VACUUM pg_catalog.pg_statistic") // where the old samples are
+}
+
+func vacuum(ctx context.Context, pool *pgxpool.Pool, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, vacuumTimeout)
+	defer cancel()
+	if _, err := pool.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
