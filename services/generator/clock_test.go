@@ -31,7 +31,7 @@ func TestAWrongClockOfTheProcessChangesNothing(t *testing.T) {
 
 		slow := h.stage(t)
 		slow.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
-		slow.becomes(slow.turn(within(2*time.Second)), "expired")
+		slow.becomes(slow.turn(within(5*time.Second)), "expired")
 		slow.called(1)
 		stop()
 	}
