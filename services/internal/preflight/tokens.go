@@ -22,10 +22,10 @@ func Tokens(states []rosterpg.TokenState) []Finding {
 		}
 	}
 	if stale := rosterpg.StaleCount(states); stale > 0 {
-		findings = append(findings, warn(check, "keys", fmt.Sprintf("%d tokens are sealed with an older key", stale), "run chorus secrets rotate"))
+		findings = append(findings, warn(check, "keys", fmt.Sprintf("%d tokens are sealed with an older key", stale), "once all senders and listeners have been restarted with the new key, run chorus secrets rotate"))
 	}
 	if len(findings) == 0 && plays > 0 {
-		findings = append(findings, well(check, "", fmt.Sprintf("%d can be opened", plays)))
+		findings = append(findings, well(check, "", fmt.Sprintf("%d can be opened with the keys given to this command", plays)))
 	}
 	return findings
 }

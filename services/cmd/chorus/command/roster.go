@@ -64,7 +64,7 @@ demo does, bots and chats are made in the emulator, and no token is needed.`,
 	cmd.Flags().StringVar(&emulator, "emulator", "", "make the bots and chats in the Telegram emulator at this address")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would change and change nothing")
 	cmd.Flags().BoolVar(&opts.Prune, "prune", false, "remove bots, chats and memories that the file doesn't have; asks first")
-	cmd.Flags().BoolVar(&opts.Yes, "yes", false, "prune without asking")
+	cmd.Flags().BoolVar(&opts.Yes, "yes", false, "do not ask")
 	cfg.Bind(cmd.Flags(), sectionDatabase, sectionSecret, sectionTelegram)
 	return cmd
 }

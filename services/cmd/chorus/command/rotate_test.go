@@ -60,7 +60,14 @@ func TestKeysAreRotated(t *testing.T) {
 	apply := func(keys string, more ...string) string {
 		return o.call(append([]string{"apply", "-f", cast, "--secret.file", keys}, more...)...)
 	}
-	rotate := func(keys string) string { return o.call("secrets", "rotate", "--secret.file", keys) }
+	rotate := func(keys string) string { return o.call("secrets", "rotate", "--yes", "--secret.file", keys) }
+	asks := func(key secret.Key, args ...string) {
+		t.Helper()
+		got := chorus(append(args, "--database.url="+o.dsn)...)
+		if got.Code != 2 || !strings.Contains(got.Err, "give --yes") || !strings.Contains(got.Out, "Key "+key.ID()+" seals them: all senders and listeners must have been restarted with it before") {
+			t.Errorf("%v, without a terminal: %d %q %q", args, got.Code, got.Out, got.Err)
+		}
+	}
 	contains := func(text, want string) {
 		t.Helper()
 		if !strings.Contains(text, want) {
@@ -71,7 +78,13 @@ func TestKeysAreRotated(t *testing.T) {
 
 	both := keyFile(t, dir, "2-1", second, first)
 	contains(apply(both, "--dry-run"), "2 tokens are sealed anew")
+	asks(second, "secrets", "rotate", "--secret.file", both)
+	asks(second, "apply", "-f", cast, "--secret.file", both)
+	if said := apply(keyFile(t, dir, "1 alone", first)); said != "nothing to change\n" {
+		t.Errorf("sealed anew without a yes: %q", said)
+	}
 	said := rotate(both)
+	contains(said, "Key "+second.ID()+" seals them")
 	contains(said, "2 of 2 tokens were sealed anew")
 	contains(said, "No token needs "+first.ID())
 	contains(rotate(both), "0 of 2 tokens")
@@ -80,13 +93,13 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 
 	// An apply does the same.
-	contains(apply(keyFile(t, dir, "3-2", third, second)), "2 tokens are sealed anew")
+	contains(apply(keyFile(t, dir, "3-2", third, second), "--yes"), "2 tokens are sealed anew")
 	if said := apply(keyFile(t, dir, "3", third)); said != "nothing to change\n" {
 		t.Errorf("after an apply with a new key: %q", said)
 	}
 
 	// A key that is missing is named, and no key may go.
-	got := chorus("secrets", "rotate", "--secret.file", keyFile(t, dir, "4-1", fourth, first), "--database.url="+o.dsn)
+	got := chorus("secrets", "rotate", "--yes", "--secret.file", keyFile(t, dir, "4-1", fourth, first), "--database.url="+o.dsn)
 	if got.Code != 1 || strings.Contains(got.Out, "No token needs") || !strings.Contains(got.Err, third.ID()) || !strings.Contains(got.Err, "anna") {
 		t.Errorf("with a wrong key: %d %q %q", got.Code, got.Out, got.Err)
 	}

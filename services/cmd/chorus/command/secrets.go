@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/roster/casting"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/secret"
@@ -75,11 +76,13 @@ those who must not have the keys.`,
 
 func rotateCommand() *cobra.Command {
 	cfg := newConfiguration()
-	return bound(cfg, &cobra.Command{
+	var yes bool
+	cmd := bound(cfg, &cobra.Command{
 		Use:   "rotate",
 		Short: "Seal all tokens anew with the first key",
 		Long: `Seals every bot's token anew with the first of the keys, while the services run,
-and says whether the other keys are needed any more. To replace a key:
+and says whether the other keys are needed any more. It asks first whether all
+senders and listeners have that key: without it they are not ready. To replace a key:
 
   1. chorus key makes a new one. Put it before the old one, in secret.keys or the
      file of secret.file, for all commands and services.
@@ -92,7 +95,11 @@ A backup of the database that is older than the rotation still needs the old key
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
-				resealed, states, err := rosterpg.Tokens{Keyring: keys}.Rotate(ctx, pool)
+				tokens := rosterpg.Tokens{Keyring: keys}
+				if err := mayRotate(ctx, cmd, pool, tokens, yes); err != nil {
+					return err
+				}
+				resealed, states, err := tokens.Rotate(ctx, pool)
 				if err != nil {
 					return err
 				}
@@ -100,6 +107,24 @@ A backup of the database that is older than the rotation still needs the old key
 			})
 		},
 	}, sectionDatabase, sectionSecret)
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// mayRotate says which key will seal, and gets a yes that the services have it.
+func mayRotate(ctx context.Context, cmd *cobra.Command, pool *pgxpool.Pool, tokens rosterpg.Tokens, yes bool) error {
+	states, err := tokens.States(ctx, pool)
+	if err != nil {
+		return err
+	}
+	stale := rosterpg.StaleCount(states)
+	if stale == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%d tokens are to be sealed anew. %s\n", stale, casting.Sealing(tokens.Keyring)); err != nil || yes {
+		return err
+	}
+	return confirm(cmd, casting.HaveKey)
 }
 
 func bound(cfg *configuration, cmd *cobra.Command, sections ...string) *cobra.Command {

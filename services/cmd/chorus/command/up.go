@@ -161,7 +161,7 @@ func (e *embedded) apply(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	var opts casting.Options
+	opts := casting.Options{Yes: true} // its services start with the same keys
 	if e.telegram != nil {
 		opts.Token, opts.Chat = e.token, e.chat
 	}

@@ -33,7 +33,7 @@ type Options struct {
 	DryRun bool
 	// Prune removes bots, chats and memories that the file doesn't have.
 	Prune bool
-	// Yes prunes without asking.
+	// Yes goes on without asking, where something is pruned or sealed anew.
 	Yes bool
 	// Confirm asks a person; nil if there is none to ask. See Terminal.
 	Confirm func(ctx context.Context, question string) (bool, error)
@@ -72,16 +72,16 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 	if err != nil {
 		return err
 	}
-	if err := show(out, shown, stale); err != nil {
+	if err := show(out, shown, stale, keyring); err != nil {
 		return err
 	}
 	if opts.DryRun {
 		return nil
 	}
+	if err := opts.askAll(ctx, shown, stale); err != nil {
+		return err
+	}
 	if !shown.Empty() {
-		if err := opts.ask(ctx, shown); err != nil {
-			return err
-		}
 		if _, err = rosterpg.Apply(ctx, pool, tokens, wanted, opts.Prune, func(now roster.Plan) error {
 			if !now.Equal(shown) {
 				return rosterpg.ErrChanged
@@ -147,13 +147,13 @@ func staleTokens(ctx context.Context, pool *pgxpool.Pool, tokens rosterpg.Tokens
 
 // show writes what an apply changes. That a new first key seals the tokens anew is
 // a change, too.
-func show(out io.Writer, plan roster.Plan, stale int) error {
+func show(out io.Writer, plan roster.Plan, stale int, keys secret.Keyring) error {
 	text := plan.String()
 	if stale > 0 {
 		if plan.Empty() {
 			text = ""
 		}
-		text += fmt.Sprintf("~ %d tokens are sealed anew with the first key\n", stale)
+		text += fmt.Sprintf("~ %d tokens are sealed anew. %s\n", stale, Sealing(keys))
 	}
 	if _, err := io.WriteString(out, text); err != nil {
 		return fmt.Errorf("show the plan: %w", err)
@@ -161,16 +161,35 @@ func show(out io.Writer, plan roster.Plan, stale int) error {
 	return nil
 }
 
-// ask gets a yes for what can't be undone by applying the old file again.
-func (o Options) ask(ctx context.Context, plan roster.Plan) error {
-	removed, forgotten := plan.Count(roster.Remove), plan.Forgotten()
+// Sealing says which of the keys seals, and who must have it before it does.
+func Sealing(keys secret.Keyring) string {
+	return fmt.Sprintf("Key %s seals them: all senders and listeners must have been restarted with it before, because without it they are not ready.", keys.Keys()[0].ID())
+}
+
+// HaveKey asks whether tokens may be sealed with the first key.
+const HaveKey = "Do all senders and listeners have this key?"
+
+// askAll gets a yes for what can't be undone by applying the old file again.
+func (o Options) askAll(ctx context.Context, plan roster.Plan, stale int) error {
+	if removed, forgotten := plan.Count(roster.Remove), plan.Forgotten(); o.Prune && removed+forgotten > 0 {
+		if err := o.ask(ctx, fmt.Sprintf("Remove %d bots and chats and %d memories?", removed, forgotten)); err != nil {
+			return err
+		}
+	}
+	if stale > 0 {
+		return o.ask(ctx, HaveKey)
+	}
+	return nil
+}
+
+func (o Options) ask(ctx context.Context, question string) error {
 	switch {
-	case !o.Prune || o.Yes || removed+forgotten == 0:
+	case o.Yes:
 		return nil
 	case o.Confirm == nil:
-		return errors.New("prune: there is nobody to ask, because the input is no terminal: give --yes, or leave --prune out")
+		return fmt.Errorf("%s There is nobody to ask, because the input is no terminal: give --yes to go on without", question)
 	}
-	yes, err := o.Confirm(ctx, fmt.Sprintf("Remove %d bots and chats and %d memories?", removed, forgotten))
+	yes, err := o.Confirm(ctx, question)
 	if err != nil {
 		return err
 	}
