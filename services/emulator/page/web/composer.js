@@ -114,7 +114,8 @@ export class Composer {
   // #fit makes the field as high as its text; the style sheet sets the limit.
   #fit() {
     text.style.height = "auto";
-    text.style.height = `${text.scrollHeight}px`;
+    // The height includes the border, which scrollHeight does not.
+    text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`;
     form.classList.toggle("empty", text.value.trim() === "");
   }
 }

@@ -28,8 +28,8 @@ export class Pane {
   #more = false;
   #pinned = true;
   #fresh = 0;
-  #unseen = new Set(); // ids of answers to the reader that were not in view yet
-  #visited = null; // the answer that was gone to last
+  #unseen = new Set(); // ids of answers to the reader that came and were not in view yet
+  #seen = new Set(); // ids of those that were
   #loading = null;
   #failed = null; // the page that couldn't be loaded
   #me;
@@ -65,6 +65,7 @@ export class Pane {
   /** open shows another chat; null: none. */
   async open(chat) {
     this.#chat = chat;
+    this.#seen.clear();
     this.#clear();
     if (chat === null) return;
     await this.#load();
@@ -131,7 +132,8 @@ export class Pane {
 
   /** settle keeps a reader who is at the end there. */
   settle() {
-    this.#look();
+    if (this.#pinned) scroll.scrollTop = scroll.scrollHeight;
+    this.#look(); // may make room for its button
     if (this.#pinned) scroll.scrollTop = scroll.scrollHeight;
   }
 
@@ -165,7 +167,6 @@ export class Pane {
     this.#failed = null;
     this.#pinned = true;
     this.#unseen.clear();
-    this.#visited = null;
     this.#count(0);
     this.#tools.leave();
     list.replaceChildren();
@@ -290,29 +291,35 @@ export class Pane {
     this.#look();
   }
 
-  // #look takes the answers that are in view as seen, and shows how many are not.
+  // #look takes the answers that are in view as seen, and offers the others.
   #look() {
     const view = scroll.getBoundingClientRect();
-    for (const id of document.visibilityState === "visible" ? this.#unseen : []) {
-      const at = this.#byId.get(id)?.element.getBoundingClientRect();
-      if (!at || (at.bottom > view.top && at.top < view.bottom)) this.#unseen.delete(id);
+    for (const { element, message } of document.visibilityState === "visible" ? this.#answers() : []) {
+      const at = element.getBoundingClientRect();
+      if (at.bottom > view.top && at.top < view.bottom) this.#see(message.id);
     }
-    answers.hidden = !list.querySelector(".to-me");
+    answers.hidden = this.#answers().length === 0;
     scroll.classList.toggle("beside", !answers.hidden);
     answersCount.textContent = this.#unseen.size ? several(this.#unseen.size, "answer to you", "answers to you") : "Answers to you";
     answers.classList.toggle("fresh", this.#unseen.size > 0);
   }
 
-  // #toAnswer goes to the oldest answer that was not seen, else to the one before
-  // that which was gone to last, and begins at the newest again after the oldest.
+  // #answers are those to the reader that were not in view.
+  #answers() {
+    return this.#items.filter(({ element, message }) => element.classList.contains("to-me") && !this.#seen.has(message.id));
+  }
+
+  #see(id) {
+    this.#seen.add(id);
+    this.#unseen.delete(id);
+  }
+
+  // #toAnswer goes to the oldest answer that came meanwhile, else to the newest.
   #toAnswer() {
-    const all = this.#items.filter(({ element }) => element.classList.contains("to-me"));
-    const unseen = all.find(({ message }) => this.#unseen.has(message.id));
-    const before = all.findLast(({ message }) => this.#visited === null || message.id < this.#visited);
-    const next = unseen ?? before ?? all.at(-1);
+    const all = this.#answers();
+    const next = all.find(({ message }) => this.#unseen.has(message.id)) ?? all.at(-1);
     if (!next) return;
-    this.#unseen.delete(next.message.id);
-    this.#visited = next.message.id;
+    this.#see(next.message.id);
     this.show(next.message.id);
   }
 
