@@ -172,3 +172,15 @@ func TestUsage(t *testing.T) {
 		t.Errorf("usage with a budget prints %s, want %s at the end", got, want)
 	}
 }
+
+// A provider has its name in what is found of its texts and of its budget.
+func TestCheckNamesAProviderWithoutABudget(t *testing.T) {
+	t.Parallel()
+	got := chorus("check", "--database.url="+testenv.Postgres(t), "--nats.url=nats://127.0.0.1:1", "--nats.connect-timeout=1s", "--redis.url=redis://127.0.0.1:1",
+		"--llm.name=stub", "--llm.kind=openai", "--llm.url=http://127.0.0.1:1/v1", "--llm.model=m")
+	for _, want := range []string{`llm +stub +can't be reached`, `budget +stub +no budget holds, because no price is known`} {
+		if !regexp.MustCompile(want).MatchString(got.Out) {
+			t.Errorf("no %q in %s%s", want, got.Out, got.Err)
+		}
+	}
+}
