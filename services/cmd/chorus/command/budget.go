@@ -72,7 +72,7 @@ func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) (
 		f := preflight.Finding{Status: preflight.OK, Check: "budget", Subject: b.name, Found: b.String()}
 		if b.share() >= chain.NearlySpent {
 			f.Status, f.Remedy = preflight.Warning, "beyond it the provider is not asked until midnight UTC: "+
-				"raise llm.daily_cost or llm.daily_tokens, or slow the chats down (scale_factor)"
+				"raise llm.daily_cost or llm.daily_tokens and restart the generators, or slow the chats down (scale_factor)"
 		}
 		found = append(found, f)
 	}
