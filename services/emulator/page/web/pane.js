@@ -29,7 +29,7 @@ export class Pane {
   #pinned = true;
   #fresh = 0;
   #unseen = new Set(); // ids of answers to the reader that came and were not in view yet
-  #seen = new Set(); // ids of those that were
+  #seen = 0; // id of the newest that was
   #loading = null;
   #failed = null; // the page that couldn't be loaded
   #me;
@@ -65,7 +65,7 @@ export class Pane {
   /** open shows another chat; null: none. */
   async open(chat) {
     this.#chat = chat;
-    this.#seen.clear();
+    this.#seen = 0;
     this.#clear();
     if (chat === null) return;
     await this.#load();
@@ -304,13 +304,15 @@ export class Pane {
     answers.classList.toggle("fresh", this.#unseen.size > 0);
   }
 
-  // #answers are those to the reader that were not in view.
+  // #answers are those to the reader that came and were not in view, and of those that
+  // were there before whatever is newer than what was.
   #answers() {
-    return this.#items.filter(({ element, message }) => element.classList.contains("to-me") && !this.#seen.has(message.id));
+    const open = ({ id }) => id > this.#seen || this.#unseen.has(id);
+    return this.#items.filter(({ element, message }) => element.classList.contains("to-me") && open(message));
   }
 
   #see(id) {
-    this.#seen.add(id);
+    this.#seen = Math.max(this.#seen, id);
     this.#unseen.delete(id);
   }
 
