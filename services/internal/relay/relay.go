@@ -51,8 +51,9 @@ const (
 func New(outbox *journal.Outbox, b Publisher, log *zap.Logger) *Relay {
 	return &Relay{
 		outbox: outbox, bus: b, log: log.With(zap.String("outbox", outbox.Name)), hurry: make(chan struct{}, 1),
-		outages: outage.New(log.With(zap.String("outbox", outbox.Name)), "rows can't be published: they wait in the database", "rows are published again").Except(store.Away),
-		offers:  make(chan journal.Entry, queue), stored: make(chan []journal.Entry, unrecorded),
+		outages: outage.New(log.With(zap.String("outbox", outbox.Name)),
+			"rows can't be published: they wait in the database", "rows are published again").Except(store.Away),
+		offers: make(chan journal.Entry, queue), stored: make(chan []journal.Entry, unrecorded),
 	}
 }
 

@@ -72,7 +72,8 @@ func tellResumed(cmd *cobra.Command, name string, was []refusal.State) error {
 		return err
 	}
 	for _, s := range was {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is tried again: its next call shows whether Telegram allows it. It was %s\n", s.Subject(), s.Reason()); err != nil {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is tried again: its next call shows whether Telegram allows it. It was %s\n", s.Subject(), s.Reason())
+		if err != nil {
 			return err
 		}
 	}

@@ -163,7 +163,8 @@ func show(out io.Writer, plan roster.Plan, stale int, keys secret.Keyring) error
 
 // Sealing says which of the keys seals, and who must have it before it does.
 func Sealing(keys secret.Keyring) string {
-	return fmt.Sprintf("Key %s seals them: all senders and listeners must have been restarted with it before, because without it they are not ready.", keys.Keys()[0].ID())
+	return fmt.Sprintf("Key %s seals them: all senders and listeners must have been restarted with it before, because without it they are not ready.",
+		keys.Keys()[0].ID())
 }
 
 // HaveKey asks whether tokens may be sealed with the first key.

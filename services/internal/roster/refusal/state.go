@@ -111,7 +111,8 @@ FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats c ON c.id = m.chat
 WHERE (m.suspended_at IS NOT NULL OR m.tries > 0 AND m.resumed_at IS NOT NULL AND NOT ` + proven + `)
     AND b.removed_at IS NULL AND c.removed_at IS NULL AND b.enabled`
 	withoutReactions = `
-SELECT '', c.name, c.name, coalesce(c.reactions_why, 'the chat allows none'), coalesce(c.reactions_closed_at, c.updated_at), coalesce(c.reactions_next_at, c.updated_at), false
+SELECT '', c.name, '', coalesce(c.reactions_why, 'the chat allows none'),
+    coalesce(c.reactions_closed_at, c.updated_at), coalesce(c.reactions_next_at, c.updated_at), false
 FROM chats c WHERE c.allowed_reactions = '{}' AND c.removed_at IS NULL`
 )
 
@@ -157,7 +158,9 @@ func ResumeBot(ctx context.Context, db DB, name string) ([]State, error) {
 // ResumeChat ends by hand what is refused to the cast of a chat, there.
 func ResumeChat(ctx context.Context, db DB, name string) ([]State, error) {
 	return resume(ctx, db, func(s *State) bool { return s.Chat == name },
-		`UPDATE chats SET allowed_reactions = NULL, reactions_tries = 0, reactions_next_at = NULL, reactions_closed_at = NULL, reactions_why = NULL, updated_at = now() WHERE name = $1 AND allowed_reactions = '{}'`,
+		`
+UPDATE chats SET allowed_reactions = NULL, reactions_tries = 0, reactions_next_at = NULL, reactions_closed_at = NULL, reactions_why = NULL, updated_at = now()
+WHERE name = $1 AND allowed_reactions = '{}'`,
 		`c.name = $1`, name)
 }
 
@@ -171,7 +174,8 @@ func resume(ctx context.Context, db DB, concerned func(*State) bool, own, where,
 	}
 	_, err = change(ctx, db, "resume by hand", told(`
 UPDATE cast_members m SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, refused_since = NULL, resumed_at = now()
-FROM bots b, chats c WHERE b.id = m.bot_id AND c.id = m.chat_id AND `+where+` AND (m.suspended_why <> $2 OR m.suspended_at IS NULL AND m.tries > 0)`), name, Quieted)
+FROM bots b, chats c
+WHERE b.id = m.bot_id AND c.id = m.chat_id AND `+where+` AND (m.suspended_why <> $2 OR m.suspended_at IS NULL AND m.tries > 0)`), name, Quieted)
 	if err != nil {
 		return nil, err
 	}
