@@ -33,7 +33,7 @@ CAST ?= deploy/examples/book-club.yaml
 # scenario's, to play only that: make load ONLY=soak.
 ONLY ?=
 # Linking eighty programs is a third of the time that the tests take, and a quarter
-# of that is debug information. `make check` vets.
+# of that is debug information. What vet finds, `make lint` does.
 LEAN := -vet=off -ldflags='-s -w'
 # More flags for go test: make test TESTFLAGS='-run TestLanes -count 20'.
 TESTFLAGS ?=
@@ -41,7 +41,7 @@ TESTFLAGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check generate build bench load clean \
-        fmt format vet lint generated tidy standalone vulnerabilities
+        fmt format lint generated tidy standalone vulnerabilities
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -59,7 +59,7 @@ test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 		-race -shuffle on -p 1 -parallel 4 -timeout 25m $(LEAN) $(TESTFLAGS) $(WHOLE)
 	@cd $(VERIFY) && GOWORK=off $(BIN)/gotestsum --format pkgname -- -shuffle on -timeout 10m $(LEAN) $(TESTFLAGS) ./...
 
-check: format vet lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules
+check: format lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules
 
 generate: $(BIN)/buf ## Generate the contracts' code, and the documents' tables from the code
 	@cd proto && $(BIN)/buf generate
@@ -86,10 +86,6 @@ clean: ## Remove what was built
 format: $(BIN)/golangci-lint
 	@echo 'check: format'
 	@for module in $(MODULES) $(VERIFY); do (cd $$module && $(BIN)/golangci-lint fmt --diff) || exit 1; done
-
-vet:
-	@echo 'check: vet'
-	@go vet $(PACKAGES)
 
 lint: $(BIN)/golangci-lint $(BIN)/buf
 	@echo 'check: lint'
