@@ -32,7 +32,7 @@ chats:
 		t.Fatal(err)
 	}
 	state := filepath.Join(dir, "state")
-	c := up(t, state, "--cast", absolute(t, bookClub))
+	c := up(t, state, "--cast", absolute(t, bookClub), "--planner.pace", "1s")
 	d := &deployment{t: t, environment: []string{"CHORUS_CONFIG=" + filepath.Join(state, "up.yaml")}}
 
 	if out := d.run("apply", "-f", absolute(t, bookClub)); out != "nothing to change\n" {
