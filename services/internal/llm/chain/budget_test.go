@@ -47,7 +47,10 @@ func TestTheUsedBudgetIsThatOfTheDayOfTheScrape(t *testing.T) {
 		limits := chain.DefaultLimits()
 		limits.DailyTokens = 1000 // ten texts
 		c := chain.New([]chain.Link{{Name: "first", Provider: writes("first"), Limits: limits}},
-			chain.Deps{Ledger: &ledger{}, Metrics: chain.NewMetrics(registry), Log: zap.NewNop()})
+			chain.Deps{
+				Ledger: &ledger{}, Metrics: chain.NewMetrics(registry), Log: zap.NewNop(),
+				Now: func() time.Time { return time.Now().AddDate(0, 0, 1) }, // a clock that isn't the process'
+			})
 		shows := func(used string) {
 			t.Helper()
 			const name = "chorus_llm_budget_used_ratio"

@@ -65,7 +65,7 @@ func New(links []Link, deps Deps) *Chain {
 		deps.Now = time.Now
 	}
 	c := &Chain{Deps: deps}
-	deps.Metrics.spending(links, deps.Ledger)
+	deps.Metrics.spending(links, deps.Ledger, deps.Now)
 	c.running, c.stop = context.WithCancel(context.Background())
 	for _, l := range links {
 		c.links = append(c.links, newLink(l, deps))

@@ -38,7 +38,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}, []string{"provider"}),
 		budgets: &budgets{
 			about: prometheus.NewDesc("chorus_llm_budget_used_ratio", "The part of a provider's budget for the day (UTC) that is used up.", []string{"provider"}, nil),
-			used:  map[string]func(time.Time) float64{},
+			used:  map[string]func() float64{},
 		},
 	}
 	r.MustRegister(m.calls, m.tokens, m.cost, m.refusals, m.open, m.budgets)
@@ -61,15 +61,15 @@ func (m *Metrics) refused(provider, reason string) {
 	}
 }
 
-// spending lets the budgets of providers be looked at.
-func (m *Metrics) spending(links []Link, ledger Ledger) {
+// spending lets the budgets of providers be looked at, on the day that it is by now.
+func (m *Metrics) spending(links []Link, ledger Ledger, now func() time.Time) {
 	if m == nil {
 		return
 	}
 	m.budgets.mu.Lock()
 	defer m.budgets.mu.Unlock()
 	for _, l := range links {
-		m.budgets.used[l.Name] = func(now time.Time) float64 { return l.Limits.Share(ledger.Spent(l.Name, now)) }
+		m.budgets.used[l.Name] = func() float64 { return l.Limits.Share(ledger.Spent(l.Name, now())) }
 	}
 }
 
@@ -78,7 +78,7 @@ func (m *Metrics) spending(links []Link, ledger Ledger) {
 type budgets struct {
 	about *prometheus.Desc
 	mu    sync.Mutex
-	used  map[string]func(now time.Time) float64 // by the provider's name
+	used  map[string]func() float64 // by the provider's name
 }
 
 // Describe implements prometheus.Collector.
@@ -88,9 +88,8 @@ func (b *budgets) Describe(out chan<- *prometheus.Desc) { out <- b.about }
 func (b *budgets) Collect(out chan<- prometheus.Metric) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
 	for provider, used := range b.used {
-		out <- prometheus.MustNewConstMetric(b.about, prometheus.GaugeValue, used(now), provider)
+		out <- prometheus.MustNewConstMetric(b.about, prometheus.GaugeValue, used(), provider)
 	}
 }
 
