@@ -112,16 +112,22 @@ func (d *deployment) ready(service string) bool {
 // answers tells whether an address answers with 200.
 func answers(t testing.TB, url string) bool {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	answer, err := ask(t, url)
 	if err != nil {
 		return false
 	}
 	answer.Body.Close()
 	return answer.StatusCode == http.StatusOK
+}
+
+// ask gets an address on a connection of its own.
+func ask(t testing.TB, url string) (*http.Response, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 }
 
 func (d *deployment) launch(service string) {
@@ -157,11 +163,7 @@ func (d *deployment) pool() *pgxpool.Pool {
 
 func get(t testing.TB, url string) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	answer, err := ask(t, url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 
 // Trigrams know no case, marks and white space, so what is the same but for those
 // has the similarity 1.
-const mostSimilar = `
+const nearestText = `
 SELECT body, alike FROM (
     SELECT body, CASE WHEN lower(body) = lower($1) THEN 1 ELSE similarity(body, $1) END AS alike FROM unnest($2::text[]) AS said(body)) compared
 WHERE alike >= $3::float8 ORDER BY alike DESC LIMIT 1`
@@ -174,7 +174,7 @@ func (h *heard) compare(ctx context.Context, text string, with []string) (*guard
 	defer cancel()
 	var said string
 	var alike float64
-	err := h.pool.QueryRow(ctx, mostSimilar, text, with, h.similarity).Scan(&said, &alike)
+	err := h.pool.QueryRow(ctx, nearestText, text, with, h.similarity).Scan(&said, &alike)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // it is another text
 	}

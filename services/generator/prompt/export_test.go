@@ -5,6 +5,6 @@ var Line = line
 
 // The bounds of a line.
 const (
-	MostOfLine = maxOfLine
-	MostOfName = maxOfName
+	MaxOfLine = maxOfLine
+	MaxOfName = maxOfName
 )

@@ -177,10 +177,10 @@ func FuzzLine(f *testing.F) {
 		if !found || name == "" || strings.Contains(name, ":") {
 			t.Errorf("%q has no name before its words", got)
 		}
-		if n := utf8.RuneCountInString(name); n > prompt.MostOfName+1 {
+		if n := utf8.RuneCountInString(name); n > prompt.MaxOfName+1 {
 			t.Errorf("the name has %d characters", n)
 		}
-		if n := utf8.RuneCountInString(words); n > prompt.MostOfLine+1 {
+		if n := utf8.RuneCountInString(words); n > prompt.MaxOfLine+1 {
 			t.Errorf("the words have %d characters", n)
 		}
 	})

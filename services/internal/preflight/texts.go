@@ -46,11 +46,7 @@ func asked(ctx context.Context, p Provider, does string, r llm.Request) []Findin
 	if first.took > p.Timeout {
 		found += fmt.Sprintf(", once it has loaded its model, which took %v", first.took.Round(time.Millisecond))
 	}
-	var foundSb48 strings.Builder
-	for _, left := range first.left {
-		foundSb48.WriteString("; " + left)
-	}
-	found += foundSb48.String()
+	found = strings.Join(append([]string{found}, first.left...), "; ")
 	if answer.truncated {
 		return []Finding{warn(checkLLM, p.Name, found+"; its text was cut off at generator.max_tokens",
 			"raise generator.max_tokens, or switch the model's thinking off (llm.extra), if texts are often cut off")}

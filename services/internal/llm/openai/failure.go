@@ -42,8 +42,6 @@ func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err
 }
 
 // A status that is not in the header is in words.
-//
-
 var (
 	noCredit     = regexp.MustCompile(`(?i)insufficient_(?:quota|balance|credits?)|billing_hard_limit|billing_not_active|credit balance is too low`)
 	rateLimited  = regexp.MustCompile(`(?i)rate.?limit|too.?many.?requests|resource_?exhausted|throttl|quota`)

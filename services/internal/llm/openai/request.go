@@ -113,7 +113,6 @@ func withoutSystem(messages []llm.Message) []llm.Message {
 // What servers say of a part of a request that they don't take. A value that is out of
 // its range is another matter: it is for whoever set it.
 //
-
 //nolint:lll // patterns
 var (
 	refusing = regexp.MustCompile(`(?i)(?:un|not |n't |no longer |isn't )(?:be )?support|not (?:currently )?(?:permitted|allowed|enabled|available|recogni[sz]ed|accepted|implemented|applicable)` +

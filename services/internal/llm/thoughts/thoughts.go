@@ -37,15 +37,12 @@ var marks = []mark{
 
 // wrapping are marks around what is said, or at its end.
 //
-
 //nolint:lll // a pattern
 var wrapping = regexp.MustCompile(`(?i)^\s*(?:<\s*(?:answer|response|final|final_answer|solution)\s*>|<\|begin_of_solution\|>|<\|START_RESPONSE\|>|<\|begin_of_box\|>|\[(?:RESPONSE|ANSWER)\])` +
 	`|(?:<\s*/\s*(?:answer|response|final|final_answer|solution)\s*>|\[/(?:RESPONSE|ANSWER)\]|<\|[a-z_]{1,24}\|>|</s>|<end_of_turn>|<eos>|\s)+$`)
 
 // pattern finds any mark. Its groups are one for each opening and each closing one,
 // in their order.
-//
-
 var pattern = regexp.MustCompile(alternatives())
 
 func alternatives() string {

@@ -61,6 +61,16 @@ func told(sql string) string { return fmt.Sprintf(tell, sql) }
 // after is the pause after a number of pauses.
 func after(tries string) string { return fmt.Sprintf(pause, tries) }
 
+// suspending suspends one that isn't, for longer than the last time unless a message
+// was delivered since, and only where a further condition holds.
+func suspending(where string) string {
+	return told(`
+UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + ` + after("p.done") + `,
+    refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
+FROM (SELECT CASE WHEN ` + proven + ` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
+WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL` + where)
+}
+
 // change makes a change, and tells whether there was something to change.
 func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, error) {
 	tag, err := db.Exec(ctx, sql, args...)
@@ -72,21 +82,13 @@ func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, er
 
 // Suspend takes a bot out of a chat's cast until Telegram lets it act there.
 func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (bool, error) {
-	return change(ctx, db, "suspend a bot", told(`
-UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`,
-    refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
-FROM (SELECT CASE WHEN `+proven+` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
-WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL`), chat, bot, why)
+	return change(ctx, db, "suspend a bot", suspending(""), chat, bot, why)
 }
 
 // Rest suspends a bot in a chat in which its last messages were rejected, as many
 // as most; after a pause, one is enough. It is asked after each rejection.
 func Rest(ctx context.Context, db DB, chat, bot int64, why string, most int) (bool, error) {
-	return change(ctx, db, "let a bot rest", told(`
-UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`,
-    refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
-FROM (SELECT CASE WHEN `+proven+` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
-WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL AND (p.done > 0 OR $4::int = (
+	return change(ctx, db, "let a bot rest", suspending(` AND (p.done > 0 OR $4::int = (
     SELECT count(*) FILTER (WHERE outcome = 'rejected') FROM (`+lastOnes+`AND t.kind <> 'reaction' ORDER BY t.turn_no DESC LIMIT $4) l))`),
 		chat, bot, Resting+why, most)
 }
