@@ -18,7 +18,7 @@ TOOLS := $(CURDIR)/deploy/tools
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-BUILD   := $(MODULE)/services/internal/telemetry
+BUILD   := $(MODULE)/services/internal/infra/telemetry
 LDFLAGS := -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)
 
 # Go's own stamp fails where git refuses a checkout of another user.

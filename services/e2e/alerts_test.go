@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/child"
+	"github.com/chorus-cast/chorus/services/lab/child"
 )
 
 // alertsWithin is how soon somebody is told that something has stopped.

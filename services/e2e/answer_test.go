@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/calllog"
-	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 const (

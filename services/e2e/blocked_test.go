@@ -7,10 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/emulator/fault"
-	"github.com/chorus-cast/chorus/services/emulator/jsontime"
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
+	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 )
 
 const (

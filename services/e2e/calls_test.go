@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // Methods and effects of the log that the tests are about.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // findings are what chorus check says, by what was looked at.

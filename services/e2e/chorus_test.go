@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/internal/child"
+	"github.com/chorus-cast/chorus/services/lab/child"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 const (

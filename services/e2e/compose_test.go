@@ -10,8 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // composed stands for docker: it runs the programs of the database's container on the

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // While the demo runs, its up.yaml is all that another command needs: to look at it,

@@ -12,8 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // deployment is Chorus as it is run for real: each service a process of its own,

@@ -20,8 +20,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/internal/people/peopletest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // The person that is forgotten is found by a word that they alone brought up, and by

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // hurry is how many times faster than real time the inline senders live, so that

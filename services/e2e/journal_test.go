@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/load/accounting"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/load/accounting"
 )
 
 // database opens the private database of a running chorus up.

@@ -17,15 +17,15 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/emulator"
-	"github.com/chorus-cast/chorus/services/emulator/emulatortest"
-	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/emulator"
+	"github.com/chorus-cast/chorus/services/lab/emulator/emulatortest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // The listeners of a chat's cast, of which one is killed every so often.

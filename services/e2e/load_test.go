@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/load/report"
+	"github.com/chorus-cast/chorus/services/lab/load/report"
 )
 
 // A short scenario with all that the lab does to processes, to Telegram and to

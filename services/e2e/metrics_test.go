@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 const deployFolder = "../../deploy"

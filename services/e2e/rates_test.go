@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/emulator/fault"
-	"github.com/chorus-cast/chorus/services/emulator/jsontime"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
+	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 )
 
 // Faults of setMessageReaction, for all bots and chats.

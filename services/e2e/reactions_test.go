@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
 	"github.com/chorus-cast/chorus/services/internal/settings"
-	"github.com/chorus-cast/chorus/services/load/accounting"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/load/accounting"
 )
 
 // It compares rates, so it runs before the tests that run side by side.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // refusal is a start that can't be, and what the user is told.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // bookClub is the cast of make demo.

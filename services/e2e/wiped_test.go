@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // The bus loses its disk while messages are on it: streams, consumers and all that

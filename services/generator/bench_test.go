@@ -19,10 +19,10 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 const (

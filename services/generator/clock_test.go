@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 )
 
 // A process' clock may differ by more than turns are good for: what is written, for how

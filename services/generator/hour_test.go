@@ -19,8 +19,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
 	"github.com/chorus-cast/chorus/services/internal/usage"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 	"github.com/chorus-cast/chorus/services/planner/simulate"
 )

@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 	"github.com/chorus-cast/chorus/services/internal/memory"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
 	"github.com/chorus-cast/chorus/services/internal/usage"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // TestATalkIsSearchedForMemories has a model find memories in a talk: those of the

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/llmapi"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // TestOneDownAndOneAtItsLimit has more turns than the second provider may write:

@@ -16,18 +16,18 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
 	"github.com/chorus-cast/chorus/services/internal/usage"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // line is what the model answers unless it is told otherwise.

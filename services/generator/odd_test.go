@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // oddAnswersOfModels are what becomes of turns whose model answers with bodies, one

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/names"

@@ -10,7 +10,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/names"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 const (

@@ -19,16 +19,16 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/cache"
-	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
-	"github.com/chorus-cast/chorus/services/internal/child"
-	"github.com/chorus-cast/chorus/services/internal/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/store"
 	"github.com/chorus-cast/chorus/services/internal/usage"
+	"github.com/chorus-cast/chorus/services/lab/child"
 )
 
 // TimedVariable is the variable that makes of this test binary a generator in a

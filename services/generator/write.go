@@ -11,7 +11,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
-	"github.com/chorus-cast/chorus/services/internal/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/nature"

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Each bot is listened to by who holds its advisory lock in the database. The

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // From the emulator's receipt of a message until the bus has its update, with five

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator"
-	"github.com/chorus-cast/chorus/services/emulator/world"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/emulator"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // skewed is by how much Telegram's clock and ours differ in a test: more than a

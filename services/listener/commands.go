@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 // command is something that a person asked of the cast.

@@ -12,10 +12,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
-	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 // do does what a command asks, and says what was done.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/chorus-cast/chorus/services/emulator/world"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/listener"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )

@@ -8,10 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/names"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 const (

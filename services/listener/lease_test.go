@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/world"
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/internal/run/runtest"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/run/runtest"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/listener"
 )
 

@@ -14,13 +14,13 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 	"github.com/chorus-cast/chorus/services/internal/settings"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/listener/hearing"
 	"github.com/chorus-cast/chorus/services/listener/outbox"
 )

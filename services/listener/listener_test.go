@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/emulator/world"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // What one listener hears. The parts share a stage, which takes a while to set.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/listener/hearing"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )

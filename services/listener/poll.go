@@ -12,9 +12,9 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
 	"github.com/chorus-cast/chorus/services/listener/hearing"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )

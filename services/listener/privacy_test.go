@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/listener"
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // fill makes chats with a cast of four, bots that play in twenty chats each,

@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // busServer is a bus with its streams, and a connection to it.

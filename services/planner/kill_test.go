@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner"
 )
 

@@ -22,8 +22,8 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/outage"
 	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"

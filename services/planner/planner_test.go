@@ -17,7 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/chorus-cast/chorus/services/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
 )
 
 // account is what the emulator's log of calls says of the turns in the journal.

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 // address is what a call needs to know of its bot and chat.

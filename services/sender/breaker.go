@@ -9,8 +9,8 @@ import (
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/outage"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 // breakers holds a breaker for the messages of each bot and one for its

@@ -10,10 +10,10 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 // attempt makes the call that was claimed.

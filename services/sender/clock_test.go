@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // A process' clock may differ by more than turns are good for: what is sent, what has

@@ -8,13 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chorus-cast/chorus/services/emulator/calllog"
-	"github.com/chorus-cast/chorus/services/emulator/flood"
-	"github.com/chorus-cast/chorus/services/emulator/jsontime"
-	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/lab/emulator/flood"
+	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 // retryForever records a call's outcome. The call can't be repeated, so it retries

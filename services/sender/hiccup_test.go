@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 

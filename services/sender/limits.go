@@ -5,7 +5,7 @@ import (
 	"time"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/limit"
+	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 )
 
 // limits keeps below Telegram's limits, and obeys its 429s.

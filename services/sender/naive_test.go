@@ -14,9 +14,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // naive is a sender as one would write it first: one consumer pulls deliveries

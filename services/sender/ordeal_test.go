@@ -11,11 +11,11 @@ import (
 	"time"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/relay"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 

@@ -5,13 +5,13 @@ import (
 	"testing"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/emulator/calllog"
-	"github.com/chorus-cast/chorus/services/emulator/fault"
-	"github.com/chorus-cast/chorus/services/emulator/world"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
-	"github.com/chorus-cast/chorus/services/internal/telegram/telegramtest"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram/telegramtest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // permanentRetries has Telegram refuse messages and reactions in every way that

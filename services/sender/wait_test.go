@@ -5,7 +5,7 @@ import (
 	"time"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 

@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/benchreport"
+	"github.com/chorus-cast/chorus/services/lab/benchreport"
 )
 
 func main() {

@@ -8,7 +8,7 @@ import (
 	_ "time/tzdata"
 
 	"github.com/chorus-cast/chorus/services/cmd/chorus/command"
-	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
 )
 
 func main() {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // ordeal is what befalls Redis, for a time, and what the turns and readers of

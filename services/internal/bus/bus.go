@@ -24,8 +24,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/chorus-cast/chorus/services/internal/outage"
-	"github.com/chorus-cast/chorus/services/internal/startup"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/startup"
 )
 
 // Config says where the bus is and how its streams are kept.

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 )
 
 // Handler does what a message asks for. It returns nil only once the effect is

@@ -13,8 +13,8 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/fail"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // eventually waits until what is looked at is as wanted.

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // limited is the address of a server whose only account has these limits.

@@ -18,7 +18,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/internal/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 )
 
 // Trace makes a span of each attempt at a message, as a child of the one that it

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/batch"
+	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 )
 
 // Journal reads and writes the rows. It is safe for concurrent use.

@@ -12,10 +12,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

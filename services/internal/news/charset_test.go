@@ -14,7 +14,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // feedIn is a feed with one headline, written in an encoding.

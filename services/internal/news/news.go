@@ -16,8 +16,8 @@ import (
 	"github.com/mmcdole/gofeed"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/publicnet"
 	"github.com/chorus-cast/chorus/services/internal/names"
-	"github.com/chorus-cast/chorus/services/internal/publicnet"
 )
 
 const (

@@ -11,9 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/publicnet"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/publicnet"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
 // chat asks about a chat, by the first of its bots that can, and about all of

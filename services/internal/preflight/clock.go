@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/clock"
+	"github.com/chorus-cast/chorus/services/internal/infra/clock"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/clock"
+	"github.com/chorus-cast/chorus/services/internal/infra/clock"
 )
 
 func TestClocksThatDifferAreTold(t *testing.T) {

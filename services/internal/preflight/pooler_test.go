@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // The remedy is about the pooler, not about PostgreSQL, which runs.

@@ -9,11 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
-	"github.com/chorus-cast/chorus/services/internal/redisdb"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // told runs commands on a Redis server.

@@ -11,11 +11,11 @@ import (
 
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/cache"
-	"github.com/chorus-cast/chorus/services/internal/clock"
-	"github.com/chorus-cast/chorus/services/internal/limit"
-	"github.com/chorus-cast/chorus/services/internal/redisdb"
-	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/clock"
+	"github.com/chorus-cast/chorus/services/internal/infra/limit"
+	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (

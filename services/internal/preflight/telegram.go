@@ -8,10 +8,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/names"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
 // Asker is the part of Telegram that is asked.

@@ -12,9 +12,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/outage"
-	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 // Publisher is the part of the bus that a relay needs.

@@ -19,7 +19,7 @@ package roster
 import (
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 // Cast is which bots play in which chats.

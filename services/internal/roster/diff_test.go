@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostertest"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 func club() roster.Cast {

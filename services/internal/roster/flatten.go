@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 // leaf is one value of a bot or chat with the path to it. Entries of lists are

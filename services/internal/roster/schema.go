@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 // Schema describes a struct of the cast: its fields in order.

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/internal/outage"
-	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (

@@ -19,8 +19,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/outage"
-	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Publisher is the part of the bus that an outbox needs.

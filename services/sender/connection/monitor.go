@@ -8,7 +8,7 @@ import (
 	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
-	"github.com/chorus-cast/chorus/services/internal/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 )
 
 const (

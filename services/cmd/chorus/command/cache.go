@@ -13,11 +13,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/internal/cache"
-	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
-	"github.com/chorus-cast/chorus/services/internal/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/run"
 )
 
 func cacheCommand() *cobra.Command {

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/infra/ops"
 )
 
 func cacheStatsCommand() *cobra.Command {

@@ -10,13 +10,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/generator"
-	"github.com/chorus-cast/chorus/services/internal/config"
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
-	"github.com/chorus-cast/chorus/services/internal/telegram"
 )
 
 func checkCommand() *cobra.Command {

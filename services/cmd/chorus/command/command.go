@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 )
 
 // Groups of the commands in the help.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/internal/config"
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
 // writeConfigTable writes a table of each section of the configuration as

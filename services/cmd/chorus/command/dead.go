@@ -16,8 +16,8 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/run"
 )
 
 func deadCommand() *cobra.Command {

@@ -15,14 +15,14 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chorus-cast/chorus/services/emulator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/natsd"
-	"github.com/chorus-cast/chorus/services/internal/postgres"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/lab/emulator"
+	"github.com/chorus-cast/chorus/services/lab/natsd"
+	"github.com/chorus-cast/chorus/services/lab/postgres"
 )
 
 // anyPort makes NATS listen on a free port.

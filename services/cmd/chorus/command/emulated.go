@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/emulator/world"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // emulated makes what a cast file needs in an emulator that runs elsewhere. To

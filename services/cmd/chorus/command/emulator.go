@@ -6,12 +6,12 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/emulator"
-	"github.com/chorus-cast/chorus/services/emulator/control"
-	"github.com/chorus-cast/chorus/services/emulator/controlapi"
-	"github.com/chorus-cast/chorus/services/emulator/page"
-	"github.com/chorus-cast/chorus/services/emulator/page/worldchats"
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
+	"github.com/chorus-cast/chorus/services/lab/emulator"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/controlapi"
+	"github.com/chorus-cast/chorus/services/lab/emulator/page"
+	"github.com/chorus-cast/chorus/services/lab/emulator/page/worldchats"
 )
 
 func emulatorCommand() *cobra.Command {

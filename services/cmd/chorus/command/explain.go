@@ -16,8 +16,8 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
-	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/planner"

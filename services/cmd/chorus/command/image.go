@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
 )
 
 // loadCommand is not in images: it starts and kills services.

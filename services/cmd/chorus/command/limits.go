@@ -1,8 +1,8 @@
 package command
 
 import (
-	"github.com/chorus-cast/chorus/services/internal/limit"
-	"github.com/chorus-cast/chorus/services/internal/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/infra/limit"
+	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
 )
 
 // limits are those that the senders share through Redis, or without one this

@@ -16,13 +16,13 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
-	"github.com/chorus-cast/chorus/services/load"
-	"github.com/chorus-cast/chorus/services/load/deployment"
-	"github.com/chorus-cast/chorus/services/load/report"
-	"github.com/chorus-cast/chorus/services/load/scenario"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
+	"github.com/chorus-cast/chorus/services/lab/load"
+	"github.com/chorus-cast/chorus/services/lab/load/deployment"
+	"github.com/chorus-cast/chorus/services/lab/load/report"
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
 // loading is what chorus load is told by flags of its own.

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/load/report"
-	"github.com/chorus-cast/chorus/services/load/scenario"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/lab/load/report"
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
 func loadCompareCommand() *cobra.Command {

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/memory"
-	"github.com/chorus-cast/chorus/services/internal/run"
 )
 
 func memoryCommand() *cobra.Command {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/startup"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
+	"github.com/chorus-cast/chorus/services/internal/infra/startup"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 )
 
 func migrateCommand() *cobra.Command {

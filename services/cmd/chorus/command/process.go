@@ -13,17 +13,17 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/cache"
-	"github.com/chorus-cast/chorus/services/internal/clock"
-	"github.com/chorus-cast/chorus/services/internal/listen"
-	"github.com/chorus-cast/chorus/services/internal/ops"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/clock"
+	"github.com/chorus-cast/chorus/services/internal/infra/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/ops"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/startup"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
-	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
-	"github.com/chorus-cast/chorus/services/internal/startup"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/telemetry"
 )
 
 // process is what the services of one process share.

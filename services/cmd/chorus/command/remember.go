@@ -5,13 +5,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/chorus-cast/chorus/services/internal/cache"
-	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
-	"github.com/chorus-cast/chorus/services/internal/listen"
-	"github.com/chorus-cast/chorus/services/internal/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 // remember makes the cache that the services of this process share. Its Redis

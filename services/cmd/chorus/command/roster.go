@@ -12,12 +12,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/emulator/control"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/people"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/casting"
-	"github.com/chorus-cast/chorus/services/internal/run"
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 func applyCommand() *cobra.Command {

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chorus-cast/chorus/services/internal/secret"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 const twoBots = `bots:

@@ -12,10 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/services/internal/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
-	"github.com/chorus-cast/chorus/services/internal/store"
 )
 
 func settingsCommand() *cobra.Command {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
-	"github.com/chorus-cast/chorus/services/internal/run"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"

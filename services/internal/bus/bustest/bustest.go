@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // Open connects to the bus that the configuration names, and declares its

@@ -7,8 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/chorus-cast/chorus/services/internal/clock"
-	"github.com/chorus-cast/chorus/services/internal/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/clock"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Now is the time that a service tells that runs on a database while its process' clock

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/store"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // Open gives a pool on a new, migrated database of the test's own.

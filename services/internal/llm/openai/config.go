@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 // Config says which API to ask, and how.

@@ -12,12 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/chorus-cast/chorus/services/emulator/jsontime"
-	"github.com/chorus-cast/chorus/services/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/llmtest"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -9,12 +9,12 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/outbound"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
-	"github.com/chorus-cast/chorus/services/internal/outbound"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 // Kinds of provider.

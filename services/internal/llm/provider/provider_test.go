@@ -7,10 +7,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/chorus-cast/chorus/services/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/llm/llmtest"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/chorus-cast/chorus/services/internal/config"
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
-	"github.com/chorus-cast/chorus/services/internal/config"
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 

@@ -11,8 +11,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 // Format writes a cast as a file that Parse reads to the same cast. Fields that

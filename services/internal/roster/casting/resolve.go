@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 // References finds tokens where the file's references say. Relative paths begin

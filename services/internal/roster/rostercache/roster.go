@@ -22,7 +22,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/chorus-cast/chorus/services/internal/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 

@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/internal/cache"
-	"github.com/chorus-cast/chorus/services/internal/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/listen"
-	"github.com/chorus-cast/chorus/services/internal/redisdb"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/testenv"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostertest"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 // Whatever cast follows whatever other one: it is stored as it was given,

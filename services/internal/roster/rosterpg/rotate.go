@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/chorus-cast/chorus/services/internal/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 const (

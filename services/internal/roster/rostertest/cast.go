@@ -10,8 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
-	"github.com/chorus-cast/chorus/services/internal/secret"
 )
 
 // text draws texts that YAML finds hard, and some that are as long as can be.

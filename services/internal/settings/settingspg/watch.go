@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/internal/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/listen"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 

@@ -1,0 +1,33 @@
+package limittest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/limit"
+)
+
+// Granted is a call that was let through at an instant between two: that at
+// which the limiter was asked and that at which it answered, and the wait.
+type Granted struct{ Least, Most time.Time }
+
+// Excess says where a window certainly has more calls than a bucket gives. It is
+// empty if there is none.
+func Excess(calls []Granted, r limit.Rate) string {
+	calls = slices.Clone(calls)
+	slices.SortFunc(calls, func(a, b Granted) int { return a.Least.Compare(b.Least) })
+	for i, first := range calls {
+		end := first.Most
+		for j, last := range calls[i:] {
+			if last.Most.After(end) {
+				end = last.Most
+			}
+			length := end.Sub(first.Least)
+			if n, most := j+1, int((length+r.Ahead)/r.Every)+1; n > most {
+				return fmt.Sprintf("%d calls within %v, want %d at most", n, length, most)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,45 @@
+package startup_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/startup"
+)
+
+var (
+	errPasses = errors.New("connection reset")
+	errStays  = errors.New("no such database")
+)
+
+func TestWait(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fails int // with what passes, before last
+		last  error
+		want  error
+		after time.Duration
+	}{
+		"at once":          {0, nil, nil, 0},
+		"after a hiccup":   {3, nil, nil, 750 * time.Millisecond},
+		"a refusal":        {0, errStays, errStays, 0},
+		"a late refusal":   {2, errStays, errStays, 500 * time.Millisecond},
+		"longer than that": {1000, nil, errPasses, 5 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began, n := time.Now(), 0
+			err := startup.Wait(t.Context(), 5*time.Second, func(err error) bool { return errors.Is(err, errPasses) }, func(context.Context) error {
+				if n++; n <= c.fails {
+					return errPasses
+				}
+				return c.last
+			})
+			if !errors.Is(err, c.want) || time.Since(began) != c.after {
+				t.Errorf("%s: %v after %v, want %v after %v", name, err, time.Since(began), c.want, c.after)
+			}
+		})
+	}
+}

@@ -1,0 +1,158 @@
+// Package store opens Chorus' database: one pool, time-outs on every statement,
+// and a check that the schema is the one this build knows.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/migrations"
+	"github.com/chorus-cast/chorus/services/internal/infra/startup"
+)
+
+// Config says where the database is.
+type Config struct {
+	URL              string        `config:"url" doc:"PostgreSQL, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; empty in chorus up for a private one" secret:"true"`
+	MaxConnections   int           `config:"max_connections" doc:"connections to the database that one service has open at most, all together"`
+	ConnectTimeout   time.Duration `config:"connect_timeout" doc:"how long a service waits for the database when it starts"`
+	StatementTimeout time.Duration `config:"statement_timeout" doc:"after this long the database gives a statement up"`
+
+	// Name is the application_name of the connections, "chorus" if it is empty.
+	Name string
+}
+
+// DefaultConfig suits one service.
+func DefaultConfig() Config {
+	return Config{MaxConnections: 16, ConnectTimeout: 30 * time.Second, StatementTimeout: 10 * time.Second}
+}
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	if _, err := pgxpool.ParseConfig(c.URL); err != nil {
+		// pgx's own message masks the password.
+		errs = append(errs, fmt.Errorf("url: want postgres://USER:PASSWORD@HOST:PORT/DATABASE (%w)", err))
+	}
+	if c.MaxConnections < minConnections || c.MaxConnections > maxConnections {
+		errs = append(errs, fmt.Errorf("max_connections: %d, want %d to %d", c.MaxConnections, minConnections, maxConnections))
+	}
+	if c.ConnectTimeout < time.Second || c.ConnectTimeout > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("connect_timeout: %v, want 1s to 10m", c.ConnectTimeout))
+	}
+	if c.StatementTimeout < 100*time.Millisecond || c.StatementTimeout > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("statement_timeout: %v, want 100ms to 10m", c.StatementTimeout))
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	// minConnections leaves two for work: a listener holds one for notifications, one
+	// for its leases and, now and then, one for the lock of its tidying, and a part is
+	// kept apart for reading.
+	minConnections = 6
+	maxConnections = 1000
+	// readingShare is the part of the connections that is kept apart for reading,
+	// maxReading how many these are at most.
+	readingShare, maxReading = 4, 4
+)
+
+// Split divides the connections that a service may have open between its work and
+// the reads that it makes while it holds one of the first: were these of one pool,
+// many that read at once would wait for each other.
+func (c Config) Split() (work, reading Config) {
+	work, reading = c, c
+	reading.MaxConnections = min(maxReading, c.MaxConnections/readingShare)
+	work.MaxConnections -= reading.MaxConnections
+	return work, reading
+}
+
+// Open connects and checks the schema. It waits cfg.ConnectTimeout for a server
+// that does not answer yet, and not at all for one that refuses.
+func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
+	pool, err := Dial(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	err = startup.Wait(ctx, cfg.ConnectTimeout, Passes, func(ctx context.Context) error { return migrations.Check(ctx, pool) })
+	if err != nil {
+		pool.Close()
+		return nil, Refusal(err)
+	}
+	return pool, nil
+}
+
+// Dial is Open without the look at the schema.
+func Dial(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
+	}
+	pc.MaxConns = int32(cfg.MaxConnections) //nolint:gosec // validated
+	pc.ConnConfig.ConnectTimeout = 5 * time.Second
+	cfg.prepare(pc.ConnConfig)
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
+	}
+	if err := await(ctx, pool, cfg.ConnectTimeout); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := ownSessions(waiting, pool)
+		if err == nil {
+			return nil
+		}
+		if refused := (*RefusedError)(nil); errors.As(Refusal(err), &refused) {
+			return refused
+		}
+		retry := time.NewTimer(500 * time.Millisecond)
+		select {
+		case <-retry.C:
+		case <-waiting.Done():
+			retry.Stop()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("database.url: no database answers within %v: %s", patience, oneLine(err))
+		}
+	}
+}
+
+// oneLine makes one line of pgx's list of what each address answered, where an
+// address that was tried with TLS and without stands twice.
+func oneLine(err error) string {
+	var answers []string
+	for answer := range strings.Lines(err.Error()) {
+		if answer = strings.TrimSpace(answer); !slices.Contains(answers, answer) {
+			answers = append(answers, answer)
+		}
+	}
+	return strings.Replace(strings.Join(answers, "; "), ":; ", ": ", 1)
+}
+
+// InTx runs do in a transaction, which is rolled back if do fails.
+func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, pool, do)
+}
+
+// Time is what time it is at the database.
+func Time(ctx context.Context, pool *pgxpool.Pool) (now time.Time, err error) {
+	if err := pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+		return time.Time{}, fmt.Errorf("the database does not tell the time: %w", err)
+	}
+	return now, nil
+}

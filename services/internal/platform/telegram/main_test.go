@@ -1,0 +1,52 @@
+package telegram_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	number = "1234567890"
+	key    = "AAExampleKeyOfThirtyFiveCharacters_-"
+	token  = number + ":" + key
+)
+
+// config is patient where a test must not time out, and keeps the rest.
+func config(url string) telegram.Config {
+	cfg := telegram.DefaultConfig()
+	cfg.URL = url
+	return cfg
+}
+
+func newClient(t *testing.T, cfg telegram.Config) *telegram.Client {
+	t.Helper()
+	return logging(t, cfg, zaptest.NewLogger(t))
+}
+
+func logging(t *testing.T, cfg telegram.Config, log *zap.Logger) *telegram.Client {
+	t.Helper()
+	c, err := telegram.New(cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// send sends any message; a test that hangs ends after half a minute.
+func send(t *testing.T, c *telegram.Client) telegram.Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	return c.SendMessage(ctx, secret.New(token), telegram.Message{ChatID: -1, Text: "hello"})
+}

@@ -1,0 +1,103 @@
+package emulator
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
+	"github.com/chorus-cast/chorus/services/lab/emulator/flood"
+	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
+)
+
+// Config says where the emulator listens and what it does to its callers.
+type Config struct {
+	Listen      string        `config:"listen" doc:"address of the emulated Bot API and everything that is mounted beside it; port 0 takes a free one"`
+	AnyPort     bool          `config:"any_port" doc:"take a free port where the one of listen is in use"`
+	AllowRemote bool          `config:"allow_remote" doc:"allow a listen address that other machines can reach; whoever reaches it can read and write everything"`
+	Hosts       []string      `config:"hosts" doc:"names, besides those of this machine, under which the control interface may be asked for"`
+	Dir         string        `config:"dir" doc:"folder that keeps the emulated accounts, chats and the log of calls; empty keeps them in memory only"`
+	Faults      []string      `config:"faults" doc:"faults from the start, each METHOD:FAULT[:OPTION]..., for example setMessageReaction:400:REACTION_INVALID or sendMessage:429:retry_after=30:rate=0.1"`
+	Unlimited   bool          `config:"unlimited" doc:"switch flood control off"`
+	SilentWait  time.Duration `config:"silent_wait" doc:"how long flood control keeps a call waiting before it refuses it; Telegram does so for 8s, 0s refuses at once"`
+	Seed        int64         `config:"seed" doc:"decides the ids and tokens of emulated bots and chats; 0 for random ones, which stay the same in a folder"`
+	MaxMessages int           `config:"max_messages" doc:"messages of a chat that are kept"`
+	MaxUpdates  int           `config:"max_updates" doc:"updates that wait for a bot at most; the oldest go first"`
+	MaxCalls    int           `config:"max_calls" doc:"calls that the log keeps where it is in memory only"`
+
+	// Now is Telegram's clock; that of the process if it is nil.
+	Now func() time.Time
+}
+
+// DefaultConfig is Telegram's behaviour, in memory.
+func DefaultConfig() Config {
+	return Config{
+		Listen:      "127.0.0.1:8080",
+		SilentWait:  time.Duration(flood.Telegram().SilentWait),
+		MaxMessages: 10_000,
+		MaxUpdates:  10_000,
+		MaxCalls:    100_000,
+	}
+}
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+
+	errs = append(errs, c.checkListen())
+
+	check(c.SilentWait >= 0 && c.SilentWait <= time.Hour, "silent_wait: %v, want 0s to 1h", c.SilentWait)
+	check(c.Seed >= 0, "seed: %d, want 0 or more", c.Seed)
+	check(c.MaxMessages >= 1, "max_messages: %d, want 1 or more", c.MaxMessages)
+	check(c.MaxUpdates >= 1, "max_updates: %d, want 1 or more", c.MaxUpdates)
+	check(c.MaxCalls >= 1, "max_calls: %d, want 1 or more", c.MaxCalls)
+
+	if _, err := c.rules(); err != nil {
+		errs = append(errs, fmt.Errorf("faults: %w", err))
+	}
+
+	return errors.Join(errs...)
+}
+
+// checkListen refuses what other machines can reach: there is no password.
+func (c Config) checkListen() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen: %q, want HOST:PORT, for example 127.0.0.1:8080", c.Listen)
+	}
+
+	if !c.AllowRemote && !loopback(c.Listen) {
+		return fmt.Errorf("listen: %q can be reached by other machines, and the emulator has no password; want 127.0.0.1:PORT, or set allow_remote", c.Listen)
+	}
+
+	return nil
+}
+
+func (c Config) rules() ([]fault.Rule, error) {
+	rules := make([]fault.Rule, 0, len(c.Faults))
+
+	for _, short := range c.Faults {
+		rule, err := fault.Parse(short)
+		if err != nil {
+			return nil, err
+		}
+
+		rules = append(rules, rule)
+	}
+
+	return rules, nil
+}
+
+func (c Config) limits() flood.Limits {
+	limits := flood.Telegram()
+	limits.Unlimited = c.Unlimited
+	limits.SilentWait = jsontime.Duration(c.SilentWait)
+
+	return limits
+}

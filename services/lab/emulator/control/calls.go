@@ -1,0 +1,92 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
+)
+
+// Call is one call of the Bot API with the effect it had.
+type Call = calllog.Record
+
+// Filter chooses calls; the zero Filter chooses all that there are.
+type Filter = calllog.Filter
+
+// EndTrailer is the HTTP trailer that says why a stream of calls broke off.
+const EndTrailer = "Emulator-Error"
+
+// ErrEnded says that the emulator ended a stream of calls that was to go on.
+var ErrEnded = errors.New("emulator: the stream of calls was ended")
+
+// Calls reads the calls that the filter chooses, in order. With f.Follow it
+// goes on with what comes until ctx ends, which is no error, or the loop is
+// left. An error is yielded once and last.
+func (c *Client) Calls(ctx context.Context, f Filter) iter.Seq2[Call, error] {
+	return func(yield func(Call, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+
+		response, err := c.open(ctx, http.MethodGet, "/calls?"+query(f).Encode(), nil)
+		if err == nil {
+			defer response.Body.Close()
+
+			err = read(response, f, func(call Call) bool { return yield(call, nil) })
+		}
+
+		if err != nil && !(f.Follow && ctx.Err() != nil) {
+			yield(Call{}, err)
+		}
+	}
+}
+
+// read gives the calls of a stream to each until that returns false.
+func read(response *http.Response, f Filter, each func(Call) bool) error {
+	decoder := json.NewDecoder(response.Body)
+
+	for {
+		var call Call
+
+		err := decoder.Decode(&call)
+
+		switch {
+		case err == nil:
+		case !errors.Is(err, io.EOF):
+			return fmt.Errorf("emulator: read the calls: %w", err)
+		case response.Trailer.Get(EndTrailer) != "":
+			return fmt.Errorf("emulator: %s", response.Trailer.Get(EndTrailer))
+		case f.Follow:
+			return ErrEnded
+		default:
+			return nil
+		}
+
+		if !each(call) {
+			return nil
+		}
+	}
+}
+
+func query(f Filter) url.Values {
+	q := url.Values{}
+	set := func(name, value string, is bool) {
+		if is {
+			q.Set(name, value)
+		}
+	}
+
+	set("since", strconv.FormatUint(f.Since, 10), f.Since > 0)
+	set("bot", f.Bot, f.Bot != "")
+	set("chat", strconv.FormatInt(f.Chat, 10), f.Chat != 0)
+	set("method", f.Method, f.Method != "")
+	set("follow", "1", f.Follow)
+
+	return q
+}

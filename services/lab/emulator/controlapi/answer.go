@@ -1,0 +1,95 @@
+package controlapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+)
+
+// endpoint answers a request with what is to be written as JSON; nil is
+// nothing, and a created is something new.
+type endpoint func(*http.Request) (any, error)
+
+type created struct{ it any }
+
+// wrong is a request that can't be carried out, and its HTTP status.
+type wrong struct {
+	status int
+	reason string
+}
+
+func (w *wrong) Error() string { return w.reason }
+
+func badValue(field, value, allowed string) error {
+	return badRequest(fmt.Sprintf("%s: %s is not allowed, must be %s", field, value, allowed))
+}
+
+func badRequest(reason string) error { return &wrong{http.StatusBadRequest, reason} }
+
+func notFound(field, value string) error {
+	return &wrong{http.StatusNotFound, fmt.Sprintf("%s: there is no %q", field, value)}
+}
+
+func (s *server) answer(e endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		result, err := e(r)
+		if err != nil {
+			s.fail(w, r, err)
+
+			return
+		}
+
+		status := http.StatusOK
+		if made, ok := result.(created); ok {
+			status, result = http.StatusCreated, made.it
+		}
+
+		if result == nil {
+			w.WriteHeader(http.StatusNoContent)
+
+			return
+		}
+
+		write(w, status, result)
+	}
+}
+
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var (
+		input *world.InputError
+		known *wrong
+	)
+
+	switch {
+	case errors.As(err, &known):
+		refuse(w, known.status, known.reason)
+	case errors.As(err, &input):
+		refuse(w, http.StatusBadRequest, input.Error())
+	default:
+		s.Log.Error("The control interface could not carry out a request.",
+			zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+		refuse(w, http.StatusInternalServerError, err.Error())
+	}
+}
+
+// refuse answers with an error, in one line.
+func refuse(w http.ResponseWriter, status int, reason string) {
+	write(w, status, control.Error{Message: strings.ReplaceAll(reason, "\n", "; ")})
+}
+
+func write(w http.ResponseWriter, status int, result any) {
+	w.Header().Set("Content-Type", control.ContentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(result) // the client has gone
+}

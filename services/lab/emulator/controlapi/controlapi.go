@@ -1,0 +1,99 @@
+// Package controlapi is the emulator's control interface over HTTP: the log of
+// calls, faults, limits, bots, chats and what people do in them. Its answers
+// are JSON; a wrong request gets status 400 and {"error": "..."} with the
+// field, the value and what is allowed. Package control is its client and
+// defines what it reads and answers.
+//
+// It has no passwords. It keeps to this machine by refusing requests under
+// other host names than those allowed, and changes that web pages of other
+// origins ask for.
+package controlapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/botapi"
+	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
+	"github.com/chorus-cast/chorus/services/lab/emulator/flood"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+)
+
+// Config is what the interface controls. All but Hosts is required.
+type Config struct {
+	World  *world.World
+	Calls  *calllog.Log
+	Faults *fault.Set
+	Flood  *flood.Control
+	Log    *zap.Logger
+	// Hosts are the names and addresses, without ports, under which the
+	// interface may be asked for, besides those of this machine's loopback.
+	Hosts []string
+}
+
+type server struct {
+	Config
+
+	// What a reset goes back to.
+	faults []fault.Rule
+	limits flood.Limits
+}
+
+// New makes the interface. Its paths begin with control.Prefix, wherever it is
+// mounted. A reset goes back to the faults and limits in force now. A following
+// stream of calls ends with its request's context, so a server that is to stop
+// soon must end the contexts of its requests.
+func New(cfg Config) http.Handler {
+	s := &server{Config: cfg, faults: cfg.Faults.Rules(), limits: cfg.Flood.Limits()}
+	router := chi.NewRouter()
+
+	router.Use(onlyHosts(cfg.Hosts), sameOrigin, onlyJSON)
+	router.NotFound(s.answer(func(r *http.Request) (any, error) { return nil, notFound("path", r.URL.Path) }))
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusMethodNotAllowed, "method: "+r.Method+" is not allowed for "+r.URL.Path)
+	})
+	router.Route(control.Prefix, s.routes)
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Without the routing of a router around this one, all of the path counts.
+		router.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, nil)))
+	})
+}
+
+func (s *server) routes(r chi.Router) {
+	r.Get("/methods", s.answer(func(*http.Request) (any, error) { return botapi.Methods(), nil }))
+	r.Get("/calls", s.calls)
+
+	r.Get("/faults", s.answer(s.listFaults))
+	r.Put("/faults", s.answer(s.setFaults))
+	r.Post("/faults", s.answer(s.addFaults))
+	r.Delete("/faults", s.answer(s.clearFaults))
+	r.Delete("/faults/{id}", s.answer(s.removeFault))
+
+	r.Get("/limits", s.answer(s.listLimits))
+	r.Put("/limits", s.answer(s.setLimits))
+
+	r.Get("/bots", s.answer(s.listBots))
+	r.Post("/bots", s.answer(s.addBot))
+
+	r.Get("/chats", s.answer(s.listChats))
+	r.Post("/chats", s.answer(s.putChat))
+	r.Get("/chats/{chat}", s.answer(s.showChat))
+	r.Post("/chats/{chat}/members", s.answer(s.setRole))
+	r.Delete("/chats/{chat}/members/{who}", s.answer(s.kick))
+	r.Post("/chats/{chat}/upgrade", s.answer(s.upgrade))
+
+	r.Get("/chats/{chat}/messages", s.answer(s.listMessages))
+	r.Post("/chats/{chat}/messages", s.answer(s.say))
+	r.Put("/chats/{chat}/messages/{message}", s.answer(s.editMessage))
+	r.Delete("/chats/{chat}/messages/{message}", s.answer(s.deleteMessage))
+	r.Post("/chats/{chat}/reactions", s.answer(s.react))
+	r.Post("/chats/{chat}/presses", s.answer(s.press))
+
+	r.Post("/reset", s.answer(s.reset))
+}

@@ -1,0 +1,384 @@
+package worldchats_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
+	"github.com/chorus-cast/chorus/services/lab/emulator/page"
+	"github.com/chorus-cast/chorus/services/lab/emulator/page/worldchats"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const club = -1001000000001
+
+// open makes a world with a club of one bot and one person.
+func open(t *testing.T) (*world.World, world.Account) {
+	t.Helper()
+
+	w, err := world.Open(world.Config{MaxMessages: 10_000, MaxUpdates: 10, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	bot, _, err := w.RegisterBot(world.NewBot{Username: "mira_bot", Name: "Mira"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := w.PutChat(world.NewChat{
+		Chat:    world.Chat{ID: club, Title: "Club", Note: "a note", Reactions: &[]string{"🔥", "👍"}},
+		Members: []string{"@mira_bot", "Ada"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	return w, bot
+}
+
+func TestChatAsPeopleSeeIt(t *testing.T) {
+	t.Parallel()
+
+	w, bot := open(t)
+	chats := worldchats.New(w)
+	mira := page.Member{ID: bot.ID, Name: "Mira", Username: "mira_bot", Bot: true}
+
+	text, err := markup.Parse("<b>Hello</b> there", "HTML")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	first, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	answer, err := chats.Say(club, "Ada", "Hello Mira", first.Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ada := answer.From
+
+	if err := chats.React(club, first.Seq, "Ada", "🔥"); err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := chats.History(club, 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want := []page.Message{
+		{
+			ID: first.Seq, From: mira, At: first.SentAt, Text: "Hello there",
+			Entities:  []page.Entity{{Type: "bold", Length: 5}},
+			Reactions: []page.Reaction{{Emoji: "🔥", By: []page.Member{ada}}},
+		},
+		{
+			ID: first.Seq + 1, From: ada, At: answer.At, Text: "Hello Mira",
+			ReplyTo: &page.Quote{ID: first.Seq, From: mira, Text: "Hello there"},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+
+	wantChat := page.Chat{
+		ID: club, Title: "Club", Note: "a note", Members: []page.Member{ada, mira},
+		Reactions: []string{"🔥", "👍"}, Last: &want[1],
+	}
+	if diff := cmp.Diff([]page.Chat{wantChat}, chats.Chats()); diff != "" {
+		t.Errorf("chats (-want +got):\n%s", diff)
+	}
+}
+
+func TestWrongInputIsNamed(t *testing.T) {
+	t.Parallel()
+
+	w, _ := open(t)
+	chats := worldchats.New(w)
+	_, missing := chats.Chat(5)
+	_, history := chats.History(5, 0, 1)
+	_, text := chats.Say(club, "Ada", " ", 0)
+	_, name := chats.Say(club, "@mira_bot", "hi", 0)
+	_, reply := chats.Say(club, "Ada", "hi", 99)
+
+	for field, err := range map[string]error{
+		"chat: ":       missing,
+		"chat: \"5\"":  history,
+		"text: ":       text,
+		"name: ":       name,
+		"reply_to: ":   reply,
+		"emoji: ":      chats.React(club, say(t, chats, "x"), "Ada", "🎉"),
+		"message_id: ": chats.React(club, 99, "Ada", "🔥"),
+	} {
+		input, ok := err.(*page.InputError) //nolint:errorlint // the adapter's own type, unwrapped
+		if !ok || !strings.HasPrefix(input.Error(), field) {
+			t.Errorf("%s got %v", field, err)
+		}
+	}
+}
+
+// A button's press goes to the bot as a callback query, and a person can be an
+// administrator.
+func TestButtonsAndAdministrators(t *testing.T) {
+	t.Parallel()
+
+	w, bot := open(t)
+	chats := worldchats.New(w)
+
+	text, err := markup.Parse("Yes?", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	keyboard := `{"inline_keyboard":[[{"text":"Yes","callback_data":"y"}],[{"text":"Docs","url":"https://example.org"}]]}`
+
+	asked, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Text: text, Markup: json.RawMessage(keyboard)})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	shown, err := chats.History(club, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want := [][]page.Button{{{Text: "Yes", Data: "y"}}, {{Text: "Docs", URL: "https://example.org"}}}
+	if diff := cmp.Diff(want, shown[0].Buttons); diff != "" {
+		t.Errorf("buttons (-want +got):\n%s", diff)
+	}
+
+	if err := chats.Press(club, asked.Seq, "Ada", "y"); err != nil {
+		t.Error(err)
+	}
+
+	for _, admin := range []bool{true, false} {
+		if err := chats.SetAdmin(club, "Ada", admin); err != nil {
+			t.Fatal(err)
+		}
+
+		chat, err := chats.Chat(club)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, m := range chat.Members {
+			if m.Admin != (admin && m.Name == "Ada") {
+				t.Errorf("%s is an administrator: %t", m.Name, m.Admin)
+			}
+		}
+	}
+
+	if err := chats.SetAdmin(club, "@mira_bot", true); err == nil {
+		t.Error("the page made a bot an administrator")
+	}
+}
+
+func say(t *testing.T, chats *worldchats.Chats, text string) int64 {
+	t.Helper()
+
+	m, err := chats.Say(club, "Ada", text, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return m.ID
+}
+
+func TestEventsOfEveryKind(t *testing.T) {
+	t.Parallel()
+
+	w, bot := open(t)
+	chats := worldchats.New(w)
+	feed, complete := chats.Watch(t.Context(), chats.Revision())
+
+	if !complete {
+		t.Fatal("the present is forgotten")
+	}
+
+	id := say(t, chats, "hello")
+	steps := []error{
+		w.Typing(bot.ID, club, 0),
+		chats.React(club, id, "Ada", "🔥"),
+		w.DeleteAs(club, id),
+		w.SetRole(club, "Bea", world.Ordinary),
+		w.Reset(),
+		w.Close(),
+	}
+
+	for i, err := range steps {
+		if err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+	}
+
+	var got []string
+
+	for {
+		e, err := feed.Next(t.Context())
+		if err == io.EOF { //nolint:errorlint // the feed's contract
+			break
+		}
+
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		line := string(e.Kind)
+		if e.Message != nil {
+			line += " " + e.Message.Text + e.Message.Service
+		}
+
+		if e.Member != nil {
+			line += " " + e.Member.Name
+		}
+
+		got = append(got, line)
+	}
+
+	want := []string{"message hello", "typing Mira", "change hello", "delete", "chat", "message Bea joined the group", "reset"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// A reader that doesn't keep up is cut off, and misses nothing when it is back.
+func TestSlowReaderComesBack(t *testing.T) {
+	t.Parallel()
+
+	const lines = 2_000
+
+	w, _ := open(t)
+	chats := worldchats.New(w)
+	handler := page.New(chats, page.Options{})
+
+	var (
+		cursor string
+		got    []int64
+	)
+
+	// The first connection takes only as much as its reader does: nothing at
+	// all until the world has given it up.
+	for connections := 0; len(got) < lines; connections++ {
+		if connections > lines {
+			t.Fatalf("%d messages after %d connections", len(got), connections)
+		}
+
+		in, stop := follow(t, handler, cursor)
+
+		if connections == 0 {
+			cursor, _ = next(in) // the reset
+
+			for i := range lines {
+				say(t, chats, fmt.Sprint(i))
+			}
+		}
+
+		for {
+			id, message := next(in)
+			if id == "" {
+				break
+			}
+
+			cursor = id
+
+			if message != 0 {
+				got = append(got, message)
+			}
+
+			if len(got) == lines {
+				break
+			}
+		}
+
+		stop()
+
+		if connections == 0 && len(got) == lines {
+			t.Fatal("the reader was never cut off")
+		}
+	}
+
+	for i, id := range got {
+		if id != int64(i+1) {
+			t.Fatalf("message %d came as number %d", id, i+1)
+		}
+	}
+}
+
+// follow reads events over a pipe, which holds back nothing.
+func follow(t *testing.T, h http.Handler, cursor string) (*bufio.Scanner, func()) {
+	t.Helper()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	in, out := io.Pipe()
+	done := make(chan struct{})
+
+	go func() {
+		defer close(done)
+		defer out.Close()
+
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/page/events", nil)
+		r.Header.Set("Last-Event-ID", cursor)
+		h.ServeHTTP(&pipe{Writer: out, header: http.Header{}}, r)
+	}()
+
+	return bufio.NewScanner(in), func() {
+		cancel()
+		in.Close()
+		<-done
+	}
+}
+
+type pipe struct {
+	io.Writer
+
+	header http.Header
+}
+
+func (p *pipe) Header() http.Header              { return p.header }
+func (p *pipe) WriteHeader(int)                  {}
+func (p *pipe) Flush()                           {}
+func (p *pipe) SetWriteDeadline(time.Time) error { return nil }
+
+// next returns the next event that has an id, with that of its message if it is
+// a new one; "" is the end.
+func next(in *bufio.Scanner) (id string, message int64) {
+	name := ""
+
+	for in.Scan() {
+		key, value, _ := strings.Cut(in.Text(), ": ")
+
+		switch key {
+		case "id":
+			id = value
+		case "event":
+			name = value
+		case "data":
+			var e page.Event
+			if json.Unmarshal([]byte(value), &e) == nil && name == string(page.Said) {
+				message = e.Message.ID
+			}
+
+			if id != "" {
+				return id, message
+			}
+		}
+	}
+
+	return "", 0
+}

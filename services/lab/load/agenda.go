@@ -1,0 +1,113 @@
+package load
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
+)
+
+// agenda is what is still to be done in a phase. A nil one is empty.
+type agenda struct {
+	stage *stage
+	items []item
+	now   time.Duration
+}
+
+// item is something to do at a time from the phase's beginning; atEnd is done when
+// the phase ends, if its time hasn't come before.
+type item struct {
+	at    time.Duration
+	do    func(context.Context) error
+	atEnd bool
+}
+
+func newAgenda(actions []scenario.Action, s *stage) *agenda {
+	a := &agenda{stage: s}
+	for _, action := range actions {
+		a.put(item{at: action.At, do: func(ctx context.Context) error { return a.act(ctx, action) }})
+	}
+	return a
+}
+
+func (a *agenda) put(i item) {
+	a.items = append(a.items, i)
+	slices.SortStableFunc(a.items, func(x, y item) int { return cmp.Compare(x.at, y.at) })
+}
+
+// due does what is due after so much of the phase.
+func (a *agenda) due(ctx context.Context, passed time.Duration) error {
+	if a == nil {
+		return nil
+	}
+	a.now = passed
+	for len(a.items) > 0 && a.items[0].at <= passed {
+		next := a.items[0]
+		a.items = a.items[1:]
+		if err := next.do(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end brings back what is still away.
+func (a *agenda) end(ctx context.Context) error {
+	for _, i := range a.items {
+		if !i.atEnd {
+			continue
+		}
+		if err := i.do(ctx); err != nil {
+			return err
+		}
+	}
+	a.items = nil
+	return nil
+}
+
+// forever is after any phase.
+const forever = time.Duration(1<<63 - 1)
+
+// act does an action, and plans how it ends and when it comes again.
+func (a *agenda) act(ctx context.Context, action scenario.Action) error {
+	if action.Every > 0 {
+		a.put(item{at: a.now + action.Every, do: func(ctx context.Context) error { return a.act(ctx, action) }})
+	}
+	s, service := a.stage, action.Service
+	undo, back := s.Start, "started"
+	var err error
+	what := ""
+	switch action.Do {
+	case scenario.Scale:
+		s.event(fmt.Sprintf("scale %s to %d", service, action.To))
+		return s.Scale(ctx, service, action.To)
+	case scenario.Kill:
+		var replica string
+		replica, err = s.Kill(ctx, service)
+		what = "kill " + replica
+		s.run.Kills++
+	case scenario.Stop:
+		what = "stop " + service
+		err = s.Stop(ctx, service)
+	case scenario.Pause:
+		what = "pause " + service
+		undo, back = s.Resume, "resumed"
+		err = s.Pause(ctx, service)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", action.Do, service, err)
+	}
+	s.event(what)
+	until := forever
+	if action.For > 0 {
+		until = a.now + action.For
+	}
+	a.put(item{at: until, atEnd: true, do: func(ctx context.Context) error {
+		s.event(service + " is " + back)
+		return undo(ctx, service)
+	}})
+	return nil
+}

@@ -1,0 +1,208 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/lab/child"
+)
+
+const (
+	// patience is how long a process may take to be ready.
+	patience = time.Minute
+	// pollEvery is how often it is asked.
+	pollEvery = 50 * time.Millisecond
+	// stopGrace is how long a process may take to stop before it is killed.
+	stopGrace = 30 * time.Second
+	// tailBytes is how much of its log an error shows.
+	tailBytes = 2048
+)
+
+// unit is a process of Chorus' own binary on a port that stays the same.
+type unit struct {
+	service, name string
+	args          []string
+	url           string // of the port
+	ready         string // path that answers 200 once it is ready
+	process       *child.Process
+	// down says that it was ended on purpose, paused that it is frozen.
+	down, paused bool
+}
+
+// program is how units are started.
+type program struct {
+	binary, dir, config string
+}
+
+// newUnit chooses a port. option is the flag that takes it.
+func (p program) newUnit(ctx context.Context, service, name, option, ready string) (*unit, error) {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &unit{
+		service: service, name: name, ready: ready, url: "http://" + address,
+		args: []string{command(service), "--config", p.config, option, address},
+	}, nil
+}
+
+// command is the subcommand of a service.
+func command(service string) string {
+	if service == telegram {
+		return "emulator"
+	}
+	return service
+}
+
+// freeAddress is one that nobody listens on. Another program may be quicker to
+// take it; then the unit ends and says so in its log.
+func freeAddress(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// start starts the unit; awaitReady waits for it.
+func (p program) start(u *unit) error {
+	log, err := os.OpenFile(p.log(u), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()                        // the process has a descriptor of its own
+	cmd := exec.Command(p.binary, u.args...) //nolint:noctx // it outlives this call, and package child ends it
+	cmd.Env = environment()
+	cmd.Dir = p.dir
+	cmd.Stdout, cmd.Stderr = log, log
+	if u.process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("start %s: %w", u.name, err)
+	}
+	u.down, u.paused = false, false
+	return nil
+}
+
+// environment is this process' without Chorus' own variables: all configuration
+// stands in the file.
+func environment() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "CHORUS_") {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}
+
+func (p program) log(u *unit) string { return filepath.Join(p.dir, u.name+".log") }
+
+// ended tells whether the unit's process is no more.
+func (u *unit) ended() bool {
+	if u.process == nil {
+		return true
+	}
+	select {
+	case <-u.process.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// awaitReady returns when the unit answers that it is ready.
+func (p program) awaitReady(ctx context.Context, u *unit) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		if u.answers(ctx) {
+			return nil
+		}
+		select {
+		case <-u.process.Done():
+			return fmt.Errorf("%s ended at once: %s", u.name, p.tail(u))
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready after %v: %s", u.name, patience, p.tail(u))
+		case <-tick.C:
+		}
+	}
+}
+
+func (u *unit) answers(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.url+u.ready, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body) // so that the connection is used again
+	return response.StatusCode == http.StatusOK
+}
+
+// tail is the end of the unit's log, for a person.
+func (p program) tail(u *unit) string {
+	text, err := os.ReadFile(p.log(u))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text[max(0, len(text)-tailBytes):]))
+}
+
+// kill ends the unit as a crash would.
+func (u *unit) kill() error {
+	u.down = true
+	if u.ended() {
+		return nil
+	}
+	if err := u.process.Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-u.process.Done()
+	return nil
+}
+
+// stop ends the unit as an operator would.
+func (u *unit) stop() error {
+	u.down = true
+	if u.ended() {
+		return nil
+	}
+	if err := u.resume(); err != nil {
+		return err
+	}
+	return u.process.Stop(stopGrace, syscall.SIGTERM)
+}
+
+func (u *unit) pause() error {
+	if u.ended() {
+		return nil
+	}
+	u.paused = true
+	return u.process.Signal(syscall.SIGSTOP)
+}
+
+func (u *unit) resume() error {
+	if !u.paused || u.ended() {
+		return nil
+	}
+	u.paused = false
+	return u.process.Signal(syscall.SIGCONT)
+}
+
+var errNoSuch = errors.New("there is no such service in this deployment")

@@ -1,0 +1,171 @@
+// Package load is the load lab: it plays scenarios on a deployment of Chorus and
+// reports what came of it. It measures by the emulator's log of calls, the
+// journal's tables and the services' metrics only.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/lab/load/report"
+	"github.com/chorus-cast/chorus/services/lab/load/sampling"
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
+)
+
+// Deployment is what a scenario is played on.
+type Deployment interface {
+	Pool() *pgxpool.Pool
+	Emulator() *control.Client
+	Keys() secret.Keyring
+	Sources() []sampling.Source
+	SetLLMFaults(ctx context.Context, faults []llmapi.Fault) error
+
+	Operator
+	// Launch starts the services, as many as the scenario says.
+	Launch(ctx context.Context, services map[string]int) error
+	// Lasts tells whether it goes on after the run.
+	Lasts() bool
+	// Close ends what was started.
+	Close() error
+}
+
+// Operator does things to services by name.
+type Operator interface {
+	Kill(ctx context.Context, service string) (replica string, err error)
+	Stop(ctx context.Context, service string) error
+	Pause(ctx context.Context, service string) error
+	// Start and Resume undo them.
+	Start(ctx context.Context, service string) error
+	Resume(ctx context.Context, service string) error
+	Scale(ctx context.Context, service string, n int) error
+	// Revive starts what ended by itself, and tells what that was.
+	Revive(ctx context.Context) ([]string, error)
+}
+
+// Lab plays scenarios.
+type Lab struct {
+	// Deploy makes the deployment of a run: an embedded one is a new one.
+	Deploy func(ctx context.Context, s *scenario.Scenario) (Deployment, error)
+	// Deployment, Machine and Build are what reports call them.
+	Deployment, Machine, Build string
+	// Progress is told how it goes.
+	Progress Progress
+	// Size and Pace are what the scenario was scaled by.
+	Size, Pace float64
+}
+
+// Progress shows how a run goes.
+type Progress interface {
+	// Say tells something once.
+	Say(text string)
+	// Show tells how it is now, in place of what was shown before.
+	Show(text string)
+}
+
+// Play plays a scenario, its baseline first if it has one.
+func (l *Lab) Play(ctx context.Context, s *scenario.Scenario) (*report.Report, error) {
+	var baseline *report.Report
+	if s.Baseline {
+		l.Progress.Say(s.Name + ": the run without faults")
+		var err error
+		if baseline, err = l.run(ctx, s.WithoutFaults(), nil); err != nil {
+			return nil, err
+		}
+		l.Progress.Say(s.Name + ": the run with faults")
+	}
+	return l.run(ctx, s, baseline)
+}
+
+// restTimeout bounds putting things back after an error.
+const restTimeout = 30 * time.Second
+
+func (l *Lab) run(ctx context.Context, s *scenario.Scenario, baseline *report.Report) (out *report.Report, err error) {
+	l.Progress.Show("starting")
+	d, err := l.Deploy(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	stage := &stage{Deployment: d, scenario: s, progress: l.Progress}
+	restore, err := stage.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		resting, cancel := context.WithTimeout(context.WithoutCancel(ctx), restTimeout)
+		defer cancel()
+		err = errors.Join(err, restore(resting))
+	}()
+	run, err := stage.play(ctx)
+	if err != nil {
+		return nil, err
+	}
+	run.Scenario, run.Size, run.Pace = s, l.Size, l.Pace
+	run.Replicas = s.Services
+	if d.Lasts() {
+		run.Replicas = running(run.Samples)
+	}
+	run.Deployment, run.Machine, run.Build = l.Deployment, l.Machine, l.Build
+	return report.Build(run, baseline), nil
+}
+
+// running is how many processes of each service of Chorus were looked at first.
+func running(samples []sampling.Sample) map[string]int {
+	n, seen := map[string]int{}, map[string]bool{}
+	for _, s := range samples {
+		if seen[s.Instance] {
+			break // the second look
+		}
+		seen[s.Instance] = true
+		if s.Chorus {
+			n[s.Service]++
+		}
+	}
+	return n
+}
+
+// Lines is progress as lines of text, each a new one.
+type Lines struct {
+	Out io.Writer
+	// Every is how often what goes on is shown; 0 is always.
+	Every time.Duration
+	last  time.Time
+}
+
+// Say writes a line.
+func (p *Lines) Say(text string) { _, _ = fmt.Fprintln(p.Out, text) }
+
+// Show writes a line now and then.
+func (p *Lines) Show(text string) {
+	if now := time.Now(); text != "" && now.Sub(p.last) >= p.Every {
+		p.last = now
+		p.Say(text)
+	}
+}
+
+// Terminal is progress as a line that changes.
+type Terminal struct {
+	Out   io.Writer
+	Width int
+}
+
+const clearLine = "\r\x1b[2K"
+
+// Say leaves a line behind.
+func (p *Terminal) Say(text string) { _, _ = fmt.Fprint(p.Out, clearLine, text, "\n") }
+
+// Show changes the line.
+func (p *Terminal) Show(text string) {
+	if runes := []rune(text); p.Width > 0 && len(runes) >= p.Width {
+		text = string(runes[:p.Width-1])
+	}
+	_, _ = fmt.Fprint(p.Out, clearLine, text)
+}

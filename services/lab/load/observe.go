@@ -1,0 +1,80 @@
+package load
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/load/accounting"
+	"github.com/chorus-cast/chorus/services/lab/load/report"
+)
+
+// journalState is how many turns there are and how far they are.
+type journalState struct {
+	at                              time.Time
+	planned, open, delivered, ended int
+}
+
+// counts asks for what is cheap to count: the open turns by their index, the
+// ended ones by the receipts.
+const counts = `
+SELECT (SELECT coalesce(sum(turn_no), 0) FROM chat_clock),
+       (SELECT count(*) FROM turns WHERE closed_at IS NULL),
+       (SELECT count(*) FROM receipts WHERE outcome IN ('delivered', 'fell_back'))`
+
+func look(ctx context.Context, pool *pgxpool.Pool) (journalState, error) {
+	var s journalState
+	err := pool.QueryRow(ctx, counts).Scan(&s.planned, &s.open, &s.delivered)
+	s.at, s.ended = time.Now(), s.planned-s.open
+	return s, err
+}
+
+// observe looks at the processes and the journal until the context ends.
+func (s *stage) observe(ctx context.Context) {
+	every := lookEvery
+	if s.scenario.Length() > long {
+		every = lookEveryLong
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		s.sampler.Look(ctx, s.Sources())
+		// A question that fails is asked again at the next tick.
+		if state, err := look(ctx, s.Pool()); err == nil {
+			s.mu.Lock()
+			s.last = state
+			s.run.Open = append(s.run.Open, report.OpenTurns{At: state.at, N: state.open})
+			s.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// state is what the observer saw last, of this run.
+func (s *stage) state() journalState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.last
+	if now.at.IsZero() {
+		return now
+	}
+	now.planned -= s.before.planned
+	now.delivered -= s.before.delivered
+	now.ended -= s.before.ended
+	return now
+}
+
+// lastCall is where the emulator's log is now.
+func lastCall(ctx context.Context, emulator *control.Client) (uint64, error) {
+	calls, err := accounting.Calls(ctx, emulator, 0)
+	if err != nil || len(calls) == 0 {
+		return 0, err
+	}
+	return calls[len(calls)-1].Seq, nil
+}

@@ -1,0 +1,177 @@
+// Package scenario is what the load lab plays: a cast, services, phases with
+// their faults and actions, and targets for what is measured. Scenarios are YAML
+// files.
+package scenario
+
+import (
+	"time"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
+)
+
+// Scenario is a valid scenario, as its file and the flags have it.
+type Scenario struct {
+	// Name is what reports call it: small letters, digits and hyphens.
+	Name string `yaml:"name"`
+	// Summary is a sentence on what it shows.
+	Summary string `yaml:"summary"`
+	Cast    Cast   `yaml:"cast"`
+	// Settings are values of settings by key, for everything.
+	Settings map[string]any `yaml:"settings"`
+	// Config are values of the configuration by path, such as
+	// generator.typing_most, of an embedded deployment's processes.
+	Config map[string]string `yaml:"config"`
+	// Services are how many of each service an embedded deployment begins with.
+	Services map[string]int `yaml:"services"`
+	// Redis adds one to an embedded deployment.
+	Redis bool `yaml:"redis"`
+	// LLMLatency is how long an embedded deployment's model takes for a text; 0
+	// has the texts made in the generator, without a model.
+	LLMLatency time.Duration `yaml:"llm_latency"`
+	// Baseline plays the scenario without faults and actions first, on the same
+	// seed, for targets that compare with that.
+	Baseline bool `yaml:"baseline"`
+	// WarmUp comes before the phases and is not measured.
+	WarmUp  time.Duration `yaml:"warm_up"`
+	Phases  []Phase       `yaml:"phases"`
+	Targets []Target      `yaml:"targets"`
+}
+
+// Cast is how many bots play where. Each chat has the next few bots, so that
+// every bot plays in several.
+type Cast struct {
+	Bots    int `yaml:"bots"`
+	Chats   int `yaml:"chats"`
+	PerChat int `yaml:"per_chat"`
+	// Groups is the share of chats that are basic groups, the others are
+	// supergroups.
+	Groups float64 `yaml:"groups"`
+	// MeanGap is the mean time between two turns of a chat.
+	MeanGap time.Duration `yaml:"mean_gap"`
+}
+
+// Phase is a stretch of time. Phases of the same name are measured together.
+type Phase struct {
+	Name string `yaml:"name"`
+	// For is how long it lasts, or may last where it has an Until.
+	For   time.Duration `yaml:"for"`
+	Until Until         `yaml:"until"`
+	// Faults are the emulator's, in their short form.
+	Faults []string `yaml:"faults"`
+	// LLM are the model's, in their short form.
+	LLM []string `yaml:"llm"`
+	Do  []Action `yaml:"do"`
+
+	// Rules and LLMFaults are Faults and LLM, understood.
+	Rules     []fault.Rule   `yaml:"-"`
+	LLMFaults []llmapi.Fault `yaml:"-"`
+}
+
+// Until ends a phase early.
+type Until struct {
+	// OpenAtLeast and OpenAtMost are numbers of turns that have not ended.
+	OpenAtLeast *int `yaml:"open_at_least"`
+	OpenAtMost  *int `yaml:"open_at_most"`
+}
+
+// Given tells whether there is a condition.
+func (u Until) Given() bool { return u.OpenAtLeast != nil || u.OpenAtMost != nil }
+
+// Met tells whether a number of open turns ends the phase.
+func (u Until) Met(open int) bool {
+	return u.OpenAtLeast != nil && open >= *u.OpenAtLeast || u.OpenAtMost != nil && open <= *u.OpenAtMost
+}
+
+// Verb is what an action does.
+type Verb string
+
+// The verbs.
+const (
+	// Kill ends a replica as a crash would, each time the next one.
+	Kill Verb = "kill"
+	// Stop ends all replicas in order.
+	Stop Verb = "stop"
+	// Pause freezes all replicas.
+	Pause Verb = "pause"
+	// Scale changes the number of replicas.
+	Scale Verb = "scale"
+)
+
+// Action is something that is done to a service.
+type Action struct {
+	// At is from the beginning of the phase.
+	At time.Duration `yaml:"at"`
+	// Every repeats it until the phase ends; 0 does it once.
+	Every   time.Duration `yaml:"every"`
+	Do      Verb          `yaml:"do"`
+	Service string        `yaml:"service"`
+	// For is how long the service is away; 0 is until the phase ends.
+	For time.Duration `yaml:"for"`
+	// To is how many replicas Scale leaves.
+	To int `yaml:"to"`
+}
+
+// Target is a bound of a measure.
+type Target struct {
+	Name string `yaml:"name"`
+	// Measure is a name of Measures.
+	Measure string `yaml:"measure"`
+	// Phase is where it is measured; empty is the whole run after the warm-up.
+	Phase string `yaml:"phase"`
+	// Over divides it by the same measure of another phase, or of the same phase
+	// in the run without faults where it is "baseline".
+	Over string   `yaml:"over"`
+	Min  *float64 `yaml:"min"`
+	Max  *float64 `yaml:"max"`
+}
+
+// Baseline is the Over that means the run without faults.
+const Baseline = "baseline"
+
+// WithoutFaults is the scenario as its baseline is played.
+func (s *Scenario) WithoutFaults() *Scenario {
+	plain := *s
+	plain.Phases = make([]Phase, len(s.Phases))
+	for i, p := range s.Phases {
+		plain.Phases[i] = Phase{Name: p.Name, For: p.For, Until: p.Until}
+	}
+	return &plain
+}
+
+// Length is how long the scenario takes at most, without its baseline.
+func (s *Scenario) Length() time.Duration {
+	length := s.WarmUp
+	for _, p := range s.Phases {
+		length += p.For
+	}
+	return length
+}
+
+// Scaled is the scenario with a share of its bots, chats and backlogs, and of
+// its times. Both are above 0; a cast keeps at least one chat and its bots.
+func (s *Scenario) Scaled(size, pace float64) *Scenario {
+	scaled := *s
+	scaled.Cast.Chats = max(1, int(size*float64(s.Cast.Chats)))
+	scaled.Cast.Bots = max(s.Cast.PerChat, int(size*float64(s.Cast.Bots)))
+	stretch := func(d time.Duration) time.Duration { return time.Duration(pace * float64(d)) }
+	scaled.WarmUp = stretch(s.WarmUp)
+	scaled.Phases = make([]Phase, len(s.Phases))
+	for i, p := range s.Phases {
+		p.For = stretch(p.For)
+		if p.Until.OpenAtLeast != nil {
+			p.Until.OpenAtLeast = new(max(1, int(size*float64(*p.Until.OpenAtLeast))))
+		}
+		if p.Until.OpenAtMost != nil {
+			p.Until.OpenAtMost = new(int(size * float64(*p.Until.OpenAtMost)))
+		}
+		actions := make([]Action, len(p.Do))
+		for j, a := range p.Do {
+			a.At = stretch(a.At)
+			actions[j] = a
+		}
+		p.Do = actions
+		scaled.Phases[i] = p
+	}
+	return &scaled
+}

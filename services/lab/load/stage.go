@@ -1,0 +1,219 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/lab/load/accounting"
+	"github.com/chorus-cast/chorus/services/lab/load/deployment"
+	"github.com/chorus-cast/chorus/services/lab/load/report"
+	"github.com/chorus-cast/chorus/services/lab/load/sampling"
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
+)
+
+const (
+	// tick is how often it is seen to what is to be done next.
+	tick = 100 * time.Millisecond
+	// lookEvery is how often processes and the journal are looked at: often enough
+	// for a short run's curves, seldom enough not to be a load itself.
+	lookEvery     = time.Second
+	lookEveryLong = 5 * time.Second
+	// long is from when a run is looked at less often.
+	long = 10 * time.Minute
+	// settleTimeout is how long the end of what was planned is waited for.
+	settleTimeout = 5 * time.Minute
+	// quiet is how long no turn may have been planned to be sure that none will be.
+	quiet = 3 * time.Second
+)
+
+// stage is a run under way.
+type stage struct {
+	Deployment
+
+	scenario *scenario.Scenario
+	progress Progress
+	sampler  *sampling.Sampler
+	run      *report.Run
+	// since is where the emulator's log was at the beginning.
+	since uint64
+	// before and last are what the journal was like at the beginning, and when it
+	// was looked at last.
+	before, last journalState
+
+	mu sync.Mutex // guards what the observer writes: run.Open, last
+}
+
+// play plays the warm-up and the phases, waits for the end of everything that was
+// planned, and reads what came of it.
+func (s *stage) play(ctx context.Context) (*report.Run, error) {
+	s.sampler = sampling.New()
+	since, err := lastCall(ctx, s.Emulator())
+	if err != nil {
+		return nil, err
+	}
+	before, err := accounting.Clocks(ctx, s.Pool())
+	if err != nil {
+		return nil, err
+	}
+	if s.before, err = look(ctx, s.Pool()); err != nil {
+		return nil, err
+	}
+	s.since, s.run = since, &report.Run{Began: time.Now(), Before: before}
+	if err := s.simulate(ctx, true); err != nil {
+		return nil, err
+	}
+
+	observing, stop := context.WithCancel(ctx)
+	var observer sync.WaitGroup
+	observer.Go(func() { s.observe(observing) })
+	err = s.script(ctx)
+	if err == nil {
+		s.sampler.Look(ctx, s.Sources()) // the last of what is counted
+	}
+	stop()
+	observer.Wait()
+	if err != nil {
+		return nil, err
+	}
+	return s.run, s.read(ctx)
+}
+
+func (s *stage) script(ctx context.Context) error {
+	if err := s.wait(ctx, "warm-up", s.scenario.WarmUp, scenario.Until{}, nil); err != nil {
+		return err
+	}
+	s.run.Measured = time.Now()
+	for _, p := range s.scenario.Phases {
+		if err := s.phase(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := s.setFaults(ctx, scenario.Phase{}); err != nil {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+// phase plays one phase. What its actions have taken away comes back at its end.
+func (s *stage) phase(ctx context.Context, p scenario.Phase) error {
+	if err := s.setFaults(ctx, p); err != nil {
+		return err
+	}
+	if len(p.Faults)+len(p.LLM) > 0 {
+		s.event("faults: " + strings.Join(append(append([]string{}, p.Faults...), p.LLM...), ", "))
+	}
+	from := time.Now()
+	todo := newAgenda(p.Do, s)
+	if err := s.wait(ctx, p.Name, p.For, p.Until, todo); err != nil {
+		return err
+	}
+	to := time.Now()
+	s.run.Windows = append(s.run.Windows, report.Window{Phase: p, From: from, To: to})
+	return todo.end(ctx)
+}
+
+// setFaults puts the faults of a phase in place of those before. A Telegram that
+// is down keeps none.
+func (s *stage) setFaults(ctx context.Context, p scenario.Phase) error {
+	if _, err := s.Emulator().SetFaults(ctx, p.Rules...); err != nil {
+		return err
+	}
+	return s.SetLLMFaults(ctx, p.LLMFaults)
+}
+
+// wait lets time pass, and does what is on the agenda.
+func (s *stage) wait(ctx context.Context, name string, length time.Duration, until scenario.Until, todo *agenda) error {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	began := time.Now()
+	for {
+		passed := time.Since(began)
+		state := s.state()
+		switch {
+		case passed >= length:
+			if until.Given() {
+				s.event(name + ": its end did not come in time")
+			}
+			return nil
+		case until.Given() && state.at.After(began) && until.Met(state.open):
+			return nil
+		}
+		if err := todo.due(ctx, passed); err != nil {
+			return err
+		}
+		if err := s.revive(ctx); err != nil {
+			return err
+		}
+		s.progress.Show(fmt.Sprintf("%s  %s %s/%s  planned %d  delivered %d  other ends %d  open %d",
+			s.scenario.Name, name, passed.Round(time.Second), length.Round(time.Second), state.planned, state.delivered, state.ended-state.delivered, state.open))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// revive brings back what has ended by itself, and remembers that.
+func (s *stage) revive(ctx context.Context) error {
+	crashed, err := s.Revive(ctx)
+	for _, what := range crashed {
+		s.run.Crashes++
+		s.event(what)
+	}
+	return err
+}
+
+// settle plans nothing more, and waits until what was planned has ended, or for so
+// long that what is left is a finding.
+func (s *stage) settle(ctx context.Context) error {
+	if err := s.simulate(ctx, false); err != nil {
+		return err
+	}
+	ended := scenario.Until{OpenAtMost: new(0)}
+	began := time.Now()
+	for time.Since(began) < settleTimeout {
+		if err := s.wait(ctx, "settling", settleTimeout-time.Since(began), ended, nil); err != nil {
+			return err
+		}
+		before := s.state().planned
+		if err := s.wait(ctx, "settling", quiet, scenario.Until{}, nil); err != nil {
+			return err
+		}
+		if after := s.state(); after.open == 0 && after.planned == before {
+			break
+		}
+	}
+	s.run.Ended = time.Now()
+	return nil
+}
+
+// read reads what came of it.
+func (s *stage) read(ctx context.Context) (err error) {
+	s.progress.Show("reading what came of it")
+	if s.run.Calls, err = accounting.Calls(ctx, s.Emulator(), s.since); err != nil {
+		return err
+	}
+	if s.run.Turns, err = accounting.Turns(ctx, s.Pool(), s.run.Began); err != nil {
+		return err
+	}
+	if s.run.Clocks, err = accounting.Clocks(ctx, s.Pool()); err != nil {
+		return err
+	}
+	// Whatever else is on a deployment that others use is none of this run's.
+	ours := deployment.Chats(s.scenario.Cast)
+	s.run.Calls = slices.DeleteFunc(s.run.Calls, func(c accounting.Call) bool { return c.Chat != 0 && !ours[c.Chat] })
+	s.run.Turns = slices.DeleteFunc(s.run.Turns, func(t accounting.Turn) bool { return !ours[t.Chat] })
+	maps.DeleteFunc(s.run.Clocks, func(chat, _ int64) bool { return !ours[chat] })
+	s.run.Samples, s.run.Counters = s.sampler.Samples(), s.sampler.Counters()
+	return nil
+}
+
+func (s *stage) event(what string) {
+	s.run.Events = append(s.run.Events, report.Event{At: time.Since(s.run.Began).Seconds(), What: what})
+}
