@@ -36,18 +36,7 @@ func TestWireBytes(t *testing.T) {
 			Fallback: chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, PlannedAt: at(1), ExpiresAt: at(120), CreatedAt: at(2),
 			Typing: durationpb.New(1500 * time.Millisecond),
 		},
-		"receipt": &chorusv1.Receipt{
-			Id: id, BotId: 3, Action: chorusv1.Action_ACTION_SEND_MESSAGE, Outcome: chorusv1.Outcome_OUTCOME_UNKNOWN,
-			Reason: "reset", Message: 12, Attempts: 2, PlannedAt: at(1), ClosedAt: at(9),
-		},
-		"update": &chorusv1.Update{
-			ChatId: 42, Number: 5, Kind: chorusv1.UpdateKind_UPDATE_KIND_MESSAGE, Message: 12, PersonId: 77, Text: "hi?",
-			ReplyTo: 11, AddressedBots: []int64{3, 4}, Question: true, Emoji: "👍", HappenedAt: at(1), ReceivedAt: at(2),
-		},
-		"dead_letter": &chorusv1.DeadLetter{
-			Id: "TURNS-17-3", Stream: Turns, Subject: "turn.7.42", MessageId: "42-7", Payload: []byte{1, 2}, Reason: "no",
-			Service: "generator", Attempts: 5, FirstAt: at(1), LastAt: at(2), Turn: id,
-		},
+		"ring": &chorusv1.Ring{Chats: []int64{42, 7}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)

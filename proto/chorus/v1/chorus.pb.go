@@ -41,6 +41,8 @@ const (
 	TurnKind_TURN_KIND_REPLY TurnKind = 2
 	// An emoji reaction to a message.
 	TurnKind_TURN_KIND_REACTION TurnKind = 3
+	// The answer to a command that a person gave a bot.
+	TurnKind_TURN_KIND_COMMAND TurnKind = 4
 )
 
 // Enum value maps for TurnKind.
@@ -50,12 +52,14 @@ var (
 		1: "TURN_KIND_MESSAGE",
 		2: "TURN_KIND_REPLY",
 		3: "TURN_KIND_REACTION",
+		4: "TURN_KIND_COMMAND",
 	}
 	TurnKind_value = map[string]int32{
 		"TURN_KIND_UNSPECIFIED": 0,
 		"TURN_KIND_MESSAGE":     1,
 		"TURN_KIND_REPLY":       2,
 		"TURN_KIND_REACTION":    3,
+		"TURN_KIND_COMMAND":     4,
 	}
 )
 
@@ -363,71 +367,6 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{5}
 }
 
-// UpdateKind is what came in from Telegram.
-type UpdateKind int32
-
-const (
-	// Never valid on the bus.
-	UpdateKind_UPDATE_KIND_UNSPECIFIED UpdateKind = 0
-	// A person wrote a message.
-	UpdateKind_UPDATE_KIND_MESSAGE UpdateKind = 1
-	// A person edited a message.
-	UpdateKind_UPDATE_KIND_EDIT UpdateKind = 2
-	// A person set, changed or removed a reaction.
-	UpdateKind_UPDATE_KIND_REACTION UpdateKind = 3
-	// A member came, went, was promoted, restricted or kicked.
-	UpdateKind_UPDATE_KIND_MEMBER UpdateKind = 4
-	// The chat's title, kind or id changed.
-	UpdateKind_UPDATE_KIND_CHAT UpdateKind = 5
-)
-
-// Enum value maps for UpdateKind.
-var (
-	UpdateKind_name = map[int32]string{
-		0: "UPDATE_KIND_UNSPECIFIED",
-		1: "UPDATE_KIND_MESSAGE",
-		2: "UPDATE_KIND_EDIT",
-		3: "UPDATE_KIND_REACTION",
-		4: "UPDATE_KIND_MEMBER",
-		5: "UPDATE_KIND_CHAT",
-	}
-	UpdateKind_value = map[string]int32{
-		"UPDATE_KIND_UNSPECIFIED": 0,
-		"UPDATE_KIND_MESSAGE":     1,
-		"UPDATE_KIND_EDIT":        2,
-		"UPDATE_KIND_REACTION":    3,
-		"UPDATE_KIND_MEMBER":      4,
-		"UPDATE_KIND_CHAT":        5,
-	}
-)
-
-func (x UpdateKind) Enum() *UpdateKind {
-	p := new(UpdateKind)
-	*p = x
-	return p
-}
-
-func (x UpdateKind) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (UpdateKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_chorus_v1_chorus_proto_enumTypes[6].Descriptor()
-}
-
-func (UpdateKind) Type() protoreflect.EnumType {
-	return &file_chorus_v1_chorus_proto_enumTypes[6]
-}
-
-func (x UpdateKind) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use UpdateKind.Descriptor instead.
-func (UpdateKind) EnumDescriptor() ([]byte, []int) {
-	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{6}
-}
-
 // TurnId names a turn, and is the primary key of everything made from it.
 type TurnId struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -570,7 +509,7 @@ type Turn struct {
 	PlannedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
 	// When the turn was due (UTC), never after planned_at.
 	DueAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
-	// After this instant (UTC) the turn is dropped with a receipt, never sent.
+	// After this instant (UTC) the turn is dropped, never sent.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// Seed of every random choice made for this turn; no unit.
 	Seed uint64 `protobuf:"varint,12,opt,name=seed,proto3" json:"seed,omitempty"`
@@ -722,7 +661,7 @@ func (x *Turn) GetUseNews() bool {
 // Delivery is one concrete call to make to Telegram for a turn.
 type Delivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The turn it is made for; a turn has one delivery.
+	// The turn it is made for.
 	Id *TurnId `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Chorus' id of the bot that makes the call.
 	BotId int64 `protobuf:"varint,2,opt,name=bot_id,json=botId,proto3" json:"bot_id,omitempty"`
@@ -738,7 +677,7 @@ type Delivery struct {
 	Fallback Fallback `protobuf:"varint,7,opt,name=fallback,proto3,enum=chorus.v1.Fallback" json:"fallback,omitempty"`
 	// When the turn was planned (UTC): the start of the end-to-end time.
 	PlannedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
-	// After this instant (UTC) the delivery is dropped with a receipt.
+	// After this instant (UTC) the delivery is dropped.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// When the delivery was made (UTC).
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -855,46 +794,30 @@ func (x *Delivery) GetTyping() *durationpb.Duration {
 	return nil
 }
 
-// Receipt is the outcome of a turn's delivery. A turn has one receipt, unless
-// it ends as a dead letter, which has none until it is replayed.
-type Receipt struct {
+// Ring tells a stage that chats have something for it to do. What that is stands in
+// the database: a ring that is lost costs time, and one too many costs a look.
+type Ring struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The turn.
-	Id *TurnId `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Chorus' id of the bot that acted or should have.
-	BotId int64 `protobuf:"varint,2,opt,name=bot_id,json=botId,proto3" json:"bot_id,omitempty"`
-	// The call it is about.
-	Action Action `protobuf:"varint,3,opt,name=action,proto3,enum=chorus.v1.Action" json:"action,omitempty"`
-	// How it ended.
-	Outcome Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=chorus.v1.Outcome" json:"outcome,omitempty"`
-	// Why, in Telegram's or our own words; empty when delivered.
-	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Chorus' number of the message that was sent; 0 for none.
-	Message int64 `protobuf:"varint,6,opt,name=message,proto3" json:"message,omitempty"`
-	// Calls made to Telegram for it, fallback included.
-	Attempts int32 `protobuf:"varint,7,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// When the turn was planned (UTC).
-	PlannedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
-	// When it ended (UTC).
-	ClosedAt      *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=closed_at,json=closedAt,proto3" json:"closed_at,omitempty"`
+	// Chorus' ids of the chats.
+	Chats         []int64 `protobuf:"varint,1,rep,packed,name=chats,proto3" json:"chats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Receipt) Reset() {
-	*x = Receipt{}
+func (x *Ring) Reset() {
+	*x = Ring{}
 	mi := &file_chorus_v1_chorus_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Receipt) String() string {
+func (x *Ring) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Receipt) ProtoMessage() {}
+func (*Ring) ProtoMessage() {}
 
-func (x *Receipt) ProtoReflect() protoreflect.Message {
+func (x *Ring) ProtoReflect() protoreflect.Message {
 	mi := &file_chorus_v1_chorus_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -906,354 +829,14 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
-func (*Receipt) Descriptor() ([]byte, []int) {
+// Deprecated: Use Ring.ProtoReflect.Descriptor instead.
+func (*Ring) Descriptor() ([]byte, []int) {
 	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *Receipt) GetId() *TurnId {
+func (x *Ring) GetChats() []int64 {
 	if x != nil {
-		return x.Id
-	}
-	return nil
-}
-
-func (x *Receipt) GetBotId() int64 {
-	if x != nil {
-		return x.BotId
-	}
-	return 0
-}
-
-func (x *Receipt) GetAction() Action {
-	if x != nil {
-		return x.Action
-	}
-	return Action_ACTION_UNSPECIFIED
-}
-
-func (x *Receipt) GetOutcome() Outcome {
-	if x != nil {
-		return x.Outcome
-	}
-	return Outcome_OUTCOME_UNSPECIFIED
-}
-
-func (x *Receipt) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *Receipt) GetMessage() int64 {
-	if x != nil {
-		return x.Message
-	}
-	return 0
-}
-
-func (x *Receipt) GetAttempts() int32 {
-	if x != nil {
-		return x.Attempts
-	}
-	return 0
-}
-
-func (x *Receipt) GetPlannedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.PlannedAt
-	}
-	return nil
-}
-
-func (x *Receipt) GetClosedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ClosedAt
-	}
-	return nil
-}
-
-// Update is one thing that happened in a chat, heard once however many of our
-// bots were told of it.
-type Update struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Chorus' id of the chat.
-	ChatId int64 `protobuf:"varint,1,opt,name=chat_id,json=chatId,proto3" json:"chat_id,omitempty"`
-	// Chorus' number of the update in its chat, from 1, rising.
-	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
-	// What happened.
-	Kind UpdateKind `protobuf:"varint,3,opt,name=kind,proto3,enum=chorus.v1.UpdateKind" json:"kind,omitempty"`
-	// Chorus' number of the message concerned; 0 for none.
-	Message int64 `protobuf:"varint,4,opt,name=message,proto3" json:"message,omitempty"`
-	// Telegram's id of the person who acted, or that of the chat, below 0, as which
-	// they acted; 0 where it is not told.
-	PersonId int64 `protobuf:"varint,5,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
-	// The text written; empty where there is none.
-	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
-	// Chorus' number of the message that this one replies to; 0 for none.
-	ReplyTo int64 `protobuf:"varint,7,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
-	// Chorus' ids of our bots that are mentioned or replied to.
-	AddressedBots []int64 `protobuf:"varint,8,rep,packed,name=addressed_bots,json=addressedBots,proto3" json:"addressed_bots,omitempty"`
-	// Whether the text asks something.
-	Question bool `protobuf:"varint,9,opt,name=question,proto3" json:"question,omitempty"`
-	// The emoji set on the message, in Telegram's form; empty when removed.
-	Emoji string `protobuf:"bytes,10,opt,name=emoji,proto3" json:"emoji,omitempty"`
-	// When it happened, by the database's clock (UTC): before we were told by as long
-	// as it had waited at Telegram.
-	HappenedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=happened_at,json=happenedAt,proto3" json:"happened_at,omitempty"`
-	// When we were told, by the database's clock (UTC).
-	ReceivedAt    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Update) Reset() {
-	*x = Update{}
-	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Update) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Update) ProtoMessage() {}
-
-func (x *Update) ProtoReflect() protoreflect.Message {
-	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Update.ProtoReflect.Descriptor instead.
-func (*Update) Descriptor() ([]byte, []int) {
-	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *Update) GetChatId() int64 {
-	if x != nil {
-		return x.ChatId
-	}
-	return 0
-}
-
-func (x *Update) GetNumber() int64 {
-	if x != nil {
-		return x.Number
-	}
-	return 0
-}
-
-func (x *Update) GetKind() UpdateKind {
-	if x != nil {
-		return x.Kind
-	}
-	return UpdateKind_UPDATE_KIND_UNSPECIFIED
-}
-
-func (x *Update) GetMessage() int64 {
-	if x != nil {
-		return x.Message
-	}
-	return 0
-}
-
-func (x *Update) GetPersonId() int64 {
-	if x != nil {
-		return x.PersonId
-	}
-	return 0
-}
-
-func (x *Update) GetText() string {
-	if x != nil {
-		return x.Text
-	}
-	return ""
-}
-
-func (x *Update) GetReplyTo() int64 {
-	if x != nil {
-		return x.ReplyTo
-	}
-	return 0
-}
-
-func (x *Update) GetAddressedBots() []int64 {
-	if x != nil {
-		return x.AddressedBots
-	}
-	return nil
-}
-
-func (x *Update) GetQuestion() bool {
-	if x != nil {
-		return x.Question
-	}
-	return false
-}
-
-func (x *Update) GetEmoji() string {
-	if x != nil {
-		return x.Emoji
-	}
-	return ""
-}
-
-func (x *Update) GetHappenedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.HappenedAt
-	}
-	return nil
-}
-
-func (x *Update) GetReceivedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ReceivedAt
-	}
-	return nil
-}
-
-// DeadLetter is a bus message that can't be handled.
-type DeadLetter struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its identity: the stream and the sequence there, such as "TURNS-17-3".
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The stream that it was on.
-	Stream string `protobuf:"bytes,2,opt,name=stream,proto3" json:"stream,omitempty"`
-	// The subject that it had, and gets again when it is replayed.
-	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
-	// Its message id (Nats-Msg-Id); empty if it had none.
-	MessageId string `protobuf:"bytes,4,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	// Its payload, unchanged.
-	Payload []byte `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
-	// Why it can't be handled, in one line.
-	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The service that gave up on it.
-	Service string `protobuf:"bytes,7,opt,name=service,proto3" json:"service,omitempty"`
-	// How often it was tried.
-	Attempts int32 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// When it was first put on the stream (UTC).
-	FirstAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
-	// When it was given up (UTC).
-	LastAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`
-	// The turn that it belonged to; absent when that can't be told.
-	Turn          *TurnId `protobuf:"bytes,11,opt,name=turn,proto3" json:"turn,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeadLetter) Reset() {
-	*x = DeadLetter{}
-	mi := &file_chorus_v1_chorus_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeadLetter) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeadLetter) ProtoMessage() {}
-
-func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_chorus_v1_chorus_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
-func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *DeadLetter) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *DeadLetter) GetStream() string {
-	if x != nil {
-		return x.Stream
-	}
-	return ""
-}
-
-func (x *DeadLetter) GetSubject() string {
-	if x != nil {
-		return x.Subject
-	}
-	return ""
-}
-
-func (x *DeadLetter) GetMessageId() string {
-	if x != nil {
-		return x.MessageId
-	}
-	return ""
-}
-
-func (x *DeadLetter) GetPayload() []byte {
-	if x != nil {
-		return x.Payload
-	}
-	return nil
-}
-
-func (x *DeadLetter) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *DeadLetter) GetService() string {
-	if x != nil {
-		return x.Service
-	}
-	return ""
-}
-
-func (x *DeadLetter) GetAttempts() int32 {
-	if x != nil {
-		return x.Attempts
-	}
-	return 0
-}
-
-func (x *DeadLetter) GetFirstAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.FirstAt
-	}
-	return nil
-}
-
-func (x *DeadLetter) GetLastAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.LastAt
-	}
-	return nil
-}
-
-func (x *DeadLetter) GetTurn() *TurnId {
-	if x != nil {
-		return x.Turn
+		return x.Chats
 	}
 	return nil
 }
@@ -1304,54 +887,15 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x121\n" +
-	"\x06typing\x18\v \x01(\v2\x19.google.protobuf.DurationR\x06typing\"\xde\x02\n" +
-	"\aReceipt\x12!\n" +
-	"\x02id\x18\x01 \x01(\v2\x11.chorus.v1.TurnIdR\x02id\x12\x15\n" +
-	"\x06bot_id\x18\x02 \x01(\x03R\x05botId\x12)\n" +
-	"\x06action\x18\x03 \x01(\x0e2\x11.chorus.v1.ActionR\x06action\x12,\n" +
-	"\aoutcome\x18\x04 \x01(\x0e2\x12.chorus.v1.OutcomeR\aoutcome\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\x03R\amessage\x12\x1a\n" +
-	"\battempts\x18\a \x01(\x05R\battempts\x129\n" +
-	"\n" +
-	"planned_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tplannedAt\x127\n" +
-	"\tclosed_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bclosedAt\"\x9d\x03\n" +
-	"\x06Update\x12\x17\n" +
-	"\achat_id\x18\x01 \x01(\x03R\x06chatId\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x03R\x06number\x12)\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x15.chorus.v1.UpdateKindR\x04kind\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\x03R\amessage\x12\x1b\n" +
-	"\tperson_id\x18\x05 \x01(\x03R\bpersonId\x12\x12\n" +
-	"\x04text\x18\x06 \x01(\tR\x04text\x12\x19\n" +
-	"\breply_to\x18\a \x01(\x03R\areplyTo\x12%\n" +
-	"\x0eaddressed_bots\x18\b \x03(\x03R\raddressedBots\x12\x1a\n" +
-	"\bquestion\x18\t \x01(\bR\bquestion\x12\x14\n" +
-	"\x05emoji\x18\n" +
-	" \x01(\tR\x05emoji\x12;\n" +
-	"\vhappened_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"happenedAt\x12;\n" +
-	"\vreceived_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"receivedAt\"\xe8\x02\n" +
-	"\n" +
-	"DeadLetter\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
-	"\x06stream\x18\x02 \x01(\tR\x06stream\x12\x18\n" +
-	"\asubject\x18\x03 \x01(\tR\asubject\x12\x1d\n" +
-	"\n" +
-	"message_id\x18\x04 \x01(\tR\tmessageId\x12\x18\n" +
-	"\apayload\x18\x05 \x01(\fR\apayload\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x18\n" +
-	"\aservice\x18\a \x01(\tR\aservice\x12\x1a\n" +
-	"\battempts\x18\b \x01(\x05R\battempts\x125\n" +
-	"\bfirst_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\afirstAt\x123\n" +
-	"\alast_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x06lastAt\x12%\n" +
-	"\x04turn\x18\v \x01(\v2\x11.chorus.v1.TurnIdR\x04turn*i\n" +
+	"\x06typing\x18\v \x01(\v2\x19.google.protobuf.DurationR\x06typing\"\x1c\n" +
+	"\x04Ring\x12\x14\n" +
+	"\x05chats\x18\x01 \x03(\x03R\x05chats*\x80\x01\n" +
 	"\bTurnKind\x12\x19\n" +
 	"\x15TURN_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11TURN_KIND_MESSAGE\x10\x01\x12\x13\n" +
 	"\x0fTURN_KIND_REPLY\x10\x02\x12\x16\n" +
-	"\x12TURN_KIND_REACTION\x10\x03*V\n" +
+	"\x12TURN_KIND_REACTION\x10\x03\x12\x15\n" +
+	"\x11TURN_KIND_COMMAND\x10\x04*V\n" +
 	"\x06Length\x12\x16\n" +
 	"\x12LENGTH_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fLENGTH_SHORT\x10\x01\x12\x11\n" +
@@ -1374,15 +918,7 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\x11OUTCOME_FELL_BACK\x10\x02\x12\x14\n" +
 	"\x10OUTCOME_REJECTED\x10\x03\x12\x13\n" +
 	"\x0fOUTCOME_EXPIRED\x10\x04\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x10\x05*\xa0\x01\n" +
-	"\n" +
-	"UpdateKind\x12\x1b\n" +
-	"\x17UPDATE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13UPDATE_KIND_MESSAGE\x10\x01\x12\x14\n" +
-	"\x10UPDATE_KIND_EDIT\x10\x02\x12\x18\n" +
-	"\x14UPDATE_KIND_REACTION\x10\x03\x12\x16\n" +
-	"\x12UPDATE_KIND_MEMBER\x10\x04\x12\x14\n" +
-	"\x10UPDATE_KIND_CHAT\x10\x05B8Z6github.com/chorus-cast/chorus/proto/chorus/v1;chorusv1b\x06proto3"
+	"\x0fOUTCOME_UNKNOWN\x10\x05B8Z6github.com/chorus-cast/chorus/proto/chorus/v1;chorusv1b\x06proto3"
 
 var (
 	file_chorus_v1_chorus_proto_rawDescOnce sync.Once
@@ -1396,8 +932,8 @@ func file_chorus_v1_chorus_proto_rawDescGZIP() []byte {
 	return file_chorus_v1_chorus_proto_rawDescData
 }
 
-var file_chorus_v1_chorus_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_chorus_v1_chorus_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_chorus_v1_chorus_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_chorus_v1_chorus_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_chorus_v1_chorus_proto_goTypes = []any{
 	(TurnKind)(0),                 // 0: chorus.v1.TurnKind
 	(Length)(0),                   // 1: chorus.v1.Length
@@ -1405,49 +941,35 @@ var file_chorus_v1_chorus_proto_goTypes = []any{
 	(Action)(0),                   // 3: chorus.v1.Action
 	(Fallback)(0),                 // 4: chorus.v1.Fallback
 	(Outcome)(0),                  // 5: chorus.v1.Outcome
-	(UpdateKind)(0),               // 6: chorus.v1.UpdateKind
-	(*TurnId)(nil),                // 7: chorus.v1.TurnId
-	(*Reason)(nil),                // 8: chorus.v1.Reason
-	(*Turn)(nil),                  // 9: chorus.v1.Turn
-	(*Delivery)(nil),              // 10: chorus.v1.Delivery
-	(*Receipt)(nil),               // 11: chorus.v1.Receipt
-	(*Update)(nil),                // 12: chorus.v1.Update
-	(*DeadLetter)(nil),            // 13: chorus.v1.DeadLetter
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*TurnId)(nil),                // 6: chorus.v1.TurnId
+	(*Reason)(nil),                // 7: chorus.v1.Reason
+	(*Turn)(nil),                  // 8: chorus.v1.Turn
+	(*Delivery)(nil),              // 9: chorus.v1.Delivery
+	(*Ring)(nil),                  // 10: chorus.v1.Ring
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
 }
 var file_chorus_v1_chorus_proto_depIdxs = []int32{
-	7,  // 0: chorus.v1.Turn.id:type_name -> chorus.v1.TurnId
+	6,  // 0: chorus.v1.Turn.id:type_name -> chorus.v1.TurnId
 	0,  // 1: chorus.v1.Turn.kind:type_name -> chorus.v1.TurnKind
 	1,  // 2: chorus.v1.Turn.length:type_name -> chorus.v1.Length
 	2,  // 3: chorus.v1.Turn.mention:type_name -> chorus.v1.Mention
-	14, // 4: chorus.v1.Turn.planned_at:type_name -> google.protobuf.Timestamp
-	14, // 5: chorus.v1.Turn.due_at:type_name -> google.protobuf.Timestamp
-	14, // 6: chorus.v1.Turn.expires_at:type_name -> google.protobuf.Timestamp
-	8,  // 7: chorus.v1.Turn.reasons:type_name -> chorus.v1.Reason
-	7,  // 8: chorus.v1.Delivery.id:type_name -> chorus.v1.TurnId
+	11, // 4: chorus.v1.Turn.planned_at:type_name -> google.protobuf.Timestamp
+	11, // 5: chorus.v1.Turn.due_at:type_name -> google.protobuf.Timestamp
+	11, // 6: chorus.v1.Turn.expires_at:type_name -> google.protobuf.Timestamp
+	7,  // 7: chorus.v1.Turn.reasons:type_name -> chorus.v1.Reason
+	6,  // 8: chorus.v1.Delivery.id:type_name -> chorus.v1.TurnId
 	3,  // 9: chorus.v1.Delivery.action:type_name -> chorus.v1.Action
 	4,  // 10: chorus.v1.Delivery.fallback:type_name -> chorus.v1.Fallback
-	14, // 11: chorus.v1.Delivery.planned_at:type_name -> google.protobuf.Timestamp
-	14, // 12: chorus.v1.Delivery.expires_at:type_name -> google.protobuf.Timestamp
-	14, // 13: chorus.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
-	15, // 14: chorus.v1.Delivery.typing:type_name -> google.protobuf.Duration
-	7,  // 15: chorus.v1.Receipt.id:type_name -> chorus.v1.TurnId
-	3,  // 16: chorus.v1.Receipt.action:type_name -> chorus.v1.Action
-	5,  // 17: chorus.v1.Receipt.outcome:type_name -> chorus.v1.Outcome
-	14, // 18: chorus.v1.Receipt.planned_at:type_name -> google.protobuf.Timestamp
-	14, // 19: chorus.v1.Receipt.closed_at:type_name -> google.protobuf.Timestamp
-	6,  // 20: chorus.v1.Update.kind:type_name -> chorus.v1.UpdateKind
-	14, // 21: chorus.v1.Update.happened_at:type_name -> google.protobuf.Timestamp
-	14, // 22: chorus.v1.Update.received_at:type_name -> google.protobuf.Timestamp
-	14, // 23: chorus.v1.DeadLetter.first_at:type_name -> google.protobuf.Timestamp
-	14, // 24: chorus.v1.DeadLetter.last_at:type_name -> google.protobuf.Timestamp
-	7,  // 25: chorus.v1.DeadLetter.turn:type_name -> chorus.v1.TurnId
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	11, // 11: chorus.v1.Delivery.planned_at:type_name -> google.protobuf.Timestamp
+	11, // 12: chorus.v1.Delivery.expires_at:type_name -> google.protobuf.Timestamp
+	11, // 13: chorus.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
+	12, // 14: chorus.v1.Delivery.typing:type_name -> google.protobuf.Duration
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_chorus_v1_chorus_proto_init() }
@@ -1460,8 +982,8 @@ func file_chorus_v1_chorus_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_chorus_v1_chorus_proto_rawDesc), len(file_chorus_v1_chorus_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   7,
+			NumEnums:      6,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

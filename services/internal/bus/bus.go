@@ -1,10 +1,8 @@
-// Package bus carries Chorus' messages over NATS JetStream.
+// Package bus carries rings over NATS JetStream: which chats have something to do for
+// which stage.
 //
-// It promises at-least-once delivery, and each chat's messages in order, also
-// while replicas come, go and die. Only one that was cut off, and is in the midst
-// of a message, may be at it beside the one that has it now. What makes repeated
-// and simultaneous deliveries harmless is the journal, not the bus: its own
-// deduplication is a first filter only.
+// It promises little: a ring comes at least once, unless it is lost. What is to be done,
+// in which order and by whom is decided by the rows in the database.
 package bus
 
 import (
@@ -19,8 +17,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -34,11 +30,7 @@ type Config struct {
 	Credentials    string        `config:"credentials" doc:"file with NATS credentials (.creds)"`
 	ConnectTimeout time.Duration `config:"connect_timeout" doc:"how long a service waits for the bus when it starts"`
 	Replicas       int           `config:"replicas" doc:"replicas of each stream; 3 in production, on a cluster of at least 3"`
-	AckWait        time.Duration `config:"ack_wait" doc:"after this long without a sign of life a message goes to another replica"`
-	MemberTTL      time.Duration `config:"member_ttl" doc:"after this long without a sign of life a replica's partitions are shared out among the others"`
-	MaxPending     int           `config:"max_pending" doc:"messages that a service holds of one partition at most"`
-	MaxBytes       int64         `config:"max_bytes" doc:"bytes that each of the five streams takes on the disk at most; NATS sets them aside"`
-	MaxAttempts    int           `config:"max_attempts" doc:"failed attempts after which a message is a dead letter"`
+	MaxBytes       int64         `config:"max_bytes" doc:"bytes that each of the three streams takes on the disk at most; NATS sets them aside"`
 }
 
 // DefaultConfig is a single server on this machine.
@@ -46,11 +38,7 @@ func DefaultConfig() Config {
 	return Config{
 		ConnectTimeout: 30 * time.Second,
 		Replicas:       1,
-		AckWait:        10 * time.Second,
-		MemberTTL:      3 * time.Second,
-		MaxPending:     256,
 		MaxBytes:       256 << 20,
-		MaxAttempts:    20,
 	}
 }
 
@@ -68,21 +56,8 @@ func (c Config) Validate() error {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		errs = append(errs, fmt.Errorf("replicas: %d, want 1 to 5", c.Replicas))
 	}
-	// A part of it is the second in which a reader asks for messages anew.
-	if c.AckWait < 2*time.Second || c.AckWait > 5*time.Minute {
-		errs = append(errs, fmt.Errorf("ack_wait: %v, want 2s to 5m", c.AckWait))
-	}
-	if c.MemberTTL < time.Second || c.MemberTTL > time.Minute {
-		errs = append(errs, fmt.Errorf("member_ttl: %v, want 1s to 1m", c.MemberTTL))
-	}
-	if c.MaxPending < 1 || c.MaxPending > 10_000 {
-		errs = append(errs, fmt.Errorf("max_pending: %d, want 1 to 10000", c.MaxPending))
-	}
 	if c.MaxBytes < leastBytes || c.MaxBytes > maxBytes {
 		errs = append(errs, fmt.Errorf("max_bytes: %d, want %d (1 MiB) to %d (1 TiB)", c.MaxBytes, int64(leastBytes), int64(maxBytes)))
-	}
-	if c.MaxAttempts < 1 || c.MaxAttempts > 1000 {
-		errs = append(errs, fmt.Errorf("max_attempts: %d, want 1 to 1000", c.MaxAttempts))
 	}
 	return errors.Join(errs...)
 }
@@ -105,8 +80,6 @@ type Bus struct {
 	log *zap.Logger
 	// outages is of the connection.
 	outages *outage.Log
-	// tracer makes no spans until Trace is called.
-	tracer trace.Tracer
 	// timed is told the server's time; nil for nobody.
 	timed func(time.Time)
 	// restored is sent to, never blocking, whenever a lost connection is back, and
@@ -119,7 +92,7 @@ type Bus struct {
 // up after cfg.ConnectTimeout; from then on, a lost connection is dialled again
 // for ever. Options are for in-process connections.
 func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts ...nats.Option) (*Bus, error) {
-	b := &Bus{cfg: cfg, log: log, tracer: noop.NewTracerProvider().Tracer(""), restored: make(chan struct{}, 1)}
+	b := &Bus{cfg: cfg, log: log, restored: make(chan struct{}, 1)}
 	b.outages = outage.New(log, "the bus is lost: nothing is published or read", "the bus is back")
 	// The client reports each message of a slow reader and each call on a lost
 	// connection: one line a minute for each text is enough.
@@ -134,8 +107,7 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		nats.Timeout(3 * time.Second),
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		// What can't be sent now is in the journal and is sent by the relay, so
-		// nothing is gained from a buffer that a crash would lose.
+		// What a lost ring tells of is found without it, so nothing is gained from a buffer.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -167,7 +139,7 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 	b.nc = nc
 	// What nobody waits for any more must not count as pending, or a bus that
 	// answers nothing would hold up who publishes.
-	if b.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncTimeout(publishTimeout)); err != nil {
+	if b.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncTimeout(5*time.Second)); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
@@ -216,8 +188,8 @@ func redact(servers string) string {
 	return strings.Join(list, ",")
 }
 
-// The oldest server with pinned consumers, which share out the partitions.
-const minMajor, minMinor = 2, 11
+// The oldest server that Chorus is tested with.
+const minMajor, minMinor = 2, 10
 
 func (b *Bus) capable(ctx context.Context) error {
 	version := b.nc.ConnectedServerVersion()

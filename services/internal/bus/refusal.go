@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/chorus-cast/chorus/proto/subject"
 )
 
 // The server's codes for what it, or the account, has no room for.
@@ -17,7 +15,6 @@ const (
 	insufficient        jetstream.ErrorCode = 10023
 	tooManyConsumers    jetstream.ErrorCode = 10026
 	tooManyStreams      jetstream.ErrorCode = 10027
-	memoryExceeded      jetstream.ErrorCode = 10028
 	storageExceeded     jetstream.ErrorCode = 10047
 	noReplicas          jetstream.ErrorCode = 10074
 	noLimits            jetstream.ErrorCode = 10120
@@ -41,22 +38,16 @@ func refusal(what string, err error) error {
 func remedies() map[jetstream.ErrorCode]string {
 	const (
 		room     = "give NATS more room (max_file_store, or the account's limits), or set nats.max_bytes lower"
-		memory   = "let the account have 4 MB of memory for each replica (max_mem)"
 		replicas = "run as many servers as nats.replicas says, or set it to how many there are"
 	)
-	consumers := 0
-	for _, g := range groups() {
-		consumers += g.consumers()
-	}
 	return map[jetstream.ErrorCode]string{
 		accountExceeded:     room,
 		storageExceeded:     room,
 		insufficient:        room,
 		streamBytesExceeded: "set nats.max_bytes to what the account allows for one stream, or let it have more (disk_max_stream_bytes)",
-		memoryExceeded:      memory,
 		tooManyStreams:      fmt.Sprintf("let the account have %d streams (max_streams)", len(streams(DefaultConfig()))),
-		tooManyConsumers:    fmt.Sprintf("let the account have %d consumers, up to %d on one stream (max_consumers)", consumers, 2*subject.Partitions),
-		maxPendingExceeded:  "set nats.max_pending to what the account allows, or let it have more (max_ack_pending)",
+		tooManyConsumers:    fmt.Sprintf("let the account have %d consumers (max_consumers)", len(queues())),
+		maxPendingExceeded:  "let the account have 20000 unacknowledged messages (max_ack_pending)",
 		noReplicas:          replicas,
 		noPeers:             replicas,
 		noLimits:            "let the account use JetStream with this number of replicas, or change nats.replicas",

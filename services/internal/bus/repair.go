@@ -67,27 +67,18 @@ func (b *Bus) restoreStream(ctx context.Context, want jetstream.StreamConfig) (*
 	return s.CachedInfo(), nil
 }
 
-// restoreConsumers makes the consumers of a stream that has too few.
+// restoreConsumers makes the consumers of a stream that are missing.
 func (b *Bus) restoreConsumers(ctx context.Context, of *jetstream.StreamInfo) error {
-	want := 0
-	for _, g := range groups() {
-		if g.Stream == of.Config.Name {
-			want += g.consumers()
-		}
-	}
-	if of.State.Consumers >= want {
-		return nil
-	}
-	return b.eachConsumer(ctx, func(ctx context.Context, g Group, cfg jetstream.ConsumerConfig) error {
-		if g.Stream != of.Config.Name {
-			return nil
+	for _, q := range queues() {
+		if q.Stream != of.Config.Name {
+			continue
 		}
 		// One that is there with other settings stays; Verify judges them.
-		if _, err := b.js.CreateConsumer(ctx, g.Stream, cfg); err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
-			return refusal(fmt.Sprintf("consumer %s of %s", cfg.Durable, g.Stream), err)
+		if _, err := b.js.CreateConsumer(ctx, q.Stream, q.consumer()); err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+			return refusal(fmt.Sprintf("consumer %s of %s", q.Name, q.Stream), err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // repair makes what is missing where an error says that something is: a wiped

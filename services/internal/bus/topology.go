@@ -1,167 +1,73 @@
 package bus
 
 import (
-	"fmt"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 )
 
-// Group is the durable consumers of one kind of work, one for each partition.
-// Those who consume a group share them, see Consumer. Besides, the server pins each
-// to one reader at a time, so that two who both think a partition theirs, as for
-// a moment happens, don't read it side by side.
-//
-// Work that needs no order has no partitions: its group is one consumer that all
-// read side by side, each message going to whoever asks first.
-type Group struct {
-	Name   string
-	Stream string
-	filter func(partition int) string // nil where there are no partitions
+// Queue is the rings of one stage. All of its workers, in any number of processes, share
+// one durable consumer: a ring goes to whoever asks first.
+type Queue struct {
+	Name    string // of the consumer
+	Stream  string
+	Subject string
 }
 
-// Planner is the work of answering people at once. What is answered first
-// doesn't matter, and a reader that dies holds up only what it had in hand.
-func Planner() Group { return Group{Name: "planner", Stream: subject.Updates} }
+// Texts are to be written by generators.
+func Texts() Queue { return Queue{"generator", subject.Turns, subject.Text} }
 
-// Generator is the work of writing texts.
-func Generator() Group {
-	return Group{Name: "generator", Stream: subject.Turns, filter: subject.TurnPartition}
-}
+// Messages are to be sent by senders.
+func Messages() Queue { return Queue{"sender-message", subject.Deliveries, subject.Message} }
 
-// SenderMessages is the work of sending messages.
-func SenderMessages() Group {
-	return senderGroup("sender-message", chorusv1.Action_ACTION_SEND_MESSAGE)
-}
+// Reactions are to be set by senders.
+func Reactions() Queue { return Queue{"sender-reaction", subject.Deliveries, subject.Reaction} }
 
-// SenderReactions is the work of setting reactions. It has consumers of its
-// own, so that reactions that hang use up no message's budget.
-func SenderReactions() Group {
-	return senderGroup("sender-reaction", chorusv1.Action_ACTION_SET_REACTION)
-}
+// Commands are to be answered by senders.
+func Commands() Queue { return Queue{"sender-command", subject.Deliveries, subject.Command} }
 
-func senderGroup(name string, action chorusv1.Action) Group {
-	return Group{Name: name, Stream: subject.Deliveries, filter: func(partition int) string {
-		// The action is one of the two above, which have subjects.
-		filter, err := subject.DeliveryPartition(action, partition)
-		if err != nil {
-			panic(err)
-		}
-		return filter
-	}}
-}
+// Prompts are to be answered by planners.
+func Prompts() Queue { return Queue{"planner", subject.Prompts, subject.Prompt} }
 
-func (g Group) partitioned() bool { return g.filter != nil }
+func queues() []Queue { return []Queue{Texts(), Messages(), Reactions(), Commands(), Prompts()} }
 
-// consumers is how many the group has.
-func (g Group) consumers() int {
-	if g.partitioned() {
-		return subject.Partitions
-	}
-	return 1
-}
+// Streams are the streams that keep rings on the disk.
+func Streams() []string { return []string{subject.Turns, subject.Deliveries, subject.Prompts} }
 
-func (g Group) durable(partition int) string {
-	if g.partitioned() {
-		return fmt.Sprintf("%s-%02d", g.Name, partition)
-	}
-	return g.Name
-}
-
-// pinGroup is the one priority group that every consumer has.
-const pinGroup = "owner"
-
-// pullExpiry is how often a reader asks anew at least; nats.go allows no less.
-const pullExpiry = time.Second
-
-// redeliverAfter is when the server gives out a message again that it has no sign
-// of life of.
-func (c Config) redeliverAfter() time.Duration { return c.AckWait - pullExpiry }
-
-// pinnedTTL is how long a partition stays with a reader that asks for nothing. It
-// outlasts what the reader has in hand: so the next one first gets that, and then
-// what is new.
-func (c Config) pinnedTTL() time.Duration { return c.redeliverAfter() + pullExpiry }
-
-// beatEvery is how often members say that they are there.
-func (c Config) beatEvery() time.Duration { return c.MemberTTL / lastBeat }
-
-// dedupWindow is the bus's first filter against doubles. Longer ones cost
-// memory, and the journal decides anyway.
-const dedupWindow = 2 * time.Minute
-
-// partitionsKey is where a stream says how many partitions it was made for.
-const partitionsKey = "chorus-partitions"
-
-// memberBytes is room for the heartbeats of some ten thousand members, in memory.
-const memberBytes = 4 << 20
+const (
+	// ringAge is how long a ring is kept. What it told of has long been found without it.
+	ringAge = time.Hour
+	// ackWait is how long a ring may wait in a process for its chat to be looked at.
+	ackWait = 10 * time.Second
+	// maxAckPending is how many rings may be with workers. It is no limit of their work.
+	maxAckPending = 20_000
+)
 
 func streams(cfg Config) []jetstream.StreamConfig {
-	partitions := map[string]string{partitionsKey: strconv.Itoa(subject.Partitions)}
-	const day = 24 * time.Hour
-	stream := func(name, description string, age time.Duration) jetstream.StreamConfig {
-		return jetstream.StreamConfig{
-			Name: name, Description: description, Subjects: []string{subject.All(name)},
-			MaxAge: age, MaxBytes: cfg.MaxBytes, Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
-			Duplicates: dedupWindow, AllowDirect: true, Metadata: partitions,
-		}
+	var all []jetstream.StreamConfig
+	for _, name := range Streams() {
+		all = append(all, jetstream.StreamConfig{
+			Name: name, Description: "chats that have something to do for a stage", Subjects: []string{subject.All(name)},
+			Retention: jetstream.WorkQueuePolicy, MaxAge: ringAge, Storage: jetstream.FileStorage, Replicas: cfg.Replicas, AllowDirect: true,
+			// A full stream drops what is oldest: the sweep finds what that told of, while a
+			// refusal would keep what is new from being heard.
+			MaxBytes: cfg.MaxBytes, Discard: jetstream.DiscardOld,
+		})
 	}
-	// A full queue refuses what is new, which the journal keeps until there is room.
-	// What it loses by age, the journal still knows and closes.
-	queue := func(name, description string, age time.Duration) jetstream.StreamConfig {
-		s := stream(name, description, age)
-		s.Retention, s.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
-		return s
-	}
-	// A full record drops what is oldest: nobody waits for it, and a refusal would
-	// stop who writes it.
-	record := func(name, description string, age time.Duration) jetstream.StreamConfig {
-		s := stream(name, description, age)
-		s.Retention, s.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld
-		return s
-	}
-	return []jetstream.StreamConfig{
-		queue(subject.Turns, "what the planner decided", day),
-		queue(subject.Deliveries, "calls to make to Telegram", 2*day),
-		record(subject.Receipts, "how turns ended", day),
-		// Nobody answers what was said an hour ago.
-		record(subject.Updates, "what was heard in the chats", day),
-		record(subject.Dead, "messages that can't be handled", 7*day),
-		{
-			Name: members, Description: "who shares the partitions", Subjects: []string{memberSubjects},
-			Retention: jetstream.LimitsPolicy, MaxAge: cfg.MemberTTL, MaxMsgsPerSubject: 1, MaxBytes: memberBytes,
-			Storage: jetstream.MemoryStorage, Replicas: cfg.Replicas, Duplicates: cfg.MemberTTL, Metadata: partitions,
-		},
+	return all
+}
+
+func (q Queue) consumer() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: q.Name, FilterSubject: q.Subject, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+		MaxDeliver: -1, MaxAckPending: maxAckPending,
 	}
 }
 
-func groups() []Group { return []Group{Planner(), Generator(), SenderMessages(), SenderReactions()} }
-
-func (g Group) consumer(cfg Config, partition int) jetstream.ConsumerConfig {
-	out := jetstream.ConsumerConfig{
-		Durable:   g.durable(partition),
-		AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait:   cfg.redeliverAfter(),
-		// A work queue keeps a message whose deliveries are used up for ever and
-		// hands it to nobody. So the server never gives up; the reader does, and
-		// writes a dead letter.
-		MaxDeliver: -1,
-	}
-	if !g.partitioned() {
-		out.FilterSubject = subject.All(g.Stream)
-		// Each reader keeps to MaxPending. A budget of all together would be used up
-		// by one that can't do its work.
-		out.MaxAckPending = -1
-		return out
-	}
-	out.FilterSubject = g.filter(partition)
-	out.MaxAckPending = cfg.MaxPending
-	out.PriorityPolicy = jetstream.PriorityPolicyPinned
-	out.PriorityGroups = []string{pinGroup}
-	out.PinnedTTL = cfg.pinnedTTL()
-	return out
+// probeSubject is a subject of a stream that no stage listens to.
+func probeSubject(stream string) string {
+	return strings.TrimSuffix(subject.All(stream), ">") + "probe"
 }

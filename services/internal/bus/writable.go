@@ -74,11 +74,6 @@ func (b *Bus) Time(ctx context.Context) (time.Time, error) {
 	return s.CachedInfo().TimeStamp, nil
 }
 
-// probeSubject is a subject of a stream that belongs to no chat.
-func probeSubject(stream string) string {
-	return strings.TrimSuffix(subject.All(stream), ">") + "probe"
-}
-
 // advice is what to do about a stream that refuses messages.
 func advice(err error) string {
 	said := (*jetstream.APIError)(nil)
@@ -91,9 +86,4 @@ func advice(err error) string {
 		return " (NATS has no room, or met a full disk: make room, and restart it if this stays)"
 	}
 	return ""
-}
-
-// Streams are the streams that keep messages on the disk.
-func Streams() []string {
-	return []string{subject.Turns, subject.Deliveries, subject.Receipts, subject.Updates, subject.Dead}
 }

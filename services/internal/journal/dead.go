@@ -2,52 +2,213 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 )
 
 const (
+	// The fence is that of the row that could not be done.
+	buryText = `
+WITH dead AS (
+    UPDATE turns SET outcome = 'dead', reason = $4, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL
+    WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND outcome IS NULL RETURNING chat_id, turn_no)` + insertLetter
+	buryDelivery = `
+WITH found AS (SELECT chat_id, turn_no FROM deliveries WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner IS NOT NULL LIMIT 1),
+parts AS (
+    UPDATE deliveries d SET state = 'closed', outcome = 'dead', reason = $4, closed_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL
+    FROM found WHERE d.chat_id = found.chat_id AND d.turn_no = found.turn_no AND d.closed_at IS NULL),
+dead AS (
+    UPDATE turns t SET outcome = 'dead', reason = $4, closed_at = now()
+    FROM found WHERE t.chat_id = found.chat_id AND t.turn_no = found.turn_no AND t.outcome IS NULL RETURNING t.chat_id, t.turn_no)` + insertLetter
 	insertLetter = `
-INSERT INTO dead_letters (id, stream, chat_id, turn_no, reason, payload, relay_at)
-VALUES ($1, $2, nullif($3::bigint, 0), nullif($4::bigint, 0), $5, $6, now())
-ON CONFLICT DO NOTHING`
-	deadDelivery = `
-UPDATE deliveries SET state = 'closed', owner = NULL, not_before = NULL, closed_at = now(), relay_at = NULL
-WHERE chat_id = $1 AND turn_no = $2 AND closed_at IS NULL`
-	deadTurn = `
-UPDATE turns SET outcome = 'dead', closed_at = now(), relay_at = NULL
-WHERE chat_id = $1 AND turn_no = $2 AND outcome IS NULL`
+INSERT INTO dead_letters AS l (chat_id, turn_no, service, reason, attempts) SELECT chat_id, turn_no, $5, $4, $6 FROM dead
+ON CONFLICT (chat_id, turn_no) DO UPDATE SET service = EXCLUDED.service, reason = EXCLUDED.reason, attempts = EXCLUDED.attempts, died_at = now()`
 )
 
-// Bury writes a dead letter down and ends its turn. Burying it again changes
-// nothing. The relay of dead letters publishes it.
-func (j *Journal) Bury(ctx context.Context, letter *chorusv1.DeadLetter) error {
-	if letter.GetLastAt() == nil {
-		letter.LastAt = timestamppb.New(j.now())
-	}
-	payload, err := proto.Marshal(letter)
-	if err != nil {
-		return fmt.Errorf("encode dead letter: %w", err)
-	}
-	chat, turn := key(letter.GetTurn())
-	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, insertLetter, letter.GetId(), letter.GetStream(), chat, turn, letter.GetReason(), payload)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err // it was buried before, and may have been replayed since
-		}
-		if _, err := tx.Exec(ctx, deadDelivery, chat, turn); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, deadTurn, chat, turn)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("write dead letter %s: %w", letter.GetId(), err)
+// bury ends a claimed row that can't be done, with its turn, as a dead letter. A claim
+// that was lost changes nothing.
+func (j *Journal) bury(ctx context.Context, id *chorusv1.TurnId, fence int64, sql, service, reason string, attempts int) error {
+	chat, turn := key(id)
+	if _, err := j.pool.Exec(ctx, sql, chat, turn, fence, readable(reason), service, attempts); err != nil {
+		return fmt.Errorf("write dead letter %s: %w", subject.TurnID(id), err)
 	}
 	return nil
+}
+
+// maxReason bounds the text of a reason, in characters.
+const maxReason = 1000
+
+// readable is a text that the database takes, whatever it comes from: it holds no NULs,
+// and nothing that is no UTF-8.
+func readable(s string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�")))
+	if len(runes) > maxReason {
+		runes = append(runes[:maxReason-1], '…')
+	}
+	return string(runes)
+}
+
+// DeadLetter is a turn that could not be done.
+type DeadLetter struct {
+	Turn *chorusv1.TurnId
+	// Chat is the name of its chat.
+	Chat string
+	// Service gave up on it.
+	Service  string
+	Reason   string
+	Attempts int
+	DiedAt   time.Time
+	// ReplayedAt is when it was last replayed; zero if it never was.
+	ReplayedAt time.Time
+	Replays    int
+	// Planned is the turn as it was decided, and Delivery what it became; nil for nothing.
+	Planned  *chorusv1.Turn
+	Delivery *chorusv1.Delivery
+}
+
+// LetterFilter chooses dead letters; the zero filter chooses all.
+type LetterFilter struct {
+	Turn    *chorusv1.TurnId
+	Service string
+	Chat    string // its name
+	// OlderThan and Since are how long ago it died, at least and at most; zero is any time.
+	OlderThan, Since time.Duration
+	// Unreplayed leaves out those that were replayed.
+	Unreplayed bool
+}
+
+// ErrNoLetter says that there is no such dead letter.
+var ErrNoLetter = errors.New("there is no such dead letter")
+
+const (
+	letterFilter = `
+FROM dead_letters l JOIN chats c ON c.id = l.chat_id
+WHERE ($1::bigint = 0 OR l.chat_id = $1 AND l.turn_no = $2) AND ($3 = '' OR l.service = $3) AND ($4 = '' OR c.name = $4)
+  AND ($5::interval = '0' OR l.died_at < now() - $5::interval) AND ($6::interval = '0' OR l.died_at >= now() - $6::interval)
+  AND (NOT $7 OR l.replays = 0)`
+	findLetters = `
+SELECT l.chat_id, l.turn_no, c.name, l.service, l.reason, l.attempts, l.died_at, l.replayed_at, l.replays,
+    (SELECT t.payload FROM turns t WHERE t.chat_id = l.chat_id AND t.turn_no = l.turn_no),
+    (SELECT d.payload FROM deliveries d WHERE d.chat_id = l.chat_id AND d.turn_no = l.turn_no ORDER BY part LIMIT 1)` + letterFilter + `
+ORDER BY l.died_at DESC, l.chat_id, l.turn_no LIMIT $8`
+	purgeLetters = `DELETE FROM dead_letters WHERE (chat_id, turn_no) IN (SELECT l.chat_id, l.turn_no` + letterFilter + `)`
+)
+
+func (f LetterFilter) args() []any {
+	chat, turn := key(f.Turn)
+	return []any{chat, turn, f.Service, f.Chat, f.OlderThan, f.Since, f.Unreplayed}
+}
+
+// FindLetters gives the newest dead letters, up to limit.
+func (j *Journal) FindLetters(ctx context.Context, f LetterFilter, limit int) ([]DeadLetter, error) {
+	rows, err := j.pool.Query(ctx, findLetters, append(f.args(), limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("find dead letters: %w", err)
+	}
+	letters, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (DeadLetter, error) {
+		l := DeadLetter{Turn: &chorusv1.TurnId{}}
+		var replayed *time.Time
+		var turn, delivery []byte
+		err := row.Scan(&l.Turn.ChatId, &l.Turn.Number, &l.Chat, &l.Service, &l.Reason, &l.Attempts, &l.DiedAt, &replayed, &l.Replays, &turn, &delivery)
+		if err != nil {
+			return l, err
+		}
+		if replayed != nil {
+			l.ReplayedAt = *replayed
+		}
+		l.Planned, l.Delivery = decode(turn, &chorusv1.Turn{}), decode(delivery, &chorusv1.Delivery{})
+		return l, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find dead letters: %w", err)
+	}
+	return letters, nil
+}
+
+// PurgeLetters deletes dead letters, and tells how many. Their turns stay dead.
+func (j *Journal) PurgeLetters(ctx context.Context, f LetterFilter) (int64, error) {
+	tag, err := j.pool.Exec(ctx, purgeLetters, f.args()...)
+	if err != nil {
+		return 0, fmt.Errorf("purge dead letters: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+const (
+	lockLetter = `
+SELECT t.payload, d.payload, d.lane, now() FROM dead_letters l JOIN turns t USING (chat_id, turn_no)
+LEFT JOIN deliveries d ON d.chat_id = l.chat_id AND d.turn_no = l.turn_no AND d.outcome = 'dead'
+WHERE l.chat_id = $1 AND l.turn_no = $2 AND t.outcome = 'dead' ORDER BY d.part LIMIT 1 FOR UPDATE OF l, t`
+	reopenTurn = `
+UPDATE turns SET outcome = NULL, reason = '', closed_at = NULL, expires_at = $3, payload = $4, attempts = 0, not_before = NULL,
+    written_at = CASE WHEN $5 THEN written_at END
+WHERE chat_id = $1 AND turn_no = $2`
+	reopenDeliveries = `
+UPDATE deliveries SET state = 'waiting', outcome = NULL, reason = '', closed_at = NULL, expires_at = $3, payload = $4, attempts = 0
+WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead'`
+	countReplay = `UPDATE dead_letters SET replayed_at = now(), replays = replays + 1 WHERE chat_id = $1 AND turn_no = $2`
+)
+
+// Replayed tells which work a replayed turn is waiting for again.
+type Replayed struct {
+	Text bool // its text is to be written
+	Lane Lane // where its delivery is to be made, unless its text is to be written
+}
+
+// Replay gives a dead turn another chance: it is open again, with what the journal holds
+// of it, and good for a while from now. ErrNoLetter says that there is no such dead turn.
+// Once it has returned, ring for the chat.
+func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Duration) (r Replayed, err error) {
+	chat, number := key(id)
+	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
+		var turn, delivery []byte
+		var lane *string
+		var now time.Time
+		if err := tx.QueryRow(ctx, lockLetter, chat, number).Scan(&turn, &delivery, &lane, &now); err != nil {
+			return err
+		}
+		until := now.Add(good)
+		if lane != nil {
+			d := decode(delivery, &chorusv1.Delivery{})
+			d.ExpiresAt = timestamp(until)
+			if delivery, err = encode(d); err != nil {
+				return err
+			}
+			r.Lane = Lane(*lane)
+			if _, err := tx.Exec(ctx, reopenDeliveries, chat, number, until, delivery); err != nil {
+				return err
+			}
+		}
+		r.Text = lane == nil
+		t := decode(turn, &chorusv1.Turn{})
+		t.ExpiresAt = timestamp(until)
+		if turn, err = encode(t); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, reopenTurn, chat, number, until, turn, lane != nil); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, countReplay, chat, number)
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, ErrNoLetter
+	}
+	if err != nil {
+		return r, fmt.Errorf("replay turn %s: %w", subject.TurnID(id), err)
+	}
+	return r, nil
 }

@@ -1,16 +1,18 @@
-// Package journal keeps what was decided and what became of it: the rows of
-// turns, deliveries, receipts and dead letters. It is the truth of which the
-// bus is the transport: a row is committed before its message is published, and
-// the keys of the rows decide what is a repetition.
+// Package journal keeps the rows of turns and deliveries. It is the truth of what was
+// decided, written and sent: who works on what, in which order, and how it ended. All
+// SQL about them is here.
+//
+// A row is claimed with a fence, which rises with every claim. Whoever writes about a row
+// names its fence; so who has lost a claim changes nothing any more.
 package journal
 
 import (
 	"cmp"
-	"fmt"
+	"context"
+	"errors"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -20,98 +22,56 @@ import (
 // Journal reads and writes the rows. It is safe for concurrent use.
 type Journal struct {
 	pool *pgxpool.Pool
-	now  func() time.Time
-	// What is done for each delivery is done for all that come at a time: a
-	// transaction costs much more than a row.
-	deliveries *batch.Group[delivering, bool]
-	claims     *batch.Group[claiming, *Claim]
-	parkings   *batch.Group[parking, bool]
-	ends       *batch.Group[ending, *string]
+	// steps are changes of claimed deliveries, made together.
+	steps *batch.Group[step, bool]
 }
 
 // New makes a journal on a database.
 func New(pool *pgxpool.Pool) *Journal {
-	j := &Journal{pool: pool, now: time.Now}
-	together := batch.Config{Max: 200, Calls: 1, Timeout: writeTimeout}
-	j.deliveries = batch.New(together, j.deliverAll)
-	j.claims = batch.New(together, j.claimAll)
-	j.parkings = batch.New(together, j.parkAll)
-	j.ends = batch.New(together, j.finishAll)
+	j := &Journal{pool: pool}
+	j.steps = batch.New(batch.Config{Max: 200, Calls: 1, Timeout: writeTimeout}, j.stepAll)
 	return j
 }
 
-// Timed gives a new journal the clock by which turns end, which is PostgreSQL's. It
-// returns the journal.
-func (j *Journal) Timed(now func() time.Time) *Journal {
-	j.now = now
-	return j
-}
-
-// writeTimeout bounds the transactions that are made for many.
+// writeTimeout bounds the statements that are made for many.
 const writeTimeout = 10 * time.Second
 
-// When the relay looks at a new row: after this long, if whoever made it has not
-// published it by then.
-const relayGrace = 2 * time.Second
+// ErrFenced says that another process has claimed the row meanwhile, or that it has
+// ended.
+var ErrFenced = errors.New("another process has taken it over")
 
-// When the relay looks at a published row that is still open: to see whether the
-// bus still holds its message.
-const relayCheck = 20 * time.Second
-
-// State is how far a delivery has come.
-type State string
-
-// The states of a delivery.
-const (
-	// Pending deliveries have no call under way.
-	Pending State = "pending"
-	// Sending deliveries may have had a call made for them.
-	Sending State = "sending"
-	// Closed deliveries have ended.
-	Closed State = "closed"
-)
-
-// Step is which of a delivery's calls is meant.
-type Step string
-
-// The steps of a delivery.
-const (
-	// Action is what the delivery is for.
-	Action Step = "action"
-	// Fallback is what is done when the action is refused for good.
-	Fallback Step = "fallback"
-)
+// Claims is how one process claims rows.
+type Claims struct {
+	// Owner identifies the process; see package lease.
+	Owner int32
+	// Lease is how long a claim holds.
+	Lease time.Duration
+}
 
 // key is a turn's key in SQL arguments.
 func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }
 
-// byTurn compares turns by their keys.
-func byTurn(a, b *chorusv1.TurnId) int {
-	return cmp.Or(cmp.Compare(a.GetChatId(), b.GetChatId()), cmp.Compare(a.GetNumber(), b.GetNumber()))
-}
-
-// ordered is what is wished for turns in their order, in which their rows are
-// locked, so that no two statements wait for each other; and at which place among
-// the wishes each turn's was.
-func ordered[W any](wishes []W, id func(W) *chorusv1.TurnId) (sorted []W, at map[[2]int64]int) {
-	at = make(map[[2]int64]int, len(wishes))
-	for i, w := range wishes {
-		chat, turn := key(id(w))
-		at[[2]int64{chat, turn}] = i
-	}
-	return slices.SortedFunc(slices.Values(wishes), func(a, b W) int { return byTurn(id(a), id(b)) }), at
-}
-
-// among tells of each of n wishes whether its turn is among the rows.
-func among(rows pgx.Rows, at map[[2]int64]int, n int) ([]bool, error) {
-	is := make([]bool, n)
-	var chat, turn int64
-	_, err := pgx.ForEachRow(rows, []any{&chat, &turn}, func() error {
-		is[at[[2]int64{chat, turn}]] = true
-		return nil
+// inOrder are items in the order of their turns, in which rows are locked: so no two
+// statements wait for each other.
+func inOrder[T any](items []T, id func(T) *chorusv1.TurnId) []T {
+	return slices.SortedFunc(slices.Values(items), func(a, b T) int {
+		return cmp.Or(cmp.Compare(id(a).GetChatId(), id(b).GetChatId()), cmp.Compare(id(a).GetNumber(), id(b).GetNumber()))
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+}
+
+// instant is a time in SQL arguments: NULL for the zero time.
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
 	}
-	return is, nil
+	return &t
+}
+
+// fenced makes a change of one row that its claim allows.
+func (j *Journal) fenced(ctx context.Context, sql string, args ...any) error {
+	tag, err := j.pool.Exec(ctx, sql, args...)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrFenced
+	}
+	return err
 }

@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// The deliveries and receipts of turns go with them. What is still to be done stays:
-// receipts to be published, and dead letters to be replayed.
+// The deliveries of turns go with them. Dead letters that may be replayed stay.
 //
 // Turns are planned in the order of their numbers, so the oldest are the first. No
 // more of them are looked at than may be deleted, and none where the first is young.
@@ -19,8 +18,7 @@ first AS MATERIALIZED (
 old AS MATERIALIZED (
     SELECT o.turn_no FROM first, chat, LATERAL (
         SELECT * FROM turns WHERE chat_id = $1 AND turn_no < first.turn_no + $2 AND planned_at < until AND outcome IS NOT NULL) o
-    WHERE NOT EXISTS (SELECT FROM receipts r WHERE r.chat_id = $1 AND r.turn_no = o.turn_no AND r.relay_at IS NOT NULL)
-      AND NOT (o.outcome = 'dead' AND EXISTS (SELECT FROM dead_letters l WHERE l.chat_id = $1 AND l.turn_no = o.turn_no))
+    WHERE NOT (o.outcome = 'dead' AND EXISTS (SELECT FROM dead_letters l WHERE l.chat_id = $1 AND l.turn_no = o.turn_no))
     LIMIT $2)
 DELETE FROM turns t USING old WHERE t.chat_id = $1 AND t.turn_no = old.turn_no`
 

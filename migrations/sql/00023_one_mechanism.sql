@@ -1,0 +1,208 @@
+-- +goose Up
+-- Rows are claimed by who works on them, and the bus only tells that there are some.
+-- So nothing is kept any more of what was published.
+
+-- owner is the process that has a row (its advisory lock tells whether it lives), and
+-- fence rises with every claim: a row is changed only by whoever knows its fence. A
+-- claim ends with claimed_until, should its owner live but stand still. not_before is
+-- when a row may be claimed again.
+ALTER TABLE turns
+    DROP COLUMN publication, DROP COLUMN published_at, DROP COLUMN bus_sequence, DROP COLUMN relay_at,
+    ADD COLUMN owner         integer,
+    ADD COLUMN fence         bigint      NOT NULL DEFAULT 0,
+    ADD COLUMN claimed_until timestamptz,
+    ADD COLUMN not_before    timestamptz,
+    ADD COLUMN attempts      integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- When the turn got its deliveries, or ended without any.
+    ADD COLUMN written_at    timestamptz,
+    -- Why it ended as it did; empty when delivered.
+    ADD COLUMN reason        text        NOT NULL DEFAULT '';
+
+ALTER TABLE turns DROP CONSTRAINT turns_kind_check, DROP CONSTRAINT turns_check2;
+UPDATE turns t SET
+    written_at = coalesce(t.closed_at, (SELECT d.created_at FROM deliveries d WHERE (d.chat_id, d.turn_no) = (t.chat_id, t.turn_no))),
+    reason = coalesce((SELECT r.reason FROM receipts r WHERE (r.chat_id, r.turn_no) = (t.chat_id, t.turn_no)), ''),
+    kind = CASE WHEN topic LIKE '/%' THEN 'command' ELSE kind END;
+ALTER TABLE turns
+    -- A command is the answer to one that a person gave a bot. It is no talk.
+    ADD CONSTRAINT turns_kind_check CHECK (kind IN ('message', 'reply', 'reaction', 'command')),
+    ADD CONSTRAINT turns_target_check CHECK ((kind = 'message') = (target_message IS NULL) OR kind = 'command'),
+    ADD CONSTRAINT turns_claim_check CHECK ((owner IS NULL) = (claimed_until IS NULL)),
+    ADD CONSTRAINT turns_written_check CHECK (closed_at IS NULL OR written_at IS NOT NULL);
+-- What is still to be written in a chat, in order. The predicate changes once in the
+-- life of a row, so that claims rewrite no index.
+CREATE UNIQUE INDEX turns_unwritten ON turns (chat_id, turn_no) WHERE written_at IS NULL;
+DROP INDEX turns_open_chat, turns_commands;
+CREATE INDEX turns_open_chat ON turns (chat_id, turn_no) WHERE outcome IS NULL AND kind <> 'reaction';
+CREATE INDEX turns_commands ON turns (chat_id, planned_at) WHERE kind = 'command';
+
+ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check;
+ALTER TABLE deliveries
+    -- A turn may have several deliveries, which are made in the order of their parts.
+    ADD COLUMN part          smallint    NOT NULL DEFAULT 1 CHECK (part > 0),
+    -- Deliveries of one lane wait for each other, those of others don't.
+    ADD COLUMN lane          text        CHECK (lane IN ('message', 'reaction', 'command')),
+    ADD COLUMN claimed_until timestamptz,
+    ADD COLUMN outcome       text        CHECK (outcome IN ('delivered', 'fell_back', 'rejected', 'expired', 'unknown', 'dead')),
+    ADD COLUMN reason        text        NOT NULL DEFAULT '',
+    DROP COLUMN owner, DROP COLUMN claimed_at, DROP COLUMN publication, DROP COLUMN published_at, DROP COLUMN bus_sequence, DROP COLUMN relay_at;
+ALTER TABLE deliveries ADD COLUMN owner integer;
+UPDATE deliveries d SET
+    state = CASE state WHEN 'closed' THEN 'closed' ELSE 'waiting' END,
+    lane = CASE WHEN t.kind = 'command' THEN 'command' WHEN action = 'set_reaction' THEN 'reaction' ELSE 'message' END,
+    outcome = CASE WHEN state = 'closed' THEN coalesce(t.outcome, 'unknown') END
+FROM turns t WHERE (t.chat_id, t.turn_no) = (d.chat_id, d.turn_no);
+ALTER TABLE deliveries
+    ALTER COLUMN lane SET NOT NULL,
+    ALTER COLUMN state SET DEFAULT 'waiting',
+    -- waiting: nobody has it. claimed: a sender has it and has made no call. sending: a
+    -- call may have been made. closed: it has its outcome.
+    ADD CONSTRAINT deliveries_state_check CHECK (state IN ('waiting', 'claimed', 'sending', 'closed')),
+    ADD CONSTRAINT deliveries_claim_check CHECK ((state IN ('claimed', 'sending')) = (owner IS NOT NULL) AND (owner IS NULL) = (claimed_until IS NULL)),
+    ADD CONSTRAINT deliveries_wait_check CHECK (not_before IS NULL OR state = 'waiting'),
+    ADD CONSTRAINT deliveries_outcome_check2 CHECK ((state = 'closed') = (outcome IS NOT NULL)),
+    DROP CONSTRAINT deliveries_pkey,
+    ADD PRIMARY KEY (chat_id, turn_no, part);
+DROP INDEX deliveries_open, deliveries_parked;
+CREATE UNIQUE INDEX deliveries_open ON deliveries (lane, chat_id, turn_no, part) WHERE closed_at IS NULL;
+
+ALTER TABLE messages ADD COLUMN part smallint NOT NULL DEFAULT 1 CHECK (part > 0);
+ALTER TABLE messages DROP CONSTRAINT messages_chat_id_turn_no_key;
+ALTER TABLE messages ADD UNIQUE (chat_id, turn_no, part);
+
+DROP TABLE receipts, senders, dead_letters;
+-- Turns that can't be done. They are replayed in the order of their chat.
+CREATE TABLE dead_letters (
+    chat_id     bigint      NOT NULL,
+    turn_no     bigint      NOT NULL,
+    -- Who gave up.
+    service     text        NOT NULL,
+    reason      text        NOT NULL,
+    attempts    integer     NOT NULL CHECK (attempts > 0),
+    died_at     timestamptz NOT NULL DEFAULT now(),
+    replayed_at timestamptz,
+    replays     integer     NOT NULL DEFAULT 0 CHECK (replays >= 0),
+    PRIMARY KEY (chat_id, turn_no),
+    FOREIGN KEY (chat_id, turn_no) REFERENCES turns ON DELETE CASCADE
+);
+CREATE INDEX dead_letters_died ON dead_letters (died_at);
+
+-- People's messages that call for an answer, until they have one or get none.
+DROP TABLE updates;
+CREATE TABLE prompts (
+    chat_id        bigint      NOT NULL REFERENCES chats ON DELETE CASCADE,
+    message        bigint      NOT NULL,
+    person_id      bigint      NOT NULL,
+    addressed_bots bigint[]    NOT NULL,
+    happened_at    timestamptz NOT NULL,
+    heard_at       timestamptz NOT NULL,
+    owner          integer,
+    fence          bigint      NOT NULL DEFAULT 0,
+    claimed_until  timestamptz,
+    not_before     timestamptz,
+    attempts       integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    PRIMARY KEY (chat_id, message),
+    CHECK ((owner IS NULL) = (claimed_until IS NULL))
+);
+CREATE INDEX prompts_person ON prompts (person_id);
+ALTER TABLE hearing DROP COLUMN update_no;
+
+UPDATE schema_support SET oldest_build = 23;
+-- +goose Down
+-- What the build before needs has been taken away: it is made anew, and empty.
+ALTER TABLE hearing ADD COLUMN update_no bigint NOT NULL DEFAULT 0 CHECK (update_no >= 0);
+DROP TABLE prompts, dead_letters;
+CREATE TABLE updates (
+    chat_id      bigint      NOT NULL REFERENCES chats ON DELETE CASCADE,
+    number       bigint      NOT NULL CHECK (number > 0),
+    person_id    bigint,
+    payload      bytea,
+    heard_at     timestamptz NOT NULL DEFAULT now(),
+    published_at timestamptz,
+    bus_sequence bigint,
+    PRIMARY KEY (chat_id, number),
+    CHECK ((published_at IS NULL) = (payload IS NOT NULL))
+);
+CREATE INDEX updates_unpublished ON updates (chat_id, number) WHERE published_at IS NULL;
+CREATE INDEX updates_person ON updates (person_id) WHERE person_id IS NOT NULL;
+CREATE INDEX updates_heard ON updates (heard_at);
+ALTER TABLE messages DROP CONSTRAINT messages_chat_id_turn_no_part_key, DROP COLUMN part;
+ALTER TABLE messages ADD UNIQUE (chat_id, turn_no);
+
+DELETE FROM deliveries WHERE part > 1;
+DROP INDEX deliveries_open;
+ALTER TABLE deliveries DROP CONSTRAINT deliveries_pkey, DROP CONSTRAINT deliveries_state_check, DROP CONSTRAINT deliveries_claim_check,
+    DROP CONSTRAINT deliveries_wait_check, DROP CONSTRAINT deliveries_outcome_check2;
+UPDATE deliveries SET state = 'pending' WHERE state <> 'closed';
+ALTER TABLE deliveries
+    DROP COLUMN part, DROP COLUMN lane, DROP COLUMN claimed_until, DROP COLUMN outcome, DROP COLUMN reason, DROP COLUMN owner,
+    ALTER COLUMN state SET DEFAULT 'pending',
+    ADD COLUMN owner        text,
+    ADD COLUMN claimed_at   timestamptz,
+    ADD COLUMN publication  integer NOT NULL DEFAULT 0,
+    ADD COLUMN published_at timestamptz,
+    ADD COLUMN bus_sequence bigint,
+    ADD COLUMN relay_at     timestamptz,
+    ADD CONSTRAINT deliveries_state_check CHECK (state IN ('pending', 'sending', 'closed')),
+    ADD CHECK ((state = 'sending') = (owner IS NOT NULL)),
+    ADD CHECK (not_before IS NULL OR state = 'pending'),
+    ADD CHECK (closed_at IS NULL OR relay_at IS NULL),
+    ADD PRIMARY KEY (chat_id, turn_no);
+UPDATE deliveries SET relay_at = now() WHERE closed_at IS NULL;
+CREATE INDEX deliveries_relay ON deliveries (relay_at) WHERE relay_at IS NOT NULL;
+CREATE INDEX deliveries_parked ON deliveries (chat_id, action, turn_no) WHERE not_before IS NOT NULL;
+CREATE INDEX deliveries_open ON deliveries (chat_id, action, turn_no) WHERE closed_at IS NULL;
+
+DROP INDEX turns_unwritten, turns_open_chat, turns_commands;
+ALTER TABLE turns DROP CONSTRAINT turns_kind_check, DROP CONSTRAINT turns_target_check, DROP CONSTRAINT turns_claim_check, DROP CONSTRAINT turns_written_check;
+UPDATE turns SET kind = CASE WHEN target_message IS NULL THEN 'message' ELSE 'reply' END WHERE kind = 'command';
+ALTER TABLE turns
+    DROP COLUMN owner, DROP COLUMN fence, DROP COLUMN claimed_until, DROP COLUMN not_before, DROP COLUMN attempts, DROP COLUMN written_at, DROP COLUMN reason,
+    ADD COLUMN publication  integer NOT NULL DEFAULT 0,
+    ADD COLUMN published_at timestamptz,
+    ADD COLUMN bus_sequence bigint,
+    ADD COLUMN relay_at     timestamptz,
+    ADD CONSTRAINT turns_kind_check CHECK (kind IN ('message', 'reply', 'reaction')),
+    ADD CONSTRAINT turns_check2 CHECK ((kind = 'message') = (target_message IS NULL)),
+    ADD CHECK (closed_at IS NULL OR relay_at IS NULL);
+CREATE INDEX turns_relay ON turns (relay_at) WHERE relay_at IS NOT NULL;
+CREATE INDEX turns_open_chat ON turns (chat_id, turn_no) WHERE outcome IS NULL AND kind <> 'reaction';
+CREATE INDEX turns_commands ON turns (chat_id, planned_at) WHERE topic LIKE '/%';
+
+CREATE TABLE senders (
+    owner   text        PRIMARY KEY,
+    seen_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+CREATE TABLE receipts (
+    chat_id      bigint      NOT NULL,
+    turn_no      bigint      NOT NULL,
+    outcome      text        NOT NULL CHECK (outcome IN ('delivered', 'fell_back', 'rejected', 'expired', 'unknown')),
+    reason       text        NOT NULL DEFAULT '',
+    payload      bytea       NOT NULL,
+    traceparent  text        NOT NULL DEFAULT '',
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    published_at timestamptz,
+    bus_sequence bigint,
+    relay_at     timestamptz,
+    PRIMARY KEY (chat_id, turn_no),
+    FOREIGN KEY (chat_id, turn_no) REFERENCES turns ON DELETE CASCADE
+);
+CREATE INDEX receipts_relay ON receipts (relay_at) WHERE relay_at IS NOT NULL;
+CREATE TABLE dead_letters (
+    id           text PRIMARY KEY,
+    stream       text        NOT NULL,
+    chat_id      bigint,
+    turn_no      bigint,
+    reason       text        NOT NULL,
+    payload      bytea       NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    replayed_at  timestamptz,
+    replays      integer     NOT NULL DEFAULT 0 CHECK (replays >= 0),
+    published_at timestamptz,
+    bus_sequence bigint,
+    relay_at     timestamptz,
+    CHECK ((replayed_at IS NULL) = (replays = 0))
+);
+CREATE INDEX dead_letters_relay ON dead_letters (relay_at) WHERE relay_at IS NOT NULL;
+CREATE INDEX dead_letters_created ON dead_letters (created_at);
+UPDATE schema_support SET oldest_build = 21;

@@ -1,0 +1,311 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/stage"
+)
+
+// Unsent is a delivery that is to be made, claimed.
+type Unsent struct {
+	*chorusv1.Delivery
+	// Part is its place among the deliveries of its turn, from 1.
+	Part int
+	// Step is which call is to be made.
+	Step Step
+	// Calling tells that its row says that a call may have been made. A claim says so
+	// from the start, so that most calls need no statement of their own.
+	Calling bool
+	// Orphaned tells that it was taken over from a process that died, or stood still, and
+	// may have made the call.
+	Orphaned bool
+	// Wait is for how long Telegram told the bot to wait in the chat; 0 for not at all.
+	Wait time.Duration
+	// Until is when the claim ends, by this process' clock.
+	Until time.Time
+
+	traceParent string
+	fence       int64
+	attempts    int
+}
+
+// Chat is the delivery's chat.
+func (u *Unsent) Chat() int64 { return u.GetId().GetChatId() }
+
+// Attempts is how often it has failed.
+func (u *Unsent) Attempts() int { return u.attempts }
+
+// Trace is the trace context of whoever made it.
+func (u *Unsent) Trace() string { return u.traceParent }
+
+// Sent is how a delivery ended.
+type Sent struct {
+	Outcome chorusv1.Outcome
+	Reason  string // empty when delivered
+	// Message is what Telegram took; nil for none.
+	Message *Message
+}
+
+// Message is a message that Telegram took.
+type Message struct {
+	// Viewer is who knows it by TelegramID: 0 for everybody (supergroups), else
+	// the bot (basic groups).
+	Viewer     int64
+	TelegramID int64
+	Text       string
+	ReplyTo    int64 // our number; 0 for none
+	At         time.Time
+}
+
+// Deliveries are the deliveries of one lane. A chat's are made in the order of their
+// turns.
+type Deliveries struct {
+	journal *Journal
+	claims  Claims
+	lane    Lane
+}
+
+var _ stage.Rows[*Unsent, Sent] = (*Deliveries)(nil)
+
+// Deliveries gives one process the deliveries of a lane.
+func (j *Journal) Deliveries(lane Lane, c Claims) *Deliveries { return &Deliveries{j, c, lane} }
+
+const (
+	claimDelivery   = `owner = $1, fence = d.fence + 1, claimed_until = now() + $2::interval`
+	nextDelivery    = `SELECT turn_no, part FROM deliveries x WHERE x.closed_at IS NULL AND x.lane = $3 AND x.chat_id = `
+	freeDelivery    = ` AND d.state = 'waiting' AND (d.not_before IS NULL OR d.not_before <= now())`
+	claimedDelivery = `d.chat_id, d.turn_no, d.part, d.fence, d.attempts, d.step, d.state = 'sending', d.payload, d.traceparent,
+    (SELECT max(w.until) - now() FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
+
+	claimDeliveries = `
+UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
+FROM unnest($4::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextDelivery + `r.chat_id ORDER BY turn_no, part LIMIT 1) h
+WHERE d.chat_id = r.chat_id AND d.turn_no = h.turn_no AND d.part = h.part` + freeDelivery + `
+RETURNING ` + claimedDelivery
+
+	// The end of a delivery and, with the last one, of its turn, the message that was sent,
+	// and the claim of the chat's next delivery are one statement, and so one transaction.
+	// A turn ends as its first delivery that was not simply delivered, if there is one.
+	commitDeliveries = `
+WITH i AS (
+    SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::text[], $9::text[], $10::bool[],
+        $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::timestamptz[])
+    AS u(chat_id, turn_no, part, fence, outcome, reason, last, viewer, telegram_id, body, reply_to, sent_at)),
+closed AS (
+    UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, closed_at = now(), outcome = i.outcome, reason = i.reason
+    FROM i WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part = i.part AND d.fence = i.fence AND d.owner = $1
+    RETURNING i.*, d.redacted),
+turn AS (
+    UPDATE turns t SET closed_at = now(), outcome = coalesce(former.outcome, i.outcome), reason = coalesce(former.reason, i.reason)
+    FROM closed i LEFT JOIN LATERAL (
+        SELECT outcome, reason FROM deliveries f
+        WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND f.outcome <> 'delivered' ORDER BY part LIMIT 1) former ON i.part > 1
+    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
+      AND NOT EXISTS (SELECT FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.part <> i.part AND o.closed_at IS NULL)),
+said AS (
+    INSERT INTO messages (chat_id, bot_id, turn_no, part, reply_to, topic, body, sent_at, talk)
+    SELECT i.chat_id, t.bot_id, i.turn_no, i.part, CASE WHEN i.reply_to > 0 THEN message_there(i.chat_id, i.reply_to) END, t.topic, i.body, i.sent_at, t.kind <> 'command'
+    FROM closed i JOIN turns t ON t.chat_id = i.chat_id AND t.turn_no = i.turn_no WHERE i.telegram_id > 0 AND NOT i.redacted
+    RETURNING chat_id, turn_no, part, number),
+named AS (
+    INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
+    SELECT i.chat_id, i.viewer, i.telegram_id, s.number FROM said s JOIN i ON i.chat_id = s.chat_id AND i.turn_no = s.turn_no AND i.part = s.part
+    ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
+UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
+FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id AND (x.turn_no, x.part) > (i.turn_no, i.part) ORDER BY turn_no, part LIMIT 1) h
+WHERE d.chat_id = i.chat_id AND d.turn_no = h.turn_no AND d.part = h.part AND NOT i.last` + freeDelivery + `
+RETURNING ` + claimedDelivery
+
+	deferDelivery = `
+UPDATE deliveries SET state = 'waiting', owner = NULL, claimed_until = NULL, not_before = $6, attempts = attempts + $7::int
+WHERE chat_id = $1 AND turn_no = $2 AND part = $3 AND fence = $4 AND owner = $5`
+
+	takeDeliveries = `
+WITH claimed AS MATERIALIZED (
+    SELECT chat_id, turn_no, part, owner, fence, claimed_until < now() AS over
+    FROM deliveries WHERE lane = $3 AND closed_at IS NULL AND owner <> $1),
+alive AS MATERIALIZED (` + lease.Alive + `),
+dead AS MATERIALIZED (
+    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $4)
+UPDATE deliveries d SET ` + claimDelivery + `
+FROM dead WHERE d.chat_id = dead.chat_id AND d.turn_no = dead.turn_no AND d.part = dead.part AND d.fence = dead.fence AND d.owner = dead.owner
+RETURNING ` + claimedDelivery
+
+	dueDeliveries = `
+SELECT array(SELECT chat_id FROM (
+        SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, created_at + interval '2 seconds') AS due
+        FROM deliveries WHERE lane = $1 AND closed_at IS NULL ORDER BY chat_id, turn_no, part) h
+    WHERE owner IS NULL AND due <= now() LIMIT $2),
+    count(*), coalesce(now() - min(created_at), '0') FROM deliveries WHERE lane = $1 AND closed_at IS NULL`
+
+	stepDeliveries = `
+UPDATE deliveries d SET state = i.state, step = i.step, claimed_until = now() + i.lease
+FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::integer[], $6::text[], $7::text[], $8::interval[])
+    AS i(chat_id, turn_no, part, fence, owner, state, step, lease)
+WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part = i.part AND d.fence = i.fence AND d.owner = i.owner
+RETURNING d.chat_id, d.turn_no, d.part`
+)
+
+// Claim implements stage.Rows.
+func (d *Deliveries) Claim(ctx context.Context, chats []int64) ([]*Unsent, error) {
+	return d.query(ctx, "claim deliveries", claimDeliveries, false, d.claims.Owner, d.claims.Lease, d.lane, sorted(chats))
+}
+
+// Commit implements stage.Rows.
+func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]) ([]*Unsent, error) {
+	ends = inOrder(ends, func(e stage.End[*Unsent, Sent]) *chorusv1.TurnId { return e.Task.GetId() })
+	n := len(ends)
+	chats, turns, parts, fences := make([]int64, n), make([]int64, n), make([]int16, n), make([]int64, n)
+	outcomes, reasons, last := make([]string, n), make([]string, n), make([]bool, n)
+	viewers, telegramIDs, replies := make([]int64, n), make([]int64, n), make([]int64, n)
+	bodies, times := make([]string, n), make([]time.Time, n)
+	for i, e := range ends {
+		chats[i], turns[i] = key(e.Task.GetId())
+		parts[i], fences[i] = int16(e.Task.Part), e.Task.fence //nolint:gosec // a turn has a few
+		outcomes[i], reasons[i], last[i] = subject.OutcomeName(e.Result.Outcome), e.Result.Reason, e.Last
+		if m := e.Result.Message; m != nil {
+			viewers[i], telegramIDs[i], replies[i], bodies[i], times[i] = m.Viewer, m.TelegramID, m.ReplyTo, m.Text, m.At
+		}
+	}
+	return d.query(ctx, "write down how deliveries ended", commitDeliveries, false, d.claims.Owner, d.claims.Lease, d.lane,
+		chats, turns, parts, fences, outcomes, reasons, last, viewers, telegramIDs, bodies, replies, times)
+}
+
+// Defer implements stage.Rows. It says that no call was made that may have had an effect.
+func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, failed bool) error {
+	chat, turn := key(u.GetId())
+	err := d.journal.fenced(ctx, deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), count(failed))
+	if err != nil && !errors.Is(err, ErrFenced) {
+		return fmt.Errorf("give delivery %s back: %w", subject.TurnID(u.GetId()), err)
+	}
+	return nil
+}
+
+// Bury implements stage.Rows.
+func (d *Deliveries) Bury(ctx context.Context, u *Unsent, reason string) error {
+	return d.journal.bury(ctx, u.GetId(), u.fence, buryDelivery, "sender", reason, u.attempts+1)
+}
+
+// Sweep implements stage.Rows.
+func (d *Deliveries) Sweep(ctx context.Context, limit int) (s stage.Swept[*Unsent], err error) {
+	if err := d.journal.pool.QueryRow(ctx, dueDeliveries, d.lane, limit).Scan(&s.Due, &s.Open, &s.Oldest); err != nil {
+		return s, fmt.Errorf("look for deliveries that wait: %w", err)
+	}
+	if s.Open == 0 {
+		return s, nil
+	}
+	s.Taken, err = d.query(ctx, "take deliveries over", takeDeliveries, true, d.claims.Owner, d.claims.Lease, d.lane, limit)
+	return s, err
+}
+
+// Pause writes down that no call is under way, because the delivery has to wait for a
+// moment. It renews the claim. ErrFenced says that it was lost.
+func (d *Deliveries) Pause(ctx context.Context, u *Unsent) error {
+	return d.step(ctx, u, false, u.Step)
+}
+
+// Begin writes down that a call may be made from now on, of the given step. It renews the
+// claim. ErrFenced says that it was lost.
+func (d *Deliveries) Begin(ctx context.Context, u *Unsent, s Step) error {
+	return d.step(ctx, u, true, s)
+}
+
+func (d *Deliveries) step(ctx context.Context, u *Unsent, calling bool, s Step) error {
+	until := time.Now().Add(d.claims.Lease)
+	done, err := d.journal.steps.Do(ctx, step{d.claims, u, calling, s})
+	switch {
+	case err != nil:
+		return fmt.Errorf("write down the step of delivery %s: %w", subject.TurnID(u.GetId()), err)
+	case !done:
+		return ErrFenced
+	}
+	u.Calling, u.Step, u.Until = calling, s, until
+	return nil
+}
+
+// step is a change of a claimed delivery.
+type step struct {
+	claims  Claims
+	unsent  *Unsent
+	calling bool
+	step    Step
+}
+
+// stepAll makes changes together, and tells of each whether the claim still held.
+func (j *Journal) stepAll(ctx context.Context, steps []step) ([]bool, error) {
+	n := len(steps)
+	chats, turns, parts, fences, owners := make([]int64, n), make([]int64, n), make([]int16, n), make([]int64, n), make([]int32, n)
+	states, names, leases := make([]string, n), make([]string, n), make([]time.Duration, n)
+	at := map[[3]int64]int{}
+	for i, s := range steps {
+		chats[i], turns[i] = key(s.unsent.GetId())
+		parts[i], fences[i], owners[i] = int16(s.unsent.Part), s.unsent.fence, s.claims.Owner //nolint:gosec // a turn has a few
+		states[i], names[i], leases[i] = "claimed", string(s.step), s.claims.Lease
+		if s.calling {
+			states[i] = "sending"
+		}
+		at[[3]int64{chats[i], turns[i], int64(parts[i])}] = i
+	}
+	rows, err := j.pool.Query(ctx, stepDeliveries, chats, turns, parts, fences, owners, states, names, leases)
+	if err != nil {
+		return nil, err
+	}
+	done := make([]bool, n)
+	var chat, turn, part int64
+	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &part}, func() error {
+		done[at[[3]int64{chat, turn, part}]] = true
+		return nil
+	})
+	return done, err
+}
+
+// query gives the claimed deliveries that a statement returns, once it has committed: its
+// rows come before that.
+func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, args ...any) ([]*Unsent, error) {
+	until := time.Now().Add(d.claims.Lease)
+	rows, err := d.journal.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Unsent, error) {
+		u := &Unsent{Delivery: &chorusv1.Delivery{}, Until: until}
+		var chat, turn int64
+		var payload []byte
+		var wait *time.Duration
+		if err := row.Scan(&chat, &turn, &u.Part, &u.fence, &u.attempts, &u.Step, &u.Calling, &payload, &u.traceParent, &wait); err != nil {
+			return nil, err
+		}
+		if err := proto.Unmarshal(payload, u.Delivery); err != nil {
+			u.Delivery = &chorusv1.Delivery{} // whoever works on it finds that it says nothing
+		}
+		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
+		u.Orphaned = taken && u.Calling
+		if wait != nil {
+			u.Wait = *wait
+		}
+		return u, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return claimed, nil
+}
+
+func sorted(chats []int64) []int64 { return slices.Sorted(slices.Values(chats)) }
+
+func count(failed bool) int {
+	if failed {
+		return 1
+	}
+	return 0
+}

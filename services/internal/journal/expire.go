@@ -1,0 +1,44 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// What is claimed is left to its owner, for as long as any call takes. What became of a
+// call whose sender died, and to which nobody else came, is unknown. A delivery that is
+// claimed at this moment keeps its turn open.
+const expire = `
+WITH due AS (
+    SELECT t.chat_id, t.turn_no FROM turns t
+    WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval AND (t.claimed_until IS NULL OR t.claimed_until < now() - $3::interval)
+      AND NOT EXISTS (
+        SELECT FROM deliveries d
+        WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND d.claimed_until >= now() - $3::interval)
+    ORDER BY t.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+parts AS (
+    UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, not_before = NULL, closed_at = now(), reason = $4,
+        outcome = CASE WHEN d.state = 'sending' THEN 'unknown' ELSE 'expired' END, fence = d.fence + 1
+    FROM due WHERE d.chat_id = due.chat_id AND d.turn_no = due.turn_no AND d.closed_at IS NULL
+      AND (d.claimed_until IS NULL OR d.claimed_until < now() - $3::interval)
+    RETURNING d.chat_id, d.turn_no, d.part, d.outcome)
+UPDATE turns t SET closed_at = now(), written_at = coalesce(t.written_at, now()), owner = NULL, claimed_until = NULL, fence = t.fence + 1, reason = $4,
+    outcome = coalesce((SELECT p.outcome FROM parts p WHERE p.chat_id = t.chat_id AND p.turn_no = t.turn_no ORDER BY part LIMIT 1), 'expired')
+FROM due WHERE t.chat_id = due.chat_id AND t.turn_no = due.turn_no
+  AND NOT EXISTS (
+    SELECT FROM deliveries d LEFT JOIN parts p ON p.chat_id = d.chat_id AND p.turn_no = d.turn_no AND p.part = d.part
+    WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND p.part IS NULL)`
+
+// abandoned is how long after the end of its claim a row is taken for abandoned by all.
+const abandoned = time.Minute
+
+// Expire ends up to limit open turns whose time was over a grace ago and that nobody has
+// claimed: those that wait for a service that is down. It tells how many.
+func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) (int, error) {
+	tag, err := j.pool.Exec(ctx, expire, grace, limit, abandoned, "nobody came to it in time")
+	if err != nil {
+		return 0, fmt.Errorf("end overdue turns: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}

@@ -1,0 +1,171 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/stage"
+)
+
+// Prompt is a message of a person that calls for an answer.
+type Prompt struct {
+	ChatID  int64
+	Message int64 // Chorus' number of the message
+	// Person is Telegram's id of who wrote it, below 0 where they wrote as a chat; 0 where
+	// it is not told.
+	Person int64
+	// AddressedBots are those of our bots that it names or answers.
+	AddressedBots []int64
+	// HappenedAt is when it was written, and HeardAt when we were told, both by the
+	// database's clock.
+	HappenedAt, HeardAt time.Time
+
+	fence    int64
+	attempts int
+}
+
+// Chat is the prompt's chat.
+func (p *Prompt) Chat() int64 { return p.ChatID }
+
+// Attempts is how often answering it has failed.
+func (p *Prompt) Attempts() int { return p.attempts }
+
+// Trace is empty: people's messages have no trace.
+func (*Prompt) Trace() string { return "" }
+
+// Answered is what became of a prompt: a turn, or nothing. Either is written down already.
+type Answered struct{}
+
+// Prompts are the prompts that are to be answered.
+type Prompts struct {
+	journal *Journal
+	claims  Claims
+}
+
+var _ stage.Rows[*Prompt, Answered] = (*Prompts)(nil)
+
+// Prompts gives one process the prompts to answer.
+func (j *Journal) Prompts(c Claims) *Prompts { return &Prompts{j, c} }
+
+const (
+	insertPrompt = `
+INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, heard_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING`
+
+	claimPrompt   = `owner = $1, fence = p.fence + 1, claimed_until = now() + $2::interval`
+	nextPrompt    = `SELECT message FROM prompts x WHERE x.chat_id = `
+	freePrompt    = ` AND p.owner IS NULL AND (p.not_before IS NULL OR p.not_before <= now())`
+	claimedPrompt = `p.chat_id, p.message, p.person_id, p.addressed_bots, p.happened_at, p.heard_at, p.fence, p.attempts`
+
+	claimPrompts = `
+UPDATE prompts p SET ` + claimPrompt + `
+FROM unnest($3::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextPrompt + `r.chat_id ORDER BY message LIMIT 1) h
+WHERE p.chat_id = r.chat_id AND p.message = h.message` + freePrompt + `
+RETURNING ` + claimedPrompt
+
+	commitPrompts = `
+WITH done AS (
+    DELETE FROM prompts p USING unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bool[]) AS i(chat_id, message, fence, last)
+    WHERE p.chat_id = i.chat_id AND p.message = i.message AND p.fence = i.fence AND p.owner = $1
+    RETURNING i.*)
+UPDATE prompts p SET ` + claimPrompt + `
+FROM done CROSS JOIN LATERAL (` + nextPrompt + `done.chat_id AND x.message > done.message ORDER BY message LIMIT 1) h
+WHERE p.chat_id = done.chat_id AND p.message = h.message AND NOT done.last` + freePrompt + `
+RETURNING ` + claimedPrompt
+
+	deferPrompt = `
+UPDATE prompts SET owner = NULL, claimed_until = NULL, not_before = $5, attempts = attempts + $6::int
+WHERE chat_id = $1 AND message = $2 AND fence = $3 AND owner = $4`
+
+	dropPrompt = `DELETE FROM prompts WHERE chat_id = $1 AND message = $2 AND fence = $3`
+
+	takePrompts = `
+WITH claimed AS MATERIALIZED (
+    SELECT chat_id, message, owner, fence, claimed_until < now() AS over FROM prompts WHERE owner <> $1),
+alive AS MATERIALIZED (` + lease.Alive + `),
+dead AS MATERIALIZED (
+    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)
+UPDATE prompts p SET ` + claimPrompt + `
+FROM dead WHERE p.chat_id = dead.chat_id AND p.message = dead.message AND p.fence = dead.fence AND p.owner = dead.owner
+RETURNING ` + claimedPrompt
+
+	duePrompts = `
+SELECT array(SELECT chat_id FROM (
+        SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, heard_at + interval '2 seconds') AS due
+        FROM prompts ORDER BY chat_id, message) h
+    WHERE owner IS NULL AND due <= now() LIMIT $1), count(*), coalesce(now() - min(heard_at), '0') FROM prompts`
+)
+
+// AddPrompt writes a prompt down, in the transaction that writes its message. Once it is
+// committed, ring for the chat.
+func (*Journal) AddPrompt(ctx context.Context, tx pgx.Tx, p *Prompt) error {
+	if _, err := tx.Exec(ctx, insertPrompt, p.ChatID, p.Message, p.Person, p.AddressedBots, p.HappenedAt, p.HeardAt); err != nil {
+		return fmt.Errorf("write down a prompt: %w", err)
+	}
+	return nil
+}
+
+// Claim implements stage.Rows.
+func (p *Prompts) Claim(ctx context.Context, chats []int64) ([]*Prompt, error) {
+	return p.query(ctx, "claim prompts", claimPrompts, p.claims.Owner, p.claims.Lease, sorted(chats))
+}
+
+// Commit implements stage.Rows.
+func (p *Prompts) Commit(ctx context.Context, ends []stage.End[*Prompt, Answered]) ([]*Prompt, error) {
+	n := len(ends)
+	chats, messages, fences, last := make([]int64, n), make([]int64, n), make([]int64, n), make([]bool, n)
+	for i, e := range ends {
+		chats[i], messages[i], fences[i], last[i] = e.Task.ChatID, e.Task.Message, e.Task.fence, e.Last
+	}
+	return p.query(ctx, "end prompts", commitPrompts, p.claims.Owner, p.claims.Lease, chats, messages, fences, last)
+}
+
+// Defer implements stage.Rows.
+func (p *Prompts) Defer(ctx context.Context, prompt *Prompt, until time.Time, failed bool) error {
+	err := p.journal.fenced(ctx, deferPrompt, prompt.ChatID, prompt.Message, prompt.fence, p.claims.Owner, instant(until), count(failed))
+	if err != nil && !errors.Is(err, ErrFenced) {
+		return fmt.Errorf("give a prompt back: %w", err)
+	}
+	return nil
+}
+
+// Bury implements stage.Rows. A prompt that can't be answered has no turn that could be
+// replayed: it is dropped.
+func (p *Prompts) Bury(ctx context.Context, prompt *Prompt, _ string) error {
+	if _, err := p.journal.pool.Exec(ctx, dropPrompt, prompt.ChatID, prompt.Message, prompt.fence); err != nil {
+		return fmt.Errorf("drop a prompt: %w", err)
+	}
+	return nil
+}
+
+// Sweep implements stage.Rows.
+func (p *Prompts) Sweep(ctx context.Context, limit int) (s stage.Swept[*Prompt], err error) {
+	if err := p.journal.pool.QueryRow(ctx, duePrompts, limit).Scan(&s.Due, &s.Open, &s.Oldest); err != nil {
+		return s, fmt.Errorf("look for prompts that wait: %w", err)
+	}
+	if s.Open == 0 {
+		return s, nil
+	}
+	s.Taken, err = p.query(ctx, "take prompts over", takePrompts, p.claims.Owner, p.claims.Lease, limit)
+	return s, err
+}
+
+func (p *Prompts) query(ctx context.Context, what, sql string, args ...any) ([]*Prompt, error) {
+	rows, err := p.journal.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Prompt, error) {
+		var p Prompt
+		return &p, row.Scan(&p.ChatID, &p.Message, &p.Person, &p.AddressedBots, &p.HappenedAt, &p.HeardAt, &p.fence, &p.attempts)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return claimed, nil
+}

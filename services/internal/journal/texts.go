@@ -1,0 +1,189 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/stage"
+)
+
+// Unwritten is a turn whose text is to be written, claimed.
+type Unwritten struct {
+	*chorusv1.Turn
+
+	traceParent string
+	fence       int64
+	attempts    int
+}
+
+// Chat is the turn's chat.
+func (u *Unwritten) Chat() int64 { return u.GetId().GetChatId() }
+
+// Attempts is how often writing it has failed.
+func (u *Unwritten) Attempts() int { return u.attempts }
+
+// Trace is the trace context of whoever planned it.
+func (u *Unwritten) Trace() string { return u.traceParent }
+
+// Written is what became of a turn: deliveries in their order, or an end without any.
+type Written struct {
+	Deliveries []*chorusv1.Delivery
+	// Outcome and Reason are of a turn that ends without a delivery.
+	Outcome chorusv1.Outcome
+	Reason  string
+	// TraceParent is the trace context of whoever wrote it.
+	TraceParent string
+}
+
+// Texts are the turns whose texts are to be written. A chat's are written in order.
+type Texts struct {
+	journal *Journal
+	claims  Claims
+}
+
+var _ stage.Rows[*Unwritten, Written] = (*Texts)(nil)
+
+// Texts gives one process the turns to write.
+func (j *Journal) Texts(c Claims) *Texts { return &Texts{j, c} }
+
+const (
+	claimText    = `owner = $1, fence = t.fence + 1, claimed_until = now() + $2::interval`
+	nextText     = `SELECT turn_no FROM turns x WHERE x.written_at IS NULL AND x.chat_id = `
+	freeText     = ` AND t.owner IS NULL AND (t.not_before IS NULL OR t.not_before <= now())`
+	claimedTexts = `t.chat_id, t.turn_no, t.fence, t.attempts, t.payload, t.traceparent`
+
+	claimTexts = `
+UPDATE turns t SET ` + claimText + `
+FROM unnest($3::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextText + `r.chat_id ORDER BY turn_no LIMIT 1) h
+WHERE t.chat_id = r.chat_id AND t.turn_no = h.turn_no` + freeText + `
+RETURNING ` + claimedTexts
+
+	// The next turn of a chat is claimed by the statement that ends the one before.
+	commitTexts = `
+WITH done AS (
+    UPDATE turns t SET written_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL,
+        outcome = nullif(i.outcome, ''), reason = i.reason, closed_at = CASE WHEN i.outcome <> '' THEN now() END
+    FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bool[]) AS i(chat_id, turn_no, fence, outcome, reason, last)
+    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.fence = i.fence AND t.owner = $1
+    RETURNING t.chat_id, t.turn_no, i.last),
+made AS (
+    INSERT INTO deliveries (chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
+    SELECT d.chat_id, d.turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, nullif(body, '')
+    FROM unnest($9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::text[], $17::timestamptz[], $18::text[])
+        AS d(chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
+    JOIN done ON done.chat_id = d.chat_id AND done.turn_no = d.turn_no)
+UPDATE turns t SET ` + claimText + `
+FROM done CROSS JOIN LATERAL (` + nextText + `done.chat_id AND x.turn_no > done.turn_no ORDER BY turn_no LIMIT 1) h
+WHERE t.chat_id = done.chat_id AND t.turn_no = h.turn_no AND NOT done.last` + freeText + `
+RETURNING ` + claimedTexts
+
+	deferText = `
+UPDATE turns SET owner = NULL, claimed_until = NULL, not_before = $5, attempts = attempts + $6::int
+WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner = $4`
+
+	// Claims of this process are left out: it works on them.
+	takeTexts = `
+WITH claimed AS MATERIALIZED (
+    SELECT chat_id, turn_no, owner, fence, claimed_until < now() AS over FROM turns WHERE written_at IS NULL AND owner <> $1),
+alive AS MATERIALIZED (` + lease.Alive + `),
+dead AS MATERIALIZED (
+    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)
+UPDATE turns t SET ` + claimText + `
+FROM dead WHERE t.chat_id = dead.chat_id AND t.turn_no = dead.turn_no AND t.fence = dead.fence AND t.owner = dead.owner
+RETURNING ` + claimedTexts
+
+	// A new row is left to the ring for a moment.
+	dueTexts = `
+SELECT array(SELECT chat_id FROM (
+        SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, planned_at + interval '2 seconds') AS due
+        FROM turns WHERE written_at IS NULL ORDER BY chat_id, turn_no) h
+    WHERE owner IS NULL AND due <= now() LIMIT $1),
+    count(*), coalesce(now() - min(planned_at), '0') FROM turns WHERE written_at IS NULL`
+)
+
+// Claim implements stage.Rows.
+func (t *Texts) Claim(ctx context.Context, chats []int64) ([]*Unwritten, error) {
+	return t.query(ctx, "claim turns", claimTexts, t.claims.Owner, t.claims.Lease, sorted(chats))
+}
+
+// Commit implements stage.Rows.
+func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written]) ([]*Unwritten, error) {
+	ends = inOrder(ends, func(e stage.End[*Unwritten, Written]) *chorusv1.TurnId { return e.Task.GetId() })
+	n := len(ends)
+	chats, turns, fences := make([]int64, n), make([]int64, n), make([]int64, n)
+	outcomes, reasons, last := make([]string, n), make([]string, n), make([]bool, n)
+	var made deliveryRows
+	for i, e := range ends {
+		chats[i], turns[i] = key(e.Task.GetId())
+		fences[i], reasons[i], last[i] = e.Task.fence, e.Result.Reason, e.Last
+		if len(e.Result.Deliveries) == 0 {
+			outcomes[i] = subject.OutcomeName(e.Result.Outcome)
+		}
+		for part, d := range e.Result.Deliveries {
+			if err := made.add(d, LaneOf(e.Task.GetKind()), part+1, e.Result.TraceParent); err != nil {
+				return nil, err
+			}
+		}
+	}
+	args := append([]any{t.claims.Owner, t.claims.Lease, chats, turns, fences, outcomes, reasons, last}, made.args()...)
+	return t.query(ctx, "write texts down", commitTexts, args...)
+}
+
+// Defer implements stage.Rows.
+func (t *Texts) Defer(ctx context.Context, u *Unwritten, until time.Time, failed bool) error {
+	chat, turn := key(u.GetId())
+	if err := t.journal.fenced(ctx, deferText, chat, turn, u.fence, t.claims.Owner, instant(until), count(failed)); err != nil && err != ErrFenced { //nolint:errorlint // it is not wrapped
+		return fmt.Errorf("give turn %s back: %w", subject.TurnID(u.GetId()), err)
+	}
+	return nil
+}
+
+// Bury implements stage.Rows.
+func (t *Texts) Bury(ctx context.Context, u *Unwritten, reason string) error {
+	return t.journal.bury(ctx, u.GetId(), u.fence, buryText, "generator", reason, u.attempts+1)
+}
+
+// Sweep implements stage.Rows.
+func (t *Texts) Sweep(ctx context.Context, limit int) (s stage.Swept[*Unwritten], err error) {
+	if err := t.journal.pool.QueryRow(ctx, dueTexts, limit).Scan(&s.Due, &s.Open, &s.Oldest); err != nil {
+		return s, fmt.Errorf("look for turns that wait: %w", err)
+	}
+	if s.Open == 0 {
+		return s, nil
+	}
+	s.Taken, err = t.query(ctx, "take turns over", takeTexts, t.claims.Owner, t.claims.Lease, limit)
+	return s, err
+}
+
+// query gives the claimed turns that a statement returns, once it has committed: its
+// rows come before that.
+func (t *Texts) query(ctx context.Context, what, sql string, args ...any) ([]*Unwritten, error) {
+	rows, err := t.journal.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Unwritten, error) {
+		u := &Unwritten{Turn: &chorusv1.Turn{}}
+		var chat, turn int64
+		var payload []byte
+		if err := row.Scan(&chat, &turn, &u.fence, &u.attempts, &payload, &u.traceParent); err != nil {
+			return nil, err
+		}
+		if err := proto.Unmarshal(payload, u.Turn); err != nil || u.GetId() == nil {
+			u.Turn = &chorusv1.Turn{} // whoever works on it finds that it says nothing
+		}
+		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
+		return u, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return claimed, nil
+}

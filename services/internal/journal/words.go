@@ -1,0 +1,202 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+)
+
+// Said is all words that are kept of a turn: what its bot said or was to say, and
+// what was noted about it.
+type Said struct {
+	Chat, Turn int64 // Turn is 0 where the turn itself is gone
+	Bot        int64
+	Message    int64 // the number of its message; 0 for none
+	Target     int64 // the message that it answers; 0 for none
+	At         time.Time
+	// Text is what was said, or was to be said. Notes are the reasons of the turn and of
+	// its end.
+	Text  string
+	Notes []string
+}
+
+const (
+	saidInTurns = `
+SELECT t.chat_id, t.turn_no, t.bot_id, coalesce(m.number, 0), coalesce(t.target_message, 0), t.planned_at, coalesce(m.body, d.body, ''),
+    t.payload, d.payload, t.reason, coalesce(d.reason, ''), coalesce(l.reason, '')
+FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) LEFT JOIN dead_letters l USING (chat_id, turn_no)
+LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no AND m.part = d.part
+WHERE t.chat_id = ANY($1)`
+	saidAlone = `
+SELECT m.chat_id, coalesce(m.turn_no, 0), m.bot_id, m.number, coalesce(m.reply_to, 0), m.sent_at, m.body
+FROM messages m WHERE m.chat_id = ANY($1) AND m.bot_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM turns t WHERE t.chat_id = m.chat_id AND t.turn_no = m.turn_no)`
+)
+
+// Words gives what bots said in chats, and what is noted about it, in no order: an item
+// for each delivery, and for each turn without one. It is as much as the chats keep.
+func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
+	rows, err := j.pool.Query(ctx, saidInTurns, chats)
+	if err != nil {
+		return nil, fmt.Errorf("read what was said: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Said, err error) {
+		var turn, delivery []byte
+		reasons := make([]string, 3)
+		if err := row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text, &turn, &delivery, &reasons[0], &reasons[1], &reasons[2]); err != nil {
+			return s, err
+		}
+		if s.Text == "" {
+			s.Text = decode(delivery, &chorusv1.Delivery{}).GetText()
+		}
+		for _, r := range decode(turn, &chorusv1.Turn{}).GetReasons() {
+			reasons = append(reasons, r.GetDetail())
+		}
+		for _, r := range reasons {
+			if r != "" {
+				s.Notes = append(s.Notes, r)
+			}
+		}
+		return s, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what was said: %w", err)
+	}
+	if rows, err = j.pool.Query(ctx, saidAlone, chats); err != nil {
+		return nil, fmt.Errorf("read what was said: %w", err)
+	}
+	alone, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Said, err error) {
+		err = row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text)
+		return s, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what was said: %w", err)
+	}
+	return append(all, alone...), nil
+}
+
+const (
+	lockSaid = `
+SELECT t.chat_id, t.turn_no, t.payload, d.part, d.payload
+FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) JOIN turns t USING (chat_id, turn_no) LEFT JOIN deliveries d USING (chat_id, turn_no)
+ORDER BY 1, 2, 4 FOR UPDATE OF t`
+	redactTurn     = `UPDATE turns SET payload = $3, reason = '' WHERE chat_id = $1 AND turn_no = $2`
+	redactDelivery = `
+UPDATE deliveries SET payload = $4, body = NULL, reason = '', redacted = true WHERE chat_id = $1 AND turn_no = $2 AND part = $3`
+	// A delivery that nobody is sending ends: its text is gone.
+	withhold = `
+WITH held AS (
+    UPDATE deliveries d SET state = 'closed', outcome = 'rejected', reason = $3, closed_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL, fence = fence + 1
+    FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no)
+    WHERE d.chat_id = u.chat_id AND d.turn_no = u.turn_no AND d.state IN ('waiting', 'claimed')
+    RETURNING d.chat_id, d.turn_no)
+UPDATE turns t SET outcome = 'rejected', reason = $3, closed_at = now() FROM (SELECT DISTINCT chat_id, turn_no FROM held) h
+WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND t.outcome IS NULL`
+	deleteSaid = `
+DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, number)
+WHERE m.chat_id = u.chat_id AND m.number = u.number AND m.bot_id IS NOT NULL`
+	// The call that sends it may have ended since it was looked at.
+	deleteSent = `
+DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no)
+WHERE m.chat_id = u.chat_id AND m.turn_no = u.turn_no AND m.bot_id IS NOT NULL`
+	deleteLetters = `
+DELETE FROM dead_letters l USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE l.chat_id = u.chat_id AND l.turn_no = u.turn_no`
+)
+
+// redactBatch is how many turns are redacted in one transaction.
+const redactBatch = 200
+
+// Redact takes the words of turns from the journal and the message log. Deliveries that
+// nobody is sending end with the reason. What remains tells who did what and when, but
+// not in which words.
+func (j *Journal) Redact(ctx context.Context, said []Said, why string) error {
+	for len(said) > 0 {
+		n := min(len(said), redactBatch)
+		if err := j.redact(ctx, said[:n], why); err != nil {
+			return fmt.Errorf("redact what was said: %w", err)
+		}
+		said = said[n:]
+	}
+	return nil
+}
+
+func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
+	var chats, turns, inChats, numbers []int64
+	for _, s := range said {
+		if s.Turn != 0 {
+			chats, turns = append(chats, s.Chat), append(turns, s.Turn)
+		}
+		if s.Message != 0 {
+			inChats, numbers = append(inChats, s.Chat), append(numbers, s.Message)
+		}
+	}
+	return pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, withhold, chats, turns, why); err != nil {
+			return err
+		}
+		b, err := redactions(ctx, tx, chats, turns)
+		if err != nil {
+			return err
+		}
+		b.Queue(deleteSaid, inChats, numbers)
+		b.Queue(deleteLetters, chats, turns)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, deleteSent, chats, turns)
+		return err
+	})
+}
+
+// redactions are the statements that take the words out of turns and their deliveries.
+func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batch, error) {
+	rows, err := tx.Query(ctx, lockSaid, chats, turns)
+	if err != nil {
+		return nil, err
+	}
+	var b pgx.Batch
+	var chat, number int64
+	var turn, delivery []byte
+	var part *int16
+	_, err = pgx.ForEachRow(rows, []any{&chat, &number, &turn, &part, &delivery}, func() error {
+		t := decode(turn, &chorusv1.Turn{})
+		for _, r := range t.GetReasons() {
+			r.Detail = ""
+		}
+		bare, err := proto.Marshal(t)
+		if err != nil {
+			return err
+		}
+		b.Queue(redactTurn, chat, number, bare)
+		if part == nil {
+			return nil
+		}
+		d := decode(delivery, &chorusv1.Delivery{})
+		d.Text = ""
+		if bare, err = proto.Marshal(d); err != nil {
+			return err
+		}
+		b.Queue(redactDelivery, chat, number, *part, bare)
+		return nil
+	})
+	return &b, err
+}
+
+// The generator that is writing a turn finds its claim lost.
+const withdraw = `
+UPDATE turns SET outcome = 'rejected', reason = $2, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL, fence = fence + 1
+WHERE chat_id = ANY($1) AND written_at IS NULL`
+
+// Withdraw ends the turns of chats that have no delivery yet, whoever is writing
+// them: nothing comes of what they were shown.
+func (j *Journal) Withdraw(ctx context.Context, chats []int64, why string) error {
+	if _, err := j.pool.Exec(ctx, withdraw, chats, why); err != nil {
+		return fmt.Errorf("end turns that are being written: %w", err)
+	}
+	return nil
+}
