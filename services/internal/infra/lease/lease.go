@@ -17,19 +17,35 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// space is the first key of the locks. It keeps them apart from all others.
-const space = 7230519
+// Kind is which service a process runs.
+type Kind int32
+
+// The kinds of processes.
+const (
+	All Kind = iota // every service, as chorus up does
+	Planner
+	Generator
+	Sender
+	Listener
+)
+
+// space is the first key of the locks of kind 0. It keeps them apart from all others.
+const space = 7230500
 
 const (
 	lock = `SELECT pg_advisory_lock($1, $2)`
 
-	// Alive is a query of the owners that live, as the column owner. All of them count
-	// as alive for a while after the server started: they need a moment to connect again.
+	// Alive is a query of the owners that live, as the column owner.
 	Alive = `
-SELECT objid::bigint::integer AS owner FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230519 AND objsubid = 2 AND granted`
+SELECT objid::bigint::integer AS owner FROM pg_locks
+WHERE locktype = 'advisory' AND classid BETWEEN 7230500 AND 7230510 AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
-	// Settled is a condition that is false while the server has just started.
+	// Settled is a condition that is false while the server has just started: its clients
+	// need a moment to connect again, and seem dead meanwhile.
 	Settled = `pg_postmaster_start_time() < now() - interval '5 seconds'`
+
+	countAlive = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 )
 
 // retryEvery is how long a process waits before it connects again.
@@ -38,15 +54,16 @@ const retryEvery = 250 * time.Millisecond
 // Lease is the proof that this process lives. Its methods are safe for concurrent use.
 type Lease struct {
 	pool  *pgxpool.Pool
+	kind  Kind
 	owner int32
 	held  atomic.Bool
 	lost  *outage.Log
 }
 
 // New makes a lease that is not held yet.
-func New(pool *pgxpool.Pool, log *zap.Logger) *Lease {
+func New(pool *pgxpool.Pool, kind Kind, log *zap.Logger) *Lease {
 	return &Lease{
-		pool: pool, owner: 1 + rand.Int32N(1<<31-1),
+		pool: pool, kind: kind, owner: 1 + rand.Int32N(1<<31-1),
 		lost: outage.New(log, "other processes can't see that this one lives: it claims nothing", "other processes see again that this one lives").Except(store.Away),
 	}
 }
@@ -57,6 +74,15 @@ func (l *Lease) Owner() int32 { return l.owner }
 
 // Held tells whether others see that this process lives.
 func (l *Lease) Held() bool { return l.held.Load() }
+
+// Count is how many processes of this kind live, this one included; at least 1.
+func (l *Lease) Count(ctx context.Context) (int, error) {
+	var n int
+	if err := l.pool.QueryRow(ctx, countAlive, space+int32(l.kind)).Scan(&n); err != nil {
+		return 1, fmt.Errorf("count the processes that live: %w", err)
+	}
+	return max(n, 1), nil
+}
 
 // Run holds the lease until the context ends, with one connection of the pool. It
 // connects again when that is lost.
@@ -76,14 +102,20 @@ func (l *Lease) Run(ctx context.Context) error {
 	return nil
 }
 
+// keepAlive are parameters of the session. A server whose host is gone says nothing: it is
+// found out within some seconds, and then another process takes over.
+func keepAlive() map[string]string {
+	return map[string]string{"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
+}
+
 // hold takes the lock and keeps it until the connection or the context ends.
 func (l *Lease) hold(ctx context.Context) error {
-	session, err := store.NewSession(ctx, l.pool, nil)
+	session, err := store.NewSession(ctx, l.pool, keepAlive())
 	if err != nil {
 		return err
 	}
 	defer session.Close(ctx)
-	if _, err := session.Exec(ctx, lock, space, l.owner); err != nil {
+	if _, err := session.Exec(ctx, lock, space+int32(l.kind), l.owner); err != nil {
 		return fmt.Errorf("take the lease: %w", err)
 	}
 	l.held.Store(true)
