@@ -54,6 +54,8 @@ FROM generate_series(1, 60) n, chats c, bots b WHERE c.name <> 'club'`)
 INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, state, outcome, closed_at)
 SELECT chat_id, turn_no, bot_id, 'send_message', 'message', 'x', expires_at, CASE WHEN outcome IS NULL THEN 'waiting' ELSE 'closed' END, outcome, closed_at
 FROM turns WHERE written_at IS NOT NULL`)
+	run(`UPDATE turns SET owner = 1, fence = 1, claimed_until = now() + interval '1 minute' WHERE chat_id IN (2, 3) AND turn_no = 59`)
+	run(`UPDATE deliveries SET state = 'sending', owner = 1, fence = 1, claimed_until = now() + interval '1 minute' WHERE chat_id IN (2, 3) AND turn_no = 56`)
 	// The sweeps read what is open, which is some hundred pages here; the others two
 	// chats' rows.
 	for name, execute := range names {
@@ -62,9 +64,11 @@ FROM turns WHERE written_at IS NOT NULL`)
 			limit = 6000
 		}
 		var plan []byte
+		run(`BEGIN`)
 		if err := conn.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+execute).Scan(&plan); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
+		run(`ROLLBACK`)
 		var read []struct {
 			Plan struct {
 				Hit  int `json:"Shared Hit Blocks"`
@@ -85,6 +89,10 @@ FROM turns WHERE written_at IS NOT NULL`)
 // arguments are parameters that name two chats.
 func arguments(name string, n int) string {
 	values := []string{"1", "'1 minute'"}
+	turn := "{59,59}" // the first that is not written
+	if strings.HasSuffix(name, "deliveries") {
+		turn = "{56,56}" // the first that is not sent
+	}
 	lists := func(types ...string) {
 		for i, of := range types {
 			if i == 0 {
@@ -92,9 +100,12 @@ func arguments(name string, n int) string {
 				continue
 			}
 			value := map[string]string{
-				"bigint": "{1,1}", "smallint": "{1,1}", "text": "{expired,expired}", "bool": "{false,false}", "bytea": `{"x","x"}`, "timestamptz": "{now,now}",
+				"bigint": turn, "smallint": "{1,1}", "text": "{expired,expired}", "bool": "{false,false}", "bytea": `{"x","x"}`, "timestamptz": "{now,now}",
 				"integer": "{1,1}", "interval": `{"1 s","1 s"}`,
 			}[of]
+			if of == "bigint" && i > 1 {
+				value = "{1,1}" // fences and others
+			}
 			values = append(values, fmt.Sprintf("'%s'::%s[]", value, of))
 		}
 	}
@@ -115,6 +126,7 @@ func arguments(name string, n int) string {
 	case "step deliveries":
 		values = nil
 		lists("bigint", "bigint", "smallint", "bigint", "integer", "text", "text", "interval")
+		values[5], values[6] = "'{sending,sending}'", "'{action,action}'"
 	case "due texts", "due prompts":
 		values = []string{"100"}
 	case "due deliveries":
