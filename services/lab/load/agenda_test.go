@@ -45,7 +45,7 @@ func (d *diary) Scale(_ context.Context, s string, n int) error {
 func played(t *testing.T, seconds int, actions ...scenario.Action) ([]string, *stage) {
 	t.Helper()
 	d := &diary{}
-	s := &stage{Deployment: d, run: &report.Run{Began: time.Now()}}
+	s := &stage{Deployment: d, run: &report.Run{Report: report.Report{Began: time.Now()}}}
 	a := newAgenda(actions, s)
 	for i := range seconds {
 		d.now = time.Duration(i) * time.Second

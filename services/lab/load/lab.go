@@ -108,13 +108,13 @@ func (l *Lab) run(ctx context.Context, s *scenario.Scenario, baseline *report.Re
 	if err != nil {
 		return nil, err
 	}
-	run.Scenario, run.Size, run.Pace = s, l.Size, l.Pace
-	run.Replicas = s.Services
+	run.Played, run.Size, run.Pace = s, l.Size, l.Pace
+	run.Replicas, run.Baseline = s.Services, baseline
 	if d.Lasts() {
 		run.Replicas = running(run.Samples)
 	}
 	run.Deployment, run.Machine, run.Build = l.Deployment, l.Machine, l.Build
-	return report.Build(run, baseline), nil
+	return report.Build(run), nil
 }
 
 // running is how many processes of each service of Chorus were looked at first.

@@ -45,7 +45,7 @@ type stage struct {
 	// was looked at last.
 	before, last journalState
 
-	mu sync.Mutex // guards what the observer writes: run.Open, last
+	mu sync.Mutex // guards last, which the observer writes
 }
 
 // play plays the warm-up and the phases, waits for the end of everything that was
@@ -63,7 +63,7 @@ func (s *stage) play(ctx context.Context) (*report.Run, error) {
 	if s.before, err = look(ctx, s.Pool()); err != nil {
 		return nil, err
 	}
-	s.since, s.run = since, &report.Run{Began: time.Now(), Before: before}
+	s.since, s.run = since, &report.Run{Report: report.Report{Began: time.Now()}, Before: before}
 	if err := s.simulate(ctx, true); err != nil {
 		return nil, err
 	}
