@@ -37,7 +37,7 @@ const (
 
 	databaseName = "chorus"
 	// connections is what PostgreSQL allows, with every service scaled up.
-	connections = 800
+	connections = "800"
 )
 
 // Embedded is a deployment of real processes of this binary, with a private
@@ -132,12 +132,10 @@ const readTimeout = 5 * time.Minute
 
 func (e *Embedded) startPostgres(ctx context.Context, _ *scenario.Scenario, opts Options, values map[string]string) error {
 	dir := filepath.Join(opts.Dir, "postgres")
-	binaries, err := postgres.Ensure(ctx, dir, opts.Log)
-	if err != nil {
-		return err
-	}
-	e.postgres, err = postgres.Start(ctx, postgres.Config{Binaries: binaries, DataDir: dir, Log: opts.Log, MaxConnections: connections})
-	if err != nil {
+	var err error
+	if e.postgres, err = postgres.Start(ctx, postgres.Config{
+		DataDir: dir, Log: opts.Log, Settings: map[string]string{"max_connections": connections},
+	}); err != nil {
 		return err
 	}
 	if err := e.postgres.CreateDatabase(ctx, databaseName); err != nil {
