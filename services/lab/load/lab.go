@@ -28,26 +28,17 @@ type Deployment interface {
 	Sources() []sampling.Source
 	SetLLMFaults(ctx context.Context, faults []llmapi.Fault) error
 
-	Operator
+	// Operate does something to a service, and returns the replica that it was done
+	// to if it was one of several. n is how many replicas a scale leaves.
+	Operate(ctx context.Context, verb scenario.Verb, service string, n int) (replica string, err error)
+	// Revive starts what ended by itself, and tells what that was.
+	Revive(ctx context.Context) ([]string, error)
 	// Launch starts the services, as many as the scenario says.
 	Launch(ctx context.Context, services map[string]int) error
 	// Lasts tells whether it goes on after the run.
 	Lasts() bool
 	// Close ends what was started.
 	Close() error
-}
-
-// Operator does things to services by name.
-type Operator interface {
-	Kill(ctx context.Context, service string) (replica string, err error)
-	Stop(ctx context.Context, service string) error
-	Pause(ctx context.Context, service string) error
-	// Start and Resume undo them.
-	Start(ctx context.Context, service string) error
-	Resume(ctx context.Context, service string) error
-	Scale(ctx context.Context, service string, n int) error
-	// Revive starts what ended by itself, and tells what that was.
-	Revive(ctx context.Context) ([]string, error)
 }
 
 // Lab plays scenarios.

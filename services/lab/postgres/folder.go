@@ -44,7 +44,7 @@ func openFolder(ctx context.Context, dataDir string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", dataDir, err)
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // the server's account enters it
+	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	lock := flock.New(filepath.Join(path, "lock"))

@@ -42,7 +42,7 @@ func ensure(ctx context.Context, major int, log *zap.Logger) (binaries, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
-	if err := os.MkdirAll(cache, 0o755); err != nil { //nolint:gosec // the server's account reads it
+	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return binaries{}, fmt.Errorf("get PostgreSQL: %w", err)
 	}
 	// Of processes that want to install at once, the later ones find it done.
@@ -92,10 +92,10 @@ func keepClusterAway(path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as other packages' configuration
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("prepare the installation: %w", err)
 	}
-	if err := os.WriteFile(path, []byte(createClusterConf), 0o644); err != nil { //nolint:gosec // as above
+	if err := os.WriteFile(path, []byte(createClusterConf), 0o644); err != nil {
 		return fmt.Errorf("prepare the installation: %w", err)
 	}
 	return nil

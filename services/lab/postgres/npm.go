@@ -116,7 +116,7 @@ func unpack(ctx context.Context, tarball []byte, cache string) (b binaries, err 
 	}
 	defer os.RemoveAll(temp)
 	// MkdirTemp's 0700 would bar the account that root's server runs as.
-	if err := os.Chmod(temp, 0o755); err != nil { //nolint:gosec // as said
+	if err := os.Chmod(temp, 0o755); err != nil {
 		return b, err
 	}
 	root, err := os.OpenRoot(temp) // nothing is written anywhere else
@@ -137,7 +137,7 @@ func unpack(ctx context.Context, tarball []byte, cache string) (b binaries, err 
 func extract(root *os.Root, tarball []byte) error {
 	unzipped, err := gzip.NewReader(bytes.NewReader(tarball))
 	if err != nil {
-		return err
+		return fmt.Errorf("read the archive: %w", err)
 	}
 	archive := tar.NewReader(unzipped)
 	for {
@@ -146,7 +146,7 @@ func extract(root *os.Root, tarball []byte) error {
 			return restoreLinks(root)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("read the archive: %w", err)
 		}
 		name, ours := strings.CutPrefix(header.Name, packageRoot)
 		if !ours || header.Typeflag != tar.TypeReg {
@@ -176,7 +176,7 @@ func restoreLinks(root *os.Root) error {
 		Target string `json:"target"`
 	}
 	if err := json.Unmarshal(raw, &links); err != nil {
-		return err
+		return fmt.Errorf("read the list of links: %w", err)
 	}
 	for _, link := range links {
 		source, err := filepath.Rel(path.Dir(link.Target), link.Source)

@@ -100,7 +100,7 @@ func (e *Embedded) start(ctx context.Context, s *scenario.Scenario, opts Options
 			return err
 		}
 	}
-	if e.emulator, err = e.program.newUnit(ctx, telegram, telegram, "--emulator.listen", control.Prefix+"/limits"); err != nil {
+	if e.emulator, err = e.program.newUnit(ctx, "emulator", telegram, "--emulator.listen", control.Prefix+"/limits"); err != nil {
 		return err
 	}
 	values["telegram.url"] = e.emulator.url
@@ -267,14 +267,7 @@ func instance(u *unit) string { return fmt.Sprintf("%s/%d", u.name, u.process.Pi
 func (e *Embedded) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var errs []error
-	var stopping sync.WaitGroup
-	for _, units := range e.units {
-		for _, u := range units {
-			stopping.Go(func() { _ = u.stop() }) // it kills what doesn't stop
-		}
-	}
-	stopping.Wait()
+	errs := []error{each(slices.Concat(slices.Collect(maps.Values(e.units))...), (*unit).stop)}
 	if e.client != nil {
 		e.client.Close()
 	}

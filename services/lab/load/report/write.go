@@ -24,7 +24,10 @@ func (r *Report) WriteText(out io.Writer) error {
 	if err := render(table, "run", r); err != nil {
 		return err
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the summary: %w", err)
+	}
+	return nil
 }
 
 // WriteMarkdown writes the page of documentation that sums up reports.
