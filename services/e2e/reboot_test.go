@@ -19,12 +19,7 @@ type disk struct {
 
 func newDisk(t testing.TB) *disk {
 	t.Helper()
-	dir := folder(t)
-	binaries, err := postgres.Ensure(t.Context(), dir, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &disk{t: t, cfg: postgres.Config{Binaries: binaries, DataDir: filepath.Join(dir, "pg"), Log: zap.NewNop(), MaxConnections: 300}}
+	d := &disk{t: t, cfg: postgres.Config{DataDir: filepath.Join(folder(t), "pg"), Log: zap.NewNop()}}
 	d.start()
 	t.Cleanup(d.stop)
 	return d

@@ -77,37 +77,30 @@ func (a *agenda) act(ctx context.Context, action scenario.Action) error {
 		a.put(item{at: a.now + action.Every, do: func(ctx context.Context) error { return a.act(ctx, action) }})
 	}
 	s, service := a.stage, action.Service
-	undo, back := s.Start, "started"
-	var err error
-	what := ""
-	switch action.Do {
-	case scenario.Scale:
-		s.event(fmt.Sprintf("scale %s to %d", service, action.To))
-		return s.Scale(ctx, service, action.To)
-	case scenario.Kill:
-		var replica string
-		replica, err = s.Kill(ctx, service)
-		what = "kill " + replica
-		s.run.Kills++
-	case scenario.Stop:
-		what = "stop " + service
-		err = s.Stop(ctx, service)
-	case scenario.Pause:
-		what = "pause " + service
-		undo, back = s.Resume, "resumed"
-		err = s.Pause(ctx, service)
-	}
+	replica, err := s.Operate(ctx, action.Do, service, action.To)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", action.Do, service, err)
 	}
-	s.event(what)
+	if action.Do == scenario.Scale {
+		s.event(fmt.Sprintf("scale %s to %d", service, action.To))
+		return nil
+	}
+	if action.Do == scenario.Kill {
+		s.run.Kills++
+	}
+	s.event(fmt.Sprintf("%s %s", action.Do, replica))
+	undo, back := scenario.Start, "started"
+	if action.Do == scenario.Pause {
+		undo, back = scenario.Resume, "resumed"
+	}
 	until := forever
 	if action.For > 0 {
 		until = a.now + action.For
 	}
 	a.put(item{at: until, atEnd: true, do: func(ctx context.Context) error {
 		s.event(service + " is " + back)
-		return undo(ctx, service)
+		_, err := s.Operate(ctx, undo, service, 0)
+		return err
 	}})
 	return nil
 }

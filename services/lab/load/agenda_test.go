@@ -24,28 +24,24 @@ type diary struct {
 	kills   int
 }
 
-func (d *diary) write(format string, args ...any) error {
-	d.entries = append(d.entries, fmt.Sprintf("%v ", d.now)+fmt.Sprintf(format, args...))
-	return nil
-}
-
-func (d *diary) Kill(_ context.Context, service string) (string, error) {
+func (d *diary) Operate(_ context.Context, verb scenario.Verb, service string, n int) (string, error) {
+	entry := fmt.Sprintf("%v %s %s", d.now, verb, service)
+	if verb == scenario.Scale {
+		entry += fmt.Sprintf(" to %d", n)
+	}
+	d.entries = append(d.entries, entry)
+	if verb != scenario.Kill {
+		return service, nil
+	}
 	d.kills++
-	return fmt.Sprintf("%s-%d", service, d.kills), d.write("kill %s", service)
-}
-func (d *diary) Stop(_ context.Context, s string) error   { return d.write("stop %s", s) }
-func (d *diary) Start(_ context.Context, s string) error  { return d.write("start %s", s) }
-func (d *diary) Pause(_ context.Context, s string) error  { return d.write("pause %s", s) }
-func (d *diary) Resume(_ context.Context, s string) error { return d.write("resume %s", s) }
-func (d *diary) Scale(_ context.Context, s string, n int) error {
-	return d.write("scale %s to %d", s, n)
+	return fmt.Sprintf("%s-%d", service, d.kills), nil
 }
 
 // played is what is done in a phase of some seconds.
 func played(t *testing.T, seconds int, actions ...scenario.Action) ([]string, *stage) {
 	t.Helper()
 	d := &diary{}
-	s := &stage{Deployment: d, run: &report.Run{Began: time.Now()}}
+	s := &stage{Deployment: d, run: &report.Run{Report: report.Report{Began: time.Now()}}}
 	a := newAgenda(actions, s)
 	for i := range seconds {
 		d.now = time.Duration(i) * time.Second

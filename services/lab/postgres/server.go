@@ -9,21 +9,20 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/lab/child"
@@ -34,6 +33,8 @@ const (
 	superuser = "chorus"
 	// port only names the socket file: no TCP port is opened.
 	port = "5432"
+	// duplicateDatabase is the SQLSTATE of a database that exists.
+	duplicateDatabase = "42P04"
 
 	startTimeout = 60 * time.Second // crash recovery after kill -9 included
 	waitTimeout  = 20 * time.Second // for a predecessor to let go of the folder
@@ -43,15 +44,12 @@ const (
 
 // Config says what to run and where.
 type Config struct {
-	Binaries Binaries
 	// DataDir is made if it doesn't exist and kept when the server stops.
 	DataDir string
 	Log     *zap.Logger
 	// Volatile trades the data's safety in a crash of the machine for speed.
 	// A crash or a kill of the server alone still loses nothing.
 	Volatile bool
-	// MaxConnections is PostgreSQL's max_connections, 100 if 0.
-	MaxConnections int
 	// Settings are further parameters of postgresql.conf, by name.
 	Settings map[string]string
 }
@@ -61,16 +59,17 @@ type Server struct {
 	folder  *folder
 	process *child.Process
 	log     *serverLog
-	socket  string
+	socket  string // its folder
 
 	stop sync.Once
 	err  error
 }
 
 // Start makes the data folder if it is new, and returns when the server takes
-// connections. It fails if the folder was made by another major version. It
-// waits for a predecessor on the same folder that is still shutting down, or
-// was killed. The server lives until Stop, not until ctx is done.
+// connections. It installs PostgreSQL if there is none, and says so in a warning.
+// It fails if the folder was made by a major version that isn't installed. It
+// waits for a predecessor on the same folder that is still shutting down, or was
+// killed. The server lives until Stop, not until ctx is done.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	waitCtx, cancel := context.WithTimeout(ctx, waitTimeout)
 	defer cancel()
@@ -78,66 +77,55 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, cfg, f)
-	if err != nil {
+	s := &Server{folder: f}
+	if err := s.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return s, nil
 }
 
-func start(ctx context.Context, cfg Config, f *folder) (*Server, error) {
+func (s *Server) start(ctx context.Context, cfg Config) error {
+	major, err := s.folder.major()
+	if err != nil {
+		return err
+	}
+	b, err := ensure(ctx, major, cfg.Log)
+	if err != nil {
+		return err
+	}
+	if major != 0 && major != b.major {
+		return fmt.Errorf("the data folder %s was made by PostgreSQL %d, but this is version %d: install version %d, or move the folder away to begin anew",
+			s.folder.path, major, b.major, major)
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	major, err := Major(f.path)
-	switch {
-	case err != nil:
-		return nil, err
-	case major != 0 && major != cfg.Binaries.Major:
-		return nil, versionError(f.path, major, cfg.Binaries.Major)
-	}
-	acc, err := accountOf(f.cluster())
+	acc, err := accountOf(s.folder.cluster())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if major == 0 {
-		if err := f.initialize(ctx, cfg, acc); err != nil {
-			return nil, err
-		}
-	} else if err := f.awaitOrphan(ctx); err != nil {
-		return nil, err
+		err = s.folder.initialize(ctx, b, acc, cfg.Volatile)
+	} else {
+		err = s.folder.awaitOrphan(ctx)
 	}
-	s := &Server{folder: f, log: newServerLog(cfg.Log)}
-	if err := s.launch(ctx, cfg, acc); err != nil {
-		return nil, err
+	if err != nil {
+		return err
 	}
-	return s, nil
-}
-
-func versionError(path string, have, installed int) error {
-	return fmt.Errorf("the data folder %s was made by PostgreSQL %d, but this is version %d: install version %d, or move the folder away to begin anew",
-		path, have, installed, have)
-}
-
-// launch starts the server program. One that finds remains of a killed
-// predecessor (its last children hold the shared memory for a moment) is tried
-// again until ctx is done.
-func (s *Server) launch(ctx context.Context, cfg Config, acc account) error {
+	// The last children of a killed predecessor hold its shared memory for a moment.
 	for {
-		err := s.launchOnce(ctx, cfg, acc)
-		if err == nil || !s.log.mentions("pre-existing shared memory block") {
+		err := s.launch(ctx, cfg, b, acc)
+		if err == nil || !strings.Contains(err.Error(), "pre-existing shared memory block") {
 			return err
 		}
-		timer := time.NewTimer(pollEvery)
 		select {
-		case <-timer.C:
+		case <-time.After(pollEvery):
 		case <-ctx.Done():
-			timer.Stop()
 			return err
 		}
 	}
 }
 
-func (s *Server) launchOnce(ctx context.Context, cfg Config, acc account) (err error) {
+func (s *Server) launch(ctx context.Context, cfg Config, b binaries, acc *syscall.Credential) (err error) {
 	if err := s.openSocketDir(acc); err != nil {
 		return err
 	}
@@ -146,48 +134,32 @@ func (s *Server) launchOnce(ctx context.Context, cfg Config, acc account) (err e
 			s.removeSocketDir()
 		}
 	}()
-	s.log.reset()
 	// Not bound to ctx: the server outlives the start.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), cfg.Binaries.postgres())
-	path, closeDir, err := pathFor(cmd, acc, s.folder.cluster())
+	cmd, path, closeDir, err := b.command(context.WithoutCancel(ctx), "postgres", acc, s.folder.cluster())
 	if err != nil {
 		return err
 	}
 	defer closeDir()
 	cmd.Args = append(cmd.Args, s.arguments(cfg, path)...)
-	configure(cmd, acc)
+	s.log = newServerLog(cfg.Log)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
-	cmd.WaitDelay = stopGrace
-
-	s.process, err = child.Start(cmd, syscall.SIGQUIT)
-	if err != nil {
+	if s.process, err = child.Start(cmd, syscall.SIGQUIT); err != nil {
 		return err
 	}
 	if err := s.awaitReady(ctx); err != nil {
 		return errors.Join(err, s.process.Stop(stopGrace, syscall.SIGQUIT))
 	}
-	s.log.setQuiet(false)
+	s.log.quiet.Store(false)
 	return nil
-}
-
-// configure gives a program of PostgreSQL its user and an environment without
-// PG* and LC_* variables, which would change what it does.
-func configure(cmd *exec.Cmd, acc account) {
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TZ=UTC", "LC_ALL=C"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Credential: acc.credential(),
-		Setpgid:    true, // Ctrl-C in a terminal is for us: we stop the server in our order
-	}
 }
 
 func (s *Server) arguments(cfg Config, path string) []string {
 	settings := map[string]string{
 		"listen_addresses":        "",
 		"port":                    port,
-		"unix_socket_directories": s.socketSetting(),
+		"unix_socket_directories": s.socket,
 		"unix_socket_permissions": "0700",
-		"max_connections":         strconv.Itoa(cmp.Or(cfg.MaxConnections, 100)),
+		"max_connections":         "300", // many processes with a pool each, on one machine
 		"timezone":                "UTC",
 		"logging_collector":       "off",
 		"log_destination":         "stderr",
@@ -195,14 +167,18 @@ func (s *Server) arguments(cfg Config, path string) []string {
 		"log_min_error_statement": "panic",
 		"cluster_name":            "chorus",
 	}
+	if s.socket == s.folder.cluster() {
+		// The server may not be able to walk the absolute path to its working folder.
+		settings["unix_socket_directories"] = "."
+	}
 	if cfg.Volatile {
 		settings["fsync"] = "off"
 		settings["full_page_writes"] = "off"
 	}
 	maps.Copy(settings, cfg.Settings)
 	args := []string{"-D", path}
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		args = append(args, "-c", name+"="+settings[name])
+	for name, value := range settings {
+		args = append(args, "-c", name+"="+value)
 	}
 	return args
 }
@@ -222,19 +198,20 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	return nil
 }
 
+// socketFile is the name that PostgreSQL gives its socket.
+const socketFile = ".s.PGSQL." + port
+
 // openSocketDir chooses the data folder itself, if a client's path to it is
 // short enough for the operating system, else a private folder in /tmp.
-func (s *Server) openSocketDir(acc account) error {
+func (s *Server) openSocketDir(acc *syscall.Credential) (err error) {
 	s.socket = s.folder.cluster()
-	if len(filepath.Join(s.socket, ".s.PGSQL."+port)) <= maxSocketPath {
+	if len(filepath.Join(s.socket, socketFile)) <= maxSocketPath {
 		return nil
 	}
-	dir, err := os.MkdirTemp("/tmp", "chorus-pg-")
-	if err != nil {
+	if s.socket, err = os.MkdirTemp("/tmp", "chorus-pg-"); err != nil {
 		return fmt.Errorf("make a folder for the socket: %w", err)
 	}
-	s.socket = dir
-	return acc.give(dir)
+	return give(s.socket, acc)
 }
 
 func (s *Server) removeSocketDir() {
@@ -242,15 +219,6 @@ func (s *Server) removeSocketDir() {
 		// What stays behind is an empty private folder in /tmp.
 		_ = os.RemoveAll(s.socket)
 	}
-}
-
-// socketSetting is relative for the data folder, the server's working folder:
-// it may not be able to walk the absolute path.
-func (s *Server) socketSetting() string {
-	if s.socket == s.folder.cluster() {
-		return "."
-	}
-	return s.socket
 }
 
 // DSN is the connection URL of a database on this server.
@@ -268,21 +236,35 @@ func (s *Server) DSN(database string) string {
 	return u.String()
 }
 
-// SocketPath is the server's Unix socket.
-func (s *Server) SocketPath() string { return filepath.Join(s.socket, ".s.PGSQL."+port) }
-
 // Pid is the process id of the server.
 func (s *Server) Pid() int { return s.process.Pid() }
 
 // Done is closed when the server has ended, by Stop or by itself.
 func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
+// CreateDatabase makes the database unless it exists.
+func (s *Server) CreateDatabase(ctx context.Context, name string) error {
+	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+	if err != nil {
+		return fmt.Errorf("connect to the private PostgreSQL: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == duplicateDatabase {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	return nil
+}
+
 // Stop ends all sessions, writes everything to disk and ends the server; what
 // takes longer than 10 s is cut short, without loss of committed data. It
 // returns when the server has ended, and the same every time.
 func (s *Server) Stop() error {
 	s.stop.Do(func() {
-		s.log.setQuiet(true)
+		s.log.quiet.Store(true)
 		// SIGINT is a fast shutdown, SIGQUIT an immediate one.
 		s.err = errors.Join(
 			s.process.Stop(stopGrace, syscall.SIGINT, syscall.SIGQUIT),

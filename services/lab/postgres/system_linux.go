@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // maxSocketPath is sizeof(sockaddr_un.sun_path) less the final zero.
@@ -20,16 +21,14 @@ func isServer(pid int) bool {
 // pathFor returns a path of dir for a program that runs as acc. The account may
 // be barred from a folder above dir (/root, a home folder of mode 0700), so the
 // program inherits the open folder and names it by its descriptor.
-func pathFor(cmd *exec.Cmd, acc account, dir string) (path string, closeDir func(), err error) {
-	if !acc.switched {
+func pathFor(cmd *exec.Cmd, acc *syscall.Credential, dir string) (path string, closeDir func(), err error) {
+	if acc == nil {
 		return dir, func() {}, nil
 	}
 	open, err := os.Open(dir)
 	if err != nil {
 		return "", nil, fmt.Errorf("open the data folder: %w", err)
 	}
-	cmd.ExtraFiles = append(cmd.ExtraFiles, open)
-	const firstExtra = 3
-	fd := firstExtra + len(cmd.ExtraFiles) - 1
-	return fmt.Sprintf("/proc/self/fd/%d", fd), func() { open.Close() }, nil
+	cmd.ExtraFiles = []*os.File{open}
+	return "/proc/self/fd/3", func() { open.Close() }, nil // the first after the standard ones
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // maxSocketPath is sizeof(sockaddr_un.sun_path) less the final zero, on BSD.
@@ -22,6 +23,6 @@ func isServer(pid int) bool {
 
 // pathFor returns a path of dir for a program that runs as acc: the account
 // needs access to all folders above it.
-func pathFor(_ *exec.Cmd, _ account, dir string) (path string, closeDir func(), err error) {
+func pathFor(_ *exec.Cmd, _ *syscall.Credential, dir string) (path string, closeDir func(), err error) {
 	return dir, func() {}, nil
 }

@@ -149,18 +149,7 @@ func (c *sharedCluster) stop() error {
 }
 
 func startPostgres(ctx context.Context, dir string, settings map[string]string) (*postgres.Server, error) {
-	binaries, err := postgres.Ensure(ctx, dir, zap.NewNop())
-	if err != nil {
-		return nil, err
-	}
-	return postgres.Start(ctx, postgres.Config{
-		Binaries:       binaries,
-		DataDir:        dir,
-		Log:            zap.NewNop(),
-		Volatile:       true,
-		MaxConnections: 300,
-		Settings:       settings,
-	})
+	return postgres.Start(ctx, postgres.Config{DataDir: dir, Log: zap.NewNop(), Volatile: true, Settings: settings})
 }
 
 func execute(ctx context.Context, server *postgres.Server, statement string) error {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/nats-io/nats.go"
@@ -18,7 +17,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
-	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/lab/emulator"
 	"github.com/chorus-cast/chorus/services/lab/natsd"
@@ -77,16 +75,7 @@ func (e *embedded) startPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Installing takes a while, so it is said even where the log is quiet.
-	loud, err := telemetry.NewLogger(telemetry.LogConfig{Level: "info", Format: e.cfg.log.Format}, os.Stderr)
-	if err != nil {
-		return err
-	}
-	binaries, err := postgres.Ensure(ctx, dir, loud)
-	if err != nil {
-		return err
-	}
-	e.postgres, err = postgres.Start(ctx, postgres.Config{Binaries: binaries, DataDir: dir, Log: e.log.Named("postgres")})
+	e.postgres, err = postgres.Start(ctx, postgres.Config{DataDir: dir, Log: e.log.Named("postgres")})
 	if err != nil {
 		return err
 	}

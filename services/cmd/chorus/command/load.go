@@ -40,9 +40,8 @@ func loadCommand() *cobra.Command {
 		Short: "Play a scenario of load and faults, and report what came of it",
 		Long: `Plays a scenario: a cast that talks, faults of Telegram and of the model, services
 that are killed, stopped and scaled. It measures by the emulator's log of calls,
-the journal and the services' metrics, accounts for every turn, and writes a
-report as JSON, and as a page beside it. It fails if a target of the scenario is
-missed.
+the journal and the services' metrics, accounts for every turn, prints a summary
+and writes a report as JSON. It fails if a target of the scenario is missed.
 
 By itself it starts all that it needs: services as processes of their own, a
 private PostgreSQL, NATS, the Telegram emulator, a model. With --database.url it
@@ -57,7 +56,7 @@ and be there for tests: the run changes its settings, and puts them back.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&l.file, "scenario", "", "scenario file")
-	flags.StringVar(&l.out, "out", "", "report file; the page is the same with .html; without, the scenario's name with .json")
+	flags.StringVar(&l.out, "out", "", "report file; without, the scenario's name with .json")
 	flags.Float64Var(&l.size, "size", 1, "share of the scenario's bots, chats and backlogs")
 	flags.Float64Var(&l.pace, "pace", 1, "share of the scenario's times")
 	flags.StringVar(&l.dir, "dir", "", "folder that keeps the state and the logs of what is started; without, a temporary one")
@@ -65,7 +64,7 @@ and be there for tests: the run changes its settings, and puts them back.`,
 	flags.StringVar(&l.operate, "operate", "", "program that kills, stops, starts, pauses, resumes and scales services that run already,\n"+
 		"called as PROGRAM VERB SERVICE [NUMBER]")
 	cfg.Bind(flags, sectionDatabase, sectionTelegram, sectionSecret)
-	cmd.AddCommand(loadCompareCommand(), loadSummaryCommand(), loadMeasuresCommand())
+	cmd.AddCommand(loadSummaryCommand(), loadMeasuresCommand())
 	return cmd
 }
 
@@ -121,17 +120,13 @@ func (l *loading) check() error {
 
 // tell writes the report, and the summary for a person.
 func (l *loading) tell(cmd *cobra.Command, r *report.Report) error {
-	page := strings.TrimSuffix(l.out, ".json") + ".html"
 	if err := r.Save(l.out); err != nil {
-		return err
-	}
-	if err := r.SavePage(page); err != nil {
 		return err
 	}
 	if err := r.WriteText(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s, %s\n", l.out, page); err != nil {
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\n", l.out); err != nil {
 		return err
 	}
 	if missed := r.Missed(); missed > 0 {

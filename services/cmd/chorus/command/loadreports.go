@@ -13,28 +13,6 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-func loadCompareCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "compare BEFORE AFTER",
-		Short: "Show how two reports differ",
-		Long: `Shows the figures of two reports side by side, and by how much each has changed.
-It fails if a target that was met in the first one is missed in the second.`,
-		Example: "  chorus load compare before.json after.json",
-		Args:    arguments("BEFORE", "AFTER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := loadReports(args)
-			if err != nil {
-				return err
-			}
-			worse, err := report.WriteComparison(cmd.OutOrStdout(), list[0], list[1])
-			if err == nil && worse > 0 {
-				err = fmt.Errorf("%d targets that were met are missed now", worse)
-			}
-			return err
-		},
-	}
-}
-
 func loadSummaryCommand() *cobra.Command {
 	var figures bool
 	cmd := &cobra.Command{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/lab/load/deployment"
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,18 +44,12 @@ func remote(t *testing.T, program string) (r *deployment.Remote, called func() s
 func TestRemoteIsOperatedByAProgram(t *testing.T) {
 	t.Parallel()
 	r, called := remote(t, `log=$1; shift; echo "$@" >> "$log"`)
-	ctx := t.Context()
-	if _, err := r.Kill(ctx, "sender"); err != nil {
-		t.Error(err)
-	}
-	for _, err := range []error{
-		r.Start(ctx, "sender"), r.Stop(ctx, "redis"), r.Pause(ctx, "redis"), r.Resume(ctx, "redis"), r.Scale(ctx, "sender", 8),
-	} {
-		if err != nil {
+	for _, verb := range []scenario.Verb{scenario.Kill, scenario.Start, scenario.Stop, scenario.Pause, scenario.Resume, scenario.Scale} {
+		if _, err := r.Operate(t.Context(), verb, "sender", 8); err != nil {
 			t.Error(err)
 		}
 	}
-	if got, want := called(), "kill sender\nstart sender\nstop redis\npause redis\nresume redis\nscale sender 8\n"; got != want {
+	if got, want := called(), "kill sender\nstart sender\nstop sender\npause sender\nresume sender\nscale sender 8\n"; got != want {
 		t.Errorf("the program was called with %q, want %q", got, want)
 	}
 }
@@ -62,7 +57,7 @@ func TestRemoteIsOperatedByAProgram(t *testing.T) {
 func TestRemoteTellsWhatTheProgramSaid(t *testing.T) {
 	t.Parallel()
 	r, _ := remote(t, "echo no such service >&2; exit 3")
-	if err := r.Stop(t.Context(), "mailman"); err == nil || !strings.Contains(err.Error(), "no such service") {
+	if _, err := r.Operate(t.Context(), scenario.Stop, "mailman", 0); err == nil || !strings.Contains(err.Error(), "no such service") {
 		t.Errorf("got %v", err)
 	}
 }

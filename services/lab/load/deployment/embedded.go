@@ -37,7 +37,7 @@ const (
 
 	databaseName = "chorus"
 	// connections is what PostgreSQL allows, with every service scaled up.
-	connections = 800
+	connections = "800"
 )
 
 // Embedded is a deployment of real processes of this binary, with a private
@@ -100,7 +100,7 @@ func (e *Embedded) start(ctx context.Context, s *scenario.Scenario, opts Options
 			return err
 		}
 	}
-	if e.emulator, err = e.program.newUnit(ctx, telegram, telegram, "--emulator.listen", control.Prefix+"/limits"); err != nil {
+	if e.emulator, err = e.program.newUnit(ctx, "emulator", telegram, "--emulator.listen", control.Prefix+"/limits"); err != nil {
 		return err
 	}
 	values["telegram.url"] = e.emulator.url
@@ -132,12 +132,10 @@ const readTimeout = 5 * time.Minute
 
 func (e *Embedded) startPostgres(ctx context.Context, _ *scenario.Scenario, opts Options, values map[string]string) error {
 	dir := filepath.Join(opts.Dir, "postgres")
-	binaries, err := postgres.Ensure(ctx, dir, opts.Log)
-	if err != nil {
-		return err
-	}
-	e.postgres, err = postgres.Start(ctx, postgres.Config{Binaries: binaries, DataDir: dir, Log: opts.Log, MaxConnections: connections})
-	if err != nil {
+	var err error
+	if e.postgres, err = postgres.Start(ctx, postgres.Config{
+		DataDir: dir, Log: opts.Log, Settings: map[string]string{"max_connections": connections},
+	}); err != nil {
 		return err
 	}
 	if err := e.postgres.CreateDatabase(ctx, databaseName); err != nil {
@@ -269,14 +267,7 @@ func instance(u *unit) string { return fmt.Sprintf("%s/%d", u.name, u.process.Pi
 func (e *Embedded) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var errs []error
-	var stopping sync.WaitGroup
-	for _, units := range e.units {
-		for _, u := range units {
-			stopping.Go(func() { _ = u.stop() }) // it kills what doesn't stop
-		}
-	}
-	stopping.Wait()
+	errs := []error{each(slices.Concat(slices.Collect(maps.Values(e.units))...), (*unit).stop)}
 	if e.client != nil {
 		e.client.Close()
 	}

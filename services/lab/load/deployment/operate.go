@@ -2,132 +2,94 @@ package deployment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-// Kill ends a replica of the service as a crash would, each time the next one,
-// and returns its name. Start brings it back.
-func (e *Embedded) Kill(_ context.Context, service string) (string, error) {
+// Operate does something to a service. Kill takes the next replica each time.
+func (e *Embedded) Operate(ctx context.Context, verb scenario.Verb, service string, n int) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if service == redis && e.redis != nil {
+	units, known := e.units[service]
+	switch {
+	case service == redis && e.redis != nil:
+		return redis, e.operateRedis(ctx, verb)
+	case service == telegram:
+		units = []*unit{e.emulator}
+	case !known:
+		return "", fmt.Errorf("%s: there is no such service in this deployment", service)
+	}
+	switch verb {
+	case scenario.Kill:
+		if len(units) == 0 {
+			return "", fmt.Errorf("kill %s: none runs", service)
+		}
+		u := units[e.next[service]%len(units)]
+		e.next[service]++
+		return u.name, u.kill()
+	case scenario.Scale:
+		return service, e.scale(ctx, service, n)
+	case scenario.Stop:
+		return service, each(units, (*unit).stop)
+	case scenario.Pause:
+		return service, each(units, (*unit).pause)
+	case scenario.Resume:
+		return service, each(units, (*unit).resume)
+	case scenario.Start:
+		return service, each(units, func(u *unit) error { return e.bringBack(ctx, u) })
+	default:
+		return "", fmt.Errorf("%q can't be done to %s", verb, service)
+	}
+}
+
+// operateRedis stops it by a kill: it keeps nothing that it would have to save.
+func (e *Embedded) operateRedis(ctx context.Context, verb scenario.Verb) error {
+	switch verb {
+	case scenario.Kill, scenario.Stop:
 		e.redisUp = false
-		return redis, e.redis.Kill()
-	}
-	units, err := e.of(service)
-	if err != nil {
-		return "", err
-	}
-	if len(units) == 0 {
-		return "", fmt.Errorf("kill %s: none runs", service)
-	}
-	u := units[e.next[service]%len(units)]
-	e.next[service]++
-	return u.name, u.kill()
-}
-
-// Stop ends all replicas of the service, as an operator would.
-func (e *Embedded) Stop(ctx context.Context, service string) error {
-	if service == redis {
-		_, err := e.Kill(ctx, service) // it keeps nothing that it would have to save
-		return err
-	}
-	return e.each(service, (*unit).stop)
-}
-
-// Pause freezes all replicas of the service.
-func (e *Embedded) Pause(_ context.Context, service string) error {
-	if service == redis {
-		e.mu.Lock()
-		defer e.mu.Unlock()
+		return e.redis.Kill()
+	case scenario.Pause:
 		return e.redis.Pause()
-	}
-	return e.each(service, (*unit).pause)
-}
-
-// Resume lets paused replicas go on.
-func (e *Embedded) Resume(_ context.Context, service string) error {
-	if service == redis {
-		e.mu.Lock()
-		defer e.mu.Unlock()
+	case scenario.Resume:
 		return e.redis.Resume()
+	case scenario.Start:
+		if e.redisUp {
+			return nil
+		}
+		e.redisUp = true
+		return e.redis.Restart(ctx)
+	default:
+		return fmt.Errorf("%q can't be done to redis", verb)
 	}
-	return e.each(service, (*unit).resume)
 }
 
-// each does something to all replicas of a service, side by side.
-func (e *Embedded) each(service string, do func(*unit) error) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	units, err := e.of(service)
-	if err != nil {
-		return err
-	}
+// each does something to all units, side by side.
+func each(units []*unit, do func(*unit) error) error {
 	errs := make([]error, len(units))
 	var doing sync.WaitGroup
 	for i, u := range units {
 		doing.Go(func() { errs[i] = do(u) })
 	}
 	doing.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func (e *Embedded) of(service string) ([]*unit, error) {
-	if service == telegram {
-		return []*unit{e.emulator}, nil
+// bringBack starts a unit that is down. The lab itself needs Telegram, so it waits
+// for that; another is ready when it is.
+func (e *Embedded) bringBack(ctx context.Context, u *unit) error {
+	if !u.ended() {
+		return nil
 	}
-	units, known := e.units[service]
-	if !known {
-		return nil, fmt.Errorf("%s: %w", service, errNoSuch)
-	}
-	return units, nil
-}
-
-// Start starts the replicas of the service that are down.
-func (e *Embedded) Start(ctx context.Context, service string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if service == redis {
-		if e.redisUp {
-			return nil
-		}
-		e.redisUp = true
-		return e.redis.Restart(ctx)
-	}
-	units, err := e.of(service)
-	if err != nil {
+	if err := e.program.start(u); err != nil || u != e.emulator {
 		return err
 	}
-	for _, u := range units {
-		if !u.ended() {
-			continue
-		}
-		if err := e.program.start(u); err != nil {
-			return err
-		}
-		if service != telegram {
-			continue // it is ready when it is
-		}
-		if err := e.program.awaitReady(ctx, u); err != nil { // the lab itself needs it
-			return err
-		}
-	}
-	return nil
+	return e.program.awaitReady(ctx, u)
 }
 
-// Scale starts or stops replicas until there are n of the service.
-func (e *Embedded) Scale(ctx context.Context, service string, n int) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.scale(ctx, service, n)
-}
-
+// scale starts or stops replicas until there are n of the service.
 func (e *Embedded) scale(ctx context.Context, service string, n int) error {
 	units := e.units[service]
 	for len(units) < n {
@@ -140,13 +102,8 @@ func (e *Embedded) scale(ctx context.Context, service string, n int) error {
 		}
 		units = append(units, u)
 	}
-	var stopping sync.WaitGroup
-	for _, u := range units[n:] {
-		stopping.Go(func() { _ = u.stop() }) // it kills what doesn't stop
-	}
-	stopping.Wait()
 	e.units[service] = units[:n]
-	return nil
+	return each(units[n:], (*unit).stop)
 }
 
 // Revive starts what has ended by itself again, as whoever runs services does,

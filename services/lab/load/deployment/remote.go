@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/lab/load/sampling"
+	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
 // Remote is a deployment that somebody runs, with the emulator for Telegram. It is
@@ -129,47 +131,21 @@ func (r *Remote) Sources() []sampling.Source {
 // operateTimeout bounds one call of the program; stopping a service drains it.
 const operateTimeout = 2 * time.Minute
 
-func (r *Remote) call(ctx context.Context, args ...string) error {
+// Operate calls the program.
+func (r *Remote) Operate(ctx context.Context, verb scenario.Verb, service string, n int) (string, error) {
 	if len(r.operate) == 0 {
-		return errors.New("--operate: is empty, want the program that does this, because the scenario has actions")
+		return "", errors.New("--operate: is empty, want the program that does this, because the scenario has actions")
 	}
 	ctx, cancel := context.WithTimeout(ctx, operateTimeout)
 	defer cancel()
-	args = append(r.operate[1:len(r.operate):len(r.operate)], args...)
-	if out, err := exec.CommandContext(ctx, r.operate[0], args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", r.operate[0], strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	args := append(slices.Clone(r.operate[1:]), string(verb), service)
+	if verb == scenario.Scale {
+		args = append(args, strconv.Itoa(n))
 	}
-	return nil
-}
-
-// Kill and the others call the program.
-func (r *Remote) Kill(ctx context.Context, service string) (string, error) {
-	return service, r.call(ctx, "kill", service)
-}
-
-// Stop ends a service in order.
-func (r *Remote) Stop(ctx context.Context, service string) error {
-	return r.call(ctx, "stop", service)
-}
-
-// Start starts what was killed or stopped.
-func (r *Remote) Start(ctx context.Context, service string) error {
-	return r.call(ctx, "start", service)
-}
-
-// Pause freezes a service.
-func (r *Remote) Pause(ctx context.Context, service string) error {
-	return r.call(ctx, "pause", service)
-}
-
-// Resume lets it go on.
-func (r *Remote) Resume(ctx context.Context, service string) error {
-	return r.call(ctx, "resume", service)
-}
-
-// Scale changes the number of replicas.
-func (r *Remote) Scale(ctx context.Context, service string, n int) error {
-	return r.call(ctx, "scale", service, strconv.Itoa(n))
+	if out, err := exec.CommandContext(ctx, r.operate[0], args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", r.operate[0], strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return service, nil
 }
 
 // Revive leaves that to who runs the services.

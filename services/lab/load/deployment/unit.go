@@ -2,7 +2,6 @@ package deployment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,11 +29,11 @@ const (
 
 // unit is a process of Chorus' own binary on a port that stays the same.
 type unit struct {
-	service, name string
-	args          []string
-	url           string // of the port
-	ready         string // path that answers 200 once it is ready
-	process       *child.Process
+	name    string
+	args    []string
+	url     string // of the port
+	ready   string // path that answers 200 once it is ready
+	process *child.Process
 	// down says that it was ended on purpose, paused that it is frozen.
 	down, paused bool
 }
@@ -45,23 +44,15 @@ type program struct {
 }
 
 // newUnit chooses a port. option is the flag that takes it.
-func (p program) newUnit(ctx context.Context, service, name, option, ready string) (*unit, error) {
+func (p program) newUnit(ctx context.Context, command, name, option, ready string) (*unit, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &unit{
-		service: service, name: name, ready: ready, url: "http://" + address,
-		args: []string{command(service), "--config", p.config, option, address},
+		name: name, ready: ready, url: "http://" + address,
+		args: []string{command, "--config", p.config, option, address},
 	}, nil
-}
-
-// command is the subcommand of a service.
-func command(service string) string {
-	if service == telegram {
-		return "emulator"
-	}
-	return service
 }
 
 // freeAddress is one that nobody listens on. Another program may be quicker to
@@ -204,5 +195,3 @@ func (u *unit) resume() error {
 	u.paused = false
 	return u.process.Signal(syscall.SIGCONT)
 }
-
-var errNoSuch = errors.New("there is no such service in this deployment")

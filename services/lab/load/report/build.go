@@ -1,60 +1,80 @@
 package report
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/lab/load/accounting"
+	"github.com/chorus-cast/chorus/services/lab/load/sampling"
 	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-// Build makes the report of a run. The baseline is that of the run without
-// faults, nil for none.
-func Build(r *Run, baseline *Report) *Report {
-	out := &Report{
-		Scenario: r.Scenario.Name, Summary: r.Scenario.Summary, Began: r.Began.UTC(), Ended: r.Ended.UTC(),
-		Machine: r.Machine, Build: r.Build, Deployment: r.Deployment, Size: r.Size, Pace: r.Pace,
-		Bots: r.Scenario.Cast.Bots, Chats: r.Scenario.Cast.Chats, Replicas: r.Replicas,
-		Events: r.Events, Counters: r.Counters, Baseline: baseline,
-	}
-	out.Accounting = r.account()
-	out.Services = r.usage()
-	out.Stages = r.stages()
-	out.Calls = r.callClasses()
-	out.Activity = r.activity()
-	out.Series = r.series()
-	out.Minutes = r.minutes()
-	named := map[string]map[string]float64{}
-	for _, w := range r.Windows {
-		name := w.Phase.Name
-		if named[name] == nil {
-			named[name] = r.measure(r.windows(name))
-		}
-		out.Phases = append(out.Phases, Phase{
-			Name: name, From: r.seconds(w.From), To: r.seconds(w.To),
-			Faults: slices.Concat(w.Phase.Faults, prefixed("model: ", w.Phase.LLM)), Measures: named[name],
-			Disturbed: len(w.Phase.Faults)+len(w.Phase.LLM)+len(w.Phase.Do) > 0,
-		})
-	}
-	out.Measures = r.measure(r.windows(""))
-	maps.Copy(out.Measures, r.whole(out))
-	out.Passed = true
-	for _, t := range r.Scenario.Targets {
-		judged := out.judge(t)
-		out.Passed = out.Passed && judged.Passed
-		out.Targets = append(out.Targets, judged)
-	}
-	return out
+// Run is what is known of a run when it is over.
+type Run struct {
+	// Report has what needs no computing: beginning, end, events, counters, and
+	// where and on what it was played.
+	Report
+
+	Played *scenario.Scenario
+	// Measured is when the warm-up was over.
+	Measured time.Time
+	Windows  []Window
+	Calls    []accounting.Call
+	Turns    []accounting.Turn
+	// Before and Clocks are the numbers of the chats' last turns, before and after.
+	Before, Clocks map[int64]int64
+	Samples        []sampling.Sample
+	Kills, Crashes int
 }
 
-func prefixed(prefix string, list []string) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = prefix + s
+// Window is a phase as it was.
+type Window struct {
+	Phase    scenario.Phase
+	From, To time.Time
+}
+
+// Build makes the report of a run. A Baseline, if there is to be one, is set
+// already.
+func Build(r *Run) *Report {
+	out := r.Report
+	out.Began, out.Ended = r.Began.UTC(), r.Ended.UTC()
+	out.Scenario, out.Summary, out.Bots, out.Chats = r.Played.Name, r.Played.Summary, r.Played.Cast.Bots, r.Played.Cast.Chats
+	out.Services, out.Answers = r.usage(), r.calls()
+	for _, w := range r.Windows {
+		same := slices.DeleteFunc(slices.Clone(r.Windows), func(o Window) bool { return o.Phase.Name != w.Phase.Name })
+		p := r.phase(w, same)
+		p.Name, p.Faults = w.Phase.Name, slices.Clone(w.Phase.Faults)
+		for _, f := range w.Phase.LLM {
+			p.Faults = append(p.Faults, "model: "+f)
+		}
+		out.Phases = append(out.Phases, p)
 	}
-	return out
+	step := max(time.Minute, r.Ended.Sub(r.Began)/maxSteps)
+	for from := r.Began; from.Before(r.Ended); from = from.Add(step) {
+		w := Window{From: from, To: from.Add(step)}
+		if w.To.After(r.Ended) {
+			w.To = r.Ended
+		}
+		out.Timeline = append(out.Timeline, r.phase(w, []Window{w}))
+	}
+	out.Measures = r.measure(r.Windows)
+	out.Accounting = r.account(out.Measures)
+	growth(out.Measures, out.Services)
+	out.judge(r.Played.Targets)
+	return &out
+}
+
+// maxSteps bounds the timeline, each step of which is a look at all turns and calls.
+const maxSteps = 60
+
+// phase is a window with the measures of all of its name.
+func (r *Run) phase(w Window, same []Window) Phase {
+	seconds := func(at time.Time) float64 { return round(at.Sub(r.Began).Seconds(), 3) }
+	return Phase{From: seconds(w.From), To: seconds(w.To), Measures: r.measure(same)}
 }
 
 const (
@@ -63,21 +83,24 @@ const (
 	lateMargin = time.Second
 	// earlyMargin is for the way of a call, and for the difference of clocks.
 	earlyMargin = 50 * time.Millisecond
-	// shownProblems is how many problems are told in words.
-	shownProblems = 20
+	// maxProblems is how many problems are told in words.
+	maxProblems = 20
 )
 
-func (r *Run) account() Accounting {
+// account accounts for every turn and message. The measures of the whole run get
+// what does not fit.
+func (r *Run) account(m map[string]float64) Accounting {
 	a := Accounting{Planned: len(r.Turns), Outcomes: map[string]int{}, Reasons: map[string]int{}}
 	for _, t := range r.Turns {
-		outcome := t.Outcome
-		if outcome == "" {
-			outcome = outcomeOpen
-		}
+		outcome, needed := cmp.Or(t.Outcome, outcomeOpen), 1
 		a.Outcomes[outcome]++
 		if outcome != accounting.Delivered && t.Reason != "" {
 			a.Reasons[outcome+": "+t.Reason]++
 		}
+		if outcome == accounting.FellBack {
+			needed = 2 // the reaction, and the message in its place
+		}
+		a.Retries += max(0, t.Attempts-needed)
 	}
 	for _, c := range r.Calls {
 		switch {
@@ -87,105 +110,43 @@ func (r *Run) account() Accounting {
 			a.Reactions++
 		}
 	}
-	matches := accounting.Matches(r.Calls, r.Turns)
-	a.Explained = len(matches)
-	a.OutOfOrder = accounting.OutOfOrder(matches)
-	a.Late = accounting.Late(matches, lateMargin)
-	a.TooEarly = accounting.TooEarly(r.Calls, earlyMargin)
+	problems := map[accounting.Kind]int{}
 	for _, p := range accounting.Compare(r.Calls, r.Turns, r.Before, r.Clocks) {
-		switch p.Kind {
-		case accounting.Duplicate:
-			a.Duplicates++
-		case accounting.Lost, accounting.Wrong:
-			a.Lost++
-		}
-		if len(a.Problems) < shownProblems {
+		problems[p.Kind]++
+		if len(a.Problems) < maxProblems {
 			a.Problems = append(a.Problems, p.Text)
 		}
 	}
-	// A message without a turn that explains it is one of unknown outcome that was
-	// sent, or a duplicate.
-	a.Unknown = a.Messages - a.Explained - a.Duplicates
+	matches := accounting.Matches(r.Calls, r.Turns)
+	a.Unknown = a.Messages - len(matches) - problems[accounting.Duplicate]
+	maps.Copy(m, map[string]float64{
+		"turns": float64(a.Planned), "open": float64(a.Outcomes[outcomeOpen]), "dead": float64(a.Outcomes[outcomeDead]),
+		"lost":                   float64(problems[accounting.Lost] + problems[accounting.Wrong]),
+		"duplicates":             float64(problems[accounting.Duplicate]),
+		"order_violations":       float64(accounting.OutOfOrder(matches)),
+		"late":                   float64(accounting.Late(matches, lateMargin)),
+		"retry_after_violations": float64(accounting.TooEarly(r.Calls, earlyMargin)),
+		"unaccounted":            math.Max(0, float64(a.Unknown-a.Outcomes[accounting.Unknown])),
+		"crashes":                float64(r.Crashes), "kills": float64(r.Kills),
+	})
 	return a
 }
 
-// whole are the measures of the whole run.
-func (r *Run) whole(out *Report) map[string]float64 {
-	a := out.Accounting
-	ended := 0
-	for _, n := range a.Outcomes {
-		ended += n
-	}
-	m := map[string]float64{
-		"turns": float64(a.Planned), "lost": float64(a.Lost), "duplicates": float64(a.Duplicates),
-		"order_violations": float64(a.OutOfOrder), "late": float64(a.Late), "retry_after_violations": float64(a.TooEarly),
-		"open": float64(a.Outcomes[outcomeOpen]), "dead": float64(a.Outcomes[outcomeDead]),
-		"unaccounted": math.Abs(float64(a.Planned-ended)) + math.Abs(float64(min(0, a.Outcomes[accounting.Unknown]-a.Unknown))),
-		"crashes":     float64(r.Crashes), "kills": float64(r.Kills),
-	}
-	for _, u := range out.Services {
-		if !u.Chorus {
-			continue
+// calls counts calls by method and answer: the status and the description, in
+// which the seconds of a wait don't count.
+func (r *Run) calls() map[string]int {
+	counts := map[string]int{}
+	for _, c := range r.Calls {
+		answer := "ok"
+		switch {
+		case c.Status == 0:
+			answer = "no answer: the caller gave up"
+		case c.RetryAfter > 0:
+			answer = fmt.Sprintf("%d: Too Many Requests: retry after N", c.Status)
+		case c.Failed():
+			answer = fmt.Sprintf("%d: %s", c.Status, c.Description)
 		}
-		m["memory_most_mb"] = max(m["memory_most_mb"], u.MostMB)
-		for name, v := range map[string]*float64{"memory_slope_pct_per_min": u.MemorySlope, "goroutines_slope_pct_per_min": u.GoroutinesSlope} {
-			if old, known := m[name]; v != nil && (!known || *v > old) {
-				m[name] = *v
-			}
-		}
+		counts[c.Method+" "+answer]++
 	}
-	return m
-}
-
-// judge compares a target with what was measured.
-func (r *Report) judge(t scenario.Target) Target {
-	out := Target{Name: t.Name, Measure: t.Measure, Min: t.Min, Max: t.Max}
-	for _, m := range scenario.Measures() {
-		if m.Name == t.Measure {
-			out.Unit = m.Unit
-		}
-	}
-	if t.Phase != "" {
-		out.Measure += " in " + t.Phase
-	}
-	value, known := r.of(t.Phase, t.Measure)
-	if t.Over != "" {
-		out.Measure += " over " + t.Over
-		out.Unit = "×"
-		base, baseKnown := r.base(t)
-		known = known && baseKnown && base != 0
-		value /= base
-	}
-	if !known {
-		return out
-	}
-	value = round(value, 4)
-	out.Value = &value
-	out.Passed = (t.Min == nil || value >= *t.Min) && (t.Max == nil || value <= *t.Max)
-	return out
-}
-
-func (r *Report) base(t scenario.Target) (float64, bool) {
-	if t.Over != scenario.Baseline {
-		return r.of(t.Over, t.Measure)
-	}
-	if r.Baseline == nil {
-		return 0, false
-	}
-	return r.Baseline.of(t.Phase, t.Measure)
-}
-
-// of is a measure of a phase, or of the whole run.
-func (r *Report) of(phase, measure string) (float64, bool) {
-	if phase == "" {
-		v, ok := r.Measures[measure]
-		return v, ok
-	}
-	for _, p := range r.Phases {
-		if p.Name == phase {
-			v, ok := p.Measures[measure]
-			return v, ok
-		}
-	}
-	return 0, false
+	return counts
 }

@@ -1,123 +1,12 @@
 package report
 
 import (
+	"math"
+	"slices"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/lab/load/accounting"
 )
-
-// busiest is the stretch of time in which a peak is looked for.
-const busiest = 10 * time.Second
-
-// stages are the parts of a turn's way.
-func stages() []stage {
-	return []stage{
-		{"planning", "due to planned", func(t accounting.Turn) (time.Time, time.Time) { return t.Due, t.Planned }},
-		{"generating", "planned to written", func(t accounting.Turn) (time.Time, time.Time) {
-			if t.Kind == accounting.Reaction {
-				return time.Time{}, time.Time{}
-			}
-			return t.Planned, t.Written
-		}},
-		{"sending", "written to delivered, typing included", func(t accounting.Turn) (time.Time, time.Time) {
-			if !spoken(t) {
-				return time.Time{}, time.Time{}
-			}
-			return t.Written, t.Closed
-		}},
-		{"end_to_end", "due to delivered", func(t accounting.Turn) (time.Time, time.Time) {
-			if !spoken(t) {
-				return time.Time{}, time.Time{}
-			}
-			return t.Due, t.Closed
-		}},
-	}
-}
-
-// stage is a part of a turn's way: from one time to another; zero times are of a
-// turn that did not come that way.
-type stage struct {
-	name, doc string
-	of        func(accounting.Turn) (from, to time.Time)
-}
-
-func (s stage) took(t accounting.Turn) (time.Duration, bool) {
-	from, to := s.of(t)
-	return to.Sub(from), !from.IsZero() && !to.IsZero()
-}
-
-// spoken tells whether a turn is a message or a reply that was delivered.
-func spoken(t accounting.Turn) bool {
-	return t.Kind != accounting.Reaction && t.Outcome == accounting.Delivered
-}
-
-// unsaid tells whether the guard let a turn have no text. Texts that are made
-// without a model repeat themselves in the end, whatever else is tried.
-func unsaid(t accounting.Turn) bool { return t.Outcome == outcomeRejected && t.Written.IsZero() }
-
-// measure computes the measures of some windows. What there is nothing of is left
-// out.
-func (r *Run) measure(windows []Window) map[string]float64 {
-	m := map[string]float64{}
-	per := minutes(windows)
-	if per <= 0 {
-		return m
-	}
-	r.measureTurns(m, windows, per)
-	r.measureCalls(m, windows, per)
-	for _, s := range stages() {
-		var took []float64
-		for _, t := range r.Turns {
-			if d, ok := s.took(t); ok && within(windows, t.Due) {
-				took = append(took, milliseconds(d))
-			}
-		}
-		if len(took) == 0 {
-			continue
-		}
-		p50, p90, p99, most := ranks(took)
-		for name, v := range map[string]float64{"p50": p50, "p90": p90, "p99": p99, "max": most} {
-			m[s.name+"_"+name+"_ms"] = round(v, 3)
-		}
-	}
-	return m
-}
-
-func (r *Run) measureTurns(m map[string]float64, windows []Window, per float64) {
-	var planned, meant, messages, reactions, expired, unknown float64
-	for _, t := range r.Turns {
-		if within(windows, t.Planned) {
-			planned++
-		}
-		if !within(windows, t.Due) {
-			continue
-		}
-		reaction := t.Kind == accounting.Reaction
-		switch {
-		case reaction && (t.Outcome == accounting.Delivered || t.Outcome == accounting.FellBack):
-			reactions++
-		case spoken(t):
-			messages++
-		}
-		if !reaction && !unsaid(t) {
-			meant++
-		}
-		if t.Outcome == outcomeExpired {
-			expired++
-		}
-		if t.Outcome == accounting.Unknown {
-			unknown++
-		}
-	}
-	m["turns_per_minute"] = round(planned/per, 3)
-	m["messages_per_minute"] = round(messages/per, 3)
-	m["reactions_per_minute"] = round(reactions/per, 3)
-	m["expired_per_minute"] = round(expired/per, 3)
-	m["unknown"] = unknown
-	if meant > 0 {
-		m["delivered_share"] = round(messages/meant, 6)
-	}
-}
 
 const (
 	outcomeExpired  = "expired"
@@ -126,7 +15,96 @@ const (
 	outcomeOpen     = "open"
 )
 
-func (r *Run) measureCalls(m map[string]float64, windows []Window, per float64) {
+// busiest is the stretch of time in which a peak is looked for.
+const busiest = 10 * time.Second
+
+func within(windows []Window, at time.Time) bool {
+	return slices.ContainsFunc(windows, func(w Window) bool { return !at.Before(w.From) && at.Before(w.To) })
+}
+
+// measure computes the measures of some windows. What there is nothing of is left
+// out.
+func (r *Run) measure(windows []Window) map[string]float64 {
+	m := map[string]float64{}
+	var length time.Duration
+	for _, w := range windows {
+		length += w.To.Sub(w.From)
+	}
+	if length <= 0 {
+		return m
+	}
+	r.measureTurns(m, windows, length.Minutes())
+	r.measureCalls(m, windows, length.Minutes())
+	for name, v := range m {
+		m[name] = round(v, 6)
+	}
+	return m
+}
+
+func (r *Run) measureTurns(m map[string]float64, windows []Window, minutes float64) {
+	var planned, meant, messages, reactions, expired, unknown float64
+	latencies := map[string][]float64{}
+	for _, t := range r.Turns {
+		if within(windows, t.Planned) {
+			planned++
+		}
+		if !within(windows, t.Due) {
+			continue
+		}
+		reaction := t.Kind == accounting.Reaction
+		// A text that the guard refused was not to be delivered: texts that are made
+		// without a model repeat themselves in the end.
+		if unsaid := t.Outcome == outcomeRejected && t.Written.IsZero(); !reaction && !unsaid {
+			meant++
+		}
+		switch {
+		case reaction && (t.Outcome == accounting.Delivered || t.Outcome == accounting.FellBack):
+			reactions++
+		case t.Outcome == accounting.Delivered:
+			messages++
+		case t.Outcome == outcomeExpired:
+			expired++
+		case t.Outcome == accounting.Unknown:
+			unknown++
+		}
+		addLatencies(latencies, t)
+	}
+	m["turns_per_minute"] = planned / minutes
+	m["messages_per_minute"] = messages / minutes
+	m["reactions_per_minute"] = reactions / minutes
+	m["expired_per_minute"] = expired / minutes
+	m["unknown"] = unknown
+	if meant > 0 {
+		m["delivered_share"] = messages / meant
+	}
+	for name, values := range latencies {
+		slices.Sort(values)
+		for suffix, share := range map[string]float64{"_p50_ms": 0.5, "_p90_ms": 0.9, "_p99_ms": 0.99, "_max_ms": 1} {
+			// Nearest rank: always a value that occurred.
+			m[name+suffix] = values[int(math.Ceil(share*float64(len(values))))-1]
+		}
+	}
+}
+
+// addLatencies adds how long the parts of a turn's way took, in milliseconds.
+func addLatencies(latencies map[string][]float64, t accounting.Turn) {
+	add := func(name string, from, to time.Time) {
+		if !from.IsZero() && !to.IsZero() {
+			latencies[name] = append(latencies[name], float64(to.Sub(from))/float64(time.Millisecond))
+		}
+	}
+	add("planning", t.Due, t.Planned)
+	if t.Kind == accounting.Reaction {
+		return
+	}
+	add("generating", t.Planned, t.Written)
+	if t.Outcome == accounting.Delivered {
+		add("sending", t.Written, t.Closed)
+		add("end_to_end", t.Due, t.Closed)
+	}
+}
+
+func (r *Run) measureCalls(m map[string]float64, windows []Window, minutes float64) {
 	var calls, failed float64
 	var sent []time.Time
 	for _, c := range r.Calls {
@@ -141,15 +119,15 @@ func (r *Run) measureCalls(m map[string]float64, windows []Window, per float64) 
 			sent = append(sent, c.Time)
 		}
 	}
-	m["calls_per_minute"] = round(calls/per, 3)
-	m["errors_per_minute"] = round(failed/per, 3)
-	m["peak_per_minute"] = round(float64(peak(sent))/busiest.Minutes(), 3)
-	m["first_message_seconds"] = round(firstAfter(windows, sent), 3)
+	m["calls_per_minute"] = calls / minutes
+	m["errors_per_minute"] = failed / minutes
+	m["peak_per_minute"] = float64(peak(sent)) / busiest.Minutes()
+	m["first_message_seconds"] = firstAfter(windows, sent)
 	if len(sent) == 0 {
 		return
 	}
 	if took := sent[len(sent)-1].Sub(sent[0]); took > 0 {
-		m["drain_per_second"] = round(float64(len(sent)-1)/took.Seconds(), 3)
+		m["drain_per_second"] = float64(len(sent)-1) / took.Seconds()
 	}
 }
 
@@ -166,18 +144,21 @@ func peak(sorted []time.Time) int {
 }
 
 // firstAfter is how long the first event of a window takes, in seconds: in the
-// window where that is longest.
+// window where that is longest, and the whole window where none comes in it.
 func firstAfter(windows []Window, sorted []time.Time) float64 {
-	var longest time.Duration
+	longest := 0.0
 	for _, w := range windows {
-		took := w.To.Sub(w.From) // as long as the whole window, if nothing comes in it
-		for _, at := range sorted {
-			if w.has(at) {
-				took = at.Sub(w.From)
-				break
-			}
+		first := w.To
+		if i := slices.IndexFunc(sorted, func(at time.Time) bool { return within([]Window{w}, at) }); i >= 0 {
+			first = sorted[i]
 		}
-		longest = max(longest, took)
+		longest = max(longest, first.Sub(w.From).Seconds())
 	}
-	return longest.Seconds()
+	return longest
+}
+
+// round keeps figures readable: more digits are noise.
+func round(v float64, digits int) float64 {
+	f := math.Pow10(digits)
+	return math.Round(v*f) / f
 }

@@ -1,5 +1,6 @@
-// Package report is what the load lab found: as JSON, as a page, as tables, and
-// compared with another one.
+// Package report is what a run of the load lab measured: a tree that is stored as
+// JSON, summed up for a terminal and as a page of documentation, and judged by the
+// targets of its scenario.
 package report
 
 import (
@@ -10,36 +11,34 @@ import (
 )
 
 // Report is a run of a scenario. Times of day are UTC, rates are per minute,
-// latencies milliseconds.
+// latencies milliseconds, other times seconds from the run's beginning.
 type Report struct {
 	Scenario   string    `json:"scenario"`
 	Summary    string    `json:"summary"`
 	Began      time.Time `json:"began"`
-	Ended      time.Time `json:"ended"`
+	Ended      time.Time `json:"ended"` // when nothing was open any more
 	Machine    string    `json:"machine"`
 	Build      string    `json:"build"`
 	Deployment string    `json:"deployment"`
 	// Size and Pace are what the scenario's sizes and times were multiplied by.
-	Size     float64        `json:"size"`
-	Pace     float64        `json:"pace"`
-	Bots     int            `json:"bots"`
-	Chats    int            `json:"chats"`
+	Size  float64 `json:"size"`
+	Pace  float64 `json:"pace"`
+	Bots  int     `json:"bots"`
+	Chats int     `json:"chats"`
+	// Replicas are how many of each service there were at the beginning.
 	Replicas map[string]int `json:"replicas"`
 
-	Passed  bool     `json:"passed"`
-	Targets []Target `json:"targets"`
-
+	Passed     bool               `json:"passed"`
+	Targets    []Target           `json:"targets"`
 	Accounting Accounting         `json:"accounting"`
-	Measures   map[string]float64 `json:"measures"`
+	Measures   map[string]float64 `json:"measures"` // of the whole run
 	Phases     []Phase            `json:"phases"`
-	Stages     []Stage            `json:"stages"`
-	Calls      []CallClass        `json:"calls"`
-	Activity   []Figure           `json:"activity"`
-	Services   []Usage            `json:"services"`
-	Minutes    []Minute           `json:"minutes"`
-	Series     Series             `json:"series"`
-	Events     []Event            `json:"events"`
-	Counters   map[string]float64 `json:"counters"`
+	// Timeline is the whole run in steps of equal length, warm-up included.
+	Timeline []Phase            `json:"timeline"`
+	Answers  map[string]int     `json:"answers"` // of Telegram, by method
+	Services []Usage            `json:"services"`
+	Events   []Event            `json:"events"`
+	Counters map[string]float64 `json:"counters"` // of the services' metrics
 
 	// Baseline is the same scenario without faults, played before.
 	Baseline *Report `json:"baseline,omitempty"`
@@ -56,74 +55,41 @@ type Target struct {
 	Passed  bool     `json:"passed"`
 }
 
-// Accounting is where every turn went.
+// Accounting is where every turn went. What does not fit is counted in the
+// run's measures: lost, duplicates, order_violations, late, unaccounted.
 type Accounting struct {
 	Planned   int            `json:"planned"`
 	Outcomes  map[string]int `json:"outcomes"` // by outcome; "open" for those without
 	Messages  int            `json:"messages"` // that Telegram took
 	Reactions int            `json:"reactions"`
-	// Explained are the messages of which the journal knows the turn, Unknown
-	// those that it doesn't know of, as their outcome says.
-	Explained  int `json:"explained"`
-	Unknown    int `json:"unknown"`
-	Lost       int `json:"lost"`
-	Duplicates int `json:"duplicates"`
-	OutOfOrder int `json:"out_of_order"`
-	Late       int `json:"late"`
-	TooEarly   int `json:"too_early"`
-	// Reasons are the receipts' that say more than their outcome.
+	// Unknown are the messages that were sent for a turn of unknown outcome.
+	Unknown int `json:"unknown"`
+	// Retries are the attempts of deliveries beyond those that each needs.
+	Retries int `json:"retries"`
+	// Reasons count turns that were not delivered, by outcome and reason.
 	Reasons map[string]int `json:"reasons,omitempty"`
 	// Problems are the first things that don't fit, in words.
 	Problems []string `json:"problems,omitempty"`
 }
 
-// Phase is a phase and what was measured in it; the seconds are from the run's
-// beginning.
+// Phase is a stretch of time and what was measured in it. Phases of the same name
+// have the measures of all of them together.
 type Phase struct {
-	Name   string   `json:"name"`
-	From   float64  `json:"from"`
-	To     float64  `json:"to"`
-	Faults []string `json:"faults,omitempty"`
-	// Disturbed phases have faults or actions.
-	Disturbed bool               `json:"disturbed"`
-	Measures  map[string]float64 `json:"measures"` // of all phases of this name
-}
-
-// Stage is how long a part of a turn's way took, in milliseconds.
-type Stage struct {
-	Name  string  `json:"name"`
-	Doc   string  `json:"doc"`
-	Count int     `json:"count"`
-	P50   float64 `json:"p50_ms"`
-	P90   float64 `json:"p90_ms"`
-	P99   float64 `json:"p99_ms"`
-	Max   float64 `json:"max_ms"`
-}
-
-// CallClass is calls to Telegram of one method that ended alike.
-type CallClass struct {
-	Method string `json:"method"`
-	Answer string `json:"answer"`
-	Failed bool   `json:"failed"`
-	Count  int    `json:"count"`
-}
-
-// Figure is a number by name, nil where this build has no such metric.
-type Figure struct {
-	Name  string   `json:"name"`
-	Value *float64 `json:"value"`
-	Unit  string   `json:"unit,omitempty"`
+	Name     string             `json:"name,omitempty"`
+	From     float64            `json:"from"`
+	To       float64            `json:"to"`
+	Faults   []string           `json:"faults,omitempty"`
+	Measures map[string]float64 `json:"measures"`
 }
 
 // Usage is what the processes of a service used.
 type Usage struct {
 	Service    string  `json:"service"`
 	Chorus     bool    `json:"chorus"`
-	Processes  int     `json:"processes"` // that there were in the whole run
-	CPUSeconds float64 `json:"cpu_seconds"`
+	Processes  int     `json:"processes"`  // that there were in the whole run
 	Cores      float64 `json:"cores"`      // mean, all processes together
 	MeanMB     float64 `json:"mean_mb"`    // of a process
-	MostMB     float64 `json:"most_mb"`    // of a process
+	MaxMB      float64 `json:"max_mb"`     // of a process
 	Goroutines float64 `json:"goroutines"` // most, of a process
 	// Slopes are in percent of the mean a minute, by least squares after the
 	// warm-up, of the process that lived longest; nil where that is too short.
@@ -131,41 +97,11 @@ type Usage struct {
 	GoroutinesSlope *float64 `json:"goroutines_slope_pct_per_min"`
 }
 
-// Minute is what happened in a minute of the run.
-type Minute struct {
-	Minute    int     `json:"minute"`
-	Planned   int     `json:"planned"`
-	Messages  int     `json:"messages"`
-	Reactions int     `json:"reactions"`
-	FellBack  int     `json:"fell_back"`
-	Expired   int     `json:"expired"`
-	Calls     int     `json:"calls"`
-	Errors    int     `json:"errors"`
-	P99       float64 `json:"end_to_end_p99_ms"`
-}
-
 // Event is something that the lab did or saw.
 type Event struct {
-	At   float64 `json:"at"` // seconds from the run's beginning
+	At   float64 `json:"at"`
 	What string  `json:"what"`
 }
-
-// Series are values over time, one a bin.
-type Series struct {
-	BinSeconds float64 `json:"bin_seconds"`
-	Lines      []Line  `json:"lines"`
-}
-
-// Line is one of the series. A nil value is a bin in which there was nothing to
-// measure.
-type Line struct {
-	Chart  string     `json:"chart"`
-	Name   string     `json:"name"`
-	Values []*float64 `json:"values"`
-}
-
-// Seconds is how long the run was.
-func (r *Report) Seconds() float64 { return r.Ended.Sub(r.Began).Seconds() }
 
 // Save writes the report as JSON.
 func (r *Report) Save(path string) error {

@@ -38,13 +38,13 @@ phases:
 		t.Fatal(err)
 	}
 	r := &report.Run{
-		Scenario: s, Size: 1, Pace: 1, Machine: "a machine", Build: "v1", Deployment: "embedded", Replicas: s.Services,
-		Began: began, Measured: at(60), Ended: at(300), Clocks: map[int64]int64{-1: 300},
-		Windows: []report.Window{{s.Phases[0], at(60), at(180)}, {s.Phases[1], at(180), at(300)}},
-		Counters: map[string]float64{
-			`chorus_cache_hits_total{layer="1"}`: 7, `chorus_cache_hits_total{layer="2"}`: 3,
+		Report: report.Report{
+			Size: 1, Pace: 1, Machine: "linux/amd64, A processor, 2 cores", Build: "v1", Deployment: "embedded", Replicas: s.Services,
+			Began: began, Ended: at(300), Events: []report.Event{{At: 180, What: "faults: sendMessage:429"}},
+			Counters: map[string]float64{`chorus_cache_hits_total{layer="1"}`: 7},
 		},
-		Events: []report.Event{{At: 180, What: "faults: sendMessage:429"}},
+		Played: s, Measured: at(60), Clocks: map[int64]int64{-1: 300},
+		Windows: []report.Window{{s.Phases[0], at(60), at(180)}, {s.Phases[1], at(180), at(300)}},
 	}
 	for i := range 300 {
 		due := at(float64(i))
@@ -60,7 +60,6 @@ phases:
 			call.Status, call.Effect, call.Message = 200, "sent", int64(i+1)
 		}
 		r.Turns, r.Calls = append(r.Turns, turn), append(r.Calls, call)
-		r.Open = append(r.Open, report.OpenTurns{At: due, N: i % 4})
 		r.Samples = append(r.Samples, sampling.Sample{
 			At: due, Service: "sender", Instance: "sender-1", Chorus: true, Memory: 100 << 20 * (1 + float64(i)/60/100), CPU: float64(i) / 10, Goroutines: 50,
 		})
@@ -79,17 +78,17 @@ func TestTheShareIsOfWhatWasToBeDelivered(t *testing.T) {
 	for i := range 10 {
 		run.Turns[80+i].Outcome = "rejected"
 	}
-	if got := report.Build(run, nil).Phases[0].Measures["delivered_share"]; got != 0.9 {
+	if got := report.Build(run).Phases[0].Measures["delivered_share"]; got != 0.9 {
 		t.Errorf("the share is %v, want 90 of 100", got)
 	}
 }
 
 func TestMeasures(t *testing.T) {
 	t.Parallel()
-	r := report.Build(steady(t, ""), nil)
+	r := report.Build(steady(t, ""))
 	if diff := cmp.Diff(map[string]float64{
 		"turns_per_minute": 60, "messages_per_minute": 54, "reactions_per_minute": 0, "delivered_share": 0.9, "expired_per_minute": 6,
-		"unknown": 0, "calls_per_minute": 60, "errors_per_minute": 6, "peak_per_minute": 54, "first_message_seconds": 0, "drain_per_second": 0.899,
+		"unknown": 0, "calls_per_minute": 60, "errors_per_minute": 6, "peak_per_minute": 54, "first_message_seconds": 0, "drain_per_second": 0.89916,
 		"planning_p50_ms": 10, "planning_p90_ms": 10, "planning_p99_ms": 10, "planning_max_ms": 10,
 		"generating_p50_ms": 100, "generating_p90_ms": 100, "generating_p99_ms": 100, "generating_max_ms": 100,
 		"sending_p50_ms": 1000, "sending_p90_ms": 1000, "sending_p99_ms": 1000, "sending_max_ms": 1000,
@@ -109,10 +108,16 @@ func TestMeasures(t *testing.T) {
 func TestAccounting(t *testing.T) {
 	t.Parallel()
 	run := steady(t, "")
-	a := report.Build(run, nil).Accounting
-	if a.Planned != 300 || a.Messages != 288 || a.Explained != 288 || a.Outcomes["expired"] != 12 ||
-		a.Lost+a.Duplicates+a.OutOfOrder+a.Late+a.TooEarly+a.Unknown != 0 || a.Reasons["expired: too late"] != 12 {
+	r := report.Build(run)
+	if a := r.Accounting; a.Planned != 300 || a.Messages != 288 || a.Outcomes["expired"] != 12 || a.Unknown != 0 ||
+		a.Reasons["expired: too late"] != 12 || len(a.Problems) != 0 {
 		t.Errorf("the account of a good run is %+v", a)
+	}
+	problems := []string{"lost", "duplicates", "order_violations", "late", "retry_after_violations", "unaccounted"}
+	for _, name := range problems {
+		if n := r.Measures[name]; n != 0 {
+			t.Errorf("a good run has %v %s", n, name)
+		}
 	}
 	again := run.Calls[0]
 	again.Time, again.Message = at(299.5), 1000
@@ -122,15 +127,36 @@ func TestAccounting(t *testing.T) {
 	run.Turns[7].Outcome, run.Turns[7].Sent = accounting.Unknown, 0
 	run.Turns[7].Text, run.Calls[7].Text = "Well.", "Well." // its message is explained by that
 	run.Calls[10], run.Calls[11] = run.Calls[11], run.Calls[10]
-	a = report.Build(run, nil).Accounting
-	if a.Duplicates != 1 || a.Late != 1 || a.TooEarly != 2 || a.OutOfOrder != 1 || a.Unknown != 1 || a.Lost != 0 {
-		t.Errorf("the account of a bad run is %+v", a)
+	run.Turns[20].Sent = 2000 // a message that Telegram never got; the one it got is of no turn
+	r = report.Build(run)
+	got := map[string]float64{}
+	for _, name := range problems {
+		got[name] = r.Measures[name]
+	}
+	if diff := cmp.Diff(map[string]float64{
+		"lost": 1, "duplicates": 2, "order_violations": 1, "late": 1, "retry_after_violations": 2, "unaccounted": 0,
+	}, got); diff != "" {
+		t.Error(diff)
+	}
+	if a := r.Accounting; a.Unknown != 1 || len(a.Problems) != 3 || r.Answers["sendMessage 429: Too Many Requests: retry after N"] != 12 {
+		t.Errorf("the account of a bad run is %+v, with the answers %v", a, r.Answers)
+	}
+}
+
+func TestTimeline(t *testing.T) {
+	t.Parallel()
+	steps := report.Build(steady(t, "")).Timeline
+	if len(steps) != 5 || steps[4].From != 240 || steps[4].To != 300 {
+		t.Fatalf("the steps are %v", steps)
+	}
+	if first, last := steps[0].Measures["messages_per_minute"], steps[4].Measures["messages_per_minute"]; first != 60 || last != 54 {
+		t.Errorf("there are %v messages in the first minute and %v in the last", first, last)
 	}
 }
 
 func TestServices(t *testing.T) {
 	t.Parallel()
-	u := report.Build(steady(t, ""), nil).Services[0]
+	u := report.Build(steady(t, "")).Services[0]
 	// A percent of what it began with a minute, less of the mean.
 	if u.MemorySlope == nil || *u.MemorySlope < 0.95 || *u.MemorySlope > 1 || *u.GoroutinesSlope != 0 {
 		t.Errorf("the slopes are %v, %v", *u.MemorySlope, *u.GoroutinesSlope)
@@ -142,38 +168,60 @@ func TestServices(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	t.Parallel()
-	baseline := report.Build(steady(t, ""), nil)
-	r := report.Build(steady(t, `
+	run := steady(t, `
 baseline: true
 targets:
   - {name: ratio, measure: messages_per_minute, phase: storm, over: calm, min: 0.9}
   - {name: of the baseline, measure: messages_per_minute, phase: storm, over: baseline, min: 1, max: 1}
   - {name: missed, measure: delivered_share, phase: storm, min: 0.95}
   - {name: whole, measure: lost, max: 0}
-`), baseline)
+`)
+	run.Baseline = report.Build(steady(t, ""))
+	r := report.Build(run)
 	var got []string
 	for _, target := range r.Targets {
-		got = append(got, fmt.Sprintf("%s %v %s %s", target.Name, *target.Value, target.Bound(), target.Verdict()))
+		got = append(got, fmt.Sprintf("%s %v %s: %s", target.Name, *target.Value, target.Verdict(), target.Measure))
 	}
 	if diff := cmp.Diff([]string{
-		"ratio 0.9 ≥ 0.9 pass", "of the baseline 1 ≥ 1, ≤ 1 pass", "missed 0.9 ≥ 0.95 FAIL", "whole 0 ≤ 0 pass",
+		"ratio 0.9 pass: messages_per_minute in storm over calm",
+		"of the baseline 1 pass: messages_per_minute in storm over baseline",
+		"missed 0.9 FAIL: delivered_share in storm",
+		"whole 0 pass: lost",
 	}, got); diff != "" {
 		t.Error(diff)
 	}
 	if r.Passed || r.Missed() != 1 {
 		t.Errorf("passed is %t with %d missed", r.Passed, r.Missed())
 	}
-	without := report.Build(steady(t, "baseline: true\ntargets: [{name: a, measure: calls_per_minute, phase: calm, over: baseline, min: 0}]\n"), nil)
-	if target := without.Targets[0]; target.Passed || target.Verdict() != "not measured" {
-		t.Errorf("a target without its baseline is %+v", target)
+}
+
+// What can't be measured is told as such, and fails the run.
+func TestTargetsWithoutAMeasure(t *testing.T) {
+	t.Parallel()
+	for name, target := range map[string]string{
+		"without its baseline": "measure: calls_per_minute, phase: calm, over: baseline",
+		"over nothing":         "measure: reactions_per_minute, phase: storm, over: calm",
+		"of what never was":    "measure: memory_slope_pct_per_min",
+	} {
+		run := steady(t, "baseline: true\ntargets: [{name: a.b, "+target+", max: 1000}]\n")
+		run.Samples = nil
+		r := report.Build(run)
+		if got := r.Targets[0]; r.Passed || got.Passed || got.Verdict() != "not measured" {
+			t.Errorf("%s: %+v", name, got)
+		}
+		var b bytes.Buffer
+		if err := report.WriteFigures(&b, []*report.Report{r}); err != nil || strings.Contains(b.String(), "a.b") {
+			t.Errorf("%s is a figure, %v: %s", name, err, b.String())
+		}
 	}
 }
 
-func TestOutputs(t *testing.T) {
+func TestReportIsStored(t *testing.T) {
 	t.Parallel()
-	r := report.Build(steady(t, "targets: [{name: load.share, measure: delivered_share, min: 0.99}]\n"), nil)
-	dir := t.TempDir()
-	file := filepath.Join(dir, "report.json")
+	run := steady(t, "targets: [{name: load.share, measure: delivered_share, min: 0.99}]\n")
+	run.Baseline = report.Build(steady(t, ""))
+	r := report.Build(run)
+	file := filepath.Join(t.TempDir(), "report.json")
 	if err := r.Save(file); err != nil {
 		t.Fatal(err)
 	}
@@ -181,49 +229,74 @@ func TestOutputs(t *testing.T) {
 	if diff := cmp.Diff(r, loaded); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
-	if err := r.SavePage(filepath.Join(dir, "report.html")); err != nil {
-		t.Error(err)
+}
+
+// scenarios are the reports of three scenarios: one misses a target, one is played
+// in part, and one has nothing that could be measured.
+func scenarios(t *testing.T) []*report.Report {
+	t.Helper()
+	missed := report.Build(steady(t, "targets: [{name: load.share, measure: delivered_share, min: 0.99}, {name: mine, measure: lost, max: 0}]\n"))
+	run := steady(t, "targets: [{name: load.share, measure: delivered_share, phase: storm, min: 0.5, max: 1}]\n")
+	run.Pace, run.Baseline = 0.5, missed
+	part := report.Build(run)
+	part.Scenario = "reactions-400"
+	empty := &report.Report{Scenario: "soak", Size: 1, Pace: 1, Passed: true}
+	return []*report.Report{missed, part, empty}
+}
+
+func TestPageHasEveryScenario(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := report.WriteMarkdown(&b, scenarios(t)); err != nil {
+		t.Fatal(err)
 	}
-	for name, c := range map[string]struct {
-		write func(*bytes.Buffer) error
-		wants []string
-	}{
-		"text":     {func(b *bytes.Buffer) error { return r.WriteText(b) }, []string{"300 turns planned: 288 delivered, 12 expired", "load.share", "FAIL"}},
-		"markdown": {func(b *bytes.Buffer) error { return report.WriteMarkdown(b, []*report.Report{r}) }, []string{"| A message a second. | 2, 1 |", "**1 of 1 missed**", "3.6"}},
-		"figures":  {func(b *bytes.Buffer) error { return report.WriteFigures(b, []*report.Report{r}) }, []string{"figure load.share 0.95 share\n"}},
+	for _, want := range []string{
+		"| [steady](../deploy/scenarios/steady.yaml) | A message a second. | 2, 1 | 57 | 300 | 0, 0, 0 | 10 | 1.11, 1.11 | **1 of 2 missed** |\n",
+		"| [reactions-400](../deploy/scenarios/reactions-400.yaml) | A message a second. | 2, 1 | 57 | 300 | 0, 0, 0 | 10 | 1.11, 1.11 | 1 met |\n",
+		"| [soak](../deploy/scenarios/soak.yaml) |  | 0, 0 | - | 0 | -, -, - | - | -, - | 0 met |\n",
+		"**Only a part of reactions-400 was played**: 1 of its size, 0.5 of its times.",
+		"| 57 | reactions-400, played without faults |\n",
+		"| - | scale-1-8-3 |\n",
+		"| steady | `load.share` | 0.95  | ≥ 0.99 | FAIL | delivered_share |\n",
+		"| reactions-400 | `load.share` | 0.9  | ≥ 0.5, ≤ 1 | pass | delivered_share in storm |\n",
+		"| steady | sender | 1 | 0.1 |",
 	} {
-		var b bytes.Buffer
-		if err := c.write(&b); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		for _, want := range c.wants {
-			if !strings.Contains(b.String(), want) {
-				t.Errorf("%s has no %q:\n%s", name, want, b.String())
-			}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the page has no %q", want)
 		}
 	}
-	for _, f := range r.Activity {
-		if f.Name == "cache hits" && (f.Value == nil || *f.Value != 10) || f.Name == "cache misses" && f.Value != nil {
-			t.Errorf("%s is %v", f.Name, f.Value)
+	if t.Failed() || strings.Contains(b.String(), "no value") || strings.Contains(b.String(), "NaN") {
+		t.Errorf("the page is\n%s", b.String())
+	}
+}
+
+func TestTerminalTellsAMissedTarget(t *testing.T) {
+	t.Parallel()
+	for _, r := range scenarios(t) {
+		var b bytes.Buffer
+		if err := r.WriteText(&b); err != nil {
+			t.Fatal(err)
+		}
+		if r.Scenario != "steady" {
+			continue
+		}
+		for _, want := range []string{"300 turns planned: 288 delivered, 12 expired\n", "end to end  1110", "load.share  0.95", "FAIL"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("it has no %q:\n%s", want, b.String())
+			}
 		}
 	}
 }
 
-func TestComparison(t *testing.T) {
+// Of several reports the worst value is told.
+func TestFigures(t *testing.T) {
 	t.Parallel()
-	const target = "targets: [{name: share, measure: delivered_share, phase: storm, min: 0.85}]\n"
-	before, worse := report.Build(steady(t, target), nil), steady(t, target)
-	for i := 181; i < 240; i++ {
-		worse.Turns[i].Outcome, worse.Turns[i].Sent = "expired", 0
-	}
 	var b bytes.Buffer
-	n, err := report.WriteComparison(&b, before, report.Build(worse, nil))
-	if err != nil || n != 1 || !strings.Contains(b.String(), "WORSE") || !strings.Contains(b.String(), "-50.0%") {
-		t.Errorf("%d worse, %v:\n%s", n, err, b.String())
+	if err := report.WriteFigures(&b, scenarios(t)); err != nil {
+		t.Fatal(err)
 	}
-	b.Reset()
-	if n, err := report.WriteComparison(&b, before, before); err != nil || n != 0 || strings.Contains(b.String(), "run ") {
-		t.Errorf("a report compared with itself: %d, %v:\n%s", n, err, b.String())
+	if diff := cmp.Diff("goos: linux\ngoarch: amd64\ncpu: A processor\nfigure load.share 0.9 share\n", b.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 

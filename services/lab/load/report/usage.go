@@ -1,7 +1,8 @@
 package report
 
 import (
-	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,85 +11,97 @@ import (
 
 const (
 	megabyte = 1 << 20
-	// leastSlope is how long a process must have been looked at for a slope of its
+	// minSlope is how long a process must have been looked at for a slope of its
 	// memory to mean anything.
-	leastSlope = 2 * time.Minute
+	minSlope = 2 * time.Minute
 )
 
-// usage is what each service used. Of the slopes, the warm-up is left out.
+// usage is what each service used, Chorus' own first.
 func (r *Run) usage() []Usage {
-	byService := map[string]map[string][]sampling.Sample{}
+	processes := map[string][]sampling.Sample{}
 	for _, s := range r.Samples {
-		if byService[s.Service] == nil {
-			byService[s.Service] = map[string][]sampling.Sample{}
-		}
-		byService[s.Service][s.Instance] = append(byService[s.Service][s.Instance], s)
+		processes[s.Instance] = append(processes[s.Instance], s)
 	}
-	var all []Usage
-	for service, instances := range byService {
-		u := Usage{Service: service, Processes: len(instances)}
-		var longest []sampling.Sample
-		var sum, n float64
-		for _, samples := range instances {
-			last := samples[len(samples)-1]
-			u.Chorus = last.Chorus
-			u.CPUSeconds += last.CPU
-			if !last.Chorus { // it was there before the run, or its start isn't of interest
-				u.CPUSeconds -= samples[0].CPU
-			}
-			for _, s := range samples {
-				sum, n = sum+s.Memory, n+1
-				u.MostMB = max(u.MostMB, s.Memory/megabyte)
-				u.Goroutines = max(u.Goroutines, s.Goroutines)
-			}
-			if after := r.afterWarmUp(samples); span(after) > span(longest) {
-				longest = after
-			}
-		}
-		u.MeanMB, u.MostMB = round(sum/n/megabyte, 1), round(u.MostMB, 1)
-		u.CPUSeconds = round(u.CPUSeconds, 2)
-		u.Cores = round(u.CPUSeconds/r.Ended.Sub(r.Began).Seconds(), 3)
-		if span(longest) >= leastSlope {
-			u.MemorySlope = new(round(slope(points(longest, func(s sampling.Sample) float64 { return s.Memory })), 3))
-			if u.Goroutines > 0 {
-				u.GoroutinesSlope = new(round(slope(points(longest, func(s sampling.Sample) float64 { return s.Goroutines })), 3))
-			}
-		}
-		all = append(all, u)
-	}
-	slices.SortFunc(all, func(a, b Usage) int {
-		return cmp.Or(boolRank(b.Chorus)-boolRank(a.Chorus), cmp.Compare(a.Service, b.Service))
-	})
-	return all
-}
+	type total struct {
+		Usage
 
-func boolRank(b bool) int {
-	if b {
-		return 1
+		memory, looks float64
+		longest       time.Duration
 	}
-	return 0
-}
-
-// afterWarmUp are the samples of the measured time.
-func (r *Run) afterWarmUp(samples []sampling.Sample) []sampling.Sample {
+	services := map[string]*total{}
 	end := r.Ended
 	if len(r.Windows) > 0 {
 		end = r.Windows[len(r.Windows)-1].To
 	}
-	return slices.DeleteFunc(slices.Clone(samples), func(s sampling.Sample) bool { return s.At.Before(r.Measured) || s.At.After(end) })
+	for _, instance := range slices.Sorted(maps.Keys(processes)) {
+		samples := processes[instance]
+		first, last := samples[0], samples[len(samples)-1]
+		key := fmt.Sprintf("%t %s", !first.Chorus, first.Service)
+		u := services[key]
+		if u == nil {
+			u = &total{Usage: Usage{Service: first.Service, Chorus: first.Chorus}}
+			services[key] = u
+		}
+		u.Processes++
+		cpu := last.CPU
+		if !last.Chorus { // it was there before the run, or its start isn't of interest
+			cpu -= first.CPU
+		}
+		u.Cores += cpu / r.Ended.Sub(r.Began).Seconds()
+		for _, s := range samples {
+			u.memory, u.looks = u.memory+s.Memory/megabyte, u.looks+1
+			u.MaxMB, u.Goroutines = max(u.MaxMB, s.Memory/megabyte), max(u.Goroutines, s.Goroutines)
+		}
+		measured := slices.DeleteFunc(samples, func(s sampling.Sample) bool { return s.At.Before(r.Measured) || s.At.After(end) })
+		if len(measured) == 0 {
+			continue
+		}
+		if d := measured[len(measured)-1].At.Sub(measured[0].At); d >= minSlope && d > u.longest {
+			u.longest = d
+			u.MemorySlope = slope(measured, func(s sampling.Sample) float64 { return s.Memory })
+			u.GoroutinesSlope = slope(measured, func(s sampling.Sample) float64 { return s.Goroutines })
+		}
+	}
+	all := make([]Usage, 0, len(services))
+	for _, key := range slices.Sorted(maps.Keys(services)) {
+		u := services[key]
+		u.Cores, u.MeanMB, u.MaxMB = round(u.Cores, 3), round(u.memory/u.looks, 1), round(u.MaxMB, 1)
+		all = append(all, u.Usage)
+	}
+	return all
 }
 
-func span(samples []sampling.Sample) time.Duration {
-	if len(samples) == 0 {
-		return 0
+// slope is how fast values grow by least squares, in percent of their mean a
+// minute; nil where there are none.
+func slope(samples []sampling.Sample, value func(sampling.Sample) float64) *float64 {
+	x := func(s sampling.Sample) float64 { return s.At.Sub(samples[0].At).Minutes() }
+	n := float64(len(samples))
+	var mx, my, sxy, sxx float64
+	for _, s := range samples {
+		mx, my = mx+x(s)/n, my+value(s)/n
 	}
-	return samples[len(samples)-1].At.Sub(samples[0].At)
+	for _, s := range samples {
+		sxy += (x(s) - mx) * (value(s) - my)
+		sxx += (x(s) - mx) * (x(s) - mx)
+	}
+	if sxx == 0 || my == 0 {
+		return nil
+	}
+	return new(round(100*sxy/sxx/my, 3))
 }
 
-func points(samples []sampling.Sample, value func(sampling.Sample) float64) []point {
-	out := make([]point, len(samples))
-	for i, s := range samples {
-		out[i] = point{s.At.Sub(samples[0].At).Minutes(), value(s)}
+// growth adds the measures of the service of Chorus that grew most.
+func growth(m map[string]float64, services []Usage) {
+	for _, u := range services {
+		if !u.Chorus {
+			continue
+		}
+		for name, v := range map[string]*float64{
+			"memory_max_mb": &u.MaxMB, "memory_slope_pct_per_min": u.MemorySlope, "goroutines_slope_pct_per_min": u.GoroutinesSlope,
+		} {
+			if old, known := m[name]; v != nil && (!known || *v > old) {
+				m[name] = *v
+			}
+		}
 	}
-	return out
 }

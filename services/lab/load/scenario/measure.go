@@ -36,7 +36,7 @@ func Measures() []Measure {
 		{Name: "lost", Unit: "turns", Doc: "turns that are said to be sent and that Telegram never got, or that are missing"},
 		{Name: "duplicates", Unit: "messages", Doc: "messages that were sent once too often"},
 		{Name: "order_violations", Unit: "messages", Doc: "messages that came after a later turn's in their chat"},
-		{Name: "unaccounted", Unit: "turns", Doc: "planned turns that are neither open nor ended, and messages of Telegram's that no turn explains"},
+		{Name: "unaccounted", Unit: "turns", Doc: "messages of unknown outcome that are more than the turns of such an outcome"},
 		{Name: "open", Unit: "turns", Doc: "turns that had not ended when the run was over"},
 		{Name: "dead", Unit: "turns", Doc: "turns that ended as dead letters"},
 		{Name: "late", Unit: "messages", Doc: "messages that were sent after their time was over"},
@@ -45,7 +45,7 @@ func Measures() []Measure {
 		{Name: "kills", Unit: "", Doc: "processes that the lab killed"},
 		{Name: "memory_slope_pct_per_min", Unit: "%/min", Doc: "how fast the memory of the service that grew most grew"},
 		{Name: "goroutines_slope_pct_per_min", Unit: "%/min", Doc: "the same of goroutines"},
-		{Name: "memory_most_mb", Unit: "MB", Doc: "most memory of a replica"},
+		{Name: "memory_max_mb", Unit: "MB", Doc: "most memory of a replica"},
 		{Name: "turns", Unit: "turns", Doc: "turns planned"},
 	} {
 		m.Whole = true

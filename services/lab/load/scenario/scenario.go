@@ -96,6 +96,10 @@ const (
 	Pause Verb = "pause"
 	// Scale changes the number of replicas.
 	Scale Verb = "scale"
+
+	// Start and Resume undo them; a scenario says for how long instead.
+	Start  Verb = "start"
+	Resume Verb = "resume"
 )
 
 // Action is something that is done to a service.
