@@ -97,7 +97,7 @@ func (p *process) generator() (run.Part, error) {
 	}
 	book := usage.NewBook(p.pool, p.log.Named("usage"))
 	texts := chain.New(links, chain.Deps{
-		Ledger: book, Replicas: p.replicas.count, Now: p.clock.Now, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
+		Ledger: book, Replicas: p.lease.Replicas, Now: p.clock.Now, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
 	})
 	chains := []*chain.Chain{texts}
 	deps := generator.Deps{
@@ -133,7 +133,7 @@ func (p *process) sender() (run.Part, error) {
 	if err != nil {
 		return run.Part{}, err
 	}
-	limits, err := p.limits(p.replicas.count)
+	limits, err := p.limits(p.lease.Replicas)
 	if err != nil {
 		return run.Part{}, run.Usage(err)
 	}

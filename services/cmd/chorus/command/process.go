@@ -37,7 +37,6 @@ type process struct {
 	pool     *pgxpool.Pool
 	bus      *bus.Bus
 	lease    *lease.Lease // tells others that this process lives
-	replicas *replicas
 	stages   *stage.Metrics
 	unopened prometheus.Counter // tokens
 	clocks   *clock.Differences
@@ -82,7 +81,6 @@ func (p *process) connect(ctx context.Context, m module, opts ...nats.Option) (e
 		return err
 	}
 	p.lease = lease.New(p.pool, m.kind, p.log.Named("lease"))
-	p.replicas = newReplicas(p.lease)
 	if p.bus, err = bus.Connect(ctx, p.cfg.nats, p.log, "chorus-"+m.name, opts...); err != nil {
 		return err
 	}
@@ -151,7 +149,6 @@ func (p *process) operate(ctx context.Context, m module) error {
 		run.Part{Name: "cache", Run: p.cache.Run},
 		run.Part{Name: "clock", Run: p.clock.Run},
 		run.Part{Name: "lease", Run: p.lease.Run},
-		run.Part{Name: "replicas", Run: p.replicas.run},
 		// What is cached comes first: whoever then looks must not see it as it was.
 		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.changes(), p.settings.Channel(), p.roster()).Run},
 	)
