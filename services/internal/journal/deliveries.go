@@ -135,14 +135,15 @@ RETURNING ` + claimedDelivery
 UPDATE deliveries SET state = 'waiting', owner = NULL, claimed_until = NULL, not_before = $6, attempts = attempts + $7::int
 WHERE chat_id = $1 AND turn_no = $2 AND part = $3 AND fence = $4 AND owner = $5`
 
+	// This process has made no call for a claim that it does not know of.
 	takeDeliveries = `-- take deliveries over
 WITH claimed AS MATERIALIZED (
-    SELECT chat_id, turn_no, part, owner, fence, claimed_until < now() AS over
-    FROM deliveries WHERE lane = $3 AND closed_at IS NULL AND (owner <> $1 OR claimed_until < now() - interval '10 seconds')),
+    SELECT chat_id, turn_no, part, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
+    FROM deliveries WHERE lane = $3 AND closed_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($5)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $4)
-UPDATE deliveries d SET ` + claimDelivery + `
+UPDATE deliveries d SET state = CASE WHEN dead.owner = $1 THEN 'claimed' ELSE d.state END, ` + claimDelivery + `
 FROM dead WHERE d.chat_id = dead.chat_id AND d.turn_no = dead.turn_no AND d.part = dead.part AND d.fence = dead.fence AND d.owner = dead.owner
 RETURNING ` + claimedDelivery
 
@@ -177,7 +178,7 @@ func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]
 	for i, e := range ends {
 		chats[i], turns[i] = key(e.Task.GetId())
 		parts[i], fences[i] = int16(e.Task.Part), e.Task.fence //nolint:gosec // a turn has a few
-		outcomes[i], reasons[i], last[i] = subject.OutcomeName(e.Result.Outcome), e.Result.Reason, e.Last
+		outcomes[i], reasons[i], last[i] = subject.OutcomeName(e.Result.Outcome), readable(e.Result.Reason), e.Last
 		if m := e.Result.Message; m != nil {
 			viewers[i], telegramIDs[i], replies[i], bodies[i], times[i] = m.Viewer, m.TelegramID, m.ReplyTo, m.Text, m.At
 		}
@@ -187,9 +188,9 @@ func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]
 }
 
 // Defer implements stage.Rows. It says that no call was made that may have had an effect.
-func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, failed bool) error {
+func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, failures int) error {
 	chat, turn := key(u.GetId())
-	err := d.journal.fenced(ctx, deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), count(failed))
+	err := d.journal.fenced(ctx, deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), failures)
 	if err != nil && !errors.Is(err, ErrFenced) {
 		return fmt.Errorf("give delivery %s back: %w", subject.TurnID(u.GetId()), err)
 	}
@@ -202,14 +203,14 @@ func (d *Deliveries) Bury(ctx context.Context, u *Unsent, reason string) error {
 }
 
 // Sweep implements stage.Rows.
-func (d *Deliveries) Sweep(ctx context.Context, limit int) (s stage.Swept[*Unsent], err error) {
+func (d *Deliveries) Sweep(ctx context.Context, limit int, mine []int64) (s stage.Swept[*Unsent], err error) {
 	if err := d.journal.pool.QueryRow(ctx, dueDeliveries, d.lane, limit).Scan(&s.Due, &s.Open, &s.Oldest); err != nil {
 		return s, fmt.Errorf("look for deliveries that wait: %w", err)
 	}
 	if s.Open == 0 {
 		return s, nil
 	}
-	s.Taken, err = d.query(ctx, "take deliveries over", takeDeliveries, true, d.claims.Owner, d.claims.Lease, d.lane, limit)
+	s.Taken, err = d.query(ctx, "take deliveries over", takeDeliveries, true, d.claims.Owner, d.claims.Lease, d.lane, limit, mine)
 	return s, err
 }
 
@@ -319,10 +320,3 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 }
 
 func sorted(chats []int64) []int64 { return slices.Sorted(slices.Values(chats)) }
-
-func count(failed bool) int {
-	if failed {
-		return 1
-	}
-	return 0
-}

@@ -48,6 +48,11 @@ type Claims struct {
 	Lease time.Duration
 }
 
+// forgotten is a condition of a claim of this process that no statement under way has
+// made: where the process does not know of it, the answer was lost. It is longer than any
+// statement takes.
+const forgotten = `claimed_until < now() + $2::interval - interval '15 seconds'`
+
 // key is a turn's key in SQL arguments.
 func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }
 

@@ -140,7 +140,7 @@ func (s *Stage[T, R]) idle(id int64) {
 
 // failed gives a task back, or ends it as a dead letter.
 func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
-	until, write := s.verdict(e)
+	until, write := s.verdict(e, ctx.Err() != nil)
 	err := s.persist(committing, write)
 	if err != nil && committing.Err() == nil {
 		// Its claim ends by itself.
@@ -158,26 +158,29 @@ func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
 
 // verdict is what is to be done about a failure, and when the task is looked at again;
 // zero is at once. It is the one place that decides so.
-func (s *Stage[T, R]) verdict(e ended[T, R]) (until time.Time, write func(context.Context) error) {
+func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, write func(context.Context) error) {
 	later := (*laterError)(nil)
 	class := fail.ClassOf(e.err)
-	failed := class != fail.Unavailable
+	failures := e.failures
+	if class == fail.Unavailable {
+		failures = 0
+	}
 	switch {
 	case errors.As(e.err, &later):
 		s.metrics.ended(s.cfg.Name, resultLater, 1)
-		return later.until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, later.until, false) }
-	case class == fail.Shutdown:
+		return later.until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, later.until, 0) }
+	case class == fail.Shutdown && stopping:
 		s.metrics.ended(s.cfg.Name, resultReturned, 1)
-		return time.Time{}, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, time.Time{}, false) }
-	case class == fail.Permanent, failed && e.task.Attempts()+1 >= s.cfg.MaxAttempts:
+		return time.Time{}, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, time.Time{}, 0) }
+	case class == fail.Permanent, failures > 0 && e.task.Attempts()+failures >= s.cfg.MaxAttempts:
 		s.metrics.ended(s.cfg.Name, resultDead, 1)
 		s.log.Error("dead letter", zap.Int64("chat", e.task.Chat()), zap.NamedError("reason", e.err))
 		return time.Time{}, func(ctx context.Context) error { return s.rows.Bury(ctx, e.task, e.err.Error()) }
 	}
 	s.outages.Note(e.err)
 	s.metrics.ended(s.cfg.Name, resultLater, 1)
-	until = s.now().Add(backoff(e.task.Attempts(), e.err))
-	return until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failed) }
+	until = s.now().Add(backoff(e.task.Attempts()+e.failures-1, e.err))
+	return until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failures) }
 }
 
 // wantAt has a chat looked at when the time of its next row has come.

@@ -12,6 +12,8 @@ package stage
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,12 +46,14 @@ type Rows[T Task, R any] interface {
 	// but for those of an end with Last. It leaves out tasks that others have taken over.
 	Commit(ctx context.Context, ends []End[T, R]) (next []T, err error)
 	// Defer gives a claim back. The row may be claimed again from an instant on; a zero
-	// time is at once. Failed counts an attempt.
-	Defer(ctx context.Context, task T, until time.Time, failed bool) error
+	// time is at once. Failures are added to the task's attempts.
+	Defer(ctx context.Context, task T, until time.Time, failures int) error
 	// Bury ends a task that can't be done as a dead letter.
 	Bury(ctx context.Context, task T, reason string) error
-	// Sweep looks for what nobody works on. It takes over up to limit tasks.
-	Sweep(ctx context.Context, limit int) (Swept[T], error)
+	// Sweep looks for what nobody works on. It takes over up to limit tasks, none of the
+	// chats that this process looks after. So it also finds claims of this process that it
+	// does not know of, because the answer of a statement was lost.
+	Sweep(ctx context.Context, limit int, mine []int64) (Swept[T], error)
 }
 
 // End is what a task has led to.
@@ -74,8 +78,9 @@ type Swept[T Task] struct {
 }
 
 // Work does a task. The context ends when the process stops or the claim does. An error
-// is sorted by package fail: Permanent ones end the task as a dead letter, Shutdown gives
-// it back, others have it done again later. Later says when.
+// is sorted by package fail: Permanent ones end the task as a dead letter, others have it
+// done again later. Later says when. Whatever the error, the end of the process gives the
+// task back.
 type Work[T Task, R any] func(ctx context.Context, task T) (R, error)
 
 // Rings brings chats that have something to do.
@@ -169,6 +174,8 @@ type ended[T Task, R any] struct {
 	task   T
 	result R
 	err    error
+	// failures are the attempts of this claim that failed.
+	failures int
 }
 
 // Deps is what a stage works with.
@@ -177,7 +184,7 @@ type Deps struct {
 	// Holds tells whether other processes see that this one lives: while they don't,
 	// nothing is claimed. Nil is always.
 	Holds func() bool
-	// Now is the database's time, by which rows wait; nil for this process'.
+	// Now is the clock of the rows' database, by which rows wait; nil for this process'.
 	Now     func() time.Time
 	Tracer  trace.Tracer // nil for no traces
 	Metrics *Metrics     // nil for none
@@ -369,7 +376,8 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 	var tasks []T
 	err := errLease
 	if s.holds() {
-		err = s.bounded(ctx, func(ctx context.Context) (err error) {
+		// Not even the end of the process interrupts it: what it claims is given back then.
+		err = s.bounded(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
 			tasks, err = s.rows.Claim(ctx, chats)
 			return err
 		})
@@ -483,10 +491,10 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 	if !s.holds() {
 		return true
 	}
-	room := s.room()
+	room, mine := s.room(), s.mine()
 	var found Swept[T]
-	err := s.bounded(ctx, func(ctx context.Context) (err error) {
-		found, err = s.rows.Sweep(ctx, room)
+	err := s.bounded(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
+		found, err = s.rows.Sweep(ctx, room, mine)
 		return err
 	})
 	if err != nil {
@@ -503,8 +511,8 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 	return found.Open > 0
 }
 
-// takeOver works on tasks that were taken from others. Those for which there is no slot
-// any more, because the process ends, are taken by others in turn.
+// takeOver works on tasks that were taken from others. Those that are not begun when the
+// process ends are taken by others in turn.
 func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T) {
 	for _, t := range tasks {
 		select {
@@ -512,19 +520,34 @@ func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T) {
 		case <-ctx.Done():
 			return
 		}
-		s.mu.Lock()
-		c := s.chats[t.Chat()]
-		if c == nil {
-			s.chats[t.Chat()] = &chat{}
+		// A ring that came meanwhile has the chat looked at, in vain: its row is taken.
+		for ctx.Err() == nil && !s.reserve(t.Chat()) {
+			sleep(ctx, window)
 		}
-		working := c != nil && c.working
-		s.mu.Unlock()
-		if working { // on a task that it has lost; what it has taken now is found again once that has ended
+		if ctx.Err() != nil {
 			<-s.slots
-			continue
+			return
 		}
 		s.begin(ctx, []T{t})
 	}
+}
+
+// reserve enters a chat, unless it is looked at or worked on already.
+func (s *Stage[T, R]) reserve(id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.chats[id] != nil {
+		return false
+	}
+	s.chats[id] = &chat{}
+	return true
+}
+
+// mine are the chats that this process looks after.
+func (s *Stage[T, R]) mine() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.AppendSeq(make([]int64, 0, len(s.chats)), maps.Keys(s.chats)) // never nil, which is NULL
 }
 
 // bounded makes a statement with a time-out.
