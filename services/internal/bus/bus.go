@@ -38,7 +38,7 @@ func DefaultConfig() Config {
 	return Config{
 		ConnectTimeout: 30 * time.Second,
 		Replicas:       1,
-		MaxBytes:       256 << 20,
+		MaxBytes:       64 << 20,
 	}
 }
 

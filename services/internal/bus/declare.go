@@ -19,9 +19,44 @@ func (b *Bus) Declare(ctx context.Context) error {
 			return refusal("stream "+cfg.Name, err)
 		}
 	}
+	if err := b.removeUnused(ctx); err != nil {
+		return err
+	}
 	for _, q := range queues() {
 		if _, err := b.js.CreateOrUpdateConsumer(ctx, q.Stream, q.consumer()); err != nil {
 			return refusal(fmt.Sprintf("consumer %s of %s", q.Name, q.Stream), err)
+		}
+	}
+	return nil
+}
+
+// formerStreams are those that older builds declared.
+func formerStreams() []string { return []string{"RECEIPTS", "UPDATES", "DEAD", "MEMBERS"} }
+
+// removeUnused removes what older builds declared: a consumer that nobody reads would
+// keep a work queue from serving another one.
+func (b *Bus) removeUnused(ctx context.Context) error {
+	for _, name := range formerStreams() {
+		if err := b.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return refusal("the removal of stream "+name, err)
+		}
+	}
+	for _, cfg := range streams(b.cfg) {
+		s, err := b.js.Stream(ctx, cfg.Name)
+		if err != nil {
+			return fmt.Errorf("look at stream %s: %w", cfg.Name, err)
+		}
+		names := s.ConsumerNames(ctx)
+		for name := range names.Name() {
+			if slices.ContainsFunc(queues(), func(q Queue) bool { return q.Name == name }) {
+				continue
+			}
+			if err := s.DeleteConsumer(ctx, name); err != nil {
+				return fmt.Errorf("remove consumer %s of %s: %w", name, cfg.Name, err)
+			}
+		}
+		if err := names.Err(); err != nil {
+			return fmt.Errorf("list the consumers of %s: %w", cfg.Name, err)
 		}
 	}
 	return nil

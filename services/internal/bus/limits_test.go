@@ -51,15 +51,14 @@ func TestAccountsWithLimits(t *testing.T) {
 		change func(*bus.Config)
 		want   string // in the error; empty for none
 	}{
-		"max_bytes is required":       {"max_mem: 16MB, max_file: 5GB, max_bytes_required: true", nil, ""},
-		"just enough":                 {"max_mem: 4MB, max_file: 50MB, max_streams: 6, max_consumers: 128, max_bytes_required: true", func(c *bus.Config) { c.MaxBytes = 10 * mb }, ""},
-		"too little disk":             {"max_mem: 16MB, max_file: 40MB", func(c *bus.Config) { c.MaxBytes = 10 * mb }, "nats.max_bytes lower"},
-		"no memory":                   {"max_mem: 1MB, max_file: 5GB", nil, "4 MB of memory"},
-		"too few streams":             {"max_mem: 16MB, max_file: 5GB, max_streams: 3", nil, "6 streams (max_streams)"},
-		"too few consumers":           {"max_mem: 16MB, max_file: 5GB, max_consumers: 10", nil, "up to 128 on one stream (max_consumers)"},
-		"streams are to be small":     {"max_mem: 16MB, max_file: 5GB, disk_max_stream_bytes: 1MB", nil, "set nats.max_bytes to what the account allows"},
-		"few messages may be in hand": {"max_mem: 16MB, max_file: 5GB, max_ack_pending: 5", nil, "nats.max_pending"},
-		"one server, three replicas":  {"max_mem: 16MB, max_file: 5GB", func(c *bus.Config) { c.Replicas = 3 }, "nats.replicas"},
+		"max_bytes is required":      {"max_file: 5GB, max_bytes_required: true", nil, ""},
+		"just enough":                {"max_file: 30MB, max_streams: 3, max_consumers: 5, max_bytes_required: true", func(c *bus.Config) { c.MaxBytes = 10 * mb }, ""},
+		"too little disk":            {"max_file: 20MB", func(c *bus.Config) { c.MaxBytes = 10 * mb }, "nats.max_bytes lower"},
+		"too few streams":            {"max_file: 5GB, max_streams: 2", nil, "3 streams (max_streams)"},
+		"too few consumers":          {"max_file: 5GB, max_consumers: 1", nil, "5 consumers (max_consumers)"},
+		"streams are to be small":    {"max_file: 5GB, disk_max_stream_bytes: 1MB", nil, "set nats.max_bytes to what the account allows"},
+		"few rings may be pending":   {"max_file: 5GB, max_ack_pending: 5", nil, "max_ack_pending"},
+		"one server, three replicas": {"max_file: 5GB", func(c *bus.Config) { c.Replicas = 3 }, "nats.replicas"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -104,7 +104,7 @@ func Reaction(t *chorusv1.Turn, emoji string, fallback chorusv1.Fallback) *choru
 	return d
 }
 
-// State is a turn's rows in one line: "open", "open pending", "delivered closed".
+// State is a turn's rows in one line: "open", "open waiting", "delivered closed".
 func State(ctx context.Context, pool *pgxpool.Pool, id *chorusv1.TurnId) (string, error) {
 	var state string
 	err := pool.QueryRow(ctx, `

@@ -1,0 +1,293 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+)
+
+// The end of a turn hands back the next one of its chat, and no other process gets any
+// meanwhile.
+func TestAChatsTextsAreWrittenInOrderByOneProcessAtATime(t *testing.T) {
+	f := newFixture(t)
+	first, second, third := f.message(f.chat), f.message(f.chat), f.message(f.chat)
+	us, _ := f.process()
+	them, _ := f.process()
+	ours, theirs := f.Texts(us), f.Texts(them)
+	chats := []int64{f.chat}
+	u := one(t, must(t, ours.Claim, chats))
+	if u.GetId().GetNumber() != first.GetId().GetNumber() {
+		t.Fatalf("turn %v comes first", u.GetId())
+	}
+	if got := must(t, theirs.Claim, chats); len(got) > 0 {
+		t.Fatalf("another process has claimed %v", got)
+	}
+	next := one(t, must(t, ours.Commit, []writing{{Task: u, Result: journal.Written{Deliveries: []*chorusv1.Delivery{journaltest.Message(first, "hello")}}}}))
+	if next.GetId().GetNumber() != second.GetId().GetNumber() {
+		t.Errorf("turn %v comes next", next.GetId())
+	}
+	if got := must(t, theirs.Claim, chats); len(got) > 0 {
+		t.Errorf("another process has claimed %v", got)
+	}
+	end := journal.Written{Outcome: chorusv1.Outcome_OUTCOME_EXPIRED, Reason: "too late"}
+	if got := must(t, ours.Commit, []writing{{Task: next, Result: end, Last: true}}); len(got) > 0 {
+		t.Errorf("%v was claimed after the last one", got)
+	}
+	if got := one(t, must(t, theirs.Claim, chats)); got.GetId().GetNumber() != third.GetId().GetNumber() {
+		t.Errorf("turn %v is claimed by the other process", got.GetId())
+	}
+	if diff := cmp.Diff([]string{"open waiting", "expired"}, []string{f.state(first), f.state(second)}); diff != "" {
+		t.Errorf("(-want +got): %s", diff)
+	}
+}
+
+func TestATurnOfSeveralMessagesEndsWithTheLast(t *testing.T) {
+	for name, c := range map[string]struct {
+		outcomes []chorusv1.Outcome
+		want     string
+	}{
+		"all are delivered":     {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED}, "delivered"},
+		"the second is not":     {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_UNKNOWN, chorusv1.Outcome_OUTCOME_DELIVERED}, "unknown"},
+		"the last is not":       {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_REJECTED}, "rejected"},
+		"the first two are not": {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_EXPIRED, chorusv1.Outcome_OUTCOME_UNKNOWN, chorusv1.Outcome_OUTCOME_DELIVERED}, "expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			turn := f.message(f.chat)
+			us, _ := f.process()
+			f.write(us, f.chat, "one", "two", "three")
+			d := f.Deliveries(journal.LaneMessage, us)
+			u := one(t, must(t, d.Claim, []int64{f.chat}))
+			for i, outcome := range c.outcomes {
+				if u.Part != i+1 {
+					t.Fatalf("part %d comes at place %d", u.Part, i+1)
+				}
+				if got := f.ask(`SELECT outcome IS NULL FROM turns`); got != "true" {
+					t.Errorf("the turn ended before part %d", u.Part)
+				}
+				sent := journal.Sent{Outcome: outcome, Reason: "why"}
+				if outcome == chorusv1.Outcome_OUTCOME_DELIVERED {
+					sent = delivered(int64(i + 1))
+				}
+				next := must(t, d.Commit, []sending{{Task: u, Result: sent}})
+				if i+1 < len(c.outcomes) {
+					u = one(t, next)
+				}
+			}
+			if got := f.ask(`SELECT outcome FROM turns WHERE turn_no = $1`, turn.GetId().GetNumber()); got != c.want {
+				t.Errorf("the turn is %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// Reactions and answers to commands don't wait for a chat's messages.
+func TestLanesDontWaitForEachOther(t *testing.T) {
+	f := newFixture(t)
+	f.message(f.chat)
+	us, _ := f.process()
+	f.write(us, f.chat, "hello")
+	f.reaction(f.chat)
+	command := f.turn(f.chat, chorusv1.TurnKind_TURN_KIND_COMMAND)
+	f.plan(journal.Planned{Turn: command, Delivery: journaltest.Message(command, "I am a bot")})
+	for _, lane := range []journal.Lane{journal.LaneMessage, journal.LaneReaction, journal.LaneCommand} {
+		d := f.Deliveries(lane, us)
+		u := one(t, must(t, d.Claim, []int64{f.chat}))
+		if !u.Calling || u.Orphaned {
+			t.Errorf("%s: calling %v, orphaned %v", lane, u.Calling, u.Orphaned)
+		}
+		must(t, d.Commit, []sending{{Task: u, Result: delivered(u.GetId().GetNumber())}})
+	}
+	if got := f.ask(`SELECT string_agg(talk::text, ',' ORDER BY turn_no) FROM messages`); got != "true,true,false" {
+		t.Errorf("they are talk: %s", got)
+	}
+}
+
+func TestADeferredRowComesBackWhenItsTimeHasCome(t *testing.T) {
+	f := newFixture(t)
+	f.message(f.chat)
+	f.message(f.chat)
+	us, _ := f.process()
+	texts := f.Texts(us)
+	u := one(t, must(t, texts.Claim, []int64{f.chat}))
+	if err := texts.Defer(t.Context(), u, time.Now().Add(time.Hour), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(t, texts.Claim, []int64{f.chat}); len(got) > 0 {
+		t.Errorf("%v was claimed before its time, or out of order", got)
+	}
+	if s := must(t, texts.Sweep, 10); len(s.Due) > 0 || s.Open != 2 {
+		t.Errorf("a sweep found %+v", s)
+	}
+	f.exec(`UPDATE turns SET not_before = now() - interval '1 second' WHERE not_before IS NOT NULL`)
+	if s := must(t, texts.Sweep, 10); len(s.Due) != 1 || s.Due[0] != f.chat {
+		t.Errorf("a sweep found %+v", s)
+	}
+	if got := one(t, must(t, texts.Claim, []int64{f.chat})); got.GetId().GetNumber() != u.GetId().GetNumber() || got.Attempts() != 1 {
+		t.Errorf("turn %v with %d attempts", got.GetId(), got.Attempts())
+	}
+}
+
+// Who has lost a claim changes nothing any more, whatever it tries.
+func TestALostClaimChangesNothing(t *testing.T) {
+	f := newFixture(t)
+	turn := f.message(f.chat)
+	us, die := f.process()
+	them, _ := f.process()
+	f.write(us, f.chat, "hello")
+	ours, theirs := f.Deliveries(journal.LaneMessage, us), f.Deliveries(journal.LaneMessage, them)
+	u := one(t, must(t, ours.Claim, []int64{f.chat}))
+	if s := must(t, theirs.Sweep, 10); len(s.Taken) > 0 {
+		t.Fatalf("a claim of a living process was taken over: %v", s.Taken)
+	}
+	die()
+	s := must(t, theirs.Sweep, 10)
+	taken := one(t, s.Taken)
+	if !taken.Orphaned || !taken.Calling {
+		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
+	}
+	must(t, ours.Commit, []sending{{Task: u, Result: delivered(1)}})
+	if err := ours.Defer(t.Context(), u, time.Time{}, true); err != nil {
+		t.Error(err)
+	}
+	if err := ours.Bury(t.Context(), u, "no"); err != nil {
+		t.Error(err)
+	}
+	if err := ours.Begin(t.Context(), u, journal.Fallback); !errors.Is(err, journal.ErrFenced) {
+		t.Errorf("begin: %v", err)
+	}
+	if err := ours.Pause(t.Context(), u); !errors.Is(err, journal.ErrFenced) {
+		t.Errorf("pause: %v", err)
+	}
+	if got := f.state(turn); got != "open sending" {
+		t.Errorf("it is %s", got)
+	}
+	if got := f.ask(`SELECT count(*) FROM messages`) + f.ask(`SELECT count(*) FROM dead_letters`); got != "00" {
+		t.Errorf("messages and dead letters: %s", got)
+	}
+	must(t, theirs.Commit, []sending{{Task: taken, Result: journal.Sent{Outcome: chorusv1.Outcome_OUTCOME_UNKNOWN, Reason: "it died"}}})
+	if got := f.state(turn); got != "unknown closed" {
+		t.Errorf("it is %s", got)
+	}
+}
+
+// A process that only waited, and made no call, leaves nothing unknown behind.
+func TestAPausedDeliveryOfADeadProcessIsSentByAnother(t *testing.T) {
+	f := newFixture(t)
+	f.message(f.chat)
+	us, die := f.process()
+	them, _ := f.process()
+	f.write(us, f.chat, "hello")
+	ours, theirs := f.Deliveries(journal.LaneMessage, us), f.Deliveries(journal.LaneMessage, them)
+	u := one(t, must(t, ours.Claim, []int64{f.chat}))
+	if err := ours.Pause(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	die()
+	taken := one(t, must(t, theirs.Sweep, 10).Taken)
+	if taken.Orphaned || taken.Calling {
+		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
+	}
+	if err := theirs.Begin(t.Context(), taken, journal.Action); err != nil {
+		t.Error(err)
+	}
+	if got := f.ask(`SELECT state FROM deliveries`); got != "sending" {
+		t.Errorf("it is %s", got)
+	}
+}
+
+// A living process that stands still loses its claims when their time is over.
+func TestAClaimEndsWithItsTime(t *testing.T) {
+	f := newFixture(t)
+	f.message(f.chat)
+	us, _ := f.process()
+	them, _ := f.process()
+	u := one(t, must(t, f.Texts(us).Claim, []int64{f.chat}))
+	f.exec(`UPDATE turns SET claimed_until = now() - interval '1 second'`)
+	if s := must(t, f.Texts(us).Sweep, 10); len(s.Taken) > 0 {
+		t.Errorf("it took its own claim over, on which it works: %v", s.Taken)
+	}
+	if got := one(t, must(t, f.Texts(them).Sweep, 10).Taken); got.GetId().GetNumber() != u.GetId().GetNumber() {
+		t.Errorf("turn %v was taken over", got.GetId())
+	}
+}
+
+func TestOverdueTurnsEndUnlessSomebodyHasThem(t *testing.T) {
+	f := newFixture(t)
+	us, _ := f.process()
+	chat := func(name string) int64 { return journaltest.Chat(t, f.pool, name, f.bot) }
+	unwritten, writing, waiting, sending, abandoned := chat("unwritten"), chat("writing"), chat("waiting"), chat("sending"), chat("abandoned")
+	want := map[int64]string{
+		unwritten: "expired", writing: "open", waiting: "expired closed", sending: "open sending", abandoned: "unknown closed",
+	}
+	turns := map[int64]*chorusv1.Turn{}
+	for id := range want {
+		turns[id] = f.message(id)
+	}
+	for _, id := range []int64{waiting, sending, abandoned} {
+		f.write(us, id, "hello")
+	}
+	must(t, f.Texts(us).Claim, []int64{writing})
+	must(t, f.Deliveries(journal.LaneMessage, us).Claim, []int64{sending, abandoned})
+	f.exec(`UPDATE turns SET planned_at = now() - interval '1 hour', due_at = now() - interval '1 hour', expires_at = now() - interval '1 minute'`)
+	f.exec(`UPDATE deliveries SET claimed_until = now() - interval '10 minutes' WHERE chat_id = $1`, abandoned)
+	n, err := f.Expire(t.Context(), time.Second, 100)
+	if err != nil || n != 3 {
+		t.Errorf("%d ended, %v", n, err)
+	}
+	for id, state := range want {
+		if got := f.state(turns[id]); got != state {
+			t.Errorf("chat %d: %s, want %s", id, got, state)
+		}
+	}
+}
+
+func TestADeadLetterIsReplayedInTheOrderOfItsChat(t *testing.T) {
+	for name, sent := range map[string]bool{"a text that can't be written": false, "a delivery that can't be made": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			dead, after := f.message(f.chat), f.message(f.chat)
+			us, _ := f.process()
+			claim := func() *chorusv1.TurnId { return one(t, must(t, f.Texts(us).Claim, []int64{f.chat})).GetId() }
+			bury := func(ctx context.Context) error {
+				u := one(t, must(t, f.Texts(us).Claim, []int64{f.chat}))
+				return f.Texts(us).Bury(ctx, u, "it can't\x00 be done")
+			}
+			if sent {
+				f.write(us, f.chat, "hello")
+				f.write(us, f.chat, "again")
+				claim = func() *chorusv1.TurnId {
+					return one(t, must(t, f.Deliveries(journal.LaneMessage, us).Claim, []int64{f.chat})).GetId()
+				}
+				bury = func(ctx context.Context) error {
+					u := one(t, must(t, f.Deliveries(journal.LaneMessage, us).Claim, []int64{f.chat}))
+					return f.Deliveries(journal.LaneMessage, us).Bury(ctx, u, "it can't\x00 be done")
+				}
+			}
+			if err := bury(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			letters, err := f.FindLetters(t.Context(), journal.LetterFilter{Turn: dead.GetId()}, 10)
+			if err != nil || len(letters) != 1 || letters[0].Reason != "it can't  be done" || letters[0].Chat != "club" || letters[0].Attempts != 1 {
+				t.Fatalf("letters: %+v, %v", letters, err)
+			}
+			r, err := f.Replay(t.Context(), dead.GetId(), time.Hour)
+			if err != nil || r.Text == sent {
+				t.Fatalf("replayed: %+v, %v", r, err)
+			}
+			if _, err := f.Replay(t.Context(), dead.GetId(), time.Hour); !errors.Is(err, journal.ErrNoLetter) {
+				t.Errorf("a second time: %v", err)
+			}
+			if got := claim(); got.GetNumber() != dead.GetId().GetNumber() {
+				t.Errorf("turn %d comes before %d", got.GetNumber(), after.GetId().GetNumber())
+			}
+		})
+	}
+}

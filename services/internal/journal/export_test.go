@@ -1,0 +1,11 @@
+package journal
+
+// Statements are those that work on rows, by name, with the types of their parameters.
+func Statements() map[string]string {
+	return map[string]string{
+		"claim texts": claimTexts, "commit texts": commitTexts, "due texts": dueTexts, "take texts": takeTexts,
+		"claim deliveries": claimDeliveries, "commit deliveries": commitDeliveries, "due deliveries": dueDeliveries, "take deliveries": takeDeliveries,
+		"step deliveries": stepDeliveries,
+		"claim prompts":   claimPrompts, "commit prompts": commitPrompts, "due prompts": duePrompts, "take prompts": takePrompts,
+	}
+}

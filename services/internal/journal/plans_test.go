@@ -1,0 +1,143 @@
+package journal_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chorus-cast/chorus/services/internal/journal"
+)
+
+// A statement is planned once for a connection, perhaps while the tables are empty. It
+// must read few pages all the same when they have grown, before anybody has made new
+// statistics.
+func TestStatementsReadAsMuchInALargeDatabase(t *testing.T) {
+	f := newFixture(t)
+	conn, err := f.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	run := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	run(`ANALYZE`)
+	names := map[string]string{}
+	parameter := regexp.MustCompile(`\$(\d+)`)
+	for name, sql := range journal.Statements() {
+		n := 0
+		for _, m := range parameter.FindAllStringSubmatch(sql, -1) {
+			var i int
+			_, _ = fmt.Sscan(m[1], &i)
+			n = max(n, i)
+		}
+		prepared := strings.ReplaceAll(name, " ", "_")
+		names[name] = fmt.Sprintf("EXECUTE %s(%s)", prepared, arguments(name, n))
+		run("PREPARE " + prepared + " AS " + sql)
+		run(names[name])
+	}
+	// Much is over, and there is a queue, too.
+	run(`ALTER TABLE turns SET (autovacuum_enabled = off)`)
+	run(`ALTER TABLE deliveries SET (autovacuum_enabled = off)`)
+	run(`INSERT INTO chats (name, telegram_id, kind) SELECT 'chat' || n, -2000000000000 - n, 'supergroup' FROM generate_series(1, 400) n`)
+	run(`
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, written_at, outcome, closed_at)
+SELECT c.id, n, b.id, 'message', 'x', now(), now(), now() + interval '1 hour',
+    CASE WHEN n <= 58 THEN now() END, CASE WHEN n <= 55 THEN 'delivered' END, CASE WHEN n <= 55 THEN now() END
+FROM generate_series(1, 60) n, chats c, bots b WHERE c.name <> 'club'`)
+	run(`
+INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, state, outcome, closed_at)
+SELECT chat_id, turn_no, bot_id, 'send_message', 'message', 'x', expires_at, CASE WHEN outcome IS NULL THEN 'waiting' ELSE 'closed' END, outcome, closed_at
+FROM turns WHERE written_at IS NOT NULL`)
+	run(`UPDATE turns SET owner = 1, fence = 1, claimed_until = now() + interval '1 minute' WHERE chat_id IN (2, 3) AND turn_no = 59`)
+	run(`UPDATE deliveries SET state = 'sending', owner = 1, fence = 1, claimed_until = now() + interval '1 minute' WHERE chat_id IN (2, 3) AND turn_no = 56`)
+	// The sweeps read what is open, which is some hundred pages here; the others two
+	// chats' rows.
+	for name, execute := range names {
+		limit := 400
+		if strings.HasPrefix(name, "due") || strings.HasPrefix(name, "take") {
+			limit = 6000
+		}
+		var plan []byte
+		run(`BEGIN`)
+		if err := conn.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+execute).Scan(&plan); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		run(`ROLLBACK`)
+		var read []struct {
+			Plan struct {
+				Hit  int `json:"Shared Hit Blocks"`
+				Read int `json:"Shared Read Blocks"`
+			}
+		}
+		if err := json.Unmarshal(plan, &read); err != nil {
+			t.Fatal(err)
+		}
+		if n := read[0].Plan.Hit + read[0].Plan.Read; n > limit {
+			t.Errorf("%s reads %d pages, want at most %d: %s", name, n, limit, plan)
+		} else {
+			t.Logf("%s reads %d pages", name, n)
+		}
+	}
+}
+
+// arguments are parameters that name two chats.
+func arguments(name string, n int) string {
+	values := []string{"1", "'1 minute'"}
+	turn := "{59,59}" // the first that is not written
+	if strings.HasSuffix(name, "deliveries") {
+		turn = "{56,56}" // the first that is not sent
+	}
+	lists := func(types ...string) {
+		for i, of := range types {
+			if i == 0 {
+				values = append(values, "'{2,3}'::bigint[]")
+				continue
+			}
+			value := map[string]string{
+				"bigint": turn, "smallint": "{1,1}", "text": "{expired,expired}", "bool": "{false,false}", "bytea": `{"x","x"}`, "timestamptz": "{now,now}",
+				"integer": "{1,1}", "interval": `{"1 s","1 s"}`,
+			}[of]
+			if of == "bigint" && i > 1 {
+				value = "{1,1}" // fences and others
+			}
+			values = append(values, fmt.Sprintf("'%s'::%s[]", value, of))
+		}
+	}
+	switch name {
+	case "claim texts", "claim prompts":
+		lists("bigint")
+	case "commit texts":
+		lists("bigint", "bigint", "bigint", "text", "text", "bool")
+		values = append(values, "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'")
+	case "commit prompts":
+		lists("bigint", "bigint", "bigint", "bool")
+	case "claim deliveries":
+		values = append(values, "'message'")
+		lists("bigint")
+	case "commit deliveries":
+		values = append(values, "'message'")
+		lists("bigint", "bigint", "smallint", "bigint", "text", "text", "bool", "bigint", "bigint", "text", "bigint", "timestamptz")
+	case "step deliveries":
+		values = nil
+		lists("bigint", "bigint", "smallint", "bigint", "integer", "text", "text", "interval")
+		values[5], values[6] = "'{sending,sending}'", "'{action,action}'"
+	case "due texts", "due prompts":
+		values = []string{"100"}
+	case "due deliveries":
+		values = []string{"'message'", "100"}
+	case "take deliveries":
+		values = append(values, "'message'", "100")
+	default: // take texts, take prompts
+		values = append(values, "100")
+	}
+	if len(values) != n {
+		panic(fmt.Sprintf("%s has %d parameters, not %d", name, n, len(values)))
+	}
+	return strings.Join(values, ", ")
+}
