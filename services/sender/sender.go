@@ -122,18 +122,18 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 	s.judge.Pool, s.judge.Telegram = deps.Pool, deps.Telegram
 	s.targets = batch.New(batch.Config{Max: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
 	s.stages = []*stage.Stage[*journal.Unsent, journal.Sent]{
-		s.stage("send messages", journal.LaneMessage, bus.Messages()),
-		s.stage("set reactions", journal.LaneReaction, bus.Reactions()),
-		s.stage("answer commands", journal.LaneCommand, bus.Commands()),
+		s.stage(journal.LaneMessage, bus.Messages()),
+		s.stage(journal.LaneReaction, bus.Reactions()),
+		s.stage(journal.LaneCommand, bus.Commands()),
 	}
 	return s, nil
 }
 
 // stage works on the deliveries of a lane.
-func (s *Sender) stage(name string, lane journal.Lane, rings bus.Queue) *stage.Stage[*journal.Unsent, journal.Sent] {
+func (s *Sender) stage(lane journal.Lane, rings bus.Queue) *stage.Stage[*journal.Unsent, journal.Sent] {
 	rows := s.journal.Deliveries(lane, journal.Claims{Owner: s.Lease.Owner(), Lease: s.cfg.Lease})
 	return stage.New(stage.Config{
-		Name: name, MaxInFlight: s.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: s.cfg.ShortWait, Lease: s.cfg.Lease, Grace: s.cfg.Grace,
+		Name: rings.Name, MaxInFlight: s.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: s.cfg.ShortWait, Lease: s.cfg.Lease, Grace: s.cfg.Grace,
 	}, rows, stage.Deps{
 		Rings: s.Bus.Rings(rings), Holds: s.Lease.Held, Now: s.Now, Tracer: s.Tracer, Metrics: s.Stages, Log: s.Log,
 	}, func(ctx context.Context, u *journal.Unsent) (journal.Sent, error) { return s.deliver(ctx, rows, u) })
