@@ -23,7 +23,7 @@ import (
 type Journal struct {
 	pool *pgxpool.Pool
 	// steps are changes of claimed deliveries, made together.
-	steps *batch.Group[step, bool]
+	steps *batch.Group[step, stepped]
 }
 
 // New makes a journal on a database.

@@ -86,7 +86,7 @@ WHERE chat_id = $1 AND message = $2 AND fence = $3 AND owner = $4`
 
 	takePrompts = `
 WITH claimed AS MATERIALIZED (
-    SELECT chat_id, message, owner, fence, claimed_until < now() AS over FROM prompts WHERE owner <> $1),
+    SELECT chat_id, message, owner, fence, claimed_until < now() AS over FROM prompts WHERE (owner <> $1 OR claimed_until < now() - interval '10 seconds')),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)

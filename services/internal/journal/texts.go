@@ -88,10 +88,11 @@ RETURNING ` + claimedTexts
 UPDATE turns SET owner = NULL, claimed_until = NULL, not_before = $5, attempts = attempts + $6::int
 WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner = $4`
 
-	// Claims of this process are left out: it works on them.
+	// Claims of this process are left out: it works on them. Those that are long over it
+	// does not know of: the answer to the statement that made them was lost.
 	takeTexts = `
 WITH claimed AS MATERIALIZED (
-    SELECT chat_id, turn_no, owner, fence, claimed_until < now() AS over FROM turns WHERE written_at IS NULL AND owner <> $1),
+    SELECT chat_id, turn_no, owner, fence, claimed_until < now() AS over FROM turns WHERE written_at IS NULL AND (owner <> $1 OR claimed_until < now() - interval '10 seconds')),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)

@@ -176,7 +176,7 @@ func (s *Stage[T, R]) verdict(e ended[T, R]) (until time.Time, write func(contex
 	}
 	s.outages.Note(e.err)
 	s.metrics.ended(s.cfg.Name, resultLater, 1)
-	until = time.Now().Add(backoff(e.task.Attempts(), e.err))
+	until = s.now().Add(backoff(e.task.Attempts(), e.err))
 	return until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failed) }
 }
 
@@ -189,7 +189,7 @@ func (s *Stage[T, R]) wantAt(ctx context.Context, chat int64, at time.Time) {
 		return
 	}
 	s.timers++
-	time.AfterFunc(time.Until(at), func() {
+	time.AfterFunc(at.Sub(s.now()), func() {
 		s.mu.Lock()
 		s.timers--
 		s.mu.Unlock()

@@ -131,6 +131,7 @@ type Stage[T Task, R any] struct {
 	rings    Rings
 	work     Work[T, R]
 	holds    func() bool // the process' lease
+	now      func() time.Time
 	tracer   trace.Tracer
 	log      *zap.Logger
 	outages  *outage.Log // of the work
@@ -175,7 +176,9 @@ type Deps struct {
 	Rings Rings
 	// Holds tells whether other processes see that this one lives: while they don't,
 	// nothing is claimed. Nil is always.
-	Holds   func() bool
+	Holds func() bool
+	// Now is the database's time, by which rows wait; nil for this process'.
+	Now     func() time.Time
 	Tracer  trace.Tracer // nil for no traces
 	Metrics *Metrics     // nil for none
 	Log     *zap.Logger
@@ -186,13 +189,16 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 	if deps.Holds == nil {
 		deps.Holds = func() bool { return true }
 	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
 	if deps.Tracer == nil {
 		deps.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	log := deps.Log.With(zap.String("stage", cfg.Name))
 	deps.Metrics.begin(cfg.Name)
 	return &Stage[T, R]{
-		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, tracer: deps.Tracer, metrics: deps.Metrics, log: log,
+		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, log: log,
 		outages:  outage.New(log, "tasks fail, and are tried again", "tasks are done again"),
 		database: outage.New(log, "nothing can be claimed or written down", "tasks are claimed and written down again").Except(store.Away),
 		slots:    make(chan struct{}, cfg.MaxInFlight), ended: make(chan ended[T, R], cfg.MaxInFlight),
@@ -507,10 +513,16 @@ func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T) {
 			return
 		}
 		s.mu.Lock()
-		if s.chats[t.Chat()] == nil {
+		c := s.chats[t.Chat()]
+		if c == nil {
 			s.chats[t.Chat()] = &chat{}
 		}
+		working := c != nil && c.working
 		s.mu.Unlock()
+		if working { // on a task that it has lost; what it has taken now is found again once that has ended
+			<-s.slots
+			continue
+		}
 		s.begin(ctx, []T{t})
 	}
 }
