@@ -36,7 +36,7 @@ DROP INDEX turns_open_chat, turns_commands;
 CREATE INDEX turns_open_chat ON turns (chat_id, turn_no) WHERE outcome IS NULL AND kind <> 'reaction';
 CREATE INDEX turns_commands ON turns (chat_id, planned_at) WHERE kind = 'command';
 
-ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check;
+ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check, DROP CONSTRAINT deliveries_check2;
 ALTER TABLE deliveries
     -- A turn may have several deliveries, which are made in the order of their parts.
     ADD COLUMN part          smallint    NOT NULL DEFAULT 1 CHECK (part > 0),

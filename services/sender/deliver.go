@@ -149,7 +149,7 @@ func (d *delivery) begin(ctx context.Context) (ready bool, err error) {
 			return false, err
 		}
 	}
-	if d.u.Wait > 0 {
+	if time.Until(d.u.WaitUntil) > 0 {
 		return false, nil
 	}
 	if err := ctx.Err(); err != nil { // before a permit is taken
@@ -191,7 +191,7 @@ func (d *delivery) holdBack(ctx context.Context, length time.Duration) error {
 		}
 		return d.journal.Wait(ctx, d.u.GetBotId(), d.u.Chat(), left, d.cfg.FloodWindow)
 	})
-	d.u.Wait = max(length-time.Since(began), time.Millisecond)
+	d.u.WaitUntil = began.Add(length)
 	return errors.Join(cooled, err, d.pause(ctx))
 }
 

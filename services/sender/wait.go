@@ -16,7 +16,7 @@ func (d *delivery) wait(ctx context.Context) (until time.Time, err error) {
 		return time.Time{}, err
 	}
 	for {
-		delay := d.u.Wait
+		delay := max(time.Until(d.u.WaitUntil), 0)
 		if delay == 0 {
 			delay = d.breakers.delay(d.u.Delivery)
 		}
@@ -32,7 +32,6 @@ func (d *delivery) wait(ctx context.Context) (until time.Time, err error) {
 		if err := d.rest(ctx, delay); err != nil {
 			return time.Time{}, err
 		}
-		d.u.Wait = 0 // what is left of it is told when the call begins
 	}
 }
 

@@ -29,8 +29,9 @@ type Unsent struct {
 	// Orphaned tells that it was taken over from a process that died, or stood still, and
 	// may have made the call.
 	Orphaned bool
-	// Wait is for how long Telegram told the bot to wait in the chat; 0 for not at all.
-	Wait time.Duration
+	// WaitUntil is until when Telegram told the bot to wait in the chat, by this process'
+	// clock; zero if it needn't.
+	WaitUntil time.Time
 	// Until is when the claim ends, by this process' clock.
 	Until time.Time
 	// Calls is how often its call has been made since it was claimed. Whoever makes the
@@ -221,7 +222,7 @@ func (d *Deliveries) Pause(ctx context.Context, u *Unsent) error {
 }
 
 // Begin writes down that a call may be made from now on, of the given step. It renews the
-// claim. ErrFenced says that it was lost. Both tell for how long the bot has to wait.
+// claim. ErrFenced says that it was lost. Both tell until when the bot has to wait.
 func (d *Deliveries) Begin(ctx context.Context, u *Unsent, s Step) error {
 	return d.step(ctx, u, true, s)
 }
@@ -235,7 +236,7 @@ func (d *Deliveries) step(ctx context.Context, u *Unsent, calling bool, s Step) 
 	case !now.held:
 		return ErrFenced
 	}
-	u.Calling, u.Step, u.Until, u.Wait = calling, s, until, now.wait
+	u.Calling, u.Step, u.Until, u.WaitUntil = calling, s, until, now.waitUntil
 	return nil
 }
 
@@ -247,11 +248,19 @@ type step struct {
 	step    Step
 }
 
-// stepped is whether the claim of a delivery still held, and for how long its bot has to
+// stepped is whether the claim of a delivery still held, and until when its bot has to
 // wait.
 type stepped struct {
-	held bool
-	wait time.Duration
+	held      bool
+	waitUntil time.Time
+}
+
+// after is the instant that is so far away; zero for none.
+func after(wait *time.Duration) time.Time {
+	if wait == nil {
+		return time.Time{}
+	}
+	return time.Now().Add(*wait)
 }
 
 // stepAll makes changes together.
@@ -277,11 +286,7 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 	var chat, turn, part int64
 	var wait *time.Duration
 	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &part, &wait}, func() error {
-		now := stepped{held: true}
-		if wait != nil {
-			now.wait = *wait
-		}
-		done[at[[3]int64{chat, turn, part}]] = now
+		done[at[[3]int64{chat, turn, part}]] = stepped{true, after(wait)}
 		return nil
 	})
 	return done, err
@@ -308,9 +313,7 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 		}
 		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
 		u.Orphaned = taken && u.Calling
-		if wait != nil {
-			u.Wait = *wait
-		}
+		u.WaitUntil = after(wait)
 		return u, nil
 	})
 	if err != nil {
