@@ -11,12 +11,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 )
 
-// commitLoop writes down what tasks have led to, until committing ends. Tasks that
-// follow have the context.
-func (s *Stage[T, R]) commitLoop(ctx, committing context.Context) {
+// commitLoop writes down what tasks have led to, until all have ended. Tasks that follow
+// have the context. Once committing has ended, each write is tried once.
+func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 	var last time.Time
 	for {
-		batch := s.gather(committing, last)
+		batch := s.gather(all, last)
 		if len(batch) == 0 {
 			return
 		}
@@ -84,7 +84,9 @@ func (s *Stage[T, R]) last(ctx context.Context, task T) bool {
 // commit writes ends down for as long as that takes, and goes on with the next tasks.
 func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) {
 	var next []T
+	var since time.Time
 	err := s.persist(committing, func(ctx context.Context) (err error) {
+		since = time.Now()
 		next, err = s.rows.Commit(ctx, ends)
 		return err
 	})
@@ -104,7 +106,7 @@ func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) 
 		return
 	}
 	s.metrics.ended(s.cfg.Name, resultDone, len(ends))
-	s.begin(ctx, next)
+	s.begin(ctx, next, since)
 	chats := make([]int64, len(ends))
 	for i, e := range ends {
 		chats[i] = e.Task.Chat()

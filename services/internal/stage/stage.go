@@ -217,13 +217,15 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 // work have ended, as their context has, and writes down what came of them. It may be
 // run again after it has returned.
 func (s *Stage[T, R]) Run(ctx context.Context) error {
-	committing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	committing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
 	// What can't be written down for so long is another's to find.
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace+dbTimeout, stop) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace+dbTimeout, giveUp) })()
+	all, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	var committers errgroup.Group
 	for range commits {
-		committers.Go(func() error { s.commitLoop(ctx, committing); return nil })
+		committers.Go(func() error { s.commitLoop(ctx, committing, all); return nil })
 	}
 	var loops errgroup.Group
 	loops.Go(func() error { s.receive(ctx); return nil })
@@ -374,7 +376,7 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 		chats[i] = w.chat
 	}
 	var tasks []T
-	err := errLease
+	err, since := errLease, time.Now()
 	if s.holds() {
 		// Not even the end of the process interrupts it: what it claims is given back then.
 		err = s.bounded(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
@@ -396,7 +398,7 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 			w.ack()
 		}
 	}
-	s.begin(ctx, tasks)
+	s.begin(ctx, tasks, since)
 	s.leave(chats, tasks)
 }
 
@@ -445,8 +447,8 @@ func (s *Stage[T, R]) release(id int64) {
 	}
 }
 
-// begin works on tasks whose slots are taken.
-func (s *Stage[T, R]) begin(ctx context.Context, tasks []T) {
+// begin works on tasks whose slots are taken, and which were claimed after an instant.
+func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -459,7 +461,7 @@ func (s *Stage[T, R]) begin(ctx context.Context, tasks []T) {
 	}
 	s.mu.Unlock()
 	for _, t := range tasks {
-		go func() { s.ended <- s.do(ctx, t) }()
+		go func() { s.ended <- s.do(ctx, t, since.Add(s.cfg.Lease)) }()
 	}
 }
 
@@ -491,7 +493,7 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 	if !s.holds() {
 		return true
 	}
-	room, mine := s.room(), s.mine()
+	room, mine, since := s.room(), s.mine(), time.Now()
 	var found Swept[T]
 	err := s.bounded(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
 		found, err = s.rows.Sweep(ctx, room, mine)
@@ -503,7 +505,7 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 		}
 		return true
 	}
-	s.takeOver(ctx, found.Taken)
+	s.takeOver(ctx, found.Taken, since)
 	s.metrics.swept(s.cfg.Name, len(found.Taken), len(found.Due), found.Open, found.Oldest)
 	for _, c := range found.Due {
 		s.want(c, nil)
@@ -513,7 +515,7 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 
 // takeOver works on tasks that were taken from others. Those that are not begun when the
 // process ends are taken by others in turn.
-func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T) {
+func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T, since time.Time) {
 	for _, t := range tasks {
 		select {
 		case s.slots <- struct{}{}:
@@ -528,7 +530,7 @@ func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T) {
 			<-s.slots
 			return
 		}
-		s.begin(ctx, []T{t})
+		s.begin(ctx, []T{t}, since)
 	}
 }
 

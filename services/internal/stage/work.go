@@ -28,10 +28,10 @@ func (e *laterError) Error() string {
 }
 
 // do works on a task until there is a result or an error that retries in place don't
-// mend.
-func (s *Stage[T, R]) do(ctx context.Context, task T) ended[T, R] {
+// mend, or its claim ends.
+func (s *Stage[T, R]) do(ctx context.Context, task T, until time.Time) ended[T, R] {
 	process := ctx
-	ctx, cancel := context.WithTimeout(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": task.Trace()}), s.cfg.Lease)
+	ctx, cancel := context.WithDeadline(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": task.Trace()}), until)
 	defer cancel()
 	began := time.Now()
 	defer func() { s.metrics.worked(s.cfg.Name, time.Since(began)) }()
