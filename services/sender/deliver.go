@@ -36,6 +36,9 @@ type delivery struct {
 // deliver brings a delivery to its end. It gives an error only while its call certainly
 // had no effect, or may be made again: then the row waits, and is claimed once more.
 func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journal.Unsent) (journal.Sent, error) {
+	if u.GetBotId() == 0 {
+		return journal.Sent{}, fail.AsPermanent(errors.New("its row can't be read"))
+	}
 	d := &delivery{Sender: s, u: u, rows: rows, log: telemetry.WithTrace(ctx, s.Log).With(zap.String("turn", subject.TurnID(u.GetId())))}
 	d.state = state{
 		reaction: u.GetAction() == chorusv1.Action_ACTION_SET_REACTION, answers: u.GetTargetMessage() != 0,
