@@ -18,7 +18,7 @@ func TestTheBusIsWipedUnderLoad(t *testing.T) {
 	// A chat that is full plans nothing, so not all may be full before the bus is
 	// back.
 	const most = 10
-	set(t, pool, settings.MaxOpenTurns.Definition, strconv.Itoa(most))
+	set(t, pool, settings.MaxUnwrittenTurns.Definition, strconv.Itoa(most))
 	half := (cast.supergroups + cast.groups) * most / 2
 	d.start("planner", "generator", "sender")
 	talked := func(since uint64) uint64 {

@@ -222,7 +222,7 @@ func TestAnAnswerKeepsTheRules(t *testing.T) {
 		"beyond the hour":        {sql: `UPDATE bots SET hourly_max = 1`, change: spent(false)},
 		"beyond the minute":      {settings: []string{"max_msgs_per_min", "1"}, change: spent(false)},
 		"of all chats":           {settings: []string{"global_max_msgs_per_min", "1"}, change: spent(false)},
-		"beyond the open turns":  {settings: []string{"max_open_turns", "1"}, change: spent(true)},
+		"beyond the open turns":  {settings: []string{"max_unwritten_turns", "1"}, change: spent(true)},
 		"below all limits":       {change: spent(true), answered: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 // open are settings under which only limits about people hold a planner back.
 func open(more ...string) []string {
-	return append([]string{"max_msgs_per_min", "60", "max_open_turns", "100"}, more...)
+	return append([]string{"max_msgs_per_min", "60", "max_unwritten_turns", "100"}, more...)
 }
 
 // asks has planners answer updates side by side.

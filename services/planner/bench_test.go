@@ -108,7 +108,7 @@ func filled(b *testing.B, chats, messages int) *stage {
 	s.fill(chats, messages)
 	cfg := bus.DefaultConfig()
 	cfg.URL = testenv.NATS(b)
-	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_open_turns", "100"), bustest.Open(b, cfg)))
+	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_unwritten_turns", "100"), bustest.Open(b, cfg)))
 	s.wake = p.Wake
 	s.round(0) // prepares statements and warms caches
 	s.round(1)

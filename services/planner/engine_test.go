@@ -130,7 +130,7 @@ func TestReactionModes(t *testing.T) {
 			s := newStage(t, "anna")
 			chat := s.chat("club")
 			target := s.says(chat, 0, "What a lovely evening", time.Minute)
-			s.plan(s.deps(given(t, "reaction_mode", `"`+mode+`"`, "short_reaction_probability", "1", "max_open_turns", "1"), noBus{}))
+			s.plan(s.deps(given(t, "reaction_mode", `"`+mode+`"`, "short_reaction_probability", "1", "max_unwritten_turns", "1"), noBus{}))
 			s.idle()
 			if mode == "off" {
 				if n := one[int](s, `SELECT count(*) FROM deliveries`); n != 0 {

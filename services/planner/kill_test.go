@@ -32,7 +32,7 @@ func crowd(s *stage, n int) fixed {
 	s.t.Helper()
 	chats(s, n)
 	s.exec(`UPDATE bots SET hourly_max = 1200`)
-	return given(s.t, "scale_factor", "100", "min_gap", `"0s"`, "max_msgs_per_min", "60", "max_open_turns", "100")
+	return given(s.t, "scale_factor", "100", "min_gap", `"0s"`, "max_msgs_per_min", "60", "max_unwritten_turns", "100")
 }
 
 // intact checks that each chat has each number once, up to its clock's.
@@ -135,7 +135,7 @@ func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	s.exec(recordFaults)
 	s.exec(`UPDATE bots SET hourly_max = 1200`)
 	chat := silent(s, "club")[0]
-	values := given(t, "max_open_turns", "100", "max_msgs_per_min", "60")
+	values := given(t, "max_unwritten_turns", "100", "max_msgs_per_min", "60")
 	heir := planner.New(planner.DefaultConfig(), s.deps(values, noBus{}))
 	var places sync.Map
 	for n, whole := 1, false; !whole; n++ {

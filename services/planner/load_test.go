@@ -106,7 +106,7 @@ func TestWhatWasPlannedIsCounted(t *testing.T) {
 			values, _ := settings.NewValues([]settings.Stored{{Key: "global_max_msgs_per_min", Scope: settings.Global, Value: []byte("100")}})
 			in := loaded(t, pool, values)[here]
 			got := counts{
-				Open: in.OpenTurns, Minute: in.ChatLastMinute, Global: in.GlobalLastMinute,
+				Open: in.UnwrittenTurns, Minute: in.ChatLastMinute, Global: in.GlobalLastMinute,
 				Anna: in.Cast[0].LastHour, Ben: in.Cast[1].LastHour,
 			}
 			for i, bot := range bots {
@@ -263,7 +263,7 @@ VALUES ($1, 1, 1, NULL, 'Hello', now() - interval '9 s', true), ($1, 2, 1, NULL,
 	if len(in.Recent) != 1 || in.Recent[0].Number != 1 {
 		t.Errorf("the talk is %+v", in.Recent)
 	}
-	if in.OpenTurns != 0 || in.ChatLastMinute != 0 || in.LastPlanned != 0 || len(in.Answering) != 0 || in.Cast[0].LastHour != 0 {
+	if in.UnwrittenTurns != 0 || in.ChatLastMinute != 0 || in.LastPlanned != 0 || len(in.Answering) != 0 || in.Cast[0].LastHour != 0 {
 		t.Errorf("answers to commands count: %+v", in)
 	}
 }

@@ -71,7 +71,7 @@ func lively(s *stage) fixed {
 	s.t.Helper()
 	chats(s, 100)
 	s.exec(`UPDATE bots SET hourly_max = 1200`)
-	return given(s.t, "scale_factor", "0.2", "prime_hours_boost", "false", "min_gap", `"0s"`, "max_open_turns", "100", "turn_ttl", `"1h"`)
+	return given(s.t, "scale_factor", "0.2", "prime_hours_boost", "false", "min_gap", `"0s"`, "max_unwritten_turns", "100", "turn_ttl", `"1h"`)
 }
 
 func TestPlanningGoesOnWithoutABus(t *testing.T) {

@@ -178,7 +178,7 @@ func TestLimitsHoldOverBatchesAndPlanners(t *testing.T) {
 		"of a bot":      {fmt.Sprintf(`UPDATE bots SET hourly_max = %d`, ofABot), `SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM turns GROUP BY bot_id) t`, nil, ofABot},
 		"of all chats":  {`UPDATE bots SET hourly_max = 1200`, `SELECT count(*) FROM turns`, []string{"global_max_msgs_per_min", fmt.Sprint(everywhere)}, everywhere},
 		"of each chat":  {`UPDATE bots SET hourly_max = 1200`, `SELECT max(turn_no) FROM chat_clock`, []string{"max_msgs_per_min", "3"}, 3},
-		"of open turns": {`UPDATE bots SET hourly_max = 1200`, `SELECT max(turn_no) FROM chat_clock`, []string{"max_open_turns", "2"}, 2},
+		"of open turns": {`UPDATE bots SET hourly_max = 1200`, `SELECT max(turn_no) FROM chat_clock`, []string{"max_unwritten_turns", "2"}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, "anna", "ben")
