@@ -89,6 +89,8 @@ CREATE INDEX dead_letters_died ON dead_letters (died_at);
 
 -- People's messages that call for an answer, until they have one or get none.
 DROP TABLE updates;
+-- What people did besides writing is not heard any more.
+DELETE FROM heard_events WHERE event LIKE 'reaction %' OR event LIKE 'member %';
 CREATE TABLE prompts (
     chat_id        bigint      NOT NULL REFERENCES chats ON DELETE CASCADE,
     message        bigint      NOT NULL,

@@ -90,14 +90,6 @@ func TestAReplysTargetIsOfItsAuthor(t *testing.T) {
 	}
 }
 
-func TestAnAnonymousAdministratorActsAsTheGroup(t *testing.T) {
-	t.Parallel()
-	u, err := incoming.Parse([]byte(`{"update_id":7,"chat_member":{` + here + `,` + asGroup + `,"date":1700000000,"new_chat_member":{"status":"member","user":{"id":8,"first_name":"Ann"}}}}`))
-	if err != nil || u.From.ID != -1001234567890 || u.Member.ID != 8 {
-		t.Errorf("%+v, %v", u, err)
-	}
-}
-
 func TestNamesThatMustNotBeSaidAreNotKept(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ first, last, username, want string }{
