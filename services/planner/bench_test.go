@@ -36,8 +36,8 @@ func (s *stage) fill(chats, messages int) {
 			SELECT 'chat-' || i, -1000000000000 - i, 'supergroup', true, '{books,films,maps}', '7 days' FROM generate_series(1, %[1]d) i`,
 		`INSERT INTO cast_members (chat_id, bot_id)
 			SELECT c.id, (SELECT min(id) FROM bots) + (c.id * 4 + i) %% (%[1]d / 5) FROM chats c, generate_series(0, 3) i`,
-		`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at)
-			SELECT chat_id, n, min(bot_id), 'message', repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at
+		`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
+			SELECT chat_id, n, min(bot_id), 'message', repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at, at
 			FROM cast_members, generate_series(1, 3) n, LATERAL (SELECT now() - interval '2 hours' + n * interval '5 minutes' AS at) t GROUP BY chat_id, n, at`,
 		`INSERT INTO chat_clock (chat_id, turn_no, next_turn_at) SELECT id, 3, now() + interval '1 hour' + id * interval '1 ms' FROM chats`,
 		`INSERT INTO messages (chat_id, number, bot_id, person_id, body, sent_at)

@@ -72,7 +72,7 @@ func TestABatchCostsTheSameQueriesWhateverItsSize(t *testing.T) {
 
 		var mu sync.Mutex
 		var got []string
-		deps := s.deps(values, noBus{})
+		deps := s.deps(values, nil)
 		deps.Pool = watched(t, s.pool.Config().ConnString(), func(sql string) {
 			mu.Lock()
 			defer mu.Unlock()
