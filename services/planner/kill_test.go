@@ -8,6 +8,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/lab/killpoint"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner"
 )
@@ -82,42 +83,12 @@ func (s *stage) statement(sql string) string {
 	return ""
 }
 
-// doomed is what a planner works with whose database is lost to it for good before or
-// after a statement. Dead is closed then.
-func (s *stage) doomed(values fixed, point string) (deps planner.Deps, dead chan struct{}) {
+// doomed is what a planner works with that dies at a point.
+func (s *stage) doomed(values fixed, point string) (deps planner.Deps, reached func()) {
 	s.t.Helper()
-	link := testenv.Proxy(s.t, s.pool.Config().ConnString())
-	dead = make(chan struct{})
-	var once sync.Once
-	step := func(when string) func(string) {
-		return func(sql string) {
-			if when+s.statement(sql) == point {
-				once.Do(func() {
-					link.Cut()
-					close(dead)
-				})
-			}
-		}
-	}
 	deps = s.deps(values, nil)
-	deps.Pool = watched(s.t, link.URL(), step("before "), step("after "))
-	return deps, dead
-}
-
-func each(statements []string) (points []string) {
-	for _, name := range statements {
-		points = append(points, "before "+name, "after "+name)
-	}
-	return points
-}
-
-func (s *stage) dies(dead chan struct{}, point string) {
-	s.t.Helper()
-	select {
-	case <-dead:
-	case <-time.After(patience):
-		s.t.Errorf("no planner came to die %s", point)
-	}
+	deps.Pool, reached = killpoint.Pool(s.t, s.pool.Config().ConnString(), point, s.statement)
+	return deps, reached
 }
 
 func (s *stage) faultless() {
@@ -138,7 +109,7 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 	s.exec(`INSERT INTO messages (chat_id, person_id, body, sent_at) SELECT id, 1, 'What a lovely evening', now() FROM chats`) // to react to
 	statements, _, _ := killPoints()
 	points := make(chan string, 2*len(statements))
-	for _, p := range each(statements) {
+	for _, p := range killpoint.Each(statements...) {
 		points <- p
 	}
 	close(points)
@@ -146,9 +117,9 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 	for range 2 {
 		planners.Go(func() {
 			for point := range points {
-				deps, dead := s.doomed(values, point)
+				deps, reached := s.doomed(values, point)
 				_, stop := s.plan(deps, quickly, func(cfg *planner.Config) { cfg.Batch = 20 })
-				s.dies(dead, point)
+				reached()
 				stop()
 			}
 		})
@@ -171,12 +142,12 @@ func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	values := given(t, "max_unwritten_turns", "100", "max_msgs_per_min", "60")
 	heir := planner.New(planner.DefaultConfig(), s.deps(values, nil))
 	_, statements, _ := killPoints()
-	for _, point := range each(statements) {
-		deps, dead := s.doomed(values, point)
+	for _, point := range killpoint.Each(statements...) {
+		deps, reached := s.doomed(values, point)
 		q := s.question(chat, "What do you think?")
 		// Its error, if any, says that the database is gone.
 		_, _ = planner.New(planner.DefaultConfig(), deps).Answer(t.Context(), q)
-		s.dies(dead, point)
+		reached()
 		s.answers(heir, q)
 		if answers := one[int](s, `SELECT count(*) FROM turns WHERE target_message = $1`, q.Message); answers != 1 {
 			t.Errorf("the question has %d answers after its planner died %s", answers, point)
@@ -190,18 +161,18 @@ func TestKilledAnswersAreGivenOnce(t *testing.T) {
 // answers. Others answer what they had claimed, and nothing twice.
 func TestPromptsOfTheDeadAreTakenOver(t *testing.T) {
 	_, _, statements := killPoints()
-	for _, point := range each(statements) {
+	for _, point := range killpoint.Each(statements...) {
 		t.Run(point, func(t *testing.T) {
 			s := newStage(t, "anna", "ben")
 			b, server := busServer(t)
 			q := s.question(silent(s, "club")[0], "What do you think?")
-			deps, dead := s.doomed(given(t), point)
+			deps, reached := s.doomed(given(t), point)
 			deps.Bus, deps.Lease = connect(t, server.URL()), lease.New(s.pool, lease.Planner, deps.Log)
 			expire := testenv.Background(t, deps.Lease.Run)
 			s.until("the planner is seen to live", deps.Lease.Held)
 			_, stop := s.plan(deps)
 			b.Ring(bus.Prompts(), q.ChatID)
-			s.dies(dead, point)
+			reached()
 			expire()
 			s.plan(s.answering(given(t), b))
 			s.eventually("the prompt is done with", `SELECT NOT EXISTS (SELECT FROM prompts)`)
