@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
@@ -57,7 +56,7 @@ SELECT count(*) FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHE
 func killPoints() (batch, answer, stage []string) {
 	return []string{
 			"begin", "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
-			"count what is said", "commit", "look for the next", "end overdue turns",
+			"count what is said", "commit", "end overdue turns",
 		}, []string{
 			"begin", "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
 			"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "count what is said", "commit",
