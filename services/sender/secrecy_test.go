@@ -14,6 +14,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
@@ -53,10 +54,13 @@ func TestNoTokenLeavesTheSender(t *testing.T) {
 	}
 	// What Telegram is too busy for again and again becomes a dead letter.
 	s.fault("sendMessage:409:" + token)
-	dead := s.say(chat, "dead", func(turn *chorusv1.Turn) { turn.ExpiresAt.Seconds += 3600 })
 	s.exec(`UPDATE bots SET stopped_at = NULL, stopped_why = NULL`)
 	s.exec(`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL`)
+	turn := s.turn(chat)
+	dead := journaltest.Message(turn, "dead")
+	s.plan(journal.Planned{Turn: turn, Delivery: dead})
 	s.exec(`UPDATE deliveries SET attempts = 19 WHERE closed_at IS NULL`)
+	s.bus.Ring(bus.Messages(), chat)
 	s.becomes(dead, "dead closed")
 	s.stop()
 
