@@ -36,7 +36,7 @@ DROP INDEX turns_open_chat, turns_commands;
 CREATE INDEX turns_open_chat ON turns (chat_id, turn_no) WHERE outcome IS NULL AND kind <> 'reaction';
 CREATE INDEX turns_commands ON turns (chat_id, planned_at) WHERE kind = 'command';
 
-ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check;
+ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check, DROP CONSTRAINT deliveries_check2;
 ALTER TABLE deliveries
     -- A turn may have several deliveries, which are made in the order of their parts.
     ADD COLUMN part          smallint    NOT NULL DEFAULT 1 CHECK (part > 0),
@@ -89,6 +89,8 @@ CREATE INDEX dead_letters_died ON dead_letters (died_at);
 
 -- People's messages that call for an answer, until they have one or get none.
 DROP TABLE updates;
+-- What people did besides writing is not heard any more.
+DELETE FROM heard_events WHERE event LIKE 'reaction %' OR event LIKE 'member %';
 CREATE TABLE prompts (
     chat_id        bigint      NOT NULL REFERENCES chats ON DELETE CASCADE,
     message        bigint      NOT NULL,

@@ -63,7 +63,7 @@ func poolOf(t *testing.T, dsn string) *pgxpool.Pool {
 // runScript runs a script of deploy/scripts on a database.
 func runScript(t *testing.T, name, dsn, folder string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(deployFolder, "scripts", name), folder, "database")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(deployFolder, "scripts", name), folder)
 	cmd.Env = append(os.Environ(), "PATH="+clientPath(t), "CHORUS_DATABASE_URL="+dsn)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)

@@ -34,7 +34,7 @@ func BenchmarkBlocked(b *testing.B) {
 	for definition, value := range map[*settings.Definition]string{
 		settings.PrimeHoursBoost.Definition: "false", settings.MinGap.Definition: "0s",
 		// What hangs or can't be published must not make the chats silent.
-		settings.MaxMessagesPerMinute.Definition: "60", settings.MaxOpenTurns.Definition: "100",
+		settings.MaxMessagesPerMinute.Definition: "60", settings.MaxUnwrittenTurns.Definition: "100",
 	} {
 		set(b, pool, definition, value)
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// hurry is how many times faster than real time the inline senders live, so that
+// speedUp is how many times faster than real time the inline senders live, so that
 // the test of them is short.
-const hurry = 10
+const speedUp = 10
 
 // An inline sender plans, writes and sends in one loop, and tries a call that
 // failed again within it, whatever the failure. This one is better than such
@@ -47,7 +47,7 @@ func TestAnInlineSenderIsHeldUp(t *testing.T) {
 	eventually(t, "the emulator says where it is", func() bool { return c.url() != "" })
 	emulator := c.emulator()
 
-	s := &inline{api: c.url(), http: http.Client{Timeout: inlineTimeout / hurry}}
+	s := &inline{api: c.url(), http: http.Client{Timeout: inlineTimeout / speedUp}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var loops sync.WaitGroup
 	stop := func() {
@@ -162,7 +162,7 @@ func (s *inline) call(ctx context.Context, token secret.String, method string, p
 
 // rest waits for as long as d is in the hurried time.
 func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d / hurry)
+	timer := time.NewTimer(d / speedUp)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -11,12 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"google.golang.org/protobuf/proto"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
@@ -38,7 +33,7 @@ type fleet struct {
 	webhook bool
 }
 
-// faults of what was heard: of messages in the database or on the bus.
+// faults of what was heard.
 type faults struct{ lost, doubled, disordered int }
 
 func (f *faults) add(g faults) {
@@ -78,7 +73,6 @@ type town struct {
 	t        testing.TB
 	emulator *emulator.Emulator
 	pool     *pgxpool.Pool
-	js       jetstream.JetStream
 	accounts []int64
 	args     []string
 	keys     string
@@ -93,14 +87,6 @@ func newTown(t testing.TB) *town {
 	cfg := bus.DefaultConfig()
 	cfg.URL = testenv.NATS(t)
 	bustest.Open(t, cfg)
-	nc, err := nats.Connect(cfg.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	if w.js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
 	key, err := secret.NewKey()
 	if err != nil {
 		t.Fatal(err)
@@ -259,8 +245,7 @@ func (f fleet) run(t testing.TB) faults {
 	t.Logf("%d listeners were killed; the rest was heard %v after the last message", killed, time.Since(talked).Round(time.Millisecond))
 	var found faults
 	for _, chat := range w.chats {
-		found.add(compare(t, "database", said[chat], w.rows(chat)))
-		found.add(compare(t, "bus", said[chat], w.updates(chat)))
+		found.add(compare(t, said[chat], w.rows(chat)))
 	}
 	return found
 }
@@ -274,11 +259,7 @@ func (w *town) settle() {
 		for _, a := range w.accounts {
 			pending += w.emulator.World().Pending(a)
 		}
-		var open int
-		if err := w.pool.QueryRow(w.t.Context(), `SELECT count(*) FROM updates WHERE published_at IS NULL`).Scan(&open); err != nil {
-			w.t.Fatal(err)
-		}
-		return pending == 0 && open == 0
+		return pending == 0
 	}) {
 		w.t.Fatalf("after %v not everything is heard", long)
 	}
@@ -292,40 +273,8 @@ func (w *town) rows(chat int64) (texts []string) {
 	return texts
 }
 
-// updates are the messages of a chat on the bus, in the order of the stream.
-func (w *town) updates(chat int64) (texts []string) {
-	w.t.Helper()
-	c, err := w.js.OrderedConsumer(w.t.Context(), subject.Updates, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject.Update(chat)}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	info, err := c.Info(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	number := int64(0)
-	for left := info.NumPending; left > 0; left-- {
-		m, err := c.Next(jetstream.FetchMaxWait(patience))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		u := &chorusv1.Update{}
-		if err := proto.Unmarshal(m.Data(), u); err != nil {
-			w.t.Fatal(err)
-		}
-		if u.GetNumber() != number+1 {
-			w.t.Errorf("update %d of chat %d follows on %d", u.GetNumber(), chat, number)
-		}
-		number = u.GetNumber()
-		if u.GetKind() == chorusv1.UpdateKind_UPDATE_KIND_MESSAGE {
-			texts = append(texts, u.GetText())
-		}
-	}
-	return texts
-}
-
 // compare tells what was heard of what was said.
-func compare(t testing.TB, where string, said, heard []string) faults {
+func compare(t testing.TB, said, heard []string) faults {
 	t.Helper()
 	times := map[string]int{}
 	for _, text := range said {
@@ -346,7 +295,7 @@ func compare(t testing.TB, where string, said, heard []string) faults {
 		}
 	}
 	if f != (faults{}) {
-		t.Logf("%s: %d said, %d heard: %+v", where, len(said), len(heard), f)
+		t.Logf("%d said, %d heard: %+v", len(said), len(heard), f)
 	}
 	return f
 }

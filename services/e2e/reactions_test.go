@@ -23,7 +23,7 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 	set(t, pool, settings.ReactionProbability.Definition, "0.33")
 	set(t, pool, settings.MaxMessagesPerMinute.Definition, "60")
 	// So a single reaction that counted as waiting would stop its chat.
-	set(t, pool, settings.MaxOpenTurns.Definition, "1")
+	set(t, pool, settings.MaxUnwrittenTurns.Definition, "1")
 	set(t, pool, settings.PrimeHoursBoost.Definition, "false")
 	eventually(t, "there is enough to react to", func() bool {
 		return len(sent(callsOf(t, emulator, control.Filter{}))) > 240

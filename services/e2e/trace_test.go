@@ -66,8 +66,7 @@ func (s *traces) has(names ...string) bool {
 	return false
 }
 
-// A turn is one trace, from its plan to the call to Telegram, over three processes
-// and two streams.
+// A turn is one trace, from its plan to the call to Telegram, over three processes.
 func TestATurnIsOneTrace(t *testing.T) {
 	t.Parallel()
 	store := &traces{spans: map[string]map[string]bool{}}

@@ -13,10 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -36,8 +34,8 @@ const (
 )
 
 // BenchmarkOverhead measures, with a model that answers after 50 ms and 200 turns a
-// second, how long a turn takes from when it was pulled until its delivery was
-// published, less the calls.
+// second, how long a turn takes from its claim until its delivery is committed, less the
+// calls.
 func BenchmarkOverhead(b *testing.B) {
 	var all []time.Duration
 	for range b.N {
@@ -63,11 +61,17 @@ func overheads(b *testing.B) []time.Duration {
 	fill(b, pool)
 	laps := employ(b, TimedOrder{Database: pool.Config().ConnString(), LLM: slow(b), Bus: cfg})
 	feed(b, pool, broker, chats)
-	published := deliveries(b, cfg.URL)
+	testenv.Eventually(b, "all turns are written", func() (string, bool) {
+		var written int
+		if err := pool.QueryRow(b.Context(), `SELECT count(*) FROM deliveries WHERE state = 'waiting'`).Scan(&written); err != nil {
+			b.Fatal(err)
+		}
+		return fmt.Sprint(written, " are"), written == benchTurns
+	})
 	var all []time.Duration
-	for id, lap := range laps() {
+	for _, lap := range laps() {
 		if !lap.Warm {
-			all = append(all, published[id].Sub(lap.Pulled)-lap.Calls)
+			all = append(all, lap.Took-lap.Calls)
 		}
 	}
 	if len(all) != benchTurns-benchWarm {
@@ -76,46 +80,16 @@ func overheads(b *testing.B) []time.Duration {
 	return all
 }
 
-// deliveries waits until there is one of each turn, and says when the bus stored it.
-func deliveries(b *testing.B, url string) map[string]time.Time {
-	b.Helper()
-	js := bustest.JetStream(b, url)
-	stream, err := js.Stream(b.Context(), subject.Deliveries)
-	if err != nil {
-		b.Fatal(err)
-	}
-	testenv.Eventually(b, "all turns are written", func() (string, bool) {
-		info, err := stream.Info(b.Context())
-		if err != nil {
-			b.Fatal(err)
-		}
-		return fmt.Sprint(info.State.Msgs, " are"), info.State.Msgs == benchTurns
-	})
-	published := make(map[string]time.Time, benchTurns)
-	for i := range uint64(benchTurns) {
-		m, err := stream.GetMsg(b.Context(), i+1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		var d chorusv1.Delivery
-		if err := proto.Unmarshal(m.Data, &d); err != nil {
-			b.Fatal(err)
-		}
-		published[subject.TurnID(d.GetId())] = m.Time
-	}
-	return published
-}
-
 // fill gives each chat a history, and each bot opinions and memories.
 func fill(b *testing.B, pool *pgxpool.Pool) {
 	b.Helper()
 	for _, sql := range []string{
 		`INSERT INTO messages (chat_id, number, bot_id, body, sent_at) SELECT m.chat_id, nextval('message_numbers'), m.bot_id,
 md5(m.chat_id || ' ' || n) || ' and ' || md5(n || ' ' || m.chat_id) || ' are all that I know of it.', now() - n * interval '10 minutes' FROM cast_members m, generate_series(1, 60) n`,
-		`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at)
-SELECT chat_id, 1000000000 - number, bot_id, 'message', '', sent_at, sent_at, sent_at + interval '1 minute', 'delivered', sent_at FROM messages`,
-		`INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at, body, created_at, state, closed_at)
-SELECT m.chat_id, 1000000000 - m.number, m.bot_id, 'send_message', '', m.sent_at, m.body, m.sent_at, 'closed', m.sent_at FROM messages m`,
+		`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, written_at, closed_at)
+SELECT chat_id, 1000000000 - number, bot_id, 'message', '', sent_at, sent_at, sent_at + interval '1 minute', 'delivered', sent_at, sent_at FROM messages`,
+		`INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, body, created_at, state, outcome, closed_at)
+SELECT m.chat_id, 1000000000 - m.number, m.bot_id, 'send_message', 'message', '', m.sent_at, m.body, m.sent_at, 'closed', 'delivered', m.sent_at FROM messages m`,
 		`INSERT INTO stances (bot_id, topic, stance, confidence) SELECT id, 'topic ' || n, 'Chapter ' || n || ' is where it begins.', 0.8 FROM bots, generate_series(1, 5) n`,
 		`INSERT INTO memories (bot_id, kind, content) SELECT id, 'fact', 'Remembers the book number ' || n FROM bots, generate_series(1, 10) n`,
 		`ANALYZE`,
@@ -151,7 +125,7 @@ func slow(b *testing.B) string {
 	return server.URL
 }
 
-// feed plans and publishes turns at their rate.
+// feed plans turns, and rings for them, at their rate.
 func feed(b *testing.B, pool *pgxpool.Pool, broker *bus.Bus, chats []*chorusv1.Turn) {
 	b.Helper()
 	j := journal.New(pool)
@@ -161,16 +135,10 @@ func feed(b *testing.B, pool *pgxpool.Pool, broker *bus.Bus, chats []*chorusv1.T
 		<-tick.C
 		of := chats[i%len(chats)]
 		turn := journaltest.Turn(of.GetId().GetChatId(), int64(i/len(chats)+1), of.GetBotId())
-		var entries []journal.Entry
-		err := store.InTx(b.Context(), pool, func(tx pgx.Tx) (err error) {
-			entries, _, err = j.Plan(b.Context(), tx, []journal.Planned{{Turn: turn}})
-			return err
-		})
+		err := store.InTx(b.Context(), pool, func(tx pgx.Tx) error { return j.Plan(b.Context(), tx, []journal.Planned{{Turn: turn}}) })
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := broker.Publish(b.Context(), entries[0].Message); err != nil {
-			b.Fatal(err)
-		}
+		broker.Ring(bus.Texts(), turn.GetId().GetChatId())
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 // Config is how the generator behaves.
 type Config struct {
+	MaxInFlight  int           `config:"max_in_flight" doc:"turns that one process works on at a time; what waits for a provider counts"`
 	History      int           `config:"history" doc:"messages of the chat that the prompt shows at most"`
 	PromptTokens int           `config:"prompt_tokens" doc:"longest prompt, in tokens as far as they can be told; older messages are left out to keep to it"`
 	Prompts      string        `config:"prompts" doc:"folder with system.tmpl and user.tmpl to be used instead of the built-in prompt"`
@@ -26,7 +27,8 @@ type Config struct {
 // DefaultConfig suits a hosted model.
 func DefaultConfig() Config {
 	return Config{
-		History: 15, PromptTokens: 3000, MaxTokens: 300, Temperature: 0.9, TypingMost: 6 * time.Second,
+		MaxInFlight: 256,
+		History:     15, PromptTokens: 3000, MaxTokens: 300, Temperature: 0.9, TypingMost: 6 * time.Second,
 		Similarity: 0.7, Likeness: 0.93, JudgeStances: true, LearnEvery: 30 * time.Minute, News: news.DefaultConfig(),
 	}
 }
@@ -39,6 +41,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	check(c.MaxInFlight >= 1 && c.MaxInFlight <= 10_000, "max_in_flight: %d, want 1 to 10000", c.MaxInFlight)
 	check(c.History >= 0 && c.History <= 100, "history: %d, want 0 to 100", c.History)
 	check(c.PromptTokens >= 500 && c.PromptTokens <= 100_000, "prompt_tokens: %d, want 500 to 100000", c.PromptTokens)
 	check(c.MaxTokens >= 16 && c.MaxTokens <= 65536, "max_tokens: %d, want 16 to 65536", c.MaxTokens)

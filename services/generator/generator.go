@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -18,23 +19,39 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/news"
-	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// dbTimeout bounds each look into the database.
-const dbTimeout = 10 * time.Second
+const (
+	// dbTimeout bounds each look into the database.
+	dbTimeout = 10 * time.Second
+	// claimLease is longer than a text usually takes. The time that it is worked on ends
+	// with it.
+	claimLease = 3 * time.Minute
+	// maxAttempts is how many failures make a dead letter of a turn. Its time is usually
+	// over before.
+	maxAttempts = 20
+	// maxWait is how long a turn that failed waits in memory.
+	maxWait = 2 * time.Second
+	// grace is how long texts may take to end when the process stops: they are given up.
+	grace = 5 * time.Second
+)
 
 // Deps is what a generator works with.
 type Deps struct {
-	Pool  *pgxpool.Pool
-	Bus   *bus.Bus
+	Pool *pgxpool.Pool
+	Bus  *bus.Bus
+	// Lease is how others see that this process lives. Whoever starts the generator runs
+	// it.
+	Lease *lease.Lease
 	Texts Texts
 	// Embeddings tell what texts mean; nil to compare their letters only.
 	Embeddings Embeddings
@@ -43,6 +60,8 @@ type Deps struct {
 	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
 	// this process'.
 	Now     func() time.Time
+	Tracer  trace.Tracer   // nil for no traces
+	Stages  *stage.Metrics // nil for none
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -66,21 +85,17 @@ type Embeddings interface {
 type Generator struct {
 	Deps
 	cfg      Config
-	journal  *journal.Journal
 	prompts  *prompt.Renderer
 	repeats  *repeats
 	meanings *meanings
 	news     *news.News
 	newsless *outage.Log // of the news
 	used     used
-	messages *relay.Relay
-	receipts *relay.Relay
-	relays   relay.Group
-	turns    *bus.Consumer[*chorusv1.Turn]
+	turns    *stage.Stage[*journal.Unwritten, journal.Written]
 }
 
 // New makes a generator.
-func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
+func New(cfg Config, deps Deps) (*Generator, error) {
 	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
 	if err != nil {
 		return nil, fmt.Errorf("generator.prompts: %w", err)
@@ -99,58 +114,59 @@ func New(cfg Config, deps Deps, busMetrics *bus.Metrics) (*Generator, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	j := journal.New(deps.Pool).Timed(deps.Now)
 	g := &Generator{
-		Deps: deps, cfg: cfg, journal: j, prompts: prompts,
+		Deps: deps, cfg: cfg, prompts: prompts,
 		repeats: repeats, meanings: meanings,
 		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
 		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
-		messages: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
-		receipts: relay.New(j.Receipts(), deps.Bus, deps.Log),
 	}
-	g.relays = relay.Group{g.messages, g.receipts, relay.New(j.Letters(), deps.Bus, deps.Log)}
-	g.turns = bus.NewConsumer(deps.Bus, bus.Generator(), j, busMetrics, g.generate)
+	g.turns = g.stage(g.ringing(g.texts()), g.generate)
 	return g, nil
 }
 
-// Run writes until the context ends. Texts that are being written then are given
-// up, and their turns handed back.
-func (g *Generator) Run(ctx context.Context) error {
-	return g.relays.Around(ctx, func(ctx context.Context) error {
-		background, stop := context.WithCancel(ctx)
-		var all sync.WaitGroup
-		defer all.Wait()
-		defer stop()
-		all.Go(func() { g.learn(background) })
-		all.Go(func() { g.news.Run(background) })
-		all.Go(func() { g.used.run(background, g.Pool, g.Log) })
-		return g.turns.Run(ctx)
-	})
+func (g *Generator) texts() turnRows {
+	return journal.New(g.Pool).Texts(journal.Claims{Owner: g.Lease.Owner(), Lease: claimLease})
 }
 
-// Replicas is how many generators share the turns, as far as this one knows; at
-// least 1.
-func (g *Generator) Replicas() int { return g.turns.Members() }
+func (g *Generator) ringing(turns turnRows) turnRows { return rows{turns, g.Bus, g.Metrics} }
 
-// Hurry makes the generator look at what the bus may have lost.
-func (g *Generator) Hurry() { g.relays.Hurry() }
+// stage is what writes turns by work.
+func (g *Generator) stage(turns turnRows, work stage.Work[*journal.Unwritten, journal.Written]) *stage.Stage[*journal.Unwritten, journal.Written] {
+	return stage.New(
+		stage.Config{Name: "generator", MaxInFlight: g.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: maxWait, Lease: claimLease, Grace: grace},
+		turns,
+		stage.Deps{Rings: g.Bus.Rings(bus.Texts()), Holds: g.Lease.Held, Now: g.Now, Tracer: g.Tracer, Metrics: g.Stages, Log: g.Log},
+		work)
+}
 
-// generate writes a turn's text and its delivery.
-func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
-	if g.late(t) {
-		return g.expire(ctx, t, "its time was over before its text was written")
+// Run writes until the context ends. Texts that are being written then are given
+// up, and their turns given back.
+func (g *Generator) Run(ctx context.Context) error {
+	background, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	all.Go(func() { g.learn(background) })
+	all.Go(func() { g.news.Run(background) })
+	all.Go(func() { g.used.run(background, g.Pool, g.Log) })
+	return g.turns.Run(ctx)
+}
+
+// generate gives a turn's delivery, or why it gets none.
+func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal.Written, error) {
+	t := u.Turn
+	if t.GetBotId() == 0 {
+		return journal.Written{}, fail.AsPermanent(errors.New("its row can't be read"))
 	}
-	if bus.IsRepeated(ctx) { // else it is found out when the delivery is written down
-		if open, err := g.open(ctx, t); err != nil || !open {
-			return err
-		}
+	if g.late(t) {
+		return expired(errLate.Error()), nil
 	}
 	s, err := g.load(ctx, t)
 	if errors.Is(err, errNoPart) {
-		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
+		return rejected(err), nil
 	}
 	if err != nil {
-		return err
+		return journal.Written{}, err
 	}
 	if t.GetUseNews() {
 		if s.News, err = g.news.Deal(ctx, t.GetTopic()); ctx.Err() == nil {
@@ -160,34 +176,18 @@ func (g *Generator) generate(ctx context.Context, t *chorusv1.Turn) error {
 	text, err := g.write(ctx, t, s)
 	switch {
 	case errors.Is(err, errLate):
-		return g.expire(ctx, t, err.Error())
+		return expired(err.Error()), nil
 	case errors.Is(err, errObjected), errors.Is(err, chain.ErrRefused):
-		return g.end(ctx, t, chorusv1.Outcome_OUTCOME_REJECTED, err.Error())
+		return rejected(err), nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return journal.Written{}, stage.Later(time.Time{}) // its claim has ended, its time has not
 	case err != nil:
-		return err
+		return journal.Written{}, err
 	case g.late(t):
-		return g.expire(ctx, t, "its time was over when its text was written")
-	}
-	if err := g.deliver(ctx, t, s, text); err != nil {
-		return err
+		return expired("its time was over when its text was written"), nil
 	}
 	g.used.add(s.memories)
-	return nil
-}
-
-// open tells whether a turn has neither a delivery nor ended. The error is
-// permanent if there is no such turn.
-func (g *Generator) open(ctx context.Context, t *chorusv1.Turn) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
-	defer cancel()
-	progress, err := g.journal.Progress(ctx, t.GetId())
-	if err != nil {
-		return false, err
-	}
-	if progress == journal.Unwritten {
-		return false, fail.AsPermanent(errors.New("the journal has no such turn"))
-	}
-	return progress == journal.Open, nil
+	return journal.Written{Deliveries: []*chorusv1.Delivery{g.delivery(t, s, text)}, TraceParent: traceParent(ctx)}, nil
 }
 
 // late tells whether a turn's time is over, by the clock that it was made by.
@@ -197,25 +197,12 @@ func (g *Generator) left(t *chorusv1.Turn) time.Duration {
 	return t.GetExpiresAt().AsTime().Sub(g.Now())
 }
 
-// deliver writes the delivery down, and then publishes it. If the process dies
-// in between, the relay publishes it.
-func (g *Generator) deliver(ctx context.Context, t *chorusv1.Turn, s *scene, text string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	entry, made, err := g.journal.Deliver(ctx, &chorusv1.Delivery{
+func (g *Generator) delivery(t *chorusv1.Turn, s *scene, text string) *chorusv1.Delivery {
+	return &chorusv1.Delivery{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text,
 		TargetMessage: t.GetTargetMessage(), PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(),
 		CreatedAt: timestamppb.New(g.Now()), Typing: durationpb.New(typing(text, s.wpm, g.cfg.TypingMost)),
-	}, traceParent(ctx))
-	if err != nil {
-		return err
 	}
-	if !made {
-		_, err := g.open(ctx, t)
-		return err
-	}
-	g.messages.Offer(entry)
-	return nil
 }
 
 // typingLeast keeps a short text from coming as a surprise.
@@ -228,27 +215,12 @@ func typing(text string, wpm float64, most time.Duration) time.Duration {
 	return min(max(time.Duration(minutes*float64(time.Minute)), typingLeast), most)
 }
 
-func (g *Generator) expire(ctx context.Context, t *chorusv1.Turn, reason string) error {
-	return g.end(ctx, t, chorusv1.Outcome_OUTCOME_EXPIRED, reason)
+func expired(reason string) journal.Written {
+	return journal.Written{Outcome: chorusv1.Outcome_OUTCOME_EXPIRED, Reason: reason}
 }
 
-// end closes a turn that gets no delivery.
-func (g *Generator) end(ctx context.Context, t *chorusv1.Turn, outcome chorusv1.Outcome, reason string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	receipt := journal.ExpiredReceipt(t, reason)
-	receipt.Outcome = outcome
-	entry, err := g.journal.CloseTurn(ctx, receipt)
-	if errors.Is(err, journal.ErrFenced) {
-		_, err := g.open(ctx, t)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	g.Metrics.closed(outcome)
-	g.receipts.Offer(entry)
-	return nil
+func rejected(why error) journal.Written {
+	return journal.Written{Outcome: chorusv1.Outcome_OUTCOME_REJECTED, Reason: why.Error()}
 }
 
 // traceParent is the W3C trace context of what is being done.

@@ -1,6 +1,7 @@
 package generator_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/generator/guard"
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
@@ -24,8 +26,8 @@ import (
 )
 
 const (
-	receiptReason = `SELECT outcome || ': ' || reason FROM receipts WHERE chat_id = $1 AND turn_no = $2`
-	letterReason  = `SELECT coalesce(string_agg(reason, ','), '') FROM dead_letters WHERE chat_id = $1`
+	outcomeOf    = `SELECT outcome || ': ' || reason FROM turns WHERE chat_id = $1 AND turn_no = $2`
+	letterReason = `SELECT coalesce(string_agg(reason, ','), '') FROM dead_letters WHERE chat_id = $1`
 )
 
 // TestGenerator is all that one generator can be tested with at a time.
@@ -55,7 +57,8 @@ func TestGenerator(t *testing.T) {
 		"what only fails is a dead letter":        whatOnlyFailsIsADeadLetter,
 		"a text that is too long is cut":          aTextThatIsTooLongIsCut,
 		"a bot that has left gets no text":        aBotThatHasLeftTheStageGetsNoText,
-		"no turn of the journal, a dead letter":   aTurnThatIsNotInTheJournalIsADeadLetter,
+		"a turn that can't be read":               aTurnThatCantBeReadIsADeadLetter,
+		"a ring is lost":                          aTurnWhoseRingIsLostIsWritten,
 		"an objection gives one rewrite":          anObjectionGivesOneRewriteWithTheReason,
 		"a second one mends or skips":             aTwiceObjectedTextIsMendedOrSkipped,
 		"obeyed injections":                       obeyedInjections,
@@ -87,12 +90,8 @@ func aTurnBecomesOneDelivery(s *stage) {
 	if diff := cmp.Diff(want, s.delivery(turn), protocmp.Transform(), protocmp.IgnoreFields(want, "created_at")); diff != "" {
 		t.Errorf("delivery (-want +got): %s", diff)
 	}
-	testenv.Eventually(s.t, "the delivery is published", func() (string, bool) {
-		got := s.text(`SELECT (published_at IS NOT NULL)::text FROM deliveries WHERE chat_id = $1`, s.chat)
-		return got, got == "true"
-	})
-	// The bus may hand a turn out again long after.
-	s.publish(turn, 1)
+	// The bus may ring again long after.
+	s.bus.Ring(bus.Texts(), s.chat, s.chat)
 	s.delivery(s.turn())
 	if n := len(s.llm.Calls()); n != 2 {
 		t.Errorf("%d texts were asked for two turns", n)
@@ -172,13 +171,9 @@ func whatIsLateIsNotWritten(s *stage) {
 		t.Errorf("%d texts were asked for nothing", n)
 	}
 	want := "expired: its time was over before its text was written"
-	if got := s.text(receiptReason, s.chat, turn.GetId().GetNumber()); got != want {
-		t.Errorf("the receipt says %q, want %q", got, want)
+	if got := s.text(outcomeOf, s.chat, turn.GetId().GetNumber()); got != want {
+		t.Errorf("it ended with %q, want %q", got, want)
 	}
-	testenv.Eventually(s.t, "the receipt is published", func() (string, bool) {
-		got := s.text(`SELECT (published_at IS NOT NULL)::text FROM receipts WHERE chat_id = $1`, s.chat)
-		return got, got == "true"
-	})
 }
 
 func aTextThatTakesTooLongForItsTurnIsGivenUp(s *stage) {
@@ -203,8 +198,8 @@ func aTurnThatWaitsForAWorkerTooLongCostsNothing(s *stage) {
 		t.Errorf("%d calls", n)
 	}
 	want := "expired: its time was over before its text was written: first: no worker is free: context deadline exceeded"
-	if got := s.text(receiptReason, other, waiting.GetId().GetNumber()); got != want {
-		t.Errorf("the receipt says %q, want %q", got, want)
+	if got := s.text(outcomeOf, other, waiting.GetId().GetNumber()); got != want {
+		t.Errorf("it ended with %q, want %q", got, want)
 	}
 }
 
@@ -262,8 +257,8 @@ func a429BeyondTheTurnsTimeExpiresItInTime(s *stage) {
 	if n := len(s.llm.Calls()); n != 1 {
 		t.Errorf("%d calls, want 1", n)
 	}
-	if got := s.text(receiptReason, s.chat, turn.GetId().GetNumber()); !strings.Contains(got, "retry after 1h") {
-		t.Errorf("the receipt says %q, and not why", got)
+	if got := s.text(outcomeOf, s.chat, turn.GetId().GetNumber()); !strings.Contains(got, "retry after 1h") {
+		t.Errorf("it ended with %q, and not why", got)
 	}
 }
 
@@ -288,12 +283,13 @@ func theBreakerOpensAndCloses(kind llmapi.Kind) func(*stage) {
 func whatOnlyFailsIsADeadLetter(s *stage) {
 	t := s.t
 	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Empty}}})
+	s.attempts = 19
 	s.becomes(s.turn(), "dead")
 	if got := s.text(letterReason, s.chat); !strings.Contains(got, "the answer is empty") {
 		t.Errorf("the dead letter says %q", got)
 	}
-	if n := len(s.llm.Calls()); n != 3 {
-		t.Errorf("%d calls, want as many as a message has attempts", n)
+	if n := len(s.llm.Calls()); n != 1 {
+		t.Errorf("%d calls, want one attempt", n)
 	}
 }
 
@@ -324,8 +320,8 @@ func aBotThatHasLeftTheStageGetsNoText(s *stage) {
 		s.exec(sql, bot)
 		turn := s.turn(there)
 		s.becomes(turn, "rejected")
-		if got, want := s.text(receiptReason, chat, turn.GetId().GetNumber()), "rejected: the bot does not play in the chat"; got != want {
-			t.Errorf("%s: the receipt says %q, want %q", name, got, want)
+		if got, want := s.text(outcomeOf, chat, turn.GetId().GetNumber()), "rejected: the bot does not play in the chat"; got != want {
+			t.Errorf("%s: it ended with %q, want %q", name, got, want)
 		}
 	}
 	if n := len(s.llm.Calls()); n != 0 {
@@ -333,12 +329,21 @@ func aBotThatHasLeftTheStageGetsNoText(s *stage) {
 	}
 }
 
-func aTurnThatIsNotInTheJournalIsADeadLetter(s *stage) {
-	s.publish(journaltest.Turn(s.chat, 99, s.bot), 0)
-	testenv.Eventually(s.t, "there is a dead letter", func() (string, bool) {
-		got := s.text(letterReason, s.chat)
-		return got, got == "the journal has no such turn"
-	})
+func aTurnThatCantBeReadIsADeadLetter(s *stage) {
+	turn := journaltest.Turn(s.chat, 1, s.bot)
+	s.plan(turn)
+	s.exec(`UPDATE turns SET payload = '\xff' WHERE chat_id = $1`, s.chat)
+	s.bus.Ring(bus.Texts(), s.chat)
+	s.becomes(turn, "dead")
+	if got := s.text(letterReason, s.chat); got != "its row can't be read" {
+		s.t.Errorf("the dead letter says %q", got)
+	}
+}
+
+func aTurnWhoseRingIsLostIsWritten(s *stage) {
+	turn := journaltest.Turn(s.chat, 1, s.bot)
+	s.plan(turn)
+	s.delivery(turn)
 }
 
 func TestAGeneratorThatStopsHandsItsTurnsBack(t *testing.T) {
@@ -359,20 +364,24 @@ func TestAGeneratorThatStopsHandsItsTurnsBack(t *testing.T) {
 	}
 }
 
-func TestADeliveryThatACrashLeftUnpublishedIsPublished(t *testing.T) {
+func TestDeliveriesAreRungForOnceTheyAreCommitted(t *testing.T) {
 	t.Parallel()
 	s := openHall(t).stage(t)
-	turn := s.turn()
-	// Another generator wrote it down, and died before it published it.
-	if _, made, err := s.journal.Deliver(t.Context(), journaltest.Message(turn, "from the grave"), ""); err != nil || !made {
-		t.Fatal(made, err)
-	}
 	s.run()
-	testenv.Eventually(s.t, "it is published", func() (string, bool) {
-		got := s.text(`SELECT (published_at IS NOT NULL)::text FROM deliveries`)
-		return got, got == "true"
+	turn := s.turn()
+	testenv.Eventually(t, "the chat is rung for", func() (string, bool) {
+		heard, state := false, ""
+		err := s.bus.Rings(bus.Messages()).Receive(t.Context(), 1, func(chats []int64, ack func()) {
+			ack()
+			heard = slices.Contains(chats, s.chat)
+			state, _ = journaltest.State(t.Context(), s.pool, turn.GetId())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if heard && state != "open waiting" {
+			t.Errorf("when it is rung for, it is %q", state)
+		}
+		return state, heard
 	})
-	if got := s.delivery(turn).GetText(); got != "from the grave" {
-		t.Errorf("says %q, want what was written first", got)
-	}
 }

@@ -87,8 +87,8 @@ func aTwiceObjectedTextIsMendedOrSkipped(s *stage) {
 				}
 			} else {
 				s.becomes(turn, "rejected")
-				if got := s.text(receiptReason, s.chat, turn.GetId().GetNumber()); !strings.HasPrefix(got, test.why) {
-					t.Errorf("the receipt says %q, want %q", got, test.why)
+				if got := s.text(outcomeOf, s.chat, turn.GetId().GetNumber()); !strings.HasPrefix(got, test.why) {
+					t.Errorf("it ended with %q, want %q", got, test.why)
 				}
 			}
 			if len(s.prompts()) != 2 {
@@ -206,7 +206,7 @@ func repetitionsAreFoundWhereverTheyAre(s *stage) {
 			s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, nextval('message_numbers'), $3::bigint, $2, now())`, s.chat, text, tom)
 		},
 		"of the bot, in another chat": func(text string) { s.said(other, text, "11 hours", "closed") },
-		"waiting to be sent":          func(text string) { s.said(s.chat, text, "0 hours", "pending") },
+		"waiting to be sent":          func(text string) { s.said(s.chat, text, "0 hours", "waiting") },
 	} {
 		for _, old := range []string{"page by page   then", "Page by page, then!", "Page by page then, Tom."} {
 			s.exec(`DELETE FROM messages WHERE chat_id = $1`, s.chat)
@@ -231,10 +231,10 @@ func (s *stage) said(chat int64, text, ago, state string) {
 	s.t.Helper()
 	s.exec(`
 WITH t AS (
-    INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at)
-    VALUES ($1::bigint, $2, $3::bigint, 'message', '', now(), now(), now() + interval '1 hour') RETURNING *)
-INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at, body, created_at, state, closed_at)
-SELECT chat_id, turn_no, bot_id, 'send_message', '', expires_at, $4, now() - $5::interval, $6, CASE WHEN $6 = 'closed' THEN now() END FROM t`,
+    INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, written_at)
+    VALUES ($1::bigint, $2, $3::bigint, 'message', '', now(), now(), now() + interval '1 hour', now()) RETURNING *)
+INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, body, created_at, state, outcome, closed_at)
+SELECT chat_id, turn_no, bot_id, 'send_message', 'message', '', expires_at, $4, now() - $5::interval, $6, CASE WHEN $6 = 'closed' THEN 'delivered' END, CASE WHEN $6 = 'closed' THEN now() END FROM t`,
 		chat, saidTurn, s.bot, text, ago, state)
 }
 

@@ -16,16 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
-	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
-	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
@@ -57,18 +54,11 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// The steps after which a replica kills itself.
-const (
-	aText        = "a text"
-	aDelivery    = "a delivery"
-	aPublication = "a publication"
-)
-
 // order is what a replica is told: to kill itself after the count-th time of a step.
 type order struct {
 	Database, LLM string
 	Bus           bus.Config
-	Step          string
+	Step          generator.Step
 	Count         int64
 }
 
@@ -80,13 +70,8 @@ func obey(text string) error {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute) // one that does not die is found out
 	defer stop()
-	f := &fuse{order: o}
-	cfg, err := pgxpool.ParseConfig(o.Database)
-	if err != nil {
-		return fmt.Errorf("the database: %w", err)
-	}
-	cfg.ConnConfig.Tracer = f
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	k := &killer{order: o}
+	pool, err := pgxpool.New(ctx, o.Database)
 	if err != nil {
 		return fmt.Errorf("the database: %w", err)
 	}
@@ -103,90 +88,61 @@ func obey(text string) error {
 		return fmt.Errorf("the provider: %w", err)
 	}
 	book := usage.NewBook(pool, zap.NewNop())
-	f.Texts = chain.New([]chain.Link{{Name: "first", Provider: p, Limits: chain.DefaultLimits()}}, chain.Deps{Ledger: book, Log: zap.NewNop()})
-	g, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: pool, Bus: b, Log: zap.NewNop(), Texts: f}, nil)
+	k.Texts = chain.New([]chain.Link{{Name: "first", Provider: p, Limits: chain.DefaultLimits()}}, chain.Deps{Ledger: book, Log: zap.NewNop()})
+	alive := lease.New(pool, lease.Generator, zap.NewNop())
+	g, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: pool, Bus: b, Lease: alive, Log: zap.NewNop(), Texts: k})
 	if err != nil {
 		return fmt.Errorf("the generator: %w", err)
 	}
-	return book.Around(ctx, g.Run)
+	g.Watch(k.after)
+	return book.Around(ctx, held(alive, g.Run))
 }
 
-// fuse kills this process after a step: between a text and its delivery, between
-// that and its publication, or after it.
-type fuse struct {
+// killer kills this process after a step.
+type killer struct {
 	generator.Texts
 
 	order order
-	burnt atomic.Int64
+	times atomic.Int64
 }
 
-func (f *fuse) after(step string) {
-	if step != f.order.Step || f.burnt.Add(1) != f.order.Count {
+func (k *killer) after(step generator.Step) {
+	if step != k.order.Step || k.times.Add(1) != k.order.Count {
 		return
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {} // the signal is on its way
 }
 
-func (f *fuse) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	answer, err := f.Texts.Generate(ctx, r, about)
+func (k *killer) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+	answer, err := k.Texts.Generate(ctx, r, about)
 	if err == nil {
-		f.after(aText)
+		k.after(generator.Texted)
 	}
 	return answer, err
 }
 
-type statementKey struct{}
-
-func (f *fuse) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
-	return context.WithValue(ctx, statementKey{}, q.SQL)
-}
-
-func (f *fuse) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) {
-	sql, _ := ctx.Value(statementKey{}).(string)
-	if strings.Contains(sql, "UPDATE deliveries r SET published_at") {
-		f.after(aPublication)
-	}
-}
-
-// TraceBatchStart begins to note whether the batch makes a delivery.
-func (f *fuse) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
-	return context.WithValue(ctx, statementKey{}, new(bool))
-}
-
-// TraceBatchQuery notes whether the batch makes a delivery.
-func (f *fuse) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, q pgx.TraceBatchQueryData) {
-	if makes, is := ctx.Value(statementKey{}).(*bool); is && strings.Contains(q.SQL, "INSERT INTO deliveries") {
-		*makes = true
-	}
-}
-
-// TraceBatchEnd comes when what the batch did is committed.
-func (f *fuse) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchEndData) {
-	if makes, is := ctx.Value(statementKey{}).(*bool); is && *makes {
-		f.after(aDelivery)
-	}
-}
-
-// TestADeadGeneratorNeverGivesATurnTwoTexts kills generators, by SIGKILL, after
-// each step of their work, while a model writes another text for every call. In the
-// end each turn has one delivery, and all that was ever published of it is that.
-// CHORUS_TEST_KILLS says how many are killed.
+// TestADeadGeneratorNeverGivesATurnTwoTexts kills generators, by SIGKILL, after each
+// step of their work, while a model writes another text for every call. In the end each
+// turn has one delivery, with a text that was written for it. A generator that does not
+// reach its step fails the test. CHORUS_TEST_KILLS says how many are killed at least.
 func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 	t.Parallel()
-	kills := 3
+	steps := generator.Steps()
+	kills := len(steps)
 	if n, err := strconv.Atoi(os.Getenv("CHORUS_TEST_KILLS")); err == nil {
-		kills = n
+		kills = max(n, kills)
 	}
 	s := openHall(t).stage(t)
 	var mu sync.Mutex
-	written, texts := map[string]int{}, 0 // by whose
+	written, texts := map[string][]string{}, 0 // by whose
 	server := serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		texts++
 		n := texts
 		mu.Unlock()
-		api, err := llmapi.New(llmapi.Options{Text: fmt.Sprintf("%x is number %d of its kind, and %x follows.", n*7919, n, n*104729)})
+		text := fmt.Sprintf("%x is number %d of its kind, and %x follows.", n*7919, n, n*104729)
+		api, err := llmapi.New(llmapi.Options{Text: text})
 		if err != nil {
 			t.Error(err)
 			return
@@ -194,16 +150,16 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 		api.ServeHTTP(w, r)
 		whose, _, _ := strings.Cut(api.Calls()[0].Messages[0].Content, ",")
 		mu.Lock()
-		written[whose]++
+		written[whose] = append(written[whose], text)
 		mu.Unlock()
 	}))
 	s.provide(provider(t, "first", server))
 	var all []*chorusv1.Turn
 	random := rand.New(rand.NewPCG(5, 1))
 	for i := range kills {
-		step, count := []string{aText, aDelivery, aPublication}[i%3], 1+random.Int64N(4)
-		if step == aPublication {
-			count = 1 // many are written down at once, and there may be no second time
+		step, count := steps[i%len(steps)], int64(1) // many are claimed and committed at once: there may be no second time
+		if step == generator.Texted {
+			count += random.Int64N(4)
 		}
 		for range 15 { // more than it does before it dies
 			there, _ := s.elsewhere(fmt.Sprintf("bot%d", len(all)), 0)
@@ -213,23 +169,35 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 	}
 	stop := s.run()
 	for _, turn := range all {
-		s.becomes(turn, "open pending")
+		s.becomes(turn, "open waiting")
 	}
 	stop()
-	s.comparePublished(all)
-	twice := 0
-	for _, n := range written {
-		if n > 1 {
+	mu.Lock()
+	defer mu.Unlock()
+	valid, twice := map[string]bool{}, 0
+	for _, texts := range written {
+		for _, text := range texts {
+			valid[text] = true
+		}
+		if len(texts) > 1 {
 			twice++
 		}
 	}
-	if least := (kills + 2) / 3; len(written) != len(all) || twice < least {
+	if least := kills / len(steps); len(written) != len(all) || twice < least {
 		t.Errorf("%d bots had texts, %d of them two: no generator died between a text and its delivery", len(written), twice)
+	}
+	for _, turn := range all {
+		if d := s.delivery(turn); !valid[d.GetText()] { // and its row has one key, so there is no other
+			t.Errorf("turn %v says %q, which nobody wrote", turn.GetId(), d.GetText())
+		}
+	}
+	if n := s.text(`SELECT count(*)::text FROM deliveries`); n != strconv.Itoa(len(all)) {
+		t.Errorf("%d turns became %s deliveries", len(all), n)
 	}
 }
 
 // kill runs a generator that kills itself.
-func (s *stage) kill(llmURL, step string, count int64) {
+func (s *stage) kill(llmURL string, step generator.Step, count int64) {
 	s.t.Helper()
 	text, err := json.Marshal(order{Database: s.pool.Config().ConnString(), LLM: llmURL, Bus: s.cfg, Step: step, Count: count})
 	if err != nil {
@@ -246,53 +214,4 @@ func (s *stage) kill(llmURL, step string, count int64) {
 	if err := replica.Err(); err == nil || !strings.Contains(err.Error(), "killed") {
 		s.t.Fatalf("a generator that was to die after %s ended so: %v", step, err)
 	}
-}
-
-// comparePublished has of each turn nothing on the bus but what is written down.
-func (s *stage) comparePublished(turns []*chorusv1.Turn) {
-	s.t.Helper()
-	published := s.published()
-	for _, turn := range turns {
-		var row []byte
-		err := s.pool.QueryRow(s.t.Context(), `SELECT payload FROM deliveries WHERE chat_id = $1 AND turn_no = $2`, turn.GetId().GetChatId(), turn.GetId().GetNumber()).Scan(&row)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		d := &chorusv1.Delivery{}
-		if err := proto.Unmarshal(row, d); err != nil {
-			s.t.Fatal(err)
-		}
-		texts := published[subject.TurnID(turn.GetId())]
-		if len(texts) == 0 {
-			s.t.Errorf("turn %v: nothing was published", turn.GetId())
-		}
-		for _, text := range texts {
-			if text != d.GetText() {
-				s.t.Errorf("turn %v: %q was published, and %q is written down", turn.GetId(), text, d.GetText())
-			}
-		}
-	}
-}
-
-// published are the texts of all deliveries that are on the bus, by turn.
-func (s *stage) published() map[string][]string {
-	s.t.Helper()
-	js := bustest.JetStream(s.t, s.cfg.URL)
-	stream, err := js.Stream(s.t.Context(), subject.Deliveries)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	texts := map[string][]string{}
-	for seq := range stream.CachedInfo().State.LastSeq {
-		m, err := stream.GetMsg(s.t.Context(), seq+1)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		d := &chorusv1.Delivery{}
-		if err := proto.Unmarshal(m.Data, d); err != nil {
-			s.t.Fatal(err)
-		}
-		texts[subject.TurnID(d.GetId())] = append(texts[subject.TurnID(d.GetId())], d.GetText())
-	}
-	return texts
 }

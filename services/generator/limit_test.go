@@ -29,7 +29,7 @@ func oneDownAndOneAtItsLimit(s *stage) {
 		s.turn(within(3*time.Second), there)
 	}
 	testenv.Eventually(t, "every turn has ended or has a text", func() (string, bool) {
-		got := s.text(`SELECT concat_ws(' ', count(*) FILTER (WHERE d.chat_id IS NOT NULL), count(*) FILTER (WHERE outcome = 'expired'), count(*) FILTER (WHERE outcome = 'dead'))
+		got := s.text(`SELECT concat_ws(' ', count(*) FILTER (WHERE d.chat_id IS NOT NULL), count(*) FILTER (WHERE t.outcome = 'expired'), count(*) FILTER (WHERE t.outcome = 'dead'))
 FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHERE chat_id = ANY($1)`, chats)
 		var written, expired, dead int
 		if _, err := fmt.Sscan(got, &written, &expired, &dead); err != nil {
@@ -37,9 +37,9 @@ FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHERE chat_id = ANY
 		}
 		return got, written >= 2 && written <= 4 && written+expired == turns && dead == 0
 	})
-	why := s.text(`SELECT string_agg(reason, '|') FROM receipts WHERE chat_id = ANY($1)`, chats)
+	why := s.text(`SELECT string_agg(reason, '|') FROM turns WHERE chat_id = ANY($1)`, chats)
 	if !strings.Contains(why, "first: its breaker is open; second: its limit per minute is reached") {
-		t.Errorf("the receipts say %s", why)
+		t.Errorf("they ended with %s", why)
 	}
 	if n := len(s.llm.Calls()); n < 5 || n > 5+turns {
 		t.Errorf("the one that is down was asked %d times", n)

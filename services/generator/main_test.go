@@ -2,6 +2,7 @@ package generator_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,13 +13,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
@@ -52,7 +54,7 @@ func openHall(t *testing.T) *hall {
 	t.Helper()
 	h := &hall{t: t, pool: journaltest.Open(t), stages: map[int64]*stage{}, cfg: bus.DefaultConfig()}
 	h.journal, h.book = journal.New(h.pool), usage.NewBook(h.pool, testenv.Logger(t))
-	h.cfg.URL, h.cfg.AckWait, h.cfg.MaxAttempts = testenv.NATS(t), 2*time.Second, 3
+	h.cfg.URL = testenv.NATS(t)
 	h.bus = bustest.Open(t, h.cfg)
 	return h
 }
@@ -67,11 +69,24 @@ func (h *hall) run(change ...func(*generator.Config)) (stop func()) {
 	if err := cfg.Validate(); err != nil {
 		h.t.Fatal(err)
 	}
-	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Texts: h, Embeddings: h, Now: h.now, Log: testenv.Logger(h.t)}, nil)
+	alive := lease.New(h.pool, lease.Generator, testenv.Logger(h.t))
+	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Lease: alive, Texts: h, Embeddings: h, Now: h.now, Log: testenv.Logger(h.t)})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return testenv.Background(h.t, func(ctx context.Context) error { return h.book.Around(ctx, g.Run) })
+	return testenv.Background(h.t, func(ctx context.Context) error { return h.book.Around(ctx, held(alive, g.Run)) })
+}
+
+// held runs something while the lease is held.
+func held(l *lease.Lease, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		holding, release := context.WithCancel(context.WithoutCancel(ctx))
+		var all errgroup.Group
+		all.Go(func() error { return l.Run(holding) })
+		err := run(ctx)
+		release()
+		return errors.Join(err, all.Wait())
+	}
 }
 
 func (h *hall) texts(chat int64) *chain.Chain {
@@ -118,6 +133,7 @@ type stage struct {
 	asked      [][]llm.Message // with says
 	chat, bot  int64
 	last       int64 // turn
+	attempts   int   // of turns, when they are planned
 }
 
 // stage adds one to the hall. Its turns are written as soon as a generator runs.
@@ -205,7 +221,7 @@ func provider(t testing.TB, name, url string) chain.Link {
 	return chain.Link{Name: name, Provider: p, Limits: chain.DefaultLimits()}
 }
 
-// turn writes a turn down and publishes it.
+// turn writes a turn down and rings for it.
 func (s *stage) turn(change ...func(*chorusv1.Turn)) *chorusv1.Turn {
 	s.t.Helper()
 	s.last++
@@ -213,27 +229,19 @@ func (s *stage) turn(change ...func(*chorusv1.Turn)) *chorusv1.Turn {
 	for _, c := range change {
 		c(turn)
 	}
-	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
-		_, _, err := s.journal.Plan(s.t.Context(), tx, []journal.Planned{{Turn: turn}})
-		return err
-	})
-	if err != nil {
-		s.t.Fatal(err)
+	s.plan(turn)
+	if s.attempts > 0 {
+		s.exec(`UPDATE turns SET attempts = $3 WHERE chat_id = $1 AND turn_no = $2`, turn.GetId().GetChatId(), turn.GetId().GetNumber(), s.attempts)
 	}
-	s.publish(turn, 0)
+	s.bus.Ring(bus.Texts(), turn.GetId().GetChatId())
 	return turn
 }
 
-// publish publishes a turn; from the second time on under another id, which the
-// bus does not know for a repetition.
-func (s *stage) publish(turn *chorusv1.Turn, publication int) {
+// plan writes a turn down.
+func (s *stage) plan(turn *chorusv1.Turn) {
 	s.t.Helper()
-	payload, err := proto.Marshal(turn)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	_, err = s.bus.Publish(s.t.Context(), bus.Message{
-		Subject: subject.Turn(turn.GetId().GetChatId()), ID: subject.MessageID(turn.GetId(), publication), Payload: payload,
+	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
+		return s.journal.Plan(s.t.Context(), tx, []journal.Planned{{Turn: turn}})
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -265,7 +273,7 @@ func (s *stage) called(times int) {
 // model may say the same for the next turn.
 func (s *stage) delivery(turn *chorusv1.Turn) *chorusv1.Delivery {
 	s.t.Helper()
-	s.becomes(turn, "open pending")
+	s.becomes(turn, "open waiting")
 	var payload []byte
 	err := s.pool.QueryRow(s.t.Context(), `SELECT payload FROM deliveries WHERE chat_id = $1 AND turn_no = $2`,
 		turn.GetId().GetChatId(), turn.GetId().GetNumber()).Scan(&payload)

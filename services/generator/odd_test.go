@@ -47,8 +47,8 @@ func oddAnswersOfModels(s *stage) {
 			}
 		} else {
 			s.becomes(turn, "rejected")
-			if got := s.text(receiptReason, s.chat, turn.GetId().GetNumber()); !strings.Contains(got, test.why) {
-				s.t.Errorf("%s: the receipt says %q, want %q in it", name, got, test.why)
+			if got := s.text(outcomeOf, s.chat, turn.GetId().GetNumber()); !strings.Contains(got, test.why) {
+				s.t.Errorf("%s: it ended with %q, want %q in it", name, got, test.why)
 			}
 			testenv.Eventually(s.t, "what it cost is on the account", func() (string, bool) {
 				got := s.text(`SELECT coalesce(sum(completion_tokens), 0)::text FROM llm_calls WHERE chat_id = $1 AND turn_no = $2`, s.chat, turn.GetId().GetNumber())

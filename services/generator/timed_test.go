@@ -21,12 +21,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/child"
 )
@@ -41,12 +44,14 @@ type TimedOrder struct {
 	Bus           bus.Config
 }
 
-// lap is what is known of a turn: when it was pulled, and how long the calls took
-// that were made for it. The first turn of a chat reads much that is known then.
+// lap is what is known of a turn: how long it took from its claim until its delivery was
+// committed, and how long the calls that were made for it. The first turn of a chat reads
+// much that is known then.
 type lap struct {
-	Pulled time.Time
-	Calls  time.Duration
-	Warm   bool
+	Took, Calls time.Duration
+	Warm        bool
+
+	began time.Time
 }
 
 // stopwatch times turns.
@@ -74,12 +79,31 @@ func (w *stopwatch) Generate(ctx context.Context, r llm.Request, about usage.Abo
 	return answer, err
 }
 
-// pull notes that a turn was pulled.
-func (w *stopwatch) pull(id *chorusv1.TurnId) {
+// begin notes that work on a turn begins.
+func (w *stopwatch) begin(id *chorusv1.TurnId) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.of(subject.TurnID(id))
-	l.Pulled, l.Warm = time.Now(), id.GetNumber() <= benchWarm/benchChats
+	l.began, l.Warm = time.Now(), id.GetNumber() <= benchWarm/benchChats
+}
+
+// timedRows note when turns are committed.
+type timedRows struct {
+	turnRows
+
+	watch *stopwatch
+}
+
+// Commit implements stage.Rows.
+func (r timedRows) Commit(ctx context.Context, ends []stage.End[*journal.Unwritten, journal.Written]) ([]*journal.Unwritten, error) {
+	next, err := r.turnRows.Commit(ctx, ends)
+	r.watch.mu.Lock()
+	defer r.watch.mu.Unlock()
+	for _, e := range ends {
+		l := r.watch.of(subject.TurnID(e.Task.GetId()))
+		l.Took = time.Since(l.began)
+	}
+	return next, err
 }
 
 // employ starts a generator that times its turns. It has one core, as where it is
@@ -156,13 +180,15 @@ func Timed(text string) error {
 	held := cache.New(cache.DefaultConfig(), nil, nil, zap.NewNop())
 	reading.Go(func() { _ = held.Run(ctx) })                                                                            // it ends with the context
 	reading.Go(func() { _ = listen.New(pool, zap.NewNop(), cachepg.New(pool, held, zap.NewNop()).Channel()).Run(ctx) }) // and so does it
-	g, err := New(DefaultConfig(), Deps{Pool: pool, Bus: b, Texts: watch, Roster: rostercache.New(pool, held), Log: zap.NewNop()}, nil)
+	alive := lease.New(pool, lease.Generator, zap.NewNop())
+	reading.Go(func() { _ = alive.Run(ctx) }) // and so does it
+	g, err := New(DefaultConfig(), Deps{Pool: pool, Bus: b, Lease: alive, Texts: watch, Roster: rostercache.New(pool, held), Log: zap.NewNop()})
 	if err != nil {
 		return fmt.Errorf("the generator: %w", err)
 	}
-	g.turns = bus.NewConsumer(b, bus.Generator(), g.journal, nil, func(ctx context.Context, t *chorusv1.Turn) error {
-		watch.pull(t.GetId())
-		return g.generate(ctx, t)
+	g.turns = g.stage(timedRows{g.ringing(g.texts()), watch}, func(ctx context.Context, u *journal.Unwritten) (journal.Written, error) {
+		watch.begin(u.GetId())
+		return g.generate(ctx, u)
 	})
 	reading.Go(func() {
 		defer stop()

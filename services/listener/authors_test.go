@@ -106,12 +106,13 @@ func TestCommandsAreNoTalk(t *testing.T) {
 	if want := "/ hello? | /etc/passwd is a file | What is /about? | @" + strings.ToUpper(username(0)) + " hi"; talk != want {
 		t.Errorf("talk is %s; want %s", talk, want)
 	}
-	for _, u := range heard[:8] {
-		if u.GetQuestion() || len(u.GetAddressedBots()) > 0 {
-			t.Errorf("%q calls upon the cast: %v", u.GetText(), u)
+	prompts := s.prompts(chat)
+	for _, l := range heard[:8] {
+		if _, called := prompts[l.Number]; called {
+			t.Errorf("%q calls upon the cast", l.Text)
 		}
 	}
-	if got := heard[11].GetAddressedBots(); len(got) != 1 || got[0] != s.bots[0] {
+	if got := prompts[heard[11].Number]; len(got) != 1 || got[0] != s.bots[0] {
 		t.Errorf("a mention in capitals names %v", got)
 	}
 	answers := s.answers(chat)
@@ -123,7 +124,7 @@ func TestCommandsAreNoTalk(t *testing.T) {
 			t.Errorf("answered by %q", d.GetText())
 		}
 	}
-	if incoming.Asks(heard[7].GetText()) != true {
+	if incoming.Asks(heard[7].Text) != true {
 		t.Error("the unknown command should have looked like a question")
 	}
 }

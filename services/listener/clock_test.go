@@ -33,7 +33,8 @@ func away(t *testing.T, by time.Duration) (s *stage, difference *atomic.Int64) {
 // asked is since when a message of a chat waits for its answer, as planners judge it.
 func (s *stage) asked(chat int64) time.Duration {
 	s.t.Helper()
-	return time.Since(s.hears(chat, 1)[0].GetHappenedAt().AsTime())
+	becomes(s, 1, `SELECT count(*) FROM prompts WHERE chat_id = $1`, chat)
+	return time.Since(value[time.Time](s, `SELECT happened_at FROM prompts WHERE chat_id = $1`, chat))
 }
 
 func TestADifferenceOfClocksMakesNothingLate(t *testing.T) {
@@ -51,6 +52,7 @@ func TestADifferenceOfClocksMakesNothingLate(t *testing.T) {
 					s.listen()
 				}
 				testenv.Background(t, s.watchSettings())
+				s.say(there, "Tom", "What do you think?", 0)
 				s.asks(chat, there, "Tom", "/about")
 				if age := s.asked(chat); age < 0 || age > time.Minute {
 					t.Errorf("what was just said is %v old", age)
@@ -72,6 +74,7 @@ func TestWhatWaitedAtTelegramIsLate(t *testing.T) {
 			s, difference := away(t, by)
 			chat, there := s.chat(world.Supergroup, "Here")
 			s.say(there, "Tom", "/about", 0)
+			s.say(there, "Tom", "What do you think?", 0)
 			difference.Add(int64(waited)) // and so much later
 			s.listen()
 			if age := s.asked(chat); age < waited || age > waited+time.Minute {

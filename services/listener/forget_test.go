@@ -3,7 +3,6 @@ package listener_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,18 +10,15 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	"github.com/nats-io/nats.go/jetstream"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/people"
 	"github.com/chorus-cast/chorus/services/internal/people/peopletest"
+	stages "github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
@@ -39,40 +35,56 @@ func (s *stage) everywhere(text string) []string {
 	return peopletest.Search(s.t, s.pool, s.js, text)
 }
 
-// said lets a bot say something: written down, sent if sent is true, and published.
-func (s *stage) said(j *journal.Journal, turn *chorusv1.Turn, text string, sent bool) *journal.Claim {
+// claims are those of a process that the test plays.
+func claims() journal.Claims { return journal.Claims{Owner: 1, Lease: time.Hour} }
+
+// writing claims the next turn of a chat, as a generator does.
+func (s *stage) writing(j *journal.Journal, chat int64) *journal.Unwritten {
 	s.t.Helper()
-	ctx := s.t.Context()
-	e, made, err := j.Deliver(ctx, journaltest.Message(turn, text), "")
-	if err != nil || !made {
-		s.t.Fatal(made, err)
+	got, err := j.Texts(claims()).Claim(s.t.Context(), []int64{chat})
+	if err != nil || len(got) != 1 {
+		s.t.Fatal(got, err)
 	}
-	sequences, err := s.bus.Publish(ctx, e.Message)
-	if err != nil {
+	return got[0]
+}
+
+func (s *stage) written(j *journal.Journal, task *journal.Unwritten, result journal.Written) {
+	s.t.Helper()
+	ends := []stages.End[*journal.Unwritten, journal.Written]{{Task: task, Result: result, Last: true}}
+	if _, err := j.Texts(claims()).Commit(s.t.Context(), ends); err != nil {
 		s.t.Fatal(err)
 	}
-	s.exec(`UPDATE deliveries SET published_at = now(), bus_sequence = $3 WHERE chat_id = $1 AND turn_no = $2`, turn.GetId().GetChatId(), turn.GetId().GetNumber(), int64(sequences[0]))
-	if !sent {
+}
+
+// says writes the text of a new turn of a chat, and claims it to be sent if sending is
+// true.
+func (s *stage) says(j *journal.Journal, turn *chorusv1.Turn, text string, sending bool) *journal.Unsent {
+	s.t.Helper()
+	chat := turn.GetId().GetChatId()
+	s.written(j, s.writing(j, chat), journal.Written{Deliveries: []*chorusv1.Delivery{journaltest.Message(turn, text)}})
+	if !sending {
 		return nil
 	}
-	claim, refused, err := j.Claim(ctx, turn.GetId(), "sender")
-	if err != nil || claim == nil {
-		s.t.Fatal(refused, err)
+	got, err := j.Deliveries(journal.LaneMessage, claims()).Claim(s.t.Context(), []int64{chat})
+	if err != nil || len(got) != 1 {
+		s.t.Fatal(got, err)
 	}
-	return claim
+	return got[0]
 }
 
-func (s *stage) ends(j *journal.Journal, turn *chorusv1.Turn, claim *journal.Claim, text string) {
+// sent ends a delivery as one that Telegram took.
+func (s *stage) sent(j *journal.Journal, d *journal.Unsent) {
 	s.t.Helper()
-	receipt := journal.ExpiredReceipt(turn, "")
-	receipt.Outcome = chorusv1.Outcome_OUTCOME_DELIVERED
-	_, err := j.Finish(s.t.Context(), claim, receipt, &journal.Sent{TelegramID: 9000 + claim.Number, Text: text, ReplyTo: turn.GetTargetMessage(), At: time.Now()})
-	if err != nil {
+	ends := []stages.End[*journal.Unsent, journal.Sent]{{Task: d, Last: true, Result: journal.Sent{
+		Outcome: chorusv1.Outcome_OUTCOME_DELIVERED,
+		Message: &journal.Message{TelegramID: 9000 + d.GetId().GetNumber(), Text: d.GetText(), ReplyTo: d.GetTargetMessage(), At: time.Now()},
+	}}}
+	if _, err := j.Deliveries(journal.LaneMessage, claims()).Commit(s.t.Context(), ends); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// planned writes a turn of a chat down.
+// plans writes a turn of a chat down.
 func (s *stage) plans(j *journal.Journal, chat, bot, target int64) *chorusv1.Turn {
 	s.t.Helper()
 	tx, err := s.pool.Begin(s.t.Context())
@@ -93,7 +105,7 @@ func (s *stage) plans(j *journal.Journal, chat, bot, target int64) *chorusv1.Tur
 	if target != 0 { // as those that were planned before reasons named nobody
 		turn.Reasons[0].Detail = nickname + " Quist"
 	}
-	if _, _, err := j.Plan(s.t.Context(), tx, []journal.Planned{{Turn: turn}}); err != nil {
+	if err := j.Plan(s.t.Context(), tx, []journal.Planned{{Turn: turn}}); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := tx.Commit(s.t.Context()); err != nil {
@@ -118,7 +130,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	other, elsewhere := s.chat(world.Supergroup, "There")
 	const first = "My parrot is called " + marker + "."
 	s.say(there, nickname+" Quist", first, 0)
-	s.say(elsewhere, nickname+" Quist", "And here, too: "+marker, 0)
+	s.say(elsewhere, nickname+" Quist", "And here, too: who knows "+marker+"?", 0)
 	s.say(there, "Ann", "I like tea.", 0)
 	s.hears(chat, 2)
 	s.hears(other, 1)
@@ -129,37 +141,21 @@ func TestForgettingLeavesNothing(t *testing.T) {
 
 	// What bots made of it: an answer that says neither word nor name, lines that say
 	// one of them, one that waits, one that is being sent, and one that is being written.
-	answer, named, worded := s.plans(j, chat, s.bots[0], s.number(first)), s.plans(j, chat, s.bots[1], 0), s.plans(j, other, s.bots[0], 0)
-	s.ends(j, answer, s.said(j, answer, "A fine bird.", true), "A fine bird.")
-	s.ends(j, named, s.said(j, named, nickname+"s bird is fine.", true), nickname+"s bird is fine.")
-	s.ends(j, worded, s.said(j, worded, "Quokkaberry is a fine name.", true), "Quokkaberry is a fine name.")
-	innocent := s.plans(j, chat, s.bots[1], 0)
-	s.ends(j, innocent, s.said(j, innocent, "It rains.", true), "It rains.")
-	refused := s.plans(j, chat, s.bots[0], 0)
-	if _, err := j.CloseTurn(t.Context(), func() *chorusv1.Receipt {
-		r := journal.ExpiredReceipt(refused, `the guard objects: it says what was said: "`+marker+`"`)
-		r.Outcome = chorusv1.Outcome_OUTCOME_REJECTED
-		return r
-	}()); err != nil {
-		t.Fatal(err)
-	}
-	dead := s.plans(j, chat, s.bots[0], 0)
-	s.said(j, dead, "Dear "+nickname+"!", false)
-	if err := j.Bury(t.Context(), &chorusv1.DeadLetter{Id: "letter", Stream: subject.Deliveries, Reason: "for " + marker, Payload: []byte("Dear " + nickname), Turn: dead.GetId()}); err != nil {
-		t.Fatal(err)
-	}
-	update, err := proto.Marshal(s.heard(chat)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Bury(t.Context(), &chorusv1.DeadLetter{Id: "update", Stream: subject.Updates, Payload: update}); err != nil {
+	s.sent(j, s.says(j, s.plans(j, chat, s.bots[0], s.number(first)), "A fine bird.", true))
+	s.sent(j, s.says(j, s.plans(j, chat, s.bots[1], 0), nickname+"s bird is fine.", true))
+	s.sent(j, s.says(j, s.plans(j, other, s.bots[0], 0), "Quokkaberry is a fine name.", true))
+	s.sent(j, s.says(j, s.plans(j, chat, s.bots[1], 0), "It rains.", true))
+	s.plans(j, chat, s.bots[0], 0)
+	s.written(j, s.writing(j, chat), journal.Written{Outcome: chorusv1.Outcome_OUTCOME_REJECTED, Reason: `the guard objects: it says what was said: "` + marker + `"`})
+	dead := s.says(j, s.plans(j, chat, s.bots[0], 0), "Dear "+nickname+"!", true)
+	if err := j.Deliveries(journal.LaneMessage, claims()).Bury(t.Context(), dead, "for "+marker); err != nil {
 		t.Fatal(err)
 	}
 	sending := s.plans(j, other, s.bots[1], 0)
-	inFlight := s.said(j, sending, "Is it "+nickname+" again?", true)
-	waiting := s.plans(j, chat, s.bots[0], 0)
-	s.said(j, waiting, "I thought of "+marker+" all day.", false)
-	writing := s.plans(j, chat, s.bots[1], s.number(first))
+	inFlight := s.says(j, sending, "Is it "+nickname+" again?", true)
+	s.says(j, s.plans(j, chat, s.bots[0], 0), "I thought of "+marker+" all day.", false)
+	late := s.plans(j, chat, s.bots[1], s.number(first))
+	writing := s.writing(j, chat)
 
 	// What a bot learned, and is about to learn.
 	talk := func() *memory.Talk {
@@ -181,10 +177,13 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	s.exec(`INSERT INTO answers (chat_id, message, person_id) VALUES ($1, 1, $2)`, chat, person.ID)
 
 	before := s.everywhere(marker)
-	for _, place := range []string{"messages_", "memories.content", "deliveries.payload", "deliveries.body", "receipts.reason", "dead_letters.reason", "stream UPDATES", "stream DELIVERIES"} {
+	for _, place := range []string{"messages_", "memories.content", "deliveries.payload", "deliveries.body", "turns.reason", "dead_letters.reason"} {
 		if !slices.ContainsFunc(before, func(p string) bool { return strings.HasPrefix(p, place) }) {
 			t.Errorf("nothing was planted in %s, only in %v", place, before)
 		}
+	}
+	if i := slices.IndexFunc(before, func(p string) bool { return strings.HasPrefix(p, "stream") }); i >= 0 {
+		t.Errorf("it lies on the bus: %s", before[i])
 	}
 	s.exported(person.ID)
 
@@ -193,13 +192,14 @@ func TestForgettingLeavesNothing(t *testing.T) {
 		t.Errorf("the answer is %v", d)
 	}
 	testenv.Eventually(t, "the tables are vacuumed", func() (string, bool) {
-		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages_0', 'memories', 'people', 'turns', 'updates') AND vacuum_count > 0`)
+		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages_0', 'memories', 'people', 'turns', 'prompts') AND vacuum_count > 0`)
 		return all, len(strings.Fields(all)) == 5
 	})
 	// What was under way goes on.
-	s.ends(j, sending, inFlight, "Is it "+nickname+" again?")
-	if _, made, err := j.Deliver(t.Context(), journaltest.Message(writing, "So "+marker+" it is."), ""); err != nil || made {
-		t.Errorf("what was written from their words is delivered: %v, %v", made, err)
+	s.sent(j, inFlight)
+	s.written(j, writing, journal.Written{Deliveries: []*chorusv1.Delivery{journaltest.Message(late, "So "+marker+" it is.")}})
+	if n := value[int](s, `SELECT count(*) FROM deliveries WHERE chat_id = $1 AND turn_no = $2`, chat, late.GetId().GetNumber()); n != 0 {
+		t.Error("what was written from their words is delivered")
 	}
 	if err := memory.Learn(t.Context(), s.pool, learning, learned); err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 			t.Errorf("%s is left in %v", text, left)
 		}
 	}
-	if kept, err := people.Read(t.Context(), s.pool, person.ID); err != nil || len(kept.Messages)+len(kept.Lines)+len(kept.Memories)+kept.Updates+kept.Answers > 0 || kept.Name != "" || kept.Forgotten == nil {
+	if kept, err := people.Read(t.Context(), s.pool, person.ID); err != nil || len(kept.Messages)+len(kept.Lines)+len(kept.Memories)+kept.Prompts+kept.Answers > 0 || kept.Name != "" || kept.Forgotten == nil {
 		t.Errorf("%+v is kept, %v", kept, err)
 	}
 	for what, sql := range map[string]string{
@@ -244,65 +244,11 @@ func (s *stage) exported(person int64) {
 			s.t.Errorf("no %q in the export:\n%s", want, &out)
 		}
 	}
-	if len(kept.Memories) != 1 || !kept.Memories[0].About || len(kept.Messages) != 2 {
+	if len(kept.Memories) != 1 || !kept.Memories[0].About || len(kept.Messages) != 2 || kept.Prompts != 1 {
 		s.t.Errorf("the export is\n%s", &out)
 	}
 	if strings.Contains(out.String(), "It rains.") || strings.Contains(out.String(), "Ann likes") {
 		s.t.Errorf("the export has what is not about them:\n%s", &out)
-	}
-}
-
-// broken is a bus that fails to erase.
-type broken struct{ *bus.Bus }
-
-var errFails = errors.New("no updates are deleted")
-
-func (broken) Erase(context.Context, string, ...uint64) error {
-	return jetstream.ErrJetStreamNotEnabled
-}
-
-// An erasure that dies half-way is done to its end later, though what it searches by
-// is gone from where it was.
-func TestAnErasureOutlivesACrash(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, 1)
-	stop := s.listen()
-	chat, there := s.chat(world.Supergroup, "Here")
-	s.say(there, nickname, "I have a "+marker, 0)
-	s.hears(chat, 1)
-	s.settled()
-	stop()
-	person, _ := s.world().Find(nickname)
-	j := journal.New(s.pool)
-	turn := s.plans(j, chat, s.bots[0], 0)
-	s.ends(j, turn, s.said(j, turn, "A "+marker+"?", true), "A "+marker+"?")
-
-	e := people.Erasure{Pool: s.pool, Journal: j, Bus: broken{}, Updates: func(context.Context, int64) error { return nil }}
-	if err := e.Forget(t.Context(), person.ID, time.Now().Add(time.Second)); err == nil {
-		t.Fatal("it did not fail")
-	}
-	if n := value[int](s, `SELECT count(*) FROM messages WHERE person_id = $1`, person.ID); n != 0 {
-		t.Errorf("%d messages are left at once", n)
-	}
-	// One whose erasure fails again comes first.
-	s.exec(`INSERT INTO forgotten (person_id, at, marks) VALUES (-1, now(), '{}')`)
-	s.exec(`UPDATE forgotten SET at = at - interval '1 hour'`)
-	e.Bus, e.Updates = s.bus, func(_ context.Context, person int64) error {
-		if person == -1 {
-			return errFails
-		}
-		return nil
-	}
-	if err := e.Resume(t.Context(), time.Minute); !errors.Is(err, errFails) {
-		t.Fatalf("the error is %v, want %v", err, errFails)
-	}
-	s.exec(`DELETE FROM forgotten WHERE person_id = -1`)
-	s.exec(`DELETE FROM updates`)
-	if left := slices.DeleteFunc(s.everywhere(marker), func(p string) bool { return strings.HasPrefix(p, "stream "+subject.Updates) }); len(left) > 0 {
-		t.Errorf("it is left in %v", left)
-	}
-	if n := value[int](s, `SELECT count(*) FROM forgotten WHERE marks IS NOT NULL`); n != 0 {
-		t.Error("by what they were recognised is kept")
 	}
 }
 

@@ -30,7 +30,7 @@ func TestUsernamesAreLearned(t *testing.T) {
 	becomes(s, 1, `SELECT count(*) FROM deliveries WHERE chat_id = $1 AND bot_id = $2`, chat, s.bots[0])
 	s.say(there, "Tom", "What do you think, @bot2_OF_tests?", 0)
 	heard := s.hears(chat, 2)
-	if got := heard[1].GetAddressedBots(); len(got) != 1 || got[0] != s.bots[2] {
+	if got := s.prompts(chat)[heard[1].Number]; len(got) != 1 || got[0] != s.bots[2] {
 		t.Errorf("addressed are %v, want %d", got, s.bots[2])
 	}
 }

@@ -162,8 +162,8 @@ func TestNothingHostileStopsAListener(t *testing.T) {
 	})
 	stop()
 	for i, u := range heard {
-		if u.GetText() != fmt.Sprint("line ", i) {
-			t.Errorf("%d is %q", i, u.GetText())
+		if u.Text != fmt.Sprint("line ", i) {
+			t.Errorf("%d is %q", i, u.Text)
 		}
 	}
 	counted := map[string]float64{}

@@ -12,17 +12,14 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
-	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/listener/hearing"
-	"github.com/chorus-cast/chorus/services/listener/outbox"
 )
 
 // dbTimeout bounds each look into the database.
@@ -70,10 +67,7 @@ type Listener struct {
 	Deps
 	cfg     Config
 	ear     *hearing.Ear
-	outbox  *outbox.Outbox
 	journal *journal.Journal
-	answers *relay.Relay
-	relays  relay.Group
 	judge   refusal.Judge
 	outages *outage.Log
 	// erased tells tidy that somebody was forgotten.
@@ -91,21 +85,19 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	j := journal.New(deps.Pool).Timed(deps.Now)
-	ear, err := hearing.New(deps.Pool)
+	j := journal.New(deps.Pool)
+	ear, err := hearing.New(deps.Pool, j)
 	if err != nil {
 		return nil, err
 	}
 	l := &Listener{
-		Deps: deps, cfg: cfg, ear: ear, outbox: outbox.New(deps.Pool, deps.Bus, deps.Log), journal: j,
-		answers: relay.New(j.Deliveries(chorusv1.Action_ACTION_SEND_MESSAGE), deps.Bus, deps.Log),
-		erased:  make(chan struct{}, 1),
+		Deps: deps, cfg: cfg, ear: ear, journal: j,
+		erased: make(chan struct{}, 1),
 		outages: outage.New(deps.Log, "the listener's work is held up: it is done later, and updates that aren't written down are asked for again",
 			"the listener works again"),
 		changed:   make(chan struct{}, 1),
 		commanded: make(chan struct{}, 1),
 	}
-	l.relays = relay.Group{l.answers}
 	l.judge.Pool, l.judge.Telegram = deps.Pool, deps.Telegram
 	l.cast.Store(&cast{})
 	if cfg.PublicURL != "" {
@@ -124,31 +116,16 @@ func (l *Listener) note(ctx context.Context, err error) {
 	}
 }
 
-// Run listens until the context ends. What is being written down then is written,
-// and published if the bus is there.
+// Run listens until the context ends. What is being written down then is written.
 func (l *Listener) Run(ctx context.Context) error {
-	return l.relays.Around(ctx, func(ctx context.Context) error {
-		publishing, published := context.WithCancel(context.WithoutCancel(ctx))
-		var outbox errgroup.Group
-		outbox.Go(func() error { return l.outbox.Run(publishing) })
-		var hearing errgroup.Group
-		hearing.Go(func() error { return l.attend(ctx) })
-		hearing.Go(func() error { return l.answer(ctx) })
-		hearing.Go(func() error { return l.tidy(ctx) })
-		if l.webhook != nil {
-			hearing.Go(func() error { return l.webhook.run(ctx) })
-		}
-		err := hearing.Wait()
-		published()
-		_ = outbox.Wait() // it returns nil
-		return err
-	})
-}
-
-// Hurry makes the listener look at what the bus may have lost.
-func (l *Listener) Hurry() {
-	l.relays.Hurry()
-	l.outbox.Hurry()
+	var parts errgroup.Group
+	parts.Go(func() error { return l.attend(ctx) })
+	parts.Go(func() error { return l.answer(ctx) })
+	parts.Go(func() error { return l.tidy(ctx) })
+	if l.webhook != nil {
+		parts.Go(func() error { return l.webhook.run(ctx) })
+	}
+	return parts.Wait()
 }
 
 // Wake makes the listener look at the roster: after it has changed. It never

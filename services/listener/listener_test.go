@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
@@ -20,12 +24,11 @@ func TestWhatIsHeard(t *testing.T) {
 	}
 	s.listen()
 	for name, part := range map[string]func(*testing.T, *stage){
-		"a message that all bots get is one row and one update": aMessageThatAllBotsGetIsOneRowAndOneUpdate,
+		"a message that all bots get is one row":            aMessageThatAllBotsGetIsOneRow,
+		"what calls for an answer is a prompt":              whatCallsForAnAnswerIsAPrompt,
 		"bots are not people":                               botsAreNotPeople,
 		"edits change the row once":                         editsChangeTheRowOnce,
-		"reactions of people are heard once":                reactionsOfPeopleAreHeardOnce,
 		"membership follows telegram":                       membershipFollowsTelegram,
-		"people come and go":                                peopleComeAndGo,
 		"a new title is in the roster at once":              aNewTitleIsInTheRosterAtOnce,
 		"an upgrade keeps the chat":                         anUpgradeKeepsTheChat,
 		"a chat that nobody allowed is found and not heard": aChatThatNobodyAllowedIsFoundAndNotHeard,
@@ -34,11 +37,10 @@ func TestWhatIsHeard(t *testing.T) {
 	}
 }
 
-func aMessageThatAllBotsGetIsOneRowAndOneUpdate(t *testing.T, s *stage) {
+func aMessageThatAllBotsGetIsOneRow(t *testing.T, s *stage) {
 	t.Helper()
 	for _, kind := range []string{world.Supergroup, world.Group} {
 		chat, there := s.chat(kind, "The "+kind)
-		s.settled() // that the bots came in is an update, too
 		first := s.say(there, "Tom", "Does @"+username(1)+" like endings?", 0)
 		s.say(there, "Ann", "I do", first)
 		s.say(there, "Ann", "I do", first)
@@ -55,16 +57,17 @@ func aMessageThatAllBotsGetIsOneRowAndOneUpdate(t *testing.T, s *stage) {
 		if n := value[int](s, `SELECT count(*) FROM message_ids WHERE chat_id = $1`, chat); n != want {
 			t.Errorf("%s: %d ids, want %d", kind, n, want)
 		}
-		u := heard[0]
-		if u.GetKind() != chorusv1.UpdateKind_UPDATE_KIND_MESSAGE || !u.GetQuestion() ||
-			!slices.Equal(u.GetAddressedBots(), s.bots[1:2]) || u.GetText() != "Does @"+username(1)+" like endings?" ||
-			u.GetPersonId() == 0 || u.GetReplyTo() != 0 || u.GetHappenedAt().AsTime().After(u.GetReceivedAt().AsTime()) {
-			t.Errorf("%s: the question is %v", kind, u)
+		question := heard[0].Number
+		if q := heard[0]; q.Text != "Does @"+username(1)+" like endings?" || q.Person == 0 || q.ReplyTo != 0 {
+			t.Errorf("%s: the question is %v", kind, q)
 		}
-		for i, u := range heard[1:] {
-			if u.GetNumber() != heard[i].GetNumber()+1 || u.GetQuestion() || u.GetAddressedBots() != nil || u.GetReplyTo() != heard[0].GetMessage() {
-				t.Errorf("%s: the answer is %v", kind, u)
+		for _, answer := range heard[1:] {
+			if answer.ReplyTo != question {
+				t.Errorf("%s: the answer is %v", kind, answer)
 			}
+		}
+		if got := s.prompts(chat); len(got) != 1 || !slices.Equal(got[question], s.bots[1:2]) {
+			t.Errorf("%s: prompts are %v", kind, got)
 		}
 		// Every bot's own id leads to the same message.
 		for i, bot := range s.bots {
@@ -73,13 +76,49 @@ func aMessageThatAllBotsGetIsOneRowAndOneUpdate(t *testing.T, s *stage) {
 				viewer = bot
 			}
 			id := s.world().IDs(there, first)[s.accounts[i]]
-			if n := value[int64](s, `SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3`, chat, viewer, id); n != u.GetMessage() {
-				t.Errorf("%s: what bot %d calls %d is message %d, want %d", kind, i, id, n, u.GetMessage())
+			if n := value[int64](s, `SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3`, chat, viewer, id); n != question {
+				t.Errorf("%s: what bot %d calls %d is message %d, want %d", kind, i, id, n, question)
 			}
 		}
 	}
 	if n := value[int](s, `SELECT count(*) FROM people WHERE name IN ('Tom', 'Ann')`); n != 2 {
 		t.Errorf("%d people, want 2", n)
+	}
+}
+
+func whatCallsForAnAnswerIsAPrompt(t *testing.T, s *stage) {
+	t.Helper()
+	chat, there := s.chat(world.Supergroup, "Here")
+	rung, err := s.js.Conn().SubscribeSync(subject.Prompt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := s.say(there, "Ann", "I liked it", 0)
+	s.say(there, "Tom", "Did you?", plain)               // of somebody else
+	s.say(there, "Tom", "/unknown @"+username(1)+"?", 0) // for another bot
+	edited := s.say(there, "Tom", "Who", 0)
+	if _, err := s.world().EditAs(there, edited, "Who?"); err != nil {
+		t.Fatal(err)
+	}
+	s.say(there, "Tom", "And who else?", 0)
+	s.say(there, "Tom", "You there, @"+username(1)+" and @"+username(0), plain)
+	heard := s.hears(chat, 6)
+	s.settled()
+	got := s.prompts(chat)
+	if group, named := got[heard[4].Number], got[heard[5].Number]; len(got) != 2 || group == nil || len(group) != 0 || !slices.Equal(named, []int64{s.bots[1], s.bots[0]}) {
+		t.Errorf("prompts are %v of %v", got, heard)
+	}
+	if late := value[int](s, `SELECT count(*) FROM prompts WHERE chat_id = $1 AND (happened_at > heard_at OR heard_at > now() OR person_id = 0)`, chat); late != 0 {
+		t.Errorf("%d prompts have a time or person that can't be", late)
+	}
+	for told := (&chorusv1.Ring{}); !slices.Contains(told.GetChats(), chat); {
+		m, err := rung.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatalf("nobody rings: %v", err)
+		}
+		if err := proto.Unmarshal(m.Data, told); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -101,14 +140,8 @@ func botsAreNotPeople(t *testing.T, s *stage) {
 	}
 	s.say(there, "Tom", "I am none", 0)
 	s.settled()
-	var texts []string
-	for _, u := range s.heard(chat) {
-		if u.GetKind() == chorusv1.UpdateKind_UPDATE_KIND_MESSAGE {
-			texts = append(texts, u.GetText())
-		}
-	}
-	if !slices.Equal(texts, []string{"I am none"}) {
-		t.Errorf("heard %q", texts)
+	if heard := s.heard(chat); len(heard) != 1 || heard[0].Text != "I am none" {
+		t.Errorf("heard %v", heard)
 	}
 }
 
@@ -120,40 +153,14 @@ func editsChangeTheRowOnce(t *testing.T, s *stage) {
 		if _, err := s.world().EditAs(there, id, "second"); err != nil {
 			t.Fatal(err)
 		}
-		heard := s.hears(chat, 2)
+		becomes(s, 1, `SELECT count(*) FROM messages WHERE chat_id = $1 AND edited_at IS NOT NULL`, chat)
 		s.settled()
-		if u := heard[1]; u.GetKind() != chorusv1.UpdateKind_UPDATE_KIND_EDIT || u.GetText() != "second" || u.GetMessage() != heard[0].GetMessage() {
-			t.Errorf("%s: the edit is %v", kind, u)
-		}
 		if body := value[string](s, `SELECT body FROM messages WHERE chat_id = $1 AND edited_at IS NOT NULL`, chat); body != "second" {
 			t.Errorf("%s: the row says %q", kind, body)
 		}
-		if n := len(s.heard(chat)); n != 2 {
-			t.Errorf("%s: %d updates, want 2", kind, n)
+		if n := len(s.heard(chat)); n != 1 {
+			t.Errorf("%s: %d messages, want 1", kind, n)
 		}
-	}
-}
-
-func reactionsOfPeopleAreHeardOnce(t *testing.T, s *stage) {
-	t.Helper()
-	chat, there := s.chat(world.Supergroup, "Here")
-	for i := range s.bots {
-		if err := s.world().SetRole(there, username(i), world.Administrator); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.settled()
-	before := len(s.heard(chat))
-	id := s.say(there, "Tom", "a line", 0)
-	s.hears(chat, before+1)
-	if err := s.world().ReactAs(there, id, "Ann", "👍"); err != nil {
-		t.Fatal(err)
-	}
-	s.settled()
-	heard := s.heard(chat)
-	u := heard[len(heard)-1]
-	if u.GetKind() != chorusv1.UpdateKind_UPDATE_KIND_REACTION || u.GetEmoji() != "👍" || u.GetMessage() == 0 || len(heard) != before+2 {
-		t.Errorf("heard %v", heard)
 	}
 }
 
@@ -176,44 +183,12 @@ func membershipFollowsTelegram(t *testing.T, s *stage) {
 	}
 }
 
-// All bots are told by a message in the chat, and administrators once more.
-func peopleComeAndGo(t *testing.T, s *stage) {
-	t.Helper()
-	for _, kind := range []string{world.Supergroup, world.Group} {
-		chat, there := s.chat(kind, "The "+kind)
-		for i := range s.bots {
-			if err := s.world().SetRole(there, username(i), world.Administrator); err != nil {
-				t.Fatal(err)
-			}
-		}
-		s.settled()
-		before := len(s.everything(chat))
-		for n, role := range []world.Role{world.Ordinary, world.Left} {
-			if err := s.world().SetRole(there, "Newcomer", role); err != nil {
-				t.Fatal(err)
-			}
-			s.settled()
-			told := s.everything(chat)[before:]
-			if len(told) != n+1 || told[n].GetKind() != chorusv1.UpdateKind_UPDATE_KIND_MEMBER {
-				t.Errorf("%s: after %s: %v", kind, role, told)
-			}
-		}
-		if n := value[int](s, `SELECT count(*) FROM messages WHERE chat_id = $1`, chat); n != 0 {
-			t.Errorf("%s: %d messages, want none", kind, n)
-		}
-	}
-}
-
 func aNewTitleIsInTheRosterAtOnce(t *testing.T, s *stage) {
 	t.Helper()
 	for _, kind := range []string{world.Supergroup, world.Group} {
 		chat, there := s.chat(kind, "The "+kind)
 		s.group(there, kind, "Another "+kind)
 		becomes(s, "Another "+kind, `SELECT title FROM chats WHERE id = $1`, chat)
-		s.settled()
-		if heard := s.heard(chat); len(heard) != 1 || heard[0].GetKind() != chorusv1.UpdateKind_UPDATE_KIND_CHAT {
-			t.Errorf("%s: heard %v", kind, heard)
-		}
 	}
 }
 
@@ -227,11 +202,10 @@ func anUpgradeKeepsTheChat(t *testing.T, s *stage) {
 		t.Fatal(err)
 	}
 	s.say(next.ID, "Tom", "after", 0)
-	heard := s.hears(chat, 3)
-	s.settled()
-	if heard[1].GetKind() != chorusv1.UpdateKind_UPDATE_KIND_CHAT || heard[2].GetText() != "after" {
+	if heard := s.hears(chat, 2); heard[1].Text != "after" {
 		t.Errorf("heard %v", heard)
 	}
+	s.settled()
 	if n := value[int](s, `SELECT count(*) FROM chats WHERE id = $1 AND telegram_id = $2 AND former_id = $3 AND kind = 'supergroup'`, chat, next.ID, there); n != 1 {
 		t.Error("the chat did not move")
 	}
@@ -244,12 +218,12 @@ func aChatThatNobodyAllowedIsFoundAndNotHeard(t *testing.T, s *stage) {
 	t.Helper()
 	there := s.newID(world.Supergroup)
 	s.group(there, world.Supergroup, "Strangers")
-	s.say(there, "Stranger", "a secret", 0)
+	s.say(there, "Stranger", "What is the secret?", 0)
 	becomes(s, 3, `SELECT count(*) FROM chats c JOIN cast_members m ON m.chat_id = c.id
 WHERE telegram_id = $1 AND title = 'Strangers' AND NOT enabled AND found_at IS NOT NULL`, there)
 	s.settled()
 	chat := value[int64](s, `SELECT id FROM chats WHERE telegram_id = $1`, there)
-	for _, table := range []string{"messages", "updates"} {
+	for _, table := range []string{"messages", "prompts"} {
 		if n := value[int](s, `SELECT count(*) FROM `+table+` WHERE chat_id = $1`, chat); n != 0 {
 			t.Errorf("%d %s are kept", n, table)
 		}

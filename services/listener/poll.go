@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
@@ -138,7 +139,7 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage, at time.Time) 
 		u.Age = waited(u.At, at, began, p.emptied)
 		updates = append(updates, u)
 	}
-	if _, err := p.l.hear(ctx, p.bot.Bot, updates, began); err != nil {
+	if err := p.l.hear(ctx, p.bot.Bot, updates, began); err != nil {
 		p.l.note(ctx, err)
 		return err
 	}
@@ -245,17 +246,17 @@ func (l *Listener) refused(ctx context.Context, b bot, log *zap.Logger, out tele
 	return out.Err()
 }
 
-// hear writes updates down and has them published.
-func (l *Listener) hear(ctx context.Context, b hearing.Bot, updates []incoming.Update, began time.Time) (hearing.Outcome, error) {
+// hear writes updates down, and rings for those that are to be answered.
+func (l *Listener) hear(ctx context.Context, b hearing.Bot, updates []incoming.Update, began time.Time) error {
 	// What was begun is ended; it has a time-out of its own.
 	out, err := l.ear.Hear(context.WithoutCancel(ctx), b, l.cast.Load().all, updates)
 	if err != nil {
-		return out, err
+		return err
 	}
-	l.outbox.Offer(out.Told...)
+	l.Bus.Ring(bus.Prompts(), out.Prompted...)
 	if out.Commands {
 		signal(l.commanded)
 	}
 	l.Metrics.heard(updates, out.Results, time.Since(began))
-	return out, nil
+	return nil
 }

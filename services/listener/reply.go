@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -28,7 +29,7 @@ ORDER BY b.id = $2 DESC, b.id LIMIT 1`
 	// Answers to administrators are counted apart.
 	countAnswers = `
 SELECT count(*) FROM turns
-WHERE chat_id = $1 AND planned_at > now() - interval '1 minute' AND topic LIKE '/%' AND (topic IN ('/about', '/forgetme', '/refused')) = $2`
+WHERE chat_id = $1 AND kind = 'command' AND planned_at > now() - interval '1 minute' AND (topic IN ('/about', '/forgetme', '/refused')) = $2`
 )
 
 const (
@@ -44,7 +45,6 @@ const (
 func (l *Listener) reply(ctx context.Context, c command, may right) error {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	var answers []journal.Entry
 	result := "answered"
 	err := store.InTx(ctx, l.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, endCommand, c.Chat, c.Message, c.Attempts)
@@ -55,46 +55,48 @@ func (l *Listener) reply(ctx context.Context, c command, may right) error {
 			result = "overtaken" // another process took it for dead
 			return nil
 		}
-		answers, result, err = l.replyIn(ctx, tx, c, may)
+		result, err = l.replyIn(ctx, tx, c, may)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	l.answers.Offer(answers...)
+	if result == "answered" {
+		l.Bus.Ring(bus.Commands(), c.Chat)
+	}
 	l.Metrics.commanded(c.Name, result)
 	return nil
 }
 
 // replyIn takes its locks in the order of others: the clock, then the cast. It is
 // told why there is no answer, if there is none.
-func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right) (answers []journal.Entry, result string, err error) {
+func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right) (result string, err error) {
 	var last int64
 	var now time.Time
 	if err := tx.QueryRow(ctx, lockClock, c.Chat).Scan(&last, &now); err != nil {
-		return nil, "", fmt.Errorf("lock a chat's clock: %w", err)
+		return "", fmt.Errorf("lock a chat's clock: %w", err)
 	}
 	silent, err := silent(ctx, tx, c, now, forAll(c, may))
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	text, err := l.do(ctx, tx, c, may)
 	if err != nil || silent != "" {
-		return nil, silent, err
+		return silent, err
 	}
 	var by int64
 	err = tx.QueryRow(ctx, chooseBot, c.Chat, c.Bot).Scan(&by)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, "nobody", nil
+		return "nobody", nil
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("find who answers: %w", err)
+		return "", fmt.Errorf("find who answers: %w", err)
 	}
 	if _, err := tx.Exec(ctx, takeTurn, c.Chat, last+1); err != nil {
-		return nil, "", fmt.Errorf("take a turn: %w", err)
+		return "", fmt.Errorf("take a turn: %w", err)
 	}
-	_, answers, err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, now, topic(c, may), last+1, by, text)})
-	return answers, "answered", err
+	err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, now, topic(c, may), last+1, by, text)})
+	return "answered", err
 }
 
 // silent is why a command gets no answer; empty if it gets one.
@@ -115,8 +117,7 @@ func silent(ctx context.Context, tx pgx.Tx, c command, now time.Time, forAll boo
 // refused is the topic of answers to who may not give a command.
 const refused = "/refused"
 
-// topic is what an answer is about: a command or its refusal. What begins with a
-// slash is no talk.
+// topic is what an answer is about: a command or its refusal.
 func topic(c command, may right) string {
 	if may != granted {
 		return refused
@@ -135,14 +136,14 @@ func (l *Listener) planned(c command, now time.Time, topic string, number, by in
 		due = now
 	}
 	turn := &chorusv1.Turn{
-		Id: &chorusv1.TurnId{ChatId: c.Chat, Number: number}, BotId: by, Kind: chorusv1.TurnKind_TURN_KIND_REPLY, TargetMessage: c.Message,
+		Id: &chorusv1.TurnId{ChatId: c.Chat, Number: number}, BotId: by, Kind: chorusv1.TurnKind_TURN_KIND_COMMAND, TargetMessage: c.Message,
 		Topic: topic, PlannedAt: timestamppb.New(now), DueAt: timestamppb.New(due),
 		ExpiresAt: timestamppb.New(now.Add(settings.TurnTTL.Of(l.Settings.Current(), c.Chat, by))),
 		Reasons:   []*chorusv1.Reason{{Rule: "command", Detail: c.Name}},
 	}
 	if c.Name == "forgetme" {
 		// There is nothing any more to reply to.
-		turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_MESSAGE, 0
+		turn.TargetMessage = 0
 	}
 	return journal.Planned{Turn: turn, Delivery: &chorusv1.Delivery{
 		Id: turn.GetId(), BotId: by, Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text, TargetMessage: turn.GetTargetMessage(),

@@ -3,18 +3,15 @@ package listener_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/protobuf/proto"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
@@ -238,75 +235,71 @@ func becomes[T comparable](s *stage, want T, sql string, args ...any) {
 	})
 }
 
-// heard is the updates of a chat on the bus, in their order there, without those
-// about members, of which every bot's entry makes one.
-func (s *stage) heard(chat int64) []*chorusv1.Update {
-	s.t.Helper()
-	return slices.DeleteFunc(s.everything(chat), func(u *chorusv1.Update) bool { return u.GetKind() == chorusv1.UpdateKind_UPDATE_KIND_MEMBER })
+// line is a message of a person as it is written down.
+type line struct {
+	Number, ReplyTo int64
+	Person          int64
+	Text            string
 }
 
-func (s *stage) everything(chat int64) []*chorusv1.Update {
+// heard is what people wrote in a chat, in its order.
+func (s *stage) heard(chat int64) []line {
 	s.t.Helper()
-	stream, err := s.js.Stream(s.t.Context(), subject.Updates)
+	rows, err := s.pool.Query(s.t.Context(), `
+SELECT number, coalesce(reply_to, 0), person_id, body FROM messages WHERE chat_id = $1 AND person_id IS NOT NULL ORDER BY number`, chat)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	state := stream.CachedInfo().State
-	if state.Msgs == 0 {
-		return nil
-	}
-	c, err := s.js.OrderedConsumer(s.t.Context(), subject.Updates, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject.Update(chat)}})
+	lines, err := pgx.CollectRows(rows, pgx.RowToStructByPos[line])
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	info, err := c.Info(s.t.Context())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var updates []*chorusv1.Update
-	for uint64(len(updates)) < info.NumPending {
-		batch, err := c.FetchNoWait(1000)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			u := &chorusv1.Update{}
-			if err := proto.Unmarshal(m.Data(), u); err != nil {
-				s.t.Fatal(err)
-			}
-			updates = append(updates, u)
-		}
-		if err := batch.Error(); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	return updates
+	return lines
 }
 
-// hears waits for so many updates of a chat on the bus.
-func (s *stage) hears(chat int64, n int) []*chorusv1.Update {
+// hears waits for so many messages of people in a chat.
+func (s *stage) hears(chat int64, n int) []line {
 	s.t.Helper()
-	var got []*chorusv1.Update
-	testenv.Eventually(s.t, fmt.Sprintf("%d updates", n), func() (string, bool) {
+	var got []line
+	testenv.Eventually(s.t, fmt.Sprintf("%d messages", n), func() (string, bool) {
 		got = s.heard(chat)
 		return fmt.Sprint(len(got)), len(got) >= n
 	})
 	if len(got) > n {
-		s.t.Fatalf("%d updates, want %d: %v", len(got), n, got)
+		s.t.Fatalf("%d messages, want %d: %v", len(got), n, got)
 	}
 	return got
+}
+
+// prompts are the messages of a chat that call for an answer, with the bots that are
+// addressed by each.
+func (s *stage) prompts(chat int64) map[int64][]int64 {
+	s.t.Helper()
+	rows, err := s.pool.Query(s.t.Context(), `SELECT message, addressed_bots FROM prompts WHERE chat_id = $1`, chat)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	prompts := map[int64][]int64{}
+	var number int64
+	var bots []int64
+	if _, err := pgx.ForEachRow(rows, []any{&number, &bots}, func() error {
+		prompts[number] = bots
+		return nil
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	return prompts
 }
 
 // settled waits until every bot has heard everything.
 func (s *stage) settled() {
 	s.t.Helper()
-	testenv.Eventually(s.t, "all is heard and published", func() (string, bool) {
+	testenv.Eventually(s.t, "all is heard", func() (string, bool) {
 		pending := 0
 		for _, a := range s.accounts {
 			pending += s.world().Pending(a)
 		}
-		open := value[int](s, `SELECT count(*) FROM updates WHERE published_at IS NULL`)
-		return fmt.Sprint(pending, open), pending == 0 && open == 0
+		return fmt.Sprint(pending), pending == 0
 	})
 }
 

@@ -36,13 +36,6 @@ DELETE FROM people p WHERE seen_at < now() - interval '1 day' AND NOT EXISTS (SE
 	deleteAnswers   = `DELETE FROM answers WHERE planned_at < now() - interval '2 hours'`
 	deleteSkips     = `DELETE FROM prompt_skips WHERE day < (now() AT TIME ZONE 'UTC')::date - 30`
 	deleteForgotten = `DELETE FROM forgotten WHERE at < now() - interval '2 days' AND marks IS NULL`
-
-	// The bus keeps updates for seven days; some chats don't.
-	oldUpdates = `
-SELECT u.chat_id, u.number, coalesce(u.bus_sequence, 0), true
-FROM updates u JOIN chats c ON c.id = u.chat_id
-WHERE u.published_at IS NOT NULL AND u.heard_at < now() - make_interval(days => least(c.retention_days, 7))
-ORDER BY u.heard_at LIMIT $1`
 )
 
 // resumeAfter is longer than it takes to forget somebody. The command is tried again
@@ -81,9 +74,6 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 		return err
 	}
 	if err := l.deleteByChat(ctx); err != nil {
-		return err
-	}
-	if err := l.erase(ctx, oldUpdates); err != nil {
 		return err
 	}
 	// An erasure that fails again and again holds up no deletion.

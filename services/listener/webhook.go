@@ -172,7 +172,7 @@ func (w *webhook) run(ctx context.Context) error {
 	return nil
 }
 
-// ServeHTTP answers 200 once the update is on the bus, or can never be. Whatever
+// ServeHTTP answers 200 once the update is written down, or can never be. Whatever
 // else is answered makes Telegram bring it again.
 func (w *webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	status := w.take(rw, r)
@@ -244,13 +244,9 @@ func (w *webhook) hear(ctx context.Context, b bot, body []byte) int {
 		// What passed since is told by a clock that nobody sets.
 		u.Age = waited(u.At, a.given.Add(began.Sub(a.received)), began, time.Time{})
 	}
-	out, err := w.l.hear(ctx, b.Bot, []incoming.Update{u}, began)
-	if err == nil {
-		err = w.l.outbox.Flush(ctx, out.Chats...)
-	}
-	if err != nil {
-		// The outbox, or whoever else needs the database, tells of the outage.
-		w.l.Log.Debug("an update is not on the bus yet, and is brought again", zap.Int64("update_id", u.ID), zap.Error(err))
+	if err := w.l.hear(ctx, b.Bot, []incoming.Update{u}, began); err != nil {
+		// Whoever else needs the database tells of the outage.
+		w.l.Log.Debug("an update is not written down yet, and is brought again", zap.Int64("update_id", u.ID), zap.Error(err))
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusOK

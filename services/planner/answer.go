@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
@@ -17,6 +20,10 @@ const (
 	// A chat that another plans for at this moment is waited for. So whoever asks
 	// after that sees its turns.
 	claimChat = chatAndClock + `WHERE k.chat_id = $1 FOR UPDATE OF k`
+
+	// Whoever deletes a prompt waits for its answer, or finds that there will be none: so
+	// nothing is written about people who are forgotten meanwhile.
+	holdPrompt = `SELECT FROM prompts WHERE chat_id = $1 AND message = $2 FOR KEY SHARE`
 
 	// Every reply to a message that was planned, whatever became of it.
 	answersTo = `SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2 LIMIT 1`
@@ -42,125 +49,129 @@ INSERT INTO prompt_skips (chat_id, day, reason, prompts) VALUES ($1, (now() AT T
 ON CONFLICT (chat_id, day, reason) DO UPDATE SET prompts = prompt_skips.prompts + 1, last_at = now()`
 )
 
-// prompts tells whether an update calls for an answer now: a person mentioned or
-// answered a bot, or asked the group. Who replies to somebody else asks them.
-func prompts(u *chorusv1.Update) bool {
-	return u.GetKind() == chorusv1.UpdateKind_UPDATE_KIND_MESSAGE && u.GetMessage() != 0 &&
-		(len(u.GetAddressedBots()) > 0 || u.GetQuestion() && u.GetReplyTo() == 0)
-}
-
 // longestLook is more than turn_ttl may be. What is older needs no look, of which
-// there may be many when updates have piled up.
+// there may be many when prompts have piled up.
 const longestLook = 90 * time.Minute
 
-// askedAt is when an update happened, by the database's clock, and no later than it
-// was received. It is false where the update doesn't say.
-func askedAt(u *chorusv1.Update) (at time.Time, known bool) {
-	for _, t := range []*timestamppb.Timestamp{u.GetHappenedAt(), u.GetReceivedAt()} {
-		if t.IsValid() && (!known || t.AsTime().Before(at)) {
-			at, known = t.AsTime(), true
-		}
-	}
-	return at, known
+// promptLease is how long a planner may take to answer a prompt, unless it dies before.
+const promptLease = 30 * time.Second
+
+// maxPrompts is how many prompts are answered at a time. Each takes a connection.
+const maxPrompts = 8
+
+// prompts is the stage that answers people.
+func (p *Planner) prompts() *stage.Stage[*journal.Prompt, journal.Answered] {
+	queue := bus.Prompts()
+	rows := p.journal.Prompts(journal.Claims{Owner: p.Lease.Owner(), Lease: promptLease})
+	cfg := stage.Config{Name: queue.Name, MaxInFlight: maxPrompts, MaxAttempts: 5, MaxWait: 2 * time.Second, Lease: promptLease, Grace: dbTimeout}
+	return stage.New(cfg, rows, stage.Deps{
+		Rings: p.Bus.Rings(queue), Holds: p.Lease.Held, Tracer: p.Tracer, Metrics: p.Stages, Log: p.Log,
+	}, p.Answer)
 }
 
-// Answer plans the answer that an update calls for, if any, at once and by the
-// same rules and limits as any other turn. However often and by however many
-// planners an update is handled, its message gets one answer at most.
-func (p *Planner) Answer(ctx context.Context, u *chorusv1.Update) error {
-	if at, known := askedAt(u); !prompts(u) || known && p.Now().Sub(at) > longestLook {
-		return nil
+// Answer plans the answer that a prompt calls for, if any, at once and by the same
+// rules and limits as any other turn. However often and by however many planners a
+// prompt is handled, its message gets one answer at most.
+func (p *Planner) Answer(ctx context.Context, prompt *journal.Prompt) (done journal.Answered, err error) {
+	if p.Now().Sub(prompt.HappenedAt) > longestLook {
+		return done, nil
 	}
-	// A stop lets an answer in hand be finished.
+	// A stop lets an answer in work be finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
 	for {
-		if err := p.answer(ctx, u); !errors.Is(err, errOvertaken) {
-			return err
+		if err = p.answer(ctx, prompt); !errors.Is(err, errOvertaken) {
+			break
 		}
 	}
+	if store.Passes(err) {
+		return done, fail.AsUnavailable(err)
+	}
+	return done, err
 }
 
-func (p *Planner) answer(ctx context.Context, u *chorusv1.Update) error {
+func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 	var done plan
 	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
-		chats, err := chatsBy(ctx, tx, claimChat, u.GetChatId())
+		chats, err := chatsBy(ctx, tx, claimChat, prompt.ChatID)
 		if err != nil || len(chats) == 0 {
 			return err // a chat that is gone needs no answer
+		}
+		held, err := tx.Exec(ctx, holdPrompt, prompt.ChatID, prompt.Message)
+		if err != nil || held.RowsAffected() == 0 {
+			return err
 		}
 		values := p.Settings.Current()
 		if err := load(ctx, tx, p.Roster, chats, values); err != nil {
 			return err
 		}
-		if err := prompted(ctx, tx, &chats[0], u); err != nil {
+		if err := prompted(ctx, tx, &chats[0], prompt); err != nil {
 			return err
 		}
 		done = p.decide(ctx, chats)
 		if len(done.planned) == 0 {
-			return skippedPrompt(ctx, tx, u, done.skips)
+			return skippedPrompt(ctx, tx, prompt, done.skips)
 		}
-		done.tally.asks(u.GetPersonId(), chats[0].Settings.PersonAnswers)
+		done.tally.asks(prompt.Person, chats[0].Settings.PersonAnswers)
 		if err := done.tally.confirm(ctx, tx, values); err != nil {
 			return err
 		}
-		if done.turns, done.reactions, err = p.journal.Plan(ctx, tx, done.planned); err != nil {
+		if err := p.journal.Plan(ctx, tx, done.planned); err != nil {
 			return err
 		}
-		if err := counted(ctx, tx, u); err != nil {
+		if err := counted(ctx, tx, prompt); err != nil {
 			return err
 		}
 		return done.count(ctx, tx)
 	})
 	if err != nil {
-		return fmt.Errorf("plan the answer to message %d: %w", u.GetMessage(), err)
+		return fmt.Errorf("plan the answer to message %d: %w", prompt.Message, err)
 	}
-	p.turns.Offer(done.turns...)
+	p.ring(done.planned)
 	p.Metrics.answered(done)
 	return nil
 }
 
-// counted writes down that an update is answered, for the limits.
-func counted(ctx context.Context, tx pgx.Tx, u *chorusv1.Update) error {
+// counted writes down that a prompt is answered, for the limits.
+func counted(ctx context.Context, tx pgx.Tx, prompt *journal.Prompt) error {
 	var b pgx.Batch
-	b.Queue(countAnswer, u.GetChatId())
-	b.Queue(writeAnswer, u.GetChatId(), u.GetMessage(), u.GetPersonId())
+	b.Queue(countAnswer, prompt.ChatID)
+	b.Queue(writeAnswer, prompt.ChatID, prompt.Message, prompt.Person)
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("count the answer: %w", err)
 	}
 	return nil
 }
 
-// skippedPrompt counts a prompt that gets no answer. An update that is handled
-// again after its answer was planned is no other prompt.
-func skippedPrompt(ctx context.Context, tx pgx.Tx, u *chorusv1.Update, skips []decide.Skip) error {
+// skippedPrompt counts a prompt that gets no answer. One that is handled again after its
+// answer was planned is no other prompt.
+func skippedPrompt(ctx context.Context, tx pgx.Tx, prompt *journal.Prompt, skips []decide.Skip) error {
 	for _, skip := range skips {
 		if skip == decide.SkipAnswered {
 			continue
 		}
-		if _, err := tx.Exec(ctx, countSkip, u.GetChatId(), skip.String()); err != nil {
+		if _, err := tx.Exec(ctx, countSkip, prompt.ChatID, skip.String()); err != nil {
 			return fmt.Errorf("count a prompt without an answer: %w", err)
 		}
 	}
 	return nil
 }
 
-// prompted makes a decision one about the answer to an update.
-func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, u *chorusv1.Update) error {
-	in.Prompted, in.Addressed = u.GetMessage(), u.GetAddressedBots()
+// prompted makes a decision one about the answer to a prompt.
+func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.Prompt) error {
+	in.Prompted, in.Addressed = prompt.Message, prompt.AddressedBots
 	// Its row has Telegram's time, which is compared with no clock of ours.
-	if at, known := askedAt(u); known {
-		for i := range in.Recent {
-			if in.Recent[i].Number == in.Prompted {
-				in.Recent[i].At = at
-			}
+	for i := range in.Recent {
+		if in.Recent[i].Number == in.Prompted {
+			in.Recent[i].At = prompt.HappenedAt
 		}
 	}
 	// It was due when it was heard.
 	in.Due = in.Now
-	if heard := u.GetReceivedAt(); heard.IsValid() && heard.AsTime().Before(in.Now) {
-		in.Due = heard.AsTime()
+	if prompt.HeardAt.Before(in.Now) {
+		in.Due = prompt.HeardAt
 	}
-	if err := tx.QueryRow(ctx, countAnswers, u.GetPersonId(), in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
+	if err := tx.QueryRow(ctx, countAnswers, prompt.Person, in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
 		return fmt.Errorf("count answers: %w", err)
 	}
 	var bot int64

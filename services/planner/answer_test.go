@@ -1,21 +1,22 @@
 package planner_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
@@ -30,51 +31,77 @@ func silent(s *stage, names ...string) []int64 {
 	return ids
 }
 
-// question is what a listener tells of a message to a chat, each of another person.
-func (s *stage) question(chat int64, text string) *chorusv1.Update {
+// question is a message to a chat that calls for an answer, each of another person.
+func (s *stage) question(chat int64, text string, addressed ...int64) *journal.Prompt {
 	s.t.Helper()
 	number := s.says(chat, 0, text, 0)
-	return &chorusv1.Update{
-		ChatId: chat, Number: number, Kind: chorusv1.UpdateKind_UPDATE_KIND_MESSAGE, Message: number, PersonId: number, Text: text,
-		Question: true, HappenedAt: timestamppb.Now(), ReceivedAt: timestamppb.Now(),
+	q := &journal.Prompt{
+		ChatID: chat, Message: number, Person: number, AddressedBots: append([]int64{}, addressed...), HappenedAt: time.Now(), HeardAt: time.Now(),
 	}
+	s.prompt(q)
+	return q
 }
 
-// heard is an update as the listener publishes it.
-func heard(t testing.TB, u *chorusv1.Update, publication int) bus.Message {
-	t.Helper()
-	payload, err := proto.Marshal(u)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bus.Message{
-		Subject: subject.Update(u.GetChatId()), ID: fmt.Sprintf("update-%d-%d-%d", u.GetChatId(), u.GetNumber(), publication), Payload: payload,
-	}
-}
-
-func (s *stage) publish(b *bus.Bus, messages ...bus.Message) {
+// prompt writes a prompt down, as a listener does.
+func (s *stage) prompt(q *journal.Prompt) {
 	s.t.Helper()
-	if _, err := b.Publish(s.t.Context(), messages...); err != nil {
+	err := pgx.BeginFunc(s.t.Context(), s.pool, func(tx pgx.Tx) error { return journal.New(s.pool).AddPrompt(s.t.Context(), tx, q) })
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// hearing is what a planner needs to hear people.
-func (s *stage) hearing(values planner.Settings, b *bus.Bus) planner.Deps {
-	deps := s.deps(values, b)
-	deps.Listen = func(ctx context.Context, hear bus.Handler[*chorusv1.Update]) error {
-		return bus.NewConsumer(b, bus.Planner(), journal.New(deps.Pool), nil, hear).Run(ctx)
+// answers has a planner handle prompts one by one.
+func (s *stage) answers(p *planner.Planner, prompts ...*journal.Prompt) {
+	s.t.Helper()
+	for _, q := range prompts {
+		if _, err := p.Answer(s.t.Context(), q); err != nil {
+			s.t.Error(err)
+		}
 	}
+}
+
+// answering is what a planner needs to answer people.
+func (s *stage) answering(values planner.Settings, b *bus.Bus) planner.Deps {
+	s.t.Helper()
+	deps := s.deps(values, b)
+	deps.Lease = lease.New(s.pool, lease.Planner, deps.Log)
+	testenv.Background(s.t, deps.Lease.Run)
+	s.until("the planner is seen to live", deps.Lease.Held)
 	return deps
 }
 
-// listens waits until a planner reads the updates.
-func (s *stage) listens(b *bus.Bus) {
-	s.t.Helper()
-	chat := s.chat("first")
-	s.exec(`UPDATE chat_clock SET next_turn_at = now() + interval '1 day' WHERE chat_id = $1`, chat)
-	s.publish(b, heard(s.t, s.question(chat, "Is anybody there?"), 0))
-	s.eventually("a planner listens", `SELECT EXISTS (SELECT FROM turns WHERE chat_id = $1)`, chat)
+// ringing gives a wait for the ring of a chat on a subject; chat 0 is any.
+func ringing(t testing.TB, url, subject string) (rung func(chat int64)) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	rings, err := nc.SubscribeSync(subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return func(chat int64) {
+		t.Helper()
+		for {
+			m, err := rings.NextMsg(patience)
+			if err != nil {
+				t.Fatalf("nobody rings for chat %d on %s: %v", chat, subject, err)
+			}
+			var told chorusv1.Ring
+			if err := proto.Unmarshal(m.Data, &told); err != nil {
+				t.Fatal(err)
+			}
+			if chat == 0 || slices.Contains(told.GetChats(), chat) {
+				return
+			}
+		}
+	}
 }
 
 func TestPeopleAreAnsweredAtOnce(t *testing.T) {
@@ -82,8 +109,7 @@ func TestPeopleAreAnsweredAtOnce(t *testing.T) {
 	answer(t, 20)
 }
 
-// BenchmarkAnswer prints how soon after a question its answer is planned and on the
-// bus.
+// BenchmarkAnswer prints how soon after a question its answer is planned and rung for.
 func BenchmarkAnswer(b *testing.B) {
 	for b.Loop() {
 		var took []float64
@@ -95,60 +121,56 @@ func BenchmarkAnswer(b *testing.B) {
 }
 
 // answer asks so many questions, each in a chat of its own, and returns how soon each
-// answer was on the bus.
+// answer was rung for.
 func answer(t testing.TB, questions int) (took []time.Duration) {
 	t.Helper()
 	s := newSerialStage(t, "anna", "ben", "clara")
 	b, server := busServer(t)
-	s.plan(s.hearing(given(t), b))
-	// The journal learns a while later that a turn is on the bus.
-	nc, err := nats.Connect(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	s.listens(b)
+	s.plan(s.answering(given(t), b))
+	rung := ringing(t, server.URL(), subject.Text)
 	for i := range questions {
 		chat := silent(s, fmt.Sprintf("club-%d", i))[0]
 		next := one[time.Time](s, `SELECT next_turn_at FROM chat_clock WHERE chat_id = $1`, chat)
-		u := s.question(chat, "What do you think of the ending?")
+		var addressed []int64
 		if i%2 == 1 {
-			u.Question, u.AddressedBots = false, []int64{s.bots[1]}
+			addressed = s.bots[1:2]
 		}
-		handed, err := nc.SubscribeSync(subject.Turn(chat))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := nc.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		q := s.question(chat, "What do you think of the ending?", addressed...)
 		asked := time.Now()
-		s.publish(b, heard(t, u, 0))
-		if _, err := handed.NextMsg(patience); err != nil {
-			t.Fatal(err)
-		}
+		b.Ring(bus.Prompts(), chat)
+		rung(chat)
 		took = append(took, time.Since(asked))
-		s.eventually("the answer is published", `SELECT EXISTS (SELECT FROM turns WHERE chat_id = $1 AND published_at IS NOT NULL)`, chat)
 		var bot, target int64
 		var kind string
 		var after time.Time
-		err = s.pool.QueryRow(t.Context(), `
+		err := s.pool.QueryRow(t.Context(), `
 SELECT bot_id, target_message, kind, next_turn_at FROM turns JOIN chat_clock USING (chat_id, turn_no) WHERE chat_id = $1`, chat).
 			Scan(&bot, &target, &kind, &after)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kind != "reply" || target != u.GetMessage() || i%2 == 1 && bot != s.bots[1] {
-			t.Errorf("a %s of bot %d to message %d answers message %d of %v", kind, bot, target, u.GetMessage(), u.GetAddressedBots())
+		if kind != "reply" || target != q.Message || addressed != nil && bot != addressed[0] {
+			t.Errorf("a %s of bot %d to message %d answers message %d to %v", kind, bot, target, q.Message, addressed)
 		}
 		if !after.Equal(next) {
 			t.Errorf("the answer moved the clock from %v to %v", next, after)
 		}
+		s.eventually("the prompt is done with", `SELECT NOT EXISTS (SELECT FROM prompts WHERE chat_id = $1)`, chat)
 	}
 	return took
 }
 
-// One answer, however often the update comes, and to however many planners.
+// A prompt whose ring is lost is found by the sweep.
+func TestAQuestionWithoutARingIsAnswered(t *testing.T) {
+	s := newStage(t, "anna")
+	b, _ := busServer(t)
+	chat := silent(s, "club")[0]
+	q := s.question(chat, "Is anybody there?")
+	s.plan(s.answering(given(t), b))
+	s.eventually("it is answered", `SELECT EXISTS (SELECT FROM turns WHERE target_message = $1)`, q.Message)
+}
+
+// One answer, however often a prompt is handled, and by however many planners.
 func TestAQuestionGetsOneAnswer(t *testing.T) {
 	s := newStage(t, "anna", "ben", "clara")
 	b, server := busServer(t)
@@ -157,64 +179,67 @@ func TestAQuestionGetsOneAnswer(t *testing.T) {
 		names[i] = fmt.Sprintf("club-%d", i)
 	}
 	ids := silent(s, names...)
-	var updates []*chorusv1.Update
+	var prompts []*journal.Prompt
 	for _, chat := range ids {
-		updates = append(updates, s.question(chat, "What do you think, Anna? And you, Ben?"))
+		prompts = append(prompts, s.question(chat, "What do you think, Anna? And you, Ben?"))
 	}
-	// Planners that are handed the same updates at the same time, and one that
-	// reads them from the bus, in three publications.
+	// Planners that are handed the same prompts at the same time, and two that claim them.
 	var planners sync.WaitGroup
 	for range 3 {
-		p := planner.New(planner.DefaultConfig(), s.deps(given(t), noBus{}))
-		planners.Go(func() {
-			for _, u := range updates {
-				if err := p.Answer(t.Context(), u); err != nil {
-					t.Error(err)
-				}
-			}
-		})
+		p := planner.New(planner.DefaultConfig(), s.deps(given(t), nil))
+		planners.Go(func() { s.answers(p, prompts...) })
 	}
-	s.plan(s.hearing(given(t), connect(t, server.URL())))
-	for publication := range 3 {
-		for _, u := range updates {
-			s.publish(b, heard(t, u, publication))
-		}
+	for range 2 {
+		s.plan(s.answering(given(t), connect(t, server.URL())))
+		b.Ring(bus.Prompts(), ids...)
 	}
 	planners.Wait()
-	// A last update that is handled after all of a chat's others.
-	for _, chat := range ids {
-		u := s.question(chat, "And which book is next?")
-		s.publish(b, heard(t, u, 0))
+	s.eventually("all prompts are done with", `SELECT NOT EXISTS (SELECT FROM prompts)`)
+	// The same messages once more, and one after them.
+	for _, q := range prompts {
+		s.prompt(q)
+		s.question(q.ChatID, "And which book is next?")
+		b.Ring(bus.Prompts(), q.ChatID)
 	}
-	s.eventually("every chat has two answers", `SELECT min(turn_no) >= 2 FROM chat_clock`)
+	s.eventually("all prompts are done with", `SELECT NOT EXISTS (SELECT FROM prompts)`)
+	if n := one[int](s, `SELECT min(turn_no) FROM chat_clock`); n != 2 {
+		t.Errorf("a chat has %d answers, want 2", n)
+	}
 	if double := one[int](s, `SELECT count(*) FROM (SELECT FROM turns GROUP BY chat_id, target_message HAVING count(*) > 1) t`); double != 0 {
 		t.Errorf("%d questions got more than one answer", double)
 	}
 	s.intact()
 }
 
+// Who is forgotten before the answer is planned gets none, and nothing is written
+// about them.
+func TestAPromptThatIsGoneIsNotAnswered(t *testing.T) {
+	s := newStage(t, "anna")
+	q := s.question(silent(s, "club")[0], "What do you think?")
+	s.exec(`DELETE FROM prompts`)
+	s.answers(planner.New(planner.DefaultConfig(), s.deps(given(t), nil)), q)
+	if n := one[int](s, `SELECT (SELECT count(*) FROM turns) + (SELECT count(*) FROM answers) + (SELECT count(*) FROM prompt_skips)`); n != 0 {
+		t.Errorf("%d rows are written", n)
+	}
+}
+
 func TestAnAnswerKeepsTheRules(t *testing.T) {
 	for name, c := range map[string]struct {
 		sql      string
 		settings []string
-		change   func(*stage, *chorusv1.Update)
+		change   func(*stage, *journal.Prompt)
 		answered bool
 	}{
 		"a question":             {answered: true},
-		"a plain message":        {change: func(_ *stage, u *chorusv1.Update) { u.Question = false }},
-		"a mention":              {change: func(s *stage, u *chorusv1.Update) { u.Question, u.AddressedBots = false, s.bots }, answered: true},
-		"of another cast's bot":  {change: func(_ *stage, u *chorusv1.Update) { u.AddressedBots = []int64{1 << 40} }},
-		"to another person":      {change: func(_ *stage, u *chorusv1.Update) { u.ReplyTo = 7 }},
-		"an edit":                {change: func(_ *stage, u *chorusv1.Update) { u.Kind = chorusv1.UpdateKind_UPDATE_KIND_EDIT }},
-		"in a chat that is gone": {change: func(_ *stage, u *chorusv1.Update) { u.ChatId = 1 << 40 }},
-		"of a message gone":      {change: func(_ *stage, u *chorusv1.Update) { u.Message = 1 << 40 }},
-		"heard long ago":         {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = timestamppb.New(time.Now().Add(-2 * time.Hour)) }},
-		"without a time":         {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = nil }, answered: true},
-		"with a clock ahead":     {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = timestamppb.New(time.Now().Add(time.Hour)) }, answered: true},
+		"a mention":              {change: func(s *stage, q *journal.Prompt) { q.AddressedBots = s.bots }, answered: true},
+		"of another cast's bot":  {change: func(_ *stage, q *journal.Prompt) { q.AddressedBots = []int64{1 << 40} }},
+		"in a chat that is gone": {change: func(_ *stage, q *journal.Prompt) { q.ChatID = 1 << 40 }},
+		"of a message gone":      {sql: `DELETE FROM messages`},
 		"dated long ago":         {sql: `UPDATE messages SET sent_at = now() - interval '10 minutes'`, answered: true}, // by another clock
 		"dated in the future":    {sql: `UPDATE messages SET sent_at = now() + interval '10 minutes'`, answered: true},
-		"that waited for long":   {change: func(_ *stage, u *chorusv1.Update) { u.HappenedAt = timestamppb.New(time.Now().Add(-10 * time.Minute)) }},
-		"heard too late":         {change: func(_ *stage, u *chorusv1.Update) { u.ReceivedAt = timestamppb.New(time.Now().Add(-10 * time.Minute)) }},
+		"that waited for long":   {change: func(_ *stage, q *journal.Prompt) { q.HappenedAt = time.Now().Add(-10 * time.Minute) }},
+		"that waited for hours":  {change: func(_ *stage, q *journal.Prompt) { q.HappenedAt = time.Now().Add(-2 * time.Hour) }},
+		"heard a moment ago":     {change: func(_ *stage, q *journal.Prompt) { q.HeardAt = time.Now().Add(time.Hour) }, answered: true},
 		"with all asleep":        {sql: `UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')]`},
 		"with the chat off":      {sql: `UPDATE chats SET enabled = false`},
 		"with all off":           {settings: []string{"simulation_active", "false"}},
@@ -222,25 +247,26 @@ func TestAnAnswerKeepsTheRules(t *testing.T) {
 		"beyond the hour":        {sql: `UPDATE bots SET hourly_max = 1`, change: spent(false)},
 		"beyond the minute":      {settings: []string{"max_msgs_per_min", "1"}, change: spent(false)},
 		"of all chats":           {settings: []string{"global_max_msgs_per_min", "1"}, change: spent(false)},
-		"beyond the open turns":  {settings: []string{"max_open_turns", "1"}, change: spent(true)},
-		"below all limits":       {change: spent(true), answered: true},
+		"beyond the texts":       {settings: []string{"max_unwritten_turns", "1"}, change: spent(true)},
+		"with texts to be sent": {settings: []string{"max_unwritten_turns", "1"}, change: func(s *stage, q *journal.Prompt) {
+			spent(true)(s, q)
+			s.exec(`UPDATE turns SET written_at = now()`)
+		}, answered: true},
+		"below all limits": {change: spent(true), answered: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, "anna")
 			chat := silent(s, "club")[0]
-			u := s.question(chat, "What do you think?")
+			q := s.question(chat, "What do you think?")
 			if c.sql != "" {
 				s.exec(c.sql)
 			}
 			if c.change != nil {
-				c.change(s, u)
+				c.change(s, q)
 			}
 			before := one[int](s, `SELECT turn_no FROM chat_clock`)
-			p := planner.New(planner.DefaultConfig(), s.deps(given(t, c.settings...), noBus{}))
-			if err := p.Answer(t.Context(), u); err != nil {
-				t.Fatal(err)
-			}
-			answers := one[int](s, `SELECT count(*) FROM turns WHERE target_message = $1`, u.GetMessage())
+			s.answers(planner.New(planner.DefaultConfig(), s.deps(given(t, c.settings...), nil)), q)
+			answers := one[int](s, `SELECT count(*) FROM turns WHERE target_message = $1`, q.Message)
 			if (answers == 1) != c.answered || one[int](s, `SELECT turn_no FROM chat_clock`) != before+answers {
 				t.Errorf("%d answers, want one: %v", answers, c.answered)
 			}
@@ -249,8 +275,8 @@ func TestAnAnswerKeepsTheRules(t *testing.T) {
 }
 
 // spent has the bot write a message a moment ago.
-func spent(open bool) func(*stage, *chorusv1.Update) {
-	return func(s *stage, u *chorusv1.Update) { s.turns(u.GetChatId(), s.bots[0], 1, "message", time.Second, open) }
+func spent(open bool) func(*stage, *journal.Prompt) {
+	return func(s *stage, q *journal.Prompt) { s.turns(q.ChatID, s.bots[0], 1, "message", time.Second, open) }
 }
 
 // The limits of bots hold though many are asked at once, in many chats, by
@@ -262,20 +288,14 @@ func TestAnswersKeepLimitsTogether(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprintf("club-%d", i)
 	}
-	var updates []*chorusv1.Update
+	var prompts []*journal.Prompt
 	for _, chat := range silent(s, names...) {
-		updates = append(updates, s.question(chat, "What do you think?"))
+		prompts = append(prompts, s.question(chat, "What do you think?"))
 	}
 	var asking sync.WaitGroup
-	for part := range slices.Chunk(updates, 4) {
-		p := planner.New(planner.DefaultConfig(), s.deps(given(t), noBus{}))
-		asking.Go(func() {
-			for _, u := range part {
-				if err := p.Answer(t.Context(), u); err != nil {
-					t.Error(err)
-				}
-			}
-		})
+	for part := range slices.Chunk(prompts, 4) {
+		p := planner.New(planner.DefaultConfig(), s.deps(given(t), nil))
+		asking.Go(func() { s.answers(p, part...) })
 	}
 	asking.Wait()
 	if n := one[int](s, `SELECT count(*) FROM turns`); n != 10 {

@@ -6,89 +6,80 @@ import (
 	"sync"
 	"testing"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
 // open are settings under which only limits about people hold a planner back.
 func open(more ...string) []string {
-	return append([]string{"max_msgs_per_min", "60", "max_open_turns", "100"}, more...)
+	return append([]string{"max_msgs_per_min", "60", "max_unwritten_turns", "100"}, more...)
 }
 
-// asks has planners answer updates side by side.
-func (s *stage) asks(values []string, updates ...*chorusv1.Update) {
+// asks has planners answer prompts side by side.
+func (s *stage) asks(values []string, prompts ...*journal.Prompt) {
 	s.t.Helper()
 	var asking sync.WaitGroup
-	for part := range slices.Chunk(updates, max((len(updates)+3)/4, 1)) {
-		p := planner.New(planner.DefaultConfig(), s.deps(given(s.t, values...), noBus{}))
-		asking.Go(func() {
-			for _, u := range part {
-				if err := p.Answer(s.t.Context(), u); err != nil {
-					s.t.Error(err)
-				}
-			}
-		})
+	for part := range slices.Chunk(prompts, max((len(prompts)+3)/4, 1)) {
+		p := planner.New(planner.DefaultConfig(), s.deps(given(s.t, values...), nil))
+		asking.Go(func() { s.answers(p, part...) })
 	}
 	asking.Wait()
 }
 
 // by makes somebody else ask.
-func by(u *chorusv1.Update, person int64) *chorusv1.Update {
-	u.PersonId = person
-	return u
+func by(q *journal.Prompt, person int64) *journal.Prompt {
+	q.Person = person
+	return q
 }
 
 // What people can cause is bounded, in whatever way they ask.
 func TestAnswersToPeopleAreLimited(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
-		ask      func(s *stage) []*chorusv1.Update
+		ask      func(s *stage) []*journal.Prompt
 		answers  int
 		reason   string // of those that got none
 	}{
-		"one person, by default": {open(), func(s *stage) (all []*chorusv1.Update) {
+		"one person, by default": {open(), func(s *stage) (all []*journal.Prompt) {
 			chat := silent(s, "club")[0]
 			for i := range 30 {
-				u := by(s.question(chat, fmt.Sprintf("What do you think of chapter %d?", i)), 1)
-				switch i % 3 { // by replies, by mentions and by questions
-				case 1:
-					u.ReplyTo, u.AddressedBots = 1, s.bots[:1]
-				case 2:
-					u.Question, u.AddressedBots = false, s.bots
+				q := by(s.question(chat, fmt.Sprintf("What do you think of chapter %d?", i)), 1)
+				if i%2 == 1 { // by mentions and by questions
+					q.AddressedBots = s.bots
 				}
-				all = append(all, u)
+				all = append(all, q)
 			}
 			return all
 		}, 20, "person_limit"},
-		"one person in many chats": {open("person_max_answers_per_hour", "3"), func(s *stage) (all []*chorusv1.Update) {
+		"one person in many chats": {open("person_max_answers_per_hour", "3"), func(s *stage) (all []*journal.Prompt) {
 			for _, chat := range silent(s, "a", "b", "c", "d", "e", "f", "g", "h") {
 				all = append(all, by(s.question(chat, "And here?"), 1))
 			}
 			return all
 		}, 3, "person_limit"},
-		"many people in one chat": {open("max_answers_per_hour", "5", "person_max_answers_per_hour", "2"), func(s *stage) (all []*chorusv1.Update) {
+		"many people in one chat": {open("max_answers_per_hour", "5", "person_max_answers_per_hour", "2"), func(s *stage) (all []*journal.Prompt) {
 			chat := silent(s, "club")[0]
 			for i := range int64(12) {
 				all = append(all, by(s.question(chat, "And me?"), i+1))
 			}
 			return all
 		}, 5, "answer_limit"},
-		"people without an id": {open("person_max_answers_per_hour", "1"), func(s *stage) (all []*chorusv1.Update) {
+		"people without an id": {open("person_max_answers_per_hour", "1"), func(s *stage) (all []*journal.Prompt) {
 			chat := silent(s, "club")[0]
-			return []*chorusv1.Update{by(s.question(chat, "Who?"), 0), by(s.question(chat, "Who?"), 0)}
+			return []*journal.Prompt{by(s.question(chat, "Who?"), 0), by(s.question(chat, "Who?"), 0)}
 		}, 1, "person_limit"},
-		"a channel that writes": {open("person_max_answers_per_hour", "1"), func(s *stage) (all []*chorusv1.Update) {
+		"a channel that writes": {open("person_max_answers_per_hour", "1"), func(s *stage) (all []*journal.Prompt) {
 			chat := silent(s, "club")[0]
-			return []*chorusv1.Update{by(s.question(chat, "Who?"), -1001234567890), by(s.question(chat, "Who?"), -1001234567890)}
+			return []*journal.Prompt{by(s.question(chat, "Who?"), -1001234567890), by(s.question(chat, "Who?"), -1001234567890)}
 		}, 1, "person_limit"},
-		"a day's messages": {open("max_msgs_per_day", "4", "person_max_answers_per_hour", "0", "max_answers_per_hour", "0"), func(s *stage) (all []*chorusv1.Update) {
+		"a day's messages": {open("max_msgs_per_day", "4", "person_max_answers_per_hour", "0", "max_answers_per_hour", "0"), func(s *stage) (all []*journal.Prompt) {
 			chat := silent(s, "club")[0]
 			for range 7 {
 				all = append(all, s.question(chat, "And then?"))
 			}
 			return all
 		}, 4, "day_limit"},
-		"without limits": {open("max_msgs_per_day", "0", "person_max_answers_per_hour", "0", "max_answers_per_hour", "0"), func(s *stage) (all []*chorusv1.Update) {
+		"without limits": {open("max_msgs_per_day", "0", "person_max_answers_per_hour", "0", "max_answers_per_hour", "0"), func(s *stage) (all []*journal.Prompt) {
 			chat := silent(s, "club")[0]
 			for range 25 {
 				all = append(all, s.question(chat, "And then?"))
@@ -113,8 +104,8 @@ func TestAnswersToPeopleAreLimited(t *testing.T) {
 	}
 }
 
-// A limit is about any hour: it ends with the answers that it counts, and the same
-// update again is no other prompt.
+// A limit is about any hour: it ends with the answers that it counts, and the same prompt
+// again is no other one.
 func TestALimitOfPeopleEnds(t *testing.T) {
 	s := newStage(t, "anna")
 	chat := silent(s, "club")[0]
@@ -139,7 +130,7 @@ func TestADaysMessagesAreLimited(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	chat := s.chat("club")
 	s.exec(`UPDATE chats SET mean_gap = '1 second'; UPDATE bots SET hourly_max = 1000`)
-	s.plan(s.deps(given(t, open("max_msgs_per_day", "3", "min_gap", `"0s"`, "scale_factor", "100", "short_reaction_probability", "0")...), noBus{}))
+	s.plan(s.deps(given(t, open("max_msgs_per_day", "3", "min_gap", `"0s"`, "scale_factor", "100", "short_reaction_probability", "0")...), nil))
 	s.eventually("three messages are planned and the chat rests", `
 SELECT count(*) = 3 AND (SELECT next_turn_at > now() + interval '10 minutes' FROM chat_clock WHERE chat_id = $1) FROM turns WHERE chat_id = $1`, chat)
 	s.exec(`UPDATE chat_clock SET texts_day = texts_day - 1, next_turn_at = now()`)

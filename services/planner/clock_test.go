@@ -14,13 +14,11 @@ func TestAWrongClockOfTheProcessChangesNothing(t *testing.T) {
 	skews := journaltest.Skews()
 	skews["day-ahead"], skews["day-behind"] = 24*time.Hour, -24*time.Hour
 	for name, ahead := range skews {
-		deps := s.deps(given(t), noBus{})
+		deps := s.deps(given(t), nil)
 		deps.Now = journaltest.Now(t, s.pool, ahead)
 		p := planner.New(planner.DefaultConfig(), deps)
 		chat := silent(s, name)[0]
-		if err := p.Answer(t.Context(), s.question(chat, "What do you think of the ending?")); err != nil {
-			t.Fatal(err)
-		}
+		s.answers(p, s.question(chat, "What do you think of the ending?"))
 		if !one[bool](s, `SELECT coalesce(bool_and(planned_at BETWEEN now() - interval '5 seconds' AND now() AND expires_at > now()), false) FROM turns WHERE chat_id = $1`, chat) {
 			t.Errorf("%s: the question is not answered, or at another time", name)
 		}

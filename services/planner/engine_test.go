@@ -2,6 +2,7 @@ package planner_test
 
 import (
 	"bytes"
+	"cmp"
 	"testing"
 	"time"
 
@@ -30,21 +31,22 @@ func connect(t testing.TB, url string) *bus.Bus {
 
 func TestADueChatGetsATurn(t *testing.T) {
 	s := newStage(t, "anna", "ben")
-	b, _ := busServer(t)
+	b, server := busServer(t)
+	rung := ringing(t, server.URL(), subject.Text)
 	chat := s.chat("club")
 	s.exec(`UPDATE chat_clock SET turn_no = 41, next_turn_at = now() - interval '3 seconds'`)
 	s.exec(`UPDATE chats SET mean_gap = '7 days'`)
 	s.plan(s.deps(given(t), b))
-	s.eventually("the turn is published", `SELECT EXISTS (SELECT FROM turns WHERE published_at IS NOT NULL)`)
+	rung(chat)
 
-	var number, bot, sequence int64
+	var number, bot int64
 	var kind, topic string
 	var payload []byte
 	var planned, due, expires, next time.Time
 	err := s.pool.QueryRow(t.Context(), `
-SELECT t.turn_no, t.bot_id, t.bus_sequence, t.kind, t.topic, t.payload, t.planned_at, t.due_at, t.expires_at, k.next_turn_at
-FROM turns t JOIN chat_clock k ON k.chat_id = t.chat_id AND k.turn_no = t.turn_no AND k.waiting_for IS NULL`).
-		Scan(&number, &bot, &sequence, &kind, &topic, &payload, &planned, &due, &expires, &next)
+SELECT t.turn_no, t.bot_id, t.kind, t.topic, t.payload, t.planned_at, t.due_at, t.expires_at, k.next_turn_at
+FROM turns t JOIN chat_clock k ON k.chat_id = t.chat_id AND k.turn_no = t.turn_no AND k.waiting_for IS NULL WHERE t.written_at IS NULL`).
+		Scan(&number, &bot, &kind, &topic, &payload, &planned, &due, &expires, &next)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ FROM turns t JOIN chat_clock k ON k.chat_id = t.chat_id AND k.turn_no = t.turn_n
 		t.Fatal(err)
 	}
 	if number != 42 || turn.GetId().GetNumber() != 42 || turn.GetId().GetChatId() != chat {
-		t.Errorf("the turn is %d in the journal and %v on the bus, want 42 of chat %d", number, turn.GetId(), chat)
+		t.Errorf("the turn is %d by its row and %v by its payload, want 42 of chat %d", number, turn.GetId(), chat)
 	}
 	if turn.GetBotId() != bot || subject.TurnKindName(turn.GetKind()) != kind || turn.GetTopic() != topic || len(turn.GetReasons()) == 0 {
 		t.Errorf("row (bot %d, %s, %s) and message differ: %v", bot, kind, topic, &turn)
@@ -62,15 +64,11 @@ FROM turns t JOIN chat_clock k ON k.chat_id = t.chat_id AND k.turn_no = t.turn_n
 		"planned": {planned, turn.GetPlannedAt().AsTime()}, "due": {due, turn.GetDueAt().AsTime()}, "expires": {expires, turn.GetExpiresAt().AsTime()},
 	} {
 		if !pair[0].Equal(pair[1]) {
-			t.Errorf("%s: %v in the journal, %v on the bus", what, pair[0], pair[1])
+			t.Errorf("%s: %v by its row, %v by its payload", what, pair[0], pair[1])
 		}
 	}
 	if lag := planned.Sub(due); lag < 3*time.Second || !next.After(planned) {
 		t.Errorf("due %v, planned %v, next %v", due, planned, next)
-	}
-	held, err := b.Held(t.Context(), subject.Turns, []bus.Stored{{Sequence: uint64(sequence), ID: subject.TurnID(turn.GetId())}})
-	if err != nil || !held[0] {
-		t.Errorf("the bus holds the turn: %v, %v", held, err)
 	}
 }
 
@@ -101,7 +99,7 @@ func TestSkippedChatsSayWhatTheyWaitFor(t *testing.T) {
 			}
 			before := one[int64](s, `SELECT turn_no FROM chat_clock`)
 			s.exec(`UPDATE chat_clock SET next_turn_at = now()`)
-			s.plan(s.deps(given(t, "simulation_active", c.setting), noBus{}))
+			s.plan(s.deps(given(t, "simulation_active", c.setting), nil))
 			s.idle()
 			if got := one[string](s, `SELECT coalesce(waiting_for, '') FROM chat_clock`); got != c.want {
 				t.Errorf("the chat waits for %q, want %q", got, c.want)
@@ -121,16 +119,21 @@ func TestReactionModes(t *testing.T) {
 		none  = chorusv1.Fallback_FALLBACK_UNSPECIFIED
 	)
 	for mode, want := range map[string]struct {
-		action   chorusv1.Action
-		fallback chorusv1.Fallback
+		action     chorusv1.Action
+		fallback   chorusv1.Fallback
+		lane, ring string
 	}{
-		"native": {react, none}, "native_then_message": {react, emoji}, "message": {send, none}, "off": {},
+		"native": {react, none, "reaction", subject.Reaction}, "native_then_message": {react, emoji, "reaction", subject.Reaction},
+		"message": {send, none, "message", subject.Message}, "off": {},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			s := newStage(t, "anna")
 			chat := s.chat("club")
 			target := s.says(chat, 0, "What a lovely evening", time.Minute)
-			s.plan(s.deps(given(t, "reaction_mode", `"`+mode+`"`, "short_reaction_probability", "1", "max_open_turns", "1"), noBus{}))
+			b, server := busServer(t)
+			rung := ringing(t, server.URL(), cmp.Or(want.ring, subject.Text))
+			s.plan(s.deps(given(t, "reaction_mode", `"`+mode+`"`, "short_reaction_probability", "1", "max_unwritten_turns", "1"), b))
+			rung(chat)
 			s.idle()
 			if mode == "off" {
 				if n := one[int](s, `SELECT count(*) FROM deliveries`); n != 0 {
@@ -139,10 +142,10 @@ func TestReactionModes(t *testing.T) {
 				return
 			}
 			var payload []byte
-			var action string
+			var action, lane string
 			err := s.pool.QueryRow(t.Context(), `
-SELECT d.payload, d.action FROM deliveries d JOIN turns t USING (chat_id, turn_no)
-WHERE t.kind = 'reaction' AND t.target_message = $1 AND t.relay_at IS NULL AND d.relay_at IS NOT NULL`, target).Scan(&payload, &action)
+SELECT d.payload, d.action, d.lane FROM deliveries d JOIN turns t USING (chat_id, turn_no)
+WHERE t.kind = 'reaction' AND t.target_message = $1 AND t.written_at IS NOT NULL AND d.state = 'waiting'`, target).Scan(&payload, &action, &lane)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,6 +156,9 @@ WHERE t.kind = 'reaction' AND t.target_message = $1 AND t.relay_at IS NULL AND d
 			if d.GetAction() != want.action || subject.ActionName(want.action) != action || d.GetFallback() != want.fallback || d.GetTargetMessage() != target {
 				t.Errorf("got %v", &d)
 			}
+			if lane != want.lane {
+				t.Errorf("it is in the lane %s, want %s", lane, want.lane)
+			}
 			if (want.action == react) != (d.GetEmoji() != "") || (want.action == send) != (d.GetText() != "") {
 				t.Errorf("emoji %q and text %q of a %s", d.GetEmoji(), d.GetText(), action)
 			}
@@ -162,7 +168,6 @@ WHERE t.kind = 'reaction' AND t.target_message = $1 AND t.relay_at IS NULL AND d
 
 func TestOverdueTurnsEndOnce(t *testing.T) {
 	s := newStage(t, "anna")
-	b, _ := busServer(t)
 	chat := s.chat("club")
 	s.exec(`UPDATE chats SET enabled = false`)
 	const n = 700 // more than one look
@@ -178,17 +183,14 @@ func TestOverdueTurnsEndOnce(t *testing.T) {
 		payloads[i] = payload(int64(i + 1))
 	}
 	s.exec(`
-INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, relay_at)
-SELECT $1, i, $2, 'message', payload, now() - interval '2 minutes', now() - interval '2 minutes', now() - interval '1 minute', now()
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at)
+SELECT $1, i, $2, 'message', payload, now() - interval '2 minutes', now() - interval '2 minutes', now() - interval '1 minute'
 FROM unnest($3::bytea[]) WITH ORDINALITY AS u(payload, i)`, chat, s.bots[0], payloads)
 	for range 2 {
-		s.plan(s.deps(given(t), b), quickly)
+		s.plan(s.deps(given(t), nil), quickly)
 	}
-	s.eventually("all turns have a published receipt", `SELECT count(*) = $1 FROM receipts WHERE outcome = 'expired' AND published_at IS NOT NULL AND relay_at IS NULL`, n)
-	if open := one[int](s, `SELECT count(*) FROM turns WHERE closed_at IS NULL OR outcome <> 'expired' OR published_at IS NOT NULL`); open != 0 {
-		t.Errorf("%d turns are open, or were published after their time", open)
-	}
-	if n := one[int](s, `SELECT count(*) - count(DISTINCT bus_sequence) FROM receipts`); n != 0 {
-		t.Errorf("%d receipts share a message", n)
+	s.eventually("all turns have ended", `SELECT NOT EXISTS (SELECT FROM turns WHERE closed_at IS NULL)`)
+	if n := one[int](s, `SELECT count(*) FROM turns WHERE outcome <> 'expired' OR reason = '' OR written_at IS NULL OR fence <> 1`); n != 0 {
+		t.Errorf("%d turns have ended otherwise, or twice", n)
 	}
 }

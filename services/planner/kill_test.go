@@ -1,12 +1,13 @@
 package planner_test
 
 import (
-	"math/rand/v2"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/lab/killpoint"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner"
 )
@@ -32,7 +33,7 @@ func crowd(s *stage, n int) fixed {
 	s.t.Helper()
 	chats(s, n)
 	s.exec(`UPDATE bots SET hourly_max = 1200`)
-	return given(s.t, "scale_factor", "100", "min_gap", `"0s"`, "max_msgs_per_min", "60", "max_open_turns", "100")
+	return given(s.t, "scale_factor", "100", "min_gap", `"0s"`, "max_msgs_per_min", "60", "max_unwritten_turns", "100")
 }
 
 // intact checks that each chat has each number once, up to its clock's.
@@ -50,122 +51,134 @@ SELECT count(*) FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHE
 	}
 }
 
-// TestKilledPlannersLeaveNoTrace cuts planners off from the database before or
-// after any statement, two at a time on the same chats, fifty times.
+// killPoints are the statements before and after each of which planners die: first those
+// of a batch, then those of an answer, then those of the stage that answers.
+func killPoints() (batch, answer, stage []string) {
+	return []string{
+			"begin", "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
+			"count what is said", "commit", "end overdue turns",
+		}, []string{
+			"begin", "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
+			"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "count what is said", "commit",
+		}, []string{"claim prompts", "end prompts"}
+}
+
+// statement is the name of a statement. One without a name is no kill point, and should
+// be.
+func (s *stage) statement(sql string) string {
+	if name, ok := planner.Statements()[sql]; ok {
+		return name
+	}
+	for prefix, name := range map[string]string{
+		"begin": "begin", "commit": "commit", "rollback": "rollback", "INSERT INTO turns": "write turns", "INSERT INTO deliveries": "write deliveries",
+		"WITH due AS": "end overdue turns", "UPDATE prompts": "claim prompts", "WITH done AS": "end prompts", "SELECT array(": "sweep prompts",
+		"WITH claimed AS": "take prompts over",
+	} {
+		if strings.HasPrefix(strings.TrimSpace(sql), prefix) {
+			return name
+		}
+	}
+	s.t.Errorf("no kill point is named for: %s", sql)
+	return ""
+}
+
+// doomed is what a planner works with that dies at a point.
+func (s *stage) doomed(values fixed, point string) (deps planner.Deps, reached func()) {
+	s.t.Helper()
+	deps = s.deps(values, nil)
+	deps.Pool, reached = killpoint.Pool(s.t, s.pool.Config().ConnString(), point, s.statement)
+	return deps, reached
+}
+
+func (s *stage) faultless() {
+	s.t.Helper()
+	s.intact()
+	if faults := one[string](s, `SELECT coalesce(string_agg(what, E'\n'), '') FROM faults`); faults != "" {
+		s.t.Error(faults)
+	}
+}
+
+// TestKilledPlannersLeaveNoTrace cuts planners off from the database before and after
+// each statement of a batch, two at a time on the same chats.
 func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 	s := newStage(t, "anna", "ben", "clara", "dora", "emil", "frida")
 	s.exec(recordFaults)
 	values := crowd(s, 120)
-	for _, chat := range []int64{1, 2, 3, 4, 5} {
-		s.says(chat, 0, "What a lovely evening", time.Second) // something to react to
+	s.exec(`INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
+	s.exec(`INSERT INTO messages (chat_id, person_id, body, sent_at) SELECT id, 1, 'What a lovely evening', now() FROM chats`) // to react to
+	statements, _, _ := killPoints()
+	points := make(chan string, 2*len(statements))
+	for _, p := range killpoint.Each(statements...) {
+		points <- p
 	}
-	const kills = 50
-	var killed atomic.Int64
-	var stages sync.Map // statements before or after which a planner died
+	close(points)
 	var planners sync.WaitGroup
-	for p := range 2 {
-		random := rand.New(rand.NewPCG(18, uint64(p)))
+	for range 2 {
 		planners.Go(func() {
-			for killed.Load() < kills && t.Context().Err() == nil {
-				s.killOne(values, 1+random.IntN(30), &stages)
-				killed.Add(1)
+			for point := range points {
+				deps, reached := s.doomed(values, point)
+				_, stop := s.plan(deps, quickly, func(cfg *planner.Config) { cfg.Batch = 20 })
+				reached()
+				stop()
 			}
 		})
 	}
 	planners.Wait()
-	places := 0
-	stages.Range(func(any, any) bool { places++; return true })
-	if places < 10 {
-		t.Errorf("planners died in %d places only", places)
-	}
 	before := one[int](s, `SELECT count(*) FROM turns`)
-	_, stop := s.plan(s.deps(values, noBus{}))
+	_, stop := s.plan(s.deps(values, nil))
 	s.until("a planner goes on where they left off", func() bool { return one[int](s, `SELECT count(*) FROM turns`) > before+100 })
 	stop()
-	s.intact()
-	if faults := one[string](s, `SELECT coalesce(string_agg(what, E'\n'), '') FROM faults`); faults != "" {
-		t.Error(faults)
-	}
+	s.faultless()
 }
 
-// killOne runs a planner until its n-th statement, before or after which the
-// database is lost to it for good.
-func (s *stage) killOne(values fixed, n int, places *sync.Map) {
-	deps, dead := s.doomed(values, 2*n, places)
-	_, stop := s.plan(deps, func(cfg *planner.Config) { cfg.Batch = 20 })
-	select {
-	case <-dead:
-	case <-time.After(patience):
-		s.t.Error("a planner does nothing")
-	}
-	stop()
-}
-
-// doomed is what a planner works with whose database is lost to it for good at
-// its n-th step, that is before or after a statement. Dead is closed then.
-func (s *stage) doomed(values fixed, n int, places *sync.Map) (deps planner.Deps, dead chan struct{}) {
-	s.t.Helper()
-	link := testenv.Proxy(s.t, s.pool.Config().ConnString())
-	dead = make(chan struct{})
-	var mu sync.Mutex
-	left, last := n, ""
-	step := func(sql string) {
-		mu.Lock()
-		defer mu.Unlock()
-		when := "before "
-		if sql == "" {
-			when, sql = "after ", last
-		}
-		last = sql
-		if left--; left == 0 {
-			link.Cut()
-			places.Store(when+sql, true)
-			close(dead)
-		}
-	}
-	deps = s.deps(values, noBus{})
-	deps.Pool = watched(s.t, link.URL(), step, step)
-	return deps, dead
-}
-
-// TestKilledAnswersAreGivenOnce cuts a planner off at each step of an answer,
-// before or after any statement, and hands what it was at to another one.
+// TestKilledAnswersAreGivenOnce cuts a planner off before and after each statement of an
+// answer, and hands what it was at to another one.
 func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	s.exec(recordFaults)
 	s.exec(`UPDATE bots SET hourly_max = 1200`)
 	chat := silent(s, "club")[0]
-	values := given(t, "max_open_turns", "100", "max_msgs_per_min", "60")
-	heir := planner.New(planner.DefaultConfig(), s.deps(values, noBus{}))
-	var places sync.Map
-	for n, whole := 1, false; !whole; n++ {
-		deps, dead := s.doomed(values, n, &places)
-		u := s.question(chat, "What do you think?")
-		err := planner.New(planner.DefaultConfig(), deps).Answer(t.Context(), u)
-		select {
-		case <-dead:
-		default:
-			whole = err == nil
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := heir.Answer(t.Context(), u); err != nil {
-			t.Fatal(err)
-		}
-		if answers := one[int](s, `SELECT count(*) FROM turns WHERE target_message = $1`, u.GetMessage()); answers != 1 {
-			t.Fatalf("the question has %d answers after its planner died at step %d", answers, n)
+	values := given(t, "max_unwritten_turns", "100", "max_msgs_per_min", "60")
+	heir := planner.New(planner.DefaultConfig(), s.deps(values, nil))
+	_, statements, _ := killPoints()
+	for _, point := range killpoint.Each(statements...) {
+		deps, reached := s.doomed(values, point)
+		q := s.question(chat, "What do you think?")
+		// Its error, if any, says that the database is gone.
+		_, _ = planner.New(planner.DefaultConfig(), deps).Answer(t.Context(), q)
+		reached()
+		s.answers(heir, q)
+		if answers := one[int](s, `SELECT count(*) FROM turns WHERE target_message = $1`, q.Message); answers != 1 {
+			t.Errorf("the question has %d answers after its planner died %s", answers, point)
 		}
 		s.exec(`UPDATE turns SET planned_at = planned_at - interval '10 minutes', due_at = due_at - interval '10 minutes'`)
 	}
-	steps := 0
-	places.Range(func(any, any) bool { steps++; return true })
-	t.Logf("a planner died at each of %d steps", steps)
-	if steps < 20 {
-		t.Errorf("planners died at %d steps only", steps)
-	}
-	s.intact()
-	if faults := one[string](s, `SELECT coalesce(string_agg(what, E'\n'), '') FROM faults`); faults != "" {
-		t.Error(faults)
+	s.faultless()
+}
+
+// TestPromptsOfTheDeadAreTakenOver kills planners around the statements of the stage that
+// answers. Others answer what they had claimed, and nothing twice.
+func TestPromptsOfTheDeadAreTakenOver(t *testing.T) {
+	_, _, statements := killPoints()
+	for _, point := range killpoint.Each(statements...) {
+		t.Run(point, func(t *testing.T) {
+			s := newStage(t, "anna", "ben")
+			b, server := busServer(t)
+			q := s.question(silent(s, "club")[0], "What do you think?")
+			deps, reached := s.doomed(given(t), point)
+			deps.Bus, deps.Lease = connect(t, server.URL()), lease.New(s.pool, lease.Planner, deps.Log)
+			expire := testenv.Background(t, deps.Lease.Run)
+			s.until("the planner is seen to live", deps.Lease.Held)
+			_, stop := s.plan(deps)
+			b.Ring(bus.Prompts(), q.ChatID)
+			reached()
+			expire()
+			s.plan(s.answering(given(t), b))
+			s.eventually("the prompt is done with", `SELECT NOT EXISTS (SELECT FROM prompts)`)
+			stop()
+			if answers := one[int](s, `SELECT count(*) FROM turns`); answers != 1 {
+				t.Errorf("%d answers, want 1", answers)
+			}
+		})
 	}
 }

@@ -101,17 +101,17 @@ FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
 JOIN message_ids i ON i.chat_id = chat.id AND i.number = m.number AND i.viewer > 0
 ORDER BY i.viewer`
 
-	// Answers to commands, whose topic begins with a slash, are no talk. Open reactions
-	// don't count: where they hang, the chat must talk on. They are few, because they
-	// expire.
+	// Answers to commands are no talk, and what hangs of reactions holds nothing up. Turns
+	// that wait for Telegram are read, so that who speaks next knows of them, but only
+	// those without a text count against the limit. They are few, because they expire.
 	loadOf = `
-SELECT chat.id, open.n, coalesce(open.newest, 0), open.targets, open.answerers
+SELECT chat.id, open.unwritten, coalesce(open.newest, 0), open.targets, open.answerers
 FROM unnest($1::bigint[]) AS chat(id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS n, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest,
+    SELECT count(*) FILTER (WHERE written_at IS NULL) AS unwritten, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest,
         array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
-    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction' AND topic NOT LIKE '/%') open`
+    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction' AND kind <> 'command') open`
 )
 
 // load completes what the decisions depend on, in as many queries for a thousand
@@ -266,15 +266,15 @@ func (l *loading) knows(rows pgx.Rows) error {
 
 func (l *loading) load(rows pgx.Rows) error {
 	var chat, newest int64
-	var open int
+	var unwritten int
 	var targets, answerers []int64
-	if err := rows.Scan(&chat, &open, &newest, &targets, &answerers); err != nil {
+	if err := rows.Scan(&chat, &unwritten, &newest, &targets, &answerers); err != nil {
 		return err
 	}
 	in := l.chats[chat]
 	for i, target := range targets {
 		in.Answering = append(in.Answering, decide.Answer{Message: target, BotID: answerers[i]})
 	}
-	in.OpenTurns, in.LastPlanned = open, newest
+	in.UnwrittenTurns, in.LastPlanned = unwritten, newest
 	return nil
 }

@@ -46,9 +46,9 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 
 // A turn is: number, bot, kind, how long ago, open.
 const insertTurn = `
-INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at)
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 SELECT $1, $2, $3, $4, CASE WHEN $4 <> 'message' THEN 1 END, '', now() - $5::interval, now() - $5::interval, now() + interval '1 hour',
-    CASE WHEN NOT $6 THEN 'delivered' END, CASE WHEN NOT $6 THEN now() END`
+    CASE WHEN NOT $6 THEN 'delivered' END, CASE WHEN NOT $6 THEN now() END, CASE WHEN NOT $6 OR $4 IN ('reaction', 'command') THEN now() END`
 
 func TestWhatWasPlannedIsCounted(t *testing.T) {
 	type turn struct {
@@ -58,11 +58,12 @@ func TestWhatWasPlannedIsCounted(t *testing.T) {
 		open bool
 	}
 	type counts struct {
-		Open, Minute, Global, Anna, Ben int
-		Last                            int // 0 nobody, 1 anna, 2 ben
+		Unwritten, Minute, Global, Anna, Ben int
+		Last                                 int // 0 nobody, 1 anna, 2 ben
 	}
 	for name, c := range map[string]struct {
 		here, there []turn // in the order of their numbers
+		written     bool
 		want        counts
 	}{
 		"nothing": {},
@@ -72,15 +73,19 @@ func TestWhatWasPlannedIsCounted(t *testing.T) {
 		},
 		"an open message": {
 			here: []turn{{0, "message", 10 * time.Second, true}},
-			want: counts{Open: 1, Minute: 1, Global: 1, Anna: 1, Last: 1},
+			want: counts{Unwritten: 1, Minute: 1, Global: 1, Anna: 1, Last: 1},
+		},
+		"an open message that has its text": {
+			here: []turn{{0, "message", 10 * time.Second, true}}, written: true,
+			want: counts{Minute: 1, Global: 1, Anna: 1, Last: 1},
 		},
 		"the newest open one counts": {
 			here: []turn{{0, "reply", 30 * time.Second, true}, {1, "message", 20 * time.Second, true}, {0, "message", 10 * time.Second, false}},
-			want: counts{Open: 2, Minute: 3, Global: 3, Anna: 2, Ben: 1, Last: 2},
+			want: counts{Unwritten: 2, Minute: 3, Global: 3, Anna: 2, Ben: 1, Last: 2},
 		},
 		"reactions don't count": {
 			here: []turn{{1, "message", 20 * time.Second, true}, {0, "reaction", 10 * time.Second, true}},
-			want: counts{Open: 1, Minute: 1, Global: 1, Ben: 1, Last: 2},
+			want: counts{Unwritten: 1, Minute: 1, Global: 1, Ben: 1, Last: 2},
 		},
 		"a minute and an hour end": {
 			here: []turn{{0, "message", 61 * time.Minute, false}, {0, "message", 59 * time.Minute, false}, {0, "reply", 66 * time.Second, false}, {0, "reply", 59 * time.Second, false}},
@@ -102,11 +107,14 @@ func TestWhatWasPlannedIsCounted(t *testing.T) {
 					exec(t, pool, insertTurn, chat, i+1, bots[turn.bot], turn.kind, turn.ago, turn.open)
 				}
 			}
+			if c.written {
+				exec(t, pool, `UPDATE turns SET written_at = now()`)
+			}
 			journaltest.CountTurns(t, pool)
 			values, _ := settings.NewValues([]settings.Stored{{Key: "global_max_msgs_per_min", Scope: settings.Global, Value: []byte("100")}})
 			in := loaded(t, pool, values)[here]
 			got := counts{
-				Open: in.OpenTurns, Minute: in.ChatLastMinute, Global: in.GlobalLastMinute,
+				Unwritten: in.UnwrittenTurns, Minute: in.ChatLastMinute, Global: in.GlobalLastMinute,
 				Anna: in.Cast[0].LastHour, Ben: in.Cast[1].LastHour,
 			}
 			for i, bot := range bots {
@@ -240,7 +248,7 @@ VALUES ($1, $2, $3, $4, CASE WHEN $4 <> 'message' THEN 1 END, '', now(), now(), 
 	suspended(false, "an open message of a bot that had no pause")
 	exec(t, pool, `UPDATE cast_members SET tries = 2, resumed_at = now()`)
 	suspended(true, "an open message after a pause")
-	exec(t, pool, `UPDATE turns SET outcome = 'expired', closed_at = now()`)
+	exec(t, pool, `UPDATE turns SET outcome = 'expired', closed_at = now(), written_at = now()`)
 	suspended(false, "the message has expired")
 	open(2, "reaction")
 	suspended(false, "an open reaction")
@@ -256,14 +264,13 @@ func TestCommandsAndTheirAnswersAreNoTalk(t *testing.T) {
 INSERT INTO messages (chat_id, number, person_id, bot_id, body, sent_at, talk)
 VALUES ($1, 1, 1, NULL, 'Hello', now() - interval '9 s', true), ($1, 2, 1, NULL, '/status', now() - interval '8 s', false), ($1, 3, NULL, $2, 'The cast talks.', now(), false)`,
 		chat, anna)
-	exec(t, pool, insertTurn, chat, 1, anna, "reply", 5*time.Second, true)
-	exec(t, pool, insertTurn, chat, 2, ben, "message", 4*time.Second, false)
-	exec(t, pool, `UPDATE turns SET topic = '/status'`)
+	exec(t, pool, insertTurn, chat, 1, anna, "command", 5*time.Second, true)
+	exec(t, pool, insertTurn, chat, 2, ben, "command", 4*time.Second, false)
 	in := loaded(t, pool, nil)[chat]
 	if len(in.Recent) != 1 || in.Recent[0].Number != 1 {
 		t.Errorf("the talk is %+v", in.Recent)
 	}
-	if in.OpenTurns != 0 || in.ChatLastMinute != 0 || in.LastPlanned != 0 || len(in.Answering) != 0 || in.Cast[0].LastHour != 0 {
+	if in.UnwrittenTurns != 0 || in.ChatLastMinute != 0 || in.LastPlanned != 0 || len(in.Answering) != 0 || in.Cast[0].LastHour != 0 {
 		t.Errorf("answers to commands count: %+v", in)
 	}
 }

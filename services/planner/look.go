@@ -89,12 +89,10 @@ type Told struct {
 }
 
 const turnOfChat = `
-SELECT c.name, b.name, coalesce(p.display_name, who.name, ''), t.payload, coalesce(t.outcome, ''), coalesce(r.reason, d.reason, ''), t.closed_at
+SELECT c.name, b.name, coalesce(p.display_name, who.name, ''), t.payload, coalesce(t.outcome, ''), t.reason, t.closed_at
 FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.number = t.target_message
 LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
-LEFT JOIN receipts r ON r.chat_id = t.chat_id AND r.turn_no = t.turn_no
-LEFT JOIN LATERAL (SELECT reason FROM dead_letters WHERE chat_id = t.chat_id AND turn_no = t.turn_no ORDER BY created_at DESC LIMIT 1) d ON t.outcome = 'dead'
 WHERE t.turn_no = $3 AND (t.chat_id = $1 OR c.name = $2)`
 
 // Tell gives the turn of a number in a chat, which is named by its id or its name.

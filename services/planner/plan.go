@@ -19,9 +19,8 @@ import (
 
 // plan is what became of a batch.
 type plan struct {
-	planned          []journal.Planned
-	turns, reactions []journal.Entry
-	skips            []decide.Skip
+	planned []journal.Planned
+	skips   []decide.Skip
 
 	// A row for each chat.
 	chats   []int64

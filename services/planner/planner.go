@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,13 +19,13 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
 // Settings gives the settings as they are now.
@@ -34,14 +33,13 @@ type Settings interface {
 	Current() *settings.Values
 }
 
-// Listen hands over what is heard in the chats until the context ends.
-type Listen func(ctx context.Context, hear bus.Handler[*chorusv1.Update]) error
-
 // Deps is what a planner works with.
 type Deps struct {
-	Pool     *pgxpool.Pool
-	Bus      relay.Publisher
-	Listen   Listen // nil for a planner that answers nobody at once
+	Pool *pgxpool.Pool
+	Bus  *bus.Bus // nil for one that can't be reached, and without a lease
+	// Lease shows that this process lives, which whoever starts it runs beside it; nil
+	// for a planner that answers nobody.
+	Lease    *lease.Lease
 	Settings Settings
 	// Roster is what the bots think. It is read while a transaction of the pool is
 	// open, so it needs connections of its own. Nil reads it by the pool, which then
@@ -51,6 +49,7 @@ type Deps struct {
 	// this process'.
 	Now     func() time.Time
 	Tracer  trace.Tracer
+	Stages  *stage.Metrics // nil for none
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -58,14 +57,10 @@ type Deps struct {
 // Planner plans turns. Run it once.
 type Planner struct {
 	Deps
-	cfg       Config
-	journal   *journal.Journal
-	turns     *relay.Relay
-	reactions *relay.Relay
-	receipts  *relay.Relay
-	relays    relay.Group
-	wake      chan struct{}
-	outages   *outage.Log
+	cfg     Config
+	journal *journal.Journal
+	wake    chan struct{}
+	outages *outage.Log
 	// behind tells that more chats are due than the last batch took.
 	behind bool
 	// asleep counts chats without a bot that is awake, until they are told of.
@@ -80,42 +75,52 @@ func New(cfg Config, deps Deps) *Planner {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	j := journal.New(deps.Pool).Timed(deps.Now)
-	p := &Planner{
-		Deps: deps, cfg: cfg, journal: j, wake: make(chan struct{}, 1),
-		turns:     relay.New(j.Turns(), deps.Bus, deps.Log),
-		reactions: relay.New(j.Deliveries(chorusv1.Action_ACTION_SET_REACTION), deps.Bus, deps.Log),
-		receipts:  relay.New(j.Receipts(), deps.Bus, deps.Log),
-		outages:   outage.New(deps.Log, "nothing can be planned: the database fails", "turns are planned again"),
+	return &Planner{
+		Deps: deps, cfg: cfg, journal: journal.New(deps.Pool), wake: make(chan struct{}, 1),
+		outages: outage.New(deps.Log, "nothing can be planned: the database fails", "turns are planned again"),
 	}
-	p.relays = relay.Group{p.turns, p.reactions, p.receipts, relay.New(j.Letters(), deps.Bus, deps.Log)}
-	return p
 }
 
-// Hurry makes the planner look at what the bus may have lost.
-func (p *Planner) Hurry() { p.relays.Hurry() }
-
-// Run plans until the context ends. A batch in hand is finished, and what was
-// planned is published if the bus is there.
+// Run plans, and answers people, until the context ends. A batch in work is finished.
 func (p *Planner) Run(ctx context.Context) error {
-	return p.relays.Around(ctx, func(ctx context.Context) error {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		if err := p.keepPace(ctx); err != nil && ctx.Err() == nil {
-			p.Log.Warn("chats that wait for longer than planner.pace go on waiting", zap.Error(err))
-		}
-		var loops sync.WaitGroup
-		loops.Go(func() { p.plan(ctx) })
-		loops.Go(func() { p.sweep(ctx) })
-		var err error
-		if p.Listen != nil {
-			if err = p.Listen(ctx, p.Answer); err != nil {
-				stop()
-			}
-		}
-		loops.Wait()
-		return err
-	})
+	if err := p.keepPace(ctx); err != nil && ctx.Err() == nil {
+		p.Log.Warn("chats that wait for longer than planner.pace go on waiting", zap.Error(err))
+	}
+	var loops errgroup.Group
+	loops.Go(func() error { p.plan(ctx); return nil })
+	loops.Go(func() error { p.sweep(ctx); return nil })
+	if p.Lease != nil {
+		loops.Go(func() error { return p.prompts().Run(ctx) })
+	}
+	return loops.Wait()
+}
+
+// ring tells the stages that turns which are committed have something for them to do.
+func (p *Planner) ring(planned []journal.Planned) {
+	if p.Bus == nil {
+		return
+	}
+	chats := map[bus.Queue][]int64{}
+	for _, t := range planned {
+		q := queue(t.Lane())
+		chats[q] = append(chats[q], t.Turn.GetId().GetChatId())
+	}
+	for q, ids := range chats {
+		p.Bus.Ring(q, ids...)
+	}
+}
+
+// queue is where those listen who work on a lane, or on texts where there is none yet.
+func queue(l journal.Lane) bus.Queue {
+	switch l {
+	case journal.LaneMessage:
+		return bus.Messages()
+	case journal.LaneReaction:
+		return bus.Reactions()
+	case journal.LaneCommand:
+		return bus.Commands()
+	}
+	return bus.Texts()
 }
 
 // dbPause is how long the planner waits after the database failed.
@@ -138,15 +143,15 @@ func (p *Planner) plan(ctx context.Context) {
 	}
 }
 
-// abreast is how many batches are planned side by side while more chats are due
-// than one takes: the database works at one, while another is decided.
-const abreast = 2
+// maxBatches is how many batches are planned at a time while more chats are due than
+// one takes: the database works at one, while another is decided.
+const maxBatches = 2
 
 // step plans what is due, a batch or some, and tells how long to sleep after it.
 func (p *Planner) step(ctx context.Context) time.Duration {
 	batches := 1
 	if p.behind {
-		batches = abreast
+		batches = maxBatches
 	}
 	var more atomic.Bool
 	var side errgroup.Group
@@ -185,7 +190,7 @@ const dbTimeout = 10 * time.Second
 // batch plans the chats that are due, as many as one batch takes. More tells
 // that there is more to plan at once.
 func (p *Planner) batch(ctx context.Context) (more bool, err error) {
-	// A stop lets a batch in hand be finished.
+	// A stop lets a batch in work be finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
 	began := time.Now()
@@ -204,7 +209,7 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 		if err := done.tally.confirm(ctx, tx, values); err != nil {
 			return err
 		}
-		if done.turns, done.reactions, err = p.journal.Plan(ctx, tx, done.planned); err != nil {
+		if err := p.journal.Plan(ctx, tx, done.planned); err != nil {
 			return err
 		}
 		return done.advance(ctx, tx)
@@ -215,8 +220,7 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("plan a batch: %w", err)
 	}
-	p.turns.Offer(done.turns...)
-	p.reactions.Offer(done.reactions...)
+	p.ring(done.planned)
 	p.asleep.Add(int64(done.asleep))
 	p.Metrics.planned(done, time.Since(began))
 	return more, nil
@@ -256,14 +260,13 @@ func (p *Planner) sweep(ctx context.Context) {
 		}
 		for ctx.Err() == nil {
 			looking, cancel := context.WithTimeout(ctx, dbTimeout)
-			entries, err := p.journal.Expire(looking, p.cfg.Grace, maxExpired)
+			n, err := p.journal.Expire(looking, p.cfg.Grace, maxExpired)
 			cancel()
-			p.receipts.Offer(entries...)
-			p.Metrics.expired(len(entries))
+			p.Metrics.expired(n)
 			if err != nil && ctx.Err() == nil {
 				p.outages.Note(err)
 			}
-			if err != nil || len(entries) < maxExpired {
+			if err != nil || n < maxExpired {
 				break
 			}
 		}

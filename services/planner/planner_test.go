@@ -3,7 +3,6 @@ package planner_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/relay"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
@@ -98,20 +96,8 @@ func given(t testing.TB, pairs ...string) fixed {
 	return fixed{values}
 }
 
-// noBus is a bus that can't be reached.
-type noBus struct{}
-
-var errNoBus = errors.New("there is no bus")
-
-func (noBus) Ready(context.Context) error { return errNoBus }
-
-func (noBus) Publish(_ context.Context, messages ...bus.Message) ([]uint64, error) {
-	return make([]uint64, len(messages)), errNoBus
-}
-
-func (noBus) Held(context.Context, string, []bus.Stored) ([]bool, error) { return nil, errNoBus }
-
-func (s *stage) deps(values planner.Settings, b relay.Publisher) planner.Deps {
+// deps is what a planner works with; without a bus it rings for nobody.
+func (s *stage) deps(values planner.Settings, b *bus.Bus) planner.Deps {
 	s.t.Helper()
 	reading, err := pgxpool.NewWithConfig(s.t.Context(), s.pool.Config())
 	if err != nil {
@@ -178,9 +164,9 @@ func (s *stage) turns(chat, bot int64, n int, kind string, ago time.Duration, op
 	s.t.Helper()
 	s.exec(`
 WITH k AS (UPDATE chat_clock SET turn_no = turn_no + $3 WHERE chat_id = $1 RETURNING turn_no - $3 AS before)
-INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at)
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 SELECT $1, before + i, $2, $4, CASE WHEN $4 <> 'message' THEN 1 END, '', now() - $5::interval, now() - $5::interval, now() + interval '1 hour',
-    CASE WHEN $6 THEN NULL ELSE 'delivered' END, CASE WHEN $6 THEN NULL ELSE now() END
+    CASE WHEN $6 THEN NULL ELSE 'delivered' END, CASE WHEN $6 THEN NULL ELSE now() END, CASE WHEN $6 THEN NULL ELSE now() END
 FROM k, generate_series(1, $3::bigint) i`, chat, bot, n, kind, ago, open)
 	journaltest.CountTurns(s.t, s.pool)
 }

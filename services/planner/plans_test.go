@@ -45,8 +45,8 @@ func TestPlanningReadsAsMuchAfterManyTurns(t *testing.T) {
 			blocksOf(t, conn, c.args) // what is read once for a connection
 			before := blocksOf(t, conn, c.args)
 			exec(t, pool, `
-INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at)
-SELECT c, n, 1 + n % 4, CASE n % 2 WHEN 0 THEN 'message' ELSE 'reply' END, CASE n % 2 WHEN 1 THEN n END, repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
+SELECT c, n, 1 + n % 4, CASE n % 2 WHEN 0 THEN 'message' ELSE 'reply' END, CASE n % 2 WHEN 1 THEN n END, repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at, at
 FROM unnest('{1,2,3}'::bigint[]) c, generate_series(1, 3000) n, LATERAL (SELECT now() - n * interval '1 second' AS at) t`)
 			journaltest.CountTurns(t, pool)
 			// An index grows by a level or two.

@@ -1,57 +1,15 @@
 package planner_test
 
 import (
-	"context"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/lab/killpoint"
 )
-
-// watched is a pool on a database whose statements are told one by one, before
-// and after each round trip.
-func watched(t testing.TB, dsn string, before, after func(sql string)) *pgxpool.Pool {
-	t.Helper()
-	cfg, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.ConnConfig.Tracer = tracer{before, after}
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return pool
-}
-
-type tracer struct{ before, after func(sql string) }
-
-var (
-	_ pgx.QueryTracer = tracer{}
-	_ pgx.BatchTracer = tracer{}
-)
-
-func (r tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
-	r.before(q.SQL)
-	return ctx
-}
-
-func (r tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) { r.after("") }
-
-func (r tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
-	return ctx
-}
-
-func (r tracer) TraceBatchQuery(_ context.Context, _ *pgx.Conn, q pgx.TraceBatchQueryData) {
-	r.before(q.SQL)
-}
-
-func (r tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) { r.after("") }
 
 func TestABatchCostsTheSameQueriesWhateverItsSize(t *testing.T) {
 	t.Parallel()
@@ -72,8 +30,8 @@ func TestABatchCostsTheSameQueriesWhateverItsSize(t *testing.T) {
 
 		var mu sync.Mutex
 		var got []string
-		deps := s.deps(values, noBus{})
-		deps.Pool = watched(t, s.pool.Config().ConnString(), func(sql string) {
+		deps := s.deps(values, nil)
+		deps.Pool = killpoint.Watch(t, s.pool.Config().ConnString(), func(sql string) {
 			mu.Lock()
 			defer mu.Unlock()
 			sql = strings.Join(strings.Fields(sql), " ")

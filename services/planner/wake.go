@@ -25,7 +25,7 @@ func waiting(s decide.Skip) string {
 	switch s {
 	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep:
 		return s.String()
-	case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
+	case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
 		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
 	}

@@ -26,7 +26,7 @@ func (s *stage) listening() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p, _ := s.plan(s.deps(watch, noBus{}))
+	p, _ := s.plan(s.deps(watch, nil))
 	changed := listen.Channel{Name: rosterpg.Channel, Look: func(context.Context) error {
 		p.Wake()
 		return nil
@@ -120,7 +120,7 @@ INSERT INTO cast_members (chat_id, bot_id) SELECT id, $1 FROM c`, s.bots[0])
 UPDATE chat_clock SET waiting_for = 'chat_disabled', waiting_since = now() - interval '1 day'
 WHERE chat_id > (SELECT min(id) + 499 FROM chats)`)
 	before := one[string](s, `SELECT string_agg(next_turn_at::text, ',' ORDER BY chat_id) FROM chat_clock WHERE chat_id <= (SELECT min(id) + 499 FROM chats)`)
-	p, _ := s.plan(s.deps(given(t, "simulation_active", "false"), noBus{}))
+	p, _ := s.plan(s.deps(given(t, "simulation_active", "false"), nil))
 	p.Wake()
 	s.eventually("the chats that are enabled now no longer wait for that", `SELECT count(*) = 100 FROM chat_clock WHERE waiting_for = 'chat_disabled'`)
 	after := one[string](s, `SELECT string_agg(next_turn_at::text, ',' ORDER BY chat_id) FROM chat_clock WHERE chat_id <= (SELECT min(id) + 499 FROM chats)`)
@@ -141,7 +141,7 @@ func TestSleepingChatsAreLeftAlone(t *testing.T) {
 	ben := journaltest.Bot(t, s.pool, "ben")
 	others := []int64{journaltest.Chat(t, s.pool, "one", ben), journaltest.Chat(t, s.pool, "two", ben)}
 	s.exec(`UPDATE chats SET enabled = false WHERE id = ANY($1)`, others)
-	deps := s.deps(given(t), noBus{})
+	deps := s.deps(given(t), nil)
 	core, logs := observer.New(zap.InfoLevel)
 	deps.Log = zap.New(core)
 	p, _ := s.plan(deps, func(cfg *planner.Config) { cfg.Batch = 20 })
@@ -175,10 +175,10 @@ func TestLimitsHoldOverBatchesAndPlanners(t *testing.T) {
 		settings   []string
 		most       int
 	}{
-		"of a bot":      {fmt.Sprintf(`UPDATE bots SET hourly_max = %d`, ofABot), `SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM turns GROUP BY bot_id) t`, nil, ofABot},
-		"of all chats":  {`UPDATE bots SET hourly_max = 1200`, `SELECT count(*) FROM turns`, []string{"global_max_msgs_per_min", fmt.Sprint(everywhere)}, everywhere},
-		"of each chat":  {`UPDATE bots SET hourly_max = 1200`, `SELECT max(turn_no) FROM chat_clock`, []string{"max_msgs_per_min", "3"}, 3},
-		"of open turns": {`UPDATE bots SET hourly_max = 1200`, `SELECT max(turn_no) FROM chat_clock`, []string{"max_open_turns", "2"}, 2},
+		"of a bot":           {fmt.Sprintf(`UPDATE bots SET hourly_max = %d`, ofABot), `SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM turns GROUP BY bot_id) t`, nil, ofABot},
+		"of all chats":       {`UPDATE bots SET hourly_max = 1200`, `SELECT count(*) FROM turns`, []string{"global_max_msgs_per_min", fmt.Sprint(everywhere)}, everywhere},
+		"of each chat":       {`UPDATE bots SET hourly_max = 1200`, `SELECT max(turn_no) FROM chat_clock`, []string{"max_msgs_per_min", "3"}, 3},
+		"of unwritten turns": {`UPDATE bots SET hourly_max = 1200`, `SELECT max(turn_no) FROM chat_clock`, []string{"max_unwritten_turns", "2"}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, "anna", "ben")
@@ -186,7 +186,7 @@ func TestLimitsHoldOverBatchesAndPlanners(t *testing.T) {
 			s.exec(c.sql)
 			values := given(t, append([]string{"scale_factor", "20", "min_gap", `"0s"`, "short_reaction_probability", "0"}, c.settings...)...)
 			for range 3 {
-				s.plan(s.deps(values, noBus{}), func(cfg *planner.Config) { cfg.Batch = 15 })
+				s.plan(s.deps(values, nil), func(cfg *planner.Config) { cfg.Batch = 15 })
 			}
 			s.until("the limit is reached", func() bool { return one[int](s, c.count) >= c.most })
 			reached := one[time.Time](s, `SELECT clock_timestamp() + interval '300 ms'`)

@@ -14,7 +14,7 @@ import (
 // What is doubled, lost or out of order must be found: otherwise the tests that
 // rely on account prove nothing.
 func TestAccountFindsWhatIsWrong(t *testing.T) {
-	s := newStage(t, func(c *sender.Config) { c.OnUnknown.Message = sender.Resend })
+	s := newFixture(t, func(c *sender.Config) { c.OnUnknown.Message = sender.Resend })
 	chat, _ := s.chat("club", world.Supergroup)
 	say := func() { s.becomes(s.say(chat, fmt.Sprintf("%d-%d", chat, s.turns[chat]+1)), "delivered closed") }
 	say()

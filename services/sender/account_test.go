@@ -47,7 +47,7 @@ type line struct {
 
 // account compares the log with the journal. Each message's text must be that
 // of one turn, "CHAT-TURN", but for the emoji of fallbacks.
-func (s *stage) account() account {
+func (s *fixture) account() account {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), endings)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *stage) account() account {
 }
 
 // words is what the message of a turn says.
-func (s *stage) words(e ending) string {
+func (s *fixture) words(e ending) string {
 	s.t.Helper()
 	var chat int64
 	if err := s.pool.QueryRow(s.t.Context(), `SELECT id FROM chats WHERE telegram_id = $1`, e.Chat).Scan(&chat); err != nil {
@@ -88,7 +88,7 @@ func (s *stage) words(e ending) string {
 	return fmt.Sprintf("%d-%d", chat, e.Number)
 }
 
-func (s *stage) compare(a *account, known map[line]ending, unknown map[line]int) {
+func (s *fixture) compare(a *account, known map[line]ending, unknown map[line]int) {
 	s.t.Helper()
 	records, err := s.telegram.Calls().Records(s.t.Context(), calllog.Filter{Method: "sendMessage"})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // breakers asks for the breakers as an operator would.
-func (s *stage) breakers(query string) []sender.BreakerState {
+func (s *fixture) breakers(query string) []sender.BreakerState {
 	s.t.Helper()
 	w := httptest.NewRecorder()
 	s.sender.ServeBreakers(w, httptest.NewRequest(http.MethodGet, "/breakers"+query, nil))
@@ -26,7 +26,7 @@ func (s *stage) breakers(query string) []sender.BreakerState {
 	return answer.Breakers
 }
 
-func (s *stage) breaksAre(query string, want ...sender.BreakerState) {
+func (s *fixture) breaksAre(query string, want ...sender.BreakerState) {
 	s.t.Helper()
 	got := s.breakers(query)
 	for i := range got {
@@ -42,7 +42,7 @@ func (s *stage) breaksAre(query string, want ...sender.BreakerState) {
 // A breaker opens after so many failures in a row, of its bot alone; after a
 // while a probe is made, and the first that succeeds closes it.
 func TestABreakerOpensAndCloses(t *testing.T) {
-	s := newStage(t, func(c *sender.Config) { c.BreakerFailures, c.BreakerDelay, c.ShortWait = 3, 2*time.Second, 0 })
+	s := newFixture(t, func(c *sender.Config) { c.BreakerFailures, c.BreakerDelay, c.ShortWait = 3, 2*time.Second, 0 })
 	chat, said := s.chat("club", world.Supergroup)
 	state := func(failures uint, state string) sender.BreakerState {
 		return sender.BreakerState{BotID: s.bot, Bot: "anna", Action: "send_message", State: state, Failures: failures}
@@ -62,7 +62,7 @@ func TestABreakerOpensAndCloses(t *testing.T) {
 	}
 	s.breaksAre("?state=open", state(3, "open"))
 	waits := s.say(chat, "it waits, and makes the probe")
-	s.becomes(waits, "open pending parked")
+	s.becomes(waits, "open waiting parked")
 	if n := len(s.calls("sendMessage")); n != 7 {
 		t.Errorf("%d calls while the breaker was open, want the 7 before", n)
 	}

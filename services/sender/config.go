@@ -10,14 +10,16 @@ import (
 
 // Config is how the sender behaves. Its limits are Telegram's published ones.
 type Config struct {
-	ShortWait        time.Duration `config:"short_wait" doc:"longest wait that a chat's lane sits out; longer ones are parked in the journal"`
+	MaxInFlight      int           `config:"max_in_flight" doc:"deliveries that a sender works on at a time; as many reactions, and as many answers to commands"`
+	Lease            time.Duration `config:"lease" doc:"how long a sender may have a delivery before others take it over; they take those of a dead one at once"`
+	ShortWait        time.Duration `config:"short_wait" doc:"longest wait that a chat's lane sits out; longer ones are written down, and the lane goes on with another chat"`
 	OnUnknown        OnUnknown     `config:"on_unknown"`
 	ReactionAttempts int           `config:"reaction_attempts" doc:"calls made for a reaction whose outcome stays unknown"`
 	Typing           bool          `config:"typing" doc:"show the bots typing"`
 	TypingLate       time.Duration `config:"typing_late" doc:"a delivery that is this late is sent without typing"`
 	Grace            time.Duration `config:"grace" doc:"time that calls under way get when the sender stops"`
 	BotPerSecond     float64       `config:"bot_per_second" doc:"calls a second of one bot"`
-	AsideShare       float64       `config:"aside_share" doc:"share of a bot's calls for what is no message: reactions, and to show it typing; so messages don't wait for these"`
+	SecondaryShare   float64       `config:"secondary_share" doc:"share of a bot's calls for what is no message: reactions, and to show it typing; so messages don't wait for these"`
 	Group            ChatLimits    `config:"group"`
 	Supergroup       ChatLimits    `config:"supergroup"`
 	LimitMargin      time.Duration `config:"limit_margin" doc:"how much later than a limit allows the calls beyond a burst are made, because some arrive sooner than others"`
@@ -46,6 +48,8 @@ type OnUnknown struct {
 // DefaultConfig is fit for api.telegram.org.
 func DefaultConfig() Config {
 	return Config{
+		MaxInFlight:      1000,
+		Lease:            time.Minute,
 		ShortWait:        5 * time.Second,
 		OnUnknown:        OnUnknown{Message: Drop, Reply: Drop, Fallback: Drop, Reaction: Resend},
 		ReactionAttempts: 3,
@@ -53,7 +57,7 @@ func DefaultConfig() Config {
 		TypingLate:       10 * time.Second,
 		Grace:            3 * time.Second,
 		BotPerSecond:     30,
-		AsideShare:       0.5,
+		SecondaryShare:   0.5,
 		Group:            ChatLimits{PerSecond: 1, PerMinute: 20},
 		Supergroup:       ChatLimits{PerSecond: 1, PerMinute: 20},
 		LimitMargin:      250 * time.Millisecond,
@@ -71,6 +75,9 @@ const (
 	Resend = "resend"
 )
 
+// minLease is longer than any call, with the wait before it.
+const minLease = 45 * time.Second
+
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
 	var errs []error
@@ -79,6 +86,8 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	check(c.MaxInFlight >= 1 && c.MaxInFlight <= 100_000, "max_in_flight: %d, want 1 to 100000", c.MaxInFlight)
+	check(c.Lease >= minLease && c.Lease <= 10*time.Minute, "lease: %v, want %v to 10m", c.Lease, minLease)
 	check(c.ShortWait >= 0 && c.ShortWait <= time.Minute, "short_wait: %v, want 0s to 1m", c.ShortWait)
 	policy := func(kind, value string) {
 		check(value == Drop || value == Resend, "on_unknown.%s: %q, want drop or resend", kind, value)
@@ -96,7 +105,7 @@ func (c Config) Validate() error {
 		check(value >= 0.001 && value <= 1e6, "%s: %v, want 0.001 to 1000000", name, value)
 	}
 	rate("bot_per_second", c.BotPerSecond)
-	check(c.AsideShare >= 0.01 && c.AsideShare <= 1, "aside_share: %v, want 0.01 to 1", c.AsideShare)
+	check(c.SecondaryShare >= 0.01 && c.SecondaryShare <= 1, "secondary_share: %v, want 0.01 to 1", c.SecondaryShare)
 	rate("group.per_second", c.Group.PerSecond)
 	rate("group.per_minute", c.Group.PerMinute)
 	rate("supergroup.per_second", c.Supergroup.PerSecond)

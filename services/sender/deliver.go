@@ -6,189 +6,250 @@ import (
 	"fmt"
 	"time"
 
+	"go.uber.org/zap"
+
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
-// errAgain ends a pass over a delivery that is to be looked at anew at once.
-var errAgain = errors.New("again")
+// delivery is one that this sender has claimed, on its way to an end.
+type delivery struct {
+	*Sender
 
-// errMissing makes a dead letter of what nobody wrote into the journal.
-var errMissing = fail.AsPermanent(errors.New("the journal has no such delivery"))
-
-// progress is what the passes over a delivery tell the next ones.
-type progress struct {
-	bare     bool              // the message answered is gone: send it as a plain message
-	typed    bool              // the bot was seen typing
-	fallback bool              // what is to be sent is the message that stands for a reaction
-	refused  *telegram.Outcome // of that reaction, if Telegram was asked for it
+	u     *journal.Unsent
+	rows  *journal.Deliveries
+	state state
+	to    *address         // nil until it was looked up
+	out   telegram.Outcome // of the last call
+	typed bool             // the bot was seen typing
+	log   *zap.Logger
+	// refusedReaction is that of Telegram, before the message that stands for it.
+	refusedReaction *telegram.Outcome
 }
 
-// deliver brings one delivery to its end, or parks it. It returns nil once the
-// end, or the parking, is in the journal.
-func (s *Sender) deliver(ctx context.Context, d *chorusv1.Delivery) error {
-	var p progress
+// deliver brings a delivery to its end. It gives an error only while its call certainly
+// had no effect, or may be made again: then the row waits, and is claimed once more.
+func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journal.Unsent) (journal.Sent, error) {
+	if u.GetBotId() == 0 {
+		return journal.Sent{}, fail.AsPermanent(errors.New("its row can't be read"))
+	}
+	d := &delivery{Sender: s, u: u, rows: rows, log: telemetry.WithTrace(ctx, s.Log).With(zap.String("turn", subject.TurnID(u.GetId())))}
+	d.state = state{
+		reaction: u.GetAction() == chorusv1.Action_ACTION_SET_REACTION, answers: u.GetTargetMessage() != 0,
+		fallsBack: u.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, fallback: u.Step == journal.Fallback,
+		orphaned: u.Orphaned && u.Calls == 0, calls: u.Attempts() + u.Calls,
+	}
+	var out *telegram.Outcome
 	for {
-		err := s.pass(ctx, d, &p)
-		if !errors.Is(err, errAgain) {
-			return err
+		if out == nil && d.late(s.Now()) && d.state.over == "" {
+			d.state.over = "its time was over before it could be sent"
+		}
+		st := next(d.state, out, s.policy)
+		if st.do == doEnd {
+			return d.end(st), nil
+		}
+		var err error
+		if out, err = d.execute(ctx, st, out); errors.Is(err, journal.ErrFenced) {
+			err = stage.Later(s.Now()) // somebody else has it
+		}
+		if err != nil {
+			return journal.Sent{}, err
 		}
 	}
 }
 
-// pass waits for the delivery's turn, claims it, makes one call and writes down
-// what came of it.
-func (s *Sender) pass(ctx context.Context, d *chorusv1.Delivery, p *progress) error {
-	if bus.Lapsed(ctx) {
-		return bus.ErrLapsed
-	}
-	if s.expired(d) {
-		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_EXPIRED, "its time was over before it could be sent")
-	}
-	waits, err := s.waits(ctx, d)
-	if err != nil {
-		return err
-	}
-	if waits {
-		return s.park(ctx, d, s.Now().Add(s.stepBehind(d)))
-	}
-	to, err := s.address(ctx, d)
-	if err != nil {
-		return err
-	}
-	s.breakers.named(d.GetBotId(), to.bot)
-	if to.blocked != "" {
-		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_REJECTED, to.blocked)
-	}
-	// Tokens come while the bot types. Taken before, they would be used later
-	// than they were counted, together with the next ones.
-	if !p.typed {
-		if err := s.showTyping(ctx, d, to); err != nil {
-			return err
+func (d *delivery) late(at time.Time) bool { return !at.Before(d.u.GetExpiresAt().AsTime()) }
+
+// execute does a step. It gives the outcome that the next step follows from: that of a
+// call, or nil to make one.
+func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) (*telegram.Outcome, error) {
+	switch st.do {
+	case doCall:
+		if ready, err := d.prepare(ctx); err != nil || !ready {
+			return nil, err
 		}
-		p.typed = true
-	}
-	until, err := s.wait(ctx, d, to, !isReaction(d) || p.fallback)
-	if err != nil {
-		return err
-	}
-	if !until.IsZero() {
-		return s.park(ctx, d, until)
-	}
-	if s.expired(d) {
-		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_EXPIRED, "its time was over before its turn came")
-	}
-	if bus.Lapsed(ctx) { // while it waited
-		return bus.ErrLapsed
-	}
-	claim, refused, err := s.claim(ctx, d)
-	if err != nil {
-		return err
-	}
-	if refused != nil {
-		return s.refused(ctx, d, refused)
-	}
-	s.Metrics.claimed(d, claim, s.Now())
-	return s.attempt(ctx, d, to, claim, p)
-}
-
-func (s *Sender) expired(d *chorusv1.Delivery) bool {
-	return !s.Now().Before(d.GetExpiresAt().AsTime())
-}
-
-func (s *Sender) claim(ctx context.Context, d *chorusv1.Delivery) (*journal.Claim, *journal.Refusal, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	return s.journal.Claim(ctx, d.GetId(), s.owner)
-}
-
-// refused deals with a delivery that can't be claimed.
-func (s *Sender) refused(ctx context.Context, d *chorusv1.Delivery, r *journal.Refusal) error {
-	switch r.Reason {
-	case journal.Missing:
-		return errMissing
-	case journal.Over, journal.Parked:
-		return nil
-	case journal.Behind:
-		// The one ahead is parked, with another replica, or still on its way to
-		// this very lane: to wait here for it would keep it out.
-		return s.park(ctx, d, later(r.Until, s.Now().Add(s.stepBehind(d))))
-	case journal.Cooling:
-		if r.Wait > s.cfg.ShortWait {
-			return s.park(ctx, d, s.Now().Add(r.Wait))
+		return d.call(ctx)
+	case doFallBack:
+		d.state.fallback, d.state.refused = true, out.Description
+		if out.Status != 0 {
+			d.refusedReaction = out
 		}
-		if err := sit(ctx, r.Wait); err != nil {
-			return err
+		return nil, nil
+	case doSendBare:
+		d.state.bare = true
+		return nil, nil
+	case doWait:
+		return nil, d.holdBack(ctx, out.RetryAfter)
+	case doMove:
+		d.state.moved, d.to = true, nil
+		return nil, d.retryForever(func(ctx context.Context) error { return d.move(ctx, d.u.Delivery, out.MigrateTo) })
+	case doSuspend:
+		d.state.suspended = true
+		return out, d.suspend(out.Description)
+	case doJudge:
+		d.state.token = d.judgeToken(out.Description)
+		return out, nil
+	case doRetry:
+		return nil, errors.Join(fail.AsTransient(errors.New(out.Description)), d.pause(ctx))
+	case doGiveBack:
+		return nil, stage.Later(d.Now())
+	case doEnd:
+	}
+	return nil, fail.AsPermanent(fmt.Errorf("a step that nobody knows: %d", st.do))
+}
+
+// prepare looks up where the delivery goes, and waits for what keeps its call from being
+// made. Not ready is one that has to end, or whose state has changed.
+func (d *delivery) prepare(ctx context.Context) (ready bool, err error) {
+	if d.to == nil {
+		if d.to, err = d.address(ctx, d.u.Delivery); err != nil {
+			return false, err
 		}
-		return errAgain
-	case journal.Attended:
-		return s.letEnd(ctx)
-	case journal.Orphaned:
-		return s.adopt(ctx, d, r)
+		d.breakers.named(d.u.GetBotId(), d.to.bot)
+		d.log = d.log.With(zap.String("bot", d.to.bot))
+		if d.state.blocked = d.to.blocked; d.state.blocked != "" {
+			return false, nil
+		}
 	}
-	return fmt.Errorf("a refusal of an unknown kind: %d", r.Reason)
-}
-
-// For so long a delivery steps aside for one ahead of it that is not parked: the
-// first time for behindPause, and then for twice as long each time, up to
-// behindMost. Each time it goes to the end of the queue, which may be long, and all
-// of its chat with it: to do so each second would keep the senders from all else.
-const (
-	behindPause = time.Second
-	behindMost  = 8 * time.Second
-)
-
-// stepBehind says for how long a delivery steps aside this time.
-func (s *Sender) stepBehind(d *chorusv1.Delivery) time.Duration {
-	id := subject.TurnID(d.GetId())
-	pause := behindPause
-	if last, was := s.behind.GetIfPresent(id); was {
-		pause = min(2**last, behindMost)
+	until, err := d.wait(ctx)
+	if err != nil {
+		return false, err
 	}
-	s.behind.Set(id, &pause)
-	return pause
-}
-
-// waits tells, of a delivery that was behind another, whether it still is. Its bot
-// would be seen typing in vain each time, and take the tokens of the one ahead.
-func (s *Sender) waits(ctx context.Context, d *chorusv1.Delivery) (bool, error) {
-	id := subject.TurnID(d.GetId())
-	if _, was := s.behind.GetIfPresent(id); !was {
+	switch {
+	case until.IsZero():
+	case d.late(until):
+		d.state.over = fmt.Sprintf("it would have to wait until %s, longer than it is good for", until.UTC().Format(time.TimeOnly))
+		return false, nil
+	default:
+		return false, stage.Later(until)
+	}
+	if d.late(d.Now()) {
+		d.state.over = "its time was over before its turn came"
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
-	defer cancel()
-	waits, err := s.journal.Waits(ctx, d.GetId())
-	if err == nil && !waits {
-		s.behind.Invalidate(id)
-	}
-	return waits, err
+	return d.begin(ctx)
 }
 
-// maxBehind is how many deliveries are known to be behind others. Of one that is
-// not, that is found out once more.
-const maxBehind = 20_000
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// begin writes down that the call may be made from now on, unless the row says so
+// already. It is not to be made yet if its bot was told to wait meanwhile.
+func (d *delivery) begin(ctx context.Context) (ready bool, err error) {
+	if !d.Lease.Held() {
+		// Others may take it for an orphan at this moment: the row tells.
+		return false, errors.Join(fail.AsUnavailable(errUnseen), d.pause(ctx))
 	}
-	return b
+	at := journal.Action
+	if d.state.fallback {
+		at = journal.Fallback
+	}
+	if !d.u.Calling || d.u.Step != at {
+		if err := d.rows.Begin(ctx, d.u, at); err != nil {
+			return false, err
+		}
+	}
+	if time.Until(d.u.WaitUntil) > 0 {
+		return false, nil
+	}
+	if err := ctx.Err(); err != nil { // before a permit is taken
+		return false, err
+	}
+	if !d.breakers.permit(d.u.Delivery) {
+		return false, d.rest(ctx, probeWait)
+	}
+	return true, nil
 }
 
-// release gives a claim up after a call that had no effect.
-func (s *Sender) release(claim *journal.Claim) error {
-	return s.retryForever(func(ctx context.Context) error { return s.journal.Release(ctx, claim) })
+var errUnseen = errors.New("other processes don't see that this one lives")
+
+// pause writes down that no call is under way, if the row says that one may be.
+func (d *delivery) pause(ctx context.Context) error {
+	if !d.u.Calling {
+		return nil
+	}
+	return d.rows.Pause(context.WithoutCancel(ctx), d.u)
 }
 
-// again asks for another pass if what led to it was written down.
-func (s *Sender) again(err error) error {
-	if err == nil || errors.Is(err, journal.ErrFenced) {
-		return errAgain
+// rest waits without a call under way.
+func (d *delivery) rest(ctx context.Context, length time.Duration) error {
+	if err := d.pause(ctx); err != nil {
+		return err
 	}
-	return err
+	return sleep(ctx, length)
+}
+
+// holdBack obeys a 429: this sender at once, the others because their claims and calls
+// say for how long the bot has to wait, whether or not they hear of it through Redis.
+func (d *delivery) holdBack(ctx context.Context, length time.Duration) error {
+	cooled := d.limits.cool(ctx, d.u.Delivery, length)
+	began := time.Now()
+	err := d.retryForever(func(ctx context.Context) error {
+		left := length - time.Since(began) // the database may take it late
+		if left <= 0 {
+			return nil
+		}
+		return d.journal.Wait(ctx, d.u.GetBotId(), d.u.Chat(), left, d.cfg.FloodWindow)
+	})
+	d.u.WaitUntil = began.Add(length)
+	return errors.Join(cooled, err, d.pause(ctx))
+}
+
+// suspend takes the bot out of the chat until Telegram lets it act there.
+func (d *delivery) suspend(why string) error {
+	err := d.retryForever(func(ctx context.Context) error {
+		_, err := refusal.Suspend(ctx, d.Pool, d.u.Chat(), d.u.GetBotId(), why)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	d.changed(d.u.Delivery)
+	d.Metrics.lose(lostMembership)
+	d.log.Warn("the bot can't act in the chat: it is suspended there, and tried again later", zap.String("reason", why))
+	return nil
+}
+
+// judgeToken finds out whether the bot's token is good, and stops the bot if it isn't.
+func (d *delivery) judgeToken(why string) verdict {
+	stopped, err := d.judge.Refused(d.calls, refusal.Token{Bot: d.u.GetBotId(), Sealed: d.to.sealed, Opened: d.to.token})
+	switch {
+	case err != nil:
+		d.log.Warn("a bot was not stopped whose token Telegram refuses", zap.Error(err))
+		return tokenUnclear
+	case !stopped:
+		return tokenGood
+	}
+	d.changed(d.u.Delivery)
+	d.Metrics.lose(lostBot)
+	d.log.Error("Telegram refuses the bot's token: the bot is stopped, and tried again later", zap.String("reason", why))
+	return tokenRefused
+}
+
+// end is how the delivery ended.
+func (d *delivery) end(st step) journal.Sent {
+	sent := journal.Sent{Outcome: st.outcome, Reason: st.reason}
+	delivered := st.outcome == chorusv1.Outcome_OUTCOME_DELIVERED || st.outcome == chorusv1.Outcome_OUTCOME_FELL_BACK
+	if delivered && d.out.MessageID > 0 {
+		// By the clock that people's messages have their times of.
+		m := &journal.Message{Viewer: d.to.viewer(d.u.GetBotId()), TelegramID: d.out.MessageID, Text: textOf(d.u.Delivery), At: d.out.SentAt}
+		if m.At.IsZero() {
+			m.At = d.Now()
+		}
+		if d.to.target > 0 && !d.state.bare {
+			m.ReplyTo = d.u.GetTargetMessage()
+		}
+		sent.Message = m
+	}
+	switch {
+	case d.refusedReaction != nil && delivered:
+		d.pauseRejected(d.u.Delivery, setReaction, *d.refusedReaction)
+	case st.rejects:
+		d.pauseRejected(d.u.Delivery, d.method(), d.out)
+	}
+	d.Metrics.ended(d.u.Delivery, st.outcome, d.Now())
+	return sent
 }

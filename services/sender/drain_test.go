@@ -2,13 +2,12 @@ package sender_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
@@ -18,45 +17,36 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// backlog is messages that wait for a sender, by bot and chat.
+// backlog is messages that are to be sent, by bot and chat.
 type backlog struct {
-	entries []journal.Entry
+	planned []journal.Planned
 	of      map[[2]int64]int
 }
 
-// pile plans n messages of each bot in a chat, the bots taking turns, and keeps
-// them from the bus.
-func (s *stage) pile(b *backlog, chat int64, n int, bots ...int64) {
+// pile adds n messages of each bot in a chat, the bots taking turns.
+func (s *fixture) pile(b *backlog, chat int64, n int, bots ...int64) {
 	s.t.Helper()
-	var planned []journal.Planned
 	for range n {
 		for _, bot := range bots {
 			s.turns[chat]++
 			turn := journaltest.Turn(chat, s.turns[chat], bot)
 			turn.ExpiresAt.Seconds += int64(time.Hour.Seconds())
-			planned = append(planned, journal.Planned{Turn: turn})
+			b.planned = append(b.planned, journal.Planned{Turn: turn, Delivery: journaltest.Message(turn, fmt.Sprint("message ", turn.GetId().GetNumber()))})
 			b.of[[2]int64{bot, chat}]++
 		}
 	}
-	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
-		_, _, err := s.journal.Plan(s.t.Context(), tx, planned)
-		return err
-	})
-	if err != nil {
-		s.t.Fatal(err)
+}
+
+// release writes the backlog down and rings for its chats, all at one time.
+func (s *fixture) release(b *backlog) time.Time {
+	s.t.Helper()
+	chats := map[int64]bool{}
+	for _, p := range b.planned {
+		chats[p.Turn.GetId().GetChatId()] = true
 	}
-	written := make([]journal.Entry, len(planned))
-	var all errgroup.Group
-	for i, p := range planned {
-		all.Go(func() (err error) {
-			written[i], _, err = s.journal.Deliver(s.t.Context(), journaltest.Message(p.Turn, fmt.Sprint("message ", p.Turn.GetId().GetNumber())), "")
-			return err
-		})
-	}
-	if err := all.Wait(); err != nil {
-		s.t.Fatal(err)
-	}
-	b.entries = append(b.entries, written...)
+	s.plan(b.planned...)
+	s.bus.Ring(bus.Messages(), slices.Collect(maps.Keys(chats))...)
+	return time.Now()
 }
 
 // optimum is the time in which token buckets let the backlog through: the
@@ -74,13 +64,11 @@ func (b *backlog) optimum() time.Duration {
 	return time.Duration(best * float64(time.Second))
 }
 
-// drain publishes the backlog and returns the calls for its messages once all
+// drain releases the backlog and returns the calls for its messages once all
 // are delivered.
-func (s *stage) drain(b *backlog) []calllog.Record {
+func (s *fixture) drain(b *backlog) []calllog.Record {
 	s.t.Helper()
-	for _, e := range b.entries {
-		s.publish(e)
-	}
+	s.release(b)
 	s.eventually("all is delivered", func() (string, bool) {
 		var open int
 		if err := s.pool.QueryRow(s.t.Context(), `SELECT count(*) FROM turns WHERE outcome IS DISTINCT FROM 'delivered'`).Scan(&open); err != nil {
@@ -102,7 +90,7 @@ func BenchmarkDrain(b *testing.B) {
 	// All limits bind: of the first bot, of each bot in each chat, and both kinds
 	// of the latter.
 	const chats, messages = 31, 30
-	s := newStage(b, func(cfg *sender.Config) {
+	s := newFixture(b, func(cfg *sender.Config) {
 		*cfg = sender.DefaultConfig()
 		cfg.Typing = false
 	})
@@ -128,8 +116,8 @@ func BenchmarkDrain(b *testing.B) {
 			refused++
 		}
 	}
-	if len(calls) != len(waiting.entries) || refused > 0 {
-		b.Errorf("%d calls for %d messages, %d of them refused with 429", len(calls), len(waiting.entries), refused)
+	if len(calls) != len(waiting.planned) || refused > 0 {
+		b.Errorf("%d calls for %d messages, %d of them refused with 429", len(calls), len(waiting.planned), refused)
 	}
 	fmt.Printf("figure sender.drain_ratio %.4f ratio\nfigure sender.drain_refused %d calls\n",
 		took.Seconds()/waiting.optimum().Seconds(), refused)
@@ -138,7 +126,7 @@ func BenchmarkDrain(b *testing.B) {
 // Where the limits are a fifth lower than the sender believes, it is told so by
 // 429s: one a lane, then the lane does nothing until the 429 is over.
 func TestLimitsLowerThanBelieved(t *testing.T) {
-	s := newStage(t, func(cfg *sender.Config) {
+	s := newFixture(t, func(cfg *sender.Config) {
 		cfg.ShortWait, cfg.LimitMargin = 2*time.Second, 0
 		cfg.BotPerSecond = 30
 		cfg.Supergroup = sender.ChatLimits{PerSecond: 5, PerMinute: 600}

@@ -12,14 +12,14 @@ import (
 )
 
 // hiccups makes the database fail the first n updates of a table that match.
-func (s *stage) hiccups(n int, table, when string) {
+func (s *fixture) hiccups(n int, table, when string) {
 	s.exec(`CREATE SEQUENCE hiccups`)
 	s.exec(fmt.Sprintf(`CREATE FUNCTION hiccup() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN IF nextval('hiccups') <= %d THEN RAISE EXCEPTION 'the database has a hiccup'; END IF; RETURN NEW; END $$`, n))
 	s.exec(fmt.Sprintf(`CREATE TRIGGER hiccup BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION hiccup()`, table, when))
 }
 
-const released = `OLD.state = 'sending' AND NEW.state = 'pending'`
+const released = `OLD.state = 'sending' AND NEW.state IN ('claimed', 'waiting')`
 
 // What follows from a call is written down however often the database fails: the
 // sender never takes its own claim for a dead one's.
@@ -31,7 +31,7 @@ func TestAHiccupAfterACallLosesNothing(t *testing.T) {
 		"it was refused": {"sendMessage:400:message to be replied not found:count=1", "deliveries", released},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, func(c *sender.Config) { c.ShortWait = 5 * time.Second })
+			s := newFixture(t, func(c *sender.Config) { c.ShortWait = 5 * time.Second })
 			kind := world.Supergroup
 			if name == "an upgrade" {
 				kind = world.Group
@@ -50,7 +50,7 @@ func TestAHiccupAfterACallLosesNothing(t *testing.T) {
 	}
 }
 
-func (s *stage) upgrade(chat int64) {
+func (s *fixture) upgrade(chat int64) {
 	s.t.Helper()
 	var id int64
 	if err := s.pool.QueryRow(s.t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&id); err != nil {
@@ -61,23 +61,16 @@ func (s *stage) upgrade(chat int64) {
 	}
 }
 
-// An orphan that comes back while its bot is held back is not taken for parked.
-func TestAnOrphanIsAdoptedThoughItsBotIsHeldBack(t *testing.T) {
-	s := newStage(t, func(c *sender.Config) { c.BreakerFailures, c.BreakerDelay = 1, time.Minute })
+// An orphan is taken over though its bot is held back.
+func TestAnOrphanIsTakenOverThoughItsBotIsHeldBack(t *testing.T) {
+	s := newFixture(t, func(c *sender.Config) { c.BreakerFailures, c.BreakerDelay = 1, time.Minute })
 	chat, _ := s.chat("club", world.Supergroup)
 	other, _ := s.chat("other", world.Supergroup)
 	s.fault("sendMessage:reset_after:count=1")
 	s.becomes(s.say(other, "it opens the breaker"), "unknown closed")
 	turn := s.turn(chat)
-	s.plan(journal.Planned{Turn: turn})
 	orphan := journaltest.Message(turn, "was it said?")
-	e, _, err := s.journal.Deliver(t.Context(), orphan, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, _, err := s.journal.Claim(t.Context(), orphan.GetId(), "the dead"); c == nil || err != nil {
-		t.Fatal(c, err)
-	}
-	s.publish(e)
+	s.plan(journal.Planned{Turn: turn, Delivery: orphan})
+	s.claim(4711, journal.LaneMessage, chat)
 	s.becomes(orphan, "unknown closed")
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -31,11 +30,11 @@ const (
 
 // lab is chats that talk evenly, some of which can be made sick.
 type lab struct {
-	*stage
+	*fixture
 
 	chats []labChat
-	// post plans a delivery and publishes it.
-	post func(*chorusv1.Turn, *chorusv1.Delivery)
+	// deliver hands a delivery to whoever sends.
+	deliver func(*chorusv1.Turn, *chorusv1.Delivery)
 	// latencies are those of the messages of chats since an instant, from plan to
 	// delivery.
 	latencies func(chats []int64, since time.Time) (took []time.Duration, waiting int)
@@ -45,7 +44,7 @@ type labChat struct{ id, bot, said, telegram int64 }
 
 func newLab(b testing.TB) *lab {
 	b.Helper()
-	l := &lab{stage: newStage(b)}
+	l := &lab{fixture: newFixture(b)}
 	bots := []int64{l.bot}
 	for i := 1; i < labBots; i++ {
 		bots = append(bots, l.newBot(fmt.Sprint("bot", i)))
@@ -58,22 +57,9 @@ func newLab(b testing.TB) *lab {
 		}
 		l.chats = append(l.chats, c)
 	}
-	l.post, l.latencies = l.postToSender, l.latenciesOfSender
+	l.deliver = func(turn *chorusv1.Turn, d *chorusv1.Delivery) { l.post(turn, d) }
+	l.latencies = l.latenciesOfSender
 	return l
-}
-
-func (l *lab) postToSender(turn *chorusv1.Turn, d *chorusv1.Delivery) {
-	l.t.Helper()
-	if d.GetEmoji() != "" {
-		l.publish(l.plan(journal.Planned{Turn: turn, Delivery: d})...)
-		return
-	}
-	l.plan(journal.Planned{Turn: turn})
-	e, made, err := l.journal.Deliver(l.t.Context(), d, "")
-	if err != nil || !made {
-		l.t.Fatal(made, err)
-	}
-	l.publish(e)
 }
 
 func (l *lab) latenciesOfSender(chats []int64, since time.Time) (took []time.Duration, waiting int) {
@@ -114,12 +100,12 @@ func (l *lab) talk(what string, healthy []int64, faults ...string) []time.Durati
 		for i, c := range l.chats {
 			if (n+i)%labMessage == 0 {
 				turn := l.turnOf(c)
-				l.post(turn, journaltest.Message(turn, "It goes on."))
+				l.deliver(turn, journaltest.Message(turn, "It goes on."))
 			}
 			if (n+i)%labReaction == labReaction/2 {
 				turn := l.turnOf(c)
 				turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, c.said
-				l.post(turn, journaltest.Reaction(turn, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED))
+				l.deliver(turn, journaltest.Reaction(turn, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED))
 			}
 		}
 	}
@@ -210,8 +196,8 @@ func BenchmarkIsolation(b *testing.B) {
 func BenchmarkIsolationOfOneConsumer(b *testing.B) {
 	l := newLab(b)
 	l.stop()
-	naive := newNaive(b, l.stage)
-	l.post, l.latencies = naive.post, naive.latencies
+	naive := newNaive(b, l.fixture)
+	l.deliver, l.latencies = naive.post, naive.latencies
 	testenv.Background(b, naive.Run)
 	ratio := l.isolation().sick
 	if ratio < 1.1 {

@@ -14,10 +14,10 @@ type limits struct {
 	bot     limit.Rate
 	// group and supergroup are the buckets of a bot's messages in a chat.
 	group, supergroup []limit.Rate
-	// aside is who keeps what is no message to its part of a bot's calls. It is this
+	// secondary is who keeps what is no message to its part of a bot's calls. It is this
 	// process's own: it divides what Telegram allows, and Telegram doesn't count it.
-	aside    *limit.Local
-	asideBot limit.Rate
+	secondary    *limit.Local
+	secondaryBot limit.Rate
 }
 
 // newLimits makes the limits of one of so many replicas.
@@ -25,11 +25,11 @@ func newLimits(cfg Config, limiter limit.Limiter, replicas func() int) *limits {
 	if limiter == nil {
 		limiter = limit.NewLocal(cfg.FloodWindow, nil)
 	}
-	part := cfg.BotPerSecond * cfg.AsideShare
+	part := cfg.BotPerSecond * cfg.SecondaryShare
 	return &limits{
-		limiter: limiter,
-		bot:     limit.NewRate(cfg.BotPerSecond, time.Second, max(int(cfg.BotPerSecond), 1), cfg.LimitMargin),
-		aside:   limit.NewLocal(0, replicas), asideBot: limit.NewRate(part, time.Second, max(int(part), 1), 0),
+		limiter:   limiter,
+		bot:       limit.NewRate(cfg.BotPerSecond, time.Second, max(int(cfg.BotPerSecond), 1), cfg.LimitMargin),
+		secondary: limit.NewLocal(0, replicas), secondaryBot: limit.NewRate(part, time.Second, max(int(part), 1), 0),
 		group: cfg.Group.rates(cfg.LimitMargin), supergroup: cfg.Supergroup.rates(cfg.LimitMargin),
 	}
 }
@@ -45,8 +45,8 @@ func (l ChatLimits) rates(margin time.Duration) []limit.Rate {
 }
 
 // reserve takes the tokens of a delivery's call, unless it would have to wait
-// for longer than most.
-func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address, message bool, most time.Duration) (limit.Verdict, error) {
+// for longer than the longest.
+func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address, message bool, longest time.Duration) (limit.Verdict, error) {
 	call := l.call(d)
 	// Telegram publishes limits of messages. Reactions it counts by bot only, as
 	// far as is known.
@@ -56,20 +56,20 @@ func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address,
 			call.InChat = l.supergroup
 		}
 	}
-	return l.limiter.Reserve(ctx, call, most)
+	return l.limiter.Reserve(ctx, call, longest)
 }
 
-// stepAside takes a place among the bot's calls that are no messages: so many of
+// reserveSecondary takes a place among the bot's calls that are no messages: so many of
 // these come at once, after a time in which they hung, that the messages of all its
 // chats would queue behind them.
-func (l *limits) stepAside(ctx context.Context, d *chorusv1.Delivery, most time.Duration) (limit.Verdict, error) {
-	return l.aside.Reserve(ctx, limit.Call{Bot: d.GetBotId(), OfBot: l.asideBot}, most)
+func (l *limits) reserveSecondary(ctx context.Context, d *chorusv1.Delivery, longest time.Duration) (limit.Verdict, error) {
+	return l.secondary.Reserve(ctx, limit.Call{Bot: d.GetBotId(), OfBot: l.secondaryBot}, longest)
 }
 
 // spare takes a token for a call beside the delivery's own: one that nothing
 // depends on, such as to show a bot typing.
 func (l *limits) spare(ctx context.Context, d *chorusv1.Delivery) bool {
-	v, err := l.stepAside(ctx, d, 0)
+	v, err := l.reserveSecondary(ctx, d, 0)
 	if err != nil || !v.Granted {
 		return false
 	}

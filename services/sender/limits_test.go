@@ -12,7 +12,6 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
-	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -22,7 +21,7 @@ import (
 // Two chats in 429 within the window hold the bot back everywhere, and nobody
 // else.
 func TestTwoChatsInA429CoolTheBot(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	ben := s.newBot("ben")
 	one, _ := s.chat("one", world.Supergroup)
 	two, _ := s.chat("two", world.Supergroup)
@@ -30,7 +29,7 @@ func TestTwoChatsInA429CoolTheBot(t *testing.T) {
 	bens, _ := s.chat("bens", world.Supergroup, ben)
 	s.fault("sendMessage:429:retry_after=20:count=2")
 	for _, chat := range []int64{one, two, other} {
-		s.becomes(s.say(chat, "hello"), "open pending parked")
+		s.becomes(s.say(chat, "hello"), "open waiting parked")
 	}
 	s.called("sendMessage", "none 429", "none 429")
 	s.becomes(s.say(bens, "not held back", func(turn *chorusv1.Turn) { turn.BotId = ben }), "delivered closed")
@@ -50,7 +49,7 @@ func sharedLimits(t testing.TB, url string) *limit.Shared {
 }
 
 func TestA429OfAnotherReplicaIsObeyed(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	s.stop()
 	url := testenv.Redis(t)
 	s.limits = sharedLimits(t, url)
@@ -62,31 +61,25 @@ func TestA429OfAnotherReplicaIsObeyed(t *testing.T) {
 	if err := sharedLimits(t, url).Cool(t.Context(), s.bot, slow, 20*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	s.becomes(s.say(slow, "held back"), "open pending parked")
+	s.becomes(s.say(slow, "held back"), "open waiting parked")
 	s.becomes(s.say(quick, "not held back"), "delivered closed")
 	s.called("sendMessage", "sent 200")
 }
 
 // typed publishes a message that the bot types for so long.
-func (s *stage) typed(chat int64, length time.Duration, change ...func(*chorusv1.Delivery)) *chorusv1.Delivery {
+func (s *fixture) typed(chat int64, length time.Duration, change ...func(*chorusv1.Delivery)) *chorusv1.Delivery {
 	s.t.Helper()
 	turn := s.turn(chat)
-	s.plan(journal.Planned{Turn: turn})
 	d := journaltest.Message(turn, "hello")
 	d.Typing = durationpb.New(length)
 	for _, c := range change {
 		c(d)
 	}
-	e, made, err := s.journal.Deliver(s.t.Context(), d, "")
-	if err != nil || !made {
-		s.t.Fatal(made, err)
-	}
-	s.publish(e)
-	return d
+	return s.post(turn, d)
 }
 
 func TestTyping(t *testing.T) {
-	s := newStage(t, func(cfg *sender.Config) { cfg.Typing, cfg.TypingLate = true, patience })
+	s := newFixture(t, func(cfg *sender.Config) { cfg.Typing, cfg.TypingLate = true, patience })
 	chat, _ := s.chat("club", world.Supergroup)
 	slow, _ := s.chat("slow", world.Supergroup)
 
@@ -101,8 +94,9 @@ func TestTyping(t *testing.T) {
 		d.CreatedAt = timestamppb.New(time.Now().Add(-2 * patience))
 	}), "delivered closed")
 	s.called("sendChatAction", "typing 200", "typing 200")
-	s.becomes(long, "open pending")
+	s.becomes(long, "open claimed")
 	s.stop()
+	s.becomes(long, "open waiting")
 }
 
 // stingy has tokens for calls that can wait only.
@@ -121,7 +115,7 @@ func (l stingy) Reserve(ctx context.Context, c limit.Call, most time.Duration) (
 
 // Typing takes calls of the bot, and does without where it has none to spare.
 func TestTypingLeavesTheTokensToMessages(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	s.stop()
 	s.limits = stingy{limit.NewLocal(time.Second, nil)}
 	cfg := sender.DefaultConfig()

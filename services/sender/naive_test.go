@@ -43,7 +43,7 @@ type done struct {
 
 const naiveStream = "NAIVE"
 
-func newNaive(t testing.TB, s *stage) *naive {
+func newNaive(t testing.TB, s *fixture) *naive {
 	t.Helper()
 	nc, err := nats.Connect(s.busCfg.URL)
 	if err != nil {
@@ -62,9 +62,8 @@ func newNaive(t testing.TB, s *stage) *naive {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	// As much as a partition of ours may hold.
 	if n.consumer, err = n.js.CreateConsumer(t.Context(), naiveStream, jetstream.ConsumerConfig{
-		Durable: "naive", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: s.busCfg.MaxPending,
+		Durable: "naive", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 100,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +89,7 @@ func number(t testing.TB, text string) int64 {
 }
 
 // each goes through rows of an id and a text.
-func (s *stage) each(sql string, f func(id int64, text string)) {
+func (s *fixture) each(sql string, f func(id int64, text string)) {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), sql)
 	if err != nil {

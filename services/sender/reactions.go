@@ -23,7 +23,7 @@ const (
 	// again; meanwhile Telegram itself decides.
 	unansweredFor = 30 * time.Second
 	askTimeout    = 5 * time.Second
-	allowedMost   = 100_000
+	maxAllowed    = 100_000
 )
 
 // allowed is what a chat allows: every emoji where known is false.
@@ -35,7 +35,7 @@ type allowed struct {
 // newAllowedReactions makes the cache of what each chat allows.
 func newAllowedReactions() (*otter.Cache[int64, *allowed], error) {
 	c, err := otter.New(&otter.Options[int64, *allowed]{
-		MaximumSize: allowedMost,
+		MaximumSize: maxAllowed,
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[int64, *allowed]) time.Duration {
 			if e.Value.known {
 				return allowedFor

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram/telegramtest"
@@ -16,7 +15,7 @@ import (
 
 // permanentRetries has Telegram refuse messages and reactions in every way that
 // is for good, and counts the calls after the first.
-func (s *stage) permanentRetries() (retries, refusals int) {
+func (s *fixture) permanentRetries() (retries, refusals int) {
 	s.t.Helper()
 	for i, r := range telegramtest.Refusals() {
 		switch r.Want {
@@ -41,15 +40,8 @@ func (s *stage) permanentRetries() (retries, refusals int) {
 			if method == "setMessageReaction" {
 				turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, said
 				d = journaltest.Reaction(turn, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED)
-				s.publish(s.plan(journal.Planned{Turn: turn, Delivery: d})...)
-			} else {
-				s.plan(journal.Planned{Turn: turn})
-				e, _, err := s.journal.Deliver(s.t.Context(), d, "")
-				if err != nil {
-					s.t.Fatal(err)
-				}
-				s.publish(e)
 			}
+			s.post(turn, d)
 			s.becomes(d, "rejected closed")
 			records, err := s.telegram.Calls().Records(s.t.Context(), calllog.Filter{Method: method, Bot: fmt.Sprintf("bot%dof%d_bot", i, j)})
 			if err != nil {
@@ -65,13 +57,13 @@ func (s *stage) permanentRetries() (retries, refusals int) {
 }
 
 func TestWhatIsRefusedForGoodIsNotRetried(t *testing.T) {
-	if retries, refusals := newStage(t).permanentRetries(); retries != 0 || refusals < 40 {
+	if retries, refusals := newFixture(t).permanentRetries(); retries != 0 || refusals < 40 {
 		t.Errorf("%d retries after %d refusals", retries, refusals)
 	}
 }
 
 // BenchmarkPermanentRefusals is one run, however often it is asked for.
 func BenchmarkPermanentRefusals(b *testing.B) {
-	retries, _ := newStage(b).permanentRetries()
+	retries, _ := newFixture(b).permanentRetries()
 	fmt.Printf("figure sender.permanent_retries %d calls\n", retries)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -53,8 +53,10 @@ type order struct {
 	Bus                bus.Config
 	Sender             sender.Config
 	Tokens             map[string]string
-	// DieAt is the step at which it kills itself; 0 for never.
-	DieAt int64
+	// DieAt is the point at which it kills itself when it comes there for the nth time;
+	// empty for never.
+	DieAt string
+	Nth   int64
 }
 
 // usage is what a replica has used.
@@ -63,8 +65,8 @@ type usage struct {
 	Allocs uint64
 	// Memory is what it has of the system, in bytes.
 	Memory uint64
-	// Replicas is how many senders there are, as far as it knows.
-	Replicas int
+	// Owner is it in claims.
+	Owner int32
 }
 
 // obey runs a sender until standard input ends. On each line of it, it says what
@@ -76,13 +78,13 @@ func obey(text string) error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	f := &fuse{length: o.DieAt, out: os.Stdout}
-	pool, err := fusedPool(ctx, o.Database, f)
+	k := &killer{point: o.DieAt, nth: o.Nth, out: os.Stdout}
+	pool, err := killerPool(ctx, o.Database, k)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "replica", fusedDialer(f))
+	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "replica", killerDialer(k))
 	if err != nil {
 		return fmt.Errorf("the bus: %w", err)
 	}
@@ -98,18 +100,24 @@ func obey(text string) error {
 		return err
 	}
 	defer stopReading()
+	held := lease.New(pool, lease.Sender, zap.NewNop())
 	s, err := sender.New(o.Sender, sender.Deps{
-		Pool: pool, Bus: b, Telegram: fusedCalls{client, f}, Roster: roster, Log: zap.NewNop(),
+		Pool: pool, Bus: b, Lease: held, Telegram: killerCalls{client, k}, Roster: roster, Log: zap.NewNop(),
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(o.Tokens[bot]), nil },
-	}, nil)
+	})
 	if err != nil {
 		return fmt.Errorf("the sender: %w", err)
 	}
+	living, gone := context.WithCancel(context.WithoutCancel(ctx))
+	var leasing sync.WaitGroup
+	leasing.Go(func() { _ = held.Run(living) }) // it ends with the context
+	defer leasing.Wait()
+	defer gone()
 	go func() {
 		defer stop()
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 			u := used()
-			u.Replicas = s.Replicas()
+			u.Owner = held.Owner()
 			_ = json.NewEncoder(os.Stdout).Encode(u) // the parent is gone
 		}
 	}()
@@ -159,15 +167,16 @@ type replica struct {
 	diedAt string // where it killed itself; empty if it did not
 }
 
-// hire starts a replica that dies at a step, unless that is 0.
-func (s *stage) hire(cfg sender.Config, dieAt int64) (*replica, error) {
+// hire starts a replica that kills itself when it comes to a point for the nth time,
+// unless that is empty.
+func (s *fixture) hire(cfg sender.Config, dieAt string, nth int64) (*replica, error) {
 	text, err := json.Marshal(order{
-		Database: s.pool.Config().ConnString(), Telegram: s.telegram.URL(), Bus: s.busCfg, Sender: cfg, Tokens: s.tokens, DieAt: dieAt,
+		Database: s.pool.Config().ConnString(), Telegram: s.telegram.URL(), Bus: s.busCfg, Sender: cfg, Tokens: s.tokens, DieAt: dieAt, Nth: nth,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the order: %w", err)
 	}
-	cmd := exec.Command("nice", "-n", strconv.Itoa(s.nice), os.Args[0])
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), replicaOrder+"="+string(text), "GOMAXPROCS=1") // as they are deployed
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -190,8 +199,8 @@ func (s *stage) hire(cfg sender.Config, dieAt int64) (*replica, error) {
 	return r, nil
 }
 
-// employ starts replicas, and returns when each knows of all the others.
-func (s *stage) employ(n int, cfg sender.Config) (staff []*replica, dismiss func()) {
+// employ starts replicas, and returns when all of them live.
+func (s *fixture) employ(n int, cfg sender.Config) (staff []*replica, dismiss func()) {
 	s.t.Helper()
 	dismiss = func() {
 		for _, r := range staff {
@@ -199,19 +208,21 @@ func (s *stage) employ(n int, cfg sender.Config) (staff []*replica, dismiss func
 		}
 	}
 	for range n {
-		r, err := s.hire(cfg, 0)
+		r, err := s.hire(cfg, "", 0)
 		if err != nil {
 			dismiss()
 			s.t.Fatal(err)
 		}
 		staff = append(staff, r)
 	}
-	for i, r := range staff {
-		testenv.Eventually(s.t, fmt.Sprintf("replica %d shares the partitions with the others", i), func() (string, bool) {
-			known := r.used(s.t).Replicas
-			return fmt.Sprint("with ", known), known == n
-		})
-	}
+	all := lease.New(s.pool, lease.Sender, zap.NewNop())
+	s.eventually("all replicas live", func() (string, bool) {
+		alive, err := all.Count(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return fmt.Sprint(alive, " do"), alive == n
+	})
 	return staff, dismiss
 }
 
@@ -270,7 +281,7 @@ func (r *replica) place() string {
 	return r.diedAt
 }
 
-func fusedPool(ctx context.Context, url string, f *fuse) (*pgxpool.Pool, error) {
+func killerPool(ctx context.Context, url string, k *killer) (*pgxpool.Pool, error) {
 	cfg := store.DefaultConfig()
 	cfg.URL, cfg.MaxConnections = url, 8
 	plain, err := store.Open(ctx, cfg)
@@ -278,9 +289,9 @@ func fusedPool(ctx context.Context, url string, f *fuse) (*pgxpool.Pool, error) 
 		return nil, fmt.Errorf("the database: %w", err)
 	}
 	defer plain.Close()
-	fused := plain.Config()
-	fused.ConnConfig.Tracer = fusedStatements{f}
-	pool, err := pgxpool.NewWithConfig(ctx, fused)
+	traced := plain.Config()
+	traced.ConnConfig.Tracer = killerTracer{k}
+	pool, err := pgxpool.NewWithConfig(ctx, traced)
 	if err != nil {
 		return nil, fmt.Errorf("the database: %w", err)
 	}

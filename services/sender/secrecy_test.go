@@ -10,10 +10,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
-	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -27,7 +25,7 @@ import (
 // Whatever Telegram answers, and be it the token itself: no token is in the logs,
 // on the bus, in the journal or in the metrics.
 func TestNoTokenLeavesTheSender(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	s.stop()
 	core, logs := observer.New(zapcore.DebugLevel)
 	registry := prometheus.NewRegistry()
@@ -54,24 +52,16 @@ func TestNoTokenLeavesTheSender(t *testing.T) {
 		s.ends(s.say(chat, "hello"))
 		s.ends(s.react(chat, said, "👍", emojiMessage))
 	}
-	// What is in nobody's journal becomes a dead letter.
-	stray := journaltest.Message(s.turn(chat), "a stray")
-	payload, err := proto.Marshal(stray)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to, err := subject.Delivery(stray.GetAction(), chat)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.publish(journal.Entry{Message: bus.Message{Subject: to, ID: subject.TurnID(stray.GetId()), Payload: payload}})
-	testenv.Eventually(t, "there is a dead letter on the bus", func() (string, bool) {
-		var n int
-		if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM dead_letters WHERE published_at IS NOT NULL`).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return "none", n == 1
-	})
+	// What Telegram is too busy for again and again becomes a dead letter.
+	s.fault("sendMessage:409:" + token)
+	s.exec(`UPDATE bots SET stopped_at = NULL, stopped_why = NULL`)
+	s.exec(`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL`)
+	turn := s.turn(chat)
+	dead := journaltest.Message(turn, "dead")
+	s.plan(journal.Planned{Turn: turn, Delivery: dead})
+	s.exec(`UPDATE deliveries SET attempts = 19 WHERE closed_at IS NULL`)
+	s.bus.Ring(bus.Messages(), chat)
+	s.becomes(dead, "dead closed")
 	s.stop()
 
 	var shown []string
@@ -83,7 +73,7 @@ func TestNoTokenLeavesTheSender(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown = append(shown, fmt.Sprintf("metrics: %v", families), fmt.Sprintf("breakers: %+v", s.sender.Breakers()))
-	rows, messages := s.everyRow("turns", "deliveries", "receipts", "dead_letters", "messages", "bots", "cast_members", "senders"), s.everyMessage()
+	rows, messages := s.everyRow("turns", "deliveries", "dead_letters", "messages", "bots", "cast_members"), s.everyMessage()
 	if len(logs.All()) < 10 || len(rows) < 30 || len(messages) < 16 {
 		t.Fatalf("%d logs, %d rows, %d messages: the test shows nothing", len(logs.All()), len(rows), len(messages))
 	}
@@ -96,7 +86,7 @@ func TestNoTokenLeavesTheSender(t *testing.T) {
 }
 
 // ends waits until a turn has ended somehow.
-func (s *stage) ends(d *chorusv1.Delivery) {
+func (s *fixture) ends(d *chorusv1.Delivery) {
 	s.t.Helper()
 	testenv.Eventually(s.t, "a turn ends", func() (string, bool) {
 		got, err := journaltest.State(s.t.Context(), s.pool, d.GetId())
@@ -108,7 +98,7 @@ func (s *stage) ends(d *chorusv1.Delivery) {
 }
 
 // everyRow is each row of the tables as text, with what is binary as it is.
-func (s *stage) everyRow(tables ...string) (all []string) {
+func (s *fixture) everyRow(tables ...string) (all []string) {
 	s.t.Helper()
 	for _, table := range tables {
 		rows, err := s.pool.Query(s.t.Context(), `SELECT t::text FROM `+table+` t`)
@@ -123,7 +113,7 @@ func (s *stage) everyRow(tables ...string) (all []string) {
 			all = append(all, table+": "+text)
 		}
 	}
-	for _, table := range []string{"turns", "deliveries", "receipts", "dead_letters"} {
+	for _, table := range []string{"turns", "deliveries"} {
 		rows, err := s.pool.Query(s.t.Context(), `SELECT payload FROM `+table)
 		if err != nil {
 			s.t.Fatal(err)
@@ -140,10 +130,10 @@ func (s *stage) everyRow(tables ...string) (all []string) {
 }
 
 // everyMessage is each message that the bus still holds.
-func (s *stage) everyMessage() (all []string) {
+func (s *fixture) everyMessage() (all []string) {
 	s.t.Helper()
 	js := bustest.JetStream(s.t, s.busCfg.URL)
-	for _, name := range []string{subject.Turns, subject.Deliveries, subject.Receipts, subject.Dead} {
+	for _, name := range bus.Streams() {
 		stream, err := js.Stream(s.t.Context(), name)
 		if err != nil {
 			s.t.Fatal(err)

@@ -16,12 +16,14 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/lab/emulator"
 	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
@@ -35,9 +37,9 @@ const patience = 30 * time.Second
 
 const emojiMessage = chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE
 
-// stage is a sender between a real database, a real bus and an emulated
+// fixture is a sender between a real database, a real bus and an emulated
 // Telegram.
-type stage struct {
+type fixture struct {
 	t        testing.TB
 	pool     *pgxpool.Pool
 	journal  *journal.Journal
@@ -51,30 +53,26 @@ type stage struct {
 	limits   limit.Limiter    // nil for the sender's own
 	log      *zap.Logger      // nil for the test's
 	metrics  *sender.Metrics  // nil for none
+	stages   *stage.Metrics   // nil for none
+	lease    *lease.Lease     // of the sender that runs, or ran last
 	patience time.Duration    // longest wait for anything
 	now      func() time.Time // nil for the process'
-	nice     int              // of the replicas
 	through  string           // where a sender calls Telegram; empty for the emulator itself
 	sender   *sender.Sender   // that runs, or ran last
 	stop     func()
 }
 
-// newStage makes a stage on which little is waited for.
-func newStage(t testing.TB, change ...func(*sender.Config)) *stage {
-	t.Helper()
-	return newStageOf(t, 2*time.Second, change...)
-}
-
-func newStageOf(t testing.TB, ackWait time.Duration, change ...func(*sender.Config)) *stage {
+// newFixture makes a fixture on which little is waited for.
+func newFixture(t testing.TB, change ...func(*sender.Config)) *fixture {
 	t.Helper()
 	if test, ok := t.(*testing.T); ok {
 		test.Parallel()
 	}
-	s := &stage{t: t, pool: journaltest.Open(t), tokens: map[string]string{}, turns: map[int64]int64{}, patience: patience}
+	s := &fixture{t: t, pool: journaltest.Open(t), tokens: map[string]string{}, turns: map[int64]int64{}, patience: patience}
 	s.journal = journal.New(s.pool)
-	busCfg := bus.DefaultConfig()
-	busCfg.URL, busCfg.AckWait = testenv.NATS(t), ackWait
-	s.bus, s.busCfg = bustest.Open(t, busCfg), busCfg
+	s.busCfg = bus.DefaultConfig()
+	s.busCfg.URL = testenv.NATS(t)
+	s.bus = bustest.Open(t, s.busCfg)
 	s.emulate()
 	s.bot = s.newBot("anna")
 	cfg := sender.DefaultConfig()
@@ -89,7 +87,7 @@ func newStageOf(t testing.TB, ackWait time.Duration, change ...func(*sender.Conf
 	return s
 }
 
-func (s *stage) emulate() {
+func (s *fixture) emulate() {
 	s.t.Helper()
 	cfg := emulator.DefaultConfig()
 	cfg.Listen, cfg.Unlimited = "127.0.0.1:0", true
@@ -104,7 +102,7 @@ func (s *stage) emulate() {
 	s.telegram = e
 }
 
-func (s *stage) run(cfg sender.Config) {
+func (s *fixture) run(cfg sender.Config) {
 	s.t.Helper()
 	calls := telegram.DefaultConfig()
 	if calls.URL = s.through; calls.URL == "" {
@@ -119,17 +117,23 @@ func (s *stage) run(cfg sender.Config) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(client.Close)
+	s.lease = lease.New(s.pool, lease.Sender, log)
 	snd, err := sender.New(cfg, sender.Deps{
-		Pool: s.pool, Bus: s.bus, Telegram: client, Limits: s.limits, Now: s.now, Metrics: s.metrics, Log: log,
+		Pool: s.pool, Bus: s.bus, Lease: s.lease, Telegram: client, Limits: s.limits, Now: s.now, Stages: s.stages, Metrics: s.metrics, Log: log,
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(s.tokens[bot]), nil },
-	}, nil)
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.sender, s.stop = snd, testenv.Background(s.t, snd.Run)
+	release := testenv.Background(s.t, s.lease.Run)
+	stop := testenv.Background(s.t, snd.Run)
+	s.sender, s.stop = snd, func() {
+		stop()
+		release()
+	}
 }
 
-func (s *stage) newBot(name string) int64 {
+func (s *fixture) newBot(name string) int64 {
 	s.t.Helper()
 	token, _, err := s.telegram.World().EnsureBot(name+"_bot", name)
 	if err != nil {
@@ -141,7 +145,7 @@ func (s *stage) newBot(name string) int64 {
 
 // chat makes a chat on both sides, in which a person has said something that is
 // known as message 1 of the chat's own numbers.
-func (s *stage) chat(name string, kind string, bots ...int64) (id, said int64) {
+func (s *fixture) chat(name string, kind string, bots ...int64) (id, said int64) {
 	s.t.Helper()
 	members := []string{"Tom"}
 	for bot := range s.tokens {
@@ -174,7 +178,7 @@ func (s *stage) chat(name string, kind string, bots ...int64) (id, said int64) {
 	return id, said
 }
 
-func (s *stage) exec(sql string, args ...any) {
+func (s *fixture) exec(sql string, args ...any) {
 	s.t.Helper()
 	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
 		s.t.Fatal(err)
@@ -182,7 +186,7 @@ func (s *stage) exec(sql string, args ...any) {
 }
 
 // one asks the database for a number.
-func (s *stage) one(sql string) int {
+func (s *fixture) one(sql string) int {
 	s.t.Helper()
 	var n int
 	if err := s.pool.QueryRow(s.t.Context(), sql).Scan(&n); err != nil {
@@ -191,13 +195,13 @@ func (s *stage) one(sql string) int {
 	return n
 }
 
-func (s *stage) turn(chat int64) *chorusv1.Turn {
+func (s *fixture) turn(chat int64) *chorusv1.Turn {
 	s.turns[chat]++
 	return journaltest.Turn(chat, s.turns[chat], s.bot)
 }
 
-// reply plans a message, answering target unless that is 0, and publishes it.
-func (s *stage) reply(chat, target int64, text string, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
+// reply plans a message, answering target unless that is 0, and rings for it.
+func (s *fixture) reply(chat, target int64, text string, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
 	s.t.Helper()
 	turn := s.turn(chat)
 	if target != 0 {
@@ -206,65 +210,55 @@ func (s *stage) reply(chat, target int64, text string, change ...func(*chorusv1.
 	for _, c := range change {
 		c(turn)
 	}
-	s.plan(journal.Planned{Turn: turn})
-	d := journaltest.Message(turn, text)
-	e, made, err := s.journal.Deliver(s.t.Context(), d, "")
-	if err != nil || !made {
-		s.t.Fatal(made, err)
-	}
-	s.publish(e)
-	return d
+	return s.post(turn, journaltest.Message(turn, text))
 }
 
-func (s *stage) say(chat int64, text string, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
+func (s *fixture) say(chat int64, text string, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
 	s.t.Helper()
 	return s.reply(chat, 0, text, change...)
 }
 
-func (s *stage) react(chat, target int64, emoji string, fallback chorusv1.Fallback) *chorusv1.Delivery {
+func (s *fixture) react(chat, target int64, emoji string, fallback chorusv1.Fallback, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
 	s.t.Helper()
 	turn := s.turn(chat)
 	turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, target
-	d := journaltest.Reaction(turn, emoji, fallback)
-	s.publish(s.plan(journal.Planned{Turn: turn, Delivery: d})...)
+	for _, c := range change {
+		c(turn)
+	}
+	return s.post(turn, journaltest.Reaction(turn, emoji, fallback))
+}
+
+// post writes a turn with its delivery down, and rings for it.
+func (s *fixture) post(turn *chorusv1.Turn, d *chorusv1.Delivery) *chorusv1.Delivery {
+	s.t.Helper()
+	s.plan(journal.Planned{Turn: turn, Delivery: d})
+	s.bus.Ring(map[journal.Lane]bus.Queue{
+		journal.LaneMessage: bus.Messages(), journal.LaneReaction: bus.Reactions(), journal.LaneCommand: bus.Commands(),
+	}[journal.LaneOf(turn.GetKind())], turn.GetId().GetChatId())
 	return d
 }
 
-func (s *stage) plan(p journal.Planned) (reactions []journal.Entry) {
+func (s *fixture) plan(planned ...journal.Planned) {
 	s.t.Helper()
-	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) (err error) {
-		_, reactions, err = s.journal.Plan(s.t.Context(), tx, []journal.Planned{p})
-		return err
-	})
+	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error { return s.journal.Plan(s.t.Context(), tx, planned) })
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return reactions
 }
 
-func (s *stage) publish(entries ...journal.Entry) {
+// claim claims the next message of a chat for another process.
+func (s *fixture) claim(owner int32, lane journal.Lane, chat int64) (*journal.Deliveries, *journal.Unsent) {
 	s.t.Helper()
-	for _, e := range entries {
-		if _, err := s.bus.Publish(s.t.Context(), e.Message); err != nil {
-			s.t.Fatal(err)
-		}
+	rows := s.journal.Deliveries(lane, journal.Claims{Owner: owner, Lease: time.Minute})
+	claimed, err := rows.Claim(s.t.Context(), []int64{chat})
+	if err != nil || len(claimed) != 1 {
+		s.t.Fatal(claimed, err)
 	}
-}
-
-// publishTogether publishes without waiting for each.
-func (s *stage) publishTogether(entries []journal.Entry) {
-	s.t.Helper()
-	messages := make([]bus.Message, len(entries))
-	for i, e := range entries {
-		messages[i] = e.Message
-	}
-	if _, err := s.bus.Publish(s.t.Context(), messages...); err != nil {
-		s.t.Fatal(err)
-	}
+	return rows, claimed[0]
 }
 
 // eventually is testenv's, with the stage's patience.
-func (s *stage) eventually(what string, is func() (saw string, ok bool)) {
+func (s *fixture) eventually(what string, is func() (saw string, ok bool)) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.patience)
 	defer cancel()
@@ -280,7 +274,7 @@ func (s *stage) eventually(what string, is func() (saw string, ok bool)) {
 }
 
 // becomes waits until the turn is in that state.
-func (s *stage) becomes(d *chorusv1.Delivery, want string) {
+func (s *fixture) becomes(d *chorusv1.Delivery, want string) {
 	s.t.Helper()
 	testenv.Eventually(s.t, fmt.Sprintf("turn %v is %q", d.GetId(), want), func() (string, bool) {
 		got, err := journaltest.State(s.t.Context(), s.pool, d.GetId())
@@ -292,7 +286,7 @@ func (s *stage) becomes(d *chorusv1.Delivery, want string) {
 }
 
 // calls are the calls of a method, "effect status" each.
-func (s *stage) calls(method string) []string {
+func (s *fixture) calls(method string) []string {
 	s.t.Helper()
 	records, err := s.telegram.Calls().Records(s.t.Context(), calllog.Filter{Method: method})
 	if err != nil {
@@ -305,14 +299,14 @@ func (s *stage) calls(method string) []string {
 	return calls
 }
 
-func (s *stage) called(method string, want ...string) {
+func (s *fixture) called(method string, want ...string) {
 	s.t.Helper()
 	if diff := cmp.Diff(append([]string{}, want...), s.calls(method)); diff != "" {
 		s.t.Errorf("calls of %s: %s", method, diff)
 	}
 }
 
-func (s *stage) fault(rules ...string) {
+func (s *fixture) fault(rules ...string) {
 	s.t.Helper()
 	parsed := make([]fault.Rule, 0, len(rules))
 	for _, short := range rules {
@@ -328,7 +322,7 @@ func (s *stage) fault(rules ...string) {
 }
 
 func TestMessageReplyAndReaction(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
 	first := s.say(chat, "Hello all")
 	answer := s.reply(chat, said, "Hello Tom")
@@ -345,7 +339,7 @@ func TestMessageReplyAndReaction(t *testing.T) {
 }
 
 func TestARefusedReactionFallsBackOnceAndIsNeverRetried(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
 	s.fault("setMessageReaction:400:REACTION_INVALID")
 	with := s.react(chat, said, "👍", emojiMessage)
@@ -368,7 +362,7 @@ func TestTheNearestAllowedReactionIsChosen(t *testing.T) {
 		"the chat allows all of them": {nil, "delivered closed", "👍"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newFixture(t)
 			chat, said := s.chat("club", world.Supergroup)
 			var telegramID int64
 			if err := s.pool.QueryRow(t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&telegramID); err != nil {
@@ -397,7 +391,7 @@ func TestTheNearestAllowedReactionIsChosen(t *testing.T) {
 }
 
 func TestARefusedReactionMakesTheSenderAskAnew(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
 	s.fault("setMessageReaction:400:REACTION_INVALID:count=1")
 	s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
@@ -407,7 +401,7 @@ func TestARefusedReactionMakesTheSenderAskAnew(t *testing.T) {
 }
 
 func TestAHangingReactionHoldsUpNoMessage(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
 	s.fault("setMessageReaction:hang")
 	hanging := s.react(chat, said, "👍", emojiMessage)
@@ -420,7 +414,7 @@ func TestAHangingReactionHoldsUpNoMessage(t *testing.T) {
 }
 
 func TestReactionsThatFailOpenNoBreakerOfMessages(t *testing.T) {
-	s := newStage(t, func(c *sender.Config) { c.BreakerFailures = 2 })
+	s := newFixture(t, func(c *sender.Config) { c.BreakerFailures = 2 })
 	chat, said := s.chat("club", world.Supergroup)
 	s.fault("setMessageReaction:502")
 	failing := s.react(chat, said, "👍", emojiMessage)
@@ -432,7 +426,7 @@ func TestReactionsThatFailOpenNoBreakerOfMessages(t *testing.T) {
 }
 
 func TestInABasicGroupABotReactsOnlyToWhatItKnows(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, said := s.chat("club", world.Group)
 	s.becomes(s.react(chat, said, "👍", emojiMessage), "fell_back closed")
 	s.called("setMessageReaction")
@@ -446,7 +440,7 @@ func TestInABasicGroupABotReactsOnlyToWhatItKnows(t *testing.T) {
 }
 
 func TestA429HoldsBackItsChatAlone(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	slow, _ := s.chat("slow", world.Supergroup)
 	quick, _ := s.chat("quick", world.Supergroup)
 	var telegramID int64
@@ -455,9 +449,8 @@ func TestA429HoldsBackItsChatAlone(t *testing.T) {
 	}
 	s.fault(fmt.Sprintf("sendMessage:429:retry_after=2:count=1:chat=%d", telegramID))
 	first := s.say(slow, "one")
-	s.becomes(first, "open pending parked")
+	s.becomes(first, "open waiting parked")
 	second := s.say(slow, "two")
-	s.becomes(second, "open pending parked")
 	s.becomes(s.say(quick, "here"), "delivered closed")
 	s.becomes(second, "delivered closed")
 	s.becomes(first, "delivered closed")
@@ -480,7 +473,7 @@ func TestPermanentTroubleIsRemembered(t *testing.T) {
 		"a bot without a valid token is stopped": {"*:401:Unauthorized", `SELECT stopped_why FROM bots JOIN cast_members ON bot_id = id WHERE chat_id = $1 AND stopped_at IS NOT NULL`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newFixture(t)
 			chat, _ := s.chat("club", world.Supergroup)
 			s.fault(test.fault)
 			s.becomes(s.say(chat, "hello"), "rejected closed")
@@ -497,7 +490,7 @@ func TestPermanentTroubleIsRemembered(t *testing.T) {
 }
 
 func TestAnUpgradedGroupIsFollowed(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, _ := s.chat("club", world.Group)
 	var before, after int64
 	if err := s.pool.QueryRow(t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&before); err != nil {
@@ -514,7 +507,7 @@ func TestAnUpgradedGroupIsFollowed(t *testing.T) {
 }
 
 func TestWhatIsLateIsNotSent(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, _ := s.chat("club", world.Supergroup)
 	d := s.say(chat, "too late", func(turn *chorusv1.Turn) {
 		past := time.Now().Add(-time.Hour)
@@ -525,7 +518,7 @@ func TestWhatIsLateIsNotSent(t *testing.T) {
 }
 
 func TestAMessageOfUnknownOutcomeIsNotSaidTwice(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, _ := s.chat("club", world.Supergroup)
 	s.fault("sendMessage:reset_after:count=1")
 	s.becomes(s.say(chat, "perhaps"), "unknown closed")
@@ -534,7 +527,7 @@ func TestAMessageOfUnknownOutcomeIsNotSaidTwice(t *testing.T) {
 }
 
 func TestAReactionOfUnknownOutcomeIsSetAgain(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
 	s.fault("setMessageReaction:reset_after:count=1")
 	s.becomes(s.react(chat, said, "👍", emojiMessage), "delivered closed")
@@ -542,7 +535,7 @@ func TestAReactionOfUnknownOutcomeIsSetAgain(t *testing.T) {
 }
 
 func TestAnAnswerToAMessageThatIsGoneIsSentBare(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
 	s.exec(`UPDATE message_ids SET telegram_id = 4711 WHERE chat_id = $1 AND number = $2`, chat, said)
 	s.becomes(s.reply(chat, said, "to nobody"), "delivered closed")
@@ -550,32 +543,48 @@ func TestAnAnswerToAMessageThatIsGoneIsSentBare(t *testing.T) {
 }
 
 func TestOrphansOfADeadSender(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	s.stop()
 	chat, said := s.chat("club", world.Supergroup)
 	message, reaction := s.say(chat, "was it said?"), s.react(chat, said, "👍", emojiMessage)
-	for _, d := range []*chorusv1.Delivery{message, reaction} {
-		if c, _, err := s.journal.Claim(t.Context(), d.GetId(), "the dead"); c == nil || err != nil {
-			t.Fatal(c, err)
-		}
+	const dead = 4711
+	s.claim(dead, journal.LaneMessage, chat)
+	s.claim(dead, journal.LaneReaction, chat)
+	other, _ := s.chat("other", world.Supergroup)
+	waiting := s.say(other, "it was not said")
+	rows, u := s.claim(dead, journal.LaneMessage, other)
+	if err := rows.Pause(t.Context(), u); err != nil {
+		t.Fatal(err)
 	}
 	cfg := sender.DefaultConfig()
 	cfg.Typing = false
 	s.run(cfg)
 	s.becomes(message, "unknown closed")
 	s.becomes(reaction, "delivered closed")
-	s.called("sendMessage")
+	s.becomes(waiting, "delivered closed")
+	s.called("sendMessage", "sent 200")
 }
 
-func TestReceiptsArePublished(t *testing.T) {
-	s := newStage(t)
-	chat, _ := s.chat("club", world.Supergroup)
-	s.becomes(s.say(chat, "hello"), "delivered closed")
-	testenv.Eventually(s.t, "the receipt is published", func() (string, bool) {
-		var published bool
-		if err := s.pool.QueryRow(t.Context(), `SELECT published_at IS NOT NULL AND relay_at IS NULL FROM receipts WHERE chat_id = $1`, chat).Scan(&published); err != nil {
-			t.Fatal(err)
-		}
-		return "unpublished", published
-	})
+// A claim whose answer was lost on its way to this sender is found by itself.
+func TestAClaimThatNobodyKnowsOf(t *testing.T) {
+	s := newFixture(t)
+	chat, said := s.chat("club", world.Supergroup)
+	turn := s.turn(chat)
+	turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, said
+	d := journaltest.Reaction(turn, "👍", emojiMessage)
+	s.plan(journal.Planned{Turn: turn, Delivery: d})
+	s.claim(s.lease.Owner(), journal.LaneReaction, chat)
+	s.exec(`UPDATE deliveries SET claimed_until = now() - interval '1 minute'`)
+	s.becomes(s.react(chat, said, "🔥", emojiMessage), "delivered closed")
+	s.becomes(d, "delivered closed")
+}
+
+// The answer to a command waits for no message.
+func TestACommandIsAnsweredWhileTheChatWaits(t *testing.T) {
+	s := newFixture(t)
+	chat, said := s.chat("club", world.Supergroup)
+	s.fault("sendMessage:hang:count=1")
+	s.becomes(s.say(chat, "it hangs"), "open sending")
+	s.becomes(s.reply(chat, said, "/help", func(turn *chorusv1.Turn) { turn.Kind = chorusv1.TurnKind_TURN_KIND_COMMAND }), "delivered closed")
+	s.stop()
 }

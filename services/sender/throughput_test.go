@@ -9,8 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
@@ -29,14 +27,13 @@ const (
 	benchRounds = 9
 )
 
-// crowd is a stage without a sender, with many chats, and limits that never bind.
-func crowd(b *testing.B) (*stage, []int64) {
+// crowd is a fixture without a sender, with many chats, and limits that never bind.
+func crowd(b *testing.B) (*fixture, []int64) {
 	b.Helper()
-	s := newStageOf(b, bus.DefaultConfig().AckWait)
+	s := newFixture(b)
 	s.stop()
 	s.patience = 5 * time.Minute
 	s.cfg.BotPerSecond, s.cfg.BreakerFailures = 1e6, 1000
-	s.nice = 5 // a third of what others get where time is short, as docker-compose.yml has it
 	bots := []int64{s.bot, s.newBot("ben"), s.newBot("cleo"), s.newBot("dora")}
 	chats := make([]int64, benchChats)
 	for i := range chats {
@@ -52,7 +49,7 @@ type speed struct {
 }
 
 // measure lets so many replicas drain a backlog, after one message of each chat.
-func (s *stage) measure(replicas int, chats []int64, cfg sender.Config) speed {
+func (s *fixture) measure(replicas int, chats []int64, cfg sender.Config) speed {
 	s.t.Helper()
 	staff, dismiss := s.employ(replicas, cfg)
 	defer dismiss()
@@ -63,26 +60,24 @@ func (s *stage) measure(replicas int, chats []int64, cfg sender.Config) speed {
 		}
 		return sum
 	}
-	s.deliverAll(s.stock(s.backlogOf(chats, 1)))
-	// While the backlog is written, which takes some seconds, the replicas have nothing
-	// to do: what they use then is a figure of its own.
-	idle, began := all(), time.Now()
+	s.deliverAll(s.backlogOf(chats, 1))
 	b := s.backlogOf(chats, benchEach)
-	release := s.stock(b)
-	before, wrote := all(), time.Since(began)
-	took := s.deliverAll(release)
+	idle, began := all(), time.Now()
+	rest(s.t.Context(), 2*time.Second) // they have nothing to do
+	before, idled := all(), time.Since(began)
+	took := s.deliverAll(b)
 	after := all()
-	n := float64(len(b.entries))
+	n := float64(len(b.planned))
 	return speed{
 		perSecond: n / took.Seconds(),
 		micros:    float64((after.CPU - before.CPU).Microseconds()) / n,
 		allocs:    float64(after.Allocs-before.Allocs) / n,
-		idle:      float64((before.CPU - idle.CPU).Microseconds()) / 1000 / wrote.Seconds() / float64(replicas),
+		idle:      float64((before.CPU - idle.CPU).Microseconds()) / 1000 / idled.Seconds() / float64(replicas),
 	}
 }
 
-// backlogOf writes so many messages for each chat into the journal.
-func (s *stage) backlogOf(chats []int64, each int) *backlog {
+// backlogOf is so many messages for each chat.
+func (s *fixture) backlogOf(chats []int64, each int) *backlog {
 	s.t.Helper()
 	b := &backlog{of: map[[2]int64]int{}}
 	for _, chat := range chats {
@@ -91,22 +86,12 @@ func (s *stage) backlogOf(chats []int64, each int) *backlog {
 	return b
 }
 
-// stock publishes the backlog, of which the senders get nothing until release is
-// called. So all of it waits for them, as the bare loop's messages do, and they don't
-// share the machine with who publishes it.
-func (s *stage) stock(b *backlog) (release func() time.Time) {
+// deliverAll writes a backlog down in one transaction, so that all of it waits for the
+// senders, as the bare loop's messages do, and returns the time from then to the last
+// end.
+func (s *fixture) deliverAll(b *backlog) time.Duration {
 	s.t.Helper()
-	release = bustest.Hold(s.t, s.busCfg.URL, subject.Deliveries)
-	for part := range slices.Chunk(b.entries, 2000) {
-		s.publishTogether(part)
-	}
-	return release
-}
-
-// deliverAll releases what is in stock, and returns the time from then to the last end.
-func (s *stage) deliverAll(release func() time.Time) time.Duration {
-	s.t.Helper()
-	began := release()
+	began := s.release(b)
 	// It is asked often, and must cost the database little.
 	s.eventually("all is done", func() (string, bool) {
 		return "not yet", s.one(`SELECT count(*) FROM (SELECT FROM turns WHERE closed_at IS NULL LIMIT 1) AS open`) == 0
@@ -157,7 +142,7 @@ func BenchmarkLanes(b *testing.B) {
 
 // bare is how many messages a second a loop of a few lines gets done: it pulls
 // one, makes its call to Telegram if it is to, and acknowledges it.
-func (s *stage) bare(chats []int64, call bool) float64 {
+func (s *fixture) bare(chats []int64, call bool) float64 {
 	s.t.Helper()
 	js := bustest.JetStream(s.t, s.busCfg.URL)
 	stream := fmt.Sprint("BARE_", call)

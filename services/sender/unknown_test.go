@@ -1,16 +1,16 @@
 package sender_test
 
 import (
-	"context"
-	"strconv"
-	"sync/atomic"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/infra/limit"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/sender"
@@ -40,7 +40,7 @@ func TestUnknownOutcomesByKind(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, func(c *sender.Config) { c.OnUnknown = test.policy })
+			s := newFixture(t, func(c *sender.Config) { c.OnUnknown = test.policy })
 			chat, said := s.chat("club", world.Supergroup)
 			const cut = "sendMessage:reset_after:count=1"
 			s.fault(cut)
@@ -58,70 +58,58 @@ func TestUnknownOutcomesByKind(t *testing.T) {
 	}
 }
 
-// counting counts the looks at deliveries that came to their turn.
-type counting struct {
-	limit.Limiter
-	n atomic.Int64
-}
-
-func (l *counting) Reserve(ctx context.Context, c limit.Call, most time.Duration) (limit.Verdict, error) {
-	l.n.Add(1)
-	return l.Limiter.Reserve(ctx, c, most)
-}
-
-// A sender that has lost the bus, and not the database, is not taken for dead in
-// the midst of a call: its delivery and those behind it wait for what it writes.
+// A call of a sender that lives is left to it: its delivery and those behind it wait for
+// what it writes, until its claim is over.
 func TestACallOfALivingSenderIsLeftToIt(t *testing.T) {
-	s := newStage(t)
+	s := newFixture(t)
 	s.stop()
-	looks := &counting{Limiter: limit.NewLocal(time.Second, nil)}
-	s.limits = looks
-	s.run(sender.DefaultConfig())
+	registry := prometheus.NewRegistry()
+	s.stages = stage.NewMetrics(registry)
 	chat, _ := s.chat("club", world.Supergroup)
-	turn := s.turn(chat)
-	s.plan(journal.Planned{Turn: turn})
-	d := journaltest.Message(turn, "in good hands")
-	e, _, err := s.journal.Deliver(t.Context(), d, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const cutOff = "a sender that is cut off"
-	if err := s.journal.Seen(t.Context(), cutOff); err != nil {
-		t.Fatal(err)
-	}
-	claim, _, err := s.journal.Claim(t.Context(), d.GetId(), cutOff)
-	if claim == nil || err != nil {
-		t.Fatal(claim, err)
-	}
-	s.publish(e)
+	other := lease.New(s.pool, lease.Sender, testenv.Logger(t))
+	testenv.Background(t, other.Run)
+	s.eventually("the other lives", func() (string, bool) { return "", other.Held() })
+	d := s.say(chat, "in good hands")
+	rows, u := s.claim(other.Owner(), journal.LaneMessage, chat)
 	behind := s.say(chat, "after it")
-	testenv.Eventually(t, "the sender has looked at it repeatedly", func() (string, bool) {
-		n := looks.n.Load()
-		return strconv.FormatInt(n, 10), n > 1
+	s.run(s.cfg)
+	s.eventually("the sender has looked for what nobody works on", func() (string, bool) {
+		n := gathered(t, registry, "chorus_stage_open_tasks")
+		return fmt.Sprint(n, " are open"), n == 2
 	})
 	s.becomes(d, "open sending")
-	if _, err := s.journal.Finish(t.Context(), claim, &chorusv1.Receipt{
-		Id: d.GetId(), BotId: d.GetBotId(), Outcome: chorusv1.Outcome_OUTCOME_DELIVERED, PlannedAt: d.GetPlannedAt(),
-	}, &journal.Sent{TelegramID: 4711, Text: "in good hands", At: time.Now()}); err != nil {
-		t.Fatalf("it was taken away: %v", err)
+	_, err := rows.Commit(t.Context(), []stage.End[*journal.Unsent, journal.Sent]{{Task: u, Last: true, Result: journal.Sent{
+		Outcome: chorusv1.Outcome_OUTCOME_DELIVERED, Message: &journal.Message{TelegramID: 4711, Text: "in good hands", At: time.Now()},
+	}}})
+	if err != nil {
+		t.Fatal(err)
 	}
 	s.becomes(behind, "delivered closed")
 	s.becomes(d, "delivered closed")
 	s.called("sendMessage", "sent 200")
 
-	// One that it has forgotten is an orphan all the same: it claimed it without
-	// its knowing, and lost the message.
-	turn = s.turn(chat)
-	s.plan(journal.Planned{Turn: turn})
-	forgotten := journaltest.Message(turn, "forgotten")
-	if e, _, err = s.journal.Deliver(t.Context(), forgotten, ""); err != nil {
+	s.stop()
+	stood := s.say(chat, "it stands still")
+	s.claim(other.Owner(), journal.LaneMessage, chat)
+	s.exec(`UPDATE deliveries SET claimed_until = now() - interval '1 second' WHERE state = 'sending'`)
+	s.run(s.cfg)
+	s.becomes(stood, "unknown closed")
+}
+
+// gathered is the sum of a metric's series.
+func gathered(t testing.TB, from prometheus.Gatherer, name string) (sum int) {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if claim, _, err = s.journal.Claim(t.Context(), forgotten.GetId(), cutOff); claim == nil || err != nil {
-		t.Fatal(claim, err)
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			sum += int(m.GetGauge().GetValue() + m.GetCounter().GetValue())
+		}
 	}
-	s.exec(`UPDATE deliveries SET claimed_at = claimed_at - interval '2 minutes' WHERE state = 'sending'`)
-	s.exec(`UPDATE senders SET seen_at = now() + interval '1 hour' WHERE owner = $1`, cutOff)
-	s.publish(e)
-	s.becomes(forgotten, "unknown closed")
+	return sum
 }

@@ -2,30 +2,34 @@ package sender
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
-// wait sits out what keeps the delivery from being sent now: an open breaker, a
-// cooled bot, a limit. A wait longer than the lane may hold its message gives
-// the instant at which to come back instead. When it returns neither, the call's
-// tokens are taken and the call is to be made at once.
-func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address, message bool) (until time.Time, err error) {
+// wait sits out what keeps the delivery's call from being made now: typing, a 429, an
+// open breaker, a limit. A wait longer than the lane may sit out gives the instant at
+// which to come back instead. When it returns neither, the call's tokens are taken and
+// the call is to be made at once.
+func (d *delivery) wait(ctx context.Context) (until time.Time, err error) {
+	// Tokens come while the bot types. Taken before, they would be used later
+	// than they were counted, together with the next ones.
+	if err := d.showTyping(ctx); err != nil {
+		return time.Time{}, err
+	}
 	for {
-		delay := s.breakers.delay(d)
+		delay := max(time.Until(d.u.WaitUntil), 0)
+		if delay == 0 {
+			delay = d.breakers.delay(d.u.Delivery)
+		}
 		if delay == 0 {
 			// Tokens are taken last, when nothing else can make them useless.
-			if delay, err = s.tokens(ctx, d, to, message); err != nil || delay == 0 {
+			if delay, err = d.tokens(ctx); err != nil || delay == 0 {
 				return time.Time{}, err
 			}
 		}
-		if delay > s.cfg.ShortWait {
-			return s.Now().Add(delay), nil
+		if delay > d.cfg.ShortWait {
+			return d.Now().Add(delay), nil
 		}
-		if err := sit(ctx, delay); err != nil {
+		if err := d.rest(ctx, delay); err != nil {
 			return time.Time{}, err
 		}
 	}
@@ -33,17 +37,20 @@ func (s *Sender) wait(ctx context.Context, d *chorusv1.Delivery, to *address, me
 
 // tokens takes the tokens of the call and waits for its turn, or returns the
 // time after which to ask again.
-func (s *Sender) tokens(ctx context.Context, d *chorusv1.Delivery, to *address, message bool) (again time.Duration, err error) {
+func (d *delivery) tokens(ctx context.Context) (again time.Duration, err error) {
+	message := d.method() == sendMessage
 	if !message {
-		v, err := s.limits.stepAside(ctx, d, s.cfg.ShortWait)
+		v, err := d.limits.reserveSecondary(ctx, d.u.Delivery, d.cfg.ShortWait)
 		if err != nil || !v.Granted {
 			return v.Wait, err
 		}
-		if err := sit(ctx, v.Wait); err != nil {
-			return 0, err
+		if v.Wait > 0 {
+			if err := d.rest(ctx, v.Wait); err != nil {
+				return 0, err
+			}
 		}
 	}
-	v, err := s.limits.reserve(ctx, d, to, message, s.cfg.ShortWait)
+	v, err := d.limits.reserve(ctx, d.u.Delivery, d.to, message, d.cfg.ShortWait)
 	switch {
 	case err != nil:
 		return 0, err
@@ -52,15 +59,15 @@ func (s *Sender) tokens(ctx context.Context, d *chorusv1.Delivery, to *address, 
 	case v.Wait == 0:
 		return 0, nil
 	}
-	if err := sit(ctx, v.Wait); err != nil {
+	if err := d.rest(ctx, v.Wait); err != nil {
 		return 0, err
 	}
 	// The bot may have been cooled meanwhile, by another lane or another replica.
 	// Then the tokens are lost.
-	return s.limits.cooling(ctx, d)
+	return d.limits.cooling(ctx, d.u.Delivery)
 }
 
-func sit(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
@@ -74,35 +81,19 @@ func sit(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// park puts a delivery off in the journal, so that its bus message can be
-// acknowledged and takes nobody's room. One whose time is over by then ends now.
-func (s *Sender) park(ctx context.Context, d *chorusv1.Delivery, until time.Time) error {
-	if !until.Before(d.GetExpiresAt().AsTime()) {
-		return s.abandon(ctx, d, chorusv1.Outcome_OUTCOME_EXPIRED,
-			fmt.Sprintf("it would have to wait until %s, longer than it is good for", until.UTC().Format(time.TimeOnly)))
-	}
-	s.Metrics.parked()
-	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	refused, err := s.journal.ParkBehind(looking, d.GetId(), until, s.owner)
-	if err != nil || refused == nil {
-		return err
-	}
-	return s.refused(ctx, d, refused)
-}
-
 // typingRefresh is how often the action is sent again: Telegram shows it for
 // five seconds.
 const typingRefresh = 4500 * time.Millisecond
 
-// showTyping shows the bot typing for as long as the delivery asks. It holds up
-// this lane only; a late delivery goes without, and so does a bot that has no
-// call to spare.
-func (s *Sender) showTyping(ctx context.Context, d *chorusv1.Delivery, to *address) error {
-	length := d.GetTyping().AsDuration()
-	if !s.cfg.Typing || length <= 0 || s.Now().Sub(d.GetCreatedAt().AsTime()) > s.cfg.TypingLate {
+// showTyping shows the bot typing, before the first call, for as long as the delivery
+// asks. It holds up this lane only; a late delivery goes without, and so does a bot that
+// has no call to spare.
+func (d *delivery) showTyping(ctx context.Context) error {
+	length := d.u.GetTyping().AsDuration()
+	if d.typed || !d.cfg.Typing || length <= 0 || d.state.calls > 0 || d.Now().Sub(d.u.GetCreatedAt().AsTime()) > d.cfg.TypingLate {
 		return nil
 	}
+	d.typed = true
 	typing, stop := context.WithTimeout(ctx, length)
 	defer stop()
 	shown := make(chan struct{})
@@ -110,18 +101,16 @@ func (s *Sender) showTyping(ctx context.Context, d *chorusv1.Delivery, to *addre
 		defer close(shown)
 		for typing.Err() == nil {
 			// Nothing depends on it: a failure only leaves the bot silent.
-			if s.limits.spare(typing, d) {
-				s.Telegram.SendTyping(typing, to.token, to.chat)
+			if d.limits.spare(typing, d.u.Delivery) {
+				d.Telegram.SendTyping(typing, d.to.token, d.to.chat)
 			}
-			if sit(typing, typingRefresh) != nil {
+			if sleep(typing, typingRefresh) != nil {
 				return
 			}
 		}
 	}()
-	<-typing.Done()
+	err := d.rest(ctx, length)
+	stop()
 	<-shown
-	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
+	return err
 }

@@ -13,7 +13,7 @@ import (
 func lookOften(cfg *sender.Config) { cfg.LookEvery = 20 * time.Millisecond }
 
 // counts waits until a query gives a number.
-func (s *stage) counts(what string, want int, sql string) {
+func (s *fixture) counts(what string, want int, sql string) {
 	s.t.Helper()
 	testenv.Eventually(s.t, what, func() (string, bool) {
 		n := s.one(sql)
@@ -22,7 +22,7 @@ func (s *stage) counts(what string, want int, sql string) {
 }
 
 // close closes a chat to all but its administrators, or opens it.
-func (s *stage) close(chat int64, closed bool) {
+func (s *fixture) close(chat int64, closed bool) {
 	s.t.Helper()
 	var telegramID int64
 	if err := s.pool.QueryRow(s.t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, chat).Scan(&telegramID); err != nil {
@@ -41,7 +41,7 @@ const (
 // A group that closes for a night opens again for the bots, which get no update
 // about it.
 func TestAClosedGroupIsTriedAgain(t *testing.T) {
-	s := newStage(t, lookOften)
+	s := newFixture(t, lookOften)
 	chat, _ := s.chat("club", world.Supergroup)
 	s.close(chat, true)
 	s.becomes(s.say(chat, "good night"), "rejected closed")
@@ -63,7 +63,7 @@ func TestAClosedGroupIsTriedAgain(t *testing.T) {
 func TestARefusalOfOneCallIsNone(t *testing.T) {
 	for _, fault := range []string{"sendMessage:401:Unauthorized", "sendMessage:404:Not Found", "sendMessage:400:Logged out"} {
 		t.Run(fault, func(t *testing.T) {
-			s := newStage(t)
+			s := newFixture(t)
 			chat, _ := s.chat("club", world.Supergroup)
 			s.fault(fault + ":count=1")
 			s.becomes(s.say(chat, "hello"), "delivered closed")
@@ -75,7 +75,7 @@ func TestARefusalOfOneCallIsNone(t *testing.T) {
 }
 
 func TestAStoppedBotIsStartedAgain(t *testing.T) {
-	s := newStage(t, lookOften)
+	s := newFixture(t, lookOften)
 	chat, _ := s.chat("club", world.Supergroup)
 	s.fault("*:404:Not Found") // as everything is behind a wrong address
 	s.becomes(s.say(chat, "hello"), "rejected closed")
@@ -89,7 +89,7 @@ func TestAStoppedBotIsStartedAgain(t *testing.T) {
 // Words that nobody knows end in a pause, too: else each text is written, paid and
 // rejected, for ever.
 func TestABotThatIsAlwaysRejectedRests(t *testing.T) {
-	s := newStage(t, func(cfg *sender.Config) { cfg.RestAfter = 3 })
+	s := newFixture(t, func(cfg *sender.Config) { cfg.RestAfter = 3 })
 	chat, _ := s.chat("club", world.Supergroup)
 	s.fault("sendMessage:418:SOMETHING_NEW")
 	for range 3 {
@@ -104,7 +104,7 @@ func TestABotThatIsAlwaysRejectedRests(t *testing.T) {
 
 // Who may not react may still write.
 func TestARefusedReactionSuspendsNobody(t *testing.T) {
-	s := newStage(t, func(cfg *sender.Config) { cfg.RestAfter = 2 })
+	s := newFixture(t, func(cfg *sender.Config) { cfg.RestAfter = 2 })
 	chat, said := s.chat("club", world.Supergroup)
 	s.fault("setMessageReaction:400:CHAT_SEND_REACTIONS_FORBIDDEN")
 	for range 2 {

@@ -65,37 +65,37 @@ func limitMemory(t testing.TB, c *testenv.Cache, most string) {
 	}
 }
 
-// during watches the theatre while something happens and for a length of time.
-func (th *theatre) during(length time.Duration, begin, end func()) ordeal {
-	th.t.Helper()
-	th.services["planner"].asked.transactions()
+// during watches the fixture while something happens and for a length of time.
+func (fx *fixture) during(length time.Duration, begin, end func()) ordeal {
+	fx.t.Helper()
+	fx.services["planner"].asked.transactions()
 	begin()
 	var o ordeal
 	for until := time.Now().Add(length); time.Now().Before(until); {
-		o.late = append(o.late, th.change())
+		o.late = append(o.late, fx.change())
 	}
 	end()
-	o.planning = th.services["planner"].asked.transactions()
+	o.planning = fx.services["planner"].asked.transactions()
 	slices.Sort(o.late)
 	return o
 }
 
 // change changes a bot, and is how long the last service gives the old one away.
-func (th *theatre) change() time.Duration {
-	th.t.Helper()
-	th.version++
-	hint := strconv.Itoa(th.version)
-	bot := rostercache.BotID(th.number(`UPDATE personas SET hint = $1 WHERE bot_id = (SELECT min(bot_id) FROM cast_members) RETURNING bot_id`, hint))
+func (fx *fixture) change() time.Duration {
+	fx.t.Helper()
+	fx.version++
+	hint := strconv.Itoa(fx.version)
+	bot := rostercache.BotID(fx.number(`UPDATE personas SET hint = $1 WHERE bot_id = (SELECT min(bot_id) FROM cast_members) RETURNING bot_id`, hint))
 	began := time.Now()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(th.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(fx.t.Context(), time.Minute)
 	defer cancel()
-	for _, s := range th.services {
+	for _, s := range fx.services {
 		for {
 			p, _, err := s.roster.Persona(ctx, bot)
 			if err != nil {
-				th.t.Fatal(err)
+				fx.t.Fatal(err)
 			}
 			if p.Hint == hint {
 				break
@@ -110,20 +110,20 @@ func (th *theatre) change() time.Duration {
 // seen in time; afterwards Redis is in use again.
 func TestRedisFailsInTheMiddleOfAPlay(t *testing.T) {
 	t.Parallel()
-	th := newTheatre(t, true)
-	th.play(30)
+	fx := newFixture(t, true)
+	fx.play(30)
 	for _, f := range faults {
-		o := th.during(500*time.Millisecond, func() { f.begin(t, th.redis) }, func() { f.end(t, th.redis) })
+		o := fx.during(500*time.Millisecond, func() { f.begin(t, fx.redis) }, func() { f.end(t, fx.redis) })
 		if late := worst(o.late); late > cache.Short {
 			t.Errorf("when Redis %s, a change is seen after %v, want %v at most", f.name, late, cache.Short)
 		}
-		for name, s := range th.services {
+		for name, s := range fx.services {
 			testenv.Eventually(t, name+" uses Redis again", func() (string, bool) { return "", s.cache.Shared() })
 		}
 	}
-	th.play(20)
-	th.stop()
-	if why := th.whyFailed(); why != "" {
+	fx.play(20)
+	fx.stop()
+	if why := fx.whyFailed(); why != "" {
 		t.Errorf("turns failed: %s", why)
 	}
 }
@@ -134,22 +134,22 @@ func TestRedisFailsInTheMiddleOfAPlay(t *testing.T) {
 func BenchmarkRedisFails(b *testing.B) {
 	const length = 30 * time.Second
 	for b.Loop() {
-		th := newTheatre(b, true)
-		th.play(60)
+		fx := newFixture(b, true)
+		fx.play(60)
 		nothing := func() {}
 		var calm, faulty ordeal
 		for _, f := range faults {
-			calm.add(th.during(length, nothing, nothing))
-			faulty.add(th.during(length, func() { f.begin(b, th.redis) }, func() { f.end(b, th.redis) }))
+			calm.add(fx.during(length, nothing, nothing))
+			faulty.add(fx.during(length, func() { f.begin(b, fx.redis) }, func() { f.end(b, fx.redis) }))
 		}
-		th.stop()
-		if why := th.whyFailed(); why != "" {
+		fx.stop()
+		if why := fx.whyFailed(); why != "" {
 			fmt.Printf("turns failed: %s\n", why)
 		}
 		fmt.Printf("figure cache.planning_p99_calm_ms %.2f ms\n", worst(calm.planning).Seconds()*1000)
 		fmt.Printf("figure cache.planning_p99_faults_ratio %.2f ratio\n", worst(faulty.planning).Seconds()/worst(calm.planning).Seconds())
 		fmt.Printf("figure cache.stale_p99_calm_ms %.1f ms\n", worst(calm.late).Seconds()*1000)
 		fmt.Printf("figure cache.stale_p99_faults_ms %.1f ms\n", worst(faulty.late).Seconds()*1000)
-		fmt.Printf("figure cache.failed_turns_in_faults %.0f turns\n", th.number(turnsFailed))
+		fmt.Printf("figure cache.failed_turns_in_faults %.0f turns\n", fx.number(turnsFailed))
 	}
 }

@@ -23,14 +23,14 @@ type steady struct {
 func (s steady) perTurn() float64 { return float64(total(s.asked)) / s.delivered }
 
 // measure plays turns, of which the first ones are not measured.
-func (th *theatre) measure(first, turns float64) steady {
-	th.t.Helper()
-	th.play(first)
-	th.asked()
-	delivered, looked := th.number(turnsDelivered), th.lookups()
-	th.play(turns)
-	by := th.asked()
-	return steady{together(by), by, th.number(turnsDelivered) - delivered, th.lookups().since(looked)}
+func (fx *fixture) measure(first, turns float64) steady {
+	fx.t.Helper()
+	fx.play(first)
+	fx.asked()
+	delivered, looked := fx.number(turnsDelivered), fx.lookups()
+	fx.play(turns)
+	by := fx.asked()
+	return steady{together(by), by, fx.number(turnsDelivered) - delivered, fx.lookups().since(looked)}
 }
 
 // joined is how many statements a turn would cost with joins instead of parts, as
@@ -55,8 +55,8 @@ func (s steady) joined() float64 {
 // no more than so many for the rest.
 func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
 	t.Parallel()
-	th := newTheatre(t, true)
-	is := th.measure(60, 60)
+	fx := newFixture(t, true)
+	is := fx.measure(60, 60)
 	// A bot may have its first turn only now.
 	if read := ofRoster(is.asked); float64(total(read)) > is.delivered/10 {
 		t.Errorf("in %.0f turns the roster was read:\n%s", is.delivered, listed(read))
@@ -68,10 +68,10 @@ func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
 		t.Errorf("%.1f %% of the lookups are hits, want 95 %%", 100*is.lookups.rate())
 	}
 	// A change is read once, and turns go on.
-	th.exec(`UPDATE personas SET hint = 'Changed.' WHERE bot_id = (SELECT min(bot_id) FROM cast_members)`)
-	th.play(20)
-	th.stop()
-	if why := th.whyFailed(); why != "" {
+	fx.exec(`UPDATE personas SET hint = 'Changed.' WHERE bot_id = (SELECT min(bot_id) FROM cast_members)`)
+	fx.play(20)
+	fx.stop()
+	if why := fx.whyFailed(); why != "" {
 		t.Errorf("turns failed: %s", why)
 	}
 }
@@ -80,10 +80,10 @@ func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
 // statements, without the cache and with it.
 func BenchmarkStatements(b *testing.B) {
 	for b.Loop() {
-		without := newTheatre(b, false)
+		without := newFixture(b, false)
 		before := without.measure(60, 100)
 		without.stop()
-		with := newTheatre(b, true)
+		with := newFixture(b, true)
 		after := with.measure(60, 100)
 		with.stop()
 		fmt.Printf("figure cache.sql_per_turn_before %.1f statements\n", before.joined())

@@ -29,10 +29,14 @@ type Unsent struct {
 	// Orphaned tells that it was taken over from a process that died, or stood still, and
 	// may have made the call.
 	Orphaned bool
-	// Wait is for how long Telegram told the bot to wait in the chat; 0 for not at all.
-	Wait time.Duration
+	// WaitUntil is until when Telegram told the bot to wait in the chat, by this process'
+	// clock; zero if it needn't.
+	WaitUntil time.Time
 	// Until is when the claim ends, by this process' clock.
 	Until time.Time
+	// Calls is how often its call has been made since it was claimed. Whoever makes the
+	// calls counts them.
+	Calls int
 
 	traceParent string
 	fence       int64
@@ -85,9 +89,11 @@ const (
 	nextDelivery    = `SELECT turn_no, part FROM deliveries x WHERE x.closed_at IS NULL AND x.lane = $3 AND x.chat_id = `
 	freeDelivery    = ` AND d.state = 'waiting' AND (d.not_before IS NULL OR d.not_before <= now())`
 	claimedDelivery = `d.chat_id, d.turn_no, d.part, d.fence, d.attempts, d.step, d.state = 'sending', d.payload, d.traceparent,
-    (SELECT max(w.until) - now() FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
+    ` + waitLeft
+	// For how long the bot has to wait in the chat; NULL for not at all.
+	waitLeft = `(SELECT max(w.until) - now() FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
 
-	claimDeliveries = `
+	claimDeliveries = `-- claim deliveries
 UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
 FROM unnest($4::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextDelivery + `r.chat_id ORDER BY turn_no, part LIMIT 1) h
 WHERE d.chat_id = r.chat_id AND d.turn_no = h.turn_no AND d.part = h.part` + freeDelivery + `
@@ -96,7 +102,7 @@ RETURNING ` + claimedDelivery
 	// The end of a delivery and, with the last one, of its turn, the message that was sent,
 	// and the claim of the chat's next delivery are one statement, and so one transaction.
 	// A turn ends as its first delivery that was not simply delivered, if there is one.
-	commitDeliveries = `
+	commitDeliveries = `-- commit deliveries
 WITH i AS (
     SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::text[], $9::text[], $10::bool[],
         $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::timestamptz[])
@@ -126,34 +132,35 @@ FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id AND (x.turn_no, 
 WHERE d.chat_id = i.chat_id AND d.turn_no = h.turn_no AND d.part = h.part AND NOT i.last` + freeDelivery + `
 RETURNING ` + claimedDelivery
 
-	deferDelivery = `
+	deferDelivery = `-- defer delivery
 UPDATE deliveries SET state = 'waiting', owner = NULL, claimed_until = NULL, not_before = $6, attempts = attempts + $7::int
 WHERE chat_id = $1 AND turn_no = $2 AND part = $3 AND fence = $4 AND owner = $5`
 
-	takeDeliveries = `
+	// This process has made no call for a claim that it does not know of.
+	takeDeliveries = `-- take deliveries over
 WITH claimed AS MATERIALIZED (
-    SELECT chat_id, turn_no, part, owner, fence, claimed_until < now() AS over
-    FROM deliveries WHERE lane = $3 AND closed_at IS NULL AND owner <> $1),
+    SELECT chat_id, turn_no, part, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
+    FROM deliveries WHERE lane = $3 AND closed_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($5)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $4)
-UPDATE deliveries d SET ` + claimDelivery + `
+UPDATE deliveries d SET state = CASE WHEN dead.owner = $1 THEN 'claimed' ELSE d.state END, ` + claimDelivery + `
 FROM dead WHERE d.chat_id = dead.chat_id AND d.turn_no = dead.turn_no AND d.part = dead.part AND d.fence = dead.fence AND d.owner = dead.owner
 RETURNING ` + claimedDelivery
 
-	dueDeliveries = `
+	dueDeliveries = `-- due deliveries
 SELECT array(SELECT chat_id FROM (
         SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, created_at + interval '2 seconds') AS due
         FROM deliveries WHERE lane = $1 AND closed_at IS NULL ORDER BY chat_id, turn_no, part) h
     WHERE owner IS NULL AND due <= now() LIMIT $2),
     count(*), coalesce(now() - min(created_at), '0') FROM deliveries WHERE lane = $1 AND closed_at IS NULL`
 
-	stepDeliveries = `
+	stepDeliveries = `-- step deliveries
 UPDATE deliveries d SET state = i.state, step = i.step, claimed_until = now() + i.lease
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::integer[], $6::text[], $7::text[], $8::interval[])
     AS i(chat_id, turn_no, part, fence, owner, state, step, lease)
 WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part = i.part AND d.fence = i.fence AND d.owner = i.owner
-RETURNING d.chat_id, d.turn_no, d.part`
+RETURNING d.chat_id, d.turn_no, d.part, ` + waitLeft + ``
 )
 
 // Claim implements stage.Rows.
@@ -172,7 +179,7 @@ func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]
 	for i, e := range ends {
 		chats[i], turns[i] = key(e.Task.GetId())
 		parts[i], fences[i] = int16(e.Task.Part), e.Task.fence //nolint:gosec // a turn has a few
-		outcomes[i], reasons[i], last[i] = subject.OutcomeName(e.Result.Outcome), e.Result.Reason, e.Last
+		outcomes[i], reasons[i], last[i] = subject.OutcomeName(e.Result.Outcome), readable(e.Result.Reason), e.Last
 		if m := e.Result.Message; m != nil {
 			viewers[i], telegramIDs[i], replies[i], bodies[i], times[i] = m.Viewer, m.TelegramID, m.ReplyTo, m.Text, m.At
 		}
@@ -182,9 +189,9 @@ func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]
 }
 
 // Defer implements stage.Rows. It says that no call was made that may have had an effect.
-func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, failed bool) error {
+func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, failures int) error {
 	chat, turn := key(u.GetId())
-	err := d.journal.fenced(ctx, deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), count(failed))
+	err := d.journal.fenced(ctx, deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), failures)
 	if err != nil && !errors.Is(err, ErrFenced) {
 		return fmt.Errorf("give delivery %s back: %w", subject.TurnID(u.GetId()), err)
 	}
@@ -197,14 +204,14 @@ func (d *Deliveries) Bury(ctx context.Context, u *Unsent, reason string) error {
 }
 
 // Sweep implements stage.Rows.
-func (d *Deliveries) Sweep(ctx context.Context, limit int) (s stage.Swept[*Unsent], err error) {
+func (d *Deliveries) Sweep(ctx context.Context, limit int, mine []int64) (s stage.Swept[*Unsent], err error) {
 	if err := d.journal.pool.QueryRow(ctx, dueDeliveries, d.lane, limit).Scan(&s.Due, &s.Open, &s.Oldest); err != nil {
 		return s, fmt.Errorf("look for deliveries that wait: %w", err)
 	}
 	if s.Open == 0 {
 		return s, nil
 	}
-	s.Taken, err = d.query(ctx, "take deliveries over", takeDeliveries, true, d.claims.Owner, d.claims.Lease, d.lane, limit)
+	s.Taken, err = d.query(ctx, "take deliveries over", takeDeliveries, true, d.claims.Owner, d.claims.Lease, d.lane, limit, mine)
 	return s, err
 }
 
@@ -215,21 +222,21 @@ func (d *Deliveries) Pause(ctx context.Context, u *Unsent) error {
 }
 
 // Begin writes down that a call may be made from now on, of the given step. It renews the
-// claim. ErrFenced says that it was lost.
+// claim. ErrFenced says that it was lost. Both tell until when the bot has to wait.
 func (d *Deliveries) Begin(ctx context.Context, u *Unsent, s Step) error {
 	return d.step(ctx, u, true, s)
 }
 
 func (d *Deliveries) step(ctx context.Context, u *Unsent, calling bool, s Step) error {
 	until := time.Now().Add(d.claims.Lease)
-	done, err := d.journal.steps.Do(ctx, step{d.claims, u, calling, s})
+	now, err := d.journal.steps.Do(ctx, step{d.claims, u, calling, s})
 	switch {
 	case err != nil:
 		return fmt.Errorf("write down the step of delivery %s: %w", subject.TurnID(u.GetId()), err)
-	case !done:
+	case !now.held:
 		return ErrFenced
 	}
-	u.Calling, u.Step, u.Until = calling, s, until
+	u.Calling, u.Step, u.Until, u.WaitUntil = calling, s, until, now.waitUntil
 	return nil
 }
 
@@ -241,8 +248,23 @@ type step struct {
 	step    Step
 }
 
-// stepAll makes changes together, and tells of each whether the claim still held.
-func (j *Journal) stepAll(ctx context.Context, steps []step) ([]bool, error) {
+// stepped is whether the claim of a delivery still held, and until when its bot has to
+// wait.
+type stepped struct {
+	held      bool
+	waitUntil time.Time
+}
+
+// after is the instant that is so far away; zero for none.
+func after(wait *time.Duration) time.Time {
+	if wait == nil {
+		return time.Time{}
+	}
+	return time.Now().Add(*wait)
+}
+
+// stepAll makes changes together.
+func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) {
 	n := len(steps)
 	chats, turns, parts, fences, owners := make([]int64, n), make([]int64, n), make([]int16, n), make([]int64, n), make([]int32, n)
 	states, names, leases := make([]string, n), make([]string, n), make([]time.Duration, n)
@@ -260,10 +282,11 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	done := make([]bool, n)
+	done := make([]stepped, n)
 	var chat, turn, part int64
-	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &part}, func() error {
-		done[at[[3]int64{chat, turn, part}]] = true
+	var wait *time.Duration
+	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &part, &wait}, func() error {
+		done[at[[3]int64{chat, turn, part}]] = stepped{true, after(wait)}
 		return nil
 	})
 	return done, err
@@ -290,9 +313,7 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 		}
 		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
 		u.Orphaned = taken && u.Calling
-		if wait != nil {
-			u.Wait = *wait
-		}
+		u.WaitUntil = after(wait)
 		return u, nil
 	})
 	if err != nil {
@@ -302,10 +323,3 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 }
 
 func sorted(chats []int64) []int64 { return slices.Sorted(slices.Values(chats)) }
-
-func count(failed bool) int {
-	if failed {
-		return 1
-	}
-	return 0
-}

@@ -23,7 +23,7 @@ import (
 type Journal struct {
 	pool *pgxpool.Pool
 	// steps are changes of claimed deliveries, made together.
-	steps *batch.Group[step, bool]
+	steps *batch.Group[step, stepped]
 }
 
 // New makes a journal on a database.
@@ -47,6 +47,11 @@ type Claims struct {
 	// Lease is how long a claim holds.
 	Lease time.Duration
 }
+
+// forgotten is a condition of a claim of this process that no statement under way has
+// made: where the process does not know of it, the answer was lost. It is longer than any
+// statement takes.
+const forgotten = `claimed_until < now() + $2::interval - interval '15 seconds'`
 
 // key is a turn's key in SQL arguments.
 func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }

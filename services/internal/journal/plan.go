@@ -19,6 +19,18 @@ type Planned struct {
 	TraceParent string
 }
 
+// Lane is where the delivery is to be made; empty where a text is to be written. A
+// reaction that is made as a message keeps the order of messages.
+func (p Planned) Lane() Lane {
+	switch {
+	case p.Delivery == nil:
+		return ""
+	case p.Turn.GetKind() == chorusv1.TurnKind_TURN_KIND_REACTION && p.Delivery.GetAction() != chorusv1.Action_ACTION_SET_REACTION:
+		return LaneMessage
+	}
+	return LaneOf(p.Turn.GetKind())
+}
+
 const (
 	insertTurns = `
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, topic, payload, traceparent, planned_at, due_at, expires_at, written_at)
@@ -53,7 +65,7 @@ func (j *Journal) Plan(ctx context.Context, tx pgx.Tx, planned []Planned) error 
 		kinds[i], topics[i], traces[i], payloads[i] = subject.TurnKindName(t.GetKind()), t.GetTopic(), p.TraceParent, payload
 		plannedAt[i], dueAt[i], expiresAt[i] = t.GetPlannedAt().AsTime(), t.GetDueAt().AsTime(), t.GetExpiresAt().AsTime()
 		if written[i] = p.Delivery != nil; written[i] {
-			if err := deliveries.add(p.Delivery, LaneOf(t.GetKind()), 1, p.TraceParent); err != nil {
+			if err := deliveries.add(p.Delivery, p.Lane(), 1, p.TraceParent); err != nil {
 				return err
 			}
 		}

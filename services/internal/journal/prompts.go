@@ -86,7 +86,8 @@ WHERE chat_id = $1 AND message = $2 AND fence = $3 AND owner = $4`
 
 	takePrompts = `
 WITH claimed AS MATERIALIZED (
-    SELECT chat_id, message, owner, fence, claimed_until < now() AS over FROM prompts WHERE owner <> $1),
+    SELECT chat_id, message, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
+    FROM prompts WHERE owner IS NOT NULL AND chat_id <> ALL($4)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)
@@ -126,8 +127,8 @@ func (p *Prompts) Commit(ctx context.Context, ends []stage.End[*Prompt, Answered
 }
 
 // Defer implements stage.Rows.
-func (p *Prompts) Defer(ctx context.Context, prompt *Prompt, until time.Time, failed bool) error {
-	err := p.journal.fenced(ctx, deferPrompt, prompt.ChatID, prompt.Message, prompt.fence, p.claims.Owner, instant(until), count(failed))
+func (p *Prompts) Defer(ctx context.Context, prompt *Prompt, until time.Time, failures int) error {
+	err := p.journal.fenced(ctx, deferPrompt, prompt.ChatID, prompt.Message, prompt.fence, p.claims.Owner, instant(until), failures)
 	if err != nil && !errors.Is(err, ErrFenced) {
 		return fmt.Errorf("give a prompt back: %w", err)
 	}
@@ -144,14 +145,14 @@ func (p *Prompts) Bury(ctx context.Context, prompt *Prompt, _ string) error {
 }
 
 // Sweep implements stage.Rows.
-func (p *Prompts) Sweep(ctx context.Context, limit int) (s stage.Swept[*Prompt], err error) {
+func (p *Prompts) Sweep(ctx context.Context, limit int, mine []int64) (s stage.Swept[*Prompt], err error) {
 	if err := p.journal.pool.QueryRow(ctx, duePrompts, limit).Scan(&s.Due, &s.Open, &s.Oldest); err != nil {
 		return s, fmt.Errorf("look for prompts that wait: %w", err)
 	}
 	if s.Open == 0 {
 		return s, nil
 	}
-	s.Taken, err = p.query(ctx, "take prompts over", takePrompts, p.claims.Owner, p.claims.Lease, limit)
+	s.Taken, err = p.query(ctx, "take prompts over", takePrompts, p.claims.Owner, p.claims.Lease, limit, mine)
 	return s, err
 }
 

@@ -88,10 +88,10 @@ RETURNING ` + claimedTexts
 UPDATE turns SET owner = NULL, claimed_until = NULL, not_before = $5, attempts = attempts + $6::int
 WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner = $4`
 
-	// Claims of this process are left out: it works on them.
 	takeTexts = `
 WITH claimed AS MATERIALIZED (
-    SELECT chat_id, turn_no, owner, fence, claimed_until < now() AS over FROM turns WHERE written_at IS NULL AND owner <> $1),
+    SELECT chat_id, turn_no, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
+    FROM turns WHERE written_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($4)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)
@@ -122,7 +122,7 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 	var made deliveryRows
 	for i, e := range ends {
 		chats[i], turns[i] = key(e.Task.GetId())
-		fences[i], reasons[i], last[i] = e.Task.fence, e.Result.Reason, e.Last
+		fences[i], reasons[i], last[i] = e.Task.fence, readable(e.Result.Reason), e.Last
 		if len(e.Result.Deliveries) == 0 {
 			outcomes[i] = subject.OutcomeName(e.Result.Outcome)
 		}
@@ -137,9 +137,9 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 }
 
 // Defer implements stage.Rows.
-func (t *Texts) Defer(ctx context.Context, u *Unwritten, until time.Time, failed bool) error {
+func (t *Texts) Defer(ctx context.Context, u *Unwritten, until time.Time, failures int) error {
 	chat, turn := key(u.GetId())
-	if err := t.journal.fenced(ctx, deferText, chat, turn, u.fence, t.claims.Owner, instant(until), count(failed)); err != nil && err != ErrFenced { //nolint:errorlint // it is not wrapped
+	if err := t.journal.fenced(ctx, deferText, chat, turn, u.fence, t.claims.Owner, instant(until), failures); err != nil && err != ErrFenced { //nolint:errorlint // it is not wrapped
 		return fmt.Errorf("give turn %s back: %w", subject.TurnID(u.GetId()), err)
 	}
 	return nil
@@ -151,14 +151,14 @@ func (t *Texts) Bury(ctx context.Context, u *Unwritten, reason string) error {
 }
 
 // Sweep implements stage.Rows.
-func (t *Texts) Sweep(ctx context.Context, limit int) (s stage.Swept[*Unwritten], err error) {
+func (t *Texts) Sweep(ctx context.Context, limit int, mine []int64) (s stage.Swept[*Unwritten], err error) {
 	if err := t.journal.pool.QueryRow(ctx, dueTexts, limit).Scan(&s.Due, &s.Open, &s.Oldest); err != nil {
 		return s, fmt.Errorf("look for turns that wait: %w", err)
 	}
 	if s.Open == 0 {
 		return s, nil
 	}
-	s.Taken, err = t.query(ctx, "take turns over", takeTexts, t.claims.Owner, t.claims.Lease, limit)
+	s.Taken, err = t.query(ctx, "take turns over", takeTexts, t.claims.Owner, t.claims.Lease, limit, mine)
 	return s, err
 }
 

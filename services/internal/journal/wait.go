@@ -8,7 +8,7 @@ import (
 
 // A bot that was told to wait in two chats within the window waits everywhere, for
 // the longest of their times. What has long been over is deleted on the way.
-const wait = `
+const wait = `-- wait
 WITH own AS (
     INSERT INTO waits AS w (bot_id, chat_id, until) VALUES ($1, $2, now() + $3::interval)
     ON CONFLICT (bot_id, chat_id) DO UPDATE SET until = greatest(w.until, excluded.until), at = now()
@@ -21,10 +21,6 @@ pruned AS (
 INSERT INTO waits AS w (bot_id, chat_id, until)
 SELECT $1, 0, greatest(own.until, others.until) FROM own, others WHERE others.until IS NOT NULL
 ON CONFLICT (bot_id, chat_id) DO UPDATE SET until = greatest(w.until, excluded.until), at = now()`
-
-// mayCall is false while a delivery's bot has to wait.
-const mayCall = `
-  NOT EXISTS (SELECT FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
 
 // Wait holds a bot back in a chat, for as long as Telegram asked: until then no sender
 // can claim a delivery of that bot in that chat. It prolongs an earlier wait and never

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,7 +31,7 @@ type mark struct {
 const (
 	// Whatever names a person by their id, in the tables that Places lists.
 	chatsOf = `
-SELECT chat_id FROM messages WHERE person_id = $1 UNION SELECT chat_id FROM updates WHERE person_id = $1
+SELECT chat_id FROM messages WHERE person_id = $1 UNION SELECT chat_id FROM prompts WHERE person_id = $1
 UNION SELECT chat_id FROM commands WHERE person_id = $1 UNION SELECT chat_id FROM answers WHERE person_id = $1
 UNION SELECT m.chat_id FROM memories m JOIN memory_people p ON p.memory_id = m.id WHERE p.person_id = $1`
 	personNames = `SELECT name, username FROM people WHERE telegram_id = $1`
@@ -185,7 +184,7 @@ func (m *marks) about(ctx context.Context, j *journal.Journal) ([]found, error) 
 func Places() []string {
 	return []string{
 		"answers.person_id", "commands.person_id", "forgotten.person_id", "memory_people.person_id", "messages.person_id",
-		"people.telegram_id", "updates.person_id",
+		"people.telegram_id", "prompts.person_id",
 	}
 }
 
@@ -196,12 +195,13 @@ const (
 	rememberForgotten = `
 INSERT INTO forgotten (person_id, at, marks) VALUES ($1, $2, '{}')
 ON CONFLICT (person_id) DO UPDATE SET at = greatest(forgotten.at, excluded.at), marks = coalesce(forgotten.marks, '{}') RETURNING marks`
-	keepMarks      = `UPDATE forgotten SET marks = $2 WHERE person_id = $1`
+	keepMarks = `UPDATE forgotten SET marks = $2 WHERE person_id = $1`
+	// A planner that is answering one ends first, and what it writes is found.
+	forgetPrompts  = `DELETE FROM prompts WHERE person_id = $1`
 	forgetMemories = `DELETE FROM memories WHERE id IN (SELECT memory_id FROM memory_people WHERE person_id = $1)`
 	forgetMessages = `DELETE FROM messages WHERE person_id = $1 AND sent_at < $2`
 	// The answers still count for the limit of the chat.
 	forgetAnswers = `UPDATE answers SET person_id = NULL WHERE person_id = $1`
-	forgetEvents  = `DELETE FROM heard_events WHERE chat_id = ANY($1) AND (event LIKE 'reaction % ' || $2 || ' %' OR event LIKE 'member ' || $2 || ' %')`
 	// Who goes on writing is kept again.
 	forgetPerson = `
 DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
@@ -214,9 +214,6 @@ DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages
 type Erasure struct {
 	Pool    *pgxpool.Pool
 	Journal *journal.Journal
-	Bus     journal.Eraser
-	// Updates deletes the updates that a person caused, and their copies on the bus.
-	Updates func(ctx context.Context, person int64) error
 }
 
 // reasonForgotten is why what was to be said is not.
@@ -237,9 +234,6 @@ func (e *Erasure) Forget(ctx context.Context, person int64, until time.Time) err
 	m, err := e.begin(ctx, person, until)
 	if err != nil {
 		return fmt.Errorf("forget a person: %w", err)
-	}
-	if err := errors.Join(e.Updates(ctx, person), e.Journal.RedactLetters(ctx, e.Bus, person)); err != nil {
-		return err
 	}
 	if err := e.redact(ctx, &m); err != nil {
 		return err
@@ -282,10 +276,10 @@ func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m m
 		}
 		var b pgx.Batch
 		b.Queue(keepMarks, person, encoded)
+		b.Queue(forgetPrompts, person)
 		b.Queue(forgetMemories, person)
 		b.Queue(forgetMessages, person, until)
 		b.Queue(forgetAnswers, person)
-		b.Queue(forgetEvents, m.chats(), strconv.FormatInt(person, 10))
 		b.Queue(forgetPerson, person)
 		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 			return fmt.Errorf("forget: %w", err)
@@ -304,7 +298,7 @@ func (e *Erasure) redact(ctx context.Context, m *marks) error {
 	for i := range about {
 		said[i] = about[i].Said
 	}
-	return e.Journal.Redact(ctx, e.Bus, said, reasonForgotten)
+	return e.Journal.Redact(ctx, said, reasonForgotten)
 }
 
 // Resume ends erasures that were begun so long ago that whoever began them has died.

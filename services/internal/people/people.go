@@ -28,9 +28,8 @@ type Kept struct {
 	Username   string    `yaml:"username,omitempty"`
 	SeenAt     time.Time `yaml:"seen_at,omitempty"`
 	Messages   []Message `yaml:"messages"`
-	// Updates is how many updates about the person the bus keeps, for seven days at
-	// most; their texts are those of the messages.
-	Updates int `yaml:"updates_on_the_bus"`
+	// Prompts is how many of their messages wait to be answered.
+	Prompts int `yaml:"messages_that_wait_for_an_answer,omitempty"`
 	// Commands are those that wait for their answer.
 	Commands []string `yaml:"commands_that_wait,omitempty"`
 	// Answers is how many answers to them of the last hours are counted for limits.
@@ -80,7 +79,7 @@ const (
 	readWritten = `
 SELECT c.name, m.sent_at, m.edited_at, m.body FROM messages m JOIN chats c ON c.id = m.chat_id
 WHERE m.person_id = $1 ORDER BY m.sent_at, m.number`
-	countUpdates = `SELECT count(*) FROM updates WHERE person_id = $1`
+	countPrompts = `SELECT count(*) FROM prompts WHERE person_id = $1`
 	countAnswers = `SELECT count(*) FROM answers WHERE person_id = $1`
 	readMemories = `
 SELECT c.name, b.name, p.about, m.content, m.created_at
@@ -148,7 +147,7 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 		k.Messages, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Message])
 		return err
 	})
-	b.Queue(countUpdates, id).QueryRow(func(row pgx.Row) error { return row.Scan(&k.Updates) })
+	b.Queue(countPrompts, id).QueryRow(func(row pgx.Row) error { return row.Scan(&k.Prompts) })
 	b.Queue(readCommands, id).Query(func(rows pgx.Rows) (err error) {
 		k.Commands, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
@@ -167,7 +166,7 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return Kept{}, fmt.Errorf("read what is kept of a person: %w", err)
 	}
-	if !known && len(k.Messages) == 0 && k.Updates == 0 && len(k.Commands) == 0 && k.Answers == 0 && len(k.Memories) == 0 && k.Forgotten == nil {
+	if !known && len(k.Messages) == 0 && k.Prompts == 0 && len(k.Commands) == 0 && k.Answers == 0 && len(k.Memories) == 0 && k.Forgotten == nil {
 		return Kept{}, ErrNobody
 	}
 	var err error

@@ -28,7 +28,7 @@ func TestAllThatIsKeptIsTold(t *testing.T) {
 			`INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES ($1, 42, 'first', $2), ($1, 42, 'second', $3), ($1, 43, 'not mine', $2)`,
 			[]any{chat, at, at.Add(time.Minute)},
 		},
-		{`INSERT INTO updates (chat_id, number, person_id, payload) VALUES ($1, 1, 42, 'x'), ($1, 2, 43, 'x')`, []any{chat}},
+		{`INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, heard_at) VALUES ($1, 1, 42, '{}', $2, $2), ($1, 2, 43, '{}', $2, $2)`, []any{chat, at}},
 	} {
 		if _, err := pool.Exec(t.Context(), statement.sql, statement.args...); err != nil {
 			t.Fatal(err)
@@ -45,7 +45,7 @@ func TestAllThatIsKeptIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := people.Kept{
-		TelegramID: 42, Name: "Tom", Username: "Tom_J", SeenAt: at, Updates: 1, Commands: []string{}, Memories: []people.Memory{},
+		TelegramID: 42, Name: "Tom", Username: "Tom_J", SeenAt: at, Prompts: 1, Commands: []string{}, Memories: []people.Memory{},
 		Messages: []people.Message{{Chat: "club", SentAt: at, Text: "first"}, {Chat: "club", SentAt: at.Add(time.Minute), Text: "second"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

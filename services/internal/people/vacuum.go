@@ -30,7 +30,7 @@ ORDER BY root::text`
 
 // erasedTables are those that an erasure deletes from or writes to.
 func erasedTables() []string {
-	tables := []string{"dead_letters", "deliveries", "heard_events", "memories", "receipts", "turns"}
+	tables := []string{"dead_letters", "deliveries", "memories", "turns"}
 	for _, place := range Places() {
 		table, _, _ := strings.Cut(place, ".")
 		tables = append(tables, table)

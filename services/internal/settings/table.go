@@ -23,7 +23,7 @@ var (
 	MaxMessagesPerDay          = intKey(spec{"max_msgs_per_day", "Most messages that are planned in a chat on a day (UTC), answers included, reactions not counted; 0 is no limit.", globalChat()}, 10_000, 0, 1_000_000)
 	PersonMaxAnswersPerHour    = intKey(spec{"person_max_answers_per_hour", "Most answers that one person gets in any hour, in all chats together, by asking, mentioning or replying; what they ask beyond it gets none. 0 is no limit.", global()}, 20, 0, 100_000)
 	MaxAnswersPerHour          = intKey(spec{"max_answers_per_hour", "Most answers that the people of a chat get in any hour, all together; 0 is no limit.", globalChat()}, 60, 0, 100_000)
-	MaxOpenTurns               = intKey(spec{"max_open_turns", "Most messages of a chat that may wait to be written and sent; at that, no more turns are planned. Reactions that wait do not count.", globalChat()}, 4, 1, 100)
+	MaxUnwrittenTurns          = intKey(spec{"max_unwritten_turns", "Most messages of a chat whose texts may be unwritten; at that, no more turns are planned. Those that wait for Telegram do not count.", globalChat()}, 4, 1, 100)
 	TurnTTL                    = durationKey(spec{"turn_ttl", "How long a turn may take. After that it is dropped, never sent late.", globalChat()}, 2*time.Minute, 5*time.Second, time.Hour)
 
 	HourlyMinBoost = floatKey(spec{"hourly_min_boost", "Multiplies the chance of a bot that is below its hourly minimum.", globalChat()}, 3, 1, 100)
@@ -60,7 +60,7 @@ func All() []*Definition {
 		ScaleFactor.Definition, PrimeHoursBoost.Definition, PrimeHours.Definition, PrimeHoursFactor.Definition,
 		MinGap.Definition, MaxGapFactor.Definition,
 		MaxMessagesPerMinute.Definition, GlobalMaxMessagesPerMinute.Definition, MaxMessagesPerDay.Definition,
-		PersonMaxAnswersPerHour.Definition, MaxAnswersPerHour.Definition, MaxOpenTurns.Definition, TurnTTL.Definition,
+		PersonMaxAnswersPerHour.Definition, MaxAnswersPerHour.Definition, MaxUnwrittenTurns.Definition, TurnTTL.Definition,
 		HourlyMinBoost.Definition, AddressedBoost.Definition,
 		ReactionProbability.Definition, ReplyProbability.Definition, ReplyToBotsProbability.Definition,
 		MentionProbability.Definition, MentionAtStart.Definition, NewsProbability.Definition,

@@ -11,12 +11,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 )
 
-// commitLoop writes down what tasks have led to, until committing ends. Tasks that
-// follow have the context.
-func (s *Stage[T, R]) commitLoop(ctx, committing context.Context) {
+// commitLoop writes down what tasks have led to, until all have ended. Tasks that follow
+// have the context. Once committing has ended, each write is tried once.
+func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 	var last time.Time
 	for {
-		batch := s.gather(committing, last)
+		batch := s.gather(all, last)
 		if len(batch) == 0 {
 			return
 		}
@@ -84,7 +84,9 @@ func (s *Stage[T, R]) last(ctx context.Context, task T) bool {
 // commit writes ends down for as long as that takes, and goes on with the next tasks.
 func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) {
 	var next []T
+	var since time.Time
 	err := s.persist(committing, func(ctx context.Context) (err error) {
+		since = time.Now()
 		next, err = s.rows.Commit(ctx, ends)
 		return err
 	})
@@ -104,7 +106,7 @@ func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) 
 		return
 	}
 	s.metrics.ended(s.cfg.Name, resultDone, len(ends))
-	s.begin(ctx, next)
+	s.begin(ctx, next, since)
 	chats := make([]int64, len(ends))
 	for i, e := range ends {
 		chats[i] = e.Task.Chat()
@@ -140,7 +142,7 @@ func (s *Stage[T, R]) idle(id int64) {
 
 // failed gives a task back, or ends it as a dead letter.
 func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
-	until, write := s.verdict(e)
+	until, write := s.verdict(e, ctx.Err() != nil)
 	err := s.persist(committing, write)
 	if err != nil && committing.Err() == nil {
 		// Its claim ends by itself.
@@ -158,26 +160,29 @@ func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
 
 // verdict is what is to be done about a failure, and when the task is looked at again;
 // zero is at once. It is the one place that decides so.
-func (s *Stage[T, R]) verdict(e ended[T, R]) (until time.Time, write func(context.Context) error) {
+func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, write func(context.Context) error) {
 	later := (*laterError)(nil)
 	class := fail.ClassOf(e.err)
-	failed := class != fail.Unavailable
+	failures := e.failures
+	if class == fail.Unavailable {
+		failures = 0
+	}
 	switch {
 	case errors.As(e.err, &later):
 		s.metrics.ended(s.cfg.Name, resultLater, 1)
-		return later.until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, later.until, false) }
-	case class == fail.Shutdown:
+		return later.until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, later.until, 0) }
+	case class == fail.Shutdown && stopping:
 		s.metrics.ended(s.cfg.Name, resultReturned, 1)
-		return time.Time{}, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, time.Time{}, false) }
-	case class == fail.Permanent, failed && e.task.Attempts()+1 >= s.cfg.MaxAttempts:
+		return time.Time{}, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, time.Time{}, 0) }
+	case class == fail.Permanent, failures > 0 && e.task.Attempts()+failures >= s.cfg.MaxAttempts:
 		s.metrics.ended(s.cfg.Name, resultDead, 1)
 		s.log.Error("dead letter", zap.Int64("chat", e.task.Chat()), zap.NamedError("reason", e.err))
 		return time.Time{}, func(ctx context.Context) error { return s.rows.Bury(ctx, e.task, e.err.Error()) }
 	}
 	s.outages.Note(e.err)
 	s.metrics.ended(s.cfg.Name, resultLater, 1)
-	until = time.Now().Add(backoff(e.task.Attempts(), e.err))
-	return until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failed) }
+	until = s.now().Add(backoff(e.task.Attempts()+e.failures-1, e.err))
+	return until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failures) }
 }
 
 // wantAt has a chat looked at when the time of its next row has come.
@@ -189,7 +194,7 @@ func (s *Stage[T, R]) wantAt(ctx context.Context, chat int64, at time.Time) {
 		return
 	}
 	s.timers++
-	time.AfterFunc(time.Until(at), func() {
+	time.AfterFunc(at.Sub(s.now()), func() {
 		s.mu.Lock()
 		s.timers--
 		s.mu.Unlock()

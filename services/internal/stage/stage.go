@@ -12,6 +12,8 @@ package stage
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,12 +46,14 @@ type Rows[T Task, R any] interface {
 	// but for those of an end with Last. It leaves out tasks that others have taken over.
 	Commit(ctx context.Context, ends []End[T, R]) (next []T, err error)
 	// Defer gives a claim back. The row may be claimed again from an instant on; a zero
-	// time is at once. Failed counts an attempt.
-	Defer(ctx context.Context, task T, until time.Time, failed bool) error
+	// time is at once. Failures are added to the task's attempts.
+	Defer(ctx context.Context, task T, until time.Time, failures int) error
 	// Bury ends a task that can't be done as a dead letter.
 	Bury(ctx context.Context, task T, reason string) error
-	// Sweep looks for what nobody works on. It takes over up to limit tasks.
-	Sweep(ctx context.Context, limit int) (Swept[T], error)
+	// Sweep looks for what nobody works on. It takes over up to limit tasks, none of the
+	// chats that this process looks after. So it also finds claims of this process that it
+	// does not know of, because the answer of a statement was lost.
+	Sweep(ctx context.Context, limit int, mine []int64) (Swept[T], error)
 }
 
 // End is what a task has led to.
@@ -74,8 +78,9 @@ type Swept[T Task] struct {
 }
 
 // Work does a task. The context ends when the process stops or the claim does. An error
-// is sorted by package fail: Permanent ones end the task as a dead letter, Shutdown gives
-// it back, others have it done again later. Later says when.
+// is sorted by package fail: Permanent ones end the task as a dead letter, others have it
+// done again later. Later says when. Whatever the error, the end of the process gives the
+// task back.
 type Work[T Task, R any] func(ctx context.Context, task T) (R, error)
 
 // Rings brings chats that have something to do.
@@ -131,6 +136,7 @@ type Stage[T Task, R any] struct {
 	rings    Rings
 	work     Work[T, R]
 	holds    func() bool // the process' lease
+	now      func() time.Time
 	tracer   trace.Tracer
 	log      *zap.Logger
 	outages  *outage.Log // of the work
@@ -168,6 +174,8 @@ type ended[T Task, R any] struct {
 	task   T
 	result R
 	err    error
+	// failures are the attempts of this claim that failed.
+	failures int
 }
 
 // Deps is what a stage works with.
@@ -175,7 +183,9 @@ type Deps struct {
 	Rings Rings
 	// Holds tells whether other processes see that this one lives: while they don't,
 	// nothing is claimed. Nil is always.
-	Holds   func() bool
+	Holds func() bool
+	// Now is the clock of the rows' database, by which rows wait; nil for this process'.
+	Now     func() time.Time
 	Tracer  trace.Tracer // nil for no traces
 	Metrics *Metrics     // nil for none
 	Log     *zap.Logger
@@ -186,13 +196,16 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 	if deps.Holds == nil {
 		deps.Holds = func() bool { return true }
 	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
 	if deps.Tracer == nil {
 		deps.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	log := deps.Log.With(zap.String("stage", cfg.Name))
 	deps.Metrics.begin(cfg.Name)
 	return &Stage[T, R]{
-		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, tracer: deps.Tracer, metrics: deps.Metrics, log: log,
+		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, log: log,
 		outages:  outage.New(log, "tasks fail, and are tried again", "tasks are done again"),
 		database: outage.New(log, "nothing can be claimed or written down", "tasks are claimed and written down again").Except(store.Away),
 		slots:    make(chan struct{}, cfg.MaxInFlight), ended: make(chan ended[T, R], cfg.MaxInFlight),
@@ -204,13 +217,15 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 // work have ended, as their context has, and writes down what came of them. It may be
 // run again after it has returned.
 func (s *Stage[T, R]) Run(ctx context.Context) error {
-	committing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	committing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
 	// What can't be written down for so long is another's to find.
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace+dbTimeout, stop) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace+dbTimeout, giveUp) })()
+	all, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	var committers errgroup.Group
 	for range commits {
-		committers.Go(func() error { s.commitLoop(ctx, committing); return nil })
+		committers.Go(func() error { s.commitLoop(ctx, committing, all); return nil })
 	}
 	var loops errgroup.Group
 	loops.Go(func() error { s.receive(ctx); return nil })
@@ -361,9 +376,10 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 		chats[i] = w.chat
 	}
 	var tasks []T
-	err := errLease
+	err, since := errLease, time.Now()
 	if s.holds() {
-		err = s.bounded(ctx, func(ctx context.Context) (err error) {
+		// Not even the end of the process interrupts it: what it claims is given back then.
+		err = s.bounded(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
 			tasks, err = s.rows.Claim(ctx, chats)
 			return err
 		})
@@ -382,7 +398,7 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 			w.ack()
 		}
 	}
-	s.begin(ctx, tasks)
+	s.begin(ctx, tasks, since)
 	s.leave(chats, tasks)
 }
 
@@ -431,8 +447,8 @@ func (s *Stage[T, R]) release(id int64) {
 	}
 }
 
-// begin works on tasks whose slots are taken.
-func (s *Stage[T, R]) begin(ctx context.Context, tasks []T) {
+// begin works on tasks whose slots are taken, and which were claimed after an instant.
+func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -445,7 +461,7 @@ func (s *Stage[T, R]) begin(ctx context.Context, tasks []T) {
 	}
 	s.mu.Unlock()
 	for _, t := range tasks {
-		go func() { s.ended <- s.do(ctx, t) }()
+		go func() { s.ended <- s.do(ctx, t, since.Add(s.cfg.Lease)) }()
 	}
 }
 
@@ -477,10 +493,10 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 	if !s.holds() {
 		return true
 	}
-	room := s.room()
+	room, mine, since := s.room(), s.mine(), time.Now()
 	var found Swept[T]
-	err := s.bounded(ctx, func(ctx context.Context) (err error) {
-		found, err = s.rows.Sweep(ctx, room)
+	err := s.bounded(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
+		found, err = s.rows.Sweep(ctx, room, mine)
 		return err
 	})
 	if err != nil {
@@ -489,7 +505,7 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 		}
 		return true
 	}
-	s.takeOver(ctx, found.Taken)
+	s.takeOver(ctx, found.Taken, since)
 	s.metrics.swept(s.cfg.Name, len(found.Taken), len(found.Due), found.Open, found.Oldest)
 	for _, c := range found.Due {
 		s.want(c, nil)
@@ -497,22 +513,43 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 	return found.Open > 0
 }
 
-// takeOver works on tasks that were taken from others. Those for which there is no slot
-// any more, because the process ends, are taken by others in turn.
-func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T) {
+// takeOver works on tasks that were taken from others. Those that are not begun when the
+// process ends are taken by others in turn.
+func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T, since time.Time) {
 	for _, t := range tasks {
 		select {
 		case s.slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
-		s.mu.Lock()
-		if s.chats[t.Chat()] == nil {
-			s.chats[t.Chat()] = &chat{}
+		// A ring that came meanwhile has the chat looked at, in vain: its row is taken.
+		for ctx.Err() == nil && !s.reserve(t.Chat()) {
+			sleep(ctx, window)
 		}
-		s.mu.Unlock()
-		s.begin(ctx, []T{t})
+		if ctx.Err() != nil {
+			<-s.slots
+			return
+		}
+		s.begin(ctx, []T{t}, since)
 	}
+}
+
+// reserve enters a chat, unless it is looked at or worked on already.
+func (s *Stage[T, R]) reserve(id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.chats[id] != nil {
+		return false
+	}
+	s.chats[id] = &chat{}
+	return true
+}
+
+// mine are the chats that this process looks after.
+func (s *Stage[T, R]) mine() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.AppendSeq(make([]int64, 0, len(s.chats)), maps.Keys(s.chats)) // never nil, which is NULL
 }
 
 // bounded makes a statement with a time-out.

@@ -28,10 +28,10 @@ func (e *laterError) Error() string {
 }
 
 // do works on a task until there is a result or an error that retries in place don't
-// mend.
-func (s *Stage[T, R]) do(ctx context.Context, task T) ended[T, R] {
+// mend, or its claim ends.
+func (s *Stage[T, R]) do(ctx context.Context, task T, until time.Time) ended[T, R] {
 	process := ctx
-	ctx, cancel := context.WithTimeout(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": task.Trace()}), s.cfg.Lease)
+	ctx, cancel := context.WithDeadline(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": task.Trace()}), until)
 	defer cancel()
 	began := time.Now()
 	defer func() { s.metrics.worked(s.cfg.Name, time.Since(began)) }()
@@ -41,26 +41,22 @@ func (s *Stage[T, R]) do(ctx context.Context, task T) ended[T, R] {
 			s.outages.Note(nil)
 			return ended[T, R]{task: task, result: result}
 		}
+		failed := ended[T, R]{task: task, err: err, failures: attempt - task.Attempts() + 1}
 		later := (*laterError)(nil)
 		if process.Err() != nil && fail.ClassOf(err) != fail.Permanent && !errors.As(err, &later) {
 			return ended[T, R]{task: task, err: process.Err()} // whatever it says, that is why
 		}
-		if errors.As(err, &later) || ctx.Err() != nil || final(err) || attempt+1 >= s.cfg.MaxAttempts {
-			return ended[T, R]{task: task, err: err}
+		if errors.As(err, &later) || ctx.Err() != nil || fail.ClassOf(err) == fail.Permanent || attempt+1 >= s.cfg.MaxAttempts {
+			return failed
 		}
 		s.outages.Note(err)
 		s.metrics.retried(s.cfg.Name)
 		wait := backoff(attempt, err)
 		if wait > s.cfg.MaxWait {
-			return ended[T, R]{task: task, err: err}
+			return failed
 		}
 		sleep(ctx, wait)
 	}
-}
-
-func final(err error) bool {
-	class := fail.ClassOf(err)
-	return class == fail.Permanent || class == fail.Shutdown
 }
 
 // backoff is how long to wait after so many failures: with full jitter, and not less

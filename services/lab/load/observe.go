@@ -16,12 +16,12 @@ type journalState struct {
 	planned, open, delivered, ended int
 }
 
-// counts asks for what is cheap to count: the open turns by their index, the
-// ended ones by the receipts.
+// counts asks for how far the clocks are, how many turns are open, and how many deliveries
+// were made.
 const counts = `
 SELECT (SELECT coalesce(sum(turn_no), 0) FROM chat_clock),
        (SELECT count(*) FROM turns WHERE closed_at IS NULL),
-       (SELECT count(*) FROM receipts WHERE outcome IN ('delivered', 'fell_back'))`
+       (SELECT count(*) FROM deliveries WHERE outcome IN ('delivered', 'fell_back'))`
 
 func look(ctx context.Context, pool *pgxpool.Pool) (journalState, error) {
 	var s journalState

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
@@ -34,27 +33,6 @@ func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result
 	if tag.RowsAffected() == 0 {
 		return Copy, nil
 	}
-	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_EDIT)
-	told.Message, told.Text = number, u.Text
-	s.call(told, u)
-	return Heard, nil
-}
-
-// reaction tells of what a person thinks of a message.
-func (s *session) reaction(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
-	number, err := s.number(ctx, c, s.viewer(u, c), u.MessageID)
-	if err != nil {
-		return "", err
-	}
-	if number == 0 {
-		return Unknown, nil
-	}
-	first, err := s.first(ctx, c, "reaction %d %d %d %s", number, u.From.ID, u.At.Unix(), u.Emoji)
-	if err != nil || !first {
-		return Copy, err
-	}
-	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_REACTION)
-	told.Message, told.Emoji = number, u.Emoji
 	return Heard, nil
 }
 
@@ -84,27 +62,6 @@ func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result,
 		return "", err
 	}
 	s.changed = s.changed || changed
-	if c.allowed {
-		s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MEMBER)
-	}
-	return Heard, nil
-}
-
-// member tells of others. Who comes and goes is told twice to administrators: by a
-// message in the chat, and to them alone.
-func (s *session) member(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
-	if _, ours := s.cast.account(u.Member.ID); ours {
-		return OfBots, nil // it is told itself
-	}
-	status := u.Role.Status
-	if !u.Role.Present || status == "member" {
-		status = map[bool]string{true: "in", false: "out"}[u.Role.Present]
-	}
-	first, err := s.first(ctx, c, "member %d %d %s", u.Member.ID, u.At.Unix(), status)
-	if err != nil || !first {
-		return Copy, err
-	}
-	s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MEMBER)
 	return Heard, nil
 }
 
@@ -121,9 +78,6 @@ func (s *session) title(ctx context.Context, c *chat, u *incoming.Update) (Resul
 	}
 	c.title = u.Chat.Title
 	s.changed = s.changed || tag.RowsAffected() > 0
-	if c.allowed {
-		s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_CHAT)
-	}
 	return Heard, nil
 }
 
@@ -156,8 +110,5 @@ func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Resul
 	}
 	s.changed = s.changed || tag.RowsAffected() > 0
 	c.telegramID, c.formerID, c.supergroup = to, from, true
-	if c.allowed {
-		s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_CHAT)
-	}
 	return Heard, nil
 }

@@ -17,8 +17,8 @@ import (
 // copies knows which messages of supergroups are written down. It is safe for
 // concurrent use.
 type copies struct {
-	// written gives the chat of a message, by Telegram's ids of both.
-	written *otter.Cache[string, *chat]
+	// written are messages, by Telegram's ids of them and their chats.
+	written *otter.Cache[string, struct{}]
 	// Who writes what was said in a chat holds its lock, so that the others find it
 	// written. Chats that share a lock wait for one another, and nothing worse.
 	locks [256]sync.Mutex
@@ -29,7 +29,7 @@ type copies struct {
 const maxWritten = 50_000
 
 func newCopies() (*copies, error) {
-	written, err := otter.New(&otter.Options[string, *chat]{MaximumSize: maxWritten})
+	written, err := otter.New(&otter.Options[string, struct{}]{MaximumSize: maxWritten})
 	if err != nil {
 		return nil, fmt.Errorf("keep what was heard: %w", err)
 	}
@@ -67,9 +67,8 @@ func (c *copies) lock(updates []incoming.Update) (unlock func()) {
 func (c *copies) drop(updates []incoming.Update) (left []incoming.Update, at []int, out Outcome) {
 	out.Results = make([]Result, len(updates))
 	for i, u := range updates {
-		if chat, known := c.written.GetIfPresent(nameOf(&u)); known && shared(&updates[i]) {
+		if _, known := c.written.GetIfPresent(nameOf(&u)); known && shared(&updates[i]) {
 			out.Results[i] = Copy
-			out.Chats = append(out.Chats, chat.id)
 			continue
 		}
 		left, at = append(left, u), append(at, i)
@@ -85,7 +84,7 @@ func (c *copies) keep(updates []incoming.Update, results []Result, chatOf func(*
 			continue
 		}
 		if chat := chatOf(u); chat != nil && chat.supergroup && chat.telegramID == u.Chat.ID {
-			c.written.Set(nameOf(u), chat)
+			c.written.Set(nameOf(u), struct{}{})
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (s *session) discover(ctx context.Context) error {
 	var ids []int64
 	var kinds, titles []string
 	for _, u := range s.pending() {
-		gone := (u.Kind == incoming.Own || u.Kind == incoming.Member) && !u.Role.Present
+		gone := u.Kind == incoming.Own && !u.Role.Present
 		if s.of(u) != nil || gone || u.Kind == incoming.Moved || slices.Contains(ids, u.Chat.ID) {
 			continue
 		}

@@ -1,6 +1,6 @@
 // Package hearing writes down what bots are told: once, however many of them are
-// told of it and however often. A message is a row, everything that happens in a
-// chat an update, numbered in the order in which it is committed.
+// told of it and however often. A message is a row; one that calls for an answer is a
+// prompt, too.
 package hearing
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
@@ -78,10 +79,8 @@ const (
 type Outcome struct {
 	// Results has one for each update, in their order.
 	Results []Result
-	// Chats are those that the updates are about, as far as the roster has them.
-	Chats []int64
-	// Told are those of which there is something new to publish.
-	Told []int64
+	// Prompted are the chats that have new prompts: ring for them.
+	Prompted []int64
 	// Commands tells that there are new ones to answer.
 	Commands bool
 }
@@ -89,17 +88,18 @@ type Outcome struct {
 // Ear writes down what bots are told. It is safe for concurrent use, by any
 // number of processes.
 type Ear struct {
-	pool   *pgxpool.Pool
-	copies *copies
+	pool    *pgxpool.Pool
+	journal *journal.Journal
+	copies  *copies
 }
 
 // New makes an ear.
-func New(pool *pgxpool.Pool) (*Ear, error) {
+func New(pool *pgxpool.Pool, j *journal.Journal) (*Ear, error) {
 	copies, err := newCopies()
 	if err != nil {
 		return nil, err
 	}
-	return &Ear{pool: pool, copies: copies}, nil
+	return &Ear{pool: pool, journal: j, copies: copies}, nil
 }
 
 const readOffset = `SELECT update_offset FROM listening WHERE bot_id = $1`
@@ -146,7 +146,7 @@ func (e *Ear) Hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 	for i, r := range done.Results {
 		all.Results[at[i]] = r
 	}
-	all.Chats, all.Told, all.Commands = append(all.Chats, done.Chats...), done.Told, done.Commands
+	all.Prompted, all.Commands = done.Prompted, done.Commands
 	return all, nil
 }
 
@@ -180,7 +180,7 @@ func (e *Ear) some(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 
 func (o *Outcome) add(more Outcome) {
 	o.Results = append(o.Results, more.Results...)
-	o.Chats, o.Told = append(o.Chats, more.Chats...), append(o.Told, more.Told...)
+	o.Prompted = append(o.Prompted, more.Prompted...)
 	o.Commands = o.Commands || more.Commands
 }
 
@@ -212,14 +212,14 @@ func (e *Ear) hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 	var done Outcome
 	var s *session
 	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
-		s = &session{tx: tx, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates))}
+		s = &session{tx: tx, journal: e.journal, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates))}
 		if err := s.open(ctx); err != nil {
 			return err
 		}
 		if err := s.write(ctx); err != nil {
 			return err
 		}
-		done = Outcome{Results: s.results, Chats: s.touched(), Told: s.told(), Commands: s.commands}
+		done = Outcome{Results: s.results, Prompted: distinct(s.prompted), Commands: s.commands}
 		return nil
 	})
 	if err != nil {

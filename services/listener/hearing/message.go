@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
@@ -72,7 +72,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 
 // tells whether an update says what a person did.
 func tells(u *incoming.Update) bool {
-	return u.Kind == incoming.Message || u.Kind == incoming.Edit || u.Kind == incoming.Reaction
+	return u.Kind == incoming.Message || u.Kind == incoming.Edit
 }
 
 // people writes down who speaks, and ends what those said before who wanted to be
@@ -144,18 +144,19 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 	if err != nil {
 		return "", err
 	}
-	told := s.tell(c, u, chorusv1.UpdateKind_UPDATE_KIND_MESSAGE)
-	told.Text, told.ReplyTo = u.Text, replyTo
-	s.call(told, u)
-	err = s.tx.QueryRow(ctx, insertMessage, c.id, u.From.ID, replyTo, u.Text, u.At, original, viewer, u.MessageID, u.Command == nil).Scan(&told.Message)
+	var number int64
+	err = s.tx.QueryRow(ctx, insertMessage, c.id, u.From.ID, replyTo, u.Text, u.At, original, viewer, u.MessageID, u.Command == nil).Scan(&number)
 	if err != nil {
 		return "", fmt.Errorf("write a message: %w", err)
+	}
+	if err := s.prompt(ctx, c, u, number, replyTo); err != nil {
+		return "", err
 	}
 	bot, name := s.command(u)
 	if name == "" {
 		return Heard, nil
 	}
-	_, err = s.tx.Exec(ctx, insertCommand, c.id, told.GetMessage(), bot.ID, u.From.ID, u.From.Anonymous, name, u.Command.Argument, s.happened(u))
+	_, err = s.tx.Exec(ctx, insertCommand, c.id, number, bot.ID, u.From.ID, u.From.Anonymous, name, u.Command.Argument, s.happened(u))
 	if err != nil {
 		return "", fmt.Errorf("write a command: %w", err)
 	}
@@ -163,12 +164,19 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 	return Heard, nil
 }
 
-// call tells whom a text calls upon. A command is answered as such, and by nobody in
-// character; so is one that we don't know, which is meant for another bot.
-func (s *session) call(told *chorusv1.Update, u *incoming.Update) {
-	if u.Command == nil {
-		told.Question, told.AddressedBots = incoming.Asks(u.Text), s.addressed(u)
+// prompt writes a prompt down where a message calls for an answer: it mentions or
+// answers a bot, or asks the group. Who replies to somebody else asks them. A command is
+// answered as such, and by nobody in character; so is one that we don't know, which is
+// meant for another bot.
+func (s *session) prompt(ctx context.Context, c *chat, u *incoming.Update, number, replyTo int64) error {
+	addressed := s.addressed(u)
+	if u.Command != nil || len(addressed) == 0 && (replyTo != 0 || !incoming.Asks(u.Text)) {
+		return nil
 	}
+	s.prompted = append(s.prompted, c.id)
+	return s.journal.AddPrompt(ctx, s.tx, &journal.Prompt{
+		ChatID: c.id, Message: number, Person: u.From.ID, AddressedBots: addressed, HappenedAt: s.happened(u), HeardAt: s.now,
+	})
 }
 
 // copied finds the message of a basic group that this is a copy of, and writes
@@ -223,7 +231,7 @@ func (s *session) name(ctx context.Context, c *chat, viewer, telegramID, number 
 
 // addressed is which of our bots a message names or answers, each once.
 func (s *session) addressed(u *incoming.Update) []int64 {
-	var bots []int64
+	bots := []int64{}
 	add := func(b Bot, ours bool) {
 		if ours && !slices.Contains(bots, b.ID) {
 			bots = append(bots, b.ID)

@@ -8,16 +8,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
 // session is one transaction.
 type session struct {
 	tx      pgx.Tx
+	journal *journal.Journal
 	bot     Bot
 	cast    Cast
 	updates []incoming.Update
@@ -28,7 +27,7 @@ type session struct {
 	chats     map[int64]*chat // by each of Telegram's ids
 	forgotten map[int64]time.Time
 	said      map[said]bool
-	heard     []*chorusv1.Update
+	prompted  []int64 // chats
 	commands  bool
 	changed   bool // the roster
 }
@@ -42,7 +41,6 @@ type chat struct {
 	supergroup, allowed      bool
 	found                    bool // nobody asked for it
 	title                    string
-	number                   int64 // of its last update
 }
 
 const (
@@ -66,7 +64,7 @@ JOIN message_ids i ON i.chat_id = m.chat_id AND i.viewer = 0 AND i.telegram_id =
 INSERT INTO hearing (chat_id) SELECT c FROM unnest($1::bigint[]) c ORDER BY c ON CONFLICT DO NOTHING`
 
 	// In the order of the chats, so that no two wait for each other.
-	lockHearing = `SELECT chat_id, update_no, now() FROM hearing WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
+	lockHearing = `SELECT now() FROM hearing WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
 
 	findForgotten = `SELECT person_id, at FROM forgotten WHERE person_id = ANY($1)`
 )
@@ -139,12 +137,12 @@ func (s *session) dropUseless() {
 		switch u.Kind {
 		case incoming.Private, incoming.Other:
 			s.results[i] = Useless
-		case incoming.Message, incoming.Edit, incoming.Reaction:
+		case incoming.Message, incoming.Edit:
 			// Our own bots are in the journal. Other bots are no people.
 			if _, ours := s.cast.account(u.From.ID); ours || u.From.Bot {
 				s.results[i] = OfBots
 			}
-		case incoming.Own, incoming.Member, incoming.Title, incoming.Moved:
+		case incoming.Own, incoming.Title, incoming.Moved:
 		}
 	}
 }
@@ -238,26 +236,20 @@ func (s *session) dropCopies(ctx context.Context) error {
 
 // lock locks the chats in which something new was heard.
 func (s *session) lock(ctx context.Context) error {
-	byID := map[int64]*chat{}
+	var ids []int64
 	for _, u := range s.pending() {
-		byID[s.of(u).id] = s.of(u)
+		ids = append(ids, s.of(u).id)
 	}
-	if len(byID) == 0 {
+	if ids = distinct(ids); len(ids) == 0 {
 		return nil
-	}
-	ids := make([]int64, 0, len(byID))
-	for id := range byID {
-		ids = append(ids, id)
 	}
 	var b pgx.Batch
 	b.Queue(ensureHearing, ids)
 	b.Queue(lockHearing, ids).Query(func(rows pgx.Rows) error {
-		var id, number int64
 		for rows.Next() {
-			if err := rows.Scan(&id, &number, &s.now); err != nil {
+			if err := rows.Scan(&s.now); err != nil {
 				return err
 			}
-			byID[id].number = number
 		}
 		return rows.Err()
 	})
@@ -267,34 +259,15 @@ func (s *session) lock(ctx context.Context) error {
 	return nil
 }
 
-// tell makes an update of something that was heard.
-func (s *session) tell(c *chat, u *incoming.Update, kind chorusv1.UpdateKind) *chorusv1.Update {
-	c.number++
-	told := &chorusv1.Update{
-		ChatId: c.id, Number: c.number, Kind: kind, PersonId: u.From.ID,
-		HappenedAt: timestamppb.New(s.happened(u)), ReceivedAt: timestamppb.New(s.now),
-	}
-	s.heard = append(s.heard, told)
-	return told
-}
-
 // happened is when an update happened, by the database's clock. Telegram's is
 // another one: what it says is compared with nothing but what it says.
 func (s *session) happened(u *incoming.Update) time.Time { return s.now.Add(-u.Age) }
 
-const (
-	insertUpdates = `
-INSERT INTO updates (chat_id, number, person_id, payload)
-SELECT chat_id, number, nullif(person_id, 0), payload
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[]) AS u(chat_id, number, person_id, payload)`
-	countUpdates = `
-UPDATE hearing h SET update_no = u.number FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, number) WHERE h.chat_id = u.chat_id`
-	// NOTIFY takes a lock that all who notify share until they commit, so it comes
-	// last, and only where the roster has changed.
-	notify = `SELECT pg_notify('chorus_roster', 'listener')`
-)
+// NOTIFY takes a lock that all who notify share until they commit, so it comes last,
+// and only where the roster has changed.
+const notify = `SELECT pg_notify('chorus_roster', 'listener')`
 
-// write handles what is new, and writes its updates down.
+// write handles what is new.
 func (s *session) write(ctx context.Context) error {
 	for i, u := range s.pending() {
 		result, err := s.handle(ctx, s.of(u), u)
@@ -303,35 +276,11 @@ func (s *session) write(ctx context.Context) error {
 		}
 		s.results[i] = result
 	}
-	var chats, numbers, people []int64
-	var payloads [][]byte
-	last := map[int64]int64{}
-	for _, u := range s.heard {
-		payload, err := proto.Marshal(u)
-		if err != nil {
-			return fmt.Errorf("encode update: %w", err)
-		}
-		chats, numbers = append(chats, u.GetChatId()), append(numbers, u.GetNumber())
-		people, payloads = append(people, u.GetPersonId()), append(payloads, payload)
-		last[u.GetChatId()] = u.GetNumber()
-	}
-	var b pgx.Batch
-	if len(chats) > 0 {
-		b.Queue(insertUpdates, chats, numbers, people, payloads)
-		var counted, to []int64
-		for c, n := range last {
-			counted, to = append(counted, c), append(to, n)
-		}
-		b.Queue(countUpdates, counted, to)
-	}
-	if s.changed {
-		b.Queue(notify)
-	}
-	if b.Len() == 0 {
+	if !s.changed {
 		return nil
 	}
-	if err := s.tx.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("write updates: %w", err)
+	if _, err := s.tx.Exec(ctx, notify); err != nil {
+		return fmt.Errorf("tell that the roster has changed: %w", err)
 	}
 	return nil
 }
@@ -342,12 +291,8 @@ func (s *session) handle(ctx context.Context, c *chat, u *incoming.Update) (Resu
 		return s.message(ctx, c, u)
 	case incoming.Edit:
 		return s.edit(ctx, c, u)
-	case incoming.Reaction:
-		return s.reaction(ctx, c, u)
 	case incoming.Own:
 		return s.own(ctx, c, u)
-	case incoming.Member:
-		return s.member(ctx, c, u)
 	case incoming.Title:
 		return s.title(ctx, c, u)
 	case incoming.Moved:
@@ -366,26 +311,6 @@ func (s *session) first(ctx context.Context, c *chat, format string, args ...any
 		return false, fmt.Errorf("remember an event: %w", err)
 	}
 	return tag.RowsAffected() == 1, nil
-}
-
-// told are the chats that have new updates, each once.
-func (s *session) told() []int64 {
-	var ids []int64
-	for _, u := range s.heard {
-		ids = append(ids, u.GetChatId())
-	}
-	return distinct(ids)
-}
-
-// touched are the chats of the updates, each once.
-func (s *session) touched() []int64 {
-	var ids []int64
-	for i := range s.updates {
-		if c := s.of(&s.updates[i]); c != nil {
-			ids = append(ids, c.id)
-		}
-	}
-	return distinct(ids)
 }
 
 // distinct sorts, and leaves one of each.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/names"
-	"github.com/chorus-cast/chorus/services/internal/reaction"
 )
 
 // ID reads an update's id, also of one that makes no sense otherwise; 0 where it
@@ -41,12 +40,8 @@ func Parse(raw []byte) (Update, error) {
 		err = u.message(w.Message)
 	case w.Edited != nil:
 		err = u.edit(w.Edited)
-	case w.Reaction != nil:
-		err = u.reaction(w.Reaction)
 	case w.Own != nil:
-		err = u.change(Own, w.Own)
-	case w.Member != nil:
-		err = u.change(Member, w.Member)
+		err = u.change(w.Own)
 	}
 	return u, err
 }
@@ -105,13 +100,6 @@ func (u *Update) message(m *wireMessage) error {
 	case m.NewTitle != "":
 		u.Kind, u.Chat.Title = Title, names.Title(m.NewTitle, maxTitle)
 		return nil
-	case len(m.Joined) > 0:
-		u.Kind, u.Member = Member, person(&m.Joined[0])
-		u.Role = Role{Status: "member", Present: true, Speaks: true, Service: true}
-		return nil
-	case m.Left != nil:
-		u.Kind, u.Member, u.Role = Member, person(m.Left), Role{Status: "left", Service: true}
-		return nil
 	}
 	return u.content(Message, m)
 }
@@ -166,34 +154,14 @@ func (u *Update) content(kind Kind, m *wireMessage) error {
 	return nil
 }
 
-func (u *Update) reaction(r *wireReaction) error {
-	if group, err := u.where(r.Chat); !group || err != nil {
-		return err
-	}
-	if r.ID <= 0 {
-		return fmt.Errorf("message_id: %d, want a number above 0", r.ID)
-	}
-	u.Kind, u.MessageID = Reaction, r.ID
-	u.From = who(r.User, r.Actor, r.Chat)
-	// Who has several is told by the last one.
-	for _, e := range r.Emoji {
-		if e.Type == "emoji" {
-			u.Emoji = reaction.Normalize(clean(e.Emoji, maxEmoji))
-		}
-	}
-	return u.when(r.Date)
-}
-
-func (u *Update) change(kind Kind, c *wireChange) error {
+func (u *Update) change(c *wireChange) error {
 	if group, err := u.where(c.Chat); !group || err != nil {
 		return err
 	}
 	if c.New.User == nil || c.New.User.ID <= 0 {
 		return errors.New("new_chat_member.user.id: is missing, want a number above 0")
 	}
-	u.From = who(c.From, nil, c.Chat)
-	u.Kind, u.Member = kind, person(c.New.User)
-	u.Role.Status = c.New.Status
+	u.Kind, u.Role.Status = Own, c.New.Status
 	switch c.New.Status {
 	case "creator", "administrator", "member":
 		u.Role.Present, u.Role.Speaks = true, true

@@ -14,7 +14,6 @@ import (
 const (
 	maxText  = 4096
 	maxTitle = 255
-	maxEmoji = 16
 	// maxMarks is how many entities of a text are looked at.
 	maxMarks = 100
 )

@@ -14,12 +14,8 @@ const (
 	Message Kind = "message"
 	// Edit is a new text of a message.
 	Edit Kind = "edit"
-	// Reaction is what somebody thinks of a message now.
-	Reaction Kind = "reaction"
 	// Own is a change of what the bot that is told may do in the chat.
 	Own Kind = "own_member"
-	// Member is the same for somebody else, and who came or left.
-	Member Kind = "member"
 	// Title is a new title of the chat.
 	Title Kind = "title"
 	// Moved is a basic group that became a supergroup.
@@ -32,7 +28,7 @@ const (
 
 // Allowed are the kinds of update that a bot asks Telegram for.
 func Allowed() []string {
-	return []string{"message", "edited_message", "message_reaction", "my_chat_member", "chat_member"}
+	return []string{"message", "edited_message", "my_chat_member"}
 }
 
 // Update is one update. Which fields are set depends on its kind.
@@ -55,11 +51,8 @@ type Update struct {
 	ReplyTo  *Reply
 	Mentions []Mention
 	Command  *Command
-	// Emoji is the reaction; empty where it was taken away.
-	Emoji string
-	// Member is whose role changed, and Role what it is now.
-	Member Person
-	Role   Role
+	// Role is what the bot that is told is in the chat now.
+	Role Role
 	// MovedTo and MovedFrom are the ids of a chat that moved, of which one is
 	// Chat's and not repeated here.
 	MovedTo, MovedFrom int64
@@ -106,12 +99,10 @@ type Command struct {
 	Argument string
 }
 
-// Role is what somebody is in a chat.
+// Role is what a bot is in a chat.
 type Role struct {
 	// Status is Telegram's word.
 	Status string
 	// Present tells whether they are in the chat, Speaks whether they may write.
 	Present, Speaks bool
-	// Service tells that the chat was told so by a message.
-	Service bool
 }

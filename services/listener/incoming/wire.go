@@ -4,12 +4,10 @@ package incoming
 // whatever they are.
 type (
 	wireUpdate struct {
-		ID       int64         `json:"update_id"`
-		Message  *wireMessage  `json:"message"`
-		Edited   *wireMessage  `json:"edited_message"`
-		Reaction *wireReaction `json:"message_reaction"`
-		Own      *wireChange   `json:"my_chat_member"`
-		Member   *wireChange   `json:"chat_member"`
+		ID      int64        `json:"update_id"`
+		Message *wireMessage `json:"message"`
+		Edited  *wireMessage `json:"edited_message"`
+		Own     *wireChange  `json:"my_chat_member"`
 	}
 
 	wireChat struct {
@@ -40,11 +38,9 @@ type (
 		Caption         string       `json:"caption"`
 		CaptionEntities []wireEntity `json:"caption_entities"`
 
-		Joined    []wireUser `json:"new_chat_members"`
-		Left      *wireUser  `json:"left_chat_member"`
-		NewTitle  string     `json:"new_chat_title"`
-		MovedTo   int64      `json:"migrate_to_chat_id"`
-		MovedFrom int64      `json:"migrate_from_chat_id"`
+		NewTitle  string `json:"new_chat_title"`
+		MovedTo   int64  `json:"migrate_to_chat_id"`
+		MovedFrom int64  `json:"migrate_from_chat_id"`
 		wireMedia
 	}
 
@@ -81,21 +77,8 @@ type (
 		User   *wireUser `json:"user"`
 	}
 
-	wireReaction struct {
-		Chat  wireChat  `json:"chat"`
-		ID    int64     `json:"message_id"`
-		User  *wireUser `json:"user"`
-		Actor *wireChat `json:"actor_chat"`
-		Date  int64     `json:"date"`
-		Emoji []struct {
-			Type  string `json:"type"`
-			Emoji string `json:"emoji"`
-		} `json:"new_reaction"`
-	}
-
 	wireChange struct {
 		Chat wireChat   `json:"chat"`
-		From *wireUser  `json:"from"`
 		Date int64      `json:"date"`
 		New  wireMember `json:"new_chat_member"`
 	}

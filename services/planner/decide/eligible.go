@@ -13,8 +13,8 @@ func (d *decider) closed() Skip {
 		return SkipChatDisabled
 	case !d.set.Active:
 		return SkipSimulationOff
-	case d.in.OpenTurns >= d.set.MaxOpenTurns:
-		return SkipOpenTurns
+	case d.in.UnwrittenTurns >= d.set.MaxUnwrittenTurns:
+		return SkipTextsBehind
 	case d.in.ChatLastMinute >= d.set.ChatPerMinute:
 		return SkipChatLimit
 	case d.set.GlobalPerMinute > 0 && d.in.GlobalLastMinute >= d.set.GlobalPerMinute:

@@ -22,7 +22,7 @@ func anyInput(t *rapid.T) decide.Input {
 			MeanGap: time.Duration(rapid.Int64().Draw(t, "gap")),
 		},
 		Settings: anySettings(t), TurnNumber: rapid.Int64().Draw(t, "turn"), Seed: rapid.Uint64().Draw(t, "seed"),
-		OpenTurns: rapid.IntRange(0, 6).Draw(t, "open"), Due: now, Now: now,
+		UnwrittenTurns: rapid.IntRange(0, 6).Draw(t, "open"), Due: now, Now: now,
 		ChatLastMinute: rapid.IntRange(0, 25).Draw(t, "chat load"), GlobalLastMinute: rapid.IntRange(0, 25).Draw(t, "load"),
 		ChatToday:   rapid.IntRange(0, 25).Draw(t, "today"),
 		LastPlanned: rapid.Int64Range(0, 8).Draw(t, "last planned"),
@@ -91,7 +91,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	s.TurnTTL = time.Duration(rapid.Int64Range(-1e9, 1e15).Draw(t, "ttl"))
 	s.ChatPerMinute, s.GlobalPerMinute = rapid.IntRange(0, 25).Draw(t, "chat limit"), rapid.IntRange(0, 25).Draw(t, "limit")
 	s.PersonAnswers, s.ChatAnswers, s.ChatPerDay = rapid.IntRange(0, 25).Draw(t, "person limit"), rapid.IntRange(0, 25).Draw(t, "answer limit"), rapid.IntRange(0, 25).Draw(t, "day limit")
-	s.MaxOpenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
+	s.MaxUnwrittenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
 	for _, p := range []*float64{
 		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability,
 		&s.LengthShort, &s.LengthMedium, &s.LengthLong,

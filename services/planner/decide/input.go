@@ -19,8 +19,8 @@ type Input struct {
 	Settings Settings
 	// TurnNumber is the number that the turn will have in its chat.
 	TurnNumber int64
-	// OpenTurns is how many messages and replies of the chat have no outcome yet.
-	OpenTurns int
+	// UnwrittenTurns is how many messages and replies of the chat have no text yet.
+	UnwrittenTurns int
 	// LastPlanned is the bot of the chat's newest open message or reply, which
 	// Recent can't show yet; 0 for none.
 	LastPlanned int64

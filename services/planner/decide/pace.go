@@ -25,7 +25,7 @@ func (d *decider) next(skip Skip) time.Time {
 	case SkipAsleep:
 		// And a gap, so that not everybody speaks when the clock strikes.
 		return d.opening().Add(d.gap()).In(d.in.Now.Location())
-	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipOpenTurns, SkipPromptGone, SkipPromptLate,
+	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipTextsBehind, SkipPromptGone, SkipPromptLate,
 		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers:
 	}
 	return d.in.Now.Add(d.gap())

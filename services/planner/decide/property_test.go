@@ -51,8 +51,8 @@ func checkLimits(t *rapid.T, in decide.Input) {
 	switch {
 	case !in.Chat.Enabled, !s.Active:
 		t.Fatal("planned in a chat that is switched off")
-	case in.OpenTurns >= s.MaxOpenTurns:
-		t.Fatalf("planned at %d open turns of %d", in.OpenTurns, s.MaxOpenTurns)
+	case in.UnwrittenTurns >= s.MaxUnwrittenTurns:
+		t.Fatalf("planned at %d unwritten turns of %d", in.UnwrittenTurns, s.MaxUnwrittenTurns)
 	case in.ChatLastMinute >= s.ChatPerMinute:
 		t.Fatalf("planned at %d messages a minute of %d", in.ChatLastMinute, s.ChatPerMinute)
 	case s.GlobalPerMinute > 0 && in.GlobalLastMinute >= s.GlobalPerMinute:

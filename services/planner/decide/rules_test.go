@@ -280,7 +280,7 @@ func TestSkips(t *testing.T) {
 		{decide.SkipHourlyLimit, func(in *decide.Input) { in.Cast[0].LastHour = in.Cast[0].HourlyMax }},
 		{decide.SkipChatLimit, func(in *decide.Input) { in.ChatLastMinute = in.Settings.ChatPerMinute }},
 		{decide.SkipGlobalLimit, func(in *decide.Input) { in.Settings.GlobalPerMinute, in.GlobalLastMinute = 5, 5 }},
-		{decide.SkipOpenTurns, func(in *decide.Input) { in.OpenTurns = in.Settings.MaxOpenTurns }},
+		{decide.SkipTextsBehind, func(in *decide.Input) { in.UnwrittenTurns = in.Settings.MaxUnwrittenTurns }},
 		{decide.SkipPromptGone, func(in *decide.Input) { in.Prompted = 99 }},
 		{decide.SkipPromptGone, func(in *decide.Input) { in.Prompted, in.Recent[0].BotID = 1, 2 }},
 		{decide.SkipAnswered, func(in *decide.Input) {

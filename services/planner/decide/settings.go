@@ -25,8 +25,8 @@ type Settings struct {
 	MaxGapFactor float64
 
 	// Limits: messages and replies a minute (a global limit of 0 is none), and
-	// turns of a chat that may be open at once.
-	ChatPerMinute, GlobalPerMinute, MaxOpenTurns int
+	// turns of a chat whose texts may be unwritten at once.
+	ChatPerMinute, GlobalPerMinute, MaxUnwrittenTurns int
 	// Limits of what people can cause, each 0 for none: answers that one person gets
 	// in an hour, in all chats, and that all people of the chat get. ChatPerDay is
 	// messages and replies a day, for whatever reason.
@@ -88,7 +88,7 @@ func DefaultSettings() Settings {
 		MaxGapFactor:          6,
 		ChatPerMinute:         20,
 		GlobalPerMinute:       0,
-		MaxOpenTurns:          4,
+		MaxUnwrittenTurns:     4,
 		PersonAnswers:         20,
 		ChatAnswers:           60,
 		ChatPerDay:            10_000,

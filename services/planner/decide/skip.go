@@ -23,8 +23,8 @@ const (
 	SkipChatLimit
 	// SkipGlobalLimit: all chats together have reached theirs.
 	SkipGlobalLimit
-	// SkipOpenTurns: too many of the chat's messages wait to be carried out.
-	SkipOpenTurns
+	// SkipTextsBehind: too many of the chat's texts are still to be written.
+	SkipTextsBehind
 	// SkipPromptGone: the message to answer is not among the recent ones, or
 	// not a person's.
 	SkipPromptGone
@@ -74,8 +74,8 @@ func (s Skip) String() string {
 		return "chat_limit"
 	case SkipGlobalLimit:
 		return "global_limit"
-	case SkipOpenTurns:
-		return "open_turns"
+	case SkipTextsBehind:
+		return "texts_behind"
 	case SkipPromptGone:
 		return "prompt_gone"
 	case SkipPromptLate:

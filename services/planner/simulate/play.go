@@ -81,7 +81,7 @@ func (p *play) decide(s *stage) decide.Decision {
 	}
 	in := decide.Input{
 		Chat: s.chat.Chat, Cast: cast, Recent: s.recent, Settings: s.chat.Settings,
-		TurnNumber: s.turn + 1, OpenTurns: len(s.coming), ChatLastMinute: s.minute.count(now), GlobalLastMinute: p.all.count(now),
+		TurnNumber: s.turn + 1, UnwrittenTurns: len(s.coming), ChatLastMinute: s.minute.count(now), GlobalLastMinute: p.all.count(now),
 		ChatToday: s.planned(now, 0),
 		Due:       now, Now: now, Seed: p.options.Seed ^ uint64(s.chat.Chat.ID), //nolint:gosec // any number will do
 	}

@@ -2,31 +2,31 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 )
 
 func deadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dead",
-		Short: "Look at messages that could not be handled, and replay them",
-		Long: `A message of the bus that can't be handled, or that failed too often, becomes a
-dead letter, and its turn is dead. Here they are listed, shown, replayed and
-purged.`,
+		Short: "Look at turns that could not be done, and replay them",
+		Long: `A turn that can't be done, or that failed too often, is dead, and a dead letter
+tells why. It is named by its turn, such as 3-17. Here they are listed, shown,
+replayed and purged.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -36,32 +36,31 @@ purged.`,
 
 // letterFlags choose dead letters.
 type letterFlags struct {
-	stream, chat      string
+	service, chat     string
 	since, olderThan  time.Duration
 	notReplayed, each bool
 }
 
 func (f *letterFlags) bind(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.stream, "stream", "", "only those of a stream, "+subject.Turns+" or "+subject.Deliveries)
+	cmd.Flags().StringVar(&f.service, "service", "", "only those that a service gave up on, generator or sender")
 	cmd.Flags().StringVar(&f.chat, "chat", "", "only those of a chat, by its name in the cast file")
 	cmd.Flags().DurationVar(&f.since, "since", 0, "only those of the last hours, such as 24h")
 	cmd.Flags().DurationVar(&f.olderThan, "older-than", 0, "only those that are older, such as 168h")
 	cmd.Flags().BoolVar(&f.notReplayed, "not-replayed", false, "only those that were never replayed")
 }
 
-// filter is what the flags and an optional id choose.
-func (f *letterFlags) filter(args []string) journal.LetterFilter {
-	out := journal.LetterFilter{Stream: strings.ToUpper(f.stream), Chat: f.chat, Unreplayed: f.notReplayed}
-	if len(args) == 1 {
-		out.ID = args[0]
+// filter is what the flags and an optional turn choose.
+func (f *letterFlags) filter(args []string) (journal.LetterFilter, error) {
+	out := journal.LetterFilter{Service: f.service, Chat: f.chat, Unreplayed: f.notReplayed, Since: max(f.since, 0), OlderThan: max(f.olderThan, 0)}
+	if len(args) == 0 {
+		return out, nil
 	}
-	if f.since > 0 {
-		out.Since = f.since
+	id, err := subject.ParseTurnID(args[0])
+	if err != nil {
+		return out, run.Usage(err)
 	}
-	if f.olderThan > 0 {
-		out.OlderThan = f.olderThan
-	}
-	return out
+	out.Turn = id
+	return out, nil
 }
 
 // maxLetters bounds what one command looks at.
@@ -78,7 +77,11 @@ func deadListCommand() *cobra.Command {
 				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, maxLetters))
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				letters, err := journal.New(pool).FindLetters(ctx, flags.filter(nil), limit)
+				f, err := flags.filter(nil)
+				if err != nil {
+					return err
+				}
+				letters, err := journal.New(pool).FindLetters(ctx, f, limit)
 				if err != nil {
 					return err
 				}
@@ -92,20 +95,16 @@ func deadListCommand() *cobra.Command {
 	return cmd
 }
 
-func printLetters(w io.Writer, letters []journal.Letter) error {
+func printLetters(w io.Writer, letters []journal.DeadLetter) error {
 	if len(letters) == 0 {
 		_, err := fmt.Fprintln(w, "There are no dead letters.")
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tDIED\tSERVICE\tCHAT\tTURN\tATTEMPTS\tREPLAYS\tREASON") // written by Flush
+	_, _ = fmt.Fprintln(table, "TURN\tCHAT\tDIED\tSERVICE\tATTEMPTS\tREPLAYS\tREASON") // written by Flush
 	for _, l := range letters {
-		turn := "-"
-		if l.GetTurn() != nil {
-			turn = subject.TurnID(l.GetTurn())
-		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", l.GetId(), l.GetLastAt().AsTime().UTC().Format(time.RFC3339),
-			l.GetService(), orDash(l.Chat), turn, l.GetAttempts(), l.Replays, l.GetReason())
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", subject.TurnID(l.Turn), l.Chat, l.DiedAt.UTC().Format(time.RFC3339),
+			l.Service, l.Attempts, l.Replays, l.Reason)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write the list: %w", err)
@@ -113,20 +112,17 @@ func printLetters(w io.Writer, letters []journal.Letter) error {
 	return nil
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
 func deadShowCommand() *cobra.Command {
 	cfg := newConfiguration()
 	cmd := &cobra.Command{
-		Use: "show ID", Short: "Show a dead letter with what it carried, as JSON", Args: arguments("ID"),
+		Use: "show TURN", Short: "Show a dead letter, with its turn and what became of it, as JSON", Args: arguments("TURN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := (&letterFlags{}).filter(args)
+			if err != nil {
+				return err
+			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				letters, err := journal.New(pool).FindLetters(ctx, journal.LetterFilter{ID: args[0]}, 1)
+				letters, err := journal.New(pool).FindLetters(ctx, f, 1)
 				if err != nil {
 					return err
 				}
@@ -141,26 +137,37 @@ func deadShowCommand() *cobra.Command {
 	return cmd
 }
 
-func printLetter(w io.Writer, l journal.Letter) error {
-	format := protojson.MarshalOptions{Multiline: true, Indent: "  "}
-	if _, err := fmt.Fprintln(w, format.Format(l.DeadLetter)); err != nil {
-		return err
+// letterJSON is a dead letter as it is shown.
+type letterJSON struct {
+	Turn       string          `json:"turn"`
+	Chat       string          `json:"chat"`
+	Service    string          `json:"service"`
+	Reason     string          `json:"reason"`
+	Attempts   int             `json:"attempts"`
+	DiedAt     time.Time       `json:"diedAt"`
+	Replays    int             `json:"replays"`
+	ReplayedAt time.Time       `json:"replayedAt,omitzero"`
+	Planned    json.RawMessage `json:"planned"`
+	Delivery   json.RawMessage `json:"delivery,omitempty"`
+}
+
+func printLetter(w io.Writer, l journal.DeadLetter) (err error) {
+	shown := letterJSON{
+		Turn: subject.TurnID(l.Turn), Chat: l.Chat, Service: l.Service, Reason: l.Reason, Attempts: l.Attempts,
+		DiedAt: l.DiedAt.UTC(), Replays: l.Replays, ReplayedAt: l.ReplayedAt.UTC(),
 	}
-	var carried proto.Message
-	switch l.GetStream() {
-	case subject.Turns:
-		carried = &chorusv1.Turn{}
-	case subject.Deliveries:
-		carried = &chorusv1.Delivery{}
-	default:
-		return nil
+	if shown.Planned, err = protojson.Marshal(l.Planned); err != nil {
+		return fmt.Errorf("show the turn: %w", err)
 	}
-	if err := proto.Unmarshal(l.GetPayload(), carried); err != nil {
-		_, err = fmt.Fprintf(w, "Its payload is no %s.\n", carried.ProtoReflect().Descriptor().Name())
-		return err
+	if l.Delivery != nil {
+		if shown.Delivery, err = protojson.Marshal(l.Delivery); err != nil {
+			return fmt.Errorf("show the delivery: %w", err)
+		}
 	}
-	_, err := fmt.Fprintf(w, "Its payload:\n%s\n", format.Format(carried))
-	return err
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	out.SetEscapeHTML(false)
+	return out.Encode(shown)
 }
 
 func deadReplayCommand() *cobra.Command {
@@ -168,63 +175,119 @@ func deadReplayCommand() *cobra.Command {
 	var flags letterFlags
 	var good time.Duration
 	cmd := &cobra.Command{
-		Use:   "replay [ID]",
+		Use:   "replay [TURN]",
 		Short: "Give a dead turn, or all that the flags choose, another chance",
 		Long: `Opens dead turns again, with the identity and the content that they had. They are
-good for the time given with --for, because their own is over.`,
+good for the time given with --for, because their own is over. The services are told
+over the bus; where that is not reached, they find the turns within some seconds.`,
+		Example: `  chorus dead replay 3-17
+  chorus dead replay --all --service sender --since 1h`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !flags.each {
-				return run.Usage(errors.New("want an ID, or --all with flags that choose"))
+				return run.Usage(errors.New("want a TURN, or --all with flags that choose"))
 			}
 			if good < time.Second || good > 24*time.Hour {
 				return run.Usage(fmt.Errorf("--for: %v, want 1s to 24h", good))
 			}
+			f, err := flags.filter(args)
+			if err != nil {
+				return err
+			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				return replay(ctx, cmd.OutOrStdout(), journal.New(pool), flags.filter(args), good)
+				rings := map[bus.Queue][]int64{}
+				err := replay(ctx, cmd.OutOrStdout(), journal.New(pool), f, good, rings)
+				return errors.Join(err, ring(cmd, cfg, rings))
 			})
 		},
 	}
 	flags.bind(cmd)
 	cmd.Flags().BoolVar(&flags.each, "all", false, "replay every dead letter that the flags choose")
 	cmd.Flags().DurationVar(&good, "for", 2*time.Minute, "how long the turns are good for")
-	cfg.Bind(cmd.Flags(), sectionDatabase)
+	cfg.Bind(cmd.Flags(), sectionDatabase, sectionNATS, sectionLog)
 	return cmd
 }
 
-func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.LetterFilter, good time.Duration) error {
+// replay opens dead turns again, and adds their chats to those to ring for.
+func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.LetterFilter, good time.Duration, rings map[bus.Queue][]int64) error {
 	letters, err := j.FindLetters(ctx, f, maxLetters)
 	if err != nil {
 		return err
 	}
-	if f.ID != "" && len(letters) == 0 {
-		return run.Usage(fmt.Errorf("%s: %w", f.ID, journal.ErrNoLetter))
+	if f.Turn != nil && len(letters) == 0 {
+		return run.Usage(fmt.Errorf("%s: %w", subject.TurnID(f.Turn), journal.ErrNoLetter))
 	}
 	var errs []error
 	done := 0
 	for _, l := range letters {
-		if err := j.Replay(ctx, l.GetId(), good); err != nil {
-			errs = append(errs, err)
+		replayed, err := j.Replay(ctx, l.Turn, good)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", subject.TurnID(l.Turn), err))
 			continue
 		}
 		done++
+		to := queueOf(replayed)
+		rings[to] = append(rings[to], l.Turn.GetChatId())
 	}
 	_, err = fmt.Fprintf(w, "Replayed %d of %d.\n", done, len(letters))
 	return errors.Join(append(errs, err)...)
 }
+
+// queueOf is where the work on a replayed turn is rung for.
+func queueOf(r journal.Replayed) bus.Queue {
+	switch {
+	case r.Text:
+		return bus.Texts()
+	case r.Lane == journal.LaneReaction:
+		return bus.Reactions()
+	case r.Lane == journal.LaneCommand:
+		return bus.Commands()
+	}
+	return bus.Messages()
+}
+
+// ring tells the services of chats that have something to do. Without a bus, their sweeps
+// find it.
+func ring(cmd *cobra.Command, cfg *configuration, rings map[bus.Queue][]int64) error {
+	if len(rings) == 0 || cfg.nats.URL == "" {
+		return nil
+	}
+	cfg.nats.ConnectTimeout = min(cfg.nats.ConnectTimeout, ringTimeout)
+	log, err := telemetry.NewLogger(cfg.log, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	b, err := bus.Connect(cmd.Context(), cfg.nats, log, "chorus-dead")
+	if err != nil {
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "The services were not told: %v. They find the turns within some seconds.\n", err)
+		return err
+	}
+	defer b.Close()
+	for queue, chats := range rings {
+		b.Ring(queue, chats...)
+	}
+	return nil
+}
+
+// ringTimeout bounds the wait for the bus, which is no more than a help.
+const ringTimeout = 2 * time.Second
 
 func deadPurgeCommand() *cobra.Command {
 	cfg := newConfiguration()
 	var flags letterFlags
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "purge [ID]",
+		Use:   "purge [TURN]",
 		Short: "Delete a dead letter, or all that the flags choose",
 		Long:  `Deletes dead letters. Their turns stay dead, and can't be replayed any more.`,
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !flags.each {
-				return run.Usage(errors.New("want an ID, or --all with flags that choose"))
+				return run.Usage(errors.New("want a TURN, or --all with flags that choose"))
+			}
+			f, err := flags.filter(args)
+			if err != nil {
+				return err
 			}
 			if !yes {
 				if err := confirm(cmd, "This deletes dead letters for good. Go on?"); err != nil {
@@ -232,7 +295,7 @@ func deadPurgeCommand() *cobra.Command {
 				}
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				n, err := journal.New(pool).PurgeLetters(ctx, flags.filter(args))
+				n, err := journal.New(pool).PurgeLetters(ctx, f)
 				if err != nil {
 					return err
 				}

@@ -67,7 +67,7 @@ func (e *embedded) start(ctx context.Context) error {
 	if err := e.declare(ctx, viaProcess); err != nil {
 		return err
 	}
-	return e.connect(ctx, "up", viaProcess...)
+	return e.connect(ctx, everything(), viaProcess...)
 }
 
 func (e *embedded) startPostgres(ctx context.Context) error {

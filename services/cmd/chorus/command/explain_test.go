@@ -54,8 +54,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, open)
 		}
 	}
-	exec(`UPDATE turns SET outcome = 'rejected', closed_at = $1::timestamptz + interval '3 seconds'`, at)
-	exec(`INSERT INTO receipts (chat_id, turn_no, outcome, reason, payload) VALUES ($1, 1, 'rejected', 'the chat is gone', '')`, chat)
+	exec(`UPDATE turns SET outcome = 'rejected', reason = 'the chat is gone', written_at = now(), closed_at = $1::timestamptz + interval '3 seconds'`, at)
 	id := regexp.MustCompile(`turn +(\S+),`).FindStringSubmatch(open)[1]
 	if got := o.call("explain", id); !strings.Contains(got, "rejected after 3s: the chat is gone\n") {
 		t.Errorf("no outcome in\n%s", got)
@@ -129,7 +128,7 @@ func TestExplainTellsThatTextsFail(t *testing.T) {
 	}
 	says := func(want string) {
 		t.Helper()
-		if got := o.call(model...); want == "" && strings.Contains(got, "texts") || !regexp.MustCompile(want).MatchString(got) {
+		if got := o.call(model...); want == "" && strings.Contains(got, "\ntexts ") || !regexp.MustCompile(want).MatchString(got) {
 			t.Errorf("want %q in\n%s", want, got)
 		}
 	}

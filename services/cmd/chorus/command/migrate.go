@@ -22,7 +22,7 @@ func migrateCommand() *cobra.Command {
 		Long: `The services refuse to start on a database or a bus that their build does not
 know. These commands change both, and show how far they are.`,
 	}
-	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand(), migrateEmptyBusCommand())
+	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand())
 	return cmd
 }
 
@@ -114,44 +114,6 @@ as it is.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cfg.Bind(cmd.Flags(), sectionDatabase)
-	return cmd
-}
-
-func migrateEmptyBusCommand() *cobra.Command {
-	cfg := newConfiguration()
-	var yes bool
-	cmd := &cobra.Command{
-		Use:   "empty-bus",
-		Short: "Delete all messages on the bus",
-		Long: `Deletes all messages on the bus. It asks first. Do so, with the services stopped,
-after a database was restored: else the bus holds work that the database does not
-know, which ends as dead letters. What is still to be done stands in the database,
-and is published again when the services start.`,
-		Example: "  chorus migrate empty-bus --nats.url nats://bus:4222",
-		Args:    noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cfg.load(cmd, natsURL); err != nil {
-				return err
-			}
-			if !yes {
-				if err := confirm(cmd, "This deletes all messages on the bus. Go on?"); err != nil {
-					return err
-				}
-			}
-			log, err := telemetry.NewLogger(cfg.log, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			b, err := bus.Connect(cmd.Context(), cfg.nats, log, "chorus-empty-bus")
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			return b.Empty(cmd.Context())
-		},
-	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	cfg.Bind(cmd.Flags(), sectionNATS, sectionLog)
 	return cmd
 }
 

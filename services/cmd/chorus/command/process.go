@@ -15,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/infra/clock"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
 	"github.com/chorus-cast/chorus/services/internal/infra/ops"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
@@ -24,31 +25,32 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
 // process is what the services of one process share.
 type process struct {
-	cfg        *configuration
-	log        *zap.Logger
-	metrics    *prometheus.Registry
-	tracing    *telemetry.Tracing
-	pool       *pgxpool.Pool
-	bus        *bus.Bus
-	busMetrics *bus.Metrics
-	unopened   prometheus.Counter // tokens
-	clocks     *clock.Differences
-	clock      *clock.Clock    // PostgreSQL's
-	redis      []*redis.Client // each with a pool of its own; none without Redis
-	settings   *settingspg.Watch
-	ops        *ops.Server
-	cache      *cache.Cache
-	reading    *pgxpool.Pool // for what the cache misses
-	rostered   *rostercache.Roster
+	cfg      *configuration
+	log      *zap.Logger
+	metrics  *prometheus.Registry
+	tracing  *telemetry.Tracing
+	pool     *pgxpool.Pool
+	bus      *bus.Bus
+	lease    *lease.Lease // tells others that this process lives
+	stages   *stage.Metrics
+	unopened prometheus.Counter // tokens
+	clocks   *clock.Differences
+	clock    *clock.Clock    // PostgreSQL's
+	redis    []*redis.Client // each with a pool of its own; none without Redis
+	settings *settingspg.Watch
+	ops      *ops.Server
+	cache    *cache.Cache
+	reading  *pgxpool.Pool // for what the cache misses
+	rostered *rostercache.Roster
 
 	group run.Group
-	// restored is called when a lost bus is back, changed when a setting or the
-	// roster has changed, or may have.
-	restored, changed []func()
+	// changed is called when a setting or the roster has changed, or may have.
+	changed []func()
 }
 
 // newProcess makes what needs no server.
@@ -63,7 +65,7 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 		return nil, err
 	}
 	p.group.Log = log
-	p.busMetrics = bus.NewMetrics(p.metrics)
+	p.stages = stage.NewMetrics(p.metrics)
 	p.unopened = newUnopened(p.metrics)
 	p.clocks = clock.New(p.metrics, time.Now)
 	p.clock = clock.Follow(time.Now, p.databaseTime(p.clocks.To(clock.PostgreSQL)))
@@ -72,16 +74,16 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 
 // connect opens the database and the bus, and checks that both are as this build
 // needs them. What the bus has lost is made anew.
-func (p *process) connect(ctx context.Context, name string, opts ...nats.Option) (err error) {
-	p.cfg.database.Name = "chorus-" + name
+func (p *process) connect(ctx context.Context, m module, opts ...nats.Option) (err error) {
+	p.cfg.database.Name = "chorus-" + m.name
 	work, _ := p.cfg.database.Split()
 	if p.pool, err = store.Open(ctx, work); err != nil {
 		return err
 	}
-	if p.bus, err = bus.Connect(ctx, p.cfg.nats, p.log, "chorus-"+name, opts...); err != nil {
+	p.lease = lease.New(p.pool, m.kind, p.log.Named("lease"))
+	if p.bus, err = bus.Connect(ctx, p.cfg.nats, p.log, "chorus-"+m.name, opts...); err != nil {
 		return err
 	}
-	p.bus.Trace(p.tracing.Tracer("bus"))
 	p.bus.TellTime(p.clocks.To(clock.NATS))
 	if err := startup.Wait(ctx, p.cfg.nats.ConnectTimeout, bus.Passes, p.bus.Ensure); err != nil {
 		return err
@@ -131,8 +133,8 @@ func (p *process) close() {
 
 // operate opens the port for operators, and adds what every process runs. It
 // comes before the services, so that it stops after them.
-func (p *process) operate(ctx context.Context, n needs) error {
-	checks, err := p.checks(ctx, n)
+func (p *process) operate(ctx context.Context, m module) error {
+	checks, err := p.checks(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -146,6 +148,7 @@ func (p *process) operate(ctx context.Context, n needs) error {
 		run.Part{Name: "traces", Run: p.tracing.Run},
 		run.Part{Name: "cache", Run: p.cache.Run},
 		run.Part{Name: "clock", Run: p.clock.Run},
+		run.Part{Name: "lease", Run: p.lease.Run},
 		// What is cached comes first: whoever then looks must not see it as it was.
 		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.changes(), p.settings.Channel(), p.roster()).Run},
 	)
@@ -161,7 +164,8 @@ func (p *process) roster() listen.Channel {
 	}}
 }
 
-// notice tells the services of what happened around them.
+// notice tells the services of changes, and makes anew what a bus that is back has lost.
+// What rings told of meanwhile is found by sweeps.
 func (p *process) notice(ctx context.Context) error {
 	for {
 		changed := p.settings.Changed()
@@ -169,11 +173,9 @@ func (p *process) notice(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-p.bus.Restored():
-			// Streams first: what is published again needs them.
 			if err := p.bus.Restore(ctx); err != nil && ctx.Err() == nil {
 				p.log.Warn("what the bus lacks could not be made yet", zap.Error(err))
 			}
-			call(p.restored)
 		case <-changed:
 			call(p.changed)
 		}

@@ -6,33 +6,29 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/clock"
 	"github.com/chorus-cast/chorus/services/internal/infra/ops"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
-
-// needs is what a service must be able to do to be ready.
-type needs struct {
-	streams []string // to publish to
-	tokens  bool     // to open the bots' tokens
-}
 
 // probeEvery is how often what changes something, or reads many rows, is looked
 // at, however many ask.
 const probeEvery = 10 * time.Second
 
 // checks are those of readiness: a service is ready if it can do its work.
-func (p *process) checks(ctx context.Context, n needs) ([]ops.Check, error) {
+func (p *process) checks(ctx context.Context, m module) ([]ops.Check, error) {
 	checks := []ops.Check{
 		{Name: "database", Probe: p.clock.Measure},
 		{Name: "database_writes", Every: probeEvery, Probe: func(ctx context.Context) error { return store.Writable(ctx, p.pool) }},
 		{Name: "bus", Probe: p.bus.Ready},
-		{Name: "bus_writes", Every: probeEvery, Probe: func(ctx context.Context) error { return p.bus.Writable(ctx, n.streams...) }},
+		{Name: "bus_writes", Every: probeEvery, Probe: func(ctx context.Context) error { return p.bus.Writable(ctx, m.streams...) }},
 		ops.Stopping(ctx),
 	}
-	if !n.tokens {
+	if !m.tokens {
 		return checks, nil
 	}
 	keys, err := p.cfg.keyring()
@@ -42,6 +38,20 @@ func (p *process) checks(ctx context.Context, n needs) ([]ops.Check, error) {
 	return append(checks, ops.Check{Name: "tokens", Every: probeEvery, Probe: func(ctx context.Context) error {
 		return rosterpg.Tokens{Keyring: keys}.Openable(ctx, p.pool)
 	}}), nil
+}
+
+// telegram makes a client of Telegram, and reads the keys of the bots' tokens.
+func (p *process) telegram() (secret.Keyring, *telegram.Client, error) {
+	keys, err := p.cfg.keyring()
+	if err != nil {
+		return keys, nil, run.Usage(err)
+	}
+	client, err := telegram.New(p.cfg.telegram, p.log.Named("telegram"))
+	if err != nil {
+		return keys, nil, err
+	}
+	client.TellTime(p.clocks.To(clock.Telegram))
+	return keys, client, nil
 }
 
 // opener opens tokens, and counts those that can't be opened.

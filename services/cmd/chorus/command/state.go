@@ -35,8 +35,8 @@ func nowIn(o planner.Outlook) string {
 		return "silent: the chat has reached max_msgs_per_min"
 	case decide.SkipGlobalLimit:
 		return "silent: all chats together have reached global_max_msgs_per_min"
-	case decide.SkipOpenTurns:
-		return "silent: max_open_turns messages wait to be written and sent"
+	case decide.SkipTextsBehind:
+		return "silent: max_unwritten_turns messages wait for their texts"
 	case decide.SkipDayLimit:
 		return "silent until midnight UTC: the chat has reached max_msgs_per_day"
 	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
@@ -51,7 +51,7 @@ func nextIn(o planner.Outlook) string {
 	switch o.Decision.Skip {
 	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast:
 		return ""
-	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
+	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
 		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
 	}
@@ -152,7 +152,7 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.
 			if _, err := fmt.Fprintf(w, "%s is %s\n", name, nowIn(outlook)); err != nil {
 				return err
 			}
-		case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipOpenTurns,
+		case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 			decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
 			decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
 		}

@@ -17,7 +17,6 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
@@ -178,8 +177,8 @@ func (e *embedded) add(ctx context.Context) error {
 	}
 	e.addServers()
 	var services []run.Part
-	for _, service := range []func(*process) (run.Part, error){(*process).planner, (*process).generator, (*process).sender, (*process).listener} {
-		part, err := service(e.process)
+	for _, m := range modules() {
+		part, err := m.make(e.process)
 		if err != nil {
 			return err
 		}
@@ -217,11 +216,10 @@ func (e *embedded) writeAddresses() error {
 // operateAnywhere opens the operators' port, on any other where nobody asked for
 // this one and another program has it.
 func (e *embedded) operateAnywhere(ctx context.Context) error {
-	all := needs{streams: []string{subject.Turns, subject.Deliveries, subject.Updates}, tokens: true}
-	err := e.operate(ctx, all)
+	err := e.operate(ctx, everything())
 	if errors.Is(err, syscall.EADDRINUSE) && !e.cfg.given(opsListen) {
 		e.cfg.ops.Listen = "127.0.0.1:0"
-		err = e.operate(ctx, all)
+		err = e.operate(ctx, everything())
 	}
 	return err
 }

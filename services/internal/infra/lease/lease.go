@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,11 @@ type Lease struct {
 	owner int32
 	held  atomic.Bool
 	lost  *outage.Log
+
+	counting sync.WaitGroup
+	mu       sync.Mutex
+	alive    int
+	counted  time.Time // when it was begun to count
 }
 
 // New makes a lease that is not held yet.
@@ -84,9 +90,39 @@ func (l *Lease) Count(ctx context.Context) (int, error) {
 	return max(n, 1), nil
 }
 
+const (
+	countEvery   = 10 * time.Second
+	countTimeout = 5 * time.Second
+)
+
+// Replicas is how many processes of this kind live, as far as is known; at least 1. It
+// does not wait: what it tells is some seconds old, and is counted only while it is asked.
+func (l *Lease) Replicas() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held.Load() && time.Since(l.counted) >= countEvery {
+		l.counted = time.Now()
+		l.counting.Go(l.recount)
+	}
+	return max(l.alive, 1)
+}
+
+func (l *Lease) recount() {
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	n, err := l.Count(ctx)
+	if err != nil {
+		return // it is counted again
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alive = n
+}
+
 // Run holds the lease until the context ends, with one connection of the pool. It
 // connects again when that is lost.
 func (l *Lease) Run(ctx context.Context) error {
+	defer l.counting.Wait()
 	for ctx.Err() == nil {
 		err := l.hold(ctx)
 		l.held.Store(false)

@@ -64,7 +64,7 @@ func after(tries string) string { return fmt.Sprintf(pause, tries) }
 // suspending suspends one that isn't, for longer than the last time unless a message
 // was delivered since, and only where a further condition holds.
 func suspending(where string) string {
-	return told(`
+	return "-- suspend a bot\n" + told(`
 UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + ` + after("p.done") + `,
     refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
 FROM (SELECT CASE WHEN ` + proven + ` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
@@ -86,7 +86,8 @@ func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (bool, err
 }
 
 // Rest suspends a bot in a chat in which its last messages were rejected, as many
-// as most; after a pause, one is enough. It is asked after each rejection.
+// as most; after a pause, none is needed. It is asked at each further rejection, which is
+// not written down yet.
 func Rest(ctx context.Context, db DB, chat, bot int64, why string, most int) (bool, error) {
 	return change(ctx, db, "let a bot rest", suspending(` AND (p.done > 0 OR $4::int = (
     SELECT count(*) FILTER (WHERE outcome = 'rejected') FROM (`+lastOnes+`AND t.kind <> 'reaction' ORDER BY t.turn_no DESC LIMIT $4) l))`),
@@ -132,8 +133,8 @@ WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $2`), bot, sealed, why)
 }
 
 // CloseReactions makes a chat one that allows no reactions, because Telegram
-// rejected the bot's last ones there, as many as most. It is asked after each
-// rejection.
+// rejected the bot's last ones there, as many as most. It is asked at each further
+// rejection, which is not written down yet.
 func CloseReactions(ctx context.Context, db DB, chat, bot int64, why string, most int) (bool, error) {
 	return change(ctx, db, "close a chat to reactions", `
 UPDATE chats SET allowed_reactions = '{}', updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,

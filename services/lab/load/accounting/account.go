@@ -14,6 +14,7 @@ const (
 	Unknown   = "unknown"
 
 	Reaction = "reaction"
+	Command  = "command"
 )
 
 // Kind is what a problem costs.
@@ -93,6 +94,9 @@ func (a *account) numbers(turns []Turn, before, clocks map[int64]int64) {
 	last := map[int64]int64{}
 	maps.Copy(last, before)
 	for _, t := range turns {
+		if t.Part > 1 {
+			continue // of the turn before
+		}
 		if t.Number != last[t.Chat]+1 {
 			a.complainf(Lost, "chat %d: turn %d comes after turn %d", t.Chat, t.Number, last[t.Chat])
 		}

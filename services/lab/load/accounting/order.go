@@ -1,6 +1,9 @@
 package accounting
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Match is a message that Telegram took, with the turn that it was sent for.
 type Match struct {
@@ -29,23 +32,33 @@ func Matches(calls []Call, turns []Turn) []Match {
 	return found
 }
 
-// lane is what has one order: the messages of a chat, or its reactions, those
-// included that became messages.
+// lane is what has one order: the messages of a chat, its reactions, those included that
+// became messages, or its answers to commands.
 type lane struct {
-	chat      int64
-	reactions bool
+	chat int64
+	kind string
+}
+
+// laneOf is the lane of a turn. A reply is a message.
+func laneOf(t *Turn) lane {
+	kind := t.Kind
+	if kind != Reaction && kind != Command {
+		kind = ""
+	}
+	return lane{t.Chat, kind}
 }
 
 // OutOfOrder counts the messages that came after one of a later turn of the same
-// lane.
+// lane, or a later one of the same turn.
 func OutOfOrder(matches []Match) int {
-	n, last := 0, map[lane]int64{}
+	n, last := 0, map[lane]*Turn{}
 	for _, m := range matches {
-		in := lane{m.Turn.Chat, m.Turn.Kind == Reaction}
-		if m.Turn.Number < last[in] {
+		in := laneOf(m.Turn)
+		if before := last[in]; before != nil && cmp.Or(cmp.Compare(m.Turn.Number, before.Number), cmp.Compare(m.Turn.Part, before.Part)) < 0 {
 			n++
+			continue
 		}
-		last[in] = max(last[in], m.Turn.Number)
+		last[in] = m.Turn
 	}
 	return n
 }

@@ -12,10 +12,12 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
-// Turn is a turn of the journal, in Telegram's terms.
+// Turn is a turn of the journal with its delivery, in Telegram's terms. A turn that has
+// several has one of these for each.
 type Turn struct {
 	Chat    int64 // Telegram's id
 	Number  int64
+	Part    int    // which delivery of the turn, from 1
 	Bot     string // username
 	Kind    string
 	Outcome string // empty while it is open
@@ -31,10 +33,9 @@ type Turn struct {
 	Due, Planned, Expires time.Time
 	// Written is when it got its delivery, Closed when it ended; zero before.
 	Written, Closed time.Time
-	// Attempts are those of its delivery.
+	// Attempts are those of its delivery, and Reason is why it ended as it did.
 	Attempts int
-	// Reason is that of its receipt.
-	Reason string
+	Reason   string
 }
 
 // Said tells whether the journal says that it ended with a message.
@@ -42,23 +43,24 @@ func (t Turn) Said() bool {
 	return t.Outcome == FellBack || t.Outcome == Delivered && t.Kind != Reaction
 }
 
-// allTurns has a row for each turn. In a basic group a message's id is that
-// which the turn's bot has for it. The payload is only asked for where it counts.
+// allTurns has a row for each delivery, and for each turn without one. In a basic group a
+// message's id is that which the turn's bot has for it. The payload is only asked for
+// where it counts.
 const allTurns = `
-SELECT c.telegram_id, t.turn_no, b.username, t.kind, coalesce(t.outcome, ''), coalesce(said.telegram_id, 0), coalesce(target.telegram_id, 0),
-       CASE WHEN t.outcome = 'unknown' THEN d.payload END,
-       t.due_at, t.planned_at, t.expires_at, d.created_at, t.closed_at, coalesce(d.attempts, 0), coalesce(r.reason, '')
+SELECT c.telegram_id, t.turn_no, coalesce(d.part, 1), b.username, t.kind, coalesce(d.outcome, t.outcome, ''),
+       coalesce(said.telegram_id, 0), coalesce(target.telegram_id, 0),
+       CASE WHEN coalesce(d.outcome, t.outcome) = 'unknown' THEN d.payload END,
+       t.due_at, t.planned_at, t.expires_at, d.created_at, coalesce(d.closed_at, t.closed_at), coalesce(d.attempts, t.attempts), coalesce(d.reason, t.reason)
 FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
 LEFT JOIN deliveries d USING (chat_id, turn_no)
-LEFT JOIN receipts r USING (chat_id, turn_no)
-LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no
+LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no AND m.part = coalesce(d.part, 1)
 LEFT JOIN message_ids said ON said.chat_id = m.chat_id AND said.number = m.number AND said.viewer IN (0, t.bot_id)
 LEFT JOIN message_ids target ON target.chat_id = t.chat_id AND target.number = t.target_message AND target.viewer IN (0, t.bot_id)
 WHERE t.planned_at >= $1
-ORDER BY t.chat_id, t.turn_no`
+ORDER BY t.chat_id, t.turn_no, d.part`
 
-// Turns reads the turns that were planned since a time, in the order of chats and
-// numbers; the zero time is all.
+// Turns reads the turns that were planned since a time, in the order of chats, numbers
+// and parts; the zero time is all.
 func Turns(ctx context.Context, pool *pgxpool.Pool, since time.Time) ([]Turn, error) {
 	rows, err := pool.Query(ctx, allTurns, since)
 	if err != nil {
@@ -75,7 +77,7 @@ func scanTurn(row pgx.CollectableRow) (Turn, error) {
 	var v Turn
 	var payload []byte
 	var written, closed *time.Time
-	err := row.Scan(&v.Chat, &v.Number, &v.Bot, &v.Kind, &v.Outcome, &v.Sent, &v.Target,
+	err := row.Scan(&v.Chat, &v.Number, &v.Part, &v.Bot, &v.Kind, &v.Outcome, &v.Sent, &v.Target,
 		&payload, &v.Due, &v.Planned, &v.Expires, &written, &closed, &v.Attempts, &v.Reason)
 	if err != nil {
 		return v, err

@@ -1,0 +1,166 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+	"github.com/chorus-cast/chorus/services/listener"
+	"github.com/chorus-cast/chorus/services/planner"
+	"github.com/chorus-cast/chorus/services/sender"
+)
+
+// module is a service as a process runs it.
+type module struct {
+	name string
+	kind lease.Kind
+	// sections of the configuration that it reads, beside those that every service reads.
+	sections []string
+	// streams that it rings in or hears rings of.
+	streams []string
+	// tokens tells that it opens the bots' tokens.
+	tokens bool
+	// make puts it together, in a process that is connected.
+	make func(*process) (run.Part, error)
+}
+
+// The modules: this is the map of Chorus. What each is made of stands in its make, below.
+//
+//	module     does the rows of     and rings for                  needs beside PostgreSQL and NATS
+//	planner    prompts, clocks      texts, messages, reactions     settings, cache
+//	generator  turns to write       messages, commands             providers of texts, cache
+//	sender     deliveries           -                              Telegram, limits (Redis), cache, tokens
+//	listener   updates of Telegram  prompts, commands              Telegram, settings, tokens
+func modules() []module {
+	return []module{plannerModule(), generatorModule(), senderModule(), listenerModule()}
+}
+
+func plannerModule() module {
+	return module{
+		name: "planner", kind: lease.Planner, sections: []string{sectionPlanner, sectionRedis, sectionCache},
+		streams: []string{subject.Turns, subject.Deliveries, subject.Prompts}, make: (*process).planner,
+	}
+}
+
+func generatorModule() module {
+	return module{
+		name: "generator", kind: lease.Generator, sections: []string{sectionGenerator, sectionLLM, sectionRedis, sectionCache},
+		streams: []string{subject.Turns, subject.Deliveries}, make: (*process).generator,
+	}
+}
+
+func senderModule() module {
+	return module{
+		name: "sender", kind: lease.Sender, sections: []string{sectionSender, sectionRedis, sectionCache, sectionTelegram, sectionSecret},
+		streams: []string{subject.Deliveries}, tokens: true, make: (*process).sender,
+	}
+}
+
+func listenerModule() module {
+	return module{
+		name: "listener", kind: lease.Listener, sections: []string{sectionListener, sectionTelegram, sectionSecret},
+		streams: []string{subject.Prompts, subject.Deliveries}, tokens: true, make: (*process).listener,
+	}
+}
+
+// everything is all modules in one process.
+func everything() module {
+	return module{name: "up", kind: lease.All, streams: bus.Streams(), tokens: true}
+}
+
+func (p *process) planner() (run.Part, error) {
+	s := planner.New(p.cfg.planner, planner.Deps{
+		Pool: p.pool, Bus: p.bus, Lease: p.lease, Settings: p.settings, Roster: p.rostered,
+		Now: p.clock.Now, Tracer: p.tracing.Tracer("planner"), Stages: p.stages, Metrics: planner.NewMetrics(p.metrics), Log: p.log.Named("planner"),
+	})
+	p.changed = append(p.changed, s.Wake)
+	return run.Part{Name: "planner", Run: s.Run}, nil
+}
+
+func (p *process) generator() (run.Part, error) {
+	links, err := provider.New(p.cfg.llm)
+	if err != nil {
+		return run.Part{}, fmt.Errorf("llm.%w", err)
+	}
+	embeddings, err := provider.NewEmbeddings(p.cfg.llm)
+	if err != nil {
+		return run.Part{}, fmt.Errorf("llm.%w", err)
+	}
+	book := usage.NewBook(p.pool, p.log.Named("usage"))
+	texts := chain.New(links, chain.Deps{
+		Ledger: book, Replicas: p.lease.Replicas, Now: p.clock.Now, Metrics: chain.NewMetrics(p.metrics), Log: p.log.Named("llm"),
+	})
+	chains := []*chain.Chain{texts}
+	deps := generator.Deps{
+		Pool: p.pool, Bus: p.bus, Lease: p.lease, Roster: p.rostered, Texts: texts,
+		Now: p.clock.Now, Tracer: p.tracing.Tracer("generator"), Stages: p.stages, Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
+	}
+	if len(embeddings) > 0 {
+		chains = append(chains, chain.New(embeddings, texts.Deps))
+		deps.Embeddings = chains[1]
+	}
+	s, err := generator.New(p.cfg.generator, deps)
+	if err != nil {
+		return run.Part{}, err
+	}
+	return run.Part{Name: "generator", Run: func(ctx context.Context) error {
+		return book.Around(ctx, func(ctx context.Context) error {
+			defer func() {
+				for _, c := range chains {
+					c.Close()
+				}
+			}()
+			return s.Run(ctx)
+		})
+	}}, nil
+}
+
+// senderMargin is what the sender gets beyond the grace of its calls to write
+// down what became of them.
+const senderMargin = 5 * time.Second
+
+func (p *process) sender() (run.Part, error) {
+	keys, client, err := p.telegram()
+	if err != nil {
+		return run.Part{}, err
+	}
+	limits, err := p.limits(p.lease.Replicas)
+	if err != nil {
+		return run.Part{}, run.Usage(err)
+	}
+	s, err := sender.New(p.cfg.sender, sender.Deps{
+		Pool: p.pool, Bus: p.bus, Lease: p.lease, Telegram: client, Roster: p.rostered, Open: p.opener(keys), Limits: limits,
+		Now: p.clock.Now, Tracer: p.tracing.Tracer("sender"), Stages: p.stages, Metrics: sender.NewMetrics(p.metrics),
+		Refusals: refusal.NewMetrics(p.metrics), Log: p.log.Named("sender"),
+	})
+	if err != nil {
+		return run.Part{}, err
+	}
+	p.ops.Show("/breakers", s.ServeBreakers)
+	return run.Part{Name: "sender", Run: s.Run, Grace: p.cfg.sender.Grace + senderMargin}, nil
+}
+
+func (p *process) listener() (run.Part, error) {
+	keys, client, err := p.telegram()
+	if err != nil {
+		return run.Part{}, err
+	}
+	s, err := listener.New(p.cfg.listener, listener.Deps{
+		Pool: p.pool, Bus: p.bus, Telegram: client, Settings: p.settings, Open: p.opener(keys),
+		Now: p.clock.Now, Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
+	})
+	if err != nil {
+		return run.Part{}, err
+	}
+	p.changed = append(p.changed, s.Wake)
+	return run.Part{Name: "listener", Run: s.Run}, nil
+}

@@ -1,0 +1,235 @@
+package sender
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+)
+
+func testPolicy() policy {
+	return policy{onUnknown: DefaultConfig().OnUnknown, reactionCalls: 3, tokenCalls: 3}
+}
+
+// kinds are all outcomes of a call.
+func kinds() []telegram.Kind {
+	var all []telegram.Kind
+	for k := telegram.Kind(0); k.String() != fmt.Sprintf("kind_%d", int(k)); k++ {
+		all = append(all, k)
+	}
+	return all
+}
+
+// The kinds of deliveries, by what is called.
+func deliveryStates() map[string]state {
+	return map[string]state{
+		"message":                  {calls: 1},
+		"reply":                    {calls: 1, answers: true},
+		"reaction":                 {calls: 1, answers: true, reaction: true},
+		"reaction that falls back": {calls: 1, answers: true, reaction: true, fallsBack: true},
+		"message for a reaction":   {calls: 2, answers: true, reaction: true, fallsBack: true, fallback: true, refused: "no"},
+	}
+}
+
+func (s step) String() string {
+	names := map[do]string{
+		doCall: "call", doFallBack: "fall back", doSendBare: "send bare", doWait: "wait", doMove: "move", doSuspend: "suspend",
+		doJudge: "judge", doRetry: "retry", doGiveBack: "give back",
+	}
+	if s.do == doEnd {
+		return s.outcome.String()[len("OUTCOME_"):]
+	}
+	return names[s.do]
+}
+
+// Every outcome of a call is answered for every kind of delivery.
+func TestNextAfterEachOutcome(t *testing.T) {
+	t.Parallel()
+	order := []string{"message", "reply", "reaction", "reaction that falls back", "message for a reaction"}
+	want := map[telegram.Kind][5]string{
+		telegram.Unknown:             {"UNKNOWN", "UNKNOWN", "retry", "retry", "UNKNOWN"},
+		telegram.Done:                {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK"},
+		telegram.DoneInDisguise:      {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK"},
+		telegram.RateLimited:         {"wait", "wait", "wait", "wait", "wait"},
+		telegram.PermanentAction:     {"REJECTED", "REJECTED", "REJECTED", "fall back", "REJECTED"},
+		telegram.PermanentMembership: {"suspend", "suspend", "suspend", "suspend", "suspend"},
+		telegram.PermanentBot:        {"judge", "judge", "judge", "judge", "judge"},
+		telegram.Moved:               {"move", "move", "move", "move", "move"},
+		telegram.NotSent:             {"retry", "retry", "retry", "retry", "retry"},
+	}
+	if len(kinds()) != len(want) {
+		t.Fatalf("the outcomes are %v", kinds())
+	}
+	for _, kind := range kinds() {
+		for i, name := range order {
+			got := next(deliveryStates()[name], &telegram.Outcome{Kind: kind, Status: 400, Description: "so it is"}, testPolicy())
+			if got.String() != want[kind][i] {
+				t.Errorf("%s after %s: %s, want %s", name, kind, got, want[kind][i])
+			}
+			if got.rejects != (got.outcome == chorusv1.Outcome_OUTCOME_REJECTED) {
+				t.Errorf("%s after %s: rejected by Telegram: %v", name, kind, got.rejects)
+			}
+		}
+	}
+}
+
+// What else an outcome or a state says.
+func TestNextInParticular(t *testing.T) {
+	t.Parallel()
+	resend := testPolicy()
+	resend.onUnknown = OnUnknown{Message: Resend, Reply: Resend, Fallback: Resend, Reaction: Drop}
+	none := (*telegram.Outcome)(nil)
+	permanentBot := &telegram.Outcome{Kind: telegram.PermanentBot, Status: 401}
+	muted := &telegram.Outcome{Kind: telegram.PermanentMembership, Status: 403, Muted: true}
+	gone := &telegram.Outcome{Kind: telegram.PermanentAction, Status: 400, ReplyNotFound: true}
+	of := deliveryStates()
+	with := func(kind string, change func(*state)) state {
+		s := of[kind]
+		change(&s)
+		return s
+	}
+	for name, test := range map[string]struct {
+		state  state
+		out    *telegram.Outcome
+		policy policy
+		want   string
+	}{
+		"the first call":                      {of["message"], none, testPolicy(), "call"},
+		"a message's orphan":                  {with("message", func(s *state) { s.orphaned = true }), none, testPolicy(), "UNKNOWN"},
+		"a message's orphan, by resend":       {with("message", func(s *state) { s.orphaned = true }), none, resend, "call"},
+		"a late orphan is unknown":            {with("message", func(s *state) { s.orphaned, s.over = true, "late" }), none, testPolicy(), "UNKNOWN"},
+		"a reaction's orphan":                 {with("reaction", func(s *state) { s.orphaned = true }), none, testPolicy(), "call"},
+		"a reaction's orphan, by drop":        {with("reaction", func(s *state) { s.orphaned = true }), none, resend, "UNKNOWN"},
+		"a fallback's orphan":                 {with("message for a reaction", func(s *state) { s.orphaned = true }), none, testPolicy(), "UNKNOWN"},
+		"too late":                            {with("message", func(s *state) { s.over = "late" }), none, testPolicy(), "EXPIRED"},
+		"a bot that can't act":                {with("message", func(s *state) { s.blocked = "stopped" }), none, testPolicy(), "REJECTED"},
+		"unknown, by resend":                  {of["message"], &telegram.Outcome{}, resend, "retry"},
+		"a reply of unknown outcome":          {of["reply"], &telegram.Outcome{}, resend, "retry"},
+		"a fallback of unknown outcome":       {of["message for a reaction"], &telegram.Outcome{}, resend, "retry"},
+		"a reaction is unknown once too much": {with("reaction", func(s *state) { s.calls = 3 }), &telegram.Outcome{}, testPolicy(), "UNKNOWN"},
+		"after a standstill":                  {of["message"], &telegram.Outcome{Kind: telegram.NotSent, TooLate: true}, testPolicy(), "give back"},
+		"moved again":                         {with("message", func(s *state) { s.moved = true }), &telegram.Outcome{Kind: telegram.Moved}, testPolicy(), "retry"},
+		"suspended":                           {with("message", func(s *state) { s.suspended = true }), &telegram.Outcome{Kind: telegram.PermanentMembership}, testPolicy(), "REJECTED"},
+		"muted":                               {of["message"], muted, testPolicy(), "suspend"},
+		"muted, it may write for a reaction":  {of["reaction that falls back"], muted, testPolicy(), "fall back"},
+		"muted, its reaction is refused":      {of["reaction"], muted, testPolicy(), "REJECTED"},
+		"a stopped bot":                       {with("message", func(s *state) { s.token = tokenRefused }), permanentBot, testPolicy(), "REJECTED"},
+		"a token that nobody can judge":       {with("message", func(s *state) { s.token = tokenUnclear }), permanentBot, testPolicy(), "retry"},
+		"a good token":                        {with("message", func(s *state) { s.token = tokenGood }), permanentBot, testPolicy(), "retry"},
+		"a good token, refused thrice":        {with("message", func(s *state) { s.token, s.calls = tokenGood, 3 }), permanentBot, testPolicy(), "REJECTED"},
+		"the message answered is gone":        {of["reply"], gone, testPolicy(), "send bare"},
+		"it is gone for a fallback":           {of["message for a reaction"], gone, testPolicy(), "send bare"},
+		"it is gone for a reaction":           {of["reaction"], gone, testPolicy(), "REJECTED"},
+		"it is gone, and it was bare":         {with("reply", func(s *state) { s.bare = true }), gone, testPolicy(), "REJECTED"},
+		"a call that was not worth making":    {of["reaction"], &telegram.Outcome{Kind: telegram.PermanentAction, Description: "no id"}, testPolicy(), "REJECTED"},
+	} {
+		if got := next(test.state, test.out, test.policy); got.String() != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// maxRounds is more steps than any delivery takes: as the loop does, it is too late
+// after some waits, and a delivery is dead after so many failures.
+const maxRounds = 200
+
+// Whatever comes of the calls, a delivery ends, no call follows one of unknown outcome
+// unless that is allowed, and a reaction falls back once.
+func TestEveryDeliveryEnds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := policy{
+			onUnknown:     OnUnknown{Message: choice(t, "message"), Reply: choice(t, "reply"), Fallback: choice(t, "fallback"), Reaction: choice(t, "reaction")},
+			reactionCalls: rapid.IntRange(1, 5).Draw(t, "reaction calls"), tokenCalls: tokenCalls,
+		}
+		s := state{
+			reaction: rapid.Bool().Draw(t, "is a reaction"), answers: rapid.Bool().Draw(t, "answers"),
+			fallsBack: rapid.Bool().Draw(t, "falls back"), orphaned: rapid.Bool().Draw(t, "orphaned"),
+		}
+		s.answers = s.answers || s.reaction
+		s.fallback = s.reaction && s.fallsBack && rapid.Bool().Draw(t, "fallback already")
+		var out *telegram.Outcome
+		waits, failures, fallbacks := 0, 0, 0
+		unknown := s.orphaned // nobody knows what came of the last call
+		for round := 0; ; round++ {
+			if round > maxRounds {
+				t.Fatal("it does not end")
+			}
+			if out == nil && waits > 10 {
+				s.over = "late"
+			}
+			st := next(s, out, p)
+			switch st.do {
+			case doEnd:
+				if st.outcome == chorusv1.Outcome_OUTCOME_UNSPECIFIED {
+					t.Fatal("it ends in no way")
+				}
+				if (st.reason == "") != (st.outcome == chorusv1.Outcome_OUTCOME_DELIVERED) && st.outcome != chorusv1.Outcome_OUTCOME_FELL_BACK {
+					t.Fatalf("%v because of %q", st.outcome, st.reason)
+				}
+				return
+			case doCall:
+				if unknown && !mayRepeat(s, p) {
+					t.Fatalf("a call follows one of unknown outcome: %+v", s)
+				}
+				out = anyOutcome(t)
+				unknown = out.Kind == telegram.Unknown
+				s.calls++
+				s.token, s.orphaned = unjudged, false
+			case doFallBack:
+				if fallbacks++; fallbacks > 1 || s.fallback {
+					t.Fatal("it falls back twice")
+				}
+				s.fallback, s.refused, out = true, out.Description, nil
+			case doSendBare:
+				if s.bare {
+					t.Fatal("it is bare already")
+				}
+				s.bare, out = true, nil
+			case doWait:
+				waits++
+				out = nil
+			case doMove:
+				s.moved, out = true, nil
+			case doSuspend:
+				s.suspended = true
+			case doJudge:
+				s.token = rapid.SampledFrom([]verdict{tokenGood, tokenUnclear, tokenRefused}).Draw(t, "verdict")
+			case doRetry, doGiveBack:
+				if failures++; failures >= maxAttempts {
+					return // a dead letter
+				}
+				// The row keeps the step and the failures alone.
+				s.bare, s.moved, out = false, false, nil
+			}
+		}
+	})
+}
+
+// mayRepeat says again, in other words, when a call may be repeated.
+func mayRepeat(s state, p policy) bool {
+	kind := map[[2]bool]string{
+		{false, false}: p.onUnknown.Message, {false, true}: p.onUnknown.Reply,
+		{true, true}: p.onUnknown.Fallback, {true, false}: p.onUnknown.Reaction,
+	}
+	if s.reaction {
+		return kind[[2]bool{true, s.fallback}] == Resend
+	}
+	return kind[[2]bool{false, s.answers}] == Resend
+}
+
+func choice(t *rapid.T, kind string) string {
+	return rapid.SampledFrom([]string{Drop, Resend}).Draw(t, "on an unknown "+kind)
+}
+
+func anyOutcome(t *rapid.T) *telegram.Outcome {
+	out := &telegram.Outcome{
+		Kind: rapid.SampledFrom(kinds()).Draw(t, "kind"), Status: rapid.SampledFrom([]int{0, 400}).Draw(t, "status"), Description: "so it is",
+		ReplyNotFound: rapid.Bool().Draw(t, "reply not found"), Muted: rapid.Bool().Draw(t, "muted"),
+	}
+	out.TooLate = out.Kind == telegram.NotSent && rapid.Bool().Draw(t, "too late")
+	return out
+}
