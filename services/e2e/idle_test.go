@@ -56,14 +56,15 @@ func idle(b *testing.B, chats int) (statements int, cpu float64) {
 	services := []string{"planner", "generator", "sender", "listener"}
 	d.start(services...)
 	pass(b, idleFor)
+	// Who asks for metrics has a service look whether it is ready, and that isn't counted.
+	before, began := d.processorTime(services), time.Now()
 	if _, err := pool.Exec(b.Context(), `SELECT pg_stat_statements_reset()`); err != nil {
 		b.Fatal(err)
 	}
-	before, began := d.processorTime(services), time.Now()
 	pass(b, idleFor)
+	statements = d.statements(pool)
 	took := time.Since(began)
 	cpu = 100 * (d.processorTime(services) - before).Seconds() / took.Seconds()
-	statements = d.statements(pool)
 	b.Logf("%d chats: %d statements in %v, %.2f %% of a core", chats, statements, took.Round(time.Second), cpu)
 	return statements, cpu
 }

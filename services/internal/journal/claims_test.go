@@ -117,17 +117,17 @@ func TestADeferredRowComesBackWhenItsTimeHasCome(t *testing.T) {
 	us, _ := f.process()
 	texts := f.Texts(us)
 	u := one(t, must(t, texts.Claim, []int64{f.chat}))
-	if err := texts.Defer(t.Context(), u, time.Now().Add(time.Hour), true); err != nil {
+	if err := texts.Defer(t.Context(), u, time.Now().Add(time.Hour), 1); err != nil {
 		t.Fatal(err)
 	}
 	if got := must(t, texts.Claim, []int64{f.chat}); len(got) > 0 {
 		t.Errorf("%v was claimed before its time, or out of order", got)
 	}
-	if s := must(t, texts.Sweep, 10); len(s.Due) > 0 || s.Open != 2 {
+	if s := sweep(t, texts.Sweep); len(s.Due) > 0 || s.Open != 2 {
 		t.Errorf("a sweep found %+v", s)
 	}
 	f.exec(`UPDATE turns SET not_before = now() - interval '1 second' WHERE not_before IS NOT NULL`)
-	if s := must(t, texts.Sweep, 10); len(s.Due) != 1 || s.Due[0] != f.chat {
+	if s := sweep(t, texts.Sweep); len(s.Due) != 1 || s.Due[0] != f.chat {
 		t.Errorf("a sweep found %+v", s)
 	}
 	if got := one(t, must(t, texts.Claim, []int64{f.chat})); got.GetId().GetNumber() != u.GetId().GetNumber() || got.Attempts() != 1 {
@@ -144,17 +144,17 @@ func TestALostClaimChangesNothing(t *testing.T) {
 	f.write(us, f.chat, "hello")
 	ours, theirs := f.Deliveries(journal.LaneMessage, us), f.Deliveries(journal.LaneMessage, them)
 	u := one(t, must(t, ours.Claim, []int64{f.chat}))
-	if s := must(t, theirs.Sweep, 10); len(s.Taken) > 0 {
+	if s := sweep(t, theirs.Sweep); len(s.Taken) > 0 {
 		t.Fatalf("a claim of a living process was taken over: %v", s.Taken)
 	}
 	die()
-	s := must(t, theirs.Sweep, 10)
+	s := sweep(t, theirs.Sweep)
 	taken := one(t, s.Taken)
 	if !taken.Orphaned || !taken.Calling {
 		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
 	}
 	must(t, ours.Commit, []sending{{Task: u, Result: delivered(1)}})
-	if err := ours.Defer(t.Context(), u, time.Time{}, true); err != nil {
+	if err := ours.Defer(t.Context(), u, time.Time{}, 1); err != nil {
 		t.Error(err)
 	}
 	if err := ours.Bury(t.Context(), u, "no"); err != nil {
@@ -191,7 +191,7 @@ func TestAPausedDeliveryOfADeadProcessIsSentByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	die()
-	taken := one(t, must(t, theirs.Sweep, 10).Taken)
+	taken := one(t, sweep(t, theirs.Sweep).Taken)
 	if taken.Orphaned || taken.Calling {
 		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
 	}
@@ -211,10 +211,10 @@ func TestAClaimEndsWithItsTime(t *testing.T) {
 	them, _ := f.process()
 	u := one(t, must(t, f.Texts(us).Claim, []int64{f.chat}))
 	f.exec(`UPDATE turns SET claimed_until = now() - interval '1 second'`)
-	if s := must(t, f.Texts(us).Sweep, 10); len(s.Taken) > 0 {
+	if s := sweep(t, f.Texts(us).Sweep, f.chat); len(s.Taken) > 0 {
 		t.Errorf("it took its own claim over, on which it works: %v", s.Taken)
 	}
-	if got := one(t, must(t, f.Texts(them).Sweep, 10).Taken); got.GetId().GetNumber() != u.GetId().GetNumber() {
+	if got := one(t, sweep(t, f.Texts(them).Sweep).Taken); got.GetId().GetNumber() != u.GetId().GetNumber() {
 		t.Errorf("turn %v was taken over", got.GetId())
 	}
 }

@@ -152,3 +152,9 @@ func delivered(id int64) journal.Sent {
 		Message: &journal.Message{TelegramID: id, Text: "hello", At: timestamppb.Now().AsTime()},
 	}
 }
+
+// sweep looks for what nobody works on, as a process that looks after some chats.
+func sweep[O any](t testing.TB, do func(context.Context, int, []int64) (O, error), mine ...int64) O {
+	t.Helper()
+	return must(t, func(ctx context.Context, limit int) (O, error) { return do(ctx, limit, append([]int64{}, mine...)) }, 10)
+}

@@ -132,9 +132,9 @@ func arguments(name string, n int) string {
 	case "due deliveries":
 		values = []string{"'message'", "100"}
 	case "take deliveries":
-		values = append(values, "'message'", "100")
+		values = append(values, "'message'", "100", "'{}'::bigint[]")
 	default: // take texts, take prompts
-		values = append(values, "100")
+		values = append(values, "100", "'{}'::bigint[]")
 	}
 	if len(values) != n {
 		panic(fmt.Sprintf("%s has %d parameters, not %d", name, n, len(values)))
