@@ -144,7 +144,7 @@ WITH claimed AS MATERIALIZED (
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $4)
-UPDATE deliveries d SET state = CASE WHEN dead.owner = $1 THEN 'claimed' ELSE d.state END, ` + claimDelivery + `
+UPDATE deliveries d SET state = CASE WHEN dead.owner = $1 AND d.claimed_until > now() THEN 'claimed' ELSE d.state END, ` + claimDelivery + `
 FROM dead WHERE d.chat_id = dead.chat_id AND d.turn_no = dead.turn_no AND d.part = dead.part AND d.fence = dead.fence AND d.owner = dead.owner
 RETURNING ` + claimedDelivery
 

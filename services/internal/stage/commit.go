@@ -90,8 +90,8 @@ func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) 
 		next, err = s.rows.Commit(ctx, ends)
 		return err
 	})
-	if err != nil && committing.Err() != nil { // their claims end by themselves
-		s.finish(ctx, ends, nil)
+	if err != nil && committing.Err() != nil {
+		s.lose(ends)
 		return
 	}
 	if err != nil && len(ends) > 1 {
@@ -112,6 +112,23 @@ func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) 
 		chats[i] = e.Task.Chat()
 	}
 	s.finish(ctx, ends, next)
+}
+
+// lose leaves ends that can't be written down to whoever takes their claims over, once
+// they are over. Until then this process must not do them a second time: it keeps the
+// chats among those that it works on.
+func (s *Stage[T, R]) lose(ends []End[T, R]) {
+	for _, e := range ends {
+		<-s.slots
+		time.AfterFunc(s.cfg.Lease, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			c := s.chats[e.Task.Chat()]
+			if c.working = false; !c.wanted {
+				s.release(e.Task.Chat())
+			}
+		})
+	}
 }
 
 // finish ends the work on chats that have no next task, and frees their slots.
