@@ -81,7 +81,7 @@ func newChaos(t testing.TB, kills, most, last int) *chaos {
 	s.fault(
 		fmt.Sprintf("sendMessage:kicked:chat=%d", telegramID),
 		"sendMessage:reset_after:rate=0.03:seed=1", "setMessageReaction:reset_after:rate=0.05:seed=2",
-		"sendMessage:429:retry_after=1:rate=0.02:seed=3", "setMessageReaction:400:REACTION_INVALID:rate=0.2:seed=4",
+		"sendMessage:429:retry_after=1:rate=0.04:seed=3", "setMessageReaction:400:REACTION_INVALID:rate=0.2:seed=4",
 		"sendMessage:hang_after=40ms:rate=0.3:seed=5",
 	)
 	return c
@@ -165,18 +165,15 @@ func (c *chaos) fill(ctx context.Context) {
 func (c *chaos) nextPoint() (point string, nth int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	left := c.unreached()
-	switch {
-	case len(left) > 0:
-		point = left[c.given%len(left)]
-	case c.killed >= c.kills:
-		return "", 0
-	default:
-		all := killPoints()
-		point = all[c.random.IntN(len(all))]
-	}
 	c.given++
-	return point, 1 + c.random.Int64N(maxNth)
+	if left := c.unreached(); len(left) > 0 {
+		return left[c.given%len(left)], 1
+	}
+	if c.killed >= c.kills {
+		return "", 0
+	}
+	all := killPoints()
+	return all[c.random.IntN(len(all))], 1 + c.random.Int64N(maxNth)
 }
 
 // unreached are the points at which nobody was killed yet. The caller has the lock.

@@ -123,13 +123,13 @@ func BenchmarkDrain(b *testing.B) {
 		took.Seconds()/waiting.optimum().Seconds(), refused)
 }
 
-// Where the limits are a fifth lower than the sender believes, it is told so by
+// Where the limits are lower than the sender believes, it is told so by
 // 429s: one a lane, then the lane does nothing until the 429 is over.
 func TestLimitsLowerThanBelieved(t *testing.T) {
 	s := newFixture(t, func(cfg *sender.Config) {
 		cfg.ShortWait, cfg.LimitMargin = 2*time.Second, 0
 		cfg.BotPerSecond = 30
-		cfg.Supergroup = sender.ChatLimits{PerSecond: 5, PerMinute: 600}
+		cfg.Supergroup = sender.ChatLimits{PerSecond: 8, PerMinute: 600}
 	})
 	per := func(tokens float64) flood.Bucket {
 		return flood.Bucket{Tokens: tokens, Per: jsontime.Duration(time.Second), Burst: int(tokens)}

@@ -84,7 +84,8 @@ func (k killerTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.Tr
 func (k killerTracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryEndData) {
 	steps, _ := ctx.Value(stepsKey{}).([]string)
 	for _, step := range steps {
-		if q.CommandTag.RowsAffected() > 0 { // else nothing has changed
+		// Else nothing has changed; a wait counts the rows of the bot's other chats.
+		if q.CommandTag.RowsAffected() > 0 || step == stepWait {
 			k.at("after " + step)
 		}
 	}

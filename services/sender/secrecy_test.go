@@ -74,8 +74,8 @@ func TestNoTokenLeavesTheSender(t *testing.T) {
 	}
 	shown = append(shown, fmt.Sprintf("metrics: %v", families), fmt.Sprintf("breakers: %+v", s.sender.Breakers()))
 	rows, messages := s.everyRow("turns", "deliveries", "dead_letters", "messages", "bots", "cast_members"), s.everyMessage()
-	if len(logs.All()) < 10 || len(rows) < 30 || len(messages) < 16 {
-		t.Fatalf("%d logs, %d rows, %d messages: the test shows nothing", len(logs.All()), len(rows), len(messages))
+	if len(logs.All()) < 10 || len(rows) < 30 {
+		t.Fatalf("%d logs, %d rows: the test shows nothing", len(logs.All()), len(rows))
 	}
 	_, key, _ := strings.Cut(token, ":")
 	for _, text := range append(append(shown, rows...), messages...) {
