@@ -99,7 +99,7 @@ func (h *heard) wait() { <-h.read }
 // everything else.
 const wasSaid = `
 (SELECT body, false FROM messages WHERE chat_id = $1 AND talk ORDER BY sent_at DESC, number DESC LIMIT $3)
-UNION SELECT body, false FROM deliveries WHERE chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5
+UNION SELECT body, false FROM deliveries WHERE lane = 'message' AND chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5
 UNION SELECT body, chat_id <> $1 FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND created_at > now() - $4::interval AND (chat_id, turn_no) <> ($1, $5)`
 
 func (h *heard) look(ctx context.Context) {
