@@ -114,7 +114,7 @@ func TestServersThatWillNotDo(t *testing.T) {
 	tests := []refusal{
 		{"no NATS", nats("nats://" + nobody(t)), nil, run.ExitFailure, []string{"nats.url", "no server answers"}},
 		{"NATS without JetStream", nats(natsWithoutJetStream(t)), nil, run.ExitFailure, []string{"nats.url", "without JetStream", "-js"}},
-		{"an old NATS", nats(oldNATS(t)), nil, run.ExitFailure, []string{"nats.url", "2.9.25", "2.11 or newer"}},
+		{"an old NATS", nats(oldNATS(t)), nil, run.ExitFailure, []string{"nats.url", "2.9.25", "2.10 or newer"}},
 		{"no PostgreSQL", database("postgres://chorus:" + password + "@" + nobody(t) + "/chorus"), nil, run.ExitFailure, []string{"database.url", "no database answers"}},
 		{"a wrong password", database(rights.wrong), nil, run.ExitFailure, []string{"database.url", "password authentication failed", "check the user"}},
 		{"no such database", database(rights.missing), nil, run.ExitFailure, []string{"database.url", "does not exist", "create it"}},

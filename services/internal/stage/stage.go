@@ -387,7 +387,9 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 	if err != nil {
 		s.giveUp(batch)
 		if ctx.Err() == nil {
-			s.database.Note(err)
+			if !errors.Is(err, errLease) { // the lease tells of that itself
+				s.database.Note(err)
+			}
 			sleep(ctx, retryFirst)
 		}
 		return
