@@ -3,6 +3,7 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // The end of a turn hands back the next one of its chat, and no other process gets any
@@ -148,8 +150,7 @@ func TestALostClaimChangesNothing(t *testing.T) {
 		t.Fatalf("a claim of a living process was taken over: %v", s.Taken)
 	}
 	die()
-	s := sweep(t, theirs.Sweep)
-	taken := one(t, s.Taken)
+	taken := takenOver(t, theirs)
 	if !taken.Orphaned || !taken.Calling {
 		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
 	}
@@ -191,7 +192,7 @@ func TestAPausedDeliveryOfADeadProcessIsSentByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	die()
-	taken := one(t, sweep(t, theirs.Sweep).Taken)
+	taken := takenOver(t, theirs)
 	if taken.Orphaned || taken.Calling {
 		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
 	}
@@ -290,4 +291,18 @@ func TestADeadLetterIsReplayedInTheOrderOfItsChat(t *testing.T) {
 			}
 		})
 	}
+}
+
+// takenOver waits until a sweep takes a delivery from a process that has died. A server
+// that has just started is given a moment, in which its clients connect again.
+func takenOver(t *testing.T, d *journal.Deliveries) (taken *journal.Unsent) {
+	t.Helper()
+	testenv.Eventually(t, "it is taken over", func() (string, bool) {
+		s := sweep(t, d.Sweep)
+		if len(s.Taken) > 0 {
+			taken = s.Taken[0]
+		}
+		return fmt.Sprintf("%+v", s), taken != nil
+	})
+	return taken
 }

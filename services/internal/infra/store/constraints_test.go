@@ -31,11 +31,10 @@ INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, plan
     (1, 1, 1, 'message', NULL, '', now(), now(), now() + interval '1 minute'),
     (1, 2, 1, 'reaction', 2, '', now(), now(), now() + interval '1 minute'),
     (1, 3, 1, 'reply', 2, '', now(), now(), now() + interval '1 minute');
-INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) VALUES
-    (1, 1, 1, 'send_message', '', now()), (1, 2, 1, 'set_reaction', '', now());
-INSERT INTO receipts (chat_id, turn_no, outcome, payload) VALUES (1, 1, 'delivered', '');
-INSERT INTO dead_letters (id, stream, reason, payload) VALUES ('TURNS-1', 'TURNS', 'broken', '');
-INSERT INTO senders (owner) VALUES ('sender-1');
+INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at) VALUES
+    (1, 1, 1, 'send_message', 'message', '', now()), (1, 2, 1, 'set_reaction', 'reaction', '', now());
+INSERT INTO dead_letters (chat_id, turn_no, service, reason, attempts) VALUES (1, 1, 'sender', 'broken', 1);
+INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, heard_at) VALUES (1, 2, 7, '{}', now(), now());
 INSERT INTO waits (bot_id, chat_id, until) VALUES (1, 1, now());
 SELECT setval('message_numbers', 100);`
 
@@ -123,7 +122,8 @@ func bad() map[string]string {
 		"messages_bot_id_fkey":                  `INSERT INTO messages (chat_id, bot_id, body, sent_at) VALUES (1, 9, 'nobody', now())`,
 		"messages_person_id_fkey":               `INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES (1, 9, 'nobody', now())`,
 		"messages_chat_id_reply_to_fkey":        `INSERT INTO messages (chat_id, person_id, reply_to, body, sent_at) VALUES (1, 7, 3, 'to another chat', now())`,
-		"messages_chat_id_turn_no_key":          `INSERT INTO messages (chat_id, bot_id, turn_no, body, sent_at) VALUES (1, 1, 1, 'twice', now())`,
+		"messages_chat_id_turn_no_part_key":     `INSERT INTO messages (chat_id, bot_id, turn_no, body, sent_at) VALUES (1, 1, 1, 'twice', now())`,
+		"messages_part_check":                   `INSERT INTO messages (chat_id, bot_id, turn_no, part, body, sent_at) VALUES (1, 1, 3, 0, 'none', now())`,
 		"messages_check":                        `INSERT INTO messages (chat_id, bot_id, person_id, body, sent_at) VALUES (1, 1, 7, 'both', now())`,
 		"messages_check1":                       `INSERT INTO messages (chat_id, person_id, turn_no, body, sent_at) VALUES (1, 7, 9, 'a turn', now())`,
 		"messages_body_check":                   `INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES (1, 7, '', now())`,
@@ -146,27 +146,33 @@ func bad() map[string]string {
 		"turns_outcome_check":                   `UPDATE turns SET outcome = 'lost', closed_at = now()`,
 		"turns_check":                           `UPDATE turns SET due_at = planned_at + interval '1 second'`,
 		"turns_check1":                          `UPDATE turns SET expires_at = planned_at`,
-		"turns_check2":                          `UPDATE turns SET target_message = NULL WHERE turn_no = 3`,
 		"turns_check3":                          `UPDATE turns SET closed_at = now()`,
-		"turns_check4":                          `UPDATE turns SET outcome = 'dead', closed_at = now(), relay_at = now()`,
-		"deliveries_pkey":                       `INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) VALUES (1, 1, 1, 'send_message', '', now())`,
-		"deliveries_chat_id_turn_no_fkey":       `INSERT INTO deliveries (chat_id, turn_no, bot_id, action, payload, expires_at) VALUES (1, 9, 1, 'send_message', '', now())`,
+		"deliveries_pkey":                       `INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at) VALUES (1, 1, 1, 'send_message', 'message', '', now())`,
+		"deliveries_chat_id_turn_no_fkey":       `INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at) VALUES (1, 9, 1, 'send_message', 'message', '', now())`,
 		"deliveries_action_check":               `UPDATE deliveries SET action = 'edit'`,
 		"deliveries_state_check":                `UPDATE deliveries SET state = 'sent'`,
 		"deliveries_step_check":                 `UPDATE deliveries SET step = 'third' WHERE action = 'set_reaction'`,
 		"deliveries_attempts_check":             `UPDATE deliveries SET attempts = -1`,
-		"deliveries_check":                      `UPDATE deliveries SET state = 'sending'`,
-		"deliveries_check1":                     `UPDATE deliveries SET state = 'closed'`,
-		"deliveries_check2":                     `UPDATE deliveries SET state = 'sending', owner = 'me', not_before = now()`,
 		"deliveries_check3":                     `UPDATE deliveries SET step = 'fallback' WHERE action = 'send_message'`,
-		"deliveries_check4":                     `UPDATE deliveries SET state = 'closed', closed_at = now(), relay_at = now()`,
-		"receipts_pkey":                         `INSERT INTO receipts (chat_id, turn_no, outcome, payload) VALUES (1, 1, 'unknown', '')`,
-		"receipts_chat_id_turn_no_fkey":         `INSERT INTO receipts (chat_id, turn_no, outcome, payload) VALUES (1, 9, 'unknown', '')`,
-		"receipts_outcome_check":                `UPDATE receipts SET outcome = 'dead'`,
-		"senders_pkey":                          `INSERT INTO senders (owner) VALUES ('sender-1')`,
-		"dead_letters_pkey":                     `INSERT INTO dead_letters (id, stream, reason, payload) VALUES ('TURNS-1', 'TURNS', 'again', '')`,
-		"dead_letters_replays_check":            `UPDATE dead_letters SET replays = -1, replayed_at = now()`,
-		"dead_letters_check":                    `UPDATE dead_letters SET replays = 1`,
+		"turns_target_check":                    `UPDATE turns SET target_message = NULL WHERE turn_no = 3`,
+		"turns_claim_check":                     `UPDATE turns SET owner = 1`,
+		"turns_written_check":                   `UPDATE turns SET outcome = 'dead', closed_at = now() WHERE turn_no = 3`,
+		"turns_attempts_check":                  `UPDATE turns SET attempts = -1`,
+		"deliveries_part_check":                 `UPDATE deliveries SET part = 0`,
+		"deliveries_lane_check":                 `UPDATE deliveries SET lane = 'fast'`,
+		"deliveries_outcome_check":              `UPDATE deliveries SET state = 'closed', outcome = 'lost', closed_at = now()`,
+		"deliveries_outcome_check2":             `UPDATE deliveries SET outcome = 'dead'`,
+		"deliveries_claim_check":                `UPDATE deliveries SET state = 'sending'`,
+		"deliveries_wait_check":                 `UPDATE deliveries SET state = 'sending', owner = 1, claimed_until = now(), not_before = now()`,
+		"deliveries_check1":                     `UPDATE deliveries SET closed_at = now()`,
+		"dead_letters_pkey":                     `INSERT INTO dead_letters (chat_id, turn_no, service, reason, attempts) VALUES (1, 1, 'sender', 'again', 1)`,
+		"dead_letters_chat_id_turn_no_fkey":     `INSERT INTO dead_letters (chat_id, turn_no, service, reason, attempts) VALUES (1, 9, 'sender', 'none', 1)`,
+		"dead_letters_attempts_check":           `UPDATE dead_letters SET attempts = 0`,
+		"dead_letters_replays_check":            `UPDATE dead_letters SET replays = -1`,
+		"prompts_pkey":                          `INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, heard_at) VALUES (1, 2, 7, '{}', now(), now())`,
+		"prompts_chat_id_fkey":                  `INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, heard_at) VALUES (9, 2, 7, '{}', now(), now())`,
+		"prompts_attempts_check":                `UPDATE prompts SET attempts = -1`,
+		"prompts_check":                         `UPDATE prompts SET owner = 1`,
 		"schema_support_pkey":                   `INSERT INTO schema_support (oldest_build) VALUES (99)`,
 		"schema_support_one_check":              `INSERT INTO schema_support (one, oldest_build) VALUES (false, 99)`,
 		"cache_changes_pkey":                    `INSERT INTO cache_changes (id, tag) OVERRIDING SYSTEM VALUE SELECT min(id), 'bot' FROM cache_changes`,
@@ -237,7 +243,7 @@ func TestWhatBelongsToAChatGoesWithIt(t *testing.T) {
 		t.Errorf("%d answers are left without what they answered, want 1 (%v)", answers, err)
 	}
 	exec(t, conn, `DELETE FROM chats WHERE id = 1`)
-	for _, table := range []string{"cast_members", "messages", "message_ids", "chat_clock", "turns", "deliveries", "receipts"} {
+	for _, table := range []string{"cast_members", "messages", "message_ids", "chat_clock", "turns", "deliveries", "dead_letters", "prompts"} {
 		var left int
 		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM `+table+` WHERE chat_id = 1`).Scan(&left); err != nil || left != 0 {
 			t.Errorf("%d rows are left in %s (%v)", left, table, err)

@@ -7,7 +7,6 @@ INSERT INTO hearing (chat_id) VALUES (1);
 INSERT INTO listening (bot_id, update_offset) VALUES (1, 5);
 INSERT INTO heard (bot_id, update_id) VALUES (1, 4);
 INSERT INTO heard_events (chat_id, event) VALUES (1, 'title');
-INSERT INTO updates (chat_id, number, payload) VALUES (1, 1, '');
 INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argument, said_at) VALUES (1, 2, 1, 7, false, 'about', '', now());
 INSERT INTO forgotten (person_id) VALUES (9);`
 
@@ -18,7 +17,6 @@ func badHeard() map[string]string {
 		"chats_former_id_check":         `UPDATE chats SET former_id = 50 WHERE id = 2`,
 		"hearing_pkey":                  `INSERT INTO hearing (chat_id) VALUES (1)`,
 		"hearing_chat_id_fkey":          `INSERT INTO hearing (chat_id) VALUES (9)`,
-		"hearing_update_no_check":       `UPDATE hearing SET update_no = -1`,
 		"hearing_check":                 `UPDATE hearing SET paused_until = now()`,
 		"listening_pkey":                `INSERT INTO listening (bot_id, update_offset) VALUES (1, 5)`,
 		"listening_bot_id_fkey":         `INSERT INTO listening (bot_id, update_offset) VALUES (9, 5)`,
@@ -27,10 +25,6 @@ func badHeard() map[string]string {
 		"heard_bot_id_fkey":             `INSERT INTO heard (bot_id, update_id) VALUES (9, 4)`,
 		"heard_events_pkey":             `INSERT INTO heard_events (chat_id, event) VALUES (1, 'title')`,
 		"heard_events_chat_id_fkey":     `INSERT INTO heard_events (chat_id, event) VALUES (9, 'title')`,
-		"updates_pkey":                  `INSERT INTO updates (chat_id, number, payload) VALUES (1, 1, '')`,
-		"updates_chat_id_fkey":          `INSERT INTO updates (chat_id, number, payload) VALUES (9, 1, '')`,
-		"updates_number_check":          `INSERT INTO updates (chat_id, number, payload) VALUES (1, 0, '')`,
-		"updates_check":                 `UPDATE updates SET published_at = now()`,
 		"commands_pkey":                 `INSERT INTO commands SELECT * FROM commands`,
 		"commands_chat_id_fkey":         `UPDATE commands SET chat_id = 9`,
 		"commands_bot_id_fkey":          `UPDATE commands SET bot_id = 9`,

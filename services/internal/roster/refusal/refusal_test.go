@@ -140,8 +140,8 @@ func (p *place) ended(kind, outcome string) {
 		target = 1
 	}
 	p.exec(`
-INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at)
-VALUES ($1, $2, $3, $4, $5, '', now(), now(), now() + interval '1 minute', $6, now())`, p.chat, p.turns, p.bot, kind, target, outcome)
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
+VALUES ($1, $2, $3, $4, $5, '', now(), now(), now() + interval '1 minute', $6, now(), now())`, p.chat, p.turns, p.bot, kind, target, outcome)
 	p.exec(`UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`, p.chat, p.turns)
 }
 
