@@ -65,10 +65,10 @@ func after(tries string) string { return fmt.Sprintf(pause, tries) }
 // was delivered since, and only where a further condition holds.
 func suspending(where string) string {
 	return "-- suspend a bot\n" + told(`
-UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + ` + after("p.done") + `,
+UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + `+after("p.done")+`,
     refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
-FROM (SELECT CASE WHEN ` + proven + ` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
-WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL` + where)
+FROM (SELECT CASE WHEN `+proven+` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
+WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL`+where)
 }
 
 // change makes a change, and tells whether there was something to change.
