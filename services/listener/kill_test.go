@@ -62,16 +62,19 @@ func statements() [][2]string {
 
 // killPoints are the statements before and after each of which listeners die.
 func killPoints() (hear, reply, forget []string) {
-	return []string{
-			"begin", "claim updates", "find chats", "find copies", "make room for a chat", "lock chats", "find who is forgotten", "write people",
-			"write a message", "write a prompt", "commit",
-		}, []string{
-			"claim commands", "begin", "end a command", "lock the clock", "count answers", "read a cast", "read rules", "choose a bot", "take a turn",
-			"write a turn", "write a delivery", "commit",
-		}, []string{
-			"begin", "lock a person", "remember who is forgotten", "keep marks", "forget prompts", "forget messages", "forget a person", "commit",
-			"read turns", "withhold deliveries", "lock turns", "redact a turn", "redact a delivery", "end texts in work", "end the erasure",
-		}
+	hear = []string{
+		"begin", "claim updates", "find chats", "find copies", "make room for a chat", "lock chats", "find who is forgotten", "write people",
+		"write a message", "write a prompt", "commit",
+	}
+	reply = []string{
+		"claim commands", "begin", "end a command", "lock the clock", "count answers", "read a cast", "read rules", "choose a bot", "take a turn",
+		"write a turn", "write a delivery", "commit",
+	}
+	forget = []string{
+		"begin", "lock a person", "remember who is forgotten", "keep marks", "forget prompts", "forget messages", "forget a person", "commit",
+		"read turns", "withhold deliveries", "lock turns", "redact a turn", "redact a delivery", "end texts in work", "end the erasure",
+	}
+	return hear, reply, forget
 }
 
 func statement(sql string) string {

@@ -54,13 +54,16 @@ SELECT count(*) FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHE
 // killPoints are the statements before and after each of which planners die: first those
 // of a batch, then those of an answer, then those of the stage that answers.
 func killPoints() (batch, answer, stage []string) {
-	return []string{
-			"begin", "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
-			"count what is said", "commit", "end overdue turns",
-		}, []string{
-			"begin", "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
-			"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "count what is said", "commit",
-		}, []string{"claim prompts", "end prompts"}
+	batch = []string{
+		"begin", "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
+		"count what is said", "commit", "end overdue turns",
+	}
+	answer = []string{
+		"begin", "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
+		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "count what is said", "commit",
+	}
+	stage = []string{"claim prompts", "end prompts"}
+	return batch, answer, stage
 }
 
 // statement is the name of a statement. One without a name is no kill point, and should

@@ -128,7 +128,7 @@ func (c *chaos) types(chat int64, change func(*chorusv1.Turn)) {
 	change(turn)
 	d := journaltest.Message(turn, text)
 	d.Typing = durationpb.New(20 * time.Millisecond)
-	c.fixture.post(turn, d)
+	c.post(turn, d)
 }
 
 // fill keeps a place filled: who dies is replaced, until the context ends.

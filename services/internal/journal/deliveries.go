@@ -120,7 +120,8 @@ turn AS (
       AND NOT EXISTS (SELECT FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.part <> i.part AND o.closed_at IS NULL)),
 said AS (
     INSERT INTO messages (chat_id, bot_id, turn_no, part, reply_to, topic, body, sent_at, talk)
-    SELECT i.chat_id, t.bot_id, i.turn_no, i.part, CASE WHEN i.reply_to > 0 THEN message_there(i.chat_id, i.reply_to) END, t.topic, i.body, i.sent_at, t.kind <> 'command'
+    SELECT i.chat_id, t.bot_id, i.turn_no, i.part, CASE WHEN i.reply_to > 0 THEN message_there(i.chat_id, i.reply_to) END,
+        t.topic, i.body, i.sent_at, t.kind <> 'command'
     FROM closed i JOIN turns t ON t.chat_id = i.chat_id AND t.turn_no = i.turn_no WHERE i.telegram_id > 0 AND NOT i.redacted
     RETURNING chat_id, turn_no, part, number),
 named AS (
@@ -280,7 +281,7 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 	}
 	rows, err := j.pool.Query(ctx, stepDeliveries, chats, turns, parts, fences, owners, states, names, leases)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ask: %w", err)
 	}
 	done := make([]stepped, n)
 	var chat, turn, part int64
@@ -289,7 +290,10 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 		done[at[[3]int64{chat, turn, part}]] = stepped{true, after(wait)}
 		return nil
 	})
-	return done, err
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return done, nil
 }
 
 // query gives the claimed deliveries that a statement returns, once it has committed: its

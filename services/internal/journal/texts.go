@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -76,7 +77,8 @@ WITH done AS (
 made AS (
     INSERT INTO deliveries (chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
     SELECT d.chat_id, d.turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, nullif(body, '')
-    FROM unnest($9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::text[], $17::timestamptz[], $18::text[])
+    FROM unnest($9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::text[],
+        $17::timestamptz[], $18::text[])
         AS d(chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
     JOIN done ON done.chat_id = d.chat_id AND done.turn_no = d.turn_no)
 UPDATE turns t SET ` + claimText + `
@@ -139,7 +141,8 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 // Defer implements stage.Rows.
 func (t *Texts) Defer(ctx context.Context, u *Unwritten, until time.Time, failures int) error {
 	chat, turn := key(u.GetId())
-	if err := t.journal.fenced(ctx, deferText, chat, turn, u.fence, t.claims.Owner, instant(until), failures); err != nil && err != ErrFenced { //nolint:errorlint // it is not wrapped
+	err := t.journal.fenced(ctx, deferText, chat, turn, u.fence, t.claims.Owner, instant(until), failures)
+	if err != nil && !errors.Is(err, ErrFenced) {
 		return fmt.Errorf("give turn %s back: %w", subject.TurnID(u.GetId()), err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
@@ -47,13 +46,15 @@ func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Said, err error) {
 		var turn, delivery []byte
-		reasons := make([]string, 3)
-		if err := row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text, &turn, &delivery, &reasons[0], &reasons[1], &reasons[2]); err != nil {
+		var ofTurn, ofDelivery, ofLetter string
+		err = row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text, &turn, &delivery, &ofTurn, &ofDelivery, &ofLetter)
+		if err != nil {
 			return s, err
 		}
 		if s.Text == "" {
 			s.Text = decode(delivery, &chorusv1.Delivery{}).GetText()
 		}
+		reasons := []string{ofTurn, ofDelivery, ofLetter}
 		for _, r := range decode(turn, &chorusv1.Turn{}).GetReasons() {
 			reasons = append(reasons, r.GetDetail())
 		}
@@ -91,7 +92,8 @@ UPDATE deliveries SET payload = $4, body = NULL, reason = '', redacted = true WH
 	// A delivery that nobody is sending ends: its text is gone.
 	withhold = `
 WITH held AS (
-    UPDATE deliveries d SET state = 'closed', outcome = 'rejected', reason = $3, closed_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL, fence = fence + 1
+    UPDATE deliveries d SET state = 'closed', outcome = 'rejected', reason = $3, closed_at = now(),
+        owner = NULL, claimed_until = NULL, not_before = NULL, fence = fence + 1
     FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no)
     WHERE d.chat_id = u.chat_id AND d.turn_no = u.turn_no AND d.state IN ('waiting', 'claimed')
     RETURNING d.chat_id, d.turn_no)
@@ -146,7 +148,7 @@ func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
 		b.Queue(deleteSaid, inChats, numbers)
 		b.Queue(deleteLetters, chats, turns)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
-			return err
+			return fmt.Errorf("write: %w", err)
 		}
 		_, err = tx.Exec(ctx, deleteSent, chats, turns)
 		return err
@@ -157,7 +159,7 @@ func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
 func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batch, error) {
 	rows, err := tx.Query(ctx, lockSaid, chats, turns)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ask: %w", err)
 	}
 	var b pgx.Batch
 	var chat, number int64
@@ -168,7 +170,7 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 		for _, r := range t.GetReasons() {
 			r.Detail = ""
 		}
-		bare, err := proto.Marshal(t)
+		bare, err := encode(t)
 		if err != nil {
 			return err
 		}
@@ -178,13 +180,16 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 		}
 		d := decode(delivery, &chorusv1.Delivery{})
 		d.Text = ""
-		if bare, err = proto.Marshal(d); err != nil {
+		if bare, err = encode(d); err != nil {
 			return err
 		}
 		b.Queue(redactDelivery, chat, number, *part, bare)
 		return nil
 	})
-	return &b, err
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return &b, nil
 }
 
 // The generator that is writing a turn finds its claim lost.

@@ -104,7 +104,7 @@ func (c chaos) play(t *testing.T) {
 
 // doing fails at times. The work of a process that is dead does not count.
 func (c chaos) doing(rows *table, w *watch, owner int) stage.Work[*task, int] {
-	dice := rand.New(rand.NewPCG(c.seed, uint64(owner))) //nolint:gosec // it is above 0
+	dice := rand.New(rand.NewPCG(c.seed, uint64(owner)))
 	roll := func(n int) int {
 		rows.mu.Lock()
 		defer rows.mu.Unlock()

@@ -38,7 +38,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "chorus_stage_retries_total", Help: "Failed attempts at tasks that were tried again in place.",
 		}, []string{"stage"}),
 		sweeps: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chorus_stage_swept_total", Help: "What sweeps found: tasks taken over from processes that died or stood still (taken), chats whose ring was lost or whose time had come (due).",
+			Name: "chorus_stage_swept_total",
+			Help: "What sweeps found: tasks taken over from processes that died or stood still (taken), chats whose ring was lost or whose time had come (due).",
 		}, []string{"stage", "what"}),
 	}
 	m.open = prometheus.NewGaugeVec(prometheus.GaugeOpts{

@@ -409,7 +409,7 @@ func (w *watch) count() int {
 	return w.calls
 }
 
-func (w *watch) check(t *testing.T) {
+func (w *watch) check(t testing.TB) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -429,7 +429,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // done waits until no row is open.
-func done(t *testing.T, rows *table, within time.Duration) {
+func done(t testing.TB, rows *table, within time.Duration) {
 	t.Helper()
 	for end := time.Now().Add(within); rows.left() > 0; {
 		if time.Now().After(end) {

@@ -12,14 +12,14 @@ import (
 )
 
 // bubble plays a test with a fake clock.
-func bubble(t *testing.T, play func(t *testing.T)) {
+func bubble(t *testing.T, play func(t testing.TB)) {
 	t.Helper()
 	t.Parallel()
-	synctest.Test(t, play)
+	synctest.Test(t, func(t *testing.T) { play(t) })
 }
 
 func TestARefusedRowEndsAloneAsADeadLetter(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
 		for chat := range int64(6) {
 			rows.add(chat, 3)
@@ -39,7 +39,7 @@ func TestARefusedRowEndsAloneAsADeadLetter(t *testing.T) {
 
 // The row comes when the commit before has looked already.
 func TestARingDuringACommitIsNotForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
 		rows.blind = true
 		rows.add(7, 1)
@@ -59,7 +59,7 @@ func TestARingDuringACommitIsNotForgotten(t *testing.T) {
 }
 
 func TestALostRingIsFoundBySweeps(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows := newTable()
 		p := start(rows, 1, newBell(), nil, func(context.Context, *task) (int, error) { return 0, nil })
 		defer p.stop()
@@ -70,7 +70,7 @@ func TestALostRingIsFoundBySweeps(t *testing.T) {
 }
 
 func TestALongChatDoesNotStarveOthers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b, w := newTable(), newBell(), newWatch()
 		rows.add(1, 200)
 		var before int
@@ -95,7 +95,7 @@ func TestALongChatDoesNotStarveOthers(t *testing.T) {
 }
 
 func TestAStopGivesEverythingBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b, w := newTable(), newBell(), newWatch()
 		for chat := range int64(6) {
 			rows.add(chat, 2)
@@ -123,7 +123,7 @@ func TestAStopGivesEverythingBack(t *testing.T) {
 }
 
 func TestItCanBeRunAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
 		p := start(rows, 1, b, nil, func(ctx context.Context, _ *task) (int, error) { return 0, pause(ctx, 100*time.Millisecond) })
 		for range 3 {
@@ -147,7 +147,7 @@ func TestAWaitIsKept(t *testing.T) {
 		"throttled": {func(until time.Time) error { return fail.AsThrottled(time.Until(until), errors.New("slowly")) }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			bubble(t, func(t testing.TB) {
 				rows, b := newTable(), newBell()
 				rows.add(1, 2)
 				until := time.Now().Add(time.Hour)
@@ -181,7 +181,7 @@ func TestAWaitIsKept(t *testing.T) {
 }
 
 func TestSweepsRestWhenNothingIsOpen(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
 		p := start(rows, 1, b, nil, func(context.Context, *task) (int, error) { return 0, stage.Later(time.Now().Add(time.Hour)) })
 		defer p.stop()
@@ -206,7 +206,7 @@ func TestSweepsRestWhenNothingIsOpen(t *testing.T) {
 }
 
 func TestWorkAndRingsAreBounded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b, w := newTable(), newBell(), newWatch()
 		for chat := range int64(500) {
 			rows.add(chat, 1)
@@ -245,7 +245,7 @@ func TestWhatOnlyFailsIsADeadLetter(t *testing.T) {
 	} {
 		for _, wait := range []time.Duration{0, time.Second, time.Hour} { // in place, and written down
 			t.Run(name+wait.String(), func(t *testing.T) {
-				bubble(t, func(t *testing.T) {
+				bubble(t, func(t testing.TB) {
 					rows, b, w := newTable(), newBell(), newWatch()
 					rows.add(1, 2)
 					p := start(rows, 1, b, func(c *stage.Config) { c.MaxWait = wait }, func(_ context.Context, task *task) (int, error) {
@@ -272,7 +272,7 @@ func TestWhatOnlyFailsIsADeadLetter(t *testing.T) {
 
 // An outage of what the work stands on says nothing about the work.
 func TestAnOutageUsesUpNoAttempts(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
 		rows.add(1, 1)
 		back := time.Now().Add(20 * time.Minute)
@@ -292,7 +292,7 @@ func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 }
 
 func TestAPanicIsADeadLetter(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
 		rows.add(1, 2)
 		p := start(rows, 1, b, nil, func(_ context.Context, task *task) (int, error) {
@@ -314,7 +314,7 @@ func TestAPanicIsADeadLetter(t *testing.T) {
 func TestAClaimWhoseAnswerWasLostIsFound(t *testing.T) {
 	for _, what := range []string{"claim", "commit", "sweep"} {
 		t.Run(what, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			bubble(t, func(t testing.TB) {
 				rows, b, w := newTable(), newBell(), newWatch()
 				lost := false
 				rows.fault = func(of string) fault {
@@ -349,7 +349,7 @@ func TestAClaimWhoseAnswerWasLostIsFound(t *testing.T) {
 // A process stands still until another has its row, which then dies in turn: the row
 // comes back while the former work on it has not ended.
 func TestARowThatComesBackIsNotDoneTwiceAtATime(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b, w := newTable(), newBell(), newWatch()
 		rows.add(1, 3)
 		p := start(rows, 1, b, nil, func(_ context.Context, task *task) (int, error) {
@@ -371,7 +371,7 @@ func TestARowThatComesBackIsNotDoneTwiceAtATime(t *testing.T) {
 }
 
 func TestNothingIsClaimedWithoutALease(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
 		rows.alive[1] = true
 		rows.add(1, 1)

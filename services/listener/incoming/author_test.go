@@ -35,6 +35,7 @@ func updates(author string) map[string]string {
 
 func TestTheAuthorIsWhoWroteAndNotTelegramsAccountForIt(t *testing.T) {
 	t.Parallel()
+	const casino = `,"sender_chat":{"id":-1009999999999,"type":"channel","title":"t.me/casino"}`
 	for who, test := range map[string]struct {
 		author string
 		want   incoming.Person
@@ -47,9 +48,7 @@ func TestTheAuthorIsWhoWroteAndNotTelegramsAccountForIt(t *testing.T) {
 		"a channel alone":                         {mine, incoming.Person{ID: -1009999999999, Name: "Mine"}},
 		"a channel that isn't told":               {asChannel, incoming.Person{}},
 		"a post of nobody":                        {asPost, incoming.Person{}},
-		"a channel whose title is a link": {
-			asChannel + `,"sender_chat":{"id":-1009999999999,"type":"channel","title":"t.me/casino"}`, incoming.Person{ID: -1009999999999, Name: "Somebody"},
-		},
+		"a channel whose title is a link":         {asChannel + casino, incoming.Person{ID: -1009999999999, Name: "Somebody"}},
 	} {
 		for what, raw := range updates(test.author) {
 			u, err := incoming.Parse([]byte(raw))

@@ -167,7 +167,10 @@ func printLetter(w io.Writer, l journal.DeadLetter) (err error) {
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
-	return out.Encode(shown)
+	if err := out.Encode(shown); err != nil {
+		return fmt.Errorf("write the dead letter: %w", err)
+	}
+	return nil
 }
 
 func deadReplayCommand() *cobra.Command {

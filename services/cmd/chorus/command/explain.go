@@ -173,7 +173,8 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, cfg *conf
 	if pace > 0 {
 		line("pace\ta message about every %v (planner.pace)", pace)
 	}
-	line("load\t%d of %d texts to be written, %d of %d messages in the last minute", in.UnwrittenTurns, in.Settings.MaxUnwrittenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
+	line("load\t%d of %d texts to be written, %d of %d messages in the last minute",
+		in.UnwrittenTurns, in.Settings.MaxUnwrittenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
 	line("answers\t%s to people in the last hour", ofMax(in.ChatAnswers, in.Settings.ChatAnswers))
 	line("today\t%s messages since midnight UTC", ofMax(in.ChatToday, in.Settings.ChatPerDay))
 	for _, r := range refused {

@@ -63,7 +63,7 @@ func TestAMistakeIsOneLineAndCodeTwo(t *testing.T) {
 		"a report that is no JSON":  {[]string{"load", "--scenario", "x.yaml", "--out", "a.html"}, `chorus: --out: "a.html", want a name that ends with .json`},
 		"no report to sum up":       {[]string{"load", "summary", "a.json"}, "chorus: a.json: there is no such report"},
 		"no reports":                {[]string{"load", "summary"}, "chorus: got no reports, want one or more (see chorus load summary --help)"},
-		"a misspelt part of load":   {[]string{"load", "sumary"}, `chorus: "sumary" is no command of chorus load, did you mean summary? (see chorus load --help)`},
+		"a misspelt part of load":   {[]string{"load", "sumarry"}, `chorus: "sumarry" is no command of chorus load, did you mean summary? (see chorus load --help)`},
 		"unknown setting":           {[]string{"settings", "get", "repply_probability"}, `chorus: setting "repply_probability": there is none; did you mean reply_probability?`},
 		"a value out of range":      {[]string{"settings", "set", "reply_probability", "nine"}, `chorus: reply_probability: "nine": is not a number; allowed is 0 to 1`},
 		"unknown setting to unset":  {[]string{"settings", "unset", "nope"}, "chorus: setting \"nope\": there is none; `chorus settings list` shows all"},

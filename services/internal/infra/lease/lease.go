@@ -127,7 +127,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		err := l.hold(ctx)
 		l.held.Store(false)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was asked to end
+			return nil
 		}
 		l.lost.Note(err)
 		select {
