@@ -35,6 +35,10 @@ ONLY ?=
 # Linking eighty programs is a third of the time that the tests take, and a quarter
 # of that is debug information. What vet finds, `make lint` does.
 LEAN := -vet=off -ldflags='-s -w'
+# Beside others on two cores, what a test waits for may take longer than it waits. One
+# that fails is run once more by itself, and told of; one that fails again fails.
+AGAIN := --format pkgname --format-hide-empty-pkg --rerun-fails=1 --rerun-fails-max-failures=5 \
+	--rerun-fails-abort-on-data-race --rerun-fails-run-root-test
 # More flags for go test: make test TESTFLAGS='-run TestLanes -count 20'.
 TESTFLAGS ?=
 
@@ -53,10 +57,10 @@ demo: build ## Play a cast on this machine: no account, key or server is needed
 test: export GORACE := atexit_sleep_ms=20
 test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 	@deploy/scripts/compiler
-	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
-		-race -shuffle on -parallel 8 -timeout 10m $(LEAN) $(TESTFLAGS) $(filter-out ./services/...,$(PACKAGES)) $(PARTS)
-	@$(BIN)/gotestsum --format pkgname --format-hide-empty-pkg -- \
-		-race -shuffle on -p 1 -parallel 4 -timeout 25m $(LEAN) $(TESTFLAGS) $(WHOLE)
+	@$(BIN)/gotestsum $(AGAIN) --packages='$(filter-out ./services/...,$(PACKAGES)) $(PARTS)' -- \
+		-race -shuffle on -parallel 4 -timeout 10m $(LEAN) $(TESTFLAGS)
+	@$(BIN)/gotestsum $(AGAIN) --packages='$(WHOLE)' -- \
+		-race -shuffle on -p 1 -parallel 4 -timeout 25m $(LEAN) $(TESTFLAGS)
 	@cd $(VERIFY) && GOWORK=off $(BIN)/gotestsum --format pkgname -- -shuffle on -timeout 10m $(LEAN) $(TESTFLAGS) ./...
 
 check: format lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules

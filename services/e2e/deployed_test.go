@@ -48,7 +48,7 @@ func deployOn(t testing.TB, dsn, cast string, more ...string) *deployment {
 		"CHORUS_NATS_URL=" + d.bus.URL(),
 		"CHORUS_REDIS_URL=" + d.redis.URL(),
 		"CHORUS_SECRET_FILE=" + filepath.Join(dir, "keys"),
-		"CHORUS_GENERATOR_TYPING_MOST=200ms",
+		"CHORUS_GENERATOR_MAX_TYPING=200ms",
 	}
 	d.run("secrets", "--dir", dir)
 	emulator := launch(t, nil, append([]string{"emulator", "--emulator.listen", "127.0.0.1:0"}, more...)...)

@@ -16,7 +16,7 @@ name: short
 summary: A little of everything.
 cast: {bots: 6, chats: 8, per_chat: 3, groups: 0.2, mean_gap: 1s}
 settings: {max_unwritten_turns: 20, max_msgs_per_min: 60, short_reaction_probability: 0.3, turn_ttl: 20s}
-config: {generator.typing_most: 200ms}
+config: {generator.max_typing: 200ms}
 services: {sender: 2}
 llm_latency: 20ms
 warm_up: 2s

@@ -13,8 +13,9 @@ import (
 const bookClub = "../../deploy/examples/book-club.yaml"
 
 const (
-	// talksWithin is how long a newcomer waits for a conversation.
-	talksWithin = 20 * time.Second
+	// talksWithin bounds the wait for a conversation. Who speaks when is drawn by lot, and
+	// a newcomer sees one in about twenty seconds.
+	talksWithin = time.Minute
 	// stopsWithin is how long Ctrl-C may take.
 	stopsWithin = 5 * time.Second
 )

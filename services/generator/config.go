@@ -16,7 +16,7 @@ type Config struct {
 	Prompts      string        `config:"prompts" doc:"folder with system.tmpl and user.tmpl to be used instead of the built-in prompt"`
 	MaxTokens    int           `config:"max_tokens" doc:"longest answer, in the model's tokens; a model that thinks first uses up most of them for that"`
 	Temperature  float64       `config:"temperature" doc:"how freely the model chooses its words"`
-	TypingMost   time.Duration `config:"typing_most" doc:"longest time that a bot is seen typing, however long its text"`
+	MaxTyping   time.Duration `config:"max_typing" doc:"longest time that a bot is seen typing, however long its text"`
 	Similarity   float64       `config:"similarity" doc:"part of its trigrams from which a text counts as a repetition; 1 lets all through but the same"`
 	Likeness     float64       `config:"likeness" doc:"how near a text's meaning is to that of an earlier one, 0 to 1, for it to count as a repetition; needs llm.embeddings, 1 turns it off"`
 	JudgeStances bool          `config:"judge_stances" doc:"ask the model whether a text contradicts a stance, where that can't be told without"`
@@ -28,7 +28,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxInFlight: 256,
-		History:     15, PromptTokens: 3000, MaxTokens: 300, Temperature: 0.9, TypingMost: 6 * time.Second,
+		History:     15, PromptTokens: 3000, MaxTokens: 300, Temperature: 0.9, MaxTyping: 6 * time.Second,
 		Similarity: 0.7, Likeness: 0.93, JudgeStances: true, LearnEvery: 30 * time.Minute, News: news.DefaultConfig(),
 	}
 }
@@ -46,7 +46,7 @@ func (c Config) Validate() error {
 	check(c.PromptTokens >= 500 && c.PromptTokens <= 100_000, "prompt_tokens: %d, want 500 to 100000", c.PromptTokens)
 	check(c.MaxTokens >= 16 && c.MaxTokens <= 65536, "max_tokens: %d, want 16 to 65536", c.MaxTokens)
 	check(c.Temperature >= 0 && c.Temperature <= 2, "temperature: %v, want 0 to 2", c.Temperature)
-	check(c.TypingMost >= 0 && c.TypingMost <= time.Minute, "typing_most: %v, want 0s to 1m", c.TypingMost)
+	check(c.MaxTyping >= 0 && c.MaxTyping <= time.Minute, "max_typing: %v, want 0s to 1m", c.MaxTyping)
 	check(c.Similarity >= 0.3 && c.Similarity <= 1, "similarity: %v, want 0.3 to 1", c.Similarity)
 	check(c.Likeness >= 0.5 && c.Likeness <= 1, "likeness: %v, want 0.5 to 1", c.Likeness)
 	check(c.LearnEvery == 0 || c.LearnEvery >= time.Minute && c.LearnEvery <= 24*time.Hour, "learn_every: %v, want 0s or 1m to 24h", c.LearnEvery)

@@ -201,7 +201,7 @@ func (g *Generator) delivery(t *chorusv1.Turn, s *scene, text string) *chorusv1.
 	return &chorusv1.Delivery{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text,
 		TargetMessage: t.GetTargetMessage(), PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(),
-		CreatedAt: timestamppb.New(g.Now()), Typing: durationpb.New(typing(text, s.wpm, g.cfg.TypingMost)),
+		CreatedAt: timestamppb.New(g.Now()), Typing: durationpb.New(typing(text, s.wpm, g.cfg.MaxTyping)),
 	}
 }
 

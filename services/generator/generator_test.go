@@ -36,7 +36,7 @@ func TestGenerator(t *testing.T) {
 	h := openHall(t)
 	feed := h.feed("printing", "Old press found in a barn")
 	h.run(func(c *generator.Config) {
-		c.History, c.TypingMost = 2, time.Minute
+		c.History, c.MaxTyping = 2, time.Minute
 		c.News.Feeds, c.News.Private = []string{feed}, true
 	})
 	for name, play := range map[string]func(*stage){

@@ -2,12 +2,14 @@ package listener_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/listener"
 )
 
@@ -64,6 +66,10 @@ func TestANewUsernameIsHeard(t *testing.T) {
 	s.exec(`UPDATE bots SET username = 'other_bot' WHERE id = $1`, s.bots[0])
 	l.Wake()
 	becomes(s, after, `SELECT coalesce(username, '') FROM bots WHERE id = $1`, s.bots[0])
-	s.say(there, "Tom", "/about@Renamed_Bot", 0)
-	becomes(s, 1, `SELECT count(*) FROM deliveries WHERE chat_id = $1`, chat)
+	// The listener knows it by now, or soon after.
+	testenv.Eventually(t, "the bot is heard by its new name", func() (string, bool) {
+		s.say(there, "Tom", "/about@Renamed_Bot", 0)
+		n := value[int](s, `SELECT count(*) FROM deliveries WHERE chat_id = $1`, chat)
+		return fmt.Sprint(n), n > 0
+	})
 }

@@ -54,14 +54,14 @@ var errOvertaken = errors.New("another planner was faster")
 type tally struct {
 	all  int
 	bots map[int64]int
-	// asker is who is answered, if personMost, what one person may get, is not 0.
+	// asker is who is answered, if maxOfPerson, what one person may get, is not 0.
 	asker      int64
-	personMost int
+	maxOfPerson int
 }
 
 // asks says that a planned answer is one to a person, and how many in an hour one
 // may get; 0 is no limit.
-func (t *tally) asks(person int64, most int) { t.asker, t.personMost = person, most }
+func (t *tally) asks(person int64, limit int) { t.asker, t.maxOfPerson = person, limit }
 
 // tell adds what was planned so far to what the database says.
 func (t *tally) tell(in *decide.Input) {
@@ -101,14 +101,14 @@ func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values)
 		b.Queue(countTogether, t.all, most).Exec(count)
 		want++
 	}
-	if t.personMost > 0 {
+	if t.maxOfPerson > 0 {
 		b.Queue(lockPerson, t.asker)
 		b.Queue(countOfPerson, t.asker).QueryRow(func(row pgx.Row) error { return row.Scan(&answers) })
 	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("count what is planned: %w", err)
 	}
-	if counted < want || t.personMost > 0 && answers >= t.personMost {
+	if counted < want || t.maxOfPerson > 0 && answers >= t.maxOfPerson {
 		return errOvertaken
 	}
 	return nil

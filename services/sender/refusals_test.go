@@ -20,7 +20,7 @@ func (s *fixture) permanentRetries() (retries, refusals int) {
 	for i, r := range telegramtest.Refusals() {
 		switch r.Want {
 		case telegram.PermanentAction, telegram.PermanentMembership, telegram.PermanentBot:
-		case telegram.Unknown, telegram.Done, telegram.DoneInDisguise, telegram.RateLimited, telegram.Moved, telegram.NotSent:
+		case telegram.Unknown, telegram.Done, telegram.AlreadyDone, telegram.RateLimited, telegram.Moved, telegram.NotSent:
 			continue
 		}
 		refusals++

@@ -113,7 +113,7 @@ func next(s state, out *telegram.Outcome, p policy) step {
 		return before(s, p)
 	}
 	switch out.Kind {
-	case telegram.Done, telegram.DoneInDisguise:
+	case telegram.Done, telegram.AlreadyDone:
 		if s.fallback {
 			return end(chorusv1.Outcome_OUTCOME_FELL_BACK, s.refused)
 		}

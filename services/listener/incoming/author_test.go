@@ -40,7 +40,7 @@ func TestTheAuthorIsWhoWroteAndNotTelegramsAccountForIt(t *testing.T) {
 		author string
 		want   incoming.Person
 	}{
-		"a person":                                {tom, incoming.Person{ID: 42, Name: "Tom Jones", Username: "tom_j"}},
+		"a person who writes as themselves":       {tom, incoming.Person{ID: 42, Name: "Tom Jones", Username: "tom_j"}},
 		"an anonymous administrator":              {asGroup + "," + group, incoming.Person{ID: -1001234567890, Name: "Here", Anonymous: true}},
 		"an administrator whose group isn't told": {asGroup, incoming.Person{ID: -1001234567890, Name: "Here", Anonymous: true}},
 		"a person as a channel":                   {asChannel + "," + mine, incoming.Person{ID: -1009999999999, Name: "Mine"}},

@@ -61,8 +61,8 @@ func (c *configuration) embed() {
 	if !c.given(logLevel) {
 		c.log.Level = "warn"
 	}
-	if !c.given(typingMost) {
-		c.generator.TypingMost = upTyping
+	if !c.given(maxTyping) {
+		c.generator.MaxTyping = upTyping
 	}
 	if c.telegram.URL == "" && !c.given(plannerPace) {
 		c.planner.Pace = demoPace

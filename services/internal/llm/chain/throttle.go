@@ -20,8 +20,8 @@ type throttle struct {
 const (
 	// throttledLeast is the shortest wait.
 	throttledLeast = time.Second
-	// throttledMost is the longest wait of a provider that says nothing about it.
-	throttledMost = time.Minute
+	// maxThrottled is the longest wait of a provider that says nothing about it.
+	maxThrottled = time.Minute
 )
 
 // left is how long the wait still is.
@@ -73,7 +73,7 @@ func (t *throttle) told(now time.Time, round int, wait time.Duration) {
 		t.steps++
 		if wait == 0 {
 			const doublings = 6 // 64 s is above the most
-			wait = min(throttledLeast<<min(t.steps-1, doublings), throttledMost)
+			wait = min(throttledLeast<<min(t.steps-1, doublings), maxThrottled)
 		}
 	}
 	t.extend(now, max(wait, throttledLeast))

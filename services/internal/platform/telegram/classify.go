@@ -51,12 +51,12 @@ func classify(a answer) Outcome {
 	// An anti-spam bot was quicker than the answer: the message was sent. It is
 	// a 500, which would otherwise be of unknown outcome and might be repeated.
 	case has(d, "sent message was immediately deleted"):
-		out.Kind = DoneInDisguise
+		out.Kind = AlreadyDone
 
 	// The effect is there already. TDLib hides this for reactions, the Bot API
 	// shows it for edits and deletions.
 	case has(d, "message is not modified", "message_not_modified", "message to delete not found"):
-		out.Kind = DoneInDisguise
+		out.Kind = AlreadyDone
 
 	// "kicked from the group chat", "... supergroup chat", "... channel chat",
 	// and the same three of "is not a member of the".

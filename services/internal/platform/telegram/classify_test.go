@@ -30,7 +30,7 @@ func TestRefusals(t *testing.T) {
 		if out.Status != tc.Code || tc.Description != "" && out.Description != tc.Description {
 			t.Errorf("%d %q became %d %q", tc.Code, tc.Description, out.Status, out.Description)
 		}
-		if (out.Err() == nil) != (tc.Want == telegram.DoneInDisguise) {
+		if (out.Err() == nil) != (tc.Want == telegram.AlreadyDone) {
 			t.Errorf("%d %q: the error is %v", tc.Code, tc.Description, out.Err())
 		}
 	}

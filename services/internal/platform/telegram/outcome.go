@@ -16,9 +16,9 @@ const (
 	Unknown Kind = iota
 	// Done calls had their effect.
 	Done
-	// DoneInDisguise calls had their effect, or found it there already, though
+	// AlreadyDone calls had their effect, or found it there already, though
 	// Telegram answered with an error. To repeat them could double the effect.
-	DoneInDisguise
+	AlreadyDone
 	// RateLimited calls had no effect. They may be made again after
 	// Outcome.RetryAfter, and not before.
 	RateLimited
@@ -46,8 +46,8 @@ func (k Kind) String() string {
 		return "unknown"
 	case Done:
 		return "done"
-	case DoneInDisguise:
-		return "done_in_disguise"
+	case AlreadyDone:
+		return "already_done"
 	case RateLimited:
 		return "rate_limited"
 	case PermanentAction:
@@ -100,7 +100,7 @@ type Outcome struct {
 }
 
 // OK tells whether the call had its effect.
-func (o Outcome) OK() bool { return o.Kind == Done || o.Kind == DoneInDisguise }
+func (o Outcome) OK() bool { return o.Kind == Done || o.Kind == AlreadyDone }
 
 // Err is the outcome as an error; nil if OK.
 func (o Outcome) Err() error {

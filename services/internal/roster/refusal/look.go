@@ -115,7 +115,7 @@ func looks(all []due, look func(context.Context, due) error) []func(context.Cont
 
 // bots claims the bots that are stopped.
 func (l *Looker) bots(ctx context.Context) ([]func(context.Context) error, error) {
-	all, err := l.claim(ctx, claimBots, roundMost)
+	all, err := l.claim(ctx, claimBots, maxRound)
 	return looks(all, l.bot), err
 }
 
@@ -142,7 +142,7 @@ func (l *Looker) askMe(ctx context.Context, d due) verdict {
 
 // members claims the bots that are suspended in chats.
 func (l *Looker) members(ctx context.Context) ([]func(context.Context) error, error) {
-	all, err := l.claim(ctx, claimMembers, roundMost, Quieted)
+	all, err := l.claim(ctx, claimMembers, maxRound, Quieted)
 	return looks(all, l.member), err
 }
 
@@ -204,7 +204,7 @@ func (l *Looker) endTrials(ctx context.Context) error {
 
 // chats claims the chats that allow no reactions.
 func (l *Looker) chats(ctx context.Context) ([]func(context.Context) error, error) {
-	all, err := l.claim(ctx, claimChats, roundMost)
+	all, err := l.claim(ctx, claimChats, maxRound)
 	return looks(all, l.reactions), err
 }
 

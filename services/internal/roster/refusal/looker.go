@@ -27,9 +27,9 @@ var _ Asker = (*telegram.Client)(nil)
 const (
 	// Every is how often it is asked whether a try is due.
 	Every = 5 * time.Second
-	// roundMost and looksAtOnce bound the looks of a process: each round begins Every
+	// maxRound and looksAtOnce bound the looks of a process: each round begins Every
 	// after the last one ended.
-	roundMost   = 20
+	maxRound   = 20
 	looksAtOnce = 4
 	lookTimeout = 20 * time.Second
 	dbTimeout   = 10 * time.Second
@@ -155,7 +155,7 @@ func refused(out telegram.Outcome) verdict {
 	switch out.Kind {
 	case telegram.PermanentMembership, telegram.PermanentAction, telegram.PermanentBot, telegram.Moved:
 		return verdict{found: out.Description}
-	case telegram.Unknown, telegram.NotSent, telegram.RateLimited, telegram.Done, telegram.DoneInDisguise:
+	case telegram.Unknown, telegram.NotSent, telegram.RateLimited, telegram.Done, telegram.AlreadyDone:
 	}
 	return verdict{unclear: max(out.RetryAfter, unclearFor), found: out.Description}
 }

@@ -20,7 +20,7 @@ type Scenario struct {
 	// Settings are values of settings by key, for everything.
 	Settings map[string]any `yaml:"settings"`
 	// Config are values of the configuration by path, such as
-	// generator.typing_most, of an embedded deployment's processes.
+	// generator.max_typing, of an embedded deployment's processes.
 	Config map[string]string `yaml:"config"`
 	// Services are how many of each service an embedded deployment begins with.
 	Services map[string]int `yaml:"services"`

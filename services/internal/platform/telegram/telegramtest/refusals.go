@@ -16,7 +16,7 @@ func Refusals() []Refusal {
 		action     = telegram.PermanentAction
 		membership = telegram.PermanentMembership
 		bot        = telegram.PermanentBot
-		disguise   = telegram.DoneInDisguise
+		already    = telegram.AlreadyDone
 		unknown    = telegram.Unknown
 		notSent    = telegram.NotSent
 		limited    = telegram.RateLimited
@@ -43,10 +43,10 @@ func Refusals() []Refusal {
 		{400, "Bad Request: PEER_ID_INVALID", action},
 		{400, "Bad Request: CHANNEL_INVALID", action},
 
-		{400, "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message", disguise},
-		{400, "Bad Request: MESSAGE_NOT_MODIFIED", disguise},
-		{400, "Bad Request: message to delete not found", disguise},
-		{500, "Internal Server Error: sent message was immediately deleted and can't be returned", disguise},
+		{400, "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message", already},
+		{400, "Bad Request: MESSAGE_NOT_MODIFIED", already},
+		{400, "Bad Request: message to delete not found", already},
+		{500, "Internal Server Error: sent message was immediately deleted and can't be returned", already},
 
 		{403, "Forbidden: bot was kicked from the group chat", membership},
 		{403, "Forbidden: bot was kicked from the supergroup chat", membership},
