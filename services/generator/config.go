@@ -16,7 +16,7 @@ type Config struct {
 	Prompts      string        `config:"prompts" doc:"folder with system.tmpl and user.tmpl to be used instead of the built-in prompt"`
 	MaxTokens    int           `config:"max_tokens" doc:"longest answer, in the model's tokens; a model that thinks first uses up most of them for that"`
 	Temperature  float64       `config:"temperature" doc:"how freely the model chooses its words"`
-	MaxTyping   time.Duration `config:"max_typing" doc:"longest time that a bot is seen typing, however long its text"`
+	MaxTyping    time.Duration `config:"max_typing" doc:"longest time that a bot is seen typing, however long its text"`
 	Similarity   float64       `config:"similarity" doc:"part of its trigrams from which a text counts as a repetition; 1 lets all through but the same"`
 	Likeness     float64       `config:"likeness" doc:"how near a text's meaning is to that of an earlier one, 0 to 1, for it to count as a repetition; needs llm.embeddings, 1 turns it off"`
 	JudgeStances bool          `config:"judge_stances" doc:"ask the model whether a text contradicts a stance, where that can't be told without"`

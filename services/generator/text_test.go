@@ -128,7 +128,7 @@ func TestConfigsMistakesAreNamed(t *testing.T) {
 		"history:":       func(c *Config) { c.History = -1 },
 		"max_tokens:":    func(c *Config) { c.MaxTokens = 1 },
 		"temperature:":   func(c *Config) { c.Temperature = 3 },
-		"max_typing:":   func(c *Config) { c.MaxTyping = time.Hour },
+		"max_typing:":    func(c *Config) { c.MaxTyping = time.Hour },
 		"prompt_tokens:": func(c *Config) { c.PromptTokens = 1 },
 		"similarity:":    func(c *Config) { c.Similarity = 2 },
 		"learn_every:":   func(c *Config) { c.LearnEvery = time.Second },

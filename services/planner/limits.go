@@ -55,7 +55,7 @@ type tally struct {
 	all  int
 	bots map[int64]int
 	// asker is who is answered, if maxOfPerson, what one person may get, is not 0.
-	asker      int64
+	asker       int64
 	maxOfPerson int
 }
 

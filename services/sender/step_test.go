@@ -52,7 +52,7 @@ func TestNextAfterEachOutcome(t *testing.T) {
 	want := map[telegram.Kind][5]string{
 		telegram.Unknown:             {"UNKNOWN", "UNKNOWN", "retry", "retry", "UNKNOWN"},
 		telegram.Done:                {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK"},
-		telegram.AlreadyDone:      {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK"},
+		telegram.AlreadyDone:         {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK"},
 		telegram.RateLimited:         {"wait", "wait", "wait", "wait", "wait"},
 		telegram.PermanentAction:     {"REJECTED", "REJECTED", "REJECTED", "fall back", "REJECTED"},
 		telegram.PermanentMembership: {"suspend", "suspend", "suspend", "suspend", "suspend"},

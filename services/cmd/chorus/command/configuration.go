@@ -54,7 +54,7 @@ const (
 	opsListen                = sectionOps + ".listen"
 	emulatorListen           = sectionEmulator + ".listen"
 	secretKeys               = sectionSecret + ".keys"
-	maxTyping               = sectionGenerator + ".max_typing"
+	maxTyping                = sectionGenerator + ".max_typing"
 	plannerPace              = sectionPlanner + ".pace"
 )
 

@@ -29,7 +29,7 @@ const (
 	Every = 5 * time.Second
 	// maxRound and looksAtOnce bound the looks of a process: each round begins Every
 	// after the last one ended.
-	maxRound   = 20
+	maxRound    = 20
 	looksAtOnce = 4
 	lookTimeout = 20 * time.Second
 	dbTimeout   = 10 * time.Second
