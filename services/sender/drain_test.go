@@ -134,7 +134,7 @@ func TestLimitsLowerThanBelieved(t *testing.T) {
 	per := func(tokens float64) flood.Bucket {
 		return flood.Bucket{Tokens: tokens, Per: jsontime.Duration(time.Second), Burst: int(tokens)}
 	}
-	if err := s.telegram.Flood().Set(flood.Limits{Bot: per(24), Chat: per(4)}); err != nil {
+	if err := s.telegram.Flood().Set(flood.Limits{Bot: per(8), Chat: per(2)}); err != nil {
 		t.Fatal(err)
 	}
 	waiting := &backlog{of: map[[2]int64]int{}}
