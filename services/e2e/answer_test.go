@@ -25,7 +25,7 @@ const (
 func BenchmarkAnswer(b *testing.B) {
 	w := newTown(b)
 	groups := w.rooms()
-	args := append([]string{"up", "--up.dir", folder(b), "--generator.typing-most", "800ms"}, w.args...)
+	args := append([]string{"up", "--up.dir", folder(b), "--generator.max-typing", "800ms"}, w.args...)
 	launch(b, []string{"CHORUS_SECRET_KEYS=" + w.keys}, args...)
 	eventually(b, "every bot is listened to", func() bool {
 		var n int

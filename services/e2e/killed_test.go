@@ -25,7 +25,7 @@ func slowly() []string {
 	return []string{
 		"--emulator.faults", "sendMessage:hang_after=150ms:rate=0.5:seed=1",
 		"--emulator.faults", "setMessageReaction:hang_after=150ms:rate=0.5:seed=2",
-		"--generator.typing-most", "200ms",
+		"--generator.max-typing", "200ms",
 	}
 }
 
