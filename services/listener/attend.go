@@ -37,12 +37,6 @@ const (
 	longestRetry  = 5 * time.Second
 )
 
-// Where a host dies with its connections, the server finds out by these: it asks
-// after two seconds, each second, three times.
-func keepAlive() map[string]string {
-	return map[string]string{"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
-}
-
 // attend listens to the bots that nobody else listens to, until the context ends.
 func (l *Listener) attend(ctx context.Context) error {
 	patient := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).Build()
@@ -85,7 +79,7 @@ type attention struct {
 func (l *Listener) hold(ctx context.Context) error {
 	connecting, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
-	session, err := store.NewSession(connecting, l.Pool, keepAlive())
+	session, err := store.NewSession(connecting, l.Pool, store.KeepAlive())
 	if err != nil {
 		return fmt.Errorf("leases: %w", err)
 	}

@@ -20,7 +20,7 @@ import (
 // call makes the call of a delivery, traces and counts it. Its context outlives the
 // stage's, because a call that was begun should end. It is begun only while the claim
 // holds: after a standstill another has dealt with it, and with what comes after it.
-func (d *delivery) call(ctx context.Context) (*telegram.Outcome, error) {
+func (d *delivery) call(ctx context.Context) *telegram.Outcome {
 	d.Metrics.calling(d.u.Delivery, d.state.calls, d.Now())
 	method, began := d.method(), time.Now()
 	var out telegram.Outcome
@@ -47,7 +47,7 @@ func (d *delivery) call(ctx context.Context) (*telegram.Outcome, error) {
 	case out.Kind != telegram.Done:
 		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))
 	}
-	return &out, nil
+	return &out
 }
 
 // trace records the last call in the trace of its delivery.

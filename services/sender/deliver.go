@@ -43,7 +43,7 @@ func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journ
 	d.state = state{
 		reaction: u.GetAction() == chorusv1.Action_ACTION_SET_REACTION, answers: u.GetTargetMessage() != 0,
 		fallsBack: u.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, fallback: u.Step == journal.Fallback,
-		orphaned: u.Orphaned && u.Calls == 0, calls: u.Attempts() + u.Calls,
+		takenOver: u.TakenOver && u.Calls == 0, calls: u.Attempts() + u.Calls,
 	}
 	var out *telegram.Outcome
 	for {
@@ -74,7 +74,7 @@ func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) 
 		if ready, err := d.prepare(ctx); err != nil || !ready {
 			return nil, err
 		}
-		return d.call(ctx)
+		return d.call(ctx), nil
 	case doFallBack:
 		d.state.fallback, d.state.refused = true, out.Description
 		if out.Status != 0 {

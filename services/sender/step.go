@@ -18,8 +18,8 @@ type state struct {
 	refused string
 	// bare tells that it is sent without answering, because what it answers is gone.
 	bare bool
-	// orphaned tells that a sender died or stood still, and may have made the call.
-	orphaned bool
+	// takenOver tells that a sender died or stood still, and may have made the call.
+	takenOver bool
 	// calls is how many calls were made for it.
 	calls int
 	// moved tells that its chat was moved after one of them.
@@ -153,7 +153,7 @@ func next(s state, out *telegram.Outcome, p policy) step {
 // before is the step before a call.
 func before(s state, p policy) step {
 	switch {
-	case s.orphaned && !p.repeats(s):
+	case s.takenOver && !p.repeats(s):
 		return end(chorusv1.Outcome_OUTCOME_UNKNOWN, diedCalling)
 	case s.over != "":
 		return end(chorusv1.Outcome_OUTCOME_EXPIRED, s.over)

@@ -98,12 +98,12 @@ func TestNextInParticular(t *testing.T) {
 		want   string
 	}{
 		"the first call":                      {of["message"], none, testPolicy(), "call"},
-		"a message's orphan":                  {with("message", func(s *state) { s.orphaned = true }), none, testPolicy(), "UNKNOWN"},
-		"a message's orphan, by resend":       {with("message", func(s *state) { s.orphaned = true }), none, resend, "call"},
-		"a late orphan is unknown":            {with("message", func(s *state) { s.orphaned, s.over = true, "late" }), none, testPolicy(), "UNKNOWN"},
-		"a reaction's orphan":                 {with("reaction", func(s *state) { s.orphaned = true }), none, testPolicy(), "call"},
-		"a reaction's orphan, by drop":        {with("reaction", func(s *state) { s.orphaned = true }), none, resend, "UNKNOWN"},
-		"a fallback's orphan":                 {with("message for a reaction", func(s *state) { s.orphaned = true }), none, testPolicy(), "UNKNOWN"},
+		"a message taken over":                {with("message", func(s *state) { s.takenOver = true }), none, testPolicy(), "UNKNOWN"},
+		"a message taken over, by resend":     {with("message", func(s *state) { s.takenOver = true }), none, resend, "call"},
+		"a late one taken over is unknown":    {with("message", func(s *state) { s.takenOver, s.over = true, "late" }), none, testPolicy(), "UNKNOWN"},
+		"a reaction taken over":               {with("reaction", func(s *state) { s.takenOver = true }), none, testPolicy(), "call"},
+		"a reaction taken over, by drop":      {with("reaction", func(s *state) { s.takenOver = true }), none, resend, "UNKNOWN"},
+		"a fallback taken over":               {with("message for a reaction", func(s *state) { s.takenOver = true }), none, testPolicy(), "UNKNOWN"},
 		"too late":                            {with("message", func(s *state) { s.over = "late" }), none, testPolicy(), "EXPIRED"},
 		"a bot that can't act":                {with("message", func(s *state) { s.blocked = "stopped" }), none, testPolicy(), "REJECTED"},
 		"unknown, by resend":                  {of["message"], &telegram.Outcome{}, resend, "retry"},
@@ -147,13 +147,13 @@ func TestEveryDeliveryEnds(t *testing.T) {
 		}
 		s := state{
 			reaction: rapid.Bool().Draw(t, "is a reaction"), answers: rapid.Bool().Draw(t, "answers"),
-			fallsBack: rapid.Bool().Draw(t, "falls back"), orphaned: rapid.Bool().Draw(t, "orphaned"),
+			fallsBack: rapid.Bool().Draw(t, "falls back"), takenOver: rapid.Bool().Draw(t, "taken over"),
 		}
 		s.answers = s.answers || s.reaction
 		s.fallback = s.reaction && s.fallsBack && rapid.Bool().Draw(t, "fallback already")
 		var out *telegram.Outcome
 		waits, failures, fallbacks := 0, 0, 0
-		unknown := s.orphaned // nobody knows what came of the last call
+		unknown := s.takenOver // nobody knows what came of the last call
 		for round := 0; ; round++ {
 			if round > maxRounds {
 				t.Fatal("it does not end")
@@ -178,7 +178,7 @@ func TestEveryDeliveryEnds(t *testing.T) {
 				out = anyOutcome(t)
 				unknown = out.Kind == telegram.Unknown
 				s.calls++
-				s.token, s.orphaned = unjudged, false
+				s.token, s.takenOver = unjudged, false
 			case doFallBack:
 				if fallbacks++; fallbacks > 1 || s.fallback {
 					t.Fatal("it falls back twice")

@@ -15,14 +15,14 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// ordeal is what befalls Redis, for a time, and what the turns and readers of
+// experience is what befalls Redis, for a time, and what the turns and readers of
 // that time were like.
-type ordeal struct {
+type experience struct {
 	planning []time.Duration // transactions of the planner, the shortest first
 	late     []time.Duration // from a change to the last service that saw it, the shortest first
 }
 
-func (o *ordeal) add(more ordeal) {
+func (o *experience) add(more experience) {
 	o.planning, o.late = append(o.planning, more.planning...), append(o.late, more.late...)
 	slices.Sort(o.planning)
 	slices.Sort(o.late)
@@ -66,11 +66,11 @@ func limitMemory(t testing.TB, c *testenv.Cache, most string) {
 }
 
 // during watches the fixture while something happens and for a length of time.
-func (fx *fixture) during(length time.Duration, begin, end func()) ordeal {
+func (fx *fixture) during(length time.Duration, begin, end func()) experience {
 	fx.t.Helper()
 	fx.services["planner"].asked.transactions()
 	begin()
-	var o ordeal
+	var o experience
 	for until := time.Now().Add(length); time.Now().Before(until); {
 		o.late = append(o.late, fx.change())
 	}
@@ -137,7 +137,7 @@ func BenchmarkRedisFails(b *testing.B) {
 		fx := newFixture(b, true)
 		fx.play(60)
 		nothing := func() {}
-		var calm, faulty ordeal
+		var calm, faulty experience
 		for _, f := range faults {
 			calm.add(fx.during(length, nothing, nothing))
 			faulty.add(fx.during(length, func() { f.begin(b, fx.redis) }, func() { f.end(b, fx.redis) }))

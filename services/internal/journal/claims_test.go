@@ -102,8 +102,8 @@ func TestLanesDontWaitForEachOther(t *testing.T) {
 	for _, lane := range []journal.Lane{journal.LaneMessage, journal.LaneReaction, journal.LaneCommand} {
 		d := f.Deliveries(lane, us)
 		u := one(t, must(t, d.Claim, []int64{f.chat}))
-		if !u.Calling || u.Orphaned {
-			t.Errorf("%s: calling %v, orphaned %v", lane, u.Calling, u.Orphaned)
+		if !u.Calling || u.TakenOver {
+			t.Errorf("%s: calling %v, taken over %v", lane, u.Calling, u.TakenOver)
 		}
 		must(t, d.Commit, []sending{{Task: u, Result: delivered(u.GetId().GetNumber())}})
 	}
@@ -151,8 +151,8 @@ func TestALostClaimChangesNothing(t *testing.T) {
 	}
 	die()
 	taken := takenOver(t, theirs)
-	if !taken.Orphaned || !taken.Calling {
-		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
+	if !taken.TakenOver || !taken.Calling {
+		t.Errorf("taken over %v, calling %v", taken.TakenOver, taken.Calling)
 	}
 	must(t, ours.Commit, []sending{{Task: u, Result: delivered(1)}})
 	if err := ours.Defer(t.Context(), u, time.Time{}, 1); err != nil {
@@ -193,8 +193,8 @@ func TestAPausedDeliveryOfADeadProcessIsSentByAnother(t *testing.T) {
 	}
 	die()
 	taken := takenOver(t, theirs)
-	if taken.Orphaned || taken.Calling {
-		t.Errorf("orphaned %v, calling %v", taken.Orphaned, taken.Calling)
+	if taken.TakenOver || taken.Calling {
+		t.Errorf("taken over %v, calling %v", taken.TakenOver, taken.Calling)
 	}
 	if err := theirs.Begin(t.Context(), taken, journal.Action); err != nil {
 		t.Error(err)

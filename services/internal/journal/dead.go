@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
@@ -183,7 +184,7 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 		until := now.Add(good)
 		if lane != nil {
 			d := decode(delivery, &chorusv1.Delivery{})
-			d.ExpiresAt = timestamp(until)
+			d.ExpiresAt = timestamppb.New(until)
 			if delivery, err = encode(d); err != nil {
 				return err
 			}
@@ -194,7 +195,7 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 		}
 		r.Text = lane == nil
 		t := decode(turn, &chorusv1.Turn{})
-		t.ExpiresAt = timestamp(until)
+		t.ExpiresAt = timestamppb.New(until)
 		if turn, err = encode(t); err != nil {
 			return err
 		}

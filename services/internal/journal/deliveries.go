@@ -2,13 +2,11 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
@@ -26,9 +24,9 @@ type Unsent struct {
 	// Calling tells that its row says that a call may have been made. A claim says so
 	// from the start, so that most calls need no statement of their own.
 	Calling bool
-	// Orphaned tells that it was taken over from a process that died, or stood still, and
+	// TakenOver tells that it was taken over from a process that died, or stood still, and
 	// may have made the call.
-	Orphaned bool
+	TakenOver bool
 	// WaitUntil is until when Telegram told the bot to wait in the chat, by this process'
 	// clock; zero if it needn't.
 	WaitUntil time.Time
@@ -192,11 +190,7 @@ func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]
 // Defer implements stage.Rows. It says that no call was made that may have had an effect.
 func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, failures int) error {
 	chat, turn := key(u.GetId())
-	err := d.journal.fenced(ctx, deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), failures)
-	if err != nil && !errors.Is(err, ErrFenced) {
-		return fmt.Errorf("give delivery %s back: %w", subject.TurnID(u.GetId()), err)
-	}
-	return nil
+	return d.journal.giveBack(ctx, "delivery "+subject.TurnID(u.GetId()), deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), failures)
 }
 
 // Bury implements stage.Rows.
@@ -296,15 +290,9 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 	return done, nil
 }
 
-// query gives the claimed deliveries that a statement returns, once it has committed: its
-// rows come before that.
 func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, args ...any) ([]*Unsent, error) {
 	until := time.Now().Add(d.claims.Lease)
-	rows, err := d.journal.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Unsent, error) {
+	return claimed(ctx, d.journal, what, func(row pgx.CollectableRow) (*Unsent, error) {
 		u := &Unsent{Delivery: &chorusv1.Delivery{}, Until: until}
 		var chat, turn int64
 		var payload []byte
@@ -312,18 +300,12 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 		if err := row.Scan(&chat, &turn, &u.Part, &u.fence, &u.attempts, &u.Step, &u.Calling, &payload, &u.traceParent, &wait); err != nil {
 			return nil, err
 		}
-		if err := proto.Unmarshal(payload, u.Delivery); err != nil {
-			u.Delivery = &chorusv1.Delivery{} // whoever works on it finds that it says nothing
-		}
+		decode(payload, u.Delivery)
 		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
-		u.Orphaned = taken && u.Calling
+		u.TakenOver = taken && u.Calling
 		u.WaitUntil = after(wait)
 		return u, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return claimed, nil
+	}, sql, args...)
 }
 
 func sorted(chats []int64) []int64 { return slices.Sorted(slices.Values(chats)) }

@@ -10,9 +10,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -72,11 +74,25 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// fenced makes a change of one row that its claim allows.
-func (j *Journal) fenced(ctx context.Context, sql string, args ...any) error {
-	tag, err := j.pool.Exec(ctx, sql, args...)
-	if err == nil && tag.RowsAffected() == 0 {
-		return ErrFenced
+// giveBack gives a claim back by a statement that its fence guards. One that was lost has
+// nothing to be given back.
+func (j *Journal) giveBack(ctx context.Context, what, sql string, args ...any) error {
+	if _, err := j.pool.Exec(ctx, sql, args...); err != nil {
+		return fmt.Errorf("give %s back: %w", what, err)
 	}
-	return err
+	return nil
+}
+
+// claimed gives the rows that a statement returns, once it has committed: its rows come
+// before that.
+func claimed[T any](ctx context.Context, j *Journal, what string, scan pgx.RowToFunc[*T], sql string, args ...any) ([]*T, error) {
+	rows, err := j.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	all, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return all, nil
 }

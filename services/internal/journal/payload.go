@@ -2,10 +2,8 @@ package journal
 
 import (
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // decode reads a payload into a message. It is nil where there is none, and empty where
@@ -28,5 +26,3 @@ func encode(m proto.Message) ([]byte, error) {
 	}
 	return payload, nil
 }
-
-func timestamp(t time.Time) *timestamppb.Timestamp { return timestamppb.New(t) }

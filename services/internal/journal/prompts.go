@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -128,11 +127,7 @@ func (p *Prompts) Commit(ctx context.Context, ends []stage.End[*Prompt, Answered
 
 // Defer implements stage.Rows.
 func (p *Prompts) Defer(ctx context.Context, prompt *Prompt, until time.Time, failures int) error {
-	err := p.journal.fenced(ctx, deferPrompt, prompt.ChatID, prompt.Message, prompt.fence, p.claims.Owner, instant(until), failures)
-	if err != nil && !errors.Is(err, ErrFenced) {
-		return fmt.Errorf("give a prompt back: %w", err)
-	}
-	return nil
+	return p.journal.giveBack(ctx, "a prompt", deferPrompt, prompt.ChatID, prompt.Message, prompt.fence, p.claims.Owner, instant(until), failures)
 }
 
 // Bury implements stage.Rows. A prompt that can't be answered has no turn that could be
@@ -157,16 +152,8 @@ func (p *Prompts) Sweep(ctx context.Context, limit int, mine []int64) (s stage.S
 }
 
 func (p *Prompts) query(ctx context.Context, what, sql string, args ...any) ([]*Prompt, error) {
-	rows, err := p.journal.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Prompt, error) {
+	return claimed(ctx, p.journal, what, func(row pgx.CollectableRow) (*Prompt, error) {
 		var p Prompt
 		return &p, row.Scan(&p.ChatID, &p.Message, &p.Person, &p.AddressedBots, &p.HappenedAt, &p.HeardAt, &p.fence, &p.attempts)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return claimed, nil
+	}, sql, args...)
 }

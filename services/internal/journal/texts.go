@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -141,11 +140,7 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 // Defer implements stage.Rows.
 func (t *Texts) Defer(ctx context.Context, u *Unwritten, until time.Time, failures int) error {
 	chat, turn := key(u.GetId())
-	err := t.journal.fenced(ctx, deferText, chat, turn, u.fence, t.claims.Owner, instant(until), failures)
-	if err != nil && !errors.Is(err, ErrFenced) {
-		return fmt.Errorf("give turn %s back: %w", subject.TurnID(u.GetId()), err)
-	}
-	return nil
+	return t.journal.giveBack(ctx, "turn "+subject.TurnID(u.GetId()), deferText, chat, turn, u.fence, t.claims.Owner, instant(until), failures)
 }
 
 // Bury implements stage.Rows.
@@ -165,28 +160,18 @@ func (t *Texts) Sweep(ctx context.Context, limit int, mine []int64) (s stage.Swe
 	return s, err
 }
 
-// query gives the claimed turns that a statement returns, once it has committed: its
-// rows come before that.
 func (t *Texts) query(ctx context.Context, what, sql string, args ...any) ([]*Unwritten, error) {
-	rows, err := t.journal.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Unwritten, error) {
+	return claimed(ctx, t.journal, what, func(row pgx.CollectableRow) (*Unwritten, error) {
 		u := &Unwritten{Turn: &chorusv1.Turn{}}
 		var chat, turn int64
 		var payload []byte
 		if err := row.Scan(&chat, &turn, &u.fence, &u.attempts, &payload, &u.traceParent); err != nil {
 			return nil, err
 		}
-		if err := proto.Unmarshal(payload, u.Turn); err != nil || u.GetId() == nil {
-			u.Turn = &chorusv1.Turn{} // whoever works on it finds that it says nothing
+		if decode(payload, u.Turn); u.GetId() == nil {
+			proto.Reset(u.Turn) // whoever works on it finds that it says nothing
 		}
 		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
 		return u, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return claimed, nil
+	}, sql, args...)
 }

@@ -243,14 +243,7 @@ func (s *Stage[T, R]) Run(ctx context.Context) error {
 	return err
 }
 
-// Want has the stage look at chats: after a row of theirs was committed by this process.
-// It never blocks.
-func (s *Stage[T, R]) Want(chats ...int64) {
-	for _, c := range chats {
-		s.want(c, nil)
-	}
-}
-
+// want has the stage look at a chat. It never blocks.
 func (s *Stage[T, R]) want(id int64, ack func()) {
 	s.mu.Lock()
 	c := s.chats[id]

@@ -138,15 +138,9 @@ func (l *Lease) Run(ctx context.Context) error {
 	return nil
 }
 
-// keepAlive are parameters of the session. A server whose host is gone says nothing: it is
-// found out within some seconds, and then another process takes over.
-func keepAlive() map[string]string {
-	return map[string]string{"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
-}
-
 // hold takes the lock and keeps it until the connection or the context ends.
 func (l *Lease) hold(ctx context.Context) error {
-	session, err := store.NewSession(ctx, l.pool, keepAlive())
+	session, err := store.NewSession(ctx, l.pool, store.KeepAlive())
 	if err != nil {
 		return err
 	}

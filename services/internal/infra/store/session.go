@@ -12,6 +12,12 @@ import (
 // closeTimeout is how long a connection may take to say goodbye.
 const closeTimeout = time.Second
 
+// KeepAlive are parameters of a session by which the server finds out that a host died
+// with its connections: it asks after two seconds, each second, three times.
+func KeepAlive() map[string]string {
+	return map[string]string{"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
+}
+
 // Session is a connection whose state in the server is used: notifications that are
 // listened to, advisory locks that are held. It is one of the pool's, so that the
 // bound of that bounds all connections of a service.
