@@ -69,7 +69,9 @@ func (m *Monitor) Watch(ctx context.Context) {
 	for {
 		select {
 		case <-m.asked:
-			if m.ask(ctx) != nil && m.lost() {
+			// The probe that the end of the context cut off is asked for again, and that
+			// is for the next Watch.
+			if m.ask(ctx) != nil && (m.lost() || ctx.Err() != nil) {
 				return
 			}
 		case <-ctx.Done():
