@@ -3,7 +3,6 @@ package botapi
 import (
 	"encoding/json"
 
-	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
@@ -36,18 +35,17 @@ type chat struct {
 }
 
 type message struct {
-	MessageID       int64           `json:"message_id"`
-	From            *user           `json:"from,omitempty"`
-	SenderChat      *chat           `json:"sender_chat,omitempty"`
-	Chat            chat            `json:"chat"`
-	Date            int64           `json:"date"`
-	EditDate        int64           `json:"edit_date,omitempty"`
-	MessageThreadID int64           `json:"message_thread_id,omitempty"`
-	ReplyToMessage  *message        `json:"reply_to_message,omitempty"`
-	IsTopicMessage  bool            `json:"is_topic_message,omitempty"`
-	Text            string          `json:"text,omitempty"`
-	Entities        []markup.Entity `json:"entities,omitempty"`
-	ReplyMarkup     json.RawMessage `json:"reply_markup,omitempty"`
+	MessageID       int64    `json:"message_id"`
+	From            *user    `json:"from,omitempty"`
+	SenderChat      *chat    `json:"sender_chat,omitempty"`
+	Chat            chat     `json:"chat"`
+	Date            int64    `json:"date"`
+	EditDate        int64    `json:"edit_date,omitempty"`
+	MessageThreadID int64    `json:"message_thread_id,omitempty"`
+	ReplyToMessage  *message `json:"reply_to_message,omitempty"`
+	IsTopicMessage  bool     `json:"is_topic_message,omitempty"`
+	content
+	ReplyMarkup json.RawMessage `json:"reply_markup,omitempty"`
 
 	NewChatMembers    []user `json:"new_chat_members,omitempty"`
 	LeftChatMember    *user  `json:"left_chat_member,omitempty"`
@@ -78,7 +76,7 @@ func messageOf(p world.Post) *message {
 	m := &message{
 		MessageID: p.ID, From: userOf(p.From), Chat: chatOf(p.Chat), Date: p.SentAt.Unix(),
 		MessageThreadID: p.Thread, IsTopicMessage: p.Thread != 0,
-		Text: p.Text, Entities: p.Entities, ReplyMarkup: p.Markup,
+		content: contentOf(p.Content), ReplyMarkup: p.Markup,
 	}
 
 	if !p.EditedAt.IsZero() {

@@ -10,43 +10,6 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-func (a *API) sendMessage(c *call) (effect, error) {
-	text, err := c.params.formatted()
-	if err != nil {
-		return nil, err
-	}
-
-	chatID, err := c.params.chat()
-	if err != nil {
-		return nil, err
-	}
-
-	saying := world.Saying{Text: text, Thread: c.params.integer("message_thread_id")}
-	if err := c.params.reply(&saying); err != nil {
-		return nil, err
-	}
-
-	if saying.Markup, err = c.params.keyboard(); err != nil {
-		return nil, err
-	}
-
-	if err := a.World.CheckSend(c.bot.ID, chatID, saying); err != nil {
-		return nil, err
-	}
-
-	return func() (answer, error) {
-		post, err := a.World.Send(c.cause(), c.bot.ID, chatID, saying)
-		if err != nil {
-			return answer{}, err
-		}
-
-		reply := done(messageOf(post), sent)
-		reply.message = post.ID
-
-		return reply, nil
-	}, nil
-}
-
 func (a *API) editMessageText(c *call) (effect, error) {
 	text, err := c.params.formatted()
 	if err != nil {
@@ -68,7 +31,7 @@ func (a *API) editMessageText(c *call) (effect, error) {
 		return nil, err
 	}
 
-	saying := world.Saying{Text: text}
+	saying := world.Saying{Content: text}
 	if saying.Markup, err = c.params.keyboard(); err != nil {
 		return nil, err
 	}
@@ -141,10 +104,10 @@ func chatActions() []string {
 }
 
 // formatted reads text with parse_mode or entities.
-func (p params) formatted() (markup.Text, error) {
+func (p params) formatted() (world.Content, error) {
 	raw := p.text("text")
 	if raw == "" {
-		return markup.Text{}, badRequest("message text is empty")
+		return world.Content{}, badRequest("message text is empty")
 	}
 
 	mode := p.text("parse_mode")
@@ -154,11 +117,11 @@ func (p params) formatted() (markup.Text, error) {
 
 		given, err := p.structure("entities", &entities)
 		if err != nil {
-			return markup.Text{}, badRequest("can't parse entities JSON object")
+			return world.Content{}, badRequest("can't parse entities JSON object")
 		}
 
 		if given {
-			return markup.With(raw, entities), nil
+			return written(markup.With(raw, entities)), nil
 		}
 	}
 
@@ -168,13 +131,15 @@ func (p params) formatted() (markup.Text, error) {
 
 	switch {
 	case errors.As(err, &syntax):
-		return markup.Text{}, badRequest("can't parse entities: %s", syntax.Reason)
+		return world.Content{}, badRequest("can't parse entities: %s", syntax.Reason)
 	case err != nil:
-		return markup.Text{}, badRequest("unsupported parse_mode")
+		return world.Content{}, badRequest("unsupported parse_mode")
 	default:
-		return text, nil
+		return written(text), nil
 	}
 }
+
+func written(t markup.Text) world.Content { return world.Content{Text: t.Plain, Entities: t.Entities} }
 
 // reply reads which message is answered, in its present and its former form.
 func (p params) reply(s *world.Saying) error {

@@ -12,7 +12,7 @@ import (
 func (a *API) table() map[string]method {
 	methods := map[string]method{}
 
-	for _, m := range []method{
+	for _, m := range append(a.sending(), []method{
 		{name: "getMe", prepare: a.getMe},
 		{name: "logOut", prepare: a.signOff},
 		{name: "close", prepare: a.signOff},
@@ -20,7 +20,6 @@ func (a *API) table() map[string]method {
 		{name: "setWebhook", prepare: a.setWebhook},
 		{name: "deleteWebhook", prepare: a.deleteWebhook},
 		{name: "getWebhookInfo", prepare: a.getWebhookInfo},
-		{name: "sendMessage", act: flood.Message, prepare: a.sendMessage},
 		{name: "sendChatAction", act: flood.Other, prepare: a.sendChatAction},
 		{name: "setMessageReaction", act: flood.Reaction, prepare: a.setMessageReaction},
 		{name: "editMessageText", act: flood.Edit, prepare: a.editMessageText},
@@ -34,7 +33,7 @@ func (a *API) table() map[string]method {
 		{name: "getMyCommands", prepare: a.getMyCommands},
 		{name: "setMyCommands", prepare: a.setMyCommands},
 		{name: "deleteMyCommands", prepare: a.deleteMyCommands},
-	} {
+	}...) {
 		methods[strings.ToLower(m.name)] = m
 	}
 

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
@@ -18,13 +17,12 @@ type Message struct {
 	// everyone calls it.
 	ID int64 `json:"message_id"`
 	// IDs is what each bot that knows the message calls it, by bot id.
-	IDs       map[int64]int64 `json:"ids,omitempty"`
-	From      world.Account   `json:"from"`
-	SentAt    time.Time       `json:"sent_at"`
-	EditedAt  time.Time       `json:"edited_at,omitzero"`
-	Thread    int64           `json:"message_thread_id,omitempty"`
-	Text      string          `json:"text,omitempty"`
-	Entities  []markup.Entity `json:"entities,omitempty"`
+	IDs      map[int64]int64 `json:"ids,omitempty"`
+	From     world.Account   `json:"from"`
+	SentAt   time.Time       `json:"sent_at"`
+	EditedAt time.Time       `json:"edited_at,omitzero"`
+	Thread   int64           `json:"message_thread_id,omitempty"`
+	world.Content
 	ReplyTo   int64           `json:"reply_to,omitempty"` // the ID of the message it answers
 	Markup    json.RawMessage `json:"reply_markup,omitempty"`
 	Service   *world.Service  `json:"service,omitempty"`

@@ -180,7 +180,7 @@ func (s *server) messageOf(r *http.Request) (int64, int64, error) {
 func (s *server) message(p world.Post) control.Message {
 	m := control.Message{
 		ID: p.Seq, IDs: s.World.IDs(p.Chat.ID, p.Seq), From: p.From, SentAt: p.SentAt, EditedAt: p.EditedAt, Thread: p.Thread,
-		Text: p.Text, Entities: p.Entities, Markup: p.Markup, Service: p.Service,
+		Content: p.Content, Markup: p.Markup, Service: p.Service,
 	}
 
 	if p.ReplyTo != nil {

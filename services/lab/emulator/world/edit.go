@@ -29,7 +29,7 @@ func (w *World) Edit(cause Cause, botID, chatID, messageID int64, s Saying) (Pos
 		return Post{}, err
 	}
 
-	change := &edited{Chat: c.ID, Seq: p.Message.Seq, Text: s.Text.Plain, Entities: s.Text.Entities, Markup: s.Markup}
+	change := &edited{Chat: c.ID, Seq: p.Message.Seq, Text: s.Text, Entities: s.Entities, Markup: s.Markup}
 	if err := w.commit(&cause, event{Edit: change}); err != nil {
 		return Post{}, err
 	}
@@ -57,11 +57,11 @@ func (w *World) editable(botID, chatID, messageID int64, s Saying) (*account, *c
 		return nil, nil, nil, badRequest("message can't be edited")
 	}
 
-	if err := checkText(s.Text.Plain); err != nil {
+	if err := s.check(); err != nil {
 		return nil, nil, nil, err
 	}
 
-	same := p.Message.Text == s.Text.Plain && slices.Equal(p.Message.Entities, s.Text.Entities) && bytes.Equal(p.Message.Markup, s.Markup)
+	same := p.Message.Text == s.Text && slices.Equal(p.Message.Entities, s.Entities) && bytes.Equal(p.Message.Markup, s.Markup)
 	if same {
 		return nil, nil, nil, badRequest(notModified)
 	}

@@ -66,11 +66,18 @@ func (w *World) reach(bot *account, chatID int64, want access) (*chat, error) {
 		return nil, forbidden("bot was kicked from the " + c.Kind + " chat")
 	case role == Left && (c.Kind == Supergroup || want >= toEdit):
 		return nil, forbidden("bot is not a member of the " + c.Kind + " chat")
-	case want == toWrite && (role == Restricted || (c.ReadOnly && !role.admin())):
-		return nil, badRequest("not enough rights to send text messages to the chat")
 	default:
 		return c, nil
 	}
+}
+
+// permits tells whether the bot may send this to the chat.
+func (c *chat) permits(bot *account, what Content) error {
+	if role := c.Members[bot.ID]; role == Restricted || (c.ReadOnly && !role.admin()) {
+		return badRequest("not enough rights to send " + what.kind() + " to the chat")
+	}
+
+	return nil
 }
 
 func (w *World) bot(id int64) (*account, error) {

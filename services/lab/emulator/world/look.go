@@ -100,6 +100,10 @@ func (w *World) Typing(botID, chatID, thread int64) error {
 	}
 
 	c, err := w.reach(bot, chatID, toWrite)
+	if err == nil {
+		err = c.permits(bot, Content{})
+	}
+
 	if err != nil {
 		return err
 	}

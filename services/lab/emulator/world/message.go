@@ -3,23 +3,20 @@ package world
 import (
 	"encoding/json"
 	"time"
-
-	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
 
 // Message is what was said, whoever looks at it. It never changes: an edit
 // makes a new one.
 type Message struct {
-	Seq      int64           `json:"seq"`
-	From     int64           `json:"from"`
-	SentAt   time.Time       `json:"at"`
-	EditedAt time.Time       `json:"edited,omitzero"`
-	Thread   int64           `json:"thread,omitempty"`
-	Text     string          `json:"text,omitempty"`
-	Entities []markup.Entity `json:"entities,omitempty"`
-	ReplyTo  int64           `json:"reply,omitempty"` // number of the message it answers
-	Markup   json.RawMessage `json:"markup,omitempty"`
-	Service  *Service        `json:"service,omitempty"`
+	Seq      int64     `json:"seq"`
+	From     int64     `json:"from"`
+	SentAt   time.Time `json:"at"`
+	EditedAt time.Time `json:"edited,omitzero"`
+	Thread   int64     `json:"thread,omitempty"`
+	Content
+	ReplyTo int64           `json:"reply,omitempty"` // number of the message it answers
+	Markup  json.RawMessage `json:"markup,omitempty"`
+	Service *Service        `json:"service,omitempty"`
 }
 
 // Service is what happened, where nobody said anything.
@@ -33,15 +30,14 @@ type Service struct {
 
 // Post is a message as one account sees it.
 type Post struct {
-	ID        int64 // what the account calls it
-	Seq       int64 // the chat's own number of it
-	Chat      Chat
-	From      Account
-	SentAt    time.Time
-	EditedAt  time.Time
-	Thread    int64
-	Text      string
-	Entities  []markup.Entity
+	ID       int64 // what the account calls it
+	Seq      int64 // the chat's own number of it
+	Chat     Chat
+	From     Account
+	SentAt   time.Time
+	EditedAt time.Time
+	Thread   int64
+	Content
 	ReplyTo   *Post
 	Markup    json.RawMessage
 	Service   *Service
@@ -61,7 +57,7 @@ func (w *World) view(c *chat, viewer *account, m *Message, id int64) Post {
 	p := Post{
 		ID: id, Seq: m.Seq, Chat: c.Chat, From: w.profile(m.From),
 		SentAt: m.SentAt, EditedAt: m.EditedAt, Thread: m.Thread,
-		Text: m.Text, Entities: m.Entities, Markup: m.Markup, Service: m.Service,
+		Content: m.Content, Markup: m.Markup, Service: m.Service,
 	}
 
 	if answered := c.at(m.ReplyTo); m.ReplyTo != 0 && answered != nil {

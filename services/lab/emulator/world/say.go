@@ -8,12 +8,10 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
 
-// MaxText is the longest text of a message, in UTF-16 code units.
-const MaxText = 4096
-
 // Saying is a message to send.
 type Saying struct {
-	Text    markup.Text
+	Content
+
 	ReplyTo int64 // what the sender calls the message; 0: no reply
 	// ReplyOptional sends the message plainly where the answered one is gone.
 	ReplyOptional bool
@@ -43,7 +41,7 @@ func (w *World) Send(cause Cause, botID, chatID int64, s Saying) (Post, error) {
 
 	m := &Message{
 		Seq: c.next(), From: bot.ID, SentAt: w.cfg.Now().UTC(), Thread: s.Thread,
-		Text: s.Text.Plain, Entities: s.Text.Entities, ReplyTo: reply, Markup: s.Markup,
+		Content: s.Content, ReplyTo: reply, Markup: s.Markup,
 	}
 
 	if err := w.commit(&cause, w.said(c, m)...); err != nil {
@@ -65,11 +63,15 @@ func (w *World) prepare(botID, chatID int64, s Saying) (*account, *chat, int64, 
 	}
 
 	c, err := w.reach(bot, chatID, toWrite)
+	if err == nil {
+		err = c.permits(bot, s.Content)
+	}
+
 	if err != nil {
 		return nil, nil, 0, err
 	}
 
-	if err := checkText(s.Text.Plain); err != nil {
+	if err := s.check(); err != nil {
 		return nil, nil, 0, err
 	}
 
@@ -90,18 +92,6 @@ func (w *World) prepare(botID, chatID int64, s Saying) (*account, *chat, int64, 
 	}
 
 	return nil, nil, 0, badRequest("message to be replied not found")
-}
-
-func checkText(text string) error {
-	if text == "" {
-		return badRequest("message text is empty")
-	}
-
-	if markup.Len(text) > MaxText {
-		return badRequest("message is too long")
-	}
-
-	return nil
 }
 
 // checkThread: General (1) must be written to without a thread id, and only
@@ -181,7 +171,7 @@ func (w *World) Say(chatID int64, name, text string, replyTo int64) (Post, error
 
 	m := &Message{
 		Seq: c.next(), From: author.ID, SentAt: w.cfg.Now().UTC(),
-		Text: parsed.Plain, Entities: parsed.Entities, ReplyTo: replyTo,
+		Content: Content{Text: parsed.Plain, Entities: parsed.Entities}, ReplyTo: replyTo,
 	}
 
 	if err := w.commit(nil, w.said(c, m)...); err != nil {

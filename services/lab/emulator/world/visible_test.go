@@ -101,7 +101,9 @@ func TestWhatABotSees(t *testing.T) {
 func botSays(t tb, text string, replyTo int64) world.Saying {
 	t.Helper()
 
-	return world.Saying{Text: must(markup.Parse(text, ""))(t), ReplyTo: replyTo}
+	parsed := must(markup.Parse(text, ""))(t)
+
+	return world.Saying{Content: world.Content{Text: parsed.Plain, Entities: parsed.Entities}, ReplyTo: replyTo}
 }
 
 func TestReactionsAreToldToAdministratorsWhoAskForThem(t *testing.T) {

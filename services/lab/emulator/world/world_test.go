@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
@@ -69,7 +68,7 @@ func addChat(t tb, w *world.World, kind string, members ...string) int64 {
 }
 
 // plain is a message to send, without markup.
-func plain(text string) world.Saying { return world.Saying{Text: markup.Text{Plain: text}} }
+func plain(text string) world.Saying { return world.Saying{Content: world.Content{Text: text}} }
 
 func send(t tb, w *world.World, bot, chat int64, s world.Saying) world.Post {
 	t.Helper()

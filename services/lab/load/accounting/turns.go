@@ -19,7 +19,7 @@ type Turn struct {
 	Number  int64
 	Part    int    // which delivery of the turn, from 1
 	Bot     string // username
-	Kind    string
+	Kind    string // of the turn; message for a reaction that is made as one
 	Outcome string // empty while it is open
 	// Sent is the id of the message that was sent for it, as its bot knows it; 0
 	// for none.
@@ -47,7 +47,7 @@ func (t Turn) Said() bool {
 // message's id is that which the turn's bot has for it. The payload is only asked for
 // where it counts.
 const allTurns = `
-SELECT c.telegram_id, t.turn_no, coalesce(d.part, 1), b.username, t.kind, coalesce(d.outcome, t.outcome, ''),
+SELECT c.telegram_id, t.turn_no, coalesce(d.part, 1), b.username, CASE WHEN d.lane = 'message' THEN 'message' ELSE t.kind END, coalesce(d.outcome, t.outcome, ''),
        coalesce(said.telegram_id, 0), coalesce(target.telegram_id, 0),
        CASE WHEN coalesce(d.outcome, t.outcome) = 'unknown' THEN d.payload END,
        t.due_at, t.planned_at, t.expires_at, d.created_at, coalesce(d.closed_at, t.closed_at), coalesce(d.attempts, t.attempts), coalesce(d.reason, t.reason)

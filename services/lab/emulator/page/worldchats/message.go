@@ -16,7 +16,7 @@ const quoted = 160
 func message(p *world.Post) page.Message {
 	m := page.Message{
 		ID: p.Seq, From: member(p.From), At: p.SentAt, Edited: !p.EditedAt.IsZero(),
-		Text: p.Text, Buttons: buttons(p.Markup), Service: service(p),
+		Text: p.Shown(), Buttons: buttons(p.Markup), Service: service(p),
 	}
 
 	for _, e := range p.Entities {
@@ -76,11 +76,12 @@ func beginning(p *world.Post) string {
 		return service(p)
 	}
 
-	if runes := []rune(p.Text); len(runes) > quoted {
+	text := p.Shown()
+	if runes := []rune(text); len(runes) > quoted {
 		return strings.TrimSpace(string(runes[:quoted])) + "…"
 	}
 
-	return p.Text
+	return text
 }
 
 // service says in words what happened, where nobody said anything.

@@ -61,7 +61,7 @@ func TestChatAsPeopleSeeIt(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	first, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Text: text})
+	first, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Content: world.Content{Text: text.Plain, Entities: text.Entities}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestButtonsAndAdministrators(t *testing.T) {
 
 	keyboard := `{"inline_keyboard":[[{"text":"Yes","callback_data":"y"}],[{"text":"Docs","url":"https://example.org"}]]}`
 
-	asked, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Text: text, Markup: json.RawMessage(keyboard)})
+	asked, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Content: world.Content{Text: text.Plain}, Markup: json.RawMessage(keyboard)})
 	if err != nil {
 		t.Fatal(err)
 	}
