@@ -37,6 +37,8 @@ CREATE INDEX turns_open_chat ON turns (chat_id, turn_no) WHERE outcome IS NULL A
 CREATE INDEX turns_commands ON turns (chat_id, planned_at) WHERE kind = 'command';
 
 ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check, DROP CONSTRAINT deliveries_check2;
+-- The kinds of deliveries stand in one table, in the code.
+ALTER TABLE deliveries DROP CONSTRAINT deliveries_action_check, DROP CONSTRAINT deliveries_check3, DROP CONSTRAINT deliveries_check5;
 ALTER TABLE deliveries
     -- A turn may have several deliveries, which are made in the order of their parts.
     ADD COLUMN part          smallint    NOT NULL DEFAULT 1 CHECK (part > 0),
@@ -131,7 +133,11 @@ CREATE INDEX updates_heard ON updates (heard_at);
 ALTER TABLE messages DROP CONSTRAINT messages_chat_id_turn_no_part_key, DROP COLUMN part;
 ALTER TABLE messages ADD UNIQUE (chat_id, turn_no);
 
-DELETE FROM deliveries WHERE part > 1;
+DELETE FROM deliveries WHERE part > 1 OR action NOT IN ('send_message', 'set_reaction');
+ALTER TABLE deliveries
+    ADD CONSTRAINT deliveries_action_check CHECK (action IN ('send_message', 'set_reaction')),
+    ADD CONSTRAINT deliveries_check3 CHECK (step = 'action' OR action = 'set_reaction'),
+    ADD CONSTRAINT deliveries_check5 CHECK (body IS NULL OR action = 'send_message');
 DROP INDEX deliveries_open;
 ALTER TABLE deliveries DROP CONSTRAINT deliveries_pkey, DROP CONSTRAINT deliveries_state_check, DROP CONSTRAINT deliveries_claim_check,
     DROP CONSTRAINT deliveries_wait_check, DROP CONSTRAINT deliveries_outcome_check2;

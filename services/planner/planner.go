@@ -102,25 +102,12 @@ func (p *Planner) ring(planned []journal.Planned) {
 	}
 	chats := map[bus.Queue][]int64{}
 	for _, t := range planned {
-		q := queue(t.Lane())
+		q := bus.OfLane(t.Lane())
 		chats[q] = append(chats[q], t.Turn.GetId().GetChatId())
 	}
 	for q, ids := range chats {
 		p.Bus.Ring(q, ids...)
 	}
-}
-
-// queue is where those listen who work on a lane, or on texts where there is none yet.
-func queue(l journal.Lane) bus.Queue {
-	switch l {
-	case journal.LaneMessage:
-		return bus.Messages()
-	case journal.LaneReaction:
-		return bus.Reactions()
-	case journal.LaneCommand:
-		return bus.Commands()
-	}
-	return bus.Texts()
 }
 
 // dbPause is how long the planner waits after the database failed.

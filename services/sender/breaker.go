@@ -13,9 +13,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// breakers holds a breaker for the messages of each bot and one for its
-// reactions. Only transport errors and 5xx count: a 400 or a 429 is an answer, and
-// a bot's trouble is not another's.
+// breakers holds a breaker for each kind of deliveries of each bot. Only transport errors
+// and 5xx count: a 400 or a 429 is an answer, and a bot's trouble is not another's.
 type breakers struct {
 	cfg     Config
 	metrics *Metrics
@@ -44,8 +43,7 @@ type line struct {
 
 func lineOf(d *chorusv1.Delivery) line { return line{d.GetBotId(), d.GetAction()} }
 
-// of is the breaker of a line. There are two for each bot, so the map needs no
-// bound.
+// of is the breaker of a line. There are few for each bot, so the map needs no bound.
 func (b *breakers) of(l line) circuitbreaker.CircuitBreaker[any] {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -14,33 +15,37 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 )
+
+// Caller is the part of Telegram that the sender needs.
+type Caller interface {
+	SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome
+	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
+	SendTyping(ctx context.Context, token secret.String, chatID int64) telegram.Outcome
+	Reach(ctx context.Context) error
+	refusal.Asker
+}
+
+var _ Caller = (*telegram.Client)(nil)
 
 // call makes the call of a delivery, traces and counts it. Its context outlives the
 // stage's, because a call that was begun should end. It is begun only while the claim
 // holds: after a standstill another has dealt with it, and with what comes after it.
 func (d *delivery) call(ctx context.Context) *telegram.Outcome {
 	d.Metrics.calling(d.u.Delivery, d.state.calls, d.Now())
-	method, began := d.method(), time.Now()
-	var out telegram.Outcome
-	if method == setReaction {
-		out = d.react(d.u.Delivery, d.to, d.u.Until)
-	} else {
-		m := telegram.Message{ChatID: d.to.chat, Text: textOf(d.u.Delivery), ReplyTo: d.to.target, NotAfter: d.u.Until}
-		if d.state.bare {
-			m.ReplyTo = 0
-		}
-		out = d.Telegram.SendMessage(d.calls, d.to.token, m)
-	}
+	kind, began := d.state.call(), time.Now()
+	out := d.make(kind.Action)
 	d.u.Calls++
 	d.state.calls++
 	d.state.token = unjudged
 	d.out = out
-	d.trace(ctx, method, began)
-	d.Metrics.called(method, out.Kind, time.Since(began))
+	d.trace(ctx, kind.Method, began)
+	d.Metrics.called(kind.Method, out.Kind, time.Since(began))
 	d.heard(d.u.Delivery, out)
-	log := d.log.With(zap.String("method", method), zap.Stringer("outcome", out.Kind))
+	log := d.log.With(zap.String("method", kind.Method), zap.Stringer("outcome", out.Kind))
 	switch {
 	case unanswered(out) != nil:
 		log.Debug("Telegram did not answer", zap.String("description", out.Description))
@@ -48,6 +53,18 @@ func (d *delivery) call(ctx context.Context) *telegram.Outcome {
 		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))
 	}
 	return &out
+}
+
+// make makes a call.
+func (d *delivery) make(a chorusv1.Action) telegram.Outcome {
+	if a == chorusv1.Action_ACTION_SET_REACTION {
+		return d.react(d.u.Delivery, d.to, d.u.Until)
+	}
+	m := telegram.Message{ChatID: d.to.chat, Text: textOf(d.u.Delivery), ReplyTo: d.to.target, NotAfter: d.u.Until}
+	if d.state.bare {
+		m.ReplyTo = 0
+	}
+	return d.Telegram.SendMessage(d.calls, d.to.token, m)
 }
 
 // trace records the last call in the trace of its delivery.
@@ -85,27 +102,8 @@ func unanswered(out telegram.Outcome) error {
 	return errors.New(out.Description)
 }
 
-// textOf is what is said: the text, or the emoji where a reaction falls back.
-func textOf(d *chorusv1.Delivery) string {
-	if d.GetAction() == chorusv1.Action_ACTION_SET_REACTION {
-		return d.GetEmoji()
-	}
-	return d.GetText()
-}
-
-// The Bot API's names of the calls.
-const (
-	sendMessage = "sendMessage"
-	setReaction = "setMessageReaction"
-)
-
-// method is the call that is to be made.
-func (d *delivery) method() string {
-	if d.state.reaction && !d.state.fallback {
-		return setReaction
-	}
-	return sendMessage
-}
+// textOf is what is said: the text, or the emoji where there is none.
+func textOf(d *chorusv1.Delivery) string { return cmp.Or(d.GetText(), d.GetEmoji()) }
 
 // retryForever writes down what follows from a call. The call can't be repeated, so it
 // retries until the write succeeds or the process stops; a later owner then closes the

@@ -29,8 +29,8 @@ type delivery struct {
 	out   telegram.Outcome // of the last call
 	typed bool             // the bot was seen typing
 	log   *zap.Logger
-	// refusedReaction is that of Telegram, before the message that stands for it.
-	refusedReaction *telegram.Outcome
+	// refusal is Telegram's of the delivery, before its fallback.
+	refusal *telegram.Outcome
 }
 
 // deliver brings a delivery to its end. It gives an error only while its call certainly
@@ -40,9 +40,10 @@ func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journ
 		return journal.Sent{}, fail.AsPermanent(errors.New("its row can't be read"))
 	}
 	d := &delivery{Sender: s, u: u, rows: rows, log: telemetry.WithTrace(ctx, s.Log).With(zap.String("turn", subject.TurnID(u.GetId())))}
+	kind := journal.KindOf(u.GetAction())
 	d.state = state{
-		reaction: u.GetAction() == chorusv1.Action_ACTION_SET_REACTION, answers: u.GetTargetMessage() != 0,
-		fallsBack: u.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, fallback: u.Step == journal.Fallback,
+		kind: kind, answers: u.GetTargetMessage() != 0,
+		fallsBack: kind.Fallback != 0 && u.GetFallback() == chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, fallback: u.Step == journal.Fallback,
 		takenOver: u.TakenOver && u.Calls == 0, calls: u.Attempts() + u.Calls,
 	}
 	var out *telegram.Outcome
@@ -78,7 +79,7 @@ func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) 
 	case doFallBack:
 		d.state.fallback, d.state.refused = true, out.Description
 		if out.Status != 0 {
-			d.refusedReaction = out
+			d.refusal = out
 		}
 		return nil, nil //nolint:nilnil // the next step makes a call
 	case doSendBare:
@@ -245,10 +246,10 @@ func (d *delivery) end(st step) journal.Sent {
 		sent.Message = m
 	}
 	switch {
-	case d.refusedReaction != nil && delivered:
-		d.pauseRejected(d.u.Delivery, setReaction, *d.refusedReaction)
+	case d.refusal != nil && delivered:
+		d.pauseRejected(d.u.Delivery, d.state.kind.Action, *d.refusal)
 	case st.rejects:
-		d.pauseRejected(d.u.Delivery, d.method(), d.out)
+		d.pauseRejected(d.u.Delivery, d.state.call().Action, d.out)
 	}
 	d.Metrics.ended(d.u.Delivery, st.outcome, d.Now())
 	return sent

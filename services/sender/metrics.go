@@ -8,6 +8,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
@@ -100,10 +101,10 @@ func (m *Metrics) breaker(from, to circuitbreaker.State) {
 
 // begin makes series, so that their first change is seen as one.
 func (m *Metrics) begin() {
-	for _, action := range []chorusv1.Action{chorusv1.Action_ACTION_SEND_MESSAGE, chorusv1.Action_ACTION_SET_REACTION} {
+	for _, kind := range journal.Kinds() {
 		for number := range chorusv1.Outcome_name {
 			if outcome := chorusv1.Outcome(number); outcome != chorusv1.Outcome_OUTCOME_UNSPECIFIED {
-				m.deliveries.WithLabelValues(subject.ActionName(action), subject.OutcomeName(outcome))
+				m.deliveries.WithLabelValues(subject.ActionName(kind.Action), subject.OutcomeName(outcome))
 			}
 		}
 	}

@@ -18,15 +18,16 @@ func (s *Sender) changed(d *chorusv1.Delivery) {
 	s.Roster.Changed(s.calls, rostercache.BotID(d.GetBotId()), rostercache.ChatID(d.GetId().GetChatId()))
 }
 
-// pauseRejected looks, after a rejection that is not written down yet, whether Telegram
-// rejects all that the bot does in the chat: then the bot rests there, so that nothing
-// is written for nobody. Where that can't be found out, the next rejection shows it.
-func (s *Sender) pauseRejected(d *chorusv1.Delivery, method string, out telegram.Outcome) {
+// pauseRejected looks, after a rejection of a call that is not written down yet, whether
+// Telegram rejects all texts or reactions of the bot in the chat: then the bot rests there,
+// so that nothing is written for nobody, or the chat gets no reactions. Where that can't be
+// found out, the next rejection shows it.
+func (s *Sender) pauseRejected(d *chorusv1.Delivery, call chorusv1.Action, out telegram.Outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), dbTimeout)
 	defer cancel()
 	chat, bot := d.GetId().GetChatId(), d.GetBotId()
 	log := s.Log.With(zap.Int64("chat_id", chat), zap.Int64("bot_id", bot), zap.String("reason", out.Description))
-	if method == setReaction {
+	if call == chorusv1.Action_ACTION_SET_REACTION {
 		closed, err := refusal.CloseReactions(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter-1)
 		if closed {
 			s.allowedReactions.Invalidate(chat)

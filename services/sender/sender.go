@@ -23,7 +23,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/stage"
@@ -32,17 +31,6 @@ import (
 
 // dbTimeout bounds each look into the database.
 const dbTimeout = 10 * time.Second
-
-// Caller is the part of Telegram that the sender needs.
-type Caller interface {
-	SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome
-	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
-	SendTyping(ctx context.Context, token secret.String, chatID int64) telegram.Outcome
-	Reach(ctx context.Context) error
-	refusal.Asker
-}
-
-var _ Caller = (*telegram.Client)(nil)
 
 // Deps is what a sender works with.
 type Deps struct {
@@ -121,10 +109,8 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 	}
 	s.judge.Pool, s.judge.Telegram = deps.Pool, deps.Telegram
 	s.targets = batch.New(batch.Config{Max: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
-	s.stages = []*stage.Stage[*journal.Unsent, journal.Sent]{
-		s.stage(journal.LaneMessage, bus.Messages()),
-		s.stage(journal.LaneReaction, bus.Reactions()),
-		s.stage(journal.LaneCommand, bus.Commands()),
+	for _, lane := range journal.Lanes() {
+		s.stages = append(s.stages, s.stage(lane, bus.OfLane(lane)))
 	}
 	return s, nil
 }

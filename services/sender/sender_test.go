@@ -232,9 +232,7 @@ func (s *fixture) react(chat, target int64, emoji string, fallback chorusv1.Fall
 func (s *fixture) post(turn *chorusv1.Turn, d *chorusv1.Delivery) *chorusv1.Delivery {
 	s.t.Helper()
 	s.plan(journal.Planned{Turn: turn, Delivery: d})
-	s.bus.Ring(map[journal.Lane]bus.Queue{
-		journal.LaneMessage: bus.Messages(), journal.LaneReaction: bus.Reactions(), journal.LaneCommand: bus.Commands(),
-	}[journal.LaneOf(turn.GetKind())], turn.GetId().GetChatId())
+	s.bus.Ring(bus.OfLane(journal.LaneOf(turn.GetKind(), d)), turn.GetId().GetChatId())
 	return d
 }
 

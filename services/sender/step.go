@@ -2,19 +2,19 @@ package sender
 
 import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 // state is what is known of a delivery.
 type state struct {
-	// reaction tells that its action sets a reaction; else it sends a message.
-	reaction bool
+	kind journal.Kind
 	// answers tells that it answers a message, or reacts to one.
 	answers bool
-	// fallsBack tells that a message stands for its reaction where that is refused, and
-	// fallback that this is what is to be sent now.
+	// fallsBack tells that it has a fallback where Telegram refuses it, and fallback that
+	// this is what is to be done now.
 	fallsBack, fallback bool
-	// refused is why the reaction was refused.
+	// refused is why it was refused before its fallback.
 	refused string
 	// bare tells that it is sent without answering, because what it answers is gone.
 	bare bool
@@ -34,6 +34,14 @@ type state struct {
 	blocked string
 }
 
+// call is the kind of call that is to be made.
+func (s state) call() journal.Kind {
+	if s.fallback {
+		return journal.KindOf(s.kind.Fallback)
+	}
+	return s.kind
+}
+
 // verdict is what is known of a token that Telegram refused in a call.
 type verdict int
 
@@ -47,20 +55,21 @@ const (
 // policy is what the configuration says about deliveries.
 type policy struct {
 	onUnknown OnUnknown
-	// reactionCalls is how many calls are made for a reaction whose outcome is unknown.
+	// reactionCalls is how many calls that may be repeated are made while their outcome is
+	// unknown.
 	reactionCalls int
 	// tokenCalls is how many are made that are refused for a token that is good.
 	tokenCalls int
 }
 
 // repeats tells whether a call is made again of which nobody knows whether it had its
-// effect. To set a reaction again changes nothing; to send a message again may double it.
+// effect. To send a message again may double it.
 func (p policy) repeats(s state) bool {
 	choice := p.onUnknown.Message
 	switch {
-	case s.reaction && !s.fallback:
+	case s.call().Repeatable:
 		return p.onUnknown.Reaction == Resend && s.calls < p.reactionCalls
-	case s.reaction:
+	case s.fallback:
 		choice = p.onUnknown.Fallback
 	case s.answers:
 		choice = p.onUnknown.Reply
@@ -76,7 +85,7 @@ const (
 	doEnd do = iota
 	// doCall makes the call, once nothing keeps it waiting.
 	doCall
-	// doFallBack goes on with the message that stands for the reaction.
+	// doFallBack goes on with the fallback.
 	doFallBack
 	// doSendBare goes on without answering a message.
 	doSendBare
@@ -132,7 +141,7 @@ func next(s state, out *telegram.Outcome, p policy) step {
 		return step{do: doMove}
 	case telegram.PermanentMembership:
 		switch {
-		case out.Muted && s.reaction && !s.fallback: // it may be allowed to write
+		case out.Muted && s.call().OwnRight: // it may be allowed to write
 			return refused(s, out)
 		case s.suspended:
 			return end(chorusv1.Outcome_OUTCOME_REJECTED, out.Description)
@@ -184,10 +193,10 @@ func tokenRefusal(s state, out *telegram.Outcome, p policy) step {
 // refused is the step after a call that Telegram refuses for good.
 func refused(s state, out *telegram.Outcome) step {
 	switch {
-	case s.reaction && !s.fallback && s.fallsBack:
-		return step{do: doFallBack}
-	case out.ReplyNotFound && (!s.reaction || s.fallback) && s.answers && !s.bare:
+	case out.ReplyNotFound && s.call().Message && s.answers && !s.bare:
 		return step{do: doSendBare}
+	case s.fallsBack && !s.fallback:
+		return step{do: doFallBack}
 	}
 	last := end(chorusv1.Outcome_OUTCOME_REJECTED, out.Description)
 	last.rejects = out.Status != 0 // else Telegram was not asked

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
@@ -25,12 +26,13 @@ func kinds() []telegram.Kind {
 
 // The kinds of deliveries, by what is called.
 func deliveryStates() map[string]state {
+	message, reaction := journal.KindOf(chorusv1.Action_ACTION_SEND_MESSAGE), journal.KindOf(chorusv1.Action_ACTION_SET_REACTION)
 	return map[string]state{
-		"message":                  {calls: 1},
-		"reply":                    {calls: 1, answers: true},
-		"reaction":                 {calls: 1, answers: true, reaction: true},
-		"reaction that falls back": {calls: 1, answers: true, reaction: true, fallsBack: true},
-		"message for a reaction":   {calls: 2, answers: true, reaction: true, fallsBack: true, fallback: true, refused: "no"},
+		"message":                  {calls: 1, kind: message},
+		"reply":                    {calls: 1, answers: true, kind: message},
+		"reaction":                 {calls: 1, answers: true, kind: reaction},
+		"reaction that falls back": {calls: 1, answers: true, kind: reaction, fallsBack: true},
+		"message for a reaction":   {calls: 2, answers: true, kind: reaction, fallsBack: true, fallback: true, refused: "no"},
 	}
 }
 
@@ -146,11 +148,12 @@ func TestEveryDeliveryEnds(t *testing.T) {
 			reactionCalls: rapid.IntRange(1, 5).Draw(t, "reaction calls"), tokenCalls: tokenCalls,
 		}
 		s := state{
-			reaction: rapid.Bool().Draw(t, "is a reaction"), answers: rapid.Bool().Draw(t, "answers"),
-			fallsBack: rapid.Bool().Draw(t, "falls back"), takenOver: rapid.Bool().Draw(t, "taken over"),
+			kind: rapid.SampledFrom(journal.Kinds()).Draw(t, "kind of delivery"), answers: rapid.Bool().Draw(t, "answers"),
+			takenOver: rapid.Bool().Draw(t, "taken over"),
 		}
-		s.answers = s.answers || s.reaction
-		s.fallback = s.reaction && s.fallsBack && rapid.Bool().Draw(t, "fallback already")
+		s.answers = s.answers || !s.kind.Message
+		s.fallsBack = s.kind.Fallback != 0 && rapid.Bool().Draw(t, "falls back")
+		s.fallback = s.fallsBack && rapid.Bool().Draw(t, "fallback already")
 		var out *telegram.Outcome
 		waits, failures, fallbacks := 0, 0, 0
 		unknown := s.takenOver // nobody knows what came of the last call
@@ -211,14 +214,15 @@ func TestEveryDeliveryEnds(t *testing.T) {
 
 // mayRepeat says again, in other words, when a call may be repeated.
 func mayRepeat(s state, p policy) bool {
-	kind := map[[2]bool]string{
-		{false, false}: p.onUnknown.Message, {false, true}: p.onUnknown.Reply,
-		{true, true}: p.onUnknown.Fallback, {true, false}: p.onUnknown.Reaction,
+	switch {
+	case s.fallback:
+		return p.onUnknown.Fallback == Resend
+	case !s.kind.Message:
+		return p.onUnknown.Reaction == Resend
+	case s.answers:
+		return p.onUnknown.Reply == Resend
 	}
-	if s.reaction {
-		return kind[[2]bool{true, s.fallback}] == Resend
-	}
-	return kind[[2]bool{false, s.answers}] == Resend
+	return p.onUnknown.Message == Resend
 }
 
 func choice(t *rapid.T, kind string) string {

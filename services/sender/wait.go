@@ -38,7 +38,7 @@ func (d *delivery) wait(ctx context.Context) (until time.Time, err error) {
 // tokens takes the tokens of the call and waits for its turn, or returns the
 // time after which to ask again.
 func (d *delivery) tokens(ctx context.Context) (again time.Duration, err error) {
-	message := d.method() == sendMessage
+	message := d.state.call().Message
 	if !message {
 		v, err := d.limits.reserveSecondary(ctx, d.u.Delivery, d.cfg.ShortWait)
 		if err != nil || !v.Granted {

@@ -29,6 +29,19 @@ func Reactions() Queue { return Queue{"sender-reaction", subject.Deliveries, sub
 // Commands are to be answered by senders.
 func Commands() Queue { return Queue{"sender-command", subject.Deliveries, subject.Command} }
 
+// OfLane is the queue of a lane of deliveries; of texts where there is none yet.
+func OfLane[L ~string](lane L) Queue {
+	switch lane {
+	case "message":
+		return Messages()
+	case "reaction":
+		return Reactions()
+	case "command":
+		return Commands()
+	}
+	return Texts()
+}
+
 // Prompts are to be answered by planners.
 func Prompts() Queue { return Queue{"planner", subject.Prompts, subject.Prompt} }
 

@@ -163,16 +163,12 @@ WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead'`
 	countReplay = `UPDATE dead_letters SET replayed_at = now(), replays = replays + 1 WHERE chat_id = $1 AND turn_no = $2`
 )
 
-// Replayed tells which work a replayed turn is waiting for again.
-type Replayed struct {
-	Text bool // its text is to be written
-	Lane Lane // where its delivery is to be made, unless its text is to be written
-}
-
 // Replay gives a dead turn another chance: it is open again, with what the journal holds
 // of it, and good for a while from now. ErrNoLetter says that there is no such dead turn.
-// Once it has returned, ring for the chat.
-func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Duration) (r Replayed, err error) {
+// It gives the lane of
+// its delivery, or none where its text is to be written. Once it has returned, ring for the
+// chat.
+func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Duration) (at Lane, err error) {
 	chat, number := key(id)
 	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
 		var turn, delivery []byte
@@ -188,12 +184,11 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 			if delivery, err = encode(d); err != nil {
 				return err
 			}
-			r.Lane = Lane(*lane)
+			at = Lane(*lane)
 			if _, err := tx.Exec(ctx, reopenDeliveries, chat, number, until, delivery); err != nil {
 				return err
 			}
 		}
-		r.Text = lane == nil
 		t := decode(turn, &chorusv1.Turn{})
 		t.ExpiresAt = timestamppb.New(until)
 		if turn, err = encode(t); err != nil {
@@ -206,10 +201,10 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return r, ErrNoLetter
+		return "", ErrNoLetter
 	}
 	if err != nil {
-		return r, fmt.Errorf("replay turn %s: %w", subject.TurnID(id), err)
+		return "", fmt.Errorf("replay turn %s: %w", subject.TurnID(id), err)
 	}
-	return r, nil
+	return at, nil
 }

@@ -19,16 +19,12 @@ type Planned struct {
 	TraceParent string
 }
 
-// Lane is where the delivery is to be made; empty where a text is to be written. A
-// reaction that is made as a message keeps the order of messages.
+// Lane is where the delivery is to be made; empty where a text is to be written.
 func (p Planned) Lane() Lane {
-	switch {
-	case p.Delivery == nil:
+	if p.Delivery == nil {
 		return ""
-	case p.Turn.GetKind() == chorusv1.TurnKind_TURN_KIND_REACTION && p.Delivery.GetAction() != chorusv1.Action_ACTION_SET_REACTION:
-		return LaneMessage
 	}
-	return LaneOf(p.Turn.GetKind())
+	return LaneOf(p.Turn.GetKind(), p.Delivery)
 }
 
 const (

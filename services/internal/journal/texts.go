@@ -128,7 +128,7 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 			outcomes[i] = subject.OutcomeName(e.Result.Outcome)
 		}
 		for part, d := range e.Result.Deliveries {
-			if err := made.add(d, LaneOf(e.Task.GetKind()), part+1, e.Result.TraceParent); err != nil {
+			if err := made.add(d, LaneOf(e.Task.GetKind(), e.Result.Deliveries[0]), part+1, e.Result.TraceParent); err != nil {
 				return nil, err
 			}
 		}

@@ -223,30 +223,17 @@ func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.Lett
 	var errs []error
 	done := 0
 	for _, l := range letters {
-		replayed, err := j.Replay(ctx, l.Turn, good)
+		lane, err := j.Replay(ctx, l.Turn, good)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", subject.TurnID(l.Turn), err))
 			continue
 		}
 		done++
-		to := queueOf(replayed)
+		to := bus.OfLane(lane)
 		rings[to] = append(rings[to], l.Turn.GetChatId())
 	}
 	_, err = fmt.Fprintf(w, "Replayed %d of %d.\n", done, len(letters))
 	return errors.Join(append(errs, err)...)
-}
-
-// queueOf is where the work on a replayed turn is rung for.
-func queueOf(r journal.Replayed) bus.Queue {
-	switch {
-	case r.Text:
-		return bus.Texts()
-	case r.Lane == journal.LaneReaction:
-		return bus.Reactions()
-	case r.Lane == journal.LaneCommand:
-		return bus.Commands()
-	}
-	return bus.Messages()
 }
 
 // ring tells the services of chats that have something to do. Without a bus, their sweeps

@@ -11,7 +11,6 @@ INSERT INTO headlines (feed, guid, title, published_at) VALUES ('http://feed', '
 // badWritten is bad for what the generator keeps.
 func badWritten() map[string]string {
 	return map[string]string{
-		"deliveries_check5":                 `UPDATE deliveries SET body = 'Hello' WHERE action = 'set_reaction'`,
 		"memories_source_check":             `UPDATE memories SET source = 'dreams'`,
 		"llm_calls_pkey":                    `INSERT INTO llm_calls (id, at, purpose, provider, outcome) OVERRIDING SYSTEM VALUE VALUES (1, now(), 'text', 'first', 'written')`,
 		"llm_calls_purpose_check":           `UPDATE llm_calls SET purpose = 'fun'`,
