@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -68,8 +69,8 @@ func (s *stage) bring(at string, bot int64, secret, body string) int {
 
 // update is a message as Telegram would bring it.
 func update(id, chat, message int64, text string) string {
-	return fmt.Sprintf(`{"update_id":%d,"message":{"message_id":%d,"date":1700000000,"chat":{"id":%d,"type":"supergroup","title":"Here"},
-"from":{"id":42,"first_name":"Tom"},"text":%q}}`, id, message, chat, text)
+	return fmt.Sprintf(`{"update_id":%d,"message":{"message_id":%d,"date":%d,"chat":{"id":%d,"type":"supergroup","title":"Here"},
+"from":{"id":42,"first_name":"Tom"},"text":%q}}`, id, message, time.Now().Unix(), chat, text)
 }
 
 func TestTheWebhookBelievesTelegramOnly(t *testing.T) {

@@ -96,7 +96,7 @@ func (e *edge) ask(ctx context.Context, x *exchange, method string, header http.
 	defer resp.Body.Close()
 	x.status, x.header = resp.StatusCode, resp.Header
 	// It is read to its end, so that the connection can be used again.
-	if x.body, err = io.ReadAll(io.LimitReader(resp.Body, x.most)); err != nil {
+	if x.body, err = io.ReadAll(io.LimitReader(resp.Body, x.most+1)); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	return nil

@@ -259,6 +259,17 @@ func TestLongAnswersAreCutOff(t *testing.T) {
 	}
 }
 
+// An update that is too long is named, so that it can be left out.
+func TestTooLongAnUpdateIsNamed(t *testing.T) {
+	t.Parallel()
+	s := telegramtest.New(t, telegramtest.Raw(http.StatusOK, `{"ok":true,"result":[{"update_id":7,"x":"`+strings.Repeat("a", 16<<20)+`"}]}`))
+	c := newClient(t, config(s.URL))
+	batch, out := c.GetUpdates(t.Context(), secret.New(token), telegram.Poll{Limit: 1})
+	if out.Kind != telegram.Unknown || batch.Unreadable != 7 {
+		t.Errorf("%+v, update %d is unreadable", out, batch.Unreadable)
+	}
+}
+
 // A call that is late is never begun, whatever it takes until its first byte.
 func TestACallThatIsLateIsNotMade(t *testing.T) {
 	t.Parallel()
