@@ -111,9 +111,13 @@ CREATE TABLE prompts (
 CREATE INDEX prompts_person ON prompts (person_id);
 ALTER TABLE hearing DROP COLUMN update_no;
 
+-- Which process listens to a bot.
+ALTER TABLE listening ADD COLUMN owner integer;
+
 UPDATE schema_support SET oldest_build = 23;
 -- +goose Down
 -- What the build before needs has been taken away: it is made anew, and empty.
+ALTER TABLE listening DROP COLUMN owner;
 ALTER TABLE hearing ADD COLUMN update_no bigint NOT NULL DEFAULT 0 CHECK (update_no >= 0);
 DROP TABLE prompts, dead_letters;
 CREATE TABLE updates (

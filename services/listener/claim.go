@@ -12,90 +12,91 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 )
 
-// Each bot is listened to by who holds its advisory lock in the database. The
-// locks of a process hang on one connection of its own: they go when it does, be
-// it by kill -9, and the process stops listening as soon as it notices. For the
-// moment in which two may listen, Telegram ends one's poll, and what both hear is
-// written down once.
+// Each bot is listened to by the process that owns its row in listening, for as long as
+// that holds its lease. For the moment in which two may listen, Telegram ends one's poll,
+// and what both hear is written down once.
 const (
-	lockBots   = `SELECT id FROM unnest($1::bigint[]) id WHERE pg_try_advisory_lock($2 + id)`
-	unlockBots = `SELECT pg_advisory_unlock($2 + id) FROM unnest($1::bigint[]) id`
-	// lockSpace keeps the locks apart from others. The number is arbitrary; bots'
-	// ids are small.
-	lockSpace int64 = 0x4368_6F72_0000_0000
+	// An owner that was read is replaced only if it still is the owner: who is alive is
+	// read after it, so that a process which has just begun is not taken for a dead one.
+	claimBots = `
+WITH alive AS MATERIALIZED (` + lease.Alive + `),
+free AS MATERIALIZED (
+    SELECT id, owner FROM unnest($1::bigint[]) id LEFT JOIN listening ON bot_id = id
+    WHERE owner IS NULL OR owner = $2 OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = listening.owner))
+INSERT INTO listening AS l (bot_id, update_offset, owner) SELECT id, 0, $2 FROM free ORDER BY id
+ON CONFLICT (bot_id) DO UPDATE SET owner = excluded.owner
+WHERE l.owner IS NOT DISTINCT FROM (SELECT f.owner FROM free f WHERE f.id = l.bot_id)
+RETURNING bot_id`
+
+	// Other listeners look at once.
+	releaseBots = `
+WITH released AS (UPDATE listening SET owner = NULL WHERE bot_id = ANY($1) AND owner = $2 RETURNING bot_id)
+SELECT pg_notify('chorus_roster', 'listener') FROM released LIMIT 1`
 )
 
 const (
-	// leaseTimeout is how long the connection may not answer before it counts as
-	// lost.
-	leaseTimeout = 3 * time.Second
-
 	shortestRetry = 100 * time.Millisecond
 	longestRetry  = 5 * time.Second
 )
 
 // attend listens to the bots that nobody else listens to, until the context ends.
-func (l *Listener) attend(ctx context.Context) error {
+func (l *Listener) attend(ctx context.Context) {
 	patient := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).Build()
-	for ctx.Err() == nil {
-		// Its error says only that the context ended.
-		_ = failsafe.With(patient).WithContext(ctx).Run(func() error {
-			began := time.Now()
-			err := l.hold(ctx)
-			if ctx.Err() != nil {
-				return nil //nolint:nilerr // what the end of the context broke is no fault
-			}
-			l.note(ctx, err)
-			if time.Since(began) > longestRetry {
-				return nil // it worked for a while, so there is no reason to wait
-			}
-			return err
-		})
-	}
-	return nil
+	l.Lease.While(ctx, func(ctx context.Context) {
+		for ctx.Err() == nil {
+			// Its error says only that the context ended.
+			_ = failsafe.With(patient).WithContext(ctx).Run(func() error {
+				began := time.Now()
+				err := l.hold(ctx)
+				if ctx.Err() != nil {
+					return nil //nolint:nilerr // what the end of the context broke is no fault
+				}
+				l.note(ctx, err)
+				if time.Since(began) > longestRetry {
+					return nil // it worked for a while, so there is no reason to wait
+				}
+				return err
+			})
+		}
+	})
 }
 
-// lease is the bots that this process listens to, and their pollers.
-type lease struct {
+// claims is the bots that this process listens to.
+type claims struct {
 	l       *Listener
-	conn    *pgx.Conn
-	ears    map[int64]*attention
-	left    map[int64]time.Time // bots that are left alone until then
+	active  map[int64]*claim
+	retryAt map[int64]time.Time // bots that are left alone until then
 	pollers sync.WaitGroup
 }
 
-// attention is listening to one bot.
-type attention struct {
+// claim is listening to one bot.
+type claim struct {
 	bot    bot
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // why it ended; set before done is closed
 }
 
-// hold holds leases on one connection, until that breaks or the context ends.
-func (l *Listener) hold(ctx context.Context) error {
-	connecting, cancel := context.WithTimeout(ctx, leaseTimeout)
-	defer cancel()
-	session, err := store.NewSession(connecting, l.Pool, store.KeepAlive())
-	if err != nil {
-		return fmt.Errorf("leases: %w", err)
-	}
-	defer session.Close(ctx)
+// hold claims bots and listens to them until the database fails or the context ends. Then
+// it gives them back.
+func (l *Listener) hold(ctx context.Context) (err error) {
 	if err := l.readCast(ctx); err != nil {
 		return err
 	}
-	// The pollers end before the connection, and with it the leases, is closed.
 	listening, stop := context.WithCancel(ctx)
-	s := &lease{l: l, conn: session.Conn, ears: map[int64]*attention{}, left: map[int64]time.Time{}}
-	defer s.pollers.Wait()
-	defer stop()
+	c := &claims{l: l, active: map[int64]*claim{}, retryAt: map[int64]time.Time{}}
+	defer func() {
+		stop()
+		c.pollers.Wait()
+		err = errors.Join(err, c.end(context.WithoutCancel(ctx)))
+	}()
 	tick := time.NewTicker(l.cfg.Claim)
 	defer tick.Stop()
 	for {
-		if err := s.round(listening); err != nil {
+		if err := c.round(listening); err != nil {
 			return err
 		}
 		select {
@@ -110,49 +111,55 @@ func (l *Listener) hold(ctx context.Context) error {
 	}
 }
 
-// round ends what is over, and begins to listen where nobody does. Its query also
-// tells whether the leases are still held.
-func (s *lease) round(ctx context.Context) error {
-	c := s.l.cast.Load()
-	if err := s.release(ctx, s.ended(c)); err != nil {
+// round ends what is over, and begins to listen where nobody does. It makes no statement
+// where this process listens to all bots.
+func (c *claims) round(ctx context.Context) error {
+	cast := c.l.cast.Load()
+	if err := c.release(ctx, c.ended(cast)); err != nil {
 		return err
 	}
 	var free []int64
-	for id := range c.active {
-		if s.ears[id] == nil && !time.Now().Before(s.left[id]) {
+	for id := range cast.active {
+		if c.active[id] == nil && !time.Now().Before(c.retryAt[id]) {
 			free = append(free, id)
 		}
 	}
-	querying, cancel := context.WithTimeout(ctx, leaseTimeout)
+	if len(free) == 0 {
+		return nil
+	}
+	querying, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	rows, err := s.conn.Query(querying, lockBots, free, lockSpace)
+	rows, err := c.l.Pool.Query(querying, claimBots, free, c.l.Lease.Owner())
 	if err != nil {
-		return fmt.Errorf("take leases: %w", err)
+		return fmt.Errorf("claim bots: %w", err)
 	}
 	got, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
-		return fmt.Errorf("take leases: %w", err)
+		return fmt.Errorf("claim bots: %w", err)
 	}
 	for _, id := range got {
-		s.listen(ctx, c.active[id])
+		c.listen(ctx, cast.active[id])
+	}
+	if len(got) > 0 {
+		signal(c.l.commanded) // whoever listened before may have died with some
 	}
 	return nil
 }
 
-// ended is the bots that are not listened to any more, and whose leases can go.
-func (s *lease) ended(c *cast) []int64 {
+// ended is the bots that are not listened to any more, and are to be given back.
+func (c *claims) ended(now *cast) []int64 {
 	var over []int64
-	for id, a := range s.ears {
-		if now, ok := c.active[id]; !ok || !now.same(a.bot) {
+	for id, a := range c.active {
+		if b, ok := now.active[id]; !ok || !b.same(a.bot) {
 			a.cancel()
 		}
 		select {
 		case <-a.done:
 			over = append(over, id)
-			delete(s.ears, id)
-			delete(s.left, id)
+			delete(c.active, id)
+			delete(c.retryAt, id)
 			if a.err != nil {
-				s.left[id] = time.Now().Add(s.l.cfg.Yield)
+				c.retryAt[id] = time.Now().Add(c.l.cfg.Yield)
 			}
 		default:
 		}
@@ -160,33 +167,47 @@ func (s *lease) ended(c *cast) []int64 {
 	return over
 }
 
-func (s *lease) release(ctx context.Context, bots []int64) error {
+// end gives all bots back.
+func (c *claims) end(ctx context.Context) error {
+	bots := make([]int64, 0, len(c.active))
+	for id := range c.active {
+		bots = append(bots, id)
+	}
+	return c.release(ctx, bots)
+}
+
+func (c *claims) release(ctx context.Context, bots []int64) error {
 	if len(bots) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
-	if _, err := s.conn.Exec(ctx, unlockBots, bots, lockSpace); err != nil {
-		return fmt.Errorf("give leases back: %w", err)
+	if _, err := c.l.Pool.Exec(ctx, releaseBots, bots, c.l.Lease.Owner()); err != nil {
+		return fmt.Errorf("give bots back: %w", err)
 	}
 	return nil
 }
 
+// releaseTimeout is short, because the end of a process waits for it. The bots of one
+// that has ended are taken over in any case.
+const releaseTimeout = 3 * time.Second
+
 // errYield ends listening to a bot that somebody else listens to.
 var errYield = errors.New("somebody else takes the bot's updates")
 
-func (s *lease) listen(ctx context.Context, b bot) {
+func (c *claims) listen(ctx context.Context, b bot) {
 	ctx, cancel := context.WithCancel(ctx)
-	a := &attention{bot: b, cancel: cancel, done: make(chan struct{})}
-	s.ears[b.ID] = a
-	s.pollers.Go(func() {
+	a := &claim{bot: b, cancel: cancel, done: make(chan struct{})}
+	c.active[b.ID] = a
+	c.pollers.Go(func() {
+		defer c.l.Wake() // to look what is next
 		defer close(a.done)
 		defer cancel()
-		s.l.Metrics.listening(1)
-		defer s.l.Metrics.listening(-1)
-		log := s.l.Log.With(zap.String("bot", b.name))
-		if a.err = s.l.listen(ctx, b, log); a.err != nil {
-			log.Warn("not listening to a bot for a while", zap.Duration("for", s.l.cfg.Yield), zap.Error(a.err))
+		c.l.Metrics.listening(1)
+		defer c.l.Metrics.listening(-1)
+		log := c.l.Log.With(zap.String("bot", b.name))
+		if a.err = c.l.listen(ctx, b, log); a.err != nil {
+			log.Warn("not listening to a bot for a while", zap.Duration("for", c.l.cfg.Yield), zap.Error(a.err))
 		}
 	})
 }

@@ -16,7 +16,7 @@ type Config struct {
 	PerIP        float64       `config:"per_ip" doc:"requests a second that one address may make; refused ones count tenfold"`
 	MaxBody      int64         `config:"max_body" doc:"longest update that is read, in bytes"`
 	PollWait     time.Duration `config:"poll_wait" doc:"how long Telegram keeps a poll open"`
-	Claim        time.Duration `config:"claim" doc:"how often bots are looked for to which no listener listens"`
+	Claim        time.Duration `config:"claim" doc:"how often a listener looks for bots of others that have died; only while others listen to some"`
 	Yield        time.Duration `config:"yield" doc:"how long a bot is left alone whose updates somebody else takes (409)"`
 	Operator     string        `config:"operator" doc:"who runs the bots and how to reach them, as /about tells in the chats"`
 	Tidy         time.Duration `config:"tidy" doc:"how often messages are deleted that are older than their chat keeps them"`
@@ -26,7 +26,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Listen: "127.0.0.1:8081", PerIP: 1000, MaxBody: 1 << 20, PollWait: 25 * time.Second,
-		Claim: 500 * time.Millisecond, Yield: 30 * time.Second, Tidy: 10 * time.Minute,
+		Claim: time.Second, Yield: 30 * time.Second, Tidy: 10 * time.Minute,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -49,8 +50,10 @@ type Settings interface {
 
 // Deps is what a listener works with.
 type Deps struct {
-	Pool     *pgxpool.Pool
-	Bus      *bus.Bus
+	Pool *pgxpool.Pool
+	Bus  *bus.Bus
+	// Lease shows that this process lives. Whoever starts the listener runs it beside.
+	Lease    *lease.Lease
 	Telegram Telegram
 	Settings Settings
 	// Open opens a bot's sealed token.
@@ -119,7 +122,7 @@ func (l *Listener) note(ctx context.Context, err error) {
 // Run listens until the context ends. What is being written down then is written.
 func (l *Listener) Run(ctx context.Context) error {
 	var parts errgroup.Group
-	parts.Go(func() error { return l.attend(ctx) })
+	parts.Go(func() error { l.attend(ctx); return nil })
 	parts.Go(func() error { return l.answer(ctx) })
 	parts.Go(func() error { return l.tidy(ctx) })
 	if l.webhook != nil {

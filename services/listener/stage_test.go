@@ -11,9 +11,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
@@ -129,9 +131,11 @@ func (s *stage) group(id int64, kind, title string) {
 
 func (s *stage) world() *world.World { return s.emulator.World() }
 
-// config is one for tests.
+// config is one for tests. What is older than its chat keeps it is deleted all the time,
+// so that no test depends on when that begins.
 func config() listener.Config {
 	cfg := listener.DefaultConfig()
+	cfg.Tidy = time.Second
 	cfg.Claim, cfg.Operator = 50*time.Millisecond, "the testers (tests@example.org)"
 	return cfg
 }
@@ -159,7 +163,21 @@ func (s *stage) telegram() *telegram.Client {
 func (s *stage) listening(tg listener.Telegram, change ...func(*listener.Config)) (l *listener.Listener, stop func()) {
 	s.t.Helper()
 	l = s.make(s.t, tg, change...)
-	return l, testenv.Background(s.t, l.Run)
+	return l, testenv.Background(s.t, alive(l))
+}
+
+// alive runs a listener, and holds its lease for as long.
+func alive(l *listener.Listener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		holding, release := context.WithCancel(context.WithoutCancel(ctx))
+		var parts errgroup.Group
+		parts.Go(func() error { return l.Lease.Run(holding) })
+		parts.Go(func() error {
+			defer release()
+			return l.Run(ctx)
+		})
+		return parts.Wait()
+	}
 }
 
 func (s *stage) make(t testing.TB, tg listener.Telegram, change ...func(*listener.Config)) *listener.Listener {
@@ -172,7 +190,8 @@ func (s *stage) make(t testing.TB, tg listener.Telegram, change ...func(*listene
 		t.Fatal(err)
 	}
 	deps := listener.Deps{
-		Pool: s.pool, Bus: s.bus, Telegram: tg, Settings: s.settings, Log: testenv.Logger(t),
+		Pool: s.pool, Bus: s.bus, Lease: lease.New(s.pool, lease.Listener, testenv.Logger(t)),
+		Telegram: tg, Settings: s.settings, Log: testenv.Logger(t),
 		Open: func(_ string, sealed []byte) (secret.String, error) { return secret.New(string(sealed)), nil },
 	}
 	if s.metrics != nil {

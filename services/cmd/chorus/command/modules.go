@@ -155,7 +155,7 @@ func (p *process) listener() (run.Part, error) {
 		return run.Part{}, err
 	}
 	s, err := listener.New(p.cfg.listener, listener.Deps{
-		Pool: p.pool, Bus: p.bus, Telegram: client, Settings: p.settings, Open: p.opener(keys),
+		Pool: p.pool, Bus: p.bus, Lease: p.lease, Telegram: client, Settings: p.settings, Open: p.opener(keys),
 		Now: p.clock.Now, Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
 	})
 	if err != nil {

@@ -49,8 +49,15 @@ WHERE locktype = 'advisory' AND classid BETWEEN 7230500 AND 7230510 AND objsubid
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 )
 
-// retryEvery is how long a process waits before it connects again.
-const retryEvery = 250 * time.Millisecond
+const (
+	// retryEvery is how long a process waits before it connects again.
+	retryEvery = 250 * time.Millisecond
+	// A server that is cut off lets the lock go after five seconds (store.KeepAlive).
+	// Before that, its process has noticed: it asks so often for a sign of life, and waits
+	// so long.
+	pingEvery   = 2 * time.Second
+	pingTimeout = 2 * time.Second
+)
 
 // Lease is the proof that this process lives. Its methods are safe for concurrent use.
 type Lease struct {
@@ -62,6 +69,7 @@ type Lease struct {
 
 	counting sync.WaitGroup
 	mu       sync.Mutex
+	turned   chan struct{} // closed when held has changed
 	alive    int
 	counted  time.Time // when it was begun to count
 }
@@ -69,7 +77,7 @@ type Lease struct {
 // New makes a lease that is not held yet.
 func New(pool *pgxpool.Pool, kind Kind, log *zap.Logger) *Lease {
 	return &Lease{
-		pool: pool, kind: kind, owner: 1 + rand.Int32N(1<<31-1),
+		pool: pool, kind: kind, owner: 1 + rand.Int32N(1<<31-1), turned: make(chan struct{}),
 		lost: outage.New(log, "other processes can't see that this one lives: it claims nothing", "other processes see again that this one lives").Except(store.Away),
 	}
 }
@@ -80,6 +88,48 @@ func (l *Lease) Owner() int32 { return l.owner }
 
 // Held tells whether others see that this process lives.
 func (l *Lease) Held() bool { return l.held.Load() }
+
+func (l *Lease) set(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held.Swap(held) != held {
+		close(l.turned)
+		l.turned = make(chan struct{})
+	}
+}
+
+func (l *Lease) state() (held bool, turned <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held.Load(), l.turned
+}
+
+// While does work while the lease is held, until the context ends. The work's context ends
+// when the lease is lost, too; work that has returned is begun again.
+func (l *Lease) While(ctx context.Context, work func(context.Context)) {
+	for ctx.Err() == nil {
+		held, turned := l.state()
+		if !held {
+			select {
+			case <-turned:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		working, stop := context.WithCancel(ctx)
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			select {
+			case <-turned:
+				stop()
+			case <-working.Done():
+			}
+		})
+		work(working)
+		stop()
+		watching.Wait()
+	}
+}
 
 // Count is how many processes of this kind live, this one included; at least 1.
 func (l *Lease) Count(ctx context.Context) (int, error) {
@@ -125,7 +175,7 @@ func (l *Lease) Run(ctx context.Context) error {
 	defer l.counting.Wait()
 	for ctx.Err() == nil {
 		err := l.hold(ctx)
-		l.held.Store(false)
+		l.set(false)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -148,11 +198,29 @@ func (l *Lease) hold(ctx context.Context) error {
 	if _, err := session.Exec(ctx, lock, space+int32(l.kind), l.owner); err != nil {
 		return fmt.Errorf("take the lease: %w", err)
 	}
-	l.held.Store(true)
+	l.set(true)
 	l.lost.Note(nil)
-	// Nobody notifies this session: it waits for the end of the connection.
-	if _, err := session.WaitForNotification(ctx); err != nil {
-		return fmt.Errorf("keep the lease: %w", err)
+	for {
+		if err := wait(ctx, session); err != nil {
+			return fmt.Errorf("keep the lease: %w", err)
+		}
+		pinging, cancel := context.WithTimeout(ctx, pingTimeout)
+		err := session.Ping(pinging)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("keep the lease: %w", err)
+		}
 	}
-	return nil
+}
+
+// wait returns after pingEvery, or with an error when the connection or the context ends.
+// Nobody notifies this session.
+func wait(ctx context.Context, session *store.Session) error {
+	waiting, cancel := context.WithTimeout(ctx, pingEvery)
+	defer cancel()
+	_, err := session.WaitForNotification(waiting)
+	if waiting.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
 }

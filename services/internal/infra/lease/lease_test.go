@@ -1,6 +1,7 @@
 package lease_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -93,4 +94,36 @@ func TestALostLeaseIsTakenAgain(t *testing.T) {
 	testenv.Eventually(t, "it is held again", func() (string, bool) {
 		return "", l.Held() && slices.Contains(alive(t, pool), l.Owner())
 	})
+}
+
+// Work ends when the lease is lost, and is begun again when it is held again.
+func TestWorkEndsWithTheLease(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(*testenv.Link){"cut": (*testenv.Link).Cut, "frozen": (*testenv.Link).Freeze} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := testenv.Postgres(t)
+			link := testenv.Proxy(t, dsn)
+			l, _ := start(t, open(t, link.URL()), lease.Listener)
+			begun, ended := make(chan bool), make(chan bool)
+			testenv.Background(t, func(ctx context.Context) error {
+				l.While(ctx, func(working context.Context) {
+					begun <- l.Held()
+					<-working.Done()
+					select {
+					case ended <- l.Held():
+					case <-ctx.Done():
+					}
+				})
+				return nil
+			})
+			<-begun
+			fault(link)
+			if held := <-ended; held {
+				t.Error("the work ended while the lease was held")
+			}
+			link.Restore()
+			<-begun
+		})
+	}
 }
