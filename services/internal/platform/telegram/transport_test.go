@@ -3,8 +3,10 @@ package telegram_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -262,7 +264,10 @@ func TestLongAnswersAreCutOff(t *testing.T) {
 // An update that is too long is named, so that it can be left out.
 func TestTooLongAnUpdateIsNamed(t *testing.T) {
 	t.Parallel()
-	s := telegramtest.New(t, telegramtest.Raw(http.StatusOK, `{"ok":true,"result":[{"update_id":7,"x":"`+strings.Repeat("a", 16<<20)+`"}]}`))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"ok":true,"result":[{"update_id":7,"x":"`+strings.Repeat("a", 16<<20)+`"}]}`)
+	}))
+	t.Cleanup(s.Close)
 	c := newClient(t, config(s.URL))
 	batch, out := c.GetUpdates(t.Context(), secret.New(token), telegram.Poll{Limit: 1})
 	if out.Kind != telegram.Unknown || batch.Unreadable != 7 {
