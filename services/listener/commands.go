@@ -142,11 +142,11 @@ func (l *Listener) may(ctx context.Context, c command) (right, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	admin, out := l.Telegram.Administers(ctx, token, c.TelegramID, c.Person)
+	member, out := l.Telegram.GetMember(ctx, token, c.TelegramID, c.Person)
 	l.Metrics.called("getChatMember", out)
 	switch out.Kind {
 	case telegram.Done:
-		if admin {
+		if member.Administers() {
 			return granted, nil
 		}
 		return denied, nil

@@ -187,7 +187,7 @@ func TestNothingHostileStopsAListener(t *testing.T) {
 	defer server.Close()
 	cfg := telegram.DefaultConfig()
 	cfg.URL = server.URL
-	client, err := telegram.New(cfg, testenv.Logger(t))
+	client, err := telegram.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,6 +264,6 @@ func (silent) GetMe(context.Context, secret.String) (telegram.Me, telegram.Outco
 	return telegram.Me{}, telegram.Outcome{Kind: telegram.NotSent}
 }
 
-func (silent) Administers(context.Context, secret.String, int64, int64) (bool, telegram.Outcome) {
-	return false, telegram.Outcome{Kind: telegram.Done}
+func (silent) GetMember(context.Context, secret.String, int64, int64) (telegram.Member, telegram.Outcome) {
+	return telegram.Member{}, telegram.Outcome{Kind: telegram.Done}
 }

@@ -38,7 +38,7 @@ type Updates interface {
 type Telegram interface {
 	Updates
 	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
-	Administers(ctx context.Context, token secret.String, chatID, userID int64) (bool, telegram.Outcome)
+	GetMember(ctx context.Context, token secret.String, chatID, userID int64) (telegram.Member, telegram.Outcome)
 }
 
 var _ Telegram = (*telegram.Client)(nil)

@@ -151,7 +151,7 @@ func (s *stage) telegram() *telegram.Client {
 	s.t.Helper()
 	cfg := telegram.DefaultConfig()
 	cfg.URL = s.emulator.URL()
-	client, err := telegram.New(cfg, testenv.Logger(s.t))
+	client, err := telegram.New(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}

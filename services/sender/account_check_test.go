@@ -7,7 +7,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
-	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
@@ -28,7 +27,7 @@ func TestAccountFindsWhatIsWrong(t *testing.T) {
 	}
 	cfg := telegram.DefaultConfig()
 	cfg.URL = s.telegram.URL()
-	stranger, err := telegram.New(cfg, testenv.Logger(t))
+	stranger, err := telegram.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
-	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // naive is a sender as one would write it first: one consumer pulls deliveries
@@ -69,7 +68,7 @@ func newNaive(t testing.TB, s *fixture) *naive {
 	}
 	cfg := telegram.DefaultConfig()
 	cfg.URL = s.telegram.URL()
-	if n.client, err = telegram.New(cfg, testenv.Logger(t)); err != nil {
+	if n.client, err = telegram.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.client.Close)

@@ -91,7 +91,7 @@ func obey(text string) error {
 	defer b.Close()
 	calls := telegram.DefaultConfig()
 	calls.URL = o.Telegram
-	client, err := telegram.New(calls, zap.NewNop())
+	client, err := telegram.New(calls)
 	if err != nil {
 		return fmt.Errorf("telegram: %w", err)
 	}

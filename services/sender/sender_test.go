@@ -112,7 +112,7 @@ func (s *fixture) run(cfg sender.Config) {
 	if log == nil {
 		log = testenv.Logger(s.t)
 	}
-	client, err := telegram.New(calls, log)
+	client, err := telegram.New(calls)
 	if err != nil {
 		s.t.Fatal(err)
 	}

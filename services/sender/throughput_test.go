@@ -13,7 +13,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
-	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
@@ -162,7 +161,7 @@ func (s *fixture) bare(chats []int64, call bool) float64 {
 	}
 	cfg := telegram.DefaultConfig()
 	cfg.URL = s.telegram.URL()
-	client, err := telegram.New(cfg, testenv.Logger(s.t))
+	client, err := telegram.New(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -175,7 +175,7 @@ func (fx *fixture) start() {
 	}
 	calls := telegram.DefaultConfig()
 	calls.URL = fx.telegram.URL()
-	client, err := telegram.New(calls, zap.NewNop())
+	client, err := telegram.New(calls)
 	if err != nil {
 		fx.t.Fatal(err)
 	}

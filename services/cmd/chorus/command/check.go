@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
@@ -132,7 +131,7 @@ func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]p
 	if err != nil {
 		return nil, err
 	}
-	client, err := telegram.New(cfg.telegram, zap.NewNop())
+	client, err := telegram.New(cfg.telegram)
 	if err != nil {
 		return nil, err
 	}

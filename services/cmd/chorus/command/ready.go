@@ -46,12 +46,16 @@ func (p *process) telegram() (secret.Keyring, *telegram.Client, error) {
 	if err != nil {
 		return keys, nil, run.Usage(err)
 	}
-	client, err := telegram.New(p.cfg.telegram, p.log.Named("telegram"))
+	client, err := telegram.New(p.cfg.telegram)
 	if err != nil {
 		return keys, nil, err
 	}
-	client.TellTime(p.clocks.To(clock.Telegram))
-	return keys, client, nil
+	tell := p.clocks.To(clock.Telegram)
+	return keys, client.With(telegram.Watch(func(_ string, out telegram.Outcome, _ time.Duration) {
+		if !out.At.IsZero() {
+			tell(out.At)
+		}
+	})), nil
 }
 
 // opener opens tokens, and counts those that can't be opened.

@@ -44,7 +44,7 @@ func (x *exchange) judge() (Outcome, json.RawMessage) {
 		return Outcome{Kind: Unknown, Status: x.status, Description: reason(x.err)}, nil
 	}
 	var e envelope
-	if int64(len(x.body)) > x.most {
+	if int64(len(x.body)) > x.maxAnswer {
 		return x.foreign(), nil // it was cut off
 	}
 	if err := json.Unmarshal(x.body, &e); err != nil || e.OK == nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
@@ -48,7 +47,7 @@ func TestRefusals(t *testing.T) {
 func BenchmarkTaxonomy(b *testing.B) {
 	cases := telegramtest.Refusals()
 	s := telegramtest.New(b)
-	c, err := telegram.New(config(s.URL), zap.NewNop())
+	c, err := telegram.New(config(s.URL))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,36 +4,28 @@
 package telegram
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
-	"github.com/go-telegram/bot"
-	"github.com/go-telegram/bot/models"
-	"go.uber.org/zap"
-
 	"github.com/chorus-cast/chorus/services/internal/infra/outbound"
-	"github.com/chorus-cast/chorus/services/internal/infra/secret"
-	"github.com/chorus-cast/chorus/services/internal/reaction"
 )
 
 // Client makes calls for any number of bots over shared connections. It is safe
-// for concurrent use. No token gets into its outcomes, errors or logs.
+// for concurrent use. No token gets into its outcomes or errors.
 type Client struct {
 	cfg  Config
+	base *url.URL
 	http *http.Client
 	// fresh makes a new connection for each request.
-	fresh *http.Client
-	edge  *edge
-	api   *bot.Bot
-	// timed is told Telegram's time; nil for nobody.
-	timed func(time.Time)
+	fresh  *http.Client
+	invoke Invoke
 }
 
 // New makes a client. It makes no call.
-func New(cfg Config, log *zap.Logger) (*Client, error) {
+func New(cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("telegram: %w", err)
 	}
@@ -44,7 +36,7 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("telegram: %w", validateURL(cfg.URL))
 	}
-	c := &Client{cfg: cfg, http: &http.Client{
+	c := &Client{cfg: cfg, base: base, http: &http.Client{
 		Transport: transport(cfg),
 		// To follow a redirect would carry the token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -52,24 +44,21 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 	fresh := transport(cfg)
 	fresh.DisableKeepAlives = true
 	c.fresh = &http.Client{Transport: fresh, CheckRedirect: c.http.CheckRedirect}
-	c.edge = &edge{base: base, http: c.http}
-	// The library binds a client to one token and address. The edge puts the
-	// call's own in, so one client serves all bots and knows no secret.
-	c.api, err = bot.New("none",
-		bot.WithSkipGetMe(),
-		bot.WithServerURL(OfficialURL),
-		bot.WithHTTPClient(cfg.Timeout, c.edge),
-		bot.WithErrorsHandler(func(err error) { log.Warn("telegram client", zap.Error(err)) }),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("telegram: %w", err)
-	}
+	// The dial, the TLS handshake and the answer have limits of their own; this one ends
+	// an answer that trickles.
+	c.invoke = timeLimit(2*cfg.ConnectTimeout + cfg.Timeout)(c.send)
 	return c, nil
 }
 
-// TellTime has a function told Telegram's time with each answer. It must be called
-// before the first call, and the function be safe for concurrent use.
-func (c *Client) TellTime(timed func(time.Time)) { c.timed = timed }
+// With is the client with middleware around its calls, the first one outermost, and
+// that which it has already innermost. It shares the client's connections.
+func (c *Client) With(around ...Middleware) *Client {
+	with := *c
+	for _, m := range slices.Backward(around) {
+		with.invoke = m(with.invoke)
+	}
+	return &with
+}
 
 // Connections that idle longer are closed by us. Servers close them after 60 s
 // and more, and one that they close while a request is on its way leaves an
@@ -105,77 +94,3 @@ func transport(cfg Config) *http.Transport {
 
 // Close closes the connections that no call uses.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// Message is a text for a chat.
-type Message struct {
-	ChatID int64  // Telegram's id of the chat
-	Text   string // plain text of 1 to MaxText; nothing in it is markup
-	// ReplyTo is the message that it answers, by the id that this bot knows it
-	// under; 0 for none. If it is gone, the message is refused, not sent bare.
-	ReplyTo int64
-	// NotAfter is until when the call may begin; zero for any time. One that
-	// comes later than that to its first byte is NotSent, and TooLate.
-	NotAfter time.Time
-}
-
-// SendMessage sends a message. To send it again after Unknown may double it.
-func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message) Outcome {
-	params := &bot.SendMessageParams{ChatID: m.ChatID, Text: m.Text}
-	if m.ReplyTo != 0 {
-		params.ReplyParameters = &models.ReplyParameters{MessageID: int(m.ReplyTo)}
-	}
-	var sent struct {
-		ID   int64 `json:"message_id"`
-		Date int64 `json:"date"`
-	}
-	out := c.callBy(ctx, m.NotAfter, token, &sent, func(ctx context.Context) error {
-		_, err := c.api.SendMessage(ctx, params)
-		return err //nolint:wrapcheck // shown as it is
-	})
-	if out.Kind == Done {
-		out.MessageID = sent.ID
-		if sent.Date > 0 {
-			out.SentAt = time.Unix(sent.Date, 0).UTC()
-		}
-	}
-	return out
-}
-
-// Reaction is an emoji for a message.
-type Reaction struct {
-	ChatID    int64     // Telegram's id of the chat
-	MessageID int64     // the id that this bot knows the message under
-	Emoji     string    // in any form that reaction.Normalize understands; "" takes the reaction away
-	NotAfter  time.Time // as a Message's
-}
-
-// SetReaction sets a bot's one reaction to a message. To set it again changes
-// nothing, so it may be repeated after Unknown. An emoji that Telegram takes in
-// no chat is refused without a call.
-func (c *Client) SetReaction(ctx context.Context, token secret.String, r Reaction) Outcome {
-	params := &bot.SetMessageReactionParams{ChatID: r.ChatID, MessageID: int(r.MessageID)}
-	if r.Emoji != "" {
-		emoji := reaction.Normalize(r.Emoji)
-		if !reaction.Valid(emoji) {
-			why := fmt.Sprintf("emoji: %q is no reaction of Telegram", r.Emoji)
-			return Outcome{Kind: PermanentAction, ReactionInvalid: true, Description: clean(why, token.Reveal())}
-		}
-		params.Reaction = []models.ReactionType{{
-			Type:              models.ReactionTypeTypeEmoji,
-			ReactionTypeEmoji: &models.ReactionTypeEmoji{Emoji: emoji},
-		}}
-	}
-	return c.callBy(ctx, r.NotAfter, token, nil, func(ctx context.Context) error {
-		_, err := c.api.SetMessageReaction(ctx, params)
-		return err //nolint:wrapcheck // shown as it is
-	})
-}
-
-// SendTyping shows the bot typing in a chat, for five seconds or until it sends
-// something.
-func (c *Client) SendTyping(ctx context.Context, token secret.String, chatID int64) Outcome {
-	return c.call(ctx, token, nil, func(ctx context.Context) error {
-		_, err := c.api.SendChatAction(ctx, &bot.SendChatActionParams{ChatID: chatID, Action: models.ChatActionTyping})
-		return err //nolint:wrapcheck // shown as it is
-	})
-}

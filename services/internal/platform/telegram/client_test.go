@@ -199,7 +199,7 @@ func TestGetChat(t *testing.T) {
 
 func TestNewRefusesABadConfig(t *testing.T) {
 	t.Parallel()
-	if _, err := telegram.New(telegram.Config{}, nil); err == nil {
+	if _, err := telegram.New(telegram.Config{}); err == nil {
 		t.Error("no error")
 	}
 }

@@ -9,6 +9,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
+// look makes a call for its result only.
+func (c *Client) look(ctx context.Context, token secret.String, method string, params, result any) Outcome {
+	return c.invoke(ctx, &Call{Method: method, Token: token, Params: params, Result: result, ResultOnly: true})
+}
+
 // Me is what Telegram knows of a bot.
 type Me struct {
 	ID       int64  `json:"id"`
@@ -22,10 +27,7 @@ type Me struct {
 // GetMe asks whose token this is. Me is filled if the outcome is Done.
 func (c *Client) GetMe(ctx context.Context, token secret.String) (Me, Outcome) {
 	var me Me
-	out := c.look(ctx, token, &me, func(ctx context.Context) error {
-		_, err := c.api.GetMe(ctx)
-		return err //nolint:wrapcheck // shown as it is
-	})
+	out := c.look(ctx, token, "getMe", nil, &me)
 	return me, out
 }
 
@@ -59,10 +61,7 @@ func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64)
 			CanReact *bool `json:"can_react_to_messages"`
 		} `json:"permissions"`
 	}
-	out := c.look(ctx, token, &chat, func(ctx context.Context) error {
-		_, err := c.api.GetChat(ctx, &bot.GetChatParams{ChatID: chatID})
-		return err //nolint:wrapcheck // shown as it is
-	})
+	out := c.look(ctx, token, "getChat", &bot.GetChatParams{ChatID: chatID}, &chat)
 	info := ChatInfo{ID: chat.ID, Kind: chat.Type, Title: chat.Title}
 	// What a server is too old to tell is taken to be allowed.
 	info.SendClosed = chat.Permissions.CanSend != nil && !*chat.Permissions.CanSend
@@ -98,6 +97,9 @@ type Member struct {
 	CanReact *bool `json:"can_react_to_messages"`
 }
 
+// Administers tells whether the member is an administrator of the chat.
+func (m Member) Administers() bool { return m.Status == Creator || m.Status == Administrator }
+
 // MaySpeak tells whether the member may send messages in a chat with these
 // default permissions, which don't bind administrators.
 func (m Member) MaySpeak(in ChatInfo) bool {
@@ -129,9 +131,6 @@ func (m Member) MayReact(in ChatInfo) bool {
 // Done.
 func (c *Client) GetMember(ctx context.Context, token secret.String, chatID, userID int64) (Member, Outcome) {
 	var m Member
-	out := c.look(ctx, token, &m, func(ctx context.Context) error {
-		_, err := c.api.GetChatMember(ctx, &bot.GetChatMemberParams{ChatID: chatID, UserID: userID})
-		return err //nolint:wrapcheck // shown as it is
-	})
+	out := c.look(ctx, token, "getChatMember", &bot.GetChatMemberParams{ChatID: chatID, UserID: userID}, &m)
 	return m, out
 }

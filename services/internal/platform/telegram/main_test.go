@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
@@ -30,12 +28,7 @@ func config(url string) telegram.Config {
 
 func newClient(t *testing.T, cfg telegram.Config) *telegram.Client {
 	t.Helper()
-	return logging(t, cfg, zaptest.NewLogger(t))
-}
-
-func logging(t *testing.T, cfg telegram.Config, log *zap.Logger) *telegram.Client {
-	t.Helper()
-	c, err := telegram.New(cfg, log)
+	c, err := telegram.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 // came of the way to the host may have come of them, too, and a call over a dead one
 // would end with an unknown outcome.
 func (c *Client) Reach(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.edge.base.String(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.String(), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("reach Telegram: %s", reason(err)) //nolint:err113 // the error has the address
 	}

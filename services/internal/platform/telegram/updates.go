@@ -3,13 +3,12 @@ package telegram
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/go-telegram/bot"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
@@ -47,23 +46,17 @@ type Batch struct {
 // GetUpdates waits for updates. They are complete if the outcome is Done; else
 // there are none. A conflict with another poll or a webhook has the status 409.
 func (c *Client) GetUpdates(ctx context.Context, token secret.String, p Poll) (Batch, Outcome) {
-	allowed, err := json.Marshal(p.Allowed)
-	if err != nil {
-		return Batch{}, Outcome{Kind: PermanentAction, Description: err.Error()}
-	}
 	wait := min(p.Wait, LongestPoll, c.cfg.Timeout*2/3)
-	form := url.Values{
-		"offset": {strconv.FormatInt(p.Offset, 10)}, "limit": {strconv.Itoa(p.Limit)},
-		"timeout": {strconv.Itoa(int(wait / time.Second))}, "allowed_updates": {string(allowed)},
-	}
 	var b Batch
-	x := &exchange{token: token.Reveal(), most: maxUpdates}
-	out := c.exchange(ctx, x, &b.Updates, func(ctx context.Context) error { return c.post(ctx, "getUpdates", form) })
-	if out.Kind == Done && out.Description != "" {
-		out.Kind = Unknown
-	}
-	if out.Kind == Unknown && x.status == http.StatusOK {
-		b.Unreadable = firstUpdate(x.body)
+	call := &Call{Method: "getUpdates", Token: token, Result: &b.Updates, ResultOnly: true, maxAnswer: maxUpdates, Params: struct {
+		Offset  int64    `json:"offset"`
+		Limit   int      `json:"limit"`
+		Timeout int      `json:"timeout"`
+		Allowed []string `json:"allowed_updates"`
+	}{p.Offset, p.Limit, int(wait / time.Second), p.Allowed}}
+	out := c.invoke(ctx, call)
+	if out.Kind == Unknown && out.Status == http.StatusOK {
+		b.Unreadable = firstUpdate(call.answer)
 	}
 	return b, out
 }
@@ -93,20 +86,14 @@ type Webhook struct {
 
 // SetWebhook has a bot's updates brought. To set what is set changes nothing.
 func (c *Client) SetWebhook(ctx context.Context, token secret.String, w Webhook) Outcome {
-	allowed, err := json.Marshal(w.Allowed)
-	if err != nil {
-		return Outcome{Kind: PermanentAction, Description: err.Error()}
-	}
-	form := url.Values{
-		"url": {w.URL}, "secret_token": {w.Secret.Reveal()},
-		"max_connections": {strconv.Itoa(w.Connections)}, "allowed_updates": {string(allowed)},
-	}
-	return c.call(ctx, token, nil, func(ctx context.Context) error { return c.post(ctx, "setWebhook", form) })
+	return c.invoke(ctx, &Call{Method: "setWebhook", Token: token, Params: &bot.SetWebhookParams{
+		URL: w.URL, SecretToken: w.Secret.Reveal(), MaxConnections: w.Connections, AllowedUpdates: w.Allowed,
+	}})
 }
 
 // DeleteWebhook has a bot's updates wait for GetUpdates; none is dropped.
 func (c *Client) DeleteWebhook(ctx context.Context, token secret.String) Outcome {
-	return c.call(ctx, token, nil, func(ctx context.Context) error { return c.post(ctx, "deleteWebhook", url.Values{}) })
+	return c.invoke(ctx, &Call{Method: "deleteWebhook", Token: token})
 }
 
 // WebhookInfo is how it stands with the updates that Telegram is to bring.
@@ -138,32 +125,6 @@ func (w WebhookInfo) LastErrorAt() time.Time { return time.Unix(w.LastErrorDate,
 // outcome is Done.
 func (c *Client) GetWebhook(ctx context.Context, token secret.String) (WebhookInfo, Outcome) {
 	var info WebhookInfo
-	out := c.look(ctx, token, &info, func(ctx context.Context) error { return c.post(ctx, "getWebhookInfo", url.Values{}) })
+	out := c.look(ctx, token, "getWebhookInfo", nil, &info)
 	return info, out
-}
-
-// Administers tells whether a user is an administrator of a chat. The answer
-// counts if the outcome is Done.
-func (c *Client) Administers(ctx context.Context, token secret.String, chatID, userID int64) (bool, Outcome) {
-	var member struct {
-		Status string `json:"status"`
-	}
-	form := url.Values{"chat_id": {strconv.FormatInt(chatID, 10)}, "user_id": {strconv.FormatInt(userID, 10)}}
-	out := c.look(ctx, token, &member, func(ctx context.Context) error { return c.post(ctx, "getChatMember", form) })
-	return member.Status == "creator" || member.Status == "administrator", out
-}
-
-// post makes a call for which the library has no method that fits: it reads the
-// updates itself, and puts what it can't read among those that it can.
-func (c *Client) post(ctx context.Context, method string, form url.Values) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.edge.base.JoinPath(method).String(), strings.NewReader(form.Encode()))
-	if err != nil {
-		return errors.New("the request can't be built")
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := c.edge.Do(r)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
 }

@@ -40,7 +40,7 @@ func newPlace(t *testing.T) *place {
 	cfg := telegram.DefaultConfig()
 	cfg.URL = p.telegram.URL
 	var err error
-	if p.client, err = telegram.New(cfg, zap.NewNop()); err != nil {
+	if p.client, err = telegram.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.client.Close)

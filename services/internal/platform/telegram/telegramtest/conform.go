@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/zap/zaptest"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
@@ -40,7 +39,7 @@ func Conform(t *testing.T, place Place) {
 	t.Helper()
 	cfg := telegram.DefaultConfig()
 	cfg.URL = place.URL
-	client, err := telegram.New(cfg, zaptest.NewLogger(t))
+	client, err := telegram.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

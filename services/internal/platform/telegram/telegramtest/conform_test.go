@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"go.uber.org/zap/zaptest"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
@@ -75,7 +74,7 @@ func TestOutcomesAreTrue(t *testing.T) {
 	chat := group(t, e, world.Chat{Kind: world.Supergroup, Title: "Supergroup"})
 	cfg := telegram.DefaultConfig()
 	cfg.URL, cfg.ConnectTimeout, cfg.Timeout = e.URL(), time.Second, 300*time.Millisecond
-	client, err := telegram.New(cfg, zaptest.NewLogger(t))
+	client, err := telegram.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +169,7 @@ func TestFloodControlIsUnderstood(t *testing.T) {
 	chat := group(t, e, world.Chat{Kind: world.Supergroup, Title: "Supergroup"})
 	cfg := telegram.DefaultConfig()
 	cfg.URL = e.URL()
-	client, err := telegram.New(cfg, zaptest.NewLogger(t))
+	client, err := telegram.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

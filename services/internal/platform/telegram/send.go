@@ -1,0 +1,77 @@
+package telegram
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-telegram/bot"
+	"github.com/go-telegram/bot/models"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/reaction"
+)
+
+// Message is a text for a chat.
+type Message struct {
+	ChatID int64  // Telegram's id of the chat
+	Text   string // plain text of 1 to MaxText; nothing in it is markup
+	// ReplyTo is the message that it answers, by the id that this bot knows it
+	// under; 0 for none. If it is gone, the message is refused, not sent bare.
+	ReplyTo  int64
+	NotAfter time.Time // as a Call's
+}
+
+// SendMessage sends a message. To send it again after Unknown may double it.
+func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message) Outcome {
+	params := &bot.SendMessageParams{ChatID: m.ChatID, Text: m.Text}
+	if m.ReplyTo != 0 {
+		params.ReplyParameters = &models.ReplyParameters{MessageID: int(m.ReplyTo)}
+	}
+	var sent struct {
+		ID   int64 `json:"message_id"`
+		Date int64 `json:"date"`
+	}
+	out := c.invoke(ctx, &Call{Method: "sendMessage", Token: token, Params: params, Result: &sent, NotAfter: m.NotAfter})
+	if out.Kind == Done {
+		out.MessageID = sent.ID
+		if sent.Date > 0 {
+			out.SentAt = time.Unix(sent.Date, 0).UTC()
+		}
+	}
+	return out
+}
+
+// Reaction is an emoji for a message.
+type Reaction struct {
+	ChatID    int64     // Telegram's id of the chat
+	MessageID int64     // the id that this bot knows the message under
+	Emoji     string    // in any form that reaction.Normalize understands; "" takes the reaction away
+	NotAfter  time.Time // as a Call's
+}
+
+// SetReaction sets a bot's one reaction to a message. To set it again changes
+// nothing, so it may be repeated after Unknown. An emoji that Telegram takes in
+// no chat is refused without a call.
+func (c *Client) SetReaction(ctx context.Context, token secret.String, r Reaction) Outcome {
+	params := &bot.SetMessageReactionParams{ChatID: r.ChatID, MessageID: int(r.MessageID)}
+	if r.Emoji != "" {
+		emoji := reaction.Normalize(r.Emoji)
+		if !reaction.Valid(emoji) {
+			why := fmt.Sprintf("emoji: %q is no reaction of Telegram", r.Emoji)
+			return Outcome{Kind: PermanentAction, ReactionInvalid: true, Description: clean(why, token.Reveal())}
+		}
+		params.Reaction = []models.ReactionType{{
+			Type:              models.ReactionTypeTypeEmoji,
+			ReactionTypeEmoji: &models.ReactionTypeEmoji{Emoji: emoji},
+		}}
+	}
+	return c.invoke(ctx, &Call{Method: "setMessageReaction", Token: token, Params: params, NotAfter: r.NotAfter})
+}
+
+// SendTyping shows the bot typing in a chat, for five seconds or until it sends
+// something.
+func (c *Client) SendTyping(ctx context.Context, token secret.String, chatID int64) Outcome {
+	params := &bot.SendChatActionParams{ChatID: chatID, Action: models.ChatActionTyping}
+	return c.invoke(ctx, &Call{Method: "sendChatAction", Token: token, Params: params})
+}
