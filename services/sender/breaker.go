@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -98,17 +99,24 @@ func (b *breakers) delay(d *chorusv1.Delivery) time.Duration {
 // the probe of a half-open breaker.
 const probeWait = time.Second
 
-// permit gives leave to make one call, whose outcome must be recorded: a permit
-// that is taken and not used would keep a half-open breaker from ever closing.
-func (b *breakers) permit(d *chorusv1.Delivery) bool { return b.of(lineOf(d)).TryAcquirePermit() }
-
-func (b *breakers) record(d *chorusv1.Delivery, out telegram.Outcome, cutOff bool) {
-	cb := b.of(lineOf(d))
-	switch {
-	case (out.TooLate || cutOff && out.Status == 0) && !cb.IsHalfOpen(): // this process's trouble: no news of Telegram
-	case out.Kind == telegram.NotSent, out.Kind == telegram.Unknown:
-		cb.RecordFailure()
-	default:
-		cb.RecordSuccess()
+// around makes a delivery's calls while its breaker lets them through. While this sender
+// may be the one that is cut off, no answer is no news of Telegram, and opens no breaker.
+func (b *breakers) around(d *chorusv1.Delivery, suspect func() bool) telegram.Middleware {
+	return func(next telegram.Invoke) telegram.Invoke {
+		return func(ctx context.Context, call *telegram.Call) telegram.Outcome {
+			cb := b.of(lineOf(d))
+			if !cb.TryAcquirePermit() {
+				return telegram.Outcome{Kind: telegram.NotSent, Withheld: true, Description: "the breaker is open"}
+			}
+			out := next(ctx, call)
+			switch {
+			case (out.TooLate || suspect() && out.Status == 0) && !cb.IsHalfOpen(): // this process's trouble: no news of Telegram
+			case out.Kind == telegram.NotSent, out.Kind == telegram.Unknown:
+				cb.RecordFailure()
+			default:
+				cb.RecordSuccess()
+			}
+			return out
+		}
 	}
 }

@@ -8,90 +8,38 @@ import (
 
 	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
-	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 )
 
-// Caller is the part of Telegram that the sender needs.
-type Caller interface {
-	SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome
-	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
-	SendTyping(ctx context.Context, token secret.String, chatID int64) telegram.Outcome
-	Reach(ctx context.Context) error
-	refusal.Asker
-}
-
-var _ Caller = (*telegram.Client)(nil)
-
-// call makes the call of a delivery, traces and counts it. Its context outlives the
-// stage's, because a call that was begun should end. It is begun only while the claim
-// holds: after a standstill another has dealt with it, and with what comes after it.
+// call makes the call of a delivery. Its context outlives the stage's, because a call
+// that was begun should end. It is begun only while the claim holds: after a standstill
+// another has dealt with it, and with what comes after it.
 func (d *delivery) call(ctx context.Context) *telegram.Outcome {
-	d.Metrics.calling(d.u.Delivery, d.state.calls, d.Now())
-	kind, began := d.state.call(), time.Now()
-	out := d.make(kind.Action)
+	began := d.Now()
+	out := d.attempt(d.client(ctx))
+	if out.Withheld {
+		return &out
+	}
+	d.Metrics.calling(d.u.Delivery, d.state.calls, began)
 	d.u.Calls++
 	d.state.calls++
 	d.state.token = unjudged
 	d.out = out
-	d.trace(ctx, kind.Method, began)
-	d.Metrics.called(kind.Method, out.Kind, time.Since(began))
-	d.heard(d.u.Delivery, out)
-	log := d.log.With(zap.String("method", kind.Method), zap.Stringer("outcome", out.Kind))
-	switch {
-	case unanswered(out) != nil:
-		log.Debug("Telegram did not answer", zap.String("description", out.Description))
-	case out.Kind != telegram.Done:
-		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))
-	}
 	return &out
 }
 
-// make makes a call.
-func (d *delivery) make(a chorusv1.Action) telegram.Outcome {
-	if a == chorusv1.Action_ACTION_SET_REACTION {
-		return d.react(d.u.Delivery, d.to, d.u.Until)
+// attempt is the call.
+func (d *delivery) attempt(client *telegram.Client) telegram.Outcome {
+	if d.state.call().Action == chorusv1.Action_ACTION_SET_REACTION {
+		return d.react(client)
 	}
 	m := telegram.Message{ChatID: d.to.chat, Text: textOf(d.u.Delivery), ReplyTo: d.to.target, NotAfter: d.u.Until}
 	if d.state.bare {
 		m.ReplyTo = 0
 	}
-	return d.Telegram.SendMessage(d.calls, d.to.token, m)
-}
-
-// trace records the last call in the trace of its delivery.
-func (d *delivery) trace(ctx context.Context, method string, began time.Time) {
-	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("sender").Start(ctx, method,
-		trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(
-			attribute.String("chorus.turn", subject.TurnID(d.u.GetId())),
-			attribute.Int64("chorus.bot_id", d.u.GetBotId()),
-			attribute.Stringer("chorus.outcome", d.out.Kind),
-			attribute.Int("http.response.status_code", d.out.Status),
-		))
-	if !d.out.OK() {
-		span.SetStatus(codes.Error, d.out.Description)
-	}
-	span.End()
-}
-
-// heard takes in whether Telegram answered. While this sender may be the one that is
-// cut off, that is no news of Telegram, and opens no breaker.
-func (s *Sender) heard(d *chorusv1.Delivery, out telegram.Outcome) {
-	if !out.TooLate {
-		err := unanswered(out)
-		s.silent.Note(err)
-		s.connection.Called(err == nil)
-	}
-	s.breakers.record(d, out, s.connection.Suspect())
+	return client.SendMessage(d.calls, d.to.token, m)
 }
 
 // unanswered is an error where nothing came back from Telegram.

@@ -85,6 +85,8 @@ func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) 
 	case doSendBare:
 		d.state.bare = true
 		return nil, nil //nolint:nilnil // the next step makes a call
+	case doRest:
+		return nil, d.rest(ctx, probeWait)
 	case doWait:
 		return nil, d.holdBack(ctx, out.RetryAfter)
 	case doMove:
@@ -156,13 +158,7 @@ func (d *delivery) begin(ctx context.Context) (ready bool, err error) {
 	if time.Until(d.u.WaitUntil) > 0 {
 		return false, nil
 	}
-	if err := ctx.Err(); err != nil { // before a permit is taken
-		return false, err
-	}
-	if !d.breakers.permit(d.u.Delivery) {
-		return false, d.rest(ctx, probeWait)
-	}
-	return true, nil
+	return true, ctx.Err()
 }
 
 var errUnseen = errors.New("other processes don't see that this one lives")

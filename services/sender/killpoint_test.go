@@ -16,9 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
-	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
-	"github.com/chorus-cast/chorus/services/sender"
 )
 
 // The steps on the way of a delivery that have an effect outside of the sender.
@@ -111,22 +109,15 @@ func stepsOf(q pgx.TraceQueryStartData) []string {
 	return steps
 }
 
-// killerCalls comes to points with the calls to Telegram.
-type killerCalls struct {
-	sender.Caller
-	*killer
-}
-
-func (k killerCalls) SendMessage(ctx context.Context, token secret.String, m telegram.Message) telegram.Outcome {
-	k.at("before " + stepSend)
-	defer k.at("after " + stepSend)
-	return k.Caller.SendMessage(ctx, token, m)
-}
-
-func (k killerCalls) SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome {
-	k.at("before " + stepReact)
-	defer k.at("after " + stepReact)
-	return k.Caller.SetReaction(ctx, token, r)
+// calls is middleware that comes to points with the calls to Telegram.
+func (k *killer) calls(next telegram.Invoke) telegram.Invoke {
+	return func(ctx context.Context, call *telegram.Call) telegram.Outcome {
+		if step, known := map[string]string{"sendMessage": stepSend, "setMessageReaction": stepReact}[call.Method]; known {
+			k.at("before " + step)
+			defer k.at("after " + step)
+		}
+		return next(ctx, call)
+	}
 }
 
 // killerDialer comes to points with the acknowledgements.

@@ -6,6 +6,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
 // limits keeps below Telegram's limits, and obeys its 429s.
@@ -66,8 +67,20 @@ func (l *limits) reserveSecondary(ctx context.Context, d *chorusv1.Delivery, lon
 	return l.secondary.Reserve(ctx, limit.Call{Bot: d.GetBotId(), OfBot: l.secondaryBot}, longest)
 }
 
-// spare takes a token for a call beside the delivery's own: one that nothing
-// depends on, such as to show a bot typing.
+// spared makes the calls beside a delivery's own, such as to show its bot typing, while
+// the bot has calls to spare: nothing depends on them.
+func (l *limits) spared(d *chorusv1.Delivery) telegram.Middleware {
+	return func(next telegram.Invoke) telegram.Invoke {
+		return func(ctx context.Context, call *telegram.Call) telegram.Outcome {
+			if !l.spare(ctx, d) {
+				return telegram.Outcome{Kind: telegram.NotSent, Withheld: true, Description: "the bot has no call to spare"}
+			}
+			return next(ctx, call)
+		}
+	}
+}
+
+// spare takes a token for such a call, if there is one now.
 func (l *limits) spare(ctx context.Context, d *chorusv1.Delivery) bool {
 	v, err := l.reserveSecondary(ctx, d, 0)
 	if err != nil || !v.Granted {

@@ -53,9 +53,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) called(method string, kind telegram.Kind, took time.Duration) {
+func (m *Metrics) called(method string, out telegram.Outcome, took time.Duration) {
 	if m != nil {
-		m.calls.WithLabelValues(method, kind.String()).Observe(took.Seconds())
+		m.calls.WithLabelValues(method, out.Kind.String()).Observe(took.Seconds())
 	}
 }
 

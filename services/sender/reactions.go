@@ -75,13 +75,11 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *al
 	if tag, err := s.Pool.Exec(ctx, closed, chat); err == nil && tag.RowsAffected() > 0 {
 		return &allowed{emoji: []string{}} // and it is asked again soon
 	}
-	if !s.limits.spare(ctx, d) {
+	info, out := s.Telegram.With(s.limits.spared(d)).GetChat(ctx, to.token, to.chat)
+	switch {
+	case out.Withheld:
 		return &allowed{}
-	}
-	began := time.Now()
-	info, out := s.Telegram.GetChat(ctx, to.token, to.chat)
-	s.Metrics.called("getChat", out.Kind, time.Since(began))
-	if out.Kind != telegram.Done {
+	case out.Kind != telegram.Done:
 		s.Log.Info("Telegram did not say which reactions a chat allows", zap.Int64("chat_id", chat), zap.Error(out.Err()))
 		return &allowed{}
 	}
@@ -91,24 +89,23 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *al
 	return &allowed{emoji: info.AvailableReactions, known: true}
 }
 
-// react sets a reaction if it can begin to by an instant, or says why there is
-// none to set.
-func (s *Sender) react(d *chorusv1.Delivery, to *address, until time.Time) telegram.Outcome {
-	if to.target == 0 {
+// react sets the reaction, or says why there is none to set.
+func (d *delivery) react(client *telegram.Client) telegram.Outcome {
+	if d.to.target == 0 {
 		return declined("the bot can't know the message's id in this basic group")
 	}
-	emoji, err := s.emoji(d, to)
+	emoji, err := d.emoji(d.u.Delivery, d.to)
 	switch {
 	case err != nil && errors.Is(err, context.Canceled):
 		return telegram.Outcome{Kind: telegram.NotSent, Description: err.Error()}
 	case err != nil:
-		emoji = d.GetEmoji()
+		emoji = d.u.GetEmoji()
 	case emoji == "":
-		return declined("the chat allows no reaction like " + d.GetEmoji())
+		return declined("the chat allows no reaction like " + d.u.GetEmoji())
 	}
-	out := s.Telegram.SetReaction(s.calls, to.token, telegram.Reaction{ChatID: to.chat, MessageID: to.target, Emoji: emoji, NotAfter: until})
+	out := client.SetReaction(d.calls, d.to.token, telegram.Reaction{ChatID: d.to.chat, MessageID: d.to.target, Emoji: emoji, NotAfter: d.u.Until})
 	if out.ReactionInvalid {
-		s.allowedReactions.Invalidate(d.GetId().GetChatId())
+		d.allowedReactions.Invalidate(d.u.Chat())
 	}
 	return out
 }

@@ -102,7 +102,7 @@ func obey(text string) error {
 	defer stopReading()
 	held := lease.New(pool, lease.Sender, zap.NewNop())
 	s, err := sender.New(o.Sender, sender.Deps{
-		Pool: pool, Bus: b, Lease: held, Telegram: killerCalls{client, k}, Roster: roster, Log: zap.NewNop(),
+		Pool: pool, Bus: b, Lease: held, Telegram: client.With(k.calls), Roster: roster, Log: zap.NewNop(),
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(o.Tokens[bot]), nil },
 	})
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/stage"
@@ -37,7 +38,7 @@ type Deps struct {
 	Pool     *pgxpool.Pool
 	Bus      *bus.Bus
 	Lease    *lease.Lease // which is run by whoever runs the sender
-	Telegram Caller
+	Telegram *telegram.Client
 	// Roster is who plays where; nil to read it from the pool each time.
 	Roster *rostercache.Roster
 	// Open opens a bot's sealed token.
@@ -93,6 +94,7 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	deps.Telegram = deps.Telegram.With(telegram.Watch(deps.Metrics.called))
 	allowedReactions, err := newAllowedReactions()
 	if err != nil {
 		return nil, err

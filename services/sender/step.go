@@ -89,6 +89,8 @@ const (
 	doFallBack
 	// doSendBare goes on without answering a message.
 	doSendBare
+	// doRest waits for the breaker, then goes on.
+	doRest
 	// doWait obeys a 429, then goes on.
 	doWait
 	// doMove follows the group to its supergroup, then goes on.
@@ -130,7 +132,10 @@ func next(s state, out *telegram.Outcome, p policy) step {
 	case telegram.RateLimited:
 		return step{do: doWait}
 	case telegram.NotSent:
-		if out.TooLate {
+		switch {
+		case out.Withheld:
+			return step{do: doRest}
+		case out.TooLate:
 			return step{do: doGiveBack}
 		}
 		return step{do: doRetry}

@@ -39,7 +39,7 @@ func deliveryStates() map[string]state {
 func (s step) String() string {
 	names := map[do]string{
 		doCall: "call", doFallBack: "fall back", doSendBare: "send bare", doWait: "wait", doMove: "move", doSuspend: "suspend",
-		doJudge: "judge", doRetry: "retry", doGiveBack: "give back",
+		doJudge: "judge", doRest: "rest", doRetry: "retry", doGiveBack: "give back",
 	}
 	if s.do == doEnd {
 		return s.outcome.String()[len("OUTCOME_"):]
@@ -112,6 +112,7 @@ func TestNextInParticular(t *testing.T) {
 		"a reply of unknown outcome":          {of["reply"], &telegram.Outcome{}, resend, "retry"},
 		"a fallback of unknown outcome":       {of["message for a reaction"], &telegram.Outcome{}, resend, "retry"},
 		"a reaction is unknown once too much": {with("reaction", func(s *state) { s.calls = 3 }), &telegram.Outcome{}, testPolicy(), "UNKNOWN"},
+		"held back by a breaker":              {of["message"], &telegram.Outcome{Kind: telegram.NotSent, Withheld: true}, testPolicy(), "rest"},
 		"after a standstill":                  {of["message"], &telegram.Outcome{Kind: telegram.NotSent, TooLate: true}, testPolicy(), "give back"},
 		"moved again":                         {with("message", func(s *state) { s.moved = true }), &telegram.Outcome{Kind: telegram.Moved}, testPolicy(), "retry"},
 		"suspended":                           {with("message", func(s *state) { s.suspended = true }), &telegram.Outcome{Kind: telegram.PermanentMembership}, testPolicy(), "REJECTED"},
@@ -192,7 +193,7 @@ func TestEveryDeliveryEnds(t *testing.T) {
 					t.Fatal("it is bare already")
 				}
 				s.bare, out = true, nil
-			case doWait:
+			case doWait, doRest:
 				waits++
 				out = nil
 			case doMove:
@@ -235,5 +236,6 @@ func anyOutcome(t *rapid.T) *telegram.Outcome {
 		ReplyNotFound: rapid.Bool().Draw(t, "reply not found"), Muted: rapid.Bool().Draw(t, "muted"),
 	}
 	out.TooLate = out.Kind == telegram.NotSent && rapid.Bool().Draw(t, "too late")
+	out.Withheld = out.Kind == telegram.NotSent && rapid.Bool().Draw(t, "withheld")
 	return out
 }

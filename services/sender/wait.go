@@ -96,14 +96,13 @@ func (d *delivery) showTyping(ctx context.Context) error {
 	d.typed = true
 	typing, stop := context.WithTimeout(ctx, length)
 	defer stop()
+	client := d.Telegram.With(d.limits.spared(d.u.Delivery))
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
 		for typing.Err() == nil {
 			// Nothing depends on it: a failure only leaves the bot silent.
-			if d.limits.spare(typing, d.u.Delivery) {
-				d.Telegram.SendTyping(typing, d.to.token, d.to.chat)
-			}
+			client.SendTyping(typing, d.to.token, d.to.chat)
 			if sleep(typing, typingRefresh) != nil {
 				return
 			}

@@ -94,6 +94,8 @@ type Outcome struct {
 	Muted bool
 	// TooLate tells that the call was NotSent because its NotAfter had passed.
 	TooLate bool
+	// Withheld tells that middleware did not make the call, which is NotSent.
+	Withheld bool
 	// ReactionInvalid tells that the chat doesn't allow the reaction (any more),
 	// so what is remembered of its allowed reactions is wrong.
 	ReactionInvalid bool
