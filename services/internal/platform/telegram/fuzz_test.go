@@ -28,7 +28,7 @@ func FuzzOutcome(f *testing.F) {
 		f.Add(0, body, "", true, true)
 	}
 	f.Fuzz(func(t *testing.T, status int, body, retryAfter string, written, failed bool) {
-		x := &exchange{token: token, status: status, body: []byte(body), header: http.Header{"Retry-After": {retryAfter}}}
+		x := &exchange{token: token, maxAnswer: maxBody, status: status, body: []byte(body), header: http.Header{"Retry-After": {retryAfter}}}
 		x.written.Store(written)
 		if failed || status == 0 {
 			x.err = errors.New("fails at " + body)
