@@ -8,7 +8,7 @@ import (
 
 const (
 	// Every is how often a clock is measured anew while it runs.
-	Every = 10 * time.Second
+	Every = 30 * time.Second
 	// jitter is a difference that is left alone, besides what a measurement doesn't
 	// know: two that follow each other tell a little different times.
 	jitter = time.Second

@@ -3,12 +3,14 @@
 //
 // A notification can be lost: with the connection, or because somebody changed
 // a row by hand. So nobody is told what a notification said, only to look; and
-// everybody is told so after each new connection, and now and then in between.
+// everybody is told so after each new connection, and once a minute in between.
+// That a connection lives is asked without a statement.
 package listen
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -22,9 +24,11 @@ import (
 )
 
 const (
-	// pollEvery is how often all is looked at without a notification, unless a
-	// channel says otherwise, and how often the connection is tried.
-	pollEvery = 10 * time.Second
+	// lookEvery is how often all is looked at without a notification.
+	lookEvery = time.Minute
+	// pingEvery is how often the connection is asked for a sign of life. It costs the
+	// server next to nothing.
+	pingEvery = 500 * time.Millisecond
 	// settle is how long further notifications are collected after a first one,
 	// so that a hundred changes at once make one look.
 	settle = 10 * time.Millisecond
@@ -45,8 +49,9 @@ type Channel struct {
 	// Look is called to look at what may have changed. Its error is logged, and
 	// it is called again soon, on a new connection.
 	Look func(ctx context.Context) error
-	// Every is how often it is called at least; 0 for every ten seconds.
-	Every time.Duration
+	// Current is called when everything that was announced until an instant has been looked
+	// at, twice a second as a rule; nil for not at all.
+	Current func(ctx context.Context, at time.Time)
 }
 
 // Listener calls the Look of each of its channels: after the connection stands
@@ -107,38 +112,45 @@ func (l *Listener) listen(ctx context.Context) error {
 	conn := session.Conn
 	var heard map[string]bool
 	looked := make([]time.Time, len(l.channels))
-	tried := time.Now()
 	for {
-		wake := tried.Add(pollEvery)
 		for i, c := range l.channels {
-			if heard[c.Name] || time.Since(looked[i]) >= c.every() {
+			if heard[c.Name] || time.Since(looked[i]) >= lookEvery {
 				looked[i] = time.Now()
 				if err := c.Look(ctx); err != nil {
 					return fmt.Errorf("look at what %s announced: %w", c.Name, err)
 				}
 			}
-			if due := looked[i].Add(c.every()); due.Before(wake) {
-				wake = due
-			}
 		}
 		l.outages.Note(nil)
-		if heard, err = wait(ctx, conn, time.Until(wake)); err != nil {
+		if heard, err = wait(ctx, conn, pingEvery); err != nil {
 			return err
 		}
-		if time.Since(tried) >= pollEvery {
-			if err := alive(ctx, conn); err != nil {
-				return err
-			}
-			tried = time.Now()
+		if err := l.ping(ctx, conn, heard); err != nil {
+			return err
 		}
 	}
 }
 
-func (c Channel) every() time.Duration {
-	if c.Every > 0 {
-		return c.Every
+// ping finds a connection that is dead without having said so. What it adds to the
+// channels that were heard was announced before the answer.
+func (l *Listener) ping(ctx context.Context, conn *pgx.Conn, heard map[string]bool) error {
+	at := time.Now()
+	pinging, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := conn.Ping(pinging); err != nil {
+		return fmt.Errorf("the connection is dead: %w", err)
 	}
-	return pollEvery
+	more, err := wait(ctx, conn, 0)
+	if err != nil {
+		return err
+	}
+	maps.Copy(heard, more)
+	for _, c := range l.channels {
+		if c.Current != nil && !heard[c.Name] {
+			c.Current(ctx, at)
+		}
+	}
+	return nil
 }
 
 // connect takes a connection out of the pool until it breaks: a pooler between, or
@@ -184,14 +196,4 @@ func next(ctx context.Context, conn *pgx.Conn, within time.Duration) (string, er
 		return "", fmt.Errorf("wait for a notification: %w", err)
 	}
 	return "", nil
-}
-
-// alive finds a connection that is dead without having said so.
-func alive(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	if err := conn.Ping(ctx); err != nil {
-		return fmt.Errorf("the connection is dead: %w", err)
-	}
-	return nil
 }

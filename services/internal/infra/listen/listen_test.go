@@ -164,3 +164,38 @@ func TestItStopsWhileTheDatabaseIsAway(t *testing.T) {
 	}
 	link.Restore()
 }
+
+// What is announced is looked at before it is said that everything was.
+func TestNothingIsCurrentBeforeItWasLookedAt(t *testing.T) {
+	t.Parallel()
+	pool := open(t, testenv.EmptyPostgres(t))
+	type event struct {
+		look bool
+		at   time.Time
+	}
+	events := make(chan event, 1000)
+	run(t, pool, listen.Channel{
+		Name: "news", Look: func(context.Context) error {
+			events <- event{true, time.Now()}
+			return nil
+		},
+		Current: func(_ context.Context, at time.Time) { events <- event{false, at} },
+	})
+	for range 3 {
+		began := time.Now()
+		notify(t, pool, "news")
+		committed := time.Now()
+		looked := false
+		for e := (event{}); e.look || !e.at.After(committed); {
+			select {
+			case e = <-events:
+				looked = looked || e.look && e.at.After(began)
+			case <-time.After(patience):
+				t.Fatal("nothing is current")
+			}
+		}
+		if !looked {
+			t.Error("all was current before it was looked at")
+		}
+	}
+}

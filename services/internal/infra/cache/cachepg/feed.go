@@ -3,7 +3,9 @@
 // Triggers write down in a log what was changed, with the change itself, and
 // notify. So whatever changes a row, be it a service, an apply or a person with
 // psql, and dies right after it, is heard of by every process, and by one that
-// was away.
+// was away. Values are held for as long as the connection that is notified lives;
+// the log is read when it is, or was new, and once a minute in any case, should a
+// notification be missed.
 package cachepg
 
 import (
@@ -23,10 +25,7 @@ import (
 const (
 	// channel is where the log's growth is announced.
 	channel = "chorus_cache"
-	// lookEvery is how often the log is looked at in any case: that it could be is
-	// what values may be held for. It is one small statement.
-	lookEvery = 500 * time.Millisecond
-	timeout   = 5 * time.Second
+	timeout = 5 * time.Second
 	// maxChanges bounds what is dropped one by one.
 	maxChanges = 20_000
 	pruneEvery = 10 * time.Minute
@@ -64,7 +63,7 @@ func New(pool *pgxpool.Pool, c *cache.Cache, log *zap.Logger) *Feed {
 // Channel tells the cache of changes when it is listened to. It comes before
 // channels whose listeners read through the cache.
 func (f *Feed) Channel() listen.Channel {
-	return listen.Channel{Name: channel, Look: f.look, Every: lookEvery}
+	return listen.Channel{Name: channel, Look: f.look, Current: func(ctx context.Context, at time.Time) { f.cache.Heard(ctx, at) }}
 }
 
 func (f *Feed) look(ctx context.Context) error {
