@@ -113,11 +113,24 @@ ALTER TABLE hearing DROP COLUMN update_no;
 
 -- Which process listens to a bot.
 ALTER TABLE listening ADD COLUMN owner integer;
+-- When something is tried again is not cached, and nobody acts on it.
+DROP TRIGGER cached_update ON bots;
+CREATE TRIGGER cached_update AFTER UPDATE ON bots FOR EACH ROW
+    WHEN (to_jsonb(OLD) - '{next_try_at,tries}'::text[] IS DISTINCT FROM to_jsonb(NEW) - '{next_try_at,tries}'::text[])
+    EXECUTE FUNCTION log_cache_change('bot', 'id');
+DROP TRIGGER cached_update ON chats;
+CREATE TRIGGER cached_update AFTER UPDATE ON chats FOR EACH ROW
+    WHEN (to_jsonb(OLD) - '{remember_at,reactions_next_at,reactions_tries}'::text[] IS DISTINCT FROM to_jsonb(NEW) - '{remember_at,reactions_next_at,reactions_tries}'::text[])
+    EXECUTE FUNCTION log_cache_change('chat.profile', 'id');
 
 UPDATE schema_support SET oldest_build = 23;
 -- +goose Down
 -- What the build before needs has been taken away: it is made anew, and empty.
 ALTER TABLE listening DROP COLUMN owner;
+DROP TRIGGER cached_update ON bots;
+CREATE TRIGGER cached_update AFTER UPDATE ON bots FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION log_cache_change('bot', 'id');
+DROP TRIGGER cached_update ON chats;
+CREATE TRIGGER cached_update AFTER UPDATE ON chats FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION log_cache_change('chat.profile', 'id');
 ALTER TABLE hearing ADD COLUMN update_no bigint NOT NULL DEFAULT 0 CHECK (update_no >= 0);
 DROP TABLE prompts, dead_letters;
 CREATE TABLE updates (

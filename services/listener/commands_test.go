@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -116,7 +116,7 @@ func TestStatusTellsWhoIsSuspended(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.asks(chat, there, "Ann", "/about@"+username(0)) // so it was heard that the bot came
-	if changed, err := refusal.Suspend(t.Context(), s.pool, chat, s.bots[0], "not enough rights to send text messages to the chat"); err != nil || !changed {
+	if changed, err := rosterpg.Suspend(t.Context(), s.pool, chat, s.bots[0], "not enough rights to send text messages to the chat"); err != nil || !changed {
 		t.Fatal(changed, err)
 	}
 	got := s.asks(chat, there, "Ann", "/status").GetText()

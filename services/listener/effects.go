@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 )
@@ -169,16 +169,16 @@ func (l *Listener) endPauses(ctx context.Context) error {
 }
 
 func (l *Listener) quiet(ctx context.Context, tx pgx.Tx, c command) (string, error) {
-	return l.turn(ctx, tx, c, refusal.Quiet, "@%[1]s is quiet now; /resume @%[1]s ends that.", "@%s is not of the cast here, or is quiet anyway.")
+	return l.turn(ctx, tx, c, rosterpg.Quiet, "@%[1]s is quiet now; /resume @%[1]s ends that.", "@%s is not of the cast here, or is quiet anyway.")
 }
 
 func (l *Listener) speak(ctx context.Context, tx pgx.Tx, c command) (string, error) {
-	return l.turn(ctx, tx, c, refusal.Unquiet, "@%s talks again.", "@%s was not made quiet.")
+	return l.turn(ctx, tx, c, rosterpg.Unquiet, "@%s talks again.", "@%s was not made quiet.")
 }
 
 // turn turns one bot off or on.
 func (l *Listener) turn(ctx context.Context, tx pgx.Tx, c command,
-	change func(context.Context, refusal.DB, int64, int64) (bool, error), done, undone string,
+	change func(context.Context, rosterpg.DB, int64, int64) (bool, error), done, undone string,
 ) (string, error) {
 	username := strings.TrimPrefix(strings.TrimSpace(c.Argument), "@")
 	b, ours := l.cast.Load().all.Named(username)

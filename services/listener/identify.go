@@ -2,16 +2,14 @@ package listener
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
-	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 const (
@@ -58,21 +56,6 @@ func (l *Listener) introduce(ctx context.Context, b bot, token secret.String, lo
 	return news, identifyEvery
 }
 
-const (
-	// Telegram gives an account and a username to one bot only: another that has it
-	// here has given it up, or never had it.
-	freeName = `
-UPDATE bots SET username = CASE WHEN lower(username) = lower($2) THEN NULL ELSE username END,
-    telegram_id = CASE WHEN telegram_id = $3 THEN NULL ELSE telegram_id END, updated_at = now()
-WHERE id <> $1 AND (lower(username) = lower($2) OR telegram_id = $3)
-  AND EXISTS (SELECT FROM bots WHERE id = $1 AND token_sealed = $4)`
-	setName = `
-WITH named AS (
-    UPDATE bots SET username = $2, telegram_id = $3, updated_at = now()
-    WHERE id = $1 AND token_sealed = $4 AND (username IS DISTINCT FROM $2 OR telegram_id IS DISTINCT FROM $3) RETURNING id)
-SELECT pg_notify('chorus_roster', 'listener') FROM named`
-)
-
 // rename writes down what a bot is called, and tells whether that is new.
 func (l *Listener) rename(ctx context.Context, b bot, me telegram.Me, log *zap.Logger) (news bool, err error) {
 	username := names.Username(me.Username)
@@ -81,16 +64,8 @@ func (l *Listener) rename(ctx context.Context, b bot, me telegram.Me, log *zap.L
 	}
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	err = store.InTx(ctx, l.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, freeName, b.ID, username, me.ID, b.sealed); err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, setName, b.ID, username, me.ID, b.sealed)
-		news = err == nil && tag.RowsAffected() > 0
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("write a bot's username: %w", err)
+	if news, err = rosterpg.NameBot(ctx, l.Pool, b.ID, b.sealed, username, me.ID); err != nil {
+		return false, err
 	}
 	if news {
 		log.Info("Telegram told a bot's username", zap.String("username", username), zap.String("before", b.Username))

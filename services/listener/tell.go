@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 const (
@@ -109,7 +109,7 @@ func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, er
 		switch p.Suspended {
 		case "":
 			talking = append(talking, p.Name)
-		case refusal.Quieted:
+		case rosterpg.Quieted:
 			quiet = append(quiet, p.Name)
 		}
 	}
@@ -130,7 +130,7 @@ func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, er
 
 // awayFrom are the bots that Telegram lets not act in a chat, with the reason of each.
 func awayFrom(ctx context.Context, tx pgx.Tx, chat int64) ([]string, error) {
-	states, err := refusal.InChat(ctx, tx, chat)
+	states, err := rosterpg.RefusalsIn(ctx, tx, chat)
 	if err != nil {
 		return nil, err
 	}

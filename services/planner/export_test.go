@@ -6,6 +6,6 @@ func Statements() map[string]string {
 		claimDue: "claim due chats", claimChat: "claim a chat", holdPrompt: "hold the prompt", castOf: "load casts", recentOf: "load messages",
 		loadOf: "load turns", countAnswers: "count answers", answersTo: "look for answers", countBots: "count bots", lockPerson: "lock the person",
 		countOfPerson: "count a person's", countAnswer: "count the answer", writeAnswer: "write the answer", countSkip: "count a skip",
-		advanceClocks: "move clocks", countSaid: "count what is said", nextDue: "look for the next",
+		advanceClocks: "move clocks", nextDue: "look for the next",
 	}
 }

@@ -14,6 +14,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
@@ -139,12 +140,6 @@ FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::bool[], $5::text[],
     AS u(chat_id, next, took, spoke, waiting, changed, may_act),
     LATERAL (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s
 WHERE c.chat_id = u.chat_id`
-	countSaid = `
-UPDATE cast_members m SET
-    since_refresh = CASE WHEN u.refreshed THEN 0 ELSE m.since_refresh + 1 END,
-    refreshed_at = CASE WHEN u.refreshed THEN now() ELSE m.refreshed_at END
-FROM unnest($1::bigint[], $2::bigint[], $3::bool[]) AS u(chat_id, bot_id, refreshed)
-WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id`
 )
 
 // advance moves the clocks on, in the transaction that writes the turns.
@@ -160,8 +155,5 @@ func (d *plan) count(ctx context.Context, tx pgx.Tx) error {
 	if len(d.saidIn) == 0 {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, countSaid, d.saidIn, d.saidBy, d.refreshed); err != nil {
-		return fmt.Errorf("count what was said: %w", err)
-	}
-	return nil
+	return rosterpg.CountSaid(ctx, tx, d.saidIn, d.saidBy, d.refreshed)
 }

@@ -123,6 +123,7 @@ func (p *Planner) plan(ctx context.Context) {
 		case <-p.wake:
 			if err := p.endWaits(ctx); err != nil && ctx.Err() == nil {
 				p.outages.Note(err)
+				time.AfterFunc(dbPause, p.Wake)
 			}
 		case <-ctx.Done():
 		}

@@ -9,9 +9,11 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -27,11 +29,8 @@ func (s *stage) listening() {
 		s.t.Fatal(err)
 	}
 	p, _ := s.plan(s.deps(watch, nil))
-	changed := listen.Channel{Name: rosterpg.Channel, Look: func(context.Context) error {
-		p.Wake()
-		return nil
-	}}
-	testenv.Background(s.t, listen.New(s.pool, log, watch.Channel(), changed).Run)
+	feed := cachepg.New(s.pool, cache.New(cache.DefaultConfig(), nil, nil, log), log).Tell(p.Wake, rostercache.Rows()...)
+	testenv.Background(s.t, listen.New(s.pool, log, watch.Channel(), feed.Channel()).Run)
 	testenv.Background(s.t, func(ctx context.Context) error {
 		for {
 			next := watch.Changed()
@@ -55,16 +54,15 @@ func (s *stage) talks(chat int64, within time.Duration) {
 }
 
 func TestAChangeIsActedOnWithinASecond(t *testing.T) {
-	const notify = `SELECT pg_notify('chorus_roster', 'test')`
 	tomorrow := `UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')]`
 	for name, c := range map[string]struct {
 		before, change []string
 	}{
-		"a chat is enabled":    {[]string{`UPDATE chats SET enabled = false`}, []string{`UPDATE chats SET enabled = true`, notify}},
-		"a bot is cast":        {[]string{`DELETE FROM cast_members`}, []string{`INSERT INTO cast_members (chat_id, bot_id) SELECT c.id, b.id FROM chats c, bots b`, notify}},
-		"a bot gets a token":   {[]string{`UPDATE bots SET stopped_at = now(), stopped_why = 'token'`}, []string{`UPDATE bots SET stopped_at = NULL, stopped_why = NULL`, notify}},
-		"a bot is let back in": {[]string{`UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked'`}, []string{`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL`, notify}},
-		"a bot is awake":       {[]string{tomorrow, `UPDATE bots SET updated_at = now() - interval '1 day'`}, []string{`UPDATE bots SET active_hours = '{}', updated_at = now()`, notify}},
+		"a chat is enabled":    {[]string{`UPDATE chats SET enabled = false`}, []string{`UPDATE chats SET enabled = true`}},
+		"a bot is cast":        {[]string{`DELETE FROM cast_members`}, []string{`INSERT INTO cast_members (chat_id, bot_id) SELECT c.id, b.id FROM chats c, bots b`}},
+		"a bot gets a token":   {[]string{`UPDATE bots SET stopped_at = now(), stopped_why = 'token'`}, []string{`UPDATE bots SET stopped_at = NULL, stopped_why = NULL`}},
+		"a bot is let back in": {[]string{`UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked'`}, []string{`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL`}},
+		"a bot is awake":       {[]string{tomorrow, `UPDATE bots SET updated_at = now() - interval '1 day'`}, []string{`UPDATE bots SET active_hours = '{}', updated_at = now()`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, "anna")

@@ -137,34 +137,3 @@ func blocked(b *rostercache.Bot, c *rostercache.Chat, cast rostercache.Cast, bot
 	}
 	return ""
 }
-
-const (
-	moveChat = `
-UPDATE chats SET telegram_id = $2, kind = 'supergroup', former_id = telegram_id, updated_at = now()
-WHERE id = $1 AND telegram_id <> $2`
-	notify = `SELECT pg_notify('chorus_roster', $1)`
-)
-
-// move follows a group that was upgraded to a supergroup.
-func (s *Sender) move(ctx context.Context, d *chorusv1.Delivery, to int64) error {
-	return s.change(ctx, d, moveChat, d.GetId().GetChatId(), to)
-}
-
-// change writes to the roster what a delivery brought to light, and tells every
-// service, in one transaction. This one knows it at once.
-func (s *Sender) change(ctx context.Context, d *chorusv1.Delivery, sql string, args ...any) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, sql, args...); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, notify, "sender")
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("change the roster: %w", err)
-	}
-	s.Roster.Changed(ctx, rostercache.BotID(d.GetBotId()), rostercache.ChatID(d.GetId().GetChatId()))
-	return nil
-}

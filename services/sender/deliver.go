@@ -15,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
@@ -90,8 +91,7 @@ func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) 
 	case doWait:
 		return nil, d.holdBack(ctx, out.RetryAfter)
 	case doMove:
-		d.state.moved, d.to = true, nil
-		return nil, d.retryForever(func(ctx context.Context) error { return d.move(ctx, d.u.Delivery, out.MigrateTo) })
+		return nil, d.move(out.MigrateTo)
 	case doSuspend:
 		d.state.suspended = true
 		return out, d.suspend(out.Description)
@@ -195,10 +195,18 @@ func (d *delivery) holdBack(ctx context.Context, length time.Duration) error {
 	return errors.Join(cooled, err, d.pause(ctx))
 }
 
+// move follows a group that became a supergroup.
+func (d *delivery) move(to int64) error {
+	from := d.to.chat
+	d.state.moved, d.to = true, nil
+	defer d.changed(d.u.Delivery)
+	return d.retryForever(func(ctx context.Context) error { return rosterpg.MoveChat(ctx, d.Pool, d.u.Chat(), from, to) })
+}
+
 // suspend takes the bot out of the chat until Telegram lets it act there.
 func (d *delivery) suspend(why string) error {
 	err := d.retryForever(func(ctx context.Context) error {
-		_, err := refusal.Suspend(ctx, d.Pool, d.u.Chat(), d.u.GetBotId(), why)
+		_, err := rosterpg.Suspend(ctx, d.Pool, d.u.Chat(), d.u.GetBotId(), why)
 		return err
 	})
 	if err != nil {

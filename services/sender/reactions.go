@@ -12,7 +12,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 const (
@@ -83,7 +83,7 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *al
 		s.Log.Info("Telegram did not say which reactions a chat allows", zap.Int64("chat_id", chat), zap.Error(out.Err()))
 		return &allowed{}
 	}
-	if err := refusal.AllowReactions(ctx, s.Pool, chat, info.AvailableReactions); err != nil && ctx.Err() == nil {
+	if err := rosterpg.AllowReactions(ctx, s.Pool, chat, info.AvailableReactions); err != nil && ctx.Err() == nil {
 		s.Log.Warn("the allowed reactions of a chat were not written down", zap.Int64("chat_id", chat), zap.Error(err))
 	}
 	return &allowed{emoji: info.AvailableReactions, known: true}

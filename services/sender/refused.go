@@ -8,8 +8,8 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 // changed makes this process see at once what was changed for a delivery's bot and
@@ -28,7 +28,7 @@ func (s *Sender) pauseRejected(d *chorusv1.Delivery, call chorusv1.Action, out t
 	chat, bot := d.GetId().GetChatId(), d.GetBotId()
 	log := s.Log.With(zap.Int64("chat_id", chat), zap.Int64("bot_id", bot), zap.String("reason", out.Description))
 	if call == chorusv1.Action_ACTION_SET_REACTION {
-		closed, err := refusal.CloseReactions(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter-1)
+		closed, err := rosterpg.CloseReactions(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter-1)
 		if closed {
 			s.allowedReactions.Invalidate(chat)
 			log.Warn("Telegram rejects reactions in the chat: it gets none for a while")
@@ -36,7 +36,7 @@ func (s *Sender) pauseRejected(d *chorusv1.Delivery, call chorusv1.Action, out t
 		s.unrested(log, err)
 		return
 	}
-	rests, err := refusal.Rest(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter-1)
+	rests, err := rosterpg.Rest(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter-1)
 	if rests {
 		s.changed(d)
 		s.Metrics.lose(lostMembership)

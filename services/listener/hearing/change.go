@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
@@ -36,59 +36,30 @@ func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result
 	return Heard, nil
 }
 
-const (
-	// Until an operator has looked at a chat that nobody asked for, its cast is who
-	// was added to it.
-	joinFound = `
-INSERT INTO cast_members (chat_id, bot_id) SELECT id, $2 FROM chats WHERE id = $1 AND found_at IS NOT NULL AND NOT enabled
-ON CONFLICT DO NOTHING`
-)
-
 // own follows what a bot of ours may do in a chat.
 func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
 	if u.Role.Present {
-		if _, err := s.tx.Exec(ctx, joinFound, c.id, s.bot.ID); err != nil {
-			return "", fmt.Errorf("cast a bot in a chat: %w", err)
+		if err := rosterpg.JoinFound(ctx, s.tx, c.id, s.bot.ID); err != nil {
+			return "", err
 		}
 	}
-	var changed bool
 	var err error
 	if u.Role.Speaks {
-		changed, err = refusal.Resume(ctx, s.tx, c.id, s.bot.ID)
+		_, err = rosterpg.Resume(ctx, s.tx, c.id, s.bot.ID)
 	} else {
-		changed, err = refusal.Suspend(ctx, s.tx, c.id, s.bot.ID, "Telegram says that the bot is "+u.Role.Status+" in the chat")
+		_, err = rosterpg.Suspend(ctx, s.tx, c.id, s.bot.ID, "Telegram says that the bot is "+u.Role.Status+" in the chat")
 	}
-	if err != nil {
-		return "", err
-	}
-	s.changed = s.changed || changed
-	return Heard, nil
+	return Heard, err
 }
-
-const setTitle = `UPDATE chats SET title = $2, updated_at = now() WHERE id = $1 AND title <> $2`
 
 func (s *session) title(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
 	first, err := s.first(ctx, c, "title %d %x", u.At.Unix(), fingerprint(u.Chat.Title))
 	if err != nil || !first {
 		return Copy, err
 	}
-	tag, err := s.tx.Exec(ctx, setTitle, c.id, u.Chat.Title)
-	if err != nil {
-		return "", fmt.Errorf("set a chat's title: %w", err)
-	}
 	c.title = u.Chat.Title
-	s.changed = s.changed || tag.RowsAffected() > 0
-	return Heard, nil
+	return Heard, rosterpg.Retitle(ctx, s.tx, c.id, u.Chat.Title)
 }
-
-const (
-	// A chat that was found under the new id, before its bots told that it is the
-	// old one, is the same.
-	dropFound = `DELETE FROM chats WHERE telegram_id = $1 AND id <> $2 AND found_at IS NOT NULL AND NOT enabled`
-	moveChat  = `
-UPDATE chats SET telegram_id = $2, kind = 'supergroup', former_id = $3, allowed_reactions = NULL, updated_at = now()
-WHERE id = $1 AND (telegram_id <> $2 OR former_id IS NULL) AND NOT EXISTS (SELECT FROM chats o WHERE o.telegram_id = $2 AND o.id <> $1)`
-)
 
 // moved follows a basic group that became a supergroup.
 func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
@@ -100,15 +71,10 @@ func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Resul
 	if err != nil || !first {
 		return Copy, err
 	}
-	if _, err := s.tx.Exec(ctx, dropFound, to, c.id); err != nil {
-		return "", fmt.Errorf("drop what a chat was taken for: %w", err)
-	}
 	// The sender may have been faster.
-	tag, err := s.tx.Exec(ctx, moveChat, c.id, to, from)
-	if err != nil {
-		return "", fmt.Errorf("move a chat: %w", err)
+	if err := rosterpg.MoveChat(ctx, s.tx, c.id, from, to); err != nil {
+		return "", err
 	}
-	s.changed = s.changed || tag.RowsAffected() > 0
 	c.telegramID, c.formerID, c.supergroup = to, from, true
 	return Heard, nil
 }

@@ -29,7 +29,6 @@ type session struct {
 	said      map[said]bool
 	prompted  []int64 // chats
 	commands  bool
-	changed   bool // the roster
 }
 
 // said is a message of a supergroup.
@@ -263,10 +262,6 @@ func (s *session) lock(ctx context.Context) error {
 // another one: what it says is compared with nothing but what it says.
 func (s *session) happened(u *incoming.Update) time.Time { return s.now.Add(-u.Age) }
 
-// NOTIFY takes a lock that all who notify share until they commit, so it comes last,
-// and only where the roster has changed.
-const notify = `SELECT pg_notify('chorus_roster', 'listener')`
-
 // write handles what is new.
 func (s *session) write(ctx context.Context) error {
 	for i, u := range s.pending() {
@@ -275,12 +270,6 @@ func (s *session) write(ctx context.Context) error {
 			return err
 		}
 		s.results[i] = result
-	}
-	if !s.changed {
-		return nil
-	}
-	if _, err := s.tx.Exec(ctx, notify); err != nil {
-		return fmt.Errorf("tell that the roster has changed: %w", err)
 	}
 	return nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
@@ -136,7 +135,7 @@ func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]p
 		return nil, err
 	}
 	defer client.Close()
-	refused, err := refusal.List(ctx, pool)
+	refused, err := rosterpg.Refusals(ctx, pool)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/planner"
@@ -152,7 +152,7 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, cfg *conf
 		return err
 	}
 	in := outlook.Input
-	refused, err := refusal.InChat(ctx, pool, in.Chat.ID)
+	refused, err := rosterpg.RefusalsIn(ctx, pool, in.Chat.ID)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
@@ -149,19 +148,10 @@ func (p *process) operate(ctx context.Context, m module) error {
 		run.Part{Name: "cache", Run: p.cache.Run},
 		run.Part{Name: "clock", Run: p.clock.Run},
 		run.Part{Name: "lease", Run: p.lease.Run},
-		// What is cached comes first: whoever then looks must not see it as it was.
-		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.changes(), p.settings.Channel(), p.roster()).Run},
+		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.changes(), p.settings.Channel()).Run},
 	)
 	p.group.Add(run.Part{Name: "notices", Run: p.notice})
 	return nil
-}
-
-// roster is where changes of the roster are announced.
-func (p *process) roster() listen.Channel {
-	return listen.Channel{Name: rosterpg.Channel, Look: func(context.Context) error {
-		call(p.changed)
-		return nil
-	}}
 }
 
 // notice tells the services of changes, and makes anew what a bus that is back has lost.

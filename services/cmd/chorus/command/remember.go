@@ -36,7 +36,9 @@ func (p *process) remember(ctx context.Context) (err error) {
 	return nil
 }
 
-// changes is where changes of what is cached are announced.
+// changes is where changes of the roster are announced: to the cache, and then to the
+// services that act on those of bots, chats and casts.
 func (p *process) changes() listen.Channel {
-	return cachepg.New(p.reading, p.cache, p.log.Named("cache")).Channel()
+	feed := cachepg.New(p.reading, p.cache, p.log.Named("cache"))
+	return feed.Tell(func() { call(p.changed) }, rostercache.Rows()...).Channel()
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 func resumeCommand() *cobra.Command {
@@ -23,13 +23,13 @@ gets none. All are tried again by themselves, after a minute at first and up to 
 hours later at last. These commands end such a pause at once.`,
 	}
 	cmd.AddCommand(
-		resumeOne("bot", "Start a bot, and let it act in all its chats", "SELECT EXISTS (SELECT FROM bots WHERE name = $1)", refusal.ResumeBot),
-		resumeOne("chat", "Let all bots of a chat act in it", "SELECT EXISTS (SELECT FROM chats WHERE name = $1)", refusal.ResumeChat),
+		resumeOne("bot", "Start a bot, and let it act in all its chats", "SELECT EXISTS (SELECT FROM bots WHERE name = $1)", rosterpg.ResumeBot),
+		resumeOne("chat", "Let all bots of a chat act in it", "SELECT EXISTS (SELECT FROM chats WHERE name = $1)", rosterpg.ResumeChat),
 	)
 	return cmd
 }
 
-type resumer func(ctx context.Context, db refusal.DB, name string) ([]refusal.State, error)
+type resumer func(ctx context.Context, db rosterpg.DB, name string) ([]rosterpg.Refusal, error)
 
 func resumeOne(kind, short, known string, resume resumer) *cobra.Command {
 	cfg := newConfiguration()
@@ -49,7 +49,7 @@ call begins another one. A bot that an administrator made quiet stays quiet.`,
 				if !found {
 					return run.Usage(fmt.Errorf("%.100q: there is no such %s in the roster", args[0], kind))
 				}
-				var was []refusal.State
+				var was []rosterpg.Refusal
 				err := store.InTx(ctx, pool, func(tx pgx.Tx) (err error) {
 					was, err = resume(ctx, tx, args[0])
 					return err
@@ -66,7 +66,7 @@ call begins another one. A bot that an administrator made quiet stays quiet.`,
 }
 
 // tellResumed says what was ended.
-func tellResumed(cmd *cobra.Command, name string, was []refusal.State) error {
+func tellResumed(cmd *cobra.Command, name string, was []rosterpg.Refusal) error {
 	if len(was) == 0 {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: Telegram refused nothing.\n", name)
 		return err

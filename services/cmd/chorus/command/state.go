@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -64,19 +64,19 @@ func nextIn(o planner.Outlook) string {
 
 // refusedTo is what Telegram refuses to a bot, in a few words; empty for nothing. Why
 // and until when is told elsewhere: it may be long.
-func refusedTo(bot string, states []refusal.State) string {
+func refusedTo(bot string, states []rosterpg.Refusal) string {
 	for _, s := range states {
 		if s.Bot != bot {
 			continue
 		}
 		switch s.What() {
-		case refusal.BotStopped:
+		case rosterpg.BotStopped:
 			return "stopped, see below"
-		case refusal.BotResting:
+		case rosterpg.BotResting:
 			return "resting, see below"
-		case refusal.BotOnTrial:
+		case rosterpg.BotOnTrial:
 			return "on trial, see below"
-		case refusal.BotSuspended:
+		case rosterpg.BotSuspended:
 			return "suspended, see below"
 		}
 		return "quiet, see below"
@@ -85,7 +85,7 @@ func refusedTo(bot string, states []refusal.State) string {
 }
 
 // state is what a bot is up to, with what Telegram refuses to the cast.
-func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, states []refusal.State) string {
+func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, states []rosterpg.Refusal) string {
 	refused := refusedTo(bot.Name, states)
 	switch {
 	case refused != "":

@@ -15,7 +15,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
-	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
@@ -125,7 +124,7 @@ func tryNow(ctx context.Context, pool *pgxpool.Pool, cast roster.Cast, out io.Wr
 	for _, c := range cast.Chats {
 		chats = append(chats, c.Name)
 	}
-	states, err := refusal.List(ctx, pool)
+	states, err := rosterpg.Refusals(ctx, pool)
 	if err != nil {
 		return err
 	}
@@ -137,7 +136,7 @@ func tryNow(ctx context.Context, pool *pgxpool.Pool, cast roster.Cast, out io.Wr
 			return fmt.Errorf("show what is tried again: %w", err)
 		}
 	}
-	return refusal.TryNow(ctx, pool, bots, chats)
+	return rosterpg.TryNow(ctx, pool, bots, chats)
 }
 
 func staleTokens(ctx context.Context, pool *pgxpool.Pool, tokens rosterpg.Tokens) (int, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 // Judge decides about bots whose token Telegram refused in one call.
@@ -43,7 +44,7 @@ func (j *Judge) Refused(ctx context.Context, t Token) (stopped bool, err error) 
 		}
 		writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 		defer cancel()
-		_, err := Stop(writing, j.Pool, t.Bot, t.Sealed, out.Description)
+		_, err := rosterpg.Stop(writing, j.Pool, t.Bot, t.Sealed, out.Description)
 		return err == nil, err
 	})
 	stopped, _ = answer.(bool)

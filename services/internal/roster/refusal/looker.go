@@ -1,8 +1,10 @@
+// Package refusal looks whether Telegram still refuses what it refused, and ends those
+// states of the roster that it does not: stopped and suspended bots, chats without
+// reactions. A look costs nothing: getMe; getChat and getChatMember.
 package refusal
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 // Asker is the part of Telegram that is asked. None of it can be seen in a chat.
@@ -88,22 +91,12 @@ func (l *Looker) failed(ctx context.Context, err error) {
 	}
 }
 
-// begin brings tries forward: an address or a proxy that was wrong may be right
-// since this process started. One that starts again and again brings none forward
-// twice.
+// begin brings tries forward.
 func (l *Looker) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	_, err := change(ctx, l.Pool, "bring tries forward", `
-UPDATE bots SET next_try_at = now() + interval '1 minute' WHERE stopped_at IS NOT NULL AND next_try_at > now() + interval '1 minute'`)
-	return err
+	return rosterpg.TryBotsSoon(ctx, l.Pool)
 }
-
-const anyDue = `
-SELECT EXISTS (SELECT FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_try_at, stopped_at) <= now())
-    OR EXISTS (SELECT FROM cast_members WHERE suspended_at IS NOT NULL AND coalesce(next_try_at, suspended_at) <= now())
-    OR EXISTS (SELECT FROM cast_members WHERE tries > 0 AND suspended_at IS NULL)
-    OR EXISTS (SELECT FROM chats WHERE allowed_reactions = '{}' AND coalesce(reactions_next_at, updated_at) <= now())`
 
 // round makes the tries that are due, up to some of each kind.
 func (l *Looker) round(ctx context.Context) error {
@@ -112,64 +105,28 @@ func (l *Looker) round(ctx context.Context) error {
 	if err := l.Metrics.count(asking, l.Pool); err != nil {
 		return err
 	}
-	var due bool
-	if err := l.Pool.QueryRow(asking, anyDue).Scan(&due); err != nil {
-		return fmt.Errorf("ask whether a try is due: %w", err)
-	}
-	if !due {
-		return nil
-	}
-	if err := l.endTrials(asking); err != nil {
+	if due, err := rosterpg.AnyTryDue(asking, l.Pool); err != nil || !due {
 		return err
 	}
-	var looks []func(context.Context) error
-	for _, claim := range []func(context.Context) ([]func(context.Context) error, error){l.bots, l.members, l.chats} {
-		some, err := claim(asking)
-		if err != nil {
-			return err
-		}
-		looks = append(looks, some...)
+	err := rosterpg.EndTrials(asking, l.Pool, func(bot, chat string) {
+		l.Metrics.end(rosterpg.BotSuspended)
+		l.Log.Info("the bot speaks in the chat again", zap.String("bot", bot), zap.String("chat", chat))
+	})
+	if err != nil {
+		return err
+	}
+	tries, err := rosterpg.ClaimTries(asking, l.Pool, maxRound)
+	if err != nil {
+		return err
 	}
 	var looking errgroup.Group
 	looking.SetLimit(looksAtOnce)
-	for _, look := range looks {
+	for _, t := range tries {
 		looking.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 			defer cancel()
-			return look(ctx)
+			return l.try(ctx, &t)
 		})
 	}
 	return looking.Wait()
-}
-
-// verdict is what a look found.
-type verdict struct {
-	open bool
-	// unclear tells that Telegram did not say, and after how long to ask again.
-	unclear time.Duration
-	found   string
-}
-
-// refused is the verdict of an answer that was none of the wanted.
-func refused(out telegram.Outcome) verdict {
-	switch out.Kind {
-	case telegram.PermanentMembership, telegram.PermanentAction, telegram.PermanentBot, telegram.Moved:
-		return verdict{found: out.Description}
-	case telegram.Unknown, telegram.NotSent, telegram.RateLimited, telegram.Done, telegram.AlreadyDone:
-	}
-	return verdict{unclear: max(out.RetryAfter, unclearFor), found: out.Description}
-}
-
-// write writes a verdict down with the statement for its kind. Its first arguments
-// are those of all three; what has changed since the look was begun is left alone.
-func (l *Looker) write(ctx context.Context, v verdict, open, grow, later string, args ...any) (bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	switch {
-	case v.open:
-		return change(ctx, l.Pool, "end what Telegram refused", told(open), args...)
-	case v.unclear > 0:
-		return change(ctx, l.Pool, "put a try off", later, append(args, v.unclear)...)
-	}
-	return change(ctx, l.Pool, "put a try off", grow, args...)
 }

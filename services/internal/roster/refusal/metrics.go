@@ -2,11 +2,12 @@ package refusal
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 // Metrics tells of what Telegram refuses. A nil *Metrics tells nothing.
@@ -34,7 +35,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}, []string{"what"}),
 	}
 	r.MustRegister(m.states, m.ended)
-	for _, what := range []string{BotStopped, BotSuspended, ReactionsClosed} {
+	for _, what := range []string{rosterpg.BotStopped, rosterpg.BotSuspended, rosterpg.ReactionsClosed} {
 		m.ended.WithLabelValues(what)
 	}
 	return m
@@ -46,35 +47,16 @@ func (m *Metrics) end(what string) {
 	}
 }
 
-const countStates = `
-SELECT count(*), 0, 0, 0 FROM bots WHERE stopped_at IS NOT NULL AND removed_at IS NULL
-UNION ALL SELECT 0, count(*) FILTER (WHERE suspended_why NOT LIKE $1), count(*) FILTER (WHERE suspended_why LIKE $1), 0
-FROM cast_members WHERE suspended_at IS NOT NULL AND suspended_why <> $2
-UNION ALL SELECT 0, 0, 0, count(*) FROM chats WHERE allowed_reactions = '{}' AND removed_at IS NULL`
-
 // count counts the states, if that was some time ago.
-func (m *Metrics) count(ctx context.Context, db DB) error {
+func (m *Metrics) count(ctx context.Context, db rosterpg.DB) error {
 	if m == nil || !m.due() {
 		return nil
 	}
-	rows, err := db.Query(ctx, `SELECT sum(a)::int, sum(b)::int, sum(c)::int, sum(d)::int FROM (`+countStates+`) s(a, b, c, d)`, Resting+"%", Quieted)
-	if err != nil {
-		return fmt.Errorf("count what Telegram refuses: %w", err)
+	states, err := rosterpg.CountRefusals(ctx, db)
+	for what, n := range states {
+		m.states.WithLabelValues(what).Set(float64(n))
 	}
-	defer rows.Close()
-	var n [4]int
-	for rows.Next() {
-		if err := rows.Scan(&n[0], &n[1], &n[2], &n[3]); err != nil {
-			return fmt.Errorf("count what Telegram refuses: %w", err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("count what Telegram refuses: %w", err)
-	}
-	for i, what := range []string{BotStopped, BotSuspended, BotResting, ReactionsClosed} {
-		m.states.WithLabelValues(what).Set(float64(n[i]))
-	}
-	return nil
+	return err
 }
 
 func (m *Metrics) due() bool {

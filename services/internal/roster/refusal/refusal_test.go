@@ -15,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram/telegramtest"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -78,9 +79,9 @@ func (p *place) round() {
 	}
 }
 
-func (p *place) states() []refusal.State {
+func (p *place) states() []rosterpg.Refusal {
 	p.t.Helper()
-	states, err := refusal.InChat(p.t.Context(), p.pool, p.chat)
+	states, err := rosterpg.RefusalsIn(p.t.Context(), p.pool, p.chat)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func (p *place) is(want string) {
 
 func (p *place) suspend(why string) {
 	p.t.Helper()
-	if _, err := refusal.Suspend(p.t.Context(), p.pool, p.chat, p.bot, why); err != nil {
+	if _, err := rosterpg.Suspend(p.t.Context(), p.pool, p.chat, p.bot, why); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -280,7 +281,7 @@ func TestRest(t *testing.T) {
 	reject := func() bool {
 		t.Helper()
 		p.ended("message", "rejected")
-		rests, err := refusal.Rest(t.Context(), p.pool, p.chat, p.bot, "Bad Request: TOPIC_CLOSED", 3)
+		rests, err := rosterpg.Rest(t.Context(), p.pool, p.chat, p.bot, "Bad Request: TOPIC_CLOSED", 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -322,7 +323,7 @@ func TestReactionsAreAllowedAgain(t *testing.T) {
 	closes := func(want bool) {
 		t.Helper()
 		p.ended("reaction", "rejected")
-		if is, err := refusal.CloseReactions(t.Context(), p.pool, p.chat, p.bot, "Bad Request: REACTION_INVALID", 2); err != nil || is != want {
+		if is, err := rosterpg.CloseReactions(t.Context(), p.pool, p.chat, p.bot, "Bad Request: REACTION_INVALID", 2); err != nil || is != want {
 			t.Fatal(is, err)
 		}
 	}
@@ -347,12 +348,12 @@ func TestReactionsAreAllowedAgain(t *testing.T) {
 	allowed("all")
 	p.is("")
 	closes(true)
-	if was, err := refusal.ResumeChat(t.Context(), p.pool, "club"); err != nil || len(was) != 1 || was[0].What() != refusal.ReactionsClosed {
+	if was, err := rosterpg.ResumeChat(t.Context(), p.pool, "club"); err != nil || len(was) != 1 || was[0].What() != rosterpg.ReactionsClosed {
 		t.Errorf("resumed %v (%v), want the reactions", was, err)
 	}
 	p.is("")
 	// What Telegram says itself has a way back, too.
-	if err := refusal.AllowReactions(t.Context(), p.pool, p.chat, []string{}); err != nil {
+	if err := rosterpg.AllowReactions(t.Context(), p.pool, p.chat, []string{}); err != nil {
 		t.Fatal(err)
 	}
 	p.shows("the chat allows none")
@@ -394,17 +395,17 @@ func TestATryIsMadeOnce(t *testing.T) {
 func TestQuietStays(t *testing.T) {
 	p := newPlace(t)
 	p.suspend(rights)
-	if done, err := refusal.Quiet(t.Context(), p.pool, p.chat, p.bot); !done || err != nil {
+	if done, err := rosterpg.Quiet(t.Context(), p.pool, p.chat, p.bot); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	p.pass()
-	if _, err := refusal.Resume(t.Context(), p.pool, p.chat, p.bot); err != nil {
+	if _, err := rosterpg.Resume(t.Context(), p.pool, p.chat, p.bot); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := refusal.ResumeChat(t.Context(), p.pool, "club"); err != nil {
+	if _, err := rosterpg.ResumeChat(t.Context(), p.pool, "club"); err != nil {
 		t.Fatal(err)
 	}
-	if err := refusal.TryNow(t.Context(), p.pool, []string{"anna"}, []string{"club"}); err != nil {
+	if err := rosterpg.TryNow(t.Context(), p.pool, []string{"anna"}, []string{"club"}); err != nil {
 		t.Fatal(err)
 	}
 	p.round()
@@ -412,7 +413,7 @@ func TestQuietStays(t *testing.T) {
 	if n := len(p.telegram.Calls()); n != 0 {
 		t.Errorf("%d calls", n)
 	}
-	if done, err := refusal.Unquiet(t.Context(), p.pool, p.chat, p.bot); !done || err != nil {
+	if done, err := rosterpg.Unquiet(t.Context(), p.pool, p.chat, p.bot); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	p.is("")
@@ -423,19 +424,19 @@ func TestResumeByHand(t *testing.T) {
 	other := journaltest.Bot(t, p.pool, "ben")
 	p.exec(`INSERT INTO cast_members (chat_id, bot_id) VALUES ($1, $2)`, p.chat, other)
 	p.suspend(rights)
-	if _, err := refusal.Suspend(t.Context(), p.pool, p.chat, other, rights); err != nil {
+	if _, err := rosterpg.Suspend(t.Context(), p.pool, p.chat, other, rights); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := refusal.Stop(t.Context(), p.pool, p.bot, []byte("anna"), "Unauthorized"); err != nil {
+	if _, err := rosterpg.Stop(t.Context(), p.pool, p.bot, []byte("anna"), "Unauthorized"); err != nil {
 		t.Fatal(err)
 	}
 	p.is("bot_stopped 1, bot_suspended 1, bot_suspended 1")
-	was, err := refusal.ResumeBot(t.Context(), p.pool, "anna")
+	was, err := rosterpg.ResumeBot(t.Context(), p.pool, "anna")
 	if err != nil || len(was) != 2 || !strings.Contains(was[0].String(), "Unauthorized") {
 		t.Errorf("%v, %v", was, err)
 	}
 	p.is("bot_suspended 1")
-	was, err = refusal.ResumeChat(t.Context(), p.pool, "club")
+	was, err = rosterpg.ResumeChat(t.Context(), p.pool, "club")
 	if err != nil || len(was) != 1 || was[0].Bot != "ben" {
 		t.Errorf("%v, %v", was, err)
 	}

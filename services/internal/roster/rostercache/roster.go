@@ -206,6 +206,9 @@ func Kinds() []string {
 	return []string{"bot.holdings", "bot.persona", "bot.profile", "bot.stances", "chat.cast", "chat.profile"}
 }
 
+// Rows are the kinds by which changes of bots, chats and casts are announced.
+func Rows() []string { return []string{"bot", "chat.profile", "chat.cast"} }
+
 func read[K cache.Key, V any](c *cache.Cache, kind string, ttl time.Duration, source load[K, V]) reader[K, V] {
 	return kindOf(c, cache.Spec[K, V]{Name: kind, Version: Version, TTL: ttl, Load: source})
 }

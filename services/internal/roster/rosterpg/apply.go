@@ -13,10 +13,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// Channel is where changes of the roster are announced with NOTIFY, once they
-// are committed: those of an apply, and those that a service makes on its own.
-const Channel = "chorus_roster"
-
 const (
 	// applyLock serialises applies: of two at once, the second sees what the
 	// first one made. The number is arbitrary.
@@ -25,7 +21,6 @@ const (
 	// refused) waits for the end of the transaction, so that it isn't overwritten.
 	lockBots  = `SELECT FROM bots ORDER BY id FOR NO KEY UPDATE`
 	lockChats = `SELECT FROM chats ORDER BY id FOR NO KEY UPDATE`
-	notify    = `SELECT pg_notify($1, 'apply')`
 )
 
 // applyTimeout bounds an apply, waiting for another one included.
@@ -34,8 +29,7 @@ const applyTimeout = 60 * time.Second
 // ErrChanged says that the roster is no longer what a plan was made for.
 var ErrChanged = errors.New("the roster has changed since the plan was shown: look at it again")
 
-// Apply makes the wanted cast the current one, in one transaction, and tells
-// every service. The wanted cast is normalised and valid, its bots have their
+// Apply makes the wanted cast the current one, in one transaction. The wanted cast is normalised and valid, its bots have their
 // Secret and AccountID, and its chats that are new a TelegramID. Applying it
 // again changes nothing.
 //
@@ -98,7 +92,6 @@ func write(ctx context.Context, tx pgx.Tx, tokens Tokens, plan roster.Plan, prun
 			return err
 		}
 	}
-	w.batch.Queue(notify, Channel)
 	if err := tx.SendBatch(ctx, &w.batch).Close(); err != nil {
 		return fmt.Errorf("write the changes: %w", err)
 	}

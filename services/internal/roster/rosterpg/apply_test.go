@@ -298,25 +298,3 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 		t.Errorf("the account is %s", got)
 	}
 }
-
-func TestServicesAreTold(t *testing.T) {
-	t.Parallel()
-	p, tk := pool(t), tokens(t)
-	conn, err := p.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	if _, err := conn.Exec(t.Context(), "LISTEN chorus_roster"); err != nil {
-		t.Fatal(err)
-	}
-	apply(t, p, tk, cast(), false)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := conn.Conn().WaitForNotification(ctx); err != nil {
-		t.Errorf("no notification: %v", err)
-	}
-	if _, err := conn.Exec(t.Context(), "UNLISTEN *"); err != nil {
-		t.Error(err)
-	}
-}

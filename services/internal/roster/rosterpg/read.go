@@ -1,4 +1,6 @@
-// Package rosterpg keeps the roster in PostgreSQL.
+// Package rosterpg keeps the roster in PostgreSQL. It is the only writer of bots, chats
+// and casts, except for chats.remember_at, which is a clock of package memory. Triggers
+// announce each change: see package cachepg.
 package rosterpg
 
 import (

@@ -96,7 +96,7 @@ func (t Tokens) Openable(ctx context.Context, db Querier) error {
 }
 
 // Rotate seals anew, with the first key, every token that another one sealed, in
-// one transaction, and tells every service. It returns how all are sealed then:
+// one transaction. It returns how all are sealed then:
 // those that can't be opened are left as they are. Whoever has both keys can open
 // a token before and after.
 func (t Tokens) Rotate(ctx context.Context, pool *pgxpool.Pool) (resealed int, states []TokenState, err error) {
@@ -134,7 +134,6 @@ func (t Tokens) Rotate(ctx context.Context, pool *pgxpool.Pool) (resealed int, s
 		if resealed == 0 {
 			return nil
 		}
-		batch.Queue(notify, Channel)
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return fmt.Errorf("write the tokens: %w", err)
 		}

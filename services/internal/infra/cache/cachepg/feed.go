@@ -11,6 +11,7 @@ package cachepg
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,11 +54,20 @@ type Feed struct {
 	log      *zap.Logger
 	snapshot string // up to where the log was read
 	pruned   time.Time
+	told     func()
+	kinds    []string // of which told is told
 }
 
 // New makes a feed. Its channel has to be listened to.
 func New(pool *pgxpool.Pool, c *cache.Cache, log *zap.Logger) *Feed {
 	return &Feed{pool: pool, cache: c, log: log}
+}
+
+// Tell has a function called when rows of some kinds were
+// changed or may have been, as soon as the cache knows of it. It is to return at once.
+func (f *Feed) Tell(told func(), kinds ...string) *Feed {
+	f.told, f.kinds = told, kinds
+	return f
 }
 
 // Channel tells the cache of changes when it is listened to. It comes before
@@ -79,7 +89,11 @@ func (f *Feed) look(ctx context.Context) error {
 	if err := f.pool.QueryRow(ctx, sql, args...).Scan(&snapshot, &texts); err != nil {
 		return fmt.Errorf("read what was changed: %w", err)
 	}
-	f.cache.Heard(ctx, at, f.tags(texts)...)
+	tags := f.tags(texts)
+	f.cache.Heard(ctx, at, tags...)
+	if f.told != nil && (f.snapshot == "" || slices.ContainsFunc(tags, func(t cache.Tag) bool { return t == cache.Tag{} || slices.Contains(f.kinds, t.Kind) })) {
+		f.told()
+	}
 	f.snapshot = snapshot
 	return f.prune(ctx)
 }

@@ -234,6 +234,8 @@ func TestWhatIsAnnounced(t *testing.T) {
 		{`UPDATE memories SET uses = uses + 1, last_used_at = now()`, nil},
 		{`UPDATE memories SET relevance = 0.9`, []string{"bot.memories:" + b}},
 		{`UPDATE chats SET allowed_reactions = '{}' WHERE id = ` + c, []string{"chat.profile:" + c}},
+		{`UPDATE bots SET next_try_at = now(), tries = 3`, nil},
+		{`UPDATE chats SET remember_at = now(), reactions_next_at = now(), reactions_tries = 3`, nil},
 		{`UPDATE cast_members SET since_refresh = since_refresh + 1, refreshed_at = now()`, nil},
 		{`UPDATE cast_members SET suspended_at = now(), suspended_why = 'x'`, []string{"chat.cast:" + c}},
 		{`UPDATE chat_clock SET next_turn_at = now()`, nil},
@@ -257,6 +259,42 @@ func TestWhatIsAnnounced(t *testing.T) {
 		}
 		if diff := cmp.Diff(step.want, got); diff != "" && len(step.want)+len(got) > 0 {
 			t.Errorf("%s: %s", step.sql, diff)
+		}
+	}
+}
+
+// Whoever acts on changes of some kinds hears of each of them, and first that there may
+// have been some.
+func TestTell(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	told := make(chan struct{}, 100)
+	feed := cachepg.New(pool, cache.New(cache.DefaultConfig(), nil, nil, zap.NewNop()), zap.NewNop()).Tell(func() { told <- struct{}{} }, "bot", "chat.cast")
+	look := feed.Channel().Look
+	for _, step := range []struct {
+		sql  string
+		want int
+	}{
+		{`SELECT 1`, 1}, // the first look
+		{`SELECT 1`, 0},
+		{fmt.Sprintf(`UPDATE bots SET stopped_at = now(), stopped_why = 'x' WHERE id = %d`, bot), 1},
+		{`UPDATE personas SET tone = 'dry'`, 0},
+		{`INSERT INTO chats (name, telegram_id, kind) VALUES ('club', -1, 'group')`, 0}, // chat.profile
+		{`INSERT INTO cast_members (chat_id, bot_id) SELECT c.id, b.id FROM chats c, bots b`, 1},
+		{`TRUNCATE holdings`, 1}, // which may be anything
+	} {
+		if _, err := pool.Exec(t.Context(), step.sql); err != nil {
+			t.Fatal(err)
+		}
+		if err := look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != step.want {
+			t.Errorf("%s: told %d times, want %d", step.sql, len(told), step.want)
+		}
+		for range len(told) {
+			<-told
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package refusal
+package rosterpg
 
 import (
 	"context"
@@ -18,8 +18,8 @@ const (
 	ReactionsClosed = "reactions_closed"
 )
 
-// State is one thing that Telegram refuses.
-type State struct {
+// Refusal is one thing that Telegram refuses.
+type Refusal struct {
 	// Bot and Chat are the names in the cast file; Chat is empty where the bot is
 	// stopped, and Bot where a chat allows no reactions.
 	Bot, Chat string
@@ -38,7 +38,7 @@ type State struct {
 }
 
 // What is which of the states it is; empty for a bot that is to be quiet.
-func (s *State) What() string {
+func (s *Refusal) What() string {
 	switch {
 	case s.Bot == "":
 		return ReactionsClosed
@@ -55,10 +55,10 @@ func (s *State) What() string {
 }
 
 // String says what is so, for people.
-func (s *State) String() string { return s.Reason() + "; " + s.Next() }
+func (s *Refusal) String() string { return s.Reason() + "; " + s.Next() }
 
 // Reason says what is refused, since when and why.
-func (s *State) Reason() string {
+func (s *Refusal) Reason() string {
 	if s.Trial {
 		return "on trial, after Telegram did not let it act here since " + clock(s.Since)
 	}
@@ -73,7 +73,7 @@ func (s *State) Reason() string {
 }
 
 // Next says how it ends.
-func (s *State) Next() string {
+func (s *Refusal) Next() string {
 	switch {
 	case s.Trial:
 		return "one message at a time until one is delivered"
@@ -88,7 +88,7 @@ func (s *State) Next() string {
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // Subject names what is refused something: a bot, a bot in a chat, a chat's reactions.
-func (s *State) Subject() string {
+func (s *Refusal) Subject() string {
 	switch {
 	case s.Bot == "":
 		return s.Chat
@@ -116,24 +116,24 @@ SELECT '', c.name, '', coalesce(c.reactions_why, 'the chat allows none'),
 FROM chats c WHERE c.allowed_reactions = '{}' AND c.removed_at IS NULL`
 )
 
-// List gives all that is refused, and the bots that are to be quiet.
-func List(ctx context.Context, db DB) ([]State, error) {
-	return list(ctx, db, stopped+` UNION ALL `+suspended+` UNION ALL `+withoutReactions, Quieted)
+// Refusals gives all that is refused, and the bots that are to be quiet.
+func Refusals(ctx context.Context, db DB) ([]Refusal, error) {
+	return refusals(ctx, db, stopped+` UNION ALL `+suspended+` UNION ALL `+withoutReactions, Quieted)
 }
 
-// InChat is the same for one chat and its cast.
-func InChat(ctx context.Context, db DB, chat int64) ([]State, error) {
-	return list(ctx, db, stopped+` AND b.id IN (SELECT bot_id FROM cast_members WHERE chat_id = $2)
+// RefusalsIn is the same for one chat and its cast.
+func RefusalsIn(ctx context.Context, db DB, chat int64) ([]Refusal, error) {
+	return refusals(ctx, db, stopped+` AND b.id IN (SELECT bot_id FROM cast_members WHERE chat_id = $2)
 UNION ALL `+suspended+` AND c.id = $2 UNION ALL `+withoutReactions+` AND c.id = $2`, Quieted, chat)
 }
 
-func list(ctx context.Context, db DB, sql string, args ...any) ([]State, error) {
+func refusals(ctx context.Context, db DB, sql string, args ...any) ([]Refusal, error) {
 	rows, err := db.Query(ctx, `SELECT *, coalesce(next <= now(), false) FROM (`+sql+`) s (bot, chat, name, why, since, next, trial) ORDER BY chat, bot`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list what Telegram refuses: %w", err)
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (State, error) {
-		var s State
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Refusal, error) {
+		var s Refusal
 		var next *time.Time
 		err := row.Scan(&s.Bot, &s.Chat, &s.Name, &s.Why, &s.Since, &next, &s.Trial, &s.due)
 		if next != nil {
@@ -147,43 +147,18 @@ func list(ctx context.Context, db DB, sql string, args ...any) ([]State, error) 
 	return all, nil
 }
 
-// ResumeBot ends by hand what is refused to a bot, in all chats. It gives what was;
-// that of a bot that is to be quiet stays.
-func ResumeBot(ctx context.Context, db DB, name string) ([]State, error) {
-	return resume(ctx, db, func(s *State) bool { return s.Bot == name },
-		told(`UPDATE bots SET stopped_at = NULL, stopped_why = NULL, next_try_at = NULL, tries = 0, updated_at = now() WHERE name = $1 AND stopped_at IS NOT NULL`),
-		`b.name = $1`, name)
-}
+const countStates = `
+SELECT sum(a)::int, sum(b)::int, sum(c)::int, sum(d)::int FROM (
+    SELECT count(*), 0, 0, 0 FROM bots WHERE stopped_at IS NOT NULL AND removed_at IS NULL
+    UNION ALL SELECT 0, count(*) FILTER (WHERE suspended_why NOT LIKE $1), count(*) FILTER (WHERE suspended_why LIKE $1), 0
+    FROM cast_members WHERE suspended_at IS NOT NULL AND suspended_why <> $2
+    UNION ALL SELECT 0, 0, 0, count(*) FROM chats WHERE allowed_reactions = '{}' AND removed_at IS NULL) s(a, b, c, d)`
 
-// ResumeChat ends by hand what is refused to the cast of a chat, there.
-func ResumeChat(ctx context.Context, db DB, name string) ([]State, error) {
-	return resume(ctx, db, func(s *State) bool { return s.Chat == name },
-		`
-UPDATE chats SET allowed_reactions = NULL, reactions_tries = 0, reactions_next_at = NULL, reactions_closed_at = NULL, reactions_why = NULL, updated_at = now()
-WHERE name = $1 AND allowed_reactions = '{}'`,
-		`c.name = $1`, name)
-}
-
-func resume(ctx context.Context, db DB, concerned func(*State) bool, own, where, name string) ([]State, error) {
-	all, err := List(ctx, db)
-	if err != nil {
-		return nil, err
+// CountRefusals counts what is refused.
+func CountRefusals(ctx context.Context, db DB) (map[string]int, error) {
+	var bots, suspended, resting, chats int
+	if err := db.QueryRow(ctx, countStates, Resting+"%", Quieted).Scan(&bots, &suspended, &resting, &chats); err != nil {
+		return nil, fmt.Errorf("count what Telegram refuses: %w", err)
 	}
-	if _, err := change(ctx, db, "resume by hand", own, name); err != nil {
-		return nil, err
-	}
-	_, err = change(ctx, db, "resume by hand", told(`
-UPDATE cast_members m SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0, refused_since = NULL, resumed_at = now()
-FROM bots b, chats c
-WHERE b.id = m.bot_id AND c.id = m.chat_id AND `+where+` AND (m.suspended_why <> $2 OR m.suspended_at IS NULL AND m.tries > 0)`), name, Quieted)
-	if err != nil {
-		return nil, err
-	}
-	var was []State
-	for i := range all {
-		if concerned(&all[i]) && all[i].What() != "" {
-			was = append(was, all[i])
-		}
-	}
-	return was, nil
+	return map[string]int{BotStopped: bots, BotSuspended: suspended, BotResting: resting, ReactionsClosed: chats}, nil
 }

@@ -1,0 +1,105 @@
+package rosterpg
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// A chat that nobody asked for starts disabled: nothing is heard or said in it
+	// until an operator allows it.
+	foundChats = `
+WITH found AS (
+    INSERT INTO chats (name, telegram_id, kind, title, found_at)
+    SELECT 'found' || telegram_id AS name, telegram_id, kind, title, now()
+    FROM unnest($1::bigint[], $2::text[], $3::text[]) AS f(telegram_id, kind, title) ORDER BY telegram_id
+    ON CONFLICT DO NOTHING RETURNING id),
+clocked AS (INSERT INTO chat_clock (chat_id, next_turn_at) SELECT id, now() FROM found)
+INSERT INTO cast_members (chat_id, bot_id) SELECT id, $4 FROM found`
+	// Until an operator has looked at a chat that nobody asked for, its cast is who
+	// was added to it.
+	joinFound = `
+INSERT INTO cast_members (chat_id, bot_id) SELECT id, $2 FROM chats WHERE id = $1 AND found_at IS NOT NULL AND NOT enabled
+ON CONFLICT DO NOTHING`
+	// A chat that was found under the new id, before its bots told that it is the
+	// old one, is the same.
+	dropFound = `DELETE FROM chats WHERE telegram_id = $1 AND id <> $2 AND found_at IS NOT NULL AND NOT enabled`
+
+	moveChat = `
+UPDATE chats SET telegram_id = $2, kind = 'supergroup', former_id = $3, allowed_reactions = NULL, updated_at = now()
+WHERE id = $1 AND (telegram_id <> $2 OR former_id IS NULL) AND NOT EXISTS (SELECT FROM chats o WHERE o.telegram_id = $2 AND o.id <> $1)`
+	// Telegram gives an account and a username to one bot only: another that has it
+	// here has given it up, or never had it.
+	freeName = `
+UPDATE bots SET username = CASE WHEN lower(username) = lower($2) THEN NULL ELSE username END,
+    telegram_id = CASE WHEN telegram_id = $3 THEN NULL ELSE telegram_id END, updated_at = now()
+WHERE id <> $1 AND (lower(username) = lower($2) OR telegram_id = $3)
+  AND EXISTS (SELECT FROM bots WHERE id = $1 AND token_sealed = $4)`
+	setName = `
+UPDATE bots SET username = $2, telegram_id = $3, updated_at = now()
+WHERE id = $1 AND token_sealed = $4 AND (username IS DISTINCT FROM $2 OR telegram_id IS DISTINCT FROM $3)`
+)
+
+// FindChats makes chats in which a bot was found, where the roster doesn't have them, for
+// an operator to see: by Telegram's ids, their kinds and their titles.
+func FindChats(ctx context.Context, db DB, bot int64, ids []int64, kinds, titles []string) error {
+	_, err := change(ctx, db, "write down the chats that were found", foundChats, ids, kinds, titles, bot)
+	return err
+}
+
+// JoinFound casts a bot in a chat that was found, and that no operator has allowed.
+func JoinFound(ctx context.Context, db DB, chat, bot int64) error {
+	_, err := change(ctx, db, "cast a bot in a chat", joinFound, chat, bot)
+	return err
+}
+
+// Retitle gives a chat its new title.
+func Retitle(ctx context.Context, db DB, chat int64, title string) error {
+	_, err := change(ctx, db, "set a chat's title", `UPDATE chats SET title = $2, updated_at = now() WHERE id = $1 AND title <> $2`, chat, title)
+	return err
+}
+
+// MoveChat follows a basic group that became a supergroup, from one of Telegram's ids to
+// another. To do so again changes nothing.
+func MoveChat(ctx context.Context, db Batcher, chat, from, to int64) error {
+	_, err := both(ctx, db, "move a chat", dropFound, []any{to, chat}, moveChat, []any{chat, to, from})
+	return err
+}
+
+// NameBot notes the username and the account that Telegram gives a bot, unless it has
+// another token by now. It tells whether they are new.
+func NameBot(ctx context.Context, db Batcher, bot int64, sealed []byte, username string, account int64) (bool, error) {
+	args := []any{bot, username, account, sealed}
+	return both(ctx, db, "write a bot's username", freeName, args, setName, args)
+}
+
+// both makes two changes in one transaction. It tells whether the second changed something.
+func both(ctx context.Context, db Batcher, what, first string, args []any, second string, more []any) (changed bool, err error) {
+	var b pgx.Batch
+	b.Queue(first, args...)
+	b.Queue(second, more...).Exec(func(tag pgconn.CommandTag) error {
+		changed = tag.RowsAffected() > 0
+		return nil
+	})
+	if err := db.SendBatch(ctx, &b).Close(); err != nil {
+		return false, fmt.Errorf("%s: %w", what, err)
+	}
+	return changed, nil
+}
+
+const countSaid = `-- count what is said
+UPDATE cast_members m SET
+    since_refresh = CASE WHEN u.refreshed THEN 0 ELSE m.since_refresh + 1 END,
+    refreshed_at = CASE WHEN u.refreshed THEN now() ELSE m.refreshed_at END
+FROM unnest($1::bigint[], $2::bigint[], $3::bool[]) AS u(chat_id, bot_id, refreshed)
+WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id`
+
+// CountSaid counts what bots say in chats since their personas were last recalled to
+// them, which is now where refreshed.
+func CountSaid(ctx context.Context, db DB, chats, bots []int64, refreshed []bool) error {
+	_, err := change(ctx, db, "count what is said", countSaid, chats, bots, refreshed)
+	return err
+}

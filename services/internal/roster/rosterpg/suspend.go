@@ -1,0 +1,175 @@
+package rosterpg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// What Telegram refuses are states of bots, chats and memberships: bots are stopped,
+// because it refuses their token; bots are suspended in a chat, because it refuses what
+// they send there; chats allow no reactions.
+//
+// Each state has a reason, a since and a next try (see Try). If the try shows nothing in
+// the way, the state ends, and the next message is the proof: until one was delivered,
+// the bot has one open message at a time, and the next refusal makes a longer pause than
+// the last. Pauses begin with a minute, and each is twice as long as the one before, up
+// to six hours.
+
+// Quieted is why a bot is suspended that an administrator of the chat wants quiet:
+// that Telegram lets it write changes nothing about it.
+const Quieted = "an administrator of the chat wants it quiet"
+
+// Resting begins the reason of a bot that is suspended because its messages were
+// rejected, in whatever words.
+const Resting = "its last messages here were rejected: "
+
+// DB is a pool or a transaction.
+type DB interface {
+	Batcher
+	Querier
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+const (
+	// proven tells that a message of a member m was delivered since its last pause. Only
+	// the chat's last turns are looked at, not all of them.
+	proven = `EXISTS (
+    SELECT FROM turns t
+    WHERE t.bot_id = m.bot_id AND t.chat_id = m.chat_id AND t.kind <> 'reaction' AND t.closed_at > m.resumed_at AND t.outcome = 'delivered'
+        AND t.turn_no > (SELECT turn_no - 2000 FROM chat_clock k WHERE k.chat_id = m.chat_id))`
+
+	// lastTurns are the last turns of a bot in a chat of which Telegram has said whether
+	// it takes them. To look further back than this would read all of a chat.
+	lastTurns = `
+        SELECT t.outcome FROM turns t
+        WHERE t.chat_id = $1 AND t.bot_id = $2 AND t.outcome IN ('delivered', 'fell_back', 'rejected')
+            AND t.turn_no > (SELECT turn_no - 2000 FROM chat_clock WHERE chat_id = $1) `
+
+	// What the states are without a refusal.
+	started = `stopped_at = NULL, stopped_why = NULL, next_try_at = NULL, tries = 0, updated_at = now()`
+	onTrial = `suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, resumed_at = now()`
+	resumed = onTrial + `, tries = 0, refused_since = NULL`
+	opened  = `reactions_next_at = NULL, reactions_closed_at = NULL, reactions_why = NULL, updated_at = now()`
+)
+
+// after is the pause after a number of pauses in a row.
+func after(tries string) string {
+	return `least(interval '6 hours', interval '1 minute' * power(2, least(` + tries + `, 20)))`
+}
+
+// suspending suspends one that isn't, for longer than the last time unless a message
+// was delivered since, and only where a further condition holds.
+func suspending(where string) string {
+	return `-- suspend a bot
+UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + ` + after("p.done") + `,
+    refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
+FROM (SELECT CASE WHEN ` + proven + ` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
+WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL` + where
+}
+
+// change makes a change, and tells whether there was something to change.
+func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, error) {
+	tag, err := db.Exec(ctx, sql, args...)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", what, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// Suspend takes a bot out of a chat's cast until Telegram lets it act there.
+func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (bool, error) {
+	return change(ctx, db, "suspend a bot", suspending(""), chat, bot, why)
+}
+
+// Rest suspends a bot in a chat in which its last messages were rejected, as many
+// as rejected; after a pause, none is needed. It is asked at each further rejection, which is
+// not written down yet.
+func Rest(ctx context.Context, db DB, chat, bot int64, why string, rejected int) (bool, error) {
+	return change(ctx, db, "let a bot rest", suspending(` AND (p.done > 0 OR $4::int = (
+    SELECT count(*) FILTER (WHERE outcome = 'rejected') FROM (`+lastTurns+`AND t.kind <> 'reaction' ORDER BY t.turn_no DESC LIMIT $4) l))`),
+		chat, bot, Resting+why, rejected)
+}
+
+// Resume ends a suspension, because Telegram says that the bot may act in the chat.
+// That of a bot that is to be quiet stays.
+func Resume(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+	return change(ctx, db, "end a suspension",
+		`UPDATE cast_members SET `+resumed+` WHERE chat_id = $1 AND bot_id = $2 AND suspended_why <> $3`, chat, bot, Quieted)
+}
+
+// Quiet suspends a bot because an administrator of the chat wants that, until
+// Unquiet. If it is suspended by Telegram, the end of that changes nothing any more.
+func Quiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+	return change(ctx, db, "make a bot quiet", `
+UPDATE cast_members SET suspended_at = now(), suspended_why = $3, next_try_at = 'infinity', refused_since = NULL
+WHERE chat_id = $1 AND bot_id = $2 AND suspended_why IS DISTINCT FROM $3`, chat, bot, Quieted)
+}
+
+// Unquiet lets a bot speak again that was to be quiet.
+func Unquiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+	return change(ctx, db, "let a bot speak",
+		`UPDATE cast_members SET `+resumed+` WHERE chat_id = $1 AND bot_id = $2 AND suspended_why = $3`, chat, bot, Quieted)
+}
+
+// Stop takes a bot out of every cast, because Telegram refuses its token. It does
+// nothing if the bot has another token by now than the one that was sealed as this.
+func Stop(ctx context.Context, db DB, bot int64, sealed []byte, why string) (bool, error) {
+	return change(ctx, db, "stop a bot", `
+UPDATE bots SET stopped_at = now(), stopped_why = $3, tries = 1, next_try_at = now() + `+after("0")+`, updated_at = now()
+WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $2`, bot, sealed, why)
+}
+
+// CloseReactions makes a chat one that allows no reactions, because Telegram
+// rejected the bot's last ones there, as many as rejected. It is asked at each further
+// rejection, which is not written down yet.
+func CloseReactions(ctx context.Context, db DB, chat, bot int64, why string, rejected int) (bool, error) {
+	return change(ctx, db, "close a chat to reactions", `
+UPDATE chats SET allowed_reactions = '{}', updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,
+    reactions_why = $4, reactions_closed_at = now()
+WHERE id = $1 AND allowed_reactions IS DISTINCT FROM '{}' AND $3::int = (
+    SELECT count(*) FILTER (WHERE outcome <> 'delivered') FROM (`+lastTurns+`AND t.kind = 'reaction' ORDER BY t.turn_no DESC LIMIT $3) l)`,
+		chat, bot, rejected, why)
+}
+
+// AllowReactions notes which reactions a chat allows, as Telegram says: nil for all.
+func AllowReactions(ctx context.Context, db DB, chat int64, emoji []string) error {
+	_, err := change(ctx, db, "note the reactions that a chat allows", `
+UPDATE chats SET allowed_reactions = $2, updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,
+    reactions_why = NULL, reactions_closed_at = CASE WHEN $2 = '{}'::text[] THEN now() END
+WHERE id = $1 AND allowed_reactions IS DISTINCT FROM $2`, chat, emoji)
+	return err
+}
+
+// ResumeBot ends by hand what is refused to a bot, in all chats. It gives what was;
+// that of a bot that is to be quiet stays.
+func ResumeBot(ctx context.Context, db DB, name string) ([]Refusal, error) {
+	return resume(ctx, db, func(s *Refusal) bool { return s.Bot == name },
+		`UPDATE bots SET `+started+` WHERE name = $1 AND stopped_at IS NOT NULL`, `b.name = $1`, name)
+}
+
+// ResumeChat ends by hand what is refused to the cast of a chat, there.
+func ResumeChat(ctx context.Context, db DB, name string) ([]Refusal, error) {
+	return resume(ctx, db, func(s *Refusal) bool { return s.Chat == name },
+		`UPDATE chats SET allowed_reactions = NULL, reactions_tries = 0, `+opened+` WHERE name = $1 AND allowed_reactions = '{}'`, `c.name = $1`, name)
+}
+
+func resume(ctx context.Context, db DB, concerned func(*Refusal) bool, own, where, name string) ([]Refusal, error) {
+	all, err := Refusals(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := change(ctx, db, "resume by hand", own, name); err != nil {
+		return nil, err
+	}
+	if _, err = change(ctx, db, "resume by hand", `
+UPDATE cast_members m SET `+resumed+` FROM bots b, chats c
+WHERE b.id = m.bot_id AND c.id = m.chat_id AND `+where+` AND (m.suspended_why <> $2 OR m.suspended_at IS NULL AND m.tries > 0)`, name, Quieted); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(s Refusal) bool { return !concerned(&s) || s.What() == "" }), nil
+}

@@ -1,0 +1,182 @@
+package rosterpg
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Try is a look whether Telegram still refuses something, which this process has claimed:
+// whether a bot's token is good, whether a bot may act in a chat, or whether a chat
+// allows reactions.
+type Try struct {
+	// What is refused: BotStopped, BotSuspended or ReactionsClosed.
+	What string
+	// Bot is who looks; 0 if there is nobody. Chat is 0 where a bot is stopped.
+	Bot, Chat         int64
+	BotName, ChatName string
+	Sealed            []byte // the bot's token
+	// Account is the bot's id at Telegram, 0 if it is not known, and TelegramID the chat's.
+	Account, TelegramID int64
+	// Active tells whether the bot and the chat are switched on.
+	Active bool
+
+	since time.Time
+}
+
+// A try is claimed by putting the next one off for longer than it can take. Any bot of a
+// chat may look whether it allows reactions again.
+const (
+	claimBots = `
+UPDATE bots b SET next_try_at = now() + interval '6 minutes'
+FROM (
+    SELECT id FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_try_at, stopped_at) <= now()
+    ORDER BY coalesce(next_try_at, stopped_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due
+WHERE b.id = due.id
+RETURNING b.id, 0, b.name, '', b.token_sealed, coalesce(b.telegram_id, 0), 0, b.stopped_at, b.enabled AND b.removed_at IS NULL`
+
+	claimMembers = `
+UPDATE cast_members m SET next_try_at = now() + interval '6 minutes'
+FROM (
+    SELECT chat_id, bot_id FROM cast_members
+    WHERE suspended_at IS NOT NULL AND coalesce(next_try_at, suspended_at) <= now() AND suspended_why <> '` + Quieted + `'
+    ORDER BY coalesce(next_try_at, suspended_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due, bots b, chats c
+WHERE m.chat_id = due.chat_id AND m.bot_id = due.bot_id AND b.id = m.bot_id AND c.id = m.chat_id
+RETURNING m.bot_id, m.chat_id, b.name, c.name, b.token_sealed, coalesce(b.telegram_id, 0), c.telegram_id, m.suspended_at,
+    b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AND c.enabled AND c.removed_at IS NULL`
+
+	claimChats = `
+UPDATE chats c SET reactions_next_at = now() + interval '6 minutes'
+FROM (
+    SELECT id FROM chats WHERE allowed_reactions = '{}' AND coalesce(reactions_next_at, updated_at) <= now()
+    ORDER BY coalesce(reactions_next_at, updated_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due
+LEFT JOIN LATERAL (
+    SELECT b.* FROM cast_members m JOIN bots b ON b.id = m.bot_id
+    WHERE m.chat_id = due.id AND m.suspended_at IS NULL AND b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL
+    ORDER BY b.id LIMIT 1) b ON true
+WHERE c.id = due.id
+RETURNING coalesce(b.id, 0), c.id, coalesce(b.name, ''), c.name, b.token_sealed, coalesce(b.telegram_id, 0), c.telegram_id, now(),
+    b.id IS NOT NULL AND c.enabled AND c.removed_at IS NULL`
+
+	anyDue = `
+SELECT EXISTS (SELECT FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_try_at, stopped_at) <= now())
+    OR EXISTS (SELECT FROM cast_members WHERE suspended_at IS NOT NULL AND coalesce(next_try_at, suspended_at) <= now())
+    OR EXISTS (SELECT FROM cast_members WHERE tries > 0 AND suspended_at IS NULL)
+    OR EXISTS (SELECT FROM chats WHERE allowed_reactions = '{}' AND coalesce(reactions_next_at, updated_at) <= now())`
+)
+
+// AnyTryDue tells whether there is a try to claim, or a trial that may end.
+func AnyTryDue(ctx context.Context, db DB) (due bool, err error) {
+	if err := db.QueryRow(ctx, anyDue).Scan(&due); err != nil {
+		return false, fmt.Errorf("ask whether a try is due: %w", err)
+	}
+	return due, nil
+}
+
+// ClaimTries claims up to limit tries of each kind that are due. One whose process dies is
+// due again after some minutes.
+func ClaimTries(ctx context.Context, db DB, limit int) (all []Try, err error) {
+	for _, claim := range []struct{ what, sql string }{{BotStopped, claimBots}, {BotSuspended, claimMembers}, {ReactionsClosed, claimChats}} {
+		rows, err := db.Query(ctx, claim.sql, limit)
+		if err != nil {
+			return nil, fmt.Errorf("claim tries: %w", err)
+		}
+		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Try, error) {
+			t := Try{What: claim.what}
+			err := row.Scan(&t.Bot, &t.Chat, &t.BotName, &t.ChatName, &t.Sealed, &t.Account, &t.TelegramID, &t.since, &t.Active)
+			return t, err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("claim tries: %w", err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// Succeeded ends what was refused, unless that has changed since the try was claimed. A
+// bot is on trial in its chat then. Emoji are the reactions that the chat allows; nil
+// for all.
+func (t *Try) Succeeded(ctx context.Context, db DB, emoji []string) (bool, error) {
+	const what = "end what Telegram refused"
+	switch t.What {
+	case BotStopped:
+		return change(ctx, db, what, `UPDATE bots SET `+started+` WHERE id = $1 AND stopped_at = $2`, t.Bot, t.since)
+	case BotSuspended:
+		return change(ctx, db, what, `UPDATE cast_members SET `+onTrial+` WHERE chat_id = $1 AND bot_id = $2 AND suspended_at = $3`, t.Chat, t.Bot, t.since)
+	}
+	return change(ctx, db, what, `UPDATE chats SET allowed_reactions = $2, `+opened+` WHERE id = $1 AND allowed_reactions = '{}'`, t.Chat, emoji)
+}
+
+// Failed puts the next try off, for longer than the last time.
+func (t *Try) Failed(ctx context.Context, db DB) error { return t.putOff(ctx, db, nil) }
+
+// Unclear puts the next try off by a wait, because this one told nothing.
+func (t *Try) Unclear(ctx context.Context, db DB, wait time.Duration) error {
+	return t.putOff(ctx, db, &wait)
+}
+
+func (t *Try) putOff(ctx context.Context, db DB, wait *time.Duration) error {
+	sql, args := `
+UPDATE chats SET reactions_tries = reactions_tries + ($1::interval IS NULL)::int, reactions_next_at = now() + coalesce($1, `+after("reactions_tries")+`)
+WHERE id = $2 AND allowed_reactions = '{}'`, []any{wait, t.Chat}
+	const later = ` SET tries = tries + ($1::interval IS NULL)::int, next_try_at = now() + coalesce($1, `
+	switch t.What {
+	case BotStopped:
+		sql, args = `UPDATE bots`+later+after("tries")+`) WHERE id = $2 AND stopped_at = $3`, []any{wait, t.Bot, t.since}
+	case BotSuspended:
+		sql, args = `UPDATE cast_members`+later+after("tries")+`) WHERE chat_id = $2 AND bot_id = $3 AND suspended_at = $4`, []any{wait, t.Chat, t.Bot, t.since}
+	}
+	_, err := change(ctx, db, "put a try off", sql, args...)
+	return err
+}
+
+const endTrials = `
+UPDATE cast_members m SET tries = 0, refused_since = NULL FROM bots b, chats c
+WHERE m.tries > 0 AND m.suspended_at IS NULL AND (m.resumed_at IS NULL OR ` + proven + `) AND b.id = m.bot_id AND c.id = m.chat_id
+RETURNING b.name, c.name`
+
+// EndTrials ends the trials of bots that have said something since their pause, and tells
+// of each by its name and its chat's.
+func EndTrials(ctx context.Context, db DB, ended func(bot, chat string)) error {
+	rows, err := db.Query(ctx, endTrials)
+	if err != nil {
+		return fmt.Errorf("end trials: %w", err)
+	}
+	var bot, chat string
+	if _, err = pgx.ForEachRow(rows, []any{&bot, &chat}, func() error { ended(bot, chat); return nil }); err != nil {
+		return fmt.Errorf("end trials: %w", err)
+	}
+	return nil
+}
+
+// TryBotsSoon lets what is refused to all bots be tried within a minute: an address or a
+// proxy that was wrong may be right since this process started. One that starts again
+// and again brings none forward twice.
+func TryBotsSoon(ctx context.Context, db DB) error {
+	_, err := change(ctx, db, "bring tries forward", `
+UPDATE bots SET next_try_at = now() + interval '1 minute' WHERE stopped_at IS NOT NULL AND next_try_at > now() + interval '1 minute'`)
+	return err
+}
+
+// TryNow lets what is refused to bots, and in chats, be tried at once: somebody
+// has changed something that may have been the cause. Both are given by their names.
+func TryNow(ctx context.Context, db DB, bots, chats []string) error {
+	for _, one := range []struct {
+		sql  string
+		args []any
+	}{
+		{`UPDATE bots SET next_try_at = now() WHERE name = ANY($1) AND stopped_at IS NOT NULL`, []any{bots}},
+		{`
+UPDATE cast_members m SET next_try_at = now() FROM chats c
+WHERE c.id = m.chat_id AND c.name = ANY($1) AND m.suspended_at IS NOT NULL AND m.suspended_why <> $2`, []any{chats, Quieted}},
+		{`UPDATE chats SET reactions_next_at = now() WHERE name = ANY($1) AND allowed_reactions = '{}'`, []any{chats}},
+	} {
+		if _, err := change(ctx, db, "try at once what is refused", one.sql, one.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
