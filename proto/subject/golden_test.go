@@ -36,7 +36,8 @@ func TestWireBytes(t *testing.T) {
 			Fallback: chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, PlannedAt: at(1), ExpiresAt: at(120), CreatedAt: at(2),
 			Typing: durationpb.New(1500 * time.Millisecond),
 		},
-		"ring": &chorusv1.Ring{Chats: []int64{42, 7}},
+		"ring":  &chorusv1.Ring{Chats: []int64{42, 7}},
+		"event": &chorusv1.Event{Turns: []*chorusv1.TurnId{id}, Chats: []int64{7}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)

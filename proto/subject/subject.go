@@ -26,6 +26,16 @@ const (
 	Prompt   = "prompt.answer"
 )
 
+// The subjects of events: see chorusv1.Event. No stream keeps them.
+const (
+	Planned = "event.planned" // turns were planned
+	Written = "event.written" // turns got their deliveries, or ended without any
+	Sent    = "event.sent"    // deliveries of turns ended
+	Expired = "event.expired" // turns ended because nobody came to them in time
+	Heard   = "event.heard"   // people wrote in chats
+	Events  = "event.>"       // all of these
+)
+
 // All is the filter of everything that a stream holds.
 func All(stream string) string {
 	switch stream {

@@ -28,15 +28,17 @@ type command struct {
 const (
 	// A claim moves next_at on, and attempts is its fence: should this process die,
 	// another one answers.
-	claimCommands = `
+	claimCommands = `-- claim commands
 WITH due AS (SELECT chat_id, message FROM commands WHERE next_at <= now() ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE commands k SET next_at = now() + $2::interval, attempts = attempts + 1
 FROM due, chats c, bots b
 WHERE k.chat_id = due.chat_id AND k.message = due.message AND c.id = k.chat_id AND b.id = k.bot_id
 RETURNING k.chat_id, k.message, k.bot_id, k.person_id, k.anonymous, k.name, k.argument, k.said_at, k.attempts, c.telegram_id, b.name, b.token_sealed`
 
-	postponeCommand = `UPDATE commands SET next_at = now() + $4::interval WHERE chat_id = $1 AND message = $2 AND attempts = $3`
-	endCommand      = `DELETE FROM commands WHERE chat_id = $1 AND message = $2 AND attempts = $3`
+	postponeCommand = `-- postpone a command
+UPDATE commands SET next_at = now() + $4::interval WHERE chat_id = $1 AND message = $2 AND attempts = $3`
+	endCommand = `-- end a command
+DELETE FROM commands WHERE chat_id = $1 AND message = $2 AND attempts = $3`
 )
 
 const (

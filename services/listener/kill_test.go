@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,94 +16,24 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// statements are the names of what listeners ask of the database, by how it begins.
-func statements() [][2]string {
-	return [][2]string{
-		{"begin", "begin"},
-		{"commit", "commit"},
-		// What is heard.
-		{"claim updates", "INSERT INTO heard "},
-		{"find chats", "SELECT id, telegram_id"},
-		{"find copies", "SELECT i.chat_id"},
-		{"make room for a chat", "INSERT INTO hearing"},
-		{"lock chats", "SELECT now() FROM hearing"},
-		{"find who is forgotten", "SELECT person_id, at FROM forgotten WHERE person_id"},
-		{"write people", "INSERT INTO people"},
-		{"write a message", "WITH said AS"},
-		{"write a prompt", "INSERT INTO prompts"},
-		// Answers to commands.
-		{"claim commands", "WITH due AS (SELECT chat_id, message FROM commands"},
-		{"end a command", "DELETE FROM commands"},
-		{"lock the clock", "SELECT turn_no, now()"},
-		{"count answers", "SELECT count(*) FROM turns"},
-		{"read a cast", "SELECT coalesce(p.display_name"},
-		{"read rules", "SELECT retention_days"},
-		{"choose a bot", "SELECT b.id FROM cast_members"},
-		{"take a turn", "UPDATE chat_clock SET turn_no"},
-		{"write a turn", "INSERT INTO turns"},
-		{"write a delivery", "INSERT INTO deliveries"},
-		// Forgetting.
-		{"lock a person", "SELECT FROM people"},
-		{"remember who is forgotten", "INSERT INTO forgotten"},
-		{"keep marks", "UPDATE forgotten SET marks = $2"},
-		{"forget prompts", "DELETE FROM prompts"},
-		{"forget messages", "DELETE FROM messages WHERE person_id"},
-		{"forget a person", "DELETE FROM people"},
-		{"read turns", "SELECT t.chat_id, t.turn_no, t.bot_id"},
-		{"withhold deliveries", "WITH held AS"},
-		{"lock turns", "SELECT t.chat_id, t.turn_no, t.payload"},
-		{"redact a turn", "UPDATE turns SET payload"},
-		{"redact a delivery", "UPDATE deliveries SET payload"},
-		{"end texts in work", "UPDATE turns SET outcome = 'rejected'"},
-		{"end the erasure", "UPDATE forgotten SET marks = NULL"},
-	}
-}
-
-// killPoints are the statements before and after each of which listeners die.
-func killPoints() (hear, reply, forget []string) {
-	hear = []string{
-		"begin", "claim updates", "find chats", "find copies", "make room for a chat", "lock chats", "find who is forgotten", "write people",
-		"write a message", "write a prompt", "commit",
-	}
-	reply = []string{
-		"claim commands", "begin", "end a command", "lock the clock", "count answers", "read a cast", "read rules", "choose a bot", "take a turn",
-		"write a turn", "write a delivery", "commit",
-	}
-	forget = []string{
-		"begin", "lock a person", "remember who is forgotten", "keep marks", "forget prompts", "forget messages", "forget a person", "commit",
-		"read turns", "withhold deliveries", "lock turns", "redact a turn", "redact a delivery", "end texts in work", "end the erasure",
-	}
-	return hear, reply, forget
-}
-
-func statement(sql string) string {
-	sql = strings.Join(strings.Fields(sql), " ") + " "
-	for _, s := range statements() {
-		if strings.HasPrefix(sql, s[1]) {
-			return s[0]
-		}
-	}
-	return ""
-}
-
 // TestWhatADeadListenerHeardIsHeardOnce kills a listener before and after each statement
 // by which it writes a question down, and has another hear it.
 func TestWhatADeadListenerHeardIsHeardOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 1)
 	chat, there := s.chat(world.Supergroup, "Here")
-	statements, _, _ := killPoints()
+	points, _, _ := killpoint.Listener()
 	bot := hearing.Bot{ID: s.bots[0], Account: s.accounts[0], Username: username(0)}
 	heir, err := hearing.New(s.pool, journal.New(s.pool))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, point := range killpoint.Each(statements...) {
+	for i, point := range points {
 		u, err := incoming.Parse(json.RawMessage(update(int64(i+1), there, int64(i+1), fmt.Sprint("Who is ", i, "?"))))
 		if err != nil {
 			t.Fatal(err)
 		}
-		pool, reached := killpoint.Pool(t, s.pool.Config().ConnString(), point, statement)
+		pool, reached := killpoint.Pool(t, s.pool.Config().ConnString(), point)
 		ear, err := hearing.New(pool, journal.New(pool))
 		if err != nil {
 			t.Fatal(err)
@@ -128,14 +57,14 @@ func TestCommandsOfTheDeadAreAnsweredOnce(t *testing.T) {
 	s := newStage(t, 1)
 	s.metrics = nil
 	heir := s.make(t, silent{})
-	_, statements, _ := killPoints()
-	for i, point := range killpoint.Each(statements...) {
+	_, points, _ := killpoint.Listener()
+	for i, point := range points {
 		chat, _ := s.chat(world.Supergroup, "Here")
 		s.exec(`INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argument, said_at) VALUES ($1, 1, $2, 42, false, 'about', '', now())`,
 			chat, s.bots[0])
 		doomed := s.in(t)
 		var reached func()
-		doomed.pool, reached = killpoint.Pool(t, s.pool.Config().ConnString(), point, statement)
+		doomed.pool, reached = killpoint.Pool(t, s.pool.Config().ConnString(), point)
 		// Its error, if any, says that the database is gone.
 		_ = doomed.make(t, silent{}).Commands(t.Context())
 		reached()
@@ -155,10 +84,10 @@ func TestAnErasureOutlivesACrash(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 1)
 	chat, _ := s.chat(world.Supergroup, "Here")
-	_, _, statements := killPoints()
+	_, _, points := killpoint.Listener()
 	j := journal.New(s.pool)
 	heir := people.Erasure{Pool: s.pool, Journal: j}
-	for i, point := range killpoint.Each(statements...) {
+	for i, point := range points {
 		person := int64(1000 + i)
 		s.exec(`INSERT INTO people (telegram_id, name) VALUES ($1, $2)`, person, nickname)
 		s.exec(`
@@ -167,7 +96,7 @@ INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, h
 			chat, person, "Who has a "+marker+"?")
 		s.sent(j, s.says(j, s.plans(j, chat, s.bots[0], 0), nickname+" has a "+marker, true))
 		until := time.Now().Add(time.Second)
-		pool, reached := killpoint.Pool(t, s.pool.Config().ConnString(), point, statement)
+		pool, reached := killpoint.Pool(t, s.pool.Config().ConnString(), point)
 		doomed := people.Erasure{Pool: pool, Journal: journal.New(pool)}
 		// Its error, if any, says that the database is gone.
 		_ = doomed.Forget(t.Context(), person, until)

@@ -12,6 +12,8 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"go.uber.org/zap"
 
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
@@ -254,6 +256,7 @@ func (l *Listener) hear(ctx context.Context, b hearing.Bot, updates []incoming.U
 		return err
 	}
 	l.Bus.Ring(bus.Prompts(), out.Prompted...)
+	l.Bus.Tell(subject.Heard, &chorusv1.Event{Chats: out.Heard})
 	if out.Commands {
 		signal(l.commanded)
 	}

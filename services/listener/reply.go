@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -17,17 +18,19 @@ import (
 )
 
 const (
-	lockClock = `SELECT turn_no, now() FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
-	takeTurn  = `UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`
+	lockClock = `-- lock the clock
+SELECT turn_no, now() FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
+	takeTurn = `-- take a turn
+UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`
 
 	// Who was asked answers, if it may act in the chat, else somebody who may.
-	chooseBot = `
+	chooseBot = `-- choose a bot
 SELECT b.id FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats c ON c.id = m.chat_id
 WHERE m.chat_id = $1 AND m.suspended_at IS NULL AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL AND c.enabled AND c.removed_at IS NULL
 ORDER BY b.id = $2 DESC, b.id LIMIT 1`
 
 	// Answers to administrators are counted apart.
-	countAnswers = `
+	countAnswers = `-- count answers
 SELECT count(*) FROM turns
 WHERE chat_id = $1 AND kind = 'command' AND planned_at > now() - interval '1 minute' AND (topic IN ('/about', '/forgetme', '/refused')) = $2`
 )
@@ -45,7 +48,7 @@ const (
 func (l *Listener) reply(ctx context.Context, c command, may right) error {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
-	result := "answered"
+	result, number := "answered", int64(0)
 	err := store.InTx(ctx, l.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, endCommand, c.Chat, c.Message, c.Attempts)
 		if err != nil {
@@ -55,7 +58,7 @@ func (l *Listener) reply(ctx context.Context, c command, may right) error {
 			result = "overtaken" // another process took it for dead
 			return nil
 		}
-		result, err = l.replyIn(ctx, tx, c, may)
+		number, result, err = l.replyIn(ctx, tx, c, may)
 		return err
 	})
 	if err != nil {
@@ -63,40 +66,41 @@ func (l *Listener) reply(ctx context.Context, c command, may right) error {
 	}
 	if result == "answered" {
 		l.Bus.Ring(bus.Commands(), c.Chat)
+		l.Bus.Tell(subject.Planned, &chorusv1.Event{Turns: []*chorusv1.TurnId{{ChatId: c.Chat, Number: number}}})
 	}
 	l.Metrics.commanded(c.Name, result)
 	return nil
 }
 
 // replyIn takes its locks in the order of others: the clock, then the cast. It is
-// told why there is no answer, if there is none.
-func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right) (result string, err error) {
+// told why there is no answer, if there is none, else the number of its turn.
+func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right) (number int64, result string, err error) {
 	var last int64
 	var now time.Time
 	if err := tx.QueryRow(ctx, lockClock, c.Chat).Scan(&last, &now); err != nil {
-		return "", fmt.Errorf("lock a chat's clock: %w", err)
+		return 0, "", fmt.Errorf("lock a chat's clock: %w", err)
 	}
 	silent, err := silent(ctx, tx, c, now, forAll(c, may))
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	text, err := l.do(ctx, tx, c, may)
 	if err != nil || silent != "" {
-		return silent, err
+		return 0, silent, err
 	}
 	var by int64
 	err = tx.QueryRow(ctx, chooseBot, c.Chat, c.Bot).Scan(&by)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "nobody", nil
+		return 0, "nobody", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("find who answers: %w", err)
+		return 0, "", fmt.Errorf("find who answers: %w", err)
 	}
 	if _, err := tx.Exec(ctx, takeTurn, c.Chat, last+1); err != nil {
-		return "", fmt.Errorf("take a turn: %w", err)
+		return 0, "", fmt.Errorf("take a turn: %w", err)
 	}
 	err = l.journal.Plan(ctx, tx, []journal.Planned{l.planned(c, now, topic(c, may), last+1, by, text)})
-	return "answered", err
+	return last + 1, "answered", err
 }
 
 // silent is why a command gets no answer; empty if it gets one.

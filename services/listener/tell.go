@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	castOf = `
+	castOf = `-- read a cast
 SELECT coalesce(p.display_name, b.name), coalesce(m.suspended_why, '')
 FROM cast_members m JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = b.id
 WHERE m.chat_id = $1 AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL ORDER BY 1`
-	rulesOf = `SELECT retention_days, disclaimer FROM chats WHERE id = $1`
-	lately  = `
+	rulesOf = `-- read rules
+SELECT retention_days, disclaimer FROM chats WHERE id = $1`
+	lately = `-- count messages
 SELECT count(*) FILTER (WHERE bot_id IS NULL), count(*) FILTER (WHERE bot_id IS NOT NULL)
 FROM messages WHERE chat_id = $1 AND talk AND sent_at > now() - interval '1 hour'`
 )

@@ -19,32 +19,34 @@ import (
 const (
 	// A chat that another plans for at this moment is waited for. So whoever asks
 	// after that sees its turns.
-	claimChat = chatAndClock + `WHERE k.chat_id = $1 FOR UPDATE OF k`
+	claimChat = `-- claim a chat` + chatAndClock + `WHERE k.chat_id = $1 FOR UPDATE OF k`
 
 	// Whoever deletes a prompt waits for its answer, or finds that there will be none: so
 	// nothing is written about people who are forgotten meanwhile.
-	holdPrompt = `SELECT FROM prompts WHERE chat_id = $1 AND message = $2 FOR KEY SHARE`
+	holdPrompt = `-- hold the prompt
+SELECT FROM prompts WHERE chat_id = $1 AND message = $2 FOR KEY SHARE`
 
 	// Every reply to a message that was planned, whatever became of it.
-	answersTo = `SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2 LIMIT 1`
+	answersTo = `-- look for answers
+SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2 LIMIT 1`
 
 	// The time of the chat's next turn stays: an answer is one more turn.
-	countAnswer = `
+	countAnswer = `-- count the answer
 UPDATE chat_clock SET turn_no = turn_no + 1, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot),` + countText + `
 FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s, (SELECT true AS spoke) u WHERE chat_id = $1`
 
 	// What people's limits are about. Whoever plans in the chat has its clock locked,
 	// so its own count is exact; a person's is confirmed.
-	countAnswers = `
+	countAnswers = `-- count answers
 SELECT (SELECT count(*)::int FROM answers WHERE chat_id = $2 AND (chat_id, planned_at) > ($2, now() - interval '1 hour')), (` + countOfPerson + `)`
-	countOfPerson = `
+	countOfPerson = `-- count a person's
 SELECT count(*)::int FROM answers WHERE person_id = $1 AND (person_id, planned_at) > ($1, now() - interval '1 hour')`
 
-	writeAnswer = `
+	writeAnswer = `-- write the answer
 INSERT INTO answers (chat_id, message, person_id) VALUES ($1, $2, $3)
 ON CONFLICT (chat_id, message) DO NOTHING`
 
-	countSkip = `
+	countSkip = `-- count a skip
 INSERT INTO prompt_skips (chat_id, day, reason, prompts) VALUES ($1, (now() AT TIME ZONE 'UTC')::date, $2, 1)
 ON CONFLICT (chat_id, day, reason) DO UPDATE SET prompts = prompt_skips.prompts + 1, last_at = now()`
 )

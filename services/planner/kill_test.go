@@ -1,7 +1,6 @@
 package planner_test
 
 import (
-	"strings"
 	"sync"
 	"testing"
 
@@ -51,45 +50,11 @@ SELECT count(*) FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHE
 	}
 }
 
-// killPoints are the statements before and after each of which planners die: first those
-// of a batch, then those of an answer, then those of the stage that answers.
-func killPoints() (batch, answer, stage []string) {
-	batch = []string{
-		"begin", "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
-		"count what is said", "commit", "end overdue turns",
-	}
-	answer = []string{
-		"begin", "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
-		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "count what is said", "commit",
-	}
-	stage = []string{"claim prompts", "end prompts"}
-	return batch, answer, stage
-}
-
-// statement is the name of a statement. One without a name is no kill point, and should
-// be.
-func (s *stage) statement(sql string) string {
-	if name, ok := planner.Statements()[sql]; ok {
-		return name
-	}
-	for prefix, name := range map[string]string{
-		"begin": "begin", "commit": "commit", "rollback": "rollback", "INSERT INTO turns": "write turns", "INSERT INTO deliveries": "write deliveries",
-		"WITH due AS": "end overdue turns", "UPDATE prompts": "claim prompts", "WITH done AS": "end prompts", "SELECT array(": "sweep prompts",
-		"WITH claimed AS": "take prompts over",
-	} {
-		if strings.HasPrefix(strings.TrimSpace(sql), prefix) {
-			return name
-		}
-	}
-	s.t.Errorf("no kill point is named for: %s", sql)
-	return ""
-}
-
 // doomed is what a planner works with that dies at a point.
 func (s *stage) doomed(values fixed, point string) (deps planner.Deps, reached func()) {
 	s.t.Helper()
 	deps = s.deps(values, nil)
-	deps.Pool, reached = killpoint.Pool(s.t, s.pool.Config().ConnString(), point, s.statement)
+	deps.Pool, reached = killpoint.Pool(s.t, s.pool.Config().ConnString(), point)
 	return deps, reached
 }
 
@@ -109,9 +74,9 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 	values := crowd(s, 120)
 	s.exec(`INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
 	s.exec(`INSERT INTO messages (chat_id, person_id, body, sent_at) SELECT id, 1, 'What a lovely evening', now() FROM chats`) // to react to
-	statements, _, _ := killPoints()
-	points := make(chan string, 2*len(statements))
-	for _, p := range killpoint.Each(statements...) {
+	all, _, _ := killpoint.Planner()
+	points := make(chan string, len(all))
+	for _, p := range all {
 		points <- p
 	}
 	close(points)
@@ -143,8 +108,8 @@ func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	chat := silent(s, "club")[0]
 	values := given(t, "max_unwritten_turns", "100", "max_msgs_per_min", "60")
 	heir := planner.New(planner.DefaultConfig(), s.deps(values, nil))
-	_, statements, _ := killPoints()
-	for _, point := range killpoint.Each(statements...) {
+	_, points, _ := killpoint.Planner()
+	for _, point := range points {
 		deps, reached := s.doomed(values, point)
 		q := s.question(chat, "What do you think?")
 		// Its error, if any, says that the database is gone.
@@ -162,8 +127,8 @@ func TestKilledAnswersAreGivenOnce(t *testing.T) {
 // TestPromptsOfTheDeadAreTakenOver kills planners around the statements of the stage that
 // answers. Others answer what they had claimed, and nothing twice.
 func TestPromptsOfTheDeadAreTakenOver(t *testing.T) {
-	_, _, statements := killPoints()
-	for _, point := range killpoint.Each(statements...) {
+	_, _, points := killpoint.Planner()
+	for _, point := range points {
 		t.Run(point, func(t *testing.T) {
 			s := newStage(t, "anna", "ben")
 			b, server := busServer(t)

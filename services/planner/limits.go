@@ -19,12 +19,12 @@ import (
 // the transaction that writes it, which holds the counters' rows until it ends.
 // Whoever was overtaken finds no room there, and decides anew.
 const (
-	countAll = `
+	countAll = `-- look at the count of all
 SELECT coalesce((
     SELECT recently(counts, counted_in, extract(epoch FROM now())::bigint, 60) FROM turn_counts WHERE bot_id = 0), 0)`
 
 	// In the order of the bots, so that planners don't lock each other out.
-	countBots = `
+	countBots = `-- count bots
 INSERT INTO turn_counts AS c (bot_id, counts, counted_in)
 SELECT bot_id, ARRAY[n], extract(epoch FROM now())::bigint / 60
 FROM unnest($1::bigint[], $2::integer[]) AS planned(bot_id, n) ORDER BY bot_id
@@ -33,7 +33,7 @@ ON CONFLICT (bot_id) DO UPDATE SET
     counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
 WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + EXCLUDED.counts[1] <= (SELECT hourly_max FROM bots WHERE id = c.bot_id)`
 
-	countTogether = `
+	countTogether = `-- count all
 INSERT INTO turn_counts AS c (bot_id, counts, counted_in) VALUES (0, ARRAY[$1::integer], extract(epoch FROM now())::bigint)
 ON CONFLICT (bot_id) DO UPDATE SET
     counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, $1),
@@ -42,7 +42,8 @@ WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + $1 <= $2`
 
 	// The answers to one person are counted by one planner at a time. Nobody else uses
 	// keys below 0.
-	lockPerson = `SELECT pg_advisory_xact_lock(-1 - abs(mod($1::bigint, 256)))`
+	lockPerson = `-- lock the person
+SELECT pg_advisory_xact_lock(-1 - abs(mod($1::bigint, 256)))`
 )
 
 // errOvertaken says that another planner has used up a limit since this one

@@ -24,7 +24,7 @@ SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id `
 
 	// Each due chat goes to one planner: what another has locked is skipped.
-	claimDue = chatAndClock + `
+	claimDue = `-- claim due chats` + chatAndClock + `
 WHERE k.next_turn_at <= now()
 ORDER BY k.next_turn_at LIMIT $1
 FOR UPDATE OF k SKIP LOCKED`
@@ -68,7 +68,7 @@ func chatsBy(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]decide.
 const (
 	// After a pause that Telegram made, a bot has one open message at a time until one
 	// was delivered.
-	castOf = `
+	castOf = `-- load casts
 WITH member AS MATERIALIZED (
     SELECT chat_id, bot_id, suspended_at IS NOT NULL OR tries > 0 AND 0 < (
             SELECT count(*) FROM turns t WHERE t.chat_id = c.chat_id AND t.outcome IS NULL AND t.kind <> 'reaction' AND t.bot_id = c.bot_id) AS suspended,
@@ -87,14 +87,14 @@ FROM member m JOIN bot b ON b.id = m.bot_id
 ORDER BY m.chat_id, b.id`
 
 	// In no order: to sort them here takes less time than there.
-	recentOf = `
+	recentOf = `-- load messages
 SELECT chat.id, m.number, coalesce(m.bot_id, 0), coalesce(p.display_name, who.name, ''), m.body, coalesce(m.reply_to, 0), m.sent_at
 FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
     SELECT * FROM messages WHERE chat_id = chat.id AND talk ORDER BY sent_at DESC, number DESC LIMIT 50) m
 LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
 
 	// Only members of basic groups have ids of their own.
-	usableOf = `
+	usableOf = `-- load replies
 SELECT chat.id, m.number, i.viewer
 FROM unnest($1::bigint[]) AS chat(id) CROSS JOIN LATERAL (
     SELECT number FROM messages WHERE chat_id = chat.id AND talk ORDER BY sent_at DESC, number DESC LIMIT 50) m
@@ -104,7 +104,7 @@ ORDER BY i.viewer`
 	// Answers to commands are no talk, and what hangs of reactions holds nothing up. Turns
 	// that wait for Telegram are read, so that who speaks next knows of them, but only
 	// those without a text count against the limit. They are few, because they expire.
-	loadOf = `
+	loadOf = `-- load turns
 SELECT chat.id, open.unwritten, coalesce(open.newest, 0), open.targets, open.answerers
 FROM unnest($1::bigint[]) AS chat(id)
 CROSS JOIN LATERAL (

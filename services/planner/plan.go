@@ -132,7 +132,7 @@ const (
 	// The days are those of UTC, as for budgets.
 	countText = `
     texts = CASE WHEN texts_day = (now() AT TIME ZONE 'UTC')::date THEN texts ELSE 0 END + u.spoke::int, texts_day = (now() AT TIME ZONE 'UTC')::date`
-	advanceClocks = `
+	advanceClocks = `-- move clocks
 UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()),
     waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END, waiting_changed = u.changed, waiting_cast = u.may_act,
     counts = counted(c.counts, c.counted_in, slot, 12, u.spoke::int), counted_in = greatest(c.counted_in, slot), ` + countText + `

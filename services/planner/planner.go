@@ -19,6 +19,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
@@ -100,14 +102,16 @@ func (p *Planner) ring(planned []journal.Planned) {
 	if p.Bus == nil {
 		return
 	}
-	chats := map[bus.Queue][]int64{}
+	chats, event := map[bus.Queue][]int64{}, &chorusv1.Event{}
 	for _, t := range planned {
+		event.Turns = append(event.Turns, t.Turn.GetId())
 		q := bus.OfLane(t.Lane())
 		chats[q] = append(chats[q], t.Turn.GetId().GetChatId())
 	}
 	for q, ids := range chats {
 		p.Bus.Ring(q, ids...)
 	}
+	p.Bus.Tell(subject.Planned, event)
 }
 
 // dbPause is how long the planner waits after the database failed.
@@ -214,7 +218,8 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-const nextDue = `SELECT extract(epoch FROM min(next_turn_at) - clock_timestamp())::float8 FROM chat_clock`
+const nextDue = `-- look for the next
+SELECT extract(epoch FROM min(next_turn_at) - clock_timestamp())::float8 FROM chat_clock`
 
 // soonest keeps two planners that race for the last due chat from spinning.
 const soonest = 2 * time.Millisecond
@@ -248,13 +253,16 @@ func (p *Planner) sweep(ctx context.Context) {
 		}
 		for ctx.Err() == nil {
 			looking, cancel := context.WithTimeout(ctx, dbTimeout)
-			n, err := p.journal.Expire(looking, p.cfg.Grace, maxExpired)
+			ended, err := p.journal.Expire(looking, p.cfg.Grace, maxExpired)
 			cancel()
-			p.Metrics.expired(n)
+			p.Metrics.expired(len(ended))
+			if p.Bus != nil {
+				p.Bus.Tell(subject.Expired, &chorusv1.Event{Turns: ended})
+			}
 			if err != nil && ctx.Err() == nil {
 				p.outages.Note(err)
 			}
-			if err != nil || n < maxExpired {
+			if err != nil || len(ended) < maxExpired {
 				break
 			}
 		}

@@ -36,7 +36,7 @@ const (
 	// Whether a cast may be awake now is asked of its chat and bots as they were when
 	// it was last planned, not of a time, because a change is committed later than it
 	// says. What the settings say is left to the caller.
-	findWaiting = `
+	findWaiting = `-- find waiting chats
 SELECT k.chat_id, k.waiting_for
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id
 WHERE k.waiting_for IS NOT NULL AND CASE k.waiting_for
@@ -55,7 +55,7 @@ ORDER BY k.chat_id`
 
 	// In the order of the chats, so that planners that do it at once don't lock
 	// each other out; the second one finds nothing left to do.
-	endWaiting = `
+	endWaiting = `-- end waits
 WITH woken AS (
     SELECT k.chat_id, least(c.mean_gap, $2::interval) * ((u.n - 1)::float8 / cardinality($1::bigint[])) AS later
     FROM unnest($1::bigint[]) WITH ORDINALITY AS u(chat_id, n)
@@ -66,7 +66,7 @@ UPDATE chat_clock k SET waiting_for = NULL, waiting_since = NULL, next_turn_at =
 FROM woken WHERE k.chat_id = woken.chat_id`
 
 	// A chat without a reason to wait is between two turns, or asleep.
-	shortenWaits = `
+	shortenWaits = `-- shorten waits
 UPDATE chat_clock SET next_turn_at = clock_timestamp() + $1::interval
 WHERE next_turn_at > clock_timestamp() + 2 * $1::interval AND waiting_for IS NULL`
 

@@ -14,8 +14,10 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/killpoint"
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
@@ -115,7 +117,19 @@ func (c *chaos) stream(ctx context.Context) {
 		c.exec(`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, tries = 0 WHERE chat_id = $1`, c.sick)
 		c.say(c.sick, c.nextText(c.sick), long)
 		c.planned++
+		if c.planned/len(c.chats)%8 == 0 {
+			c.unreadable(c.sick)
+		}
 	}
+}
+
+// unreadable plans a delivery that is a dead letter.
+func (c *chaos) unreadable(chat int64) {
+	c.t.Helper()
+	turn := c.turn(chat)
+	c.plan(journal.Planned{Turn: turn, Delivery: journaltest.Message(turn, "it can't be read")})
+	c.exec(`UPDATE deliveries SET payload = '' WHERE chat_id = $1 AND turn_no = $2`, chat, turn.GetId().GetNumber())
+	c.planned++
 }
 
 // nextText is what the next message of a chat says.
@@ -172,13 +186,13 @@ func (c *chaos) nextPoint() (point string, nth int64) {
 	if c.killed >= c.kills {
 		return "", 0
 	}
-	all := killPoints()
+	all := killpoint.Sender()
 	return all[c.random.IntN(len(all))], 1 + c.random.Int64N(maxNth)
 }
 
 // unreached are the points at which nobody was killed yet. The caller has the lock.
 func (c *chaos) unreached() []string {
-	return slices.DeleteFunc(killPoints(), func(point string) bool { return c.places[point] > 0 })
+	return killpoint.Unreached(killpoint.Sender(), c.places)
 }
 
 // pause makes one replica after the other stand still for longer than its claims hold.
@@ -290,7 +304,7 @@ func (c *chaos) died() int {
 // A kill at each point and some standstills, and replicas that come and go.
 // BenchmarkChaos is the long form.
 func TestNothingIsDoubledLostOrOvertaken(t *testing.T) {
-	c := newChaos(t, len(killPoints()), 4, 2)
+	c := newChaos(t, len(killpoint.Sender()), 4, 2)
 	c.run(3 * time.Minute)
 	found := c.account()
 	t.Logf("%d turns, %d kills, %d standstills: %v, %d unknown for these", c.planned, c.killed, c.stopped, found, c.died())

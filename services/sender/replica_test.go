@@ -28,6 +28,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/lab/child"
+	"github.com/chorus-cast/chorus/services/lab/killpoint"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/sender"
 )
@@ -78,13 +79,13 @@ func obey(text string) error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	k := &killer{point: o.DieAt, nth: o.Nth, out: os.Stdout}
+	k := &killpoint.Killer{Point: o.DieAt, Nth: o.Nth, Out: os.Stdout}
 	pool, err := killerPool(ctx, o.Database, k)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "replica", killerDialer(k))
+	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "replica", k.Dialer(killpoint.Acknowledge, "+ACK"))
 	if err != nil {
 		return fmt.Errorf("the bus: %w", err)
 	}
@@ -102,7 +103,7 @@ func obey(text string) error {
 	defer stopReading()
 	held := lease.New(pool, lease.Sender, zap.NewNop())
 	s, err := sender.New(o.Sender, sender.Deps{
-		Pool: pool, Bus: b, Lease: held, Telegram: client.With(k.calls), Roster: roster, Log: zap.NewNop(),
+		Pool: pool, Bus: b, Lease: held, Telegram: client.With(callsTo(k)), Roster: roster, Log: zap.NewNop(),
 		Open: func(bot string, _ []byte) (secret.String, error) { return secret.New(o.Tokens[bot]), nil },
 	})
 	if err != nil {
@@ -231,7 +232,7 @@ func (r *replica) listen(out io.ReadCloser) {
 	defer out.Close()
 	defer close(r.usages)
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if place, dies := strings.CutPrefix(lines.Text(), lastWords); dies {
+		if place, dies := strings.CutPrefix(lines.Text(), killpoint.LastWords); dies {
 			r.mu.Lock()
 			r.diedAt = place
 			r.mu.Unlock()
@@ -281,7 +282,7 @@ func (r *replica) place() string {
 	return r.diedAt
 }
 
-func killerPool(ctx context.Context, url string, k *killer) (*pgxpool.Pool, error) {
+func killerPool(ctx context.Context, url string, k *killpoint.Killer) (*pgxpool.Pool, error) {
 	cfg := store.DefaultConfig()
 	cfg.URL, cfg.MaxConnections = url, 8
 	plain, err := store.Open(ctx, cfg)
@@ -290,7 +291,7 @@ func killerPool(ctx context.Context, url string, k *killer) (*pgxpool.Pool, erro
 	}
 	defer plain.Close()
 	traced := plain.Config()
-	traced.ConnConfig.Tracer = killerTracer{k}
+	traced.ConnConfig.Tracer = k.Tracer(stepsOf)
 	pool, err := pgxpool.NewWithConfig(ctx, traced)
 	if err != nil {
 		return nil, fmt.Errorf("the database: %w", err)

@@ -16,6 +16,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
@@ -124,6 +126,7 @@ func (s *Sender) stage(lane journal.Lane, rings bus.Queue) *stage.Stage[*journal
 		Name: rings.Name, MaxInFlight: s.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: s.cfg.ShortWait, Lease: s.cfg.Lease, Grace: s.cfg.Grace,
 	}, rows, stage.Deps{
 		Rings: s.Bus.Rings(rings), Holds: s.Lease.Held, Now: s.Now, Tracer: s.Tracer, Metrics: s.Stages, Log: s.Log,
+		Ended: func(ended []stage.Task) { s.Bus.Tell(subject.Sent, &chorusv1.Event{Turns: journal.TurnsOf(ended)}) },
 	}, func(ctx context.Context, u *journal.Unsent) (journal.Sent, error) { return s.deliver(ctx, rows, u) })
 }
 

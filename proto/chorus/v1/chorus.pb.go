@@ -841,6 +841,63 @@ func (x *Ring) GetChats() []int64 {
 	return nil
 }
 
+// Event tells whoever follows live, such as a console, which rows a service has just
+// committed. Its subject tells what has happened. It is sent once, by core NATS, to who
+// listens at that moment: it may be missed, and the rows are the truth.
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The turns whose rows have changed.
+	Turns []*TurnId `protobuf:"bytes,1,rep,name=turns,proto3" json:"turns,omitempty"`
+	// Chorus' ids of chats in which people have written: their messages have new rows.
+	Chats         []int64 `protobuf:"varint,2,rep,packed,name=chats,proto3" json:"chats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Event) GetTurns() []*TurnId {
+	if x != nil {
+		return x.Turns
+	}
+	return nil
+}
+
+func (x *Event) GetChats() []int64 {
+	if x != nil {
+		return x.Chats
+	}
+	return nil
+}
+
 var File_chorus_v1_chorus_proto protoreflect.FileDescriptor
 
 const file_chorus_v1_chorus_proto_rawDesc = "" +
@@ -889,7 +946,10 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x121\n" +
 	"\x06typing\x18\v \x01(\v2\x19.google.protobuf.DurationR\x06typing\"\x1c\n" +
 	"\x04Ring\x12\x14\n" +
-	"\x05chats\x18\x01 \x03(\x03R\x05chats*\x80\x01\n" +
+	"\x05chats\x18\x01 \x03(\x03R\x05chats\"F\n" +
+	"\x05Event\x12'\n" +
+	"\x05turns\x18\x01 \x03(\v2\x11.chorus.v1.TurnIdR\x05turns\x12\x14\n" +
+	"\x05chats\x18\x02 \x03(\x03R\x05chats*\x80\x01\n" +
 	"\bTurnKind\x12\x19\n" +
 	"\x15TURN_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11TURN_KIND_MESSAGE\x10\x01\x12\x13\n" +
@@ -933,7 +993,7 @@ func file_chorus_v1_chorus_proto_rawDescGZIP() []byte {
 }
 
 var file_chorus_v1_chorus_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_chorus_v1_chorus_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_chorus_v1_chorus_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_chorus_v1_chorus_proto_goTypes = []any{
 	(TurnKind)(0),                 // 0: chorus.v1.TurnKind
 	(Length)(0),                   // 1: chorus.v1.Length
@@ -946,30 +1006,32 @@ var file_chorus_v1_chorus_proto_goTypes = []any{
 	(*Turn)(nil),                  // 8: chorus.v1.Turn
 	(*Delivery)(nil),              // 9: chorus.v1.Delivery
 	(*Ring)(nil),                  // 10: chorus.v1.Ring
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*Event)(nil),                 // 11: chorus.v1.Event
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
 }
 var file_chorus_v1_chorus_proto_depIdxs = []int32{
 	6,  // 0: chorus.v1.Turn.id:type_name -> chorus.v1.TurnId
 	0,  // 1: chorus.v1.Turn.kind:type_name -> chorus.v1.TurnKind
 	1,  // 2: chorus.v1.Turn.length:type_name -> chorus.v1.Length
 	2,  // 3: chorus.v1.Turn.mention:type_name -> chorus.v1.Mention
-	11, // 4: chorus.v1.Turn.planned_at:type_name -> google.protobuf.Timestamp
-	11, // 5: chorus.v1.Turn.due_at:type_name -> google.protobuf.Timestamp
-	11, // 6: chorus.v1.Turn.expires_at:type_name -> google.protobuf.Timestamp
+	12, // 4: chorus.v1.Turn.planned_at:type_name -> google.protobuf.Timestamp
+	12, // 5: chorus.v1.Turn.due_at:type_name -> google.protobuf.Timestamp
+	12, // 6: chorus.v1.Turn.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 7: chorus.v1.Turn.reasons:type_name -> chorus.v1.Reason
 	6,  // 8: chorus.v1.Delivery.id:type_name -> chorus.v1.TurnId
 	3,  // 9: chorus.v1.Delivery.action:type_name -> chorus.v1.Action
 	4,  // 10: chorus.v1.Delivery.fallback:type_name -> chorus.v1.Fallback
-	11, // 11: chorus.v1.Delivery.planned_at:type_name -> google.protobuf.Timestamp
-	11, // 12: chorus.v1.Delivery.expires_at:type_name -> google.protobuf.Timestamp
-	11, // 13: chorus.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
-	12, // 14: chorus.v1.Delivery.typing:type_name -> google.protobuf.Duration
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 11: chorus.v1.Delivery.planned_at:type_name -> google.protobuf.Timestamp
+	12, // 12: chorus.v1.Delivery.expires_at:type_name -> google.protobuf.Timestamp
+	12, // 13: chorus.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
+	13, // 14: chorus.v1.Delivery.typing:type_name -> google.protobuf.Duration
+	6,  // 15: chorus.v1.Event.turns:type_name -> chorus.v1.TurnId
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_chorus_v1_chorus_proto_init() }
@@ -983,7 +1045,7 @@ func file_chorus_v1_chorus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_chorus_v1_chorus_proto_rawDesc), len(file_chorus_v1_chorus_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -35,6 +35,9 @@ var (
 func (s *statements) add(sql string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if rest, named := strings.CutPrefix(sql, "-- "); named {
+		_, sql, _ = strings.Cut(rest, "\n")
+	}
 	s.count[strings.Join(strings.Fields(sql), " ")]++
 }
 

@@ -239,9 +239,9 @@ func TestOverdueTurnsEndUnlessSomebodyHasThem(t *testing.T) {
 	must(t, f.Deliveries(journal.LaneMessage, us).Claim, []int64{sending, abandoned})
 	f.exec(`UPDATE turns SET planned_at = now() - interval '1 hour', due_at = now() - interval '1 hour', expires_at = now() - interval '1 minute'`)
 	f.exec(`UPDATE deliveries SET claimed_until = now() - interval '10 minutes' WHERE chat_id = $1`, abandoned)
-	n, err := f.Expire(t.Context(), time.Second, 100)
-	if err != nil || n != 3 {
-		t.Errorf("%d ended, %v", n, err)
+	ended, err := f.Expire(t.Context(), time.Second, 100)
+	if err != nil || len(ended) != 3 {
+		t.Errorf("%v ended, %v", ended, err)
 	}
 	for id, state := range want {
 		if got := f.state(turns[id]); got != state {

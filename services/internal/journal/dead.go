@@ -17,11 +17,11 @@ import (
 
 const (
 	// The fence is that of the row that could not be done.
-	buryText = `
+	buryText = `-- bury a turn
 WITH dead AS (
     UPDATE turns SET outcome = 'dead', reason = $4, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL
     WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND outcome IS NULL RETURNING chat_id, turn_no)` + insertLetter
-	buryDelivery = `
+	buryDelivery = `-- bury a delivery
 WITH found AS (SELECT chat_id, turn_no FROM deliveries WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner IS NOT NULL LIMIT 1),
 parts AS (
     UPDATE deliveries d SET state = 'closed', outcome = 'dead', reason = $4, closed_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL

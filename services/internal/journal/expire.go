@@ -2,14 +2,17 @@ package journal
 
 import (
 	"context"
-	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
 // What is claimed is left to its owner, for as long as any call takes. What became of a
 // call whose sender died, and to which nobody else came, is unknown. A delivery that is
 // claimed at this moment keeps its turn open.
-const expire = `
+const expire = `-- end overdue turns
 WITH due AS (
     SELECT t.chat_id, t.turn_no FROM turns t
     WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval AND (t.claimed_until IS NULL OR t.claimed_until < now() - $3::interval)
@@ -28,17 +31,17 @@ UPDATE turns t SET closed_at = now(), written_at = coalesce(t.written_at, now())
 FROM due WHERE t.chat_id = due.chat_id AND t.turn_no = due.turn_no
   AND NOT EXISTS (
     SELECT FROM deliveries d LEFT JOIN parts p ON p.chat_id = d.chat_id AND p.turn_no = d.turn_no AND p.part = d.part
-    WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND p.part IS NULL)`
+    WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND p.part IS NULL)
+RETURNING t.chat_id, t.turn_no`
 
 // abandoned is how long after the end of its claim a row is taken for abandoned by all.
 const abandoned = time.Minute
 
 // Expire ends up to limit open turns whose time was over a grace ago and that nobody has
-// claimed: those that wait for a service that is down. It tells how many.
-func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) (int, error) {
-	tag, err := j.pool.Exec(ctx, expire, grace, limit, abandoned, "nobody came to it in time")
-	if err != nil {
-		return 0, fmt.Errorf("end overdue turns: %w", err)
-	}
-	return int(tag.RowsAffected()), nil
+// claimed: those that wait for a service that is down. It gives them.
+func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) ([]*chorusv1.TurnId, error) {
+	return claimed(ctx, j, "end overdue turns", func(row pgx.CollectableRow) (*chorusv1.TurnId, error) {
+		id := &chorusv1.TurnId{}
+		return id, row.Scan(&id.ChatId, &id.Number)
+	}, expire, grace, limit, abandoned, "nobody came to it in time")
 }

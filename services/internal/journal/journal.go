@@ -19,6 +19,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
+	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
 // Journal reads and writes the rows. It is safe for concurrent use.
@@ -57,6 +58,17 @@ const forgotten = `claimed_until < now() + $2::interval - interval '15 seconds'`
 
 // key is a turn's key in SQL arguments.
 func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }
+
+// TurnsOf are the turns of tasks.
+func TurnsOf(tasks []stage.Task) []*chorusv1.TurnId {
+	ids := make([]*chorusv1.TurnId, 0, len(tasks))
+	for _, t := range tasks {
+		if of, ok := t.(interface{ GetId() *chorusv1.TurnId }); ok {
+			ids = append(ids, of.GetId())
+		}
+	}
+	return ids
+}
 
 // inOrder are items in the order of their turns, in which rows are locked: so no two
 // statements wait for each other.

@@ -28,14 +28,14 @@ func (p Planned) Lane() Lane {
 }
 
 const (
-	insertTurns = `
+	insertTurns = `-- write turns
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, topic, payload, traceparent, planned_at, due_at, expires_at, written_at)
 SELECT chat_id, turn_no, bot_id, kind, nullif(target, 0), topic, payload, traceparent, planned_at, due_at, expires_at, CASE WHEN written THEN now() END
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::text[],
     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bool[])
     AS t(chat_id, turn_no, bot_id, kind, target, topic, payload, traceparent, planned_at, due_at, expires_at, written)`
 
-	insertDeliveries = `
+	insertDeliveries = `-- write deliveries
 INSERT INTO deliveries (chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
 SELECT chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, nullif(body, '')
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::timestamptz[], $10::text[])

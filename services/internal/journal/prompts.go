@@ -52,7 +52,7 @@ var _ stage.Rows[*Prompt, Answered] = (*Prompts)(nil)
 func (j *Journal) Prompts(c Claims) *Prompts { return &Prompts{j, c} }
 
 const (
-	insertPrompt = `
+	insertPrompt = `-- write a prompt
 INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, heard_at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING`
 
@@ -61,13 +61,13 @@ ON CONFLICT DO NOTHING`
 	freePrompt    = ` AND p.owner IS NULL AND (p.not_before IS NULL OR p.not_before <= now())`
 	claimedPrompt = `p.chat_id, p.message, p.person_id, p.addressed_bots, p.happened_at, p.heard_at, p.fence, p.attempts`
 
-	claimPrompts = `
+	claimPrompts = `-- claim prompts
 UPDATE prompts p SET ` + claimPrompt + `
 FROM unnest($3::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextPrompt + `r.chat_id ORDER BY message LIMIT 1) h
 WHERE p.chat_id = r.chat_id AND p.message = h.message` + freePrompt + `
 RETURNING ` + claimedPrompt
 
-	commitPrompts = `
+	commitPrompts = `-- end prompts
 WITH done AS (
     DELETE FROM prompts p USING unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bool[]) AS i(chat_id, message, fence, last)
     WHERE p.chat_id = i.chat_id AND p.message = i.message AND p.fence = i.fence AND p.owner = $1
@@ -77,13 +77,14 @@ FROM done CROSS JOIN LATERAL (` + nextPrompt + `done.chat_id AND x.message > don
 WHERE p.chat_id = done.chat_id AND p.message = h.message AND NOT done.last` + freePrompt + `
 RETURNING ` + claimedPrompt
 
-	deferPrompt = `
+	deferPrompt = `-- defer a prompt
 UPDATE prompts SET owner = NULL, claimed_until = NULL, not_before = $5, attempts = attempts + $6::int
 WHERE chat_id = $1 AND message = $2 AND fence = $3 AND owner = $4`
 
-	dropPrompt = `DELETE FROM prompts WHERE chat_id = $1 AND message = $2 AND fence = $3`
+	dropPrompt = `-- drop a prompt
+DELETE FROM prompts WHERE chat_id = $1 AND message = $2 AND fence = $3`
 
-	takePrompts = `
+	takePrompts = `-- take prompts over
 WITH claimed AS MATERIALIZED (
     SELECT chat_id, message, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
     FROM prompts WHERE owner IS NOT NULL AND chat_id <> ALL($4)),
@@ -94,7 +95,7 @@ UPDATE prompts p SET ` + claimPrompt + `
 FROM dead WHERE p.chat_id = dead.chat_id AND p.message = dead.message AND p.fence = dead.fence AND p.owner = dead.owner
 RETURNING ` + claimedPrompt
 
-	duePrompts = `
+	duePrompts = `-- due prompts
 SELECT array(SELECT chat_id FROM (
         SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, heard_at + interval '2 seconds') AS due
         FROM prompts ORDER BY chat_id, message) h

@@ -59,14 +59,14 @@ const (
 	freeText     = ` AND t.owner IS NULL AND (t.not_before IS NULL OR t.not_before <= now())`
 	claimedTexts = `t.chat_id, t.turn_no, t.fence, t.attempts, t.payload, t.traceparent`
 
-	claimTexts = `
+	claimTexts = `-- claim turns
 UPDATE turns t SET ` + claimText + `
 FROM unnest($3::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextText + `r.chat_id ORDER BY turn_no LIMIT 1) h
 WHERE t.chat_id = r.chat_id AND t.turn_no = h.turn_no` + freeText + `
 RETURNING ` + claimedTexts
 
 	// The next turn of a chat is claimed by the statement that ends the one before.
-	commitTexts = `
+	commitTexts = `-- commit turns
 WITH done AS (
     UPDATE turns t SET written_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL,
         outcome = nullif(i.outcome, ''), reason = i.reason, closed_at = CASE WHEN i.outcome <> '' THEN now() END
@@ -85,11 +85,11 @@ FROM done CROSS JOIN LATERAL (` + nextText + `done.chat_id AND x.turn_no > done.
 WHERE t.chat_id = done.chat_id AND t.turn_no = h.turn_no AND NOT done.last` + freeText + `
 RETURNING ` + claimedTexts
 
-	deferText = `
+	deferText = `-- defer a turn
 UPDATE turns SET owner = NULL, claimed_until = NULL, not_before = $5, attempts = attempts + $6::int
 WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner = $4`
 
-	takeTexts = `
+	takeTexts = `-- take turns over
 WITH claimed AS MATERIALIZED (
     SELECT chat_id, turn_no, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
     FROM turns WHERE written_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($4)),
@@ -101,7 +101,7 @@ FROM dead WHERE t.chat_id = dead.chat_id AND t.turn_no = dead.turn_no AND t.fenc
 RETURNING ` + claimedTexts
 
 	// A new row is left to the ring for a moment.
-	dueTexts = `
+	dueTexts = `-- due turns
 SELECT array(SELECT chat_id FROM (
         SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, planned_at + interval '2 seconds') AS due
         FROM turns WHERE written_at IS NULL ORDER BY chat_id, turn_no) h

@@ -25,13 +25,13 @@ type Said struct {
 }
 
 const (
-	saidInTurns = `
+	saidInTurns = `-- read turns
 SELECT t.chat_id, t.turn_no, t.bot_id, coalesce(m.number, 0), coalesce(t.target_message, 0), t.planned_at, coalesce(m.body, d.body, ''),
     t.payload, d.payload, t.reason, coalesce(d.reason, ''), coalesce(l.reason, '')
 FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) LEFT JOIN dead_letters l USING (chat_id, turn_no)
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no AND m.part = d.part
 WHERE t.chat_id = ANY($1)`
-	saidAlone = `
+	saidAlone = `-- read messages
 SELECT m.chat_id, coalesce(m.turn_no, 0), m.bot_id, m.number, coalesce(m.reply_to, 0), m.sent_at, m.body
 FROM messages m WHERE m.chat_id = ANY($1) AND m.bot_id IS NOT NULL
     AND NOT EXISTS (SELECT FROM turns t WHERE t.chat_id = m.chat_id AND t.turn_no = m.turn_no)`
@@ -82,15 +82,16 @@ func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
 }
 
 const (
-	lockSaid = `
+	lockSaid = `-- lock turns
 SELECT t.chat_id, t.turn_no, t.payload, d.part, d.payload
 FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) JOIN turns t USING (chat_id, turn_no) LEFT JOIN deliveries d USING (chat_id, turn_no)
 ORDER BY 1, 2, 4 FOR UPDATE OF t`
-	redactTurn     = `UPDATE turns SET payload = $3, reason = '' WHERE chat_id = $1 AND turn_no = $2`
-	redactDelivery = `
+	redactTurn = `-- redact a turn
+UPDATE turns SET payload = $3, reason = '' WHERE chat_id = $1 AND turn_no = $2`
+	redactDelivery = `-- redact a delivery
 UPDATE deliveries SET payload = $4, body = NULL, reason = '', redacted = true WHERE chat_id = $1 AND turn_no = $2 AND part = $3`
 	// A delivery that nobody is sending ends: its text is gone.
-	withhold = `
+	withhold = `-- withhold deliveries
 WITH held AS (
     UPDATE deliveries d SET state = 'closed', outcome = 'rejected', reason = $3, closed_at = now(),
         owner = NULL, claimed_until = NULL, not_before = NULL, fence = fence + 1
@@ -99,14 +100,14 @@ WITH held AS (
     RETURNING d.chat_id, d.turn_no)
 UPDATE turns t SET outcome = 'rejected', reason = $3, closed_at = now() FROM (SELECT DISTINCT chat_id, turn_no FROM held) h
 WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND t.outcome IS NULL`
-	deleteSaid = `
+	deleteSaid = `-- delete messages
 DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, number)
 WHERE m.chat_id = u.chat_id AND m.number = u.number AND m.bot_id IS NOT NULL`
 	// The call that sends it may have ended since it was looked at.
-	deleteSent = `
+	deleteSent = `-- delete sent messages
 DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no)
 WHERE m.chat_id = u.chat_id AND m.turn_no = u.turn_no AND m.bot_id IS NOT NULL`
-	deleteLetters = `
+	deleteLetters = `-- delete dead letters
 DELETE FROM dead_letters l USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE l.chat_id = u.chat_id AND l.turn_no = u.turn_no`
 )
 
@@ -193,7 +194,7 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 }
 
 // The generator that is writing a turn finds its claim lost.
-const withdraw = `
+const withdraw = `-- end texts in work
 UPDATE turns SET outcome = 'rejected', reason = $2, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL, fence = fence + 1
 WHERE chat_id = ANY($1) AND written_at IS NULL`
 

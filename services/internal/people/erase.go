@@ -190,24 +190,32 @@ func Places() []string {
 
 const (
 	// Whoever learns from what the person said holds the row, too.
-	lockPerson = `SELECT FROM people WHERE telegram_id = $1 FOR UPDATE`
+	lockPerson = `-- lock a person
+SELECT FROM people WHERE telegram_id = $1 FOR UPDATE`
 	// Bots that are behind may still tell of what was said before.
-	rememberForgotten = `
+	rememberForgotten = `-- remember who is forgotten
 INSERT INTO forgotten (person_id, at, marks) VALUES ($1, $2, '{}')
 ON CONFLICT (person_id) DO UPDATE SET at = greatest(forgotten.at, excluded.at), marks = coalesce(forgotten.marks, '{}') RETURNING marks`
-	keepMarks = `UPDATE forgotten SET marks = $2 WHERE person_id = $1`
+	keepMarks = `-- keep marks
+UPDATE forgotten SET marks = $2 WHERE person_id = $1`
 	// A planner that is answering one ends first, and what it writes is found.
-	forgetPrompts  = `DELETE FROM prompts WHERE person_id = $1`
-	forgetMemories = `DELETE FROM memories WHERE id IN (SELECT memory_id FROM memory_people WHERE person_id = $1)`
-	forgetMessages = `DELETE FROM messages WHERE person_id = $1 AND sent_at < $2`
+	forgetPrompts = `-- forget prompts
+DELETE FROM prompts WHERE person_id = $1`
+	forgetMemories = `-- forget memories
+DELETE FROM memories WHERE id IN (SELECT memory_id FROM memory_people WHERE person_id = $1)`
+	forgetMessages = `-- forget messages
+DELETE FROM messages WHERE person_id = $1 AND sent_at < $2`
 	// The answers still count for the limit of the chat.
-	forgetAnswers = `UPDATE answers SET person_id = NULL WHERE person_id = $1`
+	forgetAnswers = `-- forget answers
+UPDATE answers SET person_id = NULL WHERE person_id = $1`
 	// Who goes on writing is kept again.
-	forgetPerson = `
+	forgetPerson = `-- forget a person
 DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
 
-	unfinished = `SELECT person_id, at FROM forgotten WHERE marks IS NOT NULL AND at < now() - $1::interval ORDER BY at`
-	finished   = `UPDATE forgotten SET marks = NULL WHERE person_id = $1`
+	unfinished = `-- find erasures
+SELECT person_id, at FROM forgotten WHERE marks IS NOT NULL AND at < now() - $1::interval ORDER BY at`
+	finished = `-- end the erasure
+UPDATE forgotten SET marks = NULL WHERE person_id = $1`
 )
 
 // Erasure deletes what is kept of people.

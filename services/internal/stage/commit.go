@@ -107,10 +107,11 @@ func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) 
 	}
 	s.metrics.ended(s.cfg.Name, resultDone, len(ends))
 	s.begin(ctx, next, since)
-	chats := make([]int64, len(ends))
+	tasks := make([]Task, len(ends))
 	for i, e := range ends {
-		chats[i] = e.Task.Chat()
+		tasks[i] = e.Task
 	}
+	s.told(tasks)
 	s.finish(ctx, ends, next)
 }
 
@@ -159,11 +160,14 @@ func (s *Stage[T, R]) idle(id int64) {
 
 // failed gives a task back, or ends it as a dead letter.
 func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
-	until, write := s.verdict(e, ctx.Err() != nil)
+	until, dead, write := s.verdict(e, ctx.Err() != nil)
 	err := s.persist(committing, write)
 	if err != nil && committing.Err() == nil {
 		// Its claim ends by itself.
 		s.log.Error("what became of a task can't be written down", zap.Int64("chat", e.task.Chat()), zap.NamedError("failure", e.err), zap.Error(err))
+	}
+	if dead && err == nil {
+		s.told([]Task{e.task})
 	}
 	s.mu.Lock()
 	s.chats[e.task.Chat()].again = until.IsZero() && ctx.Err() == nil
@@ -176,8 +180,8 @@ func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
 }
 
 // verdict is what is to be done about a failure, and when the task is looked at again;
-// zero is at once. It is the one place that decides so.
-func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, write func(context.Context) error) {
+// zero is at once. Dead tells that it is over. It is the one place that decides so.
+func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, dead bool, write func(context.Context) error) {
 	later := (*laterError)(nil)
 	class := fail.ClassOf(e.err)
 	failures := e.failures
@@ -187,19 +191,19 @@ func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, wr
 	switch {
 	case errors.As(e.err, &later):
 		s.metrics.ended(s.cfg.Name, resultLater, 1)
-		return later.until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, later.until, 0) }
+		return later.until, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, later.until, 0) }
 	case class == fail.Shutdown && stopping:
 		s.metrics.ended(s.cfg.Name, resultReturned, 1)
-		return time.Time{}, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, time.Time{}, 0) }
+		return time.Time{}, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, time.Time{}, 0) }
 	case class == fail.Permanent, failures > 0 && e.task.Attempts()+failures >= s.cfg.MaxAttempts:
 		s.metrics.ended(s.cfg.Name, resultDead, 1)
 		s.log.Error("dead letter", zap.Int64("chat", e.task.Chat()), zap.NamedError("reason", e.err))
-		return time.Time{}, func(ctx context.Context) error { return s.rows.Bury(ctx, e.task, e.err.Error()) }
+		return time.Time{}, true, func(ctx context.Context) error { return s.rows.Bury(ctx, e.task, e.err.Error()) }
 	}
 	s.outages.Note(e.err)
 	s.metrics.ended(s.cfg.Name, resultLater, 1)
 	until = s.now().Add(backoff(e.task.Attempts()+e.failures-1, e.err))
-	return until, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failures) }
+	return until, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failures) }
 }
 
 // wantAt has a chat looked at when the time of its next row has come.

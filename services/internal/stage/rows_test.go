@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -340,6 +341,7 @@ type process struct {
 	owner  int
 	cancel context.CancelFunc
 	ended  chan struct{}
+	told   atomic.Int64 // tasks that have ended
 }
 
 func start(t *table, owner int, b *bell, change func(*stage.Config), work stage.Work[*task, int]) *process {
@@ -350,7 +352,9 @@ func start(t *table, owner int, b *bell, change func(*stage.Config), work stage.
 	t.mu.Lock()
 	t.alive[owner] = true
 	t.mu.Unlock()
-	p := &process{owner: owner, Stage: stage.New(cfg, client{t, owner}, stage.Deps{Rings: b, Log: zap.NewNop()}, work)}
+	p := &process{owner: owner}
+	ended := func(tasks []stage.Task) { p.told.Add(int64(len(tasks))) }
+	p.Stage = stage.New(cfg, client{t, owner}, stage.Deps{Rings: b, Ended: ended, Log: zap.NewNop()}, work)
 	p.run()
 	return p
 }

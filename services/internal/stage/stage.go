@@ -142,6 +142,7 @@ type Stage[T Task, R any] struct {
 	outages  *outage.Log // of the work
 	database *outage.Log
 	metrics  *Metrics
+	told     func([]Task)
 
 	slots chan struct{} // one for each task in work
 	ended chan ended[T, R]
@@ -188,7 +189,10 @@ type Deps struct {
 	Now     func() time.Time
 	Tracer  trace.Tracer // nil for no traces
 	Metrics *Metrics     // nil for none
-	Log     *zap.Logger
+	// Ended is told of tasks whose ends are committed, dead letters too; nil for nobody. It
+	// must not wait.
+	Ended func([]Task)
+	Log   *zap.Logger
 }
 
 // New makes a stage.
@@ -202,10 +206,13 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 	if deps.Tracer == nil {
 		deps.Tracer = noop.NewTracerProvider().Tracer("")
 	}
+	if deps.Ended == nil {
+		deps.Ended = func([]Task) {}
+	}
 	log := deps.Log.With(zap.String("stage", cfg.Name))
 	deps.Metrics.begin(cfg.Name)
 	return &Stage[T, R]{
-		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, log: log,
+		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, told: deps.Ended, log: log,
 		outages:  outage.New(log, "tasks fail, and are tried again", "tasks are done again"),
 		database: outage.New(log, "nothing can be claimed or written down", "tasks are claimed and written down again").Except(store.Away),
 		slots:    make(chan struct{}, cfg.MaxInFlight), ended: make(chan ended[T, R], cfg.MaxInFlight),

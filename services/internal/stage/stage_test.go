@@ -264,6 +264,10 @@ func TestWhatOnlyFailsIsADeadLetter(t *testing.T) {
 					if n := w.count() - 1; n != test.calls {
 						t.Errorf("%d attempts, want %d", n, test.calls)
 					}
+					p.stop()
+					if n := p.told.Load(); n != 2 {
+						t.Errorf("told of %d ends, want that of the dead letter and of the other", n)
+					}
 				})
 			})
 		}

@@ -1,9 +1,12 @@
-// Package killpoint lets a test kill a process at named points: before and after each of
-// its statements, by cutting it off from the database for good.
+// Package killpoint lets a test kill a process at named points, before and after each step
+// that has an effect: by SIGKILL (Killer), or by cutting it off from the database for good
+// (Pool).
 package killpoint
 
 import (
 	"context"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,24 +17,36 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// Each gives the points of statements: before and after each of them.
-func Each(statements ...string) (points []string) {
-	for _, name := range statements {
-		points = append(points, "before "+name, "after "+name)
+// Name is the name of a statement: its first line where that is a comment, or all of it
+// where that is one word; else it has none.
+func Name(sql string) string {
+	if name, named := strings.CutPrefix(sql, "-- "); named {
+		name, _, _ = strings.Cut(name, "\n")
+		return name
 	}
-	return points
+	if strings.ContainsAny(sql, " \n") {
+		return ""
+	}
+	return sql
 }
 
-// Pool is a pool on a database that is lost for good at a point. Name tells the name of a
-// statement. Reached fails the test where nobody comes to the point.
-func Pool(t testing.TB, dsn, point string, name func(sql string) string) (pool *pgxpool.Pool, reached func()) {
+// writes tells of a statement that has an effect.
+var writes = regexp.MustCompile(`\b(INSERT INTO|UPDATE|DELETE FROM)\b`)
+
+// Pool is a pool on a database that is lost for good at a point. Reached fails the test
+// where nobody comes to the point, as does a statement without a name that writes.
+func Pool(t testing.TB, dsn, point string) (pool *pgxpool.Pool, reached func()) {
 	t.Helper()
 	link := testenv.Proxy(t, dsn)
 	dead := make(chan struct{})
 	var once sync.Once
 	at := func(when string) func(string) {
 		return func(sql string) {
-			if when+name(sql) == point {
+			name := Name(sql)
+			if name == "" && writes.MatchString(sql) {
+				t.Errorf("no kill point is named for: %s", sql)
+			}
+			if when+name == point {
 				once.Do(func() {
 					link.Cut()
 					close(dead)

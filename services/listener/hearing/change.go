@@ -9,7 +9,7 @@ import (
 )
 
 // An edit that is older than the last one is told late; one of no text is none.
-const editMessage = `
+const editMessage = `-- edit a message
 UPDATE messages SET body = $3, edited_at = $4, talk = $6
 WHERE chat_id = $1 AND number = $2 AND person_id = $5 AND coalesce(edited_at, sent_at) <= $4 AND body <> $3`
 

@@ -81,6 +81,8 @@ type Outcome struct {
 	Results []Result
 	// Prompted are the chats that have new prompts: ring for them.
 	Prompted []int64
+	// Heard are the chats of which something was written down.
+	Heard []int64
 	// Commands tells that there are new ones to answer.
 	Commands bool
 }
@@ -146,7 +148,7 @@ func (e *Ear) Hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 	for i, r := range done.Results {
 		all.Results[at[i]] = r
 	}
-	all.Prompted, all.Commands = done.Prompted, done.Commands
+	all.Prompted, all.Heard, all.Commands = done.Prompted, done.Heard, done.Commands
 	return all, nil
 }
 
@@ -181,6 +183,7 @@ func (e *Ear) some(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 func (o *Outcome) add(more Outcome) {
 	o.Results = append(o.Results, more.Results...)
 	o.Prompted = append(o.Prompted, more.Prompted...)
+	o.Heard = append(o.Heard, more.Heard...)
 	o.Commands = o.Commands || more.Commands
 }
 
@@ -219,7 +222,7 @@ func (e *Ear) hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.U
 		if err := s.write(ctx); err != nil {
 			return err
 		}
-		done = Outcome{Results: s.results, Prompted: distinct(s.prompted), Commands: s.commands}
+		done = Outcome{Results: s.results, Prompted: distinct(s.prompted), Heard: s.heard(), Commands: s.commands}
 		return nil
 	})
 	if err != nil {

@@ -24,19 +24,20 @@ const repliedWindow = time.Minute
 
 const (
 	// In the order of their ids, so that no two wait for each other.
-	putPeople = `
+	putPeople = `-- write people
 INSERT INTO people (telegram_id, name, username)
 SELECT DISTINCT ON (id) id, name, username FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS p(id, name, username, n)
 ORDER BY id, n DESC
 ON CONFLICT (telegram_id) DO UPDATE SET name = excluded.name, username = excluded.username, seen_at = now()
 WHERE people.name <> excluded.name OR people.username <> excluded.username OR people.seen_at < now() - interval '1 hour'`
 
-	findNumber = `SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3`
+	findNumber = `-- find a message
+SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3`
 
 	// A copy has the author, the text and the time of a message that this bot has
 	// no id for yet; of several, the nearest in time, and then the first. The bot's
 	// id is written down with it.
-	findOriginal = `
+	findOriginal = `-- find the original
 WITH known AS (SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $6 AND telegram_id = $7),
 copy AS (
     SELECT m.number FROM messages m
@@ -46,18 +47,18 @@ copy AS (
 named AS (INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT $1, $6, $7, number FROM copy)
 SELECT number FROM known UNION ALL SELECT number FROM copy`
 
-	findOurs = `
+	findOurs = `-- find our message
 SELECT m.number FROM messages m
 WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.body = $3 AND m.sent_at BETWEEN $4::timestamptz - $5::interval AND $4::timestamptz + $5::interval
   AND NOT EXISTS (SELECT FROM message_ids i WHERE i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = $6)
 ORDER BY abs(extract(epoch FROM m.sent_at - $4::timestamptz)), m.number LIMIT 1`
 
-	nameMessage = `
+	nameMessage = `-- name a message
 INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
 SELECT chat_id, $2, $3, number FROM messages WHERE chat_id = $1 AND number = $4
 ON CONFLICT DO NOTHING`
 
-	insertMessage = `
+	insertMessage = `-- write a message
 WITH said AS (
     INSERT INTO messages (chat_id, person_id, reply_to, body, sent_at, original, talk)
     VALUES ($1, $2, (SELECT number FROM messages WHERE chat_id = $1 AND number = $3), $4, $5, $6, $9)
@@ -65,7 +66,7 @@ WITH said AS (
 INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
 SELECT chat_id, $7, $8, number FROM said RETURNING number`
 
-	insertCommand = `
+	insertCommand = `-- write a command
 INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argument, said_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 )

@@ -44,28 +44,30 @@ type chat struct {
 
 const (
 	// A row that another transaction is about to write is waited for.
-	claimUpdates = `
+	claimUpdates = `-- claim updates
 INSERT INTO heard (bot_id, update_id) SELECT $1, u FROM unnest($2::bigint[]) u ORDER BY u
 ON CONFLICT DO NOTHING RETURNING update_id`
 
-	findChats = `
+	findChats = `-- find chats
 SELECT id, telegram_id, coalesce(former_id, 0), kind = 'supergroup', enabled AND removed_at IS NULL, found_at IS NOT NULL, title
 FROM chats WHERE telegram_id = ANY($1) OR former_id = ANY($1)`
 
 	// Messages of supergroups that another bot has told of: of most bots, nearly
 	// all.
-	findCopies = `
+	findCopies = `-- find copies
 SELECT i.chat_id, i.telegram_id
 FROM unnest($1::bigint[], $2::bigint[]) AS m(chat_id, telegram_id)
 JOIN message_ids i ON i.chat_id = m.chat_id AND i.viewer = 0 AND i.telegram_id = m.telegram_id`
 
-	ensureHearing = `
+	ensureHearing = `-- make room for a chat
 INSERT INTO hearing (chat_id) SELECT c FROM unnest($1::bigint[]) c ORDER BY c ON CONFLICT DO NOTHING`
 
 	// In the order of the chats, so that no two wait for each other.
-	lockHearing = `SELECT now() FROM hearing WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
+	lockHearing = `-- lock chats
+SELECT now() FROM hearing WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
 
-	findForgotten = `SELECT person_id, at FROM forgotten WHERE person_id = ANY($1)`
+	findForgotten = `-- find who is forgotten
+SELECT person_id, at FROM forgotten WHERE person_id = ANY($1)`
 )
 
 // open finds what is new, and locks its chats.
@@ -291,7 +293,18 @@ func (s *session) handle(ctx context.Context, c *chat, u *incoming.Update) (Resu
 	return Useless, nil
 }
 
-const rememberEvent = `INSERT INTO heard_events (chat_id, event) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+// heard are the chats of the updates that were written down.
+func (s *session) heard() (chats []int64) {
+	for i, r := range s.results {
+		if r == Heard {
+			chats = append(chats, s.of(&s.updates[i]).id)
+		}
+	}
+	return distinct(chats)
+}
+
+const rememberEvent = `-- remember an event
+INSERT INTO heard_events (chat_id, event) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
 // first tells whether nobody has told of an event yet.
 func (s *session) first(ctx context.Context, c *chat, format string, args ...any) (bool, error) {

@@ -11,7 +11,7 @@ import (
 const (
 	// A chat that nobody asked for starts disabled: nothing is heard or said in it
 	// until an operator allows it.
-	foundChats = `
+	foundChats = `-- find new chats
 WITH found AS (
     INSERT INTO chats (name, telegram_id, kind, title, found_at)
     SELECT 'found' || telegram_id AS name, telegram_id, kind, title, now()
@@ -21,14 +21,15 @@ clocked AS (INSERT INTO chat_clock (chat_id, next_turn_at) SELECT id, now() FROM
 INSERT INTO cast_members (chat_id, bot_id) SELECT id, $4 FROM found`
 	// Until an operator has looked at a chat that nobody asked for, its cast is who
 	// was added to it.
-	joinFound = `
+	joinFound = `-- cast a bot
 INSERT INTO cast_members (chat_id, bot_id) SELECT id, $2 FROM chats WHERE id = $1 AND found_at IS NOT NULL AND NOT enabled
 ON CONFLICT DO NOTHING`
 	// A chat that was found under the new id, before its bots told that it is the
 	// old one, is the same.
-	dropFound = `DELETE FROM chats WHERE telegram_id = $1 AND id <> $2 AND found_at IS NOT NULL AND NOT enabled`
+	dropFound = `-- drop a found chat
+DELETE FROM chats WHERE telegram_id = $1 AND id <> $2 AND found_at IS NOT NULL AND NOT enabled`
 
-	moveChat = `
+	moveChat = `-- move a chat
 UPDATE chats SET telegram_id = $2, kind = 'supergroup', former_id = $3, allowed_reactions = NULL, updated_at = now()
 WHERE id = $1 AND (telegram_id <> $2 OR former_id IS NULL) AND NOT EXISTS (SELECT FROM chats o WHERE o.telegram_id = $2 AND o.id <> $1)`
 	// Telegram gives an account and a username to one bot only: another that has it

@@ -1,0 +1,73 @@
+package killpoint
+
+import "slices"
+
+// The steps of the services that have an effect outside of their process: statements, by
+// the names in their first lines, calls, and messages to the bus. Between each two of
+// them a process may die. A test that kills at a point fails if nobody comes there.
+
+const (
+	begin  = "begin"
+	commit = "commit"
+)
+
+// Steps of the sender that are no statements of their own.
+const (
+	Send        = "send"
+	React       = "react"
+	Acknowledge = "acknowledge a ring"
+	Pause       = "pause"
+	Begin       = "begin a call"
+)
+
+// Sender is the way of a delivery. It is claimed, paused and begun by statements over many.
+func Sender() []string {
+	return Each(
+		"claim deliveries", Pause, Begin, Send, React, "commit deliveries", "defer delivery", "take deliveries over", "wait", "suspend a bot",
+		"bury a delivery", Acknowledge,
+	)
+}
+
+// Planner is a batch of chats, the answer to a prompt, and the stage that answers.
+func Planner() (batch, answer, stage []string) {
+	batch = Each(
+		begin, "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
+		"count what is said", commit, "end overdue turns",
+	)
+	answer = Each(
+		begin, "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
+		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "count what is said", commit,
+	)
+	return batch, answer, Each("claim prompts", "end prompts")
+}
+
+// Listener is the intake of updates, the answer to a command, and the erasure of a person.
+func Listener() (intake, reply, erasure []string) {
+	intake = Each(
+		begin, "claim updates", "find chats", "find copies", "make room for a chat", "lock chats", "find who is forgotten", "write people",
+		"write a message", "write a prompt", commit,
+	)
+	reply = Each(
+		"claim commands", begin, "end a command", "lock the clock", "count answers", "read a cast", "read rules", "choose a bot", "take a turn",
+		"write turns", "write deliveries", commit,
+	)
+	erasure = Each(
+		begin, "lock a person", "remember who is forgotten", "keep marks", "forget prompts", "forget memories", "forget messages", "forget answers",
+		"forget a person", commit, "read turns", "withhold deliveries", "lock turns", "redact a turn", "redact a delivery", "delete messages",
+		"delete sent messages", "delete dead letters", "end texts in work", "end the erasure",
+	)
+	return intake, reply, erasure
+}
+
+// Each gives the points of steps: before and after each of them.
+func Each(steps ...string) (points []string) {
+	for _, name := range steps {
+		points = append(points, "before "+name, "after "+name)
+	}
+	return points
+}
+
+// Unreached are those of some points at which nobody has died.
+func Unreached(points []string, died map[string]int) []string {
+	return slices.DeleteFunc(slices.Clone(points), func(p string) bool { return died[p] > 0 })
+}

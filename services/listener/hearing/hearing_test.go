@@ -1,0 +1,228 @@
+package hearing_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
+	"github.com/chorus-cast/chorus/services/listener/hearing"
+	"github.com/chorus-cast/chorus/services/listener/incoming"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// intake is a chat with two bots that are told of things. Each tells it to an Ear of its
+// own, as if they were in two processes.
+type intake struct {
+	t     *testing.T
+	pool  *pgxpool.Pool
+	chat  int64
+	there incoming.Chat
+	cast  hearing.Cast
+	ears  map[int64]*hearing.Ear
+	last  int64 // update
+}
+
+// saidAt is when people of these tests say something; what counts is the order.
+func saidAt() time.Time { return time.Unix(1_800_000_000, 0) }
+
+func newIntake(t *testing.T) *intake {
+	t.Helper()
+	t.Parallel()
+	in := &intake{t: t, pool: journaltest.Open(t), ears: map[int64]*hearing.Ear{}}
+	var bots []int64
+	for i, name := range []string{"anna", "ben"} {
+		b := hearing.Bot{ID: journaltest.Bot(t, in.pool, name), Account: int64(500 + i), Username: name + "_bot"}
+		ear, err := hearing.New(in.pool, journal.New(in.pool))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.cast, in.ears[b.ID], bots = append(in.cast, b), ear, append(bots, b.ID)
+	}
+	in.chat = journaltest.Chat(t, in.pool, "club", bots...)
+	in.there = incoming.Chat{ID: in.number(`SELECT telegram_id FROM chats`), Supergroup: true, Title: "Club"}
+	return in
+}
+
+func (in *intake) number(sql string, args ...any) (n int64) {
+	in.t.Helper()
+	if err := in.pool.QueryRow(in.t.Context(), sql, args...).Scan(&n); err != nil {
+		in.t.Fatal(err)
+	}
+	return n
+}
+
+func (in *intake) texts() []string {
+	in.t.Helper()
+	rows, err := in.pool.Query(in.t.Context(), `SELECT body FROM messages ORDER BY number`)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return all
+}
+
+// message is what a person says.
+func (in *intake) message(id int64, text string) incoming.Update {
+	in.last++
+	return incoming.Update{
+		ID: in.last, Kind: incoming.Message, Chat: in.there, From: incoming.Person{ID: 42, Name: "Tom"}, At: saidAt(), MessageID: id, Text: text,
+	}
+}
+
+// hears tells a bot of updates, and gives what came of it.
+func (in *intake) hears(bot int, want []hearing.Result, updates ...incoming.Update) hearing.Outcome {
+	in.t.Helper()
+	out, err := in.ears[in.cast[bot].ID].Hear(in.t.Context(), in.cast[bot], in.cast, updates)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	if !slices.Equal(out.Results, want) {
+		in.t.Errorf("results are %v, want %v", out.Results, want)
+	}
+	return out
+}
+
+type results = []hearing.Result
+
+// A question that both bots are told of, one of them twice, is one message and one prompt.
+func TestAMessageIsWrittenDownOnce(t *testing.T) {
+	in := newIntake(t)
+	question := in.message(7, "Who is there?")
+	out := in.hears(0, results{hearing.Heard}, question)
+	if !slices.Equal(out.Heard, []int64{in.chat}) || !slices.Equal(out.Prompted, []int64{in.chat}) {
+		t.Errorf("heard in %v, prompted in %v", out.Heard, out.Prompted)
+	}
+	again := in.hears(1, results{hearing.Copy, hearing.Heard}, question, in.message(8, "Fine."))
+	if len(again.Prompted) != 0 || !slices.Equal(again.Heard, []int64{in.chat}) {
+		t.Errorf("heard in %v, prompted in %v", again.Heard, again.Prompted)
+	}
+	in.hears(1, results{hearing.Repeated}, question)
+	if diff := cmp.Diff([]string{"Who is there?", "Fine."}, in.texts()); diff != "" {
+		t.Error(diff)
+	}
+	if n := in.number(`SELECT count(*) FROM prompts`); n != 1 {
+		t.Errorf("%d prompts, want 1", n)
+	}
+}
+
+// In a basic group each bot has another id for a message: its words tell that it is one.
+func TestABasicGroupsMessageIsWrittenDownOnce(t *testing.T) {
+	in := newIntake(t)
+	in.there.Supergroup, in.there.ID = false, -77
+	if _, err := in.pool.Exec(t.Context(), `UPDATE chats SET kind = 'group', telegram_id = -77`); err != nil {
+		t.Fatal(err)
+	}
+	in.hears(0, results{hearing.Heard, hearing.Heard}, in.message(7, "Yes"), in.message(8, "Yes"))
+	in.hears(1, results{hearing.Copy, hearing.Copy}, in.message(107, "Yes"), in.message(108, "Yes"))
+	if diff := cmp.Diff([]string{"Yes", "Yes"}, in.texts()); diff != "" {
+		t.Error(diff)
+	}
+	if n := in.number(`SELECT count(*) FROM message_ids`); n != 4 {
+		t.Errorf("%d ids, want that of each bot for each message", n)
+	}
+}
+
+// What the database refuses is left out; what came with it is not.
+func TestWhatIsRefusedHoldsNothingUp(t *testing.T) {
+	in := newIntake(t)
+	in.hears(0, results{hearing.Heard, hearing.Refused, hearing.Heard}, in.message(1, "one"), in.message(2, "t\x00wo"), in.message(3, "three"))
+	if diff := cmp.Diff([]string{"one", "three"}, in.texts()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOfEditsTheLastHolds(t *testing.T) {
+	in := newIntake(t)
+	edit := func(after time.Duration, text string) incoming.Update {
+		u := in.message(7, text)
+		u.Kind, u.At = incoming.Edit, saidAt().Add(after)
+		return u
+	}
+	in.hears(0, results{hearing.Unknown}, edit(0, "of nothing"))
+	in.hears(0, results{hearing.Heard, hearing.Heard}, in.message(7, "first"), edit(2*time.Second, "third"))
+	in.hears(1, results{hearing.Copy}, edit(time.Second, "second"))
+	in.hears(1, results{hearing.Copy}, edit(2*time.Second, "third"))
+	if diff := cmp.Diff([]string{"third"}, in.texts()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhoIsNotHeard(t *testing.T) {
+	in := newIntake(t)
+	ours, stranger := in.message(1, "I am Ben"), in.message(2, "I am a bot")
+	ours.From.ID, stranger.From.Bot = in.cast[1].Account, true
+	in.hears(0, results{hearing.OfBots, hearing.OfBots, hearing.Useless}, ours, stranger, incoming.Update{ID: 99, Kind: incoming.Private})
+	if _, err := in.pool.Exec(t.Context(), `UPDATE chats SET enabled = false`); err != nil {
+		t.Fatal(err)
+	}
+	in.hears(0, results{hearing.NotAllowed}, in.message(3, "Hello?"))
+	if got := in.texts(); len(got) != 0 {
+		t.Errorf("%q were written down", got)
+	}
+}
+
+// A chat that no operator has asked for is written down, with the bots in it, and nothing
+// that is said there.
+func TestAChatIsFound(t *testing.T) {
+	in := newIntake(t)
+	in.there = incoming.Chat{ID: -1_009_999, Supergroup: true, Title: "Elsewhere"}
+	in.hears(0, results{hearing.NotAllowed}, in.message(1, "Who are you?"))
+	joined := in.message(0, "")
+	joined.Kind, joined.Role = incoming.Own, incoming.Role{Status: "member", Present: true, Speaks: true}
+	in.hears(1, results{hearing.Heard}, joined)
+	if n := in.number(`SELECT count(*) FROM chats c JOIN cast_members m ON m.chat_id = c.id WHERE c.title = 'Elsewhere' AND NOT c.enabled AND c.found_at IS NOT NULL`); n != 2 {
+		t.Errorf("%d bots are in the chat that was found, want 2", n)
+	}
+	if got := in.texts(); len(got) != 0 {
+		t.Errorf("%q were written down", got)
+	}
+}
+
+// A group that became a supergroup is the same chat, though it was found under its new id
+// before.
+func TestAChatMoves(t *testing.T) {
+	in := newIntake(t)
+	if _, err := in.pool.Exec(t.Context(), `UPDATE chats SET kind = 'group', telegram_id = -77`); err != nil {
+		t.Fatal(err)
+	}
+	after := incoming.Chat{ID: -1_007_777, Supergroup: true, Title: "Club"}
+	in.there = after
+	in.hears(0, results{hearing.NotAllowed}, in.message(1, "Where are we?"))
+	moved := in.message(2, "")
+	moved.Kind, moved.MovedFrom = incoming.Moved, -77
+	in.hears(0, results{hearing.Heard, hearing.Heard}, moved, in.message(3, "Here"))
+	in.hears(1, results{hearing.Copy}, moved)
+	if n := in.number(`SELECT count(*) FROM chats`); n != 1 {
+		t.Errorf("%d chats, want 1", n)
+	}
+	if id := in.number(`SELECT telegram_id FROM chats WHERE id = $1 AND former_id = -77 AND kind = 'supergroup'`, in.chat); id != after.ID {
+		t.Errorf("the chat is %d", id)
+	}
+	if diff := cmp.Diff([]string{"Here"}, in.texts()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARoleSuspendsAndResumes(t *testing.T) {
+	in := newIntake(t)
+	for _, role := range []incoming.Role{{Status: "kicked"}, {Status: "member", Present: true, Speaks: true}} {
+		u := in.message(0, "")
+		u.Kind, u.Role = incoming.Own, role
+		in.hears(0, results{hearing.Heard}, u)
+		suspended := in.number(`SELECT count(*) FROM cast_members WHERE bot_id = $1 AND suspended_why LIKE '%' || $2 || '%'`, in.cast[0].ID, role.Status)
+		if want := map[bool]int64{true: 0, false: 1}[role.Speaks]; suspended != want {
+			t.Errorf("as %s it is suspended in %d chats, want %d", role.Status, suspended, want)
+		}
+	}
+}
