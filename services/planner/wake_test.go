@@ -29,7 +29,9 @@ func (s *stage) listening() {
 		s.t.Fatal(err)
 	}
 	p, _ := s.plan(s.deps(watch, nil))
-	feed := cachepg.New(s.pool, cache.New(cache.DefaultConfig(), nil, nil, log), log).Tell(p.Wake, rostercache.Rows()...)
+	c := cache.New(cache.DefaultConfig(), nil, nil, log)
+	s.t.Cleanup(c.Close)
+	feed := cachepg.New(s.pool, c, log).Tell(p.Wake, rostercache.Rows()...)
 	testenv.Background(s.t, listen.New(s.pool, log, watch.Channel(), feed.Channel()).Run)
 	testenv.Background(s.t, func(ctx context.Context) error {
 		for {

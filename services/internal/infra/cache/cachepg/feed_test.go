@@ -270,7 +270,9 @@ func TestTell(t *testing.T) {
 	pool := journaltest.Open(t)
 	bot := journaltest.Bot(t, pool, "anna")
 	told := make(chan struct{}, 100)
-	feed := cachepg.New(pool, cache.New(cache.DefaultConfig(), nil, nil, zap.NewNop()), zap.NewNop()).Tell(func() { told <- struct{}{} }, "bot", "chat.cast")
+	c := cache.New(cache.DefaultConfig(), nil, nil, zap.NewNop())
+	t.Cleanup(c.Close)
+	feed := cachepg.New(pool, c, zap.NewNop()).Tell(func() { told <- struct{}{} }, "bot", "chat.cast")
 	look := feed.Channel().Look
 	for _, step := range []struct {
 		sql  string
