@@ -19,6 +19,7 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
@@ -49,6 +50,9 @@ const (
 // Deps is what a generator works with.
 type Deps struct {
 	Pool *pgxpool.Pool
+	// Rows are connections for statements that name rows by keys; Pool if nil. See
+	// store.Config.ByKey.
+	Rows *pgxpool.Pool
 	Bus  *bus.Bus
 	// Lease is how others see that this process lives. Whoever starts the generator runs
 	// it.
@@ -88,12 +92,16 @@ type Generator struct {
 	cfg      Config
 	prompts  *prompt.Renderer
 	repeats  *repeats
+	past     *batch.Group[question, past]
 	meanings *meanings
 	news     *news.News
 	newsless *outage.Log // of the news
 	used     used
 	turns    *stage.Stage[*journal.Unwritten, journal.Written]
 }
+
+// together is how the database is asked for many turns.
+var together = batch.Config{Max: 100, Calls: 1, Timeout: dbTimeout}
 
 // New makes a generator.
 func New(cfg Config, deps Deps) (*Generator, error) {
@@ -112,6 +120,9 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	if err != nil {
 		return nil, err
 	}
+	if deps.Rows == nil {
+		deps.Rows = deps.Pool
+	}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
@@ -121,12 +132,13 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
 		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
 	}
+	g.past = batch.New(together, g.pastOf)
 	g.turns = g.stage(g.ringing(g.texts()), g.generate)
 	return g, nil
 }
 
 func (g *Generator) texts() turnRows {
-	return journal.New(g.Pool).Texts(journal.Claims{Owner: g.Lease.Owner(), Lease: claimLease})
+	return journal.New(g.Rows).Texts(journal.Claims{Owner: g.Lease.Owner(), Lease: claimLease})
 }
 
 func (g *Generator) ringing(turns turnRows) turnRows { return rows{turns, g.Bus, g.Metrics} }

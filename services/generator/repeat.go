@@ -14,6 +14,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
+	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 )
 
 const (
@@ -36,6 +37,8 @@ type repeats struct {
 	// known are texts with their trigrams: a text is compared with much the same ones
 	// as the last.
 	known *otter.Cache[string, *utterance]
+	// asked are the questions for what was said, asked together.
+	asked *batch.Group[*chorusv1.Turn, []said]
 }
 
 // maxKnown is how many texts' trigrams are kept, of half a kilobyte or so each:
@@ -47,7 +50,9 @@ func newRepeats(pool *pgxpool.Pool, similarity float64) (*repeats, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep trigrams: %w", err)
 	}
-	return &repeats{pool: pool, similarity: similarity, known: known}, nil
+	r := &repeats{pool: pool, similarity: similarity, known: known}
+	r.asked = batch.New(together, r.saidTo)
+	return r, nil
 }
 
 func (r *repeats) utterance(text string) *utterance {
@@ -98,35 +103,57 @@ func (h *heard) wait() { <-h.read }
 // spread over many tables by their chats, and to look into each takes longer than
 // everything else.
 const wasSaid = `
-(SELECT body, false FROM messages WHERE chat_id = $1 AND talk ORDER BY sent_at DESC, number DESC LIMIT $3)
-UNION SELECT body, false FROM deliveries WHERE lane = 'message' AND chat_id = $1 AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> $5
-UNION SELECT body, chat_id <> $1 FROM deliveries WHERE bot_id = $2 AND body IS NOT NULL AND created_at > now() - $4::interval AND (chat_id, turn_no) <> ($1, $5)`
+SELECT u.n, said.body, said.elsewhere
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, bot_id, turn_no, n) CROSS JOIN LATERAL (
+    (SELECT body, false AS elsewhere FROM messages WHERE chat_id = u.chat_id AND talk ORDER BY sent_at DESC, number DESC LIMIT $4)
+    UNION SELECT body, false FROM deliveries
+        WHERE lane = 'message' AND chat_id = u.chat_id AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> u.turn_no
+    UNION SELECT body, chat_id <> u.chat_id FROM deliveries
+        WHERE bot_id = u.bot_id AND body IS NOT NULL AND created_at > now() - $5::interval AND (chat_id, turn_no) <> (u.chat_id, u.turn_no)) said`
 
-func (h *heard) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
-	defer cancel()
-	h.at, h.said, h.elsewhere = time.Now(), nil, map[string]bool{}
-	id := h.turn.GetId()
+// said is a text, and whether it was said in another chat than that of whoever asks.
+type said struct {
+	body      string
+	elsewhere bool
+}
+
+// saidTo gives for each turn what its text must not repeat.
+func (r *repeats) saidTo(ctx context.Context, turns []*chorusv1.Turn) ([][]said, error) {
+	found := make([][]said, len(turns))
+	chats, bots, numbers := make([]int64, len(turns)), make([]int64, len(turns)), make([]int64, len(turns))
+	for i, t := range turns {
+		chats[i], bots[i], numbers[i] = t.GetId().GetChatId(), t.GetBotId(), t.GetId().GetNumber()
+	}
 	// An error of the query comes with its rows, too.
-	rows, _ := h.pool.Query(ctx, wasSaid, id.GetChatId(), h.turn.GetBotId(), chatWindow, botWindow, id.GetNumber())
-	var body string
-	var elsewhere bool
-	here := map[string]bool{}
-	_, err := pgx.ForEachRow(rows, []any{&body, &elsewhere}, func() error {
-		if h.disclaimer != "" {
-			body = strings.ReplaceAll(body, " "+h.disclaimer, "")
-		}
-		if !here[body] && !h.elsewhere[body] {
-			h.said = append(h.said, h.utterance(body))
-		}
-		here[body], h.elsewhere[body] = here[body] || !elsewhere, h.elsewhere[body] || elsewhere
+	rows, _ := r.pool.Query(ctx, wasSaid, chats, bots, numbers, chatWindow, botWindow)
+	var n int
+	var s said
+	_, err := pgx.ForEachRow(rows, []any{&n, &s.body, &s.elsewhere}, func() error {
+		found[n-1] = append(found[n-1], s)
 		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("read what was said: %w", err)
+	}
+	return found, nil
+}
+
+func (h *heard) look(ctx context.Context) {
+	h.at, h.said, h.elsewhere = time.Now(), nil, map[string]bool{}
+	var all []said
+	all, h.err = h.asked.Do(ctx, h.turn)
+	here := map[string]bool{}
+	for _, s := range all {
+		if h.disclaimer != "" {
+			s.body = strings.ReplaceAll(s.body, " "+h.disclaimer, "")
+		}
+		if !here[s.body] && !h.elsewhere[s.body] {
+			h.said = append(h.said, h.utterance(s.body))
+		}
+		here[s.body], h.elsewhere[s.body] = here[s.body] || !s.elsewhere, h.elsewhere[s.body] || s.elsewhere
+	}
 	for body := range here {
 		h.elsewhere[body] = h.elsewhere[body] && !here[body]
-	}
-	if h.err = err; err != nil {
-		h.err = fmt.Errorf("read what was said: %w", err)
 	}
 }
 

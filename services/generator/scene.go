@@ -2,12 +2,10 @@ package generator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -37,30 +35,31 @@ type scene struct {
 }
 
 const (
-	lineOf    = `SELECT coalesce(p.display_name, who.name, ''), m.body, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), m.sent_at`
+	lineOf    = `SELECT u.n, coalesce(p.display_name, who.name, ''), m.body, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), m.sent_at`
 	author    = ` LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
-	historyOf = lineOf + ` FROM messages m` + author + ` WHERE m.chat_id = $1 AND m.talk ORDER BY m.sent_at DESC, m.number DESC LIMIT $2`
-	targetOf  = lineOf + `, coalesce(b.username, who.username, ''), m.topic
-FROM messages m` + author + ` LEFT JOIN bots b ON b.id = m.bot_id WHERE m.chat_id = $1 AND m.number = $2`
+	historyOf = lineOf + ` FROM unnest($1::bigint[]) WITH ORDINALITY AS u(chat_id, n) CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE chat_id = u.chat_id AND talk ORDER BY sent_at DESC, number DESC LIMIT $2) m` + author + `
+ORDER BY u.n, m.sent_at DESC, m.number DESC`
+	targetOf = lineOf + `, coalesce(b.username, who.username, ''), m.topic
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS u(chat_id, number, n) CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE chat_id = u.chat_id AND number = u.number LIMIT 1) m` + author + ` LEFT JOIN bots b ON b.id = m.bot_id`
 )
 
-func scanLine(row pgx.CollectableRow) (l llm.Line, err error) {
-	err = row.Scan(&l.Author, &l.Text, &l.Bot, &l.Person, &l.At)
-	l.FromBot = l.Bot != 0
-	return l, err
+// question is what a scene asks of the past: what its chat heard last, the message that
+// it answers, 0 for none, and what its bot learned there.
+type question struct{ chat, bot, number int64 }
+
+// past is the answer. The newest line is the first; answered is nil if there is none.
+type past struct {
+	lines    []llm.Line
+	answered *target
+	learned  []memory.Chosen
 }
 
 // target is a message that is answered.
 type target struct {
 	llm.Line
 	username, topic string
-}
-
-func scanTarget(row pgx.CollectableRow) (t *target, err error) {
-	t = &target{}
-	err = row.Scan(&t.Author, &t.Text, &t.Bot, &t.Person, &t.At, &t.username, &t.topic)
-	t.FromBot = t.Bot != 0
-	return t, err
 }
 
 // maxMemories is how many memories a prompt shows.
@@ -77,8 +76,8 @@ func (g *Generator) shown() int {
 	return offlineHistory
 }
 
-// load reads a scene: what was said, which every message changes, in one round trip,
-// and meanwhile who speaks, from the cache, which is all that the system's message
+// load reads a scene: what was said, which every message changes, in one round trip
+// with others, and meanwhile who speaks, from the cache, which is all that the system's message
 // needs.
 func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
@@ -97,43 +96,53 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 		s.system, err = g.prompts.System(s.Scene)
 		return fail.AsPermanent(err)
 	})
-	past, answered, learned, err := said(ctx, g.Pool, chat, t.GetBotId(), t.GetTargetMessage(), g.shown())
+	past, err := g.past.Do(ctx, question{chat, t.GetBotId(), t.GetTargetMessage()})
 	if err := casting.Wait(); err != nil {
 		return nil, err
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.set(past, answered)
-	s.learned = learned
+	s.set(past.lines, past.answered)
+	s.learned = past.learned
 	s.remember()
 	return s, nil
 }
 
-// said is what a chat heard last, the newest first, its message with a number: nil if
-// there is none, and what the bot learned there.
-func said(ctx context.Context, pool *pgxpool.Pool, chat, bot, number int64, history int) (
-	past []llm.Line, answered *target, learned []memory.Chosen, err error,
-) {
+// pastOf answers many questions in one round trip.
+func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error) {
+	found := make([]past, len(asked))
+	chats, bots, numbers := make([]int64, len(asked)), make([]int64, len(asked)), make([]int64, len(asked))
+	for i, q := range asked {
+		chats[i], bots[i], numbers[i] = q.chat, q.bot, q.number
+	}
 	var b pgx.Batch
-	memory.QueueLearned(&b, chat, bot, &learned)
-	b.Queue(historyOf, chat, history).Query(func(rows pgx.Rows) (err error) {
-		past, err = pgx.CollectRows(rows, scanLine)
+	memory.QueueLearned(&b, chats, bots, func(i int, m memory.Chosen) { found[i].learned = append(found[i].learned, m) })
+	b.Queue(historyOf, chats, g.shown()).Query(func(rows pgx.Rows) error {
+		var n int
+		var l llm.Line
+		_, err := pgx.ForEachRow(rows, []any{&n, &l.Author, &l.Text, &l.Bot, &l.Person, &l.At}, func() error {
+			l.FromBot = l.Bot != 0
+			found[n-1].lines = append(found[n-1].lines, l)
+			return nil
+		})
 		return err
 	})
-	if number != 0 {
-		b.Queue(targetOf, chat, number).Query(func(rows pgx.Rows) (err error) {
-			answered, err = pgx.CollectExactlyOneRow(rows, scanTarget)
-			if errors.Is(err, pgx.ErrNoRows) {
-				return nil
-			}
-			return err
+	b.Queue(targetOf, chats, numbers).Query(func(rows pgx.Rows) error {
+		var n int
+		var t target
+		_, err := pgx.ForEachRow(rows, []any{&n, &t.Author, &t.Text, &t.Bot, &t.Person, &t.At, &t.username, &t.topic}, func() error {
+			t.FromBot = t.Bot != 0
+			answered := t
+			found[n-1].answered = &answered
+			return nil
 		})
+		return err
+	})
+	if err := g.Pool.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, fmt.Errorf("load scenes: %w", err)
 	}
-	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
-		return nil, nil, nil, fmt.Errorf("load the scene: %w", err)
-	}
-	return past, answered, learned, nil
+	return found, nil
 }
 
 // set puts what was read where it belongs.

@@ -1,9 +1,9 @@
 package generator
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/names"
@@ -47,9 +47,25 @@ func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // mentions tells whether a text has a name as a word of its own.
 func mentions(text, name string) bool {
-	const edge = `[^\pL\pN_]`
-	return regexp.MustCompile(`(?i)(?:^|` + edge + `)` + regexp.QuoteMeta(name) + `(?:$|` + edge + `)`).MatchString(text)
+	text, name = strings.ToLower(text), strings.ToLower(name)
+	for at := 0; ; {
+		found := strings.Index(text[at:], name)
+		if found < 0 {
+			return false
+		}
+		begin := at + found
+		// Before the first and after the last there is none, which is no letter.
+		before, _ := utf8.DecodeLastRuneInString(text[:begin])
+		after, _ := utf8.DecodeRuneInString(text[begin+len(name):])
+		if !partOfWord(before) && !partOfWord(after) {
+			return true
+		}
+		_, size := utf8.DecodeRuneInString(text[begin:])
+		at = begin + size
+	}
 }
+
+func partOfWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
 
 // ellipsis ends a text that was cut within a sentence.
 const ellipsis = "…"

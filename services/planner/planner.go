@@ -38,6 +38,9 @@ type Settings interface {
 // Deps is what a planner works with.
 type Deps struct {
 	Pool *pgxpool.Pool
+	// Rows are connections for statements that name rows by keys; Pool if nil. See
+	// store.Config.ByKey.
+	Rows *pgxpool.Pool
 	Bus  *bus.Bus // nil for one that can't be reached, and without a lease
 	// Lease shows that this process lives, which whoever starts it runs beside it; nil
 	// for a planner that answers nobody.
@@ -74,11 +77,14 @@ func New(cfg Config, deps Deps) *Planner {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
+	if deps.Rows == nil {
+		deps.Rows = deps.Pool
+	}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
 	return &Planner{
-		Deps: deps, cfg: cfg, journal: journal.New(deps.Pool), wake: make(chan struct{}, 1),
+		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows), wake: make(chan struct{}, 1),
 		outages: outage.New(deps.Log, "nothing can be planned: the database fails", "turns are planned again"),
 	}
 }

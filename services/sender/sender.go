@@ -37,7 +37,10 @@ const dbTimeout = 10 * time.Second
 
 // Deps is what a sender works with.
 type Deps struct {
-	Pool     *pgxpool.Pool
+	Pool *pgxpool.Pool
+	// Rows are connections for statements that name rows by keys; Pool if nil. See
+	// store.Config.ByKey.
+	Rows     *pgxpool.Pool
 	Bus      *bus.Bus
 	Lease    *lease.Lease // which is run by whoever runs the sender
 	Telegram *telegram.Client
@@ -93,6 +96,9 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
+	if deps.Rows == nil {
+		deps.Rows = deps.Pool
+	}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
@@ -102,7 +108,7 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 		return nil, err
 	}
 	s := &Sender{
-		Deps: deps, cfg: cfg, journal: journal.New(deps.Pool),
+		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows),
 		policy:           policy{onUnknown: cfg.OnUnknown, reactionCalls: cfg.ReactionAttempts, tokenCalls: tokenCalls},
 		limits:           newLimits(cfg, deps.Limits, deps.Lease.Replicas),
 		allowedReactions: allowedReactions,

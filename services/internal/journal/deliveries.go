@@ -115,7 +115,7 @@ turn AS (
         SELECT outcome, reason FROM deliveries f
         WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND f.outcome <> 'delivered' ORDER BY part LIMIT 1) former ON i.part > 1
     WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
-      AND NOT EXISTS (SELECT FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.part <> i.part AND o.closed_at IS NULL)),
+      AND (SELECT true FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
 said AS (
     INSERT INTO messages (chat_id, bot_id, turn_no, part, reply_to, topic, body, sent_at, talk)
     SELECT i.chat_id, t.bot_id, i.turn_no, i.part, CASE WHEN i.reply_to > 0 THEN message_there(i.chat_id, i.reply_to) END,

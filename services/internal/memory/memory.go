@@ -179,17 +179,27 @@ func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][
 }
 
 const learnedIn = `
-SELECT m.id, m.content, (` + strength + `)::float8 AS strength, true, m.about_bots,
-    coalesce((SELECT array_agg(p.person_id) FROM memory_people p WHERE p.memory_id = m.id AND p.about), '{}')
-FROM memories m WHERE m.chat_id = $2 AND m.bot_id = $3 ORDER BY strength DESC, m.id LIMIT $4`
+SELECT u.n, l.id, l.content, l.strength, l.about_bots,
+    coalesce((SELECT array_agg(p.person_id) FROM memory_people p WHERE p.memory_id = l.id AND p.about), '{}')
+FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, bot_id, n) CROSS JOIN LATERAL (
+    SELECT m.*, (` + strength + `)::float8 AS strength FROM memories m
+    WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id ORDER BY strength DESC, m.id LIMIT $4) l
+ORDER BY u.n, l.strength DESC, l.id`
 
-// QueueLearned asks for what a bot learned in a chat and may come to mind, the
-// strongest first. It is read anew for each text: what somebody wants forgotten is in
-// no later prompt.
-func QueueLearned(b *pgx.Batch, chat, bot int64, found *[]Chosen) {
-	b.Queue(learnedIn, HalfLife, chat, bot, maxAwake).Query(func(rows pgx.Rows) (err error) {
-		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Chosen])
-		return err
+// QueueLearned asks for what bots learned in chats and may come to mind, the strongest
+// first: of the i-th bot in the i-th chat. It is read anew for each text: what somebody
+// wants forgotten is in no later prompt.
+func QueueLearned(b *pgx.Batch, chats, bots []int64, found func(i int, m Chosen)) {
+	b.Queue(learnedIn, HalfLife, chats, bots, maxAwake).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var n int
+			m := Chosen{Learned: true}
+			if err := rows.Scan(&n, &m.ID, &m.Content, &m.Strength, &m.Bots, &m.People); err != nil {
+				return err
+			}
+			found(n-1, m)
+		}
+		return rows.Err()
 	})
 }
 

@@ -79,7 +79,7 @@ func everything() module {
 
 func (p *process) planner() (run.Part, error) {
 	s := planner.New(p.cfg.planner, planner.Deps{
-		Pool: p.pool, Bus: p.bus, Lease: p.lease, Settings: p.settings, Roster: p.rostered,
+		Pool: p.pool, Rows: p.rows, Bus: p.bus, Lease: p.lease, Settings: p.settings, Roster: p.rostered,
 		Now: p.clock.Now, Tracer: p.tracing.Tracer("planner"), Stages: p.stages, Metrics: planner.NewMetrics(p.metrics), Log: p.log.Named("planner"),
 	})
 	p.changed = append(p.changed, s.Wake)
@@ -101,7 +101,7 @@ func (p *process) generator() (run.Part, error) {
 	})
 	chains := []*chain.Chain{texts}
 	deps := generator.Deps{
-		Pool: p.pool, Bus: p.bus, Lease: p.lease, Roster: p.rostered, Texts: texts,
+		Pool: p.pool, Rows: p.rows, Bus: p.bus, Lease: p.lease, Roster: p.rostered, Texts: texts,
 		Now: p.clock.Now, Tracer: p.tracing.Tracer("generator"), Stages: p.stages, Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
 	}
 	if len(embeddings) > 0 {
@@ -138,7 +138,7 @@ func (p *process) sender() (run.Part, error) {
 		return run.Part{}, run.Usage(err)
 	}
 	s, err := sender.New(p.cfg.sender, sender.Deps{
-		Pool: p.pool, Bus: p.bus, Lease: p.lease, Telegram: client, Roster: p.rostered, Open: p.opener(keys), Limits: limits,
+		Pool: p.pool, Rows: p.rows, Bus: p.bus, Lease: p.lease, Telegram: client, Roster: p.rostered, Open: p.opener(keys), Limits: limits,
 		Now: p.clock.Now, Tracer: p.tracing.Tracer("sender"), Stages: p.stages, Metrics: sender.NewMetrics(p.metrics),
 		Refusals: refusal.NewMetrics(p.metrics), Log: p.log.Named("sender"),
 	})

@@ -34,6 +34,7 @@ type process struct {
 	metrics  *prometheus.Registry
 	tracing  *telemetry.Tracing
 	pool     *pgxpool.Pool
+	rows     *pgxpool.Pool // for rows that are named by keys
 	bus      *bus.Bus
 	lease    *lease.Lease // tells others that this process lives
 	stages   *stage.Metrics
@@ -75,8 +76,11 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 // needs them. What the bus has lost is made anew.
 func (p *process) connect(ctx context.Context, m module, opts ...nats.Option) (err error) {
 	p.cfg.database.Name = "chorus-" + m.name
-	work, _ := p.cfg.database.Split()
+	work, _, rows := p.cfg.database.Split()
 	if p.pool, err = store.Open(ctx, work); err != nil {
+		return err
+	}
+	if p.rows, err = store.Open(ctx, rows); err != nil {
 		return err
 	}
 	p.lease = lease.New(p.pool, m.kind, p.log.Named("lease"))
@@ -123,7 +127,7 @@ func (p *process) close() {
 	if p.bus != nil {
 		p.bus.Close()
 	}
-	for _, pool := range []*pgxpool.Pool{p.pool, p.reading} {
+	for _, pool := range []*pgxpool.Pool{p.pool, p.reading, p.rows} {
 		if pool != nil {
 			pool.Close()
 		}

@@ -20,7 +20,7 @@ import (
 // It reads by connections of its own: a planner reads while it holds one of the
 // others, and many that did so at once would wait for each other.
 func (p *process) remember(ctx context.Context) (err error) {
-	_, reading := p.cfg.database.Split()
+	_, reading, _ := p.cfg.database.Split()
 	if p.reading, err = store.Open(ctx, reading); err != nil {
 		return err
 	}

@@ -10,10 +10,16 @@ import (
 
 	"github.com/goccy/go-json"
 	"github.com/maypok86/otter/v2"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 )
 
-// loadTimeout bounds reading the source, whoever waits for it.
-const loadTimeout = 10 * time.Second
+const (
+	// loadTimeout bounds reading the source, whoever waits for it.
+	loadTimeout = 10 * time.Second
+	// maxMisses is how many values are loaded together.
+	maxMisses = 200
+)
 
 // Spec describes a kind of values.
 type Spec[K Key, V any] struct {
@@ -45,6 +51,8 @@ type Kind[K Key, V any] struct {
 	sweeps atomic.Int64
 	// loading is how many readers miss something.
 	loading atomic.Int32
+	// misses are loads of single values, made together.
+	misses *batch.Group[K, *entry]
 }
 
 // entry is what a source has for a key, or that it has nothing. It is of no type of
@@ -66,6 +74,7 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 		panic(fmt.Sprintf("cache: kind %q with a TTL of %v", spec.Name, spec.TTL))
 	}
 	k := &Kind[K, V]{cache: c, spec: spec, gen: generation(spec.Name, spec.Version), count: c.metrics.of(spec.Name)}
+	k.misses = batch.New(batch.Config{Max: maxMisses, Calls: 1, Timeout: loadTimeout}, k.loadEach)
 	k.local = otter.Must(&otter.Options[K, *entry]{
 		MaximumWeight:    uint64(c.cfg.Size) << 20, //nolint:gosec // it is positive
 		Weigher:          func(_ K, e *entry) uint32 { return e.size },
@@ -94,8 +103,9 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 }
 
 // Get gets a value. Found is false if the source has none. An error is the
-// source's; then nothing is cached. It costs one time-out of Redis at most, and
-// callers that miss the same value at once wait for one load.
+// source's; then nothing is cached. Callers that miss values while a load is under way
+// wait for the next, which is for all of them. So it costs two time-outs of Redis at
+// most.
 func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
 	if e, ok := k.local.GetIfPresent(key); ok {
 		k.count.hit(1)
@@ -175,7 +185,7 @@ type loader[K Key, V any] Kind[K, V]
 
 // Load loads one value.
 func (l *loader[K, V]) Load(ctx context.Context, key K) (*entry, error) {
-	return (*Kind[K, V])(l).loadOne(ctx, key)
+	return l.misses.Do(ctx, key)
 }
 
 // Reload loads one value before it expires.

@@ -9,25 +9,17 @@ import (
 	"github.com/goccy/go-json"
 )
 
-// loadOne is loadAll for one value, which needs no map when Redis has it.
-func (k *Kind[K, V]) loadOne(ctx context.Context, key K) (*entry, error) {
-	// One caller that gives up does not end it for the others.
-	ctx = context.WithoutCancel(ctx)
-	keys := []K{key}
-	if !k.shared() {
-		entries, _, err := k.read(ctx, keys)
-		return entries[key], err
+// loadEach is loadAll with the values in the order of their keys.
+func (k *Kind[K, V]) loadEach(ctx context.Context, keys []K) ([]*entry, error) {
+	found, err := k.loadAll(ctx, keys)
+	if err != nil {
+		return nil, err
 	}
-	places := []string{k.place(int64(key))}
-	stored, err := k.cache.shared.get(ctx, k.gen, places)
-	if err == nil {
-		if e := k.known(stored[0]); e != nil {
-			k.count.sharedGot(1, 0)
-			return e, nil
-		}
+	entries := make([]*entry, len(keys))
+	for i, key := range keys {
+		entries[i] = found[key]
 	}
-	entries, err := k.fill(ctx, keys, places, err)
-	return entries[key], err
+	return entries, nil
 }
 
 // loadAll reads values from Redis, and from the source what is not there.

@@ -18,7 +18,7 @@ const options = "options"
 
 // parameters are the server's parameters of each session.
 func (c Config) parameters() map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"application_name":  cmp.Or(c.Name, "chorus"),
 		"statement_timeout": strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10),
 		// A transaction whose owner is gone must not hold its locks for ever.
@@ -38,6 +38,14 @@ func (c Config) parameters() map[string]string {
 		// partitions of the messages that takes milliseconds, to run them a tenth of one.
 		"plan_cache_mode": "force_generic_plan",
 	}
+	if c.byKey {
+		// While a table is tiny, reading all of an index looks as cheap as a look into it,
+		// and the plan stays. A bitmap scan is only possible with a condition on the index.
+		for _, way := range []string{"enable_indexscan", "enable_indexonlyscan", "enable_hashjoin", "enable_mergejoin"} {
+			all[way] = "off"
+		}
+	}
+	return all
 }
 
 // prepare lets connections set their parameters after they are made, those of the

@@ -26,6 +26,9 @@ type Config struct {
 
 	// Name is the application_name of the connections, "chorus" if it is empty.
 	Name string
+
+	// byKey is set for connections whose statements all name their rows by keys.
+	byKey bool
 }
 
 // DefaultConfig suits one service.
@@ -54,23 +57,29 @@ func (c Config) Validate() error {
 
 const (
 	// minConnections leaves two for work: a listener holds one for notifications, one
-	// for its leases and, now and then, one for the lock of its tidying, and a part is
-	// kept apart for reading.
-	minConnections = 6
+	// for its leases and, now and then, one for the lock of its tidying, and two parts
+	// are kept apart.
+	minConnections = 7
 	maxConnections = 1000
-	// readingShare is the part of the connections that is kept apart for reading,
-	// maxReading how many these are at most.
-	readingShare, maxReading = 4, 4
+	// share is the part of the connections that is kept apart for reading, and for the
+	// rows that are worked on; maxShare is how many these are at most.
+	share, maxShare = 4, 4
 )
 
-// Split divides the connections that a service may have open between its work and
-// the reads that it makes while it holds one of the first: were these of one pool,
-// many that read at once would wait for each other.
-func (c Config) Split() (work, reading Config) {
+// Split divides the connections that a service may have open. Those for reading are used
+// while one of the first is held: were these of one pool, many that read at once would
+// wait for each other. Those for rows are planned for statements that name rows by keys.
+func (c Config) Split() (work, reading, rows Config) {
 	work, reading = c, c
-	reading.MaxConnections = min(maxReading, c.MaxConnections/readingShare)
-	work.MaxConnections -= reading.MaxConnections
-	return work, reading
+	reading.MaxConnections = min(maxShare, c.MaxConnections/share)
+	work.MaxConnections -= 2 * reading.MaxConnections
+	return work, reading, reading.ByKey()
+}
+
+// ByKey makes connections for statements that all name rows by keys.
+func (c Config) ByKey() Config {
+	c.byKey = true
+	return c
 }
 
 // Open connects and checks the schema. It waits cfg.ConnectTimeout for a server
