@@ -29,11 +29,10 @@ ALTER TABLE turns
     ADD CONSTRAINT turns_target_check CHECK ((kind = 'message') = (target_message IS NULL) OR kind = 'command'),
     ADD CONSTRAINT turns_claim_check CHECK ((owner IS NULL) = (claimed_until IS NULL)),
     ADD CONSTRAINT turns_written_check CHECK (closed_at IS NULL OR written_at IS NOT NULL);
--- What is still to be written in a chat, in order. The predicate changes once in the
--- life of a row, so that claims rewrite no index.
-CREATE UNIQUE INDEX turns_unwritten ON turns (chat_id, turn_no) WHERE written_at IS NULL;
-DROP INDEX turns_open_chat, turns_commands;
-CREATE INDEX turns_open_chat ON turns (chat_id, turn_no) WHERE outcome IS NULL AND kind <> 'reaction';
+-- What is open in a chat, in order. The predicate changes once in the life of a row: only
+-- its end rewrites the indexes.
+DROP INDEX turns_open, turns_open_chat, turns_commands;
+CREATE UNIQUE INDEX turns_open ON turns (chat_id, turn_no) WHERE closed_at IS NULL;
 CREATE INDEX turns_commands ON turns (chat_id, planned_at) WHERE kind = 'command';
 
 ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check, DROP CONSTRAINT deliveries_check2;
@@ -123,8 +122,19 @@ CREATE TRIGGER cached_update AFTER UPDATE ON chats FOR EACH ROW
     WHEN (to_jsonb(OLD) - '{remember_at,reactions_next_at,reactions_tries}'::text[] IS DISTINCT FROM to_jsonb(NEW) - '{remember_at,reactions_next_at,reactions_tries}'::text[])
     EXECUTE FUNCTION log_cache_change('chat.profile', 'id');
 
+-- What a bot said since its persona was recalled to it is counted in its chat's messages.
+ALTER TABLE cast_members DROP COLUMN since_refresh;
+
+-- Bots are never deleted. A look at a bot's row for each turn and message
+-- locks a row that all of a bot's want at the same time.
+ALTER TABLE turns DROP CONSTRAINT turns_bot_id_fkey;
+ALTER TABLE messages DROP CONSTRAINT messages_bot_id_fkey;
+
 UPDATE schema_support SET oldest_build = 23;
 -- +goose Down
+ALTER TABLE turns ADD FOREIGN KEY (bot_id) REFERENCES bots;
+ALTER TABLE messages ADD FOREIGN KEY (bot_id) REFERENCES bots;
+ALTER TABLE cast_members ADD COLUMN since_refresh integer NOT NULL DEFAULT 0 CHECK (since_refresh >= 0);
 -- What the build before needs has been taken away: it is made anew, and empty.
 ALTER TABLE listening DROP COLUMN owner;
 DROP TRIGGER cached_update ON bots;
@@ -178,7 +188,8 @@ CREATE INDEX deliveries_relay ON deliveries (relay_at) WHERE relay_at IS NOT NUL
 CREATE INDEX deliveries_parked ON deliveries (chat_id, action, turn_no) WHERE not_before IS NOT NULL;
 CREATE INDEX deliveries_open ON deliveries (chat_id, action, turn_no) WHERE closed_at IS NULL;
 
-DROP INDEX turns_unwritten, turns_open_chat, turns_commands;
+DROP INDEX turns_open, turns_commands;
+CREATE INDEX turns_open ON turns (expires_at) WHERE closed_at IS NULL;
 ALTER TABLE turns DROP CONSTRAINT turns_kind_check, DROP CONSTRAINT turns_target_check, DROP CONSTRAINT turns_claim_check, DROP CONSTRAINT turns_written_check;
 UPDATE turns SET kind = CASE WHEN target_message IS NULL THEN 'message' ELSE 'reply' END WHERE kind = 'command';
 ALTER TABLE turns

@@ -124,7 +124,7 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 		if err := counted(ctx, tx, prompt); err != nil {
 			return err
 		}
-		return done.count(ctx, tx)
+		return done.recall(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("plan the answer to message %d: %w", prompt.Message, err)

@@ -71,18 +71,18 @@ const (
 	castOf = `-- load casts
 WITH member AS MATERIALIZED (
     SELECT chat_id, bot_id, suspended_at IS NOT NULL OR tries > 0 AND 0 < (
-            SELECT count(*) FROM turns t WHERE t.chat_id = c.chat_id AND t.outcome IS NULL AND t.kind <> 'reaction' AND t.bot_id = c.bot_id) AS suspended,
-        since_refresh, refreshed_at
+            SELECT count(*) FROM turns t WHERE t.chat_id = c.chat_id AND t.closed_at IS NULL AND t.kind <> 'reaction' AND t.bot_id = c.bot_id) AS suspended,
+        refreshed_at
     FROM cast_members c WHERE chat_id = ANY($1)),
 bot AS MATERIALIZED (
     SELECT b.id, b.name, coalesce(b.username, '') AS username, coalesce(p.display_name, b.name) AS display_name,
         b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AS enabled, b.updated_at, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
-        coalesce(recently(n.counts, n.counted_in, extract(epoch FROM now())::bigint / 60, 60), 0) AS said,
+        coalesce(n.counts, '{}') AS counts, coalesce(n.counted_in, 0) AS counted_in,
         coalesce(p.interests, '{}') AS interests, coalesce(p.empathy, 0.5) AS empathy, coalesce(p.energy, 0.5) AS energy
     FROM bots b LEFT JOIN personas p ON p.bot_id = b.id LEFT JOIN turn_counts n ON n.bot_id = b.id
     WHERE b.id = ANY(ARRAY(SELECT bot_id FROM member)))
 SELECT m.chat_id, b.id, b.name, b.username, b.display_name, b.enabled, m.suspended, b.updated_at, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
-    b.said, b.interests, b.empathy, b.energy, m.since_refresh, m.refreshed_at
+    b.counts, b.counted_in, b.interests, b.empathy, b.energy, m.refreshed_at
 FROM member m JOIN bot b ON b.id = m.bot_id
 ORDER BY m.chat_id, b.id`
 
@@ -111,7 +111,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE written_at IS NULL) AS unwritten, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest,
         array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
-    FROM turns WHERE chat_id = chat.id AND outcome IS NULL AND kind <> 'reaction' AND kind <> 'command') open`
+    FROM turns WHERE chat_id = chat.id AND closed_at IS NULL AND kind <> 'reaction' AND kind <> 'command') open`
 )
 
 // load completes what the decisions depend on, in as many queries for a thousand
@@ -184,22 +184,36 @@ func (l *loading) member(rows pgx.Rows) error {
 	var b decide.Bot
 	var active []string
 	var changed time.Time
+	var counts []int32
+	var countedIn int64
 	err := rows.Scan(&chat, &b.ID, &b.Name, &b.Username, &b.DisplayName, &b.Enabled, &b.Suspended, &changed, &b.Tempo, &active,
-		&b.HourlyMin, &b.HourlyMax, &b.LastHour, &b.Interests, &b.Empathy, &b.Energy, &b.SinceRefresh, &b.LastRefresh)
+		&b.HourlyMin, &b.HourlyMax, &counts, &countedIn, &b.Interests, &b.Empathy, &b.Energy, &b.LastRefresh)
 	if err != nil {
 		return err
 	}
+	in := l.chats[chat]
+	b.LastHour = recently(counts, countedIn, in.Now)
 	if b.ActiveHours, err = hours.ParseAll(active); err != nil {
 		// Rather silent than at an hour that its owner ruled out.
 		b.Enabled = false
 	}
-	in := l.chats[chat]
 	if changed.After(in.Chat.ChangedAt) {
 		in.Chat.ChangedAt = changed
 	}
 	l.casts[b.ID] = append(l.casts[b.ID], member{chat, len(in.Cast)})
 	in.Cast = append(in.Cast, b)
 	return nil
+}
+
+// recently is how many messages were counted in the last hour. Counts are those of
+// minutes, the newest first, which is minute countedIn of the Unix epoch. The minute in
+// which the hour begins counts as a whole.
+func recently(counts []int32, countedIn int64, now time.Time) (n int) {
+	passed := max(now.Unix()/60-countedIn, 0)
+	for _, c := range counts[:min(max(61-passed, 0), int64(len(counts)))] {
+		n += int(c)
+	}
+	return n
 }
 
 // stances come from the cache. They do not depend on what is read of the chats
@@ -238,13 +252,26 @@ func (l *loading) message(rows pgx.Rows) error {
 	return nil
 }
 
+// said is how many of the messages a bot wrote since its persona was recalled to it.
+func said(recent []decide.Message, b *decide.Bot) (n int) {
+	for _, m := range recent {
+		if m.BotID == b.ID && m.At.After(b.LastRefresh) {
+			n++
+		}
+	}
+	return n
+}
+
 // order puts the messages of each chat in order, and to those of basic groups who
-// knows them.
+// knows them. It counts what bots said.
 func (l *loading) order() {
 	for id, in := range l.chats {
 		slices.SortFunc(in.Recent, func(a, b decide.Message) int {
 			return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Number, b.Number))
 		})
+		for i := range in.Cast {
+			in.Cast[i].SinceRefresh = said(in.Recent, &in.Cast[i])
+		}
 		if !in.Chat.Basic {
 			continue
 		}

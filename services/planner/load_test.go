@@ -161,7 +161,8 @@ func TestChatAndCastAreLoaded(t *testing.T) {
 	exec(t, pool, `UPDATE bots SET enabled = false WHERE id = $1`, ben)
 	exec(t, pool, `INSERT INTO stances (bot_id, topic, stance, confidence) VALUES ($1, 'tea', 'hot', 0.5), ($1, 'maps', 'paper', 1)`, anna)
 	exec(t, pool, `UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked' WHERE chat_id = $1 AND bot_id = $2`, chat, ben)
-	exec(t, pool, `UPDATE cast_members SET since_refresh = 4 WHERE chat_id = $1 AND bot_id = $2`, chat, anna)
+	exec(t, pool, `UPDATE cast_members SET refreshed_at = now() - interval '1 minute' WHERE chat_id = $1 AND bot_id = $2`, chat, anna)
+	exec(t, pool, `INSERT INTO messages (chat_id, number, bot_id, turn_no, body, sent_at) SELECT $1, n, $2, n, 'Hello', now() - n * interval '14 seconds' FROM generate_series(1, 6) n`, chat, anna)
 
 	inputs := loaded(t, pool, nil)
 	if len(inputs) != 1 {

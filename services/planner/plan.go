@@ -33,10 +33,9 @@ type plan struct {
 	cast    []int
 	asleep  int
 
-	// A row for each message.
-	saidIn, saidBy []int64
-	refreshed      []bool
-	tally          tally
+	// A row for each bot that its persona is recalled to.
+	recalledIn, recalledTo []int64
+	tally                  tally
 }
 
 // decide decides for each chat of a batch.
@@ -61,8 +60,8 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 		}
 		done.tally.add(d.Turn)
 		done.planned = append(done.planned, p.written(ctx, in, d.Turn))
-		if d.Turn.Kind != decide.KindReaction {
-			done.said(in, d.Turn)
+		if d.Turn.RefreshPersona {
+			done.recalledIn, done.recalledTo = append(done.recalledIn, in.Chat.ID), append(done.recalledTo, d.Turn.BotID)
 		}
 	}
 	return done
@@ -77,11 +76,6 @@ func mayAct(cast []decide.Bot) int {
 		}
 	}
 	return n
-}
-
-func (d *plan) said(in decide.Input, t *decide.Turn) {
-	d.saidIn, d.saidBy = append(d.saidIn, in.Chat.ID), append(d.saidBy, t.BotID)
-	d.refreshed = append(d.refreshed, t.RefreshPersona)
 }
 
 // written is a decision as it goes into the journal.
@@ -147,13 +141,13 @@ func (d *plan) advance(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.spoke, d.waiting, d.changed, d.cast); err != nil {
 		return fmt.Errorf("move the clocks on: %w", err)
 	}
-	return d.count(ctx, tx)
+	return d.recall(ctx, tx)
 }
 
-// count counts what bots say, to know when to recall their personas to them.
-func (d *plan) count(ctx context.Context, tx pgx.Tx) error {
-	if len(d.saidIn) == 0 {
+// recall writes down to whom their personas are recalled.
+func (d *plan) recall(ctx context.Context, tx pgx.Tx) error {
+	if len(d.recalledIn) == 0 {
 		return nil
 	}
-	return rosterpg.CountSaid(ctx, tx, d.saidIn, d.saidBy, d.refreshed)
+	return rosterpg.Recall(ctx, tx, d.recalledIn, d.recalledTo)
 }

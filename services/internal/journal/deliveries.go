@@ -84,7 +84,7 @@ func (j *Journal) Deliveries(lane Lane, c Claims) *Deliveries { return &Deliveri
 
 const (
 	claimDelivery   = `owner = $1, fence = d.fence + 1, claimed_until = now() + $2::interval`
-	nextDelivery    = `SELECT turn_no, part FROM deliveries x WHERE x.closed_at IS NULL AND x.lane = $3 AND x.chat_id = `
+	nextDelivery    = `SELECT chat_id, turn_no, part FROM deliveries x WHERE x.closed_at IS NULL AND x.lane = $3 AND x.chat_id = `
 	freeDelivery    = ` AND d.state = 'waiting' AND (d.not_before IS NULL OR d.not_before <= now())`
 	claimedDelivery = `d.chat_id, d.turn_no, d.part, d.fence, d.attempts, d.step, d.state = 'sending', d.payload, d.traceparent,
     ` + waitLeft
@@ -94,7 +94,7 @@ const (
 	claimDeliveries = `-- claim deliveries
 UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
 FROM unnest($4::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextDelivery + `r.chat_id ORDER BY turn_no, part LIMIT 1) h
-WHERE d.chat_id = r.chat_id AND d.turn_no = h.turn_no AND d.part = h.part` + freeDelivery + `
+WHERE d.chat_id = h.chat_id AND d.turn_no = h.turn_no AND d.part = h.part` + freeDelivery + `
 RETURNING ` + claimedDelivery
 
 	// The end of a delivery and, with the last one, of its turn, the message that was sent,
@@ -114,7 +114,7 @@ turn AS (
     FROM closed i LEFT JOIN LATERAL (
         SELECT outcome, reason FROM deliveries f
         WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND f.outcome <> 'delivered' ORDER BY part LIMIT 1) former ON i.part > 1
-    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
+    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.closed_at IS NULL
       AND (SELECT true FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
 said AS (
     INSERT INTO messages (chat_id, bot_id, turn_no, part, reply_to, topic, body, sent_at, talk)
@@ -128,7 +128,7 @@ named AS (
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
 FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id AND (x.turn_no, x.part) > (i.turn_no, i.part) ORDER BY turn_no, part LIMIT 1) h
-WHERE d.chat_id = i.chat_id AND d.turn_no = h.turn_no AND d.part = h.part AND NOT i.last` + freeDelivery + `
+WHERE d.chat_id = h.chat_id AND d.turn_no = h.turn_no AND d.part = h.part AND NOT i.last` + freeDelivery + `
 RETURNING ` + claimedDelivery
 
 	deferDelivery = `-- defer delivery

@@ -19,7 +19,7 @@ WITH due AS (
       AND NOT EXISTS (
         SELECT FROM deliveries d
         WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND d.claimed_until >= now() - $3::interval)
-    ORDER BY t.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+    LIMIT $2 FOR UPDATE SKIP LOCKED),
 parts AS (
     UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, not_before = NULL, closed_at = now(), reason = $4,
         outcome = CASE WHEN d.state = 'sending' THEN 'unknown' ELSE 'expired' END, fence = d.fence + 1

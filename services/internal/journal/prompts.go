@@ -57,14 +57,14 @@ INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, h
 ON CONFLICT DO NOTHING`
 
 	claimPrompt   = `owner = $1, fence = p.fence + 1, claimed_until = now() + $2::interval`
-	nextPrompt    = `SELECT message FROM prompts x WHERE x.chat_id = `
+	nextPrompt    = `SELECT chat_id, message FROM prompts x WHERE x.chat_id = `
 	freePrompt    = ` AND p.owner IS NULL AND (p.not_before IS NULL OR p.not_before <= now())`
 	claimedPrompt = `p.chat_id, p.message, p.person_id, p.addressed_bots, p.happened_at, p.heard_at, p.fence, p.attempts`
 
 	claimPrompts = `-- claim prompts
 UPDATE prompts p SET ` + claimPrompt + `
 FROM unnest($3::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextPrompt + `r.chat_id ORDER BY message LIMIT 1) h
-WHERE p.chat_id = r.chat_id AND p.message = h.message` + freePrompt + `
+WHERE p.chat_id = h.chat_id AND p.message = h.message` + freePrompt + `
 RETURNING ` + claimedPrompt
 
 	commitPrompts = `-- end prompts
@@ -74,7 +74,7 @@ WITH done AS (
     RETURNING i.*)
 UPDATE prompts p SET ` + claimPrompt + `
 FROM done CROSS JOIN LATERAL (` + nextPrompt + `done.chat_id AND x.message > done.message ORDER BY message LIMIT 1) h
-WHERE p.chat_id = done.chat_id AND p.message = h.message AND NOT done.last` + freePrompt + `
+WHERE p.chat_id = h.chat_id AND p.message = h.message AND NOT done.last` + freePrompt + `
 RETURNING ` + claimedPrompt
 
 	deferPrompt = `-- defer a prompt

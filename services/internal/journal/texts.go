@@ -55,14 +55,14 @@ func (j *Journal) Texts(c Claims) *Texts { return &Texts{j, c} }
 
 const (
 	claimText    = `owner = $1, fence = t.fence + 1, claimed_until = now() + $2::interval`
-	nextText     = `SELECT turn_no FROM turns x WHERE x.written_at IS NULL AND x.chat_id = `
+	nextText     = `SELECT chat_id, turn_no FROM turns x WHERE x.closed_at IS NULL AND x.written_at IS NULL AND x.chat_id = `
 	freeText     = ` AND t.owner IS NULL AND (t.not_before IS NULL OR t.not_before <= now())`
 	claimedTexts = `t.chat_id, t.turn_no, t.fence, t.attempts, t.payload, t.traceparent`
 
 	claimTexts = `-- claim turns
 UPDATE turns t SET ` + claimText + `
 FROM unnest($3::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextText + `r.chat_id ORDER BY turn_no LIMIT 1) h
-WHERE t.chat_id = r.chat_id AND t.turn_no = h.turn_no` + freeText + `
+WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no` + freeText + `
 RETURNING ` + claimedTexts
 
 	// The next turn of a chat is claimed by the statement that ends the one before.
@@ -82,7 +82,7 @@ made AS (
     JOIN done ON done.chat_id = d.chat_id AND done.turn_no = d.turn_no)
 UPDATE turns t SET ` + claimText + `
 FROM done CROSS JOIN LATERAL (` + nextText + `done.chat_id AND x.turn_no > done.turn_no ORDER BY turn_no LIMIT 1) h
-WHERE t.chat_id = done.chat_id AND t.turn_no = h.turn_no AND NOT done.last` + freeText + `
+WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND NOT done.last` + freeText + `
 RETURNING ` + claimedTexts
 
 	deferText = `-- defer a turn
@@ -92,7 +92,7 @@ WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner = $4`
 	takeTexts = `-- take turns over
 WITH claimed AS MATERIALIZED (
     SELECT chat_id, turn_no, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
-    FROM turns WHERE written_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($4)),
+    FROM turns WHERE closed_at IS NULL AND written_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($4)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
     SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)
@@ -104,9 +104,9 @@ RETURNING ` + claimedTexts
 	dueTexts = `-- due turns
 SELECT array(SELECT chat_id FROM (
         SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, planned_at + interval '2 seconds') AS due
-        FROM turns WHERE written_at IS NULL ORDER BY chat_id, turn_no) h
+        FROM turns WHERE closed_at IS NULL AND written_at IS NULL ORDER BY chat_id, turn_no) h
     WHERE owner IS NULL AND due <= now() LIMIT $1),
-    count(*), coalesce(now() - min(planned_at), '0') FROM turns WHERE written_at IS NULL`
+    count(*), coalesce(now() - min(planned_at), '0') FROM turns WHERE closed_at IS NULL AND written_at IS NULL`
 )
 
 // Claim implements stage.Rows.

@@ -99,7 +99,7 @@ WITH held AS (
     WHERE d.chat_id = u.chat_id AND d.turn_no = u.turn_no AND d.state IN ('waiting', 'claimed')
     RETURNING d.chat_id, d.turn_no)
 UPDATE turns t SET outcome = 'rejected', reason = $3, closed_at = now() FROM (SELECT DISTINCT chat_id, turn_no FROM held) h
-WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND t.outcome IS NULL`
+WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND t.closed_at IS NULL`
 	deleteSaid = `-- delete messages
 DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, number)
 WHERE m.chat_id = u.chat_id AND m.number = u.number AND m.bot_id IS NOT NULL`
@@ -196,7 +196,7 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 // The generator that is writing a turn finds its claim lost.
 const withdraw = `-- end texts in work
 UPDATE turns SET outcome = 'rejected', reason = $2, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL, fence = fence + 1
-WHERE chat_id = ANY($1) AND written_at IS NULL`
+WHERE chat_id = ANY($1) AND closed_at IS NULL AND written_at IS NULL`
 
 // Withdraw ends the turns of chats that have no delivery yet, whoever is writing
 // them: nothing comes of what they were shown.

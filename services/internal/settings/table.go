@@ -46,7 +46,7 @@ var (
 	LengthMedium = floatKey(spec{"message_length_medium", "Weight of messages of two or three sentences.", globalChat()}, 0.35, 0, 1)
 	LengthLong   = floatKey(spec{"message_length_long", "Weight of messages of three or four sentences.", globalChat()}, 0.1, 0, 1)
 
-	PersonaRefreshMessages = intKey(spec{"persona_refresh_interval", "After how many messages a bot is reminded of its persona; 0 is never.", globalChat()}, 8, 0, 1000)
+	PersonaRefreshMessages = intKey(spec{"persona_refresh_interval", "After how many messages of it, among the chat's last 50, a bot is reminded of its persona; 0 is never.", globalChat()}, 8, 0, 50)
 	PersonaRefreshAfter    = durationKey(spec{"persona_refresh_after", "After what time a bot is reminded of its persona; 0 is never.", globalChat()}, 30*time.Minute, 0, 7*24*time.Hour)
 
 	ReactionMode = enumKey(spec{"reaction_mode", "How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all.", globalChat()},

@@ -32,11 +32,11 @@ func Sender() []string {
 func Planner() (batch, answer, stage []string) {
 	batch = Each(
 		begin, "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
-		"count what is said", commit, "end overdue turns",
+		commit, "end overdue turns",
 	)
 	answer = Each(
 		begin, "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
-		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "count what is said", commit,
+		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", commit,
 	)
 	return batch, answer, Each("claim prompts", "end prompts")
 }

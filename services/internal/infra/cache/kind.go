@@ -161,6 +161,13 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 	if len(missing) == 0 {
 		return values, nil
 	}
+	if len(missing) == 1 { // it is read with what others miss
+		value, found, err := k.Get(ctx, missing[0])
+		if found {
+			values[missing[0]] = value
+		}
+		return values, err
+	}
 	k.count.missed(len(missing))
 	k.loading.Add(1)
 	defer k.loading.Add(-1)

@@ -139,15 +139,16 @@ func TestSessionsCountAsConnections(t *testing.T) {
 
 func TestConnectionsAreDivided(t *testing.T) {
 	t.Parallel()
-	for _, all := range []int{6, 7, 8, 16, 1000} {
+	for _, all := range []int{7, 8, 9, 16, 1000} {
 		cfg := store.DefaultConfig()
 		cfg.MaxConnections = all
 		if err := cfg.Validate(); err != nil {
 			t.Error(err)
 		}
-		work, reading := cfg.Split()
-		if work.MaxConnections+reading.MaxConnections != all || work.MaxConnections < 5 || reading.MaxConnections < 1 || reading.MaxConnections > 4 {
-			t.Errorf("%d are divided into %d and %d", all, work.MaxConnections, reading.MaxConnections)
+		work, reading, rows := cfg.Split()
+		w, r, k := work.MaxConnections, reading.MaxConnections, rows.MaxConnections
+		if w+r+k != all || w < 4 || r < 1 || r > 4 || k != r {
+			t.Errorf("%d are divided into %d, %d and %d", all, w, r, k)
 		}
 	}
 }

@@ -91,16 +91,12 @@ func both(ctx context.Context, db Batcher, what, first string, args []any, secon
 	return changed, nil
 }
 
-const countSaid = `-- count what is said
-UPDATE cast_members m SET
-    since_refresh = CASE WHEN u.refreshed THEN 0 ELSE m.since_refresh + 1 END,
-    refreshed_at = CASE WHEN u.refreshed THEN now() ELSE m.refreshed_at END
-FROM unnest($1::bigint[], $2::bigint[], $3::bool[]) AS u(chat_id, bot_id, refreshed)
+const recall = `-- recall personas
+UPDATE cast_members m SET refreshed_at = now() FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, bot_id)
 WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id`
 
-// CountSaid counts what bots say in chats since their personas were last recalled to
-// them, which is now where refreshed.
-func CountSaid(ctx context.Context, db DB, chats, bots []int64, refreshed []bool) error {
-	_, err := change(ctx, db, "count what is said", countSaid, chats, bots, refreshed)
+// Recall writes down that their personas are recalled to bots in chats.
+func Recall(ctx context.Context, db DB, chats, bots []int64) error {
+	_, err := change(ctx, db, "recall personas", recall, chats, bots)
 	return err
 }

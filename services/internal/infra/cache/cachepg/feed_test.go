@@ -236,7 +236,7 @@ func TestWhatIsAnnounced(t *testing.T) {
 		{`UPDATE chats SET allowed_reactions = '{}' WHERE id = ` + c, []string{"chat.profile:" + c}},
 		{`UPDATE bots SET next_try_at = now(), tries = 3`, nil},
 		{`UPDATE chats SET remember_at = now(), reactions_next_at = now(), reactions_tries = 3`, nil},
-		{`UPDATE cast_members SET since_refresh = since_refresh + 1, refreshed_at = now()`, nil},
+		{`UPDATE cast_members SET refreshed_at = now()`, nil},
 		{`UPDATE cast_members SET suspended_at = now(), suspended_why = 'x'`, []string{"chat.cast:" + c}},
 		{`UPDATE chat_clock SET next_turn_at = now()`, nil},
 		{`DELETE FROM cast_members`, []string{"chat.cast:" + c}},
