@@ -22,6 +22,9 @@ import (
 //go:embed sql/*.sql
 var files embed.FS
 
+// Files are the migrations.
+func Files() fs.FS { return files }
+
 // Status is one migration and when it was applied.
 type Status struct {
 	Version   int64

@@ -10,6 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 func BenchmarkAnswer(b *testing.B) {
 	w := newTown(b)
 	groups := w.rooms()
-	args := append([]string{"up", "--up.dir", folder(b), "--generator.max-typing", "800ms"}, w.args...)
+	args := append([]string{"up", "--up.dir", testenv.Folder(b), "--generator.max-typing", "800ms"}, w.args...)
 	launch(b, []string{"CHORUS_SECRET_KEYS=" + w.keys}, args...)
 	eventually(b, "every bot is listened to", func() bool {
 		var n int

@@ -165,22 +165,6 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// folder is a new folder in memory where the system has such: a database writes
-// a lot, and some disks are slow.
-func folder(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "chorus-e2e-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove the state: %v", err)
-		}
-	})
-	return dir
-}
-
 // eventually waits for a condition, and fails the test if it doesn't come.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()

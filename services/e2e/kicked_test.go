@@ -3,13 +3,15 @@ package e2e_test
 import (
 	"testing"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // A bot that is kicked from a chat leaves its cast: the planner stops choosing it
 // within a second, it makes no call there any more, and goes on elsewhere.
 func TestAKickedBotLeavesTheCast(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := testenv.Folder(t)
 	c := up(t, dir, "--sender.typing=false", "--cast", troupe{bots: 3, supergroups: 2, perChat: 3, gap: time.Second}.file(t))
 	emulator, pool := c.emulator(), database(t, dir)
 	const talks = `SELECT count(*) FROM turns WHERE chat_id = $1 AND bot_id = $2 AND outcome = 'delivered'`

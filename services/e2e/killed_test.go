@@ -10,6 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 const (
@@ -31,7 +32,7 @@ func slowly() []string {
 
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := testenv.Folder(t)
 	args := append(slowly(), "--cast", troupe{bots: 8, supergroups: 5, groups: 1, perChat: 4, gap: time.Second}.file(t))
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("the moments follow from the seed %d", seed)

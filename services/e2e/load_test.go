@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/lab/load/report"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // A short scenario with all that the lab does to processes, to Telegram and to
@@ -45,7 +46,7 @@ targets:
 // one finds nothing of it.
 func TestLoadOnARunningDeployment(t *testing.T) {
 	t.Parallel()
-	dir, file := folder(t), filepath.Join(t.TempDir(), "short.yaml")
+	dir, file := testenv.Folder(t), filepath.Join(t.TempDir(), "short.yaml")
 	text := strings.NewReplacer("    do:", "    # do:", "      - {at", "      # - {at", "    llm:", "    # llm:", "min: 2", "max: 0").Replace(shortScenario)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(file, []byte(shortScenario), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := launch(t, nil, "load", "--scenario", file, "--out", out, "--dir", folder(t))
+	c := launch(t, nil, "load", "--scenario", file, "--out", out, "--dir", testenv.Folder(t))
 	code := c.waitFor(2 * patience)
 	r, err := report.Load(out)
 	if err != nil {

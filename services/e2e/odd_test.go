@@ -44,7 +44,7 @@ func TestOddRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	servers := []string{"--nats.url", testenv.NATS(t), "--database.url", testenv.Postgres(t)}
-	c := up(t, folder(t), append(servers, "--cast", file, "--log.level", "error")...)
+	c := up(t, testenv.Folder(t), append(servers, "--cast", file, "--log.level", "error")...)
 	pool, err := pgxpool.New(t.Context(), servers[3])
 	if err != nil {
 		t.Fatal(err)

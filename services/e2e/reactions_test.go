@@ -11,11 +11,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/load/accounting"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // It compares rates, so it runs before the tests that run side by side.
 func TestReactionsHoldNothingUp(t *testing.T) {
-	dir := folder(t)
+	dir := testenv.Folder(t)
 	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 48, perChat: 4, gap: 2 * time.Second}.file(t),
 		// Calls that hang are given up within the window that is watched.
 		"--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")

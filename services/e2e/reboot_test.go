@@ -8,6 +8,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/postgres"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // disk is a PostgreSQL that is stopped and started again at the same address.
@@ -19,7 +20,7 @@ type disk struct {
 
 func newDisk(t testing.TB) *disk {
 	t.Helper()
-	d := &disk{t: t, cfg: postgres.Config{DataDir: filepath.Join(folder(t), "pg"), Log: zap.NewNop()}}
+	d := &disk{t: t, cfg: postgres.Config{DataDir: filepath.Join(testenv.Folder(t), "pg"), Log: zap.NewNop()}}
 	d.start()
 	t.Cleanup(d.stop)
 	return d

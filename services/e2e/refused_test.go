@@ -84,7 +84,7 @@ func TestWrongCallsAreRefused(t *testing.T) {
 func TestTakenPortsAndFolders(t *testing.T) {
 	t.Parallel()
 	taken := listen(t).Addr().String()
-	dir := folder(t)
+	dir := testenv.Folder(t)
 	first := up(t, dir)
 	tests := []refusal{
 		{"the emulator's port", []string{"up", "--up.dir", t.TempDir(), "--emulator.listen", taken}, nil, run.ExitFailure, []string{"emulator.listen: " + taken, "in use"}},

@@ -159,7 +159,7 @@ func limitedDatabase(t *testing.T) limitedDatabases {
 // public is a file that other users can read: below root, PostgreSQL is one.
 func public(t *testing.T, name, text string) string {
 	t.Helper()
-	dir := folder(t)
+	dir := testenv.Folder(t)
 	path := filepath.Join(dir, name)
 	for _, err := range []error{
 		os.Chmod(dir, 0o755),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
 // bookClub is the cast of make demo.
@@ -28,7 +29,7 @@ func TestTalks(t *testing.T) {
 		t.Fatal(err)
 	}
 	built.path(t)
-	dir, began := folder(t), time.Now()
+	dir, began := testenv.Folder(t), time.Now()
 	c := up(t, dir, "--cast", cast)
 	emulator := c.emulator()
 	var seen conversation

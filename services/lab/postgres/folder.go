@@ -122,7 +122,7 @@ func initdb(ctx context.Context, b binaries, acc *syscall.Credential, dir string
 		"--auth-local=trust", "--auth-host=reject",
 	)
 	if volatile {
-		cmd.Args = append(cmd.Args, "--no-sync")
+		cmd.Args = append(cmd.Args, "--no-sync", "--wal-segsize=1") // a third to write, and to copy
 	}
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -29,6 +29,13 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "chorus"), err
 }
 
+// Install gets PostgreSQL if there is none that fits, and returns the major version
+// that new data folders are made by.
+func Install(ctx context.Context, log *zap.Logger) (major int, err error) {
+	b, err := ensure(ctx, 0, log)
+	return b.major, err
+}
+
 // ensure returns an installed PostgreSQL of a major version, of any that fits for 0,
 // and installs one if there is none.
 func ensure(ctx context.Context, major int, log *zap.Logger) (binaries, error) {

@@ -29,26 +29,10 @@ type BusServer struct {
 // NATSServer starts a NATS server of the test's own.
 func NATSServer(t testing.TB) *BusServer {
 	t.Helper()
-	b := &BusServer{t: t, cfg: natsd.Config{DataDir: inMemory(t), Port: -1, Log: Logger(t)}}
+	b := &BusServer{t: t, cfg: natsd.Config{DataDir: Folder(t), Port: -1, Log: Logger(t)}}
 	b.Start()
 	t.Cleanup(b.Stop)
 	return b
-}
-
-// inMemory is a new folder in memory where the system has such, because a
-// server writes a file for each consumer, and that is slow on some disks.
-func inMemory(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "chorus-nats-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove the streams: %v", err)
-		}
-	})
-	return dir
 }
 
 // URL is the server's address. It stays the same over restarts.
