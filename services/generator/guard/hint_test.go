@@ -19,10 +19,10 @@ func TestWhatAPatternMatchesIsNotPassedOver(t *testing.T) {
 		"leaked":     {leaked.String(), func(d *Draft) bool { return promptLeak(d) != "" }},
 		"role":       {role.String(), func(d *Draft) bool { return roleLabel(d) != "" }},
 		"marks":      {marks.String(), func(d *Draft) bool { return markup(d) != "" }},
-		"assistants": {assistants.pattern.String(), assistants.in},
-		"humans":     {humans.pattern.String(), humans.in},
-		"promises":   {promises.pattern.String(), promises.in},
-		"advises":    {advises.pattern.String(), advises.in},
+		"assistants": {assistants.pattern().String(), assistants.in},
+		"humans":     {humans.pattern().String(), humans.in},
+		"promises":   {promises.pattern().String(), promises.in},
+		"advises":    {advises.pattern().String(), advises.in},
 	}
 	for i, l := range links {
 		seekers[fmt.Sprint("links ", i)] = seeker{l.String(), func(d *Draft) bool { return link(d) != "" }}

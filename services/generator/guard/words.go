@@ -3,6 +3,7 @@ package guard
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,16 +15,19 @@ import (
 type phrases struct {
 	words   map[string]bool
 	parts   []string // of what is no word, as a.i. is not
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 }
 
 // lexicon makes phrases of alternatives in lower case. Each has one of the words,
 // a space in it is any white space, and what it begins and ends with are whole
-// words.
+// words. They are compiled when they are needed first: that takes longer than most
+// processes that have them need to start.
 func lexicon(words string, alternatives ...string) phrases {
 	all := strings.Join(alternatives, "|")
 	all = strings.ReplaceAll(strings.ReplaceAll(all, "'", "['’`´]"), " ", `\s+`)
-	p := phrases{words: wordSet(words), pattern: regexp.MustCompile(`(?:^|[^\pL\pN])(?:` + all + `)(?:$|[^\pL\pN])`)}
+	p := phrases{words: wordSet(words), pattern: sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|[^\pL\pN])(?:` + all + `)(?:$|[^\pL\pN])`)
+	})}
 	for w := range p.words {
 		if strings.ContainsFunc(w, func(r rune) bool { return !isWord(r) }) {
 			p.parts = append(p.parts, w)
@@ -35,12 +39,12 @@ func lexicon(words string, alternatives ...string) phrases {
 func (p phrases) in(d *Draft) bool {
 	for _, w := range d.words {
 		if p.words[w] {
-			return p.pattern.MatchString(d.lower)
+			return p.pattern().MatchString(d.lower)
 		}
 	}
 	for _, part := range p.parts {
 		if strings.Contains(d.lower, part) {
-			return p.pattern.MatchString(d.lower)
+			return p.pattern().MatchString(d.lower)
 		}
 	}
 	return false

@@ -3,6 +3,7 @@ package nature
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // language is how a language asks and answers. Its patterns are of words in lower
@@ -85,9 +86,21 @@ func set(words string) map[string]bool {
 	return all
 }
 
+// languages are compiled when one is asked for first: that takes longer than most
+// processes need to start.
+//
 //nolint:gochecknoglobals // constant
-var languages = []language{
-	newLanguage(spoken{
+var languages = sync.OnceValue(func() []language {
+	all := make([]language, len(known))
+	for i, s := range known {
+		all[i] = newLanguage(s)
+	}
+	return all
+})
+
+//nolint:gochecknoglobals // constant
+var known = []spoken{
+	{
 		tag: "en", hints: `human real alive sentient flesh person people somebody someone bot robot a·i ai· ais· artificial machine computer program script algorithm llm language·model gpt automated android npc software fake what· who· man· woman· guy· girl· boy·`,
 		human: `humans?|human beings?|real|alive|sentient|flesh and blood|(?:a|any|another|one|actual|real|living|live|genuine|normal|true) (?:person|people|man|woman|guy|girl|boy)` +
 			`|real life (?:person|people)|persons|somebody real|someone real`,
@@ -118,8 +131,8 @@ var languages = []language{
 			"I'm a bot, and what I say here is written by a program.",
 			"I'm a bot. A program writes my lines, and everybody may know it.",
 		},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "de", hints: `mensch echt real lebendig person leute frau mann fleisch bot robot ki· kis· k·i kunstlich maschine computer programm algorithm sprachmodell gpt automat software was· wer·`,
 		human: `mensch(?:en)?|menschlich(?:e|es|er|en)?|echt(?:e|er|es|en)?|real|lebendig|(?:echte|reale|richtige|lebende|wirkliche)[nr]? (?:person|personen|leute|frau|mann|menschen|mensch)|aus fleisch und blut|eine person|einer person`,
 		bot:   `(?:chat ?)?bots?|roboter[ns]?|ki|kis|k i|kunstliche intelligenz|kunstlich|maschinen?|computer|programm(?:e)?|algorithmus|sprachmodell|chat ?gpt|gpt|automat|software`,
@@ -141,8 +154,8 @@ var languages = []language{
 			"ich bin ein Bot: Was ich sage, schreibt ein Programm.",
 			"ich bin ein Bot, und ein Programm schreibt, was ich hier sage.",
 		},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "es", hints: `human real persona carne verdad gente alguien bot robot ia· ias· i·a inteligencia maquina programa algoritmo ordenador computadora modelo gpt software que· quien`,
 		human: `human[oa]s?|seres? humanos?|reales|real|(?:una? )?personas?(?: (?:reales|real|de verdad|de carne y hueso))?|de carne y hueso|de verdad|gente real|alguien real`,
 		bot:   `(?:chat ?)?bots?|robots?|ia|ias|i a|inteligencia artificial|maquinas?|programas?|algoritmo|ordenador|computadora|modelo de lenguaje|chat ?gpt|gpt|software`,
@@ -164,8 +177,8 @@ var languages = []language{
 			"soy un bot: lo que digo lo escribe un programa.",
 			"soy un bot, y un programa escribe lo que digo aquí.",
 		},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "fr", hints: `humain reel vrai personne chair quelqu vivant bot robot ia· i·a intelligence machine programme ordinateur algorithme modele gpt logiciel quoi qu· que· qui·`,
 		human: `humaine?s?|etres? humains?|reel(?:le)?s?|vraie?s?|(?:une? )?(?:vraie?|reelle?) (?:personne|humain|personnes|gens|femme|homme|fille|mec)|une personne|en chair et en os|quelqu un de (?:reel|vrai)|vivante?`,
 		bot:   `(?:chat ?)?bots?|robots?|ia|i a|intelligence artificielle|machines?|programmes?|ordinateur|algorithme|modele de langage|chat ?gpt|gpt|logiciel`,
@@ -187,8 +200,8 @@ var languages = []language{
 			"je suis un bot : c'est un programme qui écrit ce que je dis.",
 			"je suis un bot, et un programme écrit ce que je dis ici.",
 		},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "ru", hints: `человек люд настоящ реальн жив бот робот ии· искусств нейро машин программ компьютер алгоритм gpt языков ai· кто· что·`,
 		human:     `человек(?:ом|а|у)?|люди|людьми|людей|настоящ(?:ий|ая|ие|им|ей|его)|реальн(?:ый|ая|ые|ым|ой)|жив(?:ой|ая|ые|ым|ого)|живым человеком`,
 		bot:       `(?:чат ?)?бот(?:ы|ом|ами|а|ов)?|чатбот(?:ы|ом)?|робот(?:ы|ом|ами|а|ов)?|ии|искусственн(?:ый|ым) интеллект(?:ом)?|нейросеть(?:ю)?|нейронка|машин(?:а|ой)|программ(?:а|ой)|компьютер(?:ом)?|алгоритм|gpt|chat ?gpt|chatgpt|языковая модель|ai|bot`,
@@ -209,49 +222,49 @@ var languages = []language{
 			"я бот: то, что я говорю, пишет программа.",
 			"я бот, и мои слова здесь пишет программа.",
 		},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "it", hints: `uman reale vera vero persona carne bot robot ia· ai· intelligenza macchina programma gpt`, human: `uman[oaie]|esser[ei] uman[oi]|reale|ver[oa] persona|(?:una )?persona(?: (?:reale|vera|in carne e ossa))?|in carne e ossa`,
 		bot: `(?:chat ?)?bot|robot|ia|ai|intelligenza artificiale|macchina|programma|chat ?gpt`, not: `non|nessun[oa]?|mica`,
 		subject: `sei|siete|lei e|questo e|e questo|tu sei|voi siete|parlo|sto parlando|c e|ci sono|sembri`,
 		gap:     `tu|voi|davvero|veramente|proprio|per caso|solo|qui|con|ma|forse|per|un po|in realta`, article: `un|una|uno|il|la|i|gli`, or: `o|oppure`,
 		condition: `se|quando|perche`, yes: "Sì", no: "No", affirms: `si certo ovvio ovviamente certamente esatto`, denies: `no mai`,
 		admits: ` sono(?: \pL+){0,2} (?:un|una)(?: \pL+)? ?(?:bot|ia|programma|robot|macchina) | siamo bot `, admissions: []string{"sono un bot: quello che dico lo scrive un programma."},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "pt", hints: `human real reais pessoa carne verdade bot robo ia· inteligencia maquina programa gpt`, human: `human[oa]s?|seres? humanos?|real|reais|(?:uma )?pessoa(?: (?:real|de verdade|de carne e osso))?|de carne e osso|de verdade`,
 		bot: `(?:chat ?)?bots?|robos?|ia|inteligencia artificial|maquina|programa|chat ?gpt`, not: `nao|nenhum|nenhuma|nem`,
 		subject: `voce e|voces sao|tu es|e voce|isto e|isso e|estou falando|estou a falar|falo|ha|tem|voce nao e`,
 		gap:     `voce|tu|mesmo|realmente|por acaso|so|aqui|com|mas|na verdade|de fato|algum|alguma`, article: `um|uma|uns|umas|o|a`, or: `ou`,
 		condition: `se|quando|porque`, yes: "Sim", no: "Não", affirms: `sim claro com certeza obvio`, denies: `nao nunca jamais`,
 		admits: ` (?:eu )?sou(?: \pL+){0,2} (?:um|uma)(?: \pL+)? ?(?:bot|ia|programa|robo|maquina) | somos bots `, admissions: []string{"sou um bot: o que eu digo é escrito por um programa."},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "nl", hints: `mens echt vlees persoon bot robot ai· kunstmatige machine computer programma gpt`, human: `mens(?:en)?|menselijk|echt(?:e)?|(?:echt|echte|een) persoon|van vlees en bloed`,
 		bot: `(?:chat ?)?bots?|robots?|ai|kunstmatige intelligentie|machine|computer|programma|chat ?gpt`, not: `geen|niet|nooit`,
 		subject: `ben je|ben jij|bent u|je bent|jij bent|u bent|zijn jullie|jullie zijn|is dit|dit is|praat ik|spreek ik|is hier|zijn hier`,
 		gap:     `nou|eigenlijk|echt|toch|wel|gewoon|misschien|soms|met|hier|een|of|iemand`, article: `een|de|het`, or: `of`,
 		condition: `als|wanneer|omdat`, yes: "Ja", no: "Nee", affirms: `ja jazeker zeker natuurlijk uiteraard klopt`, denies: `nee neen nooit`,
 		admits: ` ik ben(?: \pL+){0,2} een(?: \pL+)? (?:bot|ai|programma|robot|machine) | wij zijn(?: allemaal)? bots `, admissions: []string{"ik ben een bot: wat ik zeg, wordt door een programma geschreven."},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "pl", hints: `człowiek czlowiek ludz prawdziw zyw bot robot ai· sztuczna maszyna program gpt`, human: `człowiek(?:iem)?|człowiekiem|ludzmi|prawdziw[aey]m?|zyw[aey]m?|czlowiek(?:iem)?|prawdziwa osoba`,
 		bot: `(?:chat ?)?bot(?:em|ami|y)?|robot(?:em|ami|y)?|ai|sztuczna inteligencja|maszyna|programem|chat ?gpt`, not: `nie|zaden|zadna`,
 		subject: `jestes|jestescie|czy jestes|czy jestescie|czy to|to|rozmawiam|czy rozmawiam|pan jest|pani jest`,
 		gap:     `ty|wy|naprawde|moze|tylko|z|jakims|tutaj|prawda|serio|w ogole`, article: `jakis|jakas`, or: `czy|albo|lub`,
 		condition: `jesli|gdy|kiedy|bo`, yes: "Tak", no: "Nie", affirms: `tak oczywiscie jasne pewnie`, denies: `nie nigdy`,
 		admits: ` jestem(?: \pL+){0,2} (?:botem|programem|robotem|ai|maszyna) `, admissions: []string{"jestem botem: to, co mówię, pisze program."},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "tr", hints: `insan gercek canl bot robot yapay makine program gpt`, human: `insan|gercek(?: bir)?(?: insan| kisi)?|canlı|canli`, bot: `(?:chat ?)?bot|robot|yapay zeka|makine|program|chat ?gpt`, not: `degil(?: misin| misiniz)?`,
 		subject: `sen|siz|bu|burada|ben`, gap: `gercekten|bir|yoksa|hala|acaba|bile`, article: `bir`, or: `mi|mu|yoksa|mı`, condition: `eger`,
 		yes: "Evet", no: "Hayır", affirms: `evet tabii elbette kesinlikle`, denies: `hayir hayır asla`,
 		admits: ` (?:botum|robotum|bir programim|bir botum|yapay zekayim) `, admissions: []string{"ben bir botum: söylediklerimi bir program yazıyor."},
-	}),
-	newLanguage(spoken{
+	},
+	{
 		tag: "uk", hints: `люд справжн реальн жив бот робот ші· штучн програм машин нейро`, human: `людин(?:а|ою)|люди|справжн(?:ій|я|і)|реальн(?:ий|а|і)|жив(?:ий|а|і|ою)`, bot: `(?:чат ?)?бот(?:и|ом|ами)?|робот(?:и|ом)?|ші|штучний інтелект|програма|машина|нейромережа`, not: `не|ні`,
 		subject: `ти|ви|це|тут|я (?:розмовляю|говорю|спілкуюся)`, gap: `справді|дійсно|що|з|із|ж|же|взагалі|точно|хіба|часом`, article: `якийсь|якась`, or: `чи|або`, condition: `якщо|коли`,
 		yes: "Так", no: "Ні", affirms: `так звичайно авжеж звісно`, denies: `ні ніколи`,
 		admits: ` я(?: просто)? (?:бот|робот|програма|ші) `, admissions: []string{"я бот: те, що я кажу, пише програма."},
-	}),
+	},
 }

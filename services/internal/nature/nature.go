@@ -42,8 +42,8 @@ func read(text string) (Asked, *language) {
 		text = text[:maxRead]
 	}
 	for _, s := range sentences(text) {
-		for i := range languages {
-			l := &languages[i]
+		for i := range languages() {
+			l := &languages()[i]
 			if asked := l.read(s); asked != Nothing {
 				return asked, l
 			}
@@ -58,8 +58,8 @@ func Polarity(text string) Asked {
 		return asked
 	}
 	for _, s := range sentences(text) {
-		for i := range languages {
-			if asked := languages[i].polarity(s); asked != Nothing {
+		for i := range languages() {
+			if asked := languages()[i].polarity(s); asked != Nothing {
 				return asked
 			}
 		}
@@ -165,9 +165,9 @@ func Answer(text, tag string, seed uint64) string {
 		return ""
 	}
 	tag, _, _ = strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
-	for i := range languages {
-		if languages[i].tag == tag {
-			l = &languages[i]
+	for i := range languages() {
+		if languages()[i].tag == tag {
+			l = &languages()[i]
 		}
 	}
 	admission := l.admissions[seed%uint64(len(l.admissions))]
@@ -197,8 +197,8 @@ func Honest(asked Asked, text string) bool {
 	said := words(strings.ToLower(names.Fold(text)))
 	first, _, _ := strings.Cut(strings.TrimSpace(said), " ")
 	admits := false
-	for i := range languages {
-		l := &languages[i]
+	for i := range languages() {
+		l := &languages()[i]
 		admits = admits || l.admits.MatchString(said)
 		if asked == Human && l.affirms[first] || asked == Bot && l.denies[first] {
 			return false
