@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-const draws = 10_000
+const draws = 4000
 
 // turns makes many decisions on one input, with turn numbers from 1.
 func turns(t *testing.T, in decide.Input, n int, each func(decide.Decision)) {
@@ -42,7 +42,7 @@ func TestProbabilities(t *testing.T) {
 	for _, person := range []bool{true, false} {
 		t.Run(fmt.Sprintf("after a person %v", person), func(t *testing.T) {
 			t.Parallel()
-			const draws = 100_000
+			const draws = 20_000
 			in := busy(5)
 			in.Recent = in.Recent[len(in.Recent)-8:]
 			s := &in.Settings
@@ -86,7 +86,7 @@ func TestNever(t *testing.T) {
 	in := busy(5)
 	s := &in.Settings
 	s.ReactionProbability, s.ReplyProbability, s.ReplyToBotProbability, s.NewsProbability, s.LengthShort = 0, 0, 0, 0, 0
-	turns(t, in, 2000, func(d decide.Decision) {
+	turns(t, in, 500, func(d decide.Decision) {
 		if d.Turn.Kind != decide.KindMessage || d.Turn.UseNews || d.Turn.Length == decide.LengthShort {
 			t.Fatalf("%+v", d.Turn)
 		}
@@ -99,7 +99,7 @@ func TestAlways(t *testing.T) {
 	s := &in.Settings
 	s.ReactionProbability, s.ReplyProbability, s.ReplyToBotProbability, s.MentionProbability = 0, 1, 1, 1
 	s.LengthShort, s.LengthMedium, s.LengthLong = 0, 0, 0
-	turns(t, in, 2000, func(d decide.Decision) {
+	turns(t, in, 500, func(d decide.Decision) {
 		if d.Turn.Kind != decide.KindReply || d.Turn.Mention == decide.MentionNone || d.Turn.Length != decide.LengthMedium {
 			t.Fatalf("%+v", d.Turn)
 		}
