@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
 // Config is how the listener behaves.
@@ -13,13 +15,13 @@ type Config struct {
 	PublicURL    string        `config:"public_url" doc:"address under which Telegram reaches listener.listen, as https://HOST; empty to ask Telegram for updates instead (long polling)"`
 	Listen       string        `config:"listen" doc:"address that takes the updates that Telegram brings, as HOST:PORT; only with listener.public_url"`
 	ForwardedFor bool          `config:"forwarded_for" doc:"take who asks from the last address in X-Forwarded-For; only behind a proxy that writes it"`
-	PerIP        float64       `config:"per_ip" doc:"requests a second that one address may make; refused ones count tenfold"`
-	MaxBody      int64         `config:"max_body" doc:"longest update that is read, in bytes"`
-	PollWait     time.Duration `config:"poll_wait" doc:"how long Telegram keeps a poll open"`
-	Claim        time.Duration `config:"claim" doc:"how often a listener looks for bots of others that have died; only while others listen to some"`
-	Yield        time.Duration `config:"yield" doc:"how long a bot is left alone whose updates somebody else takes (409)"`
-	Operator     string        `config:"operator" doc:"who runs the bots and how to reach them, as /about tells in the chats"`
-	Tidy         time.Duration `config:"tidy" doc:"how often messages are deleted that are older than their chat keeps them"`
+	PerIP        float64       `config:"per_ip" min:"0.001" max:"1000000" doc:"requests a second that one address may make; refused ones count tenfold"`
+	MaxBody      int64         `config:"max_body" min:"65536" max:"67108864" doc:"longest update that is read, in bytes"`
+	PollWait     time.Duration `config:"poll_wait" min:"1s" max:"50s" doc:"how long Telegram keeps a poll open"`
+	Claim        time.Duration `config:"claim" min:"10ms" max:"1m" doc:"how often a listener looks for bots of others that have died; only while others listen to some"`
+	Yield        time.Duration `config:"yield" min:"1ms" max:"1h" doc:"how long a bot is left alone whose updates somebody else takes (409)"`
+	Operator     string        `config:"operator" max:"500" doc:"who runs the bots and how to reach them, as /about tells in the chats"`
+	Tidy         time.Duration `config:"tidy" min:"1s" max:"24h" doc:"how often messages are deleted that are older than their chat keeps them"`
 }
 
 // DefaultConfig asks Telegram for updates.
@@ -32,21 +34,7 @@ func DefaultConfig() Config {
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	errs = append(errs, c.validatePublic())
-	check(c.PerIP > 0 && c.PerIP <= 1e6, "per_ip: %v, want more than 0, at most 1000000", c.PerIP)
-	check(c.MaxBody >= 64<<10 && c.MaxBody <= 64<<20, "max_body: %d, want 65536 to 67108864", c.MaxBody)
-	check(c.PollWait >= time.Second && c.PollWait <= 50*time.Second, "poll_wait: %v, want 1s to 50s", c.PollWait)
-	check(c.Claim >= 10*time.Millisecond && c.Claim <= time.Minute, "claim: %v, want 10ms to 1m", c.Claim)
-	check(c.Yield > 0 && c.Yield <= time.Hour, "yield: %v, want more than 0s, at most 1h", c.Yield)
-	check(len(c.Operator) <= 500, "operator: %d bytes, want at most 500", len(c.Operator))
-	check(c.Tidy >= time.Second && c.Tidy <= 24*time.Hour, "tidy: %v, want 1s to 24h", c.Tidy)
-	return errors.Join(errs...)
+	return errors.Join(config.Check(c), c.validatePublic())
 }
 
 func (c Config) validatePublic() error {

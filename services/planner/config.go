@@ -4,14 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
 // Config is how the planner runs. How the cast behaves is in the settings.
 type Config struct {
-	Batch int           `config:"batch" doc:"due chats that are planned in one transaction at most"`
-	Idle  time.Duration `config:"idle" doc:"longest time between two looks for due chats, should a notification be lost"`
-	Sweep time.Duration `config:"sweep" doc:"how often turns whose time is over are looked for"`
-	Grace time.Duration `config:"grace" doc:"how long an expired turn is left to the generator and the sender before the planner closes it"`
+	Batch int           `config:"batch" min:"1" max:"5000" doc:"due chats that are planned in one transaction at most"`
+	Idle  time.Duration `config:"idle" min:"100ms" max:"1h" doc:"longest time between two looks for due chats, should a notification be lost"`
+	Sweep time.Duration `config:"sweep" min:"100ms" max:"1h" doc:"how often turns whose time is over are looked for"`
+	Grace time.Duration `config:"grace" min:"1s" max:"1h" doc:"how long an expired turn is left to the generator and the sender before the planner closes it"`
 	Pace  time.Duration `config:"pace" doc:"mean time between two messages of a chat, in place of the cast's own rhythm and hourly limits; 0s for the cast's own; in chorus up with the emulator 9s"`
 	Seed  int64         `config:"seed" doc:"seed of every random choice; the same seed, roster and chat give the same turns"`
 }
@@ -23,16 +25,9 @@ func DefaultConfig() Config {
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
+	var pace error
+	if c.Pace != 0 && (c.Pace < time.Second || c.Pace > time.Hour) {
+		pace = fmt.Errorf("pace: %v, want 1s to 1h, or 0s for the cast's own", c.Pace)
 	}
-	check(c.Batch >= 1 && c.Batch <= 5000, "batch: %d, want 1 to 5000", c.Batch)
-	check(c.Idle >= 100*time.Millisecond && c.Idle <= time.Hour, "idle: %v, want 100ms to 1h", c.Idle)
-	check(c.Sweep >= 100*time.Millisecond && c.Sweep <= time.Hour, "sweep: %v, want 100ms to 1h", c.Sweep)
-	check(c.Grace >= time.Second && c.Grace <= time.Hour, "grace: %v, want 1s to 1h", c.Grace)
-	check(c.Pace == 0 || c.Pace >= time.Second && c.Pace <= time.Hour, "pace: %v, want 1s to 1h, or 0s for the cast's own", c.Pace)
-	return errors.Join(errs...)
+	return errors.Join(config.Check(c), pace)
 }

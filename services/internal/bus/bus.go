@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/infra/startup"
 )
@@ -28,9 +29,10 @@ import (
 type Config struct {
 	URL            string        `config:"url" doc:"NATS servers, separated by commas; empty in chorus up for an embedded one" secret:"true"`
 	Credentials    string        `config:"credentials" doc:"file with NATS credentials (.creds)"`
-	ConnectTimeout time.Duration `config:"connect_timeout" doc:"how long a service waits for the bus when it starts"`
-	Replicas       int           `config:"replicas" doc:"replicas of each stream; 3 in production, on a cluster of at least 3"`
-	MaxBytes       int64         `config:"max_bytes" doc:"bytes that each of the three streams takes on the disk at most; NATS sets them aside"`
+	ConnectTimeout time.Duration `config:"connect_timeout" min:"1s" max:"10m" doc:"how long a service waits for the bus when it starts"`
+	Replicas       int           `config:"replicas" min:"1" max:"5" doc:"replicas of each stream; 3 in production, on a cluster of at least 3"`
+	// MaxBytes is at least what a single burst doesn't fill.
+	MaxBytes int64 `config:"max_bytes" min:"1048576" max:"1099511627776" doc:"bytes that each of the three streams takes on the disk at most; NATS sets them aside"`
 }
 
 // DefaultConfig is a single server on this machine.
@@ -50,23 +52,8 @@ func (c Config) Validate() error {
 			errs = append(errs, errors.New("url: want nats://HOST:PORT or tls://HOST:PORT, several separated by commas"))
 		}
 	}
-	if c.ConnectTimeout < time.Second || c.ConnectTimeout > 10*time.Minute {
-		errs = append(errs, fmt.Errorf("connect_timeout: %v, want 1s to 10m", c.ConnectTimeout))
-	}
-	if c.Replicas < 1 || c.Replicas > 5 {
-		errs = append(errs, fmt.Errorf("replicas: %d, want 1 to 5", c.Replicas))
-	}
-	if c.MaxBytes < leastBytes || c.MaxBytes > maxBytes {
-		errs = append(errs, fmt.Errorf("max_bytes: %d, want %d (1 MiB) to %d (1 TiB)", c.MaxBytes, int64(leastBytes), int64(maxBytes)))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, config.Check(c))...)
 }
-
-// The bounds of MaxBytes: below the first, a single burst fills a stream.
-const (
-	leastBytes = 1 << 20
-	maxBytes   = 1 << 40
-)
 
 // schemes are those of the addresses that NATS' client understands.
 func schemes() []string { return []string{"nats", "tls", "ws", "wss"} }

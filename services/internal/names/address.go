@@ -75,12 +75,12 @@ func Sayable(name string) string {
 // Username gives a Telegram username without its @, or "" for what can't be one:
 // those have only these characters.
 func Username(s string) string {
-	const most = 64
+	const maxLength = 64
 	s = strings.TrimPrefix(s, "@")
 	bad := strings.ContainsFunc(s, func(r rune) bool {
 		return r > unicode.MaxASCII || !(r == '_' || unicode.IsDigit(r) || unicode.IsLetter(r))
 	})
-	if bad || len(s) > most {
+	if bad || len(s) > maxLength {
 		return ""
 	}
 	return s

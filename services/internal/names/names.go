@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// MaxName is how long a name is at most, in characters. Telegram's first and last
+	// MaxName limits how long a name is, in characters. Telegram's first and last
 	// name together are as long.
 	MaxName = 129
-	// maxMarks is how many non-spacing marks a letter keeps: scripts need up to three,
+	// maxMarks limits how many non-spacing marks a letter keeps: scripts need up to three,
 	// and more of them cover the lines around.
 	maxMarks = 3
 )
@@ -25,9 +25,9 @@ const (
 func Name(s string) string { return Title(s, MaxName) }
 
 // Title is Name with a bound of its own.
-func Title(s string, most int) string {
-	s = strings.Join(strings.Fields(clean(bounded(s, most), false)), " ")
-	s = strings.TrimSpace(cut(s, most))
+func Title(s string, maxLength int) string {
+	s = strings.Join(strings.Fields(clean(bounded(s, maxLength), false)), " ")
+	s = strings.TrimSpace(cut(s, maxLength))
 	if !strings.ContainsFunc(s, seen) {
 		return ""
 	}
@@ -55,18 +55,18 @@ func plain(s string) bool {
 }
 
 // bounded cuts what is far too long, so that it costs little.
-func bounded(s string, most int) string {
+func bounded(s string, maxLength int) string {
 	const slack = 8
-	if limit := most * utf8.UTFMax * slack; len(s) > limit {
+	if limit := maxLength * utf8.UTFMax * slack; len(s) > limit {
 		return s[:limit]
 	}
 	return s
 }
 
-func cut(s string, most int) string {
+func cut(s string, maxLength int) string {
 	n := 0
 	for at := range s {
-		if n == most {
+		if n == maxLength {
 			return s[:at]
 		}
 		n++

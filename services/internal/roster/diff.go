@@ -2,9 +2,10 @@ package roster
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
 // Diff plans how the current cast becomes the wanted one. Both are normalised;
@@ -17,7 +18,7 @@ import (
 // What the wanted cast does not name stays, unless prune is set; so do memories.
 // An empty username, title or Telegram id leaves the current one.
 func Diff(current, wanted Cast, prune bool) Plan {
-	d := differ{schema: Describe(), current: current, wanted: wanted, prune: prune}
+	d := differ{schema: Schema(), current: current, wanted: wanted, prune: prune}
 	bots, gone := d.bots()
 	chats, goneChats := d.chats()
 	// Names, ids and usernames must be free before another row takes them.
@@ -26,20 +27,20 @@ func Diff(current, wanted Cast, prune bool) Plan {
 }
 
 type differ struct {
-	schema          *Schema
+	schema          *schema.Schema
 	current, wanted Cast
 	prune           bool
 	renamed         map[string]string // bots' old names to their new ones
 	plan            Plan
 }
 
-func (d *differ) part(list string) *Schema {
+func (d *differ) part(list string) *schema.Schema {
 	f, _ := d.schema.Field(list)
 	return f.Struct
 }
 
 func (d *differ) bots() (kept, gone []Change) {
-	schema := d.part("bots")
+	described := d.part("bots")
 	named := map[string]bool{}
 	for _, b := range d.wanted.Bots {
 		named[b.Name] = true
@@ -49,15 +50,15 @@ func (d *differ) bots() (kept, gone []Change) {
 	for _, want := range d.wanted.Bots {
 		old := d.botFor(want, named, matched)
 		if old == nil {
-			fresh := schema.New(reflect.TypeFor[Bot]()).Interface().(Bot) //nolint:forcetypeassert // New makes what it is asked for
-			list := append([]Edit{{Path: TokenPath, After: source(want)}}, edits(leavesOfBot(fresh, schema), leavesOfBot(want, schema))...)
+			fresh := described.New().Interface().(Bot) //nolint:forcetypeassert // New makes what it is asked for
+			list := append([]Edit{{Path: TokenPath, After: source(want)}}, edits(leavesOfBot(fresh, described), leavesOfBot(want, described))...)
 			kept = append(kept, Change{Op: Create, Bot: &want, Edits: created(list)})
 			continue
 		}
 		matched[old.Name] = true
 		d.renamed[old.Name] = want.Name
 		want = d.merge(want, *old)
-		list := edits(leavesOfBot(*old, schema), leavesOfBot(want, schema))
+		list := edits(leavesOfBot(*old, described), leavesOfBot(want, described))
 		if e, changed := tokenEdit(*old, want); changed {
 			list = append([]Edit{e}, list...)
 		}
@@ -149,7 +150,7 @@ func source(b Bot) string {
 }
 
 func (d *differ) chats() (kept, gone []Change) {
-	schema := d.part("chats")
+	described := d.part("chats")
 	named := map[string]bool{}
 	for _, c := range d.wanted.Chats {
 		named[c.Name] = true
@@ -158,14 +159,14 @@ func (d *differ) chats() (kept, gone []Change) {
 	for _, want := range d.wanted.Chats {
 		old := d.chatFor(want, named)
 		if old == nil {
-			fresh := schema.New(reflect.TypeFor[Chat]()).Interface().(Chat) //nolint:forcetypeassert // New makes what it is asked for
-			kept = append(kept, Change{Op: Create, Chat: &want, Edits: created(edits(leavesOfChat(fresh, schema), leavesOfChat(want, schema)))})
+			fresh := described.New().Interface().(Chat) //nolint:forcetypeassert // New makes what it is asked for
+			kept = append(kept, Change{Op: Create, Chat: &want, Edits: created(edits(leavesOfChat(fresh, described), leavesOfChat(want, described)))})
 			continue
 		}
 		matched[old.Name] = true
 		before := d.withNewNames(*old)
 		want = d.settle(want, before)
-		list := edits(leavesOfChat(before, schema), leavesOfChat(want, schema))
+		list := edits(leavesOfChat(before, described), leavesOfChat(want, described))
 		switch {
 		case old.Removed:
 			kept = append(kept, Change{Op: Restore, Chat: &want, Edits: list})

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
@@ -16,12 +16,12 @@ type leaf struct{ path, text string }
 
 // flatten lists the leaves of a struct. Two structs are equal, as far as a file
 // could tell, if their leaves are.
-func flatten(v reflect.Value, s *Schema, path string) []leaf {
+func flatten(v reflect.Value, s *schema.Schema, path string) []leaf {
 	var leaves []leaf
 	for _, f := range s.Fields {
-		field, at := f.Of(v), path+f.Name
+		field, at := f.In(v), path+f.Name
 		switch {
-		case f.key, f.Type == reflect.TypeFor[secret.Ref]():
+		case f.Key, f.Type == reflect.TypeFor[secret.Ref]():
 			// A key is in the path. Tokens are compared by what they are, not by
 			// where they come from.
 		case f.Struct != nil && field.Kind() == reflect.Slice:
@@ -38,12 +38,12 @@ func flatten(v reflect.Value, s *Schema, path string) []leaf {
 	return leaves
 }
 
-// keyOf is what tells the entries of a list apart.
-func keyOf(entry reflect.Value, s *Schema) string {
+// keyOf returns what tells the entries of a list apart.
+func keyOf(entry reflect.Value, s *schema.Schema) string {
 	var parts []string
 	for _, f := range s.Fields {
-		if f.key {
-			parts = append(parts, textOf(f.Of(entry)))
+		if f.Key {
+			parts = append(parts, textOf(f.In(entry)))
 		}
 	}
 	return strings.Join(parts, " ")
@@ -51,44 +51,25 @@ func keyOf(entry reflect.Value, s *Schema) string {
 
 // textOf shows a value so that different values look different.
 func textOf(v reflect.Value) string {
-	switch {
-	case v.Type() == reflect.TypeFor[time.Duration]():
-		return DurationText(time.Duration(v.Int()))
-	case v.CanInt():
-		return strconv.FormatInt(v.Int(), 10)
-	case v.CanFloat():
-		return strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits())
-	case v.Kind() == reflect.Bool:
-		return strconv.FormatBool(v.Bool())
-	case v.Kind() == reflect.Slice:
+	switch v.Kind() {
+	case reflect.String:
+		return strconv.Quote(v.String())
+	case reflect.Slice:
 		parts := make([]string, v.Len())
 		for i := range parts {
-			parts[i] = strconv.Quote(v.Index(i).String())
+			parts[i] = textOf(v.Index(i))
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	}
-	return strconv.Quote(v.String())
+	return schema.Format(v)
 }
 
-// DurationText writes a duration without the zero parts that Duration.String
-// has: 1m, not 1m0s.
-func DurationText(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
-func leavesOfBot(b Bot, s *Schema) []leaf {
+func leavesOfBot(b Bot, s *schema.Schema) []leaf {
 	return flatten(reflect.ValueOf(b), s, "")
 }
 
 // leavesOfChat ignores the order of the cast.
-func leavesOfChat(c Chat, s *Schema) []leaf {
+func leavesOfChat(c Chat, s *schema.Schema) []leaf {
 	c.Cast = slices.Sorted(slices.Values(c.Cast))
 	return flatten(reflect.ValueOf(c), s, "")
 }

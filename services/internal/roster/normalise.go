@@ -3,13 +3,18 @@ package roster
 import (
 	"reflect"
 	"strings"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
+
+// Schema describes a Cast.
+func Schema() *schema.Schema { return schema.Of(reflect.TypeFor[Cast](), "cast") }
 
 // Normalise brings a cast into the form that is stored and compared: no white
 // space around texts, no empty lists, the kind of each chat filled in. It does
 // not validate.
 func (c *Cast) Normalise() {
-	trim(reflect.ValueOf(c).Elem(), Describe())
+	trim(reflect.ValueOf(c).Elem(), Schema())
 	for i := range c.Chats {
 		chat := &c.Chats[i]
 		switch {
@@ -22,9 +27,9 @@ func (c *Cast) Normalise() {
 	}
 }
 
-func trim(v reflect.Value, s *Schema) {
+func trim(v reflect.Value, s *schema.Schema) {
 	for _, f := range s.Fields {
-		field := f.Of(v)
+		field := f.In(v)
 		switch {
 		case field.Kind() == reflect.Slice && field.Len() == 0:
 			field.SetZero()

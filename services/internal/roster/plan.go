@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry/redact"
 )
 
 // Op is what happens to a bot or chat.
@@ -16,21 +18,6 @@ const (
 	Restore // what was pruned comes back, with its history
 	Remove
 )
-
-// String is the operation in lower case.
-func (o Op) String() string {
-	switch o {
-	case Create:
-		return "create"
-	case Update:
-		return "update"
-	case Restore:
-		return "restore"
-	case Remove:
-		return "remove"
-	}
-	return "unknown"
-}
 
 func (o Op) mark() string {
 	switch o {
@@ -54,7 +41,7 @@ type Change struct {
 	Edits []Edit
 }
 
-// Name is what changes, such as "bot anna".
+// Name returns what changes, such as "bot anna".
 func (c Change) Name() string {
 	if c.Bot != nil {
 		return "bot " + c.Bot.Name
@@ -130,7 +117,7 @@ func (p Plan) String() string {
 		}
 		b.WriteByte('\n')
 		for _, e := range c.Edits {
-			fmt.Fprintf(&b, "    %s\n", maskTokens(e.String()))
+			fmt.Fprintf(&b, "    %s\n", redact.New().String(e.String()))
 		}
 	}
 	if p.Empty() {

@@ -9,22 +9,15 @@
 package settings
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"reflect"
 	"slices"
-)
+	"strings"
 
-// Type is the kind of value that a setting has.
-type Type string
-
-// The types. Durations are written as Go does (1m30s), hours as HH:MM-HH:MM.
-const (
-	Bool     Type = "bool"
-	Int      Type = "int"
-	Float    Type = "float"
-	Duration Type = "duration"
-	Enum     Type = "enum"
-	Hours    Type = "list of hours"
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
 // Scope is for what a setting is set.
@@ -40,15 +33,12 @@ const (
 // Definition is one row of the table. It never changes.
 type Definition struct {
 	Key         string
-	Type        Type
 	Default     string // as Text writes it
 	Range       string // what is allowed, in words
 	Scopes      []Scope
 	Description string
 
-	parse func(json.RawMessage) (any, error)
-	read  func(string) (any, error)
-	text  func(any) string
+	field schema.Field
 }
 
 // Key is a setting whose values are Ts.
@@ -57,11 +47,28 @@ type Key[T any] struct {
 	fallback T
 }
 
+// key makes a key of the tags of package schema. It panics if it can't: that is a
+// mistake in the table.
+func key[T any](name string, tags reflect.StructTag) Key[T] {
+	f := schema.One(name, reflect.TypeFor[T](), tags)
+	scopes := []Scope{Global, Chat}
+	if only := tags.Get("scope"); only != "" {
+		scopes = []Scope{Scope(only)}
+	}
+	fallback := f.MustParse(f.Default)
+	return Key[T]{
+		fallback: fallback.Interface().(T), //nolint:forcetypeassert // the field is described by T
+		Definition: &Definition{
+			Key: name, Default: schema.Format(fallback), Range: f.Want, Scopes: scopes, Description: f.Doc, field: f,
+		},
+	}
+}
+
 // Of is the setting's value for a chat and a bot; 0 for neither. What it returns
 // must not be changed.
 func (k Key[T]) Of(v *Values, chatID, botID int64) T {
 	if value, _, ok := v.lookup(k.Definition, chatID, botID); ok {
-		if t, ok := value.(T); ok {
+		if t, ok := value.Interface().(T); ok {
 			return t
 		}
 	}
@@ -72,9 +79,9 @@ func (k Key[T]) Of(v *Values, chatID, botID int64) T {
 // it in its canonical form. It is strict: a string is never taken for a bool or
 // a number.
 func (d *Definition) ParseJSON(raw json.RawMessage) (json.RawMessage, error) {
-	value, err := d.parse(raw)
+	value, err := d.fromJSON(raw)
 	if err != nil {
-		return nil, d.wrong(string(raw), err)
+		return nil, err
 	}
 	return d.encode(value)
 }
@@ -83,27 +90,70 @@ func (d *Definition) ParseJSON(raw json.RawMessage) (json.RawMessage, error) {
 // ParseJSON does. Items of lists are separated by commas; an empty text is an
 // empty list.
 func (d *Definition) ParseText(text string) (json.RawMessage, error) {
-	value, err := d.read(text)
+	value, err := d.read(text, schema.Quote(text))
 	if err != nil {
-		return nil, d.wrong(fmt.Sprintf("%q", text), err)
+		return nil, err
 	}
 	return d.encode(value)
 }
 
 // Allows checks that the setting can be set for a scope.
 func (d *Definition) Allows(scope Scope) error {
-	if !slices.Contains(d.Scopes, scope) {
-		return fmt.Errorf("%s: scope %q: want %s", d.Key, scope, oneOf(d.Scopes))
+	if slices.Contains(d.Scopes, scope) {
+		return nil
 	}
-	return nil
+	return schema.Problem{Path: d.Key + ": scope", Value: schema.Quote(string(scope)), Want: schema.Or(d.scopes())}
 }
 
-// encode gives durations and hours their usual form: 60s becomes 1m0s.
-func (d *Definition) encode(value any) (json.RawMessage, error) {
-	switch d.Type {
-	case Bool, Int, Float, Hours:
-	case Duration, Enum:
-		value = d.text(value)
+func (d *Definition) scopes() []string {
+	names := make([]string, len(d.Scopes))
+	for i, s := range d.Scopes {
+		names[i] = string(s)
+	}
+	return names
+}
+
+// read reads a value; an error shows it as told.
+func (d *Definition) read(text, shown string) (reflect.Value, error) {
+	value, err := d.field.Parse(text)
+	if err != nil || len(d.field.Check(value, d.Key)) > 0 {
+		return value, d.wrong(shown)
+	}
+	return value, nil
+}
+
+func (d *Definition) wrong(shown string) error {
+	return schema.Problem{Path: d.Key, Value: shown, Want: d.Range}
+}
+
+func (d *Definition) fromJSON(raw json.RawMessage) (reflect.Value, error) {
+	quoted := schema.Quote(string(raw))
+	shown := strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	text, ok := string(bytes.TrimSpace(raw)), json.Valid(raw)
+	switch d.field.Kind {
+	case schema.Bool, schema.Whole, schema.Number:
+	case schema.List:
+		var items []string
+		ok = json.Unmarshal(raw, &items) == nil && items != nil &&
+			!slices.ContainsFunc(items, func(item string) bool { return item == "" || strings.Contains(item, ",") })
+		text = strings.Join(items, ",")
+	default:
+		var s *string
+		if ok = json.Unmarshal(raw, &s) == nil && s != nil; ok {
+			text = *s
+		}
+	}
+	if !ok {
+		return reflect.Value{}, d.wrong(shown)
+	}
+	return d.read(text, shown)
+}
+
+// encode gives durations and hours their usual form: 60s becomes 1m.
+func (d *Definition) encode(v reflect.Value) (json.RawMessage, error) {
+	value := v.Interface()
+	if d.field.Kind == schema.Length {
+		value = schema.Format(v)
 	}
 	raw, err := json.Marshal(value)
 	if err != nil {
@@ -112,12 +162,32 @@ func (d *Definition) encode(value any) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// maxShown is how much of a wrong value an error repeats.
-const maxShown = 80
-
-func (d *Definition) wrong(value string, err error) error {
-	if len(value) > maxShown {
-		value = value[:maxShown] + "..."
+// Find is the definition of a key. The error for an unknown one names the
+// nearest that there is.
+func Find(key string) (*Definition, error) {
+	var keys []string
+	for _, d := range All() {
+		if d.Key == key {
+			return d, nil
+		}
+		keys = append(keys, d.Key)
 	}
-	return fmt.Errorf("%s: %s: %w; allowed is %s", d.Key, value, err, d.Range)
+	if hint := schema.Suggest(key, keys); hint != "" {
+		return nil, fmt.Errorf("setting %.64q: there is none%s", key, hint)
+	}
+	return nil, fmt.Errorf("setting %.64q: there is none; `chorus settings list` shows all", key)
+}
+
+// WriteMarkdown writes the table of all settings for the documentation.
+func WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("| Setting | Default | Allowed | Set for | What it does |\n|---|---|---|---|---|\n")
+	for _, d := range All() {
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n",
+			d.Key, d.Default, d.Range, strings.Join(d.scopes(), ", "), strings.ReplaceAll(d.Description, "|", `\|`))
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write the table of settings: %w", err)
+	}
+	return nil
 }

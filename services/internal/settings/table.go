@@ -1,56 +1,57 @@
 package settings
 
-import "time"
+import (
+	"time"
 
-func global() []Scope     { return []Scope{Global} }
-func globalChat() []Scope { return []Scope{Global, Chat} }
+	"github.com/chorus-cast/chorus/services/internal/hours"
+)
 
-// The settings of the planner.
+// The settings of the planner. Where scope:"global" stands, a chat can't have a
+// value of its own; package schema has the other tags.
 //
 //nolint:gochecknoglobals // an immutable table: keys hold no values
 var (
-	SimulationActive = boolKey(spec{"simulation_active", "Whether turns are planned. A chat's own value counts only while the global one is true.", globalChat()}, true)
+	SimulationActive = key[bool]("simulation_active", `default:"true" doc:"Whether turns are planned. A chat's own value counts only while the global one is true."`)
 
-	ScaleFactor      = floatKey(spec{"scale_factor", "Divides the gaps between turns.", globalChat()}, 1, 0.01, 100)
-	PrimeHoursBoost  = boolKey(spec{"prime_hours_boost", "Whether chats are livelier in prime_hours.", globalChat()}, true)
-	PrimeHours       = hoursKey(spec{"prime_hours", "When chats are livelier, on the chat's clock; none is never.", globalChat()}, "09:30-12:00", "14:00-18:00")
-	PrimeHoursFactor = floatKey(spec{"prime_hours_factor", "Multiplies the gaps in prime_hours.", globalChat()}, 0.6, 0.1, 1)
-	MinGap           = durationKey(spec{"min_gap", "Shortest gap between two turns of a chat.", globalChat()}, time.Second, 0, time.Hour)
-	MaxGapFactor     = floatKey(spec{"max_gap_factor", "Longest gap, in mean gaps.", globalChat()}, 6, 1, 100)
+	ScaleFactor      = key[float64]("scale_factor", `default:"1" min:"0.01" max:"100" doc:"Divides the gaps between turns."`)
+	PrimeHoursBoost  = key[bool]("prime_hours_boost", `default:"true" doc:"Whether chats are livelier in prime_hours."`)
+	PrimeHours       = key[[]hours.Range]("prime_hours", `default:"09:30-12:00,14:00-18:00" entries:"50" want:"at most 50 times HH:MM-HH:MM" doc:"When chats are livelier, on the chat's clock; none is never."`)
+	PrimeHoursFactor = key[float64]("prime_hours_factor", `default:"0.6" min:"0.1" max:"1" doc:"Multiplies the gaps in prime_hours."`)
+	MinGap           = key[time.Duration]("min_gap", `default:"1s" min:"0s" max:"1h" doc:"Shortest gap between two turns of a chat."`)
+	MaxGapFactor     = key[float64]("max_gap_factor", `default:"6" min:"1" max:"100" doc:"Longest gap, in mean gaps."`)
 
-	MaxMessagesPerMinute       = intKey(spec{"max_msgs_per_min", "Most messages that are planned in a chat in a minute, reactions not counted. Telegram takes no more than 20 of one bot in one group.", globalChat()}, 20, 1, 60)
-	GlobalMaxMessagesPerMinute = intKey(spec{"global_max_msgs_per_min", "Most messages that are planned in all chats together in a minute; 0 is no limit.", global()}, 0, 0, 1_000_000)
-	MaxMessagesPerDay          = intKey(spec{"max_msgs_per_day", "Most messages that are planned in a chat on a day (UTC), answers included, reactions not counted; 0 is no limit.", globalChat()}, 10_000, 0, 1_000_000)
-	PersonMaxAnswersPerHour    = intKey(spec{"person_max_answers_per_hour", "Most answers that one person gets in any hour, in all chats together, by asking, mentioning or replying; what they ask beyond it gets none. 0 is no limit.", global()}, 20, 0, 100_000)
-	MaxAnswersPerHour          = intKey(spec{"max_answers_per_hour", "Most answers that the people of a chat get in any hour, all together; 0 is no limit.", globalChat()}, 60, 0, 100_000)
-	MaxUnwrittenTurns          = intKey(spec{"max_unwritten_turns", "Most messages of a chat whose texts may be unwritten; at that, no more turns are planned. Those that wait for Telegram do not count.", globalChat()}, 4, 1, 100)
-	TurnTTL                    = durationKey(spec{"turn_ttl", "How long a turn may take. After that it is dropped, never sent late.", globalChat()}, 2*time.Minute, 5*time.Second, time.Hour)
+	MaxMessagesPerMinute       = key[int]("max_msgs_per_min", `default:"20" min:"1" max:"60" doc:"Most messages that are planned in a chat in a minute, reactions not counted. Telegram takes no more than 20 of one bot in one group."`)
+	GlobalMaxMessagesPerMinute = key[int]("global_max_msgs_per_min", `default:"0" min:"0" max:"1000000" scope:"global" doc:"Most messages that are planned in all chats together in a minute; 0 is no limit."`)
+	MaxMessagesPerDay          = key[int]("max_msgs_per_day", `default:"10000" min:"0" max:"1000000" doc:"Most messages that are planned in a chat on a day (UTC), answers included, reactions not counted; 0 is no limit."`)
+	PersonMaxAnswersPerHour    = key[int]("person_max_answers_per_hour", `default:"20" min:"0" max:"100000" scope:"global" doc:"Most answers that one person gets in any hour, in all chats together, by asking, mentioning or replying; what they ask beyond it gets none. 0 is no limit."`)
+	MaxAnswersPerHour          = key[int]("max_answers_per_hour", `default:"60" min:"0" max:"100000" doc:"Most answers that the people of a chat get in any hour, all together; 0 is no limit."`)
+	MaxUnwrittenTurns          = key[int]("max_unwritten_turns", `default:"4" min:"1" max:"100" doc:"Most messages of a chat whose texts may be unwritten; at that, no more turns are planned. Those that wait for Telegram do not count."`)
+	TurnTTL                    = key[time.Duration]("turn_ttl", `default:"2m" min:"5s" max:"1h" doc:"How long a turn may take. After that it is dropped, never sent late."`)
 
-	HourlyMinBoost = floatKey(spec{"hourly_min_boost", "Multiplies the chance of a bot that is below its hourly minimum.", globalChat()}, 3, 1, 100)
-	AddressedBoost = floatKey(spec{"addressed_boost", "Multiplies the chance of a bot that the last message names or answers.", globalChat()}, 3, 1, 100)
+	HourlyMinBoost = key[float64]("hourly_min_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that is below its hourly minimum."`)
+	AddressedBoost = key[float64]("addressed_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that the last message names or answers."`)
 
-	ReactionProbability    = probability(spec{"short_reaction_probability", "Probability that a turn is a reaction.", globalChat()}, 0.2)
-	ReplyProbability       = probability(spec{"reply_probability", "Probability that a turn after a person's message is a reply, if it is no reaction.", globalChat()}, 0.65)
-	ReplyToBotsProbability = probability(spec{"reply_to_bots_probability", "The same after a bot's message.", globalChat()}, 0.5)
-	MentionProbability     = probability(spec{"mention_probability", "Probability that a reply names whom it answers.", globalChat()}, 0.35)
-	MentionAtStart         = probability(spec{"mention_at_start_probability", "Probability that the name stands at the start, not at the end.", globalChat()}, 0.6)
-	NewsProbability        = probability(spec{"news_trigger_probability", "Probability that a new message takes up a headline on its topic, if there is one.", globalChat()}, 0.25)
+	ReactionProbability    = key[float64]("short_reaction_probability", `default:"0.2" min:"0" max:"1" doc:"Probability that a turn is a reaction."`)
+	ReplyProbability       = key[float64]("reply_probability", `default:"0.65" min:"0" max:"1" doc:"Probability that a turn after a person's message is a reply, if it is no reaction."`)
+	ReplyToBotsProbability = key[float64]("reply_to_bots_probability", `default:"0.5" min:"0" max:"1" doc:"The same after a bot's message."`)
+	MentionProbability     = key[float64]("mention_probability", `default:"0.35" min:"0" max:"1" doc:"Probability that a reply names whom it answers."`)
+	MentionAtStart         = key[float64]("mention_at_start_probability", `default:"0.6" min:"0" max:"1" doc:"Probability that the name stands at the start, not at the end."`)
+	NewsProbability        = key[float64]("news_trigger_probability", `default:"0.25" min:"0" max:"1" doc:"Probability that a new message takes up a headline on its topic, if there is one."`)
 
-	ReplyWindow    = intKey(spec{"reply_window", "How many messages back a reply may go.", globalChat()}, 30, 1, 50)
-	ReactionWindow = intKey(spec{"reaction_window", "How many messages back a reaction may go.", globalChat()}, 10, 1, 50)
-	TopicWindow    = intKey(spec{"topic_window", "How many messages back count for the choice of a topic.", globalChat()}, 15, 0, 50)
-	ReplyMaxAge    = durationKey(spec{"reply_max_age", "How old a message may be that is replied or reacted to.", globalChat()}, 24*time.Hour, time.Minute, 30*24*time.Hour)
-	CooldownFilter = boolKey(spec{"cooldown_filter_enabled", "Whether bots stay off topics on which their stance has a cooldown.", globalChat()}, true)
+	ReplyWindow    = key[int]("reply_window", `default:"30" min:"1" max:"50" doc:"How many messages back a reply may go."`)
+	ReactionWindow = key[int]("reaction_window", `default:"10" min:"1" max:"50" doc:"How many messages back a reaction may go."`)
+	TopicWindow    = key[int]("topic_window", `default:"15" min:"0" max:"50" doc:"How many messages back count for the choice of a topic."`)
+	ReplyMaxAge    = key[time.Duration]("reply_max_age", `default:"24h" min:"1m" max:"720h" doc:"How old a message may be that is replied or reacted to."`)
+	CooldownFilter = key[bool]("cooldown_filter_enabled", `default:"true" doc:"Whether bots stay off topics on which their stance has a cooldown."`)
 
-	LengthShort  = floatKey(spec{"message_length_short", "Weight of short messages, of one or two sentences. The three weights need not add up to 1.", globalChat()}, 0.55, 0, 1)
-	LengthMedium = floatKey(spec{"message_length_medium", "Weight of messages of two or three sentences.", globalChat()}, 0.35, 0, 1)
-	LengthLong   = floatKey(spec{"message_length_long", "Weight of messages of three or four sentences.", globalChat()}, 0.1, 0, 1)
+	LengthShort  = key[float64]("message_length_short", `default:"0.55" min:"0" max:"1" doc:"Weight of short messages, of one or two sentences. The three weights need not add up to 1."`)
+	LengthMedium = key[float64]("message_length_medium", `default:"0.35" min:"0" max:"1" doc:"Weight of messages of two or three sentences."`)
+	LengthLong   = key[float64]("message_length_long", `default:"0.1" min:"0" max:"1" doc:"Weight of messages of three or four sentences."`)
 
-	PersonaRefreshMessages = intKey(spec{"persona_refresh_interval", "After how many messages of it, among the chat's last 50, a bot is reminded of its persona; 0 is never.", globalChat()}, 8, 0, 50)
-	PersonaRefreshAfter    = durationKey(spec{"persona_refresh_after", "After what time a bot is reminded of its persona; 0 is never.", globalChat()}, 30*time.Minute, 0, 7*24*time.Hour)
+	PersonaRefreshMessages = key[int]("persona_refresh_interval", `default:"8" min:"0" max:"50" doc:"After how many messages of it, among the chat's last 50, a bot is reminded of its persona; 0 is never."`)
+	PersonaRefreshAfter    = key[time.Duration]("persona_refresh_after", `default:"30m" min:"0s" max:"168h" doc:"After what time a bot is reminded of its persona; 0 is never."`)
 
-	ReactionMode = enumKey(spec{"reaction_mode", "How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all.", globalChat()},
-		"native_then_message", "native", "native_then_message", "message", "off")
+	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
 
 // All is the table, in the order in which it is shown.

@@ -3,6 +3,9 @@ package settings
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
 // Stored is a value that somebody has set.
@@ -17,7 +20,7 @@ type Stored struct {
 // Values is a snapshot of all that is set. It never changes, and is safe for
 // concurrent use. The zero Values, and nil, hold the defaults.
 type Values struct {
-	set map[place]any
+	set map[place]reflect.Value
 }
 
 type place struct {
@@ -34,7 +37,7 @@ func NewValues(stored []Stored) (*Values, []error) {
 	for _, d := range All() {
 		definitions[d.Key] = d
 	}
-	v := &Values{set: make(map[place]any, len(stored))}
+	v := &Values{set: make(map[place]reflect.Value, len(stored))}
 	var problems []error
 	for _, s := range stored {
 		value, err := s.check(definitions[s.Key])
@@ -47,27 +50,23 @@ func NewValues(stored []Stored) (*Values, []error) {
 	return v, problems
 }
 
-func (s Stored) check(d *Definition) (any, error) {
+func (s Stored) check(d *Definition) (reflect.Value, error) {
 	if d == nil {
-		return nil, fmt.Errorf("%.64q: there is no such setting", s.Key)
+		return reflect.Value{}, fmt.Errorf("%.64q: there is no such setting", s.Key)
 	}
 	if err := d.Allows(s.Scope); err != nil {
-		return nil, err
+		return reflect.Value{}, err
 	}
 	if (s.Scope == Global) != (s.ScopeID == 0) {
-		return nil, fmt.Errorf("%s: id %d: want 0 for the global scope, and only there", s.Key, s.ScopeID)
+		return reflect.Value{}, fmt.Errorf("%s: id %d: want 0 for the global scope, and only there", s.Key, s.ScopeID)
 	}
-	value, err := d.parse(s.Value)
-	if err != nil {
-		return nil, d.wrong(string(s.Value), err)
-	}
-	return value, nil
+	return d.fromJSON(s.Value)
 }
 
 // lookup is the narrowest value that is set for a chat and a bot, and where.
-func (v *Values) lookup(d *Definition, chatID, botID int64) (any, Scope, bool) {
+func (v *Values) lookup(d *Definition, chatID, botID int64) (reflect.Value, Scope, bool) {
 	if v == nil || len(v.set) == 0 {
-		return nil, "", false
+		return reflect.Value{}, "", false
 	}
 	for _, p := range [...]place{{d.Key, Bot, botID}, {d.Key, Chat, chatID}, {d.Key, Global, 0}} {
 		if p.scope != Global && p.id == 0 {
@@ -77,7 +76,7 @@ func (v *Values) lookup(d *Definition, chatID, botID int64) (any, Scope, bool) {
 			return value, p.scope, true
 		}
 	}
-	return nil, "", false
+	return reflect.Value{}, "", false
 }
 
 // Text is the value of a setting for a chat and a bot (0 for neither) as it is
@@ -88,5 +87,5 @@ func (v *Values) Text(d *Definition, chatID, botID int64) (text string, from Sco
 	if !ok {
 		return d.Default, ""
 	}
-	return d.text(value), scope
+	return schema.Format(value), scope
 }

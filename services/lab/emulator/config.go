@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
 	"github.com/chorus-cast/chorus/services/lab/emulator/flood"
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
@@ -20,11 +21,11 @@ type Config struct {
 	Dir         string        `config:"dir" doc:"folder that keeps the emulated accounts, chats and the log of calls; empty keeps them in memory only"`
 	Faults      []string      `config:"faults" doc:"faults from the start, each METHOD:FAULT[:OPTION]..., for example setMessageReaction:400:REACTION_INVALID or sendMessage:429:retry_after=30:rate=0.1"`
 	Unlimited   bool          `config:"unlimited" doc:"switch flood control off"`
-	SilentWait  time.Duration `config:"silent_wait" doc:"how long flood control keeps a call waiting before it refuses it; Telegram does so for 8s, 0s refuses at once"`
-	Seed        int64         `config:"seed" doc:"decides the ids and tokens of emulated bots and chats; 0 for random ones, which stay the same in a folder"`
-	MaxMessages int           `config:"max_messages" doc:"messages of a chat that are kept"`
-	MaxUpdates  int           `config:"max_updates" doc:"updates that wait for a bot at most; the oldest go first"`
-	MaxCalls    int           `config:"max_calls" doc:"calls that the log keeps where it is in memory only"`
+	SilentWait  time.Duration `config:"silent_wait" min:"0s" max:"1h" doc:"how long flood control keeps a call waiting before it refuses it; Telegram does so for 8s, 0s refuses at once"`
+	Seed        int64         `config:"seed" min:"0" doc:"decides the ids and tokens of emulated bots and chats; 0 for random ones, which stay the same in a folder"`
+	MaxMessages int           `config:"max_messages" min:"1" doc:"messages of a chat that are kept"`
+	MaxUpdates  int           `config:"max_updates" min:"1" doc:"updates that wait for a bot at most; the oldest go first"`
+	MaxCalls    int           `config:"max_calls" min:"1" doc:"calls that the log keeps where it is in memory only"`
 
 	// Now is Telegram's clock; that of the process if it is nil.
 	Now func() time.Time
@@ -43,26 +44,10 @@ func DefaultConfig() Config {
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	var errs []error
-
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-
-	errs = append(errs, c.checkListen())
-
-	check(c.SilentWait >= 0 && c.SilentWait <= time.Hour, "silent_wait: %v, want 0s to 1h", c.SilentWait)
-	check(c.Seed >= 0, "seed: %d, want 0 or more", c.Seed)
-	check(c.MaxMessages >= 1, "max_messages: %d, want 1 or more", c.MaxMessages)
-	check(c.MaxUpdates >= 1, "max_updates: %d, want 1 or more", c.MaxUpdates)
-	check(c.MaxCalls >= 1, "max_calls: %d, want 1 or more", c.MaxCalls)
-
+	errs := []error{c.checkListen(), config.Check(c)}
 	if _, err := c.rules(); err != nil {
 		errs = append(errs, fmt.Errorf("faults: %w", err))
 	}
-
 	return errors.Join(errs...)
 }
 

@@ -71,8 +71,8 @@ func TestSettings(t *testing.T) {
 	o.refuses(`--chat: "nosuch" is not in the roster`, "settings", "get", "reply_probability", "--chat", "nosuch")
 	o.refuses(`--bot: "nosuch" is not in the roster`, "settings", "set", "reply_probability", "1", "--bot", "nosuch")
 	o.refuses(`--chat and --bot: want one of them`, "settings", "get", "reply_probability", "--chat", "club", "--bot", "anna")
-	o.refuses(`reply_probability: "1.5": is out of range; allowed is 0 to 1`, "settings", "set", "reply_probability", "1.5")
-	o.refuses(`reply_probability: scope "bot": want global or chat`, "settings", "set", "reply_probability", "1", "--bot", "anna")
+	o.refuses(`reply_probability: "1.5", want a number from 0 to 1`, "settings", "set", "reply_probability", "1.5")
+	o.refuses(`reply_probability: scope: "bot", want global or chat`, "settings", "set", "reply_probability", "1", "--bot", "anna")
 }
 
 func TestMigrate(t *testing.T) {

@@ -1,28 +1,19 @@
 package cache
 
 import (
-	"errors"
-	"fmt"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
 // Config says how much a cache may take, of memory and of time.
 type Config struct {
-	Size    int           `config:"size" doc:"MiB that values of one kind may take in a process, as they are encoded; what is used least makes room"`
-	Timeout time.Duration `config:"timeout" doc:"how long a value from Redis is waited for before the database is asked"`
+	Size    int           `config:"size" min:"1" max:"4096" doc:"MiB that values of one kind may take in a process, as they are encoded; what is used least makes room"`
+	Timeout time.Duration `config:"timeout" min:"1ms" max:"1s" doc:"how long a value from Redis is waited for before the database is asked"`
 }
 
 // DefaultConfig is good for some ten thousand bots.
 func DefaultConfig() Config { return Config{Size: 32, Timeout: 10 * time.Millisecond} }
 
 // Validate joins everything that is wrong.
-func (c Config) Validate() error {
-	var errs []error
-	if c.Size < 1 || c.Size > 4096 {
-		errs = append(errs, fmt.Errorf("size: %d, want 1 to 4096", c.Size))
-	}
-	if c.Timeout < time.Millisecond || c.Timeout > time.Second {
-		errs = append(errs, fmt.Errorf("timeout: %v, want 1ms to 1s", c.Timeout))
-	}
-	return errors.Join(errs...)
-}
+func (c Config) Validate() error { return config.Check(c) }

@@ -2,8 +2,8 @@
 // places: the structs' own defaults, a YAML file, the environment and flags. The
 // later one wins.
 //
-// A field takes part if it has the tag `config:"key"`; `doc:"…"` describes it
-// and `secret:"true"` hides its value. The field ShortWait with the key
+// A field takes part if it has the tag `config:"key"`; package schema has the tags
+// that describe it. The field ShortWait with the key
 // short_wait in the section sender is
 //
 //	sender:
@@ -20,7 +20,12 @@
 // name.
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
+)
 
 // Section is the configuration of one part.
 type Section struct {
@@ -36,6 +41,8 @@ type Section struct {
 // concurrent use.
 type Tree struct {
 	sections []Section
+	schemas  []*schema.Schema // of the sections, in order
+	values   []reflect.Value  // their structs
 	fields   []*field
 	byPath   map[string]*field
 	byEnv    map[string]*field
@@ -47,7 +54,13 @@ type Tree struct {
 func New(sections ...Section) *Tree {
 	t := &Tree{sections: sections, byPath: map[string]*field{}, byEnv: map[string]*field{}}
 	for _, s := range sections {
-		t.fields = append(t.fields, fieldsOf(s)...)
+		v := reflect.ValueOf(s.Value)
+		if v.Kind() != reflect.Pointer || v.IsNil() {
+			panic(fmt.Sprintf("config: section %s: want a pointer to a struct, got %T", s.Name, s.Value))
+		}
+		described := schema.Of(v.Elem().Type(), tag)
+		t.schemas, t.values = append(t.schemas, described), append(t.values, v.Elem())
+		t.fields = append(t.fields, collect(s.Name, s.Name, described, v.Elem())...)
 	}
 	for _, f := range t.fields {
 		if other, taken := t.byEnv[f.env()]; taken || f.env() == fileEnv {
@@ -57,6 +70,12 @@ func New(sections ...Section) *Tree {
 	}
 	return t
 }
+
+const tag = "config"
+
+// Check gives the errors of all values of a section that its tags don't allow, in
+// the form that Section.Value's Validate returns.
+func Check(section any) error { return schema.Check(section, tag) }
 
 // Origin tells where the value of a field came from in the last Load, such as
 // "chorus.yaml:3", "CHORUS_NATS_URL", "--nats.url" or "default". The path is

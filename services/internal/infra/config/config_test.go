@@ -186,38 +186,38 @@ func TestMistakes(t *testing.T) {
 		"unknown variable":     {env: []string{"CHORUS_NATS_ACKWAIT=1s"}, want: "CHORUS_NATS_ACKWAIT: there is no such setting, did you mean CHORUS_NATS_ACK_WAIT?"},
 		"far-off variable":     {env: []string{"CHORUS_SOMETHING_ELSE=1s"}, want: "CHORUS_SOMETHING_ELSE: there is no such setting"},
 		"Kubernetes' links":    {env: []string{"CHORUS_CONSOLE_SERVICE_HOST=10.0.0.1", "CHORUS_CONSOLE_PORT=tcp://10.0.0.1:80", "CHORUS_CONSOLE_PORT_80_TCP_ADDR=10.0.0.1", "CHORUS_CONSOLE_SERVICE_PORT_HTTP=80"}},
-		"no duration":          {env: []string{"CHORUS_NATS_ACK_WAIT=10"}, want: `CHORUS_NATS_ACK_WAIT: nats.ack_wait: "10", want a duration such as 500ms, 5s or 1m30s`},
+		"no duration":          {env: []string{"CHORUS_NATS_ACK_WAIT=10"}, want: `CHORUS_NATS_ACK_WAIT: nats.ack_wait: "10", want a duration, such as 1m30s`},
 		"no number":            {args: []string{"--nats.limits.rate=NaN"}, want: `--nats.limits.rate: nats.limits.rate: "NaN", want a number`},
 		"no bool":              {args: []string{"--llm.on=maybe"}, want: `--llm.on: llm.on: "maybe", want true or false`},
 		"broken but overruled": {env: []string{"CHORUS_NATS_RETRIES=x"}, args: []string{"--nats.retries=5"}, want: `CHORUS_NATS_RETRIES: nats.retries: "x", want a whole number`},
 		"out of range":         {env: []string{"CHORUS_NATS_RETRIES=0"}, want: "CHORUS_NATS_RETRIES: nats.retries: 0, want 1 or more"},
 		"required":             {required: []string{"nats.url"}, want: "nats.url: is empty, set --nats.url, CHORUS_NATS_URL, or nats.url in the configuration file"},
 		"required secret":      {required: []string{"llm.api_key"}, want: "llm.api_key: is empty, set CHORUS_LLM_API_KEY, or llm.api_key in the configuration file"},
-		"secret as reference":  {env: []string{"CHORUS_LLM_TOKEN=" + token}, want: "CHORUS_LLM_TOKEN: llm.token: ***, want env:NAME or file:PATH, never the secret itself"},
+		"secret as reference":  {env: []string{"CHORUS_LLM_TOKEN=" + token}, want: "CHORUS_LLM_TOKEN: llm.token: ***, want env:NAME for an environment variable or file:PATH for a file, never the secret itself"},
 		"secret in a message":  {env: []string{"CHORUS_NATS_URL=http://a:b@c"}, want: `CHORUS_NATS_URL: nats.url: "***", want nats://HOST:PORT`},
 		"token elsewhere":      {env: []string{"CHORUS_NATS_RETRIES=" + token}, want: `CHORUS_NATS_RETRIES: nats.retries: "110201543:***", want a whole number`},
-		"unknown key":          {file: "nats:\n  retires: 1\n", want: "FILE:2: nats.retires: unknown key, did you mean retries?"},
-		"unknown section":      {file: "# x\nplanner: {a: 1}\n", want: "FILE:2: planner: unknown key, want one of nats, llm"},
-		"list for a number":    {file: "nats:\n  retries: [1]\n", want: "FILE:2: nats.retries: is a list, want a whole number"},
-		"mapping for a number": {file: "nats:\n  retries: {a: 1}\n", want: "FILE:2: nats.retries: is no plain value, want a whole number"},
-		"list of lists":        {file: "nats:\n  names:\n    - a\n    - [b]\n", want: "FILE:4: nats.names: is no plain value, want a list of texts"},
-		"value for a section":  {file: "nats: 5\n", want: "FILE:1: nats: is a value, want keys with values"},
-		"no mapping":           {file: "- a\n", want: "FILE:1: is a value, want keys with values"},
-		"two documents":        {file: "nats: {retries: 1}\n---\nllm: {on: true}\n", want: "FILE:3: a second document begins, want one"},
-		"wrong indentation":    {file: "nats:\n  retries: 1\n ack_wait: 1s\n", want: "FILE:3: value is not allowed in this context: check the indentation"},
-		"key twice":            {file: "nats:\n  retries: 1\n  retries: 2\n", want: `FILE:3: mapping key "retries" already defined at [2:3]`},
+		"unknown key":          {file: "nats:\n  retires: 1\n", want: "FILE:2:3: nats.retires: unknown field, want one of url, ack_wait, retries, names, limits, did you mean retries?"},
+		"unknown section":      {file: "# x\nplanner: {a: 1}\n", want: "FILE:2:1: planner: unknown field, want one of nats, llm"},
+		"list for a number":    {file: "nats:\n  retries: [1]\n", want: "FILE:2:3: nats.retries: a list, want a whole number"},
+		"mapping for a number": {file: "nats:\n  retries: {a: 1}\n", want: "FILE:2:3: nats.retries: a mapping, want a whole number"},
+		"list of lists":        {file: "nats:\n  names:\n    - a\n    - [b]\n", want: "FILE:4:7: nats.names[1]: a list, want texts separated by commas"},
+		"value for a section":  {file: "nats: 5\n", want: "FILE:1:7: nats: 5, want a mapping with the fields url, ack_wait, retries, names, limits"},
+		"no mapping":           {file: "- a\n", want: "FILE:1:1: file: a list, want a mapping with the fields nats, llm"},
+		"two documents":        {file: "nats: {retries: 1}\n---\nllm: {on: true}\n", want: "FILE:3:1: file: a second document begins, want one"},
+		"wrong indentation":    {file: "nats:\n  retries: 1\n ack_wait: 1s\n", want: "FILE:3:2: file: no YAML: value is not allowed in this context: check the indentation"},
+		"key twice":            {file: "nats:\n  retries: 1\n  retries: 2\n", want: "FILE:3:3: nats.retries: given twice, want each field once"},
 		"no file":              {args: []string{"--config=/nowhere.yaml"}, want: "/nowhere.yaml: can't be read: no such file or directory"},
 		"a folder":             {args: []string{"--config=/"}, want: "/: can't be read: is a directory"},
 		"nothing to complain":  {file: "# nothing\nnats:\nllm:\n  on:\n"},
 		"in the file's order": {
 			file: "nats:\n  retries: 0\n  limits:\n    rate: x\n  other: 1\n",
 			want: `FILE:2: nats.retries: 0, want 1 or more
-FILE:4: nats.limits.rate: "x", want a number
-FILE:5: nats.other: unknown key, want one of url, ack_wait, retries, names, limits`,
+FILE:4:11: nats.limits.rate: "x", want a number
+FILE:5:3: nats.other: unknown field, want one of url, ack_wait, retries, names, limits`,
 		},
 		"all at once": {
 			file: "nats:\n  retries: x\n  limits:\n    rate: -1\n", env: []string{"CHORUS_X=1"}, args: []string{"--nats.ack-wait=1ms"},
-			want: `FILE:2: nats.retries: "x", want a whole number
+			want: `FILE:2:12: nats.retries: "x", want a whole number
 FILE:4: nats.limits.rate: -1, want more than 0
 CHORUS_X: there is no such setting
 --nats.ack-wait: nats.ack_wait: 1ms, want 1s or more`,

@@ -33,6 +33,6 @@ func ExampleTree() {
 	// sender:
 	//   short_wait: 7s # CHORUS_SENDER_SHORT_WAIT
 	//   typing: true # --sender.typing
-	// CHORUS_SENDER_SHORT_WAIT: sender.short_wait: "soon", want a duration such as 500ms, 5s or 1m30s
+	// CHORUS_SENDER_SHORT_WAIT: sender.short_wait: "soon", want a duration, such as 1m30s
 	// CHORUS_SENDER_TYPNG: there is no such setting, did you mean CHORUS_SENDER_TYPING?
 }

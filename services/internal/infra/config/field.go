@@ -2,45 +2,49 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"reflect"
+	"regexp"
 	"strings"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 const (
 	envPrefix     = "CHORUS_"
 	originDefault = "default"
+	separator     = "."
+	mask          = schema.Hidden
 )
 
 // field is one key of a section.
 type field struct {
+	schema.Field
+
 	section string
 	// path is the section and the key: sender.short_wait.
-	path   string
-	doc    string
-	hidden bool
-	// object says that the text is a JSON object.
-	object bool
+	path string
 	// value is the field of the struct, and initial what New found in it.
 	value   reflect.Value
 	initial reflect.Value
 	origin  string
 }
 
-func (f *field) String() string { return f.path }
-
 func (f *field) env() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(f.path, ".", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(f.path, separator, "_"))
 }
 
 // flag is the name of the flag without its dashes, "" if there is none.
 func (f *field) flag() string {
-	if f.value.Type() == reflect.TypeFor[secret.String]() {
+	if f.Kind == schema.Secret {
 		return ""
 	}
 	return strings.ReplaceAll(f.path, "_", "-")
 }
+
+// hidden tells whether the value must not be shown as it is. A reference may be shown.
+func (f *field) hidden() bool { return f.Secret && f.Kind != schema.Ref }
 
 // ways tells how the field can be set.
 func (f *field) ways() string {
@@ -50,40 +54,74 @@ func (f *field) ways() string {
 	return fmt.Sprintf("set --%s, %s, or %s in the configuration file", f.flag(), f.env(), f.path)
 }
 
-func fieldsOf(s Section) []*field {
-	v := reflect.ValueOf(s.Value)
-	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
-		panic(fmt.Sprintf("config: section %s: want a pointer to a struct, got %T", s.Name, s.Value))
-	}
-	return collect(s.Name, s.Name, v.Elem())
-}
-
-func collect(section, prefix string, v reflect.Value) []*field {
+func collect(section, prefix string, s *schema.Schema, v reflect.Value) []*field {
 	var fields []*field
-	for i := range v.NumField() {
-		tag := v.Type().Field(i).Tag
-		key, tagged := tag.Lookup("config")
-		if !tagged {
-			if v.Type().Field(i).Anonymous && v.Field(i).Kind() == reflect.Struct { // its fields are those of the whole
-				fields = append(fields, collect(section, prefix, v.Field(i))...)
-			}
+	for _, described := range s.Fields {
+		path, at := prefix+separator+described.Name, described.In(v)
+		if described.Kind == schema.Struct {
+			fields = append(fields, collect(section, path, described.Struct, at)...)
 			continue
 		}
-		path := prefix + "." + key
-		switch at := v.Field(i); {
-		case known(at.Type()):
-			initial := reflect.New(at.Type()).Elem()
-			initial.Set(at)
-			fields = append(fields, &field{
-				section: section, path: path, doc: tag.Get("doc"), value: at, initial: initial, origin: originDefault,
-				object: tag.Get("object") == "true",
-				hidden: tag.Get("secret") == "true" || at.Type() == reflect.TypeFor[secret.String](),
-			})
-		case at.Kind() == reflect.Struct:
-			fields = append(fields, collect(section, path, at)...)
-		default:
-			panic(fmt.Sprintf("config: %s: a field of type %s can't be configured", path, at.Type()))
-		}
+		initial := reflect.New(at.Type()).Elem()
+		initial.Set(at)
+		fields = append(fields, &field{
+			Field: described, section: section, path: path, value: at, initial: initial, origin: originDefault,
+		})
 	}
 	return fields
+}
+
+// shown is the value as anyone may see it.
+func (f *field) shown(v reflect.Value) string {
+	text := schema.Format(v)
+	if f.hidden() && f.Kind != schema.Secret {
+		return maskURLs(text)
+	}
+	return text
+}
+
+// revealed is the value itself.
+func (f *field) revealed() string {
+	if s, ok := reflect.TypeAssert[secret.String](f.value); ok {
+		return s.Reveal()
+	}
+	return schema.Format(f.value)
+}
+
+// maskURLs hides the credentials in URLs separated by commas, and all of a text
+// that is anything else.
+func maskURLs(text string) string {
+	if text == "" {
+		return ""
+	}
+	masked := strings.Split(text, ",")
+	for i, part := range masked {
+		u, err := url.Parse(strings.TrimSpace(part))
+		if err != nil || u.Scheme == "" || u.Host == "" {
+			return mask
+		}
+		masked[i] = maskURL(u)
+	}
+	return strings.Join(masked, ",")
+}
+
+func maskURL(u *url.URL) string {
+	credentials := ""
+	if u.User != nil {
+		credentials = u.User.Username()
+		switch _, hasPassword := u.User.Password(); {
+		case hasPassword:
+			credentials += ":" + mask
+		case !strings.HasPrefix(u.Scheme, "postgres"):
+			// A user without a password is a token for NATS.
+			credentials = mask
+		}
+		credentials += "@"
+	}
+	rest := u.EscapedPath()
+	if u.RawQuery != "" {
+		rest += "?" + regexp.MustCompile(`(?i)([^&=]*(?:pass|token|secret|key|auth)[^&=]*=)[^&]*`).
+			ReplaceAllString(u.RawQuery, "${1}"+mask)
+	}
+	return u.Scheme + "://" + credentials + u.Host + rest
 }

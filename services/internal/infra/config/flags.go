@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/spf13/pflag"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
 const (
@@ -21,9 +23,8 @@ func (t *Tree) Bind(flags *pflag.FlagSet, sections ...string) {
 	}
 	for _, f := range t.fields {
 		if name := f.flag(); name != "" && (len(sections) == 0 || slices.Contains(sections, f.section)) {
-			k, _ := kindOf(f.value.Type())
-			flag := flags.VarPF(&flagValue{shown: f.shown(), kind: k.name}, name, "", fmt.Sprintf("%s (%s)", f.doc, f.env()))
-			if k.name == kindBool {
+			flag := flags.VarPF(&flagValue{shown: f.shown(f.value), kind: f.Kind}, name, "", fmt.Sprintf("%s (%s)", f.Doc, f.env()))
+			if f.Kind == schema.Bool {
 				flag.NoOptDefVal = "true" // so that --sender.typing is enough
 			}
 		}
@@ -43,44 +44,38 @@ func (v *flagValue) String() string { return v.shown }
 
 // Set takes the last text that is given; of a list each adds to it.
 func (v *flagValue) Set(s string) error {
-	if v.kind == kindList && v.given != "" {
+	if v.kind == schema.List && v.given != "" {
 		s = v.given + "," + s
 	}
 	v.given = s
 	return nil
 }
 
-// Type is what stands after the flag in its help text, one word. After a bool
+// Type returns what stands after the flag in its help text, one word. After a bool
 // nothing stands.
 func (v *flagValue) Type() string {
 	switch v.kind {
-	case kindBool:
+	case schema.Bool:
 		return "bool"
-	case kindWhole:
+	case schema.Whole:
 		return "int"
-	case kindText:
+	case schema.Text:
 		return "string"
 	}
 	return v.kind
 }
 
-func (t *Tree) fromFlags(p *problems, flags *pflag.FlagSet) layer {
-	l := layer{}
+func (t *Tree) fromFlags(p *problems, flags *pflag.FlagSet) {
 	if flags == nil {
-		return l
+		return
 	}
 	for _, f := range t.fields {
-		flag := flags.Lookup(f.flag())
-		if flag == nil || !flag.Changed {
-			continue
-		}
-		if v, ours := flag.Value.(*flagValue); ours {
-			if r := (raw{Text: v.given, Origin: "--" + f.flag()}); p.check(f, r) {
-				l[f.path] = r
+		if flag := flags.Lookup(f.flag()); flag != nil && flag.Changed {
+			if v, ours := flag.Value.(*flagValue); ours {
+				p.set(f, v.given, "--"+f.flag())
 			}
 		}
 	}
-	return l
 }
 
 // fileName is the file that the flag, or else the environment, names.
@@ -90,10 +85,5 @@ func fileName(flags *pflag.FlagSet, environ []string) string {
 			return flag.Value.String()
 		}
 	}
-	for _, v := range variables(environ) {
-		if v.name == fileEnv {
-			return v.value
-		}
-	}
-	return ""
+	return variables(environ)[fileEnv]
 }

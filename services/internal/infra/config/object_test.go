@@ -29,7 +29,7 @@ func TestAnObjectInAFile(t *testing.T) {
 	}
 	tree := config.New(config.Section{Name: "llm", Value: &objectConfig{}})
 	flags, _ := parse(t, tree, `llm: {text: {a: 1}}`)
-	if err := tree.Load(flags, nil); err == nil || !strings.Contains(err.Error(), "is no plain value") {
+	if err := tree.Load(flags, nil); err == nil || !strings.Contains(err.Error(), "a mapping, want a text") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -81,8 +81,8 @@ func indent(depth int) string { return strings.Repeat("  ", depth) }
 // yaml is the value on one line, such that Load reads it again.
 func (f *field) yaml() string {
 	list, isList := reflect.TypeAssert[[]string](f.value)
-	if !isList || f.hidden {
-		return quote(f.shown())
+	if !isList || f.hidden() {
+		return quote(f.shown(f.value))
 	}
 	items := make([]string, 0, len(list))
 	for _, item := range list {

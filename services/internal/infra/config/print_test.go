@@ -200,9 +200,9 @@ func TestWriteTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"| `nats.ack_wait` | `CHORUS_NATS_ACK_WAIT` | `--nats.ack-wait` | duration | `2m` | how long |",
-		"| `nats.names` | `CHORUS_NATS_NAMES` | `--nats.names` | list |  | who \\| what |",
-		"| `llm.api_key` | `CHORUS_LLM_API_KEY` |  | secret |  | the key |",
+		"| `nats.ack_wait` | `CHORUS_NATS_ACK_WAIT` | `--nats.ack-wait` | a duration, such as 1m30s | `2m` | how long |",
+		"| `nats.names` | `CHORUS_NATS_NAMES` | `--nats.names` | texts separated by commas |  | who \\| what |",
+		"| `llm.api_key` | `CHORUS_LLM_API_KEY` |  | a text |  | the key |",
 	} {
 		if !strings.Contains(out.String(), line+"\n") {
 			t.Errorf("there is no line %s in\n%s", line, out.String())

@@ -16,8 +16,8 @@ type Row struct {
 	Env string
 	// Flag is its flag with the dashes, "" if it has none.
 	Flag string
-	// Type is how its values are written, in words.
-	Type string
+	// Allowed is what it may be, in words.
+	Allowed string
 	// Default is its default, without secrets; "" if that is empty.
 	Default string
 	// Doc says what it is for.
@@ -28,8 +28,7 @@ type Row struct {
 func (t *Tree) Table() []Row {
 	rows := make([]Row, 0, len(t.fields))
 	for _, f := range t.fields {
-		k, _ := kindOf(f.value.Type())
-		row := Row{Section: f.section, Key: f.path, Env: f.env(), Type: k.name, Default: f.show(f.initial), Doc: f.doc}
+		row := Row{Section: f.section, Key: f.path, Env: f.env(), Allowed: f.Want, Default: f.shown(f.initial), Doc: f.Doc}
 		if f.flag() != "" {
 			row.Flag = "--" + f.flag()
 		}
@@ -41,10 +40,10 @@ func (t *Tree) Table() []Row {
 // WriteTable writes rows as a table in Markdown.
 func WriteTable(w io.Writer, rows []Row) error {
 	var out strings.Builder
-	out.WriteString("| key in the file | environment | flag | type | default | meaning |\n|---|---|---|---|---|---|\n")
+	out.WriteString("| key in the file | environment | flag | allowed | default | meaning |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n",
-			code(r.Key), code(r.Env), code(r.Flag), r.Type, code(r.Default), cell(r.Doc))
+			code(r.Key), code(r.Env), code(r.Flag), cell(r.Allowed), code(r.Default), cell(r.Doc))
 	}
 	if _, err := io.WriteString(w, out.String()); err != nil {
 		return fmt.Errorf("write the table: %w", err)

@@ -4,18 +4,19 @@ package redisdb
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
 // Config says where Redis is.
 type Config struct {
 	URL     string        `config:"url" doc:"Redis, as redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS; empty for none: then every sender keeps to its share of the limits, and nothing is cached between processes" secret:"true"`
-	Timeout time.Duration `config:"timeout" doc:"how long an answer of Redis is waited for; when it is over, a service goes on without"`
+	Timeout time.Duration `config:"timeout" min:"1ms" max:"5s" doc:"how long an answer of Redis is waited for; when it is over, a service goes on without"`
 }
 
 // DefaultConfig is no Redis.
@@ -30,10 +31,7 @@ func (c Config) Validate() error {
 			errs = append(errs, errors.New("url: want redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// with TLS"))
 		}
 	}
-	if c.Timeout < time.Millisecond || c.Timeout > 5*time.Second {
-		errs = append(errs, fmt.Errorf("timeout: %v, want 1ms to 5s", c.Timeout))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, config.Check(c))...)
 }
 
 // Open makes a client that dials when it is first used, and again for ever. It

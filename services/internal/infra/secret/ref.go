@@ -18,6 +18,40 @@ type Ref struct {
 	File string `json:"file,omitempty" yaml:"file,omitempty"`
 }
 
+// ParseRef reads env:NAME or file:PATH; an empty text is the zero Ref. What looks
+// like a token is no reference, and no error repeats the text.
+func ParseRef(text string) (Ref, error) {
+	place, where, _ := strings.Cut(strings.TrimSpace(text), ":")
+	switch where = strings.TrimSpace(where); {
+	case strings.TrimSpace(text) == "":
+		return Ref{}, nil
+	case place == "env" && isName(where):
+		return Ref{Env: where}, nil
+	case place == "file" && where != "" && !looksLikeToken(where) && !strings.ContainsAny(where, "\x00\n"):
+		return Ref{File: where}, nil
+	}
+	return Ref{}, errors.New("is no reference: want env:NAME or file:PATH, never the secret itself")
+}
+
+// String is the reference as ParseRef reads it.
+func (r Ref) String() string {
+	switch {
+	case r.Env != "":
+		return "env:" + r.Env
+	case r.File != "":
+		return "file:" + r.File
+	}
+	return ""
+}
+
+func isName(text string) bool {
+	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(text)
+}
+
+func looksLikeToken(text string) bool {
+	return regexp.MustCompile(`\d{5,}:[A-Za-z0-9_-]{20,}`).MatchString(text)
+}
+
 // Resolver finds the secrets that references name. The zero Resolver looks in
 // this process' environment, takes relative paths from the working folder, and
 // keeps warnings to itself.
@@ -49,7 +83,7 @@ func (r Resolver) Resolve(ref Ref) (String, error) {
 }
 
 func (r Resolver) fromEnv(name string) (String, error) {
-	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name) {
+	if !isName(name) {
 		return String{}, errors.New("env: is no name of an environment variable (a secret itself must not stand here)")
 	}
 	lookup := r.LookupEnv
@@ -67,7 +101,7 @@ func (r Resolver) fromEnv(name string) (String, error) {
 }
 
 func (r Resolver) fromFile(path string) (String, error) {
-	if regexp.MustCompile(`\d{5,}:[A-Za-z0-9_-]{20,}`).MatchString(path) {
+	if looksLikeToken(path) {
 		return String{}, errors.New("file: looks like a bot token, want the path of a file that holds it")
 	}
 	if !filepath.IsAbs(path) {

@@ -14,15 +14,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/migrations"
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 	"github.com/chorus-cast/chorus/services/internal/infra/startup"
 )
 
+// Timeout bounds a statement, or the few that belong together, where its caller
+// sets no bound of its own.
+const Timeout = 10 * time.Second
+
 // Config says where the database is.
 type Config struct {
-	URL              string        `config:"url" doc:"PostgreSQL, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; empty in chorus up for a private one" secret:"true"`
-	MaxConnections   int           `config:"max_connections" doc:"connections to the database that one service has open at most, all together"`
-	ConnectTimeout   time.Duration `config:"connect_timeout" doc:"how long a service waits for the database when it starts"`
-	StatementTimeout time.Duration `config:"statement_timeout" doc:"after this long the database gives a statement up"`
+	URL string `config:"url" doc:"PostgreSQL, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; empty in chorus up for a private one" secret:"true"`
+	// MaxConnections leaves, at its least, two for work: a listener holds one for
+	// notifications, one for its leases and, now and then, one for the lock of its
+	// tidying, and a part is kept apart for reading.
+	MaxConnections   int           `config:"max_connections" min:"7" max:"1000" doc:"connections to the database that one service has open at most, all together"`
+	ConnectTimeout   time.Duration `config:"connect_timeout" min:"1s" max:"10m" doc:"how long a service waits for the database when it starts"`
+	StatementTimeout time.Duration `config:"statement_timeout" min:"100ms" max:"10m" doc:"after this long the database gives a statement up"`
 
 	// Name is the application_name of the connections, "chorus" if it is empty.
 	Name string
@@ -43,24 +51,10 @@ func (c Config) Validate() error {
 		// pgx's own message masks the password.
 		errs = append(errs, fmt.Errorf("url: want postgres://USER:PASSWORD@HOST:PORT/DATABASE (%w)", err))
 	}
-	if c.MaxConnections < minConnections || c.MaxConnections > maxConnections {
-		errs = append(errs, fmt.Errorf("max_connections: %d, want %d to %d", c.MaxConnections, minConnections, maxConnections))
-	}
-	if c.ConnectTimeout < time.Second || c.ConnectTimeout > 10*time.Minute {
-		errs = append(errs, fmt.Errorf("connect_timeout: %v, want 1s to 10m", c.ConnectTimeout))
-	}
-	if c.StatementTimeout < 100*time.Millisecond || c.StatementTimeout > 10*time.Minute {
-		errs = append(errs, fmt.Errorf("statement_timeout: %v, want 100ms to 10m", c.StatementTimeout))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, config.Check(c))...)
 }
 
 const (
-	// minConnections leaves two for work: a listener holds one for notifications, one
-	// for its leases and, now and then, one for the lock of its tidying, and two parts
-	// are kept apart.
-	minConnections = 7
-	maxConnections = 1000
 	// share is the part of the connections that is kept apart for reading, and for the
 	// rows that are worked on; maxShare is how many these are at most.
 	share, maxShare = 4, 4
@@ -158,7 +152,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error 
 	return pgx.BeginFunc(ctx, pool, do)
 }
 
-// Time is what time it is at the database.
+// Time returns what time it is at the database.
 func Time(ctx context.Context, pool *pgxpool.Pool) (now time.Time, err error) {
 	if err := pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
 		return time.Time{}, fmt.Errorf("the database does not tell the time: %w", err)

@@ -8,12 +8,14 @@ import (
 	"net/url"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
 // LogConfig says what is logged and how.
 type LogConfig struct {
 	Level  string `config:"level" doc:"least that is logged: debug, info, warn or error"`
-	Format string `config:"format" doc:"json, console, or auto: console on a terminal, json elsewhere"`
+	Format string `config:"format" enum:"auto,json,console" doc:"json, console, or auto: console on a terminal, json elsewhere"`
 }
 
 // How a log is written.
@@ -28,16 +30,8 @@ func DefaultLogConfig() LogConfig { return LogConfig{Level: "info", Format: Form
 
 // Validate joins everything that is wrong.
 func (c LogConfig) Validate() error {
-	var errs []error
-	if _, err := parseLevel(c.Level); err != nil {
-		errs = append(errs, err)
-	}
-	switch c.Format {
-	case FormatAuto, FormatJSON, FormatConsole:
-	default:
-		errs = append(errs, fmt.Errorf("format: %q, want auto, json or console", c.Format))
-	}
-	return errors.Join(errs...)
+	_, err := parseLevel(c.Level)
+	return errors.Join(err, config.Check(c))
 }
 
 func parseLevel(text string) (zapcore.Level, error) {
@@ -53,7 +47,7 @@ type TraceConfig struct {
 	// Headers for the collector, such as a key, stand in OTEL_EXPORTER_OTLP_HEADERS,
 	// which the exporter reads itself.
 	Endpoint string  `config:"endpoint" doc:"OTLP collector over HTTP, such as http://HOST:4318; empty for no traces" secret:"true"`
-	Ratio    float64 `config:"ratio" doc:"part of the traces that is recorded, 0 to 1"`
+	Ratio    float64 `config:"ratio" min:"0" max:"1" doc:"part of the traces that is recorded, 0 to 1"`
 }
 
 // DefaultTraceConfig sends nothing anywhere.
@@ -65,8 +59,5 @@ func (c TraceConfig) Validate() error {
 	if u, err := url.Parse(c.Endpoint); c.Endpoint != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 		errs = append(errs, errors.New("endpoint: want http://HOST:PORT or https://HOST:PORT"))
 	}
-	if !(c.Ratio >= 0 && c.Ratio <= 1) {
-		errs = append(errs, fmt.Errorf("ratio: %v, want 0 to 1", c.Ratio))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, config.Check(c))...)
 }

@@ -4,13 +4,15 @@
 package castfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
-	"strings"
+	"slices"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
@@ -19,22 +21,17 @@ type File struct {
 	Name string
 	Cast roster.Cast // normalised and valid
 
-	places places
+	reader schema.Reader
 }
 
 // Error is one thing that is wrong with a file. It is one line long.
 type Error struct {
-	File         string
-	Line, Column int // from 1; 0 where the whole file is meant
-	roster.Problem
+	File string
+	schema.Place
+	schema.Problem
 }
 
-func (e *Error) Error() string {
-	if e.Line == 0 {
-		return e.File + ": " + e.Problem.Error()
-	}
-	return fmt.Sprintf("%s:%d:%d: %v", e.File, e.Line, e.Column, e.Problem)
-}
+func (e *Error) Error() string { return fmt.Sprintf("%s%v: %v", e.File, e.Place, e.Problem) }
 
 // Unwrap gives the problem alone.
 func (e *Error) Unwrap() error { return e.Problem }
@@ -42,6 +39,8 @@ func (e *Error) Unwrap() error { return e.Problem }
 // largest is how long a file may be, in bytes. It is enough for ten thousand
 // personas, and keeps a wrong file (a dump, a video) out of memory.
 const largest = 16 << 20
+
+const wantFile = "a YAML file with the lists bots and chats"
 
 // Load reads the file at a path; "-" is the standard input.
 func Load(path string) (*File, error) {
@@ -67,59 +66,38 @@ func read(name string, r io.Reader) (*File, error) {
 // Parse reads a cast. The name is for errors. What is wrong with the content
 // comes as *Error, all of them joined.
 func Parse(name string, data []byte) (*File, error) {
-	root, err := parseYAML(name, data)
-	if err != nil {
-		return nil, err
+	file := &File{Name: name}
+	r := &file.reader
+	if len(data) > largest {
+		return nil, file.Problem("file", fmt.Sprintf("over %d MiB", largest>>20), wantFile)
 	}
-	d := decoder{places: places{}}
-	file := &File{Name: name, places: d.places}
-	schema := roster.Describe()
-	value := reflect.ValueOf(&file.Cast).Elem()
-	d.structure(root, value, schema, "")
-	file.Cast.Normalise()
-	problems := d.problems
-	if invalid, ok := errors.AsType[roster.Problems](file.Cast.Validate()); ok {
-		problems = append(problems, d.unreported(invalid)...)
+	root := r.Parse(data)
+	if root == nil && len(r.Problems) == 0 {
+		return nil, file.Problem("file", "empty", wantFile)
 	}
-	if len(problems) > 0 {
-		return nil, file.errors(problems)
+	if root != nil {
+		described := roster.Schema()
+		r.Struct(root, reflect.ValueOf(&file.Cast).Elem(), described, "")
+		file.Cast.Normalise()
+		if invalid, ok := errors.AsType[schema.Problems](file.Cast.Validate()); ok {
+			r.Problems = append(r.Problems, r.Unreported(invalid)...)
+		}
 	}
-	return file, nil
+	if len(r.Problems) == 0 {
+		return file, nil
+	}
+	var errs []error
+	slices.SortStableFunc(r.Problems, func(a, b schema.Problem) int {
+		i, j := r.At(a.Path), r.At(b.Path)
+		return cmp.Or(cmp.Compare(i.Line, j.Line), cmp.Compare(i.Column, j.Column))
+	})
+	for _, p := range r.Problems {
+		errs = append(errs, file.Problem(p.Path, p.Value, p.Want))
+	}
+	return nil, errors.Join(errs...)
 }
 
 // Problem makes an error of something that is wrong with a field of this file.
 func (f *File) Problem(path, value, want string) error {
-	return f.at(roster.Problem{Path: path, Value: value, Want: want})
-}
-
-func (f *File) errors(problems roster.Problems) error {
-	errs := make([]*Error, len(problems))
-	for i, p := range problems {
-		errs[i] = f.at(p)
-	}
-	return inOrder(errs)
-}
-
-func (f *File) at(p roster.Problem) *Error {
-	place := f.places.of(p.Path)
-	return &Error{File: f.Name, Line: place.line, Column: place.column, Problem: p}
-}
-
-// place is where something stands in a file.
-type place struct{ line, column int }
-
-// places knows where the fields stand, by path.
-type places map[string]place
-
-// of finds a field, or what it would be part of.
-func (p places) of(path string) place {
-	for {
-		if found, ok := p[path]; ok {
-			return found
-		}
-		if path == "" {
-			return place{}
-		}
-		path = path[:max(strings.LastIndexByte(path, '.'), strings.LastIndexByte(path, '['), 0)]
-	}
+	return &Error{File: f.Name, Place: f.reader.At(path), Problem: schema.Problem{Path: path, Value: value, Want: want}}
 }

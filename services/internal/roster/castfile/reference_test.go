@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 )
@@ -27,7 +28,7 @@ func TestTheGuideIsCurrent(t *testing.T) {
 	if !found || !closed {
 		t.Fatalf("%s has no place for the reference: want %s…%s", guide, begin, end)
 	}
-	want := head + begin + "\n" + castfile.Reference() + end + tail
+	want := head + begin + "\n" + reference() + end + tail
 	if os.Getenv("UPDATE_DOCS") != "" {
 		if err := os.WriteFile(guide, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -42,8 +43,8 @@ func TestTheGuideIsCurrent(t *testing.T) {
 // Every field says what it is for and what is allowed.
 func TestEveryFieldIsDescribed(t *testing.T) {
 	t.Parallel()
-	var walk func(s *roster.Schema, path string)
-	walk = func(s *roster.Schema, path string) {
+	var walk func(s *schema.Schema, path string)
+	walk = func(s *schema.Schema, path string) {
 		for _, f := range s.Fields {
 			if f.Doc == "" || f.Want == "" || !strings.HasSuffix(strings.Trim(f.Doc, `"`), ".") {
 				t.Errorf("%s%s: doc %q, allowed %q", path, f.Name, f.Doc, f.Want)
@@ -56,7 +57,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 			}
 		}
 	}
-	walk(roster.Describe(), "")
+	walk(roster.Schema(), "")
 }
 
 // The guide's whole files are valid.

@@ -2,15 +2,14 @@ package castfile
 
 import (
 	"bytes"
-	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
@@ -29,7 +28,7 @@ func Format(cast roster.Cast) []byte {
 	}
 	cast.Chats = chats
 	var w writer
-	w.structure(reflect.ValueOf(cast), roster.Describe(), "", "")
+	w.structure(reflect.ValueOf(cast), roster.Schema(), "", "")
 	if w.out.Len() == 0 {
 		w.out.WriteString("bots: []\n")
 	}
@@ -42,11 +41,11 @@ type writer struct{ out bytes.Buffer }
 
 // structure writes the fields that don't have their default. First is what
 // stands before the first one in place of the indent.
-func (w *writer) structure(v reflect.Value, s *roster.Schema, first, indent string) {
-	fresh := s.New(v.Type())
+func (w *writer) structure(v reflect.Value, s *schema.Schema, first, indent string) {
+	fresh := s.New()
 	for _, f := range s.Fields {
-		field := f.Of(v)
-		if !f.Required && (reflect.DeepEqual(field.Interface(), f.Of(fresh).Interface()) || field.Kind() == reflect.Slice && field.Len() == 0) {
+		field := f.In(v)
+		if !f.Required && (reflect.DeepEqual(field.Interface(), f.In(fresh).Interface()) || field.Kind() == reflect.Slice && field.Len() == 0) {
 			continue
 		}
 		w.out.WriteString(first + f.Name + ":")
@@ -55,7 +54,7 @@ func (w *writer) structure(v reflect.Value, s *roster.Schema, first, indent stri
 	}
 }
 
-func (w *writer) value(v reflect.Value, f roster.Field, indent string) {
+func (w *writer) value(v reflect.Value, f schema.Field, indent string) {
 	inner := indent + "  "
 	switch {
 	case f.Struct != nil && v.Kind() == reflect.Slice:
@@ -77,20 +76,13 @@ func (w *writer) value(v reflect.Value, f roster.Field, indent string) {
 }
 
 func (w *writer) simple(v reflect.Value, indent string) string {
-	switch x := v.Interface().(type) {
-	case time.Duration:
-		return roster.DurationText(x)
-	case secret.Ref:
-		if x.File != "" {
-			return scalar("file:" + x.File)
-		}
-		return "env:" + x.Env
-	case string:
-		return folded(x, indent)
-	case float32, float64:
-		return strconv.FormatFloat(v.Float(), 'f', -1, v.Type().Bits())
+	switch v.Kind() {
+	case reflect.String:
+		return folded(v.String(), indent)
+	case reflect.Struct: // a reference
+		return scalar(schema.Format(v))
 	}
-	return fmt.Sprint(v.Interface())
+	return schema.Format(v)
 }
 
 // width is where long texts are folded.

@@ -232,7 +232,7 @@ func TestMistakesComeWithTheirPlace(t *testing.T) {
 		opts casting.Options
 		want []string
 	}{
-		"in the file":   {[2]string{"cast: [anna, bert]", "cast: [anna, carl]"}, casting.Options{}, []string{`cast.yaml:11:18: chats[0].cast[1]: "carl": want`}},
+		"in the file":   {[2]string{"cast: [anna, bert]", "cast: [anna, carl]"}, casting.Options{}, []string{`cast.yaml:11:18: chats[0].cast[1]: "carl", want`}},
 		"no token":      {[2]string{"file:anna.token", "file:none.token"}, casting.Options{}, []string{`cast.yaml:3:12: bots[0].token: file:none.token: open `}},
 		"no variable":   {[2]string{"file:anna.token", "env:CHORUS_TEST_NO_SUCH_TOKEN"}, casting.Options{}, []string{`bots[0].token: env:CHORUS_TEST_NO_SUCH_TOKEN: the environment variable CHORUS_TEST_NO_SUCH_TOKEN is not set`}},
 		"the same bot":  {[2]string{"file:bert.token", "file:anna.token"}, casting.Options{}, []string{`cast.yaml:6:12: bots[1].token: file:anna.token: is a token of the same Telegram bot as that of anna`}},

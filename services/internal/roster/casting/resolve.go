@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
@@ -29,7 +30,7 @@ func resolve(ctx context.Context, file *castfile.File, current roster.Cast, opts
 	for i := range cast.Bots {
 		b := &cast.Bots[i]
 		if err := resolveBot(ctx, b, accounts, opts); err != nil {
-			errs = append(errs, file.Problem(fmt.Sprintf("bots[%d].token", i), reference(b.Token), err.Error()))
+			errs = append(errs, file.Problem(fmt.Sprintf("bots[%d].token", i), b.Token.String()+": "+err.Error(), ""))
 		}
 	}
 	if len(errs) > 0 {
@@ -37,7 +38,7 @@ func resolve(ctx context.Context, file *castfile.File, current roster.Cast, opts
 	}
 	for i := range cast.Chats {
 		if err := resolveChat(ctx, &cast.Chats[i], cast.Bots, current, opts); err != nil {
-			errs = append(errs, file.Problem(fmt.Sprintf("chats[%d].telegram_id", i), roster.Missing, err.Error()))
+			errs = append(errs, file.Problem(fmt.Sprintf("chats[%d].telegram_id", i), schema.Missing+": "+err.Error(), ""))
 		}
 	}
 	// Ids that were made up may collide with ones that the file gives.
@@ -82,11 +83,4 @@ func resolveChat(ctx context.Context, c *roster.Chat, bots []roster.Bot, current
 	}
 	c.TelegramID, c.Kind = id, roster.KindOf(id)
 	return nil
-}
-
-func reference(ref secret.Ref) string {
-	if ref.File != "" {
-		return "file:" + ref.File
-	}
-	return "env:" + ref.Env
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
@@ -42,7 +43,7 @@ func (j *Judge) Refused(ctx context.Context, t Token) (stopped bool, err error) 
 		if out.Kind != telegram.PermanentBot {
 			return false, nil
 		}
-		writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+		writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 		defer cancel()
 		_, err := rosterpg.Stop(writing, j.Pool, t.Bot, t.Sealed, out.Description)
 		return err == nil, err

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
@@ -35,7 +36,7 @@ func refused(out telegram.Outcome) verdict {
 // claimed is left alone.
 func (l *Looker) try(ctx context.Context, t *rosterpg.Try) error {
 	v := l.look(ctx, t)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	switch {
 	case v.unclear > 0:

@@ -35,7 +35,6 @@ const (
 	maxRound    = 20
 	looksAtOnce = 4
 	lookTimeout = 20 * time.Second
-	dbTimeout   = 10 * time.Second
 	// unclearFor is the wait after a look that Telegram did not answer, and awayFor
 	// that where there is nobody to look.
 	unclearFor = time.Minute
@@ -93,14 +92,14 @@ func (l *Looker) failed(ctx context.Context, err error) {
 
 // begin brings tries forward.
 func (l *Looker) begin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	return rosterpg.TryBotsSoon(ctx, l.Pool)
 }
 
 // round makes the tries that are due, up to some of each kind.
 func (l *Looker) round(ctx context.Context) error {
-	asking, cancel := context.WithTimeout(ctx, dbTimeout)
+	asking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	if err := l.Metrics.count(asking, l.Pool); err != nil {
 		return err

@@ -145,7 +145,7 @@ func (t Tokens) Rotate(ctx context.Context, pool *pgxpool.Pool) (resealed int, s
 	return resealed, states, nil
 }
 
-// StaleCount is how many tokens could be sealed anew.
+// StaleCount returns how many tokens could be sealed anew.
 func StaleCount(states []TokenState) int {
 	return len(slices.DeleteFunc(slices.Clone(states), func(s TokenState) bool { return !s.Stale || s.Err != nil }))
 }

@@ -1,4 +1,4 @@
-package castfile
+package castfile_test
 
 import (
 	"fmt"
@@ -6,18 +6,19 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// Reference describes every field of a cast file as Markdown: a section for each
+// reference describes every field of a cast file as Markdown: a section for each
 // kind of entry, with a table of its fields.
-func Reference() string {
+func reference() string {
 	var b strings.Builder
-	section(&b, "The file", "", roster.Describe())
+	section(&b, "The file", "", roster.Schema())
 	return b.String()
 }
 
-func section(b *strings.Builder, title, path string, s *roster.Schema) {
+func section(b *strings.Builder, title, path string, s *schema.Schema) {
 	fmt.Fprintf(b, "### %s\n\n| field | default | allowed | what it is for |\n| --- | --- | --- | --- |\n", title)
 	for _, f := range s.Fields {
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.Name, defaultOf(f), f.Want, f.Doc)
@@ -35,7 +36,7 @@ func section(b *strings.Builder, title, path string, s *roster.Schema) {
 	}
 }
 
-func defaultOf(f roster.Field) string {
+func defaultOf(f schema.Field) string {
 	switch {
 	case f.Required || f.Struct != nil && f.Type.Kind() == reflect.Struct && slices.ContainsFunc(f.Struct.Fields, required):
 		return "required"
@@ -45,4 +46,4 @@ func defaultOf(f roster.Field) string {
 	return "`" + f.Default + "`"
 }
 
-func required(f roster.Field) bool { return f.Required }
+func required(f schema.Field) bool { return f.Required }

@@ -1,0 +1,202 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/agnivade/levenshtein"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/telemetry/redact"
+	"github.com/chorus-cast/chorus/services/internal/names"
+)
+
+// Problem is one thing that is wrong with a value.
+type Problem struct { //nolint:errname // it is a line of an error before it is one
+	Path  string // of the field, such as bots[2].persona.tone
+	Value string // as it was given, shortened
+	Want  string // what is allowed; "" where the value says it
+}
+
+// Error is one line that repeats no token.
+func (p Problem) Error() string {
+	line := p.Path + ": " + p.Value
+	if p.Want != "" {
+		line += ", want " + p.Want
+	}
+	return strings.ReplaceAll(redact.New().String(line), "\n", " ")
+}
+
+// Problems is everything that is wrong, in its order.
+type Problems []Problem //nolint:errname // as above
+
+func (p Problems) Error() string { return errors.Join(p.Unwrap()...).Error() }
+
+// Unwrap gives the single ones.
+func (p Problems) Unwrap() []error {
+	errs := make([]error, len(p))
+	for i, one := range p {
+		errs[i] = one
+	}
+	return errs
+}
+
+// Add adds a problem.
+func (p *Problems) Add(path, value, want string) {
+	*p = append(*p, Problem{Path: path, Value: value, Want: want})
+}
+
+// Values of a Problem where nothing is given, and where what is given may be a
+// secret.
+const (
+	Missing = "missing"
+	Hidden  = "***"
+)
+
+// maxShown limits how much of a value a problem repeats, in characters.
+const maxShown = 60
+
+// Quote shows a text on one line, shortened.
+func Quote(text string) string { return strconv.Quote(names.Cut(text, maxShown)) }
+
+// Suggest is a question after the nearest name, or "" if none is near.
+func Suggest(name string, candidates []string) string {
+	best, distance := "", 1+max(2, len(name)/4)
+	for _, c := range candidates {
+		if d := levenshtein.ComputeDistance(name, c); d < distance {
+			best, distance = c, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %s?", best)
+}
+
+// Check gives a Problems with all values of a struct that the tags don't allow,
+// or nil. The tag is the one that holds the fields' names.
+func Check(v any, tag string) error {
+	value := reflect.ValueOf(v)
+	if problems := Of(value.Type(), tag).Check(value, ""); len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// Check checks the fields of a struct.
+func (s *Schema) Check(v reflect.Value, path string) Problems {
+	var problems Problems
+	for _, f := range s.Fields {
+		problems = append(problems, f.Check(f.In(v), Join(path, f.Name))...)
+	}
+	return problems
+}
+
+// Check checks one value, which stands at the path.
+func (f Field) Check(v reflect.Value, path string) Problems {
+	var problems Problems
+	switch f.Kind {
+	case Struct:
+		return f.Struct.Check(v, path)
+	case List:
+		if f.entries > 0 && v.Len() > f.entries {
+			problems.Add(path, strconv.Itoa(v.Len())+" entries", f.Want)
+		}
+		seen := map[string]bool{}
+		for i := range v.Len() {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			if f.Struct != nil {
+				problems = append(problems, f.Struct.Check(v.Index(i), at)...)
+				continue
+			}
+			entry := Format(v.Index(i))
+			wrong := f.text(entry)
+			if wrong == "" && f.entries > 0 && seen[entry] {
+				wrong = Quote(entry) + " stands twice"
+			}
+			seen[entry] = true
+			f.add(&problems, at, wrong)
+		}
+	case Whole, Length, Number:
+		f.add(&problems, path, f.number(v))
+	default:
+		switch {
+		case !v.IsZero() && f.Kind == Text:
+			f.add(&problems, path, f.text(Format(v)))
+		case v.IsZero() && f.Required:
+			f.add(&problems, path, Missing)
+		case v.IsZero() && (f.Default != "" || f.enum):
+			f.add(&problems, path, f.text(""))
+		}
+	}
+	return problems
+}
+
+func (f Field) add(problems *Problems, path, wrong string) {
+	want := f.Want
+	if text, unreadable := strings.CutSuffix(wrong, " is unreadable"); unreadable {
+		wrong, want = text, "readable text: valid UTF-8 without control characters other than new lines and tabs, and without marks of direction"
+	}
+	if wrong != "" {
+		problems.Add(path, wrong, want)
+	}
+}
+
+// text is a text as a problem shows it, "" if it is fine.
+func (f Field) text(s string) string {
+	n := float64(utf8.RuneCountInString(s))
+	switch {
+	case f.min == nil && f.max == nil && f.pattern == nil:
+		return ""
+	case !storable(s):
+		return Quote(s) + " is unreadable"
+	case f.min != nil && n < *f.min, f.max != nil && n > *f.max:
+		return fmt.Sprintf("%s (%d characters)", Quote(s), int(n))
+	case f.pattern != nil && !f.pattern.MatchString(s):
+		return Quote(s)
+	}
+	return ""
+}
+
+func (f Field) number(v reflect.Value) string {
+	end := func(bound float64) float64 {
+		if v.Kind() == reflect.Float32 { // 0.1 is a little more as a float32
+			return float64(float32(bound))
+		}
+		return bound
+	}
+	n := 0.0
+	if v.CanInt() {
+		n = float64(v.Int())
+	} else {
+		n = v.Float()
+	}
+	// Written so that what is no number is outside.
+	if f.min != nil && !(n >= end(*f.min)) || f.max != nil && !(n <= end(*f.max)) {
+		return Format(v)
+	}
+	return ""
+}
+
+// storable refuses what PostgreSQL can't store (NUL, invalid UTF-8) and what
+// would garble a terminal or a chat: control characters, those that change the
+// direction of what follows, and tags, which models read and people can't see.
+func storable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\t' || r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069' || r >= 0xE0000 && r < 0xE0100
+	})
+}
+
+// Join is the path of a field in a struct. The name may be a user's text: it
+// neither breaks the line nor floods it.
+func Join(path, name string) string {
+	quoted := Quote(name)
+	if name = quoted[1 : len(quoted)-1]; path == "" {
+		return name
+	}
+	return path + "." + name
+}

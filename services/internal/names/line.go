@@ -1,0 +1,30 @@
+package names
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Line gives what a machine said, such as an error, as one line of at most limit
+// characters, without what a database or a terminal can't take; 0 is no limit.
+func Line(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return Cut(strings.Join(strings.Fields(s), " "), limit)
+}
+
+// Cut gives the beginning of a text: at most limit characters, the last of them …
+// where something is left out; 0 is no limit.
+func Cut(s string, limit int) string {
+	if limit == 0 || len(s) <= limit {
+		return s
+	}
+	if runes := []rune(s); len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
+	}
+	return s
+}
