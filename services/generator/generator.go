@@ -23,6 +23,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
@@ -33,15 +34,13 @@ import (
 )
 
 const (
-	// dbTimeout bounds each look into the database.
-	dbTimeout = 10 * time.Second
 	// claimLease is longer than a text usually takes. The time that it is worked on ends
 	// with it.
 	claimLease = 3 * time.Minute
 	// maxAttempts is how many failures make a dead letter of a turn. Its time is usually
 	// over before.
 	maxAttempts = 20
-	// maxWait is how long a turn that failed waits in memory.
+	// maxWait limits how long a turn that failed waits in memory.
 	maxWait = 2 * time.Second
 	// grace is how long texts may take to end when the process stops: they are given up.
 	grace = 5 * time.Second
@@ -101,7 +100,7 @@ type Generator struct {
 }
 
 // together is how the database is asked for many turns.
-var together = batch.Config{Max: 100, Calls: 1, Timeout: dbTimeout}
+var together = batch.Config{Max: 100, Calls: 1, Timeout: store.Timeout}
 
 // New makes a generator.
 func New(cfg Config, deps Deps) (*Generator, error) {
@@ -143,7 +142,7 @@ func (g *Generator) texts() turnRows {
 
 func (g *Generator) ringing(turns turnRows) turnRows { return rows{turns, g.Bus, g.Metrics} }
 
-// stage is what writes turns by work.
+// stage returns what writes turns by work.
 func (g *Generator) stage(turns turnRows, work stage.Work[*journal.Unwritten, journal.Written]) *stage.Stage[*journal.Unwritten, journal.Written] {
 	return stage.New(
 		stage.Config{Name: "generator", MaxInFlight: g.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: maxWait, Lease: claimLease, Grace: grace},
@@ -223,11 +222,11 @@ func (g *Generator) delivery(t *chorusv1.Turn, s *scene, text string) *chorusv1.
 // typingLeast keeps a short text from coming as a surprise.
 const typingLeast = 800 * time.Millisecond
 
-// typing is how long a bot of this speed is seen typing a text: five characters
+// typing returns how long a bot of this speed is seen typing a text: five characters
 // a word, as typists count.
-func typing(text string, wpm float64, most time.Duration) time.Duration {
+func typing(text string, wpm float64, longest time.Duration) time.Duration {
 	minutes := float64(len([]rune(text))) / 5 / max(wpm, 1)
-	return min(max(time.Duration(minutes*float64(time.Minute)), typingLeast), most)
+	return min(max(time.Duration(minutes*float64(time.Minute)), typingLeast), longest)
 }
 
 func expired(reason string) journal.Written {

@@ -22,6 +22,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
+	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
@@ -198,7 +199,7 @@ func openClub(t *testing.T) *club {
 
 func (c *club) options(d time.Duration) simulate.Options {
 	return simulate.Options{
-		Chats: []simulate.Chat{{Name: "book-club", Chat: c.rules, Cast: c.cast, Settings: decide.DefaultSettings()}},
+		Chats: []simulate.Chat{{Name: "book-club", Chat: c.rules, Cast: c.cast, Settings: planner.Effective(nil, 0)}},
 		Start: c.began, Duration: d, Seed: 7,
 	}
 }

@@ -26,9 +26,9 @@ const (
 	learnLook    = 30 * time.Second
 	learnTimeout = 2 * time.Minute
 	learnTokens  = 500
-	// maxFound is how many memories one search may give.
+	// maxFound limits how many memories one search may give.
 	maxFound = 6
-	// maxLearnedContent is how long one is at most, in characters.
+	// maxLearnedContent limits how long one is, in characters.
 	maxLearnedContent = 240
 	pruneEvery        = time.Hour
 )
@@ -202,7 +202,7 @@ func readMemories(text string, in *members) ([]memory.New, error) {
 	}
 	var found []memory.New
 	for _, m := range doc.Memories {
-		content := flat(names.Text(m.Content))
+		content := names.Line(names.Text(m.Content), 0)
 		bot, known := in.bot(m.Who)
 		valid := memory.Memory{Kind: m.Kind, Content: content, Relevance: m.Relevance}.Validate() == nil && len([]rune(content)) <= maxLearnedContent
 		if !known || !valid || guard.Check(guard.Draft{Text: content, Scene: llm.Scene{ForbidAdvice: true}}) != nil {

@@ -23,10 +23,10 @@ type meanings struct {
 type meaning struct{ vector []float32 }
 
 const (
-	// maxMeanings is how many texts' embeddings are kept, of ten kilobytes or so
+	// maxMeanings limits how many texts' embeddings are kept, of ten kilobytes or so
 	// each.
 	maxMeanings = 2000
-	// maxCompared is how many texts one is compared with.
+	// maxCompared limits how many texts one is compared with.
 	maxCompared = 80
 )
 
@@ -41,7 +41,7 @@ func newMeanings(e Embeddings, least float64) (*meanings, error) {
 // compared tells whether meanings can be compared at all.
 func (m *meanings) compared() bool { return m.embeddings != nil && m.least < 1 }
 
-// nearest is which of the texts that were said means what this one does, the
+// nearest returns which of the texts that were said means what this one does, the
 // nearest; empty for none. It asks in one call for what isn't known of them.
 func (m *meanings) nearest(ctx context.Context, text string, said []*utterance, about usage.About) (string, error) {
 	said = said[:min(len(said), maxCompared)]

@@ -15,7 +15,7 @@ import (
 // sender would not send its text, so none is paid for.
 var errNoPart = errors.New("the bot does not play in the chat")
 
-// maxShown is how many stances and how many holdings a prompt shows.
+// maxShown limits how many stances and how many holdings a prompt shows.
 const maxShown = 6
 
 // part fills in who speaks, and where. A bot without a part is read anew before

@@ -15,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (
@@ -41,7 +42,7 @@ type repeats struct {
 	asked *batch.Group[*chorusv1.Turn, []said]
 }
 
-// maxKnown is how many texts' trigrams are kept, of half a kilobyte or so each:
+// maxKnown limits how many texts' trigrams are kept, of half a kilobyte or so each:
 // those of some hundred chats.
 const maxKnown = 30_000
 
@@ -197,7 +198,7 @@ SELECT body, alike FROM (
 WHERE alike >= $3::float8 ORDER BY alike DESC LIMIT 1`
 
 func (h *heard) compare(ctx context.Context, text string, with []string) (*guard.Objection, error) {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var said string
 	var alike float64

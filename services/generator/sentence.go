@@ -67,7 +67,7 @@ func abbreviated(word string) bool {
 	return false
 }
 
-// trailing is how many bytes after a sentence's end belong to it.
+// trailing returns how many bytes after a sentence's end belong to it.
 func trailing(rest string) int {
 	end, spaced := 0, false
 	for at, r := range rest {

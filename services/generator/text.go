@@ -15,7 +15,7 @@ import (
 // too long is cut after the last sentence that fits, because a chat would rather
 // read less than nothing. It is empty if the draft says nothing.
 func compose(draft string, where chorusv1.Mention, whom, disclaimer string) string {
-	disclaimer = flat(names.Text(disclaimer))
+	disclaimer = names.Line(names.Text(disclaimer), 0)
 	draft = undisclaimed(draft, disclaimer)
 	if draft == "" {
 		return ""
@@ -39,11 +39,8 @@ func compose(draft string, where chorusv1.Mention, whom, disclaimer string) stri
 // undisclaimed is a draft without the disclaimer, which some providers put there
 // themselves.
 func undisclaimed(draft, disclaimer string) string {
-	return strings.TrimSpace(strings.TrimSuffix(names.Text(draft), flat(names.Text(disclaimer))))
+	return strings.TrimSpace(strings.TrimSuffix(names.Text(draft), names.Line(names.Text(disclaimer), 0)))
 }
-
-// flat is a text on one line.
-func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // mentions tells whether a text has a name as a word of its own.
 func mentions(text, name string) bool {
@@ -89,10 +86,10 @@ func fit(text string, room int) string {
 }
 
 // beginning is the longest beginning of a text that has a length at most.
-func beginning(text string, most int) string {
+func beginning(text string, maxLength int) string {
 	length := 0
 	for at, r := range text {
-		if length += telegram.TextLength(string(r)); length > most {
+		if length += telegram.TextLength(string(r)); length > maxLength {
 			return text[:at]
 		}
 	}

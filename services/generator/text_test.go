@@ -91,7 +91,7 @@ func TestWhatIsComposedCanBeSent(t *testing.T) {
 		if !utf8.ValidString(got) {
 			t.Errorf("%q is no UTF-8", got)
 		}
-		if got != "" && !strings.HasSuffix(got, flat(names.Text(disclaimer))) {
+		if got != "" && !strings.HasSuffix(got, names.Line(names.Text(disclaimer), 0)) {
 			t.Errorf("%q does not end with %q", got, disclaimer)
 		}
 	})

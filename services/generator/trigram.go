@@ -55,7 +55,7 @@ func trigramsOf(text string) trigrams {
 	return t
 }
 
-// common is how many trigrams both have at most.
+// common returns how many trigrams both have at most.
 func (t *trigrams) common(other *trigrams) int {
 	n := len(t.numbers) - t.marked // those that share a bit
 	for i := range t.marks {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 
@@ -51,7 +52,7 @@ func (u *used) write(ctx context.Context, pool *pgxpool.Pool, log *zap.Logger) {
 	if len(ids) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	if err := memory.Used(ctx, pool, ids); err != nil {
 		log.Debug("memories were not refreshed", zap.Error(err))

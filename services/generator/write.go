@@ -14,6 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/nature"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
@@ -51,7 +52,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	}
 	messages := []llm.Message{s.system, user}
 	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(s.Scene, messages...)}
-	p.heard = g.repeats.listen(ctx, t, flat(s.Disclaimer))
+	p.heard = g.repeats.listen(ctx, t, names.Line(s.Disclaimer, 0))
 	defer p.heard.wait()
 	first, err := p.draft(ctx, usage.Text)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/listener/hearing"
 )
 
@@ -31,7 +32,7 @@ FROM bots ORDER BY id`
 
 // readCast reads the bots.
 func (l *Listener) readCast(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	rows, err := l.Pool.Query(ctx, readCast)
 	if err != nil {

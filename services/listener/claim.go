@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Each bot is listened to by the process that owns its row in listening, for as long as
@@ -127,7 +128,7 @@ func (c *claims) round(ctx context.Context) error {
 	if len(free) == 0 {
 		return nil
 	}
-	querying, cancel := context.WithTimeout(ctx, dbTimeout)
+	querying, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	rows, err := c.l.Pool.Query(querying, claimBots, free, c.l.Lease.Owner())
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
@@ -72,7 +73,7 @@ func (l *Listener) answer(ctx context.Context) error {
 // commands answers those that are due.
 func (l *Listener) commands(ctx context.Context) error {
 	for ctx.Err() == nil {
-		claiming, cancel := context.WithTimeout(ctx, dbTimeout)
+		claiming, cancel := context.WithTimeout(ctx, store.Timeout)
 		rows, err := l.Pool.Query(claiming, claimCommands, maxCommands, commandClaim)
 		var due []command
 		if err == nil {
@@ -162,7 +163,7 @@ func (l *Listener) may(ctx context.Context, c command) (right, error) {
 }
 
 func (l *Listener) postpone(ctx context.Context, c command) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	if _, err := l.Pool.Exec(ctx, postponeCommand, c.Chat, c.Message, c.Attempts, time.Duration(c.Attempts)*attemptPause); err != nil {
 		return fmt.Errorf("put a command off: %w", err)

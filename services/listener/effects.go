@@ -143,7 +143,7 @@ func (*Listener) unpause(ctx context.Context, tx pgx.Tx, chat int64) error {
 
 // endPauses ends the pauses whose time is over.
 func (l *Listener) endPauses(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	rows, err := l.Pool.Query(ctx, overPauses)
 	if err != nil {

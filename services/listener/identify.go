@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
@@ -62,7 +63,7 @@ func (l *Listener) rename(ctx context.Context, b bot, me telegram.Me, log *zap.L
 	if username == "" || me.ID <= 0 || username == b.Username && me.ID == b.Account {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	if news, err = rosterpg.NameBot(ctx, l.Pool, b.ID, b.sealed, username, me.ID); err != nil {
 		return false, err

@@ -23,9 +23,6 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/hearing"
 )
 
-// dbTimeout bounds each look into the database.
-const dbTimeout = 10 * time.Second
-
 // Updates is the part of Telegram that tells of updates.
 type Updates interface {
 	GetUpdates(ctx context.Context, token secret.String, p telegram.Poll) (telegram.Batch, telegram.Outcome)

@@ -46,7 +46,7 @@ const (
 // reply does what a command asks and writes the answer down, as a turn and its
 // delivery like any other, in one transaction.
 func (l *Listener) reply(ctx context.Context, c command, may right) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	result, number := "answered", int64(0)
 	err := store.InTx(ctx, l.Pool, func(tx pgx.Tx) error {

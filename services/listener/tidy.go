@@ -62,7 +62,7 @@ func (l *Listener) tidy(ctx context.Context) error {
 }
 
 func (l *Listener) tidyOnce(ctx context.Context) error {
-	acquiring, cancel := context.WithTimeout(ctx, dbTimeout)
+	acquiring, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	session, err := store.NewSession(acquiring, l.Pool, nil)
 	if err != nil {
@@ -90,7 +90,7 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 
 // deleteByChat deletes what is older than its chat keeps things.
 func (l *Listener) deleteByChat(ctx context.Context) error {
-	looking, cancel := context.WithTimeout(ctx, dbTimeout)
+	looking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	rows, err := l.Pool.Query(looking, chatsToTidy)
 	if err != nil {
@@ -106,7 +106,7 @@ func (l *Listener) deleteByChat(ctx context.Context) error {
 			return err
 		}
 		err = inPieces(func() (int64, error) {
-			deleting, cancel := context.WithTimeout(ctx, dbTimeout)
+			deleting, cancel := context.WithTimeout(ctx, store.Timeout)
 			defer cancel()
 			return l.journal.DeleteOld(deleting, chat, tidyBatch)
 		})
@@ -128,7 +128,7 @@ func inPieces(piece func() (int64, error)) error {
 }
 
 func (l *Listener) delete(ctx context.Context, sql string, args ...any) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	tag, err := l.Pool.Exec(ctx, sql, args...)
 	if err != nil {

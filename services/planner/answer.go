@@ -58,14 +58,14 @@ const longestLook = 90 * time.Minute
 // promptLease is how long a planner may take to answer a prompt, unless it dies before.
 const promptLease = 30 * time.Second
 
-// maxPrompts is how many prompts are answered at a time. Each takes a connection.
+// maxPrompts limits how many prompts are answered at a time. Each takes a connection.
 const maxPrompts = 8
 
 // prompts is the stage that answers people.
 func (p *Planner) prompts() *stage.Stage[*journal.Prompt, journal.Answered] {
 	queue := bus.Prompts()
 	rows := p.journal.Prompts(journal.Claims{Owner: p.Lease.Owner(), Lease: promptLease})
-	cfg := stage.Config{Name: queue.Name, MaxInFlight: maxPrompts, MaxAttempts: 5, MaxWait: 2 * time.Second, Lease: promptLease, Grace: dbTimeout}
+	cfg := stage.Config{Name: queue.Name, MaxInFlight: maxPrompts, MaxAttempts: 5, MaxWait: 2 * time.Second, Lease: promptLease, Grace: store.Timeout}
 	return stage.New(cfg, rows, stage.Deps{
 		Rings: p.Bus.Rings(queue), Holds: p.Lease.Held, Tracer: p.Tracer, Metrics: p.Stages, Log: p.Log,
 	}, p.Answer)
@@ -79,7 +79,7 @@ func (p *Planner) Answer(ctx context.Context, prompt *journal.Prompt) (done jour
 		return done, nil
 	}
 	// A stop lets an answer in work be finished.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	for {
 		if err = p.answer(ctx, prompt); !errors.Is(err, errOvertaken) {

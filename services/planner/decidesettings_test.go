@@ -4,20 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/chorus-cast/chorus/services/internal/hours"
 	"github.com/chorus-cast/chorus/services/internal/settings"
-	"github.com/chorus-cast/chorus/services/planner/decide"
 )
-
-func TestDefaultsAgree(t *testing.T) {
-	t.Parallel()
-	same := cmp.Comparer(func(a, b hours.Range) bool { return a == b })
-	if diff := cmp.Diff(decide.DefaultSettings(), Effective(nil, 1), same); diff != "" {
-		t.Errorf("the table of settings (+) and decide (-) have other defaults:\n%s", diff)
-	}
-}
 
 func TestSimulationIsSwitchedOffGlobally(t *testing.T) {
 	t.Parallel()

@@ -98,8 +98,8 @@ func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values)
 	var answers int
 	var b pgx.Batch
 	b.Queue(countBots, bots, said).Exec(count)
-	if most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); most > 0 {
-		b.Queue(countTogether, t.all, most).Exec(count)
+	if limit := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); limit > 0 {
+		b.Queue(countTogether, t.all, limit).Exec(count)
 		want++
 	}
 	if t.maxOfPerson > 0 {

@@ -31,8 +31,8 @@ FOR UPDATE OF k SKIP LOCKED`
 )
 
 // claim takes the chats that have been due longest.
-func claim(ctx context.Context, tx pgx.Tx, most int) ([]decide.Input, error) {
-	return chatsBy(ctx, tx, claimDue, most)
+func claim(ctx context.Context, tx pgx.Tx, limit int) ([]decide.Input, error) {
+	return chatsBy(ctx, tx, claimDue, limit)
 }
 
 // chatsBy are the chats that a query made of chatAndClock finds.
@@ -134,7 +134,7 @@ func load(ctx context.Context, tx pgx.Tx, roster *rostercache.Roster, due []deci
 		each(&b, usableOf, l.knows, basic)
 	}
 	each(&b, loadOf, l.load, ids)
-	if most := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); most > 0 {
+	if limit := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); limit > 0 {
 		b.Queue(countAll).QueryRow(func(row pgx.Row) error {
 			var planned int
 			err := row.Scan(&planned)

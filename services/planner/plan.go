@@ -67,7 +67,7 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 	return done
 }
 
-// mayAct is how many bots of a cast may act in their chat, at some time of the day.
+// mayAct returns how many bots of a cast may act in their chat, at some time of the day.
 func mayAct(cast []decide.Bot) int {
 	n := 0
 	for i := range cast {

@@ -24,6 +24,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -141,7 +142,7 @@ func (p *Planner) plan(ctx context.Context) {
 	}
 }
 
-// maxBatches is how many batches are planned at a time while more chats are due than
+// maxBatches limits how many batches are planned at a time while more chats are due than
 // one takes: the database works at one, while another is decided.
 const maxBatches = 2
 
@@ -182,14 +183,11 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	return p.untilDue(ctx)
 }
 
-// dbTimeout bounds a batch.
-const dbTimeout = 10 * time.Second
-
 // batch plans the chats that are due, as many as one batch takes. More tells
 // that there is more to plan at once.
 func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 	// A stop lets a batch in work be finished.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	began := time.Now()
 	var done plan
@@ -230,9 +228,9 @@ SELECT extract(epoch FROM min(next_turn_at) - clock_timestamp())::float8 FROM ch
 // soonest keeps two planners that race for the last due chat from spinning.
 const soonest = 2 * time.Millisecond
 
-// untilDue is how long no chat is due.
+// untilDue returns how long no chat is due.
 func (p *Planner) untilDue(ctx context.Context) time.Duration {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var seconds *float64
 	if err := p.Pool.QueryRow(ctx, nextDue).Scan(&seconds); err != nil {
@@ -258,7 +256,7 @@ func (p *Planner) sweep(ctx context.Context) {
 		case <-tick.C:
 		}
 		for ctx.Err() == nil {
-			looking, cancel := context.WithTimeout(ctx, dbTimeout)
+			looking, cancel := context.WithTimeout(ctx, store.Timeout)
 			ended, err := p.journal.Expire(looking, p.cfg.Grace, maxExpired)
 			cancel()
 			p.Metrics.expired(len(ended))

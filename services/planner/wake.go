@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
@@ -19,7 +20,7 @@ func (p *Planner) Wake() {
 	}
 }
 
-// waiting is what a skipped chat waits for, as the journal calls it; "" for the
+// waiting returns what a skipped chat waits for, as the journal calls it; "" for the
 // next turn of its clock.
 func waiting(s decide.Skip) string {
 	switch s {
@@ -80,7 +81,7 @@ func (p *Planner) keepPace(ctx context.Context) error {
 	if p.cfg.Pace == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	if _, err := p.Pool.Exec(ctx, shortenWaits, p.cfg.Pace); err != nil {
 		return fmt.Errorf("shorten the waits of chats: %w", err)
@@ -95,7 +96,7 @@ func (p *Planner) keepPace(ctx context.Context) error {
 // It runs between two batches of this planner, so that a batch which saw the
 // state before the change has ended.
 func (p *Planner) endWaits(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	values := p.Settings.Current()
 	rows, err := p.Pool.Query(ctx, findWaiting)

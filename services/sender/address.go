@@ -8,6 +8,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 )
 
@@ -72,7 +73,7 @@ func (s *Sender) lookUpAll(ctx context.Context, all []message) ([]int64, error) 
 // way. That it may not act ends the delivery, and is read anew to be sure: a bot
 // may have come into the cast just before its first turn.
 func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, error) {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	bot, chat := rostercache.BotID(d.GetBotId()), rostercache.ChatID(d.GetId().GetChatId())
 	a, err := s.addressee(ctx, bot, chat)

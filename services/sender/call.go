@@ -10,6 +10,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
@@ -63,7 +64,7 @@ func (s *Sender) retryForever(write func(context.Context) error) error {
 		Build()
 	return failsafe.With(forever).WithContext(s.calls).Run(func() error {
 		// Even what follows from a call that was cut off at shutdown is written.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), dbTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), store.Timeout)
 		defer cancel()
 		return write(ctx)
 	})

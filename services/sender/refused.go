@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
@@ -23,7 +24,7 @@ func (s *Sender) changed(d *chorusv1.Delivery) {
 // so that nothing is written for nobody, or the chat gets no reactions. Where that can't be
 // found out, the next rejection shows it.
 func (s *Sender) pauseRejected(d *chorusv1.Delivery, call chorusv1.Action, out telegram.Outcome) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), dbTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), store.Timeout)
 	defer cancel()
 	chat, bot := d.GetId().GetChatId(), d.GetBotId()
 	log := s.Log.With(zap.Int64("chat_id", chat), zap.Int64("bot_id", bot), zap.String("reason", out.Description))

@@ -24,6 +24,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 	"github.com/chorus-cast/chorus/services/internal/infra/outage"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
@@ -31,9 +32,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/sender/connection"
 )
-
-// dbTimeout bounds each look into the database.
-const dbTimeout = 10 * time.Second
 
 // Deps is what a sender works with.
 type Deps struct {
@@ -118,7 +116,7 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 			outage.New(deps.Log, "Telegram is not reached: the other senders get the chats", "Telegram is reached again: chats are taken again")),
 	}
 	s.judge.Pool, s.judge.Telegram = deps.Pool, deps.Telegram
-	s.targets = batch.New(batch.Config{Max: 200, Calls: 1, Timeout: dbTimeout}, s.lookUpAll)
+	s.targets = batch.New(batch.Config{Max: 200, Calls: 1, Timeout: store.Timeout}, s.lookUpAll)
 	for _, lane := range journal.Lanes() {
 		s.stages = append(s.stages, s.stage(lane, bus.OfLane(lane)))
 	}

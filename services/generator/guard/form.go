@@ -156,7 +156,7 @@ const (
 	maxMessage = 4096
 )
 
-// MaxLength is how many UTF-16 code units a text of a length class may have.
+// MaxLength returns how many UTF-16 code units a text of a length class may have.
 func MaxLength(l llm.Length) int {
 	switch l {
 	case llm.Short:
@@ -169,15 +169,15 @@ func MaxLength(l llm.Length) int {
 }
 
 func tooLong(d *Draft) string {
-	n, most := 0, MaxLength(d.Scene.Length)
+	n, maxLength := 0, MaxLength(d.Scene.Length)
 	for _, r := range d.Text {
 		n += utf16.RuneLen(r)
 	}
 	switch {
 	case n > maxMessage:
 		return fmt.Sprintf("It has %d characters, and Telegram takes %d.", n, maxMessage)
-	case n > most:
-		return fmt.Sprintf("It has %d characters: write at most %d.", n, most/2)
+	case n > maxLength:
+		return fmt.Sprintf("It has %d characters: write at most %d.", n, maxLength/2)
 	}
 	return ""
 }

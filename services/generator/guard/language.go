@@ -102,7 +102,7 @@ func code(tag string) string {
 	return base.ISO3()
 }
 
-// scriptOf is what a language is written in, where that is one script.
+// scriptOf returns what a language is written in, where that is one script.
 func scriptOf(l whatlanggo.Lang) *unicode.RangeTable {
 	switch l { //nolint:exhaustive // of the others no script is known to be theirs alone
 	case whatlanggo.Jpn, whatlanggo.Srp, whatlanggo.Azj, whatlanggo.Uzb:

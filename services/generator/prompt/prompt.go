@@ -200,7 +200,7 @@ func Objected(messages []llm.Message, draft, reason string) []llm.Message {
 		llm.Message{Role: llm.RoleUser, Content: "This message can't be sent. " + reason + " " + again})
 }
 
-// maxQuoted is how much of an earlier message a writer is shown, in characters.
+// maxQuoted limits how much of an earlier message a writer is shown, in characters.
 const maxQuoted = 200
 
 // Quote shows an earlier message in what an objection says: on one line, in quotation

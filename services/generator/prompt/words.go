@@ -72,14 +72,14 @@ func shown(m llm.Line) string {
 
 // oneLine shows a text on one line, without what could pass for a tag and what
 // people can't see: models read invisible characters all the same.
-func oneLine(s string, most int) string {
-	if len(s) <= most && plain(s) {
+func oneLine(s string, maxLength int) string {
+	if len(s) <= maxLength && plain(s) {
 		return s
 	}
 	s = strings.NewReplacer("<", "‹", ">", "›").Replace(names.Text(s))
 	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > most {
-		s = string(runes[:most]) + "…"
+	if runes := []rune(s); len(runes) > maxLength {
+		s = string(runes[:maxLength]) + "…"
 	}
 	return s
 }

@@ -30,7 +30,7 @@ func Next(ranges []Range, local time.Time) time.Time {
 	return t
 }
 
-// untilFirst is how long it is until the first range begins, on a clock that is
+// untilFirst returns how long it is until the first range begins, on a clock that is
 // not moved meanwhile. It is never 0: a range contains its beginning.
 func untilFirst(ranges []Range, t time.Time) time.Duration {
 	hour, minute, second := t.Clock()

@@ -40,7 +40,7 @@ type Line struct {
 const (
 	// fewLines is how much must have been said for a search.
 	fewLines = 12
-	// maxLines is how much one search looks at.
+	// maxLines limits how much one search looks at.
 	maxLines = 40
 	// atATime is how many chats are looked at in one statement.
 	atATime = 500

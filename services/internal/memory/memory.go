@@ -40,10 +40,10 @@ const (
 	// faded is how readily a learned memory comes to mind when it is forgotten: one
 	// of relevance 0.5 is after half a year without use.
 	faded = 0.008
-	// maxLearned is how many memories a bot picks up in a chat at most; the weakest
+	// maxLearned limits how many memories a bot picks up in a chat; the weakest
 	// go.
 	maxLearned = 200
-	// maxContent is how long one is at most, in characters.
+	// maxContent limits how long one is, in characters.
 	maxContent = 1000
 )
 
@@ -149,7 +149,7 @@ type Chosen struct {
 	Bots, People []int64
 }
 
-// maxAwake is how many memories of a bot are looked through, the strongest ones.
+// maxAwake limits how many memories of a bot are looked through, the strongest ones.
 const maxAwake = 300
 
 const awake = `

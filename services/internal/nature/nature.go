@@ -28,7 +28,7 @@ const (
 	Open
 )
 
-// maxRead is how much of a text is looked at, in bytes.
+// maxRead limits how much of a text is looked at, in bytes.
 const maxRead = 2000
 
 // Read tells what a text asks, in any of the languages that it knows.

@@ -17,13 +17,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/publicnet"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 const (
 	lookEvery = 10 * time.Second
-	dbTimeout = 10 * time.Second
-	// maxItems is how many headlines of one feed are looked at.
+	// maxItems limits how many headlines of one feed are looked at.
 	maxItems = 50
 	maxTitle = 300
 	maxGUID  = 500
@@ -102,7 +102,7 @@ func (n *News) fetchDue(ctx context.Context) error {
 }
 
 func (n *News) exec(ctx context.Context, sql string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	if _, err := n.pool.Exec(ctx, sql, args...); err != nil {
 		return fmt.Errorf("keep news: %w", err)
@@ -116,7 +116,7 @@ type feed struct {
 }
 
 func (n *News) claim(ctx context.Context, all []string) (*feed, error) {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var f feed
 	err := n.pool.QueryRow(ctx, claimFeed, all, n.cfg.Every).Scan(&f.url, &f.etag, &f.modified, &f.failures)
@@ -175,7 +175,7 @@ func (n *News) fetch(ctx context.Context, f *feed) error {
 	return n.exec(ctx, feedRead, f.url, names.Title(answer.Header.Get("ETag"), maxTitle), names.Title(answer.Header.Get("Last-Modified"), maxTitle))
 }
 
-// headlines are what a feed has, each with its time; what has none is of now.
+// headlines returns what a feed has, each with its time; what has none is of now.
 func headlines(f *gofeed.Feed, now time.Time) (guids, titles []string, times []time.Time) {
 	for _, item := range f.Items[:min(len(f.Items), maxItems)] {
 		title := names.Title(item.Title, maxTitle)
@@ -213,7 +213,7 @@ func (n *News) Deal(ctx context.Context, topic string) (string, error) {
 	if topic == "" || len(urls) == 0 {
 		return "", nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var title string
 	err := n.pool.QueryRow(ctx, deal, urls, n.cfg.MaxAge).Scan(&title)

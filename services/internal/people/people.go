@@ -174,7 +174,7 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	return k, err
 }
 
-// lines is what bots said about a person, in the order of time.
+// lines returns what bots said about a person, in the order of time.
 func lines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
 	m, err := marksOf(ctx, pool, id)
 	if err != nil {

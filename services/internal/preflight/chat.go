@@ -64,7 +64,7 @@ func unseen(ctx context.Context, api Asker, c roster.Chat, bots map[string]roste
 	return fail(check, c.Name, fmt.Sprintf("no bot can see it (telegram_id %d)", c.TelegramID), "check the id, and add the bots to the group")
 }
 
-// look is what one bot sees of a chat; the chat is nil if it sees nothing.
+// look returns what one bot sees of a chat; the chat is nil if it sees nothing.
 func look(ctx context.Context, api Asker, c roster.Chat, b roster.Bot) (findings []Finding, seen *telegram.ChatInfo) {
 	const check = "chat"
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
@@ -98,7 +98,7 @@ func look(ctx context.Context, api Asker, c roster.Chat, b roster.Bot) (findings
 	return findings, &info
 }
 
-// member is whether a bot may speak in a chat, which is nil if it can't be seen.
+// member returns whether a bot may speak in a chat, which is nil if it can't be seen.
 func member(ctx context.Context, api Asker, c roster.Chat, b roster.Bot, seen *telegram.ChatInfo) Finding {
 	const check = "member"
 	who := b.Name + " in " + c.Name

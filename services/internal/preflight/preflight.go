@@ -36,7 +36,7 @@ type Report struct {
 // Add adds findings.
 func (r *Report) Add(findings ...Finding) { r.Findings = append(r.Findings, findings...) }
 
-// Count is how many findings have a status.
+// Count returns how many findings have a status.
 func (r *Report) Count(s Status) int {
 	n := 0
 	for _, f := range r.Findings {

@@ -4,17 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
+
+	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 // WriteTable writes a line for each finding, and below it how to mend it.
 func (r *Report) WriteTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.DiscardEmptyColumns)
 	for _, f := range r.Findings {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark(f.Status), f.Check, f.Subject, line(f.Found)) // written by Flush
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark(f.Status), f.Check, f.Subject, names.Line(f.Found, 0)) // written by Flush
 		if f.Remedy != "" {
-			_, _ = fmt.Fprintf(table, "\t\t\t→ %s\n", line(f.Remedy))
+			_, _ = fmt.Fprintf(table, "\t\t\t→ %s\n", names.Line(f.Remedy, 0))
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -35,9 +36,6 @@ func mark(s Status) string {
 	}
 	return string(s)
 }
-
-// line keeps a cell in its row and column.
-func line(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // WriteJSON writes the report for programs.
 func (r *Report) WriteJSON(w io.Writer) error {

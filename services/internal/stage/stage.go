@@ -121,8 +121,6 @@ const (
 
 	sweepEvery     = time.Second
 	sweepEveryIdle = 15 * time.Second
-	// dbTimeout bounds each statement.
-	dbTimeout = 10 * time.Second
 
 	retryFirst = 50 * time.Millisecond
 	retryMax   = 2 * time.Second
@@ -227,7 +225,7 @@ func (s *Stage[T, R]) Run(ctx context.Context) error {
 	committing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	// What can't be written down for so long is another's to find.
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace+dbTimeout, giveUp) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace+store.Timeout, giveUp) })()
 	all, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var committers errgroup.Group
@@ -556,7 +554,7 @@ func (s *Stage[T, R]) mine() []int64 {
 
 // bounded makes a statement with a time-out.
 func (*Stage[T, R]) bounded(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	return do(ctx)
 }

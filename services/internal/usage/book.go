@@ -68,7 +68,7 @@ func (b *Book) Record(c Call) {
 	}
 }
 
-// Spent is what a provider was used for today, by all replicas, as far as is
+// Spent returns what a provider was used for today, by all replicas, as far as is
 // known here: others may have made calls in the last seconds.
 func (b *Book) Spent(provider string, now time.Time) Spent {
 	b.mu.Lock()

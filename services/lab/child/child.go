@@ -56,7 +56,7 @@ func (p *Process) run(started chan<- error) {
 // Done is closed when the program has ended and been waited for.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err is how the program ended: nil for exit code 0 and while it runs.
+// Err returns how the program ended: nil for exit code 0 and while it runs.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:

@@ -88,11 +88,11 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		new(func(c *emulator.Config) { c.Listen = ":8081" }):                 `listen: ":8081" can be reached by other machines`,
 		new(func(c *emulator.Config) { c.Listen = "0.0.0.0:8081" }):          `want 127.0.0.1:PORT, or set allow_remote`,
 		new(func(c *emulator.Config) { c.Listen = "example.com:80" }):        `can be reached by other machines`,
-		new(func(c *emulator.Config) { c.SilentWait = -1 }):                  `silent_wait: -1ns, want 0s to 1h`,
-		new(func(c *emulator.Config) { c.Seed = -1 }):                        `seed: -1, want 0 or more`,
-		new(func(c *emulator.Config) { c.MaxMessages = 0 }):                  `max_messages: 0, want 1 or more`,
-		new(func(c *emulator.Config) { c.MaxUpdates = 0 }):                   `max_updates: 0, want 1 or more`,
-		new(func(c *emulator.Config) { c.MaxCalls = 0 }):                     `max_calls: 0, want 1 or more`,
+		new(func(c *emulator.Config) { c.SilentWait = -1 }):                  `silent_wait: -1ns, want a duration from 0s to 1h`,
+		new(func(c *emulator.Config) { c.Seed = -1 }):                        `seed: -1, want a whole number, 0 or more`,
+		new(func(c *emulator.Config) { c.MaxMessages = 0 }):                  `max_messages: 0, want a whole number, 1 or more`,
+		new(func(c *emulator.Config) { c.MaxUpdates = 0 }):                   `max_updates: 0, want a whole number, 1 or more`,
+		new(func(c *emulator.Config) { c.MaxCalls = 0 }):                     `max_calls: 0, want a whole number, 1 or more`,
 		new(func(c *emulator.Config) { c.Faults = []string{"sendMessage"} }): `faults: fault "sendMessage": must be METHOD:FAULT`,
 	} {
 		cfg := emulator.DefaultConfig()

@@ -52,7 +52,7 @@ func (e *Emulator) recover() error {
 	return e.world.Compact()
 }
 
-// effectOf is what a method does when it does something.
+// effectOf returns what a method does when it does something.
 func effectOf(method string) string {
 	switch method {
 	case "sendMessage":

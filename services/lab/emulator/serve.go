@@ -70,7 +70,7 @@ func bind(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// URL is where the emulator is reached, without a slash at the end; empty
+// URL returns where the emulator is reached, without a slash at the end; empty
 // before Listen.
 func (e *Emulator) URL() string {
 	e.listening.Lock()

@@ -108,7 +108,7 @@ func (l *Lab) run(ctx context.Context, s *scenario.Scenario, baseline *report.Re
 	return report.Build(run), nil
 }
 
-// running is how many processes of each service of Chorus were looked at first.
+// running returns how many processes of each service of Chorus were looked at first.
 func running(samples []sampling.Sample) map[string]int {
 	n, seen := map[string]int{}, map[string]bool{}
 	for _, s := range samples {

@@ -54,7 +54,7 @@ func (s *stage) observe(ctx context.Context) {
 	}
 }
 
-// state is what the observer saw last, of this run.
+// state returns what the observer saw last, of this run.
 func (s *stage) state() journalState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *stage) state() journalState {
 	return now
 }
 
-// lastCall is where the emulator's log is now.
+// lastCall returns where the emulator's log is now.
 func lastCall(ctx context.Context, emulator *control.Client) (uint64, error) {
 	calls, err := accounting.Calls(ctx, emulator, 0)
 	if err != nil || len(calls) == 0 {

@@ -154,7 +154,7 @@ func (s *Server) awaitReady(cfg Config) error {
 	return fmt.Errorf("start NATS in %s: it is not ready after %s", cfg.DataDir, readyTimeout)
 }
 
-// URL is where clients connect, empty if the server opens no port.
+// URL returns where clients connect, empty if the server opens no port.
 func (s *Server) URL() string { return s.url }
 
 // InProcess makes nats.Connect reach this server without a port, whatever URL

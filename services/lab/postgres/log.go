@@ -63,7 +63,7 @@ func (l *serverLog) line(text string) {
 	l.log.Log(level, text)
 }
 
-// tail is what the server said to be wrong, or all that it said last.
+// tail returns what the server said to be wrong, or all that it said last.
 func (l *serverLog) tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

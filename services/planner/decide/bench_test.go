@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
@@ -16,7 +17,7 @@ func busy(n int) decide.Input {
 			ID: 1, Enabled: true, MeanGap: 30 * time.Second,
 			Topics: []string{"the ending", "translations", "unreliable narrators", "pacing", "first novels", "favourite characters"},
 		},
-		Settings: decide.DefaultSettings(), TurnNumber: 1, Due: now, Now: now, Seed: 7,
+		Settings: planner.Effective(nil, 0), TurnNumber: 1, Due: now, Now: now, Seed: 7,
 	}
 	names := []string{"Anna", "Ben", "Clara", "David", "Elif", "Frank", "Grace", "Hugo", "Ines", "Jonas"}
 	for i := range n {

@@ -83,9 +83,9 @@ func tempo(bot *Bot) float64 {
 }
 
 // within is the nearest value inside a range; of what is no number, its begin.
-func within(v, least, most float64) float64 {
+func within(v, low, high float64) float64 {
 	if math.IsNaN(v) {
-		return least
+		return low
 	}
-	return min(max(v, least), most)
+	return min(max(v, low), high)
 }

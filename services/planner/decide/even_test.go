@@ -16,7 +16,8 @@ func TestPaceCanBeReadWhateverTheChatsGap(t *testing.T) {
 		var sum time.Duration
 		messages := 0
 		for range turns {
-			d := &decider{in: &Input{Chat: Chat{MeanGap: gap}, Settings: DefaultSettings()}, gapDraw: random.ExpFloat64()}
+			set := Settings{ScaleFactor: 1, MinGap: time.Second, MaxGapFactor: 6, ReactionProbability: 0.2}
+			d := &decider{in: &Input{Chat: Chat{MeanGap: gap}, Settings: set}, gapDraw: random.ExpFloat64()}
 			d.set = &d.in.Settings
 			d.set.Pace = pace
 			drawn := d.gap()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
+	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
@@ -79,7 +80,7 @@ func anyMessage(t *rapid.T, number int64, now time.Time) decide.Message {
 }
 
 func anySettings(t *rapid.T) decide.Settings {
-	s := decide.DefaultSettings()
+	s := planner.Effective(nil, 0)
 	if rapid.Bool().Draw(t, "default settings") {
 		return s
 	}

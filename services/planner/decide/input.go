@@ -6,7 +6,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/hours"
 )
 
-// maxRecent is how many of the recent messages are looked at, the newest.
+// maxRecent limits how many of the recent messages are looked at, the newest.
 const maxRecent = 50
 
 // Input is everything that a decision depends on.

@@ -2,7 +2,7 @@ package decide
 
 import "math/bits"
 
-// maxTerms is how many topics and interests are told apart.
+// maxTerms limits how many topics and interests are told apart.
 const maxTerms = 64
 
 // marks is what a bot finds in a message.
@@ -61,7 +61,7 @@ func (d *decider) listen(bot *Bot) {
 	}
 }
 
-// marks is what the bot finds in the i-th of the recent messages. Each is read
+// marks returns what the bot finds in the i-th of the recent messages. Each is read
 // once, and only if a rule asks.
 func (d *decider) marks(i int) *marks {
 	m := &d.found[i]

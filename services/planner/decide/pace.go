@@ -15,7 +15,7 @@ const (
 	defaultMean = 30 * time.Second
 )
 
-// next is when to look at the chat again.
+// next returns when to look at the chat again.
 func (d *decider) next(skip Skip) time.Time {
 	switch skip {
 	case SkipChatDisabled, SkipSimulationOff, SkipNoCast:
@@ -31,7 +31,7 @@ func (d *decider) next(skip Skip) time.Time {
 	return d.in.Now.Add(d.gap())
 }
 
-// opening is when the first bot of the cast wakes up.
+// opening returns when the first bot of the cast wakes up.
 func (d *decider) opening() time.Time {
 	var first time.Time
 	for i := range d.in.Cast {

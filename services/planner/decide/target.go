@@ -17,7 +17,7 @@ type targetRule struct {
 	score func(candidate) float64
 }
 
-// targetRules are what makes a message worth a reply.
+// targetRules returns what makes a message worth a reply.
 func targetRules() [11]targetRule {
 	return [...]targetRule{
 		{"target.person", fromPerson},

@@ -37,7 +37,7 @@ func (d *decider) cooling(bot *Bot, topic string) bool {
 	return s != nil && s.CooldownUntil.After(d.in.Now)
 }
 
-// stance is what the bot thinks of a topic; nil if nothing.
+// stance returns what the bot thinks of a topic; nil if nothing.
 func stance(bot *Bot, topic string) *Stance {
 	for i := range bot.Stances {
 		if strings.EqualFold(bot.Stances[i].Topic, topic) {

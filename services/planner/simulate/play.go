@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// maxRecent is how much of a chat a decision looks at.
+// maxRecent limits how much of a chat a decision looks at.
 const maxRecent = 50
 
 // play is the state of all chats.
@@ -126,7 +126,7 @@ func (s *stage) perform(p *play, at time.Time, t *decide.Turn) Turn {
 	return Turn{At: at.In(s.zone), Chat: s.chat.Name, Bot: bot.Name, Number: s.turn, Turn: *t}
 }
 
-// planned is how many messages were planned on the day of at, with some more.
+// planned returns how many messages were planned on the day of at, with some more.
 func (s *stage) planned(at time.Time, more int) int {
 	if day := at.UTC().Truncate(24 * time.Hour); !day.Equal(s.day) {
 		s.day, s.today = day, 0

@@ -175,5 +175,5 @@ func find[T any](items *[]*T, name string, of func(*T) string) *T {
 	return (*items)[len(*items)-1]
 }
 
-// place is which of n parts a share of the whole is in.
+// place returns which of n parts a share of the whole is in.
 func place(share float64, n int) int { return min(max(int(share*float64(n)), 0), n-1) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
 	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
@@ -33,7 +34,7 @@ func club(t *testing.T) simulate.Options {
 	clara := decide.Bot{ID: 3, Name: "clara", DisplayName: "Clara", Enabled: true, Tempo: 2, HourlyMax: 20}
 	chat := func(id int64, name string, cast ...decide.Bot) simulate.Chat {
 		return simulate.Chat{
-			Name: name, Cast: cast, Settings: decide.DefaultSettings(),
+			Name: name, Cast: cast, Settings: planner.Effective(nil, 0),
 			Chat: decide.Chat{ID: id, Enabled: true, TimeZone: zone, Topics: []string{"the ending", "pacing"}, MeanGap: time.Minute},
 		}
 	}
@@ -227,7 +228,7 @@ func TestChatsOfACast(t *testing.T) {
 		},
 		Chats: []roster.Chat{{Name: "pub", Enabled: true, TimeZone: "Europe/Berlin", MeanGap: time.Minute, Topics: []string{"tea"}, Cast: []string{"ben", "anna"}}},
 	}
-	chats, err := simulate.Chats(cast, func(string) decide.Settings { return decide.DefaultSettings() })
+	chats, err := simulate.Chats(cast, func(string) decide.Settings { return planner.Effective(nil, 0) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,9 +75,9 @@ func scrape(ctx context.Context, c ops.Config, address string) (map[string]*dto.
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("ask %s: it answers %s (a port that others can reach wants ops.metrics_token)", address, answer.Status)
 	}
-	const most = 64 << 20
+	const maxBody = 64 << 20
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(io.LimitReader(answer.Body, most))
+	families, err := parser.TextToMetricFamilies(io.LimitReader(answer.Body, maxBody))
 	if err != nil {
 		return nil, fmt.Errorf("what %s answers: %w", address, err)
 	}

@@ -49,7 +49,7 @@ func (f *letterFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.notReplayed, "not-replayed", false, "only those that were never replayed")
 }
 
-// filter is what the flags and an optional turn choose.
+// filter returns what the flags and an optional turn choose.
 func (f *letterFlags) filter(args []string) (journal.LetterFilter, error) {
 	out := journal.LetterFilter{Service: f.service, Chat: f.chat, Unreplayed: f.notReplayed, Since: max(f.since, 0), OlderThan: max(f.olderThan, 0)}
 	if len(args) == 0 {

@@ -26,7 +26,7 @@ const (
 	tokensOfMemories, tokensFound = 1800, 100
 )
 
-// tokensOf is how many tokens an answer of a length has, about.
+// tokensOf returns how many tokens an answer of a length has, about.
 func tokensOf(l decide.Length) int {
 	switch l {
 	case decide.LengthLong:
@@ -75,7 +75,7 @@ func estimated(cfg *configuration, cast roster.Cast, played simulate.Result) (es
 // fewLines is after how many messages a talk is searched for memories, at the soonest.
 const fewLines = 12
 
-// promptTokens is how long the prompt of each bot is.
+// promptTokens returns how long the prompt of each bot is.
 func promptTokens(renderer *prompt.Renderer, cast roster.Cast, history int) (map[string]int, error) {
 	line := llm.Line{Author: "Somebody", Text: strings.Repeat("word ", charsOfLine/len("word "))}
 	lines := make([]llm.Line, history)

@@ -110,7 +110,7 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// doing is what a turn does, in words.
+// doing returns what a turn does, in words.
 func doing(t *chorusv1.Turn, author string) string {
 	var parts []string
 	kind := subject.TurnKindName(t.GetKind())

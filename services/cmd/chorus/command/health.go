@@ -50,7 +50,7 @@ check of images that have no other program in them.`,
 	return cmd
 }
 
-// nearby is how this machine reaches what listens on an address of all machines.
+// nearby returns how this machine reaches what listens on an address of all machines.
 func nearby(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); err == nil && (host == "" || (ip != nil && ip.IsUnspecified())) {
@@ -76,8 +76,8 @@ func healthy(ctx context.Context, address string) error {
 		return fmt.Errorf("not healthy: %w", err)
 	}
 	defer answer.Body.Close()
-	const most = 4 << 10
-	said, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	const maxBody = 4 << 10
+	said, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
 	if err != nil {
 		return fmt.Errorf("not healthy: %w", err)
 	}

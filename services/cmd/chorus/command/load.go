@@ -230,7 +230,7 @@ func progress(cmd *cobra.Command) load.Progress {
 // progressEvery is how often a log of a run hears of it.
 const progressEvery = 10 * time.Second
 
-// machine is where it runs, in a line.
+// machine returns where it runs, in a line.
 func machine() string {
 	model := ""
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {

@@ -138,7 +138,7 @@ func (w *where) resolve(ctx context.Context, pool *pgxpool.Pool, d *settings.Def
 	return scope, id, run.Usage(d.Allows(scope))
 }
 
-// place is what was asked for, in a word.
+// place returns what was asked for, in a word.
 func (w *where) place() string {
 	switch {
 	case w.chat != "":

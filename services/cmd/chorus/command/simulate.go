@@ -153,7 +153,7 @@ func (s *simulation) given() (*settings.Values, error) {
 	return values, run.Usage(errors.Join(problems...))
 }
 
-// begin is when the play begins.
+// begin returns when the play begins.
 func (s *simulation) begin(zone *time.Location) (time.Time, error) {
 	if s.start == "" {
 		now := time.Now().In(zone)

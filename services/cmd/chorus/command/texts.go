@@ -37,7 +37,7 @@ func withoutTexts(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) 
 	return lines, nil
 }
 
-// failing is what a provider did, by the outcome of a call.
+// failing returns what a provider did, by the outcome of a call.
 func failing(outcome string) string {
 	switch outcome {
 	case "permanent":

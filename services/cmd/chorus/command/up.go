@@ -224,7 +224,7 @@ func (e *embedded) operateAnywhere(ctx context.Context) error {
 	return err
 }
 
-// greeting is what a person needs to know.
+// greeting returns what a person needs to know.
 func (e *embedded) greeting() string {
 	switch {
 	case e.telegram == nil:

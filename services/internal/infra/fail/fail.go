@@ -92,7 +92,7 @@ func ClassOf(err error) Class {
 	return Transient
 }
 
-// Delay is how long a throttled error asks to wait; 0 for any other.
+// Delay returns how long a throttled error asks to wait; 0 for any other.
 func Delay(err error) time.Duration {
 	var c *classified
 	if errors.As(err, &c) && c.class == Throttled {

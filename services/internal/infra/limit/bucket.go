@@ -9,7 +9,7 @@ type bucket struct {
 	full time.Time
 }
 
-// free is when the next token may be used.
+// free returns when the next token may be used.
 func (b bucket) free() time.Time { return b.full.Add(-b.Ahead) }
 
 // take is the instant at which the bucket is full again after a token was used.

@@ -4,7 +4,7 @@ import "time"
 
 // This is how a Local follows what Redis decides, so that it can go on alone.
 
-// held is how long the call is held back for reasons that hold everywhere: a
+// held returns how long the call is held back for reasons that hold everywhere: a
 // cool-down, or a bucket of the bot in the chat. The bot's own bucket is none:
 // others use it too.
 func (l *Local) held(c Call) time.Duration {
@@ -38,7 +38,7 @@ func (l *Local) chill(bot, chat int64, a answer) {
 	l.cooling.bots.extend(bot, now.Add(a.bot), now)
 }
 
-// queue is how long the next call of the bot, in this process alone, would wait
+// queue returns how long the next call of the bot, in this process alone, would wait
 // for its token if its bucket had no burst.
 func (l *Local) queue(c Call) time.Duration {
 	l.mu.Lock()

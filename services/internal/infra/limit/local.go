@@ -89,7 +89,7 @@ func (l *Local) Cool(_ context.Context, bot, chat int64, length time.Duration) e
 	return nil
 }
 
-// Cooling is how long the bot is still held back in the chat.
+// Cooling returns how long the bot is still held back in the chat.
 func (l *Local) Cooling(_ context.Context, bot, chat int64) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

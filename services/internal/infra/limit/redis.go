@@ -115,7 +115,7 @@ func (r *Redis) Cool(ctx context.Context, bot, chat int64, length time.Duration)
 	return nil
 }
 
-// Cooling is how long the bot is still held back in the chat.
+// Cooling returns how long the bot is still held back in the chat.
 func (r *Redis) Cooling(ctx context.Context, bot, chat int64) (time.Duration, error) {
 	a, err := r.cooling(ctx, bot, chat)
 	return a.Wait, err

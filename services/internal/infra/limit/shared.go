@@ -126,7 +126,7 @@ func (s *Shared) Cool(ctx context.Context, bot, chat int64, length time.Duration
 	return nil
 }
 
-// Cooling is how long the bot is still held back in the chat. It never returns
+// Cooling returns how long the bot is still held back in the chat. It never returns
 // an error.
 func (s *Shared) Cooling(ctx context.Context, bot, chat int64) (time.Duration, error) {
 	here, _ := s.local.Cooling(ctx, bot, chat) // never fails

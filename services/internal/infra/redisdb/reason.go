@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 // Trouble is why a Redis is of no use, in words for whoever runs it.
@@ -64,11 +66,11 @@ func Explain(err error) Trouble {
 	for _, t := range troubles() {
 		for _, sign := range t.signs {
 			if said(text, sign) {
-				return Trouble{t.Found + ": " + line(text), t.Remedy}
+				return Trouble{t.Found + ": " + names.Line(text, 0), t.Remedy}
 			}
 		}
 	}
-	return unreachable(err, line(text))
+	return unreachable(err, names.Line(text, 0))
 }
 
 // unreachable tells of what is no answer of Redis.
@@ -111,5 +113,3 @@ func said(text, sign string) bool {
 		rest = after
 	}
 }
-
-func line(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -24,8 +24,8 @@ func TestValidate(t *testing.T) {
 		"one with TLS":      {func(c *redisdb.Config) { c.URL = "rediss://user:hunter2@redis.example:6380" }, ""},
 		"another scheme":    {func(c *redisdb.Config) { c.URL = "http://:hunter2@redis.example" }, "url: want redis://"},
 		"a wrong number":    {func(c *redisdb.Config) { c.URL = "redis://:hunter2@redis.example/two" }, "url: want redis://"},
-		"no time":           {func(c *redisdb.Config) { c.Timeout = 0 }, "timeout: 0s, want 1ms to 5s"},
-		"too much time":     {func(c *redisdb.Config) { c.Timeout = time.Minute }, "timeout: 1m0s, want 1ms to 5s"},
+		"no time":           {func(c *redisdb.Config) { c.Timeout = 0 }, "timeout: 0s, want a duration from 1ms to 5s"},
+		"too much time":     {func(c *redisdb.Config) { c.Timeout = time.Minute }, "timeout: 1m, want a duration from 1ms to 5s"},
 		"several mistakes ": {func(c *redisdb.Config) { c.URL, c.Timeout = "redis", 0 }, "timeout: 0s"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,8 +17,8 @@ func TestValidate(t *testing.T) {
 		"": telemetry.DefaultLogConfig(),
 		`level: "loud", want debug, info, warn or error` + "\n" + `format: "xml", want auto, json or console`: telemetry.LogConfig{Level: "loud", Format: "xml"},
 		"endpoint: want http://HOST:PORT or https://HOST:PORT":                                                telemetry.TraceConfig{Endpoint: "collector:4318"},
-		"ratio: NaN, want 0 to 1": telemetry.TraceConfig{Ratio: math.NaN()},
-		"ratio: 1.5, want 0 to 1": telemetry.TraceConfig{Ratio: 1.5},
+		"ratio: NaN, want a number from 0 to 1":                                                               telemetry.TraceConfig{Ratio: math.NaN()},
+		"ratio: 1.5, want a number from 0 to 1":                                                               telemetry.TraceConfig{Ratio: 1.5},
 	} {
 		got := ""
 		if err := config.Validate(); err != nil {

@@ -75,9 +75,6 @@ func newTracing(cfg TraceConfig, about *resource.Resource, r *reporter) *Tracing
 // Tracer makes spans in the name of a package.
 func (t *Tracing) Tracer(name string) trace.Tracer { return t.provider.Tracer(name) }
 
-// Provider is for libraries that make their own spans.
-func (t *Tracing) Provider() trace.TracerProvider { return t.provider }
-
 // Run waits for the end of the context and then sends what is left, for three
 // seconds at most. Spans that are made afterwards are lost.
 func (t *Tracing) Run(ctx context.Context) error {

@@ -18,7 +18,7 @@ import (
 // DefaultModel is the model of a server that is told of none.
 const DefaultModel = "chorus-offline"
 
-// maxCalls is how many calls are kept; the oldest go first.
+// maxCalls limits how many calls are kept; the oldest go first.
 const maxCalls = 10_000
 
 // Options say how the server behaves. The zero Options are usable.

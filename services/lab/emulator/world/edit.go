@@ -3,6 +3,8 @@ package world
 import (
 	"bytes"
 	"slices"
+
+	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 // notModified is a success in disguise: clients treat it so.
@@ -107,7 +109,7 @@ func (w *World) EditAs(chatID, seq int64, text string) (Post, error) {
 	}
 
 	if err := checkText(text); err != nil {
-		return Post{}, invalid("text", clip(text), "1 to 4096 UTF-16 code units")
+		return Post{}, invalid("text", names.Cut(text, maxShown), "1 to 4096 UTF-16 code units")
 	}
 
 	events := []event{{Edit: &edited{Chat: chatID, Seq: seq, Text: text}}}

@@ -2,11 +2,14 @@ package world
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
+	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
+
+// maxShown is how much of a wrong text an error repeats, in characters.
+const maxShown = 40
 
 // Saying is a message to send.
 type Saying struct {
@@ -152,7 +155,7 @@ func (w *World) Say(chatID int64, name, text string, replyTo int64) (Post, error
 
 	text = strings.TrimSpace(text)
 	if err := checkText(text); err != nil {
-		return Post{}, invalid("text", clip(text), "1 to 4096 UTF-16 code units")
+		return Post{}, invalid("text", names.Cut(text, maxShown), "1 to 4096 UTF-16 code units")
 	}
 
 	if replyTo != 0 && c.at(replyTo) == nil {
@@ -230,14 +233,4 @@ func (w *World) IDs(chatID, seq int64) map[int64]int64 {
 	}
 
 	return ids
-}
-
-func clip(text string) string {
-	const shown = 40
-
-	if runes := []rune(text); len(runes) > shown {
-		return string(slices.Concat(runes[:shown], []rune("…")))
-	}
-
-	return text
 }

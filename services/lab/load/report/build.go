@@ -83,7 +83,7 @@ const (
 	lateMargin = time.Second
 	// earlyMargin is for the way of a call, and for the difference of clocks.
 	earlyMargin = 50 * time.Millisecond
-	// maxProblems is how many problems are told in words.
+	// maxProblems limits how many problems are told in words.
 	maxProblems = 20
 )
 

@@ -133,17 +133,17 @@ func (r *Run) measureCalls(m map[string]float64, windows []Window, minutes float
 
 // peak is the most events in any busiest stretch of sorted times.
 func peak(sorted []time.Time) int {
-	most, from := 0, 0
+	longest, from := 0, 0
 	for i, at := range sorted {
 		for at.Sub(sorted[from]) >= busiest {
 			from++
 		}
-		most = max(most, i-from+1)
+		longest = max(longest, i-from+1)
 	}
-	return most
+	return longest
 }
 
-// firstAfter is how long the first event of a window takes, in seconds: in the
+// firstAfter returns how long the first event of a window takes, in seconds: in the
 // window where that is longest, and the whole window where none comes in it.
 func firstAfter(windows []Window, sorted []time.Time) float64 {
 	longest := 0.0

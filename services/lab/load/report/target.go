@@ -59,7 +59,7 @@ func (r *Report) measured(phase, measure string) float64 {
 	return math.NaN()
 }
 
-// Missed is how many targets were missed.
+// Missed returns how many targets were missed.
 func (r *Report) Missed() int {
 	n := 0
 	for _, t := range r.Targets {
@@ -70,7 +70,7 @@ func (r *Report) Missed() int {
 	return n
 }
 
-// Verdict is whether a target was met, in a word.
+// Verdict returns whether a target was met, in a word.
 func (t Target) Verdict() string {
 	switch {
 	case t.Value == nil:

@@ -16,7 +16,7 @@ const (
 	minSlope = 2 * time.Minute
 )
 
-// usage is what each service used, Chorus' own first.
+// usage returns what each service used, Chorus' own first.
 func (r *Run) usage() []Usage {
 	processes := map[string][]sampling.Sample{}
 	for _, s := range r.Samples {
@@ -71,7 +71,7 @@ func (r *Run) usage() []Usage {
 	return all
 }
 
-// slope is how fast values grow by least squares, in percent of their mean a
+// slope returns how fast values grow by least squares, in percent of their mean a
 // minute; nil where there are none.
 func slope(samples []sampling.Sample, value func(sampling.Sample) float64) *float64 {
 	x := func(s sampling.Sample) float64 { return s.At.Sub(samples[0].At).Minutes() }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 // largest is how long a file may be, in bytes.
@@ -71,14 +73,11 @@ func decode(data []byte, s *Scenario) (err error) {
 func mistake(name string, err error) error {
 	var placed yaml.Error
 	if !errors.As(err, &placed) {
-		return fmt.Errorf("%s: %s", name, oneLine(err.Error()))
+		return fmt.Errorf("%s: %s", name, names.Line(err.Error(), 0))
 	}
 	token := placed.GetToken()
 	if token == nil || token.Position == nil {
-		return fmt.Errorf("%s: %s", name, oneLine(placed.GetMessage()))
+		return fmt.Errorf("%s: %s", name, names.Line(placed.GetMessage(), 0))
 	}
-	return fmt.Errorf("%s:%d:%d: %s", name, token.Position.Line, token.Position.Column, oneLine(placed.GetMessage()))
+	return fmt.Errorf("%s:%d:%d: %s", name, token.Position.Line, token.Position.Column, names.Line(placed.GetMessage(), 0))
 }
-
-// oneLine keeps what a user wrote from breaking the line.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

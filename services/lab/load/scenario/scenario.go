@@ -143,7 +143,7 @@ func (s *Scenario) WithoutFaults() *Scenario {
 	return &plain
 }
 
-// Length is how long the scenario takes at most, without its baseline.
+// Length returns how long the scenario takes at most, without its baseline.
 func (s *Scenario) Length() time.Duration {
 	length := s.WarmUp
 	for _, p := range s.Phases {

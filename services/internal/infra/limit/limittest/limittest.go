@@ -61,7 +61,7 @@ func reserve(t *testing.T, l limit.Limiter, c limit.Call, most time.Duration) li
 	return v
 }
 
-// count is how many of n calls are granted at once.
+// count returns how many of n calls are granted at once.
 func count(t *testing.T, limiters []limit.Limiter, n int, c limit.Call) int {
 	t.Helper()
 	granted := 0

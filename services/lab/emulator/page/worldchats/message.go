@@ -70,7 +70,7 @@ func member(a world.Account) page.Member {
 	return page.Member{ID: a.ID, Name: a.Name, Username: a.Username, Bot: a.Bot}
 }
 
-// beginning is what a quote shows of a message.
+// beginning returns what a quote shows of a message.
 func beginning(p *world.Post) string {
 	if p.Service != nil {
 		return service(p)
