@@ -113,18 +113,18 @@ turn AS (
     UPDATE turns t SET closed_at = now(), outcome = coalesce(former.outcome, i.outcome), reason = coalesce(former.reason, i.reason)
     FROM closed i LEFT JOIN LATERAL (
         SELECT outcome, reason FROM deliveries f
-        WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND f.outcome <> 'delivered' ORDER BY part LIMIT 1) former ON i.part > 1
+        WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND i.part > 1 AND f.outcome <> 'delivered'
+        ORDER BY part LIMIT 1) former ON true
     WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.closed_at IS NULL
       AND (SELECT true FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
-said AS (
-    INSERT INTO messages (chat_id, bot_id, turn_no, part, reply_to, topic, body, sent_at, talk)
-    SELECT i.chat_id, t.bot_id, i.turn_no, i.part, CASE WHEN i.reply_to > 0 THEN message_there(i.chat_id, i.reply_to) END,
-        t.topic, i.body, i.sent_at, t.kind <> 'command'
-    FROM closed i JOIN turns t ON t.chat_id = i.chat_id AND t.turn_no = i.turn_no WHERE i.telegram_id > 0 AND NOT i.redacted
-    RETURNING chat_id, turn_no, part, number),
+said AS MATERIALIZED (
+    SELECT i.*, t.bot_id, t.topic, t.kind <> 'command' AS talk, nextval('message_numbers') AS number
+    FROM closed i JOIN turns t ON t.chat_id = i.chat_id AND t.turn_no = i.turn_no WHERE i.telegram_id > 0 AND NOT i.redacted),
+kept AS (
+    INSERT INTO messages (chat_id, number, bot_id, turn_no, part, reply_to, topic, body, sent_at, talk)
+    SELECT chat_id, number, bot_id, turn_no, part, CASE WHEN reply_to > 0 THEN message_there(chat_id, reply_to) END, topic, body, sent_at, talk FROM said),
 named AS (
-    INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
-    SELECT i.chat_id, i.viewer, i.telegram_id, s.number FROM said s JOIN i ON i.chat_id = s.chat_id AND i.turn_no = s.turn_no AND i.part = s.part
+    INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT chat_id, viewer, telegram_id, number FROM said
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
 FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id AND (x.turn_no, x.part) > (i.turn_no, i.part) ORDER BY turn_no, part LIMIT 1) h

@@ -41,9 +41,7 @@ func (c Config) parameters() map[string]string {
 	if c.byKey {
 		// While a table is tiny, reading all of an index looks as cheap as a look into it,
 		// and the plan stays. A bitmap scan is only possible with a condition on the index.
-		for _, way := range []string{"enable_indexscan", "enable_indexonlyscan", "enable_hashjoin", "enable_mergejoin"} {
-			all[way] = "off"
-		}
+		all["enable_indexscan"], all["enable_indexonlyscan"] = "off", "off"
 	}
 	return all
 }
