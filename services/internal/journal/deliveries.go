@@ -100,6 +100,8 @@ RETURNING ` + claimedDelivery
 	// The end of a delivery and, with the last one, of its turn, the message that was sent,
 	// and the claim of the chat's next delivery are one statement, and so one transaction.
 	// A turn ends as its first delivery that was not simply delivered, if there is one.
+	// Whether it is open is asked of its outcome: asked of closed_at, the index of what is
+	// open, which is empty now and then when plans are made, would be read as a whole.
 	commitDeliveries = `-- commit deliveries
 WITH i AS (
     SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::text[], $9::text[], $10::bool[],
@@ -115,7 +117,7 @@ turn AS (
         SELECT outcome, reason FROM deliveries f
         WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND i.part > 1 AND f.outcome <> 'delivered'
         ORDER BY part LIMIT 1) former ON true
-    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.closed_at IS NULL
+    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
       AND (SELECT true FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
 said AS MATERIALIZED (
     SELECT i.*, t.bot_id, t.topic, t.kind <> 'command' AS talk, nextval('message_numbers') AS number

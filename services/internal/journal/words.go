@@ -99,7 +99,7 @@ WITH held AS (
     WHERE d.chat_id = u.chat_id AND d.turn_no = u.turn_no AND d.state IN ('waiting', 'claimed')
     RETURNING d.chat_id, d.turn_no)
 UPDATE turns t SET outcome = 'rejected', reason = $3, closed_at = now() FROM (SELECT DISTINCT chat_id, turn_no FROM held) h
-WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND t.closed_at IS NULL`
+WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND t.outcome IS NULL`
 	deleteSaid = `-- delete messages
 DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, number)
 WHERE m.chat_id = u.chat_id AND m.number = u.number AND m.bot_id IS NOT NULL`
