@@ -8,6 +8,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
@@ -28,6 +29,9 @@ func (s *Sender) pauseRejected(d *chorusv1.Delivery, call chorusv1.Action, out t
 	defer cancel()
 	chat, bot := d.GetId().GetChatId(), d.GetBotId()
 	log := s.Log.With(zap.Int64("chat_id", chat), zap.Int64("bot_id", bot), zap.String("reason", out.Description))
+	if call != chorusv1.Action_ACTION_SET_REACTION && journal.KindOf(call).OwnRight {
+		return // this says nothing about texts
+	}
 	if call == chorusv1.Action_ACTION_SET_REACTION {
 		closed, err := rosterpg.CloseReactions(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter-1)
 		if closed {

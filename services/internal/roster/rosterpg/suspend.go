@@ -132,7 +132,9 @@ func CloseReactions(ctx context.Context, db DB, chat, bot int64, why string, rej
 UPDATE chats SET allowed_reactions = '{}', updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,
     reactions_why = $4, reactions_closed_at = now()
 WHERE id = $1 AND allowed_reactions IS DISTINCT FROM '{}' AND $3::int = (
-    SELECT count(*) FILTER (WHERE outcome <> 'delivered') FROM (`+lastTurns+`AND t.kind = 'reaction' ORDER BY t.turn_no DESC LIMIT $3) l)`,
+    SELECT count(*) FILTER (WHERE outcome <> 'delivered') FROM (`+lastTurns+`AND t.kind = 'reaction'
+            AND NOT EXISTS (SELECT FROM deliveries d WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.lane = 'message')
+        ORDER BY t.turn_no DESC LIMIT $3) l)`,
 		chat, bot, rejected, why)
 }
 
