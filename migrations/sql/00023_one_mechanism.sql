@@ -121,6 +121,8 @@ DROP TRIGGER cached_update ON chats;
 CREATE TRIGGER cached_update AFTER UPDATE ON chats FOR EACH ROW
     WHEN (to_jsonb(OLD) - '{remember_at,reactions_next_at,reactions_tries}'::text[] IS DISTINCT FROM to_jsonb(NEW) - '{remember_at,reactions_next_at,reactions_tries}'::text[])
     EXECUTE FUNCTION log_cache_change('chat.profile', 'id');
+-- The stickers that a bot may send: [{"file_id": ..., "mood": ...}].
+ALTER TABLE personas ADD COLUMN stickers jsonb NOT NULL DEFAULT '[]';
 
 -- What a bot said since its persona was recalled to it is counted in its chat's messages.
 ALTER TABLE cast_members DROP COLUMN since_refresh;
@@ -135,6 +137,7 @@ UPDATE schema_support SET oldest_build = 23;
 ALTER TABLE turns ADD FOREIGN KEY (bot_id) REFERENCES bots;
 ALTER TABLE messages ADD FOREIGN KEY (bot_id) REFERENCES bots;
 ALTER TABLE cast_members ADD COLUMN since_refresh integer NOT NULL DEFAULT 0 CHECK (since_refresh >= 0);
+ALTER TABLE personas DROP COLUMN stickers;
 -- What the build before needs has been taken away: it is made anew, and empty.
 ALTER TABLE listening DROP COLUMN owner;
 DROP TRIGGER cached_update ON bots;

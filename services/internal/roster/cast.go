@@ -54,6 +54,14 @@ type Persona struct {
 	Interests   []string `cast:"interests"    doc:"What draws it into a conversation." min:"1" max:"64" entries:"50"`
 	Empathy     float32  `cast:"empathy"      doc:"How much the feelings of others move it." default:"0.5" min:"0" max:"1"`
 	Energy      float32  `cast:"energy"       doc:"How lively it is." default:"0.5" min:"0" max:"1"`
+
+	Stickers []Sticker `cast:"stickers" doc:"Stickers that it sends, now and then, in place of a reaction of the same mood, where reaction_mode lets reactions be messages." entries:"50"`
+}
+
+// Sticker is one that a bot may send.
+type Sticker struct {
+	FileID string `cast:"file_id" json:"file_id" key:"true" doc:"Telegram's id of the file, as this bot got it: Telegram refuses those of other bots." pattern:"^[A-Za-z0-9_-]{20,200}$" required:"true" want:"20 to 200 letters, digits, - and _"`
+	Mood   string `cast:"mood"    json:"mood"    doc:"What it expresses." enum:"love,kindness,approval,excitement,celebration,amusement,thought,surprise,sadness" required:"true"`
 }
 
 // Stance is what a bot thinks of a topic.

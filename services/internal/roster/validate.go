@@ -38,9 +38,12 @@ func (v *validator) bots(bots []Bot) {
 			v.add(at+".hourly_min", strconv.Itoa(b.HourlyMin), fmt.Sprintf("no more than hourly_max, which is %d", b.HourlyMax))
 		}
 		v.checkHours(b.ActiveHours, at)
-		topics, items, memories := uses{}, uses{}, uses{}
+		topics, items, memories, stickers := uses{}, uses{}, uses{}, uses{}
 		for j, s := range b.Stances {
 			v.once(topics, s.Topic, fmt.Sprintf("%s.stances[%d].topic", at, j))
+		}
+		for j, s := range b.Persona.Stickers {
+			v.once(stickers, s.FileID, fmt.Sprintf("%s.persona.stickers[%d].file_id", at, j))
 		}
 		for j, h := range b.Holdings {
 			v.once(items, h.Item, fmt.Sprintf("%s.holdings[%d].item", at, j))

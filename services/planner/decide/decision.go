@@ -27,7 +27,9 @@ type Turn struct {
 	Length  Length
 	Mention Mention
 	// Emoji is the reaction in Telegram's form; empty for other kinds.
-	Emoji     string
+	Emoji string
+	// Sticker is the file id of the sticker that is sent as the reaction; empty for none.
+	Sticker   string
 	ExpiresAt time.Time
 	// Seed is for the random choices of whoever carries the turn out.
 	Seed uint64

@@ -86,10 +86,18 @@ type Bot struct {
 	Stances                        []Stance
 	// Empathy and Energy are its emotion profile, 0 to 1.
 	Empathy, Energy float64
+	Stickers        []Sticker
 	// SinceRefresh is how many messages it has written in this chat since its
 	// persona was last recalled to it, at LastRefresh.
 	SinceRefresh int
 	LastRefresh  time.Time
+}
+
+// Sticker is one that a bot may send, by Telegram's id of its file.
+type Sticker struct {
+	FileID string `json:"file_id"`
+	// Mood is the name of a reaction.Mood.
+	Mood string `json:"mood"`
 }
 
 // Stance is what a bot thinks of a topic, as far as planning cares.

@@ -45,7 +45,26 @@ func (d *decider) react(t *Turn, bot *Bot, m *Message) bool {
 	t.Kind, t.Target, t.Emoji = KindReaction, m.Number, emoji
 	d.because("kind.reaction", d.set.ReactionProbability, author(m))
 	d.because("reaction.mood", 1, mood.String())
+	t.Sticker = d.sticker(bot, mood)
 	return true
+}
+
+// stickerShare is the share of stickers in the reactions of a mood for which a bot has any.
+const stickerShare = 0.5
+
+// sticker is one of the bot's that expresses the mood, if the reaction is to be one.
+func (d *decider) sticker(bot *Bot, mood reaction.Mood) string {
+	var fit []string
+	for _, s := range bot.Stickers {
+		if s.Mood == mood.String() {
+			fit = append(fit, s.FileID)
+		}
+	}
+	if len(fit) == 0 || d.set.ReactionMode == ReactionsNative || !d.chance(stickerShare) {
+		return ""
+	}
+	d.because("reaction.sticker", stickerShare, "")
+	return fit[d.random.IntN(len(fit))]
 }
 
 // allowed are the emoji to choose from; nil is all. A chat that allows none, or

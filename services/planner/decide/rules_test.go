@@ -262,6 +262,41 @@ func TestReactions(t *testing.T) {
 	}
 }
 
+func TestStickersFollowTheMood(t *testing.T) {
+	t.Parallel()
+	mine := []decide.Sticker{{FileID: "hug", Mood: "sadness"}, {FileID: "tears", Mood: "sadness"}, {FileID: "cake", Mood: "celebration"}}
+	for _, c := range []struct {
+		text, mode string
+		want       []string // besides none
+	}{
+		{"I am so sad, I miss her", decide.ReactionsNativeThenMessage, []string{"hug", "tears"}},
+		{"I am so sad, I miss her", decide.ReactionsMessage, []string{"hug", "tears"}},
+		{"Congratulations on the birthday", decide.ReactionsNativeThenMessage, []string{"cake"}},
+		{"haha, funny joke", decide.ReactionsNativeThenMessage, nil},
+		{"I am so sad, I miss her", decide.ReactionsNative, nil},
+	} {
+		in := quiet(c.text)
+		in.Settings.ReactionProbability, in.Settings.ReactionMode, in.Cast[0].Stickers = 1, c.mode, mine
+		found := map[string]int{}
+		turns(t, in, 200, func(d decide.Decision) {
+			found[d.Turn.Sticker]++
+			if d.Turn.Emoji == "" {
+				t.Fatalf("%s, %s: there is no emoji to fall back to", c.text, c.mode)
+			}
+		})
+		stickers := 0
+		for _, id := range c.want {
+			stickers += found[id]
+			if found[id] == 0 {
+				t.Errorf("%s, %s: %s is never sent", c.text, c.mode, id)
+			}
+		}
+		if stickers+found[""] != 200 || c.want != nil && (stickers < 60 || stickers > 140) {
+			t.Errorf("%s, %s: %v", c.text, c.mode, found)
+		}
+	}
+}
+
 func TestSkips(t *testing.T) {
 	t.Parallel()
 	night, err := hours.Parse("22:00-02:00")

@@ -19,6 +19,10 @@ bots:
     persona: {display_name: Anna, summary: Reads.}
 `
 
+func sticker(list string) string {
+	return strings.Replace(anna, "Reads.", "Reads., stickers: ["+list+"]", 1)
+}
+
 const inline = "1234567890:AAbbccddeeffgghhiijjkkllmmnnooppqqr"
 
 func TestMistakesAreToldWithTheirPlace(t *testing.T) {
@@ -52,6 +56,13 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		"too long":            {anna + "    stances: [{topic: t, stance: " + strings.Repeat("x", 1001) + "}]", `(1001 characters), want 1 to 1000 characters`},
 		"stances twice":       {anna + "    stances: [{topic: t, stance: a}, {topic: t, stance: b}]", `x.yaml:6:46: bots[0].stances[1].topic: "t", want one that stands nowhere else; it is at bots[0].stances[0].topic, too`},
 		"kind of memory":      {anna + "    memories: [{kind: dream, content: c}]", `x.yaml:6:23: bots[0].memories[0].kind: "dream", want fact, event, relationship or preference`},
+		"no file id":          {sticker(`{mood: love}`), `bots[0].persona.stickers[0].file_id: missing, want 20 to 200 letters, digits, - and _`},
+		"bad file id":         {sticker(`{file_id: "https://x", mood: love}`), `bots[0].persona.stickers[0].file_id: "https://x", want 20 to 200 letters`},
+		"unknown mood":        {sticker(`{file_id: CAACAgIAAxkBAAIBYWZ, mood: glee}`), `bots[0].persona.stickers[0].mood: "glee", want love, kindness, approval,`},
+		"sticker twice": {
+			sticker(`{file_id: CAACAgIAAxkBAAIBYWZ_, mood: love}, {file_id: CAACAgIAAxkBAAIBYWZ_, mood: sadness}`),
+			`stickers[1].file_id: "CAACAgIAAxkBAAIBYWZ_", want one that stands nowhere else; it is at bots[0].persona.stickers[0].file_id, too`,
+		},
 		"name twice":          {anna + "  - name: anna\n    token: env:B\n    persona: {display_name: B, summary: B}\n", `x.yaml:6:11: bots[1].name: "anna", want one that stands nowhere else`},
 		"unknown bot":         {anna + "chats: [{name: c, cast: [anna, bert]}]", `x.yaml:6:32: chats[0].cast[1]: "bert", want the name of a bot that stands under bots`},
 		"member twice":        {anna + "chats: [{name: c, cast: [anna, anna]}]", `x.yaml:6:32: chats[0].cast[1]: "anna" stands twice`},
@@ -111,7 +122,7 @@ bots:
 		`x.yaml:8:12: bots[0].tempo: 99, want a number from 0.1 to 10`,
 		`x.yaml:10:7: bots[0].persona.display_name: missing, want 1 to 64 characters`,
 		`x.yaml:11:16: bots[0].persona.empathy: -1, want a number from 0 to 1`,
-		`x.yaml:12:7: bots[0].persona.height: unknown field, want one of display_name, summary, tone, hint, phrases, interests, empathy, energy`,
+		`x.yaml:12:7: bots[0].persona.height: unknown field, want one of display_name, summary, tone, hint, phrases, interests, empathy, energy, stickers`,
 	}
 	if diff := cmp.Diff(strings.Join(want, "\n"), fmt.Sprint(err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -53,6 +53,9 @@ func bot(name string) *rapid.Generator[roster.Bot] {
 				Interests: unique(text(1, 64), 3).Draw(t, "interests"), Empathy: fraction().Draw(t, "empathy"), Energy: fraction().Draw(t, "energy"),
 			},
 		}
+		for _, id := range rapid.SliceOfNDistinct(rapid.StringMatching(`[A-Za-z0-9_-]{20,200}`), 0, 3, rapid.ID).Draw(t, "stickers") {
+			b.Persona.Stickers = append(b.Persona.Stickers, roster.Sticker{FileID: id, Mood: rapid.SampledFrom([]string{"love", "sadness"}).Draw(t, "mood")})
+		}
 		for _, topic := range unique(text(1, 64), 3).Draw(t, "stances") {
 			b.Stances = append(b.Stances, roster.Stance{Topic: topic, Stance: text(1, 1000).Draw(t, "stance"), Confidence: fraction().Draw(t, "confidence")})
 		}
