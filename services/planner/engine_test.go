@@ -3,9 +3,11 @@ package planner_test
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -163,6 +165,37 @@ WHERE t.kind = 'reaction' AND t.target_message = $1 AND t.written_at IS NOT NULL
 				t.Errorf("emoji %q and text %q of a %s", d.GetEmoji(), d.GetText(), action)
 			}
 		})
+	}
+}
+
+// Every second reaction or so is a sticker, which is a message with the emoji to fall
+// back to.
+func TestAPersonasStickersAreSent(t *testing.T) {
+	s := newStage(t, "anna")
+	s.exec(`INSERT INTO personas (bot_id, display_name, summary, stickers) VALUES ($1, 'Anna', 'Reads.', '[{"file_id":"it","mood":"love"}]')
+ON CONFLICT (bot_id) DO UPDATE SET stickers = EXCLUDED.stickers`, s.bots[0])
+	for i := range 16 { // the draws depend on the chats' ids alone
+		s.says(s.chat(fmt.Sprintf("club-%d", i)), 0, "What a lovely evening", time.Minute)
+	}
+	b, _ := busServer(t)
+	s.plan(s.deps(given(t, "short_reaction_probability", "1"), b))
+	s.eventually("all have a turn", `SELECT count(*) >= 16 FROM deliveries`)
+	rows, err := s.pool.Query(t.Context(), `SELECT payload FROM deliveries WHERE action = 'send_sticker' AND lane = 'message' AND body IS NULL`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payloads, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil || len(payloads) < 3 || len(payloads) > 13 {
+		t.Fatalf("%d stickers of 16 reactions, %v", len(payloads), err)
+	}
+	for _, payload := range payloads {
+		var d chorusv1.Delivery
+		if err := proto.Unmarshal(payload, &d); err != nil {
+			t.Fatal(err)
+		}
+		if d.GetSticker() != "it" || d.GetEmoji() == "" || d.GetFallback() != chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE || d.GetTargetMessage() == 0 {
+			t.Errorf("got %v", &d)
+		}
 	}
 }
 

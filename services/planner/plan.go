@@ -99,23 +99,25 @@ func (p *Planner) written(ctx context.Context, in decide.Input, t *decide.Turn) 
 	}
 	out := journal.Planned{Turn: turn, TraceParent: carrier.Get("traceparent")}
 	if t.Kind == decide.KindReaction {
-		out.Delivery = reaction(turn, in.Settings.ReactionMode)
+		out.Delivery = reaction(turn, t.Sticker, in.Settings.ReactionMode)
 	}
 	return out
 }
 
-// reaction is the delivery of a reaction's turn: a reaction, with or without an
-// emoji message should Telegram refuse it, or that message at once.
-func reaction(t *chorusv1.Turn, mode string) *chorusv1.Delivery {
+// reaction is the delivery of a reaction's turn: a reaction or a sticker, with or without
+// an emoji message should Telegram refuse it, or that message at once.
+func reaction(t *chorusv1.Turn, sticker, mode string) *chorusv1.Delivery {
 	d := &chorusv1.Delivery{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SET_REACTION,
 		TargetMessage: t.GetTargetMessage(), Emoji: t.GetEmoji(),
 		PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(), CreatedAt: t.GetPlannedAt(),
 	}
-	switch mode {
-	case decide.ReactionsNativeThenMessage:
+	switch {
+	case sticker != "":
+		d.Action, d.Sticker, d.Fallback = chorusv1.Action_ACTION_SEND_STICKER, sticker, chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE
+	case mode == decide.ReactionsNativeThenMessage:
 		d.Fallback = chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE
-	case decide.ReactionsMessage:
+	case mode == decide.ReactionsMessage:
 		d.Action, d.Text, d.Emoji = chorusv1.Action_ACTION_SEND_MESSAGE, t.GetEmoji(), ""
 	}
 	return d

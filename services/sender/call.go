@@ -33,13 +33,19 @@ func (d *delivery) call(ctx context.Context) *telegram.Outcome {
 
 // attempt is the call.
 func (d *delivery) attempt(client *telegram.Client) telegram.Outcome {
-	if d.state.call().Action == chorusv1.Action_ACTION_SET_REACTION {
-		return d.react(client)
-	}
-	m := telegram.Message{ChatID: d.to.chat, Text: textOf(d.u.Delivery), ReplyTo: d.to.target, NotAfter: d.u.Until}
+	replyTo := d.to.target
 	if d.state.bare {
-		m.ReplyTo = 0
+		replyTo = 0
 	}
+	switch d.state.call().Action {
+	case chorusv1.Action_ACTION_SET_REACTION:
+		return d.react(client)
+	case chorusv1.Action_ACTION_SEND_STICKER:
+		s := telegram.Sticker{ChatID: d.to.chat, FileID: d.u.GetSticker(), ReplyTo: replyTo, NotAfter: d.u.Until}
+		return client.SendSticker(d.calls, d.to.token, s)
+	case chorusv1.Action_ACTION_UNSPECIFIED, chorusv1.Action_ACTION_SEND_MESSAGE:
+	}
+	m := telegram.Message{ChatID: d.to.chat, Text: textOf(d.u.Delivery), ReplyTo: replyTo, NotAfter: d.u.Until}
 	return client.SendMessage(d.calls, d.to.token, m)
 }
 

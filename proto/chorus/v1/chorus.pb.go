@@ -210,6 +210,8 @@ const (
 	Action_ACTION_SEND_MESSAGE Action = 1
 	// setMessageReaction.
 	Action_ACTION_SET_REACTION Action = 2
+	// sendSticker.
+	Action_ACTION_SEND_STICKER Action = 3
 )
 
 // Enum value maps for Action.
@@ -218,11 +220,13 @@ var (
 		0: "ACTION_UNSPECIFIED",
 		1: "ACTION_SEND_MESSAGE",
 		2: "ACTION_SET_REACTION",
+		3: "ACTION_SEND_STICKER",
 	}
 	Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED":  0,
 		"ACTION_SEND_MESSAGE": 1,
 		"ACTION_SET_REACTION": 2,
+		"ACTION_SEND_STICKER": 3,
 	}
 )
 
@@ -669,7 +673,7 @@ type Delivery struct {
 	Action Action `protobuf:"varint,3,opt,name=action,proto3,enum=chorus.v1.Action" json:"action,omitempty"`
 	// The text, at most 4096 UTF-16 code units; send_message only.
 	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
-	// The emoji in Telegram's form; set_reaction only.
+	// The emoji in Telegram's form; of set_reaction, and what a sticker stands for.
 	Emoji string `protobuf:"bytes,5,opt,name=emoji,proto3" json:"emoji,omitempty"`
 	// Chorus' number of the message replied or reacted to; 0 for none.
 	TargetMessage int64 `protobuf:"varint,6,opt,name=target_message,json=targetMessage,proto3" json:"target_message,omitempty"`
@@ -682,7 +686,9 @@ type Delivery struct {
 	// When the delivery was made (UTC).
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// How long the bot is shown typing before the call; zero for not at all.
-	Typing        *durationpb.Duration `protobuf:"bytes,11,opt,name=typing,proto3" json:"typing,omitempty"`
+	Typing *durationpb.Duration `protobuf:"bytes,11,opt,name=typing,proto3" json:"typing,omitempty"`
+	// Telegram's id of the sticker's file, as this bot knows it; send_sticker only.
+	Sticker       string `protobuf:"bytes,12,opt,name=sticker,proto3" json:"sticker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -792,6 +798,13 @@ func (x *Delivery) GetTyping() *durationpb.Duration {
 		return x.Typing
 	}
 	return nil
+}
+
+func (x *Delivery) GetSticker() string {
+	if x != nil {
+		return x.Sticker
+	}
+	return ""
 }
 
 // Ring tells a stage that chats have something for it to do. What that is stands in
@@ -928,7 +941,7 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\x04seed\x18\f \x01(\x04R\x04seed\x12+\n" +
 	"\areasons\x18\r \x03(\v2\x11.chorus.v1.ReasonR\areasons\x12'\n" +
 	"\x0frefresh_persona\x18\x0e \x01(\bR\x0erefreshPersona\x12\x19\n" +
-	"\buse_news\x18\x0f \x01(\bR\auseNews\"\xd5\x03\n" +
+	"\buse_news\x18\x0f \x01(\bR\auseNews\"\xef\x03\n" +
 	"\bDelivery\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.chorus.v1.TurnIdR\x02id\x12\x15\n" +
 	"\x06bot_id\x18\x02 \x01(\x03R\x05botId\x12)\n" +
@@ -944,7 +957,8 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x121\n" +
-	"\x06typing\x18\v \x01(\v2\x19.google.protobuf.DurationR\x06typing\"\x1c\n" +
+	"\x06typing\x18\v \x01(\v2\x19.google.protobuf.DurationR\x06typing\x12\x18\n" +
+	"\asticker\x18\f \x01(\tR\asticker\"\x1c\n" +
 	"\x04Ring\x12\x14\n" +
 	"\x05chats\x18\x01 \x03(\x03R\x05chats\"F\n" +
 	"\x05Event\x12'\n" +
@@ -964,11 +978,12 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\aMention\x12\x17\n" +
 	"\x13MENTION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMENTION_START\x10\x01\x12\x0f\n" +
-	"\vMENTION_END\x10\x02*R\n" +
+	"\vMENTION_END\x10\x02*k\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACTION_SEND_MESSAGE\x10\x01\x12\x17\n" +
-	"\x13ACTION_SET_REACTION\x10\x02*@\n" +
+	"\x13ACTION_SET_REACTION\x10\x02\x12\x17\n" +
+	"\x13ACTION_SEND_STICKER\x10\x03*@\n" +
 	"\bFallback\x12\x18\n" +
 	"\x14FALLBACK_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FALLBACK_EMOJI_MESSAGE\x10\x01*\x90\x01\n" +

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -82,6 +84,13 @@ func TestATurnOfSeveralMessagesEndsWithTheLast(t *testing.T) {
 				if i+1 < len(c.outcomes) {
 					u = one(t, next)
 				}
+			}
+			var own []string
+			for _, outcome := range c.outcomes {
+				own = append(own, subject.OutcomeName(outcome))
+			}
+			if got := f.ask(`SELECT string_agg(outcome, ' ' ORDER BY part) FROM deliveries`); got != strings.Join(own, " ") {
+				t.Errorf("the deliveries are %s, want %v", got, own)
 			}
 			if got := f.ask(`SELECT outcome FROM turns WHERE turn_no = $1`, turn.GetId().GetNumber()); got != c.want {
 				t.Errorf("the turn is %s, want %s", got, c.want)

@@ -29,10 +29,15 @@ type Kind struct {
 
 // Kinds is the table of all kinds of deliveries.
 func Kinds() []Kind {
-	const message, reaction = chorusv1.Action_ACTION_SEND_MESSAGE, chorusv1.Action_ACTION_SET_REACTION
+	const (
+		message  = chorusv1.Action_ACTION_SEND_MESSAGE
+		reaction = chorusv1.Action_ACTION_SET_REACTION
+		sticker  = chorusv1.Action_ACTION_SEND_STICKER
+	)
 	return []Kind{
 		{Action: message, Method: "sendMessage", Lane: LaneMessage, Message: true},
 		{Action: reaction, Method: "setMessageReaction", Lane: LaneReaction, Repeatable: true, OwnRight: true, Fallback: message},
+		{Action: sticker, Method: "sendSticker", Lane: LaneMessage, Message: true, OwnRight: true, Fallback: message},
 	}
 }
 

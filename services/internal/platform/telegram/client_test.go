@@ -36,6 +36,13 @@ func TestRequests(t *testing.T) {
 			"sendMessage",
 			url.Values{"chat_id": {"-5"}, "text": {"yes"}, "reply_parameters": {`{"message_id":9007199254740993}`}},
 		},
+		"sticker": {
+			func(c *telegram.Client) telegram.Outcome {
+				return c.SendSticker(t.Context(), secret.New(token), telegram.Sticker{ChatID: -5, FileID: "CAACAgIAAxkB", ReplyTo: 7})
+			},
+			"sendSticker",
+			url.Values{"chat_id": {"-5"}, "sticker": {"CAACAgIAAxkB"}, "reply_parameters": {`{"message_id":7}`}},
+		},
 		"reaction": {
 			func(c *telegram.Client) telegram.Outcome {
 				return c.SetReaction(t.Context(), secret.New(token), telegram.Reaction{ChatID: -5, MessageID: 7, Emoji: "❤\ufe0f"})
@@ -75,6 +82,7 @@ func TestRequests(t *testing.T) {
 			t.Parallel()
 			s := telegramtest.New(t)
 			s.On("getChat", telegramtest.Result(`{"id":-5,"type":"group"}`))
+			s.On("sendSticker", telegramtest.Result(`{"message_id":8,"date":1800000000}`))
 			// A Bot API server may sit behind a path.
 			out := tc.call(newClient(t, config(s.URL+"/behind/a/path/")))
 			if out.Kind != telegram.Done || out.Status != 200 || out.Description != "" {

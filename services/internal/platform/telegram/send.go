@@ -24,15 +24,39 @@ type Message struct {
 
 // SendMessage sends a message. To send it again after Unknown may double it.
 func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message) Outcome {
-	params := &bot.SendMessageParams{ChatID: m.ChatID, Text: m.Text}
-	if m.ReplyTo != 0 {
-		params.ReplyParameters = &models.ReplyParameters{MessageID: int(m.ReplyTo)}
+	params := &bot.SendMessageParams{ChatID: m.ChatID, Text: m.Text, ReplyParameters: replyTo(m.ReplyTo)}
+	return c.sending(ctx, &Call{Method: "sendMessage", Token: token, Params: params, NotAfter: m.NotAfter})
+}
+
+// Sticker is a sticker for a chat.
+type Sticker struct {
+	ChatID   int64     // Telegram's id of the chat
+	FileID   string    // of the sticker, as this bot got it
+	ReplyTo  int64     // as a Message's
+	NotAfter time.Time // as a Call's
+}
+
+// SendSticker sends a sticker. To send it again after Unknown may double it.
+func (c *Client) SendSticker(ctx context.Context, token secret.String, s Sticker) Outcome {
+	params := &bot.SendStickerParams{ChatID: s.ChatID, Sticker: &models.InputFileString{Data: s.FileID}, ReplyParameters: replyTo(s.ReplyTo)}
+	return c.sending(ctx, &Call{Method: "sendSticker", Token: token, Params: params, NotAfter: s.NotAfter})
+}
+
+func replyTo(message int64) *models.ReplyParameters {
+	if message == 0 {
+		return nil
 	}
+	return &models.ReplyParameters{MessageID: int(message)}
+}
+
+// sending makes a call that sends a message.
+func (c *Client) sending(ctx context.Context, call *Call) Outcome {
 	var sent struct {
 		ID   int64 `json:"message_id"`
 		Date int64 `json:"date"`
 	}
-	out := c.invoke(ctx, &Call{Method: "sendMessage", Token: token, Params: params, Result: &sent, NotAfter: m.NotAfter})
+	call.Result = &sent
+	out := c.invoke(ctx, call)
 	if out.Kind == Done {
 		out.MessageID = sent.ID
 		if sent.Date > 0 {

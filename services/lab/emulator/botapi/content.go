@@ -10,14 +10,46 @@ import (
 type content struct {
 	Text     string          `json:"text,omitempty"`
 	Entities []markup.Entity `json:"entities,omitempty"`
+	Sticker  *sticker        `json:"sticker,omitempty"`
 }
 
-func contentOf(c world.Content) content { return content{Text: c.Text, Entities: c.Entities} }
+type sticker struct {
+	Width        int    `json:"width"`
+	Height       int    `json:"height"`
+	IsAnimated   bool   `json:"is_animated"`
+	IsVideo      bool   `json:"is_video"`
+	Type         string `json:"type"`
+	FileID       string `json:"file_id"`
+	FileUniqueID string `json:"file_unique_id"`
+}
+
+func contentOf(c world.Content) content {
+	shown := content{Text: c.Text, Entities: c.Entities}
+	if id := c.Sticker; id != "" {
+		// A file has many ids, and one unique id, which is none of them.
+		const side, unique = 512, 11
+		shown.Sticker = &sticker{Width: side, Height: side, Type: "regular", FileID: id, FileUniqueID: "AgAD" + id[len(id)-unique:]}
+	}
+
+	return shown
+}
+
+// sticker reads the sticker that is to be sent. Files that come with the call are not
+// taken.
+func (p params) sticker() (world.Content, error) {
+	id := p.text("sticker")
+	if id == "" {
+		return world.Content{}, badRequest("there is no sticker in the request")
+	}
+
+	return world.Content{Sticker: id}, nil
+}
 
 // sending are the methods that send a message, with what reads its content.
 func (a *API) sending() []method {
 	return []method{
 		{name: "sendMessage", act: flood.Message, prepare: a.send(params.formatted)},
+		{name: "sendSticker", act: flood.Message, prepare: a.send(params.sticker)},
 	}
 }
 

@@ -58,6 +58,11 @@ func TestResultsHaveTelegramsShape(t *testing.T) {
 			`{"ok":true,"result":{"message_id":3,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"text":"a b","entities":[{"type":"bold","offset":2,"length":1}],"reply_markup":{"inline_keyboard":[[{"text":"x","callback_data":"y"}]]}}}`,
 		},
 		{
+			"sendSticker",
+			[]any{"chat_id", r.books, "sticker", "CAACAgIAAxkBAAIBYWZxJ2sprouting0NgQ"},
+			`{"ok":true,"result":{"message_id":4,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"sticker":{"width":512,"height":512,"is_animated":false,"is_video":false,"type":"regular","file_id":"CAACAgIAAxkBAAIBYWZxJ2sprouting0NgQ","file_unique_id":"AgADrouting0NgQ"}}}`,
+		},
+		{
 			"editMessageText",
 			[]any{"chat_id", r.books, "message_id", 2, "text", "Ho"},
 			`{"ok":true,"result":{"message_id":2,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"edit_date":WHEN,"reply_to_message":{"message_id":1,"from":` + person + `,"chat":` + books + `,"date":` + when + `,"text":"Hello @ada_bot","entities":[{"type":"mention","offset":6,"length":8}]},"text":"Ho"}}`,

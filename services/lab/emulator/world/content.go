@@ -1,6 +1,11 @@
 package world
 
-import "github.com/chorus-cast/chorus/services/lab/emulator/markup"
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
+)
 
 // MaxText is the longest text of a message, in UTF-16 code units.
 const MaxText = 4096
@@ -9,16 +14,65 @@ const MaxText = 4096
 type Content struct {
 	Text     string          `json:"text,omitempty"`
 	Entities []markup.Entity `json:"entities,omitempty"`
+	// Sticker is the id of a sticker's file, where there is no text.
+	Sticker string `json:"sticker,omitempty"`
 }
 
 // check tells what is wrong with it.
-func (c Content) check() error { return checkText(c.Text) }
+func (c Content) check() error {
+	if c.Sticker != "" {
+		return checkSticker(c.Sticker)
+	}
+
+	return checkText(c.Text)
+}
 
 // kind is what Telegram calls it where it is forbidden.
-func (Content) kind() string { return "text messages" }
+func (c Content) kind() string {
+	if c.Sticker != "" {
+		return "stickers"
+	}
+
+	return "text messages"
+}
 
 // Shown is the content in words.
-func (c Content) Shown() string { return c.Text }
+func (c Content) Shown() string {
+	if c.Sticker != "" {
+		return "[sticker]"
+	}
+
+	return c.Text
+}
+
+// The first and the last byte of the id of a sticker's file: its type, and the version of
+// the format.
+const (
+	stickerType = 8
+	fileFormat  = 4
+	minFileID   = 20 // bytes; some have more
+)
+
+// checkSticker tells what is wrong with the id of a sticker's file. The emulator has no
+// files: every id that can be one of a sticker is.
+func checkSticker(id string) error {
+	raw, err := base64.RawURLEncoding.DecodeString(id)
+
+	switch {
+	case strings.Contains(id, "."):
+		return badRequest("wrong file identifier/HTTP URL specified")
+	case err != nil:
+		return badRequest("wrong remote file identifier specified: wrong padding in the string")
+	case raw[len(raw)-1] != fileFormat:
+		return badRequest("wrong remote file identifier specified: can't unserialize it. Wrong last symbol")
+	case len(raw) < minFileID:
+		return badRequest("wrong remote file identifier specified: can't unserialize it")
+	case raw[0] != stickerType:
+		return badRequest("wrong file identifier/HTTP URL specified")
+	}
+
+	return nil
+}
 
 func checkText(text string) error {
 	if text == "" {

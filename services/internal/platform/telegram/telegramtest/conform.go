@@ -150,6 +150,9 @@ func (c *conformance) replies(t *testing.T) {
 			t.Errorf("a reply to nothing: %+v", out)
 		}
 	}
+	for _, file := range []string{"", "no file", "CAACAgIAAxkBAAIBYWZ", "https://example.org/sticker.webp"} {
+		want(t, "a sticker of a wrong file", c.client.SendSticker(c.ctx, c.Ada, telegram.Sticker{ChatID: c.Group, FileID: file}), telegram.PermanentAction)
+	}
 	// In a supergroup a message has one id for all.
 	id := c.say(t, c.Ada, c.Supergroup, "a question")
 	want(t, "a reply by another", c.client.SendMessage(c.ctx, c.Bob, telegram.Message{ChatID: c.Supergroup, Text: "no", ReplyTo: id}), telegram.Done)
