@@ -100,7 +100,7 @@ type Generator struct {
 }
 
 // together is how the database is asked for many turns.
-var together = batch.Config{Max: 100, Calls: 1, Timeout: store.Timeout}
+func together() batch.Config { return batch.Config{Max: 100, Calls: 1, Timeout: store.Timeout} }
 
 // New makes a generator.
 func New(cfg Config, deps Deps) (*Generator, error) {
@@ -131,7 +131,7 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
 		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
 	}
-	g.past = batch.New(together, g.pastOf)
+	g.past = batch.New(together(), g.pastOf)
 	g.turns = g.stage(g.ringing(g.texts()), g.generate)
 	return g, nil
 }
@@ -147,9 +147,10 @@ func (g *Generator) stage(turns turnRows, work stage.Work[*journal.Unwritten, jo
 	return stage.New(
 		stage.Config{Name: "generator", MaxInFlight: g.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: maxWait, Lease: claimLease, Grace: grace},
 		turns,
-		stage.Deps{Rings: g.Bus.Rings(bus.Texts()), Holds: g.Lease.Held, Now: g.Now, Tracer: g.Tracer, Metrics: g.Stages, Log: g.Log, Ended: func(ended []stage.Task) {
-			g.Bus.Tell(subject.Written, &chorusv1.Event{Turns: journal.TurnsOf(ended)})
-		}},
+		stage.Deps{Rings: g.Bus.Rings(bus.Texts()), Holds: g.Lease.Held, Now: g.Now, Tracer: g.Tracer, Metrics: g.Stages, Log: g.Log,
+			Ended: func(ended []stage.Task) {
+				g.Bus.Tell(subject.Written, &chorusv1.Event{Turns: journal.TurnsOf(ended)})
+			}},
 		work)
 }
 

@@ -172,7 +172,7 @@ func openClub(t *testing.T) *club {
 		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Now: time.Now, Log: testenv.Logger(t)},
 		cfg:  cfg, prompts: prompts, repeats: repeats, meanings: &meanings{},
 	}
-	g.past = batch.New(together, g.pastOf)
+	g.past = batch.New(together(), g.pastOf)
 	c := &club{t: t, g: g, bots: map[string]int64{}, began: time.Now().Add(-*hour)}
 	var ids []int64
 	for _, b := range file.Cast.Bots {

@@ -52,7 +52,7 @@ func newRepeats(pool *pgxpool.Pool, similarity float64) (*repeats, error) {
 		return nil, fmt.Errorf("keep trigrams: %w", err)
 	}
 	r := &repeats{pool: pool, similarity: similarity, known: known}
-	r.asked = batch.New(together, r.saidTo)
+	r.asked = batch.New(together(), r.saidTo)
 	return r, nil
 }
 

@@ -127,7 +127,7 @@ func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error
 			found[n-1].lines = append(found[n-1].lines, l)
 			return nil
 		})
-		return err
+		return read(err)
 	})
 	b.Queue(targetOf, chats, numbers).Query(func(rows pgx.Rows) error {
 		var n int
@@ -138,12 +138,20 @@ func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error
 			found[n-1].answered = &answered
 			return nil
 		})
-		return err
+		return read(err)
 	})
 	if err := g.Pool.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, fmt.Errorf("load scenes: %w", err)
 	}
 	return found, nil
+}
+
+// read says what an error of rows was.
+func read(err error) error {
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	return nil
 }
 
 // set puts what was read where it belongs.

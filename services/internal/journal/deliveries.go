@@ -118,7 +118,8 @@ turn AS (
         WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND i.part > 1 AND f.outcome <> 'delivered'
         ORDER BY part LIMIT 1) former ON true
     WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
-      AND (SELECT true FROM deliveries o WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
+      AND (SELECT true FROM deliveries o
+        WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
 said AS MATERIALIZED (
     SELECT i.*, t.bot_id, t.topic, t.kind <> 'command' AS talk, nextval('message_numbers') AS number
     FROM closed i JOIN turns t ON t.chat_id = i.chat_id AND t.turn_no = i.turn_no WHERE i.telegram_id > 0 AND NOT i.redacted),

@@ -24,6 +24,7 @@ func TestStatementsReadAsMuchInALargeDatabase(t *testing.T) {
 }
 
 func readsAsMuch(t *testing.T, open, closed int) {
+	t.Helper()
 	f := newFixture(t)
 	cfg := store.DefaultConfig()
 	cfg.URL, cfg.MaxConnections = f.pool.Config().ConnString(), 2

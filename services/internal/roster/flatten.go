@@ -60,8 +60,9 @@ func textOf(v reflect.Value) string {
 			parts[i] = textOf(v.Index(i))
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
+	default:
+		return schema.Format(v)
 	}
-	return schema.Format(v)
 }
 
 func leavesOfBot(b Bot, s *schema.Schema) []leaf {

@@ -68,7 +68,7 @@ func key[T any](name string, tags reflect.StructTag) Key[T] {
 // must not be changed.
 func (k Key[T]) Of(v *Values, chatID, botID int64) T {
 	if value, _, ok := v.lookup(k.Definition, chatID, botID); ok {
-		if t, ok := value.Interface().(T); ok {
+		if t, ok := reflect.TypeAssert[T](value); ok {
 			return t
 		}
 	}

@@ -30,7 +30,7 @@ func base() string {
 		room   = 2 << 30 // a container often has 64 MB
 	)
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(memory, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < room {
+	if err := syscall.Statfs(memory, &fs); err != nil || fs.Bavail*uint64(fs.Bsize) < room { //nolint:gosec // it is positive
 		return os.TempDir()
 	}
 	return memory

@@ -50,17 +50,17 @@ func TestSettings(t *testing.T) {
 	journaltest.Chat(t, pool, "club", bot)
 	o := on{t, pool.Config().ConnString()}
 
-	o.prints("0.65  # default; 0 to 1\n", "settings", "get", "reply_probability")
+	o.prints("0.65  # default; a number from 0 to 1\n", "settings", "get", "reply_probability")
 	o.prints("", "settings", "set", "reply_probability", "0.8")
 	o.prints("", "settings", "set", "reply_probability", "0.50", "--chat", "club")
-	o.prints("0.8  # global; 0 to 1\n", "settings", "get", "reply_probability")
-	o.prints("0.5  # chat:club; 0 to 1\n", "settings", "get", "reply_probability", "--chat", "club")
-	if list := o.call("settings", "list"); !regexp.MustCompile(`(?m)^reply_probability +0\.65 +0 to 1 +(chat:club=0\.5 global=0\.8|global=0\.8 chat:club=0\.5)$`).MatchString(list) {
+	o.prints("0.8  # global; a number from 0 to 1\n", "settings", "get", "reply_probability")
+	o.prints("0.5  # chat:club; a number from 0 to 1\n", "settings", "get", "reply_probability", "--chat", "club")
+	if list := o.call("settings", "list"); !regexp.MustCompile(`(?m)^reply_probability +0\.65 +a number from 0 to 1 +(chat:club=0\.5 global=0\.8|global=0\.8 chat:club=0\.5)$`).MatchString(list) {
 		t.Errorf("no line about what was set: %s", list)
 	}
 	o.prints("", "settings", "unset", "reply_probability", "--chat", "club")
 	o.prints("reply_probability was not set for chat:club.\n", "settings", "unset", "reply_probability", "--chat", "club")
-	o.prints("0.8  # global; 0 to 1\n", "settings", "get", "reply_probability", "--chat", "club")
+	o.prints("0.8  # global; a number from 0 to 1\n", "settings", "get", "reply_probability", "--chat", "club")
 
 	// What is text in the database is no text for people.
 	o.call("settings", "set", "turn_ttl", "90s")

@@ -222,5 +222,8 @@ func wait(ctx context.Context, session *store.Session) error {
 	if waiting.Err() != nil && ctx.Err() == nil {
 		return nil
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("wait: %w", err)
+	}
+	return nil
 }

@@ -169,7 +169,7 @@ func (f Field) number(v reflect.Value) string {
 		}
 		return bound
 	}
-	n := 0.0
+	var n float64
 	if v.CanInt() {
 		n = float64(v.Int())
 	} else {

@@ -167,8 +167,9 @@ func kindOf(t reflect.Type) string {
 		return List
 	case reflect.Struct:
 		return Struct
+	default:
+		return ""
 	}
-	return ""
 }
 
 // bound reads the end of a range.

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strconv"
@@ -46,10 +47,13 @@ func (f Field) MustParse(text string) reflect.Value {
 
 func parse(t reflect.Type, text string) (reflect.Value, error) {
 	v := reflect.New(t).Elem()
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && kindOf(t) == Text {
-		return v, u.UnmarshalText([]byte(text))
-	}
 	var err error
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok && kindOf(t) == Text {
+		if err = u.UnmarshalText([]byte(text)); err != nil {
+			err = fmt.Errorf("read: %w", err)
+		}
+		return v, err
+	}
 	switch kindOf(t) {
 	case Text:
 		v.SetString(text)
@@ -90,7 +94,7 @@ func parse(t reflect.Type, text string) (reflect.Value, error) {
 
 // Format writes a value so that Parse reads it; a secret.String is masked.
 func Format(v reflect.Value) string {
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok && kindOf(v.Type()) == Text {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok && kindOf(v.Type()) == Text {
 		text, _ := m.MarshalText()
 		return string(text)
 	}
@@ -115,7 +119,7 @@ func Format(v reflect.Value) string {
 		}
 		return strings.Join(items, ",")
 	}
-	if s, ok := v.Interface().(interface{ String() string }); ok {
+	if s, ok := reflect.TypeAssert[fmt.Stringer](v); ok {
 		return s.String()
 	}
 	return ""

@@ -81,8 +81,9 @@ func (w *writer) simple(v reflect.Value, indent string) string {
 		return folded(v.String(), indent)
 	case reflect.Struct: // a reference
 		return scalar(schema.Format(v))
+	default:
+		return schema.Format(v)
 	}
-	return schema.Format(v)
 }
 
 // width is where long texts are folded.

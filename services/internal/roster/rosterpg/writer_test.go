@@ -16,7 +16,7 @@ func TestNobodyElseWritesTheRoster(t *testing.T) {
 	writes := regexp.MustCompile(`(?i)\b(UPDATE|INSERT INTO|DELETE FROM|TRUNCATE)\s+(bots|chats|cast_members)\b.*`)
 	found := 0
 	services := filepath.Join("..", "..", "..")
-	err := filepath.WalkDir(services, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(services, func(path string, _ fs.DirEntry, err error) error {
 		in, _ := filepath.Rel(services, filepath.Dir(path))
 		switch {
 		case err != nil:

@@ -47,7 +47,8 @@ func (t Turn) Said() bool {
 // message's id is that which the turn's bot has for it. The payload is only asked for
 // where it counts.
 const allTurns = `
-SELECT c.telegram_id, t.turn_no, coalesce(d.part, 1), b.username, CASE WHEN d.lane = 'message' THEN 'message' ELSE t.kind END, coalesce(d.outcome, t.outcome, ''),
+SELECT c.telegram_id, t.turn_no, coalesce(d.part, 1), b.username,
+       CASE WHEN d.lane = 'message' THEN 'message' ELSE t.kind END, coalesce(d.outcome, t.outcome, ''),
        coalesce(said.telegram_id, 0), coalesce(target.telegram_id, 0),
        CASE WHEN coalesce(d.outcome, t.outcome) = 'unknown' THEN d.payload END,
        t.due_at, t.planned_at, t.expires_at, d.created_at, coalesce(d.closed_at, t.closed_at), coalesce(d.attempts, t.attempts), coalesce(d.reason, t.reason)
