@@ -32,10 +32,8 @@ ON CONFLICT (bot_id) DO UPDATE SET owner = excluded.owner
 WHERE l.owner IS NOT DISTINCT FROM (SELECT f.owner FROM free f WHERE f.id = l.bot_id)
 RETURNING bot_id`
 
-	// Other listeners look at once.
-	releaseBots = `
-WITH released AS (UPDATE listening SET owner = NULL WHERE bot_id = ANY($1) AND owner = $2 RETURNING bot_id)
-SELECT pg_notify('chorus_roster', 'listener') FROM released LIMIT 1`
+	// Other listeners look every listener.claim.
+	releaseBots = `UPDATE listening SET owner = NULL WHERE bot_id = ANY($1) AND owner = $2`
 )
 
 const (
