@@ -147,10 +147,12 @@ func (g *Generator) stage(turns turnRows, work stage.Work[*journal.Unwritten, jo
 	return stage.New(
 		stage.Config{Name: "generator", MaxInFlight: g.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: maxWait, Lease: claimLease, Grace: grace},
 		turns,
-		stage.Deps{Rings: g.Bus.Rings(bus.Texts()), Holds: g.Lease.Held, Now: g.Now, Tracer: g.Tracer, Metrics: g.Stages, Log: g.Log,
+		stage.Deps{
+			Rings: g.Bus.Rings(bus.Texts()), Holds: g.Lease.Held, Now: g.Now, Tracer: g.Tracer, Metrics: g.Stages, Log: g.Log,
 			Ended: func(ended []stage.Task) {
 				g.Bus.Tell(subject.Written, &chorusv1.Event{Turns: journal.TurnsOf(ended)})
-			}},
+			},
+		},
 		work)
 }
 

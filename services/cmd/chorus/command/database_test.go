@@ -109,7 +109,7 @@ func TestConfigTellsWhereValuesComeFrom(t *testing.T) {
 		t.Errorf("%d: %s%s", got.Code, got.Err, got.Out)
 	}
 	table := chorus("config", "--table")
-	if !strings.Contains(table.Out, "\n| `database.url` | `CHORUS_DATABASE_URL` | `--database.url` | text |") {
+	if !strings.Contains(table.Out, "\n| `database.url` | `CHORUS_DATABASE_URL` | `--database.url` | a text |") {
 		t.Errorf("no row about database.url: %s", table.Out)
 	}
 }
