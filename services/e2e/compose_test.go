@@ -105,7 +105,7 @@ func TestComposeIsBackedUpAndRestored(t *testing.T) {
 func TestServicesKeepToTheirConnections(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, troupe{bots: 6, supergroups: 6, perChat: 3, gap: 1e9}.file(t))
-	const most = 6
+	const most = 7
 	d.environment = append(d.environment, fmt.Sprintf("CHORUS_DATABASE_MAX_CONNECTIONS=%d", most))
 	d.start("planner", "generator", "sender", "listener")
 	pool, seen := d.pool(), map[string]int{}
