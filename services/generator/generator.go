@@ -2,6 +2,7 @@
 package generator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,9 +120,7 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if deps.Rows == nil {
-		deps.Rows = deps.Pool
-	}
+	deps.Rows = cmp.Or(deps.Rows, deps.Pool)
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

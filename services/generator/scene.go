@@ -129,6 +129,9 @@ func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error
 		})
 		return read(err)
 	})
+	if slices.Max(numbers) == 0 {
+		return found, g.ask(ctx, &b)
+	}
 	b.Queue(targetOf, chats, numbers).Query(func(rows pgx.Rows) error {
 		var n int
 		var t target
@@ -140,10 +143,14 @@ func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error
 		})
 		return read(err)
 	})
-	if err := g.Pool.SendBatch(ctx, &b).Close(); err != nil {
-		return nil, fmt.Errorf("load scenes: %w", err)
+	return found, g.ask(ctx, &b)
+}
+
+func (g *Generator) ask(ctx context.Context, b *pgx.Batch) error {
+	if err := g.Pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("load scenes: %w", err)
 	}
-	return found, nil
+	return nil
 }
 
 // read says what an error of rows was.

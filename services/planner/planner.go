@@ -7,6 +7,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,9 +79,7 @@ func New(cfg Config, deps Deps) *Planner {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
-	if deps.Rows == nil {
-		deps.Rows = deps.Pool
-	}
+	deps.Rows = cmp.Or(deps.Rows, deps.Pool)
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

@@ -7,6 +7,7 @@
 package sender
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -94,9 +95,7 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
-	if deps.Rows == nil {
-		deps.Rows = deps.Pool
-	}
+	deps.Rows = cmp.Or(deps.Rows, deps.Pool)
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

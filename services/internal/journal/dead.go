@@ -165,9 +165,8 @@ WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead'`
 
 // Replay gives a dead turn another chance: it is open again, with what the journal holds
 // of it, and good for a while from now. ErrNoLetter says that there is no such dead turn.
-// It gives the lane of
-// its delivery, or none where its text is to be written. Once it has returned, ring for the
-// chat.
+// It gives the lane of its delivery, or none where its text is to be written. Once it has
+// returned, ring for the chat.
 func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Duration) (at Lane, err error) {
 	chat, number := key(id)
 	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {

@@ -114,52 +114,53 @@ func (f Field) Check(v reflect.Value, path string) Problems {
 				continue
 			}
 			entry := Format(v.Index(i))
-			wrong := f.text(entry)
+			wrong, want := f.text(entry)
 			if wrong == "" && f.entries > 0 && seen[entry] {
-				wrong = Quote(entry) + " stands twice"
+				wrong, want = Quote(entry)+" stands twice", f.Want
 			}
 			seen[entry] = true
-			f.add(&problems, at, wrong)
+			add(&problems, at, wrong, want)
 		}
 	case Whole, Length, Number:
-		f.add(&problems, path, f.number(v))
+		add(&problems, path, f.number(v), f.Want)
 	default:
 		switch {
 		case !v.IsZero() && f.Kind == Text:
-			f.add(&problems, path, f.text(Format(v)))
+			wrong, want := f.text(Format(v))
+			add(&problems, path, wrong, want)
 		case v.IsZero() && f.Required:
-			f.add(&problems, path, Missing)
+			add(&problems, path, Missing, f.Want)
 		case v.IsZero() && (f.Default != "" || f.enum):
-			f.add(&problems, path, f.text(""))
+			wrong, want := f.text("")
+			add(&problems, path, wrong, want)
 		}
 	}
 	return problems
 }
 
-func (f Field) add(problems *Problems, path, wrong string) {
-	want := f.Want
-	if text, unreadable := strings.CutSuffix(wrong, " is unreadable"); unreadable {
-		wrong, want = text, "readable text: valid UTF-8 without control characters other than new lines and tabs, and without marks of direction"
-	}
+// add adds a problem, if something is wrong.
+func add(problems *Problems, path, wrong, want string) {
 	if wrong != "" {
 		problems.Add(path, wrong, want)
 	}
 }
 
-// text is a text as a problem shows it, "" if it is fine.
-func (f Field) text(s string) string {
+const readable = "readable text: valid UTF-8 without control characters other than new lines and tabs, and without marks of direction"
+
+// text is a text as a problem shows it, "" if it is fine, and what is wanted.
+func (f Field) text(s string) (wrong, want string) {
 	n := float64(utf8.RuneCountInString(s))
 	switch {
 	case f.min == nil && f.max == nil && f.pattern == nil:
-		return ""
+		return "", ""
 	case !storable(s):
-		return Quote(s) + " is unreadable"
+		return Quote(s), readable
 	case f.min != nil && n < *f.min, f.max != nil && n > *f.max:
-		return fmt.Sprintf("%s (%d characters)", Quote(s), int(n))
+		return fmt.Sprintf("%s (%d characters)", Quote(s), int(n)), f.Want
 	case f.pattern != nil && !f.pattern.MatchString(s):
-		return Quote(s)
+		return Quote(s), f.Want
 	}
-	return ""
+	return "", ""
 }
 
 func (f Field) number(v reflect.Value) string {

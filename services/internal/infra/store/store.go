@@ -27,7 +27,7 @@ type Config struct {
 	URL string `config:"url" doc:"PostgreSQL, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; empty in chorus up for a private one" secret:"true"`
 	// MaxConnections leaves, at its least, two for work: a listener holds one for
 	// notifications, one for its leases and, now and then, one for the lock of its
-	// tidying, and a part is kept apart for reading.
+	// tidying, and two parts are kept apart.
 	MaxConnections   int           `config:"max_connections" min:"7" max:"1000" doc:"connections to the database that one service has open at most, all together"`
 	ConnectTimeout   time.Duration `config:"connect_timeout" min:"1s" max:"10m" doc:"how long a service waits for the database when it starts"`
 	StatementTimeout time.Duration `config:"statement_timeout" min:"100ms" max:"10m" doc:"after this long the database gives a statement up"`

@@ -2,6 +2,7 @@ package telegram
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,10 +64,7 @@ func timeLimit(longest time.Duration) Middleware {
 
 // send makes a call over the network. It is what all middleware is around.
 func (c *Client) send(ctx context.Context, call *Call) Outcome {
-	x := &exchange{token: call.Token.Reveal(), notAfter: call.NotAfter, maxAnswer: maxBody}
-	if call.maxAnswer > 0 {
-		x.maxAnswer = call.maxAnswer
-	}
+	x := &exchange{token: call.Token.Reveal(), notAfter: call.NotAfter, maxAnswer: cmp.Or(call.maxAnswer, maxBody)}
 	if !wellFormed(x.token) {
 		return Outcome{Kind: PermanentBot, Description: "the token is malformed, want NUMBER:KEY as @BotFather gave it"}
 	}

@@ -45,6 +45,14 @@ func done(result any, effect string) answer {
 	return answer{status: http.StatusOK, result: result, effect: effect}
 }
 
+// posted answers with a post, on which the call had an effect.
+func posted(p world.Post, effect string) answer {
+	a := done(messageOf(p), effect)
+	a.message = p.ID
+
+	return a
+}
+
 // floodError is a call that came too early.
 type floodError struct{ seconds int }
 

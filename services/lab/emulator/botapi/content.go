@@ -85,10 +85,7 @@ func (a *API) send(read func(params) (world.Content, error)) func(*call) (effect
 				return answer{}, err
 			}
 
-			reply := done(messageOf(post), sent)
-			reply.message = post.ID
-
-			return reply, nil
+			return posted(post, sent), nil
 		}, nil
 	}
 }

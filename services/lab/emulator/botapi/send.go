@@ -47,10 +47,7 @@ func (a *API) editMessageText(c *call) (effect, error) {
 			return answer{}, err
 		}
 
-		reply := done(messageOf(post), edited)
-		reply.message = post.ID
-
-		return reply, nil
+		return posted(post, edited), nil
 	}, nil
 }
 
