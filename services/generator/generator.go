@@ -31,7 +31,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/news"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/stage"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 const (
@@ -59,7 +58,7 @@ type Deps struct {
 	Lease *lease.Lease
 	Texts Texts
 	// Embeddings tell what texts mean; nil to compare their letters only.
-	Embeddings Embeddings
+	Embeddings llm.Provider
 	// Roster is who plays where; nil to read it from the pool each time.
 	Roster *rostercache.Roster
 	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
@@ -73,17 +72,10 @@ type Deps struct {
 
 // Texts writes texts; a chain of providers does.
 type Texts interface {
-	// Generate waits until a provider writes, or the context ends.
-	Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error)
-	// GenerateInBackground does not wait, and leaves budget to the others.
-	GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error)
+	llm.Provider
+
 	// Model tells whether anything but texts of scenes can be asked for.
 	Model() bool
-}
-
-// Embeddings tells what texts mean; a chain of a provider of embeddings does.
-type Embeddings interface {
-	GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error)
 }
 
 // Generator makes deliveries of turns. Run it once.

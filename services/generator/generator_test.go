@@ -16,9 +16,9 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
-	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
@@ -297,7 +297,7 @@ func aTextThatIsTooLongIsCut(s *stage) {
 	t := s.t
 	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.TooLong}}})
 	text := s.delivery(s.turn()).GetText()
-	if n, most := telegram.TextLength(text), guard.MaxLength(llm.Medium); n > most || n < most/2 {
+	if n, most := telegram.TextLength(text), guard.MaxLength(script.Medium); n > most || n < most/2 {
 		t.Errorf("%d characters", n)
 	}
 	if !strings.HasSuffix(text, line) {

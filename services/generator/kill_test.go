@@ -114,8 +114,8 @@ func (k *killer) after(step generator.Step) {
 	select {} // the signal is on its way
 }
 
-func (k *killer) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	answer, err := k.Texts.Generate(ctx, r, about)
+func (k *killer) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
+	answer, err := k.Texts.Generate(ctx, r)
 	if err == nil {
 		k.after(generator.Texted)
 	}

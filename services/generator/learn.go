@@ -16,6 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/people/trace"
@@ -79,8 +80,10 @@ func (g *Generator) learnOne(ctx context.Context) (searched bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	answer, err := g.Texts.GenerateInBackground(ctx, llm.Request{Messages: messages, MaxTokens: max(learnTokens, g.cfg.MaxTokens)},
-		usage.About{Purpose: usage.Memory, Chat: talk.Chat, Prompt: g.prompts.Version()})
+	answer, err := g.Texts.Generate(ctx, llm.Request{
+		Messages: messages, MaxTokens: max(learnTokens, g.cfg.MaxTokens),
+		About: llm.About{Purpose: llm.PurposeMemory, Chat: talk.Chat, Prompt: g.prompts.Version()},
+	})
 	if err != nil {
 		return true, err
 	}
@@ -119,7 +122,7 @@ func castOf(talk *memory.Talk) *members {
 	return m
 }
 
-func (m *members) lines(talk *memory.Talk) []llm.Line {
+func (m *members) lines(talk *memory.Talk) []script.Line {
 	marks := func(of map[string]int64, id int64) string {
 		for mark, have := range of {
 			if have == id {
@@ -128,9 +131,9 @@ func (m *members) lines(talk *memory.Talk) []llm.Line {
 		}
 		return ""
 	}
-	lines := make([]llm.Line, len(talk.Lines))
+	lines := make([]script.Line, len(talk.Lines))
 	for i, l := range talk.Lines {
-		lines[i] = llm.Line{Author: l.Author, Text: l.Text, FromBot: l.Bot != 0, Bot: l.Bot, Person: l.Person, At: l.At}
+		lines[i] = script.Line{Author: l.Author, Text: l.Text, FromBot: l.Bot != 0, Bot: l.Bot, Person: l.Person, At: l.At}
 		if lines[i].Mark = marks(m.people, l.Person); l.Bot != 0 {
 			lines[i].Mark = marks(m.bots, l.Bot)
 		}
@@ -205,7 +208,7 @@ func readMemories(text string, in *members) ([]memory.New, error) {
 		content := names.Line(names.Text(m.Content), 0)
 		bot, known := in.bot(m.Who)
 		valid := memory.Memory{Kind: m.Kind, Content: content, Relevance: m.Relevance}.Validate() == nil && len([]rune(content)) <= maxLearnedContent
-		if !known || !valid || guard.Check(guard.Draft{Text: content, Scene: llm.Scene{ForbidAdvice: true}}) != nil {
+		if !known || !valid || guard.Check(guard.Draft{Text: content, Scene: script.Scene{ForbidAdvice: true}}) != nil {
 			continue
 		}
 		var marks []string

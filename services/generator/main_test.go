@@ -96,22 +96,17 @@ func (h *hall) texts(chat int64) *chain.Chain {
 }
 
 // Generate asks whom the chat's stage has.
-func (h *hall) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	return h.texts(about.Chat).Generate(ctx, r, about)
-}
-
-// GenerateInBackground asks whom the chat's stage has.
-func (h *hall) GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	if about.Purpose == usage.Likeness {
+func (h *hall) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
+	if r.About.Purpose == llm.PurposeLikeness {
 		h.mu.Lock()
-		embeddings := h.stages[about.Chat].embeddings
+		embeddings := h.stages[r.About.Chat].embeddings
 		h.mu.Unlock()
 		if embeddings == nil {
 			return llm.Response{}, chain.ErrUnavailable
 		}
-		return embeddings.GenerateInBackground(ctx, r, about)
+		return embeddings.Generate(ctx, r)
 	}
-	return h.texts(about.Chat).GenerateInBackground(ctx, r, about)
+	return h.texts(r.About.Chat).Generate(ctx, r)
 }
 
 // Model says yes: some stages have one.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // Marks of lines.
@@ -16,13 +16,13 @@ const (
 
 // mark marks lines by who wrote them: the bot that speaks, other bots, people. Those of
 // a kind who bear the same name get numbers, in the order in which they come.
-func mark(lines []*llm.Line, self int64) {
+func mark(lines []*script.Line, self int64) {
 	type namesake struct {
 		bot  bool
 		name string
 	}
 	bearers := map[namesake][]int64{}
-	number := func(l *llm.Line, id int64) (n, of int) {
+	number := func(l *script.Line, id int64) (n, of int) {
 		k := namesake{l.Bot != 0, strings.ToLower(strings.TrimSpace(l.Author))}
 		for i, other := range bearers[k] {
 			if other == id {

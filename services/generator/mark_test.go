@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/generator/prompt"
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 
@@ -13,7 +13,7 @@ import (
 func TestNamesakesAreToldApart(t *testing.T) {
 	t.Parallel()
 	const anna, ben, annas = 1, 2, 3 // bots; the third is called Anna, too
-	past := []llm.Line{
+	past := []script.Line{
 		{Author: "Anna", Text: "I am the persona.", Bot: anna, FromBot: true},
 		{Author: "Anna", Text: "I am not.", Person: 77},
 		{Author: "ANNA ", Text: "Nor am I.", Person: 78},
@@ -24,7 +24,7 @@ func TestNamesakesAreToldApart(t *testing.T) {
 		{Author: "Anna", Text: "As a channel.", Person: -1001},
 		{Author: "", Text: "Nobody.", Person: 81},
 	}
-	s := &scene{Scene: llm.Scene{Persona: llm.Persona{ID: anna, Name: "Anna"}}}
+	s := &scene{Scene: script.Scene{Persona: script.Persona{ID: anna, Name: "Anna"}}}
 	answered := &target{Line: past[1]}
 	for i, j := 0, len(past)-1; i < j; i, j = i+1, j-1 {
 		past[i], past[j] = past[j], past[i] // the newest first

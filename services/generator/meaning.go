@@ -8,12 +8,11 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // meanings compares what texts mean.
 type meanings struct {
-	embeddings Embeddings
+	embeddings llm.Provider
 	// least is the cosine from which two texts mean the same.
 	least float64
 	known *otter.Cache[string, *meaning]
@@ -30,7 +29,7 @@ const (
 	maxCompared = 80
 )
 
-func newMeanings(e Embeddings, least float64) (*meanings, error) {
+func newMeanings(e llm.Provider, least float64) (*meanings, error) {
 	known, err := otter.New(&otter.Options[string, *meaning]{MaximumSize: maxMeanings})
 	if err != nil {
 		return nil, fmt.Errorf("keep embeddings: %w", err)
@@ -43,7 +42,7 @@ func (m *meanings) compared() bool { return m.embeddings != nil && m.least < 1 }
 
 // nearest returns which of the texts that were said means what this one does, the
 // nearest; empty for none. It asks in one call for what isn't known of them.
-func (m *meanings) nearest(ctx context.Context, text string, said []*utterance, about usage.About) (string, error) {
+func (m *meanings) nearest(ctx context.Context, text string, said []*utterance, about llm.About) (string, error) {
 	said = said[:min(len(said), maxCompared)]
 	vectors := make(map[string][]float32, len(said)+1)
 	var ask []string
@@ -62,7 +61,11 @@ func (m *meanings) nearest(ctx context.Context, text string, said []*utterance, 
 		want(u.text)
 	}
 	if len(ask) > 0 {
-		answer, err := m.embeddings.GenerateInBackground(ctx, llm.Request{Embed: ask}, about)
+		r := llm.Request{About: about}
+		for _, text := range ask {
+			r.Messages = append(r.Messages, llm.Message{Role: llm.RoleUser, Content: text})
+		}
+		answer, err := m.embeddings.Generate(ctx, r)
 		if err != nil {
 			return "", err
 		}

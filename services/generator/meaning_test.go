@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // dictionary knows what some texts mean, and notes which it was asked for.
@@ -18,15 +17,17 @@ type dictionary struct {
 	asked   [][]string
 }
 
-func (d *dictionary) GenerateInBackground(_ context.Context, r llm.Request, _ usage.About) (answer llm.Response, err error) {
-	d.asked = append(d.asked, r.Embed)
-	for _, text := range r.Embed {
-		v, ok := d.vectors[text]
+func (d *dictionary) Generate(_ context.Context, r llm.Request) (answer llm.Response, err error) {
+	var asked []string
+	for _, m := range r.Messages {
+		v, ok := d.vectors[m.Content]
 		if !ok {
-			return answer, fmt.Errorf("%w: %q", errUnheardOf, text)
+			return answer, fmt.Errorf("%w: %q", errUnheardOf, m.Content)
 		}
+		asked = append(asked, m.Content)
 		answer.Embeddings = append(answer.Embeddings, v)
 	}
+	d.asked = append(d.asked, asked)
 	return answer, nil
 }
 
@@ -59,7 +60,7 @@ func TestTheNearestMeaningIsFound(t *testing.T) {
 		{"up", nil, "", nil},
 	} {
 		d.asked = nil
-		got, err := m.nearest(t.Context(), tt.text, tt.said, usage.About{})
+		got, err := m.nearest(t.Context(), tt.text, tt.said, llm.About{})
 		if err != nil || got != tt.want {
 			t.Errorf("%s of %v: %q, %v, want %q", tt.text, tt.said, got, err, tt.want)
 		}
@@ -71,7 +72,7 @@ func TestTheNearestMeaningIsFound(t *testing.T) {
 			t.Errorf("%s: asked for (-want +got): %s", tt.text, diff)
 		}
 	}
-	if _, err := m.nearest(t.Context(), "aardvark", said("up"), usage.About{}); !errors.Is(err, errUnheardOf) {
+	if _, err := m.nearest(t.Context(), "aardvark", said("up"), llm.About{}); !errors.Is(err, errUnheardOf) {
 		t.Errorf("got %v", err)
 	}
 }

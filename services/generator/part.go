@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 )
 
@@ -51,7 +51,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 	if !found || !known || !there || !b.Acts() || c.Removed || !casts[chat].Plays(bot) {
 		return errNoPart
 	}
-	s.Persona = llm.Persona{
+	s.Persona = script.Persona{
 		ID: int64(bot), Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
 		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy,
 	}
@@ -92,7 +92,7 @@ func (s *scene) mind(ctx context.Context, roster *rostercache.Roster, bot roster
 	})
 	s.Stances = nil
 	for _, stance := range firmest[:min(len(firmest), maxShown)] {
-		s.Stances = append(s.Stances, llm.Stance{Topic: stance.Topic, Text: stance.Text, Confidence: stance.Confidence})
+		s.Stances = append(s.Stances, script.Stance{Topic: stance.Topic, Text: stance.Text, Confidence: stance.Confidence})
 	}
 	holdings, err := roster.Holdings(ctx, bot)
 	if err != nil {

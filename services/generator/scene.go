@@ -12,6 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -19,7 +20,7 @@ import (
 
 // scene is what a turn's text is written from.
 type scene struct {
-	llm.Scene
+	script.Scene
 	// answering is the username or name of whom the turn answers; empty for none, and
 	// for a name that must not be said.
 	answering string
@@ -52,14 +53,14 @@ type question struct{ chat, bot, number int64 }
 
 // past is the answer. The newest line is the first; answered is nil if there is none.
 type past struct {
-	lines    []llm.Line
+	lines    []script.Line
 	answered *target
 	learned  []memory.Chosen
 }
 
 // target is a message that is answered.
 type target struct {
-	llm.Line
+	script.Line
 	username, topic string
 }
 
@@ -83,7 +84,7 @@ func (g *Generator) shown() int {
 func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
-	s := &scene{Scene: llm.Scene{
+	s := &scene{Scene: script.Scene{
 		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(),
 		Now: g.Now(),
 	}}
@@ -121,7 +122,7 @@ func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error
 	memory.QueueLearned(&b, chats, bots, func(i int, m memory.Chosen) { found[i].learned = append(found[i].learned, m) })
 	b.Queue(historyOf, chats, g.shown()).Query(func(rows pgx.Rows) error {
 		var n int
-		var l llm.Line
+		var l script.Line
 		_, err := pgx.ForEachRow(rows, []any{&n, &l.Author, &l.Text, &l.Bot, &l.Person, &l.At}, func() error {
 			l.FromBot = l.Bot != 0
 			found[n-1].lines = append(found[n-1].lines, l)
@@ -162,9 +163,9 @@ func read(err error) error {
 }
 
 // set puts what was read where it belongs.
-func (s *scene) set(past []llm.Line, answered *target) {
+func (s *scene) set(past []script.Line, answered *target) {
 	slices.Reverse(past)
-	lines := make([]*llm.Line, 0, len(past)+1)
+	lines := make([]*script.Line, 0, len(past)+1)
 	for i := range past {
 		lines = append(lines, &past[i])
 	}
@@ -207,13 +208,13 @@ func (s *scene) remember() {
 	}
 }
 
-func lengthOf(l chorusv1.Length) llm.Length {
+func lengthOf(l chorusv1.Length) script.Length {
 	switch l {
 	case chorusv1.Length_LENGTH_SHORT:
-		return llm.Short
+		return script.Short
 	case chorusv1.Length_LENGTH_LONG:
-		return llm.Long
+		return script.Long
 	case chorusv1.Length_LENGTH_MEDIUM, chorusv1.Length_LENGTH_UNSPECIFIED:
 	}
-	return llm.Medium
+	return script.Medium
 }

@@ -71,11 +71,11 @@ func (w *stopwatch) of(id string) *lap {
 
 // Generate is the call, which is not counted. What the chain adds to it is: the
 // provider's answer says how long itself took.
-func (w *stopwatch) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	answer, err := w.Texts.Generate(ctx, r, about)
+func (w *stopwatch) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
+	answer, err := w.Texts.Generate(ctx, r)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.of(subject.TurnID(&chorusv1.TurnId{ChatId: about.Chat, Number: about.Turn})).Calls += answer.Usage.Latency
+	w.of(subject.TurnID(&chorusv1.TurnId{ChatId: r.About.Chat, Number: r.About.Turn})).Calls += answer.Usage.Latency
 	return answer, err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // Trial is a request as turns make it, for a look whether a provider takes it.
@@ -14,23 +15,23 @@ func Trial(cfg Config) (llm.Request, error) {
 	if err != nil {
 		return llm.Request{}, fmt.Errorf("generator.prompts: %w", err)
 	}
-	asked := llm.Line{Author: "Tom", Text: "Which tea do you drink in the evening?", At: time.Now()}
-	scene := llm.Scene{
-		Persona: llm.Persona{Name: "Anna", Summary: "She reads in the evening.", Tone: "warm"},
-		Topic:   "tea", Answering: &asked, History: []llm.Line{asked}, Length: llm.Short, Language: "en", Purpose: "A talk about tea.", Now: asked.At,
+	asked := script.Line{Author: "Tom", Text: "Which tea do you drink in the evening?", At: time.Now()}
+	s := script.Scene{
+		Persona: script.Persona{Name: "Anna", Summary: "She reads in the evening.", Tone: "warm"},
+		Topic:   "tea", Answering: &asked, History: []script.Line{asked}, Length: script.Short, Language: "en", Purpose: "A talk about tea.", Now: asked.At,
 	}
-	system, err := prompts.System(scene)
+	system, err := prompts.System(s)
 	if err != nil {
 		return llm.Request{}, err
 	}
-	user, err := prompts.User(scene, system)
+	user, err := prompts.User(s, system)
 	if err != nil {
 		return llm.Request{}, err
 	}
-	return cfg.request(scene, system, user), nil
+	return cfg.request(system, user), nil
 }
 
 // request asks for a text.
-func (c Config) request(s llm.Scene, messages ...llm.Message) llm.Request {
-	return llm.Request{Scene: s, Messages: messages, MaxTokens: c.MaxTokens, Temperature: c.Temperature}
+func (c Config) request(messages ...llm.Message) llm.Request {
+	return llm.Request{Messages: messages, MaxTokens: c.MaxTokens, Temperature: c.Temperature}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/nature"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 var (
@@ -51,10 +51,10 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 		return "", fail.AsPermanent(err)
 	}
 	messages := []llm.Message{s.system, user}
-	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(s.Scene, messages...)}
+	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(messages...)}
 	p.heard = g.repeats.listen(ctx, t, names.Line(s.Disclaimer, 0))
 	defer p.heard.wait()
-	first, err := p.draft(ctx, usage.Text)
+	first, err := p.draft(ctx, llm.PurposeText, s.Seed)
 	if err != nil {
 		return "", err
 	}
@@ -67,8 +67,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	}
 	g.Metrics.objected(objection.Rule, "rewritten")
 	p.request.Messages = prompt.Objected(messages, first.Text, objection.Reason)
-	p.request.Scene.Seed++ // whoever writes without a model draws other lots
-	second, err := p.draft(ctx, usage.Rewrite)
+	second, err := p.draft(ctx, llm.PurposeRewrite, s.Seed+1)
 	if err != nil {
 		return "", err
 	}
@@ -82,11 +81,13 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	return p.mend(ctx, objection, second, first)
 }
 
-// draft asks for one.
-func (p *piece) draft(ctx context.Context, purpose usage.Purpose) (llm.Response, error) {
+// draft asks for one. The offline writer gives another one for another seed.
+func (p *piece) draft(ctx context.Context, purpose llm.Purpose, seed uint64) (llm.Response, error) {
 	has, cancel := context.WithTimeout(ctx, p.left(p.turn))
 	defer cancel()
-	answer, err := p.Texts.Generate(has, p.request, p.about(purpose))
+	facts := p.scene.Scene
+	facts.Seed, p.request.About = seed, p.about(purpose)
+	answer, err := p.Texts.Generate(script.With(has, facts), p.request)
 	switch {
 	case err == nil && has.Err() == nil:
 		return whole(answer), nil
@@ -113,9 +114,9 @@ func whole(answer llm.Response) llm.Response {
 	return answer
 }
 
-func (p *piece) about(purpose usage.Purpose) usage.About {
+func (p *piece) about(purpose llm.Purpose) llm.About {
 	id := p.turn.GetId()
-	return usage.About{Purpose: purpose, Chat: id.GetChatId(), Turn: id.GetNumber(), Bot: p.turn.GetBotId(), Prompt: p.prompts.Version()}
+	return llm.About{Purpose: purpose, Chat: id.GetChatId(), Turn: id.GetNumber(), Bot: p.turn.GetBotId(), Prompt: p.prompts.Version()}
 }
 
 // compose makes a draft that passed the text that is sent. The name of whom it
@@ -157,7 +158,7 @@ func (p *piece) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
 	if d.Offline || !p.meanings.compared() {
 		return nil
 	}
-	said, err := p.meanings.nearest(ctx, d.Text, p.heard.said, p.about(usage.Likeness))
+	said, err := p.meanings.nearest(ctx, d.Text, p.heard.said, p.about(llm.PurposeLikeness))
 	if err != nil {
 		p.Log.Debug("nobody compared what a draft means", zap.Error(err))
 		return nil
@@ -179,11 +180,11 @@ func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 	if stance == nil {
 		return nil
 	}
-	answer, err := p.Texts.GenerateInBackground(ctx, llm.Request{
-		Scene:     p.scene.Scene,
+	answer, err := p.Texts.Generate(ctx, llm.Request{
 		Messages:  prompt.Judge(p.scene.Persona.Name, stance.Text, d.Text),
 		MaxTokens: max(judgeTokens, p.cfg.MaxTokens), // a model that thinks needs as much for a word
-	}, p.about(usage.Judge))
+		About:     p.about(llm.PurposeJudge),
+	})
 	if err != nil {
 		p.Log.Debug("nobody judged a draft", zap.Error(err))
 		return nil

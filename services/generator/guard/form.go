@@ -10,7 +10,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/llm/thoughts"
 )
 
@@ -89,7 +89,7 @@ func roleLabel(d *Draft) string {
 }
 
 // speakers are the names, and first names, of who speaks in a scene.
-func speakers(s llm.Scene) []string {
+func speakers(s script.Scene) []string {
 	names := []string{s.Persona.Name}
 	for _, l := range s.History {
 		names = append(names, l.Author)
@@ -157,13 +157,13 @@ const (
 )
 
 // MaxLength returns how many UTF-16 code units a text of a length class may have.
-func MaxLength(l llm.Length) int {
+func MaxLength(l script.Length) int {
 	switch l {
-	case llm.Short:
+	case script.Short:
 		return maxShort
-	case llm.Long:
+	case script.Long:
 		return maxLong
-	case llm.Medium:
+	case script.Medium:
 	}
 	return maxMedium
 }

@@ -6,14 +6,14 @@ package guard
 import (
 	"strings"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 // Draft is a text and what it is judged by.
 type Draft struct {
 	Text  string
-	Scene llm.Scene
+	Scene script.Scene
 	// Allowed are the usernames, with their @, that the text may mention.
 	Allowed []string
 	// Offline texts come from templates, which know one language.
@@ -113,7 +113,7 @@ func ask(d Draft, about func(rule string) bool) *Objection {
 // CheckNamed asks the rules about a draft that passed, once the name of whom it
 // answers was put to it: whether both together are what one must not say.
 func CheckNamed(d Draft) *Objection {
-	d.Scene = llm.Scene{ForbidAdvice: d.Scene.ForbidAdvice, Answering: d.Scene.Answering, Length: llm.Long}
+	d.Scene = script.Scene{ForbidAdvice: d.Scene.ForbidAdvice, Answering: d.Scene.Answering, Length: script.Long}
 	return Check(d)
 }
 

@@ -13,19 +13,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/chorus-cast/chorus/services/generator/guard"
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // scene is a chat in which advice is forbidden and the persona has opinions, in
 // each language.
-func scene(language string) llm.Scene {
-	s := llm.Scene{
-		Persona:  llm.Persona{Name: "Anna Lindqvist", Summary: "Reads on the ferry.", Tone: "warm"},
-		Language: language, ForbidAdvice: true, Length: llm.Medium, Topic: "endings",
-		History: []llm.Line{{Author: "Viktor Hale", Text: "Hm."}, {Author: "Tom", Text: "So?"}},
-		Stances: []llm.Stance{
+func scene(language string) script.Scene {
+	s := script.Scene{
+		Persona:  script.Persona{Name: "Anna Lindqvist", Summary: "Reads on the ferry.", Tone: "warm"},
+		Language: language, ForbidAdvice: true, Length: script.Medium, Topic: "endings",
+		History: []script.Line{{Author: "Viktor Hale", Text: "Hm."}, {Author: "Tom", Text: "So?"}},
+		Stances: []script.Stance{
 			{Topic: "endings", Text: "An open ending trusts the reader.", Confidence: 0.8},
 			{Topic: "translation", Text: "I love a translation that takes risks.", Confidence: 0.9},
 			{Topic: "maps", Text: "Maps in novels are never needed.", Confidence: 0.2},
@@ -33,9 +33,9 @@ func scene(language string) llm.Scene {
 	}
 	switch language {
 	case "de":
-		s.Stances = []llm.Stance{{Topic: "Enden", Text: "Ein offenes Ende vertraut dem Leser.", Confidence: 0.8}}
+		s.Stances = []script.Stance{{Topic: "Enden", Text: "Ein offenes Ende vertraut dem Leser.", Confidence: 0.8}}
 	case "es":
-		s.Stances = []llm.Stance{{Topic: "finales", Text: "Un final abierto confía en el lector.", Confidence: 0.8}}
+		s.Stances = []script.Stance{{Topic: "finales", Text: "Un final abierto confía en el lector.", Confidence: 0.8}}
 	}
 	return s
 }
@@ -123,7 +123,7 @@ func TestWhatTheOfflineProviderSaysPasses(t *testing.T) {
 				continue
 			}
 			s := scene("en")
-			s.Length, s.Stances = llm.Long, nil
+			s.Length, s.Stances = script.Long, nil
 			if o := guard.Check(guard.Draft{Text: said, Scene: s}); o != nil {
 				t.Errorf("%s: %s objects to %q", filepath.Base(file), o.Rule, said)
 			}

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/generator/guard"
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // lies claim to come from a human, in answer to a question or not.
@@ -36,7 +36,7 @@ func TestClaimsToBeHumanAreCaught(t *testing.T) {
 	t.Parallel()
 	for language, texts := range lies() {
 		for _, text := range texts {
-			if o := guard.Check(guard.Draft{Text: text, Scene: llm.Scene{Language: language}}); o == nil || o.Rule != "human_claim" {
+			if o := guard.Check(guard.Draft{Text: text, Scene: script.Scene{Language: language}}); o == nil || o.Rule != "human_claim" {
 				t.Errorf("%s: %q: %+v", language, text, o)
 			}
 		}
@@ -46,7 +46,7 @@ func TestClaimsToBeHumanAreCaught(t *testing.T) {
 		"Real people wrote these letters.", "He treats the machine as a human.", "Ich mag den Menschen in dem Buch.", "Sie ist ein echter Mensch geblieben.", "Nein, ich bin ein Bot.",
 		"Soy un bot.", "Je suis un bot.", "Le robot est presque humain.", "Человек в книге одинок.", "Я бот.", "As a reader, I love it.",
 	} {
-		if o := guard.Check(guard.Draft{Text: text, Scene: llm.Scene{}}); o != nil {
+		if o := guard.Check(guard.Draft{Text: text, Scene: script.Scene{}}); o != nil {
 			t.Errorf("%q: %+v", text, o)
 		}
 	}
@@ -63,13 +63,13 @@ func TestWhatIsNoAdmissionIsNoAnswerToAreYouHuman(t *testing.T) {
 		"Ты человек?":                 {"Да.", "Конечно, а кто же ещё?"},
 	} {
 		for _, draft := range drafts {
-			scene := llm.Scene{Answering: &llm.Line{Author: "Tom", Text: asked}}
+			scene := script.Scene{Answering: &script.Line{Author: "Tom", Text: asked}}
 			if o := guard.Check(guard.Draft{Text: draft, Scene: scene}); o == nil || o.Rule != "human_claim" {
 				t.Errorf("%q is answered by %q: %+v", asked, draft, o)
 			}
 		}
 	}
-	honest := guard.Draft{Text: "No, I'm a bot, and a fond reader.", Scene: llm.Scene{Answering: &llm.Line{Text: "Are you a human?"}}}
+	honest := guard.Draft{Text: "No, I'm a bot, and a fond reader.", Scene: script.Scene{Answering: &script.Line{Text: "Are you a human?"}}}
 	if o := guard.Check(honest); o != nil {
 		t.Errorf("an honest answer: %+v", o)
 	}
@@ -87,12 +87,12 @@ func TestAddressesAreSeenThroughLookAlikes(t *testing.T) {
 func TestANameThatMakesALinkOfATextIsFound(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"t.me/example What a book!", "What a book! www.example", "@casino What a book!", "I am human Tom, a fine name."} {
-		if guard.CheckNamed(guard.Draft{Text: text, Scene: llm.Scene{Language: "en"}}) == nil {
+		if guard.CheckNamed(guard.Draft{Text: text, Scene: script.Scene{Language: "en"}}) == nil {
 			t.Errorf("%q passes", text)
 		}
 	}
 	for _, text := range []string{"Владимир, yes!", "@tom_reads What a book!", "李明 What a book!"} {
-		if o := guard.CheckNamed(guard.Draft{Text: text, Scene: llm.Scene{Language: "en"}, Allowed: []string{"@tom_reads"}}); o != nil {
+		if o := guard.CheckNamed(guard.Draft{Text: text, Scene: script.Scene{Language: "en"}, Allowed: []string{"@tom_reads"}}); o != nil {
 			t.Errorf("%q: %+v", text, o)
 		}
 	}

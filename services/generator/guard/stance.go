@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 const (
@@ -103,7 +103,7 @@ func contradicts(sentence, stance said) (about float64, opposite bool) {
 
 // turned is the first firm stance that a sentence is about, to this part at least,
 // and turns round.
-func turned(d *Draft, part float64) *llm.Stance {
+func turned(d *Draft, part float64) *script.Stance {
 	var all []said
 	lower := strings.ToLower(d.Text)
 	for i, s := range d.Scene.Stances {
@@ -139,7 +139,7 @@ func stance(d *Draft) string {
 // Doubtful is a firm stance that a draft may contradict, where only a reader can
 // tell: a sentence is partly about it and turned round. Nil if there is none, and
 // so nobody need be asked.
-func Doubtful(d Draft) *llm.Stance { return turned(&d, near) }
+func Doubtful(d Draft) *script.Stance { return turned(&d, near) }
 
 var sentenceEnd = regexp.MustCompile(`[.!?…]+(?:\s|$)|\n`)
 

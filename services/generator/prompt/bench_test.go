@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/generator/prompt"
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 func BenchmarkRender(b *testing.B) {
@@ -16,7 +16,7 @@ func BenchmarkRender(b *testing.B) {
 	s := scenes()["full"]
 	s.History = nil
 	for i := range 15 {
-		s.History = append(s.History, llm.Line{Author: "Tom", Text: fmt.Sprintf("Message %02d is about the storm in the last chapter, where everything comes together.", i)})
+		s.History = append(s.History, script.Line{Author: "Tom", Text: fmt.Sprintf("Message %02d is about the storm in the last chapter, where everything comes together.", i)})
 	}
 	for b.Loop() {
 		render(b, r, s)

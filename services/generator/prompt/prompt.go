@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 //go:embed *.tmpl
@@ -100,12 +101,12 @@ func New(cfg Config) (*Renderer, error) {
 }
 
 // trial is a scene that has everything.
-func trial() llm.Scene {
-	said := llm.Line{Author: "Tom", Text: "Hello"}
-	return llm.Scene{
-		Persona: llm.Persona{Name: "Anna", Summary: "S", Tone: "warm", Phrases: []string{"P"}, Interests: []string{"I"}, Hint: "H"},
-		Stances: []llm.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
-		Answering: &said, History: []llm.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D", ForbidAdvice: true, Refresh: true, Now: time.Unix(0, 0),
+func trial() script.Scene {
+	said := script.Line{Author: "Tom", Text: "Hello"}
+	return script.Scene{
+		Persona: script.Persona{Name: "Anna", Summary: "S", Tone: "warm", Phrases: []string{"P"}, Interests: []string{"I"}, Hint: "H"},
+		Stances: []script.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
+		Answering: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D", ForbidAdvice: true, Refresh: true, Now: time.Unix(0, 0),
 	}
 }
 
@@ -116,20 +117,20 @@ func (r *Renderer) Version() string { return r.version }
 // stage is what the system's template is given of a scene: who speaks, where, and by
 // what rules. What others wrote is not for a system's message.
 type stage struct {
-	Persona             llm.Persona
-	Stances             []llm.Stance
+	Persona             script.Persona
+	Stances             []script.Stance
 	Holdings            []string
 	Purpose, Disclaimer string
 	ForbidAdvice        bool
 	Language            string
-	Length              llm.Length
+	Length              script.Length
 	Refresh             bool
 	Now                 time.Time
 }
 
 // System gives the system's message of a scene, which does not depend on what was
 // said or is remembered.
-func (r *Renderer) System(s llm.Scene) (llm.Message, error) {
+func (r *Renderer) System(s script.Scene) (llm.Message, error) {
 	text, err := execute(r.system, stage{
 		Persona: s.Persona, Stances: s.Stances, Holdings: s.Holdings, Purpose: s.Purpose, Disclaimer: s.Disclaimer,
 		ForbidAdvice: s.ForbidAdvice, Language: s.Language, Length: s.Length, Refresh: s.Refresh, Now: s.Now,
@@ -139,7 +140,7 @@ func (r *Renderer) System(s llm.Scene) (llm.Message, error) {
 
 // User gives the user's message of a scene. Of the history it shows the newest
 // messages, as many as the bounds allow beside the system's message.
-func (r *Renderer) User(s llm.Scene, system llm.Message) (llm.Message, error) {
+func (r *Renderer) User(s script.Scene, system llm.Message) (llm.Message, error) {
 	s.History = s.History[max(len(s.History)-r.cfg.History, 0):]
 	text, err := execute(r.user, s)
 	if err != nil {
@@ -157,7 +158,7 @@ func (r *Renderer) User(s llm.Scene, system llm.Message) (llm.Message, error) {
 }
 
 // fitting is the newest of a scene's messages that there is room for.
-func (r *Renderer) fitting(s llm.Scene, room int) ([]llm.Line, error) {
+func (r *Renderer) fitting(s script.Scene, room int) ([]script.Line, error) {
 	history := s.History
 	s.History = nil
 	bare, err := execute(r.user, s)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // Member is somebody of a talk, by a mark such as "bot 1" or "person 2".
@@ -13,7 +14,7 @@ type Member struct{ Mark, Name string }
 // marks of those who wrote them. The answer is to be a JSON object with a list
 // "memories" of objects with who, kind, content, about and relevance; who and about
 // name members by their marks.
-func Remember(cast []Member, talk []llm.Line) ([]llm.Message, error) {
+func Remember(cast []Member, talk []script.Line) ([]llm.Message, error) {
 	var b strings.Builder
 	b.WriteString("The cast:")
 	for _, m := range cast {

@@ -6,7 +6,7 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
@@ -34,16 +34,16 @@ func functions() template.FuncMap {
 
 func line(l any) (string, error) {
 	switch v := l.(type) {
-	case llm.Line:
+	case script.Line:
 		return shown(v), nil
-	case *llm.Line:
+	case *script.Line:
 		return shown(*v), nil
 	}
 	return "", fmt.Errorf("%T is not a line", l)
 }
 
 // lines does for all at once, and sooner, what a loop does with line.
-func lines(all []llm.Line) string {
+func lines(all []script.Line) string {
 	each := make([]string, len(all))
 	for i, m := range all {
 		each[i] = shown(m)
@@ -54,7 +54,7 @@ func lines(all []llm.Line) string {
 // shown is one message on one line. It begins with who wrote it, which no name can
 // change; it can't end the block that it stands in, nor begin a line that looks like
 // another member's.
-func shown(m llm.Line) string {
+func shown(m script.Line) string {
 	// A name with a colon in it could look like another's name and words.
 	author := oneLine(strings.ReplaceAll(names.Sayable(m.Author), ":", " "), maxOfName)
 	if author == "" {
@@ -106,13 +106,13 @@ func list(items []string, separator string) string {
 	return strings.Join(clean, separator)
 }
 
-func sentences(l llm.Length) string {
+func sentences(l script.Length) string {
 	switch l {
-	case llm.Short:
+	case script.Short:
 		return "one or two short sentences"
-	case llm.Long:
+	case script.Long:
 		return "three or four sentences"
-	case llm.Medium:
+	case script.Medium:
 	}
 	return "two or three sentences"
 }
@@ -128,7 +128,7 @@ func confidence(c float64) string {
 }
 
 // temper puts the emotion profile into words.
-func temper(p llm.Persona) string {
+func temper(p script.Persona) string {
 	words := func(value float64, low, middle, high string) string {
 		switch {
 		case value < 0.35:

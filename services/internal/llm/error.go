@@ -1,23 +1,12 @@
 package llm
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-)
 
-// The classes of failure, for errors.Is.
-var (
-	// ErrPermanent fails in the same way when tried again at this provider: a
-	// bad key, a bad request, a refusal, no credit.
-	ErrPermanent = errors.New("permanent")
-	// ErrThrottled is a rate limit; Error.RetryAfter says how long.
-	ErrThrottled = errors.New("throttled")
-	// ErrTransient may succeed when tried again: a time-out, a broken
-	// connection, a 5xx, an answer that can't be read.
-	ErrTransient = errors.New("transient")
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 )
 
 // CodeThinking is the Code of an answer in which a model thinks and says nothing.
@@ -25,8 +14,11 @@ const CodeThinking = "thinking"
 
 // Error is a provider's failure. It never contains a key.
 type Error struct {
-	// Class is ErrPermanent, ErrThrottled or ErrTransient.
-	Class error
+	// Class is fail.Permanent where the same request fails in the same way at this
+	// provider (a bad key, a bad request, a refusal, no credit), fail.Throttled for a rate
+	// limit, and else fail.Transient (a time-out, a broken connection, a 5xx, an answer
+	// that can't be read).
+	Class fail.Class
 	// Provider is the configured name of the provider.
 	Provider string
 	// Status is the HTTP status, or that which the body of a 200 has; 0 where there
@@ -88,8 +80,8 @@ func (e *Error) What() string {
 	return text
 }
 
-// Unwrap returns the class, so that errors.Is matches it.
-func (e *Error) Unwrap() error { return e.Class }
+// Failure implements fail.Classified.
+func (e *Error) Failure() (fail.Class, time.Duration) { return e.Class, e.RetryAfter }
 
 // Limits is what x-ratelimit-* headers said. The zero value means that they
 // said nothing.

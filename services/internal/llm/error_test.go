@@ -1,22 +1,22 @@
 package llm_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
 func TestError(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("turn 7: %w", &llm.Error{
-		Class: llm.ErrThrottled, Provider: "groq", Status: 429, Code: "rate_limit_exceeded", RetryAfter: 3 * time.Second, Reason: "slow down",
+		Class: fail.Throttled, Provider: "groq", Status: 429, Code: "rate_limit_exceeded", RetryAfter: 3 * time.Second, Reason: "slow down",
 	})
-	if !errors.Is(err, llm.ErrThrottled) || errors.Is(err, llm.ErrTransient) {
-		t.Errorf("%v is of the wrong class", err)
+	if fail.ClassOf(err) != fail.Throttled || fail.Delay(err) != 3*time.Second {
+		t.Errorf("%v has the wrong class or delay", err)
 	}
 	want := "turn 7: llm provider groq: status 429 (rate_limit_exceeded): slow down; retry after 3s"
 	if err.Error() != want {
@@ -29,15 +29,15 @@ func TestError(t *testing.T) {
 func TestErrorsArePlain(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]llm.Error{
-		"llm provider x: no text": {Class: llm.ErrPermanent},
+		"llm provider x: no text": {Class: fail.Permanent},
 		"llm provider x: all of the answer went into thinking; raise generator.max_tokens": {
-			Class: llm.ErrTransient, Status: 200, Code: llm.CodeThinking, Reason: "all of the answer went into thinking", Advice: "raise generator.max_tokens",
+			Class: fail.Transient, Status: 200, Code: llm.CodeThinking, Reason: "all of the answer went into thinking", Advice: "raise generator.max_tokens",
 		},
 		"llm provider x: status 400 (unsupported_value): temperature is not supported; it is left out from now on": {
-			Class: llm.ErrTransient, Status: 400, Code: "unsupported_value", Reason: "temperature is not supported", Advice: "it is left out from now on",
+			Class: fail.Transient, Status: 400, Code: "unsupported_value", Reason: "temperature is not supported", Advice: "it is left out from now on",
 		},
 		"llm provider x: status 401 (invalid_api_key): Incorrect API key; check the key (llm.key)": {
-			Class: llm.ErrPermanent, Status: 401, Code: "invalid_api_key", Reason: "Incorrect API key", Advice: "check the key (llm.key)",
+			Class: fail.Permanent, Status: 401, Code: "invalid_api_key", Reason: "Incorrect API key", Advice: "check the key (llm.key)",
 		},
 	} {
 		e.Provider = "x"

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	class "github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
@@ -30,7 +31,7 @@ func Texts(ctx context.Context, p Provider, r llm.Request) []Finding {
 
 // Embeddings asks a provider of embeddings for that of a word.
 func Embeddings(ctx context.Context, p Provider) []Finding {
-	return asked(ctx, p, "compares", llm.Request{Embed: []string{"tea"}})
+	return asked(ctx, p, "compares", llm.Request{Messages: []llm.Message{{Role: llm.RoleUser, Content: "tea"}}})
 }
 
 func asked(ctx context.Context, p Provider, does string, r llm.Request) []Finding {
@@ -106,11 +107,11 @@ func failed(p Provider, a answered) Finding {
 	case a.late:
 		return fail(checkLLM, p.Name, fmt.Sprintf("gives no answer within %v", a.limit),
 			"raise llm.load_timeout if its model takes longer to load, and llm.timeout if it takes longer to write; else check llm.url")
-	case errors.Is(a.err, llm.ErrThrottled):
+	case class.ClassOf(a.err) == class.Throttled:
 		return warn(checkLLM, p.Name, "takes the key, but no request now: "+what, "look at the quota and the rate limit of this key")
 	case e != nil && e.Answered:
 		return fail(checkLLM, p.Name, "answers, but without a text: "+what, remedy("try again; if it stays so, use another model (llm.model)"))
-	case errors.Is(a.err, llm.ErrPermanent):
+	case class.ClassOf(a.err) == class.Permanent:
 		return fail(checkLLM, p.Name, "refuses: "+what, remedy("check the key (llm.key), the model (llm.model) and the address (llm.url)"))
 	case e != nil && e.Status >= http.StatusInternalServerError:
 		return fail(checkLLM, p.Name, "fails: "+what, "wait: it is tried again by itself; if it lasts, look into the provider's own state")

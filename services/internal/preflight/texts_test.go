@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 )
@@ -40,9 +41,6 @@ func TestTexts(t *testing.T) {
 	t.Parallel()
 	failure := func(e llm.Error) error {
 		e.Provider = "p"
-		if e.Class == nil {
-			e.Class = llm.ErrTransient
-		}
 		return &e
 	}
 	text := llm.Response{Text: "Yes."}
@@ -59,11 +57,11 @@ func TestTexts(t *testing.T) {
 		"its text is cut":    {[]answer{{0, llm.Response{Text: "Y", Truncated: true}, nil}}, preflight.Warning, "generator.max_tokens", 1},
 		"it only thinks":     {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 200, Code: llm.CodeThinking, Answered: true, Advice: "raise generator.max_tokens"})}}, preflight.Failure, "answers, but without a text", 1},
 		"a part is left out": {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 400, Answered: true, Again: true, Advice: "temperature is left out"})}, {0, text, nil}}, preflight.OK, "temperature is left out", 2},
-		"it is refused":      {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrPermanent, Status: 400, Advice: "lower generator.prompt_tokens"})}}, preflight.Failure, "→ lower generator.prompt_tokens", 1},
-		"a wrong key":        {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrPermanent, Status: 401})}}, preflight.Failure, "llm.key", 1},
-		"a rate limit":       {[]answer{{0, llm.Response{}, failure(llm.Error{Class: llm.ErrThrottled, Status: 429})}}, preflight.Warning, "quota", 1},
+		"it is refused":      {[]answer{{0, llm.Response{}, failure(llm.Error{Class: fail.Permanent, Status: 400, Advice: "lower generator.prompt_tokens"})}}, preflight.Failure, "→ lower generator.prompt_tokens", 1},
+		"a wrong key":        {[]answer{{0, llm.Response{}, failure(llm.Error{Class: fail.Permanent, Status: 401})}}, preflight.Failure, "llm.key", 1},
+		"a rate limit":       {[]answer{{0, llm.Response{}, failure(llm.Error{Class: fail.Throttled, Status: 429})}}, preflight.Warning, "quota", 1},
 		"no credit": {[]answer{{0, llm.Response{}, failure(llm.Error{
-			Class: llm.ErrPermanent, Status: 429, Code: "insufficient_quota", Reason: "You exceeded your current quota", Advice: "add credit at the provider, or set llm.second",
+			Class: fail.Permanent, Status: 429, Code: "insufficient_quota", Reason: "You exceeded your current quota", Advice: "add credit at the provider, or set llm.second",
 		})}}, preflight.Failure, "refuses: status 429 (insufficient_quota): You exceeded your current quota → add credit at the provider, or set llm.second", 1},
 		"it is overloaded":      {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 503, Reason: "busy"})}}, preflight.Failure, "fails: status 503: busy → wait: it is tried again by itself", 1},
 		"nothing of use":        {[]answer{{0, llm.Response{}, failure(llm.Error{Status: 200})}}, preflight.Failure, "answers, but with nothing of use", 1},

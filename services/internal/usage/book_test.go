@@ -12,6 +12,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
@@ -36,7 +37,7 @@ func keep(t *testing.T, pool *pgxpool.Pool) (b *usage.Book, stop func()) {
 
 func call(provider string, at time.Time) usage.Call {
 	return usage.Call{
-		About: usage.About{Purpose: usage.Text, Chat: 1, Turn: 2, Bot: 3, Prompt: "v2"}, At: at, Provider: provider, Model: "m",
+		About: llm.About{Purpose: llm.PurposeText, Chat: 1, Turn: 2, Bot: 3, Prompt: "v2"}, At: at, Provider: provider, Model: "m",
 		PromptTokens: 100, CompletionTokens: 10, Cost: 0.5, Latency: time.Second, Outcome: usage.Written,
 	}
 }
@@ -165,7 +166,7 @@ func TestSums(t *testing.T) {
 	c.Outcome, c.Latency, c.PromptTokens, c.CompletionTokens, c.Cost = "transient", time.Minute, 0, 0, 0
 	b.Record(c)
 	c = call("q", now.AddDate(0, 0, -2))
-	c.Chat, c.Bot, c.Purpose = 0, 0, usage.Memory
+	c.Chat, c.Bot, c.Purpose = 0, 0, llm.PurposeMemory
 	b.Record(c)
 	stop()
 	for by, want := range map[usage.By]string{

@@ -2,38 +2,18 @@
 // call, and what each provider was used for on a day, which budgets are about.
 package usage
 
-import "time"
+import (
+	"time"
 
-// Purpose is what a call was for.
-type Purpose string
-
-// The purposes.
-const (
-	Text    Purpose = "text"
-	Rewrite Purpose = "rewrite" // a text that was objected to
-	Judge   Purpose = "judge"   // whether a text contradicts a stance
-	Memory  Purpose = "memory"
-	// Likeness is for whether a text says what another one said.
-	Likeness Purpose = "likeness"
+	"github.com/chorus-cast/chorus/services/internal/llm"
 )
-
-// About is on whose account a call goes. The zero values of Turn and Bot are for
-// calls that are about no turn, or no bot.
-type About struct {
-	Purpose Purpose
-	Chat    int64
-	Turn    int64
-	Bot     int64
-	// Prompt is the version of the prompt's templates.
-	Prompt string
-}
 
 // Written is the outcome of a call that gave a text.
 const Written = "written"
 
 // Call is one call to a provider.
 type Call struct {
-	About
+	llm.About
 
 	At               time.Time
 	Provider, Model  string

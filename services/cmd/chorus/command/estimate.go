@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/generator/prompt"
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 	"github.com/chorus-cast/chorus/services/planner/simulate"
@@ -77,19 +77,19 @@ const fewLines = 12
 
 // promptTokens returns how long the prompt of each bot is.
 func promptTokens(renderer *prompt.Renderer, cast roster.Cast, history int) (map[string]int, error) {
-	line := llm.Line{Author: "Somebody", Text: strings.Repeat("word ", charsOfLine/len("word "))}
-	lines := make([]llm.Line, history)
+	line := script.Line{Author: "Somebody", Text: strings.Repeat("word ", charsOfLine/len("word "))}
+	lines := make([]script.Line, history)
 	for i := range lines {
 		lines[i] = line
 	}
 	tokens := make(map[string]int, len(cast.Bots))
 	for _, b := range cast.Bots {
-		scene := llm.Scene{Persona: llm.Persona{
+		scene := script.Scene{Persona: script.Persona{
 			Name: b.Persona.DisplayName, Summary: b.Persona.Summary, Tone: b.Persona.Tone, Phrases: b.Persona.Phrases,
 			Interests: b.Persona.Interests, Hint: b.Persona.Hint,
 		}, Language: "en", Topic: "a topic", History: lines, Answering: &line, Now: time.Unix(0, 0)}
 		for _, s := range b.Stances {
-			scene.Stances = append(scene.Stances, llm.Stance{Topic: s.Topic, Text: s.Stance, Confidence: float64(s.Confidence)})
+			scene.Stances = append(scene.Stances, script.Stance{Topic: s.Topic, Text: s.Stance, Confidence: float64(s.Confidence)})
 		}
 		system, err := renderer.System(scene)
 		if err != nil {

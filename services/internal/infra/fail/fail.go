@@ -46,14 +46,22 @@ func (c Class) String() string {
 	return "unclassified"
 }
 
-type classified struct {
-	class Class
-	delay time.Duration
-	err   error
+// Classified is an error that knows its class and, if it is Throttled, after which
+// delay to try again.
+type Classified interface {
+	error
+	Failure() (Class, time.Duration)
 }
 
-func (e *classified) Error() string { return e.err.Error() }
-func (e *classified) Unwrap() error { return e.err }
+type marked struct {
+	error
+
+	class Class
+	delay time.Duration
+}
+
+func (e *marked) Unwrap() error                   { return e.error }
+func (e *marked) Failure() (Class, time.Duration) { return e.class, e.delay }
 
 // AsPermanent marks an error as final. A nil error stays nil.
 func AsPermanent(err error) error { return mark(Permanent, 0, err) }
@@ -72,18 +80,19 @@ func mark(class Class, delay time.Duration, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &classified{class: class, delay: delay, err: err}
+	return &marked{err, class, delay}
 }
 
-// ClassOf is the class of the outermost mark on an error. A cancelled context
+// ClassOf is the class of the outermost Classified in an error. A cancelled context
 // is a shutdown, a database that can't be connected to unavailable; a deadline
 // that passed is transient.
 func ClassOf(err error) Class {
-	var c *classified
+	var c Classified
 	var noDatabase *pgconn.ConnectError
 	switch {
 	case errors.As(err, &c):
-		return c.class
+		class, _ := c.Failure()
+		return class
 	case errors.As(err, &noDatabase):
 		return Unavailable
 	case errors.Is(err, context.Canceled):
@@ -94,9 +103,11 @@ func ClassOf(err error) Class {
 
 // Delay returns how long a throttled error asks to wait; 0 for any other.
 func Delay(err error) time.Duration {
-	var c *classified
-	if errors.As(err, &c) && c.class == Throttled {
-		return c.delay
+	var c Classified
+	if errors.As(err, &c) {
+		if class, delay := c.Failure(); class == Throttled {
+			return delay
+		}
 	}
 	return 0
 }

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
@@ -36,6 +37,8 @@ type Deps struct {
 	Metrics *Metrics
 	Log     *zap.Logger
 }
+
+var _ llm.Provider = (*Chain)(nil)
 
 // Chain asks its providers in their order. It is safe for concurrent use.
 type Chain struct {
@@ -76,16 +79,17 @@ func New(links []Link, deps Deps) *Chain {
 // Generate gives the text of the first provider that can write it. One that is
 // at its limit, is paused, busy or ill is passed over at once, and one that fails
 // is followed by the next. While none takes a call the request waits, until one
-// may or the context ends.
+// may or the context ends; one in the background waits for nothing, and leaves a part
+// of each budget to the others.
 //
 // The error is that of the context, with why there was no text until then, or
 // what the providers said if all that were asked have failed; none of the
 // errors is permanent for the caller: a key may be corrected, another draft may
 // not be filtered.
-func (c *Chain) Generate(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
+func (c *Chain) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	var held *link // whose worker was waited for
 	for {
-		answer, t := c.try(ctx, r, about, false, held)
+		answer, t := c.try(ctx, r, held)
 		switch {
 		case t.done:
 			return answer, nil
@@ -93,27 +97,14 @@ func (c *Chain) Generate(ctx context.Context, r llm.Request, about usage.About) 
 			return answer, t.late(ctx.Err())
 		case t.failed:
 			return answer, t.err()
+		case r.About.Purpose.Background():
+			return answer, fmt.Errorf("%w: %w", ErrUnavailable, t.err())
 		}
 		var err error
 		if held, err = c.wait(ctx, t); err != nil {
 			return llm.Response{}, t.late(err)
 		}
 	}
-}
-
-// GenerateInBackground is like Generate, for what can be left undone: it waits for
-// nothing, and leaves a part of each budget to the others.
-func (c *Chain) GenerateInBackground(ctx context.Context, r llm.Request, about usage.About) (llm.Response, error) {
-	answer, t := c.try(ctx, r, about, true, nil)
-	switch {
-	case t.done:
-		return answer, nil
-	case ctx.Err() != nil:
-		return answer, ctx.Err()
-	case t.failed:
-		return answer, t.err()
-	}
-	return answer, fmt.Errorf("%w: %w", ErrUnavailable, t.err())
 }
 
 // tries is how one round over the links went.
@@ -149,7 +140,7 @@ func oneLine(errs []error) error {
 
 // try goes through the links once. Of the one that is held, it has a worker in hand,
 // which it lets go.
-func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, background bool, held *link) (llm.Response, *tries) {
+func (c *Chain) try(ctx context.Context, r llm.Request, held *link) (llm.Response, *tries) {
 	if held != nil {
 		defer held.workers.ReleasePermit()
 	}
@@ -158,12 +149,12 @@ func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, backg
 		if ctx.Err() != nil {
 			break
 		}
-		answer, refused, err := c.ask(ctx, k, r, about, background, k == held)
+		answer, refused, err := c.ask(ctx, k, r, k == held)
 		for range maxLeftOut {
 			if !c.again(k, err) {
 				break
 			}
-			answer, refused, err = c.ask(ctx, k, r, about, background, k == held)
+			answer, refused, err = c.ask(ctx, k, r, k == held)
 		}
 		switch {
 		case refused != nil:
@@ -173,7 +164,7 @@ func (c *Chain) try(ctx context.Context, r llm.Request, about usage.About, backg
 		case err == nil:
 			t.done = true
 			return answer, t
-		case errors.Is(err, llm.ErrThrottled):
+		case fail.ClassOf(err) == fail.Throttled:
 			// An answer, and not a failure: it says when to come back.
 			t.refused[i] = &refusal{reason: reasonPaused, wait: max(k.throttle.left(time.Now()), time.Millisecond)}
 			t.said = append(t.said, err)
@@ -235,14 +226,14 @@ func inVain(err error) bool {
 	}
 	switch failed.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return errors.Is(err, llm.ErrPermanent)
+		return failed.Class == fail.Permanent
 	}
 	return failed.Code == llm.CodeThinking
 }
 
 // ask makes a call if the link takes one.
-func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.About, background, held bool) (answer llm.Response, refused *refusal, err error) {
-	if refused := k.idle(time.Now(), background); refused != nil {
+func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, held bool) (answer llm.Response, refused *refusal, err error) {
+	if refused := k.idle(time.Now(), r.About.Purpose.Background()); refused != nil {
 		return answer, refused, nil
 	}
 	if !held {
@@ -259,7 +250,7 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, about usage.Abo
 	began, at := time.Now(), c.Now()
 	run := func(ctx context.Context, most time.Duration) (llm.Response, error) {
 		answer, err := k.call(ctx, r, most, round)
-		call := usage.Call{About: about, At: at, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
+		call := usage.Call{About: r.About, At: at, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
 		traceCall(ctx, c.take(k, call, &answer, err, prompt), err)
 		return answer, err
 	}
@@ -378,9 +369,6 @@ func estimate(r llm.Request) (n int) {
 	for _, m := range r.Messages {
 		n += tokens(m.Content)
 	}
-	for _, text := range r.Embed {
-		n += tokens(text)
-	}
 	return n
 }
 
@@ -391,12 +379,8 @@ func outcome(ctx context.Context, err error) string {
 		return usage.Written
 	case ctx.Err() != nil:
 		return "given_up"
-	case errors.Is(err, llm.ErrPermanent):
-		return "permanent"
-	case errors.Is(err, llm.ErrThrottled):
-		return "throttled"
 	}
-	return "transient"
+	return fail.ClassOf(err).String()
 }
 
 // String says why there is no call, for people.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"pgregory.net/rapid"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/usage"
@@ -111,7 +112,7 @@ func of(l *ledger, change func(i int, l *chain.Limits), scripts ...*script) *cha
 func ask(c *chain.Chain, within time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	r, err := c.Generate(ctx, llm.Request{Messages: []llm.Message{{Role: llm.RoleUser, Content: "Hello"}}}, usage.About{Purpose: usage.Text})
+	r, err := c.Generate(ctx, llm.Request{Messages: []llm.Message{{Role: llm.RoleUser, Content: "Hello"}}})
 	return r.Text, err
 }
 
@@ -123,16 +124,16 @@ func want(t *testing.T, c *chain.Chain, text string) {
 }
 
 // down is a failure that opens breakers.
-var down = llm.Error{Class: llm.ErrTransient, Status: 500}
+var down = llm.Error{Class: fail.Transient, Status: 500}
 
 func TestTheNextIsAskedAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]llm.Error{
-		"a rate limit":       {Class: llm.ErrThrottled, Status: 429, RetryAfter: time.Minute},
+		"a rate limit":       {Class: fail.Throttled, Status: 429, RetryAfter: time.Minute},
 		"a server error":     down,
-		"a wrong key":        {Class: llm.ErrPermanent, Status: 401},
-		"a content filter":   {Class: llm.ErrPermanent, Status: 200, Code: "content_filter"},
-		"no credit any more": {Class: llm.ErrPermanent, Status: 429, Code: "insufficient_quota"},
+		"a wrong key":        {Class: fail.Permanent, Status: 401},
+		"a content filter":   {Class: fail.Permanent, Status: 200, Code: "content_filter"},
+		"no credit any more": {Class: fail.Permanent, Status: 429, Code: "insufficient_quota"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +161,7 @@ func TestRetryAfterIsObeyedAndOver(t *testing.T) {
 		write := first.do
 		first.do = func(ctx context.Context, n int) (llm.Response, error) {
 			if n == 1 {
-				return llm.Response{}, &llm.Error{Class: llm.ErrThrottled, Provider: "first", RetryAfter: 10 * time.Second}
+				return llm.Response{}, &llm.Error{Class: fail.Throttled, Provider: "first", RetryAfter: 10 * time.Second}
 			}
 			return write(ctx, n)
 		}
@@ -198,7 +199,7 @@ func TestTheBreakerOpensTriesAndCloses(t *testing.T) {
 		write := first.do
 		first.do = func(ctx context.Context, n int) (llm.Response, error) {
 			if ill {
-				return llm.Response{}, &llm.Error{Class: llm.ErrTransient, Provider: "first", Status: 500}
+				return llm.Response{}, &llm.Error{Class: fail.Transient, Provider: "first", Status: 500}
 			}
 			return write(ctx, n)
 		}
@@ -235,14 +236,14 @@ func TestATrialThatIsGivenUpDoesNotKeepTheBreakerHalfOpen(t *testing.T) {
 		first.do = func(ctx context.Context, n int) (llm.Response, error) {
 			switch {
 			case n == 1:
-				return llm.Response{}, &llm.Error{Class: llm.ErrTransient, Provider: "first"}
+				return llm.Response{}, &llm.Error{Class: fail.Transient, Provider: "first"}
 			case hang:
 				return slow(ctx, n)
 			}
 			return quick(ctx, n)
 		}
 		c := of(&ledger{}, func(_ int, l *chain.Limits) { l.BreakerFailures, l.BreakerDelay = 1, 10*time.Second }, first)
-		if _, err := ask(c, time.Second); !errors.Is(err, llm.ErrTransient) {
+		if _, err := ask(c, time.Second); fail.ClassOf(err) != fail.Transient {
 			t.Fatal(err)
 		}
 		if _, err := ask(c, 12*time.Second); !errors.Is(err, context.DeadlineExceeded) { // it waits 10 s and tries for 2
@@ -283,7 +284,7 @@ func TestBackgroundLeavesBudgetAndWaitsForNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := of(&ledger{}, func(_ int, l *chain.Limits) { l.DailyTokens = 500 }, writes("first"))
 		background := func() error {
-			_, err := c.GenerateInBackground(t.Context(), llm.Request{}, usage.About{Purpose: usage.Memory})
+			_, err := c.Generate(t.Context(), llm.Request{About: llm.About{Purpose: llm.PurposeMemory}})
 			return err
 		}
 		for range 4 {
@@ -357,7 +358,7 @@ func TestAFreeWorkerWakesOneOfThoseWhoWait(t *testing.T) {
 				var done, idle sync.WaitGroup
 				if second != nil {
 					for range 2 { // one of them has the second to itself
-						idle.Go(func() { _, _ = c.Generate(ctx, llm.Request{}, usage.About{}) })
+						idle.Go(func() { _, _ = c.Generate(ctx, llm.Request{}) })
 					}
 					synctest.Wait()
 				}

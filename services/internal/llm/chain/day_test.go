@@ -8,7 +8,6 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // The day that a budget is for is that of the clock which the chain is given, and calls
@@ -22,7 +21,7 @@ func TestTheDayOfABudgetIsOfTheGivenClock(t *testing.T) {
 	c := chain.New([]chain.Link{{Name: "first", Provider: writes("first"), Limits: limits}},
 		chain.Deps{Ledger: l, Now: func() time.Time { return day }, Log: zap.NewNop()})
 	ask := func() error {
-		_, err := c.GenerateInBackground(t.Context(), llm.Request{}, usage.About{})
+		_, err := c.Generate(t.Context(), llm.Request{About: llm.About{Purpose: llm.PurposeMemory}})
 		return err
 	}
 	if err := ask(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
@@ -155,9 +156,9 @@ func (k *link) call(ctx context.Context, r llm.Request, most time.Duration, roun
 	loading := late && most < k.Limits.LoadTimeout && k.load.underWay()
 	switch {
 	case loading:
-		err = &llm.Error{Class: llm.ErrTransient, Provider: k.Name, Code: codeLoading, Reason: fmt.Sprintf("no text within %v", most)}
+		err = &llm.Error{Provider: k.Name, Code: codeLoading, Reason: fmt.Sprintf("no text within %v", most)}
 	case late:
-		err = &llm.Error{Class: llm.ErrTransient, Provider: k.Name, Reason: fmt.Sprintf("no text within %v", most)}
+		err = &llm.Error{Provider: k.Name, Reason: fmt.Sprintf("no text within %v", most)}
 	}
 	k.learn(ctx, answer, err, round, loading)
 	return answer, err
@@ -182,7 +183,7 @@ func (k *link) learn(ctx context.Context, answer llm.Response, err error, round 
 	default:
 		k.breaker.RecordSuccess()
 	}
-	if errors.Is(err, llm.ErrThrottled) && failed != nil {
+	if failed != nil && failed.Class == fail.Throttled {
 		k.throttle.told(now, round, failed.RetryAfter)
 	} else {
 		k.throttle.over(round)
@@ -221,14 +222,11 @@ func (k *link) rest(now time.Time, answer llm.Response) {
 // says about one request. A rate limit has its own answer.
 func ill(err error) bool {
 	var failed *llm.Error
-	if errors.As(err, &failed) && failed.Answered {
+	if !errors.As(err, &failed) || failed.Answered || failed.Class == fail.Throttled {
 		return false
 	}
-	if errors.Is(err, llm.ErrTransient) {
+	if failed.Class == fail.Transient {
 		return true
-	}
-	if !errors.As(err, &failed) || !errors.Is(err, llm.ErrPermanent) {
-		return false
 	}
 	switch failed.Status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound:

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/usage"
@@ -23,7 +24,7 @@ func TestAThrottleWithoutAWaitBacksOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const throttled = 9
-		s := fails("only", llm.Error{Class: llm.ErrThrottled, Status: 429})
+		s := fails("only", llm.Error{Class: fail.Throttled, Status: 429})
 		refuse, answer := s.do, takes("only", time.Second).do
 		s.do = func(ctx context.Context, n int) (llm.Response, error) {
 			if n <= throttled {
@@ -69,7 +70,7 @@ func TestOneBurstIsOneStepOfTheBackoff(t *testing.T) {
 		s.do = func(ctx context.Context, n int) (llm.Response, error) {
 			r, err := answer(ctx, n)
 			if n <= 8 {
-				return llm.Response{}, &llm.Error{Class: llm.ErrThrottled, Provider: "only", Status: 429}
+				return llm.Response{}, &llm.Error{Class: fail.Throttled, Provider: "only", Status: 429}
 			}
 			return r, err
 		}
@@ -104,7 +105,7 @@ func TestThoughtsAreNoIllnessAndCost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{}
-		thinks := fails("only", llm.Error{Class: llm.ErrTransient, Status: 200, Code: llm.CodeThinking, Answered: true, Usage: llm.Usage{PromptTokens: 10, CompletionTokens: 300}})
+		thinks := fails("only", llm.Error{Class: fail.Transient, Status: 200, Code: llm.CodeThinking, Answered: true, Usage: llm.Usage{PromptTokens: 10, CompletionTokens: 300}})
 		c := of(l, func(_ int, l *chain.Limits) { l.PromptPrice, l.CompletionPrice = 1, 2 }, thinks)
 		for range 10 {
 			if _, err := ask(c, time.Minute); !errors.Is(err, chain.ErrRefused) {
@@ -133,7 +134,7 @@ func TestARefusedPartIsLeftOutAtOnce(t *testing.T) {
 		answer := first.do
 		first.do = func(ctx context.Context, n int) (llm.Response, error) {
 			if n <= 3 {
-				return llm.Response{}, &llm.Error{Class: llm.ErrTransient, Provider: "first", Status: 400, Answered: true, Again: true}
+				return llm.Response{}, &llm.Error{Class: fail.Transient, Provider: "first", Status: 400, Answered: true, Again: true}
 			}
 			return answer(ctx, n)
 		}
@@ -141,7 +142,7 @@ func TestARefusedPartIsLeftOutAtOnce(t *testing.T) {
 		if len(l.calls) != 4 {
 			t.Errorf("the account has %d calls, want each of four", len(l.calls))
 		}
-		stubborn := fails("first", llm.Error{Class: llm.ErrTransient, Status: 400, Answered: true, Again: true})
+		stubborn := fails("first", llm.Error{Class: fail.Transient, Status: 400, Answered: true, Again: true})
 		want(t, of(l, nil, stubborn, writes("second")), "by second")
 		if n := stubborn.calls(); n > 6 {
 			t.Errorf("%d calls", n)

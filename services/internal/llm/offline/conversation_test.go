@@ -1,7 +1,6 @@
 package offline_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -14,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // cast is a group as an example file might describe it.
@@ -27,8 +26,8 @@ type cast struct {
 }
 
 type member struct {
-	persona  llm.Persona
-	stances  []llm.Stance
+	persona  script.Persona
+	stances  []script.Stance
 	holdings []string
 }
 
@@ -38,27 +37,27 @@ func bookClub() cast {
 		topics:  []string{"Frankenstein", "Pride and Prejudice", "endings", "translation", "Moby-Dick", "characters"},
 		members: []member{
 			{
-				persona: llm.Persona{
+				persona: script.Persona{
 					Name: "Anna Lindqvist", Summary: "A retired librarian who loves slow novels.", Tone: "warm",
 					Phrases: []string{"Let's not rush it."}, Interests: []string{"Gothic novels", "marginal notes"},
 				},
-				stances: []llm.Stance{{Topic: "endings", Text: "An open ending trusts the reader.", Confidence: 0.8}},
+				stances: []script.Stance{{Topic: "endings", Text: "An open ending trusts the reader.", Confidence: 0.8}},
 			},
 			{
-				persona: llm.Persona{
+				persona: script.Persona{
 					Name: "Viktor", Summary: "A critic who has seen every trick.", Tone: "dry",
 					Phrases: []string{"As every reviewer says"}, Interests: []string{"prosody"},
 				},
-				stances: []llm.Stance{{Topic: "translation", Text: "A translation is a performance", Confidence: 0.9}},
+				stances: []script.Stance{{Topic: "translation", Text: "A translation is a performance", Confidence: 0.9}},
 			},
 			{
-				persona: llm.Persona{
+				persona: script.Persona{
 					Name: "Mia", Summary: "A student, reads everything on the tram.", Tone: "lively",
 					Phrases: []string{"I'm not crying"}, Interests: []string{"monsters", "love stories"},
 				},
 			},
 			{
-				persona: llm.Persona{
+				persona: script.Persona{
 					Name: "Professor Okafor", Summary: "Teaches literature.", Tone: "thoughtful",
 					Interests: []string{"narrators", "the history of printing"},
 				},
@@ -73,18 +72,18 @@ func roleplay() cast {
 		purpose: "A role-playing table: a fantasy party and its game master.",
 		topics:  []string{"the tavern", "the quest", "the dungeon", "the dice", "magic"},
 		members: []member{
-			{persona: llm.Persona{
+			{persona: script.Persona{
 				Name: "Morwen", Summary: "The game master of the table, tells the story and plays everyone the party meets.",
 				Tone: "theatrical", Phrases: []string{"Roll for it"},
 			}},
-			{persona: llm.Persona{
+			{persona: script.Persona{
 				Name: "Brom Ironfoot", Summary: "A dwarf fighter with a short temper.", Tone: "gruff",
 				Phrases: []string{"By my beard"}, Interests: []string{"ale", "good steel"},
 			}, holdings: []string{"1 x war axe (notched)", "12 x copper"}},
-			{persona: llm.Persona{
+			{persona: script.Persona{
 				Name: "Selene", Summary: "An elven mage, curious about everything.", Tone: "curious", Interests: []string{"old runes", "stars"},
 			}, holdings: []string{"3 x scroll"}},
-			{persona: llm.Persona{Name: "Pip", Summary: "A halfling thief with quick fingers.", Tone: "playful", Interests: []string{"locks"}}},
+			{persona: script.Persona{Name: "Pip", Summary: "A halfling thief with quick fingers.", Tone: "playful", Interests: []string{"locks"}}},
 		},
 	}
 }
@@ -96,16 +95,16 @@ func market() cast {
 		topics:     []string{"the index", "currency", "crypto", "interest rates"},
 		members: []member{
 			{
-				persona: llm.Persona{Name: "Leyla", Summary: "A careful economist.", Tone: "professional", Interests: []string{"inflation", "central banks"}},
-				stances: []llm.Stance{{Topic: "interest rates", Text: "Rates stay high for longer than people think.", Confidence: 0.7}},
+				persona: script.Persona{Name: "Leyla", Summary: "A careful economist.", Tone: "professional", Interests: []string{"inflation", "central banks"}},
+				stances: []script.Stance{{Topic: "interest rates", Text: "Rates stay high for longer than people think.", Confidence: 0.7}},
 			},
 			{
-				persona:  llm.Persona{Name: "Tom", Summary: "A restless chart reader.", Tone: "energetic", Interests: []string{"charts"}},
+				persona:  script.Persona{Name: "Tom", Summary: "A restless chart reader.", Tone: "energetic", Interests: []string{"charts"}},
 				holdings: []string{"10 x index units (simulated)"},
 			},
 			{
-				persona: llm.Persona{Name: "Greta", Summary: "A sceptic who has seen three crashes.", Tone: "sceptical"},
-				stances: []llm.Stance{{Topic: "crypto", Text: "Most of crypto is a bubble with better graphics.", Confidence: 0.9}},
+				persona: script.Persona{Name: "Greta", Summary: "A sceptic who has seen three crashes.", Tone: "sceptical"},
+				stances: []script.Stance{{Topic: "crypto", Text: "Most of crypto is a bubble with better graphics.", Confidence: 0.9}},
 			},
 		},
 	}
@@ -116,20 +115,20 @@ func gardeners() cast {
 		purpose: "Neighbours of a shared garden.",
 		topics:  []string{"tomatoes", "the shared tool shed", "compost"},
 		members: []member{
-			{persona: llm.Persona{Name: "Ines", Summary: "Grows everything from seed.", Tone: "cheerful", Interests: []string{"heirloom seeds"}}},
+			{persona: script.Persona{Name: "Ines", Summary: "Grows everything from seed.", Tone: "cheerful", Interests: []string{"heirloom seeds"}}},
 			{
-				persona: llm.Persona{Name: "Harald", Summary: "Measures the rain.", Tone: "grumpy", Interests: []string{"rain gauges"}},
-				stances: []llm.Stance{{Topic: "compost", Text: "Compost needs order, not poetry.", Confidence: 0.8}},
+				persona: script.Persona{Name: "Harald", Summary: "Measures the rain.", Tone: "grumpy", Interests: []string{"rain gauges"}},
+				stances: []script.Stance{{Topic: "compost", Text: "Compost needs order, not poetry.", Confidence: 0.8}},
 			},
-			{persona: llm.Persona{Name: "Oyelaran", Summary: "Cooks what grows.", Tone: "witty", Interests: []string{"pickling"}}},
+			{persona: script.Persona{Name: "Oyelaran", Summary: "Cooks what grows.", Tone: "witty", Interests: []string{"pickling"}}},
 		},
 	}
 }
 
 // spoken is a line and the scene that it was written from.
 type spoken struct {
-	llm.Line
-	scene llm.Scene
+	script.Line
+	scene script.Scene
 }
 
 // talk lets a cast talk: who is next, what about and whether in reply to
@@ -140,7 +139,7 @@ func talk(tb testing.TB, c cast, seed uint64, n, history int) []spoken {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	at := time.Date(2026, 5, 1, 18, 0, 0, 0, time.UTC)
 	var said []spoken
-	var lines []llm.Line
+	var lines []script.Line
 	last, topic := -1, c.topics[0]
 	for len(said) < n {
 		i := rng.IntN(len(c.members))
@@ -150,7 +149,7 @@ func talk(tb testing.TB, c cast, seed uint64, n, history int) []spoken {
 		last = i
 		m := c.members[i]
 		at = at.Add(time.Duration(4+rng.IntN(30)) * time.Second)
-		s := llm.Scene{
+		s := script.Scene{
 			Persona: m.persona, Stances: m.stances, Holdings: m.holdings,
 			History: lines[max(0, len(lines)-history):], Length: length(rng), Language: "en",
 			Purpose: c.purpose, Disclaimer: c.disclaimer, Seed: rng.Uint64(),
@@ -165,25 +164,21 @@ func talk(tb testing.TB, c cast, seed uint64, n, history int) []spoken {
 			topic = c.topics[rng.IntN(len(c.topics))]
 		}
 		s.Topic = topic
-		r, err := p.Generate(context.Background(), llm.Request{Scene: s})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		line := llm.Line{Author: m.persona.Name, Text: r.Text, FromBot: true, At: at}
+		line := script.Line{Author: m.persona.Name, Text: p.Compose(s, 0), FromBot: true, At: at}
 		said = append(said, spoken{line, s})
 		lines = append(lines, line)
 	}
 	return said
 }
 
-func length(rng *rand.Rand) llm.Length {
+func length(rng *rand.Rand) script.Length {
 	switch x := rng.Float64(); {
 	case x < 0.55:
-		return llm.Short
+		return script.Short
 	case x < 0.9:
-		return llm.Medium
+		return script.Medium
 	}
-	return llm.Long
+	return script.Long
 }
 
 // shared is one provider for all tests: it is safe for concurrent use, and

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
@@ -229,7 +229,7 @@ func (l *language) leaning(text string) int {
 func (d *draft) extend(text string) string {
 	lim := limits[d.view.length]
 	want := lim.min + d.rng.IntN(lim.max-lim.min+1)
-	if d.view.length == llm.Short && d.rng.Float64() < 0.6 {
+	if d.view.length == script.Short && d.rng.Float64() < 0.6 {
 		want = 1
 	}
 	d.near = true

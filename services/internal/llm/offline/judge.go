@@ -4,7 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // charsPerToken is the usual estimate for English.
@@ -13,10 +13,10 @@ const charsPerToken = 4
 // limit is what a length class demands.
 type limit struct{ min, max, chars int } // min and max are sentences
 
-var limits = map[llm.Length]limit{ //nolint:gochecknoglobals // a constant table
-	llm.Short:  {1, 2, 160},
-	llm.Medium: {2, 3, 400},
-	llm.Long:   {3, 5, 900},
+var limits = map[script.Length]limit{ //nolint:gochecknoglobals // a constant table
+	script.Short:  {1, 2, 160},
+	script.Medium: {2, 3, 400},
+	script.Long:   {3, 5, 900},
 }
 
 // goodEnough is the score from which no further draft is tried.

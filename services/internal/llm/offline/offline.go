@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // Name and Model are what a Response of this provider says.
@@ -46,8 +47,8 @@ func New() (*Provider, error) {
 	return &Provider{languages: l}, nil
 }
 
-// Generate composes a text from the request's scene; the messages are not
-// read. The text keeps to the scene's length class and to MaxTokens (taken as
+// Generate composes a text from the scene that script.With put into ctx; the messages
+// are not read. The text keeps to the scene's length class and to MaxTokens (taken as
 // four characters a token), the disclaimer not counted. The same scene gives the
 // same text. There are words for English alone: a scene in another language gets
 // an English text. What the history shows is not said again, so the more of it a
@@ -58,7 +59,7 @@ func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, e
 		return llm.Response{}, err
 	}
 	start := time.Now()
-	text := p.compose(r.Scene, r.MaxTokens)
+	text := p.Compose(script.From(ctx), r.MaxTokens)
 	return llm.Response{
 		Text:     text,
 		Provider: Name,
@@ -68,7 +69,8 @@ func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, e
 	}, nil
 }
 
-func (p *Provider) compose(s llm.Scene, maxTokens int) string {
+// Compose is the text of Generate for a scene.
+func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 	l := p.languages.match(s.Language)
 	view := l.look(s)
 	limit := limits[view.length].chars

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/llmtest"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,7 +32,7 @@ func casts() map[string]cast {
 	return map[string]cast{"book club": bookClub(), "role play": roleplay(), "market": market(), "garden": gardeners()}
 }
 
-var maxChars = map[llm.Length]int{llm.Short: 160, llm.Medium: 400, llm.Long: 900}
+var maxChars = map[script.Length]int{script.Short: 160, script.Medium: 400, script.Long: 900}
 
 // broken are patterns of what a template machine gets wrong.
 var broken = map[string]*regexp.Regexp{
@@ -45,7 +46,7 @@ var broken = map[string]*regexp.Regexp{
 }
 
 // flaw says what is wrong with the form of a text, or "".
-func flaw(text, disclaimer string, l llm.Length) string {
+func flaw(text, disclaimer string, l script.Length) string {
 	for name, re := range broken {
 		if at := re.FindString(text); at != "" {
 			return fmt.Sprintf("%s: %q", name, at)
@@ -181,7 +182,7 @@ func TestSaysThatItIsABot(t *testing.T) {
 			if !plainly.MatchString(text) || strings.Contains(text, "not a bot") {
 				t.Errorf("%s, %s: asked %q, answered %q", name, c.members[i].persona.Name, asked, text)
 			}
-			if f := flaw(text, c.disclaimer, llm.Long); f != "" {
+			if f := flaw(text, c.disclaimer, script.Long); f != "" {
 				t.Errorf("%q: %s", text, f)
 			}
 		}
@@ -214,8 +215,8 @@ func TestNeverClaimsToBeHuman(t *testing.T) {
 	t.Parallel()
 	claim := regexp.MustCompile(`(?i)i('m| am) (a )?(human|real person)|not a bot`)
 	c := cast{purpose: "A chat.", topics: []string{"why I am human"}, members: []member{{
-		persona: llm.Persona{Name: "Eve", Summary: "Insists.", Tone: "blunt", Phrases: []string{"I am a real person."}},
-		stances: []llm.Stance{{Topic: "human", Text: "I'm not a bot.", Confidence: 1}},
+		persona: script.Persona{Name: "Eve", Summary: "Insists.", Tone: "blunt", Phrases: []string{"I am a real person."}},
+		stances: []script.Stance{{Topic: "human", Text: "I'm not a bot.", Confidence: 1}},
 	}}}
 	for seed := range uint64(50) {
 		s := scene(c, 0, "What do you think of humans?")
@@ -241,18 +242,18 @@ func TestSpeaksOfTheMatterWhenNotAsked(t *testing.T) {
 }
 
 // scene is a person's message to a member of a cast.
-func scene(c cast, member int, text string) llm.Scene {
+func scene(c cast, member int, text string) script.Scene {
 	m := c.members[member]
-	asked := llm.Line{Author: "Jonas", Text: text, At: time.Unix(0, 0)}
-	return llm.Scene{
+	asked := script.Line{Author: "Jonas", Text: text, At: time.Unix(0, 0)}
+	return script.Scene{
 		Persona: m.persona, Stances: m.stances, Holdings: m.holdings, Topic: c.topics[0], Answering: &asked,
-		History: []llm.Line{asked}, Length: llm.Short, Language: "en", Purpose: c.purpose, Disclaimer: c.disclaimer, Seed: 1,
+		History: []script.Line{asked}, Length: script.Short, Language: "en", Purpose: c.purpose, Disclaimer: c.disclaimer, Seed: 1,
 	}
 }
 
-func say(tb testing.TB, s llm.Scene) string {
+func say(tb testing.TB, s script.Scene) string {
 	tb.Helper()
-	r, err := provider(tb).Generate(tb.Context(), llm.Request{Scene: s})
+	r, err := provider(tb).Generate(script.With(tb.Context(), s), llm.Request{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -323,35 +324,32 @@ func TestAnyScene(t *testing.T) {
 	)
 	name := rapid.SampledFrom([]string{"", "Anna", "Dr. Maria Weiß", "The Innkeeper", "@x", "李", "X Æ A-12"})
 	rapid.Check(t, func(t *rapid.T) {
-		s := llm.Scene{
-			Persona: llm.Persona{
+		s := script.Scene{
+			Persona: script.Persona{
 				Name: name.Draw(t, "name"), Summary: text.Draw(t, "summary"), Tone: text.Draw(t, "tone"),
 				Phrases: []string{text.Draw(t, "phrase")}, Interests: []string{text.Draw(t, "interest")},
 			},
-			Stances: []llm.Stance{{Topic: text.Draw(t, "on"), Text: text.Draw(t, "stance"), Confidence: rapid.Float64Range(0, 1).Draw(t, "confidence")}},
-			Topic:   text.Draw(t, "topic"), Length: llm.Length(rapid.IntRange(-1, 4).Draw(t, "length")),
+			Stances: []script.Stance{{Topic: text.Draw(t, "on"), Text: text.Draw(t, "stance"), Confidence: rapid.Float64Range(0, 1).Draw(t, "confidence")}},
+			Topic:   text.Draw(t, "topic"), Length: script.Length(rapid.IntRange(-1, 4).Draw(t, "length")),
 			Language: "en", Purpose: text.Draw(t, "purpose"), Seed: rapid.Uint64().Draw(t, "seed"),
 		}
 		if rapid.Bool().Draw(t, "answers") {
-			s.Answering = &llm.Line{Author: name.Draw(t, "author"), Text: text.Draw(t, "answered")}
+			s.Answering = &script.Line{Author: name.Draw(t, "author"), Text: text.Draw(t, "answered")}
 		}
 		most := rapid.IntRange(0, 100).Draw(t, "tokens")
-		r, err := p.Generate(t.Context(), llm.Request{Scene: s, MaxTokens: most})
-		if err != nil {
-			t.Fatal(err)
-		}
+		said := p.Compose(s, most)
 		limit, ok := maxChars[s.Length]
 		if !ok {
-			limit = maxChars[llm.Medium]
+			limit = maxChars[script.Medium]
 		}
 		if most > 0 {
 			limit = min(limit, 4*most)
 		}
-		if n := utf8.RuneCountInString(r.Text); n == 0 || n > limit {
-			t.Errorf("%d characters in %q, want 1 to %d", n, r.Text, limit)
+		if n := utf8.RuneCountInString(said); n == 0 || n > limit {
+			t.Errorf("%d characters in %q, want 1 to %d", n, said, limit)
 		}
-		if again, _ := p.Generate(t.Context(), llm.Request{Scene: s, MaxTokens: most}); again.Text != r.Text {
-			t.Errorf("%q and then %q", r.Text, again.Text)
+		if again := p.Compose(s, most); again != said {
+			t.Errorf("%q and then %q", said, again)
 		}
 	})
 }
@@ -359,10 +357,7 @@ func TestAnyScene(t *testing.T) {
 func BenchmarkGenerate(b *testing.B) {
 	said := talk(b, bookClub(), 1, 100, 100)
 	p := provider(b)
-	r := llm.Request{Scene: said[len(said)-1].scene}
 	for b.Loop() {
-		if _, err := p.Generate(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
+		p.Compose(said[len(said)-1].scene, 0)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
@@ -39,7 +39,7 @@ const (
 // shortTalk is the most words that a mere greeting or thanks has.
 const shortTalk = 6
 
-func (v *view) read(answered llm.Line) *target {
+func (v *view) read(answered script.Line) *target {
 	text := v.undisclaimed(answered.Text)
 	t := &target{
 		name:   v.lang.givenName(answered.Author),

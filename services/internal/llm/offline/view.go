@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // What of a scene is read: Telegram's longest message, and the lines within
@@ -23,13 +23,13 @@ type view struct {
 	topic      *topic // what is talked about, as far as the files know it
 	general    *topic // what else is known of the field
 	title      string // {topic}
-	persona    llm.Persona
+	persona    script.Persona
 	self       string
-	stances    []llm.Stance // those on the topic
+	stances    []script.Stance // those on the topic
 	holdings   []string
 	target     *target // nil opens a new thread
 	lines      []line
-	length     llm.Length
+	length     script.Length
 	disclaimer string
 	narrator   bool
 	contrary   float64
@@ -51,7 +51,7 @@ type line struct {
 	distinct int // words
 }
 
-func (l *language) look(s llm.Scene) *view {
+func (l *language) look(s script.Scene) *view {
 	v := &view{
 		lang:       l,
 		persona:    s.Persona,
@@ -65,7 +65,7 @@ func (l *language) look(s llm.Scene) *view {
 		openings:   map[string]bool{},
 	}
 	if _, ok := limits[v.length]; !ok {
-		v.length = llm.Medium
+		v.length = script.Medium
 	}
 	about := strings.Join(append(slices.Clone(s.Persona.Interests), s.Persona.Summary), " ")
 	v.family, v.topic = l.find(v.title, bounded(s.Purpose, maxText), bounded(about, maxText))
@@ -106,7 +106,7 @@ func (v *view) heardAt(normal string) int {
 }
 
 // listen reads the history and the message that is answered.
-func (v *view) listen(s llm.Scene) {
+func (v *view) listen(s script.Scene) {
 	history := s.History
 	if len(history) > maxHistory {
 		history = history[len(history)-maxHistory:]
@@ -148,7 +148,7 @@ func (v *view) undisclaimed(text string) string {
 }
 
 // speak settles who speaks, and how.
-func (v *view) speak(s llm.Scene) {
+func (v *view) speak(s script.Scene) {
 	x := v.lang.lexicon
 	v.speaker = speaker{voice: v.lang.voice(s.Persona), habits: hash(v.self)}
 	v.contrary = x.Voices[v.speaker.voice].Contrary
@@ -183,7 +183,7 @@ func (v *view) topicStems() map[string]bool {
 }
 
 // voice chooses a voice by the persona's tone, else by its name.
-func (l *language) voice(p llm.Persona) string {
+func (l *language) voice(p script.Persona) string {
 	tones := words(p.Tone)
 	names := make([]string, 0, len(l.lexicon.Voices))
 	for name := range l.lexicon.Voices {

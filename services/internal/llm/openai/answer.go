@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/thoughts"
 )
@@ -63,43 +64,43 @@ func (p *Provider) answer(got reply) (llm.Response, error) {
 	if said, ok := inBody(got.body); ok {
 		return llm.Response{}, p.spoken(got, said)
 	}
-	e := &llm.Error{Class: llm.ErrTransient, Provider: p.cfg.Name, Status: got.status, Limits: got.limits, Usage: used(doc.Usage)}
+	e := &llm.Error{Class: fail.Transient, Provider: p.cfg.Name, Status: got.status, Limits: got.limits, Usage: used(doc.Usage)}
 	e.Usage.Latency = got.latency
-	fail := func(reason, advice string) (llm.Response, error) {
+	failed := func(reason, advice string) (llm.Response, error) {
 		e.Reason, e.Advice = reason, advice
 		return llm.Response{}, e
 	}
 	switch {
 	case err != nil:
-		return fail("the answer can't be read: "+p.clean(excerpt(got.body)), adviceAddress)
+		return failed("the answer can't be read: "+p.clean(excerpt(got.body)), adviceAddress)
 	case len(doc.Choices) == 0:
-		return fail("the answer has no choices: "+p.clean(excerpt(got.body)), adviceAddress)
+		return failed("the answer has no choices: "+p.clean(excerpt(got.body)), adviceAddress)
 	}
 	choice := doc.Choices[0]
 	ended := strings.ToLower(choice.FinishReason)
 	text, refusal, err := content(choice.Message.Content)
 	if err != nil {
-		return fail("the answer can't be read: "+p.clean(err.Error()), "")
+		return failed("the answer can't be read: "+p.clean(err.Error()), "")
 	}
 	if s := textOf(choice.Message.Refusal); s != "" {
 		refusal = s
 	}
 	switch {
 	case endsByRule[ended]:
-		e.Class, e.Code, e.Answered = llm.ErrPermanent, "content_filter", true
-		return fail("the provider filtered the answer", "")
+		e.Class, e.Code, e.Answered = fail.Permanent, "content_filter", true
+		return failed("the provider filtered the answer", "")
 	case refusal != "":
-		e.Class, e.Code, e.Answered = llm.ErrPermanent, "refusal", true
-		return fail("the model refused", "")
+		e.Class, e.Code, e.Answered = fail.Permanent, "refusal", true
+		return failed("the model refused", "")
 	case ended == "error":
-		return fail("the model failed within its answer", "")
+		return failed("the model failed within its answer", "")
 	}
 	text, thought := thoughts.Cut(text)
 	text = strings.TrimSpace(text)
 	truncated := endsAtLimit[ended]
 	if text == "" {
 		thought = thought || textOf(choice.Message.Reasoning) != "" || textOf(choice.Message.ReasoningContent) != ""
-		return fail(p.nothing(e, thought, truncated, ended), e.Advice)
+		return failed(p.nothing(e, thought, truncated, ended), e.Advice)
 	}
 	r := llm.Response{
 		Text: text, Truncated: truncated, Provider: p.cfg.Name, Model: doc.Model, Limits: got.limits, Usage: e.Usage,

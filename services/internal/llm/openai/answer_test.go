@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/llmtest"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
@@ -25,7 +26,7 @@ type answers struct {
 	text string
 	cut  bool
 	// or a failure.
-	class    error
+	class    fail.Class
 	code     int // the status in the error; 0 is that of the answer
 	wait     time.Duration
 	says     string // in the error
@@ -51,65 +52,65 @@ func table() map[string]answers {
 		"thoughts of Magistral":       {body: message(`"content":"[THINK]Hm.[/THINK]` + ok + `"`), text: ok},
 		"channels":                    {body: message(`"content":"<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>` + ok + `"`), text: ok},
 		"thoughts in a field":         {body: message(`"content":"` + ok + `","reasoning_content":"Hm.","reasoning":"Hm."`), text: ok},
-		"thoughts that never end":     {body: message(`"content":"<think>Hm."`), class: llm.ErrTransient, says: "llm.extra", answered: true},
-		"nothing after thoughts":      {body: message(`"content":"<think>Hm.</think>"`), class: llm.ErrTransient, says: "all of the answer went into thinking", answered: true},
-		"nothing beside thoughts":     {body: message(`"content":null,"reasoning_content":"Hm."`), class: llm.ErrTransient, says: "went into thinking", answered: true},
-		"thoughts until the end":      {body: ended("length", `"content":null`), class: llm.ErrTransient, says: "generator.max_tokens", answered: true},
-		"thoughts until it, empty":    {body: ended("length", `"content":""`), class: llm.ErrTransient, says: "generator.max_tokens", answered: true},
-		"unclosed thoughts until it":  {body: ended("MAX_TOKENS", `"content":"<think>Hm"`), class: llm.ErrTransient, says: "generator.max_tokens", answered: true},
-		"an empty text":               {body: message(`"content":""`), class: llm.ErrTransient, says: "the answer is empty"},
+		"thoughts that never end":     {body: message(`"content":"<think>Hm."`), class: fail.Transient, says: "llm.extra", answered: true},
+		"nothing after thoughts":      {body: message(`"content":"<think>Hm.</think>"`), class: fail.Transient, says: "all of the answer went into thinking", answered: true},
+		"nothing beside thoughts":     {body: message(`"content":null,"reasoning_content":"Hm."`), class: fail.Transient, says: "went into thinking", answered: true},
+		"thoughts until the end":      {body: ended("length", `"content":null`), class: fail.Transient, says: "generator.max_tokens", answered: true},
+		"thoughts until it, empty":    {body: ended("length", `"content":""`), class: fail.Transient, says: "generator.max_tokens", answered: true},
+		"unclosed thoughts until it":  {body: ended("MAX_TOKENS", `"content":"<think>Hm"`), class: fail.Transient, says: "generator.max_tokens", answered: true},
+		"an empty text":               {body: message(`"content":""`), class: fail.Transient, says: "the answer is empty"},
 		"a text that was cut":         {body: ended("length", `"content":"One. Two"`), text: "One. Two", cut: true},
 		"a text that was cut, else":   {body: ended("max_tokens", `"content":"One. Two"`), text: "One. Two", cut: true},
-		"a call of a tool":            {body: ended("tool_calls", `"content":null,"tool_calls":[{}]`), class: llm.ErrTransient, says: "called a tool", answered: true},
-		"a filter":                    {body: ended("content_filter", `"content":"Hm"`), class: llm.ErrPermanent, answered: true},
-		"a filter of Google":          {body: ended("SAFETY", `"content":null`), class: llm.ErrPermanent, answered: true},
-		"a refusal":                   {body: message(`"content":null,"refusal":"No."`), class: llm.ErrPermanent, says: "refused", answered: true},
-		"a failure within the answer": {body: ended("error", `"content":"Half of"`), class: llm.ErrTransient},
+		"a call of a tool":            {body: ended("tool_calls", `"content":null,"tool_calls":[{}]`), class: fail.Transient, says: "called a tool", answered: true},
+		"a filter":                    {body: ended("content_filter", `"content":"Hm"`), class: fail.Permanent, answered: true},
+		"a filter of Google":          {body: ended("SAFETY", `"content":null`), class: fail.Permanent, answered: true},
+		"a refusal":                   {body: message(`"content":null,"refusal":"No."`), class: fail.Permanent, says: "refused", answered: true},
+		"a failure within the answer": {body: ended("error", `"content":"Half of"`), class: fail.Transient},
 
 		"parts":                     {body: message(`"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]},{"type":"text","text":"` + ok + `"}]`), text: ok},
 		"parts of a word":           {body: message(`"content":[{"type":"text","text":"I wo"},{"type":"text","text":"uld."},{"type":"output_text","text":"Yes."}]`), text: "I would. Yes."},
 		"parts with values":         {body: message(`"content":[{"type":"text","text":{"value":"` + ok + `","annotations":[]}}]`), text: ok},
 		"parts that are texts":      {body: message(`"content":["` + ok + `"]`), text: ok},
 		"one part":                  {body: message(`"content":{"type":"text","text":"` + ok + `"}`), text: ok},
-		"thoughts as the only part": {body: message(`"content":[{"type":"thinking","thinking":"Hm."}]`), class: llm.ErrTransient},
-		"a part with a refusal":     {body: message(`"content":[{"type":"refusal","refusal":"No."}]`), class: llm.ErrPermanent, answered: true},
-		"a part with an image":      {body: message(`"content":[{"type":"image_url","image_url":{"url":"x"}}]`), class: llm.ErrTransient, says: "image_url"},
-		"a part without a text":     {body: message(`"content":[{"type":"text","text":{"x":1}}]`), class: llm.ErrTransient, says: "can't be read"},
-		"a number":                  {body: message(`"content":7`), class: llm.ErrTransient, says: "can't be read"},
-		"an object":                 {body: message(`"content":{"answer":"x"}`), class: llm.ErrTransient, says: "can't be read"},
+		"thoughts as the only part": {body: message(`"content":[{"type":"thinking","thinking":"Hm."}]`), class: fail.Transient},
+		"a part with a refusal":     {body: message(`"content":[{"type":"refusal","refusal":"No."}]`), class: fail.Permanent, answered: true},
+		"a part with an image":      {body: message(`"content":[{"type":"image_url","image_url":{"url":"x"}}]`), class: fail.Transient, says: "image_url"},
+		"a part without a text":     {body: message(`"content":[{"type":"text","text":{"x":1}}]`), class: fail.Transient, says: "can't be read"},
+		"a number":                  {body: message(`"content":7`), class: fail.Transient, says: "can't be read"},
+		"an object":                 {body: message(`"content":{"answer":"x"}`), class: fail.Transient, says: "can't be read"},
 
-		"an error in a 200":             {body: `{"error":{"message":"Upstream is rate limited","code":429}}`, class: llm.ErrThrottled, code: rate, says: "Upstream is rate limited"},
-		"its code as a text":            {body: `{"error":{"message":"Slow down","code":"429"}}`, class: llm.ErrThrottled, code: rate},
-		"its code as a word":            {body: `{"error":{"message":"Slow down","code":"rate_limit_exceeded"}}`, class: llm.ErrThrottled, code: rate},
-		"its code as a status":          {body: `{"error":{"message":"Slow down","status":"RESOURCE_EXHAUSTED"}}`, class: llm.ErrThrottled, code: rate},
-		"an error in the choice":        {body: `{"choices":[{"error":{"code":502,"message":"Provider fell over"},"finish_reason":"error","message":{"content":""}}]}`, class: llm.ErrTransient, code: 502, says: "fell over"},
-		"a rate limit in the choice":    {body: `{"choices":[{"error":{"code":429,"message":"Slow down, try again in 20s"},"message":{"content":"Half"}}]}`, class: llm.ErrThrottled, code: rate, wait: 20 * time.Second},
-		"a wrong key in a 200":          {body: `{"error":{"message":"No such key","code":401}}`, class: llm.ErrPermanent, code: 401, says: "llm.key"},
-		"a wrong key in words":          {body: `{"error":{"message":"No such key","code":"invalid_api_key"}}`, class: llm.ErrPermanent, code: 401},
-		"no credit in a 200":            {body: `{"error":{"message":"Buy more","code":"insufficient_quota"}}`, class: llm.ErrPermanent, code: 402, says: "add credit at the provider"},
-		"an error as a text":            {body: `{"error":"Upstream is rate limited"}`, class: llm.ErrThrottled, code: rate},
-		"an error beside no choices":    {body: `{"choices":[],"error":{"message":"Overloaded","code":"503"}}`, class: llm.ErrTransient, code: 503},
-		"an error without a wrapping":   {body: `{"object":"error","message":"Slow down","code":429}`, class: llm.ErrThrottled, code: rate},
+		"an error in a 200":             {body: `{"error":{"message":"Upstream is rate limited","code":429}}`, class: fail.Throttled, code: rate, says: "Upstream is rate limited"},
+		"its code as a text":            {body: `{"error":{"message":"Slow down","code":"429"}}`, class: fail.Throttled, code: rate},
+		"its code as a word":            {body: `{"error":{"message":"Slow down","code":"rate_limit_exceeded"}}`, class: fail.Throttled, code: rate},
+		"its code as a status":          {body: `{"error":{"message":"Slow down","status":"RESOURCE_EXHAUSTED"}}`, class: fail.Throttled, code: rate},
+		"an error in the choice":        {body: `{"choices":[{"error":{"code":502,"message":"Provider fell over"},"finish_reason":"error","message":{"content":""}}]}`, class: fail.Transient, code: 502, says: "fell over"},
+		"a rate limit in the choice":    {body: `{"choices":[{"error":{"code":429,"message":"Slow down, try again in 20s"},"message":{"content":"Half"}}]}`, class: fail.Throttled, code: rate, wait: 20 * time.Second},
+		"a wrong key in a 200":          {body: `{"error":{"message":"No such key","code":401}}`, class: fail.Permanent, code: 401, says: "llm.key"},
+		"a wrong key in words":          {body: `{"error":{"message":"No such key","code":"invalid_api_key"}}`, class: fail.Permanent, code: 401},
+		"no credit in a 200":            {body: `{"error":{"message":"Buy more","code":"insufficient_quota"}}`, class: fail.Permanent, code: 402, says: "add credit at the provider"},
+		"an error as a text":            {body: `{"error":"Upstream is rate limited"}`, class: fail.Throttled, code: rate},
+		"an error beside no choices":    {body: `{"choices":[],"error":{"message":"Overloaded","code":"503"}}`, class: fail.Transient, code: 503},
+		"an error without a wrapping":   {body: `{"object":"error","message":"Slow down","code":429}`, class: fail.Throttled, code: rate},
 		"no error":                      {body: strings.Replace(message(`"content":"`+ok+`"`), `{`, `{"error":null,`, 1), text: ok},
-		"no choices and nothing else":   {body: `{"object":"chat.completion","choices":[]}`, class: llm.ErrTransient, says: `no choices: {"object"`},
-		"an answer of another kind":     {body: `{"output":[{"content":"x"}]}`, class: llm.ErrTransient, says: `llm.url`},
-		"a page":                        {kind: "text/html", body: `<!DOCTYPE html><html><head><style>x{}</style></head><body><h1>Welcome</h1></body></html>`, class: llm.ErrTransient, says: "can't be read: Welcome"},
-		"nothing":                       {body: ``, class: llm.ErrTransient, says: "can't be read"},
-		"an error in a list":            {status: 429, body: `[{"error":{"code":429,"message":"Quota exceeded","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}]`, class: llm.ErrThrottled, wait: 34 * time.Second, says: "Quota exceeded"},
-		"an error in a list in a 200":   {body: `[{"error":{"code":429,"message":"Quota exceeded","details":[{"retryDelay":"34s"}]}}]`, class: llm.ErrThrottled, code: rate, wait: 34 * time.Second},
-		"an error of OpenRouter":        {status: 429, body: `{"error":{"message":"Provider returned error","code":429,"metadata":{"raw":"x is rate-limited upstream"}}}`, class: llm.ErrThrottled, says: "rate-limited upstream"},
-		"an error of Mistral":           {status: 422, body: `{"object":"error","message":{"detail":[{"type":"x","loc":["body","top_p"],"msg":"Too much"}]}}`, class: llm.ErrPermanent, says: "top_p: Too much"},
-		"other JSON":                    {status: 500, body: `{"fault":{"faultstring":"Body buffer overflow"}}`, class: llm.ErrTransient, says: `{"fault":{"faultstring":"Body buffer overflow"}}`},
-		"words":                         {status: 503, kind: "text/plain", body: "no healthy upstream", class: llm.ErrTransient, says: "no healthy upstream"},
-		"a page of a proxy":             {status: 502, kind: "text/html", body: "<html>\n<head><title>502 Bad Gateway</title></head></html>", class: llm.ErrTransient, says: "502 Bad Gateway"},
-		"an empty error":                {status: 404, body: ``, class: llm.ErrPermanent, says: "llm.url"},
-		"a rate limit in prose":         {status: 429, body: `{"error":{"message":"Please try again in 1m2.5s."}}`, class: llm.ErrThrottled, wait: 62500 * time.Millisecond},
-		"a rate limit that says little": {status: 429, body: `{"error":{"message":"Too many"}}`, class: llm.ErrThrottled},
+		"no choices and nothing else":   {body: `{"object":"chat.completion","choices":[]}`, class: fail.Transient, says: `no choices: {"object"`},
+		"an answer of another kind":     {body: `{"output":[{"content":"x"}]}`, class: fail.Transient, says: `llm.url`},
+		"a page":                        {kind: "text/html", body: `<!DOCTYPE html><html><head><style>x{}</style></head><body><h1>Welcome</h1></body></html>`, class: fail.Transient, says: "can't be read: Welcome"},
+		"nothing":                       {body: ``, class: fail.Transient, says: "can't be read"},
+		"an error in a list":            {status: 429, body: `[{"error":{"code":429,"message":"Quota exceeded","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}]`, class: fail.Throttled, wait: 34 * time.Second, says: "Quota exceeded"},
+		"an error in a list in a 200":   {body: `[{"error":{"code":429,"message":"Quota exceeded","details":[{"retryDelay":"34s"}]}}]`, class: fail.Throttled, code: rate, wait: 34 * time.Second},
+		"an error of OpenRouter":        {status: 429, body: `{"error":{"message":"Provider returned error","code":429,"metadata":{"raw":"x is rate-limited upstream"}}}`, class: fail.Throttled, says: "rate-limited upstream"},
+		"an error of Mistral":           {status: 422, body: `{"object":"error","message":{"detail":[{"type":"x","loc":["body","top_p"],"msg":"Too much"}]}}`, class: fail.Permanent, says: "top_p: Too much"},
+		"other JSON":                    {status: 500, body: `{"fault":{"faultstring":"Body buffer overflow"}}`, class: fail.Transient, says: `{"fault":{"faultstring":"Body buffer overflow"}}`},
+		"words":                         {status: 503, kind: "text/plain", body: "no healthy upstream", class: fail.Transient, says: "no healthy upstream"},
+		"a page of a proxy":             {status: 502, kind: "text/html", body: "<html>\n<head><title>502 Bad Gateway</title></head></html>", class: fail.Transient, says: "502 Bad Gateway"},
+		"an empty error":                {status: 404, body: ``, class: fail.Permanent, says: "llm.url"},
+		"a rate limit in prose":         {status: 429, body: `{"error":{"message":"Please try again in 1m2.5s."}}`, class: fail.Throttled, wait: 62500 * time.Millisecond},
+		"a rate limit that says little": {status: 429, body: `{"error":{"message":"Too many"}}`, class: fail.Throttled},
 		"a rate limit and an instant": {
-			status: 429, headers: "X-Ratelimit-Remaining-Requests: 0|X-Ratelimit-Reset-Requests: 1893456000", body: `{}`, class: llm.ErrThrottled, wait: 5 * time.Minute,
+			status: 429, headers: "X-Ratelimit-Remaining-Requests: 0|X-Ratelimit-Reset-Requests: 1893456000", body: `{}`, class: fail.Throttled, wait: 5 * time.Minute,
 		},
-		"too long a prompt": {status: 400, body: `{"error":{"message":"This model's maximum context length is 4096 tokens"}}`, class: llm.ErrPermanent, says: "generator.prompt_tokens"},
-		"too high a bound":  {status: 400, body: `{"error":{"message":"max_tokens is too large: 900. This model supports at most 512."}}`, class: llm.ErrPermanent, says: "generator.max_tokens"},
+		"too long a prompt": {status: 400, body: `{"error":{"message":"This model's maximum context length is 4096 tokens"}}`, class: fail.Permanent, says: "generator.prompt_tokens"},
+		"too high a bound":  {status: 400, body: `{"error":{"message":"max_tokens is too large: 900. This model supports at most 512."}}`, class: fail.Permanent, says: "generator.max_tokens"},
 
 		"JSON as a text":        {kind: "text/plain", body: message(`"content":"` + ok + `"`), text: ok},
 		"JSON as bytes":         {kind: "application/octet-stream", body: message(`"content":"` + ok + `"`), text: ok},
@@ -150,14 +151,14 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := answering(t, a).Generate(t.Context(), llmtest.Request())
-			if a.class == nil {
+			if a.text != "" {
 				if err != nil || got.Text != a.text || got.Truncated != a.cut {
 					t.Errorf("got %q (cut: %v), %v; want %q (%v)", got.Text, got.Truncated, err, a.text, a.cut)
 				}
 				return
 			}
 			var e *llm.Error
-			if !errors.As(err, &e) || !errors.Is(err, a.class) {
+			if !errors.As(err, &e) || e.Class != a.class {
 				t.Fatalf("got %q, %v; want a failure that is %v", got.Text, err, a.class)
 			}
 			status := a.code
@@ -168,7 +169,7 @@ func TestAnswers(t *testing.T) {
 			if e.Status != status || wait < -time.Millisecond || wait > time.Millisecond || e.Answered != a.answered || e.Again || !strings.Contains(err.Error(), a.says) {
 				t.Errorf("got %+v, want status %d, a wait of %v, answered %v, with %q", e, status, a.wait, a.answered, a.says)
 			}
-			if e.Answered && e.Class == llm.ErrTransient && e.Usage.CompletionTokens != 7 { //nolint:errorlint // its class
+			if e.Answered && e.Class == fail.Transient && e.Usage.CompletionTokens != 7 {
 				t.Errorf("the usage of the answer is lost: %+v", e.Usage)
 			}
 		})
@@ -250,7 +251,7 @@ func TestWhatCantBeLeftOutIsRefused(t *testing.T) {
 	} {
 		p := answering(t, answers{status: http.StatusBadRequest, body: fmt.Sprintf(`{"error":{"message":%q}}`, says)})
 		var e *llm.Error
-		if _, err := p.Generate(t.Context(), llmtest.Request()); !errors.As(err, &e) || e.Again || !errors.Is(err, llm.ErrPermanent) || e.Advice == "" {
+		if _, err := p.Generate(t.Context(), llmtest.Request()); !errors.As(err, &e) || e.Again || e.Class != fail.Permanent || e.Advice == "" {
 			t.Errorf("%s: got %v", says, err)
 		}
 	}

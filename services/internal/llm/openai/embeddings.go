@@ -9,6 +9,7 @@ import (
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
@@ -29,14 +30,18 @@ func NewEmbeddings(cfg Config, client *http.Client) (*Embeddings, error) {
 	return &Embeddings{p: Provider{cfg: cfg}, service: sdk.NewEmbeddingService(opts...)}, nil
 }
 
-// Generate gives the embeddings of the request's texts.
+// Generate gives the embeddings of the request's messages.
 func (e *Embeddings) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
-	if len(r.Embed) == 0 {
-		return llm.Response{}, e.p.permanent("the request has no texts to embed")
+	if len(r.Messages) == 0 {
+		return llm.Response{}, e.p.permanent("the request has no messages")
+	}
+	texts := make([]string, len(r.Messages))
+	for i, m := range r.Messages {
+		texts[i] = m.Content
 	}
 	got, err := e.p.exchange(ctx, func(ctx context.Context, opts ...option.RequestOption) error {
 		_, err := e.service.New(ctx, sdk.EmbeddingNewParams{
-			Model: e.p.cfg.Model, Input: sdk.EmbeddingNewParamsInputUnion{OfArrayOfStrings: r.Embed},
+			Model: e.p.cfg.Model, Input: sdk.EmbeddingNewParamsInputUnion{OfArrayOfStrings: texts},
 		}, opts...)
 		return err //nolint:wrapcheck // classified by exchange
 	})
@@ -53,11 +58,11 @@ func (e *Embeddings) Generate(ctx context.Context, r llm.Request) (llm.Response,
 	err = json.Unmarshal(got.body, &answer)
 	var vectors [][]float32
 	if err == nil {
-		vectors, err = inOrder(answer.Data, len(r.Embed))
+		vectors, err = inOrder(answer.Data, len(texts))
 	}
 	if err != nil {
 		return llm.Response{}, &llm.Error{
-			Class: llm.ErrTransient, Provider: e.p.cfg.Name, Status: got.status, Limits: got.limits,
+			Class: fail.Transient, Provider: e.p.cfg.Name, Status: got.status, Limits: got.limits,
 			Reason: e.p.clean("the answer can't be read: " + err.Error()), Advice: "look whether llm.embeddings.url and llm.embeddings.model are those of embeddings",
 		}
 	}

@@ -1,34 +1,35 @@
 package openai_test
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 )
 
 func TestEmbeddings(t *testing.T) {
 	t.Parallel()
+	const works = fail.Class(-1)
 	const head, tail = `{"object":"list","model":"m","data":[`, `],"usage":{"prompt_tokens":9,"total_tokens":9}}`
 	for name, tt := range map[string]struct {
 		status int
 		answer string
-		class  error // nil for what works
+		class  fail.Class // or works
 	}{
-		"in another order":    {200, head + `{"index":1,"embedding":[0,2]},{"index":0,"embedding":[1,0.5]}` + tail, nil},
-		"too few":             {200, head + `{"index":0,"embedding":[1,2]}` + tail, llm.ErrTransient},
-		"one twice":           {200, head + `{"index":0,"embedding":[1,2]},{"index":0,"embedding":[1,2]}` + tail, llm.ErrTransient},
-		"one too many":        {200, head + `{"index":0,"embedding":[1]},{"index":1,"embedding":[1]},{"index":2,"embedding":[1]}` + tail, llm.ErrTransient},
-		"of unlike lengths":   {200, head + `{"index":0,"embedding":[1]},{"index":1,"embedding":[1,2]}` + tail, llm.ErrTransient},
-		"empty ones":          {200, head + `{"index":0,"embedding":[]},{"index":1,"embedding":[]}` + tail, llm.ErrTransient},
-		"no JSON":             {200, `<html>`, llm.ErrTransient},
-		"a rate limit":        {429, `{"error":{"message":"slow down"}}`, llm.ErrThrottled},
-		"a model of no sense": {404, `{"error":{"message":"no such model ` + key + `"}}`, llm.ErrPermanent},
+		"in another order":    {200, head + `{"index":1,"embedding":[0,2]},{"index":0,"embedding":[1,0.5]}` + tail, works},
+		"too few":             {200, head + `{"index":0,"embedding":[1,2]}` + tail, fail.Transient},
+		"one twice":           {200, head + `{"index":0,"embedding":[1,2]},{"index":0,"embedding":[1,2]}` + tail, fail.Transient},
+		"one too many":        {200, head + `{"index":0,"embedding":[1]},{"index":1,"embedding":[1]},{"index":2,"embedding":[1]}` + tail, fail.Transient},
+		"of unlike lengths":   {200, head + `{"index":0,"embedding":[1]},{"index":1,"embedding":[1,2]}` + tail, fail.Transient},
+		"empty ones":          {200, head + `{"index":0,"embedding":[]},{"index":1,"embedding":[]}` + tail, fail.Transient},
+		"no JSON":             {200, `<html>`, fail.Transient},
+		"a rate limit":        {429, `{"error":{"message":"slow down"}}`, fail.Throttled},
+		"a model of no sense": {404, `{"error":{"message":"no such model ` + key + `"}}`, fail.Permanent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,9 +44,9 @@ func TestEmbeddings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := e.Generate(t.Context(), llm.Request{Embed: []string{"one", "two"}})
-			if tt.class != nil {
-				if !errors.Is(err, tt.class) || strings.Contains(err.Error(), key) {
+			got, err := e.Generate(t.Context(), llm.Request{Messages: []llm.Message{{Content: "one"}, {Content: "two"}}})
+			if tt.class != works {
+				if err == nil || fail.ClassOf(err) != tt.class || strings.Contains(err.Error(), key) {
 					t.Errorf("got %v, want %v without the key", err, tt.class)
 				}
 				return
@@ -66,7 +67,7 @@ func TestNoTextsHaveNoEmbeddings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Generate(t.Context(), llm.Request{}); !errors.Is(err, llm.ErrPermanent) {
+	if _, err := e.Generate(t.Context(), llm.Request{}); fail.ClassOf(err) != fail.Permanent {
 		t.Errorf("got %v", err)
 	}
 }

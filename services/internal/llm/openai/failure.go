@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
@@ -22,7 +23,7 @@ func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	e := &llm.Error{Class: llm.ErrTransient, Provider: p.cfg.Name}
+	e := &llm.Error{Class: fail.Transient, Provider: p.cfg.Name}
 	switch {
 	case callCtx.Err() != nil:
 		e.Reason = "no answer within " + p.cfg.Timeout.String()
@@ -60,18 +61,18 @@ func (p *Provider) classify(e *llm.Error, said said, h http.Header) {
 	switch {
 	case noCredit.MatchString(said.code + " " + said.kind + " " + said.message):
 		// OpenAI says 429 when the account is out of money: no wait helps.
-		e.Class = llm.ErrPermanent
+		e.Class = fail.Permanent
 		status = http.StatusPaymentRequired
 	case status == http.StatusTooManyRequests,
 		// Groq and vLLM behind a proxy shed load in this way.
 		status == http.StatusServiceUnavailable && (h.Get("Retry-After") != "" || said.wait > 0):
-		e.Class = llm.ErrThrottled
+		e.Class = fail.Throttled
 		e.RetryAfter = retryAfter(h, said, e.Limits)
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly,
 		status >= http.StatusInternalServerError, status < http.StatusBadRequest:
-		e.Class = llm.ErrTransient
+		e.Class = fail.Transient
 	default:
-		e.Class = llm.ErrPermanent
+		e.Class = fail.Permanent
 	}
 	if e.Status < http.StatusBadRequest && status > 0 {
 		e.Status = status
@@ -97,7 +98,7 @@ func statusInWords(s said) int {
 
 // advice is the setting to look at, by what was refused.
 func advice(status int, e *llm.Error) string {
-	if e.Class != llm.ErrPermanent { //nolint:errorlint // set above
+	if e.Class != fail.Permanent {
 		return ""
 	}
 	switch status {

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
@@ -101,7 +102,7 @@ func (p *Provider) exchange(ctx context.Context, send func(ctx context.Context, 
 }
 
 func (p *Provider) permanent(reason string) error {
-	return &llm.Error{Class: llm.ErrPermanent, Provider: p.cfg.Name, Reason: reason}
+	return &llm.Error{Class: fail.Permanent, Provider: p.cfg.Name, Reason: reason}
 }
 
 // boundedTransport cuts answers off at max bytes: the SDK reads whole bodies.

@@ -2,7 +2,6 @@ package openai_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/llmtest"
@@ -91,22 +91,22 @@ func TestConformance(t *testing.T) {
 		Secret: key,
 		Fails: map[string]llmtest.Failure{
 			"a wrong key": {
-				New: with(func(c *openai.Config) { c.Key = secret.New("wrong") }), Class: llm.ErrPermanent, Status: http.StatusUnauthorized,
+				New: with(func(c *openai.Config) { c.Key = secret.New("wrong") }), Class: fail.Permanent, Status: http.StatusUnauthorized,
 			},
-			"an unknown model":      {New: with(func(c *openai.Config) { c.Model = "x" }), Class: llm.ErrPermanent, Status: http.StatusNotFound},
-			"a refused key":         {New: failing(llmapi.Unauthorized), Class: llm.ErrPermanent, Status: http.StatusUnauthorized},
-			"a rate limit":          {New: failing(llmapi.RateLimited), Class: llm.ErrThrottled, Status: http.StatusTooManyRequests, RetryAfter: 7 * time.Second},
-			"no credit":             {New: failing(llmapi.NoCredit), Class: llm.ErrPermanent, Status: http.StatusTooManyRequests},
-			"a server error":        {New: failing(llmapi.ServerError), Class: llm.ErrTransient, Status: http.StatusInternalServerError},
-			"a proxy's HTML":        {New: failing(llmapi.BadGateway), Class: llm.ErrTransient, Status: http.StatusBadGateway},
-			"a broken connection":   {New: failing(llmapi.Reset), Class: llm.ErrTransient},
-			"half of an answer":     {New: failing(llmapi.Malformed), Class: llm.ErrTransient, Status: http.StatusOK},
-			"no choices":            {New: failing(llmapi.NoChoices), Class: llm.ErrTransient, Status: http.StatusOK},
-			"an empty text":         {New: failing(llmapi.Empty), Class: llm.ErrTransient, Status: http.StatusOK},
-			"a content filter":      {New: failing(llmapi.Filtered), Class: llm.ErrPermanent, Status: http.StatusOK},
-			"an answer of any size": {New: endless, Class: llm.ErrTransient, Status: http.StatusOK},
-			"nobody at the address": {New: nobody, Class: llm.ErrTransient},
-			"an echo of the key":    {New: echoing, Class: llm.ErrPermanent, Status: http.StatusBadRequest},
+			"an unknown model":      {New: with(func(c *openai.Config) { c.Model = "x" }), Class: fail.Permanent, Status: http.StatusNotFound},
+			"a refused key":         {New: failing(llmapi.Unauthorized), Class: fail.Permanent, Status: http.StatusUnauthorized},
+			"a rate limit":          {New: failing(llmapi.RateLimited), Class: fail.Throttled, Status: http.StatusTooManyRequests, RetryAfter: 7 * time.Second},
+			"no credit":             {New: failing(llmapi.NoCredit), Class: fail.Permanent, Status: http.StatusTooManyRequests},
+			"a server error":        {New: failing(llmapi.ServerError), Class: fail.Transient, Status: http.StatusInternalServerError},
+			"a proxy's HTML":        {New: failing(llmapi.BadGateway), Class: fail.Transient, Status: http.StatusBadGateway},
+			"a broken connection":   {New: failing(llmapi.Reset), Class: fail.Transient},
+			"half of an answer":     {New: failing(llmapi.Malformed), Class: fail.Transient, Status: http.StatusOK},
+			"no choices":            {New: failing(llmapi.NoChoices), Class: fail.Transient, Status: http.StatusOK},
+			"an empty text":         {New: failing(llmapi.Empty), Class: fail.Transient, Status: http.StatusOK},
+			"a content filter":      {New: failing(llmapi.Filtered), Class: fail.Permanent, Status: http.StatusOK},
+			"an answer of any size": {New: endless, Class: fail.Transient, Status: http.StatusOK},
+			"nobody at the address": {New: nobody, Class: fail.Transient},
+			"an echo of the key":    {New: echoing, Class: fail.Permanent, Status: http.StatusBadRequest},
 		},
 	})
 }
@@ -181,7 +181,7 @@ func TestNothingToSay(t *testing.T) {
 		"no messages":  {},
 		"unknown role": {Messages: []llm.Message{{Role: "narrator", Content: "Hush."}}},
 	} {
-		if _, err := p.Generate(context.Background(), r); !errors.Is(err, llm.ErrPermanent) {
+		if _, err := p.Generate(context.Background(), r); fail.ClassOf(err) != fail.Permanent {
 			t.Errorf("%s: got %v, want an ErrPermanent", name, err)
 		}
 	}

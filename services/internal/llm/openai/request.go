@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/openai/openai-go/v3"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
@@ -132,7 +133,7 @@ func (p *Provider) learn(err error, has sent) error {
 	words := e.Reason
 	leave := func(flag *atomic.Bool, what string) error {
 		flag.Store(true)
-		e.Class, e.Answered, e.Again = llm.ErrTransient, true, true
+		e.Class, e.Answered, e.Again = fail.Transient, true, true
 		e.Advice = what
 		return e
 	}

@@ -2,12 +2,12 @@ package llmapi
 
 import (
 	"hash/fnv"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
 // What is understood of a prompt. Chorus' own prompts name the persona and the
@@ -22,18 +22,15 @@ var (
 
 // text is the canned text, or one that fits the request. The same request gives
 // the same text.
-func (a *API) text(r *http.Request, in request) (string, error) {
+func (a *API) text(in request) string {
 	if a.opts.Text != "" {
-		return a.opts.Text, nil
+		return a.opts.Text
 	}
-	answer, err := a.composer.Generate(r.Context(), llm.Request{
-		Scene: scene(in), MaxTokens: max(in.MaxTokens, in.MaxCompletionTokens),
-	})
-	return answer.Text, err
+	return a.composer.Compose(scene(in), max(in.MaxTokens, in.MaxCompletionTokens))
 }
 
-func scene(in request) llm.Scene {
-	s := llm.Scene{Persona: llm.Persona{Name: "the assistant"}, Length: llm.Medium, Seed: seed(in)}
+func scene(in request) script.Scene {
+	s := script.Scene{Persona: script.Persona{Name: "the assistant"}, Length: script.Medium, Seed: seed(in)}
 	for _, m := range in.Messages {
 		if m.Role != llm.RoleSystem && m.Role != "developer" {
 			continue
@@ -56,7 +53,7 @@ func scene(in request) llm.Scene {
 	blocks := chatOf.FindAllStringSubmatch(last, -1)
 	switch {
 	case len(blocks) == 0:
-		s.Answering = &llm.Line{Text: last}
+		s.Answering = &script.Line{Text: last}
 		return s
 	case len(blocks) > 1: // the history, then what is answered
 		answered := line(blocks[len(blocks)-1][1])
@@ -68,11 +65,11 @@ func scene(in request) llm.Scene {
 	return s
 }
 
-func line(text string) llm.Line {
+func line(text string) script.Line {
 	if found := lineOf.FindStringSubmatch(text); found != nil {
-		return llm.Line{Author: found[1], Text: found[2]}
+		return script.Line{Author: found[1], Text: found[2]}
 	}
-	return llm.Line{Text: text}
+	return script.Line{Text: text}
 }
 
 // seed is the request's own, else one that depends on its messages alone.

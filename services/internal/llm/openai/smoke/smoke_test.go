@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
@@ -89,14 +90,14 @@ func TestAServerThatOthersWrote(t *testing.T) {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	for text, want := range map[string]struct {
-		class  error
+		class  fail.Class
 		status int
 	}{
-		"error-429": {llm.ErrThrottled, 429}, "error-500": {llm.ErrTransient, 500}, "error-401": {llm.ErrPermanent, 401},
+		"error-429": {fail.Throttled, 429}, "error-500": {fail.Transient, 500}, "error-401": {fail.Permanent, 401},
 	} {
 		_, err := ask(theirs, text)
 		var failed *llm.Error
-		if !errors.As(err, &failed) || !errors.Is(err, want.class) || failed.Status != want.status {
+		if !errors.As(err, &failed) || failed.Class != want.class || failed.Status != want.status {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -109,7 +110,7 @@ func TestAServerThatOthersWrote(t *testing.T) {
 		{Name: "spare", Provider: spare{}, Limits: chain.DefaultLimits()},
 	}, chain.Deps{Ledger: nobody{}, Log: zap.NewNop()})
 	chained := func(text string) string {
-		r, err := c.Generate(t.Context(), llm.Request{Messages: []llm.Message{{Role: llm.RoleUser, Content: text}}}, usage.About{})
+		r, err := c.Generate(t.Context(), llm.Request{Messages: []llm.Message{{Role: llm.RoleUser, Content: text}}})
 		if err != nil {
 			return fmt.Sprint(err)
 		}

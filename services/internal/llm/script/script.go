@@ -1,0 +1,100 @@
+// Package script holds what a text is written from: prompts are rendered from it, the
+// guard checks texts against it, and the offline writer composes from it.
+package script
+
+import (
+	"context"
+	"time"
+)
+
+type key struct{}
+
+// With gives a scene to the offline writer, wherever in a chain of providers it is
+// asked: no other provider reads it.
+func With(ctx context.Context, s Scene) context.Context { return context.WithValue(ctx, key{}, s) }
+
+// From returns the scene of a context; an empty one if it has none.
+func From(ctx context.Context) Scene {
+	s, _ := ctx.Value(key{}).(Scene)
+	return s
+}
+
+// Length is the length class of a text.
+type Length int
+
+// Length classes, with what the offline provider takes them to mean. The
+// scene's disclaimer comes on top.
+const (
+	Short  Length = iota // one or two sentences, at most 160 characters
+	Medium               // two or three sentences, at most 400 characters
+	Long                 // three to five sentences, at most 900 characters
+)
+
+// String returns the class in lower case.
+func (l Length) String() string {
+	switch l {
+	case Short:
+		return "short"
+	case Medium:
+		return "medium"
+	case Long:
+		return "long"
+	}
+	return "unknown"
+}
+
+// Scene is what a text is written from.
+type Scene struct {
+	Persona    Persona
+	Stances    []Stance
+	Holdings   []string
+	Topic      string
+	Answering  *Line  // the message being replied to; nil opens a new thread
+	History    []Line // oldest first
+	Length     Length
+	Language   string // BCP 47, "en"
+	Purpose    string // the chat's purpose and rules in a sentence
+	Disclaimer string // added to the text, "Simulation, not advice."; "" is none
+	// ForbidAdvice keeps out advice and promises of gain.
+	ForbidAdvice bool
+	Memories     []string
+	News         string    // a headline that the text takes up; "" is none
+	Refresh      bool      // remind the model of who the persona is
+	Now          time.Time // on the chat's clock; zero is not told
+	Seed         uint64    // same scene and seed give the same text
+}
+
+// Persona is who speaks.
+type Persona struct {
+	ID        int64 // Chorus' id of its bot
+	Name      string
+	Summary   string
+	Tone      string   // "warm", "dry", …
+	Phrases   []string // signature phrases
+	Interests []string
+	Hint      string  // a habit of speech
+	Empathy   float64 // how much the feelings of others move it, 0 to 1
+	Energy    float64 // how lively it is, 0 to 1
+}
+
+// Stance is what a persona thinks of a topic.
+type Stance struct {
+	Topic      string
+	Text       string
+	Confidence float64 // 0 to 1
+}
+
+// Line is one message of the chat. Who wrote it is told by ids: a person may bear the
+// name of a persona, or of somebody else.
+type Line struct {
+	Author  string
+	Text    string
+	FromBot bool
+	// Bot is Chorus' id of the bot that wrote it, Person Telegram's of the person.
+	Bot, Person int64
+	At          time.Time
+	// Mark is who wrote it as prompts show it, whatever they are called: "you", "bot",
+	// "person", or with a number where several need to be told apart; "" for one of
+	// the last three by FromBot alone.
+	Mark string
+}
