@@ -4,12 +4,15 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/maypok86/otter/v2"
 	xlanguage "golang.org/x/text/language"
 )
 
@@ -19,6 +22,13 @@ var dataFS embed.FS
 // fallback is the language of scenes whose own language has no data.
 const fallback = "en"
 
+// What is kept of what changes seldom: about a kilobyte of each message, and a hundred
+// of each topic that no family knows.
+const (
+	maxReadings = 30_000
+	maxTitled   = 100
+)
+
 // language is everything that is said in one language: a folder of data files
 // named by its tag, with lexicon.yaml, grammar.yaml and topics/*.yaml.
 type language struct {
@@ -26,9 +36,13 @@ type language struct {
 	families []*family
 	generic  *family // for topics that no family knows
 	stop     map[string]bool
-	common   map[string]bool            // words that the topic files write in lower case
-	clauses  map[string]map[string]bool // clause of a topic file → its content stems
-	small    map[string]bool            // words of the frames: nothing that a message is about
+	voices   []string        // the names of the voices, sorted
+	kinds    []string        // the kinds of questions, sorted
+	common   map[string]bool // words that the topic files write in lower case
+	small    map[string]bool // words of the frames: nothing that a message is about
+
+	readings *otter.Cache[[2]string, *reading] // by disclaimer and message
+	titled   *otter.Cache[string, *topic]      // the generic topic, by the title that it speaks of
 }
 
 // lexicon is how a language's texts are read.
@@ -43,11 +57,12 @@ type lexicon struct {
 	Narrators []string            `yaml:"narrators"` // phrases in a summary that make a narrator
 	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
 	Denials   []string            `yaml:"denials"`   // patterns that no line may match
+	Denied    []string            `yaml:"denied"`    // what of each a normalised text that matches one has
 	Binders   []string            `yaml:"binders"`   // words that no unbound clause may follow
 	Unbound   []string            `yaml:"unbound"`   // words that begin such clauses
 	Silence   string              `yaml:"silence"`   // said where nothing else may be
-	Negative  []string            `yaml:"negative"`
-	Positive  []string            `yaml:"positive"`
+	Negative  []string            `yaml:"negative"`  // stems, once they are read
+	Positive  []string            `yaml:"positive"`  // stems, once they are read
 
 	aboutBot, denials *regexp.Regexp
 }
@@ -83,9 +98,17 @@ type topic struct {
 	Images    []string   `yaml:"images"` // noun phrases
 	Scenes    []scene    `yaml:"scenes"` // told by narrators
 
-	facts    []fact
-	keyStems map[string]string // stem → keyword
-	names    map[string]bool   // stems of title and names
+	facts    []*fact
+	texts    map[string]*fact   // by text
+	normals  map[string]*fact   // by normalised text
+	starts   map[string][]*fact // by first word
+	keyStems map[string]keyword // by stem
+	names    []string           // stems of title and names
+}
+
+type keyword struct {
+	text  string
+	stems []string
 }
 
 type point struct {
@@ -140,7 +163,14 @@ func loadLanguages(files fs.FS, root string) (languages, error) {
 }
 
 func loadLanguage(files fs.FS, dir string) (*language, error) {
-	l := &language{stop: map[string]bool{}, small: map[string]bool{}, common: map[string]bool{}, clauses: map[string]map[string]bool{}}
+	l := &language{stop: map[string]bool{}, small: map[string]bool{}, common: map[string]bool{}}
+	var err error
+	if l.readings, err = otter.New(&otter.Options[[2]string, *reading]{MaximumSize: maxReadings}); err != nil {
+		return nil, fmt.Errorf("keep readings: %w", err)
+	}
+	if l.titled, err = otter.New(&otter.Options[string, *topic]{MaximumSize: maxTitled}); err != nil {
+		return nil, fmt.Errorf("keep topics: %w", err)
+	}
 	if err := load(files, path.Join(dir, "lexicon.yaml"), &l.lexicon); err != nil {
 		return nil, err
 	}
@@ -196,6 +226,12 @@ func (l *language) prepareLexicon() error {
 	}
 	// Longest first, so that "ies" is tried before "s".
 	sort.SliceStable(x.Suffixes, func(i, j int) bool { return len(x.Suffixes[i]) > len(x.Suffixes[j]) })
+	for _, all := range [][]string{x.Positive, x.Negative} {
+		for i, w := range all {
+			all[i] = l.stem(w)
+		}
+	}
+	l.voices, l.kinds = slices.Sorted(maps.Keys(x.Voices)), slices.Sorted(maps.Keys(x.Questions))
 	var err error
 	if x.aboutBot, err = anyOf(x.AboutBot); err != nil {
 		return fmt.Errorf("about_bot: %w", err)
@@ -204,6 +240,12 @@ func (l *language) prepareLexicon() error {
 		return fmt.Errorf("denials: %w", err)
 	}
 	return nil
+}
+
+// denies reports whether a text says what no line may.
+func (x *lexicon) denies(r *reading) bool {
+	may := slices.ContainsFunc(x.Denied, func(w string) bool { return strings.Contains(r.normal, w) })
+	return may && x.denials.MatchString(r.text)
 }
 
 func anyOf(patterns []string) (*regexp.Regexp, error) {

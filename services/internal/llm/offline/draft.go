@@ -128,7 +128,7 @@ func (d *draft) answerLeads() []weighted {
 	if t.word == "" && (t.quoted == "" || t.bot) { // "Why?", "How do you mean?"
 		return []weighted{{"explain", 10}, {"answer_stance", 2}}
 	}
-	if t.word == "" && overlap(t.stems, v.topicStems()) == 0 {
+	if t.word == "" && !v.onTopic(t.stems) {
 		return []weighted{{"answer_unknown", 1}}
 	}
 	rule := map[string]string{"yesno": "answer_yesno", "why": "answer_why"}[t.kind]
@@ -210,19 +210,8 @@ func (d *draft) differs() bool {
 
 // leaning is 1 for a text in favour of something, -1 against, 0 undecided.
 func (l *language) leaning(text string) int {
-	n := 0
 	stems := l.contentStems(text)
-	for _, w := range l.lexicon.Positive {
-		if stems[l.stem(w)] {
-			n++
-		}
-	}
-	for _, w := range l.lexicon.Negative {
-		if stems[l.stem(w)] {
-			n--
-		}
-	}
-	return min(1, max(-1, n))
+	return min(1, max(-1, overlap(l.lexicon.Positive, stems)-overlap(l.lexicon.Negative, stems)))
 }
 
 // extend adds sentences until the text has its length class.

@@ -78,25 +78,27 @@ func (d *draft) drawOfTarget(slot string) (string, bool) {
 // take returns the first text that nobody has said. A draft that may repeat
 // takes the one that was said longest ago.
 func (d *draft) take(from []string) (string, bool) {
-	best, oldest := "", -1
+	best, said, oldest := "", "", -1
 	for _, s := range from {
-		n := normal(s)
-		if n == "" || slices.Contains(d.taken, n) {
+		c := d.view.clause(s)
+		if c.normal == "" || slices.Contains(d.taken, c.normal) {
 			continue
 		}
-		at := d.view.heardAt(n)
-		if at < 0 {
-			best = s
+		if !d.view.heard(c) {
+			best, said = s, c.normal
 			break
 		}
-		if d.repeat && (best == "" || at < oldest) {
-			best, oldest = s, at
+		if !d.repeat {
+			continue
+		}
+		if at := d.view.lastAt(c); best == "" || at < oldest {
+			best, said, oldest = s, c.normal, at
 		}
 	}
 	if best == "" {
 		return "", false
 	}
-	d.taken = append(d.taken, normal(best))
+	d.taken = append(d.taken, said)
 	return best, true
 }
 

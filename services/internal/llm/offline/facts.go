@@ -5,8 +5,8 @@ import "strings"
 // fact is one thing that the topic files say, so that it is recognised when a
 // line carries it.
 type fact struct {
-	text     string
-	normal   string
+	clause
+
 	topic    *topic
 	point    *point    // of which it is a part, or nil
 	question *question // of which it is a part, or nil
@@ -33,22 +33,22 @@ const (
 func (l *language) index(f *family) {
 	f.General.Title = f.Title
 	for _, t := range append([]*topic{&f.General}, f.Topics...) {
-		t.keyStems = map[string]string{}
+		t.keyStems = map[string]keyword{}
 		for _, k := range t.Keywords {
-			for stem := range l.contentStems(k) {
-				t.keyStems[stem] = k
+			stems := l.contentStems(k)
+			for _, stem := range stems {
+				t.keyStems[stem] = keyword{k, stems}
 			}
 		}
-		t.names = l.contentStems(t.Title)
-		for _, n := range t.Names {
-			for stem := range l.contentStems(n) {
-				t.names[stem] = true
-			}
+		t.names = l.contentStems(strings.Join(append(t.Names, t.Title), " "))
+		l.indexFacts(t)
+		for _, f := range t.facts {
+			l.learn(f.text)
 		}
-		t.indexFacts()
-		for i := range t.facts {
-			l.learn(t.facts[i].text)
-			l.clauses[t.facts[i].text] = l.contentStems(t.facts[i].text)
+	}
+	for _, all := range [][]string{f.Recognise, f.Hints} {
+		for i, w := range all {
+			all[i] = " " + normal(w) + " "
 		}
 	}
 }
@@ -64,7 +64,10 @@ func (l *language) learn(clause string) {
 
 // about is a general topic that speaks of one title: where its clauses name
 // {topic}, the copy names the title.
-func (t *topic) about(title string) *topic {
+func (l *language) about(t *topic, title string) *topic {
+	if c, ok := l.titled.GetIfPresent(title); ok {
+		return c
+	}
 	fill := func(s string) string { return strings.ReplaceAll(s, "{topic}", title) }
 	fillAll := func(all []string) []string {
 		filled := make([]string, 0, len(all))
@@ -80,14 +83,22 @@ func (t *topic) about(title string) *topic {
 	for _, q := range t.Questions {
 		c.Questions = append(c.Questions, question{Ask: fill(q.Ask), Answers: fillAll(q.Answers)})
 	}
-	c.indexFacts()
+	l.indexFacts(c)
+	l.titled.Set(title, c)
 	return c
 }
 
-func (t *topic) indexFacts() {
+func (l *language) indexFacts(t *topic) {
+	t.texts, t.normals, t.starts = map[string]*fact{}, map[string]*fact{}, map[string][]*fact{}
 	add := func(text string, f fact) {
-		f.text, f.normal, f.topic = text, normal(text), t
-		t.facts = append(t.facts, f)
+		f.clause, f.topic = l.clauseOf(text), t
+		t.facts = append(t.facts, &f)
+		t.texts[text] = &f
+		if t.normals[f.normal] == nil {
+			t.normals[f.normal] = &f
+		}
+		first, _, _ := strings.Cut(f.normal, " ")
+		t.starts[first] = append(t.starts[first], &f)
 	}
 	for i := range t.Points {
 		p := &t.Points[i]
@@ -140,14 +151,16 @@ func (f *family) recognise(first *topic, text string) *fact {
 }
 
 func (t *topic) recognise(text string) *fact {
-	var found *fact
-	last := -1
-	for i := range t.facts {
-		if at := strings.LastIndex(text, t.facts[i].normal); at > last {
-			found, last = &t.facts[i], at
+	for end := len(text); end > 0; {
+		at := strings.LastIndexByte(text[:end], ' ') + 1
+		for _, f := range t.starts[text[at:end]] {
+			if strings.HasPrefix(text[at:], f.normal) {
+				return f
+			}
 		}
+		end = at - 1
 	}
-	return found
+	return nil
 }
 
 // Points by which a family is recognised, and what it takes.
@@ -184,7 +197,7 @@ func (l *language) find(title, purpose, about string) (*family, *topic) {
 func count(said string, of []string) int {
 	n := 0
 	for _, w := range of {
-		if strings.Contains(said, " "+normal(w)+" ") {
+		if strings.Contains(said, w) {
 			n++
 		}
 	}
@@ -192,17 +205,11 @@ func count(said string, of []string) int {
 }
 
 // named returns the topic that shares most words with a title, or nil.
-func (f *family) named(stems map[string]bool) *topic {
+func (f *family) named(stems []string) *topic {
 	var best *topic
 	most := 0
 	for _, t := range f.Topics {
-		n := 0
-		for s := range t.names {
-			if stems[s] {
-				n++
-			}
-		}
-		if n > most {
+		if n := overlap(t.names, stems); n > most {
 			best, most = t, n
 		}
 	}

@@ -3,7 +3,6 @@ package offline
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -34,11 +33,13 @@ func (r rules) without(others rules) rules {
 // maxDepth bounds the recursion of rules.
 const maxDepth = 6
 
-type grammar map[string]map[string][]alternative
+type grammar map[string]map[string][]*alternative
 
 type alternative struct {
-	id    uint64
-	parts []part
+	id      uint64
+	parts   []part
+	bare    bool // it has no words of its own
+	topical bool // it has the slot of the topic
 }
 
 // eachWord calls f with the words that frames have of their own.
@@ -59,21 +60,6 @@ func (g grammar) eachWord(f func(word string)) {
 	}
 }
 
-// has reports whether an alternative names a slot.
-func (a alternative) has(slot string) bool {
-	return slices.ContainsFunc(a.parts, func(p part) bool { return p.slot && p.text == slot })
-}
-
-// bare reports whether an alternative has no words of its own.
-func (a alternative) bare() bool {
-	for _, p := range a.parts {
-		if !p.slot && normal(p.text) != "" {
-			return false
-		}
-	}
-	return true
-}
-
 type part struct {
 	text    string // literal, or the slot's name
 	slot    bool
@@ -89,7 +75,7 @@ func compile(files ...rules) (grammar, error) {
 	for _, f := range files {
 		for name, voices := range f {
 			if g[name] == nil {
-				g[name] = map[string][]alternative{}
+				g[name] = map[string][]*alternative{}
 			}
 			for v, alternatives := range voices {
 				for _, a := range alternatives {
@@ -101,8 +87,8 @@ func compile(files ...rules) (grammar, error) {
 	return g, g.check()
 }
 
-func parse(s string) alternative {
-	a := alternative{id: hash(s)}
+func parse(s string) *alternative {
+	a := &alternative{id: hash(s)}
 	at := 0
 	for _, m := range slotPattern.FindAllStringSubmatchIndex(s, -1) {
 		if m[0] > at {
@@ -116,6 +102,8 @@ func parse(s string) alternative {
 	if at < len(s) {
 		a.parts = append(a.parts, part{text: s[at:]})
 	}
+	a.bare = !slices.ContainsFunc(a.parts, func(p part) bool { return !p.slot && normal(p.text) != "" })
+	a.topical = slices.ContainsFunc(a.parts, func(p part) bool { return p.slot && p.text == "topic" })
 	return a
 }
 
@@ -152,7 +140,7 @@ type speaker struct {
 const ownVoice = 2
 
 // order returns the alternatives of a rule in the order to try them.
-func (s speaker) order(voices map[string][]alternative, rng *rand.Rand) []alternative {
+func (s speaker) order(voices map[string][]*alternative, rng *rand.Rand) []*alternative {
 	own := shuffled(s.prefer(voices[s.voice]), rng)
 	shared := shuffled(s.prefer(voices[anyVoice]), rng)
 	if weight := float64(ownVoice * len(own)); rng.Float64()*(weight+float64(len(shared))) < weight {
@@ -162,11 +150,11 @@ func (s speaker) order(voices map[string][]alternative, rng *rand.Rand) []altern
 }
 
 // prefer leaves a third of the alternatives to other personas.
-func (s speaker) prefer(all []alternative) []alternative {
+func (s speaker) prefer(all []*alternative) []*alternative {
 	if len(all) < 4 {
 		return slices.Clone(all)
 	}
-	mine := make([]alternative, 0, len(all))
+	mine := make([]*alternative, 0, len(all))
 	for _, a := range all {
 		if mix(a.id^s.habits)%3 != 0 {
 			mine = append(mine, a)
@@ -178,7 +166,7 @@ func (s speaker) prefer(all []alternative) []alternative {
 	return mine
 }
 
-func shuffled(a []alternative, rng *rand.Rand) []alternative {
+func shuffled(a []*alternative, rng *rand.Rand) []*alternative {
 	rng.Shuffle(len(a), func(i, j int) { a[i], a[j] = a[j], a[i] })
 	return a
 }
@@ -190,7 +178,7 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 		return "", false
 	}
 	for _, a := range d.view.speaker.order(d.view.family.grammar[rule], d.rng) {
-		if !a.bare() && slices.Contains(d.frames, a.id) {
+		if !a.bare && slices.Contains(d.frames, a.id) {
 			continue // no flourish twice in one message
 		}
 		if s, ok := d.fill(a, depth); ok {
@@ -201,7 +189,7 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 	return "", false
 }
 
-func (d *draft) fill(a alternative, depth int) (string, bool) {
+func (d *draft) fill(a *alternative, depth int) (string, bool) {
 	mark := len(d.taken)
 	var b strings.Builder
 	for _, p := range a.parts {
@@ -220,7 +208,7 @@ func (d *draft) fill(a alternative, depth int) (string, bool) {
 		b.WriteString(s)
 	}
 	// What is true of the whole field needn't be true of this topic in it.
-	if a.has("topic") && d.wandered(mark) {
+	if a.topical && d.wandered(mark) {
 		d.taken = d.taken[:mark]
 		return "", false
 	}
@@ -229,7 +217,7 @@ func (d *draft) fill(a alternative, depth int) (string, bool) {
 
 // fits reports whether a clause may follow what a frame has so far.
 func (l *language) fits(before, clause string) bool {
-	w := words(before)
+	w := words(before[strings.LastIndexByte(strings.TrimSuffix(before, " "), ' ')+1:])
 	if len(w) == 0 || !strings.HasSuffix(before, w[len(w)-1]+" ") || !slices.Contains(l.lexicon.Binders, w[len(w)-1]) {
 		return true
 	}
@@ -245,9 +233,11 @@ func (d *draft) value(slot string, depth int) (string, bool) {
 }
 
 func hash(s string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(s))
-	return h.Sum64()
+	h := uint64(14695981039346656037) // FNV-1a
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
 }
 
 // mix spreads the bits of x (the finaliser of SplitMix64).

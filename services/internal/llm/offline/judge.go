@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -32,15 +33,16 @@ const (
 // it deceives nobody, is no repetition, has its length, speaks of what it
 // answers, and begins unlike the lines before it.
 func (v *view) judge(text string, chars int) float64 {
-	if text == "" || v.lang.lexicon.denials.MatchString(text) {
+	r := readingOf(text)
+	if text == "" || v.lang.lexicon.denies(r) {
 		return deceives
 	}
-	n := normal(text)
-	score := 1.0
-	for _, l := range v.lines {
-		if l.normal == n {
+	score, opened := 1.0, false
+	for i, l := range v.lines {
+		if l.normal == r.normal {
 			return repeats
 		}
+		opened = opened || (l.own || len(v.lines)-i <= recentLines) && l.opening == r.opening
 	}
 	lim := limits[v.length]
 	ends := len(sentenceEnds(text))
@@ -53,12 +55,12 @@ func (v *view) judge(text string, chars int) float64 {
 	}
 	// "Thinking about tomatoes, with tomatoes …"
 	if title := normal(v.title); title != "" {
-		score -= 0.2 * float64(max(0, strings.Count(n, title)-1))
+		score -= 0.2 * float64(max(0, strings.Count(r.normal, title)-1))
 	}
-	if v.openings[opening(n)] {
+	if opened {
 		score -= 0.3
 	}
-	return score - v.familiar(n) - 2*max(0, v.likeness(n)-likable)
+	return score - v.familiar(r) - 2*max(0, v.likeness(r)-likable)
 }
 
 // likable is how alike two messages of one chat may be.
@@ -66,27 +68,15 @@ const likable = 0.35
 
 // likeness is how alike a text is to the line most like it: the share of words
 // that they have in common.
-func (v *view) likeness(normal string) float64 {
-	own := distinct(normal)
-	common := make(map[int]int, len(v.lines))
-	for w := range own {
-		for _, i := range v.wordIn[w] {
-			common[i]++
+func (v *view) likeness(r *reading) float64 {
+	most := 0.0
+	for _, l := range v.lines {
+		all := len(r.words) + len(l.words)
+		if n := r.common(l.reading, likable); n > 0 {
+			most = max(most, float64(n)/float64(all-n))
 		}
 	}
-	most := 0.0
-	for i, n := range common {
-		most = max(most, float64(n)/float64(len(own)+v.lines[i].distinct-n))
-	}
 	return most
-}
-
-func distinct(normal string) map[string]bool {
-	all := map[string]bool{}
-	for w := range strings.FieldsSeq(normal) {
-		all[w] = true
-	}
-	return all
 }
 
 // missed is 0 for a text that takes up a word of its target, 0.1 for one that
@@ -96,50 +86,25 @@ func (v *view) missed(text string) float64 {
 	if overlap(stems, v.target.stems) > 0 {
 		return 0
 	}
-	if overlap(stems, v.topicStems()) > 0 {
+	if v.onTopic(stems) || v.topic.keyed(stems) {
 		return 0.1
-	}
-	for s := range stems {
-		if v.topic.keyStems[s] != "" {
-			return 0.1
-		}
 	}
 	return 1
 }
 
 // familiar is the share of a text's four-word runs that the history has.
-func (v *view) familiar(normal string) float64 {
-	grams := shingle(normal)
-	if len(grams) == 0 {
+func (v *view) familiar(r *reading) float64 {
+	if len(r.runs) == 0 {
 		return 0
 	}
-	seen := 0
-	for _, g := range grams {
-		if v.shingles[g] {
-			seen++
+	n := 0
+	for _, run := range r.runs {
+		in := func(l line) bool { return slices.Contains(l.runs, run) }
+		if v.runs.mayHave(run) && slices.ContainsFunc(v.lines, in) {
+			n++
 		}
 	}
-	return float64(seen) / float64(len(grams))
-}
-
-const shingleWords = 4
-
-func shingle(normal string) []uint64 {
-	w := strings.Fields(normal)
-	if len(w) < shingleWords {
-		return nil
-	}
-	grams := make([]uint64, 0, len(w)-shingleWords+1)
-	for i := range len(w) - shingleWords + 1 {
-		grams = append(grams, hash(strings.Join(w[i:i+shingleWords], " ")))
-	}
-	return grams
-}
-
-// opening is how a text begins, to be unlike the others.
-func opening(normal string) string {
-	w := strings.Fields(normal)
-	return strings.Join(w[:min(2, len(w))], " ")
+	return float64(n) / float64(len(r.runs))
 }
 
 // cut shortens a text to n characters, at the end of a sentence or else of a word.

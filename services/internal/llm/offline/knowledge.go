@@ -1,6 +1,9 @@
 package offline
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // sure is the confidence from which a stance is put forward without doubt.
 const sure = 0.7
@@ -32,10 +35,8 @@ func (d *draft) told() bool {
 	}
 	last := d.taken[len(d.taken)-1]
 	for _, t := range d.view.family.Topics {
-		for i := range t.facts {
-			if t.facts[i].normal == last {
-				return t.facts[i].scene != nil
-			}
+		if f := t.normals[last]; f != nil {
+			return f.scene != nil
 		}
 	}
 	f := d.view.factOf(last)
@@ -45,13 +46,45 @@ func (d *draft) told() bool {
 // factOf finds a known text of the topic or its field.
 func (v *view) factOf(normal string) *fact {
 	for _, t := range []*topic{v.topic, v.general} {
-		for i := range t.facts {
-			if t.facts[i].normal == normal {
-				return &t.facts[i]
-			}
+		if f := t.normals[normal]; f != nil {
+			return f
 		}
 	}
 	return nil
+}
+
+// clause is a text that may be said. Those of the topic files are read already: a text
+// is chosen from hundreds of them.
+func (v *view) clause(text string) clause {
+	for _, t := range []*topic{v.topic, v.general} {
+		if f := t.texts[text]; f != nil {
+			return f.clause
+		}
+	}
+	return v.lang.clauseOf(text)
+}
+
+// heard reports whether the history has a clause.
+func (v *view) heard(c clause) bool {
+	if len(c.runs) > 0 && !v.runs.mayHave(c.runs[0]) {
+		return false
+	}
+	heard, known := v.known[c.normal]
+	if !known {
+		heard = strings.Contains(v.said, c.normal)
+		v.known[c.normal] = heard
+	}
+	return heard
+}
+
+// lastAt is where the history has a clause last.
+func (v *view) lastAt(c clause) int {
+	at, known := v.last[c.normal]
+	if !known {
+		at = strings.LastIndex(v.said, c.normal)
+		v.last[c.normal] = at
+	}
+	return at
 }
 
 // continuation is what agrees with the target's known claim, or objects to it.
@@ -108,7 +141,7 @@ func (d *draft) points() []string {
 	}
 	related := make(map[string]int, len(all))
 	for _, s := range all {
-		related[s] = overlap(v.lang.clauseStems(s), v.target.stems)
+		related[s] = overlap(v.clause(s).stems, v.target.stems)
 	}
 	slices.SortStableFunc(all, func(a, b string) int { return related[b] - related[a] })
 	return all
@@ -128,11 +161,9 @@ func (d *draft) related() []string {
 	own := v.lang.contentStems(word)
 	var all []string
 	for _, t := range []*topic{v.topic, v.general} {
-		for _, p := range t.Points {
-			for _, s := range slices.Concat([]string{p.Say}, p.And, p.But) {
-				if overlap(own, v.lang.clauseStems(s)) == len(own) {
-					all = append(all, s)
-				}
+		for _, f := range t.facts {
+			if f.point != nil && overlap(own, f.stems) == len(own) {
+				all = append(all, f.text)
 			}
 		}
 	}

@@ -355,9 +355,13 @@ func TestAnyScene(t *testing.T) {
 }
 
 func BenchmarkGenerate(b *testing.B) {
-	said := talk(b, bookClub(), 1, 100, 100)
-	p := provider(b)
-	for b.Loop() {
-		p.Compose(said[len(said)-1].scene, 0)
+	for name, c := range casts() {
+		b.Run(name, func(b *testing.B) {
+			said := talk(b, c, 1, 300, 100)[100:]
+			p := provider(b)
+			for i := 0; b.Loop(); i++ {
+				p.Compose(said[i%len(said)].scene, 0)
+			}
+		})
 	}
 }

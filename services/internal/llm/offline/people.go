@@ -27,7 +27,10 @@ func (d *draft) earlier(slot string) (string, bool) {
 		lines = lines[max(0, len(lines)-recentLines):]
 		for _, i := range d.rng.Perm(len(lines)) {
 			l := lines[i]
-			if w := v.keyword(l.normal); !l.own && l.name != "" && w != "" {
+			if l.own || l.name == "" {
+				continue
+			}
+			if w := v.keyword(v.lang.contentStems(l.normal)); w != "" {
 				d.earlierName, d.earlierWord = l.name, w
 				break
 			}

@@ -2,7 +2,6 @@ package offline
 
 import (
 	"slices"
-	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,10 +12,11 @@ import (
 
 // target is the message being answered, as far as it is understood.
 type target struct {
+	*reading
+
 	name   string // how to address its author, or ""
 	bot    bool   // whether another persona said it
-	normal string
-	stems  map[string]bool
+	stems  []string
 	act    act
 	kind   string       // of a question: "why", "who", …
 	fact   *fact        // what it says that the files know, or nil
@@ -40,24 +40,24 @@ const (
 const shortTalk = 6
 
 func (v *view) read(answered script.Line) *target {
-	text := v.undisclaimed(answered.Text)
+	r := v.lang.read(answered.Text, v.disclaimer)
 	t := &target{
-		name:   v.lang.givenName(answered.Author),
-		bot:    answered.FromBot,
-		normal: normal(text),
-		stems:  v.lang.contentStems(text),
+		reading: r,
+		name:    v.lang.givenName(answered.Author),
+		bot:     answered.FromBot,
+		stems:   v.lang.contentStems(r.normal),
 	}
 	t.fact = v.family.recognise(v.topic, t.normal)
-	t.act, t.kind = v.lang.act(text, t)
+	t.act, t.kind = v.lang.act(t.text, t)
 	if t.fact != nil && v.topic != t.fact.topic && t.fact.topic != &v.family.General {
 		// The talk has moved to another topic of the family: follow it.
-		v.topic, v.title, v.general = t.fact.topic, t.fact.topic.Title, &v.family.General
+		v.move(t.fact.topic)
 	}
 	if t.fact == nil {
-		v.follow(t.normal)
+		v.follow(t.stems)
 	}
-	t.word = v.keyword(t.normal)
-	t.quoted = v.lang.telling(text, v.names(answered.Author))
+	t.word = v.keyword(t.stems)
+	t.quoted = v.lang.telling(t.text, v.names(answered.Author))
 	return t
 }
 
@@ -85,12 +85,7 @@ func (l *language) act(text string, t *target) (act, string) {
 	if asked == "" {
 		return states, ""
 	}
-	kinds := make([]string, 0, len(l.lexicon.Questions))
-	for k := range l.lexicon.Questions {
-		kinds = append(kinds, k)
-	}
-	sort.Strings(kinds)
-	for _, k := range kinds {
+	for _, k := range l.kinds {
 		if begins(asked, l.lexicon.Questions[k]) {
 			return questions, k
 		}
@@ -117,48 +112,42 @@ func begins(normal string, starts []string) bool {
 	})
 }
 
-// keyword is a keyword of the topic or its family in a text: the longest comes
-// first, and those of the topic before those of the family.
-func (v *view) keyword(normal string) string {
-	said := v.lang.contentStems(normal)
+// keyword is a keyword of the topic or its family among the stems of a text: the
+// longest comes first, and those of the topic before those of the family.
+func (v *view) keyword(said []string) string {
 	for _, t := range []*topic{v.topic, v.general} {
 		best := ""
-		for w := range said {
+		for _, w := range said {
 			k := t.keyStems[w]
-			if longer := len(k) > len(best) || len(k) == len(best) && k < best; longer && v.lang.allIn(k, said) {
-				best = k
+			longer := len(k.text) > len(best) || len(k.text) == len(best) && k.text < best
+			if longer && overlap(k.stems, said) == len(k.stems) {
+				best = k.text
 			}
 		}
 		if best != "" {
 			return best
 		}
 	}
-	if overlap(v.topicStems(), said) > 0 {
+	if v.onTopic(said) {
 		return v.title
 	}
 	return ""
 }
 
-// allIn reports whether all words of a keyword are among the stems.
-func (l *language) allIn(keyword string, stems map[string]bool) bool {
-	own := l.contentStems(keyword)
-	return overlap(own, stems) == len(own)
+// keyed reports whether any of the stems is one of a topic's keywords.
+func (t *topic) keyed(stems []string) bool {
+	return slices.ContainsFunc(stems, func(s string) bool { return t.keyStems[s].text != "" })
 }
 
 // follow moves to another topic of the family where a text has a keyword of it
 // and none of the topic at hand.
-func (v *view) follow(normal string) {
-	if v.keyword(normal) != "" {
+func (v *view) follow(stems []string) {
+	if v.keyword(stems) != "" {
 		return
 	}
-	stems := v.lang.contentStems(normal)
 	for _, t := range v.family.Topics {
-		known := overlap(stems, t.names) > 0
-		for s := range stems {
-			known = known || t.keyStems[s] != ""
-		}
-		if known {
-			v.topic, v.title, v.general = t, t.Title, &v.family.General
+		if overlap(stems, t.names) > 0 || t.keyed(stems) {
+			v.move(t)
 			return
 		}
 	}
@@ -170,8 +159,8 @@ func (v *view) names(more string) map[string]bool {
 	for _, w := range words(v.self + " " + bounded(more, maxText)) {
 		all[w] = true
 	}
-	for _, l := range v.lines {
-		all[strings.ToLower(l.name)] = true
+	for _, name := range v.given {
+		all[strings.ToLower(name)] = true
 	}
 	return all
 }

@@ -14,6 +14,7 @@ const (
 	maxText     = 4096
 	maxHistory  = 400
 	recentLines = 10
+	usual       = 120 // how long a line is, about
 )
 
 // view is a scene as the composer sees it: cleaned, bounded and looked up.
@@ -35,20 +36,20 @@ type view struct {
 	contrary   float64
 	speaker    speaker
 
-	said     string           // all lines, normalised, for looking up what was said
-	heard    map[string]int   // where in said a text stands last, looked up once
-	wordIn   map[string][]int // word → the lines that have it
-	shingles map[uint64]bool
-	openings map[string]bool
+	said       string            // all lines, normalised, for looking up what was said
+	runs       set               // of all lines
+	known      map[string]bool   // whether said has a text, looked up once
+	last       map[string]int    // where in said a text stands last, looked up once
+	given      map[string]string // how to address those who wrote the lines
+	titleStems []string
 }
 
 // line is one message of the history.
 type line struct {
-	name     string
-	own      bool
-	text     string
-	normal   string
-	distinct int // words
+	*reading
+
+	name string
+	own  bool
 }
 
 func (l *language) look(s script.Scene) *view {
@@ -59,10 +60,10 @@ func (l *language) look(s script.Scene) *view {
 		title:      l.clause(bounded(s.Topic, 80)),
 		length:     s.Length,
 		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
-		heard:      map[string]int{},
-		wordIn:     map[string][]int{},
-		shingles:   map[uint64]bool{},
-		openings:   map[string]bool{},
+		known:      map[string]bool{},
+		last:       map[string]int{},
+		runs:       make(set, 256),
+		given:      map[string]string{},
 	}
 	if _, ok := limits[v.length]; !ok {
 		v.length = script.Medium
@@ -86,23 +87,19 @@ func (v *view) name() {
 		if v.title == "" {
 			v.title = general.Title
 		}
-		v.topic, v.general = general.about(v.title), &topic{}
+		v.topic, v.general = v.lang.about(general, v.title), &topic{}
 	default:
 		if v.title == "" {
 			v.title = general.Title
 		}
 		v.general = &topic{}
 	}
+	v.titleStems = v.lang.contentStems(v.title)
 }
 
-// heardAt is where in all that was said a text stands last, or -1.
-func (v *view) heardAt(normal string) int {
-	at, ok := v.heard[normal]
-	if !ok {
-		at = strings.LastIndex(v.said, normal)
-		v.heard[normal] = at
-	}
-	return at
+// move goes on to another topic of the family.
+func (v *view) move(t *topic) {
+	v.topic, v.title, v.titleStems, v.general = t, t.Title, t.names, &v.family.General
 }
 
 // listen reads the history and the message that is answered.
@@ -112,39 +109,26 @@ func (v *view) listen(s script.Scene) {
 		history = history[len(history)-maxHistory:]
 	}
 	var said strings.Builder
-	for i, h := range history {
-		text := v.undisclaimed(h.Text)
-		n := line{name: v.lang.givenName(h.Author), own: h.Author == s.Persona.Name && h.Bot == s.Persona.ID, text: text, normal: normal(text)}
-		has := distinct(n.normal)
-		n.distinct = len(has)
-		for w := range has {
-			v.wordIn[w] = append(v.wordIn[w], i)
-		}
-		v.lines = append(v.lines, n)
-		said.WriteString(n.normal)
+	hear := func(r *reading) {
+		said.WriteString(r.normal)
 		said.WriteByte('\n')
-		for _, g := range shingle(n.normal) {
-			v.shingles[g] = true
+		v.runs.add(r.runs)
+	}
+	said.Grow(usual * len(history))
+	v.lines = make([]line, len(history))
+	for i, h := range history {
+		if _, known := v.given[h.Author]; !known {
+			v.given[h.Author] = v.lang.givenName(h.Author)
 		}
-		if n.own || len(history)-i <= recentLines {
-			v.openings[opening(n.normal)] = true
-		}
+		own := h.Author == s.Persona.Name && h.Bot == s.Persona.ID
+		v.lines[i] = line{v.lang.read(h.Text, v.disclaimer), v.given[h.Author], own}
+		hear(v.lines[i].reading)
 	}
 	if s.Answering != nil {
 		v.target = v.read(*s.Answering)
-		// What is answered need not be in the history.
-		said.WriteString(v.target.normal)
+		hear(v.target.reading) // which need not be in the history
 	}
 	v.said = said.String()
-}
-
-// undisclaimed is a message without the disclaimer, which is nobody's talk.
-func (v *view) undisclaimed(text string) string {
-	text = oneLine(bounded(text, maxText))
-	if v.disclaimer == "" {
-		return text
-	}
-	return strings.TrimSpace(strings.TrimSuffix(text, v.disclaimer))
 }
 
 // speak settles who speaks, and how.
@@ -158,7 +142,7 @@ func (v *view) speak(s script.Scene) {
 		v.narrator = slices.ContainsFunc(x.Narrators, func(w string) bool { return strings.Contains(role, w) })
 	}
 	for _, st := range s.Stances {
-		if overlap(v.lang.contentStems(st.Topic), v.topicStems()) > 0 {
+		if v.onTopic(v.lang.contentStems(st.Topic)) {
 			v.stances = append(v.stances, st)
 		}
 	}
@@ -174,30 +158,22 @@ func (v *view) playing() bool {
 	return v.target != nil && v.target.fact != nil && v.target.fact.scene != nil
 }
 
-func (v *view) topicStems() map[string]bool {
-	stems := v.lang.contentStems(v.title)
-	for s := range v.topic.names {
-		stems[s] = true
-	}
-	return stems
+// onTopic reports whether any of the stems is one of the topic's names.
+func (v *view) onTopic(stems []string) bool {
+	return overlap(stems, v.titleStems)+overlap(stems, v.topic.names) > 0
 }
 
 // voice chooses a voice by the persona's tone, else by its name.
 func (l *language) voice(p script.Persona) string {
 	tones := words(p.Tone)
-	names := make([]string, 0, len(l.lexicon.Voices))
-	for name := range l.lexicon.Voices {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	for _, t := range tones {
-		for _, name := range names {
+		for _, name := range l.voices {
 			if t == name || slices.Contains(l.lexicon.Voices[name].Tones, t) {
 				return name
 			}
 		}
 	}
-	return names[mix(hash(p.Name))%uint64(len(names))]
+	return l.voices[mix(hash(p.Name))%uint64(len(l.voices))]
 }
 
 // bounded cuts a text to n runes.
@@ -215,10 +191,11 @@ func bounded(s string, n int) string {
 	return string(runes)
 }
 
-func overlap(a, b map[string]bool) int {
+// overlap is how many of a are in b.
+func overlap(a, b []string) int {
 	n := 0
-	for s := range a {
-		if b[s] {
+	for _, s := range a {
+		if slices.Contains(b, s) {
 			n++
 		}
 	}

@@ -10,11 +10,10 @@ import (
 // words splits a text into runs of letters, marks, digits and inner
 // apostrophes, in lower case.
 func words(s string) []string {
-	fields := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool {
+	out := make([]string, 0, len(s)/4)
+	for f := range strings.FieldsFuncSeq(strings.ToLower(s), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '\'' && r != '’'
-	})
-	out := fields[:0]
-	for _, f := range fields {
+	}) {
 		f = strings.Trim(strings.ReplaceAll(f, "’", "'"), "'")
 		if f != "" {
 			out = append(out, f)
@@ -37,24 +36,23 @@ func (l *language) stem(w string) string {
 	return w
 }
 
-// contentStems are the stems of the words that carry meaning.
-func (l *language) contentStems(s string) map[string]bool {
-	stems := map[string]bool{}
+// contentStems are the stems of the words that carry meaning, each once.
+func (l *language) contentStems(s string) []string {
+	var stems []string
 	for _, w := range words(s) {
 		if l.content(w) {
-			stems[l.stem(w)] = true
+			stems = with(stems, l.stem(w))
 		}
 	}
 	return stems
 }
 
-// clauseStems are the content stems of a clause, which for those of the topic
-// files are known: a text is chosen from hundreds of them.
-func (l *language) clauseStems(s string) map[string]bool {
-	if stems, known := l.clauses[s]; known {
+// with adds a stem to stems that lack it.
+func with(stems []string, stem string) []string {
+	if slices.Contains(stems, stem) {
 		return stems
 	}
-	return l.contentStems(s)
+	return append(stems, stem)
 }
 
 func (l *language) content(w string) bool {
@@ -92,6 +90,9 @@ func (l *language) clause(s string) string {
 
 // oneLine removes control and format characters and folds white space.
 func oneLine(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) && !strings.Contains(s, "  ") {
+		return strings.Trim(s, " ")
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -108,7 +109,7 @@ func oneLine(s string) string {
 func sentenceEnds(s string) []int {
 	var ends []int
 	for i, r := range s {
-		if !strings.ContainsRune(".!?…", r) {
+		if r != '.' && r != '!' && r != '?' && r != '…' {
 			continue
 		}
 		end := i + utf8.RuneLen(r)
