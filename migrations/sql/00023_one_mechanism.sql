@@ -67,9 +67,59 @@ ALTER TABLE deliveries
 DROP INDEX deliveries_open, deliveries_parked;
 CREATE UNIQUE INDEX deliveries_open ON deliveries (lane, chat_id, turn_no, part) WHERE closed_at IS NULL;
 
-ALTER TABLE messages ADD COLUMN part smallint NOT NULL DEFAULT 1 CHECK (part > 0);
-ALTER TABLE messages DROP CONSTRAINT messages_chat_id_turn_no_key;
-ALTER TABLE messages ADD UNIQUE (chat_id, turn_no, part);
+-- Messages stand in one table each, and with a message of a supergroup its id: to open
+-- partitions, their indexes and their keys took a statement more time than its rows did.
+CREATE TABLE whole_messages (
+    chat_id     bigint      NOT NULL,
+    number      bigint      NOT NULL DEFAULT nextval('message_numbers'),
+    -- Bots are never deleted. To look at a bot's row for each message locks a row that
+    -- all of a bot's want at the same time.
+    bot_id      bigint,
+    person_id   bigint,
+    -- The delivery that it was sent for, where a bot sent it.
+    turn_no     bigint,
+    part        smallint    NOT NULL DEFAULT 1,
+    -- Which message it answers. That one may have been deleted since.
+    reply_to    bigint,
+    -- Its id in a supergroup. In a basic group each bot has its own: see message_ids.
+    telegram_id bigint,
+    topic       text        NOT NULL DEFAULT '',
+    body        text        NOT NULL,
+    sent_at     timestamptz NOT NULL,
+    edited_at   timestamptz,
+    original    bigint,
+    talk        boolean     NOT NULL DEFAULT true
+);
+INSERT INTO whole_messages (chat_id, number, bot_id, person_id, turn_no, reply_to, telegram_id, topic, body, sent_at, edited_at, original, talk)
+    SELECT m.chat_id, m.number, bot_id, person_id, turn_no, reply_to, i.telegram_id, topic, body, sent_at, edited_at, original, talk
+    FROM messages m LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = 0;
+CREATE TABLE whole_message_ids AS SELECT chat_id, viewer, telegram_id, number FROM message_ids WHERE viewer > 0;
+DROP TABLE message_ids, messages;
+ALTER TABLE whole_messages RENAME TO messages;
+ALTER TABLE messages
+    ADD PRIMARY KEY (chat_id, number),
+    ADD UNIQUE (chat_id, turn_no, part),
+    ADD FOREIGN KEY (chat_id) REFERENCES chats ON DELETE CASCADE,
+    ADD FOREIGN KEY (person_id) REFERENCES people ON DELETE CASCADE,
+    ADD CONSTRAINT messages_author_check CHECK ((bot_id IS NULL) <> (person_id IS NULL)),
+    ADD CONSTRAINT messages_turn_check CHECK (turn_no IS NULL OR bot_id IS NOT NULL),
+    ADD CHECK (length(body) BETWEEN 1 AND 4096),
+    ADD CHECK (part > 0),
+    ADD CHECK (telegram_id > 0);
+CREATE INDEX messages_recent ON messages (chat_id, sent_at DESC, number DESC);
+-- A server that was made anew may give an id again: the newest message has it.
+CREATE INDEX messages_telegram ON messages (chat_id, telegram_id, number) WHERE telegram_id IS NOT NULL;
+CREATE INDEX messages_person ON messages (person_id) WHERE person_id IS NOT NULL;
+CREATE INDEX messages_original ON messages (chat_id, original, sent_at) WHERE original IS NOT NULL;
+ALTER TABLE whole_message_ids RENAME TO message_ids;
+ALTER TABLE message_ids
+    ALTER chat_id SET NOT NULL, ALTER viewer SET NOT NULL, ALTER telegram_id SET NOT NULL, ALTER number SET NOT NULL,
+    ADD PRIMARY KEY (chat_id, viewer, telegram_id),
+    ADD UNIQUE (chat_id, number, viewer),
+    ADD FOREIGN KEY (chat_id, number) REFERENCES messages ON DELETE CASCADE,
+    ADD CHECK (viewer > 0),
+    ADD CHECK (telegram_id > 0);
+DROP FUNCTION message_there(bigint, bigint);
 
 DROP TABLE receipts, senders, dead_letters;
 -- Turns that can't be done. They are replayed in the order of their chat.
@@ -127,15 +177,12 @@ ALTER TABLE personas ADD COLUMN stickers jsonb NOT NULL DEFAULT '[]';
 -- What a bot said since its persona was recalled to it is counted in its chat's messages.
 ALTER TABLE cast_members DROP COLUMN since_refresh;
 
--- Bots are never deleted. A look at a bot's row for each turn and message
--- locks a row that all of a bot's want at the same time.
+-- As of messages, see there.
 ALTER TABLE turns DROP CONSTRAINT turns_bot_id_fkey;
-ALTER TABLE messages DROP CONSTRAINT messages_bot_id_fkey;
 
 UPDATE schema_support SET oldest_build = 23;
 -- +goose Down
 ALTER TABLE turns ADD FOREIGN KEY (bot_id) REFERENCES bots;
-ALTER TABLE messages ADD FOREIGN KEY (bot_id) REFERENCES bots;
 ALTER TABLE cast_members ADD COLUMN since_refresh integer NOT NULL DEFAULT 0 CHECK (since_refresh >= 0);
 ALTER TABLE personas DROP COLUMN stickers;
 -- What the build before needs has been taken away: it is made anew, and empty.
@@ -160,8 +207,68 @@ CREATE TABLE updates (
 CREATE INDEX updates_unpublished ON updates (chat_id, number) WHERE published_at IS NULL;
 CREATE INDEX updates_person ON updates (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX updates_heard ON updates (heard_at);
-ALTER TABLE messages DROP CONSTRAINT messages_chat_id_turn_no_part_key, DROP COLUMN part;
-ALTER TABLE messages ADD UNIQUE (chat_id, turn_no);
+CREATE TABLE spread_messages (
+    chat_id   bigint      NOT NULL,
+    number    bigint      NOT NULL DEFAULT nextval('message_numbers'),
+    bot_id    bigint,
+    person_id bigint,
+    turn_no   bigint,
+    reply_to  bigint,
+    topic     text        NOT NULL DEFAULT '',
+    body      text        NOT NULL,
+    sent_at   timestamptz NOT NULL,
+    edited_at timestamptz,
+    original  bigint,
+    talk      boolean     NOT NULL DEFAULT true
+) PARTITION BY HASH (chat_id);
+CREATE TABLE spread_message_ids (chat_id bigint NOT NULL, viewer bigint NOT NULL, telegram_id bigint NOT NULL, number bigint NOT NULL)
+    PARTITION BY HASH (chat_id);
+-- +goose StatementBegin
+DO $$
+BEGIN
+    FOR i IN 0..7 LOOP
+        EXECUTE format('CREATE TABLE messages_%s PARTITION OF spread_messages FOR VALUES WITH (MODULUS 8, REMAINDER %s)', i, i);
+        EXECUTE format('CREATE TABLE message_ids_%s PARTITION OF spread_message_ids FOR VALUES WITH (MODULUS 8, REMAINDER %s)', i, i);
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+-- Of several messages of a turn the first was sent for it, as far as the build before knows.
+INSERT INTO spread_messages
+    SELECT chat_id, number, bot_id, person_id, CASE WHEN part = 1 THEN turn_no END,
+        (SELECT number FROM messages r WHERE r.chat_id = m.chat_id AND r.number = m.reply_to),
+        topic, body, sent_at, edited_at, original, talk FROM messages m;
+INSERT INTO spread_message_ids
+    SELECT * FROM message_ids UNION ALL
+    SELECT chat_id, 0, telegram_id, max(number) FROM messages WHERE telegram_id IS NOT NULL GROUP BY chat_id, telegram_id;
+DROP TABLE message_ids, messages;
+ALTER TABLE spread_messages RENAME TO messages;
+ALTER TABLE messages
+    ADD PRIMARY KEY (chat_id, number),
+    ADD UNIQUE (chat_id, turn_no),
+    ADD FOREIGN KEY (chat_id) REFERENCES chats ON DELETE CASCADE,
+    ADD FOREIGN KEY (bot_id) REFERENCES bots,
+    ADD FOREIGN KEY (person_id) REFERENCES people ON DELETE CASCADE,
+    ADD FOREIGN KEY (chat_id, reply_to) REFERENCES messages (chat_id, number) ON DELETE SET NULL (reply_to),
+    ADD CHECK ((bot_id IS NULL) <> (person_id IS NULL)),
+    ADD CHECK (turn_no IS NULL OR bot_id IS NOT NULL),
+    ADD CHECK (length(body) BETWEEN 1 AND 4096);
+CREATE INDEX messages_recent ON messages (chat_id, sent_at DESC, number DESC);
+CREATE INDEX messages_replies ON messages (chat_id, reply_to) WHERE reply_to IS NOT NULL;
+CREATE INDEX messages_person ON messages (person_id) WHERE person_id IS NOT NULL;
+CREATE INDEX messages_original ON messages (chat_id, original, sent_at) WHERE original IS NOT NULL;
+ALTER TABLE spread_message_ids RENAME TO message_ids;
+ALTER TABLE message_ids
+    ADD PRIMARY KEY (chat_id, viewer, telegram_id),
+    ADD UNIQUE (chat_id, number, viewer),
+    ADD FOREIGN KEY (chat_id, number) REFERENCES messages (chat_id, number) ON DELETE CASCADE,
+    ADD CHECK (viewer >= 0),
+    ADD CHECK (telegram_id > 0);
+-- +goose StatementBegin
+CREATE FUNCTION message_there(chat bigint, wanted bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT number FROM messages WHERE chat_id = chat AND number = wanted);
+END $$;
+-- +goose StatementEnd
 
 DELETE FROM deliveries WHERE part > 1 OR action NOT IN ('send_message', 'set_reaction');
 ALTER TABLE deliveries

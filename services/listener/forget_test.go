@@ -192,7 +192,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 		t.Errorf("the answer is %v", d)
 	}
 	testenv.Eventually(t, "the tables are vacuumed", func() (string, bool) {
-		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages_0', 'memories', 'people', 'turns', 'prompts') AND vacuum_count > 0`)
+		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages', 'memories', 'people', 'turns', 'prompts') AND vacuum_count > 0`)
 		return all, len(strings.Fields(all)) == 5
 	})
 	// What was under way goes on.

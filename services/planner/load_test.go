@@ -201,7 +201,7 @@ SELECT $1, i, 1, 'line ' || i, now() - interval '60 seconds' + i * interval '1 s
 		exec(t, pool, `INSERT INTO messages (chat_id, number, bot_id, body, reply_to, sent_at) VALUES ($1, 56, $2, 'indeed', 55, now())`, chat, anna)
 		exec(t, pool, `
 INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
-VALUES ($1, 0, 10, 53), ($1, $2, 11, 54), ($1, $3, 12, 54), ($1, $3, 13, 55), ($1, $2, 14, 56), ($1, $2, 15, 3)`, chat, anna, ben)
+VALUES ($1, $2, 11, 54), ($1, $3, 12, 54), ($1, $3, 13, 55), ($1, $2, 14, 56), ($1, $2, 15, 3)`, chat, anna, ben)
 	}
 	inputs := loaded(t, pool, nil)
 	for chat, want := range map[int64][][]int64{group: {nil, {anna, ben}, {ben}, {anna}}, super: {nil, nil, nil, nil}} {

@@ -43,7 +43,7 @@ func TestAccountFindsWhatIsWrong(t *testing.T) {
 	if a := s.account(); a.duplicates != 2 || a.disorders != 1 {
 		t.Errorf("a message was doubled late, and it found %+v", a)
 	}
-	s.exec(`UPDATE message_ids SET telegram_id = telegram_id + 1000`)
+	s.exec(`UPDATE messages SET telegram_id = telegram_id + 1000`)
 	if a := s.account(); a.unaccounted != 2 {
 		t.Errorf("two messages were never sent, and it found %+v", a)
 	}

@@ -33,7 +33,7 @@ type ending struct {
 }
 
 const endings = `
-SELECT c.telegram_id AS chat, t.turn_no AS number, d.action, coalesce(t.outcome, '') AS outcome, coalesce(m.body, '') AS text, coalesce(i.telegram_id, 0) AS telegram
+SELECT c.telegram_id AS chat, t.turn_no AS number, d.action, coalesce(t.outcome, '') AS outcome, coalesce(m.body, '') AS text, coalesce(m.telegram_id, i.telegram_id, 0) AS telegram
 FROM turns t JOIN chats c ON c.id = t.chat_id JOIN deliveries d USING (chat_id, turn_no)
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no
 LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number

@@ -40,9 +40,10 @@ type message struct{ chat, number, viewer int64 }
 // In a basic group a message has another id for every bot, so the id is looked
 // up for the bot that will use it. It is not cached: each is used about once.
 const lookUp = `
-SELECT u.n, i.telegram_id
+SELECT u.n, CASE WHEN u.viewer = 0 THEN m.telegram_id ELSE i.telegram_id END
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, number, viewer, n)
-JOIN message_ids i ON i.chat_id = u.chat_id AND i.number = u.number AND i.viewer = u.viewer`
+JOIN messages m ON m.chat_id = u.chat_id AND m.number = u.number
+LEFT JOIN message_ids i ON i.chat_id = u.chat_id AND i.number = u.number AND i.viewer = u.viewer`
 
 // lookUpAll looks up Telegram's ids of messages; 0 for those that the viewer
 // can't know.
@@ -57,9 +58,11 @@ func (s *Sender) lookUpAll(ctx context.Context, all []message) ([]int64, error) 
 		return nil, fmt.Errorf("ask: %w", err)
 	}
 	var at int
-	var id int64
+	var id *int64
 	_, err = pgx.ForEachRow(rows, []any{&at, &id}, func() error {
-		found[at-1] = id
+		if id != nil {
+			found[at-1] = *id
+		}
 		return nil
 	})
 	if err != nil {

@@ -74,7 +74,7 @@ func newNaive(t testing.TB, s *fixture) *naive {
 	t.Cleanup(n.client.Close)
 	s.each(`SELECT id, name FROM bots`, func(id int64, name string) { n.tokens[id] = secret.New(s.tokens[name]) })
 	s.each(`SELECT id, telegram_id::text FROM chats`, func(id int64, telegramID string) { n.chats[id] = number(t, telegramID) })
-	s.each(`SELECT number, telegram_id::text FROM message_ids`, func(id int64, telegramID string) { n.targets[id] = number(t, telegramID) })
+	s.each(`SELECT number, telegram_id::text FROM messages WHERE telegram_id IS NOT NULL`, func(id int64, telegramID string) { n.targets[id] = number(t, telegramID) })
 	return n
 }
 

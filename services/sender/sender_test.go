@@ -171,7 +171,7 @@ func (s *fixture) chat(name string, kind string, bots ...int64) (id, said int64)
 	viewers := s.telegram.World().IDs(telegramID, post.Seq)
 	if kind == world.Supergroup {
 		for _, known := range viewers {
-			s.exec(`INSERT INTO message_ids (chat_id, viewer, telegram_id, number) VALUES ($1, 0, $2, $3)`, id, known, said)
+			s.exec(`UPDATE messages SET telegram_id = $2 WHERE chat_id = $1 AND number = $3`, id, known, said)
 			break
 		}
 	}
@@ -535,7 +535,7 @@ func TestAReactionOfUnknownOutcomeIsSetAgain(t *testing.T) {
 func TestAnAnswerToAMessageThatIsGoneIsSentBare(t *testing.T) {
 	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
-	s.exec(`UPDATE message_ids SET telegram_id = 4711 WHERE chat_id = $1 AND number = $2`, chat, said)
+	s.exec(`UPDATE messages SET telegram_id = 4711 WHERE chat_id = $1 AND number = $2`, chat, said)
 	s.becomes(s.reply(chat, said, "to nobody"), "delivered closed")
 	s.called("sendMessage", "none 400", "sent 200")
 }

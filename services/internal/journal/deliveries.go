@@ -124,10 +124,11 @@ said AS MATERIALIZED (
     SELECT i.*, t.bot_id, t.topic, t.kind <> 'command' AS talk, nextval('message_numbers') AS number
     FROM closed i JOIN turns t ON t.chat_id = i.chat_id AND t.turn_no = i.turn_no WHERE i.telegram_id > 0 AND NOT i.redacted),
 kept AS (
-    INSERT INTO messages (chat_id, number, bot_id, turn_no, part, reply_to, topic, body, sent_at, talk)
-    SELECT chat_id, number, bot_id, turn_no, part, CASE WHEN reply_to > 0 THEN message_there(chat_id, reply_to) END, topic, body, sent_at, talk FROM said),
+    INSERT INTO messages (chat_id, number, bot_id, turn_no, part, reply_to, telegram_id, topic, body, sent_at, talk)
+    SELECT chat_id, number, bot_id, turn_no, part, nullif(reply_to, 0), CASE WHEN viewer = 0 THEN telegram_id END, topic, body, sent_at, talk
+    FROM said),
 named AS (
-    INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT chat_id, viewer, telegram_id, number FROM said
+    INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT chat_id, viewer, telegram_id, number FROM said WHERE viewer > 0
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
 FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id AND (x.turn_no, x.part) > (i.turn_no, i.part) ORDER BY turn_no, part LIMIT 1) h

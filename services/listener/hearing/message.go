@@ -32,7 +32,9 @@ ON CONFLICT (telegram_id) DO UPDATE SET name = excluded.name, username = exclude
 WHERE people.name <> excluded.name OR people.username <> excluded.username OR people.seen_at < now() - interval '1 hour'`
 
 	findNumber = `-- find a message
-SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3`
+SELECT number FROM messages WHERE chat_id = $1 AND telegram_id = $3 AND $2 = 0
+UNION ALL SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3
+ORDER BY number DESC LIMIT 1`
 
 	// A copy has the author, the text and the time of a message that this bot has
 	// no id for yet; of several, the nearest in time, and then the first. The bot's
@@ -60,11 +62,12 @@ ON CONFLICT DO NOTHING`
 
 	insertMessage = `-- write a message
 WITH said AS (
-    INSERT INTO messages (chat_id, person_id, reply_to, body, sent_at, original, talk)
-    VALUES ($1, $2, (SELECT number FROM messages WHERE chat_id = $1 AND number = $3), $4, $5, $6, $9)
-    RETURNING chat_id, number)
-INSERT INTO message_ids (chat_id, viewer, telegram_id, number)
-SELECT chat_id, $7, $8, number FROM said RETURNING number`
+    INSERT INTO messages (chat_id, person_id, reply_to, telegram_id, body, sent_at, original, talk)
+    VALUES ($1, $2, nullif($3::bigint, 0), CASE WHEN $7::bigint = 0 THEN $8::bigint END, $4, $5, $6, $9)
+    RETURNING chat_id, number),
+named AS (
+    INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT chat_id, $7, $8, number FROM said WHERE $7 > 0)
+SELECT number FROM said`
 
 	insertCommand = `-- write a command
 INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argument, said_at)

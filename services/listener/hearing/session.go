@@ -55,9 +55,9 @@ FROM chats WHERE telegram_id = ANY($1) OR former_id = ANY($1)`
 	// Messages of supergroups that another bot has told of: of most bots, nearly
 	// all.
 	findCopies = `-- find copies
-SELECT i.chat_id, i.telegram_id
-FROM unnest($1::bigint[], $2::bigint[]) AS m(chat_id, telegram_id)
-JOIN message_ids i ON i.chat_id = m.chat_id AND i.viewer = 0 AND i.telegram_id = m.telegram_id`
+SELECT DISTINCT m.chat_id, m.telegram_id
+FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, telegram_id)
+JOIN messages m ON m.chat_id = u.chat_id AND m.telegram_id = u.telegram_id`
 
 	ensureHearing = `-- make room for a chat
 INSERT INTO hearing (chat_id) SELECT c FROM unnest($1::bigint[]) c ORDER BY c ON CONFLICT DO NOTHING`

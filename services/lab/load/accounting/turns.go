@@ -49,14 +49,15 @@ func (t Turn) Said() bool {
 const allTurns = `
 SELECT c.telegram_id, t.turn_no, coalesce(d.part, 1), b.username,
        CASE WHEN d.lane = 'message' THEN 'message' ELSE t.kind END, coalesce(d.outcome, t.outcome, ''),
-       coalesce(said.telegram_id, 0), coalesce(target.telegram_id, 0),
+       coalesce(m.telegram_id, said.telegram_id, 0), coalesce(answered.telegram_id, target.telegram_id, 0),
        CASE WHEN coalesce(d.outcome, t.outcome) = 'unknown' THEN d.payload END,
        t.due_at, t.planned_at, t.expires_at, d.created_at, coalesce(d.closed_at, t.closed_at), coalesce(d.attempts, t.attempts), coalesce(d.reason, t.reason)
 FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
 LEFT JOIN deliveries d USING (chat_id, turn_no)
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no AND m.part = coalesce(d.part, 1)
-LEFT JOIN message_ids said ON said.chat_id = m.chat_id AND said.number = m.number AND said.viewer IN (0, t.bot_id)
-LEFT JOIN message_ids target ON target.chat_id = t.chat_id AND target.number = t.target_message AND target.viewer IN (0, t.bot_id)
+LEFT JOIN message_ids said ON said.chat_id = m.chat_id AND said.number = m.number AND said.viewer = t.bot_id
+LEFT JOIN messages answered ON answered.chat_id = t.chat_id AND answered.number = t.target_message
+LEFT JOIN message_ids target ON target.chat_id = t.chat_id AND target.number = t.target_message AND target.viewer = t.bot_id
 WHERE t.planned_at >= $1
 ORDER BY t.chat_id, t.turn_no, d.part`
 
