@@ -100,16 +100,15 @@ func (r *repeats) listen(ctx context.Context, turn *chorusv1.Turn, disclaimer st
 
 func (h *heard) wait() { <-h.read }
 
-// What a bot said is read from its deliveries, wherever it said it: the messages are
-// spread over many tables by their chats, and to look into each takes longer than
-// everything else.
+// What a bot said is read from its deliveries, wherever it said it: they have an index for
+// it, and it need not be in the log of messages by now. A text may come twice.
 const wasSaid = `
 SELECT u.n, said.body, said.elsewhere
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, bot_id, turn_no, n) CROSS JOIN LATERAL (
     (SELECT body, false AS elsewhere FROM messages WHERE chat_id = u.chat_id AND talk ORDER BY sent_at DESC, number DESC LIMIT $4)
-    UNION SELECT body, false FROM deliveries
+    UNION ALL SELECT body, false FROM deliveries
         WHERE lane = 'message' AND chat_id = u.chat_id AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> u.turn_no
-    UNION SELECT body, chat_id <> u.chat_id FROM deliveries
+    UNION ALL SELECT body, chat_id <> u.chat_id FROM deliveries
         WHERE bot_id = u.bot_id AND body IS NOT NULL AND created_at > now() - $5::interval AND (chat_id, turn_no) <> (u.chat_id, u.turn_no)) said`
 
 // said is a text, and whether it was said in another chat than that of whoever asks.
