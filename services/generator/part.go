@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -55,10 +54,8 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 		ID: int64(bot), Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
 		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy,
 	}
-	s.wpm, s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language = b.TypingWPM, c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language
-	if zone, err := time.LoadLocation(c.TimeZone); err == nil { // it was checked when the cast was applied
-		s.Now = s.Now.In(zone)
-	}
+	s.wpm, s.timeZone = b.TypingWPM, c.TimeZone
+	s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language = c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language
 	if err := s.company(ctx, roster, casts[chat]); err != nil {
 		return err
 	}

@@ -6,12 +6,9 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
-	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/names"
@@ -25,6 +22,8 @@ type scene struct {
 	// for a name that must not be said.
 	answering string
 	wpm       float64
+	// timeZone is the chat's.
+	timeZone string
 	// present are the usernames of whom the text may mention.
 	present []string
 	// memories are those that hold everywhere, and then those that come to mind;
@@ -32,8 +31,6 @@ type scene struct {
 	memories, learned []memory.Chosen
 	// cast are the names of the chat's personas.
 	cast []string
-	// system is the system's message for a model.
-	system llm.Message
 }
 
 const (
@@ -78,9 +75,8 @@ func (g *Generator) shown() int {
 	return offlineHistory
 }
 
-// load reads a scene: what was said, which every message changes, in one round trip
-// with others, and meanwhile who speaks, from the cache, which is all that the system's message
-// needs.
+// load reads a scene: who speaks, from the cache, and what was said, which every message
+// changes, in one round trip with others.
 func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -89,19 +85,10 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 		Now: g.Now(),
 	}}
 	chat := t.GetId().GetChatId()
-	var casting errgroup.Group
-	casting.Go(func() error {
-		if err := s.part(ctx, g.Roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
-			return err
-		}
-		var err error
-		s.system, err = g.prompts.System(s.Scene)
-		return fail.AsPermanent(err)
-	})
-	past, err := g.past.Do(ctx, question{chat, t.GetBotId(), t.GetTargetMessage()})
-	if err := casting.Wait(); err != nil {
+	if err := s.part(ctx, g.Roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
 		return nil, err
 	}
+	past, err := g.past.Do(ctx, question{chat, t.GetBotId(), t.GetTargetMessage()})
 	if err != nil {
 		return nil, err
 	}

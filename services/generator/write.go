@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -46,11 +47,10 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 			return compose(honest, chorusv1.Mention_MENTION_UNSPECIFIED, "", s.Disclaimer), nil
 		}
 	}
-	user, err := g.prompts.User(s.Scene, s.system)
+	messages, err := g.messages(s)
 	if err != nil {
 		return "", fail.AsPermanent(err)
 	}
-	messages := []llm.Message{s.system, user}
 	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(messages...)}
 	p.heard = g.repeats.listen(ctx, t, names.Line(s.Disclaimer, 0))
 	defer p.heard.wait()
@@ -79,6 +79,23 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 		return p.compose(second.Text), nil
 	}
 	return p.mend(ctx, objection, second, first)
+}
+
+// messages are what a model is asked. The offline writer reads the scene alone.
+func (g *Generator) messages(s *scene) ([]llm.Message, error) {
+	if !g.Texts.Model() {
+		return nil, nil
+	}
+	shown := s.Scene
+	if zone, err := time.LoadLocation(s.timeZone); err == nil { // it was checked when the cast was applied
+		shown.Now = shown.Now.In(zone)
+	}
+	system, err := g.prompts.System(shown)
+	if err != nil {
+		return nil, err
+	}
+	user, err := g.prompts.User(shown, system)
+	return []llm.Message{system, user}, err
 }
 
 // draft asks for one. The offline writer gives another one for another seed.
@@ -124,7 +141,7 @@ func (p *piece) about(purpose llm.Purpose) llm.About {
 func (p *piece) compose(draft string) string {
 	where, whom := p.turn.GetMention(), p.scene.answering
 	named := compose(draft, where, whom, "")
-	if guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
+	if named != compose(draft, where, "", "") && guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
 		whom = ""
 	}
 	return compose(draft, where, whom, p.scene.Disclaimer)

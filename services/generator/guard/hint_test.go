@@ -24,7 +24,7 @@ func TestWhatAPatternMatchesIsNotPassedOver(t *testing.T) {
 		"promises":   {promises.pattern().String(), promises.in},
 		"advises":    {advises.pattern().String(), advises.in},
 	}
-	for i, l := range links {
+	for i, l := range append(dotted, schemes, bracketed, spelled) {
 		seekers[fmt.Sprint("links ", i)] = seeker{l.String(), func(d *Draft) bool { return link(d) != "" }}
 	}
 	for name, test := range seekers {

@@ -10,9 +10,9 @@ import (
 // case without accents, each between spaces; an apostrophe is a space.
 type language struct {
 	tag string
-	// hints are parts of words of which each question has one: to look for them is much
-	// cheaper.
-	hints []string
+	// hints are parts of words of which each question has one, or each open one: to look
+	// for them is much cheaper.
+	hints, openHints []string
 	// human and bot are the words for either, not those for no.
 	human, bot, not *regexp.Regexp
 	// asks finds a question that ends in one of the words; other are words within it,
@@ -36,7 +36,9 @@ type language struct {
 
 // spoken are the parts that a language is made of.
 type spoken struct {
-	tag, hints      string
+	tag             string
+	hints           string // parts of words; a dot stands for a space
+	openHints       string
 	human, bot, not string // alternatives
 	subject         string // alternatives: whom is asked
 	gap             string // alternatives: words between
@@ -54,7 +56,7 @@ func newLanguage(s spoken) language {
 	noun := "(?:" + s.human + "|" + s.bot + ")"
 	short := "(?:(?:" + s.article + "|" + s.not + ") )*"
 	l := language{
-		tag: s.tag, hints: strings.Fields(s.hints), human: pattern(" (?:" + s.human + ") "), bot: pattern(" (?:" + s.bot + ") "), not: pattern(" (?:" + s.not + ") "),
+		tag: s.tag, hints: parts(s.hints), openHints: parts(s.openHints), human: pattern(" (?:" + s.human + ") "), bot: pattern(" (?:" + s.bot + ") "), not: pattern(" (?:" + s.not + ") "),
 		asks:      pattern(" (?:" + s.subject + ") (?:(?:" + s.gap + "|" + s.article + "|" + s.not + ") )*" + noun + " "),
 		other:     pattern(" (?:" + orNever(s.other) + ") "),
 		after:     set(s.after),
@@ -62,13 +64,18 @@ func newLanguage(s spoken) language {
 		whole:     pattern("^ (?:(?:" + s.gap + ") )*" + short + noun + " (?:(?:" + s.or + ") " + short + "(?:" + noun + " )?)?$"),
 		yes:       s.yes, no: s.no, admissions: s.admissions, admits: pattern(s.admits), affirms: set(s.affirms), denies: set(s.denies),
 	}
-	for i, h := range l.hints { // a dot stands for a space
-		l.hints[i] = strings.ReplaceAll(h, "·", " ")
-	}
 	if s.open != "" {
 		l.open = pattern(s.open)
 	}
 	return l
+}
+
+func parts(s string) []string {
+	all := strings.Fields(s)
+	for i, p := range all {
+		all[i] = strings.ReplaceAll(p, "·", " ")
+	}
+	return all
 }
 
 func orNever(alternatives string) string {
@@ -101,7 +108,7 @@ var languages = sync.OnceValue(func() []language {
 //nolint:gochecknoglobals // constant
 var known = []spoken{
 	{
-		tag: "en", hints: `human real alive sentient flesh person people somebody someone bot robot a·i ai· ais· artificial machine computer program script algorithm llm language·model gpt automated android npc software fake what· who· man· woman· guy· girl· boy·`,
+		tag: "en", hints: `human real alive sentient flesh person people somebody someone bot robot a·i ai· ais· artificial machine computer program script algorithm llm language·model gpt automated android npc software fake man· woman· guy· girl· boy·`,
 		human: `humans?|human beings?|real|alive|sentient|flesh and blood|(?:a|any|another|one|actual|real|living|live|genuine|normal|true) (?:person|people|man|woman|guy|girl|boy)` +
 			`|real life (?:person|people)|persons|somebody real|someone real`,
 		bot: `(?:chat ?)?bots?|robots?|a i|ais?|artificial(?: intelligence)?|machines?|computers?|(?:computer )?program(?:me)?s?|scripts?|algorithms?|llms?|language models?|chat ?gpt|gpt` +
@@ -121,6 +128,7 @@ var known = []spoken{
 		other:     `into|about|against|than|fans?|friends?|reading|watching|using|scared|afraid|tired|for real`,
 		after:     `scientist scientists engineer engineers programmer programmers fan fans lover lovers estate madrid deal problem problems expert experts nerd nerds geek game games novel novels book books movie movies film films art artist story stories rights nature quick interested sorry treasure gold coins money world reason reader readers food name nerd shop store language languages science teacher magic love hero villain writer writers player players driver translation translations`,
 		condition: `if|when|whether|because|unless|wish|imagine|suppose|though`,
+		openHints: `what· who·`,
 		open:      `^ (?:so |and |but |ok |hey |\pL+ )?(?:what|who) (?:are|r) (?:you|u)(?: really| actually| exactly| even| anyway| guys| all)* $|^ what (?:kind|sort) of (?:thing|being|creature) are you $| who (?:is writing|writes|wrote) (?:your|these|those) (?:messages|texts|lines|answers) `,
 		yes:       "Yes", no: "No",
 		affirms: `yes yeah yep yup ya sure absolutely definitely certainly indeed obviously totally course of correct right true naturally 100 duh`,
@@ -133,7 +141,7 @@ var known = []spoken{
 		},
 	},
 	{
-		tag: "de", hints: `mensch echt real lebendig person leute frau mann fleisch bot robot ki· kis· k·i kunstlich maschine computer programm algorithm sprachmodell gpt automat software was· wer·`,
+		tag: "de", hints: `mensch echt real lebendig person leute frau mann fleisch bot robot ki· kis· k·i kunstlich maschine computer programm algorithm sprachmodell gpt automat software`,
 		human: `mensch(?:en)?|menschlich(?:e|es|er|en)?|echt(?:e|er|es|en)?|real|lebendig|(?:echte|reale|richtige|lebende|wirkliche)[nr]? (?:person|personen|leute|frau|mann|menschen|mensch)|aus fleisch und blut|eine person|einer person`,
 		bot:   `(?:chat ?)?bots?|roboter[ns]?|ki|kis|k i|kunstliche intelligenz|kunstlich|maschinen?|computer|programm(?:e)?|algorithmus|sprachmodell|chat ?gpt|gpt|automat|software`,
 		not:   `kein|keine|keiner|keinen|keinem|nicht|nie|niemand|no`,
@@ -145,6 +153,7 @@ var known = []spoken{
 		other:     `uber|angst|gegen|fan|freund`,
 		after:     `lesbar gut schon schade fan fans leser leserin cool super spannend toll interessiert froh mude nett krass gold geld lustig bose sauer traurig freund freunde spiel spiele neugierig schlimm schwer`,
 		condition: `wenn|falls|ob|weil|als`,
+		openHints: `was· wer·`,
 		open:      `^ (?:was|wer) (?:bist|seid|sind) (?:du|ihr|sie)(?: eigentlich| denn| wirklich| genau| uberhaupt)* $`,
 		yes:       "Ja", no: "Nein",
 		affirms: `ja jo jep jepp klar naturlich sicher selbstverstandlich genau stimmt logisch sowieso absolut definitiv`,
@@ -156,7 +165,7 @@ var known = []spoken{
 		},
 	},
 	{
-		tag: "es", hints: `human real persona carne verdad gente alguien bot robot ia· ias· i·a inteligencia maquina programa algoritmo ordenador computadora modelo gpt software que· quien`,
+		tag: "es", hints: `human real persona carne verdad gente alguien bot robot ia· ias· i·a inteligencia maquina programa algoritmo ordenador computadora modelo gpt software`,
 		human: `human[oa]s?|seres? humanos?|reales|real|(?:una? )?personas?(?: (?:reales|real|de verdad|de carne y hueso))?|de carne y hueso|de verdad|gente real|alguien real`,
 		bot:   `(?:chat ?)?bots?|robots?|ia|ias|i a|inteligencia artificial|maquinas?|programas?|algoritmo|ordenador|computadora|modelo de lenguaje|chat ?gpt|gpt|software`,
 		not:   `no|ningun|ninguna|nadie|ni|nunca|verdad que no`,
@@ -168,6 +177,7 @@ var known = []spoken{
 		other:     `sobre|miedo|contra|fan|amigo`,
 		after:     `madrid fan fans favorita favorito amable mayor buena bueno simpatica simpatico inteligente libro novela interesada interesado lectora feliz triste`,
 		condition: `si|cuando|porque|aunque|ojala`,
+		openHints: `que· quien`,
 		open:      `^ (?:que|quien|quienes) (?:eres|sois|es usted|sos)(?: tu| realmente| en realidad| exactamente)* $`,
 		yes:       "Sí", no: "No",
 		affirms: `si claro seguro desde supuesto obvio obviamente exacto efectivamente correcto cierto totalmente por`,
@@ -179,7 +189,7 @@ var known = []spoken{
 		},
 	},
 	{
-		tag: "fr", hints: `humain reel vrai personne chair quelqu vivant bot robot ia· i·a intelligence machine programme ordinateur algorithme modele gpt logiciel quoi qu· que· qui·`,
+		tag: "fr", hints: `humain reel vrai personne chair quelqu vivant bot robot ia· i·a intelligence machine programme ordinateur algorithme modele gpt logiciel`,
 		human: `humaine?s?|etres? humains?|reel(?:le)?s?|vraie?s?|(?:une? )?(?:vraie?|reelle?) (?:personne|humain|personnes|gens|femme|homme|fille|mec)|une personne|en chair et en os|quelqu un de (?:reel|vrai)|vivante?`,
 		bot:   `(?:chat ?)?bots?|robots?|ia|i a|intelligence artificielle|machines?|programmes?|ordinateur|algorithme|modele de langage|chat ?gpt|gpt|logiciel`,
 		not:   `pas|ni|aucune?|jamais|non|personne n`,
@@ -191,6 +201,7 @@ var known = []spoken{
 		other:     `sur|peur|contre|fan`,
 		after:     `fan fans gentil gentille plaisir bonheur livre roman amour probleme passion lecteur lectrice dommage que`,
 		condition: `si|quand|parce|lorsque`,
+		openHints: `quoi qu· que· qui·`,
 		open:      `^ (?:tu es quoi|t es quoi|qu es tu|qu est ce que tu es|qui es tu|tu es qui|t es qui|c est quoi toi)(?: vraiment| au juste| exactement| en fait)* $`,
 		yes:       "Oui", no: "Non",
 		affirms: `oui ouais bien evidemment bien si certes exactement absolument naturellement carrement tout`,
@@ -202,7 +213,7 @@ var known = []spoken{
 		},
 	},
 	{
-		tag: "ru", hints: `человек люд настоящ реальн жив бот робот ии· искусств нейро машин программ компьютер алгоритм gpt языков ai· кто· что·`,
+		tag: "ru", hints: `человек люд настоящ реальн жив бот робот ии· искусств нейро машин программ компьютер алгоритм gpt языков ai·`,
 		human:     `человек(?:ом|а|у)?|люди|людьми|людей|настоящ(?:ий|ая|ие|им|ей|его)|реальн(?:ый|ая|ые|ым|ой)|жив(?:ой|ая|ые|ым|ого)|живым человеком`,
 		bot:       `(?:чат ?)?бот(?:ы|ом|ами|а|ов)?|чатбот(?:ы|ом)?|робот(?:ы|ом|ами|а|ов)?|ии|искусственн(?:ый|ым) интеллект(?:ом)?|нейросеть(?:ю)?|нейронка|машин(?:а|ой)|программ(?:а|ой)|компьютер(?:ом)?|алгоритм|gpt|chat ?gpt|chatgpt|языковая модель|ai|bot`,
 		not:       `не|нет|ни|никто|нету`,
@@ -213,6 +224,7 @@ var known = []spoken{
 		other:     `про|боишься|люблю|любишь|против|о`,
 		after:     `интересный паук книга книги роман друг бездны слова дела года хороший добрый`,
 		condition: `если|когда|будто|потому`,
+		openHints: `кто· что·`,
 		open:      `^ (?:кто|что) (?:ты|вы)(?: такой| такая| такие| вообще| на самом деле)* $|^ (?:ты|вы) кто(?: такой| такая| такие| вообще)* $`,
 		yes:       "Да", no: "Нет",
 		affirms: `да конечно ага угу разумеется естественно точно верно именно безусловно`,

@@ -73,6 +73,10 @@ type sentence struct {
 	question bool
 }
 
+func (s sentence) hasAny(parts []string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(s.words, p) })
+}
+
 func sentences(text string) []sentence {
 	var all []sentence
 	text = strings.ToLower(names.Fold(text))
@@ -94,15 +98,11 @@ func sentences(text string) []sentence {
 // words are a text's, in lower case and without accents on Latin letters, each with a
 // space before and after it. Names of accounts are left out.
 func words(text string) string {
-	latin := false
-	text = norm.NFC.String(strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) && latin {
-			return -1
-		}
-		latin = unicode.Is(unicode.Latin, r)
-		return r
-	}, norm.NFD.String(text)))
+	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
+		text = unaccented(text)
+	}
 	var b strings.Builder
+	b.Grow(len(text) + 2)
 	b.WriteByte(' ')
 	for w := range strings.FieldsSeq(text) {
 		if strings.HasPrefix(w, "@") {
@@ -116,18 +116,31 @@ func words(text string) string {
 	return b.String()
 }
 
+// unaccented is a text without accents on Latin letters.
+func unaccented(text string) string {
+	latin := false
+	return norm.NFC.String(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) && latin {
+			return -1
+		}
+		latin = unicode.Is(unicode.Latin, r)
+		return r
+	}, norm.NFD.String(text)))
+}
+
 // read tells what a sentence asks.
 func (l *language) read(s sentence) Asked {
-	if !slices.ContainsFunc(l.hints, func(h string) bool { return strings.Contains(s.words, h) }) {
-		return Nothing
-	}
-	if l.whole.MatchString(s.words) {
+	hinted := s.hasAny(l.hints)
+	if hinted && l.whole.MatchString(s.words) {
 		if asked := l.polarity(s); asked != Nothing && (s.question || asked == Open) {
 			return asked
 		}
 	}
-	if l.open != nil && s.question && l.open.MatchString(s.words) {
+	if s.question && s.hasAny(l.openHints) && l.open.MatchString(s.words) {
 		return Open
+	}
+	if !hinted {
+		return Nothing
 	}
 	for _, at := range l.asks.FindAllStringIndex(s.words, -1) {
 		found, rest := s.words[at[0]:at[1]], s.words[at[1]:]
