@@ -159,6 +159,11 @@ CREATE TABLE prompts (
 );
 CREATE INDEX prompts_person ON prompts (person_id);
 ALTER TABLE hearing DROP COLUMN update_no;
+ALTER TABLE hearing RENAME TO chat_pauses;
+ALTER INDEX hearing_pkey RENAME TO chat_pauses_pkey;
+ALTER INDEX hearing_paused RENAME TO chat_pauses_until;
+ALTER TABLE chat_pauses RENAME CONSTRAINT hearing_chat_id_fkey TO chat_pauses_chat_id_fkey;
+ALTER TABLE chat_pauses RENAME CONSTRAINT hearing_check TO chat_pauses_check;
 
 -- Which process listens to a bot.
 ALTER TABLE listening ADD COLUMN owner integer;
@@ -191,6 +196,11 @@ DROP TRIGGER cached_update ON bots;
 CREATE TRIGGER cached_update AFTER UPDATE ON bots FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION log_cache_change('bot', 'id');
 DROP TRIGGER cached_update ON chats;
 CREATE TRIGGER cached_update AFTER UPDATE ON chats FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION log_cache_change('chat.profile', 'id');
+ALTER TABLE chat_pauses RENAME CONSTRAINT chat_pauses_check TO hearing_check;
+ALTER TABLE chat_pauses RENAME CONSTRAINT chat_pauses_chat_id_fkey TO hearing_chat_id_fkey;
+ALTER INDEX chat_pauses_until RENAME TO hearing_paused;
+ALTER INDEX chat_pauses_pkey RENAME TO hearing_pkey;
+ALTER TABLE chat_pauses RENAME TO hearing;
 ALTER TABLE hearing ADD COLUMN update_no bigint NOT NULL DEFAULT 0 CHECK (update_no >= 0);
 DROP TABLE prompts, dead_letters;
 CREATE TABLE updates (

@@ -109,8 +109,8 @@ func (m *blocked) report() {
 	fmt.Printf("figure planner.catching_up_p99_ms %.1f ms\n", slowest)
 }
 
-// leastTurns is how many turns a percentile needs to say anything.
-const leastTurns = 400
+// minTurns is how many turns a percentile needs to say anything.
+const minTurns = 400
 
 // late is the 99th percentile of how late turns were planned in some spans, in
 // milliseconds.
@@ -120,8 +120,8 @@ func (m *blocked) late(spans ...span) float64 {
 		from, to = append(from, s.from), append(to, s.to)
 	}
 	const turns = ` FROM turns, unnest($1::timestamptz[], $2::timestamptz[]) AS span(began, ended) WHERE planned_at BETWEEN began AND ended`
-	if n := one[int](m.b, m.pool, `SELECT count(*)`+turns, from, to); n < leastTurns {
-		m.b.Fatalf("%d turns were planned, want %d at least", n, leastTurns)
+	if n := one[int](m.b, m.pool, `SELECT count(*)`+turns, from, to); n < minTurns {
+		m.b.Fatalf("%d turns were planned, want %d at least", n, minTurns)
 	}
 	return one[float64](m.b, m.pool, `
 SELECT 1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM planned_at - due_at))::float8`+turns, from, to)

@@ -213,14 +213,14 @@ func (g *Generator) delivery(t *chorusv1.Turn, s *scene, text string) *chorusv1.
 	}
 }
 
-// typingLeast keeps a short text from coming as a surprise.
-const typingLeast = 800 * time.Millisecond
+// minTyping keeps a short text from coming as a surprise.
+const minTyping = 800 * time.Millisecond
 
 // typing returns how long a bot of this speed is seen typing a text: five characters
 // a word, as typists count.
 func typing(text string, wpm float64, longest time.Duration) time.Duration {
 	minutes := float64(len([]rune(text))) / 5 / max(wpm, 1)
-	return min(max(time.Duration(minutes*float64(time.Minute)), typingLeast), longest)
+	return min(max(time.Duration(minutes*float64(time.Minute)), minTyping), longest)
 }
 
 func expired(reason string) journal.Written {

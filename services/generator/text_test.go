@@ -106,7 +106,7 @@ func TestTyping(t *testing.T) {
 		want time.Duration
 	}{
 		"fifty characters at 60 words a minute": {strings.Repeat("abcd ", 10), 60, time.Minute, 10 * time.Second},
-		"no shorter than can be seen":           {"ok", 400, time.Minute, typingLeast},
+		"no shorter than can be seen":           {"ok", 400, time.Minute, minTyping},
 		"no longer than is bearable":            {strings.Repeat("é", 1000), 40, 6 * time.Second, 6 * time.Second},
 		"off":                                   {"ok", 40, 0, 0},
 	} {

@@ -8,12 +8,12 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
-	"github.com/chorus-cast/chorus/services/listener/hearing"
+	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
 // bot is one that the listener may listen to.
 type bot struct {
-	hearing.Bot
+	intake.Bot
 	name   string
 	sealed []byte
 }
@@ -21,7 +21,7 @@ type bot struct {
 // cast is our bots as they were last looked at. It never changes.
 type cast struct {
 	// all are known as ours, those that don't act any more too.
-	all hearing.Cast
+	all intake.Cast
 	// active are those that are listened to, by Chorus' id.
 	active map[int64]bot
 }

@@ -41,13 +41,13 @@ const (
 	longestRetry  = 5 * time.Second
 )
 
-// attend listens to the bots that nobody else listens to, until the context ends.
-func (l *Listener) attend(ctx context.Context) {
-	patient := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).Build()
+// run listens to the bots that nobody else listens to, until the context ends.
+func (l *Listener) run(ctx context.Context) {
+	retries := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).Build()
 	l.Lease.While(ctx, func(ctx context.Context) {
 		for ctx.Err() == nil {
 			// Its error says only that the context ended.
-			_ = failsafe.With(patient).WithContext(ctx).Run(func() error {
+			_ = failsafe.With(retries).WithContext(ctx).Run(func() error {
 				began := time.Now()
 				err := l.hold(ctx)
 				if ctx.Err() != nil {

@@ -58,7 +58,7 @@ func TestADifferenceOfClocksMakesNothingLate(t *testing.T) {
 					t.Errorf("what was just said is %v old", age)
 				}
 				s.asks(chat, there, "Ann", "/pause 2m")
-				if ends := value[time.Time](s, `SELECT paused_until FROM hearing WHERE chat_id = $1`, chat); time.Until(ends) > 2*time.Minute || time.Until(ends) < time.Minute {
+				if ends := value[time.Time](s, `SELECT paused_until FROM chat_pauses WHERE chat_id = $1`, chat); time.Until(ends) > 2*time.Minute || time.Until(ends) < time.Minute {
 					t.Errorf("two minutes end in %v", time.Until(ends))
 				}
 			})

@@ -49,11 +49,11 @@ func (l *Listener) do(ctx context.Context, tx pgx.Tx, c command, may right) (str
 }
 
 const (
-	beginPause = `UPDATE hearing SET paused_at = $2, paused_until = $3 WHERE chat_id = $1`
-	readPause  = `SELECT paused_at, paused_until FROM hearing WHERE chat_id = $1 FOR UPDATE`
-	endPause   = `UPDATE hearing SET paused_at = NULL, paused_until = NULL WHERE chat_id = $1`
-	overPauses = `SELECT chat_id FROM hearing WHERE paused_until <= now() ORDER BY paused_until LIMIT 100`
-	overPause  = `SELECT FROM hearing WHERE chat_id = $1 AND paused_until <= now() FOR UPDATE`
+	beginPause = `UPDATE chat_pauses SET paused_at = $2, paused_until = $3 WHERE chat_id = $1`
+	readPause  = `SELECT paused_at, paused_until FROM chat_pauses WHERE chat_id = $1 FOR UPDATE`
+	endPause   = `UPDATE chat_pauses SET paused_at = NULL, paused_until = NULL WHERE chat_id = $1`
+	overPauses = `SELECT chat_id FROM chat_pauses WHERE paused_until <= now() ORDER BY paused_until LIMIT 100`
+	overPause  = `SELECT FROM chat_pauses WHERE chat_id = $1 AND paused_until <= now() FOR UPDATE`
 )
 
 // pauseHelp says what /pause understands.

@@ -148,7 +148,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	s.plans(j, chat, s.bots[0], 0)
 	s.written(j, s.writing(j, chat), journal.Written{Outcome: chorusv1.Outcome_OUTCOME_REJECTED, Reason: `the guard objects: it says what was said: "` + marker + `"`})
 	dead := s.says(j, s.plans(j, chat, s.bots[0], 0), "Dear "+nickname+"!", true)
-	if err := j.Deliveries(journal.LaneMessage, claims()).Bury(t.Context(), dead, "for "+marker); err != nil {
+	if err := j.Deliveries(journal.LaneMessage, claims()).DeadLetter(t.Context(), dead, "for "+marker); err != nil {
 		t.Fatal(err)
 	}
 	sending := s.plans(j, other, s.bots[1], 0)

@@ -12,8 +12,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 	"github.com/chorus-cast/chorus/services/lab/killpoint"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
-	"github.com/chorus-cast/chorus/services/listener/hearing"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
+	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
 // TestWhatADeadListenerHeardIsHeardOnce kills a listener before and after each statement
@@ -23,8 +23,8 @@ func TestWhatADeadListenerHeardIsHeardOnce(t *testing.T) {
 	s := newStage(t, 1)
 	chat, there := s.chat(world.Supergroup, "Here")
 	points, _, _ := killpoint.Listener()
-	bot := hearing.Bot{ID: s.bots[0], Account: s.accounts[0], Username: username(0)}
-	heir, err := hearing.New(s.pool, journal.New(s.pool))
+	bot := intake.Bot{ID: s.bots[0], Account: s.accounts[0], Username: username(0)}
+	successor, err := intake.New(s.pool, journal.New(s.pool))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,14 +34,14 @@ func TestWhatADeadListenerHeardIsHeardOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		pool, reached := killpoint.Pool(t, s.pool.Config().ConnString(), point)
-		ear, err := hearing.New(pool, journal.New(pool))
+		writer, err := intake.New(pool, journal.New(pool))
 		if err != nil {
 			t.Fatal(err)
 		}
 		// Its error, if any, says that the database is gone. Then nothing is confirmed.
-		_, _ = ear.Hear(t.Context(), bot, hearing.Cast{bot}, []incoming.Update{u})
+		_, _ = writer.Write(t.Context(), bot, intake.Cast{bot}, []incoming.Update{u})
 		reached()
-		if _, err := heir.Hear(t.Context(), bot, hearing.Cast{bot}, []incoming.Update{u}); err != nil {
+		if _, err := successor.Write(t.Context(), bot, intake.Cast{bot}, []incoming.Update{u}); err != nil {
 			t.Fatal(err)
 		}
 		if lines, prompts := len(s.heard(chat)), len(s.prompts(chat)); lines != i+1 || prompts != i+1 {
@@ -56,7 +56,7 @@ func TestCommandsOfTheDeadAreAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 1)
 	s.metrics = nil
-	heir := s.make(t, silent{})
+	successor := s.make(t, silent{})
 	_, points, _ := killpoint.Listener()
 	for i, point := range points {
 		chat, _ := s.chat(world.Supergroup, "Here")
@@ -69,7 +69,7 @@ func TestCommandsOfTheDeadAreAnsweredOnce(t *testing.T) {
 		_ = doomed.make(t, silent{}).Commands(t.Context())
 		reached()
 		s.exec(`UPDATE commands SET next_at = now()`) // the claim of the dead has ended
-		if err := heir.Commands(t.Context()); err != nil {
+		if err := successor.Commands(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := value[int](s, `SELECT count(*) FROM turns JOIN deliveries USING (chat_id, turn_no) WHERE kind = 'command' AND lane = 'command'`); n != i+1 {
@@ -86,7 +86,7 @@ func TestAnErasureOutlivesACrash(t *testing.T) {
 	chat, _ := s.chat(world.Supergroup, "Here")
 	_, _, points := killpoint.Listener()
 	j := journal.New(s.pool)
-	heir := people.Erasure{Pool: s.pool, Journal: j}
+	successor := people.Erasure{Pool: s.pool, Journal: j}
 	for i, point := range points {
 		person := int64(1000 + i)
 		s.exec(`INSERT INTO people (telegram_id, name) VALUES ($1, $2)`, person, nickname)
@@ -105,9 +105,9 @@ INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, h
 		if begun && value[int](s, `SELECT count(*) FROM messages WHERE person_id = $1`, person) != 0 {
 			t.Errorf("what they wrote is left after a death %s", point)
 		}
-		again := func(ctx context.Context) error { return heir.Forget(ctx, person, until) } // the command is tried again
+		again := func(ctx context.Context) error { return successor.Forget(ctx, person, until) } // the command is tried again
 		if begun {
-			again = func(ctx context.Context) error { return heir.Resume(ctx, -time.Minute) }
+			again = func(ctx context.Context) error { return successor.Resume(ctx, -time.Minute) }
 		}
 		if err := again(t.Context()); err != nil {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, h
 	}
 	// One whose erasure fails again and again comes first, and holds up no other.
 	s.exec(`INSERT INTO forgotten (person_id, at, marks) VALUES (-1, now() - interval '2 hours', '[]'), (-2, now() - interval '1 hour', '{}')`)
-	if err := heir.Resume(t.Context(), time.Minute); err == nil {
+	if err := successor.Resume(t.Context(), time.Minute); err == nil {
 		t.Error("an erasure that can't be read has succeeded")
 	}
 	testenv.Eventually(t, "the other is done", func() (string, bool) {

@@ -212,7 +212,7 @@ func TestNothingHostileStopsAListener(t *testing.T) {
 			}
 		}
 	}
-	if want := map[string]float64{"malformed": float64(len(bad)), "heard": float64(len(bad)), "useless": 1}; fmt.Sprint(counted) != fmt.Sprint(want) {
+	if want := map[string]float64{"malformed": float64(len(bad)), "written": float64(len(bad)), "useless": 1}; fmt.Sprint(counted) != fmt.Sprint(want) {
 		t.Errorf("counted %v, want %v", counted, want)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
-	"github.com/chorus-cast/chorus/services/listener/hearing"
+	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
 // Updates is the part of Telegram that tells of updates.
@@ -66,7 +66,7 @@ type Deps struct {
 type Listener struct {
 	Deps
 	cfg     Config
-	ear     *hearing.Ear
+	intake  *intake.Writer
 	journal *journal.Journal
 	judge   refusal.Judge
 	outages *outage.Log
@@ -86,12 +86,12 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 		deps.Now = time.Now
 	}
 	j := journal.New(deps.Pool)
-	ear, err := hearing.New(deps.Pool, j)
+	in, err := intake.New(deps.Pool, j)
 	if err != nil {
 		return nil, err
 	}
 	l := &Listener{
-		Deps: deps, cfg: cfg, ear: ear, journal: j,
+		Deps: deps, cfg: cfg, intake: in, journal: j,
 		erased: make(chan struct{}, 1),
 		outages: outage.New(deps.Log, "the listener's work is held up: it is done later, and updates that aren't written down are asked for again",
 			"the listener works again"),
@@ -119,7 +119,7 @@ func (l *Listener) note(ctx context.Context, err error) {
 // Run listens until the context ends. What is being written down then is written.
 func (l *Listener) Run(ctx context.Context) error {
 	var parts errgroup.Group
-	parts.Go(func() error { l.attend(ctx); return nil })
+	parts.Go(func() error { l.run(ctx); return nil })
 	parts.Go(func() error { return l.answer(ctx) })
 	parts.Go(func() error { return l.tidy(ctx) })
 	if l.webhook != nil {

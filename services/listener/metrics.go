@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
-	"github.com/chorus-cast/chorus/services/listener/hearing"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
+	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
 // Metrics counts what the listener hears. A nil *Metrics counts nothing.
@@ -23,7 +23,7 @@ type Metrics struct {
 }
 
 // malformed is the result of updates that can't be read.
-const malformed hearing.Result = "malformed"
+const malformed intake.Result = "malformed"
 
 // NewMetrics registers the listener's metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
@@ -58,7 +58,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) heard(updates []incoming.Update, results []hearing.Result, took time.Duration) {
+func (m *Metrics) heard(updates []incoming.Update, results []intake.Result, took time.Duration) {
 	if m == nil {
 		return
 	}

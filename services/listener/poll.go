@@ -18,8 +18,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
-	"github.com/chorus-cast/chorus/services/listener/hearing"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
+	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
 // poller asks for the updates of one bot.
@@ -67,10 +67,10 @@ func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 		defer h.note(false, 0)
 		work = h.run
 	}
-	patient := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).
+	retries := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).
 		AbortOnErrors(errYield, errGone).Build()
 	for ctx.Err() == nil {
-		err = failsafe.With(patient).WithContext(ctx).Run(func() error { return work(ctx) })
+		err = failsafe.With(retries).WithContext(ctx).Run(func() error { return work(ctx) })
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errGone):
 			return nil // nothing is wrong with the bot, or it is stopped
@@ -112,7 +112,7 @@ func (p *poller) begin(ctx context.Context) error {
 	if !out.OK() {
 		return p.l.troubled(ctx, p.bot, p.log, out)
 	}
-	offset, err := p.l.ear.Offset(ctx, p.bot.Bot)
+	offset, err := p.l.intake.Offset(ctx, p.bot.Bot)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (p *poller) settle(ctx context.Context) {
 	if p.offset < 0 || p.offset == p.settled {
 		return
 	}
-	if err := p.l.ear.Confirm(context.WithoutCancel(ctx), p.bot.Bot, p.offset); err != nil {
+	if err := p.l.intake.Confirm(context.WithoutCancel(ctx), p.bot.Bot, p.offset); err != nil {
 		// Nothing is lost: what is heard again is known.
 		p.l.note(ctx, err)
 		return
@@ -249,14 +249,14 @@ func (l *Listener) refused(ctx context.Context, b bot, log *zap.Logger, out tele
 }
 
 // hear writes updates down, and rings for those that are to be answered.
-func (l *Listener) hear(ctx context.Context, b hearing.Bot, updates []incoming.Update, began time.Time) error {
+func (l *Listener) hear(ctx context.Context, b intake.Bot, updates []incoming.Update, began time.Time) error {
 	// What was begun is ended; it has a time-out of its own.
-	out, err := l.ear.Hear(context.WithoutCancel(ctx), b, l.cast.Load().all, updates)
+	out, err := l.intake.Write(context.WithoutCancel(ctx), b, l.cast.Load().all, updates)
 	if err != nil {
 		return err
 	}
 	l.Bus.Ring(bus.Prompts(), out.Prompted...)
-	l.Bus.Tell(subject.Heard, &chorusv1.Event{Chats: out.Heard})
+	l.Bus.Tell(subject.Heard, &chorusv1.Event{Chats: out.Written})
 	if out.Commands {
 		signal(l.commanded)
 	}

@@ -122,8 +122,8 @@ func (h *hook) note(failing bool, pending int) {
 type webhook struct {
 	l        *Listener
 	server   *http.Server
-	visitors *visitors
-	hands    chan struct{}
+	limiter  *ipLimiter
+	slots    chan struct{}
 	answered atomic.Pointer[answered] // last; nil until then
 }
 
@@ -131,11 +131,11 @@ type webhook struct {
 type answered struct{ given, received time.Time }
 
 func (l *Listener) newWebhook() (*webhook, error) {
-	v, err := newVisitors(l.cfg.PerIP)
+	v, err := newIPLimiter(l.cfg.PerIP)
 	if err != nil {
 		return nil, err
 	}
-	w := &webhook{l: l, visitors: v, hands: make(chan struct{}, maxRequests)}
+	w := &webhook{l: l, limiter: v, slots: make(chan struct{}, maxRequests)}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+hookPath+"{bot}", w)
 	w.server = &http.Server{
@@ -147,7 +147,7 @@ func (l *Listener) newWebhook() (*webhook, error) {
 
 // run serves until the context ends, and then ends what was begun.
 func (w *webhook) run(ctx context.Context) error {
-	defer w.visitors.StopAllGoroutines()
+	defer w.limiter.StopAllGoroutines()
 	var cfg net.ListenConfig
 	listener, err := cfg.Listen(ctx, "tcp", w.l.cfg.Listen)
 	if ctx.Err() != nil {
@@ -181,18 +181,18 @@ func (w *webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 }
 
 func (w *webhook) take(rw http.ResponseWriter, r *http.Request) int {
-	visitor := w.visitors.of(from(r, w.l.cfg.ForwardedFor))
-	if !visitor.Allow() {
+	address := w.limiter.of(from(r, w.l.cfg.ForwardedFor))
+	if !address.Allow() {
 		return http.StatusTooManyRequests
 	}
 	b, ok := w.whose(r)
 	if !ok {
-		visitor.AllowN(time.Now(), refusedCost-1)
+		address.AllowN(time.Now(), refusedCost-1)
 		return http.StatusUnauthorized
 	}
 	select {
-	case w.hands <- struct{}{}:
-		defer func() { <-w.hands }()
+	case w.slots <- struct{}{}:
+		defer func() { <-w.slots }()
 	default:
 		return http.StatusServiceUnavailable
 	}

@@ -183,7 +183,7 @@ func TestAQuestionGetsOneAnswer(t *testing.T) {
 	for _, chat := range ids {
 		prompts = append(prompts, s.question(chat, "What do you think, Anna? And you, Ben?"))
 	}
-	// Planners that are handed the same prompts at the same time, and two that claim them.
+	// Planners that get the same prompts at the same time, and two that claim them.
 	var planners sync.WaitGroup
 	for range 3 {
 		p := planner.New(planner.DefaultConfig(), s.deps(given(t), nil))

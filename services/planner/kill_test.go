@@ -100,7 +100,7 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 }
 
 // TestKilledAnswersAreGivenOnce cuts a planner off before and after each statement of an
-// answer, and hands what it was at to another one.
+// answer, and leaves what it was at to another one.
 func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	s.exec(recordFaults)

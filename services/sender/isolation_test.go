@@ -33,7 +33,7 @@ type lab struct {
 	*fixture
 
 	chats []labChat
-	// deliver hands a delivery to whoever sends.
+	// deliver gives a delivery to whoever sends.
 	deliver func(*chorusv1.Turn, *chorusv1.Delivery)
 	// latencies are those of the messages of chats since an instant, from plan to
 	// delivery.

@@ -32,7 +32,7 @@ type Config struct {
 	ConnectTimeout time.Duration `config:"connect_timeout" min:"1s" max:"10m" doc:"how long a service waits for the bus when it starts"`
 	Replicas       int           `config:"replicas" min:"1" max:"5" doc:"replicas of each stream; 3 in production, on a cluster of at least 3"`
 	// MaxBytes is at least what a single burst doesn't fill.
-	MaxBytes int64 `config:"max_bytes" min:"1048576" max:"1099511627776" doc:"bytes that each of the three streams takes on the disk at most; NATS sets them aside"`
+	MaxBytes int64 `config:"max_bytes" min:"1048576" max:"1099511627776" doc:"bytes that each of the three streams takes on the disk at most; NATS reserves them"`
 }
 
 // DefaultConfig is a single server on this machine.

@@ -26,7 +26,7 @@ type repairs struct {
 
 // Ensure makes the streams and consumers that are missing, and is an error unless
 // all are as this build needs them. Services call it when they start: so a bus
-// that lost its memory or its disk needs nobody's hand. Any number of processes may
+// that lost its memory or its disk needs nobody to repair it. Any number of processes may
 // call it at once.
 func (b *Bus) Ensure(ctx context.Context) error {
 	if err := b.Restore(ctx); err != nil {

@@ -50,7 +50,7 @@ type Rings struct {
 // Rings gives a worker the rings of a queue.
 func (b *Bus) Rings(q Queue) *Rings { return &Rings{b, q} }
 
-// Receive waits up to some seconds for rings of about n chats, and hands each over as it
+// Receive waits up to some seconds for rings of about n chats, and gives each as it
 // comes. It makes the stream and the consumer where they are missing.
 func (r *Rings) Receive(ctx context.Context, n int, ring func(chats []int64, ack func())) error {
 	err := r.receive(ctx, n, ring)

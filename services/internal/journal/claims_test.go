@@ -17,7 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// The end of a turn hands back the next one of its chat, and no other process gets any
+// The end of a turn returns the next one of its chat, and no other process gets any
 // meanwhile.
 func TestAChatsTextsAreWrittenInOrderByOneProcessAtATime(t *testing.T) {
 	f := newFixture(t)
@@ -167,7 +167,7 @@ func TestALostClaimChangesNothing(t *testing.T) {
 	if err := ours.Defer(t.Context(), u, time.Time{}, 1); err != nil {
 		t.Error(err)
 	}
-	if err := ours.Bury(t.Context(), u, "no"); err != nil {
+	if err := ours.DeadLetter(t.Context(), u, "no"); err != nil {
 		t.Error(err)
 	}
 	if err := ours.Begin(t.Context(), u, journal.Fallback); !errors.Is(err, journal.ErrFenced) {
@@ -266,9 +266,9 @@ func TestADeadLetterIsReplayedInTheOrderOfItsChat(t *testing.T) {
 			dead, after := f.message(f.chat), f.message(f.chat)
 			us, _ := f.process()
 			claim := func() *chorusv1.TurnId { return one(t, must(t, f.Texts(us).Claim, []int64{f.chat})).GetId() }
-			bury := func(ctx context.Context) error {
+			deadLetter := func(ctx context.Context) error {
 				u := one(t, must(t, f.Texts(us).Claim, []int64{f.chat}))
-				return f.Texts(us).Bury(ctx, u, "it can't\x00 be done")
+				return f.Texts(us).DeadLetter(ctx, u, "it can't\x00 be done")
 			}
 			if sent {
 				f.write(us, f.chat, "hello")
@@ -276,15 +276,15 @@ func TestADeadLetterIsReplayedInTheOrderOfItsChat(t *testing.T) {
 				claim = func() *chorusv1.TurnId {
 					return one(t, must(t, f.Deliveries(journal.LaneMessage, us).Claim, []int64{f.chat})).GetId()
 				}
-				bury = func(ctx context.Context) error {
+				deadLetter = func(ctx context.Context) error {
 					u := one(t, must(t, f.Deliveries(journal.LaneMessage, us).Claim, []int64{f.chat}))
-					return f.Deliveries(journal.LaneMessage, us).Bury(ctx, u, "it can't\x00 be done")
+					return f.Deliveries(journal.LaneMessage, us).DeadLetter(ctx, u, "it can't\x00 be done")
 				}
 			}
-			if err := bury(t.Context()); err != nil {
+			if err := deadLetter(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			letters, err := f.FindLetters(t.Context(), journal.LetterFilter{Turn: dead.GetId()}, 10)
+			letters, err := f.FindDeadLetters(t.Context(), journal.DeadLetterFilter{Turn: dead.GetId()}, 10)
 			if err != nil || len(letters) != 1 || letters[0].Reason != "it can't  be done" || letters[0].Chat != "club" || letters[0].Attempts != 1 {
 				t.Fatalf("letters: %+v, %v", letters, err)
 			}
@@ -292,7 +292,7 @@ func TestADeadLetterIsReplayedInTheOrderOfItsChat(t *testing.T) {
 			if err != nil || sent != (lane == journal.LaneMessage) {
 				t.Fatalf("replayed in %q, %v", lane, err)
 			}
-			if _, err := f.Replay(t.Context(), dead.GetId(), time.Hour); !errors.Is(err, journal.ErrNoLetter) {
+			if _, err := f.Replay(t.Context(), dead.GetId(), time.Hour); !errors.Is(err, journal.ErrNoDeadLetter) {
 				t.Errorf("a second time: %v", err)
 			}
 			if got := claim(); got.GetNumber() != dead.GetId().GetNumber() {

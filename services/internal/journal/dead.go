@@ -17,11 +17,11 @@ import (
 
 const (
 	// The fence is that of the row that could not be done.
-	buryText = `-- bury a turn
+	deadLetterText = `-- dead-letter a turn
 WITH dead AS (
     UPDATE turns SET outcome = 'dead', reason = $4, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL
     WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND outcome IS NULL RETURNING chat_id, turn_no)` + insertLetter
-	buryDelivery = `-- bury a delivery
+	deadLetterDelivery = `-- dead-letter a delivery
 WITH found AS (SELECT chat_id, turn_no FROM deliveries WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner IS NOT NULL LIMIT 1),
 parts AS (
     UPDATE deliveries d SET state = 'closed', outcome = 'dead', reason = $4, closed_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL
@@ -34,9 +34,9 @@ INSERT INTO dead_letters AS l (chat_id, turn_no, service, reason, attempts) SELE
 ON CONFLICT (chat_id, turn_no) DO UPDATE SET service = EXCLUDED.service, reason = EXCLUDED.reason, attempts = EXCLUDED.attempts, died_at = now()`
 )
 
-// bury ends a claimed row that can't be done, with its turn, as a dead letter. A claim
+// deadLetter ends a claimed row that can't be done, with its turn, as a dead letter. A claim
 // that was lost changes nothing.
-func (j *Journal) bury(ctx context.Context, id *chorusv1.TurnId, fence int64, sql, service, reason string, attempts int) error {
+func (j *Journal) deadLetter(ctx context.Context, id *chorusv1.TurnId, fence int64, sql, service, reason string, attempts int) error {
 	chat, turn := key(id)
 	if _, err := j.pool.Exec(ctx, sql, chat, turn, fence, readable(reason), service, attempts); err != nil {
 		return fmt.Errorf("write dead letter %s: %w", subject.TurnID(id), err)
@@ -80,8 +80,8 @@ type DeadLetter struct {
 	Delivery *chorusv1.Delivery
 }
 
-// LetterFilter chooses dead letters; the zero filter chooses all.
-type LetterFilter struct {
+// DeadLetterFilter chooses dead letters; the zero filter chooses all.
+type DeadLetterFilter struct {
 	Turn    *chorusv1.TurnId
 	Service string
 	Chat    string // its name
@@ -91,8 +91,8 @@ type LetterFilter struct {
 	Unreplayed bool
 }
 
-// ErrNoLetter says that there is no such dead letter.
-var ErrNoLetter = errors.New("there is no such dead letter")
+// ErrNoDeadLetter says that there is no such dead letter.
+var ErrNoDeadLetter = errors.New("there is no such dead letter")
 
 const (
 	letterFilter = `
@@ -108,13 +108,13 @@ ORDER BY l.died_at DESC, l.chat_id, l.turn_no LIMIT $8`
 	purgeLetters = `DELETE FROM dead_letters WHERE (chat_id, turn_no) IN (SELECT l.chat_id, l.turn_no` + letterFilter + `)`
 )
 
-func (f LetterFilter) args() []any {
+func (f DeadLetterFilter) args() []any {
 	chat, turn := key(f.Turn)
 	return []any{chat, turn, f.Service, f.Chat, f.OlderThan, f.Since, f.Unreplayed}
 }
 
-// FindLetters gives the newest dead letters, up to limit.
-func (j *Journal) FindLetters(ctx context.Context, f LetterFilter, limit int) ([]DeadLetter, error) {
+// FindDeadLetters gives the newest dead letters, up to limit.
+func (j *Journal) FindDeadLetters(ctx context.Context, f DeadLetterFilter, limit int) ([]DeadLetter, error) {
 	rows, err := j.pool.Query(ctx, findLetters, append(f.args(), limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("find dead letters: %w", err)
@@ -139,8 +139,8 @@ func (j *Journal) FindLetters(ctx context.Context, f LetterFilter, limit int) ([
 	return letters, nil
 }
 
-// PurgeLetters deletes dead letters, and tells how many. Their turns stay dead.
-func (j *Journal) PurgeLetters(ctx context.Context, f LetterFilter) (int64, error) {
+// PurgeDeadLetters deletes dead letters, and tells how many. Their turns stay dead.
+func (j *Journal) PurgeDeadLetters(ctx context.Context, f DeadLetterFilter) (int64, error) {
 	tag, err := j.pool.Exec(ctx, purgeLetters, f.args()...)
 	if err != nil {
 		return 0, fmt.Errorf("purge dead letters: %w", err)
@@ -164,7 +164,7 @@ WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead'`
 )
 
 // Replay gives a dead turn another chance: it is open again, with what the journal holds
-// of it, and good for a while from now. ErrNoLetter says that there is no such dead turn.
+// of it, and good for a while from now. ErrNoDeadLetter says that there is no such dead turn.
 // It gives the lane of its delivery, or none where its text is to be written. Once it has
 // returned, ring for the chat.
 func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Duration) (at Lane, err error) {
@@ -200,7 +200,7 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", ErrNoLetter
+		return "", ErrNoDeadLetter
 	}
 	if err != nil {
 		return "", fmt.Errorf("replay turn %s: %w", subject.TurnID(id), err)

@@ -197,9 +197,9 @@ func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, fail
 	return d.journal.giveBack(ctx, "delivery "+subject.TurnID(u.GetId()), deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), failures)
 }
 
-// Bury implements stage.Rows.
-func (d *Deliveries) Bury(ctx context.Context, u *Unsent, reason string) error {
-	return d.journal.bury(ctx, u.GetId(), u.fence, buryDelivery, "sender", reason, u.attempts+1)
+// DeadLetter implements stage.Rows.
+func (d *Deliveries) DeadLetter(ctx context.Context, u *Unsent, reason string) error {
+	return d.journal.deadLetter(ctx, u.GetId(), u.fence, deadLetterDelivery, "sender", reason, u.attempts+1)
 }
 
 // Sweep implements stage.Rows.

@@ -131,9 +131,9 @@ func (p *Prompts) Defer(ctx context.Context, prompt *Prompt, until time.Time, fa
 	return p.journal.giveBack(ctx, "a prompt", deferPrompt, prompt.ChatID, prompt.Message, prompt.fence, p.claims.Owner, instant(until), failures)
 }
 
-// Bury implements stage.Rows. A prompt that can't be answered has no turn that could be
+// DeadLetter implements stage.Rows. A prompt that can't be answered has no turn that could be
 // replayed: it is dropped.
-func (p *Prompts) Bury(ctx context.Context, prompt *Prompt, _ string) error {
+func (p *Prompts) DeadLetter(ctx context.Context, prompt *Prompt, _ string) error {
 	if _, err := p.journal.pool.Exec(ctx, dropPrompt, prompt.ChatID, prompt.Message, prompt.fence); err != nil {
 		return fmt.Errorf("drop a prompt: %w", err)
 	}

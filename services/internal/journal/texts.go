@@ -143,9 +143,9 @@ func (t *Texts) Defer(ctx context.Context, u *Unwritten, until time.Time, failur
 	return t.journal.giveBack(ctx, "turn "+subject.TurnID(u.GetId()), deferText, chat, turn, u.fence, t.claims.Owner, instant(until), failures)
 }
 
-// Bury implements stage.Rows.
-func (t *Texts) Bury(ctx context.Context, u *Unwritten, reason string) error {
-	return t.journal.bury(ctx, u.GetId(), u.fence, buryText, "generator", reason, u.attempts+1)
+// DeadLetter implements stage.Rows.
+func (t *Texts) DeadLetter(ctx context.Context, u *Unwritten, reason string) error {
+	return t.journal.deadLetter(ctx, u.GetId(), u.fence, deadLetterText, "generator", reason, u.attempts+1)
 }
 
 // Sweep implements stage.Rows.

@@ -95,7 +95,7 @@ func (c chaos) play(t *testing.T) {
 		p.stop()
 	}
 	rows.look(func(chat int64, n int, r *row) {
-		if r.finished+r.buried != 1 || r.owner != 0 {
+		if r.finished+r.deadLettered != 1 || r.owner != 0 {
 			t.Errorf("row %d of chat %d: %+v", n, chat, *r)
 		}
 	})

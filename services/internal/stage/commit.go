@@ -198,7 +198,7 @@ func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, de
 	case class == fail.Permanent, failures > 0 && e.task.Attempts()+failures >= s.cfg.MaxAttempts:
 		s.metrics.ended(s.cfg.Name, resultDead, 1)
 		s.log.Error("dead letter", zap.Int64("chat", e.task.Chat()), zap.NamedError("reason", e.err))
-		return time.Time{}, true, func(ctx context.Context) error { return s.rows.Bury(ctx, e.task, e.err.Error()) }
+		return time.Time{}, true, func(ctx context.Context) error { return s.rows.DeadLetter(ctx, e.task, e.err.Error()) }
 	}
 	s.outages.Note(e.err)
 	s.metrics.ended(s.cfg.Name, resultLater, 1)

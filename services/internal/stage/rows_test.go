@@ -23,15 +23,15 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 // row is one of a chat. An owner of 0 is none.
 type row struct {
-	owner            int
-	fence            int
-	claimedUntil     time.Time
-	notBefore        time.Time
-	attempts         int
-	created          time.Time
-	done, dead       bool
-	refused          bool // the database does not take its result
-	finished, buried int
+	owner                  int
+	fence                  int
+	claimedUntil           time.Time
+	notBefore              time.Time
+	attempts               int
+	created                time.Time
+	done, dead             bool
+	refused                bool // the database does not take its result
+	finished, deadLettered int
 }
 
 func (r *row) open() bool { return !r.done && !r.dead }
@@ -237,11 +237,11 @@ func (c client) Defer(ctx context.Context, t *task, until time.Time, failures in
 	})
 }
 
-// Bury implements stage.Rows.
-func (c client) Bury(ctx context.Context, t *task, _ string) error {
-	return c.statement(ctx, "bury", func() error {
+// DeadLetter implements stage.Rows.
+func (c client) DeadLetter(ctx context.Context, t *task, _ string) error {
+	return c.statement(ctx, "dead-letter", func() error {
 		if r := c.mine(t); r != nil {
-			r.dead, r.owner, r.buried = true, 0, r.buried+1
+			r.dead, r.owner, r.deadLettered = true, 0, r.deadLettered+1
 		}
 		return nil
 	})
@@ -377,12 +377,12 @@ func (p *process) stop() {
 
 // watch checks that no two do a row of a chat at a time, and that they are done in order.
 type watch struct {
-	mu     sync.Mutex
-	now    map[int64]bool
-	last   map[int64]int
-	faults []string
-	most   int
-	calls  int
+	mu          sync.Mutex
+	now         map[int64]bool
+	last        map[int64]int
+	faults      []string
+	maxInFlight int
+	calls       int
 }
 
 func newWatch() *watch { return &watch{now: map[int64]bool{}, last: map[int64]int{}} }
@@ -399,7 +399,7 @@ func (w *watch) begin(t *task) (end func()) {
 		w.faults = append(w.faults, fmt.Sprintf("row %d of chat %d is done after row %d", t.number, t.chat, w.last[t.chat]))
 	}
 	w.now[t.chat], w.last[t.chat] = true, t.number
-	w.most = max(w.most, len(w.now))
+	w.maxInFlight = max(w.maxInFlight, len(w.now))
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -48,8 +48,8 @@ type Rows[T Task, R any] interface {
 	// Defer gives a claim back. The row may be claimed again from an instant on; a zero
 	// time is at once. Failures are added to the task's attempts.
 	Defer(ctx context.Context, task T, until time.Time, failures int) error
-	// Bury ends a task that can't be done as a dead letter.
-	Bury(ctx context.Context, task T, reason string) error
+	// DeadLetter ends a task that can't be done as a dead letter.
+	DeadLetter(ctx context.Context, task T, reason string) error
 	// Sweep looks for what nobody works on. It takes over up to limit tasks, none of the
 	// chats that this process looks after. So it also finds claims of this process that it
 	// does not know of, because the answer of a statement was lost.
@@ -85,7 +85,7 @@ type Work[T Task, R any] func(ctx context.Context, task T) (R, error)
 
 // Rings brings chats that have something to do.
 type Rings interface {
-	// Receive waits for rings, of about n chats at most, and hands them over one by one.
+	// Receive waits for rings, of about n chats at most, and gives them one by one.
 	// It returns after a while, or when the context ends. Whoever has got a ring calls its
 	// ack when it is no longer needed.
 	Receive(ctx context.Context, n int, ring func(chats []int64, ack func())) error

@@ -219,8 +219,8 @@ func TestWorkAndRingsAreBounded(t *testing.T) {
 		defer p.stop()
 		done(t, rows, 30*time.Second)
 		p.stop()
-		if w.most != 8 {
-			t.Errorf("%d were worked on at a time, want 8", w.most)
+		if w.maxInFlight != 8 {
+			t.Errorf("%d were worked on at a time, want 8", w.maxInFlight)
 		}
 		for _, n := range b.asked {
 			if n < 1 || n > 8 {

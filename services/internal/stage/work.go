@@ -66,11 +66,11 @@ func backoff(attempts int, err error) time.Duration {
 		return delay
 	}
 	const first, longest = 200 * time.Millisecond, 15 * time.Second
-	most := longest
+	bound := longest
 	if attempts < 7 {
-		most = min(first<<attempts, longest)
+		bound = min(first<<attempts, longest)
 	}
-	return first/2 + time.Duration(rand.Int64N(int64(most)))
+	return first/2 + time.Duration(rand.Int64N(int64(bound)))
 }
 
 // traced does a task in a span that continues the trace of whoever made its row.

@@ -24,7 +24,7 @@ const (
 func Sender() []string {
 	return Each(
 		"claim deliveries", Pause, Begin, Send, React, "commit deliveries", "defer delivery", "take deliveries over", "wait", "suspend a bot",
-		"bury a delivery", Acknowledge,
+		"dead-letter a delivery", Acknowledge,
 	)
 }
 

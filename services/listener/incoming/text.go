@@ -20,14 +20,14 @@ const (
 
 // clean makes a text that a database takes and everybody can see all of: of at most
 // so many characters.
-func clean(s string, most int) string {
+func clean(s string, maxRunes int) string {
 	// What is far too long is cut before it is looked at.
-	if len(s) > most*utf8.UTFMax*2 {
-		s = s[:most*utf8.UTFMax*2]
+	if len(s) > maxRunes*utf8.UTFMax*2 {
+		s = s[:maxRunes*utf8.UTFMax*2]
 	}
 	s = names.Text(s)
-	if utf8.RuneCountInString(s) > most {
-		s = strings.TrimSpace(string([]rune(s)[:most]))
+	if utf8.RuneCountInString(s) > maxRunes {
+		s = strings.TrimSpace(string([]rune(s)[:maxRunes]))
 	}
 	return s
 }

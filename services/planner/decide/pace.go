@@ -9,8 +9,8 @@ import (
 
 // What a mean gap may be, after all factors.
 const (
-	leastMean = time.Millisecond
-	maxMean   = 30 * 24 * time.Hour
+	minMean = time.Millisecond
+	maxMean = 30 * 24 * time.Hour
 	// defaultMean is that of a chat which says nothing.
 	defaultMean = 30 * time.Second
 )
@@ -56,7 +56,7 @@ func (d *decider) gap() time.Duration {
 	mean := d.meanGap()
 	longest := max(mean*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
 	gap := time.Duration(within(d.gapDraw*mean, float64(d.set.MinGap), min(longest, float64(maxMean))))
-	return max(gap, leastMean)
+	return max(gap, minMean)
 }
 
 // evenGap draws the time until the next turn at a given pace: between half of the
@@ -65,7 +65,7 @@ func (d *decider) gap() time.Duration {
 func (d *decider) evenGap() time.Duration {
 	share := -math.Expm1(-d.gapDraw) // uniform, from an exponential draw
 	mean := float64(d.set.Pace) * (1 - within(d.set.ReactionProbability, 0, 0.9)) / within(d.set.ScaleFactor, 0.01, 100)
-	return time.Duration(within((0.5+share)*mean, float64(max(d.set.MinGap, leastMean)), float64(maxMean)))
+	return time.Duration(within((0.5+share)*mean, float64(max(d.set.MinGap, minMean)), float64(maxMean)))
 }
 
 // meanGap is the chat's mean gap in nanoseconds after all factors. The turns of
@@ -80,7 +80,7 @@ func (d *decider) meanGap() float64 {
 	if d.prime() {
 		factor /= within(d.set.PrimeFactor, 0.1, 1)
 	}
-	return within(float64(mean)/factor, float64(leastMean), float64(maxMean))
+	return within(float64(mean)/factor, float64(minMean), float64(maxMean))
 }
 
 // prime tells whether it is a time at which the chat is livelier.

@@ -95,8 +95,8 @@ func when(condition bool, score float64) float64 {
 // top is how many of the best candidates the choice is among.
 const top = 3
 
-// leastWeight keeps a message with a bad score possible where there is no better.
-const leastWeight = 0.1
+// minWeight keeps a message with a bad score possible where there is no better.
+const minWeight = 0.1
 
 // chooseTarget draws one of the three best messages of the window, by score. It
 // is false if there is nothing that the bot may reply to.
@@ -131,7 +131,7 @@ func (d *decider) chooseTarget(bot *Bot) (int, bool) {
 		return 0, false
 	}
 	for i := range n {
-		scores[i] = max(scores[i], leastWeight)
+		scores[i] = max(scores[i], minWeight)
 	}
 	return best[d.pick(scores[:n])], true
 }

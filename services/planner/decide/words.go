@@ -9,7 +9,7 @@ import (
 // scanBytes is how much of a message is read, in bytes: the rules need its gist.
 const scanBytes = 400
 
-// words cuts a text into words and hands out their hashes: whatever is not a
+// words cuts a text into words and gives their hashes: whatever is not a
 // letter, digit or underscore separates, case does not count, nor does an s at
 // the end of longer words.
 type words struct {
@@ -177,7 +177,7 @@ func isTitle(word string) bool {
 	return false
 }
 
-// visit hands every keyword in a text to hit, once for each time it stands there.
+// visit calls hit with every keyword in a text, once for each time it stands there.
 func (k *keywords) visit(text string, hit func(keyword)) {
 	w := words{text: text[:min(len(text), scanBytes)]}
 	for hash, _, ok := w.next(); ok; hash, _, ok = w.next() {

@@ -34,14 +34,14 @@ replayed and purged.`,
 	return cmd
 }
 
-// letterFlags choose dead letters.
-type letterFlags struct {
+// deadLetterFlags choose dead letters.
+type deadLetterFlags struct {
 	service, chat     string
 	since, olderThan  time.Duration
 	notReplayed, each bool
 }
 
-func (f *letterFlags) bind(cmd *cobra.Command) {
+func (f *deadLetterFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.service, "service", "", "only those that a service gave up on, generator or sender")
 	cmd.Flags().StringVar(&f.chat, "chat", "", "only those of a chat, by its name in the cast file")
 	cmd.Flags().DurationVar(&f.since, "since", 0, "only those of the last hours, such as 24h")
@@ -50,8 +50,8 @@ func (f *letterFlags) bind(cmd *cobra.Command) {
 }
 
 // filter returns what the flags and an optional turn choose.
-func (f *letterFlags) filter(args []string) (journal.LetterFilter, error) {
-	out := journal.LetterFilter{Service: f.service, Chat: f.chat, Unreplayed: f.notReplayed, Since: max(f.since, 0), OlderThan: max(f.olderThan, 0)}
+func (f *deadLetterFlags) filter(args []string) (journal.DeadLetterFilter, error) {
+	out := journal.DeadLetterFilter{Service: f.service, Chat: f.chat, Unreplayed: f.notReplayed, Since: max(f.since, 0), OlderThan: max(f.olderThan, 0)}
 	if len(args) == 0 {
 		return out, nil
 	}
@@ -63,29 +63,29 @@ func (f *letterFlags) filter(args []string) (journal.LetterFilter, error) {
 	return out, nil
 }
 
-// maxLetters bounds what one command looks at.
-const maxLetters = 10_000
+// maxDeadLetters bounds what one command looks at.
+const maxDeadLetters = 10_000
 
 func deadListCommand() *cobra.Command {
 	cfg := newConfiguration()
-	var flags letterFlags
+	var flags deadLetterFlags
 	var limit int
 	cmd := &cobra.Command{
 		Use: "list", Short: "List dead letters, the newest first", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > maxLetters {
-				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, maxLetters))
+			if limit < 1 || limit > maxDeadLetters {
+				return run.Usage(fmt.Errorf("--limit: %d, want 1 to %d", limit, maxDeadLetters))
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
 				f, err := flags.filter(nil)
 				if err != nil {
 					return err
 				}
-				letters, err := journal.New(pool).FindLetters(ctx, f, limit)
+				letters, err := journal.New(pool).FindDeadLetters(ctx, f, limit)
 				if err != nil {
 					return err
 				}
-				return printLetters(cmd.OutOrStdout(), letters)
+				return printDeadLetters(cmd.OutOrStdout(), letters)
 			})
 		},
 	}
@@ -95,7 +95,7 @@ func deadListCommand() *cobra.Command {
 	return cmd
 }
 
-func printLetters(w io.Writer, letters []journal.DeadLetter) error {
+func printDeadLetters(w io.Writer, letters []journal.DeadLetter) error {
 	if len(letters) == 0 {
 		_, err := fmt.Fprintln(w, "There are no dead letters.")
 		return err
@@ -117,19 +117,19 @@ func deadShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show TURN", Short: "Show a dead letter, with its turn and what became of it, as JSON", Args: arguments("TURN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := (&letterFlags{}).filter(args)
+			f, err := (&deadLetterFlags{}).filter(args)
 			if err != nil {
 				return err
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				letters, err := journal.New(pool).FindLetters(ctx, f, 1)
+				letters, err := journal.New(pool).FindDeadLetters(ctx, f, 1)
 				if err != nil {
 					return err
 				}
 				if len(letters) == 0 {
-					return run.Usage(fmt.Errorf("%s: %w", args[0], journal.ErrNoLetter))
+					return run.Usage(fmt.Errorf("%s: %w", args[0], journal.ErrNoDeadLetter))
 				}
-				return printLetter(cmd.OutOrStdout(), letters[0])
+				return printDeadLetter(cmd.OutOrStdout(), letters[0])
 			})
 		},
 	}
@@ -137,8 +137,8 @@ func deadShowCommand() *cobra.Command {
 	return cmd
 }
 
-// letterJSON is a dead letter as it is shown.
-type letterJSON struct {
+// deadLetterJSON is a dead letter as it is shown.
+type deadLetterJSON struct {
 	Turn       string          `json:"turn"`
 	Chat       string          `json:"chat"`
 	Service    string          `json:"service"`
@@ -151,8 +151,8 @@ type letterJSON struct {
 	Delivery   json.RawMessage `json:"delivery,omitempty"`
 }
 
-func printLetter(w io.Writer, l journal.DeadLetter) (err error) {
-	shown := letterJSON{
+func printDeadLetter(w io.Writer, l journal.DeadLetter) (err error) {
+	shown := deadLetterJSON{
 		Turn: subject.TurnID(l.Turn), Chat: l.Chat, Service: l.Service, Reason: l.Reason, Attempts: l.Attempts,
 		DiedAt: l.DiedAt.UTC(), Replays: l.Replays, ReplayedAt: l.ReplayedAt.UTC(),
 	}
@@ -175,7 +175,7 @@ func printLetter(w io.Writer, l journal.DeadLetter) (err error) {
 
 func deadReplayCommand() *cobra.Command {
 	cfg := newConfiguration()
-	var flags letterFlags
+	var flags deadLetterFlags
 	var good time.Duration
 	cmd := &cobra.Command{
 		Use:   "replay [TURN]",
@@ -212,13 +212,13 @@ over the bus; where that is not reached, they find the turns within some seconds
 }
 
 // replay opens dead turns again, and adds their chats to those to ring for.
-func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.LetterFilter, good time.Duration, rings map[bus.Queue][]int64) error {
-	letters, err := j.FindLetters(ctx, f, maxLetters)
+func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.DeadLetterFilter, good time.Duration, rings map[bus.Queue][]int64) error {
+	letters, err := j.FindDeadLetters(ctx, f, maxDeadLetters)
 	if err != nil {
 		return err
 	}
 	if f.Turn != nil && len(letters) == 0 {
-		return run.Usage(fmt.Errorf("%s: %w", subject.TurnID(f.Turn), journal.ErrNoLetter))
+		return run.Usage(fmt.Errorf("%s: %w", subject.TurnID(f.Turn), journal.ErrNoDeadLetter))
 	}
 	var errs []error
 	done := 0
@@ -264,7 +264,7 @@ const ringTimeout = 2 * time.Second
 
 func deadPurgeCommand() *cobra.Command {
 	cfg := newConfiguration()
-	var flags letterFlags
+	var flags deadLetterFlags
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "purge [TURN]",
@@ -285,7 +285,7 @@ func deadPurgeCommand() *cobra.Command {
 				}
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				n, err := journal.New(pool).PurgeLetters(ctx, f)
+				n, err := journal.New(pool).PurgeDeadLetters(ctx, f)
 				if err != nil {
 					return err
 				}

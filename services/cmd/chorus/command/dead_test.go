@@ -40,10 +40,10 @@ func TestDead(t *testing.T) {
 	if err != nil || len(messages) != 1 {
 		t.Fatal(messages, err)
 	}
-	if err := j.Texts(claims).Bury(t.Context(), texts[0], "no words"); err != nil {
+	if err := j.Texts(claims).DeadLetter(t.Context(), texts[0], "no words"); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Deliveries(journal.LaneMessage, claims).Bury(t.Context(), messages[0], "no way"); err != nil {
+	if err := j.Deliveries(journal.LaneMessage, claims).DeadLetter(t.Context(), messages[0], "no way"); err != nil {
 		t.Fatal(err)
 	}
 

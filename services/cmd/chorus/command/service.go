@@ -18,7 +18,7 @@ start and stop them freely, they share the chats.`,
 
 func generatorCommand() *cobra.Command {
 	return serviceCommand(generatorModule(), "Write what the turns say",
-		`Writes the text of each turn, with a model or without one, and hands it to the
+		`Writes the text of each turn, with a model or without one, and passes it to the
 sender. Run more than one to have more texts written at once. The model's key
 stands in a variable or a file, which --llm.key names.`,
 		`  chorus generator --llm.kind openai --llm.url https://api.openai.com/v1 --llm.model gpt-4o-mini --llm.key env:OPENAI_API_KEY

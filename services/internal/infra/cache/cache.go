@@ -12,7 +12,7 @@
 //
 // A reader can be slow: it reads the old value, somebody commits a new one and
 // drops what is cached, and only then does the reader store what it read. So
-// both layers hand out a token before the source is read, an invalidation takes
+// both layers issue a token before the source is read, an invalidation takes
 // the token away, and without it nothing is stored. In the process, otter's
 // record of the load is the token; in Redis it is a lease, a value that stands in
 // for the one to come. Because the token is a thing that must be there, and not a

@@ -39,7 +39,7 @@ type world struct {
 
 // Whatever happens to Redis, and whatever replicas read meanwhile: one that has
 // heard of a change never again gives away what was before. The readers of each
-// replica read all the time, and so have a value in hand whenever it changes.
+// replica read all the time, and so have a value whenever it changes.
 func TestNoReplicaGivesOldValuesAway(t *testing.T) {
 	t.Parallel()
 	// Each run takes half a second of real servers and time, so there are fewer

@@ -17,7 +17,7 @@ func (b bucket) take(at time.Time) time.Time { return later(b.full, at).Add(b.Ev
 
 // decide says whether a call gets its tokens. The script reserve.lua does the
 // same, and a test compares them.
-func decide(now time.Time, most time.Duration, bot bucket, inChat []bucket) Verdict {
+func decide(now time.Time, maxWait time.Duration, bot bucket, inChat []bucket) Verdict {
 	queue, own := later(now, bot.free()), now
 	for _, b := range inChat {
 		own = later(own, b.free())
@@ -26,7 +26,7 @@ func decide(now time.Time, most time.Duration, bot bucket, inChat []bucket) Verd
 		return Verdict{Wait: own.Sub(now)}
 	}
 	wait := queue.Sub(now)
-	return Verdict{Granted: wait <= most, Wait: wait}
+	return Verdict{Granted: wait <= maxWait, Wait: wait}
 }
 
 func later(a, b time.Time) time.Time {

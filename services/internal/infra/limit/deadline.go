@@ -7,19 +7,19 @@ import "time"
 // many as calls were made within the longest of the times, so no bound is
 // needed, only that those that are over are swept out.
 type deadlines[K comparable] struct {
-	of   map[K]time.Time
-	most int // size at which they are swept
+	of        map[K]time.Time
+	sweepSize int // size at which they are swept
 }
 
 const sweepAt = 1024
 
 func newDeadlines[K comparable]() deadlines[K] {
-	return deadlines[K]{of: make(map[K]time.Time), most: sweepAt}
+	return deadlines[K]{of: make(map[K]time.Time), sweepSize: sweepAt}
 }
 
 func (d *deadlines[K]) set(key K, at, now time.Time) {
 	d.of[key] = at
-	if len(d.of) < d.most {
+	if len(d.of) < d.sweepSize {
 		return
 	}
 	for k, at := range d.of {
@@ -29,7 +29,7 @@ func (d *deadlines[K]) set(key K, at, now time.Time) {
 	}
 	// What is swept was set since the last time, so a sweep costs each of them
 	// the same, however many stay.
-	d.most = max(sweepAt, 2*len(d.of))
+	d.sweepSize = max(sweepAt, 2*len(d.of))
 }
 
 // extend sets a deadline unless there is a later one.

@@ -11,8 +11,8 @@ func NewLocalAt(window time.Duration, replicas func() int, now func() time.Time)
 }
 
 // ReserveAt reserves, and returns Redis' time at which it did.
-func (r *Redis) ReserveAt(ctx context.Context, c Call, most time.Duration) (Verdict, time.Time, error) {
-	a, err := r.ask(ctx, c, most, asItIs)
+func (r *Redis) ReserveAt(ctx context.Context, c Call, maxWait time.Duration) (Verdict, time.Time, error) {
+	a, err := r.ask(ctx, c, maxWait, asItIs)
 	return a.Verdict, time.UnixMicro(a.at), err
 }
 

@@ -49,7 +49,7 @@ func (l *Local) queue(c Call) time.Duration {
 // reserveAlone reserves without Redis. The first call finds the bot's bucket
 // empty, because others may have used all that was in it, and comes after all
 // that were granted before.
-func (l *Local) reserveAlone(c Call, most time.Duration, first bool) Verdict {
+func (l *Local) reserveAlone(c Call, maxWait time.Duration, first bool) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -57,5 +57,5 @@ func (l *Local) reserveAlone(c Call, most time.Duration, first bool) Verdict {
 		empty := c.OfBot.share(l.replicas()).Ahead
 		l.bots.set(c.Bot, later(l.bots.of[c.Bot], now).Add(empty), now)
 	}
-	return l.reserve(c, most, now)
+	return l.reserve(c, maxWait, now)
 }

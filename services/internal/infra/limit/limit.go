@@ -21,8 +21,8 @@ import (
 // uses Redis as long as it answers.
 type Limiter interface {
 	// Reserve takes the tokens of one call, unless it would have to wait for
-	// longer than most, or the bot is cooling. Most is LongestQueue at most.
-	Reserve(ctx context.Context, c Call, most time.Duration) (Verdict, error)
+	// longer than maxWait, or the bot is cooling. maxWait is LongestQueue at most.
+	Reserve(ctx context.Context, c Call, maxWait time.Duration) (Verdict, error)
 	// Cool holds a bot back in a chat for a time, which prolongs what is left of
 	// an earlier one and never shortens it. A bot that was cooled in two chats or
 	// more within the limiter's window is held back everywhere, for the longest of

@@ -46,19 +46,19 @@ func newLocal(window time.Duration, replicas func() int, now func() time.Time) *
 }
 
 // Reserve takes the tokens of a call.
-func (l *Local) Reserve(_ context.Context, c Call, most time.Duration) (Verdict, error) {
+func (l *Local) Reserve(_ context.Context, c Call, maxWait time.Duration) (Verdict, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.reserve(c, most, l.now()), nil
+	return l.reserve(c, maxWait, l.now()), nil
 }
 
-func (l *Local) reserve(c Call, most time.Duration, now time.Time) Verdict {
+func (l *Local) reserve(c Call, maxWait time.Duration, now time.Time) Verdict {
 	if left := l.cooling.left(c.Bot, c.Chat, now); left > 0 {
 		return Verdict{Wait: left}
 	}
-	most = min(most, LongestQueue)
+	maxWait = min(maxWait, LongestQueue)
 	bot := bucket{c.OfBot.share(l.replicas()), l.bots.of[c.Bot]}
-	v := decide(now, most, bot, l.inChat(c))
+	v := decide(now, maxWait, bot, l.inChat(c))
 	if v.Granted {
 		l.take(c, bot, now.Add(v.Wait), now)
 	}

@@ -44,8 +44,8 @@ func NewRedis(client redis.Scripter, window time.Duration) *Redis {
 
 // Reserve takes the tokens of a call. It fails with Redis, and then may have
 // taken them; the context bounds how long it may take.
-func (r *Redis) Reserve(ctx context.Context, c Call, most time.Duration) (Verdict, error) {
-	a, err := r.ask(ctx, c, most, asItIs)
+func (r *Redis) Reserve(ctx context.Context, c Call, maxWait time.Duration) (Verdict, error) {
+	a, err := r.ask(ctx, c, maxWait, asItIs)
 	return a.Verdict, err
 }
 
@@ -64,11 +64,11 @@ const asItIs = -time.Microsecond
 
 // ask reserves. Unless from is asItIs, the bot's bucket is found empty, and its
 // next token comes after that time at the earliest.
-func (r *Redis) ask(ctx context.Context, c Call, most, from time.Duration) (answer, error) {
+func (r *Redis) ask(ctx context.Context, c Call, maxWait, from time.Duration) (answer, error) {
 	bot := keysOf(c.Bot)
 	keys := []string{bot.chat(c.Chat), bot.cooling(), bot.bucket()}
-	most = min(most, LongestQueue)
-	args := []any{most.Microseconds(), from.Microseconds(), LongestQueue.Microseconds(), c.OfBot.Every.Microseconds(), c.OfBot.Ahead.Microseconds()}
+	maxWait = min(maxWait, LongestQueue)
+	args := []any{maxWait.Microseconds(), from.Microseconds(), LongestQueue.Microseconds(), c.OfBot.Every.Microseconds(), c.OfBot.Ahead.Microseconds()}
 	for i, rate := range c.InChat {
 		keys = append(keys, bot.chatBucket(c.Chat, i))
 		args = append(args, rate.Every.Microseconds(), rate.Ahead.Microseconds())
@@ -77,13 +77,13 @@ func (r *Redis) ask(ctx context.Context, c Call, most, from time.Duration) (answ
 	if err != nil {
 		return answer{}, fmt.Errorf("reserve in Redis: %w", err)
 	}
-	return parse(reply, most)
+	return parse(reply, maxWait)
 }
 
 var errRubbish = errors.New("a Redis that is no Redis")
 
 // parse reads the script's reply.
-func parse(reply []int64, most time.Duration) (answer, error) {
+func parse(reply []int64, maxWait time.Duration) (answer, error) {
 	const fields = 5
 	if len(reply) != fields {
 		return answer{}, fmt.Errorf("%w: %d numbers, want %d", errRubbish, len(reply), fields)
@@ -92,8 +92,8 @@ func parse(reply []int64, most time.Duration) (answer, error) {
 		Verdict: Verdict{Granted: reply[0] == 1, Wait: micros(reply[1])},
 		chat:    micros(reply[2]), bot: micros(reply[3]), at: reply[4],
 	}
-	if a.Wait < 0 || a.Granted && a.Wait > most || !a.Granted && a.Wait == 0 {
-		return answer{}, fmt.Errorf("%w: granted %v, wait %v of %v at most", errRubbish, a.Granted, a.Wait, most)
+	if a.Wait < 0 || a.Granted && a.Wait > maxWait || !a.Granted && a.Wait == 0 {
+		return answer{}, fmt.Errorf("%w: granted %v, wait %v of %v at most", errRubbish, a.Granted, a.Wait, maxWait)
 	}
 	return a, nil
 }

@@ -75,15 +75,15 @@ func NewShared(redis *Redis, local *Local, timeout time.Duration, metrics *Metri
 }
 
 // Reserve takes the tokens of a call. It never returns an error.
-func (s *Shared) Reserve(ctx context.Context, c Call, most time.Duration) (Verdict, error) {
+func (s *Shared) Reserve(ctx context.Context, c Call, maxWait time.Duration) (Verdict, error) {
 	// What this process knows to be in vain need not be asked.
 	if wait := s.local.held(c); wait > 0 {
 		s.metrics.reserved(byProcess, false)
 		return Verdict{Wait: wait}, nil
 	}
-	a, err := s.decide(ctx, c, most)
+	a, err := s.decide(ctx, c, maxWait)
 	if err != nil {
-		v := s.local.reserveAlone(c, most, !s.setAlone(c.Bot, true))
+		v := s.local.reserveAlone(c, maxWait, !s.setAlone(c.Bot, true))
 		s.metrics.reserved(byProcess, v.Granted)
 		return v, nil //nolint:nilerr // the process's own limits stand in for Redis
 	}
@@ -98,7 +98,7 @@ func (s *Shared) Reserve(ctx context.Context, c Call, most time.Duration) (Verdi
 }
 
 // decide has Redis decide.
-func (s *Shared) decide(ctx context.Context, c Call, most time.Duration) (answer, error) {
+func (s *Shared) decide(ctx context.Context, c Call, maxWait time.Duration) (answer, error) {
 	s.mu.Lock()
 	settled, alone := !time.Now().Before(s.settled), s.alone[c.Bot]
 	s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Shared) decide(ctx context.Context, c Call, most time.Duration) (answer
 	if !settled {
 		c.OfBot = c.OfBot.share(s.local.replicas())
 	}
-	return ask(ctx, s, func(ctx context.Context) (answer, error) { return s.redis.ask(ctx, c, most, from) })
+	return ask(ctx, s, func(ctx context.Context) (answer, error) { return s.redis.ask(ctx, c, maxWait, from) })
 }
 
 // Cool holds a bot back in a chat: in this process at once and for certain, in

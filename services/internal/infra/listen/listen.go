@@ -76,14 +76,14 @@ func New(pool *pgxpool.Pool, log *zap.Logger, channels ...Channel) *Listener {
 // Run listens until the context ends, over any number of lost connections. It
 // returns nil. Run it once.
 func (l *Listener) Run(ctx context.Context) error {
-	patient := retrypolicy.NewBuilder[any]().
+	retries := retrypolicy.NewBuilder[any]().
 		WithMaxRetries(-1).
 		WithBackoff(shortestRetry, longestRetry).
 		WithJitterFactor(0.2).
 		Build()
 	for ctx.Err() == nil {
 		// Its error says only that the context ended.
-		_ = failsafe.With(patient).WithContext(ctx).Run(func() error { return l.session(ctx) })
+		_ = failsafe.With(retries).WithContext(ctx).Run(func() error { return l.session(ctx) })
 	}
 	return nil
 }

@@ -185,7 +185,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, testenv.Postgres(t))
 	exec(t, conn, stock)
-	exec(t, conn, stockHeard)
+	exec(t, conn, stockUpdates)
 	exec(t, conn, stockWritten)
 	rows, err := conn.Query(t.Context(), rules)
 	if err != nil {
@@ -196,7 +196,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 		t.Fatal(err)
 	}
 	statements := bad()
-	maps.Copy(statements, badHeard())
+	maps.Copy(statements, badUpdates())
 	maps.Copy(statements, badWritten())
 	for _, name := range names {
 		if statements[name] == "" {

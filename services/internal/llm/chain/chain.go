@@ -87,9 +87,9 @@ func New(links []Link, deps Deps) *Chain {
 // errors is permanent for the caller: a key may be corrected, another draft may
 // not be filtered.
 func (c *Chain) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
-	var held *link // whose worker was waited for
+	var acquired *link // whose worker was waited for
 	for {
-		answer, t := c.try(ctx, r, held)
+		answer, t := c.try(ctx, r, acquired)
 		switch {
 		case t.done:
 			return answer, nil
@@ -101,7 +101,7 @@ func (c *Chain) Generate(ctx context.Context, r llm.Request) (llm.Response, erro
 			return answer, fmt.Errorf("%w: %w", ErrUnavailable, t.err())
 		}
 		var err error
-		if held, err = c.wait(ctx, t); err != nil {
+		if acquired, err = c.wait(ctx, t); err != nil {
 			return llm.Response{}, t.late(err)
 		}
 	}
@@ -138,23 +138,23 @@ func oneLine(errs []error) error {
 	return fmt.Errorf(format, args...)
 }
 
-// try goes through the links once. Of the one that is held, it has a worker in hand,
-// which it lets go.
-func (c *Chain) try(ctx context.Context, r llm.Request, held *link) (llm.Response, *tries) {
-	if held != nil {
-		defer held.workers.ReleasePermit()
+// try goes through the links once. It has a worker of the acquired one,
+// which it releases.
+func (c *Chain) try(ctx context.Context, r llm.Request, acquired *link) (llm.Response, *tries) {
+	if acquired != nil {
+		defer acquired.workers.ReleasePermit()
 	}
 	t := &tries{refused: make([]*refusal, len(c.links))}
 	for i, k := range c.links {
 		if ctx.Err() != nil {
 			break
 		}
-		answer, refused, err := c.ask(ctx, k, r, k == held)
+		answer, refused, err := c.ask(ctx, k, r, k == acquired)
 		for range maxLeftOut {
 			if !c.again(k, err) {
 				break
 			}
-			answer, refused, err = c.ask(ctx, k, r, k == held)
+			answer, refused, err = c.ask(ctx, k, r, k == acquired)
 		}
 		switch {
 		case refused != nil:
@@ -232,11 +232,11 @@ func inVain(err error) bool {
 }
 
 // ask makes a call if the link takes one.
-func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, held bool) (answer llm.Response, refused *refusal, err error) {
+func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, acquired bool) (answer llm.Response, refused *refusal, err error) {
 	if refused := k.idle(time.Now(), r.About.Purpose.Background()); refused != nil {
 		return answer, refused, nil
 	}
-	if !held {
+	if !acquired {
 		if !k.workers.TryAcquirePermit() {
 			return answer, &refusal{reason: reasonBusy, wait: busyLook, full: true}, nil
 		}
@@ -248,8 +248,8 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, held bool) (ans
 		return answer, refused, nil
 	}
 	began, at := time.Now(), c.Now()
-	run := func(ctx context.Context, most time.Duration) (llm.Response, error) {
-		answer, err := k.call(ctx, r, most, round)
+	run := func(ctx context.Context, timeout time.Duration) (llm.Response, error) {
+		answer, err := k.call(ctx, r, timeout, round)
 		call := usage.Call{About: r.About, At: at, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
 		traceCall(ctx, c.take(k, call, &answer, err, prompt), err)
 		return answer, err
@@ -308,23 +308,23 @@ const percent = 100
 const busyLook = time.Second
 
 // wait waits until one of the links may take a call. It returns the link whose
-// worker it then has in hand, if it is one that was busy: to let the worker go for a
+// worker it then has, if it is one that was busy: to release the worker for a
 // look at the limits would wake all who wait, each time one is free.
-func (c *Chain) wait(ctx context.Context, t *tries) (held *link, err error) {
+func (c *Chain) wait(ctx context.Context, t *tries) (acquired *link, err error) {
 	soonest := time.Duration(-1)
 	for i, r := range t.refused {
 		switch {
 		case r == nil:
 			continue
-		case r.full && held == nil:
-			held = c.links[i]
+		case r.full && acquired == nil:
+			acquired = c.links[i]
 			continue
 		}
 		if soonest < 0 || r.wait < soonest {
 			soonest = r.wait
 		}
 	}
-	if held == nil {
+	if acquired == nil {
 		timer := time.NewTimer(soonest)
 		defer timer.Stop()
 		select {
@@ -336,13 +336,13 @@ func (c *Chain) wait(ctx context.Context, t *tries) (held *link, err error) {
 	}
 	// Whoever waits longest comes first.
 	if soonest < 0 {
-		err = held.workers.AcquirePermit(ctx)
+		err = acquired.workers.AcquirePermit(ctx)
 	} else {
-		err = held.workers.AcquirePermitWithMaxWait(ctx, soonest)
+		err = acquired.workers.AcquirePermitWithMaxWait(ctx, soonest)
 	}
 	switch {
 	case err == nil:
-		return held, nil
+		return acquired, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}

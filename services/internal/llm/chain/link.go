@@ -146,19 +146,19 @@ func (k *link) enter(promptTokens int) (round int, refused *refusal) {
 	return round, nil
 }
 
-// call makes one call of most at most. That the provider took too long is its failure;
+// call makes one call within timeout. That the provider took too long is its failure;
 // that the caller's time is over is not, nor is it while the provider loads its model.
-func (k *link) call(ctx context.Context, r llm.Request, most time.Duration, round int) (llm.Response, error) {
-	calling, cancel := context.WithTimeout(ctx, most)
+func (k *link) call(ctx context.Context, r llm.Request, timeout time.Duration, round int) (llm.Response, error) {
+	calling, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answer, err := k.Provider.Generate(calling, r)
 	late := err != nil && calling.Err() != nil && ctx.Err() == nil
-	loading := late && most < k.Limits.LoadTimeout && k.load.underWay()
+	loading := late && timeout < k.Limits.LoadTimeout && k.load.underWay()
 	switch {
 	case loading:
-		err = &llm.Error{Provider: k.Name, Code: codeLoading, Reason: fmt.Sprintf("no text within %v", most)}
+		err = &llm.Error{Provider: k.Name, Code: codeLoading, Reason: fmt.Sprintf("no text within %v", timeout)}
 	case late:
-		err = &llm.Error{Provider: k.Name, Reason: fmt.Sprintf("no text within %v", most)}
+		err = &llm.Error{Provider: k.Name, Reason: fmt.Sprintf("no text within %v", timeout)}
 	}
 	k.learn(ctx, answer, err, round, loading)
 	return answer, err

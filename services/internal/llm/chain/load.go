@@ -65,7 +65,7 @@ func (l *load) outlasts(now time.Time, timeout time.Duration) bool {
 // untilLoaded makes a call that may have to wait for a model to be loaded. The caller
 // waits for it as for any other; the call goes on without it.
 func (c *Chain) untilLoaded(
-	ctx context.Context, k *link, run func(ctx context.Context, most time.Duration) (llm.Response, error),
+	ctx context.Context, k *link, run func(ctx context.Context, timeout time.Duration) (llm.Response, error),
 ) (answer llm.Response, refused *refusal, err error) {
 	type outcome struct {
 		answer llm.Response

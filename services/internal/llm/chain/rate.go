@@ -10,7 +10,7 @@ import (
 
 // perMinute keeps to a number in any minute. A replica keeps to its share of it.
 type perMinute struct {
-	most     int
+	limit    int
 	replicas func() int
 
 	mu      sync.Mutex
@@ -22,11 +22,11 @@ type perMinute struct {
 const burstPart = 6
 
 // newPerMinute is nil, which limits nothing, for 0.
-func newPerMinute(most int, replicas func() int) *perMinute {
-	if most == 0 {
+func newPerMinute(limit int, replicas func() int) *perMinute {
+	if limit == 0 {
 		return nil
 	}
-	return &perMinute{most: most, replicas: replicas}
+	return &perMinute{limit: limit, replicas: replicas}
 }
 
 // current is the limiter for this replica's share, which changes as replicas
@@ -34,7 +34,7 @@ func newPerMinute(most int, replicas func() int) *perMinute {
 func (p *perMinute) current() *rate.Limiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	share := max(p.most/max(p.replicas(), 1), 1)
+	share := max(p.limit/max(p.replicas(), 1), 1)
 	if share == p.share {
 		return p.limiter
 	}

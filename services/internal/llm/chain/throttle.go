@@ -18,8 +18,8 @@ type throttle struct {
 }
 
 const (
-	// throttledLeast is the shortest wait.
-	throttledLeast = time.Second
+	// minThrottled is the shortest wait.
+	minThrottled = time.Second
 	// maxThrottled is the longest wait of a provider that says nothing about it.
 	maxThrottled = time.Minute
 )
@@ -73,10 +73,10 @@ func (t *throttle) told(now time.Time, round int, wait time.Duration) {
 		t.steps++
 		if wait == 0 {
 			const doublings = 6 // 64 s is above the most
-			wait = min(throttledLeast<<min(t.steps-1, doublings), maxThrottled)
+			wait = min(minThrottled<<min(t.steps-1, doublings), maxThrottled)
 		}
 	}
-	t.extend(now, max(wait, throttledLeast))
+	t.extend(now, max(wait, minThrottled))
 }
 
 // rest waits before there is a reason to complain.

@@ -267,6 +267,6 @@ func document(body []byte) []byte {
 
 // count is a number of tokens; some servers send it as a fraction, or below 0.
 func count(n float64) int {
-	const most = 1 << 30
-	return int(min(max(n, 0), most))
+	const maxCount = 1 << 30
+	return int(min(max(n, 0), maxCount))
 }

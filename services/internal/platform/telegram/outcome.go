@@ -34,8 +34,8 @@ const (
 	// Moved: the group became the supergroup Outcome.MigrateTo. The call had no
 	// effect and may be made there.
 	Moved
-	// NotSent calls had no effect: nothing was written, or the API had no hand
-	// free. They may be made again.
+	// NotSent calls had no effect: nothing was written, or the API was
+	// busy. They may be made again.
 	NotSent
 )
 

@@ -49,11 +49,11 @@ type method struct {
 // perform carries a call out, or lets it fail as the rules demand, and logs it.
 // The rule it returns is the fault that the call met, if any.
 func (a *API) perform(c *call) (answer, fault.Rule) {
-	fate := a.Faults.Meet(fault.Call{Method: c.method.name, Bot: c.bot.Username, Chat: c.chat})
-	c.rules = fate.IDs
-	rule := fate.Rule
+	met := a.Faults.Meet(fault.Call{Method: c.method.name, Bot: c.bot.Username, Chat: c.chat})
+	c.rules = met.IDs
+	rule := met.Rule
 
-	if err := a.pause(fate.Delay, nil); err != nil {
+	if err := a.pause(met.Delay, nil); err != nil {
 		return a.note(c, refusal(err)), rule
 	}
 

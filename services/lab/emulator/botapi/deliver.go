@@ -93,7 +93,7 @@ func (d *delivery) end() {
 	<-d.over
 }
 
-// run hands updates out to chats that are free. The oldest updates are
+// run gives updates to chats that are free. The oldest updates are
 // forgotten as soon as all before them are delivered.
 func (d *delivery) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -28,7 +28,7 @@ func (d *delivery) insist(ctx context.Context, e world.Event) bool {
 	pause := d.api.WebhookRetry
 
 	for {
-		wish, err := d.post(ctx, e)
+		retryAfter, err := d.post(ctx, e)
 		if err == nil {
 			return true
 		}
@@ -39,7 +39,7 @@ func (d *delivery) insist(ctx context.Context, e world.Event) bool {
 
 		d.api.World.WebhookFailed(d.bot, err.Error())
 
-		timer := time.NewTimer(max(pause, wish))
+		timer := time.NewTimer(max(pause, retryAfter))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -83,9 +83,9 @@ func (d *delivery) post(ctx context.Context, e world.Event) (time.Duration, erro
 	}
 
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		wish, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		retryAfter, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 
-		return min(time.Duration(max(wish, 0))*time.Second, longestRetryHdr),
+		return min(time.Duration(max(retryAfter, 0))*time.Second, longestRetryHdr),
 			fmt.Errorf("Wrong response from the webhook: %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)) //nolint:staticcheck // Telegram's words
 	}
 

@@ -125,7 +125,7 @@ func (s *Set) Remove(id string) bool {
 }
 
 // Meet decides what happens to a call. Each rule draws once for each call that
-// it is about, so the n-th such call has the same fate for the same seed.
+// it is about, so the n-th such call meets the same fault for the same seed.
 func (s *Set) Meet(c Call) Effect {
 	s.mu.Lock()
 	defer s.mu.Unlock()

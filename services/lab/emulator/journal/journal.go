@@ -3,7 +3,7 @@
 // next Open, and a line that was being written at that moment is dropped.
 //
 // It protects against the death of the process (kill -9), not against the loss
-// of the machine: lines are handed to the operating system, not synced to disk.
+// of the machine: lines are given to the operating system, not synced to disk.
 package journal
 
 import (

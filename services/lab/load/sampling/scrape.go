@@ -93,10 +93,10 @@ func labelled(pairs []*dto.LabelPair) string {
 
 // series is a counter or a gauge of one process over time.
 type series struct {
-	fresh, seen  bool
-	first, last  float64
-	before, most float64 // before is what was counted before the process began anew
-	at           time.Time
+	fresh, seen     bool
+	first, last     float64
+	before, highest float64 // before is what was counted before the process began anew
+	at              time.Time
 }
 
 func (s *series) add(at time.Time, value float64) {
@@ -109,14 +109,14 @@ func (s *series) add(at time.Time, value float64) {
 	case value < s.last:
 		s.before += s.last
 	}
-	s.seen, s.last, s.most, s.at = true, value, max(s.most, value), at
+	s.seen, s.last, s.highest, s.at = true, value, max(s.highest, value), at
 }
 
 // value is by how much a counter rose, or the most that a gauge was.
 func (s *series) value(name string) float64 {
 	switch {
 	case !isCounter(name):
-		return s.most
+		return s.highest
 	case s.fresh:
 		return s.before + s.last
 	default:

@@ -29,7 +29,7 @@ func Run(t *testing.T, open func(t *testing.T, replicas int) []limit.Limiter) {
 		"what is refused takes nothing":           refused,
 		"lanes queue for a bot's tokens":          queue,
 		"bots and chats are told apart":           apart,
-		"who waits as told gets through":          patient,
+		"who waits as told gets through":          waits,
 		"no window has too many":                  windows,
 		"a cool-down ends when it should":         cool,
 		"a cool-down is never shortened":          prolong,
@@ -195,7 +195,7 @@ func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate,
 	return all
 }
 
-func patient(t *testing.T, ls []limit.Limiter) {
+func waits(t *testing.T, ls []limit.Limiter) {
 	const lanes, calls = 6, 5
 	all := drain(t, ls, lanes, calls, rate(3*time.Millisecond, 4), rate(15*time.Millisecond, 1), rate(20*time.Millisecond, 3))
 	if len(all) != lanes*calls {

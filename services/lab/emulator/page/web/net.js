@@ -76,11 +76,11 @@ export function follow(cursor, on) {
     wait = Math.min(wait * 2, longest);
   };
 
-  const hurry = () => {
+  const resync = () => {
     if (source.readyState === EventSource.CLOSED && document.visibilityState === "visible") open();
   };
-  addEventListener("online", hurry);
-  document.addEventListener("visibilitychange", hurry);
+  addEventListener("online", resync);
+  document.addEventListener("visibilitychange", resync);
 
   open();
 }

@@ -1,4 +1,4 @@
-package hearing_test
+package intake_test
 
 import (
 	"slices"
@@ -12,46 +12,46 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
-	"github.com/chorus-cast/chorus/services/listener/hearing"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
+	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// intake is a chat with two bots that are told of things. Each tells it to an Ear of its
+// fixture is a chat with two bots that are told of things. Each tells it to a Writer of its
 // own, as if they were in two processes.
-type intake struct {
-	t     *testing.T
-	pool  *pgxpool.Pool
-	chat  int64
-	there incoming.Chat
-	cast  hearing.Cast
-	ears  map[int64]*hearing.Ear
-	last  int64 // update
+type fixture struct {
+	t       *testing.T
+	pool    *pgxpool.Pool
+	chat    int64
+	there   incoming.Chat
+	cast    intake.Cast
+	writers map[int64]*intake.Writer
+	last    int64 // update
 }
 
 // saidAt is when people of these tests say something; what counts is the order.
 func saidAt() time.Time { return time.Unix(1_800_000_000, 0) }
 
-func newIntake(t *testing.T) *intake {
+func newIntake(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel()
-	in := &intake{t: t, pool: journaltest.Open(t), ears: map[int64]*hearing.Ear{}}
+	in := &fixture{t: t, pool: journaltest.Open(t), writers: map[int64]*intake.Writer{}}
 	var bots []int64
 	for i, name := range []string{"anna", "ben"} {
-		b := hearing.Bot{ID: journaltest.Bot(t, in.pool, name), Account: int64(500 + i), Username: name + "_bot"}
-		ear, err := hearing.New(in.pool, journal.New(in.pool))
+		b := intake.Bot{ID: journaltest.Bot(t, in.pool, name), Account: int64(500 + i), Username: name + "_bot"}
+		writer, err := intake.New(in.pool, journal.New(in.pool))
 		if err != nil {
 			t.Fatal(err)
 		}
-		in.cast, in.ears[b.ID], bots = append(in.cast, b), ear, append(bots, b.ID)
+		in.cast, in.writers[b.ID], bots = append(in.cast, b), writer, append(bots, b.ID)
 	}
 	in.chat = journaltest.Chat(t, in.pool, "club", bots...)
 	in.there = incoming.Chat{ID: in.number(`SELECT telegram_id FROM chats`), Supergroup: true, Title: "Club"}
 	return in
 }
 
-func (in *intake) number(sql string, args ...any) (n int64) {
+func (in *fixture) number(sql string, args ...any) (n int64) {
 	in.t.Helper()
 	if err := in.pool.QueryRow(in.t.Context(), sql, args...).Scan(&n); err != nil {
 		in.t.Fatal(err)
@@ -59,7 +59,7 @@ func (in *intake) number(sql string, args ...any) (n int64) {
 	return n
 }
 
-func (in *intake) texts() []string {
+func (in *fixture) texts() []string {
 	in.t.Helper()
 	rows, err := in.pool.Query(in.t.Context(), `SELECT body FROM messages ORDER BY number`)
 	if err != nil {
@@ -73,7 +73,7 @@ func (in *intake) texts() []string {
 }
 
 // message is what a person says.
-func (in *intake) message(id int64, text string) incoming.Update {
+func (in *fixture) message(id int64, text string) incoming.Update {
 	in.last++
 	return incoming.Update{
 		ID: in.last, Kind: incoming.Message, Chat: in.there, From: incoming.Person{ID: 42, Name: "Tom"}, At: saidAt(), MessageID: id, Text: text,
@@ -81,9 +81,9 @@ func (in *intake) message(id int64, text string) incoming.Update {
 }
 
 // hears tells a bot of updates, and gives what came of it.
-func (in *intake) hears(bot int, want []hearing.Result, updates ...incoming.Update) hearing.Outcome {
+func (in *fixture) takes(bot int, want []intake.Result, updates ...incoming.Update) intake.Outcome {
 	in.t.Helper()
-	out, err := in.ears[in.cast[bot].ID].Hear(in.t.Context(), in.cast[bot], in.cast, updates)
+	out, err := in.writers[in.cast[bot].ID].Write(in.t.Context(), in.cast[bot], in.cast, updates)
 	if err != nil {
 		in.t.Fatal(err)
 	}
@@ -93,19 +93,19 @@ func (in *intake) hears(bot int, want []hearing.Result, updates ...incoming.Upda
 	return out
 }
 
-type results = []hearing.Result
+type results = []intake.Result
 
 // A question that both bots are told of is one message and one prompt.
 func TestAMessageIsWrittenDownOnce(t *testing.T) {
 	in := newIntake(t)
 	question := in.message(7, "Who is there?")
-	out := in.hears(0, results{hearing.Heard}, question)
-	if !slices.Equal(out.Heard, []int64{in.chat}) || !slices.Equal(out.Prompted, []int64{in.chat}) {
-		t.Errorf("heard in %v, prompted in %v", out.Heard, out.Prompted)
+	out := in.takes(0, results{intake.Written}, question)
+	if !slices.Equal(out.Written, []int64{in.chat}) || !slices.Equal(out.Prompted, []int64{in.chat}) {
+		t.Errorf("written in %v, prompted in %v", out.Written, out.Prompted)
 	}
-	again := in.hears(1, results{hearing.Copy, hearing.Heard}, question, in.message(8, "Fine."))
-	if len(again.Prompted) != 0 || !slices.Equal(again.Heard, []int64{in.chat}) {
-		t.Errorf("heard in %v, prompted in %v", again.Heard, again.Prompted)
+	again := in.takes(1, results{intake.Copy, intake.Written}, question, in.message(8, "Fine."))
+	if len(again.Prompted) != 0 || !slices.Equal(again.Written, []int64{in.chat}) {
+		t.Errorf("written in %v, prompted in %v", again.Written, again.Prompted)
 	}
 	if diff := cmp.Diff([]string{"Who is there?", "Fine."}, in.texts()); diff != "" {
 		t.Error(diff)
@@ -122,8 +122,8 @@ func TestABasicGroupsMessageIsWrittenDownOnce(t *testing.T) {
 	if _, err := in.pool.Exec(t.Context(), `UPDATE chats SET kind = 'group', telegram_id = -77`); err != nil {
 		t.Fatal(err)
 	}
-	in.hears(0, results{hearing.Heard, hearing.Heard}, in.message(7, "Yes"), in.message(8, "Yes"))
-	in.hears(1, results{hearing.Copy, hearing.Copy}, in.message(107, "Yes"), in.message(108, "Yes"))
+	in.takes(0, results{intake.Written, intake.Written}, in.message(7, "Yes"), in.message(8, "Yes"))
+	in.takes(1, results{intake.Copy, intake.Copy}, in.message(107, "Yes"), in.message(108, "Yes"))
 	if diff := cmp.Diff([]string{"Yes", "Yes"}, in.texts()); diff != "" {
 		t.Error(diff)
 	}
@@ -135,7 +135,7 @@ func TestABasicGroupsMessageIsWrittenDownOnce(t *testing.T) {
 // What the database refuses is left out; what came with it is not.
 func TestWhatIsRefusedHoldsNothingUp(t *testing.T) {
 	in := newIntake(t)
-	in.hears(0, results{hearing.Heard, hearing.Refused, hearing.Heard}, in.message(1, "one"), in.message(2, "t\x00wo"), in.message(3, "three"))
+	in.takes(0, results{intake.Written, intake.Refused, intake.Written}, in.message(1, "one"), in.message(2, "t\x00wo"), in.message(3, "three"))
 	if diff := cmp.Diff([]string{"one", "three"}, in.texts()); diff != "" {
 		t.Error(diff)
 	}
@@ -148,12 +148,12 @@ func TestOfEditsTheLastHolds(t *testing.T) {
 		u.Kind, u.At = incoming.Edit, saidAt().Add(after)
 		return u
 	}
-	in.hears(0, results{hearing.Unknown}, edit(0, "of nothing"))
-	in.hears(0, results{hearing.Heard, hearing.Heard}, in.message(7, "first"), edit(2*time.Second, "third"))
+	in.takes(0, results{intake.Unknown}, edit(0, "of nothing"))
+	in.takes(0, results{intake.Written, intake.Written}, in.message(7, "first"), edit(2*time.Second, "third"))
 	late := edit(time.Second, "second")
-	in.hears(1, results{hearing.Copy}, late)
-	in.hears(1, results{hearing.Repeated}, late)
-	in.hears(1, results{hearing.Copy}, edit(2*time.Second, "third"))
+	in.takes(1, results{intake.Copy}, late)
+	in.takes(1, results{intake.Repeated}, late)
+	in.takes(1, results{intake.Copy}, edit(2*time.Second, "third"))
 	if diff := cmp.Diff([]string{"third"}, in.texts()); diff != "" {
 		t.Error(diff)
 	}
@@ -163,11 +163,11 @@ func TestWhoIsNotHeard(t *testing.T) {
 	in := newIntake(t)
 	ours, stranger := in.message(1, "I am Ben"), in.message(2, "I am a bot")
 	ours.From.ID, stranger.From.Bot = in.cast[1].Account, true
-	in.hears(0, results{hearing.OfBots, hearing.OfBots, hearing.Useless}, ours, stranger, incoming.Update{ID: 99, Kind: incoming.Private})
+	in.takes(0, results{intake.OfBots, intake.OfBots, intake.Useless}, ours, stranger, incoming.Update{ID: 99, Kind: incoming.Private})
 	if _, err := in.pool.Exec(t.Context(), `UPDATE chats SET enabled = false`); err != nil {
 		t.Fatal(err)
 	}
-	in.hears(0, results{hearing.NotAllowed}, in.message(3, "Hello?"))
+	in.takes(0, results{intake.NotAllowed}, in.message(3, "Hello?"))
 	if got := in.texts(); len(got) != 0 {
 		t.Errorf("%q were written down", got)
 	}
@@ -178,10 +178,10 @@ func TestWhoIsNotHeard(t *testing.T) {
 func TestAChatIsFound(t *testing.T) {
 	in := newIntake(t)
 	in.there = incoming.Chat{ID: -1_000_000_009_999, Supergroup: true, Title: "Elsewhere"}
-	in.hears(0, results{hearing.NotAllowed}, in.message(1, "Who are you?"))
+	in.takes(0, results{intake.NotAllowed}, in.message(1, "Who are you?"))
 	joined := in.message(0, "")
 	joined.Kind, joined.Role = incoming.Own, incoming.Role{Status: "member", Present: true, Speaks: true}
-	in.hears(1, results{hearing.Heard}, joined)
+	in.takes(1, results{intake.Written}, joined)
 	if n := in.number(`SELECT count(*) FROM chats c JOIN cast_members m ON m.chat_id = c.id WHERE c.title = 'Elsewhere' AND NOT c.enabled AND c.found_at IS NOT NULL`); n != 2 {
 		t.Errorf("%d bots are in the chat that was found, want 2", n)
 	}
@@ -199,11 +199,11 @@ func TestAChatMoves(t *testing.T) {
 	}
 	after := incoming.Chat{ID: -1_000_000_007_777, Supergroup: true, Title: "Club"}
 	in.there = after
-	in.hears(0, results{hearing.NotAllowed}, in.message(1, "Where are we?"))
+	in.takes(0, results{intake.NotAllowed}, in.message(1, "Where are we?"))
 	moved := in.message(2, "")
 	moved.Kind, moved.MovedFrom = incoming.Moved, -77
-	in.hears(0, results{hearing.Heard, hearing.Heard}, moved, in.message(3, "Here"))
-	in.hears(1, results{hearing.Copy}, moved)
+	in.takes(0, results{intake.Written, intake.Written}, moved, in.message(3, "Here"))
+	in.takes(1, results{intake.Copy}, moved)
 	if n := in.number(`SELECT count(*) FROM chats`); n != 1 {
 		t.Errorf("%d chats, want 1", n)
 	}
@@ -220,7 +220,7 @@ func TestARoleSuspendsAndResumes(t *testing.T) {
 	for _, role := range []incoming.Role{{Status: "kicked"}, {Status: "member", Present: true, Speaks: true}} {
 		u := in.message(0, "")
 		u.Kind, u.Role = incoming.Own, role
-		in.hears(0, results{hearing.Heard}, u)
+		in.takes(0, results{intake.Written}, u)
 		suspended := in.number(`SELECT count(*) FROM cast_members WHERE bot_id = $1 AND suspended_why LIKE '%' || $2 || '%'`, in.cast[0].ID, role.Status)
 		if want := map[bool]int64{true: 0, false: 1}[role.Speaks]; suspended != want {
 			t.Errorf("as %s it is suspended in %d chats, want %d", role.Status, suspended, want)

@@ -14,34 +14,34 @@ import (
 const (
 	// refusedCost is how many requests one without the right secret counts for.
 	refusedCost = 10
-	// maxVisitors bounds how many addresses are remembered.
-	maxVisitors = 10_000
-	visitorFor  = 10 * time.Minute
+	// maxAddresses bounds how many addresses are remembered.
+	maxAddresses = 10_000
+	addressFor   = 10 * time.Minute
 )
 
-// visitors holds back addresses that ask too often.
-type visitors struct {
+// ipLimiter limits addresses that ask too often.
+type ipLimiter struct {
 	*otter.Cache[string, *rate.Limiter]
 
 	perSecond float64
 }
 
-func newVisitors(perSecond float64) (*visitors, error) {
+func newIPLimiter(perSecond float64) (*ipLimiter, error) {
 	c, err := otter.New(&otter.Options[string, *rate.Limiter]{
-		MaximumSize: maxVisitors, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](visitorFor),
+		MaximumSize: maxAddresses, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](addressFor),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("limits by address: %w", err)
 	}
-	return &visitors{Cache: c, perSecond: perSecond}, nil
+	return &ipLimiter{Cache: c, perSecond: perSecond}, nil
 }
 
 // of is the limit of one address.
-func (v *visitors) of(address string) *rate.Limiter {
-	l, _ := v.ComputeIfAbsent(address, func() (*rate.Limiter, bool) {
-		return rate.NewLimiter(rate.Limit(v.perSecond), max(int(v.perSecond), refusedCost)), false
+func (l *ipLimiter) of(address string) *rate.Limiter {
+	a, _ := l.ComputeIfAbsent(address, func() (*rate.Limiter, bool) {
+		return rate.NewLimiter(rate.Limit(l.perSecond), max(int(l.perSecond), refusedCost)), false
 	})
-	return l
+	return a
 }
 
 // from is the address that a request comes from. IPv6 networks of 64 bits are one:

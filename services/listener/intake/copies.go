@@ -1,4 +1,4 @@
-package hearing
+package intake
 
 import (
 	"fmt"
@@ -80,7 +80,7 @@ func (c *copies) drop(updates []incoming.Update) (left []incoming.Update, at []i
 func (c *copies) keep(updates []incoming.Update, results []Result, chatOf func(*incoming.Update) *chat) {
 	for i, r := range results {
 		u := &updates[i]
-		if !shared(u) || r != Heard && r != Copy {
+		if !shared(u) || r != Written && r != Copy {
 			continue
 		}
 		if chat := chatOf(u); chat != nil && chat.supergroup && chat.telegramID == u.Chat.ID {

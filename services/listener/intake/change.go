@@ -1,4 +1,4 @@
-package hearing
+package intake
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result
 	if tag.RowsAffected() == 0 {
 		return Copy, nil
 	}
-	return Heard, nil
+	return Written, nil
 }
 
 // own follows what a bot of ours may do in a chat.
@@ -49,7 +49,7 @@ func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result,
 	} else {
 		_, err = rosterpg.Suspend(ctx, s.tx, c.id, s.bot.ID, "Telegram says that the bot is "+u.Role.Status+" in the chat")
 	}
-	return Heard, err
+	return Written, err
 }
 
 func (s *session) title(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
@@ -58,7 +58,7 @@ func (s *session) title(ctx context.Context, c *chat, u *incoming.Update) (Resul
 		return Copy, err
 	}
 	c.title = u.Chat.Title
-	return Heard, rosterpg.Retitle(ctx, s.tx, c.id, u.Chat.Title)
+	return Written, rosterpg.Retitle(ctx, s.tx, c.id, u.Chat.Title)
 }
 
 // moved follows a basic group that became a supergroup.
@@ -76,5 +76,5 @@ func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Resul
 		return "", err
 	}
 	c.telegramID, c.formerID, c.supergroup = to, from, true
-	return Heard, nil
+	return Written, nil
 }

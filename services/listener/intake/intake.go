@@ -1,7 +1,7 @@
-// Package hearing writes down what bots are told: once, however many of them are
+// Package intake writes down what bots are told: once, however many of them are
 // told of it and however often. A message is a row; one that calls for an answer is a
 // prompt, too.
-package hearing
+package intake
 
 import (
 	"context"
@@ -55,8 +55,8 @@ type Result string
 
 // The results.
 const (
-	// Heard updates were written down.
-	Heard Result = "heard"
+	// Written updates were written down.
+	Written Result = "written"
 	// Copy is what another bot has told already.
 	Copy Result = "copy"
 	// Repeated updates were heard before, from the same bot.
@@ -75,43 +75,43 @@ const (
 	Refused Result = "refused"
 )
 
-// Outcome is what came of a call of Hear.
+// Outcome is what came of a call of Write.
 type Outcome struct {
 	// Results has one for each update, in their order.
 	Results []Result
 	// Prompted are the chats that have new prompts: ring for them.
 	Prompted []int64
-	// Heard are the chats of which something was written down.
-	Heard []int64
+	// Written are the chats of which something was written down.
+	Written []int64
 	// Commands tells that there are new ones to answer.
 	Commands bool
 }
 
-// Ear writes down what bots are told. It is safe for concurrent use, by any
+// Writer writes down what bots are told. It is safe for concurrent use, by any
 // number of processes.
-type Ear struct {
+type Writer struct {
 	pool    *pgxpool.Pool
 	journal *journal.Journal
 	copies  *copies
 }
 
-// New makes an ear.
-func New(pool *pgxpool.Pool, j *journal.Journal) (*Ear, error) {
+// New makes a writer.
+func New(pool *pgxpool.Pool, j *journal.Journal) (*Writer, error) {
 	copies, err := newCopies()
 	if err != nil {
 		return nil, err
 	}
-	return &Ear{pool: pool, journal: j, copies: copies}, nil
+	return &Writer{pool: pool, journal: j, copies: copies}, nil
 }
 
 const readOffset = `SELECT update_offset FROM listening WHERE bot_id = $1`
 
 // Offset is how far the updates of a bot are read: the first one that is not
 // confirmed yet; 0 for a bot that was never listened to.
-func (e *Ear) Offset(ctx context.Context, bot Bot) (offset int64, err error) {
+func (w *Writer) Offset(ctx context.Context, bot Bot) (offset int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err = e.pool.QueryRow(ctx, readOffset, bot.ID).Scan(&offset)
+	err = w.pool.QueryRow(ctx, readOffset, bot.ID).Scan(&offset)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return 0, fmt.Errorf("look how far bot %d was heard: %w", bot.ID, err)
 	}
@@ -123,37 +123,37 @@ INSERT INTO listening (bot_id, update_offset) VALUES ($1, $2)
 ON CONFLICT (bot_id) DO UPDATE SET update_offset = excluded.update_offset`
 
 // Confirm writes down that a bot's updates before offset were heard.
-func (e *Ear) Confirm(ctx context.Context, bot Bot, offset int64) error {
+func (w *Writer) Confirm(ctx context.Context, bot Bot, offset int64) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if _, err := e.pool.Exec(ctx, writeOffset, bot.ID, offset); err != nil {
+	if _, err := w.pool.Exec(ctx, writeOffset, bot.ID, offset); err != nil {
 		return fmt.Errorf("write down how far bot %d was heard: %w", bot.ID, err)
 	}
 	return nil
 }
 
-// Hear writes down what a bot was told, in its order. With an error, some of it may
-// be written; to hear it again changes nothing.
+// Write writes down what a bot was told, in its order. With an error, some of it may
+// be written; to write it again changes nothing.
 //
-// One update that the database refuses doesn't keep the others from being heard.
-func (e *Ear) Hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
-	defer e.copies.lock(updates)()
+// One update that the database refuses doesn't keep the others from being written.
+func (w *Writer) Write(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+	defer w.copies.lock(updates)()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	fresh, at, all := e.copies.drop(updates)
-	done, err := e.write(ctx, bot, cast, fresh)
+	fresh, at, all := w.copies.drop(updates)
+	done, err := w.fresh(ctx, bot, cast, fresh)
 	if err != nil {
 		return Outcome{}, err
 	}
 	for i, r := range done.Results {
 		all.Results[at[i]] = r
 	}
-	all.Prompted, all.Heard, all.Commands = done.Prompted, done.Heard, done.Commands
+	all.Prompted, all.Written, all.Commands = done.Prompted, done.Written, done.Commands
 	return all, nil
 }
 
-// write is Hear for what may be new.
-func (e *Ear) write(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+// fresh is Write for what may be new.
+func (w *Writer) fresh(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	var all Outcome
 	for len(updates) > 0 {
 		// What comes after a chat has moved is looked at when the move is committed.
@@ -161,7 +161,7 @@ func (e *Ear) write(ctx context.Context, bot Bot, cast Cast, updates []incoming.
 		if moved := slices.IndexFunc(updates, func(u incoming.Update) bool { return u.Kind == incoming.Moved }); moved >= 0 {
 			n = moved + 1
 		}
-		out, err := e.some(ctx, bot, cast, updates[:n])
+		out, err := w.some(ctx, bot, cast, updates[:n])
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -171,27 +171,27 @@ func (e *Ear) write(ctx context.Context, bot Bot, cast Cast, updates []incoming.
 	return all, nil
 }
 
-// some is Hear for updates of which only the last one may move a chat.
-func (e *Ear) some(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
-	out, err := e.hear(ctx, bot, cast, updates)
+// some is Write for updates of which only the last one may move a chat.
+func (w *Writer) some(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+	out, err := w.transact(ctx, bot, cast, updates)
 	if err == nil || !refused(err) {
 		return out, err
 	}
-	return e.oneByOne(ctx, bot, cast, updates)
+	return w.oneByOne(ctx, bot, cast, updates)
 }
 
 func (o *Outcome) add(more Outcome) {
 	o.Results = append(o.Results, more.Results...)
 	o.Prompted = append(o.Prompted, more.Prompted...)
-	o.Heard = append(o.Heard, more.Heard...)
+	o.Written = append(o.Written, more.Written...)
 	o.Commands = o.Commands || more.Commands
 }
 
 // oneByOne finds the update that the database refuses.
-func (e *Ear) oneByOne(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+func (w *Writer) oneByOne(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	var all Outcome
 	for i := range updates {
-		out, err := e.hear(ctx, bot, cast, updates[i:i+1])
+		out, err := w.transact(ctx, bot, cast, updates[i:i+1])
 		if err != nil && !refused(err) {
 			return Outcome{}, err
 		}
@@ -211,23 +211,23 @@ func refused(err error) bool {
 	return errors.As(err, &said) && (strings.HasPrefix(said.Code, dataException) || strings.HasPrefix(said.Code, violation))
 }
 
-func (e *Ear) hear(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+func (w *Writer) transact(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	var done Outcome
 	var s *session
-	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
-		s = &session{tx: tx, journal: e.journal, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates))}
+	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
+		s = &session{tx: tx, journal: w.journal, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates))}
 		if err := s.open(ctx); err != nil {
 			return err
 		}
 		if err := s.write(ctx); err != nil {
 			return err
 		}
-		done = Outcome{Results: s.results, Prompted: distinct(s.prompted), Heard: s.heard(), Commands: s.commands}
+		done = Outcome{Results: s.results, Prompted: distinct(s.prompted), Written: s.written(), Commands: s.commands}
 		return nil
 	})
 	if err != nil {
 		return Outcome{}, fmt.Errorf("write down what bot %d heard: %w", bot.ID, err)
 	}
-	e.copies.keep(updates, s.results, s.of)
+	w.copies.keep(updates, s.results, s.of)
 	return done, nil
 }

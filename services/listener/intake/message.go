@@ -1,4 +1,4 @@
-package hearing
+package intake
 
 import (
 	"context"
@@ -158,14 +158,14 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 	}
 	bot, name := s.command(u)
 	if name == "" {
-		return Heard, nil
+		return Written, nil
 	}
 	_, err = s.tx.Exec(ctx, insertCommand, c.id, number, bot.ID, u.From.ID, u.From.Anonymous, name, u.Command.Argument, s.happened(u))
 	if err != nil {
 		return "", fmt.Errorf("write a command: %w", err)
 	}
 	s.commands = true
-	return Heard, nil
+	return Written, nil
 }
 
 // prompt writes a prompt down where a message calls for an answer: it mentions or

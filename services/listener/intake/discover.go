@@ -1,4 +1,4 @@
-package hearing
+package intake
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package hearing
+package intake
 
 import (
 	"cmp"
@@ -59,12 +59,12 @@ SELECT DISTINCT m.chat_id, m.telegram_id
 FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, telegram_id)
 JOIN messages m ON m.chat_id = u.chat_id AND m.telegram_id = u.telegram_id`
 
-	ensureHearing = `-- make room for a chat
-INSERT INTO hearing (chat_id) SELECT c FROM unnest($1::bigint[]) c ORDER BY c ON CONFLICT DO NOTHING`
+	ensurePauses = `-- make room for a chat
+INSERT INTO chat_pauses (chat_id) SELECT c FROM unnest($1::bigint[]) c ORDER BY c ON CONFLICT DO NOTHING`
 
 	// In the order of the chats, so that no two wait for each other.
-	lockHearing = `-- lock chats
-SELECT now() FROM hearing WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
+	lockChats = `-- lock chats
+SELECT now() FROM chat_pauses WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
 
 	findForgotten = `-- find who is forgotten
 SELECT person_id, at FROM forgotten WHERE person_id = ANY($1)`
@@ -245,8 +245,8 @@ func (s *session) lock(ctx context.Context) error {
 		return nil
 	}
 	var b pgx.Batch
-	b.Queue(ensureHearing, ids)
-	b.Queue(lockHearing, ids).Query(func(rows pgx.Rows) error {
+	b.Queue(ensurePauses, ids)
+	b.Queue(lockChats, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := rows.Scan(&s.now); err != nil {
 				return err
@@ -293,10 +293,10 @@ func (s *session) handle(ctx context.Context, c *chat, u *incoming.Update) (Resu
 	return Useless, nil
 }
 
-// heard are the chats of the updates that were written down.
-func (s *session) heard() (chats []int64) {
+// written are the chats of the updates that were written down.
+func (s *session) written() (chats []int64) {
 	for i, r := range s.results {
-		if r == Heard {
+		if r == Written {
 			chats = append(chats, s.of(&s.updates[i]).id)
 		}
 	}
