@@ -177,7 +177,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 		return nil, h.err
 	}
 	var alike []string
-	mine := trigramsOf(text)
+	mine := h.utterance(text) // which the chat's next texts are compared with
 	for _, u := range h.said {
 		if strings.EqualFold(u.text, text) || mine.similarity(&u.trigrams, h.similarity-unsure) >= h.similarity-unsure {
 			alike = append(alike, u.text)

@@ -3,7 +3,7 @@ package guard
 // What denies that the speaker is a bot, or says that it is a human.
 //
 //nolint:gochecknoglobals // constant
-var humans = lexicon(`bot bots robot robots ai a.i machine computer program programme chatbot algorithm real actual genuine living flesh flesh-and-blood human humans person people
+var humans = lexicon(`bot bots robot robots ai a.i machine computer program programme chatbot algorithm real actual genuine living flesh flesh-and-blood human humans person
 	heartbeat pulse
 	roboter ki maschine programm künstliche mensch menschen echt echte reale richtige menschlich fleisch
 	máquina ia inteligencia programa persona personas humano humana humanos ser carne gente real

@@ -14,7 +14,11 @@ import (
 // the names that OpenTelemetry has for calls to models:
 // https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 func traceCall(ctx context.Context, c usage.Call, err error) {
-	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("llm").Start(ctx, "generate text",
+	turn := trace.SpanFromContext(ctx)
+	if !turn.IsRecording() {
+		return
+	}
+	_, span := turn.TracerProvider().Tracer("llm").Start(ctx, "generate text",
 		trace.WithTimestamp(c.At), trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(
 			attribute.String("gen_ai.provider.name", c.Provider),

@@ -127,7 +127,7 @@ func (d *draft) response(slot string) []string {
 // then the family's.
 func (d *draft) points() []string {
 	v := d.view
-	var all []string
+	all := make([]string, 0, len(v.topic.Points)+len(v.general.Points))
 	for _, p := range v.topic.Points {
 		all = append(all, p.Say)
 	}
@@ -171,7 +171,7 @@ func (d *draft) related() []string {
 }
 
 func (d *draft) questions() []string {
-	var all []string
+	all := make([]string, 0, len(d.view.topic.Questions)+len(d.view.general.Questions))
 	for _, q := range d.view.topic.Questions {
 		all = append(all, q.Ask)
 	}
