@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +29,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/child"
 	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
+	"github.com/chorus-cast/chorus/services/lab/killpoint"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -54,12 +55,12 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// order is what a replica is told: to kill itself after the count-th time of a step.
+// order is what a replica is told: to kill itself when it comes to a point for the n-th time.
 type order struct {
 	Database, LLM string
 	Bus           bus.Config
-	Step          generator.Step
-	Count         int64
+	DieAt         string
+	Nth           int64
 }
 
 // obey runs a generator until it kills itself.
@@ -70,13 +71,18 @@ func obey(text string) error {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute) // one that does not die is found out
 	defer stop()
-	k := &killer{order: o}
-	pool, err := pgxpool.New(ctx, o.Database)
+	k := &killpoint.Killer{Point: o.DieAt, Nth: o.Nth, Out: io.Discard}
+	cfg, err := pgxpool.ParseConfig(o.Database)
+	if err != nil {
+		return fmt.Errorf("the database: %w", err)
+	}
+	cfg.ConnConfig.Tracer = k.Tracer(nil)
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("the database: %w", err)
 	}
 	defer pool.Close()
-	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "replica")
+	b, err := bus.Connect(ctx, o.Bus, zap.NewNop(), "replica", k.Dialer(killpoint.Ring, bus.Messages().Subject+" "))
 	if err != nil {
 		return fmt.Errorf("the bus: %w", err)
 	}
@@ -88,48 +94,35 @@ func obey(text string) error {
 		return fmt.Errorf("the provider: %w", err)
 	}
 	book := usage.NewBook(pool, zap.NewNop())
-	k.Texts = chain.New([]chain.Link{{Name: "first", Provider: p, Limits: chain.DefaultLimits()}}, chain.Deps{Ledger: book, Log: zap.NewNop()})
+	texts := chain.New([]chain.Link{{Name: "first", Provider: p, Limits: chain.DefaultLimits()}}, chain.Deps{Ledger: book, Log: zap.NewNop()})
 	alive := lease.New(pool, lease.Generator, zap.NewNop())
-	g, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: pool, Bus: b, Lease: alive, Log: zap.NewNop(), Texts: k})
+	g, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: pool, Bus: b, Lease: alive, Log: zap.NewNop(), Texts: doomed{texts, k}})
 	if err != nil {
 		return fmt.Errorf("the generator: %w", err)
 	}
-	g.Watch(k.after)
 	return book.Around(ctx, held(alive, g.Run))
 }
 
-// killer kills this process after a step.
-type killer struct {
+// doomed are texts that are a step at which the process may die.
+type doomed struct {
 	generator.Texts
 
-	order order
-	times atomic.Int64
+	killer *killpoint.Killer
 }
 
-func (k *killer) after(step generator.Step) {
-	if step != k.order.Step || k.times.Add(1) != k.order.Count {
-		return
-	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // the signal is on its way
+func (d doomed) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
+	defer d.killer.Around(killpoint.Write)()
+	return d.Texts.Generate(ctx, r)
 }
 
-func (k *killer) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
-	answer, err := k.Texts.Generate(ctx, r)
-	if err == nil {
-		k.after(generator.Texted)
-	}
-	return answer, err
-}
-
-// TestADeadGeneratorNeverGivesATurnTwoTexts kills generators, by SIGKILL, after each
-// step of their work, while a model writes another text for every call. In the end each
+// TestADeadGeneratorNeverGivesATurnTwoTexts kills generators, by SIGKILL, before and
+// after each step of their work, while a model writes another text for every call. In the end each
 // turn has one delivery, with a text that was written for it. A generator that does not
-// reach its step fails the test. CHORUS_TEST_KILLS says how many are killed at least.
+// reach its point fails the test. CHORUS_TEST_KILLS says how many are killed at least.
 func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 	t.Parallel()
-	steps := generator.Steps()
-	kills := len(steps)
+	points := killpoint.Generator()
+	kills := len(points)
 	if n, err := strconv.Atoi(os.Getenv("CHORUS_TEST_KILLS")); err == nil {
 		kills = max(n, kills)
 	}
@@ -157,15 +150,15 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 	var all []*chorusv1.Turn
 	random := rand.New(rand.NewPCG(5, 1))
 	for i := range kills {
-		step, count := steps[i%len(steps)], int64(1) // many are claimed and committed at once: there may be no second time
-		if step == generator.Texted {
-			count += random.Int64N(4)
+		point, nth := points[i%len(points)], int64(1) // many are claimed and committed at once: there may be no second time
+		if strings.HasSuffix(point, killpoint.Write) {
+			nth += random.Int64N(4)
 		}
 		for range 15 { // more than it does before it dies
 			there, _ := s.elsewhere(fmt.Sprintf("bot%d", len(all)), 0)
 			all = append(all, s.turn(within(10*time.Minute), there))
 		}
-		s.kill(server, step, count)
+		s.kill(server, point, nth)
 	}
 	stop := s.run()
 	for _, turn := range all {
@@ -183,7 +176,7 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 			twice++
 		}
 	}
-	if least := kills / len(steps); len(written) != len(all) || twice < least {
+	if least := kills / len(points); len(written) != len(all) || twice < least {
 		t.Errorf("%d bots had texts, %d of them two: no generator died between a text and its delivery", len(written), twice)
 	}
 	for _, turn := range all {
@@ -197,9 +190,9 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 }
 
 // kill runs a generator that kills itself.
-func (s *stage) kill(llmURL string, step generator.Step, count int64) {
+func (s *stage) kill(llmURL, point string, nth int64) {
 	s.t.Helper()
-	text, err := json.Marshal(order{Database: s.pool.Config().ConnString(), LLM: llmURL, Bus: s.cfg, Step: step, Count: count})
+	text, err := json.Marshal(order{Database: s.pool.Config().ConnString(), LLM: llmURL, Bus: s.cfg, DieAt: point, Nth: nth})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -212,6 +205,6 @@ func (s *stage) kill(llmURL string, step generator.Step, count int64) {
 	}
 	<-replica.Done()
 	if err := replica.Err(); err == nil || !strings.Contains(err.Error(), "killed") {
-		s.t.Fatalf("a generator that was to die after %s ended so: %v", step, err)
+		s.t.Fatalf("a generator that was to die %s ended so: %v", point, err)
 	}
 }

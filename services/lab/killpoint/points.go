@@ -28,6 +28,15 @@ func Sender() []string {
 	)
 }
 
+// Steps of the generator that are no statements.
+const (
+	Write = "write a text"
+	Ring  = "ring"
+)
+
+// Generator is the way of a turn to its delivery.
+func Generator() []string { return Each("claim turns", Write, "commit turns", Ring) }
+
 // Planner is a batch of chats, the answer to a prompt, and the stage that answers.
 func Planner() (batch, answer, stage []string) {
 	batch = Each(
