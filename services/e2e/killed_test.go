@@ -83,6 +83,10 @@ func settle(t *testing.T, pool *pgxpool.Pool) {
 	if _, err := pool.Exec(t.Context(), `UPDATE chat_clock SET next_turn_at = clock_timestamp() WHERE waiting_for IS NULL`); err != nil {
 		t.Fatal(err)
 	}
+	// A planner does not look at clocks that somebody else moves, unless it is told.
+	if _, err := pool.Exec(t.Context(), `SELECT pg_notify('chorus_roster', 'test')`); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "nothing more is planned, and every turn has ended", func() bool {
 		return one[bool](t, pool, `
 SELECT NOT EXISTS (SELECT FROM chat_clock WHERE waiting_for IS DISTINCT FROM 'simulation_off')

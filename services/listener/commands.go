@@ -53,21 +53,56 @@ const (
 	attemptPause = 2 * time.Second
 )
 
+const (
+	untilNext = `-- look for the next command or end of a pause
+SELECT extract(epoch FROM least((SELECT min(next_at) FROM commands), (SELECT min(paused_until) FROM chat_pauses)) - clock_timestamp())::float8`
+
+	// commandLook is how often commands are looked for that others have left: those of a
+	// listener whose bots this one takes over are looked for at once.
+	commandLook  = 30 * time.Second
+	commandPause = time.Second // after the database failed
+)
+
 // answer answers commands until the context ends, and ends the pauses that are
 // over.
 func (l *Listener) answer(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
+	for due := true; ctx.Err() == nil; {
+		wait, err := time.Duration(0), error(nil)
+		if due {
+			err = errors.Join(l.endPauses(ctx), l.commands(ctx))
+		}
+		if err == nil {
+			wait, err = l.untilNext(ctx)
+		}
+		l.note(ctx, err)
+		if due = err != nil || wait < commandLook; err != nil {
+			wait = commandPause
+		}
+		timer := time.NewTimer(min(wait, commandLook))
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-l.commanded:
-		case <-tick.C:
-			l.note(ctx, l.endPauses(ctx))
+			due = true
+		case <-timer.C:
 		}
-		l.note(ctx, l.commands(ctx))
+		timer.Stop()
 	}
+	return nil
+}
+
+// untilNext is how long no command is due and no pause over.
+func (l *Listener) untilNext(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
+	defer cancel()
+	var seconds *float64
+	if err := l.Pool.QueryRow(ctx, untilNext).Scan(&seconds); err != nil {
+		return 0, fmt.Errorf("look when a command is due: %w", err)
+	}
+	if seconds == nil || *seconds > commandLook.Seconds() {
+		return commandLook, nil
+	}
+	// Not at once: what is due and could not be claimed is claimed by others.
+	return max(time.Duration(*seconds*float64(time.Second)), shortestRetry), nil
 }
 
 // commands answers those that are due.

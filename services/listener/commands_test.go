@@ -135,7 +135,8 @@ func TestAPauseEndsByItself(t *testing.T) {
 	}
 	s.asks(chat, there, "Ann", "/pause 1m")
 	becomes(s, 1, `SELECT count(*) FROM settings WHERE scope_id = $1`, chat)
-	s.exec(`UPDATE chat_pauses SET paused_until = now() WHERE chat_id = $1`, chat)
+	s.exec(`UPDATE chat_pauses SET paused_until = now() + interval '2 seconds' WHERE chat_id = $1`, chat)
+	s.asks(chat, there, "Ann", "/about") // after a command the listener looks when the next pause ends
 	becomes(s, 0, `SELECT count(*) FROM settings WHERE scope_id = $1`, chat)
 	becomes(s, 0, `SELECT count(*) FROM chat_pauses WHERE paused_at IS NOT NULL`)
 }

@@ -20,7 +20,7 @@ type Config struct {
 
 // DefaultConfig suits any number of chats.
 func DefaultConfig() Config {
-	return Config{Batch: 200, Idle: 5 * time.Second, Sweep: 5 * time.Second, Grace: 15 * time.Second, Seed: 18}
+	return Config{Batch: 200, Idle: 30 * time.Second, Sweep: 5 * time.Second, Grace: 15 * time.Second, Seed: 18}
 }
 
 // Validate joins everything that is wrong.

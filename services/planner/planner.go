@@ -68,8 +68,11 @@ type Planner struct {
 	journal *journal.Journal
 	wake    chan struct{}
 	outages *outage.Log
-	// behind tells that more chats are due than the last batch took.
-	behind bool
+	// behind tells that more chats are due than the last batch took, idle that none was
+	// due for long, as far as is known.
+	behind, idle bool
+	// open tells that there may be turns whose time will be over.
+	open atomic.Bool
 	// asleep counts chats without a bot that is awake, until they are told of.
 	asleep atomic.Int64
 }
@@ -105,6 +108,9 @@ func (p *Planner) Run(ctx context.Context) error {
 
 // ring tells the stages that turns which are committed have something for them to do.
 func (p *Planner) ring(planned []journal.Planned) {
+	if len(planned) > 0 {
+		p.open.Store(true)
+	}
 	if p.Bus == nil {
 		return
 	}
@@ -147,6 +153,11 @@ const maxBatches = 2
 
 // step plans what is due, a batch or some, and tells how long to sleep after it.
 func (p *Planner) step(ctx context.Context) time.Duration {
+	if p.idle {
+		if wait := p.untilDue(ctx); p.idle {
+			return wait
+		}
+	}
 	batches := 1
 	if p.behind {
 		batches = maxBatches
@@ -222,7 +233,8 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 }
 
 const nextDue = `-- look for the next
-SELECT extract(epoch FROM min(next_turn_at) - clock_timestamp())::float8 FROM chat_clock`
+SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_timestamp())::float8,
+    (SELECT min(expires_at) FROM turns WHERE closed_at IS NULL) IS NOT NULL`
 
 // soonest keeps two planners that race for the last due chat from spinning.
 const soonest = 2 * time.Millisecond
@@ -232,10 +244,12 @@ func (p *Planner) untilDue(ctx context.Context) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var seconds *float64
-	if err := p.Pool.QueryRow(ctx, nextDue).Scan(&seconds); err != nil {
+	var open bool
+	if err := p.Pool.QueryRow(ctx, nextDue).Scan(&seconds, &open); err != nil {
 		return dbPause
 	}
-	if seconds == nil || *seconds > p.cfg.Idle.Seconds() {
+	p.open.Store(open)
+	if p.idle = seconds == nil || *seconds > p.cfg.Idle.Seconds(); p.idle {
 		return p.cfg.Idle
 	}
 	return max(time.Duration(*seconds*float64(time.Second)), soonest)
@@ -244,7 +258,8 @@ func (p *Planner) untilDue(ctx context.Context) time.Duration {
 // maxExpired bounds one look at what has expired.
 const maxExpired = 500
 
-// sweep closes turns whose time is over and that nobody handles.
+// sweep closes turns whose time is over and that nobody handles. Where no turn was open
+// lately, it makes no statement.
 func (p *Planner) sweep(ctx context.Context) {
 	tick := time.NewTicker(p.cfg.Sweep)
 	defer tick.Stop()
@@ -254,7 +269,7 @@ func (p *Planner) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for ctx.Err() == nil {
+		for ctx.Err() == nil && p.open.Load() {
 			looking, cancel := context.WithTimeout(ctx, store.Timeout)
 			ended, err := p.journal.Expire(looking, p.cfg.Grace, maxExpired)
 			cancel()

@@ -113,6 +113,7 @@ func (s *stage) deps(values planner.Settings, b *bus.Bus) planner.Deps {
 func (s *stage) plan(deps planner.Deps, change ...func(*planner.Config)) (p *planner.Planner, stop func()) {
 	s.t.Helper()
 	cfg := planner.DefaultConfig()
+	cfg.Idle = time.Second // tests move clocks by hand
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -22,7 +22,7 @@ const (
 	flushEvery = 200 * time.Millisecond
 	// refreshEvery is how often what other replicas spent is looked at by one that
 	// makes no calls itself.
-	refreshEvery = 15 * time.Second
+	refreshEvery = time.Minute
 	// maxWaiting bounds the calls that wait while the database is down. Beyond it
 	// the oldest are forgotten; what they cost still counts in this process.
 	maxWaiting = 20_000

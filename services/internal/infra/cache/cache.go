@@ -50,11 +50,11 @@ const (
 	// lease is how long an announcement holds that all changes until then are
 	// known.
 	lease = 1500 * time.Millisecond
-	// leaseCheck is how often that is looked at.
+	// leaseCheck is how late it is noticed at most that this is over.
 	leaseCheck = 100 * time.Millisecond
 	// clockStep is how late a value expires at most. The clock wakes that often, also
 	// in a process that has nothing else to do.
-	clockStep = 100 * time.Millisecond
+	clockStep = 250 * time.Millisecond
 	// shortTTL is how long a value lives that was read without announcements: no
 	// more than a second.
 	shortTTL = time.Second - clockStep
@@ -79,6 +79,13 @@ type Cache struct {
 	kinds  []layer
 	closed bool
 }
+
+// clock tells otter the time. It has it not look for expired values each second: who reads
+// finds them expired, and their memory is bounded like that of all others.
+type clock struct{ *otter.CoarseClock }
+
+// Tick never does.
+func (clock) Tick(time.Duration) <-chan time.Time { return nil }
 
 // layer is a kind without its types.
 type layer interface {
@@ -118,17 +125,23 @@ func (c *Cache) Run(ctx context.Context) error {
 	if c.shared != nil {
 		redisBack.Go(func() { c.shared.recover(ctx) })
 	}
-	tick := time.NewTicker(leaseCheck)
-	defer tick.Stop()
+	timer := time.NewTimer(lease)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-timer.C:
 		}
-		if c.connected.Load() && c.sinceHeard() > lease {
+		wait := lease
+		if c.connected.Load() {
+			wait = lease - c.sinceHeard()
+		}
+		if wait < 0 {
 			c.lost()
+			wait = lease
 		}
+		timer.Reset(max(wait, leaseCheck))
 	}
 }
 

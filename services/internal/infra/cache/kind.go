@@ -95,7 +95,7 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 			}
 			c.upkeep(upkeep)
 		},
-		Clock:  c.clock,
+		Clock:  clock{c.clock},
 		Logger: quiet{},
 	})
 	c.add(k)

@@ -29,7 +29,7 @@ var _ Asker = (*telegram.Client)(nil)
 
 const (
 	// Every is how often it is asked whether a try is due.
-	Every = 5 * time.Second
+	Every = 15 * time.Second
 	// maxRound and looksAtOnce bound the looks of a process: each round begins Every
 	// after the last one ended.
 	maxRound    = 20

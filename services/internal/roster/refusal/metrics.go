@@ -20,7 +20,7 @@ type Metrics struct {
 }
 
 // countEvery is how often the states are counted.
-const countEvery = 15 * time.Second
+const countEvery = 30 * time.Second
 
 // NewMetrics registers the metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
