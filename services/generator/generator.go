@@ -118,7 +118,7 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	}
 	g := &Generator{
 		Deps: deps, cfg: cfg, prompts: prompts,
-		repeats: repeats, meanings: meanings,
+		repeats: repeats, meanings: meanings, used: used{wake: make(chan struct{}, 1)},
 		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
 		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
 	}

@@ -19,8 +19,9 @@ const usedPeriod = time.Second
 // used gathers which memories were used. It is no loss if they are not written
 // down.
 type used struct {
-	mu  sync.Mutex
-	ids []int64
+	mu   sync.Mutex
+	ids  []int64
+	wake chan struct{} // there are some
 }
 
 func (u *used) add(chosen []memory.Chosen) {
@@ -29,16 +30,24 @@ func (u *used) add(chosen []memory.Chosen) {
 	for _, c := range chosen {
 		u.ids = append(u.ids, c.ID)
 	}
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
 }
 
 // run writes down what was gathered until the context ends, and then what is left.
 func (u *used) run(ctx context.Context, pool *pgxpool.Pool, log *zap.Logger) {
-	tick := time.NewTicker(usedPeriod)
-	defer tick.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
+		case <-u.wake:
+			wait := time.NewTimer(usedPeriod)
+			select {
+			case <-ctx.Done():
+			case <-wait.C:
+			}
+			wait.Stop()
 		}
 		u.write(ctx, pool, log)
 	}

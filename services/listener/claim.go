@@ -92,16 +92,18 @@ func (l *Listener) hold(ctx context.Context) (err error) {
 		c.pollers.Wait()
 		err = errors.Join(err, c.end(context.WithoutCancel(ctx)))
 	}()
-	tick := time.NewTicker(l.cfg.Claim)
-	defer tick.Stop()
 	for {
 		if err := c.round(listening); err != nil {
 			return err
 		}
+		var again <-chan time.Time // never while this process listens to all bots
+		if !c.all() {
+			again = time.After(l.cfg.Claim)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-again:
 		case <-l.changed:
 			if err := l.readCast(ctx); err != nil {
 				return err
@@ -143,6 +145,16 @@ func (c *claims) round(ctx context.Context) error {
 		signal(c.l.commanded) // whoever listened before may have died with some
 	}
 	return nil
+}
+
+// all tells whether this process listens to all bots.
+func (c *claims) all() bool {
+	for id := range c.l.cast.Load().active {
+		if c.active[id] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // ended is the bots that are not listened to any more, and are to be given back.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 )
 
 const (
@@ -28,7 +30,7 @@ type ipLimiter struct {
 
 func newIPLimiter(perSecond float64) (*ipLimiter, error) {
 	c, err := otter.New(&otter.Options[string, *rate.Limiter]{
-		MaximumSize: maxAddresses, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](addressFor),
+		MaximumSize: maxAddresses, Clock: cache.Clock{}, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](addressFor),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("limits by address: %w", err)

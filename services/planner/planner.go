@@ -232,9 +232,10 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
+// The order has the index of open turns used, whatever the statistics say.
 const nextDue = `-- look for the next
 SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_timestamp())::float8,
-    (SELECT min(expires_at) FROM turns WHERE closed_at IS NULL) IS NOT NULL`
+    (SELECT chat_id FROM turns WHERE closed_at IS NULL ORDER BY chat_id LIMIT 1) IS NOT NULL`
 
 // soonest keeps two planners that race for the last due chat from spinning.
 const soonest = 2 * time.Millisecond

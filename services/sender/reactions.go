@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/reaction"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
@@ -35,7 +36,7 @@ type allowed struct {
 // newAllowedReactions makes the cache of what each chat allows.
 func newAllowedReactions() (*otter.Cache[int64, *allowed], error) {
 	c, err := otter.New(&otter.Options[int64, *allowed]{
-		MaximumSize: maxAllowed,
+		MaximumSize: maxAllowed, Clock: cache.Clock{},
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[int64, *allowed]) time.Duration {
 			if e.Value.known {
 				return allowedFor

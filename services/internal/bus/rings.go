@@ -18,7 +18,7 @@ const (
 	// keeps the bus cheap; few enough, so that several workers get their part.
 	ringChats = 32
 	// receiveFor is how long a worker waits for rings before it asks anew.
-	receiveFor = 5 * time.Second
+	receiveFor = 9 * time.Second
 )
 
 // Ring tells the workers of a queue that chats have something to do. It does not wait

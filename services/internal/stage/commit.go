@@ -210,7 +210,7 @@ func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, de
 func (s *Stage[T, R]) wantAt(ctx context.Context, chat int64, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy = true
+	s.setBusy()
 	if s.timers >= maxTimers {
 		return
 	}

@@ -150,7 +150,8 @@ type Stage[T Task, R any] struct {
 	wanted []want
 	wake   chan struct{} // there is a wanted chat
 	timers int
-	busy   bool // something was done since the last sweep
+	busy   bool          // something was done since the last sweep
+	begun  chan struct{} // wakes the sweep after something was done
 }
 
 // chat is one that this process looks after.
@@ -214,7 +215,7 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 		outages:  outage.New(log, "tasks fail, and are tried again", "tasks are done again"),
 		database: outage.New(log, "nothing can be claimed or written down", "tasks are claimed and written down again").Except(store.Away),
 		slots:    make(chan struct{}, cfg.MaxInFlight), ended: make(chan ended[T, R], cfg.MaxInFlight),
-		chats: map[int64]*chat{}, wake: make(chan struct{}, 1),
+		chats: map[int64]*chat{}, wake: make(chan struct{}, 1), begun: make(chan struct{}, 1),
 	}
 }
 
@@ -408,7 +409,7 @@ var errLease = errors.New("other processes don't see that this one lives")
 func (s *Stage[T, R]) giveUp(batch []want) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy = true
+	s.setBusy()
 	for _, w := range batch {
 		s.release(w.chat)
 		<-s.slots
@@ -453,7 +454,7 @@ func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 		return
 	}
 	s.mu.Lock()
-	s.busy = true
+	s.setBusy()
 	for _, t := range tasks {
 		c := s.chats[t.Chat()]
 		c.wanted, c.working = false, true
@@ -465,25 +466,39 @@ func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 	}
 }
 
-// sweepLoop looks for what nobody works on.
+// setBusy has the next sweep come soon. The caller has the lock.
+func (s *Stage[T, R]) setBusy() {
+	s.busy = true
+	select {
+	case s.begun <- struct{}{}:
+	default:
+	}
+}
+
+// wasBusy tells whether something was done since it was asked last, or is being done.
+func (s *Stage[T, R]) wasBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	busy := s.busy || len(s.chats) > 0
+	s.busy = false
+	return busy
+}
+
+// sweepLoop looks for what nobody works on. While nothing is done, it sleeps between two
+// looks.
 func (s *Stage[T, R]) sweepLoop(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	var last time.Time
-	open := true
-	for {
-		s.mu.Lock()
-		busy := s.busy || len(s.chats) > 0
-		s.busy = false
-		s.mu.Unlock()
-		if open || busy || time.Since(last) >= sweepEveryIdle {
-			last = time.Now()
-			open = s.sweep(ctx)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
+	for ctx.Err() == nil {
+		soon := s.sweep(ctx)
+		sleep(ctx, sweepEvery)
+		for idle := time.NewTimer(sweepEveryIdle - sweepEvery); !s.wasBusy() && !soon; {
+			select {
+			case <-s.begun: // perhaps long ago
+				sleep(ctx, sweepEvery)
+			case <-idle.C:
+				soon = true
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }

@@ -33,7 +33,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 )
@@ -49,15 +48,9 @@ const LongestTTL = 20 * time.Minute
 const (
 	// lease is how long an announcement holds that all changes until then are
 	// known.
-	lease = 1500 * time.Millisecond
-	// leaseCheck is how late it is noticed at most that this is over.
-	leaseCheck = 100 * time.Millisecond
-	// clockStep is how late a value expires at most. The clock wakes that often, also
-	// in a process that has nothing else to do.
-	clockStep = 250 * time.Millisecond
-	// shortTTL is how long a value lives that was read without announcements: no
-	// more than a second.
-	shortTTL = time.Second - clockStep
+	lease = 1800 * time.Millisecond
+	// shortTTL is how long a value lives that was read without announcements.
+	shortTTL = time.Second
 )
 
 // Cache is what the kinds of values share: Redis, the announcements and the
@@ -67,12 +60,12 @@ type Cache struct {
 	log     *zap.Logger
 	metrics *Metrics
 	shared  *shared // nil without Redis
-	// clock is read once in a while: to read the time costs more than a hit.
-	clock *otter.CoarseClock
 
 	began     time.Time
 	heard     atomic.Int64 // when all changes were last known, after began
+	now       atomic.Int64 // when that was told, after began
 	connected atomic.Bool
+	over      *time.Timer    // fires when what was heard may no longer hold
 	work      sync.WaitGroup // refreshes under way
 
 	mu     sync.Mutex
@@ -80,12 +73,23 @@ type Cache struct {
 	closed bool
 }
 
-// clock tells otter the time. It has it not look for expired values each second: who reads
-// finds them expired, and their memory is bounded like that of all others.
-type clock struct{ *otter.CoarseClock }
+// clock tells otter the time. To read it costs more than a hit, so it is read when changes
+// are announced, once a second as a rule, and each time where they are not.
+type clock struct {
+	untimed
 
-// Tick never does.
-func (clock) Tick(time.Duration) <-chan time.Time { return nil }
+	c *Cache
+}
+
+func (c *Cache) clock() clock { return clock{c: c} }
+
+// NowNano is the time in nanoseconds since the Unix epoch.
+func (k clock) NowNano() int64 {
+	if k.c.connected.Load() {
+		return k.c.began.UnixNano() + k.c.now.Load()
+	}
+	return k.c.began.UnixNano() + int64(time.Since(k.c.began))
+}
 
 // layer is a kind without its types.
 type layer interface {
@@ -107,7 +111,7 @@ func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *C
 }
 
 func newCache(cfg Config, client *redis.Client, delay time.Duration, metrics *Metrics, log *zap.Logger) *Cache {
-	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now(), clock: otter.NewCoarseClock(clockStep)}
+	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now(), over: time.NewTimer(lease)}
 	if client != nil {
 		c.shared = newShared(client, delay, c.generations, metrics, log)
 	}
@@ -125,23 +129,15 @@ func (c *Cache) Run(ctx context.Context) error {
 	if c.shared != nil {
 		redisBack.Go(func() { c.shared.recover(ctx) })
 	}
-	timer := time.NewTimer(lease)
-	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-timer.C:
+		case <-c.over.C:
+			if c.connected.Load() && c.sinceHeard() >= lease {
+				c.lost()
+			}
 		}
-		wait := lease
-		if c.connected.Load() {
-			wait = lease - c.sinceHeard()
-		}
-		if wait < 0 {
-			c.lost()
-			wait = lease
-		}
-		timer.Reset(max(wait, leaseCheck))
 	}
 }
 
@@ -155,7 +151,10 @@ func (c *Cache) sinceHeard() time.Duration {
 func (c *Cache) Heard(ctx context.Context, at time.Time, changes ...Tag) {
 	c.Drop(ctx, changes...)
 	c.heard.Store(int64(at.Sub(c.began)))
-	if c.sinceHeard() <= lease && !c.connected.Swap(true) {
+	c.now.Store(int64(time.Since(c.began)))
+	left := lease - c.sinceHeard()
+	c.over.Reset(max(left, 0))
+	if left > 0 && !c.connected.Swap(true) {
 		c.metrics.hears(true)
 		c.log.Info("changes are announced: values are cached for as long as they hold")
 	}
@@ -262,5 +261,5 @@ func (c *Cache) Close() {
 	for _, k := range c.all() {
 		k.stop()
 	}
-	c.clock.Stop()
+	c.over.Stop()
 }

@@ -95,7 +95,7 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 			}
 			c.upkeep(upkeep)
 		},
-		Clock:  clock{c.clock},
+		Clock:  c.clock(),
 		Logger: quiet{},
 	})
 	c.add(k)
@@ -109,7 +109,7 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
 	if e, ok := k.local.GetIfPresent(key); ok {
 		k.count.hit(1)
-		if e.ahead != 0 && k.cache.clock.NowNano() > e.ahead {
+		if e.ahead != 0 && k.cache.clock().NowNano() > e.ahead {
 			k.refresh(ctx, key, e)
 		}
 		value, _ = e.value.(V)
@@ -150,7 +150,7 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 		case !ok:
 			missing = append(missing, key)
 			continue
-		case e.ahead != 0 && k.cache.clock.NowNano() > e.ahead:
+		case e.ahead != 0 && k.cache.clock().NowNano() > e.ahead:
 			k.refresh(ctx, key, e)
 		}
 		if e.found {
@@ -250,7 +250,7 @@ func (k *Kind[K, V]) entry(connected bool) *entry {
 	}
 	half := k.spec.TTL / 2
 	ttl := half - rand.N(half/10)
-	return &entry{ttl: ttl, ahead: k.cache.clock.NowNano() + int64(ttl*4/5)}
+	return &entry{ttl: ttl, ahead: k.cache.clock().NowNano() + int64(ttl*4/5)}
 }
 
 func (k *Kind[K, V]) kind() string { return k.spec.Name }

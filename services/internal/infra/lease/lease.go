@@ -213,10 +213,11 @@ func (l *Lease) hold(ctx context.Context) error {
 	}
 }
 
-// wait returns after pingEvery, or with an error when the connection or the context ends.
+// wait returns when the time is a multiple of pingEvery, so that it wakes the process together
+// with what else is done each second, or with an error when the connection or the context ends.
 // Nobody notifies this session.
 func wait(ctx context.Context, session *store.Session) error {
-	waiting, cancel := context.WithTimeout(ctx, pingEvery)
+	waiting, cancel := context.WithDeadline(ctx, time.Now().Truncate(pingEvery).Add(pingEvery))
 	defer cancel()
 	_, err := session.WaitForNotification(waiting)
 	if waiting.Err() != nil && ctx.Err() == nil {

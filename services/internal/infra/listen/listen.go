@@ -28,7 +28,7 @@ const (
 	lookEvery = time.Minute
 	// pingEvery is how often the connection is asked for a sign of life. It costs the
 	// server next to nothing.
-	pingEvery = 500 * time.Millisecond
+	pingEvery = time.Second
 	// settle is how long further notifications are collected after a first one,
 	// so that a hundred changes at once make one look.
 	settle = 10 * time.Millisecond
@@ -50,7 +50,7 @@ type Channel struct {
 	// it is called again soon, on a new connection.
 	Look func(ctx context.Context) error
 	// Current is called when everything that was announced until an instant has been looked
-	// at, twice a second as a rule; nil for not at all.
+	// at, once a second as a rule; nil for not at all.
 	Current func(ctx context.Context, at time.Time)
 }
 
@@ -122,7 +122,7 @@ func (l *Listener) listen(ctx context.Context) error {
 			}
 		}
 		l.outages.Note(nil)
-		if heard, err = wait(ctx, conn, pingEvery); err != nil {
+		if heard, err = wait(ctx, conn, untilPing()); err != nil {
 			return err
 		}
 		if err := l.ping(ctx, conn, heard); err != nil {
@@ -130,6 +130,10 @@ func (l *Listener) listen(ctx context.Context) error {
 		}
 	}
 }
+
+// untilPing has everything that is done once a second or so in a process done at a time:
+// to wake a process costs more than that does.
+func untilPing() time.Duration { return time.Until(time.Now().Truncate(pingEvery).Add(pingEvery)) }
 
 // ping finds a connection that is dead without having said so. What it adds to the
 // channels that were heard was announced before the answer.
