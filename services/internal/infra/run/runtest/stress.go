@@ -43,11 +43,11 @@ func Stress(t *testing.T, newPart func(t testing.TB) run.Part, opts ...goleak.Op
 		"stopped late":             func(cancel context.CancelFunc) { live(longest); cancel() },
 		"stopped soon":             func(cancel context.CancelFunc) { runtime.Gosched(); cancel() },
 	} {
-		t.Run(name, func(t *testing.T) { report(t, once(t, newPart, stop, opts)) })
+		t.Run(name, func(t *testing.T) { report(t, once(t, newPart, stop, searches, opts)) })
 	}
 	t.Run("again and again", func(t *testing.T) {
 		for range rounds {
-			report(t, once(t, newPart, stopByChance, opts))
+			report(t, once(t, newPart, stopByChance, searches, opts))
 		}
 	})
 }
@@ -77,7 +77,7 @@ func report(t *testing.T, err error) {
 
 // once runs one part and says what is wrong with it. Without a stop its context
 // has ended before the start.
-func once(t testing.TB, newPart func(testing.TB) run.Part, stop func(context.CancelFunc), opts []goleak.Option) error {
+func once(t testing.TB, newPart func(testing.TB) run.Part, stop func(context.CancelFunc), searches int, opts []goleak.Option) error {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	part := newPart(t)

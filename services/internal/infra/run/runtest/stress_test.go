@@ -26,7 +26,7 @@ func TestOnceFindsFaults(t *testing.T) {
 		"p has not stopped":        func(context.Context) error { <-release; return nil },
 		"p left goroutines behind": func(context.Context) error { go func() { <-release }(); return nil },
 	} {
-		err := once(t, part(do), func(cancel context.CancelFunc) { cancel() }, nil)
+		err := once(t, part(do), func(cancel context.CancelFunc) { cancel() }, 1, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
