@@ -83,15 +83,14 @@ CREATE TABLE whole_messages (
     reply_to    bigint,
     -- Its id in a supergroup. In a basic group each bot has its own: see message_ids.
     telegram_id bigint,
-    topic       text        NOT NULL DEFAULT '',
     body        text        NOT NULL,
     sent_at     timestamptz NOT NULL,
     edited_at   timestamptz,
     original    bigint,
     talk        boolean     NOT NULL DEFAULT true
 );
-INSERT INTO whole_messages (chat_id, number, bot_id, person_id, turn_no, reply_to, telegram_id, topic, body, sent_at, edited_at, original, talk)
-    SELECT m.chat_id, m.number, bot_id, person_id, turn_no, reply_to, i.telegram_id, topic, body, sent_at, edited_at, original, talk
+INSERT INTO whole_messages (chat_id, number, bot_id, person_id, turn_no, reply_to, telegram_id, body, sent_at, edited_at, original, talk)
+    SELECT m.chat_id, m.number, bot_id, person_id, turn_no, reply_to, i.telegram_id, body, sent_at, edited_at, original, talk
     FROM messages m LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = 0;
 CREATE TABLE whole_message_ids AS SELECT chat_id, viewer, telegram_id, number FROM message_ids WHERE viewer > 0;
 DROP TABLE message_ids, messages;
@@ -246,7 +245,8 @@ END $$;
 INSERT INTO spread_messages
     SELECT chat_id, number, bot_id, person_id, CASE WHEN part = 1 THEN turn_no END,
         (SELECT number FROM messages r WHERE r.chat_id = m.chat_id AND r.number = m.reply_to),
-        topic, body, sent_at, edited_at, original, talk FROM messages m;
+        coalesce((SELECT topic FROM turns t WHERE t.chat_id = m.chat_id AND t.turn_no = m.turn_no), ''),
+        body, sent_at, edited_at, original, talk FROM messages m;
 INSERT INTO spread_message_ids
     SELECT * FROM message_ids UNION ALL
     SELECT chat_id, 0, telegram_id, max(number) FROM messages WHERE telegram_id IS NOT NULL GROUP BY chat_id, telegram_id;

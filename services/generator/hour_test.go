@@ -206,12 +206,12 @@ func (c *club) options(d time.Duration) simulate.Options {
 
 const wasSent = `
 WITH turn AS (
-    INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, written_at, closed_at)
-    VALUES ($1, $2, $3, 'message', '', $7::timestamptz, $7, $7 + interval '1 hour', 'delivered', $7, $7) RETURNING *),
+    INSERT INTO turns (chat_id, turn_no, bot_id, kind, topic, payload, planned_at, due_at, expires_at, outcome, written_at, closed_at)
+    VALUES ($1, $2, $3, 'message', $5, '', $7::timestamptz, $7, $7 + interval '1 hour', 'delivered', $7, $7) RETURNING *),
 delivery AS (
     INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, body, created_at, state, outcome, closed_at)
     SELECT chat_id, turn_no, bot_id, 'send_message', 'message', '', expires_at, $6, planned_at, 'closed', outcome, closed_at FROM turn)
-INSERT INTO messages (chat_id, number, bot_id, reply_to, topic, body, sent_at) VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, $7)`
+INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, body, sent_at) VALUES ($1, $2, $3, $2, nullif($4::bigint, 0), $6, $7)`
 
 // say writes a turn's text, and puts it where the sender would.
 func (c *club) say(turn simulate.Turn) (text, topic string) {

@@ -39,9 +39,10 @@ const (
 	historyOf = lineOf + ` FROM unnest($1::bigint[]) WITH ORDINALITY AS u(chat_id, n) CROSS JOIN LATERAL (
     SELECT * FROM messages WHERE chat_id = u.chat_id AND talk ORDER BY sent_at DESC, number DESC LIMIT $2) m` + author + `
 ORDER BY u.n, m.sent_at DESC, m.number DESC`
-	targetOf = lineOf + `, coalesce(b.username, who.username, ''), m.topic
+	targetOf = lineOf + `, coalesce(b.username, who.username, ''), coalesce(t.topic, '')
 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS u(chat_id, number, n) CROSS JOIN LATERAL (
-    SELECT * FROM messages WHERE chat_id = u.chat_id AND number = u.number LIMIT 1) m` + author + ` LEFT JOIN bots b ON b.id = m.bot_id`
+    SELECT * FROM messages WHERE chat_id = u.chat_id AND number = u.number LIMIT 1) m` + author + ` LEFT JOIN bots b ON b.id = m.bot_id
+LEFT JOIN turns t ON t.chat_id = m.chat_id AND t.turn_no = m.turn_no`
 )
 
 // question is what a scene asks of the past: what its chat heard last, the message that

@@ -110,7 +110,7 @@ WITH i AS (
 closed AS (
     UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, closed_at = now(), outcome = i.outcome, reason = i.reason
     FROM i WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part = i.part AND d.fence = i.fence AND d.owner = $1
-    RETURNING i.*, d.redacted),
+    RETURNING i.*, d.bot_id, d.redacted),
 turn AS (
     UPDATE turns t SET closed_at = now(), outcome = coalesce(former.outcome, i.outcome), reason = coalesce(former.reason, i.reason)
     FROM closed i LEFT JOIN LATERAL (
@@ -120,12 +120,10 @@ turn AS (
     WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
       AND (SELECT true FROM deliveries o
         WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
-said AS MATERIALIZED (
-    SELECT i.*, t.bot_id, t.topic, t.kind <> 'command' AS talk, nextval('message_numbers') AS number
-    FROM closed i JOIN turns t ON t.chat_id = i.chat_id AND t.turn_no = i.turn_no WHERE i.telegram_id > 0 AND NOT i.redacted),
+said AS MATERIALIZED (SELECT *, nextval('message_numbers') AS number FROM closed WHERE telegram_id > 0 AND NOT redacted),
 kept AS (
-    INSERT INTO messages (chat_id, number, bot_id, turn_no, part, reply_to, telegram_id, topic, body, sent_at, talk)
-    SELECT chat_id, number, bot_id, turn_no, part, nullif(reply_to, 0), CASE WHEN viewer = 0 THEN telegram_id END, topic, body, sent_at, talk
+    INSERT INTO messages (chat_id, number, bot_id, turn_no, part, reply_to, telegram_id, body, sent_at, talk)
+    SELECT chat_id, number, bot_id, turn_no, part, nullif(reply_to, 0), CASE WHEN viewer = 0 THEN telegram_id END, body, sent_at, $3 <> 'command'
     FROM said),
 named AS (
     INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT chat_id, viewer, telegram_id, number FROM said WHERE viewer > 0
