@@ -111,7 +111,9 @@ const (
 	maxBatch = 200
 	// window is how long a batch is gathered while statements follow each other. It is
 	// nearly all that makes the mechanism cheap: a statement costs much more than a row.
-	window = 1500 * time.Microsecond
+	// On two busy cores 5 ms carried 470 to 500 turns/s where 1.5 ms carried 320 to 380,
+	// and 10 ms 420.
+	window = 5 * time.Millisecond
 	// commits is how many statements that end tasks are under way at a time.
 	commits = 2
 	// maxRun is how many rows of a chat are done in a row while other chats wait.
