@@ -225,7 +225,8 @@ func cool(t *testing.T, ls []limit.Limiter) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		within(t, "what is left", left, length-time.Since(began)-time.Millisecond, length-asked.Sub(cooled)+time.Millisecond)
+		// On a busy machine it may be over already.
+		within(t, "what is left", left, length-time.Since(began)-time.Millisecond, max(length-asked.Sub(cooled), 0)+time.Millisecond)
 	}
 	v := reserve(t, ls[1], c, long)
 	if v.Granted && time.Since(began) < length {
