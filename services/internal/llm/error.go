@@ -81,7 +81,7 @@ func (e *Error) What() string {
 }
 
 // Failure implements fail.Classified.
-func (e *Error) Failure() (fail.Class, time.Duration) { return e.Class, e.RetryAfter }
+func (e *Error) Failure() fail.Class { return e.Class }
 
 // Limits is what x-ratelimit-* headers said. The zero value means that they
 // said nothing.

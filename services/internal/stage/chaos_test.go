@@ -127,9 +127,7 @@ func (c chaos) doing(rows *table, w *watch, owner int) stage.Work[*task, int] {
 		switch roll(5) {
 		case 0:
 			return 0, fail.AsUnavailable(errors.New("it is away"))
-		case 1:
-			return 0, fail.AsThrottled(time.Duration(roll(5000))*time.Millisecond, errors.New("slowly"))
-		case 2:
+		case 1, 2:
 			return 0, stage.Later(time.Now().Add(time.Duration(roll(10_000)) * time.Millisecond))
 		case 3:
 			return 0, fail.AsPermanent(errors.New("never"))

@@ -202,7 +202,7 @@ func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, de
 	}
 	s.outages.Note(e.err)
 	s.metrics.ended(s.cfg.Name, resultLater, 1)
-	until = s.now().Add(backoff(e.task.Attempts()+e.failures-1, e.err))
+	until = s.now().Add(backoff(e.task.Attempts() + e.failures - 1))
 	return until, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failures) }
 }
 

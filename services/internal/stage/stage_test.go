@@ -139,45 +139,35 @@ func TestItCanBeRunAgain(t *testing.T) {
 }
 
 func TestAWaitIsKept(t *testing.T) {
-	for name, test := range map[string]struct {
-		err      func(until time.Time) error
-		attempts int
-	}{
-		"later":     {stage.Later, 0},
-		"throttled": {func(until time.Time) error { return fail.AsThrottled(time.Until(until), errors.New("slowly")) }, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t testing.TB) {
-				rows, b := newTable(), newBell()
-				rows.add(1, 2)
-				until := time.Now().Add(time.Hour)
-				var at time.Time
-				attempts := 0
-				p := start(rows, 1, b, nil, func(_ context.Context, task *task) (int, error) {
-					if task.number == 0 && time.Now().Before(until) {
-						return 0, test.err(until)
-					}
-					if at.IsZero() {
-						at, attempts = time.Now(), task.attempts
-					}
-					return 0, nil
-				})
-				defer p.stop()
-				b.ring(1)
-				for range 100 { // whoever rings meanwhile
-					_ = pause(t.Context(), 10*time.Second)
-					b.ring(1)
-				}
-				done(t, rows, 2*time.Hour)
-				if late := at.Sub(until); late < 0 || late > 100*time.Millisecond {
-					t.Errorf("it was done %v after its time", late)
-				}
-				if attempts != test.attempts {
-					t.Errorf("it counts %d attempts", attempts)
-				}
-			})
+	bubble(t, func(t testing.TB) {
+		rows, b := newTable(), newBell()
+		rows.add(1, 2)
+		until := time.Now().Add(time.Hour)
+		var at time.Time
+		attempts := 0
+		p := start(rows, 1, b, nil, func(_ context.Context, task *task) (int, error) {
+			if task.number == 0 && time.Now().Before(until) {
+				return 0, stage.Later(until)
+			}
+			if at.IsZero() {
+				at, attempts = time.Now(), task.attempts
+			}
+			return 0, nil
 		})
-	}
+		defer p.stop()
+		b.ring(1)
+		for range 100 { // whoever rings meanwhile
+			_ = pause(t.Context(), 10*time.Second)
+			b.ring(1)
+		}
+		done(t, rows, 2*time.Hour)
+		if late := at.Sub(until); late < 0 || late > 100*time.Millisecond {
+			t.Errorf("it was done %v after its time", late)
+		}
+		if attempts != 0 {
+			t.Errorf("it counts %d attempts", attempts)
+		}
+	})
 }
 
 func TestSweepsRestWhenNothingIsOpen(t *testing.T) {

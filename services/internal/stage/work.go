@@ -51,7 +51,7 @@ func (s *Stage[T, R]) do(ctx context.Context, task T, until time.Time) ended[T, 
 		}
 		s.outages.Note(err)
 		s.metrics.retried(s.cfg.Name)
-		wait := backoff(attempt, err)
+		wait := backoff(attempt)
 		if wait > s.cfg.MaxWait {
 			return failed
 		}
@@ -59,12 +59,8 @@ func (s *Stage[T, R]) do(ctx context.Context, task T, until time.Time) ended[T, 
 	}
 }
 
-// backoff is how long to wait after so many failures: with full jitter, and not less
-// than a throttled error asks for.
-func backoff(attempts int, err error) time.Duration {
-	if delay := fail.Delay(err); delay > 0 {
-		return delay
-	}
+// backoff is how long to wait after so many failures, with full jitter.
+func backoff(attempts int) time.Duration {
 	const first, longest = 200 * time.Millisecond, 15 * time.Second
 	bound := longest
 	if attempts < 7 {

@@ -3,7 +3,6 @@ package bustest
 
 import (
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -41,45 +40,3 @@ func JetStream(t testing.TB, url string) jetstream.JetStream {
 	}
 	return js
 }
-
-// Hold keeps a stream's consumers from what is on it. Release lets all of it go at
-// one time, soon, which it returns.
-func Hold(t testing.TB, url, stream string) (release func() time.Time) {
-	t.Helper()
-	js := JetStream(t, url)
-	held, err := js.Stream(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := held.ConsumerNames(t.Context())
-	var consumers []string
-	for name := range names.Name() {
-		consumers = append(consumers, name)
-	}
-	if err := names.Err(); err != nil {
-		t.Fatal(err)
-	}
-	pause := func(until time.Time) {
-		t.Helper()
-		for _, name := range consumers {
-			if _, err := held.PauseConsumer(t.Context(), name, until); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	pause(time.Now().Add(time.Hour))
-	// A pause that runs out gives who waits what there is. One that is ended by a
-	// request does not: the server (2.15) then serves only who asks anew.
-	return func() time.Time {
-		t.Helper()
-		at := time.Now().Add(releaseIn)
-		pause(at)
-		if late := time.Since(at); late > 0 {
-			t.Fatalf("it took %v longer than %v to say when %d consumers go on", late, releaseIn, len(consumers))
-		}
-		return at
-	}
-}
-
-// releaseIn is more than it takes to tell all consumers.
-const releaseIn = 500 * time.Millisecond

@@ -6,7 +6,6 @@ package fail
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -18,7 +17,7 @@ type Class int
 const (
 	// Transient errors pass: try again later. An error of no class is transient.
 	Transient Class = iota
-	// Throttled errors say when to try again.
+	// Throttled errors are of a rate limit: whoever asks there waits for a while.
 	Throttled
 	// Unavailable errors are of what the work stands on, such as the database:
 	// they say nothing about the work, and pass when that is back.
@@ -46,41 +45,36 @@ func (c Class) String() string {
 	return "unclassified"
 }
 
-// Classified is an error that knows its class and, if it is Throttled, after which
-// delay to try again.
+// Classified is an error that knows its class.
 type Classified interface {
 	error
-	Failure() (Class, time.Duration)
+	Failure() Class
 }
 
 type marked struct {
 	error
 
 	class Class
-	delay time.Duration
 }
 
-func (e *marked) Unwrap() error                   { return e.error }
-func (e *marked) Failure() (Class, time.Duration) { return e.class, e.delay }
+func (e *marked) Unwrap() error  { return e.error }
+func (e *marked) Failure() Class { return e.class }
 
 // AsPermanent marks an error as final. A nil error stays nil.
-func AsPermanent(err error) error { return mark(Permanent, 0, err) }
+func AsPermanent(err error) error { return mark(Permanent, err) }
 
 // AsTransient marks an error as one that passes. A nil error stays nil.
-func AsTransient(err error) error { return mark(Transient, 0, err) }
+func AsTransient(err error) error { return mark(Transient, err) }
 
 // AsUnavailable marks an error as one of what the work stands on. A nil error
 // stays nil.
-func AsUnavailable(err error) error { return mark(Unavailable, 0, err) }
+func AsUnavailable(err error) error { return mark(Unavailable, err) }
 
-// AsThrottled marks an error as one that passes after a delay, and not before.
-func AsThrottled(delay time.Duration, err error) error { return mark(Throttled, delay, err) }
-
-func mark(class Class, delay time.Duration, err error) error {
+func mark(class Class, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &marked{err, class, delay}
+	return &marked{err, class}
 }
 
 // ClassOf is the class of the outermost Classified in an error. A cancelled context
@@ -91,23 +85,11 @@ func ClassOf(err error) Class {
 	var noDatabase *pgconn.ConnectError
 	switch {
 	case errors.As(err, &c):
-		class, _ := c.Failure()
-		return class
+		return c.Failure()
 	case errors.As(err, &noDatabase):
 		return Unavailable
 	case errors.Is(err, context.Canceled):
 		return Shutdown
 	}
 	return Transient
-}
-
-// Delay returns how long a throttled error asks to wait; 0 for any other.
-func Delay(err error) time.Duration {
-	var c Classified
-	if errors.As(err, &c) {
-		if class, delay := c.Failure(); class == Throttled {
-			return delay
-		}
-	}
-	return 0
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -25,7 +24,7 @@ func TestClassOf(t *testing.T) {
 		{"deadline", context.DeadlineExceeded, Transient},
 		{"unavailable", AsUnavailable(base), Unavailable},
 		{"no database", noDatabase(t), Unavailable},
-		{"throttled", AsThrottled(time.Second, base), Throttled},
+		{"throttled", fmt.Errorf("ask: %w", limited{base}), Throttled},
 	} {
 		if got := ClassOf(c.err); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
@@ -35,17 +34,18 @@ func TestClassOf(t *testing.T) {
 
 func TestMarksKeepTheError(t *testing.T) {
 	base := errors.New("base")
-	err := AsThrottled(3*time.Second, base)
-	if !errors.Is(err, base) || err.Error() != "base" || Delay(err) != 3*time.Second {
-		t.Errorf("got %v with delay %v", err, Delay(err))
+	if err := AsUnavailable(base); !errors.Is(err, base) || err.Error() != "base" {
+		t.Errorf("got %v", err)
 	}
-	if AsPermanent(nil) != nil || AsThrottled(time.Second, nil) != nil {
+	if AsPermanent(nil) != nil {
 		t.Error("marking nil made an error")
 	}
-	if Delay(AsPermanent(base)) != 0 {
-		t.Error("a permanent error has a delay")
-	}
 }
+
+// limited is an error of another package that knows its class.
+type limited struct{ error }
+
+func (limited) Failure() Class { return Throttled }
 
 // noDatabase is what a pool says while there is no server.
 func noDatabase(t *testing.T) error {
