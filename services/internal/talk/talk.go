@@ -1,0 +1,179 @@
+// Package talk measures a transcript: its rhythm, who takes the floor, what is answered,
+// how it is worded, and whether the voices differ. The bands are those of people who talk
+// in groups. It is pure: the same lines give the same figures.
+package talk
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Line is a message of a transcript, or a reaction to one.
+type Line struct {
+	// ID names the line in its transcript; 0 is none.
+	ID  int64
+	Who string
+	Bot bool
+	// Text may be empty, where only the rhythm is known. Such a line counts in no
+	// measure of words.
+	Text string
+	At   time.Time
+	// Answers is the ID of the line that it answers, which may be missing; 0 is none.
+	Answers int64
+	// Reaction tells that it is no message. No measure counts reactions.
+	Reaction bool
+}
+
+// Band is what a figure should be, both ends included. A zero is an open end.
+type Band struct {
+	Low  float64 `json:"low,omitzero"`
+	High float64 `json:"high,omitzero"`
+}
+
+// Verdict tells how a figure lies to its band.
+type Verdict string
+
+// The verdicts. None is that of a figure that is unknown or for which nothing is wanted.
+const (
+	None   Verdict = ""
+	Inside Verdict = "inside"
+	Below  Verdict = "below"
+	Above  Verdict = "above"
+)
+
+// Judge tells how a figure lies to the band.
+func (b Band) Judge(figure float64) Verdict {
+	switch {
+	case b == Band{}:
+		return None
+	case b.Low != 0 && figure < b.Low:
+		return Below
+	case b.High != 0 && figure > b.High:
+		return Above
+	}
+	return Inside
+}
+
+// Row is a measure with its figure.
+type Row struct {
+	Name    string  `json:"name"`
+	Meaning string  `json:"meaning"`
+	Figure  float64 `json:"figure"`
+	// Known is false where the transcript is too short for a figure, which is 0 then.
+	Known   bool    `json:"known"`
+	Want    Band    `json:"want,omitzero"`
+	Verdict Verdict `json:"verdict,omitempty"`
+}
+
+// sessionGap is the longest silence within a session.
+const sessionGap = 30 * time.Minute
+
+// minSession is how many lines a session has that tells about speakers.
+const minSession = 10
+
+// transcript is the messages of a talk in the order of time, with what the measures ask for.
+type transcript struct {
+	lines    []Line
+	sessions [][]Line
+	// long are the sessions that tell about speakers.
+	long [][]Line
+	// target is, for each line, the index of the line that it answers, or -1.
+	target []int
+	// answers counts those of each line.
+	answers []int
+	// texts are those of bots, or of all where there are no bots.
+	texts []Line
+}
+
+func newTranscript(lines []Line) *transcript {
+	t := &transcript{}
+	for _, l := range lines {
+		if !l.Reaction {
+			t.lines = append(t.lines, l)
+		}
+	}
+	slices.SortStableFunc(t.lines, func(a, b Line) int { return a.At.Compare(b.At) })
+	t.split()
+	t.link()
+	bots := slices.ContainsFunc(t.lines, func(l Line) bool { return l.Bot })
+	for _, l := range t.lines {
+		if l.Text != "" && (l.Bot || !bots) {
+			t.texts = append(t.texts, l)
+		}
+	}
+	return t
+}
+
+// split finds the sessions.
+func (t *transcript) split() {
+	begin := 0
+	for i := range t.lines {
+		if end := i + 1; end == len(t.lines) || t.lines[end].At.Sub(t.lines[i].At) > sessionGap {
+			t.sessions = append(t.sessions, t.lines[begin:end])
+			begin = end
+		}
+	}
+	for _, s := range t.sessions {
+		if len(s) >= minSession {
+			t.long = append(t.long, s)
+		}
+	}
+}
+
+// link finds what each line answers. A line answers only what stands before it.
+func (t *transcript) link() {
+	at := map[int64]int{}
+	t.target, t.answers = make([]int, len(t.lines)), make([]int, len(t.lines))
+	for i, l := range t.lines {
+		t.target[i] = -1
+		if to, known := at[l.Answers]; known {
+			t.target[i] = to
+			t.answers[to]++
+		}
+		if l.ID != 0 {
+			at[l.ID] = i
+		}
+	}
+}
+
+// figure is what a measure finds; known is false where there is too little to tell.
+type figure struct {
+	value float64
+	known bool
+}
+
+// ratio is a part of a whole.
+func ratio(part, whole float64) figure {
+	if whole == 0 {
+		return figure{}
+	}
+	return figure{part / whole, true}
+}
+
+// share is the part of the items that fit.
+func share[T any](items []T, fits func(T) bool) figure {
+	n := 0
+	for _, item := range items {
+		if fits(item) {
+			n++
+		}
+	}
+	return ratio(float64(n), float64(len(items)))
+}
+
+// quantile is the item below which a part of the items lies, between two if need be.
+func quantile[T cmp.Ordered](items []T, part float64, number func(T) float64) figure {
+	if len(items) == 0 {
+		return figure{}
+	}
+	sorted := slices.Sorted(slices.Values(items))
+	at := part * float64(len(sorted)-1)
+	low := int(at)
+	high := min(low+1, len(sorted)-1)
+	return figure{number(sorted[low]) + (at-float64(low))*(number(sorted[high])-number(sorted[low])), true}
+}
+
+func median[T cmp.Ordered](items []T, number func(T) float64) figure {
+	return quantile(items, 0.5, number)
+}
