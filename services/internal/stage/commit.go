@@ -14,9 +14,9 @@ import (
 // commitLoop writes down what tasks have led to, until all have ended. Tasks that follow
 // have the context. Once committing has ended, each write is tried once.
 func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
-	var last time.Time
+	var last statement
 	for {
-		batch := s.gather(all, last)
+		batch := s.gather(all, last.window)
 		if len(batch) == 0 {
 			return
 		}
@@ -29,16 +29,16 @@ func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 				go s.failed(ctx, committing, e)
 			}
 		}
+		began := time.Now()
 		if len(good) > 0 {
 			s.commit(ctx, committing, good)
 		}
-		last = time.Now()
+		last = statement{began, time.Now()}
 	}
 }
 
-// gather waits for tasks that have ended. While statements follow each other it waits a
-// moment more, for a larger batch.
-func (s *Stage[T, R]) gather(ctx context.Context, last time.Time) []ended[T, R] {
+// gather waits for tasks that have ended, and for as long as the window then is for more.
+func (s *Stage[T, R]) gather(ctx context.Context, window func() time.Duration) []ended[T, R] {
 	var batch []ended[T, R]
 	select {
 	case e := <-s.ended:
@@ -47,8 +47,8 @@ func (s *Stage[T, R]) gather(ctx context.Context, last time.Time) []ended[T, R] 
 		return nil
 	}
 	var more <-chan time.Time
-	if time.Since(last) < 2*window {
-		timer := time.NewTimer(window)
+	if wait := window(); wait > 0 {
+		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		more = timer.C
 	}
