@@ -33,10 +33,10 @@ type deployment struct {
 // cast.
 func deploy(t testing.TB, cast string, more ...string) *deployment {
 	t.Helper()
-	return deployOn(t, testenv.EmptyPostgres(t), cast, more...)
+	return deployOn(t, testenv.Postgres(t), cast, more...)
 }
 
-// deployOn is deploy on an empty database.
+// deployOn is deploy on a database that may be empty.
 func deployOn(t testing.TB, dsn, cast string, more ...string) *deployment {
 	t.Helper()
 	d := &deployment{

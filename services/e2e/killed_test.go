@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	kills = 10
+	kills = 5
 	// shortest and longest are how long a run talks before it is killed.
 	shortest = time.Second
 	longest  = 5 * time.Second

@@ -57,7 +57,7 @@ func (b *binary) build() (err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
-	args := append([]string{"build", "-o", b.file()}, buildFlags()...)
+	args := append([]string{"build", "-ldflags=-s -w", "-o", b.file()}, buildFlags()...)
 	out, err := exec.CommandContext(ctx, "go", append(args, "github.com/chorus-cast/chorus/services/cmd/chorus")...).CombinedOutput()
 	if err != nil {
 		return errors.Join(err, errors.New(string(out)))
