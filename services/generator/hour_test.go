@@ -10,16 +10,20 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner"
@@ -38,7 +42,7 @@ var (
 // -hour 1h -transcript FILE to read a whole one.
 func TestAnHourOfTheBookClub(t *testing.T) {
 	t.Parallel()
-	c := openClub(t)
+	c := openCast(t, "book-club", *hour, 7)
 	skipped, replies := 0, 0
 	topics, texts := map[int64]string{}, map[int64]string{}
 	related, unrelated := 0, 0
@@ -46,7 +50,7 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 	said := map[string]int{}
 	var recent []string
 	var out strings.Builder
-	for _, turn := range simulate.Run(c.options(*hour)).Turns {
+	for _, turn := range c.turns(*hour) {
 		if turn.Turn.Kind == decide.KindReaction {
 			continue
 		}
@@ -130,29 +134,71 @@ func sharesWord(a, b string) bool {
 	return false
 }
 
-// club is the example's cast in a database.
-type club struct {
-	t     *testing.T
+// troupe is the cast of an example in a database, with its first chat.
+type troupe struct {
+	t     testing.TB
 	g     *Generator
 	chat  int64
 	bots  map[string]int64
-	cast  []decide.Bot
-	rules decide.Chat
+	rules []simulate.Chat
+	// began is as long ago as what is played lasts.
 	began time.Time
+	// seed is that of the play.
+	seed uint64
 }
 
-func openClub(t *testing.T) *club {
+// evening is when a play begins on the chat's clock: all casts are awake then.
+const evening = 18 * time.Hour
+
+func openCast(t testing.TB, example string, played time.Duration, seed uint64) *troupe {
 	t.Helper()
-	file, err := castfile.Load(filepath.Join("..", "..", "deploy", "examples", "book-club.yaml"))
+	file, err := castfile.Load(filepath.Join("..", "..", "deploy", "examples", example+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := journaltest.Open(t)
-	exec := func(sql string, args ...any) {
-		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
-			t.Fatal(err)
-		}
+	c := &troupe{t: t, g: newWriter(t, pool), bots: map[string]int64{}, began: time.Now().Add(-played).Truncate(time.Second), seed: seed}
+	for i := range file.Cast.Bots {
+		b := &file.Cast.Bots[i]
+		b.AccountID, b.Secret = int64(i+1), secret.New(fmt.Sprintf("%d:%s", i+1, b.Name))
 	}
+	file.Cast.Chats = file.Cast.Chats[:1]
+	file.Cast.Chats[0].TelegramID = -1001234567890
+	key, err := secret.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := secret.ParseKeys(key.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rosterpg.Apply(t.Context(), pool, rosterpg.Tokens{Keyring: keys}, file.Cast, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := pool.QueryRow(t.Context(), `SELECT id FROM chats`).Scan(&c.chat); err != nil {
+		t.Fatal(err)
+	}
+	var id int64
+	var name string
+	rows, err := pool.Query(t.Context(), `SELECT id, name FROM bots`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error { c.bots[name] = id; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	c.rules, err = simulate.Chats(file.Cast, func(string) decide.Settings { return planner.Effective(nil, 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	since := c.began.UTC().Sub(c.began.UTC().Truncate(24 * time.Hour))
+	c.rules[0].Chat.TimeZone = time.FixedZone("", int((evening-since)/time.Second))
+	return c
+}
+
+// newWriter is a generator with the offline provider, and without a bus.
+func newWriter(t testing.TB, pool *pgxpool.Pool) *Generator {
+	t.Helper()
 	composer, err := offline.New()
 	if err != nil {
 		t.Fatal(err)
@@ -168,40 +214,17 @@ func openClub(t *testing.T) *club {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Generator{ // without a bus
+	g := &Generator{
 		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Now: time.Now, Log: testenv.Logger(t)},
 		cfg:  cfg, prompts: prompts, repeats: repeats, meanings: &meanings{},
 	}
 	g.past = batch.New(together(), g.pastOf)
-	c := &club{t: t, g: g, bots: map[string]int64{}, began: time.Now().Add(-*hour)}
-	var ids []int64
-	for _, b := range file.Cast.Bots {
-		id := journaltest.Bot(t, pool, b.Name)
-		ids, c.bots[b.Name] = append(ids, id), id
-		exec(`UPDATE personas SET display_name = $2, summary = $3, tone = $4, hint = $5, phrases = $6, interests = $7 WHERE bot_id = $1`,
-			id, b.Persona.DisplayName, b.Persona.Summary, b.Persona.Tone, b.Persona.Hint, b.Persona.Phrases, b.Persona.Interests)
-		bot := decide.Bot{
-			ID: id, Name: b.Name, DisplayName: b.Persona.DisplayName, Enabled: true, Tempo: float64(b.Tempo), HourlyMax: b.HourlyMax,
-			Interests: b.Persona.Interests, Empathy: float64(b.Persona.Empathy), Energy: float64(b.Persona.Energy),
-		}
-		for _, s := range b.Stances {
-			exec(`INSERT INTO stances (bot_id, topic, stance, confidence) VALUES ($1, $2, $3, $4)`, id, s.Topic, s.Stance, s.Confidence)
-			bot.Stances = append(bot.Stances, decide.Stance{Topic: s.Topic, Confidence: float64(s.Confidence)})
-		}
-		c.cast = append(c.cast, bot)
-	}
-	chat := file.Cast.Chats[0]
-	c.chat = journaltest.Chat(t, pool, chat.Name, ids...)
-	exec(`UPDATE chats SET purpose = $2, disclaimer = $3, topics = $4 WHERE id = $1`, c.chat, chat.Purpose, chat.Disclaimer, chat.Topics)
-	c.rules = decide.Chat{ID: c.chat, Enabled: true, TimeZone: time.UTC, Topics: chat.Topics, MeanGap: chat.MeanGap}
-	return c
+	return g
 }
 
-func (c *club) options(d time.Duration) simulate.Options {
-	return simulate.Options{
-		Chats: []simulate.Chat{{Name: "book-club", Chat: c.rules, Cast: c.cast, Settings: planner.Effective(nil, 0)}},
-		Start: c.began, Duration: d, Seed: 7,
-	}
+// turns are planned for so long.
+func (c *troupe) turns(d time.Duration) []simulate.Turn {
+	return simulate.Run(simulate.Options{Chats: c.rules, Start: c.began, Duration: d, Seed: c.seed}).Turns
 }
 
 const wasSent = `
@@ -214,7 +237,7 @@ delivery AS (
 INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, body, sent_at) VALUES ($1, $2, $3, $2, nullif($4::bigint, 0), $6, $7)`
 
 // say writes a turn's text, and puts it where the sender would.
-func (c *club) say(turn simulate.Turn) (text, topic string) {
+func (c *troupe) say(turn simulate.Turn) (text, topic string) {
 	c.t.Helper()
 	t := &chorusv1.Turn{
 		Id: &chorusv1.TurnId{ChatId: c.chat, Number: turn.Number}, BotId: c.bots[turn.Bot], TargetMessage: turn.Turn.Target, Topic: turn.Turn.Topic,

@@ -5,6 +5,8 @@ package talk
 
 import (
 	"cmp"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -12,23 +14,36 @@ import (
 // Line is a message of a transcript, or a reaction to one.
 type Line struct {
 	// ID names the line in its transcript; 0 is none.
-	ID  int64
-	Who string
-	Bot bool
+	ID  int64  `json:"id,omitzero"`
+	Who string `json:"who"`
+	Bot bool   `json:"bot,omitzero"`
 	// Text may be empty, where only the rhythm is known. Such a line counts in no
 	// measure of words.
-	Text string
-	At   time.Time
+	Text string    `json:"text,omitzero"`
+	At   time.Time `json:"at"`
 	// Answers is the ID of the line that it answers, which may be missing; 0 is none.
-	Answers int64
+	Answers int64 `json:"answers,omitzero"`
 	// Reaction tells that it is no message. No measure counts reactions.
-	Reaction bool
+	Reaction bool `json:"reaction,omitzero"`
 }
 
 // Band is what a figure should be, both ends included. A zero is an open end.
 type Band struct {
 	Low  float64 `json:"low,omitzero"`
 	High float64 `json:"high,omitzero"`
+}
+
+// String is such as "0.2 to 0.4", "at most 3", or "" of a band that is open.
+func (b Band) String() string {
+	switch {
+	case b == Band{}:
+		return ""
+	case b.Low == 0:
+		return fmt.Sprintf("at most %g", b.High)
+	case b.High == 0:
+		return fmt.Sprintf("at least %g", b.Low)
+	}
+	return fmt.Sprintf("%g to %g", b.Low, b.High)
 }
 
 // Verdict tells how a figure lies to its band.
@@ -55,6 +70,18 @@ func (b Band) Judge(figure float64) Verdict {
 	return Inside
 }
 
+// Excess is how far a figure lies outside of the band, negative inside.
+func (b Band) Excess(figure float64) float64 {
+	excess := math.Inf(-1)
+	if b.Low != 0 {
+		excess = b.Low - figure
+	}
+	if b.High != 0 {
+		excess = max(excess, figure-b.High)
+	}
+	return excess
+}
+
 // Row is a measure with its figure.
 type Row struct {
 	Name    string  `json:"name"`
@@ -64,6 +91,14 @@ type Row struct {
 	Known   bool    `json:"known"`
 	Want    Band    `json:"want,omitzero"`
 	Verdict Verdict `json:"verdict,omitempty"`
+}
+
+// Shown is the figure for people, "-" if it is unknown.
+func (r Row) Shown() string {
+	if !r.Known {
+		return "-"
+	}
+	return fmt.Sprintf("%.4g", math.Round(r.Figure*1000)/1000)
 }
 
 // sessionGap is the longest silence within a session.

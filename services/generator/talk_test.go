@@ -1,0 +1,58 @@
+package generator
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/talk"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// BenchmarkTalk plays an hour of each example with the offline writer, and prints the
+// figures of the cast that is farthest off the band.
+func BenchmarkTalk(b *testing.B) {
+	var all [][]talk.Row
+	for _, example := range []string{"book-club", "role-playing-table", "market-talk"} {
+		rows := talk.Review(openCast(b, example, time.Hour, 1).play(time.Hour))
+		for _, r := range rows {
+			b.Logf("%s %s: %s %s", example, r.Name, r.Shown(), r.Verdict)
+		}
+		all = append(all, rows)
+	}
+	for _, name := range []string{
+		"burstiness", "log_gap_correlation", "same_speaker", "answer_within_3", "two_answers", "length_cv", "short_lines", "voice_separation",
+	} {
+		worst := talk.Row{Figure: math.NaN()}
+		for _, rows := range all {
+			for _, r := range rows {
+				if r.Name == name && r.Known && (!worst.Known || r.Want.Excess(r.Figure) > r.Want.Excess(worst.Figure)) {
+					worst = r
+				}
+			}
+		}
+		if !worst.Known {
+			b.Errorf("%s: no cast says enough", name)
+			continue
+		}
+		fmt.Printf("figure talk.%s %.3f ratio\n", name, worst.Figure)
+	}
+}
+
+// play writes all that is said.
+func (c *troupe) play(d time.Duration) []talk.Line {
+	c.t.Helper()
+	said := map[int64]bool{}
+	var lines []talk.Line
+	for _, turn := range c.turns(d) {
+		if turn.Turn.Kind == decide.KindReaction || turn.Turn.Target != 0 && !said[turn.Turn.Target] {
+			continue
+		}
+		if text, _ := c.say(turn); text != "" {
+			said[turn.Number] = true
+			lines = append(lines, talk.Line{ID: turn.Number, Who: turn.Bot, Bot: true, Text: text, At: turn.At, Answers: turn.Turn.Target})
+		}
+	}
+	return lines
+}
