@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-// gaps are the times between the lines of sessions.
+// Gaps are the times between the lines of sessions, in the order of time.
+func Gaps(lines []Line) []time.Duration { return newTranscript(lines).gaps() }
+
 func (t *transcript) gaps() []time.Duration {
 	var all []time.Duration
 	for _, s := range t.sessions {

@@ -14,7 +14,9 @@ func words(text string) []string {
 	})
 }
 
-// lengths are how many words the lines have, as spaces part them.
+// Lengths are how many words the lines have, as spaces part them, in the order of time.
+func Lengths(lines []Line) []int { return newTranscript(lines).lengths() }
+
 func (t *transcript) lengths() []int {
 	all := make([]int, len(t.texts))
 	for i, l := range t.texts {

@@ -18,11 +18,13 @@ func family(cmd *cobra.Command) {
 	if cmd.RunE == nil {
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return noCommand(cmd, args[0])
+	if cmd.Args == nil || cmd.Args(cmd, []string{"argument"}) != nil { // takes none itself
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noCommand(cmd, args[0])
+			}
+			return nil
 		}
-		return nil
 	}
 	for _, c := range cmd.Commands() {
 		family(c)
