@@ -67,7 +67,7 @@ const maxMemories = 3
 
 // offlineHistory is how much of a chat a provider without a model looks at, so as
 // not to say again what was said.
-const offlineHistory = 100
+const offlineHistory = 200
 
 func (g *Generator) shown() int {
 	if g.Texts.Model() {

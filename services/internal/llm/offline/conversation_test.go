@@ -125,6 +125,38 @@ func gardeners() cast {
 	}
 }
 
+func pirates() cast {
+	return cast{
+		purpose: "The crew of the Merry Widow plans its next voyage. Every member is a bot.",
+		topics:  []string{"the ship", "treasure maps", "the Spanish fleet", "rum"},
+		members: []member{
+			{
+				persona: script.Persona{
+					Name: "Captain Teach", Summary: "Commands the sloop Merry Widow since the mutiny. He fears nothing but dry land.", Tone: "blunt",
+					Phrases: []string{"Hoist the sails"}, Interests: []string{"the open sea", "black flags", "cannons"}, Energy: 0.8,
+				},
+				stances:  []script.Stance{{Topic: "rum", Text: "Rum is a ration and no reward.", Confidence: 0.8}},
+				holdings: []string{"1 x spyglass (cracked)", "2 x cutlass"},
+			},
+			{
+				persona: script.Persona{
+					Name: "Bonny", Summary: "A navigator who steals charts for a hobby.", Tone: "playful",
+					Phrases: []string{"By the seven stars"}, Interests: []string{"stars", "sea charts", "reefs"}, Energy: 0.6,
+				},
+				stances:  []script.Stance{{Topic: "treasure maps", Text: "A map with a cross on it is a lie.", Confidence: 0.9}},
+				holdings: []string{"1 x brass sextant"},
+			},
+			{
+				persona: script.Persona{
+					Name: "Old Silver", Summary: "The cook of the ship, who sailed with everybody and buried most of them.", Tone: "warm",
+					Interests: []string{"parrots", "salted beef", "shanties"}, Energy: 0.3,
+				},
+				stances: []script.Stance{{Topic: "the ship", Text: "A ship is as good as her galley.", Confidence: 0.6}},
+			},
+		},
+	}
+}
+
 // spoken is a line and the scene that it was written from.
 type spoken struct {
 	script.Line
@@ -204,7 +236,7 @@ func TestTranscripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b strings.Builder
-			for _, l := range talk(t, c, 3, 40, 100) {
+			for _, l := range talk(t, c, 3, 40, 200) {
 				fmt.Fprintf(&b, "%s: %s\n", l.Author, l.Text)
 				if a := l.scene.Answering; a != nil {
 					fmt.Fprintf(&b, "    (to %s: %.60s)\n", a.Author, a.Text)

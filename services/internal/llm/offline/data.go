@@ -30,11 +30,14 @@ const (
 )
 
 // language is everything that is said in one language: a folder of data files
-// named by its tag, with lexicon.yaml, grammar.yaml and topics/*.yaml.
+// named by its tag, with lexicon.yaml, grammar.yaml,
+// answers.yaml and topics/*.yaml.
 type language struct {
+	tag      string
 	lexicon  lexicon
 	families []*family
 	generic  *family // for topics that no family knows
+	intents  []*intent
 	stop     map[string]bool
 	voices   []string        // the names of the voices, sorted
 	kinds    []string        // the kinds of questions, sorted
@@ -51,8 +54,13 @@ type lexicon struct {
 	Suffixes  []string            `yaml:"suffixes"`
 	Voices    map[string]voice    `yaml:"voices"`
 	Questions map[string][]string `yaml:"questions"` // kind → how such a question begins
-	Greetings []string            `yaml:"greetings"`
-	Thanks    []string            `yaml:"thanks"`
+	Numbers   []string            `yaml:"numbers"`   // from 0 on
+	Foreign   []string            `yaml:"foreign"`   // small words of languages that are not spoken
+	Before    []string            `yaml:"before"`    // words before a noun
+	Behind    []string            `yaml:"behind"`    // words after one
+	Nouns     bool                `yaml:"nouns"`     // have a capital
+	The       string              `yaml:"the"`       // goes before a noun of the chat
+	My        string              `yaml:"my"`        // goes before a holding; "" keeps them apart
 	Titles    []string            `yaml:"titles"`    // words before a name that belong to it
 	Narrators []string            `yaml:"narrators"` // phrases in a summary that make a narrator
 	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
@@ -60,7 +68,8 @@ type lexicon struct {
 	Denied    []string            `yaml:"denied"`    // what of each a normalised text that matches one has
 	Binders   []string            `yaml:"binders"`   // words that no unbound clause may follow
 	Unbound   []string            `yaml:"unbound"`   // words that begin such clauses
-	Silence   string              `yaml:"silence"`   // said where nothing else may be
+	Silence   []string            `yaml:"silence"`   // said where nothing else may be
+	Marker    string              `yaml:"marker"`    // is in a line that tells how to plug in a model
 	Negative  []string            `yaml:"negative"`  // stems, once they are read
 	Positive  []string            `yaml:"positive"`  // stems, once they are read
 
@@ -71,6 +80,11 @@ type lexicon struct {
 type voice struct {
 	Tones    []string `yaml:"tones"`    // words in a persona's tone that choose it
 	Contrary float64  `yaml:"contrary"` // how often it disagrees, 0 to 1
+	// How it writes: see manner.
+	Words float64 `yaml:"words"`
+	Lower float64 `yaml:"lower"`
+	Stop  float64 `yaml:"stop"`
+	Bang  float64 `yaml:"bang"`
 }
 
 // family is a field of topics with what can be said of all of them.
@@ -163,7 +177,7 @@ func loadLanguages(files fs.FS, root string) (languages, error) {
 }
 
 func loadLanguage(files fs.FS, dir string) (*language, error) {
-	l := &language{stop: map[string]bool{}, small: map[string]bool{}, common: map[string]bool{}}
+	l := &language{tag: path.Base(dir), stop: map[string]bool{}, small: map[string]bool{}, common: map[string]bool{}}
 	var err error
 	if l.readings, err = otter.New(&otter.Options[[2]string, *reading]{MaximumSize: maxReadings}); err != nil {
 		return nil, fmt.Errorf("keep readings: %w", err)
@@ -181,6 +195,13 @@ func loadLanguage(files fs.FS, dir string) (*language, error) {
 	if err := load(files, path.Join(dir, "grammar.yaml"), &shared); err != nil {
 		return nil, err
 	}
+	if err := load(files, path.Join(dir, "answers.yaml"), &l.intents); err != nil {
+		return nil, err
+	}
+	said := rules{}
+	for _, i := range l.intents {
+		said[i.Rule] = i.Say
+	}
 	names, err := fs.Glob(files, path.Join(dir, "topics", "*.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
@@ -191,7 +212,7 @@ func loadLanguage(files fs.FS, dir string) (*language, error) {
 		if err := load(files, name, f); err != nil {
 			return nil, err
 		}
-		if f.grammar, err = compile(shared.without(f.Instead), f.Rules, f.Instead); err != nil {
+		if f.grammar, err = compile(shared.without(f.Instead), said, f.Rules, f.Instead); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		f.grammar.eachWord(func(w string) { l.small[w] = true })

@@ -5,31 +5,23 @@ import (
 	"strings"
 
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
-	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
 // draft is one attempt at a text: sentences that follow from one another.
 type draft struct {
 	view   *view
 	rng    *rand.Rand
+	want   int      // about how many words
 	taken  []string // what this draft has said, normalised, in order
+	things []string // what it has named
 	frames []uint64 // the frames that it used
-	repeat bool     // what the history said may be said again
 	near   bool     // the thought is begun: keep to the topic
 
 	earlierName, earlierWord string
 }
 
-// entryRules are the rules that the composer begins with; every grammar has them.
-var entryRules = []string{ //nolint:gochecknoglobals // a constant list
-	"open_point", "open_image", "open_question", "open_stance", "open_interest", "open_callback", "open_holding", "open_scene",
-	"disclose", "greet", "thank",
-	"answer_known", "answer_stance", "answer_yesno", "answer_why", "answer_opinion", "answer_other", "answer_unknown", "answer_too", "explain",
-	"agree_known", "differ_known", "agree_word", "differ_word", "go_on", "ask_back", "react_quoted", "reply_stance", "match_image",
-	"act", "narrate", "narrate_known",
-	"add_more", "add_lean", "add_point", "add_image", "add_stance", "add_interest", "add_phrase", "add_scene",
-	"close_question", "close_other", "plain",
-}
+// brief is the most words of a line that is no more than a reaction.
+const brief = 5
 
 // weighted is a rule and how often it goes first, relative to the others.
 type weighted struct {
@@ -37,34 +29,20 @@ type weighted struct {
 	weight float64
 }
 
-// write composes the draft. It returns "" only if the grammar has nothing to
-// say at all.
+// write composes the draft. It returns "" if the grammar has nothing new to say.
 func (d *draft) write() string {
-	lead := d.first(d.leads())
-	if lead == "" {
-		d.repeat = true
-		lead = d.first(d.leads())
+	if t := d.view.target; t != nil {
+		for _, rule := range t.rules {
+			if s, ok := d.expand(rule, 0); ok {
+				return capitalise(s)
+			}
+		}
 	}
-	if lead == "" {
-		lead = d.first([]weighted{{"plain", 1}})
-	}
-	text := capitalise(lead)
-	if d.view.target != nil && d.view.target.act == asksWhatYouAre {
-		return plainly(d.view.target.asked) + text
+	text := capitalise(d.first(d.leads()))
+	if text == "" || d.want <= brief {
+		return text
 	}
 	return d.extend(text)
-}
-
-// plainly is the word that the answer to what the speaker is begins with.
-func plainly(asked nature.Asked) string {
-	switch asked {
-	case nature.Human:
-		return "No. "
-	case nature.Bot:
-		return "Yes. "
-	case nature.Nothing, nature.Open:
-	}
-	return ""
 }
 
 // first expands the first of the rules, in a weighted random order, that the
@@ -80,35 +58,43 @@ func (d *draft) first(rules []weighted) string {
 	return ""
 }
 
+// shares are how often the topic files and the cast's own words go first: where no
+// file knows the field, the latter say more.
+func (v *view) shares() (points, things float64) {
+	if v.family == v.lang.generic {
+		return 1, 9
+	}
+	return 5, 2
+}
+
 // leads are the ways to begin, by what the scene asks for.
 func (d *draft) leads() []weighted {
 	v := d.view
+	points, things := v.shares()
 	switch {
 	case v.target == nil && v.narrator:
 		return []weighted{{"open_scene", 7}, {"open_point", 1}, {"open_question", 1}}
+	case v.target == nil && d.want <= brief:
+		return []weighted{{"open_brief", 1}}
 	case v.target == nil:
 		return []weighted{
-			{"open_point", 5},
-			{"open_image", 3},
-			{"open_question", 3},
+			{"open_point", points},
+			{"open_image", points / 3},
+			{"open_question", points / 3},
 			{"open_stance", 1.5},
-			{"open_interest", 1},
+			{"open_memory", 1},
 			{"open_callback", 2},
-			{"open_holding", 0.7},
+			{"open_thing", things},
 		}
-	}
-	switch v.target.act {
-	case asksWhatYouAre:
-		return []weighted{{"disclose", 1}}
-	case greets:
-		return []weighted{{"greet", 1}}
-	case thanks:
-		return []weighted{{"thank", 1}}
-	case questions:
+	case v.target.act == questions:
 		return d.answerLeads()
-	case states:
+	case d.want <= brief && (v.target.bot || !v.narrator):
+		if d.differs() {
+			return []weighted{{"brief_differ", 8}, {"brief_ask", 1}}
+		}
+		return []weighted{{"brief_agree", 10}, {"brief_ask", 1}}
 	}
-	return d.replyLeads()
+	return append(d.replies(), weighted{"reply_thing", things / 4}, weighted{"open_thing", 0.01})
 }
 
 // answerLeads are the ways to answer a question. The order counts: a known
@@ -116,63 +102,52 @@ func (d *draft) leads() []weighted {
 func (d *draft) answerLeads() []weighted {
 	v := d.view
 	t := v.target
+	last := weighted{"answer_thing", 0.01}
 	if t.fact != nil {
-		return []weighted{{"answer_known", 50}, {"answer_stance", 3}, {"answer_opinion", 0.01}}
+		return []weighted{{"answer_known", 50}, {"answer_stance", 3}, last}
 	}
-	if v.narrator {
-		return []weighted{{"narrate", 5}, {"answer_other", 1}}
+	if v.narrator && t.bot {
+		return []weighted{{"narrate", 5}, {"answer_other", 1}, last}
 	}
-	if t.kind == "opinion" {
-		return []weighted{{"answer_stance", 5}, {"answer_opinion", 3}, {"answer_unknown", 0.01}}
+	if d.want <= brief {
+		last.weight = 1
+		return []weighted{{"brief_answer", 3}, last}
 	}
-	if t.word == "" && (t.quoted == "" || t.bot) { // "Why?", "How do you mean?"
-		return []weighted{{"explain", 10}, {"answer_stance", 2}}
-	}
-	if t.word == "" && !v.onTopic(t.stems) {
-		return []weighted{{"answer_unknown", 1}}
-	}
-	rule := map[string]string{"yesno": "answer_yesno", "why": "answer_why"}[t.kind]
+	rule := map[string]string{"yesno": "answer_yesno", "why": "answer_why", "opinion": "answer_opinion"}[t.kind]
 	if rule == "" {
 		rule = "answer_other"
 	}
-	return []weighted{{rule, 20}, {"answer_stance", 2}, {"explain", 0.3}}
-}
-
-// replyLeads are the ways to reply to a statement.
-func (d *draft) replyLeads() []weighted {
-	t := d.view.target
-	leads := d.replies()
-	if t.bot {
-		// A person may be asked about a word; personas go on with the matter.
-		return append(leads, weighted{"go_on", 0.5})
+	if t.kind == "opinion" {
+		return []weighted{{"answer_stance", 5}, {rule, 3}, last}
 	}
-	return append(leads, weighted{"react_quoted", 0.02})
+	return []weighted{{rule, 10}, {"answer_stance", 2}, {"explain", 1}, last}
 }
 
+// replies are the ways to reply to a statement.
 func (d *draft) replies() []weighted {
 	const stance = 1.2
 	t := d.view.target
-	known, word := "agree_known", "agree_word"
+	known, word, quoted := "agree_known", "agree_word", "agree_quoted"
 	if d.differs() {
-		known, word = "differ_known", "differ_word"
+		known, word, quoted = "differ_known", "differ_word", "differ_quoted"
 	}
 	switch {
 	case d.view.narrator:
 		return []weighted{{"narrate_known", 50}, {"narrate", 4}, {"agree_known", 2}}
 	case t.fact != nil && t.fact.scene != nil:
-		return []weighted{{"act", 50}, {"agree_word", 1}}
+		return []weighted{{"act", 50}, {quoted, 1}}
 	case t.fact != nil && t.fact.image:
-		return []weighted{{"match_image", 10}, {"agree_word", 2}}
+		return []weighted{{"match_image", 10}, {quoted, 3}}
 	case t.fact != nil && t.fact.question != nil:
-		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {"agree_word", 1}}
+		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {quoted, 2}}
 	case t.fact != nil:
-		return []weighted{{known, 12}, {"ask_back", 0.4}, {"reply_stance", stance}, {"agree_word", 0.05}}
+		return []weighted{{known, 9}, {quoted, 3}, {"ask_back", 0.25}, {"reply_stance", stance}}
 	case t.word != "":
-		return []weighted{{word, 6}, {"ask_back", 0.4}, {"reply_stance", stance}}
+		return []weighted{{word, 5}, {quoted, 3}, {"ask_back", 0.25}, {"reply_stance", stance}}
 	case t.bot:
-		return []weighted{{"go_on", 6}, {"reply_stance", stance}}
+		return []weighted{{quoted, 8}, {"go_on", 2}, {"reply_stance", stance}}
 	}
-	return []weighted{{"react_quoted", 6}, {"reply_stance", 0.3}}
+	return []weighted{{"react_quoted", 4}, {quoted, 4}, {"reply_stance", 0.3}}
 }
 
 // differs tells whether the persona disagrees with the target: because its
@@ -214,28 +189,24 @@ func (l *language) leaning(text string) int {
 	return min(1, max(-1, overlap(l.lexicon.Positive, stems)-overlap(l.lexicon.Negative, stems)))
 }
 
-// extend adds sentences until the text has its length class.
+// extend adds sentences until the text has about as many words as are wanted.
 func (d *draft) extend(text string) string {
 	lim := limits[d.view.length]
-	want := lim.min + d.rng.IntN(lim.max-lim.min+1)
-	if d.view.length == script.Short && d.rng.Float64() < 0.6 {
-		want = 1
-	}
 	d.near = true
 	used := map[string]bool{}
-	for range 2 * lim.max {
-		n := len(sentenceEnds(text))
-		if n >= want {
+	for range 2 * lim.sentences {
+		left := d.want - len(strings.Fields(text))
+		if left < d.want/3 || left < brief {
 			break
 		}
 		mark := len(d.taken)
-		rule, next := d.addition(n+1 >= want && want > 1, strings.HasSuffix(text, "?"), used)
+		rule, next := d.addition(left < 2*usualWords, strings.HasSuffix(text, "?"), used)
 		if next == "" {
 			break
 		}
 		used[rule] = true
 		longer := join(text, capitalise(next))
-		if len(sentenceEnds(longer)) > lim.max || len([]rune(longer)) > lim.chars {
+		if len(sentenceEnds(longer)) > lim.sentences || len([]rune(longer)) > lim.chars {
 			d.taken = d.taken[:mark]
 			continue
 		}
@@ -244,17 +215,22 @@ func (d *draft) extend(text string) string {
 	return text
 }
 
+// usualWords is how long a sentence is, about.
+const usualWords = 10
+
 // addition is one more sentence. Questions to the others come last, and only
 // one of them.
 func (d *draft) addition(last, asked bool, used map[string]bool) (string, string) {
+	points, things := d.view.shares()
 	rules := []weighted{
 		{"add_more", 9},
 		{"add_lean", 9},
-		{"add_point", 1.5},
-		{"add_image", 1.5},
+		{"add_point", points / 3},
+		{"add_image", points / 3},
 		{"add_stance", 2},
-		{"add_interest", 0.4},
-		{"add_phrase", 0.4},
+		{"add_thing", things},
+		{"open_thing", things / 2},
+		{"add_phrase", 0.6},
 	}
 	switch {
 	case d.view.narrator:
@@ -263,13 +239,13 @@ func (d *draft) addition(last, asked bool, used map[string]bool) (string, string
 			rules = []weighted{{"add_scene", 1}}
 		}
 	case d.view.playing():
-		rules = []weighted{{"add_image", 0.5}, {"add_phrase", 1}}
+		rules = []weighted{{"add_image", 0.5}, {"add_phrase", 1}, {"add_thing", 0.2}}
 	case asked:
 		// Who asks may answer, and then listens.
 		rules = []weighted{{"add_lean", 1}}
 	}
-	if last && !asked && !d.view.narrator && !d.view.playing() {
-		rules = append(rules, weighted{"close_question", 1.2}, weighted{"close_other", 1.5})
+	if last && !asked && !d.view.narrator && !d.view.playing() && d.view.length != script.Short {
+		rules = append(rules, weighted{"close_question", 0.8}, weighted{"close_other", 1})
 	}
 	var open []weighted
 	for _, r := range rules {

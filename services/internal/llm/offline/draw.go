@@ -7,9 +7,9 @@ import (
 
 // slots are the values that templates may name.
 var slots = []string{ //nolint:gochecknoglobals // a constant list
-	"self", "name", "other", "earlier", "earlierword", "topic", "word", "quoted",
+	"self", "name", "other", "earlier", "earlierword", "topic", "word", "quoted", "noun", "sum", "honest", "purpose", "persona", "own",
 	"point", "related", "and", "but", "more", "question", "answer", "lean", "image", "scene", "do", "then",
-	"stance", "surestance", "interest", "holding", "phrase",
+	"stance", "surestance", "thing", "holding", "phrase", "fact", "memory",
 }
 
 // draw returns a value for a slot, fresh ones only: what the history or this
@@ -21,22 +21,46 @@ func (d *draft) draw(slot string) (string, bool) {
 		return v.self, v.self != ""
 	case "topic":
 		return v.title, v.title != ""
+	case "purpose":
+		return oneOf(v.lang.clause(v.purpose))
+	case "persona":
+		return oneOf(v.lang.clause(v.persona.Summary))
 	case "other":
 		return d.other()
 	case "earlier", "earlierword":
 		return d.earlier(slot)
-	case "interest":
-		return d.take(d.shuffle(phrases(v.persona.Interests, 60), 0))
+	case "thing":
+		return d.thing()
 	case "holding":
 		return d.take(d.shuffle(phrases(v.holdings, 60), 0))
 	case "phrase":
 		return d.take(d.shuffle(phrases(v.persona.Phrases, 80), 0))
+	case "fact":
+		return d.take(d.shuffle(v.facts()[min(1, len(v.facts())):], 0))
+	case "memory":
+		return d.take(d.shuffle(phrases(v.memories, 140), 0))
+	case "own":
+		return oneOf(v.ownOf(v.target))
 	case "stance", "surestance":
 		return d.take(d.stances(slot == "surestance"))
-	case "name", "word", "quoted":
+	case "name", "word", "quoted", "noun", "sum", "honest":
 		return d.drawOfTarget(slot)
 	}
 	return d.take(d.known(slot))
+}
+
+func oneOf(s string) (string, bool) { return s, s != "" }
+
+// thing is something to speak of that this draft has not named, nor the target.
+func (d *draft) thing() (string, bool) {
+	all := d.view.things
+	for _, i := range d.rng.Perm(len(all)) {
+		if !slices.Contains(d.things, all[i]) {
+			d.things = append(d.things, all[i])
+			return all[i], true
+		}
+	}
+	return "", false
 }
 
 // known are the texts of the topic files that a slot may take.
@@ -71,35 +95,20 @@ func (d *draft) drawOfTarget(slot string) (string, bool) {
 	if t == nil {
 		return "", false
 	}
-	value := map[string]string{"name": t.name, "word": t.word, "quoted": t.quoted}[slot]
+	value := map[string]string{"name": t.name, "word": t.word, "quoted": t.quoted, "noun": t.noun, "sum": t.sum, "honest": t.honest}[slot]
 	return value, value != ""
 }
 
-// take returns the first text that nobody has said. A draft that may repeat
-// takes the one that was said longest ago.
+// take returns the first text that nobody has said.
 func (d *draft) take(from []string) (string, bool) {
-	best, said, oldest := "", "", -1
 	for _, s := range from {
 		c := d.view.clause(s)
-		if c.normal == "" || slices.Contains(d.taken, c.normal) {
-			continue
-		}
-		if !d.view.heard(c) {
-			best, said = s, c.normal
-			break
-		}
-		if !d.repeat {
-			continue
-		}
-		if at := d.view.lastAt(c); best == "" || at < oldest {
-			best, said, oldest = s, c.normal, at
+		if c.normal != "" && !slices.Contains(d.taken, c.normal) && !d.view.heard(c) {
+			d.taken = append(d.taken, c.normal)
+			return s, true
 		}
 	}
-	if best == "" {
-		return "", false
-	}
-	d.taken = append(d.taken, said)
-	return best, true
+	return "", false
 }
 
 // wandered reports whether any text taken since mark is about the field and not

@@ -66,7 +66,7 @@ type part struct {
 	capital bool
 }
 
-var slotPattern = regexp.MustCompile(`\{([A-Za-z_]+)\}`)
+var slotPattern = regexp.MustCompile(`\{([A-Za-z_0-9]+)\}`)
 
 // compile parses the rules of several files into one grammar; alternatives of
 // the same rule are added up. Unknown slots are an error.
@@ -118,11 +118,6 @@ func (g grammar) check() error {
 					}
 				}
 			}
-		}
-	}
-	for _, name := range entryRules {
-		if g[name] == nil {
-			errs = append(errs, fmt.Errorf("rule %s is missing", name))
 		}
 	}
 	return errors.Join(errs...)
@@ -190,7 +185,8 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 }
 
 func (d *draft) fill(a *alternative, depth int) (string, bool) {
-	mark := len(d.taken)
+	mark, named := len(d.taken), len(d.things)
+	giveBack := func() { d.taken, d.things = d.taken[:mark], d.things[:named] }
 	var b strings.Builder
 	for _, p := range a.parts {
 		s, ok := p.text, true
@@ -199,7 +195,7 @@ func (d *draft) fill(a *alternative, depth int) (string, bool) {
 			ok = ok && d.view.lang.fits(b.String(), s)
 		}
 		if !ok {
-			d.taken = d.taken[:mark] // gives back what the alternative took
+			giveBack()
 			return "", false
 		}
 		if p.capital {
@@ -209,7 +205,7 @@ func (d *draft) fill(a *alternative, depth int) (string, bool) {
 	}
 	// What is true of the whole field needn't be true of this topic in it.
 	if a.topical && d.wandered(mark) {
-		d.taken = d.taken[:mark]
+		giveBack()
 		return "", false
 	}
 	return b.String(), true

@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,17 +12,17 @@ import (
 // charsPerToken is the usual estimate for English.
 const charsPerToken = 4
 
-// limit is what a length class demands.
-type limit struct{ min, max, chars int } // min and max are sentences
+// limit is what a length class allows.
+type limit struct{ sentences, chars int }
 
 var limits = map[script.Length]limit{ //nolint:gochecknoglobals // a constant table
-	script.Short:  {1, 2, 160},
-	script.Medium: {2, 3, 400},
-	script.Long:   {3, 5, 900},
+	script.Short:  {3, 160},
+	script.Medium: {7, 400},
+	script.Long:   {12, 900},
 }
 
 // goodEnough is the score from which no further draft is tried.
-const goodEnough = 0.93
+const goodEnough = 0.85
 
 // Scores below any that a usable text can have.
 const (
@@ -30,9 +31,9 @@ const (
 )
 
 // judge says how well a draft does, 1 at best. What counts is, in this order:
-// it deceives nobody, is no repetition, has its length, speaks of what it
+// it deceives nobody, says no sentence again, has its length, speaks of what it
 // answers, and begins unlike the lines before it.
-func (v *view) judge(text string, chars int) float64 {
+func (v *view) judge(text string, want, chars int) float64 {
 	r := readingOf(text)
 	if text == "" || v.lang.lexicon.denies(r) {
 		return deceives
@@ -44,13 +45,19 @@ func (v *view) judge(text string, chars int) float64 {
 		}
 		opened = opened || (l.own || len(v.lines)-i <= recentLines) && l.opening == r.opening
 	}
-	lim := limits[v.length]
-	ends := len(sentenceEnds(text))
-	direct := v.narrator || v.playing() || v.target != nil && v.target.act != states && v.target.act != questions
-	if utf8.RuneCountInString(text) > chars || ends > lim.max || ends < lim.min && !direct {
+	if slices.ContainsFunc(r.sentences, v.sentences.mayHave) {
+		return repeats
+	}
+	if utf8.RuneCountInString(text) > chars {
 		score -= 0.5
 	}
-	if v.target != nil && !direct {
+	if !v.direct() {
+		score -= 0.25 * math.Abs(math.Log(float64(max(r.length, 1))/float64(want)))
+	}
+	if r.length <= brief {
+		return score
+	}
+	if v.target != nil && !v.direct() {
 		score -= 0.4 * v.missed(text)
 	}
 	// "Thinking about tomatoes, with tomatoes …"
@@ -58,9 +65,14 @@ func (v *view) judge(text string, chars int) float64 {
 		score -= 0.2 * float64(max(0, strings.Count(r.normal, title)-1))
 	}
 	if opened {
-		score -= 0.3
+		score -= 0.2
 	}
 	return score - v.familiar(r) - 2*max(0, v.likeness(r)-likable)
+}
+
+// direct tells whether what is said next follows from the scene, whatever its length.
+func (v *view) direct() bool {
+	return v.narrator || v.playing() || v.target != nil && (len(v.target.rules) > 0 || v.target.act == questions && !v.target.bot)
 }
 
 // likable is how alike two messages of one chat may be.

@@ -77,16 +77,6 @@ func (v *view) heard(c clause) bool {
 	return heard
 }
 
-// lastAt is where the history has a clause last.
-func (v *view) lastAt(c clause) int {
-	at, known := v.last[c.normal]
-	if !known {
-		at = strings.LastIndex(v.said, c.normal)
-		v.last[c.normal] = at
-	}
-	return at
-}
-
 // continuation is what agrees with the target's known claim, or objects to it.
 func (d *draft) continuation(against bool) []string {
 	t := d.view.target
@@ -207,11 +197,19 @@ func (d *draft) scenes() []string {
 	return all
 }
 
+// stances are the persona's own opinions on the topic or on what is asked.
 func (d *draft) stances(certain bool) []string {
+	v := d.view
+	of := v.stances
+	if t := v.target; t != nil && !t.bot {
+		if asked := v.stancesOn(t); len(asked) > 0 {
+			of = asked
+		}
+	}
 	var found []string
-	for _, s := range d.view.stances {
+	for _, s := range of {
 		if (s.Confidence >= sure) == certain {
-			if c := d.view.lang.clause(bounded(s.Text, 140)); c != "" {
+			if c := v.lang.clause(bounded(s.Text, 140)); c != "" {
 				found = append(found, c)
 			}
 		}

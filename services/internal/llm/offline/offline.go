@@ -4,8 +4,8 @@
 // It knows what it says: every claim in its topic files stands with what
 // supports it and what speaks against it, every question with its answers. So
 // a reply to a line that carries a known claim or question truly answers it;
-// to any other line it answers by a word of that line. What the chat's history
-// already says is not said again.
+// to any other line it answers by a word of that line and by what the persona and
+// the chat speak of. What people ask first (answers.yaml) has answers of its own.
 //
 // It deceives nobody: asked whether it is a bot, it says that it is a persona
 // played by templates, and no line claims to come from a person.
@@ -15,6 +15,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
@@ -28,7 +30,10 @@ const (
 )
 
 // attempts is how many drafts are composed for one text; the best is taken.
-const attempts = 12
+const attempts = 8
+
+// asking is the share of lines that may ask, and unasked what a question costs another.
+const asking, unasked = 0.45, 0.25
 
 // Provider composes text. It is safe for concurrent use.
 type Provider struct {
@@ -50,9 +55,10 @@ func New() (*Provider, error) {
 // Generate composes a text from the scene that script.With put into ctx; the messages
 // are not read. The text keeps to the scene's length class and to MaxTokens (taken as
 // four characters a token), the disclaimer not counted. The same scene gives the
-// same text. There are words for English alone: a scene in another language gets
-// an English text. What the history shows is not said again, so the more of it a
-// scene has, the more varied a chat is; 100 lines do well. The only error is the
+// same text. There are words for English and German: a person is answered in the one
+// that they write, a scene in another language gets an English text. No sentence of
+// the history is said again, so the more of it a scene has, the more varied a chat is;
+// 200 lines do well. The only error is the
 // end of ctx.
 func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	if err := ctx.Err(); err != nil {
@@ -71,21 +77,32 @@ func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, e
 
 // Compose is the text of Generate for a scene.
 func (p *Provider) Compose(s script.Scene, maxTokens int) string {
-	l := p.languages.match(s.Language)
+	l := p.languages.of(s)
 	view := l.look(s)
 	limit := limits[view.length].chars
+	if view.direct() {
+		limit = limits[script.Medium].chars
+	}
 	if maxTokens > 0 {
 		limit = min(limit, maxTokens*charsPerToken)
 	}
-
 	rng := rand.New(rand.NewPCG(s.Seed, hash(s.Persona.Name)))
+	manner := view.manner()
+	want := manner.length(view.length, rng)
+	if t := view.target; t != nil && !t.bot {
+		want = max(want, usualWords) // people are not put off with a word
+	}
+	asks := rng.Float64() < asking
 	var best string
 	var bestScore float64
 	for range attempts {
-		d := draft{view: view, rng: rng}
-		text := d.write()
-		score := view.judge(text, limit)
-		if score > deceives && (best == "" || score > bestScore) {
+		d := draft{view: view, rng: rng, want: want}
+		text := cut(d.write(), limit)
+		score := view.judge(text, want, limit)
+		if !asks && strings.Contains(text, "?") && !view.direct() {
+			score -= unasked
+		}
+		if score > repeats && (best == "" || score > bestScore) {
 			best, bestScore = text, score
 		}
 		if best != "" && bestScore >= goodEnough {
@@ -93,9 +110,23 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 		}
 	}
 	if best == "" {
-		best = l.lexicon.Silence
+		best = view.quiet(rng)
 	}
-	return join(cut(best, limit), view.disclaimer)
+	if view.target == nil || view.target.honest == "" {
+		best = view.dress(best, manner, rng)
+	}
+	return join(best, view.disclaimer)
+}
+
+// quiet is a short line for where nothing else is left to say.
+func (v *view) quiet(rng *rand.Rand) string {
+	all := v.lang.lexicon.Silence
+	for _, i := range rng.Perm(len(all)) {
+		if r := readingOf(all[i]); !slices.ContainsFunc(r.sentences, v.sentences.mayHave) {
+			return all[i]
+		}
+	}
+	return "…"
 }
 
 // Templates tells whoever needs a model's answer that there is none here.

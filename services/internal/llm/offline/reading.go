@@ -8,12 +8,15 @@ import (
 
 // reading is what texts are compared by.
 type reading struct {
-	text    string
-	normal  string
-	opening string   // its first two words
-	words   []uint64 // hashes of them, sorted, each once
-	marks   set      // of words
-	runs    []uint64 // hashes of its runs of four words
+	text      string
+	normal    string
+	opening   string   // its first two words
+	noun      string   // a thing that it names, or ""
+	length    int      // in words
+	words     []uint64 // hashes of them, sorted, each once
+	marks     set      // of words
+	runs      []uint64 // hashes of its runs of four words
+	sentences []uint64 // hashes of them, but for a short one that others follow
 }
 
 // clause is a text that may be said.
@@ -41,6 +44,7 @@ func (l *language) read(message, disclaimer string) *reading {
 		text = strings.TrimSpace(strings.TrimSuffix(text, disclaimer))
 	}
 	r := readingOf(text)
+	r.noun = l.nounOf(text)
 	l.readings.Set(key, r)
 	return r
 }
@@ -48,7 +52,7 @@ func (l *language) read(message, disclaimer string) *reading {
 func readingOf(text string) *reading {
 	const run = 4
 	all := words(text)
-	r := &reading{text: text, normal: strings.Join(all, " "), marks: make(set, 4)}
+	r := &reading{text: text, normal: strings.Join(all, " "), marks: make(set, 4), length: len(all)}
 	r.opening = strings.Join(all[:min(2, len(all))], " ")
 	r.words = make([]uint64, 0, len(all))
 	from, to := 0, -1 // of a run in the normalised text
@@ -63,7 +67,28 @@ func readingOf(text string) *reading {
 	slices.Sort(r.words)
 	r.words = slices.Compact(r.words)
 	r.marks.add(r.words)
+	r.sentences = sentencesOf(text)
 	return r
+}
+
+// openerWords is the most words of a sentence that only opens a text: "Quite so."
+const openerWords = 3
+
+func sentencesOf(text string) []uint64 {
+	var all []uint64
+	from := 0
+	ends := sentenceEnds(text)
+	if len(ends) == 0 || ends[len(ends)-1] < len(text) {
+		ends = append(ends, len(text))
+	}
+	for _, end := range ends {
+		w := words(text[from:end])
+		if len(w) > openerWords || len(w) > 0 && (from > 0 || end == len(text)) {
+			all = append(all, mix(hash(strings.Join(w, " "))))
+		}
+		from = end
+	}
+	return all
 }
 
 // common is how many words two texts have in common. It may be 0, too, if that makes

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
-	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
 // target is the message being answered, as far as it is understood.
@@ -18,11 +17,13 @@ type target struct {
 	bot    bool   // whether another persona said it
 	stems  []string
 	act    act
-	kind   string       // of a question: "why", "who", …
-	fact   *fact        // what it says that the files know, or nil
-	word   string       // a keyword of the topic in it, or ""
-	quoted string       // a word of it, to be quoted, or ""
-	asked  nature.Asked // what it asks about what the speaker is
+	kind   string   // of a question: "why", "who", …
+	rules  []string // by which it is answered, the first that can be filled; none for a matter of the topic
+	fact   *fact    // what it says that the files know, or nil
+	word   string   // a keyword of the topic in it, or ""
+	quoted string   // a word of it, to be quoted, or ""
+	sum    string   // what it asks to be reckoned, with the result
+	honest string   // the answer to what the speaker is, or ""
 }
 
 // act is what a message does.
@@ -31,15 +32,9 @@ type act int
 const (
 	states act = iota
 	questions
-	greets
-	thanks
-	asksWhatYouAre
 )
 
-// shortTalk is the most words that a mere greeting or thanks has.
-const shortTalk = 6
-
-func (v *view) read(answered script.Line) *target {
+func (v *view) read(answered script.Line, seed uint64) *target {
 	r := v.lang.read(answered.Text, v.disclaimer)
 	t := &target{
 		reading: r,
@@ -57,29 +52,25 @@ func (v *view) read(answered script.Line) *target {
 		v.follow(t.stems)
 	}
 	t.word = v.keyword(t.stems)
-	t.quoted = v.lang.telling(t.text, v.names(answered.Author))
+	names := v.names(answered.Author)
+	if t.quoted = v.lang.telling(t.text, names); names[strings.ToLower(t.noun)] {
+		withoutNoun := *t.reading // which is shared
+		withoutNoun.noun, t.reading = "", &withoutNoun
+	}
+	if t.fact == nil {
+		v.understand(t, seed)
+	}
 	return t
 }
 
-// act tells what a text does. A known question or claim is never taken for
-// anything else: "is the creature human?" is about a book.
+// act tells what a text does: a known question or claim is never taken for
+// anything else.
 func (l *language) act(text string, t *target) (act, string) {
-	if t.fact == nil && (nature.Read(text) != nature.Nothing || l.lexicon.aboutBot.MatchString(text)) {
-		t.asked = nature.Polarity(text)
-		return asksWhatYouAre, ""
-	}
 	if t.fact != nil {
 		if t.fact.side == asks {
 			return questions, ""
 		}
 		return states, ""
-	}
-	w := words(text)
-	if len(w) <= shortTalk && begins(t.normal, l.lexicon.Greetings) {
-		return greets, ""
-	}
-	if len(w) <= shortTalk && begins(t.normal, l.lexicon.Thanks) {
-		return thanks, ""
 	}
 	asked := lastQuestion(text)
 	if asked == "" {
@@ -183,6 +174,22 @@ func (l *language) telling(text string, names map[string]bool) string {
 		}
 	}
 	return best
+}
+
+// nounOf is a thing that a text names: the first plain word that carries meaning
+// between a word that goes before nouns and one that goes behind them, or an end.
+func (l *language) nounOf(text string) string {
+	const marks = ".,;:!?…\"'“”‘’()"
+	fields := strings.Fields(text)
+	for i := 1; i < len(fields); i++ {
+		w := strings.TrimRight(fields[i], marks)
+		ends := w != fields[i] || i+1 == len(fields) || slices.Contains(l.lexicon.Behind, strings.Trim(fields[i+1], marks))
+		if ends && slices.Contains(l.lexicon.Before, strings.ToLower(fields[i-1])) && plain(w) && l.content(strings.ToLower(w)) && !l.small[strings.ToLower(w)] &&
+			unicode.IsUpper(runeAt(w, 0)) == l.lexicon.Nouns {
+			return w
+		}
+	}
+	return ""
 }
 
 func plain(w string) bool {

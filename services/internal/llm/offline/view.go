@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -12,7 +13,7 @@ import (
 // which nothing may be repeated.
 const (
 	maxText     = 4096
-	maxHistory  = 400
+	maxHistory  = 250
 	recentLines = 10
 	usual       = 120 // how long a line is, about
 )
@@ -27,7 +28,10 @@ type view struct {
 	persona    script.Persona
 	self       string
 	stances    []script.Stance // those on the topic
+	allStances []script.Stance
 	holdings   []string
+	memories   []string
+	purpose    string
 	target     *target // nil opens a new thread
 	lines      []line
 	length     script.Length
@@ -38,9 +42,10 @@ type view struct {
 
 	said       string            // all lines, normalised, for looking up what was said
 	runs       set               // of all lines
+	sentences  set               // of all lines
 	known      map[string]bool   // whether said has a text, looked up once
-	last       map[string]int    // where in said a text stands last, looked up once
 	given      map[string]string // how to address those who wrote the lines
+	things     []string          // what the persona and the chat speak of, as noun phrases
 	titleStems []string
 }
 
@@ -56,13 +61,16 @@ func (l *language) look(s script.Scene) *view {
 	v := &view{
 		lang:       l,
 		persona:    s.Persona,
+		allStances: s.Stances,
+		memories:   s.Memories,
+		purpose:    bounded(s.Purpose, maxText),
 		self:       oneLine(s.Persona.Name),
 		title:      l.clause(bounded(s.Topic, 80)),
 		length:     s.Length,
 		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
 		known:      map[string]bool{},
-		last:       map[string]int{},
 		runs:       make(set, 256),
+		sentences:  make(set, 512),
 		given:      map[string]string{},
 	}
 	if _, ok := limits[v.length]; !ok {
@@ -73,6 +81,7 @@ func (l *language) look(s script.Scene) *view {
 	v.name()
 	v.listen(s)
 	v.speak(s)
+	v.gather()
 	return v
 }
 
@@ -113,6 +122,7 @@ func (v *view) listen(s script.Scene) {
 		said.WriteString(r.normal)
 		said.WriteByte('\n')
 		v.runs.add(r.runs)
+		v.sentences.add(r.sentences)
 	}
 	said.Grow(usual * len(history))
 	v.lines = make([]line, len(history))
@@ -125,7 +135,7 @@ func (v *view) listen(s script.Scene) {
 		hear(v.lines[i].reading)
 	}
 	if s.Answering != nil {
-		v.target = v.read(*s.Answering)
+		v.target = v.read(*s.Answering, s.Seed)
 		hear(v.target.reading) // which need not be in the history
 	}
 	v.said = said.String()
@@ -147,8 +157,40 @@ func (v *view) speak(s script.Scene) {
 		}
 	}
 	for _, h := range s.Holdings {
-		if h = strings.TrimPrefix(oneLine(bounded(h, 60)), "1 x "); h != "" {
+		if h = counted.ReplaceAllString(oneLine(bounded(h, 120)), ""); h != "" {
 			v.holdings = append(v.holdings, h)
+		}
+	}
+}
+
+// counted is the number before a holding.
+var counted = regexp.MustCompile(`^[\d.,]+ x `)
+
+// gather collects what the persona and the chat speak of: interests, holdings,
+// subjects of stances, and nouns of the last lines.
+func (v *view) gather() {
+	add := func(s string) {
+		s = strings.TrimSpace(strings.TrimRight(oneLine(bounded(s, 60)), ".!?…"))
+		if s != "" && !strings.EqualFold(s, v.title) {
+			v.things = with(v.things, s)
+		}
+	}
+	for _, i := range v.persona.Interests {
+		add(i)
+	}
+	for _, h := range v.holdings {
+		if h, _, _ = strings.Cut(h, " ("); v.lang.lexicon.My != "" {
+			add(v.lang.lexicon.My + h)
+		}
+	}
+	for _, s := range v.allStances {
+		add(s.Topic)
+	}
+	names := v.names("")
+	for _, l := range v.lines[max(0, len(v.lines)-recentLines):] {
+		known := func(s string) bool { return strings.Contains(s, l.noun) }
+		if l.noun != "" && !names[strings.ToLower(l.noun)] && !slices.ContainsFunc(v.things, known) {
+			add(v.lang.lexicon.The + l.noun)
 		}
 	}
 }

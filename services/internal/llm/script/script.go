@@ -25,9 +25,9 @@ type Length int
 // Length classes, with what the offline provider takes them to mean. The
 // scene's disclaimer comes on top.
 const (
-	Short  Length = iota // one or two sentences, at most 160 characters
-	Medium               // two or three sentences, at most 400 characters
-	Long                 // three to five sentences, at most 900 characters
+	Short  Length = iota // a word to three sentences, at most 160 characters
+	Medium               // a few sentences, at most 400 characters
+	Long                 // several sentences, at most 900 characters
 )
 
 // String returns the class in lower case.

@@ -1,0 +1,163 @@
+package offline_test
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
+	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
+)
+
+// examples are the casts of the example files, of which a chat may have no other
+// topics than its own.
+func examples(t *testing.T) map[string]cast {
+	t.Helper()
+	files, err := filepath.Glob("../../../../deploy/examples/*-*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	all := map[string]cast{"pirates": pirates()}
+	for _, name := range files {
+		f, err := castfile.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, chat := range f.Cast.Chats {
+			c := cast{purpose: chat.Purpose, disclaimer: chat.Disclaimer, topics: chat.Topics}
+			for _, b := range f.Cast.Bots {
+				if slices.Contains(chat.Cast, b.Name) {
+					c.members = append(c.members, memberOf(b))
+				}
+			}
+			all[chat.Name] = c
+		}
+	}
+	return all
+}
+
+func memberOf(b roster.Bot) member {
+	p := b.Persona
+	m := member{persona: script.Persona{
+		Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
+		Hint: p.Hint, Empathy: float64(p.Empathy), Energy: float64(p.Energy),
+	}}
+	for _, s := range b.Stances {
+		m.stances = append(m.stances, script.Stance{Topic: s.Topic, Text: s.Stance, Confidence: float64(s.Confidence)})
+	}
+	for _, h := range b.Holdings {
+		m.holdings = append(m.holdings, fmt.Sprintf("%v x %s", h.Quantity, h.Item))
+	}
+	return m
+}
+
+var ending = regexp.MustCompile(`[.!?…]["'”)]*(?: |$)`)
+
+// sentences are those of a text in small letters, but for a short one that opens it.
+func sentences(text string) []string {
+	var all []string
+	for _, s := range ending.Split(strings.ToLower(text), -1) {
+		words := strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '\'' })
+		if len(words) > 0 {
+			all = append(all, strings.Join(words, " "))
+		}
+	}
+	if len(all) > 1 && len(strings.Fields(all[0])) <= 3 {
+		all = all[1:]
+	}
+	return all
+}
+
+func TestNoSentenceComesTwice(t *testing.T) {
+	t.Parallel()
+	const within = 200
+	for name, c := range examples(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(3) {
+				at := map[string]int{}
+				twice := 0
+				for i, l := range talk(t, c, seed, 2*within, within) {
+					for _, s := range sentences(strings.TrimSuffix(l.Text, c.disclaimer)) {
+						if was, said := at[s]; said && s != "" && i-was <= within {
+							twice++
+							t.Logf("seed %d: %q was said %d lines ago", seed, s, i-was)
+						}
+						at[s] = i
+					}
+				}
+				if twice > 0 {
+					t.Errorf("seed %d: %d sentences came again", seed, twice)
+				}
+			}
+		})
+	}
+}
+
+// TestLinesAreOfAllLengths measures what people's lines have, too: see docs/generator.md.
+func TestLinesAreOfAllLengths(t *testing.T) {
+	t.Parallel()
+	for name, c := range examples(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := talk(t, c, 5, 400, 200)
+			var lengths []float64
+			var stops, smalls, asks, bangs, silent float64
+			for _, l := range said {
+				text := strings.TrimSpace(strings.TrimSuffix(l.Text, c.disclaimer))
+				lengths = append(lengths, float64(len(strings.Fields(text))))
+				first, _ := utf8.DecodeRuneInString(text)
+				stops += count(strings.ContainsAny(text[len(text)-1:], ".!?"))
+				smalls += count(unicode.IsLower(first))
+				asks += count(strings.Contains(text, "?"))
+				bangs += count(strings.Contains(text, "!"))
+				silent += count(text == "…")
+			}
+			n := float64(len(said))
+			mean, square, three, five := 0.0, 0.0, 0.0, 0.0
+			for _, l := range lengths {
+				mean += l / n
+				three += count(l <= 3) / n
+				five += count(l <= 5) / n
+			}
+			for _, l := range lengths {
+				square += (l - mean) * (l - mean) / n
+			}
+			for _, m := range []struct {
+				what            string
+				is, least, most float64
+			}{
+				{"variation of words", math.Sqrt(square) / mean, 0.85, 1.2},
+				{"lines of at most 3 words", three, 0.08, 0.4},
+				{"lines of at most 5 words", five, 0.15, 0.5},
+				{"lines with a question mark", asks / n, 0.12, 0.25},
+				{"lines with an exclamation mark", bangs / n, 0, 0.12},
+				{"lines that end a sentence", stops / n, 0.3, 0.85},
+				{"lines that begin small", smalls / n, 0.1, 0.6},
+				{"lines without a word", silent / n, 0, 0.01},
+			} {
+				if m.what == "lines that end a sentence" && c.disclaimer != "" {
+					continue // before a disclaimer a sentence ends
+				}
+				t.Logf("%s: %.2f", m.what, m.is)
+				if m.is < m.least || m.is > m.most {
+					t.Errorf("%s: %.2f, want %.2f to %.2f", m.what, m.is, m.least, m.most)
+				}
+			}
+		})
+	}
+}
+
+func count(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
