@@ -132,13 +132,19 @@ func (r *reviewed) write(w io.Writer, title string, lines []talk.Line) error {
 	for _, row := range rows {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Shown(), row.Want, row.Verdict, row.Meaning)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print the figures: %w", err)
+	}
+	return nil
 }
 
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("print the figures: %w", err)
+	}
+	return nil
 }
 
 func reviewCompareCommand() *cobra.Command {
@@ -210,5 +216,8 @@ func (r *reviewed) compare(w io.Writer, a, b []talk.Row) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
 			c.A.Name, c.A.Shown(), c.A.Verdict, c.B.Shown(), c.B.Verdict, c.B.Want, c.B.Meaning)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print the figures: %w", err)
+	}
+	return nil
 }

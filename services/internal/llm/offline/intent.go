@@ -54,9 +54,13 @@ func (v *view) understand(t *target, seed uint64) {
 	if rule := v.lang.wants(t); rule != "" {
 		t.rules = []string{rule, rule + "_again"}
 	}
-	if len(t.rules) > 0 && t.rules[0] != "past" {
-		return
+	if len(t.rules) == 0 || t.rules[0] == "past" {
+		v.search(t)
 	}
+}
+
+// search looks for an answer in what the persona is and thinks.
+func (v *view) search(t *target) {
 	asked := t.act == questions
 	switch {
 	case asked && v.ownOf(t) != "" && (t.kind != "opinion" || len(t.rules) > 0):
@@ -150,7 +154,9 @@ func (v *view) ownOf(t *target) string {
 }
 
 // sums finds two numbers and what to do with them.
-var sums = regexp.MustCompile(`(?i)(-?\d{1,9}(?:[.,]\d{1,4})?)\s*(\+|-|−|–|\*|x|×|·|/|:|÷|plus|minus|times|mal|multiplied by|over|divided by|geteilt durch|durch)\s*(-?\d{1,9}(?:[.,]\d{1,4})?)`)
+var sums = regexp.MustCompile(`(?i)` + number + `\s*(\+|-|−|–|\*|x|×|·|/|:|÷|plus|minus|times|mal|multiplied by|over|divided by|geteilt durch|durch)\s*` + number)
+
+const number = `(-?\d{1,9}(?:[.,]\d{1,4})?)`
 
 // sum reckons what a text asks for, as an equation; "" if it asks for nothing.
 func (l *language) sum(text string) string {

@@ -2,6 +2,7 @@ package offline_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,7 +106,7 @@ func TestAPersonIsToldOnceHowToPlugInAModel(t *testing.T) {
 	}
 	for _, member := range []int{0, 1} {
 		again := scene(c, member, "And who is the president of Peru?")
-		again.History = append(s.History, line(c.members[0].persona.Name, first), again.History[0])
+		again.History = slices.Concat(s.History, []script.Line{line(c.members[0].persona.Name, first), again.History[0]})
 		if text := say(t, again); strings.Contains(text, "CHORUS_LLM_KIND") {
 			t.Errorf("said again %q", text)
 		}

@@ -71,7 +71,8 @@ func readingOf(text string) *reading {
 	return r
 }
 
-// openerWords is the most words of a sentence that only opens a text: "Quite so."
+// openerWords is how many words a sentence has at most that only opens a text, as
+// "Quite so." does.
 const openerWords = 3
 
 func sentencesOf(text string) []uint64 {
