@@ -154,7 +154,8 @@ func (v *view) ownOf(t *target) string {
 }
 
 // sums finds two numbers and what to do with them.
-var sums = regexp.MustCompile(`(?i)` + number + `\s*(\+|-|−|–|\*|x|×|·|/|:|÷|plus|minus|times|mal|multiplied by|over|divided by|geteilt durch|durch)\s*` + number)
+var sums = regexp.MustCompile(`(?i)` + number +
+	`\s*(\+|-|−|–|\*|x|×|·|/|:|÷|plus|minus|times|mal|multiplied by|over|divided by|geteilt durch|durch)\s*` + number)
 
 const number = `(-?\d{1,9}(?:[.,]\d{1,4})?)`
 
