@@ -45,6 +45,7 @@ func TestNewcomersAreAnswered(t *testing.T) {
 		{"book-club", "Mia", "Wie hoch ist der Eiffelturm?", `demo|modell`},
 		{"table", "Selene", "What's the weather in London tomorrow?", `demo|model`},
 		{"pirates", "Bonny", "What is 7 times 8?", `56`},
+		{"pirates", "Bonny", "Was ist null plus acht?", `0 \+ 8 = 8`},
 		{"book-club", "Viktor Hale", "Was ist 12 + 30?", `42`},
 		{"book-club", "Viktor Hale", "What's the square root of 144?", `two numbers`},
 		{"book-club", "Mia", "Do you speak Spanish?", `english and`},
