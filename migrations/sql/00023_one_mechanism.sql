@@ -67,8 +67,9 @@ ALTER TABLE deliveries
 DROP INDEX deliveries_open, deliveries_parked;
 CREATE UNIQUE INDEX deliveries_open ON deliveries (lane, chat_id, turn_no, part) WHERE closed_at IS NULL;
 
--- Messages stand in one table each, and with a message of a supergroup its id: to open
--- partitions, their indexes and their keys took a statement more time than its rows did.
+-- Messages stand in one table, and so do their ids. A supergroup's id stands with the
+-- message. To open partitions, their indexes and their keys took a statement more time
+-- than its rows did.
 CREATE TABLE whole_messages (
     chat_id     bigint      NOT NULL,
     number      bigint      NOT NULL DEFAULT nextval('message_numbers'),

@@ -21,15 +21,15 @@ func answerDistance(t *transcript) figure {
 	return median(t.distances(), func(n int) float64 { return float64(n) })
 }
 
-func answerWithin(most int) func(*transcript) figure {
+func answerWithin(lines int) func(*transcript) figure {
 	return func(t *transcript) figure {
-		return share(t.distances(), func(n int) bool { return n <= most })
+		return share(t.distances(), func(n int) bool { return n <= lines })
 	}
 }
 
-func answered(least, most int) func(*transcript) figure {
+func answered(low, high int) func(*transcript) figure {
 	return func(t *transcript) figure {
-		return share(t.answers, func(n int) bool { return n >= least && n <= most })
+		return share(t.answers, func(n int) bool { return n >= low && n <= high })
 	}
 }
 
@@ -49,7 +49,7 @@ func openings(t *transcript) figure {
 // answerOverlap is how much more often an answer shares a content word with its target
 // than with another line of the transcript.
 func answerOverlap(t *transcript) figure {
-	const draws, least = 20, 10
+	const draws, minPairs = 20, 10
 	random := rand.New(rand.NewPCG(1, 1)) // repeatable
 	words := make([]map[string]bool, len(t.lines))
 	for i, l := range t.lines {
@@ -71,7 +71,7 @@ func answerOverlap(t *transcript) figure {
 			}
 		}
 	}
-	if pairs < least {
+	if pairs < minPairs {
 		return figure{}
 	}
 	return figure{float64(shared*draws) / float64(max(others, 1)), true}

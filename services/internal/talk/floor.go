@@ -74,10 +74,10 @@ func ownGapRatio(t *transcript) figure {
 // backAndForth is how often, of two changes of speaker, the second leads back. It looks
 // at sessions of 3 to 5 speakers: two can't do else, and many seldom do.
 func backAndForth(t *transcript) figure {
-	const fewest, most = 3, 5
+	const minSpeakers, maxSpeakers = 3, 5
 	changes, back := 0, 0
 	for _, s := range t.long {
-		if n := len(counts(s)); n < fewest || n > most {
+		if n := len(counts(s)); n < minSpeakers || n > maxSpeakers {
 			continue
 		}
 		all := runs(s)

@@ -59,8 +59,8 @@ func logGapCorrelation(t *transcript) figure {
 	itself := func(v float64) float64 { return v }
 	meanX, deviationX := moments(x, itself)
 	meanY, deviationY := moments(y, itself)
-	const least = 1e-9 // of a deviation that is more than rounding
-	if len(x) < minGaps || deviationX < least || deviationY < least {
+	const minDeviation = 1e-9 // of a deviation that is more than rounding
+	if len(x) < minGaps || deviationX < minDeviation || deviationY < minDeviation {
 		return figure{}
 	}
 	var covariance float64

@@ -112,14 +112,14 @@ func train(voices []voice, without int) (models []model, vocabulary int) {
 // guess is the speaker whose model makes the features most likely: naive Bayes with
 // Laplace's smoothing and equal chances of all speakers.
 func guess(models []model, vocabulary int, features []string) int {
-	best, most := 0, math.Inf(-1)
+	best, highest := 0, math.Inf(-1)
 	for i, m := range models {
 		likely := -float64(len(features)) * math.Log(float64(m.total+vocabulary+1))
 		for _, f := range features {
 			likely += math.Log(float64(m.of[f] + 1))
 		}
-		if likely > most {
-			best, most = i, likely
+		if likely > highest {
+			best, highest = i, likely
 		}
 	}
 	return best

@@ -37,9 +37,9 @@ func lengthVariation(t *transcript) figure {
 	return ratio(deviation, mean)
 }
 
-func shortLines(most int) func(*transcript) figure {
+func shortLines(maxWords int) func(*transcript) figure {
 	return func(t *transcript) figure {
-		return share(t.lengths(), func(n int) bool { return n <= most })
+		return share(t.lengths(), func(n int) bool { return n <= maxWords })
 	}
 }
 
@@ -159,10 +159,10 @@ func repeats(t *transcript) figure {
 // content are the stems of a text's words that carry meaning: the first letters of long
 // words that are not among the most frequent of English and German.
 func content(text string) map[string]bool {
-	const least, stem = 4, 5
+	const minLetters, stem = 4, 5
 	stems := map[string]bool{}
 	for _, w := range words(text) {
-		if letters := []rune(w); len(letters) >= least && !strings.Contains(functionWords, " "+w+" ") {
+		if letters := []rune(w); len(letters) >= minLetters && !strings.Contains(functionWords, " "+w+" ") {
 			stems[string(letters[:min(len(letters), stem)])] = true
 		}
 	}

@@ -164,11 +164,16 @@ func printDeadLetter(w io.Writer, l journal.DeadLetter) (err error) {
 			return fmt.Errorf("show the delivery: %w", err)
 		}
 	}
+	return writeJSON(w, shown)
+}
+
+// writeJSON writes a value for people who read JSON.
+func writeJSON(w io.Writer, value any) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
-	if err := out.Encode(shown); err != nil {
-		return fmt.Errorf("write the dead letter: %w", err)
+	if err := out.Encode(value); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil
 }

@@ -93,6 +93,10 @@ func (r *reviewed) read(in io.Reader, file string) ([]talk.Line, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.parse(content, file)
+}
+
+func (r *reviewed) parse(content []byte, file string) ([]talk.Line, error) {
 	lines, err := source.Parse(content, r.Options)
 	if err != nil {
 		return nil, run.Usage(fmt.Errorf("%s: %w", file, err))
@@ -114,16 +118,16 @@ type rated struct {
 }
 
 func (r *reviewed) write(w io.Writer, title string, lines []talk.Line) error {
+	rows := talk.Review(lines)
 	if r.html != "" {
 		file, err := os.Create(r.html)
 		if err != nil {
 			return run.Usage(err)
 		}
-		if err := errors.Join(page.Write(file, title, lines), file.Close()); err != nil {
+		if err := errors.Join(page.Write(file, title, lines, rows), file.Close()); err != nil {
 			return err
 		}
 	}
-	rows := talk.Review(lines)
 	if r.json {
 		return writeJSON(w, rated{rows})
 	}
@@ -133,15 +137,6 @@ func (r *reviewed) write(w io.Writer, title string, lines []talk.Line) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Shown(), row.Want, row.Verdict, row.Meaning)
 	}
 	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the figures: %w", err)
-	}
-	return nil
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("print the figures: %w", err)
 	}
 	return nil
@@ -182,9 +177,9 @@ func (r *reviewed) rows(in io.Reader, file string) ([]talk.Row, error) {
 	if json.Unmarshal(content, &earlier) == nil && earlier.Measures != nil {
 		return earlier.Measures, nil
 	}
-	lines, err := source.Parse(content, r.Options)
+	lines, err := r.parse(content, file)
 	if err != nil {
-		return nil, run.Usage(fmt.Errorf("%s: %w", file, err))
+		return nil, err
 	}
 	return talk.Review(lines), nil
 }

@@ -27,7 +27,7 @@ const (
 	ruleOpinion = "no_opinion"
 )
 
-// maxAsked is the most words of a text that is searched for an intent.
+// maxAsked is how many words a text has at most that is searched for an intent.
 const maxAsked = 40
 
 // understand settles by which rules a message is answered that the topic files don't
@@ -161,8 +161,9 @@ const number = `(-?\d{1,9}(?:[.,]\d{1,4})?)`
 
 // sum reckons what a text asks for, as an equation; "" if it asks for nothing.
 func (l *language) sum(text string) string {
+	text = " " + strings.ToLower(strings.TrimRight(text, "?!. ")) + " "
 	for i, w := range l.lexicon.Numbers {
-		text = strings.ReplaceAll(" "+strings.ToLower(strings.TrimRight(text, "?!. "))+" ", " "+w+" ", " "+strconv.Itoa(i)+" ")
+		text = strings.ReplaceAll(text, " "+w+" ", " "+strconv.Itoa(i)+" ")
 	}
 	m := sums.FindStringSubmatch(text)
 	if m == nil || strings.Count(text, ":") > 0 && m[2] == ":" && !strings.Contains(text, " : ") {

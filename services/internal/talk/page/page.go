@@ -50,14 +50,14 @@ type row struct {
 // mark is where a figure lies beside its band.
 type mark struct{ From, Width, At float64 }
 
-// Write writes the page.
-func Write(w io.Writer, title string, lines []talk.Line) error {
+// Write writes the page of a transcript and its review.
+func Write(w io.Writer, title string, lines []talk.Line, review []talk.Row) error {
 	t, err := template.New("page").Parse(page)
 	if err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	var rows []row
-	for _, r := range talk.Review(lines) {
+	for _, r := range review {
 		rows = append(rows, row{r, r.Shown(), r.Want.String(), marked(r)})
 	}
 	err = t.Execute(w, struct {
@@ -91,7 +91,7 @@ func marked(r talk.Row) *mark {
 	if low != 0 {
 		from = at(low)
 	}
-	return &mark{From: from, Width: at(high) - from, At: at(r.Figure)}
+	return &mark{From: from, Width: at(high) - from, At: min(at(r.Figure), strip-1)}
 }
 
 // gapPlot counts gaps by their powers of two, in seconds.
@@ -128,11 +128,11 @@ func histogram(title string, counts []int, name func(int) string) plot {
 	if len(counts) == 0 {
 		return p
 	}
-	most := max(slices.Max(counts), 1)
+	highest := max(slices.Max(counts), 1)
 	wide := float64(width) / float64(len(counts))
 	every := (len(counts) + 11) / 12 // as many labels as there is room for
 	for i, n := range counts {
-		x, tall := float64(i)*wide, float64(height*n)/float64(most)
+		x, tall := float64(i)*wide, float64(height*n)/float64(highest)
 		p.Bars = append(p.Bars, bar{x, height - tall, max(wide-1, 1), tall})
 		if i%every == 0 {
 			p.Labels = append(p.Labels, label{x, height + step - 4, name(i)})
@@ -144,12 +144,12 @@ func histogram(title string, counts []int, name func(int) string) plot {
 // speakers is a strip for each speaker, with a mark for each line.
 func speakers(lines []talk.Line) plot {
 	p := plot{Title: "Who says something when"}
-	const names, most = 120, 30
+	const names, maxSpeakers = 120, 30
 	sorted := slices.SortedStableFunc(slices.Values(lines), func(a, b talk.Line) int { return a.At.Compare(b.At) })
 	var order []string
 	for _, l := range sorted {
 		at := slices.Index(order, l.Who)
-		if at < 0 && len(order) < most {
+		if at < 0 && len(order) < maxSpeakers {
 			at = len(order)
 			order = append(order, l.Who)
 			p.Labels = append(p.Labels, label{0, float64(at*step + step - 4), strings.TrimSpace(l.Who)})

@@ -20,7 +20,7 @@ func TestPage(t *testing.T) {
 	}
 	for name, of := range map[string][]talk.Line{"many": lines, "one": lines[:1], "none": nil} {
 		var out strings.Builder
-		if err := page.Write(&out, "a & b", of); err != nil {
+		if err := page.Write(&out, "a & b", of, talk.Review(of)); err != nil {
 			t.Fatal(err)
 		}
 		shown := out.String()

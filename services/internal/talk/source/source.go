@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,16 +51,16 @@ func Parse(content []byte, o Options) ([]talk.Line, error) {
 	case has("chats"), has("messages"):
 		return telegram(first, o)
 	}
-	return nil, fmt.Errorf("has the fields %s, want %s", fields(first), formats)
+	return nil, fmt.Errorf("has the fields {%s}, want %s", names(first), formats)
 }
 
-func fields(object map[string]json.RawMessage) string {
-	var names []string
-	for name := range object {
-		names = append(names, strconv.Quote(name))
+// names are the keys of a map, quoted and in order.
+func names[T any](of map[string]T) string {
+	var quoted []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		quoted = append(quoted, strconv.Quote(name))
 	}
-	slices.Sort(names)
-	return "{" + strings.Join(names, ", ") + "}"
+	return strings.Join(quoted, ", ")
 }
 
 // each decodes the items of an array one by one, so that an error says which it was.
@@ -121,11 +122,6 @@ func missing(at, field, want string) error {
 
 // chosen are the lines of the wanted chat, or of the only one.
 func chosen(by map[string][]talk.Line, o Options) ([]talk.Line, error) {
-	var names []string
-	for name := range by {
-		names = append(names, strconv.Quote(name))
-	}
-	slices.Sort(names)
 	if lines, found := by[o.Chat]; found {
 		return lines, nil
 	}
@@ -137,5 +133,5 @@ func chosen(by map[string][]talk.Line, o Options) ([]talk.Line, error) {
 	if len(by) == 0 {
 		return nil, errors.New("has no message")
 	}
-	return nil, fmt.Errorf("--chat: %q, want one of %s", o.Chat, strings.Join(names, ", "))
+	return nil, fmt.Errorf("--chat: %q, want one of %s", o.Chat, names(by))
 }
