@@ -115,25 +115,17 @@ CROSS JOIN LATERAL (
     FROM turns WHERE chat_id = chat.id AND closed_at IS NULL AND kind <> 'reaction' AND kind <> 'command') open`
 )
 
-// load completes what the decisions depend on, in as many queries for a thousand
+// loadTurns gives chats their settings and open turns, in as many queries for a thousand
 // chats as for one.
-func load(ctx context.Context, tx pgx.Tx, roster *rostercache.Roster, due []decide.Input, values *settings.Values) error {
-	l := loading{chats: make(map[int64]*decide.Input, len(due)), casts: make(map[int64][]member), usable: make(map[message][]int64)}
-	ids, basic := make([]int64, len(due)), []int64{}
+func loadTurns(ctx context.Context, tx pgx.Tx, due []decide.Input, values *settings.Values) error {
+	l := loading{chats: make(map[int64]*decide.Input, len(due))}
+	ids := make([]int64, len(due))
 	for i := range due {
 		ids[i] = due[i].Chat.ID
 		due[i].Settings = Effective(values, ids[i])
 		l.chats[ids[i]] = &due[i]
-		if due[i].Chat.Basic {
-			basic = append(basic, ids[i])
-		}
 	}
 	var b pgx.Batch
-	each(&b, castOf, l.member, ids)
-	each(&b, recentOf, l.message, ids)
-	if len(basic) > 0 {
-		each(&b, usableOf, l.knows, basic)
-	}
 	each(&b, loadOf, l.load, ids)
 	if limit := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); limit > 0 {
 		b.Queue(countAll).QueryRow(func(row pgx.Row) error {
@@ -146,10 +138,60 @@ func load(ctx context.Context, tx pgx.Tx, roster *rostercache.Roster, due []deci
 		})
 	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("load the open turns: %w", err)
+	}
+	return nil
+}
+
+// loadCasts completes what the decisions depend on: who may speak, and what was said.
+func loadCasts(ctx context.Context, tx pgx.Tx, roster *rostercache.Roster, due []*decide.Input) error {
+	if len(due) == 0 {
+		return nil
+	}
+	l := loading{chats: make(map[int64]*decide.Input, len(due)), casts: make(map[int64][]member), usable: make(map[message][]int64)}
+	ids, basic := make([]int64, len(due)), []int64{}
+	for i, in := range due {
+		ids[i] = in.Chat.ID
+		l.chats[ids[i]] = in
+		if in.Chat.Basic {
+			basic = append(basic, ids[i])
+		}
+	}
+	var b pgx.Batch
+	each(&b, castOf, l.member, ids)
+	each(&b, recentOf, l.message, ids)
+	if len(basic) > 0 {
+		each(&b, usableOf, l.knows, basic)
+	}
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("load what the turns depend on: %w", err)
 	}
 	l.order()
 	return l.stances(ctx, roster)
+}
+
+// load is all of it for all chats, also for those where nothing may be planned.
+func load(ctx context.Context, tx pgx.Tx, roster *rostercache.Roster, due []decide.Input, values *settings.Values) error {
+	if err := loadTurns(ctx, tx, due, values); err != nil {
+		return err
+	}
+	all := make([]*decide.Input, len(due))
+	for i := range due {
+		all[i] = &due[i]
+	}
+	return loadCasts(ctx, tx, roster, all)
+}
+
+// mayPlan are the chats where something may be planned, whoever is in the cast: where texts
+// are behind, most aren't, and to read casts and messages is most of a decision's cost.
+func mayPlan(due []decide.Input) []*decide.Input {
+	var found []*decide.Input
+	for i := range due {
+		if decide.Closed(&due[i]) == decide.SkipNone {
+			found = append(found, &due[i])
+		}
+	}
+	return found
 }
 
 // each queues a query about chats whose rows are scanned one by one.

@@ -208,7 +208,10 @@ func (p *Planner) batch(ctx context.Context) (more bool, err error) {
 		}
 		more = len(due) == p.cfg.Batch
 		values := p.Settings.Current()
-		if err := load(ctx, tx, p.Roster, due, values); err != nil {
+		if err := loadTurns(ctx, tx, due, values); err != nil {
+			return err
+		}
+		if err := loadCasts(ctx, tx, p.Roster, mayPlan(due)); err != nil {
 			return err
 		}
 		done = p.decide(ctx, due)
@@ -237,8 +240,10 @@ const nextDue = `-- look for the next
 SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_timestamp())::float8,
     (SELECT chat_id FROM turns WHERE closed_at IS NULL ORDER BY chat_id LIMIT 1) IS NOT NULL`
 
-// soonest keeps two planners that race for the last due chat from spinning.
-const soonest = 2 * time.Millisecond
+// soonest is how long chats are gathered for that come due: a batch of few costs nearly
+// as much as one of many, and nobody notices so short a wait before a turn. It keeps two
+// planners that race for the last due chat from spinning, too.
+const soonest = 50 * time.Millisecond
 
 // untilDue returns how long no chat is due.
 func (p *Planner) untilDue(ctx context.Context) time.Duration {

@@ -69,7 +69,7 @@ func newDecider(in *Input) *decider {
 
 // turn asks the rules one after the other.
 func (d *decider) turn() (*Turn, Skip) {
-	if skip := d.closed(); skip != SkipNone {
+	if skip := Closed(d.in); skip != SkipNone {
 		return nil, skip
 	}
 	if skip := d.eligible(); skip != SkipNone {

@@ -6,20 +6,22 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/hours"
 )
 
-// closed is why nothing at all may be planned in the chat now.
-func (d *decider) closed() Skip {
+// Closed is why nothing at all may be planned in the chat now, whoever is in its cast:
+// the answer needs neither the cast nor the messages. SkipNone if something may.
+func Closed(in *Input) Skip {
+	set := &in.Settings
 	switch {
-	case !d.in.Chat.Enabled:
+	case !in.Chat.Enabled:
 		return SkipChatDisabled
-	case !d.set.Active:
+	case !set.Active:
 		return SkipSimulationOff
-	case d.in.UnwrittenTurns >= d.set.MaxUnwrittenTurns:
+	case in.UnwrittenTurns >= set.MaxUnwrittenTurns:
 		return SkipTextsBehind
-	case d.in.ChatLastMinute >= d.set.ChatPerMinute:
+	case in.ChatLastMinute >= set.ChatPerMinute:
 		return SkipChatLimit
-	case d.set.GlobalPerMinute > 0 && d.in.GlobalLastMinute >= d.set.GlobalPerMinute:
+	case set.GlobalPerMinute > 0 && in.GlobalLastMinute >= set.GlobalPerMinute:
 		return SkipGlobalLimit
-	case d.set.ChatPerDay > 0 && d.in.ChatToday >= d.set.ChatPerDay:
+	case set.ChatPerDay > 0 && in.ChatToday >= set.ChatPerDay:
 		return SkipDayLimit
 	}
 	return SkipNone

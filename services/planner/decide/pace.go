@@ -13,6 +13,9 @@ const (
 	maxMean = 30 * 24 * time.Hour
 	// defaultMean is that of a chat which says nothing.
 	defaultMean = 30 * time.Second
+	// behindPause is how soon a chat is looked at again whose texts are behind, at the
+	// earliest: to look costs time that its texts need.
+	behindPause = 2 * time.Second
 )
 
 // next returns when to look at the chat again.
@@ -25,7 +28,9 @@ func (d *decider) next(skip Skip) time.Time {
 	case SkipAsleep:
 		// And a gap, so that not everybody speaks when the clock strikes.
 		return d.opening().Add(d.gap()).In(d.in.Now.Location())
-	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipTextsBehind, SkipPromptGone, SkipPromptLate,
+	case SkipTextsBehind:
+		return d.in.Now.Add(max(behindPause, d.gap()))
+	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipPromptGone, SkipPromptLate,
 		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers:
 	}
 	return d.in.Now.Add(d.gap())
