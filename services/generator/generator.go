@@ -104,10 +104,6 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
-	repeats, err := newRepeats(deps.Pool, cfg.Similarity)
-	if err != nil {
-		return nil, err
-	}
 	meanings, err := newMeanings(deps.Embeddings, cfg.Likeness)
 	if err != nil {
 		return nil, err
@@ -118,7 +114,7 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	}
 	g := &Generator{
 		Deps: deps, cfg: cfg, prompts: prompts,
-		repeats: repeats, meanings: meanings, used: used{wake: make(chan struct{}, 1)},
+		repeats: newRepeats(deps.Pool, cfg.Similarity), meanings: meanings, used: used{wake: make(chan struct{}, 1)},
 		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
 		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
 	}

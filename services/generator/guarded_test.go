@@ -201,23 +201,27 @@ func repetitionsAreFoundWhereverTheyAre(s *stage) {
 	const fresh = "The harbour scene is where I put the book down."
 	tom := s.person("Tom", "")
 	_, other := s.elsewhere("repeats", s.bot)
-	for where, put := range map[string]func(text string){
-		"in the chat": func(text string) {
+	// In the order of time: what was said is read from where it was read to.
+	for _, tt := range []struct {
+		where string
+		put   func(text string)
+	}{
+		{"of the bot, in another chat", func(text string) { s.said(other, text, "11 hours", "closed") }},
+		{"in the chat", func(text string) {
 			s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, nextval('message_numbers'), $3::bigint, $2, now())`, s.chat, text, tom)
-		},
-		"of the bot, in another chat": func(text string) { s.said(other, text, "11 hours", "closed") },
-		"waiting to be sent":          func(text string) { s.said(s.chat, text, "0 hours", "waiting") },
+		}},
+		{"waiting to be sent", func(text string) { s.said(s.chat, text, "0 hours", "waiting") }},
 	} {
 		for _, old := range []string{"page by page   then", "Page by page, then!", "Page by page then, Tom."} {
 			s.exec(`DELETE FROM messages WHERE chat_id = $1`, s.chat)
 			s.exec(`DELETE FROM turns WHERE turn_no = $1`, saidTurn)
-			put(old)
+			tt.put(old)
 			s.says(line, fresh)
 			if got := s.delivery(s.turn()).GetText(); got != fresh {
-				s.t.Errorf("%s, %q: says %q", where, old, got)
+				s.t.Errorf("%s, %q: says %q", tt.where, old, got)
 			}
 			if len(s.prompts()) != 2 || !strings.Contains(s.prompts()[1][3].Content, "It says ") {
-				s.t.Errorf("%s: asked %d times", where, len(s.prompts()))
+				s.t.Errorf("%s: asked %d times", tt.where, len(s.prompts()))
 			}
 		}
 	}

@@ -210,13 +210,9 @@ func newWriter(t testing.TB, pool *pgxpool.Pool) *Generator {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
-	repeats, err := newRepeats(pool, cfg.Similarity)
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := &Generator{
 		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Now: time.Now, Log: testenv.Logger(t)},
-		cfg:  cfg, prompts: prompts, repeats: repeats, meanings: &meanings{},
+		cfg:  cfg, prompts: prompts, repeats: newRepeats(pool, cfg.Similarity), meanings: &meanings{},
 	}
 	g.past = batch.New(together(), g.pastOf)
 	return g

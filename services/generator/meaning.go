@@ -42,7 +42,7 @@ func (m *meanings) compared() bool { return m.embeddings != nil && m.least < 1 }
 
 // nearest returns which of the texts that were said means what this one does, the
 // nearest; empty for none. It asks in one call for what isn't known of them.
-func (m *meanings) nearest(ctx context.Context, text string, said []*utterance, about llm.About) (string, error) {
+func (m *meanings) nearest(ctx context.Context, text string, said []said, about llm.About) (string, error) {
 	said = said[:min(len(said), maxCompared)]
 	vectors := make(map[string][]float32, len(said)+1)
 	var ask []string

@@ -42,21 +42,21 @@ func TestTheNearestMeaningIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := func(texts ...string) (all []*utterance) {
+	heard := func(texts ...string) (all []said) {
 		for _, text := range texts {
-			all = append(all, &utterance{text: text})
+			all = append(all, said{utterance: &utterance{text: text}})
 		}
 		return all
 	}
 	for _, tt := range []struct {
 		text string
-		said []*utterance
+		said []said
 		want string
 		asks []string
 	}{
-		{"up", said("right", "higher", "upwards", "down", "upwards"), "upwards", []string{"up", "right", "higher", "upwards", "down"}},
-		{"right", said("up", "down"), "", nil},
-		{"upwards", said("nothing", "of another model", "", "higher"), "higher", []string{"nothing", "of another model"}},
+		{"up", heard("right", "higher", "upwards", "down", "upwards"), "upwards", []string{"up", "right", "higher", "upwards", "down"}},
+		{"right", heard("up", "down"), "", nil},
+		{"upwards", heard("nothing", "of another model", "", "higher"), "higher", []string{"nothing", "of another model"}},
 		{"up", nil, "", nil},
 	} {
 		d.asked = nil
@@ -72,7 +72,7 @@ func TestTheNearestMeaningIsFound(t *testing.T) {
 			t.Errorf("%s: asked for (-want +got): %s", tt.text, diff)
 		}
 	}
-	if _, err := m.nearest(t.Context(), "aardvark", said("up"), llm.About{}); !errors.Is(err, errUnheardOf) {
+	if _, err := m.nearest(t.Context(), "aardvark", heard("up"), llm.About{}); !errors.Is(err, errUnheardOf) {
 		t.Errorf("got %v", err)
 	}
 }

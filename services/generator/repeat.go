@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/maypok86/otter/v2"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/guard"
@@ -35,34 +35,13 @@ type repeats struct {
 	pool *pgxpool.Pool
 	// similarity of trigrams from which a text is nearly the same, 0 to 1.
 	similarity float64
-	// known are texts with their trigrams: a text is compared with much the same ones
-	// as the last.
-	known *otter.Cache[string, *utterance]
 	// asked are the questions for what was said, asked together.
 	asked *batch.Group[*chorusv1.Turn, []said]
 }
 
-// maxKnown limits how many texts' trigrams are kept, of half a kilobyte or so each:
-// those of some hundred chats.
-const maxKnown = 30_000
-
-func newRepeats(pool *pgxpool.Pool, similarity float64) (*repeats, error) {
-	known, err := otter.New(&otter.Options[string, *utterance]{MaximumSize: maxKnown})
-	if err != nil {
-		return nil, fmt.Errorf("keep trigrams: %w", err)
-	}
-	r := &repeats{pool: pool, similarity: similarity, known: known}
-	r.asked = batch.New(together(), r.saidTo)
-	return r, nil
-}
-
-func (r *repeats) utterance(text string) *utterance {
-	if known, ok := r.known.GetIfPresent(text); ok {
-		return known
-	}
-	u := &utterance{text, trigramsOf(text)}
-	r.known.Set(text, u)
-	return u
+func newRepeats(pool *pgxpool.Pool, similarity float64) *repeats {
+	lately := &spoken{pool: pool}
+	return &repeats{pool: pool, similarity: similarity, asked: batch.New(together(), lately.to)}
 }
 
 // heard is what a turn's text must not repeat.
@@ -74,16 +53,8 @@ type heard struct {
 
 	read chan struct{} // closed when the rest is there
 	at   time.Time
-	said []*utterance
-	// elsewhere are those that were said in other chats, whose words are not shown to
-	// who writes for this one.
-	elsewhere map[string]bool
-	err       error
-}
-
-type utterance struct {
-	text string
-	trigrams
+	said []said
+	err  error
 }
 
 // listen begins to read what was said. That and the trigrams take longer than all
@@ -100,70 +71,27 @@ func (r *repeats) listen(ctx context.Context, turn *chorusv1.Turn, disclaimer st
 
 func (h *heard) wait() { <-h.read }
 
-// What a bot said is read from its deliveries, wherever it said it: they have an index for
-// it, and it need not be in the log of messages by now. A text may come twice.
-const wasSaid = `
-SELECT u.n, said.body, said.elsewhere
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, bot_id, turn_no, n) CROSS JOIN LATERAL (
-    (SELECT body, false AS elsewhere FROM messages WHERE chat_id = u.chat_id AND talk ORDER BY sent_at DESC, number DESC LIMIT $4)
-    UNION ALL SELECT body, false FROM deliveries
-        WHERE lane = 'message' AND chat_id = u.chat_id AND body IS NOT NULL AND closed_at IS NULL AND turn_no <> u.turn_no
-    UNION ALL SELECT body, chat_id <> u.chat_id FROM deliveries
-        WHERE bot_id = u.bot_id AND body IS NOT NULL AND created_at > now() - $5::interval AND (chat_id, turn_no) <> (u.chat_id, u.turn_no)) said`
-
-// said is a text, and whether it was said in another chat than that of whoever asks.
-type said struct {
-	body      string
-	elsewhere bool
-}
-
-// saidTo gives for each turn what its text must not repeat.
-func (r *repeats) saidTo(ctx context.Context, turns []*chorusv1.Turn) ([][]said, error) {
-	found := make([][]said, len(turns))
-	chats, bots, numbers := make([]int64, len(turns)), make([]int64, len(turns)), make([]int64, len(turns))
-	for i, t := range turns {
-		chats[i], bots[i], numbers[i] = t.GetId().GetChatId(), t.GetBotId(), t.GetId().GetNumber()
-	}
-	// An error of the query comes with its rows, too.
-	rows, _ := r.pool.Query(ctx, wasSaid, chats, bots, numbers, chatWindow, botWindow)
-	var n int
-	var s said
-	_, err := pgx.ForEachRow(rows, []any{&n, &s.body, &s.elsewhere}, func() error {
-		found[n-1] = append(found[n-1], s)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read what was said: %w", err)
-	}
-	return found, nil
-}
-
 func (h *heard) look(ctx context.Context) {
-	h.at, h.said, h.elsewhere = time.Now(), nil, map[string]bool{}
-	var all []said
-	all, h.err = h.asked.Do(ctx, h.turn)
-	here := map[string]bool{}
-	for _, s := range all {
-		if h.disclaimer != "" {
-			s.body = strings.ReplaceAll(s.body, " "+h.disclaimer, "")
-		}
-		if !here[s.body] && !h.elsewhere[s.body] {
-			h.said = append(h.said, h.utterance(s.body))
-		}
-		here[s.body], h.elsewhere[s.body] = here[s.body] || !s.elsewhere, h.elsewhere[s.body] || s.elsewhere
+	h.at = time.Now()
+	h.said, h.err = h.asked.Do(ctx, h.turn)
+	if h.disclaimer == "" {
+		return
 	}
-	for body := range here {
-		h.elsewhere[body] = h.elsewhere[body] && !here[body]
+	for i, s := range h.said {
+		if bare := strings.ReplaceAll(s.text, " "+h.disclaimer, ""); bare != s.text {
+			h.said[i].utterance = utteranceOf(bare)
+		}
 	}
 }
 
 // earlier names an earlier message in an objection: by its words, if they were said in
-// this chat.
-func (h *heard) earlier(said string) string {
-	if h.elsewhere[said] {
+// this chat. The words of others are not shown to who writes for this one.
+func (h *heard) earlier(text string) string {
+	here := func(s said) bool { return s.text == text && !s.elsewhere }
+	if !slices.ContainsFunc(h.said, here) {
 		return "an earlier message in another group"
 	}
-	return "an earlier message: " + prompt.Quote(said)
+	return "an earlier message: " + prompt.Quote(text)
 }
 
 // find gives an objection to a text that was said before. What may be like it is
@@ -177,10 +105,10 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 		return nil, h.err
 	}
 	var alike []string
-	mine := h.utterance(text) // which the chat's next texts are compared with
-	for _, u := range h.said {
-		if strings.EqualFold(u.text, text) || mine.similarity(&u.trigrams, h.similarity-unsure) >= h.similarity-unsure {
-			alike = append(alike, u.text)
+	mine := trigramsOf(text)
+	for _, s := range h.said {
+		if strings.EqualFold(s.text, text) || mine.similarity(&s.trigrams, h.similarity-unsure) >= h.similarity-unsure {
+			alike = append(alike, s.text)
 		}
 	}
 	if len(alike) == 0 {

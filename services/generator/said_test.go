@@ -1,0 +1,70 @@
+package generator
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+)
+
+// What was read before and added to is what a first look would find.
+func TestWhatWasSaidIsAddedTo(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bots := []int64{journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben")}
+	chats := []int64{journaltest.Chat(t, pool, "one", bots...), journaltest.Chat(t, pool, "two", bots...)}
+	random := rand.New(rand.NewPCG(1, 2))
+	kept := &spoken{pool: pool}
+	for n := int64(1); n <= 3*chatWindow; n++ {
+		chat, bot := chats[random.IntN(2)], bots[random.IntN(2)]
+		for _, sql := range []string{
+			`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, written_at)
+			VALUES ($1, $2::bigint, $3, 'message', '', now(), now(), now() + interval '1 hour', now())`,
+			`INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, body)
+			VALUES ($1, $2::bigint, $3, 'send_message', 'message', '', now(), 'line ' || $2::bigint)`,
+			`INSERT INTO messages (chat_id, number, bot_id, body, sent_at, talk) VALUES ($1, nextval('message_numbers'), $3, 'heard ' || $2::bigint, now(), $2::bigint % 5 > 0)`,
+		} {
+			if _, err := pool.Exec(t.Context(), sql, chat, n, bot); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if random.IntN(3) > 0 {
+			continue
+		}
+		turns := []*chorusv1.Turn{
+			{Id: &chorusv1.TurnId{ChatId: chat, Number: n}, BotId: bot},
+			{Id: &chorusv1.TurnId{ChatId: chats[0], Number: n + 1}, BotId: bots[0]},
+		}
+		if diff := gocmp.Diff(wordsOf(t, &spoken{pool: pool}, turns), wordsOf(t, kept, turns), gocmp.AllowUnexported(word{})); diff != "" {
+			t.Fatalf("after %d lines (-a first look +one that was added to): %s", n, diff)
+		}
+	}
+}
+
+type word struct {
+	text      string
+	elsewhere bool
+}
+
+// wordsOf is what the texts of turns must not repeat, in an order of its own.
+func wordsOf(t *testing.T, s *spoken, turns []*chorusv1.Turn) (all [][]word) {
+	t.Helper()
+	found, err := s.to(t.Context(), turns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range found {
+		var words []word
+		for _, w := range of {
+			words = append(words, word{w.text, w.elsewhere})
+		}
+		slices.SortFunc(words, func(a, b word) int { return cmp.Compare(a.text, b.text) })
+		all = append(all, words)
+	}
+	return all
+}
