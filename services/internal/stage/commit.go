@@ -33,7 +33,7 @@ func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 		if len(good) > 0 {
 			s.commit(ctx, committing, good)
 		}
-		last = statement{began, time.Now()}
+		last = last.next(began, len(batch))
 	}
 }
 

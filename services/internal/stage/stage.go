@@ -113,6 +113,8 @@ const (
 	// see window. On two busy cores 5 ms carried 470 to 500 turns/s where 1.5 ms carried
 	// 320 to 380, and 10 ms 420.
 	maxWindow = 5 * time.Millisecond
+	// worth is how many rows must be expected in a window for it to be awaited.
+	worth = 2
 	// commits is how many statements that end tasks are under way at a time.
 	commits = 2
 	// maxRun is how many rows of a chat are done in a row while other chats wait.
@@ -334,23 +336,35 @@ func (s *Stage[T, R]) claimLoop(ctx context.Context) {
 			}
 			began := time.Now()
 			s.claim(ctx, batch)
-			last = statement{began, time.Now()}
+			last = last.next(began, len(batch))
 		}
 	}
 }
 
-// statement is when one began and ended.
-type statement struct{ began, ended time.Time }
+// statement is one that has ended.
+type statement struct {
+	took  time.Duration
+	ended time.Time
+	// apart is how far apart its rows came.
+	apart time.Duration
+}
 
-// window is how long a batch is gathered after a statement: while others are coming, for
-// twice as long as that one took. It is nearly all that makes the mechanism cheap, because
-// a statement costs much more than a row. 0 is not at all.
+// next is the statement after this one, which has just ended.
+func (s statement) next(began time.Time, rows int) statement {
+	now := time.Now()
+	return statement{took: now.Sub(began), ended: now, apart: now.Sub(s.ended) / time.Duration(rows)}
+}
+
+// window is how long a batch is gathered after a statement: where more are coming that
+// are worth it, for twice as long as that one took. It is nearly all that makes the
+// mechanism cheap under load, because a statement costs much more than a row. 0 is not
+// at all: whoever comes alone waits for nobody.
 func (s statement) window() time.Duration {
-	w := min(2*s.ended.Sub(s.began), maxWindow)
-	if time.Since(s.ended) < 2*w {
-		return w
+	w := min(2*s.took, maxWindow)
+	if w < worth*s.apart || time.Since(s.ended) >= 2*w {
+		return 0
 	}
-	return 0
+	return w
 }
 
 // takeSlots waits for a slot and takes all that are free, up to a batch.
