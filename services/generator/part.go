@@ -55,7 +55,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy,
 	}
 	s.wpm, s.timeZone = b.TypingWPM, c.TimeZone
-	s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language = c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language
+	s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language, s.Topics = c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language, c.Topics
 	if err := s.company(ctx, roster, casts[chat]); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -121,6 +122,37 @@ type transcript struct {
 	texts []Line
 }
 
+// withoutRefrain takes off the words that all lines of bots end with: a disclaimer is
+// nobody's talk.
+func withoutRefrain(lines []Line) {
+	const least, short = 10, 2 // lines that prove it, and words of it
+	var refrain []string
+	n := 0
+	for _, l := range lines {
+		if !l.Bot || l.Text == "" {
+			continue
+		}
+		said := strings.Fields(l.Text)
+		if n++; n == 1 {
+			refrain = said
+		}
+		same := 0
+		for same < min(len(said), len(refrain)) && said[len(said)-1-same] == refrain[len(refrain)-1-same] {
+			same++
+		}
+		refrain = refrain[len(refrain)-same:]
+	}
+	if n < least || len(refrain) < short {
+		return
+	}
+	for i, l := range lines {
+		if l.Bot && l.Text != "" {
+			said := strings.Fields(l.Text)
+			lines[i].Text = strings.Join(said[:len(said)-len(refrain)], " ")
+		}
+	}
+}
+
 func newTranscript(lines []Line) *transcript {
 	t := &transcript{}
 	for _, l := range lines {
@@ -128,6 +160,7 @@ func newTranscript(lines []Line) *transcript {
 			t.lines = append(t.lines, l)
 		}
 	}
+	withoutRefrain(t.lines)
 	slices.SortStableFunc(t.lines, func(a, b Line) int { return a.At.Compare(b.At) })
 	t.split()
 	t.link()

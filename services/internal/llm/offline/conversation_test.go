@@ -184,7 +184,7 @@ func talk(tb testing.TB, c cast, seed uint64, n, history int) []spoken {
 		s := script.Scene{
 			Persona: m.persona, Stances: m.stances, Holdings: m.holdings,
 			History: lines[max(0, len(lines)-history):], Length: length(rng), Language: "en",
-			Purpose: c.purpose, Disclaimer: c.disclaimer, Seed: rng.Uint64(),
+			Purpose: c.purpose, Disclaimer: c.disclaimer, Topics: c.topics, Seed: rng.Uint64(),
 		}
 		if len(lines) > 0 && rng.Float64() < 0.6 {
 			target := lines[max(0, len(lines)-1-rng.IntN(3))]

@@ -36,7 +36,10 @@ type language struct {
 	tag      string
 	lexicon  lexicon
 	families []*family
-	generic  *family // for topics that no family knows
+	generic  *family  // for topics that no family knows
+	pairs    []pair   // frames that a rule follows on
+	pieces   []string // what frames say themselves
+	all      languages
 	intents  []*intent
 	stop     map[string]bool
 	voices   []string        // the names of the voices, sorted
@@ -56,11 +59,15 @@ type lexicon struct {
 	Questions map[string][]string `yaml:"questions"` // kind → how such a question begins
 	Numbers   []string            `yaml:"numbers"`   // from 0 on
 	Foreign   []string            `yaml:"foreign"`   // small words of languages that are not spoken
-	Before    []string            `yaml:"before"`    // words before a noun
-	Behind    []string            `yaml:"behind"`    // words after one
 	Nouns     bool                `yaml:"nouns"`     // have a capital
-	The       string              `yaml:"the"`       // goes before a noun of the chat
 	My        string              `yaml:"my"`        // goes before a holding; "" keeps them apart
+	Your      string              `yaml:"your"`      // and before somebody else's
+	Articles  []string            `yaml:"articles"`  // begin a summary that is a noun phrase
+	First     map[string]string   `yaml:"first"`     // words of the third person, and what they are in the first
+	Binding   []string            `yaml:"binding"`   // words behind which a second verb may stand
+	Adverbs   []string            `yaml:"adverbs"`   // words that may stand before a verb
+	Other     string              `yaml:"other"`     // what the other language is called
+	Turned    []string            `yaml:"turned"`    // words before which a turn may stand
 	Titles    []string            `yaml:"titles"`    // words before a name that belong to it
 	Narrators []string            `yaml:"narrators"` // phrases in a summary that make a narrator
 	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
@@ -68,7 +75,6 @@ type lexicon struct {
 	Denied    []string            `yaml:"denied"`    // what of each a normalised text that matches one has
 	Binders   []string            `yaml:"binders"`   // words that no unbound clause may follow
 	Unbound   []string            `yaml:"unbound"`   // words that begin such clauses
-	Silence   []string            `yaml:"silence"`   // said where nothing else may be
 	Marker    string              `yaml:"marker"`    // is in a line that tells how to plug in a model
 	Negative  []string            `yaml:"negative"`  // stems, once they are read
 	Positive  []string            `yaml:"positive"`  // stems, once they are read
@@ -85,6 +91,8 @@ type voice struct {
 	Lower float64 `yaml:"lower"`
 	Stop  float64 `yaml:"stop"`
 	Bang  float64 `yaml:"bang"`
+	Join  string  `yaml:"join"` // stands between sentences, if it is no full stop
+	Mark  string  `yaml:"mark"` // stands behind some of its lines
 }
 
 // family is a field of topics with what can be said of all of them.
@@ -112,6 +120,7 @@ type topic struct {
 	Images    []string   `yaml:"images"` // noun phrases
 	Scenes    []scene    `yaml:"scenes"` // told by narrators
 
+	titled   bool // it is the generic one, of a title
 	facts    []*fact
 	texts    map[string]*fact   // by text
 	normals  map[string]*fact   // by normalised text
@@ -168,7 +177,7 @@ func loadLanguages(files fs.FS, root string) (languages, error) {
 		if err != nil {
 			return nil, fmt.Errorf("language %s: %w", d.Name(), err)
 		}
-		all[d.Name()] = l
+		all[d.Name()], l.all = l, all
 	}
 	if all[fallback] == nil {
 		return nil, fmt.Errorf("there is no language %q", fallback)
@@ -215,14 +224,17 @@ func loadLanguage(files fs.FS, dir string) (*language, error) {
 		if f.grammar, err = compile(shared.without(f.Instead), said, f.Rules, f.Instead); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		l.pieces = append(l.pieces, f.grammar.pieces()...)
 		f.grammar.eachWord(func(w string) { l.small[w] = true })
 		l.index(f)
 		if f.Family == "generic" {
-			l.generic = f
+			l.generic, l.pairs = f, f.grammar.pairs()
 			continue
 		}
 		l.families = append(l.families, f)
 	}
+	slices.Sort(l.pieces)
+	l.pieces = slices.Compact(l.pieces)
 	if l.generic == nil {
 		return nil, fmt.Errorf("no topic file has the family %q", "generic")
 	}

@@ -16,8 +16,6 @@ type draft struct {
 	things []string // what it has named
 	frames []uint64 // the frames that it used
 	near   bool     // the thought is begun: keep to the topic
-
-	earlierName, earlierWord string
 }
 
 // brief is the most words of a line that is no more than a reaction.
@@ -60,41 +58,71 @@ func (d *draft) first(rules []weighted) string {
 
 // shares are how often the topic files and the cast's own words go first: where no
 // file knows the field, the latter say more.
-func (v *view) shares() (points, things float64) {
+func (v *view) shares() (points, own float64) {
 	if v.family == v.lang.generic {
-		return 1, 9
+		return 3, 3
 	}
-	return 5, 2
+	return 5, 0.6
 }
+
+// fullness is how much rather a line is one that can be gone on with.
+func (d *draft) fullness() float64 { return max(1, float64(d.want)/usualWords) }
+
+// briefOpening is how often an opening that may be a word or a few is one.
+const briefOpening = 0.4
 
 // leads are the ways to begin, by what the scene asks for.
 func (d *draft) leads() []weighted {
 	v := d.view
-	points, things := v.shares()
+	points, own := v.shares()
+	t := v.target
 	switch {
-	case v.target == nil && v.narrator:
+	case t == nil && v.narrator:
 		return []weighted{{"open_scene", 7}, {"open_point", 1}, {"open_question", 1}}
-	case v.target == nil && d.want <= brief:
-		return []weighted{{"open_brief", 1}}
-	case v.target == nil:
+	case t == nil && d.want <= brief && d.rng.Float64() < briefOpening:
+		return []weighted{{"open_brief", 2}, {"open_call", 1}}
+	case t == nil:
 		return []weighted{
-			{"open_point", points},
-			{"open_image", points / 3},
+			{"open_point", points * d.fullness()},
 			{"open_question", points / 3},
+			{"open_image", points / 4},
 			{"open_stance", 1.5},
-			{"open_memory", 1},
-			{"open_callback", 2},
-			{"open_thing", things},
+			{"open_fact", own / 3},
+			{"open_card", own / 8},
+			{"open_interest", own},
+			{"open_holding", own / 4},
+			{"open_subject", 0.5},
 		}
-	case v.target.act == questions:
+	case v.playing() && !v.narrator && d.want <= brief:
+		return append(d.replies(), weighted{"brief_act", 100})
+	case v.playing() && !v.narrator:
+		return d.replies()
+	case t.next != "":
+		return append([]weighted{{t.next, 10}, {"answer_last", 0.01}}, d.brief(3)...)
+	case t.act == questions:
 		return d.answerLeads()
-	case d.want <= brief && (v.target.bot || !v.narrator):
-		if d.differs() {
-			return []weighted{{"brief_differ", 8}, {"brief_ask", 1}}
-		}
-		return []weighted{{"brief_agree", 10}, {"brief_ask", 1}}
+	case d.want <= brief && (t.bot || !v.narrator):
+		return d.brief(10)
 	}
-	return append(d.replies(), weighted{"reply_thing", things / 4}, weighted{"open_thing", 0.01})
+	return append(d.replies(), weighted{"answer_last", 0.001})
+}
+
+// brief are the ways to reply in a word or a few, where that is wanted.
+func (d *draft) brief(weight float64) []weighted {
+	t, rule := d.view.target, "brief_agree"
+	switch {
+	case d.want > brief:
+		return nil
+	case t.fact == nil && t.claim == "" && t.word == "" && t.next == "" && t.act == states:
+		return []weighted{{"brief_react", weight}}
+	case t.act == questions && t.kind != "yesno":
+		return nil
+	case t.act == questions:
+		return []weighted{{"brief_yesno", weight}}
+	case d.differs():
+		rule = "brief_differ"
+	}
+	return []weighted{{rule, weight}, {"brief_ask", weight / 8}}
 }
 
 // answerLeads are the ways to answer a question. The order counts: a known
@@ -102,52 +130,53 @@ func (d *draft) leads() []weighted {
 func (d *draft) answerLeads() []weighted {
 	v := d.view
 	t := v.target
-	last := weighted{"answer_thing", 0.01}
+	last := weighted{"answer_last", 0.01}
 	if t.fact != nil {
 		return []weighted{{"answer_known", 50}, {"answer_stance", 3}, last}
 	}
 	if v.narrator && t.bot {
-		return []weighted{{"narrate", 5}, {"answer_other", 1}, last}
+		return []weighted{{"narrate", 5}, {"answer_open", 1}, last}
 	}
-	if d.want <= brief {
-		last.weight = 1
-		return []weighted{{"brief_answer", 3}, last}
+	if short := d.brief(10); short != nil {
+		return append(short, last)
 	}
-	rule := map[string]string{"yesno": "answer_yesno", "why": "answer_why", "opinion": "answer_opinion"}[t.kind]
+	rule := map[string]string{"yesno": "answer_yesno", "why": "answer_why"}[t.kind]
 	if rule == "" {
-		rule = "answer_other"
+		rule = "answer_open"
 	}
 	if t.kind == "opinion" {
 		return []weighted{{"answer_stance", 5}, {rule, 3}, last}
 	}
-	return []weighted{{rule, 10}, {"answer_stance", 2}, {"explain", 1}, last}
+	return []weighted{{rule, 10}, {"answer_stance", 2}, {"answer_open", 0.1}, last}
 }
 
 // replies are the ways to reply to a statement.
 func (d *draft) replies() []weighted {
-	const stance = 1.2
+	const stance = 2
 	t := d.view.target
-	known, word, quoted := "agree_known", "agree_word", "agree_quoted"
+	known, word, claim := "agree_known", "agree_word", "agree_claim"
 	if d.differs() {
-		known, word, quoted = "differ_known", "differ_word", "differ_quoted"
+		known, word, claim = "differ_known", "differ_word", "differ_claim"
 	}
 	switch {
 	case d.view.narrator:
 		return []weighted{{"narrate_known", 50}, {"narrate", 4}, {"agree_known", 2}}
 	case t.fact != nil && t.fact.scene != nil:
-		return []weighted{{"act", 50}, {quoted, 1}}
+		return []weighted{{"act", 50}, {claim, 1}}
 	case t.fact != nil && t.fact.image:
-		return []weighted{{"match_image", 10}, {quoted, 3}}
+		return []weighted{{"match_image", 10}, {claim, 1}}
 	case t.fact != nil && t.fact.question != nil:
-		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {quoted, 2}}
+		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {claim, 3}}
 	case t.fact != nil:
-		return []weighted{{known, 9}, {quoted, 3}, {"ask_back", 0.25}, {"reply_stance", stance}}
+		return []weighted{{known, 12}, {claim, 2}, {"ask_back", 0.5}, {"answer_stance", stance}}
+	case !t.bot && t.word == "":
+		return []weighted{{"react_claim", 8}, {"answer_stance", 0.3}}
 	case t.word != "":
-		return []weighted{{word, 5}, {quoted, 3}, {"ask_back", 0.25}, {"reply_stance", stance}}
-	case t.bot:
-		return []weighted{{quoted, 8}, {"go_on", 2}, {"reply_stance", stance}}
+		return []weighted{{word, 5 * d.fullness()}, {claim, 1}, {"ask_back", 0.5}, {"answer_stance", stance}}
+	case t.claim != "":
+		return []weighted{{claim, 8}, {"answer_stance", stance}, {"brief_ask", 0.5}}
 	}
-	return []weighted{{"react_quoted", 4}, {quoted, 4}, {"reply_stance", 0.3}}
+	return []weighted{{"go_on", 8}, {"answer_stance", stance}}
 }
 
 // differs tells whether the persona disagrees with the target: because its
@@ -193,7 +222,7 @@ func (l *language) leaning(text string) int {
 func (d *draft) extend(text string) string {
 	lim := limits[d.view.length]
 	d.near = true
-	used := map[string]bool{}
+	used := map[string]int{}
 	for range 2 * lim.sentences {
 		left := d.want - len(strings.Fields(text))
 		if left < d.want/3 || left < brief {
@@ -204,7 +233,7 @@ func (d *draft) extend(text string) string {
 		if next == "" {
 			break
 		}
-		used[rule] = true
+		used[rule]++
 		longer := join(text, capitalise(next))
 		if len(sentenceEnds(longer)) > lim.sentences || len([]rune(longer)) > lim.chars {
 			d.taken = d.taken[:mark]
@@ -215,22 +244,23 @@ func (d *draft) extend(text string) string {
 	return text
 }
 
+// reasons are how many a line has at most: where no file knows the field, they are few.
+func (v *view) reasons() int {
+	if v.family == v.lang.generic {
+		return 2
+	}
+	return 4
+}
+
 // usualWords is how long a sentence is, about.
 const usualWords = 10
 
 // addition is one more sentence. Questions to the others come last, and only
 // one of them.
-func (d *draft) addition(last, asked bool, used map[string]bool) (string, string) {
-	points, things := d.view.shares()
-	rules := []weighted{
-		{"add_more", 9},
-		{"add_lean", 9},
-		{"add_point", points / 3},
-		{"add_image", points / 3},
-		{"add_stance", 2},
-		{"add_thing", things},
-		{"open_thing", things / 2},
-		{"add_phrase", 0.6},
+func (d *draft) addition(last, asked bool, used map[string]int) (string, string) {
+	rules := []weighted{{"add_more", 9}, {"add_lean", 9}}
+	if used["add_more"] > 0 && len(d.view.stances) == 0 {
+		rules = append(rules, weighted{"concede", 2})
 	}
 	switch {
 	case d.view.narrator:
@@ -239,18 +269,17 @@ func (d *draft) addition(last, asked bool, used map[string]bool) (string, string
 			rules = []weighted{{"add_scene", 1}}
 		}
 	case d.view.playing():
-		rules = []weighted{{"add_image", 0.5}, {"add_phrase", 1}, {"add_thing", 0.2}}
+		rules = []weighted{{"add_phrase", 1}}
 	case asked:
 		// Who asks may answer, and then listens.
 		rules = []weighted{{"add_lean", 1}}
-	}
-	if last && !asked && !d.view.narrator && !d.view.playing() && d.view.length != script.Short {
-		rules = append(rules, weighted{"close_question", 0.8}, weighted{"close_other", 1})
+	case last && len(d.taken) > 0 && d.view.length != script.Short:
+		rules = append(rules, weighted{"close_other", 1.5})
 	}
 	var open []weighted
 	for _, r := range rules {
-		// A second reason is fine, a second flourish is not.
-		if !used[r.rule] || r.rule == "add_more" {
+		// A second reason is fine, a second flourish is not, and a counter-argument ends it.
+		if used[r.rule] == 0 || r.rule == "add_more" && used["concede"] == 0 && used[r.rule] < d.view.reasons() {
 			open = append(open, r)
 		}
 	}

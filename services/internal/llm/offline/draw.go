@@ -1,15 +1,16 @@
 package offline
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
 
 // slots are the values that templates may name.
 var slots = []string{ //nolint:gochecknoglobals // a constant list
-	"self", "name", "other", "earlier", "earlierword", "topic", "word", "quoted", "noun", "sum", "honest", "purpose", "persona", "own",
-	"point", "related", "and", "but", "more", "question", "answer", "lean", "image", "scene", "do", "then",
-	"stance", "surestance", "thing", "holding", "phrase", "fact", "memory",
+	"self", "name", "other", "topic", "heading", "elsewhere", "word", "claim", "quoted", "sum", "honest", "purpose",
+	"persona", "role", "own", "point", "related", "and", "but", "more", "yet", "question", "answer", "lean", "image", "scene", "do",
+	"then", "stance", "surestance", "thing", "interest", "holding", "subject", "phrase", "fact", "card",
 }
 
 // draw returns a value for a slot, fresh ones only: what the history or this
@@ -27,23 +28,31 @@ func (d *draft) draw(slot string) (string, bool) {
 		return oneOf(v.lang.clause(v.persona.Summary))
 	case "other":
 		return d.other()
-	case "earlier", "earlierword":
-		return d.earlier(slot)
+	case "heading":
+		return oneOf(cmp.Or(v.heading, v.title))
+	case "elsewhere":
+		return v.lang.lexicon.Other, v.foreign
+	case "role":
+		return d.take([]string{v.role})
 	case "thing":
-		return d.thing()
+		return d.thing(v.things)
+	case "interest":
+		return d.thing(v.interests)
 	case "holding":
-		return d.take(d.shuffle(phrases(v.holdings, 60), 0))
+		return d.thing(v.belongings)
+	case "subject":
+		return d.thing(v.subjects)
 	case "phrase":
 		return d.take(d.shuffle(phrases(v.persona.Phrases, 80), 0))
 	case "fact":
-		return d.take(d.shuffle(v.facts()[min(1, len(v.facts())):], 0))
-	case "memory":
-		return d.take(d.shuffle(phrases(v.memories, 140), 0))
+		return d.take(d.shuffle(slices.Clone(v.facts), 0))
+	case "card":
+		return d.take(d.shuffle(slices.Clone(v.cards), 0))
 	case "own":
 		return oneOf(v.ownOf(v.target))
 	case "stance", "surestance":
 		return d.take(d.stances(slot == "surestance"))
-	case "name", "word", "quoted", "noun", "sum", "honest":
+	case "name", "word", "claim", "quoted", "sum", "honest":
 		return d.drawOfTarget(slot)
 	}
 	return d.take(d.known(slot))
@@ -51,16 +60,24 @@ func (d *draft) draw(slot string) (string, bool) {
 
 func oneOf(s string) (string, bool) { return s, s != "" }
 
-// thing is something to speak of that this draft has not named, nor the target.
-func (d *draft) thing() (string, bool) {
-	all := d.view.things
+// thing is one of all that this draft has not named, nor the target, nor the last lines
+// if there is a choice.
+func (d *draft) thing(all []string) (string, bool) {
+	v, stale := d.view, ""
 	for _, i := range d.rng.Perm(len(all)) {
-		if !slices.Contains(d.things, all[i]) {
-			d.things = append(d.things, all[i])
-			return all[i], true
+		c := all[i]
+		if slices.Contains(d.things, c) || v.target != nil && v.speaks(v.target.stems, c) {
+			continue
 		}
+		n := normal(c)
+		if slices.ContainsFunc(v.lines[max(0, len(v.lines)-recentLines):], func(l line) bool { return strings.Contains(l.normal, n) }) {
+			stale = c
+			continue
+		}
+		d.things = append(d.things, c)
+		return c, true
 	}
-	return "", false
+	return oneOf(stale)
 }
 
 // known are the texts of the topic files that a slot may take.
@@ -77,7 +94,7 @@ func (d *draft) known(slot string) []string {
 		return d.shuffle(slices.Concat(v.topic.Images, v.general.Images), len(v.topic.Images))
 	case "scene":
 		return d.scenes()
-	case "more", "lean":
+	case "more", "lean", "yet":
 		return d.shuffle(d.sequel(slot), 0)
 	case "and":
 		return d.continuation(false)
@@ -95,7 +112,7 @@ func (d *draft) drawOfTarget(slot string) (string, bool) {
 	if t == nil {
 		return "", false
 	}
-	value := map[string]string{"name": t.name, "word": t.word, "quoted": t.quoted, "noun": t.noun, "sum": t.sum, "honest": t.honest}[slot]
+	value := map[string]string{"name": t.name, "word": t.word, "claim": t.claim, "quoted": t.quoted, "sum": t.sum, "honest": t.honest}[slot]
 	return value, value != ""
 }
 

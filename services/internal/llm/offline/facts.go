@@ -76,7 +76,7 @@ func (l *language) about(t *topic, title string) *topic {
 		}
 		return filled
 	}
-	c := &topic{Title: title, Keywords: t.Keywords, keyStems: t.keyStems, names: t.names, Images: fillAll(t.Images)}
+	c := &topic{Title: title, titled: true, Keywords: t.Keywords, keyStems: t.keyStems, names: t.names, Images: fillAll(t.Images)}
 	for _, p := range t.Points {
 		c.Points = append(c.Points, point{Say: fill(p.Say), And: fillAll(p.And), But: fillAll(p.But)})
 	}
@@ -92,6 +92,17 @@ func (l *language) indexFacts(t *topic) {
 	t.texts, t.normals, t.starts = map[string]*fact{}, map[string]*fact{}, map[string][]*fact{}
 	add := func(text string, f fact) {
 		f.clause, f.topic = l.clauseOf(text), t
+		if t.titled { // whatever its title, the same is not said twice
+			piece := ""
+			for p := range strings.SplitSeq(text, t.Title) {
+				if len(p) > len(piece) {
+					piece = p
+				}
+			}
+			if c := l.clauseOf(piece); len(c.runs) > 0 {
+				f.normal, f.runs = c.normal, c.runs
+			}
+		}
 		t.facts = append(t.facts, &f)
 		t.texts[text] = &f
 		if t.normals[f.normal] == nil {

@@ -38,8 +38,11 @@ type grammar map[string]map[string][]*alternative
 type alternative struct {
 	id      uint64
 	parts   []part
-	bare    bool // it has no words of its own
-	topical bool // it has the slot of the topic
+	bare    bool   // it has no words of its own
+	topical bool   // it has the slot of the topic
+	thing   bool   // it has that of a thing
+	own     bool   // it is a voice's
+	piece   string // the longest of its own words, normalised; "" if they are few
 }
 
 // eachWord calls f with the words that frames have of their own.
@@ -79,7 +82,9 @@ func compile(files ...rules) (grammar, error) {
 			}
 			for v, alternatives := range voices {
 				for _, a := range alternatives {
-					g[name][v] = append(g[name][v], parse(a))
+					alternative := parse(a)
+					alternative.own = v != anyVoice
+					g[name][v] = append(g[name][v], alternative)
 				}
 			}
 		}
@@ -103,6 +108,12 @@ func parse(s string) *alternative {
 		a.parts = append(a.parts, part{text: s[at:]})
 	}
 	a.bare = !slices.ContainsFunc(a.parts, func(p part) bool { return !p.slot && normal(p.text) != "" })
+	for _, p := range a.parts {
+		a.thing = a.thing || p.slot && isThing(p.text)
+		if n := normal(p.text); !p.slot && len(n) > len(a.piece) && strings.Count(n, " ") >= 2 {
+			a.piece = n
+		}
+	}
 	a.topical = slices.ContainsFunc(a.parts, func(p part) bool { return p.slot && p.text == "topic" })
 	return a
 }
@@ -132,7 +143,7 @@ type speaker struct {
 
 // ownVoice is how much more likely a voice's own alternative goes first than a
 // shared one.
-const ownVoice = 2
+const ownVoice = 4
 
 // order returns the alternatives of a rule in the order to try them.
 func (s speaker) order(voices map[string][]*alternative, rng *rand.Rand) []*alternative {
@@ -144,14 +155,14 @@ func (s speaker) order(voices map[string][]*alternative, rng *rand.Rand) []*alte
 	return append(shared, own...)
 }
 
-// prefer leaves a third of the alternatives to other personas.
+// prefer leaves half of the alternatives to other personas.
 func (s speaker) prefer(all []*alternative) []*alternative {
 	if len(all) < 4 {
 		return slices.Clone(all)
 	}
 	mine := make([]*alternative, 0, len(all))
 	for _, a := range all {
-		if mix(a.id^s.habits)%3 != 0 {
+		if a.bare || mix(a.id^s.habits)%2 != 0 {
 			mine = append(mine, a)
 		}
 	}
@@ -172,16 +183,50 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 	if depth > maxDepth {
 		return "", false
 	}
+	var stale []*alternative
 	for _, a := range d.view.speaker.order(d.view.family.grammar[rule], d.rng) {
 		if !a.bare && slices.Contains(d.frames, a.id) {
 			continue // no flourish twice in one message
+		}
+		if d.view.stale(a) {
+			stale = append(stale, a)
+			continue
 		}
 		if s, ok := d.fill(a, depth); ok {
 			d.frames = append(d.frames, a.id)
 			return s, true
 		}
 	}
+	for _, a := range stale {
+		if s, ok := d.fill(a, depth); ok && !a.thing {
+			return s, true
+		}
+	}
 	return "", false
+}
+
+// So many lines long a frame is not used again if there are others, a favourite one of
+// the voice less long; one that has a thing in it is not used at all.
+const frameRest, ownRest, thingRest = 60, 25, 90
+
+func (v *view) stale(a *alternative) bool {
+	if a.piece == "" {
+		return false
+	}
+	stale, known := v.worn[a.id]
+	if !known {
+		rest := frameRest
+		switch {
+		case a.thing:
+			rest = thingRest
+		case a.own:
+			rest = ownRest
+		}
+		in := func(l line) bool { return strings.Contains(l.normal, a.piece) }
+		stale = slices.ContainsFunc(v.lines[max(0, len(v.lines)-rest):], in)
+		v.worn[a.id] = stale
+	}
+	return stale
 }
 
 func (d *draft) fill(a *alternative, depth int) (string, bool) {

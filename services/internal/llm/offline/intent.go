@@ -96,7 +96,8 @@ func (l *language) wants(t *target) string {
 func (v *view) stancesOn(t *target) []script.Stance {
 	var on []script.Stance
 	for _, s := range v.allStances {
-		if overlap(t.stems, v.lang.contentStems(s.Topic+" "+bounded(s.Text, 300))) > 0 {
+		n := overlap(t.stems, v.lang.contentStems(bounded(s.Text, 300)))
+		if overlap(t.stems, v.lang.contentStems(s.Topic)) > 0 || n > 1 || n > 0 && !t.bot {
 			on = append(on, s)
 		}
 	}
@@ -109,7 +110,7 @@ func (v *view) unknown(t *target) []string {
 	for i, l := range v.lines {
 		if strings.Contains(l.text, v.lang.lexicon.Marker) &&
 			(t.name != "" && strings.Contains(l.text, t.name) || i > 0 && v.lines[i-1].name == t.name) {
-			return []string{"unknown_again", "answer_thing"}
+			return []string{"unknown_again", "answer_last"}
 		}
 	}
 	return []string{"unknown", "unknown_nameless", "unknown_again"}
@@ -127,16 +128,15 @@ func hasParts(text, pattern string) bool {
 	return true
 }
 
-// facts are what the summary says of the persona, sentence by sentence.
-func (v *view) facts() []string {
+// sentences are those of a text of the cast's, each as a clause.
+func (l *language) sentences(text string) []string {
 	var all []string
-	s, from := oneLine(bounded(v.persona.Summary, maxText)), 0
-	for _, end := range sentenceEnds(s) {
-		all = append(all, v.lang.clause(s[from:end]))
+	s, from := oneLine(bounded(text, maxText)), 0
+	for _, end := range append(sentenceEnds(s), len(s)) {
+		if c := l.clause(s[from:end]); c != "" {
+			all = append(all, c)
+		}
 		from = end
-	}
-	if rest := v.lang.clause(s[from:]); rest != "" {
-		all = append(all, rest)
 	}
 	return all
 }
@@ -145,7 +145,7 @@ func (v *view) facts() []string {
 // asks, or "".
 func (v *view) ownOf(t *target) string {
 	best, most := "", 0
-	for _, s := range append(v.facts(), phrases(append(slices.Clone(v.memories), v.holdings...), 200)...) {
+	for _, s := range append(v.lang.sentences(v.persona.Summary), phrases(append(slices.Clone(v.memories), v.holdings...), 200)...) {
 		if n := overlap(v.lang.contentStems(s), t.stems); n > most {
 			best, most = s, n
 		}
@@ -232,4 +232,20 @@ func (l *language) functionWords(of []string) int {
 		}
 	}
 	return n
+}
+
+// isForeign tells whether the cast's texts are in another language.
+func (l *language) isForeign(s script.Scene) bool {
+	all := []string{s.Persona.Summary, s.Purpose}
+	for _, st := range s.Stances {
+		all = append(all, st.Text)
+	}
+	said := words(bounded(strings.Join(all, " "), maxText))
+	own := l.functionWords(said)
+	for _, other := range l.all {
+		if other.functionWords(said) > own {
+			return true
+		}
+	}
+	return false
 }

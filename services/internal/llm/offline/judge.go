@@ -52,7 +52,7 @@ func (v *view) judge(text string, want, chars int) float64 {
 		score -= 0.5
 	}
 	if !v.direct() {
-		score -= 0.25 * math.Abs(math.Log(float64(max(r.length, 1))/float64(want)))
+		score -= 0.35 * math.Abs(math.Log(float64(max(r.length, 1))/float64(want)))
 	}
 	if r.length <= brief {
 		return score
@@ -67,28 +67,12 @@ func (v *view) judge(text string, want, chars int) float64 {
 	if opened {
 		score -= 0.2
 	}
-	return score - v.familiar(r) - 2*max(0, v.likeness(r)-likable)
+	return score
 }
 
 // direct tells whether what is said next follows from the scene, whatever its length.
 func (v *view) direct() bool {
 	return v.narrator || v.playing() || v.target != nil && (len(v.target.rules) > 0 || v.target.act == questions && !v.target.bot)
-}
-
-// likable is how alike two messages of one chat may be.
-const likable = 0.35
-
-// likeness is how alike a text is to the line most like it: the share of words
-// that they have in common.
-func (v *view) likeness(r *reading) float64 {
-	most := 0.0
-	for _, l := range v.lines {
-		all := len(r.words) + len(l.words)
-		if n := r.common(l.reading, likable); n > 0 {
-			most = max(most, float64(n)/float64(all-n))
-		}
-	}
-	return most
 }
 
 // missed is 0 for a text that takes up a word of its target, 0.1 for one that
@@ -102,21 +86,6 @@ func (v *view) missed(text string) float64 {
 		return 0.1
 	}
 	return 1
-}
-
-// familiar is the share of a text's four-word runs that the history has.
-func (v *view) familiar(r *reading) float64 {
-	if len(r.runs) == 0 {
-		return 0
-	}
-	n := 0
-	for _, run := range r.runs {
-		in := func(l line) bool { return slices.Contains(l.runs, run) }
-		if v.runs.mayHave(run) && slices.ContainsFunc(v.lines, in) {
-			n++
-		}
-	}
-	return float64(n) / float64(len(r.runs))
 }
 
 // cut shortens a text to n characters, at the end of a sentence or else of a word.

@@ -20,6 +20,8 @@ func (d *draft) sequel(slot string) []string {
 		return nil
 	case slot == "lean" && f.side == asks:
 		return slices.Clone(f.question.Answers)
+	case slot == "yet" && f.point != nil && f.side != objects:
+		return slices.Clone(f.point.But)
 	case slot == "more" && f.side == objects:
 		return slices.Clone(f.point.But)
 	case slot == "more" && f.point != nil:
@@ -137,22 +139,17 @@ func (d *draft) points() []string {
 	return all
 }
 
-// related are the clauses that speak of the word that a rule takes up: of the
-// one called back to mind, else of the target's.
+// related are the claims that speak of the target's word.
 func (d *draft) related() []string {
 	v := d.view
-	word := d.earlierWord
-	if word == "" && v.target != nil {
-		word = v.target.word
-	}
-	if word == "" {
+	if v.target == nil || v.target.word == "" {
 		return nil
 	}
-	own := v.lang.contentStems(word)
+	own := v.lang.contentStems(v.target.word)
 	var all []string
 	for _, t := range []*topic{v.topic, v.general} {
 		for _, f := range t.facts {
-			if f.point != nil && overlap(own, f.stems) == len(own) {
+			if f.point != nil && f.side == says && overlap(own, f.stems) == len(own) {
 				all = append(all, f.text)
 			}
 		}
@@ -201,7 +198,7 @@ func (d *draft) scenes() []string {
 func (d *draft) stances(certain bool) []string {
 	v := d.view
 	of := v.stances
-	if t := v.target; t != nil && !t.bot {
+	if t := v.target; t != nil {
 		if asked := v.stancesOn(t); len(asked) > 0 {
 			of = asked
 		}

@@ -33,7 +33,7 @@ const (
 const attempts = 8
 
 // asking is the share of lines that may ask, and unasked what a question costs another.
-const asking, unasked = 0.45, 0.25
+const asking, unasked = 0.35, 0.25 // also what a cut costs
 
 // Provider composes text. It is safe for concurrent use.
 type Provider struct {
@@ -97,8 +97,12 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 	var bestScore float64
 	for range attempts {
 		d := draft{view: view, rng: rng, want: want}
-		text := cut(d.write(), limit)
+		whole := d.turn(d.write())
+		text := cut(whole, limit)
 		score := view.judge(text, want, limit)
+		if text != whole {
+			score -= unasked
+		}
 		if !asks && strings.Contains(text, "?") && !view.direct() {
 			score -= unasked
 		}
@@ -113,17 +117,18 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 		best = view.quiet(rng)
 	}
 	if view.target == nil || view.target.honest == "" {
-		best = view.dress(best, manner, rng)
+		best = cut(view.dress(best, manner, rng), limit)
 	}
 	return join(best, view.disclaimer)
 }
 
 // quiet is a short line for where nothing else is left to say.
 func (v *view) quiet(rng *rand.Rand) string {
-	all := v.lang.lexicon.Silence
-	for _, i := range rng.Perm(len(all)) {
-		if r := readingOf(all[i]); !slices.ContainsFunc(r.sentences, v.sentences.mayHave) {
-			return all[i]
+	for range 4 * attempts {
+		d := draft{view: v, rng: rng}
+		text, _ := d.expand("silence", 0)
+		if text = capitalise(text); !slices.ContainsFunc(readingOf(text).sentences, v.sentences.mayHave) {
+			return text
 		}
 	}
 	return "…"

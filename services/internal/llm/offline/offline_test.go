@@ -39,7 +39,6 @@ var broken = map[string]*regexp.Regexp{
 	"two spaces":             regexp.MustCompile(`\s\s|^\s|\s$`),
 	"a space before a comma": regexp.MustCompile(`\s[,.;:!?]`),
 	"doubled punctuation":    regexp.MustCompile(`[,;:][,;:.!?]|[.!?][,;:]|\.\.|\?\?|!!|[!?]\.|\.[!?]`),
-	"a small initial":        regexp.MustCompile(`[.!?]["']? +\p{Ll}`),
 	"an unbound clause":      regexp.MustCompile(`(?i)\b(that|because) (ask|put|yes,|no,|none)\b`),
 	"a doubled word":         regexp.MustCompile(`(?i)\b(and and|but but|the the|a a|i i|that that|to to)\b`),
 }

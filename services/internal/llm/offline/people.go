@@ -17,27 +17,3 @@ func (d *draft) other() (string, bool) {
 	}
 	return names[d.rng.IntN(len(names))], true
 }
-
-// earlier is somebody who said a keyword a while ago, and that keyword. Both
-// slots of one draft speak of the same line.
-func (d *draft) earlier(slot string) (string, bool) {
-	v := d.view
-	if d.earlierName == "" {
-		lines := v.lines[:max(0, len(v.lines)-1)]
-		lines = lines[max(0, len(lines)-recentLines):]
-		for _, i := range d.rng.Perm(len(lines)) {
-			l := lines[i]
-			if l.own || l.name == "" {
-				continue
-			}
-			if w := v.keyword(v.lang.contentStems(l.normal)); w != "" {
-				d.earlierName, d.earlierWord = l.name, w
-				break
-			}
-		}
-	}
-	if slot == "earlier" {
-		return d.earlierName, d.earlierName != ""
-	}
-	return d.earlierWord, d.earlierWord != ""
-}

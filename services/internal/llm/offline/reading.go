@@ -1,8 +1,6 @@
 package offline
 
 import (
-	"math/bits"
-	"slices"
 	"strings"
 )
 
@@ -11,10 +9,8 @@ type reading struct {
 	text      string
 	normal    string
 	opening   string   // its first two words
-	noun      string   // a thing that it names, or ""
+	claim     string   // what it claims in one clause, or ""
 	length    int      // in words
-	words     []uint64 // hashes of them, sorted, each once
-	marks     set      // of words
 	runs      []uint64 // hashes of its runs of four words
 	sentences []uint64 // hashes of them, but for a short one that others follow
 }
@@ -44,7 +40,7 @@ func (l *language) read(message, disclaimer string) *reading {
 		text = strings.TrimSpace(strings.TrimSuffix(text, disclaimer))
 	}
 	r := readingOf(text)
-	r.noun = l.nounOf(text)
+	r.claim = l.claimOf(text)
 	l.readings.Set(key, r)
 	return r
 }
@@ -52,21 +48,16 @@ func (l *language) read(message, disclaimer string) *reading {
 func readingOf(text string) *reading {
 	const run = 4
 	all := words(text)
-	r := &reading{text: text, normal: strings.Join(all, " "), marks: make(set, 4), length: len(all)}
+	r := &reading{text: text, normal: strings.Join(all, " "), length: len(all)}
 	r.opening = strings.Join(all[:min(2, len(all))], " ")
-	r.words = make([]uint64, 0, len(all))
 	from, to := 0, -1 // of a run in the normalised text
 	for i, w := range all {
-		r.words = append(r.words, hash(w))
 		if to += len(w) + 1; i < run-1 {
 			continue
 		}
 		r.runs = append(r.runs, hash(r.normal[from:to]))
 		from += len(all[i-run+1]) + 1
 	}
-	slices.Sort(r.words)
-	r.words = slices.Compact(r.words)
-	r.marks.add(r.words)
 	r.sentences = sentencesOf(text)
 	return r
 }
@@ -90,29 +81,6 @@ func sentencesOf(text string) []uint64 {
 		from = end
 	}
 	return all
-}
-
-// common is how many words two texts have in common. It may be 0, too, if that makes
-// them less alike than least, which is seen long before the end.
-func (r *reading) common(other *reading, least float64) int {
-	n, bound := 0, len(r.words)
-	for i, m := range r.marks {
-		bound -= bits.OnesCount64(m &^ other.marks[i]) // of each there is a word that other lacks
-	}
-	if float64(bound) < least/(1+least)*float64(len(r.words)+len(other.words)) {
-		return 0
-	}
-	for i, j := 0, 0; i < len(r.words) && j < len(other.words); {
-		switch a, b := r.words[i], other.words[j]; {
-		case a < b:
-			i++
-		case a > b:
-			j++
-		default:
-			n, i, j = n+1, i+1, j+1
-		}
-	}
-	return n
 }
 
 // set has a bit for each hash in it, which others may share: it tells at once of most

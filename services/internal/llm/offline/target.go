@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
@@ -20,7 +21,8 @@ type target struct {
 	kind   string   // of a question: "why", "who", …
 	rules  []string // by which it is answered, the first that can be filled; none for a matter of the topic
 	fact   *fact    // what it says that the files know, or nil
-	word   string   // a keyword of the topic in it, or ""
+	word   string   // what it speaks of, or ""
+	next   string   // the rule that follows on the frame that it is in, or ""
 	quoted string   // a word of it, to be quoted, or ""
 	sum    string   // what it asks to be reckoned, with the result
 	honest string   // the answer to what the speaker is, or ""
@@ -51,14 +53,23 @@ func (v *view) read(answered script.Line, seed uint64) *target {
 	if t.fact == nil {
 		v.follow(t.stems)
 	}
-	t.word = v.keyword(t.stems)
-	names := v.names(answered.Author)
-	if t.quoted = v.lang.telling(t.text, names); names[strings.ToLower(t.noun)] {
-		withoutNoun := *t.reading // which is shared
-		withoutNoun.noun, t.reading = "", &withoutNoun
+	if t.word = v.keyword(t.stems); t.bot && t.word != v.title && !strings.Contains(t.normal, normal(t.word)) {
+		t.word = ""
 	}
+	t.quoted = v.lang.telling(t.text, v.names(answered.Author))
 	if t.fact == nil {
 		v.understand(t, seed)
+	}
+	if len(t.rules) > 0 {
+		return t
+	}
+	if next, word := v.lang.follow(t.text); next != "" && (t.fact == nil || strings.HasSuffix(t.text, "?") && t.fact.side != asks) {
+		t.next, t.word, t.fact = next, cmp.Or(word, t.word), nil
+		return t
+	}
+	named := slices.Concat(v.interests, v.subjects)
+	if i := slices.IndexFunc(named, func(s string) bool { return v.speaks(t.stems, s) }); t.word == "" && i >= 0 {
+		t.word = named[i]
 	}
 	return t
 }
@@ -144,6 +155,31 @@ func (v *view) follow(stems []string) {
 	}
 }
 
+// speaks reports whether stems have all of a thing.
+func (v *view) speaks(stems []string, thing string) bool {
+	of := v.lang.contentStems(thing)
+	return len(of) > 0 && overlap(of, stems) == len(of)
+}
+
+// claimOf is the last clause of a text that claims something and is short enough to be
+// quoted; "" if there is none but a frame's.
+func (l *language) claimOf(text string) string {
+	claim, from := "", 0
+	for _, end := range append(sentenceEnds(text), len(text)) {
+		s := strings.TrimSpace(text[from:end])
+		from = end
+		if _, behind, framed := strings.Cut(s, ": "); framed {
+			s = behind
+		}
+		n := normal(s)
+		framed := func(piece string) bool { return strings.Contains(n, piece) }
+		if n := strings.Count(n, " "); n >= 3 && n < 12 && !strings.ContainsAny(s, `"“”?:`) && !slices.ContainsFunc(l.pieces, framed) {
+			claim = l.clause(strings.TrimRightFunc(s, func(r rune) bool { return !unicode.IsLetter(r) }))
+		}
+	}
+	return claim
+}
+
 // names are the words of all names in the scene, in lower case.
 func (v *view) names(more string) map[string]bool {
 	all := map[string]bool{}
@@ -174,22 +210,6 @@ func (l *language) telling(text string, names map[string]bool) string {
 		}
 	}
 	return best
-}
-
-// nounOf is a thing that a text names: the first plain word that carries meaning
-// between a word that goes before nouns and one that goes behind them, or an end.
-func (l *language) nounOf(text string) string {
-	const marks = ".,;:!?…\"'“”‘’()"
-	fields := strings.Fields(text)
-	for i := 1; i < len(fields); i++ {
-		w := strings.TrimRight(fields[i], marks)
-		ends := w != fields[i] || i+1 == len(fields) || slices.Contains(l.lexicon.Behind, strings.Trim(fields[i+1], marks))
-		if ends && slices.Contains(l.lexicon.Before, strings.ToLower(fields[i-1])) && plain(w) && l.content(strings.ToLower(w)) && !l.small[strings.ToLower(w)] &&
-			unicode.IsUpper(runeAt(w, 0)) == l.lexicon.Nouns {
-			return w
-		}
-	}
-	return ""
 }
 
 func plain(w string) bool {

@@ -44,8 +44,17 @@ type view struct {
 	runs       set               // of all lines
 	sentences  set               // of all lines
 	known      map[string]bool   // whether said has a text, looked up once
+	worn       map[uint64]bool   // whether a frame was used lately
 	given      map[string]string // how to address those who wrote the lines
-	things     []string          // what the persona and the chat speak of, as noun phrases
+	interests  []string
+	belongings []string // holdings as noun phrases: "my axe"
+	subjects   []string // what else the chat speaks of
+	things     []string // all of these, none of known number
+	facts      []string // what is known of the persona, as it says it itself
+	cards      []string // the same, as others say it
+	role       string   // what the persona is, as a noun phrase
+	heading    string   // the topic as the scene has it, in whatever language
+	foreign    bool     // the cast file is in another language: nothing of it is quoted
 	titleStems []string
 }
 
@@ -60,15 +69,12 @@ type line struct {
 func (l *language) look(s script.Scene) *view {
 	v := &view{
 		lang:       l,
-		persona:    s.Persona,
-		allStances: s.Stances,
-		memories:   s.Memories,
-		purpose:    bounded(s.Purpose, maxText),
 		self:       oneLine(s.Persona.Name),
-		title:      l.clause(bounded(s.Topic, 80)),
+		heading:    l.clause(bounded(s.Topic, 80)),
 		length:     s.Length,
 		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
 		known:      map[string]bool{},
+		worn:       map[uint64]bool{},
 		runs:       make(set, 256),
 		sentences:  make(set, 512),
 		given:      map[string]string{},
@@ -76,12 +82,18 @@ func (l *language) look(s script.Scene) *view {
 	if _, ok := limits[v.length]; !ok {
 		v.length = script.Medium
 	}
+	if v.foreign = l.isForeign(s); v.foreign {
+		s.Persona = script.Persona{ID: s.Persona.ID, Name: s.Persona.Name, Tone: s.Persona.Tone, Energy: s.Persona.Energy}
+		s.Stances, s.Holdings, s.Memories, s.Topics, s.Purpose, s.Topic = nil, nil, nil, nil, "", ""
+	}
+	v.persona, v.allStances, v.memories, v.purpose = s.Persona, s.Stances, s.Memories, bounded(s.Purpose, maxText)
+	v.title = l.clause(bounded(s.Topic, 80))
 	about := strings.Join(append(slices.Clone(s.Persona.Interests), s.Persona.Summary), " ")
 	v.family, v.topic = l.find(v.title, bounded(s.Purpose, maxText), bounded(about, maxText))
 	v.name()
+	v.gather(s)
 	v.listen(s)
 	v.speak(s)
-	v.gather()
 	return v
 }
 
@@ -156,41 +168,47 @@ func (v *view) speak(s script.Scene) {
 			v.stances = append(v.stances, st)
 		}
 	}
-	for _, h := range s.Holdings {
-		if h = counted.ReplaceAllString(oneLine(bounded(h, 120)), ""); h != "" {
-			v.holdings = append(v.holdings, h)
-		}
-	}
 }
 
 // counted is the number before a holding.
 var counted = regexp.MustCompile(`^[\d.,]+ x `)
 
-// gather collects what the persona and the chat speak of: interests, holdings,
-// subjects of stances, and nouns of the last lines.
-func (v *view) gather() {
-	add := func(s string) {
-		s = strings.TrimSpace(strings.TrimRight(oneLine(bounded(s, 60)), ".!?…"))
-		if s != "" && !strings.EqualFold(s, v.title) {
-			v.things = with(v.things, s)
+// maxRole is how long a role is at most that stands within a sentence.
+const maxRole = 90
+
+// gather collects what the persona and the chat speak of.
+func (v *view) gather(s script.Scene) {
+	for _, h := range s.Holdings {
+		if h = counted.ReplaceAllString(oneLine(bounded(h, 120)), ""); h == "" {
+			continue
+		}
+		v.holdings = append(v.holdings, h)
+		h, _, _ = strings.Cut(h, " (")
+		if v.lang.lexicon.My != "" && !strings.Contains(h, "'s ") && len(h) <= 60 {
+			v.belongings = append(v.belongings, v.lang.lexicon.My+h)
 		}
 	}
-	for _, i := range v.persona.Interests {
-		add(i)
+	v.interests = phrases(s.Persona.Interests, 60)
+	for _, t := range phrases(s.Topics, 60) {
+		v.subjects = with(v.subjects, t)
 	}
-	for _, h := range v.holdings {
-		if h, _, _ = strings.Cut(h, " ("); v.lang.lexicon.My != "" {
-			add(v.lang.lexicon.My + h)
+	for _, st := range s.Stances {
+		v.subjects = with(v.subjects, strings.TrimSpace(oneLine(bounded(st.Topic, 60))))
+	}
+	v.subjects = slices.DeleteFunc(v.subjects, func(t string) bool { return t == "" || v.onTopic(v.lang.contentStems(t)) })
+	v.things = slices.Concat(v.interests, v.belongings, v.subjects)
+	summary := v.lang.sentences(s.Persona.Summary)
+	if len(summary) > 0 && begins(normal(summary[0]), v.lang.lexicon.Articles) {
+		if len(summary[0]) <= maxRole {
+			v.role = summary[0]
 		}
+		summary = summary[1:]
 	}
-	for _, s := range v.allStances {
-		add(s.Topic)
-	}
-	names := v.names("")
-	for _, l := range v.lines[max(0, len(v.lines)-recentLines):] {
-		known := func(s string) bool { return strings.Contains(s, l.noun) }
-		if l.noun != "" && !names[strings.ToLower(l.noun)] && !slices.ContainsFunc(v.things, known) {
-			add(v.lang.lexicon.The + l.noun)
+	for _, f := range append(summary, phrases(s.Memories, 200)...) {
+		if own := v.lang.inFirstPerson(f); own != "" {
+			v.facts = append(v.facts, v.lang.clause(own))
+		} else {
+			v.cards = append(v.cards, f)
 		}
 	}
 }

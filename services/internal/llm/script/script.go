@@ -49,8 +49,9 @@ type Scene struct {
 	Stances    []Stance
 	Holdings   []string
 	Topic      string
-	Answering  *Line  // the message being replied to; nil opens a new thread
-	History    []Line // oldest first
+	Topics     []string // what the chat speaks of
+	Answering  *Line    // the message being replied to; nil opens a new thread
+	History    []Line   // oldest first
 	Length     Length
 	Language   string // BCP 47, "en"
 	Purpose    string // the chat's purpose and rules in a sentence

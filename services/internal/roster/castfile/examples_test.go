@@ -41,7 +41,7 @@ func TestExamples(t *testing.T) {
 				if !strings.Contains(c.Purpose, "bot") {
 					t.Errorf("the purpose of %s does not disclose that the cast is bots", c.Name)
 				}
-				if strings.Contains(path, "market") && (!c.ForbidAdvice || c.Disclaimer != "Simulation, not advice.") {
+				if strings.Contains(path, "market") && (!c.ForbidAdvice || c.Disclaimer != "(simulation, not advice)") {
 					t.Errorf("%s talks of markets without a disclaimer", c.Name)
 				}
 			}

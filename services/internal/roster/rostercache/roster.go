@@ -73,6 +73,7 @@ type Chat struct {
 	ForbidAdvice bool
 	Language     string
 	TimeZone     string
+	Topics       []string
 	Removed      bool
 }
 

@@ -26,7 +26,7 @@ FROM stances WHERE bot_id = ANY($1) ORDER BY bot_id, topic`
 SELECT bot_id, CASE WHEN quantity IS NULL THEN item ELSE trim_scale(quantity) || ' x ' || item END || CASE WHEN note = '' THEN '' ELSE ' (' || note || ')' END
 FROM holdings WHERE bot_id = ANY($1) ORDER BY bot_id, item`
 	chatsBy = `
-SELECT id, telegram_id, kind = 'supergroup', purpose, disclaimer, forbid_advice, language, time_zone, removed_at IS NOT NULL
+SELECT id, telegram_id, kind = 'supergroup', purpose, disclaimer, forbid_advice, language, time_zone, topics, removed_at IS NOT NULL
 FROM chats WHERE id = ANY($1)`
 	castsBy = `SELECT chat_id, bot_id, coalesce(suspended_why, '') FROM cast_members WHERE chat_id = ANY($1)`
 )
@@ -48,7 +48,7 @@ func scanStance(s *Stance) []any {
 func scanHolding(words *string) []any { return []any{words} }
 
 func scanChat(c *Chat) []any {
-	return []any{&c.TelegramID, &c.Supergroup, &c.Purpose, &c.Disclaimer, &c.ForbidAdvice, &c.Language, &c.TimeZone, &c.Removed}
+	return []any{&c.TelegramID, &c.Supergroup, &c.Purpose, &c.Disclaimer, &c.ForbidAdvice, &c.Language, &c.TimeZone, &c.Topics, &c.Removed}
 }
 
 // one reads what has a row for each key.
