@@ -3,9 +3,9 @@
 //
 // It knows what it says: every claim in its topic files stands with what
 // supports it and what speaks against it, every question with its answers. So
-// a reply to a line that carries a known claim or question truly answers it;
-// to any other line it answers by a word of that line and by what the persona and
-// the chat speak of. What people ask first (answers.yaml) has answers of its own.
+// a reply to a line that carries a known claim or question truly answers it; to a
+// frame of another bot (open_interest) it answers by the rule that follows on it
+// (after_open_interest). What people ask first (answers.yaml) has answers of its own.
 //
 // It deceives nobody: asked whether it is a bot, it says that it is a persona
 // played by templates, and no line claims to come from a person.
