@@ -40,7 +40,7 @@ func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journ
 	if u.GetBotId() == 0 {
 		return journal.Sent{}, fail.AsPermanent(errors.New("its row can't be read"))
 	}
-	d := &delivery{Sender: s, u: u, rows: rows, log: telemetry.WithTrace(ctx, s.Log).With(zap.String("turn", subject.TurnID(u.GetId())))}
+	d := &delivery{Sender: s, u: u, rows: rows, log: telemetry.WithTrace(ctx, s.Log).WithLazy(zap.String("turn", subject.TurnID(u.GetId())))}
 	kind := journal.KindOf(u.GetAction())
 	d.state = state{
 		kind: kind, answers: u.GetTargetMessage() != 0,
@@ -115,7 +115,7 @@ func (d *delivery) prepare(ctx context.Context) (ready bool, err error) {
 			return false, err
 		}
 		d.breakers.named(d.u.GetBotId(), d.to.bot)
-		d.log = d.log.With(zap.String("bot", d.to.bot))
+		d.log = d.log.WithLazy(zap.String("bot", d.to.bot))
 		if d.state.blocked = d.to.blocked; d.state.blocked != "" {
 			return false, nil
 		}

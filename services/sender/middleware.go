@@ -45,7 +45,7 @@ func (d *delivery) heard(method string, out telegram.Outcome, _ time.Duration) {
 		d.silent.Note(err)
 		d.connection.Called(err == nil)
 	}
-	log := d.log.With(zap.String("method", method), zap.Stringer("outcome", out.Kind))
+	log := d.log.WithLazy(zap.String("method", method), zap.Stringer("outcome", out.Kind))
 	switch {
 	case err != nil:
 		log.Debug("Telegram did not answer", zap.String("description", out.Description))

@@ -37,7 +37,7 @@ func WithTrace(ctx context.Context, log *zap.Logger) *zap.Logger {
 	if !span.IsValid() {
 		return log
 	}
-	return log.With(zap.Stringer("trace_id", span.TraceID()), zap.Stringer("span_id", span.SpanID()))
+	return log.WithLazy(zap.Stringer("trace_id", span.TraceID()), zap.Stringer("span_id", span.SpanID()))
 }
 
 func jsonFormat() zapcore.EncoderConfig {
