@@ -2,6 +2,7 @@ package listener_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -137,15 +138,18 @@ func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"ok":true,"result":true}`)
 		return
 	}
-	var offset, limit int64
-	_, _ = fmt.Sscan(r.FormValue("offset")+" "+r.FormValue("limit"), &offset, &limit)
+	var asked struct{ Offset, Limit int64 }
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	h.mu.Lock()
-	h.answered = max(h.answered, offset)
-	from := max(offset, 1) - 1
+	h.answered = max(h.answered, asked.Offset)
+	from := max(asked.Offset, 1) - 1
 	var batch []string
 	if from < int64(len(h.updates)) {
 		const most = 4 // Telegram gives fewer than it may, too
-		batch = h.updates[from:min(from+min(limit, most), int64(len(h.updates)))]
+		batch = h.updates[from:min(from+min(asked.Limit, most), int64(len(h.updates)))]
 	}
 	h.mu.Unlock()
 	if len(batch) == 0 {

@@ -36,17 +36,17 @@ type exchange struct {
 	body    []byte
 }
 
-// ask makes the request. Its form is in memory, so it travels in one piece, and can be
+// ask makes the request. Its body is in memory, so it travels in one piece, and can be
 // written again on a fresh connection if a kept one turns out dead before its first byte.
-func (x *exchange) ask(ctx context.Context, client *http.Client, address string, form form) error {
-	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, x.trace()), http.MethodPost, address, bytes.NewReader(form.body))
+func (x *exchange) ask(ctx context.Context, client *http.Client, address string, params []byte) error {
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, x.trace()), http.MethodPost, address, bytes.NewReader(params))
 	if err != nil {
 		return fmt.Errorf("build the request: %w", err)
 	}
-	if len(form.body) > 0 { // a call without parameters has no type of them
-		r.Header.Set("Content-Type", form.contentType)
+	if len(params) > 0 { // a call without parameters has no type of them
+		r.Header.Set("Content-Type", "application/json")
 		if !x.notAfter.IsZero() {
-			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(&timely{bytes.NewReader(form.body), x}), nil }
+			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(&timely{bytes.NewReader(params), x}), nil }
 			r.Body, _ = r.GetBody() // never fails
 		}
 	}
@@ -70,8 +70,8 @@ var errTooLate = errors.New("it is too late to begin the call")
 // between any two steps writes it late. Of a request without its body, no server
 // does anything.
 type timely struct {
-	form *bytes.Reader
-	x    *exchange
+	params *bytes.Reader
+	x      *exchange
 }
 
 func (b *timely) Read(p []byte) (int, error) {
@@ -79,7 +79,7 @@ func (b *timely) Read(p []byte) (int, error) {
 		b.x.late.Store(true)
 		return 0, errTooLate
 	}
-	return b.form.Read(p) //nolint:wrapcheck // an end of file must be one
+	return b.params.Read(p) //nolint:wrapcheck // an end of file must be one
 }
 
 // trace notes whether anything was written. net/http announces the header before

@@ -1,12 +1,9 @@
 package telegram
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
-	"mime/multipart"
 	"strings"
 	"time"
 
@@ -68,9 +65,12 @@ func (c *Client) send(ctx context.Context, call *Call) Outcome {
 	if !wellFormed(x.token) {
 		return Outcome{Kind: PermanentBot, Description: "the token is malformed, want NUMBER:KEY as @BotFather gave it"}
 	}
-	params, err := encode(call.Params)
-	if err != nil {
-		return Outcome{Kind: PermanentAction, Description: clean("the request can't be built: "+err.Error(), x.token)}
+	var params []byte
+	if call.Params != nil {
+		var err error
+		if params, err = json.Marshal(call.Params); err != nil {
+			return Outcome{Kind: PermanentAction, Description: clean("the request can't be built: "+err.Error(), x.token)}
+		}
 	}
 	x.err = x.ask(ctx, c.http, c.base.JoinPath("bot"+x.token, call.Method).String(), params)
 	call.answer = x.body
@@ -85,41 +85,6 @@ func (c *Client) send(ctx context.Context, call *Call) Outcome {
 		} // else the call had its effect, and only what it gave is lost
 	}
 	return out
-}
-
-// form is a request's body.
-type form struct {
-	body        []byte
-	contentType string
-}
-
-// encode makes a form of parameters. The Bot API takes texts as they are, and everything
-// else as JSON.
-func encode(params any) (form, error) {
-	if params == nil {
-		return form{}, nil
-	}
-	raw, err := json.Marshal(params)
-	if err != nil {
-		return form{}, fmt.Errorf("parameters: %w", err)
-	}
-	var values map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &values); err != nil {
-		return form{}, fmt.Errorf("parameters: %w", err)
-	}
-	var body bytes.Buffer
-	parts := multipart.NewWriter(&body)
-	for name, value := range values {
-		text := string(value)
-		if strings.HasPrefix(text, `"`) {
-			if err := json.Unmarshal(value, &text); err != nil {
-				return form{}, fmt.Errorf("parameter %s: %w", name, err)
-			}
-		}
-		_ = parts.WriteField(name, text) // memory takes it
-	}
-	_ = parts.Close()
-	return form{body.Bytes(), parts.FormDataContentType()}, nil
 }
 
 // wellFormed tells whether a token can stand in an address. Which tokens are

@@ -4,7 +4,7 @@
 package telegramtest
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -22,8 +22,8 @@ import (
 // Call is a request whose body was read.
 type Call struct {
 	Token  string
-	Method string // as in the address
-	Form   url.Values
+	Method string     // as in the address
+	Form   url.Values // texts as they are, everything else as JSON
 }
 
 // Server answers calls by its script, and as if all were well where that has
@@ -141,19 +141,39 @@ func (s *Server) note(r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("read the body: %w", err)
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if len(body) > 0 {
-		if err := r.ParseMultipartForm(1 << 20); err != nil {
-			return fmt.Errorf("read the form: %w", err)
-		}
+	params, err := values(body)
+	if err != nil {
+		return err
 	}
 	call := Call{
 		Token:  strings.TrimPrefix(path.Base(path.Dir(r.URL.Path)), "bot"),
 		Method: path.Base(r.URL.Path),
-		Form:   r.PostForm,
+		Form:   params,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, call)
 	return nil
+}
+
+// values are the parameters of a call; nil for none.
+func values(body []byte) (url.Values, error) {
+	if len(body) == 0 {
+		return nil, nil //nolint:nilnil // there are none
+	}
+	var params map[string]json.RawMessage
+	if err := json.Unmarshal(body, &params); err != nil {
+		return nil, fmt.Errorf("read the parameters: %w", err)
+	}
+	all := url.Values{}
+	for name, value := range params {
+		text := string(value)
+		if strings.HasPrefix(text, `"`) {
+			if err := json.Unmarshal(value, &text); err != nil {
+				return nil, fmt.Errorf("read the parameter %s: %w", name, err)
+			}
+		}
+		all.Set(name, text)
+	}
+	return all, nil
 }
