@@ -32,6 +32,8 @@ CAST ?= deploy/examples/book-club.yaml
 # A package's name, to run its benchmarks only: make bench ONLY=sender. Or a
 # scenario's, to play only that: make load ONLY=soak.
 ONLY ?=
+# One of that package's benchmarks: make bench ONLY=e2e BENCH=Pipeline.
+BENCH ?=
 # Linking eighty programs is a third of the time that the tests take, and a quarter
 # of that is debug information. What vet finds, `make lint` does.
 LEAN := -vet=off -ldflags='-s -w'
@@ -77,7 +79,7 @@ build: ## Build bin/chorus
 	@go build -ldflags '$(LDFLAGS)' -o $(BIN)/chorus ./services/cmd/chorus
 
 bench: ## Measure, and write docs/bench.json; ONLY=sender for a part
-	@deploy/scripts/bench '$(ONLY)' '$(COMMIT)'
+	@deploy/scripts/bench '$(ONLY)' '$(COMMIT)' '$(BENCH)'
 
 load: build ## Play all scenarios of load and faults (two hours), and write docs/performance.md; ONLY=soak for one
 	@deploy/scripts/load '$(ONLY)' '$(COMMIT)'

@@ -41,6 +41,7 @@ func launch(t testing.TB, environment []string, args ...string) *chorus {
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), environment...)
 	cmd.WaitDelay = patience
+	cmd.SysProcAttr = ownSession()
 	var err error
 	if c.process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -67,6 +68,11 @@ func up(t testing.TB, dir string, args ...string) *chorus {
 	}
 	return c
 }
+
+// ownSession gives a process a session of its own, as containers have a group of their
+// own. Where the kernel schedules by session (sched_autogroup_enabled), all processes of
+// the test would else share what each backend of PostgreSQL gets for itself.
+func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // url is the emulator's address, empty until chorus has said it.
 func (c *chorus) url() string {

@@ -17,6 +17,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(natsVariable); dir != "" {
+		fmt.Fprintln(os.Stderr, "e2e: NATS:", serveNATS(dir))
+		os.Exit(1)
+	}
 	testenv.Main(m, goleak.Cleanup(func(code int) {
 		if err := built.remove(); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
