@@ -33,7 +33,7 @@ import (
 
 var (
 	transcript = flag.String("transcript", "", "write what is said in the hour to this file")
-	hour       = flag.Duration("hour", 6*time.Minute, "how much of the book club's time is played")
+	hour       = flag.Duration("hour", 30*time.Minute, "how much of the book club's time is played")
 )
 
 // TestAnHourOfTheBookClub plays the example's cast at its own pace, in simulated

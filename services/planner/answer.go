@@ -30,9 +30,10 @@ SELECT FROM prompts WHERE chat_id = $1 AND message = $2 FOR KEY SHARE`
 	answersTo = `-- look for answers
 SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2 LIMIT 1`
 
-	// The time of the chat's next turn stays: an answer is one more turn.
+	// The time of the chat's next turn stays: an answer is one more turn. People make a
+	// chat lively.
 	countAnswer = `-- count the answer
-UPDATE chat_clock SET turn_no = turn_no + 1, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot),` + countText + `
+UPDATE chat_clock SET turn_no = turn_no + 1, lively = true, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot),` + countText + `
 FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s, (SELECT true AS spoke) u WHERE chat_id = $1`
 
 	// What people's limits are about. Whoever plans in the chat has its clock locked,

@@ -17,6 +17,7 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 		PrimeFactor:  settings.PrimeHoursFactor.Of(v, chatID, 0),
 		MinGap:       settings.MinGap.Of(v, chatID, 0),
 		MaxGapFactor: settings.MaxGapFactor.Of(v, chatID, 0),
+		LivelyGap:    settings.LivelyGapFactor.Of(v, chatID, 0),
 
 		ChatPerMinute:     settings.MaxMessagesPerMinute.Of(v, chatID, 0),
 		GlobalPerMinute:   settings.GlobalMaxMessagesPerMinute.Of(v, 0, 0),
@@ -28,6 +29,14 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 
 		LagBoost:       settings.HourlyMinBoost.Of(v, chatID, 0),
 		AddressedBoost: settings.AddressedBoost.Of(v, chatID, 0),
+
+		AdditionProbability:     settings.AdditionProbability.Of(v, chatID, 0),
+		MaxRun:                  settings.MaxRun.Of(v, chatID, 0),
+		ExchangeBoost:           settings.ExchangeBoost.Of(v, chatID, 0),
+		MaxRally:                settings.MaxRally.Of(v, chatID, 0),
+		FairShare:               settings.FairShare.Of(v, chatID, 0),
+		SecondAnswerProbability: settings.SecondAnswerProbability.Of(v, chatID, 0),
+		MinNeed:                 settings.MinNeed.Of(v, chatID, 0),
 
 		ReactionProbability:   settings.ReactionProbability.Of(v, chatID, 0),
 		ReplyProbability:      settings.ReplyProbability.Of(v, chatID, 0),

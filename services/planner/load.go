@@ -19,7 +19,7 @@ const (
 	chatAndClock = `
 SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
     c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions, c.updated_at,
-    recently(k.counts, k.counted_in, extract(epoch FROM now())::bigint / 5, 12),
+    recently(k.counts, k.counted_in, extract(epoch FROM now())::bigint / 5, 12), k.lively,
     CASE WHEN k.texts_day = (now() AT TIME ZONE 'UTC')::date THEN k.texts ELSE 0 END
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id `
 
@@ -46,7 +46,7 @@ func chatsBy(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]decide.
 		var zone string
 		c := &in.Chat
 		err := row.Scan(&c.ID, &in.TurnNumber, &in.Due, &in.Now, &c.Enabled, &c.Basic, &zone, &c.Topics, &c.MeanGap, &c.AllowedReactions, &c.ChangedAt,
-			&in.ChatLastMinute, &in.ChatToday)
+			&in.ChatLastMinute, &in.Lively, &in.ChatToday)
 		if err != nil {
 			return in, err
 		}
@@ -106,10 +106,10 @@ ORDER BY i.viewer`
 	// that wait for Telegram are read, so that who speaks next knows of them, but only
 	// those without a text count against the limit. They are few, because they expire.
 	loadOf = `-- load turns
-SELECT chat.id, open.unwritten, coalesce(open.newest, 0), open.targets, open.answerers
+SELECT chat.id, open.unwritten, open.speakers, open.targets, open.answerers
 FROM unnest($1::bigint[]) AS chat(id)
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE written_at IS NULL) AS unwritten, (array_agg(bot_id ORDER BY turn_no DESC))[1] AS newest,
+    SELECT count(*) FILTER (WHERE written_at IS NULL) AS unwritten, array_agg(bot_id ORDER BY turn_no) AS speakers,
         array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
     FROM turns WHERE chat_id = chat.id AND closed_at IS NULL AND kind <> 'reaction' AND kind <> 'command') open`
@@ -335,16 +335,16 @@ func (l *loading) knows(rows pgx.Rows) error {
 }
 
 func (l *loading) load(rows pgx.Rows) error {
-	var chat, newest int64
+	var chat int64
 	var unwritten int
-	var targets, answerers []int64
-	if err := rows.Scan(&chat, &unwritten, &newest, &targets, &answerers); err != nil {
+	var speakers, targets, answerers []int64
+	if err := rows.Scan(&chat, &unwritten, &speakers, &targets, &answerers); err != nil {
 		return err
 	}
 	in := l.chats[chat]
 	for i, target := range targets {
 		in.Answering = append(in.Answering, decide.Answer{Message: target, BotID: answerers[i]})
 	}
-	in.UnwrittenTurns, in.LastPlanned = unwritten, newest
+	in.UnwrittenTurns, in.Coming = unwritten, speakers
 	return nil
 }

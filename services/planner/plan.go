@@ -28,6 +28,7 @@ type plan struct {
 	next    []time.Time
 	took    []bool
 	spoke   []bool // took its turn with a message
+	lively  []bool
 	waiting []string
 	changed []time.Time
 	cast    []int
@@ -49,6 +50,7 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
 		done.took, done.waiting = append(done.took, d.Turn != nil), append(done.waiting, waiting(d.Skip))
 		done.spoke = append(done.spoke, d.Turn != nil && d.Turn.Kind != decide.KindReaction)
+		done.lively = append(done.lively, d.Lively)
 		done.changed, done.cast = append(done.changed, in.Chat.ChangedAt), append(done.cast, mayAct(in.Cast))
 		if d.Turn == nil {
 			done.skips = append(done.skips, d.Skip)
@@ -129,18 +131,18 @@ const (
 	countText = `
     texts = CASE WHEN texts_day = (now() AT TIME ZONE 'UTC')::date THEN texts ELSE 0 END + u.spoke::int, texts_day = (now() AT TIME ZONE 'UTC')::date`
 	advanceClocks = `-- move clocks
-UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()),
+UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()), lively = u.lively,
     waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END, waiting_changed = u.changed, waiting_cast = u.may_act,
     counts = counted(c.counts, c.counted_in, slot, 12, u.spoke::int), counted_in = greatest(c.counted_in, slot), ` + countText + `
-FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::bool[], $5::text[], $6::timestamptz[], $7::integer[])
-    AS u(chat_id, next, took, spoke, waiting, changed, may_act),
+FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::bool[], $5::text[], $6::timestamptz[], $7::integer[], $8::bool[])
+    AS u(chat_id, next, took, spoke, waiting, changed, may_act, lively),
     LATERAL (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s
 WHERE c.chat_id = u.chat_id`
 )
 
 // advance moves the clocks on, in the transaction that writes the turns.
 func (d *plan) advance(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.spoke, d.waiting, d.changed, d.cast); err != nil {
+	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.spoke, d.waiting, d.changed, d.cast, d.lively); err != nil {
 		return fmt.Errorf("move the clocks on: %w", err)
 	}
 	return d.recall(ctx, tx)

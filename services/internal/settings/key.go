@@ -5,7 +5,7 @@
 //
 // A setting can be set globally, for a chat and for a bot, as far as its scopes
 // allow; the narrowest that is set holds: bot, then chat, then global, then the
-// default.
+// default, which may depend on the setting style.
 package settings
 
 import (
@@ -37,6 +37,8 @@ type Definition struct {
 	Range       string // what is allowed, in words
 	Scopes      []Scope
 	Description string
+	// Styles are the defaults of chats of a style, where they differ, as Text writes them.
+	Styles map[string]string
 
 	field schema.Field
 }
@@ -45,7 +47,12 @@ type Definition struct {
 type Key[T any] struct {
 	*Definition
 	fallback T
+	styled   map[string]T
 }
+
+// styles are those whose defaults differ from what the table calls the default. Each may
+// be a tag of a key.
+func styles() [3]string { return [...]string{"calm", "debate", "play"} }
 
 // key makes a key of the tags of package schema. It panics if it can't: that is a
 // mistake in the table.
@@ -56,10 +63,19 @@ func key[T any](name string, tags reflect.StructTag) Key[T] {
 		scopes = []Scope{Scope(only)}
 	}
 	fallback := f.MustParse(f.Default)
+	styled, texts := map[string]T{}, map[string]string{}
+	for _, style := range styles() {
+		if text, differs := tags.Lookup(style); differs {
+			value := f.MustParse(text)
+			styled[style] = value.Interface().(T) //nolint:forcetypeassert // the field is described by T
+			texts[style] = schema.Format(value)
+		}
+	}
 	return Key[T]{
-		fallback: fallback.Interface().(T), //nolint:forcetypeassert // the field is described by T
+		fallback: fallback.Interface().(T), //nolint:forcetypeassert // as above
+		styled:   styled,
 		Definition: &Definition{
-			Key: name, Default: schema.Format(fallback), Range: f.Want, Scopes: scopes, Description: f.Doc, field: f,
+			Key: name, Default: schema.Format(fallback), Range: f.Want, Scopes: scopes, Description: f.Doc, Styles: texts, field: f,
 		},
 	}
 }
@@ -69,6 +85,11 @@ func key[T any](name string, tags reflect.StructTag) Key[T] {
 func (k Key[T]) Of(v *Values, chatID, botID int64) T {
 	if value, _, ok := v.lookup(k.Definition, chatID, botID); ok {
 		if t, ok := reflect.TypeAssert[T](value); ok {
+			return t
+		}
+	}
+	if len(k.styled) > 0 {
+		if t, differs := k.styled[Style.Of(v, chatID, 0)]; differs {
 			return t
 		}
 	}
@@ -178,13 +199,24 @@ func Find(key string) (*Definition, error) {
 	return nil, fmt.Errorf("setting %.64q: there is none; `chorus settings list` shows all", key)
 }
 
+// styled tells what the default is in chats of other styles, such as ", calm `2`".
+func (d *Definition) styled() string {
+	var b strings.Builder
+	for _, style := range styles() {
+		if text, differs := d.Styles[style]; differs {
+			fmt.Fprintf(&b, ", %s `%s`", style, text)
+		}
+	}
+	return b.String()
+}
+
 // WriteMarkdown writes the table of all settings for the documentation.
 func WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| Setting | Default | Allowed | Set for | What it does |\n|---|---|---|---|---|\n")
 	for _, d := range All() {
-		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n",
-			d.Key, d.Default, d.Range, strings.Join(d.scopes(), ", "), strings.ReplaceAll(d.Description, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | `%s`%s | %s | %s | %s |\n",
+			d.Key, d.Default, d.styled(), d.Range, strings.Join(d.scopes(), ", "), strings.ReplaceAll(d.Description, "|", `\|`))
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write the table of settings: %w", err)

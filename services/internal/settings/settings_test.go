@@ -50,6 +50,11 @@ func TestTableIsSound(t *testing.T) {
 			t.Errorf("%s: its own default is refused: %v", d.Key, err)
 			continue
 		}
+		for style, text := range d.Styles {
+			if _, err := d.ParseText(text); err != nil || text == d.Default {
+				t.Errorf("%s: the default %s of %s is refused, or none of its own: %v", d.Key, text, style, err)
+			}
+		}
 		if again, err := d.ParseJSON(raw); err != nil || string(again) != string(raw) {
 			t.Errorf("%s: %s became %s, %v", d.Key, raw, again, err)
 		}
@@ -83,6 +88,11 @@ func TestWrongValues(t *testing.T) {
 		{"prime_hours", `null`, "HH:MM-HH:MM"},
 		{"reaction_mode", `"Native"`, "native, native_then_message, message or off"},
 		{"reaction_mode", `false`, "native, native_then_message, message or off"},
+		{"style", `"quick"`, "calm, lively, debate or play"},
+		{"max_run", `0`, "1 to 10"},
+		{"max_rally", `1`, "2 to 50"},
+		{"lively_gap_factor", `0`, "0.05 to 1"},
+		{"second_answer_probability", `1.5`, "0 to 1"},
 		{"reaction_mode", ``, "native, native_then_message, message or off"},
 	} {
 		got, err := find(t, c.key).ParseJSON(json.RawMessage(c.json))
@@ -173,6 +183,35 @@ func TestTheNarrowestHolds(t *testing.T) {
 		if got := settings.TurnTTL.Of(none, 1, 1); got != 2*time.Minute {
 			t.Errorf("without values it is %v", got)
 		}
+	}
+}
+
+func TestAStyleChangesDefaults(t *testing.T) {
+	t.Parallel()
+	set := func(key string, scope settings.Scope, id int64, value string) settings.Stored {
+		return settings.Stored{Key: key, Scope: scope, ScopeID: id, Value: json.RawMessage(value)}
+	}
+	v := values(t,
+		set("style", settings.Chat, 7, `"calm"`), set("style", settings.Chat, 8, `"calm"`), set("max_run", settings.Chat, 8, "5"),
+		set("style", settings.Chat, 9, `"debate"`))
+	for chat, want := range map[int64]struct {
+		run  int
+		text string
+	}{0: {3, "3"}, 7: {2, "2"}, 8: {5, "5"}, 9: {3, "3"}} {
+		if got := settings.MaxRun.Of(v, chat, 0); got != want.run {
+			t.Errorf("chat %d: %d, want %d", chat, got, want.run)
+		}
+		if got, _ := v.Text(settings.MaxRun.Definition, chat, 0); got != want.text {
+			t.Errorf("chat %d: %s, want %s", chat, got, want.text)
+		}
+	}
+	if got := settings.ReplyToBotsProbability.Of(v, 9, 0); got != 0.85 {
+		t.Errorf("in a debate reply_to_bots_probability is %v", got)
+	}
+	// A global value is set, too, and no default.
+	v = values(t, set("style", settings.Global, 0, `"calm"`), set("max_run", settings.Global, 0, "4"))
+	if got := settings.MaxRun.Of(v, 7, 0); got != 4 {
+		t.Errorf("max_run is %d, want 4", got)
 	}
 }
 

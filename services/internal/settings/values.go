@@ -85,6 +85,9 @@ func (v *Values) lookup(d *Definition, chatID, botID int64) (reflect.Value, Scop
 func (v *Values) Text(d *Definition, chatID, botID int64) (text string, from Scope) {
 	value, scope, ok := v.lookup(d, chatID, botID)
 	if !ok {
+		if text, differs := d.Styles[Style.Of(v, chatID, 0)]; differs {
+			return text, ""
+		}
 		return d.Default, ""
 	}
 	return schema.Format(value), scope

@@ -2,8 +2,15 @@ package decide
 
 // bot chooses who acts, among those that may.
 func (d *decider) bot(prompt *Message) *Bot {
-	if prompt == nil && len(d.in.Recent) > 0 {
-		d.addressed = d.addressees(&d.in.Recent[len(d.in.Recent)-1])
+	if prompt == nil {
+		d.floor = d.lookAtFloor()
+		if bot := d.adder(); bot != nil {
+			return bot
+		}
+		d.yield()
+		if len(d.in.Recent) > 0 {
+			d.addressed = d.addressees(&d.in.Recent[len(d.in.Recent)-1])
+		}
 	}
 	d.dropLastSpeaker(prompt)
 	if prompt != nil && !d.anyAddressed() {
@@ -11,7 +18,7 @@ func (d *decider) bot(prompt *Message) *Bot {
 	}
 	sum := 0.0
 	for i := range d.weights {
-		d.weights[i] *= d.lagging(i) * d.called(i, prompt)
+		d.weights[i] *= d.lagging(i) * d.called(i, prompt) * d.exchange(i) * d.share(i)
 		sum += d.weights[i]
 	}
 	i := d.pick(d.weights)
@@ -23,31 +30,34 @@ func (d *decider) bot(prompt *Message) *Bot {
 	if boost := d.called(i, prompt); boost != 1 {
 		d.because("bot.addressed", boost, "")
 	}
+	if boost := d.exchange(i); boost != 1 {
+		d.because("floor.exchange", boost, "")
+	}
+	if brake := d.share(i); brake != 1 {
+		d.because("floor.share", brake, "")
+	}
 	return bot
 }
 
 // dropLastSpeaker lets nobody speak twice in a row, unless nobody else could, or
-// a person asked just them.
+// a person asked just them. Whoever adds a line has been chosen before.
 func (d *decider) dropLastSpeaker(prompt *Message) {
-	last := d.in.LastPlanned
-	if n := len(d.in.Recent); last == 0 && n > 0 {
-		last = d.in.Recent[n-1].BotID
-	}
+	last := d.speaker(0)
 	if last == 0 || prompt != nil && d.anyAddressed() {
 		return
 	}
-	speaker, others := -1, false
+	d.prefer(func(i int) bool { return d.in.Cast[i].ID != last })
+}
+
+// prefer takes the eligibility of all bots but some, if any of those is eligible.
+func (d *decider) prefer(some func(i int) bool) bool {
 	for i := range d.weights {
-		switch {
-		case d.in.Cast[i].ID == last:
-			speaker = i
-		case d.weights[i] > 0:
-			others = true
+		if d.weights[i] > 0 && some(i) {
+			d.keep(some)
+			return true
 		}
 	}
-	if speaker >= 0 && others {
-		d.weights[speaker] = 0
-	}
+	return false
 }
 
 // lagging is the factor on the weight of a bot that is below its hourly minimum.

@@ -46,6 +46,7 @@ func TestProbabilities(t *testing.T) {
 			in := busy(5)
 			in.Recent = in.Recent[len(in.Recent)-8:]
 			s := &in.Settings
+			s.AdditionProbability, s.SecondAnswerProbability = 0, 0
 			last := &in.Recent[len(in.Recent)-1]
 			last.BotID, last.Text = 0, "Nothing in particular."
 			reply := s.ReplyProbability
@@ -86,6 +87,7 @@ func TestNever(t *testing.T) {
 	in := busy(5)
 	s := &in.Settings
 	s.ReactionProbability, s.ReplyProbability, s.ReplyToBotProbability, s.NewsProbability, s.LengthShort = 0, 0, 0, 0, 0
+	s.SecondAnswerProbability = 0
 	turns(t, in, 500, func(d decide.Decision) {
 		if d.Turn.Kind != decide.KindMessage || d.Turn.UseNews || d.Turn.Length == decide.LengthShort {
 			t.Fatalf("%+v", d.Turn)
@@ -97,7 +99,7 @@ func TestAlways(t *testing.T) {
 	t.Parallel()
 	in := busy(5)
 	s := &in.Settings
-	s.ReactionProbability, s.ReplyProbability, s.ReplyToBotProbability, s.MentionProbability = 0, 1, 1, 1
+	s.ReactionProbability, s.ReplyProbability, s.ReplyToBotProbability, s.MentionProbability, s.AdditionProbability = 0, 1, 1, 1, 0
 	s.LengthShort, s.LengthMedium, s.LengthLong = 0, 0, 0
 	turns(t, in, 500, func(d decide.Decision) {
 		if d.Turn.Kind != decide.KindReply || d.Turn.Mention == decide.MentionNone || d.Turn.Length != decide.LengthMedium {
@@ -165,14 +167,26 @@ func TestPace(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			in := busy(4)
-			in.Settings.PrimeBoost, in.Settings.MinGap, in.Settings.MaxGapFactor = false, 0, 100
+			in.Recent, in.Settings.PrimeBoost, in.Settings.MinGap, in.Settings.MaxGapFactor = nil, false, 0, 100
 			c.change(&in)
-			sum := 0.0
-			turns(t, in, draws, func(d decide.Decision) { sum += d.Next.Sub(in.Now).Seconds() })
-			// The standard deviation of an exponential distribution is its mean.
+			sum, squares, lively := 0.0, 0.0, 0
+			const draws = 40_000
+			for in.TurnNumber = range int64(draws) {
+				d := decide.Decide(in)
+				gap := d.Next.Sub(in.Now).Seconds()
+				sum, squares, lively = sum+gap, squares+gap*gap, lively+one(d.Lively)
+				in.Lively = d.Lively
+			}
 			mean, want := sum/draws, c.mean.Seconds()
-			if math.Abs(mean-want) > 3*want/math.Sqrt(draws) {
+			if math.Abs(mean/want-1) > 0.04 {
 				t.Errorf("the mean gap is %.3f s, want %.3f s", mean, want)
+			}
+			// Independent gaps have 1, and seven gaps of ten are in lively spells.
+			if variation := math.Sqrt(squares/draws-mean*mean) / mean; variation < 1.6 || variation > 2.2 {
+				t.Errorf("the coefficient of variation is %.2f", variation)
+			}
+			if part := float64(lively) / draws; part < 0.66 || part > 0.74 {
+				t.Errorf("%.2f of the gaps are in lively spells", part)
 			}
 		})
 	}
@@ -181,7 +195,7 @@ func TestPace(t *testing.T) {
 func TestGapsAreBounded(t *testing.T) {
 	t.Parallel()
 	in := busy(4)
-	in.Settings.PrimeBoost, in.Settings.MinGap, in.Settings.MaxGapFactor = false, 10*time.Second, 2
+	in.Settings.PrimeBoost, in.Settings.MinGap, in.Settings.MaxGapFactor, in.Settings.LivelyGap = false, 10*time.Second, 2, 1
 	var least, most int
 	turns(t, in, draws, func(d decide.Decision) {
 		gap := d.Next.Sub(in.Now)

@@ -5,7 +5,8 @@
 //
 // The rules are small functions in files named for what they choose: who
 // (eligible.go, bot.go), what (kind.go), to what (target.go), about what
-// (topic.go), how (manner.go) and when (pace.go).
+// (topic.go), how (manner.go) and when (pace.go). Those that make turns a conversation
+// stand in floor.go.
 package decide
 
 import (
@@ -22,7 +23,8 @@ const recheck = 15 * time.Minute
 func Decide(in Input) Decision {
 	d := newDecider(&in)
 	turn, skip := d.turn()
-	return Decision{Turn: turn, Skip: skip, Next: d.next(skip)}
+	d.spell(turn)
+	return Decision{Turn: turn, Skip: skip, Next: d.next(skip), Lively: d.lively}
 }
 
 // decider is the state of one decision.
@@ -32,6 +34,12 @@ type decider struct {
 	local   time.Time // Now on the chat's clock
 	random  *rand.Rand
 	gapDraw float64   // of an exponential distribution with mean 1
+	turned  bool      // whether the spell ends with a turn
+	lull    float64   // how long the gap before was, as a part of the gaps that are shorter
+	lively  bool      // as of Next
+	floor   floor     // of a decision without a prompt
+	adds    bool      // whether the last speaker adds a line
+	joins   bool      // whether somebody joins in, with one more answer to a line
 	weights []float64 // of the cast, in its order; 0 is not eligible
 	reasons []Reason
 	// addressed are the bots of the cast that the prompt, or else the last
@@ -58,12 +66,11 @@ func newDecider(in *Input) *decider {
 	}
 	d := &decider{
 		in: in, set: &in.Settings, local: in.Now.In(zone),
-		random:  rand.New(rand.NewPCG(in.Seed, uint64(in.TurnNumber))), //nolint:gosec // reproducible on purpose
+		lively:  in.Lively,
 		weights: make([]float64, len(in.Cast)),
 		reasons: make([]Reason, 0, 16),
 	}
-	// Drawn first, so that the pace doesn't depend on which rules drew.
-	d.gapDraw = d.random.ExpFloat64()
+	d.draw()
 	return d
 }
 
@@ -80,9 +87,14 @@ func (d *decider) turn() (*Turn, Skip) {
 		return nil, skip
 	}
 	bot := d.bot(prompt)
+	if d.monologue(bot) {
+		return nil, SkipNoNeed
+	}
 	d.listen(bot)
 	t := &Turn{BotID: bot.ID, ExpiresAt: d.in.Now.Add(max(d.set.TurnTTL, time.Second)), Seed: d.random.Uint64()}
-	d.kind(t, bot, prompt)
+	if skip := d.kind(t, bot, prompt); skip != SkipNone {
+		return nil, skip
+	}
 	d.topic(t, bot)
 	d.manner(t, bot)
 	t.Reasons = d.reasons

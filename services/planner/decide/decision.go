@@ -13,6 +13,8 @@ type Decision struct {
 	// Next is when to decide for the chat again. It is always after Now, and
 	// counted from there: time that was slept through is not made up for.
 	Next time.Time
+	// Lively tells whether the chat is in a lively spell until Next.
+	Lively bool
 }
 
 // Turn is what a bot is to do.

@@ -25,8 +25,9 @@ func anyInput(t *rapid.T) decide.Input {
 		Settings: anySettings(t), TurnNumber: rapid.Int64().Draw(t, "turn"), Seed: rapid.Uint64().Draw(t, "seed"),
 		UnwrittenTurns: rapid.IntRange(0, 6).Draw(t, "open"), Due: now, Now: now,
 		ChatLastMinute: rapid.IntRange(0, 25).Draw(t, "chat load"), GlobalLastMinute: rapid.IntRange(0, 25).Draw(t, "load"),
-		ChatToday:   rapid.IntRange(0, 25).Draw(t, "today"),
-		LastPlanned: rapid.Int64Range(0, 8).Draw(t, "last planned"),
+		ChatToday: rapid.IntRange(0, 25).Draw(t, "today"),
+		Coming:    rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 4).Draw(t, "coming"),
+		Lively:    rapid.Bool().Draw(t, "lively"),
 	}
 	if rapid.Bool().Draw(t, "some reactions") {
 		in.Chat.AllowedReactions = rapid.SliceOfN(rapid.SampledFrom(reaction.All()), 0, 5).Draw(t, "reactions")
@@ -86,6 +87,8 @@ func anySettings(t *rapid.T) decide.Settings {
 	}
 	s.Active, s.PrimeBoost, s.CooldownFilter = usually(t, "active"), rapid.Bool().Draw(t, "boost"), rapid.Bool().Draw(t, "filter")
 	s.ScaleFactor, s.PrimeFactor, s.MaxGapFactor = anyFloat(t, "scale"), anyFloat(t, "prime"), anyFloat(t, "max gap")
+	s.LivelyGap, s.ExchangeBoost, s.FairShare, s.MinNeed = anyFloat(t, "lively"), anyFloat(t, "exchange"), anyFloat(t, "share"), anyFloat(t, "need")
+	s.MaxRun, s.MaxRally = rapid.IntRange(1, 10).Draw(t, "run"), rapid.IntRange(2, 50).Draw(t, "rally")
 	s.LagBoost, s.AddressedBoost = anyFloat(t, "lag"), anyFloat(t, "addressed")
 	s.PrimeHours = anyHours(t)
 	s.MinGap = time.Duration(rapid.Int64().Draw(t, "min gap"))
@@ -95,7 +98,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	s.MaxUnwrittenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
 	for _, p := range []*float64{
 		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability,
-		&s.LengthShort, &s.LengthMedium, &s.LengthLong,
+		&s.AdditionProbability, &s.SecondAnswerProbability, &s.LengthShort, &s.LengthMedium, &s.LengthLong,
 	} {
 		*p = rapid.Float64Range(0, 1).Draw(t, "probability")
 	}

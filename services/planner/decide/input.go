@@ -21,9 +21,12 @@ type Input struct {
 	TurnNumber int64
 	// UnwrittenTurns is how many messages and replies of the chat have no text yet.
 	UnwrittenTurns int
-	// LastPlanned is the bot of the chat's newest open message or reply, which
-	// Recent can't show yet; 0 for none.
-	LastPlanned int64
+	// Coming are the bots of the messages and replies that are planned and that Recent
+	// can't show yet, in the order of their turns.
+	Coming []int64
+	// Lively tells whether the chat is in a lively spell: Decision.Lively of the
+	// decision before.
+	Lively bool
 	// Answering are the replies that are planned and that Recent can't show yet.
 	Answering []Answer
 	// Messages and replies planned in the last minute, in the chat and in all.

@@ -1,43 +1,48 @@
 package decide
 
 // kind chooses what the bot does, and to which message.
-func (d *decider) kind(t *Turn, bot *Bot, prompt *Message) {
-	if prompt != nil {
+func (d *decider) kind(t *Turn, bot *Bot, prompt *Message) Skip {
+	t.Kind = KindMessage
+	switch {
+	case prompt != nil:
 		t.Kind, t.Target = KindReply, prompt.Number
 		d.target = prompt
 		d.because("kind.prompted", 1, author(prompt))
-		return
+	case d.adds, d.reaction(t, bot):
+	default:
+		return d.reply(t, bot)
 	}
-	if d.reaction(t, bot) || d.reply(t, bot) {
-		return
-	}
-	t.Kind = KindMessage
+	return SkipNone
 }
 
-// reply makes the turn an answer, with the probability for what was said last.
-func (d *decider) reply(t *Turn, bot *Bot) bool {
+// reply makes the turn an answer, with the probability for what was said last. If
+// nothing needs one, the turn is better skipped while others are about to speak.
+func (d *decider) reply(t *Turn, bot *Bot) Skip {
 	if len(d.in.Recent) == 0 {
 		d.because("kind.message", 1, "the chat is empty")
-		return false
+		return SkipNone
 	}
 	probability, after := d.set.ReplyProbability, "after a person"
 	if d.in.Recent[len(d.in.Recent)-1].BotID != 0 {
 		probability, after = d.set.ReplyToBotProbability, "after a bot"
 	}
-	if !d.chance(probability) {
+	if probability = max(d.afterLull(probability), when(d.joins, 1)); !d.chance(probability) {
 		d.because("kind.message", 1-probability, after)
-		return false
+		return SkipNone
 	}
-	at, ok := d.chooseTarget(bot)
+	at, score, ok := d.chooseTarget(bot)
+	if score < d.set.MinNeed && len(d.in.Coming) > 0 {
+		return SkipNoNeed
+	}
 	if !ok {
 		d.because("kind.message", 1, "nothing to reply to")
-		return false
+		return SkipNone
 	}
 	d.because("kind.reply", probability, after)
 	d.target = &d.in.Recent[at]
 	t.Kind, t.Target = KindReply, d.target.Number
 	d.targetReasons(bot, at)
-	return true
+	return SkipNone
 }
 
 // answerable tells whether the bot may reply or react to a message.

@@ -38,9 +38,10 @@ func (d *decider) mention(t *Turn) {
 	d.because("mention."+t.Mention.String(), d.set.MentionProbability, author(d.target))
 }
 
-// news lets a new message take up a headline. Who answers should answer.
+// news lets a new message take up a headline. Who answers should answer, and who adds a
+// line stays with what they said.
 func (d *decider) news(t *Turn) {
-	if t.Kind == KindMessage && t.Topic != "" && d.chance(d.set.NewsProbability) {
+	if t.Kind == KindMessage && !d.adds && t.Topic != "" && d.chance(d.set.NewsProbability) {
 		t.UseNews = true
 		d.because("news.trigger", d.set.NewsProbability, t.Topic)
 	}

@@ -2,6 +2,8 @@ package decide
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
@@ -31,7 +33,7 @@ func (d *decider) next(skip Skip) time.Time {
 	case SkipTextsBehind:
 		return d.in.Now.Add(max(behindPause, d.gap()))
 	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipPromptGone, SkipPromptLate,
-		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers:
+		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers, SkipNoNeed:
 	}
 	return d.in.Now.Add(d.gap())
 }
@@ -51,15 +53,52 @@ func (d *decider) opening() time.Time {
 	return first
 }
 
-// gap draws the time until the next turn: exponential, so that turns come as
-// independently as people do, and within bounds. It has no memory: drawing it
-// anew after a skipped or prompted turn doesn't change the rhythm.
+// draw draws what belongs to the turn's number alone, so that the pace doesn't depend on
+// which rules drew, and a turn that is skipped doesn't end a spell. The gap before the
+// turn was drawn with the number before, and is looked up there.
+func (d *decider) draw() {
+	source := rand.NewPCG(d.in.Seed, uint64(d.in.TurnNumber-1)) //nolint:gosec // reproducible on purpose
+	d.random = rand.New(source)
+	d.lull = -math.Expm1(-d.random.ExpFloat64())
+	source.Seed(d.in.Seed, uint64(d.in.TurnNumber)) //nolint:gosec // as above
+	d.gapDraw = d.random.ExpFloat64()
+	d.turned = d.chance(when(d.in.Lively, endOfLively) + when(!d.in.Lively, endOfQuiet))
+}
+
+// A chat is in lively and in quiet spells by turns, some seventeen and seven gaps long:
+// people's gaps come in bursts.
+const (
+	endOfLively = 0.06
+	endOfQuiet  = 0.14
+	livelyShare = endOfQuiet / (endOfLively + endOfQuiet) // of all gaps
+)
+
+// spell tells whether the chat is lively from now on. People make it so.
+func (d *decider) spell(turn *Turn) {
+	if turn != nil && d.turned {
+		d.lively = !d.lively
+	}
+	if d.in.Prompted != 0 || d.heardPerson() {
+		d.lively = true
+	}
+}
+
+// heardPerson tells whether one of the last lines is a person's.
+func (d *decider) heardPerson() bool {
+	const few = 3
+	return slices.ContainsFunc(d.in.Recent[d.window(few):], func(m Message) bool { return m.BotID == 0 })
+}
+
+// gap draws the time until the next turn: exponential with the mean of the spell, and
+// within bounds. The mean over all spells is the chat's mean gap.
 func (d *decider) gap() time.Duration {
 	if d.set.Pace > 0 {
 		return d.evenGap()
 	}
-	mean := d.meanGap()
-	longest := max(mean*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
+	lively := within(d.set.LivelyGap, 0.05, 1)
+	quiet := (1 - livelyShare*lively) / (1 - livelyShare)
+	mean := d.meanGap() * (when(d.lively, lively) + when(!d.lively, quiet))
+	longest := max(d.meanGap()*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
 	gap := time.Duration(within(d.gapDraw*mean, float64(d.set.MinGap), min(longest, float64(maxMean))))
 	return max(gap, minMean)
 }

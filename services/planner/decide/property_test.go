@@ -38,6 +38,12 @@ func everyDecision(t *rapid.T) {
 	if (got.Turn == nil) == (got.Skip == decide.SkipNone) {
 		t.Fatalf("turn %v, skip %v", got.Turn, got.Skip)
 	}
+	if (in.Prompted != 0 || len(in.Recent) > 0 && in.Recent[len(in.Recent)-1].BotID == 0) && !got.Lively {
+		t.Fatal("a person didn't make the chat lively")
+	}
+	if got.Skip == decide.SkipNoNeed && in.Prompted != 0 {
+		t.Fatal("a person got no answer for want of need")
+	}
 	if got.Turn != nil {
 		checkLimits(t, in)
 		checkBot(t, in, got.Turn)
@@ -68,11 +74,20 @@ func checkBot(t *rapid.T, in decide.Input, turn *decide.Turn) {
 	if !able(in, bot) {
 		t.Fatalf("bot %+v is off, suspended, asleep or at its limit", bot)
 	}
-	if in.Prompted != 0 || bot.ID != lastSpeaker(in) {
+	if in.Prompted != 0 {
 		return
 	}
-	if slices.ContainsFunc(in.Cast, func(b decide.Bot) bool { return b.ID != bot.ID && able(in, &b) }) {
-		t.Fatalf("bot %d speaks twice though another could", bot.ID)
+	others := func(of ...int64) bool {
+		return slices.ContainsFunc(in.Cast, func(b decide.Bot) bool { return !slices.Contains(of, b.ID) && able(in, &b) })
+	}
+	run := inARow(in, 1)
+	if run[len(run)-1] == bot.ID && len(run) >= in.Settings.MaxRun && others(bot.ID) {
+		t.Fatalf("bot %d speaks %d times in a row though another could", bot.ID, len(run)+1)
+	}
+	rally := inARow(in, 2)
+	if two := slices.Compact(slices.Sorted(slices.Values(rally))); len(two) == 2 && slices.Contains(two, bot.ID) &&
+		len(rally) >= in.Settings.MaxRally && others(two...) {
+		t.Fatalf("bots %v speak %d times in a row though another could", two, len(rally)+1)
 	}
 }
 
@@ -140,11 +155,28 @@ func checkManner(t *rapid.T, in decide.Input, turn *decide.Turn) {
 	}
 }
 
-func lastSpeaker(in decide.Input) int64 {
-	if in.LastPlanned != 0 || len(in.Recent) == 0 {
-		return in.LastPlanned
+// inARow are the last speakers, as many in a row as are not more than n bots; of no line
+// or a person's it is 0 alone.
+func inARow(in decide.Input, n int) []int64 {
+	var all []int64
+	for _, m := range in.Recent[max(len(in.Recent)-50, 0):] {
+		all = append(all, m.BotID)
 	}
-	return in.Recent[len(in.Recent)-1].BotID
+	all = append(all, in.Coming...)
+	var of []int64
+	at := len(all)
+	for ; at > 0 && all[at-1] != 0; at-- {
+		if !slices.Contains(of, all[at-1]) {
+			if len(of) == n {
+				break
+			}
+			of = append(of, all[at-1])
+		}
+	}
+	if at == len(all) {
+		return []int64{0}
+	}
+	return all[at:]
 }
 
 func able(in decide.Input, bot *decide.Bot) bool {

@@ -18,6 +18,7 @@ func quiet(text string) decide.Input {
 	in.Cast[0].Empathy, in.Cast[0].Interests, in.Chat.Topics = 0.5, []string{"Victorian novels"}, []string{"the ending", "pacing"}
 	in.Recent = []decide.Message{{Number: 1, Author: "Mira", Text: text, At: in.Now.Add(-time.Minute)}}
 	in.Settings.ReactionProbability, in.Settings.ReplyProbability, in.Settings.ReplyToBotProbability = 0, 1, 1
+	in.Settings.AdditionProbability = 0
 	return in
 }
 
@@ -45,10 +46,9 @@ func TestTargetRules(t *testing.T) {
 		{"target.person", "Hello.", nil, 8},
 		{"target.bot", "Hello.", func(in *decide.Input) { in.Recent[0].BotID = 2 }, 2.5},
 		{"target.person", "Hello.", func(in *decide.Input) { in.Recent[0].BotID = 2 }, 0},
-		{"target.fresh", "Hello.", nil, 3},
-		{"target.fresh", "Hello.", func(in *decide.Input) { in.Recent[0].At = in.Now.Add(-5 * time.Minute) }, 2},
-		{"target.fresh", "Hello.", func(in *decide.Input) { in.Recent[0].At = in.Now.Add(-20 * time.Minute) }, 1},
-		{"target.fresh", "Hello.", func(in *decide.Input) { in.Recent[0].At = in.Now.Add(-2 * time.Hour) }, -1},
+		{"target.near", "Hello.", nil, 9},
+		{"target.near", "Hello.", func(in *decide.Input) { in.Recent[0].At = in.Now.Add(-2 * time.Hour) }, 9},
+		{"target.near", "Hello.", func(in *decide.Input) { in.Coming = []int64{2, 2} }, 3},
 		{"target.question", "Really?", nil, 4},
 		{"target.question", "本当？", nil, 4},
 		{"target.question", "Really; yes.", nil, 0},
@@ -108,9 +108,9 @@ func TestTheBestThreeAreTargets(t *testing.T) {
 	}
 	var hits [7]int
 	turns(t, in, draws, func(d decide.Decision) { hits[d.Turn.Target]++ })
-	const four, question = 8 + 3 + 4 + 15, 8 + 3 + 4
-	for target, weight := range map[int]float64{1: 0, 2: question, 3: 0, 4: four, 5: 0, 6: question} {
-		share(t, in.Recent[target-1].Text, hits[target], draws, weight/(four+2*question))
+	const four, five, six = 8 + 3 + 4 + 15, 8 + 6, 8 + 9 + 4
+	for target, weight := range map[int]float64{1: 0, 2: 0, 3: 0, 4: four, 5: five, 6: six} {
+		share(t, in.Recent[target-1].Text, hits[target], draws, weight/(four+five+six))
 	}
 }
 
@@ -141,10 +141,11 @@ func TestNoTargetTwiceBeforeItIsSeen(t *testing.T) {
 	})
 }
 
-func TestLastPlannedIsTheLastSpeaker(t *testing.T) {
+func TestWhoIsAboutToSpeakIsTheLastSpeaker(t *testing.T) {
 	t.Parallel()
 	in := busy(2)
-	in.Recent[len(in.Recent)-1].BotID, in.LastPlanned = 1, 2
+	in.Settings.AdditionProbability, in.Settings.MinNeed = 0, 0
+	in.Recent[len(in.Recent)-1].BotID, in.Coming = 1, []int64{2}
 	turns(t, in, 500, func(d decide.Decision) {
 		if d.Turn.BotID != 1 {
 			t.Fatal("the bot whose message is on its way speaks again")
@@ -386,8 +387,8 @@ func TestPrompts(t *testing.T) {
 		{"two are named", "Ben or Clara?", nil, []int64{2, 3}},
 		{"one is replied to", "Why?", func(in *decide.Input) { in.Recent[1].ReplyTo = 1 }, []int64{3}},
 		{"one is known to be meant", "Why?", func(in *decide.Input) { in.Addressed = []int64{2} }, []int64{2}},
-		{"the last speaker is named", "Clara?", func(in *decide.Input) { in.LastPlanned = 3 }, []int64{3}},
-		{"the last speaker is not named", "Well?", func(in *decide.Input) { in.LastPlanned = 3 }, []int64{1, 2}},
+		{"the last speaker is named", "Clara?", func(in *decide.Input) { in.Coming = []int64{3} }, []int64{3}},
+		{"the last speaker is not named", "Well?", func(in *decide.Input) { in.Coming = []int64{3} }, []int64{1, 2}},
 		{"only one can name it", "Well?", func(in *decide.Input) { in.Chat.Basic, in.Recent[1].Usable = true, []int64{1} }, []int64{1}},
 	} {
 		in := busy(3)

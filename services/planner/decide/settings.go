@@ -24,6 +24,9 @@ type Settings struct {
 	MinGap       time.Duration
 	MaxGapFactor float64
 
+	// LivelyGap multiplies the mean gap in lively spells.
+	LivelyGap float64
+
 	// Limits: messages and replies a minute (a global limit of 0 is none), and
 	// turns of a chat whose texts may be unwritten at once.
 	ChatPerMinute, GlobalPerMinute, MaxUnwrittenTurns int
@@ -37,6 +40,19 @@ type Settings struct {
 	// Who: factors on the weight of a bot below its hourly minimum, and of one
 	// that the last message is for.
 	LagBoost, AddressedBoost float64
+
+	// The floor: how likely a speaker adds a line, and how many it says in a row at
+	// most; the factor on the weight of who spoke before the last speaker, and how many
+	// lines in a row are by the same two at most; and which part of the last lines may
+	// be one bot's until it holds back. They don't hold for answers to people.
+	AdditionProbability float64
+	MaxRun              int
+	ExchangeBoost       float64
+	MaxRally            int
+	FairShare           float64
+	// SecondAnswerProbability is that of a reply to give a bot's line one more answer,
+	// MinNeed the least score of a reply that isn't better left out.
+	SecondAnswerProbability, MinNeed float64
 
 	// What: each is the probability that the rule fires when it is asked.
 	ReactionProbability   float64

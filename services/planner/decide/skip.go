@@ -44,12 +44,14 @@ const (
 	SkipChatAnswers
 	// SkipDayLimit: the chat has reached its messages of the day.
 	SkipDayLimit
+	// SkipNoNeed: nothing that was said needs an answer, and somebody is about to speak.
+	SkipNoNeed
 )
 
 // Skips are all reasons for no turn.
 func Skips() []Skip {
-	skips := make([]Skip, 0, SkipDayLimit)
-	for s := SkipChatDisabled; s <= SkipDayLimit; s++ {
+	skips := make([]Skip, 0, SkipNoNeed)
+	for s := SkipChatDisabled; s <= SkipNoNeed; s++ {
 		skips = append(skips, s)
 	}
 	return skips
@@ -92,6 +94,8 @@ func (s Skip) String() string {
 		return "answer_limit"
 	case SkipDayLimit:
 		return "day_limit"
+	case SkipNoNeed:
+		return "no_need"
 	}
 	return fmt.Sprintf("skip_%d", int(s))
 }

@@ -1,7 +1,5 @@
 package decide
 
-import "time"
-
 // candidate is a message that the bot might reply to.
 type candidate struct {
 	in      *Input
@@ -9,6 +7,8 @@ type candidate struct {
 	message *Message
 	marks   *marks
 	answers int // by others than the bot, those that are planned included
+	back    int // how many lines ago it was said, those on their way included
+	again   bool
 }
 
 // targetRule scores a candidate; 0 says nothing about it.
@@ -18,11 +18,11 @@ type targetRule struct {
 }
 
 // targetRules returns what makes a message worth a reply.
-func targetRules() [11]targetRule {
+func targetRules() [12]targetRule {
 	return [...]targetRule{
 		{"target.person", fromPerson},
 		{"target.bot", fromBot},
-		{"target.fresh", fresh},
+		{"target.near", near},
 		{"target.question", question},
 		{"target.curious", curious},
 		{"target.names_bot", namesBot},
@@ -31,6 +31,7 @@ func targetRules() [11]targetRule {
 		{"target.topic", onTopic},
 		{"target.sad", sad},
 		{"target.answered", answered},
+		{"target.again", again},
 	}
 }
 
@@ -39,18 +40,8 @@ func fromPerson(c candidate) float64 { return when(c.message.BotID == 0, 8) }
 
 func fromBot(c candidate) float64 { return when(c.message.BotID != 0, 2.5) }
 
-// A chat goes on from what was said last.
-func fresh(c candidate) float64 {
-	switch age := c.in.Now.Sub(c.message.At); {
-	case age < 3*time.Minute:
-		return 3
-	case age < 10*time.Minute:
-		return 2
-	case age < 30*time.Minute:
-		return 1
-	}
-	return -1
-}
+// A chat goes on from what was said last, however long ago that was.
+func near(c candidate) float64 { return max(12-3*float64(c.back), -30) }
 
 func question(c candidate) float64 { return when(asks(c.message.Text), 4) }
 
@@ -82,8 +73,21 @@ func sad(c candidate) float64 {
 	return when(empathic(c.bot) && c.marks.sentiment() < -0.3, 2)
 }
 
+// maxAnswers is how many answers a line gets at most on purpose.
+const maxAnswers = 3
+
+// A bot's line may get a second and a third answer, if this reply is to be one. People
+// are not crowded.
+func takesMore(c candidate) bool {
+	return c.again && c.message.BotID != 0 && c.answers > 0 && c.answers < maxAnswers
+}
+
 // What somebody has answered already can wait.
-func answered(c candidate) float64 { return -6 * float64(min(c.answers, 3)) }
+func answered(c candidate) float64 {
+	return when(!takesMore(c), -6*float64(min(c.answers, maxAnswers)))
+}
+
+func again(c candidate) float64 { return when(takesMore(c), 40) }
 
 func when(condition bool, score float64) float64 {
 	if condition {
@@ -100,7 +104,7 @@ const minWeight = 0.1
 
 // chooseTarget draws one of the three best messages of the window, by score. It
 // is false if there is nothing that the bot may reply to.
-func (d *decider) chooseTarget(bot *Bot) (int, bool) {
+func (d *decider) chooseTarget(bot *Bot) (at int, score float64, ok bool) {
 	rules := targetRules()
 	var best [top]int
 	var scores [top]float64
@@ -128,12 +132,14 @@ func (d *decider) chooseTarget(bot *Bot) (int, bool) {
 		best[at], scores[at] = i, score
 	}
 	if n == 0 {
-		return 0, false
+		return 0, 0, false
 	}
+	weights := scores
 	for i := range n {
-		scores[i] = max(scores[i], minWeight)
+		weights[i] = max(scores[i], minWeight)
 	}
-	return best[d.pick(scores[:n])], true
+	chosen := d.pick(weights[:n])
+	return best[chosen], scores[chosen], true
 }
 
 // candidate is the i-th recent message, if the bot may reply to it and has not.
@@ -162,7 +168,8 @@ func (d *decider) candidate(bot *Bot, i int) (candidate, bool) {
 		}
 		answers++
 	}
-	return candidate{in: d.in, bot: bot, message: m, marks: d.marks(i), answers: answers}, true
+	back := len(d.in.Recent) - i + len(d.in.Coming)
+	return candidate{in: d.in, bot: bot, message: m, marks: d.marks(i), answers: answers, back: back, again: d.joins}, true
 }
 
 // author is whose message it is, for a reason: people are not named in what is kept

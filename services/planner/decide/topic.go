@@ -47,7 +47,8 @@ func stance(bot *Bot, topic string) *Stance {
 	return nil
 }
 
-// topic chooses what a text is about. A reply stays with what it answers, if
+// topic chooses what a text is about. A reply stays with what it answers, and a line
+// that is added with the newest one, if
 // that is about a topic. Otherwise the draw favours what the chat talks about
 // and what the bot has a stance on, and leaves a chance to everything else, so
 // that a chat moves on.
@@ -69,7 +70,7 @@ func (d *decider) topic(t *Turn, bot *Bot) {
 		addTo(weights, d.marks(i).topics)
 	}
 	rule := "topic.chat"
-	if d.target != nil {
+	if d.target != nil || d.adds {
 		rule = d.stay(weights)
 	}
 	at := d.pick(weights)
@@ -77,10 +78,10 @@ func (d *decider) topic(t *Turn, bot *Bot) {
 	d.because(rule, weights[at], t.Topic)
 }
 
-// stay leaves only the topics of the message that is answered, if it has any.
+// stay leaves only the topics of the message that is gone on from, if it has any.
 func (d *decider) stay(weights []float64) (rule string) {
 	for i := range d.in.Recent {
-		if &d.in.Recent[i] != d.target {
+		if d.adds && i < len(d.in.Recent)-1 || !d.adds && &d.in.Recent[i] != d.target {
 			continue
 		}
 		topics := d.marks(i).topics

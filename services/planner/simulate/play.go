@@ -24,6 +24,7 @@ type stage struct {
 	chat      *Chat
 	zone      *time.Location
 	next      time.Time
+	lively    bool
 	turn      int64
 	recent    []decide.Message
 	coming    []decide.Message // planned and not yet seen; At is when they are
@@ -43,7 +44,7 @@ func newPlay(o Options) *play {
 	p := &play{options: o, spoke: map[int64]*window{}, all: window{span: time.Minute}}
 	for i := range o.Chats {
 		s := &stage{
-			chat: &o.Chats[i], zone: o.Chats[i].Chat.TimeZone, next: o.Start,
+			chat: &o.Chats[i], zone: o.Chats[i].Chat.TimeZone, next: o.Start, lively: true,
 			minute: window{span: time.Minute}, refreshed: map[int64]*refresh{},
 		}
 		if s.zone == nil {
@@ -70,7 +71,7 @@ func (p *play) nextStage() *stage {
 	return first
 }
 
-// decide asks for the chat's decision at its time.
+// decide asks for the chat's decision at its time, and moves its clock.
 func (p *play) decide(s *stage) decide.Decision {
 	now := s.next
 	s.see(now)
@@ -83,17 +84,18 @@ func (p *play) decide(s *stage) decide.Decision {
 		Chat: s.chat.Chat, Cast: cast, Recent: s.recent, Settings: s.chat.Settings,
 		TurnNumber: s.turn + 1, UnwrittenTurns: len(s.coming), ChatLastMinute: s.minute.count(now), GlobalLastMinute: p.all.count(now),
 		ChatToday: s.planned(now, 0),
+		Lively:    s.lively,
 		Due:       now, Now: now, Seed: p.options.Seed ^ uint64(s.chat.Chat.ID), //nolint:gosec // any number will do
 	}
-	if n := len(s.coming); n > 0 {
-		in.LastPlanned = s.coming[n-1].BotID
-	}
 	for _, m := range s.coming {
+		in.Coming = append(in.Coming, m.BotID)
 		if m.ReplyTo != 0 {
 			in.Answering = append(in.Answering, decide.Answer{Message: m.ReplyTo, BotID: m.BotID})
 		}
 	}
-	return decide.Decide(in)
+	d := decide.Decide(in)
+	s.next, s.lively = d.Next, d.Lively
+	return d
 }
 
 // see moves what has arrived by now among the recent messages.

@@ -93,7 +93,6 @@ func Run(o Options) Result {
 		}
 		at := s.next
 		d := p.decide(s)
-		s.next = d.Next
 		if d.Turn == nil {
 			skips[d.Skip]++
 			continue

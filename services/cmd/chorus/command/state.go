@@ -39,6 +39,8 @@ func nowIn(o planner.Outlook) string {
 		return "silent: max_unwritten_turns messages wait for their texts"
 	case decide.SkipDayLimit:
 		return "silent until midnight UTC: the chat has reached max_msgs_per_day"
+	case decide.SkipNoNeed:
+		return "silent: nothing needs an answer, and more is about to be said"
 	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
 		decide.SkipPersonAnswers, decide.SkipChatAnswers:
 	}
@@ -53,7 +55,7 @@ func nextIn(o planner.Outlook) string {
 		return ""
 	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
+		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed:
 	}
 	wait := o.Input.Due.Sub(o.Input.Now).Round(time.Second)
 	if wait <= 0 {
@@ -154,7 +156,7 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.
 			}
 		case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 			decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-			decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit:
+			decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed:
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func TestTheBookClubIsAwake(t *testing.T) {
 		t.Fatal(err)
 	}
 	chat := file.Cast.Chats[0]
-	if chat.Kind != roster.Supergroup || chat.MeanGap.Seconds() > 5 {
+	if chat.Kind != roster.Supergroup || chat.MeanGap.Seconds() > 15 {
 		t.Errorf("a %s with a turn each %v", chat.Kind, chat.MeanGap)
 	}
 	hourly := 0

@@ -1,0 +1,142 @@
+package decide
+
+import (
+	"slices"
+	"time"
+)
+
+// The rules of the floor make turns a conversation: somebody adds a line to their own,
+// two go back and forth, and nobody does either for long. They count the lines that are
+// on their way, too. None of them holds for the answer to a prompt.
+
+// speaker is who speaks the n-th last of the chat's lines, from 0; 0 for a person, and
+// where there is no such line.
+func (d *decider) speaker(n int) int64 {
+	if at := len(d.in.Coming) - 1 - n; at >= 0 {
+		return d.in.Coming[at]
+	}
+	if at := len(d.in.Recent) + len(d.in.Coming) - 1 - n; at >= 0 {
+		return d.in.Recent[at].BotID
+	}
+	return 0
+}
+
+// floor is who had it last.
+type floor struct {
+	run   int   // lines in a row of the last speaker
+	rally int   // lines in a row of the last speaker and of one other
+	other int64 // that other; 0 for none
+}
+
+func (d *decider) lookAtFloor() floor {
+	var f floor
+	first := d.speaker(0)
+	for first != 0 {
+		switch bot := d.speaker(f.rally); {
+		case bot == first && f.other == 0:
+			f.run++
+		case bot == first, bot != 0 && bot == f.other:
+		case bot != 0 && f.other == 0:
+			f.other = bot
+		default:
+			return f
+		}
+		f.rally++
+	}
+	return f
+}
+
+// yield gives the floor to others than the last two who had it: if they had it for long,
+// or now and then for a third to join in, with one more answer.
+func (d *decider) yield() {
+	if d.floor.other == 0 {
+		return
+	}
+	joins := d.chance(d.set.SecondAnswerProbability) && !d.heardPerson()
+	if !joins && d.floor.rally < d.set.MaxRally {
+		return
+	}
+	last := d.speaker(0)
+	third := d.prefer(func(i int) bool { return d.in.Cast[i].ID != last && d.in.Cast[i].ID != d.floor.other })
+	d.joins = joins && third
+	switch {
+	case d.joins:
+		d.because("floor.joins", d.set.SecondAnswerProbability, "")
+	case third:
+		d.because("floor.rally", float64(d.set.MaxRally), "")
+	}
+}
+
+// adder is the last speaker, if it adds a line: rather soon than late, and the
+// energetic more often.
+func (d *decider) adder() *Bot {
+	last := d.speaker(0)
+	i := slices.IndexFunc(d.in.Cast, func(b Bot) bool { return b.ID == last })
+	if last == 0 || i < 0 || d.weights[i] == 0 || d.floor.run >= d.set.MaxRun || d.floor.other != 0 && d.floor.rally >= d.set.MaxRally || d.forgotten() {
+		return nil
+	}
+	bot := &d.in.Cast[i]
+	soon := 3 * (1 - d.lull) * (1 - d.lull) // 1 in the mean
+	probability := d.set.AdditionProbability * soon * 2 * within(bot.Energy, 0, 1)
+	if !d.chance(probability) {
+		return nil
+	}
+	d.adds = true
+	d.because("floor.adds", min(probability, 1), bot.Name)
+	return bot
+}
+
+// forgotten tells whether the last line was said so long ago that nothing can be added.
+func (d *decider) forgotten() bool {
+	const gaps = 10
+	n := len(d.in.Recent)
+	return len(d.in.Coming) == 0 && n > 0 && d.in.Now.Sub(d.in.Recent[n-1].At) > time.Duration(gaps*d.meanGap())
+}
+
+// monologue tells whether the bot has said as much in a row as it may, just now, because
+// the others of the cast are asleep or at their limits. A cast of one is another matter.
+func (d *decider) monologue(bot *Bot) bool {
+	return d.in.Prompted == 0 && bot.ID == d.speaker(0) && d.floor.run >= d.set.MaxRun && !d.forgotten() &&
+		slices.ContainsFunc(d.in.Cast, func(b Bot) bool { return b.ID != bot.ID && inCast(&b) })
+}
+
+// exchange is the factor on the weight of a bot that spoke just before the last speaker.
+func (d *decider) exchange(i int) float64 {
+	if d.floor.other == 0 || d.in.Cast[i].ID != d.floor.other {
+		return 1
+	}
+	return within(d.set.ExchangeBoost, 1, 100)
+}
+
+// What is a fair share is seen by the last lines. Who had more holds back.
+const (
+	shareLines = 20
+	shareBrake = 0.25
+)
+
+// share is the factor on the weight of a bot that had more than its share of the floor.
+func (d *decider) share(i int) float64 {
+	lines := min(shareLines, len(d.in.Recent)+len(d.in.Coming))
+	if d.in.Prompted != 0 || lines < shareLines {
+		return 1
+	}
+	own := 0
+	for n := range lines {
+		if d.speaker(n) == d.in.Cast[i].ID {
+			own++
+		}
+	}
+	if float64(own) <= within(d.set.FairShare, 0, 1)*float64(lines) {
+		return 1
+	}
+	return shareBrake
+}
+
+// afterLull moves the probability of an answer so that turns after short gaps answer
+// and those after a lull begin something new, and the mean stays.
+func (d *decider) afterLull(answer float64) float64 {
+	if answer < 0.5 {
+		return 2 * answer * (1 - d.lull)
+	}
+	return 1 - 2*(1-answer)*d.lull
+}
