@@ -93,6 +93,15 @@ func (d *decider) forgotten() bool {
 	return len(d.in.Coming) == 0 && n > 0 && d.in.Now.Sub(d.in.Recent[n-1].At) > time.Duration(gaps*d.meanGap())
 }
 
+// aboutToHear tells whether lines are on their way that soon show what needs an answer.
+// Where nothing came for a while, they may be held up, and nobody waits for them; nor at
+// a given pace, which says when there is to be a line.
+func (d *decider) aboutToHear() bool {
+	const heldUp = 40 * time.Second
+	n := len(d.in.Recent)
+	return d.set.Pace == 0 && len(d.in.Coming) > 0 && n > 0 && d.in.Now.Sub(d.in.Recent[n-1].At) < heldUp
+}
+
 // monologue tells whether the bot has said as much in a row as it may, just now, because
 // the others of the cast are asleep or at their limits. A cast of one is another matter.
 func (d *decider) monologue(bot *Bot) bool {

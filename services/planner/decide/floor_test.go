@@ -152,6 +152,9 @@ func TestNeed(t *testing.T) {
 	}{
 		{"what was said lately is near", func(*decide.Input) {}, decide.SkipNone},
 		{"others are about to speak", func(in *decide.Input) { in.Coming = []int64{3, 4, 2, 3} }, decide.SkipNoNeed},
+		{"others are held up", func(in *decide.Input) {
+			in.Coming, in.Now = []int64{3, 4, 2, 3}, in.Now.Add(time.Minute)
+		}, decide.SkipNone},
 		{"a question needs an answer", func(in *decide.Input) {
 			in.Coming, in.Recent[1].Text = []int64{3, 4}, "Really?"
 			in.Cast[1].Suspended, in.Cast[2].Suspended, in.Cast[3].Suspended = true, true, true

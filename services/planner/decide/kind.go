@@ -31,7 +31,7 @@ func (d *decider) reply(t *Turn, bot *Bot) Skip {
 		return SkipNone
 	}
 	at, score, ok := d.chooseTarget(bot)
-	if score < d.set.MinNeed && len(d.in.Coming) > 0 {
+	if score < d.set.MinNeed && d.aboutToHear() {
 		return SkipNoNeed
 	}
 	if !ok {
