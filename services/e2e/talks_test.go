@@ -30,7 +30,8 @@ func TestTalks(t *testing.T) {
 	}
 	built.path(t)
 	dir, began := testenv.Folder(t), time.Now()
-	c := up(t, dir, "--cast", cast)
+	// At its own pace a chat may be quiet for a minute.
+	c := up(t, dir, "--cast", cast, "--planner.pace", "2s")
 	emulator := c.emulator()
 	var seen conversation
 	if !within(t, talksWithin-time.Since(began), func() bool {
@@ -44,7 +45,7 @@ func TestTalks(t *testing.T) {
 	turns := lastTurn(t, dir)
 	stopped(t, c)
 
-	again := up(t, dir, "--cast", cast)
+	again := up(t, dir, "--cast", cast, "--planner.pace", "2s")
 	emulator = again.emulator()
 	eventually(t, "the second run goes on talking", func() bool {
 		return len(sent(callsOf(t, emulator, control.Filter{Since: first[len(first)-1].Seq}))) > 2
