@@ -52,44 +52,46 @@ func TestAChatsTextsAreWrittenInOrderByOneProcessAtATime(t *testing.T) {
 	}
 }
 
-func TestATurnOfSeveralMessagesEndsWithTheLast(t *testing.T) {
+func TestATurnOfSeveralMessagesEndsWithTheLastOrWithOneThatIsNotDelivered(t *testing.T) {
 	for name, c := range map[string]struct {
 		outcomes []chorusv1.Outcome
 		want     string
 	}{
-		"all are delivered":     {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED}, "delivered"},
-		"the second is not":     {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_UNKNOWN, chorusv1.Outcome_OUTCOME_DELIVERED}, "unknown"},
-		"the last is not":       {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_REJECTED}, "rejected"},
-		"the first two are not": {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_EXPIRED, chorusv1.Outcome_OUTCOME_UNKNOWN, chorusv1.Outcome_OUTCOME_DELIVERED}, "expired"},
+		"all are delivered": {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED}, "delivered"},
+		"the first is not":  {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_EXPIRED}, "expired"},
+		"the second is not": {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_UNKNOWN}, "unknown"},
+		"the last is not":   {[]chorusv1.Outcome{chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_DELIVERED, chorusv1.Outcome_OUTCOME_REJECTED}, "rejected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
 			turn := f.message(f.chat)
 			us, _ := f.process()
 			f.write(us, f.chat, "one", "two", "three")
+			after := f.message(f.chat)
+			f.write(us, f.chat, "after")
 			d := f.Deliveries(journal.LaneMessage, us)
 			u := one(t, must(t, d.Claim, []int64{f.chat}))
 			for i, outcome := range c.outcomes {
 				if u.Part != i+1 {
 					t.Fatalf("part %d comes at place %d", u.Part, i+1)
 				}
-				if got := f.ask(`SELECT outcome IS NULL FROM turns`); got != "true" {
+				if got := f.ask(`SELECT outcome IS NULL FROM turns WHERE turn_no = $1`, turn.GetId().GetNumber()); got != "true" {
 					t.Errorf("the turn ended before part %d", u.Part)
 				}
 				sent := journal.Sent{Outcome: outcome, Reason: "why"}
 				if outcome == chorusv1.Outcome_OUTCOME_DELIVERED {
 					sent = delivered(int64(i + 1))
 				}
-				next := must(t, d.Commit, []sending{{Task: u, Result: sent}})
-				if i+1 < len(c.outcomes) {
-					u = one(t, next)
-				}
+				u = one(t, must(t, d.Commit, []sending{{Task: u, Result: sent}}))
 			}
-			var own []string
-			for _, outcome := range c.outcomes {
-				own = append(own, subject.OutcomeName(outcome))
+			if u.GetId().GetNumber() != after.GetId().GetNumber() {
+				t.Errorf("turn %v comes next", u.GetId())
 			}
-			if got := f.ask(`SELECT string_agg(outcome, ' ' ORDER BY part) FROM deliveries`); got != strings.Join(own, " ") {
+			own := []string{"rejected", "rejected", "rejected"} // those that are not sent
+			for i, outcome := range c.outcomes {
+				own[i] = subject.OutcomeName(outcome)
+			}
+			if got := f.ask(`SELECT string_agg(outcome, ' ' ORDER BY part) FROM deliveries WHERE turn_no = $1`, turn.GetId().GetNumber()); got != strings.Join(own, " ") {
 				t.Errorf("the deliveries are %s, want %v", got, own)
 			}
 			if got := f.ask(`SELECT outcome FROM turns WHERE turn_no = $1`, turn.GetId().GetNumber()); got != c.want {
@@ -299,6 +301,34 @@ func TestADeadLetterIsReplayedInTheOrderOfItsChat(t *testing.T) {
 				t.Errorf("turn %d comes before %d", got.GetNumber(), after.GetId().GetNumber())
 			}
 		})
+	}
+}
+
+func TestADeadTurnIsReplayedFromThePartThatDied(t *testing.T) {
+	f := newFixture(t)
+	turn := f.message(f.chat)
+	us, _ := f.process()
+	f.write(us, f.chat, "one", "two", "three")
+	d := f.Deliveries(journal.LaneMessage, us)
+	first := one(t, must(t, d.Claim, []int64{f.chat}))
+	second := one(t, must(t, d.Commit, []sending{{Task: first, Result: delivered(1)}}))
+	if err := d.DeadLetter(t.Context(), second, "it can't be done"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Replay(t.Context(), turn.GetId(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	u := one(t, must(t, d.Claim, []int64{f.chat}))
+	for _, want := range []string{"two", "three"} {
+		if u.GetText() != want {
+			t.Errorf("%q is sent, want %q", u.GetText(), want)
+		}
+		if next := must(t, d.Commit, []sending{{Task: u, Result: delivered(int64(u.Part))}}); len(next) > 0 {
+			u = next[0]
+		}
+	}
+	if got := f.ask(`SELECT outcome FROM turns`); got != "delivered" {
+		t.Errorf("the turn is %s", got)
 	}
 }
 

@@ -150,16 +150,16 @@ func (j *Journal) PurgeDeadLetters(ctx context.Context, f DeadLetterFilter) (int
 
 const (
 	lockLetter = `
-SELECT t.payload, d.payload, d.lane, now() FROM dead_letters l JOIN turns t USING (chat_id, turn_no)
-LEFT JOIN deliveries d ON d.chat_id = l.chat_id AND d.turn_no = l.turn_no AND d.outcome = 'dead'
-WHERE l.chat_id = $1 AND l.turn_no = $2 AND t.outcome = 'dead' ORDER BY d.part LIMIT 1 FOR UPDATE OF l, t`
+SELECT t.payload, now() FROM dead_letters l JOIN turns t USING (chat_id, turn_no)
+WHERE l.chat_id = $1 AND l.turn_no = $2 AND t.outcome = 'dead' FOR UPDATE OF l, t`
 	reopenTurn = `
 UPDATE turns SET outcome = NULL, reason = '', closed_at = NULL, expires_at = $3, payload = $4, attempts = 0, not_before = NULL,
     written_at = CASE WHEN $5 THEN written_at END
 WHERE chat_id = $1 AND turn_no = $2`
+	deadDeliveries   = `SELECT part, lane, payload FROM deliveries WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead'`
 	reopenDeliveries = `
-UPDATE deliveries SET state = 'waiting', outcome = NULL, reason = '', closed_at = NULL, expires_at = $3, payload = $4, attempts = 0
-WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead'`
+UPDATE deliveries d SET state = 'waiting', outcome = NULL, reason = '', closed_at = NULL, expires_at = $3, payload = u.payload, attempts = 0
+FROM unnest($4::smallint[], $5::bytea[]) AS u(part, payload) WHERE d.chat_id = $1 AND d.turn_no = $2 AND d.part = u.part`
 	countReplay = `UPDATE dead_letters SET replayed_at = now(), replays = replays + 1 WHERE chat_id = $1 AND turn_no = $2`
 )
 
@@ -170,30 +170,21 @@ WHERE chat_id = $1 AND turn_no = $2 AND outcome = 'dead'`
 func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Duration) (at Lane, err error) {
 	chat, number := key(id)
 	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
-		var turn, delivery []byte
-		var lane *string
+		var turn []byte
 		var now time.Time
-		if err := tx.QueryRow(ctx, lockLetter, chat, number).Scan(&turn, &delivery, &lane, &now); err != nil {
+		if err := tx.QueryRow(ctx, lockLetter, chat, number).Scan(&turn, &now); err != nil {
 			return err
 		}
 		until := now.Add(good)
-		if lane != nil {
-			d := decode(delivery, &chorusv1.Delivery{})
-			d.ExpiresAt = timestamppb.New(until)
-			if delivery, err = encode(d); err != nil {
-				return err
-			}
-			at = Lane(*lane)
-			if _, err := tx.Exec(ctx, reopenDeliveries, chat, number, until, delivery); err != nil {
-				return err
-			}
+		if at, err = reopen(ctx, tx, id, until); err != nil {
+			return err
 		}
 		t := decode(turn, &chorusv1.Turn{})
 		t.ExpiresAt = timestamppb.New(until)
 		if turn, err = encode(t); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, reopenTurn, chat, number, until, turn, lane != nil); err != nil {
+		if _, err := tx.Exec(ctx, reopenTurn, chat, number, until, turn, at != ""); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, countReplay, chat, number)
@@ -206,4 +197,30 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 		return "", fmt.Errorf("replay turn %s: %w", subject.TurnID(id), err)
 	}
 	return at, nil
+}
+
+// reopen opens the dead deliveries of a turn again, and gives their lane; none without
+// deliveries.
+func reopen(ctx context.Context, tx pgx.Tx, id *chorusv1.TurnId, until time.Time) (at Lane, err error) {
+	chat, number := key(id)
+	rows, err := tx.Query(ctx, deadDeliveries, chat, number)
+	if err != nil {
+		return "", fmt.Errorf("read deliveries: %w", err)
+	}
+	var parts []int16
+	var payloads [][]byte
+	var part int16
+	var payload []byte
+	_, err = pgx.ForEachRow(rows, []any{&part, &at, &payload}, func() error {
+		d := decode(payload, &chorusv1.Delivery{})
+		d.ExpiresAt = timestamppb.New(until)
+		encoded, err := encode(d)
+		parts, payloads = append(parts, part), append(payloads, encoded)
+		return err
+	})
+	if err != nil || at == "" {
+		return "", err
+	}
+	_, err = tx.Exec(ctx, reopenDeliveries, chat, number, until, parts, payloads)
+	return at, err
 }

@@ -82,6 +82,9 @@ var _ stage.Rows[*Unsent, Sent] = (*Deliveries)(nil)
 // Deliveries gives one process the deliveries of a lane.
 func (j *Journal) Deliveries(lane Lane, c Claims) *Deliveries { return &Deliveries{j, c, lane} }
 
+// partBefore is the reason of deliveries that were not made.
+const partBefore = "the part before it was not delivered"
+
 const (
 	claimDelivery   = `owner = $1, fence = d.fence + 1, claimed_until = now() + $2::interval`
 	nextDelivery    = `SELECT chat_id, turn_no, part FROM deliveries x WHERE x.closed_at IS NULL AND x.lane = $3 AND x.chat_id = `
@@ -99,7 +102,7 @@ RETURNING ` + claimedDelivery
 
 	// The end of a delivery and, with the last one, of its turn, the message that was sent,
 	// and the claim of the chat's next delivery are one statement, and so one transaction.
-	// A turn ends as its first delivery that was not simply delivered, if there is one.
+	// A delivery that did not go through ends its turn: the later parts are not sent.
 	// Whether it is open is asked of its outcome: asked of closed_at, the index of what is
 	// open, which is empty now and then when plans are made, would be read as a whole.
 	commitDeliveries = `-- commit deliveries
@@ -110,16 +113,15 @@ WITH i AS (
 closed AS (
     UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, closed_at = now(), outcome = i.outcome, reason = i.reason
     FROM i WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part = i.part AND d.fence = i.fence AND d.owner = $1
-    RETURNING i.*, d.bot_id, d.redacted),
+    RETURNING i.*, d.bot_id, d.redacted, i.outcome IN ('delivered', 'fell_back') AS done),
+dropped AS (
+    UPDATE deliveries d SET state = 'closed', not_before = NULL, closed_at = now(), outcome = 'rejected', reason = '` + partBefore + `'
+    FROM closed i WHERE NOT i.done AND d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part > i.part AND d.outcome IS NULL),
 turn AS (
-    UPDATE turns t SET closed_at = now(), outcome = coalesce(former.outcome, i.outcome), reason = coalesce(former.reason, i.reason)
-    FROM closed i LEFT JOIN LATERAL (
-        SELECT outcome, reason FROM deliveries f
-        WHERE f.chat_id = i.chat_id AND f.turn_no = i.turn_no AND f.part < i.part AND i.part > 1 AND f.outcome <> 'delivered'
-        ORDER BY part LIMIT 1) former ON true
-    WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
-      AND (SELECT true FROM deliveries o
-        WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL),
+    UPDATE turns t SET closed_at = now(), outcome = i.outcome, reason = i.reason
+    FROM closed i WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
+      AND (NOT i.done OR (SELECT true FROM deliveries o
+        WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL)),
 said AS MATERIALIZED (SELECT *, nextval('message_numbers') AS number FROM closed WHERE telegram_id > 0 AND NOT redacted),
 kept AS (
     INSERT INTO messages (chat_id, number, bot_id, turn_no, part, reply_to, telegram_id, body, sent_at, talk)
@@ -129,7 +131,8 @@ named AS (
     INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT chat_id, viewer, telegram_id, number FROM said WHERE viewer > 0
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
-FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id AND (x.turn_no, x.part) > (i.turn_no, i.part) ORDER BY turn_no, part LIMIT 1) h
+FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id
+    AND (x.turn_no, x.part) > (i.turn_no, CASE WHEN i.done THEN i.part ELSE 32767 END) ORDER BY turn_no, part LIMIT 1) h
 WHERE d.chat_id = h.chat_id AND d.turn_no = h.turn_no AND d.part = h.part AND NOT i.last` + freeDelivery + `
 RETURNING ` + claimedDelivery
 
