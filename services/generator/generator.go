@@ -191,7 +191,7 @@ func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal
 		return expired("its time was over when its text was written"), nil
 	}
 	g.used.add(s.memories)
-	return journal.Written{Deliveries: []*chorusv1.Delivery{g.delivery(t, s, text)}, TraceParent: traceParent(ctx)}, nil
+	return journal.Written{Deliveries: g.deliveries(t, s, text), TraceParent: traceParent(ctx)}, nil
 }
 
 // late tells whether a turn's time is over, by the clock that it was made by.
@@ -201,12 +201,24 @@ func (g *Generator) left(t *chorusv1.Turn) time.Duration {
 	return t.GetExpiresAt().AsTime().Sub(g.Now())
 }
 
-func (g *Generator) delivery(t *chorusv1.Turn, s *scene, text string) *chorusv1.Delivery {
-	return &chorusv1.Delivery{
-		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text,
-		TargetMessage: t.GetTargetMessage(), PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(),
-		CreatedAt: timestamppb.New(g.Now()), Typing: durationpb.New(typing(text, s.wpm, g.cfg.MaxTyping)),
+// deliveries are the messages of a text, in their order: one, or where the turn allows it
+// and has the time, those that its writer broke it into. The first answers what the turn
+// answers.
+func (g *Generator) deliveries(t *chorusv1.Turn, s *scene, text string) []*chorusv1.Delivery {
+	whole, parts := typing(text, s.wpm, g.cfg.MaxTyping), []string{text}
+	if t.GetBubbles() && g.left(t) > whole+maxBubbles*perBubble {
+		parts = bubbles(text)
 	}
+	all, target := make([]*chorusv1.Delivery, len(parts)), t.GetTargetMessage()
+	for i, length := range shares(whole, parts) {
+		all[i] = &chorusv1.Delivery{
+			Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: parts[i],
+			TargetMessage: target, PlannedAt: t.GetPlannedAt(), ExpiresAt: t.GetExpiresAt(),
+			CreatedAt: timestamppb.New(g.Now()), Typing: durationpb.New(length),
+		}
+		target = 0
+	}
+	return all
 }
 
 // minTyping keeps a short text from coming as a surprise.

@@ -82,7 +82,7 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	s := &scene{Scene: script.Scene{
-		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(),
+		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(), Bubbles: t.GetBubbles(),
 		Now: g.Now(),
 	}}
 	chat := t.GetId().GetChatId()

@@ -144,6 +144,10 @@ func (p *piece) compose(draft string) string {
 	if named != compose(draft, where, "", "") && guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
 		whom = ""
 	}
+	first, rest, broken := strings.Cut(undisclaimed(draft, p.scene.Disclaimer), "\n")
+	if p.turn.GetBubbles() && broken && !mentions(rest, whom) {
+		return compose(first, where, whom, "") + "\n" + compose(rest, chorusv1.Mention_MENTION_UNSPECIFIED, "", p.scene.Disclaimer)
+	}
 	return compose(draft, where, whom, p.scene.Disclaimer)
 }
 
@@ -159,14 +163,29 @@ func (p *piece) object(ctx context.Context, answer llm.Response) (*guard.Objecti
 	if answer.Truncated {
 		return &guard.Objection{Rule: guard.RuleTooLong, Reason: "It was cut off within its first sentence: write a shorter one."}, nil
 	}
-	o, err := p.heard.find(ctx, d.Text)
-	if err != nil || o != nil {
-		return o, err
+	for _, text := range p.repeatable(d.Text) {
+		if o, err := p.heard.find(ctx, text); err != nil || o != nil {
+			return o, err
+		}
 	}
 	if o := p.resembles(ctx, d); o != nil {
 		return o, nil
 	}
 	return p.judge(ctx, d), nil
+}
+
+// repeatable are what of a text must not have been said: all of it, and what becomes a
+// message of its own.
+func (p *piece) repeatable(text string) []string {
+	all := []string{text}
+	if parts := bubbles(text); p.turn.GetBubbles() && len(parts) > 1 {
+		for _, part := range parts {
+			if len(strings.Fields(part)) >= minRepeated {
+				all = append(all, part)
+			}
+		}
+	}
+	return all
 }
 
 // resembles objects to a text that says what was said, in other words, where a

@@ -44,6 +44,7 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 		MentionProbability:    settings.MentionProbability.Of(v, chatID, 0),
 		MentionAtStart:        settings.MentionAtStart.Of(v, chatID, 0),
 		NewsProbability:       settings.NewsProbability.Of(v, chatID, 0),
+		BubblesProbability:    settings.BubblesProbability.Of(v, chatID, 0),
 
 		ReplyWindow:    settings.ReplyWindow.Of(v, chatID, 0),
 		ReactionWindow: settings.ReactionWindow.Of(v, chatID, 0),

@@ -522,7 +522,9 @@ type Turn struct {
 	// Whether the prompt reminds the bot of its persona.
 	RefreshPersona bool `protobuf:"varint,14,opt,name=refresh_persona,json=refreshPersona,proto3" json:"refresh_persona,omitempty"`
 	// Whether the text may take up a headline.
-	UseNews       bool `protobuf:"varint,15,opt,name=use_news,json=useNews,proto3" json:"use_news,omitempty"`
+	UseNews bool `protobuf:"varint,15,opt,name=use_news,json=useNews,proto3" json:"use_news,omitempty"`
+	// Whether the text may be sent as several messages.
+	Bubbles       bool `protobuf:"varint,16,opt,name=bubbles,proto3" json:"bubbles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -658,6 +660,13 @@ func (x *Turn) GetRefreshPersona() bool {
 func (x *Turn) GetUseNews() bool {
 	if x != nil {
 		return x.UseNews
+	}
+	return false
+}
+
+func (x *Turn) GetBubbles() bool {
+	if x != nil {
+		return x.Bubbles
 	}
 	return false
 }
@@ -922,7 +931,7 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\x06Reason\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xc3\x04\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xdd\x04\n" +
 	"\x04Turn\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.chorus.v1.TurnIdR\x02id\x12\x15\n" +
 	"\x06bot_id\x18\x02 \x01(\x03R\x05botId\x12'\n" +
@@ -941,7 +950,8 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\x04seed\x18\f \x01(\x04R\x04seed\x12+\n" +
 	"\areasons\x18\r \x03(\v2\x11.chorus.v1.ReasonR\areasons\x12'\n" +
 	"\x0frefresh_persona\x18\x0e \x01(\bR\x0erefreshPersona\x12\x19\n" +
-	"\buse_news\x18\x0f \x01(\bR\auseNews\"\xef\x03\n" +
+	"\buse_news\x18\x0f \x01(\bR\auseNews\x12\x18\n" +
+	"\abubbles\x18\x10 \x01(\bR\abubbles\"\xef\x03\n" +
 	"\bDelivery\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.chorus.v1.TurnIdR\x02id\x12\x15\n" +
 	"\x06bot_id\x18\x02 \x01(\x03R\x05botId\x12)\n" +

@@ -26,7 +26,7 @@ var files embed.FS
 
 // Version is the version of the embedded templates. It rises with every change of
 // them that a model could notice, so that usage tells which prompt a text had.
-const Version = "v4"
+const Version = "v5"
 
 // Config says with what prompts are rendered.
 type Config struct {
@@ -124,7 +124,7 @@ type stage struct {
 	ForbidAdvice        bool
 	Language            string
 	Length              script.Length
-	Refresh             bool
+	Refresh, Bubbles    bool
 	Now                 time.Time
 }
 
@@ -133,7 +133,7 @@ type stage struct {
 func (r *Renderer) System(s script.Scene) (llm.Message, error) {
 	text, err := execute(r.system, stage{
 		Persona: s.Persona, Stances: s.Stances, Holdings: s.Holdings, Purpose: s.Purpose, Disclaimer: s.Disclaimer,
-		ForbidAdvice: s.ForbidAdvice, Language: s.Language, Length: s.Length, Refresh: s.Refresh, Now: s.Now,
+		ForbidAdvice: s.ForbidAdvice, Language: s.Language, Length: s.Length, Refresh: s.Refresh, Bubbles: s.Bubbles, Now: s.Now,
 	})
 	return llm.Message{Role: llm.RoleSystem, Content: text}, err
 }

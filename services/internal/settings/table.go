@@ -47,6 +47,7 @@ var (
 	MentionProbability     = key[float64]("mention_probability", `default:"0.35" min:"0" max:"1" doc:"Probability that a reply names whom it answers."`)
 	MentionAtStart         = key[float64]("mention_at_start_probability", `default:"0.6" min:"0" max:"1" doc:"Probability that the name stands at the start, not at the end."`)
 	NewsProbability        = key[float64]("news_trigger_probability", `default:"0.25" min:"0" max:"1" doc:"Probability that a new message takes up a headline on its topic, if there is one."`)
+	BubblesProbability     = key[float64]("bubbles_probability", `default:"0.25" min:"0" max:"1" doc:"Probability that a text may be sent as up to three messages, one after the other, where its writer breaks it."`)
 
 	ReplyWindow    = key[int]("reply_window", `default:"30" min:"1" max:"50" doc:"How many messages back a reply may go."`)
 	ReactionWindow = key[int]("reaction_window", `default:"10" min:"1" max:"50" doc:"How many messages back a reaction may go."`)
@@ -76,7 +77,7 @@ func All() []*Definition {
 		Style.Definition, AdditionProbability.Definition, MaxRun.Definition, ExchangeBoost.Definition, MaxRally.Definition, FairShare.Definition,
 		SecondAnswerProbability.Definition, MinNeed.Definition,
 		ReactionProbability.Definition, ReplyProbability.Definition, ReplyToBotsProbability.Definition,
-		MentionProbability.Definition, MentionAtStart.Definition, NewsProbability.Definition,
+		MentionProbability.Definition, MentionAtStart.Definition, NewsProbability.Definition, BubblesProbability.Definition,
 		ReplyWindow.Definition, ReactionWindow.Definition, TopicWindow.Definition, ReplyMaxAge.Definition, CooldownFilter.Definition,
 		LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
 		PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,

@@ -53,7 +53,7 @@ func TestProbabilities(t *testing.T) {
 			if !person {
 				last.BotID, reply = 5, s.ReplyToBotProbability
 			}
-			var reactions, replies, messages, mentions, starts, news int
+			var reactions, replies, messages, mentions, starts, news, bubbles int
 			var lengths [4]int
 			turns(t, in, draws, func(d decide.Decision) {
 				switch d.Turn.Kind {
@@ -69,12 +69,14 @@ func TestProbabilities(t *testing.T) {
 				mentions += one(d.Turn.Mention != decide.MentionNone)
 				starts += one(d.Turn.Mention == decide.MentionStart)
 				news += one(d.Turn.UseNews)
+				bubbles += one(d.Turn.Bubbles)
 			})
 			share(t, "reactions", reactions, draws, s.ReactionProbability)
 			share(t, "replies", replies, replies+messages, reply)
 			share(t, "mentions", mentions, replies, s.MentionProbability)
 			share(t, "mentions at the start", starts, mentions, s.MentionAtStart)
 			share(t, "news", news, messages, s.NewsProbability)
+			share(t, "bubbles", bubbles, replies+messages, s.BubblesProbability)
 			share(t, "short", lengths[decide.LengthShort], replies+messages, s.LengthShort)
 			share(t, "medium", lengths[decide.LengthMedium], replies+messages, s.LengthMedium)
 			share(t, "long", lengths[decide.LengthLong], replies+messages, s.LengthLong)

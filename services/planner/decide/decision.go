@@ -38,6 +38,8 @@ type Turn struct {
 	// RefreshPersona asks to recall the bot's persona to it, UseNews to take up
 	// a headline if there is one.
 	RefreshPersona, UseNews bool
+	// Bubbles lets the text be sent as several messages.
+	Bubbles bool
 	// Reasons are the rules that led here, in the order they were applied.
 	Reasons []Reason
 }

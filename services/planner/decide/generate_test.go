@@ -97,7 +97,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	s.PersonAnswers, s.ChatAnswers, s.ChatPerDay = rapid.IntRange(0, 25).Draw(t, "person limit"), rapid.IntRange(0, 25).Draw(t, "answer limit"), rapid.IntRange(0, 25).Draw(t, "day limit")
 	s.MaxUnwrittenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
 	for _, p := range []*float64{
-		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability,
+		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability, &s.BubblesProbability,
 		&s.AdditionProbability, &s.SecondAnswerProbability, &s.LengthShort, &s.LengthMedium, &s.LengthLong,
 	} {
 		*p = rapid.Float64Range(0, 1).Draw(t, "probability")

@@ -9,6 +9,7 @@ func (d *decider) manner(t *Turn, bot *Bot) {
 	d.mention(t)
 	d.news(t)
 	d.refresh(t, bot)
+	d.bubbles(t)
 }
 
 // length draws a length class by the profile.
@@ -56,5 +57,13 @@ func (d *decider) refresh(t *Turn, bot *Bot) {
 	case d.set.RefreshAfter > 0 && d.in.Now.Sub(bot.LastRefresh) >= d.set.RefreshAfter:
 		t.RefreshPersona = true
 		d.because("persona.refresh", 1, "time")
+	}
+}
+
+// bubbles lets a text be sent as several messages.
+func (d *decider) bubbles(t *Turn) {
+	if d.chance(d.set.BubblesProbability) {
+		t.Bubbles = true
+		d.because("bubbles", d.set.BubblesProbability, "")
 	}
 }

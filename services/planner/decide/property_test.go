@@ -143,7 +143,7 @@ func checkManner(t *rapid.T, in decide.Input, turn *decide.Turn) {
 		}
 		return
 	}
-	if !reaction.Valid(turn.Emoji) || turn.Topic != "" || turn.Length != decide.LengthNone || turn.UseNews {
+	if !reaction.Valid(turn.Emoji) || turn.Topic != "" || turn.Length != decide.LengthNone || turn.UseNews || turn.Bubbles {
 		t.Fatalf("reaction %+v", turn)
 	}
 	mode, allowed := in.Settings.ReactionMode, in.Chat.AllowedReactions

@@ -61,6 +61,7 @@ type Settings struct {
 	MentionProbability    float64 // of replies
 	MentionAtStart        float64 // of mentions
 	NewsProbability       float64 // of new messages
+	BubblesProbability    float64 // of texts
 
 	// To what: how many messages back, and how old.
 	ReplyWindow, ReactionWindow, TopicWindow int

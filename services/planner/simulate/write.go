@@ -42,6 +42,9 @@ func how(t decide.Turn) string {
 	if t.UseNews {
 		parts = append(parts, "news")
 	}
+	if t.Bubbles {
+		parts = append(parts, "bubbles")
+	}
 	if t.RefreshPersona {
 		parts = append(parts, "persona recalled")
 	}
@@ -118,6 +121,7 @@ type jsonTurn struct {
 	Mention string       `json:"mention,omitempty"`
 	Emoji   string       `json:"emoji,omitempty"`
 	News    bool         `json:"news,omitempty"`
+	Bubbles bool         `json:"bubbles,omitempty"`
 	Refresh bool         `json:"persona_refresh,omitempty"`
 	Reasons []jsonReason `json:"reasons"`
 }
@@ -131,7 +135,7 @@ type jsonReason struct {
 func newJSONTurn(t Turn) jsonTurn {
 	out := jsonTurn{
 		At: t.At, Chat: t.Chat, Number: t.Number, Bot: t.Bot, Kind: t.Turn.Kind.String(), Target: t.Turn.Target,
-		Topic: t.Turn.Topic, Emoji: t.Turn.Emoji, News: t.Turn.UseNews, Refresh: t.Turn.RefreshPersona,
+		Topic: t.Turn.Topic, Emoji: t.Turn.Emoji, News: t.Turn.UseNews, Bubbles: t.Turn.Bubbles, Refresh: t.Turn.RefreshPersona,
 		Reasons: make([]jsonReason, len(t.Turn.Reasons)),
 	}
 	if t.Turn.Length != decide.LengthNone {

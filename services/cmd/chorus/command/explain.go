@@ -134,6 +134,9 @@ func doing(t *chorusv1.Turn, author string) string {
 	if t.GetUseNews() {
 		parts = append(parts, "with news")
 	}
+	if t.GetBubbles() {
+		parts = append(parts, "in several messages")
+	}
 	if t.GetRefreshPersona() {
 		parts = append(parts, "persona recalled")
 	}

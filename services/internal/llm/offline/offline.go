@@ -54,7 +54,8 @@ func New() (*Provider, error) {
 
 // Generate composes a text from the scene that script.With put into ctx; the messages
 // are not read. The text keeps to the scene's length class and to MaxTokens (taken as
-// four characters a token), the disclaimer not counted. The same scene gives the
+// four characters a token), the disclaimer not counted. Where the scene allows bubbles,
+// some of its sentences stand on lines of their own. The same scene gives the
 // same text. There are words for English and German: a person is answered in the one
 // that they write, a scene in another language gets an English text. No sentence of
 // the history is said again, so the more of it a scene has, the more varied a chat is;
@@ -118,8 +119,33 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 	}
 	if view.target == nil || view.target.honest == "" {
 		best = cut(view.dress(best, manner, rng), limit)
+		if s.Bubbles && !view.narrator {
+			best = broken(best, manner, rng)
+		}
 	}
 	return join(best, view.disclaimer)
+}
+
+// broken is a text with line breaks between some of its sentences, two at most: behind a
+// first one of a word or a few, and else now and then. Who seldom ends a line with a full
+// stop writes none before them.
+func broken(text string, m manner, rng *rand.Rand) string {
+	const maxBreaks, share = 2, 0.4
+	var said string
+	from, breaks, stops := 0, 0, rng.Float64() < m.stop
+	ends := sentenceEnds(text)
+	for i, end := range ends[:max(len(ends)-1, 0)] {
+		sentence := strings.TrimSpace(text[from:end])
+		short := i == 0 && len(strings.Fields(sentence)) <= brief
+		if breaks == maxBreaks || !short && rng.Float64() >= share {
+			continue
+		}
+		if !stops && !strings.HasSuffix(sentence, "..") {
+			sentence = strings.TrimSuffix(sentence, ".")
+		}
+		said, from, breaks = said+sentence+"\n", end, breaks+1
+	}
+	return said + strings.TrimSpace(text[from:])
 }
 
 // quiet is a short line for where nothing else is left to say.

@@ -161,3 +161,33 @@ func count(is bool) float64 {
 	}
 	return 0
 }
+
+// A text is broken only where that is allowed, between sentences, and not by all.
+func TestBubblesAreLinesOfTheText(t *testing.T) {
+	t.Parallel()
+	p := provider(t)
+	words := func(text string) []string {
+		return strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == '.' })
+	}
+	broken, all := 0, 0
+	for _, c := range examples(t) {
+		for _, m := range c.members {
+			for seed := range uint64(40) {
+				s := script.Scene{Persona: m.persona, Purpose: c.purpose, Topics: c.topics, Length: script.Medium, Language: "en", Seed: seed}
+				whole := p.Compose(s, 0)
+				s.Bubbles = true
+				lines := strings.Split(p.Compose(s, 0), "\n")
+				if got := strings.Join(lines, " "); !slices.Equal(words(got), words(whole)) || len(lines) > 3 || strings.Contains(whole, "\n") {
+					t.Errorf("%s: %q became %q", m.persona.Name, whole, lines)
+				}
+				all++
+				if len(lines) > 1 {
+					broken++
+				}
+			}
+		}
+	}
+	if broken < all/10 || broken > 6*all/10 {
+		t.Errorf("%d of %d texts are broken", broken, all)
+	}
+}

@@ -61,6 +61,7 @@ type Scene struct {
 	Memories     []string
 	News         string    // a headline that the text takes up; "" is none
 	Refresh      bool      // remind the model of who the persona is
+	Bubbles      bool      // each line of the text may become a message
 	Now          time.Time // on the chat's clock; zero is not told
 	Seed         uint64    // same scene and seed give the same text
 }
