@@ -218,8 +218,11 @@ func reopen(ctx context.Context, tx pgx.Tx, id *chorusv1.TurnId, until time.Time
 		parts, payloads = append(parts, part), append(payloads, encoded)
 		return err
 	})
-	if err != nil || at == "" {
-		return "", err
+	if err != nil {
+		return "", fmt.Errorf("read deliveries: %w", err)
+	}
+	if at == "" {
+		return "", nil
 	}
 	_, err = tx.Exec(ctx, reopenDeliveries, chat, number, until, parts, payloads)
 	return at, err
