@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 // Cast is which bots play in which chats.
@@ -54,6 +55,8 @@ type Persona struct {
 	Interests   []string `cast:"interests"    doc:"What draws it into a conversation." min:"1" max:"64" entries:"50"`
 	Empathy     float32  `cast:"empathy"      doc:"How much the feelings of others move it." default:"0.5" min:"0" max:"1"`
 	Energy      float32  `cast:"energy"       doc:"How lively it is." default:"0.5" min:"0" max:"1"`
+
+	Voice voice.Voice `cast:"voice" doc:"How it writes, whatever it says. Fields that are left out follow from its tone, its energy and its name."`
 
 	Stickers []Sticker `cast:"stickers" doc:"Stickers that it sends, now and then, in place of a reaction of the same mood, where reaction_mode lets reactions be messages." entries:"50"`
 }

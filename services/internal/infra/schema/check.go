@@ -130,7 +130,7 @@ func (f Field) Check(v reflect.Value, path string) Problems {
 			add(&problems, path, wrong, want)
 		case v.IsZero() && f.Required:
 			add(&problems, path, Missing, f.Want)
-		case v.IsZero() && (f.Default != "" || f.enum):
+		case v.IsZero() && f.Default != "":
 			wrong, want := f.text("")
 			add(&problems, path, wrong, want)
 		}

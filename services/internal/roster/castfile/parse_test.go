@@ -63,6 +63,10 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 			sticker(`{file_id: CAACAgIAAxkBAAIBYWZ_, mood: love}, {file_id: CAACAgIAAxkBAAIBYWZ_, mood: sadness}`),
 			`stickers[1].file_id: "CAACAgIAAxkBAAIBYWZ_", want one that stands nowhere else; it is at bots[0].persona.stickers[0].file_id, too`,
 		},
+		"length of a voice":   {voiced(`{length: epic}`), `bots[0].persona.voice.length: "epic", want terse, short, even or long`},
+		"stops of a voice":    {voiced(`{stops: yes}`), `bots[0].persona.voice.stops: "yes", want always, sometimes or never`},
+		"opener twice":        {voiced(`{openers: ["Alas,", "Alas,"]}`), `bots[0].persona.voice.openers[1]: "Alas," stands twice`},
+		"field of a voice":    {voiced(`{typos: often}`), `bots[0].persona.voice.typos: unknown field, want one of length, capitals, stops, emoji, register, openers`},
 		"name twice":          {anna + "  - name: anna\n    token: env:B\n    persona: {display_name: B, summary: B}\n", `x.yaml:6:11: bots[1].name: "anna", want one that stands nowhere else`},
 		"unknown bot":         {anna + "chats: [{name: c, cast: [anna, bert]}]", `x.yaml:6:32: chats[0].cast[1]: "bert", want the name of a bot that stands under bots`},
 		"member twice":        {anna + "chats: [{name: c, cast: [anna, anna]}]", `x.yaml:6:32: chats[0].cast[1]: "anna" stands twice`},
@@ -122,7 +126,7 @@ bots:
 		`x.yaml:8:12: bots[0].tempo: 99, want a number from 0.1 to 10`,
 		`x.yaml:10:7: bots[0].persona.display_name: missing, want 1 to 64 characters`,
 		`x.yaml:11:16: bots[0].persona.empathy: -1, want a number from 0 to 1`,
-		`x.yaml:12:7: bots[0].persona.height: unknown field, want one of display_name, summary, tone, hint, phrases, interests, empathy, energy, stickers`,
+		`x.yaml:12:7: bots[0].persona.height: unknown field, want one of display_name, summary, tone, hint, phrases, interests, empathy, energy, voice, stickers`,
 	}
 	if diff := cmp.Diff(strings.Join(want, "\n"), fmt.Sprint(err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -193,4 +197,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// voiced is a cast file whose bot has a voice.
+func voiced(voice string) string {
+	return "bots: [{name: anna, token: env:ANNA, persona: {display_name: Anna, summary: Reads., voice: " + voice + "}}]"
 }

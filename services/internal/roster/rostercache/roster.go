@@ -24,6 +24,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/memory"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 type (
@@ -53,6 +54,8 @@ type Persona struct {
 	Hint               string
 	Phrases, Interests []string
 	Empathy, Energy    float64
+	// Voice is what is given of it.
+	Voice voice.Voice
 }
 
 // Stance is what a bot thinks of a topic.
@@ -199,7 +202,7 @@ func (l load[K, V]) Get(ctx context.Context, key K) (value V, found bool, err er
 func (l load[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) { return l(ctx, keys) }
 
 // Version is that of the encoding of all parts. Whoever changes one raises it.
-const Version = 1
+const Version = 2
 
 // Kinds are those of the parts that are shared through Redis, in order. Those
 // that begin with bot have the ids of bots for keys, the others those of chats.

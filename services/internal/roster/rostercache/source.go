@@ -17,7 +17,7 @@ SELECT id, name, coalesce(username, ''), typing_wpm, removed_at IS NOT NULL, coa
 FROM bots WHERE id = ANY($1)`
 	tokensBy   = `SELECT id, token_sealed FROM bots WHERE id = ANY($1)` //nolint:gosec // it is a statement
 	personasBy = `
-SELECT bot_id, display_name, summary, tone, hint, phrases, interests, empathy, energy
+SELECT bot_id, display_name, summary, tone, hint, phrases, interests, empathy, energy, voice
 FROM personas WHERE bot_id = ANY($1)`
 	stancesBy = `
 SELECT bot_id, topic, stance, confidence, coalesce(cooldown_until, 'epoch')
@@ -38,7 +38,7 @@ func scanBot(b *Bot) []any {
 func scanToken(sealed *[]byte) []any { return []any{sealed} }
 
 func scanPersona(p *Persona) []any {
-	return []any{&p.DisplayName, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy}
+	return []any{&p.DisplayName, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &p.Voice}
 }
 
 func scanStance(s *Stance) []any {

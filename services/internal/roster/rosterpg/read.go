@@ -23,7 +23,7 @@ const (
 SELECT b.id, b.name, b.token_sealed, coalesce(b.telegram_id, 0), coalesce(b.username, ''), b.enabled, b.typing_wpm, b.tempo, b.active_hours,
     b.hourly_min, b.hourly_max, b.removed_at IS NOT NULL,
     coalesce(p.display_name, ''), coalesce(p.summary, ''), coalesce(p.tone, ''), coalesce(p.hint, ''), p.phrases, p.interests,
-    coalesce(p.empathy, 0), coalesce(p.energy, 0), coalesce(p.stickers, '[]')
+    coalesce(p.empathy, 0), coalesce(p.energy, 0), coalesce(p.stickers, '[]'), coalesce(p.voice, '{}')
 FROM bots b LEFT JOIN personas p ON p.bot_id = b.id
 ORDER BY b.id`
 	selectStances  = `SELECT bot_id, topic, stance, confidence FROM stances ORDER BY bot_id, topic`
@@ -83,7 +83,7 @@ func (r *reader) bot(rows pgx.Rows) error {
 	p := &b.Persona
 	if err := rows.Scan(&b.ID, &b.Name, &sealed, &b.AccountID, &b.Username, &b.Enabled, &b.TypingWPM, &b.Tempo, &b.ActiveHours,
 		&b.HourlyMin, &b.HourlyMax, &b.Removed,
-		&p.DisplayName, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &p.Stickers); err != nil {
+		&p.DisplayName, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &p.Stickers, &p.Voice); err != nil {
 		return err
 	}
 	// A token whose key is lost is replaced by the next apply, so it is no error.

@@ -28,11 +28,11 @@ UPDATE bots SET name = $1, token_sealed = coalesce($2, token_sealed), telegram_i
     removed_at = NULL, updated_at = now()
 WHERE id = $11`
 	putPersona = `
-INSERT INTO personas (bot_id, display_name, summary, tone, hint, phrases, interests, empathy, energy, stickers)
-SELECT id, $2, $3, $4, $5, coalesce($6::text[], '{}'), coalesce($7::text[], '{}'), $8, $9, coalesce($10::jsonb, '[]') FROM bots WHERE name = $1
+INSERT INTO personas (bot_id, display_name, summary, tone, hint, phrases, interests, empathy, energy, stickers, voice)
+SELECT id, $2, $3, $4, $5, coalesce($6::text[], '{}'), coalesce($7::text[], '{}'), $8, $9, coalesce($10::jsonb, '[]'), $11::jsonb FROM bots WHERE name = $1
 ON CONFLICT (bot_id) DO UPDATE SET display_name = excluded.display_name, summary = excluded.summary, tone = excluded.tone,
     hint = excluded.hint, phrases = excluded.phrases, interests = excluded.interests, empathy = excluded.empathy, energy = excluded.energy,
-    stickers = excluded.stickers`
+    stickers = excluded.stickers, voice = excluded.voice`
 	// A stance that stays keeps its cool-down.
 	dropStances = `DELETE FROM stances s USING bots b WHERE b.id = s.bot_id AND b.name = $1 AND s.topic <> ALL(coalesce($2::text[], '{}'))`
 	putStances  = `
@@ -155,7 +155,7 @@ func (w *writer) bot(b roster.Bot, c roster.Change) error {
 		w.batch.Queue(updateBot, append(args, b.ID)...)
 	}
 	p := b.Persona
-	w.batch.Queue(putPersona, b.Name, p.DisplayName, p.Summary, p.Tone, p.Hint, p.Phrases, p.Interests, p.Empathy, p.Energy, p.Stickers)
+	w.batch.Queue(putPersona, b.Name, p.DisplayName, p.Summary, p.Tone, p.Hint, p.Phrases, p.Interests, p.Empathy, p.Energy, p.Stickers, p.Voice)
 	w.stances(b)
 	w.holdings(b)
 	w.memories(b)

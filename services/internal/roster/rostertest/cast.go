@@ -12,6 +12,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 // text draws texts that YAML finds hard, and some that are as long as can be.
@@ -52,6 +53,10 @@ func bot(name string) *rapid.Generator[roster.Bot] {
 				Hint: text(0, 1000).Draw(t, "hint"), Phrases: unique(text(1, 200), 3).Draw(t, "phrases"),
 				Interests: unique(text(1, 64), 3).Draw(t, "interests"), Empathy: fraction().Draw(t, "empathy"), Energy: fraction().Draw(t, "energy"),
 			},
+		}
+		b.Persona.Voice = voice.Voice{
+			Length: rapid.SampledFrom([]string{"", voice.Terse}).Draw(t, "length"), Stops: rapid.SampledFrom([]string{"", voice.Never}).Draw(t, "stops"),
+			Openers: unique(text(1, 40), 3).Draw(t, "openers"),
 		}
 		for _, id := range rapid.SliceOfNDistinct(rapid.StringMatching(`[A-Za-z0-9_-]{20,200}`), 0, 3, rapid.ID).Draw(t, "stickers") {
 			b.Persona.Stickers = append(b.Persona.Stickers, roster.Sticker{FileID: id, Mood: rapid.SampledFrom([]string{"love", "sadness"}).Draw(t, "mood")})
