@@ -79,11 +79,11 @@ bot AS MATERIALIZED (
         b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AS enabled, b.updated_at, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
         coalesce(n.counts, '{}') AS counts, coalesce(n.counted_in, 0) AS counted_in,
         coalesce(p.interests, '{}') AS interests, coalesce(p.empathy, 0.5) AS empathy, coalesce(p.energy, 0.5) AS energy,
-        coalesce(p.stickers, '[]') AS stickers
+        coalesce(p.stickers, '[]') AS stickers, coalesce(p.tone, '') AS tone, coalesce(p.voice ->> 'length', '') AS length
     FROM bots b LEFT JOIN personas p ON p.bot_id = b.id LEFT JOIN turn_counts n ON n.bot_id = b.id
     WHERE b.id = ANY(ARRAY(SELECT bot_id FROM member)))
 SELECT m.chat_id, b.id, b.name, b.username, b.display_name, b.enabled, m.suspended, b.updated_at, b.tempo, b.active_hours, b.hourly_min, b.hourly_max,
-    b.counts, b.counted_in, b.interests, b.empathy, b.energy, b.stickers, m.refreshed_at
+    b.counts, b.counted_in, b.interests, b.empathy, b.energy, b.stickers, b.tone, b.length, m.refreshed_at
 FROM member m JOIN bot b ON b.id = m.bot_id
 ORDER BY m.chat_id, b.id`
 
@@ -230,7 +230,7 @@ func (l *loading) member(rows pgx.Rows) error {
 	var counts []int32
 	var countedIn int64
 	err := rows.Scan(&chat, &b.ID, &b.Name, &b.Username, &b.DisplayName, &b.Enabled, &b.Suspended, &changed, &b.Tempo, &active,
-		&b.HourlyMin, &b.HourlyMax, &counts, &countedIn, &b.Interests, &b.Empathy, &b.Energy, &b.Stickers, &b.LastRefresh)
+		&b.HourlyMin, &b.HourlyMax, &counts, &countedIn, &b.Interests, &b.Empathy, &b.Energy, &b.Stickers, &b.Tone, &b.Length, &b.LastRefresh)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
@@ -81,6 +82,24 @@ func TestProbabilities(t *testing.T) {
 			share(t, "medium", lengths[decide.LengthMedium], replies+messages, s.LengthMedium)
 			share(t, "long", lengths[decide.LengthLong], replies+messages, s.LengthLong)
 		})
+	}
+}
+
+func TestLengthsFollowTheVoice(t *testing.T) {
+	t.Parallel()
+	for _, length := range []string{voice.Terse, voice.Short, voice.Even, voice.Long} {
+		in := busy(5)
+		for i := range in.Cast {
+			in.Cast[i].Length = length
+		}
+		s := &in.Settings
+		s.ReactionProbability = 0
+		var lengths [4]int
+		turns(t, in, draws, func(d decide.Decision) { lengths[d.Turn.Length]++ })
+		short, medium, long := voice.Weights(length)
+		sum := short*s.LengthShort + medium*s.LengthMedium + long*s.LengthLong
+		share(t, length+": short", lengths[decide.LengthShort], draws, short*s.LengthShort/sum)
+		share(t, length+": long", lengths[decide.LengthLong], draws, long*s.LengthLong/sum)
 	}
 }
 

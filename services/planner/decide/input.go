@@ -89,7 +89,10 @@ type Bot struct {
 	Stances                        []Stance
 	// Empathy and Energy are its emotion profile, 0 to 1.
 	Empathy, Energy float64
-	Stickers        []Sticker
+	// Tone is how it speaks; Length is its voice.Voice's, "" for what follows from tone,
+	// energy and DisplayName.
+	Tone, Length string
+	Stickers     []Sticker
 	// SinceRefresh is how many messages it has written in this chat since its
 	// persona was last recalled to it, at LastRefresh.
 	SinceRefresh int

@@ -1,21 +1,25 @@
 package decide
 
+import "github.com/chorus-cast/chorus/services/internal/voice"
+
 // manner chooses how a text is to be written.
 func (d *decider) manner(t *Turn, bot *Bot) {
 	if t.Kind == KindReaction {
 		return
 	}
-	d.length(t)
+	d.length(t, bot)
 	d.mention(t)
 	d.news(t)
 	d.refresh(t, bot)
 	d.bubbles(t)
 }
 
-// length draws a length class by the profile.
-func (d *decider) length(t *Turn) {
+// length draws a length class by the profile and the bot's voice.
+func (d *decider) length(t *Turn, bot *Bot) {
+	own := voice.Of(voice.Voice{Length: bot.Length}, bot.Tone, bot.Energy, bot.DisplayName).Length
+	short, medium, long := voice.Weights(own)
 	profile := [...]float64{
-		within(d.set.LengthShort, 0, 1e6), within(d.set.LengthMedium, 0, 1e6), within(d.set.LengthLong, 0, 1e6),
+		short * within(d.set.LengthShort, 0, 1e6), medium * within(d.set.LengthMedium, 0, 1e6), long * within(d.set.LengthLong, 0, 1e6),
 	}
 	sum := profile[0] + profile[1] + profile[2]
 	if sum == 0 {
@@ -24,7 +28,7 @@ func (d *decider) length(t *Turn) {
 	}
 	at := d.pick(profile[:])
 	t.Length = LengthShort + Length(at)
-	d.because("length."+t.Length.String(), profile[at]/sum, "")
+	d.because("length."+t.Length.String(), profile[at]/sum, own)
 }
 
 // mention decides whether a reply names whom it answers, and where.

@@ -23,6 +23,7 @@ func Chats(cast roster.Cast, settings func(chat string) decide.Settings) ([]Chat
 			Tempo: float64(b.Tempo), ActiveHours: active, HourlyMin: b.HourlyMin, HourlyMax: b.HourlyMax,
 			Interests: b.Persona.Interests, Stances: stances(b.Stances),
 			Empathy: float64(b.Persona.Empathy), Energy: float64(b.Persona.Energy),
+			Tone: b.Persona.Tone, Length: b.Persona.Voice.Length,
 		}
 	}
 	chats := make([]Chat, len(cast.Chats))
