@@ -42,7 +42,6 @@ type language struct {
 	all      languages
 	intents  []*intent
 	stop     map[string]bool
-	voices   []string        // the names of the voices, sorted
 	kinds    []string        // the kinds of questions, sorted
 	common   map[string]bool // words that the topic files write in lower case
 	small    map[string]bool // words of the frames: nothing that a message is about
@@ -53,46 +52,41 @@ type language struct {
 
 // lexicon is how a language's texts are read.
 type lexicon struct {
-	Stopwords []string            `yaml:"stopwords"`
-	Suffixes  []string            `yaml:"suffixes"`
-	Voices    map[string]voice    `yaml:"voices"`
-	Questions map[string][]string `yaml:"questions"` // kind → how such a question begins
-	Numbers   []string            `yaml:"numbers"`   // from 0 on
-	Foreign   []string            `yaml:"foreign"`   // small words of languages that are not spoken
-	Nouns     bool                `yaml:"nouns"`     // have a capital
-	My        string              `yaml:"my"`        // goes before a holding; "" keeps them apart
-	Your      string              `yaml:"your"`      // and before somebody else's
-	Articles  []string            `yaml:"articles"`  // begin a summary that is a noun phrase
-	First     map[string]string   `yaml:"first"`     // words of the third person, and what they are in the first
-	Binding   []string            `yaml:"binding"`   // words behind which a second verb may stand
-	Adverbs   []string            `yaml:"adverbs"`   // words that may stand before a verb
-	Other     string              `yaml:"other"`     // what the other language is called
-	Turned    []string            `yaml:"turned"`    // words before which a turn may stand
-	Titles    []string            `yaml:"titles"`    // words before a name that belong to it
-	Narrators []string            `yaml:"narrators"` // phrases in a summary that make a narrator
-	AboutBot  []string            `yaml:"about_bot"` // patterns: is the speaker asked what it is?
-	Denials   []string            `yaml:"denials"`   // patterns that no line may match
-	Denied    []string            `yaml:"denied"`    // what of each a normalised text that matches one has
-	Binders   []string            `yaml:"binders"`   // words that no unbound clause may follow
-	Unbound   []string            `yaml:"unbound"`   // words that begin such clauses
-	Marker    string              `yaml:"marker"`    // is in a line that tells how to plug in a model
-	Negative  []string            `yaml:"negative"`  // stems, once they are read
-	Positive  []string            `yaml:"positive"`  // stems, once they are read
+	Stopwords []string             `yaml:"stopwords"`
+	Suffixes  []string             `yaml:"suffixes"`
+	Voices    map[string]character `yaml:"voices"`
+	Questions map[string][]string  `yaml:"questions"` // kind → how such a question begins
+	Numbers   []string             `yaml:"numbers"`   // from 0 on
+	Foreign   []string             `yaml:"foreign"`   // small words of languages that are not spoken
+	Nouns     bool                 `yaml:"nouns"`     // have a capital
+	My        string               `yaml:"my"`        // goes before a holding; "" keeps them apart
+	Your      string               `yaml:"your"`      // and before somebody else's
+	Articles  []string             `yaml:"articles"`  // begin a summary that is a noun phrase
+	First     map[string]string    `yaml:"first"`     // words of the third person, and what they are in the first
+	Binding   []string             `yaml:"binding"`   // words behind which a second verb may stand
+	Adverbs   []string             `yaml:"adverbs"`   // words that may stand before a verb
+	Other     string               `yaml:"other"`     // what the other language is called
+	Turned    []string             `yaml:"turned"`    // words before which a turn may stand
+	Titles    []string             `yaml:"titles"`    // words before a name that belong to it
+	Narrators []string             `yaml:"narrators"` // phrases in a summary that make a narrator
+	AboutBot  []string             `yaml:"about_bot"` // patterns: is the speaker asked what it is?
+	Denials   []string             `yaml:"denials"`   // patterns that no line may match
+	Denied    []string             `yaml:"denied"`    // what of each a normalised text that matches one has
+	Binders   []string             `yaml:"binders"`   // words that no unbound clause may follow
+	Unbound   []string             `yaml:"unbound"`   // words that begin such clauses
+	Marker    string               `yaml:"marker"`    // is in a line that tells how to plug in a model
+	Negative  []string             `yaml:"negative"`  // stems, once they are read
+	Positive  []string             `yaml:"positive"`  // stems, once they are read
 
 	aboutBot, denials *regexp.Regexp
 }
 
-// voice is how a tone speaks.
-type voice struct {
-	Tones    []string `yaml:"tones"`    // words in a persona's tone that choose it
+// character is how a voice.Character speaks.
+type character struct {
 	Contrary float64  `yaml:"contrary"` // how often it disagrees, 0 to 1
-	// How it writes: see manner.
-	Words float64 `yaml:"words"`
-	Lower float64 `yaml:"lower"`
-	Stop  float64 `yaml:"stop"`
-	Bang  float64 `yaml:"bang"`
-	Join  string  `yaml:"join"` // stands between sentences, if it is no full stop
-	Mark  string  `yaml:"mark"` // stands behind some of its lines
+	Bang     float64  `yaml:"bang"`     // how often it keeps an exclamation mark
+	Join     string   `yaml:"join"`     // stands between sentences, if it is no full stop
+	Marks    []string `yaml:"marks"`    // emoji, of which each persona has one
 }
 
 // family is a field of topics with what can be said of all of them.
@@ -264,7 +258,7 @@ func (l *language) prepareLexicon() error {
 			all[i] = l.stem(w)
 		}
 	}
-	l.voices, l.kinds = slices.Sorted(maps.Keys(x.Voices)), slices.Sorted(maps.Keys(x.Questions))
+	l.kinds = slices.Sorted(maps.Keys(x.Questions))
 	var err error
 	if x.aboutBot, err = anyOf(x.AboutBot); err != nil {
 		return fmt.Errorf("about_bot: %w", err)

@@ -89,7 +89,7 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 	}
 	rng := rand.New(rand.NewPCG(s.Seed, hash(s.Persona.Name)))
 	manner := view.manner()
-	want := manner.length(view.length, rng)
+	want := view.want
 	if t := view.target; t != nil && !t.bot {
 		want = max(want, usualWords) // people are not put off with a word
 	}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 // What of a scene is read: Telegram's longest message, and the lines within
@@ -35,6 +36,7 @@ type view struct {
 	target     *target // nil opens a new thread
 	lines      []line
 	length     script.Length
+	want       int // about how many words are to be said
 	disclaimer string
 	narrator   bool
 	contrary   float64
@@ -82,8 +84,11 @@ func (l *language) look(s script.Scene) *view {
 	if _, ok := limits[v.length]; !ok {
 		v.length = script.Medium
 	}
+	s.Persona.Voice = voice.Of(s.Persona.Voice, s.Persona.Tone, s.Persona.Energy, s.Persona.Name)
+	v.want = s.Words()
 	if v.foreign = l.isForeign(s); v.foreign {
-		s.Persona = script.Persona{ID: s.Persona.ID, Name: s.Persona.Name, Tone: s.Persona.Tone, Energy: s.Persona.Energy}
+		s.Persona.Voice.Openers = nil
+		s.Persona = script.Persona{ID: s.Persona.ID, Name: s.Persona.Name, Tone: s.Persona.Tone, Energy: s.Persona.Energy, Voice: s.Persona.Voice}
 		s.Stances, s.Holdings, s.Memories, s.Topics, s.Purpose, s.Topic = nil, nil, nil, nil, "", ""
 	}
 	v.persona, v.allStances, v.memories, v.purpose = s.Persona, s.Stances, s.Memories, bounded(s.Purpose, maxText)
@@ -156,7 +161,7 @@ func (v *view) listen(s script.Scene) {
 // speak settles who speaks, and how.
 func (v *view) speak(s script.Scene) {
 	x := v.lang.lexicon
-	v.speaker = speaker{voice: v.lang.voice(s.Persona), habits: hash(v.self)}
+	v.speaker = speaker{voice: voice.Character(s.Persona.Tone, s.Persona.Name), habits: hash(v.self)}
 	v.contrary = x.Voices[v.speaker.voice].Contrary
 	// Only who has scenes to tell is a narrator: a reader may love narrators.
 	if len(v.topic.Scenes)+len(v.general.Scenes) > 0 {
@@ -221,19 +226,6 @@ func (v *view) playing() bool {
 // onTopic reports whether any of the stems is one of the topic's names.
 func (v *view) onTopic(stems []string) bool {
 	return overlap(stems, v.titleStems)+overlap(stems, v.topic.names) > 0
-}
-
-// voice chooses a voice by the persona's tone, else by its name.
-func (l *language) voice(p script.Persona) string {
-	tones := words(p.Tone)
-	for _, t := range tones {
-		for _, name := range l.voices {
-			if t == name || slices.Contains(l.lexicon.Voices[name].Tones, t) {
-				return name
-			}
-		}
-	}
-	return l.voices[mix(hash(p.Name))%uint64(len(l.voices))]
 }
 
 // bounded cuts a text to n runes.

@@ -1,58 +1,36 @@
 package offline
 
 import (
-	"cmp"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/chorus-cast/chorus/services/internal/llm/script"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
-// manner is how a persona writes, whatever it says: by its tone, its energy and
-// something of its own. All but words are shares of its lines.
+// manner is how a persona writes, whatever it says: shares of its lines.
 type manner struct {
-	words float64 // as a multiple of the usual length
 	lower float64 // begin with a small letter
 	stop  float64 // end with their full stop
 	bang  float64 // keep an exclamation mark
+	mark  float64 // have an emoji behind
 }
 
 func (v *view) manner() manner {
-	x := v.lang.lexicon.Voices[v.speaker.voice]
-	own := float64(mix(v.speaker.habits)%1000)/1000 - 0.5
-	energy := cmp.Or(v.persona.Energy, 0.5) - 0.5
 	return manner{
-		words: x.Words * (1 + own/3),
-		lower: x.Lower + own/3 + energy/4,
-		stop:  x.Stop - own/3 - energy/4,
-		bang:  x.Bang + energy/4,
+		lower: map[string]float64{voice.Lower: 0.95}[v.persona.Voice.Capitals],
+		stop:  map[string]float64{voice.Always: 1, voice.Sometimes: 0.5}[v.persona.Voice.Stops],
+		bang:  v.lang.lexicon.Voices[v.speaker.voice].Bang + (v.persona.Energy-0.5)/4,
+		mark:  map[string]float64{voice.Rarely: 0.1, voice.Often: 0.45}[v.persona.Voice.Emoji],
 	}
 }
 
-// lengths are the median words of a length class and the spread of their logarithm:
-// many lines are short, and a few are long.
-var lengths = map[script.Length]struct{ median, spread float64 }{ //nolint:gochecknoglobals // a constant table
-	script.Short:  {5, 1.4},
-	script.Medium: {14, 1.2},
-	script.Long:   {95, 0.5},
-}
-
-func (m manner) length(class script.Length, rng *rand.Rand) int {
-	of := lengths[class]
-	return max(1, int(math.Round(of.median*m.words*math.Exp(of.spread*rng.NormFloat64()))))
-}
-
-// dress gives a text the persona's punctuation and capitals. A short
-// line has less of both. Before a disclaimer that is a sentence, a sentence ends.
+// dress gives a text the persona's punctuation, capitals and emoji. Before a disclaimer
+// that is a sentence, a sentence ends.
 func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 	x := v.lang.lexicon.Voices[v.speaker.voice]
-	if len(strings.Fields(text)) <= brief {
-		m.stop -= 0.45
-	}
 	keep, small, open := rng.Float64() < m.bang, rng.Float64() < m.lower, rng.Float64() >= m.stop
 	if !keep {
 		text = strings.ReplaceAll(text, "!", ".")
@@ -68,8 +46,8 @@ func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 	if open && !v.narrator && !unicode.IsLetter(first) && !strings.HasSuffix(text, "..") {
 		text = strings.TrimSuffix(text, ".")
 	}
-	if x.Mark != "" && !strings.HasSuffix(text, "?") && !unicode.IsLetter(first) && !v.narrator && rng.Float64() < marks {
-		text = strings.TrimSuffix(text, ".") + x.Mark
+	if n := uint64(len(x.Marks)); n > 0 && !strings.HasSuffix(text, "?") && !unicode.IsLetter(first) && !v.narrator && rng.Float64() < m.mark {
+		text = strings.TrimSuffix(text, ".") + " " + x.Marks[mix(v.speaker.habits)%n]
 	}
 	if small {
 		from, said := 0, ""
@@ -82,21 +60,45 @@ func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 	return text
 }
 
-// turns and marks are the shares of lines that have a favourite turn before them, where one
-// may stand, and the voice's mark behind.
-const turns, marks = 0.6, 0.2
+// turns and openers are the shares of lines that have a favourite turn of the character
+// or of the persona before them, where one may stand.
+const turns, openers = 0.6, 0.45
 
-// turn puts a favourite turn before a text that begins with a clause of its own.
+// turn puts a favourite turn before a text. The persona's own may stand before whatever
+// is written small then, the character's only before a clause.
 func (d *draft) turn(text string) string {
 	v := d.view
 	sentence, _, _ := strings.Cut(text, ".")
 	first, _, _ := strings.Cut(sentence, " ")
-	if v.narrator || v.playing() || v.target != nil && !v.target.bot || strings.ContainsAny(sentence, "?:!\"") ||
+	if v.playing() || v.target != nil && !v.target.bot {
+		return text
+	}
+	if own := v.persona.Voice.Openers; len(own) > 0 {
+		if !v.opens(first) || d.rng.Float64() >= openers {
+			return text
+		}
+		return v.opener(own[d.rng.IntN(len(own))]) + " " + v.small(text)
+	}
+	if v.narrator || strings.ContainsAny(sentence, "?:!\"") ||
 		!strings.Contains(sentence, " ") || !slices.Contains(v.lang.lexicon.Turned, strings.ToLower(first)) || d.rng.Float64() >= turns {
 		return text
 	}
 	if turn, ok := d.expand("turn", 0); ok {
 		return turn + " " + v.small(text)
+	}
+	return text
+}
+
+// opens tells whether an opener may stand before a word: one that is no name, and no
+// opener or whole remark itself.
+func (v *view) opens(first string) bool {
+	return !strings.ContainsAny(first, ",.:;!?\"“„") && (v.lang.lowers(first) || slices.Contains(v.lang.lexicon.Turned, strings.ToLower(first)))
+}
+
+// opener is one of the persona's own as it writes it.
+func (v *view) opener(text string) string {
+	if r, n := utf8.DecodeRuneInString(text); v.persona.Voice.Capitals == voice.Lower && !strings.HasPrefix(text, "I ") && !strings.HasPrefix(text, "I'") {
+		text = string(unicode.ToLower(r)) + text[n:]
 	}
 	return text
 }

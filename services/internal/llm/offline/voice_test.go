@@ -14,6 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 // examples are the casts of the example files, of which a chat may have no other
@@ -47,7 +48,7 @@ func memberOf(b roster.Bot) member {
 	p := b.Persona
 	m := member{persona: script.Persona{
 		Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
-		Hint: p.Hint, Empathy: float64(p.Empathy), Energy: float64(p.Energy),
+		Hint: p.Hint, Empathy: float64(p.Empathy), Energy: float64(p.Energy), Voice: p.Voice,
 	}}
 	for _, s := range b.Stances {
 		m.stances = append(m.stances, script.Stance{Topic: s.Topic, Text: s.Stance, Confidence: float64(s.Confidence)})
@@ -189,5 +190,39 @@ func TestBubblesAreLinesOfTheText(t *testing.T) {
 	}
 	if broken < all/10 || broken > 6*all/10 {
 		t.Errorf("%d of %d texts are broken", broken, all)
+	}
+}
+
+// TestAGivenVoiceIsObeyed lets one persona speak in two voices.
+func TestAGivenVoiceIsObeyed(t *testing.T) {
+	t.Parallel()
+	c := bookClub()
+	mine := &c.members[1].persona // whose tone is dry
+	figures := func(v voice.Voice) (words, small, stops, emoji, opened float64) {
+		mine.Voice = v
+		n := 0.0
+		for _, l := range talk(t, c, 3, 400, 200) {
+			if l.Author != mine.Name {
+				continue
+			}
+			n++
+			first, _ := utf8.DecodeRuneInString(l.Text)
+			words += float64(len(strings.Fields(l.Text)))
+			small += count(unicode.IsLower(first))
+			stops += count(strings.HasSuffix(l.Text, "."))
+			emoji += count(strings.ContainsFunc(l.Text, func(r rune) bool { return unicode.Is(unicode.So, r) }))
+			opened += count(len(v.Openers) > 0 && strings.HasPrefix(strings.ToLower(l.Text), strings.ToLower(v.Openers[0])))
+		}
+		return words / n, small / n, stops / n, emoji / n, opened / n
+	}
+	brief, small, stops, emoji, opened := figures(voice.Voice{
+		Length: voice.Terse, Capitals: voice.Lower, Stops: voice.Never, Emoji: voice.Often, Openers: []string{"Mark this:"},
+	})
+	if small < 0.7 || stops > 0.05 || emoji < 0.2 || opened < 0.1 {
+		t.Errorf("%.2f begin small, %.2f end with a full stop, %.2f have an emoji, %.2f the opener", small, stops, emoji, opened)
+	}
+	long, small, stops, emoji, _ := figures(voice.Voice{Length: voice.Long, Capitals: voice.Standard, Stops: voice.Always, Emoji: voice.Never})
+	if small > 0.02 || stops < 0.5 || emoji > 0 || long < 1.15*brief {
+		t.Errorf("%.2f begin small, %.2f end with a full stop, %.2f have an emoji, and %.1f words are long where %.1f are terse", small, stops, emoji, long, brief)
 	}
 }

@@ -4,7 +4,11 @@ package script
 
 import (
 	"context"
+	"math"
+	"math/rand/v2"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 type key struct{}
@@ -66,6 +70,29 @@ type Scene struct {
 	Seed         uint64    // same scene and seed give the same text
 }
 
+// lengths are the median words of a length class, the spread of their logarithm and the
+// most: many lines are short, and a few are long.
+var lengths = map[Length]struct{ median, spread, most float64 }{ //nolint:gochecknoglobals // a constant table
+	Short:  {5, 1.4, 28},
+	Medium: {14, 1.2, 70},
+	Long:   {95, 0.5, 150},
+}
+
+// Words is about how many words the text is to have, drawn by the seed from the
+// heavy-tailed distribution of its class and of the persona's voice.
+func (s Scene) Words() int {
+	of, known := lengths[s.Length]
+	if !known {
+		of = lengths[Medium]
+	}
+	rng := rand.New(rand.NewPCG(s.Seed, wordsStream)) //nolint:gosec // repeatable
+	n := of.median * s.Persona.Voice.Words() * math.Exp(of.spread*rng.NormFloat64())
+	return int(math.Round(min(max(n, 1), of.most)))
+}
+
+// wordsStream keeps apart what is drawn from the seed here and elsewhere.
+const wordsStream = 0x776f726473
+
 // Persona is who speaks.
 type Persona struct {
 	ID        int64 // Chorus' id of its bot
@@ -77,6 +104,8 @@ type Persona struct {
 	Hint      string  // a habit of speech
 	Empathy   float64 // how much the feelings of others move it, 0 to 1
 	Energy    float64 // how lively it is, 0 to 1
+	// Voice is how it writes, whole: see voice.Of.
+	Voice voice.Voice
 }
 
 // Stance is what a persona thinks of a topic.
