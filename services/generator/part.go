@@ -8,6 +8,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 // errNoPart says that the turn's bot has left the stage since it was planned. The
@@ -52,7 +53,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 	}
 	s.Persona = script.Persona{
 		ID: int64(bot), Name: p.DisplayName, Summary: p.Summary, Tone: p.Tone, Phrases: p.Phrases, Interests: p.Interests,
-		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy,
+		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy, Voice: voice.Of(p.Voice, p.Tone, p.Energy, p.DisplayName),
 	}
 	s.wpm, s.timeZone = b.TypingWPM, c.TimeZone
 	s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language, s.Topics = c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language, c.Topics

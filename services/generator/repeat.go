@@ -23,6 +23,9 @@ const (
 	botWindow = 12 * time.Hour
 	// chatWindow is after how many messages a chat may hear the same again.
 	chatWindow = 40
+	// remarkWords is how many words a text has at most that may be said again once
+	// remarkWindow messages have passed: people say "exactly" often, too.
+	remarkWords, remarkWindow = 2, 10
 	// heardFor is how long what was read counts as what was said.
 	heardFor = 5 * time.Second
 	// unsure is by how much a similarity that is counted here may be less than
@@ -106,7 +109,11 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 	}
 	var alike []string
 	mine := trigramsOf(text)
-	for _, s := range h.said {
+	said := h.said
+	if len(strings.Fields(text)) <= remarkWords {
+		said = said[:min(len(said), remarkWindow)]
+	}
+	for _, s := range said {
 		if strings.EqualFold(s.text, text) || mine.similarity(&s.trigrams, h.similarity-unsure) >= h.similarity-unsure {
 			alike = append(alike, s.text)
 		}

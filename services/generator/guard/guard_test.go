@@ -40,6 +40,23 @@ func scene(language string) script.Scene {
 	return s
 }
 
+// Every voice may be written in: no rule asks for capitals, full stops or more than a word.
+func TestFormIsThePersonas(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"yes", "hm", "nope 🙂", "👍🏽", "exactly", "lol", "I", "ok", "i missed my stop for this", "omg, wait", "bah", "7", "no", "so... yes",
+		"okay so nobody told me that it ends like this and i had to walk home in the dark",
+	} {
+		for _, l := range []script.Length{script.Short, script.Medium, script.Long} {
+			s := scene("en")
+			s.Length = l
+			if o := guard.Check(guard.Draft{Text: text, Scene: s}); o != nil {
+				t.Errorf("%q of length %v: %s: %s", text, l, o.Rule, o.Reason)
+			}
+		}
+	}
+}
+
 // table reads lines of a file: language, rule (for those that must be caught) and
 // draft, in which \n is a line break.
 func table(t *testing.T, file string, columns int) [][]string {

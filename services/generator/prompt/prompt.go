@@ -19,6 +19,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 //go:embed *.tmpl
@@ -104,7 +105,7 @@ func New(cfg Config) (*Renderer, error) {
 func trial() script.Scene {
 	said := script.Line{Author: "Tom", Text: "Hello"}
 	return script.Scene{
-		Persona: script.Persona{Name: "Anna", Summary: "S", Tone: "warm", Phrases: []string{"P"}, Interests: []string{"I"}, Hint: "H"},
+		Persona: script.Persona{Name: "Anna", Summary: "S", Tone: "warm", Phrases: []string{"P"}, Interests: []string{"I"}, Hint: "H", Voice: voice.Of(voice.Voice{}, "warm", 0, "Anna")},
 		Stances: []script.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
 		Answering: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D", ForbidAdvice: true, Refresh: true, Now: time.Unix(0, 0),
 	}
@@ -124,6 +125,7 @@ type stage struct {
 	ForbidAdvice        bool
 	Language            string
 	Length              script.Length
+	Size                string // how long the text is to be, in words
 	Refresh, Bubbles    bool
 	Now                 time.Time
 }
@@ -133,7 +135,7 @@ type stage struct {
 func (r *Renderer) System(s script.Scene) (llm.Message, error) {
 	text, err := execute(r.system, stage{
 		Persona: s.Persona, Stances: s.Stances, Holdings: s.Holdings, Purpose: s.Purpose, Disclaimer: s.Disclaimer,
-		ForbidAdvice: s.ForbidAdvice, Language: s.Language, Length: s.Length, Refresh: s.Refresh, Bubbles: s.Bubbles, Now: s.Now,
+		ForbidAdvice: s.ForbidAdvice, Language: s.Language, Length: s.Length, Size: size(s), Refresh: s.Refresh, Bubbles: s.Bubbles, Now: s.Now,
 	})
 	return llm.Message{Role: llm.RoleSystem, Content: text}, err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,6 +34,7 @@ func scenes() map[string]script.Scene {
 		Name: "Anna Lindqvist", Summary: "Reads Nordic crime on the ferry.", Tone: "warm",
 		Phrases: []string{"Mind you.", "Page by page."}, Interests: []string{"ferries", "crime novels"},
 		Hint: "Never finishes a sentence about rain.", Empathy: 0.8, Energy: 0.2,
+		Voice: voice.Voice{Length: voice.Terse, Capitals: voice.Lower, Stops: voice.Never, Emoji: voice.Rarely, Register: voice.Casual, Openers: []string{"Ah,", "Dear\nme,"}},
 	}
 	history := []script.Line{
 		{Author: "Tom", Text: "What are you all reading?", At: evening},

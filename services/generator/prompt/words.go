@@ -25,7 +25,8 @@ func functions() template.FuncMap {
 		"text":       func(s string) string { return oneLine(s, maxOfText) },
 		"headline":   func(s string) string { return oneLine(s, maxOfHeadline) },
 		"list":       list,
-		"sentences":  sentences,
+		"sentences":  sentences, // of the templates of others
+		"habits":     habits,
 		"confidence": confidence,
 		"temper":     temper,
 		"moment":     moment,
