@@ -105,7 +105,10 @@ func New(cfg Config) (*Renderer, error) {
 func trial() script.Scene {
 	said := script.Line{Author: "Tom", Text: "Hello"}
 	return script.Scene{
-		Persona: script.Persona{Name: "Anna", Summary: "S", Tone: "warm", Phrases: []string{"P"}, Interests: []string{"I"}, Hint: "H", Voice: voice.Of(voice.Voice{}, "warm", 0, "Anna")},
+		Persona: script.Persona{
+			Name: "Anna", Summary: "S", Tone: "warm", Phrases: []string{"P"}, Interests: []string{"I"}, Hint: "H",
+			Voice: voice.Of(voice.Voice{}, "warm", 0, "Anna"),
+		},
 		Stances: []script.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
 		Answering: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D", ForbidAdvice: true, Refresh: true, Now: time.Unix(0, 0),
 	}

@@ -22,11 +22,20 @@ type Voice struct {
 
 // Values of the fields.
 const (
-	Terse, Short, Even, Long = "terse", "short", "even", "long"
-	Standard, Lower          = "standard", "lower"
-	Always, Sometimes, Never = "always", "sometimes", "never"
-	Rarely, Often            = "rarely", "often" // and Never
-	Formal, Plain, Casual    = "formal", "plain", "casual"
+	Terse     = "terse"
+	Short     = "short"
+	Even      = "even"
+	Long      = "long"
+	Standard  = "standard"
+	Lower     = "lower"
+	Always    = "always"
+	Sometimes = "sometimes"
+	Never     = "never" // of stops and emoji
+	Rarely    = "rarely"
+	Often     = "often"
+	Formal    = "formal"
+	Plain     = "plain"
+	Casual    = "casual"
 )
 
 // Of gives the whole voice of a persona: what is given, and for the rest what follows from
@@ -96,11 +105,11 @@ func Character(tone, name string) string {
 func Weights(length string) (short, medium, long float64) {
 	switch length {
 	case Terse:
-		return 2.5, 0.6, 0.2
+		return 1.6, 0.8, 0.5
 	case Short:
-		return 1.4, 0.9, 0.6
+		return 1.2, 1, 0.8
 	case Long:
-		return 0.6, 1.2, 1.8
+		return 0.7, 1.1, 1.5
 	}
 	return 1, 1, 1
 }

@@ -23,8 +23,9 @@ func busy(n int) decide.Input {
 	names := []string{"Anna", "Ben", "Clara", "David", "Elif", "Frank", "Grace", "Hugo", "Ines", "Jonas"}
 	for i := range n {
 		name := names[i%len(names)]
-		in.Cast = append(in.Cast, decide.Bot{Length: voice.Even,
-			ID: int64(i + 1), Name: fmt.Sprintf("%s-%d", name, i), DisplayName: name + " Example", Username: fmt.Sprintf("%s_%d_bot", name, i),
+		in.Cast = append(in.Cast, decide.Bot{
+			Length: voice.Even,
+			ID:     int64(i + 1), Name: fmt.Sprintf("%s-%d", name, i), DisplayName: name + " Example", Username: fmt.Sprintf("%s_%d_bot", name, i),
 			Enabled: true, Tempo: 1, HourlyMax: 60, LastRefresh: now, Empathy: float64(i%10) / 9, Energy: 0.5,
 			Interests: []string{"Victorian novels", "translation", "poetry", "maps", "detective stories"},
 			Stances:   []decide.Stance{{Topic: "the ending", Confidence: 0.7}, {Topic: "pacing", Confidence: 0.4}},

@@ -85,7 +85,7 @@ func (s Scene) Words() int {
 	if !known {
 		of = lengths[Medium]
 	}
-	rng := rand.New(rand.NewPCG(s.Seed, wordsStream)) //nolint:gosec // repeatable
+	rng := rand.New(rand.NewPCG(s.Seed, wordsStream))
 	n := of.median * s.Persona.Voice.Words() * math.Exp(of.spread*rng.NormFloat64())
 	return int(math.Round(min(max(n, 1), of.most)))
 }
