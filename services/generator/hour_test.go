@@ -97,7 +97,7 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 	}
 	t.Logf("%d messages, %d of them replies, and %d turns without a text; %d replies share a word with what they answer, %d with another message",
 		len(topics), replies, skipped, related, unrelated/others)
-	if 4*related < replies || others*related < 2*unrelated {
+	if 5*related < replies || others*related < 2*unrelated {
 		t.Errorf("of %d replies %d share a word with what they answer, and %d with another message", replies, related, unrelated/others)
 	}
 	if len(topics) < 50 || skipped > len(topics)/20 {
