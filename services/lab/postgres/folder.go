@@ -164,7 +164,7 @@ func (f *folder) awaitOrphan(ctx context.Context) error {
 	for {
 		pid, ok := f.orphan()
 		if !ok {
-			return nil
+			return f.unlock()
 		}
 		select {
 		case <-tick.C:
@@ -193,6 +193,18 @@ func (f *folder) orphan() (int, bool) {
 	// A failure to remove shows at the start, in PostgreSQL's own words.
 	_ = os.Remove(filepath.Join(f.cluster(), "postmaster.pid"))
 	return 0, false
+}
+
+// unlock removes what a server that is no more has left of its socket: it outlives a
+// reboot, and if another process has its id by then, or the dead one is still a zombie,
+// PostgreSQL takes that for a server and refuses to start.
+func (f *folder) unlock() error {
+	for _, name := range []string{socketFile, socketFile + ".lock"} {
+		if err := os.Remove(filepath.Join(f.cluster(), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove what a dead server left: %w", err)
+		}
+	}
+	return nil
 }
 
 // ready tells whether the server with this process id takes connections.

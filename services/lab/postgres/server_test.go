@@ -218,21 +218,37 @@ func TestHalfMadeFolderIsMadeAnew(t *testing.T) {
 }
 
 func TestRecycledProcessIDIsNoPredecessor(t *testing.T) {
-	dir := t.TempDir()
-	s := start(t, dir)
-	pidFile := filepath.Join(dir, "cluster", "postmaster.pid")
-	raw, err := os.ReadFile(pidFile)
+	other := t.TempDir()
+	start(t, other)
+	for file, pid := range map[string]string{
+		// A process that lives, and under root PostgreSQL's user can't tell whether it is a
+		// server.
+		"postmaster.pid": "1",
+		// One of the same user.
+		".s.PGSQL.5432.lock": contentOf(t, other, "postmaster.pid")[0],
+	} {
+		t.Run(file, func(t *testing.T) {
+			dir := t.TempDir()
+			s := start(t, dir)
+			left := contentOf(t, dir, file)
+			if err := s.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			left[0] = pid
+			if err := os.WriteFile(filepath.Join(dir, "cluster", file), []byte(strings.Join(left, "\n")), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			start(t, dir)
+		})
+	}
+}
+
+// contentOf is the lines of a file in a cluster's folder.
+func contentOf(t *testing.T, dir, file string) []string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, "cluster", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	// This test process lives, and under root PostgreSQL's user can't tell
-	// whether it is a server.
-	_, rest, _ := strings.Cut(string(raw), "\n")
-	if err := os.WriteFile(pidFile, []byte("1\n"+rest), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	start(t, dir)
+	return strings.Split(string(raw), "\n")
 }
