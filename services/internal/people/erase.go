@@ -36,7 +36,14 @@ UNION SELECT chat_id FROM commands WHERE person_id = $1 UNION SELECT chat_id FRO
 UNION SELECT m.chat_id FROM memories m JOIN memory_people p ON p.memory_id = m.id WHERE p.person_id = $1`
 	personNames = `SELECT name, username FROM people WHERE telegram_id = $1`
 	castOf      = `SELECT p.display_name FROM cast_members m JOIN personas p ON p.bot_id = m.bot_id WHERE m.chat_id = ANY($1)`
-	talkOf      = `SELECT number, coalesce(person_id = $2, false), body FROM messages WHERE chat_id = $1 ORDER BY sent_at, number`
+	// What a chat and its cast are about was there before anybody spoke.
+	themesOf = `
+SELECT concat_ws(' ', c.title, c.purpose, array_to_string(c.topics, ' ')) FROM chats c WHERE c.id = $1
+UNION ALL SELECT concat_ws(' ', b.name, b.username, p.display_name, p.summary, array_to_string(p.interests, ' '))
+    FROM cast_members m JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = b.id WHERE m.chat_id = $1
+UNION ALL SELECT concat_ws(' ', s.topic, s.stance) FROM cast_members m JOIN stances s ON s.bot_id = m.bot_id WHERE m.chat_id = $1
+UNION ALL SELECT concat_ws(' ', h.item, h.note) FROM cast_members m JOIN holdings h ON h.bot_id = m.bot_id WHERE m.chat_id = $1`
+	talkOf = `SELECT number, coalesce(person_id = $2, false), body FROM messages WHERE chat_id = $1 ORDER BY sent_at, number`
 )
 
 // querier is a pool or a transaction.
@@ -76,11 +83,18 @@ func marksOf(ctx context.Context, db querier, person int64) (marks, error) {
 
 func markIn(ctx context.Context, db querier, chat, person int64) (mark, error) {
 	var m mark
+	themes, err := column[string](ctx, db, themesOf, chat)
+	if err != nil {
+		return m, err
+	}
+	var talk trace.Talk
+	for _, theme := range themes {
+		talk.Say(theme, false)
+	}
 	rows, err := db.Query(ctx, talkOf, chat, person)
 	if err != nil {
 		return m, fmt.Errorf("read a talk: %w", err)
 	}
-	var talk trace.Talk
 	var number int64
 	var theirs bool
 	var body string

@@ -53,6 +53,40 @@ func TestAllThatIsKeptIsTold(t *testing.T) {
 	}
 }
 
+// What a bot says of its own topics was not brought up by a person who speaks of them.
+func TestWhatACastIsAboutIsNobodysWord(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "reader")
+	chat := journaltest.Chat(t, pool, "club", bot)
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, statement := range []struct {
+		sql  string
+		args []any
+	}{
+		{`UPDATE chats SET topics = '{Middlemarch}' WHERE id = $1`, []any{chat}},
+		{`INSERT INTO stances (bot_id, topic, stance) VALUES ($1, 'lighthouses', 'are lonely')`, []any{bot}},
+		{`INSERT INTO people (telegram_id, name, seen_at) VALUES (42, 'Rita', $1)`, []any{at}},
+		{`INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES ($1, 42, '@reader Middlemarch or lighthouses or quokkas?', $2)`, []any{chat, at}},
+		{
+			`INSERT INTO messages (chat_id, bot_id, body, sent_at) VALUES
+			($1, $2, 'Middlemarch has no lighthouses.', $3), ($1, $2, 'A quokka smiles.', $3)`,
+			[]any{chat, bot, at.Add(time.Minute)},
+		},
+	} {
+		if _, err := pool.Exec(t.Context(), statement.sql, statement.args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := people.Read(t.Context(), pool, 42)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Lines) != 1 || got.Lines[0].Text != "A quokka smiles." {
+		t.Errorf("got %+v", got.Lines)
+	}
+}
+
 func TestOfStrangersNothingIsKept(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
