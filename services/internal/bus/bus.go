@@ -164,11 +164,15 @@ func dial(ctx context.Context, cfg Config, opts []nats.Option) (*nats.Conn, erro
 	}
 }
 
-// redact takes the password out of a list of server addresses.
+// redact takes passwords out of a list of server addresses, and tokens: a user without a
+// password is one for NATS.
 func redact(servers string) string {
 	list := strings.Split(servers, ",")
 	for i, s := range list {
 		if u, err := url.Parse(strings.TrimSpace(s)); err == nil {
+			if _, has := u.User.Password(); u.User != nil && !has {
+				u.User = url.User("xxxxx")
+			}
 			list[i] = u.Redacted()
 		}
 	}

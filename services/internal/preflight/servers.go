@@ -84,7 +84,7 @@ func Bus(ctx context.Context, cfg bus.Config) []Finding {
 	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverPatience)
 	b, err := bus.Connect(ctx, cfg, zap.NewNop(), "chorus-check")
 	if err != nil {
-		return []Finding{fail(check, "", err.Error(), "start NATS 2.11 or newer with JetStream, or correct nats.url")}
+		return []Finding{fail(check, "", err.Error(), "start NATS 2.10 or newer with JetStream, or correct nats.url")}
 	}
 	defer b.Close()
 	findings := []Finding{well(check, "server", "NATS with JetStream")}

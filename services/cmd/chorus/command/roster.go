@@ -101,8 +101,8 @@ func exportCommand() *cobra.Command {
 Tokens are never written; each bot refers to a variable such as
 CHORUS_TOKEN_ANNA.
 
-With --person it writes what is kept of somebody instead: name, messages and how
-much the bus still has, as YAML.`,
+With --person it writes what is kept of somebody instead: name, messages,
+memories and what bots said about them, as YAML.`,
 		Example: "  chorus export > cast.yaml\n  chorus export --person @tom",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("person") {
