@@ -141,7 +141,11 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 			return
 		}
 		api.ServeHTTP(w, r)
-		whose, _, _ := strings.Cut(api.Calls()[0].Messages[0].Content, ",")
+		calls := api.Calls()
+		if len(calls) == 0 { // whoever asked died before the end of the question
+			return
+		}
+		whose, _, _ := strings.Cut(calls[0].Messages[0].Content, ",")
 		mu.Lock()
 		written[whose] = append(written[whose], text)
 		mu.Unlock()

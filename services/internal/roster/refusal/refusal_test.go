@@ -143,7 +143,17 @@ func (p *place) ended(kind, outcome string) {
 	p.exec(`
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 VALUES ($1, $2, $3, $4, $5, '', now(), now(), now() + interval '1 minute', $6, now(), now())`, p.chat, p.turns, p.bot, kind, target, outcome)
+	p.exec(`
+INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, state, outcome, closed_at)
+VALUES ($1, $2, $3, 'send_message', 'message', '', now(), 'closed', $4, now())`, p.chat, p.turns, p.bot, outcome)
 	p.exec(`UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`, p.chat, p.turns)
+}
+
+// unsent is a turn whose text was no good.
+func (p *place) unsent() {
+	p.t.Helper()
+	p.ended("message", "rejected")
+	p.exec(`DELETE FROM deliveries WHERE chat_id = $1 AND turn_no = $2`, p.chat, p.turns)
 }
 
 func (p *place) says(status, permissions string) {
@@ -293,8 +303,9 @@ func TestRest(t *testing.T) {
 	p.ended("message", "delivered")
 	p.ended("reaction", "rejected")
 	p.ended("message", "expired")
+	p.unsent()
 	if first, second := reject(), reject(); first || second {
-		t.Error("it rests though a message was delivered in between")
+		t.Error("it rests though a message was delivered in between, and a text that was no good was never sent")
 	}
 	if !reject() {
 		t.Error("it doesn't rest")

@@ -48,6 +48,7 @@ const (
 	lastTurns = `
         SELECT t.outcome FROM turns t
         WHERE t.chat_id = $1 AND t.bot_id = $2 AND t.outcome IN ('delivered', 'fell_back', 'rejected')
+            AND (t.outcome <> 'rejected' OR EXISTS (SELECT FROM deliveries d WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no))
             AND t.turn_no > (SELECT turn_no - 2000 FROM chat_clock WHERE chat_id = $1) `
 
 	// What the states are without a refusal.
