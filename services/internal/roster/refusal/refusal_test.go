@@ -136,16 +136,19 @@ func (p *place) suspend(why string) {
 func (p *place) ended(kind, outcome string) {
 	p.t.Helper()
 	p.turns++
-	target := any(nil)
+	target, action, lane := any(nil), "send_message", "message"
 	if kind != "message" {
 		target = 1
+	}
+	if kind == "reaction" {
+		action, lane = "set_reaction", "reaction"
 	}
 	p.exec(`
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 VALUES ($1, $2, $3, $4, $5, '', now(), now(), now() + interval '1 minute', $6, now(), now())`, p.chat, p.turns, p.bot, kind, target, outcome)
 	p.exec(`
 INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, state, outcome, closed_at)
-VALUES ($1, $2, $3, 'send_message', 'message', '', now(), 'closed', $4, now())`, p.chat, p.turns, p.bot, outcome)
+VALUES ($1, $2, $3, $5, $6, '', now(), 'closed', $4, now())`, p.chat, p.turns, p.bot, outcome, action, lane)
 	p.exec(`UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`, p.chat, p.turns)
 }
 
