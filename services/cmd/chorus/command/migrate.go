@@ -82,7 +82,7 @@ func migrateDatabase(ctx context.Context, cfg *configuration) (newer bool, err e
 	if err != nil {
 		return false, store.Refusal(err)
 	}
-	err = startup.Wait(ctx, cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) })
+	err = startup.Retry(ctx, cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) })
 	if err != nil {
 		return false, fmt.Errorf("migrate the database: %w", store.Refusal(err))
 	}

@@ -43,3 +43,39 @@ func TestWait(t *testing.T) {
 		})
 	}
 }
+
+// An answer that is lost costs one try, and not all of the patience.
+func TestALostAnswerIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began, n := time.Now(), 0
+		err := startup.Wait(t.Context(), 30*time.Second, func(error) bool { return false }, func(ctx context.Context) error {
+			if n++; n > 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err != nil || time.Since(began) >= 15*time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// A migration of a large table takes longer than a service waits for its database.
+func TestALongStepIsNotCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		err := startup.Retry(t.Context(), 30*time.Second, func(error) bool { return true }, func(ctx context.Context) error {
+			select {
+			case <-time.After(time.Hour):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
