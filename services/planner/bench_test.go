@@ -77,7 +77,7 @@ UPDATE chat_clock SET next_turn_at = now() WHERE chat_id IN (
 	s.wake()
 	s.idle()
 	planned := time.Since(began)
-	if turns := one[int64](s, `SELECT sum(turn_no)::bigint FROM chat_clock`) - before; turns < perRound*99/100 {
+	if turns := one[int64](s, `SELECT sum(turn_no)::bigint FROM chat_clock`) - before; turns < perRound*95/100 { // a few need none
 		s.t.Fatalf("%d of %d due chats got a turn", turns, perRound)
 	}
 	return planned / perRound
@@ -183,7 +183,7 @@ func filled(b *testing.B, chats, messages int) *stage {
 	s.fill(chats, messages)
 	cfg := bus.DefaultConfig()
 	cfg.URL = testenv.NATS(b)
-	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_unwritten_turns", "100"), bustest.Open(b, cfg)))
+	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_unwritten_turns", "100", "min_need", "0"), bustest.Open(b, cfg)))
 	s.wake = p.Wake
 	s.round(0) // prepares statements and warms caches
 	s.round(1)
