@@ -66,6 +66,7 @@ func TestGenerator(t *testing.T) {
 		"names that must not be said":             namesThatMustNotBeSaidAreNot,
 		"commands are no talk":                    commandsAreNoTalk,
 		"repetitions are found":                   repetitionsAreFoundWhereverTheyAre,
+		"a person is answered all the same":       aPersonIsAnsweredInWordsOfAnotherChat,
 		"what means the same is a repetition":     whatMeansTheSameIsARepetition,
 		"what is old is no repetition":            whatIsOldOrOnlySharesTheDisclaimerIsNoRepetition,
 		"a model judges in doubt":                 aModelJudgesAStanceInDoubt,

@@ -227,6 +227,22 @@ func repetitionsAreFoundWhereverTheyAre(s *stage) {
 	}
 }
 
+// A bot asked for its opinion in many groups has said it before.
+func aPersonIsAnsweredInWordsOfAnotherChat(s *stage) {
+	tom := s.person("Tom", "")
+	_, other := s.elsewhere("asked", s.bot)
+	s.exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 7, $2::bigint, 'What of the ending?', now())`, s.chat, tom)
+	s.said(other, line, "1 hour", "closed")
+	answer := func(t *chorusv1.Turn) { t.Kind, t.TargetMessage = chorusv1.TurnKind_TURN_KIND_REPLY, 7 }
+	s.says(line, line)
+	if got := s.delivery(s.turn(answer)).GetText(); got != line {
+		s.t.Errorf("says %q", got)
+	}
+	if n := len(s.prompts()); n != 2 {
+		s.t.Errorf("asked %d times, want other words first", n)
+	}
+}
+
 // saidTurn is the number of the turn that said makes.
 const saidTurn = 900
 

@@ -58,6 +58,9 @@ type heard struct {
 	at   time.Time
 	said []said
 	err  error
+	// hereOnly passes over what was said in other chats: a person rather hears that than
+	// nothing.
+	hereOnly bool
 }
 
 // listen begins to read what was said. That and the trigrams take longer than all
@@ -114,6 +117,9 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 		said = said[:min(len(said), remarkWindow)]
 	}
 	for _, s := range said {
+		if s.elsewhere && h.hereOnly {
+			continue
+		}
 		if strings.EqualFold(s.text, text) || mine.similarity(&s.trigrams, h.similarity-unsure) >= h.similarity-unsure {
 			alike = append(alike, s.text)
 		}

@@ -71,6 +71,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	if err != nil {
 		return "", err
 	}
+	p.heard.hereOnly = s.Answering != nil && s.Answering.Person != 0
 	objection, err = p.object(ctx, second)
 	if err != nil {
 		return "", err
