@@ -48,9 +48,9 @@ func shares(whole time.Duration, parts []string) []time.Duration {
 	for _, p := range parts {
 		total += utf8.RuneCountInString(p)
 	}
-	each := make([]time.Duration, len(parts))
+	typed := make([]time.Duration, len(parts))
 	for i, p := range parts {
-		each[i] = max(minTyping, whole*time.Duration(utf8.RuneCountInString(p))/time.Duration(max(total, 1)))
+		typed[i] = max(minTyping, whole*time.Duration(utf8.RuneCountInString(p))/time.Duration(max(total, 1)))
 	}
-	return each
+	return typed
 }

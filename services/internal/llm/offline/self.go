@@ -35,7 +35,7 @@ func (l *language) inFirstPerson(sentence string) string {
 	return strings.Join(w, " ")
 }
 
-// hasOtherVerb reports whether verbs besides the first would have to change: "wishes that
+// hasOtherVerb reports whether verbs besides the first would have to change: "hopes that
 // he knows", "trusts and waits".
 func (l *language) hasOtherVerb(w []string, first bool, subject func(string) bool) bool {
 	joins := func(s string) bool { return strings.HasSuffix(s, ",") || slices.Contains(l.lexicon.Binding, s) }
@@ -43,7 +43,7 @@ func (l *language) hasOtherVerb(w []string, first bool, subject func(string) boo
 		bare := strings.Trim(w[i], ",;")
 		switch {
 		case i > 0 && subject(bare) && i+1 < len(w) && verbOf(w[i+1]) != w[i+1]:
-			return true // "wishes that he knows"
+			return true // "hopes that he knows"
 		case first && i > 1 && slices.ContainsFunc(w[max(1, i-2):i], joins) && verbOf(bare) != bare:
 			return true // a second verb
 		}

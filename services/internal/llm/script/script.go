@@ -70,9 +70,9 @@ type Scene struct {
 	Seed         uint64    // same scene and seed give the same text
 }
 
-// lengths are the median words of a length class, the spread of their logarithm and the
-// most: many lines are short, and a few are long.
-var lengths = map[Length]struct{ median, spread, most float64 }{ //nolint:gochecknoglobals // a constant table
+// lengths are the median words of a length class, the spread of their logarithm and their
+// maximum: many lines are short, and a few are long.
+var lengths = map[Length]struct{ median, spread, max float64 }{ //nolint:gochecknoglobals // a constant table
 	Short:  {5, 1.4, 28},
 	Medium: {14, 1.2, 70},
 	Long:   {95, 0.5, 150},
@@ -87,7 +87,7 @@ func (s Scene) Words() int {
 	}
 	rng := rand.New(rand.NewPCG(s.Seed, wordsStream))
 	n := of.median * s.Persona.Voice.Words() * math.Exp(of.spread*rng.NormFloat64())
-	return int(math.Round(min(max(n, 1), of.most)))
+	return int(math.Round(min(max(n, 1), of.max)))
 }
 
 // wordsStream keeps apart what is drawn from the seed here and elsewhere.
