@@ -1,6 +1,7 @@
 package offline_test
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -116,6 +117,27 @@ func TestAPersonIsToldOnceHowToPlugInAModel(t *testing.T) {
 		if text := say(t, again); !strings.Contains(text, "CHORUS_LLM_KIND") {
 			t.Errorf("did not tell somebody else: %q", text)
 		}
+	}
+}
+
+// Whoever has no opinion says so once, whatever else the sentence names.
+func TestNoOpinionIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	var history []script.Line
+	for n := range 40 {
+		self := fmt.Sprint("Bot ", n%3)
+		asked := script.Line{Author: "Tom", Text: fmt.Sprintf("What do you think of chapter %d?", n)}
+		history = append(history, asked)
+		text := say(t, script.Scene{
+			Persona: script.Persona{ID: int64(n%3 + 1), Name: self}, Topics: []string{"books", "films"}, Topic: []string{"books", "films"}[n%2], Language: "en",
+			History: history, Answering: &asked, Seed: uint64(n),
+		})
+		const shrug = "on everything else I listen"
+		said := func(l script.Line) bool { return strings.Contains(l.Text, shrug) }
+		if strings.Contains(text, shrug) && slices.ContainsFunc(history, said) {
+			t.Errorf("answer %d says again %q", n+1, text)
+		}
+		history = append(history, line(self, text))
 	}
 }
 

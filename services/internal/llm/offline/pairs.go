@@ -63,7 +63,7 @@ func (a *alternative) pair(rule string) pair {
 }
 
 func isThing(slot string) bool {
-	return slices.Contains([]string{"interest", "holding", "subject", "word", "topic"}, slot)
+	return slices.Contains([]string{"thing", "interest", "holding", "subject", "word", "topic"}, slot)
 }
 
 // follow is the rule that follows on a text, and the thing that the text names by its
