@@ -181,6 +181,8 @@ func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal
 	switch {
 	case errors.Is(err, errLate):
 		return expired(err.Error()), nil
+	case errors.Is(err, errPassed):
+		return journal.Written{Outcome: chorusv1.Outcome_OUTCOME_PASSED, Reason: errPassed.Error()}, nil
 	case errors.Is(err, errObjected), errors.Is(err, chain.ErrRefused):
 		return rejected(err), nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

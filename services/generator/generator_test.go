@@ -74,6 +74,8 @@ func TestGenerator(t *testing.T) {
 		"memories and manner reach the prompt":    memoriesAndMannerReachThePrompt,
 		"news reach the prompt":                   newsReachThePrompt,
 		"one down and one at its limit":           oneDownAndOneAtItsLimit,
+		"a writer may pass once in a row":         aWriterMayPassOnceInARow,
+		"a person is not met with silence":        aPersonIsNotMetWithSilence,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

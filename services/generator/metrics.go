@@ -28,6 +28,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}),
 	}
 	r.MustRegister(m.ends, m.objections, m.learned)
+	m.ends.WithLabelValues(subject.OutcomeName(chorusv1.Outcome_OUTCOME_PASSED))
 	return m
 }
 

@@ -34,10 +34,13 @@ type scene struct {
 }
 
 const (
-	lineOf    = `SELECT u.n, coalesce(p.display_name, who.name, ''), m.body, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), m.sent_at`
-	author    = ` LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
-	historyOf = lineOf + ` FROM unnest($1::bigint[]) WITH ORDINALITY AS u(chat_id, n) CROSS JOIN LATERAL (
-    SELECT * FROM messages WHERE chat_id = u.chat_id AND talk ORDER BY sent_at DESC, number DESC LIMIT $2) m` + author + `
+	lineOf = `SELECT u.n, coalesce(p.display_name, who.name, ''), m.body, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), m.sent_at`
+	author = ` LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id`
+	before = ` LEFT JOIN LATERAL (
+    SELECT outcome FROM turns WHERE chat_id = u.chat_id AND turn_no < u.turn_no AND kind IN ('message', 'reply') ORDER BY turn_no DESC LIMIT 1) t ON true`
+	historyOf = lineOf + `, coalesce(t.outcome = 'passed', false)
+FROM unnest($1::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, turn_no, n) CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE chat_id = u.chat_id AND talk ORDER BY sent_at DESC, number DESC LIMIT $2) m` + before + author + `
 ORDER BY u.n, m.sent_at DESC, m.number DESC`
 	targetOf = lineOf + `, coalesce(b.username, who.username, ''), coalesce(t.topic, '')
 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS u(chat_id, number, n) CROSS JOIN LATERAL (
@@ -46,14 +49,23 @@ LEFT JOIN turns t ON t.chat_id = m.chat_id AND t.turn_no = m.turn_no`
 )
 
 // question is what a scene asks of the past: what its chat heard last, the message that
-// it answers, 0 for none, and what its bot learned there.
-type question struct{ chat, bot, number int64 }
+// it answers, 0 for none, what its bot learned there, and how the text before that of its
+// turn ended.
+type question struct{ chat, turn, bot, number int64 }
 
 // past is the answer. The newest line is the first; answered is nil if there is none.
 type past struct {
 	lines    []script.Line
 	answered *target
 	learned  []memory.Chosen
+	// passed tells that the writer of the chat's last text before had nothing to add.
+	passed bool
+}
+
+// mayPass tells whether there may be no text: nobody passes twice in a row, nor where
+// nothing was said, and no person who asks is left without an answer.
+func (p past) mayPass() bool {
+	return len(p.lines) > 0 && !p.passed && (p.answered == nil || p.answered.FromBot)
 }
 
 // target is a message that is answered.
@@ -89,10 +101,11 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 	if err := s.part(ctx, g.Roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
 		return nil, err
 	}
-	past, err := g.past.Do(ctx, question{chat, t.GetBotId(), t.GetTargetMessage()})
+	past, err := g.past.Do(ctx, question{chat, t.GetId().GetNumber(), t.GetBotId(), t.GetTargetMessage()})
 	if err != nil {
 		return nil, err
 	}
+	s.MayPass = past.mayPass()
 	s.set(past.lines, past.answered)
 	s.learned = past.learned
 	s.remember()
@@ -102,18 +115,19 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 // pastOf answers many questions in one round trip.
 func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error) {
 	found := make([]past, len(asked))
-	chats, bots, numbers := make([]int64, len(asked)), make([]int64, len(asked)), make([]int64, len(asked))
+	chats, turns, bots, numbers := make([]int64, len(asked)), make([]int64, len(asked)), make([]int64, len(asked)), make([]int64, len(asked))
 	for i, q := range asked {
-		chats[i], bots[i], numbers[i] = q.chat, q.bot, q.number
+		chats[i], turns[i], bots[i], numbers[i] = q.chat, q.turn, q.bot, q.number
 	}
 	var b pgx.Batch
 	memory.QueueLearned(&b, chats, bots, func(i int, m memory.Chosen) { found[i].learned = append(found[i].learned, m) })
-	b.Queue(historyOf, chats, g.shown()).Query(func(rows pgx.Rows) error {
+	b.Queue(historyOf, chats, g.shown(), turns).Query(func(rows pgx.Rows) error {
 		var n int
 		var l script.Line
-		_, err := pgx.ForEachRow(rows, []any{&n, &l.Author, &l.Text, &l.Bot, &l.Person, &l.At}, func() error {
+		var passed bool
+		_, err := pgx.ForEachRow(rows, []any{&n, &l.Author, &l.Text, &l.Bot, &l.Person, &l.At, &passed}, func() error {
 			l.FromBot = l.Bot != 0
-			found[n-1].lines = append(found[n-1].lines, l)
+			found[n-1].lines, found[n-1].passed = append(found[n-1].lines, l), passed
 			return nil
 		})
 		return read(err)

@@ -23,6 +23,8 @@ import (
 var (
 	// errLate is why a turn whose time is over has no text.
 	errLate = errors.New("its time was over before its text was written")
+	// errPassed is why a turn whose writer had nothing to add has no text.
+	errPassed = errors.New("nothing to add")
 	// errObjected is why a turn that nothing good was written for has none.
 	errObjected = errors.New("the guard objects")
 )
@@ -58,6 +60,9 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	if err != nil {
 		return "", err
 	}
+	if p.passes(first) {
+		return "", errPassed
+	}
 	objection, err := p.object(ctx, first)
 	if err != nil {
 		return "", err
@@ -70,6 +75,9 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	second, err := p.draft(ctx, llm.PurposeRewrite, s.Seed+1)
 	if err != nil {
 		return "", err
+	}
+	if p.passes(second) {
+		return "", errPassed
 	}
 	p.heard.hereOnly = s.Answering != nil && s.Answering.Person != 0
 	objection, err = p.object(ctx, second)
@@ -121,6 +129,12 @@ func (p *piece) draft(ctx context.Context, purpose llm.Purpose, seed uint64) (ll
 	// No other is permanent for the turn: a key may be corrected, another draft may not
 	// be filtered.
 	return answer, fail.AsTransient(err)
+}
+
+// passes tells whether whoever writes has nothing to add, and may say so. Where they may
+// not, the guard objects.
+func (p *piece) passes(answer llm.Response) bool {
+	return p.scene.MayPass && script.Passes(undisclaimed(answer.Text, p.scene.Disclaimer))
 }
 
 // whole is an answer that was cut off without its last sentence, of which only a part

@@ -103,7 +103,8 @@ func (m *Metrics) breaker(from, to circuitbreaker.State) {
 func (m *Metrics) begin() {
 	for _, kind := range journal.Kinds() {
 		for number := range chorusv1.Outcome_name {
-			if outcome := chorusv1.Outcome(number); outcome != chorusv1.Outcome_OUTCOME_UNSPECIFIED {
+			outcome := chorusv1.Outcome(number)
+			if outcome != chorusv1.Outcome_OUTCOME_UNSPECIFIED && outcome != chorusv1.Outcome_OUTCOME_PASSED {
 				m.deliveries.WithLabelValues(subject.ActionName(kind.Action), subject.OutcomeName(outcome))
 			}
 		}

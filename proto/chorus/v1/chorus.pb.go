@@ -322,6 +322,8 @@ const (
 	Outcome_OUTCOME_EXPIRED Outcome = 4
 	// The call may or may not have had its effect; it was not repeated.
 	Outcome_OUTCOME_UNKNOWN Outcome = 5
+	// Its writer had nothing to add, and nothing was sent. Of turns, not of deliveries.
+	Outcome_OUTCOME_PASSED Outcome = 6
 )
 
 // Enum value maps for Outcome.
@@ -333,6 +335,7 @@ var (
 		3: "OUTCOME_REJECTED",
 		4: "OUTCOME_EXPIRED",
 		5: "OUTCOME_UNKNOWN",
+		6: "OUTCOME_PASSED",
 	}
 	Outcome_value = map[string]int32{
 		"OUTCOME_UNSPECIFIED": 0,
@@ -341,6 +344,7 @@ var (
 		"OUTCOME_REJECTED":    3,
 		"OUTCOME_EXPIRED":     4,
 		"OUTCOME_UNKNOWN":     5,
+		"OUTCOME_PASSED":      6,
 	}
 )
 
@@ -996,14 +1000,15 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\x13ACTION_SEND_STICKER\x10\x03*@\n" +
 	"\bFallback\x12\x18\n" +
 	"\x14FALLBACK_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16FALLBACK_EMOJI_MESSAGE\x10\x01*\x90\x01\n" +
+	"\x16FALLBACK_EMOJI_MESSAGE\x10\x01*\xa4\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_DELIVERED\x10\x01\x12\x15\n" +
 	"\x11OUTCOME_FELL_BACK\x10\x02\x12\x14\n" +
 	"\x10OUTCOME_REJECTED\x10\x03\x12\x13\n" +
 	"\x0fOUTCOME_EXPIRED\x10\x04\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x10\x05B8Z6github.com/chorus-cast/chorus/proto/chorus/v1;chorusv1b\x06proto3"
+	"\x0fOUTCOME_UNKNOWN\x10\x05\x12\x12\n" +
+	"\x0eOUTCOME_PASSED\x10\x06B8Z6github.com/chorus-cast/chorus/proto/chorus/v1;chorusv1b\x06proto3"
 
 var (
 	file_chorus_v1_chorus_proto_rawDescOnce sync.Once

@@ -15,6 +15,9 @@ import (
 )
 
 func empty(d *Draft) string {
+	if script.Passes(d.Text) {
+		return "Something has to be said this time: " + script.Pass + " is no message."
+	}
 	if strings.ContainsFunc(d.Text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.So, r) }) {
 		return ""
 	}

@@ -27,7 +27,7 @@ var files embed.FS
 
 // Version is the version of the embedded templates. It rises with every change of
 // them that a model could notice, so that usage tells which prompt a text had.
-const Version = "v5"
+const Version = "v6"
 
 // Config says with what prompts are rendered.
 type Config struct {
@@ -110,7 +110,8 @@ func trial() script.Scene {
 			Voice: voice.Of(voice.Voice{}, "warm", 0, "Anna"),
 		},
 		Stances: []script.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
-		Answering: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D", ForbidAdvice: true, Refresh: true, Now: time.Unix(0, 0),
+		Answering: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D",
+		ForbidAdvice: true, Refresh: true, MayPass: true, Now: time.Unix(0, 0),
 	}
 }
 

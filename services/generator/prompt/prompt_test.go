@@ -51,7 +51,7 @@ func scenes() map[string]script.Scene {
 			},
 			Holdings: []string{"2 x Smilla (signed)"}, Topic: "endings", Answering: &history[0], History: history,
 			Length: script.Short, Language: "en", Purpose: "A book club.", Disclaimer: "All of us are bots.", Seed: 1,
-			ForbidAdvice: true, Memories: []string{"Tom lent her a map in May."}, News: "Ferry line opens a floating library", Refresh: true, Bubbles: true, Now: evening,
+			ForbidAdvice: true, Memories: []string{"Tom lent her a map in May."}, News: "Ferry line opens a floating library", Refresh: true, Bubbles: true, MayPass: true, Now: evening,
 		},
 		"hostile": {
 			Persona: anna, Language: "de", Length: script.Long,

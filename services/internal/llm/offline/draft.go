@@ -16,7 +16,11 @@ type draft struct {
 	things []string // what it has named
 	frames []uint64 // the frames that it used
 	near   bool     // the thought is begun: keep to the topic
+	shrugs bool     // it has nothing to say to what it answers
 }
+
+// lastResort is the rule of who has nothing to say to what it answers.
+const lastResort = "answer_last"
 
 // brief is the most words of a line that is no more than a reaction.
 const brief = 5
@@ -49,6 +53,7 @@ func (d *draft) first(rules []weighted) string {
 	for len(rules) > 0 {
 		i := d.pick(rules)
 		if s, ok := d.expand(rules[i].rule, 0); ok {
+			d.shrugs = rules[i].rule == lastResort
 			return s
 		}
 		rules = append(rules[:i], rules[i+1:]...)
@@ -98,13 +103,13 @@ func (d *draft) leads() []weighted {
 	case v.playing() && !v.narrator:
 		return d.replies()
 	case t.next != "":
-		return append([]weighted{{t.next, 10}, {"answer_last", 0.01}}, d.brief(3)...)
+		return append([]weighted{{t.next, 10}, {lastResort, 0.01}}, d.brief(3)...)
 	case t.act == questions:
 		return d.answerLeads()
 	case d.want <= brief && (t.bot || !v.narrator):
 		return d.brief(10)
 	}
-	return append(d.replies(), weighted{"answer_last", 0.001})
+	return append(d.replies(), weighted{lastResort, 0.001})
 }
 
 // brief are the ways to reply in a word or a few, where that is wanted.
@@ -130,7 +135,7 @@ func (d *draft) brief(weight float64) []weighted {
 func (d *draft) answerLeads() []weighted {
 	v := d.view
 	t := v.target
-	last := weighted{"answer_last", 0.01}
+	last := weighted{lastResort, 0.01}
 	if t.fact != nil {
 		return []weighted{{"answer_known", 50}, {"answer_stance", 3}, last}
 	}

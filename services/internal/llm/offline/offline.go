@@ -54,7 +54,8 @@ func New() (*Provider, error) {
 
 // Generate composes a text from the scene that script.With put into ctx; the messages
 // are not read. The text keeps to the scene's length class and to MaxTokens (taken as
-// four characters a token), the disclaimer not counted. Where the scene allows bubbles,
+// four characters a token), the disclaimer not counted. It is script.Pass where the scene
+// allows it and there is nothing to say but a shrug. Where the scene allows bubbles,
 // some of its sentences stand on lines of their own. The same scene gives the
 // same text. There are words for English and German: a person is answered in the one
 // that they write, a scene in another language gets an English text. No sentence of
@@ -96,25 +97,23 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 	asks := rng.Float64() < asking
 	var best string
 	var bestScore float64
+	shrugs := true
 	for range attempts {
 		d := draft{view: view, rng: rng, want: want}
 		whole := d.turn(d.write())
 		text := cut(whole, limit)
-		score := view.judge(text, want, limit)
-		if text != whole {
-			score -= unasked
-		}
-		if !asks && strings.Contains(text, "?") && !view.direct() {
-			score -= unasked
-		}
+		score := view.judge(text, want, limit) - view.cost(text, whole, asks)
 		if score > repeats && (best == "" || score > bestScore) {
-			best, bestScore = text, score
+			best, bestScore, shrugs = text, score, d.shrugs
 		}
 		if best != "" && bestScore >= goodEnough {
 			break
 		}
 	}
-	if best == "" {
+	switch {
+	case shrugs && s.MayPass:
+		return script.Pass
+	case best == "":
 		best = view.quiet(rng)
 	}
 	if view.target == nil || view.target.honest == "" {
@@ -124,6 +123,17 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 		}
 	}
 	return join(best, view.disclaimer)
+}
+
+// cost is what a text's score is lowered by for being cut, and for asking where it should not.
+func (v *view) cost(text, whole string, asks bool) (cost float64) {
+	if text != whole {
+		cost += unasked
+	}
+	if !asks && strings.Contains(text, "?") && !v.direct() {
+		cost += unasked
+	}
+	return cost
 }
 
 // broken is a text with line breaks between some of its sentences, two at most: behind a

@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/voice"
@@ -47,6 +48,13 @@ func (l Length) String() string {
 	return "unknown"
 }
 
+// Pass is the text of a writer who has nothing to add.
+const Pass = "PASS"
+
+// Passes tells whether a text is Pass and no more, whatever marks stand round it. It is in
+// capitals: "pass" may be meant.
+func Passes(text string) bool { return strings.Trim(text, " \n.\"'*`[]") == Pass }
+
 // Scene is what a text is written from.
 type Scene struct {
 	Persona    Persona
@@ -66,6 +74,7 @@ type Scene struct {
 	News         string    // a headline that the text takes up; "" is none
 	Refresh      bool      // remind the model of who the persona is
 	Bubbles      bool      // each line of the text may become a message
+	MayPass      bool      // Pass is a text
 	Now          time.Time // on the chat's clock; zero is not told
 	Seed         uint64    // same scene and seed give the same text
 }

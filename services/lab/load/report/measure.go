@@ -11,6 +11,7 @@ import (
 const (
 	outcomeExpired  = "expired"
 	outcomeRejected = "rejected"
+	outcomePassed   = "passed"
 	outcomeDead     = "dead"
 	outcomeOpen     = "open"
 )
@@ -53,8 +54,9 @@ func (r *Run) measureTurns(m map[string]float64, windows []Window, minutes float
 		}
 		reaction := t.Kind == accounting.Reaction
 		// A text that the guard refused was not to be delivered: texts that are made
-		// without a model repeat themselves in the end.
-		if unsaid := t.Outcome == outcomeRejected && t.Written.IsZero(); !reaction && !unsaid {
+		// without a model repeat themselves in the end. Nor is there one where the writer
+		// had nothing to add.
+		if unsaid := t.Outcome == outcomePassed || t.Outcome == outcomeRejected && t.Written.IsZero(); !reaction && !unsaid {
 			meant++
 		}
 		switch {
