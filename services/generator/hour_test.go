@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -57,11 +58,12 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 		if turn.Turn.Target != 0 && topics[turn.Turn.Target] == "" {
 			continue // what it answers was not said
 		}
-		text, topic := c.say(turn)
-		if text == "" {
+		parts, topic := c.say(turn)
+		if len(parts) == 0 {
 			skipped++
 			continue
 		}
+		text := textOf(parts)
 		topics[turn.Number], texts[turn.Number] = topic, text
 		numbers = append(numbers, turn.Number)
 		recent = append(recent, strings.ToLower(text))
@@ -88,7 +90,10 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 				t.Errorf("#%d is about %s and answers #%d, which is about %s", turn.Number, topic, turn.Turn.Target, want)
 			}
 		}
-		fmt.Fprintf(&out, "%s #%d %s%s: %s\n", turn.At.Format("15:04:05"), turn.Number, turn.Bot, to, text)
+		for _, p := range parts {
+			fmt.Fprintf(&out, "%s #%d %s%s: %s\n", p.at.Format("15:04:05"), turn.Number, turn.Bot, to, p.text)
+			to = ""
+		}
 	}
 	if *transcript != "" {
 		if err := os.WriteFile(*transcript, []byte(out.String()), 0o600); err != nil {
@@ -145,6 +150,23 @@ type troupe struct {
 	began time.Time
 	// seed is that of the play.
 	seed uint64
+	// last is when the last message was sent.
+	last time.Time
+}
+
+// part is a message of a turn.
+type part struct {
+	number int64
+	text   string
+	at     time.Time
+}
+
+func textOf(parts []part) string {
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		texts[i] = p.text
+	}
+	return strings.Join(texts, "\n")
 }
 
 // evening is when a play begins on the chat's clock: all casts are awake then.
@@ -223,34 +245,60 @@ func (c *troupe) turns(d time.Duration) []simulate.Turn {
 	return simulate.Run(simulate.Options{Chats: c.rules, Start: c.began, Duration: d, Seed: c.seed}).Turns
 }
 
-const wasSent = `
-WITH turn AS (
-    INSERT INTO turns (chat_id, turn_no, bot_id, kind, topic, payload, planned_at, due_at, expires_at, outcome, written_at, closed_at)
-    VALUES ($1, $2, $3, 'message', $5, '', $7::timestamptz, $7, $7 + interval '1 hour', 'delivered', $7, $7) RETURNING *),
-delivery AS (
-    INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, body, created_at, state, outcome, closed_at)
-    SELECT chat_id, turn_no, bot_id, 'send_message', 'message', '', expires_at, $6, planned_at, 'closed', outcome, closed_at FROM turn)
-INSERT INTO messages (chat_id, number, bot_id, turn_no, reply_to, body, sent_at) VALUES ($1, $2, $3, $2, nullif($4::bigint, 0), $6, $7)`
+const (
+	wasWritten = `
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, topic, payload, planned_at, due_at, expires_at, outcome, written_at, closed_at)
+VALUES ($1, $2, $3, 'message', $4, '', $5::timestamptz, $5, $5 + interval '1 hour', $6, $5, $5)`
+	wasSent = `
+WITH delivery AS (
+    INSERT INTO deliveries (chat_id, turn_no, part, bot_id, action, lane, payload, expires_at, body, created_at, state, outcome, closed_at)
+    VALUES ($1, $2, $3, $4, 'send_message', 'message', '', $8::timestamptz + interval '1 hour', $7, $8, 'closed', 'delivered', $8))
+INSERT INTO messages (chat_id, turn_no, part, bot_id, number, reply_to, body, sent_at) VALUES ($1, $2, $3, $4, $5, nullif($6::bigint, 0), $7, $8)`
+)
 
-// say writes a turn's text, and puts it where the sender would.
-func (c *troupe) say(turn simulate.Turn) (text, topic string) {
+// later numbers the messages that follow a turn's first, which has the turn's number.
+const later = 1_000_000
+
+// say writes a turn's text, and puts it where the sender would: its messages, none if it
+// has nothing to say.
+func (c *troupe) say(turn simulate.Turn) (parts []part, topic string) {
 	c.t.Helper()
 	t := &chorusv1.Turn{
 		Id: &chorusv1.TurnId{ChatId: c.chat, Number: turn.Number}, BotId: c.bots[turn.Bot], TargetMessage: turn.Turn.Target, Topic: turn.Turn.Topic,
-		Length: chorusv1.Length(turn.Turn.Length), Seed: turn.Turn.Seed, ExpiresAt: timestamppb.New(time.Now().Add(time.Minute)),
+		Length: chorusv1.Length(turn.Turn.Length), Bubbles: turn.Turn.Bubbles, Seed: turn.Turn.Seed, ExpiresAt: timestamppb.New(time.Now().Add(time.Minute)),
 	}
 	s, err := c.g.load(c.t.Context(), t)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	text, err = c.g.write(c.t.Context(), t, s)
+	text, err := c.g.write(c.t.Context(), t, s)
 	if err != nil {
 		c.t.Logf("#%d: %v", turn.Number, err)
-		return "", ""
+		if errors.Is(err, errPassed) {
+			c.exec(wasWritten, c.chat, turn.Number, t.GetBotId(), s.Topic, turn.At, "passed")
+		}
+		return nil, ""
 	}
-	_, err = c.g.Pool.Exec(c.t.Context(), wasSent, c.chat, turn.Number, t.GetBotId(), turn.Turn.Target, s.Topic, text, turn.At)
-	if err != nil {
+	c.exec(wasWritten, c.chat, turn.Number, t.GetBotId(), s.Topic, turn.At, "delivered")
+	p := part{number: turn.Number, at: turn.At}
+	if p.at.Before(c.last) { // a chat's messages are sent one after the other
+		p.at = c.last
+	}
+	for i, d := range c.g.deliveries(t, s, text) {
+		if i > 0 {
+			p.number, p.at = p.number+later, p.at.Add(d.GetTyping().AsDuration())
+		}
+		p.text = d.GetText()
+		c.exec(wasSent, c.chat, turn.Number, i+1, t.GetBotId(), p.number, d.GetTargetMessage(), p.text, p.at)
+		parts = append(parts, p)
+	}
+	c.last = p.at
+	return parts, s.Topic
+}
+
+func (c *troupe) exec(sql string, args ...any) {
+	c.t.Helper()
+	if _, err := c.g.Pool.Exec(c.t.Context(), sql, args...); err != nil {
 		c.t.Fatal(err)
 	}
-	return text, s.Topic
 }

@@ -51,9 +51,12 @@ func (c *troupe) play(d time.Duration) []talk.Line {
 		if turn.Turn.Kind == decide.KindReaction || turn.Turn.Target != 0 && !said[turn.Turn.Target] {
 			continue
 		}
-		if text, _ := c.say(turn); text != "" {
+		answers := turn.Turn.Target
+		parts, _ := c.say(turn)
+		for _, p := range parts {
 			said[turn.Number] = true
-			lines = append(lines, talk.Line{ID: turn.Number, Who: turn.Bot, Bot: true, Text: text, At: turn.At, Answers: turn.Turn.Target})
+			lines = append(lines, talk.Line{ID: p.number, Who: turn.Bot, Bot: true, Text: p.text, At: p.at, Answers: answers})
+			answers = 0
 		}
 	}
 	return lines
