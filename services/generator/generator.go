@@ -92,8 +92,9 @@ type Generator struct {
 	turns    *stage.Stage[*journal.Unwritten, journal.Written]
 }
 
-// together is how the database is asked for many turns.
-func together() batch.Config { return batch.Config{Max: 100, Calls: 1, Timeout: store.Timeout} }
+// together is how the database is asked for many turns. Two calls at a time, so that a turn
+// that comes alone need not wait for another one's: half a millisecond at 200 turns a second.
+func together() batch.Config { return batch.Config{Max: 100, Calls: 2, Timeout: store.Timeout} }
 
 // New makes a generator.
 func New(cfg Config, deps Deps) (*Generator, error) {
