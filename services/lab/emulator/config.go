@@ -56,26 +56,21 @@ func (c Config) checkListen() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("listen: %q, want HOST:PORT, for example 127.0.0.1:8080", c.Listen)
 	}
-
 	if !c.AllowRemote && !loopback(c.Listen) {
 		return fmt.Errorf("listen: %q can be reached by other machines, and the emulator has no password; want 127.0.0.1:PORT, or set allow_remote", c.Listen)
 	}
-
 	return nil
 }
 
 func (c Config) rules() ([]fault.Rule, error) {
 	rules := make([]fault.Rule, 0, len(c.Faults))
-
 	for _, short := range c.Faults {
 		rule, err := fault.Parse(short)
 		if err != nil {
 			return nil, err
 		}
-
 		rules = append(rules, rule)
 	}
-
 	return rules, nil
 }
 
@@ -83,6 +78,5 @@ func (c Config) limits() flood.Limits {
 	limits := flood.Telegram()
 	limits.Unlimited = c.Unlimited
 	limits.SilentWait = jsontime.Duration(c.SilentWait)
-
 	return limits
 }

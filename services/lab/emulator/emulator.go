@@ -50,48 +50,39 @@ func New(cfg Config, log *zap.Logger) (*Emulator, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-
 	e := &Emulator{cfg: cfg, log: log, mux: http.NewServeMux()}
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-
 	return e, nil
 }
 
 func (e *Emulator) open() error {
 	e.faults = fault.NewSet(time.Now)
 	e.flood = flood.New(e.cfg.limits(), time.Now)
-
 	rules, err := e.cfg.rules()
 	if err != nil {
 		return fmt.Errorf("faults: %w", err)
 	}
-
 	if _, err := e.faults.Replace(rules); err != nil {
 		return fmt.Errorf("faults: %w", err)
 	}
-
 	if e.cfg.Dir != "" {
 		if e.lock, err = journal.Lock(e.cfg.Dir); err != nil {
 			return fmt.Errorf("dir: %w", err)
 		}
 	}
-
 	if e.calls, err = calllog.Open(e.cfg.Dir, e.cfg.MaxCalls); err != nil {
 		return fmt.Errorf("dir: %w", err)
 	}
-
 	now := e.cfg.Now
 	if now == nil {
 		now = time.Now
 	}
-
 	seed, err := e.cfg.seed()
 	if err != nil {
 		return fmt.Errorf("dir: %w", err)
 	}
-
 	e.world, err = world.Open(world.Config{
 		Dir: e.cfg.Dir, Seed: seed,
 		MaxMessages: e.cfg.MaxMessages, MaxUpdates: e.cfg.MaxUpdates, Now: now,
@@ -99,15 +90,12 @@ func (e *Emulator) open() error {
 	if err != nil {
 		return fmt.Errorf("dir: %w", err)
 	}
-
 	if err := e.recover(); err != nil {
 		return fmt.Errorf("dir: %w", err)
 	}
-
 	e.api = botapi.New(botapi.Options{
 		World: e.world, Calls: e.calls, Faults: e.faults, Flood: e.flood, Log: e.log, Now: now,
 	})
-
 	return nil
 }
 
@@ -136,22 +124,16 @@ func (e *Emulator) Handler() http.Handler {
 		// then look as if they came from here; but they carry that name.
 		if !e.cfg.AllowRemote && !loopback(r.Host) {
 			refuse(w, http.StatusMisdirectedRequest, "Misdirected Request: this emulator answers as localhost only")
-
 			return
 		}
-
 		if strings.HasPrefix(r.URL.Path, botapi.Prefix) {
 			e.api.ServeHTTP(w, r)
-
 			return
 		}
-
 		if _, pattern := e.mux.Handler(r); pattern == "" {
 			refuse(w, http.StatusNotFound, "Not Found") // Telegram's answer to what means nothing to it
-
 			return
 		}
-
 		e.mux.ServeHTTP(w, r)
 	})
 }
@@ -168,9 +150,7 @@ func loopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-
 	ip := net.ParseIP(strings.Trim(host, "[]"))
-
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
@@ -178,32 +158,25 @@ func loopback(host string) bool {
 // never ran needs it: Run closes it at its end. Closing twice does nothing.
 func (e *Emulator) Close() error {
 	var errs []error
-
 	e.closing.Do(func() {
 		if e.api != nil {
 			e.api.Stop()
 		}
-
 		e.listening.Lock()
 		defer e.listening.Unlock()
-
 		if e.listener != nil {
 			errs = append(errs, ignoreClosed(e.listener.Close()))
 		}
-
 		if e.world != nil {
 			errs = append(errs, e.world.Close())
 		}
-
 		if e.calls != nil {
 			errs = append(errs, e.calls.Close())
 		}
-
 		if e.lock != nil {
 			errs = append(errs, journal.Unlock(e.lock))
 		}
 	})
-
 	return errors.Join(errs...)
 }
 
@@ -211,7 +184,6 @@ func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
-
 	return err
 }
 
@@ -222,18 +194,15 @@ const lookEvery = 10 * time.Second
 func (e *Emulator) keep(ctx context.Context) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-
 		if !e.world.Overgrown() {
 			continue
 		}
-
 		// A call between its effect and the log would be forgotten otherwise.
 		if err := e.api.Quiesce(e.world.Compact); err != nil {
 			e.log.Warn("the emulator's state could not be compacted; it goes on with a longer journal", zap.Error(err))

@@ -13,31 +13,24 @@ import (
 // process died, and then compacts the state.
 func (e *Emulator) recover() error {
 	effects := e.world.Effects()
-
 	// Calls are logged in the order of their effects, so only the last can lack.
 	for i, effect := range slices.Backward(effects) {
 		if e.calls.Knew(effect.ID) {
 			effects = effects[i+1:]
-
 			break
 		}
 	}
-
 	for _, effect := range effects {
 		bot, _ := e.world.AccountByID(effect.Bot)
-
 		// Of the parameters the world knows what was said.
 		params := map[string]json.RawMessage{}
-
 		if effect.Text != "" {
 			text, err := json.Marshal(effect.Text)
 			if err != nil {
 				return fmt.Errorf("complete the log: %w", err)
 			}
-
 			params["text"] = text
 		}
-
 		err := e.calls.Append(calllog.Record{
 			ID: effect.ID, Time: effect.At, Bot: bot.Username, BotID: effect.Bot,
 			Method: effect.Method, Chat: effect.Chat, Params: params,
@@ -48,7 +41,6 @@ func (e *Emulator) recover() error {
 			return err
 		}
 	}
-
 	return e.world.Compact()
 }
 

@@ -33,22 +33,17 @@ func (e *InUseError) Error() string {
 func (e *Emulator) Listen() error {
 	e.listening.Lock()
 	defer e.listening.Unlock()
-
 	if e.listener != nil {
 		return nil
 	}
-
 	listener, err := bind(e.cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		listener, err = e.listenElsewhere()
 	}
-
 	if err != nil {
 		return err
 	}
-
 	e.listener = listener
-
 	return nil
 }
 
@@ -57,7 +52,6 @@ func (e *Emulator) listenElsewhere() (net.Listener, error) {
 	if err != nil || !e.cfg.AnyPort {
 		return nil, &InUseError{Address: e.cfg.Listen}
 	}
-
 	return bind(net.JoinHostPort(host, "0"))
 }
 
@@ -66,7 +60,6 @@ func bind(address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-
 	return listener, nil
 }
 
@@ -75,16 +68,13 @@ func bind(address string) (net.Listener, error) {
 func (e *Emulator) URL() string {
 	e.listening.Lock()
 	defer e.listening.Unlock()
-
 	if e.listener == nil {
 		return ""
 	}
-
 	address, ok := e.listener.Addr().(*net.TCPAddr)
 	if ok && address.IP.IsUnspecified() {
 		return fmt.Sprintf("http://127.0.0.1:%d", address.Port)
 	}
-
 	return "http://" + e.listener.Addr().String()
 }
 
@@ -94,20 +84,15 @@ func (e *Emulator) Run(ctx context.Context) error {
 	if err := e.Listen(); err != nil {
 		return errors.Join(err, e.Close())
 	}
-
 	e.log.Info("emulated Bot API is up", zap.String("url", e.URL()))
-
 	group, ctx := errgroup.WithContext(ctx)
-
 	// The calls' context outlives ctx, so that they hear of the end in order.
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-
 	failures, err := zap.NewStdLogAt(e.log, zap.WarnLevel)
 	if err != nil {
 		return fmt.Errorf("log of the emulator's server: %w", err)
 	}
-
 	server := &http.Server{
 		Handler:           e.Handler(),
 		ReadHeaderTimeout: headerTimeout,
@@ -115,26 +100,21 @@ func (e *Emulator) Run(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          failures,
 	}
-
 	group.Go(func() error {
 		if err := server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve the emulator: %w", err)
 		}
-
 		return nil
 	})
 	group.Go(func() error {
 		e.keep(ctx)
-
 		return nil
 	})
 	group.Go(func() error { return e.api.Deliver(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
-
 		return e.stop(server, cancel)
 	})
-
 	return errors.Join(group.Wait(), e.Close())
 }
 
@@ -143,20 +123,15 @@ func (e *Emulator) Run(ctx context.Context) error {
 func (e *Emulator) stop(server *http.Server, hangUp func()) error {
 	e.api.Stop()
 	hangUp()
-
 	defer e.api.Wait()
-
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-
 	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-
 	if err != nil {
 		return fmt.Errorf("stop the emulator: %w", err)
 	}
-
 	return nil
 }

@@ -49,7 +49,6 @@ func done(result any, effect string) answer {
 func posted(p world.Post, effect string) answer {
 	a := done(messageOf(p), effect)
 	a.message = p.ID
-
 	return a
 }
 
@@ -70,7 +69,6 @@ func refusal(err error) answer {
 		telegram *world.Error
 		tooMany  *floodError
 	)
-
 	switch {
 	case errors.As(err, &telegram):
 		return answer{status: telegram.Code, description: telegram.Description, migrateTo: telegram.MigrateTo}
@@ -102,11 +100,9 @@ func (a answer) envelope() envelope {
 	if !e.OK {
 		e.ErrorCode, e.Result = a.status, nil
 	}
-
 	if a.retryAfter != 0 || a.migrateTo != 0 {
 		e.Parameters = &parameters{RetryAfter: a.retryAfter, MigrateToChatID: a.migrateTo}
 	}
-
 	return e
 }
 
@@ -115,11 +111,9 @@ func send(w http.ResponseWriter, a answer, form string) {
 	if a.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter))
 	}
-
 	switch form {
 	case fault.HTML:
 		title := strconv.Itoa(a.status) + " " + http.StatusText(a.status)
-
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(a.status)
 		_, _ = fmt.Fprintf(w, "<html>\r\n<head><title>%[1]s</title></head>\r\n<body>\r\n"+
@@ -128,16 +122,12 @@ func send(w http.ResponseWriter, a answer, form string) {
 		w.WriteHeader(a.status)
 	default:
 		var body bytes.Buffer
-
 		encoder := json.NewEncoder(&body)
 		encoder.SetEscapeHTML(false) // the original doesn't either
-
 		if err := encoder.Encode(a.envelope()); err != nil {
 			panic(fmt.Sprintf("botapi: a result that is no JSON: %v", err)) // a mistake in this package
 		}
-
 		body.Truncate(body.Len() - 1) // the line break
-
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 		w.WriteHeader(a.status)
@@ -151,10 +141,8 @@ func reset(w http.ResponseWriter) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // closes the connection, if less rudely
 	}
-
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // without it the kernel says goodbye properly
 	}
-
 	_ = conn.Close()
 }

@@ -53,12 +53,10 @@ func New(opts Options) *API {
 	if opts.WebhookRetry == 0 {
 		opts.WebhookRetry = time.Second
 	}
-
 	a := &API{Options: opts, stopping: make(chan struct{})}
 	a.polls.open = map[int64]*poll{}
 	a.polls.spaced = map[int64]time.Time{}
 	a.methods = a.table()
-
 	return a
 }
 
@@ -74,7 +72,6 @@ func (a *API) Wait() { a.underway.Wait() }
 func (a *API) Quiesce(f func() error) error {
 	a.effects.Lock()
 	defer a.effects.Unlock()
-
 	return f()
 }
 
@@ -82,31 +79,23 @@ func (a *API) Quiesce(f func() error) error {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.underway.Add(1)
 	defer a.underway.Done()
-
 	token, name, ok := split(r.URL.Path)
 	if !ok {
 		send(w, refusal(errNotFound()), "")
-
 		return
 	}
-
 	c := newCall(a.Now(), name)
 	c.gone = r.Context().Done()
-
 	if err := a.read(w, r, token, c); err != nil {
 		refused := a.note(c, refusal(err))
 		if refused.status == 0 {
 			panic(http.ErrAbortHandler)
 		}
-
 		a.date(w)
 		send(w, refused, "")
-
 		return
 	}
-
 	reply, rule := a.perform(c)
-
 	switch {
 	case c.cut:
 		reset(w)
@@ -129,9 +118,7 @@ func split(path string) (token, method string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
-
 	token, method, ok = strings.Cut(rest, "/")
-
 	return token, method, ok && strings.Contains(token, ":") && method != "" && !strings.Contains(method, "/")
 }
 
@@ -143,32 +130,24 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, token string, c *call
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return &world.Error{Code: http.StatusForbidden, Description: "Forbidden: requests of other web pages are refused"}
 	}
-
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return &world.Error{Code: http.StatusMethodNotAllowed, Description: "Method Not Allowed"}
 	}
-
 	bot, ok := a.World.BotByToken(token)
 	if !ok {
 		return &world.Error{Code: http.StatusUnauthorized, Description: "Unauthorized"}
 	}
-
 	c.bot = bot
-
 	m, ok := a.methods[strings.ToLower(c.method.name)]
 	if !ok {
 		return errNotEmulated(c.method.name)
 	}
-
 	c.method = m
-
 	var err error
 	if c.params, err = readParams(w, r); err != nil {
 		return err
 	}
-
 	c.chat, _ = c.params.chat() // for the rules and the log; the method itself says what is wrong
-
 	return nil
 }
 
@@ -181,7 +160,6 @@ func errNotEmulated(name string) error {
 	if len(name) > longest {
 		return errNotFound()
 	}
-
 	return &world.Error{Code: http.StatusNotFound, Description: "Not Found: " + name + " is not emulated (see /_emulator/methods)"}
 }
 

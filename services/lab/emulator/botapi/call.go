@@ -52,11 +52,9 @@ func (a *API) perform(c *call) (answer, fault.Rule) {
 	met := a.Faults.Meet(fault.Call{Method: c.method.name, Bot: c.bot.Username, Chat: c.chat})
 	c.rules = met.IDs
 	rule := met.Rule
-
 	if err := a.pause(met.Delay, nil); err != nil {
 		return a.note(c, refusal(err)), rule
 	}
-
 	switch rule.Kind {
 	case fault.Status:
 		return a.note(c, answer{status: rule.Status, description: rule.Answer(), retryAfter: rule.RetryAfter}), rule
@@ -64,7 +62,6 @@ func (a *API) perform(c *call) (answer, fault.Rule) {
 		return a.note(c, refusal(a.kicked(c))), rule
 	case fault.ResetBefore:
 		c.cut = true
-
 		return a.note(c, answer{}), rule
 	case fault.Hang:
 		if err := a.hang(time.Duration(rule.Duration), c.gone); err != nil {
@@ -74,13 +71,10 @@ func (a *API) perform(c *call) (answer, fault.Rule) {
 		c.cut = true
 	case fault.HangAfter, fault.Latency:
 	}
-
 	reply := a.carryOut(c)
-
 	if rule.Kind == fault.HangAfter {
 		_ = a.hang(time.Duration(rule.Duration), c.gone) // the call is carried out, whatever ends the wait
 	}
-
 	return reply, rule
 }
 
@@ -89,19 +83,15 @@ func (a *API) carryOut(c *call) answer {
 	if err == nil {
 		err = a.admit(c)
 	}
-
 	if err != nil {
 		return a.note(c, refusal(err))
 	}
-
 	a.effects.Lock()
 	defer a.effects.Unlock()
-
 	reply, err := do()
 	if err != nil {
 		reply = refusal(err)
 	}
-
 	return a.record(c, reply)
 }
 
@@ -111,12 +101,10 @@ func (a *API) admit(c *call) error {
 	if c.method.act == "" {
 		return nil
 	}
-
 	verdict := a.Flood.Ask(c.method.act, c.bot.ID, c.chat)
 	if verdict.RetryAfter > 0 {
 		return &floodError{seconds: verdict.RetryAfter}
 	}
-
 	return a.pause(verdict.Wait, nil)
 }
 
@@ -126,7 +114,6 @@ func (a *API) kicked(c *call) error {
 	if chat, _, ok := a.World.Chat(c.chat); ok {
 		kind = chat.Kind
 	}
-
 	return &world.Error{Code: http.StatusForbidden, Description: "Forbidden: bot was kicked from the " + kind + " chat"}
 }
 
@@ -135,21 +122,17 @@ func (a *API) pause(d time.Duration, gone <-chan struct{}) error {
 	if d <= 0 {
 		return nil
 	}
-
 	return a.hang(d, gone)
 }
 
 // hang is pause, but waits for ever if the duration is 0.
 func (a *API) hang(d time.Duration, gone <-chan struct{}) error {
 	var over <-chan time.Time
-
 	if d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
-
 		over = timer.C
 	}
-
 	select {
 	case <-over:
 		return nil
@@ -175,7 +158,6 @@ func (a *API) leaving() error {
 func (a *API) note(c *call, reply answer) answer {
 	a.effects.Lock()
 	defer a.effects.Unlock()
-
 	return a.record(c, reply)
 }
 
@@ -185,7 +167,6 @@ func (a *API) record(c *call, reply answer) answer {
 	if reply.effect == "" {
 		reply.effect = none
 	}
-
 	err := a.Calls.Append(calllog.Record{
 		ID: c.id, Time: a.Now().UTC(), Bot: c.bot.Username, BotID: c.bot.ID,
 		Method: c.method.name, Chat: c.chat, Params: c.params.logged(),
@@ -197,9 +178,7 @@ func (a *API) record(c *call, reply answer) answer {
 	})
 	if err != nil {
 		a.Log.Error("a call could not be logged", zap.String("method", c.method.name), zap.Error(err))
-
 		return refusal(err)
 	}
-
 	return reply
 }

@@ -25,7 +25,6 @@ func (a *API) getMyCommands(c *call) (effect, error) {
 	if menu == nil {
 		menu = json.RawMessage("[]")
 	}
-
 	return always(done(menu, none))
 }
 
@@ -34,21 +33,17 @@ func (a *API) setMyCommands(c *call) (effect, error) {
 	if _, err := c.params.structure("commands", &menu); err != nil {
 		return nil, badRequest("can't parse commands JSON object")
 	}
-
 	if len(menu) > maxCommands {
 		return nil, badRequest("BOT_COMMANDS_TOO_MUCH")
 	}
-
 	for _, entry := range menu {
 		if !commandPattern.MatchString(entry.Command) {
 			return nil, badRequest("BOT_COMMAND_INVALID")
 		}
-
 		if entry.Description == "" || len([]rune(entry.Description)) > maxCommandDescription {
 			return nil, badRequest("BOT_COMMAND_DESCRIPTION_INVALID")
 		}
 	}
-
 	return a.putCommands(c, menu)
 }
 
@@ -56,19 +51,16 @@ func (a *API) deleteMyCommands(c *call) (effect, error) { return a.putCommands(c
 
 func (a *API) putCommands(c *call, menu []command) (effect, error) {
 	var list json.RawMessage
-
 	if len(menu) > 0 {
 		var err error
 		if list, err = json.Marshal(menu); err != nil {
 			return nil, badRequest("can't parse commands JSON object")
 		}
 	}
-
 	return func() (answer, error) {
 		if err := a.World.SetCommands(c.bot.ID, c.params.scope(), list); err != nil {
 			return answer{}, err
 		}
-
 		return done(true, set), nil
 	}, nil
 }

@@ -30,7 +30,6 @@ func contentOf(c world.Content) content {
 		const side, unique = 512, 11
 		shown.Sticker = &sticker{Width: side, Height: side, Type: "regular", FileID: id, FileUniqueID: "AgAD" + id[len(id)-unique:]}
 	}
-
 	return shown
 }
 
@@ -41,7 +40,6 @@ func (p params) sticker() (world.Content, error) {
 	if id == "" {
 		return world.Content{}, badRequest("there is no sticker in the request")
 	}
-
 	return world.Content{Sticker: id}, nil
 }
 
@@ -60,31 +58,25 @@ func (a *API) send(read func(params) (world.Content, error)) func(*call) (effect
 		if err != nil {
 			return nil, err
 		}
-
 		chatID, err := c.params.chat()
 		if err != nil {
 			return nil, err
 		}
-
 		saying := world.Saying{Content: content, Thread: c.params.integer("message_thread_id")}
 		if err := c.params.reply(&saying); err != nil {
 			return nil, err
 		}
-
 		if saying.Markup, err = c.params.keyboard(); err != nil {
 			return nil, err
 		}
-
 		if err := a.World.CheckSend(c.bot.ID, chatID, saying); err != nil {
 			return nil, err
 		}
-
 		return func() (answer, error) {
 			post, err := a.World.Send(c.cause(), c.bot.ID, chatID, saying)
 			if err != nil {
 				return answer{}, err
 			}
-
 			return posted(post, sent), nil
 		}, nil
 	}

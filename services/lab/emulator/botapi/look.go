@@ -44,7 +44,6 @@ type member struct {
 
 func memberOf(m world.Member) member {
 	shown := member{User: userOf(m.Account), Status: m.Role}
-
 	switch m.Role {
 	case world.Creator:
 		shown.IsAnonymous = new(false)
@@ -57,7 +56,6 @@ func memberOf(m world.Member) member {
 		shown.UntilDate = new(int64(0))
 	case world.Ordinary, world.Left:
 	}
-
 	return shown
 }
 
@@ -73,7 +71,6 @@ func (a *API) inChat(c *call) (world.Chat, []world.Member, error) {
 	if err != nil {
 		return world.Chat{}, nil, err
 	}
-
 	return a.World.ChatFor(c.bot.ID, id)
 }
 
@@ -82,7 +79,6 @@ func (a *API) getChat(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	full := chatFull{
 		chat: chatOf(found), MaxReactionCount: world.MaxReactionKinds,
 		Permissions: &permissions{
@@ -90,21 +86,17 @@ func (a *API) getChat(c *call) (effect, error) {
 			CanAddWebPagePreviews: !found.ReadOnly, CanReactToMessages: true, CanInviteUsers: true,
 		},
 	}
-
 	if found.Kind == world.Group {
 		full.AllMembersAreAdministrators = new(false)
 	}
-
 	// Left out means that all are allowed.
 	if found.Reactions != nil {
 		allowed := []reactionType{}
 		for _, emoji := range *found.Reactions {
 			allowed = append(allowed, reactionsOf(emoji)...)
 		}
-
 		full.AvailableReactions = &allowed
 	}
-
 	return always(done(full, none))
 }
 
@@ -113,23 +105,19 @@ func (a *API) getChatMember(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	id := c.params.integer("user_id")
 	if id <= 0 {
 		return nil, badRequest("invalid user_id specified")
 	}
-
 	for _, m := range members {
 		if m.ID == id {
 			return always(done(memberOf(m), none))
 		}
 	}
-
 	account, ok := a.World.AccountByID(id)
 	if !ok {
 		return nil, badRequest("user not found")
 	}
-
 	return always(done(memberOf(world.Member{Account: account, Role: world.Left}), none))
 }
 
@@ -138,9 +126,7 @@ func (a *API) getChatMemberCount(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	present := slices.DeleteFunc(members, func(m world.Member) bool { return m.Role == world.Left || m.Role == world.Kicked })
-
 	return always(done(len(present), none))
 }
 
@@ -150,16 +136,13 @@ func (a *API) getChatAdministrators(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	admins := []member{}
-
 	for _, m := range members {
 		visible := !m.Bot || m.ID == c.bot.ID || c.params.flag("return_bots")
 		if visible && (m.Role == world.Creator || m.Role == world.Administrator) {
 			admins = append(admins, memberOf(m))
 		}
 	}
-
 	return always(done(admins, none))
 }
 
@@ -168,12 +151,10 @@ func (a *API) leaveChat(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	return func() (answer, error) {
 		if err := a.World.Leave(c.cause(), c.bot.ID, id); err != nil {
 			return answer{}, err
 		}
-
 		return done(true, left), nil
 	}, nil
 }

@@ -78,30 +78,23 @@ func messageOf(p world.Post) *message {
 		MessageThreadID: p.Thread, IsTopicMessage: p.Thread != 0,
 		content: contentOf(p.Content), ReplyMarkup: p.Markup,
 	}
-
 	if !p.EditedAt.IsZero() {
 		m.EditDate = p.EditedAt.Unix()
 	}
-
 	if p.ReplyTo != nil {
 		m.ReplyToMessage = messageOf(*p.ReplyTo)
 	}
-
 	if p.Service == nil {
 		return m
 	}
-
 	for _, a := range p.Joined {
 		m.NewChatMembers = append(m.NewChatMembers, *userOf(a))
 	}
-
 	if p.Left != nil {
 		m.LeftChatMember = userOf(*p.Left)
 	}
-
 	m.NewChatTitle = p.Service.Title
 	m.MigrateToChatID, m.MigrateFromChatID = p.Service.MigrateTo, p.Service.MigrateFrom
-
 	return m
 }
 
@@ -109,6 +102,5 @@ func reactionsOf(emoji string) []reactionType {
 	if emoji == "" {
 		return []reactionType{}
 	}
-
 	return []reactionType{{Type: "emoji", Emoji: emoji}}
 }

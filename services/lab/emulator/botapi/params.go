@@ -36,34 +36,26 @@ type param struct {
 // JSON or multipart. What stands in the address wins.
 func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	p := params{}
-
 	// The deadline must be lifted again: past it, the server would take the
 	// client for gone.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	_ = control.SetReadDeadline(time.Time{})
-
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return p, &world.Error{Code: http.StatusRequestEntityTooLarge, Description: "Request Entity Too Large"}
 	}
-
 	if err != nil {
 		return p, errGone
 	}
-
 	if err := p.readBody(r.Header.Get("Content-Type"), body); err != nil {
 		return p, err
 	}
-
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return p, badRequest("can't parse the query string")
 	}
-
 	p.add(query)
-
 	return p, nil
 }
 
@@ -72,7 +64,6 @@ func (p params) readBody(contentType string, body []byte) error {
 	if err != nil || len(body) == 0 {
 		return nil //nolint:nilerr // a body of no kind has no parameters
 	}
-
 	switch kind {
 	case "application/json":
 		return p.readJSON(body)
@@ -81,12 +72,10 @@ func (p params) readBody(contentType string, body []byte) error {
 		if err != nil {
 			return badRequest("can't parse the form")
 		}
-
 		p.add(form)
 	case "multipart/form-data":
 		return p.readMultipart(multipart.NewReader(bytes.NewReader(body), attributes["boundary"]))
 	}
-
 	return nil
 }
 
@@ -101,10 +90,8 @@ func (p params) readJSON(body []byte) error {
 	if err := json.Unmarshal(body, &object); err != nil {
 		return badRequest("can't parse JSON object")
 	}
-
 	for name, value := range object {
 		var text string
-
 		switch {
 		case string(value) == "null":
 		case json.Unmarshal(value, &text) == nil:
@@ -113,7 +100,6 @@ func (p params) readJSON(body []byte) error {
 			p[name] = param{text: string(value), bare: true}
 		}
 	}
-
 	return nil
 }
 
@@ -123,20 +109,16 @@ func (p params) readMultipart(parts *multipart.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-
 		if err != nil {
 			return badRequest("can't parse multipart form data")
 		}
-
 		if part.FileName() != "" {
 			continue // no method here takes files
 		}
-
 		value, err := io.ReadAll(part)
 		if err != nil {
 			return badRequest("can't parse multipart form data")
 		}
-
 		p[part.FormName()] = param{text: string(value)}
 	}
 }
@@ -156,7 +138,6 @@ func (p params) flag(name string) bool {
 // integer reads a number; what is missing or no number is 0.
 func (p params) integer(name string) int64 {
 	n, _ := strconv.ParseInt(p.text(name), 10, 64)
-
 	return n
 }
 
@@ -166,7 +147,6 @@ func (p params) between(name string, otherwise, low, high int64) int64 {
 	if err != nil {
 		return otherwise
 	}
-
 	return min(max(n, low), high)
 }
 
@@ -176,11 +156,9 @@ func (p params) structure(name string, into any) (bool, error) {
 	if text == "" {
 		return false, nil
 	}
-
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		return false, fmt.Errorf("%s: %w", name, err)
 	}
-
 	return true, nil
 }
 
@@ -190,41 +168,33 @@ func (p params) chat() (int64, error) {
 	if text == "" {
 		return 0, badRequest("chat_id is empty")
 	}
-
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0, badRequest("chat not found")
 	}
-
 	return id, nil
 }
 
 // logged is the form that the log keeps: nothing secret, nothing endless.
 func (p params) logged() map[string]json.RawMessage {
 	shown := make(map[string]json.RawMessage, len(p))
-
 	for name, value := range p {
 		text := value.text
 		structured := value.bare || (name != "text" && strings.HasPrefix(text, "{")) || strings.HasPrefix(text, "[")
-
 		switch {
 		case name == "secret_token":
 			text, structured = "***", false
 		case len(text) > maxLogged:
 			text, structured = strings.ToValidUTF8(text[:maxLogged], "")+"…", false
 		}
-
 		if structured && name != "text" && json.Valid([]byte(text)) {
 			shown[name] = compact(text)
-
 			continue
 		}
-
 		if quoted, err := json.Marshal(text); err == nil { // as with any string
 			shown[name] = quoted
 		}
 	}
-
 	return shown
 }
 
@@ -234,6 +204,5 @@ func compact(text string) json.RawMessage {
 	if err := json.Compact(&out, []byte(text)); err != nil {
 		return nil
 	}
-
 	return out.Bytes()
 }

@@ -36,12 +36,9 @@ type poll struct {
 func (p *polls) begin(bot int64) *poll {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-
 	p.terminate(bot, byOtherPoll)
-
 	next := &poll{ended: make(chan struct{})}
 	p.open[bot] = next
-
 	return next
 }
 
@@ -49,7 +46,6 @@ func (p *polls) begin(bot int64) *poll {
 func (p *polls) end(bot int64, over *poll) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-
 	if p.open[bot] == over {
 		delete(p.open, bot)
 	}
@@ -59,7 +55,6 @@ func (p *polls) end(bot int64, over *poll) {
 func (p *polls) interrupt(bot int64, reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-
 	p.terminate(bot, reason)
 }
 
@@ -75,22 +70,17 @@ func (p *polls) terminate(bot int64, reason string) {
 // at once only if it hasn't told so within the last three seconds.
 func (a *API) conflict(c *call, reason string) error {
 	a.polls.mu.Lock()
-
 	now := a.Now()
 	pause := a.polls.spaced[c.bot.ID].Sub(now)
-
 	if pause <= 0 {
 		a.polls.spaced[c.bot.ID] = now.Add(conflictPause)
 	}
-
 	a.polls.mu.Unlock()
-
 	if pause > 0 {
 		if err := a.pause(conflictPause, c.gone); err != nil {
 			return err
 		}
 	}
-
 	return &world.Error{Code: http.StatusConflict, Description: conflictPrefix + reason}
 }
 
@@ -100,36 +90,27 @@ func (a *API) getUpdates(c *call) (effect, error) {
 	if hook, _ := a.World.WebhookOf(c.bot.ID); hook != nil {
 		return nil, a.conflict(c, webhookActive)
 	}
-
 	if err := a.allow(c); err != nil {
 		return nil, err
 	}
-
 	own := a.polls.begin(c.bot.ID)
 	defer a.polls.end(c.bot.ID, own)
-
 	timeout := time.Duration(c.params.between("timeout", 0, 0, maxPoll)) * time.Second
 	limit := int(c.params.between("limit", maxBatch, 1, maxBatch))
 	offset := c.params.integer("offset")
-
 	over := time.NewTimer(timeout)
 	defer over.Stop()
-
 	for {
 		wake := a.World.Wake(c.bot.ID)
-
 		events, err := a.World.Updates(c.bot.ID, offset, limit)
 		if err != nil {
 			return nil, err
 		}
-
 		if len(events) > 0 || timeout == 0 {
 			return always(done(updatesOf(events), none))
 		}
-
 		// A negative offset has now forgotten what it should.
 		offset = max(offset, 0)
-
 		select {
 		case <-wake:
 		case <-over.C:
@@ -149,25 +130,20 @@ func updatesOf(events []world.Event) []update {
 	for _, e := range events {
 		updates = append(updates, updateOf(e))
 	}
-
 	return updates
 }
 
 // allow applies allowed_updates where it is given; unknown kinds are ignored.
 func (a *API) allow(c *call) error {
 	var kinds []string
-
 	given, err := c.params.structure("allowed_updates", &kinds)
 	if err != nil {
 		return badRequest("can't parse allowed updates JSON object")
 	}
-
 	if !given {
 		return nil
 	}
-
 	slices.Sort(kinds)
-
 	return a.World.Allow(c.bot.ID, slices.Compact(kinds))
 }
 

@@ -5,35 +5,28 @@ func (a *API) setMessageReaction(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	emoji, err := c.params.reaction()
 	if err != nil {
 		return nil, err
 	}
-
 	id := c.params.integer("message_id")
 	if err := a.World.CheckReact(c.bot.ID, chatID, id, emoji); err != nil {
 		return nil, err
 	}
-
 	return func() (answer, error) {
 		changed, err := a.World.React(c.cause(), c.bot.ID, chatID, id, emoji)
 		if err != nil {
 			return answer{}, err
 		}
-
 		did := reacted
-
 		switch {
 		case !changed:
 			did = unchanged
 		case emoji == "":
 			did = unreacted
 		}
-
 		reply := done(true, did)
 		reply.message = id
-
 		return reply, nil
 	}, nil
 }
@@ -44,22 +37,18 @@ func (p params) reaction() (string, error) {
 	if _, err := p.structure("reaction", &types); err != nil {
 		return "", badRequest("can't parse reaction types JSON object")
 	}
-
 	if len(types) == 0 {
 		return "", nil
 	}
-
 	// Bots set one reaction at most, as they have no Premium.
 	if len(types) > 1 {
 		return "", badRequest("REACTIONS_TOO_MANY")
 	}
-
 	switch types[0].Type {
 	case "emoji":
 		if types[0].Emoji == "" {
 			return "", badRequest("REACTION_EMPTY")
 		}
-
 		return types[0].Emoji, nil
 	case "custom_emoji", "paid":
 		return "", badRequest("REACTION_INVALID")

@@ -11,7 +11,6 @@ import (
 // care for the case.
 func (a *API) table() map[string]method {
 	methods := map[string]method{}
-
 	for _, m := range append(a.sending(), []method{
 		{name: "getMe", prepare: a.getMe},
 		{name: "logOut", prepare: a.signOff},
@@ -36,7 +35,6 @@ func (a *API) table() map[string]method {
 	}...) {
 		methods[strings.ToLower(m.name)] = m
 	}
-
 	return methods
 }
 
@@ -46,9 +44,7 @@ func Methods() []string {
 	for _, m := range (&API{}).table() {
 		names = append(names, m.name)
 	}
-
 	slices.Sort(names)
-
 	return names
 }
 

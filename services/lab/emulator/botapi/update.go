@@ -40,12 +40,10 @@ type memberChange struct {
 
 func updateOf(e world.Event) update {
 	u := update{UpdateID: e.ID}
-
 	var shown *message
 	if e.Post != nil {
 		shown = messageOf(*e.Post)
 	}
-
 	switch e.Kind {
 	case world.KindMessage:
 		u.Message = shown
@@ -65,7 +63,6 @@ func updateOf(e world.Event) update {
 	case world.KindMember:
 		u.ChatMember = changeOf(e)
 	}
-
 	return u
 }
 

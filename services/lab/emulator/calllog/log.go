@@ -51,22 +51,17 @@ func Open(dir string, keep int) (*Log, error) {
 	if dir == "" {
 		return l, nil
 	}
-
 	l.path = filepath.Join(dir, fileName)
-
 	var (
 		size  int64
 		order []string
 	)
-
 	file, err := journal.Open(l.path, func(line []byte) error {
 		if l.seq%stride == 0 {
 			l.places = append(l.places, size)
 		}
-
 		l.seq++
 		size += int64(len(line)) + 1
-
 		var r struct {
 			ID     string `json:"id"`
 			Effect string `json:"effect"`
@@ -74,26 +69,20 @@ func Open(dir string, keep int) (*Log, error) {
 		if err := json.Unmarshal(line, &r); err != nil {
 			return fmt.Errorf("not a record of a call: %w", err)
 		}
-
 		if r.Effect == NoEffect {
 			return nil
 		}
-
 		l.ids[r.ID] = struct{}{}
-
 		if order = append(order, r.ID); len(order) > tail {
 			delete(l.ids, order[0])
 			order = order[1:]
 		}
-
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-
 	l.file = file
-
 	return l, nil
 }
 
@@ -101,7 +90,6 @@ func Open(dir string, keep int) (*Log, error) {
 // was opened.
 func (l *Log) Knew(id string) bool {
 	_, ok := l.ids[id]
-
 	return ok
 }
 
@@ -110,14 +98,11 @@ func (l *Log) Knew(id string) bool {
 func (l *Log) Append(r Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-
 	r.Seq = l.seq + 1
-
 	line, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write a record of a call: %w", err)
 	}
-
 	if l.file == nil {
 		l.remember(line)
 	} else {
@@ -125,15 +110,12 @@ func (l *Log) Append(r Record) error {
 		if err := l.file.Append(line); err != nil {
 			return err
 		}
-
 		if l.seq%stride == 0 {
 			l.places = append(l.places, place)
 		}
 	}
-
 	l.seq++
 	l.wake()
-
 	return nil
 }
 
@@ -141,7 +123,6 @@ func (l *Log) remember(line []byte) {
 	if len(l.lines) >= 2*l.keep {
 		l.lines = append([][]byte(nil), l.lines[len(l.lines)-l.keep:]...)
 	}
-
 	l.lines = append(l.lines, line)
 }
 
@@ -154,7 +135,6 @@ func (l *Log) wake() {
 func (l *Log) Last() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-
 	return l.seq
 }
 
@@ -162,15 +142,12 @@ func (l *Log) Last() uint64 {
 func (l *Log) Reset() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-
 	l.seq, l.places, l.lines = 0, nil, nil
 	l.epoch++
 	l.wake()
-
 	if l.file == nil {
 		return nil
 	}
-
 	return l.file.Clear()
 }
 
@@ -178,11 +155,9 @@ func (l *Log) Reset() error {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-
 	if l.file == nil {
 		return nil
 	}
-
 	return l.file.Close()
 }
 
@@ -194,33 +169,26 @@ func (l *Log) Read(ctx context.Context, f Filter, each func(line []byte) error, 
 	l.mu.Lock()
 	epoch := l.epoch
 	l.mu.Unlock()
-
 	seq := f.Since
-
 	for {
 		last, news, err := l.state(epoch)
 		if err != nil {
 			return err
 		}
-
 		if seq, err = l.pass(ctx, epoch, seq, last, f, each); err != nil {
 			if _, _, reset := l.state(epoch); reset != nil {
 				return reset // and not how that looks to a reader of the file
 			}
-
 			return err
 		}
-
 		if idle != nil {
 			if err := idle(); err != nil {
 				return err
 			}
 		}
-
 		if !f.Follow {
 			return nil
 		}
-
 		select {
 		case <-ctx.Done():
 			return nil
@@ -234,11 +202,9 @@ func (l *Log) Read(ctx context.Context, f Filter, each func(line []byte) error, 
 func (l *Log) state(epoch int) (uint64, <-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-
 	if epoch != l.epoch {
 		return 0, nil, ErrReset
 	}
-
 	return l.seq, l.news, nil
 }
 
@@ -247,11 +213,9 @@ func (l *Log) pass(ctx context.Context, epoch int, seq, last uint64, f Filter, e
 	if seq >= last {
 		return seq, nil
 	}
-
 	if l.path == "" {
 		return l.passMemory(ctx, epoch, seq, last, f, each)
 	}
-
 	return l.passFile(ctx, epoch, seq, last, f, each)
 }
 
@@ -261,20 +225,16 @@ func (l *Log) passMemory(ctx context.Context, epoch int, seq, last uint64, f Fil
 		if err != nil {
 			return seq, err
 		}
-
 		for _, line := range lines {
 			if err := choose(ctx, f, line, each); err != nil {
 				return seq, err
 			}
 		}
-
 		if len(lines) == 0 {
 			return last, nil
 		}
-
 		seq = from + uint64(len(lines))
 	}
-
 	return seq, nil
 }
 
@@ -283,18 +243,14 @@ func (l *Log) passMemory(ctx context.Context, epoch int, seq, last uint64, f Fil
 func (l *Log) remembered(epoch int, seq, last uint64) ([][]byte, uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-
 	if epoch != l.epoch {
 		return nil, 0, ErrReset
 	}
-
 	first := l.seq - uint64(len(l.lines)) // what came before is forgotten
 	seq = max(seq, first)
-
 	if seq >= last {
 		return nil, seq, nil
 	}
-
 	return l.lines[seq-first : min(seq+batch, last)-first], seq, nil
 }
 
@@ -302,40 +258,31 @@ func (l *Log) passFile(ctx context.Context, epoch int, seq, last uint64, f Filte
 	l.mu.Lock()
 	if epoch != l.epoch {
 		l.mu.Unlock()
-
 		return seq, ErrReset
 	}
-
 	place, at := l.places[seq/stride], seq/stride*stride
 	l.mu.Unlock()
-
 	file, err := os.Open(l.path)
 	if err != nil {
 		return seq, fmt.Errorf("read the log of calls: %w", err)
 	}
 	defer file.Close()
-
 	if _, err := file.Seek(place, io.SeekStart); err != nil {
 		return seq, fmt.Errorf("read the log of calls: %w", err)
 	}
-
 	reader := bufio.NewReaderSize(file, 1<<18)
-
 	for ; at < last; at++ {
 		line, err := reader.ReadBytes('\n')
 		if err != nil {
 			return seq, fmt.Errorf("read the log of calls: %w", err)
 		}
-
 		if at < seq {
 			continue
 		}
-
 		if err := choose(ctx, f, bytes.TrimSuffix(line, []byte{'\n'}), each); err != nil {
 			return seq, err
 		}
 	}
-
 	return last, nil
 }
 
@@ -343,37 +290,29 @@ func choose(ctx context.Context, f Filter, line []byte, each func([]byte) error)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("read the log of calls: %w", err)
 	}
-
 	if !f.plain() {
 		var r Record
 		if err := json.Unmarshal(line, &r); err != nil {
 			return fmt.Errorf("read the log of calls: %w", err)
 		}
-
 		if !f.matches(r) {
 			return nil
 		}
 	}
-
 	return each(line)
 }
 
 // Records returns all records that the filter chooses. It never follows.
 func (l *Log) Records(ctx context.Context, f Filter) ([]Record, error) {
 	f.Follow = false
-
 	var records []Record
-
 	err := l.Read(ctx, f, func(line []byte) error {
 		var r Record
 		if err := json.Unmarshal(line, &r); err != nil {
 			return fmt.Errorf("read the log of calls: %w", err)
 		}
-
 		records = append(records, r)
-
 		return nil
 	}, nil)
-
 	return records, err
 }

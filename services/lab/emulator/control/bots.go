@@ -37,7 +37,6 @@ type RegisteredBot struct {
 // every time, and is the same every time.
 func (c *Client) AddBot(ctx context.Context, b NewBot) (RegisteredBot, error) {
 	wire := world.NewBot{Username: b.Username, Name: b.Name, Token: b.Token.Reveal(), Privacy: b.Privacy, BotToBot: b.BotToBot}
-
 	return answer[RegisteredBot](ctx, c, http.MethodPost, "/bots", wire)
 }
 

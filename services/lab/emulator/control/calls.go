@@ -33,14 +33,11 @@ func (c *Client) Calls(ctx context.Context, f Filter) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-
 		response, err := c.open(ctx, http.MethodGet, "/calls?"+query(f).Encode(), nil)
 		if err == nil {
 			defer response.Body.Close()
-
 			err = read(response, f, func(call Call) bool { return yield(call, nil) })
 		}
-
 		if err != nil && !(f.Follow && ctx.Err() != nil) {
 			yield(Call{}, err)
 		}
@@ -50,12 +47,9 @@ func (c *Client) Calls(ctx context.Context, f Filter) iter.Seq2[Call, error] {
 // read gives the calls of a stream to each until that returns false.
 func read(response *http.Response, f Filter, each func(Call) bool) error {
 	decoder := json.NewDecoder(response.Body)
-
 	for {
 		var call Call
-
 		err := decoder.Decode(&call)
-
 		switch {
 		case err == nil:
 		case !errors.Is(err, io.EOF):
@@ -67,7 +61,6 @@ func read(response *http.Response, f Filter, each func(Call) bool) error {
 		default:
 			return nil
 		}
-
 		if !each(call) {
 			return nil
 		}
@@ -81,12 +74,10 @@ func query(f Filter) url.Values {
 			q.Set(name, value)
 		}
 	}
-
 	set("since", strconv.FormatUint(f.Since, 10), f.Since > 0)
 	set("bot", f.Bot, f.Bot != "")
 	set("chat", strconv.FormatInt(f.Chat, 10), f.Chat != 0)
 	set("method", f.Method, f.Method != "")
 	set("follow", "1", f.Follow)
-
 	return q
 }

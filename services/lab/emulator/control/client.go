@@ -52,7 +52,6 @@ func New(baseURL string) (*Client, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("emulator address: %q is not allowed, must be like http://127.0.0.1:8081", baseURL)
 	}
-
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
@@ -60,7 +59,6 @@ func New(baseURL string) (*Client, error) {
 		ResponseHeaderTimeout: answerTimeout,
 		IdleConnTimeout:       idleTimeout,
 	}
-
 	return &Client{base: strings.TrimRight(baseURL, "/") + Prefix, http: &http.Client{Transport: transport}}, nil
 }
 
@@ -70,20 +68,16 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // answer makes a request with a JSON body (nil: none) and reads its result.
 func answer[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
 	var result T
-
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-
 	response, err := c.open(ctx, method, path, body)
 	if err != nil {
 		return result, err
 	}
 	defer response.Body.Close()
-
 	if err := json.NewDecoder(response.Body).Decode(&result); err != nil {
 		return result, fmt.Errorf("emulator: read the answer to %s %s: %w", method, path, err)
 	}
-
 	return result, nil
 }
 
@@ -91,16 +85,13 @@ func answer[T any](ctx context.Context, c *Client, method, path string, body any
 func (c *Client) do(ctx context.Context, method, path string, body any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-
 	response, err := c.open(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
-
 	if err := response.Body.Close(); err != nil {
 		return fmt.Errorf("emulator: %s %s: %w", method, path, err)
 	}
-
 	return nil
 }
 
@@ -108,32 +99,25 @@ func (c *Client) do(ctx context.Context, method, path string, body any) error {
 // the caller closes.
 func (c *Client) open(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var content io.Reader
-
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
 			return nil, fmt.Errorf("emulator: write %s %s: %w", method, path, err)
 		}
-
 		content = bytes.NewReader(text)
 	}
-
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
-
 	request.Header.Set("Content-Type", ContentType)
-
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
-
 	if response.StatusCode < http.StatusBadRequest {
 		return response, nil
 	}
-
 	return nil, errors.Join(failure(response), response.Body.Close())
 }
 
@@ -142,11 +126,9 @@ func failure(response *http.Response) error {
 	if err != nil {
 		return fmt.Errorf("emulator: read what is wrong: %w", err)
 	}
-
 	refused := &Error{Status: response.StatusCode}
 	if err := json.Unmarshal(content, refused); err != nil || refused.Message == "" {
 		refused.Message = fmt.Sprintf("%s answered %s", response.Request.URL.Redacted(), response.Status)
 	}
-
 	return refused
 }

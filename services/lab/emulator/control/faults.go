@@ -41,7 +41,6 @@ func (c *Client) SetFaults(ctx context.Context, rules ...Fault) ([]Fault, error)
 	if rules == nil {
 		rules = []Fault{}
 	}
-
 	return answer[[]Fault](ctx, c, http.MethodPut, "/faults", rules)
 }
 

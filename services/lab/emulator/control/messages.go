@@ -83,11 +83,9 @@ func (c *Client) Messages(ctx context.Context, chat, before int64, limit int) ([
 	if before != 0 {
 		query.Set("before", strconv.FormatInt(before, 10))
 	}
-
 	if limit != 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
-
 	return answer[[]Message](ctx, c, http.MethodGet, chatPath(chat)+"/messages?"+query.Encode(), nil)
 }
 

@@ -42,21 +42,16 @@ func (s *server) answer(e endpoint) http.HandlerFunc {
 		result, err := e(r)
 		if err != nil {
 			s.fail(w, r, err)
-
 			return
 		}
-
 		status := http.StatusOK
 		if made, ok := result.(created); ok {
 			status, result = http.StatusCreated, made.it
 		}
-
 		if result == nil {
 			w.WriteHeader(http.StatusNoContent)
-
 			return
 		}
-
 		write(w, status, result)
 	}
 }
@@ -66,7 +61,6 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		input *world.InputError
 		known *wrong
 	)
-
 	switch {
 	case errors.As(err, &known):
 		refuse(w, known.status, known.reason)
@@ -88,7 +82,6 @@ func write(w http.ResponseWriter, status int, result any) {
 	w.Header().Set("Content-Type", control.ContentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(result) // the client has gone

@@ -24,22 +24,18 @@ func (s *server) addBot(r *http.Request) (any, error) {
 	if err := decode(r, &b); err != nil {
 		return nil, err
 	}
-
 	_, known := s.World.Find("@" + strings.TrimPrefix(b.Username, "@"))
 	minted := b.Token == ""
-
 	bot, token, err := s.World.RegisterBot(b)
 	if err != nil {
 		return nil, err
 	}
-
 	switch {
 	case known && minted:
 		return newBot{Account: bot, Token: token}, nil
 	case known:
 		return newBot{Account: bot}, nil
 	}
-
 	return created{newBot{Account: bot, Token: token}}, nil
 }
 
@@ -48,6 +44,5 @@ func list[T any](all []T) []T {
 	if all == nil {
 		return []T{}
 	}
-
 	return all
 }

@@ -25,22 +25,17 @@ func (s *server) calls(w http.ResponseWriter, r *http.Request) {
 	filter, err := filterOf(r.URL.Query())
 	if err != nil {
 		s.fail(w, r, err)
-
 		return
 	}
-
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Trailer", control.EndTrailer)
-
 	out := http.NewResponseController(w)
 	lines := bufio.NewWriterSize(writer{w, out}, lineBuffer)
-
 	err = s.Calls.Read(r.Context(), filter, func(line []byte) error {
 		if _, err := lines.Write(line); err != nil {
 			return err //nolint:wrapcheck // only tells Read to end
 		}
-
 		return lines.WriteByte('\n')
 	}, func() error {
 		return errors.Join(lines.Flush(), out.Flush())
@@ -62,39 +57,31 @@ func (w writer) Write(p []byte) (int, error) {
 	if err := w.out.SetWriteDeadline(time.Now().Add(slowReader)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
-
 	return w.ResponseWriter.Write(p)
 }
 
 func filterOf(query url.Values) (calllog.Filter, error) {
 	var f calllog.Filter
-
 	if err := onlyNames(query, "since", "method", "bot", "chat", "follow"); err != nil {
 		return f, err
 	}
-
 	f.Method, f.Bot = query.Get("method"), query.Get("bot")
-
 	var err error
-
 	if text := query.Get("since"); text != "" {
 		if f.Since, err = strconv.ParseUint(text, 10, 64); err != nil {
 			return f, badValue("since", strconv.Quote(text), "the seq of a call, 0 or more")
 		}
 	}
-
 	if text := query.Get("chat"); text != "" {
 		if f.Chat, err = strconv.ParseInt(text, 10, 64); err != nil {
 			return f, badValue("chat", strconv.Quote(text), "the id of a chat")
 		}
 	}
-
 	if text := query.Get("follow"); text != "" {
 		if f.Follow, err = strconv.ParseBool(text); err != nil {
 			return f, badValue("follow", strconv.Quote(text), "1 or 0")
 		}
 	}
-
 	return f, nil
 }
 
@@ -105,6 +92,5 @@ func onlyNames(query url.Values, names ...string) error {
 			return badRequest(name + ": not a known parameter, must be one of " + strings.Join(names, ", "))
 		}
 	}
-
 	return nil
 }

@@ -13,13 +13,11 @@ import (
 
 func (s *server) listChats(*http.Request) (any, error) {
 	chats := []control.Chat{}
-
 	for _, c := range s.World.Chats() {
 		if chat, ok := s.chat(c.ID); ok {
 			chats = append(chats, chat)
 		}
 	}
-
 	return chats, nil
 }
 
@@ -28,23 +26,18 @@ func (s *server) putChat(r *http.Request) (any, error) {
 	if err := decode(r, &n); err != nil {
 		return nil, err
 	}
-
 	if n.MigratedTo != 0 || n.MigratedFrom != 0 {
 		return nil, badRequest("migrated_to, migrated_from: must be left out; an upgrade sets them")
 	}
-
 	_, _, known := s.World.Chat(n.ID)
-
 	made, err := s.World.PutChat(n)
 	if err != nil {
 		return nil, err
 	}
-
 	chat, _ := s.chat(made.ID)
 	if known {
 		return chat, nil
 	}
-
 	return created{chat}, nil
 }
 
@@ -53,9 +46,7 @@ func (s *server) showChat(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	chat, _ := s.chat(id)
-
 	return chat, nil
 }
 
@@ -64,18 +55,14 @@ func (s *server) setRole(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	n := control.NewRole{Role: world.Ordinary}
 	if err := decode(r, &n); err != nil {
 		return nil, err
 	}
-
 	if err := s.World.SetRole(id, n.Who, n.Role); err != nil {
 		return nil, err
 	}
-
 	chat, _ := s.chat(id)
-
 	return chat, nil
 }
 
@@ -84,12 +71,10 @@ func (s *server) kick(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	who := pathText(r, "who")
 	if _, ok := s.World.Find(who); !ok {
 		return nil, notFound("who", who)
 	}
-
 	return nil, s.World.SetRole(id, who, world.Kicked)
 }
 
@@ -98,20 +83,16 @@ func (s *server) upgrade(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	next, err := s.World.Upgrade(id)
 	if err != nil {
 		return nil, err
 	}
-
 	chat, _ := s.chat(next.ID)
-
 	return created{chat}, nil
 }
 
 func (s *server) chat(id int64) (control.Chat, bool) {
 	chat, members, ok := s.World.Chat(id)
-
 	return control.Chat{Chat: chat, Members: list(members)}, ok
 }
 
@@ -121,36 +102,29 @@ func (s *server) chatOf(r *http.Request) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-
 	if _, _, ok := s.World.Chat(id); !ok {
 		return 0, notFound("chat", pathText(r, "chat"))
 	}
-
 	return id, nil
 }
 
 func pathID(r *http.Request, name string) (int64, error) {
 	text := pathText(r, name)
-
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0, badValue(name, strconv.Quote(text), "a whole number")
 	}
-
 	return id, nil
 }
 
 // pathText is a part of the path as it was meant.
 func pathText(r *http.Request, name string) string {
 	text := chi.URLParam(r, name)
-
 	if r.URL.RawPath == "" {
 		return text // net/http has taken the escapes away
 	}
-
 	if plain, err := url.PathUnescape(text); err == nil {
 		return plain
 	}
-
 	return text
 }

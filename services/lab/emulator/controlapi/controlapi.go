@@ -51,14 +51,12 @@ type server struct {
 func New(cfg Config) http.Handler {
 	s := &server{Config: cfg, faults: cfg.Faults.Rules(), limits: cfg.Flood.Limits()}
 	router := chi.NewRouter()
-
 	router.Use(onlyHosts(cfg.Hosts), sameOrigin, onlyJSON)
 	router.NotFound(s.answer(func(r *http.Request) (any, error) { return nil, notFound("path", r.URL.Path) }))
 	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusMethodNotAllowed, "method: "+r.Method+" is not allowed for "+r.URL.Path)
 	})
 	router.Route(control.Prefix, s.routes)
-
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Without the routing of a router around this one, all of the path counts.
 		router.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, nil)))
@@ -68,32 +66,26 @@ func New(cfg Config) http.Handler {
 func (s *server) routes(r chi.Router) {
 	r.Get("/methods", s.answer(func(*http.Request) (any, error) { return botapi.Methods(), nil }))
 	r.Get("/calls", s.calls)
-
 	r.Get("/faults", s.answer(s.listFaults))
 	r.Put("/faults", s.answer(s.setFaults))
 	r.Post("/faults", s.answer(s.addFaults))
 	r.Delete("/faults", s.answer(s.clearFaults))
 	r.Delete("/faults/{id}", s.answer(s.removeFault))
-
 	r.Get("/limits", s.answer(s.listLimits))
 	r.Put("/limits", s.answer(s.setLimits))
-
 	r.Get("/bots", s.answer(s.listBots))
 	r.Post("/bots", s.answer(s.addBot))
-
 	r.Get("/chats", s.answer(s.listChats))
 	r.Post("/chats", s.answer(s.putChat))
 	r.Get("/chats/{chat}", s.answer(s.showChat))
 	r.Post("/chats/{chat}/members", s.answer(s.setRole))
 	r.Delete("/chats/{chat}/members/{who}", s.answer(s.kick))
 	r.Post("/chats/{chat}/upgrade", s.answer(s.upgrade))
-
 	r.Get("/chats/{chat}/messages", s.answer(s.listMessages))
 	r.Post("/chats/{chat}/messages", s.answer(s.say))
 	r.Put("/chats/{chat}/messages/{message}", s.answer(s.editMessage))
 	r.Delete("/chats/{chat}/messages/{message}", s.answer(s.deleteMessage))
 	r.Post("/chats/{chat}/reactions", s.answer(s.react))
 	r.Post("/chats/{chat}/presses", s.answer(s.press))
-
 	r.Post("/reset", s.answer(s.reset))
 }

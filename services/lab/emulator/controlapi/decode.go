@@ -16,9 +16,7 @@ const maxBody = 1 << 20 // bytes
 // fields that it doesn't have. What is left out stays as it is in the value.
 func decode[T any](r *http.Request, into *T) error {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-
 	var tooLong *http.MaxBytesError
-
 	switch {
 	case errors.As(err, &tooLong):
 		return &wrong{http.StatusRequestEntityTooLarge, fmt.Sprintf("body: longer than the %d bytes allowed", maxBody)}
@@ -29,11 +27,9 @@ func decode[T any](r *http.Request, into *T) error {
 	case !json.Valid(body):
 		return badRequest(syntax(body))
 	}
-
 	if strict(body, into) == nil {
 		return nil
 	}
-
 	return badRequest(explain(body, reflect.TypeFor[T](), func(b []byte) error { return strict(b, new(T)) }))
 }
 
@@ -41,7 +37,6 @@ func decode[T any](r *http.Request, into *T) error {
 func strict(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
-
 	return decoder.Decode(into) //nolint:wrapcheck // explained by explain
 }
 
@@ -51,10 +46,8 @@ func syntax(body []byte) string {
 		ignored any
 		broken  *json.SyntaxError
 	)
-
 	if err := json.Unmarshal(body, &ignored); errors.As(err, &broken) {
 		return fmt.Sprintf("body: not JSON at byte %d: %s", broken.Offset, broken.Error())
 	}
-
 	return "body: not JSON"
 }

@@ -20,13 +20,11 @@ const maxShown = 60 // bytes of a wrong value
 // decoding each field alone.
 func explain(body json.RawMessage, t reflect.Type, try func([]byte) error) string {
 	p := place{path: "", raw: body, of: t, wrap: func(raw json.RawMessage) []byte { return raw }}
-
 	for {
 		inner, ok := p.inner(try)
 		if !ok {
 			return p.complain(try(p.wrap(p.raw)))
 		}
-
 		p = inner
 	}
 }
@@ -48,7 +46,6 @@ func (p place) inner(try func([]byte) error) (place, bool) {
 		fields   map[string]json.RawMessage
 		elements []json.RawMessage
 	)
-
 	switch {
 	case json.Unmarshal(p.raw, &fields) == nil && try(p.wrap(json.RawMessage("{}"))) == nil:
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -63,33 +60,27 @@ func (p place) inner(try func([]byte) error) (place, bool) {
 			}
 		}
 	}
-
 	return p, false
 }
 
 func (p place) field(name string, raw json.RawMessage) place {
 	key, _ := json.Marshal(name) // a string can always be written
-
 	part := place{path: strings.TrimPrefix(p.path+"."+name, "."), raw: raw, in: p.of}
 	part.wrap = func(raw json.RawMessage) []byte { return p.wrap(fmt.Appendf(nil, "{%s:%s}", key, raw)) }
-
 	if p.of != nil && p.of.Kind() == reflect.Map {
 		part.of = p.of.Elem()
 	} else {
 		part.of = fieldsOf(p.of)[name]
 	}
-
 	return part
 }
 
 func (p place) element(i int, raw json.RawMessage) place {
 	part := place{path: fmt.Sprintf("%s[%d]", p.path, i), raw: raw}
 	part.wrap = func(raw json.RawMessage) []byte { return p.wrap(fmt.Appendf(nil, "[%s]", raw)) }
-
 	if of := pointed(p.of); of != nil && of.Kind() == reflect.Slice {
 		part.of = of.Elem()
 	}
-
 	return part
 }
 
@@ -98,9 +89,7 @@ func (p place) complain(err error) string {
 	if path == "" {
 		path = "body"
 	}
-
 	var mismatch *json.UnmarshalTypeError
-
 	switch {
 	case err == nil:
 		return path + ": can't be read"
@@ -118,34 +107,28 @@ func (p place) shown() string {
 	if strings.HasSuffix(p.path, "token") {
 		return "(not shown)"
 	}
-
 	var line bytes.Buffer
 	if err := json.Compact(&line, p.raw); err != nil {
 		return "it"
 	}
-
 	if line.Len() > maxShown {
 		return strings.ToValidUTF8(string(line.Bytes()[:maxShown]), "") + "..."
 	}
-
 	return line.String()
 }
 
 // fieldsOf returns the types of an object's fields by their names in JSON.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := map[string]reflect.Type{}
-
 	if t = pointed(t); t == nil || t.Kind() != reflect.Struct {
 		return fields
 	}
-
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name != "" && name != "-" {
 			fields[name] = f.Type
 		}
 	}
-
 	return fields
 }
 
@@ -153,22 +136,18 @@ func pointed(t reflect.Type) reflect.Type {
 	if t != nil && t.Kind() == reflect.Pointer {
 		return t.Elem()
 	}
-
 	return t
 }
 
 // kindOf says in words what is decoded into a type.
 func kindOf(t reflect.Type) string {
 	t = pointed(t)
-
 	if t == nil {
 		return "left out"
 	}
-
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return "a string"
 	}
-
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"

@@ -16,10 +16,8 @@ func (n *newRule) UnmarshalJSON(body []byte) error {
 	if json.Unmarshal(body, &short) != nil {
 		return strict(body, &n.Rule)
 	}
-
 	rule, err := fault.Parse(short)
 	n.Rule = rule
-
 	return err
 }
 
@@ -30,12 +28,10 @@ func (s *server) setFaults(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	set, err := s.Faults.Replace(rules)
 	if err != nil {
 		return nil, badRequest(err.Error())
 	}
-
 	return set, nil
 }
 
@@ -44,17 +40,14 @@ func (s *server) addFaults(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	if _, err := s.Faults.Add(rules...); err != nil {
 		return nil, badRequest(err.Error())
 	}
-
 	return s.Faults.Rules(), nil
 }
 
 func (s *server) clearFaults(*http.Request) (any, error) {
 	s.Faults.Remove("")
-
 	return nil, nil //nolint:nilnil // no content
 }
 
@@ -63,7 +56,6 @@ func (s *server) removeFault(r *http.Request) (any, error) {
 	if id == "" || !s.Faults.Remove(id) {
 		return nil, notFound("id", id)
 	}
-
 	return nil, nil //nolint:nilnil // no content
 }
 
@@ -72,11 +64,9 @@ func rulesOf(r *http.Request) ([]fault.Rule, error) {
 	if err := decode(r, &given); err != nil {
 		return nil, err
 	}
-
 	rules := make([]fault.Rule, 0, len(given))
 	for _, n := range given {
 		rules = append(rules, n.Rule)
 	}
-
 	return rules, nil
 }

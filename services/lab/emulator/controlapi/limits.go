@@ -12,10 +12,8 @@ func (s *server) setLimits(r *http.Request) (any, error) {
 	if err := decode(r, &limits); err != nil {
 		return nil, err
 	}
-
 	if err := s.Flood.Set(limits); err != nil {
 		return nil, badRequest(err.Error())
 	}
-
 	return limits, nil
 }

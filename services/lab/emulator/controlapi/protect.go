@@ -19,13 +19,10 @@ func onlyHosts(allowed []string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			host := hostname(r.Host)
-
 			if !loopback(host) && !slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
 				refuse(w, http.StatusForbidden, "host: "+strconv.Quote(host)+" is not allowed, must be "+strings.Join(append([]string{"localhost"}, allowed...), " or "))
-
 				return
 			}
-
 			next.ServeHTTP(w, r)
 		})
 	}
@@ -36,7 +33,6 @@ func hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
 	}
-
 	return strings.Trim(host, "[]")
 }
 
@@ -44,7 +40,6 @@ func loopback(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr.IsLoopback()
 	}
-
 	return strings.EqualFold(host, "localhost")
 }
 
@@ -54,7 +49,6 @@ func sameOrigin(next http.Handler) http.Handler {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "origin: "+strconv.Quote(r.Header.Get("Origin"))+" is not allowed, must be the emulator's own")
 	}))
-
 	return protection.Handler(next)
 }
 
@@ -65,10 +59,8 @@ func onlyJSON(next http.Handler) http.Handler {
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if (r.Method == http.MethodPost || r.Method == http.MethodPut) && (err != nil || kind != control.ContentType) {
 			refuse(w, http.StatusUnsupportedMediaType, "Content-Type: "+strconv.Quote(r.Header.Get("Content-Type"))+" is not allowed, must be "+control.ContentType)
-
 			return
 		}
-
 		next.ServeHTTP(w, r)
 	})
 }

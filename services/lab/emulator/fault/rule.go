@@ -79,26 +79,20 @@ const maxDescription = 512
 // field's name, the value and what is allowed.
 func (r Rule) Validate() error {
 	var errs []error
-
 	wrong := func(field string, value any, allowed string) {
 		errs = append(errs, fmt.Errorf("%s: %v is not allowed, must be %s", field, value, allowed))
 	}
-
 	if !slices.Contains(kinds(), r.Kind) {
 		wrong("kind", strconv.Quote(string(r.Kind)), fmt.Sprintf("one of %v", kinds()))
 	}
-
 	if !(r.Rate >= 0 && r.Rate <= 1) {
 		wrong("rate", r.Rate, "above 0 and up to 1, or left out for 1")
 	}
-
 	if r.Count < 0 {
 		wrong("count", r.Count, "0 (no end) or more")
 	}
-
 	r.validateAnswer(wrong)
 	r.validateDuration(wrong)
-
 	return errors.Join(errs...)
 }
 
@@ -107,27 +101,21 @@ func (r Rule) validateAnswer(wrong func(field string, value any, allowed string)
 	if r.Kind == Status && (r.Status < 400 || r.Status > 599) {
 		wrong("status", r.Status, "between 400 and 599")
 	}
-
 	if r.Kind != Status && r.Status != 0 {
 		wrong("status", r.Status, "left out for kind "+string(r.Kind))
 	}
-
 	if r.Kind != Status && r.Description != "" {
 		wrong("description", strconv.Quote(r.Description), "left out for kind "+string(r.Kind))
 	}
-
 	if r.Kind != Status && r.Body != "" {
 		wrong("body", strconv.Quote(r.Body), "left out for kind "+string(r.Kind))
 	}
-
 	if len(r.Description) > maxDescription || strings.ContainsAny(r.Description, "\r\n") {
 		wrong("description", strconv.Quote(r.Description), "one line of at most 512 bytes")
 	}
-
 	if r.RetryAfter < 0 || (r.RetryAfter > 0 && r.Status != http.StatusTooManyRequests) {
 		wrong("retry_after", r.RetryAfter, "a positive number of seconds, with status 429")
 	}
-
 	if !slices.Contains([]string{"", JSON, HTML, Empty}, r.Body) {
 		wrong("body", strconv.Quote(r.Body), "one of json, html, empty")
 	}
@@ -137,7 +125,6 @@ func (r Rule) validateDuration(wrong func(field string, value any, allowed strin
 	if r.Duration < 0 || (r.Kind == Latency && r.Duration == 0) {
 		wrong("duration", time.Duration(r.Duration), "positive")
 	}
-
 	if r.Duration > 0 && !slices.Contains([]Kind{Latency, Hang, HangAfter}, r.Kind) {
 		wrong("duration", time.Duration(r.Duration), "left out for kind "+string(r.Kind))
 	}
@@ -147,7 +134,6 @@ func (r Rule) validateDuration(wrong func(field string, value any, allowed strin
 // gives it.
 func (r Rule) Answer() string {
 	prefix := prefixOf(r.Status)
-
 	switch {
 	case r.Description == "" && r.Status == http.StatusTooManyRequests:
 		return fmt.Sprintf("%s: retry after %d", prefix, r.RetryAfter)

@@ -52,12 +52,10 @@ func NewSet(now func() time.Time) *Set { return &Set{now: now} }
 func (s *Set) Rules() []Rule {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-
 	rules := make([]Rule, 0, len(s.rules))
 	for _, a := range s.rules {
 		rules = append(rules, a.Rule)
 	}
-
 	return rules
 }
 
@@ -71,7 +69,6 @@ func (s *Set) Replace(rules []Rule) ([]Rule, error) {
 func (s *Set) Add(rules ...Rule) ([]Rule, error) {
 	return s.change(rules, func(next []*active) []*active {
 		all := slices.Clone(s.rules)
-
 		for _, n := range next {
 			if i := slices.IndexFunc(all, func(a *active) bool { return a.ID == n.ID }); i >= 0 {
 				all[i] = n
@@ -79,7 +76,6 @@ func (s *Set) Add(rules ...Rule) ([]Rule, error) {
 				all = append(all, n)
 			}
 		}
-
 		return all
 	})
 }
@@ -90,25 +86,19 @@ func (s *Set) change(rules []Rule, merge func([]*active) []*active) ([]Rule, err
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
 	}
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
-
 	next := make([]*active, 0, len(rules))
 	named := make([]Rule, 0, len(rules))
-
 	for _, r := range rules {
 		if r.ID == "" {
 			s.made++
 			r.ID = "fault-" + strconv.Itoa(s.made)
 		}
-
 		next = append(next, &active{Rule: r, random: rand.New(rand.NewPCG(r.Seed, hash(r.ID)))})
 		named = append(named, r)
 	}
-
 	s.rules = merge(next)
-
 	return named, nil
 }
 
@@ -117,10 +107,8 @@ func (s *Set) change(rules []Rule, merge func([]*active) []*active) ([]Rule, err
 func (s *Set) Remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-
 	before := len(s.rules)
 	s.rules = slices.DeleteFunc(s.rules, func(a *active) bool { return id == "" || a.ID == id })
-
 	return len(s.rules) < before
 }
 
@@ -129,33 +117,26 @@ func (s *Set) Remove(id string) bool {
 func (s *Set) Meet(c Call) Effect {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-
 	var (
 		e   Effect
 		ids []string
 	)
-
 	for _, a := range s.rules {
 		if !a.concerns(c) || !a.strikes(s.now()) {
 			continue
 		}
-
 		if a.Kind != Latency && e.Rule.Kind != "" {
 			continue // another rule has decided
 		}
-
 		a.fired++
 		ids = append(ids, a.ID)
-
 		if a.Kind == Latency {
 			e.Delay += time.Duration(a.Duration)
 		} else {
 			e.Rule = a.Rule
 		}
 	}
-
 	e.IDs = strings.Join(ids, ",")
-
 	return e
 }
 
@@ -170,17 +151,14 @@ func (a *active) strikes(now time.Time) bool {
 	if !a.Until.IsZero() && !now.Before(a.Until) {
 		return false
 	}
-
 	if a.Count > 0 && a.fired >= a.Count {
 		return false
 	}
-
 	return a.Rate == 0 || a.random.Float64() < a.Rate
 }
 
 func hash(id string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id)) // never fails
-
 	return h.Sum64()
 }

@@ -51,7 +51,6 @@ func New(limits Limits, now func() time.Time) *Control {
 func (c *Control) Limits() Limits {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-
 	return c.limits
 }
 
@@ -60,13 +59,10 @@ func (c *Control) Set(l Limits) error {
 	if err := l.Validate(); err != nil {
 		return err
 	}
-
 	c.mu.Lock()
 	defer c.mu.Unlock()
-
 	c.limits = l
 	c.buckets = map[key]*rate.Limiter{}
-
 	return nil
 }
 
@@ -75,38 +71,30 @@ func (c *Control) Set(l Limits) error {
 func (c *Control) Ask(act Act, bot, chat int64) Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-
 	if c.limits.Unlimited {
 		return Verdict{}
 	}
-
 	now := c.now()
-
 	var (
 		wait  time.Duration
 		taken []*rate.Reservation
 	)
-
 	for _, bucket := range c.needed(act, bot, chat) {
 		r := bucket.ReserveN(now, 1)
 		taken = append(taken, r)
 		wait = max(wait, r.DelayFrom(now))
 	}
-
 	if wait <= time.Duration(c.limits.SilentWait) {
 		return Verdict{Wait: wait}
 	}
-
 	for _, r := range taken {
 		r.CancelAt(now)
 	}
-
 	return Verdict{RetryAfter: max(1, int(math.Ceil(wait.Seconds())))}
 }
 
 func (c *Control) needed(act Act, bot, chat int64) []*rate.Limiter {
 	buckets := []*rate.Limiter{c.bucket(key{"bot", bot, 0}, c.limits.Bot)}
-
 	switch act {
 	case Message:
 		buckets = append(buckets, c.bucket(key{"chat", bot, chat}, c.limits.Chat))
@@ -119,7 +107,6 @@ func (c *Control) needed(act Act, bot, chat int64) []*rate.Limiter {
 		buckets = append(buckets, c.bucket(key{"edit", bot, chat}, c.limits.Edit))
 	case Other:
 	}
-
 	return buckets
 }
 
@@ -129,6 +116,5 @@ func (c *Control) bucket(k key, b Bucket) *rate.Limiter {
 		limiter = b.limiter()
 		c.buckets[k] = limiter
 	}
-
 	return limiter
 }

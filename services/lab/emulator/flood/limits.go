@@ -45,7 +45,6 @@ type Limits struct {
 // Telegram returns what is known of Telegram's own limits.
 func Telegram() Limits {
 	second, minute := jsontime.Duration(time.Second), jsontime.Duration(time.Minute)
-
 	return Limits{
 		Bot:        Bucket{Tokens: 30, Per: second, Burst: 30},
 		Chat:       Bucket{Tokens: 1, Per: second, Burst: 3},
@@ -61,7 +60,6 @@ func Telegram() Limits {
 func Default() Limits {
 	l := Telegram()
 	l.SilentWait = 0
-
 	return l
 }
 
@@ -69,7 +67,6 @@ func Default() Limits {
 // value and what is allowed.
 func (l Limits) Validate() error {
 	var errs []error
-
 	for _, b := range []struct {
 		name string
 		Bucket
@@ -77,20 +74,16 @@ func (l Limits) Validate() error {
 		if !(b.Tokens >= 0 && b.Tokens <= 1e6) {
 			errs = append(errs, fmt.Errorf("%s.tokens: %s is not allowed, must be between 0 (no limit) and 1000000", b.name, strconv.FormatFloat(b.Tokens, 'g', -1, 64)))
 		}
-
 		if b.Tokens > 0 && b.Per <= 0 {
 			errs = append(errs, fmt.Errorf("%s.per: %s is not allowed, must be positive", b.name, time.Duration(b.Per)))
 		}
-
 		if b.Tokens > 0 && b.Burst < 1 {
 			errs = append(errs, fmt.Errorf("%s.burst: %d is not allowed, must be 1 or more", b.name, b.Burst))
 		}
 	}
-
 	if l.SilentWait < 0 || l.SilentWait > jsontime.Duration(time.Hour) {
 		errs = append(errs, fmt.Errorf("silent_wait: %s is not allowed, must be between 0s and 1h", time.Duration(l.SilentWait)))
 	}
-
 	return errors.Join(errs...)
 }
 
@@ -98,6 +91,5 @@ func (b Bucket) limiter() *rate.Limiter {
 	if b.Tokens == 0 {
 		return rate.NewLimiter(rate.Inf, 1)
 	}
-
 	return rate.NewLimiter(rate.Limit(b.Tokens/time.Duration(b.Per).Seconds()), b.Burst)
 }

@@ -37,41 +37,32 @@ func Open(path string, each func(line []byte) error) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-
 	size, err := replay(file, each)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-
 	if err := file.Truncate(size); err != nil {
 		return nil, errors.Join(fmt.Errorf("cut the torn end of %s: %w", path, err), file.Close())
 	}
-
 	return &Journal{file: file, size: size}, nil
 }
 
 // replay returns the length of the file up to its last complete line.
 func replay(file *os.File, each func(line []byte) error) (int64, error) {
 	var size int64
-
 	reader := bufio.NewReaderSize(file, readBuffer)
-
 	for number := 1; ; number++ {
 		line, err := reader.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			return size, nil
 		}
-
 		if err != nil {
 			return 0, fmt.Errorf("read %s: %w", file.Name(), err)
 		}
-
 		size += int64(len(line))
-
 		if each == nil {
 			continue
 		}
-
 		if err := each(line[:len(line)-1]); err != nil {
 			return 0, fmt.Errorf("%s line %d: %w", file.Name(), number, err)
 		}
@@ -84,18 +75,13 @@ func (j *Journal) Append(line []byte) error {
 	if bytes.IndexByte(line, '\n') >= 0 {
 		return ErrLine
 	}
-
 	j.buf = append(append(j.buf[:0], line...), '\n')
-
 	n, err := j.file.WriteAt(j.buf, j.size)
 	if err != nil {
 		cut := j.file.Truncate(j.size)
-
 		return errors.Join(fmt.Errorf("append to %s: %w", j.file.Name(), err), cut)
 	}
-
 	j.size += int64(n)
-
 	return nil
 }
 
@@ -107,9 +93,7 @@ func (j *Journal) Clear() error {
 	if err := j.file.Truncate(0); err != nil {
 		return fmt.Errorf("empty %s: %w", j.file.Name(), err)
 	}
-
 	j.size = 0
-
 	return nil
 }
 
@@ -118,6 +102,5 @@ func (j *Journal) Close() error {
 	if err := j.file.Close(); err != nil {
 		return fmt.Errorf("close journal: %w", err)
 	}
-
 	return nil
 }

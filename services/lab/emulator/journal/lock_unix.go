@@ -19,21 +19,17 @@ func Lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
-
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock data folder: %w", err)
 	}
-
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, ErrInUse), file.Close())
 	}
-
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), file.Close())
 	}
-
 	return file, nil
 }
 
@@ -41,6 +37,5 @@ func Lock(dir string) (*os.File, error) {
 // process is being started, which has the file too until it runs its program.
 func Unlock(file *os.File) error {
 	err := syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
-
 	return errors.Join(err, file.Close())
 }

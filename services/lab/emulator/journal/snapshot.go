@@ -14,15 +14,12 @@ func Replace(path string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-
 	if err := fill(temp, content); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temp.Name()))
 	}
-
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-
 	return nil
 }
 
@@ -30,10 +27,8 @@ func fill(file *os.File, content []byte) error {
 	if _, err := file.Write(content); err != nil {
 		return errors.Join(err, file.Close())
 	}
-
 	if err := file.Sync(); err != nil {
 		return errors.Join(err, file.Close())
 	}
-
 	return file.Close()
 }

@@ -18,9 +18,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("%q is not a duration like 1.5s or 2m", text)
 	}
-
 	*d = Duration(parsed)
-
 	return nil
 }
 

@@ -41,39 +41,28 @@ func detect(t Text) []Entity {
 	if !strings.ContainsAny(t.Plain, "@/#$.:") {
 		return nil
 	}
-
 	var found []Entity
-
 	closed := closedUnits(t)
-
 	for _, f := range finders() {
 		units, counted := 0, 0 // UTF-16 units in the bytes counted
-
 		for _, at := range f.pattern.FindAllStringIndex(t.Plain, -1) {
 			start, end := at[0], at[1]
-
 			if f.kind == "url" {
 				end = start + len(strings.TrimRight(t.Plain[start:end], ".,;:!?)'\""))
 			}
-
 			units += Len(t.Plain[counted:start])
 			counted = start
-
 			e := Entity{Type: f.kind, Offset: units, Length: Len(t.Plain[start:end])}
 			covered := closed[e.Offset : e.Offset+e.Length]
-
 			if !stands(t.Plain[:start], t.Plain[end:], f.kind) || slices.Contains(covered, true) {
 				continue
 			}
-
 			found = append(found, e)
-
 			for i := range covered {
 				covered[i] = true
 			}
 		}
 	}
-
 	return found
 }
 
@@ -81,21 +70,17 @@ func detect(t Text) []Entity {
 func closedUnits(t Text) []bool {
 	size := Len(t.Plain)
 	changes := make([]int, size+1) // of the number of such entities, at a unit
-
 	for _, e := range t.Entities {
 		if opaque(e.Type) {
 			changes[e.Offset]++
 			changes[e.Offset+e.Length]--
 		}
 	}
-
 	closed, open := make([]bool, size), 0
-
 	for i := range closed {
 		open += changes[i]
 		closed[i] = open > 0
 	}
-
 	return closed
 }
 
@@ -115,8 +100,6 @@ func stands(before, after, kind string) bool {
 	if size > 0 && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_') {
 		return false
 	}
-
 	next, _ := utf8.DecodeRuneInString(after)
-
 	return kind != "bot_command" || !(strings.ContainsRune("/<>", r) || strings.ContainsRune("/<>", next))
 }

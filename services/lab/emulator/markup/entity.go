@@ -56,7 +56,6 @@ func Parse(text, mode string) (Text, error) {
 		parsed Text
 		err    error
 	)
-
 	switch strings.ToLower(mode) {
 	case "", "none":
 		parsed = Text{Plain: text}
@@ -69,11 +68,9 @@ func Parse(text, mode string) (Text, error) {
 	default:
 		err = ErrMode
 	}
-
 	if err != nil {
 		return Text{}, err
 	}
-
 	return finish(parsed), nil
 }
 
@@ -82,13 +79,11 @@ func Parse(text, mode string) (Text, error) {
 func With(text string, given []Entity) Text {
 	size := Len(text)
 	kept := make([]Entity, 0, len(given))
-
 	for _, e := range given {
 		if e.Length > 0 && e.Offset >= 0 && e.Length <= size-e.Offset {
 			kept = append(kept, e)
 		}
 	}
-
 	return finish(Text{Plain: text, Entities: kept})
 }
 
@@ -98,7 +93,6 @@ func Len(text string) int {
 	for _, r := range text {
 		n += width(r)
 	}
-
 	return n
 }
 
@@ -106,22 +100,18 @@ func width(r rune) int {
 	if r > 0xFFFF {
 		return 2
 	}
-
 	return 1
 }
 
 func finish(t Text) Text {
 	t = trim(t)
 	t.Entities = append(t.Entities, detect(t)...)
-
 	slices.SortStableFunc(t.Entities, func(a, b Entity) int {
 		if a.Offset != b.Offset {
 			return a.Offset - b.Offset
 		}
-
 		return b.Length - a.Length
 	})
-
 	return t
 }
 
@@ -132,19 +122,15 @@ func trim(t Text) Text {
 	t.Plain = strings.TrimRightFunc(left, unicode.IsSpace)
 	size := Len(t.Plain)
 	kept := make([]Entity, 0, len(t.Entities))
-
 	for _, e := range t.Entities {
 		start := max(e.Offset-cut, 0)
 		end := min(e.Offset+e.Length-cut, size)
-
 		if end > start {
 			e.Offset, e.Length = start, end-start
 			kept = append(kept, e)
 		}
 	}
-
 	t.Entities = kept
-
 	return t
 }
 
@@ -160,7 +146,6 @@ func (w *writer) copyRune(s string) int {
 	r, size := utf8.DecodeRuneInString(s)
 	w.text.WriteString(s[:size])
 	w.units += width(r)
-
 	return size
 }
 

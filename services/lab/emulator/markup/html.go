@@ -22,10 +22,8 @@ func parseHTML(text string) (Text, error) {
 		out  writer
 		open []tag
 	)
-
 	for at := 0; at < len(text); {
 		rest := text[at:]
-
 		switch {
 		case rest[0] == '&':
 			at += reference(&out, rest)
@@ -36,29 +34,24 @@ func parseHTML(text string) (Text, error) {
 			if err != nil {
 				return Text{}, err
 			}
-
 			at += n
 		default:
 			n := strings.IndexByte(rest, '>')
 			if n < 0 {
 				return Text{}, &SyntaxError{fmt.Sprintf("Unclosed start tag at byte offset %d", at)}
 			}
-
 			begun, err := startTag(rest[1:n], at)
 			if err != nil {
 				return Text{}, err
 			}
-
 			begun.start = out.units
 			open = append(open, begun)
 			at += n + 1
 		}
 	}
-
 	if n := len(open); n > 0 {
 		return Text{}, &SyntaxError{fmt.Sprintf("Can't find end tag corresponding to start tag %q", open[n-1].name)}
 	}
-
 	return out.result(), nil
 }
 
@@ -68,17 +61,13 @@ func reference(out *writer, rest string) int {
 	if end < 0 {
 		return out.copyRune(rest)
 	}
-
 	name := rest[1:end]
 	known := strings.HasPrefix(name, "#") || name == "lt" || name == "gt" || name == "amp" || name == "quot"
-
 	plain := html.UnescapeString(rest[:end+1])
 	if !known || plain == rest[:end+1] {
 		return out.copyRune(rest)
 	}
-
 	out.copyAll(plain)
-
 	return end + 1
 }
 
@@ -86,13 +75,10 @@ func startTag(inside string, at int) (tag, error) {
 	name, rest, _ := strings.Cut(inside, " ")
 	name = strings.ToLower(strings.TrimSpace(name))
 	attributes := map[string]string{}
-
 	for _, m := range attribute.FindAllStringSubmatch(rest, -1) {
 		attributes[strings.ToLower(m[1])] = html.UnescapeString(m[2] + m[3] + m[4])
 	}
-
 	t := tag{name: name}
-
 	switch name {
 	case "b", "strong":
 		t.entity.Type = "bold"
@@ -108,7 +94,6 @@ func startTag(inside string, at int) (tag, error) {
 		if attributes["class"] != "tg-spoiler" {
 			return t, &SyntaxError{fmt.Sprintf(`Tag "span" must have class "tg-spoiler" at byte offset %d`, at)}
 		}
-
 		t.entity.Type = "spoiler"
 	case "a":
 		t.entity = Entity{Type: "text_link", URL: attributes["href"]}
@@ -127,7 +112,6 @@ func startTag(inside string, at int) (tag, error) {
 	default:
 		return t, &SyntaxError{fmt.Sprintf("Unsupported start tag %q at byte offset %d", name, at)}
 	}
-
 	return t, nil
 }
 
@@ -136,22 +120,17 @@ func endTag(out *writer, open *[]tag, rest string, at int) (int, error) {
 	if len(stack) == 0 {
 		return 0, &SyntaxError{fmt.Sprintf("Unexpected end tag at byte offset %d", at)}
 	}
-
 	end := strings.IndexByte(rest, '>')
 	if end < 0 {
 		return 0, &SyntaxError{fmt.Sprintf("Unclosed end tag at byte offset %d", at)}
 	}
-
 	name := strings.ToLower(strings.TrimSpace(rest[2:end]))
 	last := stack[len(stack)-1]
-
 	if name != "" && name != last.name {
 		return 0, &SyntaxError{fmt.Sprintf(`Unmatched end tag at byte offset %d, expected "</%s>", found "</%s>"`, at, last.name, name)}
 	}
-
 	*open = stack[:len(stack)-1]
 	closeTag(out, *open, last)
-
 	return end + 1, nil
 }
 
@@ -162,11 +141,9 @@ func closeTag(out *writer, outer []tag, last tag) {
 	case last.entity.Type == "code" && len(outer) > 0 && outer[len(outer)-1].name == "pre":
 		// <pre><code class="language-x"> is one block of code
 		outer[len(outer)-1].entity.Language = last.entity.Language
-
 		return
 	case last.entity.Type == "code":
 		last.entity.Language = ""
 	}
-
 	out.add(last.entity, last.start)
 }

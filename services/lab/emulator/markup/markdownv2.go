@@ -26,21 +26,16 @@ type parserV2 struct {
 
 func parseMarkdownV2(text string) (Text, error) {
 	p := &parserV2{in: text}
-
 	for p.at < len(p.in) {
 		if err := p.step(); err != nil {
 			return Text{}, err
 		}
 	}
-
 	p.endQuote()
-
 	if n := len(p.open); n > 0 {
 		last := p.open[n-1]
-
 		return Text{}, &SyntaxError{fmt.Sprintf("Can't find end of %s entity at byte offset %d", last.name, last.at)}
 	}
-
 	return p.out.result(), nil
 }
 
@@ -48,25 +43,20 @@ func (p *parserV2) step() error {
 	rest := p.in[p.at:]
 	c := rest[0]
 	reserved := reservedV2
-
 	if p.inCode() {
 		reserved = "`"
 	}
-
 	switch {
 	case c == '\\' && len(rest) > 1 && rest[1] > 0 && rest[1] <= 126:
 		p.at++
 		p.at += p.out.copyRune(p.in[p.at:])
-
 		return nil
 	case c == '\n' && !p.inCode() && !strings.HasPrefix(rest[1:], ">"):
 		p.endQuote()
 		p.at += p.out.copyRune(rest)
-
 		return nil
 	case strings.IndexByte(reserved, c) < 0:
 		p.at += p.out.copyRune(rest)
-
 		return nil
 	case p.ends(rest):
 		return p.end()
@@ -77,7 +67,6 @@ func (p *parserV2) step() error {
 
 func (p *parserV2) inCode() bool {
 	n := len(p.open)
-
 	return n > 0 && (p.open[n-1].kind == "code" || p.open[n-1].kind == "pre")
 }
 
@@ -86,18 +75,15 @@ func (p *parserV2) ends(rest string) bool {
 	if n == 0 {
 		return false
 	}
-
 	mark := p.open[n-1].mark
 	if mark == "_" && strings.HasPrefix(rest, "__") && !strings.HasPrefix(rest, "___") {
 		return false // the beginning or end of an underline inside of an italic
 	}
-
 	return mark != "" && strings.HasPrefix(rest, mark)
 }
 
 func (p *parserV2) begin(rest string) error {
 	lineStart := p.at == 0 || p.in[p.at-1] == '\n'
-
 	switch {
 	case p.inCode():
 		p.at += p.out.copyRune(rest)
@@ -124,7 +110,6 @@ func (p *parserV2) begin(rest string) error {
 	default:
 		return &SyntaxError{fmt.Sprintf(`Character '%c' is reserved and must be escaped with the preceding '\'`, rest[0])}
 	}
-
 	return nil
 }
 
@@ -136,18 +121,14 @@ func (p *parserV2) push(name, kind, mark string, size int) {
 // pre begins a code block; a first word that ends its line is the language.
 func (p *parserV2) pre() {
 	p.push("Pre", "pre", "```", 3)
-
 	rest := p.in[p.at:]
 	if n := strings.IndexAny(rest, " \t\r\n`"); n >= 0 && rest[n] != '`' {
 		last := &p.open[len(p.open)-1]
 		last.lang = rest[:n]
-
 		if n > 0 {
 			last.name = "PreCode"
 		}
-
 		p.at += n
-
 		if rest[n] == '\n' {
 			p.at++
 		}
@@ -158,7 +139,6 @@ func (p *parserV2) quote() {
 	if n := len(p.open); n == 0 || p.open[0].kind != "blockquote" {
 		p.push("BlockQuote", "blockquote", "", 0)
 	}
-
 	p.at++
 }
 
@@ -174,35 +154,28 @@ func (p *parserV2) end() error {
 	last := p.open[len(p.open)-1]
 	p.open = p.open[:len(p.open)-1]
 	p.at += len(last.mark)
-
 	entity := Entity{Type: last.kind, Language: last.lang}
-
 	if last.mark != "]" {
 		p.out.add(entity, last.start)
 		return nil
 	}
-
 	url, err := p.url()
 	if err != nil {
 		return err
 	}
-
 	switch {
 	case last.kind == "custom_emoji":
 		id, ok := strings.CutPrefix(url, "tg://emoji?id=")
 		if !ok {
 			return &SyntaxError{"Custom emoji entity must contain a tg://emoji URL"}
 		}
-
 		entity.CustomEmojiID = id
 	case url == "":
 		return nil
 	default:
 		entity.URL = url
 	}
-
 	p.out.add(entity, last.start)
-
 	return nil
 }
 
@@ -211,14 +184,11 @@ func (p *parserV2) url() (string, error) {
 	if !strings.HasPrefix(p.in[p.at:], "(") {
 		return "", nil
 	}
-
 	var url strings.Builder
-
 	for i := p.at + 1; i < len(p.in); i++ {
 		switch c := p.in[i]; {
 		case c == ')':
 			p.at = i + 1
-
 			return url.String(), nil
 		case c == '\\' && i+1 < len(p.in):
 			i++
@@ -227,6 +197,5 @@ func (p *parserV2) url() (string, error) {
 			url.WriteByte(c)
 		}
 	}
-
 	return "", &SyntaxError{fmt.Sprintf("Can't find end of a URL at byte offset %d", p.at+1)}
 }

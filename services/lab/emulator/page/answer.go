@@ -20,10 +20,8 @@ func (p *page) answer(w http.ResponseWriter, status int, value any) {
 	content, err := json.Marshal(value)
 	if err != nil {
 		p.refuse(w, fmt.Errorf("encode the answer: %w", err))
-
 		return
 	}
-
 	write(w, status, content)
 }
 
@@ -32,10 +30,8 @@ func (p *page) answer(w http.ResponseWriter, status int, value any) {
 func (p *page) refuse(w http.ResponseWriter, err error) {
 	if input, ok := errors.AsType[*InputError](err); ok {
 		fail(w, http.StatusBadRequest, input.Error())
-
 		return
 	}
-
 	p.opts.Log.Error("the chat page failed", zap.Error(err))
 	fail(w, http.StatusInternalServerError, "something went wrong in the emulator; its log says what")
 }
@@ -46,7 +42,6 @@ func fail(w http.ResponseWriter, status int, reason string) {
 	if err != nil { // a string is always valid JSON
 		content = []byte("{}")
 	}
-
 	write(w, status, content)
 }
 
@@ -65,18 +60,14 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 	if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" {
 		return &InputError{Field: "Content-Type", Value: kind, Allowed: "application/json"}
 	}
-
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
-
 	if err := decoder.Decode(into); err != nil {
 		return &InputError{Field: "body", Value: err.Error(), Allowed: fmt.Sprintf("a JSON object of at most %d bytes with the known fields", maxBody)}
 	}
-
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return &InputError{Field: "body", Value: "more than one value", Allowed: "one JSON object"}
 	}
-
 	return nil
 }
 
@@ -90,6 +81,5 @@ func number(field, value, allowed string) (int64, error) {
 	if err != nil {
 		return 0, &InputError{Field: field, Value: value, Allowed: allowed}
 	}
-
 	return n, nil
 }

@@ -22,9 +22,7 @@ func (p *page) known(r *http.Request) (uint64, bool) {
 	if cursor == "" {
 		cursor = r.URL.Query().Get("after")
 	}
-
 	epoch, number, _ := strings.Cut(cursor, "-")
 	revision, err := strconv.ParseUint(number, 10, 64)
-
 	return revision, err == nil && epoch == p.epoch
 }

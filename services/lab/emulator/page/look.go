@@ -16,10 +16,8 @@ func (p *page) list(w http.ResponseWriter, _ *http.Request) {
 	cursor := p.cursor(p.chats.Revision()) // first: what changes meanwhile comes as an event
 	chats := p.chats.Chats()
 	total := len(chats)
-
 	slices.SortStableFunc(chats, latestFirst)
 	chats = chats[:min(total, maxChats)]
-
 	p.answer(w, http.StatusOK, struct {
 		Cursor string `json:"cursor"`
 		Total  int    `json:"total"`
@@ -45,19 +43,14 @@ func (p *page) chat(w http.ResponseWriter, r *http.Request) {
 	id, err := chatID(r)
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	cursor := p.cursor(p.chats.Revision())
-
 	chat, err := p.chats.Chat(id)
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	p.answer(w, http.StatusOK, struct {
 		Cursor string `json:"cursor"`
 		Chat   Chat   `json:"chat"`
@@ -69,29 +62,21 @@ func (p *page) history(w http.ResponseWriter, r *http.Request) {
 	id, err := chatID(r)
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	before, length, err := span(r)
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	cursor := p.cursor(p.chats.Revision())
-
 	messages, err := p.chats.History(id, before, length+1) // one more tells whether there are more
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	more := len(messages) > length
 	messages = messages[max(0, len(messages)-length):]
-
 	p.answer(w, http.StatusOK, struct {
 		Cursor   string    `json:"cursor"`
 		More     bool      `json:"more"`
@@ -103,33 +88,25 @@ func (p *page) history(w http.ResponseWriter, r *http.Request) {
 func span(r *http.Request) (before int64, length int, err error) {
 	query := r.URL.Query()
 	length = pageLength
-
 	if text := query.Get("before"); text != "" {
 		const allowed = "the id of a message, or absent"
-
 		if before, err = number("before", text, allowed); err != nil {
 			return 0, 0, err
 		}
-
 		if before < 1 {
 			return 0, 0, &InputError{Field: "before", Value: text, Allowed: allowed}
 		}
 	}
-
 	if text := query.Get("limit"); text != "" {
 		const allowed = "between 1 and 200"
-
 		wanted, err := number("limit", text, allowed)
 		if err != nil {
 			return 0, 0, err
 		}
-
 		if wanted < 1 || wanted > maxLength {
 			return 0, 0, &InputError{Field: "limit", Value: text, Allowed: allowed}
 		}
-
 		length = int(wanted)
 	}
-
 	return before, length, nil
 }

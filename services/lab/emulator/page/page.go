@@ -36,14 +36,11 @@ func New(chats Chats, opts Options) http.Handler {
 	if opts.Title == "" {
 		opts.Title = "Chorus"
 	}
-
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
 	}
-
 	p := &page{chats: chats, opts: opts, epoch: rand.Text()}
 	mux := http.NewServeMux()
-
 	mux.HandleFunc("GET /{$}", p.shell)
 	mux.HandleFunc("GET /page/web/{file}", asset)
 	mux.HandleFunc("GET /page/chats", p.list)
@@ -54,6 +51,5 @@ func New(chats Chats, opts Options) http.Handler {
 	mux.HandleFunc("POST /page/chats/{chat}/presses", p.press)
 	mux.HandleFunc("POST /page/chats/{chat}/admins", p.setAdmin)
 	mux.HandleFunc("GET /page/events", p.events)
-
 	return guard(opts.Hosts, mux)
 }

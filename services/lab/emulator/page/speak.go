@@ -9,25 +9,19 @@ func (p *page) say(w http.ResponseWriter, r *http.Request) {
 		Text    string `json:"text"`
 		ReplyTo int64  `json:"reply_to"`
 	}
-
 	id, err := chatID(r)
 	if err == nil {
 		err = read(w, r, &input)
 	}
-
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	message, err := p.chats.Say(id, input.Name, input.Text, input.ReplyTo)
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	p.answer(w, http.StatusCreated, message)
 }
 
@@ -38,7 +32,6 @@ func (p *page) react(w http.ResponseWriter, r *http.Request) {
 		MessageID int64  `json:"message_id"`
 		Emoji     string `json:"emoji"`
 	}
-
 	p.act(w, r, &input, func(chat int64) error { return p.chats.React(chat, input.MessageID, input.Name, input.Emoji) })
 }
 
@@ -49,7 +42,6 @@ func (p *page) press(w http.ResponseWriter, r *http.Request) {
 		MessageID int64  `json:"message_id"`
 		Data      string `json:"data"`
 	}
-
 	p.act(w, r, &input, func(chat int64) error { return p.chats.Press(chat, input.MessageID, input.Name, input.Data) })
 }
 
@@ -59,7 +51,6 @@ func (p *page) setAdmin(w http.ResponseWriter, r *http.Request) {
 		Name  string `json:"name"`
 		Admin bool   `json:"admin"`
 	}
-
 	p.act(w, r, &input, func(chat int64) error { return p.chats.SetAdmin(chat, input.Name, input.Admin) })
 }
 
@@ -69,16 +60,12 @@ func (p *page) act(w http.ResponseWriter, r *http.Request, input any, do func(ch
 	if err == nil {
 		err = read(w, r, input)
 	}
-
 	if err == nil {
 		err = do(id)
 	}
-
 	if err != nil {
 		p.refuse(w, err)
-
 		return
 	}
-
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -21,26 +21,20 @@ const (
 // events streams what happens, after the moment that the reader names.
 func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	now := p.chats.Revision()
-
 	after, known := p.known(r)
 	if !known {
 		after = now
 	}
-
 	feed, complete := p.chats.Watch(r.Context(), after)
-
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // proxies must not hold events back
-
 	s := stream{page: p, w: w, control: http.NewResponseController(w)}
-
 	if !known || !complete {
 		s.event(Event{Kind: Reset, Revision: now})
 	} else {
 		s.line(": welcome\n\n")
 	}
-
 	s.flush()
 	s.run(r.Context(), feed)
 }
@@ -57,7 +51,6 @@ type stream struct {
 func (s *stream) run(ctx context.Context, feed Feed) {
 	for s.err == nil {
 		e, err := next(ctx, feed)
-
 		switch {
 		case err == nil:
 			s.event(e)
@@ -66,7 +59,6 @@ func (s *stream) run(ctx context.Context, feed Feed) {
 		default:
 			return
 		}
-
 		s.flush()
 	}
 }
@@ -75,7 +67,6 @@ func (s *stream) run(ctx context.Context, feed Feed) {
 func next(ctx context.Context, feed Feed) (Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
-
 	return feed.Next(ctx)
 }
 
@@ -83,14 +74,11 @@ func (s *stream) event(e Event) {
 	data, err := json.Marshal(e)
 	if err != nil {
 		s.err = fmt.Errorf("encode an event: %w", err)
-
 		return
 	}
-
 	if e.Revision != 0 || e.Kind == Reset {
 		s.line("id: " + s.page.cursor(e.Revision) + "\n")
 	}
-
 	s.line(fmt.Sprintf("event: %s\ndata: %s\n\n", e.Kind, data))
 }
 
@@ -98,7 +86,6 @@ func (s *stream) line(text string) {
 	if s.err != nil {
 		return
 	}
-
 	if s.err = s.deadline(time.Now().Add(stall)); s.err == nil {
 		_, s.err = s.w.Write([]byte(text))
 	}
@@ -110,7 +97,6 @@ func (s *stream) flush() {
 	if s.err == nil {
 		s.err = s.control.Flush()
 	}
-
 	if s.err == nil {
 		s.err = s.deadline(time.Time{})
 	}

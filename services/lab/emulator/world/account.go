@@ -62,55 +62,42 @@ var (
 // with its token. The same username gets the same minted token every time.
 func (w *World) RegisterBot(b NewBot) (Account, string, error) {
 	b.Username = strings.TrimPrefix(b.Username, "@")
-
 	if !usernamePattern.MatchString(b.Username) {
 		return Account{}, "", invalid("username", b.Username, "3 to 32 letters, digits and underscores, a letter first")
 	}
-
 	if b.Name == "" {
 		b.Name = b.Username
 	}
-
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if b.Token == "" {
 		b.Token = w.mintToken(b.Username)
 	}
-
 	if !tokenPattern.MatchString(b.Token) {
 		return Account{}, "", invalid("token", "(not shown)", "<bot id>:<secret>, the secret of letters, digits, - and _")
 	}
-
 	next := &account{
 		Account:   Account{ID: tokenID(b.Token), Bot: true, Name: b.Name, Username: b.Username, Privacy: b.Privacy, BotToBot: b.BotToBot},
 		TokenHash: hashToken(b.Token),
 	}
-
 	if taken, ok := w.state.Accounts[next.ID]; ok && !strings.EqualFold(taken.Username, b.Username) {
 		return Account{}, "", invalid("token", fmt.Sprintf("%d:(not shown)", next.ID), "one with a bot id that no other account has: it is that of @"+taken.Username)
 	}
-
 	if same := w.byUsername(b.Username); same != nil && same.Bot && same.ID != next.ID {
 		return Account{}, "", invalid("token", fmt.Sprintf("%d:(not shown)", next.ID),
 			fmt.Sprintf("one with the bot id of @%s, %d", same.Username, same.ID))
 	}
-
 	if same := w.byUsername(b.Username); same != nil && same.ID != next.ID {
 		return Account{}, "", invalid("username", b.Username, "a username that no other account has")
 	}
-
 	if old := w.state.Accounts[next.ID]; old != nil && old.Account == next.Account && old.TokenHash == next.TokenHash {
 		return next.Account, b.Token, nil
 	}
-
 	next.NextBox = w.firstBox(next.ID)
 	next.NextUpdate = int64(w.hash("update", b.Username)%800_000_000) + 100_000_000
-
 	if err := w.commit(nil, event{Account: next}); err != nil {
 		return Account{}, "", err
 	}
-
 	return next.Account, b.Token, nil
 }
 
@@ -118,29 +105,23 @@ func (w *World) RegisterBot(b NewBot) (Account, string, error) {
 func (w *World) Bots() []Account {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	var bots []Account
-
 	for _, id := range sortedKeys(w.state.Accounts) {
 		if a := w.state.Accounts[id]; a.Bot {
 			bots = append(bots, a.Account)
 		}
 	}
-
 	return bots
 }
 
 // BotByToken returns the bot that has the token.
 func (w *World) BotByToken(token string) (Account, bool) {
 	hash := hashToken(token)
-
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if a, ok := w.tokens[hash]; ok {
 		return a.Account, true
 	}
-
 	return Account{}, false
 }
 
@@ -148,11 +129,9 @@ func (w *World) BotByToken(token string) (Account, bool) {
 func (w *World) AccountByID(id int64) (Account, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if a, ok := w.state.Accounts[id]; ok {
 		return a.Account, true
 	}
-
 	return Account{}, false
 }
 
@@ -161,11 +140,9 @@ func (w *World) AccountByID(id int64) (Account, bool) {
 func (w *World) Find(who string) (Account, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if a := w.find(who); a != nil {
 		return a.Account, true
 	}
-
 	return Account{}, false
 }
 
@@ -174,11 +151,9 @@ func (w *World) find(who string) *account {
 	if a := w.byUsername(strings.TrimPrefix(who, "@")); a != nil {
 		return a
 	}
-
 	if id, ok := w.people[who]; ok {
 		return w.state.Accounts[id]
 	}
-
 	return nil
 }
 
@@ -190,36 +165,28 @@ func (w *World) byUsername(username string) *account {
 // there is none.
 func (w *World) person(name string) (*account, []event, error) {
 	name = strings.TrimSpace(name)
-
 	if name == "" || len(name) > 64 || strings.HasPrefix(name, "@") {
 		return nil, nil, invalid("name", name, "a person's name of 1 to 64 bytes that doesn't begin with @")
 	}
-
 	if a := w.find(name); a != nil {
 		if a.Bot {
 			return nil, nil, invalid("name", name, "a person, not a bot")
 		}
-
 		return a, nil, nil
 	}
-
 	id := int64(w.hash("person", name)%900_000_000) + 100_000_000
 	for w.state.Accounts[id] != nil {
 		id++
 	}
-
 	a := &account{Account: Account{ID: id, Name: name}}
-
 	slug := strings.ToLower(strings.ReplaceAll(name, " ", "_"))
 	if usernamePattern.MatchString(slug) && w.byUsername(slug) == nil {
 		a.Username = slug
 	}
-
 	return a, []event{{Account: a}}, nil
 }
 
 func hashToken(token string) string {
 	sum := sha256.Sum256([]byte(token))
-
 	return hex.EncodeToString(sum[:])
 }

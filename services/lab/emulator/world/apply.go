@@ -16,13 +16,10 @@ func (w *World) apply(e entry) error {
 			return errReference
 		}
 	}
-
 	w.state.Seq = e.Seq
-
 	if e.Cause != nil {
 		w.remember(e)
 	}
-
 	return nil
 }
 
@@ -63,21 +60,16 @@ func (w *World) applyAccount(a *account) bool {
 		next.Account, next.TokenHash = a.Account, a.TokenHash
 		a = &next
 	}
-
 	w.index(a)
-
 	return true
 }
 
 func (w *World) applyChat(profile Chat) bool {
 	if c := w.state.Chats[profile.ID]; c != nil {
 		c.Chat = profile
-
 		return true
 	}
-
 	w.state.Chats[profile.ID] = &chat{Chat: profile, Members: map[int64]Role{}, First: 1}
-
 	return true
 }
 
@@ -86,9 +78,7 @@ func (w *World) applyMember(j joined) bool {
 	if c == nil || w.state.Accounts[j.Account] == nil {
 		return false
 	}
-
 	c.Members[j.Account] = j.Role
-
 	return true
 }
 
@@ -97,24 +87,20 @@ func (w *World) applyMessage(s *said) bool {
 	if c == nil || s.Message.Seq != c.next() {
 		return false
 	}
-
 	p := &post{Message: s.Message, IDs: s.IDs}
 	c.Posts = append(c.Posts, p)
 	w.indexPost(c, p)
-
 	for _, known := range s.IDs {
 		if bot := w.state.Accounts[known.Bot]; bot != nil {
 			bot.NextBox = max(bot.NextBox, known.ID+1)
 		}
 	}
-
 	for len(c.Posts) > w.cfg.MaxMessages {
 		w.forget(c.Posts[0])
 		c.Posts[0] = nil
 		c.Posts = c.Posts[1:]
 		c.First++
 	}
-
 	return true
 }
 
@@ -123,7 +109,6 @@ func (w *World) forget(p *post) {
 	if p == nil {
 		return
 	}
-
 	for _, known := range p.IDs {
 		if bot := w.state.Accounts[known.Bot]; bot != nil {
 			delete(bot.box, known.ID)
@@ -135,7 +120,6 @@ func (w *World) postOf(chatID, seq int64) *post {
 	if c := w.state.Chats[chatID]; c != nil {
 		return c.at(seq)
 	}
-
 	return nil
 }
 
@@ -144,11 +128,9 @@ func (w *World) applyEdit(e entry, ed *edited) bool {
 	if p == nil {
 		return false
 	}
-
 	next := *p.Message
 	next.Text, next.Entities, next.Markup, next.EditedAt = ed.Text, ed.Entities, ed.Markup, e.At
 	p.Message = &next
-
 	return true
 }
 
@@ -157,10 +139,8 @@ func (w *World) applyDelete(d deleted) bool {
 	if c == nil || c.at(d.Seq) == nil {
 		return false
 	}
-
 	w.forget(c.at(d.Seq))
 	c.Posts[d.Seq-c.First] = nil
-
 	return true
 }
 
@@ -169,13 +149,10 @@ func (w *World) applyReaction(r reacted) bool {
 	if p == nil {
 		return false
 	}
-
 	p.Reactions = slices.DeleteFunc(p.Reactions, func(old reaction) bool { return old.By == r.By })
-
 	if r.Emoji != "" {
 		p.Reactions = append(p.Reactions, reaction{By: r.By, Emoji: r.Emoji})
 	}
-
 	return true
 }
 
@@ -184,27 +161,21 @@ func (w *World) applyQueue(q queued) bool {
 	if bot == nil {
 		return false
 	}
-
 	if q.Ref != 0 {
 		p := w.postOf(q.Update.Chat, q.Ref)
 		if p == nil {
 			return false
 		}
-
 		q.Update.Message = p.Message
 	}
-
 	bot.Queue = append(bot.Queue, q.Update)
 	bot.NextUpdate = max(bot.NextUpdate, q.Update.ID+1)
-
 	if q.Update.Query != "" {
 		bot.asked(q.Update.Query)
 	}
-
 	if over := len(bot.Queue) - w.cfg.MaxUpdates; over > 0 {
 		bot.Queue = slices.Delete(bot.Queue, 0, over)
 	}
-
 	return true
 }
 
@@ -213,9 +184,7 @@ func (w *World) applyConfirm(c confirm) bool {
 	if bot == nil {
 		return false
 	}
-
 	bot.Queue = slices.DeleteFunc(bot.Queue, func(u Update) bool { return u.ID < c.Below })
-
 	return true
 }
 
@@ -224,13 +193,10 @@ func (w *World) applyWebhook(h hooked) bool {
 	if bot == nil {
 		return false
 	}
-
 	bot.Webhook = h.Webhook
-
 	if h.Drop {
 		bot.Queue = nil
 	}
-
 	return true
 }
 
@@ -239,9 +205,7 @@ func (w *World) applyAllowed(a allowed) bool {
 	if bot == nil {
 		return false
 	}
-
 	bot.Allowed = a.Kinds
-
 	return true
 }
 
@@ -250,17 +214,13 @@ func (w *World) applyCommands(c commands) bool {
 	if bot == nil {
 		return false
 	}
-
 	if bot.Commands == nil {
 		bot.Commands = map[string]json.RawMessage{}
 	}
-
 	bot.Commands[c.Scope] = c.List
-
 	if c.List == nil {
 		delete(bot.Commands, c.Scope)
 	}
-
 	return true
 }
 
@@ -268,10 +228,8 @@ func (w *World) applyCommands(c commands) bool {
 func (w *World) remember(e entry) {
 	effect := Effect{Cause: *e.Cause, At: e.At}
 	bot := w.state.Accounts[e.Cause.Bot]
-
 	for _, ev := range e.Events {
 		var seq int64
-
 		switch {
 		case ev.Message != nil:
 			seq = ev.Message.Message.Seq
@@ -281,16 +239,13 @@ func (w *World) remember(e entry) {
 		case ev.React != nil:
 			seq = ev.React.Seq
 		}
-
 		c := w.state.Chats[e.Cause.Chat]
 		if p := w.postOf(e.Cause.Chat, seq); p != nil && bot != nil {
 			effect.Message, _ = c.idFor(bot, p)
 		}
 	}
-
 	if len(w.effects) >= 2*maxEffects {
 		w.effects = slices.Delete(w.effects, 0, maxEffects)
 	}
-
 	w.effects = append(w.effects, effect)
 }

@@ -92,7 +92,6 @@ func (c *chat) at(seq int64) *post {
 	if i < 0 || i >= int64(len(c.Posts)) {
 		return nil
 	}
-
 	return c.Posts[i]
 }
 
@@ -104,11 +103,9 @@ func (c *chat) find(viewer *account, id int64) *post {
 	if c.Kind == Supergroup || viewer == nil || !viewer.Bot {
 		return c.at(id)
 	}
-
 	if where, ok := viewer.box[id]; ok && where.chat == c.ID {
 		return c.at(where.seq)
 	}
-
 	return nil
 }
 
@@ -117,13 +114,11 @@ func (c *chat) idFor(viewer *account, p *post) (int64, bool) {
 	if c.Kind == Supergroup || viewer == nil || !viewer.Bot {
 		return p.Message.Seq, true
 	}
-
 	for _, known := range p.IDs {
 		if known.Bot == viewer.ID {
 			return known.ID, true
 		}
 	}
-
 	return 0, false
 }
 
@@ -146,7 +141,6 @@ func (c Chat) check() error {
 	case c.Kind == Group && len(c.Topics) > 0:
 		return invalid("topics", fmt.Sprint(len(c.Topics)), "empty for a group")
 	}
-
 	if c.Reactions != nil {
 		for _, emoji := range *c.Reactions {
 			if !IsReaction(emoji) {
@@ -154,6 +148,5 @@ func (c Chat) check() error {
 			}
 		}
 	}
-
 	return nil
 }

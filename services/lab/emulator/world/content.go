@@ -23,7 +23,6 @@ func (c Content) check() error {
 	if c.Sticker != "" {
 		return checkSticker(c.Sticker)
 	}
-
 	return checkText(c.Text)
 }
 
@@ -32,7 +31,6 @@ func (c Content) kind() string {
 	if c.Sticker != "" {
 		return "stickers"
 	}
-
 	return "text messages"
 }
 
@@ -41,7 +39,6 @@ func (c Content) Shown() string {
 	if c.Sticker != "" {
 		return "[sticker]"
 	}
-
 	return c.Text
 }
 
@@ -57,7 +54,6 @@ const (
 // files: every id that can be one of a sticker is.
 func checkSticker(id string) error {
 	raw, err := base64.RawURLEncoding.DecodeString(id)
-
 	switch {
 	case strings.Contains(id, "."):
 		return badRequest("wrong file identifier/HTTP URL specified")
@@ -70,7 +66,6 @@ func checkSticker(id string) error {
 	case raw[0] != stickerType:
 		return badRequest("wrong file identifier/HTTP URL specified")
 	}
-
 	return nil
 }
 
@@ -78,10 +73,8 @@ func checkText(text string) error {
 	if text == "" {
 		return badRequest("message text is empty")
 	}
-
 	if markup.Len(text) > MaxText {
 		return badRequest("message is too long")
 	}
-
 	return nil
 }

@@ -48,19 +48,15 @@ func (w *World) reach(bot *account, chatID int64, want access) (*chat, error) {
 	if c == nil {
 		return nil, badRequest("chat not found")
 	}
-
 	role, known := c.Members[bot.ID]
 	if !known {
 		return nil, badRequest("chat not found") // a bot doesn't know groups it never was in
 	}
-
 	if want == toWrite && c.MigratedTo != 0 {
 		err := badRequest("group chat was upgraded to a supergroup chat")
 		err.MigrateTo = c.MigratedTo
-
 		return nil, err
 	}
-
 	switch {
 	case role == Kicked && (c.Kind == Supergroup || want >= toEdit):
 		return nil, forbidden("bot was kicked from the " + c.Kind + " chat")
@@ -76,7 +72,6 @@ func (c *chat) permits(bot *account, what Content) error {
 	if role := c.Members[bot.ID]; role == Restricted || (c.ReadOnly && !role.admin()) {
 		return badRequest("not enough rights to send " + what.kind() + " to the chat")
 	}
-
 	return nil
 }
 
@@ -85,7 +80,6 @@ func (w *World) bot(id int64) (*account, error) {
 	if a == nil || !a.Bot {
 		return nil, &Error{Code: 401, Description: "Unauthorized"}
 	}
-
 	return a, nil
 }
 
@@ -95,7 +89,6 @@ func (w *World) groupOf(id int64) (*chat, error) {
 	if c == nil {
 		return nil, invalid("chat", fmt.Sprint(id), "a chat that exists")
 	}
-
 	return c, nil
 }
 
@@ -107,11 +100,9 @@ func (w *World) room(id int64) (*chat, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	if c.MigratedTo != 0 {
 		return nil, invalid("chat", fmt.Sprint(id), fmt.Sprintf("%d, the supergroup it was upgraded to", c.MigratedTo))
 	}
-
 	return c, nil
 }
 

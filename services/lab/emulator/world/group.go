@@ -23,49 +23,37 @@ type NewChat struct {
 func (w *World) PutChat(n NewChat) (Chat, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	old := w.state.Chats[n.ID]
 	if old != nil {
 		n.Kind, n.Title, n.Note = cmp.Or(n.Kind, old.Kind), cmp.Or(n.Title, old.Title), cmp.Or(n.Note, old.Note)
 	}
-
 	n.Kind = cmp.Or(n.Kind, Supergroup)
-
 	if n.ID == 0 {
 		n.ID = w.mintChat(n.Kind, n.Title)
 		old = w.state.Chats[n.ID]
 	}
-
 	if err := n.check(); err != nil {
 		return Chat{}, err
 	}
-
 	var events []event
-
 	n.MigratedTo, n.MigratedFrom = 0, 0
-
 	if old != nil {
 		n.MigratedTo, n.MigratedFrom = old.MigratedTo, old.MigratedFrom
 	}
-
 	if old == nil || !reflect.DeepEqual(old.Chat, n.Chat) {
 		events = append(events, event{Chat: &n.Chat})
 	}
-
 	joins, err := w.admit(n, old)
 	if err != nil {
 		return Chat{}, err
 	}
-
 	if events = append(events, joins...); len(events) == 0 {
 		return n.Chat, nil
 	}
-
 	renamed := old != nil && old.Title != n.Title
 	if err := w.commit(nil, events...); err != nil || !renamed {
 		return n.Chat, err
 	}
-
 	return n.Chat, w.note(old, w.someone(old), &Service{Title: n.Title})
 }
 
@@ -76,65 +64,50 @@ func (w *World) someone(c *chat) int64 {
 			return id
 		}
 	}
-
 	return anonymousAdmin
 }
 
 // admit makes the events that give the members of a group their roles.
 func (w *World) admit(n NewChat, old *chat) ([]event, error) {
 	var events []event
-
 	seen := map[string]bool{}
-
 	for i, who := range slices.Concat(n.Admins, n.Members) {
 		role := Ordinary
 		if i < len(n.Admins) {
 			role = Administrator
 		}
-
 		a := w.find(who)
-
 		if a == nil {
 			next, births, err := w.person(who)
 			if err != nil {
 				return nil, invalid("members", who, "the username of a registered bot or the name of a person")
 			}
-
 			a = next
-
 			if !seen[a.Name] {
 				events = append(events, births...)
 			}
 		}
-
 		name := a.Name
 		if a.Bot {
 			name = "@" + a.Username
 		}
-
 		if seen[name] {
 			continue
 		}
-
 		seen[name] = true
-
 		var now Role
 		if old != nil {
 			now = old.Members[a.ID]
 		}
-
 		if now == role || (now.present() && role == Ordinary) {
 			continue
 		}
-
 		events = append(events, event{Member: &joined{Chat: n.ID, Account: a.ID, Role: role}})
-
 		if a.Bot {
 			u := Update{Kind: KindMyMember, Chat: n.ID, By: a.ID, Member: a.ID, OldRole: orLeft(now), NewRole: role}
 			events = append(events, w.tell(a, u, 0)...)
 		}
 	}
-
 	return events, nil
 }
 
@@ -142,7 +115,6 @@ func orLeft(r Role) Role {
 	if r == "" {
 		return Left
 	}
-
 	return r
 }
 
@@ -153,30 +125,23 @@ func (w *World) SetRole(chatID int64, who string, role Role) error {
 	if !slices.Contains(roles, string(role)) {
 		return invalid("role", string(role), list(roles))
 	}
-
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	c, err := w.room(chatID)
 	if err != nil {
 		return err
 	}
-
 	a := w.find(who)
-
 	if a == nil {
 		next, events, err := w.person(who)
 		if err != nil {
 			return invalid("who", who, "the username of a registered bot or the name of a person")
 		}
-
 		if err := w.commit(nil, events...); err != nil {
 			return err
 		}
-
 		a = w.state.Accounts[next.ID]
 	}
-
 	return w.setRole(nil, c, a, role)
 }
 
@@ -185,31 +150,24 @@ func (w *World) setRole(cause *Cause, c *chat, a *account, role Role) error {
 	if old == role {
 		return nil
 	}
-
 	events := []event{{Member: &joined{Chat: c.ID, Account: a.ID, Role: role}}}
 	concerned := slices.Sorted(slices.Values(append(sortedKeys(c.Members), a.ID)))
-
 	for _, id := range slices.Compact(concerned) {
 		bot := w.state.Accounts[id]
 		u := Update{Kind: KindMember, Chat: c.ID, By: a.ID, Member: a.ID, OldRole: old, NewRole: role}
-
 		if id == a.ID {
 			u.Kind = KindMyMember
 		}
-
 		if bot.Bot && (id == a.ID || c.Members[id].admin()) {
 			events = append(events, w.tell(bot, u, 0)...)
 		}
 	}
-
 	if err := w.commit(cause, events...); err != nil {
 		return err
 	}
-
 	if old.present() == role.present() {
 		return nil
 	}
-
 	return w.noteMove(c, a, role)
 }
 
@@ -219,14 +177,12 @@ func (w *World) noteMove(c *chat, a *account, role Role) error {
 	if role.present() {
 		note = &Service{Joined: []int64{a.ID}}
 	}
-
 	return w.note(c, a.ID, note)
 }
 
 // note adds a service message.
 func (w *World) note(c *chat, from int64, s *Service) error {
 	m := &Message{Seq: c.next(), From: from, SentAt: w.cfg.Now().UTC(), Service: s}
-
 	return w.commit(nil, w.said(c, m)...)
 }
 
@@ -234,17 +190,14 @@ func (w *World) note(c *chat, from int64, s *Service) error {
 func (w *World) Leave(cause Cause, botID, chatID int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot, err := w.bot(botID)
 	if err != nil {
 		return err
 	}
-
 	c, err := w.reach(bot, chatID, toEdit)
 	if err != nil {
 		return err
 	}
-
 	return w.setRole(&cause, c, bot, Left)
 }
 
@@ -254,41 +207,32 @@ func (w *World) Leave(cause Cause, botID, chatID int64) error {
 func (w *World) Upgrade(chatID int64) (Chat, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	c, err := w.room(chatID)
 	if err != nil {
 		return Chat{}, err
 	}
-
 	if c.Kind != Group {
 		return Chat{}, invalid("chat", fmtInt(chatID), "a basic group")
 	}
-
 	next := c.Chat
 	next.ID, next.Kind, next.MigratedFrom = w.heirOf(c), Supergroup, c.ID
 	former := c.Chat
 	former.MigratedTo = next.ID
-
 	by := w.someone(c)
 	events := []event{{Chat: &next}}
-
 	for _, id := range sortedKeys(c.Members) {
 		events = append(events, event{Member: &joined{Chat: next.ID, Account: id, Role: c.Members[id]}})
 	}
-
 	// The old group is closed only after it has said where the people went.
 	if err := w.commit(nil, events...); err != nil {
 		return Chat{}, err
 	}
-
 	if err := w.note(c, by, &Service{MigrateTo: next.ID}); err != nil {
 		return Chat{}, err
 	}
-
 	if err := w.commit(nil, event{Chat: &former}); err != nil {
 		return Chat{}, err
 	}
-
 	return next, w.note(w.state.Chats[next.ID], by, &Service{MigrateFrom: chatID})
 }
 
@@ -300,6 +244,5 @@ func (w *World) heirOf(c *chat) int64 {
 			return id
 		}
 	}
-
 	return w.mintChat(Supergroup, c.Title)
 }

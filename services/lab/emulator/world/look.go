@@ -4,12 +4,10 @@ package world
 func (w *World) Chats() []Chat {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	chats := make([]Chat, 0, len(w.state.Chats))
 	for _, id := range sortedKeys(w.state.Chats) {
 		chats = append(chats, w.state.Chats[id].Chat)
 	}
-
 	return chats
 }
 
@@ -17,12 +15,10 @@ func (w *World) Chats() []Chat {
 func (w *World) Chat(id int64) (Chat, []Member, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	c := w.state.Chats[id]
 	if c == nil {
 		return Chat{}, nil, false
 	}
-
 	return c.Chat, w.members(c), true
 }
 
@@ -31,7 +27,6 @@ func (w *World) members(c *chat) []Member {
 	for _, id := range sortedKeys(c.Members) {
 		members = append(members, Member{Account: w.profile(id), Role: c.Members[id]})
 	}
-
 	return members
 }
 
@@ -39,17 +34,14 @@ func (w *World) members(c *chat) []Member {
 func (w *World) ChatFor(botID, chatID int64) (Chat, []Member, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot, err := w.bot(botID)
 	if err != nil {
 		return Chat{}, nil, err
 	}
-
 	c, err := w.reach(bot, chatID, toRead)
 	if err != nil {
 		return Chat{}, nil, err
 	}
-
 	return c.Chat, w.members(c), nil
 }
 
@@ -58,34 +50,26 @@ func (w *World) ChatFor(botID, chatID int64) (Chat, []Member, error) {
 func (w *World) History(chatID, before int64, limit int) ([]Post, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	c, err := w.groupOf(chatID)
 	if err != nil {
 		return nil, err
 	}
-
 	if before <= 0 || before > c.next() {
 		before = c.next()
 	}
-
 	from := before
-
 	for found := 0; from > c.First && found < limit; {
 		from--
-
 		if c.at(from) != nil {
 			found++
 		}
 	}
-
 	var posts []Post
-
 	for seq := from; seq < before; seq++ {
 		if p := c.at(seq); p != nil {
 			posts = append(posts, w.show(c, p))
 		}
 	}
-
 	return posts, nil
 }
 
@@ -93,29 +77,23 @@ func (w *World) History(chatID, before int64, limit int) ([]Post, error) {
 func (w *World) Typing(botID, chatID, thread int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot, err := w.bot(botID)
 	if err != nil {
 		return err
 	}
-
 	c, err := w.reach(bot, chatID, toWrite)
 	if err == nil {
 		err = c.permits(bot, Content{})
 	}
-
 	if err != nil {
 		return err
 	}
-
 	// Unlike a message, an action may name the General topic.
 	if thread != 0 && thread != 1 {
 		if err := c.checkThread(thread); err != nil {
 			return err
 		}
 	}
-
 	w.publish(Change{Kind: "typing", Chat: chatID, Account: &bot.Account})
-
 	return nil
 }

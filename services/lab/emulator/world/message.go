@@ -59,27 +59,22 @@ func (w *World) view(c *chat, viewer *account, m *Message, id int64) Post {
 		SentAt: m.SentAt, EditedAt: m.EditedAt, Thread: m.Thread,
 		Content: m.Content, Markup: m.Markup, Service: m.Service,
 	}
-
 	if answered := c.at(m.ReplyTo); m.ReplyTo != 0 && answered != nil {
 		if known, ok := c.idFor(viewer, answered); ok {
 			shown := w.view(c, viewer, withoutReply(answered.Message), known)
 			p.ReplyTo = &shown
 		}
 	}
-
 	if m.Service == nil {
 		return p
 	}
-
 	for _, joined := range m.Service.Joined {
 		p.Joined = append(p.Joined, w.profile(joined))
 	}
-
 	if m.Service.Left != 0 {
 		left := w.profile(m.Service.Left)
 		p.Left = &left
 	}
-
 	return p
 }
 
@@ -88,34 +83,27 @@ func withoutReply(m *Message) *Message {
 	if m.ReplyTo == 0 {
 		return m
 	}
-
 	plain := *m
 	plain.ReplyTo = 0
-
 	return &plain
 }
 
 // show is the current version with its reactions, as people see it.
 func (w *World) show(c *chat, p *post) Post {
 	shown := w.view(c, nil, p.Message, p.Message.Seq)
-
 	for _, r := range p.Reactions {
 		by := w.profile(r.By)
-
 		found := false
-
 		for i := range shown.Reactions {
 			if shown.Reactions[i].Emoji == r.Emoji {
 				shown.Reactions[i].By = append(shown.Reactions[i].By, by)
 				found = true
 			}
 		}
-
 		if !found {
 			shown.Reactions = append(shown.Reactions, Reaction{Emoji: r.Emoji, By: []Account{by}})
 		}
 	}
-
 	return shown
 }
 
@@ -126,10 +114,8 @@ func (w *World) profile(id int64) Account {
 	if id == anonymousAdmin {
 		return Account{ID: id, Bot: true, Name: "Group", Username: "GroupAnonymousBot"}
 	}
-
 	if a := w.state.Accounts[id]; a != nil {
 		return a.Account
 	}
-
 	return Account{ID: id, Name: "Deleted Account"}
 }

@@ -21,7 +21,6 @@ const (
 func (w *World) digest(parts ...string) []byte {
 	mac := hmac.New(sha256.New, []byte(strconv.FormatUint(w.cfg.Seed, 10)))
 	mac.Write([]byte(strings.Join(parts, "\x00")))
-
 	return mac.Sum(nil)
 }
 
@@ -34,37 +33,30 @@ func (w *World) hash(parts ...string) uint64 {
 func (w *World) mintToken(username string) string {
 	username = strings.ToLower(username)
 	id := firstBotID + w.hash("bot", username)%4_000_000_000
-
 	if known := w.byUsername(username); known != nil && known.Bot {
 		id = uint64(known.ID) //nolint:gosec // ids of bots are positive
 	}
-
 	secret := base64.RawURLEncoding.EncodeToString(w.digest("token", username))
-
 	return strconv.FormatUint(id, 10) + ":AA" + secret[:33]
 }
 
 func tokenID(token string) int64 {
 	id, _, _ := strings.Cut(token, ":")
 	n, _ := strconv.ParseInt(id, 10, 64) // the pattern of tokens allows no other
-
 	return n
 }
 
 // mintChat makes an id that no chat has.
 func (w *World) mintChat(kind, title string) int64 {
 	n := int64(w.hash("chat", kind, title) % 4_000_000_000)
-
 	for {
 		id := -1_000_000_000 - n
 		if kind == Supergroup {
 			id += supergroupID
 		}
-
 		if w.state.Chats[id] == nil {
 			return id
 		}
-
 		n++
 	}
 }
@@ -73,13 +65,11 @@ func (w *World) mintChat(kind, title string) int64 {
 // the same message looks as different to two bots as it does on Telegram.
 func (w *World) firstBox(id int64) int64 {
 	bots := 0
-
 	for _, a := range w.state.Accounts {
 		if a.Bot && a.ID != id {
 			bots++
 		}
 	}
-
 	return int64(bots+1)*10_000 + int64(w.hash("box", strconv.FormatInt(id, 10))%5_000)
 }
 

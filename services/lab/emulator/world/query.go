@@ -11,19 +11,15 @@ const maxQueries = 64
 func (w *World) AnswerQuery(botID int64, query string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot := w.state.Accounts[botID]
 	if bot == nil {
 		return false
 	}
-
 	i := slices.Index(bot.Queries, query)
 	if i < 0 {
 		return false
 	}
-
 	bot.Queries = slices.Delete(bot.Queries, i, i+1)
-
 	return true
 }
 

@@ -15,11 +15,9 @@ type recent struct {
 func (r *recent) add(change *Change) {
 	r.revision++
 	change.Revision = r.revision
-
 	if r.changes == nil {
 		r.changes = make([]Change, maxRecent)
 	}
-
 	r.changes[r.revision%maxRecent] = *change
 }
 
@@ -29,12 +27,10 @@ func (r *recent) after(revision uint64) ([]Change, bool) {
 	if revision > r.revision || r.revision-revision > maxRecent {
 		return nil, false
 	}
-
 	changes := make([]Change, 0, r.revision-revision)
 	for next := revision + 1; next <= r.revision; next++ {
 		changes = append(changes, r.changes[next%maxRecent])
 	}
-
 	return changes, true
 }
 
@@ -42,7 +38,6 @@ func (r *recent) after(revision uint64) ([]Change, bool) {
 func (w *World) Revision() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	return w.recent.revision
 }
 
@@ -54,23 +49,19 @@ func (w *World) Revision() uint64 {
 func (w *World) WatchFrom(ctx context.Context, revision uint64) (<-chan Change, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	missed, ok := w.recent.after(revision)
 	past := missed[:0]
-
 	for _, change := range missed {
 		if w.fill(&change) {
 			past = append(past, change)
 		}
 	}
-
 	return w.watch(ctx, past), ok
 }
 
 // happened numbers a change and shows it to the watchers.
 func (w *World) happened(change Change) {
 	w.recent.add(&change)
-
 	if len(w.watchers) > 0 && w.fill(&change) {
 		w.publish(change)
 	}
@@ -81,14 +72,11 @@ func (w *World) fill(change *Change) bool {
 	if change.Seq == 0 || change.Kind == "delete" {
 		return true
 	}
-
 	p := w.postOf(change.Chat, change.Seq)
 	if p == nil {
 		return false
 	}
-
 	shown := w.show(w.state.Chats[change.Chat], p)
 	change.Post = &shown
-
 	return true
 }

@@ -98,23 +98,18 @@ type commands struct {
 // has changed.
 func (w *World) commit(cause *Cause, events ...event) error {
 	e := entry{Seq: w.state.Seq + 1, At: w.cfg.Now().UTC(), Cause: cause, Events: events}
-
 	if w.journal != nil {
 		line, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("write the change: %w", err)
 		}
-
 		if err := w.journal.Append(line); err != nil {
 			return err
 		}
 	}
-
 	if err := w.apply(e); err != nil {
 		return err
 	}
-
 	w.announce(e)
-
 	return nil
 }

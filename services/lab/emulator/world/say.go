@@ -26,9 +26,7 @@ type Saying struct {
 func (w *World) CheckSend(botID, chatID int64, s Saying) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	_, _, _, err := w.prepare(botID, chatID, s)
-
 	return err
 }
 
@@ -36,24 +34,19 @@ func (w *World) CheckSend(botID, chatID int64, s Saying) error {
 func (w *World) Send(cause Cause, botID, chatID int64, s Saying) (Post, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot, c, reply, err := w.prepare(botID, chatID, s)
 	if err != nil {
 		return Post{}, err
 	}
-
 	m := &Message{
 		Seq: c.next(), From: bot.ID, SentAt: w.cfg.Now().UTC(), Thread: s.Thread,
 		Content: s.Content, ReplyTo: reply, Markup: s.Markup,
 	}
-
 	if err := w.commit(&cause, w.said(c, m)...); err != nil {
 		return Post{}, err
 	}
-
 	sent := c.at(m.Seq)
 	id, _ := c.idFor(bot, sent)
-
 	return w.view(c, bot, m, id), nil
 }
 
@@ -64,36 +57,28 @@ func (w *World) prepare(botID, chatID int64, s Saying) (*account, *chat, int64, 
 	if err != nil {
 		return nil, nil, 0, err
 	}
-
 	c, err := w.reach(bot, chatID, toWrite)
 	if err == nil {
 		err = c.permits(bot, s.Content)
 	}
-
 	if err != nil {
 		return nil, nil, 0, err
 	}
-
 	if err := s.check(); err != nil {
 		return nil, nil, 0, err
 	}
-
 	if err := c.checkThread(s.Thread); err != nil {
 		return nil, nil, 0, err
 	}
-
 	if s.ReplyTo == 0 {
 		return bot, c, 0, nil
 	}
-
 	if answered := c.find(bot, s.ReplyTo); answered != nil {
 		return bot, c, answered.Message.Seq, nil
 	}
-
 	if s.ReplyOptional {
 		return bot, c, 0, nil
 	}
-
 	return nil, nil, 0, badRequest("message to be replied not found")
 }
 
@@ -103,16 +88,13 @@ func (c *chat) checkThread(thread int64) error {
 	if thread == 0 {
 		return nil
 	}
-
 	topic, ok := c.Topics[thread]
 	if !ok {
 		return badRequest("message thread not found")
 	}
-
 	if topic.Closed {
 		return badRequest("TOPIC_CLOSED")
 	}
-
 	return nil
 }
 
@@ -120,25 +102,20 @@ func (c *chat) checkThread(thread int64) error {
 func (w *World) said(c *chat, m *Message) []event {
 	s := &said{Chat: c.ID, Message: m}
 	events := []event{{Message: s}}
-
 	for _, id := range sortedKeys(c.Members) {
 		bot := w.state.Accounts[id]
 		if !bot.Bot || !w.sees(c, bot, m) {
 			continue
 		}
-
 		known := m.Seq
-
 		if c.Kind == Group {
 			known = bot.NextBox
 			s.IDs = append(s.IDs, boxID{Bot: id, ID: known})
 		}
-
 		if id != m.From {
 			events = append(events, w.tell(bot, Update{Kind: KindMessage, Chat: c.ID, MsgID: known, By: m.From}, m.Seq)...)
 		}
 	}
-
 	return events
 }
 
@@ -147,40 +124,32 @@ func (w *World) said(c *chat, m *Message) []event {
 func (w *World) Say(chatID int64, name, text string, replyTo int64) (Post, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	c, err := w.room(chatID)
 	if err != nil {
 		return Post{}, err
 	}
-
 	text = strings.TrimSpace(text)
 	if err := checkText(text); err != nil {
 		return Post{}, invalid("text", names.Cut(text, maxShown), "1 to 4096 UTF-16 code units")
 	}
-
 	if replyTo != 0 && c.at(replyTo) == nil {
 		return Post{}, invalid("reply_to", fmtInt(replyTo), "a message of the chat")
 	}
-
 	author, err := w.enter(c, name)
 	if err != nil {
 		return Post{}, err
 	}
-
 	parsed, err := markup.Parse(text, "")
 	if err != nil {
 		return Post{}, err
 	}
-
 	m := &Message{
 		Seq: c.next(), From: author.ID, SentAt: w.cfg.Now().UTC(),
 		Content: Content{Text: parsed.Plain, Entities: parsed.Entities}, ReplyTo: replyTo,
 	}
-
 	if err := w.commit(nil, w.said(c, m)...); err != nil {
 		return Post{}, err
 	}
-
 	return w.show(c, c.at(m.Seq)), nil
 }
 
@@ -190,19 +159,16 @@ func (w *World) enter(c *chat, name string) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-
 	if role := c.Members[author.ID]; role == Kicked {
 		return nil, invalid("name", name, "someone who was not kicked from the chat")
 	} else if !role.present() {
 		events = append(events, event{Member: &joined{Chat: c.ID, Account: author.ID, Role: Ordinary}})
 	}
-
 	if len(events) > 0 {
 		if err := w.commit(nil, events...); err != nil {
 			return nil, err
 		}
 	}
-
 	return w.state.Accounts[author.ID], nil
 }
 
@@ -211,26 +177,20 @@ func (w *World) enter(c *chat, name string) (*account, error) {
 func (w *World) IDs(chatID, seq int64) map[int64]int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	ids := map[int64]int64{}
 	p := w.postOf(chatID, seq)
-
 	if p == nil {
 		return ids
 	}
-
 	c := w.state.Chats[chatID]
-
 	for id, role := range c.Members {
 		bot := w.state.Accounts[id]
 		if !bot.Bot || !role.present() {
 			continue
 		}
-
 		if known, ok := c.idFor(bot, p); ok {
 			ids[id] = known
 		}
 	}
-
 	return ids
 }

@@ -21,11 +21,9 @@ type Webhook struct {
 func (w *World) SetWebhook(botID int64, hook *Webhook, drop bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if _, err := w.bot(botID); err != nil {
 		return err
 	}
-
 	return w.commit(nil, event{Webhook: &hooked{Bot: botID, Webhook: hook, Drop: drop}})
 }
 
@@ -33,14 +31,11 @@ func (w *World) SetWebhook(botID int64, hook *Webhook, drop bool) error {
 func (w *World) WebhookOf(botID int64) (*Webhook, []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot := w.state.Accounts[botID]
 	if bot == nil || bot.Webhook == nil {
 		return nil, nil
 	}
-
 	hook := *bot.Webhook
-
 	return &hook, bot.Allowed
 }
 
@@ -48,7 +43,6 @@ func (w *World) WebhookOf(botID int64) (*Webhook, []string) {
 func (w *World) WebhookFailed(botID int64, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if bot := w.state.Accounts[botID]; bot != nil && bot.Webhook != nil {
 		next := *bot.Webhook
 		next.LastError, next.LastErrorAt = reason, w.cfg.Now()
@@ -61,15 +55,12 @@ func (w *World) WebhookFailed(botID int64, reason string) {
 func (w *World) Webhooks() (map[int64]Webhook, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	hooks := map[int64]Webhook{}
-
 	for id, a := range w.state.Accounts {
 		if a.Webhook != nil {
 			hooks[id] = Webhook{URL: a.Webhook.URL, Secret: a.Webhook.Secret, MaxConnections: a.Webhook.MaxConnections}
 		}
 	}
-
 	return hooks, w.hooks
 }
 
@@ -77,11 +68,9 @@ func (w *World) Webhooks() (map[int64]Webhook, <-chan struct{}) {
 func (w *World) SetCommands(botID int64, scope string, menu json.RawMessage) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if _, err := w.bot(botID); err != nil {
 		return err
 	}
-
 	return w.commit(nil, event{Commands: &commands{Bot: botID, Scope: scope, List: menu}})
 }
 
@@ -89,11 +78,9 @@ func (w *World) SetCommands(botID int64, scope string, menu json.RawMessage) err
 func (w *World) Commands(botID int64, scope string) json.RawMessage {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if bot := w.state.Accounts[botID]; bot != nil {
 		return bot.Commands[scope]
 	}
-
 	return nil
 }
 
@@ -102,30 +89,24 @@ func (w *World) Commands(botID int64, scope string) json.RawMessage {
 func (w *World) Press(chatID, seq int64, name, data string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	c, err := w.room(chatID)
 	if err != nil {
 		return "", err
 	}
-
 	p := c.at(seq)
 	if p == nil || !w.profile(p.Message.From).Bot || len(p.Message.Markup) == 0 {
 		return "", invalid("message_id", fmtInt(seq), "a bot's message with buttons")
 	}
-
 	author, err := w.enter(c, name)
 	if err != nil {
 		return "", err
 	}
-
 	bot := w.state.Accounts[p.Message.From]
 	known, _ := c.idFor(bot, p)
 	query := fmtInt(bot.NextUpdate) + fmtInt(author.ID)
-
 	events := w.tell(bot, Update{Kind: KindCallback, Chat: chatID, MsgID: known, By: author.ID, Query: query, Data: data}, seq)
 	if len(events) == 0 {
 		return query, nil
 	}
-
 	return query, w.commit(nil, events...)
 }

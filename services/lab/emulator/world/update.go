@@ -50,7 +50,6 @@ func (a *account) wants(kind string) bool {
 	if len(a.Allowed) > 0 {
 		return slices.Contains(a.Allowed, kind)
 	}
-
 	return kind != KindMember && kind != KindReaction && kind != "message_reaction_count"
 }
 
@@ -60,10 +59,8 @@ func (w *World) tell(bot *account, u Update, ref int64) []event {
 	if !bot.wants(u.Kind) {
 		return nil
 	}
-
 	u.ID = bot.NextUpdate
 	u.At = w.cfg.Now().UTC()
-
 	return []event{{Queue: &queued{Bot: bot.ID, Update: u, Ref: ref}}}
 }
 
@@ -73,32 +70,25 @@ func (w *World) tell(bot *account, u Update, ref int64) []event {
 func (w *World) Updates(botID, offset int64, limit int) ([]Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot, err := w.bot(botID)
 	if err != nil {
 		return nil, err
 	}
-
 	if offset < 0 && len(bot.Queue) > 0 {
 		offset = bot.Queue[max(0, int64(len(bot.Queue))+offset)].ID
 	}
-
 	if err := w.confirm(bot, offset); err != nil {
 		return nil, err
 	}
-
 	var events []Event
-
 	for _, u := range bot.Queue {
 		if len(events) == limit {
 			break
 		}
-
 		if w.cfg.Now().Sub(u.At) < updateLifetime {
 			events = append(events, w.resolve(bot, u))
 		}
 	}
-
 	return events, nil
 }
 
@@ -106,12 +96,10 @@ func (w *World) Updates(botID, offset int64, limit int) ([]Event, error) {
 func (w *World) Confirm(botID, offset int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot, err := w.bot(botID)
 	if err != nil {
 		return err
 	}
-
 	return w.confirm(bot, offset)
 }
 
@@ -119,7 +107,6 @@ func (w *World) confirm(bot *account, offset int64) error {
 	if len(bot.Queue) == 0 || bot.Queue[0].ID >= offset {
 		return nil
 	}
-
 	return w.commit(nil, event{Confirm: &confirm{Bot: bot.ID, Below: offset}})
 }
 
@@ -127,11 +114,9 @@ func (w *World) confirm(bot *account, offset int64) error {
 func (w *World) Pending(botID int64) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if bot := w.state.Accounts[botID]; bot != nil {
 		return len(bot.Queue)
 	}
-
 	return 0
 }
 
@@ -140,14 +125,11 @@ func (w *World) Pending(botID int64) int {
 func (w *World) Wake(botID int64) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if bot := w.state.Accounts[botID]; bot != nil && bot.Bot {
 		return bot.wake
 	}
-
 	gone := make(chan struct{})
 	close(gone)
-
 	return gone
 }
 
@@ -156,30 +138,24 @@ func (w *World) Wake(botID int64) <-chan struct{} {
 func (w *World) Allow(botID int64, kinds []string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	bot, err := w.bot(botID)
 	if err != nil || slices.Equal(bot.Allowed, kinds) {
 		return err
 	}
-
 	return w.commit(nil, event{Allowed: &allowed{Bot: botID, Kinds: kinds}})
 }
 
 func (w *World) resolve(bot *account, u Update) Event {
 	e := Event{Update: u, Actor: w.profile(u.By), Subject: w.profile(u.Member)}
 	c := w.state.Chats[u.Chat]
-
 	if c == nil {
 		return e
 	}
-
 	e.In = c.Chat
-
 	if u.Message != nil {
 		shown := w.view(c, bot, u.Message, u.MsgID)
 		e.Post = &shown
 	}
-
 	return e
 }
 

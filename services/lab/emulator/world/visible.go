@@ -10,15 +10,12 @@ func (w *World) sees(c *chat, bot *account, m *Message) bool {
 	if bot.ID == m.From {
 		return true
 	}
-
 	role := c.Members[bot.ID]
 	if !role.present() {
 		return false
 	}
-
 	author := w.profile(m.From)
 	everything := role.admin() || !bot.Privacy
-
 	switch {
 	case m.Service != nil:
 		return true
@@ -34,26 +31,22 @@ func (w *World) sees(c *chat, bot *account, m *Message) bool {
 // answers tells whether a message is a reply to one of the bot's own.
 func (w *World) answers(c *chat, bot *account, m *Message) bool {
 	answered := c.at(m.ReplyTo)
-
 	return m.ReplyTo != 0 && answered != nil && answered.Message.From == bot.ID
 }
 
 // mentions tells whether an entity of one of the kinds ends in @username.
 func mentions(m *Message, username string, kinds ...string) bool {
 	units := utf16.Encode([]rune(m.Text))
-
 	for _, e := range m.Entities {
 		for _, kind := range kinds {
 			if e.Type != kind || e.Offset+e.Length > len(units) {
 				continue
 			}
-
 			part := string(utf16.Decode(units[e.Offset : e.Offset+e.Length]))
 			if _, name, ok := strings.Cut(part, "@"); ok && strings.EqualFold(name, username) {
 				return true
 			}
 		}
 	}
-
 	return false
 }

@@ -22,7 +22,6 @@ type Change struct {
 func (w *World) Watch(ctx context.Context) <-chan Change {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	return w.watch(ctx, nil)
 }
 
@@ -32,16 +31,12 @@ func (w *World) watch(ctx context.Context, past []Change) <-chan Change {
 	for _, change := range past {
 		changes <- change
 	}
-
 	w.watchers[changes] = struct{}{}
-
 	context.AfterFunc(ctx, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-
 		w.unwatch(changes)
 	})
-
 	return changes
 }
 

@@ -82,7 +82,6 @@ func Stored(dir string) bool {
 			return true
 		}
 	}
-
 	return false
 }
 
@@ -93,18 +92,14 @@ func Open(cfg Config) (*World, error) {
 	if cfg.MaxMessages < 1 || cfg.MaxUpdates < 1 || cfg.Now == nil {
 		return nil, errors.New("world: MaxMessages, MaxUpdates and Now must be set")
 	}
-
 	w := &World{cfg: cfg, watchers: map[chan Change]struct{}{}, hooks: make(chan struct{})}
 	w.clear()
-
 	if cfg.Dir == "" {
 		return w, nil
 	}
-
 	if err := w.load(); err != nil {
 		return nil, err
 	}
-
 	return w, nil
 }
 
@@ -112,52 +107,40 @@ func (w *World) load() error {
 	if err := w.readSnapshot(); err != nil {
 		return err
 	}
-
 	past := w.state.Seq
-
 	file, err := journal.Open(filepath.Join(w.cfg.Dir, journalFile), func(line []byte) error {
 		var e entry
 		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("not a record of the emulator: %w", err)
 		}
-
 		if e.Seq <= past {
 			return nil // a crash came between writing the snapshot and emptying the journal
 		}
-
 		return w.apply(e)
 	})
 	if err != nil {
 		return err
 	}
-
 	w.journal = file
-
 	return nil
 }
 
 func (w *World) readSnapshot() error {
 	path := filepath.Join(w.cfg.Dir, snapshotFile)
-
 	content, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-
 	if err != nil {
 		return fmt.Errorf("read the state: %w", err)
 	}
-
 	w.snapshot = int64(len(content))
-
 	if err := json.Unmarshal(content, &w.state); err != nil {
 		return fmt.Errorf("%s is not a state of the emulator; remove the folder to start anew: %w", path, err)
 	}
-
 	for _, a := range w.state.Accounts {
 		w.index(a)
 	}
-
 	for _, c := range w.state.Chats {
 		for _, p := range c.Posts {
 			if p != nil {
@@ -165,7 +148,6 @@ func (w *World) readSnapshot() error {
 			}
 		}
 	}
-
 	return nil
 }
 
@@ -173,11 +155,9 @@ func (w *World) readSnapshot() error {
 func (w *World) Compact() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if w.journal == nil {
 		return nil
 	}
-
 	return w.compact()
 }
 
@@ -189,7 +169,6 @@ const worthCompacting = 32 << 20
 func (w *World) Overgrown() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	return w.journal != nil && w.journal.Size() > max(worthCompacting, w.snapshot)
 }
 
@@ -198,13 +177,10 @@ func (w *World) compact() error {
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
-
 	if err := journal.Replace(filepath.Join(w.cfg.Dir, snapshotFile), content); err != nil {
 		return err
 	}
-
 	w.effects, w.snapshot = nil, int64(len(content))
-
 	return w.journal.Clear()
 }
 
@@ -212,15 +188,12 @@ func (w *World) compact() error {
 func (w *World) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	for watcher := range w.watchers {
 		w.unwatch(watcher)
 	}
-
 	if w.journal == nil {
 		return nil
 	}
-
 	return w.journal.Close()
 }
 
@@ -228,25 +201,20 @@ func (w *World) Close() error {
 func (w *World) Reset() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	for _, a := range w.state.Accounts {
 		if a.Bot {
 			close(a.wake)
 		}
 	}
-
 	seq := w.state.Seq
 	w.clear()
 	w.state.Seq = seq + 1
-
 	close(w.hooks)
 	w.hooks = make(chan struct{})
 	w.happened(Change{Kind: "chat"})
-
 	if w.journal == nil {
 		return nil
 	}
-
 	return w.compact()
 }
 
@@ -264,7 +232,6 @@ func (w *World) clear() {
 func (w *World) Effects() []Effect {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	return append([]Effect(nil), w.effects...)
 }
 
@@ -274,25 +241,18 @@ func (w *World) index(a *account) {
 		delete(w.tokens, old.TokenHash)
 		delete(w.usernames, strings.ToLower(old.Username))
 	}
-
 	w.state.Accounts[a.ID] = a
-
 	if a.Username != "" {
 		w.usernames[strings.ToLower(a.Username)] = a
 	}
-
 	if !a.Bot {
 		w.people[a.Name] = a.ID
-
 		return
 	}
-
 	w.tokens[a.TokenHash] = a
-
 	if a.box == nil {
 		a.box = map[int64]place{}
 	}
-
 	if a.wake == nil {
 		a.wake = make(chan struct{})
 	}

@@ -18,24 +18,19 @@ func message(p *world.Post) page.Message {
 		ID: p.Seq, From: member(p.From), At: p.SentAt, Edited: !p.EditedAt.IsZero(),
 		Text: p.Shown(), Buttons: buttons(p.Markup), Service: service(p),
 	}
-
 	for _, e := range p.Entities {
 		m.Entities = append(m.Entities, page.Entity{Type: e.Type, Offset: e.Offset, Length: e.Length, URL: e.URL})
 	}
-
 	if answered := p.ReplyTo; answered != nil {
 		m.ReplyTo = &page.Quote{ID: answered.Seq, From: member(answered.From), Text: beginning(answered)}
 	}
-
 	for _, r := range p.Reactions {
 		reaction := page.Reaction{Emoji: r.Emoji}
 		for _, by := range r.By {
 			reaction.By = append(reaction.By, member(by))
 		}
-
 		m.Reactions = append(m.Reactions, reaction)
 	}
-
 	return m
 }
 
@@ -51,18 +46,14 @@ func buttons(markup json.RawMessage) [][]page.Button {
 	if json.Unmarshal(markup, &keyboard) != nil { // there is none
 		return nil
 	}
-
 	var rows [][]page.Button
-
 	for _, row := range keyboard.Rows {
 		shown := make([]page.Button, 0, len(row))
 		for _, b := range row {
 			shown = append(shown, page.Button{Text: b.Text, Data: b.Data, URL: b.URL})
 		}
-
 		rows = append(rows, shown)
 	}
-
 	return rows
 }
 
@@ -75,12 +66,10 @@ func beginning(p *world.Post) string {
 	if p.Service != nil {
 		return service(p)
 	}
-
 	text := p.Shown()
 	if runes := []rune(text); len(runes) > quoted {
 		return strings.TrimSpace(string(runes[:quoted])) + "…"
 	}
-
 	return text
 }
 
@@ -89,12 +78,10 @@ func service(p *world.Post) string {
 	if p.Service == nil {
 		return ""
 	}
-
 	names := make([]string, 0, len(p.Joined))
 	for _, a := range p.Joined {
 		names = append(names, a.Name)
 	}
-
 	switch {
 	case len(names) > 0:
 		return strings.Join(names, ", ") + " joined the group"

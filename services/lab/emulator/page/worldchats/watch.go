@@ -14,7 +14,6 @@ func (c *Chats) Revision() uint64 { return c.world.Revision() }
 // Watch follows the events after a revision until ctx ends.
 func (c *Chats) Watch(ctx context.Context, after uint64) (page.Feed, bool) {
 	changes, complete := c.world.WatchFrom(ctx, after)
-
 	return feed(changes), complete
 }
 
@@ -28,7 +27,6 @@ func (f feed) Next(ctx context.Context) (page.Event, error) {
 		if !open {
 			return page.Event{}, io.EOF
 		}
-
 		return event(&change), nil
 	case <-ctx.Done():
 		return page.Event{}, ctx.Err()
@@ -37,7 +35,6 @@ func (f feed) Next(ctx context.Context) (page.Event, error) {
 
 func event(c *world.Change) page.Event {
 	e := page.Event{Revision: c.Revision, Chat: c.Chat}
-
 	switch c.Kind {
 	case "message":
 		e.Kind = page.Said
@@ -53,16 +50,13 @@ func event(c *world.Change) page.Event {
 	default: // edit, reaction
 		e.Kind = page.Changed
 	}
-
 	if c.Post != nil {
 		shown := message(c.Post)
 		e.Message = &shown
 	}
-
 	if c.Account != nil {
 		typing := member(*c.Account)
 		e.Member = &typing
 	}
-
 	return e
 }

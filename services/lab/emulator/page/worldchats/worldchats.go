@@ -20,14 +20,12 @@ func New(w *world.World) *Chats { return &Chats{world: w} }
 func (c *Chats) Chats() []page.Chat {
 	profiles := c.world.Chats()
 	chats := make([]page.Chat, 0, len(profiles))
-
 	for _, profile := range profiles {
 		// A reset may have removed it meanwhile.
 		if chat, err := c.Chat(profile.ID); err == nil {
 			chats = append(chats, chat)
 		}
 	}
-
 	return chats
 }
 
@@ -37,17 +35,14 @@ func (c *Chats) Chat(id int64) (page.Chat, error) {
 	if !ok {
 		return page.Chat{}, &page.InputError{Field: "chat", Value: decimal(id), Allowed: "a chat that exists"}
 	}
-
 	last, err := c.History(id, 0, 1)
 	if err != nil {
 		return page.Chat{}, err
 	}
-
 	chat := page.Chat{
 		ID: profile.ID, Title: profile.Title, Note: profile.Note, MovedTo: profile.MigratedTo,
 		Members: []page.Member{}, Reactions: world.Reactions(),
 	}
-
 	for _, m := range members {
 		if m.Role != world.Left && m.Role != world.Kicked {
 			shown := member(m.Account)
@@ -55,15 +50,12 @@ func (c *Chats) Chat(id int64) (page.Chat, error) {
 			chat.Members = append(chat.Members, shown)
 		}
 	}
-
 	if profile.Reactions != nil {
 		chat.Reactions = append([]string{}, *profile.Reactions...)
 	}
-
 	if len(last) > 0 {
 		chat.Last = &last[0]
 	}
-
 	return chat, nil
 }
 
@@ -73,12 +65,10 @@ func (c *Chats) History(chat, before int64, limit int) ([]page.Message, error) {
 	if err != nil {
 		return nil, wrong(err)
 	}
-
 	messages := make([]page.Message, 0, len(posts))
 	for i := range posts {
 		messages = append(messages, message(&posts[i]))
 	}
-
 	return messages, nil
 }
 
@@ -88,7 +78,6 @@ func (c *Chats) Say(chat int64, name, text string, replyTo int64) (page.Message,
 	if err != nil {
 		return page.Message{}, wrong(err)
 	}
-
 	return message(&post), nil
 }
 
@@ -100,7 +89,6 @@ func (c *Chats) React(chat, message int64, name, emoji string) error {
 // Press presses a button for a person.
 func (c *Chats) Press(chat, message int64, name, data string) error {
 	_, err := c.world.Press(chat, message, name, data)
-
 	return wrong(err)
 }
 
@@ -110,12 +98,10 @@ func (c *Chats) SetAdmin(chat int64, name string, admin bool) error {
 	if account, known := c.world.Find(name); name == "" || known && account.Bot {
 		return &page.InputError{Field: "name", Value: name, Allowed: "a person's name"}
 	}
-
 	role := world.Ordinary
 	if admin {
 		role = world.Administrator
 	}
-
 	return wrong(c.world.SetRole(chat, name, role))
 }
 
@@ -124,6 +110,5 @@ func wrong(err error) error {
 	if input, ok := errors.AsType[*world.InputError](err); ok {
 		return &page.InputError{Field: input.Field, Value: input.Value, Allowed: input.Allowed}
 	}
-
 	return err
 }
