@@ -11,7 +11,6 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/emulator/controlapi"
 	"github.com/chorus-cast/chorus/services/lab/emulator/page"
-	"github.com/chorus-cast/chorus/services/lab/emulator/page/worldchats"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
@@ -31,7 +30,7 @@ func TestWholeEmulator(t *testing.T) {
 	e.Mount(control.Prefix+"/", controlapi.New(controlapi.Config{
 		World: e.World(), Calls: e.Calls(), Faults: e.Faults(), Flood: e.Flood(), Log: zapNop(),
 	}))
-	e.Mount("/", page.New(worldchats.New(e.World()), page.Options{}))
+	e.Mount("/", page.New(page.Of(e.World()), page.Options{}))
 
 	if err := e.Listen(); err != nil {
 		t.Fatal(err)

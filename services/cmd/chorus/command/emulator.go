@@ -11,7 +11,6 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/emulator/controlapi"
 	"github.com/chorus-cast/chorus/services/lab/emulator/page"
-	"github.com/chorus-cast/chorus/services/lab/emulator/page/worldchats"
 )
 
 func emulatorCommand() *cobra.Command {
@@ -61,7 +60,7 @@ func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.E
 	if offline {
 		opts.Banner = "A simulated Telegram: every persona here is a bot, and its texts come from templates, without a model."
 	}
-	e.Mount("/", page.New(worldchats.New(e.World()), opts))
+	e.Mount("/", page.New(page.Of(e.World()), opts))
 	e.Mount(control.Prefix+"/", controlapi.New(controlapi.Config{
 		World: e.World(), Calls: e.Calls(), Faults: e.Faults(), Flood: e.Flood(), Log: log, Hosts: cfg.emulator.Hosts,
 	}))

@@ -8,7 +8,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
-	"github.com/chorus-cast/chorus/services/internal/infra/limit/limittest"
 	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
@@ -19,19 +18,19 @@ func TestMain(m *testing.M) {
 
 func TestLocal(t *testing.T) {
 	t.Parallel()
-	limittest.Run(t, func(_ *testing.T, replicas int) []limit.Limiter {
-		return same(limit.NewLocal(limittest.Window, nil), replicas)
+	conform(t, func(_ *testing.T, replicas int) []limit.Limiter {
+		return same(limit.NewLocal(window, nil), replicas)
 	})
 }
 
 func TestRedis(t *testing.T) {
 	t.Parallel()
-	limittest.Run(t, func(t *testing.T, replicas int) []limit.Limiter {
+	conform(t, func(t *testing.T, replicas int) []limit.Limiter {
 		t.Helper()
 		url := testenv.Redis(t)
 		ls := make([]limit.Limiter, replicas)
 		for i := range ls {
-			ls[i] = limit.NewRedis(client(t, url), limittest.Window)
+			ls[i] = limit.NewRedis(client(t, url), window)
 		}
 		return ls
 	})
@@ -39,7 +38,7 @@ func TestRedis(t *testing.T) {
 
 func TestShared(t *testing.T) {
 	t.Parallel()
-	limittest.Run(t, func(t *testing.T, replicas int) []limit.Limiter {
+	conform(t, func(t *testing.T, replicas int) []limit.Limiter {
 		t.Helper()
 		url := testenv.Redis(t)
 		ls := make([]limit.Limiter, replicas)
@@ -63,8 +62,8 @@ const patience = 10 * time.Second
 
 func shared(t testing.TB, url string, replicas int) *limit.Shared {
 	t.Helper()
-	local := limit.NewLocal(limittest.Window, func() int { return replicas })
-	return limit.NewShared(limit.NewRedis(client(t, url), limittest.Window), local, patience, nil, testenv.Logger(t))
+	local := limit.NewLocal(window, func() int { return replicas })
+	return limit.NewShared(limit.NewRedis(client(t, url), window), local, patience, nil, testenv.Logger(t))
 }
 
 func client(t testing.TB, url string) *redis.Client {

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
-	"github.com/chorus-cast/chorus/services/internal/infra/limit/limittest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -198,7 +197,7 @@ func TestAnOutageIsNoReasonForMore(t *testing.T) {
 		return limit.Call{Bot: 1, Chat: chat, OfBot: limit.NewRate(1, every, burst, 0)}
 	}
 	var mu sync.Mutex
-	var calls []limittest.Granted
+	var calls []granted
 	stop := make(chan struct{})
 	var talking sync.WaitGroup
 	all := make([]*replica, replicas)
@@ -223,7 +222,7 @@ func TestAnOutageIsNoReasonForMore(t *testing.T) {
 					pause(v.Wait)
 					if v.Granted {
 						mu.Lock()
-						calls = append(calls, limittest.Granted{Least: least.Add(v.Wait), Most: most.Add(v.Wait)})
+						calls = append(calls, granted{Least: least.Add(v.Wait), Most: most.Add(v.Wait)})
 						mu.Unlock()
 					}
 				}
@@ -246,7 +245,7 @@ func TestAnOutageIsNoReasonForMore(t *testing.T) {
 	if len(calls) < 60 {
 		t.Errorf("only %d calls", len(calls))
 	}
-	if wrong := limittest.Excess(calls, limit.Rate{Every: every, Ahead: (burst - 1 + 2*replicas) * every}); wrong != "" {
+	if wrong := excess(calls, limit.Rate{Every: every, Ahead: (burst - 1 + 2*replicas) * every}); wrong != "" {
 		t.Error(wrong)
 	}
 }

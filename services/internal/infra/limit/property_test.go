@@ -8,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
-	"github.com/chorus-cast/chorus/services/internal/infra/limit/limittest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -37,8 +36,8 @@ type talker struct {
 
 // play lets talkers talk on a clock until all is said, and returns when each
 // call was made.
-func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]limittest.Granted {
-	said := make(map[*talker][]limittest.Granted)
+func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]granted {
+	said := make(map[*talker][]granted)
 	for {
 		var next *talker
 		for _, t := range talkers {
@@ -58,7 +57,7 @@ func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]limittest.Gran
 		next.ready = c.now.Add(v.Wait)
 		switch {
 		case v.Granted:
-			said[next] = append(said[next], limittest.Granted{Least: next.ready, Most: next.ready})
+			said[next] = append(said[next], granted{Least: next.ready, Most: next.ready})
 			next.left--
 			next.asked = 0
 		case next.asked > 1:
@@ -87,11 +86,11 @@ func TestLanesThatDoAsTheyAreTold(t *testing.T) {
 				})
 			}
 		}
-		var all []limittest.Granted
+		var all []granted
 		for talker, calls := range play(rt, c, talkers) {
 			all = append(all, calls...)
 			for _, r := range talker.call.InChat {
-				if wrong := limittest.Excess(calls, r); wrong != "" {
+				if wrong := excess(calls, r); wrong != "" {
 					rt.Fatalf("chat %d: %s", talker.call.Chat, wrong)
 				}
 			}
@@ -102,7 +101,7 @@ func TestLanesThatDoAsTheyAreTold(t *testing.T) {
 		if share := ofBot.Share(replicas); share.Ahead == 0 {
 			most.Ahead = max(most.Ahead, time.Duration(replicas-1)*most.Every)
 		}
-		if wrong := limittest.Excess(all, most); wrong != "" {
+		if wrong := excess(all, most); wrong != "" {
 			rt.Fatalf("the bot: %s", wrong)
 		}
 	})

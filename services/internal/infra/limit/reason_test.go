@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
-	"github.com/chorus-cast/chorus/services/internal/infra/limit/limittest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -23,7 +22,7 @@ func TestTheWarningTellsTheReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	core, seen := observer.New(zap.InfoLevel)
-	l := limit.NewShared(limit.NewRedis(redis, limittest.Window), limit.NewLocal(limittest.Window, nil), patience, nil, zap.New(core))
+	l := limit.NewShared(limit.NewRedis(redis, window), limit.NewLocal(window, nil), patience, nil, zap.New(core))
 	rate := limit.NewRate(1e6, time.Second, 1000, 0)
 	reserve := func() {
 		if _, err := l.Reserve(t.Context(), limit.Call{Bot: 1, Chat: 1, OfBot: rate}, 0); err != nil {

@@ -100,19 +100,6 @@ func (a *API) SetFaults(faults ...Fault) error {
 	return nil
 }
 
-// Faults are those that are switched on and not yet over.
-func (a *API) Faults() []Fault {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var on []Fault
-	for _, f := range a.faults {
-		if f.Times == 0 || f.hits < f.Times {
-			on = append(on, f.Fault)
-		}
-	}
-	return on
-}
-
 // hit returns the fault that this call has, or nil.
 func (a *API) hit() *Fault {
 	a.mu.Lock()

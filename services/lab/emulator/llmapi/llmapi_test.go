@@ -261,43 +261,34 @@ func TestFaultsEndAndHitByRate(t *testing.T) {
 	}
 }
 
-func TestControl(t *testing.T) {
+func TestWrongFaultsChangeNothing(t *testing.T) {
 	t.Parallel()
 	api := server(t, llmapi.Options{Text: "x"})
-	control := api.Control()
-	on := `[{"kind":"rate_limited","times":2,"retry_after":"7s"}]`
-	if w := call(t, control, http.MethodPut, "/faults", on); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != on {
-		t.Errorf("put: %d %s", w.Code, w.Body)
+	if err := api.SetFaults(llmapi.Fault{Kind: llmapi.RateLimited, Times: 2, RetryAfter: jsontime.Duration(7 * time.Second)}); err != nil {
+		t.Fatal(err)
 	}
-	for bad, want := range map[string]string{
-		`[{"kind":"gremlin"}]`:                             `kind: "gremlin", want one of`,
-		`[{"kind":"slow","rate":2}]`:                       "rate: 2, want 0 to 1",
-		`[{"kind":"slow","times":-1}]`:                     "times: -1",
-		`[{"kind":"slow","delay":"-1s"}]`:                  "delay: -1s",
-		`[{"kind":"slow","delay":"soon"}]`:                 "soon",
-		`[{"kind":"rate_limited","retry_after":"1500ms"}]`: "whole seconds",
-		`[{"kind":"slow","often":true}]`:                   "often",
-		`{`:                                                "",
+	for want, bad := range map[string]llmapi.Fault{
+		`kind: "gremlin", want one of`: {Kind: "gremlin"},
+		"rate: 2, want 0 to 1":         {Kind: llmapi.Slow, Rate: 2},
+		"times: -1":                    {Kind: llmapi.Slow, Times: -1},
+		"delay: -1s":                   {Kind: llmapi.Slow, Delay: jsontime.Duration(-time.Second)},
+		"whole seconds":                {Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(1500 * time.Millisecond)},
 	} {
-		if w := call(t, control, http.MethodPut, "/faults", bad); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), strings.ReplaceAll(want, `"`, `\"`)) {
-			t.Errorf("put %s: %d %s, want %q", bad, w.Code, w.Body, want)
+		if err := api.SetFaults(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", bad, err, want)
 		}
 	}
 	if code := complete(t, api, hello).Code; code != http.StatusTooManyRequests {
 		t.Errorf("got %d with the fault on: a wrong one must not change it", code)
 	}
-	if w := call(t, control, http.MethodDelete, "/faults", ""); w.Code != http.StatusNoContent {
-		t.Errorf("delete: %d", w.Code)
+	if err := api.SetFaults(); err != nil {
+		t.Fatal(err)
 	}
 	if code := complete(t, api, hello).Code; code != http.StatusOK {
 		t.Errorf("got %d with no fault on", code)
 	}
-	if w := call(t, control, http.MethodGet, "/faults", ""); strings.TrimSpace(w.Body.String()) != "[]" {
-		t.Errorf("faults: %s", w.Body)
-	}
-	var calls []llmapi.Call
-	if err := json.Unmarshal(call(t, control, http.MethodGet, "/calls", "").Body.Bytes(), &calls); err != nil || len(calls) != 2 || calls[1].Seq != 2 {
-		t.Errorf("calls: %+v, %v", calls, err)
+	if calls := api.Calls(); len(calls) != 2 || calls[1].Seq != 2 {
+		t.Errorf("calls: %+v", calls)
 	}
 }
 

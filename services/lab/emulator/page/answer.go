@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // maxBody is far more than the longest message needs, in bytes.
@@ -28,7 +30,7 @@ func (p *page) answer(w http.ResponseWriter, status int, value any) {
 // refuse answers with what is wrong: the reader's input in detail, everything
 // else only in the log.
 func (p *page) refuse(w http.ResponseWriter, err error) {
-	if input, ok := errors.AsType[*InputError](err); ok {
+	if input, ok := errors.AsType[*world.InputError](err); ok {
 		fail(w, http.StatusBadRequest, input.Error())
 		return
 	}
@@ -58,15 +60,15 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 	// browser too old to tell its origin.
 	kind := r.Header.Get("Content-Type")
 	if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" {
-		return &InputError{Field: "Content-Type", Value: kind, Allowed: "application/json"}
+		return &world.InputError{Field: "Content-Type", Value: kind, Allowed: "application/json"}
 	}
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return &InputError{Field: "body", Value: err.Error(), Allowed: fmt.Sprintf("a JSON object of at most %d bytes with the known fields", maxBody)}
+		return &world.InputError{Field: "body", Value: err.Error(), Allowed: fmt.Sprintf("a JSON object of at most %d bytes with the known fields", maxBody)}
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return &InputError{Field: "body", Value: "more than one value", Allowed: "one JSON object"}
+		return &world.InputError{Field: "body", Value: "more than one value", Allowed: "one JSON object"}
 	}
 	return nil
 }
@@ -79,7 +81,7 @@ func chatID(r *http.Request) (int64, error) {
 func number(field, value, allowed string) (int64, error) {
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
-		return 0, &InputError{Field: field, Value: value, Allowed: allowed}
+		return 0, &world.InputError{Field: field, Value: value, Allowed: allowed}
 	}
 	return n, nil
 }

@@ -2,20 +2,14 @@ package page
 
 import (
 	"context"
-	"fmt"
 	"time"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
 
 // Chats is what the page shows, and where people write. All methods must be
-// safe for concurrent use. Wrong input is an *InputError.
+// safe for concurrent use. Wrong input is a *world.InputError.
 type Chats interface {
-	Looker
-	Watcher
-	Speaker
-}
-
-// Looker finds chats and messages.
-type Looker interface {
 	// Chats returns all chats, in any order.
 	Chats() []Chat
 	// Chat returns one of them.
@@ -23,28 +17,12 @@ type Looker interface {
 	// History returns the last limit messages before a message id, oldest
 	// first; before 0 means the newest.
 	History(chat, before int64, limit int) ([]Message, error)
-}
-
-// Watcher tells what happens.
-type Watcher interface {
 	// Revision is the number of the latest event.
 	Revision() uint64
 	// Watch follows the events after a revision until ctx ends. It reports false
 	// where the earlier ones are forgotten; then the feed has only what happens
 	// from now on.
 	Watch(ctx context.Context, after uint64) (feed Feed, complete bool)
-}
-
-// Feed is the events that one reader is told, in order.
-type Feed interface {
-	// Next waits for an event. It fails with io.EOF when there will be none any
-	// more, as the reader fell behind or the chats are closed, and with the
-	// context's error when that ends first: then one may call it again.
-	Next(ctx context.Context) (Event, error)
-}
-
-// Speaker lets people write.
-type Speaker interface {
 	// Say adds a person's message; replyTo is 0 or the message it answers.
 	Say(chat int64, name, text string, replyTo int64) (Message, error)
 	// React sets a person's only reaction to a message; "" takes it away.
@@ -53,6 +31,14 @@ type Speaker interface {
 	Press(chat, message int64, name, data string) error
 	// SetAdmin makes a person an administrator of a chat, or an ordinary member.
 	SetAdmin(chat int64, name string, admin bool) error
+}
+
+// Feed is the events that one reader is told, in order.
+type Feed interface {
+	// Next waits for an event. It fails with io.EOF when there will be none any
+	// more, as the reader fell behind or the chats are closed, and with the
+	// context's error when that ends first: then one may call it again.
+	Next(ctx context.Context) (Event, error)
 }
 
 // Chat is a group.
@@ -81,14 +67,14 @@ type Member struct {
 
 // Message is a message as it is now.
 type Message struct {
-	ID        int64      `json:"id"`
-	From      Member     `json:"from"`
-	At        time.Time  `json:"at"`
-	Edited    bool       `json:"edited,omitempty"`
-	Text      string     `json:"text,omitempty"`
-	Entities  []Entity   `json:"entities,omitempty"`
-	ReplyTo   *Quote     `json:"reply_to,omitempty"`
-	Reactions []Reaction `json:"reactions,omitempty"`
+	ID        int64           `json:"id"`
+	From      Member          `json:"from"`
+	At        time.Time       `json:"at"`
+	Edited    bool            `json:"edited,omitempty"`
+	Text      string          `json:"text,omitempty"`
+	Entities  []markup.Entity `json:"entities,omitempty"`
+	ReplyTo   *Quote          `json:"reply_to,omitempty"`
+	Reactions []Reaction      `json:"reactions,omitempty"`
 	// Buttons are the rows of an inline keyboard.
 	Buttons [][]Button `json:"buttons,omitempty"`
 	// Service is what happened, where nobody said anything.
@@ -108,15 +94,6 @@ type Quote struct {
 	ID   int64  `json:"id"`
 	From Member `json:"from"`
 	Text string `json:"text"` // its beginning
-}
-
-// Entity is a formatted part of a text. Type is one of the Bot API's; Offset and
-// Length count UTF-16 code units.
-type Entity struct {
-	Type   string `json:"type"`
-	Offset int    `json:"offset"`
-	Length int    `json:"length"`
-	URL    string `json:"url,omitempty"`
 }
 
 // Reaction is an emoji on a message with everyone who chose it.
@@ -147,12 +124,4 @@ type Event struct {
 	MessageID int64    `json:"message_id,omitempty"`
 	Message   *Message `json:"message,omitempty"`
 	Member    *Member  `json:"member,omitempty"`
-}
-
-// InputError says which field has a value that it can't have. The page shows
-// its message to the person who wrote.
-type InputError struct{ Field, Value, Allowed string }
-
-func (e *InputError) Error() string {
-	return fmt.Sprintf("%s: %q is not allowed, must be %s", e.Field, e.Value, e.Allowed)
 }

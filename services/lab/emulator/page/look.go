@@ -3,6 +3,8 @@ package page
 import (
 	"net/http"
 	"slices"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 const (
@@ -94,7 +96,7 @@ func span(r *http.Request) (before int64, length int, err error) {
 			return 0, 0, err
 		}
 		if before < 1 {
-			return 0, 0, &InputError{Field: "before", Value: text, Allowed: allowed}
+			return 0, 0, &world.InputError{Field: "before", Value: text, Allowed: allowed}
 		}
 	}
 	if text := query.Get("limit"); text != "" {
@@ -104,7 +106,7 @@ func span(r *http.Request) (before int64, length int, err error) {
 			return 0, 0, err
 		}
 		if wanted < 1 || wanted > maxLength {
-			return 0, 0, &InputError{Field: "limit", Value: text, Allowed: allowed}
+			return 0, 0, &world.InputError{Field: "limit", Value: text, Allowed: allowed}
 		}
 		length = int(wanted)
 	}

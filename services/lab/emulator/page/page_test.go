@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/page"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -50,7 +51,7 @@ func (b *book) Chats() []page.Chat {
 
 func (b *book) Chat(id int64) (page.Chat, error) {
 	if id != clubID {
-		return page.Chat{}, &page.InputError{Field: "chat", Value: "5", Allowed: "a chat that exists"}
+		return page.Chat{}, &world.InputError{Field: "chat", Value: "5", Allowed: "a chat that exists"}
 	}
 
 	last, err := b.History(id, 0, 1)
@@ -77,7 +78,7 @@ func (b *book) History(_, before int64, limit int) ([]page.Message, error) {
 
 func (b *book) Say(_ int64, name, text string, _ int64) (page.Message, error) {
 	if text == "" {
-		return page.Message{}, &page.InputError{Field: "text", Value: text, Allowed: "1 to 4096 UTF-16 code units"}
+		return page.Message{}, &world.InputError{Field: "text", Value: text, Allowed: "1 to 4096 UTF-16 code units"}
 	}
 
 	return b.add(page.Member{ID: 3, Name: name}, text), b.broken
@@ -85,7 +86,7 @@ func (b *book) Say(_ int64, name, text string, _ int64) (page.Message, error) {
 
 func (b *book) React(_, _ int64, _, emoji string) error {
 	if emoji == "no" {
-		return &page.InputError{Field: "emoji", Value: emoji, Allowed: "a reaction that the chat allows"}
+		return &world.InputError{Field: "emoji", Value: emoji, Allowed: "a reaction that the chat allows"}
 	}
 
 	return b.broken
@@ -93,7 +94,7 @@ func (b *book) React(_, _ int64, _, emoji string) error {
 
 func (b *book) Press(_, _ int64, _, data string) error {
 	if data == "no" {
-		return &page.InputError{Field: "data", Value: data, Allowed: "a button's"}
+		return &world.InputError{Field: "data", Value: data, Allowed: "a button's"}
 	}
 
 	return b.broken

@@ -1,5 +1,4 @@
-// Package limittest is what every limiter must do.
-package limittest
+package limit_test
 
 import (
 	"context"
@@ -11,8 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 )
 
-// Window is the window that the limiters under test must be made with.
-const Window = time.Second
+// window is the window that the limiters under test must be made with.
+const window = time.Second
 
 // long is longer than any test takes.
 const long = time.Hour
@@ -20,9 +19,9 @@ const long = time.Hour
 // slack is how much longer than told a loaded machine may take.
 const slack = 10 * time.Second
 
-// Run tests a limiter. Open returns limiters that share what they count, as
+// conform tests a limiter. Open returns limiters that share what they count, as
 // replicas do; one may be returned more than once.
-func Run(t *testing.T, open func(t *testing.T, replicas int) []limit.Limiter) {
+func conform(t *testing.T, open func(t *testing.T, replicas int) []limit.Limiter) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, []limit.Limiter){
 		"a burst goes through and the next waits": burst,
@@ -91,6 +90,7 @@ func pass(ctx context.Context, d time.Duration) {
 }
 
 func burst(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	c := call(1, 1, rate(long, 5), rate(long, 3))
 	if got := count(t, ls, 10, c); got != 3 {
 		t.Errorf("%d of 10 calls got through, want the burst of 3", got)
@@ -103,6 +103,7 @@ func burst(t *testing.T, ls []limit.Limiter) {
 }
 
 func refused(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	full := call(1, 1, rate(long, 5), rate(long, 10), rate(long, 1))
 	if got := count(t, ls, 20, full); got != 1 {
 		t.Fatalf("%d of 20 calls got through, want 1", got)
@@ -123,6 +124,7 @@ func refused(t *testing.T, ls []limit.Limiter) {
 }
 
 func queue(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	const every = 4 * time.Second
 	var last time.Duration
 	for i := range 10 {
@@ -150,6 +152,7 @@ func queue(t *testing.T, ls []limit.Limiter) {
 }
 
 func apart(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	for bot := int64(1); bot <= 3; bot++ {
 		for chat := int64(-2); chat <= 0; chat++ {
 			if got := count(t, ls, 5, call(bot, chat, rate(long, 9), rate(long, 3))); got != 3 {
@@ -163,7 +166,7 @@ func apart(t *testing.T, ls []limit.Limiter) {
 }
 
 // drain has every lane make calls as it is told, and returns them.
-func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate, inChat ...limit.Rate) (all []Granted) {
+func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate, inChat ...limit.Rate) (all []granted) {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -183,7 +186,7 @@ func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate,
 					pass(t.Context(), v.Wait)
 					if v.Granted {
 						mu.Lock()
-						all = append(all, Granted{least.Add(v.Wait), most.Add(v.Wait)})
+						all = append(all, granted{least.Add(v.Wait), most.Add(v.Wait)})
 						mu.Unlock()
 						break
 					}
@@ -196,6 +199,7 @@ func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate,
 }
 
 func waits(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	const lanes, calls = 6, 5
 	all := drain(t, ls, lanes, calls, rate(3*time.Millisecond, 4), rate(15*time.Millisecond, 1), rate(20*time.Millisecond, 3))
 	if len(all) != lanes*calls {
@@ -204,14 +208,16 @@ func waits(t *testing.T, ls []limit.Limiter) {
 }
 
 func windows(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	const every, burst = 2 * time.Millisecond, 5
 	all := drain(t, ls, 8, 20, rate(every, burst))
-	if wrong := Excess(all, rate(every, burst)); wrong != "" {
+	if wrong := excess(all, rate(every, burst)); wrong != "" {
 		t.Error(wrong)
 	}
 }
 
 func cool(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	const length = 150 * time.Millisecond
 	c := call(1, 1, rate(time.Microsecond, 100))
 	began := time.Now()
@@ -270,6 +276,7 @@ func coolAll(t *testing.T, l limit.Limiter, chat int64, lengths ...time.Duration
 }
 
 func prolong(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	coolAll(t, ls[0], 1, time.Minute, long, time.Minute, 0, -time.Second)
 	within(t, "what is left", cooling(t, ls[1], 1, 1), long-slack, long)
 	if left := cooling(t, ls[2], 1, 2); left > 0 {
@@ -278,6 +285,7 @@ func prolong(t *testing.T, ls []limit.Limiter) {
 }
 
 func twoChats(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	coolAll(t, ls[0], 1, 2*time.Hour)
 	coolAll(t, ls[1], 2, time.Hour)
 	for _, l := range ls {
@@ -291,8 +299,9 @@ func twoChats(t *testing.T, ls []limit.Limiter) {
 }
 
 func longApart(t *testing.T, ls []limit.Limiter) {
+	t.Helper()
 	coolAll(t, ls[0], 1, long)
-	pass(t.Context(), 2*Window)
+	pass(t.Context(), 2*window)
 	coolAll(t, ls[1], 2, long)
 	if left := cooling(t, ls[2], 1, 3); left > 0 {
 		t.Errorf("the bot is held back for %v", left)

@@ -1,4 +1,4 @@
-package worldchats_test
+package page_test
 
 import (
 	"bufio"
@@ -13,15 +13,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 	"github.com/chorus-cast/chorus/services/lab/emulator/page"
-	"github.com/chorus-cast/chorus/services/lab/emulator/page/worldchats"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const club = -1001000000001
 
@@ -53,7 +49,7 @@ func TestChatAsPeopleSeeIt(t *testing.T) {
 	t.Parallel()
 
 	w, bot := open(t)
-	chats := worldchats.New(w)
+	chats := page.Of(w)
 	mira := page.Member{ID: bot.ID, Name: "Mira", Username: "mira_bot", Bot: true}
 
 	text, err := markup.Parse("<b>Hello</b> there", "HTML")
@@ -85,11 +81,11 @@ func TestChatAsPeopleSeeIt(t *testing.T) {
 	want := []page.Message{
 		{
 			ID: first.Seq, From: mira, At: first.SentAt, Text: "Hello there",
-			Entities:  []page.Entity{{Type: "bold", Length: 5}},
+			Entities:  []markup.Entity{{Type: "bold", Length: 5}},
 			Reactions: []page.Reaction{{Emoji: "🔥", By: []page.Member{ada}}},
 		},
 		{
-			ID: first.Seq + 1, From: ada, At: answer.At, Text: "Hello Mira",
+			ID: first.Seq + 1, From: ada, At: answer.At, Text: "Hello Mira", Entities: []markup.Entity{},
 			ReplyTo: &page.Quote{ID: first.Seq, From: mira, Text: "Hello there"},
 		},
 	}
@@ -110,7 +106,7 @@ func TestWrongInputIsNamed(t *testing.T) {
 	t.Parallel()
 
 	w, _ := open(t)
-	chats := worldchats.New(w)
+	chats := page.Of(w)
 	_, missing := chats.Chat(5)
 	_, history := chats.History(5, 0, 1)
 	_, text := chats.Say(club, "Ada", " ", 0)
@@ -126,7 +122,7 @@ func TestWrongInputIsNamed(t *testing.T) {
 		"emoji: ":      chats.React(club, say(t, chats, "x"), "Ada", "🎉"),
 		"message_id: ": chats.React(club, 99, "Ada", "🔥"),
 	} {
-		input, ok := err.(*page.InputError) //nolint:errorlint // the adapter's own type, unwrapped
+		input, ok := err.(*world.InputError) //nolint:errorlint // the world's own type, unwrapped
 		if !ok || !strings.HasPrefix(input.Error(), field) {
 			t.Errorf("%s got %v", field, err)
 		}
@@ -139,7 +135,7 @@ func TestButtonsAndAdministrators(t *testing.T) {
 	t.Parallel()
 
 	w, bot := open(t)
-	chats := worldchats.New(w)
+	chats := page.Of(w)
 
 	text, err := markup.Parse("Yes?", "")
 	if err != nil {
@@ -189,7 +185,7 @@ func TestButtonsAndAdministrators(t *testing.T) {
 	}
 }
 
-func say(t *testing.T, chats *worldchats.Chats, text string) int64 {
+func say(t *testing.T, chats page.Chats, text string) int64 {
 	t.Helper()
 
 	m, err := chats.Say(club, "Ada", text, 0)
@@ -204,7 +200,7 @@ func TestEventsOfEveryKind(t *testing.T) {
 	t.Parallel()
 
 	w, bot := open(t)
-	chats := worldchats.New(w)
+	chats := page.Of(w)
 	feed, complete := chats.Watch(t.Context(), chats.Revision())
 
 	if !complete {
@@ -264,7 +260,7 @@ func TestSlowReaderComesBack(t *testing.T) {
 	const lines = 2_000
 
 	w, _ := open(t)
-	chats := worldchats.New(w)
+	chats := page.Of(w)
 	handler := page.New(chats, page.Options{})
 
 	var (
@@ -343,17 +339,6 @@ func follow(t *testing.T, h http.Handler, cursor string) (*bufio.Scanner, func()
 		<-done
 	}
 }
-
-type pipe struct {
-	io.Writer
-
-	header http.Header
-}
-
-func (p *pipe) Header() http.Header              { return p.header }
-func (p *pipe) WriteHeader(int)                  {}
-func (p *pipe) Flush()                           {}
-func (p *pipe) SetWriteDeadline(time.Time) error { return nil }
 
 // next returns the next event that has an id, with that of its message if it is
 // a new one; "" is the end.

@@ -1,4 +1,4 @@
-package limittest
+package limit_test
 
 import (
 	"fmt"
@@ -8,15 +8,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 )
 
-// Granted is a call that was let through at an instant between two: that at
+// granted is a call that was let through at an instant between two: that at
 // which the limiter was asked and that at which it answered, and the wait.
-type Granted struct{ Least, Most time.Time }
+type granted struct{ Least, Most time.Time }
 
-// Excess says where a window certainly has more calls than a bucket gives. It is
+// excess says where a window certainly has more calls than a bucket gives. It is
 // empty if there is none.
-func Excess(calls []Granted, r limit.Rate) string {
+func excess(calls []granted, r limit.Rate) string {
 	calls = slices.Clone(calls)
-	slices.SortFunc(calls, func(a, b Granted) int { return a.Least.Compare(b.Least) })
+	slices.SortFunc(calls, func(a, b granted) int { return a.Least.Compare(b.Least) })
 	for i, first := range calls {
 		end := first.Most
 		for j, last := range calls[i:] {

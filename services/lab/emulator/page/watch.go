@@ -1,18 +1,17 @@
-package worldchats
+package page
 
 import (
 	"context"
 	"io"
 
-	"github.com/chorus-cast/chorus/services/lab/emulator/page"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // Revision is the number of the latest event.
-func (c *Chats) Revision() uint64 { return c.world.Revision() }
+func (c worldChats) Revision() uint64 { return c.world.Revision() }
 
 // Watch follows the events after a revision until ctx ends.
-func (c *Chats) Watch(ctx context.Context, after uint64) (page.Feed, bool) {
+func (c worldChats) Watch(ctx context.Context, after uint64) (Feed, bool) {
 	changes, complete := c.world.WatchFrom(ctx, after)
 	return feed(changes), complete
 }
@@ -21,34 +20,34 @@ func (c *Chats) Watch(ctx context.Context, after uint64) (page.Feed, bool) {
 type feed <-chan world.Change
 
 // Next waits for an event.
-func (f feed) Next(ctx context.Context) (page.Event, error) {
+func (f feed) Next(ctx context.Context) (Event, error) {
 	select {
 	case change, open := <-f:
 		if !open {
-			return page.Event{}, io.EOF
+			return Event{}, io.EOF
 		}
 		return event(&change), nil
 	case <-ctx.Done():
-		return page.Event{}, ctx.Err()
+		return Event{}, ctx.Err()
 	}
 }
 
-func event(c *world.Change) page.Event {
-	e := page.Event{Revision: c.Revision, Chat: c.Chat}
+func event(c *world.Change) Event {
+	e := Event{Revision: c.Revision, Chat: c.Chat}
 	switch c.Kind {
 	case "message":
-		e.Kind = page.Said
+		e.Kind = Said
 	case "delete":
-		e.Kind, e.MessageID = page.Deleted, c.Seq
+		e.Kind, e.MessageID = Deleted, c.Seq
 	case "typing":
-		e.Kind = page.Typing
+		e.Kind = Typing
 	case "chat":
-		e.Kind = page.Profile
+		e.Kind = Profile
 		if c.Chat == 0 { // the world was emptied
-			e.Kind = page.Reset
+			e.Kind = Reset
 		}
 	default: // edit, reaction
-		e.Kind = page.Changed
+		e.Kind = Changed
 	}
 	if c.Post != nil {
 		shown := message(c.Post)

@@ -1,11 +1,10 @@
-package worldchats
+package page
 
 import (
 	"encoding/json"
 	"strconv"
 	"strings"
 
-	"github.com/chorus-cast/chorus/services/lab/emulator/page"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
@@ -13,19 +12,16 @@ import (
 const quoted = 160
 
 // message is a post as people see it.
-func message(p *world.Post) page.Message {
-	m := page.Message{
+func message(p *world.Post) Message {
+	m := Message{
 		ID: p.Seq, From: member(p.From), At: p.SentAt, Edited: !p.EditedAt.IsZero(),
-		Text: p.Shown(), Buttons: buttons(p.Markup), Service: service(p),
-	}
-	for _, e := range p.Entities {
-		m.Entities = append(m.Entities, page.Entity{Type: e.Type, Offset: e.Offset, Length: e.Length, URL: e.URL})
+		Text: p.Shown(), Entities: p.Entities, Buttons: buttons(p.Markup), Service: service(p),
 	}
 	if answered := p.ReplyTo; answered != nil {
-		m.ReplyTo = &page.Quote{ID: answered.Seq, From: member(answered.From), Text: beginning(answered)}
+		m.ReplyTo = &Quote{ID: answered.Seq, From: member(answered.From), Text: beginning(answered)}
 	}
 	for _, r := range p.Reactions {
-		reaction := page.Reaction{Emoji: r.Emoji}
+		reaction := Reaction{Emoji: r.Emoji}
 		for _, by := range r.By {
 			reaction.By = append(reaction.By, member(by))
 		}
@@ -35,7 +31,7 @@ func message(p *world.Post) page.Message {
 }
 
 // buttons are the rows of an inline keyboard; other keyboards aren't under a message.
-func buttons(markup json.RawMessage) [][]page.Button {
+func buttons(markup json.RawMessage) [][]Button {
 	var keyboard struct {
 		Rows [][]struct {
 			Text string `json:"text"`
@@ -46,19 +42,19 @@ func buttons(markup json.RawMessage) [][]page.Button {
 	if json.Unmarshal(markup, &keyboard) != nil { // there is none
 		return nil
 	}
-	var rows [][]page.Button
+	var rows [][]Button
 	for _, row := range keyboard.Rows {
-		shown := make([]page.Button, 0, len(row))
+		shown := make([]Button, 0, len(row))
 		for _, b := range row {
-			shown = append(shown, page.Button{Text: b.Text, Data: b.Data, URL: b.URL})
+			shown = append(shown, Button{Text: b.Text, Data: b.Data, URL: b.URL})
 		}
 		rows = append(rows, shown)
 	}
 	return rows
 }
 
-func member(a world.Account) page.Member {
-	return page.Member{ID: a.ID, Name: a.Name, Username: a.Username, Bot: a.Bot}
+func member(a world.Account) Member {
+	return Member{ID: a.ID, Name: a.Name, Username: a.Username, Bot: a.Bot}
 }
 
 // beginning returns what a quote shows of a message.

@@ -1,25 +1,21 @@
-// Package worldchats shows the emulator's world on the chat page.
-package worldchats
+package page
 
 import (
-	"errors"
-
-	"github.com/chorus-cast/chorus/services/lab/emulator/page"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// Chats are the groups of a world. It keeps nothing itself.
-type Chats struct{ world *world.World }
+// worldChats are the groups of a world. It keeps nothing itself.
+type worldChats struct{ world *world.World }
 
-var _ page.Chats = (*Chats)(nil)
+var _ Chats = worldChats{}
 
-// New returns the chats of a world. They follow it until it is closed.
-func New(w *world.World) *Chats { return &Chats{world: w} }
+// Of returns the chats of a world. They follow it until it is closed.
+func Of(w *world.World) Chats { return worldChats{w} }
 
 // Chats returns all groups.
-func (c *Chats) Chats() []page.Chat {
+func (c worldChats) Chats() []Chat {
 	profiles := c.world.Chats()
-	chats := make([]page.Chat, 0, len(profiles))
+	chats := make([]Chat, 0, len(profiles))
 	for _, profile := range profiles {
 		// A reset may have removed it meanwhile.
 		if chat, err := c.Chat(profile.ID); err == nil {
@@ -30,18 +26,18 @@ func (c *Chats) Chats() []page.Chat {
 }
 
 // Chat returns one group with those who are in it, and its last message.
-func (c *Chats) Chat(id int64) (page.Chat, error) {
+func (c worldChats) Chat(id int64) (Chat, error) {
 	profile, members, ok := c.world.Chat(id)
 	if !ok {
-		return page.Chat{}, &page.InputError{Field: "chat", Value: decimal(id), Allowed: "a chat that exists"}
+		return Chat{}, &world.InputError{Field: "chat", Value: decimal(id), Allowed: "a chat that exists"}
 	}
 	last, err := c.History(id, 0, 1)
 	if err != nil {
-		return page.Chat{}, err
+		return Chat{}, err
 	}
-	chat := page.Chat{
+	chat := Chat{
 		ID: profile.ID, Title: profile.Title, Note: profile.Note, MovedTo: profile.MigratedTo,
-		Members: []page.Member{}, Reactions: world.Reactions(),
+		Members: []Member{}, Reactions: world.Reactions(),
 	}
 	for _, m := range members {
 		if m.Role != world.Left && m.Role != world.Kicked {
@@ -60,12 +56,12 @@ func (c *Chats) Chat(id int64) (page.Chat, error) {
 }
 
 // History returns the last messages before one, oldest first.
-func (c *Chats) History(chat, before int64, limit int) ([]page.Message, error) {
+func (c worldChats) History(chat, before int64, limit int) ([]Message, error) {
 	posts, err := c.world.History(chat, before, limit)
 	if err != nil {
-		return nil, wrong(err)
+		return nil, err
 	}
-	messages := make([]page.Message, 0, len(posts))
+	messages := make([]Message, 0, len(posts))
 	for i := range posts {
 		messages = append(messages, message(&posts[i]))
 	}
@@ -73,42 +69,34 @@ func (c *Chats) History(chat, before int64, limit int) ([]page.Message, error) {
 }
 
 // Say adds a person's message. The person becomes a member where needed.
-func (c *Chats) Say(chat int64, name, text string, replyTo int64) (page.Message, error) {
+func (c worldChats) Say(chat int64, name, text string, replyTo int64) (Message, error) {
 	post, err := c.world.Say(chat, name, text, replyTo)
 	if err != nil {
-		return page.Message{}, wrong(err)
+		return Message{}, err
 	}
 	return message(&post), nil
 }
 
 // React sets a person's reaction; "" takes it away.
-func (c *Chats) React(chat, message int64, name, emoji string) error {
-	return wrong(c.world.ReactAs(chat, message, name, emoji))
+func (c worldChats) React(chat, message int64, name, emoji string) error {
+	return c.world.ReactAs(chat, message, name, emoji)
 }
 
 // Press presses a button for a person.
-func (c *Chats) Press(chat, message int64, name, data string) error {
+func (c worldChats) Press(chat, message int64, name, data string) error {
 	_, err := c.world.Press(chat, message, name, data)
-	return wrong(err)
+	return err
 }
 
 // SetAdmin makes a person an administrator, or an ordinary member. Bots' roles are
 // left to the control interface.
-func (c *Chats) SetAdmin(chat int64, name string, admin bool) error {
+func (c worldChats) SetAdmin(chat int64, name string, admin bool) error {
 	if account, known := c.world.Find(name); name == "" || known && account.Bot {
-		return &page.InputError{Field: "name", Value: name, Allowed: "a person's name"}
+		return &world.InputError{Field: "name", Value: name, Allowed: "a person's name"}
 	}
 	role := world.Ordinary
 	if admin {
 		role = world.Administrator
 	}
-	return wrong(c.world.SetRole(chat, name, role))
-}
-
-// wrong makes the page's error for wrong input of the world's.
-func wrong(err error) error {
-	if input, ok := errors.AsType[*world.InputError](err); ok {
-		return &page.InputError{Field: input.Field, Value: input.Value, Allowed: input.Allowed}
-	}
-	return err
+	return c.world.SetRole(chat, name, role)
 }
