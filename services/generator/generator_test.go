@@ -74,6 +74,7 @@ func TestGenerator(t *testing.T) {
 		"memories and manner reach the prompt":    memoriesAndMannerReachThePrompt,
 		"news reach the prompt":                   newsReachThePrompt,
 		"one down and one at its limit":           oneDownAndOneAtItsLimit,
+		"one answer names both who asked":         oneAnswerNamesBothWhoAsked,
 		"a writer may pass once in a row":         aWriterMayPassOnceInARow,
 		"a person is not met with silence":        aPersonIsNotMetWithSilence,
 	} {

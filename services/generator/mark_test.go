@@ -29,7 +29,7 @@ func TestNamesakesAreToldApart(t *testing.T) {
 	for i, j := 0, len(past)-1; i < j; i, j = i+1, j-1 {
 		past[i], past[j] = past[j], past[i] // the newest first
 	}
-	s.set(past, answered)
+	s.set(past, answered, nil)
 	r, err := prompt.New(prompt.Config{History: 20, Tokens: 3000})
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,9 @@ type scene struct {
 	// answering is the username or name of whom the turn answers; empty for none, and
 	// for a name that must not be said.
 	answering string
-	wpm       float64
+	// also is the same of whom it answers with them.
+	also string
+	wpm  float64
 	// timeZone is the chat's.
 	timeZone string
 	// present are the usernames of whom the text may mention.
@@ -48,16 +50,17 @@ FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS u(chat_id, number, n)
 LEFT JOIN turns t ON t.chat_id = m.chat_id AND t.turn_no = m.turn_no`
 )
 
-// question is what a scene asks of the past: what its chat heard last, the message that
+// question is what a scene asks of the past: what its chat heard last, the messages that
 // it answers, 0 for none, what its bot learned there, and how the text before that of its
 // turn ended.
-type question struct{ chat, turn, bot, number int64 }
+type question struct{ chat, turn, bot, number, also int64 }
 
-// past is the answer. The newest line is the first; answered is nil if there is none.
+// past is the answer. The newest line is the first; answered and also are nil if there is
+// none.
 type past struct {
-	lines    []script.Line
-	answered *target
-	learned  []memory.Chosen
+	lines          []script.Line
+	answered, also *target
+	learned        []memory.Chosen
 	// passed tells that the writer of the chat's last text before had nothing to add.
 	passed bool
 }
@@ -65,7 +68,7 @@ type past struct {
 // mayPass tells whether there may be no text: nobody passes twice in a row, nor where
 // nothing was said, and no person who asks is left without an answer.
 func (p past) mayPass() bool {
-	return len(p.lines) > 0 && !p.passed && (p.answered == nil || p.answered.FromBot)
+	return len(p.lines) > 0 && !p.passed && p.also == nil && (p.answered == nil || p.answered.FromBot)
 }
 
 // target is a message that is answered.
@@ -101,12 +104,12 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 	if err := s.part(ctx, g.Roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {
 		return nil, err
 	}
-	past, err := g.past.Do(ctx, question{chat, t.GetId().GetNumber(), t.GetBotId(), t.GetTargetMessage()})
+	past, err := g.past.Do(ctx, question{chat, t.GetId().GetNumber(), t.GetBotId(), t.GetTargetMessage(), t.GetAlsoAnswers()})
 	if err != nil {
 		return nil, err
 	}
 	s.MayPass = past.mayPass()
-	s.set(past.lines, past.answered)
+	s.set(past.lines, past.answered, past.also)
 	s.learned = past.learned
 	s.remember()
 	return s, nil
@@ -115,9 +118,17 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 // pastOf answers many questions in one round trip.
 func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error) {
 	found := make([]past, len(asked))
-	chats, turns, bots, numbers := make([]int64, len(asked)), make([]int64, len(asked)), make([]int64, len(asked)), make([]int64, len(asked))
+	chats, turns, bots := make([]int64, len(asked)), make([]int64, len(asked)), make([]int64, len(asked))
+	var in, numbers []int64 // the messages that are answered
+	var answered []**target
 	for i, q := range asked {
-		chats[i], turns[i], bots[i], numbers[i] = q.chat, q.turn, q.bot, q.number
+		chats[i], turns[i], bots[i] = q.chat, q.turn, q.bot
+		if q.number != 0 {
+			in, numbers, answered = append(in, q.chat), append(numbers, q.number), append(answered, &found[i].answered)
+		}
+		if q.also != 0 {
+			in, numbers, answered = append(in, q.chat), append(numbers, q.also), append(answered, &found[i].also)
+		}
 	}
 	var b pgx.Batch
 	memory.QueueLearned(&b, chats, bots, func(i int, m memory.Chosen) { found[i].learned = append(found[i].learned, m) })
@@ -132,16 +143,15 @@ func (g *Generator) pastOf(ctx context.Context, asked []question) ([]past, error
 		})
 		return read(err)
 	})
-	if slices.Max(numbers) == 0 {
+	if len(numbers) == 0 {
 		return found, g.ask(ctx, &b)
 	}
-	b.Queue(targetOf, chats, numbers).Query(func(rows pgx.Rows) error {
+	b.Queue(targetOf, in, numbers).Query(func(rows pgx.Rows) error {
 		var n int
 		var t target
 		_, err := pgx.ForEachRow(rows, []any{&n, &t.Author, &t.Text, &t.Bot, &t.Person, &t.At, &t.username, &t.topic}, func() error {
 			t.FromBot = t.Bot != 0
-			answered := t
-			found[n-1].answered = &answered
+			*answered[n-1] = new(t)
 			return nil
 		})
 		return read(err)
@@ -164,8 +174,12 @@ func read(err error) error {
 	return nil
 }
 
-// set puts what was read where it belongs.
-func (s *scene) set(past []script.Line, answered *target) {
+// set puts what was read where it belongs. Should the first message that is answered be
+// gone, the other one is.
+func (s *scene) set(past []script.Line, answered, also *target) {
+	if answered == nil {
+		answered, also = also, nil
+	}
 	slices.Reverse(past)
 	lines := make([]*script.Line, 0, len(past)+1)
 	for i := range past {
@@ -174,20 +188,30 @@ func (s *scene) set(past []script.Line, answered *target) {
 	if answered != nil {
 		lines = append(lines, &answered.Line)
 	}
+	if also != nil {
+		lines = append(lines, &also.Line)
+	}
 	mark(lines, s.Persona.ID)
 	s.History = past
 	if answered == nil {
 		return
 	}
-	s.Answering = &answered.Line
-	s.answering = names.Sayable(answered.Author)
+	s.Answering, s.answering = &answered.Line, s.naming(answered)
 	if answered.topic != "" {
 		s.Topic = answered.topic // an answer stays with what it answers
 	}
-	if answered.username != "" {
-		s.answering = "@" + answered.username
-		s.present = append(s.present, s.answering)
+	if also != nil {
+		s.Also, s.also = &also.Line, s.naming(also)
 	}
+}
+
+// naming is how whoever wrote a message is called; "" where they can't be.
+func (s *scene) naming(t *target) string {
+	if t.username == "" {
+		return names.Sayable(t.Author)
+	}
+	s.present = append(s.present, "@"+t.username)
+	return "@" + t.username
 }
 
 // memorable is how many messages back somebody counts as there.

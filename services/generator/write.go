@@ -154,7 +154,7 @@ func (p *piece) about(purpose llm.Purpose) llm.About {
 // compose makes a draft that passed the text that is sent. The name of whom it
 // answers is left out where it makes of the text what the guard objects to.
 func (p *piece) compose(draft string) string {
-	where, whom := p.turn.GetMention(), p.scene.answering
+	where, whom := p.addressees(draft)
 	named := compose(draft, where, whom, "")
 	if named != compose(draft, where, "", "") && guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
 		whom = ""
@@ -164,6 +164,24 @@ func (p *piece) compose(draft string) string {
 		return compose(first, where, whom, "") + "\n" + compose(rest, chorusv1.Mention_MENTION_UNSPECIFIED, "", p.scene.Disclaimer)
 	}
 	return compose(draft, where, whom, p.scene.Disclaimer)
+}
+
+// addressees are whom a draft is to name, and where: of two who are answered both, so that
+// each sees it.
+func (p *piece) addressees(draft string) (chorusv1.Mention, string) {
+	if p.scene.also == "" {
+		return p.turn.GetMention(), p.scene.answering
+	}
+	var missing []string
+	for _, name := range []string{p.scene.answering, p.scene.also} {
+		if name != "" && !mentions(draft, name) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return chorusv1.Mention_MENTION_UNSPECIFIED, ""
+	}
+	return chorusv1.Mention_MENTION_START, strings.Join(missing, ", ") + ":"
 }
 
 // object asks the guard, then what was said before, and in case of doubt a model.

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/nature"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -26,9 +28,20 @@ const (
 	holdPrompt = `-- hold the prompt
 SELECT FROM prompts WHERE chat_id = $1 AND message = $2 FOR KEY SHARE`
 
-	// Every reply to a message that was planned, whatever became of it.
+	// Every reply to a message that was planned, whatever became of it. One that answers
+	// another message, too, is in the turns for that one.
 	answersTo = `-- look for answers
-SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2 LIMIT 1`
+SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2
+UNION ALL SELECT 0 FROM answers WHERE chat_id = $1 AND message = $2 LIMIT 1`
+
+	// While a chat's first prompt is claimed, nobody claims another of it.
+	waitingPrompts = `-- look for prompts that wait
+SELECT message, person_id, addressed_bots, (
+    SELECT count(*)::int FROM answers a WHERE a.person_id = p.person_id AND (a.person_id, a.planned_at) > (p.person_id, now() - interval '1 hour'))
+FROM prompts p WHERE chat_id = $1 AND message > $2 ORDER BY message LIMIT $3`
+
+	endPrompt = `-- end the other prompt
+DELETE FROM prompts WHERE chat_id = $1 AND message = $2`
 
 	// The time of the chat's next turn stays: an answer is one more turn. People make a
 	// chat lively.
@@ -59,6 +72,13 @@ const longestLook = 90 * time.Minute
 // promptLease is how long a planner may take to answer a prompt, unless it dies before.
 const promptLease = 30 * time.Second
 
+// promptPause is how long a prompt waits until it is looked at again, in a chat where
+// nothing may be said for a moment.
+const promptPause = 2 * time.Second
+
+// errWaits is why a prompt is answered later.
+var errWaits = errors.New("nothing may be said at the moment")
+
 // maxPrompts limits how many prompts are answered at a time. Each takes a connection.
 const maxPrompts = 8
 
@@ -73,7 +93,8 @@ func (p *Planner) prompts() *stage.Stage[*journal.Prompt, journal.Answered] {
 }
 
 // Answer plans the answer that a prompt calls for, if any, at once and by the same
-// rules and limits as any other turn. However often and by however many planners a
+// rules and limits as any other turn. Where a limit holds that ends by itself, soon, the
+// prompt waits, for as long as a turn may take. However often and by however many planners a
 // prompt is handled, its message gets one answer at most.
 func (p *Planner) Answer(ctx context.Context, prompt *journal.Prompt) (done journal.Answered, err error) {
 	if p.Now().Sub(prompt.HappenedAt) > longestLook {
@@ -86,6 +107,9 @@ func (p *Planner) Answer(ctx context.Context, prompt *journal.Prompt) (done jour
 		if err = p.answer(ctx, prompt); !errors.Is(err, errOvertaken) {
 			break
 		}
+	}
+	if errors.Is(err, errWaits) {
+		return done, stage.Later(p.Now().Add(promptPause))
 	}
 	if store.Passes(err) {
 		return done, fail.AsUnavailable(err)
@@ -108,21 +132,29 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 		if err := load(ctx, tx, p.Roster, chats, values); err != nil {
 			return err
 		}
-		if err := prompted(ctx, tx, &chats[0], prompt); err != nil {
+		waiting, err := prompted(ctx, tx, &chats[0], prompt)
+		if err != nil {
 			return err
 		}
 		done = p.decide(ctx, chats)
 		if len(done.planned) == 0 {
+			if done.skips[0].Passes() && chats[0].Now.Sub(prompt.HappenedAt) < chats[0].Settings.TurnTTL {
+				return errWaits
+			}
 			return skippedPrompt(ctx, tx, prompt, done.skips)
 		}
-		done.tally.asks(prompt.Person, chats[0].Settings.PersonAnswers)
+		answered := []*journal.Prompt{prompt}
+		if also := waiting[done.planned[0].Turn.GetAlsoAnswers()]; also != nil {
+			answered = append(answered, also)
+		}
+		done.tally.asks(answered, chats[0].Settings.PersonAnswers)
 		if err := done.tally.confirm(ctx, tx, values); err != nil {
 			return err
 		}
 		if err := p.journal.Plan(ctx, tx, done.planned); err != nil {
 			return err
 		}
-		if err := counted(ctx, tx, prompt); err != nil {
+		if err := counted(ctx, tx, answered); err != nil {
 			return err
 		}
 		return done.recall(ctx, tx)
@@ -135,13 +167,26 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 	return nil
 }
 
-// counted writes down that a prompt is answered, for the limits.
-func counted(ctx context.Context, tx pgx.Tx, prompt *journal.Prompt) error {
+// counted writes down which prompts are answered, for the limits. The first is ended by
+// whoever has claimed it; errOvertaken tells that another is gone.
+func counted(ctx context.Context, tx pgx.Tx, answered []*journal.Prompt) error {
 	var b pgx.Batch
-	b.Queue(countAnswer, prompt.ChatID)
-	b.Queue(writeAnswer, prompt.ChatID, prompt.Message, prompt.Person)
+	gone := false
+	b.Queue(countAnswer, answered[0].ChatID)
+	for i, prompt := range answered {
+		b.Queue(writeAnswer, prompt.ChatID, prompt.Message, prompt.Person)
+		if i > 0 {
+			b.Queue(endPrompt, prompt.ChatID, prompt.Message).Exec(func(tag pgconn.CommandTag) error {
+				gone = gone || tag.RowsAffected() == 0
+				return nil
+			})
+		}
+	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("count the answer: %w", err)
+	}
+	if gone {
+		return errOvertaken
 	}
 	return nil
 }
@@ -160,11 +205,14 @@ func skippedPrompt(ctx context.Context, tx pgx.Tx, prompt *journal.Prompt, skips
 	return nil
 }
 
-// prompted makes a decision one about the answer to a prompt.
-func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.Prompt) error {
+// prompted makes a decision one about the answer to a prompt. It gives the prompts that
+// wait behind it, by their messages.
+func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.Prompt) (map[int64]*journal.Prompt, error) {
 	in.Prompted, in.Addressed = prompt.Message, prompt.AddressedBots
-	// Its row has Telegram's time, which is compared with no clock of ours.
+	texts := make(map[int64]string, len(in.Recent))
 	for i := range in.Recent {
+		texts[in.Recent[i].Number] = in.Recent[i].Text
+		// Its row has Telegram's time, which is compared with no clock of ours.
 		if in.Recent[i].Number == in.Prompted {
 			in.Recent[i].At = prompt.HappenedAt
 		}
@@ -174,17 +222,30 @@ func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.
 	if prompt.HeardAt.Before(in.Now) {
 		in.Due = prompt.HeardAt
 	}
-	if err := tx.QueryRow(ctx, countAnswers, prompt.Person, in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
-		return fmt.Errorf("count answers: %w", err)
-	}
-	var bot int64
-	err := tx.QueryRow(ctx, answersTo, in.Chat.ID, in.Prompted).Scan(&bot)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
+	waiting := map[int64]*journal.Prompt{}
+	var b pgx.Batch
+	b.Queue(countAnswers, prompt.Person, in.Chat.ID).QueryRow(func(row pgx.Row) error { return row.Scan(&in.ChatAnswers, &in.PersonAnswers) })
+	each(&b, answersTo, func(rows pgx.Rows) error {
+		a := decide.Answer{Message: in.Prompted}
+		defer func() { in.Answering = append(in.Answering, a) }()
+		return rows.Scan(&a.BotID)
+	}, in.Chat.ID, in.Prompted)
+	set := &in.Settings
+	each(&b, waitingPrompts, func(rows pgx.Rows) error {
+		w, answers := &journal.Prompt{ChatID: in.Chat.ID}, 0
+		if err := rows.Scan(&w.Message, &w.Person, &w.AddressedBots, &answers); err != nil {
+			return err
+		}
+		waiting[w.Message] = w
+		mayJoin := w.Person != prompt.Person && (set.PersonAnswers == 0 || answers < set.PersonAnswers) &&
+			(set.ChatAnswers == 0 || in.ChatAnswers+1 < set.ChatAnswers) &&
+			// Who asks whether this is a human gets an answer of their own.
+			nature.Answer(texts[w.Message], "", 0) == "" && nature.Answer(texts[prompt.Message], "", 0) == ""
+		in.Waiting = append(in.Waiting, decide.Waiting{Message: w.Message, Addressed: w.AddressedBots, MayJoin: mayJoin})
 		return nil
-	case err != nil:
-		return fmt.Errorf("look for answers: %w", err)
+	}, in.Chat.ID, in.Prompted, max(set.MaxWaiting, 1))
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, fmt.Errorf("look at the prompts: %w", err)
 	}
-	in.Answering = append(in.Answering, decide.Answer{Message: in.Prompted, BotID: bot})
-	return nil
+	return waiting, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // open are settings under which only limits about people hold a planner back.
 func open(more ...string) []string {
-	return append([]string{"max_msgs_per_min", "60", "max_unwritten_turns", "100"}, more...)
+	return append([]string{"max_msgs_per_min", "60", "max_unwritten_turns", "100", "max_waiting_prompts", "100", "joint_answer_probability", "0"}, more...)
 }
 
 // asks has planners answer prompts side by side.

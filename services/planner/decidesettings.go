@@ -26,6 +26,8 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 		PersonAnswers:     settings.PersonMaxAnswersPerHour.Of(v, 0, 0),
 		ChatAnswers:       settings.MaxAnswersPerHour.Of(v, chatID, 0),
 		ChatPerDay:        settings.MaxMessagesPerDay.Of(v, chatID, 0),
+		MaxWaiting:        settings.MaxWaitingPrompts.Of(v, chatID, 0),
+		JointProbability:  settings.JointAnswerProbability.Of(v, chatID, 0),
 
 		LagBoost:       settings.HourlyMinBoost.Of(v, chatID, 0),
 		AddressedBoost: settings.AddressedBoost.Of(v, chatID, 0),

@@ -100,22 +100,26 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 }
 
 // TestKilledAnswersAreGivenOnce cuts a planner off before and after each statement of an
-// answer, and leaves what it was at to another one.
+// answer, which goes to two people, and leaves what it was at to another one.
 func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	s.exec(recordFaults)
 	s.exec(`UPDATE bots SET hourly_max = 1200`)
 	chat := silent(s, "club")[0]
-	values := given(t, "max_unwritten_turns", "100", "max_msgs_per_min", "60")
+	values := given(t, "max_unwritten_turns", "100", "max_msgs_per_min", "60", "max_answers_per_hour", "0", "joint_answer_probability", "1")
 	heir := planner.New(planner.DefaultConfig(), s.deps(values, nil))
 	_, points, _ := killpoint.Planner()
 	for _, point := range points {
 		deps, reached := s.doomed(values, point)
-		q := s.question(chat, "What do you think?")
+		q, other := s.question(chat, "What do you think?"), s.question(chat, "And of the ending?")
 		// Its error, if any, says that the database is gone.
 		_, _ = planner.New(planner.DefaultConfig(), deps).Answer(t.Context(), q)
 		reached()
-		s.answers(heir, q)
+		s.answers(heir, q, other)
+		if both := one[int](s, `SELECT count(*) FROM answers WHERE message IN ($1, $2) AND NOT EXISTS (SELECT FROM prompts p WHERE p.message = $2)`,
+			q.Message, other.Message); both != 2 {
+			t.Errorf("%d of two people are answered after their planner died %s", both, point)
+		}
 		if answers := one[int](s, `SELECT count(*) FROM turns WHERE target_message = $1`, q.Message); answers != 1 {
 			t.Errorf("the question has %d answers after its planner died %s", answers, point)
 		}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -55,14 +57,24 @@ var errOvertaken = errors.New("another planner was faster")
 type tally struct {
 	all  int
 	bots map[int64]int
-	// asker is who is answered, if maxOfPerson, what one person may get, is not 0.
-	asker       int64
+	// askers are who is answered, if maxOfPerson, what one person may get, is not 0. They
+	// are in the order of their locks.
+	askers      []int64
 	maxOfPerson int
 }
 
-// asks says that a planned answer is one to a person, and how many in an hour one
-// may get; 0 is no limit.
-func (t *tally) asks(person int64, limit int) { t.asker, t.maxOfPerson = person, limit }
+// asks says that a planned answer is one to people, and how many in an hour one may get;
+// 0 is no limit.
+func (t *tally) asks(prompts []*journal.Prompt, limit int) {
+	t.maxOfPerson = limit
+	for _, p := range prompts {
+		t.askers = append(t.askers, p.Person)
+	}
+	slices.SortFunc(t.askers, func(a, b int64) int { return cmp.Compare(max(a%locks, -a%locks), max(b%locks, -b%locks)) })
+}
+
+// locks is how many locks of people there are.
+const locks = 256
 
 // tell adds what was planned so far to what the database says.
 func (t *tally) tell(in *decide.Input) {
@@ -95,7 +107,7 @@ func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values)
 		counted += tag.RowsAffected()
 		return nil
 	}
-	var answers int
+	full := false
 	var b pgx.Batch
 	b.Queue(countBots, bots, said).Exec(count)
 	if limit := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); limit > 0 {
@@ -103,13 +115,20 @@ func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values)
 		want++
 	}
 	if t.maxOfPerson > 0 {
-		b.Queue(lockPerson, t.asker)
-		b.Queue(countOfPerson, t.asker).QueryRow(func(row pgx.Row) error { return row.Scan(&answers) })
+		for _, person := range t.askers {
+			b.Queue(lockPerson, person)
+			b.Queue(countOfPerson, person).QueryRow(func(row pgx.Row) error {
+				var answers int
+				err := row.Scan(&answers)
+				full = full || answers >= t.maxOfPerson
+				return err
+			})
+		}
 	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("count what is planned: %w", err)
 	}
-	if counted < want || t.maxOfPerson > 0 && answers >= t.maxOfPerson {
+	if counted < want || full {
 		return errOvertaken
 	}
 	return nil

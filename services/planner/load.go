@@ -194,9 +194,9 @@ func mayPlan(due []decide.Input) []*decide.Input {
 	return found
 }
 
-// each queues a query about chats whose rows are scanned one by one.
-func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, chats []int64) {
-	b.Queue(sql, chats).Query(func(rows pgx.Rows) error {
+// each queues a query whose rows are scanned one by one.
+func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, args ...any) {
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := scan(rows); err != nil {
 				return err

@@ -73,7 +73,12 @@ func (m *Metrics) answered(p plan) {
 		return
 	}
 	m.turned(p)
-	m.prompts.WithLabelValues("planned").Add(float64(len(p.planned)))
+	for _, t := range p.planned {
+		m.prompts.WithLabelValues("planned").Inc()
+		if t.Turn.GetAlsoAnswers() != 0 {
+			m.prompts.WithLabelValues("planned").Inc()
+		}
+	}
 	for _, s := range p.skips {
 		m.prompts.WithLabelValues(s.String()).Inc()
 	}

@@ -94,7 +94,7 @@ func (p *Planner) written(ctx context.Context, in decide.Input, t *decide.Turn) 
 		Id: id, BotId: t.BotID, Kind: chorusv1.TurnKind(t.Kind), TargetMessage: t.Target, Topic: t.Topic,
 		Length: chorusv1.Length(t.Length), Mention: chorusv1.Mention(t.Mention), Emoji: t.Emoji,
 		PlannedAt: timestamppb.New(in.Now), DueAt: timestamppb.New(in.Due), ExpiresAt: timestamppb.New(t.ExpiresAt),
-		Seed: t.Seed, RefreshPersona: t.RefreshPersona, UseNews: t.UseNews, Bubbles: t.Bubbles,
+		Seed: t.Seed, RefreshPersona: t.RefreshPersona, UseNews: t.UseNews, Bubbles: t.Bubbles, AlsoAnswers: t.Also,
 	}
 	for _, r := range t.Reasons {
 		turn.Reasons = append(turn.Reasons, &chorusv1.Reason{Rule: r.Rule, Weight: r.Weight, Detail: r.Detail})

@@ -28,7 +28,7 @@ func waiting(s decide.Skip) string {
 		return s.String()
 	case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed:
+		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed, decide.SkipForgotten:
 	}
 	return ""
 }

@@ -110,7 +110,7 @@ func trial() script.Scene {
 			Voice: voice.Of(voice.Voice{}, "warm", 0, "Anna"),
 		},
 		Stances: []script.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
-		Answering: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D",
+		Answering: &said, Also: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D",
 		ForbidAdvice: true, Refresh: true, MayPass: true, Now: time.Unix(0, 0),
 	}
 }

@@ -29,7 +29,10 @@ var (
 	MaxUnwrittenTurns          = key[int]("max_unwritten_turns", `default:"4" min:"1" max:"100" doc:"Most messages of a chat whose texts may be unwritten; at that, no more turns are planned. Those that wait for Telegram do not count."`)
 	TurnTTL                    = key[time.Duration]("turn_ttl", `default:"2m" min:"5s" max:"1h" doc:"How long a turn may take. After that it is dropped, never sent late."`)
 
-	HourlyMinBoost = key[float64]("hourly_min_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that is below its hourly minimum."`)
+	HourlyMinBoost         = key[float64]("hourly_min_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that is below its hourly minimum."`)
+	MaxWaitingPrompts      = key[int]("max_waiting_prompts", `default:"5" min:"1" max:"100" doc:"Most messages of people that wait for an answer in a chat. Of more the oldest gets none."`)
+	JointAnswerProbability = key[float64]("joint_answer_probability", `default:"0.5" min:"0" max:"1" doc:"Probability that one answer goes to two people who asked within a minute, where the second waits, too."`)
+
 	AddressedBoost = key[float64]("addressed_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that the last message names or answers."`)
 
 	Style                   = key[string]("style", `default:"lively" enum:"calm,lively,debate,play" doc:"What a conversation is like: it changes the defaults of other settings, as they tell."`)
@@ -73,6 +76,7 @@ func All() []*Definition {
 		MinGap.Definition, MaxGapFactor.Definition, LivelyGapFactor.Definition,
 		MaxMessagesPerMinute.Definition, GlobalMaxMessagesPerMinute.Definition, MaxMessagesPerDay.Definition,
 		PersonMaxAnswersPerHour.Definition, MaxAnswersPerHour.Definition, MaxUnwrittenTurns.Definition, TurnTTL.Definition,
+		MaxWaitingPrompts.Definition, JointAnswerProbability.Definition,
 		HourlyMinBoost.Definition, AddressedBoost.Definition,
 		Style.Definition, AdditionProbability.Definition, MaxRun.Definition, ExchangeBoost.Definition, MaxRally.Definition, FairShare.Definition,
 		SecondAnswerProbability.Definition, MinNeed.Definition,

@@ -44,8 +44,9 @@ func Planner() (batch, answer, stage []string) {
 		commit, "end overdue turns",
 	)
 	answer = Each(
-		begin, "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers", "count bots",
-		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", commit,
+		begin, "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers",
+		"look for prompts that wait", "count bots",
+		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "end the other prompt", commit,
 	)
 	return batch, answer, Each("claim prompts", "end prompts")
 }

@@ -76,7 +76,11 @@ func newDecider(in *Input) *decider {
 
 // turn asks the rules one after the other.
 func (d *decider) turn() (*Turn, Skip) {
-	if skip := Closed(d.in); skip != SkipNone {
+	skip := Closed(d.in)
+	if (skip == SkipNone || skip.Passes()) && d.crowded() {
+		skip = SkipForgotten
+	}
+	if skip != SkipNone {
 		return nil, skip
 	}
 	if skip := d.eligible(); skip != SkipNone {

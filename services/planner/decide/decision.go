@@ -23,6 +23,9 @@ type Turn struct {
 	Kind  Kind
 	// Target is the number of the message replied or reacted to; 0 for none.
 	Target int64
+	// Also is the number of somebody else's message that a reply to a person answers,
+	// too; 0 for none.
+	Also int64
 	// Topic is one of the chat's topics, or of the bot's interests where the
 	// chat has none; empty for reactions, and where there is nothing to choose.
 	Topic   string

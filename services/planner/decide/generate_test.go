@@ -48,6 +48,12 @@ func anyInput(t *rapid.T) decide.Input {
 		in.Prompted = rapid.Int64Range(1, int64(n)+1).Draw(t, "prompted")
 		in.PersonAnswers, in.ChatAnswers = rapid.IntRange(0, 25).Draw(t, "person answers"), rapid.IntRange(0, 70).Draw(t, "chat answers")
 		in.Addressed = rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 2).Draw(t, "addressed")
+		for i := range rapid.IntRange(0, 7).Draw(t, "waiting") {
+			in.Waiting = append(in.Waiting, decide.Waiting{
+				Message: in.Prompted + 1 + int64(i), MayJoin: rapid.Bool().Draw(t, "may join"),
+				Addressed: rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 2).Draw(t, "known"),
+			})
+		}
 	}
 	return in
 }
@@ -95,6 +101,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	s.TurnTTL = time.Duration(rapid.Int64Range(-1e9, 1e15).Draw(t, "ttl"))
 	s.ChatPerMinute, s.GlobalPerMinute = rapid.IntRange(0, 25).Draw(t, "chat limit"), rapid.IntRange(0, 25).Draw(t, "limit")
 	s.PersonAnswers, s.ChatAnswers, s.ChatPerDay = rapid.IntRange(0, 25).Draw(t, "person limit"), rapid.IntRange(0, 25).Draw(t, "answer limit"), rapid.IntRange(0, 25).Draw(t, "day limit")
+	s.MaxWaiting, s.JointProbability = rapid.IntRange(0, 8).Draw(t, "max waiting"), rapid.Float64Range(0, 1).Draw(t, "joint")
 	s.MaxUnwrittenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
 	for _, p := range []*float64{
 		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability, &s.BubblesProbability,

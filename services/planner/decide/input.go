@@ -48,6 +48,19 @@ type Input struct {
 	// last hour in all chats, ChatAnswers how many all people of the chat got in it.
 	// They count only for a prompted decision.
 	PersonAnswers, ChatAnswers int
+	// Waiting are the messages that wait for an answer behind the prompting one, the
+	// oldest first.
+	Waiting []Waiting
+}
+
+// Waiting is a person's message that waits for an answer.
+type Waiting struct {
+	Message int64
+	// Addressed are the bots that it is known to be for, as Input.Addressed.
+	Addressed []int64
+	// MayJoin tells that whoever wrote it may be answered together with who wrote the
+	// prompting message.
+	MayJoin bool
 }
 
 // Chat is the chat to decide for.

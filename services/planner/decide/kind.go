@@ -8,6 +8,7 @@ func (d *decider) kind(t *Turn, bot *Bot, prompt *Message) Skip {
 		t.Kind, t.Target = KindReply, prompt.Number
 		d.target = prompt
 		d.because("kind.prompted", 1, author(prompt))
+		d.joint(t, bot, prompt)
 	case d.adds, d.reaction(t, bot):
 	default:
 		return d.reply(t, bot)

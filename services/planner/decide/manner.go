@@ -28,6 +28,9 @@ func (d *decider) length(t *Turn, bot *Bot) {
 	}
 	at := d.pick(profile[:])
 	t.Length = LengthShort + Length(at)
+	if t.Also != 0 {
+		t.Length = max(t.Length, LengthMedium) // there are two to answer
+	}
 	d.because("length."+t.Length.String(), profile[at]/sum, own)
 }
 
@@ -64,9 +67,9 @@ func (d *decider) refresh(t *Turn, bot *Bot) {
 	}
 }
 
-// bubbles lets a text be sent as several messages.
+// bubbles lets a text be sent as several messages. Only the first would answer two people.
 func (d *decider) bubbles(t *Turn) {
-	if d.chance(d.set.BubblesProbability) {
+	if t.Also == 0 && d.chance(d.set.BubblesProbability) {
 		t.Bubbles = true
 		d.because("bubbles", d.set.BubblesProbability, "")
 	}

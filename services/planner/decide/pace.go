@@ -33,7 +33,7 @@ func (d *decider) next(skip Skip) time.Time {
 	case SkipTextsBehind:
 		return d.in.Now.Add(max(behindPause, d.gap()))
 	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipPromptGone, SkipPromptLate,
-		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers, SkipNoNeed:
+		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers, SkipNoNeed, SkipForgotten:
 	}
 	return d.in.Now.Add(d.gap())
 }

@@ -19,8 +19,7 @@ func (d *decider) prompt() (*Message, Skip) {
 	switch {
 	case d.in.Now.Sub(m.At) > max(d.set.TurnTTL, time.Second):
 		return nil, SkipPromptLate
-	case slices.ContainsFunc(d.in.Recent, func(r Message) bool { return r.BotID != 0 && r.ReplyTo == m.Number }),
-		slices.ContainsFunc(d.in.Answering, func(a Answer) bool { return a.Message == m.Number }):
+	case d.answered(m.Number):
 		return nil, SkipAnswered
 	case d.set.PersonAnswers > 0 && d.in.PersonAnswers >= d.set.PersonAnswers:
 		return nil, SkipPersonAnswers
@@ -39,6 +38,51 @@ func (d *decider) prompt() (*Message, Skip) {
 		return nil, SkipUnreachable
 	}
 	return m, SkipNone
+}
+
+// answered tells whether a bot has answered a message, or is about to.
+func (d *decider) answered(number int64) bool {
+	return slices.ContainsFunc(d.in.Recent, func(r Message) bool { return r.BotID != 0 && r.ReplyTo == number }) ||
+		slices.ContainsFunc(d.in.Answering, func(a Answer) bool { return a.Message == number })
+}
+
+// crowded tells whether so many wait behind the prompt that it is the one to be left out.
+func (d *decider) crowded() bool {
+	return d.in.Prompted != 0 && len(d.in.Waiting) >= max(d.set.MaxWaiting, 1) && !d.answered(d.in.Prompted)
+}
+
+// jointWithin is how far apart two messages are at most that get one answer.
+const jointWithin = time.Minute
+
+// joint gives the turn that answers a prompt the next one that waits, too, if the bot may
+// answer both: with a probability.
+func (d *decider) joint(t *Turn, bot *Bot, prompt *Message) {
+	for _, w := range d.in.Waiting {
+		at := slices.IndexFunc(d.in.Recent, func(m Message) bool { return m.Number == w.Message })
+		if !w.MayJoin || at < 0 {
+			continue
+		}
+		m := &d.in.Recent[at]
+		if m.BotID != 0 || m.At.Sub(prompt.At).Abs() > jointWithin || !d.canName(bot, m) || d.answered(m.Number) || !d.isFor(bot, m, w.Addressed) {
+			continue
+		}
+		if d.chance(d.set.JointProbability) {
+			t.Also = m.Number
+			d.because("kind.joint", d.set.JointProbability, author(m))
+		}
+		return
+	}
+}
+
+// isFor tells whether a message is for the bot, or for nobody in particular.
+func (d *decider) isFor(bot *Bot, m *Message, known []int64) bool {
+	named := d.addressees(m)
+	for i := range named {
+		if d.in.Cast[i].ID == bot.ID && named[i] {
+			return true
+		}
+	}
+	return slices.Contains(known, bot.ID) || len(known) == 0 && !slices.Contains(named, true)
 }
 
 // addressees are the bots of the cast that a message is for: whose message it

@@ -98,6 +98,9 @@ func checkTarget(t *rapid.T, in decide.Input, turn *decide.Turn) {
 	if in.Prompted != 0 && (turn.Target != in.Prompted || turn.Kind != decide.KindReply) {
 		t.Fatalf("a %v to %d answers the prompt %d", turn.Kind, turn.Target, in.Prompted)
 	}
+	if turn.Also != 0 {
+		checkJoint(t, in, turn)
+	}
 	if turn.Target == 0 {
 		return
 	}
@@ -119,6 +122,23 @@ func checkTarget(t *rapid.T, in decide.Input, turn *decide.Turn) {
 		return a.Message == turn.Target && (in.Prompted != 0 || a.BotID == turn.BotID)
 	}):
 		t.Fatalf("message %d is answered twice", turn.Target)
+	}
+}
+
+func checkJoint(t *rapid.T, in decide.Input, turn *decide.Turn) {
+	at := slices.IndexFunc(in.Recent, func(m decide.Message) bool { return m.Number == turn.Also })
+	waits := slices.IndexFunc(in.Waiting, func(w decide.Waiting) bool { return w.Message == turn.Also && w.MayJoin })
+	switch {
+	case in.Prompted == 0 || at < 0 || waits < 0:
+		t.Fatalf("message %d does not wait for an answer", turn.Also)
+	case len(in.Waiting) >= in.Settings.MaxWaiting:
+		t.Fatalf("%d wait behind it, and it is answered", len(in.Waiting))
+	case in.Recent[at].BotID != 0:
+		t.Fatalf("message %d is a bot's", turn.Also)
+	case in.Chat.Basic && !slices.Contains(in.Recent[at].Usable, turn.BotID):
+		t.Fatalf("bot %d can't name message %d", turn.BotID, turn.Also)
+	case turn.Bubbles:
+		t.Fatal("only the first message of several would answer two people")
 	}
 }
 

@@ -336,6 +336,23 @@ func TestSkips(t *testing.T) {
 		{decide.SkipAnswered, func(in *decide.Input) { // which is no prompt that a limit dropped
 			in.Prompted, in.PersonAnswers, in.Answering = 1, in.Settings.PersonAnswers, []decide.Answer{{Message: 1, BotID: 2}}
 		}},
+		{decide.SkipForgotten, crowd},
+		{decide.SkipForgotten, func(in *decide.Input) { // that it would have to wait is no reason to keep it
+			crowd(in)
+			in.UnwrittenTurns = in.Settings.MaxUnwrittenTurns
+		}},
+		{decide.SkipSimulationOff, func(in *decide.Input) {
+			crowd(in)
+			in.Settings.Active = false
+		}},
+		{decide.SkipAnswered, func(in *decide.Input) {
+			crowd(in)
+			in.Answering = []decide.Answer{{Message: 1}}
+		}},
+		{decide.SkipNone, func(in *decide.Input) {
+			crowd(in)
+			in.Waiting = in.Waiting[1:]
+		}},
 		{decide.SkipNone, func(in *decide.Input) { in.PersonAnswers, in.ChatAnswers = 1000, 1000 }}, // nobody asks
 		{decide.SkipNone, func(in *decide.Input) {
 			in.Settings.PersonAnswers, in.Settings.ChatAnswers, in.Settings.ChatPerDay = 0, 0, 0
@@ -356,6 +373,45 @@ func TestSkips(t *testing.T) {
 	}
 	if len(names) != len(decide.Skips()) || names["skip_0"] {
 		t.Errorf("the reasons' names are not distinct: %v", names)
+	}
+}
+
+// crowd is a prompt behind which as many wait as may.
+func crowd(in *decide.Input) {
+	in.Prompted = 1
+	for range in.Settings.MaxWaiting {
+		in.Waiting = append(in.Waiting, decide.Waiting{Message: 2})
+	}
+}
+
+func TestOneAnswerGoesToTwoPeople(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(*decide.Input)
+		want   bool
+	}{
+		{"two ask", func(*decide.Input) {}, true},
+		{"nobody else waits", func(in *decide.Input) { in.Waiting = nil }, false},
+		{"the other may get none", func(in *decide.Input) { in.Waiting[0].MayJoin = false }, false},
+		{"the other's message is gone", func(in *decide.Input) { in.Waiting[0].Message = 9 }, false},
+		{"the other asked long after", func(in *decide.Input) { in.Recent[1].At = in.Recent[0].At.Add(61 * time.Second) }, false},
+		{"the other has an answer", func(in *decide.Input) { in.Answering = []decide.Answer{{Message: 2, BotID: 2}} }, false},
+		{"the other asked another bot", func(in *decide.Input) { in.Recent[1].Text = "Ben?" }, false},
+		{"the other is known to have asked another", func(in *decide.Input) { in.Waiting[0].Addressed = []int64{2} }, false},
+		{"both asked this one", func(in *decide.Input) { in.Recent[1].Text = "Anna?" }, true},
+		{"the bot can't name the other's", func(in *decide.Input) { in.Chat.Basic, in.Recent[0].Usable = true, []int64{1} }, false},
+		{"it is not wanted", func(in *decide.Input) { in.Settings.JointProbability = 0 }, false},
+	} {
+		in := quiet("And the ending?")
+		in.Settings.JointProbability = 1
+		in.Recent = append(in.Recent, decide.Message{Number: 2, Author: "Noor", Text: "Which chapter?", At: in.Now})
+		in.Prompted, in.Waiting = 1, []decide.Waiting{{Message: 2, MayJoin: true}}
+		c.change(&in)
+		turn := decide.Decide(in).Turn
+		if turn == nil || turn.Target != 1 || turn.Also != map[bool]int64{true: 2}[c.want] {
+			t.Errorf("%s: %+v", c.name, turn)
+		}
 	}
 }
 

@@ -46,12 +46,19 @@ const (
 	SkipDayLimit
 	// SkipNoNeed: nothing that was said needs an answer, and somebody is about to speak.
 	SkipNoNeed
+	// SkipForgotten: so many people wait behind the message that it gets no answer.
+	SkipForgotten
 )
+
+// Passes tells whether the reason ends by itself, soon: who asks may wait for it.
+func (s Skip) Passes() bool {
+	return s == SkipTextsBehind || s == SkipChatLimit || s == SkipGlobalLimit
+}
 
 // Skips are all reasons for no turn.
 func Skips() []Skip {
-	skips := make([]Skip, 0, SkipNoNeed)
-	for s := SkipChatDisabled; s <= SkipNoNeed; s++ {
+	skips := make([]Skip, 0, SkipForgotten)
+	for s := SkipChatDisabled; s <= SkipForgotten; s++ {
 		skips = append(skips, s)
 	}
 	return skips
@@ -96,6 +103,8 @@ func (s Skip) String() string {
 		return "day_limit"
 	case SkipNoNeed:
 		return "no_need"
+	case SkipForgotten:
+		return "forgotten"
 	}
 	return fmt.Sprintf("skip_%d", int(s))
 }

@@ -120,6 +120,9 @@ func doing(t *chorusv1.Turn, author string) string {
 			kind += " of " + author
 		}
 	}
+	if t.GetAlsoAnswers() != 0 {
+		kind += fmt.Sprintf(" and message %d", t.GetAlsoAnswers())
+	}
 	parts = append(parts, kind)
 	if t.GetTopic() != "" {
 		parts = append(parts, "on "+strconv.Quote(t.GetTopic()))

@@ -42,7 +42,7 @@ func nowIn(o planner.Outlook) string {
 	case decide.SkipNoNeed:
 		return "silent: nothing needs an answer, and more is about to be said"
 	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-		decide.SkipPersonAnswers, decide.SkipChatAnswers:
+		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipForgotten:
 	}
 	return "silent: " + o.Decision.Skip.String()
 }
@@ -55,7 +55,7 @@ func nextIn(o planner.Outlook) string {
 		return ""
 	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed:
+		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed, decide.SkipForgotten:
 	}
 	wait := o.Input.Due.Sub(o.Input.Now).Round(time.Second)
 	if wait <= 0 {
@@ -156,7 +156,7 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.
 			}
 		case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 			decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-			decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed:
+			decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed, decide.SkipForgotten:
 		}
 	}
 	return nil

@@ -79,6 +79,9 @@ func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, e
 
 // Compose is the text of Generate for a scene.
 func (p *Provider) Compose(s script.Scene, maxTokens int) string {
+	if s.Also != nil {
+		return p.composeTwo(s, maxTokens)
+	}
 	l := p.languages.of(s)
 	view := l.look(s)
 	limit := limits[view.length].chars
@@ -123,6 +126,15 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 		}
 	}
 	return join(best, view.disclaimer)
+}
+
+// composeTwo is a short answer to either of two messages.
+func (p *Provider) composeTwo(s script.Scene, maxTokens int) string {
+	first := s
+	first.Also, first.Length, first.Disclaimer, first.Bubbles = nil, script.Short, "", false
+	second := first
+	second.Answering, second.Disclaimer, second.Seed = s.Also, s.Disclaimer, s.Seed+1
+	return join(p.Compose(first, maxTokens/2), p.Compose(second, maxTokens/2))
 }
 
 // cost is what a text's score is lowered by for being cut, and for asking where it should not.

@@ -63,6 +63,7 @@ type Scene struct {
 	Topic      string
 	Topics     []string // what the chat speaks of
 	Answering  *Line    // the message being replied to; nil opens a new thread
+	Also       *Line    // somebody else's message that is answered with it; nil for none
 	History    []Line   // oldest first
 	Length     Length
 	Language   string // BCP 47, "en"
