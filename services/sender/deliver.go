@@ -1,16 +1,24 @@
 package sender
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
@@ -32,6 +40,17 @@ type delivery struct {
 	log   *zap.Logger
 	// refusal is Telegram's of the delivery, before its fallback.
 	refusal *telegram.Outcome
+}
+
+// stage works on the deliveries of a lane.
+func (s *Sender) stage(lane journal.Lane, rings bus.Queue) *stage.Stage[*journal.Unsent, journal.Sent] {
+	rows := s.journal.Deliveries(lane, journal.Claims{Owner: s.Lease.Owner(), Lease: s.cfg.Lease})
+	return stage.New(stage.Config{
+		Name: rings.Name, MaxInFlight: s.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: s.cfg.ShortWait, Lease: s.cfg.Lease, Grace: s.cfg.Grace,
+	}, rows, stage.Deps{
+		Rings: s.Bus.Rings(rings), Holds: s.Lease.Held, Now: s.Now, Tracer: s.Tracer, Metrics: s.Stages, Log: s.Log,
+		Ended: func(ended []stage.Task) { s.Bus.Tell(subject.Sent, &chorusv1.Event{Turns: journal.TurnsOf(ended)}) },
+	}, func(ctx context.Context, u *journal.Unsent) (journal.Sent, error) { return s.deliver(ctx, rows, u) })
 }
 
 // deliver brings a delivery to its end. It gives an error only while its call certainly
@@ -257,4 +276,107 @@ func (d *delivery) end(st step) journal.Sent {
 	}
 	d.Metrics.ended(d.u.Delivery, st.outcome, d.Now())
 	return sent
+}
+
+// call makes the call of a delivery. Its context outlives the stage's, because a call
+// that was begun should end. It is begun only while the claim holds: after a standstill
+// another has dealt with it, and with what comes after it.
+func (d *delivery) call(ctx context.Context) *telegram.Outcome {
+	began := d.Now()
+	out := d.attempt(d.client(ctx))
+	if out.Withheld {
+		return &out
+	}
+	d.Metrics.calling(d.u.Delivery, d.state.calls, began)
+	d.u.Calls++
+	d.state.calls++
+	d.state.token = unjudged
+	d.out = out
+	return &out
+}
+
+// attempt is the call.
+func (d *delivery) attempt(client *telegram.Client) telegram.Outcome {
+	replyTo := d.to.target
+	if d.state.bare {
+		replyTo = 0
+	}
+	switch d.state.call().Action {
+	case chorusv1.Action_ACTION_SET_REACTION:
+		return d.react(client)
+	case chorusv1.Action_ACTION_SEND_STICKER:
+		s := telegram.Sticker{ChatID: d.to.chat, FileID: d.u.GetSticker(), ReplyTo: replyTo, NotAfter: d.u.Until}
+		return client.SendSticker(d.calls, d.to.token, s)
+	case chorusv1.Action_ACTION_UNSPECIFIED, chorusv1.Action_ACTION_SEND_MESSAGE:
+	}
+	m := telegram.Message{ChatID: d.to.chat, Text: textOf(d.u.Delivery), ReplyTo: replyTo, NotAfter: d.u.Until}
+	return client.SendMessage(d.calls, d.to.token, m)
+}
+
+// unanswered is an error where nothing came back from Telegram.
+func unanswered(out telegram.Outcome) error {
+	if out.Status != 0 || out.TooLate || out.Kind != telegram.NotSent && out.Kind != telegram.Unknown {
+		return nil
+	}
+	return errors.New(out.Description)
+}
+
+// textOf is what is said: the text, or the emoji where there is none.
+func textOf(d *chorusv1.Delivery) string { return cmp.Or(d.GetText(), d.GetEmoji()) }
+
+// retryForever writes down what follows from a call. The call can't be repeated, so it
+// retries until the write succeeds or the process stops; a later owner then closes the
+// delivery as unknown.
+func (s *Sender) retryForever(write func(context.Context) error) error {
+	forever := retrypolicy.NewBuilder[any]().
+		WithBackoff(50*time.Millisecond, 2*time.Second).WithJitterFactor(0.5).WithMaxAttempts(-1).
+		ReturnLastFailure().
+		Build()
+	return failsafe.With(forever).WithContext(s.calls).Run(func() error {
+		// Even what follows from a call that was cut off at shutdown is written.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), store.Timeout)
+		defer cancel()
+		return write(ctx)
+	})
+}
+
+// client makes the delivery's calls. The breaker is outermost, because it asks whether
+// this sender may be cut off, which each call tells. All calls of the sender are counted
+// besides.
+func (d *delivery) client(ctx context.Context) *telegram.Client {
+	return d.Telegram.With(d.breakers.around(d.u.Delivery, d.connection.Suspect), telegram.Watch(d.heard), d.traced(ctx))
+}
+
+// traced puts each call into the trace of the delivery, which is that of a context.
+func (d *delivery) traced(delivery context.Context) telegram.Middleware {
+	tracer := trace.SpanFromContext(delivery).TracerProvider().Tracer("sender")
+	return func(next telegram.Invoke) telegram.Invoke {
+		return func(ctx context.Context, call *telegram.Call) telegram.Outcome {
+			_, span := tracer.Start(delivery, call.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+				attribute.String("chorus.turn", subject.TurnID(d.u.GetId())), attribute.Int64("chorus.bot_id", d.u.GetBotId())))
+			defer span.End()
+			out := next(ctx, call)
+			span.SetAttributes(attribute.Stringer("chorus.outcome", out.Kind), attribute.Int("http.response.status_code", out.Status))
+			if !out.OK() {
+				span.SetStatus(codes.Error, out.Description)
+			}
+			return out
+		}
+	}
+}
+
+// heard takes in whether Telegram answered.
+func (d *delivery) heard(method string, out telegram.Outcome, _ time.Duration) {
+	err := unanswered(out)
+	if !out.TooLate {
+		d.silent.Note(err)
+		d.connection.Called(err == nil)
+	}
+	log := d.log.WithLazy(zap.String("method", method), zap.Stringer("outcome", out.Kind))
+	switch {
+	case err != nil:
+		log.Debug("Telegram did not answer", zap.String("description", out.Description))
+	case out.Kind != telegram.Done:
+		log.Info("Telegram did not simply accept", zap.Int("status", out.Status), zap.String("description", out.Description))
+	}
 }

@@ -17,8 +17,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
-	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
@@ -120,17 +118,6 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 		s.stages = append(s.stages, s.stage(lane, bus.OfLane(lane)))
 	}
 	return s, nil
-}
-
-// stage works on the deliveries of a lane.
-func (s *Sender) stage(lane journal.Lane, rings bus.Queue) *stage.Stage[*journal.Unsent, journal.Sent] {
-	rows := s.journal.Deliveries(lane, journal.Claims{Owner: s.Lease.Owner(), Lease: s.cfg.Lease})
-	return stage.New(stage.Config{
-		Name: rings.Name, MaxInFlight: s.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: s.cfg.ShortWait, Lease: s.cfg.Lease, Grace: s.cfg.Grace,
-	}, rows, stage.Deps{
-		Rings: s.Bus.Rings(rings), Holds: s.Lease.Held, Now: s.Now, Tracer: s.Tracer, Metrics: s.Stages, Log: s.Log,
-		Ended: func(ended []stage.Task) { s.Bus.Tell(subject.Sent, &chorusv1.Event{Turns: journal.TurnsOf(ended)}) },
-	}, func(ctx context.Context, u *journal.Unsent) (journal.Sent, error) { return s.deliver(ctx, rows, u) })
 }
 
 // Run sends until the context ends. Then it claims no more, gives calls under way

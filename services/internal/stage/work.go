@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -17,6 +18,243 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 )
+
+// commitLoop writes down what tasks have led to, until all have ended. Tasks that follow
+// have the context. Once committing has ended, each write is tried once.
+func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
+	var last statement
+	for {
+		batch := s.gather(all, last.window)
+		if len(batch) == 0 {
+			return
+		}
+		var good []End[T, R]
+		for _, e := range batch {
+			if e.err == nil {
+				good = append(good, End[T, R]{Task: e.task, Result: e.result, Last: s.last(ctx, e.task)})
+			} else {
+				// It may take as long as the database is away, and must not hold up the others.
+				go s.failed(ctx, committing, e)
+			}
+		}
+		began := time.Now()
+		if len(good) > 0 {
+			s.commit(ctx, committing, good)
+		}
+		last = last.next(began, len(batch))
+	}
+}
+
+// gather waits for tasks that have ended, and for as long as the window then is for more.
+func (s *Stage[T, R]) gather(ctx context.Context, window func() time.Duration) []ended[T, R] {
+	var batch []ended[T, R]
+	select {
+	case e := <-s.ended:
+		batch = append(batch, e)
+	case <-ctx.Done():
+		return nil
+	}
+	var more <-chan time.Time
+	if wait := window(); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		more = timer.C
+	}
+	for len(batch) < maxBatch {
+		select {
+		case e := <-s.ended:
+			batch = append(batch, e)
+			continue
+		default:
+		}
+		if more == nil {
+			break
+		}
+		select {
+		case e := <-s.ended:
+			batch = append(batch, e)
+		case <-more:
+			more = nil
+		}
+	}
+	return batch
+}
+
+// last tells whether a chat must not go on with its next row.
+func (s *Stage[T, R]) last(ctx context.Context, task T) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chats[task.Chat()]
+	c.again = false // the statement that comes looks at its rows
+	return ctx.Err() != nil || c.run >= maxRun && len(s.wanted) > 0
+}
+
+// commit writes ends down for as long as that takes, and goes on with the next tasks.
+func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) {
+	var next []T
+	var since time.Time
+	err := s.persist(committing, func(ctx context.Context) (err error) {
+		since = time.Now()
+		next, err = s.rows.Commit(ctx, ends)
+		return err
+	})
+	if err != nil && committing.Err() != nil {
+		s.lose(ends)
+		return
+	}
+	if err != nil && len(ends) > 1 {
+		for _, e := range ends { // one of them is bad
+			s.commit(ctx, committing, []End[T, R]{e})
+		}
+		return
+	}
+	if err != nil {
+		e := ends[0]
+		s.failed(ctx, committing, ended[T, R]{task: e.Task, err: fail.AsPermanent(err)})
+		return
+	}
+	s.metrics.ended(s.cfg.Name, resultDone, len(ends))
+	s.begin(ctx, next, since)
+	tasks := make([]Task, len(ends))
+	for i, e := range ends {
+		tasks[i] = e.Task
+	}
+	s.told(tasks)
+	s.finish(ctx, ends, next)
+}
+
+// lose leaves ends that can't be written down to whoever takes their claims over, once
+// they are over. Until then this process must not do them a second time: it keeps the
+// chats among those that it works on.
+func (s *Stage[T, R]) lose(ends []End[T, R]) {
+	for _, e := range ends {
+		<-s.slots
+		time.AfterFunc(s.cfg.Lease, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			c := s.chats[e.Task.Chat()]
+			if c.working = false; !c.wanted {
+				s.release(e.Task.Chat())
+			}
+		})
+	}
+}
+
+// finish ends the work on chats that have no next task, and frees their slots.
+func (s *Stage[T, R]) finish(ctx context.Context, ends []End[T, R], next []T) {
+	has := make(map[int64]bool, len(next))
+	for _, t := range next {
+		has[t.Chat()] = true
+	}
+	s.mu.Lock()
+	for _, e := range ends {
+		if id := e.Task.Chat(); !has[id] {
+			s.chats[id].again = (s.chats[id].again || e.Last) && ctx.Err() == nil
+			s.idle(id)
+		}
+	}
+	s.mu.Unlock()
+	s.nudge()
+}
+
+// idle ends the work on a chat and frees its slot. The caller has the lock.
+func (s *Stage[T, R]) idle(id int64) {
+	c := s.chats[id]
+	if c.working = false; !c.wanted {
+		s.release(id)
+	}
+	<-s.slots
+}
+
+// failed gives a task back, or ends it as a dead letter.
+func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
+	until, dead, write := s.verdict(e, ctx.Err() != nil)
+	err := s.persist(committing, write)
+	if err != nil && committing.Err() == nil {
+		// Its claim ends by itself.
+		s.log.Error("what became of a task can't be written down", zap.Int64("chat", e.task.Chat()), zap.NamedError("failure", e.err), zap.Error(err))
+	}
+	if dead && err == nil {
+		s.told([]Task{e.task})
+	}
+	s.mu.Lock()
+	s.chats[e.task.Chat()].again = until.IsZero() && ctx.Err() == nil
+	s.idle(e.task.Chat())
+	s.mu.Unlock()
+	s.nudge()
+	if !until.IsZero() {
+		s.wantAt(ctx, e.task.Chat(), until)
+	}
+}
+
+// verdict is what is to be done about a failure, and when the task is looked at again;
+// zero is at once. Dead tells that it is over. It is the one place that decides so.
+func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, dead bool, write func(context.Context) error) {
+	later := (*laterError)(nil)
+	class := fail.ClassOf(e.err)
+	failures := e.failures
+	if class == fail.Unavailable {
+		failures = 0
+	}
+	switch {
+	case errors.As(e.err, &later):
+		s.metrics.ended(s.cfg.Name, resultLater, 1)
+		return later.until, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, later.until, 0) }
+	case class == fail.Shutdown && stopping:
+		s.metrics.ended(s.cfg.Name, resultReturned, 1)
+		return time.Time{}, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, time.Time{}, 0) }
+	case class == fail.Permanent, failures > 0 && e.task.Attempts()+failures >= s.cfg.MaxAttempts:
+		s.metrics.ended(s.cfg.Name, resultDead, 1)
+		s.log.Error("dead letter", zap.Int64("chat", e.task.Chat()), zap.NamedError("reason", e.err))
+		return time.Time{}, true, func(ctx context.Context) error { return s.rows.DeadLetter(ctx, e.task, e.err.Error()) }
+	}
+	s.outages.Note(e.err)
+	s.metrics.ended(s.cfg.Name, resultLater, 1)
+	until = s.now().Add(backoff(e.task.Attempts() + e.failures - 1))
+	return until, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failures) }
+}
+
+// wantAt has a chat looked at when the time of its next row has come.
+func (s *Stage[T, R]) wantAt(ctx context.Context, chat int64, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.setBusy()
+	if s.timers >= maxTimers {
+		return
+	}
+	s.timers++
+	time.AfterFunc(at.Sub(s.now()), func() {
+		s.mu.Lock()
+		s.timers--
+		s.mu.Unlock()
+		if ctx.Err() == nil {
+			s.want(chat, nil)
+		}
+	})
+}
+
+// persist does a write until it succeeds, its data are refused, or the context ends.
+// What was done can't be done again, so it must not be lost because the database is away
+// for a while.
+func (s *Stage[T, R]) persist(ctx context.Context, write func(context.Context) error) error {
+	wait := retryFirst
+	for {
+		err := s.bounded(context.WithoutCancel(ctx), write)
+		s.database.Note(err)
+		if err == nil || ctx.Err() != nil || refused(err) {
+			return err
+		}
+		sleep(ctx, wait)
+		wait = min(2*wait, retryMax)
+	}
+}
+
+// refused tells whether the database takes exception to what it was given: data that it
+// can't hold, or a broken constraint. https://www.postgresql.org/docs/current/errcodes-appendix.html
+func refused(err error) bool {
+	said := (*pgconn.PgError)(nil)
+	return errors.As(err, &said) && (said.Code[:2] == "22" || said.Code[:2] == "23")
+}
 
 // Later is the error of a task that has to wait until an instant. It is no failure.
 func Later(until time.Time) error { return &laterError{until} }
