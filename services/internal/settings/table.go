@@ -19,7 +19,7 @@ var (
 	PrimeHoursFactor = key[float64]("prime_hours_factor", `default:"0.6" min:"0.1" max:"1" doc:"Multiplies the gaps in prime_hours."`)
 	MinGap           = key[time.Duration]("min_gap", `default:"1s" min:"0s" max:"1h" doc:"Shortest gap between two turns of a chat."`)
 	MaxGapFactor     = key[float64]("max_gap_factor", `default:"10" min:"1" max:"100" doc:"Longest gap, in mean gaps."`)
-	LivelyGapFactor  = key[float64]("lively_gap_factor", `default:"0.3" calm:"0.5" play:"0.25" min:"0.05" max:"1" doc:"Multiplies the gaps in lively spells. Those in quiet spells are longer, so that the mean stays; 1 is no spells."`)
+	LivelyGapFactor  = key[float64]("lively_gap_factor", `default:"0.2" calm:"0.3" play:"0.15" min:"0.05" max:"1" doc:"Multiplies the gaps in lively spells. Those in quiet spells are longer, so that the mean stays; 1 is no spells."`)
 
 	MaxMessagesPerMinute       = key[int]("max_msgs_per_min", `default:"20" min:"1" max:"60" doc:"Most messages that are planned in a chat in a minute, reactions not counted. Telegram takes no more than 20 of one bot in one group."`)
 	GlobalMaxMessagesPerMinute = key[int]("global_max_msgs_per_min", `default:"0" min:"0" max:"1000000" scope:"global" doc:"Most messages that are planned in all chats together in a minute; 0 is no limit."`)
@@ -36,13 +36,13 @@ var (
 	AddressedBoost = key[float64]("addressed_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that the last message names or answers."`)
 
 	Style                   = key[string]("style", `default:"lively" enum:"calm,lively,debate,play" doc:"What a conversation is like: it changes the defaults of other settings, as they tell."`)
-	AdditionProbability     = key[float64]("addition_probability", `default:"0.25" calm:"0.18" debate:"0.2" play:"0.35" min:"0" max:"1" doc:"Probability that the last speaker adds a line. It is higher after a short gap and for the energetic."`)
+	AdditionProbability     = key[float64]("addition_probability", `default:"0.22" calm:"0.18" debate:"0.2" play:"0.25" min:"0" max:"1" doc:"Probability that the last speaker adds a line. It is higher after a short gap and for the energetic."`)
 	MaxRun                  = key[int]("max_run", `default:"3" calm:"2" min:"1" max:"10" doc:"Most lines of one bot in a row, where another could speak."`)
 	ExchangeBoost           = key[float64]("exchange_boost", `default:"7" calm:"5" debate:"15" min:"1" max:"100" doc:"Multiplies the chance of the bot that spoke before the last speaker."`)
 	MaxRally                = key[int]("max_rally", `default:"8" calm:"6" debate:"14" min:"2" max:"50" doc:"Most lines in a row of the same two bots, where another could speak."`)
 	FairShare               = key[float64]("fair_share", `default:"0.6" calm:"0.5" min:"0.1" max:"1" doc:"Part of the last 20 lines above which a bot holds back."`)
-	SecondAnswerProbability = key[float64]("second_answer_probability", `default:"0.25" calm:"0.2" debate:"0.15" play:"0.4" min:"0" max:"1" doc:"Probability that a reply is the second or third answer to a bot's line."`)
-	MinNeed                 = key[float64]("min_need", `default:"8" calm:"10" play:"4" min:"0" max:"50" doc:"Least score of the line to answer; below it the turn is skipped while others' lines are on their way."`)
+	SecondAnswerProbability = key[float64]("second_answer_probability", `default:"0.3" calm:"0.25" debate:"0.25" play:"0.4" min:"0" max:"1" doc:"Probability that a reply is the second or third answer to a bot's line."`)
+	MinNeed                 = key[float64]("min_need", `default:"7" calm:"9" play:"6" min:"0" max:"50" doc:"Least score of the line to answer; below it the turn is skipped while others' lines are on their way."`)
 
 	ReactionProbability    = key[float64]("short_reaction_probability", `default:"0.2" min:"0" max:"1" doc:"Probability that a turn is a reaction."`)
 	ReplyProbability       = key[float64]("reply_probability", `default:"0.65" min:"0" max:"1" doc:"Probability that a turn after a person's message is a reply, if it is no reaction."`)

@@ -122,34 +122,41 @@ type transcript struct {
 	texts []Line
 }
 
-// withoutRefrain takes off the words that all lines of bots end with: a disclaimer is
-// nobody's talk.
+// withoutRefrain takes off the words that most lines of bots end with: a
+// disclaimer is nobody's talk. Of a turn in several lines only the last has it.
 func withoutRefrain(lines []Line) {
 	const least, short = 10, 2 // lines that prove it, and words of it
-	var refrain []string
+	with := map[string][]int{} // the lines by their last words
+	var most []int
 	n := 0
-	for _, l := range lines {
-		if !l.Bot || l.Text == "" {
+	for i, l := range lines {
+		said := strings.Fields(l.Text)
+		if !l.Bot || len(said) == 0 {
 			continue
 		}
-		said := strings.Fields(l.Text)
-		if n++; n == 1 {
-			refrain = said
+		n++
+		end := strings.Join(said[max(len(said)-short, 0):], " ")
+		if with[end] = append(with[end], i); len(with[end]) > len(most) {
+			most = with[end]
 		}
-		same := 0
+	}
+	if n < least || 2*len(most) <= n {
+		return
+	}
+	refrain := strings.Fields(lines[most[0]].Text)
+	for _, i := range most {
+		said, same := strings.Fields(lines[i].Text), 0
 		for same < min(len(said), len(refrain)) && said[len(said)-1-same] == refrain[len(refrain)-1-same] {
 			same++
 		}
 		refrain = refrain[len(refrain)-same:]
 	}
-	if n < least || len(refrain) < short {
+	if len(refrain) < short {
 		return
 	}
-	for i, l := range lines {
-		if l.Bot && l.Text != "" {
-			said := strings.Fields(l.Text)
-			lines[i].Text = strings.Join(said[:len(said)-len(refrain)], " ")
-		}
+	for _, i := range most {
+		said := strings.Fields(lines[i].Text)
+		lines[i].Text = strings.Join(said[:len(said)-len(refrain)], " ")
 	}
 }
 

@@ -116,5 +116,5 @@ func Weights(length string) (short, medium, long float64) {
 
 // Words is how many words a text of the voice has, as a multiple of the usual.
 func (v Voice) Words() float64 {
-	return cmp.Or(map[string]float64{Terse: 0.6, Short: 0.85, Long: 1.4}[v.Length], 1.1)
+	return cmp.Or(map[string]float64{Terse: 0.5, Short: 0.8, Long: 1.5}[v.Length], 1.1)
 }

@@ -175,7 +175,7 @@ func TestNeed(t *testing.T) {
 	} {
 		in := said(1, 2)
 		c.change(&in)
-		in.Settings.ReplyToBotProbability, in.Settings.MinNeed = 1, 8
+		in.Settings.ReplyToBotProbability, in.Settings.MinNeed = 1, 7
 		for in.TurnNumber = range int64(100) {
 			if d := decide.Decide(in); d.Skip != c.want {
 				t.Fatalf("%s: %v, want %v", c.name, d.Skip, c.want)
@@ -218,7 +218,7 @@ func TestSpells(t *testing.T) {
 	for _, c := range []struct {
 		lively bool
 		stay   float64
-	}{{true, 0.94}, {false, 0.86}} {
+	}{{true, 0.92}, {false, 0.8}} {
 		in.Lively = c.lively
 		stay := 0
 		turns(t, in, draws, func(d decide.Decision) { stay += one(d.Lively == c.lively) })

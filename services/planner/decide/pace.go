@@ -65,11 +65,11 @@ func (d *decider) draw() {
 	d.turned = d.chance(when(d.in.Lively, endOfLively) + when(!d.in.Lively, endOfQuiet))
 }
 
-// A chat is in lively and in quiet spells by turns, some seventeen and seven gaps long:
+// A chat is in lively and in quiet spells by turns, some twelve and five gaps long:
 // people's gaps come in bursts.
 const (
-	endOfLively = 0.06
-	endOfQuiet  = 0.14
+	endOfLively = 0.08
+	endOfQuiet  = 0.20
 	livelyShare = endOfQuiet / (endOfLively + endOfQuiet) // of all gaps
 )
 

@@ -48,7 +48,11 @@ func TestTargetRules(t *testing.T) {
 		{"target.person", "Hello.", func(in *decide.Input) { in.Recent[0].BotID = 2 }, 0},
 		{"target.near", "Hello.", nil, 9},
 		{"target.near", "Hello.", func(in *decide.Input) { in.Recent[0].At = in.Now.Add(-2 * time.Hour) }, 9},
-		{"target.near", "Hello.", func(in *decide.Input) { in.Coming = []int64{2, 2} }, 3},
+		{"target.near", "Hello.", func(in *decide.Input) { in.Coming = []int64{2, 2} }, 1},
+		{"target.brief", "So it is.", func(in *decide.Input) { in.Recent[0].BotID = 2 }, 0},
+		{"target.brief", "Oh no.", func(in *decide.Input) { in.Recent[0].BotID = 2 }, -6},
+		{"target.brief", "Oh no?", func(in *decide.Input) { in.Recent[0].BotID = 2 }, 0},
+		{"target.brief", "Oh no.", nil, 0},
 		{"target.question", "Really?", nil, 4},
 		{"target.question", "本当？", nil, 4},
 		{"target.question", "Really; yes.", nil, 0},
@@ -108,7 +112,7 @@ func TestTheBestThreeAreTargets(t *testing.T) {
 	}
 	var hits [7]int
 	turns(t, in, draws, func(d decide.Decision) { hits[d.Turn.Target]++ })
-	const four, five, six = 8 + 3 + 4 + 15, 8 + 6, 8 + 9 + 4
+	const four, five, six = 8 + 1 + 4 + 15, 8 + 5, 8 + 9 + 4
 	for target, weight := range map[int]float64{1: 0, 2: 0, 3: 0, 4: four, 5: five, 6: six} {
 		share(t, in.Recent[target-1].Text, hits[target], draws, weight/(four+five+six))
 	}
@@ -144,7 +148,7 @@ func TestNoTargetTwiceBeforeItIsSeen(t *testing.T) {
 func TestWhoIsAboutToSpeakIsTheLastSpeaker(t *testing.T) {
 	t.Parallel()
 	in := busy(2)
-	in.Settings.AdditionProbability, in.Settings.MinNeed = 0, 0
+	in.Settings.AdditionProbability, in.Settings.MinNeed = 0, -100
 	in.Recent[len(in.Recent)-1].BotID, in.Coming = 1, []int64{2}
 	turns(t, in, 500, func(d decide.Decision) {
 		if d.Turn.BotID != 1 {

@@ -1,5 +1,7 @@
 package decide
 
+import "strings"
+
 // candidate is a message that the bot might reply to.
 type candidate struct {
 	in      *Input
@@ -18,12 +20,13 @@ type targetRule struct {
 }
 
 // targetRules returns what makes a message worth a reply.
-func targetRules() [12]targetRule {
+func targetRules() [13]targetRule {
 	return [...]targetRule{
 		{"target.person", fromPerson},
 		{"target.bot", fromBot},
 		{"target.near", near},
 		{"target.question", question},
+		{"target.brief", brief},
 		{"target.curious", curious},
 		{"target.names_bot", namesBot},
 		{"target.answers_bot", answersBot},
@@ -41,9 +44,15 @@ func fromPerson(c candidate) float64 { return when(c.message.BotID == 0, 8) }
 func fromBot(c candidate) float64 { return when(c.message.BotID != 0, 2.5) }
 
 // A chat goes on from what was said last, however long ago that was.
-func near(c candidate) float64 { return max(12-3*float64(c.back), -30) }
+func near(c candidate) float64 { return max(13-4*float64(c.back), -30) }
 
 func question(c candidate) float64 { return when(asks(c.message.Text), 4) }
+
+// A word or two leave little to answer.
+func brief(c candidate) float64 {
+	const spaces = 2
+	return when(strings.Count(c.message.Text, " ") < spaces && c.message.BotID != 0 && !asks(c.message.Text), -6)
+}
 
 func curious(c candidate) float64 { return when(c.marks.curious, 3) }
 

@@ -115,17 +115,26 @@ func (s *stage) see(now time.Time) {
 func (s *stage) perform(p *play, at time.Time, t *decide.Turn) Turn {
 	s.turn++
 	bot := s.chat.Cast[slices.IndexFunc(s.chat.Cast, func(b decide.Bot) bool { return b.ID == t.BotID })]
-	if t.Kind != decide.KindReaction {
-		s.minute.add(at)
-		s.planned(at, 1)
-		p.all.add(at)
-		p.spoke[bot.ID].add(at)
-		s.remind(bot.ID, at, t.RefreshPersona)
+	turn := Turn{At: at.In(s.zone), Chat: s.chat.Name, Bot: bot.Name, Number: s.turn, Turn: *t}
+	if t.Kind == decide.KindReaction {
+		return turn
+	}
+	s.minute.add(at)
+	s.planned(at, 1)
+	p.all.add(at)
+	p.spoke[bot.ID].add(at)
+	s.remind(bot.ID, at, t.RefreshPersona)
+	text, said := s.text(t), true
+	if p.options.Text != nil {
+		text = p.options.Text(turn)
+		said = text != ""
+	}
+	if said {
 		s.coming = append(s.coming, decide.Message{
-			Number: s.turn, BotID: bot.ID, Author: bot.DisplayName, Text: s.text(t), ReplyTo: t.Target, At: at.Add(p.options.Latency),
+			Number: s.turn, BotID: bot.ID, Author: bot.DisplayName, Text: text, ReplyTo: t.Target, At: at.Add(p.options.Latency),
 		})
 	}
-	return Turn{At: at.In(s.zone), Chat: s.chat.Name, Bot: bot.Name, Number: s.turn, Turn: *t}
+	return turn
 }
 
 // planned returns how many messages were planned on the day of at, with some more.
@@ -148,7 +157,7 @@ func (s *stage) remind(bot int64, at time.Time, reminded bool) {
 // text stands in for what would be said.
 func (s *stage) text(t *decide.Turn) string {
 	var b strings.Builder
-	b.WriteString(t.Topic)
+	b.WriteString("Something on " + t.Topic)
 	for _, m := range s.recent {
 		if t.Mention != decide.MentionNone && m.Number == t.Target {
 			b.WriteString(", " + m.Author)

@@ -23,6 +23,9 @@ type Options struct {
 	// Latency is how long a turn takes until its message can be seen; 0 is
 	// DefaultLatency.
 	Latency time.Duration
+	// Text, where it is given, writes what is said with a turn; a turn without a text
+	// says nothing. Without it, texts only say what they are about.
+	Text func(Turn) string
 }
 
 // Chat is one of the chats to play.
@@ -73,8 +76,7 @@ type SkipCount struct {
 
 // Run plays. It takes some 20 µs a turn.
 //
-// The messages of the play say only what they are about: enough for the rules
-// that look at topics and targets. Nobody but the cast speaks.
+// Nobody but the cast speaks.
 func Run(o Options) Result {
 	if o.Latency == 0 {
 		o.Latency = DefaultLatency

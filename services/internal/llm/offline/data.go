@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/maypok86/otter/v2"
 	xlanguage "golang.org/x/text/language"
+
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 //go:embed data
@@ -204,6 +206,9 @@ func loadLanguage(files fs.FS, dir string) (*language, error) {
 	said := rules{}
 	for _, i := range l.intents {
 		said[i.Rule] = i.Say
+		for j, part := range i.Ask {
+			i.Ask[j] = voice.Whole(part)
+		}
 	}
 	names, err := fs.Glob(files, path.Join(dir, "topics", "*.yaml"))
 	if err != nil {
@@ -259,6 +264,11 @@ func (l *language) prepareLexicon() error {
 		}
 	}
 	l.kinds = slices.Sorted(maps.Keys(x.Questions))
+	for _, starts := range x.Questions {
+		for i, s := range starts {
+			starts[i] = voice.Whole(s)
+		}
+	}
 	var err error
 	if x.aboutBot, err = anyOf(x.AboutBot); err != nil {
 		return fmt.Errorf("about_bot: %w", err)

@@ -82,10 +82,12 @@ func (d *draft) leads() []weighted {
 	points, own := v.shares()
 	t := v.target
 	switch {
+	case t == nil && v.narrator && d.want <= brief:
+		return []weighted{{"open_beat", 1}}
 	case t == nil && v.narrator:
 		return []weighted{{"open_scene", 7}, {"open_point", 1}, {"open_question", 1}}
 	case t == nil && d.want <= brief && d.rng.Float64() < briefOpening:
-		return []weighted{{"open_brief", 2}, {"open_call", 1}}
+		return []weighted{{"open_brief", 8}, {"open_call", 1}}
 	case t == nil:
 		return []weighted{
 			{"open_point", points * d.fullness()},
@@ -93,8 +95,8 @@ func (d *draft) leads() []weighted {
 			{"open_image", points / 4},
 			{"open_stance", 1.5},
 			{"open_fact", own / 3},
-			{"open_card", own / 8},
 			{"open_interest", own},
+			{"open_card", own / 8},
 			{"open_holding", own / 4},
 			{"open_subject", 0.5},
 		}
@@ -269,8 +271,8 @@ func (d *draft) addition(last, asked bool, used map[string]int) (string, string)
 	}
 	switch {
 	case d.view.narrator:
-		rules = nil
-		if d.told() {
+		rules = []weighted{{"next_scene", 1}}
+		if last && d.told() {
 			rules = []weighted{{"add_scene", 1}}
 		}
 	case d.view.playing():

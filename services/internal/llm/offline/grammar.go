@@ -143,7 +143,7 @@ type speaker struct {
 
 // ownVoice is how much more likely a voice's own alternative goes first than a
 // shared one.
-const ownVoice = 4
+const ownVoice = 10
 
 // order returns the alternatives of a rule in the order to try them.
 func (s speaker) order(voices map[string][]*alternative, rng *rand.Rand) []*alternative {

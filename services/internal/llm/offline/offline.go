@@ -33,7 +33,7 @@ const (
 const attempts = 8
 
 // asking is the share of lines that may ask, and unasked what a question costs another.
-const asking, unasked = 0.35, 0.25 // also what a cut costs
+const asking, unasked = 0.45, 0.25 // also what a cut costs
 
 // Provider composes text. It is safe for concurrent use.
 type Provider struct {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 // pair is a frame that another line follows on by a rule. A line is in it that has what
@@ -44,13 +46,13 @@ const minFrame = 6
 func (a *alternative) pair(rule string) pair {
 	p := pair{rule: rule}
 	for i, of := range a.parts {
-		text := strings.ToLower(strings.TrimRight(of.text, ".!?"))
+		text := strings.ToLower(voice.Whole(strings.TrimRight(of.text, ".!?")))
 		behind := i > 0 && a.parts[i-1].slot && isThing(a.parts[i-1].text)
 		switch {
 		case of.slot && isThing(of.text):
 			p.named, p.before, p.behind = true, "", ""
 			if i > 0 {
-				p.before = strings.ToLower(a.parts[i-1].text)
+				p.before = strings.ToLower(voice.Whole(a.parts[i-1].text))
 			}
 		case !of.slot && behind:
 			p.behind = text
@@ -69,7 +71,7 @@ func isThing(slot string) bool {
 // follow is the rule that follows on a text, and the thing that the text names by its
 // frame; "" where it is in none.
 func (l *language) follow(text string) (rule, thing string) {
-	text = lastSentence(text)
+	text = voice.Whole(lastSentence(text))
 	lower := strings.ToLower(text)
 	if len(lower) != len(text) {
 		return "", ""

@@ -32,6 +32,7 @@ func (v *view) manner() manner {
 func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 	x := v.lang.lexicon.Voices[v.speaker.voice]
 	keep, small, open := rng.Float64() < m.bang, rng.Float64() < m.lower, rng.Float64() >= m.stop
+	text = v.persona.Voice.Spoken(text)
 	if !keep {
 		text = strings.ReplaceAll(text, "!", ".")
 	}
@@ -62,7 +63,7 @@ func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 
 // turns and openers are the shares of lines that have a favourite turn of the character
 // or of the persona before them, where one may stand.
-const turns, openers = 0.6, 0.45
+const turns, openers = 0.6, 0.55
 
 // turn puts a favourite turn before a text. The persona's own may stand before whatever
 // is written small then, the character's only before a clause.

@@ -188,7 +188,7 @@ func TestBubblesAreLinesOfTheText(t *testing.T) {
 			}
 		}
 	}
-	if broken < all/20 || broken > 6*all/10 {
+	if broken < all/10 || broken > 6*all/10 {
 		t.Errorf("%d of %d texts are broken", broken, all)
 	}
 }

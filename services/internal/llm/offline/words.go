@@ -5,13 +5,15 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
 // words splits a text into runs of letters, marks, digits and inner
 // apostrophes, in lower case.
 func words(s string) []string {
 	out := make([]string, 0, len(s)/4)
-	for f := range strings.FieldsFuncSeq(strings.ToLower(s), func(r rune) bool {
+	for f := range strings.FieldsFuncSeq(strings.ToLower(voice.Whole(s)), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '\'' && r != '’'
 	}) {
 		f = strings.Trim(strings.ReplaceAll(f, "’", "'"), "'")

@@ -84,7 +84,7 @@ type Scene struct {
 // maximum: many lines are short, and a few are long.
 var lengths = map[Length]struct{ median, spread, max float64 }{ //nolint:gochecknoglobals // a constant table
 	Short:  {5, 1.4, 28},
-	Medium: {14, 1.2, 70},
+	Medium: {13, 1.3, 80},
 	Long:   {95, 0.5, 150},
 }
 

@@ -1,0 +1,55 @@
+package voice
+
+import (
+	"slices"
+	"strings"
+)
+
+// What is short and what is whole in turn, in English: a formal register says the latter,
+// a casual one says the former of the second list.
+//
+//nolint:gochecknoglobals // constant tables
+var (
+	contracted = []string{
+		"it's been", "it has been", "it's", "it is", "that's", "that is", "there's", "there is", "what's", "what is", "who's", "who is",
+		"i'm", "I am", "i'd", "I would", "i'll", "I will", "i've", "I have", "you're", "you are", "you'd", "you would", "we're", "we are",
+		"they're", "they are", "can't", "cannot", "won't", "will not", "don't", "do not", "doesn't", "does not", "didn't", "did not",
+		"isn't", "is not", "aren't", "are not", "wasn't", "was not", "wouldn't", "would not", "couldn't", "could not", "haven't", "have not",
+		"hasn't", "has not", "let's", "let us",
+	}
+	clipped = []string{
+		" cos ", " because ", " gonna ", " going to ", " wanna ", " want to ", " kinda ", " kind of ", " someone ", " somebody ",
+		" no one ", " nobody ", " tho ", " though ", " i mean, ", " after all, ",
+	}
+	spoken = map[string]*strings.Replacer{Formal: replacer(contracted, 0), Casual: replacer(clipped, 1)}
+	whole  = replacer(slices.Concat(contracted, clipped), 0)
+)
+
+// replacer puts one of each pair of words in place of the other, the first or the second,
+// whether a capital begins it or not.
+func replacer(pairs []string, of int) *strings.Replacer {
+	capital := func(s string) string {
+		at := len(s) - len(strings.TrimLeft(s, " "))
+		return s[:at] + strings.ToUpper(s[at:at+1]) + s[at+1:]
+	}
+	var all []string
+	for i := 0; i < len(pairs); i += 2 {
+		from, to := pairs[i+of], pairs[i+1-of]
+		all = append(all, from, to, capital(from), capital(to))
+	}
+	return strings.NewReplacer(all...)
+}
+
+// Spoken puts a text into the voice's register.
+func (v Voice) Spoken(text string) string {
+	if r := spoken[v.Register]; r != nil {
+		return r.Replace(text)
+	}
+	return text
+}
+
+// Whole undoes what registers do to a text, so that texts can be compared.
+func Whole(text string) string {
+	text = whole.Replace(" " + text + " ")
+	return text[1 : len(text)-1]
+}
