@@ -38,7 +38,7 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 		if refused := (*store.RefusedError)(nil); errors.As(err, &refused) {
 			return nil, []Finding{fail(check, "", "database.url: "+refused.Said, refused.Remedy)}
 		}
-		return nil, []Finding{fail(check, "", err.Error(), "start PostgreSQL, or correct database.url")}
+		return nil, []Finding{fail(check, "", err.Error(), "start PostgreSQL (chorus up starts its own), or correct database.url")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)
 	defer cancel()
