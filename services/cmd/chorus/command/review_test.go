@@ -1,6 +1,10 @@
 package command_test
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 )
 
 const transcript = `{"lines":[
@@ -94,4 +99,65 @@ func TestReviewOfASimulation(t *testing.T) {
 	if got := chorus("review", file); got.Code != 0 || !strings.Contains(got.Out, "\nburstiness ") {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// A cast is interviewed by the configured model, and what is not honest is an error.
+func TestReviewWithAJudge(t *testing.T) {
+	t.Parallel()
+	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		text := "The tea is warm, and so am I."
+		switch {
+		case bytes.Contains(body, []byte("Does the answer fit?")), bytes.Contains(body, []byte("contradict the first?")):
+			text = "YES"
+		case bytes.Contains(body, []byte("Which is better?")):
+			text = "FIRST"
+		}
+		api, err := llmapi.New(llmapi.Options{Text: text})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		api.ServeHTTP(w, r)
+	}))
+	t.Cleanup(model.Close)
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	chat := journaltest.Chat(t, pool, "club", bot)
+	for _, sql := range []string{
+		`UPDATE personas SET display_name = 'Anna' WHERE bot_id = $1 AND $2 > 0`,
+		`INSERT INTO stances (bot_id, topic, stance, confidence) SELECT $1, 'tea', 'the best there is', 0.9 WHERE $2 > 0`,
+		`INSERT INTO messages (chat_id, bot_id, body, sent_at) SELECT $2, $1, unnest(ARRAY['Green teapots whistle.', 'Green teapots never whistle.']), now()`,
+	} {
+		if _, err := pool.Exec(t.Context(), sql, bot, chat); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "talk.json")
+	if err := os.WriteFile(file, []byte(transcript), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, with := on{t, pool.Config().ConnString()}, []string{"--judge", "--llm.kind", "openai", "--llm.url", model.URL + "/v1", "--llm.model", llmapi.DefaultModel}
+	got := o.call(append([]string{"review", "--chat", "club"}, with...)...)
+	for _, want := range []string{"\nAnna ", " 10 of 10  10 of 10\n", "1 of 1 pairs", "and later \"Green teapots never whistle.\""} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+	if got := o.call(append([]string{"review", file}, with...)...); strings.Contains(got, "INTERVIEW") || !strings.Contains(got, "0 of 0 pairs") || !strings.Contains(got, "TO 100 LINES") {
+		t.Errorf("got %s", got)
+	}
+	if got := o.call(append([]string{"review", "compare", file, file}, with...)...); !strings.Contains(got, "1 undecided") {
+		t.Errorf("got %s", got)
+	}
+	var calls int
+	if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM llm_calls WHERE purpose = 'judge'`).Scan(&calls); err != nil || calls != 10+1+2 {
+		t.Errorf("%d calls of the judge are on the account: %v", calls, err)
+	}
+	o.refuses("--judge: no model is configured (llm.kind), and templates judge nothing", "review", "--chat", "club", "--judge", "--llm.kind", "offline")
 }

@@ -1,0 +1,55 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/generator/prompt"
+	"github.com/chorus-cast/chorus/services/internal/infra/batch"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/script"
+)
+
+// Interview asks bots as a person in their chat would, and nobody hears of it. It works
+// beside generators, and needs of Deps only the pool, the texts, the roster, the clock and the log.
+type Interview struct{ g *Generator }
+
+// NewInterview makes one.
+func NewInterview(cfg Config, deps Deps) (*Interview, error) {
+	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
+	if err != nil {
+		return nil, fmt.Errorf("generator.prompts: %w", err)
+	}
+	g := &Generator{Deps: deps, cfg: cfg, prompts: prompts, repeats: newRepeats(deps.Pool, cfg.Similarity), meanings: &meanings{}}
+	g.past = batch.New(together(), g.pastOf)
+	return &Interview{g}, nil
+}
+
+// patience is how long an answer may take.
+const patience = 2 * time.Minute
+
+// Ask gives what a bot answers in a chat, by the prompt, the providers and the guard of
+// turns. It is "" where the guard let nothing pass.
+func (i *Interview) Ask(ctx context.Context, chat, bot int64, question string) (string, error) {
+	g, asked := i.g, script.Line{Author: "Tom", Text: question, Person: 1, At: i.g.Now()}
+	t := &chorusv1.Turn{
+		Id: &chorusv1.TurnId{ChatId: chat}, BotId: bot, Kind: chorusv1.TurnKind_TURN_KIND_REPLY,
+		Length: chorusv1.Length_LENGTH_MEDIUM, Seed: 1, ExpiresAt: timestamppb.New(g.Now().Add(patience)),
+	}
+	s, err := g.load(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	s.set([]script.Line{asked}, &target{Line: asked}, nil)
+	s.MayPass = false
+	text, err := g.write(ctx, t, s)
+	if errors.Is(err, errObjected) || errors.Is(err, chain.ErrRefused) {
+		return "", nil
+	}
+	return text, err
+}
