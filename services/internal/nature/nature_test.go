@@ -48,6 +48,7 @@ func TestWhatIsAsked(t *testing.T) {
 		"Bist du echt gut im Schach?", "Magst du Roboter?", "Bist du ein guter Mensch, wenn du lügst?", "Hast du Angst vor KI?", "Ist das Monster ein Mensch?", "Was bist du für ein Leser?",
 		"¿Eres feliz?", "¿Te gustan los robots?", "¿El monstruo es humano?", "Tu es content ?", "Tu aimes les robots ?", "Le monstre est humain ?", "Ты любишь роботов?", "Это хорошая книга?",
 		"Ты боишься ИИ?", "Монстр человек?", "Did you buy the real thing?", "Can you recommend a real classic?",
+		"Who is the real monster in Frankenstein?", "Who is the real villain here?", "Wer ist das echte Monster in Frankenstein?",
 	} {
 		if got := nature.Read(text); got != nature.Nothing {
 			t.Errorf("%q asks %d, want nothing", text, got)
