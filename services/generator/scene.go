@@ -200,8 +200,13 @@ func (s *scene) set(past []script.Line, answered, also *target) {
 	if answered.topic != "" {
 		s.Topic = answered.topic // an answer stays with what it answers
 	}
-	if also != nil {
-		s.Also, s.also = &also.Line, s.naming(also)
+	if also == nil {
+		return
+	}
+	// A text that answers somebody whom it can't name would not be found when they want to
+	// be forgotten.
+	if name := s.naming(also); name != "" {
+		s.Also, s.also = &also.Line, name
 	}
 }
 
