@@ -40,6 +40,11 @@ func TestWireBytes(t *testing.T) {
 		"event": &chorusv1.Event{Turns: []*chorusv1.TurnId{id}, Chats: []int64{7}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			for fields, i := m.ProtoReflect().Descriptor().Fields(), 0; i < fields.Len(); i++ {
+				if !m.ProtoReflect().Has(fields.Get(i)) {
+					t.Errorf("%s is not set above: its bytes are pinned by nothing", fields.Get(i).FullName())
+				}
+			}
 			b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 			if err != nil {
 				t.Fatal(err)

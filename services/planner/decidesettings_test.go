@@ -2,9 +2,11 @@ package planner
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
 func TestSimulationIsSwitchedOffGlobally(t *testing.T) {
@@ -39,5 +41,39 @@ func TestChatsOwnValueHolds(t *testing.T) {
 	}
 	if here, there := Effective(v, 7).ReplyProbability, Effective(v, 8).ReplyProbability; here != 0.9 || there != 0.1 {
 		t.Errorf("reply_probability is %v in the chat and %v in others, want 0.9 and 0.1", here, there)
+	}
+}
+
+// Whoever adds a setting, or a field, and forgets Effective would have one that changes nothing.
+func TestEverySettingReachesTheRules(t *testing.T) {
+	t.Parallel()
+	fields := reflect.TypeFor[decide.Settings]()
+	reached := map[string]bool{"Pace": true} // of the configuration
+	for _, d := range settings.All() {
+		changed := false
+		for _, text := range []string{"true", "false", "0", "1", "0.5", "2", "3m", "5h", "calm", "off", "10:00-11:00", "word"} {
+			value, err := d.ParseText(text)
+			if err != nil || text == d.Default {
+				continue
+			}
+			v, problems := settings.NewValues([]settings.Stored{{Key: d.Key, Scope: settings.Global, Value: value}})
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			with, without := reflect.ValueOf(Effective(v, 7)), reflect.ValueOf(Effective(nil, 7))
+			for i := range fields.NumField() {
+				if !reflect.DeepEqual(with.Field(i).Interface(), without.Field(i).Interface()) {
+					reached[fields.Field(i).Name], changed = true, true
+				}
+			}
+		}
+		if !changed {
+			t.Errorf("%s changes nothing in decide.Settings: fill its field in Effective; if another service reads it, except it here", d.Key)
+		}
+	}
+	for f := range fields.Fields() {
+		if !reached[f.Name] {
+			t.Errorf("no setting fills decide.Settings.%s", f.Name)
+		}
 	}
 }

@@ -76,7 +76,7 @@ func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) (
 		}
 		found = append(found, f)
 	}
-	if cfg.llm.Kind == provider.OpenAI && len(all) == 0 {
+	if cfg.llm.Kind != provider.Offline && len(all) == 0 {
 		found = append(found, preflight.Finding{
 			Status: preflight.Warning, Check: "budget", Subject: cmp.Or(cfg.llm.Name, cfg.llm.Kind), Found: "no budget holds, because no price is known",
 			Remedy: "set llm.prompt_price and llm.completion_price, or llm.daily_tokens; of a model that costs nothing, ignore this",

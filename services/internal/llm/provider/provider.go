@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/outbound"
+	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
@@ -22,6 +24,31 @@ const (
 	Offline = "offline" // templates, no model and no network
 	OpenAI  = "openai"  // any API with OpenAI's chat completions
 )
+
+// kind is a kind of provider: what is wrong with one that is configured so, besides its
+// limits, and who makes it.
+type kind struct {
+	name     string
+	problems func(One) []error
+	make     func(One) (llm.Provider, error)
+}
+
+// kinds is the table of all kinds. A row is complete, or it does not compile.
+func kinds() []kind {
+	return []kind{
+		{Offline, One.unused, func(One) (llm.Provider, error) { return offline.New() }},
+		{OpenAI, One.apiProblems, One.openAI},
+	}
+}
+
+// Kinds are the names of all kinds.
+func Kinds() []string {
+	var names []string
+	for _, k := range kinds() {
+		names = append(names, k.name)
+	}
+	return names
+}
 
 // Config says who writes the texts: the first provider, and who is asked after
 // it where it can't.
@@ -160,7 +187,7 @@ func (c Config) Validate() error {
 	}
 	for prefix, p := range map[string]One{"second.": c.Second, "third.": c.Third} {
 		if p.Kind == "" && (p.URL != "" || p.Model != "") {
-			errs = append(errs, fmt.Errorf("%skind: is empty, but %surl or %smodel is set: want %s or %s", prefix, prefix, prefix, Offline, OpenAI))
+			errs = append(errs, fmt.Errorf("%skind: is empty, but %surl or %smodel is set: want %s", prefix, prefix, prefix, schema.Or(Kinds())))
 		}
 	}
 	errs = append(errs, c.embeddingsProblems(names)...)
@@ -202,20 +229,27 @@ func (p One) problems() []error {
 	if !regexp.MustCompile(namePattern).MatchString(p.name()) && p.Name != "" {
 		errs = append(errs, fmt.Errorf("name: %q, want 1 to 32 letters, digits and any of - _ . in it", p.Name))
 	}
-	switch p.Kind {
-	case Offline:
-		errs = append(errs, p.unused()...)
-		errs = append(errs, split(p.limits().Validate())...)
-	case OpenAI:
-		// Both look at the time-out.
-		api := p.api(secret.String{})
-		api.Timeout = time.Second
-		errs = append(errs, split(api.Validate())...)
-		errs = append(errs, split(p.limits().Validate())...)
-	default:
-		errs = append(errs, fmt.Errorf("kind: %q, want %s or %s", p.Kind, Offline, OpenAI))
+	k := p.kind()
+	if k == nil {
+		return append(errs, fmt.Errorf("kind: %q, want %s", p.Kind, schema.Or(Kinds())))
 	}
-	return errs
+	return slices.Concat(errs, k.problems(p), split(p.limits().Validate()))
+}
+
+// kind is the row of its kind; nil where there is none.
+func (p One) kind() *kind {
+	all := kinds()
+	if i := slices.IndexFunc(all, func(k kind) bool { return k.name == p.Kind }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+func (p One) apiProblems() []error {
+	// Its limits look at the time-out, too.
+	api := p.api(secret.String{})
+	api.Timeout = time.Second
+	return split(api.Validate())
 }
 
 // split takes joined errors apart.
@@ -246,7 +280,7 @@ func New(c Config) ([]chain.Link, error) {
 	all, prefixes := c.named()
 	links := make([]chain.Link, 0, len(all))
 	for i, p := range all {
-		made, err := p.make()
+		made, err := p.kind().make(p)
 		if err != nil {
 			return nil, fmt.Errorf("%s%w", prefixes[i], err)
 		}
@@ -273,10 +307,7 @@ func NewEmbeddings(c Config) ([]chain.Link, error) {
 	return []chain.Link{{Name: p.name(), Provider: made, Limits: p.limits()}}, nil
 }
 
-func (p One) make() (llm.Provider, error) {
-	if p.Kind == Offline {
-		return offline.New()
-	}
+func (p One) openAI() (llm.Provider, error) {
 	key, err := p.key()
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package provider_test
 
 import (
 	"net/http/httptest"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -24,6 +26,24 @@ func TestDefaultWritesOffline(t *testing.T) {
 	r, err := links[0].Provider.Generate(t.Context(), llmtest.Request())
 	if err != nil || !r.Offline || r.Text == "" {
 		t.Errorf("got %+v, %v, want an offline text", r, err)
+	}
+}
+
+// Whoever adds a kind and doesn't name it where it is chosen would have one that nobody finds.
+func TestEveryKindIsNamedWhereItIsChosen(t *testing.T) {
+	t.Parallel()
+	field, _ := reflect.TypeFor[provider.One]().FieldByName("Kind")
+	models, err := os.ReadFile("../../../../docs/models.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range provider.Kinds() {
+		if doc := field.Tag.Get("doc"); !strings.Contains(doc, kind+" (") {
+			t.Errorf("the doc of llm.kind has no %s (and what it is): %s", kind, doc)
+		}
+		if kind != provider.Offline && !strings.Contains(string(models), "kind: "+kind+"\n") {
+			t.Errorf("docs/models.md has no example of kind: %s", kind)
+		}
 	}
 }
 
