@@ -109,7 +109,7 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	deps.Rows = cmp.Or(deps.Rows, deps.Pool)
+	deps.Rows, deps.Metrics = cmp.Or(deps.Rows, deps.Pool), cmp.Or(deps.Metrics, NewMetrics(nil))
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

@@ -4,6 +4,7 @@
 package listener
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,7 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	deps.Metrics = cmp.Or(deps.Metrics, NewMetrics(nil))
 	j := journal.New(deps.Pool)
 	in, err := intake.New(deps.Pool, j)
 	if err != nil {

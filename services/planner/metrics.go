@@ -6,9 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 )
 
-// Metrics counts what the planner does. A nil *Metrics counts nothing.
+// Metrics counts what the planner does.
 type Metrics struct {
 	turns   *prometheus.CounterVec
 	skips   *prometheus.CounterVec
@@ -21,37 +22,21 @@ type Metrics struct {
 
 // NewMetrics registers the planner's metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		turns: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chorus_turns_planned_total", Help: "Turns planned, by kind.",
-		}, []string{"kind"}),
-		skips: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chorus_turns_skipped_total", Help: "Due chats for which no turn was planned, by reason.",
-		}, []string{"reason"}),
-		prompts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chorus_prompts_total", Help: "Messages of people that called for an answer, by what became of it: planned, or why not.",
-		}, []string{"result"}),
-		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "chorus_planner_lag_seconds", Help: "From the time a turn was due to its planning.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
-		}),
-		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "chorus_planner_batch_seconds", Help: "One batch of due chats, from the claim to the commit.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
-		}),
-		errors: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "chorus_planner_errors_total", Help: "Batches that failed and were tried again.",
-		}),
-		overdue: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "chorus_turns_overdue_total", Help: "Turns that the planner closed because nobody came to them in time.",
-		}),
+	return &Metrics{
+		turns:   metric.Counters(r, "chorus_turns_planned_total", "Turns planned, by kind.", "kind"),
+		skips:   metric.Counters(r, "chorus_turns_skipped_total", "Due chats for which no turn was planned, by reason.", "reason"),
+		prompts: metric.Counters(r, "chorus_prompts_total", "Messages of people that called for an answer, by what became of it: planned, or why not.", "result"),
+		lag: metric.Histogram(r, "chorus_planner_lag_seconds", "From the time a turn was due to its planning.",
+			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60),
+		batches: metric.Histogram(r, "chorus_planner_batch_seconds", "One batch of due chats, from the claim to the commit.",
+			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5),
+		errors:  metric.Counter(r, "chorus_planner_errors_total", "Batches that failed and were tried again."),
+		overdue: metric.Counter(r, "chorus_turns_overdue_total", "Turns that the planner closed because nobody came to them in time."),
 	}
-	r.MustRegister(m.turns, m.skips, m.prompts, m.lag, m.batches, m.errors, m.overdue)
-	return m
 }
 
 func (m *Metrics) planned(p plan, took time.Duration) {
-	if m == nil || len(p.chats) == 0 {
+	if len(p.chats) == 0 {
 		return
 	}
 	m.batches.Observe(took.Seconds())
@@ -69,9 +54,6 @@ func (m *Metrics) turned(p plan) {
 }
 
 func (m *Metrics) answered(p plan) {
-	if m == nil {
-		return
-	}
 	m.turned(p)
 	for _, t := range p.planned {
 		m.prompts.WithLabelValues("planned").Inc()
@@ -84,14 +66,6 @@ func (m *Metrics) answered(p plan) {
 	}
 }
 
-func (m *Metrics) failed() {
-	if m != nil {
-		m.errors.Inc()
-	}
-}
+func (m *Metrics) failed() { m.errors.Inc() }
 
-func (m *Metrics) expired(n int) {
-	if m != nil {
-		m.overdue.Add(float64(n))
-	}
-}
+func (m *Metrics) expired(n int) { m.overdue.Add(float64(n)) }

@@ -82,7 +82,7 @@ func New(cfg Config, deps Deps) *Planner {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
-	deps.Rows = cmp.Or(deps.Rows, deps.Pool)
+	deps.Rows, deps.Metrics = cmp.Or(deps.Rows, deps.Pool), cmp.Or(deps.Metrics, NewMetrics(nil))
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

@@ -8,11 +8,12 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// Metrics counts what the sender does. A nil *Metrics counts nothing.
+// Metrics counts what the sender does.
 type Metrics struct {
 	calls      *prometheus.HistogramVec
 	deliveries *prometheus.CounterVec
@@ -25,44 +26,26 @@ type Metrics struct {
 // NewMetrics registers the sender's metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
-		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "chorus_telegram_call_seconds", Help: "Calls to Telegram, by method and outcome.",
-			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 35},
-		}, []string{"method", "outcome"}),
-		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chorus_deliveries_total", Help: "Deliveries that ended, by action and outcome.",
-		}, []string{"action", "outcome"}),
-		endToEnd: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "chorus_turn_seconds", Help: "From a turn's planning to its end, by action and outcome.",
-			Buckets: []float64{.1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120, 300},
-		}, []string{"action", "outcome"}),
-		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "chorus_sender_wait_seconds", Help: "From when a delivery was made until its first call, typing included, by action.",
-			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120},
-		}, []string{"action"}),
-		breakers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "chorus_sender_breakers", Help: "Breakers of bots that are not closed, by state.",
-		}, []string{"state"}),
+		calls: metric.Histograms(r, "chorus_telegram_call_seconds", "Calls to Telegram, by method and outcome.",
+			[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 35}, "method", "outcome"),
+		deliveries: metric.Counters(r, "chorus_deliveries_total", "Deliveries that ended, by action and outcome.", "action", "outcome"),
+		endToEnd: metric.Histograms(r, "chorus_turn_seconds", "From a turn's planning to its end, by action and outcome.",
+			[]float64{.1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120, 300}, "action", "outcome"),
+		waits: metric.Histograms(r, "chorus_sender_wait_seconds", "From when a delivery was made until its first call, typing included, by action.",
+			[]float64{.01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120}, "action"),
+		breakers: metric.Gauges(r, "chorus_sender_breakers", "Breakers of bots that are not closed, by state.", "state"),
+		lost: metric.Counters(r, "chorus_sender_lost_total",
+			"Bots that Telegram refuses the token of (bot), and bots that can't act in a chat any more (membership).", "what"),
 	}
-	m.lost = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "chorus_sender_lost_total",
-		Help: "Bots that Telegram refuses the token of (bot), and bots that can't act in a chat any more (membership).",
-	}, []string{"what"})
-	r.MustRegister(m.calls, m.deliveries, m.endToEnd, m.waits, m.breakers, m.lost)
 	m.begin()
 	return m
 }
 
 func (m *Metrics) called(method string, out telegram.Outcome, took time.Duration) {
-	if m != nil {
-		m.calls.WithLabelValues(method, out.Kind.String()).Observe(took.Seconds())
-	}
+	m.calls.WithLabelValues(method, out.Kind.String()).Observe(took.Seconds())
 }
 
 func (m *Metrics) ended(d *chorusv1.Delivery, as chorusv1.Outcome, now time.Time) {
-	if m == nil {
-		return
-	}
 	action, outcome := subject.ActionName(d.GetAction()), subject.OutcomeName(as)
 	m.deliveries.WithLabelValues(action, outcome).Inc()
 	m.endToEnd.WithLabelValues(action, outcome).Observe(now.Sub(d.GetPlannedAt().AsTime()).Seconds())
@@ -70,7 +53,7 @@ func (m *Metrics) ended(d *chorusv1.Delivery, as chorusv1.Outcome, now time.Time
 
 // calling observes the wait of a delivery whose first call is about to be made.
 func (m *Metrics) calling(d *chorusv1.Delivery, calls int, now time.Time) {
-	if m != nil && calls == 0 {
+	if calls == 0 {
 		m.waits.WithLabelValues(subject.ActionName(d.GetAction())).Observe(now.Sub(d.GetCreatedAt().AsTime()).Seconds())
 	}
 }
@@ -81,16 +64,9 @@ const (
 	lostMembership = "membership"
 )
 
-func (m *Metrics) lose(what string) {
-	if m != nil {
-		m.lost.WithLabelValues(what).Inc()
-	}
-}
+func (m *Metrics) lose(what string) { m.lost.WithLabelValues(what).Inc() }
 
 func (m *Metrics) breaker(from, to circuitbreaker.State) {
-	if m == nil {
-		return
-	}
 	if from != circuitbreaker.ClosedState {
 		m.breakers.WithLabelValues(from.String()).Dec()
 	}

@@ -93,7 +93,7 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
 	}
-	deps.Rows = cmp.Or(deps.Rows, deps.Pool)
+	deps.Rows, deps.Metrics = cmp.Or(deps.Rows, deps.Pool), cmp.Or(deps.Metrics, NewMetrics(nil))
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

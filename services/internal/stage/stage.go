@@ -10,6 +10,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -212,6 +213,7 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 		deps.Ended = func([]Task) {}
 	}
 	log := deps.Log.With(zap.String("stage", cfg.Name))
+	deps.Metrics = cmp.Or(deps.Metrics, NewMetrics(nil))
 	deps.Metrics.begin(cfg.Name)
 	return &Stage[T, R]{
 		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, told: deps.Ended, log: log,

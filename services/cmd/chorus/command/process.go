@@ -17,6 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/clock"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 	"github.com/chorus-cast/chorus/services/internal/infra/ops"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/startup"
@@ -66,7 +67,7 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 	}
 	p.group.Log = log
 	p.stages = stage.NewMetrics(p.metrics)
-	p.unopened = newUnopened(p.metrics)
+	p.unopened = metric.Counter(p.metrics, "chorus_tokens_unopened_total", "Times that a bot's token could not be opened: its key is missing, or it was changed.")
 	p.clocks = clock.New(p.metrics, time.Now)
 	p.clock = clock.Follow(time.Now, p.databaseTime(p.clocks.To(clock.PostgreSQL)))
 	return p, nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/chorus-cast/chorus/services/internal/infra/clock"
 	"github.com/chorus-cast/chorus/services/internal/infra/ops"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
@@ -68,12 +66,4 @@ func (p *process) opener(keys secret.Keyring) func(bot string, sealed []byte) (s
 		}
 		return token, err
 	}
-}
-
-func newUnopened(r prometheus.Registerer) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "chorus_tokens_unopened_total", Help: "Times that a bot's token could not be opened: its key is missing, or it was changed.",
-	})
-	r.MustRegister(c)
-	return c
 }

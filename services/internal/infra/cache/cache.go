@@ -28,6 +28,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,6 @@ type layer interface {
 	places(t Tag) []string
 	// drop forgets in this process what a tag is about.
 	drop(t Tag)
-	sizes() (entries int, bytes uint64)
 	stop()
 }
 
@@ -111,11 +111,11 @@ func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *C
 }
 
 func newCache(cfg Config, client *redis.Client, delay time.Duration, metrics *Metrics, log *zap.Logger) *Cache {
+	metrics = cmp.Or(metrics, NewMetrics(nil))
 	c := &Cache{cfg: cfg, log: log, metrics: metrics, began: time.Now(), over: time.NewTimer(lease)}
 	if client != nil {
 		c.shared = newShared(client, delay, c.generations, metrics, log)
 	}
-	metrics.follow(c)
 	return c
 }
 

@@ -73,7 +73,8 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 	if !validKind(spec.Name) || spec.TTL < Short || spec.TTL > LongestTTL {
 		panic(fmt.Sprintf("cache: kind %q with a TTL of %v", spec.Name, spec.TTL))
 	}
-	k := &Kind[K, V]{cache: c, spec: spec, gen: generation(spec.Name, spec.Version), count: c.metrics.of(spec.Name)}
+	k := &Kind[K, V]{cache: c, spec: spec, gen: generation(spec.Name, spec.Version)}
+	k.count = c.metrics.of(spec.Name, func() float64 { return float64(k.local.EstimatedSize()) }, func() float64 { return float64(k.local.WeightedSize()) })
 	k.misses = batch.New(batch.Config{Max: maxMisses, Calls: 1, Timeout: loadTimeout}, k.loadEach)
 	k.local = otter.Must(&otter.Options[K, *entry]{
 		MaximumWeight:    uint64(c.cfg.Size) << 20, //nolint:gosec // it is positive
@@ -83,7 +84,7 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 		RefreshCalculator: otter.RefreshWriting[K, *entry](LongestTTL),
 		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry]) {
 			if e.Cause == otter.CauseOverflow {
-				k.count.evicted()
+				k.count.evictions.Inc()
 			}
 		},
 		// Whoever has just loaded a value does the upkeep, which takes less than to
@@ -115,7 +116,7 @@ func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err e
 		value, _ = e.value.(V)
 		return value, e.found, nil
 	}
-	k.count.missed(1)
+	k.count.localMisses.Inc()
 	k.loading.Add(1)
 	defer k.loading.Add(-1)
 	sweeps := k.sweeps.Load()
@@ -168,7 +169,7 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 		}
 		return values, err
 	}
-	k.count.missed(len(missing))
+	k.count.localMisses.Add(float64(len(missing)))
 	k.loading.Add(1)
 	defer k.loading.Add(-1)
 	sweeps := k.sweeps.Load()
@@ -277,10 +278,6 @@ func (k *Kind[K, V]) drop(t Tag) {
 	}
 	k.sweeps.Add(1)
 	k.local.InvalidateAll()
-}
-
-func (k *Kind[K, V]) sizes() (entries int, bytes uint64) {
-	return k.local.EstimatedSize(), k.local.WeightedSize()
 }
 
 func (k *Kind[K, V]) stop() { k.local.StopAllGoroutines() }

@@ -282,7 +282,7 @@ func (s *shared) try(ctx context.Context) error {
 // Try does once, with keys of its own, all that a cache does in Redis, and returns
 // what keeps it from that.
 func Try(ctx context.Context, client *redis.Client) error {
-	s := newShared(client, breakerDelay, nil, nil, zap.NewNop())
+	s := newShared(client, breakerDelay, nil, NewMetrics(nil), zap.NewNop())
 	if err := client.Info(ctx, "server").Err(); err != nil {
 		return fmt.Errorf("ask which server it is: %w", err)
 	}

@@ -47,7 +47,7 @@ func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry, error
 		}
 		missing, wanted = append(missing, key), append(wanted, places[i])
 	}
-	k.count.sharedGot(len(entries), 0)
+	k.count.sharedHits.Add(float64(len(entries)))
 	if len(missing) == 0 {
 		return entries, nil
 	}
@@ -64,7 +64,7 @@ func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry, error
 func (k *Kind[K, V]) fill(ctx context.Context, keys []K, places []string, failed error) (map[K]*entry, error) {
 	var l leases
 	if failed == nil {
-		k.count.sharedGot(0, len(keys))
+		k.count.sharedMisses.Add(float64(len(keys)))
 		l, failed = k.cache.shared.acquire(ctx, k.gen, places)
 	}
 	if failed != nil {
@@ -87,7 +87,7 @@ func (k *Kind[K, V]) put(ctx context.Context, l leases, places []string, texts [
 	if err != nil {
 		k.cache.shared.failed(k.spec.Name, err)
 	}
-	k.count.outdated(refused)
+	k.count.outdatedPuts.Add(float64(refused))
 }
 
 // encode is a value, or the lack of one, as Redis has it.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 )
 
 // The servers that have a clock.
@@ -27,11 +29,8 @@ type Differences struct {
 
 // New registers the metric. Now is this process' clock.
 func New(r prometheus.Registerer, now func() time.Time) *Differences {
-	d := &Differences{now: now, seconds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "chorus_clock_difference_seconds", Help: "By how much this process' clock is ahead of a server's, below 0 behind, as of the server's last answer.",
-	}, []string{"to"})}
-	r.MustRegister(d.seconds)
-	return d
+	return &Differences{now: now, seconds: metric.Gauges(r, "chorus_clock_difference_seconds",
+		"By how much this process' clock is ahead of a server's, below 0 behind, as of the server's last answer.", "to")}
 }
 
 // To is told a server's time each time that it says it. It is safe for concurrent

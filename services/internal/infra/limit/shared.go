@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -53,6 +54,7 @@ const (
 // NewShared makes a limiter that asks Redis for so long at most, and local
 // otherwise. Metrics may be nil.
 func NewShared(redis *Redis, local *Local, timeout time.Duration, metrics *Metrics, log *zap.Logger) *Shared {
+	metrics = cmp.Or(metrics, NewMetrics(nil))
 	s := &Shared{redis: redis, local: local, timeout: timeout, metrics: metrics, log: log, alone: make(map[int64]bool)}
 	s.outages = outage.New(log, "Redis can't be used: this process keeps to its share of the limits", "Redis answers: the limits are shared again")
 	s.breaker = circuitbreaker.NewBuilder[any]().

@@ -4,6 +4,7 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,7 @@ func New(links []Link, deps Deps) *Chain {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	deps.Metrics = cmp.Or(deps.Metrics, NewMetrics(nil))
 	c := &Chain{Deps: deps}
 	deps.Metrics.spending(links, deps.Ledger, deps.Now)
 	c.running, c.stop = context.WithCancel(context.Background())

@@ -7,10 +7,11 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Metrics counts what chains do. A nil *Metrics counts nothing.
+// Metrics counts what chains do.
 type Metrics struct {
 	calls    *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
@@ -22,33 +23,25 @@ type Metrics struct {
 
 // NewMetrics registers the metrics of chains.
 func NewMetrics(r prometheus.Registerer) *Metrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	}
 	m := &Metrics{
-		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "chorus_llm_call_seconds", Help: "Calls to text providers, by provider, purpose and outcome.",
-			Buckets: []float64{.005, .025, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120, 300},
-		}, []string{"provider", "purpose", "outcome"}),
-		tokens:   counter("chorus_llm_tokens_total", "Tokens used, by provider and kind.", "provider", "kind"),
-		cost:     counter("chorus_llm_cost_total", "What calls cost by the configured prices, by provider.", "provider"),
-		refusals: counter("chorus_llm_passed_over_total", "How often a provider was not asked, by provider and reason.", "provider", "reason"),
-		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "chorus_llm_breaker_open", Help: "1 while the breaker of a provider is open, 0.5 while it tries one call.",
-		}, []string{"provider"}),
+		calls: metric.Histograms(r, "chorus_llm_call_seconds", "Calls to text providers, by provider, purpose and outcome.",
+			[]float64{.005, .025, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120, 300}, "provider", "purpose", "outcome"),
+		tokens:   metric.Counters(r, "chorus_llm_tokens_total", "Tokens used, by provider and kind.", "provider", "kind"),
+		cost:     metric.Counters(r, "chorus_llm_cost_total", "What calls cost by the configured prices, by provider.", "provider"),
+		refusals: metric.Counters(r, "chorus_llm_passed_over_total", "How often a provider was not asked, by provider and reason.", "provider", "reason"),
+		open:     metric.Gauges(r, "chorus_llm_breaker_open", "1 while the breaker of a provider is open, 0.5 while it tries one call.", "provider"),
 		budgets: &budgets{
 			about: prometheus.NewDesc("chorus_llm_budget_used_ratio", "The part of a provider's budget for the day (UTC) that is used up.", []string{"provider"}, nil),
 			used:  map[string]func() float64{},
 		},
 	}
-	r.MustRegister(m.calls, m.tokens, m.cost, m.refusals, m.open, m.budgets)
+	if r != nil {
+		r.MustRegister(m.budgets)
+	}
 	return m
 }
 
 func (m *Metrics) called(c usage.Call) {
-	if m == nil {
-		return
-	}
 	m.calls.WithLabelValues(c.Provider, string(c.Purpose), c.Outcome).Observe(c.Latency.Seconds())
 	m.tokens.WithLabelValues(c.Provider, "prompt").Add(float64(c.PromptTokens))
 	m.tokens.WithLabelValues(c.Provider, "completion").Add(float64(c.CompletionTokens))
@@ -56,16 +49,11 @@ func (m *Metrics) called(c usage.Call) {
 }
 
 func (m *Metrics) refused(provider, reason string) {
-	if m != nil {
-		m.refusals.WithLabelValues(provider, reason).Inc()
-	}
+	m.refusals.WithLabelValues(provider, reason).Inc()
 }
 
 // spending lets the budgets of providers be looked at, on the day that it is by now.
 func (m *Metrics) spending(links []Link, ledger Ledger, now func() time.Time) {
-	if m == nil {
-		return
-	}
 	m.budgets.mu.Lock()
 	defer m.budgets.mu.Unlock()
 	for _, l := range links {
@@ -94,8 +82,5 @@ func (b *budgets) Collect(out chan<- prometheus.Metric) {
 }
 
 func (m *Metrics) breaker(provider string, state circuitbreaker.State) {
-	if m == nil {
-		return
-	}
 	m.open.WithLabelValues(provider).Set(map[circuitbreaker.State]float64{circuitbreaker.OpenState: 1, circuitbreaker.HalfOpenState: 0.5}[state])
 }

@@ -4,6 +4,7 @@
 package refusal
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -66,6 +67,7 @@ func NewLooker(deps Deps) *Looker {
 	if deps.Every == 0 {
 		deps.Every = Every
 	}
+	deps.Metrics = cmp.Or(deps.Metrics, NewMetrics(nil))
 	return &Looker{deps, outage.New(deps.Log, "what Telegram refuses is not looked at", "what Telegram refuses is looked at again").Except(store.Away)}
 }
 

@@ -7,10 +7,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// Metrics tells of what Telegram refuses. A nil *Metrics tells nothing.
+// Metrics tells of what Telegram refuses.
 type Metrics struct {
 	states *prometheus.GaugeVec
 	ended  *prometheus.CounterVec
@@ -25,31 +26,21 @@ const countEvery = 30 * time.Second
 // NewMetrics registers the metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
-		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "chorus_refused",
-			Help: "What Telegram refuses now, in the whole installation: bots (bot_stopped), " +
-				"bots in chats (bot_suspended, bot_resting), reactions in chats (reactions_closed).",
-		}, []string{"what"}),
-		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chorus_refusals_ended_total", Help: "What Telegram refused and allows again.",
-		}, []string{"what"}),
+		states: metric.Gauges(r, "chorus_refused", "What Telegram refuses now, in the whole installation: bots (bot_stopped), "+
+			"bots in chats (bot_suspended, bot_resting), reactions in chats (reactions_closed).", "what"),
+		ended: metric.Counters(r, "chorus_refusals_ended_total", "What Telegram refused and allows again.", "what"),
 	}
-	r.MustRegister(m.states, m.ended)
 	for _, what := range []string{rosterpg.BotStopped, rosterpg.BotSuspended, rosterpg.ReactionsClosed} {
 		m.ended.WithLabelValues(what)
 	}
 	return m
 }
 
-func (m *Metrics) end(what string) {
-	if m != nil {
-		m.ended.WithLabelValues(what).Inc()
-	}
-}
+func (m *Metrics) end(what string) { m.ended.WithLabelValues(what).Inc() }
 
 // count counts the states, if that was some time ago.
 func (m *Metrics) count(ctx context.Context, db rosterpg.DB) error {
-	if m == nil || !m.due() {
+	if !m.due() {
 		return nil
 	}
 	states, err := rosterpg.CountRefusals(ctx, db)
