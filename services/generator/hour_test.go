@@ -228,7 +228,7 @@ func newWriter(t testing.TB, pool *pgxpool.Pool) *Generator {
 	}
 	cfg := DefaultConfig()
 	g := &Generator{
-		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Now: time.Now, Log: testenv.Logger(t)},
+		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Now: time.Now, Metrics: NewMetrics(nil), Log: testenv.Logger(t)},
 		cfg:  cfg, prompts: prompts, repeats: newRepeats(pool, cfg.Similarity), meanings: &meanings{},
 	}
 	g.past = batch.New(together(), g.pastOf)

@@ -54,7 +54,7 @@ func TestATalkIsSearchedForMemories(t *testing.T) {
 	limits.DailyTokens = 1000
 	book := usage.NewBook(pool, testenv.Logger(t))
 	g := &Generator{cfg: DefaultConfig(), prompts: prompts, Deps: Deps{
-		Pool: pool, Log: testenv.Logger(t),
+		Pool: pool, Metrics: NewMetrics(nil), Log: testenv.Logger(t),
 		Texts: chain.New([]chain.Link{{Name: "first", Provider: p, Limits: limits}}, chain.Deps{Ledger: book, Log: testenv.Logger(t)}),
 	}}
 	if searched, err := g.learnOne(t.Context()); err != nil || !searched {

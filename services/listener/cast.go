@@ -2,9 +2,6 @@ package listener
 
 import (
 	"context"
-	"fmt"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -34,23 +31,18 @@ FROM bots ORDER BY id`
 func (l *Listener) readCast(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
-	rows, err := l.Pool.Query(ctx, readCast)
-	if err != nil {
-		return fmt.Errorf("read the bots: %w", err)
-	}
 	c := &cast{active: map[int64]bot{}}
 	var b bot
 	var active bool
-	_, err = pgx.ForEachRow(rows, []any{&b.ID, &b.name, &b.Account, &b.Username, &b.sealed, &active}, func() error {
+	if err := store.Each(ctx, l.Pool, "read the bots", []any{&b.ID, &b.name, &b.Account, &b.Username, &b.sealed, &active}, func() error {
 		c.all = append(c.all, b.Bot)
 		if active {
 			c.active[b.ID] = b
 		}
 		b.sealed = nil // the next row must not overwrite it
 		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read the bots: %w", err)
+	}, readCast); err != nil {
+		return err
 	}
 	l.cast.Store(c)
 	return nil

@@ -130,13 +130,9 @@ func (c *claims) round(ctx context.Context) error {
 	}
 	querying, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
-	rows, err := c.l.Pool.Query(querying, claimBots, free, c.l.Lease.Owner())
+	got, err := store.Collect(querying, c.l.Pool, "claim bots", pgx.RowTo[int64], claimBots, free, c.l.Lease.Owner())
 	if err != nil {
-		return fmt.Errorf("claim bots: %w", err)
-	}
-	got, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("claim bots: %w", err)
+		return err
 	}
 	for _, id := range got {
 		c.listen(ctx, cast.active[id])

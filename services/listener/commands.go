@@ -109,14 +109,10 @@ func (l *Listener) untilNext(ctx context.Context) (time.Duration, error) {
 func (l *Listener) commands(ctx context.Context) error {
 	for ctx.Err() == nil {
 		claiming, cancel := context.WithTimeout(ctx, store.Timeout)
-		rows, err := l.Pool.Query(claiming, claimCommands, maxCommands, commandClaim)
-		var due []command
-		if err == nil {
-			due, err = pgx.CollectRows(rows, pgx.RowToStructByPos[command])
-		}
+		due, err := store.Collect(claiming, l.Pool, "find commands", pgx.RowToStructByPos[command], claimCommands, maxCommands, commandClaim)
 		cancel()
 		if err != nil {
-			return fmt.Errorf("find commands: %w", err)
+			return err
 		}
 		var answering errgroup.Group
 		for _, c := range due {

@@ -145,13 +145,9 @@ func (*Listener) unpause(ctx context.Context, tx pgx.Tx, chat int64) error {
 func (l *Listener) endPauses(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
-	rows, err := l.Pool.Query(ctx, overPauses)
+	over, err := store.Collect(ctx, l.Pool, "find pauses that are over", pgx.RowTo[int64], overPauses)
 	if err != nil {
-		return fmt.Errorf("find pauses that are over: %w", err)
-	}
-	over, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("find pauses that are over: %w", err)
+		return err
 	}
 	for _, chat := range over {
 		err := store.InTx(ctx, l.Pool, func(tx pgx.Tx) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
@@ -27,15 +28,7 @@ FROM messages WHERE chat_id = $1 AND talk AND sent_at > now() - interval '1 hour
 type player struct{ Name, Suspended string }
 
 func players(ctx context.Context, tx pgx.Tx, chat int64) ([]player, error) {
-	rows, err := tx.Query(ctx, castOf, chat)
-	if err != nil {
-		return nil, fmt.Errorf("read a cast: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[player])
-	if err != nil {
-		return nil, fmt.Errorf("read a cast: %w", err)
-	}
-	return all, nil
+	return store.Collect(ctx, tx, "read a cast", pgx.RowToStructByPos[player], castOf, chat)
 }
 
 // about says what the cast is, and what is kept of people.

@@ -92,13 +92,9 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 func (l *Listener) deleteByChat(ctx context.Context) error {
 	looking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
-	rows, err := l.Pool.Query(looking, chatsToTidy)
+	chats, err := store.Collect(looking, l.Pool, "find chats", pgx.RowTo[int64], chatsToTidy)
 	if err != nil {
-		return fmt.Errorf("find chats: %w", err)
-	}
-	chats, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("find chats: %w", err)
+		return err
 	}
 	for _, chat := range chats {
 		err := inPieces(func() (int64, error) { return l.delete(ctx, deleteMessages, chat, tidyBatch) })

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -64,11 +65,7 @@ func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace
 			return fmt.Errorf("count answers: %w", err)
 		}
 		out = Outlook{Input: in, Decision: decide.Decide(in)}
-		rows, err := tx.Query(ctx, skipsToday, in.Chat.ID)
-		if err != nil {
-			return fmt.Errorf("read what got no answer: %w", err)
-		}
-		out.Unanswered, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Unanswered])
+		out.Unanswered, err = store.Collect(ctx, tx, "read what got no answer", pgx.RowToStructByPos[Unanswered], skipsToday, in.Chat.ID)
 		return err
 	})
 	if err != nil {

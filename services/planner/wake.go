@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -99,21 +97,16 @@ func (p *Planner) endWaits(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	values := p.Settings.Current()
-	rows, err := p.Pool.Query(ctx, findWaiting)
-	if err != nil {
-		return fmt.Errorf("find waiting chats: %w", err)
-	}
 	var woken []int64
 	var chat int64
 	var reason string
-	_, err = pgx.ForEachRow(rows, []any{&chat, &reason}, func() error {
+	if err := store.Each(ctx, p.Pool, "find waiting chats", []any{&chat, &reason}, func() error {
 		if reason != decide.SkipSimulationOff.String() || Effective(values, chat).Active {
 			woken = append(woken, chat)
 		}
 		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("find waiting chats: %w", err)
+	}, findWaiting); err != nil {
+		return err
 	}
 	if len(woken) == 0 {
 		return nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -53,20 +51,15 @@ func (s *Sender) lookUpAll(ctx context.Context, all []message) ([]int64, error) 
 	for i, m := range all {
 		chats[i], numbers[i], viewers[i] = m.chat, m.number, m.viewer
 	}
-	rows, err := s.Pool.Query(ctx, lookUp, chats, numbers, viewers)
-	if err != nil {
-		return nil, fmt.Errorf("ask: %w", err)
-	}
 	var at int
 	var id *int64
-	_, err = pgx.ForEachRow(rows, []any{&at, &id}, func() error {
+	if err := store.Each(ctx, s.Pool, "read", []any{&at, &id}, func() error {
 		if id != nil {
 			found[at-1] = *id
 		}
 		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+	}, lookUp, chats, numbers, viewers); err != nil {
+		return nil, err
 	}
 	return found, nil
 }

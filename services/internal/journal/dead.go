@@ -13,6 +13,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (
@@ -115,11 +116,7 @@ func (f DeadLetterFilter) args() []any {
 
 // FindDeadLetters gives the newest dead letters, up to limit.
 func (j *Journal) FindDeadLetters(ctx context.Context, f DeadLetterFilter, limit int) ([]DeadLetter, error) {
-	rows, err := j.pool.Query(ctx, findLetters, append(f.args(), limit)...)
-	if err != nil {
-		return nil, fmt.Errorf("find dead letters: %w", err)
-	}
-	letters, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (DeadLetter, error) {
+	return store.Collect(ctx, j.pool, "find dead letters", func(row pgx.CollectableRow) (DeadLetter, error) {
 		l := DeadLetter{Turn: &chorusv1.TurnId{}}
 		var replayed *time.Time
 		var turn, delivery []byte
@@ -132,11 +129,7 @@ func (j *Journal) FindDeadLetters(ctx context.Context, f DeadLetterFilter, limit
 		}
 		l.Planned, l.Delivery = decode(turn, &chorusv1.Turn{}), decode(delivery, &chorusv1.Delivery{})
 		return l, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("find dead letters: %w", err)
-	}
-	return letters, nil
+	}, findLetters, append(f.args(), limit)...)
 }
 
 // PurgeDeadLetters deletes dead letters, and tells how many. Their turns stay dead.
@@ -203,23 +196,18 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 // deliveries.
 func reopen(ctx context.Context, tx pgx.Tx, id *chorusv1.TurnId, until time.Time) (at Lane, err error) {
 	chat, number := key(id)
-	rows, err := tx.Query(ctx, deadDeliveries, chat, number)
-	if err != nil {
-		return "", fmt.Errorf("read deliveries: %w", err)
-	}
 	var parts []int16
 	var payloads [][]byte
 	var part int16
 	var payload []byte
-	_, err = pgx.ForEachRow(rows, []any{&part, &at, &payload}, func() error {
+	if err := store.Each(ctx, tx, "read deliveries", []any{&part, &at, &payload}, func() error {
 		d := decode(payload, &chorusv1.Delivery{})
 		d.ExpiresAt = timestamppb.New(until)
 		encoded, err := encode(d)
 		parts, payloads = append(parts, part), append(payloads, encoded)
 		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("read deliveries: %w", err)
+	}, deadDeliveries, chat, number); err != nil {
+		return "", err
 	}
 	if at == "" {
 		return "", nil

@@ -11,6 +11,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
@@ -278,19 +279,14 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 		}
 		at[[3]int64{chats[i], turns[i], int64(parts[i])}] = i
 	}
-	rows, err := j.pool.Query(ctx, stepDeliveries, chats, turns, parts, fences, owners, states, names, leases)
-	if err != nil {
-		return nil, fmt.Errorf("ask: %w", err)
-	}
 	done := make([]stepped, n)
 	var chat, turn, part int64
 	var wait *time.Duration
-	_, err = pgx.ForEachRow(rows, []any{&chat, &turn, &part, &wait}, func() error {
+	if err := store.Each(ctx, j.pool, "read", []any{&chat, &turn, &part, &wait}, func() error {
 		done[at[[3]int64{chat, turn, part}]] = stepped{true, after(wait)}
 		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+	}, stepDeliveries, chats, turns, parts, fences, owners, states, names, leases); err != nil {
+		return nil, err
 	}
 	return done, nil
 }

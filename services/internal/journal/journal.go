@@ -19,6 +19,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
@@ -98,13 +99,5 @@ func (j *Journal) giveBack(ctx context.Context, what, sql string, args ...any) e
 // claimed gives the rows that a statement returns, once it has committed: its rows come
 // before that.
 func claimed[T any](ctx context.Context, j *Journal, what string, scan pgx.RowToFunc[*T], sql string, args ...any) ([]*T, error) {
-	rows, err := j.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	all, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	return all, nil
+	return store.Collect(ctx, j.pool, what, scan, sql, args...)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Said is all words that are kept of a turn: what its bot said or was to say, and
@@ -40,11 +41,7 @@ FROM messages m WHERE m.chat_id = ANY($1) AND m.bot_id IS NOT NULL
 // Words gives what bots said in chats, and what is noted about it, in no order: an item
 // for each delivery, and for each turn without one. It is as much as the chats keep.
 func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
-	rows, err := j.pool.Query(ctx, saidInTurns, chats)
-	if err != nil {
-		return nil, fmt.Errorf("read what was said: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Said, err error) {
+	all, err := store.Collect(ctx, j.pool, "read what was said", func(row pgx.CollectableRow) (s Said, err error) {
 		var turn, delivery []byte
 		var ofTurn, ofDelivery, ofLetter string
 		err = row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text, &turn, &delivery, &ofTurn, &ofDelivery, &ofLetter)
@@ -64,19 +61,16 @@ func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
 			}
 		}
 		return s, nil
-	})
+	}, saidInTurns, chats)
 	if err != nil {
-		return nil, fmt.Errorf("read what was said: %w", err)
+		return nil, err
 	}
-	if rows, err = j.pool.Query(ctx, saidAlone, chats); err != nil {
-		return nil, fmt.Errorf("read what was said: %w", err)
-	}
-	alone, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Said, err error) {
+	alone, err := store.Collect(ctx, j.pool, "read what was said", func(row pgx.CollectableRow) (s Said, err error) {
 		err = row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text)
 		return s, err
-	})
+	}, saidAlone, chats)
 	if err != nil {
-		return nil, fmt.Errorf("read what was said: %w", err)
+		return nil, err
 	}
 	return append(all, alone...), nil
 }
@@ -158,15 +152,11 @@ func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
 
 // redactions are the statements that take the words out of turns and their deliveries.
 func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batch, error) {
-	rows, err := tx.Query(ctx, lockSaid, chats, turns)
-	if err != nil {
-		return nil, fmt.Errorf("ask: %w", err)
-	}
 	var b pgx.Batch
 	var chat, number int64
 	var turn, delivery []byte
 	var part *int16
-	_, err = pgx.ForEachRow(rows, []any{&chat, &number, &turn, &part, &delivery}, func() error {
+	if err := store.Each(ctx, tx, "read", []any{&chat, &number, &turn, &part, &delivery}, func() error {
 		t := decode(turn, &chorusv1.Turn{})
 		for _, r := range t.GetReasons() {
 			r.Detail = ""
@@ -186,9 +176,8 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 		}
 		b.Queue(redactDelivery, chat, number, *part, bare)
 		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+	}, lockSaid, chats, turns); err != nil {
+		return nil, err
 	}
 	return &b, nil
 }

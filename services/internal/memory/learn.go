@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
 
@@ -99,27 +100,20 @@ func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk
 			return nil, fmt.Errorf("claim a chat for memories: %w", err)
 		}
 	}
-	rows, err := pool.Query(ctx, newLines, t.Chat, since, maxLines)
-	if err != nil {
-		return nil, fmt.Errorf("read a talk: %w", err)
-	}
-	if t.Lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Line]); err != nil {
-		return nil, fmt.Errorf("read a talk: %w", err)
+	var err error
+	if t.Lines, err = store.Collect(ctx, pool, "read a talk", pgx.RowToStructByPos[Line], newLines, t.Chat, since, maxLines); err != nil {
+		return nil, err
 	}
 	if len(t.Lines) > 0 {
 		t.Until = t.Lines[len(t.Lines)-1].At
 	}
-	if rows, err = pool.Query(ctx, castNames, t.Chat); err != nil {
-		return nil, fmt.Errorf("read a cast: %w", err)
-	}
 	var name string
 	var bot int64
-	_, err = pgx.ForEachRow(rows, []any{&bot, &name}, func() error {
+	if err := store.Each(ctx, pool, "read a cast", []any{&bot, &name}, func() error {
 		t.Cast[bot] = name
 		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read a cast: %w", err)
+	}, castNames, t.Chat); err != nil {
+		return nil, err
 	}
 	return t, t.people(ctx, pool)
 }
@@ -135,10 +129,6 @@ func (t *Talk) numbers() []int64 {
 
 // people fills in whose words may be in the talk.
 func (t *Talk) people(ctx context.Context, pool *pgxpool.Pool) error {
-	rows, err := pool.Query(ctx, peopleOf, t.Chat, t.numbers())
-	if err != nil {
-		return fmt.Errorf("read who takes part in a talk: %w", err)
-	}
 	var said strings.Builder
 	for _, l := range t.Lines {
 		said.WriteString(l.Text)
@@ -147,16 +137,12 @@ func (t *Talk) people(ctx context.Context, pool *pgxpool.Pool) error {
 	var id int64
 	var name, username string
 	var wrote bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &name, &username, &wrote}, func() error {
+	return store.Each(ctx, pool, "read who takes part in a talk", []any{&id, &name, &username, &wrote}, func() error {
 		if wrote || trace.NamesOf(name, username).In(said.String()) {
 			t.People[id] = name
 		}
 		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read who takes part in a talk: %w", err)
-	}
-	return nil
+	}, peopleOf, t.Chat, t.numbers())
 }
 
 // New is a memory that was found in a talk.

@@ -21,6 +21,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Kinds are the kinds of memories.
@@ -79,15 +81,7 @@ ORDER BY b.name, strength DESC, m.id LIMIT $3`
 // List gives the memories of a bot, or of all if its name is "", the strongest of
 // each bot first.
 func List(ctx context.Context, pool *pgxpool.Pool, bot string, limit int) ([]Memory, error) {
-	rows, err := pool.Query(ctx, listAll, HalfLife, bot, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list memories: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Memory])
-	if err != nil {
-		return nil, fmt.Errorf("list memories: %w", err)
-	}
-	return all, nil
+	return store.Collect(ctx, pool, "list memories", pgx.RowToStructByPos[Memory], listAll, HalfLife, bot, limit)
 }
 
 // Validate joins everything that is wrong with a new memory.
@@ -161,19 +155,14 @@ WHERE place <= $3 ORDER BY bot_id, place`
 // Awake gives those memories of bots that hold in all chats and may come to mind,
 // the strongest of each bot first.
 func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][]Chosen, error) {
-	rows, err := pool.Query(ctx, awake, HalfLife, bots, maxAwake)
-	if err != nil {
-		return nil, fmt.Errorf("look for memories: %w", err)
-	}
 	found := make(map[B][]Chosen, len(bots))
 	var bot B
 	var c Chosen
-	_, err = pgx.ForEachRow(rows, []any{&bot, &c.ID, &c.Content, &c.Strength}, func() error {
+	if err := store.Each(ctx, pool, "look for memories", []any{&bot, &c.ID, &c.Content, &c.Strength}, func() error {
 		found[bot] = append(found[bot], c)
 		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for memories: %w", err)
+	}, awake, HalfLife, bots, maxAwake); err != nil {
+		return nil, err
 	}
 	return found, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
@@ -46,13 +47,8 @@ UNION ALL SELECT concat_ws(' ', h.item, h.note) FROM cast_members m JOIN holding
 	talkOf = `SELECT number, coalesce(person_id = $2, false), body FROM messages WHERE chat_id = $1 ORDER BY sent_at, number`
 )
 
-// querier is a pool or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
 // marksOf reads by what a person is recognised.
-func marksOf(ctx context.Context, db querier, person int64) (marks, error) {
+func marksOf(ctx context.Context, db store.Querier, person int64) (marks, error) {
 	m := marks{Chats: map[int64]mark{}}
 	chats, err := column[int64](ctx, db, chatsOf, person)
 	if err != nil {
@@ -62,16 +58,12 @@ func marksOf(ctx context.Context, db querier, person int64) (marks, error) {
 	if err != nil {
 		return m, err
 	}
-	rows, err := db.Query(ctx, personNames, person)
-	if err != nil {
-		return m, fmt.Errorf("read a person's name: %w", err)
-	}
 	var name, username string
-	if _, err := pgx.ForEachRow(rows, []any{&name, &username}, func() error {
+	if err := store.Each(ctx, db, "read a person's name", []any{&name, &username}, func() error {
 		m.Names = trace.NamesOf(name, username, cast...)
 		return nil
-	}); err != nil {
-		return m, fmt.Errorf("read a person's name: %w", err)
+	}, personNames, person); err != nil {
+		return m, err
 	}
 	for _, chat := range chats {
 		if m.Chats[chat], err = markIn(ctx, db, chat, person); err != nil {
@@ -81,7 +73,7 @@ func marksOf(ctx context.Context, db querier, person int64) (marks, error) {
 	return m, nil
 }
 
-func markIn(ctx context.Context, db querier, chat, person int64) (mark, error) {
+func markIn(ctx context.Context, db store.Querier, chat, person int64) (mark, error) {
 	var m mark
 	themes, err := column[string](ctx, db, themesOf, chat)
 	if err != nil {
@@ -91,37 +83,24 @@ func markIn(ctx context.Context, db querier, chat, person int64) (mark, error) {
 	for _, theme := range themes {
 		talk.Say(theme, false)
 	}
-	rows, err := db.Query(ctx, talkOf, chat, person)
-	if err != nil {
-		return m, fmt.Errorf("read a talk: %w", err)
-	}
 	var number int64
 	var theirs bool
 	var body string
-	_, err = pgx.ForEachRow(rows, []any{&number, &theirs, &body}, func() error {
+	if err := store.Each(ctx, db, "read a talk", []any{&number, &theirs, &body}, func() error {
 		if theirs {
 			m.Messages = append(m.Messages, number)
 		}
 		talk.Say(body, theirs)
 		return nil
-	})
-	if err != nil {
-		return m, fmt.Errorf("read a talk: %w", err)
+	}, talkOf, chat, person); err != nil {
+		return m, err
 	}
 	m.Words = talk.Words().List()
 	return m, nil
 }
 
-func column[T any](ctx context.Context, db querier, sql string, args ...any) ([]T, error) {
-	rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("look for a person: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
-	if err != nil {
-		return nil, fmt.Errorf("look for a person: %w", err)
-	}
-	return all, nil
+func column[T any](ctx context.Context, db store.Querier, sql string, args ...any) ([]T, error) {
+	return store.Collect(ctx, db, "look for a person", pgx.RowTo[T], sql, args...)
 }
 
 // add takes in marks that were read earlier.

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
@@ -213,18 +214,14 @@ func lines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
 }
 
 func namesBy(ctx context.Context, pool *pgxpool.Pool, sql string, ids []int64) (map[int64]string, error) {
-	rows, err := pool.Query(ctx, sql, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
 	found := map[int64]string{}
 	var id int64
 	var name string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+	if err := store.Each(ctx, pool, "read names", []any{&id, &name}, func() error {
 		found[id] = name
 		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
+	}, sql, ids); err != nil {
+		return nil, err
 	}
 	return found, nil
 }

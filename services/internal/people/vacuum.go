@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (
@@ -42,13 +44,9 @@ func erasedTables() []string {
 // that it keeps for planning queries. It does nothing if that was done since the last
 // erasure.
 func Vacuum(ctx context.Context, pool *pgxpool.Pool) error {
-	rows, err := pool.Query(ctx, unvacuumed, erasedTables(), erasureEnds)
+	tables, err := store.Collect(ctx, pool, "find tables to vacuum", pgx.RowTo[string], unvacuumed, erasedTables(), erasureEnds)
 	if err != nil {
-		return fmt.Errorf("find tables to vacuum: %w", err)
-	}
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("find tables to vacuum: %w", err)
+		return err
 	}
 	if len(tables) == 0 {
 		return nil

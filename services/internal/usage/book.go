@@ -2,7 +2,6 @@ package usage
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -162,17 +161,13 @@ FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_spendi
 // on it, by all replicas.
 func SpentToday(ctx context.Context, pool *pgxpool.Pool) (day time.Time, known map[string]Spent, err error) {
 	known = map[string]Spent{}
-	rows, err := pool.Query(ctx, spentToday)
-	if err != nil {
-		return day, nil, fmt.Errorf("read what was spent: %w", err)
-	}
 	var provider string
 	var s Spent
-	if _, err := pgx.ForEachRow(rows, []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
+	if err := store.Each(ctx, pool, "read what was spent", []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
 		known[provider] = s
 		return nil
-	}); err != nil {
-		return day, nil, fmt.Errorf("read what was spent: %w", err)
+	}, spentToday); err != nil {
+		return day, nil, err
 	}
 	return day, known, nil
 }
@@ -268,23 +263,15 @@ func (b *Book) insert(ctx context.Context, calls []Call) (newest time.Time, tota
 		if _, err := tx.Exec(ctx, insertCalls, c.args()...); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, addSpending, days, providers, tokens, costs)
-		if err != nil {
-			return fmt.Errorf("add to what was spent: %w", err)
-		}
 		var day time.Time
 		var provider string
 		var s Spent
-		_, err = pgx.ForEachRow(rows, []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
+		return store.Each(ctx, tx, "add to what was spent", []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
 			if day.Equal(newest) {
 				totals[provider] = s
 			}
 			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("add to what was spent: %w", err)
-		}
-		return nil
+		}, addSpending, days, providers, tokens, costs)
 	})
 	return newest, totals, err
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // By is what calls are summed by.
@@ -60,15 +62,7 @@ WHERE c.at >= now() - $1::interval GROUP BY 1 ORDER BY 1`
 
 // Sums adds up the calls of the time before now.
 func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Duration, by By) ([]Sum, error) {
-	rows, err := pool.Query(ctx, fmt.Sprintf(sums, by.column()), since)
-	if err != nil {
-		return nil, fmt.Errorf("sum the usage: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Sum])
-	if err != nil {
-		return nil, fmt.Errorf("sum the usage: %w", err)
-	}
-	return list, nil
+	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, by.column()), since)
 }
 
 // keep is how long single calls are kept; the days' totals stay.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
@@ -91,18 +92,14 @@ func (s *session) people(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := s.tx.Query(ctx, findForgotten, ids)
-	if err != nil {
-		return fmt.Errorf("find who is forgotten: %w", err)
-	}
 	s.forgotten = map[int64]time.Time{}
 	var id int64
 	var at time.Time
-	if _, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+	if err := store.Each(ctx, s.tx, "find who is forgotten", []any{&id, &at}, func() error {
 		s.forgotten[id] = at
 		return nil
-	}); err != nil {
-		return fmt.Errorf("find who is forgotten: %w", err)
+	}, findForgotten, ids); err != nil {
+		return err
 	}
 	ids = nil
 	var names, usernames []string

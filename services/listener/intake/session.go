@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
@@ -111,17 +112,13 @@ func (s *session) claim(ctx context.Context) error {
 	for i, u := range s.updates {
 		ids[i] = u.ID
 	}
-	rows, err := s.tx.Query(ctx, claimUpdates, s.bot.ID, ids)
-	if err != nil {
-		return fmt.Errorf("claim updates: %w", err)
-	}
 	fresh := map[int64]bool{}
 	var id int64
-	if _, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+	if err := store.Each(ctx, s.tx, "claim updates", []any{&id}, func() error {
 		fresh[id] = true
 		return nil
-	}); err != nil {
-		return fmt.Errorf("claim updates: %w", err)
+	}, claimUpdates, s.bot.ID, ids); err != nil {
+		return err
 	}
 	for i, u := range s.updates {
 		if !fresh[u.ID] {
@@ -160,19 +157,11 @@ func (s *session) findChats(ctx context.Context) error {
 			ids = append(ids, u.MovedFrom)
 		}
 	}
-	rows, err := s.tx.Query(ctx, findChats, ids)
-	if err != nil {
-		return fmt.Errorf("find chats: %w", err)
-	}
 	var c chat
-	_, err = pgx.ForEachRow(rows, []any{&c.id, &c.telegramID, &c.formerID, &c.supergroup, &c.allowed, &c.found, &c.title}, func() error {
+	return store.Each(ctx, s.tx, "find chats", []any{&c.id, &c.telegramID, &c.formerID, &c.supergroup, &c.allowed, &c.found, &c.title}, func() error {
 		s.know(c)
 		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("find chats: %w", err)
-	}
-	return nil
+	}, findChats, ids)
 }
 
 func (s *session) know(c chat) {
@@ -215,17 +204,13 @@ func (s *session) dropCopies(ctx context.Context) error {
 	if len(chats) == 0 {
 		return nil
 	}
-	rows, err := s.tx.Query(ctx, findCopies, chats, ids)
-	if err != nil {
-		return fmt.Errorf("find copies: %w", err)
-	}
 	known := map[said]bool{}
 	var m said
-	if _, err = pgx.ForEachRow(rows, []any{&m.chat, &m.id}, func() error {
+	if err := store.Each(ctx, s.tx, "find copies", []any{&m.chat, &m.id}, func() error {
 		known[m] = true
 		return nil
-	}); err != nil {
-		return fmt.Errorf("find copies: %w", err)
+	}, findCopies, chats, ids); err != nil {
+		return err
 	}
 	for i, u := range s.pending() {
 		if u.Kind == incoming.Message && known[said{s.of(u).id, u.MessageID}] && s.viewer(u, s.of(u)) == 0 {

@@ -75,19 +75,14 @@ const allNames = `SELECT 'chat', id, name FROM chats UNION ALL SELECT 'bot', id,
 
 func loadNames(ctx context.Context, pool *pgxpool.Pool) (names, error) {
 	all := names{settings.Chat: {}, settings.Bot: {}}
-	rows, err := pool.Query(ctx, allNames)
-	if err != nil {
-		return nil, fmt.Errorf("load the names of chats and bots: %w", err)
-	}
 	var scope settings.Scope
 	var id int64
 	var name string
-	_, err = pgx.ForEachRow(rows, []any{&scope, &id, &name}, func() error {
+	if err := store.Each(ctx, pool, "load the names of chats and bots", []any{&scope, &id, &name}, func() error {
 		all[scope][id] = name
 		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("load the names of chats and bots: %w", err)
+	}, allNames); err != nil {
+		return nil, err
 	}
 	return all, nil
 }

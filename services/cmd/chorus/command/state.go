@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -136,13 +137,9 @@ const maxSilent = 5
 // tellSilent says of each chat in which nothing will happen by itself for now why
 // that is so.
 func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.Duration) error {
-	rows, err := pool.Query(ctx, `SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, maxSilent)
+	names, err := store.Collect(ctx, pool, "look at the chats", pgx.RowTo[string], `SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, maxSilent)
 	if err != nil {
-		return fmt.Errorf("look at the chats: %w", err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("look at the chats: %w", err)
+		return err
 	}
 	for _, name := range names {
 		outlook, err := look(ctx, pool, pace, name)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // What is refused.
@@ -128,11 +130,7 @@ UNION ALL `+suspended+` AND c.id = $2 UNION ALL `+withoutReactions+` AND c.id = 
 }
 
 func refusals(ctx context.Context, db DB, sql string, args ...any) ([]Refusal, error) {
-	rows, err := db.Query(ctx, `SELECT *, coalesce(next <= now(), false) FROM (`+sql+`) s (bot, chat, name, why, since, next, trial) ORDER BY chat, bot`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list what Telegram refuses: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Refusal, error) {
+	return store.Collect(ctx, db, "list what Telegram refuses", func(row pgx.CollectableRow) (Refusal, error) {
 		var s Refusal
 		var next *time.Time
 		err := row.Scan(&s.Bot, &s.Chat, &s.Name, &s.Why, &s.Since, &next, &s.Trial, &s.due)
@@ -140,11 +138,7 @@ func refusals(ctx context.Context, db DB, sql string, args ...any) ([]Refusal, e
 			s.NextTry = *next
 		}
 		return s, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list what Telegram refuses: %w", err)
-	}
-	return all, nil
+	}, `SELECT *, coalesce(next <= now(), false) FROM (`+sql+`) s (bot, chat, name, why, since, next, trial) ORDER BY chat, bot`, args...)
 }
 
 const countStates = `

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (
@@ -32,11 +33,6 @@ type TokenState struct {
 	Err error
 }
 
-// Querier runs a query; a pgx pool, connection or transaction does.
-type Querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
 type sealedToken struct {
 	TokenState
 
@@ -44,18 +40,14 @@ type sealedToken struct {
 	sealed []byte
 }
 
-func (t Tokens) read(ctx context.Context, db Querier, query string) ([]sealedToken, error) {
-	rows, err := db.Query(ctx, query)
-	if err != nil {
-		return nil, fmt.Errorf("read the tokens: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (sealedToken, error) {
+func (t Tokens) read(ctx context.Context, db store.Querier, query string) ([]sealedToken, error) {
+	all, err := store.Collect(ctx, db, "read the tokens", func(row pgx.CollectableRow) (sealedToken, error) {
 		var s sealedToken
 		err := row.Scan(&s.id, &s.Bot, &s.sealed, &s.Plays)
 		return s, err
-	})
+	}, query)
 	if err != nil {
-		return nil, fmt.Errorf("read the tokens: %w", err)
+		return nil, err
 	}
 	for i := range all {
 		s := &all[i]
@@ -66,7 +58,7 @@ func (t Tokens) read(ctx context.Context, db Querier, query string) ([]sealedTok
 }
 
 // States tells of every bot how its token is sealed.
-func (t Tokens) States(ctx context.Context, db Querier) ([]TokenState, error) {
+func (t Tokens) States(ctx context.Context, db store.Querier) ([]TokenState, error) {
 	all, err := t.read(ctx, db, selectTokens)
 	states := make([]TokenState, len(all))
 	for i, s := range all {
@@ -77,7 +69,7 @@ func (t Tokens) States(ctx context.Context, db Querier) ([]TokenState, error) {
 
 // Openable is an error if a key is missing with which the token of a bot that
 // plays is sealed.
-func (t Tokens) Openable(ctx context.Context, db Querier) error {
+func (t Tokens) Openable(ctx context.Context, db store.Querier) error {
 	states, err := t.States(ctx, db)
 	if err != nil {
 		return err

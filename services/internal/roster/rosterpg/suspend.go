@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // What Telegram refuses are states of bots, chats and memberships: bots are stopped,
@@ -30,7 +32,7 @@ const Resting = "its last messages here were rejected: "
 // DB is a pool or a transaction.
 type DB interface {
 	Batcher
-	Querier
+	store.Querier
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }

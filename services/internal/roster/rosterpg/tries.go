@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Try is a look whether Telegram still refuses something, which this process has claimed:
@@ -79,17 +81,13 @@ func AnyTryDue(ctx context.Context, db DB) (due bool, err error) {
 // due again after some minutes.
 func ClaimTries(ctx context.Context, db DB, limit int) (all []Try, err error) {
 	for _, claim := range []struct{ what, sql string }{{BotStopped, claimBots}, {BotSuspended, claimMembers}, {ReactionsClosed, claimChats}} {
-		rows, err := db.Query(ctx, claim.sql, limit)
-		if err != nil {
-			return nil, fmt.Errorf("claim tries: %w", err)
-		}
-		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Try, error) {
+		some, err := store.Collect(ctx, db, "claim tries", func(row pgx.CollectableRow) (Try, error) {
 			t := Try{What: claim.what}
 			err := row.Scan(&t.Bot, &t.Chat, &t.BotName, &t.ChatName, &t.Sealed, &t.Account, &t.TelegramID, &t.since, &t.Active)
 			return t, err
-		})
+		}, claim.sql, limit)
 		if err != nil {
-			return nil, fmt.Errorf("claim tries: %w", err)
+			return nil, err
 		}
 		all = append(all, some...)
 	}
@@ -141,15 +139,8 @@ RETURNING b.name, c.name`
 // EndTrials ends the trials of bots that have said something since their pause, and tells
 // of each by its name and its chat's.
 func EndTrials(ctx context.Context, db DB, ended func(bot, chat string)) error {
-	rows, err := db.Query(ctx, endTrials)
-	if err != nil {
-		return fmt.Errorf("end trials: %w", err)
-	}
 	var bot, chat string
-	if _, err = pgx.ForEachRow(rows, []any{&bot, &chat}, func() error { ended(bot, chat); return nil }); err != nil {
-		return fmt.Errorf("end trials: %w", err)
-	}
-	return nil
+	return store.Each(ctx, db, "end trials", []any{&bot, &chat}, func() error { ended(bot, chat); return nil }, endTrials)
 }
 
 // TryBotsSoon lets what is refused to all bots be tried within a minute: an address or a

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
@@ -30,24 +31,11 @@ ON CONFLICT (key, scope, scope_id) DO UPDATE SET value = excluded.value, updated
 	announce = `SELECT pg_notify($1, $2)`
 )
 
-// querier is a pool, a connection or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
 // Load reads all that is set, in the order of key, scope and id.
-func Load(ctx context.Context, db querier) ([]settings.Stored, error) {
+func Load(ctx context.Context, db store.Querier) ([]settings.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	rows, err := db.Query(ctx, loadAll)
-	if err != nil {
-		return nil, fmt.Errorf("load settings: %w", err)
-	}
-	stored, err := pgx.CollectRows(rows, pgx.RowToStructByPos[settings.Stored])
-	if err != nil {
-		return nil, fmt.Errorf("load settings: %w", err)
-	}
-	return stored, nil
+	return store.Collect(ctx, db, "load settings", pgx.RowToStructByPos[settings.Stored], loadAll)
 }
 
 // Set sets one setting for a scope: id is the chat's or bot's, 0 globally. The

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Turn is a turn of the journal with its delivery, in Telegram's terms. A turn that has
@@ -64,15 +65,7 @@ ORDER BY t.chat_id, t.turn_no, d.part`
 // Turns reads the turns that were planned since a time, in the order of chats, numbers
 // and parts; the zero time is all.
 func Turns(ctx context.Context, pool *pgxpool.Pool, since time.Time) ([]Turn, error) {
-	rows, err := pool.Query(ctx, allTurns, since)
-	if err != nil {
-		return nil, fmt.Errorf("read the turns: %w", err)
-	}
-	turns, err := pgx.CollectRows(rows, scanTurn)
-	if err != nil {
-		return nil, fmt.Errorf("read the turns: %w", err)
-	}
-	return turns, nil
+	return store.Collect(ctx, pool, "read the turns", scanTurn, allTurns, since)
 }
 
 func scanTurn(row pgx.CollectableRow) (Turn, error) {
@@ -104,16 +97,12 @@ func scanTurn(row pgx.CollectableRow) (Turn, error) {
 // Clocks is the number of the last turn of each chat, by Telegram's id.
 func Clocks(ctx context.Context, pool *pgxpool.Pool) (map[int64]int64, error) {
 	last := map[int64]int64{}
-	rows, err := pool.Query(ctx, `SELECT c.telegram_id, k.turn_no FROM chat_clock k JOIN chats c ON c.id = k.chat_id`)
-	if err != nil {
-		return nil, fmt.Errorf("read the chats' clocks: %w", err)
-	}
 	var chat, number int64
-	if _, err := pgx.ForEachRow(rows, []any{&chat, &number}, func() error {
+	if err := store.Each(ctx, pool, "read the chats' clocks", []any{&chat, &number}, func() error {
 		last[chat] = number
 		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("read the chats' clocks: %w", err)
+	}, `SELECT c.telegram_id, k.turn_no FROM chat_clock k JOIN chats c ON c.id = k.chat_id`); err != nil {
+		return nil, err
 	}
 	return last, nil
 }
