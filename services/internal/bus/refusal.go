@@ -1,9 +1,13 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -52,4 +56,19 @@ func remedies() map[jetstream.ErrorCode]string {
 		noPeers:             replicas,
 		noLimits:            "let the account use JetStream with this number of replicas, or change nats.replicas",
 	}
+}
+
+// Passes tells whether an error says only that the bus is not there at the moment: a
+// lost connection, a server without a leader, or no answer in time.
+func Passes(err error) bool {
+	for _, passing := range []error{
+		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting,
+		nats.ErrStaleConnection, nats.ErrNoServers, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	network, said := net.Error(nil), (*jetstream.APIError)(nil)
+	return errors.As(err, &network) || errors.As(err, &said) && said.Code == http.StatusServiceUnavailable
 }

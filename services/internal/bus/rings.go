@@ -94,3 +94,18 @@ func (r *Rings) receive(ctx context.Context, n int, ring func(chats []int64, ack
 // lookTimeout bounds the look for a consumer. A request that a lost connection took
 // along is never answered.
 const lookTimeout = 2 * time.Second
+
+// Tell tells live followers what was committed. It does not wait for the bus, and nothing
+// depends on it: who is not told finds the rows.
+func (b *Bus) Tell(subject string, event *chorusv1.Event) {
+	if len(event.GetTurns())+len(event.GetChats()) == 0 || !b.nc.IsConnected() {
+		return
+	}
+	payload, err := proto.Marshal(event)
+	if err == nil {
+		err = b.nc.Publish(subject, payload)
+	}
+	if err != nil {
+		b.log.Debug("live followers were not told", zap.String("subject", subject), zap.Error(err))
+	}
+}

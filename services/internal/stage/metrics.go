@@ -35,8 +35,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			[]float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}, "stage"),
 		retries: metric.Counters(r, "chorus_stage_retries_total", "Failed attempts at tasks that were tried again in place.", "stage"),
 		sweeps: metric.Counters(r, "chorus_stage_swept_total",
-			"What sweeps found: tasks taken over from processes that died or stood still (taken), chats whose ring was lost or whose time had come (due).", "stage", "what"),
-		open:   metric.Gauges(r, "chorus_stage_open_tasks", "Rows of a stage that are open in the database, whoever works on them. The same in every replica.", "stage"),
+			"What sweeps found: tasks taken over from processes that died or stood still (taken), chats whose ring was lost or whose time had come (due).",
+			"stage", "what"),
+		open: metric.Gauges(r, "chorus_stage_open_tasks",
+			"Rows of a stage that are open in the database, whoever works on them. The same in every replica.", "stage"),
 		oldest: metric.Gauges(r, "chorus_stage_oldest_seconds", "How long the oldest open row of a stage has been open. The same in every replica.", "stage"),
 	}
 }

@@ -3,8 +3,15 @@
 package usage
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
@@ -38,3 +45,109 @@ func (s Spent) plus(c Call) Spent {
 
 // Day is the day that a time belongs to: budgets begin anew at midnight UTC.
 func Day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// Failure is a call for a text that failed, after which none was made.
+type Failure struct {
+	At       time.Time
+	Provider string
+	// Outcome is how it failed, as in Call.
+	Outcome string
+	// Written is when the last text was written; zero if none is known.
+	Written time.Time
+}
+
+const lastText = `
+SELECT at, provider, outcome, (SELECT max(at) FROM llm_calls WHERE purpose IN ('text', 'rewrite') AND outcome = 'written')
+FROM llm_calls WHERE purpose IN ('text', 'rewrite') ORDER BY at DESC, id DESC LIMIT 1`
+
+// LastFailure is the last call for a text, if it failed; nil else. A few seconds' calls
+// may not be written down yet.
+func LastFailure(ctx context.Context, pool *pgxpool.Pool) (*Failure, error) {
+	var f Failure
+	var written *time.Time
+	err := pool.QueryRow(ctx, lastText).Scan(&f.At, &f.Provider, &f.Outcome, &written)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil //nolint:nilnil // there is none
+	case err != nil:
+		return nil, fmt.Errorf("look for the last text: %w", err)
+	case f.Outcome == Written:
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if written != nil {
+		f.Written = *written
+	}
+	return &f, nil
+}
+
+// By is what calls are summed by.
+type By string
+
+// The ways to sum.
+const (
+	ByDay      By = "day"
+	ByChat     By = "chat"
+	ByBot      By = "bot"
+	ByProvider By = "provider"
+	ByPurpose  By = "purpose"
+)
+
+// Ways are all ways to sum.
+func Ways() []By { return []By{ByDay, ByChat, ByBot, ByProvider, ByPurpose} }
+
+// Sum is the calls of one day, chat, bot or whatever they are summed by.
+type Sum struct {
+	// Name is which one; "-" for calls that are about none.
+	Name             string
+	Calls            int64
+	Failed           int64
+	PromptTokens     int64
+	CompletionTokens int64
+	Cost             float64
+	// Latency is the mean of the calls that gave a text.
+	Latency time.Duration
+}
+
+func (b By) column() string {
+	switch b {
+	case ByChat:
+		return `coalesce(chats.name, c.chat_id::text, '-')`
+	case ByBot:
+		return `coalesce(bots.name, c.bot_id::text, '-')`
+	case ByProvider:
+		return `c.provider || CASE WHEN c.model = '' THEN '' ELSE ' ' || c.model END`
+	case ByPurpose:
+		return `c.purpose`
+	case ByDay:
+	}
+	return `to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`
+}
+
+const sums = `
+SELECT %s, count(*), count(*) FILTER (WHERE c.outcome <> 'written'), sum(c.prompt_tokens), sum(c.completion_tokens),
+    sum(c.cost)::float8, coalesce(avg(c.latency) FILTER (WHERE c.outcome = 'written'), '0')
+FROM llm_calls c LEFT JOIN chats ON chats.id = c.chat_id LEFT JOIN bots ON bots.id = c.bot_id
+WHERE c.at >= now() - $1::interval GROUP BY 1 ORDER BY 1`
+
+// Sums adds up the calls of the time before now.
+func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Duration, by By) ([]Sum, error) {
+	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, by.column()), since)
+}
+
+// keep is how long single calls are kept; the days' totals stay.
+const keep = 90 * 24 * time.Hour
+
+const (
+	deleteCalls    = `DELETE FROM llm_calls WHERE id IN (SELECT id FROM llm_calls WHERE at < now() - $1::interval ORDER BY at LIMIT $2)`
+	deletedAtATime = 10_000
+)
+
+// Prune deletes some of the calls that are too old to keep.
+func Prune(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if _, err := pool.Exec(ctx, deleteCalls, keep, deletedAtATime); err != nil {
+		return fmt.Errorf("delete old usage: %w", err)
+	}
+	return nil
+}

@@ -1,16 +1,24 @@
 package command
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
+	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/lab/emulator"
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/emulator/controlapi"
 	"github.com/chorus-cast/chorus/services/lab/emulator/page"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 func emulatorCommand() *cobra.Command {
@@ -65,4 +73,129 @@ func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.E
 		World: e.World(), Calls: e.Calls(), Faults: e.Faults(), Flood: e.Flood(), Log: log, Hosts: cfg.emulator.Hosts,
 	}))
 	return e, nil
+}
+
+// emulated makes what a cast file needs in an emulator that runs elsewhere. To
+// make it twice changes nothing.
+type emulated struct {
+	control *control.Client
+	// dry makes up what would be made.
+	dry bool
+}
+
+// token registers a bot, whose token the emulator makes and tells.
+func (e emulated) token(ctx context.Context, b roster.Bot) (secret.String, error) {
+	token, err := e.register(ctx, control.NewBot{Username: usernameOf(b), Name: b.Persona.DisplayName})
+	if err != nil {
+		return secret.String{}, fmt.Errorf("make bot %s in the emulator: %w", b.Name, err)
+	}
+	return token, nil
+}
+
+func (e emulated) register(ctx context.Context, b control.NewBot) (secret.String, error) {
+	bots, err := e.control.Bots(ctx)
+	if err != nil {
+		return secret.String{}, err
+	}
+	i := slices.IndexFunc(bots, func(known control.Bot) bool { return strings.EqualFold(known.Username, b.Username) })
+	switch {
+	case i >= 0:
+		b.Privacy, b.BotToBot = bots[i].Privacy, bots[i].BotToBot
+	case e.dry:
+		return secret.New(fmt.Sprintf("%d:not-made", madeUp(b.Username))), nil
+	}
+	made, err := e.control.AddBot(ctx, b)
+	return made.Token, err
+}
+
+// madeUp is an id of what a dry run doesn't make.
+func madeUp(name string) int64 {
+	const digits = 1_000_000_000_000
+	sum := sha256.Sum256([]byte(name))
+	return int64(binary.BigEndian.Uint64(sum[:])%digits) + digits
+}
+
+// chat makes a group with its cast, unless there is one of its id, or without one
+// of its title and kind.
+func (e emulated) chat(ctx context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
+	want := emulatedChat(c, cast)
+	id, err := e.ensure(ctx, want)
+	if err != nil {
+		return 0, fmt.Errorf("make chat %s in the emulator: %w", c.Name, err)
+	}
+	return id, nil
+}
+
+func (e emulated) ensure(ctx context.Context, want control.NewChat) (int64, error) {
+	chats, err := e.control.Chats(ctx)
+	if err != nil {
+		return 0, err
+	}
+	i := slices.IndexFunc(chats, func(c control.Chat) bool {
+		return c.ID == want.ID || want.ID == 0 && c.Title == want.Title && c.Kind == want.Kind
+	})
+	switch {
+	case i < 0 && e.dry && want.ID == 0 && want.Kind == world.Group:
+		return -madeUp(want.Title) / 1000, nil
+	case i < 0 && e.dry && want.ID == 0:
+		return -madeUp(want.Title), nil
+	case i < 0 && e.dry:
+		return want.ID, nil
+	case i < 0:
+		made, err := e.control.PutChat(ctx, want)
+		return made.ID, err
+	}
+	if next := chats[i].MigratedTo; next != 0 {
+		i = slices.IndexFunc(chats, func(c control.Chat) bool { return c.ID == next })
+	}
+	if e.dry {
+		return chats[i].ID, nil
+	}
+	for _, who := range want.Members {
+		was := func(m world.Member) bool { return m.Username == who }
+		if slices.ContainsFunc(chats[i].Members, was) {
+			continue
+		}
+		if _, err := e.control.SetRole(ctx, chats[i].ID, control.NewRole{Who: who}); err != nil {
+			return 0, err
+		}
+	}
+	return chats[i].ID, nil
+}
+
+// emulatedChat is a chat of a cast file as the emulator takes it.
+func emulatedChat(c roster.Chat, cast []roster.Bot) world.NewChat {
+	members := make([]string, 0, len(cast))
+	for _, b := range cast {
+		members = append(members, usernameOf(b))
+	}
+	title, kind := c.Title, c.Kind
+	if title == "" {
+		title = c.Name
+	}
+	if kind == "" {
+		kind = world.Supergroup
+	}
+	return world.NewChat{Chat: world.Chat{ID: c.TelegramID, Title: title, Kind: kind, Note: c.Purpose}, Members: members}
+}
+
+// longestUsername is Telegram's limit.
+const longestUsername = 32
+
+// usernameOf is the name that a bot gets in an emulator: its own one, or for a bot
+// without one a name that follows from what the cast file calls it.
+func usernameOf(b roster.Bot) string {
+	if b.Username != "" {
+		return b.Username
+	}
+	const suffix = "_bot"
+	name := strings.ReplaceAll(b.Name, "-", "_")
+	if name[0] >= '0' && name[0] <= '9' || name[0] == '_' {
+		name = "b" + name
+	}
+	if name != b.Name || len(name)+len(suffix) > longestUsername { // others may come to the same name
+		sum := sha256.Sum256([]byte(b.Name))
+		name = fmt.Sprintf("%s_%x", name[:min(len(name), longestUsername-len(suffix)-9)], sum[:4])
+	}
+	return name + suffix
 }

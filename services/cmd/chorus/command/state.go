@@ -137,7 +137,8 @@ const maxSilent = 5
 // tellSilent says of each chat in which nothing will happen by itself for now why
 // that is so.
 func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.Duration) error {
-	names, err := store.Collect(ctx, pool, "look at the chats", pgx.RowTo[string], `SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, maxSilent)
+	names, err := store.Collect(ctx, pool, "look at the chats", pgx.RowTo[string],
+		`SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, maxSilent)
 	if err != nil {
 		return err
 	}

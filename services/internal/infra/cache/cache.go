@@ -36,6 +36,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
 // Short is how old a value can be at most that a process gives away which does
@@ -263,3 +265,29 @@ func (c *Cache) Close() {
 	}
 	c.over.Stop()
 }
+
+// Config says how much a cache may take, of memory and of time.
+type Config struct {
+	Size    int           `config:"size" min:"1" max:"4096" doc:"MiB that values of one kind may take in a process, as they are encoded; what is used least makes room"`
+	Timeout time.Duration `config:"timeout" min:"1ms" max:"1s" doc:"how long a value from Redis is waited for before the database is asked"`
+}
+
+// DefaultConfig is good for some ten thousand bots.
+func DefaultConfig() Config { return Config{Size: 32, Timeout: 10 * time.Millisecond} }
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error { return config.Check(c) }
+
+// Clock is the time for otter's caches. It has none look for expired values each second,
+// which wakes a process that has nothing to do: who reads finds them expired, and their
+// number is bounded like that of all others.
+type Clock struct{ untimed }
+
+// NowNano is the time in nanoseconds since the Unix epoch.
+func (Clock) NowNano() int64 { return time.Now().UnixNano() }
+
+// untimed is a clock that never ticks.
+type untimed struct{}
+
+// Tick never does.
+func (untimed) Tick(time.Duration) <-chan time.Time { return nil }

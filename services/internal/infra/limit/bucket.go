@@ -1,6 +1,8 @@
 package limit
 
-import "time"
+import (
+	"time"
+)
 
 // bucket is a rate and the instant at which its bucket is full again.
 type bucket struct {
@@ -34,4 +36,91 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// deadlines are instants that mean nothing once they are over. They are no
+// cache: to drop one that is not over would let a call through. There are as
+// many as calls were made within the longest of the times, so no bound is
+// needed, only that those that are over are swept out.
+type deadlines[K comparable] struct {
+	of        map[K]time.Time
+	sweepSize int // size at which they are swept
+}
+
+const sweepAt = 1024
+
+func newDeadlines[K comparable]() deadlines[K] {
+	return deadlines[K]{of: make(map[K]time.Time), sweepSize: sweepAt}
+}
+
+func (d *deadlines[K]) set(key K, at, now time.Time) {
+	d.of[key] = at
+	if len(d.of) < d.sweepSize {
+		return
+	}
+	for k, at := range d.of {
+		if !at.After(now) {
+			delete(d.of, k)
+		}
+	}
+	// What is swept was set since the last time, so a sweep costs each of them
+	// the same, however many stay.
+	d.sweepSize = max(sweepAt, 2*len(d.of))
+}
+
+// extend sets a deadline unless there is a later one.
+func (d *deadlines[K]) extend(key K, at, now time.Time) {
+	if at.After(d.of[key]) {
+		d.set(key, at, now)
+	}
+}
+
+// left is the time until the deadline.
+func (d *deadlines[K]) left(key K, now time.Time) time.Duration {
+	return max(d.of[key].Sub(now), 0)
+}
+
+// cooling is who is held back until when, in one process.
+type cooling struct {
+	window time.Duration
+	chats  deadlines[lane]
+	bots   deadlines[int64]
+	recent map[int64][]flood
+}
+
+// lane is a bot in a chat.
+type lane struct{ bot, chat int64 }
+
+// flood is a 429 of a bot.
+type flood struct {
+	chat      int64
+	at, until time.Time
+}
+
+func newCooling(window time.Duration) cooling {
+	return cooling{window: window, chats: newDeadlines[lane](), bots: newDeadlines[int64](), recent: make(map[int64][]flood)}
+}
+
+func (c *cooling) cool(bot, chat int64, until, now time.Time) {
+	c.chats.extend(lane{bot, chat}, until, now)
+
+	// A bot has as many recent ones as chats within the window, so the list of
+	// one that floods is short: it is soon cooled everywhere.
+	var recent []flood
+	until = c.chats.of[lane{bot, chat}]
+	longest := until
+	for _, f := range c.recent[bot] {
+		if f.chat != chat && now.Sub(f.at) <= c.window {
+			recent = append(recent, f)
+			longest = later(longest, f.until)
+		}
+	}
+	if len(recent) > 0 {
+		c.bots.extend(bot, longest, now)
+	}
+	c.recent[bot] = append(recent, flood{chat: chat, at: now, until: until})
+}
+
+func (c *cooling) left(bot, chat int64, now time.Time) time.Duration {
+	return max(c.bots.left(bot, now), c.chats.left(lane{bot, chat}, now))
 }

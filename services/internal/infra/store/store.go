@@ -159,3 +159,47 @@ func Time(ctx context.Context, pool *pgxpool.Pool) (now time.Time, err error) {
 	}
 	return now, nil
 }
+
+// fillPage inserts a row that leaves no room for another one on its page.
+const fillPage = `INSERT INTO write_probes (filler) VALUES (repeat('x', 6000))`
+
+var errTakeBack = errors.New("the probe is taken back")
+
+// Writable is an error unless the database takes what is written: it may answer
+// and be read-only, or its disk may be full. It inserts a row and rolls it back.
+func Writable(ctx context.Context, pool *pgxpool.Pool) error {
+	err := InTx(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, fillPage); err != nil {
+			return fmt.Errorf("the database takes no writes: %w", err)
+		}
+		return errTakeBack
+	})
+	if errors.Is(err, errTakeBack) {
+		return nil
+	}
+	return err
+}
+
+// Querier runs a query; a pgx pool, connection or transaction does.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// Collect reads all rows of a query. An error begins with what the query is for.
+func Collect[T any](ctx context.Context, db Querier, what string, row pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	rows, _ := db.Query(ctx, sql, args...) // its error is that of the rows, too
+	all, err := pgx.CollectRows(rows, row)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return all, nil
+}
+
+// Each reads the rows of a query one by one into the same places.
+func Each(ctx context.Context, db Querier, what string, into []any, do func() error, sql string, args ...any) error {
+	rows, _ := db.Query(ctx, sql, args...) // as above
+	if _, err := pgx.ForEachRow(rows, into, do); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -99,3 +99,19 @@ func (c *Client) SendTyping(ctx context.Context, token secret.String, chatID int
 	params := &bot.SendChatActionParams{ChatID: chatID, Action: models.ChatActionTyping}
 	return c.invoke(ctx, &Call{Method: "sendChatAction", Token: token, Params: params})
 }
+
+// MaxText is the length of the longest message text, as TextLength counts it.
+const MaxText = 4096
+
+// TextLength is a text's length in UTF-16 code units, as the Bot API counts
+// offsets and lengths: an emoji beyond the Basic Multilingual Plane counts two.
+func TextLength(s string) int {
+	n := 0
+	for _, r := range s {
+		n++
+		if r > 0xFFFF {
+			n++
+		}
+	}
+	return n
+}

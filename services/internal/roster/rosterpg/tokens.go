@@ -1,13 +1,19 @@
 package rosterpg
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // Tokens seals and opens the tokens of bots. A sealed token is bound to its
@@ -45,4 +51,133 @@ func AccountID(token secret.String) (int64, error) {
 	}
 	number, _, _ := strings.Cut(text, ":")
 	return strconv.ParseInt(number, 10, 64)
+}
+
+const (
+	// Bots that were pruned keep their tokens, with which they come back.
+	selectTokens = `SELECT id, name, token_sealed, enabled AND removed_at IS NULL FROM bots ORDER BY id` //nolint:gosec // a statement
+	// Only what was read is replaced. The bot goes on as it is: its token is the same.
+	resealToken = `UPDATE bots SET token_sealed = $2 WHERE id = $1` //nolint:gosec // a statement
+	// selectTokens locks what it reads in a rotation.
+	lockedTokens = selectTokens + ` FOR NO KEY UPDATE`
+)
+
+// TokenState is how the token of one bot is sealed.
+type TokenState struct {
+	Bot string
+	// Plays is false for a bot that is disabled or was pruned.
+	Plays bool
+	// Stale says that another key than the first one sealed it.
+	Stale bool
+	// Err is why it can't be opened: see secret.Keyring.Open.
+	Err error
+}
+
+type sealedToken struct {
+	TokenState
+
+	id     int64
+	sealed []byte
+}
+
+func (t Tokens) read(ctx context.Context, db store.Querier, query string) ([]sealedToken, error) {
+	all, err := store.Collect(ctx, db, "read the tokens", func(row pgx.CollectableRow) (sealedToken, error) {
+		var s sealedToken
+		err := row.Scan(&s.id, &s.Bot, &s.sealed, &s.Plays)
+		return s, err
+	}, query)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		s := &all[i]
+		s.Stale = t.Keyring.Stale(s.sealed)
+		_, s.Err = t.Open(s.Bot, s.sealed)
+	}
+	return all, nil
+}
+
+// States tells of every bot how its token is sealed.
+func (t Tokens) States(ctx context.Context, db store.Querier) ([]TokenState, error) {
+	all, err := t.read(ctx, db, selectTokens)
+	states := make([]TokenState, len(all))
+	for i, s := range all {
+		states[i] = s.TokenState
+	}
+	return states, err
+}
+
+// Openable is an error if a key is missing with which the token of a bot that
+// plays is sealed.
+func (t Tokens) Openable(ctx context.Context, db store.Querier) error {
+	states, err := t.States(ctx, db)
+	if err != nil {
+		return err
+	}
+	var closed []TokenState
+	for _, s := range states {
+		if s.Plays && errors.Is(s.Err, secret.ErrNoKey) {
+			closed = append(closed, s)
+		}
+	}
+	if len(closed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d bots' tokens can't be opened, the first: %w (secret.keys must have every key that sealed one)",
+		len(closed), len(states), closed[0].Err)
+}
+
+// Rotate seals anew, with the first key, every token that another one sealed, in
+// one transaction. It returns how all are sealed then:
+// those that can't be opened are left as they are. Whoever has both keys can open
+// a token before and after.
+func (t Tokens) Rotate(ctx context.Context, pool *pgxpool.Pool) (resealed int, states []TokenState, err error) {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, applyLock); err != nil {
+			return fmt.Errorf("lock the roster: %w", err)
+		}
+		all, err := t.read(ctx, tx, lockedTokens)
+		if err != nil {
+			return err
+		}
+		var batch pgx.Batch
+		for i := range all {
+			s := &all[i]
+			if !s.Stale || s.Err != nil {
+				continue
+			}
+			token, err := t.Open(s.Bot, s.sealed)
+			if err != nil {
+				return err
+			}
+			sealed, err := t.Seal(s.Bot, token)
+			if err != nil {
+				return err
+			}
+			batch.Queue(resealToken, s.id, sealed)
+			s.Stale = false
+			resealed++
+		}
+		for _, s := range all {
+			states = append(states, s.TokenState)
+		}
+		if resealed == 0 {
+			return nil
+		}
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return fmt.Errorf("write the tokens: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("seal the tokens anew, nothing was changed: %w", err)
+	}
+	return resealed, states, nil
+}
+
+// StaleCount returns how many tokens could be sealed anew.
+func StaleCount(states []TokenState) int {
+	return len(slices.DeleteFunc(slices.Clone(states), func(s TokenState) bool { return !s.Stale || s.Err != nil }))
 }

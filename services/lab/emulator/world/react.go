@@ -1,6 +1,9 @@
 package world
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // MaxReactionKinds is how many different emoji one message can have.
 const MaxReactionKinds = 11
@@ -120,4 +123,18 @@ func (w *World) tellReaction(c *chat, p *post, author *account, old, emoji strin
 		}
 	}
 	return events
+}
+
+// reactions are the emoji Telegram takes as reactions, in its exact forms:
+// without the variation selector U+FE0F.
+const reactions = "❤ 👍 👎 🔥 🥰 👏 😁 🤔 🤯 😱 🤬 😢 🎉 🤩 🤮 💩 🙏 👌 🕊 🤡 🥱 🥴 😍 🐳 ❤‍🔥 " +
+	"🌚 🌭 💯 🤣 ⚡ 🍌 🏆 💔 🤨 😐 🍓 🍾 💋 🖕 😈 😴 😭 🤓 👻 👨‍💻 👀 🎃 🙈 😇 😨 " +
+	"🤝 ✍ 🤗 🫡 🎅 🎄 ☃ 💅 🤪 🗿 🆒 💘 🙉 🦄 😘 💊 🙊 😎 👾 🤷‍♂ 🤷 🤷‍♀ 😡"
+
+// Reactions returns the 73 emoji that Telegram takes as reactions.
+func Reactions() []string { return strings.Fields(reactions) }
+
+// IsReaction tells whether Telegram takes exactly these bytes as a reaction.
+func IsReaction(emoji string) bool {
+	return slices.Contains(Reactions(), emoji)
 }

@@ -1,6 +1,8 @@
 package world
 
-import "context"
+import (
+	"context"
+)
 
 const watchBuffer = 256
 
@@ -88,4 +90,83 @@ func (w *World) showChange(ev event) {
 	case ev.Member != nil:
 		w.happened(Change{Kind: "chat", Chat: ev.Member.Chat})
 	}
+}
+
+// maxRecent is how many changes a reader can have missed and still catch up.
+const maxRecent = 4096
+
+// recent numbers the changes since Open and holds the latest of them, without
+// their posts: whoever catches up wants a message as it is now.
+type recent struct {
+	revision uint64   // of the latest change
+	changes  []Change // a ring: a change is at its revision modulo maxRecent
+}
+
+func (r *recent) add(change *Change) {
+	r.revision++
+	change.Revision = r.revision
+	if r.changes == nil {
+		r.changes = make([]Change, maxRecent)
+	}
+	r.changes[r.revision%maxRecent] = *change
+}
+
+// after returns the changes after a revision; false if they are forgotten, or
+// if there is no such revision yet.
+func (r *recent) after(revision uint64) ([]Change, bool) {
+	if revision > r.revision || r.revision-revision > maxRecent {
+		return nil, false
+	}
+	changes := make([]Change, 0, r.revision-revision)
+	for next := revision + 1; next <= r.revision; next++ {
+		changes = append(changes, r.changes[next%maxRecent])
+	}
+	return changes, true
+}
+
+// Revision is the number of the latest change.
+func (w *World) Revision() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.recent.revision
+}
+
+// WatchFrom is Watch for a reader that knows the changes up to a revision of
+// this process. The channel begins with those after it, in order, each message
+// as it is now; messages that are gone since are left out, and their deletion
+// follows. It reports false where too much happened since: then the channel has
+// only what happens from now on, and the reader must look at everything anew.
+func (w *World) WatchFrom(ctx context.Context, revision uint64) (<-chan Change, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	missed, ok := w.recent.after(revision)
+	past := missed[:0]
+	for _, change := range missed {
+		if w.fill(&change) {
+			past = append(past, change)
+		}
+	}
+	return w.watch(ctx, past), ok
+}
+
+// happened numbers a change and shows it to the watchers.
+func (w *World) happened(change Change) {
+	w.recent.add(&change)
+	if len(w.watchers) > 0 && w.fill(&change) {
+		w.publish(change)
+	}
+}
+
+// fill adds the message that a change is about; false if it is gone.
+func (w *World) fill(change *Change) bool {
+	if change.Seq == 0 || change.Kind == "delete" {
+		return true
+	}
+	p := w.postOf(change.Chat, change.Seq)
+	if p == nil {
+		return false
+	}
+	shown := w.show(w.state.Chats[change.Chat], p)
+	change.Post = &shown
+	return true
 }
