@@ -186,7 +186,6 @@ type Limits struct {
 // Limit is one rate limit as a provider sees it after a call.
 type Limit struct {
 	Known     bool // the provider sent how much remains
-	Max       int  // per window; 0 where not sent
 	Remaining int
 	Reset     time.Duration // until the window is full again; 0 where not sent
 }

@@ -57,8 +57,6 @@ type Memory struct {
 	Content   string
 	Relevance float64 // 0 to 1
 	Uses      int
-	LastUsed  *time.Time
-	Created   time.Time
 	Source    string
 	// Chat is the name of the chat that it was learned in; empty for all others.
 	Chat string
@@ -72,7 +70,7 @@ const strength = `m.relevance * power(0.5::float8,
     greatest(date_part('epoch', now() - coalesce(m.last_used_at, m.created_at)), 0) / date_part('epoch', $1::interval))`
 
 const listAll = `
-SELECT m.id, b.name, m.kind, m.content, m.relevance::float8, m.uses, m.last_used_at, m.created_at, m.source,
+SELECT m.id, b.name, m.kind, m.content, m.relevance::float8, m.uses, m.source,
     coalesce(c.name, ''), (` + strength + `)::float8 AS strength
 FROM memories m JOIN bots b ON b.id = m.bot_id LEFT JOIN chats c ON c.id = m.chat_id
 WHERE b.removed_at IS NULL AND ($2 = '' OR b.name = $2)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
 	"github.com/chorus-cast/chorus/services/lab/emulator/flood"
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
@@ -63,7 +64,7 @@ func (c Config) checkListen() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("listen: %q, want HOST:PORT, for example 127.0.0.1:8080", c.Listen)
 	}
-	if !c.AllowRemote && !loopback(c.Listen) {
+	if !c.AllowRemote && !control.Local(c.Listen) {
 		return fmt.Errorf("listen: %q can be reached by other machines, and the emulator has no password; want 127.0.0.1:PORT, or set allow_remote", c.Listen)
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/botapi"
 	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
 	"github.com/chorus-cast/chorus/services/lab/emulator/flood"
 	"github.com/chorus-cast/chorus/services/lab/emulator/journal"
@@ -122,7 +123,7 @@ func (e *Emulator) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A web page can make a name of its own mean this machine, and its requests
 		// then look as if they came from here; but they carry that name.
-		if !e.cfg.AllowRemote && !loopback(r.Host) {
+		if !e.cfg.AllowRemote && !control.Local(r.Host) {
 			refuse(w, http.StatusMisdirectedRequest, "Misdirected Request: this emulator answers as localhost only")
 			return
 		}
@@ -143,15 +144,6 @@ func refuse(w http.ResponseWriter, code int, description string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_, _ = fmt.Fprintf(w, `{"ok":false,"error_code":%d,"description":%q}`, code, description)
-}
-
-// loopback tells whether a host, with or without a port, is this machine.
-func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // Close ends all calls that wait and closes the state. Only an emulator that

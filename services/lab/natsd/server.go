@@ -32,21 +32,10 @@ const (
 type Config struct {
 	// DataDir is made if it doesn't exist and kept when the server stops.
 	DataDir string
-	// Host is the address to listen on, 127.0.0.1 if empty.
-	Host string
 	// Port 0 opens none: clients connect by InProcess only. -1 is any free one.
 	Port int
 	// Token, if any, is what clients must give. URL has it.
 	Token string
-	// MaxStore bounds what all streams may take on disk, in bytes; 4 GiB if 0. The
-	// server compares it with the streams' bounds, not with what is free.
-	MaxStore int64
-	// SyncInterval is how often what was written is forced to the disk, 2
-	// minutes if 0. Only a crash of the machine loses what is younger, a crash
-	// of this process nothing.
-	SyncInterval time.Duration
-	// SyncAlways forces every write to the disk before it is acknowledged.
-	SyncAlways bool
 	// Log gets the server's warnings and errors.
 	Log *zap.Logger
 }
@@ -116,26 +105,17 @@ func (s *Server) start(cfg Config) error {
 }
 
 func options(cfg Config) *server.Options {
-	opts := &server.Options{
+	return &server.Options{
 		ServerName:        "chorus",
-		Host:              cfg.Host,
+		Host:              "127.0.0.1",
 		Port:              cfg.Port,
 		DontListen:        cfg.Port == 0,
 		Authorization:     cfg.Token,
 		NoSigs:            true, // signals are the process' own
 		JetStream:         true,
 		StoreDir:          cfg.DataDir,
-		JetStreamMaxStore: cfg.MaxStore,
-		SyncInterval:      cfg.SyncInterval,
-		SyncAlways:        cfg.SyncAlways,
+		JetStreamMaxStore: maxStore, // compared with the streams' bounds, not with what is free,
 	}
-	if opts.JetStreamMaxStore == 0 {
-		opts.JetStreamMaxStore = maxStore
-	}
-	if opts.Host == "" {
-		opts.Host = "127.0.0.1"
-	}
-	return opts
 }
 
 func (s *Server) awaitReady(cfg Config) error {

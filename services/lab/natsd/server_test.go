@@ -116,7 +116,7 @@ func startLogged(t *testing.T, cfg natsd.Config) (*natsd.Server, jetstream.JetSt
 func TestRestartKeepsTheStreams(t *testing.T) {
 	for name, cfg := range map[string]natsd.Config{
 		"in process": {DataDir: t.TempDir()},
-		"on a port":  {DataDir: t.TempDir(), Port: -1, SyncAlways: true, MaxStore: 1 << 20},
+		"on a port":  {DataDir: t.TempDir(), Port: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, js := start(t, cfg)

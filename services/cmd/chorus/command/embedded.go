@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"github.com/nats-io/nats.go"
@@ -32,7 +31,6 @@ const databaseName = "chorus"
 // embedded is a process with the parts that it brings along; nil ones are real.
 type embedded struct {
 	*process
-	out      io.Writer
 	postgres *postgres.Server
 	nats     *natsd.Server
 	telegram *emulator.Emulator

@@ -95,7 +95,7 @@ func up(ctx context.Context, cfg *configuration, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	e := &embedded{process: p, out: out}
+	e := &embedded{process: p}
 	defer func() { err = errors.Join(err, e.stop()) }()
 	defer p.close()
 	if err := e.start(ctx); err != nil {

@@ -60,7 +60,6 @@ type Channel struct {
 // of those that are due at once the first channel's first.
 type Listener struct {
 	pool     *pgxpool.Pool
-	log      *zap.Logger
 	outages  *outage.Log
 	channels []Channel
 }
@@ -68,7 +67,7 @@ type Listener struct {
 // New makes a listener on the pool's database. It opens nothing until it is run.
 func New(pool *pgxpool.Pool, log *zap.Logger, channels ...Channel) *Listener {
 	return &Listener{
-		pool: pool, log: log, channels: channels,
+		pool: pool, channels: channels,
 		outages: outage.New(log, "the database is not listened to: what was last known holds", "the database is listened to again"),
 	}
 }

@@ -51,7 +51,6 @@ type Field struct {
 	index    []int
 	min, max *float64 // a range of numbers or of lengths
 	entries  int
-	enum     bool
 	pattern  *regexp.Regexp
 }
 
@@ -121,7 +120,7 @@ func describe(name string, t reflect.Type, tags reflect.StructTag, tag string) F
 	pattern := tags.Get("pattern")
 	if words := tags.Get("enum"); words != "" {
 		pattern = "^(" + strings.ReplaceAll(words, ",", "|") + ")$"
-		f.enum, f.Want = true, Or(strings.Split(words, ","))
+		f.Want = Or(strings.Split(words, ","))
 	}
 	if pattern != "" {
 		f.pattern = regexp.MustCompile(pattern)

@@ -47,9 +47,6 @@ func limit(h http.Header, of string, now time.Time) llm.Limit {
 	if n, err := strconv.Atoi(h.Get("X-Ratelimit-Remaining" + of)); err == nil && n >= 0 {
 		l.Known, l.Remaining = true, n
 	}
-	if n, err := strconv.Atoi(h.Get("X-Ratelimit-Limit" + of)); err == nil && n > 0 {
-		l.Max = n
-	}
 	reset, _ := wait(h.Get("X-Ratelimit-Reset"+of), now)
 	l.Reset = min(reset, maxReset)
 	return l

@@ -76,7 +76,7 @@ func TestLimits(t *testing.T) {
 	h.Set("X-Ratelimit-Remaining-Requests", "59")
 	h.Set("X-Ratelimit-Reset-Requests", "120ms")
 	h.Set("X-Ratelimit-Remaining-Tokens", "many")
-	want := llm.Limits{Requests: llm.Limit{Known: true, Max: 60, Remaining: 59, Reset: 120 * time.Millisecond}}
+	want := llm.Limits{Requests: llm.Limit{Known: true, Remaining: 59, Reset: 120 * time.Millisecond}}
 	if got := limits(h); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -28,6 +29,20 @@ const (
 	idleTimeout    = 30 * time.Second
 	maxFailure     = 64 << 10 // bytes of an answer that says what went wrong
 )
+
+// Local tells whether a host, with or without a port, is this machine under a name of
+// its own. A web page may make a name of its own mean this machine ("DNS rebinding"), and
+// its requests then count as of the same origin, but they carry that name.
+func Local(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return addr.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
 
 // Error is an answer of the emulator that isn't a result.
 type Error struct {

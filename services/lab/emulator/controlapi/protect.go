@@ -4,7 +4,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,14 +11,13 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// onlyHosts refuses requests under other host names. Against "DNS rebinding":
-// a web page may make a name of its own mean this machine, and its requests
-// then count as of the same origin, but they carry that name.
+// onlyHosts refuses requests under other host names than those of this machine and the
+// allowed ones: see control.Local.
 func onlyHosts(allowed []string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			host := hostname(r.Host)
-			if !loopback(host) && !slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
+			if !control.Local(host) && !slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
 				refuse(w, http.StatusForbidden, "host: "+strconv.Quote(host)+" is not allowed, must be "+strings.Join(append([]string{"localhost"}, allowed...), " or "))
 				return
 			}
@@ -34,13 +32,6 @@ func hostname(host string) string {
 		return name
 	}
 	return strings.Trim(host, "[]")
-}
-
-func loopback(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.IsLoopback()
-	}
-	return strings.EqualFold(host, "localhost")
 }
 
 // sameOrigin refuses changes that a web page of another origin asks for.

@@ -20,16 +20,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
-	"net"
 	"net/http"
-	"net/netip"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // Options says how the page looks and who reaches it.
@@ -38,9 +37,6 @@ type Options struct {
 	Title string
 	// Banner is a line over every chat that says what one sees; empty: none.
 	Banner string
-	// Hosts are the names, without a port, under which the page answers apart
-	// from localhost and loopback addresses.
-	Hosts []string
 	// Log gets what goes wrong inside; nil: nothing is logged.
 	Log *zap.Logger
 }
@@ -76,7 +72,7 @@ func New(chats Chats, opts Options) http.Handler {
 	mux.HandleFunc("POST /page/chats/{chat}/presses", p.press)
 	mux.HandleFunc("POST /page/chats/{chat}/admins", p.setAdmin)
 	mux.HandleFunc("GET /page/events", p.events)
-	return guard(opts.Hosts, mux)
+	return guard(mux)
 }
 
 // cursor names the moment after an event: whoever has it knows everything up
@@ -151,7 +147,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // guard answers only under names that are ours, refuses writes from other
 // origins, and tells browsers to be strict.
-func guard(hosts []string, next http.Handler) http.Handler {
+func guard(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusForbidden, "only the chat page itself may write: this request comes from another site")
@@ -164,25 +160,11 @@ func guard(hosts []string, next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("X-Content-Type-Options", "nosniff")
-		if !allowedHost(hosts, r.Host) {
+		if !control.Local(r.Host) {
 			fail(w, http.StatusMisdirectedRequest, fmt.Sprintf(
-				"the chat page does not answer as %q: use localhost or a loopback address, or configure this name", r.Host))
+				"the chat page does not answer as %q: use localhost or a loopback address", r.Host))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// allowedHost tells whether a Host header is a loopback name or configured.
-func allowedHost(hosts []string, host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() {
-		return true
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
-		slices.ContainsFunc(hosts, func(known string) bool { return strings.EqualFold(known, host) })
 }
