@@ -16,6 +16,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -148,6 +149,8 @@ type Stage[T Task, R any] struct {
 
 	slots chan struct{} // one for each task in work
 	ended chan ended[T, R]
+	// gathering has whoever gathers what has ended: two would get half of it each.
+	gathering chan struct{}
 
 	mu     sync.Mutex
 	chats  map[int64]*chat // those that are wanted or worked on
@@ -180,7 +183,11 @@ type ended[T Task, R any] struct {
 	err    error
 	// failures are the attempts of this claim that failed.
 	failures int
+	begun    *begun
 }
+
+// begun are the tasks that one statement claimed.
+type begun struct{ working atomic.Int64 }
 
 // Deps is what a stage works with.
 type Deps struct {
@@ -219,7 +226,7 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, told: deps.Ended, log: log,
 		outages:  outage.New(log, "tasks fail, and are tried again", "tasks are done again"),
 		database: outage.New(log, "nothing can be claimed or written down", "tasks are claimed and written down again").Except(store.Away),
-		slots:    make(chan struct{}, cfg.MaxInFlight), ended: make(chan ended[T, R], cfg.MaxInFlight),
+		slots:    make(chan struct{}, cfg.MaxInFlight), ended: make(chan ended[T, R], cfg.MaxInFlight), gathering: make(chan struct{}, 1),
 		chats: map[int64]*chat{}, wake: make(chan struct{}, 1), begun: make(chan struct{}, 1),
 	}
 }
@@ -493,8 +500,15 @@ func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 		c.run++
 	}
 	s.mu.Unlock()
+	all := &begun{}
+	all.working.Add(int64(len(tasks)))
 	for _, t := range tasks {
-		go func() { s.ended <- s.do(ctx, t, since.Add(s.cfg.Lease)) }()
+		go func() {
+			e := s.do(ctx, t, since.Add(s.cfg.Lease))
+			e.begun = all
+			all.working.Add(-1)
+			s.ended <- e
+		}()
 	}
 }
 

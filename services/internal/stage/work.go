@@ -1,11 +1,13 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,8 +47,16 @@ func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 	}
 }
 
-// gather waits for tasks that have ended, and for as long as the window then is for more.
+// gather waits for tasks that have ended, and then for more as long as the window is. It
+// waits as long as a window may be for those that were claimed together: most end nearly
+// together, and are written down by one statement, and so go on together.
 func (s *Stage[T, R]) gather(ctx context.Context, window func() time.Duration) []ended[T, R] {
+	select {
+	case s.gathering <- struct{}{}:
+		defer func() { <-s.gathering }()
+	case <-ctx.Done():
+		return nil
+	}
 	var batch []ended[T, R]
 	select {
 	case e := <-s.ended:
@@ -54,12 +64,9 @@ func (s *Stage[T, R]) gather(ctx context.Context, window func() time.Duration) [
 	case <-ctx.Done():
 		return nil
 	}
-	var more <-chan time.Time
-	if wait := window(); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		more = timer.C
-	}
+	wait, over := window(), false
+	timer := time.NewTimer(cmp.Or(wait, maxWindow))
+	defer timer.Stop()
 	for len(batch) < maxBatch {
 		select {
 		case e := <-s.ended:
@@ -67,18 +74,21 @@ func (s *Stage[T, R]) gather(ctx context.Context, window func() time.Duration) [
 			continue
 		default:
 		}
-		if more == nil {
+		if over || wait == 0 && !slices.ContainsFunc(batch, ended[T, R].awaitsOthers) {
 			break
 		}
 		select {
 		case e := <-s.ended:
 			batch = append(batch, e)
-		case <-more:
-			more = nil
+		case <-timer.C:
+			over = true
 		}
 	}
 	return batch
 }
+
+// awaitsOthers tells whether tasks are in work that were claimed together with this one.
+func (e ended[T, R]) awaitsOthers() bool { return e.begun.working.Load() > 0 }
 
 // last tells whether a chat must not go on with its next row.
 func (s *Stage[T, R]) last(ctx context.Context, task T) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -68,6 +69,7 @@ func (g *Group[I, O]) Do(ctx context.Context, item I) (O, error) {
 // lead makes a call for a member and those who wait, and leaves the next call to
 // the first of those who have come meanwhile.
 func (g *Group[I, O]) lead(ctx context.Context, first *member[I, O]) {
+	runtime.Gosched() // whoever is about to come goes with it
 	g.mu.Lock()
 	n := min(len(g.queue), g.cfg.Max-1)
 	members := append([]*member[I, O]{first}, g.queue[:n]...)
