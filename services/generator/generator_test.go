@@ -233,7 +233,8 @@ func failuresOfTheProviderPass(s *stage) {
 
 func a429IsObeyedByAllTurns(s *stage) {
 	t := s.t
-	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(time.Second), Times: 1}}})
+	const wait = 5 * time.Second // longer than it takes until the call is written down
+	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(wait), Times: 1}}})
 	there, _ := s.elsewhere("obeys", 0)
 	first := s.turn()
 	testenv.Eventually(t, "the answer is taken", func() (string, bool) {
@@ -248,7 +249,7 @@ func a429IsObeyedByAllTurns(s *stage) {
 		t.Fatalf("%d calls, want the one that was limited and one for each turn", len(calls))
 	}
 	// The wait is counted from the answer, the calls are noted when they come in.
-	if waited := calls[1].Time.Sub(calls[0].Time); waited < time.Second {
+	if waited := calls[1].Time.Sub(calls[0].Time); waited < wait {
 		t.Errorf("asked again after %v", waited)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
@@ -18,7 +17,7 @@ import (
 const (
 	// flushEvery is how long a call may wait to be written down. A killed process
 	// loses the calls of that time.
-	flushEvery = 200 * time.Millisecond
+	flushEvery = 3 * time.Second
 	// refreshEvery is how often what other replicas spent is looked at by one that
 	// makes no calls itself.
 	refreshEvery = time.Minute
@@ -185,22 +184,19 @@ func (b *Book) refresh(ctx context.Context) error {
 	return nil
 }
 
-const (
-	insertCalls = `
-INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)
-SELECT at, purpose, nullif(chat, 0), nullif(turn, 0), nullif(bot, 0), provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome
-FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-    $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[])
-    AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)`
-
-	// In the order of the key, so that replicas don't wait for each other in turn.
-	addSpending = `
+// In the order of the key, so that replicas don't wait for each other in turn.
+const writeCalls = `-- write calls
+WITH calls AS (
+    INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)
+    SELECT at, purpose, nullif(chat, 0), nullif(turn, 0), nullif(bot, 0), provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome
+    FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+        $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[])
+        AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome))
 INSERT INTO llm_spending (day, provider, tokens, cost)
-SELECT day, provider, tokens, cost FROM unnest($1::date[], $2::text[], $3::bigint[], $4::float8[]) AS s(day, provider, tokens, cost)
+SELECT day, provider, tokens, cost FROM unnest($14::date[], $15::text[], $16::bigint[], $17::float8[]) AS s(day, provider, tokens, cost)
 ORDER BY day, provider
 ON CONFLICT (day, provider) DO UPDATE SET tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost
 RETURNING day, provider, tokens, cost::float8`
-)
 
 // flush writes what waits. It is false if the database took nothing.
 func (b *Book) flush(ctx context.Context) bool {
@@ -259,20 +255,15 @@ func (b *Book) insert(ctx context.Context, calls []Call) (newest time.Time, tota
 		}
 	}
 	totals = map[string]Spent{}
-	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, insertCalls, c.args()...); err != nil {
-			return err
+	var day time.Time
+	var provider string
+	var s Spent
+	err = store.Each(ctx, b.pool, "write calls down", []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
+		if day.Equal(newest) {
+			totals[provider] = s
 		}
-		var day time.Time
-		var provider string
-		var s Spent
-		return store.Each(ctx, tx, "add to what was spent", []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
-			if day.Equal(newest) {
-				totals[provider] = s
-			}
-			return nil
-		}, addSpending, days, providers, tokens, costs)
-	})
+		return nil
+	}, writeCalls, append(c.args(), days, providers, tokens, costs)...)
 	return newest, totals, err
 }
 
