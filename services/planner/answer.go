@@ -21,7 +21,9 @@ import (
 const (
 	// A chat that another plans for at this moment is waited for. So whoever asks
 	// after that sees its turns.
-	claimChat = `-- claim a chat` + chatAndClock + `WHERE k.chat_id = $1 FOR UPDATE OF k`
+	claimChat = `-- claim a chat
+SELECT FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
+	lookAtChat = `-- look at a chat` + situation + `WHERE k.chat_id = $2`
 
 	// Whoever deletes a prompt waits for its answer, or finds that there will be none: so
 	// nothing is written about people who are forgotten meanwhile.
@@ -120,8 +122,8 @@ func (p *Planner) Answer(ctx context.Context, prompt *journal.Prompt) (done jour
 func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 	var done plan
 	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
-		chats, err := chatsBy(ctx, tx, claimChat, prompt.ChatID)
-		if err != nil || len(chats) == 0 {
+		locked, err := tx.Exec(ctx, claimChat, prompt.ChatID)
+		if err != nil || locked.RowsAffected() == 0 {
 			return err // a chat that is gone needs no answer
 		}
 		held, err := tx.Exec(ctx, holdPrompt, prompt.ChatID, prompt.Message)
@@ -129,7 +131,12 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 			return err
 		}
 		values := p.Settings.Current()
-		if err := load(ctx, tx, p.Roster, chats, values); err != nil {
+		rows, err := look(ctx, tx, lookAtChat, everything, prompt.ChatID)
+		if err != nil {
+			return err
+		}
+		chats, err := inputs(ctx, p.Roster, values, rows)
+		if err != nil {
 			return err
 		}
 		waiting, err := prompted(ctx, tx, &chats[0], prompt)

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"sync"
+
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -63,4 +65,20 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 
 		ReactionMode: settings.ReactionMode.Of(v, chatID, 0),
 	}
+}
+
+// mostUnwritten is how many unwritten texts the most patient chat may have.
+type mostUnwritten struct {
+	mu     sync.Mutex
+	values *settings.Values
+	n      int
+}
+
+func (m *mostUnwritten) of(v *settings.Values) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.n == 0 || m.values != v {
+		m.values, m.n = v, settings.Highest(v, settings.MaxUnwrittenTurns)
+	}
+	return m.n
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -21,26 +20,32 @@ import (
 // the transaction that writes it, which holds the counters' rows until it ends.
 // Whoever was overtaken finds no room there, and decides anew.
 const (
-	countAll = `-- look at the count of all
-SELECT coalesce((
-    SELECT recently(counts, counted_in, extract(epoch FROM now())::bigint, 60) FROM turn_counts WHERE bot_id = 0), 0)`
+	// counting counts what is planned: of the bots of "speaking", in their order, so that
+	// planners don't lock each other out, and of those that had room all together, where
+	// "allowed" says how many may be. "room" says which bots may speak.
+	counting = `
+counted AS (
+    INSERT INTO turn_counts AS c (bot_id, counts, counted_in)
+    SELECT bot_id, ARRAY[n], extract(epoch FROM now())::bigint / 60 FROM speaking ORDER BY bot_id
+    ON CONFLICT (bot_id) DO UPDATE SET
+        counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, EXCLUDED.counts[1]),
+        counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
+    WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + EXCLUDED.counts[1] <= (SELECT hourly_max FROM bots WHERE id = c.bot_id)
+    RETURNING bot_id),
+together AS (
+    INSERT INTO turn_counts AS c (bot_id, counts, counted_in)
+    SELECT 0, ARRAY[sum(n)::integer], extract(epoch FROM now())::bigint FROM speaking JOIN counted USING (bot_id)
+    WHERE (SELECT n > 0 FROM allowed) HAVING count(*) > 0
+    ON CONFLICT (bot_id) DO UPDATE SET
+        counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, EXCLUDED.counts[1]),
+        counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
+    WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + EXCLUDED.counts[1] <= (SELECT n FROM allowed)
+    RETURNING bot_id),
+room AS MATERIALIZED (SELECT bot_id FROM counted WHERE (SELECT n = 0 FROM allowed) OR EXISTS (SELECT FROM together))`
 
-	// In the order of the bots, so that planners don't lock each other out.
 	countBots = `-- count bots
-INSERT INTO turn_counts AS c (bot_id, counts, counted_in)
-SELECT bot_id, ARRAY[n], extract(epoch FROM now())::bigint / 60
-FROM unnest($1::bigint[], $2::integer[]) AS planned(bot_id, n) ORDER BY bot_id
-ON CONFLICT (bot_id) DO UPDATE SET
-    counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, EXCLUDED.counts[1]),
-    counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
-WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + EXCLUDED.counts[1] <= (SELECT hourly_max FROM bots WHERE id = c.bot_id)`
-
-	countTogether = `-- count all
-INSERT INTO turn_counts AS c (bot_id, counts, counted_in) VALUES (0, ARRAY[$1::integer], extract(epoch FROM now())::bigint)
-ON CONFLICT (bot_id) DO UPDATE SET
-    counts = counted(c.counts, c.counted_in, EXCLUDED.counted_in, 60, $1),
-    counted_in = greatest(c.counted_in, EXCLUDED.counted_in)
-WHERE recently(c.counts, c.counted_in, EXCLUDED.counted_in, 60) + $1 <= $2`
+WITH speaking AS (SELECT * FROM unnest($1::bigint[], $2::integer[]) AS s(bot_id, n)), allowed AS (SELECT $3::integer AS n),` + counting + `
+SELECT count(*) FROM room`
 
 	// The answers to one person are counted by one planner at a time. Nobody else uses
 	// keys below 0.
@@ -102,18 +107,9 @@ func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values)
 	for i, bot := range bots {
 		said[i] = t.bots[bot]
 	}
-	counted, want := int64(0), int64(len(bots))
-	count := func(tag pgconn.CommandTag) error {
-		counted += tag.RowsAffected()
-		return nil
-	}
-	full := false
+	counted, full := 0, false
 	var b pgx.Batch
-	b.Queue(countBots, bots, said).Exec(count)
-	if limit := settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0); limit > 0 {
-		b.Queue(countTogether, t.all, limit).Exec(count)
-		want++
-	}
+	b.Queue(countBots, bots, said, settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0)).QueryRow(func(row pgx.Row) error { return row.Scan(&counted) })
 	if t.maxOfPerson > 0 {
 		for _, person := range t.askers {
 			b.Queue(lockPerson, person)
@@ -128,7 +124,7 @@ func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values)
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("count what is planned: %w", err)
 	}
-	if counted < want || full {
+	if counted < len(bots) || full {
 		return errOvertaken
 	}
 	return nil

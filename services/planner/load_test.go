@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
@@ -18,24 +17,19 @@ import (
 // loaded is the input for each due chat, by its id.
 func loaded(t *testing.T, pool *pgxpool.Pool, values *settings.Values) map[int64]decide.Input {
 	t.Helper()
-	inputs := map[int64]decide.Input{}
-	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
-		due, err := claim(t.Context(), tx, 100)
-		if err != nil {
-			return err
-		}
-		if err := load(t.Context(), tx, rostercache.New(pool, nil), due, values); err != nil {
-			return err
-		}
-		for _, in := range due {
-			inputs[in.Chat.ID] = in
-		}
-		return nil
-	})
+	found := map[int64]decide.Input{}
+	chats, err := look(t.Context(), pool, claimDue, everything, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inputs
+	due, err := inputs(t.Context(), rostercache.New(pool, nil), values, chats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range due {
+		found[in.Chat.ID] = in
+	}
+	return found
 }
 
 func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
@@ -233,12 +227,8 @@ func TestABotOnTrialHasOneOpenMessage(t *testing.T) {
 	chat := journaltest.Chat(t, pool, "books", bot)
 	suspended := func(want bool, what string) {
 		t.Helper()
-		rows, err := pool.Query(t.Context(), `SELECT suspended FROM (`+castOf+`) c`, []int64{chat})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool]); err != nil || got != want {
-			t.Errorf("%s: suspended is %v, want %v (%v)", what, got, want, err)
+		if got := loaded(t, pool, nil)[chat].Cast[0].Suspended; got != want {
+			t.Errorf("%s: suspended is %v, want %v", what, got, want)
 		}
 	}
 	open := func(number int, kind string) {

@@ -42,21 +42,22 @@ const skipsToday = `
 SELECT reason, prompts, last_at FROM prompt_skips WHERE chat_id = $1 AND day = (now() AT TIME ZONE 'UTC')::date
 ORDER BY prompts DESC, reason`
 
-const chatNamed = chatAndClock + `WHERE c.name = $1`
+const chatNamed = situation + `WHERE c.name = $2`
 
 // Look tells how things stand in the chat of a name, by a planner of this pace
 // (Config.Pace). It changes nothing.
 func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, name string) (Outlook, error) {
 	var out Outlook
 	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		chats, err := chatsBy(ctx, tx, chatNamed, name)
+		found, err := look(ctx, tx, chatNamed, everything, name)
 		if err != nil {
 			return err
 		}
-		if len(chats) == 0 {
+		if len(found) == 0 {
 			return fmt.Errorf("chat %.64q: %w", name, ErrNone)
 		}
-		if err := load(ctx, tx, rostercache.New(pool, nil), chats, values); err != nil {
+		chats, err := inputs(ctx, rostercache.New(pool, nil), values, found)
+		if err != nil {
 			return err
 		}
 		in := chats[0]

@@ -3,6 +3,7 @@ package planner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,14 +26,17 @@ type plan struct {
 
 	// A row for each chat.
 	chats   []int64
+	seen    []int64     // the number of its next turn
+	due     []time.Time // when it was due
 	next    []time.Time
 	took    []bool
-	spoke   []bool // took its turn with a message
+	speaker []int64 // who takes the turn with a message; 0 for nobody
 	lively  []bool
 	waiting []string
 	changed []time.Time
 	cast    []int
 	asleep  int
+	left    int // chats that are still due, because it could not be written down
 
 	// A row for each bot that its persona is recalled to.
 	recalledIn, recalledTo []int64
@@ -49,7 +53,7 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 		d := decide.Decide(in)
 		done.chats, done.next = append(done.chats, in.Chat.ID), append(done.next, d.Next)
 		done.took, done.waiting = append(done.took, d.Turn != nil), append(done.waiting, waiting(d.Skip))
-		done.spoke = append(done.spoke, d.Turn != nil && d.Turn.Kind != decide.KindReaction)
+		done.seen, done.due, done.speaker = append(done.seen, in.TurnNumber), append(done.due, in.Due), append(done.speaker, speaker(d.Turn))
 		done.lively = append(done.lively, d.Lively)
 		done.changed, done.cast = append(done.changed, in.Chat.ChangedAt), append(done.cast, mayAct(in.Cast))
 		if d.Turn == nil {
@@ -67,6 +71,14 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 		}
 	}
 	return done
+}
+
+// speaker is who takes a turn with a message; 0 for nobody.
+func speaker(t *decide.Turn) int64 {
+	if t == nil || t.Kind == decide.KindReaction {
+		return 0
+	}
+	return t.BotID
 }
 
 // mayAct returns how many bots of a cast may act in their chat, at some time of the day.
@@ -125,33 +137,62 @@ func reaction(t *chorusv1.Turn, sticker, mode string) *chorusv1.Delivery {
 	return d
 }
 
-// A clock never runs backwards, whatever a decision says.
 const (
 	// The days are those of UTC, as for budgets.
 	countText = `
     texts = CASE WHEN texts_day = (now() AT TIME ZONE 'UTC')::date THEN texts ELSE 0 END + u.spoke::int, texts_day = (now() AT TIME ZONE 'UTC')::date`
-	advanceClocks = `-- move clocks
-UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()), lively = u.lively,
-    waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END, waiting_changed = u.changed, waiting_cast = u.may_act,
-    counts = counted(c.counts, c.counted_in, slot, 12, u.spoke::int), counted_in = greatest(c.counted_in, slot), ` + countText + `
-FROM unnest($1::bigint[], $2::timestamptz[], $3::bool[], $4::bool[], $5::text[], $6::timestamptz[], $7::integer[], $8::bool[])
-    AS u(chat_id, next, took, spoke, waiting, changed, may_act, lively),
-    LATERAL (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s
-WHERE c.chat_id = u.chat_id`
+
+	// All that was decided is one statement, and so one transaction. What was decided by
+	// what is no longer so has no effect: the chat is still due then. That is so where
+	// another has planned in the chat since it was looked at, or has used up a limit.
+	//
+	// A clock never runs backwards, whatever a decision says. Clocks are locked in the
+	// order of the chats, and before the counts, as whoever plans does.
+	planTurns = `-- plan turns
+WITH found AS MATERIALIZED (
+    SELECT u.* FROM unnest($23::bigint[], $24::bigint[], $25::timestamptz[], $26::timestamptz[], $27::bool[], $28::bigint[], $29::text[], $30::timestamptz[],
+        $31::integer[], $32::bool[]) AS u(chat_id, turn_no, due, next, took, speaker, waiting, changed, may_act, lively)
+    JOIN chat_clock k ON k.chat_id = u.chat_id
+    WHERE k.turn_no + 1 = u.turn_no AND k.next_turn_at = u.due ORDER BY u.chat_id FOR UPDATE OF k),
+allowed AS (SELECT $33::integer AS n),
+speaking AS MATERIALIZED (SELECT speaker AS bot_id, count(*)::integer AS n FROM found WHERE speaker > 0 GROUP BY speaker),` + counting + `,
+moved AS (
+    UPDATE chat_clock c SET turn_no = c.turn_no + u.took::int, next_turn_at = greatest(u.next, now()), lively = u.lively,
+        waiting_for = nullif(u.waiting, ''), waiting_since = CASE WHEN u.waiting <> '' THEN now() END, waiting_changed = u.changed, waiting_cast = u.may_act,
+        counts = counted(c.counts, c.counted_in, slot, 12, u.spoke::int), counted_in = greatest(c.counted_in, slot), ` + countText + `
+    FROM (SELECT *, speaker > 0 AS spoke, extract(epoch FROM now())::bigint / 5 AS slot FROM found) u
+    WHERE c.chat_id = u.chat_id AND (NOT u.spoke OR u.speaker IN (SELECT bot_id FROM room))
+    RETURNING c.chat_id),
+turns AS (` + journal.InsertTurns + ` JOIN moved USING (chat_id)),
+deliveries AS (` + journal.InsertDeliveries + ` JOIN moved USING (chat_id))
+SELECT chat_id FROM moved`
 )
 
-// advance moves the clocks on, in the transaction that writes the turns.
-func (d *plan) advance(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, advanceClocks, d.chats, d.next, d.took, d.spoke, d.waiting, d.changed, d.cast, d.lively); err != nil {
-		return fmt.Errorf("move the clocks on: %w", err)
+// write writes down what was decided, and leaves of it what could be.
+func (d *plan) write(ctx context.Context, db rosterpg.DB, maxTogether int) error {
+	turns, err := journal.Columns(d.planned)
+	if err != nil {
+		return err
 	}
-	return d.recall(ctx, tx)
+	rows, err := db.Query(ctx, planTurns, append(turns,
+		d.chats, d.seen, d.due, d.next, d.took, d.speaker, d.waiting, d.changed, d.cast, d.lively, maxTogether)...)
+	if err != nil {
+		return fmt.Errorf("write what was decided: %w", err)
+	}
+	moved, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("write what was decided: %w", err)
+	}
+	if d.left = len(d.chats) - len(moved); d.left > 0 {
+		d.planned = slices.DeleteFunc(d.planned, func(p journal.Planned) bool { return !slices.Contains(moved, p.Turn.GetId().GetChatId()) })
+	}
+	return d.recall(ctx, db)
 }
 
 // recall writes down to whom their personas are recalled.
-func (d *plan) recall(ctx context.Context, tx pgx.Tx) error {
+func (d *plan) recall(ctx context.Context, db rosterpg.DB) error {
 	if len(d.recalledIn) == 0 {
 		return nil
 	}
-	return rosterpg.Recall(ctx, tx, d.recalledIn, d.recalledTo)
+	return rosterpg.Recall(ctx, db, d.recalledIn, d.recalledTo)
 }

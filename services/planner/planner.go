@@ -9,8 +9,8 @@ package planner
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +28,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
@@ -71,6 +72,7 @@ type Planner struct {
 	// behind tells that more chats are due than the last batch took, idle that none was
 	// due for long, as far as is known.
 	behind, idle bool
+	unwritten    mostUnwritten
 	// open tells that there may be turns whose time will be over.
 	open atomic.Bool
 	// asleep counts chats without a bot that is awake, until they are told of.
@@ -154,7 +156,7 @@ const maxBatches = 2
 // step plans what is due, a batch or some, and tells how long to sleep after it.
 func (p *Planner) step(ctx context.Context) time.Duration {
 	if p.idle {
-		if wait := p.untilDue(ctx); p.idle {
+		if wait := p.untilDue(ctx, p.Pool); p.idle {
 			return wait
 		}
 	}
@@ -162,19 +164,20 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	if p.behind {
 		batches = maxBatches
 	}
-	var more atomic.Bool
+	var mu sync.Mutex
+	wait := p.cfg.Idle
 	var side errgroup.Group
 	for range batches {
 		side.Go(func() error {
-			full, err := p.batch(ctx)
-			if full {
-				more.Store(true)
-			}
+			until, err := p.batch(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			wait = min(wait, until)
 			return err
 		})
 	}
 	err := side.Wait()
-	p.behind = more.Load()
+	p.behind = err == nil && wait == 0
 	if err != nil {
 		p.Metrics.failed()
 		if ctx.Err() == nil {
@@ -190,68 +193,88 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	if n := p.asleep.Swap(0); n > 0 {
 		p.Log.Info("chats are quiet until a bot of their cast is awake", zap.Int64("chats", n))
 	}
-	return p.untilDue(ctx)
+	return max(wait, soonest)
 }
 
-// batch plans the chats that are due, as many as one batch takes. More tells
-// that there is more to plan at once.
-func (p *Planner) batch(ctx context.Context) (more bool, err error) {
+// batch plans the chats that are due, as many as one batch takes, and tells how long none
+// is due; 0 if more are.
+func (p *Planner) batch(ctx context.Context) (wait time.Duration, err error) {
 	// A stop lets a batch in work be finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	began := time.Now()
 	var done plan
-	err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
-		due, err := claim(ctx, tx, p.cfg.Batch)
-		if err != nil || len(due) == 0 {
+	if p.behind {
+		// Others take other chats meanwhile.
+		err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+			done, wait, err = p.planDue(ctx, tx, lockDue)
 			return err
-		}
-		more = len(due) == p.cfg.Batch
-		values := p.Settings.Current()
-		if err := loadTurns(ctx, tx, due, values); err != nil {
-			return err
-		}
-		if err := loadCasts(ctx, tx, p.Roster, mayPlan(due)); err != nil {
-			return err
-		}
-		done = p.decide(ctx, due)
-		if err := done.tally.confirm(ctx, tx, values); err != nil {
-			return err
-		}
-		if err := p.journal.Plan(ctx, tx, done.planned); err != nil {
-			return err
-		}
-		return done.advance(ctx, tx)
-	})
-	if errors.Is(err, errOvertaken) {
-		return true, nil
+		})
+		wait = min(wait, soonest) // what others have locked may be due again
+	} else {
+		// Another planner may plan the same chats: one of them writes it down.
+		done, wait, err = p.planDue(ctx, p.Pool, claimDue)
 	}
 	if err != nil {
-		return false, fmt.Errorf("plan a batch: %w", err)
+		return dbPause, fmt.Errorf("plan a batch: %w", err)
 	}
 	p.ring(done.planned)
 	p.asleep.Add(int64(done.asleep))
 	p.Metrics.planned(done, time.Since(began))
-	return more, nil
+	return wait, nil
 }
 
-// The order has the index of open turns used, whatever the statistics say.
+// planDue plans the chats that are due, with those that a statement finds.
+func (p *Planner) planDue(ctx context.Context, db rosterpg.DB, sql string) (done plan, wait time.Duration, err error) {
+	values := p.Settings.Current()
+	chats, err := look(ctx, db, sql, p.unwritten.of(values), p.cfg.Batch)
+	if err != nil {
+		return done, 0, err
+	}
+	if len(chats) == 0 {
+		return done, p.untilDue(ctx, db), nil
+	}
+	due, err := inputs(ctx, p.Roster, values, chats)
+	if err != nil {
+		return done, 0, err
+	}
+	done = p.decide(ctx, due)
+	if err := done.write(ctx, db, settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0)); err != nil {
+		return done, 0, err
+	}
+	p.open.Store(chats[0].Open)
+	switch {
+	case len(chats) == p.cfg.Batch:
+		return done, 0, nil
+	case done.left > 0:
+		return done, soonest, nil
+	}
+	wait = p.cfg.Idle
+	if next := chats[0].Next; next != nil {
+		wait = min(wait, time.Duration(*next*float64(time.Second)))
+	}
+	for _, next := range done.next {
+		wait = min(wait, next.Sub(due[0].Now))
+	}
+	return done, max(wait, soonest), nil
+}
+
 const nextDue = `-- look for the next
-SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_timestamp())::float8,
-    (SELECT chat_id FROM turns WHERE closed_at IS NULL ORDER BY chat_id LIMIT 1) IS NOT NULL`
+SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_timestamp())::float8, ` + open + `
+`
 
 // soonest is how long chats are gathered for that come due: a batch of few costs nearly
 // as much as one of many, and nobody notices so short a wait before a turn. It keeps two
 // planners that race for the last due chat from spinning, too.
-const soonest = 50 * time.Millisecond
+const soonest = 100 * time.Millisecond
 
 // untilDue returns how long no chat is due.
-func (p *Planner) untilDue(ctx context.Context) time.Duration {
+func (p *Planner) untilDue(ctx context.Context, db rosterpg.DB) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var seconds *float64
 	var open bool
-	if err := p.Pool.QueryRow(ctx, nextDue).Scan(&seconds, &open); err != nil {
+	if err := db.QueryRow(ctx, nextDue).Scan(&seconds, &open); err != nil {
 		return dbPause
 	}
 	p.open.Store(open)

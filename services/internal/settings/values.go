@@ -79,6 +79,23 @@ func (v *Values) lookup(d *Definition, chatID, botID int64) (reflect.Value, Scop
 	return reflect.Value{}, "", false
 }
 
+// Highest is the highest value of a setting in any chat.
+func Highest(v *Values, k Key[int]) int {
+	highest := k.Of(v, 0, 0)
+	for _, styled := range k.styled {
+		highest = max(highest, styled)
+	}
+	if v == nil {
+		return highest
+	}
+	for p, value := range v.set {
+		if p.key == k.Key {
+			highest = max(highest, int(value.Int()))
+		}
+	}
+	return highest
+}
+
 // Text is the value of a setting for a chat and a bot (0 for neither) as it is
 // written on a command line, and the scope that it was set for: "" if it is the
 // default.

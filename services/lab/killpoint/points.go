@@ -40,11 +40,10 @@ func Generator() []string { return Each("claim turns", Write, "commit turns", Ri
 // Planner is a batch of chats, the answer to a prompt, and the stage that answers.
 func Planner() (batch, answer, stage []string) {
 	batch = Each(
-		begin, "claim due chats", "load casts", "load messages", "load turns", "count bots", "write turns", "write deliveries", "move clocks",
-		commit, "end overdue turns",
+		"claim due chats", begin, "lock due chats", "plan turns", commit, "end overdue turns",
 	)
 	answer = Each(
-		begin, "claim a chat", "hold the prompt", "load casts", "load messages", "load turns", "count answers", "look for answers",
+		begin, "claim a chat", "hold the prompt", "look at a chat", "count answers", "look for answers",
 		"look for prompts that wait", "count bots",
 		"lock the person", "count a person's", "write turns", "count the answer", "write the answer", "end the other prompt", commit,
 	)
@@ -59,7 +58,7 @@ func Listener() (intake, reply, erasure []string) {
 	)
 	reply = Each(
 		"claim commands", begin, "end a command", "lock the clock", "count answers", "read a cast", "read rules", "choose a bot", "take a turn",
-		"write turns", "write deliveries", commit,
+		"write turns", commit,
 	)
 	erasure = Each(
 		begin, "lock a person", "remember who is forgotten", "keep marks", "forget prompts", "forget memories", "forget messages", "forget answers",

@@ -40,6 +40,13 @@ type Bot struct {
 	Username  string
 	TypingWPM float64
 	Removed   bool
+	// Enabled is false for a bot that its owner has switched off.
+	Enabled   bool
+	UpdatedAt time.Time
+	Tempo     float64
+	// ActiveHours are as hours.ParseAll reads them.
+	ActiveHours          []string
+	HourlyMin, HourlyMax int
 	// Stopped says why Telegram refuses the bot; empty if it doesn't.
 	Stopped string
 }
@@ -55,7 +62,15 @@ type Persona struct {
 	Phrases, Interests []string
 	Empathy, Energy    float64
 	// Voice is what is given of it.
-	Voice voice.Voice
+	Voice    voice.Voice
+	Stickers []Sticker
+}
+
+// Sticker is one that a bot may send, by Telegram's id of its file.
+type Sticker struct {
+	FileID string `json:"file_id"`
+	// Mood is the name of a reaction.Mood.
+	Mood string `json:"mood"`
 }
 
 // Stance is what a bot thinks of a topic.
@@ -89,17 +104,14 @@ func (c Cast) Plays(bot BotID) bool {
 	return member && why == ""
 }
 
-// How old a part may get if the announcement of its change was lost.
-const (
-	profileTTL  = 5 * time.Minute
-	personaTTL  = 10 * time.Minute
-	stancesTTL  = 3 * time.Minute
-	holdingsTTL = 5 * time.Minute
-	castTTL     = 5 * time.Minute
-	// memoriesTTL is shorter, because nobody announces that a memory fades, or was
-	// used. Both change little within it.
-	memoriesTTL = time.Minute
-)
+// ttl is how old a part may get if the announcement of its change was lost. The cache
+// forgets everything when it hears none, so it is there for mistakes only; and where chats
+// are quiet, what is read for each turn anew costs more than the turn.
+const ttl = cache.LongestTTL
+
+// memoriesTTL is shorter, because nobody announces that a memory fades, or was
+// used. Both change little within it.
+const memoriesTTL = 10 * time.Minute
 
 // Roster reads the roster. It is safe for concurrent use. What it gives away is
 // shared, and must not be changed.
@@ -120,14 +132,14 @@ type Roster struct {
 func New(pool *pgxpool.Pool, c *cache.Cache) *Roster {
 	return &Roster{
 		cache:    c,
-		bots:     read(c, "bot.profile", profileTTL, one[BotID](pool, botsBy, scanBot)),
-		tokens:   readHere(c, "bot.token", profileTTL, one[BotID](pool, tokensBy, scanToken)),
-		personas: read(c, "bot.persona", personaTTL, one[BotID](pool, personasBy, scanPersona)),
-		stances:  read(c, "bot.stances", stancesTTL, many[BotID](pool, stancesBy, scanStance)),
-		holdings: read(c, "bot.holdings", holdingsTTL, many[BotID](pool, holdingsBy, scanHolding)),
+		bots:     read(c, "bot.profile", ttl, one[BotID](pool, botsBy, scanBot)),
+		tokens:   readHere(c, "bot.token", ttl, one[BotID](pool, tokensBy, scanToken)),
+		personas: read(c, "bot.persona", ttl, one[BotID](pool, personasBy, scanPersona)),
+		stances:  read(c, "bot.stances", ttl, many[BotID](pool, stancesBy, scanStance)),
+		holdings: read(c, "bot.holdings", ttl, many[BotID](pool, holdingsBy, scanHolding)),
 		memories: readHere(c, "bot.memories", memoriesTTL, memoriesOf(pool)),
-		chats:    read(c, "chat.profile", profileTTL, one[ChatID](pool, chatsBy, scanChat)),
-		casts:    read(c, "chat.cast", castTTL, castsOf(pool)),
+		chats:    read(c, "chat.profile", ttl, one[ChatID](pool, chatsBy, scanChat)),
+		casts:    read(c, "chat.cast", ttl, castsOf(pool)),
 	}
 }
 
@@ -153,6 +165,11 @@ func (r *Roster) Tokens(ctx context.Context, ids ...BotID) (map[BotID][]byte, er
 // Persona gets what a bot is like; found is false if it has no persona.
 func (r *Roster) Persona(ctx context.Context, id BotID) (p Persona, found bool, err error) {
 	return r.personas.Get(ctx, id)
+}
+
+// Personas gets what bots are like.
+func (r *Roster) Personas(ctx context.Context, ids ...BotID) (map[BotID]Persona, error) {
+	return r.personas.GetAll(ctx, ids)
 }
 
 // Stances gets what bots think, in the order of the topics.
@@ -202,7 +219,7 @@ func (l load[K, V]) Get(ctx context.Context, key K) (value V, found bool, err er
 func (l load[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) { return l(ctx, keys) }
 
 // Version is that of the encoding of all parts. Whoever changes one raises it.
-const Version = 2
+const Version = 3
 
 // Kinds are those of the parts that are shared through Redis, in order. Those
 // that begin with bot have the ids of bots for keys, the others those of chats.

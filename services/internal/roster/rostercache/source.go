@@ -13,11 +13,12 @@ import (
 // The first column is the key.
 const (
 	botsBy = `
-SELECT id, name, coalesce(username, ''), typing_wpm, removed_at IS NOT NULL, coalesce(stopped_why, '')
+SELECT id, name, coalesce(username, ''), typing_wpm, removed_at IS NOT NULL, enabled, updated_at, tempo, active_hours, hourly_min, hourly_max,
+    coalesce(stopped_why, '')
 FROM bots WHERE id = ANY($1)`
 	tokensBy   = `SELECT id, token_sealed FROM bots WHERE id = ANY($1)` //nolint:gosec // it is a statement
 	personasBy = `
-SELECT bot_id, display_name, summary, tone, hint, phrases, interests, empathy, energy, voice
+SELECT bot_id, display_name, summary, tone, hint, phrases, interests, empathy, energy, voice, stickers
 FROM personas WHERE bot_id = ANY($1)`
 	stancesBy = `
 SELECT bot_id, topic, stance, confidence, coalesce(cooldown_until, 'epoch')
@@ -32,13 +33,13 @@ FROM chats WHERE id = ANY($1)`
 )
 
 func scanBot(b *Bot) []any {
-	return []any{&b.Name, &b.Username, &b.TypingWPM, &b.Removed, &b.Stopped}
+	return []any{&b.Name, &b.Username, &b.TypingWPM, &b.Removed, &b.Enabled, &b.UpdatedAt, &b.Tempo, &b.ActiveHours, &b.HourlyMin, &b.HourlyMax, &b.Stopped}
 }
 
 func scanToken(sealed *[]byte) []any { return []any{sealed} }
 
 func scanPersona(p *Persona) []any {
-	return []any{&p.DisplayName, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &p.Voice}
+	return []any{&p.DisplayName, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &p.Voice, &p.Stickers}
 }
 
 func scanStance(s *Stance) []any {
