@@ -115,13 +115,19 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	}
 	g := &Generator{
 		Deps: deps, cfg: cfg, prompts: prompts,
-		repeats: newRepeats(deps.Pool, cfg.Similarity), meanings: meanings, used: used{wake: make(chan struct{}, 1)},
+		meanings: meanings, used: used{wake: make(chan struct{}, 1)},
 		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
 		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
 	}
-	g.past = batch.New(together(), g.pastOf)
+	g.remember(keptFor)
 	g.turns = g.stage(g.ringing(g.texts()), g.generate)
 	return g, nil
+}
+
+// remember has what was read of the past kept for so long.
+func (g *Generator) remember(keep time.Duration) {
+	g.past = batch.New(together(), (&lately{pool: g.Pool, max: max(g.shown(), chatWindow), keep: keep}).of)
+	g.repeats = &repeats{pool: g.Pool, similarity: g.cfg.Similarity, past: g.past}
 }
 
 func (g *Generator) texts() turnRows {

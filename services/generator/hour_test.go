@@ -17,7 +17,6 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
-	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
@@ -229,9 +228,9 @@ func newWriter(t testing.TB, pool *pgxpool.Pool) *Generator {
 	cfg := DefaultConfig()
 	g := &Generator{
 		Deps: Deps{Pool: pool, Roster: rostercache.New(pool, nil), Texts: texts, Now: time.Now, Metrics: NewMetrics(nil), Log: testenv.Logger(t)},
-		cfg:  cfg, prompts: prompts, repeats: newRepeats(pool, cfg.Similarity), meanings: &meanings{},
+		cfg:  cfg, prompts: prompts, meanings: &meanings{},
 	}
-	g.past = batch.New(together(), g.pastOf)
+	g.remember(0)
 	return g
 }
 

@@ -10,7 +10,6 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
-	"github.com/chorus-cast/chorus/services/internal/infra/batch"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
@@ -25,8 +24,8 @@ func NewInterview(cfg Config, deps Deps) (*Interview, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generator.prompts: %w", err)
 	}
-	g := &Generator{Deps: deps, cfg: cfg, prompts: prompts, repeats: newRepeats(deps.Pool, cfg.Similarity), meanings: &meanings{}}
-	g.past = batch.New(together(), g.pastOf)
+	g := &Generator{Deps: deps, cfg: cfg, prompts: prompts, meanings: &meanings{}}
+	g.remember(0)
 	return &Interview{g}, nil
 }
 

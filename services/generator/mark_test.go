@@ -26,9 +26,6 @@ func TestNamesakesAreToldApart(t *testing.T) {
 	}
 	s := &scene{Scene: script.Scene{Persona: script.Persona{ID: anna, Name: "Anna"}}}
 	answered := &target{Line: past[1]}
-	for i, j := 0, len(past)-1; i < j; i, j = i+1, j-1 {
-		past[i], past[j] = past[j], past[i] // the newest first
-	}
 	s.set(past, answered, nil)
 	r, err := prompt.New(prompt.Config{History: 20, Tokens: 3000})
 	if err != nil {

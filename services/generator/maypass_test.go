@@ -8,7 +8,7 @@ import (
 
 func TestMayPass(t *testing.T) {
 	t.Parallel()
-	lines := []script.Line{{Text: "Well."}}
+	lines := []*heardLine{{}}
 	person, bot := &target{Line: script.Line{Person: 7}}, &target{Line: script.Line{Bot: 7, FromBot: true}}
 	for name, test := range map[string]struct {
 		past past

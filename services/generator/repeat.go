@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
@@ -33,53 +33,48 @@ const (
 	unsure = 0.1
 )
 
+// utterance is a text to compare others with.
+type utterance struct {
+	text     string
+	trigrams func() *trigrams
+}
+
+// utteranceOf takes the trigrams of a text when it is compared, once.
+func utteranceOf(text string) *utterance {
+	return &utterance{text, sync.OnceValue(func() *trigrams { t := trigramsOf(text); return &t })}
+}
+
 // repeats compares texts with what was said, and with what waits to be said.
 type repeats struct {
 	pool *pgxpool.Pool
 	// similarity of trigrams from which a text is nearly the same, 0 to 1.
 	similarity float64
-	// asked are the questions for what was said, asked together.
-	asked *batch.Group[*chorusv1.Turn, []said]
-}
-
-func newRepeats(pool *pgxpool.Pool, similarity float64) *repeats {
-	lately := &spoken{pool: pool}
-	return &repeats{pool: pool, similarity: similarity, asked: batch.New(together(), lately.to)}
+	past       *batch.Group[question, past]
 }
 
 // heard is what a turn's text must not repeat.
 type heard struct {
 	*repeats
-	turn *chorusv1.Turn
+	turn question
 	// disclaimer is what every message of the chat ends with: nothing that was said.
 	disclaimer string
 
-	read chan struct{} // closed when the rest is there
-	at   time.Time
+	at   time.Time // when it was read
 	said []said
-	err  error
 	// hereOnly passes over what was said in other chats: a person rather hears that than
 	// nothing.
 	hereOnly bool
 }
 
-// listen begins to read what was said. That and the trigrams take longer than all
-// else that a text waits for, so it is done while a provider writes it. Whoever
-// listens waits for the end.
-func (r *repeats) listen(ctx context.Context, turn *chorusv1.Turn, disclaimer string) *heard {
-	h := &heard{repeats: r, turn: turn, disclaimer: disclaimer, read: make(chan struct{})}
-	go func() {
-		defer close(h.read)
-		h.look(ctx)
-	}()
+// listen gives what a turn's text must not repeat, as it was read a moment ago.
+func (r *repeats) listen(turn question, said []said, disclaimer string) *heard {
+	h := &heard{repeats: r, turn: turn, disclaimer: disclaimer}
+	h.heard(said)
 	return h
 }
 
-func (h *heard) wait() { <-h.read }
-
-func (h *heard) look(ctx context.Context) {
-	h.at = time.Now()
-	h.said, h.err = h.asked.Do(ctx, h.turn)
+func (h *heard) heard(said []said) {
+	h.at, h.said = time.Now(), said
 	if h.disclaimer == "" {
 		return
 	}
@@ -103,12 +98,12 @@ func (h *heard) earlier(text string) string {
 // find gives an objection to a text that was said before. What may be like it is
 // picked out here, because PostgreSQL takes a tenth of a millisecond for each.
 func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error) {
-	h.wait()
-	if h.err != nil || time.Since(h.at) > heardFor {
-		h.look(ctx)
-	}
-	if h.err != nil {
-		return nil, h.err
+	if time.Since(h.at) > heardFor {
+		past, err := h.past.Do(ctx, h.turn)
+		if err != nil {
+			return nil, err
+		}
+		h.heard(past.said)
 	}
 	var alike []string
 	mine := trigramsOf(text)
@@ -120,7 +115,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 		if s.elsewhere && h.hereOnly {
 			continue
 		}
-		if strings.EqualFold(s.text, text) || mine.similarity(&s.trigrams, h.similarity-unsure) >= h.similarity-unsure {
+		if strings.EqualFold(s.text, text) || mine.similarity(s.trigrams(), h.similarity-unsure) >= h.similarity-unsure {
 			alike = append(alike, s.text)
 		}
 	}

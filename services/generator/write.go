@@ -54,8 +54,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 		return "", fail.AsPermanent(err)
 	}
 	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(messages...)}
-	p.heard = g.repeats.listen(ctx, t, names.Line(s.Disclaimer, 0))
-	defer p.heard.wait()
+	p.heard = g.repeats.listen(questionOf(t), s.said, names.Line(s.Disclaimer, 0))
 	first, err := p.draft(ctx, llm.PurposeText, s.Seed)
 	if err != nil {
 		return "", err

@@ -165,7 +165,11 @@ func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][
 	return found, nil
 }
 
-const learnedIn = `
+// LearnedIn is a query of what bots learned in chats and may come to mind, the strongest
+// first: the columns n, which bot and chat it is about, from 1; id, content and strength of the
+// memory; which bots and which people it is about. LearnedArgs are its parameters. It is read
+// anew for each text: what somebody wants forgotten is in no later prompt.
+const LearnedIn = `
 SELECT u.n, l.id, l.content, l.strength, l.about_bots,
     coalesce((SELECT array_agg(p.person_id) FROM memory_people p WHERE p.memory_id = l.id AND p.about), '{}')
 FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, bot_id, n) CROSS JOIN LATERAL (
@@ -173,22 +177,9 @@ FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, bot_id, n)
     WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id ORDER BY strength DESC, m.id LIMIT $4) l
 ORDER BY u.n, l.strength DESC, l.id`
 
-// QueueLearned asks for what bots learned in chats and may come to mind, the strongest
-// first: of the i-th bot in the i-th chat. It is read anew for each text: what somebody
-// wants forgotten is in no later prompt.
-func QueueLearned(b *pgx.Batch, chats, bots []int64, found func(i int, m Chosen)) {
-	b.Queue(learnedIn, HalfLife, chats, bots, maxAwake).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var n int
-			m := Chosen{Learned: true}
-			if err := rows.Scan(&n, &m.ID, &m.Content, &m.Strength, &m.Bots, &m.People); err != nil {
-				return err
-			}
-			found(n-1, m)
-		}
-		return rows.Err()
-	})
-}
+// LearnedArgs are the parameters $1 to $4 of LearnedIn, of which $2 are the chats and $3 the
+// bots.
+func LearnedArgs(chats, bots []int64) []any { return []any{HalfLife, chats, bots, maxAwake} }
 
 // Present are who is there: names by Chorus' ids of bots and Telegram's of people.
 type Present struct {

@@ -8,7 +8,6 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
@@ -19,7 +18,7 @@ func TestWhatWasSaidIsAddedTo(t *testing.T) {
 	bots := []int64{journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben")}
 	chats := []int64{journaltest.Chat(t, pool, "one", bots...), journaltest.Chat(t, pool, "two", bots...)}
 	random := rand.New(rand.NewPCG(1, 2))
-	kept := &spoken{pool: pool}
+	kept := &lately{pool: pool, max: chatWindow, keep: keptFor}
 	for n := int64(1); n <= 3*chatWindow; n++ {
 		chat, bot := chats[random.IntN(2)], bots[random.IntN(2)]
 		for _, sql := range []string{
@@ -36,11 +35,8 @@ func TestWhatWasSaidIsAddedTo(t *testing.T) {
 		if random.IntN(3) > 0 {
 			continue
 		}
-		turns := []*chorusv1.Turn{
-			{Id: &chorusv1.TurnId{ChatId: chat, Number: n}, BotId: bot},
-			{Id: &chorusv1.TurnId{ChatId: chats[0], Number: n + 1}, BotId: bots[0]},
-		}
-		if diff := gocmp.Diff(wordsOf(t, &spoken{pool: pool}, turns), wordsOf(t, kept, turns), gocmp.AllowUnexported(word{})); diff != "" {
+		turns := []question{{chat: chat, turn: n, bot: bot}, {chat: chats[0], turn: n + 1, bot: bots[0]}}
+		if diff := gocmp.Diff(wordsOf(t, &lately{pool: pool, max: chatWindow}, turns), wordsOf(t, kept, turns), gocmp.AllowUnexported(word{})); diff != "" {
 			t.Fatalf("after %d lines (-a first look +one that was added to): %s", n, diff)
 		}
 	}
@@ -52,15 +48,15 @@ type word struct {
 }
 
 // wordsOf is what the texts of turns must not repeat, in an order of its own.
-func wordsOf(t *testing.T, s *spoken, turns []*chorusv1.Turn) (all [][]word) {
+func wordsOf(t *testing.T, l *lately, turns []question) (all [][]word) {
 	t.Helper()
-	found, err := s.to(t.Context(), turns)
+	found, err := l.of(t.Context(), turns)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, of := range found {
 		var words []word
-		for _, w := range of {
+		for _, w := range of.said {
 			words = append(words, word{w.text, w.elsewhere})
 		}
 		slices.SortFunc(words, func(a, b word) int { return cmp.Compare(a.text, b.text) })
