@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 )
 
@@ -68,7 +68,7 @@ func (s *Sender) lookUpAll(ctx context.Context, all []message) ([]int64, error) 
 // cache, so a change may be a moment old, as it may be with a call that is under
 // way. That it may not act ends the delivery, and is read anew to be sure: a bot
 // may have come into the cast just before its first turn.
-func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, error) {
+func (s *Sender) address(ctx context.Context, d *journal.Unsent) (*address, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	bot, chat := rostercache.BotID(d.GetBotId()), rostercache.ChatID(d.GetId().GetChatId())
@@ -78,12 +78,25 @@ func (s *Sender) address(ctx context.Context, d *chorusv1.Delivery) (*address, e
 		a, err = s.addressee(ctx, bot, chat)
 	}
 	if err == nil && a.blocked == "" && d.GetTargetMessage() != 0 {
-		a.target, err = s.targets.Do(ctx, message{int64(chat), d.GetTargetMessage(), a.viewer(d.GetBotId())})
+		a.target, err = s.target(ctx, d, a.viewer(d.GetBotId()))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up bot %d in chat %d: %w", bot, chat, err)
 	}
 	return a, nil
+}
+
+// target is the message answered, as it was known when the delivery was claimed, or else
+// is now.
+func (s *Sender) target(ctx context.Context, d *journal.Unsent, viewer int64) (int64, error) {
+	id := d.AnsweredOwnID
+	if viewer == 0 {
+		id = d.AnsweredID
+	}
+	if id != 0 {
+		return id, nil
+	}
+	return s.targets.Do(ctx, message{d.Chat(), d.GetTargetMessage(), viewer})
 }
 
 // addressee is the address without the message that is answered.

@@ -130,7 +130,7 @@ func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) 
 // made. Not ready is one that has to end, or whose state has changed.
 func (d *delivery) prepare(ctx context.Context) (ready bool, err error) {
 	if d.to == nil {
-		if d.to, err = d.address(ctx, d.u.Delivery); err != nil {
+		if d.to, err = d.address(ctx, d.u); err != nil {
 			return false, err
 		}
 		d.breakers.named(d.u.GetBotId(), d.to.bot)

@@ -31,6 +31,9 @@ type Unsent struct {
 	// WaitUntil is until when Telegram told the bot to wait in the chat, by this process'
 	// clock; zero if it needn't.
 	WaitUntil time.Time
+	// AnsweredID is Telegram's id of the message that its turn answers, in a supergroup, and
+	// AnsweredOwnID for its bot, in a basic group; 0 where none was known when it was claimed.
+	AnsweredID, AnsweredOwnID int64
 	// Until is when the claim ends, by this process' clock.
 	Until time.Time
 	// Calls is how often its call has been made since it was claimed. Whoever makes the
@@ -91,7 +94,10 @@ const (
 	nextDelivery    = `SELECT chat_id, turn_no, part FROM deliveries x WHERE x.closed_at IS NULL AND x.lane = $3 AND x.chat_id = `
 	freeDelivery    = ` AND d.state = 'waiting' AND (d.not_before IS NULL OR d.not_before <= now())`
 	claimedDelivery = `d.chat_id, d.turn_no, d.part, d.fence, d.attempts, d.step, d.state = 'sending', d.payload, d.traceparent,
-    ` + waitLeft
+    ` + waitLeft + `,
+    coalesce((SELECT m.telegram_id FROM turns o JOIN messages m ON m.chat_id = o.chat_id AND m.number = o.target_message` + ofTurn + `), 0),
+    coalesce((SELECT i.telegram_id FROM turns o JOIN message_ids i ON i.chat_id = o.chat_id AND i.number = o.target_message AND i.viewer = d.bot_id` + ofTurn + `), 0)`
+	ofTurn = ` WHERE o.chat_id = d.chat_id AND o.turn_no = d.turn_no`
 	// For how long the bot has to wait in the chat; NULL for not at all.
 	waitLeft = `(SELECT max(w.until) - now() FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
 
@@ -298,7 +304,8 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 		var chat, turn int64
 		var payload []byte
 		var wait *time.Duration
-		if err := row.Scan(&chat, &turn, &u.Part, &u.fence, &u.attempts, &u.Step, &u.Calling, &payload, &u.traceParent, &wait); err != nil {
+		err := row.Scan(&chat, &turn, &u.Part, &u.fence, &u.attempts, &u.Step, &u.Calling, &payload, &u.traceParent, &wait, &u.AnsweredID, &u.AnsweredOwnID)
+		if err != nil {
 			return nil, err
 		}
 		decode(payload, u.Delivery)
