@@ -56,7 +56,7 @@ func Nearest(emoji string, allowed []string) (string, bool) {
 		return emoji, true
 	}
 	mood := MoodOf(emoji)
-	for _, m := range append([]Mood{mood}, mood.near()...) {
+	for _, m := range append([]Mood{mood}, mood.row().near...) {
 		if fit := m.allowed(allowed); len(fit) > 0 {
 			return fit[0], true
 		}
@@ -69,7 +69,7 @@ func Nearest(emoji string, allowed []string) (string, bool) {
 // their number and returns an index below it; nil takes the most usual one. Of
 // is false where nothing suits. What it returns is always Valid.
 func Of(mood Mood, allowed []string, pick func(n int) int) (string, bool) {
-	for _, m := range append([]Mood{mood}, mood.near()...) {
+	for _, m := range append([]Mood{mood}, mood.row().near...) {
 		fit := m.allowed(allowed)
 		switch {
 		case len(fit) == 0:
@@ -84,7 +84,7 @@ func Of(mood Mood, allowed []string, pick func(n int) int) (string, bool) {
 
 // allowed are the mood's reactions that the chat allows, in the mood's order.
 func (m Mood) allowed(allowed []string) []string {
-	return slices.DeleteFunc(strings.Fields(m.reactions()), func(e string) bool { return !permits(allowed, e) })
+	return slices.DeleteFunc(strings.Fields(m.row().reactions), func(e string) bool { return !permits(allowed, e) })
 }
 
 // permits tells whether a chat's list has a normalised emoji, in whatever form.

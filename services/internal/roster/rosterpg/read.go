@@ -47,9 +47,12 @@ func Read(ctx context.Context, db Batcher, tokens Tokens) (roster.Cast, error) {
 	r := reader{tokens: tokens, bots: map[int64]int{}, chats: map[int64]int{}}
 	var b pgx.Batch
 	b.Queue(selectBots).Query(r.each(r.bot))
-	b.Queue(selectStances).Query(r.each(r.stance))
-	b.Queue(selectHoldings).Query(r.each(r.holding))
-	b.Queue(selectMemories).Query(r.each(r.memory))
+	b.Queue(selectStances).Query(ofBot(&r, func(v *roster.Stance) []any { return []any{&v.Topic, &v.Stance, &v.Confidence} },
+		func(b *roster.Bot) *[]roster.Stance { return &b.Stances }))
+	b.Queue(selectHoldings).Query(ofBot(&r, func(v *roster.Holding) []any { return []any{&v.Item, &v.Quantity, &v.Note} },
+		func(b *roster.Bot) *[]roster.Holding { return &b.Holdings }))
+	b.Queue(selectMemories).Query(ofBot(&r, func(v *roster.Memory) []any { return []any{&v.Kind, &v.Content, &v.Relevance} },
+		func(b *roster.Bot) *[]roster.Memory { return &b.Memories }))
 	b.Queue(selectChats).Query(r.each(r.chat))
 	b.Queue(selectCast).Query(r.each(r.member))
 	if err := db.SendBatch(ctx, &b).Close(); err != nil {
@@ -103,40 +106,20 @@ func (r *reader) of(id int64) *roster.Bot {
 	return nil
 }
 
-func (r *reader) stance(rows pgx.Rows) error {
-	var id int64
-	var s roster.Stance
-	if err := rows.Scan(&id, &s.Topic, &s.Stance, &s.Confidence); err != nil {
-		return err
-	}
-	if b := r.of(id); b != nil {
-		b.Stances = append(b.Stances, s)
-	}
-	return nil
-}
-
-func (r *reader) holding(rows pgx.Rows) error {
-	var id int64
-	var h roster.Holding
-	if err := rows.Scan(&id, &h.Item, &h.Quantity, &h.Note); err != nil {
-		return err
-	}
-	if b := r.of(id); b != nil {
-		b.Holdings = append(b.Holdings, h)
-	}
-	return nil
-}
-
-func (r *reader) memory(rows pgx.Rows) error {
-	var id int64
-	var m roster.Memory
-	if err := rows.Scan(&id, &m.Kind, &m.Content, &m.Relevance); err != nil {
-		return err
-	}
-	if b := r.of(id); b != nil {
-		b.Memories = append(b.Memories, m)
-	}
-	return nil
+// ofBot adds what stands in rows after the id of a bot to a list of that bot's.
+func ofBot[T any](r *reader, fields func(*T) []any, list func(*roster.Bot) *[]T) func(pgx.Rows) error {
+	return r.each(func(rows pgx.Rows) error {
+		var id int64
+		var v T
+		if err := rows.Scan(append([]any{&id}, fields(&v)...)...); err != nil {
+			return err
+		}
+		if b := r.of(id); b != nil {
+			all := list(b)
+			*all = append(*all, v)
+		}
+		return nil
+	})
 }
 
 func (r *reader) chat(rows pgx.Rows) error {

@@ -1,6 +1,7 @@
 package controlapi
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -51,16 +52,8 @@ func (s *server) showChat(r *http.Request) (any, error) {
 	return chat, nil
 }
 
-func (s *server) setRole(r *http.Request) (any, error) {
-	id, err := s.chatOf(r)
-	if err != nil {
-		return nil, err
-	}
-	n := control.NewRole{Role: world.Ordinary}
-	if err := decode(r, &n); err != nil {
-		return nil, err
-	}
-	if err := s.World.SetRole(id, n.Who, n.Role); err != nil {
+func (s *server) setRole(id int64, n control.NewRole) (any, error) {
+	if err := s.World.SetRole(id, n.Who, cmp.Or(n.Role, world.Ordinary)); err != nil {
 		return nil, err
 	}
 	chat, _ := s.chat(id)
@@ -95,6 +88,21 @@ func (s *server) upgrade(r *http.Request) (any, error) {
 func (s *server) chat(id int64) (control.Chat, bool) {
 	chat, members, ok := s.World.Chat(id)
 	return control.Chat{Chat: chat, Members: list(members)}, ok
+}
+
+// inChat is an endpoint for what a body says about the chat in the path.
+func inChat[T any](s *server, do func(chat int64, in T) (any, error)) endpoint {
+	return func(r *http.Request) (any, error) {
+		chat, err := s.chatOf(r)
+		if err != nil {
+			return nil, err
+		}
+		var in T
+		if err := decode(r, &in); err != nil {
+			return nil, err
+		}
+		return do(chat, in)
+	}
 }
 
 // chatOf is the id in the path of a chat that exists.

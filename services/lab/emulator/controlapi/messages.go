@@ -54,15 +54,7 @@ func rangeOf(query url.Values) (int64, int, error) {
 	return before, limit, nil
 }
 
-func (s *server) say(r *http.Request) (any, error) {
-	chat, err := s.chatOf(r)
-	if err != nil {
-		return nil, err
-	}
-	var said control.Saying
-	if err := decode(r, &said); err != nil {
-		return nil, err
-	}
+func (s *server) say(chat int64, said control.Saying) (any, error) {
 	text, err := s.withMentions(said.Text, said.Mentions)
 	if err != nil {
 		return nil, err
@@ -113,27 +105,11 @@ func (s *server) deleteMessage(r *http.Request) (any, error) {
 	return nil, s.World.DeleteAs(chat, message)
 }
 
-func (s *server) react(r *http.Request) (any, error) {
-	chat, err := s.chatOf(r)
-	if err != nil {
-		return nil, err
-	}
-	var reaction control.Reacting
-	if err := decode(r, &reaction); err != nil {
-		return nil, err
-	}
+func (s *server) react(chat int64, reaction control.Reacting) (any, error) {
 	return nil, s.World.ReactAs(chat, reaction.MessageID, reaction.Name, reaction.Emoji)
 }
 
-func (s *server) press(r *http.Request) (any, error) {
-	chat, err := s.chatOf(r)
-	if err != nil {
-		return nil, err
-	}
-	var p control.Pressing
-	if err := decode(r, &p); err != nil {
-		return nil, err
-	}
+func (s *server) press(chat int64, p control.Pressing) (any, error) {
 	query, err := s.World.Press(chat, p.MessageID, p.Name, p.Data)
 	if err != nil {
 		return nil, err

@@ -35,11 +35,7 @@ func (w *World) Edit(cause Cause, botID, chatID, messageID int64, s Saying) (Pos
 }
 
 func (w *World) editable(botID, chatID, messageID int64, s Saying) (*account, *chat, *post, error) {
-	bot, err := w.bot(botID)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	c, err := w.reach(bot, chatID, toEdit)
+	bot, c, err := w.in(botID, chatID, toEdit)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -64,11 +60,7 @@ func (w *World) editable(botID, chatID, messageID int64, s Saying) (*account, *c
 func (w *World) Delete(cause Cause, botID, chatID, messageID int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bot, err := w.bot(botID)
-	if err != nil {
-		return err
-	}
-	c, err := w.reach(bot, chatID, toEdit)
+	bot, c, err := w.in(botID, chatID, toEdit)
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,16 @@ func (w *World) bot(id int64) (*account, error) {
 	return a, nil
 }
 
+// in finds a bot, and a chat in which it may do this.
+func (w *World) in(botID, chatID int64, want access) (*account, *chat, error) {
+	bot, err := w.bot(botID)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := w.reach(bot, chatID, want)
+	return bot, c, err
+}
+
 // groupOf returns a chat for a set-up call.
 func (w *World) groupOf(id int64) (*chat, error) {
 	c := w.state.Chats[id]

@@ -190,11 +190,7 @@ func (w *World) note(c *chat, from int64, s *Service) error {
 func (w *World) Leave(cause Cause, botID, chatID int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bot, err := w.bot(botID)
-	if err != nil {
-		return err
-	}
-	c, err := w.reach(bot, chatID, toEdit)
+	bot, c, err := w.in(botID, chatID, toEdit)
 	if err != nil {
 		return err
 	}

@@ -34,11 +34,7 @@ func (w *World) members(c *chat) []Member {
 func (w *World) ChatFor(botID, chatID int64) (Chat, []Member, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bot, err := w.bot(botID)
-	if err != nil {
-		return Chat{}, nil, err
-	}
-	c, err := w.reach(bot, chatID, toRead)
+	_, c, err := w.in(botID, chatID, toRead)
 	if err != nil {
 		return Chat{}, nil, err
 	}
@@ -77,11 +73,7 @@ func (w *World) History(chatID, before int64, limit int) ([]Post, error) {
 func (w *World) Typing(botID, chatID, thread int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bot, err := w.bot(botID)
-	if err != nil {
-		return err
-	}
-	c, err := w.reach(bot, chatID, toWrite)
+	bot, c, err := w.in(botID, chatID, toWrite)
 	if err == nil {
 		err = c.permits(bot, Content{})
 	}

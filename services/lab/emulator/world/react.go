@@ -35,11 +35,7 @@ func (w *World) React(cause Cause, botID, chatID, messageID int64, emoji string)
 // reactable finds the message, or what is wrong. Reacting needs no right to
 // write, so an upgraded group has its messages no more, but no redirect either.
 func (w *World) reactable(botID, chatID, messageID int64, emoji string) (*account, *chat, *post, error) {
-	bot, err := w.bot(botID)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	c, err := w.reach(bot, chatID, toEdit)
+	bot, c, err := w.in(botID, chatID, toEdit)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -53,11 +53,7 @@ func (w *World) Send(cause Cause, botID, chatID int64, s Saying) (Post, error) {
 // prepare finds what a message needs, or what is wrong with it, in the order
 // in which Telegram does.
 func (w *World) prepare(botID, chatID int64, s Saying) (*account, *chat, int64, error) {
-	bot, err := w.bot(botID)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	c, err := w.reach(bot, chatID, toWrite)
+	bot, c, err := w.in(botID, chatID, toWrite)
 	if err == nil {
 		err = c.permits(bot, s.Content)
 	}
