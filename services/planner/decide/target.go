@@ -96,7 +96,8 @@ func answered(c candidate) float64 {
 	return when(!takesMore(c), -6*float64(min(c.answers, maxAnswers)))
 }
 
-func again(c candidate) float64 { return when(takesMore(c), 40) }
+// Rather a line that is still near: it is to be among the best, whatever else they have.
+func again(c candidate) float64 { return when(takesMore(c), 41-float64(c.back)) }
 
 func when(condition bool, score float64) float64 {
 	if condition {
