@@ -64,6 +64,7 @@ type lexicon struct {
 	My        string               `yaml:"my"`        // goes before a holding; "" keeps them apart
 	Your      string               `yaml:"your"`      // and before somebody else's
 	Articles  []string             `yaml:"articles"`  // begin a summary that is a noun phrase
+	You       []string             `yaml:"you"`       // words that address somebody
 	First     map[string]string    `yaml:"first"`     // words of the third person, and what they are in the first
 	Binding   []string             `yaml:"binding"`   // words behind which a second verb may stand
 	Adverbs   []string             `yaml:"adverbs"`   // words that may stand before a verb

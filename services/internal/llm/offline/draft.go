@@ -2,6 +2,7 @@ package offline
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
@@ -74,7 +75,7 @@ func (v *view) shares() (points, own float64) {
 func (d *draft) fullness() float64 { return max(1, float64(d.want)/usualWords) }
 
 // briefOpening is how often an opening that may be a word or a few is one.
-const briefOpening = 0.4
+const briefOpening = 0.9
 
 // leads are the ways to begin, by what the scene asks for.
 func (d *draft) leads() []weighted {
@@ -94,9 +95,8 @@ func (d *draft) leads() []weighted {
 			{"open_question", points / 3},
 			{"open_image", points / 4},
 			{"open_stance", 1.5},
-			{"open_fact", own / 3},
+			{"open_fact", own / 2},
 			{"open_interest", own},
-			{"open_card", own / 8},
 			{"open_holding", own / 4},
 			{"open_subject", 0.5},
 		}
@@ -105,7 +105,7 @@ func (d *draft) leads() []weighted {
 	case v.playing() && !v.narrator:
 		return d.replies()
 	case t.next != "":
-		return append([]weighted{{t.next, 10}, {lastResort, 0.01}}, d.brief(3)...)
+		return append([]weighted{{t.next, 10}, {"go_on", 0.1}, {lastResort, 0.001}}, d.brief(3)...)
 	case t.act == questions:
 		return d.answerLeads()
 	case d.want <= brief && (t.bot || !v.narrator):
@@ -114,15 +114,18 @@ func (d *draft) leads() []weighted {
 	return append(d.replies(), weighted{lastResort, 0.001})
 }
 
+// thin are the rules that follow on what says too little for a mere yes or no.
+var thin = []string{"after_open_brief", "after_open_call", "after_brief_urge"} //nolint:gochecknoglobals // a constant list
+
 // brief are the ways to reply in a word or a few, where that is wanted.
 func (d *draft) brief(weight float64) []weighted {
 	t, rule := d.view.target, "brief_agree"
 	switch {
-	case d.want > brief:
+	case d.want > brief || slices.Contains(thin, t.next):
 		return nil
-	case t.fact == nil && t.claim == "" && t.word == "" && t.next == "" && t.act == states:
-		return []weighted{{"brief_react", weight}}
-	case t.act == questions && t.kind != "yesno":
+	case t.bare():
+		return []weighted{{"brief_urge", weight}, {"go_on", weight / 10}}
+	case t.act == questions && (t.kind != "yesno" || t.next == "after_ask_back"):
 		return nil
 	case t.act == questions:
 		return []weighted{{"brief_yesno", weight}}
@@ -137,7 +140,7 @@ func (d *draft) brief(weight float64) []weighted {
 func (d *draft) answerLeads() []weighted {
 	v := d.view
 	t := v.target
-	last := weighted{lastResort, 0.01}
+	last := weighted{lastResort, 0.001}
 	if t.fact != nil {
 		return []weighted{{"answer_known", 50}, {"answer_stance", 3}, last}
 	}
@@ -171,7 +174,7 @@ func (d *draft) replies() []weighted {
 	case t.fact != nil && t.fact.scene != nil:
 		return []weighted{{"act", 50}, {claim, 1}}
 	case t.fact != nil && t.fact.image:
-		return []weighted{{"match_image", 10}, {claim, 1}}
+		return []weighted{{"match_image", 10}, {"go_on", 0.01}}
 	case t.fact != nil && t.fact.question != nil:
 		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {claim, 3}}
 	case t.fact != nil:
@@ -192,6 +195,9 @@ func (d *draft) replies() []weighted {
 func (d *draft) differs() bool {
 	v := d.view
 	t := v.target
+	if t.fact != nil && t.fact.image {
+		return false
+	}
 	if t.fact != nil && t.fact.point != nil {
 		p := t.fact.point
 		agreed, opposed := append([]string{p.Say}, p.And...), p.But

@@ -42,7 +42,7 @@ type alternative struct {
 	topical bool   // it has the slot of the topic
 	thing   bool   // it has that of a thing
 	own     bool   // it is a voice's
-	piece   string // the longest of its own words, normalised; "" if they are few
+	piece   string // the longest of its own words, normalised; "" if it is one
 }
 
 // eachWord calls f with the words that frames have of their own.
@@ -110,7 +110,7 @@ func parse(s string) *alternative {
 	a.bare = !slices.ContainsFunc(a.parts, func(p part) bool { return !p.slot && normal(p.text) != "" })
 	for _, p := range a.parts {
 		a.thing = a.thing || p.slot && isThing(p.text)
-		if n := normal(p.text); !p.slot && len(n) > len(a.piece) && strings.Count(n, " ") >= 2 {
+		if n := normal(p.text); !p.slot && len(n) > len(a.piece) && strings.Contains(n, " ") {
 			a.piece = n
 		}
 	}

@@ -63,7 +63,7 @@ func (v *view) understand(t *target, seed uint64) {
 func (v *view) search(t *target) {
 	asked := t.act == questions
 	switch {
-	case asked && v.ownOf(t) != "" && (t.kind != "opinion" || len(t.rules) > 0):
+	case asked && v.addresses(t) && v.ownOf(t) != "" && (t.kind != "opinion" || len(t.rules) > 0):
 		t.rules = append([]string{ruleOwn}, t.rules...)
 	case len(t.rules) > 0:
 	case v.lang.foreign(t.text):
@@ -74,9 +74,22 @@ func (v *view) search(t *target) {
 		} else if t.word == "" {
 			t.rules = []string{ruleOpinion}
 		}
+	case asked && t.word == "" && slices.ContainsFunc(v.interests, func(s string) bool { return v.speaks(t.stems, s) }):
+		t.rules = []string{"after_ask_interest"}
 	case asked && t.word == "" && (v.narrator || t.quoted != "" || !v.onTopic(t.stems)):
 		t.rules = v.unknown(t)
 	}
+}
+
+// addresses reports whether a message speaks to the persona of itself.
+func (v *view) addresses(t *target) bool {
+	return slices.ContainsFunc(strings.Fields(t.normal), func(w string) bool { return slices.Contains(v.lang.lexicon.You, w) })
+}
+
+// grave reports whether the answer is to grief or blame: no smile goes with it.
+func (v *view) grave() bool {
+	t := v.target
+	return t != nil && len(t.rules) > 0 && (t.rules[0] == "grief" || t.rules[0] == "blame")
 }
 
 // wants is the rule of the intent that a message has, or "".

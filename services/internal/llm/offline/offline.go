@@ -152,7 +152,7 @@ func (v *view) cost(text, whole string, asks bool) (cost float64) {
 // first one of a word or a few, and else now and then. Who seldom ends a line with a full
 // stop writes none before them.
 func broken(text string, m manner, rng *rand.Rand) string {
-	const maxBreaks, share = 2, 0.4
+	const maxBreaks, share = 2, 0.6
 	var said string
 	from, breaks, stops := 0, 0, rng.Float64() < m.stop
 	ends := sentenceEnds(text)

@@ -125,7 +125,7 @@ func (g grammar) pieces() []string {
 	for _, voices := range g {
 		for _, alternatives := range voices {
 			for _, a := range alternatives {
-				if a.piece != "" {
+				if strings.Count(a.piece, " ") >= 2 {
 					all = append(all, a.piece)
 				}
 			}

@@ -36,7 +36,7 @@ func TestSilenceBeforeAShrug(t *testing.T) {
 		}
 		s.History = append(s.History, script.Line{Author: m.persona.Name, Text: text, FromBot: true, Bot: int64(1 + i%len(c.members))})
 	}
-	if early, late := passed[false], passed[true]; early > lines/10 || late <= early {
+	if early, late := passed[false], passed[true]; early > lines/7 || late <= early {
 		t.Errorf("it has passed %d times in the first half, and %d in the second", early, late)
 	}
 }

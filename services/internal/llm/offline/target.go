@@ -28,6 +28,11 @@ type target struct {
 	honest string   // the answer to what the speaker is, or ""
 }
 
+// bare reports whether there is nothing in the message to take up: the talk goes on.
+func (t *target) bare() bool {
+	return t.fact == nil && t.claim == "" && t.word == "" && t.next == "" && t.act == states
+}
+
 // act is what a message does.
 type act int
 
@@ -173,7 +178,7 @@ func (l *language) claimOf(text string) string {
 		}
 		n := normal(s)
 		framed := func(piece string) bool { return strings.Contains(n, piece) }
-		if n := strings.Count(n, " "); n >= 3 && n < 12 && !strings.ContainsAny(s, `"“”?:`) && !slices.ContainsFunc(l.pieces, framed) {
+		if n := strings.Count(n, " "); n >= 5 && n < 12 && !strings.ContainsAny(s, `"“”?:`) && !slices.ContainsFunc(l.pieces, framed) {
 			claim = l.clause(strings.TrimRightFunc(s, func(r rune) bool { return !unicode.IsLetter(r) }))
 		}
 	}
@@ -195,7 +200,7 @@ func (v *view) names(more string) map[string]bool {
 // telling picks the word of a text that is worth quoting: its longest plain
 // word that carries meaning and is nobody's name.
 func (l *language) telling(text string, names map[string]bool) string {
-	best := ""
+	best, longest := "", 0
 	for field := range strings.FieldsSeq(text) {
 		if strings.ContainsAny(field, "@/:#&=<>{}[]\\_") {
 			continue // an address, a command, markup
@@ -205,8 +210,15 @@ func (l *language) telling(text string, names map[string]bool) string {
 		if !plain(w) || names[strings.TrimSuffix(strings.ReplaceAll(lower, "’", "'"), "'s")] || l.small[lower] || !l.content(lower) {
 			continue
 		}
-		if n := utf8.RuneCountInString(lower); n > utf8.RuneCountInString(best) && n <= 20 {
-			best = lower
+		n := utf8.RuneCountInString(w)
+		if n > 20 {
+			continue
+		}
+		if !strings.HasPrefix(text, field) && w != lower {
+			n += 20 // a name tells more than any other word
+		}
+		if n > longest {
+			best, longest = w, n
 		}
 	}
 	return best

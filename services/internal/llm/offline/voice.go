@@ -31,6 +31,9 @@ func (v *view) manner() manner {
 // that is a sentence, a sentence ends.
 func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 	x := v.lang.lexicon.Voices[v.speaker.voice]
+	if v.grave() {
+		m.bang, m.mark = 0, 0
+	}
 	keep, small, open := rng.Float64() < m.bang, rng.Float64() < m.lower, rng.Float64() >= m.stop
 	text = v.persona.Voice.Spoken(text)
 	if !keep {
@@ -71,7 +74,7 @@ func (d *draft) turn(text string) string {
 	v := d.view
 	sentence, _, _ := strings.Cut(text, ".")
 	first, _, _ := strings.Cut(sentence, " ")
-	if v.playing() || v.target != nil && !v.target.bot {
+	if v.playing() || v.target != nil && !v.target.bot || slices.Contains(v.persona.Phrases, text) {
 		return text
 	}
 	if own := v.persona.Voice.Openers; len(own) > 0 {
