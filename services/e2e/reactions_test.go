@@ -26,6 +26,9 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 	// So a single reaction that counted as waiting would stop its chat.
 	set(t, pool, settings.MaxUnwrittenTurns.Definition, "1")
 	set(t, pool, settings.PrimeHoursBoost.Definition, "false")
+	// Rates are compared, so chats keep to theirs: all of them would begin lively.
+	set(t, pool, settings.LivelyGapFactor.Definition, "1")
+	set(t, pool, settings.MinNeed.Definition, "0")
 	eventually(t, "there is enough to react to", func() bool {
 		return len(sent(callsOf(t, emulator, control.Filter{}))) > 240
 	})
