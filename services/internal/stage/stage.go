@@ -245,6 +245,7 @@ func (s *Stage[T, R]) Run(ctx context.Context) error {
 	for range commits {
 		committers.Go(func() error { s.commitLoop(ctx, committing, all); return nil })
 	}
+	s.nudge() // the run before may have ended with chats that it wanted
 	var loops errgroup.Group
 	loops.Go(func() error { s.receive(ctx); return nil })
 	loops.Go(func() error { s.claimLoop(ctx); return nil })
