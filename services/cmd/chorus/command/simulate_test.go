@@ -25,7 +25,7 @@ func TestSimulate(t *testing.T) {
 	if !strings.HasPrefix(table, "TIME ") || !strings.Contains(table, "Wed 20:00:") || !strings.HasSuffix(table, play("-o", "summary")) {
 		t.Errorf("the table is %s", table)
 	}
-	if quicker := play("--set", "scale_factor=10", "--set", "max_msgs_per_min=60"); len(quicker) < 3*len(table) {
+	if quicker := play("--set", "scale_factor=10", "--set", "max_msgs_per_min=60"); len(quicker) < 2*len(table) {
 		t.Error("a setting changed nothing")
 	}
 	for _, want := range []string{"A DAY TAKES, ABOUT", "nobody knows", "at most 1440 answers"} {
