@@ -260,6 +260,11 @@ func (r *reading) order(maxLines int) {
 		// What was read now is behind what was known, and newer where it was edited.
 		slices.Reverse(lines)
 		slices.SortStableFunc(lines, func(a, b *heardLine) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.number, b.number)) })
+		for i := range max(0, len(lines)-1) {
+			if now, known := lines[i], lines[i+1]; now.number == known.number && now.Text == known.Text {
+				now.said = known.said // with its trigrams
+			}
+		}
 		lines = slices.CompactFunc(lines, func(a, b *heardLine) bool { return a.number == b.number })
 		r.chats[id] = lines[max(0, len(lines)-maxLines):]
 	}
