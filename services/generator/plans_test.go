@@ -1,7 +1,6 @@
 package generator
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -16,22 +15,7 @@ func TestThePastIsReadByKeys(t *testing.T) {
 	pool := journaltest.Open(t)
 	cfg := store.DefaultConfig()
 	cfg.URL = pool.Config().ConnString()
-	planning, err := store.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer planning.Close()
-	conn, err := planning.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	run := func(sql string) {
-		t.Helper()
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
+	conn, run := journaltest.Session(t, cfg)
 	const execute = `EXECUTE past ('1 day', '{1,2}', '{1,2}', 300, '{55,0,0,0}', '{60,60}', '{1,2}', '{50,50}', 40, '{1,2}', '{2100-01-01,2100-01-01}', '12 hours')`
 	run(`PREPARE past (interval, bigint[], bigint[], integer, bigint[], bigint[], bigint[], bigint[], integer, bigint[], timestamptz[], interval) AS ` + readPast)
 	run(execute)
@@ -51,20 +35,7 @@ SELECT c.id, n, 1 + n % 2, 'message', 'x', now(), now(), now() + interval '1 hou
 INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires_at, state, outcome, closed_at, body)
 SELECT chat_id, turn_no, bot_id, 'send_message', 'message', 'x', expires_at, 'closed', outcome, closed_at, 'Well.' FROM turns`)
 	run(`INSERT INTO messages (chat_id, number, bot_id, turn_no, body, sent_at) SELECT chat_id, turn_no, bot_id, turn_no, 'Well.', now() FROM turns`)
-	var plan []byte
-	if err := conn.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+execute).Scan(&plan); err != nil {
-		t.Fatal(err)
-	}
-	var read []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
-		}
-	}
-	if err := json.Unmarshal(plan, &read); err != nil {
-		t.Fatal(err)
-	}
-	if n := read[0].Plan.Hit + read[0].Plan.Read; n > 200 {
+	if n, plan := journaltest.Pages(t, conn, execute); n > 200 {
 		t.Errorf("%d pages are read: %s", n, plan)
 	}
 }

@@ -67,14 +67,14 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 	}
 }
 
-// mostUnwritten is how many unwritten texts the most patient chat may have.
-type mostUnwritten struct {
+// maxUnwritten is the highest limit of unwritten texts that a chat has.
+type maxUnwritten struct {
 	mu     sync.Mutex
 	values *settings.Values
 	n      int
 }
 
-func (m *mostUnwritten) of(v *settings.Values) int {
+func (m *maxUnwritten) of(v *settings.Values) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.n == 0 || m.values != v {

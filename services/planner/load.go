@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/chorus-cast/chorus/services/internal/hours"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -73,11 +74,6 @@ WITH due AS MATERIALIZED (SELECT chat_id FROM chat_clock WHERE next_turn_at <= n
 WHERE k.chat_id = ANY(ARRAY(SELECT chat_id FROM due))`
 )
 
-// db is a pool or a transaction.
-type db interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
 // everything is more unwritten texts than a chat can have.
 const everything = 1 << 30
 
@@ -123,16 +119,8 @@ type row struct {
 }
 
 // look reads how chats are, by a statement made of situation.
-func look(ctx context.Context, db db, sql string, args ...any) ([]*row, error) {
-	rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("look at chats: %w", err)
-	}
-	chats, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[row])
-	if err != nil {
-		return nil, fmt.Errorf("look at chats: %w", err)
-	}
-	return chats, nil
+func look(ctx context.Context, db store.Querier, sql string, args ...any) ([]*row, error) {
+	return store.Collect(ctx, db, "look at chats", pgx.RowToAddrOfStructByPos[row], sql, args...)
 }
 
 // inputs are what the decisions about chats depend on.

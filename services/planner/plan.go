@@ -2,7 +2,6 @@ package planner
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -174,14 +174,10 @@ func (d *plan) write(ctx context.Context, db rosterpg.DB, maxTogether int) error
 	if err != nil {
 		return err
 	}
-	rows, err := db.Query(ctx, planTurns, append(turns,
+	moved, err := store.Collect(ctx, db, "write what was decided", pgx.RowTo[int64], planTurns, append(turns,
 		d.chats, d.seen, d.due, d.next, d.took, d.speaker, d.waiting, d.changed, d.cast, d.lively, maxTogether)...)
 	if err != nil {
-		return fmt.Errorf("write what was decided: %w", err)
-	}
-	moved, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("write what was decided: %w", err)
+		return err
 	}
 	if d.left = len(d.chats) - len(moved); d.left > 0 {
 		d.planned = slices.DeleteFunc(d.planned, func(p journal.Planned) bool { return !slices.Contains(moved, p.Turn.GetId().GetChatId()) })

@@ -72,7 +72,7 @@ type Planner struct {
 	// behind tells that more chats are due than the last batch took, idle that none was
 	// due for long, as far as is known.
 	behind, idle bool
-	unwritten    mostUnwritten
+	unwritten    maxUnwritten
 	// open tells that there may be turns whose time will be over.
 	open atomic.Bool
 	// asleep counts chats without a bot that is awake, until they are told of.

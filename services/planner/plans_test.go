@@ -1,11 +1,7 @@
 package planner
 
 import (
-	"encoding/json"
-	"fmt"
 	"testing"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
@@ -54,41 +50,18 @@ func TestPlanningReadsAsMuchAfterManyTurns(t *testing.T) {
 			}
 			exec(t, pool, `UPDATE chat_clock SET next_turn_at = '2026-01-01'`)
 			journaltest.CountTurns(t, pool)
-			blocksOf(t, conn, c.args) // what is read once for a connection
-			before := blocksOf(t, conn, c.args)
+			execute := "EXECUTE planned" + c.args
+			journaltest.Pages(t, conn, execute) // what is read once for a connection
+			before, _ := journaltest.Pages(t, conn, execute)
 			exec(t, pool, `
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 SELECT c, n, 1 + n % 4, CASE n % 2 WHEN 0 THEN 'message' ELSE 'reply' END, CASE n % 2 WHEN 1 THEN n END, repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at, at
 FROM unnest('{1,2,3}'::bigint[]) c, generate_series(1, 3000) n, LATERAL (SELECT now() - n * interval '1 second' AS at) t`)
 			journaltest.CountTurns(t, pool)
 			// An index grows by a level or two.
-			if after := blocksOf(t, conn, c.args); after > before+20 {
+			if after, _ := journaltest.Pages(t, conn, execute); after > before+20 {
 				t.Errorf("%d blocks are read with 9,000 turns, %d with none", after, before)
 			}
 		})
 	}
-}
-
-// blocksOf tells how many blocks the prepared statement reads. It changes nothing.
-func blocksOf(t *testing.T, conn *pgxpool.Conn, args string) int {
-	t.Helper()
-	tx, err := conn.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(t.Context()) }()
-	var raw string
-	if err := tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE planned"+args).Scan(&raw); err != nil {
-		t.Fatal(fmt.Errorf("explain: %w", err))
-	}
-	var explained []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
-		}
-	}
-	if err := json.Unmarshal([]byte(raw), &explained); err != nil {
-		t.Fatal(err)
-	}
-	return explained[0].Plan.Hit + explained[0].Plan.Read
 }

@@ -1,7 +1,6 @@
 package journal_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
 // A statement is planned once for a connection, perhaps while the tables are empty, or
@@ -28,22 +28,7 @@ func readsAsMuch(t *testing.T, open, closed int) {
 	f := newFixture(t)
 	cfg := store.DefaultConfig()
 	cfg.URL, cfg.MaxConnections = f.pool.Config().ConnString(), 2
-	pool, err := store.Open(t.Context(), cfg.ByKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	conn, err := pool.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	run := func(sql string) {
-		t.Helper()
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
+	conn, run := journaltest.Session(t, cfg.ByKey())
 	for i := range open + closed {
 		f.plan(journal.Planned{Turn: f.turn(f.chat, chorusv1.TurnKind_TURN_KIND_MESSAGE)})
 		run(fmt.Sprintf(`
@@ -89,22 +74,7 @@ FROM turns WHERE written_at IS NOT NULL ON CONFLICT DO NOTHING`)
 		if strings.HasPrefix(name, "due") || strings.HasPrefix(name, "take") {
 			limit = 6000
 		}
-		var plan []byte
-		run(`BEGIN`)
-		if err := conn.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+execute).Scan(&plan); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		run(`ROLLBACK`)
-		var read []struct {
-			Plan struct {
-				Hit  int `json:"Shared Hit Blocks"`
-				Read int `json:"Shared Read Blocks"`
-			}
-		}
-		if err := json.Unmarshal(plan, &read); err != nil {
-			t.Fatal(err)
-		}
-		if n := read[0].Plan.Hit + read[0].Plan.Read; n > limit {
+		if n, plan := journaltest.Pages(t, conn, execute); n > limit {
 			t.Errorf("%s reads %d pages, want at most %d: %s", name, n, limit, plan)
 		} else {
 			t.Logf("%s reads %d pages", name, n)

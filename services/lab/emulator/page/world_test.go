@@ -2,12 +2,9 @@ package page_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -275,7 +272,8 @@ func TestSlowReaderComesBack(t *testing.T) {
 			t.Fatalf("%d messages after %d connections", len(got), connections)
 		}
 
-		in, stop := follow(t, handler, cursor)
+		stream := connect(t, handler, "", cursor)
+		in, stop := stream.lines, stream.close
 
 		if connections == 0 {
 			cursor, _ = next(in) // the reset
@@ -313,30 +311,6 @@ func TestSlowReaderComesBack(t *testing.T) {
 		if id != int64(i+1) {
 			t.Fatalf("message %d came as number %d", id, i+1)
 		}
-	}
-}
-
-// follow reads events over a pipe, which holds back nothing.
-func follow(t *testing.T, h http.Handler, cursor string) (*bufio.Scanner, func()) {
-	t.Helper()
-
-	ctx, cancel := context.WithCancel(t.Context())
-	in, out := io.Pipe()
-	done := make(chan struct{})
-
-	go func() {
-		defer close(done)
-		defer out.Close()
-
-		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/page/events", nil)
-		r.Header.Set("Last-Event-ID", cursor)
-		h.ServeHTTP(&pipe{Writer: out, header: http.Header{}}, r)
-	}()
-
-	return bufio.NewScanner(in), func() {
-		cancel()
-		in.Close()
-		<-done
 	}
 }
 
