@@ -67,8 +67,9 @@ test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
 
 check: format lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules
 
-generate: $(BIN)/buf ## Generate the contracts' code, and the documents' tables from the code
+generate: $(BIN)/buf $(BIN)/templ ## Generate the contracts' code, and the documents' tables from the code
 	@cd proto && $(BIN)/buf generate
+	@cd services && $(BIN)/templ generate -path console -log-level error
 	@UPDATE_DOCS=1 go test -count 1 -run 'Current$$' $(DOCUMENTED) >/dev/null
 
 fmt: $(BIN)/golangci-lint ## Format the code
@@ -99,8 +100,9 @@ lint: $(BIN)/golangci-lint $(BIN)/buf
 	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false) || exit 1; done
 	@cd $(VERIFY) && GOWORK=off $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false
 
-generated: $(BIN)/buf
+generated: $(BIN)/buf $(BIN)/templ
 	@echo 'check: generated code is current'
+	@cd services && $(BIN)/templ generate -path console -log-level error && git diff --exit-code -- console || { echo 'run: make generate'; exit 1; }
 	@rm -rf $(BIN)/generated && cd proto && $(BIN)/buf generate -o $(BIN)/generated
 	@diff -r $(BIN)/generated/chorus proto/chorus -x '*.proto' || { echo 'run: make generate'; exit 1; }
 

@@ -57,7 +57,7 @@ To see it work without an account, a key or a server:
 	}
 	add(groupTry, upCommand(), emulatorCommand())
 	add(groupRoster, applyCommand(), exportCommand(), simulateCommand(), reviewCommand())
-	add(groupServices, plannerCommand(), generatorCommand(), senderCommand(), listenerCommand())
+	add(groupServices, plannerCommand(), generatorCommand(), senderCommand(), listenerCommand(), consoleCommand())
 	add(groupOperate, migrateCommand(), explainCommand(), resumeCommand(), deadCommand(), cacheCommand(), usageCommand(), memoryCommand(), loadCommand(),
 		checkCommand(), configCommand(), settingsCommand(), keyCommand(), secretsCommand(), healthCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())

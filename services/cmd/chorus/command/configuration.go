@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/console"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
@@ -40,6 +41,7 @@ const (
 	sectionGenerator = "generator"
 	sectionSender    = "sender"
 	sectionListener  = "listener"
+	sectionConsole   = "console"
 	sectionEmulator  = "emulator"
 	sectionUp        = "up"
 )
@@ -53,6 +55,7 @@ const (
 	logLevel                 = sectionLog + ".level"
 	opsListen                = sectionOps + ".listen"
 	emulatorListen           = sectionEmulator + ".listen"
+	consoleListen            = sectionConsole + ".listen"
 	secretKeys               = sectionSecret + ".keys"
 	maxTyping                = sectionGenerator + ".max_typing"
 	plannerPace              = sectionPlanner + ".pace"
@@ -75,6 +78,7 @@ type configuration struct {
 	generator generator.Config
 	sender    sender.Config
 	listener  listener.Config
+	console   console.Config
 	emulator  emulator.Config
 	up        upConfig
 }
@@ -85,6 +89,7 @@ func newConfiguration() *configuration {
 		database: store.DefaultConfig(), nats: bus.DefaultConfig(), redis: redisdb.DefaultConfig(), cache: cache.DefaultConfig(),
 		telegram: telegram.DefaultConfig(), llm: provider.DefaultConfig(),
 		planner: planner.DefaultConfig(), generator: generator.DefaultConfig(), sender: sender.DefaultConfig(), listener: listener.DefaultConfig(),
+		console: console.DefaultConfig(),
 		emulator: emulator.DefaultConfig(), up: upConfig{Dir: ".chorus"},
 	}
 	c.emulator.Listen = "127.0.0.1:8080"
@@ -100,6 +105,7 @@ func newConfiguration() *configuration {
 		config.Section{Name: sectionGenerator, Value: &c.generator},
 		config.Section{Name: sectionSender, Value: &c.sender},
 		config.Section{Name: sectionListener, Value: &c.listener},
+		config.Section{Name: sectionConsole, Value: &c.console},
 		config.Section{Name: sectionUp, Value: &c.up},
 		config.Section{Name: sectionEmulator, Value: &c.emulator},
 		config.Section{Name: sectionOps, Value: &c.ops},

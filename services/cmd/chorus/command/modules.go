@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/console"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
@@ -40,8 +41,9 @@ type module struct {
 //	generator  turns to write       messages, commands             providers of texts, cache
 //	sender     deliveries           -                              Telegram, limits (Redis), cache, tokens
 //	listener   updates of Telegram  prompts, commands              Telegram, settings, tokens
+//	console    what people ask for  what they have done            settings, tokens
 func modules() []module {
-	return []module{plannerModule(), generatorModule(), senderModule(), listenerModule()}
+	return []module{plannerModule(), generatorModule(), senderModule(), listenerModule(), consoleModule()}
 }
 
 func plannerModule() module {
@@ -69,6 +71,13 @@ func listenerModule() module {
 	return module{
 		name: "listener", kind: lease.Listener, sections: []string{sectionListener, sectionTelegram, sectionSecret},
 		streams: []string{subject.Prompts, subject.Deliveries}, tokens: true, make: (*process).listener,
+	}
+}
+
+func consoleModule() module {
+	return module{
+		name: "console", kind: lease.Console, sections: []string{sectionConsole, sectionRedis, sectionCache, sectionSecret},
+		streams: []string{subject.Turns, subject.Deliveries, subject.Prompts}, make: (*process).console,
 	}
 }
 
@@ -163,4 +172,13 @@ func (p *process) listener() (run.Part, error) {
 	}
 	p.changed = append(p.changed, s.Wake)
 	return run.Part{Name: "listener", Run: s.Run}, nil
+}
+
+func (p *process) console() (run.Part, error) {
+	s, err := console.Open(context.Background(), p.cfg.console, console.Deps{Pool: p.pool, Bus: p.bus, Log: p.log.Named("console")})
+	if err != nil {
+		return run.Part{}, err
+	}
+	p.consoleURL = s.URL()
+	return run.Part{Name: "console", Run: s.Run}, nil
 }

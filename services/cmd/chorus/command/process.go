@@ -53,6 +53,8 @@ type process struct {
 	rostered *rostercache.Roster
 
 	group run.Group
+	// consoleURL is where the console is reached, once it listens.
+	consoleURL string
 	// changed is called when a setting or the roster has changed, or may have.
 	changed []func()
 }

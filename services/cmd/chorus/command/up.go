@@ -70,6 +70,9 @@ func (c *configuration) embed() {
 	c.emulator.Dir = filepath.Join(c.up.Dir, "telegram")
 	c.emulator.AnyPort = !c.given(emulatorListen)
 	c.sender.Grace = min(c.sender.Grace, upGrace)
+	// Whoever tries the demo out has no account, and nothing real can happen.
+	c.console.Open = c.telegram.URL == "" || c.console.Open
+	c.console.AnyPort = !c.given(consoleListen)
 	if c.secret.File == "" && !c.given(secretKeys) {
 		c.secret.File = filepath.Join(c.up.Dir, "keys")
 	}
@@ -228,7 +231,7 @@ func (e *embedded) operateAnywhere(ctx context.Context) error {
 func (e *embedded) greeting() string {
 	switch {
 	case e.telegram == nil:
-		return "Chorus is up, and talks on Telegram. Ctrl-C stops it."
+		return "Chorus is up, and talks on Telegram. Ctrl-C stops it.\nDirect the cast at " + e.consoleURL + "/"
 	case len(e.cfg.up.Casts) == 0 && len(e.telegram.World().Chats()) == 0:
 		return "Chorus is up at " + e.telegram.URL() + "/ without a cast: stop it, and start it with --cast FILE."
 	}
@@ -239,7 +242,15 @@ func (e *embedded) greeting() string {
 	if pace := e.cfg.planner.Pace; pace > 0 {
 		greeting += fmt.Sprintf("\nA line comes about every %v, whatever the cast file says: --planner.pace changes that, and 0s takes the cast's own pace", pace)
 	}
-	return greeting
+	return greeting + "\nDirect the cast at " + e.consoleURL + "/" + e.login()
+}
+
+// login tells whether the console needs one.
+func (e *embedded) login() string {
+	if e.cfg.console.Open {
+		return ", which needs no login here: only this machine reaches it"
+	}
+	return ""
 }
 
 func (e *embedded) offline() bool { return e.cfg.llm.Kind == provider.Offline }

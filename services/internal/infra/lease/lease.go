@@ -28,6 +28,7 @@ const (
 	Generator
 	Sender
 	Listener
+	Console
 )
 
 // space is the first key of the locks of kind 0. It keeps them apart from all others.

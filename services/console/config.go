@@ -1,0 +1,56 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/config"
+)
+
+// Config is how the console is reached.
+type Config struct {
+	Listen       string        `config:"listen" doc:"address of the console, as HOST:PORT"`
+	AnyPort      bool          `config:"any_port" doc:"take a free port where the one of listen is in use"`
+	PublicURL    string        `config:"public_url" doc:"address under which browsers reach it, as https://HOST; empty for http://HOST:PORT of console.listen"`
+	ForwardedFor bool          `config:"forwarded_for" doc:"take who asks from the last address in X-Forwarded-For; only behind a proxy that writes it"`
+	Session      time.Duration `config:"session" min:"5m" max:"720h" doc:"how long a login lasts at most; unused it ends after a twelfth of that"`
+	Open         bool          `config:"open" doc:"need no login: whoever can reach it may do everything; only on loopback, as in the demo"`
+}
+
+// DefaultConfig is reached from this machine only, with a login.
+func DefaultConfig() Config {
+	return Config{Listen: "127.0.0.1:8090", Session: 24 * time.Hour}
+}
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error {
+	return errors.Join(config.Check(c), c.validateAddresses())
+}
+
+func (c Config) validateAddresses() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %q, want HOST:PORT", c.Listen)
+	}
+	if c.Open && !loopback(host) {
+		return fmt.Errorf("open: is true, but console.listen is %s: want an address of loopback, or a login", c.Listen)
+	}
+	if c.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil ||
+		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return fmt.Errorf("public_url: %q, want https://HOST without a path; http:// only for localhost", c.PublicURL)
+	}
+	return nil
+}
+
+// loopback tells whether a host is this machine.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

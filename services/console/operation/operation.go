@@ -1,0 +1,165 @@
+// Package operation holds what can be done by the console: each operation once, for its
+// pages, the API, MCP and the tests of who may do what.
+package operation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/internal/audit"
+)
+
+// Operation is what is known of one.
+type Operation struct {
+	// ID is its name, such as pause-chat: stable, and unique.
+	ID string
+	// Method and Path are where the API has it, below /api/v1.
+	Method, Path string
+	// Summary is a sentence for people, Tag the part of the console it belongs to.
+	Summary, Tag string
+	// Role is the least that may do it.
+	Role access.Role
+	// Changes tells that it changes something: it is written into the audit log, and a
+	// token that may only read can't do it.
+	Changes bool
+	// Secret tells that its input must not be written down.
+	Secret bool
+}
+
+// The errors of operations. What they say is for people.
+var (
+	// ErrNotFound says that there is no such thing.
+	ErrNotFound = errors.New("there is no such thing")
+	// ErrConflict says that it is not as whoever asked believes: look again.
+	ErrConflict = errors.New("it has changed meanwhile")
+)
+
+// InvalidError tells what is wrong with what was asked for: the field, its value and what
+// is allowed.
+type InvalidError struct{ Field, Value, Want string }
+
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Value + ", want " + e.Want }
+
+// Invalid makes an error of a message that already names the field, value and what is
+// allowed.
+func Invalid(err error) error { return &mistake{err} }
+
+type mistake struct{ error }
+
+func (m *mistake) Unwrap() error { return m.error }
+
+// Of is an operation with what does it.
+type Of[I, O any] struct {
+	Operation
+
+	set *Set
+	do  func(context.Context, *I) (*O, error)
+}
+
+// Set are the operations of a console.
+type Set struct {
+	Audit audit.Log
+	Log   *zap.Logger
+	all   []bound
+}
+
+type bound struct {
+	Operation
+
+	register func(huma.API)
+}
+
+// Add adds an operation to a set. What it is given has fields as huma reads them: path,
+// query and Body. It must check all that it is given itself, because pages call it, too.
+func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error)) *Of[I, O] {
+	o := &Of[I, O]{op, s, do}
+	s.all = append(s.all, bound{op, func(api huma.API) {
+		huma.Register(api, huma.Operation{
+			OperationID: op.ID, Method: op.Method, Path: "/api/v1" + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
+			Extensions: map[string]any{"x-role": op.Role.String(), "x-changes": op.Changes},
+			Errors:     []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity},
+		}, func(ctx context.Context, in *I) (*O, error) {
+			out, err := o.Call(ctx, in)
+			if err != nil {
+				return nil, s.Problem(op.ID, err)
+			}
+			return out, nil
+		})
+	}})
+	return o
+}
+
+// All are the operations.
+func (s *Set) All() []Operation {
+	all := make([]Operation, len(s.all))
+	for i, b := range s.all {
+		all[i] = b.Operation
+	}
+	return all
+}
+
+// Register adds the operations to an API.
+func (s *Set) Register(api huma.API) {
+	for _, b := range s.all {
+		b.register(api)
+	}
+}
+
+// Call does an operation for who asks, as the context says, if they may. Acts are written
+// into the audit log.
+func (o *Of[I, O]) Call(ctx context.Context, in *I) (out *O, err error) {
+	who := access.From(ctx)
+	if err := who.May(o.Role, o.Changes); err != nil {
+		return nil, err
+	}
+	if !o.Changes {
+		return o.do(ctx, in)
+	}
+	entry := &audit.Entry{Actor: who.Name, Origin: who.Origin, Via: who.Via, Operation: o.ID}
+	if !o.Secret {
+		entry.Input, _ = json.Marshal(in) // it came as JSON or a form
+	}
+	err = o.set.Audit.Do(ctx, entry, func(ctx context.Context) error {
+		out, err = o.do(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+// Problem is what the API answers for an error (RFC 9457). What is no mistake of who asks
+// is told to the log only.
+func (s *Set) Problem(operation string, err error) huma.StatusError {
+	status := Status(err)
+	if status == http.StatusInternalServerError {
+		s.Log.Error("an operation failed", zap.String("operation", operation), zap.Error(err))
+		return huma.Error500InternalServerError("it could not be done; the console's log says why")
+	}
+	return huma.NewError(status, err.Error())
+}
+
+// Status is the HTTP status of an error.
+func Status(err error) int {
+	var invalid *InvalidError
+	var wrong *mistake
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.Is(err, access.ErrAnonymous):
+		return http.StatusUnauthorized
+	case errors.Is(err, access.ErrForbidden):
+		return http.StatusForbidden
+	case errors.Is(err, ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, ErrConflict):
+		return http.StatusConflict
+	case errors.As(err, &invalid), errors.As(err, &wrong):
+		return http.StatusUnprocessableEntity
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,173 @@
+// Package page is what all pages of the console share: the frame, the assets, forms and
+// what they answer.
+package page
+
+import (
+	"embed"
+	"encoding/base64"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/go-chi/chi/v5"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/operation"
+)
+
+//go:embed static
+var static embed.FS
+
+// Assets serves what pages load, below /static/.
+func Assets(r chi.Router) {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	serve := http.StripPrefix("/static/", http.FileServerFS(files))
+	r.Get("/static/*", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		serve.ServeHTTP(w, r)
+	})
+}
+
+// View is a page.
+type View struct {
+	Title string
+	// Section is the entry of the navigation that it belongs to, such as "chats".
+	Section string
+	Body    templ.Component
+
+	// Who sees it, Notice what an act before has led to, Open that no login is needed here.
+	// Render fills them in.
+	who    *access.Principal
+	notice notice
+	open   bool
+}
+
+// entry is one of the navigation.
+type entry struct{ section, path, name string }
+
+// navigation is what a role sees of it.
+func navigation(who *access.Principal) []entry {
+	all := []entry{
+		{"overview", "/", "Overview"},
+		{"chats", "/chats", "Chats"},
+		{"turns", "/turns", "Turns"},
+		{"cast", "/cast", "Cast"},
+		{"approve", "/approve", "Approve"},
+		{"operate", "/operate", "Operate"},
+	}
+	if who != nil && who.Role >= access.Admin {
+		all = append(all, entry{"people", "/people", "People"}, entry{"accounts", "/accounts", "Accounts"}, entry{"audit", "/audit", "Audit"})
+	}
+	return all
+}
+
+// Pages renders pages.
+type Pages struct {
+	// Open tells that the console needs no login, in the demo.
+	Open bool
+	Log  *zap.Logger
+}
+
+// Render answers with a page.
+func (p *Pages) Render(w http.ResponseWriter, r *http.Request, v View) {
+	v.who, v.open, v.notice = access.From(r.Context()), p.Open, taken(w, r)
+	p.Fragment(w, r, frame(v))
+}
+
+// Fragment answers with a part of a page, as it is asked for by a page that is open.
+func (p *Pages) Fragment(w http.ResponseWriter, r *http.Request, c templ.Component) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := c.Render(r.Context(), w); err != nil && r.Context().Err() == nil {
+		p.Log.Error("a page could not be made", zap.String("path", r.URL.Path), zap.Error(err))
+	}
+}
+
+// Fail answers with a page that says what went wrong.
+func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	status := operation.Status(err)
+	if status == http.StatusUnauthorized {
+		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		return
+	}
+	said := err.Error()
+	if status == http.StatusInternalServerError {
+		p.Log.Error("a page could not be made", zap.String("path", r.URL.Path), zap.Error(err))
+		said = "It could not be done; the console's log says why."
+	}
+	w.WriteHeader(status)
+	p.Render(w, r, View{Title: http.StatusText(status), Body: failure(said)})
+}
+
+// Done answers a form: it goes back to a page of the console, which tells what was done or
+// why not.
+func (p *Pages) Done(w http.ResponseWriter, r *http.Request, back, done string, err error) {
+	said := notice{Text: done}
+	if err != nil {
+		said = notice{Text: err.Error(), Bad: true}
+		if operation.Status(err) == http.StatusInternalServerError {
+			p.Log.Error("a form could not be done", zap.String("path", r.URL.Path), zap.Error(err))
+			said.Text = "It could not be done; the console's log says why."
+		}
+	}
+	leave(w, said)
+	http.Redirect(w, r, Local(back), http.StatusSeeOther)
+}
+
+// Local is a path of this console; "/" for what leads elsewhere.
+func Local(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") {
+		return "/"
+	}
+	return path
+}
+
+// notice is what the next page tells of the act before it.
+type notice struct {
+	Text string
+	Bad  bool
+}
+
+const noticeCookie = "notice"
+
+func leave(w http.ResponseWriter, n notice) {
+	kind := "+"
+	if n.Bad {
+		kind = "-"
+	}
+	const longest = 1000
+	text := []rune(n.Text)
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // it holds no secret, and is shown as text
+		Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(kind + string(text[:min(len(text), longest)]))),
+		Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	})
+}
+
+func taken(w http.ResponseWriter, r *http.Request) notice {
+	c, err := r.Cookie(noticeCookie)
+	if err != nil {
+		return notice{}
+	}
+	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}) //nolint:gosec // as above
+	text, err := base64.RawURLEncoding.DecodeString(c.Value)
+	if err != nil || len(text) == 0 {
+		return notice{}
+	}
+	return notice{Text: string(text[1:]), Bad: text[0] == '-'}
+}
+
+// Clock is a time as pages show it; "" for none.
+func Clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}

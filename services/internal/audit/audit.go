@@ -1,0 +1,109 @@
+// Package audit keeps who did what to an installation: by the console, the API, Telegram
+// and commands. Entries are written before the act, so that none happens unseen, and get
+// its result once. They never change otherwise, and are never deleted: the database
+// refuses both.
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+)
+
+// Entry is an act.
+type Entry struct {
+	ID int64     `json:"id"`
+	At time.Time `json:"at"`
+	// Actor is who acted, Origin from where: an address, or a command's host. Via is
+	// console, api, mcp, command or telegram.
+	Actor  string `json:"actor"`
+	Origin string `json:"origin"`
+	Via    string `json:"via"`
+	// Operation is what was done, Object to what, such as "chat book-club".
+	Operation string `json:"operation"`
+	Object    string `json:"object,omitempty"`
+	// Input is what was asked for; Before and After what the act changed. JSON, or nil. No
+	// secret may be in them.
+	Input  json.RawMessage `json:"input,omitempty"`
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+	// Result is "done" or why not; empty while it is not known.
+	Result string `json:"result,omitempty"`
+}
+
+// Done is the result of an act that was done.
+const Done = "done"
+
+const (
+	begin = `-- audit: begin
+INSERT INTO audit_log (actor, origin, via, operation, object, input) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`
+	end = `-- audit: end
+UPDATE audit_log SET object = coalesce(nullif($2, ''), object), before = $3, after = $4, result = $5 WHERE id = $1 AND result IS NULL`
+	list = `-- audit: list
+SELECT id, at, actor, origin, via, operation, object, input, before, after, coalesce(result, '')
+FROM audit_log WHERE id < $1 AND ($2 = '' OR actor ILIKE '%' || $2 || '%' OR operation ILIKE '%' || $2 || '%' OR object ILIKE '%' || $2 || '%')
+ORDER BY id DESC LIMIT $3`
+)
+
+// Log writes entries.
+type Log struct{ Pool *pgxpool.Pool }
+
+// Do writes an entry, acts, and writes down the result. The act may fill in the entry's
+// object, before and after. Where the entry can't be written, nothing is done.
+func (l Log) Do(ctx context.Context, e *Entry, act func(context.Context) error) error {
+	err := l.Pool.QueryRow(ctx, begin, e.Actor, e.Origin, e.Via, e.Operation, e.Object, e.Input).Scan(&e.ID)
+	if err != nil {
+		return fmt.Errorf("write the audit log: %w", err)
+	}
+	failed := act(context.WithValue(ctx, key{}, e))
+	e.Result = Done
+	if failed != nil {
+		e.Result = failed.Error()
+	}
+	// Who asked may be gone; what was done must be told all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
+	defer cancel()
+	if _, err := l.Pool.Exec(ctx, end, e.ID, e.Object, e.Before, e.After, e.Result); err != nil && failed == nil {
+		return fmt.Errorf("it is done, but the audit log can't be told: %w", err)
+	}
+	return failed
+}
+
+type key struct{}
+
+// Note tells what an act is about and what it changes, as JSON; nil for nothing. It has no
+// effect outside of Do.
+func Note(ctx context.Context, object string, before, after any) {
+	e, _ := ctx.Value(key{}).(*Entry)
+	if e == nil {
+		return
+	}
+	e.Object, e.Before, e.After = object, raw(before), raw(after)
+}
+
+func raw(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// Find lists entries before an id, the newest first, at most limit; 0 begins with the
+// newest. What is not empty must be in the actor, operation or object.
+func (l Log) Find(ctx context.Context, before int64, what string, limit int) ([]Entry, error) {
+	const newest = 1<<63 - 1
+	if before == 0 {
+		before = newest
+	}
+	return store.Collect(ctx, l.Pool, "read the audit log", pgx.RowToStructByPos[Entry], list, before, what, limit)
+}
