@@ -89,7 +89,7 @@ func newConfiguration() *configuration {
 		database: store.DefaultConfig(), nats: bus.DefaultConfig(), redis: redisdb.DefaultConfig(), cache: cache.DefaultConfig(),
 		telegram: telegram.DefaultConfig(), llm: provider.DefaultConfig(),
 		planner: planner.DefaultConfig(), generator: generator.DefaultConfig(), sender: sender.DefaultConfig(), listener: listener.DefaultConfig(),
-		console: console.DefaultConfig(),
+		console:  console.DefaultConfig(),
 		emulator: emulator.DefaultConfig(), up: upConfig{Dir: ".chorus"},
 	}
 	c.emulator.Listen = "127.0.0.1:8080"
