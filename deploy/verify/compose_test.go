@@ -59,6 +59,7 @@ func decided(variable string) bool {
 		"CHORUS_DATABASE_URL", "CHORUS_NATS_URL", "CHORUS_NATS_CREDENTIALS", "CHORUS_REDIS_URL", "CHORUS_SECRET_KEYS", "CHORUS_SECRET_FILE",
 		"CHORUS_OPS_LISTEN", "CHORUS_OPS_METRICS_TOKEN", "CHORUS_OPS_METRICS_OPEN",
 		"CHORUS_EMULATOR_LISTEN", "CHORUS_EMULATOR_ANY_PORT", "CHORUS_EMULATOR_ALLOW_REMOTE", "CHORUS_EMULATOR_HOSTS", "CHORUS_EMULATOR_DIR",
+		"CHORUS_CONSOLE_LISTEN", "CHORUS_CONSOLE_ANY_PORT", "CHORUS_CONSOLE_OPEN",
 	}, variable)
 }
 
@@ -157,7 +158,7 @@ func TestComposeReachesModelsOnTheHost(t *testing.T) {
 // Who sends nothing has no keys that open the bots' tokens.
 func TestComposeGivesKeysToThoseWhoNeedThem(t *testing.T) {
 	t.Parallel()
-	opens := []string{"sender", "listener", "demo", "cast", "check", "secrets"}
+	opens := []string{"sender", "listener", "console", "demo", "cast", "check", "secrets"}
 	for name, service := range compose(t).Services {
 		has := slices.ContainsFunc(service.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Source == "secrets" })
 		if has != slices.Contains(opens, name) {

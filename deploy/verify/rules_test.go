@@ -200,7 +200,7 @@ func TestEveryServiceIsDeployed(t *testing.T) {
 		for _, w := range workloads(t, objects) {
 			have[w.name] = true
 		}
-		for _, name := range []string{"chorus-planner", "chorus-generator", "chorus-sender", "chorus-listener"} {
+		for _, name := range []string{"chorus-planner", "chorus-generator", "chorus-sender", "chorus-listener", "chorus-console"} {
 			if !have[name] {
 				t.Errorf("%s is missing", name)
 			}
@@ -302,7 +302,8 @@ func TestWhoSendsNothingHasNoKeys(t *testing.T) {
 		t.Helper()
 		for _, w := range workloads(t, objects) {
 			keys := mounted(w.pod.Spec)
-			opens, writes := w.name == "chorus-sender" || w.name == "chorus-listener", w.name == "chorus-generator"
+			opens := slices.Contains([]string{"chorus-sender", "chorus-listener", "chorus-console"}, w.name)
+			writes := w.name == "chorus-generator"
 			if keys["*"] || keys["keys"] != opens || keys["llm_key"] != writes {
 				t.Errorf("%s mounts the secrets %v", w.name, slices.Sorted(maps.Keys(keys)))
 			}

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,7 +23,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/idempotent"
 	"github.com/chorus-cast/chorus/services/console/live"
+	"github.com/chorus-cast/chorus/services/console/mcp"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/console/page"
@@ -137,9 +141,43 @@ func (c *Console) handler() http.Handler {
 			a.Routes(r)
 		}
 	})
-	c.set.Register(humachi.New(r, describe()))
+	c.serveAPI(r)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { c.pages.Fail(w, r, operation.ErrNotFound) })
 	return r
+}
+
+// serveAPI adds the API, and MCP over it.
+func (c *Console) serveAPI(r chi.Router) {
+	var api huma.API
+	once := idempotent.Requests{Pool: c.Pool, Secret: c.secret, Log: c.Log}
+	r.Group(func(r chi.Router) {
+		r.Use(once.Handler)
+		api = humachi.New(r, describe())
+		c.set.Register(api)
+	})
+	inner := chi.NewRouter()
+	c.set.Register(humachi.New(inner, describe()))
+	r.Handle("/mcp", c.knownToPrograms(mcp.Handler(api.OpenAPI(), c.set.All(), inner)))
+}
+
+// secret tells that a request's answer must not be kept.
+func (c *Console) secret(r *http.Request) bool {
+	pattern := strings.TrimPrefix(chi.RouteContext(r.Context()).RoutePattern(), "/api/v1")
+	return slices.ContainsFunc(c.set.All(), func(o operation.Operation) bool {
+		return o.Secret && o.Method == r.Method && o.Path == pattern
+	})
+}
+
+// knownToPrograms refuses who is not known, as programs expect.
+func (*Console) knownToPrograms(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if access.From(r.Context()) == nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, access.ErrAnonymous.Error(), http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // describe is what the API says of itself.

@@ -24,6 +24,7 @@ func writeConfigTable(w io.Writer, root *cobra.Command, rows []config.Row) error
 		{"Generator", only("generator")},
 		{"Sender", only("sender")},
 		{"Listener", only("listener")},
+		{"Console", only("console")},
 		{"`chorus up` and the emulator", func(s []string) bool { return len(s) == 0 }},
 	}
 	sections, bySection := bySection(rows)
