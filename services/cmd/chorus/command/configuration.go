@@ -56,6 +56,7 @@ const (
 	opsListen                = sectionOps + ".listen"
 	emulatorListen           = sectionEmulator + ".listen"
 	consoleListen            = sectionConsole + ".listen"
+	consoleOpen              = sectionConsole + ".open"
 	secretKeys               = sectionSecret + ".keys"
 	maxTyping                = sectionGenerator + ".max_typing"
 	plannerPace              = sectionPlanner + ".pace"

@@ -71,7 +71,9 @@ func (c *configuration) embed() {
 	c.emulator.AnyPort = !c.given(emulatorListen)
 	c.sender.Grace = min(c.sender.Grace, upGrace)
 	// Whoever tries the demo out has no account, and nothing real can happen.
-	c.console.Open = c.telegram.URL == "" || c.console.Open
+	if !c.given(consoleOpen) {
+		c.console.Open = c.telegram.URL == ""
+	}
 	c.console.AnyPort = !c.given(consoleListen)
 	if c.secret.File == "" && !c.given(secretKeys) {
 		c.secret.File = filepath.Join(c.up.Dir, "keys")
