@@ -23,7 +23,19 @@ var (
 	}
 	spoken = map[string]*strings.Replacer{Formal: replacer(contracted, 0), Casual: replacer(clipped, 1)}
 	whole  = replacer(slices.Concat(contracted, clipped), 0)
+	// shorts are the clipped words as they stand in texts, by their first bytes.
+	shorts = byFirst(clipped)
 )
+
+func byFirst(pairs []string) (all [256][]string) {
+	for i := 0; i < len(pairs); i += 2 {
+		word := strings.TrimSpace(pairs[i])
+		for _, w := range []string{word, strings.ToUpper(word[:1]) + word[1:]} {
+			all[w[0]] = append(all[w[0]], w)
+		}
+	}
+	return all
+}
 
 // replacer puts one of each pair of words in place of the other, the first or the second,
 // whether a capital begins it or not.
@@ -50,6 +62,24 @@ func (v Voice) Spoken(text string) string {
 
 // Whole undoes what registers do to a text, so that texts can be compared.
 func Whole(text string) string {
+	if !strings.Contains(text, "'") && !clips(text) { // to look for that is much cheaper
+		return text
+	}
 	text = whole.Replace(" " + text + " ")
 	return text[1 : len(text)-1]
+}
+
+// clips tells whether a text has a clipped word.
+func clips(text string) bool {
+	for {
+		if text == "" {
+			return false
+		}
+		for _, w := range shorts[text[0]] {
+			if rest, begins := strings.CutPrefix(text, w); begins && (rest == "" || rest[0] == ' ') {
+				return true
+			}
+		}
+		_, text, _ = strings.Cut(text, " ")
+	}
 }

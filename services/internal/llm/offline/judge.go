@@ -24,19 +24,15 @@ var limits = map[script.Length]limit{ //nolint:gochecknoglobals // a constant ta
 // goodEnough is the score from which no further draft is tried.
 const goodEnough = 0.85
 
-// Scores below any that a usable text can have.
-const (
-	repeats  = -10
-	deceives = -20
-)
+// repeats is below the score of any text that can be used.
+const repeats = -10
 
 // judge says how well a draft does, 1 at best. What counts is, in this order:
-// it deceives nobody, says no sentence again, has its length, speaks of what it
-// answers, and begins unlike the lines before it.
-func (v *view) judge(text string, want, chars int) float64 {
-	r := readingOf(text)
-	if text == "" || v.lang.lexicon.denies(r) {
-		return deceives
+// it says no sentence again, has its length, speaks of what it answers, and begins
+// unlike the lines before it.
+func (v *view) judge(r *reading, words []string, want, chars int) float64 {
+	if r.text == "" {
+		return repeats
 	}
 	score, opened := 1.0, false
 	for i, l := range v.lines {
@@ -48,7 +44,7 @@ func (v *view) judge(text string, want, chars int) float64 {
 	if slices.ContainsFunc(r.sentences, v.sentences.mayHave) {
 		return repeats
 	}
-	if utf8.RuneCountInString(text) > chars {
+	if utf8.RuneCountInString(r.text) > chars {
 		score -= 0.5
 	}
 	if !v.direct() {
@@ -58,7 +54,7 @@ func (v *view) judge(text string, want, chars int) float64 {
 		return score
 	}
 	if v.target != nil && !v.direct() {
-		score -= 0.4 * v.missed(text)
+		score -= 0.4 * v.missed(v.lang.stems(words))
 	}
 	// "Thinking about tomatoes, with tomatoes …"
 	if title := normal(v.title); title != "" {
@@ -75,10 +71,9 @@ func (v *view) direct() bool {
 	return v.narrator || v.playing() || v.target != nil && (len(v.target.rules) > 0 || v.target.act == questions && !v.target.bot)
 }
 
-// missed is 0 for a text that takes up a word of its target, 0.1 for one that
-// keeps to the topic's words, 1 for one that does neither.
-func (v *view) missed(text string) float64 {
-	stems := v.lang.contentStems(text)
+// missed is 0 for a text, by its stems, that takes up a word of its target, 0.1 for one
+// that keeps to the topic's words, 1 for one that does neither.
+func (v *view) missed(stems []string) float64 {
 	if overlap(stems, v.target.stems) > 0 {
 		return 0
 	}

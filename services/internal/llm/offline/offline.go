@@ -105,8 +105,9 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 		d := draft{view: view, rng: rng, want: want}
 		whole := d.turn(d.write())
 		text := cut(whole, limit)
-		score := view.judge(text, want, limit) - view.cost(text, whole, asks)
-		if score > repeats && (best == "" || score > bestScore) {
+		r, words := readingOf(text)
+		score := view.judge(r, words, want, limit) - view.cost(text, whole, asks)
+		if score > repeats && (best == "" || score > bestScore) && !l.lexicon.denies(r) {
 			best, bestScore, shrugs = text, score, d.shrugs
 		}
 		if best != "" && bestScore >= goodEnough {
@@ -175,7 +176,8 @@ func (v *view) quiet(rng *rand.Rand) string {
 	for range 4 * attempts {
 		d := draft{view: v, rng: rng}
 		text, _ := d.expand("silence", 0)
-		if text = capitalise(text); !slices.ContainsFunc(readingOf(text).sentences, v.sentences.mayHave) {
+		text = capitalise(text)
+		if r, _ := readingOf(text); !slices.ContainsFunc(r.sentences, v.sentences.mayHave) {
 			return text
 		}
 	}

@@ -24,8 +24,8 @@ type clause struct {
 }
 
 func (l *language) clauseOf(text string) clause {
-	r := readingOf(text)
-	return clause{text, r.normal, l.contentStems(text), r.runs}
+	r, words := readingOf(text)
+	return clause{text, r.normal, l.stems(words), r.runs}
 }
 
 // read reads a message without the disclaimer, which is nobody's talk. What it gives is
@@ -39,26 +39,9 @@ func (l *language) read(message, disclaimer string) *reading {
 	if disclaimer != "" {
 		text = strings.TrimSpace(strings.TrimSuffix(text, disclaimer))
 	}
-	r := readingOf(text)
+	r, _ := readingOf(text)
 	r.claim = l.claimOf(text)
 	l.readings.Set(key, r)
-	return r
-}
-
-func readingOf(text string) *reading {
-	const run = 4
-	all := words(text)
-	r := &reading{text: text, normal: strings.Join(all, " "), length: len(all)}
-	r.opening = strings.Join(all[:min(2, len(all))], " ")
-	from, to := 0, -1 // of a run in the normalised text
-	for i, w := range all {
-		if to += len(w) + 1; i < run-1 {
-			continue
-		}
-		r.runs = append(r.runs, hash(r.normal[from:to]))
-		from += len(all[i-run+1]) + 1
-	}
-	r.sentences = sentencesOf(text)
 	return r
 }
 
@@ -66,21 +49,38 @@ func readingOf(text string) *reading {
 // "Quite so." does.
 const openerWords = 3
 
-func sentencesOf(text string) []uint64 {
-	var all []uint64
-	from := 0
+// readingOf returns the words of the text, too.
+func readingOf(text string) (*reading, []string) {
 	ends := sentenceEnds(text)
 	if len(ends) == 0 || ends[len(ends)-1] < len(text) {
 		ends = append(ends, len(text))
 	}
-	for _, end := range ends {
-		w := words(text[from:end])
-		if len(w) > openerWords || len(w) > 0 && (from > 0 || end == len(text)) {
-			all = append(all, mix(hash(strings.Join(w, " "))))
-		}
-		from = end
+	all := make([]string, 0, len(text)/4+1)
+	counts := make([]int, len(ends)) // of words up to the end of each sentence
+	from := 0
+	for i, end := range ends {
+		all, from = appendWords(all, text[from:end]), end
+		counts[i] = len(all)
 	}
-	return all
+	r := &reading{text: text, normal: strings.Join(all, " "), length: len(all)}
+	behind := make([]int, len(all)+1) // where each word begins in the normalised text
+	for i, w := range all {
+		behind[i+1] = behind[i] + len(w) + 1
+	}
+	part := func(from, to int) string { return r.normal[behind[from]:max(behind[to]-1, behind[from])] }
+	r.opening = part(0, min(2, len(all)))
+	const run = 4
+	for i := run; i <= len(all); i++ {
+		r.runs = append(r.runs, hash(part(i-run, i)))
+	}
+	first := 0
+	for i, end := range counts {
+		if n := end - first; n > openerWords || n > 0 && (i > 0 || len(ends) == 1) {
+			r.sentences = append(r.sentences, mix(hash(part(first, end))))
+		}
+		first = end
+	}
+	return r, all
 }
 
 // set has a bit for each hash in it, which others may share: it tells at once of most

@@ -11,17 +11,22 @@ import (
 
 // words splits a text into runs of letters, marks, digits and inner
 // apostrophes, in lower case.
-func words(s string) []string {
-	out := make([]string, 0, len(s)/4)
-	for f := range strings.FieldsFuncSeq(strings.ToLower(voice.Whole(s)), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '\'' && r != '’'
-	}) {
-		f = strings.Trim(strings.ReplaceAll(f, "’", "'"), "'")
-		if f != "" {
-			out = append(out, f)
+func words(s string) []string { return appendWords(make([]string, 0, len(s)/4+1), s) }
+
+func appendWords(all []string, s string) []string {
+	for f := range strings.FieldsFuncSeq(strings.ReplaceAll(strings.ToLower(voice.Whole(s)), "’", "'"), betweenWords) {
+		if f = strings.Trim(f, "'"); f != "" {
+			all = append(all, f)
 		}
 	}
-	return out
+	return all
+}
+
+func betweenWords(r rune) bool {
+	if r < utf8.RuneSelf {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '\''
+	}
+	return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
 }
 
 // normal is a text for comparison: its words with single spaces.
@@ -39,9 +44,11 @@ func (l *language) stem(w string) string {
 }
 
 // contentStems are the stems of the words that carry meaning, each once.
-func (l *language) contentStems(s string) []string {
+func (l *language) contentStems(s string) []string { return l.stems(words(s)) }
+
+func (l *language) stems(words []string) []string {
 	var stems []string
-	for _, w := range words(s) {
+	for _, w := range words {
 		if l.content(w) {
 			stems = with(stems, l.stem(w))
 		}
