@@ -7,8 +7,6 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
 // phrases are patterns that need one of some words: to look for words is much
@@ -78,9 +76,6 @@ func assistant(d *Draft) string {
 func humanClaim(d *Draft) string {
 	if humans.in(d) {
 		return "It claims to come from a human: the persona is played by a bot and says so when asked."
-	}
-	if d.Scene.Answering != nil && !nature.Honest(nature.Read(d.Scene.Answering.Text), d.Text) {
-		return "Somebody asks whether this is a human or a bot: say first, with No or Yes, that it is a bot."
 	}
 	return ""
 }
