@@ -73,12 +73,13 @@ func (b *Book) Spent(provider string, now time.Time) Spent {
 	defer b.mu.Unlock()
 	var s Spent
 	day := Day(now)
+	next := day.Add(24 * time.Hour)
 	if b.day.Equal(day) {
 		s = b.known[provider]
 	}
 	for _, calls := range [][]Call{b.waiting, b.writing} {
 		for i := range calls {
-			if calls[i].Provider == provider && Day(calls[i].At).Equal(day) {
+			if at := calls[i].At; calls[i].Provider == provider && !at.Before(day) && at.Before(next) {
 				s = s.plus(calls[i])
 			}
 		}

@@ -294,6 +294,9 @@ func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, err error, 
 
 // watch warns, once a day, when a budget is nearly used up.
 func (c *Chain) watch(k *link, now time.Time) {
+	if !k.Limits.budgeted() {
+		return
+	}
 	share := k.Limits.Share(c.Ledger.Spent(k.Name, now))
 	day := usage.Day(now).Unix()
 	if share < NearlySpent || k.warned.Swap(day) == day {

@@ -65,6 +65,9 @@ func (l Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
+// budgeted tells whether there is a budget of the day.
+func (l Limits) budgeted() bool { return l.DailyTokens > 0 || l.DailyCost > 0 }
+
 // Share is which part of the day's budget is used up, 1 for all of it; 0 where there
 // is no budget.
 func (l Limits) Share(s usage.Spent) float64 {

@@ -107,7 +107,7 @@ func (k *link) idle(now time.Time, background bool) *refusal {
 }
 
 func (k *link) affords(now time.Time, background bool) bool {
-	if k.Limits.DailyTokens == 0 && k.Limits.DailyCost == 0 {
+	if !k.Limits.budgeted() {
 		return true
 	}
 	part := 1.0
