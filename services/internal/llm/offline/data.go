@@ -24,10 +24,11 @@ var dataFS embed.FS
 // fallback is the language of scenes whose own language has no data.
 const fallback = "en"
 
-// What is kept of what changes seldom: about a kilobyte of each message, and a hundred
-// of each topic that no family knows.
+// What is kept of what changes seldom: about a kilobyte of each message, some of each
+// setting, and a hundred of each topic that no family knows.
 const (
 	maxReadings = 30_000
+	maxSettings = 2000
 	maxTitled   = 100
 )
 
@@ -49,6 +50,7 @@ type language struct {
 	small    map[string]bool // words of the frames: nothing that a message is about
 
 	readings *otter.Cache[[2]string, *reading] // by disclaimer and message
+	settings *otter.Cache[string, *setting]    // by what of scenes they are made of
 	titled   *otter.Cache[string, *topic]      // the generic topic, by the title that it speaks of
 }
 
@@ -187,6 +189,9 @@ func loadLanguage(files fs.FS, dir string) (*language, error) {
 	var err error
 	if l.readings, err = otter.New(&otter.Options[[2]string, *reading]{MaximumSize: maxReadings}); err != nil {
 		return nil, fmt.Errorf("keep readings: %w", err)
+	}
+	if l.settings, err = otter.New(&otter.Options[string, *setting]{MaximumSize: maxSettings}); err != nil {
+		return nil, fmt.Errorf("keep settings: %w", err)
 	}
 	if l.titled, err = otter.New(&otter.Options[string, *topic]{MaximumSize: maxTitled}); err != nil {
 		return nil, fmt.Errorf("keep topics: %w", err)

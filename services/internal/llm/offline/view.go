@@ -1,7 +1,6 @@
 package offline
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -21,16 +20,12 @@ const (
 
 // view is a scene as the composer sees it: cleaned, bounded and looked up.
 type view struct {
-	lang       *language
-	family     *family
-	topic      *topic // what is talked about, as far as the files know it
-	general    *topic // what else is known of the field
-	title      string // {topic}
+	setting
+
 	persona    script.Persona
 	self       string
 	stances    []script.Stance // those on the topic
 	allStances []script.Stance
-	holdings   []string
 	memories   []string
 	purpose    string
 	target     *target // nil opens a new thread
@@ -42,22 +37,12 @@ type view struct {
 	contrary   float64
 	speaker    speaker
 
-	said       string            // all lines, normalised, for looking up what was said
-	runs       set               // of all lines
-	sentences  set               // of all lines
-	known      map[string]bool   // whether said has a text, looked up once
-	worn       map[uint64]bool   // whether a frame was used lately
-	given      map[string]string // how to address those who wrote the lines
-	interests  []string
-	belongings []string // holdings as noun phrases: "my axe"
-	subjects   []string // what else the chat speaks of
-	things     []string // all of these, none of known number
-	facts      []string // what is known of the persona, as it says it itself
-	cards      []string // the same, as others say it
-	role       string   // what the persona is, as a noun phrase
-	heading    string   // the topic as the scene has it, in whatever language
-	foreign    bool     // the cast file is in another language: nothing of it is quoted
-	titleStems []string
+	said      string            // all lines, normalised, for looking up what was said
+	runs      set               // of all lines
+	sentences set               // of all lines
+	known     map[string]bool   // whether said has a text, looked up once
+	worn      map[uint64]bool   // whether a frame was used lately
+	given     map[string]string // how to address those who wrote the lines
 }
 
 // line is one message of the history.
@@ -70,9 +55,8 @@ type line struct {
 
 func (l *language) look(s script.Scene) *view {
 	v := &view{
-		lang:       l,
+		setting:    *l.setting(s),
 		self:       oneLine(s.Persona.Name),
-		heading:    l.clause(bounded(s.Topic, 80)),
 		length:     s.Length,
 		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
 		known:      map[string]bool{},
@@ -86,41 +70,16 @@ func (l *language) look(s script.Scene) *view {
 	}
 	s.Persona.Voice = voice.Of(s.Persona.Voice, s.Persona.Tone, s.Persona.Energy, s.Persona.Name)
 	v.want = s.Words()
-	if v.foreign = l.isForeign(s); v.foreign {
+	if v.foreign {
 		s.Persona.Voice.Openers = nil
 		s.Persona = script.Persona{ID: s.Persona.ID, Name: s.Persona.Name, Tone: s.Persona.Tone, Energy: s.Persona.Energy, Voice: s.Persona.Voice}
-		s.Stances, s.Holdings, s.Memories, s.Topics, s.Purpose, s.Topic = nil, nil, nil, nil, "", ""
+		s.Stances, s.Memories, s.Purpose = nil, nil, ""
 	}
 	v.persona, v.allStances, v.memories, v.purpose = s.Persona, s.Stances, s.Memories, bounded(s.Purpose, maxText)
-	v.title = l.clause(bounded(s.Topic, 80))
-	about := strings.Join(append(slices.Clone(s.Persona.Interests), s.Persona.Summary), " ")
-	v.family, v.topic = l.find(v.title, bounded(s.Purpose, maxText), bounded(about, maxText))
-	v.name()
-	v.gather(s)
+	v.tell(phrases(s.Memories, 200))
 	v.listen(s)
 	v.speak(s)
 	return v
-}
-
-// name settles what the topic is called: as the files write it where they know
-// it, else as the scene does.
-func (v *view) name() {
-	general := &v.family.General
-	switch {
-	case v.topic != general:
-		v.title, v.general = v.topic.Title, general
-	case v.family == v.lang.generic:
-		if v.title == "" {
-			v.title = general.Title
-		}
-		v.topic, v.general = v.lang.about(general, v.title), &topic{}
-	default:
-		if v.title == "" {
-			v.title = general.Title
-		}
-		v.general = &topic{}
-	}
-	v.titleStems = v.lang.contentStems(v.title)
 }
 
 // move goes on to another topic of the family.
@@ -175,57 +134,9 @@ func (v *view) speak(s script.Scene) {
 	}
 }
 
-// counted is the number before a holding.
-var counted = regexp.MustCompile(`^[\d.,]+ x `)
-
-// maxRole is how long a role is at most that stands within a sentence.
-const maxRole = 90
-
-// gather collects what the persona and the chat speak of.
-func (v *view) gather(s script.Scene) {
-	for _, h := range s.Holdings {
-		if h = counted.ReplaceAllString(oneLine(bounded(h, 120)), ""); h == "" {
-			continue
-		}
-		v.holdings = append(v.holdings, h)
-		h, _, _ = strings.Cut(h, " (")
-		if v.lang.lexicon.My != "" && !strings.Contains(h, "'s ") && len(h) <= 60 {
-			v.belongings = append(v.belongings, v.lang.lexicon.My+h)
-		}
-	}
-	v.interests = phrases(s.Persona.Interests, 60)
-	for _, t := range phrases(s.Topics, 60) {
-		v.subjects = with(v.subjects, t)
-	}
-	for _, st := range s.Stances {
-		v.subjects = with(v.subjects, strings.TrimSpace(oneLine(bounded(st.Topic, 60))))
-	}
-	v.subjects = slices.DeleteFunc(v.subjects, func(t string) bool { return t == "" || v.onTopic(v.lang.contentStems(t)) })
-	v.things = slices.Concat(v.interests, v.belongings, v.subjects)
-	summary := v.lang.sentences(s.Persona.Summary)
-	if len(summary) > 0 && begins(normal(summary[0]), v.lang.lexicon.Articles) {
-		if len(summary[0]) <= maxRole {
-			v.role = summary[0]
-		}
-		summary = summary[1:]
-	}
-	for _, f := range append(summary, phrases(s.Memories, 200)...) {
-		if own := v.lang.inFirstPerson(f); own != "" {
-			v.facts = append(v.facts, v.lang.clause(own))
-		} else {
-			v.cards = append(v.cards, f)
-		}
-	}
-}
-
 // playing reports whether the scene is the answer to one told by a narrator.
 func (v *view) playing() bool {
 	return v.target != nil && v.target.fact != nil && v.target.fact.scene != nil
-}
-
-// onTopic reports whether any of the stems is one of the topic's names.
-func (v *view) onTopic(stems []string) bool {
-	return overlap(stems, v.titleStems)+overlap(stems, v.topic.names) > 0
 }
 
 // bounded cuts a text to n runes.
