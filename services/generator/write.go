@@ -150,12 +150,13 @@ func (p *piece) about(purpose llm.Purpose) llm.About {
 	return llm.About{Purpose: purpose, Chat: id.GetChatId(), Turn: id.GetNumber(), Bot: p.turn.GetBotId(), Prompt: p.prompts.Version()}
 }
 
-// compose makes a draft that passed the text that is sent. The name of whom it
-// answers is left out where it makes of the text what the guard objects to.
+// compose makes a draft that passed the text that is sent. The name of a person whom it
+// answers is left out where it makes of the text what the guard objects to; those of bots
+// were given to them by whoever runs the cast.
 func (p *piece) compose(draft string) string {
 	where, whom := p.addressees(draft)
-	named := compose(draft, where, whom, "")
-	if named != compose(draft, where, "", "") && guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
+	named, ofBot := compose(draft, where, whom, ""), p.scene.also == "" && p.scene.Answering != nil && p.scene.Answering.FromBot
+	if !ofBot && named != compose(draft, where, "", "") && guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
 		whom = ""
 	}
 	first, rest, broken := strings.Cut(undisclaimed(draft, p.scene.Disclaimer), "\n")
