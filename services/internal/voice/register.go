@@ -27,6 +27,7 @@ var (
 	shorts = byFirst(clipped)
 )
 
+// byFirst are the first words of pairs, with a small letter and with a capital.
 func byFirst(pairs []string) (all [256][]string) {
 	for i := 0; i < len(pairs); i += 2 {
 		word := strings.TrimSpace(pairs[i])

@@ -49,7 +49,7 @@ func (l *language) read(message, disclaimer string) *reading {
 // "Quite so." does.
 const openerWords = 3
 
-// readingOf returns the words of the text, too.
+// readingOf reads a text once, sentence by sentence. It returns its words, too.
 func readingOf(text string) (*reading, []string) {
 	ends := sentenceEnds(text)
 	if len(ends) == 0 || ends[len(ends)-1] < len(text) {
@@ -67,8 +67,10 @@ func readingOf(text string) (*reading, []string) {
 	for i, w := range all {
 		behind[i+1] = behind[i] + len(w) + 1
 	}
-	part := func(from, to int) string { return r.normal[behind[from]:max(behind[to]-1, behind[from])] }
-	r.opening = part(0, min(2, len(all)))
+	part := func(from, to int) string { return r.normal[behind[from] : behind[to]-1] }
+	if len(all) > 0 {
+		r.opening = part(0, min(2, len(all)))
+	}
 	const run = 4
 	for i := run; i <= len(all); i++ {
 		r.runs = append(r.runs, hash(part(i-run, i)))
