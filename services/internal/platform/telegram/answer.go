@@ -35,7 +35,7 @@ func (x *exchange) outcome() (Outcome, json.RawMessage) {
 
 func (x *exchange) judge() (Outcome, json.RawMessage) {
 	switch {
-	case x.status == 0:
+	case x.status == 0, x.late.Load(): // whatever was answered to a request without its body
 		return x.unanswered(), nil
 	case x.status == http.StatusTooManyRequests && x.err != nil:
 		// What is lost of a 429's body doesn't matter.
