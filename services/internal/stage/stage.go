@@ -148,6 +148,7 @@ type Stage[T Task, R any] struct {
 	told     func([]Task)
 
 	slots chan struct{} // one for each task in work
+	jobs  chan func()   // for idle goroutines
 	ended chan ended[T, R]
 	// gathering has whoever gathers what has ended: two would get half of it each.
 	gathering chan struct{}
@@ -226,7 +227,7 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, told: deps.Ended, log: log,
 		outages:  outage.New(log, "tasks fail, and are tried again", "tasks are done again"),
 		database: outage.New(log, "nothing can be claimed or written down", "tasks are claimed and written down again").Except(store.Away),
-		slots:    make(chan struct{}, cfg.MaxInFlight), ended: make(chan ended[T, R], cfg.MaxInFlight), gathering: make(chan struct{}, 1),
+		slots:    make(chan struct{}, cfg.MaxInFlight), jobs: make(chan func()), ended: make(chan ended[T, R], cfg.MaxInFlight), gathering: make(chan struct{}, 1),
 		chats: map[int64]*chat{}, wake: make(chan struct{}, 1), begun: make(chan struct{}, 1),
 	}
 }
@@ -504,13 +505,34 @@ func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 	all := &begun{}
 	all.working.Add(int64(len(tasks)))
 	for _, t := range tasks {
-		go func() {
+		s.start(ctx, func() {
 			e := s.do(ctx, t, since.Add(s.cfg.Lease))
 			e.begun = all
 			all.working.Add(-1)
 			s.ended <- e
-		}()
+		})
 	}
+}
+
+// start has a job done by a goroutine that has done another, if one is idle, until the
+// context ends: a new one's stack has to grow first, which cost a sender a tenth of its
+// time.
+func (s *Stage[T, R]) start(ctx context.Context, job func()) {
+	select {
+	case s.jobs <- job:
+		return
+	default:
+	}
+	go func() {
+		for {
+			job()
+			select {
+			case job = <-s.jobs:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
 }
 
 // setBusy has the next sweep come soon. The caller has the lock.
