@@ -95,9 +95,9 @@ const (
 	freeDelivery    = ` AND d.state = 'waiting' AND (d.not_before IS NULL OR d.not_before <= now())`
 	claimedDelivery = `d.chat_id, d.turn_no, d.part, d.fence, d.attempts, d.step, d.state = 'sending', d.payload, d.traceparent,
     ` + waitLeft + `,
-    coalesce((SELECT m.telegram_id FROM turns o JOIN messages m ON m.chat_id = o.chat_id AND m.number = o.target_message` + ofTurn + `), 0),
-    coalesce((SELECT i.telegram_id FROM turns o JOIN message_ids i ON i.chat_id = o.chat_id AND i.number = o.target_message AND i.viewer = d.bot_id` + ofTurn + `), 0)`
-	ofTurn = ` WHERE o.chat_id = d.chat_id AND o.turn_no = d.turn_no`
+    (SELECT array[coalesce(m.telegram_id, 0), coalesce(i.telegram_id, 0)] FROM turns o JOIN messages m ON m.chat_id = o.chat_id AND m.number = o.target_message
+        LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = d.bot_id
+        WHERE o.chat_id = d.chat_id AND o.turn_no = d.turn_no)`
 	// For how long the bot has to wait in the chat; NULL for not at all.
 	waitLeft = `(SELECT max(w.until) - now() FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
 
@@ -109,7 +109,8 @@ RETURNING ` + claimedDelivery
 
 	// The end of a delivery and, with the last one, of its turn, the message that was sent,
 	// and the claim of the chat's next delivery are one statement, and so one transaction.
-	// A delivery that did not go through ends its turn: the later parts are not sent.
+	// A delivery that did not go through ends its turn: the later parts are not sent. One
+	// that did ends it unless the chat's next delivery is of the same turn.
 	// Whether it is open is asked of its outcome: asked of closed_at, the index of what is
 	// open, which is empty now and then when plans are made, would be read as a whole.
 	commitDeliveries = `-- commit deliveries
@@ -124,11 +125,12 @@ closed AS (
 dropped AS (
     UPDATE deliveries d SET state = 'closed', not_before = NULL, closed_at = now(), outcome = 'rejected', reason = '` + partBefore + `'
     FROM closed i WHERE NOT i.done AND d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part > i.part AND d.outcome IS NULL),
+next AS MATERIALIZED (
+    SELECT i.chat_id, i.turn_no AS ended, i.outcome, i.reason, i.last, h.turn_no, h.part FROM closed i LEFT JOIN LATERAL (` + nextDelivery + `i.chat_id
+        AND (x.turn_no, x.part) > (i.turn_no, CASE WHEN i.done THEN i.part ELSE 32767 END) ORDER BY turn_no, part LIMIT 1) h ON true),
 turn AS (
-    UPDATE turns t SET closed_at = now(), outcome = i.outcome, reason = i.reason
-    FROM closed i WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.outcome IS NULL
-      AND (NOT i.done OR (SELECT true FROM deliveries o
-        WHERE o.chat_id = i.chat_id AND o.turn_no = i.turn_no AND o.lane = $3 AND o.part > i.part AND o.closed_at IS NULL LIMIT 1) IS NULL)),
+    UPDATE turns t SET closed_at = now(), outcome = n.outcome, reason = n.reason
+    FROM next n WHERE t.chat_id = n.chat_id AND t.turn_no = n.ended AND t.outcome IS NULL AND n.turn_no IS DISTINCT FROM n.ended),
 said AS MATERIALIZED (SELECT *, nextval('message_numbers') AS number FROM closed WHERE telegram_id > 0 AND NOT redacted),
 kept AS (
     INSERT INTO messages (chat_id, number, bot_id, turn_no, part, reply_to, telegram_id, body, sent_at, talk)
@@ -138,9 +140,7 @@ named AS (
     INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT chat_id, viewer, telegram_id, number FROM said WHERE viewer > 0
     ON CONFLICT (chat_id, viewer, telegram_id) DO UPDATE SET number = EXCLUDED.number)
 UPDATE deliveries d SET state = 'sending', not_before = NULL, ` + claimDelivery + `
-FROM closed i CROSS JOIN LATERAL (` + nextDelivery + `i.chat_id
-    AND (x.turn_no, x.part) > (i.turn_no, CASE WHEN i.done THEN i.part ELSE 32767 END) ORDER BY turn_no, part LIMIT 1) h
-WHERE d.chat_id = h.chat_id AND d.turn_no = h.turn_no AND d.part = h.part AND NOT i.last` + freeDelivery + `
+FROM next n WHERE d.chat_id = n.chat_id AND d.turn_no = n.turn_no AND d.part = n.part AND NOT n.last` + freeDelivery + `
 RETURNING ` + claimedDelivery
 
 	deferDelivery = `-- defer delivery
@@ -304,9 +304,13 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 		var chat, turn int64
 		var payload []byte
 		var wait *time.Duration
-		err := row.Scan(&chat, &turn, &u.Part, &u.fence, &u.attempts, &u.Step, &u.Calling, &payload, &u.traceParent, &wait, &u.AnsweredID, &u.AnsweredOwnID)
+		var answered []int64 // nil for none
+		err := row.Scan(&chat, &turn, &u.Part, &u.fence, &u.attempts, &u.Step, &u.Calling, &payload, &u.traceParent, &wait, &answered)
 		if err != nil {
 			return nil, err
+		}
+		if answered != nil {
+			u.AnsweredID, u.AnsweredOwnID = answered[0], answered[1]
 		}
 		decode(payload, u.Delivery)
 		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
