@@ -30,15 +30,15 @@ func (s *scene) part(ctx context.Context, roster *rostercache.Roster, bot roster
 }
 
 func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot rostercache.BotID, chat rostercache.ChatID) error {
-	bots, err := roster.Bots(ctx, bot)
+	b, known, err := roster.Bot(ctx, bot)
 	if err != nil {
 		return err
 	}
-	chats, err := roster.Chats(ctx, chat)
+	c, there, err := roster.Chat(ctx, chat)
 	if err != nil {
 		return err
 	}
-	casts, err := roster.Casts(ctx, chat)
+	cast, err := roster.Cast(ctx, chat)
 	if err != nil {
 		return err
 	}
@@ -46,9 +46,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 	if err != nil {
 		return err
 	}
-	b, known := bots[bot]
-	c, there := chats[chat]
-	if !found || !known || !there || !b.Acts() || c.Removed || !casts[chat].Plays(bot) {
+	if !found || !known || !there || !b.Acts() || c.Removed || !cast.Plays(bot) {
 		return errNoPart
 	}
 	s.Persona = script.Persona{
@@ -57,7 +55,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 	}
 	s.wpm, s.timeZone = b.TypingWPM, c.TimeZone
 	s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language, s.Topics = c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language, c.Topics
-	if err := s.company(ctx, roster, casts[chat]); err != nil {
+	if err := s.company(ctx, roster, cast); err != nil {
 		return err
 	}
 	return s.mind(ctx, roster, bot)

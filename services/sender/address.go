@@ -101,29 +101,26 @@ func (s *Sender) target(ctx context.Context, d *journal.Unsent, viewer int64) (i
 
 // addressee is the address without the message that is answered.
 func (s *Sender) addressee(ctx context.Context, bot rostercache.BotID, chat rostercache.ChatID) (*address, error) {
-	bots, err := s.Roster.Bots(ctx, bot)
+	b, known, err := s.Roster.Bot(ctx, bot)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := s.Roster.Tokens(ctx, bot)
+	sealed, err := s.Roster.Token(ctx, bot)
 	if err != nil {
 		return nil, err
 	}
-	chats, err := s.Roster.Chats(ctx, chat)
+	c, found, err := s.Roster.Chat(ctx, chat)
 	if err != nil {
 		return nil, err
 	}
-	casts, err := s.Roster.Casts(ctx, chat)
+	cast, err := s.Roster.Cast(ctx, chat)
 	if err != nil {
 		return nil, err
 	}
-	b, known := bots[bot]
-	c, found := chats[chat]
 	if !known || !found {
 		return &address{blocked: "the bot or the chat is not in the roster"}, nil
 	}
-	a := &address{bot: b.Name, chat: c.TelegramID, supergroup: c.Supergroup, blocked: blocked(&b, &c, casts[chat], bot)}
-	a.sealed = tokens[bot]
+	a := &address{bot: b.Name, chat: c.TelegramID, supergroup: c.Supergroup, sealed: sealed, blocked: blocked(&b, &c, cast, bot)}
 	if a.token, err = s.Open(a.bot, a.sealed); err != nil {
 		a.blocked = "the bot's token can't be opened: " + err.Error()
 	}

@@ -45,7 +45,7 @@ func TestCache(t *testing.T) {
 	testenv.Background(t, server.Run)
 	testenv.Eventually(t, "the cache is ready", func() (string, bool) { return "", c.Shared() })
 	casts := func() {
-		if _, err := r.Casts(t.Context(), rostercache.ChatID(chat)); err != nil {
+		if _, err := r.Cast(t.Context(), rostercache.ChatID(chat)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -87,11 +87,10 @@ func interviews(ctx context.Context, cfg *configuration, pool *pgxpool.Pool, tex
 
 // personasOf are the personas of a chat that act, by name.
 func personasOf(ctx context.Context, roster *rostercache.Roster, chat int64) (all []judge.Persona, err error) {
-	casts, err := roster.Casts(ctx, rostercache.ChatID(chat))
+	cast, err := roster.Cast(ctx, rostercache.ChatID(chat))
 	if err != nil {
 		return nil, err
 	}
-	cast := casts[rostercache.ChatID(chat)]
 	bots := slices.DeleteFunc(slices.Sorted(maps.Keys(cast)), func(id rostercache.BotID) bool { return !cast.Plays(id) })
 	acting, err := roster.Bots(ctx, bots...)
 	if err != nil {

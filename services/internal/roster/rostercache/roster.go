@@ -152,14 +152,20 @@ func (r *Roster) Changed(ctx context.Context, bot BotID, chat ChatID) {
 	}
 }
 
+// Bot gets a bot; found is false if it doesn't exist.
+func (r *Roster) Bot(ctx context.Context, id BotID) (b Bot, found bool, err error) {
+	return r.bots.Get(ctx, id)
+}
+
 // Bots gets bots. Those that don't exist are left out, as in all that follows.
 func (r *Roster) Bots(ctx context.Context, ids ...BotID) (map[BotID]Bot, error) {
 	return r.bots.GetAll(ctx, ids)
 }
 
-// Tokens gets the sealed tokens of bots. They are not put in Redis.
-func (r *Roster) Tokens(ctx context.Context, ids ...BotID) (map[BotID][]byte, error) {
-	return r.tokens.GetAll(ctx, ids)
+// Token gets the sealed token of a bot. It is not put in Redis.
+func (r *Roster) Token(ctx context.Context, id BotID) ([]byte, error) {
+	sealed, _, err := r.tokens.Get(ctx, id)
+	return sealed, err
 }
 
 // Persona gets what a bot is like; found is false if it has no persona.
@@ -190,14 +196,15 @@ func (r *Roster) Memories(ctx context.Context, id BotID) ([]memory.Chosen, error
 	return all, err
 }
 
-// Chats gets chats.
-func (r *Roster) Chats(ctx context.Context, ids ...ChatID) (map[ChatID]Chat, error) {
-	return r.chats.GetAll(ctx, ids)
+// Chat gets a chat; found is false if it doesn't exist.
+func (r *Roster) Chat(ctx context.Context, id ChatID) (c Chat, found bool, err error) {
+	return r.chats.Get(ctx, id)
 }
 
-// Casts gets who plays in chats.
-func (r *Roster) Casts(ctx context.Context, ids ...ChatID) (map[ChatID]Cast, error) {
-	return r.casts.GetAll(ctx, ids)
+// Cast gets who plays in a chat.
+func (r *Roster) Cast(ctx context.Context, id ChatID) (Cast, error) {
+	cast, _, err := r.casts.Get(ctx, id)
+	return cast, err
 }
 
 // reader is a cache.Kind, or reads anew each time.

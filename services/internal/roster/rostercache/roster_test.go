@@ -50,15 +50,26 @@ type all struct {
 
 func read(t *testing.T, r *rostercache.Roster, bots []rostercache.BotID, chats []rostercache.ChatID) all {
 	t.Helper()
-	a := all{Personas: map[rostercache.BotID]rostercache.Persona{}, Holdings: map[rostercache.BotID][]string{}, Memories: map[rostercache.BotID][]string{}}
-	var errs [5]error
-	a.Bots, errs[0] = r.Bots(t.Context(), bots...)
-	a.Tokens, errs[1] = r.Tokens(t.Context(), bots...)
-	a.Stances, errs[2] = r.Stances(t.Context(), bots...)
-	a.Chats, errs[3] = r.Chats(t.Context(), chats...)
-	a.Casts, errs[4] = r.Casts(t.Context(), chats...)
-	for _, err := range errs {
+	a := all{
+		Tokens: map[rostercache.BotID][]byte{}, Personas: map[rostercache.BotID]rostercache.Persona{}, Holdings: map[rostercache.BotID][]string{},
+		Memories: map[rostercache.BotID][]string{}, Chats: map[rostercache.ChatID]rostercache.Chat{}, Casts: map[rostercache.ChatID]rostercache.Cast{},
+	}
+	var err error
+	if a.Bots, err = r.Bots(t.Context(), bots...); err != nil {
+		t.Fatal(err)
+	}
+	if a.Stances, err = r.Stances(t.Context(), bots...); err != nil {
+		t.Fatal(err)
+	}
+	for _, chat := range chats {
+		c, found, err := r.Chat(t.Context(), chat)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if found {
+			a.Chats[chat] = c
+		}
+		if a.Casts[chat], err = r.Cast(t.Context(), chat); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,6 +80,12 @@ func read(t *testing.T, r *rostercache.Roster, bots []rostercache.BotID, chats [
 		}
 		if found {
 			a.Personas[bot] = p
+		}
+		if b, found, err := r.Bot(t.Context(), bot); err != nil || found && !cmp.Equal(b, a.Bots[bot]) {
+			t.Fatalf("bot %d alone is %+v (%v)", bot, b, err)
+		}
+		if a.Tokens[bot], err = r.Token(t.Context(), bot); err != nil {
+			t.Fatal(err)
 		}
 		if a.Holdings[bot], err = r.Holdings(t.Context(), bot); err != nil {
 			t.Fatal(err)
@@ -142,11 +159,11 @@ func TestChanged(t *testing.T) {
 	chat := journaltest.Chat(t, pool, "books", bot)
 	r := replica(t, pool, testenv.Redis(t))
 	plays := func() bool {
-		casts, err := r.Casts(t.Context(), rostercache.ChatID(chat))
+		cast, err := r.Cast(t.Context(), rostercache.ChatID(chat))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return casts[rostercache.ChatID(chat)].Plays(rostercache.BotID(bot))
+		return cast.Plays(rostercache.BotID(bot))
 	}
 	if !plays() {
 		t.Fatal("the bot does not play")
