@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/console/idempotent"
 	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/mcp"
@@ -31,6 +32,7 @@ import (
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 // Deps is what a console works with.
@@ -38,6 +40,10 @@ type Deps struct {
 	Pool *pgxpool.Pool
 	Bus  *bus.Bus
 	Log  *zap.Logger
+	// Keys seal tokens.
+	Keys secret.Keyring
+	// Cast is what the part of the cast can do with what other services know.
+	Cast cast.Tools
 }
 
 // Console serves pages and the API. Run it once.
@@ -80,6 +86,7 @@ func newConsole(cfg Config, deps Deps) *Console {
 	}
 	c.areas = []area{
 		overview.New(c.set, c.pages, deps.Pool),
+		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),
 	}
 	return c
 }

@@ -193,7 +193,7 @@ func openCast(t testing.TB, example string, played time.Duration, seed uint64) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rosterpg.Apply(t.Context(), pool, rosterpg.Tokens{Keyring: keys}, file.Cast, false, nil); err != nil {
+	if _, err := rosterpg.Apply(t.Context(), pool, rosterpg.Tokens{Keyring: keys}, rosterpg.Request{Wanted: file.Cast}); err != nil {
 		t.Fatal(err)
 	}
 	if err := pool.QueryRow(t.Context(), `SELECT id FROM chats`).Scan(&c.chat); err != nil {

@@ -51,7 +51,11 @@ func (c Change) Name() string {
 
 // Edit is a field that changes. Before is empty if there was none, After if
 // there will be none; texts stand in quotation marks.
-type Edit struct{ Path, Before, After string }
+type Edit struct {
+	Path   string `json:"path"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+}
 
 // TokenPath is the path of an Edit that says that a bot gets another token.
 const TokenPath = "token"
@@ -88,6 +92,27 @@ func (p Plan) Count(ops ...Op) int {
 		}
 	}
 	return n
+}
+
+// Shown is a change as it is shown and kept. It holds no token.
+type Shown struct {
+	Op    string `json:"op" enum:"added,changed,restored,removed"`
+	Name  string `json:"name" doc:"what changes, such as bot anna"`
+	Edits []Edit `json:"edits"`
+}
+
+// Shown are the changes as they are shown.
+func (p Plan) Shown() []Shown {
+	ops := map[Op]string{Create: "added", Update: "changed", Restore: "restored", Remove: "removed"}
+	hide := redact.New().String
+	all := make([]Shown, len(p.Changes))
+	for i, c := range p.Changes {
+		all[i] = Shown{Op: ops[c.Op], Name: c.Name(), Edits: make([]Edit, len(c.Edits))}
+		for j, e := range c.Edits {
+			all[i].Edits[j] = Edit{Path: hide(e.Path), Before: hide(e.Before), After: hide(e.After)}
+		}
+	}
+	return all
 }
 
 // Forgotten tells how many memories are removed from bots that stay.

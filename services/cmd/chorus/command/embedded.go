@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
@@ -136,6 +137,7 @@ func (e *embedded) startTelegram() (err error) {
 		return err
 	}
 	e.cfg.telegram.URL = e.telegram.URL()
+	e.made = cast.Tools{Token: e.token, Chat: e.chat}
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/chorus-cast/chorus/proto/subject"
-	"github.com/chorus-cast/chorus/services/console"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
@@ -41,7 +40,7 @@ type module struct {
 //	generator  turns to write       messages, commands             providers of texts, cache
 //	sender     deliveries           -                              Telegram, limits (Redis), cache, tokens
 //	listener   updates of Telegram  prompts, commands              Telegram, settings, tokens
-//	console    what people ask for  what they have done            settings, tokens
+//	console    what people ask for  what they have done            settings, tokens, providers of texts
 func modules() []module {
 	return []module{plannerModule(), generatorModule(), senderModule(), listenerModule(), consoleModule()}
 }
@@ -76,7 +75,8 @@ func listenerModule() module {
 
 func consoleModule() module {
 	return module{
-		name: "console", kind: lease.Console, sections: []string{sectionConsole, sectionRedis, sectionCache, sectionSecret},
+		name: "console", kind: lease.Console,
+		sections: []string{sectionConsole, sectionRedis, sectionCache, sectionSecret, sectionTelegram, sectionLLM, sectionGenerator},
 		streams: []string{subject.Turns, subject.Deliveries, subject.Prompts}, make: (*process).console,
 	}
 }
@@ -174,11 +174,3 @@ func (p *process) listener() (run.Part, error) {
 	return run.Part{Name: "listener", Run: s.Run}, nil
 }
 
-func (p *process) console() (run.Part, error) {
-	s, err := console.Open(context.Background(), p.cfg.console, console.Deps{Pool: p.pool, Bus: p.bus, Log: p.log.Named("console")})
-	if err != nil {
-		return run.Part{}, err
-	}
-	p.consoleURL = s.URL()
-	return run.Part{Name: "console", Run: s.Run}, nil
-}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
@@ -53,6 +54,8 @@ type process struct {
 	rostered *rostercache.Roster
 
 	group run.Group
+	// made makes bots and chats in the emulator of this process, if it has one.
+	made cast.Tools
 	// consoleURL is where the console is reached, once it listens.
 	consoleURL string
 	// changed is called when a setting or the roster has changed, or may have.

@@ -43,10 +43,11 @@ type Field struct {
 	Kind     string // how its values are written: text, number, ...
 	Want     string // what is allowed, in words
 	Type     reflect.Type
-	Struct   *Schema // of a struct or of the entries of a list of structs, else nil
-	Key      bool    // it tells the entries of a list apart
-	Secret   bool    // errors must not repeat its value
-	Object   bool    // its text is a JSON object
+	Struct   *Schema  // of a struct or of the entries of a list of structs, else nil
+	Key      bool     // it tells the entries of a list apart
+	Secret   bool     // errors must not repeat its value
+	Object   bool     // its text is a JSON object
+	Words    []string // the words that are allowed, if only some are
 
 	index    []int
 	min, max *float64 // a range of numbers or of lengths
@@ -120,7 +121,8 @@ func describe(name string, t reflect.Type, tags reflect.StructTag, tag string) F
 	pattern := tags.Get("pattern")
 	if words := tags.Get("enum"); words != "" {
 		pattern = "^(" + strings.ReplaceAll(words, ",", "|") + ")$"
-		f.Want = Or(strings.Split(words, ","))
+		f.Words = strings.Split(words, ",")
+		f.Want = Or(f.Words)
 	}
 	if pattern != "" {
 		f.pattern = regexp.MustCompile(pattern)

@@ -26,6 +26,12 @@ const fewest = 50
 // tables and the messages of all streams.
 func Search(t testing.TB, pool *pgxpool.Pool, js jetstream.JetStream, text string) []string {
 	t.Helper()
+	return append(Tables(t, pool, text), streams(t, js, text)...)
+}
+
+// Tables gives the columns of all tables that hold a text.
+func Tables(t testing.TB, pool *pgxpool.Pool, text string) []string {
+	t.Helper()
 	rows, err := pool.Query(t.Context(), textColumns)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +60,7 @@ func Search(t testing.TB, pool *pgxpool.Pool, js jetstream.JetStream, text strin
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return append(places, streams(t, js, text)...)
+	return places
 }
 
 func streams(t testing.TB, js jetstream.JetStream, text string) (places []string) {

@@ -18,7 +18,7 @@ import (
 // have their default are left out. Only references to tokens are written; a bot
 // without one gets env:CHORUS_TOKEN_NAME.
 func Format(cast roster.Cast) []byte {
-	cast.Bots = withReferences(cast.Bots)
+	cast.Bots = WithReferences(cast.Bots)
 	chats := make([]roster.Chat, len(cast.Chats))
 	for i, c := range cast.Chats {
 		if c.TelegramID != 0 && c.Kind == roster.KindOf(c.TelegramID) {
@@ -27,7 +27,10 @@ func Format(cast roster.Cast) []byte {
 		chats[i] = c
 	}
 	cast.Chats = chats
-	var w writer
+	w := writer{
+		word:     regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 ,.;'’/()!?+_-]*$|^(file|env):/?[A-Za-z0-9_./-]+$|^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$`),
+		reserved: regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|nan|inf)$`),
+	}
 	w.structure(reflect.ValueOf(cast), roster.Schema(), "", "")
 	if w.out.Len() == 0 {
 		w.out.WriteString("bots: []\n")
@@ -37,7 +40,11 @@ func Format(cast roster.Cast) []byte {
 
 // writer writes block style YAML. The YAML library's own writer changes some
 // texts on their way (tabs, for one), and would not fold long ones.
-type writer struct{ out bytes.Buffer }
+type writer struct {
+	out bytes.Buffer
+	// Texts that need no quotation marks, and those among them that do.
+	word, reserved *regexp.Regexp
+}
 
 // structure writes the fields that don't have their default. First is what
 // stands before the first one in place of the indent.
@@ -68,7 +75,7 @@ func (w *writer) value(v reflect.Value, f schema.Field, indent string) {
 	case v.Kind() == reflect.Slice:
 		w.out.WriteByte('\n')
 		for i := range v.Len() {
-			w.out.WriteString(inner + "- " + scalar(v.Index(i).String()) + "\n")
+			w.out.WriteString(inner + "- " + w.scalar(v.Index(i).String()) + "\n")
 		}
 	default:
 		w.out.WriteString(" " + w.simple(v, inner) + "\n")
@@ -78,9 +85,9 @@ func (w *writer) value(v reflect.Value, f schema.Field, indent string) {
 func (w *writer) simple(v reflect.Value, indent string) string {
 	switch v.Kind() {
 	case reflect.String:
-		return folded(v.String(), indent)
+		return w.folded(v.String(), indent)
 	case reflect.Struct: // a reference
-		return scalar(schema.Format(v))
+		return w.scalar(schema.Format(v))
 	default:
 		return schema.Format(v)
 	}
@@ -90,11 +97,11 @@ func (w *writer) simple(v reflect.Value, indent string) string {
 const width = 88
 
 // folded writes a long text over several lines, where that can't change it.
-func folded(text, indent string) string {
+func (w *writer) folded(text, indent string) string {
 	words := strings.Split(text, " ")
 	odd := func(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r)) }
 	if len(text) < width || strings.ContainsFunc(text, odd) || slices.Contains(words, "") {
-		return scalar(text)
+		return w.scalar(text)
 	}
 	var b strings.Builder
 	b.WriteString(">-")
@@ -113,17 +120,15 @@ func folded(text, indent string) string {
 
 // scalar writes a text on one line, in quotation marks unless it is plainly a
 // text. Go's quotes are YAML's double quotes.
-func scalar(text string) string {
-	word := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 ,.;'’/()!?+_-]*$|^(file|env):/?[A-Za-z0-9_./-]+$|^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$`)
-	reserved := regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|nan|inf)$`)
-	if word.MatchString(text) && !reserved.MatchString(text) {
+func (w *writer) scalar(text string) string {
+	if w.word.MatchString(text) && !w.reserved.MatchString(text) {
 		return text
 	}
 	return strconv.Quote(text)
 }
 
-// withReferences gives every bot a reference of its own to its token.
-func withReferences(bots []roster.Bot) []roster.Bot {
+// WithReferences gives every bot a reference of its own to its token, if it has none.
+func WithReferences(bots []roster.Bot) []roster.Bot {
 	used := map[string]bool{}
 	for _, b := range bots {
 		used[b.Token.Env] = true

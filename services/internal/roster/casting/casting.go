@@ -3,6 +3,7 @@
 package casting
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 )
 
 // TokenResolver finds the token of a bot. It is given the bot as its file
-// describes it, and must not put the token into an error.
+// describes it, and must not put the token into an error. An empty token keeps the one
+// that the roster has.
 type TokenResolver func(ctx context.Context, bot roster.Bot) (secret.String, error)
 
 // ChatResolver finds the Telegram id of a chat, which is the one in its file, if
@@ -32,6 +34,8 @@ type Options struct {
 	DryRun bool
 	// Prune removes bots, chats and memories that the file doesn't have.
 	Prune bool
+	// By is who applies it, for the history; "chorus apply" if it is empty.
+	By string
 	// Yes goes on without asking, where something is pruned or sealed anew.
 	Yes bool
 	// Confirm asks a person; nil if there is none to ask. See Terminal.
@@ -81,12 +85,12 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 		return err
 	}
 	if !shown.Empty() {
-		if _, err = rosterpg.Apply(ctx, pool, tokens, wanted, opts.Prune, func(now roster.Plan) error {
+		if _, err = rosterpg.Apply(ctx, pool, tokens, opts.request(wanted, func(_ roster.Cast, now roster.Plan) error {
 			if !now.Equal(shown) {
 				return rosterpg.ErrChanged
 			}
 			return nil
-		}); err != nil {
+		})); err != nil {
 			return err
 		}
 	}
@@ -99,6 +103,10 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 		return err
 	}
 	return hint(out, shown)
+}
+
+func (o Options) request(wanted roster.Cast, approve func(roster.Cast, roster.Plan) error) rosterpg.Request {
+	return rosterpg.Request{Wanted: wanted, Prune: o.Prune, By: cmp.Or(o.By, "chorus apply"), Approve: approve}
 }
 
 // hint leads from new tokens to what Telegram says of them, which nobody has asked it.

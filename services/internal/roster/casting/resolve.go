@@ -29,7 +29,7 @@ func resolve(ctx context.Context, file *castfile.File, current roster.Cast, opts
 	accounts := map[int64]string{}
 	for i := range cast.Bots {
 		b := &cast.Bots[i]
-		if err := resolveBot(ctx, b, accounts, opts); err != nil {
+		if err := resolveBot(ctx, b, current, accounts, opts); err != nil {
 			errs = append(errs, file.Problem(fmt.Sprintf("bots[%d].token", i), b.Token.String()+": "+err.Error(), ""))
 		}
 	}
@@ -48,10 +48,13 @@ func resolve(ctx context.Context, file *castfile.File, current roster.Cast, opts
 	return cast, errors.Join(errs...)
 }
 
-func resolveBot(ctx context.Context, b *roster.Bot, accounts map[int64]string, opts Options) error {
+func resolveBot(ctx context.Context, b *roster.Bot, current roster.Cast, accounts map[int64]string, opts Options) error {
 	token, err := opts.Token(ctx, *b)
 	if err != nil {
 		return err
+	}
+	if token.Empty() && slices.ContainsFunc(current.Bots, func(old roster.Bot) bool { return old.Name == b.Name }) {
+		return nil
 	}
 	id, err := rosterpg.AccountID(token)
 	if err != nil {

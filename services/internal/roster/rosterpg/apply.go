@@ -29,19 +29,29 @@ const applyTimeout = 60 * time.Second
 // ErrChanged says that the roster is no longer what a plan was made for.
 var ErrChanged = errors.New("the roster has changed since the plan was shown: look at it again")
 
-// Apply makes the wanted cast the current one, in one transaction. The wanted cast is normalised and valid, its bots have their
-// Secret and AccountID, and its chats that are new a TelegramID. Applying it
-// again changes nothing.
-//
-// Approve is asked inside the transaction, and again if that has to be repeated;
-// its error is returned, and nothing is changed. It may be nil.
-func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted roster.Cast, prune bool, approve func(roster.Plan) error) (roster.Plan, error) {
+// Request is what is to be applied.
+type Request struct {
+	// Wanted is normalised and valid. Its bots that are new have their Secret and
+	// AccountID, and its chats that are new a TelegramID.
+	Wanted roster.Cast
+	// Prune removes what it does not name.
+	Prune bool
+	// By is who applies it, for the history.
+	By string
+	// Approve is asked inside the transaction, and again if that has to be repeated;
+	// its error is returned, and nothing is changed. It may be nil.
+	Approve func(current roster.Cast, plan roster.Plan) error
+}
+
+// Apply makes the wanted cast the current one, in one transaction, and keeps it as a
+// version. Applying it again changes nothing.
+func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, r Request) (roster.Plan, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	var plan roster.Plan
 	var err error
 	for range attempts {
-		plan, err = applyOnce(ctx, pool, tokens, wanted, prune, approve)
+		plan, err = applyOnce(ctx, pool, tokens, r)
 		if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != pgerrcodeDeadlock {
 			break
 		}
@@ -56,7 +66,7 @@ const (
 	pgerrcodeDeadlock = "40P01"
 )
 
-func applyOnce(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted roster.Cast, prune bool, approve func(roster.Plan) error) (roster.Plan, error) {
+func applyOnce(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, r Request) (roster.Plan, error) {
 	var plan roster.Plan
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, lock := range []string{applyLock, lockBots, lockChats} {
@@ -68,16 +78,19 @@ func applyOnce(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, wanted ro
 		if err != nil {
 			return err
 		}
-		plan = roster.Diff(current, wanted, prune)
-		if approve != nil {
-			if err := approve(plan); err != nil {
+		plan = roster.Diff(current, r.Wanted, r.Prune)
+		if r.Approve != nil {
+			if err := r.Approve(current, plan); err != nil {
 				return err
 			}
 		}
 		if plan.Empty() {
 			return nil
 		}
-		return write(ctx, tx, tokens, plan, prune)
+		if err := write(ctx, tx, tokens, plan, r.Prune); err != nil {
+			return err
+		}
+		return keepVersion(ctx, tx, tokens, r.By, current, plan)
 	})
 	return plan, err
 }

@@ -223,12 +223,12 @@ func TestNothingIsHalfApplied(t *testing.T) {
 	wrong.Chats[0].Purpose = "changed"
 	wrong.Chats = append(wrong.Chats, wrong.Chats[0])
 	wrong.Chats[1].Name = "other"
-	_, err := rosterpg.Apply(t.Context(), p, tk, wrong, false, nil)
+	_, err := rosterpg.Apply(t.Context(), p, tk, rosterpg.Request{Wanted: wrong})
 	if err == nil || !strings.Contains(err.Error(), "another chat has the same telegram_id") {
 		t.Errorf("got %v", err)
 	}
 	declined := errors.New("no")
-	if _, err := rosterpg.Apply(t.Context(), p, tk, wrong, false, func(roster.Plan) error { return declined }); !errors.Is(err, declined) {
+	if _, err := rosterpg.Apply(t.Context(), p, tk, rosterpg.Request{Wanted: wrong, Approve: func(roster.Cast, roster.Plan) error { return declined }}); !errors.Is(err, declined) {
 		t.Errorf("got %v", err)
 	}
 	if plan := apply(t, p, tk, cast(), true); !plan.Empty() {
@@ -244,7 +244,7 @@ func TestAppliesAtOnceAreSerialised(t *testing.T) {
 	made := 0
 	for range 8 {
 		wg.Go(func() {
-			plan, err := rosterpg.Apply(t.Context(), p, tk, cast(), true, nil)
+			plan, err := rosterpg.Apply(t.Context(), p, tk, rosterpg.Request{Wanted: cast(), Prune: true})
 			mu.Lock()
 			defer mu.Unlock()
 			made += len(plan.Changes)
@@ -278,7 +278,7 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 	c.Bots[0].AccountID = 77
 	applied := make(chan error)
 	go func() {
-		_, err := rosterpg.Apply(context.WithoutCancel(t.Context()), p, tk, c, false, nil)
+		_, err := rosterpg.Apply(context.WithoutCancel(t.Context()), p, tk, rosterpg.Request{Wanted: c})
 		applied <- err
 	}()
 	// It waits until the apply holds its locks, and closes the circle.

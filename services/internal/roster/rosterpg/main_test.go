@@ -61,7 +61,7 @@ func cast() roster.Cast {
 
 func apply(t *testing.T, p *pgxpool.Pool, tk rosterpg.Tokens, c roster.Cast, prune bool) roster.Plan {
 	t.Helper()
-	plan, err := rosterpg.Apply(t.Context(), p, tk, c, prune, nil)
+	plan, err := rosterpg.Apply(t.Context(), p, tk, rosterpg.Request{Wanted: c, Prune: prune})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,86 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/chorus-cast/chorus/services/console"
+	"github.com/chorus-cast/chorus/services/console/cast"
+	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/llm"
+	"github.com/chorus-cast/chorus/services/internal/llm/chain"
+	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/usage"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+)
+
+// console puts the console together with what the other services know.
+func (p *process) console() (run.Part, error) {
+	keys, err := p.cfg.keyring()
+	if err != nil {
+		return run.Part{}, run.Usage(err)
+	}
+	links, err := provider.New(p.cfg.llm)
+	if err != nil {
+		return run.Part{}, fmt.Errorf("llm.%w", err)
+	}
+	book := usage.NewBook(p.pool, p.log.Named("usage"))
+	// The generator of this process, if there is one, has the metrics.
+	texts := chain.New(links, chain.Deps{Ledger: book, Now: p.clock.Now, Log: p.log.Named("llm")})
+	tools, closeTools, err := p.castTools(texts)
+	if err != nil {
+		return run.Part{}, err
+	}
+	s, err := console.Open(context.Background(), p.cfg.console, console.Deps{
+		Pool: p.pool, Bus: p.bus, Log: p.log.Named("console"), Keys: keys, Cast: tools,
+	})
+	if err != nil {
+		return run.Part{}, err
+	}
+	p.consoleURL = s.URL()
+	return run.Part{Name: "console", Run: func(ctx context.Context) error {
+		defer texts.Close()
+		defer closeTools()
+		return book.Around(ctx, s.Run)
+	}}, nil
+}
+
+// castTools are what makes bots and chats where Telegram is emulated, and what writes.
+func (p *process) castTools(texts *chain.Chain) (tools cast.Tools, closeTools func(), err error) {
+	closeTools = func() {}
+	tools.Token, tools.Chat = p.made.Token, p.made.Chat
+	if tools.Token == nil && p.cfg.telegram.Emulated {
+		client, err := control.New(p.cfg.telegram.URL)
+		if err != nil {
+			return tools, nil, run.Usage(fmt.Errorf("telegram.url: %w", err))
+		}
+		made := emulated{control: client}
+		tools.Token, tools.Chat, closeTools = made.token, made.chat, client.Close
+	}
+	interview, err := generator.NewInterview(p.cfg.generator, generator.Deps{
+		Pool: p.pool, Roster: p.rostered, Texts: texts, Now: p.clock.Now, Log: p.log.Named("generator"),
+	})
+	if err != nil {
+		return tools, nil, err
+	}
+	tools.Say = func(ctx context.Context, chat, bot int64, text string) (string, error) {
+		return interview.Ask(ctx, chat, bot, text)
+	}
+	if p.cfg.llm.Kind != provider.Offline { // it can't write what it is told to
+		tools.Write = func(ctx context.Context, system, user string) (string, error) {
+			answer, err := texts.Generate(ctx, llm.Request{
+				Messages: []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}},
+				About:    llm.About{Purpose: llm.PurposeText},
+			})
+			if err == nil && answer.Offline {
+				err = errNoModel
+			}
+			return answer.Text, err
+		}
+	}
+	return tools, closeTools, nil
+}
+
+var errNoModel = errors.New("no model has written this")
