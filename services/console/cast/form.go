@@ -38,8 +38,7 @@ type table struct {
 	Rows       [][]input
 }
 
-// part of a struct that a group shows: fields by their names, "" for all that no other
-// group of the form has.
+// part of a struct that a group shows: fields by their paths.
 type part struct {
 	title string
 	open  bool
@@ -48,7 +47,10 @@ type part struct {
 
 func botParts() []part {
 	return []part{
-		{"Persona", true, []string{"persona"}},
+		{"Persona", true, []string{
+			"persona.display_name", "persona.summary", "persona.tone", "persona.hint", "persona.phrases", "persona.interests", "persona.empathy", "persona.energy",
+		}},
+		{"How it writes", false, []string{"persona.voice", "persona.stickers"}},
 		{"Rhythm", true, []string{"enabled", "tempo", "typing_wpm", "active_hours", "hourly_min", "hourly_max"}},
 		{"What it thinks", false, []string{"stances"}},
 		{"What it owns", false, []string{"holdings"}},
@@ -69,14 +71,24 @@ func schemaOf(list string) *schema.Schema {
 	return f.Struct
 }
 
+// find is the field at a path, in a struct.
+func find(v reflect.Value, s *schema.Schema, path string) (reflect.Value, schema.Field) {
+	name, rest, deeper := strings.Cut(path, ".")
+	f, _ := s.Field(name)
+	if deeper {
+		return find(f.In(v), f.Struct, rest)
+	}
+	return f.In(v), f
+}
+
 // groups makes the form of a bot or a chat.
 func groups(v reflect.Value, s *schema.Schema, parts []part) []group {
 	var all []group
 	for _, p := range parts {
 		g := group{Title: p.title, Open: p.open}
 		for _, name := range p.names {
-			f, _ := s.Field(name)
-			g.add(f.In(v), f, name)
+			field, f := find(v, s, name)
+			g.add(field, f, name)
 		}
 		all = append(all, g)
 	}
@@ -163,8 +175,8 @@ func fill(form url.Values, v reflect.Value, s *schema.Schema, parts []part) erro
 	var problems schema.Problems
 	for _, p := range parts {
 		for _, name := range p.names {
-			f, _ := s.Field(name)
-			take(form, f.In(v), f, name, &problems)
+			field, f := find(v, s, name)
+			take(form, field, f, name, &problems)
 		}
 	}
 	if len(problems) > 0 {
