@@ -5,7 +5,7 @@ package cast
 
 import (
 	"context"
-	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5"
@@ -63,25 +63,26 @@ type Area struct {
 // New adds it to a console.
 func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 	a := &Area{Deps: deps, pages: pages}
-	op := func(id, method, path, summary string, least access.Role) operation.Operation {
+	op := func(id, at, summary string, least access.Role) operation.Operation {
+		method, path, _ := strings.Cut(at, " ")
 		return operation.Operation{ID: id, Method: method, Path: path, Summary: summary, Tag: "cast", Role: least}
 	}
 	changes := func(o operation.Operation) operation.Operation { // what they are given may hold tokens, or words about people
 		o.Changes, o.Secret = true, true
 		return o
 	}
-	a.bots = operation.Add(set, op("list-bots", http.MethodGet, "/cast/bots", "The bots of the cast, by name", access.Viewer), a.listBots)
-	a.chats = operation.Add(set, op("list-cast-chats", http.MethodGet, "/cast/chats", "The chats of the cast, by name", access.Viewer), a.listChats)
-	a.read = operation.Add(set, op("read-cast", http.MethodGet, "/cast", "The whole cast as a file, without tokens", access.Viewer), a.readCast)
-	a.plan = operation.Add(set, op("plan-cast", http.MethodPost, "/cast/plan", "What applying a cast file would change", access.Editor), a.planCast)
-	a.apply = operation.Add(set, changes(op("apply-cast", http.MethodPost, "/cast/apply", "Apply a cast file to the roster that it was planned for", access.Editor)), a.applyCast)
-	a.versions = operation.Add(set, op("list-cast-versions", http.MethodGet, "/cast/versions", "What was applied, the newest first", access.Viewer), a.listVersions)
-	a.version = operation.Add(set, op("read-cast-version", http.MethodGet, "/cast/versions/{id}", "The cast as it was after it was applied", access.Viewer), a.readVersion)
-	a.draft = operation.Add(set, op("draft-persona", http.MethodPost, "/cast/draft", "Draft a persona; nothing is saved", access.Editor), a.draftPersona)
-	a.memories = operation.Add(set, op("list-memories", http.MethodGet, "/cast/bots/{bot}/memories", "What a bot remembers, the strongest first", access.Viewer), a.listMemories)
-	a.remember = operation.Add(set, changes(op("add-memory", http.MethodPost, "/cast/bots/{bot}/memories", "Give a bot a memory", access.Editor)), a.addMemory)
-	a.forget = operation.Add(set, changes(op("forget-memory", http.MethodDelete, "/cast/memories/{id}", "Take a memory back", access.Editor)), a.forgetMemory)
-	a.say = operation.Add(set, op("say-to-bot", http.MethodPost, "/cast/bots/{bot}/say", "What a bot would answer; nothing is sent", access.Editor), a.sayToBot)
+	a.bots = operation.Add(set, op("list-bots", "GET /cast/bots", "The bots of the cast, by name", access.Viewer), a.listBots)
+	a.chats = operation.Add(set, op("list-cast-chats", "GET /cast/chats", "The chats of the cast, by name", access.Viewer), a.listChats)
+	a.read = operation.Add(set, op("read-cast", "GET /cast", "The whole cast as a file, without tokens", access.Viewer), a.readCast)
+	a.plan = operation.Add(set, op("plan-cast", "POST /cast/plan", "What applying a cast file would change", access.Editor), a.planCast)
+	a.apply = operation.Add(set, changes(op("apply-cast", "POST /cast/apply", "Apply a cast file to the roster of its plan", access.Editor)), a.applyCast)
+	a.versions = operation.Add(set, op("list-cast-versions", "GET /cast/versions", "What was applied, the newest first", access.Viewer), a.listVersions)
+	a.version = operation.Add(set, op("read-cast-version", "GET /cast/versions/{id}", "The cast as it was after it was applied", access.Viewer), a.readVersion)
+	a.draft = operation.Add(set, op("draft-persona", "POST /cast/draft", "Draft a persona; nothing is saved", access.Editor), a.draftPersona)
+	a.memories = operation.Add(set, op("list-memories", "GET /cast/bots/{bot}/memories", "What a bot remembers", access.Viewer), a.listMemories)
+	a.remember = operation.Add(set, changes(op("add-memory", "POST /cast/bots/{bot}/memories", "Give a bot a memory", access.Editor)), a.addMemory)
+	a.forget = operation.Add(set, changes(op("forget-memory", "DELETE /cast/memories/{id}", "Take a memory back", access.Editor)), a.forgetMemory)
+	a.say = operation.Add(set, op("say-to-bot", "POST /cast/bots/{bot}/say", "What a bot would answer; nothing is sent", access.Editor), a.sayToBot)
 	return a
 }
 
@@ -122,8 +123,8 @@ func (l *listed) limit() int {
 	return min(l.Limit, most)
 }
 
-// CastBot is a bot in a list.
-type CastBot struct {
+// listedBot is a bot in a list.
+type listedBot struct {
 	Name     string   `json:"name"`
 	Display  string   `json:"display_name"`
 	Username string   `json:"username,omitempty"`
@@ -134,8 +135,8 @@ type CastBot struct {
 	Chats    []string `json:"chats" doc:"where it plays, at most 20"`
 }
 
-// CastChat is a chat in a list.
-type CastChat struct {
+// listedChat is a chat in a list.
+type listedChat struct {
 	ID       int64  `json:"id"`
 	Name     string `json:"name"`
 	Title    string `json:"title"`
@@ -146,21 +147,22 @@ type CastChat struct {
 
 type botsAnswer struct {
 	Body struct {
-		Bots []CastBot `json:"bots"`
-		Next string    `json:"next,omitempty" doc:"give it as after to go on"`
+		Bots []listedBot `json:"bots"`
+		Next string      `json:"next,omitempty" doc:"give it as after to go on"`
 	}
 }
 
 type chatsAnswer struct {
 	Body struct {
-		Chats []CastChat `json:"chats"`
-		Next  string     `json:"next,omitempty" doc:"give it as after to go on"`
+		Chats []listedChat `json:"chats"`
+		Next  string       `json:"next,omitempty" doc:"give it as after to go on"`
 	}
 }
 
 const (
 	listBots = `-- console: cast bots
-SELECT b.name, coalesce(p.display_name, b.name), coalesce(b.username, ''), coalesce(p.summary, ''), coalesce(p.tone, ''), b.enabled, coalesce(b.stopped_why, ''),
+SELECT b.name, coalesce(p.display_name, b.name), coalesce(b.username, ''), coalesce(p.summary, ''), coalesce(p.tone, ''), b.enabled,
+    coalesce(b.stopped_why, ''),
     ARRAY(SELECT c.name FROM cast_members m JOIN chats c ON c.id = m.chat_id WHERE m.bot_id = b.id AND c.removed_at IS NULL ORDER BY c.name LIMIT 20)
 FROM bots b LEFT JOIN personas p ON p.bot_id = b.id WHERE b.removed_at IS NULL AND b.name > $1 ORDER BY b.name LIMIT $2`
 	listChats = `-- console: cast chats
@@ -170,21 +172,21 @@ FROM chats c WHERE c.removed_at IS NULL AND c.name > $1 ORDER BY c.name LIMIT $2
 
 func (a *Area) listBots(ctx context.Context, in *listed) (*botsAnswer, error) {
 	out := &botsAnswer{}
-	found, err := store.Collect(ctx, a.Pool, "list bots", pgx.RowToStructByPos[CastBot], listBots, in.After, in.limit()+1)
+	found, err := store.Collect(ctx, a.Pool, "list bots", pgx.RowToStructByPos[listedBot], listBots, in.After, in.limit()+1)
 	if err != nil {
 		return nil, err
 	}
-	out.Body.Bots, out.Body.Next = cut(found, in.limit(), func(b CastBot) string { return b.Name })
+	out.Body.Bots, out.Body.Next = cut(found, in.limit(), func(b listedBot) string { return b.Name })
 	return out, nil
 }
 
 func (a *Area) listChats(ctx context.Context, in *listed) (*chatsAnswer, error) {
 	out := &chatsAnswer{}
-	found, err := store.Collect(ctx, a.Pool, "list chats", pgx.RowToStructByPos[CastChat], listChats, in.After, in.limit()+1)
+	found, err := store.Collect(ctx, a.Pool, "list chats", pgx.RowToStructByPos[listedChat], listChats, in.After, in.limit()+1)
 	if err != nil {
 		return nil, err
 	}
-	out.Body.Chats, out.Body.Next = cut(found, in.limit(), func(c CastChat) string { return c.Name })
+	out.Body.Chats, out.Body.Next = cut(found, in.limit(), func(c listedChat) string { return c.Name })
 	return out, nil
 }
 

@@ -299,7 +299,7 @@ func TestANewPersonaInThreeFields(t *testing.T) {
 		Token: func(_ context.Context, b roster.Bot) (secret.String, error) {
 			return secret.New(fmt.Sprintf("%d:made", b.Name[0])), nil
 		},
-		Chat:  func(_ context.Context, c roster.Chat, _ []roster.Bot) (int64, error) { return c.TelegramID, nil },
+		Chat: func(_ context.Context, c roster.Chat, _ []roster.Bot) (int64, error) { return c.TelegramID, nil },
 		Say: func(_ context.Context, _, _ int64, text string) (string, error) {
 			asked = text
 			return "<i>Moss</i>", nil

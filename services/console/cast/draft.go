@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -51,11 +52,8 @@ func (a *Area) draftPersona(ctx context.Context, in *draftAsked) (*draftAnswer, 
 // drafted gives the cast in which a new bot has its place, and the bot.
 func (a *Area) drafted(ctx context.Context, in *draftAsked) (cast roster.Cast, bot roster.Bot, err error) {
 	name, like := strings.TrimSpace(in.Body.Name), strings.TrimSpace(in.Body.Like)
-	if n := utf8.RuneCountInString(name); n < 1 || n > longestName {
-		return cast, bot, &operation.InvalidError{Field: "name", Value: fmt.Sprintf("%d characters", n), Want: fmt.Sprintf("1 to %d characters", longestName)}
-	}
-	if n := utf8.RuneCountInString(like); n < 1 || n > longestLike {
-		return cast, bot, &operation.InvalidError{Field: "what it is like", Value: fmt.Sprintf("%d characters", n), Want: fmt.Sprintf("1 to %d characters", longestLike)}
+	if err := errors.Join(lengthOf("name", name, longestName), lengthOf("what it is like", like, longestLike)); err != nil {
+		return cast, bot, operation.Invalid(err)
 	}
 	if cast, err = a.roster(ctx); err != nil {
 		return cast, bot, err
@@ -78,6 +76,15 @@ func (a *Area) drafted(ctx context.Context, in *draftAsked) (cast roster.Cast, b
 		join(&cast, bot.Name, []string{chat})
 	}
 	return cast, bot, nil
+}
+
+// lengthOf is an error if a text is empty or too long.
+func lengthOf(field, text string, most int) error {
+	n := utf8.RuneCountInString(text)
+	if n < 1 || n > most {
+		return fmt.Errorf("%s: has %d characters, want 1 to %d", field, n, most)
+	}
+	return nil
 }
 
 // nameOf makes a name in the cast of what the chat sees.
@@ -108,9 +115,13 @@ func (a *Area) persona(ctx context.Context, name, like string, topics []string) 
 		return p // the form shows the plain draft, which can be written on
 	}
 	var wrote struct {
-		Summary, Tone, Hint string
-		Phrases, Interests  []string
-		Empathy, Energy     *float32
+		Summary   string   `json:"summary"`
+		Tone      string   `json:"tone"`
+		Hint      string   `json:"hint"`
+		Phrases   []string `json:"phrases"`
+		Interests []string `json:"interests"`
+		Empathy   *float32 `json:"empathy"`
+		Energy    *float32 `json:"energy"`
 	}
 	from, to := strings.IndexByte(text, '{'), strings.LastIndexByte(text, '}')
 	if from < 0 || to < from || json.Unmarshal([]byte(text[from:to+1]), &wrote) != nil || wrote.Summary == "" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -126,8 +125,8 @@ WHERE b.name = $1 AND b.removed_at IS NULL AND c.removed_at IS NULL AND ($2 = ''
 
 func (a *Area) sayToBot(ctx context.Context, in *said) (*sayAnswer, error) {
 	text := strings.TrimSpace(in.Body.Text)
-	if n := utf8.RuneCountInString(text); n < 1 || n > longestSaid {
-		return nil, &operation.InvalidError{Field: "text", Value: fmt.Sprintf("%d characters", n), Want: fmt.Sprintf("1 to %d characters", longestSaid)}
+	if err := lengthOf("text", text, longestSaid); err != nil {
+		return nil, operation.Invalid(err)
 	}
 	if a.Say == nil {
 		return nil, operation.Invalid(errors.New("text: this console knows no writer, want the configuration of the generators in llm"))
@@ -135,7 +134,7 @@ func (a *Area) sayToBot(ctx context.Context, in *said) (*sayAnswer, error) {
 	var bot, chat int64
 	err := a.Pool.QueryRow(ctx, whereItPlays, in.Bot, in.Body.Chat).Scan(&bot, &chat)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &operation.InvalidError{Field: "bot", Value: fmt.Sprintf("%.60q plays in no such chat", in.Bot), Want: "a bot that plays in a chat: what it answers depends on the chat's talk"}
+		return nil, operation.Invalid(fmt.Errorf("bot: %.60q plays in no such chat, want one that does: what it answers depends on the talk", in.Bot))
 	}
 	if err != nil {
 		return nil, err

@@ -90,7 +90,7 @@ func tabs(current string) templ.Component {
 	})
 }
 
-func botsPage(bots []CastBot, next string, edit bool) templ.Component {
+func botsPage(bots []listedBot, next string, edit bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -285,7 +285,7 @@ func more(path, next string) templ.Component {
 	})
 }
 
-func chatsPage(chats []CastChat, next string) templ.Component {
+func chatsPage(chats []listedChat, next string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -529,7 +529,7 @@ func filePage(file string, prune bool, said string, edit bool) templ.Component {
 	})
 }
 
-func planPage(p CastPlan, file string, prune bool, back string) templ.Component {
+func planPage(p shownPlan, file string, prune bool, back string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1139,7 +1139,7 @@ func versionPage(v rosterpg.Version, edit bool) templ.Component {
 	})
 }
 
-func newPage(chats []CastChat, model bool, d draftAsked, said string) templ.Component {
+func newPage(chats []listedChat, model bool, d draftAsked, said string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -36,15 +36,15 @@ type planned struct {
 	}
 }
 
-// CastPlan is what a file changes.
-type CastPlan struct {
+// shownPlan is what a file changes.
+type shownPlan struct {
 	Changes []roster.Shown    `json:"changes"`
 	Notes   []string          `json:"notes,omitempty"`
 	Tag     string            `json:"tag,omitempty" doc:"of the roster that it was planned for; apply-cast wants it"`
 	Sealed  map[string]string `json:"sealed,omitempty" doc:"the tokens that were given, sealed; apply-cast wants them"`
 }
 
-type planAnswer struct{ Body CastPlan }
+type planAnswer struct{ Body shownPlan }
 
 type applied struct {
 	Body struct {
@@ -103,7 +103,7 @@ func (a *Area) planCast(ctx context.Context, in *planned) (*planAnswer, error) {
 	if err != nil {
 		return nil, refused(err)
 	}
-	out := &planAnswer{CastPlan{Changes: a.shown(draft.Plan), Notes: draft.Plan.Notes, Tag: draft.Tag, Sealed: sealed}}
+	out := &planAnswer{shownPlan{Changes: a.shown(draft.Plan), Notes: draft.Plan.Notes, Tag: draft.Tag, Sealed: sealed}}
 	return out, nil
 }
 
@@ -128,7 +128,7 @@ func (a *Area) applyCast(ctx context.Context, in *applied) (*planAnswer, error) 
 	if err := a.tryNow(ctx, plan); err != nil {
 		return nil, err
 	}
-	return &planAnswer{CastPlan{Changes: shown, Notes: plan.Notes}}, nil
+	return &planAnswer{shownPlan{Changes: shown, Notes: plan.Notes}}, nil
 }
 
 // object names what changes: "bot anna", or how many there are.
@@ -169,7 +169,7 @@ func refused(err error) error {
 // options are how files are applied: bots that are known keep their tokens, unless the
 // file refers to another one or a token was given. Accounts and groups are made by the
 // tools, where they can be made.
-func (a *Area) options(ctx context.Context, sealed map[string]string, prune bool, make Tools) (casting.Options, error) {
+func (a *Area) options(ctx context.Context, sealed map[string]string, prune bool, tools Tools) (casting.Options, error) {
 	current, err := a.roster(ctx)
 	if err != nil {
 		return casting.Options{}, err
@@ -197,22 +197,22 @@ func (a *Area) options(ctx context.Context, sealed map[string]string, prune bool
 			}
 			return tokens.Open(b.Name, box)
 		}
-		if ref, is := known[b.Name]; is && (b.Token == ref || make.Token != nil) {
+		if ref, is := known[b.Name]; is && (b.Token == ref || tools.Token != nil) {
 			return secret.String{}, nil
 		}
-		if make.Token != nil {
-			return make.Token(ctx, b)
+		if tools.Token != nil {
+			return tools.Token(ctx, b)
 		}
 		return resolve(b.Token, who)
 	}}
-	if make.Chat != nil {
+	if tools.Chat != nil {
 		opts.Chat = func(ctx context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
 			for _, old := range current.Chats {
 				if old.Name == c.Name && c.TelegramID == 0 {
 					c.TelegramID = old.TelegramID
 				}
 			}
-			return make.Chat(ctx, c, cast)
+			return tools.Chat(ctx, c, cast)
 		}
 	}
 	return opts, nil

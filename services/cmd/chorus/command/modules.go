@@ -77,7 +77,7 @@ func consoleModule() module {
 	return module{
 		name: "console", kind: lease.Console,
 		sections: []string{sectionConsole, sectionRedis, sectionCache, sectionSecret, sectionTelegram, sectionLLM, sectionGenerator},
-		streams: []string{subject.Turns, subject.Deliveries, subject.Prompts}, make: (*process).console,
+		streams:  []string{subject.Turns, subject.Deliveries, subject.Prompts}, make: (*process).console,
 	}
 }
 
@@ -173,4 +173,3 @@ func (p *process) listener() (run.Part, error) {
 	p.changed = append(p.changed, s.Wake)
 	return run.Part{Name: "listener", Run: s.Run}, nil
 }
-
