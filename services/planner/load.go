@@ -36,11 +36,12 @@ SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
     k.counts, k.counted_in, k.lively,
     CASE WHEN k.texts_day = (now() AT TIME ZONE 'UTC')::date THEN k.texts ELSE 0 END,
     (SELECT counts FROM turn_counts WHERE bot_id = 0), coalesce((SELECT counted_in FROM turn_counts WHERE bot_id = 0), 0),
-    open.unwritten, open.speakers, open.targets, open.answerers, member.*, talk.*, known.*,
+    open.unwritten, open.waits, open.speakers, open.targets, open.answerers, member.*, talk.*, known.*,
     extract(epoch FROM (SELECT next_turn_at FROM chat_clock WHERE next_turn_at > now() ORDER BY next_turn_at LIMIT 1) - clock_timestamp())::float8, ` + open + `
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE written_at IS NULL AND kind <> 'command') AS unwritten,
+        coalesce(now() - min(planned_at) FILTER (WHERE written_at IS NULL AND kind <> 'command'), '0') AS waits,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind <> 'command') AS speakers, array_agg(bot_id) AS busy,
         array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
@@ -94,6 +95,7 @@ type row struct {
 	AllCounts                    []int
 	AllCountedIn                 int64
 	Unwritten                    int
+	UnwrittenFor                 time.Duration
 	Speakers, Targets, Answerers []int64
 
 	// Of each member of the cast, in the order of the bots.
@@ -175,7 +177,7 @@ func (r *row) input(all players) decide.Input {
 		},
 		TurnNumber: r.Turn, Due: r.Due, Now: r.Now, Lively: r.Lively, ChatToday: r.Today,
 		ChatLastMinute: recently(r.Counts, r.CountedIn, r.Now.Unix()/5, 12), GlobalLastMinute: recently(r.AllCounts, r.AllCountedIn, r.Now.Unix(), 60),
-		UnwrittenTurns: r.Unwritten, Coming: r.Speakers, Recent: r.recent(all),
+		UnwrittenTurns: r.Unwritten, UnwrittenFor: r.UnwrittenFor, Coming: r.Speakers, Recent: r.recent(all),
 	}
 	// A zone that this machine does not know is checked when a cast is
 	// applied; should it be gone, the chat goes on in UTC.

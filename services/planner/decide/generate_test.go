@@ -23,7 +23,7 @@ func anyInput(t *rapid.T) decide.Input {
 			MeanGap: time.Duration(rapid.Int64().Draw(t, "gap")),
 		},
 		Settings: anySettings(t), TurnNumber: rapid.Int64().Draw(t, "turn"), Seed: rapid.Uint64().Draw(t, "seed"),
-		UnwrittenTurns: rapid.IntRange(0, 6).Draw(t, "open"), Due: now, Now: now,
+		UnwrittenTurns: rapid.IntRange(0, 6).Draw(t, "open"), UnwrittenFor: time.Duration(rapid.Int64().Draw(t, "open for")), Due: now, Now: now,
 		ChatLastMinute: rapid.IntRange(0, 25).Draw(t, "chat load"), GlobalLastMinute: rapid.IntRange(0, 25).Draw(t, "load"),
 		ChatToday: rapid.IntRange(0, 25).Draw(t, "today"),
 		Coming:    rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 4).Draw(t, "coming"),

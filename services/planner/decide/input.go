@@ -21,6 +21,8 @@ type Input struct {
 	TurnNumber int64
 	// UnwrittenTurns is how many messages and replies of the chat have no text yet.
 	UnwrittenTurns int
+	// UnwrittenFor is how long ago the oldest of them was planned.
+	UnwrittenFor time.Duration
 	// Coming are the bots of the messages and replies that are planned and that Recent
 	// can't show yet, in the order of their turns.
 	Coming []int64

@@ -18,6 +18,8 @@ const (
 	// behindPause is how soon a chat is looked at again whose texts are behind, at the
 	// earliest: to look costs time that its texts need.
 	behindPause = 2 * time.Second
+	// maxRest is how long texts that are not written may put off the next look.
+	maxRest = 20 * time.Second
 )
 
 // next returns when to look at the chat again.
@@ -31,11 +33,19 @@ func (d *decider) next(skip Skip) time.Time {
 		// And a gap, so that not everybody speaks when the clock strikes.
 		return d.opening().Add(d.gap()).In(d.in.Now.Location())
 	case SkipTextsBehind:
-		return d.in.Now.Add(max(behindPause, d.gap()))
+		return d.in.Now.Add(max(behindPause, d.gap(), d.rest()))
+	case SkipNoNeed:
+		return d.in.Now.Add(max(d.gap(), d.rest()))
 	case SkipNone, SkipHourlyLimit, SkipChatLimit, SkipGlobalLimit, SkipPromptGone, SkipPromptLate,
-		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers, SkipNoNeed, SkipForgotten:
+		SkipAnswered, SkipAddresseeAway, SkipUnreachable, SkipPersonAnswers, SkipChatAnswers, SkipForgotten:
 	}
 	return d.in.Now.Add(d.gap())
+}
+
+// rest is how long a chat is left alone that waits for texts: as long as they have taken so
+// far. So the more the texts of all chats are behind, the less is looked at chats in vain.
+func (d *decider) rest() time.Duration {
+	return min(d.in.UnwrittenFor, maxRest)
 }
 
 // opening returns when the first bot of the cast wakes up.

@@ -87,6 +87,9 @@ func (p *play) decide(s *stage) decide.Decision {
 		Lively:    s.lively,
 		Due:       now, Now: now, Seed: p.options.Seed ^ uint64(s.chat.Chat.ID), //nolint:gosec // any number will do
 	}
+	if len(s.coming) > 0 {
+		in.UnwrittenFor = now.Sub(s.coming[0].At) + p.options.Latency
+	}
 	for _, m := range s.coming {
 		in.Coming = append(in.Coming, m.BotID)
 		if m.ReplyTo != 0 {
