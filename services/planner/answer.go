@@ -131,7 +131,7 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 			return err
 		}
 		values := p.Settings.Current()
-		rows, err := look(ctx, tx, lookAtChat, everything, prompt.ChatID)
+		rows, err := look(ctx, tx, lookAtChat, nil, everything, prompt.ChatID)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,8 @@ const (
 	// situation is all that changes with each turn and that the decisions about chats depend
 	// on, as of one instant: a turn that was just delivered is open, or its message is there.
 	// What seldom changes comes from the cache. A chat of which $1 texts are unwritten gets
-	// no turn, and its messages, which are most of what is read, are left out.
+	// no turn, and its messages, which are most of what is read, are left out. So are those
+	// up to a number, $4, in the chats $3, of which it is known what was said before.
 	//
 	// Answers to commands are no talk, and what hangs of reactions holds nothing up. Turns
 	// that wait for Telegram are read, so that who speaks next knows of them, but only
@@ -51,11 +52,11 @@ CROSS JOIN LATERAL (
         array_agg(coalesce(array_to_string(n.counts, ' '), '')), array_agg(coalesce(n.counted_in, 0))
     FROM (SELECT * FROM cast_members WHERE chat_id = k.chat_id ORDER BY bot_id) m LEFT JOIN turn_counts n ON n.bot_id = m.bot_id) member
 CROSS JOIN LATERAL (
-    SELECT array_agg(number) AS numbers, array_agg(coalesce(bot_id, 0)) AS bots, array_agg(coalesce(who.name, '')), array_agg(body),
-        array_agg(coalesce(reply_to, 0)), array_agg(sent_at)
+    SELECT array_agg(number) AS numbers, array_agg(coalesce(bot_id, 0)),
+        array_agg(coalesce((SELECT name FROM people WHERE telegram_id = m.person_id), '')), array_agg(body), array_agg(coalesce(reply_to, 0)), array_agg(sent_at)
     FROM (
-        SELECT * FROM messages WHERE chat_id = k.chat_id AND talk AND open.unwritten < $1 ORDER BY sent_at DESC, number DESC LIMIT 50) m
-    LEFT JOIN people who ON who.telegram_id = m.person_id) talk
+        SELECT * FROM messages WHERE chat_id = k.chat_id AND talk AND open.unwritten < $1
+            AND number > coalesce(($4::bigint[])[array_position($3::bigint[], k.chat_id)], 0) ORDER BY number DESC LIMIT 50) m) talk
 CROSS JOIN LATERAL (
     SELECT array_agg(number ORDER BY viewer), array_agg(viewer ORDER BY viewer)
     FROM message_ids WHERE c.kind = 'group' AND chat_id = k.chat_id AND number = ANY(talk.numbers) AND viewer > 0) known
@@ -105,24 +106,37 @@ type row struct {
 	BotCounts    []string
 	BotCountedIn []int64
 
-	// Of each message, the newest first.
+	// Of each message that was read.
 	Numbers, Authors []int64
 	People, Bodies   []string
 	Replies          []int64
 	Times            []time.Time
 
-	// Who knows which messages of a basic group.
+	// Who knows which messages of a basic group, since the first that was read.
 	Known, Viewers []int64
 
 	// Next is how long the next chat is not due, in seconds; nil for none. Open tells that
 	// there are open turns.
 	Next *float64
 	Open bool
+
+	talk *talk `db:"-"` // nil where no messages were asked for
 }
 
-// look reads how chats are, by a statement made of situation.
-func look(ctx context.Context, db store.Querier, sql string, args ...any) ([]*row, error) {
-	return store.Collect(ctx, db, "look at chats", pgx.RowToAddrOfStructByPos[row], sql, args...)
+// look reads how chats are, by a statement made of situation, and adds what was said to
+// what is known.
+func look(ctx context.Context, db store.Querier, sql string, known map[int64]*talk, maxUnwritten int, which any) ([]*row, error) {
+	ids, after := make([]int64, 0, len(known)), make([]int64, 0, len(known))
+	for id, t := range known {
+		ids, after = append(ids, id), append(after, t.after())
+	}
+	rows, err := store.Collect(ctx, db, "look at chats", pgx.RowToAddrOfStructByPos[row], sql, maxUnwritten, which, ids, after)
+	for _, r := range rows {
+		if r.Unwritten < maxUnwritten {
+			r.talk = known[r.ID].with(r.messages(), r.Now)
+		}
+	}
+	return rows, err
 }
 
 // inputs are what the decisions about chats depend on.
@@ -154,8 +168,8 @@ func playersOf(ctx context.Context, roster *rostercache.Roster, chats []*row) (p
 		for _, bot := range r.Bots {
 			casts[rostercache.BotID(bot)], authors[rostercache.BotID(bot)] = true, true
 		}
-		for _, bot := range r.Authors {
-			authors[rostercache.BotID(bot)] = true
+		for _, m := range r.talk.said() {
+			authors[rostercache.BotID(m.BotID)] = true
 		}
 	}
 	delete(authors, 0)
@@ -229,22 +243,29 @@ func (p *players) member(id int64, b *rostercache.Bot) decide.Bot {
 	return m
 }
 
-// recent are the messages, the oldest first.
-func (r *row) recent(all players) []decide.Message {
-	n := len(r.Numbers)
-	recent := make([]decide.Message, n)
-	for i := range recent {
-		from := n - 1 - i
-		recent[i] = decide.Message{
-			Number: r.Numbers[from], BotID: r.Authors[from], Author: r.People[from], Text: r.Bodies[from], ReplyTo: r.Replies[from], At: r.Times[from],
-		}
-		if m := &recent[i]; m.BotID != 0 {
-			m.Author = all.personas[rostercache.BotID(m.BotID)].DisplayName
+// messages are those that were read, without the names of bots.
+func (r *row) messages() []decide.Message {
+	read := make([]decide.Message, len(r.Numbers))
+	for i := range read {
+		read[i] = decide.Message{
+			Number: r.Numbers[i], BotID: r.Authors[i], Author: r.People[i], Text: r.Bodies[i], ReplyTo: r.Replies[i], At: r.Times[i],
 		}
 	}
 	for i, number := range r.Known {
-		at := slices.IndexFunc(recent, func(m decide.Message) bool { return m.Number == number })
-		recent[at].Usable = append(recent[at].Usable, r.Viewers[i])
+		if at := slices.Index(r.Numbers, number); at >= 0 { // else it is no talk
+			read[at].Usable = append(read[at].Usable, r.Viewers[i])
+		}
+	}
+	return read
+}
+
+// recent are the last messages, the oldest first.
+func (r *row) recent(all players) []decide.Message {
+	recent := slices.Clone(r.talk.said())
+	for i := range recent {
+		if m := &recent[i]; m.BotID != 0 {
+			m.Author = all.personas[rostercache.BotID(m.BotID)].DisplayName
+		}
 	}
 	return recent
 }

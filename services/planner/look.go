@@ -49,7 +49,7 @@ const chatNamed = situation + `WHERE c.name = $2`
 func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, name string) (Outlook, error) {
 	var out Outlook
 	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		found, err := look(ctx, tx, chatNamed, everything, name)
+		found, err := look(ctx, tx, chatNamed, nil, everything, name)
 		if err != nil {
 			return err
 		}

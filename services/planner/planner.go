@@ -73,6 +73,7 @@ type Planner struct {
 	// due for long, as far as is known.
 	behind, idle bool
 	unwritten    maxUnwritten
+	talks        talks
 	// open tells that there may be turns whose time will be over.
 	open atomic.Bool
 	// asleep counts chats without a bot that is awake, until they are told of.
@@ -89,7 +90,7 @@ func New(cfg Config, deps Deps) *Planner {
 		deps.Now = time.Now
 	}
 	return &Planner{
-		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows), wake: make(chan struct{}, 1),
+		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows), wake: make(chan struct{}, 1), talks: talks{of: map[int64]*talk{}},
 		outages: outage.New(deps.Log, "nothing can be planned: the database fails", "turns are planned again"),
 	}
 }
@@ -227,7 +228,8 @@ func (p *Planner) batch(ctx context.Context) (wait time.Duration, err error) {
 // planDue plans the chats that are due, with those that a statement finds.
 func (p *Planner) planDue(ctx context.Context, db rosterpg.DB, sql string) (done plan, wait time.Duration, err error) {
 	values := p.Settings.Current()
-	chats, err := look(ctx, db, sql, p.unwritten.of(values), p.cfg.Batch)
+	known := p.talks.due(p.Now(), maxBatches*p.cfg.Batch)
+	chats, err := look(ctx, db, sql, known, p.unwritten.of(values), p.cfg.Batch)
 	if err != nil {
 		return done, 0, err
 	}
@@ -242,6 +244,7 @@ func (p *Planner) planDue(ctx context.Context, db rosterpg.DB, sql string) (done
 	if err := done.write(ctx, db, settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0)); err != nil {
 		return done, 0, err
 	}
+	p.talks.keep(known, chats, done.next)
 	p.open.Store(chats[0].Open)
 	switch {
 	case len(chats) == p.cfg.Batch:

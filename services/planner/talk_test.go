@@ -1,0 +1,137 @@
+package planner
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/planner/decide"
+)
+
+// looks are what decisions depend on by a look that adds to what is kept, and by one that
+// knows nothing, as of one instant, and what is decided.
+func (k *talks) looks(t *testing.T, pool *pgxpool.Pool, now time.Time) (adding, first []decide.Input, decided [2][]decide.Decision) {
+	t.Helper()
+	const few = 2 // unwritten texts
+	err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		for i, known := range []map[int64]*talk{k.due(now, 100), nil} {
+			rows, err := look(t.Context(), tx, lookInOrder, known, few, 100)
+			if err != nil {
+				return err
+			}
+			all, err := inputs(t.Context(), rostercache.New(pool, nil), nil, rows)
+			if err != nil {
+				return err
+			}
+			for _, in := range all {
+				decided[i] = append(decided[i], decide.Decide(in))
+			}
+			if first = all; i > 0 {
+				continue
+			}
+			adding = all
+			var next []time.Time
+			for _, r := range rows {
+				next = append(next, r.Now)
+			}
+			k.keep(known, rows, next)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return adding, first, decided
+}
+
+const lookInOrder = claimDue + ` ORDER BY chat_id`
+
+// What is decided by what is kept and added to is what a first look decides, whoever has
+// planned in the chat meanwhile, and whatever was said late, or edited or erased just now.
+// What was edited or erased of long ago is seen after a while.
+func TestWhatIsKnownOfAChatIsAddedTo(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bots := []int64{journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben"), journaltest.Bot(t, pool, "clara")}
+	var chats []int64
+	for _, name := range []string{"one", "two", "basic"} {
+		chats = append(chats, journaltest.Chat(t, pool, name, bots...))
+	}
+	exec(t, pool, `UPDATE chats SET kind = 'group', telegram_id = -1 WHERE name = 'basic'`)
+	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
+	random := rand.New(rand.NewPCG(1, 2))
+	planners := []*talks{{of: map[int64]*talk{}}, {of: map[int64]*talk{}}}
+	same := func(k *talks, now time.Time) {
+		t.Helper()
+		adding, first, decided := k.looks(t, pool, now)
+		if diff := cmp.Diff(first, adding, cmp.Exporter(func(reflect.Type) bool { return true }), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("-a first look +one that adds:\n%s", diff)
+		}
+		if diff := cmp.Diff(decided[1], decided[0]); diff != "" {
+			t.Fatalf("-a first look +one that adds:\n%s", diff)
+		}
+	}
+	added := 0
+	for n := range 400 {
+		chat := chats[random.IntN(3)]
+		switch random.IntN(8) {
+		default:
+			exec(t, pool, `SELECT setval('message_numbers', nextval('message_numbers') + $1)`, random.IntN(100))
+			exec(t, pool, `
+INSERT INTO messages (chat_id, number, person_id, bot_id, body, sent_at, talk)
+VALUES ($1, nextval('message_numbers') - $2::int * 300, CASE WHEN $3 = 0 THEN 1 END, nullif($3, 0), 'line ' || $4::int, now() - $5::interval, $4::int % 9 > 0)`,
+				chat, random.IntN(4)/3, append(bots, 0)[random.IntN(4)], n, time.Duration(random.IntN(20))*time.Second)
+		case 0:
+			exec(t, pool, `INSERT INTO message_ids (chat_id, viewer, telegram_id, number) SELECT $1, $2, number, number FROM messages WHERE chat_id = $1 ORDER BY number DESC LIMIT 3
+ON CONFLICT DO NOTHING`, chats[2], bots[random.IntN(3)])
+		case 1:
+			exec(t, pool, insertTurn, chat, n, bots[0], "message", time.Second, true)
+		case 2:
+			exec(t, pool, `UPDATE turns SET outcome = 'delivered', closed_at = now(), written_at = now() WHERE chat_id = $1 AND closed_at IS NULL`, chat)
+		case 3:
+			exec(t, pool, `UPDATE messages SET body = body || '?', talk = NOT talk WHERE chat_id = $1 AND number > (SELECT last_value - 900 FROM message_numbers) AND number % 3 = 0`, chat)
+		case 4:
+			exec(t, pool, `DELETE FROM messages WHERE chat_id = $1 AND number > (SELECT last_value - 900 FROM message_numbers) AND number % 7 = 0`, chat)
+		}
+		k := planners[random.IntN(2)]
+		added += len(k.due(time.Now(), 100))
+		same(k, time.Now())
+	}
+	if added < 200 {
+		t.Errorf("only %d looks had something to add to", added)
+	}
+	exec(t, pool, `UPDATE messages SET body = 'edited' WHERE number % 2 = 0`)
+	exec(t, pool, `DELETE FROM messages WHERE number % 3 = 0`)
+	for _, k := range planners {
+		same(k, time.Now().Add(keptFor))
+	}
+}
+
+// A chat that another process was faster to look at leaves the way free for others.
+func TestWhatOthersTookIsForgotten(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	k := &talks{of: map[int64]*talk{}}
+	for id := range int64(6) {
+		k.of[id] = &talk{read: now.Add(-time.Second), due: now.Add(time.Duration(id-4) * time.Millisecond)}
+	}
+	known := k.due(now, 3)
+	if len(known) != 3 || known[0] == nil || known[2] == nil {
+		t.Fatalf("due are %v", known)
+	}
+	k.keep(known, []*row{{ID: 1, Due: known[1].due}}, []time.Time{now.Add(time.Second)})
+	if len(k.of) != 5 || k.of[0] != nil || k.of[1].due != now.Add(time.Second) {
+		t.Errorf("kept are %v", k.of)
+	}
+	if left := k.due(now.Add(keptFor), 100); len(left) > 0 || len(k.of) > 0 {
+		t.Errorf("%d are kept for ever", len(k.of))
+	}
+}
