@@ -31,6 +31,9 @@ const (
 	//
 	// After a pause that Telegram made, a bot has one open message at a time until one
 	// was delivered. Only members of basic groups have ids of messages of their own.
+	//
+	// OFFSET keeps the database from reading the whole of a table to join it, which looks
+	// cheap while that is young.
 	situation = `
 SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
     c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions, c.updated_at,
@@ -50,7 +53,8 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT array_agg(m.bot_id), array_agg(suspended_at IS NOT NULL OR tries > 0 AND m.bot_id = ANY(open.busy) IS TRUE), array_agg(refreshed_at),
         array_agg(coalesce(array_to_string(n.counts, ' '), '')), array_agg(coalesce(n.counted_in, 0))
-    FROM (SELECT * FROM cast_members WHERE chat_id = k.chat_id ORDER BY bot_id) m LEFT JOIN turn_counts n ON n.bot_id = m.bot_id) member
+    FROM (SELECT * FROM cast_members WHERE chat_id = k.chat_id ORDER BY bot_id) m
+    LEFT JOIN LATERAL (SELECT * FROM turn_counts WHERE bot_id = m.bot_id OFFSET 0) n ON true) member
 CROSS JOIN LATERAL (
     SELECT array_agg(number) AS numbers, array_agg(coalesce(bot_id, 0)),
         array_agg(coalesce((SELECT name FROM people WHERE telegram_id = m.person_id), '')), array_agg(body), array_agg(coalesce(reply_to, 0)), array_agg(sent_at)
@@ -59,7 +63,7 @@ CROSS JOIN LATERAL (
             AND number > coalesce(($4::bigint[])[array_position($3::bigint[], k.chat_id)], 0) ORDER BY number DESC LIMIT 50) m) talk
 CROSS JOIN LATERAL (
     SELECT array_agg(number ORDER BY viewer), array_agg(viewer ORDER BY viewer)
-    FROM message_ids WHERE c.kind = 'group' AND chat_id = k.chat_id AND number = ANY(talk.numbers) AND viewer > 0) known
+    FROM message_ids WHERE c.kind = 'group' AND chat_id = k.chat_id AND number >= (SELECT min(n) FROM unnest(talk.numbers) n)) known
 `
 
 	// The order has the index of open turns used, whatever the statistics say.
