@@ -57,7 +57,8 @@ CROSS JOIN LATERAL (
     LEFT JOIN LATERAL (SELECT * FROM turn_counts WHERE bot_id = m.bot_id OFFSET 0) n ON true) member
 CROSS JOIN LATERAL (
     SELECT array_agg(number) AS numbers, array_agg(coalesce(bot_id, 0)),
-        array_agg(coalesce((SELECT name FROM people WHERE telegram_id = m.person_id), '')), array_agg(body), array_agg(coalesce(reply_to, 0)), array_agg(sent_at)
+        array_agg(coalesce((SELECT name FROM people WHERE telegram_id = m.person_id), '')), array_agg(body),
+        array_agg(coalesce(reply_to, 0)), array_agg(sent_at)
     FROM (
         SELECT * FROM messages WHERE chat_id = k.chat_id AND talk AND open.unwritten < $1
             AND number > coalesce(($4::bigint[])[array_position($3::bigint[], k.chat_id)], 0) ORDER BY number DESC LIMIT 50) m) talk

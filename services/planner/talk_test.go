@@ -18,7 +18,7 @@ import (
 
 // looks are what decisions depend on by a look that adds to what is kept, and by one that
 // knows nothing, as of one instant, and what is decided.
-func (k *talks) looks(t *testing.T, pool *pgxpool.Pool, now time.Time) (adding, first []decide.Input, decided [2][]decide.Decision) {
+func looks(t *testing.T, k *talks, pool *pgxpool.Pool, now time.Time) (adding, first []decide.Input, decided [2][]decide.Decision) {
 	t.Helper()
 	const few = 2 // unwritten texts
 	err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
@@ -71,7 +71,7 @@ func TestWhatIsKnownOfAChatIsAddedTo(t *testing.T) {
 	planners := []*talks{{of: map[int64]*talk{}}, {of: map[int64]*talk{}}}
 	same := func(k *talks, now time.Time) {
 		t.Helper()
-		adding, first, decided := k.looks(t, pool, now)
+		adding, first, decided := looks(t, k, pool, now)
 		if diff := cmp.Diff(first, adding, cmp.Exporter(func(reflect.Type) bool { return true }), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("-a first look +one that adds:\n%s", diff)
 		}

@@ -237,14 +237,15 @@ func TestSpells(t *testing.T) {
 	}
 }
 
-// A chat whose texts are late is looked at as seldom as they are late, within reason.
+// A chat whose texts are late by more than a gap is looked at as seldom as they are late,
+// within reason.
 func TestAChatThatWaitsForTextsIsLeftAlone(t *testing.T) {
 	for _, skip := range []decide.Skip{decide.SkipNoNeed, decide.SkipTextsBehind} {
 		next := func(waited time.Duration) time.Duration {
 			in := said(1, 2)
 			in.Settings.ReplyToBotProbability, in.Settings.MinNeed = 1, 7
 			in.Coming, in.UnwrittenTurns, in.UnwrittenFor = []int64{3, 4, 2, 3}, 4, waited
-			in.Settings.MaxUnwrittenTurns, in.Chat.MeanGap = 5, time.Second
+			in.Settings.MaxUnwrittenTurns, in.Settings.PrimeBoost, in.Chat.MeanGap = 5, false, time.Second
 			if skip == decide.SkipTextsBehind {
 				in.Settings.MaxUnwrittenTurns = 4
 			}
@@ -255,7 +256,7 @@ func TestAChatThatWaitsForTextsIsLeftAlone(t *testing.T) {
 			return d.Next.Sub(in.Now)
 		}
 		gap := next(0)
-		for waited, want := range map[time.Duration]time.Duration{gap / 2: gap, 3 * gap: 3 * gap, time.Hour: 20 * time.Second} {
+		for waited, want := range map[time.Duration]time.Duration{time.Second + gap/2: gap, 10 * time.Second: 9 * time.Second, time.Hour: 20 * time.Second} {
 			if got := next(waited); got != want {
 				t.Errorf("%v: the next look is after %v where a text has waited for %v, want %v", skip, got, waited, want)
 			}

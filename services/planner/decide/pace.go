@@ -42,10 +42,11 @@ func (d *decider) next(skip Skip) time.Time {
 	return d.in.Now.Add(d.gap())
 }
 
-// rest is how long a chat is left alone that waits for texts: as long as they have taken so
-// far. So the more the texts of all chats are behind, the less is looked at chats in vain.
+// rest is how long a chat is left alone whose texts come slower than it talks: as long as
+// they are late so far. So the more the texts of all chats are behind, the less is looked
+// at chats in vain.
 func (d *decider) rest() time.Duration {
-	return min(d.in.UnwrittenFor, maxRest)
+	return min(d.in.UnwrittenFor-time.Duration(d.meanGap()), maxRest)
 }
 
 // opening returns when the first bot of the cast wakes up.
