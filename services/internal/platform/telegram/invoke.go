@@ -164,9 +164,9 @@ var errTooLate = errors.New("it is too late to begin the call")
 // not even a process that stood still on the way to the network makes a late call.
 //
 // net/http announces the header right before it writes the body. Because that is a
-// bytes.Reader, it flushes neither before: most requests are one write, which costs both
-// sides half of what two do. Over HTTP/1 nothing of a late one is written; over HTTP/2
-// its header is, and of a request without its body no server does anything.
+// bytes.Reader, it flushes neither before: most requests are one write. Over HTTP/1
+// nothing of a late one is written; over HTTP/2 its header is, and of a request without
+// its body no server does anything.
 //
 // net/http has ended writing when Do returns. It asks for a second connection only where
 // the first took nothing of the request, or the server vouched for not having looked at

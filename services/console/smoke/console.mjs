@@ -1,0 +1,97 @@
+// Uses a console as people do, in a real browser. It says each step that is done.
+import { createHmac } from "node:crypto";
+import { chromium } from "playwright-core";
+
+const { CONSOLE, LINK, SHOTS } = process.env;
+const password = "a long enough password";
+const done = (step) => console.log(step);
+const must = (is, what) => {
+  if (!is) throw new Error(what);
+};
+
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+const context = await browser.newContext();
+context.setDefaultTimeout(20_000);
+const page = await context.newPage();
+page.on("pageerror", (error) => { throw error; });
+page.on("console", (message) => {
+  if (message.type() === "error" && /Content Security Policy/.test(message.text())) throw new Error(message.text());
+});
+
+// code is what an authenticator shows (RFC 6238) so many steps from now.
+const code = (secret, later = 0) => {
+  const bits = [...secret.replace(/[\s=]/g, "")].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later));
+  const mac = createHmac("sha1", key).update(counter).digest();
+  const at = mac[19] & 15;
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+};
+
+const login = async () => {
+  await page.goto(CONSOLE + "/login");
+  await page.getByLabel("Name").fill("anna");
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Log in", exact: true }).click();
+};
+const at = async (path) => must(new URL(page.url()).pathname === path, `the browser is at ${page.url()}, not at ${path}`);
+const logOut = async () => {
+  await page.getByRole("button", { name: "Log out", exact: true }).click();
+  await at("/login");
+};
+
+await page.goto(CONSOLE + "/turns");
+await at("/login");
+must((await page.request.get(CONSOLE + "/api/v1/overview")).status() === 401, "the API answers a stranger");
+must((await page.request.post(CONSOLE + "/join", { form: { code: "guessed", name: "eve", password } })).status() >= 400, "a guessed link works");
+done("nothing without the link");
+
+await page.goto(LINK);
+await page.getByLabel("Name").fill("anna");
+await page.getByLabel(/Password/).fill(password);
+await page.getByRole("button", { name: "Go on" }).click();
+await page.waitForURL(CONSOLE + "/");
+done("made an account by the link");
+
+const stranger = await browser.newContext();
+const other = await stranger.newPage();
+await other.goto(LINK);
+await other.getByLabel("Name").fill("eve");
+await other.getByLabel(/Password/).fill(password);
+await other.getByRole("button", { name: "Go on" }).click();
+await other.getByRole("alert").waitFor();
+await stranger.close();
+done("the link works once");
+
+await page.goto(CONSOLE + "/account");
+await page.getByRole("button", { name: "Set up an authenticator" }).click();
+const secret = await page.locator("pre.secret").innerText();
+await page.getByLabel("The code that it shows").fill(code(secret));
+await page.getByRole("button", { name: "Turn on" }).click();
+await page.getByText("asks for a code").waitFor();
+await logOut();
+await login();
+await page.getByLabel("Code of your authenticator").fill(code(secret, 1)); // each works once
+await page.getByRole("button", { name: "Log in", exact: true }).click();
+await page.waitForURL(CONSOLE + "/");
+done("logged in with a code");
+
+const devtools = await context.newCDPSession(page);
+await devtools.send("WebAuthn.enable");
+await devtools.send("WebAuthn.addVirtualAuthenticator", {
+  options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+});
+await page.goto(CONSOLE + "/account");
+await page.getByLabel("Its name").fill("test key");
+await page.getByRole("button", { name: "Add a passkey" }).click();
+await page.getByText("test key").waitFor();
+await logOut();
+await page.getByRole("button", { name: "Log in with a passkey" }).click();
+await page.waitForURL(CONSOLE + "/");
+done("logged in with a passkey");
+
+await browser.close();
