@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/chorus-cast/chorus/services/console/account"
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
@@ -18,16 +19,17 @@ type Config struct {
 	ForwardedFor bool          `config:"forwarded_for" doc:"take who asks from the last address in X-Forwarded-For; only behind a proxy that writes it"`
 	Session      time.Duration `config:"session" min:"5m" max:"720h" doc:"how long a login lasts at most; unused it ends after a twelfth of that"`
 	Open         bool          `config:"open" doc:"need no login: whoever can reach it may do everything; only on loopback, as in the demo"`
+	OIDC         account.OIDC  `config:"oidc"`
 }
 
 // DefaultConfig is reached from this machine only, with a login.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:8090", Session: 24 * time.Hour}
+	return Config{Listen: "127.0.0.1:8090", Session: 24 * time.Hour, OIDC: account.DefaultOIDC()}
 }
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	return errors.Join(config.Check(c), c.validateAddresses())
+	return errors.Join(config.Check(c), c.validateAddresses(), c.OIDC.Validate())
 }
 
 func (c Config) validateAddresses() error {

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/account"
 	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/console/idempotent"
 	"github.com/chorus-cast/chorus/services/console/live"
@@ -32,6 +33,7 @@ import (
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
@@ -39,8 +41,9 @@ import (
 type Deps struct {
 	Pool *pgxpool.Pool
 	Bus  *bus.Bus
+	Now  func() time.Time
 	Log  *zap.Logger
-	// Keys seal tokens.
+	// Keys seal tokens, and the secrets of authenticators.
 	Keys secret.Keyring
 	// Cast is what the part of the cast can do with what other services know.
 	Cast cast.Tools
@@ -53,6 +56,7 @@ type Console struct {
 	set      *operation.Set
 	pages    *page.Pages
 	live     *live.Hub
+	accounts *account.Area
 	areas    []area
 	listener net.Listener
 }
@@ -84,7 +88,12 @@ func newConsole(cfg Config, deps Deps) *Console {
 		set:   &operation.Set{Audit: audit.Log{Pool: deps.Pool}, Log: deps.Log},
 		pages: &page.Pages{Open: cfg.Open, Log: deps.Log},
 	}
+	c.accounts = account.New(c.set, c.pages, account.Deps{
+		Pool: deps.Pool, Keys: deps.Keys, Now: deps.Now, Log: deps.Log, PublicURL: cfg.PublicURL, URL: c.URL,
+		Forwarded: cfg.ForwardedFor, Open: cfg.Open, Session: cfg.Session, OIDC: cfg.OIDC,
+	})
 	c.areas = []area{
+		c.accounts,
 		overview.New(c.set, c.pages, deps.Pool),
 		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),
 	}
@@ -95,6 +104,9 @@ func newConsole(cfg Config, deps Deps) *Console {
 func (c *Console) URL() string {
 	if c.cfg.PublicURL != "" {
 		return c.cfg.PublicURL
+	}
+	if c.listener == nil {
+		return "http://" + c.cfg.Listen
 	}
 	return "http://" + c.listener.Addr().String()
 }
@@ -116,6 +128,22 @@ func (c *Console) Run(ctx context.Context) error {
 		}
 		defer stop()
 	}
+	if !c.cfg.Open {
+		link, err := c.accounts.FirstLink(ctx)
+		if err != nil {
+			return err
+		}
+		if link != "" {
+			c.Log.Warn("nobody has an account yet: open this link to make the first owner's; it works once, for a day", zap.String("link", c.URL()+link))
+		}
+	}
+	tidying, stop := context.WithCancel(ctx)
+	tidied := make(chan struct{})
+	go func() {
+		defer close(tidied)
+		c.accounts.Run(tidying)
+	}()
+	defer func() { stop(); <-tidied }()
 	// Pages that follow would keep it from stopping.
 	requests, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -139,15 +167,23 @@ func (c *Console) Run(ctx context.Context) error {
 // handler is all that the console answers.
 func (c *Console) handler() http.Handler {
 	r := chi.NewRouter()
-	r.Use(secured, http.NewCrossOriginProtection().Handler, c.identified)
+	same := http.NewCrossOriginProtection()
+	if c.cfg.PublicURL != "" {
+		_ = same.AddTrustedOrigin(c.cfg.PublicURL) // it was validated
+	}
+	gate := c.accounts.Gate
+	if c.cfg.Open {
+		gate = open
+	}
+	r.Use(c.secured, same.Handler, gate)
 	page.Assets(r)
-	r.Group(func(r chi.Router) {
-		r.Use(c.known)
-		r.Method(http.MethodGet, "/live", c.live)
-		for _, a := range c.areas {
-			a.Routes(r)
-		}
-	})
+	r.Method(http.MethodGet, "/live", following(c.live))
+	if !c.cfg.Open {
+		c.accounts.Public(r)
+	}
+	for _, a := range c.areas {
+		a.Routes(r)
+	}
 	c.serveAPI(r)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { c.pages.Fail(w, r, operation.ErrNotFound) })
 	return r
@@ -164,7 +200,7 @@ func (c *Console) serveAPI(r chi.Router) {
 	})
 	inner := chi.NewRouter()
 	c.set.Register(humachi.New(inner, describe()))
-	r.Handle("/mcp", c.knownToPrograms(mcp.Handler(api.OpenAPI(), c.set.All(), inner)))
+	r.Handle("/mcp", mcp.Handler(api.OpenAPI(), c.set.All(), inner))
 }
 
 // secret tells that a request's answer must not be kept.
@@ -175,15 +211,22 @@ func (c *Console) secret(r *http.Request) bool {
 	})
 }
 
-// knownToPrograms refuses who is not known, as programs expect.
-func (*Console) knownToPrograms(next http.Handler) http.Handler {
+// followFor is how long a page may follow before it has to show again who it is.
+const followFor = 10 * time.Minute
+
+// following lets pages of this console follow, and none of another origin.
+func following(next http.Handler) http.Handler {
+	same := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if access.From(r.Context()) == nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, access.ErrAnonymous.Error(), http.StatusUnauthorized)
+		ctx, end := context.WithTimeout(r.Context(), followFor)
+		defer end()
+		asked := r.Clone(ctx)
+		asked.Method = http.MethodPost // requests that only read are let through otherwise
+		if err := same.Check(asked); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -192,6 +235,9 @@ func describe() huma.Config {
 	d := huma.DefaultConfig("Chorus", "1")
 	d.Info.Description = "Watch, understand, direct and approve what a cast says."
 	d.OpenAPIPath, d.DocsPath, d.SchemasPath = "/api/openapi", "", "/api/schemas"
+	d.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {
+		Type: "http", Scheme: "bearer", Description: "An API token, as each user makes them under their name in the console.",
+	}}
 	return d
 }
 
@@ -200,9 +246,13 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // secured sets what browsers need to know to keep a page to itself.
-func secured(next http.Handler) http.Handler {
+func (c *Console) secured(next http.Handler) http.Handler {
+	https := strings.HasPrefix(c.cfg.PublicURL, "https://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		if https {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
@@ -212,40 +262,20 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// identified tells the context who asks. Where no login is needed, everybody who names this
-// machine as this machine is the owner: a page that lets its own name point to it does not
-// (DNS rebinding).
-func (c *Console) identified(next http.Handler) http.Handler {
+// open makes everybody the owner who names this machine as this machine: a page that lets
+// its own name point to it does not (DNS rebinding).
+func open(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin, _, _ := net.SplitHostPort(r.RemoteAddr)
+		origin := remote.Address(r, false)
 		host, _, err := net.SplitHostPort(r.Host)
 		if err != nil {
 			host = r.Host
-		}
-		if !c.cfg.Open {
-			next.ServeHTTP(w, r)
-			return
 		}
 		if !loopback(host) || !loopback(origin) {
 			http.Error(w, "this console answers requests from this machine to localhost only", http.StatusMisdirectedRequest)
 			return
 		}
-		via := "console"
-		if len(r.URL.Path) >= len("/api/") && r.URL.Path[:len("/api/")] == "/api/" {
-			via = "api"
-		}
-		who := &access.Principal{Name: "demo", Role: access.Owner, Origin: origin, Via: via}
+		who := &access.Principal{Name: "demo", Role: access.Owner, Origin: origin, Via: account.Via(r.URL.Path)}
 		next.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
-	})
-}
-
-// known lets pages be seen by who is logged in only.
-func (c *Console) known(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if access.From(r.Context()) == nil {
-			c.pages.Fail(w, r, access.ErrAnonymous)
-			return
-		}
-		next.ServeHTTP(w, r)
 	})
 }

@@ -2,15 +2,14 @@ package listener
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 )
 
 const (
@@ -46,20 +45,7 @@ func (l *ipLimiter) of(address string) *rate.Limiter {
 	return a
 }
 
-// from is the address that a request comes from. IPv6 networks of 64 bits are one:
-// whoever has one address there has all.
+// from is what an address is limited as.
 func from(r *http.Request, forwarded bool) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	if list := r.Header.Values("X-Forwarded-For"); forwarded && len(list) > 0 {
-		last := list[len(list)-1]
-		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-	}
-	ip := net.ParseIP(host)
-	if ip == nil || ip.To4() != nil {
-		return host
-	}
-	return ip.Mask(net.CIDRMask(64, 128)).String()
+	return remote.Network(remote.Address(r, forwarded))
 }

@@ -19,7 +19,8 @@ import (
 type Operation struct {
 	// ID is its name, such as pause-chat: stable, and unique.
 	ID string
-	// Method and Path are where the API has it, below /api/v1.
+	// Method and Path are where the API has it, below /api/v1. Without a path only pages
+	// have it.
 	Method, Path string
 	// Summary is a sentence for people, Tag the part of the console it belongs to.
 	Summary, Tag string
@@ -79,11 +80,24 @@ type bound struct {
 // query and Body. It must check all that it is given itself, because pages call it, too.
 func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error)) *Of[I, O] {
 	o := &Of[I, O]{op, s, do}
+	if op.Path == "" {
+		return o
+	}
 	s.all = append(s.all, bound{op, func(api huma.API) {
 		huma.Register(api, huma.Operation{
 			OperationID: op.ID, Method: op.Method, Path: "/api/v1" + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
 			Extensions: map[string]any{"x-role": op.Role.String(), "x-changes": op.Changes},
 			Errors:     []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity},
+			Security:   []map[string][]string{{"token": {}}},
+			// Who may not is told so before anything is read that they send.
+			Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+				if err := access.From(ctx.Context()).May(op.Role, op.Changes); err != nil {
+					problem := s.Problem(op.ID, err)
+					_ = huma.WriteErr(api, ctx, problem.GetStatus(), problem.Error()) // nobody reads it then
+					return
+				}
+				next(ctx)
+			}},
 		}, func(ctx context.Context, in *I) (*O, error) {
 			out, err := o.Call(ctx, in)
 			if err != nil {
@@ -95,7 +109,7 @@ func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error
 	return o
 }
 
-// All are the operations.
+// All are the operations that the API has.
 func (s *Set) All() []Operation {
 	all := make([]Operation, len(s.all))
 	for i, b := range s.all {

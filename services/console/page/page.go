@@ -41,6 +41,8 @@ type View struct {
 	// Section is the entry of the navigation that it belongs to, such as "chats".
 	Section string
 	Body    templ.Component
+	// Status is that of the answer; 0 is 200.
+	Status int
 
 	// Who sees it, Notice what an act before has led to, Open that no login is needed here.
 	// Render fills them in.
@@ -78,13 +80,20 @@ type Pages struct {
 // Render answers with a page.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, v View) {
 	v.who, v.open, v.notice = access.From(r.Context()), p.Open, taken(w, r)
-	p.Fragment(w, r, frame(v))
+	p.write(w, r, v.Status, frame(v))
 }
 
 // Fragment answers with a part of a page, as it is asked for by a page that is open.
 func (p *Pages) Fragment(w http.ResponseWriter, r *http.Request, c templ.Component) {
+	p.write(w, r, http.StatusOK, c)
+}
+
+func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if status != 0 {
+		w.WriteHeader(status)
+	}
 	if err := c.Render(r.Context(), w); err != nil && r.Context().Err() == nil {
 		p.Log.Error("a page could not be made", zap.String("path", r.URL.Path), zap.Error(err))
 	}
@@ -102,8 +111,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.Log.Error("a page could not be made", zap.String("path", r.URL.Path), zap.Error(err))
 		said = "It could not be done; the console's log says why."
 	}
-	w.WriteHeader(status)
-	p.Render(w, r, View{Title: http.StatusText(status), Body: failure(said)})
+	p.Render(w, r, View{Title: http.StatusText(status), Status: status, Body: failure(said)})
 }
 
 // Done answers a form: it goes back to a page of the console, which tells what was done or

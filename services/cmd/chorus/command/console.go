@@ -34,7 +34,7 @@ func (p *process) console() (run.Part, error) {
 		return run.Part{}, err
 	}
 	s, err := console.Open(context.Background(), p.cfg.console, console.Deps{
-		Pool: p.pool, Bus: p.bus, Log: p.log.Named("console"), Keys: keys, Cast: tools,
+		Pool: p.pool, Bus: p.bus, Now: p.clock.Now, Log: p.log.Named("console"), Keys: keys, Cast: tools,
 	})
 	if err != nil {
 		return run.Part{}, err

@@ -1,0 +1,145 @@
+// Package account holds who may use the console: users with their roles, how they log in,
+// their sessions and tokens.
+//
+// Nobody gets in without a link that somebody with a right to do so has made: the first
+// start prints one, as does the terminal later, and users invite others by links.
+package account
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/console/account/credential"
+	"github.com/chorus-cast/chorus/services/console/operation"
+	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+)
+
+// Deps is what accounts work with.
+type Deps struct {
+	Pool *pgxpool.Pool
+	// Keys seal the secrets of authenticators. Without keys nobody can set one up.
+	Keys secret.Keyring
+	Now  func() time.Time
+	Log  *zap.Logger
+	// PublicURL is where browsers reach the console, as https://HOST; empty where that is URL,
+	// which is known once the console listens.
+	PublicURL string
+	URL       func() string
+	// Forwarded tells that a proxy says who asks, and Open that no login is needed.
+	Forwarded, Open bool
+	// Session is how long a login lasts at most.
+	Session time.Duration
+	OIDC    OIDC
+}
+
+// Area is that part of the console.
+type Area struct {
+	Deps
+
+	set     *operation.Set
+	pages   *page.Pages
+	hasher  *credential.Hasher
+	manager *scs.SessionManager
+	ops     operations
+	issuer  issuer
+	// made guards what is made at the first use.
+	made sync.Mutex
+}
+
+// New adds it to a console.
+func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
+	a := &Area{Deps: deps, set: set, pages: pages, hasher: credential.NewHasher()}
+	a.manager = a.newManager()
+	a.addOperations()
+	return a
+}
+
+// secure tells that browsers reach it by https only.
+func (a *Area) secure() bool { return strings.HasPrefix(a.PublicURL, "https://") }
+
+// host is the name under which browsers reach it. IP addresses can't have passkeys, so that
+// of this machine is localhost.
+func (a *Area) host() string {
+	u, err := url.Parse(a.URL())
+	if err != nil {
+		return "localhost"
+	}
+	if name := u.Hostname(); name != "127.0.0.1" && name != "::1" {
+		return name
+	}
+	return "localhost"
+}
+
+// Public adds the pages for who is not logged in yet: nothing else is.
+func (a *Area) Public(r chi.Router) {
+	r.Get("/login", a.showLogin)
+	r.Post("/login", a.byPassword)
+	r.Post("/login/code", a.byCode)
+	r.Post("/login/passkey/begin", a.beginByPasskey)
+	r.Post("/login/passkey", a.byPasskey)
+	r.Get("/login/oidc", a.beginOIDC)
+	r.Get("/login/oidc/callback", a.byOIDC)
+	r.Get("/join", a.showJoin)
+	r.Post("/join", a.byLink)
+	r.Post("/logout", a.logOut)
+}
+
+// Routes adds its pages.
+func (a *Area) Routes(r chi.Router) {
+	a.userPages(r)
+	a.ownPages(r)
+}
+
+const (
+	tidyEvery = time.Hour
+
+	tidySessions = `-- console: tidy sessions
+DELETE FROM sessions WHERE expiry < now()`
+	tidyLinks = `-- console: tidy links
+DELETE FROM user_invitations WHERE expires_at < now()`
+	tidyTries = `-- console: tidy tries to log in
+DELETE FROM login_failures WHERE next_at < $1`
+)
+
+// Run removes what has expired until the context ends.
+func (a *Area) Run(ctx context.Context) {
+	again := time.NewTicker(tidyEvery)
+	defer again.Stop()
+	for {
+		if err := a.tidy(ctx); err != nil && ctx.Err() == nil {
+			a.Log.Warn("what has expired of accounts could not be removed", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
+
+func (a *Area) tidy(ctx context.Context) error {
+	for _, sql := range []string{tidySessions, tidyLinks} {
+		if _, err := a.Pool.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	_, err := a.Pool.Exec(ctx, tidyTries, a.Now().Add(-forgottenAfter))
+	return err
+}
+
+// field is one of a form. It is cut at the length that no right one has.
+func field(r *http.Request, name string) string {
+	const longest = 8 << 10
+	text := r.PostFormValue(name)
+	return text[:min(len(text), longest)]
+}

@@ -1,0 +1,114 @@
+// Package credential holds what proves who somebody is: passwords, codes of an
+// authenticator, and tokens. Nothing of it reads or writes.
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// shortest and longest are how many characters a password may have.
+	shortest, longest = 12, 256
+	// fewest is how many different characters a password needs beside the words that
+	// everybody tries.
+	fewest = 5
+	// maxHashing is how many passwords are hashed at once: each takes 19 MiB.
+	maxHashing = 4
+)
+
+// Acceptable is an error unless a password is hard to guess. There are no rules about its
+// kinds of characters: they make passwords worse.
+func Acceptable(password, name string) error {
+	if n := utf8.RuneCountInString(password); n < shortest || n > longest || !utf8.ValidString(password) {
+		return fmt.Errorf("password: it has %d characters, want %d to %d", n, shortest, longest)
+	}
+	rest := strings.ToLower(password)
+	for _, word := range append(strings.Fields(strings.ToLower(name)), common()...) {
+		if utf8.RuneCountInString(word) > 2 {
+			rest = strings.ReplaceAll(rest, word, "")
+		}
+	}
+	different := map[rune]bool{}
+	for _, r := range rest {
+		different[r] = true
+	}
+	if len(different) < fewest {
+		return errors.New("password: it is easy to guess, want one without your name and the words that everybody tries")
+	}
+	return nil
+}
+
+// common are what most of the passwords in lists of stolen ones are made of.
+func common() []string {
+	return []string{
+		"password", "passwort", "passw0rd", "p@ssw0rd", "chorus", "admin", "administrator", "welcome", "letmein", "iloveyou",
+		"qwertyuiop", "qwerty", "qwertz", "asdfghjkl", "asdfgh", "zxcvbnm", "1q2w3e4r", "1qaz2wsx", "q1w2e3r4", "abcdefghij", "abc123", "abcd1234",
+		"1234567890", "0987654321", "123456789", "12345678", "123456", "654321", "123123", "dragon", "monkey", "football",
+		"baseball", "princess", "sunshine", "superman", "master", "secret", "changeme", "trustno1", "starwars", "whatever",
+	}
+}
+
+// Hasher hashes and compares passwords with argon2id. It is safe for concurrent use.
+type Hasher struct {
+	running *semaphore.Weighted
+	// nobody is a hash that no password has.
+	nobody func() string
+}
+
+// NewHasher makes one.
+func NewHasher() *Hasher {
+	return &Hasher{semaphore.NewWeighted(maxHashing), sync.OnceValue(func() string {
+		hash, err := argon2id.CreateHash(New(""), parameters())
+		if err != nil {
+			return ""
+		}
+		return hash
+	})}
+}
+
+// parameters are those that OWASP recommends at least.
+func parameters() *argon2id.Params {
+	return &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+}
+
+// Hash is what is kept of a password.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	if err := h.running.Acquire(ctx, 1); err != nil {
+		return "", fmt.Errorf("hash a password: %w", err)
+	}
+	defer h.running.Release(1)
+	hash, err := argon2id.CreateHash(password, parameters())
+	if err != nil {
+		return "", fmt.Errorf("hash a password: %w", err)
+	}
+	return hash, nil
+}
+
+// Matches tells whether a password is that of a hash. It takes as long where there is no
+// hash, so that nobody learns which names exist.
+func (h *Hasher) Matches(ctx context.Context, password, hash string) (bool, error) {
+	if err := h.running.Acquire(ctx, 1); err != nil {
+		return false, fmt.Errorf("compare a password: %w", err)
+	}
+	defer h.running.Release(1)
+	known := hash != ""
+	if !known {
+		hash = h.nobody()
+	}
+	if utf8.RuneCountInString(password) > longest {
+		password, known = "", false
+	}
+	same, err := argon2id.ComparePasswordAndHash(password, hash)
+	if err != nil {
+		return false, fmt.Errorf("compare a password: %w", err)
+	}
+	return same && known, nil
+}

@@ -1,0 +1,143 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/account/credential"
+	"github.com/chorus-cast/chorus/services/internal/infra/remote"
+)
+
+//nolint:gosec // statements, no secrets
+const (
+	readLogin = `-- console: who is logged in
+SELECT name, role FROM users WHERE id = $1 AND disabled_at IS NULL`
+	readToken = `-- console: whose token
+SELECT t.id, u.id, u.name || '/' || t.name, u.role, t.role, t.read_only
+FROM user_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL`
+	tokenUsed = `-- console: token used
+UPDATE user_tokens SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $2::timestamptz - interval '1 minute')`
+	// longestForm is how many bytes a request may have.
+	longestForm = 4 << 20
+)
+
+// Via is how a request comes: console, api or mcp.
+func Via(path string) string {
+	for _, via := range []string{"api", "mcp"} {
+		if path == "/"+via || strings.HasPrefix(path, "/"+via+"/") {
+			return via
+		}
+	}
+	return "console"
+}
+
+// public tells what is open to everybody: the way in, and what its pages load.
+func public(path string) bool {
+	return path == "/login" || path == "/join" || path == "/logout" || strings.HasPrefix(path, "/login/") || strings.HasPrefix(path, "/static/")
+}
+
+// Gate tells the context who asks, and lets nobody else through than who is logged in, but
+// to the pages of Public. The API and MCP take tokens, too. Whatever is added to the
+// console is closed by that.
+func (a *Area) Gate(next http.Handler) http.Handler {
+	bySession := a.manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := a.loggedIn(r.Context())
+		a.pass(w, r, next, who, err)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/static/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, longestForm)
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if Via(r.URL.Path) != "console" && strings.EqualFold(scheme, "Bearer") {
+			who, err := a.byToken(r.Context(), strings.TrimSpace(token))
+			a.pass(w, r, next, who, err)
+			return
+		}
+		bySession.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, &visit{origin: remote.Address(r, a.Forwarded)})))
+	})
+}
+
+// pass lets a request through, if it may pass.
+func (a *Area) pass(w http.ResponseWriter, r *http.Request, next http.Handler, who *access.Principal, err error) {
+	if err == nil && who == nil && !public(r.URL.Path) {
+		err = access.ErrAnonymous
+	}
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	if who != nil {
+		who.Origin, who.Via = remote.Address(r, a.Forwarded), Via(r.URL.Path)
+	}
+	next.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
+}
+
+// refuse answers in the form that who asks reads.
+func (a *Area) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if Via(r.URL.Path) == "console" && r.URL.Path != "/live" {
+		a.pages.Fail(w, r, err)
+		return
+	}
+	problem := a.set.Problem("log in", err)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	if problem.GetStatus() == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.WriteHeader(problem.GetStatus())
+	_ = json.NewEncoder(w).Encode(problem) // who does not listen need not be told
+}
+
+// loggedIn is who the session says, as the database knows them now: what somebody may do
+// ends at once.
+func (a *Area) loggedIn(ctx context.Context) (*access.Principal, error) {
+	id := a.manager.GetInt64(ctx, keyUser)
+	if id == 0 {
+		return nil, nil //nolint:nilnil // nobody is no error
+	}
+	who := &access.Principal{User: id}
+	var role string
+	err := a.Pool.QueryRow(ctx, readLogin, id).Scan(&who.Name, &role)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // nobody is no error
+	}
+	if err != nil {
+		return nil, err
+	}
+	who.Role, err = access.ParseRole(role)
+	return who, err
+}
+
+// byToken is whose token it is; nobody's if it does not hold.
+func (a *Area) byToken(ctx context.Context, token string) (*access.Principal, error) {
+	var id int64
+	var ofUser, ofToken string
+	who := &access.Principal{}
+	err := a.Pool.QueryRow(ctx, readToken, credential.Sum(token), a.Now()).Scan(&id, &who.User, &who.Name, &ofUser, &ofToken, &who.ReadOnly)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // nobody is no error
+	}
+	if err != nil {
+		return nil, err
+	}
+	user, err := access.ParseRole(ofUser)
+	if err != nil {
+		return nil, err
+	}
+	own, err := access.ParseRole(ofToken)
+	if err != nil {
+		return nil, err
+	}
+	who.Role = min(user, own)
+	_, err = a.Pool.Exec(ctx, tokenUsed, id, a.Now())
+	return who, err
+}

@@ -1,0 +1,164 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+)
+
+// What a session holds.
+const (
+	keyUser    = "user"    // who is logged in
+	keySince   = "since"   // when the login was
+	keyPending = "pending" // whose password was right, before the code
+	keyTries   = "tries"   // codes that were wrong
+	keyNext    = "next"    // where to go after the login
+	keyPasskey = "passkey" // the ceremony under way
+	keyCodes   = "codes"   // the authenticator that is set up
+	keyOIDC    = "oidc"    // the login at the identity provider that is under way
+)
+
+const (
+	readSession = `-- console: session
+SELECT data FROM sessions WHERE token = $1 AND expiry > now()`
+	addSession = `-- console: add a session
+INSERT INTO sessions (token, data, expiry, user_id, origin) VALUES ($1, $2, $3, $4, $5)`
+	changeSession = `-- console: change a session
+UPDATE sessions SET data = $2, expiry = $3, user_id = $4 WHERE token = $1`
+	// What a page that follows asks for prolongs a session once a minute, and leaves its data
+	// to requests that change it.
+	prolongSession = `-- console: prolong a session
+UPDATE sessions SET expiry = $2 WHERE token = $1 AND expiry < $2::timestamptz - interval '1 minute'`
+	endSession = `-- console: end a session
+DELETE FROM sessions WHERE token = $1`
+)
+
+// sessions keeps those of scs. The one of its own package would write a session anew that
+// another request has just ended.
+type sessions struct{ pool *pgxpool.Pool }
+
+var _ scs.CtxStore = sessions{}
+
+// visit is the session that a request came with, and its address.
+type visit struct {
+	token  string
+	values map[string]any
+	origin string
+}
+
+type visitKey struct{}
+
+func (s sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
+	var data []byte
+	err := s.pool.QueryRow(ctx, readSession, token).Scan(&data)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read a session: %w", err)
+	}
+	_, values, err := scs.GobCodec{}.Decode(data)
+	if err != nil {
+		return nil, false, fmt.Errorf("read a session: %w", err)
+	}
+	if v, _ := ctx.Value(visitKey{}).(*visit); v != nil {
+		v.token, v.values = token, values
+	}
+	return data, true, nil
+}
+
+func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	_, values, err := scs.GobCodec{}.Decode(data)
+	if err != nil {
+		return fmt.Errorf("read a session: %w", err)
+	}
+	id, known := values[keyUser].(int64)
+	user := pgtype.Int8{Int64: id, Valid: known}
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	switch {
+	case v == nil:
+		return errors.New("a session outside of a request")
+	case v.token != token:
+		_, err = s.pool.Exec(ctx, addSession, token, data, expiry, user, v.origin)
+	case reflect.DeepEqual(values, v.values):
+		_, err = s.pool.Exec(ctx, prolongSession, token, expiry)
+	default:
+		_, err = s.pool.Exec(ctx, changeSession, token, data, expiry, user)
+	}
+	return err
+}
+
+func (s sessions) DeleteCtx(ctx context.Context, token string) error {
+	_, err := s.pool.Exec(ctx, endSession, token)
+	return err
+}
+
+func (s sessions) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+func (s sessions) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+// idleShare is which part of a login's longest time it lasts unused.
+const idleShare = 12
+
+// newManager makes the manager of sessions. That of scs.New would keep a goroutine.
+func (a *Area) newManager() *scs.SessionManager {
+	name := "chorus"
+	if a.secure() {
+		name = "__Host-chorus" // browsers take it from this host and by https only
+	}
+	return &scs.SessionManager{
+		Store: sessions{a.Pool}, HashTokenInStore: true, Codec: scs.GobCodec{},
+		Lifetime: a.Session, IdleTimeout: a.Session / idleShare,
+		// Strict would lose the session on the way back from an identity provider.
+		Cookie:    scs.SessionCookie{Name: name, Path: "/", HttpOnly: true, Secure: a.secure(), SameSite: http.SameSiteLaxMode},
+		ErrorFunc: func(w http.ResponseWriter, r *http.Request, err error) { a.pages.Fail(w, r, err) },
+	}
+}
+
+// logIn makes the session that of a user. It gets a new token: one that somebody else has
+// put into the browser before is worth nothing.
+func (a *Area) logIn(ctx context.Context, id int64) error {
+	if err := a.manager.RenewToken(ctx); err != nil {
+		return fmt.Errorf("begin a session: %w", err)
+	}
+	for _, key := range []string{keyPending, keyTries, keyPasskey, keyCodes, keyOIDC} {
+		a.manager.Remove(ctx, key)
+	}
+	a.manager.Put(ctx, keyUser, id)
+	a.manager.Put(ctx, keySince, a.Now().Unix())
+	return nil
+}
+
+// freshFor is how long after a login somebody may change how to log in.
+const freshFor = 15 * time.Minute
+
+// errStale says that the login is too old for what was asked for.
+var errStale = fmt.Errorf("%w: for this, log in again first", access.ErrForbidden)
+
+// fresh is an error unless who asks has logged in lately.
+func (a *Area) fresh(ctx context.Context) error {
+	who := access.From(ctx)
+	if who == nil || who.User == 0 {
+		return access.ErrForbidden
+	}
+	if a.Now().Sub(time.Unix(a.manager.GetInt64(ctx, keySince), 0)) > freshFor {
+		return errStale
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/chorus-cast/chorus/services/console/operation"
+	"github.com/chorus-cast/chorus/services/internal/infra/remote"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+)
+
+const (
+	// freeTries is how often one may fail without a delay. From then on the delay doubles
+	// with each failure, from a second to the longest.
+	freeTries = 5
+	// A name's delay is shorter than an address': others can make it grow.
+	longestForName, longestForAddress = 5 * time.Minute, 15 * time.Minute
+	// forgottenAfter is how long after the end of a delay a failure counts.
+	forgottenAfter = 24 * time.Hour
+
+	// Each try counts as a failure until it turns out to be none: those that run at the
+	// same time count, too.
+	takeTry = `-- console: take a try to log in
+INSERT INTO login_failures AS f (who, failures, next_at) VALUES ($1, 1, $2)
+ON CONFLICT (who) DO UPDATE SET failures = f.failures + 1,
+    next_at = $2::timestamptz + make_interval(secs => CASE WHEN f.failures < $3 THEN 0 ELSE least($4::float8, power(2, least(f.failures - $3, 30))) END)
+WHERE f.next_at <= $2`
+	nextTry = `-- console: next try to log in
+SELECT next_at FROM login_failures WHERE who = $1`
+	giveTryBack = `-- console: give a try to log in back
+UPDATE login_failures SET failures = failures - 1, next_at = $2 WHERE who = $1 AND failures > 0`
+	forgetTries = `-- console: forget tries to log in
+DELETE FROM login_failures WHERE who = $1`
+)
+
+// throttledError says that there were too many tries.
+type throttledError struct{ wait time.Duration }
+
+func (e *throttledError) Error() string {
+	return fmt.Sprintf("too many tries: wait for %v", max(e.wait, time.Second).Round(time.Second))
+}
+
+// try counts an attempt of an address, and of a name unless that is empty. It fails for
+// those that have to wait. done tells that it was none to be counted.
+func (a *Area) try(ctx context.Context, address, name string) (done func(context.Context) error, err error) {
+	now := a.Now()
+	network := "address " + remote.Network(address)
+	who := map[string]time.Duration{network: longestForAddress}
+	named := "name " + strings.ToLower(name)
+	if name != "" {
+		who[named] = longestForName
+	}
+	var wait time.Duration
+	err = store.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		for _, key := range []string{network, named} { // always in this order
+			longest, counts := who[key]
+			if !counts {
+				continue
+			}
+			tag, err := tx.Exec(ctx, takeTry, key, now, freeTries, longest.Seconds())
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() == 1 {
+				continue
+			}
+			var next time.Time
+			if err := tx.QueryRow(ctx, nextTry, key).Scan(&next); err != nil {
+				return err
+			}
+			wait = max(wait, next.Sub(now))
+			return &throttledError{wait}
+		}
+		return nil
+	})
+	if throttled := (*throttledError)(nil); errors.As(err, &throttled) {
+		return nil, operation.Invalid(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("count tries to log in: %w", err)
+	}
+	return func(ctx context.Context) error {
+		_, err := a.Pool.Exec(ctx, giveTryBack, network, now)
+		if err == nil && name != "" {
+			_, err = a.Pool.Exec(ctx, forgetTries, named)
+		}
+		return err
+	}, nil
+}

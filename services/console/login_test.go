@@ -1,0 +1,355 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/account/credential"
+)
+
+// Every route is closed, but those of the way in.
+func TestFirstVisitorCanDoNothing(t *testing.T) {
+	c := serve(t, nil)
+	open := map[string]bool{
+		"GET /static/*": true, "GET /login": true, "POST /login": true, "POST /login/code": true, "GET /join": true, "POST /join": true, "POST /logout": true,
+		"POST /login/passkey/begin": true, "POST /login/passkey": true, "GET /login/oidc": true, "GET /login/oidc/callback": true,
+	}
+	routes, _ := c.server.Config.Handler.(chi.Routes)
+	before := database(t, c.Pool, "users") + database(t, c.Pool, "user_tokens") + database(t, c.Pool, "user_passkeys")
+	n := 0
+	err := chi.Walk(routes, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		n++
+		path := strings.NewReplacer("*", "x", "{id}", "1").Replace(route)
+		if i := strings.IndexByte(path, '{'); i >= 0 {
+			path = path[:i] + "1"
+		}
+		said := c.visitor().ask(method, path, "application/x-www-form-urlencoded", "", "Sec-Fetch-Site: same-origin")
+		closed := said.StatusCode == http.StatusUnauthorized || said.StatusCode == http.StatusSeeOther && strings.HasPrefix(said.location(), "/login?next=")
+		if closed == open[method+" "+route] {
+			t.Errorf("%s %s answers %d %s", method, route, said.StatusCode, said.location())
+		}
+		return nil
+	})
+	if err != nil || n < 20 {
+		t.Fatalf("walked %d routes: %v", n, err)
+	}
+	for _, path := range []string{"/no/such/page", "/api/v1/none", "/mcp", "/mcp/x", "/live", "//", "/login/../accounts"} {
+		if said := c.visitor().get(path); said.StatusCode == http.StatusOK && !strings.Contains(said.text, "Log in") {
+			t.Errorf("%s answers %d", path, said.StatusCode)
+		}
+	}
+	if after := database(t, c.Pool, "users") + database(t, c.Pool, "user_tokens") + database(t, c.Pool, "user_passkeys"); after != before {
+		t.Error("a visitor has made something")
+	}
+}
+
+func TestFirstLink(t *testing.T) {
+	c := serve(t, nil)
+	first, err := c.accounts.FirstLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := c.accounts.FirstLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func(link, name string) int {
+		return c.visitor().post("/join", "code", code(link), "name", name, "password", good(name)).StatusCode
+	}
+	if got := join(first, "eve"); got != http.StatusUnprocessableEntity {
+		t.Errorf("the link of the start before: %d", got)
+	}
+	if strings.Contains(database(t, c.Pool, "user_invitations"), code(second)) {
+		t.Error("the database has the link itself")
+	}
+	c.pass(25 * time.Hour)
+	if got := join(second, "eve"); got != http.StatusUnprocessableEntity {
+		t.Errorf("a link a day later: %d", got)
+	}
+	third, err := c.accounts.FirstLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := join(third, "anna"); got != http.StatusSeeOther {
+		t.Errorf("the link: %d", got)
+	}
+	if got := join(third, "eve"); got != http.StatusUnprocessableEntity {
+		t.Errorf("the link again: %d", got)
+	}
+	if link, err := c.accounts.FirstLink(t.Context()); link != "" || err != nil {
+		t.Errorf("with a user there is a first link: %q, %v", link, err)
+	}
+	if got := database(t, c.Pool, "users"); !strings.Contains(got, "anna,owner") || strings.Contains(got, "eve") {
+		t.Error(got)
+	}
+}
+
+func TestPasswords(t *testing.T) {
+	for password, ok := range map[string]bool{
+		"short": false, "password1234": false, "Chorus-Chorus-1": false, "aaaaaaaaaaaaaaaa": false, "annalena-annalena": false, "1234567890123": false,
+		strings.Repeat("long ", 60): false, "correct horse battery": true, "пароль который длинный": true,
+	} {
+		if err := credential.Acceptable(password, "Annalena"); (err == nil) != ok {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+}
+
+func TestLogin(t *testing.T) {
+	c := serve(t, nil)
+	c.user("anna", access.Owner)
+	cookies := func(v *visitor) string {
+		u, _ := url.Parse(c.server.URL)
+		for _, cookie := range v.Jar.Cookies(u) {
+			if cookie.Name == "chorus" {
+				return cookie.Value
+			}
+		}
+		return ""
+	}
+
+	t.Run("wrong", func(t *testing.T) {
+		v := c.visitor()
+		var said [2]string
+		for i, name := range []string{"anna", "nobody"} {
+			if v.post("/login", "name", name, "password", "wrong password").location() != "/login" || v.in() {
+				t.Error("a wrong password logs in")
+			}
+			said[i] = v.told()
+		}
+		if said[0] != said[1] || said[0] == "" {
+			t.Errorf("names can be told from what is said: %q", said)
+		}
+	})
+	t.Run("right, and out again", func(t *testing.T) {
+		v := c.login("ANNA")
+		other := c.login("anna")
+		held := cookies(v)
+		if !v.in() || strings.Contains(database(t, c.Pool, "sessions"), held) {
+			t.Error("not logged in, or the database has the session's token itself")
+		}
+		v.post("/logout")
+		if v.in() || !other.in() {
+			t.Error("log-out ends none or all")
+		}
+		if said := c.visitor().get("/", "Cookie: chorus="+held); said.StatusCode == http.StatusOK {
+			t.Error("the old session holds")
+		}
+	})
+	t.Run("fixed session", func(t *testing.T) {
+		if said := c.visitor().get("/login", "Cookie: chorus=chosen-by-eve"); said.Header.Get("Set-Cookie") != "" {
+			t.Error("a session that somebody invented is taken up")
+		}
+		v := c.visitor()
+		v.post("/login/passkey/begin") // makes a session before the login
+		before := cookies(v)
+		v.post("/login", "name", "anna", "password", good("anna"))
+		if after := cookies(v); before == "" || after == before || !v.in() {
+			t.Errorf("the session before the login is that after it: %q %q", before, after)
+		}
+		if said := c.visitor().get("/", "Cookie: chorus="+before); said.StatusCode == http.StatusOK {
+			t.Error("the session before the login is logged in")
+		}
+	})
+	t.Run("where to", func(t *testing.T) {
+		for next, want := range map[string]string{
+			"/turns?chat=1": "/turns?chat=1", "https://evil.example/": "/", "//evil.example/": "/", `/\evil.example`: "/", "javascript:alert(1)": "/", "/\r\nSet-Cookie: x=y": "/",
+		} {
+			if got := c.visitor().post("/login", "name", "anna", "password", good("anna"), "next", next).location(); got != want {
+				t.Errorf("next %q leads to %q", next, got)
+			}
+		}
+		v := c.login("anna")
+		if got := v.get("/login?next=" + url.QueryEscape("//evil.example")).location(); got != "/" {
+			t.Errorf("who is logged in is led to %q", got)
+		}
+	})
+	t.Run("log out everywhere", func(t *testing.T) {
+		v, other := c.login("anna"), c.login("anna")
+		v.post("/account/sessions")
+		if !v.in() || other.in() {
+			t.Error("want this session only")
+		}
+	})
+	t.Run("too old", func(t *testing.T) {
+		v := c.login("anna")
+		if _, err := c.Pool.Exec(t.Context(), `UPDATE sessions SET expiry = now() - interval '1 second'`); err != nil {
+			t.Fatal(err)
+		}
+		if v.in() {
+			t.Error("an expired session holds")
+		}
+	})
+}
+
+// A request that is under way when its session ends does not write it anew.
+func TestEndedSessionStaysEnded(t *testing.T) {
+	c := serve(t, nil)
+	c.user("anna", access.Owner)
+	v := c.login("anna")
+	reading, err := c.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reading.Exec(t.Context(), `LOCK TABLE users IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	var slow sync.WaitGroup
+	slow.Go(func() { v.get("/") })
+	waits := func() (n int) {
+		if err := c.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted`).Scan(&n); err != nil {
+			t.Error(err)
+			return 1
+		}
+		return n
+	}
+	for waits() == 0 {
+		runtime.Gosched()
+	}
+	if _, err := c.Pool.Exec(t.Context(), `DELETE FROM sessions`); err != nil {
+		t.Fatal(err)
+	}
+	if err := reading.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slow.Wait()
+	if v.in() {
+		t.Error("the session is back")
+	}
+}
+
+func TestSecureCookie(t *testing.T) {
+	c := serve(t, func(cfg *Config) { cfg.PublicURL = "https://chorus.example.org" })
+	c.user("anna", access.Owner)
+	said := c.visitor().post("/login", "name", "anna", "password", good("anna"))
+	for _, want := range []string{"__Host-chorus=", "Path=/", "HttpOnly", "Secure", "SameSite=Lax"} {
+		if got := said.Header.Get("Set-Cookie"); !strings.Contains(got, want) || strings.Contains(got, "Domain") {
+			t.Errorf("%s lacks %s", got, want)
+		}
+	}
+	if said.Header.Get("Strict-Transport-Security") == "" {
+		t.Error("no HSTS")
+	}
+}
+
+func TestGuessingIsSlowed(t *testing.T) {
+	c := serve(t, func(cfg *Config) { cfg.ForwardedFor = true })
+	c.user("anna", access.Owner)
+	c.user("bert", access.Viewer)
+	from := func(address, name, password string) bool {
+		v := c.visitor()
+		v.ask(http.MethodPost, "/login", "application/x-www-form-urlencoded", url.Values{"name": {name}, "password": {password}}.Encode(), "X-Forwarded-For: "+address)
+		return v.in()
+	}
+	t.Run("of a name, from many addresses", func(t *testing.T) {
+		for i := range 20 {
+			from(fmt.Sprintf("203.0.113.%d", i), "anna", "guess")
+		}
+		if from("198.51.100.1", "anna", good("anna")) {
+			t.Error("the right password counts while the name has to wait")
+		}
+		if !from("198.51.100.1", "bert", good("bert")) {
+			t.Error("others have to wait, too")
+		}
+		c.pass(6 * time.Minute)
+		if !from("198.51.100.2", "anna", good("anna")) {
+			t.Error("the name has to wait for ever")
+		}
+	})
+	t.Run("of many names, from a network", func(t *testing.T) {
+		for i := range 20 {
+			from(fmt.Sprintf("2001:db8::%d", i), fmt.Sprintf("name%d", i), "guess")
+		}
+		if from("2001:db8::ffff", "bert", good("bert")) {
+			t.Error("the network goes on")
+		}
+		if !from("2001:db8:1::1", "bert", good("bert")) {
+			t.Error("other networks have to wait, too")
+		}
+		c.pass(16 * time.Minute)
+		if !from("2001:db8::ffff", "bert", good("bert")) {
+			t.Error("the network has to wait for ever")
+		}
+	})
+	t.Run("at once", func(t *testing.T) {
+		c.pass(48 * time.Hour)
+		var all sync.WaitGroup
+		for range 30 {
+			all.Go(func() { from("192.0.2.9", "anna", "guess") })
+		}
+		all.Wait()
+		var failures int
+		if err := c.Pool.QueryRow(t.Context(), `SELECT failures FROM login_failures WHERE who = 'address 192.0.2.9'`).Scan(&failures); err != nil || failures > 8 {
+			t.Errorf("%d guesses at once counted, %v", failures, err)
+		}
+	})
+}
+
+func TestCodes(t *testing.T) {
+	c := serve(t, nil)
+	c.user("anna", access.Owner)
+	v := c.login("anna")
+	secret := between(t, v.post("/account/codes/begin").text, `<pre class="secret">`, "</pre>")
+	at := func() string {
+		said, err := credential.CodeAt(secret, c.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said
+	}
+	if v.post("/account/codes", "code", "000000"); strings.Contains(v.get("/account").text, "Turn off") {
+		t.Fatal("a wrong code turns codes on")
+	}
+	v.post("/account/codes", "code", at())
+	if !strings.Contains(v.get("/account").text, "Turn off") || strings.Contains(database(t, c.Pool, "users")+database(t, c.Pool, "sessions"), secret) {
+		t.Fatal("codes are not on, or the secret is not sealed")
+	}
+	used := at()
+	enter := func(said string) *visitor {
+		v := c.visitor()
+		v.post("/login", "name", "anna", "password", good("anna"))
+		if v.in() {
+			t.Fatal("the password alone logs in")
+		}
+		v.post("/login/code", "code", said)
+		return v
+	}
+	if enter(used).in() {
+		t.Error("a code counts twice")
+	}
+	c.pass(time.Minute)
+	if enter(fmt.Sprintf("%06d", 1)).in() || !enter(at()).in() {
+		t.Error("a wrong code logs in, or a right one does not")
+	}
+	if c.visitor().post("/login/code", "code", at()).location() == "/" {
+		t.Error("a code without a password logs in")
+	}
+	guesses := c.visitor()
+	guesses.post("/login", "name", "anna", "password", good("anna"))
+	for range 6 {
+		guesses.post("/login/code", "code", "123123")
+	}
+	c.pass(time.Hour)
+	if guesses.post("/login/code", "code", at()); guesses.in() {
+		t.Error("codes can be guessed without the password again")
+	}
+}
+
+func between(t testing.TB, text, from, to string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, from)
+	said, _, ends := strings.Cut(rest, to)
+	if !found || !ends {
+		t.Fatalf("there is no %s in %s", from, text)
+	}
+	return said
+}
