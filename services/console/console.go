@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,19 +24,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account"
 	"github.com/chorus-cast/chorus/services/console/cast"
+	"github.com/chorus-cast/chorus/services/console/chats"
 	"github.com/chorus-cast/chorus/services/console/idempotent"
 	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/mcp"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/console/turns"
 	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
 // Deps is what a console works with.
@@ -47,6 +53,16 @@ type Deps struct {
 	Keys secret.Keyring
 	// Cast is what the part of the cast can do with what other services know.
 	Cast cast.Tools
+	// Outlook tells how the planner sees the chat of a name, and Words what a turn was
+	// planned to do, where the author of what it answers is known. Both may be nil.
+	Outlook func(ctx context.Context, chat string) (chats.Outlook, error)
+	Words   func(t *chorusv1.Turn, answered string) string
+	// Settings are those that are set; nil for the defaults.
+	Settings func() *settings.Values
+	// Budgets are those of the providers of texts; nil for none.
+	Budgets func(ctx context.Context) ([]overview.Budget, error)
+	// Telegram is where the chats of an emulator are shown; empty without one.
+	Telegram string
 }
 
 // Console serves pages and the API. Run it once.
@@ -86,7 +102,7 @@ func newConsole(cfg Config, deps Deps) *Console {
 	c := &Console{
 		Deps: deps, cfg: cfg, live: &live.Hub{},
 		set:   &operation.Set{Audit: audit.Log{Pool: deps.Pool}, Log: deps.Log},
-		pages: &page.Pages{Open: cfg.Open, Log: deps.Log},
+		pages: &page.Pages{Open: cfg.Open, Telegram: deps.Telegram, Log: deps.Log},
 	}
 	c.accounts = account.New(c.set, c.pages, account.Deps{
 		Pool: deps.Pool, Keys: deps.Keys, Now: deps.Now, Log: deps.Log, PublicURL: cfg.PublicURL, URL: c.URL,
@@ -94,7 +110,9 @@ func newConsole(cfg Config, deps Deps) *Console {
 	})
 	c.areas = []area{
 		c.accounts,
-		overview.New(c.set, c.pages, deps.Pool),
+		overview.New(c.set, c.pages, overview.Deps{Pool: deps.Pool, Budgets: deps.Budgets}),
+		chats.New(c.set, c.pages, chats.Deps{Pool: deps.Pool, Outlook: deps.Outlook, Settings: deps.Settings}),
+		turns.New(c.set, c.pages, turns.Deps{Pool: deps.Pool, Bus: deps.Bus, Words: deps.Words}),
 		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),
 	}
 	return c
@@ -235,10 +253,25 @@ func describe() huma.Config {
 	d := huma.DefaultConfig("Chorus", "1")
 	d.Info.Description = "Watch, understand, direct and approve what a cast says."
 	d.OpenAPIPath, d.DocsPath, d.SchemasPath = "/api/openapi", "", "/api/schemas"
+	d.Components = &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName)}
 	d.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {
 		Type: "http", Scheme: "bearer", Description: "An API token, as each user makes them under their name in the console.",
 	}}
 	return d
+}
+
+// schemaName is what the API calls a type: with its package's name, so that two parts of the
+// console may have a type of the same name.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := huma.DefaultSchemaNamer(t, hint)
+	if t.Name() == "" || !strings.Contains(t.PkgPath(), "/console/") {
+		return name
+	}
+	of := path.Base(t.PkgPath())
+	return strings.ToUpper(of[:1]) + of[1:] + name
 }
 
 // policy lets a page load what the console serves and nothing else, and nobody frame it.

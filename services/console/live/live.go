@@ -11,6 +11,7 @@ import (
 	"time"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 )
 
 const (
@@ -27,14 +28,17 @@ type Hub struct {
 	pages map[*pageOf]bool
 }
 
-// pageOf is a page that is open: of a chat, or of all where that is 0.
+// pageOf is a page that is open: of a chat, or of all where that is 0; lines tells that it
+// shows only what was said.
 type pageOf struct {
-	chat int64
-	wake chan struct{}
+	chat  int64
+	lines bool
+	wake  chan struct{}
 }
 
 // Told passes an event of the bus on. It never waits.
-func (h *Hub) Told(_ string, event *chorusv1.Event) {
+func (h *Hub) Told(what string, event *chorusv1.Event) {
+	lines := what == subject.Sent || what == subject.Heard
 	chats := map[int64]bool{}
 	for _, t := range event.GetTurns() {
 		chats[t.GetChatId()] = true
@@ -45,7 +49,7 @@ func (h *Hub) Told(_ string, event *chorusv1.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for p := range h.pages {
-		if p.chat == 0 || chats[p.chat] {
+		if (lines || !p.lines) && (p.chat == 0 || chats[p.chat]) {
 			select {
 			case p.wake <- struct{}{}:
 			default: // it is about to be told
@@ -54,8 +58,8 @@ func (h *Hub) Told(_ string, event *chorusv1.Event) {
 	}
 }
 
-func (h *Hub) open(chat int64) *pageOf {
-	p := &pageOf{chat, make(chan struct{}, 1)}
+func (h *Hub) open(chat int64, lines bool) *pageOf {
+	p := &pageOf{chat, lines, make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.pages == nil {
@@ -72,7 +76,7 @@ func (h *Hub) close(p *pageOf) {
 }
 
 // ServeHTTP sends an event "changed" each time that something has changed in the chat of
-// ?chat=ID, or anywhere without one.
+// ?chat=ID, or anywhere without one. With ?of=lines that is only what was sent or heard.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	chat := int64(0)
 	if text := r.URL.Query().Get("chat"); text != "" {
@@ -82,7 +86,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	p := h.open(chat)
+	p := h.open(chat, r.URL.Query().Get("of") == "lines")
 	defer h.close(p)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")

@@ -4,42 +4,83 @@ package overview
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-	"time"
+	"strconv"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/chats"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Chat is one as the overview shows it.
-type Chat struct {
-	ID    int64  `json:"id" doc:"Chorus' number of the chat"`
-	Name  string `json:"name"`
-	Title string `json:"title"`
-	// Enabled tells that the cast may talk there.
-	Enabled bool `json:"enabled"`
-	// Waiting is why no turn is planned; empty where one is.
-	Waiting  string     `json:"waiting,omitempty"`
-	NextTurn time.Time  `json:"next_turn" doc:"when the planner looks at it next"`
-	LastSaid *time.Time `json:"last_said,omitempty" doc:"when somebody wrote there last"`
-	Open     int        `json:"open_turns"`
+// Deps is what the area works with.
+type Deps struct {
+	Pool *pgxpool.Pool
+	// Budgets are those of the providers of texts; nil for none.
+	Budgets func(ctx context.Context) ([]Budget, error)
+}
+
+// Budget is how much of a provider's day's budget is used up.
+type Budget struct {
+	Provider string  `json:"provider"`
+	Share    float64 `json:"share" doc:"1 is all of it"`
+	Used     string  `json:"used" doc:"in words"`
+}
+
+// nearly is the share of a budget from which somebody should look.
+const nearly = 0.8
+
+// Need is something that needs a person.
+type Need struct {
+	Text string `json:"text"`
+	Link string `json:"link" doc:"the page of the console about it"`
+	// Waits tells that it ends by itself: it is tried again.
+	Waits bool `json:"waits" doc:"whether it is tried again by itself"`
+}
+
+// Group is how many chats are in a state.
+type Group struct {
+	State string `json:"state" doc:"empty for those that talk"`
+	Chats int    `json:"chats"`
+}
+
+// Service is how many processes of a service are alive.
+type Service struct {
+	Name    string `json:"name"`
+	Running int    `json:"running"`
 }
 
 // Overview is what it shows.
 type Overview struct {
-	Chats       []Chat   `json:"chats" doc:"those that said something last first, at most 50"`
-	Total       int      `json:"total_chats"`
-	Refusals    []string `json:"refusals" doc:"what Telegram refuses: what, why, and when it is tried again"`
-	DeadLetters int      `json:"dead_letters"`
-	CostToday   float64  `json:"cost_today_usd" doc:"of texts, since midnight UTC"`
-	CallsToday  int64    `json:"calls_today"`
+	Chats       []chats.Summary `json:"chats" doc:"those that are due next first, at most 50"`
+	Total       int             `json:"total_chats"`
+	Talking     int             `json:"talking_chats"`
+	Resting     []Group         `json:"resting_chats"`
+	Needs       []Need          `json:"needs" doc:"what needs a person, or is tried again by itself"`
+	DeadLetters int             `json:"dead_letters" doc:"that were not replayed; 1000 for as many or more"`
+	Cost        float64         `json:"cost_today" doc:"of texts, since midnight UTC, in the currency of the prices"`
+	Calls       int64           `json:"calls_today"`
+	Tokens      int64           `json:"tokens_today"`
+	Budgets     []Budget        `json:"budgets"`
+	Services    []Service       `json:"services"`
+}
+
+// Urgent are the needs that do not end by themselves.
+func (o *Overview) Urgent() (n int) {
+	for _, need := range o.Needs {
+		if !need.Waits {
+			n++
+		}
+	}
+	return n
 }
 
 type answer struct{ Body Overview }
@@ -47,26 +88,27 @@ type answer struct{ Body Overview }
 const (
 	maxChats = 50
 
-	readChats = `-- console: overview chats
-SELECT c.id, c.name, c.title, c.enabled, coalesce(k.waiting_for, ''), k.next_turn_at,
-    (SELECT max(sent_at) FROM (SELECT sent_at FROM messages m WHERE m.chat_id = c.id ORDER BY number DESC LIMIT 1) l),
-    (SELECT count(*) FROM turns t WHERE t.chat_id = c.id AND t.closed_at IS NULL)::integer
-FROM chats c JOIN chat_clock k ON k.chat_id = c.id WHERE c.removed_at IS NULL
-ORDER BY k.turn_no = 0, k.next_turn_at LIMIT $1`
-	readCounts = `-- console: overview counts
-SELECT (SELECT count(*) FROM chats WHERE removed_at IS NULL)::integer, (SELECT count(*) FROM dead_letters)::integer`
+	readStates = `-- console: overview states
+SELECT c.enabled, coalesce(k.waiting_for, ''), p.chat_id IS NOT NULL, count(*)::integer
+FROM chats c LEFT JOIN chat_clock k ON k.chat_id = c.id
+LEFT JOIN chat_pauses p ON p.chat_id = c.id AND p.paused_at IS NOT NULL AND (p.paused_until IS NULL OR p.paused_until > now())
+WHERE c.removed_at IS NULL GROUP BY 1, 2, 3 ORDER BY 4 DESC`
+	readLetters = `-- console: overview dead letters
+SELECT count(*)::integer FROM (SELECT FROM dead_letters WHERE replays = 0 LIMIT $1) l`
+	maxLetters = 1000
 )
 
 // Area is that part of the console.
 type Area struct {
-	pool  *pgxpool.Pool
+	Deps
+
 	pages *page.Pages
 	show  *operation.Of[struct{}, answer]
 }
 
 // New adds it to a console.
-func New(set *operation.Set, pages *page.Pages, pool *pgxpool.Pool) *Area {
-	a := &Area{pool: pool, pages: pages}
+func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
+	a := &Area{Deps: deps, pages: pages}
 	a.show = operation.Add(set, operation.Operation{
 		ID: "overview", Method: http.MethodGet, Path: "/overview", Tag: "overview", Role: access.Viewer,
 		Summary: "What talks, what rests and why, and what needs a person",
@@ -82,25 +124,111 @@ func (a *Area) Routes(r chi.Router) {
 			a.pages.Fail(w, r, err)
 			return
 		}
-		a.pages.Render(w, r, page.View{Title: "Overview", Section: "overview", Body: overview(found.Body)})
+		a.pages.Render(w, r, page.View{Title: "Overview", Section: "overview", Body: overview(&found.Body)})
 	})
 }
 
 func (a *Area) read(ctx context.Context, _ *struct{}) (*answer, error) {
-	found := Overview{Refusals: []string{}}
+	found := &Overview{Resting: []Group{}, Needs: []Need{}, Budgets: []Budget{}, Services: []Service{}}
+	for _, read := range []func(context.Context, *Overview) error{a.states, a.refusals, a.letters, a.spending, a.services} {
+		if err := read(ctx, found); err != nil {
+			return nil, err
+		}
+	}
 	var err error
-	if found.Chats, err = store.Collect(ctx, a.pool, "read chats", pgx.RowToStructByPos[Chat], readChats, maxChats); err != nil {
-		return nil, err
-	}
-	if err := a.pool.QueryRow(ctx, readCounts).Scan(&found.Total, &found.DeadLetters); err != nil {
-		return nil, err
-	}
-	refused, err := rosterpg.Refusals(ctx, a.pool)
+	found.Chats, err = chats.Recent(ctx, a.Pool, maxChats)
+	return &answer{*found}, err
+}
+
+func (a *Area) states(ctx context.Context, o *Overview) error {
+	at := map[string]int{}
+	var enabled, paused bool
+	var waiting string
+	var n int
+	return store.Each(ctx, a.Pool, "count the chats", []any{&enabled, &waiting, &paused, &n}, func() error {
+		o.Total += n
+		state := chats.Rests(enabled, waiting, nil, nil)
+		if enabled && paused {
+			state = "paused"
+		}
+		if state == "" {
+			o.Talking += n
+			return nil
+		}
+		if i, known := at[state]; known {
+			o.Resting[i].Chats += n
+			return nil
+		}
+		at[state] = len(o.Resting)
+		o.Resting = append(o.Resting, Group{state, n})
+		return nil
+	}, readStates)
+}
+
+func (a *Area) refusals(ctx context.Context, o *Overview) error {
+	refused, err := rosterpg.Refusals(ctx, a.Pool)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range refused {
-		found.Refusals = append(found.Refusals, refused[i].Subject()+": "+refused[i].String())
+		r := &refused[i]
+		what := r.What()
+		o.Needs = append(o.Needs, Need{
+			Text: r.Subject() + ": " + r.String(), Link: "/chats?q=" + r.Chat,
+			Waits: what != rosterpg.BotStopped && what != rosterpg.BotSuspended,
+		})
 	}
-	return &answer{found}, nil
+	return nil
+}
+
+func (a *Area) letters(ctx context.Context, o *Overview) error {
+	if err := a.Pool.QueryRow(ctx, readLetters, maxLetters).Scan(&o.DeadLetters); err != nil {
+		return fmt.Errorf("count dead letters: %w", err)
+	}
+	if n := o.DeadLetters; n > 0 {
+		words := strconv.Itoa(n) + " dead turns: replay them, or purge their letters"
+		if n == maxLetters {
+			words = strconv.Itoa(n) + " dead turns or more: replay them, or purge their letters"
+		}
+		o.Needs = append(o.Needs, Need{Text: words, Link: "/turns?outcome=dead"})
+	}
+	return nil
+}
+
+func (a *Area) spending(ctx context.Context, o *Overview) error {
+	_, spent, err := usage.SpentToday(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	for _, s := range spent {
+		o.Cost, o.Calls, o.Tokens = o.Cost+s.Cost, o.Calls+s.Calls, o.Tokens+s.Tokens
+	}
+	if a.Budgets == nil {
+		return nil
+	}
+	all, err := a.Budgets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		if o.Budgets = append(o.Budgets, b); b.Share >= nearly {
+			o.Needs = append(o.Needs, Need{Text: b.Provider + ": " + b.Used, Link: "/operate", Waits: b.Share < 1})
+		}
+	}
+	return nil
+}
+
+func (a *Area) services(ctx context.Context, o *Overview) error {
+	living, err := lease.Living(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	all := living[lease.All]
+	for _, kind := range []lease.Kind{lease.Planner, lease.Generator, lease.Sender, lease.Listener, lease.Console} {
+		s := Service{kind.String(), living[kind] + all}
+		if o.Services = append(o.Services, s); s.Running == 0 && kind != lease.Console {
+			o.Needs = append(o.Needs, Need{Text: "No " + s.Name + " runs", Link: "/operate"})
+		}
+	}
+	return nil
 }

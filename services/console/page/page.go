@@ -49,6 +49,8 @@ type View struct {
 	who    *access.Principal
 	notice notice
 	open   bool
+	// telegram is where the emulator shows the chats.
+	telegram string
 }
 
 // entry is one of the navigation.
@@ -74,12 +76,14 @@ func navigation(who *access.Principal) []entry {
 type Pages struct {
 	// Open tells that the console needs no login, in the demo.
 	Open bool
-	Log  *zap.Logger
+	// Telegram is where an emulator shows the chats; empty without one.
+	Telegram string
+	Log      *zap.Logger
 }
 
 // Render answers with a page.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, v View) {
-	v.who, v.open, v.notice = access.From(r.Context()), p.Open, taken(w, r)
+	v.who, v.open, v.notice, v.telegram = access.From(r.Context()), p.Open, taken(w, r), p.Telegram
 	p.write(w, r, v.Status, frame(v))
 }
 

@@ -12,14 +12,23 @@ import (
 // What is claimed is left to its owner, for as long as any call takes. What became of a
 // call whose sender died, and to which nobody else came, is unknown. A delivery that is
 // claimed at this moment keeps its turn open.
-const expire = `-- end overdue turns
+const (
+	expire = `-- end overdue turns
 WITH due AS (
     SELECT t.chat_id, t.turn_no FROM turns t
-    WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval AND (t.claimed_until IS NULL OR t.claimed_until < now() - $3::interval)
+    WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval` + unclaimed + `
+    LIMIT $2 FOR UPDATE SKIP LOCKED)` + endDue
+	expireTurns = `-- end turns
+WITH due AS (
+    SELECT t.chat_id, t.turn_no FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) JOIN turns t USING (chat_id, turn_no)
+    WHERE t.closed_at IS NULL` + unclaimed + `
+    FOR UPDATE OF t SKIP LOCKED)` + endDue
+
+	unclaimed = ` AND (t.claimed_until IS NULL OR t.claimed_until < now() - $3::interval)
       AND NOT EXISTS (
         SELECT FROM deliveries d
-        WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND d.claimed_until >= now() - $3::interval)
-    LIMIT $2 FOR UPDATE SKIP LOCKED),
+        WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND d.claimed_until >= now() - $3::interval)`
+	endDue = `,
 parts AS (
     UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, not_before = NULL, closed_at = now(), reason = $4,
         outcome = CASE WHEN d.state = 'sending' THEN 'unknown' ELSE 'expired' END, fence = d.fence + 1
@@ -33,6 +42,7 @@ FROM due WHERE t.chat_id = due.chat_id AND t.turn_no = due.turn_no
     SELECT FROM deliveries d LEFT JOIN parts p ON p.chat_id = d.chat_id AND p.turn_no = d.turn_no AND p.part = d.part
     WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND p.part IS NULL)
 RETURNING t.chat_id, t.turn_no`
+)
 
 // abandoned is how long after the end of its claim a row is taken for abandoned by all.
 const abandoned = time.Minute
@@ -40,8 +50,22 @@ const abandoned = time.Minute
 // Expire ends up to limit open turns whose time was over a grace ago and that nobody has
 // claimed: those that wait for a service that is down. It gives them.
 func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) ([]*chorusv1.TurnId, error) {
-	return claimed(ctx, j, "end overdue turns", func(row pgx.CollectableRow) (*chorusv1.TurnId, error) {
+	return j.ended(ctx, "end overdue turns", expire, grace, limit, abandoned, "nobody came to it in time")
+}
+
+// ExpireTurns ends those of some turns that are open and that nobody has claimed, for a
+// reason. It gives them.
+func (j *Journal) ExpireTurns(ctx context.Context, turns []*chorusv1.TurnId, why string) ([]*chorusv1.TurnId, error) {
+	chats, numbers := make([]int64, len(turns)), make([]int64, len(turns))
+	for i, id := range inOrder(turns, func(id *chorusv1.TurnId) *chorusv1.TurnId { return id }) {
+		chats[i], numbers[i] = key(id)
+	}
+	return j.ended(ctx, "end turns", expireTurns, chats, numbers, abandoned, why)
+}
+
+func (j *Journal) ended(ctx context.Context, what, sql string, args ...any) ([]*chorusv1.TurnId, error) {
+	return claimed(ctx, j, what, func(row pgx.CollectableRow) (*chorusv1.TurnId, error) {
 		id := &chorusv1.TurnId{}
 		return id, row.Scan(&id.ChatId, &id.Number)
-	}, expire, grace, limit, abandoned, "nobody came to it in time")
+	}, sql, args...)
 }

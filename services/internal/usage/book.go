@@ -154,7 +154,7 @@ func (b *Book) look(ctx context.Context) {
 }
 
 const spentToday = `
-SELECT today.day, coalesce(s.provider, ''), coalesce(s.tokens, 0), coalesce(s.cost, 0)::float8
+SELECT today.day, coalesce(s.provider, ''), coalesce(s.calls, 0), coalesce(s.tokens, 0), coalesce(s.cost, 0)::float8
 FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_spending s USING (day)`
 
 // SpentToday is the day that it is at the database, and what each provider was used for
@@ -163,7 +163,7 @@ func SpentToday(ctx context.Context, pool *pgxpool.Pool) (day time.Time, known m
 	known = map[string]Spent{}
 	var provider string
 	var s Spent
-	if err := store.Each(ctx, pool, "read what was spent", []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
+	if err := store.Each(ctx, pool, "read what was spent", []any{&day, &provider, &s.Calls, &s.Tokens, &s.Cost}, func() error {
 		known[provider] = s
 		return nil
 	}, spentToday); err != nil {
@@ -193,11 +193,13 @@ WITH calls AS (
     FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
         $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[])
         AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome))
-INSERT INTO llm_spending (day, provider, tokens, cost)
-SELECT day, provider, tokens, cost FROM unnest($14::date[], $15::text[], $16::bigint[], $17::float8[]) AS s(day, provider, tokens, cost)
+INSERT INTO llm_spending (day, provider, calls, tokens, cost)
+SELECT day, provider, calls, tokens, cost
+FROM unnest($14::date[], $15::text[], $16::bigint[], $17::bigint[], $18::float8[]) AS s(day, provider, calls, tokens, cost)
 ORDER BY day, provider
-ON CONFLICT (day, provider) DO UPDATE SET tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost
-RETURNING day, provider, tokens, cost::float8`
+ON CONFLICT (day, provider) DO UPDATE SET
+    calls = llm_spending.calls + excluded.calls, tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost
+RETURNING day, provider, calls, tokens, cost::float8`
 
 // flush writes what waits. It is false if the database took nothing.
 func (b *Book) flush(ctx context.Context) bool {
@@ -246,11 +248,11 @@ func (b *Book) insert(ctx context.Context, calls []Call) (newest time.Time, tota
 	}
 	var days []time.Time
 	var providers []string
-	var tokens []int64
+	var counts, tokens []int64
 	var costs []float64
 	for a, s := range sums {
 		days, providers = append(days, a.day), append(providers, a.provider)
-		tokens, costs = append(tokens, s.Tokens), append(costs, s.Cost)
+		counts, tokens, costs = append(counts, s.Calls), append(tokens, s.Tokens), append(costs, s.Cost)
 		if a.day.After(newest) {
 			newest = a.day
 		}
@@ -259,12 +261,12 @@ func (b *Book) insert(ctx context.Context, calls []Call) (newest time.Time, tota
 	var day time.Time
 	var provider string
 	var s Spent
-	err = store.Each(ctx, b.pool, "write calls down", []any{&day, &provider, &s.Tokens, &s.Cost}, func() error {
+	err = store.Each(ctx, b.pool, "write calls down", []any{&day, &provider, &s.Calls, &s.Tokens, &s.Cost}, func() error {
 		if day.Equal(newest) {
 			totals[provider] = s
 		}
 		return nil
-	}, writeCalls, append(c.args(), days, providers, tokens, costs)...)
+	}, writeCalls, append(c.args(), days, providers, counts, tokens, costs)...)
 	return newest, totals, err
 }
 

@@ -35,12 +35,13 @@ type Call struct {
 
 // Spent is what a provider was used for on a day.
 type Spent struct {
+	Calls  int64
 	Tokens int64
 	Cost   float64
 }
 
 func (s Spent) plus(c Call) Spent {
-	return Spent{Tokens: s.Tokens + int64(c.PromptTokens) + int64(c.CompletionTokens), Cost: s.Cost + c.Cost}
+	return Spent{Calls: s.Calls + 1, Tokens: s.Tokens + int64(c.PromptTokens) + int64(c.CompletionTokens), Cost: s.Cost + c.Cost}
 }
 
 // Day is the day that a time belongs to: budgets begin anew at midnight UTC.

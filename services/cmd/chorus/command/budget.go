@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
@@ -50,6 +51,16 @@ func budgets(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]bu
 		}
 	}
 	return found, nil
+}
+
+// budgetsUsed are the same as the console shows them.
+func budgetsUsed(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]overview.Budget, error) {
+	all, err := budgets(ctx, cfg, pool)
+	used := make([]overview.Budget, len(all))
+	for i, b := range all {
+		used[i] = overview.Budget{Provider: b.name, Share: b.share(), Used: b.String()}
+	}
+	return used, err
 }
 
 func printBudgets(w io.Writer, all []budget) error {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/chorus-cast/chorus/services/console"
 	"github.com/chorus-cast/chorus/services/console/cast"
+	"github.com/chorus-cast/chorus/services/console/chats"
+	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/generator"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/llm"
@@ -35,6 +37,11 @@ func (p *process) console() (run.Part, error) {
 	}
 	s, err := console.Open(context.Background(), p.cfg.console, console.Deps{
 		Pool: p.pool, Bus: p.bus, Now: p.clock.Now, Log: p.log.Named("console"), Keys: keys, Cast: tools,
+		Settings: p.settings.Current, Telegram: p.emulatorURL, Words: doing,
+		Outlook: func(ctx context.Context, chat string) (chats.Outlook, error) {
+			return outlookOf(ctx, p.pool, p.cfg, chat)
+		},
+		Budgets: func(ctx context.Context) ([]overview.Budget, error) { return budgetsUsed(ctx, p.cfg.llm, p.pool) },
 	})
 	if err != nil {
 		return run.Part{}, err

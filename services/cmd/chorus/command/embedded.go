@@ -138,6 +138,7 @@ func (e *embedded) startTelegram() (err error) {
 	}
 	e.cfg.telegram.URL = e.telegram.URL()
 	e.made = cast.Tools{Token: e.token, Chat: e.chat}
+	e.emulatorURL = e.telegram.URL() + "/"
 	return nil
 }
 

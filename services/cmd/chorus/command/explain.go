@@ -16,6 +16,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/console/chats"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -152,68 +153,90 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, cfg *conf
 	if asJSON {
 		return run.Usage(errors.New("--json: is for turns only"))
 	}
-	pace := cfg.planner.Pace
-	outlook, err := look(ctx, pool, pace, chat)
-	if err != nil {
-		return err
-	}
-	in := outlook.Input
-	refused, err := rosterpg.RefusalsIn(ctx, pool, in.Chat.ID)
-	if err != nil {
-		return err
-	}
-	texts, err := withoutTexts(ctx, cfg.llm, pool)
+	o, err := outlookOf(ctx, pool, cfg, chat)
 	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
-	line("chat\t%s, %d turns so far", chat, in.TurnNumber-1)
-	line("now\t%s", nowIn(outlook))
-	if next := nextIn(outlook); next != "" {
-		line("next turn\t%s", next)
+	line("chat\t%s, %d turns so far", chat, o.Turns)
+	line("now\t%s", o.Now)
+	if o.Next != "" {
+		line("next turn\t%s", o.Next)
 	}
-	for _, why := range texts {
-		line("texts\t%s", why)
-	}
-	if pace > 0 {
-		line("pace\ta message about every %v (planner.pace)", pace)
-	}
-	line("load\t%d of %d texts to be written, %d of %d messages in the last minute",
-		in.UnwrittenTurns, in.Settings.MaxUnwrittenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
-	line("answers\t%s to people in the last hour", ofMax(in.ChatAnswers, in.Settings.ChatAnswers))
-	line("today\t%s messages since midnight UTC", ofMax(in.ChatToday, in.Settings.ChatPerDay))
-	for _, r := range refused {
-		if r.Bot == "" {
-			line("reactions\t%s", r.String())
-		}
+	for _, f := range o.Facts {
+		line("%s\t%s", f.Name, f.Text)
 	}
 	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
+	for _, m := range o.Cast {
+		line("%s\t%s\t%s", m.Bot, m.State, m.LastHour)
+	}
+	heading := "\nBOT\tWHY\n"
+	for _, f := range o.Refused {
+		line("%s%s\t%s", heading, f.Name, f.Text)
+		heading = ""
+	}
+	if len(o.Unanswered) > 0 {
+		line("\nNO ANSWER TODAY BECAUSE\tMESSAGES\tLAST AT")
+	}
+	for _, u := range o.Unanswered {
+		line("%s\t%d\t%s", u.Reason, u.Messages, u.LastAt)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the explanation: %w", err)
+	}
+	return nil
+}
+
+// outlookOf tells how things stand in a chat, in words.
+func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat string) (o chats.Outlook, err error) {
+	pace := cfg.planner.Pace
+	outlook, err := look(ctx, pool, pace, chat)
+	if err != nil {
+		return o, err
+	}
+	in := outlook.Input
+	refused, err := rosterpg.RefusalsIn(ctx, pool, in.Chat.ID)
+	if err != nil {
+		return o, err
+	}
+	texts, err := withoutTexts(ctx, cfg.llm, pool)
+	if err != nil {
+		return o, err
+	}
+	o.Turns, o.Now, o.Next = in.TurnNumber-1, nowIn(outlook), nextIn(outlook)
+	fact := func(name, format string, args ...any) {
+		o.Facts = append(o.Facts, chats.Fact{Name: name, Text: fmt.Sprintf(format, args...)})
+	}
+	for _, why := range texts {
+		fact("texts", "%s", why)
+	}
+	if pace > 0 {
+		fact("pace", "a message about every %v (planner.pace)", pace)
+	}
+	fact("load", "%d of %d texts to be written, %d of %d messages in the last minute",
+		in.UnwrittenTurns, in.Settings.MaxUnwrittenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
+	fact("answers", "%s to people in the last hour", ofMax(in.ChatAnswers, in.Settings.ChatAnswers))
+	fact("today", "%s messages since midnight UTC", ofMax(in.ChatToday, in.Settings.ChatPerDay))
+	for i := range refused {
+		if r := &refused[i]; r.Bot == "" {
+			fact("reactions", "%s", r)
+		} else {
+			o.Refused = append(o.Refused, chats.Fact{Name: r.Bot, Text: r.String()})
+		}
+	}
 	for i, obstacle := range decide.Obstacles(in) {
 		bot := &in.Cast[i]
 		lastHour := strconv.Itoa(bot.LastHour)
 		if pace == 0 { // else the planner heeds no hourly limit
 			lastHour = ofMax(bot.LastHour, bot.HourlyMax)
 		}
-		line("%s\t%s\t%s", bot.Name, state(in, bot, obstacle, refused), lastHour)
-	}
-	heading := "\nBOT\tWHY\n"
-	for _, r := range refused {
-		if r.Bot != "" {
-			line("%s%s\t%s", heading, r.Bot, r.String())
-			heading = ""
-		}
-	}
-	if len(outlook.Unanswered) > 0 {
-		line("\nNO ANSWER TODAY BECAUSE\tMESSAGES\tLAST AT")
+		o.Cast = append(o.Cast, chats.Member{Bot: bot.Name, State: state(in, bot, obstacle, refused), LastHour: lastHour})
 	}
 	for _, u := range outlook.Unanswered {
-		line("%s\t%d\t%s", u.Reason, u.Prompts, onClock(in, u.LastAt))
+		o.Unanswered = append(o.Unanswered, chats.Unanswered{Reason: u.Reason, Messages: u.Prompts, LastAt: onClock(in, u.LastAt)})
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("write the explanation: %w", err)
-	}
-	return nil
+	return o, nil
 }
 
 // ofMax is a number beside its limit, of which 0 is none.

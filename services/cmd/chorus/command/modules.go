@@ -76,7 +76,7 @@ func listenerModule() module {
 func consoleModule() module {
 	return module{
 		name: "console", kind: lease.Console,
-		sections: []string{sectionConsole, sectionRedis, sectionCache, sectionSecret, sectionTelegram, sectionLLM, sectionGenerator},
+		sections: []string{sectionConsole, sectionRedis, sectionCache, sectionSecret, sectionTelegram, sectionLLM, sectionGenerator, sectionPlanner},
 		streams:  []string{subject.Turns, subject.Deliveries, subject.Prompts}, make: (*process).console,
 	}
 }

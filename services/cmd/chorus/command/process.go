@@ -58,6 +58,8 @@ type process struct {
 	made cast.Tools
 	// consoleURL is where the console is reached, once it listens.
 	consoleURL string
+	// emulatorURL is where the emulator shows the chats, if it runs here.
+	emulatorURL string
 	// changed is called when a setting or the roster has changed, or may have.
 	changed []func()
 }

@@ -31,6 +31,15 @@ const (
 	Console
 )
 
+// String is the name of the service.
+func (k Kind) String() string {
+	names := [...]string{"up", "planner", "generator", "sender", "listener", "console"}
+	if k < All || int(k) >= len(names) {
+		return fmt.Sprintf("kind %d", int32(k))
+	}
+	return names[k]
+}
+
 // space is the first key of the locks of kind 0. It keeps them apart from all others.
 const space = 7230500
 
@@ -48,7 +57,23 @@ WHERE locktype = 'advisory' AND classid BETWEEN 7230500 AND 7230510 AND objsubid
 
 	countAlive = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+	countKinds = `
+SELECT (classid::bigint - 7230500)::integer, count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND classid BETWEEN 7230500 AND 7230510 AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY 1`
 )
+
+// Living is how many processes of each kind live.
+func Living(ctx context.Context, db store.Querier) (map[Kind]int, error) {
+	living := map[Kind]int{}
+	var kind Kind
+	var n int
+	err := store.Each(ctx, db, "count the processes that live", []any{&kind, &n}, func() error {
+		living[kind] = n
+		return nil
+	}, countKinds)
+	return living, err
+}
 
 const (
 	// retryEvery is how long a process waits before it connects again.

@@ -1,0 +1,273 @@
+package turns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/console/operation"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+)
+
+// Turn is one with all that is known of it.
+type Turn struct {
+	Chat      int64  `json:"chat"`
+	ChatName  string `json:"chat_name"`
+	ChatTitle string `json:"chat_title"`
+	Number    int64  `json:"number"`
+	BotName   string `json:"bot"`
+	Bot       string `json:"display_name"`
+	Kind      string `json:"kind"`
+	Topic     string `json:"topic,omitempty"`
+	Outcome   string `json:"outcome" doc:"open while it has not ended"`
+	Reason    string `json:"reason,omitempty"`
+	Attempts  int    `json:"attempts" doc:"how often its text could not be written"`
+
+	Due       time.Time  `json:"due_at"`
+	Planned   time.Time  `json:"planned_at"`
+	Written   *time.Time `json:"written_at,omitempty" doc:"when it got its text, or ended without one"`
+	Expires   time.Time  `json:"expires_at"`
+	Closed    *time.Time `json:"closed_at,omitempty"`
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	Trace     string     `json:"trace,omitempty"`
+	Payload   []byte     `json:"-"`
+	Newest    int64      `json:"-"`
+
+	Plan       string     `json:"plan,omitempty" doc:"what it was planned to do, in words" db:"-"`
+	Rules      []Rule     `json:"rules" doc:"that led to it, in the order in which they were applied" db:"-"`
+	Answers    *Answered  `json:"answers,omitempty" db:"-"`
+	Also       *Answered  `json:"also_answers,omitempty" db:"-"`
+	Deliveries []Delivery `json:"deliveries" db:"-"`
+	Calls      []Call     `json:"calls" doc:"to providers of texts" db:"-"`
+	Dead       *Dead      `json:"dead_letter,omitempty" db:"-"`
+}
+
+// Rule is one that led to a turn.
+type Rule struct {
+	Name   string  `json:"rule"`
+	Weight float64 `json:"weight"`
+	Saw    string  `json:"saw,omitempty"`
+}
+
+// Answered is a message that a turn answers.
+type Answered struct {
+	Number int64  `json:"number"`
+	Author string `json:"author"`
+	Person bool   `json:"person"`
+	Turn   int64  `json:"turn,omitempty"`
+	Text   string `json:"text"`
+}
+
+// Delivery is a call to Telegram, with the message that it made.
+type Delivery struct {
+	Part      int        `json:"part"`
+	Action    string     `json:"action"`
+	State     string     `json:"state"`
+	Step      string     `json:"step"`
+	Attempts  int        `json:"attempts"`
+	Outcome   string     `json:"outcome,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
+	Text      string     `json:"text,omitempty"`
+	Created   time.Time  `json:"created_at"`
+	Closed    *time.Time `json:"closed_at,omitempty"`
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	Message   int64      `json:"message,omitempty" doc:"the number of what was sent"`
+	Sent      *time.Time `json:"sent_at,omitempty" doc:"by Telegram's clock"`
+	Payload   []byte     `json:"-"`
+
+	Typing time.Duration `json:"typing,omitempty" db:"-"`
+	Emoji  string        `json:"emoji,omitempty" db:"-"`
+}
+
+// Call is one to a provider of texts.
+type Call struct {
+	At               time.Time     `json:"at"`
+	Purpose          string        `json:"purpose"`
+	Provider         string        `json:"provider"`
+	Model            string        `json:"model,omitempty"`
+	Prompt           string        `json:"prompt,omitempty" doc:"the version of the prompt's templates"`
+	PromptTokens     int           `json:"prompt_tokens"`
+	CompletionTokens int           `json:"completion_tokens"`
+	Cost             float64       `json:"cost"`
+	Latency          time.Duration `json:"latency_ns"`
+	Outcome          string        `json:"outcome"`
+}
+
+// Dead is the dead letter of a turn.
+type Dead struct {
+	Service  string     `json:"service"`
+	Reason   string     `json:"reason"`
+	Attempts int        `json:"attempts"`
+	DiedAt   time.Time  `json:"died_at"`
+	Replays  int        `json:"replays"`
+	Replayed *time.Time `json:"replayed_at,omitempty"`
+}
+
+type turnQuery struct {
+	ID     int64 `path:"id" doc:"the chat's number"`
+	Number int64 `path:"number" doc:"the turn's number in the chat"`
+}
+
+type turnAnswer struct{ Body Turn }
+
+const (
+	readTurn = `-- console: turn
+SELECT t.chat_id, c.name, c.title, t.turn_no, coalesce(b.name, ''), coalesce(p.display_name, b.name, ''), t.kind, t.topic, coalesce(t.outcome, 'open'),
+    t.reason, t.attempts, t.due_at, t.planned_at, t.written_at, t.expires_at, t.closed_at, t.not_before, t.traceparent, t.payload,
+    coalesce((SELECT turn_no FROM chat_clock WHERE chat_id = t.chat_id), 0)
+FROM turns t JOIN chats c ON c.id = t.chat_id LEFT JOIN bots b ON b.id = t.bot_id LEFT JOIN personas p ON p.bot_id = t.bot_id
+WHERE t.chat_id = $1 AND t.turn_no = $2`
+	readAnswered = `-- console: answered messages
+SELECT m.number, coalesce((SELECT display_name FROM personas WHERE bot_id = m.bot_id), (SELECT name FROM people WHERE telegram_id = m.person_id), ''),
+    m.person_id IS NOT NULL, coalesce(m.turn_no, 0), m.body
+FROM messages m WHERE m.chat_id = $1 AND m.number = ANY($2)`
+	readDeliveries = `-- console: deliveries of a turn
+SELECT d.part, d.action, d.state, d.step, d.attempts, coalesce(d.outcome, ''), d.reason, coalesce(d.body, ''), d.created_at, d.closed_at, d.not_before,
+    coalesce(m.number, 0), m.sent_at, d.payload
+FROM deliveries d LEFT JOIN messages m ON m.chat_id = d.chat_id AND m.turn_no = d.turn_no AND m.part = d.part
+WHERE d.chat_id = $1 AND d.turn_no = $2 ORDER BY d.part`
+	readCalls = `-- console: calls of a turn
+SELECT at, purpose, provider, model, prompt, prompt_tokens, completion_tokens, cost::float8, latency, outcome
+FROM llm_calls WHERE chat_id = $1 AND turn_no = $2 ORDER BY at, id LIMIT 100`
+	readDead = `-- console: dead letter of a turn
+SELECT service, reason, attempts, died_at, replays, replayed_at FROM dead_letters WHERE chat_id = $1 AND turn_no = $2`
+)
+
+func (a *Area) readTurn(ctx context.Context, in *turnQuery) (*turnAnswer, error) {
+	var t Turn
+	var dead []Dead
+	var b pgx.Batch
+	b.Queue(readTurn, in.ID, in.Number).Query(func(rows pgx.Rows) (err error) {
+		t, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Turn])
+		return err
+	})
+	queue(&b, &t.Deliveries, readDeliveries, in.ID, in.Number)
+	queue(&b, &t.Calls, readCalls, in.ID, in.Number)
+	queue(&b, &dead, readDead, in.ID, in.Number)
+	err := a.Pool.SendBatch(ctx, &b).Close()
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, operation.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a turn: %w", err)
+	}
+	if len(dead) > 0 {
+		t.Dead = &dead[0]
+	}
+	for i := range t.Deliveries {
+		t.Deliveries[i].decode()
+	}
+	if parts := strings.Split(t.Trace, "-"); len(parts) == 4 { // W3C: version, trace, span, flags
+		t.Trace = parts[1]
+	}
+	if err := a.plan(ctx, &t); err != nil {
+		return nil, err
+	}
+	return &turnAnswer{t}, nil
+}
+
+func queue[T any](b *pgx.Batch, into *[]T, sql string, args ...any) {
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		*into, err = pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+		return err
+	})
+}
+
+func (d *Delivery) decode() {
+	var kept chorusv1.Delivery
+	if proto.Unmarshal(d.Payload, &kept) != nil {
+		return // another build wrote it
+	}
+	d.Typing, d.Emoji = kept.GetTyping().AsDuration(), kept.GetEmoji()
+	if d.Text == "" {
+		d.Text = kept.GetText()
+	}
+}
+
+// plan adds what the turn was planned for, with the messages that it answers.
+func (a *Area) plan(ctx context.Context, t *Turn) error {
+	var planned chorusv1.Turn
+	if proto.Unmarshal(t.Payload, &planned) != nil {
+		return nil //nolint:nilerr // another build wrote it: the rest is told all the same
+	}
+	for _, r := range planned.GetReasons() {
+		t.Rules = append(t.Rules, Rule{r.GetRule(), r.GetWeight(), r.GetDetail()})
+	}
+	numbers := []int64{planned.GetTargetMessage(), planned.GetAlsoAnswers()}
+	found, err := store.Collect(ctx, a.Pool, "read what is answered", pgx.RowToAddrOfStructByPos[Answered], readAnswered, t.Chat, numbers)
+	if err != nil {
+		return err
+	}
+	for _, m := range found {
+		if m.Number == planned.GetTargetMessage() {
+			t.Answers = m
+		} else {
+			t.Also = m
+		}
+	}
+	if a.Words != nil {
+		author := ""
+		if t.Answers != nil {
+			author = t.Answers.Author
+		}
+		t.Plan = a.Words(&planned, author)
+	}
+	return nil
+}
+
+// Moment is when something happened to a turn.
+type Moment struct {
+	At   time.Time
+	What string
+	// After is how long after the one before, in words.
+	After string
+}
+
+// Moments are what happened to it, in order.
+func (t *Turn) Moments() []Moment {
+	all := []Moment{{At: t.Due, What: "due"}, {At: t.Planned, What: "planned"}}
+	add := func(at *time.Time, what string) {
+		if at != nil {
+			all = append(all, Moment{At: *at, What: what})
+		}
+	}
+	what := "text written"
+	if len(t.Deliveries) == 0 {
+		what = "writing ended"
+	}
+	if t.Kind != "reaction" {
+		add(t.Written, what)
+	}
+	for i := range t.Deliveries {
+		d := &t.Deliveries[i]
+		part := ""
+		if len(t.Deliveries) > 1 {
+			part = fmt.Sprintf("message %d: ", d.Part)
+		}
+		add(d.Closed, part+strings.ReplaceAll(d.Outcome, "_", " "))
+	}
+	add(t.Closed, "ended")
+	slices.SortStableFunc(all, func(a, b Moment) int { return a.At.Compare(b.At) })
+	for i := range all[1:] {
+		all[i+1].After = short(all[i+1].At.Sub(all[i].At))
+	}
+	return all
+}
+
+// short is a length of time for people.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
