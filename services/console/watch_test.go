@@ -3,9 +3,11 @@ package console
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -177,3 +179,136 @@ func TestWatchPages(t *testing.T) {
 
 // Path is where a turn is shown.
 func Path(chat, number int64) string { return fmt.Sprintf("/chats/%d/turns/%d", chat, number) }
+
+func TestTurnsAreFoundPageByPage(t *testing.T) {
+	c := newClub(t)
+	const all = 120
+	for i := range all {
+		outcome, kind := "delivered", "message"
+		switch {
+		case i%10 == 0:
+			outcome = "rejected"
+		case i%10 == 1:
+			outcome = ""
+		}
+		// Several are planned at the same moment.
+		c.turn(time.Duration(all-i/3)*time.Minute, kind, outcome, fmt.Sprintf("line %d.", i), 0)
+	}
+	for filter, want := range map[string]int{
+		"": all, "outcome=rejected": 12, "outcome=open": 12, "outcome=delivered": 96, fmt.Sprintf("chat=%d", c.chat): all,
+		fmt.Sprintf("chat=%d&outcome=rejected&kind=message&bot=anna", c.chat): 12, "bot=anna&rule=target.question": all, "rule=target.questio": 0,
+		"bot=nobody": 0, "kind=reply": 0, "text=LINE+7.": 1, "text=line+1": 31, "to=2020-01-01": 0, "from=2020-01-01&outcome=rejected": 12,
+	} {
+		seen, next := map[string]bool{}, "/turns?"+filter
+		for next != "" {
+			page := c.get("%s", next)
+			links := regexp.MustCompile(`href="(/chats/\d+/turns/\d+)"`).FindAllStringSubmatch(page, -1)
+			for _, link := range links {
+				if seen[link[1]] {
+					t.Errorf("%s: %s is there twice", filter, link[1])
+				}
+				seen[link[1]] = true
+			}
+			next = ""
+			if more := regexp.MustCompile(`href="(/turns\?[^"]*before=[^"]*)"`).FindStringSubmatch(page); more != nil {
+				next = html.UnescapeString(more[1])
+			}
+		}
+		if len(seen) != want {
+			t.Errorf("%q finds %d turns, want %d", filter, len(seen), want)
+		}
+	}
+	for _, wrong := range []string{"outcome=lost", "kind=song", "from=yesterday", "before=1-2", "chat=x"} {
+		if w := c.as(access.Viewer, http.MethodGet, "/turns?"+wrong, nil); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "want") {
+			t.Errorf("%s: %d: %s", wrong, w.Code, w.Body)
+		}
+	}
+}
+
+func TestLinesComeOnce(t *testing.T) {
+	c := newClub(t)
+	for i := range 130 {
+		c.person("Tom", fmt.Sprintf("line %d.", i))
+	}
+	seen, next := 0, fmt.Sprintf("/chats/%d", c.chat)
+	for next != "" {
+		page := c.get("%s", next)
+		seen += strings.Count(page, `<li id="m`)
+		next = ""
+		if more := regexp.MustCompile(`hx-get="(/chats/\d+/lines\?before=\d+)"`).FindStringSubmatch(page); more != nil {
+			next = more[1]
+		}
+	}
+	if seen != 130 {
+		t.Errorf("there are %d lines", seen)
+	}
+	page := c.get("/chats/%d", c.chat)
+	at := regexp.MustCompile(`name="after" value="(\d+)"`).FindStringSubmatch(page)[1]
+	follow := fmt.Sprintf("/chats/%d/lines?turn=0&since=0&after=", c.chat)
+	if w := c.as(access.Viewer, http.MethodGet, follow+at, nil); w.Code != http.StatusNoContent {
+		t.Errorf("nothing is new, but %d: %s", w.Code, w.Body)
+	}
+	number := c.person("Tom", "<em>new</em>")
+	turn := c.turn(time.Second, "reaction", "delivered", "", number)
+	page = c.get("%s%s", follow, at)
+	c.holds(page, "&lt;em&gt;new&lt;/em&gt;", fmt.Sprintf(`hx-swap-oob="beforeend:#r%d"`, number), "👍", Path(c.chat, turn), fmt.Sprintf(`name="after" value="%d"`, number))
+}
+
+func TestTurnsAreReplayedAndEnded(t *testing.T) {
+	c := newClub(t)
+	dead := c.turn(time.Minute, "message", "dead", "", 0)
+	c.exec(`INSERT INTO dead_letters (chat_id, turn_no, service, reason, attempts) VALUES ($1, $2, 'generator', 'no model', 20)`, c.chat, dead)
+	one, two, three := c.turn(time.Minute, "message", "", "Wait.", 0), c.turn(time.Minute, "message", "", "Wait.", 0), c.turn(time.Minute, "message", "", "Sending.", 0)
+	c.exec(`UPDATE deliveries SET state = 'sending', owner = 1, claimed_until = now() + interval '1 minute' WHERE turn_no = $1`, three)
+	outcome := func(turn int64, want string) {
+		t.Helper()
+		var got string
+		if err := c.pool.QueryRow(t.Context(), `SELECT coalesce(outcome, 'open') FROM turns WHERE turn_no = $1`, turn).Scan(&got); err != nil || got != want {
+			t.Errorf("turn %d is %s, want %s: %v", turn, got, want, err)
+		}
+	}
+	do := func(role access.Role, path string, count string) {
+		t.Helper()
+		if w := c.as(role, http.MethodPost, path, url.Values{"count": {count}}); w.Code != http.StatusSeeOther {
+			t.Errorf("%s: %d: %s", path, w.Code, w.Body)
+		}
+	}
+	do(access.Editor, Path(c.chat, dead)+"/replay", "")
+	outcome(dead, "dead")
+	do(access.Director, Path(c.chat, dead)+"/replay", "")
+	outcome(dead, "open")
+	do(access.Director, Path(c.chat, one)+"/expire", "")
+	outcome(one, "expired")
+
+	c.holds(c.as(access.Director, http.MethodGet, "/turns/expire?outcome=open", nil).Body.String(), "<b>3</b>", `name="count"`)
+	c.lacks(c.get("/turns/expire?outcome=open"), `name="count"`)
+	do(access.Director, "/turns/expire?outcome=open", "2")
+	do(access.Editor, "/turns/expire?outcome=open", "3")
+	outcome(two, "open")
+	do(access.Director, "/turns/expire?outcome=open", "3")
+	outcome(two, "expired")
+	outcome(dead, "expired")
+	outcome(three, "open") // it is being sent
+
+	var acts int
+	if err := c.pool.QueryRow(t.Context(), `SELECT count(*) FROM audit_log WHERE actor = 'tom' AND result IS NOT NULL`).Scan(&acts); err != nil || acts != 4 {
+		t.Errorf("%d acts are in the audit log: %v", acts, err)
+	}
+}
+
+func TestWhatIsNotThere(t *testing.T) {
+	c := newClub(t)
+	for path, want := range map[string]int{
+		"/chats/999": http.StatusNotFound, "/chats/x": http.StatusNotFound, Path(c.chat, 99): http.StatusNotFound, "/chats/1/turns/x": http.StatusNotFound,
+		fmt.Sprintf("/chats/%d/lines?after=x", c.chat): http.StatusUnprocessableEntity,
+	} {
+		if w := c.as(access.Viewer, http.MethodGet, path, nil); w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
+	}
+	for _, path := range []string{"/", "/chats", "/turns", fmt.Sprintf("/chats/%d", c.chat), fmt.Sprintf("/chats/%d/lines?after=1", c.chat)} {
+		if w := c.as(0, http.MethodGet, path, nil); w.Code != http.StatusSeeOther {
+			t.Errorf("nobody sees %s: %d", path, w.Code)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
 )
 
@@ -101,6 +102,9 @@ func (n *news) readReactions(rows pgx.Rows) error {
 // linesPart answers an open page: what is older, or what is new.
 func (a *Area) linesPart(w http.ResponseWriter, r *http.Request) {
 	chat, err := chatOf(r)
+	if err == nil {
+		err = access.From(r.Context()).May(access.Viewer, false)
+	}
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return

@@ -13,6 +13,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/audit"
@@ -161,6 +162,9 @@ func wordsOf(act string) words {
 // confirmPage shows how many turns an act is about, and some of them.
 func (a *Area) confirmPage(w http.ResponseWriter, r *http.Request) {
 	f, err := filterOf(r)
+	if err == nil {
+		err = access.From(r.Context()).May(access.Viewer, false)
+	}
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
