@@ -27,6 +27,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account"
+	"github.com/chorus-cast/chorus/services/console/auditlog"
 	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/console/chats"
 	"github.com/chorus-cast/chorus/services/console/idempotent"
@@ -113,6 +114,7 @@ func newConsole(cfg Config, deps Deps) *Console {
 		overview.New(c.set, c.pages, overview.Deps{Pool: deps.Pool, Budgets: deps.Budgets}),
 		chats.New(c.set, c.pages, chats.Deps{Pool: deps.Pool, Outlook: deps.Outlook, Settings: deps.Settings}),
 		turns.New(c.set, c.pages, turns.Deps{Pool: deps.Pool, Bus: deps.Bus, Words: deps.Words}),
+		auditlog.New(c.set, c.pages),
 		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),
 	}
 	return c

@@ -20,25 +20,25 @@ type (
 		After int64 `query:"after" minimum:"0" doc:"the id after which to go on"`
 		Limit int   `query:"limit" minimum:"1" maximum:"200" default:"100"`
 	}
-	list struct {
+	userList struct {
 		Body struct {
 			Users []User `json:"users" doc:"by id"`
 			Next  int64  `json:"next,omitempty" doc:"what to give as after for more; absent at the end"`
 		}
 	}
-	inviteInput struct {
+	invitation struct {
 		Body struct {
 			Role string `json:"role" enum:"owner,admin,director,editor,viewer"`
 		}
 	}
-	// linkOutput is a link; it is told once.
-	linkOutput struct {
+	// linkMade is a link; it is told once.
+	linkMade struct {
 		Body struct {
 			Link      string    `json:"link" doc:"for whoever is meant; it works once"`
 			ExpiresAt time.Time `json:"expires_at"`
 		}
 	}
-	changeInput struct {
+	userChange struct {
 		ID   int64 `path:"id"`
 		Body struct {
 			Role     string `json:"role,omitempty" enum:"owner,admin,director,editor,viewer" doc:"absent to leave it"`
@@ -55,10 +55,10 @@ type (
 // operations are those of accounts. Those of one's own account only pages have: a token
 // that was stolen must not be able to make another one.
 type operations struct {
-	list   *operation.Of[listInput, list]
-	invite *operation.Of[inviteInput, linkOutput]
-	change *operation.Of[changeInput, userOutput]
-	renew  *operation.Of[idInput, linkOutput]
+	list   *operation.Of[listInput, userList]
+	invite *operation.Of[invitation, linkMade]
+	change *operation.Of[userChange, userOutput]
+	renew  *operation.Of[idInput, linkMade]
 	remove *operation.Of[idInput, nothing]
 
 	password    *operation.Of[passwordInput, nothing]
@@ -103,13 +103,13 @@ func (a *Area) addOperations() {
 	}
 }
 
-func (a *Area) list(ctx context.Context, in *listInput) (*list, error) {
+func (a *Area) list(ctx context.Context, in *listInput) (*userList, error) {
 	limit := min(max(in.Limit, 1), 200)
 	found, err := a.users(ctx, in.After, limit)
 	if err != nil {
 		return nil, err
 	}
-	var out list
+	var out userList
 	if out.Body.Users = found; len(found) == limit {
 		out.Body.Next = found[limit-1].ID
 	}
@@ -125,7 +125,7 @@ func role(ctx context.Context, name string) (access.Role, error) {
 	return r, mayRule(access.From(ctx), r)
 }
 
-func (a *Area) invite(ctx context.Context, in *inviteInput) (*linkOutput, error) {
+func (a *Area) invite(ctx context.Context, in *invitation) (*linkMade, error) {
 	r, err := role(ctx, in.Body.Role)
 	if err != nil {
 		return nil, err
@@ -134,8 +134,8 @@ func (a *Area) invite(ctx context.Context, in *inviteInput) (*linkOutput, error)
 	return a.linkFor(ctx, r, 0)
 }
 
-func (a *Area) linkFor(ctx context.Context, role access.Role, user int64) (*linkOutput, error) {
-	var out linkOutput
+func (a *Area) linkFor(ctx context.Context, role access.Role, user int64) (*linkMade, error) {
+	var out linkMade
 	out.Body.ExpiresAt = a.Now().Add(invitedFor)
 	path, err := link(ctx, a.Pool, role, access.From(ctx).Name, out.Body.ExpiresAt, user)
 	if err != nil {
@@ -145,7 +145,7 @@ func (a *Area) linkFor(ctx context.Context, role access.Role, user int64) (*link
 	return &out, nil
 }
 
-func (a *Area) change(ctx context.Context, in *changeInput) (*userOutput, error) {
+func (a *Area) change(ctx context.Context, in *userChange) (*userOutput, error) {
 	before, after, err := a.alter(ctx, in.ID, func(u User) (c change, err error) {
 		if c.role, err = access.ParseRole(u.Role); err != nil {
 			return c, err
@@ -168,7 +168,7 @@ func (a *Area) change(ctx context.Context, in *changeInput) (*userOutput, error)
 	return &userOutput{after}, nil
 }
 
-func (a *Area) renew(ctx context.Context, in *idInput) (*linkOutput, error) {
+func (a *Area) renew(ctx context.Context, in *idInput) (*linkMade, error) {
 	u, err := user(ctx, a.Pool, in.ID)
 	if err != nil {
 		return nil, err
@@ -208,12 +208,12 @@ func (a *Area) userPages(r chi.Router) {
 		a.pages.Render(w, r, page.View{Title: "Accounts", Section: "accounts", Body: users(access.From(r.Context()), found.Body.Users, found.Body.Next)})
 	})
 	r.Post(accountsPath+"/invitations", func(w http.ResponseWriter, r *http.Request) {
-		in := &inviteInput{}
+		in := &invitation{}
 		in.Body.Role = field(r, "role")
 		a.showLink(w, r, "Invitation")(a.ops.invite.Call(r.Context(), in))
 	})
 	r.Post(accountsPath+"/{id}", func(w http.ResponseWriter, r *http.Request) {
-		in := &changeInput{ID: pathID(r)}
+		in := &userChange{ID: pathID(r)}
 		switch in.Body.Role = field(r, "role"); field(r, "disabled") {
 		case "true", "false":
 			disabled := field(r, "disabled") == "true"
@@ -250,8 +250,8 @@ func pathID(r *http.Request) int64 {
 }
 
 // showLink shows a link, once.
-func (a *Area) showLink(w http.ResponseWriter, r *http.Request, title string) func(*linkOutput, error) {
-	return func(out *linkOutput, err error) {
+func (a *Area) showLink(w http.ResponseWriter, r *http.Request, title string) func(*linkMade, error) {
+	return func(out *linkMade, err error) {
 		if err != nil {
 			a.pages.Done(w, r, accountsPath, "", err)
 			return

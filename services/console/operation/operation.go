@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/console/access"
@@ -132,6 +134,7 @@ func (o *Of[I, O]) Call(ctx context.Context, in *I) (out *O, err error) {
 	if err := who.May(o.Role, o.Changes); err != nil {
 		return nil, err
 	}
+	defer func() { err = unfit(err) }()
 	if !o.Changes {
 		return o.do(ctx, in)
 	}
@@ -144,6 +147,16 @@ func (o *Of[I, O]) Call(ctx context.Context, in *I) (out *O, err error) {
 		return err
 	})
 	return out, err
+}
+
+// unfit makes a mistake of whoever asked of what the database can't hold, such as a text
+// with a zero byte: nobody needs to look for those in each field.
+func unfit(err error) error {
+	refused := (*pgconn.PgError)(nil)
+	if errors.As(err, &refused) && slices.Contains([]string{"22021", "22P05", "22003", "22008"}, refused.Code) {
+		return Invalid(errors.New("a text or number in it can't be kept: want texts without zero bytes, and numbers that are not too large"))
+	}
+	return err
 }
 
 // Problem is what the API answers for an error (RFC 9457). What is no mistake of who asks

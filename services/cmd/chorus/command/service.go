@@ -45,12 +45,14 @@ needs.`,
 }
 
 func consoleCommand() *cobra.Command {
-	return serviceCommand(consoleModule(), "Serve the console: watch, understand, direct, approve",
+	cmd := serviceCommand(consoleModule(), "Serve the console: watch, understand, direct, approve",
 		`Serves pages, an HTTP API and MCP for the people who run the cast. It holds nothing:
 run more than one if need be. The first start prints a link with which the first
 owner makes an account; it works once.`,
 		`  chorus console --console.listen 127.0.0.1:8090
   chorus console --console.listen :8090 --console.public-url https://chorus.example.org`)
+	cmd.AddCommand(consoleLinkCommand())
+	return cmd
 }
 
 // serviceCommand runs one service.

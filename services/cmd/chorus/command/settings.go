@@ -301,5 +301,5 @@ func withDatabase(cmd *cobra.Command, cfg *configuration, do func(context.Contex
 		return err
 	}
 	defer pool.Close()
-	return do(cmd.Context(), pool)
+	return audited(cmd.Context(), cmd, pool, func(ctx context.Context) error { return do(ctx, pool) })
 }

@@ -1,0 +1,78 @@
+package command
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chorus-cast/chorus/services/internal/audit"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
+)
+
+// Each command that can reach the database says whether it changes something.
+func TestActsAreWhole(t *testing.T) {
+	apart := map[string]bool{ // these run services, or come before the audit log
+		"planner": true, "generator": true, "sender": true, "listener": true, "console": true, "up": true, "check": true, "config": true, "load": true,
+		"migrate up": true, "migrate down": true, "migrate status": true,
+	}
+	said := acts()
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if _, is := said[operation(c)]; c.Runnable() && c.Flags().Lookup("database.url") != nil || c.Flags().Lookup("database.max-connections") != nil {
+			if !is && !apart[operation(c)] {
+				t.Errorf("%s is not in acts", operation(c))
+			}
+			delete(said, operation(c))
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(New())
+	if len(said) > 0 {
+		t.Errorf("there are no such commands: %v", said)
+	}
+}
+
+func TestCommandsAreAudited(t *testing.T) {
+	url := testenv.Postgres(t)
+	t.Setenv("CHORUS_DATABASE_URL", url)
+	var out bytes.Buffer
+	for _, line := range []string{"settings set reply_probability 0.8", "settings list", "memory forget 77", "console link"} {
+		cmd := New()
+		cmd.SetArgs(strings.Fields(line))
+		cmd.SetOut(&out)
+		_ = cmd.ExecuteContext(t.Context()) // a memory that is not there can't be forgotten
+	}
+	cfg := store.DefaultConfig()
+	cfg.URL = url
+	pool, err := store.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	found, err := audit.Log{Pool: pool}.Find(t.Context(), 0, "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range found {
+		got = append(got, e.Operation)
+		if e.Via != "command" || e.Actor == "" || e.Origin == "" || e.Result == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if strings.Join(got, ",") != "console link,memory forget,settings set" {
+		t.Errorf("%v", got)
+	}
+	if input := string(found[2].Input); !strings.Contains(input, "reply_probability") {
+		t.Error(input)
+	}
+	_, token, found2 := strings.Cut(strings.TrimSpace(out.String()), "/join#")
+	if !found2 || len(token) < 43 {
+		t.Errorf("the link: %s", out.String())
+	}
+}

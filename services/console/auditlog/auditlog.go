@@ -1,0 +1,135 @@
+// Package auditlog shows who did what: the audit log as a page, and as an export.
+package auditlog
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
+	"go.uber.org/zap"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/operation"
+	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/audit"
+)
+
+type (
+	listInput struct {
+		Before int64  `query:"before" minimum:"0" doc:"the id before which to go on; 0 begins with the newest"`
+		Text   string `query:"text" maxLength:"200" doc:"what must be in the actor, the operation or the object"`
+		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	}
+	auditList struct {
+		Body struct {
+			Entries []audit.Entry `json:"entries" doc:"the newest first"`
+			Next    int64         `json:"next,omitempty" doc:"what to give as before for more; absent at the end"`
+		}
+	}
+	exportInput struct {
+		Text string `query:"text" maxLength:"200" doc:"as for the list"`
+	}
+)
+
+const (
+	path = "/audit"
+	// most is how many entries are read at once.
+	most = 200
+	// patience is how long who exports may take for so many.
+	patience = 30 * time.Second
+)
+
+// Area is that part of the console.
+type Area struct {
+	log    audit.Log
+	set    *operation.Set
+	pages  *page.Pages
+	list   *operation.Of[listInput, auditList]
+	export *operation.Of[exportInput, huma.StreamResponse]
+}
+
+// New adds it to a console.
+func New(set *operation.Set, pages *page.Pages) *Area {
+	a := &Area{log: set.Audit, set: set, pages: pages}
+	a.list = operation.Add(set, operation.Operation{
+		ID: "audit-log", Method: http.MethodGet, Path: path, Tag: "accounts", Role: access.Admin, Summary: "List who did what",
+	}, a.read)
+	a.export = operation.Add(set, operation.Operation{
+		ID: "export-audit-log", Method: http.MethodGet, Path: path + "/export", Tag: "accounts", Role: access.Admin,
+		Summary: "Write who did what as JSON, a line each, the newest first",
+	}, a.write)
+	return a
+}
+
+func (a *Area) read(ctx context.Context, in *listInput) (*auditList, error) {
+	limit := min(max(in.Limit, 1), most)
+	found, err := a.log.Find(ctx, max(in.Before, 0), in.Text, limit)
+	if err != nil {
+		return nil, err
+	}
+	var out auditList
+	if out.Body.Entries = found; len(found) == limit {
+		out.Body.Next = found[limit-1].ID
+	}
+	return &out, nil
+}
+
+// write exports page by page, so that it needs no more memory for a long log.
+func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+	entries, err := a.log.Find(ctx, 0, in.Text, most)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(out huma.Context) {
+		out.SetHeader("Content-Type", "application/jsonl")
+		out.SetHeader("Content-Disposition", `attachment; filename="audit.jsonl"`)
+		encoder := json.NewEncoder(out.BodyWriter())
+		for len(entries) > 0 {
+			if w, is := out.BodyWriter().(http.ResponseWriter); is {
+				_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience)) // or the server's holds
+			}
+			for i := range entries {
+				if encoder.Encode(&entries[i]) != nil {
+					return // nobody listens any more
+				}
+			}
+			if entries, err = a.log.Find(ctx, entries[len(entries)-1].ID, in.Text, most); err != nil {
+				a.set.Log.Error("the audit log's export ends early", zap.Error(err))
+				panic(http.ErrAbortHandler) // so that nobody takes it for whole
+			}
+		}
+	}}, nil
+}
+
+// Routes adds its page.
+func (a *Area) Routes(r chi.Router) {
+	r.Get(path, func(w http.ResponseWriter, r *http.Request) {
+		before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // none is 0
+		text := r.URL.Query().Get("text")
+		found, err := a.list.Call(r.Context(), &listInput{Before: before, Text: text, Limit: 50})
+		if err != nil {
+			a.pages.Fail(w, r, err)
+			return
+		}
+		a.pages.Render(w, r, page.View{Title: "Audit", Section: "audit", Body: entries(found.Body.Entries, text, found.Body.Next)})
+	})
+}
+
+// details are what was asked for and what changed, as far as there is any.
+func details(e *audit.Entry) string {
+	var said strings.Builder
+	for _, part := range []struct {
+		name string
+		text json.RawMessage
+	}{{"asked", e.Input}, {"before", e.Before}, {"after", e.After}} {
+		if len(part.text) > 0 {
+			said.WriteString(part.name + ": " + string(part.text) + "\n")
+		}
+	}
+	return said.String()
+}
