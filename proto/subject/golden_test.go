@@ -29,7 +29,7 @@ func TestWireBytes(t *testing.T) {
 			Length: chorusv1.Length_LENGTH_SHORT, Mention: chorusv1.Mention_MENTION_END, Emoji: "🔥",
 			PlannedAt: at(1), DueAt: at(0), ExpiresAt: at(120), Seed: 99,
 			Reasons:        []*chorusv1.Reason{{Rule: "target.question", Weight: 4, Detail: "asks"}},
-			RefreshPersona: true, UseNews: true, Bubbles: true, AlsoAnswers: 12,
+			RefreshPersona: true, UseNews: true, Bubbles: true, AlsoAnswers: 12, Note: "shorter",
 		},
 		"delivery": &chorusv1.Delivery{
 			Id: id, BotId: 3, Action: chorusv1.Action_ACTION_SET_REACTION, Text: "hello", Emoji: "🔥", TargetMessage: 11,

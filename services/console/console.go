@@ -30,6 +30,7 @@ import (
 	"github.com/chorus-cast/chorus/services/console/auditlog"
 	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/console/chats"
+	"github.com/chorus-cast/chorus/services/console/directing"
 	"github.com/chorus-cast/chorus/services/console/idempotent"
 	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/mcp"
@@ -39,8 +40,10 @@ import (
 	"github.com/chorus-cast/chorus/services/console/turns"
 	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/direct"
 	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
@@ -64,6 +67,10 @@ type Deps struct {
 	Budgets func(ctx context.Context) ([]overview.Budget, error)
 	// Telegram is where the chats of an emulator are shown; empty without one.
 	Telegram string
+	// Choose gives the bot that the planner would let speak in a chat now; 0 for none.
+	Choose func(ctx context.Context, chat int64) (int64, error)
+	// Honest tells whether a line makes no human of a bot.
+	Honest func(line string) bool
 }
 
 // Console serves pages and the API. Run it once.
@@ -116,6 +123,9 @@ func newConsole(cfg Config, deps Deps) *Console {
 		turns.New(c.set, c.pages, turns.Deps{Pool: deps.Pool, Bus: deps.Bus, Words: deps.Words}),
 		auditlog.New(c.set, c.pages),
 		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),
+		directing.New(c.set, c.pages, deps.Pool, &direct.Director{
+			Pool: deps.Pool, Journal: journal.New(deps.Pool), Bus: deps.Bus, Choose: deps.Choose, Honest: deps.Honest,
+		}),
 	}
 	return c
 }

@@ -54,6 +54,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 		Hint: p.Hint, Empathy: p.Empathy, Energy: p.Energy, Voice: voice.Of(p.Voice, p.Tone, p.Energy, p.DisplayName),
 	}
 	s.wpm, s.timeZone = b.TypingWPM, c.TimeZone
+	s.Happening = c.Scene.At(s.Now)
 	s.Purpose, s.Disclaimer, s.ForbidAdvice, s.Language, s.Topics = c.Purpose, c.Disclaimer, c.ForbidAdvice, c.Language, c.Topics
 	if err := s.company(ctx, roster, cast); err != nil {
 		return err

@@ -62,7 +62,7 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 	defer cancel()
 	s := &scene{Scene: script.Scene{
 		Topic: t.GetTopic(), Seed: t.GetSeed(), Length: lengthOf(t.GetLength()), Refresh: t.GetRefreshPersona(), Bubbles: t.GetBubbles(),
-		Now: g.Now(),
+		Note: t.GetNote(), Now: g.Now(),
 	}}
 	chat := t.GetId().GetChatId()
 	if err := s.part(ctx, g.Roster, rostercache.BotID(t.GetBotId()), rostercache.ChatID(chat)); err != nil {

@@ -63,6 +63,8 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 		RefreshMessages: settings.PersonaRefreshMessages.Of(v, chatID, 0),
 		RefreshAfter:    settings.PersonaRefreshAfter.Of(v, chatID, 0),
 
+		Order: settings.SpeakerOrder.Of(v, chatID, 0),
+
 		ReactionMode: settings.ReactionMode.Of(v, chatID, 0),
 	}
 }

@@ -51,7 +51,7 @@ func TestEverySettingReachesTheRules(t *testing.T) {
 	reached := map[string]bool{"Pace": true} // of the configuration
 	for _, d := range settings.All() {
 		changed := false
-		for _, text := range []string{"true", "false", "0", "1", "0.5", "2", "3m", "5h", "calm", "off", "10:00-11:00", "word"} {
+		for _, text := range []string{"true", "false", "0", "1", "0.5", "2", "3m", "5h", "calm", "off", "manual", "10:00-11:00", "word"} {
 			value, err := d.ParseText(text)
 			if err != nil || text == d.Default {
 				continue

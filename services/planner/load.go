@@ -40,7 +40,8 @@ SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
     k.counts, k.counted_in, k.lively,
     CASE WHEN k.texts_day = (now() AT TIME ZONE 'UTC')::date THEN k.texts ELSE 0 END,
     (SELECT counts FROM turn_counts WHERE bot_id = 0), coalesce((SELECT counted_in FROM turn_counts WHERE bot_id = 0), 0),
-    open.unwritten, open.waits, open.speakers, open.targets, open.answerers, member.*, talk.*, known.*,
+    open.unwritten, open.waits, open.speakers, open.targets, open.answerers, member.*, talk.*, known.*, paused.*,
+    coalesce((SELECT body FROM scenes WHERE chat_id = k.chat_id AND begins_at <= now() AND ends_at > now()), ''),
     extract(epoch FROM (SELECT next_turn_at FROM chat_clock WHERE next_turn_at > now() ORDER BY next_turn_at LIMIT 1) - clock_timestamp())::float8, ` + open + `
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id
 CROSS JOIN LATERAL (
@@ -65,6 +66,8 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT array_agg(number ORDER BY viewer), array_agg(viewer ORDER BY viewer)
     FROM message_ids WHERE c.kind = 'group' AND chat_id = k.chat_id AND number >= (SELECT min(n) FROM unnest(talk.numbers) n)) known
+CROSS JOIN LATERAL (
+    SELECT array_agg(bot_id), array_agg(by), array_agg(until) FROM pauses WHERE chat_id IN (k.chat_id, 0) AND (until IS NULL OR until > now())) paused
 `
 
 	// The order has the index of open turns used, whatever the statistics say.
@@ -119,6 +122,12 @@ type row struct {
 
 	// Who knows which messages of a basic group, since the first that was read.
 	Known, Viewers []int64
+
+	// Of each pause, of the chat or of all: its bot, 0 for all bots.
+	PausedBots  []int64
+	PausedBy    []string
+	PausedUntil []*time.Time
+	Scene       string
 
 	// Next is how long the next chat is not due, in seconds; nil for none. Open tells that
 	// there are open turns.
@@ -192,11 +201,12 @@ func playersOf(ctx context.Context, roster *rostercache.Roster, chats []*row) (p
 func (r *row) input(all players) decide.Input {
 	in := decide.Input{
 		Chat: decide.Chat{
-			ID: r.ID, Enabled: r.Enabled, Basic: r.Basic, Topics: r.Topics, MeanGap: r.MeanGap, AllowedReactions: r.AllowedReactions, ChangedAt: r.ChangedAt,
+			ID: r.ID, Enabled: r.Enabled, Basic: r.Basic, Topics: r.Topics, Scene: r.Scene, MeanGap: r.MeanGap,
+			AllowedReactions: r.AllowedReactions, ChangedAt: r.ChangedAt,
 		},
 		TurnNumber: r.Turn, Due: r.Due, Now: r.Now, Lively: r.Lively, ChatToday: r.Today,
 		ChatLastMinute: recently(r.Counts, r.CountedIn, r.Now.Unix()/5, 12), GlobalLastMinute: recently(r.AllCounts, r.AllCountedIn, r.Now.Unix(), 60),
-		UnwrittenTurns: r.Unwritten, UnwrittenFor: r.UnwrittenFor, Coming: r.Speakers, Recent: r.recent(all),
+		UnwrittenTurns: r.Unwritten, UnwrittenFor: r.UnwrittenFor, Coming: r.Speakers, Recent: r.recent(all), Paused: r.pause(0),
 	}
 	// A zone that this machine does not know is checked when a cast is
 	// applied; should it be gone, the chat goes on in UTC.
@@ -217,11 +227,29 @@ func (r *row) input(all players) decide.Input {
 		}
 		in.Cast = append(in.Cast, all.member(bot, &b))
 		m := &in.Cast[len(in.Cast)-1]
-		m.Suspended, m.LastRefresh = r.Suspended[i], r.Refreshed[i]
+		m.Suspended, m.LastRefresh, m.Muted = r.Suspended[i], r.Refreshed[i], r.pause(bot)
 		m.LastHour = recently(numbers(r.BotCounts[i]), r.BotCountedIn[i], r.Now.Unix()/60, 60)
 		m.SinceRefresh = said(in.Recent, m)
 	}
 	return in
+}
+
+// pause is that of a bot, 0 for all, which lasts longest; nil for none.
+func (r *row) pause(bot int64) *decide.Pause {
+	var longest *decide.Pause
+	for i, of := range r.PausedBots {
+		if of != bot || longest != nil && longest.Until.IsZero() {
+			continue
+		}
+		p := &decide.Pause{By: r.PausedBy[i]}
+		if until := r.PausedUntil[i]; until != nil {
+			p.Until = *until
+		}
+		if longest == nil || p.Until.IsZero() || p.Until.After(longest.Until) {
+			longest = p
+		}
+	}
+	return longest
 }
 
 // member is a bot without what depends on the chat and on what was said.

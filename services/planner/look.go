@@ -75,6 +75,25 @@ func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace
 	return out, nil
 }
 
+// Choose gives the bot that a planner of this pace would let act in a chat now; 0 for
+// none.
+func Choose(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, chat int64) (int64, error) {
+	found, err := look(ctx, pool, lookAtChat, nil, everything, chat)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	chats, err := inputs(ctx, rostercache.New(pool, nil), values, found)
+	if err != nil {
+		return 0, err
+	}
+	chats[0].Settings.Pace = pace
+	d := decide.Decide(chats[0])
+	if d.Turn == nil {
+		return 0, nil
+	}
+	return d.Turn.BotID, nil
+}
+
 // Told is a turn with what people call those who take part in it.
 type Told struct {
 	Turn      *chorusv1.Turn

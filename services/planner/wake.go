@@ -22,7 +22,7 @@ func (p *Planner) Wake() {
 // next turn of its clock.
 func waiting(s decide.Skip) string {
 	switch s {
-	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep:
+	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual:
 		return s.String()
 	case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
@@ -41,6 +41,10 @@ FROM chat_clock k JOIN chats c ON c.id = k.chat_id
 WHERE k.waiting_for IS NOT NULL AND CASE k.waiting_for
     WHEN 'chat_disabled' THEN c.enabled AND c.removed_at IS NULL
     WHEN 'simulation_off' THEN true
+    WHEN 'manual' THEN true
+    WHEN 'muted' THEN true
+    WHEN 'paused' THEN NOT EXISTS (
+        SELECT FROM pauses p WHERE p.chat_id IN (k.chat_id, 0) AND p.bot_id = 0 AND (p.until IS NULL OR p.until > now()))
     WHEN 'no_cast' THEN EXISTS (
         SELECT FROM cast_members m JOIN bots b ON b.id = m.bot_id
         WHERE m.chat_id = k.chat_id AND m.suspended_at IS NULL AND b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL)
@@ -101,9 +105,11 @@ func (p *Planner) endWaits(ctx context.Context) error {
 	var chat int64
 	var reason string
 	if err := store.Each(ctx, p.Pool, "find waiting chats", []any{&chat, &reason}, func() error {
-		if reason != decide.SkipSimulationOff.String() || Effective(values, chat).Active {
-			woken = append(woken, chat)
+		set := Effective(values, chat)
+		if reason == decide.SkipSimulationOff.String() && !set.Active || reason == decide.SkipManual.String() && set.Order == decide.OrderManual {
+			return nil
 		}
+		woken = append(woken, chat)
 		return nil
 	}, findWaiting); err != nil {
 		return err

@@ -72,10 +72,10 @@ func (s *Sender) address(ctx context.Context, d *journal.Unsent) (*address, erro
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	bot, chat := rostercache.BotID(d.GetBotId()), rostercache.ChatID(d.GetId().GetChatId())
-	a, err := s.addressee(ctx, bot, chat)
+	a, err := s.addressee(ctx, d.Lane, bot, chat)
 	if err == nil && a.blocked != "" {
 		s.Roster.Changed(ctx, bot, chat)
-		a, err = s.addressee(ctx, bot, chat)
+		a, err = s.addressee(ctx, d.Lane, bot, chat)
 	}
 	if err == nil && a.blocked == "" && d.GetTargetMessage() != 0 {
 		a.target, err = s.target(ctx, d, a.viewer(d.GetBotId()))
@@ -100,7 +100,7 @@ func (s *Sender) target(ctx context.Context, d *journal.Unsent, viewer int64) (i
 }
 
 // addressee is the address without the message that is answered.
-func (s *Sender) addressee(ctx context.Context, bot rostercache.BotID, chat rostercache.ChatID) (*address, error) {
+func (s *Sender) addressee(ctx context.Context, lane journal.Lane, bot rostercache.BotID, chat rostercache.ChatID) (*address, error) {
 	b, known, err := s.Roster.Bot(ctx, bot)
 	if err != nil {
 		return nil, err
@@ -121,6 +121,9 @@ func (s *Sender) addressee(ctx context.Context, bot rostercache.BotID, chat rost
 		return &address{blocked: "the bot or the chat is not in the roster"}, nil
 	}
 	a := &address{bot: b.Name, chat: c.TelegramID, supergroup: c.Supergroup, sealed: sealed, blocked: blocked(&b, &c, cast, bot)}
+	if paused := c.Paused(bot, s.Now()); paused != "" && a.blocked == "" && lane != journal.LaneCommand {
+		a.blocked = paused // it was being sent when it was paused, and had to wait
+	}
 	if a.token, err = s.Open(a.bot, a.sealed); err != nil {
 		a.blocked = "the bot's token can't be opened: " + err.Error()
 	}

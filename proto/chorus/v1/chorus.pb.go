@@ -530,7 +530,9 @@ type Turn struct {
 	// Whether the text may be sent as several messages.
 	Bubbles bool `protobuf:"varint,16,opt,name=bubbles,proto3" json:"bubbles,omitempty"`
 	// Chorus' number of a message of somebody else that the text answers, too; 0 for none.
-	AlsoAnswers   int64 `protobuf:"varint,17,opt,name=also_answers,json=alsoAnswers,proto3" json:"also_answers,omitempty"`
+	AlsoAnswers int64 `protobuf:"varint,17,opt,name=also_answers,json=alsoAnswers,proto3" json:"also_answers,omitempty"`
+	// What whoever approves texts asks of one that is written again.
+	Note          string `protobuf:"bytes,18,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -682,6 +684,13 @@ func (x *Turn) GetAlsoAnswers() int64 {
 		return x.AlsoAnswers
 	}
 	return 0
+}
+
+func (x *Turn) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
 }
 
 // Delivery is one concrete call to make to Telegram for a turn.
@@ -944,7 +953,7 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\x06Reason\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x80\x05\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x94\x05\n" +
 	"\x04Turn\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.chorus.v1.TurnIdR\x02id\x12\x15\n" +
 	"\x06bot_id\x18\x02 \x01(\x03R\x05botId\x12'\n" +
@@ -965,7 +974,8 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\x0frefresh_persona\x18\x0e \x01(\bR\x0erefreshPersona\x12\x19\n" +
 	"\buse_news\x18\x0f \x01(\bR\auseNews\x12\x18\n" +
 	"\abubbles\x18\x10 \x01(\bR\abubbles\x12!\n" +
-	"\falso_answers\x18\x11 \x01(\x03R\valsoAnswers\"\xef\x03\n" +
+	"\falso_answers\x18\x11 \x01(\x03R\valsoAnswers\x12\x12\n" +
+	"\x04note\x18\x12 \x01(\tR\x04note\"\xef\x03\n" +
 	"\bDelivery\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.chorus.v1.TurnIdR\x02id\x12\x15\n" +
 	"\x06bot_id\x18\x02 \x01(\x03R\x05botId\x12)\n" +

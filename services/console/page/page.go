@@ -63,6 +63,7 @@ func navigation(who *access.Principal) []entry {
 		{"chats", "/chats", "Chats"},
 		{"turns", "/turns", "Turns"},
 		{"cast", "/cast", "Cast"},
+		{"direct", "/direct", "Direct"},
 		{"approve", "/approve", "Approve"},
 		{"operate", "/operate", "Operate"},
 	}

@@ -1,5 +1,7 @@
 package guard
 
+import "github.com/chorus-cast/chorus/services/internal/names"
+
 // What denies that the speaker is a bot, or says that it is a human.
 //
 //nolint:gochecknoglobals // constant
@@ -42,3 +44,16 @@ var humans = lexicon(`bot bots robot robots ai a.i machine computer program prog
 	`ik ben (?:\pL+ ){0,2}geen (?:bot|robot|ai|machine)`, `ik ben (?:\pL+ ){0,2}een (?:echt )?(?:mens|persoon)`, `nie jestem (?:botem|robotem)`, `jestem (?:\pL+ ){0,2}człowiekiem`,
 	`(?:bot|robot) değilim`, `ben (?:bir )?insanım`, `я (?:\pL+ ){0,2}людина`,
 )
+
+// ClaimsHuman tells whether a text says that it comes from a human, however that is
+// written.
+func ClaimsHuman(text string) bool {
+	for _, as := range []string{visible(text), names.Fold(visible(text))} {
+		d := Draft{Text: as}
+		d.read()
+		if humans.in(&d) {
+			return true
+		}
+	}
+	return false
+}

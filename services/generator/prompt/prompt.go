@@ -27,7 +27,7 @@ var files embed.FS
 
 // Version is the version of the embedded templates. It rises with every change of
 // them that a model could notice, so that usage tells which prompt a text had.
-const Version = "v6"
+const Version = "v7"
 
 // Config says with what prompts are rendered.
 type Config struct {
@@ -111,7 +111,7 @@ func trial() script.Scene {
 		},
 		Stances: []script.Stance{{Topic: "T", Text: "S", Confidence: 1}}, Holdings: []string{"H"}, Memories: []string{"M"}, Topic: "T", News: "N",
 		Answering: &said, Also: &said, History: []script.Line{said}, Language: "en", Purpose: "P", Disclaimer: "D",
-		ForbidAdvice: true, Refresh: true, MayPass: true, Now: time.Unix(0, 0),
+		ForbidAdvice: true, Refresh: true, MayPass: true, Now: time.Unix(0, 0), Happening: "H", Note: "N",
 	}
 }
 
@@ -126,6 +126,7 @@ type stage struct {
 	Stances             []script.Stance
 	Holdings            []string
 	Purpose, Disclaimer string
+	Happening           string
 	ForbidAdvice        bool
 	Language            string
 	Length              script.Length
@@ -138,7 +139,7 @@ type stage struct {
 // said or is remembered.
 func (r *Renderer) System(s script.Scene) (llm.Message, error) {
 	text, err := execute(r.system, stage{
-		Persona: s.Persona, Stances: s.Stances, Holdings: s.Holdings, Purpose: s.Purpose, Disclaimer: s.Disclaimer,
+		Persona: s.Persona, Stances: s.Stances, Holdings: s.Holdings, Purpose: s.Purpose, Disclaimer: s.Disclaimer, Happening: s.Happening,
 		ForbidAdvice: s.ForbidAdvice, Language: s.Language, Length: s.Length, Size: size(s), Refresh: s.Refresh, Bubbles: s.Bubbles, Now: s.Now,
 	})
 	return llm.Message{Role: llm.RoleSystem, Content: text}, err

@@ -18,6 +18,8 @@ import (
 // Unsent is a delivery that is to be made, claimed.
 type Unsent struct {
 	*chorusv1.Delivery
+	// Lane is where it is made.
+	Lane Lane
 	// Part is its place among the deliveries of its turn, from 1.
 	Part int
 	// Step is which call is to be made.
@@ -300,7 +302,7 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, args ...any) ([]*Unsent, error) {
 	until := time.Now().Add(d.claims.Lease)
 	return claimed(ctx, d.journal, what, func(row pgx.CollectableRow) (*Unsent, error) {
-		u := &Unsent{Delivery: &chorusv1.Delivery{}, Until: until}
+		u := &Unsent{Delivery: &chorusv1.Delivery{}, Lane: d.lane, Until: until}
 		var chat, turn int64
 		var payload []byte
 		var wait *time.Duration

@@ -65,6 +65,8 @@ var (
 	PersonaRefreshMessages = key[int]("persona_refresh_interval", `default:"8" min:"0" max:"50" doc:"After how many messages of it, among the chat's last 50, a bot is reminded of its persona; 0 is never."`)
 	PersonaRefreshAfter    = key[time.Duration]("persona_refresh_after", `default:"30m" min:"0s" max:"168h" doc:"After what time a bot is reminded of its persona; 0 is never."`)
 
+	SpeakerOrder = key[string]("speaker_order", `default:"planner" enum:"planner,round_robin,manual" doc:"Who speaks unasked: whom the planner's rules choose, each of the cast in turn, or nobody but whom a director lets speak. Answers to people stay as they are."`)
+
 	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
 
@@ -85,6 +87,6 @@ func All() []*Definition {
 		ReplyWindow.Definition, ReactionWindow.Definition, TopicWindow.Definition, ReplyMaxAge.Definition, CooldownFilter.Definition,
 		LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
 		PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,
-		ReactionMode.Definition,
+		SpeakerOrder.Definition, ReactionMode.Definition,
 	}
 }

@@ -2,6 +2,9 @@ package decide
 
 // bot chooses who acts, among those that may.
 func (d *decider) bot(prompt *Message) *Bot {
+	if prompt == nil && d.set.Order == OrderRoundRobin {
+		return d.nextInOrder()
+	}
 	if prompt == nil {
 		d.floor = d.lookAtFloor()
 		if bot := d.adder(); bot != nil {

@@ -80,6 +80,9 @@ func (d *decider) turn() (*Turn, Skip) {
 	if (skip == SkipNone || skip.Passes()) && d.crowded() {
 		skip = SkipForgotten
 	}
+	if skip == SkipNone && d.set.Order == OrderManual && d.in.Prompted == 0 {
+		skip = SkipManual
+	}
 	if skip != SkipNone {
 		return nil, skip
 	}

@@ -15,6 +15,8 @@ func Closed(in *Input) Skip {
 		return SkipChatDisabled
 	case !set.Active:
 		return SkipSimulationOff
+	case in.Paused != nil:
+		return SkipPaused
 	case in.UnwrittenTurns >= set.MaxUnwrittenTurns:
 		return SkipTextsBehind
 	case in.ChatLastMinute >= set.ChatPerMinute:
@@ -46,6 +48,8 @@ func (d *decider) obstacle(bot *Bot) Skip {
 	switch {
 	case !inCast(bot):
 		return SkipNoCast
+	case bot.Muted != nil:
+		return SkipMuted
 	case !hours.Open(bot.ActiveHours, d.local):
 		return SkipAsleep
 	case d.set.Pace == 0 && bot.LastHour >= bot.HourlyMax:
@@ -55,7 +59,7 @@ func (d *decider) obstacle(bot *Bot) Skip {
 }
 
 // Obstacles tells for each bot of the cast why it may not act in the chat now:
-// SkipNoCast, SkipAsleep or SkipHourlyLimit, or SkipNone if it may.
+// SkipNoCast, SkipMuted, SkipAsleep or SkipHourlyLimit, or SkipNone if it may.
 func Obstacles(in Input) []Skip {
 	d := newDecider(&in)
 	out := make([]Skip, len(in.Cast))
@@ -70,8 +74,13 @@ func inCast(bot *Bot) bool { return bot.Enabled && !bot.Suspended }
 
 // furthest is the reason of whoever came nearest to being eligible.
 func furthest(a, b Skip) Skip {
-	if a == SkipNone || b == SkipNone {
+	switch {
+	case a == SkipNone || b == SkipNone:
 		return SkipNone
+	case a == SkipNoCast || a == SkipMuted && b != SkipNoCast:
+		return b
+	case b == SkipNoCast || b == SkipMuted:
+		return a
 	}
 	return max(a, b)
 }

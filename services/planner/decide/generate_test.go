@@ -29,6 +29,10 @@ func anyInput(t *rapid.T) decide.Input {
 		Coming:    rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 4).Draw(t, "coming"),
 		Lively:    rapid.Bool().Draw(t, "lively"),
 	}
+	if !usually(t, "not paused") {
+		in.Paused = anyPause(t, now)
+	}
+	in.Chat.Scene = rapid.SampledFrom([]string{"", "", "the storm hits"}).Draw(t, "scene")
 	if rapid.Bool().Draw(t, "some reactions") {
 		in.Chat.AllowedReactions = rapid.SliceOfN(rapid.SampledFrom(reaction.All()), 0, 5).Draw(t, "reactions")
 	}
@@ -58,9 +62,22 @@ func anyInput(t *rapid.T) decide.Input {
 	return in
 }
 
+func anyPause(t *rapid.T, now time.Time) *decide.Pause {
+	p := &decide.Pause{By: "Kim"}
+	if rapid.Bool().Draw(t, "ends") {
+		p.Until = now.Add(time.Duration(rapid.Int64Range(1, 1e14).Draw(t, "until")))
+	}
+	return p
+}
+
 func anyBot(t *rapid.T, id int64, now time.Time) decide.Bot {
+	var muted *decide.Pause
+	if !usually(t, "not muted") {
+		muted = anyPause(t, now)
+	}
 	return decide.Bot{
-		ID: id, Name: anyTerm().Draw(t, "name"), Username: anyTerm().Draw(t, "username"), DisplayName: anyTerm().Draw(t, "display name"),
+		Muted: muted,
+		ID:    id, Name: anyTerm().Draw(t, "name"), Username: anyTerm().Draw(t, "username"), DisplayName: anyTerm().Draw(t, "display name"),
 		Enabled: usually(t, "enabled"), Suspended: !usually(t, "suspended"), Tempo: anyFloat(t, "tempo"),
 		ActiveHours: anyHours(t),
 		HourlyMin:   rapid.IntRange(-1, 5).Draw(t, "hourly min"), HourlyMax: rapid.IntRange(-1, 12).Draw(t, "hourly max"),
@@ -113,6 +130,7 @@ func anySettings(t *rapid.T) decide.Settings {
 		*n = rapid.IntRange(-1, 60).Draw(t, "window")
 	}
 	s.ReplyMaxAge = time.Duration(rapid.Int64Range(0, 1e15).Draw(t, "age"))
+	s.Order = rapid.SampledFrom([]string{decide.OrderPlanner, decide.OrderPlanner, decide.OrderRoundRobin, decide.OrderManual}).Draw(t, "order")
 	s.ReactionMode = rapid.SampledFrom([]string{
 		decide.ReactionsNative, decide.ReactionsNativeThenMessage, decide.ReactionsMessage, decide.ReactionsOff,
 	}).Draw(t, "mode")

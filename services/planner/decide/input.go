@@ -38,6 +38,8 @@ type Input struct {
 	ChatToday int
 	// Due is when the turn was due, Now is when it is decided.
 	Due, Now time.Time
+	// Paused is set while a director has paused the chat, or all.
+	Paused *Pause
 	// Seed and TurnNumber are the only source of randomness.
 	Seed uint64
 	// Prompted is the number of a person's message that asks for an answer now;
@@ -65,6 +67,13 @@ type Waiting struct {
 	MayJoin bool
 }
 
+// Pause is what a director has paused.
+type Pause struct {
+	By string
+	// Until is when it ends by itself; zero for when somebody ends it.
+	Until time.Time
+}
+
 // Chat is the chat to decide for.
 type Chat struct {
 	ID      int64
@@ -79,6 +88,8 @@ type Chat struct {
 	MeanGap time.Duration
 	// AllowedReactions are the emoji that the chat allows; nil is all of them.
 	AllowedReactions []string
+	// Scene is what happens in the chat for a while, as a director has it; "" for nothing.
+	Scene string
 	// ChangedAt is when an operator or Telegram last changed the chat or one of its
 	// bots. No rule looks at it.
 	ChangedAt time.Time
@@ -93,6 +104,8 @@ type Bot struct {
 	Enabled                     bool
 	// Suspended is true while Telegram doesn't let the bot act in this chat.
 	Suspended bool
+	// Muted is set while a director has muted the bot.
+	Muted *Pause
 	// Tempo divides the gaps between the bot's turns; 0 is 1.
 	Tempo float64
 	// ActiveHours are when it may act, on the chat's clock; none is always.

@@ -49,7 +49,7 @@ func (d *decider) mention(t *Turn) {
 // news lets a new message take up a headline. Who answers should answer, and who adds a
 // line stays with what they said.
 func (d *decider) news(t *Turn) {
-	if t.Kind == KindMessage && !d.adds && t.Topic != "" && d.chance(d.set.NewsProbability) {
+	if t.Kind == KindMessage && !d.adds && t.Topic != "" && d.in.Chat.Scene == "" && d.chance(d.set.NewsProbability) {
 		t.UseNews = true
 		d.because("news.trigger", d.set.NewsProbability, t.Topic)
 	}

@@ -27,6 +27,12 @@ func (d *decider) next(skip Skip) time.Time {
 	switch skip {
 	case SkipChatDisabled, SkipSimulationOff, SkipNoCast:
 		return d.in.Now.Add(recheck)
+	case SkipManual:
+		return d.in.Now.Add(recheck)
+	case SkipPaused:
+		return d.ends(d.in.Paused)
+	case SkipMuted:
+		return d.unmuted()
 	case SkipDayLimit:
 		return d.in.Now.Add(max(recheck, d.gap()))
 	case SkipAsleep:
@@ -49,7 +55,7 @@ func (d *decider) rest() time.Duration {
 	return min(d.in.UnwrittenFor-time.Duration(d.meanGap()), maxRest)
 }
 
-// opening returns when the first bot of the cast wakes up.
+// opening returns when the first bot of the cast wakes up that is not muted until then.
 func (d *decider) opening() time.Time {
 	var first time.Time
 	for i := range d.in.Cast {
@@ -57,7 +63,39 @@ func (d *decider) opening() time.Time {
 		if !inCast(bot) {
 			continue
 		}
-		if at := hours.Next(bot.ActiveHours, d.local); first.IsZero() || at.Before(first) {
+		from := d.local
+		if bot.Muted != nil {
+			if bot.Muted.Until.IsZero() {
+				continue
+			}
+			from = bot.Muted.Until.In(d.local.Location())
+		}
+		if at := hours.Next(bot.ActiveHours, from); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// ends is when to look again at what is paused. Whoever ends the pause before should look
+// at once.
+func (d *decider) ends(p *Pause) time.Time {
+	at := d.in.Now.Add(recheck)
+	if p.Until.After(d.in.Now) && p.Until.Before(at) {
+		return p.Until
+	}
+	return at
+}
+
+// unmuted is when to look again at a cast of which all that could act are muted.
+func (d *decider) unmuted() time.Time {
+	first := d.in.Now.Add(recheck)
+	for i := range d.in.Cast {
+		bot := &d.in.Cast[i]
+		if !inCast(bot) || bot.Muted == nil {
+			continue
+		}
+		if at := d.ends(bot.Muted); at.Before(first) {
 			first = at
 		}
 	}

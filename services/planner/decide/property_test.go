@@ -55,8 +55,10 @@ func everyDecision(t *rapid.T) {
 func checkLimits(t *rapid.T, in decide.Input) {
 	s := in.Settings
 	switch {
-	case !in.Chat.Enabled, !s.Active:
-		t.Fatal("planned in a chat that is switched off")
+	case !in.Chat.Enabled, !s.Active, in.Paused != nil:
+		t.Fatal("planned in a chat that is switched off or paused")
+	case s.Order == decide.OrderManual && in.Prompted == 0:
+		t.Fatal("planned though nobody is to speak unasked")
 	case in.UnwrittenTurns >= s.MaxUnwrittenTurns:
 		t.Fatalf("planned at %d unwritten turns of %d", in.UnwrittenTurns, s.MaxUnwrittenTurns)
 	case in.ChatLastMinute >= s.ChatPerMinute:
@@ -72,9 +74,13 @@ func checkBot(t *rapid.T, in decide.Input, turn *decide.Turn) {
 		t.Fatalf("bot %d is not in the cast", turn.BotID)
 	}
 	if !able(in, bot) {
-		t.Fatalf("bot %+v is off, suspended, asleep or at its limit", bot)
+		t.Fatalf("bot %+v is off, suspended, muted, asleep or at its limit", bot)
 	}
 	if in.Prompted != 0 {
+		return
+	}
+	if in.Settings.Order == decide.OrderRoundRobin {
+		checkOrder(t, in, turn.BotID)
 		return
 	}
 	others := func(of ...int64) bool {
@@ -88,6 +94,30 @@ func checkBot(t *rapid.T, in decide.Input, turn *decide.Turn) {
 	if two := slices.Compact(slices.Sorted(slices.Values(rally))); len(two) == 2 && slices.Contains(two, bot.ID) &&
 		len(rally) >= in.Settings.MaxRally && others(two...) {
 		t.Fatalf("bots %v speak %d times in a row though another could", two, len(rally)+1)
+	}
+}
+
+// checkOrder looks for a bot that may act between the last speaker and the one that is
+// chosen, in the order of the cast.
+func checkOrder(t *rapid.T, in decide.Input, chosen int64) {
+	var lines []int64
+	for _, m := range in.Recent[max(len(in.Recent)-50, 0):] {
+		lines = append(lines, m.BotID)
+	}
+	last := -1
+	for _, bot := range append(lines, in.Coming...) {
+		if at := slices.IndexFunc(in.Cast, func(b decide.Bot) bool { return b.ID == bot }); at >= 0 {
+			last = at
+		}
+	}
+	for i := range in.Cast {
+		next := &in.Cast[(last+1+i)%len(in.Cast)]
+		if next.ID == chosen {
+			return
+		}
+		if able(in, next) {
+			t.Fatalf("bot %d speaks after the one at %d, and not %d", chosen, last, next.ID)
+		}
 	}
 }
 
@@ -204,7 +234,7 @@ func able(in decide.Input, bot *decide.Bot) bool {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return bot.Enabled && !bot.Suspended && bot.LastHour < bot.HourlyMax && hours.Open(bot.ActiveHours, in.Now.In(zone))
+	return bot.Enabled && !bot.Suspended && bot.Muted == nil && bot.LastHour < bot.HourlyMax && hours.Open(bot.ActiveHours, in.Now.In(zone))
 }
 
 func botOf(in decide.Input, id int64) *decide.Bot {

@@ -341,6 +341,16 @@ func TestSkips(t *testing.T) {
 			in.Prompted, in.PersonAnswers, in.Answering = 1, in.Settings.PersonAnswers, []decide.Answer{{Message: 1, BotID: 2}}
 		}},
 		{decide.SkipForgotten, crowd},
+		{decide.SkipPaused, func(in *decide.Input) { in.Paused = &decide.Pause{By: "Kim"} }},
+		{decide.SkipPaused, func(in *decide.Input) { in.Prompted, in.Paused = 1, &decide.Pause{By: "Kim"} }},
+		{decide.SkipSimulationOff, func(in *decide.Input) { in.Settings.Active, in.Paused = false, &decide.Pause{By: "Kim"} }},
+		{decide.SkipMuted, func(in *decide.Input) { in.Cast[0].Muted = &decide.Pause{By: "Kim"} }},
+		{decide.SkipMuted, func(in *decide.Input) { in.Prompted, in.Cast[0].Muted = 1, &decide.Pause{By: "Kim"} }},
+		{decide.SkipHourlyLimit, func(in *decide.Input) { // another is nearer to speaking
+			in.Cast[1].Suspended, in.Cast[1].Muted, in.Cast[0].LastHour = false, &decide.Pause{By: "Kim"}, in.Cast[0].HourlyMax
+		}},
+		{decide.SkipManual, func(in *decide.Input) { in.Settings.Order = decide.OrderManual }},
+		{decide.SkipNone, func(in *decide.Input) { in.Settings.Order, in.Prompted = decide.OrderManual, 1 }},
 		{decide.SkipForgotten, func(in *decide.Input) { // that it would have to wait is no reason to keep it
 			crowd(in)
 			in.UnwrittenTurns = in.Settings.MaxUnwrittenTurns

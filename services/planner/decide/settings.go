@@ -81,9 +81,22 @@ type Settings struct {
 	RefreshMessages int
 	RefreshAfter    time.Duration
 
+	// Order is one of the Order constants: who speaks unasked.
+	Order string
+
 	// ReactionMode is one of the Reactions constants.
 	ReactionMode string
 }
+
+// Who speaks unasked.
+const (
+	// OrderPlanner lets the rules and their weights decide.
+	OrderPlanner = "planner"
+	// OrderRoundRobin gives each bot that may act its turn, in the order of the cast.
+	OrderRoundRobin = "round_robin"
+	// OrderManual lets nobody.
+	OrderManual = "manual"
+)
 
 // How reactions are made.
 const (

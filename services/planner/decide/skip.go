@@ -48,6 +48,12 @@ const (
 	SkipNoNeed
 	// SkipForgotten: so many people wait behind the message that it gets no answer.
 	SkipForgotten
+	// SkipPaused: a director has paused the chat, or all.
+	SkipPaused
+	// SkipMuted: a director has muted every bot that might act.
+	SkipMuted
+	// SkipManual: by the setting speaker_order, nobody speaks unasked.
+	SkipManual
 )
 
 // Passes tells whether the reason ends by itself, soon: who asks may wait for it.
@@ -57,54 +63,45 @@ func (s Skip) Passes() bool {
 
 // Skips are all reasons for no turn.
 func Skips() []Skip {
-	skips := make([]Skip, 0, SkipForgotten)
-	for s := SkipChatDisabled; s <= SkipForgotten; s++ {
+	skips := make([]Skip, 0, SkipManual)
+	for s := SkipChatDisabled; s <= SkipManual; s++ {
 		skips = append(skips, s)
 	}
 	return skips
 }
 
+// names are those of the reasons in metrics.
+//
+//nolint:gochecknoglobals // constant
+var names = [...]string{
+	SkipNone:          "none",
+	SkipChatDisabled:  "chat_disabled",
+	SkipSimulationOff: "simulation_off",
+	SkipNoCast:        "no_cast",
+	SkipAsleep:        "asleep",
+	SkipHourlyLimit:   "hourly_limit",
+	SkipChatLimit:     "chat_limit",
+	SkipGlobalLimit:   "global_limit",
+	SkipTextsBehind:   "texts_behind",
+	SkipPromptGone:    "prompt_gone",
+	SkipPromptLate:    "prompt_late",
+	SkipAnswered:      "answered",
+	SkipAddresseeAway: "addressee_away",
+	SkipUnreachable:   "unreachable",
+	SkipPersonAnswers: "person_limit",
+	SkipChatAnswers:   "answer_limit",
+	SkipDayLimit:      "day_limit",
+	SkipNoNeed:        "no_need",
+	SkipForgotten:     "forgotten",
+	SkipPaused:        "paused",
+	SkipMuted:         "muted",
+	SkipManual:        "manual",
+}
+
 // String is the reason's name in metrics.
 func (s Skip) String() string {
-	switch s {
-	case SkipNone:
-		return "none"
-	case SkipChatDisabled:
-		return "chat_disabled"
-	case SkipSimulationOff:
-		return "simulation_off"
-	case SkipNoCast:
-		return "no_cast"
-	case SkipAsleep:
-		return "asleep"
-	case SkipHourlyLimit:
-		return "hourly_limit"
-	case SkipChatLimit:
-		return "chat_limit"
-	case SkipGlobalLimit:
-		return "global_limit"
-	case SkipTextsBehind:
-		return "texts_behind"
-	case SkipPromptGone:
-		return "prompt_gone"
-	case SkipPromptLate:
-		return "prompt_late"
-	case SkipAnswered:
-		return "answered"
-	case SkipAddresseeAway:
-		return "addressee_away"
-	case SkipUnreachable:
-		return "unreachable"
-	case SkipPersonAnswers:
-		return "person_limit"
-	case SkipChatAnswers:
-		return "answer_limit"
-	case SkipDayLimit:
-		return "day_limit"
-	case SkipNoNeed:
-		return "no_need"
-	case SkipForgotten:
-		return "forgotten"
+	if s < 0 || int(s) >= len(names) {
+		return fmt.Sprintf("skip_%d", int(s))
 	}
-	return fmt.Sprintf("skip_%d", int(s))
+	return names[s]
 }

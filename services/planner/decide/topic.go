@@ -51,8 +51,13 @@ func stance(bot *Bot, topic string) *Stance {
 // that is added with the newest one, if
 // that is about a topic. Otherwise the draw favours what the chat talks about
 // and what the bot has a stance on, and leaves a chance to everything else, so
-// that a chat moves on.
+// that a chat moves on. While a scene lasts, everything is about it.
 func (d *decider) topic(t *Turn, bot *Bot) {
+	if d.in.Chat.Scene != "" && t.Kind != KindReaction {
+		t.Topic = d.in.Chat.Scene
+		d.because("topic.scene", 1, "")
+		return
+	}
 	pool := d.pool(bot)
 	if t.Kind == KindReaction || len(pool) == 0 {
 		return

@@ -10,12 +10,14 @@ import (
 	"github.com/chorus-cast/chorus/services/console/chats"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/generator"
+	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/planner"
 )
 
 // console puts the console together with what the other services know.
@@ -42,6 +44,10 @@ func (p *process) console() (run.Part, error) {
 			return outlookOf(ctx, p.pool, p.cfg, chat)
 		},
 		Budgets: func(ctx context.Context) ([]overview.Budget, error) { return budgetsUsed(ctx, p.cfg.llm, p.pool) },
+		Choose: func(ctx context.Context, chat int64) (int64, error) {
+			return planner.Choose(ctx, p.pool, p.settings.Current(), p.cfg.planner.Pace, chat)
+		},
+		Honest: func(line string) bool { return !guard.ClaimsHuman(line) },
 	})
 	if err != nil {
 		return run.Part{}, err

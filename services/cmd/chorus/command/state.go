@@ -42,6 +42,12 @@ func nowIn(o planner.Outlook) string {
 		return "silent until midnight UTC: the chat has reached max_msgs_per_day"
 	case decide.SkipNoNeed:
 		return "silent: nothing needs an answer, and more is about to be said"
+	case decide.SkipPaused:
+		return "silent: " + pausedOn(in, "paused", in.Paused)
+	case decide.SkipMuted:
+		return "silent: everybody who may act is muted, see below"
+	case decide.SkipManual:
+		return "silent unless asked, or told to speak: speaker_order is manual"
 	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
 		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipForgotten:
 	}
@@ -52,7 +58,7 @@ func nowIn(o planner.Outlook) string {
 // its silence.
 func nextIn(o planner.Outlook) string {
 	switch o.Decision.Skip {
-	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast:
+	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipPaused, decide.SkipMuted, decide.SkipManual:
 		return ""
 	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
@@ -95,6 +101,8 @@ func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, states []rost
 		return refused
 	case !bot.Enabled:
 		return "switched off"
+	case bot.Muted != nil:
+		return pausedOn(in, "muted", bot.Muted)
 	case bot.Suspended:
 		return "tried again after a pause: its open message shows whether Telegram lets it act here"
 	case obstacle == decide.SkipAsleep:
@@ -126,6 +134,15 @@ func zone(in decide.Input) *time.Location {
 	return in.Chat.TimeZone
 }
 
+// pausedOn says what a director has paused: "paused by Kim until Mon 15:04:05 (UTC)".
+func pausedOn(in decide.Input, what string, p *decide.Pause) string {
+	what += " by " + p.By
+	if !p.Until.IsZero() {
+		what += " until " + onClock(in, p.Until)
+	}
+	return what
+}
+
 // onClock is a time on the chat's clock.
 func onClock(in decide.Input, at time.Time) string {
 	return fmt.Sprintf("%s (%v)", at.In(zone(in)).Format("Mon 15:04:05"), zone(in))
@@ -148,7 +165,7 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.
 			return err
 		}
 		switch outlook.Decision.Skip {
-		case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep:
+		case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual:
 			if _, err := fmt.Fprintf(w, "%s is %s\n", name, nowIn(outlook)); err != nil {
 				return err
 			}

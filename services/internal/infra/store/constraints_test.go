@@ -187,6 +187,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 	exec(t, conn, stock)
 	exec(t, conn, stockUpdates)
 	exec(t, conn, stockWritten)
+	exec(t, conn, stockDirected)
 	rows, err := conn.Query(t.Context(), rules)
 	if err != nil {
 		t.Fatal(err)
@@ -198,6 +199,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 	statements := bad()
 	maps.Copy(statements, badUpdates())
 	maps.Copy(statements, badWritten())
+	maps.Copy(statements, badDirected())
 	for _, name := range names {
 		if statements[name] == "" {
 			t.Errorf("nothing shows what rule %s stops: add a statement above", name)

@@ -69,6 +69,10 @@ type Scene struct {
 	Language   string // BCP 47, "en"
 	Purpose    string // the chat's purpose and rules in a sentence
 	Disclaimer string // added to the text, "Simulation, not advice."; "" is none
+	// Happening is what happens in the chat just now, as a director has it; "" is nothing.
+	Happening string
+	// Note is what whoever approves texts wants of this one; "" is nothing.
+	Note string
 	// ForbidAdvice keeps out advice and promises of gain.
 	ForbidAdvice bool
 	Memories     []string

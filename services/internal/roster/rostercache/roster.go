@@ -93,6 +93,45 @@ type Chat struct {
 	TimeZone     string
 	Topics       []string
 	Removed      bool
+	// Scene is what happens there for a while, as a director has it.
+	Scene Scene
+	// Pauses are those of the chat and of all chats.
+	Pauses []Pause
+}
+
+// Scene is what happens in a chat from its begin to its end.
+type Scene struct {
+	Text         string
+	Begins, Ends time.Time
+}
+
+// At is what happens at a time; "" for nothing.
+func (s *Scene) At(now time.Time) string {
+	if now.Before(s.Begins) || !now.Before(s.Ends) {
+		return ""
+	}
+	return s.Text
+}
+
+// Pause is of a bot, or of all where that is 0. It has an end, or somebody ends it.
+type Pause struct {
+	Bot   BotID      `json:"bot"`
+	By    string     `json:"by"`
+	Until *time.Time `json:"until"`
+}
+
+// Paused says by whom and until when a bot is paused in the chat; "" if it isn't.
+func (c *Chat) Paused(bot BotID, now time.Time) string {
+	for _, p := range c.Pauses {
+		switch {
+		case p.Bot != 0 && p.Bot != bot:
+		case p.Until == nil:
+			return "paused by " + p.By
+		case now.Before(*p.Until):
+			return "paused by " + p.By + " until " + p.Until.UTC().Format("2006-01-02 15:04:05 UTC")
+		}
+	}
+	return ""
 }
 
 // Cast is who plays in a chat: why each bot is suspended, or "" if it isn't.
@@ -226,7 +265,7 @@ func (l load[K, V]) Get(ctx context.Context, key K) (value V, found bool, err er
 func (l load[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) { return l(ctx, keys) }
 
 // Version is that of the encoding of all parts. Whoever changes one raises it.
-const Version = 3
+const Version = 4
 
 // Kinds are those of the parts that are shared through Redis, in order. Those
 // that begin with bot have the ids of bots for keys, the others those of chats.

@@ -27,8 +27,10 @@ FROM stances WHERE bot_id = ANY($1) ORDER BY bot_id, topic`
 SELECT bot_id, CASE WHEN quantity IS NULL THEN item ELSE trim_scale(quantity) || ' x ' || item END || CASE WHEN note = '' THEN '' ELSE ' (' || note || ')' END
 FROM holdings WHERE bot_id = ANY($1) ORDER BY bot_id, item`
 	chatsBy = `
-SELECT id, telegram_id, kind = 'supergroup', purpose, disclaimer, forbid_advice, language, time_zone, topics, removed_at IS NOT NULL
-FROM chats WHERE id = ANY($1)`
+SELECT id, telegram_id, kind = 'supergroup', purpose, disclaimer, forbid_advice, language, time_zone, topics, removed_at IS NOT NULL,
+    coalesce(s.body, ''), coalesce(s.begins_at, 'epoch'), coalesce(s.ends_at, 'epoch'),
+    coalesce((SELECT jsonb_agg(jsonb_build_object('bot', p.bot_id, 'by', p.by, 'until', p.until)) FROM pauses p WHERE p.chat_id IN (c.id, 0)), '[]')
+FROM chats c LEFT JOIN scenes s ON s.chat_id = c.id WHERE id = ANY($1)`
 	castsBy = `SELECT chat_id, bot_id, coalesce(suspended_why, '') FROM cast_members WHERE chat_id = ANY($1)`
 )
 
@@ -49,7 +51,10 @@ func scanStance(s *Stance) []any {
 func scanHolding(words *string) []any { return []any{words} }
 
 func scanChat(c *Chat) []any {
-	return []any{&c.TelegramID, &c.Supergroup, &c.Purpose, &c.Disclaimer, &c.ForbidAdvice, &c.Language, &c.TimeZone, &c.Topics, &c.Removed}
+	return []any{
+		&c.TelegramID, &c.Supergroup, &c.Purpose, &c.Disclaimer, &c.ForbidAdvice, &c.Language, &c.TimeZone, &c.Topics, &c.Removed,
+		&c.Scene.Text, &c.Scene.Begins, &c.Scene.Ends, &c.Pauses,
+	}
 }
 
 // one reads what has a row for each key.

@@ -1,0 +1,26 @@
+package store_test
+
+// stockDirected is a good row in every table of what people direct.
+const stockDirected = `
+INSERT INTO pauses (chat_id, bot_id, by) VALUES (1, 0, 'Kim');
+INSERT INTO scenes (chat_id, body, by, ends_at) VALUES (1, 'The storm hits.', 'Kim', now() + interval '1 minute');
+INSERT INTO directed_turns (request_id, chat_id, turn_no) VALUES ('r', 1, 1);`
+
+// badDirected is bad for them.
+func badDirected() map[string]string {
+	return map[string]string{
+		"pauses_pkey":                         `INSERT INTO pauses (chat_id, bot_id, by) VALUES (1, 0, 'Tom')`,
+		"pauses_chat_id_check":                `UPDATE pauses SET chat_id = -1`,
+		"pauses_bot_id_check":                 `UPDATE pauses SET bot_id = -1`,
+		"pauses_by_check":                     `UPDATE pauses SET by = ''`,
+		"pauses_check":                        `UPDATE pauses SET until = since`,
+		"scenes_pkey":                         `INSERT INTO scenes SELECT * FROM scenes`,
+		"scenes_chat_id_fkey":                 `UPDATE scenes SET chat_id = 9`,
+		"scenes_body_check":                   `UPDATE scenes SET body = ''`,
+		"scenes_by_check":                     `UPDATE scenes SET by = ''`,
+		"scenes_check":                        `UPDATE scenes SET ends_at = begins_at`,
+		"directed_turns_pkey":                 `INSERT INTO directed_turns SELECT * FROM directed_turns`,
+		"directed_turns_request_id_check":     `UPDATE directed_turns SET request_id = ''`,
+		"directed_turns_chat_id_turn_no_fkey": `UPDATE directed_turns SET turn_no = 9`,
+	}
+}
