@@ -13,7 +13,9 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/account"
 	"github.com/chorus-cast/chorus/services/console/account/credential"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
 // Every route is closed, but those of the way in.
@@ -298,9 +300,9 @@ func TestCodes(t *testing.T) {
 	c := serve(t, nil)
 	c.user("anna", access.Owner)
 	v := c.login("anna")
-	secret := between(t, v.post("/account/codes/begin").text, `<pre class="secret">`, "</pre>")
+	shown := between(t, v.post("/account/codes/begin").text, `<pre class="secret">`, "</pre>")
 	at := func() string {
-		said, err := credential.CodeAt(secret, c.now())
+		said, err := credential.CodeAt(shown, c.now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +312,7 @@ func TestCodes(t *testing.T) {
 		t.Fatal("a wrong code turns codes on")
 	}
 	v.post("/account/codes", "code", at())
-	if !strings.Contains(v.get("/account").text, "Turn off") || strings.Contains(database(t, c.Pool, "users")+database(t, c.Pool, "sessions"), secret) {
+	if !strings.Contains(v.get("/account").text, "Turn off") || strings.Contains(database(t, c.Pool, "users")+database(t, c.Pool, "sessions"), shown) {
 		t.Fatal("codes are not on, or the secret is not sealed")
 	}
 	used := at()
@@ -332,6 +334,24 @@ func TestCodes(t *testing.T) {
 	}
 	if c.visitor().post("/login/code", "code", at()).location() == "/" {
 		t.Error("a code without a password logs in")
+	}
+	other, err := secret.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := secret.ParseKeys(other.Reveal() + "," + c.Keys.Keys()[0].Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := account.Reseal(t.Context(), c.Pool, both); err != nil {
+		t.Fatal(err)
+	}
+	if c.accounts.Keys, err = secret.ParseKeys(other.Reveal()); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(time.Minute)
+	if !enter(at()).in() {
+		t.Error("a code does not hold after the keys were rotated")
 	}
 	guesses := c.visitor()
 	guesses.post("/login", "name", "anna", "password", good("anna"))

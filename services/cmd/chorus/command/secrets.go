@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	consoleaccount "github.com/chorus-cast/chorus/services/console/account"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster/casting"
@@ -81,12 +82,13 @@ func rotateCommand() *cobra.Command {
 		Use:   "rotate",
 		Short: "Seal all tokens anew with the first key",
 		Long: `Seals every bot's token anew with the first of the keys, while the services run,
-and says whether the other keys are needed any more. It asks first whether all
+and the secrets of the console's authenticators, and says whether the other keys
+are needed any more. It asks first whether all
 senders and listeners have that key: without it they are not ready. To replace a key:
 
   1. chorus key makes a new one. Put it before the old one, in secret.keys or the
      file of secret.file, for all commands and services.
-  2. Restart senders and listeners. From then on they open tokens of either key.
+  2. Restart senders, listeners and consoles. From then on they open tokens of either key.
   3. chorus secrets rotate
   4. Take the old key away, and restart senders and listeners once more.
 
@@ -97,6 +99,9 @@ A backup of the database that is older than the rotation still needs the old key
 			return withRoster(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {
 				tokens := rosterpg.Tokens{Keyring: keys}
 				if err := mayRotate(ctx, cmd, pool, tokens, yes); err != nil {
+					return err
+				}
+				if err := consoleaccount.Reseal(ctx, pool, keys); err != nil {
 					return err
 				}
 				resealed, states, err := tokens.Rotate(ctx, pool)
