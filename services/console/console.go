@@ -34,9 +34,11 @@ import (
 	"github.com/chorus-cast/chorus/services/console/idempotent"
 	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/mcp"
+	"github.com/chorus-cast/chorus/services/console/operate"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/console/people"
 	"github.com/chorus-cast/chorus/services/console/turns"
 	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/bus"
@@ -44,6 +46,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
@@ -71,6 +74,8 @@ type Deps struct {
 	Choose func(ctx context.Context, chat int64) (int64, error)
 	// Honest tells whether a line makes no human of a bot.
 	Honest func(line string) bool
+	// Check looks whether everything is there and as it should be; it may be nil.
+	Check func(ctx context.Context) (preflight.Report, error)
 }
 
 // Console serves pages and the API. Run it once.
@@ -126,6 +131,8 @@ func newConsole(cfg Config, deps Deps) *Console {
 		directing.New(c.set, c.pages, deps.Pool, &direct.Director{
 			Pool: deps.Pool, Journal: journal.New(deps.Pool), Bus: deps.Bus, Choose: deps.Choose, Honest: deps.Honest,
 		}),
+		operate.New(c.set, c.pages, operate.Deps{Pool: deps.Pool, Keys: deps.Keys, Check: deps.Check, Budgets: deps.Budgets}),
+		people.New(c.set, c.pages, deps.Pool, deps.Keys),
 	}
 	return c
 }

@@ -4,24 +4,19 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"html"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/cast"
+	"github.com/chorus-cast/chorus/services/console/consoletest"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
-	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
-	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/people/peopletest"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -29,11 +24,11 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// site is the part of the console with nothing around it.
+// site asks as an editor.
 type site struct {
-	t    *testing.T
-	pool *pgxpool.Pool
-	http.Handler
+	*consoletest.Site
+
+	t *testing.T
 }
 
 const example = `bots:
@@ -52,74 +47,28 @@ chats:
       - anna
 `
 
-// open has the example's cast, whose bot's token is pasted.
 func open(t *testing.T, tools cast.Tools) *site {
 	t.Helper()
-	key, err := secret.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := secret.ParseKeys(key.Reveal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, log, r := journaltest.Open(t), testenv.Logger(t), chi.NewRouter()
-	set := &operation.Set{Audit: audit.Log{Pool: pool}, Log: log}
-	cast.New(set, &page.Pages{Log: log}, cast.Deps{Pool: pool, Keys: keys, Tools: tools}).Routes(r)
-	return &site{t, pool, r}
-}
-
-func (s *site) ask(role access.Role, method, path string, form url.Values) (status int, body string) {
-	s.t.Helper()
-	r := httptest.NewRequestWithContext(access.With(s.t.Context(), &access.Principal{Name: "ed", Role: role, Origin: "test", Via: "console"}),
-		method, path, strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	return w.Code, w.Body.String()
+	return &site{consoletest.Open(t, func(set *operation.Set, pages *page.Pages, s *consoletest.Site) interface{ Routes(r chi.Router) } {
+		return cast.New(set, pages, cast.Deps{Pool: s.Pool, Keys: s.Keys, Tools: tools})
+	}), t}
 }
 
 func (s *site) get(path string) string {
 	s.t.Helper()
-	status, body := s.ask(access.Viewer, http.MethodGet, path, nil)
-	if status != http.StatusOK {
-		s.t.Fatalf("%s: %d\n%s", path, status, body)
-	}
-	return body
-}
-
-// hidden are the hidden inputs of a page, which its button sends.
-func hidden(body string) url.Values {
-	form := url.Values{}
-	for _, m := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`).FindAllStringSubmatch(body, -1) {
-		form.Set(html.UnescapeString(m[1]), html.UnescapeString(m[2]))
-	}
-	return form
+	return s.Get(access.Viewer, path)
 }
 
 // plan shows what a form changes.
 func (s *site) plan(path string, form url.Values) (body string, confirm url.Values) {
 	s.t.Helper()
-	status, body := s.ask(access.Editor, http.MethodPost, path, form)
-	if status != http.StatusOK {
-		s.t.Fatalf("%s: %d\n%s", path, status, body)
-	}
-	return body, hidden(body)
+	body = s.Send(access.Editor, http.StatusOK, path, form)
+	return body, consoletest.Hidden(body)
 }
 
 func (s *site) confirm(form url.Values) {
 	s.t.Helper()
-	if status, body := s.ask(access.Editor, http.MethodPost, "/cast/apply", form); status != http.StatusSeeOther {
-		s.t.Fatalf("%d\n%s", status, body)
-	}
-}
-
-func (s *site) one(sql string, args ...any) (text string) {
-	s.t.Helper()
-	if err := s.pool.QueryRow(s.t.Context(), "SELECT coalesce(("+sql+")::text, 'null')", args...).Scan(&text); err != nil {
-		s.t.Fatal(err)
-	}
-	return text
+	s.Send(access.Editor, http.StatusSeeOther, "/cast/apply", form)
 }
 
 // begin applies the example by its file, with a token that is new each time.
@@ -158,27 +107,27 @@ func TestAFormIsShownAppliedAndUndone(t *testing.T) {
 	if strings.Contains(body, "persona.tone") || strings.Contains(body, "chat club") {
 		t.Errorf("the plan shows what stays:\n%s", body)
 	}
-	if got := s.one(summary); got != "She reads." {
+	if got := s.One(summary); got != "She reads." {
 		t.Errorf("before it is confirmed she is %s", got)
 	}
 	s.confirm(form)
-	if got := s.one(summary); got != "She <b>sails</b>." {
+	if got := s.One(summary); got != "She <b>sails</b>." {
 		t.Errorf("she is %s", got)
 	}
 	if body := s.get("/cast/bots/anna"); strings.Contains(body, "<b>sails") || !strings.Contains(body, "Green, please.") {
 		t.Errorf("her page:\n%s", body)
 	}
-	last := s.one(`SELECT max(id) FROM cast_versions`)
-	if by := s.one(`SELECT actor FROM cast_versions WHERE id = $1`, last); by != "ed" {
+	last := s.One(`SELECT max(id) FROM cast_versions`)
+	if by := s.One(`SELECT actor FROM cast_versions WHERE id = $1`, last); by != "ed" {
 		t.Errorf("it is by %s", by)
 	}
 	if body := s.get("/cast/history"); !strings.Contains(body, "bot anna changed") {
 		t.Errorf("the history:\n%s", body)
 	}
-	before := s.one(`SELECT id FROM cast_versions ORDER BY id DESC OFFSET 1 LIMIT 1`)
-	_, asked := s.plan("/cast/plan", hidden(func() string { _, b := s.ask(access.Editor, http.MethodGet, "/cast/history/"+before, nil); return b }()))
+	before := s.One(`SELECT id FROM cast_versions ORDER BY id DESC OFFSET 1 LIMIT 1`)
+	_, asked := s.plan("/cast/plan", consoletest.Hidden(func() string { _, b := s.Ask(access.Editor, http.MethodGet, "/cast/history/"+before, nil); return b }()))
 	s.confirm(asked)
-	if got := s.one(summary) + s.one(`SELECT count(*) FROM stances`); got != "She reads.0" {
+	if got := s.One(summary) + s.One(`SELECT count(*) FROM stances`); got != "She reads.0" {
 		t.Errorf("undone she is %s", got)
 	}
 }
@@ -191,10 +140,10 @@ func TestWhatHasChangedMeanwhileIsNotOverwritten(t *testing.T) {
 	_, theirs := s.plan("/cast/bots/anna", annaForm("Theirs."))
 	s.confirm(theirs)
 	s.confirm(mine)
-	if got := s.one(summary); got != "Theirs." {
+	if got := s.One(summary); got != "Theirs." {
 		t.Errorf("she is %s", got)
 	}
-	if got := s.one(`SELECT result FROM audit_log ORDER BY id DESC LIMIT 1`); !strings.Contains(got, "changed meanwhile") {
+	if got := s.One(`SELECT result FROM audit_log ORDER BY id DESC LIMIT 1`); !strings.Contains(got, "changed meanwhile") {
 		t.Errorf("the audit log says %s", got)
 	}
 }
@@ -208,10 +157,10 @@ func TestTokensAreSealedAtOnce(t *testing.T) {
 	form.Set("token", other)
 	body, confirm := s.plan("/cast/bots/anna", form)
 	s.confirm(confirm)
-	if got := s.one(`SELECT telegram_id FROM bots WHERE name = 'anna'`); got != "4712" {
+	if got := s.One(`SELECT telegram_id FROM bots WHERE name = 'anna'`); got != "4712" {
 		t.Errorf("the account is %s", got)
 	}
-	for _, page := range []string{body, s.get("/cast/bots/anna"), s.get("/cast/file"), s.get("/cast/history/" + s.one(`SELECT max(id) FROM cast_versions`))} {
+	for _, page := range []string{body, s.get("/cast/bots/anna"), s.get("/cast/file"), s.get("/cast/history/" + s.One(`SELECT max(id) FROM cast_versions`))} {
 		for _, secret := range []string{token, other} {
 			if strings.Contains(page, secret) {
 				t.Errorf("a page shows a token:\n%s", page)
@@ -219,11 +168,11 @@ func TestTokensAreSealedAtOnce(t *testing.T) {
 		}
 	}
 	for _, secret := range []string{token, other} {
-		if places := peopletest.Tables(t, s.pool, secret[5:]); len(places) > 0 {
+		if places := peopletest.Tables(t, s.Pool, secret[5:]); len(places) > 0 {
 			t.Errorf("a token stands in %v", places)
 		}
 	}
-	if got := s.one(`SELECT string_agg(DISTINCT operation || ' ' || object, ', ') FROM audit_log WHERE input IS NULL`); !strings.Contains(got, "apply-cast bot anna") {
+	if got := s.One(`SELECT string_agg(DISTINCT operation || ' ' || object, ', ') FROM audit_log WHERE input IS NULL`); !strings.Contains(got, "apply-cast bot anna") {
 		t.Errorf("the audit log has %s", got)
 	}
 }
@@ -235,7 +184,7 @@ func TestReferencesThatLookAround(t *testing.T) {
 	for _, ref := range []string{"file:/etc/passwd", "env:HOME"} {
 		form := annaForm("She reads.")
 		form.Set("token", ref)
-		status, body := s.ask(access.Editor, http.MethodPost, "/cast/bots/anna", form)
+		status, body := s.Ask(access.Editor, http.MethodPost, "/cast/bots/anna", form)
 		if status != http.StatusUnprocessableEntity || !strings.Contains(body, "only an admin may refer") {
 			t.Errorf("%s: %d\n%s", ref, status, body)
 		}
@@ -257,13 +206,13 @@ func TestMistakesAreTold(t *testing.T) {
 		"/cast/new":        {url.Values{"name": {""}, "like": {"dry"}}, "name"},
 		"/cast/bots/berta": {url.Values{"persona.display_name": {"B"}, "persona.summary": {"S"}}, "CHORUS_TOKEN_BERTA"},
 	} {
-		status, body := s.ask(access.Editor, http.MethodPost, path, c.form)
+		status, body := s.Ask(access.Editor, http.MethodPost, path, c.form)
 		if status != http.StatusUnprocessableEntity || !strings.Contains(body, c.want) {
 			t.Errorf("%s: %d, want it to say %q\n%s", path, status, c.want, body)
 		}
 	}
 	for _, path := range []string{"/cast/bots/nobody", "/cast/chats/nowhere", "/cast/history/99"} {
-		if status, _ := s.ask(access.Editor, http.MethodGet, path, nil); status != http.StatusNotFound {
+		if status, _ := s.Ask(access.Editor, http.MethodGet, path, nil); status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
@@ -277,17 +226,17 @@ func TestWhoMayChangeTheCast(t *testing.T) {
 		"/cast/bots/anna": annaForm("x"), "/cast/plan": {"file": {example}}, "/cast/new": {"name": {"A"}, "like": {"b"}},
 		"/cast/bots/anna/say": {"text": {"Hello?"}}, "/cast/chats/club": {"cast": {"anna"}, "telegram_id": {"-1001"}, "kind": {"group"}},
 	} {
-		if status, body := s.ask(access.Viewer, http.MethodPost, path, form); status != http.StatusForbidden {
+		if status, body := s.Ask(access.Viewer, http.MethodPost, path, form); status != http.StatusForbidden {
 			t.Errorf("%s: a viewer gets %d\n%s", path, status, body)
 		}
-		if status, body := s.ask(access.Editor, http.MethodPost, path, form); status != http.StatusOK {
+		if status, body := s.Ask(access.Editor, http.MethodPost, path, form); status != http.StatusOK {
 			t.Errorf("%s: an editor gets %d\n%s", path, status, body)
 		}
 	}
 	for _, path := range []string{"/cast/apply", "/cast/bots/anna/memories"} {
-		s.ask(access.Viewer, http.MethodPost, path, url.Values{"file": {example}, "kind": {"fact"}, "content": {"x"}, "relevance": {"1"}})
+		s.Ask(access.Viewer, http.MethodPost, path, url.Values{"file": {example}, "kind": {"fact"}, "content": {"x"}, "relevance": {"1"}})
 	}
-	if got := s.one(`SELECT count(*) FROM memories`); got != "0" {
+	if got := s.One(`SELECT count(*) FROM memories`); got != "0" {
 		t.Error("a viewer has given a memory")
 	}
 }
@@ -318,24 +267,24 @@ func TestANewPersonaInThreeFields(t *testing.T) {
 		t.Errorf("the plan:\n%s", body)
 	}
 	s.confirm(form)
-	if got := s.one(`SELECT count(*) FROM cast_members`); got != "2" {
+	if got := s.One(`SELECT count(*) FROM cast_members`); got != "2" {
 		t.Errorf("%s play in the club", got)
 	}
 	body, _ = s.plan("/cast/bots/vera/say", url.Values{"text": {"What grows here?"}})
 	if asked != "What grows here?" || !strings.Contains(body, "&lt;i&gt;Moss") {
 		t.Errorf("asked %q:\n%s", asked, body)
 	}
-	s.ask(access.Editor, http.MethodPost, "/cast/bots/vera/memories", url.Values{"kind": {"fact"}, "content": {"She has a quokkaberry."}, "relevance": {"0.5"}})
+	s.Ask(access.Editor, http.MethodPost, "/cast/bots/vera/memories", url.Values{"kind": {"fact"}, "content": {"She has a quokkaberry."}, "relevance": {"0.5"}})
 	if body := s.get("/cast/bots/vera"); !strings.Contains(body, "quokkaberry") {
 		t.Errorf("the memory is not shown:\n%s", body)
 	}
-	s.ask(access.Editor, http.MethodPost, "/cast/bots/vera/memories/"+s.one(`SELECT id FROM memories`), nil)
-	if places := peopletest.Tables(t, s.pool, "quokkaberry"); len(places) > 0 {
+	s.Ask(access.Editor, http.MethodPost, "/cast/bots/vera/memories/"+s.One(`SELECT id FROM memories`), nil)
+	if places := peopletest.Tables(t, s.Pool, "quokkaberry"); len(places) > 0 {
 		t.Errorf("forgotten, it stands in %v", places)
 	}
 	_, form = s.plan("/cast/bots/vera", url.Values{"remove": {"true"}})
 	s.confirm(form)
-	if got := s.one(`SELECT string_agg(name, ' ') FROM bots WHERE removed_at IS NULL`); got != "anna" {
+	if got := s.One(`SELECT string_agg(name, ' ') FROM bots WHERE removed_at IS NULL`); got != "anna" {
 		t.Errorf("%s are left", got)
 	}
 }

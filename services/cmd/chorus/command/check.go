@@ -64,25 +64,30 @@ func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	report, err = checkAll(cmd.Context(), cfg)
+	return &report, err
+}
+
+// checkAll looks at all that a configuration names.
+func checkAll(ctx context.Context, cfg *configuration) (report preflight.Report, err error) {
 	report.Add(preflight.Finding{Status: preflight.OK, Check: "configuration", Found: "can be read"})
-	ctx := cmd.Context()
 	pool, found := preflight.Database(ctx, cfg.database)
 	report.Add(found...)
 	report.Add(preflight.Bus(ctx, cfg.nats)...)
 	report.Add(preflight.Redis(ctx, cfg.redis)...)
 	report.Add(checkTexts(ctx, cfg)...)
 	if pool == nil {
-		return &report, nil // the cast is in the database
+		return report, nil // the cast is in the database
 	}
 	defer pool.Close()
 	found, err = checkBudgets(ctx, cfg, pool)
 	if err != nil {
-		return nil, err
+		return report, err
 	}
 	report.Add(found...)
 	found, err = checkCast(ctx, cfg, pool)
 	report.Add(found...)
-	return &report, err
+	return report, err
 }
 
 func failure(check, subject, found, remedy string) preflight.Finding {

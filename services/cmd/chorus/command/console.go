@@ -15,6 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
+	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/planner"
@@ -39,6 +40,7 @@ func (p *process) console() (run.Part, error) {
 	}
 	s, err := console.Open(context.Background(), p.cfg.console, console.Deps{
 		Pool: p.pool, Bus: p.bus, Now: p.clock.Now, Log: p.log.Named("console"), Keys: keys, Cast: tools,
+		Check:    func(ctx context.Context) (preflight.Report, error) { return checkAll(ctx, p.cfg) },
 		Settings: p.settings.Current, Telegram: p.emulatorURL, Words: doing,
 		Outlook: func(ctx context.Context, chat string) (chats.Outlook, error) {
 			return outlookOf(ctx, p.pool, p.cfg, chat)

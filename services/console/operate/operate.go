@@ -1,0 +1,297 @@
+// Package operate is the part of the console for who runs an installation: what lives, what
+// waits and why, what it costs, the settings, the keys and the checks.
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/go-chi/chi/v5"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/operation"
+	"github.com/chorus-cast/chorus/services/console/overview"
+	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/preflight"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+)
+
+// Deps is what the part works with.
+type Deps struct {
+	Pool *pgxpool.Pool
+	Keys secret.Keyring
+	// Check looks whether everything is there and as it should be. It may be nil.
+	Check func(ctx context.Context) (preflight.Report, error)
+	// Budgets are those of today, of the providers that have one. It may be nil.
+	Budgets func(ctx context.Context) ([]overview.Budget, error)
+}
+
+// Area is that part of the console.
+type Area struct {
+	Deps
+
+	pages *page.Pages
+
+	state    *operation.Of[struct{}, stateAnswer]
+	usage    *operation.Of[usageAsked, usageAnswer]
+	settings *operation.Of[settingsAsked, settingsAnswer]
+	set      *operation.Of[settingGiven, struct{}]
+	unset    *operation.Of[settingTaken, struct{}]
+	check    *operation.Of[struct{}, checkAnswer]
+	keys     *operation.Of[struct{}, keysAnswer]
+	rotate   *operation.Of[rotated, rotateAnswer]
+}
+
+// New adds it to a console.
+func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
+	a := &Area{Deps: deps, pages: pages}
+	op := func(id, at, summary string, least access.Role, changes bool) operation.Operation {
+		method, path, _ := strings.Cut(at, " ")
+		return operation.Operation{ID: id, Method: method, Path: path, Summary: summary, Tag: "operate", Role: least, Changes: changes}
+	}
+	a.state = operation.Add(set, op("read-state", "GET /operate", "What lives, what waits and why", access.Viewer, false), a.readState)
+	a.usage = operation.Add(set, op("read-usage", "GET /usage", "What the texts cost", access.Viewer, false), a.readUsage)
+	a.settings = operation.Add(set, op("list-settings", "GET /settings", "Every setting with its value", access.Viewer, false), a.listSettings)
+	a.set = operation.Add(set, op("set-setting", "PUT /settings/{key}", "Set a setting for all, a chat or a bot", access.Director, true), a.setSetting)
+	a.unset = operation.Add(set, op("unset-setting", "DELETE /settings/{key}", "Take a setting back", access.Director, true), a.unsetSetting)
+	a.check = operation.Add(set, op("run-checks", "POST /checks", "Look whether everything is as it should be", access.Director, false), a.runChecks)
+	a.keys = operation.Add(set, op("list-keys", "GET /keys", "Which keys seal how many tokens", access.Admin, false), a.listKeys)
+	a.rotate = operation.Add(set, op("rotate-keys", "POST /keys/rotate", "Seal all tokens anew with the first key", access.Admin, true), a.rotateKeys)
+	return a
+}
+
+// Routes adds its pages.
+func (a *Area) Routes(r chi.Router) {
+	r.Get("/operate", a.pageState)
+	r.Get("/operate/usage", a.pageUsage)
+	r.Get("/operate/settings", a.pageSettings)
+	r.Post("/operate/settings", a.doSet)
+	r.Get("/operate/checks", a.pageChecks)
+	r.Post("/operate/checks", a.doCheck)
+	r.Get("/operate/keys", a.pageKeys)
+	r.Post("/operate/keys", a.doRotate)
+}
+
+func (a *Area) render(w http.ResponseWriter, r *http.Request, title string, body templ.Component) {
+	a.pages.Render(w, r, page.View{Title: title, Section: "operate", Body: body})
+}
+
+// queue is what waits for one stage.
+type queue struct {
+	Name   string     `json:"name"`
+	Open   int        `json:"open" doc:"counted up to 10000"`
+	Parked int        `json:"parked" doc:"how many of them must wait for a time"`
+	Oldest *time.Time `json:"oldest,omitempty"`
+}
+
+// waiting is something that waits, and until when.
+type waiting struct {
+	Bot   string    `json:"bot"`
+	Chat  string    `json:"chat,omitempty" doc:"empty for all chats"`
+	Until time.Time `json:"until"`
+}
+
+type quiet struct {
+	Why   string `json:"why"`
+	Chats int    `json:"chats"`
+}
+
+type stateAnswer struct {
+	Body struct {
+		Services    map[string]int `json:"services" doc:"how many processes of each live"`
+		Queues      []queue        `json:"queues"`
+		Waits       []waiting      `json:"waits" doc:"bots that Telegram told to wait, at most 50"`
+		Quiet       []quiet        `json:"quiet" doc:"why chats have no turns planned"`
+		Refusals    []string       `json:"refusals"`
+		DeadLetters int            `json:"dead_letters" doc:"counted up to 10000"`
+	}
+}
+
+// Each count ends at what a page can tell: a queue that is longer is just long.
+const (
+	queues = `-- console: queues
+SELECT 'texts to write', count(*)::integer, count(*) FILTER (WHERE not_before > now())::integer, min(planned_at)
+FROM (SELECT not_before, planned_at FROM turns WHERE closed_at IS NULL AND written_at IS NULL LIMIT 10000) t
+UNION ALL (SELECT lane || 's to send', count(*)::integer, count(*) FILTER (WHERE not_before > now())::integer, min(created_at)
+FROM (SELECT lane, not_before, created_at FROM deliveries WHERE closed_at IS NULL LIMIT 10000) d GROUP BY lane ORDER BY lane)
+UNION ALL SELECT 'people to answer', count(*)::integer, count(*) FILTER (WHERE not_before > now())::integer, min(heard_at)
+FROM (SELECT not_before, heard_at FROM prompts LIMIT 10000) p
+UNION ALL SELECT 'commands to obey', count(*)::integer, count(*) FILTER (WHERE next_at > now())::integer, min(said_at)
+FROM (SELECT next_at, said_at FROM commands LIMIT 10000) c`
+	waits = `-- console: waits
+SELECT coalesce(b.name, w.bot_id::text), coalesce(c.name, ''), w.until
+FROM (SELECT * FROM waits WHERE until > now() ORDER BY until DESC LIMIT 50) w LEFT JOIN bots b ON b.id = w.bot_id LEFT JOIN chats c ON c.id = w.chat_id
+ORDER BY w.until DESC`
+	quiets = `-- console: quiet chats
+SELECT waiting_for, count(*)::integer FROM chat_clock WHERE waiting_for IS NOT NULL GROUP BY waiting_for ORDER BY 2 DESC`
+	deadLetters = `-- console: dead letters
+SELECT count(*)::integer FROM (SELECT FROM dead_letters LIMIT 10000) d`
+)
+
+// byName counts the processes of each service; one that runs all is one of each.
+func byName(living map[lease.Kind]int) map[string]int {
+	names := map[lease.Kind]string{
+		lease.Planner: "planner", lease.Generator: "generator", lease.Sender: "sender", lease.Listener: "listener", lease.Console: "console",
+	}
+	services := map[string]int{}
+	for kind, name := range names {
+		services[name] = living[kind] + living[lease.All]
+	}
+	return services
+}
+
+func (a *Area) readState(ctx context.Context, _ *struct{}) (*stateAnswer, error) {
+	out := &stateAnswer{}
+	o := &out.Body
+	living, err := lease.Living(ctx, a.Pool)
+	if err != nil {
+		return nil, err
+	}
+	o.Services = byName(living)
+	if o.Queues, err = store.Collect(ctx, a.Pool, "read the queues", pgx.RowToStructByPos[queue], queues); err != nil {
+		return nil, err
+	}
+	if o.Waits, err = store.Collect(ctx, a.Pool, "read what waits", pgx.RowToStructByPos[waiting], waits); err != nil {
+		return nil, err
+	}
+	if o.Quiet, err = store.Collect(ctx, a.Pool, "read which chats rest", pgx.RowToStructByPos[quiet], quiets); err != nil {
+		return nil, err
+	}
+	if err = a.Pool.QueryRow(ctx, deadLetters).Scan(&o.DeadLetters); err != nil {
+		return nil, fmt.Errorf("count dead letters: %w", err)
+	}
+	refused, err := rosterpg.Refusals(ctx, a.Pool)
+	if err != nil {
+		return nil, err
+	}
+	o.Refusals = []string{}
+	for i := range refused {
+		o.Refusals = append(o.Refusals, refused[i].Subject()+": "+refused[i].String())
+	}
+	return out, nil
+}
+
+func (a *Area) pageState(w http.ResponseWriter, r *http.Request) {
+	found, err := a.state.Call(r.Context(), &struct{}{})
+	if err != nil {
+		a.pages.Fail(w, r, err)
+		return
+	}
+	a.render(w, r, "Operate", statePage(*found))
+}
+
+type checkAnswer struct{ Body preflight.Report }
+
+// checkTimeout bounds the checks, which ask every bot and provider.
+const checkTimeout = 2 * time.Minute
+
+func (a *Area) runChecks(ctx context.Context, _ *struct{}) (*checkAnswer, error) {
+	if a.Check == nil {
+		return nil, operation.Invalid(errors.New("check: this console has no checks, want chorus check"))
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	report, err := a.Check(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &checkAnswer{report}, nil
+}
+
+func (a *Area) pageChecks(w http.ResponseWriter, r *http.Request) {
+	a.render(w, r, "Checks", checksPage(nil, access.From(r.Context()).May(access.Director, false) == nil))
+}
+
+func (a *Area) doCheck(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(checkTimeout + time.Second))
+	found, err := a.check.Call(r.Context(), &struct{}{})
+	if err != nil {
+		a.pages.Fail(w, r, err)
+		return
+	}
+	a.render(w, r, "Checks", checksPage(&found.Body, true))
+}
+
+type keysAnswer struct {
+	Body struct {
+		Keys   []sealing `json:"keys" doc:"the first one seals"`
+		Closed []string  `json:"closed" doc:"tokens that none of them opens, and why"`
+		Stale  int       `json:"stale" doc:"how many tokens another key than the first one sealed"`
+	}
+}
+
+type sealing struct {
+	ID    string `json:"id"`
+	First bool   `json:"first"`
+}
+
+func (a *Area) listKeys(ctx context.Context, _ *struct{}) (*keysAnswer, error) {
+	states, err := rosterpg.Tokens{Keyring: a.Keys}.States(ctx, a.Pool)
+	if err != nil {
+		return nil, err
+	}
+	out := &keysAnswer{}
+	for i, k := range a.Keys.Keys() {
+		out.Body.Keys = append(out.Body.Keys, sealing{k.ID(), i == 0})
+	}
+	out.Body.Closed = []string{}
+	for _, s := range states {
+		if s.Err != nil {
+			out.Body.Closed = append(out.Body.Closed, s.Err.Error())
+		}
+	}
+	out.Body.Stale = rosterpg.StaleCount(states)
+	return out, nil
+}
+
+type rotated struct {
+	Body struct {
+		Ready bool `json:"ready" doc:"all senders and listeners have been restarted with the first key"`
+	}
+}
+
+type rotateAnswer struct {
+	Body struct {
+		Resealed int `json:"resealed"`
+	}
+}
+
+func (a *Area) rotateKeys(ctx context.Context, in *rotated) (*rotateAnswer, error) {
+	if !in.Body.Ready {
+		return nil, &operation.InvalidError{Field: "ready", Value: "false", Want: "true, once all senders and listeners were restarted with the first key"}
+	}
+	resealed, _, err := rosterpg.Tokens{Keyring: a.Keys}.Rotate(ctx, a.Pool)
+	out := &rotateAnswer{}
+	out.Body.Resealed = resealed
+	return out, err
+}
+
+func (a *Area) pageKeys(w http.ResponseWriter, r *http.Request) {
+	found, err := a.keys.Call(r.Context(), &struct{}{})
+	if err != nil {
+		a.pages.Fail(w, r, err)
+		return
+	}
+	a.render(w, r, "Keys", keysPage(*found))
+}
+
+func (a *Area) doRotate(w http.ResponseWriter, r *http.Request) {
+	in := &rotated{}
+	in.Body.Ready = r.PostFormValue("ready") == "true"
+	out, err := a.rotate.Call(r.Context(), in)
+	done := ""
+	if err == nil {
+		done = fmt.Sprintf("%d tokens were sealed anew.", out.Body.Resealed)
+	}
+	a.pages.Done(w, r, "/operate/keys", done, err)
+}

@@ -1,0 +1,156 @@
+package operate_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/consoletest"
+	"github.com/chorus-cast/chorus/services/console/operate"
+	"github.com/chorus-cast/chorus/services/console/operation"
+	"github.com/chorus-cast/chorus/services/console/overview"
+	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
+	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/internal/preflight"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/lab/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func open(t *testing.T) *consoletest.Site {
+	t.Helper()
+	return consoletest.Open(t, func(set *operation.Set, pages *page.Pages, s *consoletest.Site) interface{ Routes(r chi.Router) } {
+		return operate.New(set, pages, operate.Deps{
+			Pool: s.Pool, Keys: s.Keys,
+			Check: func(context.Context) (preflight.Report, error) {
+				return preflight.Report{Findings: []preflight.Finding{{Status: preflight.Failure, Check: "bot", Subject: "anna", Found: "<i>gone", Remedy: "ask BotFather"}}}, nil
+			},
+			Budgets: func(context.Context) ([]overview.Budget, error) {
+				return []overview.Budget{{Provider: "alpha", Share: 0.5, Used: "half is used up"}}, nil
+			},
+		})
+	})
+}
+
+func TestWhatIsSoNow(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	bot := journaltest.Bot(t, s.Pool, "anna")
+	chat := journaltest.Chat(t, s.Pool, "club", bot)
+	s.Exec(`INSERT INTO waits (bot_id, chat_id, until) VALUES ($1, $2, now() + interval '1 hour')`, bot, chat)
+	s.Exec(`UPDATE chat_clock SET waiting_for = 'asleep', waiting_since = now()`)
+	alive := lease.New(s.Pool, lease.Sender, testenv.Logger(t))
+	testenv.Background(t, alive.Run)
+	testenv.Eventually(t, "it is held", func() (string, bool) { return "", alive.Held() })
+	living, err := lease.Living(t.Context(), s.Pool)
+	if err != nil || living[lease.Sender] != 1 || living[lease.Planner] != 0 {
+		t.Errorf("%v live, %v", living, err)
+	}
+	body := s.Get(access.Viewer, "/operate")
+	for _, want := range []string{"texts to write", "people to answer", "anna waits in club", "1 chats have no turns planned: asleep"} {
+		if !strings.Contains(strings.Join(strings.Fields(body), " "), want) {
+			t.Errorf("the page does not say %q:\n%s", want, body)
+		}
+	}
+}
+
+func TestUsageIsPlotted(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.Exec(`INSERT INTO llm_spending (day, provider, tokens, cost) SELECT (now() AT TIME ZONE 'UTC')::date, 'alpha', 1200, 0.25`)
+	body := s.Get(access.Viewer, "/operate/usage?by=bot&days=7")
+	for _, want := range []string{"half is used up", "at most 0.2500", "at most 1200", `height="120"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %q:\n%s", want, body)
+		}
+	}
+	if status, _ := s.Ask(access.Viewer, http.MethodGet, "/operate/usage?by=moon", nil); status != http.StatusUnprocessableEntity {
+		t.Errorf("got %d", status)
+	}
+}
+
+func TestSettingsAreSetAndUnset(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	journaltest.Chat(t, s.Pool, "club")
+	const stored = `SELECT string_agg(scope || ' ' || value, ', ' ORDER BY scope) FROM settings`
+	for _, c := range []struct {
+		form url.Values
+		want string
+	}{
+		{url.Values{"key": {"reply_probability"}, "value": {"0.8"}}, "global 0.8"},
+		{url.Values{"key": {"reply_probability"}, "value": {"0.5"}, "chat": {"club"}}, "chat 0.5, global 0.8"},
+		{url.Values{"key": {"reply_probability"}, "value": {"2"}}, "chat 0.5, global 0.8"},
+		{url.Values{"key": {"reply_probability"}, "value": {"0.1"}, "chat": {"nowhere"}}, "chat 0.5, global 0.8"},
+		{url.Values{"key": {"no_such"}, "value": {"1"}}, "chat 0.5, global 0.8"},
+		{url.Values{"key": {"reply_probability"}, "unset": {"true"}}, "chat 0.5"},
+	} {
+		s.Send(access.Director, http.StatusSeeOther, "/operate/settings", c.form)
+		if got := s.One(stored); got != c.want {
+			t.Errorf("%v: %s, want %s", c.form, got, c.want)
+		}
+	}
+	s.Send(access.Editor, http.StatusSeeOther, "/operate/settings", url.Values{"key": {"reply_probability"}, "value": {"1"}})
+	if got := s.One(stored); got != "chat 0.5" {
+		t.Errorf("an editor has set %s", got)
+	}
+	if got := s.One(`SELECT before::text || ' ' || result FROM audit_log WHERE operation = 'unset-setting'`); got != `"0.8" done` {
+		t.Errorf("the audit log says %s", got)
+	}
+	if body := s.Get(access.Viewer, "/operate/settings?chat=club"); !strings.Contains(body, `value="0.5"`) {
+		t.Errorf("the page:\n%s", body)
+	}
+}
+
+func TestChecksAndKeysAreForSome(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if body := s.Send(access.Director, http.StatusOK, "/operate/checks", nil); !strings.Contains(body, "&lt;i&gt;gone") || !strings.Contains(body, "ask BotFather") {
+		t.Errorf("the checks:\n%s", body)
+	}
+	s.Send(access.Editor, http.StatusForbidden, "/operate/checks", nil)
+	old, err := secret.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := secret.ParseKeys(s.Keys.Keys()[0].Reveal() + "," + old.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := secret.ParseKeys(old.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := rosterpg.Tokens{Keyring: before}.Seal("anna", secret.New("4711:token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bot := journaltest.Bot(t, s.Pool, "anna")
+	s.Exec(`UPDATE bots SET token_sealed = $2 WHERE id = $1`, bot, sealed)
+	s.Keys = keys
+	both := consoletest.Open(t, func(set *operation.Set, pages *page.Pages, _ *consoletest.Site) interface{ Routes(r chi.Router) } {
+		return operate.New(set, pages, operate.Deps{Pool: s.Pool, Keys: keys})
+	})
+	if status, _ := both.Ask(access.Director, http.MethodGet, "/operate/keys", nil); status != http.StatusForbidden {
+		t.Errorf("a director sees the keys: %d", status)
+	}
+	if body := both.Get(access.Admin, "/operate/keys"); strings.Contains(body, old.Reveal()) || !strings.Contains(body, "1 tokens are sealed") {
+		t.Errorf("the keys:\n%s", body)
+	}
+	both.Send(access.Admin, http.StatusSeeOther, "/operate/keys", nil)
+	if body := both.Get(access.Admin, "/operate/keys"); !strings.Contains(body, "1 tokens are sealed") {
+		t.Error("sealed anew though nobody said that the services are ready")
+	}
+	both.Send(access.Admin, http.StatusSeeOther, "/operate/keys", url.Values{"ready": {"true"}})
+	if body := both.Get(access.Admin, "/operate/keys"); !strings.Contains(body, "Every token is sealed with the first key") {
+		t.Errorf("the keys:\n%s", body)
+	}
+}
