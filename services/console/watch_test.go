@@ -185,10 +185,10 @@ func TestTurnsAreFoundPageByPage(t *testing.T) {
 	const all = 120
 	for i := range all {
 		outcome, kind := "delivered", "message"
-		switch {
-		case i%10 == 0:
+		switch i % 10 {
+		case 0:
 			outcome = "rejected"
-		case i%10 == 1:
+		case 1:
 			outcome = ""
 		}
 		// Several are planned at the same moment.

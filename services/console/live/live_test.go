@@ -1,0 +1,116 @@
+package live_test
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/console/live"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// follow opens a page, and gives the next thing that it is told.
+func follow(t *testing.T, server *httptest.Server, query string) (next func() string) {
+	t.Helper()
+	ctx, leave := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(leave)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/live"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = answer.Body.Close() })
+	lines := bufio.NewScanner(answer.Body)
+	next = func() string {
+		for lines.Scan() {
+			if line := lines.Text(); line != "" && !strings.HasPrefix(line, "data") {
+				return line
+			}
+		}
+		return "the end"
+	}
+	if first := next(); first != ": open" {
+		t.Fatalf("it begins with %q", first)
+	}
+	return next
+}
+
+func turn(chat int64) *chorusv1.Event {
+	return &chorusv1.Event{Turns: []*chorusv1.TurnId{{ChatId: chat, Number: 1}}}
+}
+
+// TestAPageIsToldOfItsChatOnly tells of other chats first: were the page told of those, it
+// would be told twice.
+func TestAPageIsToldOfItsChatOnly(t *testing.T) {
+	t.Parallel()
+	for query, c := range map[string]struct {
+		others []string // what it is not told
+		what   string
+		event  *chorusv1.Event
+	}{
+		"?chat=7":          {nil, subject.Planned, turn(7)},
+		"":                 {nil, subject.Planned, turn(3)},
+		"?chat=7&of=lines": {[]string{subject.Planned, subject.Written, subject.Expired}, subject.Heard, &chorusv1.Event{Chats: []int64{7}}},
+	} {
+		hub := &live.Hub{}
+		server := httptest.NewServer(hub)
+		next := follow(t, server, query)
+		if query != "" {
+			hub.Told(c.what, turn(8))
+		}
+		for _, other := range c.others {
+			hub.Told(other, turn(7))
+		}
+		heard := make(chan string, 1)
+		go func() { heard <- next() }()
+		select {
+		case got := <-heard:
+			t.Errorf("%q is told %q of what is not its own", query, got)
+		case <-time.After(50 * time.Millisecond):
+		}
+		hub.Told(c.what, c.event)
+		if got := <-heard; got != "event: changed" {
+			t.Errorf("%q is told %q", query, got)
+		}
+		server.CloseClientConnections()
+		server.Close()
+	}
+}
+
+// TestNobodyWaitsForAPage tells much to a page that reads nothing.
+func TestNobodyWaitsForAPage(t *testing.T) {
+	t.Parallel()
+	hub := &live.Hub{}
+	server := httptest.NewServer(hub)
+	follow(t, server, "?chat=7")
+	began := time.Now()
+	for range 100_000 {
+		hub.Told(subject.Sent, turn(7))
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	server.CloseClientConnections()
+	server.Close()
+}
+
+func TestAChatIsNamedByItsNumber(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	(&live.Hub{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/live?chat=x", nil))
+	if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "want its number") {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+}
