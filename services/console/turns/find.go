@@ -286,8 +286,10 @@ func (a *Area) findInChat(ctx context.Context, s search) (List, error) {
 	return l, nil
 }
 
+// query finds turns. Its plan is made for what is asked: one for whatever may be asked takes
+// all times for a few turns, and would sort all there are.
 func (a *Area) query(ctx context.Context, sql string, s search, bounds ...any) ([]Found, error) {
-	args := append([]any{s.Bot, s.Kind, s.outcomes, s.rule(), s.Text, s.from, s.to, s.limit + 1}, bounds...)
+	args := append([]any{pgx.QueryExecModeDescribeExec, s.Bot, s.Kind, s.outcomes, s.rule(), s.Text, s.from, s.to, s.limit + 1}, bounds...)
 	return store.Collect(ctx, a.Pool, "find turns", pgx.RowToStructByPos[Found], sql, args...)
 }
 
