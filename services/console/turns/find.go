@@ -210,11 +210,16 @@ func (s *search) rule() []byte {
 // sifts tells whether turns have to be looked at one by one.
 func (s *search) sifts() bool { return s.Bot+s.Kind+s.Rule+s.Text != "" }
 
+// looks is how many turns of an outcome, or of a chat, are looked at: no more than a page
+// where all of them match, because the database would sort all that there are.
 func (s *search) looks() int {
-	if s.Text != "" {
+	switch {
+	case s.Text != "":
 		return lookedText
+	case s.sifts() || s.Chat != 0:
+		return looked
 	}
-	return looked
+	return s.limit + 1
 }
 
 func (a *Area) readList(ctx context.Context, in *Filter) (*listAnswer, error) {
@@ -239,15 +244,13 @@ func (a *Area) find(ctx context.Context, s search) (List, error) {
 	}
 	back := s.from
 	var floor *time.Time
-	if s.sifts() {
-		if err := a.Pool.QueryRow(ctx, lookBack, s.outcomes, s.before.at, s.looks()).Scan(&floor); err != nil {
-			return List{}, fmt.Errorf("look how far to look: %w", err)
-		}
-		if floor != nil && floor.After(back) {
-			back = *floor
-		} else {
-			floor = nil
-		}
+	if err := a.Pool.QueryRow(ctx, lookBack, s.outcomes, s.before.at, s.looks()).Scan(&floor); err != nil {
+		return List{}, fmt.Errorf("look how far to look: %w", err)
+	}
+	if floor != nil && floor.After(back) {
+		back = *floor
+	} else {
+		floor = nil
 	}
 	found, err := a.query(ctx, findAll, s, s.before.at, s.before.chat, s.before.number, back)
 	if err != nil {
@@ -286,8 +289,7 @@ func (a *Area) findInChat(ctx context.Context, s search) (List, error) {
 	return l, nil
 }
 
-// query finds turns. Its plan is made for what is asked: one for whatever may be asked takes
-// all times for a few turns, and would sort all there are.
+// query finds turns, by a plan for what is asked.
 func (a *Area) query(ctx context.Context, sql string, s search, bounds ...any) ([]Found, error) {
 	args := append([]any{pgx.QueryExecModeDescribeExec, s.Bot, s.Kind, s.outcomes, s.rule(), s.Text, s.from, s.to, s.limit + 1}, bounds...)
 	return store.Collect(ctx, a.Pool, "find turns", pgx.RowToStructByPos[Found], sql, args...)
