@@ -228,7 +228,8 @@ func takeRows(form url.Values, v reflect.Value, f schema.Field, path string, pro
 		there, empty := false, true
 		for _, c := range f.Struct.Fields {
 			there = there || form.Has(at+"."+c.Name)
-			if c.Required && strings.TrimSpace(form.Get(at+"."+c.Name)) != "" {
+			// A choice has a value even where nobody chose.
+			if c.Required && len(c.Words) == 0 && strings.TrimSpace(form.Get(at+"."+c.Name)) != "" {
 				empty = false
 			}
 		}

@@ -39,6 +39,17 @@ const login = async () => {
   await page.getByRole("button", { name: "Log in", exact: true }).click();
 };
 const at = async (path) => must(new URL(page.url()).pathname === path, `the browser is at ${page.url()}, not at ${path}`);
+// shot keeps a picture of the page for who wants to look at it.
+const shot = async (name) => {
+  if (!SHOTS) return;
+  for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [390, "light"]]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.screenshot({ path: `${SHOTS}/${name}-${width}-${scheme}.png` });
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.emulateMedia({ colorScheme: "light" });
+};
 const logOut = async () => {
   await page.getByRole("button", { name: "Log out", exact: true }).click();
   await at("/login");
@@ -72,7 +83,7 @@ await page.getByRole("button", { name: "Set up an authenticator" }).click();
 const secret = await page.locator("pre.secret").innerText();
 await page.getByLabel("The code that it shows").fill(code(secret));
 await page.getByRole("button", { name: "Turn on" }).click();
-await page.getByText("asks for a code").waitFor();
+await page.getByText("Each login with the password asks").waitFor();
 await logOut();
 await login();
 await page.getByLabel("Code of your authenticator").fill(code(secret, 1)); // each works once
@@ -93,5 +104,38 @@ await logOut();
 await page.getByRole("button", { name: "Log in with a passkey" }).click();
 await page.waitForURL(CONSOLE + "/");
 done("logged in with a passkey");
+
+await page.goto(CONSOLE + "/chats");
+await page.getByRole("link", { name: "The Slow Readers" }).click();
+const said = page.locator("#lines > li[id]");
+await said.first().waitFor();
+const before = await said.count();
+await page.waitForFunction((n) => document.querySelectorAll("#lines > li[id]").length > n, before); // nothing was loaded anew
+await shot("chat");
+done("watched a chat");
+
+await said.locator("a", { hasText: "why" }).last().click();
+await page.waitForURL(/\/chats\/\d+\/turns\/\d+$/);
+await page.getByRole("columnheader", { name: /rule/i }).first().waitFor();
+await shot("why");
+done("explained a line");
+
+await page.goto(CONSOLE + "/cast/bots/mia");
+const summary = page.locator("textarea[name$=summary]").first();
+const was = await summary.inputValue();
+await summary.fill(was + " She keeps bees.");
+await page.getByRole("button", { name: "Show what changes" }).click();
+await page.locator("ins", { hasText: "bees" }).first().waitFor();
+await shot("diff");
+await page.getByRole("button", { name: "Apply", exact: true }).click();
+await page.goto(CONSOLE + "/cast/bots/mia");
+must((await summary.inputValue()).endsWith("She keeps bees."), "the change was not applied");
+await page.goto(CONSOLE + "/cast/history");
+await page.locator("tbody a").nth(1).click(); // the version before
+await page.getByRole("button", { name: "Go back to this version" }).click();
+await page.getByRole("button", { name: /^Apply/ }).click();
+await page.goto(CONSOLE + "/cast/bots/mia");
+must((await summary.inputValue()) === was, "the change was not undone");
+done("edited a persona and took it back");
 
 await browser.close();

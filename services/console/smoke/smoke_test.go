@@ -33,7 +33,7 @@ const (
 	// allowed is how long all that the browser does may take.
 	allowed = 3 * time.Minute
 	// chorusVariable makes of this test binary the program chorus, with its arguments.
-	chorusVariable = "CHORUS_TEST_CONSOLE_SMOKE"
+	chorusVariable = "SMOKE_IS_CHORUS"
 )
 
 func TestMain(m *testing.M) {
@@ -49,6 +49,7 @@ func TestMain(m *testing.M) {
 func steps() []string {
 	return []string{
 		"nothing without the link", "made an account by the link", "the link works once", "logged in with a code", "logged in with a passkey",
+		"watched a chat", "explained a line", "edited a persona and took it back",
 	}
 }
 
@@ -130,7 +131,7 @@ func browse(t *testing.T, node, modules string, env []string, say func(string)) 
 	ctx, cancel := context.WithTimeout(t.Context(), allowed)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "console.mjs")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), append(env, "SHOTS="+os.Getenv("CHORUS_TEST_SHOTS"))...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), append(env, "SHOTS="+os.Getenv("SMOKE_SHOTS"))...)
 	var wrong bytes.Buffer
 	cmd.Stderr = &wrong
 	out, err := cmd.StdoutPipe()
