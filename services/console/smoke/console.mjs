@@ -120,6 +120,28 @@ await page.getByRole("columnheader", { name: /rule/i }).first().waitFor();
 await shot("why");
 done("explained a line");
 
+const chat = new URL(page.url()).pathname.match(/^\/chats\/\d+/)[0];
+const card = (title) => page.locator("section, div.card, form").filter({ has: page.getByRole("heading", { name: title, exact: true }) }).last();
+const heard = "The kettle is on, says the bot.";
+await page.goto(CONSOLE + chat + "/direct");
+await card("Say a line").getByLabel("The line").fill(heard);
+await card("Say a line").getByRole("button", { name: "Send" }).click();
+await page.goto(CONSOLE + chat);
+await page.locator("#lines > li", { hasText: heard }).first().waitFor();
+await page.goto(CONSOLE + chat + "/direct");
+await shot("direct");
+done("had a bot speak at once");
+
+const mute = card("Mute or pause");
+await mute.getByLabel("Who").selectOption({ label: "Mia" });
+await mute.getByLabel("For how long").selectOption({ label: "15 minutes" });
+await mute.getByRole("button", { name: "Pause", exact: true }).click();
+await page.getByRole("status").waitFor();
+await page.goto(CONSOLE + chat + "/direct");
+await page.getByRole("button", { name: "Resume" }).first().click();
+await page.getByRole("status").waitFor();
+done("muted a bot and let it speak again");
+
 await page.goto(CONSOLE + "/cast/bots/mia");
 const summary = page.locator("textarea[name$=summary]").first();
 const was = await summary.inputValue();

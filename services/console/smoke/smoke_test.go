@@ -49,7 +49,8 @@ func TestMain(m *testing.M) {
 func steps() []string {
 	return []string{
 		"nothing without the link", "made an account by the link", "the link works once", "logged in with a code", "logged in with a passkey",
-		"watched a chat", "explained a line", "edited a persona and took it back",
+		"watched a chat", "explained a line", "had a bot speak at once", "muted a bot and let it speak again",
+		"edited a persona and took it back",
 	}
 }
 
