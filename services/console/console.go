@@ -1,4 +1,4 @@
-// Package console is where people watch, understand, direct and approve what a cast says:
+// Package console is where people watch, understand and direct what a cast says:
 // pages for browsers, an HTTP API and a server for MCP, over the same operations.
 //
 // It holds nothing: what it shows it reads, and what it does it commits as rows, as the
@@ -270,7 +270,7 @@ func following(next http.Handler) http.Handler {
 // describe is what the API says of itself.
 func describe() huma.Config {
 	d := huma.DefaultConfig("Chorus", "1")
-	d.Info.Description = "Watch, understand, direct and approve what a cast says."
+	d.Info.Description = "Watch, understand and direct what a cast says."
 	d.OpenAPIPath, d.DocsPath, d.SchemasPath = "/api/openapi", "", "/api/schemas"
 	d.Components = &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName)}
 	d.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {

@@ -188,6 +188,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 	exec(t, conn, stockUpdates)
 	exec(t, conn, stockWritten)
 	exec(t, conn, stockDirected)
+	exec(t, conn, stockConsole)
 	rows, err := conn.Query(t.Context(), rules)
 	if err != nil {
 		t.Fatal(err)
@@ -200,6 +201,7 @@ func TestEveryRuleStopsABadState(t *testing.T) {
 	maps.Copy(statements, badUpdates())
 	maps.Copy(statements, badWritten())
 	maps.Copy(statements, badDirected())
+	maps.Copy(statements, badConsole())
 	for _, name := range names {
 		if statements[name] == "" {
 			t.Errorf("nothing shows what rule %s stops: add a statement above", name)
