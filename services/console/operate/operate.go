@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/account"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/console/page"
@@ -270,8 +271,11 @@ func (a *Area) rotateKeys(ctx context.Context, in *rotated) (*rotateAnswer, erro
 	if !in.Body.Ready {
 		return nil, &operation.InvalidError{Field: "ready", Value: "false", Want: "true, once all senders and listeners were restarted with the first key"}
 	}
-	resealed, _, err := rosterpg.Tokens{Keyring: a.Keys}.Rotate(ctx, a.Pool)
 	out := &rotateAnswer{}
+	if err := account.Reseal(ctx, a.Pool, a.Keys); err != nil {
+		return out, err
+	}
+	resealed, _, err := rosterpg.Tokens{Keyring: a.Keys}.Rotate(ctx, a.Pool)
 	out.Body.Resealed = resealed
 	return out, err
 }

@@ -136,6 +136,11 @@ func TestChecksAndKeysAreForSome(t *testing.T) {
 	bot := journaltest.Bot(t, s.Pool, "anna")
 	s.Exec(`UPDATE bots SET token_sealed = $2 WHERE id = $1`, bot, sealed)
 	s.Keys = keys
+	authenticator, err := before.Seal([]byte("JBSWY3DP"), []byte("totp of user 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Exec(`INSERT INTO users (name, role, totp_sealed) VALUES ('kim', 'owner', $1)`, authenticator)
 	both := consoletest.Open(t, func(set *operation.Set, pages *page.Pages, _ *consoletest.Site) interface{ Routes(r chi.Router) } {
 		return operate.New(set, pages, operate.Deps{Pool: s.Pool, Keys: keys})
 	})
@@ -152,5 +157,9 @@ func TestChecksAndKeysAreForSome(t *testing.T) {
 	both.Send(access.Admin, http.StatusSeeOther, "/operate/keys", url.Values{"ready": {"true"}})
 	if body := both.Get(access.Admin, "/operate/keys"); !strings.Contains(body, "Every token is sealed with the first key") {
 		t.Errorf("the keys:\n%s", body)
+	}
+	var now []byte
+	if err := s.Pool.QueryRow(t.Context(), `SELECT totp_sealed FROM users`).Scan(&now); err != nil || keys.Stale(now) {
+		t.Errorf("the old key still seals an authenticator, and may not go: %v", err)
 	}
 }

@@ -3,8 +3,11 @@
 package page
 
 import (
+	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -28,9 +31,18 @@ func Assets(r chi.Router) {
 	if err != nil {
 		panic(err) // the folder is embedded
 	}
+	sum := sha256.New()
+	_ = fs.WalkDir(files, ".", func(path string, _ fs.DirEntry, _ error) error {
+		content, _ := fs.ReadFile(files, path) // a folder has none
+		_, _ = sum.Write(content)
+		return nil
+	})
+	tag := fmt.Sprintf("%q", hex.EncodeToString(sum.Sum(nil)))
 	serve := http.StripPrefix("/static/", http.FileServerFS(files))
 	r.Get("/static/*", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=3600")
+		// A browser asks each time whether they are still the same: after an upgrade they are not.
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", tag)
 		serve.ServeHTTP(w, r)
 	})
 }
