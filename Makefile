@@ -25,7 +25,7 @@ LDFLAGS := -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 # The packages whose tests write and check the documents' tables.
-DOCUMENTED := ./services/cmd/chorus/command ./services/internal/roster/castfile
+DOCUMENTED := ./services/cmd/chorus/command ./services/internal/roster/castfile ./services/console
 
 # What `make demo` plays.
 CAST ?= deploy/examples/book-club.yaml

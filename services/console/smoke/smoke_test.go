@@ -82,7 +82,7 @@ func demo(t *testing.T) (console, link string) {
 	dir := t.TempDir()
 	port := free(t)
 	said := &lines{}
-	cmd := exec.Command(os.Args[0], "up", "--up.dir", filepath.Join(dir, "state"), "--cast", filepath.Join("..", "..", "..", "deploy", "examples", "book-club.yaml"), //nolint:noctx // child ends it
+	cmd := exec.Command(os.Args[0], "up", "--up.dir", filepath.Join(dir, "state"), "--cast", filepath.Join("..", "..", "..", "deploy", "examples", "book-club.yaml"),
 		"--console.listen", "127.0.0.1:"+port, "--console.public-url", "http://localhost:"+port, "--console.open=false",
 		"--emulator.listen", "127.0.0.1:0", "--ops.listen", "127.0.0.1:0", "--planner.pace", "2s", "--log.level", "info")
 	cmd.Env = append(os.Environ(), chorusVariable+"=1")
@@ -159,7 +159,7 @@ type lines struct {
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.Write(p) //nolint:wrapcheck // it never fails
+	return l.text.Write(p)
 }
 
 func (l *lines) String() string {
