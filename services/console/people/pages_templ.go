@@ -185,8 +185,8 @@ func peoplePage(who, said string, chats []chatRetention, next string) templ.Comp
 	})
 }
 
-// mostShown is how many messages and lines a page shows; the export has all.
-const mostShown = 100
+// maxShown is how many messages and lines a page shows; the export has all.
+const maxShown = 100
 
 func personPage(k kept.Kept) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -366,7 +366,7 @@ func personPage(k kept.Kept) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			for _, m := range k.Messages[max(0, len(k.Messages)-mostShown):] {
+			for _, m := range k.Messages[max(0, len(k.Messages)-maxShown):] {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<tr><td>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -476,7 +476,7 @@ func personPage(k kept.Kept) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			for _, l := range k.Lines[max(0, len(k.Lines)-mostShown):] {
+			for _, l := range k.Lines[max(0, len(k.Lines)-maxShown):] {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<tr><td>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -2,7 +2,7 @@
 import { createHmac } from "node:crypto";
 import { chromium } from "playwright-core";
 
-const { CONSOLE, LINK, SHOTS } = process.env;
+const { CONSOLE, LINK, PERSON, SHOTS } = process.env;
 const password = "a long enough password";
 const done = (step) => console.log(step);
 const must = (is, what) => {
@@ -159,5 +159,25 @@ await page.getByRole("button", { name: /^Apply/ }).click();
 await page.goto(CONSOLE + "/cast/bots/mia");
 must((await summary.inputValue()) === was, "the change was not undone");
 done("edited a persona and took it back");
+
+await page.goto(CONSOLE + "/people?who=" + PERSON);
+await page.getByText("ferry").first().waitFor();
+await shot("person");
+await page.getByLabel("To confirm, type the Telegram id").fill(PERSON);
+await page.getByRole("button", { name: "Erase" }).click();
+await page.getByRole("status").waitFor();
+await page.goto(CONSOLE + "/people?who=" + PERSON);
+must(!(await page.locator("main").innerText()).includes("ferry"), "what a person said is still there");
+done("erased a person");
+
+for (const [name, path] of Object.entries({
+  overview: "/", chats: "/chats", turns: "/turns", cast: "/cast", operate: "/operate", usage: "/operate/usage", settings: "/operate/settings",
+  keys: "/operate/keys", people: "/people", account: "/account", accounts: "/accounts", audit: "/audit",
+})) {
+  await page.goto(CONSOLE + path);
+  must(await page.locator("h1").count() === 1, `${path} has no title`);
+  await shot(name);
+}
+done("saw the other pages");
 
 await browser.close();

@@ -24,6 +24,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/lab/child"
 	"github.com/chorus-cast/chorus/services/lab/debian"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -50,7 +51,7 @@ func steps() []string {
 	return []string{
 		"nothing without the link", "made an account by the link", "the link works once", "logged in with a code", "logged in with a passkey",
 		"watched a chat", "explained a line", "had a bot speak at once", "muted a bot and let it speak again",
-		"edited a persona and took it back",
+		"edited a persona and took it back", "erased a person", "saw the other pages",
 	}
 }
 
@@ -68,16 +69,37 @@ func TestConsoleInABrowser(t *testing.T) {
 			t.Fatalf("this test needs Chromium: %v", err)
 		}
 	}
-	console, link := demo(t)
+	console, link, emulated := demo(t)
+	person := speak(t, emulated)
 	var done []string
-	browse(t, node, modules, []string{"CONSOLE=" + console, "LINK=" + link}, func(line string) { done = append(done, line) })
+	browse(t, node, modules, []string{"CONSOLE=" + console, "LINK=" + link, fmt.Sprint("PERSON=", person)}, func(line string) { done = append(done, line) })
 	if !slices.Equal(done, steps()) {
 		t.Errorf("the browser did %q, want %q", done, steps())
 	}
 }
 
-// demo starts a demo and returns where its console is, and the link for its first owner.
-func demo(t *testing.T) (console, link string) {
+// speak lets a person say something in the emulated group, and returns their Telegram id.
+func speak(t *testing.T, emulated string) int64 {
+	t.Helper()
+	emulator, err := control.New(emulated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer emulator.Close()
+	chats, err := emulator.Chats(t.Context())
+	if err != nil || len(chats) == 0 {
+		t.Fatalf("the emulator has the chats %v: %v", chats, err)
+	}
+	said, err := emulator.Say(t.Context(), chats[0].ID, control.Saying{Name: "Tom", Text: "I once lost a book on a ferry."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return said.From.ID
+}
+
+// demo starts a demo and returns where its console and its emulator are, and the link for
+// the console's first owner.
+func demo(t *testing.T) (console, link, emulated string) {
 	t.Helper()
 	dir := t.TempDir()
 	port := free(t)
@@ -98,11 +120,15 @@ func demo(t *testing.T) (console, link string) {
 		}
 	})
 	joins := regexp.MustCompile(`http://localhost:\d+/join#\S+[A-Za-z0-9]`)
-	testenv.Eventually(t, "the console tells its link", func() (string, bool) {
+	watches := regexp.MustCompile(`Watch the chat at (\S+)/ `)
+	testenv.Eventually(t, "the demo tells where it is", func() (string, bool) {
 		link = joins.FindString(said.String())
-		return said.String(), link != ""
+		if found := watches.FindStringSubmatch(said.String()); found != nil {
+			emulated = found[1]
+		}
+		return said.String(), link != "" && emulated != ""
 	})
-	return "http://localhost:" + port, link
+	return "http://localhost:" + port, link, emulated
 }
 
 // free is a port that nobody listens on.
