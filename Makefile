@@ -7,7 +7,9 @@ PACKAGES := $(MODULES:%=./%/...)
 
 # Tests of the whole, which run many processes and get the machine to themselves.
 WHOLE := ./services/e2e/...
-PARTS = $(filter-out $(MODULE)/services/e2e%,$(shell go list ./services/...))
+PARTS = $(filter-out $(MODULE)/services/e2e% $(PURE),$(shell go list ./services/...))
+# Packages that only compute, much, in one goroutine: there is nothing to race.
+PURE = $(patsubst %,$(MODULE)/services/%,planner/decide planner/simulate internal/llm/offline generator/guard internal/roster/castfile)
 MODULE := github.com/chorus-cast/chorus
 
 # Checks of deploy/, in a module of their own, outside of the workspace, too.
@@ -57,12 +59,13 @@ demo: build ## Play a cast on this machine: no account, key or server is needed
 
 # The race detector lets each program wait for a second before it ends.
 test: export GORACE := atexit_sleep_ms=20
-test: $(BIN)/gotestsum ## Run all tests with the race detector, on real servers
+test: $(BIN)/gotestsum ## Run all tests, those of parts with the race detector, on real servers
 	@deploy/scripts/compiler
 	@$(BIN)/gotestsum $(AGAIN) --packages='$(filter-out ./services/...,$(PACKAGES)) $(PARTS)' -- \
-		-race -shuffle on -parallel 4 -timeout 10m $(LEAN) $(TESTFLAGS)
+		-race -shuffle on -p 3 -parallel 4 -timeout 10m $(LEAN) $(TESTFLAGS)
+	@$(BIN)/gotestsum $(AGAIN) --packages='$(PURE)' -- -shuffle on -timeout 10m $(LEAN) $(TESTFLAGS)
 	@$(BIN)/gotestsum $(AGAIN) --packages='$(WHOLE)' -- \
-		-race -shuffle on -p 1 -parallel 4 -timeout 25m $(LEAN) $(TESTFLAGS)
+		-shuffle on -p 1 -parallel 4 -timeout 25m $(LEAN) $(TESTFLAGS)
 	@cd $(VERIFY) && GOWORK=off $(BIN)/gotestsum --format pkgname -- -shuffle on -timeout 10m $(LEAN) $(TESTFLAGS) ./...
 
 check: format lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules
@@ -100,9 +103,8 @@ lint: $(BIN)/golangci-lint $(BIN)/buf
 	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false) || exit 1; done
 	@cd $(VERIFY) && GOWORK=off $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false
 
-generated: $(BIN)/buf $(BIN)/templ
+generated: $(BIN)/buf
 	@echo 'check: generated code is current'
-	@cd services && $(BIN)/templ generate -path console -log-level error && git diff --exit-code -- console || { echo 'run: make generate'; exit 1; }
 	@rm -rf $(BIN)/generated && cd proto && $(BIN)/buf generate -o $(BIN)/generated
 	@diff -r $(BIN)/generated/chorus proto/chorus -x '*.proto' || { echo 'run: make generate'; exit 1; }
 

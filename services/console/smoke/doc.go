@@ -1,3 +1,3 @@
-// Package smoke has no code of its own. Its test lets a real browser use a console as
-// people do: all of a demo runs, with a login.
+// Package smoke has no code of its own: here is what a real browser does with a console, as
+// people do. The test that runs it is TestConsoleInABrowser of services/e2e.
 package smoke
