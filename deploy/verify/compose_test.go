@@ -144,7 +144,7 @@ func TestComposeKeepsInnerCallsFromAProxy(t *testing.T) {
 func TestComposeReachesModelsOnTheHost(t *testing.T) {
 	t.Parallel()
 	project := compose(t)
-	for _, name := range []string{"generator", "check"} {
+	for _, name := range []string{"generator", "console", "check"} {
 		service := project.Services[name]
 		if hosts := service.ExtraHosts["host.docker.internal"]; !slices.Equal(hosts, []string{"host-gateway"}) {
 			t.Errorf("%s finds the host at %v", name, hosts)

@@ -303,7 +303,7 @@ func TestWhoSendsNothingHasNoKeys(t *testing.T) {
 		for _, w := range workloads(t, objects) {
 			keys := mounted(w.pod.Spec)
 			opens := slices.Contains([]string{"chorus-sender", "chorus-listener", "chorus-console"}, w.name)
-			writes := w.name == "chorus-generator"
+			writes := w.name == "chorus-generator" || w.name == "chorus-console"
 			if keys["*"] || keys["keys"] != opens || keys["llm_key"] != writes {
 				t.Errorf("%s mounts the secrets %v", w.name, slices.Sorted(maps.Keys(keys)))
 			}

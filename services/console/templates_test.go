@@ -25,15 +25,15 @@ func TestTemplatesAreCurrent(t *testing.T) {
 		n++
 		template, err := parser.Parse(path)
 		if err != nil {
-			return err //nolint:wrapcheck // it names the file
+			return err
 		}
 		var code bytes.Buffer
 		if _, err := generator.Generate(template, &code, generator.WithVersion(templ.Version()), generator.WithFileName(path)); err != nil {
-			return err //nolint:wrapcheck // the test ends
+			return err
 		}
 		want, err := format.Source(code.Bytes())
 		if err != nil {
-			return err //nolint:wrapcheck // the test ends
+			return err
 		}
 		is, err := os.ReadFile(strings.TrimSuffix(path, ".templ") + "_templ.go")
 		if err == nil && !bytes.Equal(is, want) {
