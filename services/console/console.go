@@ -27,6 +27,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account"
+	"github.com/chorus-cast/chorus/services/console/approve"
 	"github.com/chorus-cast/chorus/services/console/auditlog"
 	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/console/chats"
@@ -121,6 +122,9 @@ func newConsole(cfg Config, deps Deps) *Console {
 		Pool: deps.Pool, Keys: deps.Keys, Now: deps.Now, Log: deps.Log, PublicURL: cfg.PublicURL, URL: c.URL,
 		Forwarded: cfg.ForwardedFor, Open: cfg.Open, Session: cfg.Session, OIDC: cfg.OIDC,
 	})
+	director := &direct.Director{
+		Pool: deps.Pool, Journal: journal.New(deps.Pool), Bus: deps.Bus, Choose: deps.Choose, Honest: deps.Honest,
+	}
 	c.areas = []area{
 		c.accounts,
 		overview.New(c.set, c.pages, overview.Deps{Pool: deps.Pool, Budgets: deps.Budgets}),
@@ -128,9 +132,8 @@ func newConsole(cfg Config, deps Deps) *Console {
 		turns.New(c.set, c.pages, turns.Deps{Pool: deps.Pool, Bus: deps.Bus, Words: deps.Words}),
 		auditlog.New(c.set, c.pages),
 		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),
-		directing.New(c.set, c.pages, deps.Pool, &direct.Director{
-			Pool: deps.Pool, Journal: journal.New(deps.Pool), Bus: deps.Bus, Choose: deps.Choose, Honest: deps.Honest,
-		}),
+		directing.New(c.set, c.pages, deps.Pool, director),
+		approve.New(c.set, c.pages, deps.Pool, director),
 		operate.New(c.set, c.pages, operate.Deps{Pool: deps.Pool, Keys: deps.Keys, Check: deps.Check, Budgets: deps.Budgets}),
 		people.New(c.set, c.pages, deps.Pool, deps.Keys),
 	}

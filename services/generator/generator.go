@@ -30,6 +30,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/news"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
@@ -61,6 +62,8 @@ type Deps struct {
 	Embeddings llm.Provider
 	// Roster is who plays where; nil to read it from the pool each time.
 	Roster *rostercache.Roster
+	// Settings tell which texts wait for a person; nil for none.
+	Settings Settings
 	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
 	// this process'.
 	Now     func() time.Time
@@ -68,6 +71,11 @@ type Deps struct {
 	Stages  *stage.Metrics // nil for none
 	Metrics *Metrics
 	Log     *zap.Logger
+}
+
+// Settings gives the settings as they are now.
+type Settings interface {
+	Current() *settings.Values
 }
 
 // Texts writes texts; a chain of providers does.
@@ -200,7 +208,29 @@ func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal
 		return expired("its time was over when its text was written"), nil
 	}
 	g.used.add(s.memories)
-	return journal.Written{Deliveries: g.deliveries(t, s, text), TraceParent: traceParent(ctx)}, nil
+	w := journal.Written{Deliveries: g.deliveries(t, s, text), TraceParent: traceParent(ctx)}
+	if wait := g.approval(t, s); wait > 0 {
+		w.Held = g.Now().Add(wait)
+		for _, d := range w.Deliveries {
+			d.ExpiresAt = timestamppb.New(w.Held)
+		}
+	}
+	return w, nil
+}
+
+// approval is how long a turn's text waits for a person; 0 for not at all. One that a person
+// had written again is theirs to look at.
+func (g *Generator) approval(t *chorusv1.Turn, s *scene) time.Duration {
+	if g.Settings == nil || s.honest || t.GetKind() == chorusv1.TurnKind_TURN_KIND_COMMAND {
+		return 0
+	}
+	values, chat := g.Settings.Current(), t.GetId().GetChatId()
+	mode := settings.Approval.Of(values, chat, 0)
+	sampled := mode == "sample" && t.GetSeed()%100 < uint64(settings.ApprovalSamplePercent.Of(values, chat, 0)) //nolint:gosec // 0 to 100
+	if mode == "approve" || sampled || t.GetNote() != "" {
+		return settings.ApprovalTTL.Of(values, chat, 0)
+	}
+	return 0
 }
 
 // late tells whether a turn's time is over, by the clock that it was made by.
@@ -274,10 +304,11 @@ func (r rows) Commit(ctx context.Context, ends []stage.End[*journal.Unwritten, j
 	}
 	chats := make([]int64, 0, len(ends))
 	for _, e := range ends {
-		if len(e.Result.Deliveries) > 0 {
-			chats = append(chats, e.Task.Chat())
-		} else {
+		switch {
+		case len(e.Result.Deliveries) == 0:
 			r.metrics.closed(e.Result.Outcome)
+		case e.Result.Held.IsZero():
+			chats = append(chats, e.Task.Chat())
 		}
 	}
 	r.bus.Ring(bus.Messages(), chats...)

@@ -77,6 +77,7 @@ func TestGenerator(t *testing.T) {
 		"one answer names both who asked":         oneAnswerNamesBothWhoAsked,
 		"a writer may pass once in a row":         aWriterMayPassOnceInARow,
 		"a person is not met with silence":        aPersonIsNotMetWithSilence,
+		"texts wait for a person":                 textsWaitForAPerson,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

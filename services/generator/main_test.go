@@ -27,6 +27,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -48,6 +49,18 @@ type hall struct {
 
 	mu     sync.Mutex
 	stages map[int64]*stage // by chat
+	stored []settings.Stored
+}
+
+// Current are the settings.
+func (h *hall) Current() *settings.Values {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	values, problems := settings.NewValues(h.stored)
+	if len(problems) > 0 {
+		panic(problems)
+	}
+	return values
 }
 
 func openHall(t *testing.T) *hall {
@@ -70,7 +83,7 @@ func (h *hall) run(change ...func(*generator.Config)) (stop func()) {
 		h.t.Fatal(err)
 	}
 	alive := lease.New(h.pool, lease.Generator, testenv.Logger(h.t))
-	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Lease: alive, Texts: h, Embeddings: h, Now: h.now, Log: testenv.Logger(h.t)})
+	g, err := generator.New(cfg, generator.Deps{Pool: h.pool, Bus: h.bus, Lease: alive, Settings: h, Texts: h, Embeddings: h, Now: h.now, Log: testenv.Logger(h.t)})
 	if err != nil {
 		h.t.Fatal(err)
 	}

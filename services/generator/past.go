@@ -127,7 +127,7 @@ FROM unnest($10::bigint[], $11::timestamptz[]) AS u(bot_id, since) CROSS JOIN LA
 UNION ALL
 SELECT 4, u.chat_id, d.turn_no, 0, 0, '', d.body, '', '', 'epoch', 0, NULL, NULL
 FROM unnest($7::bigint[]) AS u(chat_id) CROSS JOIN LATERAL (
-    SELECT * FROM deliveries WHERE lane = 'message' AND chat_id = u.chat_id AND closed_at IS NULL AND body IS NOT NULL OFFSET 0) d
+    SELECT * FROM deliveries WHERE lane IN ('message', 'held') AND chat_id = u.chat_id AND closed_at IS NULL AND body IS NOT NULL OFFSET 0) d
 UNION ALL
 SELECT 5, u.n, t.turn_no, 0, 0, '', '', '', '', 'epoch', 0, NULL, NULL
 FROM unnest($2::bigint[], $6::bigint[]) WITH ORDINALITY AS u(chat_id, turn_no, n) CROSS JOIN LATERAL (

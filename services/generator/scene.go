@@ -31,6 +31,8 @@ type scene struct {
 	memories, learned []memory.Chosen
 	// cast are the names of the chat's personas.
 	cast []string
+	// honest tells that its text is the answer to who asks whether it is a bot.
+	honest bool
 	// said is what the text must not repeat.
 	said []said
 }

@@ -46,6 +46,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	if s.Answering != nil {
 		// Whether this is a human is nothing to leave to a model.
 		if honest := nature.Answer(s.Answering.Text, s.Language, s.Seed); honest != "" {
+			s.honest = true
 			return compose(honest, chorusv1.Mention_MENTION_UNSPECIFIED, "", s.Disclaimer), nil
 		}
 	}

@@ -66,11 +66,14 @@ type OpenTurn struct {
 	Written   *time.Time `json:"written_at,omitempty"`
 	Claimed   bool       `json:"claimed" doc:"whether somebody works on it now"`
 	NotBefore *time.Time `json:"not_before,omitempty" doc:"until when it waits"`
+	Held      bool       `json:"held" doc:"whether its text waits for a person"`
 }
 
 // State says what it waits for.
 func (o *OpenTurn) State() string {
 	switch {
+	case o.Held:
+		return "waits to be approved"
 	case o.NotBefore != nil:
 		return "waits until " + page.Clock(*o.NotBefore)
 	case o.Written == nil && o.Claimed:
@@ -109,10 +112,10 @@ WHERE c.id = $1`
 	// The first of its deliveries that has not ended says what a written turn waits for.
 	openTurns = `-- console: open turns
 SELECT t.turn_no, t.kind, coalesce((SELECT display_name FROM personas WHERE bot_id = t.bot_id), ''), t.planned_at, t.expires_at, t.written_at,
-    coalesce(d.owner, t.owner) IS NOT NULL, coalesce(d.not_before, t.not_before)
+    coalesce(d.owner, t.owner) IS NOT NULL, coalesce(d.not_before, t.not_before), coalesce(d.lane = 'held', false)
 FROM (SELECT * FROM turns WHERE chat_id = $1 AND closed_at IS NULL ORDER BY turn_no LIMIT $2) t
 LEFT JOIN LATERAL (
-    SELECT owner, not_before FROM deliveries x WHERE x.chat_id = t.chat_id AND x.turn_no = t.turn_no AND x.closed_at IS NULL ORDER BY part LIMIT 1) d ON true
+    SELECT owner, not_before, lane FROM deliveries x WHERE x.chat_id = t.chat_id AND x.turn_no = t.turn_no AND x.closed_at IS NULL ORDER BY part LIMIT 1) d ON true
 ORDER BY t.turn_no`
 )
 

@@ -64,7 +64,7 @@ type Direction struct {
 	Pauses []NamedPause  `json:"pauses" doc:"those of the chat and of all chats"`
 	Scene  *direct.Scene `json:"scene,omitempty"`
 	// Settings are those about directing, by their keys.
-	Settings map[string]string `json:"settings" doc:"speaker_order and style, as they hold for the chat"`
+	Settings map[string]string `json:"settings" doc:"speaker_order, style and approval, as they hold for the chat"`
 }
 
 // Pauses are all that hold.
@@ -126,7 +126,7 @@ type (
 		chatInput
 
 		Body struct {
-			Settings map[string]string `json:"settings" doc:"speaker_order and style; what is left out stays, and an empty value takes a chat's own back"`
+			Settings map[string]string `json:"settings" doc:"speaker_order, style and approval; what is left out stays, and an empty value takes a chat's own back"`
 		}
 	}
 	directionAnswer struct{ Body Direction }
@@ -167,7 +167,7 @@ func New(set *operation.Set, pages *page.Pages, pool *pgxpool.Pool, director *di
 	a.endScene = operation.Add(set, op("end-scene", http.MethodDelete, "/chats/{id}/scene", "End what happens in a chat"), a.doEndScene)
 	a.pause = operation.Add(set, op("pause", http.MethodPost, "/pauses", "Mute a bot, or pause a chat or everything"), a.doPause)
 	a.resume = operation.Add(set, op("resume", http.MethodPost, "/pauses/end", "End a pause at once"), a.doResume)
-	a.order = operation.Add(set, op("set-direction", http.MethodPut, "/chats/{id}/direction", "Say who speaks unasked in a chat, and in which style"), a.doOrder)
+	a.order = operation.Add(set, op("set-direction", http.MethodPut, "/chats/{id}/direction", "Say who speaks unasked in a chat, in which style, and which texts wait for a person"), a.doOrder)
 	return a
 }
 
@@ -187,7 +187,7 @@ SELECT coalesce((SELECT name FROM chats WHERE id = $1), ''), coalesce((SELECT na
 
 // keys are the settings about directing.
 func keys() []*settings.Definition {
-	return []*settings.Definition{settings.SpeakerOrder.Definition, settings.Style.Definition}
+	return []*settings.Definition{settings.SpeakerOrder.Definition, settings.Style.Definition, settings.Approval.Definition}
 }
 
 func (a *Area) read(ctx context.Context, in *chatInput) (*directionAnswer, error) {

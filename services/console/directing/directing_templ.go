@@ -773,7 +773,7 @@ func chat(d Direction, may bool, request string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 74, "<p><small>What is planned is dropped, and nobody is answered. Commands such as /about still are.</small></p></section><section class=\"card\"><h2>Order and style</h2><form class=\"stack\" method=\"post\" action=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 74, "<p><small>What is planned is dropped, and nobody is answered. Commands such as /about still are.</small></p></section><section class=\"card\"><h2>Order, style, approval</h2><form class=\"stack\" method=\"post\" action=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -796,6 +796,11 @@ func chat(d Direction, may bool, request string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			templ_7745c5c3_Err = choice(settings.Style.Definition, "Style", d.Settings["style"], [][2]string{{"lively", "Lively"}, {"calm", "Calm"}, {"debate", "Debate"}, {"play", "Play"}}).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = choice(settings.Approval.Definition, "Before a text is sent", d.Settings["approval"], [][2]string{
+				{"auto", "Nobody looks at it"}, {"sample", "Somebody approves a sample"}, {"approve", "Somebody approves each"}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

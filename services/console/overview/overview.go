@@ -96,6 +96,8 @@ WHERE c.removed_at IS NULL GROUP BY 1, 2, 3 ORDER BY 4 DESC`
 	readLetters = `-- console: overview dead letters
 SELECT count(*)::integer FROM (SELECT FROM dead_letters WHERE replays = 0 LIMIT $1) l`
 	maxLetters = 1000
+	readHeld   = `-- console: overview held texts
+SELECT count(*)::integer FROM (SELECT FROM deliveries WHERE lane = 'held' AND closed_at IS NULL AND part = 1 LIMIT $1) h`
 )
 
 // Area is that part of the console.
@@ -130,7 +132,7 @@ func (a *Area) Routes(r chi.Router) {
 
 func (a *Area) read(ctx context.Context, _ *struct{}) (*answer, error) {
 	found := &Overview{Resting: []Group{}, Needs: []Need{}, Budgets: []Budget{}, Services: []Service{}}
-	for _, read := range []func(context.Context, *Overview) error{a.states, a.refusals, a.letters, a.spending, a.services} {
+	for _, read := range []func(context.Context, *Overview) error{a.states, a.refusals, a.held, a.letters, a.spending, a.services} {
 		if err := read(ctx, found); err != nil {
 			return nil, err
 		}
@@ -177,6 +179,20 @@ func (a *Area) refusals(ctx context.Context, o *Overview) error {
 			Text: r.Subject() + ": " + r.String(), Link: "/chats?q=" + r.Chat,
 			Waits: what != rosterpg.BotStopped && what != rosterpg.BotSuspended,
 		})
+	}
+	return nil
+}
+
+func (a *Area) held(ctx context.Context, o *Overview) error {
+	var n int
+	if err := a.Pool.QueryRow(ctx, readHeld, maxLetters).Scan(&n); err != nil {
+		return fmt.Errorf("count texts to approve: %w", err)
+	}
+	switch {
+	case n == 1:
+		o.Needs = append(o.Needs, Need{Text: "1 text waits to be approved", Link: "/approve"})
+	case n > 1:
+		o.Needs = append(o.Needs, Need{Text: strconv.Itoa(n) + " texts wait to be approved", Link: "/approve"})
 	}
 	return nil
 }

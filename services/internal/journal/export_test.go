@@ -6,6 +6,7 @@ func Statements() map[string]string {
 		"claim texts": claimTexts, "commit texts": commitTexts, "due texts": dueTexts, "take texts": takeTexts,
 		"claim deliveries": claimDeliveries, "commit deliveries": commitDeliveries, "due deliveries": dueDeliveries, "take deliveries": takeDeliveries,
 		"step deliveries": stepDeliveries,
-		"claim prompts":   claimPrompts, "commit prompts": commitPrompts, "due prompts": duePrompts, "take prompts": takePrompts,
+		"lock held":       lockHeld, "read held": readHeld, "approve held": approveHeld, "cut held": cutHeld, "discard held": discardHeld, "rewrite held": rewriteHeld,
+		"claim prompts": claimPrompts, "commit prompts": commitPrompts, "due prompts": duePrompts, "take prompts": takePrompts,
 	}
 }

@@ -56,9 +56,11 @@ const (
 	LaneMessage  Lane = "message"
 	LaneReaction Lane = "reaction"
 	LaneCommand  Lane = "command"
+	// LaneHeld is where texts wait for a person: nobody sends from it.
+	LaneHeld Lane = "held"
 )
 
-// Lanes are all lanes.
+// Lanes are those that are sent from.
 func Lanes() []Lane { return []Lane{LaneMessage, LaneReaction, LaneCommand} }
 
 // LaneOf is the lane of a turn's deliveries, by the first of them: as they are made in

@@ -110,7 +110,7 @@ func arguments(name string, n int) string {
 		lists("bigint")
 	case "commit texts":
 		lists("bigint", "bigint", "bigint", "text", "text", "bool")
-		values = append(values, "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'")
+		values = append(values, "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{now,NULL}'")
 	case "commit prompts":
 		lists("bigint", "bigint", "bigint", "bool")
 	case "claim deliveries":
@@ -123,6 +123,16 @@ func arguments(name string, n int) string {
 		values = nil
 		lists("bigint", "bigint", "smallint", "bigint", "integer", "text", "text", "interval")
 		values[5], values[6] = "'{sending,sending}'", "'{action,action}'"
+	case "lock held":
+		values = []string{"2", "56", "0"}
+	case "read held":
+		values = []string{"2", "56"}
+	case "cut held", "discard held":
+		values = []string{"2", "56", "'1'"}
+	case "rewrite held":
+		values = []string{"2", "56", "'x'", "now()"}
+	case "approve held":
+		values = []string{"2", "56", "now()", "'{1}'", `'{"x"}'`, "'{x}'"}
 	case "due texts", "due prompts":
 		values = []string{"100"}
 	case "due deliveries":

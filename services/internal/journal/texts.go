@@ -38,6 +38,8 @@ type Written struct {
 	// Outcome and Reason are of a turn that ends without a delivery.
 	Outcome chorusv1.Outcome
 	Reason  string
+	// Held is until when the deliveries wait for a person; zero for not at all.
+	Held time.Time
 	// TraceParent is the trace context of whoever wrote it.
 	TraceParent string
 }
@@ -69,8 +71,10 @@ RETURNING ` + claimedTexts
 	commitTexts = `-- commit turns
 WITH done AS (
     UPDATE turns t SET written_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL,
-        outcome = nullif(i.outcome, ''), reason = i.reason, closed_at = CASE WHEN i.outcome <> '' THEN now() END
-    FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bool[]) AS i(chat_id, turn_no, fence, outcome, reason, last)
+        outcome = nullif(i.outcome, ''), reason = i.reason, closed_at = CASE WHEN i.outcome <> '' THEN now() END,
+        expires_at = coalesce(i.held, t.expires_at)
+    FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bool[], $19::timestamptz[])
+        AS i(chat_id, turn_no, fence, outcome, reason, last, held)
     WHERE t.chat_id = i.chat_id AND t.turn_no = i.turn_no AND t.fence = i.fence AND t.owner = $1
     RETURNING t.chat_id, t.turn_no, i.last),
 made AS (
@@ -120,6 +124,7 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 	n := len(ends)
 	chats, turns, fences := make([]int64, n), make([]int64, n), make([]int64, n)
 	outcomes, reasons, last := make([]string, n), make([]string, n), make([]bool, n)
+	held := make([]*time.Time, n)
 	var made deliveryRows
 	for i, e := range ends {
 		chats[i], turns[i] = key(e.Task.GetId())
@@ -127,13 +132,18 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 		if len(e.Result.Deliveries) == 0 {
 			outcomes[i] = subject.OutcomeName(e.Result.Outcome)
 		}
+		held[i] = instant(e.Result.Held)
 		for part, d := range e.Result.Deliveries {
-			if err := made.add(d, LaneOf(e.Task.GetKind(), e.Result.Deliveries[0]), part+1, e.Result.TraceParent); err != nil {
+			lane := LaneOf(e.Task.GetKind(), e.Result.Deliveries[0])
+			if held[i] != nil {
+				lane = LaneHeld
+			}
+			if err := made.add(d, lane, part+1, e.Result.TraceParent); err != nil {
 				return nil, err
 			}
 		}
 	}
-	args := append([]any{t.claims.Owner, t.claims.Lease, chats, turns, fences, outcomes, reasons, last}, made.args()...)
+	args := append([]any{t.claims.Owner, t.claims.Lease, chats, turns, fences, outcomes, reasons, last}, append(made.args(), held)...)
 	return t.query(ctx, "write texts down", commitTexts, args...)
 }
 

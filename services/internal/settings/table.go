@@ -67,6 +67,10 @@ var (
 
 	SpeakerOrder = key[string]("speaker_order", `default:"planner" enum:"planner,round_robin,manual" doc:"Who speaks unasked: whom the planner's rules choose, each of the cast in turn, or nobody but whom a director lets speak. Answers to people stay as they are."`)
 
+	Approval              = key[string]("approval", `default:"auto" enum:"auto,sample,approve" doc:"Which texts wait for a person before they are sent: none, a sample of them, or all. Who asks whether it is a bot is answered at once, and so are commands."`)
+	ApprovalSamplePercent = key[int]("approval_sample_percent", `default:"10" min:"0" max:"100" doc:"How many texts of a hundred are the sample."`)
+	ApprovalTTL           = key[time.Duration]("approval_ttl", `default:"1h" min:"1m" max:"24h" doc:"How long a text waits for a person. After that it is dropped."`)
+
 	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
 
@@ -87,6 +91,6 @@ func All() []*Definition {
 		ReplyWindow.Definition, ReactionWindow.Definition, TopicWindow.Definition, ReplyMaxAge.Definition, CooldownFilter.Definition,
 		LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
 		PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,
-		SpeakerOrder.Definition, ReactionMode.Definition,
+		SpeakerOrder.Definition, Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, ReactionMode.Definition,
 	}
 }

@@ -110,7 +110,7 @@ func (p *process) generator() (run.Part, error) {
 	})
 	chains := []*chain.Chain{texts}
 	deps := generator.Deps{
-		Pool: p.pool, Rows: p.rows, Bus: p.bus, Lease: p.lease, Roster: p.rostered, Texts: texts,
+		Pool: p.pool, Rows: p.rows, Bus: p.bus, Lease: p.lease, Roster: p.rostered, Settings: p.settings, Texts: texts,
 		Now: p.clock.Now, Tracer: p.tracing.Tracer("generator"), Stages: p.stages, Metrics: generator.NewMetrics(p.metrics), Log: p.log.Named("generator"),
 	}
 	if len(embeddings) > 0 {

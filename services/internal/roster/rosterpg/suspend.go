@@ -46,11 +46,11 @@ const (
         AND t.turn_no > (SELECT turn_no - 2000 FROM chat_clock k WHERE k.chat_id = m.chat_id))`
 
 	// lastTurns are the last turns of a bot in a chat of which Telegram has said whether
-	// it takes them. To look further back than this would read all of a chat.
+	// it takes them: what somebody discarded was never sent. To look further back than this would read all of a chat.
 	lastTurns = `
         SELECT t.outcome FROM turns t
         WHERE t.chat_id = $1 AND t.bot_id = $2 AND t.outcome IN ('delivered', 'fell_back', 'rejected')
-            AND (t.outcome <> 'rejected' OR EXISTS (SELECT FROM deliveries d WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no))
+            AND (t.outcome <> 'rejected' OR EXISTS (SELECT FROM deliveries d WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.lane <> 'held'))
             AND t.turn_no > (SELECT turn_no - 2000 FROM chat_clock WHERE chat_id = $1) `
 
 	// What the states are without a refusal.

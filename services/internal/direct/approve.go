@@ -1,0 +1,100 @@
+package direct
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/names"
+	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+)
+
+// Held names a text that waits for a person, as it was looked at.
+type Held struct {
+	Chat, Turn int64
+	// Version changes with every decision: of two decisions the second one is refused.
+	Version int64
+}
+
+func (h Held) id() *chorusv1.TurnId { return &chorusv1.TurnId{ChatId: h.Chat, Number: h.Turn} }
+
+const readDisclaimer = `-- direct: disclaimer
+SELECT disclaimer FROM chats WHERE id = $1`
+
+// maxNote bounds what is asked of a text that is written again.
+const maxNote = 300
+
+// Approve has a held text sent as it stands, within a while.
+func (d *Director) Approve(ctx context.Context, h Held, good time.Duration) error {
+	return d.decided(ctx, h, bus.Messages(), subject.Written, func(ctx context.Context) error {
+		return d.Journal.Approve(ctx, h.id(), h.Version, "", good)
+	})
+}
+
+// Edit has another text sent instead of a held one, with the chat's disclaimer.
+func (d *Director) Edit(ctx context.Context, h Held, text string, good time.Duration) error {
+	cleaned := names.Text(text)
+	switch {
+	case cleaned == "":
+		return wrong("text", text, "a text")
+	case d.Honest != nil && !d.Honest(cleaned):
+		return wrong("text", text, "nothing that makes of a bot a human")
+	}
+	return d.decided(ctx, h, bus.Messages(), subject.Written, func(ctx context.Context) error {
+		var disclaimer string
+		err := d.Pool.QueryRow(ctx, readDisclaimer, h.Chat).Scan(&disclaimer)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrNone
+		}
+		if err != nil {
+			return fmt.Errorf("read a disclaimer: %w", err)
+		}
+		whole := Disclaimed(cleaned, disclaimer)
+		if n := telegram.TextLength(whole); n > telegram.MaxText {
+			return wrong("text", text, fmt.Sprintf("at most %d characters with the chat's disclaimer; it has %d", telegram.MaxText, n))
+		}
+		return d.Journal.Approve(ctx, h.id(), h.Version, whole, good)
+	})
+}
+
+// Discard ends a held text.
+func (d *Director) Discard(ctx context.Context, h Held, by string) error {
+	return d.decided(ctx, h, bus.Queue{}, subject.Expired, func(ctx context.Context) error {
+		return d.Journal.Discard(ctx, h.id(), h.Version, "discarded by "+by)
+	})
+}
+
+// Rewrite has a held text written again as a note asks, within a while. It is held again.
+func (d *Director) Rewrite(ctx context.Context, h Held, note string, good time.Duration) error {
+	line := names.Line(names.Text(note), 0)
+	if n := len([]rune(line)); n == 0 || n > maxNote {
+		return wrong("note", note, fmt.Sprintf("1 to %d characters", maxNote))
+	}
+	return d.decided(ctx, h, bus.Texts(), subject.Planned, func(ctx context.Context) error {
+		return d.Journal.Rewrite(ctx, h.id(), h.Version, line, good)
+	})
+}
+
+// decided decides, rings where the turn waits next and tells who follows.
+func (d *Director) decided(ctx context.Context, h Held, ring bus.Queue, told string, decide func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
+	defer cancel()
+	if err := decide(ctx); err != nil {
+		return err
+	}
+	if d.Bus == nil {
+		return nil
+	}
+	if ring != (bus.Queue{}) {
+		d.Bus.Ring(ring, h.Chat)
+	}
+	d.Bus.Tell(told, &chorusv1.Event{Turns: []*chorusv1.TurnId{h.id()}})
+	return nil
+}
