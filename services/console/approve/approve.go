@@ -103,7 +103,8 @@ func New(set *operation.Set, pages *page.Pages, pool *pgxpool.Pool, director *di
 		}
 	}
 	a.list = operation.Add(set, operation.Operation{
-		ID: "approvals", Method: http.MethodGet, Path: "/approvals", Summary: "The texts that wait for a person, the oldest first", Tag: "approve", Role: access.Viewer,
+		ID: "approvals", Method: http.MethodGet, Path: "/approvals", Tag: "approve", Role: access.Viewer,
+		Summary: "The texts that wait for a person, the oldest first",
 	}, a.read)
 	a.send = operation.Add(set, act("send", "Send a text that waits, as it stands"), a.doSend)
 	a.edit = operation.Add(set, act("edit", "Send another text instead of one that waits"), a.doEdit)

@@ -115,7 +115,8 @@ SELECT t.turn_no, t.kind, coalesce((SELECT display_name FROM personas WHERE bot_
     coalesce(d.owner, t.owner) IS NOT NULL, coalesce(d.not_before, t.not_before), coalesce(d.lane = 'held', false)
 FROM (SELECT * FROM turns WHERE chat_id = $1 AND closed_at IS NULL ORDER BY turn_no LIMIT $2) t
 LEFT JOIN LATERAL (
-    SELECT owner, not_before, lane FROM deliveries x WHERE x.chat_id = t.chat_id AND x.turn_no = t.turn_no AND x.closed_at IS NULL ORDER BY part LIMIT 1) d ON true
+    SELECT owner, not_before, lane FROM deliveries x
+    WHERE x.chat_id = t.chat_id AND x.turn_no = t.turn_no AND x.closed_at IS NULL ORDER BY part LIMIT 1) d ON true
 ORDER BY t.turn_no`
 )
 

@@ -123,7 +123,8 @@ const (
 	queues = `-- console: queues
 SELECT 'texts to write', count(*)::integer, count(*) FILTER (WHERE not_before > now())::integer, min(planned_at)
 FROM (SELECT not_before, planned_at FROM turns WHERE closed_at IS NULL AND written_at IS NULL LIMIT 10000) t
-UNION ALL (SELECT CASE lane WHEN 'held' THEN 'texts to approve' ELSE lane || 's to send' END, count(*)::integer, count(*) FILTER (WHERE not_before > now())::integer, min(created_at)
+UNION ALL (SELECT CASE lane WHEN 'held' THEN 'texts to approve' ELSE lane || 's to send' END,
+    count(*)::integer, count(*) FILTER (WHERE not_before > now())::integer, min(created_at)
 FROM (SELECT lane, not_before, created_at FROM deliveries WHERE closed_at IS NULL LIMIT 10000) d GROUP BY lane ORDER BY lane)
 UNION ALL SELECT 'people to answer', count(*)::integer, count(*) FILTER (WHERE not_before > now())::integer, min(heard_at)
 FROM (SELECT not_before, heard_at FROM prompts LIMIT 10000) p

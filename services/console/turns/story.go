@@ -129,7 +129,8 @@ SELECT m.number, coalesce((SELECT display_name FROM personas WHERE bot_id = m.bo
     m.person_id IS NOT NULL, coalesce(m.turn_no, 0), m.body
 FROM messages m WHERE m.chat_id = $1 AND m.number = ANY($2)`
 	readDeliveries = `-- console: deliveries of a turn
-SELECT d.part, d.action, CASE WHEN d.lane = 'held' AND d.closed_at IS NULL THEN 'waits to be approved' ELSE d.state END, d.step, d.attempts, coalesce(d.outcome, ''), d.reason, coalesce(d.body, ''), d.created_at, d.closed_at, d.not_before,
+SELECT d.part, d.action, CASE WHEN d.lane = 'held' AND d.closed_at IS NULL THEN 'waits to be approved' ELSE d.state END,
+    d.step, d.attempts, coalesce(d.outcome, ''), d.reason, coalesce(d.body, ''), d.created_at, d.closed_at, d.not_before,
     coalesce(m.number, 0), m.sent_at, d.payload
 FROM deliveries d LEFT JOIN messages m ON m.chat_id = d.chat_id AND m.turn_no = d.turn_no AND m.part = d.part
 WHERE d.chat_id = $1 AND d.turn_no = $2 ORDER BY d.part`

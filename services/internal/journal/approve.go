@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -104,7 +103,7 @@ func (j *Journal) Approve(ctx context.Context, id *chorusv1.TurnId, version int6
 		for i, d := range h.texts {
 			d.ExpiresAt, d.CreatedAt, bodies[i] = timestamppb.New(until), timestamppb.New(h.now), d.GetText()
 			var err error
-			if payloads[i], err = proto.Marshal(d); err != nil {
+			if payloads[i], err = encode(d); err != nil {
 				return err
 			}
 		}
