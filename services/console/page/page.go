@@ -76,6 +76,7 @@ func navigation(who *access.Principal) []entry {
 		{"turns", "/turns", "Turns"},
 		{"cast", "/cast", "Cast"},
 		{"direct", "/direct", "Direct"},
+		{"approve", "/approve", "Approve"},
 		{"operate", "/operate", "Operate"},
 	}
 	if who != nil && who.Role >= access.Admin {
