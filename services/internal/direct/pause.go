@@ -22,9 +22,9 @@ type Pause struct {
 
 const (
 	known = `-- direct: look for a chat and a bot
-SELECT ($1 = 0 OR EXISTS (SELECT FROM chats WHERE id = $1 AND removed_at IS NULL))
-    AND ($2 = 0 OR EXISTS (SELECT FROM bots b WHERE id = $2 AND removed_at IS NULL
-        AND ($1 = 0 OR EXISTS (SELECT FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = b.id))))`
+SELECT ($1::bigint = 0 OR EXISTS (SELECT FROM chats WHERE id = $1 AND removed_at IS NULL))
+    AND ($2::bigint = 0 OR EXISTS (SELECT FROM bots b WHERE id = $2 AND removed_at IS NULL
+        AND ($1::bigint = 0 OR EXISTS (SELECT FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = b.id))))`
 
 	// A planner that has looked at a chat writes nothing down if its clock was moved
 	// meanwhile. So nothing is planned by how things stood before. A chat that waits for
@@ -32,7 +32,7 @@ SELECT ($1 = 0 OR EXISTS (SELECT FROM chats WHERE id = $1 AND removed_at IS NULL
 	moveClocks = `-- direct: move clocks
 WITH concerned AS (
     SELECT chat_id FROM chat_clock k
-    WHERE ($1 = 0 OR chat_id = $1) AND ($2 = 0 OR EXISTS (SELECT FROM cast_members m WHERE m.chat_id = k.chat_id AND m.bot_id = $2))
+    WHERE ($1::bigint = 0 OR chat_id = $1) AND ($2::bigint = 0 OR EXISTS (SELECT FROM cast_members m WHERE m.chat_id = k.chat_id AND m.bot_id = $2))
     ORDER BY chat_id FOR UPDATE)
 UPDATE chat_clock k SET next_turn_at = CASE WHEN waiting_for IN ('paused', 'muted') THEN now() ELSE next_turn_at + interval '1 microsecond' END
 FROM concerned WHERE k.chat_id = concerned.chat_id`
@@ -45,7 +45,7 @@ ON CONFLICT (chat_id, bot_id) DO UPDATE SET by = EXCLUDED.by, since = now(), unt
 
 	pauses = `-- direct: pauses
 SELECT chat_id, bot_id, by, since, until FROM pauses
-WHERE ($1 = 0 OR chat_id IN ($1, 0)) AND (until IS NULL OR until > now()) ORDER BY chat_id, bot_id`
+WHERE ($1::bigint = 0 OR chat_id IN ($1, 0)) AND (until IS NULL OR until > now()) ORDER BY chat_id, bot_id`
 )
 
 // longestPause is more than anybody means; what is to last for longer has no end.

@@ -12,11 +12,11 @@ const dropTurns = `-- drop turns
 WITH parts AS (
     UPDATE deliveries d SET state = 'closed', outcome = 'expired', reason = $3, closed_at = now(),
         owner = NULL, claimed_until = NULL, not_before = NULL, fence = d.fence + 1
-    WHERE d.closed_at IS NULL AND d.state IN ('waiting', 'claimed') AND d.lane <> 'command' AND ($1 = 0 OR d.chat_id = $1) AND ($2 = 0 OR d.bot_id = $2)
+    WHERE d.closed_at IS NULL AND d.state IN ('waiting', 'claimed') AND d.lane <> 'command' AND ($1::bigint = 0 OR d.chat_id = $1) AND ($2::bigint = 0 OR d.bot_id = $2)
     RETURNING d.chat_id, d.turn_no, d.part)
 UPDATE turns t SET outcome = 'expired', reason = $3, closed_at = now(), written_at = coalesce(t.written_at, now()),
     owner = NULL, claimed_until = NULL, not_before = NULL, fence = t.fence + 1
-WHERE t.closed_at IS NULL AND t.kind <> 'command' AND ($1 = 0 OR t.chat_id = $1) AND ($2 = 0 OR t.bot_id = $2)
+WHERE t.closed_at IS NULL AND t.kind <> 'command' AND ($1::bigint = 0 OR t.chat_id = $1) AND ($2::bigint = 0 OR t.bot_id = $2)
   AND NOT EXISTS (
     SELECT FROM deliveries d LEFT JOIN parts p ON p.chat_id = d.chat_id AND p.turn_no = d.turn_no AND p.part = d.part
     WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND p.part IS NULL)`
