@@ -167,7 +167,8 @@ func New(set *operation.Set, pages *page.Pages, pool *pgxpool.Pool, director *di
 	a.endScene = operation.Add(set, op("end-scene", http.MethodDelete, "/chats/{id}/scene", "End what happens in a chat"), a.doEndScene)
 	a.pause = operation.Add(set, op("pause", http.MethodPost, "/pauses", "Mute a bot, or pause a chat or everything"), a.doPause)
 	a.resume = operation.Add(set, op("resume", http.MethodPost, "/pauses/end", "End a pause at once"), a.doResume)
-	a.order = operation.Add(set, op("set-direction", http.MethodPut, "/chats/{id}/direction", "Say who speaks in a chat, how, and which texts wait for a person"), a.doOrder)
+	a.order = operation.Add(set, op("set-direction", http.MethodPut, "/chats/{id}/direction",
+		"Say who speaks in a chat, how, and which texts wait for a person"), a.doOrder)
 	return a
 }
 

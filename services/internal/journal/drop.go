@@ -12,7 +12,8 @@ const dropTurns = `-- drop turns
 WITH parts AS (
     UPDATE deliveries d SET state = 'closed', outcome = 'expired', reason = $3, closed_at = now(),
         owner = NULL, claimed_until = NULL, not_before = NULL, fence = d.fence + 1
-    WHERE d.closed_at IS NULL AND d.state IN ('waiting', 'claimed') AND d.lane <> 'command' AND ($1::bigint = 0 OR d.chat_id = $1) AND ($2::bigint = 0 OR d.bot_id = $2)
+    WHERE d.closed_at IS NULL AND d.state IN ('waiting', 'claimed') AND d.lane <> 'command'
+        AND ($1::bigint = 0 OR d.chat_id = $1) AND ($2::bigint = 0 OR d.bot_id = $2)
     RETURNING d.chat_id, d.turn_no, d.part)
 UPDATE turns t SET outcome = 'expired', reason = $3, closed_at = now(), written_at = coalesce(t.written_at, now()),
     owner = NULL, claimed_until = NULL, not_before = NULL, fence = t.fence + 1
