@@ -129,20 +129,15 @@ type exchange struct {
 // ask makes the request. Its body is in memory, so it travels in one piece, and can be
 // written again on a fresh connection if a kept one turns out dead before its first byte.
 func (x *exchange) ask(ctx context.Context, client *http.Client, address string, params []byte) error {
-	body := bytes.NewReader(params)
-	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, x.trace(body)), http.MethodPost, address, body)
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, x.trace()), http.MethodPost, address, bytes.NewReader(params))
 	if err != nil {
 		return fmt.Errorf("build the request: %w", err)
 	}
 	if len(params) > 0 { // a call without parameters has no type of them
 		r.Header.Set("Content-Type", "application/json")
-		// Only after the connection before it has stopped writing it is it read again.
-		r.GetBody = func() (io.ReadCloser, error) {
-			if x.late.Load() {
-				return nil, errTooLate
-			}
-			body.Reset(params)
-			return r.Body, nil
+		if !x.notAfter.IsZero() {
+			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(&timely{bytes.NewReader(params), x}), nil }
+			r.Body, _ = r.GetBody() // never fails
 		}
 	}
 	resp, err := client.Do(r)
@@ -160,27 +155,30 @@ func (x *exchange) ask(ctx context.Context, client *http.Client, address string,
 
 var errTooLate = errors.New("it is too late to begin the call")
 
-// trace notes whether anything was written, and withholds the body if it is too late: so
-// not even a process that stood still on the way to the network makes a late call.
-//
-// net/http announces the header right before it writes the body. Because that is a
-// bytes.Reader, it flushes neither before: most requests are one write. Over HTTP/1
-// nothing of a late one is written; over HTTP/2 its header is, and of a request without
-// its body no server does anything.
-//
-// net/http has ended writing when Do returns. It asks for a second connection only where
-// the first took nothing of the request, or the server vouched for not having looked at
-// it (HTTP/2 GOAWAY, REFUSED_STREAM).
-func (x *exchange) trace(body *bytes.Reader) *httptrace.ClientTrace {
+// timely is a request's body that is withheld if it is too late. It is read by
+// who writes it, right before that: so not even a process that stands still
+// between any two steps writes it late. Of a request without its body, no server
+// does anything.
+type timely struct {
+	params *bytes.Reader
+	x      *exchange
+}
+
+func (b *timely) Read(p []byte) (int, error) {
+	if time.Now().After(b.x.notAfter) {
+		b.x.late.Store(true)
+		return 0, errTooLate
+	}
+	return b.params.Read(p) //nolint:wrapcheck // an end of file must be one
+}
+
+// trace notes whether anything was written. net/http announces the header before
+// it flushes the first byte, and has ended writing when Do returns. It asks for
+// a second connection only where the first took nothing of the request, or the
+// server vouched for not having looked at it (HTTP/2 GOAWAY, REFUSED_STREAM).
+func (x *exchange) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GetConn: func(string) { x.written.Store(false) },
-		WroteHeaders: func() {
-			if !x.notAfter.IsZero() && time.Now().After(x.notAfter) {
-				x.late.Store(true)
-				body.Reset(nil)
-				return
-			}
-			x.written.Store(true)
-		},
+		GetConn:      func(string) { x.written.Store(false) },
+		WroteHeaders: func() { x.written.Store(true) },
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -302,41 +301,5 @@ func TestACallThatIsLateIsNotMade(t *testing.T) {
 		if n := len(s.Calls()) - before; n != 1 {
 			t.Errorf("a %s in time was %d calls", name, n)
 		}
-	}
-}
-
-// Over HTTP/2 the header of a late call may leave, but nothing of what it asks for.
-func TestACallThatIsLateAsksForNothingOverHTTP2(t *testing.T) {
-	t.Parallel()
-	asked := make(chan int, 10)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if body, _ := io.ReadAll(r.Body); r.ProtoMajor == 2 {
-			asked <- len(body)
-		}
-		_, _ = w.Write([]byte(`{"ok":true,"result":{"message_id":1}}`))
-	}))
-	s.EnableHTTP2 = true
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	c := newClient(t, config(s.URL))
-	telegram.Trust(c, s.Certificate())
-	m := telegram.Message{ChatID: -5, Text: "late", NotAfter: time.Now().Add(-time.Millisecond)}
-	if out := c.SendMessage(t.Context(), secret.New(token), m); out.Kind != telegram.NotSent || !out.TooLate {
-		t.Errorf("a late call: %+v", out)
-	}
-	m.NotAfter = time.Now().Add(time.Minute)
-	if out := c.SendMessage(t.Context(), secret.New(token), m); out.Kind != telegram.Done {
-		t.Errorf("a call in time: %+v", out)
-	}
-	s.Close()
-	close(asked)
-	calls := 0
-	for n := range asked {
-		if n > 0 {
-			calls++
-		}
-	}
-	if calls != 1 {
-		t.Errorf("%d calls came with what they ask for", calls)
 	}
 }
