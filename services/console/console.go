@@ -157,6 +157,8 @@ const (
 	maxHeader     = 64 << 10
 	// grace is how long requests under way may take when the process stops.
 	grace = 5 * time.Second
+	// tidyEvery is how often what has expired is removed.
+	tidyEvery = time.Hour
 )
 
 // Run serves until the context ends.
@@ -181,7 +183,7 @@ func (c *Console) Run(ctx context.Context) error {
 	tidied := make(chan struct{})
 	go func() {
 		defer close(tidied)
-		c.accounts.Run(tidying)
+		c.tidy(tidying)
 	}()
 	defer func() { stop(); <-tidied }()
 	// Pages that follow would keep it from stopping.
@@ -202,6 +204,27 @@ func (c *Console) Run(ctx context.Context) error {
 		return fmt.Errorf("serve the console: %w", err)
 	}
 	return <-stopped
+}
+
+// tidy removes what has expired, until the context ends.
+func (c *Console) tidy(ctx context.Context) {
+	again := time.NewTicker(tidyEvery)
+	defer again.Stop()
+	for {
+		if err := errors.Join(c.accounts.Tidy(ctx), c.once().Tidy(ctx)); err != nil && ctx.Err() == nil {
+			c.Log.Warn("what has expired could not be removed", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// once does requests with a key once.
+func (c *Console) once() idempotent.Requests {
+	return idempotent.Requests{Pool: c.Pool, Secret: c.secret, Log: c.Log}
 }
 
 // handler is all that the console answers.
@@ -232,9 +255,8 @@ func (c *Console) handler() http.Handler {
 // serveAPI adds the API, and MCP over it.
 func (c *Console) serveAPI(r chi.Router) {
 	var api huma.API
-	once := idempotent.Requests{Pool: c.Pool, Secret: c.secret, Log: c.Log}
 	r.Group(func(r chi.Router) {
-		r.Use(once.Handler)
+		r.Use(c.once().Handler)
 		api = humachi.New(r, describe())
 		c.set.Register(api)
 	})

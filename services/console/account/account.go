@@ -101,8 +101,6 @@ func (a *Area) Routes(r chi.Router) {
 }
 
 const (
-	tidyEvery = time.Hour
-
 	tidySessions = `-- console: tidy sessions
 DELETE FROM sessions WHERE expiry < now()`
 	tidyLinks = `-- console: tidy links
@@ -111,23 +109,8 @@ DELETE FROM user_invitations WHERE expires_at < now()`
 DELETE FROM login_failures WHERE next_at < $1`
 )
 
-// Run removes what has expired until the context ends.
-func (a *Area) Run(ctx context.Context) {
-	again := time.NewTicker(tidyEvery)
-	defer again.Stop()
-	for {
-		if err := a.tidy(ctx); err != nil && ctx.Err() == nil {
-			a.Log.Warn("what has expired of accounts could not be removed", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-again.C:
-		}
-	}
-}
-
-func (a *Area) tidy(ctx context.Context) error {
+// Tidy removes what has expired of accounts.
+func (a *Area) Tidy(ctx context.Context) error {
 	for _, sql := range []string{tidySessions, tidyLinks} {
 		if _, err := a.Pool.Exec(ctx, sql); err != nil {
 			return err

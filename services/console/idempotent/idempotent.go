@@ -123,20 +123,10 @@ func (q Requests) again(w http.ResponseWriter, r *http.Request, actor, key strin
 	}
 }
 
-// Tidy forgets answers that are too old, until the context ends.
-func (q Requests) Tidy(ctx context.Context) {
-	every := time.NewTicker(time.Hour)
-	defer every.Stop()
-	for {
-		if _, err := q.Pool.Exec(ctx, tidy, kept); err != nil && ctx.Err() == nil {
-			q.Log.Warn("old answers could not be forgotten yet", zap.Error(err))
-		}
-		select {
-		case <-every.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+// Tidy forgets answers that are too old.
+func (q Requests) Tidy(ctx context.Context) error {
+	_, err := q.Pool.Exec(ctx, tidy, kept)
+	return err
 }
 
 // problem answers as RFC 9457 says.

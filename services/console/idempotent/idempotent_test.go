@@ -96,6 +96,23 @@ func TestASecretAnswerIsNotKept(t *testing.T) {
 	}
 }
 
+func TestOldAnswersAreForgotten(t *testing.T) {
+	t.Parallel()
+	a := &acts{t: t, pool: journaltest.Open(t)}
+	a.ask("anna", "old", "POST", "/a", "x")
+	if _, err := a.pool.Exec(t.Context(), `UPDATE idempotency_keys SET created_at = now() - interval '25 hours'`); err != nil {
+		t.Fatal(err)
+	}
+	a.ask("anna", "new", "POST", "/a", "x")
+	if err := (idempotent.Requests{Pool: a.pool}).Tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var left string
+	if err := a.pool.QueryRow(t.Context(), `SELECT string_agg(key, ' ') FROM idempotency_keys`).Scan(&left); err != nil || left != "new" {
+		t.Errorf("%q is left, want the new one: %v", left, err)
+	}
+}
+
 func TestAnOldKeyMayBeUsedAnew(t *testing.T) {
 	t.Parallel()
 	a := &acts{t: t, pool: journaltest.Open(t)}
