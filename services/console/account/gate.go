@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account/credential"
+	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 )
 
@@ -87,14 +87,7 @@ func (a *Area) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	problem := a.set.Problem("log in", err)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	if problem.GetStatus() == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	w.WriteHeader(problem.GetStatus())
-	_ = json.NewEncoder(w).Encode(problem) // who does not listen need not be told
+	operation.Refuse(w, a.set.Problem("log in", err))
 }
 
 // loggedIn is who the session says, as the database knows them now: what somebody may do

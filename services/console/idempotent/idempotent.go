@@ -13,11 +13,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
@@ -58,12 +60,12 @@ func (q Requests) Handler(next http.Handler) http.Handler {
 			return
 		}
 		if len(key) > longest {
-			problem(w, http.StatusUnprocessableEntity, fmt.Sprintf("%s: it has %d bytes, want at most %d", header, len(key), longest))
+			refuse(w, http.StatusUnprocessableEntity, fmt.Sprintf("%s: it has %d bytes, want at most %d", header, len(key), longest))
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
-			problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request can't be read, or is longer than %d bytes", maxBody))
+			refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request can't be read, or is longer than %d bytes", maxBody))
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -72,7 +74,7 @@ func (q Requests) Handler(next http.Handler) http.Handler {
 		switch {
 		case err != nil:
 			q.Log.Error("a request's key can't be written down", zap.Error(err))
-			problem(w, http.StatusInternalServerError, "it could not be done; the console's log says why")
+			refuse(w, http.StatusInternalServerError, "it could not be done; the console's log says why")
 		case begun.RowsAffected() == 0:
 			q.again(w, r, who.Name, key, hash[:])
 		default:
@@ -105,14 +107,14 @@ func (q Requests) again(w http.ResponseWriter, r *http.Request, actor, key strin
 	err := q.Pool.QueryRow(r.Context(), find, actor, key).Scan(&asked, &status, &answer)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		problem(w, http.StatusConflict, header+": its time is just over: ask with another one")
+		refuse(w, http.StatusConflict, header+": its time is just over: ask with another one")
 	case err != nil:
 		q.Log.Error("a request's answer can't be read", zap.Error(err))
-		problem(w, http.StatusInternalServerError, "it could not be done; the console's log says why")
+		refuse(w, http.StatusInternalServerError, "it could not be done; the console's log says why")
 	case !bytes.Equal(asked, hash):
-		problem(w, http.StatusUnprocessableEntity, header+": it was used for another request: take a new one for each")
+		refuse(w, http.StatusUnprocessableEntity, header+": it was used for another request: take a new one for each")
 	case status == 0:
-		problem(w, http.StatusConflict, header+": this request is being done, or ended without an answer: look whether it was done")
+		refuse(w, http.StatusConflict, header+": this request is being done, or ended without an answer: look whether it was done")
 	default:
 		w.Header().Set("Idempotent-Replayed", "true")
 		if answer != nil {
@@ -129,11 +131,8 @@ func (q Requests) Tidy(ctx context.Context) error {
 	return err
 }
 
-// problem answers as RFC 9457 says.
-func problem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail}) // the client is gone
+func refuse(w http.ResponseWriter, status int, detail string) {
+	operation.Refuse(w, huma.NewError(status, detail))
 }
 
 // recorder keeps what is answered.

@@ -170,6 +170,17 @@ func (s *Set) Problem(operation string, err error) huma.StatusError {
 	return huma.NewError(status, err.Error())
 }
 
+// Refuse answers with a problem, where no operation does.
+func Refuse(w http.ResponseWriter, problem huma.StatusError) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	if problem.GetStatus() == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.WriteHeader(problem.GetStatus())
+	_ = json.NewEncoder(w).Encode(problem) // who does not listen need not be told
+}
+
 // Status is the HTTP status of an error.
 func Status(err error) int {
 	var invalid *InvalidError

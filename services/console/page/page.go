@@ -123,12 +123,17 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
-	said := err.Error()
-	if status == http.StatusInternalServerError {
-		p.Log.Error("a page could not be made", zap.String("path", r.URL.Path), zap.Error(err))
-		said = "It could not be done; the console's log says why."
+	p.Render(w, r, View{Title: http.StatusText(status), Status: status, Body: failure(p.why(r, err))})
+}
+
+// why is what people are told of an error. What is no mistake of theirs is told to the log
+// only.
+func (p *Pages) why(r *http.Request, err error) string {
+	if operation.Status(err) != http.StatusInternalServerError {
+		return err.Error()
 	}
-	p.Render(w, r, View{Title: http.StatusText(status), Status: status, Body: failure(said)})
+	p.Log.Error("a request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+	return "It could not be done; the console's log says why."
 }
 
 // Done answers a form: it goes back to a page of the console, which tells what was done or
@@ -136,11 +141,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 func (p *Pages) Done(w http.ResponseWriter, r *http.Request, back, done string, err error) {
 	said := notice{Text: done}
 	if err != nil {
-		said = notice{Text: err.Error(), Bad: true}
-		if operation.Status(err) == http.StatusInternalServerError {
-			p.Log.Error("a form could not be done", zap.String("path", r.URL.Path), zap.Error(err))
-			said.Text = "It could not be done; the console's log says why."
-		}
+		said = notice{Text: p.why(r, err), Bad: true}
 	}
 	leave(w, said)
 	http.Redirect(w, r, Local(back), http.StatusSeeOther)
