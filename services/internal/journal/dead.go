@@ -23,7 +23,11 @@ WITH dead AS (
     UPDATE turns SET outcome = 'dead', reason = $4, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL
     WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND outcome IS NULL RETURNING chat_id, turn_no)` + insertLetter
 	deadLetterDelivery = `-- dead-letter a delivery
-WITH found AS (SELECT chat_id, turn_no FROM deliveries WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND owner IS NOT NULL LIMIT 1),
+WITH found AS MATERIALIZED (
+    SELECT t.chat_id, t.turn_no FROM turns t
+    WHERE t.chat_id = $1 AND t.turn_no = $2 AND EXISTS (
+        SELECT FROM deliveries d WHERE d.chat_id = $1 AND d.turn_no = $2 AND d.fence = $3 AND d.owner IS NOT NULL)
+    FOR NO KEY UPDATE OF t),
 parts AS (
     UPDATE deliveries d SET state = 'closed', outcome = 'dead', reason = $4, closed_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL
     FROM found WHERE d.chat_id = found.chat_id AND d.turn_no = found.turn_no AND d.closed_at IS NULL),
@@ -144,7 +148,7 @@ func (j *Journal) PurgeDeadLetters(ctx context.Context, f DeadLetterFilter) (int
 const (
 	lockLetter = `
 SELECT t.payload, now() FROM dead_letters l JOIN turns t USING (chat_id, turn_no)
-WHERE l.chat_id = $1 AND l.turn_no = $2 AND t.outcome = 'dead' FOR UPDATE OF l, t`
+WHERE l.chat_id = $1 AND l.turn_no = $2 AND t.outcome = 'dead' FOR UPDATE OF l`
 	reopenTurn = `
 UPDATE turns SET outcome = NULL, reason = '', closed_at = NULL, expires_at = $3, payload = $4, attempts = 0, not_before = NULL,
     written_at = CASE WHEN $5 THEN written_at END
@@ -165,6 +169,9 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
 		var turn []byte
 		var now time.Time
+		if err := lockTurn(ctx, tx, id); err != nil {
+			return err
+		}
 		if err := tx.QueryRow(ctx, lockLetter, chat, number).Scan(&turn, &now); err != nil {
 			return err
 		}

@@ -120,9 +120,11 @@ WITH i AS (
     SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::text[], $9::text[], $10::bool[],
         $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::timestamptz[])
     AS u(chat_id, turn_no, part, fence, outcome, reason, last, viewer, telegram_id, body, reply_to, sent_at)),
+locked AS MATERIALIZED (
+    SELECT i.* FROM i JOIN turns t USING (chat_id, turn_no) ORDER BY t.chat_id, t.turn_no, i.part FOR NO KEY UPDATE OF t),
 closed AS (
     UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, closed_at = now(), outcome = i.outcome, reason = i.reason
-    FROM i WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part = i.part AND d.fence = i.fence AND d.owner = $1
+    FROM locked i WHERE d.chat_id = i.chat_id AND d.turn_no = i.turn_no AND d.part = i.part AND d.fence = i.fence AND d.owner = $1
     RETURNING i.*, d.bot_id, d.redacted, i.outcome IN ('delivered', 'fell_back') AS done),
 dropped AS (
     UPDATE deliveries d SET state = 'closed', not_before = NULL, closed_at = now(), outcome = 'rejected', reason = '` + partBefore + `'
@@ -156,7 +158,8 @@ WITH claimed AS MATERIALIZED (
     FROM deliveries WHERE lane = $3 AND closed_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($5)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
-    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $4)
+    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner)
+    ORDER BY chat_id, turn_no, part LIMIT $4)
 UPDATE deliveries d SET state = CASE WHEN dead.owner = $1 AND d.claimed_until > now() THEN 'claimed' ELSE d.state END, ` + claimDelivery + `
 FROM dead WHERE d.chat_id = dead.chat_id AND d.turn_no = dead.turn_no AND d.part = dead.part AND d.fence = dead.fence AND d.owner = dead.owner
 RETURNING ` + claimedDelivery
@@ -279,13 +282,16 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 	states, names, leases := make([]string, n), make([]string, n), make([]time.Duration, n)
 	at := map[[3]int64]int{}
 	for i, s := range steps {
+		chat, turn := key(s.unsent.GetId())
+		at[[3]int64{chat, turn, int64(s.unsent.Part)}] = i
+	}
+	for i, s := range inOrder(steps, func(s step) *chorusv1.TurnId { return s.unsent.GetId() }) {
 		chats[i], turns[i] = key(s.unsent.GetId())
 		parts[i], fences[i], owners[i] = int16(s.unsent.Part), s.unsent.fence, s.claims.Owner //nolint:gosec // a turn has a few
 		states[i], names[i], leases[i] = "claimed", string(s.step), s.claims.Lease
 		if s.calling {
 			states[i] = "sending"
 		}
-		at[[3]int64{chats[i], turns[i], int64(parts[i])}] = i
 	}
 	done := make([]stepped, n)
 	var chat, turn, part int64

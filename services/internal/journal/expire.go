@@ -17,23 +17,26 @@ const (
 WITH due AS (
     SELECT t.chat_id, t.turn_no FROM turns t
     WHERE t.closed_at IS NULL AND t.expires_at < now() - $1::interval` + unclaimed + `
-    LIMIT $2 FOR UPDATE SKIP LOCKED)` + endDue
+    ORDER BY t.chat_id, t.turn_no LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)` + endDue
 	expireTurns = `-- end turns
 WITH due AS (
     SELECT t.chat_id, t.turn_no FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) JOIN turns t USING (chat_id, turn_no)
     WHERE t.closed_at IS NULL` + unclaimed + `
-    FOR UPDATE OF t SKIP LOCKED)` + endDue
+    ORDER BY t.chat_id, t.turn_no FOR NO KEY UPDATE OF t SKIP LOCKED)` + endDue
 
 	unclaimed = ` AND (t.claimed_until IS NULL OR t.claimed_until < now() - $3::interval)
       AND NOT EXISTS (
         SELECT FROM deliveries d
         WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND d.claimed_until >= now() - $3::interval)`
 	endDue = `,
+unsent AS MATERIALIZED (
+    SELECT d.chat_id, d.turn_no, d.part FROM deliveries d JOIN due USING (chat_id, turn_no)
+    WHERE d.closed_at IS NULL AND (d.claimed_until IS NULL OR d.claimed_until < now() - $3::interval)
+    ORDER BY d.chat_id, d.turn_no, d.part FOR NO KEY UPDATE OF d),
 parts AS (
     UPDATE deliveries d SET state = 'closed', owner = NULL, claimed_until = NULL, not_before = NULL, closed_at = now(), reason = $4,
         outcome = CASE WHEN d.state = 'sending' THEN 'unknown' ELSE 'expired' END, fence = d.fence + 1
-    FROM due WHERE d.chat_id = due.chat_id AND d.turn_no = due.turn_no AND d.closed_at IS NULL
-      AND (d.claimed_until IS NULL OR d.claimed_until < now() - $3::interval)
+    FROM unsent u WHERE d.chat_id = u.chat_id AND d.turn_no = u.turn_no AND d.part = u.part
     RETURNING d.chat_id, d.turn_no, d.part, d.outcome)
 UPDATE turns t SET closed_at = now(), written_at = coalesce(t.written_at, now()), owner = NULL, claimed_until = NULL, fence = t.fence + 1, reason = $4,
     outcome = coalesce((SELECT p.outcome FROM parts p WHERE p.chat_id = t.chat_id AND p.turn_no = t.turn_no ORDER BY part LIMIT 1), 'expired')

@@ -136,13 +136,14 @@ first AS MATERIALIZED (
     WHERE planned_at < until),
 old AS MATERIALIZED (
     SELECT o.turn_no FROM first, chat, LATERAL (
-        SELECT * FROM turns WHERE chat_id = $1 AND turn_no < first.turn_no + $2 AND planned_at < until AND outcome IS NOT NULL) o
+        SELECT * FROM turns WHERE chat_id = $1 AND turn_no < first.turn_no + $2 AND planned_at < until AND outcome IS NOT NULL
+        ORDER BY turn_no FOR UPDATE SKIP LOCKED) o
     WHERE NOT (o.outcome = 'dead' AND EXISTS (SELECT FROM dead_letters l WHERE l.chat_id = $1 AND l.turn_no = o.turn_no))
     LIMIT $2)
 DELETE FROM turns t USING old WHERE t.chat_id = $1 AND t.turn_no = old.turn_no`
 
 // DeleteOld deletes ended turns of a chat that are older than the chat keeps things,
-// of its next limit turns, and tells how many.
+// of its next limit turns, and that nobody changes at the moment, and tells how many.
 func (j *Journal) DeleteOld(ctx context.Context, chatID int64, limit int) (int64, error) {
 	tag, err := j.pool.Exec(ctx, deleteOld, chatID, limit)
 	if err != nil {

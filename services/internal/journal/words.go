@@ -76,10 +76,10 @@ func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
 }
 
 const (
-	lockSaid = `-- lock turns
+	readSaid = `-- read turns to redact
 SELECT t.chat_id, t.turn_no, t.payload, d.part, d.payload
 FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) JOIN turns t USING (chat_id, turn_no) LEFT JOIN deliveries d USING (chat_id, turn_no)
-ORDER BY 1, 2, 4 FOR UPDATE OF t`
+ORDER BY 1, 2, 4`
 	redactTurn = `-- redact a turn
 UPDATE turns SET payload = $3, reason = '' WHERE chat_id = $1 AND turn_no = $2`
 	redactDelivery = `-- redact a delivery
@@ -133,6 +133,9 @@ func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
 		}
 	}
 	return pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
+		if err := lock(ctx, tx, chats, turns); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, withhold, chats, turns, why); err != nil {
 			return err
 		}
@@ -176,7 +179,7 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 		}
 		b.Queue(redactDelivery, chat, number, *part, bare)
 		return nil
-	}, lockSaid, chats, turns); err != nil {
+	}, readSaid, chats, turns); err != nil {
 		return nil, err
 	}
 	return &b, nil
@@ -184,8 +187,11 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 
 // The generator that is writing a turn finds its claim lost.
 const withdraw = `-- end texts in work
-UPDATE turns SET outcome = 'rejected', reason = $2, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL, fence = fence + 1
-WHERE chat_id = ANY($1) AND closed_at IS NULL AND written_at IS NULL`
+WITH unwritten AS MATERIALIZED (
+    SELECT chat_id, turn_no FROM turns WHERE chat_id = ANY($1) AND closed_at IS NULL AND written_at IS NULL
+    ORDER BY chat_id, turn_no FOR NO KEY UPDATE)
+UPDATE turns t SET outcome = 'rejected', reason = $2, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL, fence = fence + 1
+FROM unwritten u WHERE t.chat_id = u.chat_id AND t.turn_no = u.turn_no`
 
 // Withdraw ends the turns of chats that have no delivery yet, whoever is writing
 // them: nothing comes of what they were shown.
