@@ -35,6 +35,7 @@ func TestWireBytes(t *testing.T) {
 			Id: id, BotId: 3, Action: chorusv1.Action_ACTION_SET_REACTION, Text: "hello", Emoji: "🔥", TargetMessage: 11,
 			Fallback: chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE, PlannedAt: at(1), ExpiresAt: at(120), CreatedAt: at(2),
 			Typing: durationpb.New(1500 * time.Millisecond), Sticker: "CAACAg",
+			Buttons: []*chorusv1.Button{{Text: "Send", Data: "send 1"}},
 		},
 		"ring":  &chorusv1.Ring{Chats: []int64{42, 7}},
 		"event": &chorusv1.Event{Turns: []*chorusv1.TurnId{id}, Chats: []int64{7}},

@@ -307,9 +307,16 @@ func (d *delivery) attempt(client *telegram.Client) telegram.Outcome {
 	case chorusv1.Action_ACTION_SEND_STICKER:
 		s := telegram.Sticker{ChatID: d.to.chat, FileID: d.u.GetSticker(), ReplyTo: replyTo, NotAfter: d.u.Until}
 		return client.SendSticker(d.calls, d.to.token, s)
+	case chorusv1.Action_ACTION_EDIT_MESSAGE:
+		// Telegram refuses one that the bot doesn't know, which is 0.
+		e := telegram.Edit{ChatID: d.to.chat, MessageID: d.to.target, Text: d.u.GetText(), NotAfter: d.u.Until}
+		return client.EditMessage(d.calls, d.to.token, e)
 	case chorusv1.Action_ACTION_UNSPECIFIED, chorusv1.Action_ACTION_SEND_MESSAGE:
 	}
 	m := telegram.Message{ChatID: d.to.chat, Text: textOf(d.u.Delivery), ReplyTo: replyTo, NotAfter: d.u.Until}
+	for _, b := range d.u.GetButtons() {
+		m.Buttons = append(m.Buttons, telegram.Button{Text: b.GetText(), Data: b.GetData()})
+	}
 	return client.SendMessage(d.calls, d.to.token, m)
 }
 

@@ -45,7 +45,7 @@ func TestEveryActionIsCalledByItsMethod(t *testing.T) {
 		turn := s.turn(chat)
 		turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, said
 		d := journaltest.Reaction(turn, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED)
-		d.Action, d.Sticker = action, stickerID
+		d.Action, d.Sticker, d.Text = action, stickerID, "hello"
 		s.post(turn, d)
 		s.eventually(name+" ends", func() (string, bool) {
 			got, err := journaltest.State(t.Context(), s.pool, d.GetId())

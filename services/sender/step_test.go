@@ -27,7 +27,7 @@ func kinds() []telegram.Kind {
 // The kinds of deliveries, by what is called.
 func deliveryStates() map[string]state {
 	message, reaction := journal.KindOf(chorusv1.Action_ACTION_SEND_MESSAGE), journal.KindOf(chorusv1.Action_ACTION_SET_REACTION)
-	sticker := journal.KindOf(chorusv1.Action_ACTION_SEND_STICKER)
+	sticker, edit := journal.KindOf(chorusv1.Action_ACTION_SEND_STICKER), journal.KindOf(chorusv1.Action_ACTION_EDIT_MESSAGE)
 	return map[string]state{
 		"message":                  {calls: 1, kind: message},
 		"reply":                    {calls: 1, answers: true, kind: message},
@@ -35,6 +35,7 @@ func deliveryStates() map[string]state {
 		"reaction that falls back": {calls: 1, answers: true, kind: reaction, fallsBack: true},
 		"message for a reaction":   {calls: 2, answers: true, kind: reaction, fallsBack: true, fallback: true, refused: "no"},
 		"sticker":                  {calls: 1, answers: true, kind: sticker, fallsBack: true},
+		"edit":                     {calls: 1, answers: true, kind: edit},
 	}
 }
 
@@ -52,17 +53,17 @@ func (s step) String() string {
 // Every outcome of a call is answered for every kind of delivery.
 func TestNextAfterEachOutcome(t *testing.T) {
 	t.Parallel()
-	order := []string{"message", "reply", "reaction", "reaction that falls back", "message for a reaction", "sticker"}
-	want := map[telegram.Kind][6]string{
-		telegram.Unknown:             {"UNKNOWN", "UNKNOWN", "retry", "retry", "UNKNOWN", "UNKNOWN"},
-		telegram.Done:                {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK", "DELIVERED"},
-		telegram.AlreadyDone:         {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK", "DELIVERED"},
-		telegram.RateLimited:         {"wait", "wait", "wait", "wait", "wait", "wait"},
-		telegram.PermanentAction:     {"REJECTED", "REJECTED", "REJECTED", "fall back", "REJECTED", "fall back"},
-		telegram.PermanentMembership: {"suspend", "suspend", "suspend", "suspend", "suspend", "suspend"},
-		telegram.PermanentBot:        {"judge", "judge", "judge", "judge", "judge", "judge"},
-		telegram.Moved:               {"move", "move", "move", "move", "move", "move"},
-		telegram.NotSent:             {"retry", "retry", "retry", "retry", "retry", "retry"},
+	order := []string{"message", "reply", "reaction", "reaction that falls back", "message for a reaction", "sticker", "edit"}
+	want := map[telegram.Kind][7]string{
+		telegram.Unknown:             {"UNKNOWN", "UNKNOWN", "retry", "retry", "UNKNOWN", "UNKNOWN", "retry"},
+		telegram.Done:                {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK", "DELIVERED", "DELIVERED"},
+		telegram.AlreadyDone:         {"DELIVERED", "DELIVERED", "DELIVERED", "DELIVERED", "FELL_BACK", "DELIVERED", "DELIVERED"},
+		telegram.RateLimited:         {"wait", "wait", "wait", "wait", "wait", "wait", "wait"},
+		telegram.PermanentAction:     {"REJECTED", "REJECTED", "REJECTED", "fall back", "REJECTED", "fall back", "REJECTED"},
+		telegram.PermanentMembership: {"suspend", "suspend", "suspend", "suspend", "suspend", "suspend", "suspend"},
+		telegram.PermanentBot:        {"judge", "judge", "judge", "judge", "judge", "judge", "judge"},
+		telegram.Moved:               {"move", "move", "move", "move", "move", "move", "move"},
+		telegram.NotSent:             {"retry", "retry", "retry", "retry", "retry", "retry", "retry"},
 	}
 	if len(kinds()) != len(want) {
 		t.Fatalf("the outcomes are %v", kinds())
@@ -123,6 +124,8 @@ func TestNextInParticular(t *testing.T) {
 		"muted, it may write for a sticker":   {of["sticker"], muted, testPolicy(), "fall back"},
 		"a sticker's message is gone":         {of["sticker"], gone, testPolicy(), "send bare"},
 		"a sticker taken over":                {with("sticker", func(s *state) { s.takenOver = true }), none, testPolicy(), "UNKNOWN"},
+		"an edit taken over":                  {with("edit", func(s *state) { s.takenOver = true }), none, testPolicy(), "call"},
+		"the message edited is gone":          {of["edit"], gone, testPolicy(), "REJECTED"},
 		"muted, its reaction is refused":      {of["reaction"], muted, testPolicy(), "REJECTED"},
 		"a stopped bot":                       {with("message", func(s *state) { s.token = tokenRefused }), permanentBot, testPolicy(), "REJECTED"},
 		"a token that nobody can judge":       {with("message", func(s *state) { s.token = tokenUnclear }), permanentBot, testPolicy(), "retry"},

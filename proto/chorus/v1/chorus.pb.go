@@ -212,6 +212,8 @@ const (
 	Action_ACTION_SET_REACTION Action = 2
 	// sendSticker.
 	Action_ACTION_SEND_STICKER Action = 3
+	// editMessageText, of the target message, which is the bot's own.
+	Action_ACTION_EDIT_MESSAGE Action = 4
 )
 
 // Enum value maps for Action.
@@ -221,12 +223,14 @@ var (
 		1: "ACTION_SEND_MESSAGE",
 		2: "ACTION_SET_REACTION",
 		3: "ACTION_SEND_STICKER",
+		4: "ACTION_EDIT_MESSAGE",
 	}
 	Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED":  0,
 		"ACTION_SEND_MESSAGE": 1,
 		"ACTION_SET_REACTION": 2,
 		"ACTION_SEND_STICKER": 3,
+		"ACTION_EDIT_MESSAGE": 4,
 	}
 )
 
@@ -702,11 +706,11 @@ type Delivery struct {
 	BotId int64 `protobuf:"varint,2,opt,name=bot_id,json=botId,proto3" json:"bot_id,omitempty"`
 	// The call.
 	Action Action `protobuf:"varint,3,opt,name=action,proto3,enum=chorus.v1.Action" json:"action,omitempty"`
-	// The text, at most 4096 UTF-16 code units; send_message only.
+	// The text, at most 4096 UTF-16 code units; send_message and edit_message only.
 	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
 	// The emoji in Telegram's form; of set_reaction, and what a sticker stands for.
 	Emoji string `protobuf:"bytes,5,opt,name=emoji,proto3" json:"emoji,omitempty"`
-	// Chorus' number of the message replied or reacted to; 0 for none.
+	// Chorus' number of the message replied or reacted to, or edited; 0 for none.
 	TargetMessage int64 `protobuf:"varint,6,opt,name=target_message,json=targetMessage,proto3" json:"target_message,omitempty"`
 	// What to do when the call is refused for good.
 	Fallback Fallback `protobuf:"varint,7,opt,name=fallback,proto3,enum=chorus.v1.Fallback" json:"fallback,omitempty"`
@@ -719,7 +723,9 @@ type Delivery struct {
 	// How long the bot is shown typing before the call; zero for not at all.
 	Typing *durationpb.Duration `protobuf:"bytes,11,opt,name=typing,proto3" json:"typing,omitempty"`
 	// Telegram's id of the sticker's file, as this bot knows it; send_sticker only.
-	Sticker       string `protobuf:"bytes,12,opt,name=sticker,proto3" json:"sticker,omitempty"`
+	Sticker string `protobuf:"bytes,12,opt,name=sticker,proto3" json:"sticker,omitempty"`
+	// The buttons below the message, side by side; send_message only.
+	Buttons       []*Button `protobuf:"bytes,13,rep,name=buttons,proto3" json:"buttons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -838,6 +844,68 @@ func (x *Delivery) GetSticker() string {
 	return ""
 }
 
+func (x *Delivery) GetButtons() []*Button {
+	if x != nil {
+		return x.Buttons
+	}
+	return nil
+}
+
+// Button is one that is pressed below a message. Whoever presses it tells the bot its data.
+type Button struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it says.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// What the bot is told, 1 to 64 bytes. Anybody can make it up.
+	Data          string `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Button) Reset() {
+	*x = Button{}
+	mi := &file_chorus_v1_chorus_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Button) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Button) ProtoMessage() {}
+
+func (x *Button) ProtoReflect() protoreflect.Message {
+	mi := &file_chorus_v1_chorus_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Button.ProtoReflect.Descriptor instead.
+func (*Button) Descriptor() ([]byte, []int) {
+	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Button) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Button) GetData() string {
+	if x != nil {
+		return x.Data
+	}
+	return ""
+}
+
 // Ring tells a stage that chats have something for it to do. What that is stands in
 // the database: a ring that is lost costs time, and one too many costs a look.
 type Ring struct {
@@ -850,7 +918,7 @@ type Ring struct {
 
 func (x *Ring) Reset() {
 	*x = Ring{}
-	mi := &file_chorus_v1_chorus_proto_msgTypes[4]
+	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +930,7 @@ func (x *Ring) String() string {
 func (*Ring) ProtoMessage() {}
 
 func (x *Ring) ProtoReflect() protoreflect.Message {
-	mi := &file_chorus_v1_chorus_proto_msgTypes[4]
+	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +943,7 @@ func (x *Ring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ring.ProtoReflect.Descriptor instead.
 func (*Ring) Descriptor() ([]byte, []int) {
-	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{4}
+	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Ring) GetChats() []int64 {
@@ -900,7 +968,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
+	mi := &file_chorus_v1_chorus_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +980,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_chorus_v1_chorus_proto_msgTypes[5]
+	mi := &file_chorus_v1_chorus_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +993,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{5}
+	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Event) GetTurns() []*TurnId {
@@ -975,7 +1043,7 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\buse_news\x18\x0f \x01(\bR\auseNews\x12\x18\n" +
 	"\abubbles\x18\x10 \x01(\bR\abubbles\x12!\n" +
 	"\falso_answers\x18\x11 \x01(\x03R\valsoAnswers\x12\x12\n" +
-	"\x04note\x18\x12 \x01(\tR\x04note\"\xef\x03\n" +
+	"\x04note\x18\x12 \x01(\tR\x04note\"\x9c\x04\n" +
 	"\bDelivery\x12!\n" +
 	"\x02id\x18\x01 \x01(\v2\x11.chorus.v1.TurnIdR\x02id\x12\x15\n" +
 	"\x06bot_id\x18\x02 \x01(\x03R\x05botId\x12)\n" +
@@ -992,7 +1060,11 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x121\n" +
 	"\x06typing\x18\v \x01(\v2\x19.google.protobuf.DurationR\x06typing\x12\x18\n" +
-	"\asticker\x18\f \x01(\tR\asticker\"\x1c\n" +
+	"\asticker\x18\f \x01(\tR\asticker\x12+\n" +
+	"\abuttons\x18\r \x03(\v2\x11.chorus.v1.ButtonR\abuttons\"0\n" +
+	"\x06Button\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\tR\x04data\"\x1c\n" +
 	"\x04Ring\x12\x14\n" +
 	"\x05chats\x18\x01 \x03(\x03R\x05chats\"F\n" +
 	"\x05Event\x12'\n" +
@@ -1012,12 +1084,13 @@ const file_chorus_v1_chorus_proto_rawDesc = "" +
 	"\aMention\x12\x17\n" +
 	"\x13MENTION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMENTION_START\x10\x01\x12\x0f\n" +
-	"\vMENTION_END\x10\x02*k\n" +
+	"\vMENTION_END\x10\x02*\x84\x01\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACTION_SEND_MESSAGE\x10\x01\x12\x17\n" +
 	"\x13ACTION_SET_REACTION\x10\x02\x12\x17\n" +
-	"\x13ACTION_SEND_STICKER\x10\x03*@\n" +
+	"\x13ACTION_SEND_STICKER\x10\x03\x12\x17\n" +
+	"\x13ACTION_EDIT_MESSAGE\x10\x04*@\n" +
 	"\bFallback\x12\x18\n" +
 	"\x14FALLBACK_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FALLBACK_EMOJI_MESSAGE\x10\x01*\xa4\x01\n" +
@@ -1043,7 +1116,7 @@ func file_chorus_v1_chorus_proto_rawDescGZIP() []byte {
 }
 
 var file_chorus_v1_chorus_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_chorus_v1_chorus_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_chorus_v1_chorus_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_chorus_v1_chorus_proto_goTypes = []any{
 	(TurnKind)(0),                 // 0: chorus.v1.TurnKind
 	(Length)(0),                   // 1: chorus.v1.Length
@@ -1055,33 +1128,35 @@ var file_chorus_v1_chorus_proto_goTypes = []any{
 	(*Reason)(nil),                // 7: chorus.v1.Reason
 	(*Turn)(nil),                  // 8: chorus.v1.Turn
 	(*Delivery)(nil),              // 9: chorus.v1.Delivery
-	(*Ring)(nil),                  // 10: chorus.v1.Ring
-	(*Event)(nil),                 // 11: chorus.v1.Event
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*Button)(nil),                // 10: chorus.v1.Button
+	(*Ring)(nil),                  // 11: chorus.v1.Ring
+	(*Event)(nil),                 // 12: chorus.v1.Event
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
 }
 var file_chorus_v1_chorus_proto_depIdxs = []int32{
 	6,  // 0: chorus.v1.Turn.id:type_name -> chorus.v1.TurnId
 	0,  // 1: chorus.v1.Turn.kind:type_name -> chorus.v1.TurnKind
 	1,  // 2: chorus.v1.Turn.length:type_name -> chorus.v1.Length
 	2,  // 3: chorus.v1.Turn.mention:type_name -> chorus.v1.Mention
-	12, // 4: chorus.v1.Turn.planned_at:type_name -> google.protobuf.Timestamp
-	12, // 5: chorus.v1.Turn.due_at:type_name -> google.protobuf.Timestamp
-	12, // 6: chorus.v1.Turn.expires_at:type_name -> google.protobuf.Timestamp
+	13, // 4: chorus.v1.Turn.planned_at:type_name -> google.protobuf.Timestamp
+	13, // 5: chorus.v1.Turn.due_at:type_name -> google.protobuf.Timestamp
+	13, // 6: chorus.v1.Turn.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 7: chorus.v1.Turn.reasons:type_name -> chorus.v1.Reason
 	6,  // 8: chorus.v1.Delivery.id:type_name -> chorus.v1.TurnId
 	3,  // 9: chorus.v1.Delivery.action:type_name -> chorus.v1.Action
 	4,  // 10: chorus.v1.Delivery.fallback:type_name -> chorus.v1.Fallback
-	12, // 11: chorus.v1.Delivery.planned_at:type_name -> google.protobuf.Timestamp
-	12, // 12: chorus.v1.Delivery.expires_at:type_name -> google.protobuf.Timestamp
-	12, // 13: chorus.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
-	13, // 14: chorus.v1.Delivery.typing:type_name -> google.protobuf.Duration
-	6,  // 15: chorus.v1.Event.turns:type_name -> chorus.v1.TurnId
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 11: chorus.v1.Delivery.planned_at:type_name -> google.protobuf.Timestamp
+	13, // 12: chorus.v1.Delivery.expires_at:type_name -> google.protobuf.Timestamp
+	13, // 13: chorus.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
+	14, // 14: chorus.v1.Delivery.typing:type_name -> google.protobuf.Duration
+	10, // 15: chorus.v1.Delivery.buttons:type_name -> chorus.v1.Button
+	6,  // 16: chorus.v1.Event.turns:type_name -> chorus.v1.TurnId
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_chorus_v1_chorus_proto_init() }
@@ -1095,7 +1170,7 @@ func file_chorus_v1_chorus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_chorus_v1_chorus_proto_rawDesc), len(file_chorus_v1_chorus_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

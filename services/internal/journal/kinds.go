@@ -33,11 +33,13 @@ func Kinds() []Kind {
 		message  = chorusv1.Action_ACTION_SEND_MESSAGE
 		reaction = chorusv1.Action_ACTION_SET_REACTION
 		sticker  = chorusv1.Action_ACTION_SEND_STICKER
+		edit     = chorusv1.Action_ACTION_EDIT_MESSAGE
 	)
 	return []Kind{
 		{Action: message, Method: "sendMessage", Lane: LaneMessage, Message: true},
 		{Action: reaction, Method: "setMessageReaction", Lane: LaneReaction, Repeatable: true, OwnRight: true, Fallback: message},
 		{Action: sticker, Method: "sendSticker", Lane: LaneMessage, Message: true, OwnRight: true, Fallback: message},
+		{Action: edit, Method: "editMessageText", Lane: LaneMessage, Repeatable: true},
 	}
 }
 

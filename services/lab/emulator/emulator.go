@@ -246,7 +246,7 @@ func effectOf(method string) string {
 		return "sent"
 	case "setMessageReaction":
 		return "reacted"
-	case "editMessageText":
+	case "editMessageText", "editMessageReplyMarkup":
 		return "edited"
 	case "deleteMessage":
 		return "deleted"

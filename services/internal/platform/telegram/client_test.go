@@ -36,6 +36,30 @@ func TestRequests(t *testing.T) {
 			"sendMessage",
 			url.Values{"chat_id": {"-5"}, "text": {"yes"}, "reply_parameters": {`{"message_id":9007199254740993}`}},
 		},
+		"buttons": {
+			func(c *telegram.Client) telegram.Outcome {
+				return c.SendMessage(t.Context(), secret.New(token), telegram.Message{ChatID: -5, Text: "?", Buttons: []telegram.Button{{"Yes", "y 1"}, {"No", "n 1"}}})
+			},
+			"sendMessage",
+			url.Values{
+				"chat_id": {"-5"}, "text": {"?"},
+				"reply_markup": {`{"inline_keyboard":[[{"text":"Yes","callback_data":"y 1"},{"text":"No","callback_data":"n 1"}]]}`},
+			},
+		},
+		"edit": {
+			func(c *telegram.Client) telegram.Outcome {
+				return c.EditMessage(t.Context(), secret.New(token), telegram.Edit{ChatID: -5, MessageID: 7, Text: "<b>"})
+			},
+			"editMessageText",
+			url.Values{"chat_id": {"-5"}, "message_id": {"7"}, "text": {"<b>"}},
+		},
+		"an answer to a query": {
+			func(c *telegram.Client) telegram.Outcome {
+				return c.AnswerQuery(t.Context(), secret.New(token), "12", "Sent.")
+			},
+			"answerCallbackQuery",
+			url.Values{"callback_query_id": {"12"}, "text": {"Sent."}, "show_alert": {"true"}},
+		},
 		"sticker": {
 			func(c *telegram.Client) telegram.Outcome {
 				return c.SendSticker(t.Context(), secret.New(token), telegram.Sticker{ChatID: -5, FileID: "CAACAgIAAxkB", ReplyTo: 7})

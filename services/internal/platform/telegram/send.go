@@ -19,13 +19,51 @@ type Message struct {
 	// ReplyTo is the message that it answers, by the id that this bot knows it
 	// under; 0 for none. If it is gone, the message is refused, not sent bare.
 	ReplyTo  int64
+	Buttons  []Button  // side by side below the text
 	NotAfter time.Time // as a Call's
+}
+
+// Button tells its bot its data, 1 to 64 bytes, when somebody presses it.
+type Button struct {
+	Text string `json:"text"`
+	Data string `json:"callback_data"`
+}
+
+// keyboard are buttons side by side. The library's own type tells of an empty text to copy
+// beside the data.
+func keyboard(buttons []Button) any {
+	if len(buttons) == 0 {
+		return nil
+	}
+	return map[string]any{"inline_keyboard": [][]Button{buttons}}
 }
 
 // SendMessage sends a message. To send it again after Unknown may double it.
 func (c *Client) SendMessage(ctx context.Context, token secret.String, m Message) Outcome {
-	params := &bot.SendMessageParams{ChatID: m.ChatID, Text: m.Text, ReplyParameters: replyTo(m.ReplyTo)}
+	params := &bot.SendMessageParams{ChatID: m.ChatID, Text: m.Text, ReplyParameters: replyTo(m.ReplyTo), ReplyMarkup: keyboard(m.Buttons)}
 	return c.sending(ctx, &Call{Method: "sendMessage", Token: token, Params: params, NotAfter: m.NotAfter})
+}
+
+// Edit is a new text for a message of the bot's own.
+type Edit struct {
+	ChatID    int64 // Telegram's id of the chat
+	MessageID int64
+	Text      string    // as a Message's
+	NotAfter  time.Time // as a Call's
+}
+
+// EditMessage changes a message's text, and takes its buttons away. To do it again changes
+// nothing, so it may be repeated after Unknown.
+func (c *Client) EditMessage(ctx context.Context, token secret.String, e Edit) Outcome {
+	params := &bot.EditMessageTextParams{ChatID: e.ChatID, MessageID: int(e.MessageID), Text: e.Text}
+	return c.invoke(ctx, &Call{Method: "editMessageText", Token: token, Params: params, NotAfter: e.NotAfter})
+}
+
+// AnswerQuery shows whoever pressed a button a line, of at most 200 characters. Telegram
+// takes one answer, within moments.
+func (c *Client) AnswerQuery(ctx context.Context, token secret.String, query, text string) Outcome {
+	params := &bot.AnswerCallbackQueryParams{CallbackQueryID: query, Text: text, ShowAlert: true}
+	return c.invoke(ctx, &Call{Method: "answerCallbackQuery", Token: token, Params: params})
 }
 
 // Sticker is a sticker for a chat.

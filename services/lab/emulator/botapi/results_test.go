@@ -58,6 +58,16 @@ func TestResultsHaveTelegramsShape(t *testing.T) {
 			`{"ok":true,"result":{"message_id":3,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"text":"a b","entities":[{"type":"bold","offset":2,"length":1}],"reply_markup":{"inline_keyboard":[[{"text":"x","callback_data":"y"}]]}}}`,
 		},
 		{
+			"editMessageReplyMarkup",
+			[]any{"chat_id", r.books, "message_id", 3},
+			`{"ok":true,"result":{"message_id":3,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"edit_date":WHEN,"text":"a b","entities":[{"type":"bold","offset":2,"length":1}]}}`,
+		},
+		{
+			"editMessageReplyMarkup",
+			[]any{"chat_id", r.books, "message_id", 3},
+			`{"ok":false,"error_code":400,"description":"Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message"}`,
+		},
+		{
 			"sendSticker",
 			[]any{"chat_id", r.books, "sticker", "CAACAgIAAxkBAAIBYWZxJ2sprouting0NgQ"},
 			`{"ok":true,"result":{"message_id":4,"from":` + ada + `,"chat":` + books + `,"date":WHEN,"sticker":{"width":512,"height":512,"is_animated":false,"is_video":false,"type":"regular","file_id":"CAACAgIAAxkBAAIBYWZxJ2sprouting0NgQ","file_unique_id":"AgADrouting0NgQ"}}}`,

@@ -15,6 +15,14 @@ func (a *API) editMessageText(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.edit(c, world.Saying{Content: text})
+}
+
+func (a *API) editMessageReplyMarkup(c *call) (effect, error) {
+	return a.edit(c, world.Saying{MarkupOnly: true})
+}
+
+func (a *API) edit(c *call, saying world.Saying) (effect, error) {
 	// Without a chat and a message the original takes the message for an inline
 	// one, and there are none of those here.
 	if c.params.text("chat_id") == "" && c.params.text("message_id") == "" {
@@ -27,7 +35,6 @@ func (a *API) editMessageText(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-	saying := world.Saying{Content: text}
 	if saying.Markup, err = c.params.keyboard(); err != nil {
 		return nil, err
 	}
@@ -152,7 +159,35 @@ func (p params) keyboard() (json.RawMessage, error) {
 		return nil, badRequest("can't parse reply keyboard markup JSON object")
 	}
 	if keyboard, ok := object["inline_keyboard"]; given && ok {
+		if err := checkButtons(keyboard); err != nil {
+			return nil, err
+		}
 		return compact(`{"inline_keyboard":` + string(keyboard) + `}`), nil
 	}
 	return nil, nil
+}
+
+// maxData is how long the data of a button may be, in bytes.
+const maxData = 64
+
+// checkButtons tells what is wrong with an inline keyboard. Buttons with other actions than
+// these two can't be pressed here, and are taken all the same.
+func checkButtons(keyboard json.RawMessage) error {
+	var rows [][]map[string]json.RawMessage
+	if err := json.Unmarshal(keyboard, &rows); err != nil {
+		return badRequest("can't parse inline keyboard button: InlineKeyboardButton must be an Object")
+	}
+	for _, row := range rows {
+		for _, button := range row {
+			data, pressed := button["callback_data"]
+			var text string
+			if pressed && json.Unmarshal(data, &text) != nil || len(text) > maxData || pressed && text == "" {
+				return badRequest("BUTTON_DATA_INVALID")
+			}
+			if len(button) == 1 {
+				return badRequest("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
+			}
+		}
+	}
+	return nil
 }

@@ -22,6 +22,7 @@ func (a *API) table() map[string]method {
 		{name: "sendChatAction", act: flood.Other, prepare: a.sendChatAction},
 		{name: "setMessageReaction", act: flood.Reaction, prepare: a.setMessageReaction},
 		{name: "editMessageText", act: flood.Edit, prepare: a.editMessageText},
+		{name: "editMessageReplyMarkup", act: flood.Edit, prepare: a.editMessageReplyMarkup},
 		{name: "deleteMessage", act: flood.Other, prepare: a.deleteMessage},
 		{name: "answerCallbackQuery", act: flood.Other, prepare: a.answerCallbackQuery},
 		{name: "getChat", prepare: a.getChat},

@@ -51,7 +51,7 @@ type account struct {
 	Allowed    []string                   `json:"allowed,omitempty"` // empty: Telegram's default
 	Webhook    *Webhook                   `json:"webhook,omitempty"`
 	Commands   map[string]json.RawMessage `json:"commands,omitempty"`
-	Queries    []string                   `json:"queries,omitempty"` // callback queries that wait for an answer
+	Queries    []query                    `json:"asked,omitempty"` // callback queries that wait for an answer
 
 	box  map[int64]place // its message ids in basic groups
 	wake chan struct{}   // closed when the queue or the webhook changes

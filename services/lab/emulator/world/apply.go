@@ -171,7 +171,7 @@ func (w *World) applyQueue(q queued) bool {
 	bot.Queue = append(bot.Queue, q.Update)
 	bot.NextUpdate = max(bot.NextUpdate, q.Update.ID+1)
 	if q.Update.Query != "" {
-		bot.asked(q.Update.Query)
+		bot.asked(query{q.Update.Query, q.Update.At})
 	}
 	if over := len(bot.Queue) - w.cfg.MaxUpdates; over > 0 {
 		bot.Queue = slices.Delete(bot.Queue, 0, over)

@@ -15,15 +15,15 @@ const notModified = "message is not modified: specified new message content and 
 func (w *World) CheckEdit(botID, chatID, messageID int64, s Saying) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, _, _, err := w.editable(botID, chatID, messageID, s)
+	_, _, _, err := w.editable(botID, chatID, messageID, &s)
 	return err
 }
 
-// Edit changes the text of a bot's own message.
+// Edit changes the text and the buttons of a bot's own message.
 func (w *World) Edit(cause Cause, botID, chatID, messageID int64, s Saying) (Post, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bot, c, p, err := w.editable(botID, chatID, messageID, s)
+	bot, c, p, err := w.editable(botID, chatID, messageID, &s)
 	if err != nil {
 		return Post{}, err
 	}
@@ -34,7 +34,8 @@ func (w *World) Edit(cause Cause, botID, chatID, messageID int64, s Saying) (Pos
 	return w.view(c, bot, p.Message, messageID), nil
 }
 
-func (w *World) editable(botID, chatID, messageID int64, s Saying) (*account, *chat, *post, error) {
+// editable finds what is to be edited, and fills in what is to stay as it is.
+func (w *World) editable(botID, chatID, messageID int64, s *Saying) (*account, *chat, *post, error) {
 	bot, c, err := w.in(botID, chatID, toEdit)
 	if err != nil {
 		return nil, nil, nil, err
@@ -45,6 +46,9 @@ func (w *World) editable(botID, chatID, messageID int64, s Saying) (*account, *c
 		return nil, nil, nil, badRequest("message to edit not found")
 	case p.Message.From != botID || p.Message.Service != nil:
 		return nil, nil, nil, badRequest("message can't be edited")
+	}
+	if s.MarkupOnly {
+		s.Content = p.Message.Content
 	}
 	if err := s.check(); err != nil {
 		return nil, nil, nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -290,7 +291,8 @@ func usernames(w *world.World) []string {
 func TestOnlyButtonsOfBotsArePressed(t *testing.T) {
 	t.Parallel()
 
-	w := open(t, world.Config{})
+	now := time.Now()
+	w := open(t, world.Config{Now: func() time.Time { return now }})
 	ada := addBot(t, w, world.NewBot{Username: "ada_bot"})
 	chat := addChat(t, w, world.Group, "ada_bot", "Mia")
 
@@ -306,6 +308,11 @@ func TestOnlyButtonsOfBotsArePressed(t *testing.T) {
 
 	if last.Kind != world.KindCallback || last.Query != query || last.Data != "a" || last.Actor.Name != "Mia" || last.Post.ID != own.ID {
 		t.Errorf("got %+v", last)
+	}
+
+	now = now.Add(31 * time.Second)
+	if w.AnswerQuery(ada, query) {
+		t.Error("a query is answered that is too old")
 	}
 
 	for _, seq := range []int64{bare.Seq, 99} {

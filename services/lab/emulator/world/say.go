@@ -20,6 +20,8 @@ type Saying struct {
 	ReplyOptional bool
 	Thread        int64
 	Markup        json.RawMessage
+	// MarkupOnly leaves the content of an edited message as it is.
+	MarkupOnly bool
 }
 
 // CheckSend tells what Send would fail with at this moment.

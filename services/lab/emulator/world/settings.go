@@ -112,30 +112,42 @@ func (w *World) Press(chatID, seq int64, name, data string) (string, error) {
 	return query, w.commit(nil, events...)
 }
 
-// maxQueries is how many callback queries of a bot wait for an answer; the
-// oldest go first.
-const maxQueries = 64
+const (
+	// maxQueries is how many callback queries of a bot wait for an answer; the
+	// oldest go first.
+	maxQueries = 64
+	// queryLifetime is for how long one waits. Telegram tells no number; bots that
+	// answer after some tens of seconds are told that the query is too old.
+	queryLifetime = 30 * time.Second
+)
+
+// query is a callback query.
+type query struct {
+	ID string    `json:"id"`
+	At time.Time `json:"at"`
+}
 
 // AnswerQuery takes a callback query of the bot as answered. It tells whether
 // there was one that waited.
-func (w *World) AnswerQuery(botID int64, query string) bool {
+func (w *World) AnswerQuery(botID int64, id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	bot := w.state.Accounts[botID]
 	if bot == nil {
 		return false
 	}
-	i := slices.Index(bot.Queries, query)
-	if i < 0 {
-		return false
+	for i, q := range bot.Queries {
+		if q.ID == id {
+			bot.Queries = slices.Delete(bot.Queries, i, i+1)
+			return w.cfg.Now().Sub(q.At) < queryLifetime
+		}
 	}
-	bot.Queries = slices.Delete(bot.Queries, i, i+1)
-	return true
+	return false
 }
 
 // asked notes a callback query that a bot is told of.
-func (a *account) asked(query string) {
-	if a.Queries = append(a.Queries, query); len(a.Queries) > maxQueries {
+func (a *account) asked(q query) {
+	if a.Queries = append(a.Queries, q); len(a.Queries) > maxQueries {
 		a.Queries = slices.Delete(a.Queries, 0, 1)
 	}
 }

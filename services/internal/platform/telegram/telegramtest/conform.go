@@ -51,6 +51,7 @@ func Conform(t *testing.T, place Place) {
 	t.Run("chats", c.chats)
 	t.Run("messages", c.messages)
 	t.Run("replies", c.replies)
+	t.Run("edits", c.edits)
 	t.Run("reactions", c.reactions)
 	t.Run("restricted reactions", c.restricted)
 	t.Run("typing", c.typing)
@@ -156,6 +157,23 @@ func (c *conformance) replies(t *testing.T) {
 	// In a supergroup a message has one id for all.
 	id := c.say(t, c.Ada, c.Supergroup, "a question")
 	want(t, "a reply by another", c.client.SendMessage(c.ctx, c.Bob, telegram.Message{ChatID: c.Supergroup, Text: "no", ReplyTo: id}), telegram.Done)
+}
+
+func (c *conformance) edits(t *testing.T) {
+	for _, chat := range []int64{c.Supergroup, c.Group} {
+		asked := c.client.SendMessage(c.ctx, c.Ada, telegram.Message{ChatID: chat, Text: "?", Buttons: []telegram.Button{{Text: "Yes", Data: "yes"}}})
+		want(t, "buttons", asked, telegram.Done)
+		long := telegram.Button{Text: "Yes", Data: strings.Repeat("y", 65)}
+		want(t, "long data", c.client.SendMessage(c.ctx, c.Ada, telegram.Message{ChatID: chat, Text: "?", Buttons: []telegram.Button{long}}), telegram.PermanentAction)
+		edit := telegram.Edit{ChatID: chat, MessageID: asked.MessageID, Text: "?"}
+		want(t, "without its buttons", c.client.EditMessage(c.ctx, c.Ada, edit), telegram.Done)
+		want(t, "the same again", c.client.EditMessage(c.ctx, c.Ada, edit), telegram.AlreadyDone)
+		for _, id := range []int64{0, asked.MessageID + 100_000} {
+			edit.MessageID = id
+			want(t, "no message", c.client.EditMessage(c.ctx, c.Ada, edit), telegram.PermanentAction)
+		}
+	}
+	want(t, "no query", c.client.AnswerQuery(c.ctx, c.Ada, "1", "?"), telegram.PermanentAction)
 }
 
 func (c *conformance) reactions(t *testing.T) {
