@@ -49,6 +49,7 @@ func deployOn(t testing.TB, dsn, cast string, more ...string) *deployment {
 		"CHORUS_REDIS_URL=" + d.redis.URL(),
 		"CHORUS_SECRET_FILE=" + filepath.Join(dir, "keys"),
 		"CHORUS_GENERATOR_MAX_TYPING=200ms",
+		"CHORUS_CONSOLE_LISTEN=" + nobody(t),
 	}
 	d.run("secrets", "--dir", dir)
 	emulator := launch(t, nil, append([]string{"emulator", "--emulator.listen", "127.0.0.1:0"}, more...)...)

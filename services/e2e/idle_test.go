@@ -53,7 +53,7 @@ func idle(b *testing.B, chats int) (statements int, cpu float64) {
 			b.Fatal(err)
 		}
 	}
-	services := []string{"planner", "generator", "sender", "listener"}
+	services := []string{"planner", "generator", "sender", "listener", "console"}
 	d.start(services...)
 	pass(b, idleFor)
 	// Who asks for metrics has a service look whether it is ready, and that isn't counted.
