@@ -224,6 +224,7 @@ func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.
 			in.Recent[i].At = prompt.HappenedAt
 		}
 	}
+	in.AsksNature = nature.Answer(texts[prompt.Message], "", 0) != ""
 	// It was due when it was heard.
 	in.Due = in.Now
 	if prompt.HeardAt.Before(in.Now) {
@@ -247,7 +248,7 @@ func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.
 		mayJoin := w.Person != prompt.Person && (set.PersonAnswers == 0 || answers < set.PersonAnswers) &&
 			(set.ChatAnswers == 0 || in.ChatAnswers+1 < set.ChatAnswers) &&
 			// Who asks whether this is a human gets an answer of their own.
-			nature.Answer(texts[w.Message], "", 0) == "" && nature.Answer(texts[prompt.Message], "", 0) == ""
+			nature.Answer(texts[w.Message], "", 0) == "" && !in.AsksNature
 		in.Waiting = append(in.Waiting, decide.Waiting{Message: w.Message, Addressed: w.AddressedBots, MayJoin: mayJoin})
 		return nil
 	}, in.Chat.ID, in.Prompted, max(set.MaxWaiting, 1))

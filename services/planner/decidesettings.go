@@ -24,6 +24,8 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 		ChatPerMinute:     settings.MaxMessagesPerMinute.Of(v, chatID, 0),
 		GlobalPerMinute:   settings.GlobalMaxMessagesPerMinute.Of(v, 0, 0),
 		MaxUnwrittenTurns: settings.MaxUnwrittenTurns.Of(v, chatID, 0),
+		Holds:             settings.Approval.Of(v, chatID, 0) != "auto",
+		MaxHeld:           settings.MaxHeldTexts.Of(v, chatID, 0),
 		TurnTTL:           settings.TurnTTL.Of(v, chatID, 0),
 		PersonAnswers:     settings.PersonMaxAnswersPerHour.Of(v, 0, 0),
 		ChatAnswers:       settings.MaxAnswersPerHour.Of(v, chatID, 0),

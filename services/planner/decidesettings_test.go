@@ -51,11 +51,11 @@ func TestEverySettingReachesTheRules(t *testing.T) {
 	fields := reflect.TypeFor[decide.Settings]()
 	reached := map[string]bool{"Pace": true} // of the configuration
 	for _, d := range settings.All() {
-		if strings.HasPrefix(d.Key, "approval") {
+		if strings.HasPrefix(d.Key, "approval_") {
 			continue // the generator reads them
 		}
 		changed := false
-		for _, text := range []string{"true", "false", "0", "1", "0.5", "2", "3m", "5h", "calm", "off", "manual", "10:00-11:00", "word"} {
+		for _, text := range []string{"true", "false", "0", "1", "0.5", "2", "3m", "5h", "calm", "off", "manual", "approve", "10:00-11:00", "word"} {
 			value, err := d.ParseText(text)
 			if err != nil || text == d.Default {
 				continue

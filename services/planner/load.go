@@ -28,6 +28,8 @@ const (
 	// Answers to commands are no talk, and what hangs of reactions holds nothing up. Turns
 	// that wait for Telegram are read, so that who speaks next knows of them, but only
 	// those without a text count against the limit. They are few, because they expire.
+	// Those that wait for a person do so for hours: after two minutes, who speaks next no
+	// longer speaks as if they came.
 	//
 	// After a pause that Telegram made, a bot has one open message at a time until one
 	// was delivered. Only members of basic groups have ids of messages of their own.
@@ -40,14 +42,17 @@ SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
     k.counts, k.counted_in, k.lively,
     CASE WHEN k.texts_day = (now() AT TIME ZONE 'UTC')::date THEN k.texts ELSE 0 END,
     (SELECT counts FROM turn_counts WHERE bot_id = 0), coalesce((SELECT counted_in FROM turn_counts WHERE bot_id = 0), 0),
-    open.unwritten, open.waits, open.speakers, open.targets, open.answerers, member.*, talk.*, known.*, paused.*,
+    open.unwritten, open.waits, coalesce(cardinality(held.turns), 0), open.speakers, open.targets, open.answerers, member.*, talk.*, known.*, paused.*,
     coalesce((SELECT body FROM scenes WHERE chat_id = k.chat_id AND begins_at <= now() AND ends_at > now()), ''),
     extract(epoch FROM (SELECT next_turn_at FROM chat_clock WHERE next_turn_at > now() ORDER BY next_turn_at LIMIT 1) - clock_timestamp())::float8, ` + open + `
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id
 CROSS JOIN LATERAL (
+    SELECT array_agg(turn_no) AS turns FROM deliveries WHERE lane = 'held' AND chat_id = k.chat_id AND part = 1 AND closed_at IS NULL) held
+CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE written_at IS NULL AND kind <> 'command') AS unwritten,
         coalesce(now() - min(planned_at) FILTER (WHERE written_at IS NULL AND kind <> 'command'), '0') AS waits,
-        array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind <> 'command') AS speakers, array_agg(bot_id) AS busy,
+        array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind <> 'command'
+            AND (written_at < now() - interval '2 minutes' AND turn_no = ANY(held.turns)) IS NOT TRUE) AS speakers, array_agg(bot_id) AS busy,
         array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
         array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
     FROM turns WHERE chat_id = k.chat_id AND closed_at IS NULL AND kind <> 'reaction') open
@@ -105,6 +110,7 @@ type row struct {
 	AllCountedIn                 int64
 	Unwritten                    int
 	UnwrittenFor                 time.Duration
+	Held                         int
 	Speakers, Targets, Answerers []int64
 
 	// Of each member of the cast, in the order of the bots.
@@ -206,7 +212,7 @@ func (r *row) input(all players) decide.Input {
 		},
 		TurnNumber: r.Turn, Due: r.Due, Now: r.Now, Lively: r.Lively, ChatToday: r.Today,
 		ChatLastMinute: recently(r.Counts, r.CountedIn, r.Now.Unix()/5, 12), GlobalLastMinute: recently(r.AllCounts, r.AllCountedIn, r.Now.Unix(), 60),
-		UnwrittenTurns: r.Unwritten, UnwrittenFor: r.UnwrittenFor, Coming: r.Speakers, Recent: r.recent(all), Paused: r.pause(0),
+		UnwrittenTurns: r.Unwritten, UnwrittenFor: r.UnwrittenFor, Held: r.Held, Coming: r.Speakers, Recent: r.recent(all), Paused: r.pause(0),
 	}
 	// A zone that this machine does not know is checked when a cast is
 	// applied; should it be gone, the chat goes on in UTC.

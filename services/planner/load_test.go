@@ -142,6 +142,32 @@ func TestOpenRepliesAreLoaded(t *testing.T) {
 	}
 }
 
+// A text that waits for a person is on its way for two minutes. It answers what it answers
+// all the same.
+func TestTextsThatWaitForLongAreNotOnTheirWay(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	anna, ben := journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben")
+	chat := journaltest.Chat(t, pool, "club", anna, ben)
+	for i, turn := range []struct {
+		bot  int64
+		lane string
+		ago  time.Duration
+	}{{anna, "held", time.Hour}, {ben, "held", 119 * time.Second}, {anna, "message", time.Hour}, {ben, "held", 121 * time.Second}} {
+		exec(t, pool, insertTurn, chat, i+1, turn.bot, "reply", turn.ago, true)
+		exec(t, pool, `UPDATE turns SET written_at = planned_at WHERE turn_no = $1`, i+1)
+		for part := range 2 {
+			exec(t, pool, `
+INSERT INTO deliveries (chat_id, turn_no, part, bot_id, action, lane, payload, expires_at, body)
+VALUES ($1, $2, $3, $4, 'send_message', $5, '', now() + interval '1 hour', 'x')`, chat, i+1, part+1, turn.bot, turn.lane)
+		}
+	}
+	in := loaded(t, pool, nil)[chat]
+	if diff := cmp.Diff([]int64{ben, anna}, in.Coming); diff != "" || in.Held != 3 || len(in.Answering) != 4 {
+		t.Errorf("%d are held, %d answers are on their way; coming: want (-), got (+):\n%s", in.Held, len(in.Answering), diff)
+	}
+}
+
 func TestChatAndCastAreLoaded(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)

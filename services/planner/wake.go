@@ -22,7 +22,8 @@ func (p *Planner) Wake() {
 // next turn of its clock.
 func waiting(s decide.Skip) string {
 	switch s {
-	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual:
+	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual,
+		decide.SkipApprovals:
 		return s.String()
 	case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
@@ -42,6 +43,7 @@ WHERE k.waiting_for IS NOT NULL AND CASE k.waiting_for
     WHEN 'chat_disabled' THEN c.enabled AND c.removed_at IS NULL
     WHEN 'simulation_off' THEN true
     WHEN 'manual' THEN true
+    WHEN 'approvals' THEN true
     WHEN 'muted' THEN true
     WHEN 'paused' THEN NOT EXISTS (
         SELECT FROM pauses p WHERE p.chat_id IN (k.chat_id, 0) AND p.bot_id = 0 AND (p.until IS NULL OR p.until > now()))
@@ -106,7 +108,10 @@ func (p *Planner) endWaits(ctx context.Context) error {
 	var reason string
 	if err := store.Each(ctx, p.Pool, "find waiting chats", []any{&chat, &reason}, func() error {
 		set := Effective(values, chat)
-		if reason == decide.SkipSimulationOff.String() && !set.Active || reason == decide.SkipManual.String() && set.Order == decide.OrderManual {
+		switch { // the clock looks itself whether texts still wait for a person
+		case reason == decide.SkipSimulationOff.String() && !set.Active,
+			reason == decide.SkipManual.String() && set.Order == decide.OrderManual,
+			reason == decide.SkipApprovals.String() && set.Holds:
 			return nil
 		}
 		woken = append(woken, chat)

@@ -121,6 +121,8 @@ func Waiting(reason string) string {
 		return "no bot of its cast may act"
 	case "asleep":
 		return "everybody is asleep"
+	case "approvals":
+		return "too many of its texts wait to be approved"
 	}
 	return strings.ReplaceAll(reason, "_", " ")
 }

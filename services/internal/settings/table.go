@@ -70,6 +70,7 @@ var (
 	Approval              = key[string]("approval", `default:"auto" enum:"auto,sample,approve" doc:"Which texts wait for a person before they are sent: none, a sample of them, or all. Who asks whether it is a bot is answered at once, and so are commands."`)
 	ApprovalSamplePercent = key[int]("approval_sample_percent", `default:"10" min:"0" max:"100" doc:"How many texts of a hundred are the sample."`)
 	ApprovalTTL           = key[time.Duration]("approval_ttl", `default:"1h" min:"1m" max:"24h" doc:"How long a text waits for a person. After that it is dropped."`)
+	MaxHeldTexts          = key[int]("max_held_texts", `default:"5" min:"1" max:"100" doc:"Most texts of a chat that wait for a person, or will; at that, no more turns are planned. Who asks whether it is a bot is answered all the same."`)
 
 	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
@@ -91,6 +92,6 @@ func All() []*Definition {
 		ReplyWindow.Definition, ReactionWindow.Definition, TopicWindow.Definition, ReplyMaxAge.Definition, CooldownFilter.Definition,
 		LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
 		PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,
-		SpeakerOrder.Definition, Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, ReactionMode.Definition,
+		SpeakerOrder.Definition, Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, MaxHeldTexts.Definition, ReactionMode.Definition,
 	}
 }

@@ -25,6 +25,8 @@ func Closed(in *Input) Skip {
 		return SkipGlobalLimit
 	case set.ChatPerDay > 0 && in.ChatToday >= set.ChatPerDay:
 		return SkipDayLimit
+	case set.Holds && !in.AsksNature && in.Held+in.UnwrittenTurns >= set.MaxHeld:
+		return SkipApprovals
 	}
 	return SkipNone
 }

@@ -25,6 +25,7 @@ func anyInput(t *rapid.T) decide.Input {
 		Settings: anySettings(t), TurnNumber: rapid.Int64().Draw(t, "turn"), Seed: rapid.Uint64().Draw(t, "seed"),
 		UnwrittenTurns: rapid.IntRange(0, 6).Draw(t, "open"), UnwrittenFor: time.Duration(rapid.Int64().Draw(t, "open for")), Due: now, Now: now,
 		ChatLastMinute: rapid.IntRange(0, 25).Draw(t, "chat load"), GlobalLastMinute: rapid.IntRange(0, 25).Draw(t, "load"),
+		Held: rapid.IntRange(0, 6).Draw(t, "held"), AsksNature: rapid.Bool().Draw(t, "asks nature"),
 		ChatToday: rapid.IntRange(0, 25).Draw(t, "today"),
 		Coming:    rapid.SliceOfN(rapid.Int64Range(1, 9), 0, 4).Draw(t, "coming"),
 		Lively:    rapid.Bool().Draw(t, "lively"),
@@ -119,6 +120,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	s.ChatPerMinute, s.GlobalPerMinute = rapid.IntRange(0, 25).Draw(t, "chat limit"), rapid.IntRange(0, 25).Draw(t, "limit")
 	s.PersonAnswers, s.ChatAnswers, s.ChatPerDay = rapid.IntRange(0, 25).Draw(t, "person limit"), rapid.IntRange(0, 25).Draw(t, "answer limit"), rapid.IntRange(0, 25).Draw(t, "day limit")
 	s.MaxWaiting, s.JointProbability = rapid.IntRange(0, 8).Draw(t, "max waiting"), rapid.Float64Range(0, 1).Draw(t, "joint")
+	s.Holds, s.MaxHeld = rapid.Bool().Draw(t, "holds"), rapid.IntRange(0, 12).Draw(t, "max held")
 	s.MaxUnwrittenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
 	for _, p := range []*float64{
 		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability, &s.BubblesProbability,

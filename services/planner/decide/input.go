@@ -23,8 +23,14 @@ type Input struct {
 	UnwrittenTurns int
 	// UnwrittenFor is how long ago the oldest of them was planned.
 	UnwrittenFor time.Duration
+	// Held is how many of the chat's texts wait for a person.
+	Held int
+	// AsksNature tells that the prompting message asks whether this is a bot. Its answer
+	// waits for no person.
+	AsksNature bool
 	// Coming are the bots of the messages and replies that are planned and that Recent
-	// can't show yet, in the order of their turns.
+	// can't show yet, in the order of their turns. Those whose texts have waited for a
+	// person for long are left out: nobody knows whether they come.
 	Coming []int64
 	// Lively tells whether the chat is in a lively spell: Decision.Lively of the
 	// decision before.

@@ -38,6 +38,8 @@ func (d *decider) next(skip Skip) time.Time {
 	case SkipAsleep:
 		// And a gap, so that not everybody speaks when the clock strikes.
 		return d.opening().Add(d.gap()).In(d.in.Now.Location())
+	case SkipApprovals:
+		return d.in.Now.Add(max(behindPause, d.gap()))
 	case SkipTextsBehind:
 		return d.in.Now.Add(max(behindPause, d.gap(), d.rest()))
 	case SkipNoNeed:

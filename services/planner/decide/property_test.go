@@ -57,6 +57,8 @@ func checkLimits(t *rapid.T, in decide.Input) {
 	switch {
 	case !in.Chat.Enabled, !s.Active, in.Paused != nil:
 		t.Fatal("planned in a chat that is switched off or paused")
+	case s.Holds && !in.AsksNature && in.Held+in.UnwrittenTurns+1 > s.MaxHeld:
+		t.Fatal("planned a text of which too many wait for a person")
 	case s.Order == decide.OrderManual && in.Prompted == 0:
 		t.Fatal("planned though nobody is to speak unasked")
 	case in.UnwrittenTurns >= s.MaxUnwrittenTurns:

@@ -341,6 +341,12 @@ func TestSkips(t *testing.T) {
 			in.Prompted, in.PersonAnswers, in.Answering = 1, in.Settings.PersonAnswers, []decide.Answer{{Message: 1, BotID: 2}}
 		}},
 		{decide.SkipForgotten, crowd},
+		{decide.SkipApprovals, func(in *decide.Input) { in.Settings.Holds, in.Held = true, 5 }},
+		{decide.SkipApprovals, func(in *decide.Input) { in.Settings.Holds, in.Held, in.UnwrittenTurns = true, 3, 2 }},
+		{decide.SkipApprovals, func(in *decide.Input) { in.Prompted, in.Settings.Holds, in.Held = 1, true, 5 }},
+		{decide.SkipNone, func(in *decide.Input) { in.Prompted, in.AsksNature, in.Settings.Holds, in.Held = 1, true, true, 5 }},
+		{decide.SkipNone, func(in *decide.Input) { in.Settings.Holds, in.Held = true, 4 }},
+		{decide.SkipNone, func(in *decide.Input) { in.Held = 99 }}, // where no more will wait
 		{decide.SkipPaused, func(in *decide.Input) { in.Paused = &decide.Pause{By: "Kim"} }},
 		{decide.SkipPaused, func(in *decide.Input) { in.Prompted, in.Paused = 1, &decide.Pause{By: "Kim"} }},
 		{decide.SkipSimulationOff, func(in *decide.Input) { in.Settings.Active, in.Paused = false, &decide.Pause{By: "Kim"} }},

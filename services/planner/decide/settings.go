@@ -34,6 +34,10 @@ type Settings struct {
 	// in an hour, in all chats, and that all people of the chat get. ChatPerDay is
 	// messages and replies a day, for whatever reason.
 	PersonAnswers, ChatAnswers, ChatPerDay int
+	// Holds tells that texts wait for a person, MaxHeld how many may, those that are to be
+	// written among them.
+	Holds   bool
+	MaxHeld int
 	// MaxWaiting is how many people may wait for an answer until the first of them gets
 	// none, JointProbability that of one answer to two of them.
 	MaxWaiting       int

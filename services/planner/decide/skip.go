@@ -54,17 +54,19 @@ const (
 	SkipMuted
 	// SkipManual: by the setting speaker_order, nobody speaks unasked.
 	SkipManual
+	// SkipApprovals: as many of the chat's texts as may wait for a person do, or will.
+	SkipApprovals
 )
 
 // Passes tells whether the reason ends by itself, soon: who asks may wait for it.
 func (s Skip) Passes() bool {
-	return s == SkipTextsBehind || s == SkipChatLimit || s == SkipGlobalLimit
+	return s == SkipTextsBehind || s == SkipChatLimit || s == SkipGlobalLimit || s == SkipApprovals
 }
 
 // Skips are all reasons for no turn.
 func Skips() []Skip {
-	skips := make([]Skip, 0, SkipManual)
-	for s := SkipChatDisabled; s <= SkipManual; s++ {
+	skips := make([]Skip, 0, SkipApprovals)
+	for s := SkipChatDisabled; s <= SkipApprovals; s++ {
 		skips = append(skips, s)
 	}
 	return skips
@@ -96,6 +98,7 @@ var names = [...]string{
 	SkipPaused:        "paused",
 	SkipMuted:         "muted",
 	SkipManual:        "manual",
+	SkipApprovals:     "approvals",
 }
 
 // String is the reason's name in metrics.

@@ -216,6 +216,9 @@ func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat
 	}
 	fact("load", "%d of %d texts to be written, %d of %d messages in the last minute",
 		in.UnwrittenTurns, in.Settings.MaxUnwrittenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
+	if in.Held > 0 {
+		fact("approvals", "%s texts wait for somebody to approve them", ofMax(in.Held, in.Settings.MaxHeld))
+	}
 	fact("answers", "%s to people in the last hour", ofMax(in.ChatAnswers, in.Settings.ChatAnswers))
 	fact("today", "%s messages since midnight UTC", ofMax(in.ChatToday, in.Settings.ChatPerDay))
 	for i := range refused {

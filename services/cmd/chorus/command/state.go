@@ -46,6 +46,8 @@ func nowIn(o planner.Outlook) string {
 		return "silent: " + pausedOn(in, "paused", in.Paused)
 	case decide.SkipMuted:
 		return "silent: everybody who may act is muted, see below"
+	case decide.SkipApprovals:
+		return fmt.Sprintf("silent: %d texts wait for somebody to approve them, or will (max_held_texts)", in.Held+in.UnwrittenTurns)
 	case decide.SkipManual:
 		return "silent unless asked, or told to speak: speaker_order is manual"
 	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
@@ -62,7 +64,7 @@ func nextIn(o planner.Outlook) string {
 		return ""
 	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
 		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed, decide.SkipForgotten:
+		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed, decide.SkipForgotten, decide.SkipApprovals:
 	}
 	wait := o.Input.Due.Sub(o.Input.Now).Round(time.Second)
 	if wait <= 0 {
@@ -165,7 +167,8 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.
 			return err
 		}
 		switch outlook.Decision.Skip {
-		case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual:
+		case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual,
+			decide.SkipApprovals:
 			if _, err := fmt.Fprintf(w, "%s is %s\n", name, nowIn(outlook)); err != nil {
 				return err
 			}
