@@ -19,6 +19,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/chats"
+	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
@@ -29,6 +30,7 @@ type club struct {
 	pool    *pgxpool.Pool
 	chat    int64
 	bot     int64
+	keys    secret.Keyring
 	handler http.Handler
 	turns   int64
 }
@@ -41,8 +43,15 @@ func newClub(t testing.TB) *club {
 	c := &club{t: t, pool: journaltest.Open(t)}
 	c.bot = journaltest.Bot(t, c.pool, "anna")
 	c.chat = journaltest.Chat(t, c.pool, "book-club", c.bot)
+	key, err := secret.NewKey()
+	if err == nil {
+		c.keys, err = secret.ParseKeys(key.Reveal())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	served := newConsole(DefaultConfig(), Deps{
-		Pool: c.pool, Now: time.Now, Log: testenv.Logger(t),
+		Pool: c.pool, Keys: c.keys, Now: time.Now, Log: testenv.Logger(t),
 		Words: func(_ *chorusv1.Turn, answered string) string { return "does something to " + answered },
 		Outlook: func(_ context.Context, chat string) (chats.Outlook, error) {
 			return chats.Outlook{Now: "a turn can be planned in " + chat}, nil

@@ -21,6 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
 // maxForm is the longest form that is read: a cast file fits in.
@@ -242,20 +243,21 @@ func playsIn(cast roster.Cast, bot string) []string {
 
 // look reads what the page of a bot shows.
 func (a *Area) look(ctx context.Context, name string) (botView, error) {
-	cast, err := a.roster(ctx)
+	cast, err := rosterpg.ReadBot(ctx, a.Pool, rosterpg.Tokens{Keyring: a.Keys}, name)
 	if err != nil {
 		return botView{}, err
 	}
-	cast = cast.Present()
-	i := slices.IndexFunc(cast.Bots, func(b roster.Bot) bool { return b.Name == name })
-	if i < 0 {
+	if len(cast.Bots) == 0 {
 		return botView{}, fmt.Errorf("bot %.60q: %w", name, operation.ErrNotFound)
 	}
 	memories, err := a.memories.Call(ctx, &memoriesAsked{Bot: name})
 	if err != nil {
 		return botView{}, err
 	}
-	v := botView{Bot: cast.Bots[i], Chats: playsIn(cast, name), Memories: memories.Body.Memories, Emulated: a.Token != nil, Talks: a.Say != nil}
+	v := botView{Bot: cast.Bots[0], Memories: memories.Body.Memories, Emulated: a.Token != nil, Talks: a.Say != nil}
+	for _, c := range cast.Chats {
+		v.Chats = append(v.Chats, c.Name)
+	}
 	v.Groups = groups(reflect.ValueOf(v.Bot), schemaOf("bots"), botParts())
 	return v, nil
 }
@@ -419,12 +421,16 @@ func (a *Area) pageSay(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Area) pageChat(w http.ResponseWriter, r *http.Request) {
-	cast, i, err := a.chatOf(r)
+	name := chi.URLParam(r, "name")
+	cast, err := rosterpg.ReadChat(r.Context(), a.Pool, name)
+	if err == nil && len(cast.Chats) == 0 {
+		err = fmt.Errorf("chat %.60q: %w", name, operation.ErrNotFound)
+	}
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	c := cast.Chats[i]
+	c := cast.Chats[0]
 	a.render(w, r, c.Title, chatPage(c, groups(reflect.ValueOf(c), schemaOf("chats"), chatParts()), mayEdit(r), ""))
 }
 

@@ -60,8 +60,9 @@ func (a *Area) readCast(ctx context.Context, _ *struct{}) (*fileAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
+	file, tag := casting.Tagged(cast)
 	out := &fileAnswer{}
-	out.Body.File, out.Body.Tag = string(castfile.Format(cast.Present())), casting.Tag(cast)
+	out.Body.File, out.Body.Tag = string(file), tag
 	return out, nil
 }
 

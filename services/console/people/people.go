@@ -83,6 +83,10 @@ type foundAnswer struct {
 
 type named struct {
 	ID int64 `path:"id" doc:"Telegram's id of the person"`
+
+	// fileless tells that the answer's file is not needed: writing it takes longer than
+	// reading what is in it.
+	fileless bool
 }
 
 type keptAnswer struct {
@@ -144,14 +148,14 @@ func (a *Area) readPerson(ctx context.Context, in *named) (*keptAnswer, error) {
 	if errors.Is(err, kept.ErrNobody) {
 		return nil, fmt.Errorf("%w: %w", operation.ErrNotFound, err)
 	}
-	if err != nil {
-		return nil, err
+	out := &keptAnswer{kept: found}
+	if err != nil || in.fileless {
+		return out, err
 	}
 	file, err := yaml.Marshal(found)
 	if err != nil {
 		return nil, fmt.Errorf("write what is kept of a person: %w", err)
 	}
-	out := &keptAnswer{kept: found}
 	out.Body.File = string(file)
 	return out, nil
 }
@@ -254,7 +258,7 @@ func person(r *http.Request) (id int64) {
 }
 
 func (a *Area) pagePerson(w http.ResponseWriter, r *http.Request) {
-	found, err := a.read.Call(r.Context(), &named{ID: person(r)})
+	found, err := a.read.Call(r.Context(), &named{ID: person(r), fileless: true})
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return

@@ -47,7 +47,7 @@ INSERT INTO audit_log (actor, origin, via, operation, object, input) VALUES ($1,
 UPDATE audit_log SET object = coalesce(nullif($2, ''), object), before = $3, after = $4, result = $5 WHERE id = $1 AND result IS NULL`
 	list = `-- audit: list
 SELECT id, at, actor, origin, via, operation, object, input, before, after, coalesce(result, '')
-FROM audit_log WHERE id < $1 AND ($2 = '' OR actor ILIKE '%' || $2 || '%' OR operation ILIKE '%' || $2 || '%' OR object ILIKE '%' || $2 || '%')
+FROM audit_log WHERE id < $1 AND ($2 = '' OR strpos(lower(actor || E'\n' || operation || E'\n' || object), lower($2)) > 0)
 ORDER BY id DESC LIMIT $3`
 )
 

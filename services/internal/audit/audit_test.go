@@ -36,6 +36,12 @@ func TestActsAreWrittenDown(t *testing.T) {
 	if found[1].Result != audit.Done || string(found[1].After) != `{"paused": true}` || found[0].Result != refused.Error() {
 		t.Errorf("%+v", found)
 	}
+	// What is looked for stands as it is, in one of the three.
+	for text, want := range map[string]int{"CHAT club": 2, "PAUSE-chat": 2, "annapause": 0, "pause%": 0, "pause_chat": 0} {
+		if found, err := log.Find(t.Context(), 0, text, 10); err != nil || len(found) != want {
+			t.Errorf("%q: %+v %v, want %d", text, found, err, want)
+		}
+	}
 	if older, err := log.Find(t.Context(), found[0].ID, "", 10); err != nil || len(older) != 1 || older[0].ID != found[1].ID {
 		t.Errorf("before the newest: %+v %v", older, err)
 	}

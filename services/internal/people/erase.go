@@ -125,6 +125,15 @@ func (m *marks) chats() []int64 {
 	return all
 }
 
+// words are what nobody said before the person, by chat.
+func (m *marks) words() map[int64]trace.Words {
+	all := map[int64]trace.Words{}
+	for chat, in := range m.Chats {
+		all[chat] = trace.WordsOf(in.Words)
+	}
+	return all
+}
+
 // Why a line of a bot is about a person.
 const (
 	whyAnswer = "answers them"
@@ -154,14 +163,10 @@ type found struct {
 }
 
 // about finds what bots said about a person. It serves the export and the erasure.
-func (m *marks) about(ctx context.Context, j *journal.Journal) ([]found, error) {
+func (m *marks) about(ctx context.Context, j *journal.Journal, words map[int64]trace.Words) ([]found, error) {
 	all, err := j.Words(ctx, m.chats())
 	if err != nil {
 		return nil, err
-	}
-	words := map[int64]trace.Words{}
-	for chat, in := range m.Chats {
-		words[chat] = trace.WordsOf(in.Words)
 	}
 	var about []found
 	for i := range all {
@@ -291,7 +296,7 @@ func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m m
 }
 
 func (e *Erasure) redact(ctx context.Context, m *marks) error {
-	about, err := m.about(ctx, e.Journal)
+	about, err := m.about(ctx, e.Journal, m.words())
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
-	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
 
 // timeout bounds each look into the database.
@@ -181,7 +180,8 @@ func lines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	about, err := m.about(ctx, journal.New(pool))
+	words := m.words()
+	about, err := m.about(ctx, journal.New(pool), words)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +201,7 @@ func lines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
 	for _, f := range about {
 		l := Line{Chat: chatNamed[f.Chat], Bot: botNamed[f.Bot], At: f.At, Why: f.why, Text: f.Text}
 		for _, note := range f.Notes {
-			if m.Names.In(note) || trace.WordsOf(m.Chats[f.Chat].Words).In(note) {
+			if m.Names.In(note) || words[f.Chat].In(note) {
 				l.Notes = append(l.Notes, note)
 			}
 		}

@@ -109,30 +109,33 @@ type Sum struct {
 	Latency time.Duration
 }
 
-func (b By) column() string {
+// by is the value that calls are summed by, and its name, where it stands in another table.
+func (b By) by() (key, name string) {
 	switch b {
 	case ByChat:
-		return `coalesce(chats.name, c.chat_id::text, '-')`
+		return `chat_id`, `coalesce((SELECT name FROM chats WHERE id = key), key::text, '-')`
 	case ByBot:
-		return `coalesce(bots.name, c.bot_id::text, '-')`
+		return `bot_id`, `coalesce((SELECT name FROM bots WHERE id = key), key::text, '-')`
 	case ByProvider:
-		return `c.provider || CASE WHEN c.model = '' THEN '' ELSE ' ' || c.model END`
+		return `provider || CASE WHEN model = '' THEN '' ELSE ' ' || model END`, `key`
 	case ByPurpose:
-		return `c.purpose`
+		return `purpose`, `key`
 	case ByDay:
 	}
-	return `to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`
+	return `(at AT TIME ZONE 'UTC')::date`, `to_char(key, 'YYYY-MM-DD')`
 }
 
+// sums looks names up for what was summed, not for each call.
 const sums = `
-SELECT %s, count(*), count(*) FILTER (WHERE c.outcome <> 'written'), sum(c.prompt_tokens), sum(c.completion_tokens),
-    sum(c.cost)::float8, coalesce(avg(c.latency) FILTER (WHERE c.outcome = 'written'), '0')
-FROM llm_calls c LEFT JOIN chats ON chats.id = c.chat_id LEFT JOIN bots ON bots.id = c.bot_id
-WHERE c.at >= now() - $1::interval GROUP BY 1 ORDER BY 1`
+SELECT %s, calls, failed, prompt_tokens, completion_tokens, cost, latency FROM (
+    SELECT %s AS key, count(*) AS calls, count(*) FILTER (WHERE outcome <> 'written') AS failed, sum(prompt_tokens) AS prompt_tokens,
+        sum(completion_tokens) AS completion_tokens, sum(cost)::float8 AS cost, coalesce(avg(latency) FILTER (WHERE outcome = 'written'), '0') AS latency
+    FROM llm_calls WHERE at >= now() - $1::interval GROUP BY 1) s ORDER BY 1`
 
 // Sums adds up the calls of the time before now.
 func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Duration, by By) ([]Sum, error) {
-	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, by.column()), since)
+	key, name := by.by()
+	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, name, key), since)
 }
 
 // keep is how long single calls are kept; the days' totals stay.

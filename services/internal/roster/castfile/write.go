@@ -30,6 +30,7 @@ func Format(cast roster.Cast) []byte {
 	w := writer{
 		word:     regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 ,.;'’/()!?+_-]*$|^(file|env):/?[A-Za-z0-9_./-]+$|^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$`),
 		reserved: regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|nan|inf)$`),
+		fresh:    map[*schema.Schema]reflect.Value{},
 	}
 	w.structure(reflect.ValueOf(cast), roster.Schema(), "", "")
 	if w.out.Len() == 0 {
@@ -44,12 +45,18 @@ type writer struct {
 	out bytes.Buffer
 	// Texts that need no quotation marks, and those among them that do.
 	word, reserved *regexp.Regexp
+	// Values that have their defaults, made once for each schema: a cast has thousands.
+	fresh map[*schema.Schema]reflect.Value
 }
 
 // structure writes the fields that don't have their default. First is what
 // stands before the first one in place of the indent.
 func (w *writer) structure(v reflect.Value, s *schema.Schema, first, indent string) {
-	fresh := s.New()
+	fresh, made := w.fresh[s]
+	if !made {
+		fresh = s.New()
+		w.fresh[s] = fresh
+	}
 	for _, f := range s.Fields {
 		field := f.In(v)
 		if !f.Required && (reflect.DeepEqual(field.Interface(), f.In(fresh).Interface()) || field.Kind() == reflect.Slice && field.Len() == 0) {

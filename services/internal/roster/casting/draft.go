@@ -15,8 +15,15 @@ import (
 
 // Tag names a cast as it is, without its tokens: another one has another tag.
 func Tag(cast roster.Cast) string {
-	sum := sha256.Sum256(castfile.Format(cast.Present()))
-	return hex.EncodeToString(sum[:16])
+	_, tag := Tagged(cast)
+	return tag
+}
+
+// Tagged is the file of a cast as it is, and its tag.
+func Tagged(cast roster.Cast) (file []byte, tag string) {
+	file = castfile.Format(cast.Present())
+	sum := sha256.Sum256(file)
+	return file, hex.EncodeToString(sum[:16])
 }
 
 // Draft is what a file would change of the roster, and of which roster.

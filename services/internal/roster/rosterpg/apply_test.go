@@ -3,10 +3,14 @@ package rosterpg_test
 import (
 	"context"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
@@ -36,6 +40,41 @@ func TestAnyCastAfterAnyOther(t *testing.T) {
 		}
 		if plan := roster.Diff(stored, file.Cast, true); !plan.Empty() {
 			t.Fatalf("the export of cast %d differs:\n%s", seed, plan)
+		}
+		oneByOne(t, p, tk, stored)
+	}
+}
+
+// oneByOne reads each bot and each chat alone: as it is in the whole cast, and no bot that
+// was pruned.
+func oneByOne(t *testing.T, p *pgxpool.Pool, tk rosterpg.Tokens, stored roster.Cast) {
+	t.Helper()
+	for i := range stored.Bots {
+		b := stored.Bots[i]
+		found, err := rosterpg.ReadBot(t.Context(), p, tk, b.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, plays []string
+		for _, c := range stored.Present().Chats {
+			if slices.Contains(c.Cast, b.Name) {
+				want = append(want, c.Name)
+			}
+		}
+		for _, c := range found.Chats {
+			plays = append(plays, c.Name)
+		}
+		if b.Removed != (len(found.Bots) == 0) || !b.Removed && (!reflect.DeepEqual(found.Bots[0], b) || !slices.Equal(plays, want)) {
+			t.Errorf("bot %s alone is %+v in %v, want %+v in %v", b.Name, found.Bots, plays, b, want)
+		}
+	}
+	for _, c := range stored.Chats {
+		found, err := rosterpg.ReadChat(t.Context(), p, c.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Removed != (len(found.Chats) == 0) || !c.Removed && !reflect.DeepEqual(found.Chats[0], c) {
+			t.Errorf("chat %s alone is %+v, want %+v", c.Name, found.Chats, c)
 		}
 	}
 }

@@ -24,16 +24,21 @@ SELECT b.id, b.name, b.token_sealed, coalesce(b.telegram_id, 0), coalesce(b.user
     b.hourly_min, b.hourly_max, b.removed_at IS NOT NULL,
     coalesce(p.display_name, ''), coalesce(p.summary, ''), coalesce(p.tone, ''), coalesce(p.hint, ''), p.phrases, p.interests,
     coalesce(p.empathy, 0), coalesce(p.energy, 0), coalesce(p.stickers, '[]'), coalesce(p.voice, '{}')
-FROM bots b LEFT JOIN personas p ON p.bot_id = b.id
-ORDER BY b.id`
-	selectStances  = `SELECT bot_id, topic, stance, confidence FROM stances ORDER BY bot_id, topic`
-	selectHoldings = `SELECT bot_id, item, coalesce(quantity, 0)::float8, note FROM holdings ORDER BY bot_id, item`
-	selectMemories = `SELECT bot_id, kind, content, relevance FROM memories WHERE chat_id IS NULL ORDER BY id`
+FROM bots b LEFT JOIN personas p ON p.bot_id = b.id`
+	selectStances  = `SELECT bot_id, topic, stance, confidence FROM stances`
+	selectHoldings = `SELECT bot_id, item, coalesce(quantity, 0)::float8, note FROM holdings`
+	selectMemories = `SELECT bot_id, kind, content, relevance FROM memories WHERE chat_id IS NULL`
 	selectChats    = `
 SELECT id, name, telegram_id, kind, title, purpose, disclaimer, forbid_advice, enabled, time_zone, language, topics, mean_gap,
     retention_days, removed_at IS NOT NULL
-FROM chats ORDER BY id`
-	selectCast = `SELECT m.chat_id, b.name FROM cast_members m JOIN bots b ON b.id = m.bot_id ORDER BY m.chat_id, b.name`
+FROM chats c`
+	selectCast = `SELECT m.chat_id, b.name FROM cast_members m JOIN bots b ON b.id = m.bot_id`
+
+	// Which of them: those of one bot, which plays in some chats, or one chat.
+	named      = ` name = $1 AND removed_at IS NULL`
+	ofNamed    = ` bot_id = (SELECT id FROM bots WHERE` + named + `)`
+	whereNamed = ` c.id IN (SELECT chat_id FROM cast_members WHERE` + ofNamed + `)`
+	inNamed    = ` m.chat_id = (SELECT id FROM chats WHERE` + named + `)`
 )
 
 // readTimeout bounds reading the whole roster.
@@ -42,24 +47,53 @@ const readTimeout = 30 * time.Second
 // Read gives the whole roster, normalised, with what was pruned marked as
 // removed. Tokens that can't be opened are empty.
 func Read(ctx context.Context, db Batcher, tokens Tokens) (roster.Cast, error) {
+	return read(ctx, db, tokens, func(r *reader, b *pgx.Batch) {
+		r.queueBots(b, ` ORDER BY b.id`, ` ORDER BY bot_id`, ` ORDER BY id`)
+		b.Queue(selectChats + ` ORDER BY id`).Query(r.each(r.chat))
+		b.Queue(selectCast + ` ORDER BY m.chat_id, b.name`).Query(r.each(r.member))
+	})
+}
+
+// ReadBot gives the bot of a name as Read does, and the chats that it plays in without their
+// casts. There is none where it is not in the roster.
+func ReadBot(ctx context.Context, db Batcher, tokens Tokens, name string) (roster.Cast, error) {
+	return read(ctx, db, tokens, func(r *reader, b *pgx.Batch) {
+		r.queueBots(b, ` WHERE b.name = $1 AND b.removed_at IS NULL`, ` WHERE`+ofNamed+` ORDER BY bot_id`, ` AND`+ofNamed+` ORDER BY id`, name)
+		b.Queue(selectChats+` WHERE removed_at IS NULL AND`+whereNamed+` ORDER BY id`, name).Query(r.each(r.chat))
+	})
+}
+
+// ReadChat gives the chat of a name as Read does, and no bots. There is none where it is not
+// in the roster.
+func ReadChat(ctx context.Context, db Batcher, name string) (roster.Cast, error) {
+	return read(ctx, db, Tokens{}, func(r *reader, b *pgx.Batch) {
+		b.Queue(selectChats+` WHERE`+named, name).Query(r.each(r.chat))
+		b.Queue(selectCast+` WHERE`+inNamed+` ORDER BY m.chat_id, b.name`, name).Query(r.each(r.member))
+	})
+}
+
+func read(ctx context.Context, db Batcher, tokens Tokens, queue func(*reader, *pgx.Batch)) (roster.Cast, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	r := reader{tokens: tokens, bots: map[int64]int{}, chats: map[int64]int{}}
 	var b pgx.Batch
-	b.Queue(selectBots).Query(r.each(r.bot))
-	b.Queue(selectStances).Query(ofBot(&r, func(v *roster.Stance) []any { return []any{&v.Topic, &v.Stance, &v.Confidence} },
-		func(b *roster.Bot) *[]roster.Stance { return &b.Stances }))
-	b.Queue(selectHoldings).Query(ofBot(&r, func(v *roster.Holding) []any { return []any{&v.Item, &v.Quantity, &v.Note} },
-		func(b *roster.Bot) *[]roster.Holding { return &b.Holdings }))
-	b.Queue(selectMemories).Query(ofBot(&r, func(v *roster.Memory) []any { return []any{&v.Kind, &v.Content, &v.Relevance} },
-		func(b *roster.Bot) *[]roster.Memory { return &b.Memories }))
-	b.Queue(selectChats).Query(r.each(r.chat))
-	b.Queue(selectCast).Query(r.each(r.member))
+	queue(&r, &b)
 	if err := db.SendBatch(ctx, &b).Close(); err != nil {
 		return roster.Cast{}, fmt.Errorf("read the roster: %w", err)
 	}
 	r.cast.Normalise()
 	return r.cast, nil
+}
+
+// queueBots has bots read, and what belongs to them.
+func (r *reader) queueBots(b *pgx.Batch, which, whose, whoseMemories string, args ...any) {
+	b.Queue(selectBots+which, args...).Query(r.each(r.bot))
+	b.Queue(selectStances+whose+`, topic`, args...).Query(ofBot(r, func(v *roster.Stance) []any { return []any{&v.Topic, &v.Stance, &v.Confidence} },
+		func(b *roster.Bot) *[]roster.Stance { return &b.Stances }))
+	b.Queue(selectHoldings+whose+`, item`, args...).Query(ofBot(r, func(v *roster.Holding) []any { return []any{&v.Item, &v.Quantity, &v.Note} },
+		func(b *roster.Bot) *[]roster.Holding { return &b.Holdings }))
+	b.Queue(selectMemories+whoseMemories, args...).Query(ofBot(r, func(v *roster.Memory) []any { return []any{&v.Kind, &v.Content, &v.Relevance} },
+		func(b *roster.Bot) *[]roster.Memory { return &b.Memories }))
 }
 
 // reader collects rows. Bots and chats come before what belongs to them.
