@@ -130,6 +130,7 @@ func TestWhoIsForgottenLeavesNothing(t *testing.T) {
 	if err != nil || len(chats) != 2 {
 		t.Fatal(chats, err)
 	}
+	d.run("settings", "set", "keep_drafts", "all")
 	d.start("planner", "generator", "sender", "listener")
 	say := func(ctx context.Context, name, text string) {
 		t.Helper()
@@ -143,6 +144,9 @@ func TestWhoIsForgottenLeavesNothing(t *testing.T) {
 		return model.remembered.Load() > 0 && s.count(`SELECT count(*) FROM memory_people`) > 0 &&
 			s.count(`SELECT count(*) FROM messages WHERE bot_id IS NOT NULL AND body LIKE '%`+planted+`%'`) > 0
 	})
+	if n := s.count(`SELECT count(*) FROM drafts WHERE prompt::text LIKE '%` + planted + `%' AND drafts::text LIKE '%` + planted + `%'`); n == 0 {
+		t.Error("no prompt and no draft is kept that has it")
+	}
 	// What one chat taught is not heard in the other.
 	if n := s.count(`SELECT count(*) FROM messages m JOIN chats c ON c.id = m.chat_id WHERE c.telegram_id = $1 AND m.body LIKE '%`+planted+`%'`, chats[1].ID); n != 0 {
 		t.Errorf("%d messages of the other chat have it, too", n)

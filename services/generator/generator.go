@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -193,6 +194,13 @@ func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal
 		}
 	}
 	text, err := g.write(ctx, t, s)
+	w, err := g.written(ctx, t, s, text, err)
+	w.Drafts = g.kept(u, s)
+	return w, err
+}
+
+// written is what becomes of a turn by its text, or by why there is none.
+func (g *Generator) written(ctx context.Context, t *chorusv1.Turn, s *scene, text string, err error) (journal.Written, error) {
 	switch {
 	case errors.Is(err, errLate):
 		return expired(err.Error()), nil
@@ -216,6 +224,27 @@ func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal
 		}
 	}
 	return w, nil
+}
+
+// kept is what is kept of how a turn's text was written, as far as its chat wants it.
+func (g *Generator) kept(u *journal.Unwritten, s *scene) *journal.Drafts {
+	if g.Settings == nil || len(s.prompt) == 0 && len(s.drafts) == 0 {
+		return nil
+	}
+	objected := func(d journal.Draft) bool { return d.Rule != "" }
+	switch settings.KeepDrafts.Of(g.Settings.Current(), u.Chat(), 0) {
+	case "all":
+		kept := &journal.Drafts{Drafts: s.drafts}
+		for _, m := range s.prompt {
+			kept.Prompt = append(kept.Prompt, journal.Shown{Role: m.Role, Text: m.Content})
+		}
+		return kept
+	case "objected":
+		if slices.ContainsFunc(s.drafts, objected) || u.Attempts() > 0 && len(s.drafts) > 0 {
+			return &journal.Drafts{Drafts: s.drafts}
+		}
+	}
+	return nil
 }
 
 // approval is how long a turn's text waits for a person; 0 for not at all. One that a person

@@ -78,6 +78,7 @@ func TestGenerator(t *testing.T) {
 		"a writer may pass once in a row":         aWriterMayPassOnceInARow,
 		"a person is not met with silence":        aPersonIsNotMetWithSilence,
 		"texts wait for a person":                 textsWaitForAPerson,
+		"drafts are kept as the chat wants it":    draftsAreKeptAsTheChatWantsIt,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

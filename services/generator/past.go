@@ -18,7 +18,7 @@ import (
 const (
 	// keptFor is how long what was read is added to instead of read anew: what a chat's next
 	// text needs is much the same as the last, and to read all of it was the dearest
-	// statement of a text. What was erased meanwhile is forgotten with it.
+	// statement of a text. Where somebody was forgotten meanwhile, it is read anew at once.
 	keptFor = time.Minute
 	// uncommitted is how much earlier than the newest delivery one may have been written
 	// that could not be seen yet. One whose statement took longer is missed for keptFor.
@@ -72,10 +72,18 @@ type lately struct {
 	max  int
 	keep time.Duration
 
-	mu    sync.Mutex
-	since time.Time
-	chats map[int64][]*heardLine
-	bots  map[int64]spoken
+	mu       sync.Mutex
+	since    time.Time
+	erasures erasures // when chats and bots were read
+	chats    map[int64][]*heardLine
+	bots     map[int64]spoken
+}
+
+// erasures are by what one knows that somebody was forgotten: how many were, and when, in
+// seconds that are added up.
+type erasures struct {
+	people int64
+	when   float64
 }
 
 // spoken are the lines of a bot, the oldest first.
@@ -99,6 +107,7 @@ const (
 	ofBot
 	ofWaiting
 	ofPassing
+	ofErasures
 )
 
 // What a bot said is read from its deliveries, wherever it said it: they have an index for
@@ -132,19 +141,25 @@ UNION ALL
 SELECT 5, u.n, t.turn_no, 0, 0, '', '', '', '', 'epoch', 0, NULL, NULL
 FROM unnest($2::bigint[], $6::bigint[]) WITH ORDINALITY AS u(chat_id, turn_no, n) CROSS JOIN LATERAL (
     SELECT turn_no, outcome FROM turns WHERE chat_id = u.chat_id AND turn_no < u.turn_no AND kind IN ('message', 'reply') ORDER BY turn_no DESC LIMIT 1) t
-WHERE t.outcome = 'passed'`
+WHERE t.outcome = 'passed'
+UNION ALL
+SELECT 6, 0, count(*), 0, 0, '', '', '', '', 'epoch', coalesce(sum(extract(epoch FROM at)), 0)::float8, NULL, NULL FROM forgotten`
 
 // of answers questions.
 func (l *lately) of(ctx context.Context, asked []question) ([]past, error) {
-	r := &reading{found: make([]past, len(asked)), waiting: map[int64][]*line{}}
-	r.chats, r.bots = l.known(asked)
-	if err := r.read(ctx, l.pool, asked, l.max); err != nil {
+	r, err := l.look(ctx, asked)
+	if err == nil && l.outdated(r.erasures) {
+		r, err = l.look(ctx, asked)
+	}
+	if err != nil {
 		return nil, err
 	}
 	r.order(l.max)
 	l.mu.Lock()
-	maps.Copy(l.chats, r.chats)
-	maps.Copy(l.bots, r.bots)
+	if r.erasures == l.erasures {
+		maps.Copy(l.chats, r.chats)
+		maps.Copy(l.bots, r.bots)
+	}
 	l.mu.Unlock()
 	for i, q := range asked {
 		lines, p := r.chats[q.chat], &r.found[i]
@@ -155,6 +170,25 @@ func (l *lately) of(ctx context.Context, asked []question) ([]past, error) {
 		p.said = append(append(p.said, ofOthers(q, r.waiting[q.chat])...), ofOthers(q, r.bots[q.bot].all)...)
 	}
 	return r.found, nil
+}
+
+// look adds to what is known what is new.
+func (l *lately) look(ctx context.Context, asked []question) (*reading, error) {
+	r := &reading{found: make([]past, len(asked)), waiting: map[int64][]*line{}}
+	r.chats, r.bots = l.known(asked)
+	return r, r.read(ctx, l.pool, asked, l.max)
+}
+
+// outdated tells whether somebody was forgotten since what is known was read, and drops it
+// then: their words may be among it.
+func (l *lately) outdated(now erasures) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.erasures == now {
+		return false
+	}
+	l.erasures, l.chats, l.bots = now, map[int64][]*heardLine{}, map[int64]spoken{}
+	return true
 }
 
 // known is what was read of the chats and bots before. What is added to it is added to a
@@ -187,10 +221,11 @@ func ofOthers(q question, all []*line) (found []said) {
 
 // reading is what a statement reads.
 type reading struct {
-	found   []past
-	chats   map[int64][]*heardLine
-	bots    map[int64]spoken
-	waiting map[int64][]*line // of each chat, what is about to be said
+	found    []past
+	erasures erasures
+	chats    map[int64][]*heardLine
+	bots     map[int64]spoken
+	waiting  map[int64][]*line // of each chat, what is about to be said
 }
 
 func (r *reading) read(ctx context.Context, pool *pgxpool.Pool, asked []question, maxLines int) error {
@@ -251,6 +286,8 @@ func (r *reading) add(f *row) {
 		r.waiting[f.whose] = append(r.waiting[f.whose], &line{chat: f.whose, turn: f.id, said: utteranceOf(f.body)})
 	case ofPassing:
 		r.found[f.whose-1].passed = true
+	case ofErasures:
+		r.erasures = erasures{f.id, f.strength}
 	}
 }
 

@@ -42,6 +42,36 @@ func TestWhatWasSaidIsAddedTo(t *testing.T) {
 	}
 }
 
+// Of what somebody said who was forgotten nothing is shown to a model any more.
+func TestWhatWasErasedIsNotKnown(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	chat := journaltest.Chat(t, pool, "one", bot)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, turn := &lately{pool: pool, max: chatWindow, keep: keptFor}, question{chat: chat, turn: 1, bot: bot}
+	for n := range 2 { // somebody may be forgotten twice
+		exec(`INSERT INTO people (telegram_id, name) VALUES (7, 'Tom')`)
+		exec(`INSERT INTO messages (chat_id, person_id, body, sent_at, talk) VALUES ($1, 7, 'My secret.', now(), true)`, chat)
+		before, err := kept.of(t.Context(), []question{turn})
+		if err != nil || len(before[0].lines) != 1 {
+			t.Fatalf("%d lines: %v", len(before[0].lines), err)
+		}
+		exec(`DELETE FROM messages`)
+		exec(`DELETE FROM people`)
+		exec(`INSERT INTO forgotten (person_id, at) VALUES (7, now()) ON CONFLICT (person_id) DO UPDATE SET at = excluded.at`)
+		after, err := kept.of(t.Context(), []question{turn})
+		if err != nil || len(after[0].lines)+len(after[0].said) != 0 {
+			t.Errorf("the %d. time %+v is known still: %v", n+1, after[0], err)
+		}
+	}
+}
+
 type word struct {
 	text      string
 	elsewhere bool

@@ -7,6 +7,8 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/names"
@@ -35,6 +37,9 @@ type scene struct {
 	honest bool
 	// said is what the text must not repeat.
 	said []said
+	// prompt is what a model is asked by, and drafts are what it has written.
+	prompt []llm.Message
+	drafts []journal.Draft
 }
 
 // mayPass tells whether there may be no text: nobody passes twice in a row, nor where

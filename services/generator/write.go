@@ -13,6 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/llm"
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
@@ -54,6 +55,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	if err != nil {
 		return "", fail.AsPermanent(err)
 	}
+	s.prompt = messages
 	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(messages...)}
 	p.heard = g.repeats.listen(questionOf(t), s.said, names.Line(s.Disclaimer, 0))
 	first, err := p.draft(ctx, llm.PurposeText, s.Seed)
@@ -70,6 +72,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	if objection == nil {
 		return p.compose(first.Text), nil
 	}
+	p.objected(objection)
 	g.Metrics.objected(objection.Rule, "rewritten")
 	p.request.Messages = prompt.Objected(messages, first.Text, objection.Reason)
 	second, err := p.draft(ctx, llm.PurposeRewrite, s.Seed+1)
@@ -87,6 +90,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	if objection == nil {
 		return p.compose(second.Text), nil
 	}
+	p.objected(objection)
 	return p.mend(ctx, objection, second, first)
 }
 
@@ -116,7 +120,9 @@ func (p *piece) draft(ctx context.Context, purpose llm.Purpose, seed uint64) (ll
 	answer, err := p.Texts.Generate(script.With(has, facts), p.request)
 	switch {
 	case err == nil && has.Err() == nil:
-		return whole(answer), nil
+		answer = whole(answer)
+		p.scene.drafts = append(p.scene.drafts, journal.Draft{Text: answer.Text})
+		return answer, nil
 	case ctx.Err() != nil:
 		return answer, ctx.Err()
 	case has.Err() != nil && err == nil:
@@ -222,6 +228,12 @@ func (p *piece) repeatable(text string) []string {
 	return all
 }
 
+// objected notes what is objected to in the last draft.
+func (p *piece) objected(o *guard.Objection) {
+	last := &p.scene.drafts[len(p.scene.drafts)-1]
+	last.Rule, last.Reason, last.Found = o.Rule, o.Reason, o.Found
+}
+
 // resembles objects to a text that says what was said, in other words, where a
 // provider of embeddings can tell. No answer is no objection.
 func (p *piece) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
@@ -269,10 +281,10 @@ func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 // judgeTokens is room for a word, at least.
 const judgeTokens = 64
 
-// mend makes the best of drafts that were objected to: the later one that passes
+// mend makes the best of drafts that were objected to, the last one first: the later one that passes
 // once what can be taken from it is taken, and shortened where it was too long.
 func (p *piece) mend(ctx context.Context, last *guard.Objection, drafts ...llm.Response) (string, error) {
-	for _, d := range drafts {
+	for i, d := range drafts {
 		bare := undisclaimed(d.Text, p.scene.Disclaimer)
 		mended := guard.Mend(guard.Draft{Text: bare, Scene: p.scene.Scene})
 		mended = fit(mended, guard.MaxLength(p.scene.Length))
@@ -286,6 +298,7 @@ func (p *piece) mend(ctx context.Context, last *guard.Objection, drafts ...llm.R
 		}
 		if o == nil {
 			p.Metrics.objected(last.Rule, "mended")
+			p.scene.drafts[len(p.scene.drafts)-1-i].Mended = true
 			return p.compose(mended), nil
 		}
 	}

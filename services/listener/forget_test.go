@@ -65,6 +65,12 @@ func (s *stage) says(j *journal.Journal, turn *chorusv1.Turn, text string, sendi
 	if !sending {
 		return nil
 	}
+	return s.sending(j, chat)
+}
+
+// sending claims the next delivery of a chat, as a sender does.
+func (s *stage) sending(j *journal.Journal, chat int64) *journal.Unsent {
+	s.t.Helper()
 	got, err := j.Deliveries(journal.LaneMessage, claims()).Claim(s.t.Context(), []int64{chat})
 	if err != nil || len(got) != 1 {
 		s.t.Fatal(got, err)
@@ -144,9 +150,22 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	s.sent(j, s.says(j, s.plans(j, chat, s.bots[0], s.number(first)), "A fine bird.", true))
 	s.sent(j, s.says(j, s.plans(j, chat, s.bots[1], 0), nickname+"s bird is fine.", true))
 	s.sent(j, s.says(j, s.plans(j, other, s.bots[0], 0), "Quokkaberry is a fine name.", true))
-	s.sent(j, s.says(j, s.plans(j, chat, s.bots[1], 0), "It rains.", true))
+	rains := s.plans(j, chat, s.bots[1], 0)
+	s.written(j, s.writing(j, chat), journal.Written{
+		Deliveries: []*chorusv1.Delivery{journaltest.Message(rains, "It rains.")},
+		Drafts: &journal.Drafts{
+			Prompt: []journal.Shown{{Role: "user", Text: nickname + ": " + first}},
+			Drafts: []journal.Draft{{Text: "It rains."}},
+		},
+	})
+	s.sent(j, s.sending(j, chat))
 	s.plans(j, chat, s.bots[0], 0)
 	s.written(j, s.writing(j, chat), journal.Written{Outcome: chorusv1.Outcome_OUTCOME_REJECTED, Reason: `the guard objects: it says what was said: "` + marker + `"`})
+	s.plans(j, chat, s.bots[0], 0)
+	s.written(j, s.writing(j, chat), journal.Written{
+		Outcome: chorusv1.Outcome_OUTCOME_REJECTED, Reason: "the guard objects: link",
+		Drafts: &journal.Drafts{Drafts: []journal.Draft{{Text: "See quokkaberry.example.", Rule: "link", Reason: "It has a link.", Found: "quokkaberry.example"}}},
+	})
 	dead := s.says(j, s.plans(j, chat, s.bots[0], 0), "Dear "+nickname+"!", true)
 	if err := j.Deliveries(journal.LaneMessage, claims()).DeadLetter(t.Context(), dead, "for "+marker); err != nil {
 		t.Fatal(err)
@@ -177,7 +196,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	s.exec(`INSERT INTO answers (chat_id, message, person_id) VALUES ($1, 1, $2)`, chat, person.ID)
 
 	before := s.everywhere(marker)
-	for _, place := range []string{"messages.body", "memories.content", "deliveries.payload", "deliveries.body", "turns.reason", "dead_letters.reason"} {
+	for _, place := range []string{"messages.body", "memories.content", "deliveries.payload", "deliveries.body", "turns.reason", "dead_letters.reason", "drafts.prompt", "drafts.drafts"} {
 		if !slices.ContainsFunc(before, func(p string) bool { return strings.HasPrefix(p, place) }) {
 			t.Errorf("nothing was planted in %s, only in %v", place, before)
 		}
@@ -192,8 +211,8 @@ func TestForgettingLeavesNothing(t *testing.T) {
 		t.Errorf("the answer is %v", d)
 	}
 	testenv.Eventually(t, "the tables are vacuumed", func() (string, bool) {
-		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages', 'memories', 'people', 'turns', 'prompts') AND vacuum_count > 0`)
-		return all, len(strings.Fields(all)) == 5
+		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages', 'memories', 'people', 'turns', 'prompts', 'drafts') AND vacuum_count > 0`)
+		return all, len(strings.Fields(all)) == 6
 	})
 	// What was under way goes on.
 	s.sent(j, inFlight)
@@ -214,6 +233,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	}
 	for what, sql := range map[string]string{
 		"what others said":                 `SELECT count(*) FROM messages WHERE body = 'I like tea.'`,
+		"how a turn of theirs was written": `SELECT count(*) FROM drafts WHERE prompt IS NULL AND drafts->0->>'text' = 'It rains.'`,
 		"what bots said else":              `SELECT count(*) FROM messages WHERE body = 'It rains.'`,
 		"what is known of others":          `SELECT count(*) FROM memories WHERE content = 'Ann likes tea.'`,
 		"what the cast file says":          `SELECT count(*) FROM memories WHERE source = 'cast'`,
@@ -238,7 +258,7 @@ func (s *stage) exported(person int64) {
 	}
 	for _, want := range []string{
 		"My parrot is called " + marker, "And here, too", "A fine bird.", nickname + "s bird", "Quokkaberry is a fine name.", "the guard objects", "Dear " + nickname,
-		"for " + marker, "Is it " + nickname, "I thought of " + marker,
+		"for " + marker, "Is it " + nickname, "I thought of " + marker, "See quokkaberry.example.",
 	} {
 		if !strings.Contains(out.String(), want) {
 			s.t.Errorf("no %q in the export:\n%s", want, &out)

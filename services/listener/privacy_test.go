@@ -67,11 +67,13 @@ func TestRetentionIsEnforced(t *testing.T) {
 	s.exec(`UPDATE people SET seen_at = seen_at - interval '4 days'`)
 	s.exec(`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 SELECT id, 1, $1, 'message', '', now() - interval '4 days', now() - interval '4 days', now(), 'delivered', now(), now() FROM chats`, s.bots[0])
+	s.exec(`INSERT INTO drafts (chat_id, turn_no, at, drafts) SELECT id, 1, at, '[]' FROM chats, unnest(ARRAY[now() - interval '8 days', now() - interval '6 days']) at`)
 
 	s.listen(func(c *listener.Config) { c.Tidy = time.Second })
 	becomes(s, 1, `SELECT count(*) FROM messages WHERE chat_id = $1`, chat)
 	becomes(s, 0, `SELECT count(*) FROM turns WHERE chat_id = $1`, chat)
 	becomes(s, 0, `SELECT count(*) FROM heard`)
+	becomes(s, 1, `SELECT count(*) FROM drafts`) // of the other chat, that of less than a week
 	if n := value[int](s, `SELECT count(*) FROM turns WHERE chat_id = $1`, other); n != 1 {
 		t.Errorf("the chat that keeps things for 30 days has %d turns, want 1", n)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/people"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
 const (
@@ -105,6 +106,15 @@ func (l *Listener) deleteByChat(ctx context.Context) error {
 			deleting, cancel := context.WithTimeout(ctx, store.Timeout)
 			defer cancel()
 			return l.journal.DeleteOld(deleting, chat, tidyBatch)
+		})
+		if err != nil {
+			return err
+		}
+		keep := settings.KeepDraftsFor.Of(l.Settings.Current(), chat, 0)
+		err = inPieces(func() (int64, error) {
+			deleting, cancel := context.WithTimeout(ctx, store.Timeout)
+			defer cancel()
+			return l.journal.DeleteOldDrafts(deleting, chat, keep, tidyBatch)
 		})
 		if err != nil {
 			return err

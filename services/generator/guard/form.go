@@ -30,7 +30,7 @@ var leaked = regexp.MustCompile(`(?i)[<‹]/?(?:chat|memories|news)[>›]|\[(?:y
 	`|mein system-?prompt|mi prompt de(?:l)? sistema|\bBEGIN (?:SYSTEM|PROMPT)\b`)
 
 func promptLeak(d *Draft) string {
-	if mayLeak(d.lower) && leaked.MatchString(d.Text) || thoughts.In(d.Text) {
+	if mayLeak(d.lower) && d.has(leaked, d.Text) || thoughts.In(d.Text) {
 		return "It repeats instructions or marks that are not part of the talk."
 	}
 	return ""
@@ -42,7 +42,7 @@ var fields = regexp.MustCompile(`[{\[,]\s*(?:\{\s*)?["'][\pL_][\pL\pN_ -]*["']\s
 func data(d *Draft) string {
 	text := strings.TrimSpace(d.Text)
 	isJSON := text != "" && strings.ContainsRune("{[", rune(text[0])) && json.Valid([]byte(text))
-	if isJSON || strings.ContainsAny(text, "{[") && fields.MatchString(text) {
+	if isJSON || strings.ContainsAny(text, "{[") && d.has(fields, text) {
 		return "It is data: write the message alone, in plain sentences."
 	}
 	return ""
@@ -75,7 +75,7 @@ func roleLabel(d *Draft) string {
 	if !strings.Contains(d.Text, ":") {
 		return ""
 	}
-	if role.MatchString(d.Text) {
+	if d.has(role, d.Text) {
 		return reason
 	}
 	for line := range strings.Lines(d.Text) {
@@ -85,6 +85,7 @@ func roleLabel(d *Draft) string {
 			continue
 		}
 		if slices.Contains(speakers(d.Scene), before) {
+			d.found = before
 			return reason
 		}
 	}
@@ -122,8 +123,8 @@ var (
 )
 
 func markup(d *Draft) string {
-	marked := strings.ContainsAny(d.Text, "*_`#[>|~<\\") && marks.MatchString(d.Text)
-	if marked || strings.Contains(d.Text, "\n") && len(items.FindAllString(d.Text, 2)) == 2 {
+	marked := strings.ContainsAny(d.Text, "*_`#[>|~<\\") && d.has(marks, d.Text)
+	if marked || strings.Contains(d.Text, "\n") && len(items.FindAllString(d.Text, 2)) == 2 && d.has(items, d.Text) {
 		return "It has markup or a list: write plain sentences."
 	}
 	return ""

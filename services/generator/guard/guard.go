@@ -22,6 +22,9 @@ type Draft struct {
 	// What the rules look at, made once.
 	lower string
 	words []string
+	// found is set by the rule that objects: the words that it is about, none where it is
+	// all of the text.
+	found string
 }
 
 // Objection is why a draft must not be sent.
@@ -30,6 +33,9 @@ type Objection struct {
 	Rule string
 	// Reason is for the writer, and a whole sentence.
 	Reason string
+	// Found are the words that the rule is about, maybe in lower case; "" where it is all of
+	// the text.
+	Found string
 }
 
 // Rule looks for one thing.
@@ -103,8 +109,9 @@ func ask(d Draft, about func(rule string) bool) *Objection {
 		if !about(r.Name) {
 			continue
 		}
+		d.found = ""
 		if reason := r.Object(&d); reason != "" {
-			return &Objection{Rule: r.Name, Reason: reason}
+			return &Objection{Rule: r.Name, Reason: reason, Found: strings.TrimSpace(d.found)}
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
+	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -81,6 +82,11 @@ func table(t *testing.T, file string, columns int) [][]string {
 	return rows
 }
 
+// seen is a text as the rules may read it.
+func seen(text string) string {
+	return strings.ReplaceAll(strings.ToLower(names.Fold(names.Text(text))), "’", "'")
+}
+
 func TestHostileDraftsAreCaughtByTheirRule(t *testing.T) {
 	t.Parallel()
 	rows := table(t, "hostile.tsv", 3)
@@ -94,6 +100,10 @@ func TestHostileDraftsAreCaughtByTheirRule(t *testing.T) {
 			t.Errorf("%s passes: %.200q", row[1], row[2])
 		case o.Rule != row[1]:
 			t.Errorf("%s catches what %s should: %.200q", o.Rule, row[1], row[2])
+		case !strings.Contains(seen(row[2]), seen(o.Found)):
+			t.Errorf("%q was found by %s, which is not in %.200q", o.Found, o.Rule, row[2])
+		case o.Found == "" && (o.Rule == "link" || o.Rule == "mention" || o.Rule == "human_claim" || o.Rule == "promise" || o.Rule == "advice"):
+			t.Errorf("%s does not tell the words of %.200q", o.Rule, row[2])
 		case !strings.HasSuffix(o.Reason, ".") && !strings.Contains(o.Reason, ": ") || strings.Contains(o.Reason, "\n"):
 			t.Errorf("%q is no reason for a writer", o.Reason)
 		}

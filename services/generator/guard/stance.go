@@ -59,6 +59,7 @@ var opposites = [][2][]string{
 
 // said is a sentence, taken apart once.
 type said struct {
+	text    string
 	words   []string
 	content []string
 	negated bool
@@ -66,7 +67,7 @@ type said struct {
 
 func read(s string) said {
 	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !isWord(r) })
-	return said{words: words, content: content(words), negated: negated(words)}
+	return said{text: s, words: words, content: content(words), negated: negated(words)}
 }
 
 // spaced is a sentence with a space around each word.
@@ -121,6 +122,7 @@ func turned(d *Draft, part float64) *script.Stance {
 		}
 		for _, sentence := range all {
 			if about, opposite := contradicts(sentence, mine); about >= part && opposite {
+				d.found = strings.TrimSpace(sentence.text)
 				return &d.Scene.Stances[i]
 			}
 		}

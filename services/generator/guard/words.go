@@ -36,17 +36,17 @@ func lexicon(words string, alternatives ...string) phrases {
 }
 
 func (p phrases) in(d *Draft) bool {
-	for _, w := range d.words {
-		if p.words[w] {
-			return p.pattern().MatchString(d.lower)
-		}
+	return (slices.ContainsFunc(d.words, func(w string) bool { return p.words[w] }) ||
+		slices.ContainsFunc(p.parts, func(part string) bool { return strings.Contains(d.lower, part) })) && d.has(p.pattern(), d.lower)
+}
+
+// has tells whether a pattern is in a form of the text, and remembers the words.
+func (d *Draft) has(pattern *regexp.Regexp, in string) bool {
+	if !pattern.MatchString(in) { // which is faster than to find nothing
+		return false
 	}
-	for _, part := range p.parts {
-		if strings.Contains(d.lower, part) {
-			return p.pattern().MatchString(d.lower)
-		}
-	}
-	return false
+	d.found = pattern.FindString(in)
+	return true
 }
 
 // What assistants say and personas don't.
@@ -100,7 +100,7 @@ var (
 )
 
 func link(d *Draft) string {
-	matches := func(l *regexp.Regexp) bool { return l.MatchString(d.Text) }
+	matches := func(l *regexp.Regexp) bool { return d.has(l, d.Text) }
 	if strings.Contains(d.lower, ":") && matches(schemes) || dotInWord(d.lower) && slices.ContainsFunc(dotted, matches) ||
 		strings.ContainsAny(d.lower, "[(") && matches(bracketed) || maySpell(d.lower) && matches(spelled) {
 		return "It has a link or an address, which is not allowed."
@@ -137,6 +137,7 @@ func mention(d *Draft) string {
 			ok = ok || strings.EqualFold(a, m[1])
 		}
 		if !ok {
+			d.found = m[1]
 			return "It mentions " + m[1] + ", which is not allowed: leave mentions out."
 		}
 	}

@@ -3,7 +3,7 @@ package journal
 // Statements are those that work on rows, by name, with the types of their parameters.
 func Statements() map[string]string {
 	return map[string]string{
-		"claim texts": claimTexts, "commit texts": commitTexts, "due texts": dueTexts, "take texts": takeTexts,
+		"claim texts": claimTexts, "commit texts": commitTexts, "commit texts and drafts": commitTextsAndDrafts, "due texts": dueTexts, "take texts": takeTexts,
 		"claim deliveries": claimDeliveries, "commit deliveries": commitDeliveries, "due deliveries": dueDeliveries, "take deliveries": takeDeliveries,
 		"step deliveries": stepDeliveries,
 		"lock held":       lockHeld, "read held": readHeld, "approve held": approveHeld, "cut held": cutHeld, "discard held": discardHeld, "rewrite held": rewriteHeld,

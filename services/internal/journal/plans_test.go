@@ -108,9 +108,12 @@ func arguments(name string, n int) string {
 	switch name {
 	case "claim texts", "claim prompts":
 		lists("bigint")
-	case "commit texts":
+	case "commit texts", "commit texts and drafts":
 		lists("bigint", "bigint", "bigint", "text", "text", "bool")
 		values = append(values, "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{}'", "'{now,NULL}'")
+		if n > len(values) {
+			values = append(values, "'{2,3}'", "'{59,59}'", "'{[],NULL}'", "'{[],[]}'")
+		}
 	case "commit prompts":
 		lists("bigint", "bigint", "bigint", "bool")
 	case "claim deliveries":

@@ -40,6 +40,8 @@ type Written struct {
 	Reason  string
 	// Held is until when the deliveries wait for a person; zero for not at all.
 	Held time.Time
+	// Drafts are kept of how it was written; nil to keep nothing.
+	Drafts *Drafts
 	// TraceParent is the trace context of whoever wrote it.
 	TraceParent string
 }
@@ -68,7 +70,13 @@ WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no` + freeText + `
 RETURNING ` + claimedTexts
 
 	// The next turn of a chat is claimed by the statement that ends the one before.
-	commitTexts = `-- commit turns
+	commitTexts = writeTexts + `
+` + claimNextText
+	// Where drafts are kept, which is seldom, they are written by the same statement.
+	commitTextsAndDrafts = writeTexts + keepDrafts + `
+` + claimNextText
+
+	writeTexts = `-- commit turns
 WITH done AS (
     UPDATE turns t SET written_at = now(), owner = NULL, claimed_until = NULL, not_before = NULL,
         outcome = nullif(i.outcome, ''), reason = i.reason, closed_at = CASE WHEN i.outcome <> '' THEN now() END,
@@ -83,8 +91,8 @@ made AS (
     FROM unnest($9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::text[],
         $17::timestamptz[], $18::text[])
         AS d(chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
-    JOIN done ON done.chat_id = d.chat_id AND done.turn_no = d.turn_no)
-UPDATE turns t SET ` + claimText + `
+    JOIN done ON done.chat_id = d.chat_id AND done.turn_no = d.turn_no)`
+	claimNextText = `UPDATE turns t SET ` + claimText + `
 FROM done CROSS JOIN LATERAL (` + nextText + `done.chat_id AND x.turn_no > done.turn_no ORDER BY turn_no LIMIT 1) h
 WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND NOT done.last` + freeText + `
 RETURNING ` + claimedTexts
@@ -127,6 +135,7 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 	outcomes, reasons, last := make([]string, n), make([]string, n), make([]bool, n)
 	held := make([]*time.Time, n)
 	var made deliveryRows
+	var kept draftRows
 	for i, e := range ends {
 		chats[i], turns[i] = key(e.Task.GetId())
 		fences[i], reasons[i], last[i] = e.Task.fence, readable(e.Result.Reason), e.Last
@@ -134,6 +143,11 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 			outcomes[i] = subject.OutcomeName(e.Result.Outcome)
 		}
 		held[i] = instant(e.Result.Held)
+		if e.Result.Drafts != nil {
+			if err := kept.add(chats[i], turns[i], e.Result.Drafts); err != nil {
+				return nil, err
+			}
+		}
 		for part, d := range e.Result.Deliveries {
 			lane := LaneOf(e.Task.GetKind(), e.Result.Deliveries[0])
 			if held[i] != nil {
@@ -145,7 +159,11 @@ func (t *Texts) Commit(ctx context.Context, ends []stage.End[*Unwritten, Written
 		}
 	}
 	args := append([]any{t.claims.Owner, t.claims.Lease, chats, turns, fences, outcomes, reasons, last}, append(made.args(), held)...)
-	return t.query(ctx, "write texts down", commitTexts, args...)
+	sql := commitTexts
+	if len(kept.chats) > 0 {
+		sql, args = commitTextsAndDrafts, append(args, kept.chats, kept.turns, kept.prompts, kept.drafts)
+	}
+	return t.query(ctx, "write texts down", sql, args...)
 }
 
 // Defer implements stage.Rows.

@@ -20,7 +20,7 @@ type Said struct {
 	Target     int64 // the message that it answers; 0 for none
 	At         time.Time
 	// Text is what was said, or was to be said. Notes are the reasons of the turn and of
-	// its end.
+	// its end, and its drafts.
 	Text  string
 	Notes []string
 }
@@ -28,7 +28,9 @@ type Said struct {
 const (
 	saidInTurns = `-- read turns
 SELECT t.chat_id, t.turn_no, t.bot_id, coalesce(m.number, 0), coalesce(t.target_message, 0), t.planned_at, coalesce(m.body, d.body, ''),
-    t.payload, d.payload, t.reason, coalesce(d.reason, ''), coalesce(l.reason, '')
+    t.payload, d.payload, t.reason, coalesce(d.reason, ''), coalesce(l.reason, ''),
+    ARRAY(SELECT concat_ws(' ', e->>'text', e->>'reason') FROM drafts x, jsonb_array_elements(x.drafts) e
+        WHERE x.chat_id = t.chat_id AND x.turn_no = t.turn_no ORDER BY x.at)
 FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) LEFT JOIN dead_letters l USING (chat_id, turn_no)
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no AND m.part = d.part
 WHERE t.chat_id = ANY($1)`
@@ -44,14 +46,15 @@ func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
 	all, err := store.Collect(ctx, j.pool, "read what was said", func(row pgx.CollectableRow) (s Said, err error) {
 		var turn, delivery []byte
 		var ofTurn, ofDelivery, ofLetter string
-		err = row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text, &turn, &delivery, &ofTurn, &ofDelivery, &ofLetter)
+		var drafts []string
+		err = row.Scan(&s.Chat, &s.Turn, &s.Bot, &s.Message, &s.Target, &s.At, &s.Text, &turn, &delivery, &ofTurn, &ofDelivery, &ofLetter, &drafts)
 		if err != nil {
 			return s, err
 		}
 		if s.Text == "" {
 			s.Text = decode(delivery, &chorusv1.Delivery{}).GetText()
 		}
-		reasons := []string{ofTurn, ofDelivery, ofLetter}
+		reasons := append([]string{ofTurn, ofDelivery, ofLetter}, drafts...)
 		for _, r := range decode(turn, &chorusv1.Turn{}).GetReasons() {
 			reasons = append(reasons, r.GetDetail())
 		}
@@ -103,6 +106,8 @@ DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, tu
 WHERE m.chat_id = u.chat_id AND m.turn_no = u.turn_no AND m.bot_id IS NOT NULL`
 	deleteLetters = `-- delete dead letters
 DELETE FROM dead_letters l USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE l.chat_id = u.chat_id AND l.turn_no = u.turn_no`
+	deleteDrafts = `-- delete drafts
+DELETE FROM drafts x USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE x.chat_id = u.chat_id AND x.turn_no = u.turn_no`
 )
 
 // redactBatch is how many turns are redacted in one transaction.
@@ -145,6 +150,7 @@ func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
 		}
 		b.Queue(deleteSaid, inChats, numbers)
 		b.Queue(deleteLetters, chats, turns)
+		b.Queue(deleteDrafts, chats, turns)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}

@@ -251,6 +251,10 @@ func (e *Erasure) Forget(ctx context.Context, person int64, until time.Time) err
 	if err := e.redact(ctx, &m); err != nil {
 		return err
 	}
+	// Prompts show what everybody said: those of the person's chats go as a whole.
+	if err := e.Journal.ForgetShown(ctx, m.chats()); err != nil {
+		return err
+	}
 	if _, err := e.Pool.Exec(ctx, finished, person); err != nil {
 		return fmt.Errorf("forget by what a person was recognised: %w", err)
 	}

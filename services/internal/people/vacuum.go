@@ -32,7 +32,7 @@ ORDER BY root::text`
 
 // erasedTables are those that an erasure deletes from or writes to.
 func erasedTables() []string {
-	tables := []string{"dead_letters", "deliveries", "memories", "turns"}
+	tables := []string{"dead_letters", "deliveries", "drafts", "memories", "turns"}
 	for _, place := range Places() {
 		table, _, _ := strings.Cut(place, ".")
 		tables = append(tables, table)

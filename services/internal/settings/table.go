@@ -72,6 +72,9 @@ var (
 	ApprovalTTL           = key[time.Duration]("approval_ttl", `default:"1h" min:"1m" max:"24h" doc:"How long a text waits for a person. After that it is dropped."`)
 	MaxHeldTexts          = key[int]("max_held_texts", `default:"5" min:"1" max:"100" doc:"Most texts of a chat that wait for a person, or will; at that, no more turns are planned. Who asks whether it is a bot is answered all the same."`)
 
+	KeepDrafts    = key[string]("keep_drafts", `default:"objected" enum:"off,objected,all" doc:"What is kept of how texts were written: nothing, the drafts of texts to which the guard objected or for which a call failed, or all drafts with their prompts. Prompts hold what people said."`)
+	KeepDraftsFor = key[time.Duration]("keep_drafts_for", `default:"168h" min:"1h" max:"720h" doc:"How long drafts and prompts are kept, and never longer than their turns."`)
+
 	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
 
@@ -92,6 +95,7 @@ func All() []*Definition {
 		ReplyWindow.Definition, ReactionWindow.Definition, TopicWindow.Definition, ReplyMaxAge.Definition, CooldownFilter.Definition,
 		LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
 		PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,
-		SpeakerOrder.Definition, Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, MaxHeldTexts.Definition, ReactionMode.Definition,
+		SpeakerOrder.Definition, Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, MaxHeldTexts.Definition,
+		KeepDrafts.Definition, KeepDraftsFor.Definition, ReactionMode.Definition,
 	}
 }

@@ -224,6 +224,7 @@ func TestWhatBelongsToAChatGoesWithIt(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, testenv.Postgres(t))
 	exec(t, conn, stock)
+	exec(t, conn, stockDirected)
 	exec(t, conn, `DELETE FROM messages WHERE chat_id = 1 AND number = 1`)
 	for what, query := range map[string]string{
 		"answers to it": `SELECT 1 - count(*) FROM messages WHERE number = 2`, "its ids": `SELECT count(*) FROM message_ids WHERE chat_id = 1`,
@@ -234,7 +235,7 @@ func TestWhatBelongsToAChatGoesWithIt(t *testing.T) {
 		}
 	}
 	exec(t, conn, `DELETE FROM chats WHERE id = 1`)
-	for _, table := range []string{"cast_members", "messages", "message_ids", "chat_clock", "turns", "deliveries", "dead_letters", "prompts"} {
+	for _, table := range []string{"cast_members", "messages", "message_ids", "chat_clock", "turns", "deliveries", "dead_letters", "prompts", "drafts"} {
 		var left int
 		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM `+table+` WHERE chat_id = 1`).Scan(&left); err != nil || left != 0 {
 			t.Errorf("%d rows are left in %s (%v)", left, table, err)

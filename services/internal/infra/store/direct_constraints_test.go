@@ -1,10 +1,11 @@
 package store_test
 
-// stockDirected is a good row in every table of what people direct.
+// stockDirected is a good row in every table of what people direct, and of what was written.
 const stockDirected = `
 INSERT INTO pauses (chat_id, bot_id, by) VALUES (1, 0, 'Kim');
 INSERT INTO scenes (chat_id, body, by, ends_at) VALUES (1, 'The storm hits.', 'Kim', now() + interval '1 minute');
-INSERT INTO directed_turns (request_id, chat_id, turn_no) VALUES ('r', 1, 1);`
+INSERT INTO directed_turns (request_id, chat_id, turn_no) VALUES ('r', 1, 1);
+INSERT INTO drafts (chat_id, turn_no, prompt, drafts) VALUES (1, 1, '[]', '[]');`
 
 // badDirected is bad for them.
 func badDirected() map[string]string {
@@ -22,5 +23,9 @@ func badDirected() map[string]string {
 		"directed_turns_pkey":                 `INSERT INTO directed_turns SELECT * FROM directed_turns`,
 		"directed_turns_request_id_check":     `UPDATE directed_turns SET request_id = ''`,
 		"directed_turns_chat_id_turn_no_fkey": `UPDATE directed_turns SET turn_no = 9`,
+		"drafts_pkey":                         `INSERT INTO drafts SELECT * FROM drafts`,
+		"drafts_chat_id_turn_no_fkey":         `UPDATE drafts SET turn_no = 9`,
+		"drafts_prompt_check":                 `UPDATE drafts SET prompt = '{}'`,
+		"drafts_drafts_check":                 `UPDATE drafts SET drafts = '"text"'`,
 	}
 }
