@@ -82,7 +82,7 @@ func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 }
 
 func (l *Listener) newPoller(b bot, token secret.String, log *zap.Logger) *poller {
-	return &poller{l: l, bot: b, token: token, log: log, offset: -1, limit: telegram.MostUpdates}
+	return &poller{l: l, bot: b, token: token, log: log, offset: -1, limit: telegram.MaxUpdates}
 }
 
 // run makes one poll. Its errors are worth another try, a little later.
@@ -125,7 +125,7 @@ func (p *poller) begin(ctx context.Context) error {
 func (p *poller) take(ctx context.Context, raw []json.RawMessage, at time.Time) error {
 	began, all := time.Now(), len(raw) < p.limit
 	if len(raw) == 0 {
-		p.limit, p.emptied = telegram.MostUpdates, began
+		p.limit, p.emptied = telegram.MaxUpdates, began
 		return nil
 	}
 	updates := make([]incoming.Update, 0, len(raw))
@@ -171,7 +171,7 @@ func waited(date, given, received, emptied time.Time) time.Duration {
 // confirm moves on. Telegram begins with any number after a week without updates,
 // so the next offset may be a lower one.
 func (p *poller) confirm(ctx context.Context, next int64) error {
-	p.limit = min(p.limit*2, telegram.MostUpdates)
+	p.limit = min(p.limit*2, telegram.MaxUpdates)
 	p.offset = next
 	if time.Since(p.settledSince) >= settleEvery {
 		p.settle(ctx)

@@ -43,8 +43,8 @@ type Chat struct {
 // DefaultLatency is an ordinary time for writing, typing and sending.
 const DefaultLatency = 8 * time.Second
 
-// MostTurns is where a play ends at the latest.
-const MostTurns = 1_000_000
+// MaxTurns is where a play ends at the latest.
+const MaxTurns = 1_000_000
 
 // Result is what happened.
 type Result struct {
@@ -56,7 +56,7 @@ type Result struct {
 	// Skips counts the decisions for no turn by their reason, in the order of
 	// decide.Skips.
 	Skips []SkipCount
-	// Truncated is true if the play was ended at MostTurns.
+	// Truncated is true if the play was ended at MaxTurns.
 	Truncated bool
 }
 
@@ -92,7 +92,7 @@ func Run(o Options) Result {
 		if s == nil || !s.next.Before(o.Start.Add(o.Duration)) {
 			break
 		}
-		if len(r.Turns) == MostTurns {
+		if len(r.Turns) == MaxTurns {
 			r.Truncated = true
 			break
 		}

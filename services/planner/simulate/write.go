@@ -75,7 +75,7 @@ func (r Result) WriteSummary(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\n", skip.Reason, skip.Count)
 	}
 	if r.Truncated {
-		fmt.Fprintf(t, "\nEnded at %d turns.\n", MostTurns)
+		fmt.Fprintf(t, "\nEnded at %d turns.\n", MaxTurns)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write the summary: %w", err)

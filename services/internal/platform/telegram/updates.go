@@ -16,15 +16,15 @@ import (
 // LongestPoll is how long Telegram keeps a poll open at most.
 const LongestPoll = 50 * time.Second
 
-// MostUpdates is how many updates Telegram gives at once at most.
-const MostUpdates = 100
+// MaxUpdates is how many updates Telegram gives at once at most.
+const MaxUpdates = 100
 
 // Poll asks for updates.
 type Poll struct {
 	// Offset confirms all updates before it, which Telegram then forgets; 0
 	// confirms none.
 	Offset int64
-	// Limit is how many are wanted, 1 to MostUpdates.
+	// Limit is how many are wanted, 1 to MaxUpdates.
 	Limit int
 	// Wait is how long to wait for the first one, at most LongestPoll, and less
 	// where the client's time-out would end the call.
