@@ -33,6 +33,7 @@ const (
 	Sent    = "event.sent"    // deliveries of turns ended
 	Expired = "event.expired" // turns ended because nobody came to them in time
 	Heard   = "event.heard"   // people wrote in chats
+	Held    = "event.held"    // texts wait for a person, or no more
 	Events  = "event.>"       // all of these
 )
 

@@ -332,14 +332,18 @@ func (r rows) Commit(ctx context.Context, ends []stage.End[*journal.Unwritten, j
 		return nil, err
 	}
 	chats := make([]int64, 0, len(ends))
+	var held []*chorusv1.TurnId
 	for _, e := range ends {
 		switch {
 		case len(e.Result.Deliveries) == 0:
 			r.metrics.closed(e.Result.Outcome)
 		case e.Result.Held.IsZero():
 			chats = append(chats, e.Task.Chat())
+		default:
+			held = append(held, e.Task.GetId())
 		}
 	}
 	r.bus.Ring(bus.Messages(), chats...)
+	r.bus.Tell(subject.Held, &chorusv1.Event{Turns: held})
 	return next, nil
 }

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 )
 
@@ -13,7 +12,7 @@ import (
 func TestAChatRestsWhileTooManyTextsWait(t *testing.T) {
 	for name, goOn := range map[string]func(s *stage, chat int64){
 		"one is discarded": func(s *stage, chat int64) {
-			s.must(journal.New(s.pool).Discard(s.t.Context(), &chorusv1.TurnId{ChatId: chat, Number: 1}, 0, "discarded by Kim"))
+			s.must(journal.New(s.pool).Discard(s.t.Context(), journal.Held{Chat: chat, Turn: 1, By: "Kim"}))
 		},
 		"one expires": func(s *stage, _ int64) {
 			s.exec(`UPDATE turns SET planned_at = now() - interval '1 hour', due_at = now() - interval '1 hour', expires_at = now() - interval '1 minute' WHERE turn_no = 1`)

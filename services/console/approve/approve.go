@@ -154,30 +154,30 @@ func (a *Area) read(ctx context.Context, in *queueQuery) (*queueAnswer, error) {
 
 func (a *Area) doSend(ctx context.Context, in *decision) (*none, error) {
 	return a.decided(ctx, in.turnInput, nil, func(good time.Duration) error {
-		return a.director.Approve(ctx, in.held(in.Body.Version), good)
+		return a.director.Approve(ctx, in.held(ctx, in.Body.Version), good)
 	})
 }
 
 func (a *Area) doEdit(ctx context.Context, in *editInput) (*none, error) {
 	return a.decided(ctx, in.turnInput, in.Body, func(good time.Duration) error {
-		return a.director.Edit(ctx, in.held(in.Body.Version), in.Body.Text, good)
+		return a.director.Edit(ctx, in.held(ctx, in.Body.Version), in.Body.Text, good)
 	})
 }
 
 func (a *Area) doDiscard(ctx context.Context, in *decision) (*none, error) {
 	return a.decided(ctx, in.turnInput, nil, func(time.Duration) error {
-		return a.director.Discard(ctx, in.held(in.Body.Version), access.From(ctx).Name)
+		return a.director.Discard(ctx, in.held(ctx, in.Body.Version))
 	})
 }
 
 func (a *Area) doRewrite(ctx context.Context, in *rewriteInput) (*none, error) {
 	return a.decided(ctx, in.turnInput, in.Body, func(good time.Duration) error {
-		return a.director.Rewrite(ctx, in.held(in.Body.Version), in.Body.Note, good)
+		return a.director.Rewrite(ctx, in.held(ctx, in.Body.Version), in.Body.Note, good)
 	})
 }
 
-func (in turnInput) held(version int64) direct.Held {
-	return direct.Held{Chat: in.ID, Turn: in.Number, Version: version}
+func (in turnInput) held(ctx context.Context, version int64) journal.Held {
+	return journal.Held{Chat: in.ID, Turn: in.Number, Version: version, By: access.From(ctx).Name}
 }
 
 // decided does what was decided on a turn. What is to be sent or written is good for as

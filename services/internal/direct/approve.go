@@ -12,18 +12,10 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
-
-// Held names a text that waits for a person, as it was looked at.
-type Held struct {
-	Chat, Turn int64
-	// Version changes with every decision: of two decisions the second one is refused.
-	Version int64
-}
-
-func (h Held) id() *chorusv1.TurnId { return &chorusv1.TurnId{ChatId: h.Chat, Number: h.Turn} }
 
 const readDisclaimer = `-- direct: disclaimer
 SELECT disclaimer FROM chats WHERE id = $1`
@@ -32,14 +24,14 @@ SELECT disclaimer FROM chats WHERE id = $1`
 const maxNote = 300
 
 // Approve has a held text sent as it stands, within a while.
-func (d *Director) Approve(ctx context.Context, h Held, good time.Duration) error {
+func (d *Director) Approve(ctx context.Context, h journal.Held, good time.Duration) error {
 	return d.decided(ctx, h, bus.Messages(), subject.Written, func(ctx context.Context) error {
-		return d.Journal.Approve(ctx, h.id(), h.Version, "", good)
+		return d.Journal.Approve(ctx, h, "", good)
 	})
 }
 
 // Edit has another text sent instead of a held one, with the chat's disclaimer.
-func (d *Director) Edit(ctx context.Context, h Held, text string, good time.Duration) error {
+func (d *Director) Edit(ctx context.Context, h journal.Held, text string, good time.Duration) error {
 	cleaned := names.Text(text)
 	switch {
 	case cleaned == "":
@@ -60,30 +52,30 @@ func (d *Director) Edit(ctx context.Context, h Held, text string, good time.Dura
 		if n := telegram.TextLength(whole); n > telegram.MaxText {
 			return wrong("text", text, fmt.Sprintf("at most %d characters with the chat's disclaimer; it has %d", telegram.MaxText, n))
 		}
-		return d.Journal.Approve(ctx, h.id(), h.Version, whole, good)
+		return d.Journal.Approve(ctx, h, whole, good)
 	})
 }
 
 // Discard ends a held text.
-func (d *Director) Discard(ctx context.Context, h Held, by string) error {
+func (d *Director) Discard(ctx context.Context, h journal.Held) error {
 	return d.decided(ctx, h, bus.Queue{}, subject.Expired, func(ctx context.Context) error {
-		return d.Journal.Discard(ctx, h.id(), h.Version, "discarded by "+by)
+		return d.Journal.Discard(ctx, h)
 	})
 }
 
 // Rewrite has a held text written again as a note asks, within a while. It is held again.
-func (d *Director) Rewrite(ctx context.Context, h Held, note string, good time.Duration) error {
+func (d *Director) Rewrite(ctx context.Context, h journal.Held, note string, good time.Duration) error {
 	line := names.Line(names.Text(note), 0)
 	if n := len([]rune(line)); n == 0 || n > maxNote {
 		return wrong("note", note, fmt.Sprintf("1 to %d characters", maxNote))
 	}
 	return d.decided(ctx, h, bus.Texts(), subject.Planned, func(ctx context.Context) error {
-		return d.Journal.Rewrite(ctx, h.id(), h.Version, line, good)
+		return d.Journal.Rewrite(ctx, h, line, good)
 	})
 }
 
 // decided decides, rings where the turn waits next and tells who follows.
-func (d *Director) decided(ctx context.Context, h Held, ring bus.Queue, told string, decide func(context.Context) error) error {
+func (d *Director) decided(ctx context.Context, h journal.Held, ring bus.Queue, told string, decide func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	if err := decide(ctx); err != nil {
@@ -95,6 +87,8 @@ func (d *Director) decided(ctx context.Context, h Held, ring bus.Queue, told str
 	if ring != (bus.Queue{}) {
 		d.Bus.Ring(ring, h.Chat)
 	}
-	d.Bus.Tell(told, &chorusv1.Event{Turns: []*chorusv1.TurnId{h.id()}})
+	event := &chorusv1.Event{Turns: []*chorusv1.TurnId{{ChatId: h.Chat, Number: h.Turn}}}
+	d.Bus.Tell(told, event)
+	d.Bus.Tell(subject.Held, event)
 	return nil
 }

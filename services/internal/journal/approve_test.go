@@ -36,6 +36,11 @@ func (f *fixture) rewritten(c journal.Claims, id *chorusv1.TurnId, parts ...stri
 	must(f.t, texts.Commit, []writing{{Task: u, Result: w, Last: true}})
 }
 
+// held is a text as Kim has looked at it.
+func (*fixture) held(id *chorusv1.TurnId, version int64) journal.Held {
+	return journal.Held{Chat: id.GetChatId(), Turn: id.GetNumber(), Version: version, By: "Kim"}
+}
+
 func (f *fixture) version(id *chorusv1.TurnId) (fence int64) {
 	f.t.Helper()
 	if err := f.pool.QueryRow(f.t.Context(), `SELECT fence FROM turns WHERE chat_id = $1 AND turn_no = $2`, id.GetChatId(), id.GetNumber()).Scan(&fence); err != nil {
@@ -71,7 +76,7 @@ func TestAHeldTextIsNotSent(t *testing.T) {
 		t.Error("its turn ends before a person comes")
 	}
 	f.exec(`UPDATE turns SET planned_at = now() - interval '2 minutes', due_at = now() - interval '2 minutes', expires_at = now() - interval '1 minute' WHERE turn_no = $1`, id.GetNumber())
-	if err := f.Approve(t.Context(), id, f.version(id), "", time.Minute); !errors.Is(err, journal.ErrDecided) {
+	if err := f.Approve(t.Context(), f.held(id, f.version(id)), "", time.Minute); !errors.Is(err, journal.ErrDecided) {
 		t.Errorf("it is approved too late: %v", err)
 	}
 	if ended, err := f.Expire(t.Context(), time.Second, 10); err != nil || len(ended) != 1 {
@@ -93,7 +98,7 @@ func isSent(t *testing.T, edited string, want []string) {
 	f := newFixture(t)
 	us, _ := f.process()
 	id := f.hold(us, "one", "two")
-	if err := f.Approve(t.Context(), id, f.version(id), edited, time.Minute); err != nil {
+	if err := f.Approve(t.Context(), f.held(id, f.version(id)), edited, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	d := f.Deliveries(journal.LaneMessage, us)
@@ -115,7 +120,7 @@ func TestAHeldTextIsWrittenAgainAsANoteAsks(t *testing.T) {
 	us, _ := f.process()
 	id := f.hold(us, "one", "two")
 	first := f.version(id)
-	if err := f.Rewrite(t.Context(), id, first, "Shorter.", time.Minute); err != nil {
+	if err := f.Rewrite(t.Context(), f.held(id, first), "Shorter.", time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	turn := &chorusv1.Turn{}
@@ -127,10 +132,10 @@ func TestAHeldTextIsWrittenAgainAsANoteAsks(t *testing.T) {
 		t.Errorf("%v, %v", turn, err)
 	}
 	f.rewritten(us, id, "three")
-	if err := f.Approve(t.Context(), id, first, "", time.Minute); !errors.Is(err, journal.ErrDecided) {
+	if err := f.Approve(t.Context(), f.held(id, first), "", time.Minute); !errors.Is(err, journal.ErrDecided) {
 		t.Errorf("a text is approved that nobody has looked at: %v", err)
 	}
-	if err := f.Discard(t.Context(), id, f.version(id), "discarded by Kim"); err != nil {
+	if err := f.Discard(t.Context(), f.held(id, f.version(id))); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.ask(`SELECT string_agg(t.outcome || ' ' || t.reason || ', ' || d.body || ' ' || d.outcome, ';') FROM turns t JOIN deliveries d USING (chat_id, turn_no)`); got !=
@@ -146,10 +151,10 @@ func TestOneDecidesOnAHeldText(t *testing.T) {
 	id := f.hold(us, "one")
 	version := f.version(id)
 	decisions := []func(context.Context) error{
-		func(ctx context.Context) error { return f.Approve(ctx, id, version, "", time.Minute) },
-		func(ctx context.Context) error { return f.Approve(ctx, id, version, "two", time.Minute) },
-		func(ctx context.Context) error { return f.Discard(ctx, id, version, "why") },
-		func(ctx context.Context) error { return f.Rewrite(ctx, id, version, "Shorter.", time.Minute) },
+		func(ctx context.Context) error { return f.Approve(ctx, f.held(id, version), "", time.Minute) },
+		func(ctx context.Context) error { return f.Approve(ctx, f.held(id, version), "two", time.Minute) },
+		func(ctx context.Context) error { return f.Discard(ctx, f.held(id, version)) },
+		func(ctx context.Context) error { return f.Rewrite(ctx, f.held(id, version), "Shorter.", time.Minute) },
 	}
 	states := []string{"open waiting message one", "open waiting message two", "rejected closed held one", "open"}
 	errs := make([]error, len(decisions))
@@ -169,6 +174,13 @@ func TestOneDecidesOnAHeldText(t *testing.T) {
 	}
 	got := f.ask(`SELECT concat_ws(' ', coalesce(t.outcome, 'open'), d.state, d.lane, d.body) FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no)`)
 	if won < 0 || got != states[won] {
-		t.Errorf("decision %d was made: %s", won, got)
+		t.Fatalf("decision %d was made: %s", won, got)
+	}
+	// The others are told.
+	want := journal.DecidedError{What: []string{"sent", "edited", "discarded", "rewritten"}[won], By: "Kim"}
+	for i, err := range errs {
+		if told := (*journal.DecidedError)(nil); i != won && (!errors.As(err, &told) || *told != want) {
+			t.Errorf("decision %d is told %v, want %v", i, err, &want)
+		}
 	}
 }

@@ -35,7 +35,7 @@ func TestDraftsAreKeptWithTheirText(t *testing.T) {
 	for _, draft := range []string{"first", "second"} {
 		u = one(t, must(t, texts.Claim, []int64{f.chat}))
 		must(t, texts.Commit, []writing{{Task: u, Result: written(draft), Last: true}})
-		if err := f.Rewrite(t.Context(), turn.GetId(), f.version(turn.GetId()), "Shorter.", time.Minute); err != nil {
+		if err := f.Rewrite(t.Context(), f.held(turn.GetId(), f.version(turn.GetId())), "Shorter.", time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}

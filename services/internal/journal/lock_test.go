@@ -58,13 +58,13 @@ func TestTurnsAreLockedBeforeDeliveries(t *testing.T) {
 			return err
 		}},
 		"approve": {held: true, do: func(ctx context.Context, f *fixture, _ journal.Claims, _ *journal.Unsent, id *chorusv1.TurnId) error {
-			return f.Approve(ctx, id, f.version(id), "", time.Minute)
+			return f.Approve(ctx, f.held(id, f.version(id)), "", time.Minute)
 		}},
 		"discard": {held: true, do: func(ctx context.Context, f *fixture, _ journal.Claims, _ *journal.Unsent, id *chorusv1.TurnId) error {
-			return f.Discard(ctx, id, f.version(id), "why")
+			return f.Discard(ctx, f.held(id, f.version(id)))
 		}},
 		"rewrite": {held: true, do: func(ctx context.Context, f *fixture, _ journal.Claims, _ *journal.Unsent, id *chorusv1.TurnId) error {
-			return f.Rewrite(ctx, id, f.version(id), "Shorter.", time.Minute)
+			return f.Rewrite(ctx, f.held(id, f.version(id)), "Shorter.", time.Minute)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestOppositeChangesDontWaitForEachOther(t *testing.T) {
 		try("decide", func(ctx context.Context) error {
 			var errs []error
 			for _, id := range upset {
-				errs = append(errs, f.Approve(ctx, id, 1, "", time.Minute), f.Discard(ctx, id, 1, "why"))
+				errs = append(errs, f.Approve(ctx, f.held(id, 1), "", time.Minute), f.Discard(ctx, f.held(id, 1)))
 			}
 			for _, err := range errs {
 				if err != nil && !errors.Is(err, journal.ErrDecided) {

@@ -182,7 +182,7 @@ func (m *marks) about(ctx context.Context, j *journal.Journal, words map[int64]t
 func Places() []string {
 	return []string{
 		"answers.person_id", "commands.person_id", "forgotten.person_id", "memory_people.person_id", "messages.person_id",
-		"people.telegram_id", "prompts.person_id",
+		"people.telegram_id", "presses.person_id", "prompts.person_id",
 	}
 }
 
@@ -203,6 +203,8 @@ DELETE FROM prompts WHERE person_id = $1`
 DELETE FROM memories WHERE id IN (SELECT memory_id FROM memory_people WHERE person_id = $1)`
 	forgetMessages = `-- forget messages
 DELETE FROM messages WHERE person_id = $1 AND sent_at < $2`
+	forgetPresses = `-- forget presses
+DELETE FROM presses WHERE person_id = $1`
 	// The answers still count for the limit of the chat.
 	forgetAnswers = `-- forget answers
 UPDATE answers SET person_id = NULL WHERE person_id = $1`
@@ -289,6 +291,7 @@ func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m m
 		b.Queue(forgetPrompts, person)
 		b.Queue(forgetMemories, person)
 		b.Queue(forgetMessages, person, until)
+		b.Queue(forgetPresses, person)
 		b.Queue(forgetAnswers, person)
 		b.Queue(forgetPerson, person)
 		if err := tx.SendBatch(ctx, &b).Close(); err != nil {

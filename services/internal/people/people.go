@@ -32,6 +32,8 @@ type Kept struct {
 	Prompts int `yaml:"messages_that_wait_for_an_answer,omitempty"`
 	// Commands are those that wait for their answer.
 	Commands []string `yaml:"commands_that_wait,omitempty"`
+	// Presses is how many decisions of theirs on texts that wait are about to be done.
+	Presses int `yaml:"decisions_that_wait,omitempty"`
 	// Answers is how many answers to them of the last hours are counted for limits.
 	Answers int `yaml:"answers_counted_for_limits,omitempty"`
 	// Memories are those that bots drew from talk in which the person took part.
@@ -80,6 +82,7 @@ const (
 SELECT c.name, m.sent_at, m.edited_at, m.body FROM messages m JOIN chats c ON c.id = m.chat_id
 WHERE m.person_id = $1 ORDER BY m.sent_at, m.number`
 	countPrompts = `SELECT count(*) FROM prompts WHERE person_id = $1`
+	countPresses = `SELECT count(*) FROM presses WHERE person_id = $1`
 	countAnswers = `SELECT count(*) FROM answers WHERE person_id = $1`
 	readMemories = `
 SELECT c.name, b.name, p.about, m.content, m.created_at
@@ -152,6 +155,7 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 		k.Commands, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
+	b.Queue(countPresses, id).QueryRow(func(row pgx.Row) error { return row.Scan(&k.Presses) })
 	b.Queue(countAnswers, id).QueryRow(func(row pgx.Row) error { return row.Scan(&k.Answers) })
 	b.Queue(readMemories, id).Query(func(rows pgx.Rows) (err error) {
 		k.Memories, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Memory])
@@ -166,7 +170,7 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return Kept{}, fmt.Errorf("read what is kept of a person: %w", err)
 	}
-	if !known && len(k.Messages) == 0 && k.Prompts == 0 && len(k.Commands) == 0 && k.Answers == 0 && len(k.Memories) == 0 && k.Forgotten == nil {
+	if !known && len(k.Messages) == 0 && k.Prompts == 0 && k.Presses == 0 && len(k.Commands) == 0 && k.Answers == 0 && len(k.Memories) == 0 && k.Forgotten == nil {
 		return Kept{}, ErrNobody
 	}
 	var err error

@@ -31,8 +31,8 @@ FROM bots b LEFT JOIN personas p ON p.bot_id = b.id`
 	selectChats    = `
 SELECT id, name, telegram_id, kind, title, purpose, disclaimer, forbid_advice, enabled, time_zone, language, topics, mean_gap,
     retention_days, removed_at IS NOT NULL
-FROM chats c`
-	selectCast = `SELECT m.chat_id, b.name FROM cast_members m JOIN bots b ON b.id = m.bot_id`
+FROM (SELECT * FROM chats WHERE kind <> 'private') c`
+	selectCast = `SELECT m.chat_id, b.name FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats g ON g.id = m.chat_id AND g.kind <> 'private'`
 
 	// Which of them: those of one bot, which plays in some chats, or one chat.
 	named      = ` name = $1 AND removed_at IS NULL`
