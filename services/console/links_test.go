@@ -1,24 +1,30 @@
 package console
 
 import (
+	"context"
 	"html"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 )
 
-// Whatever a page leads to is there.
+// Whatever a page leads to is there. No page needs a second connection to the database while
+// it has one: where as many are asked for as there are connections, none would get it.
 func TestNoLinkLeadsNowhere(t *testing.T) {
 	c := newClub(t)
+	c.share(1)
 	c.turn(0, "message", "", "Well.", 0)
 	c.turn(0, "message", "dead", "Well.", 0)
 	links := regexp.MustCompile(`(?:href|hx-get)="(/[^"]*)"`)
 	c.exec(`INSERT INTO users (name, role) VALUES ('anna', 'owner')`)
-	owner := access.With(t.Context(), &access.Principal{User: 1, Name: "anna", Role: access.Owner, Via: "console"})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	owner := access.With(ctx, &access.Principal{User: 1, Name: "anna", Role: access.Owner, Via: "console"})
 	seen, left := map[string]bool{"/": true}, []string{"/"}
 	const enough = 300
 	for len(left) > 0 && len(seen) < enough {

@@ -50,8 +50,26 @@ func newClub(t testing.TB) *club {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.serve(c.pool)
+	return c
+}
+
+// share serves a console that has so many connections to the database.
+func (c *club) share(connections int32) {
+	c.t.Helper()
+	cfg := c.pool.Config()
+	cfg.MaxConns = connections
+	pool, err := pgxpool.NewWithConfig(c.t.Context(), cfg)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(pool.Close)
+	c.serve(pool)
+}
+
+func (c *club) serve(pool *pgxpool.Pool) {
 	served := newConsole(DefaultConfig(), Deps{
-		Pool: c.pool, Keys: c.keys, Now: time.Now, Log: testenv.Logger(t),
+		Pool: pool, Keys: c.keys, Now: time.Now, Log: testenv.Logger(c.t),
 		Words: func(_ *chorusv1.Turn, answered string) string { return "does something to " + answered },
 		Outlook: func(_ context.Context, chat string) (chats.Outlook, error) {
 			return chats.Outlook{Now: "a turn can be planned in " + chat}, nil
@@ -62,7 +80,6 @@ func newClub(t testing.TB) *club {
 		area.Routes(pages)
 	}
 	c.handler = pages
-	return c
 }
 
 func (c *club) exec(sql string, args ...any) {

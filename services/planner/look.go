@@ -48,31 +48,27 @@ const chatNamed = situation + `WHERE c.name = $2`
 // (Config.Pace). It changes nothing.
 func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, name string) (Outlook, error) {
 	var out Outlook
-	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		found, err := look(ctx, tx, chatNamed, nil, everything, name)
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			return fmt.Errorf("chat %.64q: %w", name, ErrNone)
-		}
-		chats, err := inputs(ctx, rostercache.New(pool, nil), values, found)
-		if err != nil {
-			return err
-		}
-		in := chats[0]
-		in.Settings.Pace = pace
-		if err := tx.QueryRow(ctx, countAnswers, 0, in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
-			return fmt.Errorf("count answers: %w", err)
-		}
-		out = Outlook{Input: in, Decision: decide.Decide(in)}
-		out.Unanswered, err = store.Collect(ctx, tx, "read what got no answer", pgx.RowToStructByPos[Unanswered], skipsToday, in.Chat.ID)
-		return err
-	})
+	found, err := look(ctx, pool, chatNamed, nil, everything, name)
 	if err != nil {
 		return out, fmt.Errorf("look at a chat: %w", err)
 	}
-	return out, nil
+	if len(found) == 0 {
+		return out, fmt.Errorf("look at a chat: chat %.64q: %w", name, ErrNone)
+	}
+	// Not in a transaction, whose connection would be held while others are waited for: where
+	// as many look as there are connections, nobody would get one.
+	chats, err := inputs(ctx, rostercache.New(pool, nil), values, found)
+	if err != nil {
+		return out, fmt.Errorf("look at a chat: %w", err)
+	}
+	in := chats[0]
+	in.Settings.Pace = pace
+	if err := pool.QueryRow(ctx, countAnswers, 0, in.Chat.ID).Scan(&in.ChatAnswers, &in.PersonAnswers); err != nil {
+		return out, fmt.Errorf("count answers: %w", err)
+	}
+	out = Outlook{Input: in, Decision: decide.Decide(in)}
+	out.Unanswered, err = store.Collect(ctx, pool, "read what got no answer", pgx.RowToStructByPos[Unanswered], skipsToday, in.Chat.ID)
+	return out, err
 }
 
 // Choose gives the bot that a planner of this pace would let act in a chat now; 0 for
