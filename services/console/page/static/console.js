@@ -15,3 +15,21 @@ document.addEventListener("scroll", (event) => {
 }, true);
 document.addEventListener("htmx:afterSettle", follow);
 document.addEventListener("DOMContentLoaded", follow);
+// Cells of tables carry the heading of their column, for phones, where a row is shown as a
+// card; and the roles of a table, which that would take from them.
+const label = () => document.querySelectorAll(".scroll > table").forEach((table) => {
+  const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+  if (!heads.length) return;
+  table.classList.add("labelled");
+  table.setAttribute("role", "table");
+  table.querySelectorAll("thead, tbody").forEach((part) => part.setAttribute("role", "rowgroup"));
+  table.querySelectorAll("tr").forEach((row) => row.setAttribute("role", "row"));
+  table.querySelectorAll("th").forEach((head) => head.setAttribute("role", "columnheader"));
+  table.querySelectorAll("tbody tr").forEach((row) => [...row.cells].forEach((cell, i) => {
+    cell.setAttribute("role", "cell");
+    cell.classList.toggle("none", !cell.firstElementChild && !cell.textContent.trim());
+    if (heads[i] && cell.colSpan === 1) cell.dataset.label = heads[i];
+  }));
+});
+document.addEventListener("htmx:afterSettle", label);
+document.addEventListener("DOMContentLoaded", label);
