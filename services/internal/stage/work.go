@@ -39,11 +39,10 @@ func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 				go s.failed(ctx, committing, e)
 			}
 		}
-		began := time.Now()
 		if len(good) > 0 {
 			s.commit(ctx, committing, good)
 		}
-		last = last.next(began, len(batch))
+		last = last.next(len(batch))
 	}
 }
 
