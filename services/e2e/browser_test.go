@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -102,11 +101,16 @@ func browse(t *testing.T, node, modules string, env []string, say func(string)) 
 	t.Helper()
 	// The library is found beside the program, so both go to a folder of their own.
 	dir := t.TempDir()
-	program, err := os.ReadFile(filepath.Join(browserDir, "console.mjs"))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"console.mjs", "look.mjs"} {
+		program, err := os.ReadFile(filepath.Join(browserDir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), program, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "console.mjs"), program, 0o600), os.Symlink(modules, filepath.Join(dir, "node_modules"))); err != nil {
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), browserAllowed)

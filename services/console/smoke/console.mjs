@@ -1,6 +1,7 @@
 // Uses a console as people do, in a real browser. It says each step that is done.
 import { createHmac } from "node:crypto";
 import { chromium } from "playwright-core";
+import { check, crawl } from "./look.mjs";
 
 const { CONSOLE, LINK, PERSON, SHOTS } = process.env;
 const password = "a long enough password";
@@ -39,8 +40,9 @@ const login = async () => {
   await page.getByRole("button", { name: "Log in", exact: true }).click();
 };
 const at = async (path) => must(new URL(page.url()).pathname === path, `the browser is at ${page.url()}, not at ${path}`);
-// shot keeps a picture of the page for who wants to look at it.
+// shot checks a page, and keeps a picture of it for who wants to look at it.
 const shot = async (name) => {
+  await check(page, name);
   if (!SHOTS) return;
   for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [390, "light"]]) {
     await page.setViewportSize({ width, height: 900 });
@@ -170,14 +172,10 @@ await page.goto(CONSOLE + "/people?who=" + PERSON);
 must(!(await page.locator("main").innerText()).includes("ferry"), "what a person said is still there");
 done("erased a person");
 
-for (const [name, path] of Object.entries({
-  overview: "/", chats: "/chats", turns: "/turns", cast: "/cast", operate: "/operate", usage: "/operate/usage", settings: "/operate/settings",
-  keys: "/operate/keys", people: "/people", account: "/account", accounts: "/accounts", audit: "/audit",
-})) {
-  await page.goto(CONSOLE + path);
-  must(await page.locator("h1").count() === 1, `${path} has no title`);
-  await shot(name);
-}
+const pages = await crawl(page, CONSOLE, (path) => shot(path.slice(1).replaceAll("/", "-") || "overview"));
+must(pages >= 20, `only ${pages} pages were seen`);
+await logOut();
+await check(page, "/login");
 done("saw the other pages");
 
 await browser.close();
