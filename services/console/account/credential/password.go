@@ -30,18 +30,8 @@ func Acceptable(password, name string) error {
 	if n := utf8.RuneCountInString(password); n < shortest || n > longest || !utf8.ValidString(password) {
 		return fmt.Errorf("password: it has %d characters, want %d to %d", n, shortest, longest)
 	}
-	rest := strings.ToLower(password)
-	for _, word := range append(strings.Fields(strings.ToLower(name)), common()...) {
-		if utf8.RuneCountInString(word) > 2 {
-			rest = strings.ReplaceAll(rest, word, "")
-		}
-	}
-	different := map[rune]bool{}
-	for _, r := range rest {
-		different[r] = true
-	}
-	if len(different) < fewest {
-		return errors.New("password: it is easy to guess, want one without your name and the words that everybody tries")
+	if guessable(password, append(strings.Fields(strings.ToLower(name)), common()...), fewest) {
+		return errors.New("password: it is easy to guess, want one without your name, words that everybody tries, years, rows of keys and repetitions")
 	}
 	return nil
 }
