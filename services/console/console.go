@@ -134,7 +134,9 @@ func newConsole(cfg Config, deps Deps) *Console {
 		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),
 		directing.New(c.set, c.pages, deps.Pool, director),
 		approve.New(c.set, c.pages, deps.Pool, director),
-		operate.New(c.set, c.pages, operate.Deps{Pool: deps.Pool, Keys: deps.Keys, Check: deps.Check, Budgets: deps.Budgets}),
+		operate.New(c.set, c.pages, operate.Deps{
+			Pool: deps.Pool, Bus: deps.Bus, Keys: deps.Keys, Check: deps.Check, Budgets: deps.Budgets,
+		}),
 		people.New(c.set, c.pages, deps.Pool, deps.Keys),
 	}
 	return c
@@ -248,21 +250,30 @@ func (c *Console) handler() http.Handler {
 		a.Routes(r)
 	}
 	c.serveAPI(r)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) { c.pages.Fail(w, r, operation.ErrNotFound) })
+	r.NotFound(c.missing)
 	return r
 }
 
 // serveAPI adds the API, and MCP over it.
 func (c *Console) serveAPI(r chi.Router) {
+	routes := chi.NewRouter()
+	routes.NotFound(c.missing)
 	var api huma.API
-	r.Group(func(r chi.Router) {
+	routes.Group(func(r chi.Router) {
 		r.Use(c.once().Handler)
 		api = humachi.New(r, describe())
 		c.set.Register(api)
 	})
-	inner := chi.NewRouter()
-	c.set.Register(humachi.New(inner, describe()))
-	r.Handle("/mcp", mcp.Handler(api.OpenAPI(), c.set.All(), inner))
+	// Its routes begin anew: their patterns are whole paths.
+	anew := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		routes.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, (*chi.Context)(nil))))
+	})
+	r.Handle("/api/*", anew)
+	r.Handle("/mcp", mcp.Handler(api.OpenAPI(), c.set.All(), anew))
+}
+
+func (c *Console) missing(w http.ResponseWriter, r *http.Request) {
+	c.pages.Fail(w, r, operation.ErrNotFound)
 }
 
 // secret tells that a request's answer must not be kept.

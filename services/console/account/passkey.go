@@ -143,29 +143,31 @@ func (a *Area) beginPasskey(ctx context.Context) (any, error) {
 	if err := a.fresh(ctx); err != nil {
 		return nil, err
 	}
-	rp, err := a.relyingParty()
-	if err != nil {
-		return nil, err
-	}
 	h, err := a.holder(ctx, access.From(ctx).User)
 	if err != nil {
 		return nil, err
 	}
-	options, begun, err := rp.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.credentials).CredentialDescriptors()))
-	if err != nil {
-		return nil, fmt.Errorf("begin a passkey: %w", err)
-	}
-	return options, a.begun(ctx, begun)
+	return a.begin(ctx, func(rp *webauthn.WebAuthn) (any, *webauthn.SessionData, error) {
+		return rp.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.credentials).CredentialDescriptors()))
+	})
 }
 
-// begun keeps what a ceremony began with. It ends with the next one.
-func (a *Area) begun(ctx context.Context, session *webauthn.SessionData) error {
+// begin begins a ceremony, and keeps what it began with. It ends with the next one.
+func (a *Area) begin(ctx context.Context, begin func(*webauthn.WebAuthn) (options any, session *webauthn.SessionData, err error)) (any, error) {
+	rp, err := a.relyingParty()
+	if err != nil {
+		return nil, err
+	}
+	options, session, err := begin(rp)
+	if err != nil {
+		return nil, fmt.Errorf("begin a ceremony: %w", err)
+	}
 	data, err := json.Marshal(session)
 	if err != nil {
-		return fmt.Errorf("keep a ceremony: %w", err)
+		return nil, fmt.Errorf("keep a ceremony: %w", err)
 	}
 	a.manager.Put(ctx, keyPasskey, data)
-	return nil
+	return options, nil
 }
 
 func (a *Area) ended(ctx context.Context) (webauthn.SessionData, error) {
@@ -242,15 +244,9 @@ func (a *Area) dropPasskey(ctx context.Context, in *passkeyID) (*nothing, error)
 // beginByPasskey asks the browser for any passkey of this console.
 func (a *Area) beginByPasskey(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, func() (any, error) {
-		rp, err := a.relyingParty()
-		if err != nil {
-			return nil, err
-		}
-		options, begun, err := rp.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
-		if err != nil {
-			return nil, fmt.Errorf("begin a login: %w", err)
-		}
-		return options, a.begun(r.Context(), begun)
+		return a.begin(r.Context(), func(rp *webauthn.WebAuthn) (any, *webauthn.SessionData, error) {
+			return rp.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+		})
 	})
 }
 
