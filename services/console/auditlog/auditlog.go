@@ -4,7 +4,9 @@ package auditlog
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -20,20 +22,24 @@ import (
 )
 
 type (
+	filter struct {
+		Text string `query:"text" maxLength:"200" doc:"what must be in the actor, the operation or the object"`
+		From string `query:"from" doc:"then or later, such as 2026-01-31 or 2026-01-31T18:30, UTC; 30 days before to if it is empty"`
+		To   string `query:"to" doc:"before then; empty for now"`
+	}
 	listInput struct {
-		Before int64  `query:"before" minimum:"0" doc:"the id before which to go on; 0 begins with the newest"`
-		Text   string `query:"text" maxLength:"200" doc:"what must be in the actor, the operation or the object"`
+		filter
+
+		Before string `query:"before" maxLength:"60" doc:"next of the page before"`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	}
 	auditList struct {
 		Body struct {
 			Entries []audit.Entry `json:"entries" doc:"the newest first"`
-			Next    int64         `json:"next,omitempty" doc:"what to give as before for more; absent at the end"`
+			Next    string        `json:"next,omitempty" doc:"what to give as before for more; absent at the end"`
 		}
 	}
-	exportInput struct {
-		Text string `query:"text" maxLength:"200" doc:"as for the list"`
-	}
+	exportInput struct{ filter }
 )
 
 const (
@@ -42,6 +48,10 @@ const (
 	most = 200
 	// patience is how long who exports may take for so many.
 	patience = 30 * time.Second
+	// lookedBack is how far back it is looked unless somebody says from when on.
+	lookedBack = 30 * 24 * time.Hour
+	// cursor is the place of the last entry of a page.
+	cursor = "%d-%d"
 )
 
 // Area is that part of the console.
@@ -67,21 +77,54 @@ func New(set *operation.Set, pages *page.Pages) *Area {
 }
 
 func (a *Area) read(ctx context.Context, in *listInput) (*auditList, error) {
+	s, err := in.search(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if in.Before != "" {
+		var micros int64
+		if _, err := fmt.Sscanf(in.Before, cursor, &micros, &s.Before); err != nil {
+			return nil, &operation.InvalidError{Field: "before", Value: strconv.Quote(in.Before), Want: "next of the page before"}
+		}
+		s.Until = time.UnixMicro(micros)
+	}
 	limit := min(max(in.Limit, 1), most)
-	found, err := a.log.Find(ctx, max(in.Before, 0), in.Text, limit)
+	found, err := a.log.Find(ctx, s, limit)
 	if err != nil {
 		return nil, err
 	}
 	var out auditList
 	if out.Body.Entries = found; len(found) == limit {
-		out.Body.Next = found[limit-1].ID
+		last := &found[limit-1]
+		out.Body.Next = fmt.Sprintf(cursor, last.At.UnixMicro(), last.ID)
 	}
 	return &out, nil
 }
 
+func (f *filter) search(now time.Time) (s audit.Search, err error) {
+	s.Text = f.Text
+	if s.Until, err = operation.Instant("to", f.To, time.Time{}); err != nil {
+		return s, err
+	}
+	if !s.Until.IsZero() {
+		now = s.Until
+	}
+	s.Since, err = operation.Instant("from", f.From, now.Add(-lookedBack))
+	return s, err
+}
+
+// query is the filter as the address has it.
+func (f *filter) query() url.Values {
+	return url.Values{"text": {f.Text}, "from": {f.From}, "to": {f.To}}
+}
+
 // write exports page by page, so that it needs no more memory for a long log.
 func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
-	entries, err := a.log.Find(ctx, 0, in.Text, most)
+	s, err := in.search(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	entries, err := a.log.Find(ctx, s, most)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +141,7 @@ func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse
 					return // nobody listens any more
 				}
 			}
-			if entries, err = a.log.Find(ctx, entries[len(entries)-1].ID, in.Text, most); err != nil {
+			if entries, err = a.log.Find(ctx, s.After(&entries[len(entries)-1]), most); err != nil {
 				a.set.Log.Error("the audit log's export ends early", zap.Error(err))
 				panic(http.ErrAbortHandler) // so that nobody takes it for whole
 			}
@@ -109,14 +152,14 @@ func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse
 // Routes adds its page.
 func (a *Area) Routes(r chi.Router) {
 	r.Get(path, func(w http.ResponseWriter, r *http.Request) {
-		before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // none is 0
-		text := r.URL.Query().Get("text")
-		found, err := a.list.Call(r.Context(), &listInput{Before: before, Text: text, Limit: 50})
+		q := r.URL.Query()
+		in := &listInput{filter{q.Get("text"), q.Get("from"), q.Get("to")}, q.Get("before"), 50}
+		found, err := a.list.Call(r.Context(), in)
 		if err != nil {
 			a.pages.Fail(w, r, err)
 			return
 		}
-		a.pages.Render(w, r, page.View{Title: "Audit", Section: "audit", Body: entries(found.Body.Entries, text, found.Body.Next)})
+		a.pages.Render(w, r, page.View{Title: "Audit", Section: "audit", Body: entries(found.Body.Entries, &in.filter, found.Body.Next)})
 	})
 }
 

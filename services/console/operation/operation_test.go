@@ -84,7 +84,7 @@ func TestWhoMayDoIt(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			found, err := s.Audit.Find(t.Context(), 0, "", 10)
+			found, err := s.Audit.Find(t.Context(), audit.Search{}, 10)
 			if err != nil || (len(found) == 1) != (c.want == nil) {
 				t.Errorf("the audit log has %+v, %v", found, err)
 			}
@@ -111,7 +111,7 @@ func TestActsAreInTheAuditLog(t *testing.T) {
 			in := &input{}
 			in.Body.Word = c.word
 			_, _ = op.Call(access.With(t.Context(), director()), in)
-			found, err := s.Audit.Find(t.Context(), 0, "", 10)
+			found, err := s.Audit.Find(t.Context(), audit.Search{}, 10)
 			if err != nil || (len(found) == 1) != (c.result != "") {
 				t.Fatalf("the audit log has %+v, %v", found, err)
 			}

@@ -173,10 +173,10 @@ func (f Filter) read(limit int) (s search, err error) {
 			return s, &operation.InvalidError{Field: c.field, Value: strconv.Quote(c.value), Want: strings.Join(c.allowed, ", ")}
 		}
 	}
-	if s.from, err = instant("from", f.From, s.from); err != nil {
+	if s.from, err = operation.Instant("from", f.From, s.from); err != nil {
 		return s, err
 	}
-	if s.to, err = instant("to", f.To, s.to); err != nil {
+	if s.to, err = operation.Instant("to", f.To, s.to); err != nil {
 		return s, err
 	}
 	if len(f.Rule) > maxRule {
@@ -184,19 +184,6 @@ func (f Filter) read(limit int) (s search, err error) {
 	}
 	s.before, err = parsePlace(f.Before)
 	return s, err
-}
-
-// instant reads a time as people and date fields write it, in UTC.
-func instant(field, text string, none time.Time) (time.Time, error) {
-	if text == "" {
-		return none, nil
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	return none, &operation.InvalidError{Field: field, Value: strconv.Quote(text), Want: "a time such as 2026-01-31 or 2026-01-31T18:30, in UTC"}
 }
 
 // rule is how the payload of a turn has a rule: field 1 of a reason.

@@ -47,8 +47,9 @@ INSERT INTO audit_log (actor, origin, via, operation, object, input) VALUES ($1,
 UPDATE audit_log SET object = coalesce(nullif($2, ''), object), before = $3, after = $4, result = $5 WHERE id = $1 AND result IS NULL`
 	list = `-- audit: list
 SELECT id, at, actor, origin, via, operation, object, input, before, after, coalesce(result, '')
-FROM audit_log WHERE id < $1 AND ($2 = '' OR strpos(lower(actor || E'\n' || operation || E'\n' || object), lower($2)) > 0)
-ORDER BY id DESC LIMIT $3`
+FROM audit_log WHERE at >= $1 AND (at, id) < ($2, $3)
+    AND ($4 = '' OR strpos(lower(actor || E'\n' || operation || E'\n' || object), lower($4)) > 0)
+ORDER BY at DESC, id DESC LIMIT $5`
 )
 
 // Log writes entries.
@@ -98,12 +99,29 @@ func raw(v any) json.RawMessage {
 	return text
 }
 
-// Find lists entries before an id, the newest first, at most limit; 0 begins with the
-// newest. What is not empty must be in the actor, operation or object.
-func (l Log) Find(ctx context.Context, before int64, what string, limit int) ([]Entry, error) {
-	const newest = 1<<63 - 1
-	if before == 0 {
-		before = newest
+// Search is what is looked for in the log.
+type Search struct {
+	// Since and Until bound when it was: no entry outside is read. Until is left out itself;
+	// zero is now.
+	Since, Until time.Time
+	// Before goes on after an entry, the last of a page; 0 begins with the newest. Its time
+	// is Until then.
+	Before int64
+	// Text must be in the actor, operation or object; empty is any.
+	Text string
+}
+
+// After goes on with what is older than the last entry of a page.
+func (s Search) After(e *Entry) Search {
+	s.Until, s.Before = e.At, e.ID
+	return s
+}
+
+// Find lists entries, the newest first, at most limit.
+func (l Log) Find(ctx context.Context, s Search, limit int) ([]Entry, error) {
+	until := s.Until
+	if until.IsZero() {
+		until = time.Now().Add(time.Hour) // by the database's clock it may be later than by ours
 	}
-	return store.Collect(ctx, l.Pool, "read the audit log", pgx.RowToStructByPos[Entry], list, before, what, limit)
+	return store.Collect(ctx, l.Pool, "read the audit log", pgx.RowToStructByPos[Entry], list, s.Since, until, s.Before, s.Text, limit)
 }

@@ -3,15 +3,20 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/user"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/audit"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 // acts tells of each command that works on the database by withDatabase whether it changes
@@ -36,15 +41,72 @@ func audited(ctx context.Context, cmd *cobra.Command, pool *pgxpool.Pool, do fun
 	if !acts()[operation(cmd)] || cmd.Flags().Changed("dry-run") {
 		return do(ctx)
 	}
-	entry := &audit.Entry{Actor: account(), Origin: host(), Via: "command", Operation: operation(cmd)}
 	given := map[string]string{}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if !strings.Contains(f.Name, ".") { // not the configuration: it may name passwords
 			given[f.Name] = f.Value.String()
 		}
 	})
-	entry.Input, _ = json.Marshal(map[string]any{"arguments": cmd.Flags().Args(), "flags": given}) // texts only
-	return audit.Log{Pool: pool}.Do(ctx, entry, do)
+	return audit.Log{Pool: pool}.Do(ctx, entry(operation(cmd), cmd.Flags().Args(), given), do)
+}
+
+// entry is that of an act by the command line.
+func entry(operation string, arguments []string, flags map[string]string) *audit.Entry {
+	e := &audit.Entry{Actor: account(), Origin: host(), Via: "command", Operation: operation}
+	e.Input, _ = json.Marshal(map[string]any{"arguments": arguments, "flags": flags}) // texts only
+	return e
+}
+
+const (
+	auditLogThere  = `SELECT to_regclass('audit_log') IS NOT NULL`
+	undefinedTable = "42P01"
+)
+
+// auditedMigration changes the schema, and writes it down, with the versions before and
+// after: before the act, unless the log is only made by it. What takes the log away is not
+// told to it.
+func auditedMigration(ctx context.Context, database store.Config, operation string, migrate func(context.Context) error) error {
+	pool, err := store.Dial(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	log, e := audit.Log{Pool: pool}, entry(operation, nil, nil)
+	before, err := appliedVersion(ctx, database.URL)
+	if err != nil {
+		return err
+	}
+	var there bool
+	if err := pool.QueryRow(ctx, auditLogThere).Scan(&there); err != nil {
+		return fmt.Errorf("look for the audit log: %w", err)
+	}
+	note := func(ctx context.Context) error {
+		after, err := appliedVersion(ctx, database.URL)
+		audit.Note(ctx, "database", before, after)
+		return err
+	}
+	if !there {
+		if err := migrate(ctx); err != nil {
+			return err
+		}
+		return log.Do(ctx, e, note)
+	}
+	err = log.Do(ctx, e, func(ctx context.Context) error { return errors.Join(migrate(ctx), note(ctx)) })
+	if gone := (*pgconn.PgError)(nil); errors.As(err, &gone) && gone.Code == undefinedTable {
+		return nil
+	}
+	return err
+}
+
+// appliedVersion is that of the newest migration of this build that was applied.
+func appliedVersion(ctx context.Context, url string) (version int64, err error) {
+	all, err := migrations.List(ctx, url)
+	for _, m := range all {
+		if !m.AppliedAt.IsZero() {
+			version = max(version, m.Version)
+		}
+	}
+	return version, err
 }
 
 // account is that which runs the command.

@@ -2,9 +2,11 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/chorus-cast/chorus/services/internal/audit"
@@ -14,7 +16,7 @@ import (
 
 // Each command that can reach the database says whether it changes something.
 func TestActsAreWhole(t *testing.T) {
-	apart := map[string]bool{ // these run services, or come before the audit log
+	apart := map[string]bool{ // these run services, or are audited in another way
 		"planner": true, "generator": true, "sender": true, "listener": true, "console": true, "up": true, "check": true, "config": true, "load": true,
 		"migrate up": true, "migrate down": true, "migrate status": true,
 	}
@@ -37,6 +39,46 @@ func TestActsAreWhole(t *testing.T) {
 	}
 }
 
+// The schema's changes are in the log that one of them makes, and that one may take away.
+func TestMigrationsAreAudited(t *testing.T) {
+	url := testenv.EmptyPostgres(t)
+	t.Setenv("CHORUS_DATABASE_URL", url)
+	cfg := newConfiguration()
+	cfg.database.URL = url
+	for range 2 {
+		if _, err := migrateDatabase(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	down := func() {
+		cmd := New()
+		cmd.SetArgs([]string{"migrate", "down", "--yes"})
+		if err := cmd.ExecuteContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	down()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	var got string
+	if err := conn.QueryRow(t.Context(), `
+SELECT string_agg(operation || ' ' || via || ' ' || sign(after::bigint - before::bigint) || ' ' || result, ', ' ORDER BY id) FROM audit_log WHERE actor <> '' AND origin <> ''`).Scan(&got); err != nil {
+		t.Fatal(err)
+	}
+	if want := "migrate up command 1 done, migrate up command 0 done, migrate down command -1 done"; got != want {
+		t.Errorf("the log has %s, want %s", got, want)
+	}
+	for there := true; there; {
+		down()
+		if err := conn.QueryRow(t.Context(), auditLogThere).Scan(&there); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestCommandsAreAudited(t *testing.T) {
 	url := testenv.Postgres(t)
 	t.Setenv("CHORUS_DATABASE_URL", url)
@@ -54,7 +96,7 @@ func TestCommandsAreAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	found, err := audit.Log{Pool: pool}.Find(t.Context(), 0, "", 10)
+	found, err := audit.Log{Pool: pool}.Find(t.Context(), audit.Search{}, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

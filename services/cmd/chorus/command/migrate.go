@@ -82,7 +82,12 @@ func migrateDatabase(ctx context.Context, cfg *configuration) (newer bool, err e
 	if err != nil {
 		return false, store.Refusal(err)
 	}
-	err = startup.Retry(ctx, cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) })
+	if newer {
+		return true, nil
+	}
+	err = startup.Retry(ctx, cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) error {
+		return auditedMigration(ctx, cfg.database, "migrate up", func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) })
+	})
 	if err != nil {
 		return false, fmt.Errorf("migrate the database: %w", store.Refusal(err))
 	}
@@ -109,7 +114,9 @@ as it is.`,
 					return err
 				}
 			}
-			return migrations.Down(cmd.Context(), cfg.database.URL)
+			return auditedMigration(cmd.Context(), cfg.database, "migrate down", func(ctx context.Context) error {
+				return migrations.Down(ctx, cfg.database.URL)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")

@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/llm/provider"
@@ -169,7 +170,9 @@ func (e *embedded) apply(ctx context.Context, file string) error {
 	if e.telegram != nil {
 		opts.Token, opts.Chat = e.token, e.chat
 	}
-	return ofFile(casting.Apply(ctx, e.pool, keys, file, opts, io.Discard))
+	return audit.Log{Pool: e.pool}.Do(ctx, entry("up", nil, map[string]string{"cast": file}), func(ctx context.Context) error {
+		return ofFile(casting.Apply(ctx, e.pool, keys, file, opts, io.Discard))
+	})
 }
 
 // add adds the services.
