@@ -37,6 +37,9 @@ const (
 	Events  = "event.>"       // all of these
 )
 
+// Status is where processes are asked how they are, and answer whoever asks.
+const Status = "status"
+
 // All is the filter of everything that a stream holds.
 func All(stream string) string {
 	switch stream {

@@ -29,14 +29,15 @@ type breakers struct {
 
 	mu     sync.Mutex
 	byLine map[line]circuitbreaker.CircuitBreaker[any]
-	names  map[int64]string // of the bots
+	since  map[line]time.Time // when its state changed last
+	names  map[int64]string   // of the bots
 }
 
 func newBreakers(cfg Config, metrics *Metrics, log *zap.Logger) *breakers {
 	return &breakers{
 		cfg: cfg, metrics: metrics, log: log,
 		outages: outage.New(log, "Telegram fails for a bot, whose calls wait (/breakers tells which ones do)", "Telegram works again for a bot"),
-		byLine:  make(map[line]circuitbreaker.CircuitBreaker[any]), names: make(map[int64]string),
+		byLine:  make(map[line]circuitbreaker.CircuitBreaker[any]), since: make(map[line]time.Time), names: make(map[int64]string),
 	}
 }
 
@@ -64,6 +65,7 @@ func (b *breakers) of(l line) circuitbreaker.CircuitBreaker[any] {
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 				b.metrics.breaker(e.OldState, e.NewState)
 				b.tell(e)
+				b.changed(l)
 				b.log.Debug("breaker", zap.Int64("bot_id", l.bot), zap.Stringer("action", l.action), zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
 			}).
 			Build()
@@ -84,6 +86,12 @@ func (b *breakers) tell(e circuitbreaker.StateChangedEvent) {
 }
 
 var errFails = errors.New("too many failures in a row")
+
+func (b *breakers) changed(l line) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.since[l] = time.Now()
+}
 
 // named remembers a bot's name, for who looks at its breakers.
 func (b *breakers) named(bot int64, name string) {
@@ -138,6 +146,8 @@ type BreakerState struct {
 	Failures uint `json:"failures"`
 	// OpenFor is how long it stays open, in seconds; 0 unless it is open.
 	OpenFor float64 `json:"open_for_s"`
+	// Since is when it came into its state; zero if it was never open.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Breakers are the breakers of this process, in the order of bots and actions:
@@ -151,7 +161,7 @@ func (b *breakers) states() []BreakerState {
 	for l, cb := range b.byLine {
 		states = append(states, BreakerState{
 			BotID: l.bot, Bot: b.names[l.bot], Action: subject.ActionName(l.action),
-			State: cb.State().String(), Failures: cb.Metrics().Failures(), OpenFor: cb.RemainingDelay().Seconds(),
+			State: cb.State().String(), Failures: cb.Metrics().Failures(), OpenFor: cb.RemainingDelay().Seconds(), Since: b.since[l],
 		})
 	}
 	slices.SortFunc(states, func(a, b BreakerState) int {

@@ -17,6 +17,18 @@ SELECT id, totp_sealed FROM users WHERE totp_sealed IS NOT NULL ORDER BY id`
 UPDATE users SET totp_sealed = $3 WHERE id = $1 AND totp_sealed = $2`
 )
 
+// Sealed counts the authenticators that each key seals.
+func Sealed(ctx context.Context, pool *pgxpool.Pool) (map[string]int, error) {
+	all := map[string]int{}
+	var id int64
+	var sealed []byte
+	err := store.Each(ctx, pool, "read authenticators", []any{&id, &sealed}, func() error {
+		all[secret.KeyOf(sealed)]++
+		return nil
+	}, allCodes)
+	return all, err
+}
+
 // Reseal seals the secrets of authenticators with the first key that are sealed with another
 // one, so that the other may go.
 func Reseal(ctx context.Context, pool *pgxpool.Pool, keys secret.Keyring) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -30,6 +32,8 @@ import (
 // Deps is what the part works with.
 type Deps struct {
 	Pool *pgxpool.Pool
+	// Bus is where processes are asked how they are; without one, nobody is.
+	Bus  *bus.Bus
 	Keys secret.Keyring
 	// Check looks whether everything is there and as it should be. It may be nil.
 	Check func(ctx context.Context) (preflight.Report, error)
@@ -44,6 +48,7 @@ type Area struct {
 	pages *page.Pages
 
 	state    *operation.Of[struct{}, stateAnswer]
+	ask      *operation.Of[struct{}, processesAnswer]
 	usage    *operation.Of[usageAsked, usageAnswer]
 	settings *operation.Of[settingsAsked, settingsAnswer]
 	set      *operation.Of[settingGiven, struct{}]
@@ -61,12 +66,13 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 		return operation.Operation{ID: id, Method: method, Path: path, Summary: summary, Tag: "operate", Role: least, Changes: changes}
 	}
 	a.state = operation.Add(set, op("read-state", "GET /operate", "What lives, what waits and why", access.Viewer, false), a.readState)
+	a.ask = operation.Add(set, op("list-processes", "GET /processes", "Ask each process for version, start, breakers and cache", access.Viewer, false), a.askProcesses)
 	a.usage = operation.Add(set, op("read-usage", "GET /usage", "What the texts cost", access.Viewer, false), a.readUsage)
 	a.settings = operation.Add(set, op("list-settings", "GET /settings", "Every setting with its value", access.Viewer, false), a.listSettings)
 	a.set = operation.Add(set, op("set-setting", "PUT /settings/{key}", "Set a setting for all, a chat or a bot", access.Director, true), a.setSetting)
 	a.unset = operation.Add(set, op("unset-setting", "DELETE /settings/{key}", "Take a setting back", access.Director, true), a.unsetSetting)
 	a.check = operation.Add(set, op("run-checks", "POST /checks", "Look whether everything is as it should be", access.Director, false), a.runChecks)
-	a.keys = operation.Add(set, op("list-keys", "GET /keys", "Which keys seal how many tokens", access.Admin, false), a.listKeys)
+	a.keys = operation.Add(set, op("list-keys", "GET /keys", "Which keys seal how many tokens and authenticators", access.Admin, false), a.listKeys)
 	a.rotate = operation.Add(set, op("rotate-keys", "POST /keys/rotate", "Seal all tokens anew with the first key", access.Admin, true), a.rotateKeys)
 	return a
 }
@@ -74,6 +80,7 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 // Routes adds its pages.
 func (a *Area) Routes(r chi.Router) {
 	r.Get("/operate", a.pageState)
+	r.Get("/operate/now", a.partState)
 	r.Get("/operate/usage", a.pageUsage)
 	r.Get("/operate/settings", a.pageSettings)
 	r.Post("/operate/settings", a.doSet)
@@ -189,7 +196,22 @@ func (a *Area) pageState(w http.ResponseWriter, r *http.Request) {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	a.render(w, r, "Operate", statePage(*found))
+	told, err := a.ask.Call(r.Context(), &struct{}{})
+	if err != nil {
+		a.pages.Fail(w, r, err)
+		return
+	}
+	a.render(w, r, "Operate", statePage(*found, told.Body))
+}
+
+// partState is what an open page takes over when something has changed. It asks no process.
+func (a *Area) partState(w http.ResponseWriter, r *http.Request) {
+	found, err := a.state.Call(r.Context(), &struct{}{})
+	if err != nil {
+		a.pages.Fail(w, r, err)
+		return
+	}
+	a.pages.Fragment(w, r, stateNow(*found))
 }
 
 type checkAnswer struct{ Body preflight.Report }
@@ -226,15 +248,18 @@ func (a *Area) doCheck(w http.ResponseWriter, r *http.Request) {
 
 type keysAnswer struct {
 	Body struct {
-		Keys   []sealing `json:"keys" doc:"the first one seals"`
+		Keys   []sealing `json:"keys" doc:"the first one seals; those that are missing come last"`
 		Closed []string  `json:"closed" doc:"tokens that none of them opens, and why"`
 		Stale  int       `json:"stale" doc:"how many tokens another key than the first one sealed"`
 	}
 }
 
 type sealing struct {
-	ID    string `json:"id"`
-	First bool   `json:"first"`
+	ID             string `json:"id"`
+	First          bool   `json:"first"`
+	Missing        bool   `json:"missing,omitempty" doc:"it seals something, and is not among the keys"`
+	Tokens         int    `json:"tokens" doc:"how many tokens of bots it seals"`
+	Authenticators int    `json:"authenticators" doc:"how many authenticators of users"`
 }
 
 func (a *Area) listKeys(ctx context.Context, _ *struct{}) (*keysAnswer, error) {
@@ -243,8 +268,8 @@ func (a *Area) listKeys(ctx context.Context, _ *struct{}) (*keysAnswer, error) {
 		return nil, err
 	}
 	out := &keysAnswer{}
-	for i, k := range a.Keys.Keys() {
-		out.Body.Keys = append(out.Body.Keys, sealing{k.ID(), i == 0})
+	if out.Body.Keys, err = a.sealed(ctx, states); err != nil {
+		return nil, err
 	}
 	out.Body.Closed = []string{}
 	for _, s := range states {
@@ -254,6 +279,32 @@ func (a *Area) listKeys(ctx context.Context, _ *struct{}) (*keysAnswer, error) {
 	}
 	out.Body.Stale = rosterpg.StaleCount(states)
 	return out, nil
+}
+
+// sealed counts what each key seals.
+func (a *Area) sealed(ctx context.Context, tokens []rosterpg.TokenState) ([]sealing, error) {
+	authenticators, err := account.Sealed(ctx, a.Pool)
+	if err != nil {
+		return nil, err
+	}
+	var all []sealing
+	of := func(id string) *sealing {
+		if i := slices.IndexFunc(all, func(s sealing) bool { return s.ID == id }); i >= 0 {
+			return &all[i]
+		}
+		all = append(all, sealing{ID: id, Missing: true})
+		return &all[len(all)-1]
+	}
+	for i, k := range a.Keys.Keys() {
+		all = append(all, sealing{ID: k.ID(), First: i == 0})
+	}
+	for _, t := range tokens {
+		of(t.Key).Tokens++
+	}
+	for id, n := range authenticators {
+		of(id).Authenticators += n
+	}
+	return all, nil
 }
 
 type rotated struct {

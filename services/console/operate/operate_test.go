@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -15,11 +17,14 @@ import (
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/status"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -59,6 +64,57 @@ func TestWhatIsSoNow(t *testing.T) {
 		if !strings.Contains(strings.Join(strings.Fields(body), " "), want) {
 			t.Errorf("the page does not say %q:\n%s", want, body)
 		}
+	}
+}
+
+// Processes are asked when somebody opens the page, and not by one that is open.
+func TestProcessesAreAsked(t *testing.T) {
+	t.Parallel()
+	cfg := bus.DefaultConfig()
+	cfg.URL = testenv.NATS(t)
+	b := bustest.Open(t, cfg)
+	s := consoletest.Open(t, func(set *operation.Set, pages *page.Pages, s *consoletest.Site) interface{ Routes(r chi.Router) } {
+		return operate.New(set, pages, operate.Deps{Pool: s.Pool, Bus: b})
+	})
+	for range 3 {
+		alive := lease.New(s.Pool, lease.Sender, testenv.Logger(t))
+		testenv.Background(t, alive.Run)
+		testenv.Eventually(t, "it is held", func() (string, bool) { return "", alive.Held() })
+	}
+	var asked atomic.Int32
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, host := range []string{"one", "two"} {
+		stop, err := status.Answer(b, func() status.Process {
+			asked.Add(1)
+			p := status.Process{
+				Service: "sender", Host: host, Version: "v1 <b>", Commit: "0123456789abcdef", Started: at,
+				Cache: &status.Cache{Hits: 3, Misses: 1, Values: 7, Bytes: 1 << 20, Redis: "does not answer", Hears: true},
+			}
+			for range 2 * status.MaxBreakers {
+				p.Breakers = append(p.Breakers, status.Breaker{Of: "Telegram, anna, send_message", State: "open", Since: at, Next: at.Add(time.Minute)})
+			}
+			return p
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+	}
+	body := s.Get(access.Viewer, "/operate")
+	for _, want := range []string{"<td>one</td>", "v1 &lt;b&gt;", "0123456789<", "2026-01-02 03:04:05", "100 open", "2026-01-02 03:05:05", "75.0 %", "1.0 MiB", "does not answer", "1 that live did not answer"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if n := strings.Count(body, "Telegram, anna"); n != 2*status.MaxBreakers {
+		t.Errorf("%d breakers are told of", n)
+	}
+	if strings.Contains(body, "several builds") {
+		t.Error("they are taken for several builds")
+	}
+	before := asked.Load()
+	if body := s.Get(access.Viewer, "/operate/now"); !strings.Contains(body, `<div id="state">`) || strings.Contains(body, "<html") || asked.Load() != before {
+		t.Errorf("an open page asks %d processes: %s", asked.Load()-before, body)
 	}
 }
 
@@ -147,7 +203,8 @@ func TestChecksAndKeysAreForSome(t *testing.T) {
 	if status, _ := both.Ask(access.Director, http.MethodGet, "/operate/keys", nil); status != http.StatusForbidden {
 		t.Errorf("a director sees the keys: %d", status)
 	}
-	if body := both.Get(access.Admin, "/operate/keys"); strings.Contains(body, old.Reveal()) || !strings.Contains(body, "1 tokens are sealed") {
+	if body := both.Get(access.Admin, "/operate/keys"); strings.Contains(body, old.Reveal()) || !strings.Contains(body, "1 tokens are sealed") ||
+		!strings.Contains(strings.Join(strings.Fields(body), ""), old.ID()+`</code></td><td><spanclass="tag">opens</span></td><tdclass="number">1</td><tdclass="number">1</td>`) {
 		t.Errorf("the keys:\n%s", body)
 	}
 	both.Send(access.Admin, http.StatusSeeOther, "/operate/keys", nil)

@@ -91,17 +91,11 @@ var errNoCache = errors.New("it answers, but has no cache: want the ops.listen o
 
 // cacheState tells how a process' cache is.
 func cacheState(w io.Writer, address string, families map[string]*dto.MetricFamily) error {
-	is := func(name string) bool {
-		for _, m := range families[name].GetMetric() {
-			return m.GetGauge().GetValue() > 0
-		}
-		return false
-	}
 	announced, shared := "does not hear of changes, and keeps values for a second only", "not shared through Redis"
-	if is("chorus_cache_connected") {
+	if truth(families["chorus_cache_connected"]) {
 		announced = "hears of changes"
 	}
-	if is("chorus_cache_shared") {
+	if truth(families["chorus_cache_shared"]) {
 		shared = "shared through Redis"
 	}
 	_, err := fmt.Fprintf(w, "%s: %s; %s.\n", address, announced, shared)

@@ -117,6 +117,7 @@ func (p *process) generator() (run.Part, error) {
 		chains = append(chains, chain.New(embeddings, texts.Deps))
 		deps.Embeddings = chains[1]
 	}
+	p.breakers = append(p.breakers, providerBreakers(chains))
 	s, err := generator.New(p.cfg.generator, deps)
 	if err != nil {
 		return run.Part{}, err
@@ -155,6 +156,7 @@ func (p *process) sender() (run.Part, error) {
 		return run.Part{}, err
 	}
 	p.ops.Show("/breakers", s.ServeBreakers)
+	p.breakers = append(p.breakers, botBreakers(s))
 	return run.Part{Name: "sender", Run: s.Run, Grace: p.cfg.sender.Grace + senderMargin}, nil
 }
 

@@ -30,6 +30,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/stage"
+	"github.com/chorus-cast/chorus/services/internal/status"
 )
 
 // process is what the services of one process share.
@@ -60,6 +61,8 @@ type process struct {
 	consoleURL string
 	// emulatorURL is where the emulator shows the chats, if it runs here.
 	emulatorURL string
+	// breakers tell of those that are not closed.
+	breakers []func() []status.Breaker
 	// changed is called when a setting or the roster has changed, or may have.
 	changed []func()
 }
@@ -161,6 +164,7 @@ func (p *process) operate(ctx context.Context, m module) error {
 		run.Part{Name: "ops", Run: server.Run},
 		run.Part{Name: "traces", Run: p.tracing.Run},
 		run.Part{Name: "cache", Run: p.cache.Run},
+		run.Part{Name: "status", Run: p.tellStatus(m.name)},
 		run.Part{Name: "clock", Run: p.clock.Run},
 		run.Part{Name: "lease", Run: p.lease.Run},
 		run.Part{Name: "notifications", Run: listen.New(p.pool, p.log, p.changes(), p.settings.Channel()).Run},

@@ -75,6 +75,16 @@ func (r Keyring) Stale(sealed []byte) bool {
 	return err != nil || len(r.keys) == 0 || id != r.keys[0].id
 }
 
+// KeyOf is the id of the key that a value was sealed with; "unreadable" for one that is no
+// sealed value.
+func KeyOf(sealed []byte) string {
+	id, _, err := split(sealed)
+	if err != nil {
+		return "unreadable"
+	}
+	return id
+}
+
 // Keys is the keys in order; the first one seals.
 func (r Keyring) Keys() []Key { return append([]Key(nil), r.keys...) }
 

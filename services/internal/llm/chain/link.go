@@ -32,6 +32,7 @@ type link struct {
 	day      func() time.Time // whose budget is used
 	workers  bulkhead.Bulkhead[any]
 	breaker  circuitbreaker.CircuitBreaker[any]
+	changed  atomic.Int64 // when the breaker's state changed last, in Unix milliseconds
 	requests *perMinute
 	tokens   *perMinute
 	throttle throttle
@@ -54,6 +55,7 @@ func newLink(l Link, deps Deps) *link {
 		WithSuccessThreshold(1).
 		WithDelay(l.Limits.BreakerDelay).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+			k.changed.Store(time.Now().UnixMilli())
 			deps.Metrics.breaker(l.Name, e.NewState)
 			deps.Log.Warn("breaker of a text provider", zap.String("provider", l.Name), zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
 		}).

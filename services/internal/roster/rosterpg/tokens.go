@@ -67,6 +67,8 @@ type TokenState struct {
 	Bot string
 	// Plays is false for a bot that is disabled or was pruned.
 	Plays bool
+	// Key is the id of the key that sealed it, as secret.KeyOf tells.
+	Key string
 	// Stale says that another key than the first one sealed it.
 	Stale bool
 	// Err is why it can't be opened: see secret.Keyring.Open.
@@ -91,7 +93,7 @@ func (t Tokens) read(ctx context.Context, db store.Querier, query string) ([]sea
 	}
 	for i := range all {
 		s := &all[i]
-		s.Stale = t.Keyring.Stale(s.sealed)
+		s.Stale, s.Key = t.Keyring.Stale(s.sealed), secret.KeyOf(s.sealed)
 		_, s.Err = t.Open(s.Bot, s.sealed)
 	}
 	return all, nil

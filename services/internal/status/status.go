@@ -1,0 +1,87 @@
+// Package status is what each process tells of itself when it is asked over the bus. Nobody
+// asks it regularly: metrics are for that.
+package status
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+)
+
+// Process is how one is. No secret and no words of people are in it.
+type Process struct {
+	Service string    `json:"service" doc:"up for one that runs all services"`
+	Host    string    `json:"host"`
+	Version string    `json:"version"`
+	Commit  string    `json:"commit"`
+	Started time.Time `json:"started_at"`
+	// Breakers are those that are not closed, at most MaxBreakers, and Open is how many there
+	// are.
+	Breakers []Breaker `json:"breakers" doc:"those that are not closed, at most 50"`
+	Open     int       `json:"open_breakers"`
+	Cache    *Cache    `json:"cache,omitempty"`
+}
+
+// MaxBreakers is how many a process tells of.
+const MaxBreakers = 50
+
+// Breaker is one that is not closed.
+type Breaker struct {
+	Of    string    `json:"of" doc:"what it is about, such as Telegram, anna, send_message"`
+	State string    `json:"state" doc:"open, or half-open while one call is tried"`
+	Since time.Time `json:"since"`
+	Next  time.Time `json:"next_try_at"`
+}
+
+// Cache is how that of a process is, since its start.
+type Cache struct {
+	Hits   float64 `json:"hits" doc:"found in the process"`
+	Shared float64 `json:"shared_hits" doc:"found in Redis"`
+	Misses float64 `json:"misses" doc:"read from the database"`
+	Values float64 `json:"values" doc:"that it holds"`
+	Bytes  float64 `json:"bytes" doc:"about what they take"`
+	// Redis is "answers", "does not answer" or "none".
+	Redis string `json:"redis"`
+	// Hears tells that it is told of changes; else it keeps values for a second only.
+	Hears bool `json:"hears_of_changes"`
+}
+
+// Answer tells of a process whoever asks, until stop is called.
+func Answer(b *bus.Bus, process func() Process) (stop func(), err error) {
+	return b.Answer(subject.Status, func() []byte {
+		p := process()
+		slices.SortFunc(p.Breakers, func(a, b Breaker) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Of, b.Of)) })
+		p.Open = len(p.Breakers)
+		p.Breakers = p.Breakers[:min(p.Open, MaxBreakers)]
+		text, err := json.Marshal(p)
+		if err != nil {
+			return nil // a number that is none
+		}
+		return text
+	})
+}
+
+// patience is how long it is waited for processes that do not answer.
+const patience = time.Second
+
+// Ask asks the processes, of which so many are known to live.
+func Ask(ctx context.Context, b *bus.Bus, living int) ([]Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	all := make([]Process, 0, living)
+	err := b.Ask(ctx, subject.Status, living, func(text []byte) {
+		var p Process
+		if json.Unmarshal(text, &p) == nil {
+			all = append(all, p)
+		}
+	})
+	slices.SortFunc(all, func(a, b Process) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Host, b.Host), a.Started.Compare(b.Started))
+	})
+	return all, err
+}
