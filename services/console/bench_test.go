@@ -156,9 +156,9 @@ func pages() []string {
 		"/chats/1000/turns/499", "/chats/1000/turns/77",
 		"/cast", "/cast?after=bot300", "/cast/chats", "/cast/file", "/cast/history", "/cast/history/200", "/cast/new", "/cast/bots/bot77", "/cast/chats/chat1000",
 		"/direct", "/chats/1000/direct/", "/approve",
-		"/operate", "/operate/usage", "/operate/usage?by=chat&days=90", "/operate/usage?by=day", "/operate/settings", "/operate/settings?chat=chat1000", "/operate/checks", "/operate/keys",
+		"/operate", "/operate/now", "/operate/usage", "/operate/usage?by=chat&days=90", "/operate/usage?by=day", "/operate/settings", "/operate/settings?chat=chat1000", "/operate/checks", "/operate/keys",
 		"/people", "/people?after=chat300", "/people/1", "/people/77",
-		"/accounts", "/account", "/audit", "/audit?text=chat+77", "/audit?text=nothing+of+the+kind",
+		"/accounts", "/account", "/audit", "/audit?from=2020-01-01&text=chat+77", "/audit?text=chat+77", "/audit?text=nothing+of+the+kind",
 	}
 }
 
