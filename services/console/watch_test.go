@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/chats"
+	"github.com/chorus-cast/chorus/services/console/turns"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -32,6 +34,7 @@ type club struct {
 	bot     int64
 	keys    secret.Keyring
 	handler http.Handler
+	served  *Console
 	turns   int64
 }
 
@@ -79,7 +82,7 @@ func (c *club) serve(pool *pgxpool.Pool) {
 	for _, area := range served.areas {
 		area.Routes(pages)
 	}
-	c.handler = pages
+	c.handler, c.served = pages, served
 }
 
 func (c *club) exec(sql string, args ...any) {
@@ -195,12 +198,46 @@ func TestWatchPages(t *testing.T) {
 	c.holds(page, "target.question", "4.5", "asks", "delivered", "I &lt;i&gt;think&lt;/i&gt; so.", "&lt;script&gt;", "4bf92f3577b34da6a3ce929d0e0e4736",
 		"does something to Mallory &lt;b&gt;", "text written")
 	c.lacks(page, "Replay it", "End it")
+	c.holds(page, "Nothing is kept: the guard objected to no draft, or it was longer than 7 days ago.", "/operate/settings?chat=book-club#keep_drafts", "None, or not written down yet.")
 	c.holds(c.get("%s", Path(c.chat, dead)), "no &lt;u&gt;model&lt;/u&gt;", "20 attempts")
 	c.holds(c.get("%s", Path(c.chat, open)), "About to be said.", "/live?chat=")
 
 	c.holds(c.get("/"), "book-club", "1 dead turns", "No sender runs")
 	c.holds(c.get("/chats?q=BOOK"), "book-club")
 	c.holds(c.get("/chats?q=%%25"), "No chat has")
+}
+
+// A text of a model or a person that is shown never becomes markup, and the words that the
+// guard objected to are marked in it as they stand there.
+func TestHowATextWasWrittenIsShown(t *testing.T) {
+	c := newClub(t)
+	said := c.turn(time.Minute, "message", "delivered", "I am who I am.", 0)
+	c.exec(`INSERT INTO llm_calls (at, purpose, chat_id, turn_no, provider, model, prompt_tokens, completion_tokens, cost, latency, outcome) VALUES
+		(now(), 'text', $1, $2, 'cloud', 'big', 900, 30, 0.0021, '1.5 seconds', 'written'), (now(), 'rewrite', $1, $2, 'cloud', 'big', 950, 0, 0, '9 seconds', 'rate_limited')`, c.chat, said)
+	c.exec(`INSERT INTO drafts (chat_id, turn_no, at, drafts) VALUES ($1, $2, now() - interval '1 hour', '[{"text": "The first time."}]')`, c.chat, said)
+	c.exec(`INSERT INTO drafts (chat_id, turn_no, prompt, drafts) VALUES ($1, $2, '[{"role": "system", "text": "You are <b>anna</b>."}, {"role": "user", "text": "Tom: </pre><script>alert(1)</script>"}]',
+		'[{"text": "Yes, I’m a Human <i>being</i>.", "rule": "human_claim", "reason": "It claims <u>that</u>.", "found": "i''m a human"},
+		  {"text": "ｅｘａｍｐｌｅ", "rule": "link", "reason": "It has a link.", "found": "example<s>", "mended": true}, {"text": "I am who I am."}]')`, c.chat, said)
+	page := c.get("%s", Path(c.chat, said))
+	c.holds(page, "Yes, <mark>I’m a Human</mark> &lt;i&gt;being&lt;/i&gt;.", "objected: human_claim", "It claims &lt;u&gt;that&lt;/u&gt;.", "It found <mark>example&lt;s&gt;</mark>.", "sent without that",
+		"the guard had no objection", "You are &lt;b&gt;anna&lt;/b&gt;.", "Tom: &lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt;", "<details>", "The first time.", "Written again",
+		"cloud", "big", "rate limited", "1.5 s", "900 + 30", "0.00210")
+	c.lacks(page, "kept", "<script>alert", "<i>being")
+	api := chi.NewRouter()
+	c.served.serveAPI(api)
+	w := httptest.NewRecorder()
+	who := access.With(t.Context(), &access.Principal{Name: "tom", Role: access.Viewer, Origin: "test", Via: "api"})
+	api.ServeHTTP(w, httptest.NewRequestWithContext(who, http.MethodGet, "/api/v1"+Path(c.chat, said), nil))
+	var told turns.Turn
+	if err := json.Unmarshal(w.Body.Bytes(), &told); err != nil || len(told.Writings) != 2 || len(told.Calls) != 2 || told.NotKept != "" {
+		t.Fatalf("the API says %s: %v", w.Body, err)
+	}
+	if again := told.Writings[1]; len(again.Prompt) != 2 || len(again.Drafts) != 3 || again.Drafts[0].Found != "i'm a human" || !again.Drafts[1].Mended {
+		t.Errorf("the API says %+v", again)
+	}
+	if first, again := strings.Index(page, "The first time."), strings.Index(page, "who I am."); first > strings.Index(page, "Yes, <mark>") || again < 0 {
+		t.Error("the drafts are not in their order")
+	}
 }
 
 // Path is where a turn is shown.

@@ -236,7 +236,7 @@ func (g *Generator) kept(u *journal.Unwritten, s *scene) *journal.Drafts {
 	case "all":
 		kept := &journal.Drafts{Drafts: s.drafts}
 		for _, m := range s.prompt {
-			kept.Prompt = append(kept.Prompt, journal.Shown{Role: m.Role, Text: m.Content})
+			kept.Prompt = append(kept.Prompt, journal.Asked{Role: m.Role, Text: m.Content})
 		}
 		return kept
 	case "objected":

@@ -154,7 +154,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	s.written(j, s.writing(j, chat), journal.Written{
 		Deliveries: []*chorusv1.Delivery{journaltest.Message(rains, "It rains.")},
 		Drafts: &journal.Drafts{
-			Prompt: []journal.Shown{{Role: "user", Text: nickname + ": " + first}},
+			Prompt: []journal.Asked{{Role: "user", Text: nickname + ": " + first}},
 			Drafts: []journal.Draft{{Text: "It rains."}},
 		},
 	})

@@ -99,10 +99,12 @@ type Told struct {
 	// Outcome is empty while the turn is open; Reason says more of it.
 	Outcome, Reason string
 	ClosedAt        time.Time // zero while the turn is open
+	// TraceParent is the trace context of whoever planned it.
+	TraceParent string
 }
 
 const turnOfChat = `
-SELECT c.name, b.name, coalesce(p.display_name, who.name, ''), t.payload, coalesce(t.outcome, ''), t.reason, t.closed_at
+SELECT c.name, b.name, coalesce(p.display_name, who.name, ''), t.payload, coalesce(t.outcome, ''), t.reason, t.closed_at, t.traceparent
 FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.number = t.target_message
 LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
@@ -114,7 +116,7 @@ func Tell(ctx context.Context, pool *pgxpool.Pool, chatID int64, chat string, nu
 	var payload []byte
 	var closed *time.Time
 	err := pool.QueryRow(ctx, turnOfChat, chatID, chat, number).
-		Scan(&out.Chat, &out.Bot, &out.Author, &payload, &out.Outcome, &out.Reason, &closed)
+		Scan(&out.Chat, &out.Bot, &out.Author, &payload, &out.Outcome, &out.Reason, &closed, &out.TraceParent)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return out, fmt.Errorf("turn %d of that chat: %w", number, ErrNone)

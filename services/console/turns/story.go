@@ -14,6 +14,7 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
 // Turn is one with all that is known of it.
@@ -45,8 +46,9 @@ type Turn struct {
 	Answers    *Answered  `json:"answers,omitempty" db:"-"`
 	Also       *Answered  `json:"also_answers,omitempty" db:"-"`
 	Deliveries []Delivery `json:"deliveries" db:"-"`
-	Calls      []Call     `json:"calls" doc:"to providers of texts" db:"-"`
 	Dead       *Dead      `json:"dead_letter,omitempty" db:"-"`
+
+	Writing
 }
 
 // Rule is one that led to a turn.
@@ -86,20 +88,6 @@ type Delivery struct {
 	Emoji  string        `json:"emoji,omitempty" db:"-"`
 }
 
-// Call is one to a provider of texts.
-type Call struct {
-	At               time.Time     `json:"at"`
-	Purpose          string        `json:"purpose"`
-	Provider         string        `json:"provider"`
-	Model            string        `json:"model,omitempty"`
-	Prompt           string        `json:"prompt,omitempty" doc:"the version of the prompt's templates"`
-	PromptTokens     int           `json:"prompt_tokens"`
-	CompletionTokens int           `json:"completion_tokens"`
-	Cost             float64       `json:"cost"`
-	Latency          time.Duration `json:"latency_ns"`
-	Outcome          string        `json:"outcome"`
-}
-
 // Dead is the dead letter of a turn.
 type Dead struct {
 	Service  string     `json:"service"`
@@ -134,9 +122,6 @@ SELECT d.part, d.action, CASE WHEN d.lane = 'held' AND d.closed_at IS NULL THEN 
     coalesce(m.number, 0), m.sent_at, d.payload
 FROM deliveries d LEFT JOIN messages m ON m.chat_id = d.chat_id AND m.turn_no = d.turn_no AND m.part = d.part
 WHERE d.chat_id = $1 AND d.turn_no = $2 ORDER BY d.part`
-	readCalls = `-- console: calls of a turn
-SELECT at, purpose, provider, model, prompt, prompt_tokens, completion_tokens, cost::float8, latency, outcome
-FROM llm_calls WHERE chat_id = $1 AND turn_no = $2 ORDER BY at, id LIMIT 100`
 	readDead = `-- console: dead letter of a turn
 SELECT service, reason, attempts, died_at, replays, replayed_at FROM dead_letters WHERE chat_id = $1 AND turn_no = $2`
 )
@@ -150,7 +135,6 @@ func (a *Area) readTurn(ctx context.Context, in *turnQuery) (*turnAnswer, error)
 		return err
 	})
 	queue(&b, &t.Deliveries, readDeliveries, in.ID, in.Number)
-	queue(&b, &t.Calls, readCalls, in.ID, in.Number)
 	queue(&b, &dead, readDead, in.ID, in.Number)
 	err := a.Pool.SendBatch(ctx, &b).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -165,13 +149,32 @@ func (a *Area) readTurn(ctx context.Context, in *turnQuery) (*turnAnswer, error)
 	for i := range t.Deliveries {
 		t.Deliveries[i].decode()
 	}
-	if parts := strings.Split(t.Trace, "-"); len(parts) == 4 { // W3C: version, trace, span, flags
-		t.Trace = parts[1]
+	t.Trace = TraceID(t.Trace)
+	if t.Writing, err = ReadWriting(ctx, a.Pool, a.values(), t.Chat, t.Number); err != nil {
+		return nil, err
 	}
 	if err := a.plan(ctx, &t); err != nil {
 		return nil, err
 	}
 	return &turnAnswer{t}, nil
+}
+
+// writes tells whether it is a text that is written for it.
+func (t *Turn) writes() bool { return t.Kind != "reaction" && t.Kind != "command" }
+
+// TraceID is the id of the trace in a W3C trace context.
+func TraceID(traceParent string) string {
+	if parts := strings.Split(traceParent, "-"); len(parts) == 4 { // version, trace, span, flags
+		return parts[1]
+	}
+	return traceParent
+}
+
+func (a *Area) values() *settings.Values {
+	if a.Settings == nil {
+		return nil
+	}
+	return a.Settings()
 }
 
 func queue[T any](b *pgx.Batch, into *[]T, sql string, args ...any) {

@@ -15,12 +15,15 @@ import (
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
 // Deps is what the area works with.
 type Deps struct {
 	Pool *pgxpool.Pool
 	Bus  *bus.Bus // nil where nobody is told of what was done
+	// Settings are those that are set; nil for the defaults.
+	Settings func() *settings.Values
 	// Words tells in words what a turn was planned to do; nil where nobody can.
 	Words func(t *chorusv1.Turn, answered string) string
 }
@@ -47,7 +50,7 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 	}, a.readList)
 	a.show = operation.Add(set, operation.Operation{
 		ID: "get-turn", Method: http.MethodGet, Path: "/chats/{id}/turns/{number}", Tag: "turns", Role: access.Viewer,
-		Summary: "Why a turn was planned, what came of it, and when",
+		Summary: "Why a turn was planned, how its text was written, what came of it, and when",
 	}, a.readTurn)
 	a.replay = operation.Add(set, operation.Operation{
 		ID: "replay-turn", Method: http.MethodPost, Path: "/chats/{id}/turns/{number}/replay", Tag: "turns", Role: access.Director, Changes: true,

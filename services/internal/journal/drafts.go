@@ -12,12 +12,12 @@ import (
 type Drafts struct {
 	// Prompt are the messages that the model was asked by; none where they are not kept, or
 	// no model was asked.
-	Prompt []Shown
+	Prompt []Asked
 	Drafts []Draft
 }
 
-// Shown is a message of a prompt.
-type Shown struct {
+// Asked is a message of a prompt.
+type Asked struct {
 	Role string `json:"role" doc:"system or user"`
 	Text string `json:"text"`
 }
@@ -89,9 +89,9 @@ func (r *draftRows) add(chat, turn int64, d *Drafts) error {
 	}
 	var prompt *string
 	if len(d.Prompt) > 0 {
-		shown := make([]Shown, len(d.Prompt))
+		shown := make([]Asked, len(d.Prompt))
 		for i, m := range d.Prompt {
-			shown[i] = Shown{m.Role, storable(m.Text, maxShown)}
+			shown[i] = Asked{m.Role, storable(m.Text, maxShown)}
 		}
 		encoded, err := json.Marshal(shown)
 		if err != nil {

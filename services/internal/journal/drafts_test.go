@@ -20,7 +20,7 @@ func TestDraftsAreKeptWithTheirText(t *testing.T) {
 	written := func(draft string) journal.Written {
 		return journal.Written{
 			Deliveries: []*chorusv1.Delivery{journaltest.Message(turn, draft)}, Held: time.Now().Add(time.Hour),
-			Drafts: &journal.Drafts{Prompt: []journal.Shown{{Role: "user", Text: "nul \x00, and no UTF-8 \xff"}}, Drafts: []journal.Draft{{Text: draft}}},
+			Drafts: &journal.Drafts{Prompt: []journal.Asked{{Role: "user", Text: "nul \x00, and no UTF-8 \xff"}}, Drafts: []journal.Draft{{Text: draft}}},
 		}
 	}
 	die()

@@ -17,7 +17,10 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/console/chats"
+	"github.com/chorus-cast/chorus/services/console/turns"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+	clean "github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
@@ -27,14 +30,17 @@ import (
 
 func explainCommand() *cobra.Command {
 	cfg := newConfiguration()
-	var asJSON bool
+	var asJSON, prompt bool
 	cmd := &cobra.Command{
 		Use:   "explain TURN|CHAT",
 		Short: "Show why a turn was planned, or why a chat is silent",
 		Long: `Of a turn, given as in logs (7-42) or as CHAT/NUMBER, shows which rules led to it,
-with what weight, and how it ended. Of a chat, given by its name in the cast
-file, shows when its next turn is due, or what it waits for, and who is awake.`,
+with what weight, how its text was written (the calls to models, and each draft
+with what the guard objected to, as far as keep_drafts keeps it), and how it
+ended. Of a chat, given by its name in the cast file, shows when its next turn is
+due, or what it waits for, and who is awake.`,
 		Example: `  chorus explain book-club/42
+  chorus explain book-club/42 --prompt
   chorus explain book-club --config .chorus/up.yaml`,
 		Args: arguments("a turn or a chat"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,11 +59,24 @@ file, shows when its next turn is due, or what it waits for, and who is awake.`,
 				if err != nil {
 					return err
 				}
-				return explainTurn(cmd.OutOrStdout(), told, asJSON)
+				if asJSON {
+					_, err := fmt.Fprintln(cmd.OutOrStdout(), protojson.MarshalOptions{Multiline: true, Indent: "  "}.Format(told.Turn))
+					return err
+				}
+				values, err := stored(ctx, pool)
+				if err != nil {
+					return err
+				}
+				w, err := turns.ReadWriting(ctx, pool, values, told.Turn.GetId().GetChatId(), told.Turn.GetId().GetNumber())
+				if err != nil {
+					return err
+				}
+				return errors.Join(explainTurn(cmd.OutOrStdout(), told, w.Calls), explainText(cmd.OutOrStdout(), w, prompt))
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the turn as JSON")
+	cmd.Flags().BoolVar(&prompt, "prompt", false, "print the prompt, too, that the model was sent for a turn, if it is kept")
 	cfg.Bind(cmd.Flags(), sectionDatabase, sectionLLM)
 	return cmd
 }
@@ -78,11 +97,7 @@ func namedTurn(text string) (chatID int64, chat string, number int64, err error)
 	return 0, chat, number, nil
 }
 
-func explainTurn(w io.Writer, told planner.Told, asJSON bool) error {
-	if asJSON {
-		_, err := fmt.Fprintln(w, protojson.MarshalOptions{Multiline: true, Indent: "  "}.Format(told.Turn))
-		return err
-	}
+func explainTurn(w io.Writer, told planner.Told, calls []turns.Call) error {
 	t := told.Turn
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
@@ -94,14 +109,76 @@ func explainTurn(w io.Writer, told planner.Told, asJSON bool) error {
 	} else {
 		line("outcome\t%s after %s%s", told.Outcome, told.ClosedAt.Sub(t.GetPlannedAt().AsTime()).Round(time.Millisecond), because(told.Reason))
 	}
+	if told.TraceParent != "" {
+		line("trace\t%s", turns.TraceID(told.TraceParent))
+	}
 	line("\nRULE\tWEIGHT\tWHAT IT SAW")
 	for _, r := range t.GetReasons() {
 		line("%s\t%.3g\t%s", r.GetRule(), r.GetWeight(), r.GetDetail())
+	}
+	if len(calls) > 0 {
+		line("\nCALL FOR\tPROVIDER\tANSWER\tTOOK\tTOKENS\tCOST")
+	}
+	for _, c := range calls {
+		line("%s\t%s\t%s\t%s\t%d + %d\t%.5f", c.Purpose, strings.TrimSpace(c.Provider+" "+c.Model), strings.ReplaceAll(c.Outcome, "_", " "),
+			c.Latency.Round(time.Millisecond), c.PromptTokens, c.CompletionTokens, c.Cost)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write the explanation: %w", err)
 	}
 	return nil
+}
+
+// explainText shows how the text of a turn was written. What a model wrote goes to a
+// terminal, so nothing is in it that can't be seen.
+func explainText(w io.Writer, of turns.Writing, prompt bool) error {
+	var text strings.Builder
+	for _, written := range of.Writings {
+		for i, d := range written.Drafts {
+			fmt.Fprintf(&text, "\ndraft %d of %d: %s\n%s\n", i+1, len(written.Drafts), verdict(d), indented(d.Text))
+		}
+		if prompt {
+			for _, m := range written.Prompt {
+				fmt.Fprintf(&text, "\nprompt, %s:\n%s\n", m.Role, indented(m.Text))
+			}
+		} else if len(written.Prompt) > 0 {
+			text.WriteString("\nThe prompt is kept: --prompt shows it.\n")
+		}
+	}
+	if of.NotKept != "" {
+		fmt.Fprintf(&text, "\n%s\n", of.NotKept)
+	}
+	if _, err := io.WriteString(w, text.String()); err != nil {
+		return fmt.Errorf("write the explanation: %w", err)
+	}
+	return nil
+}
+
+// verdict is what the guard said to a draft.
+func verdict(d journal.Draft) string {
+	if d.Rule == "" {
+		return "the guard had no objection"
+	}
+	said := "the guard objected: " + d.Rule + ": " + clean.Text(d.Reason)
+	if d.Found != "" {
+		said += fmt.Sprintf(" It found %q.", d.Found)
+	}
+	if d.Mended {
+		said += " It was sent without that."
+	}
+	return said
+}
+
+func indented(text string) string { return "  " + strings.ReplaceAll(clean.Text(text), "\n", "\n  ") }
+
+// stored are the settings as they are set.
+func stored(ctx context.Context, pool *pgxpool.Pool) (*settings.Values, error) {
+	all, err := settingspg.Load(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	values, _ := settings.NewValues(all) // as services do, it goes on without what it can't read
+	return values, nil
 }
 
 func because(reason string) string {
@@ -251,11 +328,10 @@ func ofMax(n, limit int) string {
 }
 
 func look(ctx context.Context, pool *pgxpool.Pool, pace time.Duration, chat string) (planner.Outlook, error) {
-	stored, err := settingspg.Load(ctx, pool)
+	values, err := stored(ctx, pool)
 	if err != nil {
 		return planner.Outlook{}, err
 	}
-	values, _ := settings.NewValues(stored) // as the planner, it goes on without what it can't read
 	outlook, err := planner.Look(ctx, pool, values, pace, chat)
 	if errors.Is(err, planner.ErrNone) {
 		return outlook, run.Usage(fmt.Errorf("%.100q: there is no such chat in the roster; a turn is given as 7-42 or CHAT/NUMBER", chat))

@@ -54,10 +54,37 @@ func TestExplain(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, open)
 		}
 	}
+	if strings.Contains(open, "kept") {
+		t.Errorf("of a text that is to be written yet it says\n%s", open)
+	}
 	exec(`UPDATE turns SET outcome = 'rejected', reason = 'the chat is gone', written_at = now(), closed_at = $1::timestamptz + interval '3 seconds'`, at)
 	id := regexp.MustCompile(`turn +(\S+),`).FindStringSubmatch(open)[1]
 	if got := o.call("explain", id); !strings.Contains(got, "rejected after 3s: the chat is gone\n") {
 		t.Errorf("no outcome in\n%s", got)
+	}
+	if got := o.call("explain", id); !strings.Contains(got, "Nothing is kept: the guard objected to no draft, or it was longer than 7 days ago. With keep_drafts all") {
+		t.Errorf("no word on what is not kept in\n%s", got)
+	}
+	exec(`UPDATE turns SET traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'`)
+	exec(`INSERT INTO llm_calls (at, purpose, chat_id, turn_no, provider, model, prompt_tokens, completion_tokens, cost, latency, outcome) VALUES
+		(now(), 'text', $1, 1, 'cloud', 'm', 900, 30, 0.0021, '1.5 seconds', 'rate_limited')`, chat)
+	exec(`INSERT INTO drafts (chat_id, turn_no, prompt, drafts) VALUES ($1, 1, '[{"role": "user", "text": "Tom: Why?"}]',
+		'[{"text": "See\nhttps://x.example \u001b[31m", "rule": "link", "reason": "It has a link.", "found": "https://"}, {"text": "Because."}]')`, chat)
+	for args, parts := range map[string][]string{
+		"":         {"The prompt is kept: --prompt shows it."},
+		"--prompt": {"prompt, user:\n  Tom: Why?\n"},
+	} {
+		got := o.call(strings.Fields("explain " + id + " " + args)...)
+		parts = append(parts, "4bf92f3577b34da6a3ce929d0e0e4736\n", "text", "cloud m", "rate limited", "1.5s", "900 + 30", "0.00210",
+			"draft 1 of 2: the guard objected: link: It has a link. It found \"https://\".\n  See\n  https://x.example", "draft 2 of 2: the guard had no objection\n  Because.\n")
+		for _, part := range parts {
+			if !strings.Contains(got, part) {
+				t.Errorf("no %q in\n%s", part, got)
+			}
+		}
+		if strings.Contains(got, "\x1b") || strings.Contains(got, "Tom: Why?") != (args != "") {
+			t.Errorf("with %q it prints\n%q", args, got)
+		}
 	}
 	if got := o.call("explain", "--json", id); !strings.Contains(got, `"target.question"`) {
 		t.Errorf("no JSON: %s", got)
