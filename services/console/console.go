@@ -155,8 +155,10 @@ func (c *Console) URL() string {
 
 const (
 	headerTimeout = 10 * time.Second
-	writeTimeout  = 30 * time.Second
-	maxHeader     = 64 << 10
+	readTimeout   = 30 * time.Second
+	// writeTimeout is how long an operation may take, with its answer.
+	writeTimeout = 5 * time.Minute
+	maxHeader    = 64 << 10
 	// grace is how long requests under way may take when the process stops.
 	grace = 5 * time.Second
 	// tidyEvery is how often what has expired is removed.
@@ -192,7 +194,7 @@ func (c *Console) Run(ctx context.Context) error {
 	requests, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	server := &http.Server{
-		Handler: c.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader,
+		Handler: c.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: zap.NewStdLog(c.Log), BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	stopped := make(chan error, 1)

@@ -14,6 +14,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 )
 
+// maxPublic is how many bytes a request of somebody who is not logged in may have.
+const maxPublic = 64 << 10
+
 //nolint:gosec // statements, no secrets
 const (
 	readLogin = `-- console: who is logged in
@@ -23,8 +26,6 @@ SELECT t.id, u.id, u.name || '/' || t.name, u.role, t.role, t.read_only
 FROM user_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL`
 	tokenUsed = `-- console: token used
 UPDATE user_tokens SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $2::timestamptz - interval '1 minute')`
-	// longestForm is how many bytes a request may have.
-	longestForm = 4 << 20
 )
 
 // Via is how a request comes: console, api or mcp.
@@ -55,7 +56,6 @@ func (a *Area) Gate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, longestForm)
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if Via(r.URL.Path) != "console" && strings.EqualFold(scheme, "Bearer") {
 			who, err := a.byToken(r.Context(), strings.TrimSpace(token))
@@ -75,9 +75,12 @@ func (a *Area) pass(w http.ResponseWriter, r *http.Request, next http.Handler, w
 		a.refuse(w, r, err)
 		return
 	}
+	limit := int64(maxPublic)
 	if who != nil {
+		limit = operation.MaxRequest
 		who.Origin, who.Via = remote.Address(r, a.Forwarded), Via(r.URL.Path)
 	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	next.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
 }
 

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/a-h/templ"
 	"github.com/go-chi/chi/v5"
@@ -23,9 +22,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
-
-// maxForm is the longest form that is read: a cast file fits in.
-const maxForm = 20 << 20
 
 func (a *Area) pageBots(w http.ResponseWriter, r *http.Request) {
 	found, err := a.bots.Call(r.Context(), &listed{After: r.URL.Query().Get("after")})
@@ -73,8 +69,7 @@ func (a *Area) export(w http.ResponseWriter, r *http.Request) {
 }
 
 // posted reads a form. Browsers end its lines with CR LF.
-func posted(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+func posted(r *http.Request) (url.Values, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, operation.Invalid(fmt.Errorf("form: %w", err))
 	}
@@ -87,7 +82,7 @@ func posted(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 }
 
 func (a *Area) pagePlan(w http.ResponseWriter, r *http.Request) {
-	form, err := posted(w, r)
+	form, err := posted(r)
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
@@ -121,7 +116,7 @@ func (a *Area) failed(w http.ResponseWriter, r *http.Request, err error, title s
 }
 
 func (a *Area) doApply(w http.ResponseWriter, r *http.Request) {
-	form, err := posted(w, r)
+	form, err := posted(r)
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
@@ -188,7 +183,7 @@ func (a *Area) pageNew(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Area) pageDraft(w http.ResponseWriter, r *http.Request) {
-	form, err := posted(w, r)
+	form, err := posted(r)
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
@@ -276,7 +271,7 @@ func (a *Area) pageBot(w http.ResponseWriter, r *http.Request) {
 // bot is as the form says.
 func (a *Area) planBot(w http.ResponseWriter, r *http.Request) {
 	name := chi.URLParam(r, "name")
-	form, err := posted(w, r)
+	form, err := posted(r)
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
@@ -369,7 +364,7 @@ func known(cast roster.Cast, chats []string) error {
 }
 
 func (a *Area) doRemember(w http.ResponseWriter, r *http.Request) {
-	form, err := posted(w, r)
+	form, err := posted(r)
 	name := chi.URLParam(r, "name")
 	if err == nil {
 		in := &memoryGiven{Bot: name}
@@ -391,12 +386,11 @@ func (a *Area) doForget(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Area) pageSay(w http.ResponseWriter, r *http.Request) {
-	form, err := posted(w, r)
+	form, err := posted(r)
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(sayTimeout + time.Second)) // a model may take its time
 	in := &said{Bot: chi.URLParam(r, "name")}
 	in.Body.Text = form.Get("text")
 	out, err := a.say.Call(r.Context(), in)
@@ -447,7 +441,7 @@ func (a *Area) chatOf(r *http.Request) (cast roster.Cast, i int, err error) {
 }
 
 func (a *Area) planChat(w http.ResponseWriter, r *http.Request) {
-	form, err := posted(w, r)
+	form, err := posted(r)
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return

@@ -25,8 +25,8 @@ import (
 
 const (
 	header = "Idempotency-Key"
-	// longest is how long a key may be, and maxBody how long what is asked with it, in bytes.
-	longest, maxBody = 255, 4 << 20
+	// longest is how long a key may be, in bytes.
+	longest = 255
 	// kept is how long answers are kept.
 	kept = 24 * time.Hour
 
@@ -63,9 +63,9 @@ func (q Requests) Handler(next http.Handler) http.Handler {
 			refuse(w, http.StatusUnprocessableEntity, fmt.Sprintf("%s: it has %d bytes, want at most %d", header, len(key), longest))
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request can't be read, or is longer than %d bytes", maxBody))
+			refuse(w, http.StatusRequestEntityTooLarge, "the request can't be read, or is too long")
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))

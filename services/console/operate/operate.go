@@ -237,7 +237,6 @@ func (a *Area) pageChecks(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Area) doCheck(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(checkTimeout + time.Second))
 	found, err := a.check.Call(r.Context(), &struct{}{})
 	if err != nil {
 		a.pages.Fail(w, r, err)

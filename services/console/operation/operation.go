@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -34,6 +35,13 @@ type Operation struct {
 	// Secret tells that its input must not be written down.
 	Secret bool
 }
+
+const (
+	// MaxRequest is how many bytes a request may have: a cast file, as a form escapes it.
+	MaxRequest = 20 << 20
+	// bodyTimeout is how long sending it may take.
+	bodyTimeout = 30 * time.Second
+)
 
 // The errors of operations. What they say is for people.
 var (
@@ -88,9 +96,10 @@ func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error
 	s.all = append(s.all, bound{op, func(api huma.API) {
 		huma.Register(api, huma.Operation{
 			OperationID: op.ID, Method: op.Method, Path: "/api/v1" + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
-			Extensions: map[string]any{"x-role": op.Role.String(), "x-changes": op.Changes},
-			Errors:     []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity},
-			Security:   []map[string][]string{{"token": {}}},
+			Extensions:   map[string]any{"x-role": op.Role.String(), "x-changes": op.Changes},
+			Errors:       []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity},
+			Security:     []map[string][]string{{"token": {}}},
+			MaxBodyBytes: MaxRequest, BodyReadTimeout: bodyTimeout,
 			// Who may not is told so before anything is read that they send.
 			Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 				if err := access.From(ctx.Context()).May(op.Role, op.Changes); err != nil {

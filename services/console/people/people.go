@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/goccy/go-yaml"
@@ -290,11 +289,7 @@ func (a *Area) export(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(file) // the client is gone
 }
 
-// eraseTimeout is how long an erasure may take.
-const eraseTimeout = 5 * time.Minute
-
 func (a *Area) doErase(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(eraseTimeout))
 	in := &erased{ID: person(r)}
 	in.Body.Confirm = r.PostFormValue("confirm")
 	back := "/people"
