@@ -73,11 +73,32 @@ func TestUsersRule(t *testing.T) {
 		t.Error("a disabled user logs in")
 	}
 	link := between(t, admin.post(path("viewer")+"/link").text, `/join#`, "</pre>")
+	owner.post(path("viewer"), "role", "admin")
+	if said := c.visitor().post("/join", "code", link, "name", "viewer", "password", good("newer")); said.location() == "/" {
+		t.Error("an admin's link for a viewer makes an admin")
+	}
+	owner.post(path("viewer"), "role", "viewer")
+	link = between(t, admin.post(path("viewer")+"/link").text, `/join#`, "</pre>")
 	if said := c.visitor().post("/join", "code", link, "name", "viewer", "password", good("newer")); said.location() != "/" {
 		t.Errorf("a new login: %d %s", said.StatusCode, said.text)
 	}
 	if v := c.visitor(); v.post("/login", "name", "viewer", "password", good("viewer")).location() == "/" {
 		t.Error("the old password holds")
+	}
+}
+
+func TestInvitationsEndWithTheRole(t *testing.T) {
+	c := serve(t, nil)
+	c.user("olga", access.Owner)
+	id := c.user("anna", access.Admin)
+	said := c.program("anna", "admin", false).ask(http.MethodPost, "/api/v1/users/invitations", "application/json", `{"role": "director"}`)
+	var made struct{ Link string }
+	if err := json.Unmarshal([]byte(said.text), &made); err != nil || made.Link == "" {
+		t.Fatalf("%d %s %v", said.StatusCode, said.text, err)
+	}
+	c.login("olga").post("/accounts/"+strconv.FormatInt(id, 10), "disabled", "true")
+	if said := c.visitor().post("/join", "code", code(made.Link), "name", "mallory", "password", good("mallory")); said.location() == "/" {
+		t.Error("the invitation of a disabled admin's token works")
 	}
 }
 

@@ -75,7 +75,7 @@ func link(ctx context.Context, pool *pgxpool.Pool, role access.Role, by string, 
 var errLink = errors.New("this link does not work: it was used, it is too old, or it is not all there; ask for a new one")
 
 // takeUp uses a link: it makes a user with a name and a password, or sets a user's login
-// anew, who is then logged out everywhere and has no other way in.
+// anew, who is then logged out everywhere; only an identity provider still lets them in.
 func (a *Area) takeUp(ctx context.Context, token, name, password string) (id int64, err error) {
 	if err := acceptableName(name); err != nil {
 		return 0, err

@@ -48,8 +48,9 @@ UPDATE users SET role = $2, disabled_at = CASE WHEN NOT $3 THEN NULL ELSE coales
 DELETE FROM users WHERE id = $1`
 	endSessions = `-- console: end sessions
 DELETE FROM sessions WHERE user_id = $1 AND token <> $2`
-	dropInvitations = `-- console: drop a user's invitations
-DELETE FROM user_invitations WHERE invited_by = $1`
+	// Those that a user's tokens have made, too: their names begin with the user's.
+	dropLinks = `-- console: drop links of and for a user
+DELETE FROM user_invitations WHERE user_id = $1 OR invited_by = $2 OR starts_with(invited_by, $2 || '/')`
 	addUser = `-- console: add a user
 INSERT INTO users (name, role, password_hash, oidc_subject) VALUES ($1, $2, $3, $4) RETURNING id`
 )
@@ -90,7 +91,8 @@ type change struct {
 var errLastOwner = errors.New("the last owner stays one: make somebody else an owner first")
 
 // alter changes a user, if who asks may, and gives what was before. The last owner stays
-// one. Who is disabled or gets another role is logged out, and invites nobody any more.
+// one. Who is disabled or gets another role is logged out, and the links that they have
+// made, or that were made for them as they were, work no more.
 func (a *Area) alter(ctx context.Context, id int64, become func(User) (change, error)) (before, after User, err error) {
 	who := access.From(ctx)
 	err = store.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
@@ -129,7 +131,7 @@ func (a *Area) alter(ctx context.Context, id int64, become func(User) (change, e
 			return operation.Invalid(errLastOwner)
 		}
 		_, err = tx.Exec(ctx, endSessions, id, "")
-		return errors.Join(err, exec(ctx, tx, dropInvitations, before.Name))
+		return errors.Join(err, exec(ctx, tx, dropLinks, id, before.Name))
 	})
 	return before, after, err
 }
