@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account"
@@ -361,6 +362,55 @@ func TestCodes(t *testing.T) {
 	c.pass(time.Hour)
 	if guesses.post("/login/code", "code", at()); guesses.in() {
 		t.Error("codes can be guessed without the password again")
+	}
+}
+
+func TestGuessingCodesIsSlowed(t *testing.T) {
+	c := serve(t, func(cfg *Config) { cfg.ForwardedFor = true })
+	c.user("anna", access.Owner)
+	v := c.login("anna")
+	shown := between(t, v.post("/account/codes/begin").text, `<pre class="secret">`, "</pre>")
+	enter := func(i int, said func() string) bool {
+		v, from := c.visitor(), fmt.Sprintf("X-Forwarded-For: 203.0.113.%d", i)
+		for _, form := range []url.Values{{"name": {"anna"}, "password": {good("anna")}}, {"code": {said()}}} {
+			path := "/login"
+			if form.Has("code") {
+				path = "/login/code"
+			}
+			v.ask(http.MethodPost, path, "application/x-www-form-urlencoded", form.Encode(), from)
+		}
+		return v.in()
+	}
+	right := func() string {
+		said, err := credential.CodeAt(shown, c.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said
+	}
+	v.post("/account/codes", "code", right())
+	c.pass(time.Minute)
+	for i := range 10 {
+		enter(i, func() string { return "123123" })
+	}
+	if enter(20, right) {
+		t.Error("who knows the password guesses codes without end, from many addresses")
+	}
+	c.pass(6 * time.Minute)
+	if !enter(21, right) {
+		t.Error("the name has to wait for ever")
+	}
+}
+
+func TestNamesThatNobodyHas(t *testing.T) {
+	c := serve(t, nil)
+	for _, name := range []string{"", "an\x00na", strings.Repeat("anna ", 1000)} {
+		if said := c.visitor().post("/login", "name", name, "password", good("anna")); said.location() != "/login" {
+			t.Errorf("%.20q: %d %s", name, said.StatusCode, said.location())
+		}
+	}
+	if failed := c.logged.FilterLevelExact(zap.ErrorLevel).All(); len(failed) > 0 {
+		t.Error(failed)
 	}
 }
 

@@ -57,7 +57,10 @@ func (a *Area) byPassword(w http.ResponseWriter, r *http.Request) {
 // checkPassword logs in, if the password is right; without done a code is needed, too.
 func (a *Area) checkPassword(r *http.Request, name, password string) (done bool, err error) {
 	ctx := r.Context()
-	counted, err := a.try(ctx, remote.Address(r, a.Forwarded), name)
+	if acceptableName(name) != nil {
+		return false, operation.Invalid(errLogin)
+	}
+	right, err := a.try(ctx, remote.Address(r, a.Forwarded), name)
 	if err != nil {
 		return false, err
 	}
@@ -76,7 +79,7 @@ func (a *Area) checkPassword(r *http.Request, name, password string) (done bool,
 		a.failed(r, id, "password")
 		return false, operation.Invalid(errLogin)
 	}
-	if err := counted(ctx); err != nil {
+	if err := right(ctx, !codes); err != nil {
 		return false, err
 	}
 	if !codes {
@@ -115,7 +118,7 @@ func (a *Area) checkCode(r *http.Request, code string) error {
 	if tries+1 >= maxCodes {
 		a.manager.Remove(ctx, keyPending)
 	}
-	counted, err := a.try(ctx, remote.Address(r, a.Forwarded), name)
+	right, err := a.try(ctx, remote.Address(r, a.Forwarded), name)
 	if err != nil {
 		return err
 	}
@@ -123,7 +126,7 @@ func (a *Area) checkCode(r *http.Request, code string) error {
 		a.failed(r, id, "code")
 		return err
 	}
-	return errors.Join(counted(ctx), a.entered(r, id, "password and code"))
+	return errors.Join(right(ctx, true), a.entered(r, id, "password and code"))
 }
 
 // entered ends a login: the session is the user's from now on. It is written down.
@@ -166,11 +169,11 @@ func (a *Area) showJoin(w http.ResponseWriter, r *http.Request) {
 // byLink makes an account with a link, and logs in.
 func (a *Area) byLink(w http.ResponseWriter, r *http.Request) {
 	code, name := field(r, "code"), field(r, "name")
-	counted, err := a.try(r.Context(), remote.Address(r, a.Forwarded), "")
+	right, err := a.try(r.Context(), remote.Address(r, a.Forwarded), "")
 	if err == nil {
 		var id int64
 		if id, err = a.takeUp(r.Context(), code, name, field(r, "password")); err == nil {
-			err = errors.Join(counted(r.Context()), a.entered(r, id, "link"))
+			err = errors.Join(right(r.Context(), true), a.entered(r, id, "link"))
 		}
 	}
 	switch status := operation.Status(err); {

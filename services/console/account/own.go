@@ -91,7 +91,7 @@ func (a *Area) changePassword(ctx context.Context, in *passwordInput) (*nothing,
 		return nil, err
 	}
 	if hash != "" {
-		done, err := a.try(ctx, who.Origin, who.Name)
+		right, err := a.try(ctx, who.Origin, who.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func (a *Area) changePassword(ctx context.Context, in *passwordInput) (*nothing,
 		if !same {
 			return nil, operation.Invalid(errors.New("old password: it is wrong"))
 		}
-		if err := done(ctx); err != nil {
+		if err := right(ctx, true); err != nil {
 			return nil, err
 		}
 	}

@@ -257,7 +257,7 @@ func (a *Area) byPasskey(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		counted, err := a.try(r.Context(), remote.Address(r, a.Forwarded), "")
+		right, err := a.try(r.Context(), remote.Address(r, a.Forwarded), "")
 		if err != nil {
 			return nil, err
 		}
@@ -282,6 +282,6 @@ func (a *Area) byPasskey(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		h, _ := found.(*holder)
-		return &nothing{}, errors.Join(counted(r.Context()), a.entered(r, h.id, "passkey"))
+		return &nothing{}, errors.Join(right(r.Context(), true), a.entered(r, h.id, "passkey"))
 	})
 }

@@ -22,7 +22,6 @@ const (
 	keySince   = "since"   // when the login was
 	keyPending = "pending" // whose password was right, before the code
 	keyTries   = "tries"   // codes that were wrong
-	keyNext    = "next"    // where to go after the login
 	keyPasskey = "passkey" // the ceremony under way
 	keyCodes   = "codes"   // the authenticator that is set up
 	keyOIDC    = "oidc"    // the login at the identity provider that is under way

@@ -46,8 +46,10 @@ func (e *throttledError) Error() string {
 }
 
 // try counts an attempt of an address, and of a name unless that is empty. It fails for
-// those that have to wait. done tells that it was none to be counted.
-func (a *Area) try(ctx context.Context, address, name string) (done func(context.Context) error, err error) {
+// those that have to wait. right tells that what was tried is right, and in that it was
+// all that is asked for: the name's failures before count until then, or who knows a
+// password could guess codes without end.
+func (a *Area) try(ctx context.Context, address, name string) (right func(ctx context.Context, in bool) error, err error) {
 	now := a.Now()
 	network := "address " + remote.Network(address)
 	who := map[string]time.Duration{network: longestForAddress}
@@ -84,10 +86,14 @@ func (a *Area) try(ctx context.Context, address, name string) (done func(context
 	if err != nil {
 		return nil, fmt.Errorf("count tries to log in: %w", err)
 	}
-	return func(ctx context.Context) error {
+	return func(ctx context.Context, in bool) error {
 		_, err := a.Pool.Exec(ctx, giveTryBack, network, now)
-		if err == nil && name != "" {
+		switch {
+		case err != nil || name == "":
+		case in:
 			_, err = a.Pool.Exec(ctx, forgetTries, named)
+		default:
+			_, err = a.Pool.Exec(ctx, giveTryBack, named, now)
 		}
 		return err
 	}, nil
