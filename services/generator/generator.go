@@ -136,7 +136,7 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 // remember has what was read of the past kept for so long.
 func (g *Generator) remember(keep time.Duration) {
 	g.past = batch.New(together(), (&lately{pool: g.Pool, max: max(g.shown(), chatWindow), keep: keep}).of)
-	g.repeats = &repeats{pool: g.Pool, similarity: g.cfg.Similarity, past: g.past}
+	g.repeats = &repeats{similarity: g.cfg.Similarity, past: g.past}
 }
 
 func (g *Generator) texts() turnRows {

@@ -2,20 +2,15 @@ package generator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/chorus-cast/chorus/services/generator/guard"
 	"github.com/chorus-cast/chorus/services/generator/prompt"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
-	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (
@@ -28,9 +23,6 @@ const (
 	remarkWords, remarkWindow = 2, 10
 	// heardFor is how long what was read counts as what was said.
 	heardFor = 5 * time.Second
-	// unsure is by how much a similarity that is counted here may be less than
-	// PostgreSQL's, whose word counts.
-	unsure = 0.1
 )
 
 // utterance is a text to compare others with.
@@ -46,7 +38,6 @@ func utteranceOf(text string) *utterance {
 
 // repeats compares texts with what was said, and with what waits to be said.
 type repeats struct {
-	pool *pgxpool.Pool
 	// similarity of trigrams from which a text is nearly the same, 0 to 1.
 	similarity float64
 	past       *batch.Group[question, past]
@@ -95,8 +86,7 @@ func (h *heard) earlier(text string) string {
 	return "an earlier message: " + prompt.Quote(text)
 }
 
-// find gives an objection to a text that was said before. What may be like it is
-// picked out here, because PostgreSQL takes a tenth of a millisecond for each.
+// find gives an objection to a text that was said before, or to one that is much like it.
 func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error) {
 	if time.Since(h.at) > heardFor {
 		past, err := h.past.Do(ctx, h.turn)
@@ -105,49 +95,32 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 		}
 		h.heard(past.said)
 	}
-	var alike []string
-	mine := trigramsOf(text)
-	said := h.said
+	mine, said := trigramsOf(text), h.said
 	if len(strings.Fields(text)) <= remarkWords {
 		said = said[:min(len(said), remarkWindow)]
 	}
+	nearest, alike := "", 0.0
 	for _, s := range said {
 		if s.elsewhere && h.hereOnly {
 			continue
 		}
-		if strings.EqualFold(s.text, text) || mine.similarity(s.trigrams(), h.similarity-unsure) >= h.similarity-unsure {
-			alike = append(alike, s.text)
+		if like := mine.similarity(s.trigrams(), h.similarity); like >= h.similarity && like > alike {
+			nearest, alike = s.text, like
+		}
+		if strings.EqualFold(s.text, text) { // it may be of marks alone, which have no trigrams
+			nearest, alike = s.text, 1
+		}
+		if alike == 1 {
+			break
 		}
 	}
-	if len(alike) == 0 {
-		return nil, nil //nolint:nilnil // nobody has said it
-	}
-	return h.compare(ctx, text, alike)
-}
-
-// Trigrams know no case, marks and white space, so what is the same but for those
-// has the similarity 1.
-const nearestText = `
-SELECT body, alike FROM (
-    SELECT body, CASE WHEN lower(body) = lower($1) THEN 1 ELSE similarity(body, $1) END AS alike FROM unnest($2::text[]) AS said(body)) compared
-WHERE alike >= $3::float8 ORDER BY alike DESC LIMIT 1`
-
-func (h *heard) compare(ctx context.Context, text string, with []string) (*guard.Objection, error) {
-	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
-	defer cancel()
-	var said string
-	var alike float64
-	err := h.pool.QueryRow(ctx, nearestText, text, with, h.similarity).Scan(&said, &alike)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // it is another text
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look for repetitions: %w", err)
-	}
 	how := "nearly the same"
-	if alike >= 1 {
+	switch alike {
+	case 0:
+		return nil, nil //nolint:nilnil // nobody has said it
+	case 1:
 		how = "the same"
 	}
-	reason := fmt.Sprintf("It says %s as %s. Say something else.", how, h.earlier(said))
+	reason := fmt.Sprintf("It says %s as %s. Say something else.", how, h.earlier(nearest))
 	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}, nil
 }

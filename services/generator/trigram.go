@@ -7,10 +7,12 @@ import (
 	"unicode"
 )
 
-// trigrams are the threes of letters that a text's words have, as PostgreSQL's
-// pg_trgm takes them: in lower case, with two spaces before each word and one after
-// it. Like there, a number stands for each, which another may have, too: of so few in
-// a text none does in practice.
+// trigrams are the threes of letters that a text's words have: in lower case, with two
+// spaces before each word and one after it, so that the beginning of a word counts for
+// more. A number stands for each, which another may have, too: of so few in a text none
+// does in practice. They know no marks and white space: what is the same but for those
+// has the similarity 1. It is the measure of PostgreSQL's pg_trgm.
+// https://www.postgresql.org/docs/current/pgtrgm.html
 type trigrams struct {
 	numbers []uint32 // sorted, and each is there once
 	// marks have a bit for each, which others may share: by them it is seen at once
