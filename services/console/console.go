@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account"
 	"github.com/chorus-cast/chorus/services/console/approve"
@@ -168,7 +169,7 @@ const (
 // Run serves until the context ends.
 func (c *Console) Run(ctx context.Context) error {
 	if c.Bus != nil {
-		stop, err := c.Bus.Follow(c.live.Told)
+		stop, err := c.Bus.Follow(subject.Events, c.live.Told)
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (l *Listener) answer(ctx context.Context) error {
 			err = errors.Join(l.endPauses(ctx), l.commands(ctx))
 		}
 		if err == nil {
-			wait, err = l.untilNext(ctx)
+			wait, err = l.untilDue(ctx, untilNext)
 		}
 		l.note(ctx, err)
 		if due = err != nil || wait < commandLook; err != nil {
@@ -90,13 +90,13 @@ func (l *Listener) answer(ctx context.Context) error {
 	return nil
 }
 
-// untilNext is how long no command is due and no pause over.
-func (l *Listener) untilNext(ctx context.Context) (time.Duration, error) {
+// untilDue is how long nothing is due, as a statement tells in seconds, at most commandLook.
+func (l *Listener) untilDue(ctx context.Context, sql string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var seconds *float64
-	if err := l.Pool.QueryRow(ctx, untilNext).Scan(&seconds); err != nil {
-		return 0, fmt.Errorf("look when a command is due: %w", err)
+	if err := l.Pool.QueryRow(ctx, sql).Scan(&seconds); err != nil {
+		return 0, fmt.Errorf("look when something is due: %w", err)
 	}
 	if seconds == nil || *seconds > commandLook.Seconds() {
 		return commandLook, nil

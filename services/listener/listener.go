@@ -37,6 +37,7 @@ type Telegram interface {
 	Updates
 	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
 	GetMember(ctx context.Context, token secret.String, chatID, userID int64) (telegram.Member, telegram.Outcome)
+	AnswerQuery(ctx context.Context, token secret.String, query, text string) telegram.Outcome
 }
 
 var _ Telegram = (*telegram.Client)(nil)
@@ -58,7 +59,10 @@ type Deps struct {
 	Open func(bot string, sealed []byte) (secret.String, error)
 	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
 	// this process'.
-	Now     func() time.Time
+	Now func() time.Time
+	// Honest tells whether a line says of its speaker what is true: that it is no human. Nil
+	// takes every line that an operator writes.
+	Honest  func(line string) bool
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -75,10 +79,13 @@ type Listener struct {
 	erased chan struct{}
 
 	cast atomic.Pointer[cast]
-	// changed is sent to, never blocking, when the roster has changed, and
-	// commanded when there are commands to answer.
-	changed, commanded chan struct{}
-	webhook            *webhook // nil where updates are asked for
+	// changed is sent to, never blocking, when the roster has changed, commanded when there
+	// are commands to answer, and held when a text waits for an operator, or no more, or an
+	// operator decides on one.
+	changed, commanded, held chan struct{}
+	// unshown is why no texts are shown to operators. It belongs to approvals.
+	unshown string
+	webhook *webhook // nil where updates are asked for
 }
 
 // New makes a listener.
@@ -99,6 +106,7 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 			"the listener works again"),
 		changed:   make(chan struct{}, 1),
 		commanded: make(chan struct{}, 1),
+		held:      make(chan struct{}, 1),
 	}
 	l.judge.Pool, l.judge.Telegram = deps.Pool, deps.Telegram
 	l.cast.Store(&cast{})
@@ -123,6 +131,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	var parts errgroup.Group
 	parts.Go(func() error { l.run(ctx); return nil })
 	parts.Go(func() error { return l.answer(ctx) })
+	parts.Go(func() error { return l.approvals(ctx) })
 	parts.Go(func() error { return l.tidy(ctx) })
 	if l.webhook != nil {
 		parts.Go(func() error { return l.webhook.run(ctx) })

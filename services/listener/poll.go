@@ -260,6 +260,9 @@ func (l *Listener) hear(ctx context.Context, b intake.Bot, updates []incoming.Up
 	if out.Commands {
 		signal(l.commanded)
 	}
+	if out.Presses {
+		signal(l.held)
+	}
 	l.Metrics.heard(updates, out.Results, time.Since(began))
 	return nil
 }

@@ -3,6 +3,7 @@ package listener_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,7 +193,8 @@ func (s *stage) make(t testing.TB, tg listener.Telegram, change ...func(*listene
 	deps := listener.Deps{
 		Pool: s.pool, Bus: s.bus, Lease: lease.New(s.pool, lease.Listener, testenv.Logger(t)),
 		Telegram: tg, Settings: s.settings, Log: testenv.Logger(t),
-		Open: func(_ string, sealed []byte) (secret.String, error) { return secret.New(string(sealed)), nil },
+		Open:   func(_ string, sealed []byte) (secret.String, error) { return secret.New(string(sealed)), nil },
+		Honest: func(line string) bool { return !strings.Contains(line, "human") },
 	}
 	if s.metrics != nil {
 		deps.Metrics, s.metrics = listener.NewMetrics(s.metrics), nil

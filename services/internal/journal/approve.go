@@ -42,11 +42,12 @@ type Held struct {
 }
 
 // Each decision begins with the lock of its turn, and changes the turn's fence. So of two
-// that were made at the same time, the second one finds no turn.
+// that were made at the same time, the second one finds no turn. Its time is that of the lock:
+// who holds it and sees that the time is over knows that nobody decides any more.
 const (
 	lockHeld = `-- lock a held turn
 SELECT payload, now() FROM turns
-WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND closed_at IS NULL AND written_at IS NOT NULL AND expires_at > now() FOR NO KEY UPDATE`
+WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND closed_at IS NULL AND written_at IS NOT NULL AND expires_at > clock_timestamp() FOR NO KEY UPDATE`
 	readHeld = `-- read held deliveries
 SELECT part, payload FROM deliveries WHERE lane = 'held' AND chat_id = $1 AND turn_no = $2 AND closed_at IS NULL ORDER BY part FOR NO KEY UPDATE`
 

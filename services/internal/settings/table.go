@@ -72,8 +72,11 @@ var (
 	ApprovalTTL           = key[time.Duration]("approval_ttl", `default:"1h" min:"1m" max:"24h" doc:"How long a text waits for a person. After that it is dropped."`)
 	MaxHeldTexts          = key[int]("max_held_texts", `default:"5" min:"1" max:"100" doc:"Most texts of a chat that wait for a person, or will; at that, no more turns are planned. Who asks whether it is a bot is answered all the same."`)
 
-	KeepDrafts    = key[string]("keep_drafts", `default:"objected" enum:"off,objected,all" doc:"What is kept of how texts were written: nothing, the drafts of texts to which the guard objected or for which a call failed, or all drafts with their prompts. Prompts hold what people said."`)
-	KeepDraftsFor = key[time.Duration]("keep_drafts_for", `default:"168h" min:"1h" max:"720h" doc:"How long drafts and prompts are kept, and never longer than their turns."`)
+	KeepDrafts     = key[string]("keep_drafts", `default:"objected" enum:"off,objected,all" doc:"What is kept of how texts were written: nothing, the drafts of texts to which the guard objected or for which a call failed, or all drafts with their prompts. Prompts hold what people said."`)
+	KeepDraftsFor  = key[time.Duration]("keep_drafts_for", `default:"168h" min:"1h" max:"720h" doc:"How long drafts and prompts are kept, and never longer than their turns."`)
+	ApprovalChat   = key[int]("approval_chat", `default:"0" min:"-9007199254740991" max:"9007199254740991" scope:"global" doc:"Telegram's id of the group of operators, or of the private chat with one, in which texts that wait are shown with buttons; 0 is nowhere but in the console. The cast must not play there."`)
+	ApprovalBot    = key[string]("approval_bot", `default:"" max:"64" scope:"global" doc:"Name of the bot that shows them; empty is the first one in that group. A private chat needs one, which the operator has started."`)
+	ApprovalPeople = key[string]("approval_people", `default:"" max:"1000" pattern:"^([0-9]+(,[0-9]+)*)?$" want:"numbers with commas between them" scope:"global" doc:"Telegram's ids of who may decide there, with commas between them; nobody else may, administrators neither."`)
 
 	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
@@ -96,6 +99,7 @@ func All() []*Definition {
 		LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
 		PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,
 		SpeakerOrder.Definition, Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, MaxHeldTexts.Definition,
+		ApprovalChat.Definition, ApprovalBot.Definition, ApprovalPeople.Definition,
 		KeepDrafts.Definition, KeepDraftsFor.Definition, ReactionMode.Definition,
 	}
 }

@@ -68,6 +68,15 @@ func Listener() (intake, reply, erasure []string) {
 	return intake, reply, erasure
 }
 
+// Approval is what an operator presses, and what is told of it.
+func Approval() []string {
+	return Each(
+		"claim presses", "look at a text that was shown", "audit: begin", begin, "lock a held turn", "read held deliveries", "approve deliveries",
+		"note a decision", commit, "audit: end", "end a press", "find notices of texts that wait no more", "look whether a text was shown",
+		"lock a text that was shown", "look what was decided", "close a notice", "blank a notice", "take a turn", "write turns",
+	)
+}
+
 // Each gives the points of steps: before and after each of them.
 func Each(steps ...string) (points []string) {
 	for _, name := range steps {

@@ -42,6 +42,8 @@ func Parse(raw []byte) (Update, error) {
 		err = u.edit(w.Edited)
 	case w.Own != nil:
 		err = u.change(w.Own)
+	case w.Press != nil:
+		err = u.press(w.Press)
 	}
 	return u, err
 }
@@ -85,8 +87,31 @@ func (u *Update) when(date int64) error {
 // lastSecond is the last one of the year 9999.
 const lastSecond = 253_402_300_799
 
+// maxQuery is how long the id and the data of a press may be, in bytes.
+const maxQuery = 64
+
+// press reads a press of a button. One below a message that the bot has sent in no chat is
+// of no use.
+func (u *Update) press(p *wirePress) error {
+	if p.Message == nil {
+		return nil
+	}
+	if p.From == nil || p.From.ID <= 0 {
+		return errors.New("from.id: is missing, want a number above 0")
+	}
+	if p.ID == "" || len(p.ID) > maxQuery || clean(p.ID, maxQuery) != p.ID {
+		return fmt.Errorf("id: has %d bytes, want a text of 1 to %d", len(p.ID), maxQuery)
+	}
+	u.Kind, u.Query, u.From, u.Chat.ID = Pressed, p.ID, person(p.From), p.Message.Chat.ID
+	if len(p.Data) <= maxQuery {
+		u.Text = clean(p.Data, maxQuery)
+	}
+	return nil
+}
+
 func (u *Update) message(m *wireMessage) error {
-	if group, err := u.where(m.Chat); !group || err != nil {
+	group, err := u.where(m.Chat)
+	if err != nil || !group && (m.Chat.Type != "private" || m.ReplyTo == nil) {
 		return err
 	}
 	if err := u.when(m.Date); err != nil {
@@ -94,6 +119,10 @@ func (u *Update) message(m *wireMessage) error {
 	}
 	u.From = author(m)
 	switch {
+	case !group && m.Chat.ID <= 0:
+		return fmt.Errorf("chat.id: %d can't be a person's", m.Chat.ID)
+	case !group:
+		return u.content(PrivateReply, m)
 	case m.MovedTo != 0 || m.MovedFrom != 0:
 		u.Kind, u.MovedTo, u.MovedFrom = Moved, m.MovedTo, m.MovedFrom
 		return u.moved()

@@ -226,15 +226,20 @@ func check(t *testing.T, u incoming.Update) {
 		t.Errorf("id: %d", u.ID)
 	}
 	switch u.Kind {
-	case incoming.Message, incoming.Edit:
+	case incoming.Message, incoming.Edit, incoming.PrivateReply:
 		if u.Text == "" || u.MessageID <= 0 || u.From.ID == 0 || u.From.Name == "" || names.HasAddress(u.From.Name) {
 			t.Errorf("a message without what it needs: %+v", u)
 		}
+	case incoming.Pressed:
+		if u.Query == "" || len(u.Query) > 64 || len(u.Text) > 64 || u.From.ID <= 0 || !utf8.ValidString(u.Query) || strings.ContainsRune(u.Query, 0) {
+			t.Errorf("a press without what it needs: %+v", u)
+		}
+		return
 	case incoming.Private, incoming.Other:
 		return
 	case incoming.Own, incoming.Title, incoming.Moved:
 	}
-	if u.Chat.ID >= 0 || u.At.IsZero() || u.At.Year() > 9999 {
+	if (u.Chat.ID >= 0) != (u.Kind == incoming.PrivateReply) || u.At.IsZero() || u.At.Year() > 9999 {
 		t.Errorf("a place or time that can't be: %+v", u)
 	}
 }
@@ -245,6 +250,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(message(`"text":"/about@anna_bot x","entities":[{"type":"bot_command","offset":0,"length":15}]`)))
 	f.Add([]byte(message(`"photo":[{}],"caption":"look","reply_to_message":{"message_id":3,"date":-5}`)))
+	f.Add([]byte(`{"update_id":1,"callback_query":{"id":"12","from":{"id":7},"message":{"chat":{"id":7}},"data":"send 1"}}`))
+	f.Add([]byte(`{"update_id":1,"message":{"message_id":2,"date":1,"from":{"id":7},"chat":{"id":7,"type":"private"},"text":"/edit","reply_to_message":{"message_id":1}}}`))
 	f.Add([]byte(message(`"new_chat_members":[{"id":9}]`)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		u, err := incoming.Parse(raw)

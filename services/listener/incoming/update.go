@@ -25,7 +25,12 @@ const (
 	Title Kind = "title"
 	// Moved is a basic group that became a supergroup.
 	Moved Kind = "moved"
-	// Private is anything outside of groups.
+	// Pressed is a press of a button below a message of the bot: Text is the button's data,
+	// and Chat has no more than its ID.
+	Pressed Kind = "callback_query"
+	// PrivateReply is an answer to a message in a private chat.
+	PrivateReply Kind = "private_reply"
+	// Private is anything else outside of groups.
 	Private Kind = "private"
 	// Other is what Chorus has no use for, and kinds that are newer than it.
 	Other Kind = "other"
@@ -33,7 +38,7 @@ const (
 
 // Allowed are the kinds of update that a bot asks Telegram for.
 func Allowed() []string {
-	return []string{"message", "edited_message", "my_chat_member"}
+	return []string{"message", "edited_message", "my_chat_member", "callback_query"}
 }
 
 // Update is one update. Which fields are set depends on its kind.
@@ -56,6 +61,8 @@ type Update struct {
 	ReplyTo  *Reply
 	Mentions []Mention
 	Command  *Command
+	// Query is Telegram's id of a press, by which it is answered; at most 64 bytes.
+	Query string
 	// Role is what the bot that is told is in the chat now.
 	Role Role
 	// MovedTo and MovedFrom are the ids of a chat that moved, of which one is

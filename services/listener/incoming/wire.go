@@ -8,6 +8,15 @@ type (
 		Message *wireMessage `json:"message"`
 		Edited  *wireMessage `json:"edited_message"`
 		Own     *wireChange  `json:"my_chat_member"`
+		Press   *wirePress   `json:"callback_query"`
+	}
+
+	// wirePress has a message that may be too old to be told, but for its chat.
+	wirePress struct {
+		ID      string       `json:"id"`
+		From    *wireUser    `json:"from"`
+		Message *wireMessage `json:"message"`
+		Data    string       `json:"data"`
 	}
 
 	wireChat struct {

@@ -57,6 +57,8 @@ type Result string
 const (
 	// Written updates were written down.
 	Written Result = "written"
+	// Pressed is what somebody asks for of a text that was shown to them.
+	Pressed Result = "pressed"
 	// Copy is what another bot has told already.
 	Copy Result = "copy"
 	// Repeated updates were heard before, from the same bot.
@@ -83,8 +85,8 @@ type Outcome struct {
 	Prompted []int64
 	// Written are the chats of which something was written down.
 	Written []int64
-	// Commands tells that there are new ones to answer.
-	Commands bool
+	// Commands tells that there are new ones to answer, and Presses the same of these.
+	Commands, Presses bool
 }
 
 // Writer writes down what bots are told. It is safe for concurrent use, by any
@@ -148,7 +150,7 @@ func (w *Writer) Write(ctx context.Context, bot Bot, cast Cast, updates []incomi
 	for i, r := range done.Results {
 		all.Results[at[i]] = r
 	}
-	all.Prompted, all.Written, all.Commands = done.Prompted, done.Written, done.Commands
+	all.Prompted, all.Written, all.Commands, all.Presses = done.Prompted, done.Written, done.Commands, done.Presses
 	return all, nil
 }
 
@@ -184,7 +186,7 @@ func (o *Outcome) add(more Outcome) {
 	o.Results = append(o.Results, more.Results...)
 	o.Prompted = append(o.Prompted, more.Prompted...)
 	o.Written = append(o.Written, more.Written...)
-	o.Commands = o.Commands || more.Commands
+	o.Commands, o.Presses = o.Commands || more.Commands, o.Presses || more.Presses
 }
 
 // oneByOne finds the update that the database refuses.
@@ -222,7 +224,7 @@ func (w *Writer) transact(ctx context.Context, bot Bot, cast Cast, updates []inc
 		if err := s.write(ctx); err != nil {
 			return err
 		}
-		done = Outcome{Results: s.results, Prompted: distinct(s.prompted), Written: s.written(), Commands: s.commands}
+		done = Outcome{Results: s.results, Prompted: distinct(s.prompted), Written: s.written(), Commands: s.commands, Presses: s.pressed}
 		return nil
 	})
 	if err != nil {

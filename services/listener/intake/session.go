@@ -30,6 +30,7 @@ type session struct {
 	said      map[said]bool
 	prompted  []int64 // chats
 	commands  bool
+	pressed   bool
 }
 
 // said is a message of a supergroup.
@@ -74,6 +75,9 @@ SELECT person_id, at FROM forgotten WHERE person_id = ANY($1)`
 // open finds what is new, and locks its chats.
 func (s *session) open(ctx context.Context) error {
 	if err := s.claim(ctx); err != nil {
+		return err
+	}
+	if err := s.presses(ctx); err != nil {
 		return err
 	}
 	s.dropUseless()
@@ -133,7 +137,7 @@ func (s *session) claim(ctx context.Context) error {
 func (s *session) dropUseless() {
 	for i, u := range s.pending() {
 		switch u.Kind {
-		case incoming.Private, incoming.Other:
+		case incoming.Private, incoming.PrivateReply, incoming.Pressed, incoming.Other:
 			s.results[i] = Useless
 		case incoming.Message, incoming.Edit:
 			// Our own bots are in the journal. Other bots are no people.
@@ -273,7 +277,7 @@ func (s *session) handle(ctx context.Context, c *chat, u *incoming.Update) (Resu
 		return s.title(ctx, c, u)
 	case incoming.Moved:
 		return s.moved(ctx, c, u)
-	case incoming.Private, incoming.Other:
+	case incoming.Private, incoming.PrivateReply, incoming.Pressed, incoming.Other:
 	}
 	return Useless, nil
 }

@@ -49,7 +49,7 @@ func (p *process) console() (run.Part, error) {
 		Choose: func(ctx context.Context, chat int64) (int64, error) {
 			return planner.Choose(ctx, p.pool, p.settings.Current(), p.cfg.planner.Pace, chat)
 		},
-		Honest: func(line string) bool { return !guard.ClaimsHuman(line) },
+		Honest: honest,
 	})
 	if err != nil {
 		return run.Part{}, err
@@ -61,6 +61,9 @@ func (p *process) console() (run.Part, error) {
 		return book.Around(ctx, s.Run)
 	}}, nil
 }
+
+// honest tells whether a line makes no human of a bot.
+func honest(line string) bool { return !guard.ClaimsHuman(line) }
 
 // castTools are what makes bots and chats where Telegram is emulated, and what writes.
 func (p *process) castTools(texts *chain.Chain) (tools cast.Tools, closeTools func(), err error) {

@@ -167,7 +167,7 @@ func (p *process) listener() (run.Part, error) {
 	}
 	s, err := listener.New(p.cfg.listener, listener.Deps{
 		Pool: p.pool, Bus: p.bus, Lease: p.lease, Telegram: client, Settings: p.settings, Open: p.opener(keys),
-		Now: p.clock.Now, Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"),
+		Now: p.clock.Now, Metrics: listener.NewMetrics(p.metrics), Log: p.log.Named("listener"), Honest: honest,
 	})
 	if err != nil {
 		return run.Part{}, err

@@ -1,0 +1,107 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
+	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/bus"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
+)
+
+// untilApproval is for how long nothing is due of texts that wait for operators.
+const untilApproval = `-- look for the next press or end of a text
+SELECT extract(epoch FROM least((SELECT min(next_at) FROM presses),
+    (SELECT min(CASE WHEN t.fence = n.version AND t.closed_at IS NULL THEN t.expires_at ELSE now() END) FROM notices n JOIN turns t USING (chat_id, turn_no) WHERE n.closed_at IS NULL)) - clock_timestamp())::float8`
+
+// approvals shows operators the texts that wait for them, does what they decide, and tells
+// what became of each text, until the context ends. It is woken by what is told on the bus;
+// what was not told is found with the next look.
+func (l *Listener) approvals(ctx context.Context) error {
+	if l.Bus != nil {
+		stop, err := l.Bus.Follow(subject.Held, func(string, *chorusv1.Event) { signal(l.held) })
+		if err != nil {
+			return fmt.Errorf("listener: %w", err)
+		}
+		defer stop()
+	}
+	for ctx.Err() == nil {
+		wait := commandPause
+		err := l.approve(ctx)
+		if err == nil {
+			wait, err = l.untilDue(ctx, untilApproval)
+		}
+		l.note(ctx, err)
+		timer := time.NewTimer(max(wait, commandPause))
+		select {
+		case <-ctx.Done():
+		case <-l.held:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// approve does all that is due.
+func (l *Listener) approve(ctx context.Context) error {
+	return errors.Join(l.presses(ctx), l.showTexts(ctx), l.closeNotices(ctx))
+}
+
+// post is a message of a bot in a chat, or an edit of one, that is written down as the
+// answers to commands are: as a turn and its delivery.
+type post struct {
+	chat, bot int64
+	text      string
+	buttons   []*chorusv1.Button
+	edits     int64 // the message that it becomes the text of; 0 to send another
+	until     time.Time
+}
+
+// topicApprove is what such turns are about.
+const topicApprove = "/approve"
+
+// postIn writes a post down in a transaction, and gives its turn. Once that is committed,
+// posted tells of it.
+func (l *Listener) postIn(ctx context.Context, tx pgx.Tx, p post) (number int64, err error) {
+	var last int64
+	var now time.Time
+	if err := tx.QueryRow(ctx, lockClock, p.chat).Scan(&last, &now); err != nil {
+		return 0, fmt.Errorf("lock a chat's clock: %w", err)
+	}
+	if _, err := tx.Exec(ctx, takeTurn, p.chat, last+1); err != nil {
+		return 0, fmt.Errorf("take a turn: %w", err)
+	}
+	turn := &chorusv1.Turn{
+		Id: &chorusv1.TurnId{ChatId: p.chat, Number: last + 1}, BotId: p.bot, Kind: chorusv1.TurnKind_TURN_KIND_COMMAND, TargetMessage: p.edits,
+		Topic: topicApprove, PlannedAt: timestamppb.New(now), DueAt: timestamppb.New(now), ExpiresAt: timestamppb.New(p.until),
+		Reasons: []*chorusv1.Reason{{Rule: "approval"}},
+	}
+	d := &chorusv1.Delivery{
+		Id: turn.GetId(), BotId: p.bot, Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: p.text, Buttons: p.buttons, TargetMessage: p.edits,
+		PlannedAt: turn.GetPlannedAt(), ExpiresAt: turn.GetExpiresAt(), CreatedAt: turn.GetPlannedAt(),
+	}
+	if p.edits != 0 {
+		d.Action = chorusv1.Action_ACTION_EDIT_MESSAGE
+	}
+	return last + 1, l.journal.Plan(ctx, tx, []journal.Planned{{Turn: turn, Delivery: d}})
+}
+
+func (l *Listener) posted(chat, number int64) {
+	l.Bus.Ring(bus.Commands(), chat)
+	l.Bus.Tell(subject.Planned, &chorusv1.Event{Turns: []*chorusv1.TurnId{{ChatId: chat, Number: number}}})
+}
+
+// inTx is a transaction within the time that statements have.
+func (l *Listener) inTx(ctx context.Context, do func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
+	defer cancel()
+	return store.InTx(ctx, l.Pool, func(tx pgx.Tx) error { return do(ctx, tx) })
+}
