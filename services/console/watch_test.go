@@ -375,3 +375,32 @@ func TestWhatIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// Who has paused what, since when and until when is told on the first page and in the chat.
+func TestPausesAreTold(t *testing.T) {
+	c := newClub(t)
+	var chat int64
+	if err := c.pool.QueryRow(t.Context(), `SELECT id FROM chats ORDER BY id LIMIT 1`).Scan(&chat); err != nil {
+		t.Fatal(err)
+	}
+	c.exec(`INSERT INTO pauses (chat_id, bot_id, by, since, until) VALUES ($1, 0, '<Kim>', '2026-01-02 03:04:05Z', now() + interval '1 hour')`, chat)
+	c.exec(`INSERT INTO pauses (chat_id, bot_id, by, since) SELECT 0, m.bot_id, 'Tom', '2026-01-02 03:04:06Z' FROM cast_members m WHERE m.chat_id = $1 ORDER BY 2 LIMIT 1`, chat)
+	c.exec(`INSERT INTO pauses (chat_id, bot_id, by, since, until) VALUES (0, 0, 'Eve', now() - interval '2 hours', now() - interval '1 hour')`)
+	c.exec(`
+INSERT INTO chat_pauses (chat_id, paused_at) VALUES ($1, '2026-01-02 03:04:07Z')
+ON CONFLICT (chat_id) DO UPDATE SET paused_at = EXCLUDED.paused_at, paused_until = NULL`, chat)
+	for _, page := range []string{"/", fmt.Sprintf("/chats/%d", chat)} {
+		body := c.as(access.Viewer, http.MethodGet, page, nil).Body.String()
+		for _, want := range []string{
+			"paused by &lt;Kim&gt; since 2026-01-02 03:04:05 until 2", "muted by Tom since 2026-01-02 03:04:06 until somebody ends it",
+			"paused by an administrator of the chat since 2026-01-02 03:04:07 until somebody ends it",
+		} {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s does not say %q", page, want)
+			}
+		}
+		if strings.Contains(body, "Eve") {
+			t.Errorf("%s tells of a pause that is over", page)
+		}
+	}
+}

@@ -35,6 +35,7 @@ type Chat struct {
 	Until    *time.Time `json:"paused_until,omitempty"`
 	Now      time.Time  `json:"now" doc:"the time of the database, by which the others are"`
 
+	Pauses   []Pause    `json:"pauses" db:"-" doc:"of the chat and of bots in it"`
 	Open     []OpenTurn `json:"open_turns" db:"-"`
 	Settings []Setting  `json:"settings" db:"-"`
 	Outlook  *Outlook   `json:"outlook,omitempty" db:"-"`
@@ -101,7 +102,7 @@ type chatQuery struct {
 type chatAnswer struct{ Body Chat }
 
 const (
-	maxOpen = 20
+	maxOpen, maxPauses = 20, 20
 
 	readChat = `-- console: chat
 SELECT c.id, c.name, c.title, c.kind, c.language, c.time_zone, c.topics, c.removed_at IS NOT NULL, c.enabled, coalesce(k.turn_no, 0),
@@ -137,6 +138,9 @@ func (a *Area) readChat(ctx context.Context, in *chatQuery) (*chatAnswer, error)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read a chat: %w", err)
+	}
+	if c.Pauses, err = Pauses(ctx, a.Pool, in.ID, maxPauses); err != nil {
+		return nil, err
 	}
 	c.Settings = a.settings(in.ID)
 	if a.Outlook != nil && !c.Removed {

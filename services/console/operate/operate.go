@@ -66,7 +66,7 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 		return operation.Operation{ID: id, Method: method, Path: path, Summary: summary, Tag: "operate", Role: least, Changes: changes}
 	}
 	a.state = operation.Add(set, op("read-state", "GET /operate", "What lives, what waits and why", access.Viewer, false), a.readState)
-	a.ask = operation.Add(set, op("list-processes", "GET /processes", "Ask each process for version, start, breakers and cache", access.Viewer, false), a.askProcesses)
+	a.ask = operation.Add(set, op("list-processes", "GET /processes", "Ask each process how it is", access.Viewer, false), a.askProcesses)
 	a.usage = operation.Add(set, op("read-usage", "GET /usage", "What the texts cost", access.Viewer, false), a.readUsage)
 	a.settings = operation.Add(set, op("list-settings", "GET /settings", "Every setting with its value", access.Viewer, false), a.listSettings)
 	a.set = operation.Add(set, op("set-setting", "PUT /settings/{key}", "Set a setting for all, a chat or a bot", access.Director, true), a.setSetting)

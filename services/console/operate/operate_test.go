@@ -121,15 +121,52 @@ func TestProcessesAreAsked(t *testing.T) {
 func TestUsageIsPlotted(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.Exec(`INSERT INTO llm_spending (day, provider, tokens, cost) SELECT (now() AT TIME ZONE 'UTC')::date, 'alpha', 1200, 0.25`)
-	body := s.Get(access.Viewer, "/operate/usage?by=bot&days=7")
-	for _, want := range []string{"half is used up", "at most 0.2500", "at most 1200", `height="120"`} {
-		if !strings.Contains(body, want) {
-			t.Errorf("the page has no %q:\n%s", want, body)
+	s.Exec(`INSERT INTO llm_spending (day, provider, tokens, cost) SELECT (now() AT TIME ZONE 'UTC')::date, p, 1200, 0.25 FROM unnest('{alpha,beta}'::text[]) p`)
+	for i := range 8 {
+		chat := journaltest.Chat(t, s.Pool, "chat-"+string(rune('a'+i)))
+		s.Exec(`
+INSERT INTO llm_calls (at, purpose, chat_id, provider, prompt_tokens, cost, outcome) SELECT now(), 'text', $1, 'alpha', 100, $2::integer, 'written' FROM generate_series(1, 2)`, chat, 8-i)
+	}
+	for page, want := range map[string][]string{
+		"/operate/usage?days=7":         {"half is used up", "at most 0.5000", "at most 2400", `height="60"><title>`, `class="c1"`, "alpha", "0.2500, 1200 tokens"},
+		"/operate/usage?by=chat&days=7": {"at most 72.0000", "at most 16", "chat-e", "others", "12.0000, 600 tokens", `class="c5"`},
+		"/operate/usage?by=day":         {"at most 72.0000", "all"},
+	} {
+		body := s.Get(access.Viewer, page)
+		for _, text := range want {
+			if !strings.Contains(body, text) {
+				t.Errorf("%s has no %q:\n%s", page, text, body)
+			}
 		}
 	}
 	if status, _ := s.Ask(access.Viewer, http.MethodGet, "/operate/usage?by=moon", nil); status != http.StatusUnprocessableEntity {
 		t.Errorf("got %d", status)
+	}
+}
+
+// How much chats and people have used is shown where the limit is set, by who may.
+func TestBudgetsAreShownAndSet(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	chat := journaltest.Chat(t, s.Pool, "club")
+	s.Exec(`UPDATE chat_clock SET texts = 12, texts_day = (now() AT TIME ZONE 'UTC')::date`)
+	s.Exec(`INSERT INTO people (telegram_id, name) VALUES (7, '<Tom>')`)
+	s.Exec(`INSERT INTO answers (chat_id, message, person_id, planned_at) SELECT $1, n, 7, now() - n * interval '20 minutes' FROM generate_series(0, 4) n`, chat)
+	body := s.Get(access.Director, "/operate/usage")
+	for _, want := range []string{
+		"messages today in club", "12 of 10000", "answers to people in the last hour in club", "3 of 60", "answers to &lt;Tom&gt; in the last hour", "3 of 20",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if body := s.Get(access.Viewer, "/operate/usage"); strings.Contains(body, ">Set<") {
+		t.Error("a viewer is offered to set limits")
+	}
+	form := url.Values{"key": {"max_msgs_per_day"}, "chat": {"club"}, "value": {"10"}, "back": {"/operate/usage?by=&days=30"}}
+	s.Send(access.Director, http.StatusSeeOther, "/operate/settings", form)
+	if body := s.Get(access.Director, "/operate/usage"); !strings.Contains(body, `class="bad">12 of 10<`) {
+		t.Errorf("the limit is not set:\n%s", body)
 	}
 }
 

@@ -191,5 +191,5 @@ func (a *Area) doSet(w http.ResponseWriter, r *http.Request) {
 		_, err = a.set.Call(r.Context(), in)
 	}
 	back := url.URL{Path: "/operate/settings", RawQuery: url.Values{"chat": {chat}, "bot": {bot}}.Encode(), Fragment: key}
-	a.pages.Done(w, r, back.String(), done, err)
+	a.pages.Done(w, r, cmp.Or(r.PostFormValue("back"), back.String()), done, err)
 }

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -42,11 +42,25 @@ type usageSum struct {
 
 type usageAnswer struct {
 	Body struct {
-		Days    []spentDay        `json:"days"`
+		Days    []spentDay        `json:"days" doc:"what each provider was used for"`
 		Sums    []usageSum        `json:"sums,omitempty"`
-		Budgets []overview.Budget `json:"budgets"`
+		SumDays []usageDay        `json:"sum_days,omitempty" doc:"the same of each day, for the five with the highest cost and for all others together"`
+		Budgets []overview.Budget `json:"budgets" doc:"of providers, which the configuration sets"`
+		Limits  []limitUsed       `json:"limits" doc:"what chats and people may use, which settings set: where the most is used up"`
 	}
 }
+
+// usageDay is what calls of a day come to.
+type usageDay struct {
+	Day    time.Time `json:"day"`
+	Name   string    `json:"name" doc:"empty for all others"`
+	Calls  int64     `json:"calls"`
+	Tokens int64     `json:"tokens"`
+	Cost   float64   `json:"cost"`
+}
+
+// shownNames is of how many names days are shown.
+const shownNames = 5
 
 const spending = `-- console: spending
 SELECT day, provider, tokens, cost::float8 FROM llm_spending WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer ORDER BY day, provider`
@@ -65,6 +79,9 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 	if out.Body.Days, err = store.Collect(ctx, a.Pool, "read the spending", pgx.RowToStructByPos[spentDay], spending, days); err != nil {
 		return nil, err
 	}
+	if out.Body.Limits, err = a.limits(ctx); err != nil {
+		return nil, err
+	}
 	out.Body.Budgets = []overview.Budget{}
 	if a.Budgets != nil {
 		if out.Body.Budgets, err = a.Budgets(ctx); err != nil {
@@ -81,6 +98,23 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 	for _, s := range sums {
 		out.Body.Sums = append(out.Body.Sums, usageSum{s.Name, s.Calls, s.Failed, s.PromptTokens + s.CompletionTokens, s.Cost, s.Latency.Milliseconds()})
 	}
+	if err != nil {
+		return nil, err
+	}
+	if usage.By(in.By) == usage.ByDay { // each has one name for all
+		for _, s := range out.Body.Sums {
+			day, err := time.Parse(time.DateOnly, s.Name)
+			if err != nil {
+				return nil, err
+			}
+			out.Body.SumDays = append(out.Body.SumDays, usageDay{day, "all", s.Calls, s.Tokens, s.Cost})
+		}
+		return out, nil
+	}
+	of, err := usage.Days(ctx, a.Pool, usage.Day(time.Now()).AddDate(0, 0, 1-days), usage.By(in.By), shownNames)
+	for _, d := range of {
+		out.Body.SumDays = append(out.Body.SumDays, usageDay(d))
+	}
 	return out, err
 }
 
@@ -94,75 +128,12 @@ func (a *Area) pageUsage(w http.ResponseWriter, r *http.Request) {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	all := plots(found.Body.Days, in.Days, time.Now())
-	if usage.By(in.By) == usage.ByDay {
-		all = append(all, callsPlot(found.Body.Sums, in.Days, time.Now()))
-	}
-	a.render(w, r, "Usage", usagePage(*found, *in, all))
-}
-
-// plot is a bar for each day.
-type plot struct {
-	Title, Most string
-	Bars        []bar
-	First, Last string
-}
-
-// bar is one, in a plot of plotWidth by plotHeight.
-type bar struct {
-	X, Y, Width, Height string
-	Label               string
-}
-
-const (
-	plotWidth  = 600.0
-	plotHeight = 120.0
-)
-
-// plots shows cost and tokens of each day, of all providers together.
-func plots(days []spentDay, n int, now time.Time) []plot {
-	costs, tokens := make([]float64, n), make([]float64, n)
-	first := usage.Day(now).AddDate(0, 0, 1-n)
-	for _, d := range days {
-		if i := int(d.Day.Sub(first) / (24 * time.Hour)); i >= 0 && i < n {
-			costs[i] += d.Cost
-			tokens[i] += float64(d.Tokens)
+	of := found.Body.SumDays
+	if in.By == "" {
+		for _, d := range found.Body.Days {
+			of = append(of, usageDay{Day: d.Day, Name: d.Provider, Tokens: d.Tokens, Cost: d.Cost})
 		}
 	}
-	return []plot{bars("Cost", "%.4f", costs, first), bars("Tokens", "%.0f", tokens, first)}
+	c := newChart(of, in.Days, time.Now())
+	a.render(w, r, "Usage", usagePage(*found, *in, c, access.From(r.Context()).May(access.Director, true) == nil))
 }
-
-// callsPlot shows the calls of each day, which are summed by it.
-func callsPlot(sums []usageSum, n int, now time.Time) plot {
-	calls, first := make([]float64, n), usage.Day(now).AddDate(0, 0, 1-n)
-	for i := range calls {
-		day := first.AddDate(0, 0, i).Format(time.DateOnly)
-		for _, s := range sums {
-			if s.Name == day {
-				calls[i] = float64(s.Calls)
-			}
-		}
-	}
-	return bars("Calls", "%.0f", calls, first)
-}
-
-func bars(title, format string, values []float64, first time.Time) plot {
-	most := slices.Max(values)
-	p := plot{
-		Title: title, Most: fmt.Sprintf(format, most), First: first.Format(time.DateOnly), Last: first.AddDate(0, 0, len(values)-1).Format(time.DateOnly),
-	}
-	step := plotWidth / float64(len(values))
-	for i, v := range values {
-		height := 0.0
-		if most > 0 {
-			height = plotHeight * v / most
-		}
-		p.Bars = append(p.Bars, bar{
-			X: short(step*float64(i) + step/10), Y: short(plotHeight - height), Width: short(step * 0.8), Height: short(height),
-			Label: first.AddDate(0, 0, i).Format(time.DateOnly) + ": " + fmt.Sprintf(format, v),
-		})
-	}
-	return p
-}
-
-func short(v float64) string { return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") }

@@ -64,6 +64,7 @@ type Overview struct {
 	Total       int             `json:"total_chats"`
 	Talking     int             `json:"talking_chats"`
 	Resting     []Group         `json:"resting_chats"`
+	Pauses      []chats.Pause   `json:"pauses" doc:"that hold, the latest 20"`
 	Needs       []Need          `json:"needs" doc:"what needs a person, or is tried again by itself"`
 	DeadLetters int             `json:"dead_letters" doc:"that were not replayed; 1000 for as many or more"`
 	Cost        float64         `json:"cost_today" doc:"of texts, since midnight UTC, in the currency of the prices"`
@@ -86,7 +87,7 @@ func (o *Overview) Urgent() (n int) {
 type answer struct{ Body Overview }
 
 const (
-	maxChats = 50
+	maxChats, maxPauses = 50, 20
 
 	readStates = `-- console: overview states
 SELECT c.enabled, coalesce(k.waiting_for, ''), p.chat_id IS NOT NULL, count(*)::integer
@@ -138,6 +139,9 @@ func (a *Area) read(ctx context.Context, _ *struct{}) (*answer, error) {
 		}
 	}
 	var err error
+	if found.Pauses, err = chats.Pauses(ctx, a.Pool, 0, maxPauses); err != nil {
+		return nil, err
+	}
 	found.Chats, err = chats.Recent(ctx, a.Pool, maxChats)
 	return &answer{*found}, err
 }

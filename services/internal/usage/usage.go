@@ -138,6 +138,36 @@ func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Duration, by By) (
 	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, name, key), since)
 }
 
+// DaySum is what the calls of a day come to.
+type DaySum struct {
+	Day time.Time
+	// Name is one of those with the highest sums; empty for all others together.
+	Name   string
+	Calls  int64
+	Tokens int64
+	Cost   float64
+}
+
+// Of all, so many have the highest costs, or where nothing costs the most tokens.
+const sumDays = `
+WITH d AS MATERIALIZED (
+    SELECT %s AS key, (at AT TIME ZONE 'UTC')::date AS day, count(*) AS calls, sum(prompt_tokens + completion_tokens) AS tokens, sum(cost) AS cost
+    FROM llm_calls WHERE at >= $1 GROUP BY 1, 2),
+top AS MATERIALIZED (
+    SELECT key, true AS is FROM d GROUP BY key ORDER BY sum(cost) DESC, sum(tokens) DESC, sum(calls) DESC, key LIMIT $2),
+s AS (
+    SELECT day, CASE WHEN top.is THEN d.key END AS key, coalesce(top.is, false) AS top,
+        sum(calls)::bigint AS calls, sum(tokens)::bigint AS tokens, sum(cost)::float8 AS cost
+    FROM d LEFT JOIN top ON top.key IS NOT DISTINCT FROM d.key GROUP BY 1, 2, 3)
+SELECT day, CASE WHEN top THEN %s ELSE '' END, calls, tokens, cost FROM s ORDER BY 1, 2`
+
+// Days adds up the calls of each day since one, for the top of what they are summed by and
+// for all others together.
+func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, top int) ([]DaySum, error) {
+	key, name := by.by()
+	return store.Collect(ctx, pool, "sum the usage of days", pgx.RowToStructByPos[DaySum], fmt.Sprintf(sumDays, key, name), since, top)
+}
+
 // keep is how long single calls are kept; the days' totals stay.
 const keep = 90 * 24 * time.Hour
 
