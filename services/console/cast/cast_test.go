@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -286,5 +287,21 @@ func TestANewPersonaInThreeFields(t *testing.T) {
 	s.confirm(form)
 	if got := s.One(`SELECT string_agg(name, ' ') FROM bots WHERE removed_at IS NULL`); got != "anna" {
 		t.Errorf("%s are left", got)
+	}
+}
+
+// What a form holds may be a token: no browser keeps the page.
+func TestAFormThatIsWrongIsNotCached(t *testing.T) {
+	t.Parallel()
+	s := open(t, cast.Tools{})
+	who := &access.Principal{Name: "ed", Role: access.Editor, Origin: "test", Via: "console"}
+	r := httptest.NewRequestWithContext(access.With(t.Context(), who), http.MethodPost, "/cast/plan", strings.NewReader("file=bots"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	answer := w.Result()
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusUnprocessableEntity || answer.Header.Get("Cache-Control") != "no-store" || answer.Header.Get("Content-Type") == "" {
+		t.Errorf("%d %v", answer.StatusCode, answer.Header)
 	}
 }

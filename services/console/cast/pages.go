@@ -111,8 +111,7 @@ func (a *Area) failed(w http.ResponseWriter, r *http.Request, err error, title s
 		a.pages.Fail(w, r, err)
 		return
 	}
-	w.WriteHeader(http.StatusUnprocessableEntity)
-	a.render(w, r, title, form(err.Error()))
+	a.pages.Render(w, r, page.View{Title: title, Section: "cast", Status: http.StatusUnprocessableEntity, Body: form(err.Error())})
 }
 
 func (a *Area) doApply(w http.ResponseWriter, r *http.Request) {
