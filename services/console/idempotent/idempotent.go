@@ -83,16 +83,18 @@ func (q Requests) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// first does a request, and keeps its answer. Where the process ends in between, the
-// request may have been done or not, and says so when it comes again.
+// first does a request to its end, even if whoever asks does not wait for it, and keeps
+// its answer. Where the process ends in between, the request may have been done or not,
+// and says so when it comes again.
 func (q Requests) first(w http.ResponseWriter, r *http.Request, next http.Handler, actor, key string) {
 	answer := &recorder{ResponseWriter: w, status: http.StatusOK}
+	r = r.WithContext(context.WithoutCancel(r.Context()))
 	next.ServeHTTP(answer, r)
 	var body json.RawMessage
 	if !q.Secret(r) && json.Valid(answer.body.Bytes()) {
 		body = answer.body.Bytes()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), store.Timeout)
+	ctx, cancel := context.WithTimeout(r.Context(), store.Timeout)
 	defer cancel()
 	if _, err := q.Pool.Exec(ctx, end, actor, key, answer.status, body); err != nil {
 		q.Log.Error("a request's answer can't be kept: if it comes again, it is not known whether it was done", zap.Error(err))

@@ -1,6 +1,7 @@
 package idempotent_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -23,20 +24,30 @@ type acts struct {
 	done   int
 	secret bool
 	dies   bool
+	leaves bool // who asks leaves before it is done
 }
 
 func (a *acts) ask(actor, key, method, path, body string) *httptest.ResponseRecorder {
 	a.t.Helper()
 	q := idempotent.Requests{Pool: a.pool, Secret: func(*http.Request) bool { return a.secret }, Log: testenv.Logger(a.t)}
-	handler := q.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	ctx, leave := context.WithCancel(a.t.Context())
+	defer leave()
+	handler := q.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.done++
+		if a.leaves {
+			leave()
+		}
+		if r.Context().Err() != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		if a.dies {
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(http.StatusCreated)
 		_, _ = w.Write([]byte(`{"number": 7}`))
 	}))
-	r := httptest.NewRequestWithContext(a.t.Context(), method, path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	r.Header.Set("Idempotency-Key", key)
 	w := httptest.NewRecorder()
 	func() {
@@ -79,6 +90,15 @@ func TestWhatEndedWithoutAnAnswerIsNotDoneAgain(t *testing.T) {
 	a := &acts{t: t, pool: journaltest.Open(t), dies: true}
 	a.ask("anna", "k", "POST", "/a", "x")
 	if got := a.ask("anna", "k", "POST", "/a", "x"); got.Code != http.StatusConflict || a.done != 1 {
+		t.Errorf("answered %d, done %d times", got.Code, a.done)
+	}
+}
+
+func TestARequestIsDoneThoughNobodyWaits(t *testing.T) {
+	t.Parallel()
+	a := &acts{t: t, pool: journaltest.Open(t), leaves: true}
+	a.ask("anna", "k", "POST", "/a", "x")
+	if got := a.ask("anna", "k", "POST", "/a", "x"); got.Code != http.StatusCreated || a.done != 1 {
 		t.Errorf("answered %d, done %d times", got.Code, a.done)
 	}
 }
