@@ -183,11 +183,10 @@ func (in turnInput) held(ctx context.Context, version int64) journal.Held {
 // decided does what was decided on a turn. What is to be sent or written is good for as
 // long as any turn.
 func (a *Area) decided(ctx context.Context, of turnInput, becomes any, do func(good time.Duration) error) (*none, error) {
-	stored, err := settingspg.Load(ctx, a.pool)
+	values, err := settingspg.Values(ctx, a.pool)
 	if err != nil {
 		return nil, err
 	}
-	values, _ := settings.NewValues(stored) // as services, it goes on without what it can't read
 	audit.Note(ctx, fmt.Sprintf("turn %d of chat %d", of.Number, of.ID), nil, becomes)
 	err = do(settings.TurnTTL.Of(values, of.ID, 0))
 	var wrong *direct.WrongError

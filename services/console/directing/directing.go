@@ -183,7 +183,8 @@ WHERE m.chat_id = $1 AND b.removed_at IS NULL ORDER BY b.name LIMIT 500`
 	readChats = `-- console: directable chats
 SELECT id, name, title FROM chats WHERE removed_at IS NULL ORDER BY name LIMIT 200`
 	readNames = `-- console: names of what is paused
-SELECT coalesce((SELECT name FROM chats WHERE id = $1), ''), coalesce((SELECT name FROM bots WHERE id = $2), '')`
+SELECT coalesce(c.name, ''), coalesce(b.name, '') FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS p(chat, bot, n)
+LEFT JOIN chats c ON c.id = p.chat LEFT JOIN bots b ON b.id = p.bot ORDER BY p.n`
 )
 
 // keys are the settings about directing.
@@ -209,7 +210,7 @@ func (a *Area) read(ctx context.Context, in *chatInput) (*directionAnswer, error
 	if d.Scene, err = a.director.Scene(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	values, err := a.values(ctx)
+	values, err := settingspg.Values(ctx, a.pool)
 	if err != nil {
 		return nil, err
 	}
@@ -219,29 +220,23 @@ func (a *Area) read(ctx context.Context, in *chatInput) (*directionAnswer, error
 	return &directionAnswer{d}, nil
 }
 
-// values are the settings as they were just set.
-func (a *Area) values(ctx context.Context) (*settings.Values, error) {
-	stored, err := settingspg.Load(ctx, a.pool)
-	if err != nil {
-		return nil, err
-	}
-	values, _ := settings.NewValues(stored) // as services, it goes on without what it can't read
-	return values, nil
-}
-
 func (a *Area) pauses(ctx context.Context, chat int64) ([]NamedPause, error) {
 	held, err := a.director.Pauses(ctx, chat)
 	if err != nil {
 		return nil, err
 	}
-	named := make([]NamedPause, len(held))
+	chats, bots := make([]int64, len(held)), make([]int64, len(held))
 	for i, p := range held {
-		named[i].Pause = p
-		if err := a.pool.QueryRow(ctx, readNames, p.Chat, p.Bot).Scan(&named[i].ChatName, &named[i].BotName); err != nil {
-			return nil, err
-		}
+		chats[i], bots[i] = p.Chat, p.Bot
 	}
-	return named, nil
+	named := make([]NamedPause, 0, len(held))
+	var n NamedPause
+	err = store.Each(ctx, a.pool, "read names of what is paused", []any{&n.ChatName, &n.BotName}, func() error {
+		n.Pause = held[len(named)]
+		named = append(named, n)
+		return nil
+	}, readNames, chats, bots)
+	return named, err
 }
 
 func (a *Area) readPauses(ctx context.Context, _ *none) (*pausesAnswer, error) {
@@ -255,7 +250,7 @@ func (a *Area) readPauses(ctx context.Context, _ *none) (*pausesAnswer, error) {
 }
 
 func (a *Area) doSpeak(ctx context.Context, in *speakInput) (*spoken, error) {
-	values, err := a.values(ctx)
+	values, err := settingspg.Values(ctx, a.pool)
 	if err != nil {
 		return nil, err
 	}
@@ -312,23 +307,28 @@ func (a *Area) doOrder(ctx context.Context, in *orderInput) (*none, error) {
 	if err != nil {
 		return nil, err
 	}
+	for key := range in.Body.Settings {
+		if !slices.ContainsFunc(keys(), func(d *settings.Definition) bool { return d.Key == key }) {
+			return nil, &operation.InvalidError{Field: "settings", Value: fmt.Sprintf("%.64q", key), Want: "settings about directing"}
+		}
+	}
 	err = store.InTx(ctx, a.pool, func(tx pgx.Tx) error {
-		for key, text := range in.Body.Settings {
-			at := slices.IndexFunc(keys(), func(d *settings.Definition) bool { return d.Key == key })
-			if at < 0 {
-				return &operation.InvalidError{Field: "settings", Value: fmt.Sprintf("%.64q", key), Want: "settings about directing"}
-			}
-			if text == "" {
-				if _, err := settingspg.UnsetIn(ctx, tx, key, settings.Chat, in.ID); err != nil {
+		for _, d := range keys() { // in one order: two requests would deadlock
+			text, given := in.Body.Settings[d.Key]
+			switch {
+			case !given:
+				continue
+			case text == "":
+				if _, err := settingspg.UnsetIn(ctx, tx, d.Key, settings.Chat, in.ID); err != nil {
 					return err
 				}
 				continue
 			}
-			value, err := keys()[at].ParseText(text)
+			value, err := d.ParseText(text)
 			if err != nil {
 				return operation.Invalid(err)
 			}
-			if err := settingspg.SetIn(ctx, tx, key, settings.Chat, in.ID, value); err != nil {
+			if err := settingspg.SetIn(ctx, tx, d.Key, settings.Chat, in.ID, value); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 )
 
 // limitUsed is how much is used of what a setting limits.
@@ -58,7 +59,7 @@ type used struct {
 
 // limits are those of chats and people where the most is used.
 func (a *Area) limits(ctx context.Context) ([]limitUsed, error) {
-	values, err := a.values(ctx)
+	values, err := settingspg.Values(ctx, a.Pool)
 	if err != nil {
 		return nil, err
 	}

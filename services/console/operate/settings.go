@@ -88,21 +88,12 @@ func (a *Area) scope(ctx context.Context, chat, bot string) (settings.Scope, int
 	return scope, id, err
 }
 
-func (a *Area) values(ctx context.Context) (*settings.Values, error) {
-	stored, err := settingspg.Load(ctx, a.Pool)
-	if err != nil {
-		return nil, err
-	}
-	values, _ := settings.NewValues(stored) // what another version stored does not hold here
-	return values, nil
-}
-
 func (a *Area) listSettings(ctx context.Context, in *settingsAsked) (*settingsAnswer, error) {
 	scope, id, err := a.scope(ctx, in.Chat, in.Bot)
 	if err != nil {
 		return nil, err
 	}
-	values, err := a.values(ctx)
+	values, err := settingspg.Values(ctx, a.Pool)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +140,7 @@ func (a *Area) change(ctx context.Context, key, chat, bot string,
 	if err := d.Allows(scope); err != nil {
 		return nil, operation.Invalid(err)
 	}
-	values, err := a.values(ctx)
+	values, err := settingspg.Values(ctx, a.Pool)
 	if err != nil {
 		return nil, err
 	}

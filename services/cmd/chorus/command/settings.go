@@ -180,12 +180,10 @@ allowed.`,
 				return run.Usage(err)
 			}
 			return withSetting(cmd, cfg, at, definition, func(ctx context.Context, pool *pgxpool.Pool, scope settings.Scope, id int64) error {
-				stored, err := settingspg.Load(ctx, pool)
+				values, err := settingspg.Values(ctx, pool)
 				if err != nil {
 					return err
 				}
-				// What another version stored and this one can't read does not hold here.
-				values, _ := settings.NewValues(stored)
 				ids := map[settings.Scope]int64{scope: id}
 				value, found := values.Text(definition, ids[settings.Chat], ids[settings.Bot])
 				from := "default"

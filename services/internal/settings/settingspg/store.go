@@ -38,6 +38,17 @@ func Load(ctx context.Context, db store.Querier) ([]settings.Stored, error) {
 	return store.Collect(ctx, db, "load settings", pgx.RowToStructByPos[settings.Stored], loadAll)
 }
 
+// Values reads all that is set. What another version stored and this one can't read does
+// not hold.
+func Values(ctx context.Context, db store.Querier) (*settings.Values, error) {
+	stored, err := Load(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	values, _ := settings.NewValues(stored)
+	return values, nil
+}
+
 // Set sets one setting for a scope: id is the chat's or bot's, 0 globally. The
 // value is checked against the table of settings, and the chat or bot must
 // exist. Everybody who watches is told once it is committed.
