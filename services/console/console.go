@@ -129,7 +129,7 @@ func newConsole(cfg Config, deps Deps) *Console {
 	c.areas = []area{
 		c.accounts,
 		overview.New(c.set, c.pages, overview.Deps{Pool: deps.Pool, Budgets: deps.Budgets}),
-		chats.New(c.set, c.pages, chats.Deps{Pool: deps.Pool, Outlook: deps.Outlook, Settings: deps.Settings}),
+		chats.New(c.set, c.pages, chats.Deps{Pool: deps.Pool, Outlook: deps.Outlook, Settings: deps.Settings, Said: c.live.Said}),
 		turns.New(c.set, c.pages, turns.Deps{Pool: deps.Pool, Bus: deps.Bus, Settings: deps.Settings, Words: deps.Words}),
 		auditlog.New(c.set, c.pages),
 		cast.New(c.set, c.pages, cast.Deps{Pool: deps.Pool, Keys: deps.Keys, Tools: deps.Cast}),

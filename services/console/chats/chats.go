@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -25,6 +26,9 @@ type Deps struct {
 	Outlook func(ctx context.Context, chat string) (Outlook, error)
 	// Settings are those that are set; nil for the defaults.
 	Settings func() *settings.Values
+	// Said changes whenever something was said in a chat that a page shows; false where none
+	// does. It may be nil.
+	Said func(chat int64) (event uint64, open bool)
 }
 
 // Outlook is how the planner sees a chat, in words.
@@ -66,6 +70,7 @@ type Area struct {
 	list  *operation.Of[listQuery, listAnswer]
 	show  *operation.Of[chatQuery, chatAnswer]
 	lines *operation.Of[linesQuery, linesAnswer]
+	fresh live.Shared[asked, string]
 }
 
 // New adds it to a console.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/a-h/templ"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 
@@ -120,15 +122,44 @@ func (a *Area) linesPart(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	n, err := a.since(r.Context(), chat, was)
+	html, err := a.newPart(r.Context(), chat, was)
 	switch {
 	case err != nil:
 		a.pages.Fail(w, r, err)
-	case len(n.lines)+len(n.reactions) == 0:
+	case html == "":
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		a.pages.Fragment(w, r, newer(chat, n))
+		a.pages.Fragment(w, r, templ.Raw(html))
 	}
+}
+
+// asked is what is new in a chat for all pages that have come so far, and when it was asked.
+type asked struct {
+	chat  int64
+	seen  seen
+	event uint64
+}
+
+// newPart is what an open page is told; empty for nothing. Pages that have come as far are
+// told the same, which is read and rendered once.
+func (a *Area) newPart(ctx context.Context, chat int64, was seen) (string, error) {
+	read := func(ctx context.Context) (string, error) {
+		n, err := a.since(ctx, chat, was)
+		if err != nil || len(n.lines)+len(n.reactions) == 0 {
+			return "", err
+		}
+		var text strings.Builder
+		if err := newer(chat, n).Render(ctx, &text); err != nil {
+			return "", fmt.Errorf("render: %w", err)
+		}
+		return text.String(), nil
+	}
+	if a.Said != nil {
+		if event, open := a.Said(chat); open {
+			return a.fresh.Get(ctx, asked{chat, was, event}, read)
+		}
+	}
+	return read(ctx)
 }
 
 func (a *Area) olderPart(w http.ResponseWriter, r *http.Request, chat int64) {

@@ -4,6 +4,8 @@
 package live
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -15,8 +17,10 @@ import (
 )
 
 const (
-	// every is how often a page is told at most: what comes meanwhile is told as one.
-	every = 300 * time.Millisecond
+	// gap is how often a page is told at most: what comes meanwhile is told as one.
+	gap = 300 * time.Millisecond
+	// longest is the longest that a page may ask for instead.
+	longest = time.Minute
 	// alive is how often something is written where nothing happens, so that what stands
 	// between does not end the connection.
 	alive = 25 * time.Second
@@ -26,6 +30,10 @@ const (
 type Hub struct {
 	mu    sync.Mutex
 	pages map[*pageOf]bool
+	// said has, of chats whose lines a page shows, how many events there had been when the
+	// last one about their lines came.
+	said   map[int64]uint64
+	events uint64
 }
 
 // pageOf is a page that is open: of a chat, or of all where that is 0; lines tells that it
@@ -48,7 +56,11 @@ func (h *Hub) Told(what string, event *chorusv1.Event) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.events++
 	for p := range h.pages {
+		if p.lines && lines && chats[p.chat] {
+			h.said[p.chat] = h.events
+		}
 		if (lines || !p.lines) && (p.chat == 0 || chats[p.chat]) {
 			select {
 			case p.wake <- struct{}{}:
@@ -58,12 +70,23 @@ func (h *Hub) Told(what string, event *chorusv1.Event) {
 	}
 }
 
+// Said changes whenever something was said in a chat; false where no page shows that.
+func (h *Hub) Said(chat int64) (uint64, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n, is := h.said[chat]
+	return n, is
+}
+
 func (h *Hub) open(chat int64, lines bool) *pageOf {
 	p := &pageOf{chat, lines, make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.pages == nil {
-		h.pages = map[*pageOf]bool{}
+		h.pages, h.said = map[*pageOf]bool{}, map[int64]uint64{}
+	}
+	if _, is := h.said[chat]; lines && !is {
+		h.said[chat] = h.events
 	}
 	h.pages[p] = true
 	return p
@@ -73,10 +96,17 @@ func (h *Hub) close(p *pageOf) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.pages, p)
+	for other := range h.pages {
+		if other.lines && other.chat == p.chat {
+			return
+		}
+	}
+	delete(h.said, p.chat)
 }
 
 // ServeHTTP sends an event "changed" each time that something has changed in the chat of
 // ?chat=ID, or anywhere without one. With ?of=lines that is only what was sent or heard.
+// With ?every=5s it is sent at multiples of that time only, to all pages at once.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	chat := int64(0)
 	if text := r.URL.Query().Get("chat"); text != "" {
@@ -85,6 +115,11 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "chat: "+strconv.Quote(text)+", want its number", http.StatusUnprocessableEntity)
 			return
 		}
+	}
+	every, err := time.ParseDuration(cmp.Or(r.URL.Query().Get("every"), "0s"))
+	if err != nil || every < 0 || every > longest {
+		http.Error(w, "every: "+strconv.Quote(r.URL.Query().Get("every"))+", want a time up to "+longest.String(), http.StatusUnprocessableEntity)
+		return
 	}
 	p := h.open(chat, r.URL.Query().Get("of") == "lines")
 	defer h.close(p)
@@ -95,26 +130,48 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = out.SetWriteDeadline(time.Time{}) // it is open for as long as the page is
 	quiet := time.NewTicker(alive)
 	defer quiet.Stop()
-	said := ": open\n\n"
+	said, told := ": open\n\n", false
 	for {
 		if _, err := fmt.Fprint(w, said); err != nil || out.Flush() != nil {
+			return
+		}
+		if told && every == 0 && !passed(r.Context(), gap) {
 			return
 		}
 		select {
 		case <-r.Context().Done():
 			return
 		case <-quiet.C:
-			said = ": alive\n\n"
-			continue
+			said, told = ": alive\n\n", false
 		case <-p.wake:
-			said = "event: changed\ndata: now\n\n"
+			said, told = "event: changed\ndata: now\n\n", true
+			if every > 0 && !p.moment(r.Context(), every) {
+				return
+			}
 		}
-		pause := time.NewTimer(every)
-		select {
-		case <-pause.C:
-		case <-r.Context().Done():
-			pause.Stop()
-			return
-		}
+	}
+}
+
+// moment waits for the next multiple of a time. What has come until then is told with it.
+func (p *pageOf) moment(ctx context.Context, every time.Duration) bool {
+	if !passed(ctx, time.Until(time.Now().Truncate(every).Add(every))) {
+		return false
+	}
+	select {
+	case <-p.wake:
+	default:
+	}
+	return true
+}
+
+// passed waits; false if the context ended before.
+func passed(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account"
+	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/overview"
 	"github.com/chorus-cast/chorus/services/console/page"
@@ -46,6 +47,7 @@ type Area struct {
 	Deps
 
 	pages *page.Pages
+	again live.Fragment
 
 	state    *operation.Of[struct{}, stateAnswer]
 	ask      *operation.Of[struct{}, processesAnswer]
@@ -60,7 +62,7 @@ type Area struct {
 
 // New adds it to a console.
 func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
-	a := &Area{Deps: deps, pages: pages}
+	a := &Area{Deps: deps, pages: pages, again: live.Fragment{Every: stateEvery}}
 	op := func(id, at, summary string, least access.Role, changes bool) operation.Operation {
 		method, path, _ := strings.Cut(at, " ")
 		return operation.Operation{ID: id, Method: method, Path: path, Summary: summary, Tag: "operate", Role: least, Changes: changes}
@@ -124,6 +126,9 @@ type stateAnswer struct {
 		DeadLetters int            `json:"dead_letters" doc:"counted up to 10000"`
 	}
 }
+
+// stateEvery is how often a page of it that is open is told of changes.
+const stateEvery = 5 * time.Second
 
 // Each count ends at what a page can tell: a queue that is longer is just long.
 const (
@@ -201,17 +206,27 @@ func (a *Area) pageState(w http.ResponseWriter, r *http.Request) {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	a.render(w, r, "Operate", statePage(*found, told.Body))
+	a.render(w, r, "Operate", statePage(*found, told.Body, a.again.Stream()))
 }
 
 // partState is what an open page takes over when something has changed. It asks no process.
 func (a *Area) partState(w http.ResponseWriter, r *http.Request) {
-	found, err := a.state.Call(r.Context(), &struct{}{})
+	body := func(ctx context.Context) (templ.Component, error) {
+		found, err := a.state.Call(ctx, &struct{}{})
+		if err != nil {
+			return nil, err
+		}
+		return stateNow(*found), nil
+	}
+	if a.pages.Again(w, r, &a.again, body) {
+		return
+	}
+	now, err := body(r.Context())
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	a.pages.Fragment(w, r, stateNow(*found))
+	a.pages.Fragment(w, r, now)
 }
 
 type checkAnswer struct{ Body preflight.Report }

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
+	"github.com/a-h/templ"
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/chats"
+	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/infra/lease"
@@ -88,6 +91,8 @@ type answer struct{ Body Overview }
 
 const (
 	maxChats, maxPauses = 50, 20
+	// every is how often a page that is open is told of changes.
+	every = 10 * time.Second
 
 	readStates = `-- console: overview states
 SELECT c.enabled, coalesce(k.waiting_for, ''), p.chat_id IS NOT NULL, count(*)::integer
@@ -107,11 +112,12 @@ type Area struct {
 
 	pages *page.Pages
 	show  *operation.Of[struct{}, answer]
+	again live.Fragment
 }
 
 // New adds it to a console.
 func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
-	a := &Area{Deps: deps, pages: pages}
+	a := &Area{Deps: deps, pages: pages, again: live.Fragment{Every: every}}
 	a.show = operation.Add(set, operation.Operation{
 		ID: "overview", Method: http.MethodGet, Path: "/overview", Tag: "overview", Role: access.Viewer,
 		Summary: "What talks, what rests and why, and what needs a person",
@@ -122,13 +128,24 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 // Routes adds its pages.
 func (a *Area) Routes(r chi.Router) {
 	r.Get("/", func(w http.ResponseWriter, r *http.Request) {
-		found, err := a.show.Call(r.Context(), &struct{}{})
+		if a.pages.Again(w, r, &a.again, a.body) {
+			return
+		}
+		body, err := a.body(r.Context())
 		if err != nil {
 			a.pages.Fail(w, r, err)
 			return
 		}
-		a.pages.Render(w, r, page.View{Title: "Overview", Section: "overview", Body: overview(&found.Body)})
+		a.pages.Render(w, r, page.View{Title: "Overview", Section: "overview", Body: body})
 	})
+}
+
+func (a *Area) body(ctx context.Context) (templ.Component, error) {
+	found, err := a.show.Call(ctx, &struct{}{})
+	if err != nil {
+		return nil, err
+	}
+	return overview(&found.Body, a.again.Stream()), nil
 }
 
 func (a *Area) read(ctx context.Context, _ *struct{}) (*answer, error) {

@@ -3,6 +3,7 @@
 package page
 
 import (
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -19,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/live"
 	"github.com/chorus-cast/chorus/services/console/operation"
 )
 
@@ -114,6 +116,25 @@ func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, c temp
 	if err := c.Render(r.Context(), w); err != nil && r.Context().Err() == nil {
 		p.Log.Error("a page could not be made", zap.String("path", r.URL.Path), zap.Error(err))
 	}
+}
+
+// Again answers a page that is open and was told of a change, with what all who may look
+// see; false for any other request.
+func (p *Pages) Again(w http.ResponseWriter, r *http.Request, f *live.Fragment, body func(context.Context) (templ.Component, error)) bool {
+	if r.Header.Get("Hx-Request") != "true" {
+		return false
+	}
+	err := access.From(r.Context()).May(access.Viewer, false)
+	html := ""
+	if err == nil {
+		html, err = f.HTML(r.Context(), body)
+	}
+	if err != nil {
+		p.Fail(w, r, err)
+		return true
+	}
+	p.Fragment(w, r, templ.Raw(html))
+	return true
 }
 
 // Fail answers with a page that says what went wrong.

@@ -113,6 +113,21 @@ const said = page.locator("#lines > li[id]");
 await said.first().waitFor();
 const before = await said.count();
 await page.waitForFunction((n) => document.querySelectorAll("#lines > li[id]").length > n, before); // nothing was loaded anew
+// A tab that nobody sees asks for nothing, and catches up when it is seen.
+const see = (is) => page.evaluate((hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}, !is);
+let asked = 0;
+page.on("request", (request) => { if (request.url().includes("/lines?")) asked++; });
+await see(false);
+asked = 0;
+const unseen = await said.count();
+const api = CONSOLE + "/api/v1" + new URL(page.url()).pathname + "/lines?after=" + (await said.last().getAttribute("id")).slice(1);
+while ((await (await page.request.get(api)).json()).lines.length < 2) await page.waitForTimeout(200);
+must(asked === 0 && await said.count() === unseen, `a hidden page asked ${asked} times`);
+await see(true);
+await page.waitForFunction((n) => document.querySelectorAll("#lines > li[id]").length > n, unseen);
 await shot("chat");
 done("watched a chat");
 

@@ -517,7 +517,7 @@ func live(t *Turn) templ.Attributes {
 		return nil
 	}
 	return templ.Attributes{
-		"hx-ext": "sse", "sse-connect": fmt.Sprintf("/live?chat=%d", t.Chat), "hx-get": Path(t.Chat, t.Number), "hx-trigger": "sse:changed throttle:1s",
+		"hx-ext": "sse", "sse-connect": fmt.Sprintf("/live?chat=%d&every=1s", t.Chat), "hx-get": Path(t.Chat, t.Number), "hx-trigger": "sse:changed",
 		"hx-select": "#turn", "hx-swap": "outerHTML",
 	}
 }

@@ -15,6 +15,18 @@ document.addEventListener("scroll", (event) => {
 }, true);
 document.addEventListener("htmx:afterSettle", follow);
 document.addEventListener("DOMContentLoaded", follow);
+// A page that nobody sees reads nothing: it looks again when it is seen.
+const missed = new Set();
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (!document.hidden || event.detail.requestConfig?.triggeringEvent?.type !== "sse:changed") return;
+  event.preventDefault();
+  missed.add(event.detail.elt);
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  missed.forEach((element) => window.htmx.trigger(element, "sse:changed"));
+  missed.clear();
+});
 // Cells of tables carry the heading of their column, for phones, where a row is shown as a
 // card; and the roles of a table, which that would take from them.
 const label = () => document.querySelectorAll(".scroll > table").forEach((table) => {
