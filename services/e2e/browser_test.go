@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,9 +16,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/lab/debian"
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
@@ -27,14 +30,14 @@ const (
 	// browserPatience bounds getting the browser and its library, once for a machine.
 	browserPatience = 5 * time.Minute
 	// browserAllowed is how long all that the browser does may take.
-	browserAllowed = 3 * time.Minute
+	browserAllowed = 5 * time.Minute
 )
 
 // browserSteps are what the browser does, as it says when each is done.
 func browserSteps() []string {
 	return []string{
 		"nothing without the link", "made an account by the link", "the link works once", "logged in with a code", "logged in with a passkey",
-		"watched a chat", "explained a line", "had a bot speak at once", "muted a bot and let it speak again",
+		"watched a chat", "explained a line", "had a bot speak at once", "approved an edited draft", "replayed a dead letter", "muted a bot and let it speak again",
 		"edited a persona and took it back", "erased a person", "saw the other pages",
 	}
 }
@@ -53,35 +56,78 @@ func TestConsoleInABrowser(t *testing.T) {
 			t.Fatalf("this test needs Chromium: %v", err)
 		}
 	}
-	console, link, person := lockedDemo(t)
+	demo := lockedDemo(t)
 	var done []string
-	browse(t, node, modules, []string{"CONSOLE=" + console, "LINK=" + link, fmt.Sprint("PERSON=", person)}, func(line string) { done = append(done, line) })
+	env := []string{"CONSOLE=" + demo.console, "LINK=" + demo.link, fmt.Sprint("PERSON=", demo.person)}
+	browse(t, node, modules, env, func(line string) {
+		if done = append(done, line); line == "approved an edited draft" {
+			demo.letDie(t)
+		}
+	})
 	if diff := cmp.Diff(browserSteps(), done); diff != "" {
 		t.Errorf("what the browser did (-want +got): %s", diff)
 	}
 }
 
-// lockedDemo starts a demo whose console asks for a login. It returns where that is, the
-// link for its first owner, and the Telegram id of a person who has said something.
-func lockedDemo(t *testing.T) (console, link string, person int64) {
+// demo is one whose console asks for a login.
+type demo struct {
+	*chorus
+
+	// console is where that is, and link is that of its first owner.
+	console, link string
+	person        int64 // Telegram's id of one who has said something
+	pool          *pgxpool.Pool
+}
+
+func lockedDemo(t *testing.T) demo {
 	t.Helper()
-	port := free(t)
-	c := up(t, t.TempDir(), "--cast", absolute(t, bookClub), "--console.listen", "127.0.0.1:"+port, "--console.public-url", "http://localhost:"+port,
-		"--console.open=false", "--planner.pace", "2s")
+	port, database := free(t), testenv.Postgres(t)
+	d := demo{console: "http://localhost:" + port}
+	d.chorus = up(t, t.TempDir(), "--cast", absolute(t, bookClub), "--console.listen", "127.0.0.1:"+port, "--console.public-url", d.console,
+		"--console.open=false", "--planner.pace", "2s", "--database.url", database)
 	joins := regexp.MustCompile(`http://localhost:\d+/join#[-_A-Za-z0-9]+`)
 	eventually(t, "the console tells its link", func() bool {
-		link = joins.FindString(c.errs.String())
-		return link != ""
+		d.link = joins.FindString(d.errs.String())
+		return d.link != ""
 	})
-	chats, err := c.emulator().Chats(t.Context())
+	var err error
+	if d.pool, err = pgxpool.New(t.Context(), database); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.pool.Close)
+	chats, err := d.emulator().Chats(t.Context())
 	if err != nil || len(chats) == 0 {
 		t.Fatalf("the emulator has the chats %v: %v", chats, err)
 	}
-	said, err := c.emulator().Say(t.Context(), chats[0].ID, control.Saying{Name: "Tom", Text: "I once lost a book on a ferry."})
+	said, err := d.emulator().Say(t.Context(), chats[0].ID, control.Saying{Name: "Tom", Text: "I once lost a book on a ferry."})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "http://localhost:" + port, link, said.From.ID
+	d.person = said.From.ID
+	return d
+}
+
+// letDie has a delivery fail for the last time that it may.
+func (d demo) letDie(t *testing.T) {
+	t.Helper()
+	busy := control.Fault{ID: "busy", Method: sendMessage, Kind: fault.Status, Status: http.StatusConflict}
+	if _, err := d.emulator().SetFaults(t.Context(), busy); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a turn is dead", func() bool {
+		// One that failed before is as one that failed nineteen times.
+		if _, err := d.pool.Exec(t.Context(), `UPDATE deliveries SET attempts = 19 WHERE lane = 'message' AND state = 'waiting' AND attempts > 0`); err != nil {
+			t.Fatal(err)
+		}
+		var dead bool
+		if err := d.pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM turns WHERE outcome = 'dead')`).Scan(&dead); err != nil {
+			t.Fatal(err)
+		}
+		return dead
+	})
+	if _, err := d.emulator().SetFaults(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // free is a port that nobody listens on.

@@ -15,7 +15,7 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 const context = await browser.newContext();
-context.setDefaultTimeout(20_000);
+context.setDefaultTimeout(45_000); // a machine may be busy with much else
 const page = await context.newPage();
 page.on("pageerror", (error) => { throw error; });
 page.on("console", (message) => {
@@ -39,7 +39,15 @@ const login = async () => {
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Log in", exact: true }).click();
 };
-const at = async (path) => must(new URL(page.url()).pathname === path, `the browser is at ${page.url()}, not at ${path}`);
+const at = (path) => page.waitForURL((url) => url.pathname === path);
+// press uses a button that changes something, by the keyboard, and waits for the console's
+// answer: whoever leaves a page before that may end the request.
+const press = async (button) => {
+  const answered = page.waitForResponse((r) => r.request().method() === "POST");
+  await button.press("Enter");
+  await answered;
+  await page.waitForLoadState();
+};
 // shot checks a page, and keeps a picture of it for who wants to look at it.
 const shot = async (name) => {
   await check(page, name);
@@ -53,7 +61,7 @@ const shot = async (name) => {
   await page.emulateMedia({ colorScheme: "light" });
 };
 const logOut = async () => {
-  await page.getByRole("button", { name: "Log out", exact: true }).click();
+  await press(page.getByRole("button", { name: "Log out", exact: true }));
   await at("/login");
 };
 
@@ -66,7 +74,7 @@ done("nothing without the link");
 await page.goto(LINK);
 await page.getByLabel("Name").fill("anna");
 await page.getByLabel(/Password/).fill(password);
-await page.getByRole("button", { name: "Go on" }).click();
+await press(page.getByRole("button", { name: "Go on" }));
 await page.waitForURL(CONSOLE + "/");
 done("made an account by the link");
 
@@ -81,10 +89,10 @@ await stranger.close();
 done("the link works once");
 
 await page.goto(CONSOLE + "/account");
-await page.getByRole("button", { name: "Set up an authenticator" }).click();
+await press(page.getByRole("button", { name: "Set up an authenticator" }));
 const secret = await page.locator("pre.secret").innerText();
 await page.getByLabel("The code that it shows").fill(code(secret));
-await page.getByRole("button", { name: "Turn on" }).click();
+await press(page.getByRole("button", { name: "Turn on" }));
 await page.getByText("Each login with the password asks").waitFor();
 await logOut();
 await login();
@@ -142,20 +150,61 @@ const card = (title) => page.locator("section, div.card, form").filter({ has: pa
 const heard = "The kettle is on, says the bot.";
 await page.goto(CONSOLE + chat + "/direct");
 await card("Say a line").getByLabel("The line").fill(heard);
-await card("Say a line").getByRole("button", { name: "Send" }).click();
+await press(card("Say a line").getByRole("button", { name: "Send" }));
 await page.goto(CONSOLE + chat);
 await page.locator("#lines > li", { hasText: heard }).first().waitFor();
 await page.goto(CONSOLE + chat + "/direct");
 await shot("direct");
 done("had a bot speak at once");
 
+await page.goto(CONSOLE + chat + "/direct");
+const before_sending = card("Order, style, approval").getByLabel("Before a text is sent");
+await before_sending.selectOption({ label: "Somebody approves each" });
+await press(card("Order, style, approval").getByRole("button", { name: "Save" }));
+await page.goto(CONSOLE + "/approve");
+const draft = page.locator("section.card[id^=held-]").first();
+await draft.waitFor();
+const held = await draft.getAttribute("id"); // more may come
+const mine = page.locator("#" + held);
+await shot("approve");
+const edited = "The harbour master keeps our books now.";
+await mine.getByText("Edit and send").press("Enter");
+await mine.getByLabel("What is sent instead").fill(edited);
+await press(mine.getByRole("button", { name: "Send this" }));
+await page.goto(CONSOLE + chat);
+await page.locator("#lines > li", { hasText: edited }).first().waitFor();
+await page.goto(CONSOLE + chat + "/direct");
+await before_sending.selectOption({ label: "Nobody looks at it" });
+await press(card("Order, style, approval").getByRole("button", { name: "Save" }));
+done("approved an edited draft");
+
+// Whoever runs this lets texts die for a while.
+const died = page.locator("tbody a");
+for (;;) {
+  await page.goto(CONSOLE + "/turns");
+  await page.getByLabel("Outcome").selectOption({ label: "dead" });
+  await page.getByRole("button", { name: "Show", exact: true }).press("Enter");
+  await page.waitForURL(/outcome=dead/);
+  if (await died.count() > 0) break;
+}
+const dead = await died.first().getAttribute("href");
+await shot("dead");
+await page.getByRole("link", { name: "Replay all that match…" }).press("Enter");
+const number = page.getByLabel("Type the number of turns to go on");
+await number.fill(await page.locator("p > b").first().innerText());
+await press(page.getByRole("button", { name: "Replay them" }));
+await page.goto(CONSOLE + dead);
+await page.locator("#turn p.facts span", { hasText: "delivered" }).first().waitFor(); // the page is told of it
+done("replayed a dead letter");
+
 const mute = card("Mute or pause");
+await page.goto(CONSOLE + chat + "/direct");
 await mute.getByLabel("Who").selectOption({ label: "Mia" });
 await mute.getByLabel("For how long").selectOption({ label: "15 minutes" });
-await mute.getByRole("button", { name: "Pause", exact: true }).click();
+await press(mute.getByRole("button", { name: "Pause", exact: true }));
 await page.getByRole("status").waitFor();
 await page.goto(CONSOLE + chat + "/direct");
-await page.getByRole("button", { name: "Resume" }).first().click();
+await press(page.getByRole("button", { name: "Resume" }).first());
 await page.getByRole("status").waitFor();
 done("muted a bot and let it speak again");
 
@@ -163,16 +212,16 @@ await page.goto(CONSOLE + "/cast/bots/mia");
 const summary = page.locator("textarea[name$=summary]").first();
 const was = await summary.inputValue();
 await summary.fill(was + " She keeps bees.");
-await page.getByRole("button", { name: "Show what changes" }).click();
+await press(page.getByRole("button", { name: "Show what changes" }));
 await page.locator("ins", { hasText: "bees" }).first().waitFor();
 await shot("diff");
-await page.getByRole("button", { name: "Apply", exact: true }).click();
+await press(page.getByRole("button", { name: "Apply", exact: true }));
 await page.goto(CONSOLE + "/cast/bots/mia");
 must((await summary.inputValue()).endsWith("She keeps bees."), "the change was not applied");
 await page.goto(CONSOLE + "/cast/history");
 await page.locator("tbody a").nth(1).click(); // the version before
-await page.getByRole("button", { name: "Go back to this version" }).click();
-await page.getByRole("button", { name: /^Apply/ }).click();
+await press(page.getByRole("button", { name: "Go back to this version" }));
+await press(page.getByRole("button", { name: /^Apply/ }));
 await page.goto(CONSOLE + "/cast/bots/mia");
 must((await summary.inputValue()) === was, "the change was not undone");
 done("edited a persona and took it back");
@@ -181,7 +230,7 @@ await page.goto(CONSOLE + "/people?who=" + PERSON);
 await page.getByText("ferry").first().waitFor();
 await shot("person");
 await page.getByLabel("To confirm, type the Telegram id").fill(PERSON);
-await page.getByRole("button", { name: "Erase" }).click();
+await press(page.getByRole("button", { name: "Erase" }));
 await page.getByRole("status").waitFor();
 await page.goto(CONSOLE + "/people?who=" + PERSON);
 must(!(await page.locator("main").innerText()).includes("ferry"), "what a person said is still there");
