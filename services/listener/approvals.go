@@ -14,6 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
 // untilApproval is for how long nothing is due of texts that wait for operators.
@@ -23,7 +24,8 @@ SELECT extract(epoch FROM least((SELECT min(next_at) FROM presses),
 
 // approvals shows operators the texts that wait for them, does what they decide, and tells
 // what became of each text, until the context ends. It is woken by what is told on the bus;
-// what was not told is found with the next look.
+// what was not told is found with the next look. Where no texts are shown, and none were, a
+// look is one statement.
 func (l *Listener) approvals(ctx context.Context) error {
 	if l.Bus != nil {
 		stop, err := l.Bus.Follow(subject.Held, func(string, *chorusv1.Event) { signal(l.held) })
@@ -32,17 +34,21 @@ func (l *Listener) approvals(ctx context.Context) error {
 		}
 		defer stop()
 	}
-	for ctx.Err() == nil {
-		wait := commandPause
-		err := l.approve(ctx)
+	for due := true; ctx.Err() == nil; {
+		wait, err := time.Duration(0), error(nil)
+		if due || settings.ApprovalChat.Of(l.Settings.Current(), 0, 0) != 0 {
+			err = l.approve(ctx)
+		}
 		if err == nil {
 			wait, err = l.untilDue(ctx, untilApproval)
 		}
 		l.note(ctx, err)
+		due = err != nil || wait < commandLook
 		timer := time.NewTimer(max(wait, commandPause))
 		select {
 		case <-ctx.Done():
 		case <-l.held:
+			due = true
 		case <-timer.C:
 		}
 		timer.Stop()
