@@ -361,3 +361,31 @@ func TestPressesOfTheDeadAreDoneOnce(t *testing.T) {
 		d.exec(`UPDATE turns SET outcome = 'delivered', closed_at = now() WHERE chat_id = $1 AND closed_at IS NULL`, d.chat)
 	}
 }
+
+// TestAnswersToTheWrongAreSaidOnce kills listeners before and after each statement with
+// which they tell somebody that what they wrote can't be sent.
+func TestAnswersToTheWrongAreSaidOnce(t *testing.T) {
+	d := newDesk(t, -1)
+	_, notice := d.hold("Hello")
+	for _, point := range killpoint.Each("claim presses", "end a press", "take a turn", "write turns") {
+		d.answer(kim, notice, "/edit")
+		doomed := d.in(t)
+		var reached func()
+		doomed.metrics = nil
+		doomed.pool, reached = killpoint.Pool(t, d.pool.Config().ConnString(), point)
+		// Its error, if any, says that the database is gone.
+		_ = doomed.make(t, d.told).Approve(t.Context())
+		reached()
+		d.exec(`UPDATE presses SET next_at = now()`) // the claim of the dead has ended
+		d.approve()
+		said := 0
+		for _, s := range d.deliver() {
+			if strings.Contains(s.GetText(), "It can't be done") {
+				said++
+			}
+		}
+		if said != 1 {
+			t.Errorf("after a death %s it is said %d times", point, said)
+		}
+	}
+}

@@ -96,15 +96,15 @@ func (l *Listener) press(ctx context.Context, p press) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case p.Query != "":
+	if p.Query != "" {
 		l.answerPress(ctx, p, answer)
-	case result != "done" && result != "denied":
-		if err := l.sayTo(ctx, p, answer); err != nil {
-			return err
-		}
 	}
-	if err := l.exec(ctx, endPress, p.Bot, p.Update, p.Attempts); err != nil {
+	if p.Query == "" && result != "done" && result != "denied" {
+		err = l.sayTo(ctx, p, answer)
+	} else {
+		err = l.exec(ctx, endPress, p.Bot, p.Update, p.Attempts)
+	}
+	if err != nil {
 		return err
 	}
 	l.Metrics.commanded(p.Act, result)
@@ -237,10 +237,14 @@ func (l *Listener) answerPress(ctx context.Context, p press, answer string) {
 	l.Metrics.called("answerCallbackQuery", l.Telegram.AnswerQuery(ctx, token, p.Query, answer))
 }
 
-// sayTo answers who wrote, where the text was shown.
+// sayTo answers who wrote, where the text was shown, and ends the press: both or neither.
 func (l *Listener) sayTo(ctx context.Context, p press, answer string) error {
 	var chat, number int64
 	err := l.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		ended, err := tx.Exec(ctx, endPress, p.Bot, p.Update, p.Attempts)
+		if err != nil || ended.RowsAffected() == 0 {
+			return err // or another listener has it now
+		}
 		var bot int64
 		if err := tx.QueryRow(ctx, `SELECT shown_chat, bot_id FROM notices WHERE id = $1`, p.Notice).Scan(&chat, &bot); err != nil {
 			if errors.Is(err, pgx.ErrNoRows) {
@@ -248,7 +252,6 @@ func (l *Listener) sayTo(ctx context.Context, p press, answer string) error {
 			}
 			return fmt.Errorf("look where a text was shown: %w", err)
 		}
-		var err error
 		number, err = l.postIn(ctx, tx, post{chat: chat, bot: bot, text: p.Name + ": " + answer, until: time.Now().Add(lateAfter)})
 		return err
 	})
