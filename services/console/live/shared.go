@@ -35,10 +35,11 @@ const (
 // Get gives what is read for a key.
 func (s *Shared[K, V]) Get(ctx context.Context, key K, read func(context.Context) (V, error)) (V, error) {
 	s.mu.Lock()
+	s.forget()
 	r, is := s.known[key]
 	if !is {
 		r = &reading[V]{began: time.Now(), done: make(chan struct{})}
-		s.add(key, r)
+		s.known[key] = r
 	}
 	s.mu.Unlock()
 	if !is {
@@ -61,16 +62,16 @@ func (s *Shared[K, V]) Get(ctx context.Context, key K, read func(context.Context
 	}
 }
 
-func (s *Shared[K, V]) add(key K, r *reading[V]) {
+// forget makes room for new readings: what changed without being told is seen, too.
+func (s *Shared[K, V]) forget() {
 	if s.known == nil {
 		s.known = map[K]*reading[V]{}
 	}
 	for k, old := range s.known {
-		if r.began.Sub(old.began) > patience+remembered {
+		if time.Since(old.began) > patience+remembered {
 			delete(s.known, k)
 		}
 	}
-	s.known[key] = r
 }
 
 // Fragment is a part of a page that is the same for everybody, and is told of changes at

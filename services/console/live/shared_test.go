@@ -20,7 +20,7 @@ import (
 )
 
 // Whoever asks for the same meanwhile or soon after gets the same, though who asked first
-// has gone; what failed is tried again.
+// has gone; what failed is tried again, and what is old read anew.
 func TestOneReadingServesAllWhoAskForTheSame(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -53,6 +53,10 @@ func TestOneReadingServesAllWhoAskForTheSame(t *testing.T) {
 		all.Wait()
 		if got, err := s.Get(t.Context(), 8, read); got != 3 || err != nil {
 			t.Errorf("another key gives %d %v", got, err)
+		}
+		<-time.After(time.Minute)
+		if got, err := s.Get(t.Context(), 8, read); got != 4 || err != nil {
+			t.Errorf("a minute later it gives %d %v, want what is so now", got, err)
 		}
 	})
 }
