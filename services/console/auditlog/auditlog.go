@@ -44,8 +44,8 @@ type (
 
 const (
 	path = "/audit"
-	// most is how many entries are read at once.
-	most = 200
+	// maxEntries is how many entries are read at once.
+	maxEntries = 200
 	// patience is how long who exports may take for so many.
 	patience = 30 * time.Second
 	// lookedBack is how far back it is looked unless somebody says from when on.
@@ -88,7 +88,7 @@ func (a *Area) read(ctx context.Context, in *listInput) (*auditList, error) {
 		}
 		s.Until = time.UnixMicro(micros)
 	}
-	limit := min(max(in.Limit, 1), most)
+	limit := min(max(in.Limit, 1), maxEntries)
 	found, err := a.log.Find(ctx, s, limit)
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse
 	if err != nil {
 		return nil, err
 	}
-	entries, err := a.log.Find(ctx, s, most)
+	entries, err := a.log.Find(ctx, s, maxEntries)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse
 					return // nobody listens any more
 				}
 			}
-			if entries, err = a.log.Find(ctx, s.After(&entries[len(entries)-1]), most); err != nil {
+			if entries, err = a.log.Find(ctx, s.After(&entries[len(entries)-1]), maxEntries); err != nil {
 				a.set.Log.Error("the audit log's export ends early", zap.Error(err))
 				panic(http.ErrAbortHandler) // so that nobody takes it for whole
 			}

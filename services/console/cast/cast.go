@@ -116,11 +116,11 @@ type listed struct {
 }
 
 func (l *listed) limit() int {
-	const most = 500
+	const maxListed = 500
 	if l.Limit < 1 {
 		return perPage
 	}
-	return min(l.Limit, most)
+	return min(l.Limit, maxListed)
 }
 
 // listedBot is a bot in a list.

@@ -79,10 +79,10 @@ func (a *Area) drafted(ctx context.Context, in *draftAsked) (cast roster.Cast, b
 }
 
 // lengthOf is an error if a text is empty or too long.
-func lengthOf(field, text string, most int) error {
+func lengthOf(field, text string, longest int) error {
 	n := utf8.RuneCountInString(text)
-	if n < 1 || n > most {
-		return fmt.Errorf("%s: has %d characters, want 1 to %d", field, n, most)
+	if n < 1 || n > longest {
+		return fmt.Errorf("%s: has %d characters, want 1 to %d", field, n, longest)
 	}
 	return nil
 }

@@ -138,12 +138,12 @@ func (a *Area) doApply(w http.ResponseWriter, r *http.Request) {
 
 // summary tells changes in a line.
 func summary(changes []roster.Shown) string {
-	const most = 3
+	const maxNamed = 3
 	var parts []string
-	for _, c := range changes[:min(len(changes), most)] {
+	for _, c := range changes[:min(len(changes), maxNamed)] {
 		parts = append(parts, c.Name+" "+c.Op)
 	}
-	if n := len(changes) - most; n > 0 {
+	if n := len(changes) - maxNamed; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d more", n))
 	}
 	if len(parts) == 0 {

@@ -66,12 +66,12 @@ const spending = `-- console: spending
 SELECT day, provider, tokens, cost::float8 FROM llm_spending WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer ORDER BY day, provider`
 
 func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, error) {
-	const most = 90
+	const maxDays = 90
 	days := in.Days
 	if days == 0 {
 		days = 30
 	}
-	if days < 1 || days > most {
+	if days < 1 || days > maxDays {
 		return nil, &operation.InvalidError{Field: "days", Value: strconv.Itoa(days), Want: "1 to 90"}
 	}
 	out := &usageAnswer{}
