@@ -190,6 +190,12 @@ func TestWatchPages(t *testing.T) {
 	open := c.turn(time.Second, "message", "", "About to be said.", 0)
 
 	page := c.get("/chats/%d", c.chat)
+	c.holds(page, "a lively spell", "/cast/chats/book-club")
+	c.exec(`UPDATE chat_clock SET lively = false`)
+	c.holds(c.get("/chats/%d/state", c.chat), "a quiet spell")
+	c.exec(`UPDATE chats SET enabled = false`)
+	c.lacks(c.get("/chats/%d/state", c.chat), "a lively spell", "a quiet spell")
+	c.exec(`UPDATE chats SET enabled = true`)
 	c.holds(page, "&lt;script&gt;alert(1)&lt;/script&gt;", "Mallory &lt;b&gt;", "I &lt;i&gt;think&lt;/i&gt; so.", Path(c.chat, said), "👍",
 		"a turn can be planned in book-club", "waits to be sent", "scale_factor", "a person")
 	c.lacks(page, "<script>alert", "Mallory <b>", "<i>think")

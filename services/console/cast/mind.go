@@ -16,13 +16,14 @@ import (
 
 // BotMemory is something that a bot remembers.
 type BotMemory struct {
-	ID       int64   `json:"id"`
-	Kind     string  `json:"kind"`
-	Content  string  `json:"content"`
-	Source   string  `json:"source" doc:"cast, operator or learned"`
-	Chat     string  `json:"chat,omitempty" doc:"where it was learned, and comes to mind"`
-	Strength float64 `json:"strength" doc:"how readily it comes to mind now"`
-	Uses     int     `json:"uses"`
+	ID       int64    `json:"id"`
+	Kind     string   `json:"kind"`
+	Content  string   `json:"content"`
+	Source   string   `json:"source" doc:"cast, operator or learned"`
+	Chat     string   `json:"chat,omitempty" doc:"where it was learned, and comes to mind"`
+	About    []string `json:"about,omitempty" doc:"the people and bots that it was learned about"`
+	Strength float64  `json:"strength" doc:"how readily it comes to mind now"`
+	Uses     int      `json:"uses"`
 }
 
 type memoriesAsked struct {
@@ -64,7 +65,7 @@ func (a *Area) listMemories(ctx context.Context, in *memoriesAsked) (*memoriesAn
 	out := &memoriesAnswer{}
 	out.Body.Memories = []BotMemory{}
 	for _, m := range all {
-		out.Body.Memories = append(out.Body.Memories, BotMemory{m.ID, m.Kind, m.Content, m.Source, m.Chat, m.Strength, m.Uses})
+		out.Body.Memories = append(out.Body.Memories, BotMemory{m.ID, m.Kind, m.Content, m.Source, m.Chat, m.About, m.Strength, m.Uses})
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package cast
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"github.com/chorus-cast/chorus/services/internal/memory"
 	"github.com/chorus-cast/chorus/services/internal/roster"
@@ -26,6 +27,14 @@ func removes(changes []roster.Shown) (n int) {
 }
 
 func kinds() []string { return memory.Kinds() }
+
+// about tells whom a memory is about, where that is known.
+func about(m BotMemory) string {
+	if len(m.About) == 0 {
+		return ""
+	}
+	return " about " + strings.Join(m.About, " and ")
+}
 
 // from tells where a memory comes from.
 func from(m BotMemory) string {

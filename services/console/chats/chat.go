@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,6 +48,20 @@ func (c *Chat) Rests() string {
 		return "removed from the roster"
 	}
 	return Rests(c.Enabled, c.Waiting, c.Paused, c.Until)
+}
+
+// Spell says how quickly its turns follow each other; empty where they always do alike, or
+// none follow.
+func (c *Chat) Spell() string {
+	even := slices.ContainsFunc(c.Settings, func(s Setting) bool { return s.Key == settings.LivelyGapFactor.Key && s.Value == "1" })
+	paced := c.Outlook != nil && slices.ContainsFunc(c.Outlook.Facts, func(f Fact) bool { return f.Name == "pace" })
+	switch {
+	case even || paced || c.Rests() != "":
+		return ""
+	case c.Lively:
+		return "a lively spell: turns follow each other quickly"
+	}
+	return "a quiet spell: turns are further apart"
 }
 
 // Called is what people call it.

@@ -62,6 +62,8 @@ type Memory struct {
 	Chat string
 	// Strength is how readily it comes to mind now: its relevance, faded.
 	Strength float64
+	// About are the names of the people and bots that it was learned about.
+	About []string
 }
 
 // strength is how readily a memory comes to mind; $1 is the half-life. Powers of
@@ -71,7 +73,9 @@ const strength = `m.relevance * power(0.5::float8,
 
 const listAll = `
 SELECT m.id, b.name, m.kind, m.content, m.relevance::float8, m.uses, m.source,
-    coalesce(c.name, ''), (` + strength + `)::float8 AS strength
+    coalesce(c.name, ''), (` + strength + `)::float8 AS strength,
+    ARRAY(SELECT p.name FROM memory_people a JOIN people p ON p.telegram_id = a.person_id WHERE a.memory_id = m.id AND a.about
+        UNION SELECT display_name FROM personas WHERE bot_id = ANY(m.about_bots) ORDER BY 1)
 FROM memories m JOIN bots b ON b.id = m.bot_id LEFT JOIN chats c ON c.id = m.chat_id
 WHERE b.removed_at IS NULL AND ($2 = '' OR b.name = $2)
 ORDER BY b.name, strength DESC, m.id LIMIT $3`

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,12 +79,14 @@ func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
 	if again, err := memory.Claim(t.Context(), pool, time.Hour); err != nil || again != nil {
 		t.Errorf("it is searched by two: %v, %v", again, err)
 	}
-	found := []memory.New{{Bot: bot, Kind: "event", Content: "They counted lines.", Relevance: 0.6}, {Bot: bot, Kind: "fact", Content: "They counted lines!", Relevance: 0.6}}
+	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (7, 'Tom'), (8, 'Ann')`)
+	talk.People = map[int64]string{7: "Tom", 8: "Ann"} // who took part, of whom it is about one
+	found := []memory.New{{Bot: bot, Kind: "event", Content: "They counted lines.", Relevance: 0.6, AboutPeople: []int64{7}}, {Bot: bot, Kind: "fact", Content: "They counted lines!", Relevance: 0.6}}
 	if err := memory.Learn(t.Context(), pool, talk, found); err != nil {
 		t.Fatal(err)
 	}
 	all, err := memory.List(t.Context(), pool, "anna", 10)
-	if err != nil || len(all) != 2 || all[0].Content != "They counted lines." || all[0].Source != memory.Learned || all[0].Chat != "club" || all[1].Source != memory.Cast {
+	if err != nil || len(all) != 2 || all[0].Content != "They counted lines." || all[0].Source != memory.Learned || all[0].Chat != "club" || !slices.Equal(all[0].About, []string{"Tom"}) || len(all[1].About) > 0 || all[1].Source != memory.Cast {
 		t.Errorf("it remembers %+v, %v", all, err)
 	}
 	exec(t, pool, `UPDATE chats SET remember_at = now()`)
