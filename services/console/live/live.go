@@ -127,11 +127,11 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(w)
-	_ = out.SetWriteDeadline(time.Time{}) // it is open for as long as the page is
 	quiet := time.NewTicker(alive)
 	defer quiet.Stop()
 	said, told := ": open\n\n", false
 	for {
+		_ = out.SetWriteDeadline(time.Now().Add(2 * alive)) // a page that reads nothing is let go
 		if _, err := fmt.Fprint(w, said); err != nil || out.Flush() != nil {
 			return
 		}

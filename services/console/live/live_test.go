@@ -3,10 +3,12 @@ package live_test
 import (
 	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -113,4 +115,47 @@ func TestAChatIsNamedByItsNumber(t *testing.T) {
 	if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "want its number") {
 		t.Errorf("%d: %s", w.Code, w.Body)
 	}
+}
+
+// one listens for one connection.
+type one chan net.Conn
+
+func (o one) Accept() (net.Conn, error) {
+	c, open := <-o
+	if !open {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (o one) Close() error {
+	close(o)
+	return nil
+}
+
+func (o one) Addr() net.Addr { return &net.IPAddr{} }
+
+func TestAPageThatReadsNothingIsLetGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub, ended := &live.Hub{}, make(chan struct{})
+		server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(ended)
+			hub.ServeHTTP(w, r)
+		})}
+		listener := make(one)
+		go func() { _ = server.Serve(listener) }()
+		page, there := net.Pipe() // which holds nothing that was not read
+		listener <- there
+		if _, err := page.Write([]byte("GET /live HTTP/1.1\r\nHost: console\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		<-ended
+		if took := time.Since(began); took > 2*time.Minute {
+			t.Errorf("it was kept for %v", took)
+		}
+		_ = page.Close()
+		_ = server.Close()
+	})
 }
