@@ -99,8 +99,8 @@ INSERT INTO deliveries (chat_id, turn_no, bot_id, action, lane, payload, expires
 SELECT chat_id, turn_no, bot_id, 'send_message', 'held', '', expires_at, 'This one waits.', 'waiting' FROM turns WHERE turn_no = 500 AND chat_id % 3 = 0`, nil},
 		{`INSERT INTO pauses (chat_id, bot_id, by) SELECT 7 * n, 0, 'anna' FROM generate_series(1, 100) n`, nil},
 		{`
-INSERT INTO audit_log (actor, origin, via, operation, object, result)
-SELECT 'anna', '192.0.2.1', 'console', 'pause', 'chat ' || n % 2000, 'done' FROM generate_series(1, 100000) n`, nil},
+INSERT INTO audit_log (at, actor, origin, via, operation, object, result)
+SELECT now() - (100000 - n) * interval '3 minutes', 'anna', '192.0.2.1', 'console', 'pause', 'chat ' || n % 2000, 'done' FROM generate_series(1, 100000) n`, nil},
 		{`INSERT INTO users (name, role) SELECT 'user' || n, 'viewer' FROM generate_series(1, 200) n`, nil},
 		{`VACUUM ANALYZE`, nil},
 		{`RESET statement_timeout`, nil},

@@ -23,7 +23,7 @@ const (
 	openPages, watchedChats = 100, 20
 	// watchedRate in turns/s is offered to the cast meanwhile.
 	watchedRate = 65
-	watchedFor  = 15 * time.Second
+	watchedFor  = 20 * time.Second
 	// watchedRounds is how often it is measured without and with open pages, by turns.
 	watchedRounds = 3
 )

@@ -55,6 +55,7 @@ const reach = async (page) => {
     if (!at.ring && !at.skip) found.push(`nobody sees that ${at.text} has the focus`);
     await page.keyboard.press("Tab");
   }
+  await page.evaluate(() => document.activeElement?.blur());
   return found;
 };
 
