@@ -39,6 +39,8 @@ type (
 		}
 	}
 	userChange struct {
+		operation.Seen
+
 		ID   int64 `path:"id"`
 		Body struct {
 			Role     string `json:"role,omitempty" enum:"owner,admin,director,editor,viewer" doc:"absent to leave it"`
@@ -109,6 +111,9 @@ func (a *Area) list(ctx context.Context, in *listInput) (*userList, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range found {
+		found[i].ETag = operation.ETag(found[i].state())
+	}
 	var out userList
 	if out.Body.Users = found; len(found) == limit {
 		out.Body.Next = found[limit-1].ID
@@ -147,6 +152,9 @@ func (a *Area) linkFor(ctx context.Context, role access.Role, user int64) (*link
 
 func (a *Area) change(ctx context.Context, in *userChange) (*userOutput, error) {
 	before, after, err := a.alter(ctx, in.ID, func(u User) (c change, err error) {
+		if err := in.Check("user "+u.Name, u.state(), u.state()); err != nil {
+			return c, err
+		}
 		if c.role, err = access.ParseRole(u.Role); err != nil {
 			return c, err
 		}
@@ -213,7 +221,7 @@ func (a *Area) userPages(r chi.Router) {
 		a.showLink(w, r, "Invitation")(a.ops.invite.Call(r.Context(), in))
 	})
 	r.Post(accountsPath+"/{id}", func(w http.ResponseWriter, r *http.Request) {
-		in := &userChange{ID: pathID(r)}
+		in := &userChange{ID: pathID(r), Seen: operation.Seen{Match: field(r, "match")}}
 		switch in.Body.Role = field(r, "role"); field(r, "disabled") {
 		case "true", "false":
 			disabled := field(r, "disabled") == "true"

@@ -28,6 +28,15 @@ type User struct {
 	Passkeys  int       `json:"passkeys"`
 	Provider  bool      `json:"provider" doc:"logs in at the identity provider"`
 	CreatedAt time.Time `json:"created_at"`
+	ETag      string    `json:"etag,omitempty" db:"-" doc:"for If-Match, when the role is changed or the user is disabled"`
+}
+
+// state is what admins change of a user.
+func (u *User) state() string {
+	if u.Disabled {
+		return u.Role + ", disabled"
+	}
+	return u.Role
 }
 
 const (

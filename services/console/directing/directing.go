@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -64,7 +65,9 @@ type Direction struct {
 	Pauses []NamedPause  `json:"pauses" doc:"those of the chat and of all chats"`
 	Scene  *direct.Scene `json:"scene,omitempty"`
 	// Settings are those about directing, by their keys.
-	Settings map[string]string `json:"settings" doc:"speaker_order, style and approval, as they hold for the chat"`
+	Settings    map[string]string `json:"settings" doc:"speaker_order, style and approval, as they hold for the chat"`
+	SceneTag    string            `json:"scene_etag" doc:"for If-Match, when the scene is changed"`
+	SettingsTag string            `json:"settings_etag" doc:"for If-Match, when order, style or approval are"`
 }
 
 // Pauses are all that hold.
@@ -102,6 +105,7 @@ type (
 		}
 	}
 	sceneInput struct {
+		operation.Seen
 		chatInput
 
 		Body struct {
@@ -122,7 +126,12 @@ type (
 			Bot  int64 `json:"bot_id,omitempty" doc:"0 is all bots"`
 		}
 	}
+	sceneEnd struct {
+		operation.Seen
+		chatInput
+	}
 	orderInput struct {
+		operation.Seen
 		chatInput
 
 		Body struct {
@@ -144,7 +153,7 @@ type Area struct {
 	list     *operation.Of[none, pausesAnswer]
 	speak    *operation.Of[speakInput, spoken]
 	scene    *operation.Of[sceneInput, none]
-	endScene *operation.Of[chatInput, none]
+	endScene *operation.Of[sceneEnd, none]
 	pause    *operation.Of[pauseInput, none]
 	resume   *operation.Of[resumeInput, none]
 	order    *operation.Of[orderInput, none]
@@ -217,6 +226,7 @@ func (a *Area) read(ctx context.Context, in *chatInput) (*directionAnswer, error
 	for _, k := range keys() {
 		d.Settings[k.Key], _ = values.Text(k, in.ID, 0)
 	}
+	d.SceneTag, d.SettingsTag = operation.ETag(d.Scene), operation.ETag(d.Settings)
 	return &directionAnswer{d}, nil
 }
 
@@ -272,24 +282,29 @@ func (a *Area) doSpeak(ctx context.Context, in *speakInput) (*spoken, error) {
 }
 
 func (a *Area) doScene(ctx context.Context, in *sceneInput) (*none, error) {
-	before, err := a.director.Scene(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.director.SetScene(ctx, in.ID, in.Body.Text, access.From(ctx).Name, minutes(in.Body.Minutes)); err != nil {
-		return nil, told(err)
-	}
+	var before *direct.Scene
+	err := a.director.SetScene(ctx, in.ID, in.Body.Text, access.From(ctx).Name, minutes(in.Body.Minutes), checkScene(in.Seen, &before))
 	audit.Note(ctx, object(in.ID, 0), before, in.Body)
-	return &none{}, nil
+	return &none{}, told(err)
 }
 
-func (a *Area) doEndScene(ctx context.Context, in *chatInput) (*none, error) {
-	before, err := a.director.Scene(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
+func (a *Area) doEndScene(ctx context.Context, in *sceneEnd) (*none, error) {
+	var before *direct.Scene
+	err := a.director.EndScene(ctx, in.ID, checkScene(in.Seen, &before))
 	audit.Note(ctx, object(in.ID, 0), before, nil)
-	return &none{}, told(a.director.EndScene(ctx, in.ID))
+	return &none{}, told(err)
+}
+
+// checkScene is an error where another scene is played than was seen. It gives it.
+func checkScene(seen operation.Seen, is **direct.Scene) func(*direct.Scene) error {
+	return func(s *direct.Scene) error {
+		*is = s
+		now := "none"
+		if s != nil {
+			now = fmt.Sprintf("%q, by %s", s.Text, s.By)
+		}
+		return seen.Check("the scene", s, now)
+	}
 }
 
 func (a *Area) doPause(ctx context.Context, in *pauseInput) (*none, error) {
@@ -303,8 +318,7 @@ func (a *Area) doResume(ctx context.Context, in *resumeInput) (*none, error) {
 }
 
 func (a *Area) doOrder(ctx context.Context, in *orderInput) (*none, error) {
-	before, err := a.read(ctx, &in.chatInput)
-	if err != nil {
+	if _, err := a.read(ctx, &in.chatInput); err != nil {
 		return nil, err
 	}
 	for key := range in.Body.Settings {
@@ -312,8 +326,21 @@ func (a *Area) doOrder(ctx context.Context, in *orderInput) (*none, error) {
 			return nil, &operation.InvalidError{Field: "settings", Value: fmt.Sprintf("%.64q", key), Want: "settings about directing"}
 		}
 	}
-	err = store.InTx(ctx, a.pool, func(tx pgx.Tx) error {
-		for _, d := range keys() { // in one order: two requests would deadlock
+	before := map[string]string{}
+	err := store.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		values, err := settingspg.LoadToChange(ctx, tx)
+		if err != nil {
+			return err
+		}
+		var now []string
+		for _, k := range keys() {
+			before[k.Key], _ = values.Text(k, in.ID, 0)
+			now = append(now, k.Key+" "+before[k.Key])
+		}
+		if err := in.Check("how the chat is directed", before, strings.Join(now, ", ")); err != nil {
+			return err
+		}
+		for _, d := range keys() {
 			text, given := in.Body.Settings[d.Key]
 			switch {
 			case !given:
@@ -334,7 +361,7 @@ func (a *Area) doOrder(ctx context.Context, in *orderInput) (*none, error) {
 		}
 		return nil
 	})
-	audit.Note(ctx, object(in.ID, 0), before.Body.Settings, in.Body.Settings)
+	audit.Note(ctx, object(in.ID, 0), before, in.Body.Settings)
 	return &none{}, err
 }
 

@@ -82,7 +82,7 @@ func (a *Area) formSpeak(w http.ResponseWriter, r *http.Request) {
 
 func (a *Area) formScene(w http.ResponseWriter, r *http.Request) {
 	in := sceneInput{}
-	in.Body.Text = r.PostFormValue("text")
+	in.Body.Text, in.Match = r.PostFormValue("text"), r.PostFormValue("match")
 	var length int64
 	var err error
 	if in.chatInput, err = chatOf(r); err == nil {
@@ -95,15 +95,16 @@ func (a *Area) formScene(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Area) formEndScene(w http.ResponseWriter, r *http.Request) {
-	in, err := chatOf(r)
-	if err == nil {
+	in := sceneEnd{Seen: operation.Seen{Match: r.PostFormValue("match")}}
+	var err error
+	if in.chatInput, err = chatOf(r); err == nil {
 		_, err = a.endScene.Call(r.Context(), &in)
 	}
 	a.done(w, r, in.ID, "The scene has ended.", err)
 }
 
 func (a *Area) formOrder(w http.ResponseWriter, r *http.Request) {
-	in := orderInput{}
+	in := orderInput{Seen: operation.Seen{Match: r.PostFormValue("match")}}
 	in.Body.Settings = map[string]string{}
 	var err error
 	if in.chatInput, err = chatOf(r); err == nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
@@ -18,6 +19,7 @@ type limitUsed struct {
 	Of    string `json:"of" doc:"whose it is, in words"`
 	Used  int    `json:"used"`
 	Limit int    `json:"limit" doc:"0 is none"`
+	ETag  string `json:"etag" doc:"for If-Match, when the setting is set for the chat or for everybody"`
 }
 
 // share is how much is used up, from 0 to 1.
@@ -49,6 +51,12 @@ WHERE a.planned_at > now() - interval '1 hour' GROUP BY c.id ORDER BY 3 DESC, c.
 SELECT 0::bigint, coalesce(p.name, 'somebody'), count(*)::integer FROM answers a LEFT JOIN people p ON p.telegram_id = a.person_id
 WHERE a.planned_at > now() - interval '1 hour' AND a.person_id IS NOT NULL GROUP BY a.person_id, p.name ORDER BY 3 DESC LIMIT $1`
 )
+
+// tagOf is the etag of a setting of a chat, 0 for all.
+func tagOf(values *settings.Values, d *settings.Definition, chat int64) string {
+	text, from := values.Text(d, chat, 0)
+	return operation.ETag([2]string{text, string(from)})
+}
 
 // used is how much somebody has used.
 type used struct {
@@ -83,10 +91,11 @@ func (a *Area) limits(ctx context.Context) ([]limitUsed, error) {
 			if u.ID != 0 {
 				shown.Chat = u.Name
 			}
+			shown.ETag = tagOf(values, l.key.Definition, u.ID)
 			all = append(all, shown)
 		}
 		if len(found) == 0 {
-			all = append(all, limitUsed{Key: l.key.Key, Of: l.none, Limit: l.key.Of(values, 0, 0)})
+			all = append(all, limitUsed{Key: l.key.Key, Of: l.none, Limit: l.key.Of(values, 0, 0), ETag: tagOf(values, l.key.Definition, 0)})
 		}
 	}
 	return all, nil

@@ -33,7 +33,8 @@ type shownSetting struct {
 	Range   string `json:"range"`
 	Doc     string `json:"doc"`
 	// Here tells that it can be set for what was asked for.
-	Here bool `json:"here"`
+	Here bool   `json:"here"`
+	ETag string `json:"etag" doc:"for If-Match, when it is set for what was asked for"`
 }
 
 type settingsAnswer struct {
@@ -43,6 +44,8 @@ type settingsAnswer struct {
 }
 
 type settingGiven struct {
+	operation.Seen
+
 	Key  string `path:"key"`
 	Body struct {
 		Value string `json:"value" doc:"as chorus settings set takes it"`
@@ -52,6 +55,8 @@ type settingGiven struct {
 }
 
 type settingTaken struct {
+	operation.Seen
+
 	Key  string `path:"key"`
 	Chat string `query:"chat" doc:"of this chat"`
 	Bot  string `query:"bot" doc:"of this bot"`
@@ -103,31 +108,32 @@ func (a *Area) listSettings(ctx context.Context, in *settingsAsked) (*settingsAn
 		value, from := values.Text(d, ids[settings.Chat], ids[settings.Bot])
 		out.Body.Settings = append(out.Body.Settings, shownSetting{
 			Key: d.Key, Value: value, From: cmp.Or(string(from), "default"), Default: d.Default, Range: d.Range, Doc: d.Description, Here: d.Allows(scope) == nil,
+			ETag: operation.ETag([2]string{value, string(from)}),
 		})
 	}
 	return out, nil
 }
 
 func (a *Area) setSetting(ctx context.Context, in *settingGiven) (*struct{}, error) {
-	return a.change(ctx, in.Key, in.Body.Chat, in.Body.Bot, func(d *settings.Definition, scope settings.Scope, id int64) (any, error) {
+	return a.change(ctx, in.Seen, in.Key, in.Body.Chat, in.Body.Bot, func(tx pgx.Tx, d *settings.Definition, scope settings.Scope, id int64) (any, error) {
 		value, err := d.ParseText(in.Body.Value)
 		if err != nil {
 			return nil, operation.Invalid(err)
 		}
-		return value, settingspg.Set(ctx, a.Pool, d.Key, scope, id, value)
+		return value, settingspg.SetIn(ctx, tx, d.Key, scope, id, value)
 	})
 }
 
 func (a *Area) unsetSetting(ctx context.Context, in *settingTaken) (*struct{}, error) {
-	return a.change(ctx, in.Key, in.Chat, in.Bot, func(d *settings.Definition, scope settings.Scope, id int64) (any, error) {
-		_, err := settingspg.Unset(ctx, a.Pool, d.Key, scope, id)
+	return a.change(ctx, in.Seen, in.Key, in.Chat, in.Bot, func(tx pgx.Tx, d *settings.Definition, scope settings.Scope, id int64) (any, error) {
+		_, err := settingspg.UnsetIn(ctx, tx, d.Key, scope, id)
 		return nil, err
 	})
 }
 
 // change changes a setting, and tells the audit log what it was and is.
-func (a *Area) change(ctx context.Context, key, chat, bot string,
-	do func(d *settings.Definition, scope settings.Scope, id int64) (after any, err error),
+func (a *Area) change(ctx context.Context, seen operation.Seen, key, chat, bot string,
+	do func(tx pgx.Tx, d *settings.Definition, scope settings.Scope, id int64) (after any, err error),
 ) (*struct{}, error) {
 	d, err := settings.Find(key)
 	if err != nil {
@@ -140,16 +146,23 @@ func (a *Area) change(ctx context.Context, key, chat, bot string,
 	if err := d.Allows(scope); err != nil {
 		return nil, operation.Invalid(err)
 	}
-	values, err := settingspg.Values(ctx, a.Pool)
-	if err != nil {
-		return nil, err
-	}
-	ids := map[settings.Scope]int64{scope: id}
-	var before any
-	if text, from := values.Text(d, ids[settings.Chat], ids[settings.Bot]); from == scope {
-		before = text
-	}
-	after, err := do(d, scope, id)
+	var before, after any
+	err = store.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		values, err := settingspg.LoadToChange(ctx, tx)
+		if err != nil {
+			return err
+		}
+		ids := map[settings.Scope]int64{scope: id}
+		text, from := values.Text(d, ids[settings.Chat], ids[settings.Bot])
+		if from == scope {
+			before = text
+		}
+		if err := seen.Check(strings.TrimSpace(key+" "+chat+bot), [2]string{text, string(from)}, text+" ("+cmp.Or(string(from), "default")+")"); err != nil {
+			return err
+		}
+		after, err = do(tx, d, scope, id)
+		return err
+	})
 	audit.Note(ctx, strings.TrimSpace("setting "+key+" "+chat+bot), before, after)
 	return &struct{}{}, err
 }
@@ -171,13 +184,14 @@ func (a *Area) pageSettings(w http.ResponseWriter, r *http.Request) {
 
 func (a *Area) doSet(w http.ResponseWriter, r *http.Request) {
 	key, chat, bot := r.PostFormValue("key"), r.PostFormValue("chat"), r.PostFormValue("bot")
+	seen := operation.Seen{Match: r.PostFormValue("match")}
 	var err error
 	done := key + " is set."
 	if r.PostFormValue("unset") == "true" {
 		done = key + " is taken back."
-		_, err = a.unset.Call(r.Context(), &settingTaken{Key: key, Chat: chat, Bot: bot})
+		_, err = a.unset.Call(r.Context(), &settingTaken{Seen: seen, Key: key, Chat: chat, Bot: bot})
 	} else {
-		in := &settingGiven{Key: key}
+		in := &settingGiven{Seen: seen, Key: key}
 		in.Body.Value, in.Body.Chat, in.Body.Bot = strings.TrimSpace(r.PostFormValue("value")), chat, bot
 		_, err = a.set.Call(r.Context(), in)
 	}

@@ -205,6 +205,8 @@ func Status(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, ErrConflict):
 		return http.StatusConflict
+	case errors.Is(err, ErrStale):
+		return http.StatusPreconditionFailed
 	case errors.As(err, &invalid), errors.As(err, &wrong):
 		return http.StatusUnprocessableEntity
 	}

@@ -112,6 +112,7 @@ type chatRetention struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
 	Days  int    `json:"retention_days"`
+	ETag  string `json:"etag" db:"-" doc:"for If-Match"`
 }
 
 type retentionAnswer struct {
@@ -122,6 +123,8 @@ type retentionAnswer struct {
 }
 
 type retained struct {
+	operation.Seen
+
 	Body struct {
 		Chat string `json:"chat" doc:"the chat's name in the cast"`
 		Days int    `json:"retention_days" doc:"after so many days messages are deleted, and what led to them"`
@@ -184,6 +187,9 @@ func (a *Area) listRetention(ctx context.Context, in *listed) (*retentionAnswer,
 	if err != nil {
 		return nil, err
 	}
+	for i := range found {
+		found[i].ETag = operation.ETag(found[i].Days)
+	}
 	out := &retentionAnswer{}
 	if len(found) > perPage {
 		found = found[:perPage]
@@ -206,6 +212,9 @@ func (a *Area) setRetention(ctx context.Context, in *retained) (*struct{}, error
 	for i := range cast.Chats {
 		if c := &cast.Chats[i]; c.Name == in.Body.Chat {
 			found = true
+			if err := in.Check("how long messages of "+c.Name+" are kept", c.RetentionDays, fmt.Sprintf("%d days", c.RetentionDays)); err != nil {
+				return nil, err
+			}
 			audit.Note(ctx, "chat "+c.Name, c.RetentionDays, in.Body.Days)
 			c.RetentionDays = in.Body.Days
 		}
@@ -301,7 +310,7 @@ func (a *Area) doErase(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Area) doRetain(w http.ResponseWriter, r *http.Request) {
-	in := &retained{}
+	in := &retained{Seen: operation.Seen{Match: r.PostFormValue("match")}}
 	in.Body.Chat = r.PostFormValue("chat")
 	var err error
 	if in.Body.Days, err = strconv.Atoi(r.PostFormValue("days")); err != nil {

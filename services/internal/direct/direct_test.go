@@ -227,9 +227,9 @@ func TestPausesAndScenesAreCheckedAndReplaced(t *testing.T) {
 	}{
 		"a pause of a year and more": {f.Pause(ctx, f.chat, 0, "Kim", 366*24*time.Hour), &wrong},
 		"the end of none":            {f.Resume(ctx, f.chat, 0), &refused},
-		"a scene of a moment":        {f.SetScene(ctx, f.chat, "Rain.", "Kim", time.Second), &wrong},
-		"a scene without a text":     {f.SetScene(ctx, f.chat, " ", "Kim", time.Hour), &wrong},
-		"the end of no scene":        {f.EndScene(ctx, f.chat), &refused},
+		"a scene of a moment":        {f.SetScene(ctx, f.chat, "Rain.", "Kim", time.Second, nil), &wrong},
+		"a scene without a text":     {f.SetScene(ctx, f.chat, " ", "Kim", time.Hour, nil), &wrong},
+		"the end of no scene":        {f.EndScene(ctx, f.chat, nil), &refused},
 	} {
 		if !errors.As(c.err, c.as) {
 			t.Errorf("%s: %v", what, c.err)
@@ -238,14 +238,14 @@ func TestPausesAndScenesAreCheckedAndReplaced(t *testing.T) {
 	for what, err := range map[string]error{
 		"a chat":            f.Pause(ctx, 99, 0, "Kim", 0),
 		"a bot":             f.Pause(ctx, f.chat, 99, "Kim", 0),
-		"a chat of a scene": f.SetScene(ctx, 99, "Rain.", "Kim", time.Hour),
+		"a chat of a scene": f.SetScene(ctx, 99, "Rain.", "Kim", time.Hour, nil),
 	} {
 		if !errors.Is(err, direct.ErrNone) {
 			t.Errorf("there is no such %s: %v", what, err)
 		}
 	}
 	for _, text := range []string{"Rain.", "The storm\nhits."} {
-		if err := f.SetScene(ctx, f.chat, text, "Kim", 20*time.Minute); err != nil {
+		if err := f.SetScene(ctx, f.chat, text, "Kim", 20*time.Minute, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -260,7 +260,7 @@ func TestPausesAndScenesAreCheckedAndReplaced(t *testing.T) {
 	if all, err := f.Pauses(ctx, f.chat); err != nil || len(all) != 1 || all[0].Until != nil {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if err := errors.Join(f.EndScene(ctx, f.chat), f.Resume(ctx, 0, 0)); err != nil {
+	if err := errors.Join(f.EndScene(ctx, f.chat, nil), f.Resume(ctx, 0, 0)); err != nil {
 		t.Error(err)
 	}
 	if n := one[int](f, `SELECT count(*) FROM cache_changes WHERE tag IN ('chat.profile', 'chat.profile:' || (SELECT id FROM chats))`); n < 6 {

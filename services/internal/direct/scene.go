@@ -34,8 +34,27 @@ const (
 	longestScene = 7 * 24 * time.Hour
 )
 
-// SetScene has something happen in a chat, in place of what happened there.
-func (d *Director) SetScene(ctx context.Context, chat int64, text, by string, length time.Duration) error {
+const lockScene = `SELECT FROM chats WHERE id = $1 FOR NO KEY UPDATE`
+
+// checked asks whether the scene of a chat may be changed, while nobody else does. Nil lets
+// it be.
+func checked(ctx context.Context, tx pgx.Tx, chat int64, check func(*Scene) error) error {
+	if check == nil {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, lockScene, chat); err != nil {
+		return fmt.Errorf("lock a scene: %w", err)
+	}
+	s, err := readScene(ctx, tx, chat)
+	if err != nil {
+		return err
+	}
+	return check(s)
+}
+
+// SetScene has something happen in a chat, in place of what happened there. It is asked
+// before whether it may, of what happens now; nil is not asked.
+func (d *Director) SetScene(ctx context.Context, chat int64, text, by string, length time.Duration, check func(*Scene) error) error {
 	text = names.Line(names.Text(text), 0)
 	if n := len([]rune(text)); n == 0 || n > maxScene {
 		return wrong("text", text, fmt.Sprintf("1 to %d characters", maxScene))
@@ -43,7 +62,13 @@ func (d *Director) SetScene(ctx context.Context, chat int64, text, by string, le
 	if length < minScene || length > longestScene {
 		return wrong("for", length.String(), "1m to 168h")
 	}
+	if chat == 0 {
+		return ErrNone // a scene is of one chat
+	}
 	return d.change(ctx, chat, 0, func(tx pgx.Tx) error {
+		if err := checked(ctx, tx, chat, check); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, putScene, chat, text, by, length); err != nil {
 			return fmt.Errorf("begin a scene: %w", err)
 		}
@@ -52,8 +77,11 @@ func (d *Director) SetScene(ctx context.Context, chat int64, text, by string, le
 }
 
 // EndScene ends what happens in a chat. It gives RefusedError where nothing does.
-func (d *Director) EndScene(ctx context.Context, chat int64) error {
+func (d *Director) EndScene(ctx context.Context, chat int64, check func(*Scene) error) error {
 	return d.change(ctx, chat, 0, func(tx pgx.Tx) error {
+		if err := checked(ctx, tx, chat, check); err != nil {
+			return err
+		}
 		ended, err := tx.Exec(ctx, endScene, chat)
 		switch {
 		case err != nil:
@@ -67,8 +95,17 @@ func (d *Director) EndScene(ctx context.Context, chat int64) error {
 
 // Scene is what happens in a chat now; nil for nothing.
 func (d *Director) Scene(ctx context.Context, chat int64) (*Scene, error) {
+	return readScene(ctx, d.Pool, chat)
+}
+
+// rowQuerier is a pool or a transaction.
+type rowQuerier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func readScene(ctx context.Context, db rowQuerier, chat int64) (*Scene, error) {
 	s := &Scene{}
-	err := d.Pool.QueryRow(ctx, scene, chat).Scan(&s.Text, &s.By, &s.Begins, &s.Ends)
+	err := db.QueryRow(ctx, scene, chat).Scan(&s.Text, &s.By, &s.Begins, &s.Ends)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil //nolint:nilnil // nothing happens

@@ -38,6 +38,17 @@ func Load(ctx context.Context, db store.Querier) ([]settings.Stored, error) {
 	return store.Collect(ctx, db, "load settings", pgx.RowToStructByPos[settings.Stored], loadAll)
 }
 
+const lockSettings = `LOCK TABLE settings IN SHARE ROW EXCLUSIVE MODE`
+
+// LoadToChange is what is set, in a transaction that changes some of it: until it ends,
+// nobody else changes any. What can't be understood is left out.
+func LoadToChange(ctx context.Context, tx pgx.Tx) (*settings.Values, error) {
+	if _, err := tx.Exec(ctx, lockSettings); err != nil {
+		return nil, fmt.Errorf("lock settings: %w", err)
+	}
+	return Values(ctx, tx)
+}
+
 // Values reads all that is set. What another version stored and this one can't read does
 // not hold.
 func Values(ctx context.Context, db store.Querier) (*settings.Values, error) {
