@@ -297,6 +297,38 @@ func TestGuessingIsSlowed(t *testing.T) {
 	})
 }
 
+// Whoever begins logins and ends none fills no table.
+func TestBegunLoginsAreThrottled(t *testing.T) {
+	p := newProvider(t)
+	c := serve(t, func(cfg *Config) {
+		cfg.ForwardedFor, cfg.OIDC = true, account.OIDC{Issuer: p.URL, ClientID: "chorus", Role: "viewer"}
+	})
+	for i, way := range []struct{ method, path string }{{http.MethodPost, "/login/passkey/begin"}, {http.MethodGet, "/login/oidc"}} {
+		from := fmt.Sprintf("X-Forwarded-For: 203.0.113.%d", i)
+		begin := func() string {
+			said := c.visitor().ask(way.method, way.path, "", "", from, "Sec-Fetch-Site: same-origin")
+			return said.Header.Get("Set-Cookie")
+		}
+		rows := func() (n int) {
+			if err := c.Pool.QueryRow(t.Context(), `SELECT count(*) FROM sessions`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		before := rows()
+		for range 30 {
+			begin()
+		}
+		if n := rows() - before; n == 0 || n > 8 {
+			t.Errorf("%s: %d sessions are written for 30 visitors of an address", way.path, n)
+		}
+		c.pass(16 * time.Minute)
+		if !strings.Contains(begin(), "chorus=") {
+			t.Errorf("%s: the address has to wait for ever", way.path)
+		}
+	}
+}
+
 func TestCodes(t *testing.T) {
 	c := serve(t, nil)
 	c.user("anna", access.Owner)

@@ -21,6 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/console/account/credential"
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
+	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
@@ -109,6 +110,9 @@ func (a *Area) beginOIDC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, client, err := a.provider(ctx)
+	if err == nil { // each ends once, and writes a session for somebody whom nobody knows
+		_, err = a.try(ctx, remote.Address(r, a.Forwarded), "")
+	}
 	if err != nil {
 		a.notIn(w, r, "/", err)
 		return
@@ -135,7 +139,7 @@ func (a *Area) byOIDC(w http.ResponseWriter, r *http.Request) {
 	}
 	id, err := a.identity(r, begin)
 	if err == nil {
-		err = a.entered(r, id, "identity provider")
+		err = errors.Join(a.giveBack(r), a.entered(r, id, "identity provider"))
 	}
 	if err != nil {
 		a.notIn(w, r, page.Local(begin.Next), err)

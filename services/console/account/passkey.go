@@ -241,9 +241,13 @@ func (a *Area) dropPasskey(ctx context.Context, in *passkeyID) (*nothing, error)
 	return &nothing{}, err
 }
 
-// beginByPasskey asks the browser for any passkey of this console.
+// beginByPasskey asks the browser for any passkey of this console. That is the try that
+// counts: each ends once, and writes a session for somebody whom nobody knows.
 func (a *Area) beginByPasskey(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, func() (any, error) {
+		if _, err := a.try(r.Context(), remote.Address(r, a.Forwarded), ""); err != nil {
+			return nil, err
+		}
 		return a.begin(r.Context(), func(rp *webauthn.WebAuthn) (any, *webauthn.SessionData, error) {
 			return rp.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
 		})
@@ -254,10 +258,6 @@ func (a *Area) beginByPasskey(w http.ResponseWriter, r *http.Request) {
 func (a *Area) byPasskey(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, func() (any, error) {
 		session, err := a.ended(r.Context())
-		if err != nil {
-			return nil, err
-		}
-		right, err := a.try(r.Context(), remote.Address(r, a.Forwarded), "")
 		if err != nil {
 			return nil, err
 		}
@@ -282,6 +282,6 @@ func (a *Area) byPasskey(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		h, _ := found.(*holder)
-		return &nothing{}, errors.Join(right(r.Context(), true), a.entered(r, h.id, "passkey"))
+		return &nothing{}, errors.Join(a.giveBack(r), a.entered(r, h.id, "passkey"))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -97,4 +98,10 @@ func (a *Area) try(ctx context.Context, address, name string) (right func(ctx co
 		}
 		return err
 	}, nil
+}
+
+// giveBack tells that a try of an address that an earlier request took is right.
+func (a *Area) giveBack(r *http.Request) error {
+	_, err := a.Pool.Exec(r.Context(), giveTryBack, "address "+remote.Network(remote.Address(r, a.Forwarded)), a.Now())
+	return err
 }
