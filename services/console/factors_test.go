@@ -211,31 +211,36 @@ func (p *provider) token(t *testing.T) string {
 	return text + "." + encoded(signature)
 }
 
+// enter logs a new visitor in at a provider, which takes the code "right". forge changes what
+// the browser brings back.
+func (p *provider) enter(c *running, code string, forge func(url.Values)) *visitor {
+	c.t.Helper()
+	c.pass(10 * time.Second) // the wrong ones make wait
+	v := c.visitor()
+	sent, err := url.Parse(v.get("/login/oidc?next=/cast").location())
+	if err != nil || !strings.HasPrefix(sent.String(), p.URL+"/auth") {
+		c.t.Fatalf("%v: %v", sent, err)
+	}
+	asked := sent.Query()
+	p.nonce, p.challenge = asked.Get("nonce"), asked.Get("code_challenge")
+	if asked.Get("code_challenge_method") != "S256" || asked.Get("redirect_uri") != c.URL()+"/login/oidc/callback" {
+		c.t.Errorf("it is asked for %v", asked)
+	}
+	back := url.Values{"state": {asked.Get("state")}, "code": {code}}
+	if forge != nil {
+		forge(back)
+	}
+	v.get("/login/oidc/callback?" + back.Encode())
+	return v
+}
+
 func TestIdentityProvider(t *testing.T) {
 	p := newProvider(t)
 	c := serve(t, func(cfg *Config) {
 		cfg.OIDC = account.OIDC{Issuer: p.URL, ClientID: "chorus", Role: "editor"}
 	})
 	c.user("anna", access.Owner)
-	enter := func(code string, forge func(url.Values)) *visitor {
-		c.pass(10 * time.Second) // the wrong ones make wait
-		v := c.visitor()
-		sent, err := url.Parse(v.get("/login/oidc?next=/cast").location())
-		if err != nil || !strings.HasPrefix(sent.String(), p.URL+"/auth") {
-			t.Fatalf("%v: %v", sent, err)
-		}
-		asked := sent.Query()
-		p.nonce, p.challenge = asked.Get("nonce"), asked.Get("code_challenge")
-		if asked.Get("code_challenge_method") != "S256" || asked.Get("redirect_uri") != c.URL()+"/login/oidc/callback" {
-			t.Errorf("it is asked for %v", asked)
-		}
-		back := url.Values{"state": {asked.Get("state")}, "code": {code}}
-		if forge != nil {
-			forge(back)
-		}
-		v.get("/login/oidc/callback?" + back.Encode())
-		return v
-	}
+	enter := func(code string, forge func(url.Values)) *visitor { return p.enter(c, code, forge) }
 	if v := enter("right", nil); !v.in() {
 		t.Fatalf("not logged in: %v", c.logged.All())
 	}
@@ -268,5 +273,35 @@ func TestIdentityProvider(t *testing.T) {
 	}
 	if said := c.visitor().get("/login/oidc/callback?code=right&state="); said.location() == "/" {
 		t.Error("an answer that nobody asked for logs in")
+	}
+}
+
+// Whoever has taken over an account at the provider comes in no more once its user has a new
+// login, and not as somebody new either.
+func TestALinkEndsTheIdentityProvidersLogin(t *testing.T) {
+	p := newProvider(t)
+	c := serve(t, func(cfg *Config) {
+		cfg.OIDC = account.OIDC{Issuer: p.URL, ClientID: "chorus", Role: "editor"}
+	})
+	c.user("olga", access.Owner)
+	taken := p.enter(c, "right", nil)
+	owner := c.login("olga")
+	var id int64
+	if err := c.Pool.QueryRow(t.Context(), `SELECT id FROM users WHERE name = 'anna'`).Scan(&id); err != nil || !taken.in() {
+		t.Fatal(err)
+	}
+	link := between(t, owner.post(fmt.Sprintf("/accounts/%d/link", id)).text, `/join#`, "</pre>")
+	if said := c.visitor().post("/join", "code", link, "name", "anna", "password", good("anna")); said.location() != "/" {
+		t.Fatalf("the new login: %d %s", said.StatusCode, said.text)
+	}
+	before := database(t, c.Pool, "users")
+	if taken.in() || p.enter(c, "right", nil).in() {
+		t.Error("the provider still lets in")
+	}
+	if after := database(t, c.Pool, "users"); after != before {
+		t.Errorf("the provider makes somebody:\n%s", after)
+	}
+	if !c.login("anna").in() {
+		t.Error("the new login lets nobody in")
 	}
 }

@@ -32,7 +32,7 @@ INSERT INTO user_invitations (token_hash, role, invited_by, expires_at, user_id)
 DELETE FROM user_invitations WHERE token_hash = $1 AND expires_at > $2 AND (invited_by <> '' OR NOT EXISTS (SELECT FROM users))
 RETURNING role, coalesce(user_id, 0)`
 	renewLogin = `-- console: renew a login
-UPDATE users SET password_hash = $2, totp_sealed = NULL WHERE id = $1`
+UPDATE users SET password_hash = $2, totp_sealed = NULL, oidc_ended_at = now() WHERE id = $1`
 	removePasskeys = `-- console: remove passkeys
 DELETE FROM user_passkeys WHERE user_id = $1`
 	removeTokens = `-- console: remove tokens
@@ -75,7 +75,8 @@ func link(ctx context.Context, pool *pgxpool.Pool, role access.Role, by string, 
 var errLink = errors.New("this link does not work: it was used, it is too old, or it is not all there; ask for a new one")
 
 // takeUp uses a link: it makes a user with a name and a password, or sets a user's login
-// anew, who is then logged out everywhere; only an identity provider still lets them in.
+// anew. Who has that user's account now is logged out then, and comes in by nothing that was
+// set up before, an identity provider neither.
 func (a *Area) takeUp(ctx context.Context, token, name, password string) (id int64, err error) {
 	if err := acceptableName(name); err != nil {
 		return 0, err

@@ -55,7 +55,7 @@ func (o OIDC) Validate() error {
 
 const (
 	bySubject = `-- console: user of an identity provider
-SELECT id, disabled_at IS NOT NULL FROM users WHERE oidc_subject = $1`
+SELECT id, disabled_at IS NOT NULL OR oidc_ended_at IS NOT NULL FROM users WHERE oidc_subject = $1`
 	oidcTimeout = 10 * time.Second
 )
 
@@ -194,12 +194,13 @@ func (a *Area) identity(r *http.Request, begin asked) (int64, error) {
 }
 
 // ofSubject finds the user, or makes one by the first of names that is free: a name alone
-// makes nobody somebody whom this console knows already.
+// makes nobody somebody whom this console knows already. Who is disabled, or whose login was
+// made anew by a link since, is refused.
 func (a *Area) ofSubject(ctx context.Context, subject string, names ...string) (id int64, err error) {
 	err = store.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		var disabled bool
-		err := tx.QueryRow(ctx, bySubject, subject).Scan(&id, &disabled)
-		if err == nil && disabled {
+		var ended bool
+		err := tx.QueryRow(ctx, bySubject, subject).Scan(&id, &ended)
+		if err == nil && ended {
 			return operation.Invalid(errLogin)
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {

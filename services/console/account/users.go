@@ -41,7 +41,7 @@ func (u *User) state() string {
 
 const (
 	userColumns = `u.id, u.name, u.role, u.disabled_at IS NOT NULL, u.password_hash IS NOT NULL, u.totp_sealed IS NOT NULL,
-    (SELECT count(*) FROM user_passkeys p WHERE p.user_id = u.id)::integer, u.oidc_subject IS NOT NULL, u.created_at`
+    (SELECT count(*) FROM user_passkeys p WHERE p.user_id = u.id)::integer, u.oidc_subject IS NOT NULL AND u.oidc_ended_at IS NULL, u.created_at`
 	listUsers = `-- console: users
 SELECT ` + userColumns + ` FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2`
 	readUser = `-- console: user
