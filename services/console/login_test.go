@@ -397,6 +397,80 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+// Who is disabled, removed or given a new login while they log in is refused as who has a
+// wrong password.
+func TestDisabledInMidLogin(t *testing.T) {
+	wrong := "the name or the password is wrong"
+	for name, what := range map[string]string{
+		"disabled":          `UPDATE users SET disabled_at = now() WHERE name = 'anna'`,
+		"removed":           `DELETE FROM users WHERE name = 'anna'`,
+		"given a new login": `UPDATE users SET totp_sealed = NULL WHERE name = 'anna'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := serve(t, nil)
+			c.user("anna", access.Owner)
+			refused := func(v *visitor) {
+				t.Helper()
+				if told := v.told(); v.in() || !strings.Contains(told, wrong) {
+					t.Errorf("it is told %q", told)
+				}
+				if failed := c.logged.FilterLevelExact(zap.ErrorLevel).All(); len(failed) > 0 {
+					t.Error(failed)
+				}
+			}
+			if name != "given a new login" { // its password counts
+				// The last step before the session is the user's.
+				c.exec(`CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + what + `; RETURN OLD; END $$`)
+				c.exec(`CREATE TRIGGER meanwhile BEFORE DELETE ON login_failures FOR EACH ROW EXECUTE FUNCTION meanwhile()`)
+				v := c.visitor()
+				v.post("/login", "name", "anna", "password", good("anna"))
+				refused(v)
+				c.exec(`DROP TRIGGER meanwhile ON login_failures`)
+				c.exec(`DELETE FROM users`)
+				c.user("anna", access.Owner)
+			}
+			v := c.login("anna")
+			shown := between(t, v.post("/account/codes/begin").text, `<pre class="secret">`, "</pre>")
+			at := func() string {
+				said, err := credential.CodeAt(shown, c.now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return said
+			}
+			v.post("/account/codes", "code", at())
+			c.pass(time.Minute)
+			v = c.visitor()
+			v.post("/login", "name", "anna", "password", good("anna"))
+			c.exec(what)
+			v.post("/login/code", "code", at())
+			refused(v)
+		})
+	}
+}
+
+// In the demo nobody has an account, nor a session to keep something in.
+func TestDemoHasNoAccount(t *testing.T) {
+	c := serve(t, func(cfg *Config) { cfg.Open = true })
+	routes, _ := c.server.Config.Handler.(chi.Routes)
+	n := 0
+	err := chi.Walk(routes, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if route != "/account" && !strings.HasPrefix(route, "/account/") {
+			return nil
+		}
+		n++
+		said := c.visitor().ask(method, strings.ReplaceAll(route, "{id}", "1"), "application/x-www-form-urlencoded", "code=123456", "Sec-Fetch-Site: same-origin")
+		if said.StatusCode != http.StatusForbidden || !strings.Contains(said.text, "the demo has no accounts") {
+			t.Errorf("%s %s: %d %s", method, route, said.StatusCode, said.text)
+		}
+		return nil
+	})
+	if err != nil || n < 10 {
+		t.Errorf("walked %d routes: %v", n, err)
+	}
+}
+
 func TestGuessingCodesIsSlowed(t *testing.T) {
 	c := serve(t, func(cfg *Config) { cfg.ForwardedFor = true })
 	c.user("anna", access.Owner)

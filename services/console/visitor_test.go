@@ -238,6 +238,13 @@ func (c *running) openAPI() map[string]map[string]struct {
 	return all.Paths
 }
 
+func (c *running) exec(sql string) {
+	c.t.Helper()
+	if _, err := c.Pool.Exec(c.t.Context(), sql); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // database is all of a table's rows as text.
 func database(t testing.TB, pool *pgxpool.Pool, table string) string {
 	t.Helper()

@@ -97,7 +97,7 @@ func (a *Area) Public(r chi.Router) {
 // Routes adds its pages.
 func (a *Area) Routes(r chi.Router) {
 	a.userPages(r)
-	a.ownPages(r)
+	a.ownPages(r.With(a.owned))
 }
 
 const (

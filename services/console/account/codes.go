@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/account/credential"
@@ -34,7 +35,11 @@ func sealedFor(user int64) []byte { return []byte("totp of user " + strconv.Form
 func (a *Area) takeCode(ctx context.Context, id int64, code string) error {
 	var sealed []byte
 	var used int64
-	if err := a.Pool.QueryRow(ctx, readCodes, id).Scan(&sealed, &used); err != nil {
+	err := a.Pool.QueryRow(ctx, readCodes, id).Scan(&sealed, &used)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && sealed == nil { // the login was made anew, or is gone, since the password
+		return operation.Invalid(errLogin)
+	}
+	if err != nil {
 		return err
 	}
 	secret, err := a.Keys.Open(sealed, sealedFor(id))

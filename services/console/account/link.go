@@ -105,6 +105,9 @@ func (a *Area) takeUp(ctx context.Context, token, name, password string) (id int
 		if err != nil {
 			return err
 		}
+		if known.Disabled {
+			return operation.Invalid(errLink)
+		}
 		if known.Name != name {
 			return operation.Invalid(fmt.Errorf("name: %q, want %q, for whom the link is", name, known.Name))
 		}

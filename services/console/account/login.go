@@ -110,8 +110,8 @@ func (a *Area) checkCode(r *http.Request, code string) error {
 	if id == 0 {
 		return operation.Invalid(errors.New("log in with your password first"))
 	}
-	var name string
-	if err := a.Pool.QueryRow(ctx, readName, id).Scan(&name); err != nil {
+	name, err := a.nameOf(ctx, id)
+	if err != nil {
 		return err
 	}
 	a.manager.Put(ctx, keyTries, tries+1)
@@ -129,11 +129,21 @@ func (a *Area) checkCode(r *http.Request, code string) error {
 	return errors.Join(right(ctx, true), a.entered(r, id, "password and code"))
 }
 
+// nameOf is the name of a user who logs in. Whoever was disabled or removed meanwhile is
+// refused as for a wrong password.
+func (a *Area) nameOf(ctx context.Context, id int64) (name string, err error) {
+	err = a.Pool.QueryRow(ctx, readName, id).Scan(&name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", operation.Invalid(errLogin)
+	}
+	return name, err
+}
+
 // entered ends a login: the session is the user's from now on. It is written down.
 func (a *Area) entered(r *http.Request, id int64, how string) error {
 	ctx := r.Context()
-	var name string
-	if err := a.Pool.QueryRow(ctx, readName, id).Scan(&name); err != nil {
+	name, err := a.nameOf(ctx, id)
+	if err != nil {
 		return err
 	}
 	entry := &audit.Entry{Actor: name, Origin: remote.Address(r, a.Forwarded), Via: "console", Operation: "log-in"}

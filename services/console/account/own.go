@@ -187,9 +187,6 @@ type own struct {
 
 func (a *Area) readOwn(ctx context.Context) (o own, err error) {
 	who := access.From(ctx)
-	if who == nil || who.User == 0 {
-		return o, fmt.Errorf("the demo has no accounts: %w", operation.ErrNotFound)
-	}
 	o.keys, o.passkeys = len(a.Keys.Keys()) > 0, true
 	if v, _ := ctx.Value(visitKey{}).(*visit); v != nil {
 		o.this = v.token
@@ -210,6 +207,17 @@ func (a *Area) readOwn(ctx context.Context) (o own, err error) {
 	}
 	o.Passkeys, err = a.passkeysOf(ctx, who.User)
 	return o, err
+}
+
+// owned lets nobody through who has no account: in the demo there is none, and no session.
+func (a *Area) owned(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if access.From(r.Context()).User == 0 {
+			a.pages.Fail(w, r, fmt.Errorf("%w: the demo has no accounts", access.ErrForbidden))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ownPages are those of one's own account.

@@ -97,11 +97,11 @@ func (a *Area) passkeysOf(ctx context.Context, user int64) ([]Passkey, error) {
 }
 
 func (a *Area) holder(ctx context.Context, id int64) (*holder, error) {
-	h := &holder{id: id}
-	if err := a.Pool.QueryRow(ctx, readName, id).Scan(&h.name); err != nil {
+	name, err := a.nameOf(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	var err error
+	h := &holder{id: id, name: name}
 	h.credentials, err = store.Collect(ctx, a.Pool, "read passkeys", pgx.RowTo[webauthn.Credential], readPasskeys, id)
 	return h, err
 }
