@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
@@ -94,12 +95,24 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 	if !slices.Contains(usage.Ways(), usage.By(in.By)) {
 		return nil, &operation.InvalidError{Field: "by", Value: fmt.Sprintf("%.20q", in.By), Want: "day, chat, bot, provider or purpose"}
 	}
-	sums, err := usage.Sums(ctx, a.Pool, time.Duration(days)*24*time.Hour, usage.By(in.By))
+	var sums []usage.Sum
+	var of []usage.DaySum
+	var reading errgroup.Group // both read all calls of the time
+	reading.Go(func() (err error) {
+		sums, err = usage.Sums(ctx, a.Pool, time.Duration(days)*24*time.Hour, usage.By(in.By))
+		return err
+	})
+	if usage.By(in.By) != usage.ByDay {
+		reading.Go(func() (err error) {
+			of, err = usage.Days(ctx, a.Pool, usage.Day(time.Now()).AddDate(0, 0, 1-days), usage.By(in.By), shownNames)
+			return err
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		return nil, err
+	}
 	for _, s := range sums {
 		out.Body.Sums = append(out.Body.Sums, usageSum{s.Name, s.Calls, s.Failed, s.PromptTokens + s.CompletionTokens, s.Cost, s.Latency.Milliseconds()})
-	}
-	if err != nil {
-		return nil, err
 	}
 	if usage.By(in.By) == usage.ByDay { // each has one name for all
 		for _, s := range out.Body.Sums {
@@ -111,11 +124,10 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 		}
 		return out, nil
 	}
-	of, err := usage.Days(ctx, a.Pool, usage.Day(time.Now()).AddDate(0, 0, 1-days), usage.By(in.By), shownNames)
 	for _, d := range of {
 		out.Body.SumDays = append(out.Body.SumDays, usageDay(d))
 	}
-	return out, err
+	return out, nil
 }
 
 func (a *Area) pageUsage(w http.ResponseWriter, r *http.Request) {
