@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/chorus-cast/chorus/services/console/access"
 )
 
@@ -12,7 +14,7 @@ import (
 type operationOf struct {
 	method, path, id string
 	role             access.Role
-	changes          bool
+	changes, spends  bool
 }
 
 // operations are all that the API documents.
@@ -29,7 +31,7 @@ func (c *running) operations() []operationOf {
 			for strings.Contains(path, "{") {
 				path = path[:strings.IndexByte(path, '{')] + "999999" + path[strings.IndexByte(path, '}')+1:]
 			}
-			all = append(all, operationOf{strings.ToUpper(method), path, o.ID, role, o.Changes})
+			all = append(all, operationOf{strings.ToUpper(method), path, o.ID, role, o.Changes, o.Spends})
 		}
 	}
 	return all
@@ -48,7 +50,7 @@ func TestRoleMatrix(t *testing.T) {
 		session := c.login(role.String())
 		for _, o := range all {
 			for who, v := range map[string]*visitor{"token": full, "reading token": reading, "session": session} {
-				allowed := role >= o.role && (!o.changes || who != "reading token")
+				allowed := role >= o.role && (!o.changes && !o.spends || who != "reading token")
 				said := v.ask(o.method, o.path, "application/json", "{", "Sec-Fetch-Site: same-origin")
 				if forbidden := said.StatusCode == http.StatusForbidden; said.StatusCode == http.StatusUnauthorized || forbidden == allowed {
 					t.Errorf("%s by the %s of %s (needs %s): %d %s", o.id, who, role, o.role, said.StatusCode, said.text)
@@ -61,6 +63,20 @@ func TestRoleMatrix(t *testing.T) {
 			if said := v.ask(o.method, o.path, "application/json", "{}"); said.StatusCode != http.StatusUnauthorized {
 				t.Errorf("%s by nobody: %d %s", o.id, said.StatusCode, said.text)
 			}
+		}
+	}
+}
+
+// What neither changes anything nor costs is asked for with GET, or is named here with why.
+func TestWhoOnlyReadsSpendsNothing(t *testing.T) {
+	spends := map[string]bool{"run-checks": true, "draft-persona": true, "say-to-bot": true}
+	reads := map[string]bool{"plan-cast": true} // it has a file to send, and asks nobody
+	for _, o := range newConsole(DefaultConfig(), Deps{Log: zap.NewNop()}).set.All() {
+		if o.Spends != spends[o.ID] {
+			t.Errorf("%s spends: %t", o.ID, o.Spends)
+		}
+		if o.Method != http.MethodGet && !o.Changes && !o.Spends && !reads[o.ID] {
+			t.Errorf("%s %s neither changes anything nor costs", o.Method, o.ID)
 		}
 	}
 }

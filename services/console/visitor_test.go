@@ -222,6 +222,7 @@ func (c *running) openAPI() map[string]map[string]struct {
 	ID      string `json:"operationId"`
 	Role    string `json:"x-role"`
 	Changes bool   `json:"x-changes"`
+	Spends  bool   `json:"x-spends"`
 } {
 	c.t.Helper()
 	var all struct {
@@ -229,6 +230,7 @@ func (c *running) openAPI() map[string]map[string]struct {
 			ID      string `json:"operationId"`
 			Role    string `json:"x-role"`
 			Changes bool   `json:"x-changes"`
+			Spends  bool   `json:"x-spends"`
 		} `json:"paths"`
 	}
 	c.user("reader", access.Viewer)

@@ -50,7 +50,7 @@ type Principal struct {
 	// Name is that of the user, with the token's behind a slash if one was used.
 	Name string
 	Role Role
-	// ReadOnly is set for tokens that may change nothing, whatever the role.
+	// ReadOnly is set for tokens that may change nothing and ask no model, whatever the role.
 	ReadOnly bool
 	// Origin is the address that the request came from, and Via how: console, api or mcp.
 	Origin, Via string
@@ -64,15 +64,15 @@ var (
 	ErrForbidden = errors.New("your role does not allow it")
 )
 
-// May tells whether somebody may do what needs a role, and perhaps changes something.
-// Nobody may do nothing.
-func (p *Principal) May(least Role, changes bool) error {
+// May tells whether somebody may do what needs a role, and perhaps changes something or
+// costs. Nobody may do nothing.
+func (p *Principal) May(least Role, acts bool) error {
 	switch {
 	case p == nil:
 		return ErrAnonymous
 	case p.Role < least:
 		return fmt.Errorf("%w: it needs the role %s, and %s has the role %s", ErrForbidden, least, p.Name, p.Role)
-	case changes && p.ReadOnly:
+	case acts && p.ReadOnly:
 		return fmt.Errorf("%w: the token of %s may only read", ErrForbidden, p.Name)
 	}
 	return nil

@@ -67,6 +67,7 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 		method, path, _ := strings.Cut(at, " ")
 		return operation.Operation{ID: id, Method: method, Path: path, Summary: summary, Tag: "cast", Role: least}
 	}
+	spends := func(o operation.Operation) operation.Operation { o.Spends = true; return o }
 	changes := func(o operation.Operation) operation.Operation { // what they are given may hold tokens, or words about people
 		o.Changes, o.Secret = true, true
 		return o
@@ -78,11 +79,11 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 	a.apply = operation.Add(set, changes(op("apply-cast", "POST /cast/apply", "Apply a cast file to the roster of its plan", access.Editor)), a.applyCast)
 	a.versions = operation.Add(set, op("list-cast-versions", "GET /cast/versions", "What was applied, the newest first", access.Viewer), a.listVersions)
 	a.version = operation.Add(set, op("read-cast-version", "GET /cast/versions/{id}", "The cast as it was after it was applied", access.Viewer), a.readVersion)
-	a.draft = operation.Add(set, op("draft-persona", "POST /cast/draft", "Draft a persona; nothing is saved", access.Editor), a.draftPersona)
+	a.draft = operation.Add(set, spends(op("draft-persona", "POST /cast/draft", "Draft a persona; nothing is saved", access.Editor)), a.draftPersona)
 	a.memories = operation.Add(set, op("list-memories", "GET /cast/bots/{bot}/memories", "What a bot remembers", access.Viewer), a.listMemories)
 	a.remember = operation.Add(set, changes(op("add-memory", "POST /cast/bots/{bot}/memories", "Give a bot a memory", access.Editor)), a.addMemory)
 	a.forget = operation.Add(set, changes(op("forget-memory", "DELETE /cast/memories/{id}", "Take a memory back", access.Editor)), a.forgetMemory)
-	a.say = operation.Add(set, op("say-to-bot", "POST /cast/bots/{bot}/say", "What a bot would answer; nothing is sent", access.Editor), a.sayToBot)
+	a.say = operation.Add(set, spends(op("say-to-bot", "POST /cast/bots/{bot}/say", "What a bot would answer; nothing is sent", access.Editor)), a.sayToBot)
 	return a
 }
 

@@ -37,7 +37,7 @@ func Handler(doc *huma.OpenAPI, operations []operation.Operation, api http.Handl
 			Instructions: "Watch and direct a cast of AI personas in Telegram groups. The personas are disclosed bots: never have one claim to be human.",
 		})
 		for _, t := range tools {
-			if who.May(t.Role, t.Changes) == nil {
+			if t.Allows(who) == nil {
 				server.AddTool(t.described, t.use(api, who))
 			}
 		}

@@ -73,7 +73,9 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 	a.settings = operation.Add(set, op("list-settings", "GET /settings", "Every setting with its value", access.Viewer, false), a.listSettings)
 	a.set = operation.Add(set, op("set-setting", "PUT /settings/{key}", "Set a setting for all, a chat or a bot", access.Director, true), a.setSetting)
 	a.unset = operation.Add(set, op("unset-setting", "DELETE /settings/{key}", "Take a setting back", access.Director, true), a.unsetSetting)
-	a.check = operation.Add(set, op("run-checks", "POST /checks", "Look whether everything is as it should be", access.Director, false), a.runChecks)
+	check := op("run-checks", "POST /checks", "Look whether everything is as it should be", access.Director, false)
+	check.Spends = true // each model is asked for a text
+	a.check = operation.Add(set, check, a.runChecks)
 	a.keys = operation.Add(set, op("list-keys", "GET /keys", "Which keys seal how many tokens and authenticators", access.Admin, false), a.listKeys)
 	a.rotate = operation.Add(set, op("rotate-keys", "POST /keys/rotate", "Seal all tokens anew with the first key", access.Admin, true), a.rotateKeys)
 	return a

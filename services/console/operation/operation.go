@@ -32,8 +32,16 @@ type Operation struct {
 	// Changes tells that it changes something: it is written into the audit log, and a
 	// token that may only read can't do it.
 	Changes bool
+	// Spends tells that it may ask a model, which costs: a token that may only read can't do
+	// it.
+	Spends bool
 	// Secret tells that its input must not be written down.
 	Secret bool
+}
+
+// Allows is nil if somebody may do it, else the error that says why not.
+func (op *Operation) Allows(who *access.Principal) error {
+	return who.May(op.Role, op.Changes || op.Spends)
 }
 
 const (
@@ -96,13 +104,13 @@ func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error
 	s.all = append(s.all, bound{op, func(api huma.API) {
 		huma.Register(api, huma.Operation{
 			OperationID: op.ID, Method: op.Method, Path: "/api/v1" + op.Path, Summary: op.Summary, Tags: []string{op.Tag},
-			Extensions:   map[string]any{"x-role": op.Role.String(), "x-changes": op.Changes},
+			Extensions:   map[string]any{"x-role": op.Role.String(), "x-changes": op.Changes, "x-spends": op.Spends},
 			Errors:       []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity},
 			Security:     []map[string][]string{{"token": {}}},
 			MaxBodyBytes: MaxRequest, BodyReadTimeout: bodyTimeout,
 			// Who may not is told so before anything is read that they send.
 			Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
-				if err := access.From(ctx.Context()).May(op.Role, op.Changes); err != nil {
+				if err := op.Allows(access.From(ctx.Context())); err != nil {
 					problem := s.Problem(op.ID, err)
 					_ = huma.WriteErr(api, ctx, problem.GetStatus(), problem.Error()) // nobody reads it then
 					return
@@ -140,7 +148,7 @@ func (s *Set) Register(api huma.API) {
 // into the audit log.
 func (o *Of[I, O]) Call(ctx context.Context, in *I) (out *O, err error) {
 	who := access.From(ctx)
-	if err := who.May(o.Role, o.Changes); err != nil {
+	if err := o.Allows(who); err != nil {
 		return nil, err
 	}
 	defer func() { err = unfit(err) }()
