@@ -37,6 +37,8 @@ ON CONFLICT (actor, key) DO UPDATE SET operation = excluded.operation, request_h
     WHERE idempotency_keys.created_at < now() - $5::interval`
 	end = `-- console: idempotency end
 UPDATE idempotency_keys SET status = $3, answer = $4 WHERE actor = $1 AND key = $2`
+	drop = `-- console: idempotency drop
+DELETE FROM idempotency_keys WHERE actor = $1 AND key = $2`
 	find = `-- console: idempotency find
 SELECT request_hash, coalesce(status, 0), answer FROM idempotency_keys WHERE actor = $1 AND key = $2`
 	tidy = `-- console: idempotency tidy
@@ -84,8 +86,9 @@ func (q Requests) Handler(next http.Handler) http.Handler {
 }
 
 // first does a request to its end, even if whoever asks does not wait for it, and keeps
-// its answer. Where the process ends in between, the request may have been done or not,
-// and says so when it comes again.
+// its answer. What failed by no mistake of who asks (5xx) may be asked for again with the
+// same key. Where the process ends in between, the request may have been done or not, and
+// says so when it comes again.
 func (q Requests) first(w http.ResponseWriter, r *http.Request, next http.Handler, actor, key string) {
 	answer := &recorder{ResponseWriter: w, status: http.StatusOK}
 	r = r.WithContext(context.WithoutCancel(r.Context()))
@@ -96,7 +99,11 @@ func (q Requests) first(w http.ResponseWriter, r *http.Request, next http.Handle
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), store.Timeout)
 	defer cancel()
-	if _, err := q.Pool.Exec(ctx, end, actor, key, answer.status, body); err != nil {
+	sql, args := end, []any{actor, key, answer.status, body}
+	if answer.status >= http.StatusInternalServerError {
+		sql, args = drop, args[:2]
+	}
+	if _, err := q.Pool.Exec(ctx, sql, args...); err != nil {
 		q.Log.Error("a request's answer can't be kept: if it comes again, it is not known whether it was done", zap.Error(err))
 	}
 }

@@ -25,6 +25,7 @@ type acts struct {
 	secret bool
 	dies   bool
 	leaves bool // who asks leaves before it is done
+	status int  // what it answers the first time, if not that it is done
 }
 
 func (a *acts) ask(actor, key, method, path, body string) *httptest.ResponseRecorder {
@@ -43,6 +44,10 @@ func (a *acts) ask(actor, key, method, path, body string) *httptest.ResponseReco
 		}
 		if a.dies {
 			panic(http.ErrAbortHandler)
+		}
+		if a.status != 0 && a.done == 1 {
+			w.WriteHeader(a.status)
+			return
 		}
 		w.WriteHeader(http.StatusCreated)
 		_, _ = w.Write([]byte(`{"number": 7}`))
@@ -91,6 +96,25 @@ func TestWhatEndedWithoutAnAnswerIsNotDoneAgain(t *testing.T) {
 	a.ask("anna", "k", "POST", "/a", "x")
 	if got := a.ask("anna", "k", "POST", "/a", "x"); got.Code != http.StatusConflict || a.done != 1 {
 		t.Errorf("answered %d, done %d times", got.Code, a.done)
+	}
+}
+
+func TestWhatFailedMayBeAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for status, done := range map[int]int{
+		http.StatusInternalServerError: 2, http.StatusServiceUnavailable: 2, http.StatusConflict: 1, http.StatusUnprocessableEntity: 1,
+	} {
+		a := &acts{t: t, pool: journaltest.Open(t), status: status}
+		a.ask("anna", "k", "POST", "/a", "x")
+		want := status
+		if done == 2 {
+			want = http.StatusCreated
+		}
+		for range 2 { // the answer that is kept is the last
+			if got := a.ask("anna", "k", "POST", "/a", "x"); got.Code != want || a.done != done {
+				t.Errorf("after %d: answered %d, done %d times; want %d, %d times", status, got.Code, a.done, want, done)
+			}
+		}
 	}
 }
 

@@ -152,3 +152,22 @@ func TestProblems(t *testing.T) {
 		}
 	}
 }
+
+// What was done though the audit log can't be told is no failure: it would be done twice.
+func TestWhatIsDoneIsNoFailure(t *testing.T) {
+	t.Parallel()
+	s, op := set(t, operation.Operation{Changes: true})
+	if _, err := s.Audit.Pool.Exec(t.Context(), `
+CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'away'; END $$;
+CREATE TRIGGER away BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION away()`); err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string]error{"ahoy": nil, "changed": operation.ErrConflict} {
+		in := &input{}
+		in.Body.Word = word
+		out, err := op.Call(access.With(t.Context(), director()), in)
+		if !errors.Is(err, want) || (out != nil) != (want == nil) {
+			t.Errorf("%s: %v %v, want %v", word, out, err, want)
+		}
+	}
+}

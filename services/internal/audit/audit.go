@@ -7,6 +7,7 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,8 +56,12 @@ ORDER BY at DESC, id DESC LIMIT $5`
 // Log writes entries.
 type Log struct{ Pool *pgxpool.Pool }
 
+// ErrUntold says that an act is done, and its entry has no result.
+var ErrUntold = errors.New("it is done, but the audit log can't be told")
+
 // Do writes an entry, acts, and writes down the result. The act may fill in the entry's
-// object, before and after. Where the entry can't be written, nothing is done.
+// object, before and after. Where the entry can't be written, nothing is done; where the
+// result can't, the error is ErrUntold.
 func (l Log) Do(ctx context.Context, e *Entry, act func(context.Context) error) error {
 	err := l.Pool.QueryRow(ctx, begin, e.Actor, e.Origin, e.Via, e.Operation, e.Object, e.Input).Scan(&e.ID)
 	if err != nil {
@@ -71,7 +76,7 @@ func (l Log) Do(ctx context.Context, e *Entry, act func(context.Context) error) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	if _, err := l.Pool.Exec(ctx, end, e.ID, e.Object, e.Before, e.After, e.Result); err != nil && failed == nil {
-		return fmt.Errorf("it is done, but the audit log can't be told: %w", err)
+		return fmt.Errorf("%w: %w", ErrUntold, err)
 	}
 	return failed
 }
