@@ -50,19 +50,20 @@ type (
 		After string `query:"after" maxLength:"80" doc:"next of the page before"`
 	}
 	queueAnswer struct{ Body Queue }
-	turnInput   struct {
+	// TurnInput says which text. It is exported because huma reads no other that is embedded.
+	TurnInput struct {
 		ID     int64 `path:"id" doc:"the chat's number"`
 		Number int64 `path:"number" doc:"the turn's number in the chat"`
 	}
 	decision struct {
-		turnInput
+		TurnInput
 
 		Body struct {
 			Version int64 `json:"version" doc:"of the text that was looked at"`
 		}
 	}
 	editInput struct {
-		turnInput
+		TurnInput
 
 		Body struct {
 			Version int64  `json:"version" doc:"of the text that was looked at"`
@@ -70,7 +71,7 @@ type (
 		}
 	}
 	rewriteInput struct {
-		turnInput
+		TurnInput
 
 		Body struct {
 			Version int64  `json:"version" doc:"of the text that was looked at"`
@@ -153,36 +154,36 @@ func (a *Area) read(ctx context.Context, in *queueQuery) (*queueAnswer, error) {
 }
 
 func (a *Area) doSend(ctx context.Context, in *decision) (*none, error) {
-	return a.decided(ctx, in.turnInput, nil, func(good time.Duration) error {
+	return a.decided(ctx, in.TurnInput, nil, func(good time.Duration) error {
 		return a.director.Approve(ctx, in.held(ctx, in.Body.Version), good)
 	})
 }
 
 func (a *Area) doEdit(ctx context.Context, in *editInput) (*none, error) {
-	return a.decided(ctx, in.turnInput, in.Body, func(good time.Duration) error {
+	return a.decided(ctx, in.TurnInput, in.Body, func(good time.Duration) error {
 		return a.director.Edit(ctx, in.held(ctx, in.Body.Version), in.Body.Text, good)
 	})
 }
 
 func (a *Area) doDiscard(ctx context.Context, in *decision) (*none, error) {
-	return a.decided(ctx, in.turnInput, nil, func(time.Duration) error {
+	return a.decided(ctx, in.TurnInput, nil, func(time.Duration) error {
 		return a.director.Discard(ctx, in.held(ctx, in.Body.Version))
 	})
 }
 
 func (a *Area) doRewrite(ctx context.Context, in *rewriteInput) (*none, error) {
-	return a.decided(ctx, in.turnInput, in.Body, func(good time.Duration) error {
+	return a.decided(ctx, in.TurnInput, in.Body, func(good time.Duration) error {
 		return a.director.Rewrite(ctx, in.held(ctx, in.Body.Version), in.Body.Note, good)
 	})
 }
 
-func (in turnInput) held(ctx context.Context, version int64) journal.Held {
+func (in TurnInput) held(ctx context.Context, version int64) journal.Held {
 	return journal.Held{Chat: in.ID, Turn: in.Number, Version: version, By: access.From(ctx).Name}
 }
 
 // decided does what was decided on a turn. What is to be sent or written is good for as
 // long as any turn.
-func (a *Area) decided(ctx context.Context, of turnInput, becomes any, do func(good time.Duration) error) (*none, error) {
+func (a *Area) decided(ctx context.Context, of TurnInput, becomes any, do func(good time.Duration) error) (*none, error) {
 	values, err := settingspg.Values(ctx, a.pool)
 	if err != nil {
 		return nil, err

@@ -37,8 +37,8 @@ func (a *Area) decide(ctx context.Context, r *http.Request) (done string, err er
 	if errChat != nil || errNumber != nil || errVersion != nil {
 		return "", operation.ErrNotFound
 	}
-	of := turnInput{chat, number}
-	plain := decision{turnInput: of}
+	of := TurnInput{chat, number}
+	plain := decision{TurnInput: of}
 	plain.Body.Version = version
 	switch chi.URLParam(r, "act") {
 	case "send":
@@ -48,12 +48,12 @@ func (a *Area) decide(ctx context.Context, r *http.Request) (done string, err er
 		_, err = a.discard.Call(ctx, &plain)
 		return "It is discarded.", err
 	case "edit":
-		in := editInput{turnInput: of}
+		in := editInput{TurnInput: of}
 		in.Body.Version, in.Body.Text = version, r.PostFormValue("text")
 		_, err = a.edit.Call(ctx, &in)
 		return "What you wrote is on its way.", err
 	case "rewrite":
-		in := rewriteInput{turnInput: of}
+		in := rewriteInput{TurnInput: of}
 		in.Body.Version, in.Body.Note = version, r.PostFormValue("note")
 		_, err = a.rewrite.Call(ctx, &in)
 		return "It is being written again, and comes back here.", err

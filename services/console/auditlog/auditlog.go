@@ -22,13 +22,14 @@ import (
 )
 
 type (
-	filter struct {
+	// Filter says which entries. It is exported because huma reads no other that is embedded.
+	Filter struct {
 		Text string `query:"text" maxLength:"200" doc:"what must be in the actor, the operation or the object"`
 		From string `query:"from" doc:"then or later, such as 2026-01-31 or 2026-01-31T18:30, UTC; 30 days before to if it is empty"`
 		To   string `query:"to" doc:"before then; empty for now"`
 	}
 	listInput struct {
-		filter
+		Filter
 
 		Before string `query:"before" maxLength:"60" doc:"next of the page before"`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
@@ -39,7 +40,7 @@ type (
 			Next    string        `json:"next,omitempty" doc:"what to give as before for more; absent at the end"`
 		}
 	}
-	exportInput struct{ filter }
+	exportInput struct{ Filter }
 )
 
 const (
@@ -101,7 +102,7 @@ func (a *Area) read(ctx context.Context, in *listInput) (*auditList, error) {
 	return &out, nil
 }
 
-func (f *filter) search(now time.Time) (s audit.Search, err error) {
+func (f *Filter) search(now time.Time) (s audit.Search, err error) {
 	s.Text = f.Text
 	if s.Until, err = operation.Instant("to", f.To, time.Time{}); err != nil {
 		return s, err
@@ -113,8 +114,8 @@ func (f *filter) search(now time.Time) (s audit.Search, err error) {
 	return s, err
 }
 
-// query is the filter as the address has it.
-func (f *filter) query() url.Values {
+// query is the Filter as the address has it.
+func (f *Filter) query() url.Values {
 	return url.Values{"text": {f.Text}, "from": {f.From}, "to": {f.To}}
 }
 
@@ -153,13 +154,13 @@ func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse
 func (a *Area) Routes(r chi.Router) {
 	r.Get(path, func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		in := &listInput{filter{q.Get("text"), q.Get("from"), q.Get("to")}, q.Get("before"), 50}
+		in := &listInput{Filter{q.Get("text"), q.Get("from"), q.Get("to")}, q.Get("before"), 50}
 		found, err := a.list.Call(r.Context(), in)
 		if err != nil {
 			a.pages.Fail(w, r, err)
 			return
 		}
-		a.pages.Render(w, r, page.View{Title: "Audit", Section: "audit", Body: entries(found.Body.Entries, &in.filter, found.Body.Next)})
+		a.pages.Render(w, r, page.View{Title: "Audit", Section: "audit", Body: entries(found.Body.Entries, &in.Filter, found.Body.Next)})
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/audit"
 )
 
-func entries(all []audit.Entry, f *filter, next string) templ.Component {
+func entries(all []audit.Entry, f *Filter, next string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

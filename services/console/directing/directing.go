@@ -84,11 +84,12 @@ type Directable struct {
 }
 
 type (
-	chatInput struct {
+	// ChatInput says which chat. It is exported because huma reads no other that is embedded.
+	ChatInput struct {
 		ID int64 `path:"id" doc:"Chorus' number of the chat"`
 	}
 	speakInput struct {
-		chatInput
+		ChatInput
 
 		Body struct {
 			Bot      int64  `json:"bot_id,omitempty" doc:"who speaks; 0 is left to the planner"`
@@ -106,7 +107,7 @@ type (
 	}
 	sceneInput struct {
 		operation.Seen
-		chatInput
+		ChatInput
 
 		Body struct {
 			Text    string `json:"text" doc:"what happens, in a sentence of at most 300 characters"`
@@ -128,11 +129,11 @@ type (
 	}
 	sceneEnd struct {
 		operation.Seen
-		chatInput
+		ChatInput
 	}
 	orderInput struct {
 		operation.Seen
-		chatInput
+		ChatInput
 
 		Body struct {
 			Settings map[string]string `json:"settings" doc:"speaker_order, style and approval; what is left out stays, and an empty value takes a chat's own back"`
@@ -149,7 +150,7 @@ type Area struct {
 	pages    *page.Pages
 	director *direct.Director
 
-	show     *operation.Of[chatInput, directionAnswer]
+	show     *operation.Of[ChatInput, directionAnswer]
 	list     *operation.Of[none, pausesAnswer]
 	speak    *operation.Of[speakInput, spoken]
 	scene    *operation.Of[sceneInput, none]
@@ -201,7 +202,7 @@ func keys() []*settings.Definition {
 	return []*settings.Definition{settings.SpeakerOrder.Definition, settings.Style.Definition, settings.Approval.Definition}
 }
 
-func (a *Area) read(ctx context.Context, in *chatInput) (*directionAnswer, error) {
+func (a *Area) read(ctx context.Context, in *ChatInput) (*directionAnswer, error) {
 	d := Direction{ID: in.ID, Settings: map[string]string{}}
 	err := a.pool.QueryRow(ctx, readChat, in.ID).Scan(&d.Name, &d.Title)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -318,7 +319,7 @@ func (a *Area) doResume(ctx context.Context, in *resumeInput) (*none, error) {
 }
 
 func (a *Area) doOrder(ctx context.Context, in *orderInput) (*none, error) {
-	if _, err := a.read(ctx, &in.chatInput); err != nil {
+	if _, err := a.read(ctx, &in.ChatInput); err != nil {
 		return nil, err
 	}
 	for key := range in.Body.Settings {

@@ -39,7 +39,7 @@ func (a *Area) one(w http.ResponseWriter, r *http.Request) {
 // may tells whether who looks may direct.
 func may(r *http.Request) bool { return access.From(r.Context()).May(access.Director, true) == nil }
 
-func chatOf(r *http.Request) (in chatInput, err error) {
+func chatOf(r *http.Request) (in ChatInput, err error) {
 	in.ID, err = number("id", chi.URLParam(r, "id"))
 	return in, err
 }
@@ -72,7 +72,7 @@ func (a *Area) formSpeak(w http.ResponseWriter, r *http.Request) {
 	in.Body.Line, in.Body.Topic = r.PostFormValue("line"), r.PostFormValue("topic")
 	in.Body.Narrated, in.Body.Request = r.PostFormValue("narrated") != "", r.PostFormValue("request")
 	var err error
-	if in.chatInput, err = chatOf(r); err == nil {
+	if in.ChatInput, err = chatOf(r); err == nil {
 		if err = numbers(r, map[string]*int64{"bot": &in.Body.Bot}); err == nil {
 			_, err = a.speak.Call(r.Context(), &in)
 		}
@@ -85,7 +85,7 @@ func (a *Area) formScene(w http.ResponseWriter, r *http.Request) {
 	in.Body.Text, in.Match = r.PostFormValue("text"), r.PostFormValue("match")
 	var length int64
 	var err error
-	if in.chatInput, err = chatOf(r); err == nil {
+	if in.ChatInput, err = chatOf(r); err == nil {
 		if err = numbers(r, map[string]*int64{"minutes": &length}); err == nil {
 			in.Body.Minutes = int(min(max(length, -1), 1e6))
 			_, err = a.scene.Call(r.Context(), &in)
@@ -97,7 +97,7 @@ func (a *Area) formScene(w http.ResponseWriter, r *http.Request) {
 func (a *Area) formEndScene(w http.ResponseWriter, r *http.Request) {
 	in := sceneEnd{Seen: operation.Seen{Match: r.PostFormValue("match")}}
 	var err error
-	if in.chatInput, err = chatOf(r); err == nil {
+	if in.ChatInput, err = chatOf(r); err == nil {
 		_, err = a.endScene.Call(r.Context(), &in)
 	}
 	a.done(w, r, in.ID, "The scene has ended.", err)
@@ -107,7 +107,7 @@ func (a *Area) formOrder(w http.ResponseWriter, r *http.Request) {
 	in := orderInput{Seen: operation.Seen{Match: r.PostFormValue("match")}}
 	in.Body.Settings = map[string]string{}
 	var err error
-	if in.chatInput, err = chatOf(r); err == nil {
+	if in.ChatInput, err = chatOf(r); err == nil {
 		for _, k := range keys() {
 			if value := r.PostFormValue(k.Key); value != "" {
 				in.Body.Settings[k.Key] = value

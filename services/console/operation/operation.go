@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"time"
 
@@ -95,8 +96,14 @@ type bound struct {
 }
 
 // Add adds an operation to a set. What it is given has fields as huma reads them: path,
-// query and Body. It must check all that it is given itself, because pages call it, too.
+// query and Body. It must check all that it is given itself, because pages call it, too. It
+// panics where huma would leave out a field.
 func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error)) *Of[I, O] {
+	for f := range reflect.TypeFor[I]().Fields() {
+		if f.Anonymous && !f.IsExported() {
+			panic(op.ID + ": huma reads nothing of " + f.Name + ", which is embedded and not exported")
+		}
+	}
 	o := &Of[I, O]{op, s, do}
 	if op.Path == "" {
 		return o

@@ -92,6 +92,22 @@ func TestWhoMayDoIt(t *testing.T) {
 	}
 }
 
+type place struct {
+	Chat int64 `path:"chat"`
+}
+
+// What huma would not read, no operation takes.
+func TestInputsAreReadWhole(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if said := fmt.Sprint(recover()); !strings.Contains(said, "look: huma reads nothing of place") {
+			t.Errorf("an input with fields that nobody reads: %s", said)
+		}
+	}()
+	operation.Add(&operation.Set{}, operation.Operation{ID: "look", Method: http.MethodGet, Path: "/chats/{chat}"},
+		func(context.Context, *struct{ place }) (*output, error) { return nil, operation.ErrNotFound })
+}
+
 func TestActsAreInTheAuditLog(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -239,6 +239,7 @@ func TestPausesAndScenesAreCheckedAndReplaced(t *testing.T) {
 		"a chat":            f.Pause(ctx, 99, 0, "Kim", 0),
 		"a bot":             f.Pause(ctx, f.chat, 99, "Kim", 0),
 		"a chat of a scene": f.SetScene(ctx, 99, "Rain.", "Kim", time.Hour, nil),
+		"scene of all":      f.SetScene(ctx, 0, "Rain.", "Kim", time.Hour, nil),
 	} {
 		if !errors.Is(err, direct.ErrNone) {
 			t.Errorf("there is no such %s: %v", what, err)
