@@ -121,14 +121,14 @@ func TestProcessesAreAsked(t *testing.T) {
 func TestUsageIsPlotted(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.Exec(`INSERT INTO llm_spending (day, provider, tokens, cost) SELECT (now() AT TIME ZONE 'UTC')::date, p, 1200, 0.25 FROM unnest('{alpha,beta}'::text[]) p`)
+	s.Exec(`INSERT INTO llm_spending (day, provider, calls, tokens, cost) VALUES ((now() AT TIME ZONE 'UTC')::date, 'alpha', 16, 800, 36), ((now() AT TIME ZONE 'UTC')::date, 'beta', 0, 800, 36)`)
 	for i := range 8 {
 		chat := journaltest.Chat(t, s.Pool, "chat-"+string(rune('a'+i)))
 		s.Exec(`
 INSERT INTO llm_calls (at, purpose, chat_id, provider, prompt_tokens, cost, outcome) SELECT now(), 'text', $1, 'alpha', 100, $2::integer, 'written' FROM generate_series(1, 2)`, chat, 8-i)
 	}
 	for page, want := range map[string][]string{
-		"/operate/usage?days=7":         {"half is used up", "at most 0.5000", "at most 2400", `height="60"><title>`, `class="c1"`, "alpha", "0.2500, 1200 tokens"},
+		"/operate/usage?days=7":         {"half is used up", "at most 72.0000", "at most 1600", `height="60"><title>`, `class="c1"`, "alpha", "36.0000, 800 tokens"},
 		"/operate/usage?by=chat&days=7": {"at most 72.0000", "at most 16", "chat-e", "others", "12.0000, 600 tokens", `class="c5"`},
 		"/operate/usage?by=day":         {"at most 72.0000", "all"},
 	} {

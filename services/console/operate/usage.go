@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
@@ -95,20 +94,8 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 	if !slices.Contains(usage.Ways(), usage.By(in.By)) {
 		return nil, &operation.InvalidError{Field: "by", Value: fmt.Sprintf("%.20q", in.By), Want: "day, chat, bot, provider or purpose"}
 	}
-	var sums []usage.Sum
-	var of []usage.DaySum
-	var reading errgroup.Group // both read all calls of the time
-	reading.Go(func() (err error) {
-		sums, err = usage.Sums(ctx, a.Pool, time.Duration(days)*24*time.Hour, usage.By(in.By))
-		return err
-	})
-	if usage.By(in.By) != usage.ByDay {
-		reading.Go(func() (err error) {
-			of, err = usage.Days(ctx, a.Pool, usage.Day(time.Now()).AddDate(0, 0, 1-days), usage.By(in.By), shownNames)
-			return err
-		})
-	}
-	if err := reading.Wait(); err != nil {
+	sums, err := usage.Sums(ctx, a.Pool, time.Duration(days)*24*time.Hour, usage.By(in.By))
+	if err != nil {
 		return nil, err
 	}
 	for _, s := range sums {
@@ -124,10 +111,11 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 		}
 		return out, nil
 	}
+	of, err := usage.Days(ctx, a.Pool, usage.Day(time.Now()).AddDate(0, 0, 1-days), usage.By(in.By), sums, shownNames)
 	for _, d := range of {
 		out.Body.SumDays = append(out.Body.SumDays, usageDay(d))
 	}
-	return out, nil
+	return out, err
 }
 
 func (a *Area) pageUsage(w http.ResponseWriter, r *http.Request) {

@@ -3,9 +3,11 @@
 package usage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -98,8 +100,8 @@ func Ways() []By { return []By{ByDay, ByChat, ByBot, ByProvider, ByPurpose} }
 
 // Sum is the calls of one day, chat, bot or whatever they are summed by.
 type Sum struct {
-	// Name is which one; "-" for calls that are about none.
-	Name             string
+	// Name is which one; "-" for calls that are about none. Key is how the calls tell it.
+	Name, Key        string
 	Calls            int64
 	Failed           int64
 	PromptTokens     int64
@@ -127,7 +129,7 @@ func (b By) by() (key, name string) {
 
 // sums looks names up for what was summed, not for each call.
 const sums = `
-SELECT %s, calls, failed, prompt_tokens, completion_tokens, cost, latency FROM (
+SELECT %s, coalesce(key::text, ''), calls, failed, prompt_tokens, completion_tokens, cost, latency FROM (
     SELECT %s AS key, count(*) AS calls, count(*) FILTER (WHERE outcome <> 'written') AS failed, sum(prompt_tokens) AS prompt_tokens,
         sum(completion_tokens) AS completion_tokens, sum(cost)::float8 AS cost, coalesce(avg(latency) FILTER (WHERE outcome = 'written'), '0') AS latency
     FROM llm_calls WHERE at >= now() - $1::interval GROUP BY 1) s ORDER BY 1`
@@ -148,24 +150,46 @@ type DaySum struct {
 	Cost   float64
 }
 
-// Of all, so many have the highest costs, or where nothing costs the most tokens.
+// The days' totals stand in a table of their own, so only the calls of a few names are
+// sorted by days.
 const sumDays = `
-WITH d AS MATERIALIZED (
-    SELECT %s AS key, (at AT TIME ZONE 'UTC')::date AS day, count(*) AS calls, sum(prompt_tokens + completion_tokens) AS tokens, sum(cost) AS cost
-    FROM llm_calls WHERE at >= $1 GROUP BY 1, 2),
-top AS MATERIALIZED (
-    SELECT key, true AS is FROM d GROUP BY key ORDER BY sum(cost) DESC, sum(tokens) DESC, sum(calls) DESC, key LIMIT $2),
-s AS (
-    SELECT day, CASE WHEN top.is THEN d.key END AS key, coalesce(top.is, false) AS top,
-        sum(calls)::bigint AS calls, sum(tokens)::bigint AS tokens, sum(cost)::float8 AS cost
-    FROM d LEFT JOIN top ON top.key IS NOT DISTINCT FROM d.key GROUP BY 1, 2, 3)
-SELECT day, CASE WHEN top THEN %s ELSE '' END, calls, tokens, cost FROM s ORDER BY 1, 2`
+SELECT (at AT TIME ZONE 'UTC')::date, key, count(*), sum(prompt_tokens + completion_tokens)::bigint, sum(cost)::float8
+FROM (SELECT *, coalesce((%s)::text, '') AS key FROM llm_calls WHERE at >= $1) c WHERE key = ANY($2) GROUP BY 1, 2
+UNION ALL SELECT day, NULL, sum(calls)::bigint, sum(tokens)::bigint, sum(cost)::float8 FROM llm_spending WHERE day >= ($1 AT TIME ZONE 'UTC')::date GROUP BY 1
+ORDER BY 1, 2`
 
-// Days adds up the calls of each day since one, for the top of what they are summed by and
+// Days adds up the calls of each day since one, for the top of the sums of that time and
 // for all others together.
-func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, top int) ([]DaySum, error) {
-	key, name := by.by()
-	return store.Collect(ctx, pool, "sum the usage of days", pgx.RowToStructByPos[DaySum], fmt.Sprintf(sumDays, key, name), since, top)
+func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, sums []Sum, top int) ([]DaySum, error) {
+	first := slices.SortedFunc(slices.Values(sums), func(a, b Sum) int {
+		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.PromptTokens+b.CompletionTokens, a.PromptTokens+a.CompletionTokens), cmp.Compare(b.Calls, a.Calls))
+	})
+	names, keys := map[string]string{}, []string{}
+	for _, s := range first[:min(top, len(first))] {
+		names[s.Key], keys = s.Name, append(keys, s.Key)
+	}
+	key, _ := by.by()
+	var found []DaySum
+	var d DaySum
+	var of *string
+	var topOfDay DaySum
+	err := store.Each(ctx, pool, "sum the usage of days", []any{&d.Day, &of, &d.Calls, &d.Tokens, &d.Cost}, func() error {
+		if !d.Day.Equal(topOfDay.Day) {
+			topOfDay = DaySum{Day: d.Day}
+		}
+		if of != nil {
+			d.Name = names[*of]
+			found = append(found, d)
+			topOfDay.Calls, topOfDay.Tokens, topOfDay.Cost = topOfDay.Calls+d.Calls, topOfDay.Tokens+d.Tokens, topOfDay.Cost+d.Cost
+			return nil
+		}
+		// The total of the day comes last.
+		if others := d.Calls - topOfDay.Calls; others > 0 {
+			found = append(found, DaySum{d.Day, "", others, max(d.Tokens-topOfDay.Tokens, 0), max(d.Cost-topOfDay.Cost, 0)})
+		}
+		return nil
+	}, fmt.Sprintf(sumDays, key), since, keys)
+	return found, err
 }
 
 // keep is how long single calls are kept; the days' totals stay.
