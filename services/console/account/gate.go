@@ -90,7 +90,7 @@ func (a *Area) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		a.pages.Fail(w, r, err)
 		return
 	}
-	operation.Refuse(w, a.set.Problem("log in", err))
+	operation.Refuse(w, a.set.Problem(r.Context(), "log in", err))
 }
 
 // loggedIn is who the session says, as the database knows them now: what somebody may do

@@ -111,10 +111,10 @@ var errPasskey = operation.Invalid(errors.New("the passkey was not accepted"))
 
 func (a *Area) passkeyPages(r chi.Router) {
 	r.Post(ownPath+"/passkeys/begin", func(w http.ResponseWriter, r *http.Request) {
-		a.answer(w, func() (any, error) { return a.beginPasskey(r.Context()) })
+		a.answer(w, r, func() (any, error) { return a.beginPasskey(r.Context()) })
 	})
 	r.Post(ownPath+"/passkeys", func(w http.ResponseWriter, r *http.Request) {
-		a.answer(w, func() (any, error) { return a.endPasskey(r) })
+		a.answer(w, r, func() (any, error) { return a.endPasskey(r) })
 	})
 	r.Post(ownPath+"/passkeys/drop", func(w http.ResponseWriter, r *http.Request) {
 		id, err := decodeID(field(r, "passkey"))
@@ -126,11 +126,11 @@ func (a *Area) passkeyPages(r chi.Router) {
 }
 
 // answer answers a script of ours.
-func (a *Area) answer(w http.ResponseWriter, do func() (any, error)) {
+func (a *Area) answer(w http.ResponseWriter, r *http.Request, do func() (any, error)) {
 	out, err := do()
 	status := operation.Status(err)
 	if err != nil {
-		out = a.set.Problem("passkey", err)
+		out = a.set.Problem(r.Context(), "passkey", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -244,7 +244,7 @@ func (a *Area) dropPasskey(ctx context.Context, in *passkeyID) (*nothing, error)
 // beginByPasskey asks the browser for any passkey of this console. That is the try that
 // counts: each ends once, and writes a session for somebody whom nobody knows.
 func (a *Area) beginByPasskey(w http.ResponseWriter, r *http.Request) {
-	a.answer(w, func() (any, error) {
+	a.answer(w, r, func() (any, error) {
 		if _, err := a.try(r.Context(), remote.Address(r, a.Forwarded), ""); err != nil {
 			return nil, err
 		}
@@ -256,7 +256,7 @@ func (a *Area) beginByPasskey(w http.ResponseWriter, r *http.Request) {
 
 // byPasskey logs in with a passkey.
 func (a *Area) byPasskey(w http.ResponseWriter, r *http.Request) {
-	a.answer(w, func() (any, error) {
+	a.answer(w, r, func() (any, error) {
 		session, err := a.ended(r.Context())
 		if err != nil {
 			return nil, err

@@ -143,7 +143,7 @@ func (a *Area) write(ctx context.Context, in *exportInput) (*huma.StreamResponse
 				}
 			}
 			if entries, err = a.log.Find(ctx, s.After(&entries[len(entries)-1]), maxEntries); err != nil {
-				a.set.Log.Error("the audit log's export ends early", zap.Error(err))
+				operation.Failed(ctx, a.set.Log, "the audit log's export ends early", zap.Error(err))
 				panic(http.ErrAbortHandler) // so that nobody takes it for whole
 			}
 		}

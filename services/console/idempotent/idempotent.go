@@ -75,7 +75,7 @@ func (q Requests) Handler(next http.Handler) http.Handler {
 		begun, err := q.Pool.Exec(r.Context(), begin, who.Name, key, r.Method+" "+r.URL.Path, hash[:], kept)
 		switch {
 		case err != nil:
-			q.Log.Error("a request's key can't be written down", zap.Error(err))
+			operation.Failed(r.Context(), q.Log, "a request's key can't be written down", zap.Error(err))
 			refuse(w, http.StatusInternalServerError, "it could not be done; the console's log says why")
 		case begun.RowsAffected() == 0:
 			q.again(w, r, who.Name, key, hash[:])
@@ -118,7 +118,7 @@ func (q Requests) again(w http.ResponseWriter, r *http.Request, actor, key strin
 	case errors.Is(err, pgx.ErrNoRows):
 		refuse(w, http.StatusConflict, header+": its time is just over: ask with another one")
 	case err != nil:
-		q.Log.Error("a request's answer can't be read", zap.Error(err))
+		operation.Failed(r.Context(), q.Log, "a request's answer can't be read", zap.Error(err))
 		refuse(w, http.StatusInternalServerError, "it could not be done; the console's log says why")
 	case !bytes.Equal(asked, hash):
 		refuse(w, http.StatusUnprocessableEntity, header+": it was used for another request: take a new one for each")

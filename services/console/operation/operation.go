@@ -118,7 +118,7 @@ func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error
 			// Who may not is told so before anything is read that they send.
 			Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 				if err := op.Allows(access.From(ctx.Context())); err != nil {
-					problem := s.Problem(op.ID, err)
+					problem := s.Problem(ctx.Context(), op.ID, err)
 					_ = huma.WriteErr(api, ctx, problem.GetStatus(), problem.Error()) // nobody reads it then
 					return
 				}
@@ -127,7 +127,7 @@ func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error
 		}, func(ctx context.Context, in *I) (*O, error) {
 			out, err := o.Call(ctx, in)
 			if err != nil {
-				return nil, s.Problem(op.ID, err)
+				return nil, s.Problem(ctx, op.ID, err)
 			}
 			return out, nil
 		})
@@ -187,12 +187,22 @@ func unfit(err error) error {
 	return err
 }
 
+// Failed tells the log of what is no mistake of who asks; where they have left meanwhile, it
+// is most likely their leaving that made it fail, and nobody's concern.
+func Failed(ctx context.Context, log *zap.Logger, what string, fields ...zap.Field) {
+	level := zap.ErrorLevel
+	if errors.Is(ctx.Err(), context.Canceled) {
+		level = zap.DebugLevel
+	}
+	log.Log(level, what, fields...)
+}
+
 // Problem is what the API answers for an error (RFC 9457). What is no mistake of who asks
 // is told to the log only.
-func (s *Set) Problem(operation string, err error) huma.StatusError {
+func (s *Set) Problem(ctx context.Context, operation string, err error) huma.StatusError {
 	status := Status(err)
 	if status == http.StatusInternalServerError {
-		s.Log.Error("an operation failed", zap.String("operation", operation), zap.Error(err))
+		Failed(ctx, s.Log, "an operation failed", zap.String("operation", operation), zap.Error(err))
 		return huma.Error500InternalServerError("it could not be done; the console's log says why")
 	}
 	return huma.NewError(status, err.Error())

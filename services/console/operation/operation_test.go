@@ -8,10 +8,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
@@ -184,6 +188,28 @@ CREATE TRIGGER away BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION awa
 		out, err := op.Call(access.With(t.Context(), director()), in)
 		if !errors.Is(err, want) || (out != nil) != (want == nil) {
 			t.Errorf("%s: %v %v, want %v", word, out, err, want)
+		}
+	}
+}
+
+// Whoever leaves is no error of ours.
+func TestWhoLeavesIsNoError(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zap.DebugLevel)
+	s := &operation.Set{Log: zap.New(core)}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	late, end := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer end()
+	for _, c := range []struct {
+		ctx  context.Context //nolint:containedctx // a case
+		want zapcore.Level
+	}{{left, zap.DebugLevel}, {t.Context(), zap.ErrorLevel}, {late, zap.ErrorLevel}} {
+		if got := s.Problem(c.ctx, "say", errSecret); got.GetStatus() != http.StatusInternalServerError {
+			t.Error(got)
+		}
+		if entries := logged.TakeAll(); len(entries) != 1 || entries[0].Level != c.want {
+			t.Errorf("%v: %+v, want one at %v", c.ctx.Err(), entries, c.want)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (p *Pages) why(r *http.Request, err error) string {
 	if operation.Status(err) != http.StatusInternalServerError {
 		return err.Error()
 	}
-	p.Log.Error("a request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+	operation.Failed(r.Context(), p.Log, "a request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
 	return "It could not be done; the console's log says why."
 }
 

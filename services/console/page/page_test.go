@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/a-h/templ"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
@@ -127,5 +130,20 @@ func TestAPageThatFailsSaysWhy(t *testing.T) {
 				t.Errorf("%d %s, want %d with %s", w.Code, text, c.code, c.says)
 			}
 		})
+	}
+}
+
+// Whoever leaves before a page is made is no error of ours.
+func TestWhoLeavesIsNoError(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zap.DebugLevel)
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	for ctx, want := range map[context.Context]zapcore.Level{left: zap.DebugLevel, t.Context(): zap.ErrorLevel} {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/turns", nil)
+		(&page.Pages{Log: zap.New(core)}).Fail(httptest.NewRecorder(), r, errors.New("read turns: context canceled"))
+		if entries := logged.TakeAll(); len(entries) != 1 || entries[0].Level != want {
+			t.Errorf("%v: %+v, want one at %v", ctx.Err(), entries, want)
+		}
 	}
 }
