@@ -26,7 +26,7 @@ const (
 type Finding struct {
 	Status Status `json:"status"`
 	// Check is what was looked at: configuration, database, bus, redis, clock, llm,
-	// bot, chat or member.
+	// bot, chat, member or approval.
 	Check string `json:"check"`
 	// Subject is which of them, by its name in the cast file; for a member, the bot
 	// and the chat. Empty where there is one only.
