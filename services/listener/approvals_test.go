@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -229,6 +231,11 @@ func TestOperatorsDecideByTelegram(t *testing.T) {
 			d.exec(`UPDATE turns SET planned_at = now() - interval '2 hours', due_at = now() - interval '2 hours', expires_at = now() - interval '1 minute' WHERE chat_id = $1`, d.chat)
 			d.press(kim, fmt.Sprintf("send %d", n))
 		}, "q1: It waits no more: its time was over, or it was taken back.", "open held Hello", "bot0 in Club: nobody decided in time, so it is not sent.", ""},
+		"paused": {func(d *desk, _ int64) {
+			if err := pgx.BeginFunc(d.t.Context(), d.pool, func(tx pgx.Tx) error { return d.journal.Drop(d.t.Context(), tx, d.chat, 0, "paused by Mia") }); err != nil {
+				d.t.Fatal(err)
+			}
+		}, "", "expired held Hello", "bot0 in Club: paused by Mia, so it is not sent.", ""},
 		"erased": {func(d *desk, _ int64) {
 			if err := d.journal.Redact(d.t.Context(), []journal.Said{{Chat: d.chat, Turn: 1}}, "forgotten"); err != nil {
 				d.t.Fatal(err)

@@ -230,7 +230,9 @@ WHERE n.closed_at IS NULL AND (t.fence <> n.version OR t.closed_at IS NOT NULL O
 
 	// Whoever decides has the lock until that is committed.
 	lockDecided = `-- lock a text that was shown
-SELECT closed_at IS NULL AND fence = $3 OR coalesce(outcome, '') = 'expired' FROM turns WHERE chat_id = $1 AND turn_no = $2 FOR SHARE`
+SELECT closed_at IS NULL AND fence = $3 OR coalesce(outcome, '') = 'expired',
+    CASE WHEN outcome = 'expired' AND closed_at < expires_at THEN reason ELSE '' END
+FROM turns WHERE chat_id = $1 AND turn_no = $2 FOR SHARE`
 	readDecided = `-- look what was decided
 SELECT what, by FROM decisions WHERE chat_id = $1 AND turn_no = $2 AND version = $3`
 	readShown = `-- look whether a text was shown
@@ -314,7 +316,8 @@ func (l *Listener) closeNotice(ctx context.Context, n notice) error {
 // outcome is what became of a text that was shown.
 func outcome(ctx context.Context, tx pgx.Tx, n notice) (string, error) {
 	var late bool
-	if err := tx.QueryRow(ctx, lockDecided, n.Chat, n.Turn, n.Version).Scan(&late); err != nil {
+	var why string
+	if err := tx.QueryRow(ctx, lockDecided, n.Chat, n.Turn, n.Version).Scan(&late, &why); err != nil {
 		return "", fmt.Errorf("look at a text: %w", err)
 	}
 	var what, by string
@@ -324,6 +327,8 @@ func outcome(ctx context.Context, tx pgx.Tx, n notice) (string, error) {
 		return decidedBy(what, by), nil
 	case !errors.Is(err, pgx.ErrNoRows):
 		return "", fmt.Errorf("look what was decided: %w", err)
+	case why != "": // such as a pause
+		return why + ", so it is not sent.", nil
 	case late:
 		return "nobody decided in time, so it is not sent.", nil
 	}
