@@ -110,8 +110,8 @@ func TestCommandsAreAudited(t *testing.T) {
 	if strings.Join(got, ",") != "console link,memory forget,settings set" {
 		t.Errorf("%v", got)
 	}
-	if input := string(found[2].Input); !strings.Contains(input, "reply_probability") {
-		t.Error(input)
+	if input := string(found[2].Input); !strings.Contains(input, "reply_probability") || found[2].Object != "setting reply_probability" {
+		t.Errorf("%s of %q", input, found[2].Object)
 	}
 	_, token, found2 := strings.Cut(strings.TrimSpace(out.String()), "/join#")
 	if !found2 || len(token) < 43 {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -269,6 +270,7 @@ func withSetting(cmd *cobra.Command, cfg *configuration, at where, d *settings.D
 		if err != nil {
 			return err
 		}
+		audit.Note(ctx, strings.TrimSpace("setting "+d.Key+" "+at.chat+at.bot), nil, nil)
 		return do(ctx, pool, scope, id)
 	})
 }
