@@ -1,6 +1,7 @@
 package turns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,6 +87,21 @@ type Delivery struct {
 
 	Typing time.Duration `json:"typing,omitempty" db:"-"`
 	Emoji  string        `json:"emoji,omitempty" db:"-"`
+}
+
+// became says what was done, and what came of it.
+func (d *Delivery) became() string {
+	said := []string{strings.ReplaceAll(d.Action, "_", " "), strings.ReplaceAll(cmp.Or(d.Outcome, d.State), "_", " ")}
+	if d.Step == "fallback" {
+		said = append(said, "by its fallback")
+	}
+	if d.Attempts > 0 {
+		said = append(said, fmt.Sprintf("%d failed attempts", d.Attempts))
+	}
+	if d.Typing > 0 {
+		said = append(said, "typed for "+short(d.Typing))
+	}
+	return strings.Join(said, ", ")
 }
 
 // Dead is the dead letter of a turn.
