@@ -91,6 +91,9 @@ func (l *Looker) askChat(ctx context.Context, t *rosterpg.Try, token secret.Stri
 	if !out.OK() {
 		return refused(out)
 	}
+	if t.TelegramID > 0 { // a private chat has no members to ask about: the trial shows it
+		return verdict{open: true}
+	}
 	m, out := l.Telegram.GetMember(ctx, token, t.TelegramID, account(t.Account, token))
 	if !out.OK() {
 		return refused(out)

@@ -17,6 +17,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 )
 
 // Asker is the part of Telegram that is asked. None of it can be seen in a chat.
@@ -116,7 +118,12 @@ func (l *Looker) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tries, err := rosterpg.ClaimTries(asking, l.Pool, maxRound)
+	stored, err := settingspg.Load(asking, l.Pool)
+	if err != nil {
+		return err
+	}
+	set, _ := settings.NewValues(stored) // services that watch settings tell of wrong ones
+	tries, err := rosterpg.ClaimTries(asking, l.Pool, int64(settings.ApprovalChat.Of(set, 0, 0)), maxRound)
 	if err != nil {
 		return err
 	}

@@ -235,6 +235,37 @@ func TestWhatALookFinds(t *testing.T) {
 	}
 }
 
+// No cast plays in the operators' chat, so that it is off, and the bot that shows texts there
+// comes back all the same. In another chat that is off nobody looks.
+func TestASuspensionInTheOperatorsChatEndsByItself(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		chat, want string // what is changed of the chat, and what is refused then
+		calls      int
+	}{
+		"a group":              {`enabled = false`, "bot_on_trial never", 2},
+		"an upgraded group":    {`enabled = false, former_id = telegram_id, telegram_id = -1009999999999`, "bot_on_trial never", 2},
+		"a private chat":       {`enabled = false, kind = 'private', telegram_id = 4242`, "bot_on_trial never", 1},
+		"another chat":         {`enabled = false`, "bot_suspended 5", 0},
+		"a chat that was left": {`enabled = false, removed_at = now()`, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			if name != "another chat" {
+				p.exec(`INSERT INTO settings (key, value) SELECT 'approval_chat', to_jsonb(CASE WHEN $1 THEN 4242 ELSE telegram_id END) FROM chats`, name == "a private chat")
+			}
+			p.exec(`UPDATE chats SET ` + c.chat)
+			p.suspend(rights)
+			p.says("member", open)
+			p.pass()
+			p.is(c.want)
+			if n := len(p.telegram.Calls()); n != c.calls {
+				t.Errorf("%d calls, want %d", n, c.calls)
+			}
+		})
+	}
+}
+
 func TestAStoppedBotStartsByItself(t *testing.T) {
 	p := newPlace(t)
 	stop := func() {

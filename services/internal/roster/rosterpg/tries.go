@@ -22,7 +22,8 @@ type Try struct {
 	Sealed            []byte // the bot's token
 	// Account is the bot's id at Telegram, 0 if it is not known, and TelegramID the chat's.
 	Account, TelegramID int64
-	// Active tells whether the bot and the chat are switched on.
+	// Active tells whether the bot and the chat are switched on. That of the operators is
+	// off, because no cast plays there, and a bot acts in it all the same.
 	Active bool
 
 	since time.Time
@@ -47,7 +48,8 @@ FROM (
     ORDER BY coalesce(next_try_at, suspended_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due, bots b, chats c
 WHERE m.chat_id = due.chat_id AND m.bot_id = due.bot_id AND b.id = m.bot_id AND c.id = m.chat_id
 RETURNING m.bot_id, m.chat_id, b.name, c.name, b.token_sealed, coalesce(b.telegram_id, 0), c.telegram_id, m.suspended_at,
-    b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AND c.enabled AND c.removed_at IS NULL`
+    b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AND c.removed_at IS NULL
+        AND (c.enabled OR c.telegram_id = $2 OR coalesce(c.former_id = $2, false))`
 
 	claimChats = `
 UPDATE chats c SET reactions_next_at = now() + interval '6 minutes'
@@ -78,14 +80,17 @@ func AnyTryDue(ctx context.Context, db DB) (due bool, err error) {
 }
 
 // ClaimTries claims up to limit tries of each kind that are due. One whose process dies is
-// due again after some minutes.
-func ClaimTries(ctx context.Context, db DB, limit int) (all []Try, err error) {
-	for _, claim := range []struct{ what, sql string }{{BotStopped, claimBots}, {BotSuspended, claimMembers}, {ReactionsClosed, claimChats}} {
+// due again after some minutes. operators is Telegram's id of their chat, 0 for none.
+func ClaimTries(ctx context.Context, db DB, operators int64, limit int) (all []Try, err error) {
+	for _, claim := range []struct {
+		what, sql string
+		args      []any
+	}{{BotStopped, claimBots, []any{limit}}, {BotSuspended, claimMembers, []any{limit, operators}}, {ReactionsClosed, claimChats, []any{limit}}} {
 		some, err := store.Collect(ctx, db, "claim tries", func(row pgx.CollectableRow) (Try, error) {
 			t := Try{What: claim.what}
 			err := row.Scan(&t.Bot, &t.Chat, &t.BotName, &t.ChatName, &t.Sealed, &t.Account, &t.TelegramID, &t.since, &t.Active)
 			return t, err
-		}, claim.sql, limit)
+		}, claim.sql, claim.args...)
 		if err != nil {
 			return nil, err
 		}
