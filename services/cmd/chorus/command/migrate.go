@@ -82,11 +82,12 @@ func migrateDatabase(ctx context.Context, cfg *configuration) (newer bool, err e
 	if err != nil {
 		return false, store.Refusal(err)
 	}
-	if newer {
-		return true, nil
-	}
+	up := func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) }
 	err = startup.Retry(ctx, cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) error {
-		return auditedMigration(ctx, cfg.database, "migrate up", func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) })
+		if newer { // it is not changed, but may be too new for this build
+			return up(ctx)
+		}
+		return auditedMigration(ctx, cfg.database, "migrate up", up)
 	})
 	if err != nil {
 		return false, fmt.Errorf("migrate the database: %w", store.Refusal(err))
