@@ -123,6 +123,7 @@ func (s *fixture) compare(a *account, known map[line]ending, unknown map[line]in
 		default:
 			a.duplicates++
 			s.t.Logf("message %d of chat %d is one too many: %q", r.EffectMessageID, r.Chat, text)
+			s.tell(chat, number, r, records)
 		}
 		if number > 0 {
 			if key := [2]int64{r.Chat, lane}; number < last[key] {
@@ -136,5 +137,21 @@ func (s *fixture) compare(a *account, known map[line]ending, unknown map[line]in
 	for at, e := range known {
 		a.unaccounted++
 		s.t.Logf("turn %d of chat %d is said to be message %d, which was never sent", e.Number, e.Chat, at.id)
+	}
+}
+
+// tell logs what is known of a message that should not be: its delivery, and all calls that
+// said the same in its chat.
+func (s *fixture) tell(chat, number int64, message calllog.Record, records []calllog.Record) {
+	s.t.Helper()
+	var row string
+	err := s.pool.QueryRow(s.t.Context(), `
+SELECT coalesce((SELECT d::text FROM (SELECT state, outcome, reason, step, fence, attempts, owner, created_at, closed_at FROM deliveries
+    WHERE chat_id = $1 AND turn_no = $2) d), 'no row')`, chat, number).Scan(&row)
+	s.t.Log("its delivery: ", row, err)
+	for _, r := range records {
+		if r.Chat == message.Chat && string(r.Params["text"]) == string(message.Params["text"]) {
+			s.t.Logf("a call: %+v", r)
+		}
 	}
 }
