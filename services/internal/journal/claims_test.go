@@ -12,6 +12,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
@@ -213,6 +214,32 @@ func TestAPausedDeliveryOfADeadProcessIsSentByAnother(t *testing.T) {
 	if got := f.ask(`SELECT state FROM deliveries`); got != "sending" {
 		t.Errorf("it is %s", got)
 	}
+}
+
+// A process whose own lock can't be seen for a moment, because its session was lost, goes
+// on with its calls: what it claimed since it looked which chats it works on is no dead
+// owner's.
+func TestNobodyTakesOverFromItself(t *testing.T) {
+	f := newFixture(t)
+	us, lose := f.process()
+	other := journaltest.Chat(t, f.pool, "other", f.bot)
+	f.message(f.chat)
+	f.message(other)
+	f.write(us, f.chat, "hello")
+	one(t, must(t, f.Deliveries(journal.LaneMessage, us).Claim, []int64{f.chat}))
+	one(t, must(t, f.Texts(us).Claim, []int64{other}))
+	lose()
+	testenv.Eventually(t, "the server has run for a while", func() (string, bool) {
+		return "", f.ask(`SELECT `+lease.Settled) == "true"
+	})
+	if s := sweep(t, f.Deliveries(journal.LaneMessage, us).Sweep); len(s.Taken) > 0 {
+		t.Error("a delivery is taken over from itself, and would be sent twice")
+	}
+	if s := sweep(t, f.Texts(us).Sweep); len(s.Taken) > 0 {
+		t.Error("a turn is taken over from itself")
+	}
+	them, _ := f.process()
+	takenOver(t, f.Deliveries(journal.LaneMessage, them))
 }
 
 // A living process that stands still loses its claims when their time is over.

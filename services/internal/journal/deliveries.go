@@ -158,7 +158,7 @@ WITH claimed AS MATERIALIZED (
     FROM deliveries WHERE lane = $3 AND closed_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($5)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
-    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner)
+    SELECT * FROM claimed c WHERE over OR ` + died + `
     ORDER BY chat_id, turn_no, part LIMIT $4)
 UPDATE deliveries d SET state = CASE WHEN dead.owner = $1 AND d.claimed_until > now() THEN 'claimed' ELSE d.state END, ` + claimDelivery + `
 FROM dead WHERE d.chat_id = dead.chat_id AND d.turn_no = dead.turn_no AND d.part = dead.part AND d.fence = dead.fence AND d.owner = dead.owner

@@ -20,6 +20,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/batch"
+	"github.com/chorus-cast/chorus/services/internal/infra/lease"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
@@ -57,6 +58,12 @@ type Claims struct {
 // made: where the process does not know of it, the answer was lost. It is longer than any
 // statement takes.
 const forgotten = `claimed_until < now() + $2::interval - interval '15 seconds'`
+
+// died is a condition of a claim c: its owner lives no longer. This process does, also where
+// nobody can see it because its session was lost a moment ago. What it has claimed since its
+// sweep looked which chats it works on was taken for a dead owner's then, of which no call
+// was made, and was sent twice.
+const died = `c.owner <> $1 AND ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner)`
 
 // key is a turn's key in SQL arguments.
 func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }

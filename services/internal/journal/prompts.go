@@ -90,7 +90,7 @@ WITH claimed AS MATERIALIZED (
     FROM prompts WHERE owner IS NOT NULL AND chat_id <> ALL($4)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
-    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner) LIMIT $3)
+    SELECT * FROM claimed c WHERE over OR ` + died + ` LIMIT $3)
 UPDATE prompts p SET ` + claimPrompt + `
 FROM dead WHERE p.chat_id = dead.chat_id AND p.message = dead.message AND p.fence = dead.fence AND p.owner = dead.owner
 RETURNING ` + claimedPrompt

@@ -107,7 +107,7 @@ WITH claimed AS MATERIALIZED (
     FROM turns WHERE closed_at IS NULL AND written_at IS NULL AND owner IS NOT NULL AND chat_id <> ALL($4)),
 alive AS MATERIALIZED (` + lease.Alive + `),
 dead AS MATERIALIZED (
-    SELECT * FROM claimed c WHERE over OR ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner)
+    SELECT * FROM claimed c WHERE over OR ` + died + `
     ORDER BY chat_id, turn_no LIMIT $3)
 UPDATE turns t SET ` + claimText + `
 FROM dead WHERE t.chat_id = dead.chat_id AND t.turn_no = dead.turn_no AND t.fence = dead.fence AND t.owner = dead.owner
