@@ -97,7 +97,7 @@ func newViewer(p *pipeline) *viewer {
 	return v
 }
 
-// pages are what people look at: mostly chats, several at the same one.
+// pages are what people look at: chats more than others, several at the same one.
 func (v *viewer) pages() []string {
 	var all []string
 	first := one[int64](v.p.b, v.p.db, `SELECT min(id) FROM chats`)

@@ -15,7 +15,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
-	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 )
 
@@ -146,11 +145,10 @@ func checkCast(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]p
 	if err != nil {
 		return nil, err
 	}
-	stored, err := settingspg.Load(ctx, pool)
+	values, err := settingspg.Values(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
-	values, _ := settings.NewValues(stored) // what is wrong counts nowhere
 	found := append(preflight.Tokens(states), preflight.Cast(ctx, client, cast)...)
 	found = append(found, preflight.Approval(ctx, client, cast, values)...)
 	return append(found, preflight.Refused(refused)...), nil

@@ -22,7 +22,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	clean "github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
-	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -63,7 +62,7 @@ due, or what it waits for, and who is awake.`,
 					_, err := fmt.Fprintln(cmd.OutOrStdout(), protojson.MarshalOptions{Multiline: true, Indent: "  "}.Format(told.Turn))
 					return err
 				}
-				values, err := stored(ctx, pool)
+				values, err := settingspg.Values(ctx, pool)
 				if err != nil {
 					return err
 				}
@@ -170,16 +169,6 @@ func verdict(d journal.Draft) string {
 }
 
 func indented(text string) string { return "  " + strings.ReplaceAll(clean.Text(text), "\n", "\n  ") }
-
-// stored are the settings as they are set.
-func stored(ctx context.Context, pool *pgxpool.Pool) (*settings.Values, error) {
-	all, err := settingspg.Load(ctx, pool)
-	if err != nil {
-		return nil, err
-	}
-	values, _ := settings.NewValues(all) // as services do, it goes on without what it can't read
-	return values, nil
-}
 
 func because(reason string) string {
 	if reason == "" {
@@ -328,7 +317,7 @@ func ofMax(n, limit int) string {
 }
 
 func look(ctx context.Context, pool *pgxpool.Pool, pace time.Duration, chat string) (planner.Outlook, error) {
-	values, err := stored(ctx, pool)
+	values, err := settingspg.Values(ctx, pool)
 	if err != nil {
 		return planner.Outlook{}, err
 	}

@@ -45,7 +45,7 @@ needs.`,
 }
 
 func consoleCommand() *cobra.Command {
-	cmd := serviceCommand(consoleModule(), "Serve the console: watch, understand, direct",
+	cmd := serviceCommand(consoleModule(), "Serve the console: watch, understand, direct, approve",
 		`Serves pages, an HTTP API and MCP for the people who run the cast. It holds nothing:
 run more than one if need be. The first start prints a link with which the first
 owner makes an account; it works once.`,

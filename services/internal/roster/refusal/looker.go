@@ -118,11 +118,10 @@ func (l *Looker) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stored, err := settingspg.Load(asking, l.Pool)
+	set, err := settingspg.Values(asking, l.Pool)
 	if err != nil {
 		return err
 	}
-	set, _ := settings.NewValues(stored) // services that watch settings tell of wrong ones
 	tries, err := rosterpg.ClaimTries(asking, l.Pool, int64(settings.ApprovalChat.Of(set, 0, 0)), maxRound)
 	if err != nil {
 		return err
