@@ -65,6 +65,7 @@ func New(set *operation.Set, pages *page.Pages, pool *pgxpool.Pool, keys secret.
 func (a *Area) Routes(r chi.Router) {
 	r.Get("/people", a.pagePeople)
 	r.Get("/people/{id}", a.pagePerson)
+	r.Get("/people/{id}/lines", a.partLines)
 	r.Get("/people/{id}/export", a.export)
 	r.Post("/people/{id}/erase", a.doErase)
 	r.Post("/people/retention", a.doRetain)
@@ -83,10 +84,18 @@ type foundAnswer struct {
 type named struct {
 	ID int64 `path:"id" doc:"Telegram's id of the person"`
 
-	// fileless tells that the answer's file is not needed: writing it takes longer than
-	// reading what is in it.
-	fileless bool
+	// page is the part that a page shows, without the file, which takes longer to write than
+	// what is in it to read.
+	page part
 }
+
+// part is of what is kept of a person.
+type part string
+
+const (
+	own   part = "own"   // all but
+	lines part = "lines" // what bots said about them
+)
 
 type keptAnswer struct {
 	Body struct {
@@ -146,12 +155,21 @@ func (a *Area) findPerson(ctx context.Context, in *sought) (*foundAnswer, error)
 }
 
 func (a *Area) readPerson(ctx context.Context, in *named) (*keptAnswer, error) {
-	found, err := kept.Read(ctx, a.pool, in.ID)
+	var found kept.Kept
+	var err error
+	switch in.page {
+	case own:
+		found, err = kept.ReadOwn(ctx, a.pool, in.ID)
+	case lines:
+		found.Lines, err = kept.ReadLines(ctx, a.pool, in.ID)
+	default:
+		found, err = kept.Read(ctx, a.pool, in.ID)
+	}
 	if errors.Is(err, kept.ErrNobody) {
 		return nil, fmt.Errorf("%w: %w", operation.ErrNotFound, err)
 	}
 	out := &keptAnswer{kept: found}
-	if err != nil || in.fileless {
+	if err != nil || in.page != "" {
 		return out, err
 	}
 	file, err := yaml.Marshal(found)
@@ -266,7 +284,7 @@ func person(r *http.Request) (id int64) {
 }
 
 func (a *Area) pagePerson(w http.ResponseWriter, r *http.Request) {
-	found, err := a.read.Call(r.Context(), &named{ID: person(r), fileless: true})
+	found, err := a.read.Call(r.Context(), &named{ID: person(r), page: own})
 	if err != nil {
 		a.pages.Fail(w, r, err)
 		return
@@ -276,6 +294,19 @@ func (a *Area) pagePerson(w http.ResponseWriter, r *http.Request) {
 		title = fmt.Sprintf("Person %d", found.kept.TelegramID)
 	}
 	a.pages.Render(w, r, page.View{Title: title, Section: "people", Body: personPage(found.kept)})
+}
+
+// partLines is what bots said about a person. A page asks for it once it is shown.
+func (a *Area) partLines(w http.ResponseWriter, r *http.Request) {
+	found, err := a.read.Call(r.Context(), &named{ID: person(r), page: lines})
+	switch {
+	case err != nil:
+		a.pages.Fail(w, r, err)
+	case r.Header.Get("Hx-Request") == "true":
+		a.pages.Fragment(w, r, linesPart(found.kept.Lines))
+	default:
+		a.pages.Render(w, r, page.View{Title: fmt.Sprintf("Person %d", person(r)), Section: "people", Body: linesPart(found.kept.Lines)})
+	}
 }
 
 func (a *Area) export(w http.ResponseWriter, r *http.Request) {

@@ -47,7 +47,7 @@ func TestAPersonIsFoundExportedAndErased(t *testing.T) {
 			t.Errorf("the page does not show %q:\n%s", want, body)
 		}
 	}
-	for path, want := range map[string]string{"/people/42/export": "username: zebulon_q", "/people/42/export?as=json": `"username": "zebulon_q"`} {
+	for path, want := range map[string]string{"/people/42/lines": "A quokkaberry! Hello.", "/people/43/lines": "Nothing.", "/people/42/export": "username: zebulon_q", "/people/42/export?as=json": `"username": "zebulon_q"`} {
 		if body := s.Get(access.Admin, path); !strings.Contains(body, want) {
 			t.Errorf("%s has no %s:\n%s", path, want, body)
 		}
@@ -86,7 +86,7 @@ func TestPeopleAreForAdmins(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for _, role := range []access.Role{access.Viewer, access.Editor, access.Director} {
-		for _, path := range []string{"/people", "/people?who=42", "/people/42", "/people/42/export"} {
+		for _, path := range []string{"/people", "/people?who=42", "/people/42", "/people/42/lines", "/people/42/export"} {
 			if status, _ := s.Ask(role, http.MethodGet, path, nil); status != http.StatusForbidden {
 				t.Errorf("%s: a %s gets %d", path, role, status)
 			}

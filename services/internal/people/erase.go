@@ -47,60 +47,69 @@ UNION ALL SELECT concat_ws(' ', h.item, h.note) FROM cast_members m JOIN holding
 	talkOf = `SELECT number, coalesce(person_id = $2, false), body FROM messages WHERE chat_id = $1 ORDER BY sent_at, number`
 )
 
+// asked is a pool or a transaction.
+type asked interface {
+	store.Querier
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
 // marksOf reads by what a person is recognised.
-func marksOf(ctx context.Context, db store.Querier, person int64) (marks, error) {
+func marksOf(ctx context.Context, db asked, person int64) (marks, error) {
 	m := marks{Chats: map[int64]mark{}}
-	chats, err := column[int64](ctx, db, chatsOf, person)
+	chats, err := store.Collect(ctx, db, "look for a person", pgx.RowTo[int64], chatsOf, person)
 	if err != nil {
 		return m, err
 	}
-	cast, err := column[string](ctx, db, castOf, chats)
-	if err != nil {
-		return m, err
-	}
+	var b pgx.Batch
+	var cast []string
+	b.Queue(castOf, chats).Query(func(rows pgx.Rows) (err error) {
+		cast, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
 	var name, username string
-	if err := store.Each(ctx, db, "read a person's name", []any{&name, &username}, func() error {
-		m.Names = trace.NamesOf(name, username, cast...)
-		return nil
-	}, personNames, person); err != nil {
-		return m, err
-	}
+	b.Queue(personNames, person).Query(func(rows pgx.Rows) error {
+		return each(rows, []any{&name, &username}, func() { m.Names = trace.NamesOf(name, username, cast...) })
+	})
 	for _, chat := range chats {
-		if m.Chats[chat], err = markIn(ctx, db, chat, person); err != nil {
-			return m, err
-		}
+		m.read(&b, chat, person)
+	}
+	if err := db.SendBatch(ctx, &b).Close(); err != nil {
+		return m, fmt.Errorf("look for a person: %w", err)
 	}
 	return m, nil
 }
 
-func markIn(ctx context.Context, db store.Querier, chat, person int64) (mark, error) {
-	var m mark
-	themes, err := column[string](ctx, db, themesOf, chat)
-	if err != nil {
-		return m, err
-	}
+// read reads what a person did in a chat.
+func (m *marks) read(b *pgx.Batch, chat, person int64) {
+	var in mark
 	var talk trace.Talk
-	for _, theme := range themes {
-		talk.Say(theme, false)
-	}
+	var text string
+	b.Queue(themesOf, chat).Query(func(rows pgx.Rows) error {
+		return each(rows, []any{&text}, func() { talk.Say(text, false) })
+	})
 	var number int64
 	var theirs bool
-	var body string
-	if err := store.Each(ctx, db, "read a talk", []any{&number, &theirs, &body}, func() error {
-		if theirs {
-			m.Messages = append(m.Messages, number)
-		}
-		talk.Say(body, theirs)
-		return nil
-	}, talkOf, chat, person); err != nil {
-		return m, err
-	}
-	m.Words = talk.Words().List()
-	return m, nil
+	b.Queue(talkOf, chat, person).Query(func(rows pgx.Rows) error {
+		err := each(rows, []any{&number, &theirs, &text}, func() {
+			if theirs {
+				in.Messages = append(in.Messages, number)
+			}
+			talk.Say(text, theirs)
+		})
+		in.Words = talk.Words().List()
+		m.Chats[chat] = in
+		return err
+	})
 }
 
-func column[T any](ctx context.Context, db store.Querier, sql string, args ...any) ([]T, error) {
-	return store.Collect(ctx, db, "look for a person", pgx.RowTo[T], sql, args...)
+func each(rows pgx.Rows, into []any, do func()) error {
+	if _, err := pgx.ForEachRow(rows, into, func() error {
+		do()
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	return nil
 }
 
 // add takes in marks that were read earlier.

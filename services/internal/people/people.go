@@ -132,6 +132,17 @@ func parse(who string) (int64, error) {
 
 // Read gives all that is kept of a person. ErrNobody says that nothing is.
 func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
+	k, err := ReadOwn(ctx, pool, id)
+	if err != nil {
+		return k, err
+	}
+	k.Lines, err = ReadLines(ctx, pool, id)
+	return k, err
+}
+
+// ReadOwn leaves out the lines of bots: to find them all that is kept of the person's chats
+// is looked through.
+func ReadOwn(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	k := Kept{TelegramID: id}
@@ -173,13 +184,13 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	if !known && len(k.Messages) == 0 && k.Prompts == 0 && k.Presses == 0 && len(k.Commands) == 0 && k.Answers == 0 && len(k.Memories) == 0 && k.Forgotten == nil {
 		return Kept{}, ErrNobody
 	}
-	var err error
-	k.Lines, err = lines(ctx, pool, id)
-	return k, err
+	return k, nil
 }
 
-// lines returns what bots said about a person, in the order of time.
-func lines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
+// ReadLines gives what bots said about a person, in the order of time.
+func ReadLines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	m, err := marksOf(ctx, pool, id)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@
 package trace
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -36,10 +37,10 @@ type Names struct {
 func NamesOf(name, username string, cast ...string) Names {
 	var theirs []string
 	for _, n := range cast {
-		theirs = append(theirs, tokens(n)...)
+		theirs = slices.AppendSeq(theirs, tokens(n))
 	}
 	var n Names
-	mine := tokens(name)
+	mine := slices.Collect(tokens(name))
 	for _, w := range mine {
 		if !slices.Contains(theirs, w) && (utf8.RuneCountInString(w) > 1 || len(mine) == 1) {
 			n.Words = append(n.Words, w)
@@ -57,17 +58,24 @@ func NamesOf(name, username string, cast ...string) Names {
 // In tells whether a text names the person.
 func (n Names) In(text string) bool {
 	lower := strings.ToLower(text)
-	said := tokens(lower)
 	for _, whole := range n.Whole {
 		if utf8.RuneCountInString(whole) >= inflected && strings.Contains(lower, whole) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(n.Words, func(w string) bool {
-		if unspaced(w) {
-			return strings.Contains(lower, w)
+		switch {
+		case !strings.Contains(lower, w):
+			return false
+		case unspaced(w):
+			return true
 		}
-		return slices.ContainsFunc(said, func(token string) bool { return formOf(token, w) })
+		for token := range tokens(lower) {
+			if formOf(token, w) {
+				return true
+			}
+		}
+		return false
 	})
 }
 
@@ -85,7 +93,12 @@ type Words map[string]bool
 
 // In tells whether a text has one of the words.
 func (w Words) In(text string) bool {
-	return slices.ContainsFunc(stems(text), func(s string) bool { return w[s] })
+	for s := range stems(text) {
+		if w[s] {
+			return true
+		}
+	}
+	return false
 }
 
 // List gives the words in order.
@@ -109,7 +122,7 @@ func (t *Talk) Say(text string, person bool) {
 	if t.known == nil {
 		t.mine, t.known = map[string]bool{}, map[string]bool{}
 	}
-	for _, s := range stems(text) {
+	for s := range stems(text) {
 		if person && !t.known[s] {
 			t.mine[s] = true
 		}
@@ -120,32 +133,47 @@ func (t *Talk) Say(text string, person bool) {
 // Words are those that nobody said before the person did.
 func (t *Talk) Words() Words { return t.mine }
 
-func tokens(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
-		return !unicode.In(r, unicode.L, unicode.N, unicode.M) && r != '_'
+func tokens(text string) iter.Seq[string] {
+	return strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) && r != '_'
 	})
 }
 
 // stems are the words of a text that may tell who brought them up.
-func stems(text string) []string {
-	var all []string
-	for _, token := range tokens(text) {
-		runes := []rune(token)
-		switch {
-		case unspaced(token):
-			for i := 0; i+gram <= len(runes); i++ {
-				all = append(all, string(runes[i:i+gram]))
+func stems(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for token := range tokens(text) {
+			letters := utf8.RuneCountInString(token)
+			switch {
+			case unspaced(token):
+				runes := []rune(token)
+				for i := 0; i+gram <= len(runes); i++ {
+					if !yield(string(runes[i : i+gram])) {
+						return
+					}
+				}
+			case letters >= shortest:
+				if !yield(beginning(token, letters)) {
+					return
+				}
 			}
-		case len(runes) >= shortest:
-			all = append(all, string(runes[:min(len(runes), stem)]))
 		}
 	}
-	return all
+}
+
+// beginning is as much of a word as counts.
+func beginning(token string, letters int) string {
+	for ; letters > stem; letters-- {
+		_, size := utf8.DecodeLastRuneInString(token)
+		token = token[:len(token)-size]
+	}
+	return token
 }
 
 // unspaced tells whether a word is of a script that puts none between words.
 func unspaced(token string) bool {
 	return strings.ContainsFunc(token, func(r rune) bool {
-		return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+		const first = 'ก' // of all these
+		return r >= first && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 	})
 }
