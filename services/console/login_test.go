@@ -450,6 +450,64 @@ func TestDisabledInMidLogin(t *testing.T) {
 	}
 }
 
+// Who is removed after the last look at them is refused in the same words, by whatever way
+// they come in.
+func TestRemovedAsTheLoginEnds(t *testing.T) {
+	c := serve(t, nil)
+	c.user("anna", access.Owner)
+	c.exec(`CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM users; RETURN NULL; END $$`)
+	c.exec(`CREATE TRIGGER meanwhile AFTER INSERT ON audit_log FOR EACH ROW WHEN (NEW.operation = 'log-in') EXECUTE FUNCTION meanwhile()`)
+	v := c.visitor()
+	v.post("/login", "name", "anna", "password", good("anna"))
+	if told := v.told(); v.in() || !strings.Contains(told, "the name or the password is wrong") {
+		t.Errorf("it is told %q", told)
+	}
+	var result string
+	if err := c.Pool.QueryRow(t.Context(), `SELECT result FROM audit_log WHERE operation = 'log-in' ORDER BY id DESC LIMIT 1`).Scan(&result); err != nil || result == "done" {
+		t.Errorf("the audit log says %q, %v", result, err)
+	}
+	if failed := c.logged.FilterLevelExact(zap.ErrorLevel).All(); len(failed) > 0 {
+		t.Error(failed)
+	}
+}
+
+// Who looks at a page is asked of the database once, and the login is prolonged once a
+// minute.
+func TestWhoLooksAtAPageIsAskedOnce(t *testing.T) {
+	c := serve(t, nil)
+	c.user("anna", access.Owner)
+	v := c.login("anna")
+	statements := func() int64 {
+		t.Helper()
+		before := c.Pool.Stat().AcquireCount()
+		if got := v.get("/operate/checks"); got.StatusCode != http.StatusOK { // it reads nothing itself
+			t.Errorf("it answers %s", got.Status)
+		}
+		return c.Pool.Stat().AcquireCount() - before
+	}
+	const left = `SELECT extract(epoch FROM max(expiry) - now())::bigint FROM sessions`
+	seconds := func() (n int64) {
+		if err := c.Pool.QueryRow(t.Context(), left).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := statements(); n != 1 {
+		t.Errorf("it takes %d statements", n)
+	}
+	before := seconds()
+	c.exec(`UPDATE sessions SET expiry = expiry - interval '2 minutes'`)
+	if n := statements(); n != 2 {
+		t.Errorf("with a login to prolong it takes %d statements", n)
+	}
+	if now := seconds(); now < before {
+		t.Errorf("the login has %d seconds left, where it had %d", now, before)
+	}
+	if n := statements(); n != 1 {
+		t.Errorf("once it is prolonged it takes %d statements", n)
+	}
+}
+
 // In the demo nobody has an account, nor a session to keep something in.
 func TestDemoHasNoAccount(t *testing.T) {
 	c := serve(t, func(cfg *Config) { cfg.Open = true })

@@ -19,8 +19,6 @@ const maxPublic = 64 << 10
 
 //nolint:gosec // statements, no secrets
 const (
-	readLogin = `-- console: who is logged in
-SELECT name, role FROM users WHERE id = $1 AND disabled_at IS NULL`
 	readToken = `-- console: whose token
 SELECT t.id, u.id, u.name || '/' || t.name, u.role, t.role, t.read_only
 FROM user_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL`
@@ -93,24 +91,15 @@ func (a *Area) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	operation.Refuse(w, a.set.Problem(r.Context(), "log in", err))
 }
 
-// loggedIn is who the session says, as the database knows them now: what somebody may do
-// ends at once.
+// loggedIn is who the session says, as the database knew them when it was read: what
+// somebody may do ends at once.
 func (a *Area) loggedIn(ctx context.Context) (*access.Principal, error) {
-	id := a.manager.GetInt64(ctx, keyUser)
-	if id == 0 {
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	if v == nil || v.user == 0 {
 		return nil, nil //nolint:nilnil // nobody is no error
 	}
-	who := &access.Principal{User: id}
-	var role string
-	err := a.Pool.QueryRow(ctx, readLogin, id).Scan(&who.Name, &role)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // nobody is no error
-	}
-	if err != nil {
-		return nil, err
-	}
-	who.Role, err = access.ParseRole(role)
-	return who, err
+	role, err := access.ParseRole(v.role)
+	return &access.Principal{User: v.user, Name: v.name, Role: role}, err
 }
 
 // byToken is whose token it is; nobody's if it does not hold.

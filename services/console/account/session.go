@@ -10,10 +10,12 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/console/access"
+	"github.com/chorus-cast/chorus/services/console/operation"
 )
 
 // What a session holds.
@@ -28,16 +30,16 @@ const (
 )
 
 const (
+	// Who is logged in comes with it: pages that follow ask often.
 	readSession = `-- console: session
-SELECT data FROM sessions WHERE token = $1 AND expiry > now()`
+SELECT s.data, s.expiry, coalesce(u.id, 0), coalesce(u.name, ''), coalesce(u.role, '')
+FROM sessions s LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.token = $1 AND s.expiry > now()`
 	addSession = `-- console: add a session
 INSERT INTO sessions (token, data, expiry, user_id, origin) VALUES ($1, $2, $3, $4, $5)`
 	changeSession = `-- console: change a session
 UPDATE sessions SET data = $2, expiry = $3, user_id = $4 WHERE token = $1`
-	// What a page that follows asks for prolongs a session once a minute, and leaves its data
-	// to requests that change it.
 	prolongSession = `-- console: prolong a session
-UPDATE sessions SET expiry = $2 WHERE token = $1 AND expiry < $2::timestamptz - interval '1 minute'`
+UPDATE sessions SET expiry = $2 WHERE token = $1`
 	endSession = `-- console: end a session
 DELETE FROM sessions WHERE token = $1`
 )
@@ -52,26 +54,31 @@ var _ scs.CtxStore = sessions{}
 type visit struct {
 	token  string
 	values map[string]any
-	origin string
+	expiry time.Time
+	// user is who is logged in, 0 for nobody, as the database knew them then.
+	user       int64
+	name, role string
+	origin     string
 }
 
 type visitKey struct{}
 
 func (s sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var data []byte
-	err := s.pool.QueryRow(ctx, readSession, token).Scan(&data)
+	var v visit
+	err := s.pool.QueryRow(ctx, readSession, token).Scan(&data, &v.expiry, &v.user, &v.name, &v.role)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read a session: %w", err)
 	}
-	_, values, err := scs.GobCodec{}.Decode(data)
-	if err != nil {
+	if _, v.values, err = (scs.GobCodec{}).Decode(data); err != nil {
 		return nil, false, fmt.Errorf("read a session: %w", err)
 	}
-	if v, _ := ctx.Value(visitKey{}).(*visit); v != nil {
-		v.token, v.values = token, values
+	if came, _ := ctx.Value(visitKey{}).(*visit); came != nil {
+		v.token, v.origin = token, came.origin
+		*came = v
 	}
 	return data, true, nil
 }
@@ -88,13 +95,28 @@ func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 	case v == nil:
 		return errors.New("a session outside of a request")
 	case v.token != token:
-		_, err = s.pool.Exec(ctx, addSession, token, data, expiry, user, v.origin)
+		if _, err = s.pool.Exec(ctx, addSession, token, data, expiry, user, v.origin); removed(err) {
+			return operation.Invalid(errLogin)
+		}
 	case reflect.DeepEqual(values, v.values):
-		_, err = s.pool.Exec(ctx, prolongSession, token, expiry)
+		// What a page that follows asks for prolongs a session once a minute, and leaves its
+		// data to requests that change it.
+		if v.expiry.Before(expiry.Add(-time.Minute)) {
+			_, err = s.pool.Exec(ctx, prolongSession, token, expiry)
+		}
 	default:
 		_, err = s.pool.Exec(ctx, changeSession, token, data, expiry, user)
 	}
+	if err == nil {
+		v.token, v.values, v.expiry = token, values, expiry
+	}
 	return err
+}
+
+// removed tells that the user of a session is no longer there.
+func removed(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "23503"
 }
 
 func (s sessions) DeleteCtx(ctx context.Context, token string) error {
@@ -130,8 +152,9 @@ func (a *Area) newManager() *scs.SessionManager {
 	}
 }
 
-// logIn makes the session that of a user. It gets a new token: one that somebody else has
-// put into the browser before is worth nothing.
+// logIn makes the session that of a user, at once. It gets a new token: one that somebody
+// else has put into the browser before is worth nothing. Whoever was removed meanwhile is
+// refused as for a wrong password.
 func (a *Area) logIn(ctx context.Context, id int64) error {
 	if err := a.manager.RenewToken(ctx); err != nil {
 		return fmt.Errorf("begin a session: %w", err)
@@ -141,7 +164,15 @@ func (a *Area) logIn(ctx context.Context, id int64) error {
 	}
 	a.manager.Put(ctx, keyUser, id)
 	a.manager.Put(ctx, keySince, a.Now().Unix())
-	return nil
+	_, _, err := a.manager.Commit(ctx)
+	if err == nil {
+		return nil
+	}
+	_ = a.manager.Destroy(ctx) // it was not written
+	if errors.Is(err, errLogin) {
+		return operation.Invalid(errLogin)
+	}
+	return fmt.Errorf("begin a session: %w", err)
 }
 
 // freshFor is how long after a login somebody may change how to log in.
