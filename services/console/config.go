@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +16,7 @@ import (
 type Config struct {
 	Listen       string        `config:"listen" doc:"address of the console, as HOST:PORT"`
 	AnyPort      bool          `config:"any_port" doc:"take a free port where the one of listen is in use"`
-	PublicURL    string        `config:"public_url" doc:"address under which browsers reach it, as https://HOST; empty for http://HOST:PORT of console.listen"`
+	PublicURL    string        `config:"public_url" doc:"address under which browsers reach it, as https://HOST; empty for that of console.listen"`
 	ForwardedFor bool          `config:"forwarded_for" doc:"take who asks from the last address in X-Forwarded-For; only behind a proxy that writes it"`
 	Session      time.Duration `config:"session" min:"5m" max:"720h" doc:"how long a login lasts at most; unused it ends after a twelfth of that"`
 	Open         bool          `config:"open" doc:"need no login: whoever can reach it may do everything; only on loopback, as in the demo"`
@@ -49,6 +50,24 @@ func (c Config) validateAddresses() error {
 		return fmt.Errorf("public_url: %q, want https://HOST without a path; http:// only for localhost", c.PublicURL)
 	}
 	return nil
+}
+
+// URL is where browsers reach it. That of this machine is localhost: at an IP address there
+// are no passkeys.
+func (c Config) URL() string {
+	at := cmp.Or(c.PublicURL, "http://"+c.Listen)
+	u, err := url.Parse(at)
+	if err != nil || u.Scheme != "http" {
+		return at
+	}
+	switch u.Hostname() {
+	case "", "127.0.0.1", "::1", "0.0.0.0", "::":
+		if port := u.Port(); port != "" {
+			return "http://localhost:" + port
+		}
+		return "http://localhost"
+	}
+	return at
 }
 
 // loopback tells whether a host is this machine.

@@ -145,13 +145,11 @@ func newConsole(cfg Config, deps Deps) *Console {
 
 // URL is where browsers reach it.
 func (c *Console) URL() string {
-	if c.cfg.PublicURL != "" {
-		return c.cfg.PublicURL
+	cfg := c.cfg
+	if c.listener != nil {
+		cfg.Listen = c.listener.Addr().String()
 	}
-	if c.listener == nil {
-		return "http://" + c.cfg.Listen
-	}
-	return "http://" + c.listener.Addr().String()
+	return cfg.URL()
 }
 
 const (

@@ -67,17 +67,13 @@ func New(set *operation.Set, pages *page.Pages, deps Deps) *Area {
 // secure tells that browsers reach it by https only.
 func (a *Area) secure() bool { return strings.HasPrefix(a.PublicURL, "https://") }
 
-// host is the name under which browsers reach it. IP addresses can't have passkeys, so that
-// of this machine is localhost.
+// host is the name under which browsers reach it.
 func (a *Area) host() string {
 	u, err := url.Parse(a.URL())
 	if err != nil {
 		return "localhost"
 	}
-	if name := u.Hostname(); name != "127.0.0.1" && name != "::1" {
-		return name
-	}
-	return "localhost"
+	return u.Hostname()
 }
 
 // Public adds the pages for who is not logged in yet: nothing else is.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -71,16 +70,8 @@ func (h *holder) WebAuthnCredentials() []webauthn.Credential { return h.credenti
 // relyingParty is the console as passkeys know it. A passkey is a login by itself: the
 // device asks for a finger, a face or a number.
 func (a *Area) relyingParty() (*webauthn.WebAuthn, error) {
-	u, err := url.Parse(a.URL())
-	if err != nil {
-		return nil, fmt.Errorf("console.public_url: %w", err)
-	}
-	origin := u.Scheme + "://" + a.host()
-	if port := u.Port(); port != "" {
-		origin += ":" + port
-	}
 	rp, err := webauthn.New(&webauthn.Config{
-		RPID: a.host(), RPDisplayName: "Chorus", RPOrigins: []string{origin},
+		RPID: a.host(), RPDisplayName: "Chorus", RPOrigins: []string{a.URL()},
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired,
 		},

@@ -32,11 +32,7 @@ has the database anyway.`,
 				if err != nil {
 					return err
 				}
-				at := cfg.console.PublicURL
-				if at == "" {
-					at = "http://" + cfg.console.Listen
-				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), at+path)
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), cfg.console.URL()+path)
 				return err
 			})
 		},
