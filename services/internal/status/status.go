@@ -24,7 +24,9 @@ type Process struct {
 	// are.
 	Breakers []Breaker `json:"breakers" doc:"those that are not closed, at most 50"`
 	Open     int       `json:"open_breakers"`
-	Cache    *Cache    `json:"cache,omitempty"`
+	// Rests are those of providers of texts.
+	Rests []Rest `json:"rests,omitempty" doc:"providers of texts that it does not ask for a while, and why"`
+	Cache *Cache `json:"cache,omitempty"`
 }
 
 // MaxBreakers is how many a process tells of.
@@ -36,6 +38,14 @@ type Breaker struct {
 	State string    `json:"state" doc:"open, or half-open while one call is tried"`
 	Since time.Time `json:"since"`
 	Next  time.Time `json:"next_try_at"`
+}
+
+// Rest is of something that a process leaves alone for a while.
+type Rest struct {
+	Of    string    `json:"of" doc:"the provider's name"`
+	Why   string    `json:"why"`
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero" doc:"left out where it is not known"`
 }
 
 // Cache is how that of a process is, since its start.

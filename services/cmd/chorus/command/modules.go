@@ -117,7 +117,7 @@ func (p *process) generator() (run.Part, error) {
 		chains = append(chains, chain.New(embeddings, texts.Deps))
 		deps.Embeddings = chains[1]
 	}
-	p.breakers = append(p.breakers, providerBreakers(chains))
+	p.breakers, p.rests = append(p.breakers, providerBreakers(chains)), providerRests(chains)
 	s, err := generator.New(p.cfg.generator, deps)
 	if err != nil {
 		return run.Part{}, err

@@ -63,6 +63,8 @@ type process struct {
 	emulatorURL string
 	// breakers tell of those that are not closed.
 	breakers []func() []status.Breaker
+	// rests tells of the providers of texts that are left alone; nil where there are none.
+	rests func() []status.Rest
 	// changed is called when a setting or the roster has changed, or may have.
 	changed []func()
 }

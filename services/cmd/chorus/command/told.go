@@ -21,6 +21,9 @@ func (p *process) tellStatus(service string) func(context.Context) error {
 			for _, of := range p.breakers {
 				s.Breakers = append(s.Breakers, of()...)
 			}
+			if p.rests != nil {
+				s.Rests = p.rests()
+			}
 			return s
 		})
 		if err != nil {
@@ -76,6 +79,18 @@ func providerBreakers(chains []*chain.Chain) func() []status.Breaker {
 					state = "open"
 				}
 				all = append(all, status.Breaker{Of: "provider " + b.Provider, State: state, Since: b.Since, Next: b.Next})
+			}
+		}
+		return all
+	}
+}
+
+// providerRests are those of providers of texts that are not asked for a while.
+func providerRests(chains []*chain.Chain) func() []status.Rest {
+	return func() (all []status.Rest) {
+		for _, c := range chains {
+			for _, r := range c.Rests() {
+				all = append(all, status.Rest{Of: r.Provider, Why: r.Why, Since: r.Since, Until: r.Until})
 			}
 		}
 		return all

@@ -14,7 +14,6 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 	"github.com/chorus-cast/chorus/services/internal/llm"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // Link is one provider of a chain.
@@ -41,6 +40,8 @@ type link struct {
 	usual atomic.Int64
 	// warned is the day, in Unix seconds, of which it was warned that the budget ends.
 	warned atomic.Int64
+	// spent is since when the budget is used up, in Unix milliseconds; 0 while it is not.
+	spent atomic.Int64
 }
 
 func newLink(l Link, deps Deps) *link {
@@ -92,12 +93,16 @@ const backgroundPart = 0.2
 // idle tells whether the link would take a call, before a worker is asked for.
 func (k *link) idle(now time.Time, background bool) *refusal {
 	if day := k.day(); !k.affords(day, background) {
-		return &refusal{reason: reasonBudget, wait: usage.Day(day).Add(24 * time.Hour).Sub(day)}
+		if !background {
+			k.spent.CompareAndSwap(0, day.UnixMilli())
+		}
+		return &refusal{reason: reasonBudget, wait: nextDay(day).Sub(day)}
 	}
+	k.spent.Store(0)
 	if left := k.throttle.left(now); left > 0 {
 		return &refusal{reason: reasonPaused, wait: left}
 	}
-	if k.load.outlasts(now, k.Limits.Timeout) {
+	if _, loads := k.load.outlasts(now, k.Limits.Timeout); loads {
 		return &refusal{reason: reasonLoading, wait: busyLook}
 	}
 	if k.breaker.IsOpen() {

@@ -55,11 +55,11 @@ func (l *load) underWay() bool {
 	return !l.began.IsZero()
 }
 
-// outlasts tells whether the first call takes longer than others may.
-func (l *load) outlasts(now time.Time, timeout time.Duration) bool {
+// outlasts tells whether the first call takes longer than others may, and when it began.
+func (l *load) outlasts(now time.Time, timeout time.Duration) (began time.Time, is bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.began.IsZero() && now.Sub(l.began) >= timeout
+	return l.began, !l.began.IsZero() && now.Sub(l.began) >= timeout
 }
 
 // untilLoaded makes a call that may have to wait for a model to be loaded. The caller

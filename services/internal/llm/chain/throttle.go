@@ -11,7 +11,9 @@ import (
 // throttled. It is safe for concurrent use.
 type throttle struct {
 	mu     sync.Mutex
+	since  time.Time // when the wait began
 	until  time.Time
+	why    string
 	steps  int  // answers in a row that throttled, one a round
 	round  int  // rises with each of them: what was asked before says nothing new
 	asking bool // the first call after a wait is under way
@@ -29,6 +31,13 @@ func (t *throttle) left(now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.until.Sub(now)
+}
+
+// wait is why the provider is left alone, and since and until when; false if it isn't.
+func (t *throttle) wait(now time.Time) (why string, since, until time.Time, waits bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.why, t.since, t.until, now.Before(t.until)
 }
 
 // enter lets a call through, if it may go. It must be told, over or leave after that.
@@ -76,18 +85,23 @@ func (t *throttle) told(now time.Time, round int, wait time.Duration) {
 			wait = min(minThrottled<<min(t.steps-1, doublings), maxThrottled)
 		}
 	}
-	t.extend(now, max(wait, minThrottled))
+	t.extend(now, max(wait, minThrottled), "it says that it was asked too often")
 }
 
 // rest waits before there is a reason to complain.
 func (t *throttle) rest(now time.Time, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.extend(now, wait)
+	t.extend(now, wait, "its last answer says that a limit is used up")
 }
 
-func (t *throttle) extend(now time.Time, wait time.Duration) {
-	if until := now.Add(wait); until.After(t.until) {
-		t.until = until
+func (t *throttle) extend(now time.Time, wait time.Duration, why string) {
+	until := now.Add(wait)
+	if !until.After(t.until) {
+		return
 	}
+	if !now.Before(t.until) {
+		t.since = now
+	}
+	t.until, t.why = until, why
 }
