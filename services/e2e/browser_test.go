@@ -38,7 +38,7 @@ func browserSteps() []string {
 	return []string{
 		"nothing without the link", "made an account by the link", "the link works once", "logged in with a code", "logged in with a passkey",
 		"watched a chat", "explained a line", "had a bot speak at once", "approved an edited draft", "replayed a dead letter", "muted a bot and let it speak again",
-		"edited a persona and took it back", "erased a person", "saw the other pages",
+		"edited a persona and took it back", "found settings", "erased a person", "saw the other pages",
 	}
 }
 
@@ -83,7 +83,7 @@ func lockedDemo(t *testing.T) demo {
 	t.Helper()
 	port, database := free(t), testenv.Postgres(t)
 	d := demo{console: "http://localhost:" + port}
-	d.chorus = up(t, t.TempDir(), "--cast", absolute(t, bookClub), "--console.listen", "127.0.0.1:"+port, "--console.public-url", d.console,
+	d.chorus = up(t, t.TempDir(), "--cast", absolute(t, bookClub), "--console.listen", "127.0.0.1:"+port,
 		"--console.open=false", "--planner.pace", "2s", "--database.url", database)
 	joins := regexp.MustCompile(`http://localhost:\d+/join#[-_A-Za-z0-9]+`)
 	eventually(t, "the console tells its link", func() bool {

@@ -57,6 +57,14 @@ func (p *processes) open() (n int) {
 	return n
 }
 
+// rest is how many providers of texts rest.
+func (p *processes) rest() (n int) {
+	for i := range p.Processes {
+		n += len(p.Processes[i].Rests)
+	}
+	return n
+}
+
 // rate is how often a cache had what was looked for.
 func rate(c *status.Cache) string {
 	if all := c.Hits + c.Shared + c.Misses; all > 0 {

@@ -27,6 +27,7 @@ type settingsAsked struct {
 // shownSetting is a setting with the value that holds.
 type shownSetting struct {
 	Key     string `json:"key"`
+	Group   string `json:"group" doc:"what it is about"`
 	Value   string `json:"value"`
 	From    string `json:"from" doc:"default, global, chat or bot"`
 	Default string `json:"default"`
@@ -104,14 +105,32 @@ func (a *Area) listSettings(ctx context.Context, in *settingsAsked) (*settingsAn
 	}
 	ids := map[settings.Scope]int64{scope: id}
 	out := &settingsAnswer{}
-	for _, d := range settings.All() {
-		value, from := values.Text(d, ids[settings.Chat], ids[settings.Bot])
-		out.Body.Settings = append(out.Body.Settings, shownSetting{
-			Key: d.Key, Value: value, From: cmp.Or(string(from), "default"), Default: d.Default, Range: d.Range, Doc: d.Description, Here: d.Allows(scope) == nil,
-			ETag: operation.ETag([2]string{value, string(from)}),
-		})
+	for _, g := range settings.Groups() {
+		for _, d := range g.Settings {
+			value, from := values.Text(d, ids[settings.Chat], ids[settings.Bot])
+			out.Body.Settings = append(out.Body.Settings, shownSetting{
+				Key: d.Key, Group: g.Name, Value: value, From: cmp.Or(string(from), "default"), Default: d.Default, Range: d.Range, Doc: d.Description,
+				Here: d.Allows(scope) == nil, ETag: operation.ETag([2]string{value, string(from)}),
+			})
+		}
 	}
 	return out, nil
+}
+
+// grouped are settings by what they are about, in their order.
+func grouped(all []shownSetting) (groups [][]shownSetting) {
+	for i, s := range all {
+		if i == 0 || s.Group != all[i-1].Group {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], s)
+	}
+	return groups
+}
+
+// anchor is where a group stands on the page; settings stand at their keys.
+func anchor(group string) string {
+	return "about-" + strings.ReplaceAll(strings.ToLower(group), " ", "-")
 }
 
 func (a *Area) setSetting(ctx context.Context, in *settingGiven) (*struct{}, error) {

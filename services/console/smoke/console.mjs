@@ -226,6 +226,22 @@ await page.goto(CONSOLE + "/cast/bots/mia");
 must((await summary.inputValue()) === was, "the change was not undone");
 done("edited a persona and took it back");
 
+await page.setViewportSize({ width: 390, height: 800 }); // on a phone
+await page.goto(CONSOLE + "/operate/settings");
+const settings = page.locator("section.setting:visible"), all = await settings.count();
+const filter = page.getByLabel("Filter by name");
+await filter.focus();
+await page.keyboard.type("Answers per hour");
+must(await settings.count() === 2, `${await settings.count()} settings have answers per hour in their names`);
+must(await page.getByText(`2 of ${all}`).isVisible(), "the filter does not say how many are left");
+must(!(await page.getByRole("heading", { name: "Approval" }).isVisible()), "a group of which nothing is left is shown");
+await page.keyboard.press("Escape");
+must(await settings.count() === all && await filter.inputValue() === "", "Escape does not show all settings again");
+await page.getByRole("navigation", { name: "Settings" }).getByRole("link", { name: "What is kept" }).press("Enter");
+await page.waitForFunction(() => document.getElementById("about-what-is-kept").getBoundingClientRect().top < innerHeight);
+await page.setViewportSize({ width: 1280, height: 900 });
+done("found settings");
+
 await page.goto(CONSOLE + "/people?who=" + PERSON);
 await page.getByText("ferry").first().waitFor();
 await shot("person");

@@ -81,25 +81,50 @@ var (
 	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
 
-// All is the table, in the order in which it is shown.
-func All() []*Definition {
-	return []*Definition{
-		SimulationActive.Definition,
-		ScaleFactor.Definition, PrimeHoursBoost.Definition, PrimeHours.Definition, PrimeHoursFactor.Definition,
-		MinGap.Definition, MaxGapFactor.Definition, LivelyGapFactor.Definition,
-		MaxMessagesPerMinute.Definition, GlobalMaxMessagesPerMinute.Definition, MaxMessagesPerDay.Definition,
-		PersonMaxAnswersPerHour.Definition, MaxAnswersPerHour.Definition, MaxUnwrittenTurns.Definition, TurnTTL.Definition,
-		MaxWaitingPrompts.Definition, JointAnswerProbability.Definition,
-		HourlyMinBoost.Definition, AddressedBoost.Definition,
-		Style.Definition, AdditionProbability.Definition, MaxRun.Definition, ExchangeBoost.Definition, MaxRally.Definition, FairShare.Definition,
-		SecondAnswerProbability.Definition, MinNeed.Definition,
-		ReactionProbability.Definition, ReplyProbability.Definition, ReplyToBotsProbability.Definition,
-		MentionProbability.Definition, MentionAtStart.Definition, NewsProbability.Definition, BubblesProbability.Definition,
-		ReplyWindow.Definition, ReactionWindow.Definition, TopicWindow.Definition, ReplyMaxAge.Definition, CooldownFilter.Definition,
-		LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
-		PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,
-		SpeakerOrder.Definition, Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, MaxHeldTexts.Definition,
-		ApprovalChat.Definition, ApprovalBot.Definition, ApprovalPeople.Definition,
-		KeepDrafts.Definition, KeepDraftsFor.Definition, ReactionMode.Definition,
+// Group is settings that are about the same.
+type Group struct {
+	Name     string
+	Settings []*Definition
+}
+
+// Groups are the table, in the order in which it is shown.
+func Groups() []Group {
+	return []Group{
+		{"Pace", []*Definition{
+			SimulationActive.Definition,
+			ScaleFactor.Definition, PrimeHoursBoost.Definition, PrimeHours.Definition, PrimeHoursFactor.Definition,
+			MinGap.Definition, MaxGapFactor.Definition, LivelyGapFactor.Definition,
+		}},
+		{"Limits", []*Definition{
+			MaxMessagesPerMinute.Definition, GlobalMaxMessagesPerMinute.Definition, MaxMessagesPerDay.Definition,
+			PersonMaxAnswersPerHour.Definition, MaxAnswersPerHour.Definition, MaxUnwrittenTurns.Definition, TurnTTL.Definition,
+			MaxWaitingPrompts.Definition, JointAnswerProbability.Definition,
+		}},
+		{"Who speaks", []*Definition{
+			SpeakerOrder.Definition, HourlyMinBoost.Definition, AddressedBoost.Definition,
+			Style.Definition, AdditionProbability.Definition, MaxRun.Definition, ExchangeBoost.Definition, MaxRally.Definition, FairShare.Definition,
+			SecondAnswerProbability.Definition, MinNeed.Definition,
+		}},
+		{"What a turn is", []*Definition{
+			ReactionProbability.Definition, ReactionMode.Definition, ReplyProbability.Definition, ReplyToBotsProbability.Definition,
+			MentionProbability.Definition, MentionAtStart.Definition, NewsProbability.Definition, BubblesProbability.Definition,
+			ReplyWindow.Definition, ReactionWindow.Definition, TopicWindow.Definition, ReplyMaxAge.Definition, CooldownFilter.Definition,
+			LengthShort.Definition, LengthMedium.Definition, LengthLong.Definition,
+			PersonaRefreshMessages.Definition, PersonaRefreshAfter.Definition,
+		}},
+		{"Approval", []*Definition{
+			Approval.Definition, ApprovalSamplePercent.Definition, ApprovalTTL.Definition, MaxHeldTexts.Definition,
+			ApprovalChat.Definition, ApprovalBot.Definition, ApprovalPeople.Definition,
+		}},
+		{"What is kept", []*Definition{KeepDrafts.Definition, KeepDraftsFor.Definition}},
 	}
+}
+
+// All is the table without its groups.
+func All() []*Definition {
+	var all []*Definition
+	for _, g := range Groups() {
+		all = append(all, g.Settings...)
+	}
+	return all
 }

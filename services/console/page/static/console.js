@@ -45,3 +45,22 @@ const label = () => document.querySelectorAll(".scroll > table").forEach((table)
 });
 document.addEventListener("htmx:afterSettle", label);
 document.addEventListener("DOMContentLoaded", label);
+// A list is filtered by the names of what is in it, while one is typed: Escape shows all.
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-filter]").forEach((field) => {
+  const place = field.closest(".filter"), all = [...document.querySelectorAll(field.dataset.filter)];
+  const filter = () => {
+    const words = field.value.toLowerCase().split(/[\s_]+/).filter(Boolean);
+    for (const item of all) item.hidden = !words.every((word) => item.id.includes(word));
+    const left = all.filter((item) => !item.hidden);
+    for (const group of new Set(all.map((item) => item.parentElement))) group.hidden = !left.some((item) => item.parentElement === group);
+    place.querySelector("output").value = words.length ? `${left.length} of ${all.length}` : "";
+  };
+  place.hidden = false;
+  field.addEventListener("input", filter);
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !field.value) return;
+    field.value = "";
+    filter();
+  });
+  filter();
+}));
