@@ -34,6 +34,11 @@ chats:
 	state := filepath.Join(dir, "state")
 	c := up(t, state, "--cast", absolute(t, bookClub), "--planner.pace", "1s")
 	d := &deployment{t: t, environment: []string{"CHORUS_CONFIG=" + filepath.Join(state, "up.yaml")}}
+	const applied = `
+SELECT string_agg(concat_ws(' ', operation, via, (actor <> '')::text, input->'flags'->>'cast', object, after @> '[{"op": "added"}]', result), ', ') FROM audit_log WHERE operation = 'up'`
+	if got, want := one[string](t, database(t, state), applied), "up command true "+absolute(t, bookClub)+" cast (5 changes) t done"; got != want {
+		t.Errorf("of the cast at the start the audit log has %q, want %q", got, want)
+	}
 
 	if out := d.run("apply", "-f", absolute(t, bookClub)); out != "nothing to change\n" {
 		t.Errorf("the cast that plays, applied again: %s", out)

@@ -126,6 +126,7 @@ func (l *listed) limit() int {
 
 // listedBot is a bot in a list.
 type listedBot struct {
+	ID       int64    `json:"id" doc:"by which operations that take a bot_id know it"`
 	Name     string   `json:"name"`
 	Display  string   `json:"display_name"`
 	Username string   `json:"username,omitempty"`
@@ -162,7 +163,7 @@ type chatsAnswer struct {
 
 const (
 	listBots = `-- console: cast bots
-SELECT b.name, coalesce(p.display_name, b.name), coalesce(b.username, ''), coalesce(p.summary, ''), coalesce(p.tone, ''), b.enabled,
+SELECT b.id, b.name, coalesce(p.display_name, b.name), coalesce(b.username, ''), coalesce(p.summary, ''), coalesce(p.tone, ''), b.enabled,
     coalesce(b.stopped_why, ''),
     ARRAY(SELECT c.name FROM cast_members m JOIN chats c ON c.id = m.chat_id WHERE m.bot_id = b.id AND c.removed_at IS NULL ORDER BY c.name LIMIT 20)
 FROM bots b LEFT JOIN personas p ON p.bot_id = b.id WHERE b.removed_at IS NULL AND b.name > $1 ORDER BY b.name LIMIT $2`

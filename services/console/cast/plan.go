@@ -11,7 +11,6 @@ import (
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
-	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
@@ -124,20 +123,11 @@ func (a *Area) applyCast(ctx context.Context, in *applied) (*planAnswer, error) 
 	if err != nil {
 		return nil, refused(err)
 	}
-	shown := plan.Shown()
-	audit.Note(ctx, object(shown), nil, shown)
+	casting.Note(ctx, plan)
 	if err := a.tryNow(ctx, plan); err != nil {
 		return nil, err
 	}
-	return &planAnswer{shownPlan{Changes: shown, Notes: plan.Notes}}, nil
-}
-
-// object names what changes: "bot anna", or how many there are.
-func object(shown []roster.Shown) string {
-	if len(shown) == 1 {
-		return shown[0].Name
-	}
-	return fmt.Sprintf("cast (%d changes)", len(shown))
+	return &planAnswer{shownPlan{Changes: plan.Shown(), Notes: plan.Notes}}, nil
 }
 
 // tryNow lets what Telegram refuses those who changed be tried at once: the change may

@@ -166,7 +166,7 @@ func (e *embedded) apply(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	opts := casting.Options{Yes: true} // its services start with the same keys
+	opts := casting.Options{Yes: true, By: "chorus up"} // its services start with the same keys
 	if e.telegram != nil {
 		opts.Token, opts.Chat = e.token, e.chat
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/internal/roster/castfile"
@@ -94,6 +95,7 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 			return err
 		}
 	}
+	Note(ctx, shown)
 	if stale > 0 {
 		if _, _, err := tokens.Rotate(ctx, pool); err != nil {
 			return err
@@ -103,6 +105,16 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 		return err
 	}
 	return hint(out, shown)
+}
+
+// Note tells the audit log what an apply has changed: "bot anna", or how many there are.
+func Note(ctx context.Context, plan roster.Plan) {
+	shown := plan.Shown()
+	object := fmt.Sprintf("cast (%d changes)", len(shown))
+	if len(shown) == 1 {
+		object = shown[0].Name
+	}
+	audit.Note(ctx, object, nil, shown)
 }
 
 func (o Options) request(wanted roster.Cast, approve func(roster.Cast, roster.Plan) error) rosterpg.Request {
