@@ -86,7 +86,10 @@ SELECT planned_at, 'text', chat_id, turn_no, bot_id, 'offline', 'written' FROM t
 INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, outcome, prompt_tokens, cost)
 SELECT now() - n * interval '8 minutes', 'text', 1 + n % $1, NULL, 2 + n % 500, 'local', CASE WHEN n % 9 = 0 THEN 'time-out' ELSE 'written' END, 900, 0.001
 FROM generate_series(1, 16000) n`, []any{benchChats}},
-		{`INSERT INTO llm_spending (day, provider, tokens, cost) SELECT current_date - n, 'local', 1000, 1 FROM generate_series(0, 400) n`, nil},
+		// What is older than single calls.
+		{`
+INSERT INTO llm_totals SELECT by, current_date - n, key, '', 9, 1, 900, 0, 0.01, '1 second' FROM llm_totals t, generate_series(91, 300) n
+WHERE by IN ('provider', 'purpose') AND day = current_date OR by = 'chat' AND day = current_date - 1 AND n < 120`, nil},
 		{`INSERT INTO people (telegram_id, name, username) SELECT n, 'Person ' || n, 'person' || n FROM generate_series(1, 2000) n`, nil},
 		// One of them says much.
 		{`
@@ -157,7 +160,7 @@ func pages() []string {
 		"/cast", "/cast?after=bot300", "/cast/chats", "/cast/file", "/cast/history", "/cast/history/200", "/cast/new", "/cast/bots/bot77", "/cast/chats/chat1000",
 		"/direct", "/chats/1000/direct/", "/approve",
 		"/operate", "/operate/now", "/operate/usage", "/operate/usage?by=chat&days=90", "/operate/usage?by=day", "/operate/settings", "/operate/settings?chat=chat1000", "/operate/checks", "/operate/keys",
-		"/people", "/people?after=chat300", "/people/1", "/people/77",
+		"/people", "/people?after=chat300", "/people/1", "/people/77", "/people/1/lines",
 		"/accounts", "/account", "/audit", "/audit?from=2020-01-01&text=chat+77", "/audit?text=chat+77", "/audit?text=nothing+of+the+kind",
 	}
 }

@@ -339,7 +339,7 @@ func everyCallIsOnTheTurnsAccount(s *stage) {
 FROM llm_calls WHERE chat_id = $1 AND bot_id = $2 AND prompt_tokens > 100 AND completion_tokens > 0 AND cost > 0`, s.chat, s.bot)
 		return got, got == want
 	})
-	if got := s.text(`SELECT (tokens = (SELECT sum(prompt_tokens + completion_tokens) FROM llm_calls WHERE provider = 'counted'))::text FROM llm_spending WHERE day = (now() AT TIME ZONE 'UTC')::date AND provider = 'counted'`); got != "true" {
+	if got := s.text(`SELECT (sum(prompt_tokens + completion_tokens) = (SELECT sum(prompt_tokens + completion_tokens) FROM llm_calls WHERE provider = 'counted'))::text FROM llm_totals WHERE by = 'provider' AND day = (now() AT TIME ZONE 'UTC')::date AND key = 'counted'`); got != "true" {
 		t.Error("the day's account is another one than that of the calls")
 	}
 }

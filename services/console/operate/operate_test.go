@@ -24,6 +24,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/status"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
@@ -88,6 +89,7 @@ func TestProcessesAreAsked(t *testing.T) {
 			asked.Add(1)
 			p := status.Process{
 				Service: "sender", Host: host, Version: "v1 <b>", Commit: "0123456789abcdef", Started: at,
+				Rests: []status.Rest{{Of: "groq", Why: "it says <i> so", Since: at, Until: at.Add(2 * time.Minute)}},
 				Cache: &status.Cache{Hits: 3, Misses: 1, Values: 7, Bytes: 1 << 20, Redis: "does not answer", Hears: true},
 			}
 			for range 2 * status.MaxBreakers {
@@ -101,7 +103,7 @@ func TestProcessesAreAsked(t *testing.T) {
 		defer stop()
 	}
 	body := s.Get(access.Viewer, "/operate")
-	for _, want := range []string{"<td>one</td>", "v1 &lt;b&gt;", "0123456789<", "2026-01-02 03:04:05", "100 open", "2026-01-02 03:05:05", "75.0 %", "1.0 MiB", "does not answer", "1 that live did not answer"} {
+	for _, want := range []string{"<td>one</td>", "v1 &lt;b&gt;", "0123456789<", "2026-01-02 03:04:05", "100 open", "2026-01-02 03:05:05", "<td>groq</td><td>it says &lt;i&gt; so</td><td>2026-01-02 03:04:05</td><td>2026-01-02 03:06:05</td>", "75.0 %", "1.0 MiB", "does not answer", "1 that live did not answer"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)
 		}
@@ -121,11 +123,10 @@ func TestProcessesAreAsked(t *testing.T) {
 func TestUsageIsPlotted(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.Exec(`INSERT INTO llm_spending (day, provider, calls, tokens, cost) VALUES ((now() AT TIME ZONE 'UTC')::date, 'alpha', 16, 800, 36), ((now() AT TIME ZONE 'UTC')::date, 'beta', 0, 800, 36)`)
 	for i := range 8 {
 		chat := journaltest.Chat(t, s.Pool, "chat-"+string(rune('a'+i)))
 		s.Exec(`
-INSERT INTO llm_calls (at, purpose, chat_id, provider, prompt_tokens, cost, outcome) SELECT now(), 'text', $1, 'alpha', 100, $2::integer, 'written' FROM generate_series(1, 2)`, chat, 8-i)
+INSERT INTO llm_calls (at, purpose, chat_id, provider, prompt_tokens, cost, outcome) SELECT now(), 'text', $1, name, 100, $2::integer, 'written' FROM unnest(ARRAY['alpha', 'beta']) AS name`, chat, 8-i)
 	}
 	for page, want := range map[string][]string{
 		"/operate/usage?days=7":         {"half is used up", "at most 72.0000", "at most 1600", `height="60"><title>`, `class="c1"`, "alpha", "36.0000, 800 tokens"},
@@ -198,8 +199,16 @@ func TestSettingsAreSetAndUnset(t *testing.T) {
 	if got := s.One(`SELECT before::text || ' ' || result FROM audit_log WHERE operation = 'unset-setting'`); got != `"0.8" done` {
 		t.Errorf("the audit log says %s", got)
 	}
-	if body := s.Get(access.Viewer, "/operate/settings?chat=club"); !strings.Contains(body, `value="0.5"`) {
+	body := s.Get(access.Viewer, "/operate/settings?chat=club")
+	if !strings.Contains(body, `value="0.5"`) {
 		t.Errorf("the page:\n%s", body)
+	}
+	for _, g := range settings.Groups() { // its entry in the contents leads to its heading
+		_, id, _ := strings.Cut(body, `">`+g.Name+`</a>`)
+		if at := strings.Index(id, `">`+g.Name+`</h2>`); at < 0 || strings.Count(body, `<a href="#about-`+strings.ReplaceAll(strings.ToLower(g.Name), " ", "-")+`">`) != 1 ||
+			strings.Index(id, `id="`+g.Settings[0].Key+`"`) < at {
+			t.Errorf("the group %s does not stand there", g.Name)
+		}
 	}
 }
 

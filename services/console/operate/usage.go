@@ -18,7 +18,7 @@ import (
 )
 
 type usageAsked struct {
-	Days int    `query:"days" default:"30" minimum:"1" maximum:"90"`
+	Days int    `query:"days" default:"30" minimum:"1" maximum:"90" doc:"of UTC, with today"`
 	By   string `query:"by" doc:"sum single calls, too: by day, chat, bot, provider or purpose"`
 }
 
@@ -63,7 +63,8 @@ type usageDay struct {
 const shownNames = 5
 
 const spending = `-- console: spending
-SELECT day, provider, tokens, cost::float8 FROM llm_spending WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer ORDER BY day, provider`
+SELECT day, key, sum(prompt_tokens + completion_tokens)::bigint, sum(cost)::float8
+FROM llm_totals WHERE by = 'provider' AND day >= $1 GROUP BY day, key ORDER BY day, key`
 
 func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, error) {
 	const maxDays = 90
@@ -74,9 +75,10 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 	if days < 1 || days > maxDays {
 		return nil, &operation.InvalidError{Field: "days", Value: strconv.Itoa(days), Want: "1 to 90"}
 	}
+	first := usage.Day(time.Now()).AddDate(0, 0, 1-days)
 	out := &usageAnswer{}
 	var err error
-	if out.Body.Days, err = store.Collect(ctx, a.Pool, "read the spending", pgx.RowToStructByPos[spentDay], spending, days); err != nil {
+	if out.Body.Days, err = store.Collect(ctx, a.Pool, "read the spending", pgx.RowToStructByPos[spentDay], spending, first); err != nil {
 		return nil, err
 	}
 	if out.Body.Limits, err = a.limits(ctx); err != nil {
@@ -94,7 +96,7 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 	if !slices.Contains(usage.Ways(), usage.By(in.By)) {
 		return nil, &operation.InvalidError{Field: "by", Value: fmt.Sprintf("%.20q", in.By), Want: "day, chat, bot, provider or purpose"}
 	}
-	sums, err := usage.Sums(ctx, a.Pool, time.Duration(days)*24*time.Hour, usage.By(in.By))
+	sums, err := usage.Sums(ctx, a.Pool, first, usage.By(in.By))
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, err
 		}
 		return out, nil
 	}
-	of, err := usage.Days(ctx, a.Pool, usage.Day(time.Now()).AddDate(0, 0, 1-days), usage.By(in.By), sums, shownNames)
+	of, err := usage.Days(ctx, a.Pool, first, usage.By(in.By), sums, shownNames)
 	for _, d := range of {
 		out.Body.SumDays = append(out.Body.SumDays, usageDay(d))
 	}

@@ -2,11 +2,12 @@ package usage
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
@@ -153,21 +154,27 @@ func (b *Book) look(ctx context.Context) {
 	}
 }
 
-const spentToday = `
-SELECT today.day, coalesce(s.provider, ''), coalesce(s.calls, 0), coalesce(s.tokens, 0), coalesce(s.cost, 0)::float8
-FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_spending s USING (day)`
+const spentToday = `-- spent today
+SELECT today.day, coalesce(t.key, ''), coalesce(sum(t.calls), 0)::bigint, coalesce(sum(t.prompt_tokens + t.completion_tokens), 0)::bigint,
+    coalesce(sum(t.cost), 0)::float8
+FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_totals t ON t.by = 'provider' AND t.day = today.day GROUP BY 1, 2`
 
 // SpentToday is the day that it is at the database, and what each provider was used for
 // on it, by all replicas.
 func SpentToday(ctx context.Context, pool *pgxpool.Pool) (day time.Time, known map[string]Spent, err error) {
+	rows, _ := pool.Query(ctx, spentToday) // its error is that of the rows, too
+	return spent(rows)
+}
+
+func spent(rows pgx.Rows) (day time.Time, known map[string]Spent, err error) {
 	known = map[string]Spent{}
 	var provider string
 	var s Spent
-	if err := store.Each(ctx, pool, "read what was spent", []any{&day, &provider, &s.Calls, &s.Tokens, &s.Cost}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&day, &provider, &s.Calls, &s.Tokens, &s.Cost}, func() error {
 		known[provider] = s
 		return nil
-	}, spentToday); err != nil {
-		return day, nil, err
+	}); err != nil {
+		return day, nil, fmt.Errorf("read what was spent: %w", err)
 	}
 	return day, known, nil
 }
@@ -185,21 +192,20 @@ func (b *Book) refresh(ctx context.Context) error {
 	return nil
 }
 
-// In the order of the key, so that replicas don't wait for each other in turn.
+// A trigger adds the calls to llm_totals. The build before measures budgets by llm_spending.
+// In the order of its key, so that replicas don't wait for each other in turn.
 const writeCalls = `-- write calls
 WITH calls AS (
     INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)
     SELECT at, purpose, nullif(chat, 0), nullif(turn, 0), nullif(bot, 0), provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome
     FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
         $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[])
-        AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome))
+        AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)
+    RETURNING (at AT TIME ZONE 'UTC')::date AS day, provider, prompt_tokens + completion_tokens AS tokens, cost)
 INSERT INTO llm_spending (day, provider, calls, tokens, cost)
-SELECT day, provider, calls, tokens, cost
-FROM unnest($14::date[], $15::text[], $16::bigint[], $17::bigint[], $18::float8[]) AS s(day, provider, calls, tokens, cost)
-ORDER BY day, provider
+SELECT day, provider, count(*), sum(tokens), sum(cost) FROM calls GROUP BY 1, 2 ORDER BY 1, 2
 ON CONFLICT (day, provider) DO UPDATE SET
-    calls = llm_spending.calls + excluded.calls, tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost
-RETURNING day, provider, calls, tokens, cost::float8`
+    calls = llm_spending.calls + excluded.calls, tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost`
 
 // flush writes what waits. It is false if the database took nothing.
 func (b *Book) flush(ctx context.Context) bool {
@@ -213,7 +219,7 @@ func (b *Book) flush(ctx context.Context) bool {
 	// Given up half-way it might be written all the same, and then once more.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	day, totals, err := b.insert(ctx, calls)
+	day, known, err := b.insert(ctx, calls)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.writing = nil
@@ -222,52 +228,26 @@ func (b *Book) flush(ctx context.Context) bool {
 		b.waiting = append(calls, b.waiting...)
 		return false
 	}
-	switch {
-	case day.Before(b.day): // they were made before midnight, and written down after it
-		return true
-	case day.After(b.day):
-		b.day, b.known = day, map[string]Spent{}
-	}
-	maps.Copy(b.known, totals)
+	b.day, b.known = day, known
 	return true
 }
 
-type account struct {
-	day      time.Time
-	provider string
-}
-
-// insert gives the totals of the newest day that the calls belong to.
-func (b *Book) insert(ctx context.Context, calls []Call) (newest time.Time, totals map[string]Spent, err error) {
+// insert writes calls down and reads what was spent today, in one transaction.
+func (b *Book) insert(ctx context.Context, calls []Call) (day time.Time, known map[string]Spent, err error) {
 	var c callColumns
-	sums := map[account]Spent{}
 	for _, call := range calls {
 		c.add(call)
-		a := account{Day(call.At), call.Provider}
-		sums[a] = sums[a].plus(call)
 	}
-	var days []time.Time
-	var providers []string
-	var counts, tokens []int64
-	var costs []float64
-	for a, s := range sums {
-		days, providers = append(days, a.day), append(providers, a.provider)
-		counts, tokens, costs = append(counts, s.Calls), append(tokens, s.Tokens), append(costs, s.Cost)
-		if a.day.After(newest) {
-			newest = a.day
-		}
+	var batch pgx.Batch
+	batch.Queue(writeCalls, c.args()...)
+	batch.Queue(spentToday).Query(func(rows pgx.Rows) (err error) {
+		day, known, err = spent(rows)
+		return err
+	})
+	if err := b.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return day, nil, fmt.Errorf("write calls down: %w", err)
 	}
-	totals = map[string]Spent{}
-	var day time.Time
-	var provider string
-	var s Spent
-	err = store.Each(ctx, b.pool, "write calls down", []any{&day, &provider, &s.Calls, &s.Tokens, &s.Cost}, func() error {
-		if day.Equal(newest) {
-			totals[provider] = s
-		}
-		return nil
-	}, writeCalls, append(c.args(), days, providers, counts, tokens, costs)...)
-	return newest, totals, err
+	return day, known, nil
 }
 
 // callColumns are calls turned by their side, as unnest wants them.

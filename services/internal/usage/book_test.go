@@ -141,15 +141,24 @@ func TestOldCallsGoAndTheirDaysStay(t *testing.T) {
 	pool := journaltest.Open(t)
 	b, stop := keep(t, pool)
 	now := time.Now()
-	for _, days := range []int{0, 1, 89, 91, 400} {
+	for _, days := range []int{0, 1, 89, 91, 400, 402} {
 		b.Record(call("p", now.AddDate(0, 0, -days)))
 	}
 	stop()
 	if err := usage.Prune(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}
-	if n, days := text(t, pool, calls), text(t, pool, `SELECT count(*)::text FROM llm_spending`); n != "3" || days != "5" {
-		t.Errorf("%s calls and %s days are left, want 3 and 5", n, days)
+	if n, days := text(t, pool, calls), text(t, pool, `SELECT count(*)::text FROM llm_spending`); n != "3" || days != "6" {
+		t.Errorf("%s calls and %s days are left, want 3 and 6", n, days)
+	}
+	const totals = `SELECT string_agg(by || ' ' || n, ', ' ORDER BY by) FROM (SELECT by, count(*) AS n FROM llm_totals GROUP BY by) t`
+	if got, want := text(t, pool, totals), "bot 5, chat 5, provider 6, purpose 6"; got != want {
+		t.Errorf("of totals %s are left, want %s", got, want)
+	}
+	// From before single calls are kept, the first day is a whole one.
+	sums, err := usage.Sums(t.Context(), pool, now.AddDate(0, 0, -400).Add(time.Minute), usage.ByProvider)
+	if err != nil || len(sums) != 1 || sums[0].Calls != 5 {
+		t.Errorf("sums %+v, %v", sums, err)
 	}
 }
 
@@ -173,7 +182,7 @@ func TestSums(t *testing.T) {
 		usage.ByChat: "- 1/0, club 2/1", usage.ByBot: "- 1/0, anna 2/1", usage.ByProvider: "p m 2/1, q m 1/0", usage.ByPurpose: "memory 1/0, text 2/1",
 		usage.ByDay: now.UTC().AddDate(0, 0, -2).Format(time.DateOnly) + " 1/0, " + now.UTC().Format(time.DateOnly) + " 2/1",
 	} {
-		list, err := usage.Sums(t.Context(), pool, 3*24*time.Hour, by)
+		list, err := usage.Sums(t.Context(), pool, now.AddDate(0, 0, -3), by)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -111,33 +111,65 @@ type Sum struct {
 	Latency time.Duration
 }
 
-// by is the value that calls are summed by, and its name, where it stands in another table.
-func (b By) by() (key, name string) {
-	switch b {
-	case ByChat:
-		return `chat_id`, `coalesce((SELECT name FROM chats WHERE id = key), key::text, '-')`
-	case ByBot:
-		return `bot_id`, `coalesce((SELECT name FROM bots WHERE id = key), key::text, '-')`
-	case ByProvider:
-		return `provider || CASE WHEN model = '' THEN '' ELSE ' ' || model END`, `key`
-	case ByPurpose:
-		return `purpose`, `key`
-	case ByDay:
+// total is the account of llm_totals that calls are summed by.
+func (b By) total() string {
+	if b == ByDay {
+		return string(ByPurpose) // each call is in one of its accounts
 	}
-	return `(at AT TIME ZONE 'UTC')::date`, `to_char(key, 'YYYY-MM-DD')`
+	return string(b)
 }
 
-// sums looks names up for what was summed, not for each call.
-const sums = `
-SELECT %s, coalesce(key::text, ''), calls, failed, prompt_tokens, completion_tokens, cost, latency FROM (
-    SELECT %s AS key, count(*) AS calls, count(*) FILTER (WHERE outcome <> 'written') AS failed, sum(prompt_tokens) AS prompt_tokens,
-        sum(completion_tokens) AS completion_tokens, sum(cost)::float8 AS cost, coalesce(avg(latency) FILTER (WHERE outcome = 'written'), '0') AS latency
-    FROM llm_calls WHERE at >= now() - $1::interval GROUP BY 1) s ORDER BY 1`
+// of is how a row of totals tells what it is of, and how a call does.
+func (b By) of() (total, call string) {
+	switch b {
+	case ByChat:
+		return `key`, `coalesce(chat_id::text, '')`
+	case ByBot:
+		return `key`, `coalesce(bot_id::text, '')`
+	case ByProvider:
+		const whole = ` || CASE WHEN model = '' THEN '' ELSE ' ' || model END`
+		return `key` + whole, `provider` + whole
+	case ByPurpose:
+		return `key`, `purpose`
+	case ByDay:
+	}
+	return `to_char(day, 'YYYY-MM-DD')`, `to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`
+}
 
-// Sums adds up the calls of the time before now.
-func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Duration, by By) ([]Sum, error) {
-	key, name := by.by()
-	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, name, key), since)
+// name is what a key is called, where it stands in another table.
+func (b By) name() string {
+	switch b {
+	case ByChat:
+		return `coalesce((SELECT name FROM chats WHERE id = nullif(key, '')::bigint), nullif(key, ''), '-')`
+	case ByBot:
+		return `coalesce((SELECT name FROM bots WHERE id = nullif(key, '')::bigint), nullif(key, ''), '-')`
+	case ByDay, ByProvider, ByPurpose:
+	}
+	return `key`
+}
+
+// Days are in the totals; of the one that the time begins in, single calls are added up.
+const sums = `
+SELECT %s, key, calls, failed, prompt_tokens, completion_tokens, cost, latency FROM (
+    SELECT key, sum(calls)::bigint AS calls, sum(failed)::bigint AS failed, sum(prompt_tokens)::bigint AS prompt_tokens,
+        sum(completion_tokens)::bigint AS completion_tokens, sum(cost)::float8 AS cost,
+        coalesce(sum(latency) / nullif(sum(calls) - sum(failed), 0)::float8, '0') AS latency
+    FROM (
+        SELECT %s AS key, calls, failed, prompt_tokens, completion_tokens, cost, latency FROM llm_totals WHERE by = $1 AND day >= $2
+        UNION ALL SELECT %s, 1, (outcome <> 'written')::integer, prompt_tokens, completion_tokens, cost, CASE outcome WHEN 'written' THEN latency ELSE '0' END
+        FROM llm_calls WHERE at >= $3 AND at < $4) c GROUP BY key) s ORDER BY 1`
+
+// Sums adds up the calls since a time. From before the time that single calls are kept for
+// it adds up whole days.
+func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By) ([]Sum, error) {
+	day := Day(since)
+	if !day.Equal(since) && time.Since(since) < keep {
+		day = day.Add(24 * time.Hour)
+	} else {
+		since = day
+	}
+	total, call := by.of()
+	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, by.name(), total, call), by.total(), day, since, day)
 }
 
 // DaySum is what the calls of a day come to.
@@ -150,12 +182,11 @@ type DaySum struct {
 	Cost   float64
 }
 
-// The days' totals stand in a table of their own, so only the calls of a few names are
-// sorted by days.
 const sumDays = `
-SELECT (at AT TIME ZONE 'UTC')::date, key, count(*), sum(prompt_tokens + completion_tokens)::bigint, sum(cost)::float8
-FROM (SELECT *, coalesce((%s)::text, '') AS key FROM llm_calls WHERE at >= $1) c WHERE key = ANY($2) GROUP BY 1, 2
-UNION ALL SELECT day, NULL, sum(calls)::bigint, sum(tokens)::bigint, sum(cost)::float8 FROM llm_spending WHERE day >= ($1 AT TIME ZONE 'UTC')::date GROUP BY 1
+SELECT day, %[1]s AS key, sum(calls)::bigint, sum(prompt_tokens + completion_tokens)::bigint, sum(cost)::float8
+FROM llm_totals WHERE by = $1 AND day >= $2 AND %[1]s = ANY($3) GROUP BY 1, 2
+UNION ALL SELECT day, NULL, sum(calls)::bigint, sum(prompt_tokens + completion_tokens)::bigint, sum(cost)::float8
+FROM llm_totals WHERE by = 'purpose' AND day >= $2 GROUP BY 1
 ORDER BY 1, 2`
 
 // Days adds up the calls of each day since one, for the top of the sums of that time and
@@ -168,7 +199,7 @@ func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, sums 
 	for _, s := range first[:min(top, len(first))] {
 		names[s.Key], keys = s.Name, append(keys, s.Key)
 	}
-	key, _ := by.by()
+	total, _ := by.of()
 	var found []DaySum
 	var d DaySum
 	var of *string
@@ -188,24 +219,32 @@ func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, sums 
 			found = append(found, DaySum{d.Day, "", others, max(d.Tokens-topOfDay.Tokens, 0), max(d.Cost-topOfDay.Cost, 0)})
 		}
 		return nil
-	}, fmt.Sprintf(sumDays, key), since, keys)
+	}, fmt.Sprintf(sumDays, total), by.total(), since, keys)
 	return found, err
 }
 
-// keep is how long single calls are kept; the days' totals stay.
-const keep = 90 * 24 * time.Hour
+const (
+	// keep is how long single calls are kept, and keepTotals the totals of chats and bots.
+	// Those of providers and purposes stay.
+	keep       = 90 * 24 * time.Hour
+	keepTotals = 400 * 24 * time.Hour
+)
 
 const (
 	deleteCalls    = `DELETE FROM llm_calls WHERE id IN (SELECT id FROM llm_calls WHERE at < now() - $1::interval ORDER BY at LIMIT $2)`
+	deleteTotals   = `DELETE FROM llm_totals WHERE by IN ('chat', 'bot') AND day < (now() AT TIME ZONE 'UTC' - $1::interval)::date`
 	deletedAtATime = 10_000
 )
 
-// Prune deletes some of the calls that are too old to keep.
+// Prune deletes some of the calls that are too old to keep, and the totals that are.
 func Prune(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if _, err := pool.Exec(ctx, deleteCalls, keep, deletedAtATime); err != nil {
 		return fmt.Errorf("delete old usage: %w", err)
+	}
+	if _, err := pool.Exec(ctx, deleteTotals, keepTotals); err != nil {
+		return fmt.Errorf("delete old totals of usage: %w", err)
 	}
 	return nil
 }

@@ -164,11 +164,8 @@ func TestUsage(t *testing.T) {
 	o.refuses(`--by: "moon", want day, chat, bot, provider, purpose`, "usage", "--by", "moon")
 	o.refuses(`--since: 0s, want more than 0s`, "usage", "--since", "0s")
 
-	if _, err := pool.Exec(t.Context(), `INSERT INTO llm_spending (day, provider, tokens, cost) VALUES ((now() AT TIME ZONE 'UTC')::date, 'groq', 900, 0.9)`); err != nil {
-		t.Fatal(err)
-	}
-	got := o.call("usage", "--llm.name", "groq", "--llm.kind", "openai", "--llm.url", "http://127.0.0.1:1/v1", "--llm.model", "llama", "--llm.daily-cost", "1", "--llm.prompt-price", "1", "--llm.daily-tokens", "9000")
-	if want := "groq: 90 % of today's budget is used up, 0.9000 of 1.0000, 900 of 9000 tokens.\n"; !strings.HasSuffix(got, want) {
+	got := o.call("usage", "--llm.name", "groq", "--llm.kind", "openai", "--llm.url", "http://127.0.0.1:1/v1", "--llm.model", "llama", "--llm.daily-cost", "1", "--llm.prompt-price", "1", "--llm.daily-tokens", "1800")
+	if want := "groq: 75 % of today's budget is used up, 0.7500 of 1.0000, 180 of 1800 tokens.\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("usage with a budget prints %s, want %s at the end", got, want)
 	}
 }

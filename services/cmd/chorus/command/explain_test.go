@@ -172,7 +172,7 @@ func TestExplainTellsThatTextsFail(t *testing.T) {
 	called("2026-05-06 10:05:00Z", "text", "written")
 	says("")
 
-	if _, err := pool.Exec(t.Context(), `INSERT INTO llm_spending (day, provider, tokens, cost) VALUES ((now() AT TIME ZONE 'UTC')::date, 'stub', 100, 0)`); err != nil {
+	if _, err := pool.Exec(t.Context(), `INSERT INTO llm_calls (at, purpose, provider, prompt_tokens, outcome) VALUES (now(), 'memory', 'stub', 100, 'written')`); err != nil {
 		t.Fatal(err)
 	}
 	says(`texts +stub is not asked until midnight UTC: 100 % of today's budget is used up, 100 of 100 tokens\n`)

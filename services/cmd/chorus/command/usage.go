@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
@@ -25,8 +26,9 @@ func usageCommand() *cobra.Command {
 		Short: "Sum up what the texts cost",
 		Long: `Sums up the calls to the text providers: how many, how many of them failed, their
 tokens, their cost by the configured prices, and how long they took on average.
-Single calls are kept for 90 days. Days are those of UTC, as those of budgets, of
-which it tells how much is used up today.`,
+Single calls are kept for 90 days: before that it sums up whole days, and a day by
+chat and by bot for 400 days. Days are those of UTC, as those of budgets, of which it
+tells how much is used up today.`,
 		Example: "  chorus usage\n  chorus usage --by bot --since 24h",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains(usage.Ways(), usage.By(by)) {
@@ -36,7 +38,11 @@ which it tells how much is used up today.`,
 				return run.Usage(fmt.Errorf("--since: %v, want more than 0s", since))
 			}
 			return withDatabase(cmd, cfg, func(ctx context.Context, pool *pgxpool.Pool) error {
-				sums, err := usage.Sums(ctx, pool, since, usage.By(by))
+				now, err := store.Time(ctx, pool)
+				if err != nil {
+					return err
+				}
+				sums, err := usage.Sums(ctx, pool, now.Add(-since), usage.By(by))
 				if err != nil {
 					return err
 				}
