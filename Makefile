@@ -65,7 +65,7 @@ test: $(BIN)/gotestsum ## Run all tests, those of parts with the race detector, 
 		-race -shuffle on -p 3 -parallel 4 -timeout 10m $(LEAN) $(TESTFLAGS)
 	@$(BIN)/gotestsum $(AGAIN) --packages='$(PURE)' -- -shuffle on -timeout 10m $(LEAN) $(TESTFLAGS)
 	@$(BIN)/gotestsum $(AGAIN) --packages='$(WHOLE)' -- \
-		-shuffle on -p 1 -parallel 4 -timeout 25m $(LEAN) $(TESTFLAGS)
+		-shuffle on -p 1 -parallel 6 -timeout 25m $(LEAN) $(TESTFLAGS)
 	@cd $(VERIFY) && GOWORK=off $(BIN)/gotestsum --format pkgname -- -shuffle on -timeout 10m $(LEAN) $(TESTFLAGS) ./...
 
 check: format lint generated tidy standalone vulnerabilities ## Check everything that needs no run: style, lint, generated code, modules

@@ -21,9 +21,8 @@ const (
 	stopsWithin = 5 * time.Second
 )
 
-// Its clock is a person's patience, so it runs before the tests that run side by
-// side.
 func TestTalks(t *testing.T) {
+	t.Parallel()
 	cast, err := filepath.Abs(bookClub)
 	if err != nil {
 		t.Fatal(err)
