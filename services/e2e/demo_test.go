@@ -32,7 +32,7 @@ chats:
 		t.Fatal(err)
 	}
 	state := filepath.Join(dir, "state")
-	c := up(t, state, "--cast", absolute(t, bookClub), "--planner.pace", "1s")
+	c := up(t, state, "--cast", absolute(t, bookClub), "--planner.pace", "1s", "--generator.max-tokens", "4000")
 	d := &deployment{t: t, environment: []string{"CHORUS_CONFIG=" + filepath.Join(state, "up.yaml")}}
 	const applied = `
 SELECT string_agg(concat_ws(' ', operation, via, (actor <> '')::text, input->'flags'->>'cast', object, after @> '[{"op": "added"}]', result), ', ') FROM audit_log WHERE operation = 'up'`
@@ -54,6 +54,9 @@ SELECT string_agg(concat_ws(' ', operation, via, (actor <> '')::text, input->'fl
 	eventually(t, "the new cast speaks in the chat that it names", func() bool {
 		return len(matching(sent(callsOf(t, c.emulator(), control.Filter{})), func(r control.Call) bool { return r.Chat == id })) > 0
 	})
+	if out := d.run("config"); !strings.Contains(out, "max_tokens: 4000") {
+		t.Errorf("the file leaves out what the generator was told:\n%s", out)
+	}
 	if out := d.run("explain", "club"); !strings.Contains(out, "planner.pace") {
 		t.Errorf("the chat is explained without the pace of the demo:\n%s", out)
 	}

@@ -21,7 +21,7 @@ type Config struct {
 	Similarity   float64       `config:"similarity" min:"0.3" max:"1" doc:"part of its trigrams from which a text counts as a repetition; 1 lets all through but the same"`
 	Likeness     float64       `config:"likeness" min:"0.5" max:"1" doc:"how near a text's meaning is to that of an earlier one, 0 to 1, for it to count as a repetition; needs llm.embeddings, 1 turns it off"`
 	JudgeStances bool          `config:"judge_stances" doc:"ask the model whether a text contradicts a stance, where that can't be told without"`
-	LearnEvery   time.Duration `config:"learn_every" doc:"how often a chat's talk is searched for what its bots should remember; 0s is never"`
+	LearnEvery   time.Duration `config:"learn_every" doc:"how often a chat's talk is searched for what its bots should remember; 0s is never, else 1m to 24h"`
 	News         news.Config   `config:"news"`
 }
 

@@ -118,7 +118,7 @@ func speakers(s script.Scene) []string {
 var (
 	marks = regexp.MustCompile("(?m)\\*\\*[^*\n]+\\*\\*|__[^_\n]+__|```|`[^`\n]+`|^\\s*#{1,6}\\s|\\[[^\\]\n]+\\]\\([^)\n]*\\)|^\\s*>\\s|^\\s*\\|.*\\|\\s*$|~~[^~\n]+~~" +
 		"|(?:^|[\\s(])\\*[^*\\s][^*\n]*\\*(?:$|[\\s.,!?)])|(?:^|\\s)_[^_\\s][^_\n]*_(?:$|[\\s.,!?])" +
-		`|</?(?:b|i|u|s|a|em|strong|code|pre|br|p|div|span|ul|li|h[1-6])(?:\s[^>]*)?/?>|\\n`)
+		`|</?(?:b|i|u|s|a|em|strong|code|pre|br|p|div|span|ul|li|h[1-6]|output|response|answer|reply|message|text|final|result)(?:\s[^>]*)?/?>|\\n`)
 	items = regexp.MustCompile(`(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S`)
 )
 

@@ -37,7 +37,17 @@ func keyFile(t *testing.T, dir, name string, keys ...secret.Key) string {
 	return path
 }
 
-// A key is replaced as chorus key --help says: nothing has to be applied, and with
+// only is the key in a file that has no other.
+func only(t *testing.T, path string) secret.Key {
+	t.Helper()
+	ring, err := secret.LoadOrCreateKeyFile(path)
+	if err != nil || len(ring.Keys()) != 1 {
+		t.Fatalf("the file has the keys %v: %v", ring.Keys(), err)
+	}
+	return ring.Keys()[0]
+}
+
+// A key is replaced as chorus secrets rotate --help says: nothing has to be applied, and with
 // the old key taken away every token can be opened.
 func TestKeysAreRotated(t *testing.T) {
 	t.Parallel()
@@ -87,10 +97,20 @@ func TestKeysAreRotated(t *testing.T) {
 	contains(said, "Key "+second.ID()+" seals them")
 	contains(said, "2 of 2 tokens were sealed anew")
 	contains(said, "No token needs "+first.ID())
-	contains(rotate(both), "0 of 2 tokens")
+	contains(rotate(both), "All 2 tokens are sealed with key "+second.ID()+" already")
 	if said := apply(keyFile(t, dir, "2", second)); said != "nothing to change\n" {
 		t.Errorf("without the old key: %q", said)
 	}
+
+	// The same by the commands for a file.
+	file := keyFile(t, dir, "file", second)
+	contains(chorus("secrets", "add-key", "--secret.file", file).Out, "seals from now on")
+	contains(rotate(file), "2 of 2 tokens were sealed anew")
+	contains(chorus("secrets", "drop-keys", "--secret.file", file).Out, "Only key ")
+	if said := apply(file); said != "nothing to change\n" {
+		t.Errorf("with the new key alone: %q", said)
+	}
+	contains(apply(keyFile(t, dir, "2-new", second, only(t, file)), "--yes"), "2 tokens are sealed anew")
 
 	// An apply does the same.
 	contains(apply(keyFile(t, dir, "3-2", third, second), "--yes"), "2 tokens are sealed anew")

@@ -68,7 +68,11 @@ those who must not have the keys.`,
 			return err
 		},
 	}
-	cmd.AddCommand(rotateCommand())
+	cmd.AddCommand(
+		rotateCommand(),
+		keyFileCommand("add-key", "Put a new key before those in the file", secret.AddKey, "Key %s seals from now on. Restart senders, listeners and consoles; then: chorus secrets rotate\n"),
+		keyFileCommand("drop-keys", "Leave only the first key in the file", secret.KeepFirstKey, "Only key %s is left. Restart senders, listeners and consoles.\n"),
+	)
 	cmd.Flags().StringVar(&dir, "dir", ".", "folder that gets them")
 	cmd.Flags().StringVar(&share, "database-dir", "", "folder that gets database_password and database_url, too")
 	cmd.Flags().StringVar(&database, "database", "postgres://chorus@127.0.0.1:5432/chorus", "the database's address, without a password")
@@ -83,14 +87,16 @@ func rotateCommand() *cobra.Command {
 		Short: "Seal all tokens anew with the first key",
 		Long: `Seals every bot's token anew with the first of the keys, while the services run,
 and the secrets of the console's authenticators, and says whether the other keys
-are needed any more. It asks first whether all
-senders and listeners have that key: without it they are not ready. To replace a key:
+are needed any more. It asks first whether all senders, listeners and consoles have
+that key: without it they are not ready. To replace a key:
 
-  1. chorus key makes a new one. Put it before the old one, in secret.keys or the
-     file of secret.file, for all commands and services.
+  1. chorus secrets add-key puts a new one before the old one in the file of
+     secret.file. Where the keys are in secret.keys, chorus key prints one to put
+     there. All commands and services need it.
   2. Restart senders, listeners and consoles. From then on they open tokens of either key.
   3. chorus secrets rotate
-  4. Take the old key away, and restart senders and listeners once more.
+  4. chorus secrets drop-keys takes the old key out of the file. Restart senders,
+     listeners and consoles once more.
 
 A backup of the database that is older than the rotation still needs the old key.`,
 		Example: "  chorus secrets rotate --secret.file /run/chorus/keys",
@@ -114,6 +120,32 @@ A backup of the database that is older than the rotation still needs the old key
 	}, sectionDatabase, sectionSecret)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
+}
+
+// keyFileCommand changes the file of keys, and says what its first one is for.
+func keyFileCommand(name, short string, change func(path string) (secret.Keyring, error), told string) *cobra.Command {
+	cfg := newConfiguration()
+	return bound(cfg, &cobra.Command{
+		Use:     name,
+		Short:   short,
+		Long:    short + ".\n\nIt is a step of replacing a key, see chorus secrets rotate --help.",
+		Example: "  chorus secrets " + name + " --secret.file /run/chorus/keys",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.load(cmd); err != nil {
+				return err
+			}
+			if cfg.secret.File == "" {
+				return run.Usage(errors.New("secret.file: is empty: give the file of keys"))
+			}
+			keys, err := change(cfg.secret.File)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), told, keys.Keys()[0].ID())
+			return err
+		},
+	}, sectionSecret)
 }
 
 // mayRotate says which key will seal, and gets a yes that the services have it.
@@ -147,12 +179,15 @@ func tellRotation(out io.Writer, keys secret.Keyring, resealed int, states []ros
 	}
 	all := keys.Keys()
 	text := fmt.Sprintf("%d of %d tokens were sealed anew; key %s now seals %d.\n", resealed, len(states), all[0].ID(), len(states)-len(closed))
+	if resealed == 0 && len(closed) == 0 {
+		text = fmt.Sprintf("All %d tokens are sealed with key %s already.\n", len(states), all[0].ID())
+	}
 	if len(closed) == 0 && len(all) > 1 {
 		var old []string
 		for _, k := range all[1:] {
 			old = append(old, k.ID())
 		}
-		text += fmt.Sprintf("No token needs %s any more: once every sender and listener has been restarted with key %s, take it out of the keys.\n"+
+		text += fmt.Sprintf("No token needs %s any more: once every sender, listener and console has been restarted with key %s, take it out (chorus secrets drop-keys).\n"+
 			"Keep it for as long as you keep backups of today and before.\n", strings.Join(old, ", "), all[0].ID())
 	}
 	if _, err := io.WriteString(out, text); err != nil {

@@ -209,7 +209,7 @@ func (e *embedded) writeAddresses() error {
 	e.cfg.ops.Listen = e.ops.Addr().String() // it may have been any port
 	e.cfg.telegram.Emulated = e.cfg.telegram.Emulated || e.telegram != nil
 	var text bytes.Buffer
-	err := e.cfg.Write(&text, sectionDatabase, sectionNATS, sectionRedis, sectionTelegram, sectionLLM, sectionSecret, sectionPlanner, sectionOps)
+	err := e.cfg.Write(&text, sectionUp, sectionEmulator, sectionLog, sectionTrace) // these are of this process alone
 	if err != nil {
 		return fmt.Errorf("up.yaml: %w", err)
 	}

@@ -35,12 +35,12 @@ func (t *Tree) Print(w io.Writer) error {
 	return nil
 }
 
-// Write writes the sections' values that aren't the default as YAML that Load reads,
-// secrets and passwords with them: what it writes to must be private.
-func (t *Tree) Write(w io.Writer, sections ...string) error {
+// Write writes the values that aren't the default, but for those of some sections, as
+// YAML that Load reads, secrets and passwords with them: what it writes to must be private.
+func (t *Tree) Write(w io.Writer, except ...string) error {
 	values := map[string]any{}
 	for _, f := range t.fields {
-		if !slices.Contains(sections, f.section) || reflect.DeepEqual(f.value.Interface(), f.initial.Interface()) {
+		if slices.Contains(except, f.section) || reflect.DeepEqual(f.value.Interface(), f.initial.Interface()) {
 			continue
 		}
 		keys := strings.Split(f.path, separator)

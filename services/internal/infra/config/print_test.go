@@ -53,8 +53,12 @@ func TestWriteIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := tree.Write(&out, "nats", "llm"); err != nil {
+	if err := tree.Write(&out); err != nil {
 		t.Fatal(err)
+	}
+	var without strings.Builder
+	if err := tree.Write(&without, "nats"); err != nil || strings.Contains(without.String(), "nats:") || !strings.Contains(without.String(), "llm:") {
+		t.Errorf("without a section (%v):\n%s", err, without.String())
 	}
 	if strings.Contains(out.String(), "ack_wait") {
 		t.Errorf("a default is written:\n%s", out.String())
@@ -65,7 +69,7 @@ func TestWriteIsReadAgain(t *testing.T) {
 		t.Fatalf("%v in\n%s", err, out.String())
 	}
 	var second strings.Builder
-	if err := again.Write(&second, "nats", "llm"); err != nil {
+	if err := again.Write(&second); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(out.String(), second.String()); diff != "" {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // A sealed value is: version (1 byte), length of the key id (1 byte), key id,
@@ -155,25 +156,77 @@ func loadKeyFile(path string) (Keyring, error) {
 	return ring, nil
 }
 
-// createKeyFile writes beside the file and links it into place: unlike a
-// rename, that never replaces the key of another process.
+// createKeyFile links the file into place: unlike a rename, that never replaces the
+// key of another process.
 func createKeyFile(path string) (err error) {
 	key, err := NewKey()
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".key-*") // of mode 0600
+	name, err := writeBeside(path, []Key{key})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.WriteString(key.Reveal() + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	return errors.Join(os.Link(name, path), os.Remove(name))
+}
+
+// AddKey puts a new key before those in a file, and returns them all. The new one
+// seals from then on, for whoever reads the file again.
+func AddKey(path string) (Keyring, error) {
+	return changeKeyFile(path, func(keys []Key) ([]Key, error) {
+		key, err := NewKey()
+		return append([]Key{key}, keys...), err
+	})
+}
+
+// KeepFirstKey takes all keys but the first out of a file.
+func KeepFirstKey(path string) (Keyring, error) {
+	return changeKeyFile(path, func(keys []Key) ([]Key, error) { return keys[:1], nil })
+}
+
+// changeKeyFile replaces a file of keys as a whole, or leaves it as it was.
+func changeKeyFile(path string, change func([]Key) ([]Key, error)) (Keyring, error) {
+	ring, err := loadKeyFile(path)
+	if err != nil {
+		return Keyring{}, err
 	}
-	return os.Link(f.Name(), path)
+	keys, err := change(ring.keys)
+	if err != nil {
+		return Keyring{}, err
+	}
+	name, err := writeBeside(path, keys)
+	if err != nil {
+		return Keyring{}, fmt.Errorf("change key file %s: %w", path, err)
+	}
+	if err := os.Rename(name, path); err != nil {
+		return Keyring{}, errors.Join(err, os.Remove(name))
+	}
+	return loadKeyFile(path)
+}
+
+// writeBeside writes keys into a new file in the folder of another, with its owner if
+// there is one: who changes the keys may be another user than those who read them.
+func writeBeside(path string, keys []Key) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // of mode 0600
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if info, missing := os.Stat(path); missing == nil {
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+			err = f.Chown(int(owner.Uid), int(owner.Gid))
+		}
+	}
+	for _, k := range keys {
+		_, written := f.WriteString(k.Reveal() + "\n")
+		err = errors.Join(err, written)
+	}
+	return f.Name(), errors.Join(err, f.Sync(), f.Close())
 }

@@ -33,7 +33,30 @@ var marks = []mark{
 	// The same from a server that drops marks and leaves their words.
 	{`\A\s*analysis(?:[A-Z"'“]|\s*\n)`, `assistant(?:\s*commentary\b[^\n]*)?\s*final`},
 	{`\A\s*Here(?:'s| is) my (?:thought|thinking) process:`, `Here(?:'s| is) my (?:response|answer):`}, // Granite
+	// Models that were told to think first, and write headings.
+	{`\A\s*(?:(?:\*\*|__|#{1,6})\s*(?:thinking|thought process|reasoning|analysis)\b[a-z ]{0,20}|(?:thinking|thought|reasoning)(?: process)?\s*:|chain of thought\s*:)`,
+		`(?:\*\*|__|#{1,6}\s)\s*(?:final |my )?(?:answer|response|reply|message|output)\s*(?::\s*)?(?:\*\*|__|:|\n)`},
 }
+
+// aside is what a model thinks as its persona, in the way of a play.
+var aside = regexp.MustCompile(`(?i)[*(]\s*(?:thinks|thinking|thoughts?)\s*:[^*)]*(?:[*)]|\z)`)
+
+// maxOpening is how much of a text tells whether it is about its own task, in bytes.
+const maxOpening = 320
+
+// What a text begins with that is about its task instead of doing it, as a model's is
+// whose marks the server has left out, or that was cut off before the closing one: with
+// somebody who sets to work, and then with words of the task that nobody says in a chat.
+//
+//nolint:lll // patterns
+var (
+	setsToWork = regexp.MustCompile(`(?i)\A\W*(?:(?:okay|ok|alright|all right|hm+|well|so|right|first|now|got it|also)\b[\s,.!:…-]*){0,3}` +
+		`(?:the (?:user|task|prompt|instructions?|persona|system)|(?:i|we)(?:'ll|'m|'ve| am| are| have| need| must| should| will)|let(?:'s| me| us)` +
+		`|(?:der|die) (?:user|nutzer|benutzer|aufgabe|persona)|(?:ich|wir) (?:muss|müssen|soll|sollen|sollte|sollten))\b`)
+	aboutTask = regexp.MustCompile(`(?i)\b(?:(?:one|a single|short|brief|chat|group) (?:chat )?(?:message|reply|response)|(?:the|this) persona|system (?:prompt|message)|in[- ]character` +
+		`|the instructions? (?:says?|tells?)|(?:respond|reply|answer|write) as [A-Z]|what \S+ would (?:say|write|reply|answer)` +
+		`|(?:kurze|eine) (?:chat-?)?nachricht|chat-?nachricht|(?:der|diese) persona|systemprompt)`)
+)
 
 // wrapping are marks around what is said, or at its end.
 //
@@ -59,16 +82,25 @@ func alternatives() string {
 
 // Cut is a text without the thoughts in it: what stands between marks, what stands
 // before a closing mark without an opening one, and what follows an opening one that
-// is never closed. thought tells whether there were any marks. The text may be empty:
-// then all of it was thoughts.
+// is never closed. Without marks, a text that is about its task is thoughts as a whole.
+// thought tells whether there were any. The text may be empty: then all of it was
+// thoughts.
 func Cut(text string) (said string, thought bool) {
-	found := pattern.FindAllStringSubmatchIndex(text, -1)
-	if len(found) == 0 {
+	if !In(text) {
 		return text, false
 	}
+	said = unwrap(aside.ReplaceAllString(outside(text), ""))
+	if about(said) {
+		return "", true
+	}
+	return said, true
+}
+
+// outside is what stands outside of the marks in a text.
+func outside(text string) string {
 	var out strings.Builder
 	thinking, from := false, 0
-	for _, at := range found {
+	for _, at := range pattern.FindAllStringSubmatchIndex(text, -1) {
 		switch opens(at) {
 		case true:
 			if !thinking {
@@ -86,7 +118,7 @@ func Cut(text string) (said string, thought bool) {
 	if !thinking {
 		out.WriteString(text[from:])
 	}
-	return unwrap(out.String()), true
+	return out.String()
 }
 
 // opens tells whether a match is one of an opening mark.
@@ -109,19 +141,24 @@ func unwrap(s string) string {
 	}
 }
 
-// In tells whether a text has any mark of thoughts.
+// In tells whether a text has any mark of thoughts, or is one.
 func In(text string) bool {
-	return mayHave(text) && pattern.MatchString(text)
+	return mayHave(text) && (pattern.MatchString(text) || aside.MatchString(text)) || about(text)
+}
+
+// about tells whether a text is about its own task.
+func about(text string) bool {
+	return setsToWork.MatchString(text) && aboutTask.MatchString(text[:min(len(text), maxOpening)])
 }
 
 // mayHave tells whether a text has anything that all marks have: to look for that is
 // much cheaper.
 func mayHave(text string) bool {
-	if strings.ContainsAny(text, "<[◁&") {
+	if strings.ContainsAny(text, "<[◁&*#") {
 		return true
 	}
 	lower := strings.ToLower(text)
-	for _, part := range []string{"analysis", "final", "my thought process", "my thinking process", "my response", "my answer"} {
+	for _, part := range []string{"analysis", "final", "thought", "thinking", "thinks:", "reasoning", "__", "my response", "my answer"} {
 		if strings.Contains(lower, part) {
 			return true
 		}

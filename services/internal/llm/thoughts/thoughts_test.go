@@ -52,7 +52,20 @@ func TestThoughtsAreCut(t *testing.T) {
 		{said + " <think>Was that good?</think>", said},
 		{said + " <think>Was that good?", said},
 		{"I say. <think>Hm.</think> And again.", "I say.  And again."},
+		{"**Thinking:** They ask for novels.\n\n**Answer:** " + said, said},
+		{"## Reasoning\nHm.\n## Final answer\n" + said, said},
+		{"*thinks: they ask for novels* " + said, said},
+		{said + " (thinking: was that good?", said},
 
+		{"Thinking Process:\n1. Analyze the request: one message.", ""},
+		{"Okay, so I need to write one chat message for the persona Viktor. Let me think", ""},
+		{"Alright, let's tackle this. The user wants a short message about novels.", ""},
+		{"We need to produce a chat message as Viktor. Must be short.", ""},
+		{"The user wants me to stay in character.", ""},
+		{"Hmm, let me think about what Viktor would say to that.", ""},
+		{"I should answer as Viktor, in one sentence.", ""},
+		{"Okay, der Nutzer möchte eine kurze Nachricht von Viktor.", ""},
+		{"<think></think>Okay, I need to write a short message.", ""},
 		{"<think>Hm.", ""},
 		{"<think>", ""},
 		{"<think>Hm.</think>", ""},
@@ -76,7 +89,9 @@ func TestWhatIsNoThoughtStays(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		said, "", "I think <3 is enough.", "5 < 6 and 7 > 6, I think.", "Think [1] of it.", "Analysis is not my thing.", "In the final analysis, assistants win.",
-		"analysis of a novel takes time", "Her reasoning: none.", "<b>Bold</b> thinking.", "A & B &lt; C",
+		"analysis of a novel takes time", "Thinking about it, no.", "Okay, so I need to return that book.", "The user wants a dark mode, I hear.",
+		"I should write a message to my sister.", "Let me answer that: no.", "We need to talk about the reply that Mia got.", "I think: novels.",
+		"(I thought so.)", "My answer? Novels.", "Let's see what the storm would do.", "I have a short story for you.", "*nods* The response was cold.", "Her reasoning: none.", "<b>Bold</b> thinking.", "A & B &lt; C",
 	} {
 		if got, cut := thoughts.Cut(text); got != text || cut || thoughts.In(text) {
 			t.Errorf("%q becomes %q (%v)", text, got, cut)
@@ -85,7 +100,7 @@ func TestWhatIsNoThoughtStays(t *testing.T) {
 }
 
 func FuzzCut(f *testing.F) {
-	for _, s := range []string{"<think>a</think>b", "a</think>b<think>", "[THINK]", "◁think▷a◁/think▷", "<|channel|>final<|message|>x", "analysisX"} {
+	for _, s := range []string{"<think>a</think>b", "a</think>b<think>", "[THINK]", "◁think▷a◁/think▷", "<|channel|>final<|message|>x", "analysisX", "I need to write one message", "*thinks: a* b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
