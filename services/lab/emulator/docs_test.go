@@ -136,8 +136,8 @@ func TestDocumentedRequestsSucceed(t *testing.T) {
 		t.Errorf("only %d requests were found", requests)
 	}
 
-	if chats := e.World().Chats(); len(chats) != 1 || !chats[0].ReadOnly || chats[0].Title != "Books" {
-		t.Errorf("the chats are %+v, want the one of the documents, closed", chats)
+	if chats := e.World().Chats(); len(chats) != 2 || !chats[0].ReadOnly || chats[0].Title != "Books" || chats[1].Person == nil {
+		t.Errorf("the chats are %+v, want the group of the documents, closed, and the private chat", chats)
 	}
 }
 

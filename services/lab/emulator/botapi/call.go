@@ -110,6 +110,9 @@ func (a *API) admit(c *call) error {
 
 // kicked is the answer to a bot that isn't in the chat any more.
 func (a *API) kicked(c *call) error {
+	if c.chat > 0 {
+		return &world.Error{Code: http.StatusForbidden, Description: "Forbidden: bot was blocked by the user"}
+	}
 	kind := world.Supergroup
 	if chat, _, ok := a.World.Chat(c.chat); ok {
 		kind = chat.Kind

@@ -81,12 +81,12 @@ func (a *API) getChat(c *call) (effect, error) {
 	if err != nil {
 		return nil, err
 	}
-	full := chatFull{
-		chat: chatOf(found), MaxReactionCount: world.MaxReactionKinds,
-		Permissions: &permissions{
+	full := chatFull{chat: chatOf(found), MaxReactionCount: world.MaxReactionKinds}
+	if found.Kind != world.Private {
+		full.Permissions = &permissions{
 			CanSendMessages: !found.ReadOnly, CanSendOtherMessages: !found.ReadOnly,
 			CanAddWebPagePreviews: !found.ReadOnly, CanReactToMessages: true, CanInviteUsers: true,
-		},
+		}
 	}
 	if found.Kind == world.Group {
 		full.AllMembersAreAdministrators = new(false)

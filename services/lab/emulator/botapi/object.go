@@ -28,10 +28,12 @@ type me struct {
 }
 
 type chat struct {
-	ID      int64  `json:"id"`
-	Title   string `json:"title"`
-	Type    string `json:"type"`
-	IsForum bool   `json:"is_forum,omitempty"`
+	ID        int64  `json:"id"`
+	FirstName string `json:"first_name,omitempty"` // of a private chat's person
+	Title     string `json:"title,omitempty"`
+	Username  string `json:"username,omitempty"`
+	Type      string `json:"type"`
+	IsForum   bool   `json:"is_forum,omitempty"`
 }
 
 type message struct {
@@ -69,6 +71,9 @@ func meOf(a world.Account) me {
 }
 
 func chatOf(c world.Chat) chat {
+	if p := c.Person; p != nil {
+		return chat{ID: p.ID, FirstName: p.Name, Username: p.Username, Type: c.Kind}
+	}
 	return chat{ID: c.ID, Title: c.Title, Type: c.Kind, IsForum: len(c.Topics) > 0}
 }
 

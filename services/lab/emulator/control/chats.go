@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// Chat is a group with everyone who is or was in it.
+// Chat is a group, or a private chat, with everyone who is or was in it.
 type Chat struct {
 	world.Chat
 
@@ -32,12 +32,25 @@ type NewRole struct {
 	Role world.Role `json:"role,omitempty"`
 }
 
+// Starting is a person's first message to a bot.
+type Starting struct {
+	// Name is the person's, who is made up where needed.
+	Name string `json:"name"`
+	Bot  string `json:"bot"` // username
+}
+
+// Start lets a person open the private chat with a bot, and write /start there. To give the
+// bot the role kicked there blocks it; Start takes that back.
+func (c *Client) Start(ctx context.Context, s Starting) (Chat, error) {
+	return answer[Chat](ctx, c, http.MethodPost, "/starts", s)
+}
+
 // PutChat makes or changes a group. It sends nobody away.
 func (c *Client) PutChat(ctx context.Context, n NewChat) (Chat, error) {
 	return answer[Chat](ctx, c, http.MethodPost, "/chats", n)
 }
 
-// Chats returns all groups, by id.
+// Chats returns all groups and private chats, by id.
 func (c *Client) Chats(ctx context.Context) ([]Chat, error) {
 	return answer[[]Chat](ctx, c, http.MethodGet, "/chats", nil)
 }

@@ -43,6 +43,19 @@ func (s *server) putChat(r *http.Request) (any, error) {
 	return created{chat}, nil
 }
 
+func (s *server) start(r *http.Request) (any, error) {
+	var in control.Starting
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	made, err := s.World.Start(in.Name, in.Bot)
+	if err != nil {
+		return nil, err
+	}
+	chat, _ := s.chat(made.ID)
+	return created{chat}, nil
+}
+
 func (s *server) showChat(r *http.Request) (any, error) {
 	id, err := s.chatOf(r)
 	if err != nil {

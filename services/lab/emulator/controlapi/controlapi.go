@@ -82,6 +82,7 @@ func (s *server) routes(r chi.Router) {
 	r.Post("/bots", s.answer(s.addBot))
 	r.Get("/chats", s.answer(s.listChats))
 	r.Post("/chats", s.answer(s.putChat))
+	r.Post("/starts", s.answer(s.start))
 	r.Get("/chats/{chat}", s.answer(s.showChat))
 	r.Post("/chats/{chat}/members", s.answer(inChat(s, s.setRole)))
 	r.Delete("/chats/{chat}/members/{who}", s.answer(s.kick))

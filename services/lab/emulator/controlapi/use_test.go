@@ -92,6 +92,35 @@ func TestPeopleAndBotsMeetInAChat(t *testing.T) {
 	}
 }
 
+func TestAPersonStartsABot(t *testing.T) {
+	t.Parallel()
+
+	b, ctx := start(t), t.Context()
+
+	ada, err := b.AddBot(ctx, control.NewBot{Username: "ada_bot", Name: "Ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	chat, err := b.Start(ctx, control.Starting{Name: "Mia", Bot: "ada_bot"})
+	if err != nil || chat.Kind != world.Private || chat.Person == nil || chat.Person.Name != "Mia" || len(chat.Members) != 2 {
+		t.Fatalf("%+v, %v", chat, err)
+	}
+
+	messages, err := b.Messages(ctx, chat.ID, 0, 10)
+	if err != nil || len(messages) != 1 || messages[0].Text != "/start" || messages[0].IDs[ada.ID] == 0 {
+		t.Errorf("%+v, %v", messages, err)
+	}
+
+	if err := b.Kick(ctx, chat.ID, "ada_bot"); err != nil {
+		t.Error(err)
+	}
+
+	if _, err := b.Start(ctx, control.Starting{Name: "Mia"}); err == nil || !strings.Contains(err.Error(), "bot:") {
+		t.Errorf("without a bot: %v", err)
+	}
+}
+
 // What is not emulated is refused with the way to the list of what is.
 func TestMethodsAreListed(t *testing.T) {
 	t.Parallel()

@@ -129,6 +129,29 @@ func (p *page) press(w http.ResponseWriter, r *http.Request) {
 	p.act(w, r, &input, func(chat int64) error { return p.chats.Press(chat, input.MessageID, input.Name, input.Data) })
 }
 
+// start opens a person's private chat with a bot.
+func (p *page) start(w http.ResponseWriter, r *http.Request) {
+	var input struct {
+		Name string `json:"name"`
+		Bot  string `json:"bot"`
+	}
+	if err := read(w, r, &input); err != nil {
+		p.refuse(w, err)
+		return
+	}
+	chat, err := p.chats.Start(input.Name, input.Bot)
+	if err != nil {
+		p.refuse(w, err)
+		return
+	}
+	p.answer(w, http.StatusCreated, chat)
+}
+
+// block blocks the bot of a private chat.
+func (p *page) block(w http.ResponseWriter, r *http.Request) {
+	p.act(w, r, &struct{}{}, p.chats.Block)
+}
+
 // setAdmin makes a person an administrator, or an ordinary member.
 func (p *page) setAdmin(w http.ResponseWriter, r *http.Request) {
 	var input struct {

@@ -31,6 +31,17 @@ type Chats interface {
 	Press(chat, message int64, name, data string) error
 	// SetAdmin makes a person an administrator of a chat, or an ordinary member.
 	SetAdmin(chat int64, name string, admin bool) error
+
+	Starter
+}
+
+// Starter is for people who write to a bot in private.
+type Starter interface {
+	// Start opens a person's private chat with a bot, by its username, and says /start there.
+	Start(name, bot string) (Chat, error)
+	// Block keeps the bot of a private chat from writing there, until the person starts it
+	// again.
+	Block(chat int64) error
 }
 
 // Feed is the events that one reader is told, in order.
@@ -41,10 +52,14 @@ type Feed interface {
 	Next(ctx context.Context) (Event, error)
 }
 
-// Chat is a group.
+// Chat is a group, or a person's private chat with a bot.
 type Chat struct {
-	ID      int64    `json:"id"`
-	Title   string   `json:"title"`
+	ID    int64  `json:"id"`
+	Title string `json:"title"`
+	// Person is whose private chat it is, by name: it is shown to nobody else. Blocked tells
+	// that the person has blocked its bot.
+	Person  string   `json:"person,omitempty"`
+	Blocked bool     `json:"blocked,omitempty"`
 	Note    string   `json:"note,omitempty"` // a line beside the title
 	Members []Member `json:"members"`
 	// Reactions are the emoji that may be used.

@@ -71,6 +71,8 @@ func New(chats Chats, opts Options) http.Handler {
 	mux.HandleFunc("POST /page/chats/{chat}/reactions", p.react)
 	mux.HandleFunc("POST /page/chats/{chat}/presses", p.press)
 	mux.HandleFunc("POST /page/chats/{chat}/admins", p.setAdmin)
+	mux.HandleFunc("POST /page/chats/{chat}/blocks", p.block)
+	mux.HandleFunc("POST /page/starts", p.start)
 	mux.HandleFunc("GET /page/events", p.events)
 	return guard(mux)
 }

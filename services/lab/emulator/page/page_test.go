@@ -100,6 +100,10 @@ func (b *book) Press(_, _ int64, _, data string) error {
 	return b.broken
 }
 
+func (b *book) Start(string, string) (page.Chat, error) { return page.Chat{}, b.broken }
+
+func (b *book) Block(int64) error { return b.broken }
+
 func (b *book) SetAdmin(int64, string, bool) error { return b.broken }
 
 func (b *book) add(from page.Member, text string) page.Message {
@@ -291,6 +295,8 @@ func TestWrite(t *testing.T) {
 		"reaction":      {reactions, `{"name":"Ada","message_id":1,"emoji":"🔥"}`, http.StatusNoContent, ""},
 		"button":        {"/page/chats/-1001/presses", `{"name":"Ada","message_id":1,"data":"yes"}`, http.StatusNoContent, ""},
 		"wrong button":  {"/page/chats/-1001/presses", `{"name":"Ada","message_id":1,"data":"no"}`, http.StatusBadRequest, `data: "no" is not allowed, must be a button's`},
+		"start":         {"/page/starts", `{"name":"Ada","bot":"mira_bot"}`, http.StatusCreated, ""},
+		"block":         {"/page/chats/-1001/blocks", `{}`, http.StatusNoContent, ""},
 		"admin":         {"/page/chats/-1001/admins", `{"name":"Ada","admin":true}`, http.StatusNoContent, ""},
 		"empty text":    {messages, `{"name":"Ada","text":""}`, http.StatusBadRequest, `text: "" is not allowed, must be 1 to 4096 UTF-16 code units`},
 		"wrong emoji":   {reactions, `{"name":"Ada","message_id":1,"emoji":"no"}`, http.StatusBadRequest, `emoji: "no" is not allowed, must be a reaction that the chat allows`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,8 +46,12 @@ func (c worldChats) Chat(id int64) (Chat, error) {
 		ID: profile.ID, Title: profile.Title, Note: profile.Note, MovedTo: profile.MigratedTo,
 		Members: []Member{}, Reactions: world.Reactions(),
 	}
+	if profile.Person != nil {
+		chat.Person = profile.Person.Name
+		chat.Blocked = slices.ContainsFunc(members, func(m world.Member) bool { return m.Role == world.Kicked })
+	}
 	for _, m := range members {
-		if m.Role != world.Left && m.Role != world.Kicked {
+		if m.Role != world.Left && m.Role != world.Kicked || chat.Blocked {
 			shown := member(m.Account)
 			shown.Admin = m.Role == world.Administrator || m.Role == world.Creator
 			chat.Members = append(chat.Members, shown)
@@ -92,6 +97,25 @@ func (c worldChats) React(chat, message int64, name, emoji string) error {
 func (c worldChats) Press(chat, message int64, name, data string) error {
 	_, err := c.world.Press(chat, message, name, data)
 	return err
+}
+
+// Start opens a person's private chat with a bot.
+func (c worldChats) Start(name, bot string) (Chat, error) {
+	made, err := c.world.Start(name, bot)
+	if err != nil {
+		return Chat{}, err
+	}
+	return c.Chat(made.ID)
+}
+
+// Block blocks the bot of a private chat.
+func (c worldChats) Block(chat int64) error {
+	profile, members, _ := c.world.Chat(chat)
+	i := slices.IndexFunc(members, func(m world.Member) bool { return m.Bot })
+	if profile.Kind != world.Private || i < 0 {
+		return &world.InputError{Field: "chat", Value: decimal(chat), Allowed: "a private chat"}
+	}
+	return c.world.SetRole(chat, members[i].Username, world.Kicked)
 }
 
 // SetAdmin makes a person an administrator, or an ordinary member. Bots' roles are

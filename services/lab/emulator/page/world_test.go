@@ -182,6 +182,39 @@ func TestButtonsAndAdministrators(t *testing.T) {
 	}
 }
 
+func TestAPrivateChatIsShownToItsPerson(t *testing.T) {
+	t.Parallel()
+
+	w, bot := open(t)
+	chats := page.Of(w)
+
+	chat, err := chats.Start("Ada", "@mira_bot")
+	if err != nil || chat.Person != "Ada" || chat.Title != "Mira" || chat.Blocked || chat.Last == nil || chat.Last.Text != "/start" {
+		t.Fatalf("%+v, %v", chat, err)
+	}
+
+	if _, err := chats.Say(chat.ID, "Tom", "hello", 0); err == nil {
+		t.Error("somebody else writes there")
+	}
+
+	if err := chats.Block(club); err == nil {
+		t.Error("a bot is blocked in a group")
+	}
+
+	if err := chats.Block(chat.ID); err != nil {
+		t.Fatal(err)
+	}
+
+	blocked, err := chats.Chat(chat.ID)
+	if err != nil || !blocked.Blocked || len(blocked.Members) != 2 {
+		t.Errorf("%+v, %v", blocked, err)
+	}
+
+	if again, err := chats.Start("Ada", bot.Username); err != nil || again.ID != chat.ID || again.Blocked {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
 func say(t *testing.T, chats page.Chats, text string) int64 {
 	t.Helper()
 

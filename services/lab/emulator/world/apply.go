@@ -229,19 +229,18 @@ func (w *World) remember(e entry) {
 	effect := Effect{Cause: *e.Cause, At: e.At}
 	bot := w.state.Accounts[e.Cause.Bot]
 	for _, ev := range e.Events {
-		var seq int64
+		var chat, seq int64
 		switch {
 		case ev.Message != nil:
-			seq = ev.Message.Message.Seq
+			chat, seq = ev.Message.Chat, ev.Message.Message.Seq
 			effect.Text = ev.Message.Message.Text
 		case ev.Edit != nil:
-			seq = ev.Edit.Seq
+			chat, seq = ev.Edit.Chat, ev.Edit.Seq
 		case ev.React != nil:
-			seq = ev.React.Seq
+			chat, seq = ev.React.Chat, ev.React.Seq
 		}
-		c := w.state.Chats[e.Cause.Chat]
-		if p := w.postOf(e.Cause.Chat, seq); p != nil && bot != nil {
-			effect.Message, _ = c.idFor(bot, p)
+		if p := w.postOf(chat, seq); p != nil && bot != nil {
+			effect.Message, _ = w.state.Chats[chat].idFor(bot, p)
 		}
 	}
 	if len(w.effects) >= 2*maxEffects {

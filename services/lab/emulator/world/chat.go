@@ -12,11 +12,13 @@ const (
 	Supergroup = "supergroup" // a group with ids of its own
 )
 
-// Chat is a group.
+// Chat is a group, or a person's private chat with a bot.
 type Chat struct {
 	ID    int64  `json:"id"`
 	Kind  string `json:"kind"`
 	Title string `json:"title"`
+	// Person is whose private chat it is; nil for a group.
+	Person *Account `json:"person,omitempty"`
 	// Note is a line that the page shows beside the title.
 	Note string `json:"note,omitempty"`
 	// Reactions are the emoji that may be used; nil: all, empty: none.
@@ -130,7 +132,7 @@ func (c *chat) allows(emoji string) bool {
 // check finds what is wrong with the description of a chat.
 func (c Chat) check() error {
 	switch {
-	case c.Kind != Group && c.Kind != Supergroup:
+	case c.Kind != Group && c.Kind != Supergroup: // a private chat begins with Start
 		return invalid("kind", c.Kind, list([]string{Group, Supergroup}))
 	case strings.TrimSpace(c.Title) == "" || len(c.Title) > 255:
 		return invalid("title", c.Title, "1 to 255 bytes")

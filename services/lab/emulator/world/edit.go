@@ -72,7 +72,7 @@ func (w *World) Delete(cause Cause, botID, chatID, messageID int64) error {
 	if p == nil {
 		return badRequest("message to delete not found")
 	}
-	if p.Message.From != botID && !c.Members[botID].admin() {
+	if p.Message.From != botID && !c.Members[botID].admin() && c.Kind != Private {
 		return badRequest("message can't be deleted")
 	}
 	return w.commit(&cause, event{Delete: &deleted{Chat: c.ID, Seq: p.Message.Seq}})

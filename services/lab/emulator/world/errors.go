@@ -44,6 +44,9 @@ const (
 // reach returns the chat if the bot may do this there, with Telegram's errors
 // in the order in which the Bot API server looks for them.
 func (w *World) reach(bot *account, chatID int64, want access) (*chat, error) {
+	if chatID > 0 {
+		return w.reachPerson(bot, chatID, want)
+	}
 	c := w.state.Chats[chatID]
 	if c == nil {
 		return nil, badRequest("chat not found")

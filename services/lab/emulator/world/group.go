@@ -132,6 +132,9 @@ func (w *World) SetRole(chatID int64, who string, role Role) error {
 		return err
 	}
 	a := w.find(who)
+	if err := c.checkPrivate(a, role); err != nil {
+		return err
+	}
 	if a == nil {
 		next, events, err := w.person(who)
 		if err != nil {
@@ -150,11 +153,15 @@ func (w *World) setRole(cause *Cause, c *chat, a *account, role Role) error {
 	if old == role {
 		return nil
 	}
+	by := a.ID
+	if c.Person != nil {
+		by = c.Person.ID
+	}
 	events := []event{{Member: &joined{Chat: c.ID, Account: a.ID, Role: role}}}
 	concerned := slices.Sorted(slices.Values(append(sortedKeys(c.Members), a.ID)))
 	for _, id := range slices.Compact(concerned) {
 		bot := w.state.Accounts[id]
-		u := Update{Kind: KindMember, Chat: c.ID, By: a.ID, Member: a.ID, OldRole: old, NewRole: role}
+		u := Update{Kind: KindMember, Chat: c.ID, By: by, Member: a.ID, OldRole: old, NewRole: role}
 		if id == a.ID {
 			u.Kind = KindMyMember
 		}
@@ -165,7 +172,7 @@ func (w *World) setRole(cause *Cause, c *chat, a *account, role Role) error {
 	if err := w.commit(cause, events...); err != nil {
 		return err
 	}
-	if old.present() == role.present() {
+	if old.present() == role.present() || c.Kind == Private {
 		return nil
 	}
 	return w.noteMove(c, a, role)
@@ -193,6 +200,9 @@ func (w *World) Leave(cause Cause, botID, chatID int64) error {
 	bot, c, err := w.in(botID, chatID, toEdit)
 	if err != nil {
 		return err
+	}
+	if c.Kind == Private {
+		return badRequest("chat member status can't be changed in private chats")
 	}
 	return w.setRole(&cause, c, bot, Left)
 }

@@ -1,6 +1,6 @@
 package world
 
-// Chats returns all groups, by id.
+// Chats returns all groups and private chats, by id.
 func (w *World) Chats() []Chat {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -86,6 +86,6 @@ func (w *World) Typing(botID, chatID, thread int64) error {
 			return err
 		}
 	}
-	w.publish(Change{Kind: "typing", Chat: chatID, Account: &bot.Account})
+	w.publish(Change{Kind: "typing", Chat: c.ID, Account: &bot.Account})
 	return nil
 }

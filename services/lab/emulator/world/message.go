@@ -132,7 +132,7 @@ func (w *World) sees(c *chat, bot *account, m *Message) bool {
 		return false
 	}
 	author := w.profile(m.From)
-	everything := role.admin() || !bot.Privacy
+	everything := role.admin() || !bot.Privacy || c.Kind == Private
 	switch {
 	case m.Service != nil:
 		return true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func (l *life) step(rt *rapid.T) {
 		said.ReplyTo, said.ReplyOptional = known, rapid.Bool().Draw(rt, "optional")
 	}
 
-	switch rapid.IntRange(0, 17).Draw(rt, "what") {
+	switch rapid.IntRange(0, 18).Draw(rt, "what") {
 	case 0, 1, 2, 3:
 		_, _ = l.w.Send(cause, bot, chat, said)
 	case 4, 5:
@@ -94,6 +95,10 @@ func (l *life) step(rt *rapid.T) {
 		_ = l.w.SetWebhook(bot, rapid.SampledFrom([]*world.Webhook{nil, {URL: "https://x.example", MaxConnections: 3}}).Draw(rt, "hook"), rapid.Bool().Draw(rt, "drop"))
 	case 16:
 		_ = l.w.SetCommands(bot, "default", rapid.SampledFrom([]json.RawMessage{nil, json.RawMessage(`[{"command":"go"}]`)}).Draw(rt, "menu"))
+	case 17:
+		if next, err := l.w.Start(who, "ada_bot"); err == nil && !slices.Contains(l.chats, next.ID) {
+			l.chats = append(l.chats, next.ID, next.Person.ID) // as people call it, and as the bot does
+		}
 	default:
 		if next, err := l.w.Upgrade(chat); err == nil && len(l.chats) < 6 {
 			l.chats = append(l.chats, next.ID)

@@ -106,7 +106,7 @@ func (w *World) said(c *chat, m *Message) []event {
 			continue
 		}
 		known := m.Seq
-		if c.Kind == Group {
+		if c.Kind != Supergroup {
 			known = bot.NextBox
 			s.IDs = append(s.IDs, boxID{Bot: id, ID: known})
 		}
@@ -127,16 +127,29 @@ func (w *World) Say(chatID int64, name, text string, replyTo int64) (Post, error
 		return Post{}, err
 	}
 	text = strings.TrimSpace(text)
-	if err := checkText(text); err != nil {
-		return Post{}, invalid("text", names.Cut(text, maxShown), "1 to 4096 UTF-16 code units")
-	}
-	if replyTo != 0 && c.at(replyTo) == nil {
-		return Post{}, invalid("reply_to", fmtInt(replyTo), "a message of the chat")
+	if err := c.checkSay(text, replyTo); err != nil {
+		return Post{}, err
 	}
 	author, err := w.enter(c, name)
 	if err != nil {
 		return Post{}, err
 	}
+	return w.say(c, author, text, replyTo)
+}
+
+// checkSay tells what is wrong with what a person writes.
+func (c *chat) checkSay(text string, replyTo int64) error {
+	if err := checkText(text); err != nil {
+		return invalid("text", names.Cut(text, maxShown), "1 to 4096 UTF-16 code units")
+	}
+	if replyTo != 0 && c.at(replyTo) == nil {
+		return invalid("reply_to", fmtInt(replyTo), "a message of the chat")
+	}
+	return nil
+}
+
+// say lets a member of the chat write what was checked.
+func (w *World) say(c *chat, author *account, text string, replyTo int64) (Post, error) {
 	parsed, err := markup.Parse(text, "")
 	if err != nil {
 		return Post{}, err
@@ -156,6 +169,9 @@ func (w *World) enter(c *chat, name string) (*account, error) {
 	author, events, err := w.person(name)
 	if err != nil {
 		return nil, err
+	}
+	if c.Person != nil && c.Person.ID != author.ID {
+		return nil, invalid("name", name, c.Person.Name+", whose private chat it is")
 	}
 	if role := c.Members[author.ID]; role == Kicked {
 		return nil, invalid("name", name, "someone who was not kicked from the chat")

@@ -20,6 +20,7 @@ let trouble; // the timer that says that there is no connection
 const stale = new Map(); // timers of chats whose profile is to be read again
 
 const person = new Person(() => {
+  rooms.redraw();
   showHead();
   pane.redraw();
 });
@@ -27,7 +28,7 @@ const typing = new Typing((chat) => {
   rooms.refresh(chat);
   if (chat === open) showTyping();
 });
-const rooms = new Rooms((chat) => typing.text(chat));
+const rooms = new Rooms((chat) => typing.text(chat), () => person.name);
 const tools = new Tools({
   item: (element) => element && pane.item(Number(element.dataset.id)),
   reply: (message) => (composer.reply(message), composer.focus()),
@@ -81,6 +82,30 @@ async function setAdmin(admin) {
   if (!name) return;
   try {
     await post(`page/chats/${chat}/admins`, { name, admin });
+    composer.complain("");
+  } catch (error) {
+    composer.complain(error.message);
+  }
+}
+
+// startBot opens the reader's private chat with a bot, or lets a blocked one write again.
+async function startBot(bot) {
+  find("members").close();
+  const name = await person.need();
+  if (!name) return;
+  const known = rooms.find((chat) => chat.person === name && !chat.blocked && chat.members.some((member) => member.id === bot.id));
+  try {
+    location.hash = `#${(known ?? (await post("page/starts", { name, bot: bot.username }))).id}`;
+    composer.complain("");
+  } catch (error) {
+    composer.complain(error.message);
+  }
+}
+
+async function block() {
+  find("members").close();
+  try {
+    await post(`page/chats/${open}/blocks`, {});
     composer.complain("");
   } catch (error) {
     composer.complain(error.message);
@@ -184,10 +209,13 @@ function showHead() {
   tellApart(chat.members);
   find("pane-avatar").replaceChildren(avatar(chat.id, chat.title));
   find("pane-title").textContent = chat.title;
-  find("composer").hidden = Boolean(chat.moved_to);
+  const strange = chat.person && chat.person !== person.name;
+  find("composer").hidden = Boolean(chat.moved_to || chat.blocked || strange);
   const moved = find("moved");
-  moved.hidden = !chat.moved_to;
-  moved.replaceChildren("This group was upgraded. ", make("a", { href: `#${chat.moved_to}` }, "Go on in the new one"));
+  moved.hidden = !find("composer").hidden;
+  if (strange) moved.replaceChildren(`This is a private chat of ${chat.person}.`);
+  else if (chat.blocked) moved.replaceChildren("You have blocked this bot.");
+  else moved.replaceChildren("This group was upgraded. ", make("a", { href: `#${chat.moved_to}` }, "Go on in the new one"));
   showTyping();
 }
 
@@ -212,6 +240,21 @@ function showMe() {
   find("me").setAttribute("aria-label", person.name ? `You are ${person.name}. Change the name` : "Choose a name to join in");
 }
 
+function botButtons(chat, bot) {
+  const button = (text, act, label) => {
+    const made = make("button", { type: "button", className: "quiet", "aria-label": `${label} ${bot.name}` }, text);
+    made.addEventListener("click", act);
+    return made;
+  };
+  const start = (text) => button(text, () => startBot(bot), text);
+  if (chat.person) return [chat.blocked ? start("Start again") : button("Block", block, "Block")];
+  const mention = button("Mention", () => {
+    find("members").close();
+    composer.insert(`@${bot.username}`);
+  }, "Mention");
+  return [start("Start"), chat.moved_to ? null : mention];
+}
+
 function showMembers() {
   const chat = rooms.get(open);
   find("members-title").textContent = chat.title;
@@ -223,11 +266,9 @@ function showMembers() {
         make("span", {}, nameOf(member), botLabel(member), isMine(member, person.name) ? " (you)" : null,
           member.admin ? make("span", { className: "admin" }, "administrator") : null),
         member.username ? make("span", { className: "username" }, `@${member.username}`) : null),
-      member.bot && member.username && !chat.moved_to
-        ? make("button", { type: "button", className: "quiet", value: `@${member.username}`, "aria-label": `Mention ${member.name}` }, "Mention")
-        : null)));
+      ...(member.bot && member.username ? botButtons(chat, member) : []))));
   const admin = isAdmin(chat);
-  find("members-admin").hidden = Boolean(chat.moved_to);
+  find("members-explained").hidden = find("members-admin").hidden = Boolean(chat.moved_to || chat.person);
   find("members-admin").textContent = admin ? "Be an ordinary member" : "Become an administrator";
   find("members-admin").value = admin ? "" : "admin";
   find("members").showModal();
@@ -267,12 +308,6 @@ find("me").addEventListener("click", () => person.choose());
 find("about").addEventListener("click", showMembers);
 find("members-admin").addEventListener("click", (event) => setAdmin(event.currentTarget.value === "admin"));
 find("members-close").addEventListener("click", () => find("members").close());
-find("members-list").addEventListener("click", (event) => {
-  const word = event.target.closest("button")?.value;
-  if (!word) return;
-  find("members").close();
-  composer.insert(word);
-});
 addEventListener("hashchange", route);
 wide.addEventListener("change", route);
 

@@ -7,23 +7,32 @@ import { brief } from "./when.js";
 const list = find("room-list");
 const note = find("room-note");
 
-/** Rooms holds what is known of the chats. typing(id) says who types there. */
+/** Rooms holds what is known of the chats. Those of others with bots are not shown. */
 export class Rooms {
   #rooms = new Map();
   #open = null;
   #typing;
+  #me;
 
-  constructor(typing) {
+  /** typing(id) says who types in a chat, me() is the reader's name. */
+  constructor(typing, me) {
     this.#typing = typing;
+    this.#me = me;
   }
 
   get(id) {
     return this.#rooms.get(id)?.chat;
   }
 
+  /** find returns a chat for which something is true. */
+  find(is) {
+    return [...this.#rooms.values()].find(({ chat }) => is(chat))?.chat;
+  }
+
   /** latest is the id of the chat at the top. */
   get latest() {
-    return this.#rooms.size ? Number(list.firstElementChild.dataset.id) : null;
+    const first = list.querySelector("li:not([hidden])");
+    return first ? Number(first.dataset.id) : null;
   }
 
   /** fill replaces everything by chats in the order of the list. */
@@ -78,6 +87,11 @@ export class Rooms {
     for (const touched of [before, room]) if (touched) this.#render(touched);
   }
 
+  /** redraw shows the chats of another reader. */
+  redraw() {
+    for (const room of this.#rooms.values()) this.#render(room);
+  }
+
   /** refresh shows again what may have changed, such as who types. */
   refresh(id) {
     const room = this.#rooms.get(id);
@@ -105,8 +119,9 @@ export class Rooms {
     note.hidden = note.textContent === "";
   }
 
-  #render({ chat, link, unread }) {
+  #render({ chat, link, row, unread }) {
     const last = chat.last;
+    row.hidden = Boolean(chat.person) && chat.person !== this.#me();
     const typing = this.#typing(chat.id);
     if (chat.id === this.#open) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
