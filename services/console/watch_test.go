@@ -224,7 +224,11 @@ func TestHowATextWasWrittenIsShown(t *testing.T) {
 	c.exec(`INSERT INTO drafts (chat_id, turn_no, prompt, drafts) VALUES ($1, $2, '[{"role": "system", "text": "You are <b>anna</b>."}, {"role": "user", "text": "Tom: </pre><script>alert(1)</script>"}]',
 		'[{"text": "Yes, I’m a Human <i>being</i>.", "rule": "human_claim", "reason": "It claims <u>that</u>.", "found": "i''m a human"},
 		  {"text": "ｅｘａｍｐｌｅ", "rule": "link", "reason": "It has a link.", "found": "example<s>", "mended": true}, {"text": "I am who I am."}]')`, c.chat, said)
+	c.exec(`INSERT INTO decisions (chat_id, turn_no, version, what, by, via, note, draft) VALUES
+		($1, $2, 1, 'rewritten', 'Kim <b>', 'telegram', 'Shorter <u>now</u>.', NULL), ($1, $2, 2, 'edited', 'mia', 'api', '', ARRAY['Well <i>then</i>.', 'Go.'])`, c.chat, said)
 	page := c.get("%s", Path(c.chat, said))
+	c.holds(page, "Given back to be written again by Kim &lt;b&gt; in Telegram", "Shorter &lt;u&gt;now&lt;/u&gt;.", "Edited and sent by mia by the API", "Well &lt;i&gt;then&lt;/i&gt;.", ">Go.<",
+		"rewritten by Kim &lt;b&gt;")
 	c.holds(page, "Yes, <mark>I’m a Human</mark> &lt;i&gt;being&lt;/i&gt;.", "objected: human_claim", "It claims &lt;u&gt;that&lt;/u&gt;.", "It found <mark>example&lt;s&gt;</mark>.", "sent without that",
 		"the guard had no objection", "You are &lt;b&gt;anna&lt;/b&gt;.", "Tom: &lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt;", "<details>", "The first time.", "Written again",
 		"cloud", "big", "rate limited", "1.5 s", "900 + 30", "0.00210")
@@ -235,7 +239,7 @@ func TestHowATextWasWrittenIsShown(t *testing.T) {
 	who := access.With(t.Context(), &access.Principal{Name: "tom", Role: access.Viewer, Origin: "test", Via: "api"})
 	api.ServeHTTP(w, httptest.NewRequestWithContext(who, http.MethodGet, "/api/v1"+Path(c.chat, said), nil))
 	var told turns.Turn
-	if err := json.Unmarshal(w.Body.Bytes(), &told); err != nil || len(told.Writings) != 2 || len(told.Calls) != 2 || told.NotKept != "" {
+	if err := json.Unmarshal(w.Body.Bytes(), &told); err != nil || len(told.Writings) != 2 || len(told.Calls) != 2 || len(told.Decisions) != 2 || told.Decisions[1].Draft[1] != "Go." || told.NotKept != "" {
 		t.Fatalf("the API says %s: %v", w.Body, err)
 	}
 	if again := told.Writings[1]; len(again.Prompt) != 2 || len(again.Drafts) != 3 || again.Drafts[0].Found != "i'm a human" || !again.Drafts[1].Mended {

@@ -1,6 +1,7 @@
 package turns
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -19,7 +20,9 @@ import (
 type Writing struct {
 	Writings []Written `json:"writings" doc:"how its text was written, the oldest first; several where a person had it written again" db:"-"`
 	Calls    []Call    `json:"calls" doc:"to providers of texts" db:"-"`
-	NotKept  string    `json:"not_kept,omitempty" doc:"what of it is not kept, and why" db:"-"`
+	// Decisions are those of people who looked at its text.
+	Decisions []Decision `json:"decisions" doc:"of people on its text, the oldest first" db:"-"`
+	NotKept   string     `json:"not_kept,omitempty" doc:"what of it is not kept, and why" db:"-"`
 }
 
 // Written is what was written at a time.
@@ -27,6 +30,23 @@ type Written struct {
 	At     time.Time       `json:"at"`
 	Prompt []journal.Asked `json:"prompt,omitempty" doc:"what the model was asked by; left out where it is not kept"`
 	Drafts []journal.Draft `json:"drafts" doc:"what it wrote, in order"`
+}
+
+// Decision is what somebody decided on a text that waited.
+type Decision struct {
+	At    time.Time `json:"at"`
+	What  string    `json:"what" enum:"sent,edited,discarded,rewritten"`
+	By    string    `json:"by"`
+	Via   string    `json:"via,omitempty" doc:"by what way: console, api, mcp or telegram; empty of old ones"`
+	Draft []string  `json:"draft,omitempty" doc:"the messages as they waited, where others were sent or written instead"`
+	Note  string    `json:"note,omitempty" doc:"what was to be done otherwise"`
+}
+
+// String is what was decided, by whom and by what way.
+func (d Decision) String() string {
+	ways := map[string]string{"console": " in the console", "api": " by the API", "mcp": " by MCP", "telegram": " in Telegram"}
+	said := map[string]string{"sent": "Sent", "edited": "Edited and sent", "discarded": "Discarded", "rewritten": "Given back to be written again"}
+	return cmp.Or(said[d.What], d.What) + " by " + d.By + ways[d.Via]
 }
 
 // Call is one to a provider of texts.
@@ -46,6 +66,8 @@ type Call struct {
 const (
 	readWritings = `-- console: drafts of a turn
 SELECT at, prompt, drafts FROM drafts WHERE chat_id = $1 AND turn_no = $2 ORDER BY at LIMIT 20`
+	readDecisions = `-- console: decisions on a turn
+SELECT at, what, by, via, draft, note FROM decisions WHERE chat_id = $1 AND turn_no = $2 ORDER BY at, version LIMIT 20`
 	// Reactions have no text, and the answers to commands no writer.
 	wasWritten = `-- console: whether a text was written
 SELECT count(*) > 0 FROM turns WHERE chat_id = $1 AND turn_no = $2 AND kind NOT IN ('reaction', 'command') AND written_at IS NOT NULL`
@@ -60,6 +82,7 @@ func ReadWriting(ctx context.Context, pool *pgxpool.Pool, values *settings.Value
 	var b pgx.Batch
 	queue(&b, &w.Writings, readWritings, chat, number)
 	queue(&b, &w.Calls, readCalls, chat, number)
+	queue(&b, &w.Decisions, readDecisions, chat, number)
 	b.Queue(wasWritten, chat, number).QueryRow(func(row pgx.Row) error { return row.Scan(&written) })
 	if err := pool.SendBatch(ctx, &b).Close(); err != nil {
 		return w, fmt.Errorf("read how a text was written: %w", err)

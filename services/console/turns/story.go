@@ -98,7 +98,7 @@ func (d *Delivery) became() string {
 	if d.Attempts > 0 {
 		said = append(said, fmt.Sprintf("%d failed attempts", d.Attempts))
 	}
-	if d.Typing > 0 {
+	if d.Typing > 0 && d.Outcome != "" {
 		said = append(said, "typed for "+short(d.Typing))
 	}
 	return strings.Join(said, ", ")
@@ -272,6 +272,9 @@ func (t *Turn) Moments() []Moment {
 			part = fmt.Sprintf("message %d: ", d.Part)
 		}
 		add(d.Closed, part+strings.ReplaceAll(d.Outcome, "_", " "))
+	}
+	for i := range t.Decisions {
+		add(&t.Decisions[i].At, t.Decisions[i].What+" by "+t.Decisions[i].By)
 	}
 	add(t.Closed, "ended")
 	slices.SortStableFunc(all, func(a, b Moment) int { return a.At.Compare(b.At) })

@@ -38,7 +38,8 @@ type Held struct {
 	// Version is the turn's fence. It changes with every decision: of two decisions the
 	// second one is refused.
 	Version int64
-	By      string
+	// By is who it is, and Via by what way, as in the audit log.
+	By, Via string
 }
 
 // Each decision begins with the lock of its turn, and changes the turn's fence. So of two
@@ -70,7 +71,7 @@ UPDATE turns SET written_at = NULL, payload = $3, expires_at = $4, fence = fence
 WHERE chat_id = $1 AND turn_no = $2`
 
 	noteDecision = `-- note a decision
-INSERT INTO decisions (chat_id, turn_no, version, what, by) VALUES ($1, $2, $3, $4, $5)`
+INSERT INTO decisions (chat_id, turn_no, version, what, by, via, draft, note) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	readDecision = `-- read a decision
 SELECT what, by FROM decisions WHERE chat_id = $1 AND turn_no = $2 AND version = $3`
 )
@@ -81,6 +82,16 @@ type waiting struct {
 	now   time.Time
 	parts []int16
 	texts []*chorusv1.Delivery
+	// What is noted beside the decision: the text as it was, where no delivery keeps it.
+	draft []string
+	note  string
+}
+
+// overwrites notes the text that waited, because another one takes its place.
+func (w *waiting) overwrites() {
+	for _, d := range w.texts {
+		w.draft = append(w.draft, d.GetText())
+	}
 }
 
 // decide does something with a held turn, in one transaction, and notes who did. ErrDecided
@@ -106,7 +117,7 @@ func (j *Journal) decide(ctx context.Context, h Held, what string, do func(pgx.T
 		if err := do(tx, w); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, noteDecision, h.Chat, h.Turn, h.Version, what, h.By)
+		_, err := tx.Exec(ctx, noteDecision, h.Chat, h.Turn, h.Version, what, h.By, h.Via, w.draft, w.note)
 		return err
 	})
 	switch {
@@ -140,6 +151,7 @@ func (j *Journal) Approve(ctx context.Context, h Held, text string, good time.Du
 	}
 	return j.decide(ctx, h, what, func(tx pgx.Tx, w *waiting) error {
 		if text != "" {
+			w.overwrites()
 			w.parts, w.texts = w.parts[:1], w.texts[:1]
 			w.texts[0].Text = text
 			if _, err := tx.Exec(ctx, cutHeld, h.Chat, h.Turn, w.parts[0]); err != nil {
@@ -172,6 +184,8 @@ func (j *Journal) Discard(ctx context.Context, h Held) error {
 // now. Once it has returned, ring for the chat's texts.
 func (j *Journal) Rewrite(ctx context.Context, h Held, note string, good time.Duration) error {
 	return j.decide(ctx, h, "rewritten", func(tx pgx.Tx, w *waiting) error {
+		w.overwrites()
+		w.note = note
 		if _, err := tx.Exec(ctx, cutHeld, h.Chat, h.Turn, 0); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +39,13 @@ func (f *fixture) rewritten(c journal.Claims, id *chorusv1.TurnId, parts ...stri
 
 // held is a text as Kim has looked at it.
 func (*fixture) held(id *chorusv1.TurnId, version int64) journal.Held {
-	return journal.Held{Chat: id.GetChatId(), Turn: id.GetNumber(), Version: version, By: "Kim"}
+	return journal.Held{Chat: id.GetChatId(), Turn: id.GetNumber(), Version: version, By: "Kim", Via: "telegram"}
+}
+
+// decisions are what is noted of them, with the drafts that are not kept elsewhere.
+func (f *fixture) decisions() string {
+	f.t.Helper()
+	return f.ask(`SELECT string_agg(concat_ws(' ', what, 'by', by, 'via', via || CASE note WHEN '' THEN '' ELSE ':' END, nullif(note, ''), draft), ', ' ORDER BY version) FROM decisions`)
 }
 
 func (f *fixture) version(id *chorusv1.TurnId) (fence int64) {
@@ -113,6 +120,24 @@ func isSent(t *testing.T, edited string, want []string) {
 	if got := f.ask(`SELECT outcome FROM turns`); len(sent) > 0 || got != "delivered" {
 		t.Errorf("%v is sent, too; the turn is %s", sent, got)
 	}
+	noted := "sent by Kim via telegram"
+	if edited != "" {
+		noted = "edited by Kim via telegram {one,two}"
+	}
+	if got := f.decisions(); got != noted {
+		t.Errorf("it is noted that it was %s, want %s", got, noted)
+	}
+	// Who is forgotten may be in the draft only.
+	said := must(t, f.Words, []int64{f.chat})
+	if edited != "" && !slices.ContainsFunc(said, func(s journal.Said) bool { return slices.Contains(s.Notes, "one two") }) {
+		t.Errorf("the draft is not among what was said: %+v", said)
+	}
+	if err := f.Redact(t.Context(), said, "forgotten"); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.ask(`SELECT count(*) FROM decisions WHERE draft IS NOT NULL OR note <> ''`); got != "0" {
+		t.Error("the draft is kept of who is forgotten")
+	}
 }
 
 func TestAHeldTextIsWrittenAgainAsANoteAsks(t *testing.T) {
@@ -137,6 +162,9 @@ func TestAHeldTextIsWrittenAgainAsANoteAsks(t *testing.T) {
 	}
 	if err := f.Discard(t.Context(), f.held(id, f.version(id))); err != nil {
 		t.Fatal(err)
+	}
+	if got := f.decisions(); got != "rewritten by Kim via telegram: Shorter. {one,two}, discarded by Kim via telegram" {
+		t.Errorf("it is noted that it was %s", got)
 	}
 	if got := f.ask(`SELECT string_agg(t.outcome || ' ' || t.reason || ', ' || d.body || ' ' || d.outcome, ';') FROM turns t JOIN deliveries d USING (chat_id, turn_no)`); got !=
 		"rejected discarded by Kim, three rejected" {

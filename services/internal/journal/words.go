@@ -20,7 +20,7 @@ type Said struct {
 	Target     int64 // the message that it answers; 0 for none
 	At         time.Time
 	// Text is what was said, or was to be said. Notes are the reasons of the turn and of
-	// its end, and its drafts.
+	// its end, its drafts, and what people noted who decided on it.
 	Text  string
 	Notes []string
 }
@@ -31,6 +31,7 @@ SELECT t.chat_id, t.turn_no, t.bot_id, coalesce(m.number, 0), coalesce(t.target_
     t.payload, d.payload, t.reason, coalesce(d.reason, ''), coalesce(l.reason, ''),
     ARRAY(SELECT concat_ws(' ', e->>'text', e->>'reason') FROM drafts x, jsonb_array_elements(x.drafts) e
         WHERE x.chat_id = t.chat_id AND x.turn_no = t.turn_no ORDER BY x.at)
+    || ARRAY(SELECT concat_ws(' ', array_to_string(k.draft, ' '), nullif(k.note, '')) FROM decisions k WHERE k.chat_id = t.chat_id AND k.turn_no = t.turn_no)
 FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) LEFT JOIN dead_letters l USING (chat_id, turn_no)
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no AND m.part = d.part
 WHERE t.chat_id = ANY($1)`
@@ -108,6 +109,8 @@ WHERE m.chat_id = u.chat_id AND m.turn_no = u.turn_no AND m.bot_id IS NOT NULL`
 DELETE FROM dead_letters l USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE l.chat_id = u.chat_id AND l.turn_no = u.turn_no`
 	deleteDrafts = `-- delete drafts
 DELETE FROM drafts x USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE x.chat_id = u.chat_id AND x.turn_no = u.turn_no`
+	blankDecisions = `-- blank decisions
+UPDATE decisions k SET draft = NULL, note = '' FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE k.chat_id = u.chat_id AND k.turn_no = u.turn_no`
 )
 
 // redactBatch is how many turns are redacted in one transaction.
@@ -151,6 +154,7 @@ func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
 		b.Queue(deleteSaid, inChats, numbers)
 		b.Queue(deleteLetters, chats, turns)
 		b.Queue(deleteDrafts, chats, turns)
+		b.Queue(blankDecisions, chats, turns)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}

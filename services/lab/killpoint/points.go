@@ -63,7 +63,7 @@ func Listener() (intake, reply, erasure []string) {
 	erasure = Each(
 		begin, "lock a person", "remember who is forgotten", "keep marks", "forget prompts", "forget memories", "forget messages", "forget answers",
 		"forget a person", commit, "read turns", "withhold deliveries", "lock turns", "redact a turn", "redact a delivery", "delete messages",
-		"delete sent messages", "delete dead letters", "delete drafts", "end texts in work", "forget what was shown", "end the erasure",
+		"delete sent messages", "delete dead letters", "delete drafts", "blank decisions", "end texts in work", "forget what was shown", "end the erasure",
 	)
 	return intake, reply, erasure
 }

@@ -144,6 +144,15 @@ func explainText(w io.Writer, of turns.Writing, prompt bool) error {
 			text.WriteString("\nThe prompt is kept: --prompt shows it.\n")
 		}
 	}
+	for _, d := range of.Decisions {
+		fmt.Fprintf(&text, "\n%s: %s\n", clockTime(d.At), clean.Line(d.String(), 0))
+		if d.Note != "" {
+			fmt.Fprintf(&text, "the note:\n%s\n", indented(d.Note))
+		}
+		if len(d.Draft) > 0 {
+			fmt.Fprintf(&text, "it was:\n%s\n", indented(strings.Join(d.Draft, "\n")))
+		}
+	}
 	if of.NotKept != "" {
 		fmt.Fprintf(&text, "\n%s\n", of.NotKept)
 	}

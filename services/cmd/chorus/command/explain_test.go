@@ -70,13 +70,16 @@ func TestExplain(t *testing.T) {
 		(now(), 'text', $1, 1, 'cloud', 'm', 900, 30, 0.0021, '1.5 seconds', 'rate_limited')`, chat)
 	exec(`INSERT INTO drafts (chat_id, turn_no, prompt, drafts) VALUES ($1, 1, '[{"role": "user", "text": "Tom: Why?"}]',
 		'[{"text": "See\nhttps://x.example \u001b[31m", "rule": "link", "reason": "It has a link.", "found": "https://"}, {"text": "Because."}]')`, chat)
+	exec(`INSERT INTO decisions (chat_id, turn_no, version, what, by, via, note, draft, at) VALUES
+		($1, 1, 1, 'rewritten', 'Kim (Telegram 41)', 'telegram', E'Shorter.\u001b[31m', ARRAY['It was', E'long.\nVery.'], $2), ($1, 1, 2, 'sent', 'mia', 'console', '', NULL, $2)`, chat, at)
 	for args, parts := range map[string][]string{
 		"":         {"The prompt is kept: --prompt shows it."},
 		"--prompt": {"prompt, user:\n  Tom: Why?\n"},
 	} {
 		got := o.call(strings.Fields("explain " + id + " " + args)...)
 		parts = append(parts, "4bf92f3577b34da6a3ce929d0e0e4736\n", "text", "cloud m", "rate limited", "1.5s", "900 + 30", "0.00210",
-			"draft 1 of 2: the guard objected: link: It has a link. It found \"https://\".\n  See\n  https://x.example", "draft 2 of 2: the guard had no objection\n  Because.\n")
+			"draft 1 of 2: the guard objected: link: It has a link. It found \"https://\".\n  See\n  https://x.example", "draft 2 of 2: the guard had no objection\n  Because.\n",
+			"\n2026-05-06 10:00:00 UTC: Given back to be written again by Kim (Telegram 41) in Telegram\nthe note:\n  Shorter.", "it was:\n  It was\n  long.\n  Very.\n", "UTC: Sent by mia in the console\n")
 		for _, part := range parts {
 			if !strings.Contains(got, part) {
 				t.Errorf("no %q in\n%s", part, got)
