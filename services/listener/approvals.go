@@ -18,9 +18,10 @@ import (
 )
 
 // untilApproval is for how long nothing is due of texts that wait for operators.
-const untilApproval = `-- look for the next press or end of a text
+const untilApproval = `-- look for the next press, end of a text or look at a notice
 SELECT extract(epoch FROM least((SELECT min(next_at) FROM presses),
-    (SELECT min(CASE WHEN t.fence = n.version AND t.closed_at IS NULL THEN t.expires_at ELSE now() END) FROM notices n JOIN turns t USING (chat_id, turn_no) WHERE n.closed_at IS NULL)) - clock_timestamp())::float8`
+    (SELECT min(CASE WHEN t.fence = n.version AND t.closed_at IS NULL THEN least(t.expires_at, n.look_at) ELSE now() END)
+        FROM notices n JOIN turns t USING (chat_id, turn_no) WHERE n.closed_at IS NULL)) - clock_timestamp())::float8`
 
 // approvals shows operators the texts that wait for them, does what they decide, and tells
 // what became of each text, until the context ends. It is woken by what is told on the bus;
@@ -58,7 +59,7 @@ func (l *Listener) approvals(ctx context.Context) error {
 
 // approve does all that is due.
 func (l *Listener) approve(ctx context.Context) error {
-	return errors.Join(l.presses(ctx), l.showTexts(ctx), l.closeNotices(ctx))
+	return errors.Join(l.presses(ctx), l.lookAtNotices(ctx), l.showTexts(ctx), l.closeNotices(ctx))
 }
 
 // post is a message of a bot in a chat, or an edit of one, that is written down as the

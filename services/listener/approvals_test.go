@@ -16,6 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	stages "github.com/chorus-cast/chorus/services/internal/stage"
@@ -35,6 +36,17 @@ type told struct {
 
 	mu  sync.Mutex
 	all []string
+	// gone tells that the messages that are looked at are not there.
+	gone bool
+}
+
+func (t *told) SetReaction(_ context.Context, _ secret.String, r telegram.Reaction) telegram.Outcome {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone && r.MessageID > 9000 && r.Emoji == "" {
+		return telegram.Outcome{Kind: telegram.PermanentAction, MessageGone: true}
+	}
+	return telegram.Outcome{Kind: telegram.Done}
 }
 
 func (t *told) AnswerQuery(_ context.Context, _ secret.String, query, text string) telegram.Outcome {
@@ -106,13 +118,20 @@ func (d *desk) set(key *settings.Definition, text string) {
 // hold has a text wait, and shows it. It gives the turn and the notice.
 func (d *desk) hold(text string) (turn, notice int64) {
 	d.t.Helper()
+	turn, notice = d.post(text)
+	d.deliver()
+	return turn, notice
+}
+
+// post has a text wait, and the message that shows it wait to be sent.
+func (d *desk) post(text string) (turn, notice int64) {
+	d.t.Helper()
 	planned := d.plans(d.journal, d.chat, d.bots[0], 0)
 	u := d.writing(d.journal, d.chat)
 	d.written(d.journal, u, journal.Written{Held: time.Now().Add(time.Hour), Deliveries: []*chorusv1.Delivery{journaltest.Message(planned, text)}})
 	d.approve()
 	turn = planned.GetId().GetNumber()
 	d.room = value[int64](d.stage, `SELECT shown_chat FROM notices WHERE turn_no = $1`, turn)
-	d.deliver()
 	return turn, value[int64](d.stage, `SELECT max(id) FROM notices WHERE turn_no = $1`, turn)
 }
 
@@ -126,13 +145,18 @@ func (d *desk) approve() {
 // deliver sends what is to be sent to the operators.
 func (d *desk) deliver() (all []*chorusv1.Delivery) {
 	d.t.Helper()
+	return d.deliverAs(chorusv1.Outcome_OUTCOME_DELIVERED)
+}
+
+func (d *desk) deliverAs(outcome chorusv1.Outcome) (all []*chorusv1.Delivery) {
+	d.t.Helper()
 	lane := d.journal.Deliveries(journal.LaneCommand, claims())
 	next, err := lane.Claim(d.t.Context(), []int64{d.room})
 	for err == nil && len(next) > 0 {
 		u := next[0]
 		all = append(all, u.Delivery)
-		sent := journal.Sent{Outcome: chorusv1.Outcome_OUTCOME_DELIVERED}
-		if u.GetAction() == chorusv1.Action_ACTION_SEND_MESSAGE {
+		sent := journal.Sent{Outcome: outcome}
+		if u.GetAction() == chorusv1.Action_ACTION_SEND_MESSAGE && outcome == chorusv1.Outcome_OUTCOME_DELIVERED {
 			sent.Message = &journal.Message{TelegramID: 9000 + u.GetId().GetNumber(), Text: u.GetText(), At: time.Now()}
 			if d.at > 0 {
 				sent.Message.Viewer = d.bots[0]
@@ -309,6 +333,119 @@ func TestATextIsShownOnceWithButtonsThatFit(t *testing.T) {
 	}
 }
 
+// A text of which the message was refused, or was deleted, is shown again once the way is open,
+// by as many listeners as there are, once. Whoever decides on it then is told so there.
+func TestWhatWasNotSeenIsShownAgainOnce(t *testing.T) {
+	const refused, delivered = chorusv1.Outcome_OUTCOME_REJECTED, chorusv1.Outcome_OUTCOME_DELIVERED
+	suspend := func(d *desk) {
+		if _, err := rosterpg.Suspend(d.t.Context(), d.pool, d.room, d.bots[0], "Forbidden: bot was blocked by the user"); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	remove := func(d *desk) { d.told.gone = true }
+	start := func(d *desk) {
+		d.hearf(`"message":{"message_id":1,"date":1,"from":{"id":41,"first_name":"Kim"},"chat":%s,"text":"/start"}`, d.where())
+	}
+	unblock := func(d *desk) {
+		d.hearf(`"my_chat_member":{"date":1,"chat":%s,"new_chat_member":{"status":"member","user":{"id":%d,"is_bot":true}}}`, d.where(), d.accounts[0])
+	}
+	for name, c := range map[string]struct {
+		ends   chorusv1.Outcome // of the first message
+		closes func(*desk)      // what happens beside
+		opens  func(*desk)
+		again  int
+	}{
+		"blocked, and started again": {refused, suspend, start, 1},
+		"blocked, and let back":      {refused, suspend, unblock, 1},
+		"blocked, and on trial": {refused, suspend, func(d *desk) {
+			d.exec(`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL, next_try_at = NULL, resumed_at = now()`)
+		}, 1},
+		"blocked, and still so": {refused, suspend, func(d *desk) {
+			d.exec(`UPDATE turns SET closed_at = closed_at - interval '1 hour' WHERE chat_id = $1`, d.room)
+		}, 0},
+		"refused, and tried after a time": {refused, nil, func(d *desk) {
+			d.exec(`UPDATE turns SET closed_at = closed_at - interval '6 minutes' WHERE chat_id = $1`, d.room)
+		}, 1},
+		"refused, and tried at once": {refused, nil, func(*desk) {}, 0},
+		"deleted, and looked at":     {delivered, remove, func(d *desk) { d.exec(`UPDATE notices SET look_at = now()`) }, 1},
+		"deleted, and started again": {delivered, remove, start, 1},
+		"deleted, and not looked at": {delivered, remove, func(*desk) {}, 0},
+		"there, and looked at":       {delivered, nil, start, 0},
+		"nobody knows":               {chorusv1.Outcome_OUTCOME_UNKNOWN, nil, start, 0},
+		"on its way":                 {chorusv1.Outcome_OUTCOME_UNSPECIFIED, nil, unblock, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, kim)
+			turn, notice := d.post("Hello")
+			first := 1
+			if c.ends != chorusv1.Outcome_OUTCOME_UNSPECIFIED {
+				d.deliverAs(c.ends)
+				first = 0
+			}
+			if c.closes != nil {
+				c.closes(d)
+			}
+			d.approve()
+			if n := len(d.deliver()); n != first {
+				t.Fatalf("it is shown %d times while the way is closed", n)
+			}
+			c.opens(d)
+			other := d.make(t, d.told)
+			var both sync.WaitGroup
+			for _, l := range []*listener.Listener{d.listener, other} {
+				both.Go(func() {
+					if err := l.Approve(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			both.Wait()
+			d.told.gone = false
+			d.approve()
+			again := d.deliver()
+			if len(again) != c.again || c.again > 0 && !strings.Contains(again[0].GetText(), "Hello") {
+				t.Fatalf("it is shown again %d times, want %d: %v", len(again), c.again, again)
+			}
+			if n := value[int](d.stage, `SELECT count(*) FROM deliveries WHERE chat_id = $1 AND body LIKE '%Hello%'`, d.room); c.again > 0 && n != 1 {
+				t.Errorf("the text is kept %d times where it is shown", n)
+			}
+			d.press(kim, fmt.Sprintf("send %d", notice))
+			d.approve()
+			d.approve()
+			if got := d.state(turn); got != "open message Hello" {
+				t.Errorf("it is %s", got)
+			}
+			seen := c.again > 0 || c.ends == delivered || first > 0
+			if edits := d.deliver(); seen != (len(edits) == 1) || seen && edits[0].GetAction() != chorusv1.Action_ACTION_EDIT_MESSAGE {
+				t.Errorf("it is told by %v", edits)
+			}
+		})
+	}
+}
+
+// Another bot shows what the first one may not any more.
+func TestAnotherBotShowsWhatTheFirstMayNot(t *testing.T) {
+	d := newDesk(t, -1)
+	d.set(settings.ApprovalBot.Definition, "")
+	d.listener = d.make(t, d.told)
+	_, _ = d.post("Hello")
+	d.deliverAs(chorusv1.Outcome_OUTCOME_REJECTED)
+	if _, err := rosterpg.Suspend(t.Context(), d.pool, d.room, d.bots[0], "Forbidden: bot was kicked from the supergroup chat"); err != nil {
+		t.Fatal(err)
+	}
+	d.approve()
+	if n := len(d.deliver()); n != 0 {
+		t.Fatalf("it is shown %d times by nobody", n)
+	}
+	d.addBot("spare")
+	d.exec(`INSERT INTO cast_members (chat_id, bot_id) VALUES ($1, $2)`, d.room, d.bots[1])
+	d.approve()
+	d.approve()
+	if again := d.deliver(); len(again) != 1 || again[0].GetBotId() != d.bots[1] {
+		t.Errorf("it is shown again by %v", again)
+	}
+}
+
 func TestTextsAreShownWhereTheCastDoesNotPlay(t *testing.T) {
 	d := newDesk(t, -1)
 	d.exec(`UPDATE chats SET enabled = true`)
@@ -332,67 +469,98 @@ func TestDecisionsByTelegramAreAudited(t *testing.T) {
 	}
 }
 
-// TestPressesOfTheDeadAreDoneOnce kills listeners before and after each statement of a
-// decision. Others do what was asked for, once, and answer.
-func TestPressesOfTheDeadAreDoneOnce(t *testing.T) {
-	d := newDesk(t, -1)
-	for _, point := range killpoint.Approval() {
-		turn, notice := d.hold("Hello")
-		d.press(kim, fmt.Sprintf("send %d", notice))
-		doomed := d.in(t)
-		var reached func()
-		doomed.metrics = nil
-		doomed.pool, reached = killpoint.Pool(t, d.pool.Config().ConnString(), point)
-		// Its error, if any, says that the database is gone.
-		_ = doomed.make(t, d.told).Approve(t.Context())
-		reached()
-		d.exec(`UPDATE presses SET next_at = now()`) // the claim of the dead has ended
-		d.approve()
-		d.approve()
-		if got := d.state(turn); got != "open message Hello" {
-			t.Fatalf("after a death %s it is %q", point, got)
-		}
-		if got := d.told.take(); !strings.Contains(got, ": Done.") {
-			t.Errorf("after a death %s the answer is %q", point, got)
-		}
-		edits := 0
-		for _, s := range d.deliver() {
-			if s.GetAction() == chorusv1.Action_ACTION_EDIT_MESSAGE && strings.HasSuffix(s.GetText(), "sent by P41 (Telegram 41).") {
-				edits++
+// TestWhatTheDeadBeganIsDoneOnce kills listeners before and after each statement of a decision,
+// of telling somebody that what they wrote can't be sent, and of showing again what is gone.
+// Others do it, once.
+func TestWhatTheDeadBeganIsDoneOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		points []string
+		begin  func(d *desk)
+		// done is how often it was done, by what was sent to the operators.
+		done func(d *desk, sent *chorusv1.Delivery) bool
+		rest func(d *desk) error
+	}{
+		"decisions": {
+			killpoint.Approval(),
+			func(d *desk) {
+				_, notice := d.hold("Hello")
+				d.press(kim, fmt.Sprintf("send %d", notice))
+			},
+			func(_ *desk, sent *chorusv1.Delivery) bool {
+				return sent.GetAction() == chorusv1.Action_ACTION_EDIT_MESSAGE && strings.HasSuffix(sent.GetText(), "sent by P41 (Telegram 41).")
+			},
+			func(d *desk) error {
+				turn := value[int64](d.stage, `SELECT max(turn_no) FROM turns WHERE chat_id = $1`, d.chat)
+				if got, said := d.state(turn), d.told.take(); got != "open message Hello" || !strings.Contains(said, ": Done.") {
+					return fmt.Errorf("it is %q, and the answer is %q", got, said)
+				}
+				d.exec(`UPDATE deliveries SET state = 'closed', outcome = 'delivered', closed_at = now() WHERE chat_id = $1 AND closed_at IS NULL`, d.chat)
+				d.exec(`UPDATE turns SET outcome = 'delivered', closed_at = now() WHERE chat_id = $1 AND closed_at IS NULL`, d.chat)
+				return nil
+			},
+		},
+		"answers": {
+			killpoint.Each("claim presses", "end a press", "take a turn", "write turns"),
+			func(d *desk) {
+				if value[int](d.stage, `SELECT count(*) FROM notices`) == 0 {
+					d.hold("Hello")
+				}
+				d.answer(kim, value[int64](d.stage, `SELECT id FROM notices`), "/edit")
+			},
+			func(_ *desk, sent *chorusv1.Delivery) bool {
+				return strings.Contains(sent.GetText(), "It can't be done")
+			},
+			nil,
+		},
+		"looks": {
+			killpoint.Each("claim looks at notices", "note that a notice is gone", "find texts to show", "take a turn", "note where a text is shown again", "blank a notice"),
+			func(d *desk) {
+				if value[int](d.stage, `SELECT count(*) FROM notices`) == 0 {
+					d.hold("Hello")
+				}
+				d.told.gone = true
+				d.exec(`UPDATE notices SET look_at = now()`)
+			},
+			func(d *desk, sent *chorusv1.Delivery) bool {
+				d.told.gone = false
+				return strings.Contains(sent.GetText(), "Hello")
+			},
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, -1)
+			for _, point := range c.points {
+				c.begin(d)
+				doomed := d.in(t)
+				var reached func()
+				doomed.metrics = nil
+				doomed.pool, reached = killpoint.Pool(t, d.pool.Config().ConnString(), point)
+				// Its error, if any, says that the database is gone.
+				_ = doomed.make(t, d.told).Approve(t.Context())
+				reached()
+				// The claims of the dead have ended. What is on its way can't be looked at.
+				d.exec(`UPDATE presses SET next_at = now()`)
+				d.exec(`UPDATE notices SET look_at = now() WHERE NOT gone AND NOT EXISTS (
+    SELECT FROM turns WHERE chat_id = shown_chat AND turn_no = shown_turn AND closed_at IS NULL)`)
+				d.approve()
+				d.approve()
+				times := 0
+				for _, sent := range d.deliver() {
+					if c.done(d, sent) {
+						times++
+					}
+				}
+				if times != 1 {
+					t.Errorf("after a death %s it is done %d times", point, times)
+				}
+				if c.rest == nil {
+					continue
+				}
+				if err := c.rest(d); err != nil {
+					t.Fatalf("after a death %s %v", point, err)
+				}
 			}
-		}
-		if edits != 1 {
-			t.Errorf("after a death %s there are %d edits", point, edits)
-		}
-		d.exec(`UPDATE deliveries SET state = 'closed', outcome = 'delivered', closed_at = now() WHERE chat_id = $1 AND closed_at IS NULL`, d.chat)
-		d.exec(`UPDATE turns SET outcome = 'delivered', closed_at = now() WHERE chat_id = $1 AND closed_at IS NULL`, d.chat)
-	}
-}
-
-// TestAnswersToTheWrongAreSaidOnce kills listeners before and after each statement with
-// which they tell somebody that what they wrote can't be sent.
-func TestAnswersToTheWrongAreSaidOnce(t *testing.T) {
-	d := newDesk(t, -1)
-	_, notice := d.hold("Hello")
-	for _, point := range killpoint.Each("claim presses", "end a press", "take a turn", "write turns") {
-		d.answer(kim, notice, "/edit")
-		doomed := d.in(t)
-		var reached func()
-		doomed.metrics = nil
-		doomed.pool, reached = killpoint.Pool(t, d.pool.Config().ConnString(), point)
-		// Its error, if any, says that the database is gone.
-		_ = doomed.make(t, d.told).Approve(t.Context())
-		reached()
-		d.exec(`UPDATE presses SET next_at = now()`) // the claim of the dead has ended
-		d.approve()
-		said := 0
-		for _, s := range d.deliver() {
-			if strings.Contains(s.GetText(), "It can't be done") {
-				said++
-			}
-		}
-		if said != 1 {
-			t.Errorf("after a death %s it is said %d times", point, said)
-		}
+		})
 	}
 }

@@ -260,6 +260,10 @@ func (silent) GetMe(context.Context, secret.String) (telegram.Me, telegram.Outco
 	return telegram.Me{}, telegram.Outcome{Kind: telegram.NotSent}
 }
 
+func (silent) SetReaction(context.Context, secret.String, telegram.Reaction) telegram.Outcome {
+	return telegram.Outcome{Kind: telegram.Done}
+}
+
 func (silent) GetMember(context.Context, secret.String, int64, int64) (telegram.Member, telegram.Outcome) {
 	return telegram.Member{}, telegram.Outcome{Kind: telegram.Done}
 }

@@ -38,6 +38,7 @@ type Telegram interface {
 	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
 	GetMember(ctx context.Context, token secret.String, chatID, userID int64) (telegram.Member, telegram.Outcome)
 	AnswerQuery(ctx context.Context, token secret.String, query, text string) telegram.Outcome
+	SetReaction(ctx context.Context, token secret.String, r telegram.Reaction) telegram.Outcome
 }
 
 var _ Telegram = (*telegram.Client)(nil)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
@@ -19,14 +20,23 @@ import (
 )
 
 const (
+	// A text is shown that was not yet, or of which the message is gone, or was refused. What
+	// was refused because the bot may not write there waits until it may, or another may;
+	// what was for another reason, for a while. Of what nobody knows whether it is there, a
+	// second message might stand beside it.
 	findHeld = `-- find texts to show
 SELECT d.chat_id, d.turn_no, t.fence, coalesce(p.display_name, b.name), coalesce(nullif(c.title, ''), c.name), t.topic, t.expires_at,
     (SELECT coalesce(string_agg(x.body, E'\n\n' ORDER BY x.part), '') FROM deliveries x
-        WHERE x.lane = 'held' AND x.chat_id = d.chat_id AND x.turn_no = d.turn_no AND x.closed_at IS NULL)
+        WHERE x.lane = 'held' AND x.chat_id = d.chat_id AND x.turn_no = d.turn_no AND x.closed_at IS NULL),
+    coalesce(n.id, 0), coalesce(n.shown_chat, 0), coalesce(n.shown_turn, 0)
 FROM deliveries d JOIN turns t ON t.chat_id = d.chat_id AND t.turn_no = d.turn_no JOIN chats c ON c.id = d.chat_id
 JOIN bots b ON b.id = t.bot_id LEFT JOIN personas p ON p.bot_id = t.bot_id
+LEFT JOIN notices n ON n.chat_id = d.chat_id AND n.turn_no = d.turn_no AND n.version = t.fence
+LEFT JOIN turns s ON s.chat_id = n.shown_chat AND s.turn_no = n.shown_turn
 WHERE d.lane = 'held' AND d.closed_at IS NULL AND d.part = 1 AND t.closed_at IS NULL AND t.expires_at > now()
-    AND NOT EXISTS (SELECT FROM notices n WHERE n.chat_id = d.chat_id AND n.turn_no = d.turn_no AND n.version = t.fence)
+    AND (n.id IS NULL OR n.gone OR s.outcome = 'rejected' AND (s.closed_at < now() - $2::interval
+        OR EXISTS (SELECT FROM cast_members m WHERE m.chat_id = n.shown_chat AND m.bot_id = n.bot_id
+            AND (m.resumed_at > s.closed_at OR m.suspended_at IS NOT NULL))))
 ORDER BY d.created_at LIMIT $1`
 
 	// Who shows texts may act in the chat, and is the bot of a name, if there is one.
@@ -41,11 +51,20 @@ FROM chats c WHERE (c.telegram_id = $1 OR c.former_id = $1) AND c.removed_at IS 
 	nextNotice = `SELECT nextval(pg_get_serial_sequence('notices', 'id'))`
 	// Somebody else may have shown the text, or decided on it.
 	noteNotice = `-- note where a text is shown
-INSERT INTO notices (id, chat_id, turn_no, version, bot_id, shown_chat, shown_turn) OVERRIDING SYSTEM VALUE
-SELECT $1, t.chat_id, t.turn_no, t.fence, $5, $6, $7 FROM turns t
+INSERT INTO notices (id, chat_id, turn_no, version, bot_id, shown_chat, shown_turn, look_at) OVERRIDING SYSTEM VALUE
+SELECT $1, t.chat_id, t.turn_no, t.fence, $5, $6, $7, now() + (t.expires_at - now()) / 2 FROM turns t
 WHERE t.chat_id = $2 AND t.turn_no = $3 AND t.fence = $4 AND t.closed_at IS NULL
 ON CONFLICT DO NOTHING`
+	// So for one that is shown again, in place of where it was.
+	moveNotice = `-- note where a text is shown again
+UPDATE notices n SET bot_id = $5, shown_chat = $6, shown_turn = $7, gone = false, look_at = now() + (t.expires_at - now()) / 2
+FROM turns t WHERE n.id = $1 AND t.chat_id = $2 AND t.turn_no = $3 AND t.fence = $4 AND t.closed_at IS NULL
+    AND n.closed_at IS NULL AND n.shown_chat = $8 AND n.shown_turn = $9`
 )
+
+// retryNotice is how long after a refusal a text is shown again, where nobody tells that the
+// reason is gone.
+const retryNotice = 5 * time.Minute
 
 // maxNotices is how many texts are shown or told of at a time.
 const maxNotices = 20
@@ -56,6 +75,8 @@ type heldText struct {
 	Bot, ChatTitle, Topic string
 	Expires               time.Time
 	Text                  string
+	// Notice is its number, where it was shown in vain, and the rest is where; else 0.
+	Notice, ShownChat, ShownTurn int64
 }
 
 // room is where texts are shown, and by whom.
@@ -74,7 +95,7 @@ func (l *Listener) showTexts(ctx context.Context) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
-	waiting, err := store.Collect(asking, l.Pool, "find texts to show", pgx.RowToStructByPos[heldText], findHeld, maxNotices)
+	waiting, err := store.Collect(asking, l.Pool, "find texts to show", pgx.RowToStructByPos[heldText], findHeld, maxNotices, retryNotice)
 	if err != nil || len(waiting) == 0 {
 		return err
 	}
@@ -168,9 +189,11 @@ var errShown = errors.New("it is shown, or waits no more")
 func (l *Listener) show(ctx context.Context, to room, t heldText) error {
 	number := int64(0)
 	err := l.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		var id int64
-		if err := tx.QueryRow(ctx, nextNotice).Scan(&id); err != nil {
-			return fmt.Errorf("number a notice: %w", err)
+		id := t.Notice
+		if id == 0 {
+			if err := tx.QueryRow(ctx, nextNotice).Scan(&id); err != nil {
+				return fmt.Errorf("number a notice: %w", err)
+			}
 		}
 		button := func(text, act string) *chorusv1.Button {
 			return &chorusv1.Button{Text: text, Data: act + " " + strconv.FormatInt(id, 10)}
@@ -183,14 +206,21 @@ func (l *Listener) show(ctx context.Context, to room, t heldText) error {
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, noteNotice, id, t.Chat, t.Turn, t.Version, to.bot, to.chat, number)
+		sql, args := noteNotice, []any{id, t.Chat, t.Turn, t.Version, to.bot, to.chat, number}
+		if t.Notice != 0 {
+			sql, args = moveNotice, append(args, t.ShownChat, t.ShownTurn)
+		}
+		tag, err := tx.Exec(ctx, sql, args...)
 		if err != nil {
 			return fmt.Errorf("note where a text is shown: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
 			return errShown
 		}
-		return nil
+		if t.Notice != 0 {
+			_, err = tx.Exec(ctx, blankNotice, t.ShownChat, t.ShownTurn, "It was not seen, and is shown again.")
+		}
+		return err
 	})
 	if errors.Is(err, errShown) {
 		return nil
@@ -220,6 +250,61 @@ func noticeText(t heldText) string {
 		text = string(runes) + cut
 	}
 	return head + text + tail
+}
+
+const (
+	// A look is claimed by putting off the next one. It is made in the middle of a text's time,
+	// then in that of what is left, and so on: few times for each.
+	claimLooks = `-- claim looks at notices
+WITH due AS (SELECT id FROM notices WHERE closed_at IS NULL AND look_at <= now() ORDER BY look_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED),
+claimed AS (
+    UPDATE notices n SET look_at = now() + greatest((t.expires_at - now()) / 2, interval '1 minute')
+    FROM due, turns t WHERE n.id = due.id AND t.chat_id = n.chat_id AND t.turn_no = n.turn_no RETURNING n.*)
+SELECT k.id, k.shown_turn, c.telegram_id, coalesce(i.telegram_id, m.telegram_id), b.name, b.token_sealed
+FROM claimed k JOIN chats c ON c.id = k.shown_chat JOIN bots b ON b.id = k.bot_id
+JOIN messages m ON m.chat_id = k.shown_chat AND m.turn_no = k.shown_turn
+LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = k.bot_id
+WHERE coalesce(i.telegram_id, m.telegram_id) IS NOT NULL`
+	lostNotice = `-- note that a notice is gone
+UPDATE notices SET gone = true, look_at = NULL WHERE id = $1 AND shown_turn = $2 AND closed_at IS NULL`
+)
+
+// look is one at a message that shows a text.
+type look struct {
+	ID, ShownTurn, Chat, Message int64
+	BotName                      string
+	Sealed                       []byte
+}
+
+// lookAtNotices looks whether messages that show texts are still there: Telegram does not
+// tell of those that somebody deletes.
+func (l *Listener) lookAtNotices(ctx context.Context) error {
+	asking, cancel := context.WithTimeout(ctx, store.Timeout)
+	defer cancel()
+	due, err := store.Collect(asking, l.Pool, "find notices to look at", pgx.RowToStructByPos[look], claimLooks, maxNotices)
+	if err != nil {
+		return err
+	}
+	var all errgroup.Group
+	for _, n := range due {
+		all.Go(func() error {
+			token, err := l.Open(n.BotName, n.Sealed)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(ctx, askTimeout)
+			defer cancel()
+			// To take away a reaction that is not there changes nothing, and is refused where
+			// the message is not there.
+			out := l.Telegram.SetReaction(ctx, token, telegram.Reaction{ChatID: n.Chat, MessageID: n.Message})
+			l.Metrics.called("setMessageReaction", out)
+			if !out.MessageGone {
+				return nil
+			}
+			return l.exec(ctx, lostNotice, n.ID, n.ShownTurn)
+		})
+	}
+	return all.Wait()
 }
 
 const (

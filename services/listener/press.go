@@ -115,7 +115,7 @@ func (l *Listener) exec(ctx context.Context, sql string, args ...any) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	if _, err := l.Pool.Exec(ctx, sql, args...); err != nil {
-		return fmt.Errorf("write down what became of a press: %w", err)
+		return fmt.Errorf("write down what became of a press or a notice: %w", err)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (l *Listener) decide(ctx context.Context, p press) (answer, result string, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
-	h := journal.Held{By: p.by()}
+	h := journal.Held{By: p.by(), Via: "telegram"}
 	var bot, chat int64
 	var was journal.DecidedError
 	err = l.Pool.QueryRow(ctx, readNotice, p.Notice, p.ShownIn).Scan(&h.Chat, &h.Turn, &h.Version, &bot, &chat, &was.What, &was.By)

@@ -111,7 +111,8 @@ func (u *Update) press(p *wirePress) error {
 
 func (u *Update) message(m *wireMessage) error {
 	group, err := u.where(m.Chat)
-	if err != nil || !group && (m.Chat.Type != "private" || m.ReplyTo == nil) {
+	started := m.Chat.Type == "private" && (m.Text == "/start" || strings.HasPrefix(m.Text, "/start "))
+	if err != nil || !group && (m.Chat.Type != "private" || m.ReplyTo == nil && !started) {
 		return err
 	}
 	if err := u.when(m.Date); err != nil {
@@ -121,6 +122,9 @@ func (u *Update) message(m *wireMessage) error {
 	switch {
 	case !group && m.Chat.ID <= 0:
 		return fmt.Errorf("chat.id: %d can't be a person's", m.Chat.ID)
+	case started:
+		u.Kind, u.Role = Own, Role{Status: "member", Present: true, Speaks: true}
+		return nil
 	case !group:
 		return u.content(PrivateReply, m)
 	case m.MovedTo != 0 || m.MovedFrom != 0:
@@ -184,8 +188,12 @@ func (u *Update) content(kind Kind, m *wireMessage) error {
 }
 
 func (u *Update) change(c *wireChange) error {
-	if group, err := u.where(c.Chat); !group || err != nil {
+	group, err := u.where(c.Chat)
+	if err != nil || !group && c.Chat.Type != "private" {
 		return err
+	}
+	if !group && c.Chat.ID <= 0 {
+		return fmt.Errorf("chat.id: %d can't be a person's", c.Chat.ID)
 	}
 	if c.New.User == nil || c.New.User.ID <= 0 {
 		return errors.New("new_chat_member.user.id: is missing, want a number above 0")

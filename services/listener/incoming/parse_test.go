@@ -108,6 +108,23 @@ func TestTheKindsOfUpdates(t *testing.T) {
 			`{"update_id":7,"message":{"message_id":5,"date":1700000000,"chat":{"id":42,"type":"private"},` + tom + `,"text":"psst"}}`, incoming.Private,
 			func(u incoming.Update) bool { return u.Text == "" },
 		},
+		"a start": {
+			`{"update_id":7,"message":{"message_id":5,"date":1700000000,"chat":{"id":42,"type":"private"},` + tom + `,"text":"/start"}}`, incoming.Own,
+			func(u incoming.Update) bool {
+				return u.Chat.ID == 42 && u.Role.Present && u.Role.Speaks && u.Text == ""
+			},
+		},
+		"a start in a group": {message(`"text":"/start"`), incoming.Message, func(u incoming.Update) bool { return u.Text == "/start" }},
+		"a block": {
+			`{"update_id":7,"my_chat_member":{"chat":{"id":42,"type":"private"},"date":1700000000,"new_chat_member":{"status":"kicked","user":{"id":8}}}}`, incoming.Own,
+			func(u incoming.Update) bool { return u.Chat.ID == 42 && !u.Role.Present && !u.Role.Speaks },
+		},
+		"a block of no person": {
+			raw: `{"update_id":7,"my_chat_member":{"chat":{"id":-42,"type":"private"},"date":1700000000,"new_chat_member":{"status":"kicked","user":{"id":8}}}}`,
+		},
+		"a start of no person": {
+			raw: `{"update_id":7,"message":{"message_id":5,"date":1700000000,"chat":{"id":-42,"type":"private"},` + tom + `,"text":"/start"}}`,
+		},
 		"a kind that is newer than Chorus": {`{"update_id":7,"brand_new_thing":{"chat":1}}`, incoming.Other, func(incoming.Update) bool { return true }},
 	} {
 		u, err := incoming.Parse([]byte(test.raw))

@@ -19,7 +19,8 @@ const (
 	Message Kind = "message"
 	// Edit is a new text of a message.
 	Edit Kind = "edit"
-	// Own is a change of what the bot that is told may do in the chat.
+	// Own is a change of what the bot that is told may do in the chat, private ones
+	// included: there it is a person who starts it or blocks it.
 	Own Kind = "own_member"
 	// Title is a new title of the chat.
 	Title Kind = "title"

@@ -37,6 +37,10 @@ func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result
 	return Written, nil
 }
 
+// Whoever comes back may find the chat empty.
+const lookSoon = `-- look soon at notices
+UPDATE notices SET look_at = now() WHERE shown_chat = $1 AND bot_id = $2 AND closed_at IS NULL AND NOT gone`
+
 // own follows what a bot of ours may do in a chat.
 func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
 	if u.Role.Present {
@@ -46,6 +50,10 @@ func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result,
 	}
 	var err error
 	if u.Role.Speaks {
+		if _, err = s.tx.Exec(ctx, lookSoon, c.id, s.bot.ID); err != nil {
+			return "", fmt.Errorf("have notices looked at: %w", err)
+		}
+		s.pressed = true
 		_, err = rosterpg.Resume(ctx, s.tx, c.id, s.bot.ID)
 	} else {
 		_, err = rosterpg.Suspend(ctx, s.tx, c.id, s.bot.ID, "Telegram says that the bot is "+u.Role.Status+" in the chat")
@@ -86,7 +94,8 @@ func (s *session) discover(ctx context.Context) error {
 	var kinds, titles []string
 	for _, u := range s.pending() {
 		gone := u.Kind == incoming.Own && !u.Role.Present
-		if s.of(u) != nil || gone || u.Kind == incoming.Moved || slices.Contains(ids, u.Chat.ID) {
+		private := u.Chat.ID > 0 // one of the operators is made by who shows texts there
+		if s.of(u) != nil || gone || private || u.Kind == incoming.Moved || slices.Contains(ids, u.Chat.ID) {
 			continue
 		}
 		kind := "group"

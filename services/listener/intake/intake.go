@@ -85,7 +85,8 @@ type Outcome struct {
 	Prompted []int64
 	// Written are the chats of which something was written down.
 	Written []int64
-	// Commands tells that there are new ones to answer, and Presses the same of these.
+	// Commands tells that there are new ones to answer, and Presses the same of these, or
+	// that a bot may act where it perhaps could not before.
 	Commands, Presses bool
 }
 

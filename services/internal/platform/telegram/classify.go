@@ -98,10 +98,15 @@ func classify(a answer) Outcome {
 		out.Kind = PermanentAction
 		out.ReactionInvalid = true
 
+	// The message to react to, or to edit.
+	case has(d, "message to react not found", "message to edit not found", "message_id_invalid", "msg_id_invalid"):
+		out.Kind = PermanentAction
+		out.MessageGone = true
+
 	// Refusals of this very message or reaction. They would be permanent by
 	// their code as well; here they are safe from a change of codes.
 	case has(d, "reaction_empty", "reactions_too_many", "anonymous_reactions_disabled", "premium_account_required",
-		"message to react not found", "message_id_invalid", "msg_id_invalid", "message thread not found", "topic_closed", "topic_deleted",
+		"message thread not found", "topic_closed", "topic_deleted",
 		"message is too long", "message text is empty", "can't parse entities"):
 		out.Kind = PermanentAction
 

@@ -103,6 +103,14 @@ func TestDetailsOfRefusals(t *testing.T) {
 			telegram.Outcome{Kind: telegram.PermanentAction, Status: 400, ReplyNotFound: true},
 		},
 		{
+			telegramtest.Refuse(400, "Bad Request: message to react not found", ""),
+			telegram.Outcome{Kind: telegram.PermanentAction, Status: 400, MessageGone: true},
+		},
+		{
+			telegramtest.Refuse(400, "Bad Request: message to edit not found", ""),
+			telegram.Outcome{Kind: telegram.PermanentAction, Status: 400, MessageGone: true},
+		},
+		{
 			telegramtest.Refuse(400, "Bad Request: REACTION_INVALID", ""),
 			telegram.Outcome{Kind: telegram.PermanentAction, Status: 400, ReactionInvalid: true},
 		},

@@ -89,6 +89,9 @@ type Outcome struct {
 	// ReplyNotFound tells that the message to reply to is gone, or was never
 	// known to the bot: without ReplyTo the call would have passed this point.
 	ReplyNotFound bool
+	// MessageGone tells that the message to react to, or to edit, is gone, or was never known
+	// to the bot.
+	MessageGone bool
 	// Muted tells, of a PermanentMembership, that the bot is in the chat and may
 	// not write there. Whether it may react is another matter.
 	Muted bool

@@ -183,11 +183,14 @@ func (c *conformance) reactions(t *testing.T) {
 	}
 	own := c.say(t, c.Ada, c.Group, "I like it")
 	want(t, "one's own message", c.client.SetReaction(c.ctx, c.Ada, telegram.Reaction{ChatID: c.Group, MessageID: own, Emoji: "🔥"}), telegram.Done)
-	out := c.client.SetReaction(c.ctx, c.Ada, telegram.Reaction{ChatID: c.Supergroup, MessageID: id + 100_000, Emoji: "👍"})
-	want(t, "no message", out, telegram.PermanentAction)
-	if out.ReactionInvalid || out.ReplyNotFound {
-		t.Errorf("no message: %+v", out)
+	for _, emoji := range []string{"👍", ""} {
+		out := c.client.SetReaction(c.ctx, c.Ada, telegram.Reaction{ChatID: c.Supergroup, MessageID: id + 100_000, Emoji: emoji})
+		want(t, "no message", out, telegram.PermanentAction)
+		if out.ReactionInvalid || out.ReplyNotFound || !out.MessageGone {
+			t.Errorf("no message: %+v", out)
+		}
 	}
+	want(t, "no reaction", c.client.SetReaction(c.ctx, c.Ada, telegram.Reaction{ChatID: c.Supergroup, MessageID: id}), telegram.Done)
 }
 
 func (c *conformance) restricted(t *testing.T) {
