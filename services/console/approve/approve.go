@@ -37,6 +37,10 @@ type Text struct {
 	Answered  string    `json:"answered,omitempty" doc:"the message that it answers"`
 	Since     time.Time `json:"since"`
 	Expires   time.Time `json:"expires_at" doc:"when it is dropped unless somebody decides"`
+	Note      string    `json:"note,omitempty" doc:"with which it was last written again"`
+	NotedBy   string    `json:"noted_by,omitempty"`
+	Before    []string  `json:"before,omitempty" doc:"the messages as they were before that"`
+	ETag      string    `json:"etag" doc:"for If-Match, when somebody decides" db:"-"`
 }
 
 // Queue is a page of what waits, the oldest first.
@@ -52,6 +56,8 @@ type (
 	queueAnswer struct{ Body Queue }
 	// TurnInput says which text. It is exported because huma reads no other that is embedded.
 	TurnInput struct {
+		operation.Seen
+
 		ID     int64 `path:"id" doc:"the chat's number"`
 		Number int64 `path:"number" doc:"the turn's number in the chat"`
 	}
@@ -122,10 +128,11 @@ SELECT d.chat_id, coalesce(nullif(c.title, ''), c.name), d.turn_no, t.fence, coa
     (SELECT array_agg(coalesce(x.body, '') ORDER BY x.part) FROM deliveries x
         WHERE x.lane = 'held' AND x.chat_id = d.chat_id AND x.turn_no = d.turn_no AND x.closed_at IS NULL),
     coalesce((SELECT display_name FROM personas WHERE bot_id = m.bot_id), (SELECT name FROM people WHERE telegram_id = m.person_id), ''),
-    coalesce(m.body, ''), d.created_at, t.expires_at
+    coalesce(m.body, ''), d.created_at, t.expires_at, coalesce(k.note, ''), coalesce(k.by, ''), k.draft
 FROM deliveries d JOIN turns t ON t.chat_id = d.chat_id AND t.turn_no = d.turn_no JOIN chats c ON c.id = d.chat_id
 LEFT JOIN bots b ON b.id = t.bot_id LEFT JOIN personas p ON p.bot_id = t.bot_id
 LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.number = t.target_message
+LEFT JOIN LATERAL (SELECT note, by, draft FROM decisions x WHERE x.chat_id = t.chat_id AND x.turn_no = t.turn_no ORDER BY version DESC LIMIT 1) k ON true
 WHERE d.lane = 'held' AND d.closed_at IS NULL AND d.part = 1 AND t.expires_at > now() AND (d.created_at, d.chat_id, d.turn_no) > ($1, $2, $3)
 ORDER BY d.created_at, d.chat_id, d.turn_no LIMIT $4`
 )
@@ -145,6 +152,9 @@ func (a *Area) read(ctx context.Context, in *queueQuery) (*queueAnswer, error) {
 		return nil, err
 	}
 	q := Queue{Texts: found}
+	for i := range found {
+		found[i].ETag = operation.ETag(found[i].Version)
+	}
 	if len(found) > listed {
 		q.Texts = found[:listed]
 		last := &q.Texts[listed-1]
@@ -154,36 +164,39 @@ func (a *Area) read(ctx context.Context, in *queueQuery) (*queueAnswer, error) {
 }
 
 func (a *Area) doSend(ctx context.Context, in *decision) (*none, error) {
-	return a.decided(ctx, in.TurnInput, nil, func(good time.Duration) error {
+	return a.decided(ctx, in.TurnInput, in.Body.Version, nil, func(good time.Duration) error {
 		return a.director.Approve(ctx, in.held(ctx, in.Body.Version), good)
 	})
 }
 
 func (a *Area) doEdit(ctx context.Context, in *editInput) (*none, error) {
-	return a.decided(ctx, in.TurnInput, in.Body, func(good time.Duration) error {
+	return a.decided(ctx, in.TurnInput, in.Body.Version, in.Body, func(good time.Duration) error {
 		return a.director.Edit(ctx, in.held(ctx, in.Body.Version), in.Body.Text, good)
 	})
 }
 
 func (a *Area) doDiscard(ctx context.Context, in *decision) (*none, error) {
-	return a.decided(ctx, in.TurnInput, nil, func(time.Duration) error {
+	return a.decided(ctx, in.TurnInput, in.Body.Version, nil, func(time.Duration) error {
 		return a.director.Discard(ctx, in.held(ctx, in.Body.Version))
 	})
 }
 
 func (a *Area) doRewrite(ctx context.Context, in *rewriteInput) (*none, error) {
-	return a.decided(ctx, in.TurnInput, in.Body, func(good time.Duration) error {
+	return a.decided(ctx, in.TurnInput, in.Body.Version, in.Body, func(good time.Duration) error {
 		return a.director.Rewrite(ctx, in.held(ctx, in.Body.Version), in.Body.Note, good)
 	})
 }
 
 func (in TurnInput) held(ctx context.Context, version int64) journal.Held {
-	return journal.Held{Chat: in.ID, Turn: in.Number, Version: version, By: access.From(ctx).Name}
+	return journal.Held{Chat: in.ID, Turn: in.Number, Version: version, By: access.From(ctx).Name, Via: access.From(ctx).Via}
 }
 
 // decided does what was decided on a turn. What is to be sent or written is good for as
 // long as any turn.
-func (a *Area) decided(ctx context.Context, of TurnInput, becomes any, do func(good time.Duration) error) (*none, error) {
+func (a *Area) decided(ctx context.Context, of TurnInput, version int64, becomes any, do func(good time.Duration) error) (*none, error) {
+	if err := of.Check("the text", version, "another one"); err != nil {
+		return nil, err
+	}
 	values, err := settingspg.Values(ctx, a.pool)
 	if err != nil {
 		return nil, err
@@ -192,6 +205,8 @@ func (a *Area) decided(ctx context.Context, of TurnInput, becomes any, do func(g
 	err = do(settings.TurnTTL.Of(values, of.ID, 0))
 	var wrong *direct.WrongError
 	switch {
+	case errors.Is(err, journal.ErrDecided) && of.Match != "":
+		return nil, &operation.StaleError{What: "the text", Now: "decided on: " + err.Error()}
 	case errors.Is(err, journal.ErrDecided):
 		return nil, fmt.Errorf("%w: %w", operation.ErrConflict, err)
 	case errors.Is(err, direct.ErrNone):

@@ -122,6 +122,16 @@ func TestTheQueueShowsWhatWaits(t *testing.T) {
 	if body := s.Get(access.Viewer, "/approve"); strings.Contains(body, `action="/approve`) {
 		t.Error("who may not decide is asked to")
 	}
+	if strings.Contains(body, "Written again") {
+		t.Error("a text that was written once says that it was written again")
+	}
+	s.Exec(`INSERT INTO decisions (chat_id, turn_no, version, what, by, via, note, draft) VALUES (1, 1, 0, 'rewritten', 'Kim <b>', 'telegram', 'Shorter <u>now</u>.', ARRAY['It was', '<i>long</i>.'])`)
+	body = s.Get(access.Viewer, "/approve")
+	for _, want := range []string{"as Kim &lt;b&gt; asked: Shorter &lt;u&gt;now&lt;/u&gt;.", "Before that it was: It was &lt;i&gt;long&lt;/i&gt;."} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %q:\n%s", want, body)
+		}
+	}
 	for turn := range int64(20) {
 		hold(t, s, turn+2, "text")
 	}

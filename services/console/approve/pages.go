@@ -37,7 +37,7 @@ func (a *Area) decide(ctx context.Context, r *http.Request) (done string, err er
 	if errChat != nil || errNumber != nil || errVersion != nil {
 		return "", operation.ErrNotFound
 	}
-	of := TurnInput{chat, number}
+	of := TurnInput{ID: chat, Number: number}
 	plain := decision{TurnInput: of}
 	plain.Body.Version = version
 	switch chi.URLParam(r, "act") {
