@@ -6,9 +6,130 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
+	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
+	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 )
+
+// desk is the chat in which texts are shown to operators: a group, or a private chat.
+type desk struct {
+	t  *testing.T
+	e  *control.Client
+	at int64 // the emulator's id of it
+	id int64 // that by which bots call it
+}
+
+// shown gives the oldest message of the desk for which something is true.
+func (d desk) shown(what string, is func(control.Message) bool) (found control.Message) {
+	d.t.Helper()
+	eventually(d.t, what, func() bool {
+		all, err := d.e.Messages(d.t.Context(), d.at, 0, 1000)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		for _, m := range all {
+			if is(m) {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// waiting is a text that waits, which stands in the message, and its own words.
+func (d desk) waiting() (m control.Message, text string) {
+	d.t.Helper()
+	m = d.shown("a text waits at the desk", func(m control.Message) bool { return strings.Contains(string(m.Markup), `"send `) })
+	_, text, _ = strings.Cut(m.Text, ":\n\n")
+	text, _, _ = strings.Cut(text, "\n")
+	return m, text
+}
+
+// became waits until the message says what became of its text, and has no buttons.
+func (d desk) became(m control.Message, says string) {
+	d.t.Helper()
+	d.shown("the message says: "+says, func(now control.Message) bool {
+		return now.ID == m.ID && strings.Contains(now.Text, says) && len(now.Markup) == 0
+	})
+}
+
+// press presses the button of an act.
+func (d desk) press(who, act string, m control.Message) {
+	d.t.Helper()
+	_, after, _ := strings.Cut(string(m.Markup), `"callback_data":"`+act)
+	number, _, _ := strings.Cut(after, `"`)
+	if _, err := d.e.Press(d.t.Context(), d.at, control.Pressing{Name: who, MessageID: m.ID, Data: act + number}); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d desk) say(who, text string, to control.Message) {
+	d.t.Helper()
+	if _, err := d.e.Say(d.t.Context(), d.at, control.Saying{Name: who, Text: text, ReplyTo: to.ID}); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// answers is how many presses were answered by a line.
+func (d desk) answers(line string) (times int) {
+	d.t.Helper()
+	for _, call := range callsOf(d.t, d.e, control.Filter{Method: "answerCallbackQuery"}) {
+		if strings.Contains(string(call.Params["text"]), line) {
+			times++
+		}
+	}
+	return times
+}
+
+func (d desk) answered(line string) {
+	d.t.Helper()
+	eventually(d.t, "a press is answered: "+line, func() bool { return d.answers(line) > 0 })
+}
+
+// said is how often the cast has said something in its chats.
+func (d desk) said(text string) (times int) {
+	d.t.Helper()
+	for _, call := range sent(callsOf(d.t, d.e, control.Filter{Method: sendMessage})) {
+		var is string
+		if err := json.Unmarshal(call.Params["text"], &is); err != nil {
+			d.t.Fatal(err)
+		}
+		if call.Chat != d.id && strings.Contains(is, text) {
+			times++
+		}
+	}
+	return times
+}
+
+// once waits until something is said, and has it said once.
+func (d desk) once(text string) {
+	d.t.Helper()
+	eventually(d.t, "it is said: "+text, func() bool { return d.said(text) > 0 })
+	if n := d.said(text); n != 1 {
+		d.t.Errorf("%q is said %d times", text, n)
+	}
+}
+
+// edits is how often the message was edited.
+func (d desk) edits(m control.Message) (times int) {
+	d.t.Helper()
+	for _, call := range callsOf(d.t, d.e, control.Filter{Method: "editMessageText"}) {
+		if call.Chat != d.id || call.Effect != "edited" {
+			continue
+		}
+		for _, id := range m.IDs {
+			if call.EffectMessageID == id {
+				times++
+				break // of a supergroup all bots have the same
+			}
+		}
+	}
+	return times
+}
 
 // An operator approves texts in a group of Telegram: sends another text instead of one, and
 // one as it stands, which somebody presses twice. A stranger's press does nothing.
@@ -22,93 +143,141 @@ func TestOperatorsApproveByTelegram(t *testing.T) {
 	if err != nil || len(bots) == 0 {
 		t.Fatal(bots, err)
 	}
-	var n control.NewChat
-	n.Title, n.Members = "Operators", []string{bots[0].Username, "Kim", "Eve"}
-	desk, err := e.PutChat(t.Context(), n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hello, err := e.Say(t.Context(), desk.ID, control.Saying{Name: "Kim", Text: "Hello."})
-	if err != nil {
-		t.Fatal(err)
-	}
+	desk, people := group(t, e, bots[0].Username)
 	// Settings that begin with a dash would be taken for flags.
-	d.run("settings", "set", "approval_people", fmt.Sprint(hello.From.ID))
-	d.run("settings", "set", "--", "approval_chat", fmt.Sprint(desk.ID))
+	d.run("settings", "set", "approval_people", people)
+	d.run("settings", "set", "--", "approval_chat", fmt.Sprint(desk.id))
 	d.run("settings", "set", "approval", "approve")
 
-	// shown gives the newest message of the desk for which something is true.
-	shown := func(what string, is func(control.Message) bool) (found control.Message) {
-		t.Helper()
-		eventually(t, what, func() bool {
-			all, err := e.Messages(t.Context(), desk.ID, 0, 100)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range all {
-				if is(m) {
-					found = m
-					return true
-				}
-			}
-			return false
-		})
-		return found
-	}
-	waits := func(m control.Message) bool { return strings.Contains(string(m.Markup), `"send `) }
-	press := func(who string, m control.Message) {
-		t.Helper()
-		_, after, _ := strings.Cut(string(m.Markup), `"callback_data":"`)
-		data, _, _ := strings.Cut(after, `"`)
-		if _, err := e.Press(t.Context(), desk.ID, control.Pressing{Name: who, MessageID: m.ID, Data: data}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	answered := func(text string) func() bool {
-		return func() bool {
-			for _, call := range callsOf(t, e, control.Filter{Method: "answerCallbackQuery"}) {
-				if strings.Contains(string(call.Params["text"]), text) {
-					return true
-				}
-			}
-			return false
-		}
-	}
-	said := func(text string) (times int) {
-		for _, call := range sent(callsOf(t, e, control.Filter{Method: sendMessage})) {
-			var is string
-			if err := json.Unmarshal(call.Params["text"], &is); err != nil {
-				t.Fatal(err)
-			}
-			if call.Chat != desk.ID && strings.Contains(is, text) {
-				times++
-			}
-		}
-		return times
-	}
+	first, _ := desk.waiting()
+	desk.press("Eve", "send", first)
+	desk.answered("You may not decide here.")
+	desk.say("Kim", "/edit The ferry has books on board.", first)
+	desk.once("The ferry has books on board.")
+	desk.became(first, "changed and sent by Kim")
 
-	first := shown("a text waits at the desk", waits)
-	press("Eve", first)
-	eventually(t, "a stranger is told so", answered("You may not decide here."))
-	if _, err := e.Say(t.Context(), desk.ID, control.Saying{Name: "Kim", Text: "/edit The ferry has books on board.", ReplyTo: first.ID}); err != nil {
+	second, text := desk.waiting()
+	// While the message has its buttons, somebody else may press one.
+	late := control.Fault{ID: "late", Method: "editMessageText", Kind: fault.Latency, Duration: jsontime.Duration(5 * time.Second)}
+	if _, err := e.SetFaults(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the edited text is sent", func() bool { return said("The ferry has books on board.") == 1 })
-	shown("the message says who sent it", func(m control.Message) bool {
-		return m.ID == first.ID && strings.Contains(m.Text, "changed and sent by Kim") && len(m.Markup) == 0
-	})
+	desk.press("Kim", "send", second)
+	desk.answered("Done.")
+	desk.press("Lee", "discard", second)
+	desk.answered("It is decided already: sent by Kim")
+	if _, err := e.SetFaults(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	desk.became(second, "sent by Kim")
+	desk.once(text)
+}
 
-	second := shown("another text waits", waits)
-	_, text, _ := strings.Cut(second.Text, ":\n\n")
-	text, _, _ = strings.Cut(text, "\n")
-	press("Kim", second)
-	press("Kim", second)
-	shown("the message says that it is sent", func(m control.Message) bool { return m.ID == second.ID && strings.Contains(m.Text, "sent by Kim") })
-	eventually(t, "both presses are answered", func() bool {
-		return len(callsOf(t, e, control.Filter{Method: "answerCallbackQuery"})) == 3
+// group is a desk in a group, with a bot, Kim and Lee, who may decide, and Eve, who may not.
+func group(t *testing.T, e *control.Client, bot string) (d desk, people string) {
+	t.Helper()
+	var n control.NewChat
+	n.Title, n.Members = "Operators", []string{bot, "Kim", "Lee", "Eve"}
+	made, err := e.PutChat(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, m := range made.Members {
+		if m.Name == "Kim" || m.Name == "Lee" {
+			ids = append(ids, fmt.Sprint(m.ID))
+		}
+	}
+	return desk{t, e, made.ID, made.ID}, strings.Join(ids, ",")
+}
+
+// An operator approves texts in a private chat with a bot. What waited before the operator
+// started the bot, or while the operator had blocked it, is shown once the way is open; and
+// whoever dies between a press and what is decided by it loses and doubles nothing.
+func TestAnOperatorApprovesInAPrivateChat(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, troupe{bots: 3, supergroups: 1, perChat: 3, gap: time.Second}.file(t), "--emulator.unlimited")
+	e := d.telegram
+	bots, err := e.Bots(t.Context())
+	if err != nil || len(bots) == 0 {
+		t.Fatal(bots, err)
+	}
+	_, people := group(t, e, bots[0].Username) // where the bot has met Kim
+	kim, _, _ := strings.Cut(people, ",")
+	roster := d.pool()
+	for key, value := range map[string]string{
+		"approval_people": people, "approval_chat": kim, "approval_bot": strings.TrimSuffix(bots[0].Username, "_of_tests_bot"), "approval": "approve",
+	} {
+		d.run("settings", "set", key, value)
+	}
+	d.start("planner", "generator", "sender", "listener")
+	eventually(t, "the bot may not begin", func() bool {
+		for _, call := range callsOf(t, e, control.Filter{Method: sendMessage}) {
+			if strings.Contains(call.Description, "bot can't initiate conversation with a user") {
+				return true
+			}
+		}
+		return false
 	})
-	eventually(t, "the text is sent", func() bool { return said(text) > 0 })
-	if n := said(text); n != 1 {
-		t.Errorf("it is sent %d times", n)
+	private, err := e.Start(t.Context(), control.Starting{Name: "Kim", Bot: bots[0].Username})
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := desk{t, e, private.ID, private.Person.ID}
+
+	first, _ := desk.waiting()
+	d.run("settings", "set", "approval_people", strings.TrimPrefix(people, kim+","))
+	desk.press("Kim", "send", first)
+	desk.answered("You may not decide here.")
+	d.run("settings", "set", "approval_people", people)
+	desk.say("Kim", "/edit The ferry has books on board.", first)
+	desk.once("The ferry has books on board.")
+	desk.became(first, "changed and sent by Kim")
+
+	// Each service dies between the press and what comes of it: the listener before it hears
+	// of the press, the sender before it sends what was decided, both while they are at it.
+	for round, dies := range [][]string{{"listener"}, {"sender"}, {"listener", "sender"}} {
+		m, text := desk.waiting()
+		if round == 2 {
+			desk.press("Kim", "send", m)
+		}
+		for _, service := range dies {
+			d.running[service].kill()
+		}
+		if round != 2 {
+			desk.press("Kim", "send", m)
+		}
+		d.revive()
+		desk.became(m, "sent by Kim")
+		desk.once(text)
+		if n := desk.edits(m); n != 1 {
+			t.Errorf("after the death of %v it is edited %d times", dies, n)
+		}
+	}
+
+	// Who comes back finds what waits, also where it was deleted.
+	if err := e.Kick(t.Context(), desk.at, bots[0].Username); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the bot is suspended in the chat", func() bool {
+		return one[bool](t, roster, `SELECT EXISTS (SELECT FROM cast_members m JOIN chats c ON c.id = m.chat_id WHERE c.kind = 'private' AND m.suspended_at IS NOT NULL)`)
+	})
+	if _, err := e.Start(t.Context(), control.Starting{Name: "Kim", Bot: bots[0].Username}); err != nil {
+		t.Fatal(err)
+	}
+	m, text := desk.waiting()
+	if err := e.DeleteMessage(t.Context(), desk.at, m.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Start(t.Context(), control.Starting{Name: "Kim", Bot: bots[0].Username}); err != nil {
+		t.Fatal(err)
+	}
+	again := desk.shown("what was deleted is shown again", func(now control.Message) bool {
+		return now.ID > m.ID && strings.Contains(now.Text, text) && len(now.Markup) > 0
+	})
+	desk.press("Kim", "discard", again)
+	desk.became(again, "discarded by Kim")
+	if n := desk.said(text); n != 0 {
+		t.Errorf("what was discarded is said %d times", n)
 	}
 }
