@@ -60,13 +60,13 @@ const (
 	listChats = `-- console: list chats
 SELECT c.id, c.name, c.title, c.enabled, ` + summary + `
 FROM (
-    SELECT * FROM chats WHERE removed_at IS NULL AND name > $1 AND ($2 = '' OR position(lower($2) IN lower(name || ' ' || title)) > 0)
+    SELECT * FROM chats WHERE removed_at IS NULL AND kind <> 'private' AND name > $1 AND ($2 = '' OR position(lower($2) IN lower(name || ' ' || title)) > 0)
     ORDER BY name LIMIT $3) c` + summarised + `
 ORDER BY c.name`
 	recentChats = `-- console: recent chats
 SELECT c.id, c.name, c.title, c.enabled, ` + summary + `
 FROM (
-    SELECT x.* FROM chats x JOIN chat_clock y ON y.chat_id = x.id WHERE x.removed_at IS NULL
+    SELECT x.* FROM chats x JOIN chat_clock y ON y.chat_id = x.id WHERE x.removed_at IS NULL AND x.kind <> 'private'
     ORDER BY y.turn_no = 0, y.next_turn_at LIMIT $1) c` + summarised + `
 ORDER BY l.sent_at DESC NULLS LAST, c.name`
 	summary = `coalesce(k.waiting_for, ''), p.paused_at, p.paused_until, coalesce(k.next_turn_at, 'epoch'),

@@ -191,7 +191,7 @@ SELECT b.id, b.name, coalesce(p.display_name, b.name),
 FROM cast_members m JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot_id = b.id
 WHERE m.chat_id = $1 AND b.removed_at IS NULL ORDER BY b.name LIMIT 500`
 	readChats = `-- console: directable chats
-SELECT id, name, title FROM chats WHERE removed_at IS NULL ORDER BY name LIMIT 200`
+SELECT id, name, title FROM chats WHERE removed_at IS NULL AND kind <> 'private' ORDER BY name LIMIT 200`
 	readNames = `-- console: names of what is paused
 SELECT coalesce(c.name, ''), coalesce(b.name, '') FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS p(chat, bot, n)
 LEFT JOIN chats c ON c.id = p.chat LEFT JOIN bots b ON b.id = p.bot ORDER BY p.n`

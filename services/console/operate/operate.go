@@ -98,6 +98,15 @@ func (a *Area) render(w http.ResponseWriter, r *http.Request, title string, body
 	a.pages.Render(w, r, page.View{Title: title, Section: "operate", Body: body})
 }
 
+// String is how many chats plan nothing, and why.
+func (q quiet) String() string {
+	many := "chats have"
+	if q.Chats == 1 {
+		many = "chat has"
+	}
+	return fmt.Sprintf("%d %s no turns planned: %s", q.Chats, many, strings.ReplaceAll(q.Why, "_", " "))
+}
+
 // queue is what waits for one stage.
 type queue struct {
 	Name   string     `json:"name"`
@@ -149,7 +158,9 @@ SELECT coalesce(b.name, w.bot_id::text), coalesce(c.name, ''), w.until
 FROM (SELECT * FROM waits WHERE until > now() ORDER BY until DESC LIMIT 50) w LEFT JOIN bots b ON b.id = w.bot_id LEFT JOIN chats c ON c.id = w.chat_id
 ORDER BY w.until DESC`
 	quiets = `-- console: quiet chats
-SELECT waiting_for, count(*)::integer FROM chat_clock WHERE waiting_for IS NOT NULL GROUP BY waiting_for ORDER BY 2 DESC`
+SELECT waiting_for, count(*)::integer FROM chat_clock k
+WHERE waiting_for IS NOT NULL AND NOT EXISTS (SELECT FROM chats c WHERE c.id = k.chat_id AND c.kind = 'private')
+GROUP BY waiting_for ORDER BY 2 DESC`
 	deadLetters = `-- console: dead letters
 SELECT count(*)::integer FROM (SELECT FROM dead_letters LIMIT 10000) d`
 )

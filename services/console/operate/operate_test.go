@@ -61,7 +61,7 @@ func TestWhatIsSoNow(t *testing.T) {
 		t.Errorf("%v live, %v", living, err)
 	}
 	body := s.Get(access.Viewer, "/operate")
-	for _, want := range []string{"texts to write", "people to answer", "anna waits in club", "1 chats have no turns planned: asleep"} {
+	for _, want := range []string{"texts to write", "people to answer", "anna waits in club", "1 chat has no turns planned: asleep"} {
 		if !strings.Contains(strings.Join(strings.Fields(body), " "), want) {
 			t.Errorf("the page does not say %q:\n%s", want, body)
 		}

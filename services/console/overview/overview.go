@@ -98,7 +98,7 @@ const (
 SELECT c.enabled, coalesce(k.waiting_for, ''), p.chat_id IS NOT NULL, count(*)::integer
 FROM chats c LEFT JOIN chat_clock k ON k.chat_id = c.id
 LEFT JOIN chat_pauses p ON p.chat_id = c.id AND p.paused_at IS NOT NULL AND (p.paused_until IS NULL OR p.paused_until > now())
-WHERE c.removed_at IS NULL GROUP BY 1, 2, 3 ORDER BY 4 DESC`
+WHERE c.removed_at IS NULL AND c.kind <> 'private' GROUP BY 1, 2, 3 ORDER BY 4 DESC`
 	readLetters = `-- console: overview dead letters
 SELECT count(*)::integer FROM (SELECT FROM dead_letters WHERE replays = 0 LIMIT $1) l`
 	maxLetters = 1000
