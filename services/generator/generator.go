@@ -135,8 +135,9 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 
 // remember has what was read of the past kept for so long.
 func (g *Generator) remember(keep time.Duration) {
-	g.past = batch.New(together(), (&lately{pool: g.Pool, max: max(g.shown(), chatWindow), keep: keep}).of)
-	g.repeats = &repeats{similarity: g.cfg.Similarity, past: g.past}
+	l := &lately{pool: g.Pool, max: max(g.shown(), chatWindow), keep: keep}
+	g.past = batch.New(together(), l.of)
+	g.repeats = &repeats{similarity: g.cfg.Similarity, past: g.past, utterance: l.utterance}
 }
 
 func (g *Generator) texts() turnRows {

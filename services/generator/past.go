@@ -25,6 +25,10 @@ const (
 	uncommitted = time.Second
 	// unnumbered is the same for messages, whose numbers come from one sequence.
 	unnumbered = 1000
+	// inARow is how many turns back one was passed that the next may not pass after: those
+	// between them are reactions and commands. To look further is to read all turns of the
+	// chat, where that is how PostgreSQL has planned it.
+	inARow = 5
 )
 
 // question is what a text asks of the past: what its chat heard last, the messages that it
@@ -77,6 +81,7 @@ type lately struct {
 	erasures erasures // when chats and bots were read
 	chats    map[int64][]*heardLine
 	bots     map[int64]spoken
+	said     map[string]*utterance
 }
 
 // erasures are by what one knows that somebody was forgotten: how many were, and when, in
@@ -121,12 +126,11 @@ SELECT 0, u.chat_id, m.number, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), 
 FROM unnest($7::bigint[], $8::bigint[]) AS u(chat_id, after) CROSS JOIN LATERAL (
     SELECT * FROM messages WHERE chat_id = u.chat_id AND talk AND number > u.after ORDER BY number DESC LIMIT $9) m
 UNION ALL
-SELECT 1, u.n, m.number, coalesce(m.bot_id, 0), coalesce(m.person_id, 0),
-    coalesce((SELECT display_name FROM personas WHERE bot_id = m.bot_id), (SELECT name FROM people WHERE telegram_id = m.person_id), ''), m.body,
-    coalesce((SELECT username FROM bots WHERE id = m.bot_id), (SELECT username FROM people WHERE telegram_id = m.person_id), ''),
+SELECT 1, u.n, m.number, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), coalesce(who.name, ''), m.body, coalesce(who.username, ''),
     coalesce((SELECT topic FROM turns WHERE chat_id = m.chat_id AND turn_no = m.turn_no), ''), m.sent_at, 0, NULL, NULL
 FROM unnest($2::bigint[] || $2::bigint[], $5::bigint[]) WITH ORDINALITY AS u(chat_id, number, n) CROSS JOIN LATERAL (
     SELECT * FROM messages WHERE chat_id = u.chat_id AND number = u.number AND u.number > 0 LIMIT 1) m
+LEFT JOIN LATERAL (SELECT name, username FROM people WHERE telegram_id = m.person_id OFFSET 0) who ON true
 UNION ALL
 SELECT 2, n, id, 0, 0, '', content, '', '', 'epoch', strength, bots, people FROM (` + memory.LearnedIn + `) l(n, id, content, strength, bots, people)
 UNION ALL
@@ -135,12 +139,13 @@ FROM unnest($10::bigint[], $11::timestamptz[]) AS u(bot_id, since) CROSS JOIN LA
     SELECT * FROM deliveries WHERE bot_id = u.bot_id AND body IS NOT NULL AND created_at > greatest(u.since, now() - $12::interval) OFFSET 0) d
 UNION ALL
 SELECT 4, u.chat_id, d.turn_no, 0, 0, '', d.body, '', '', 'epoch', 0, NULL, NULL
-FROM unnest($7::bigint[]) AS u(chat_id) CROSS JOIN LATERAL (
-    SELECT * FROM deliveries WHERE lane IN ('message', 'held') AND chat_id = u.chat_id AND closed_at IS NULL AND body IS NOT NULL OFFSET 0) d
+FROM unnest($7::bigint[]) AS u(chat_id) CROSS JOIN (VALUES ('message'), ('held')) AS l(lane) CROSS JOIN LATERAL (
+    SELECT * FROM deliveries WHERE lane = l.lane AND chat_id = u.chat_id AND closed_at IS NULL AND body IS NOT NULL OFFSET 0) d
 UNION ALL
 SELECT 5, u.n, t.turn_no, 0, 0, '', '', '', '', 'epoch', 0, NULL, NULL
 FROM unnest($2::bigint[], $6::bigint[]) WITH ORDINALITY AS u(chat_id, turn_no, n) CROSS JOIN LATERAL (
-    SELECT turn_no, outcome FROM turns WHERE chat_id = u.chat_id AND turn_no < u.turn_no AND kind IN ('message', 'reply') ORDER BY turn_no DESC LIMIT 1) t
+    SELECT turn_no, outcome FROM turns WHERE chat_id = u.chat_id AND turn_no >= u.turn_no - $13 AND turn_no < u.turn_no AND kind IN ('message', 'reply')
+    ORDER BY turn_no DESC LIMIT 1) t
 WHERE t.outcome = 'passed'
 UNION ALL
 SELECT 6, 0, count(*), 0, 0, '', '', '', '', 'epoch', coalesce(sum(extract(epoch FROM at)), 0)::float8, NULL, NULL FROM forgotten`
@@ -174,9 +179,27 @@ func (l *lately) of(ctx context.Context, asked []question) ([]past, error) {
 
 // look adds to what is known what is new.
 func (l *lately) look(ctx context.Context, asked []question) (*reading, error) {
-	r := &reading{found: make([]past, len(asked)), waiting: map[int64][]*line{}}
+	r := &reading{lately: l, found: make([]past, len(asked)), waiting: map[int64][]*line{}}
 	r.chats, r.bots = l.known(asked)
-	return r, r.read(ctx, l.pool, asked, l.max)
+	return r, r.read(ctx, asked)
+}
+
+// utterance is that of a text. A bot writes it, it waits, its bot has said it, and its chat
+// has heard it: its trigrams are taken once.
+func (l *lately) utterance(text string) *utterance {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := l.said[text]
+	if u == nil {
+		u = utteranceOf(text)
+		l.said[text] = u
+	}
+	return u
+}
+
+// forget drops what is known. The caller has the lock.
+func (l *lately) forget() {
+	l.chats, l.bots, l.said = map[int64][]*heardLine{}, map[int64]spoken{}, map[string]*utterance{}
 }
 
 // outdated tells whether somebody was forgotten since what is known was read, and drops it
@@ -187,17 +210,19 @@ func (l *lately) outdated(now erasures) bool {
 	if l.erasures == now {
 		return false
 	}
-	l.erasures, l.chats, l.bots = now, map[int64][]*heardLine{}, map[int64]spoken{}
+	l.erasures = now
+	l.forget()
 	return true
 }
 
-// known is what was read of the chats and bots before. What is added to it is added to a
-// copy, so that others may read it and a call which fails spoils nothing.
+// known is what was read of the chats and bots before: a copy, so that others may read it
+// and a call which fails spoils nothing.
 func (l *lately) known(asked []question) (chats map[int64][]*heardLine, bots map[int64]spoken) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Since(l.since) >= l.keep {
-		l.since, l.chats, l.bots = time.Now(), map[int64][]*heardLine{}, map[int64]spoken{}
+		l.since = time.Now()
+		l.forget()
 	}
 	chats, bots = map[int64][]*heardLine{}, map[int64]spoken{}
 	for _, q := range asked {
@@ -221,6 +246,7 @@ func ofOthers(q question, all []*line) (found []said) {
 
 // reading is what a statement reads.
 type reading struct {
+	lately   *lately
 	found    []past
 	erasures erasures
 	chats    map[int64][]*heardLine
@@ -228,7 +254,9 @@ type reading struct {
 	waiting  map[int64][]*line // of each chat, what is about to be said
 }
 
-func (r *reading) read(ctx context.Context, pool *pgxpool.Pool, asked []question, maxLines int) error {
+// read adds what is new to what is known, in place of the newest of that, which is read
+// once more.
+func (r *reading) read(ctx context.Context, asked []question) error {
 	n := len(asked)
 	chats, turns, bots, numbers := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, 2*n)
 	for i, q := range asked {
@@ -241,14 +269,18 @@ func (r *reading) read(ctx context.Context, pool *pgxpool.Pool, asked []question
 		for _, l := range lines {
 			newest = max(newest, l.number)
 		}
+		r.chats[id] = slices.DeleteFunc(lines, func(l *heardLine) bool { return l.number > newest-unnumbered })
 		ids, after = append(ids, id), append(after, newest-unnumbered)
 	}
 	for id, b := range r.bots {
-		speakers, since = append(speakers, id), append(since, b.until.Add(-uncommitted))
+		from := b.until.Add(-uncommitted)
+		b.all = slices.DeleteFunc(b.all, func(l *line) bool { return l.at.After(from) })
+		r.bots[id] = b
+		speakers, since = append(speakers, id), append(since, from)
 	}
-	args := append(memory.LearnedArgs(chats, bots), numbers, turns, ids, after, maxLines, speakers, since, botWindow)
+	args := append(memory.LearnedArgs(chats, bots), numbers, turns, ids, after, r.lately.max, speakers, since, botWindow, inARow)
 	var f row
-	return store.Each(ctx, pool, "read the past", []any{
+	return store.Each(ctx, r.lately.pool, "read the past", []any{
 		&f.what, &f.whose, &f.id, &f.bot, &f.person, &f.author, &f.body, &f.username, &f.topic, &f.at, &f.strength, &f.bots, &f.people,
 	}, func() error { r.add(&f); return nil }, readPast, args...)
 }
@@ -267,7 +299,7 @@ func (r *reading) add(f *row) {
 	words := script.Line{Author: f.author, Text: f.body, FromBot: f.bot != 0, Bot: f.bot, Person: f.person, At: f.at}
 	switch f.what {
 	case ofLine:
-		r.chats[f.whose] = append(r.chats[f.whose], &heardLine{words, f.id, utteranceOf(f.body)})
+		r.chats[f.whose] = append(r.chats[f.whose], &heardLine{words, f.id, r.lately.utterance(f.body)})
 	case ofTarget:
 		t, n := &target{words, f.username, f.topic}, int64(len(r.found))
 		if f.whose <= n {
@@ -280,10 +312,10 @@ func (r *reading) add(f *row) {
 		p.learned = append(p.learned, memory.Chosen{ID: f.id, Content: f.body, Strength: f.strength, Learned: true, Bots: f.bots, People: f.people})
 	case ofBot:
 		b := r.bots[f.whose]
-		b.all = append(b.all, &line{f.id, f.bot, f.person, utteranceOf(f.body), f.at})
+		b.all = append(b.all, &line{f.id, f.bot, f.person, r.lately.utterance(f.body), f.at})
 		r.bots[f.whose] = b
 	case ofWaiting:
-		r.waiting[f.whose] = append(r.waiting[f.whose], &line{chat: f.whose, turn: f.id, said: utteranceOf(f.body)})
+		r.waiting[f.whose] = append(r.waiting[f.whose], &line{chat: f.whose, turn: f.id, said: r.lately.utterance(f.body)})
 	case ofPassing:
 		r.found[f.whose-1].passed = true
 	case ofErasures:
@@ -291,25 +323,16 @@ func (r *reading) add(f *row) {
 	}
 }
 
-// order puts what was read in order, each line once, and leaves of chats so many lines.
+// order puts what was read in order, and leaves of chats so many lines.
 func (r *reading) order(maxLines int) {
 	for id, lines := range r.chats {
-		// What was read now is behind what was known, and newer where it was edited.
-		slices.Reverse(lines)
-		slices.SortStableFunc(lines, func(a, b *heardLine) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.number, b.number)) })
-		for i := range max(0, len(lines)-1) {
-			if now, known := lines[i], lines[i+1]; now.number == known.number && now.Text == known.Text {
-				now.said = known.said // with its trigrams
-			}
-		}
-		lines = slices.CompactFunc(lines, func(a, b *heardLine) bool { return a.number == b.number })
+		slices.SortFunc(lines, func(a, b *heardLine) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.number, b.number)) })
 		r.chats[id] = lines[max(0, len(lines)-maxLines):]
 	}
 	for id, b := range r.bots {
-		slices.SortStableFunc(b.all, func(x, y *line) int {
+		slices.SortFunc(b.all, func(x, y *line) int {
 			return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.chat, y.chat), cmp.Compare(x.turn, y.turn), cmp.Compare(x.part, y.part))
 		})
-		b.all = slices.CompactFunc(b.all, func(x, y *line) bool { return x.chat == y.chat && x.turn == y.turn && x.part == y.part })
 		if n := len(b.all); n > 0 {
 			b.until = b.all[n-1].at
 		}

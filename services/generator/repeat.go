@@ -41,6 +41,7 @@ type repeats struct {
 	// similarity of trigrams from which a text is nearly the same, 0 to 1.
 	similarity float64
 	past       *batch.Group[question, past]
+	utterance  func(text string) *utterance
 }
 
 // heard is what a turn's text must not repeat.
@@ -71,7 +72,7 @@ func (h *heard) heard(said []said) {
 	}
 	for i, s := range h.said {
 		if bare := strings.ReplaceAll(s.text, " "+h.disclaimer, ""); bare != s.text {
-			h.said[i].utterance = utteranceOf(bare)
+			h.said[i].utterance = h.utterance(bare)
 		}
 	}
 }
@@ -95,7 +96,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 		}
 		h.heard(past.said)
 	}
-	mine, said := trigramsOf(text), h.said
+	mine, said := h.utterance(text).trigrams(), h.said
 	if len(strings.Fields(text)) <= remarkWords {
 		said = said[:min(len(said), remarkWindow)]
 	}

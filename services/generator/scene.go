@@ -2,6 +2,7 @@ package generator
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -83,6 +84,9 @@ func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := errors.Join(g.name(ctx, past.answered), g.name(ctx, past.also)); err != nil {
+		return nil, err
+	}
 	s.MayPass = past.mayPass()
 	s.set(history, past.answered, past.also)
 	s.learned, s.said = past.learned, past.said
@@ -112,6 +116,20 @@ func (g *Generator) history(ctx context.Context, lines []*heardLine) ([]script.L
 		}
 	}
 	return history, nil
+}
+
+// name fills in what the bot is called that wrote a message which is answered.
+func (g *Generator) name(ctx context.Context, t *target) error {
+	if t == nil || !t.FromBot {
+		return nil
+	}
+	b, _, err := g.Roster.Bot(ctx, rostercache.BotID(t.Bot))
+	if err != nil {
+		return err
+	}
+	p, _, err := g.Roster.Persona(ctx, rostercache.BotID(t.Bot))
+	t.Author, t.username = p.DisplayName, b.Username
+	return err
 }
 
 // set puts what was read where it belongs. Should the first message that is answered be
