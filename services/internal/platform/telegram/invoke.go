@@ -116,8 +116,9 @@ type exchange struct {
 	token string
 	// notAfter is until when the request may be written; zero for any time.
 	notAfter  time.Time
-	late      atomic.Bool // it was not, because that had passed
-	maxAnswer int64       // bytes of the answer that are read
+	late      atomic.Bool                  // it was not, because that had passed
+	params    atomic.Pointer[bytes.Reader] // what is written; nil for nothing
+	maxAnswer int64                        // bytes of the answer that are read
 	// written tells that some of the request may have left the process.
 	written atomic.Bool
 	err     error // no answer, or none to its end
@@ -135,10 +136,12 @@ func (x *exchange) ask(ctx context.Context, client *http.Client, address string,
 	}
 	if len(params) > 0 { // a call without parameters has no type of them
 		r.Header.Set("Content-Type", "application/json")
-		if !x.notAfter.IsZero() {
-			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(&timely{bytes.NewReader(params), x}), nil }
-			r.Body, _ = r.GetBody() // never fails
+		r.GetBody = func() (io.ReadCloser, error) {
+			body := bytes.NewReader(params)
+			x.params.Store(body)
+			return io.NopCloser(body), nil
 		}
+		r.Body, _ = r.GetBody() // never fails
 	}
 	resp, err := client.Do(r)
 	if err != nil {
@@ -155,30 +158,25 @@ func (x *exchange) ask(ctx context.Context, client *http.Client, address string,
 
 var errTooLate = errors.New("it is too late to begin the call")
 
-// timely is a request's body that is withheld if it is too late. It is read by
-// who writes it, right before that: so not even a process that stands still
-// between any two steps writes it late. Of a request without its body, no server
-// does anything.
-type timely struct {
-	params *bytes.Reader
-	x      *exchange
-}
-
-func (b *timely) Read(p []byte) (int, error) {
-	if time.Now().After(b.x.notAfter) {
-		b.x.late.Store(true)
-		return 0, errTooLate
-	}
-	return b.params.Read(p) //nolint:wrapcheck // an end of file must be one
-}
-
 // trace notes whether anything was written. net/http announces the header before
 // it flushes the first byte, and has ended writing when Do returns. It asks for
 // a second connection only where the first took nothing of the request, or the
 // server vouched for not having looked at it (HTTP/2 GOAWAY, REFUSED_STREAM).
+//
+// A request that is too late loses its body: then nothing is flushed, and of what HTTP/2
+// has sent, without its body, no server does anything. It is looked for by who writes it,
+// right before that: so not even a process that stands still between any two steps writes
+// it late. A reader of our own would do as well, but net/http sends the header ahead of
+// what is none of its readers in memory: a second packet, a fifteenth of a sender's time.
 func (x *exchange) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GetConn:      func(string) { x.written.Store(false) },
-		WroteHeaders: func() { x.written.Store(true) },
+		GetConn: func(string) { x.written.Store(false) },
+		WroteHeaders: func() {
+			x.written.Store(true)
+			if body := x.params.Load(); body != nil && !x.notAfter.IsZero() && time.Now().After(x.notAfter) {
+				x.late.Store(true)
+				body.Reset(nil)
+			}
+		},
 	}
 }

@@ -275,11 +275,61 @@ func TestTooLongAnUpdateIsNamed(t *testing.T) {
 	}
 }
 
+// A call travels in one piece: its header does not go ahead of its parameters.
+func TestACallIsOnePiece(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const answer = `{"ok":true,"result":{"message_id":1}}`
+	var serving sync.WaitGroup
+	var pieces []string
+	serving.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		piece := make([]byte, 8<<10)
+		for n, err := conn.Read(piece); err == nil; n, err = conn.Read(piece) {
+			pieces = append(pieces, string(piece[:n]))
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
+		}
+	})
+	c := newClient(t, config("http://"+l.Addr().String()))
+	for range 20 {
+		out := c.SendMessage(t.Context(), secret.New(token), telegram.Message{ChatID: -5, Text: "whole", NotAfter: time.Now().Add(time.Minute)})
+		if out.Kind != telegram.Done {
+			t.Errorf("%+v", out)
+		}
+	}
+	c.Close()
+	_ = l.Close() // a connection that was not made is not waited for
+	serving.Wait()
+	for _, piece := range pieces {
+		if !strings.Contains(piece, `"text":"whole"`) {
+			t.Fatalf("a piece is %q", piece)
+		}
+	}
+}
+
 // A call that is late is never begun, whatever it takes until its first byte.
 func TestACallThatIsLateIsNotMade(t *testing.T) {
 	t.Parallel()
-	s := telegramtest.New(t)
+	s := telegramtest.NewTLS(t)
 	c := newClient(t, config(s.URL))
+	telegram.Trust(c, s.Certificate())
+	if out := send(t, c); out.Kind != telegram.Done { // opens the connection
+		t.Fatalf("%+v", out)
+	}
+	t.Run("HTTP/2", func(t *testing.T) { isNotMadeLate(t, s, c) })
+	s = telegramtest.New(t)
+	t.Run("HTTP/1.1", func(t *testing.T) { isNotMadeLate(t, s, newClient(t, config(s.URL))) })
+}
+
+func isNotMadeLate(t *testing.T, s *telegramtest.Server, c *telegram.Client) {
+	t.Helper()
 	for name, call := range map[string]func(notAfter time.Time) telegram.Outcome{
 		"message": func(notAfter time.Time) telegram.Outcome {
 			return c.SendMessage(t.Context(), secret.New(token), telegram.Message{ChatID: -5, Text: "late", NotAfter: notAfter})
