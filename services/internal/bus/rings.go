@@ -45,13 +45,17 @@ func (b *Bus) Ring(q Queue, chats ...int64) {
 type Rings struct {
 	bus   *Bus
 	queue Queue
+	// durable is the consumer, while it brings rings. One that is gone brings nothing and
+	// tells of nothing, so it is looked for after that.
+	durable jetstream.Consumer
 }
 
 // Rings gives a worker the rings of a queue.
-func (b *Bus) Rings(q Queue) *Rings { return &Rings{b, q} }
+func (b *Bus) Rings(q Queue) *Rings { return &Rings{bus: b, queue: q} }
 
 // Receive waits up to some seconds for rings of about n chats, and gives each as it
-// comes. It makes the stream and the consumer where they are missing.
+// comes. It makes the stream and the consumer where they are missing. It is called once at
+// a time.
 func (r *Rings) Receive(ctx context.Context, n int, ring func(chats []int64, ack func())) error {
 	err := r.receive(ctx, n, ring)
 	if err != nil && ctx.Err() == nil {
@@ -64,12 +68,14 @@ func (r *Rings) receive(ctx context.Context, n int, ring func(chats []int64, ack
 	if err := r.bus.Ready(ctx); err != nil {
 		return err
 	}
-	// It is looked for each time, because a consumer that is gone answers nothing.
-	looking, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	durable, err := r.bus.js.Consumer(looking, r.queue.Stream, r.queue.Name)
-	if err != nil {
-		return fmt.Errorf("look for the consumer %s: %w", r.queue.Name, err)
+	durable := r.durable
+	if r.durable = nil; durable == nil {
+		looking, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		var err error
+		if durable, err = r.bus.js.Consumer(looking, r.queue.Stream, r.queue.Name); err != nil {
+			return fmt.Errorf("look for the consumer %s: %w", r.queue.Name, err)
+		}
 	}
 	waiting, end := context.WithTimeout(ctx, receiveFor)
 	defer end()
@@ -78,6 +84,7 @@ func (r *Rings) receive(ctx context.Context, n int, ring func(chats []int64, ack
 		return fmt.Errorf("fetch: %w", err)
 	}
 	for m := range batch.Messages() {
+		r.durable = durable
 		var told chorusv1.Ring
 		if err := proto.Unmarshal(m.Data(), &told); err != nil || len(told.GetChats()) == 0 {
 			_ = m.Ack() // it tells of nothing
@@ -86,6 +93,7 @@ func (r *Rings) receive(ctx context.Context, n int, ring func(chats []int64, ack
 		ring(told.GetChats(), func() { _ = m.Ack() }) // else it comes again, and costs a look
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		r.durable = nil
 		return fmt.Errorf("fetch: %w", err)
 	}
 	return nil
