@@ -23,8 +23,6 @@ const (
 	// after that sees its turns.
 	claimChat = `-- claim a chat
 SELECT FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
-	lookAtChat = `-- look at a chat` + situation + `WHERE k.chat_id = $2`
-
 	// Whoever deletes a prompt waits for its answer, or finds that there will be none: so
 	// nothing is written about people who are forgotten meanwhile.
 	holdPrompt = `-- hold the prompt
@@ -131,7 +129,7 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 			return err
 		}
 		values := p.Settings.Current()
-		rows, err := look(ctx, tx, lookAtChat, nil, everything, prompt.ChatID)
+		rows, err := look(ctx, tx, lookAtChat, view{}, everything, prompt.ChatID)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,11 @@ import (
 	"github.com/chorus-cast/chorus/migrations"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/bus/bustest"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache"
+	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
+	"github.com/chorus-cast/chorus/services/internal/infra/listen"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 	"github.com/chorus-cast/chorus/services/planner"
 )
@@ -180,6 +184,17 @@ func roomy(b *testing.B) *pgxpool.Pool {
 	return pool
 }
 
+// cached is the roster as a service reads it.
+func (s *stage) cached() *rostercache.Roster {
+	s.t.Helper()
+	log := testenv.Logger(s.t)
+	c := cache.New(cache.DefaultConfig(), nil, nil, log)
+	testenv.Background(s.t, c.Run)
+	testenv.Background(s.t, listen.New(s.pool, log, cachepg.New(s.pool, c, log).Channel()).Run)
+	s.until("changes are heard of", c.Connected)
+	return rostercache.New(s.pool, c)
+}
+
 // filled is a stage with a planner between a real database and a real bus.
 func filled(b *testing.B, chats, messages int) *stage {
 	b.Helper()
@@ -187,7 +202,9 @@ func filled(b *testing.B, chats, messages int) *stage {
 	s.fill(chats, messages)
 	cfg := bus.DefaultConfig()
 	cfg.URL = testenv.NATS(b)
-	p, _ := s.plan(s.deps(given(b, "max_msgs_per_min", "60", "max_unwritten_turns", "100", "min_need", "0", "max_run", "10"), bustest.Open(b, cfg)))
+	deps := s.deps(given(b, "max_msgs_per_min", "60", "max_unwritten_turns", "100", "min_need", "0", "max_run", "10"), bustest.Open(b, cfg))
+	deps.Roster = s.cached()
+	p, _ := s.plan(deps)
 	s.wake = p.Wake
 	s.round(0) // prepares statements and warms caches
 	s.round(1)

@@ -19,11 +19,15 @@ import (
 )
 
 const (
-	// situation is all that changes with each turn and that the decisions about chats depend
-	// on, as of one instant: a turn that was just delivered is open, or its message is there.
-	// What seldom changes comes from the cache. A chat of which $1 texts are unwritten gets
-	// no turn, and its messages, which are most of what is read, are left out. So are those
-	// up to a number, $4, in the chats $3, of which it is known what was said before.
+	// clocks are those of the chats that a statement is about, with the number up to which
+	// what was said there is known: NULL where nothing is known of the chat.
+	clocks = `SELECT *, ($4::bigint[])[array_position($3::bigint[], chat_id)] AS after FROM chat_clock `
+
+	// situation is all that decisions about the chats k depend on and that changes with
+	// their turns, as of one instant: a turn that was just delivered is open, or its message
+	// is there. Of chats that nothing is known of, it is all that does not come from the
+	// cache; and of all, where the log of changes has a chat or a cast since the snapshot $5.
+	// A chat of which $1 texts are unwritten gets no turn, and its messages are left out.
 	//
 	// Answers to commands are no talk, and what hangs of reactions holds nothing up. Turns
 	// that wait for Telegram are read, so that who speaks next knows of them, but only
@@ -31,62 +35,77 @@ const (
 	// Those that wait for a person do so for hours: after two minutes, who speaks next no
 	// longer speaks as if they came.
 	//
-	// After a pause that Telegram made, a bot has one open message at a time until one
-	// was delivered. Only members of basic groups have ids of messages of their own.
-	//
-	// OFFSET keeps the database from reading the whole of a table to join it, which looks
-	// cheap while that is young.
-	situation = `
-SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(),
-    c.enabled AND c.removed_at IS NULL, c.kind = 'group', c.time_zone, c.topics, c.mean_gap, c.allowed_reactions, c.updated_at,
-    k.counts, k.counted_in, k.lively,
+	// Only members of basic groups have ids of messages of their own. OFFSET keeps the
+	// database from reading the whole of a table to join it, which looks cheap while that is
+	// young.
+	situation = `,
+once AS MATERIALIZED (
+    SELECT $5::text = '' OR EXISTS (
+            SELECT FROM cache_changes WHERE xid >= pg_snapshot_xmin(nullif($5, '')::pg_snapshot)
+            AND NOT pg_visible_in_snapshot(xid, nullif($5, '')::pg_snapshot) AND (tag LIKE 'chat.%' OR tag = '*')) AS changed,
+        EXISTS (SELECT FROM deliveries WHERE lane = 'held' AND closed_at IS NULL) AS held)
+SELECT k.chat_id, k.turn_no + 1, k.next_turn_at, now(), k.counts, k.counted_in, k.lively,
     CASE WHEN k.texts_day = (now() AT TIME ZONE 'UTC')::date THEN k.texts ELSE 0 END,
     (SELECT counts FROM turn_counts WHERE bot_id = 0), coalesce((SELECT counted_in FROM turn_counts WHERE bot_id = 0), 0),
-    open.unwritten, open.waits, coalesce(cardinality(held.turns), 0), open.speakers, open.targets, open.answerers, member.*, talk.*, known.*, paused.*,
-    coalesce((SELECT body FROM scenes WHERE chat_id = k.chat_id AND begins_at <= now() AND ends_at > now()), ''),
+    coalesce(cardinality(held.turns), 0), open.*, talk.*, ids.*,
+    place.enabled IS NOT NULL, coalesce(place.enabled, false), coalesce(place.basic, false), coalesce(place.time_zone, ''), place.topics,
+    coalesce(place.mean_gap, '0'), place.allowed_reactions, coalesce(place.updated_at, 'epoch'),
+    place.bots, place.suspended, place.tried, place.refreshed, place.counts, place.counted_in, place.paused, place.paused_by, place.paused_until,
+    coalesce(place.body, ''), coalesce(place.begins_at, 'epoch'), coalesce(place.ends_at, 'epoch'),
+    (SELECT changed FROM once), pg_current_snapshot()::text,
     extract(epoch FROM (SELECT next_turn_at FROM chat_clock WHERE next_turn_at > now() ORDER BY next_turn_at LIMIT 1) - clock_timestamp())::float8, ` + open + `
-FROM chat_clock k JOIN chats c ON c.id = k.chat_id
+FROM k
 CROSS JOIN LATERAL (
-    SELECT array_agg(turn_no) AS turns FROM deliveries WHERE lane = 'held' AND chat_id = k.chat_id AND part = 1 AND closed_at IS NULL) held
+    SELECT array_agg(turn_no) AS turns FROM deliveries
+    WHERE lane = 'held' AND chat_id = k.chat_id AND part = 1 AND closed_at IS NULL AND (SELECT held FROM once)) held
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE written_at IS NULL AND kind <> 'command') AS unwritten,
-        coalesce(now() - min(planned_at) FILTER (WHERE written_at IS NULL AND kind <> 'command'), '0') AS waits,
-        array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind <> 'command'
-            AND (written_at < now() - interval '2 minutes' AND turn_no = ANY(held.turns)) IS NOT TRUE) AS speakers, array_agg(bot_id) AS busy,
-        array_agg(target_message ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS targets,
-        array_agg(bot_id ORDER BY turn_no) FILTER (WHERE kind = 'reply') AS answerers
-    FROM turns WHERE chat_id = k.chat_id AND closed_at IS NULL AND kind <> 'reaction') open
-CROSS JOIN LATERAL (
-    SELECT array_agg(m.bot_id), array_agg(suspended_at IS NOT NULL OR tries > 0 AND m.bot_id = ANY(open.busy) IS TRUE), array_agg(refreshed_at),
-        array_agg(coalesce(array_to_string(n.counts, ' '), '')), array_agg(coalesce(n.counted_in, 0))
-    FROM (SELECT * FROM cast_members WHERE chat_id = k.chat_id ORDER BY bot_id) m
-    LEFT JOIN LATERAL (SELECT * FROM turn_counts WHERE bot_id = m.bot_id OFFSET 0) n ON true) member
+    SELECT count(*) FILTER (WHERE unwritten) AS unwritten, coalesce(now() - min(planned_at) FILTER (WHERE unwritten), '0'),
+        array_agg(bot_id) FILTER (WHERE kind <> 'command'
+            AND (written_at < now() - interval '2 minutes' AND turn_no = ANY(held.turns)) IS NOT TRUE),
+        array_agg(bot_id), array_agg(target_message) FILTER (WHERE kind = 'reply'), array_agg(bot_id) FILTER (WHERE kind = 'reply')
+    FROM (
+        SELECT *, written_at IS NULL AND kind <> 'command' AS unwritten FROM turns
+        WHERE chat_id = k.chat_id AND closed_at IS NULL AND kind <> 'reaction' ORDER BY turn_no) t) open
 CROSS JOIN LATERAL (
     SELECT array_agg(number) AS numbers, array_agg(coalesce(bot_id, 0)),
-        array_agg(coalesce((SELECT name FROM people WHERE telegram_id = m.person_id), '')), array_agg(body),
-        array_agg(coalesce(reply_to, 0)), array_agg(sent_at)
+        array_agg(CASE WHEN bot_id IS NULL THEN coalesce((SELECT name FROM people WHERE telegram_id = m.person_id), '') ELSE '' END),
+        array_agg(body), array_agg(coalesce(reply_to, 0)), array_agg(sent_at)
     FROM (
         SELECT * FROM messages WHERE chat_id = k.chat_id AND talk AND open.unwritten < $1
-            AND number > coalesce(($4::bigint[])[array_position($3::bigint[], k.chat_id)], 0) ORDER BY number DESC LIMIT 50) m) talk
+            AND number > coalesce(k.after, 0) ORDER BY number DESC LIMIT 50) m) talk
+LEFT JOIN LATERAL (
+    SELECT c.enabled AND c.removed_at IS NULL AS enabled, c.kind = 'group' AS basic, c.time_zone, c.topics, c.mean_gap, c.allowed_reactions, c.updated_at,
+        member.*, paused.*, s.*
+    FROM chats c
+    CROSS JOIN LATERAL (
+        SELECT array_agg(m.bot_id) AS bots, array_agg(suspended_at IS NOT NULL) AS suspended, array_agg(tries > 0) AS tried,
+            array_agg(refreshed_at) AS refreshed,
+            array_agg(coalesce(array_to_string(n.counts, ' '), '')) AS counts, array_agg(coalesce(n.counted_in, 0)) AS counted_in
+        FROM (SELECT * FROM cast_members WHERE chat_id = c.id ORDER BY bot_id) m
+        LEFT JOIN LATERAL (SELECT * FROM turn_counts WHERE bot_id = m.bot_id OFFSET 0) n ON true) member
+    CROSS JOIN LATERAL (
+        SELECT array_agg(bot_id) AS paused, array_agg(by) AS paused_by, array_agg(until) AS paused_until
+        FROM pauses WHERE chat_id IN (c.id, 0) AND (until IS NULL OR until > now())) paused
+    LEFT JOIN LATERAL (SELECT body, begins_at, ends_at FROM scenes WHERE chat_id = c.id OFFSET 0) s ON true
+    WHERE c.id = k.chat_id AND (k.after IS NULL OR (SELECT changed FROM once)) OFFSET 0) place ON true
 CROSS JOIN LATERAL (
     SELECT array_agg(number ORDER BY viewer), array_agg(viewer ORDER BY viewer)
-    FROM message_ids WHERE c.kind = 'group' AND chat_id = k.chat_id AND number >= (SELECT min(n) FROM unnest(talk.numbers) n)) known
-CROSS JOIN LATERAL (
-    SELECT array_agg(bot_id), array_agg(by), array_agg(until) FROM pauses WHERE chat_id IN (k.chat_id, 0) AND (until IS NULL OR until > now())) paused
+    FROM message_ids WHERE place.basic AND chat_id = k.chat_id AND number >= (SELECT min(n) FROM unnest(talk.numbers) n)) ids
 `
 
 	// The order has the index of open turns used, whatever the statistics say.
 	open = `(SELECT chat_id FROM turns WHERE closed_at IS NULL ORDER BY chat_id LIMIT 1) IS NOT NULL`
 
-	// The array keeps the database from reading the whole table to join it.
 	claimDue = `-- claim due chats
-WITH due AS MATERIALIZED (SELECT chat_id FROM chat_clock WHERE next_turn_at <= now() ORDER BY next_turn_at LIMIT $2)` + situation + `
-WHERE k.chat_id = ANY(ARRAY(SELECT chat_id FROM due))`
+WITH k AS MATERIALIZED (` + clocks + `WHERE next_turn_at <= now() ORDER BY next_turn_at LIMIT $2)` + situation
 
 	// Each due chat goes to one planner: what another has locked is skipped.
 	lockDue = `-- lock due chats
-WITH due AS MATERIALIZED (SELECT chat_id FROM chat_clock WHERE next_turn_at <= now() ORDER BY next_turn_at LIMIT $2 FOR UPDATE SKIP LOCKED)` + situation + `
-WHERE k.chat_id = ANY(ARRAY(SELECT chat_id FROM due))`
+SELECT chat_id FROM chat_clock WHERE next_turn_at <= now() ORDER BY next_turn_at LIMIT $1 FOR UPDATE SKIP LOCKED`
+	lookAtLocked = `-- look at locked chats
+WITH k AS MATERIALIZED (` + clocks + `WHERE chat_id = ANY($2::bigint[]))` + situation
+	lookAtChat = `-- look at a chat
+WITH k AS MATERIALIZED (` + clocks + `WHERE chat_id = $2)` + situation
 )
 
 // everything is more unwritten texts than a chat can have.
@@ -94,31 +113,19 @@ const everything = 1 << 30
 
 // row is what a statement made of situation tells of a chat, in the order of its columns.
 type row struct {
-	ID, Turn                     int64
-	Due, Now                     time.Time
-	Enabled, Basic               bool
-	TimeZone                     string
-	Topics                       []string
-	MeanGap                      time.Duration
-	AllowedReactions             []string
-	ChangedAt                    time.Time
-	Counts                       []int
-	CountedIn                    int64
-	Lively                       bool
-	Today                        int
-	AllCounts                    []int
-	AllCountedIn                 int64
-	Unwritten                    int
-	UnwrittenFor                 time.Duration
-	Held                         int
-	Speakers, Targets, Answerers []int64
-
-	// Of each member of the cast, in the order of the bots.
-	Bots         []int64
-	Suspended    []bool
-	Refreshed    []time.Time
-	BotCounts    []string
-	BotCountedIn []int64
+	ID, Turn           int64
+	Due, Now           time.Time
+	Counts             []int
+	CountedIn          int64
+	Lively             bool
+	Today              int
+	AllCounts          []int
+	AllCountedIn       int64
+	Held               int
+	Unwritten          int
+	UnwrittenFor       time.Duration
+	Speakers, Busy     []int64
+	Targets, Answerers []int64
 
 	// Of each message that was read.
 	Numbers, Authors []int64
@@ -129,34 +136,101 @@ type row struct {
 	// Who knows which messages of a basic group, since the first that was read.
 	Known, Viewers []int64
 
-	// Of each pause, of the chat or of all: its bot, 0 for all bots.
-	PausedBots  []int64
-	PausedBy    []string
-	PausedUntil []*time.Time
-	Scene       string
+	// Read tells that the place was.
+	Read bool
+	place
 
+	// Changed tells that chats or casts have changed since the snapshot before, Snapshot is
+	// that of now.
+	Changed  bool
+	Snapshot string
 	// Next is how long the next chat is not due, in seconds; nil for none. Open tells that
 	// there are open turns.
 	Next *float64
 	Open bool
 
-	talk *talk `db:"-"` // nil where no messages were asked for
+	// What is known of the chat now, and its last messages where they were asked for.
+	known known            `db:"-"`
+	last  []decide.Message `db:"-"`
 }
 
-// look reads how chats are, by a statement made of situation, and adds what was said to
-// what is known.
-func look(ctx context.Context, db store.Querier, sql string, known map[int64]*talk, maxUnwritten int, which any) ([]*row, error) {
-	ids, after := make([]int64, 0, len(known)), make([]int64, 0, len(known))
-	for id, t := range known {
-		ids, after = append(ids, id), append(after, t.after())
+// place is what seldom changes of a chat.
+type place struct {
+	Enabled, Basic   bool
+	TimeZone         string
+	Topics           []string
+	MeanGap          time.Duration
+	AllowedReactions []string
+	ChangedAt        time.Time
+
+	// Of each member of the cast, in the order of the bots.
+	Bots             []int64
+	Suspended, Tried []bool
+	Refreshed        []time.Time
+	BotCounts        []string
+	BotCountedIn     []int64
+
+	// Of each pause, of the chat or of all: its bot, 0 for all bots.
+	PausedBots  []int64
+	PausedBy    []string
+	PausedUntil []*time.Time
+
+	Scene                  string
+	SceneBegins, SceneEnds time.Time
+
+	zone *time.Location `db:"-"`
+	// counts are BotCounts in numbers.
+	counts [][]int `db:"-"`
+	// settings are those of the chat by values.
+	settings *decide.Settings `db:"-"`
+	values   *settings.Values `db:"-"`
+}
+
+// look reads how chats are, by a statement made of situation, and adds it to what is known.
+func look(ctx context.Context, db store.Querier, sql string, before view, maxUnwritten int, which any) ([]*row, error) {
+	ids, after := make([]int64, 0, len(before.of)), make([]int64, 0, len(before.of))
+	for id, k := range before.of {
+		ids, after = append(ids, id), append(after, k.after())
 	}
-	rows, err := store.Collect(ctx, db, "look at chats", pgx.RowToAddrOfStructByPos[row], sql, maxUnwritten, which, ids, after)
+	rows, err := store.Collect(ctx, db, "look at chats", pgx.RowToAddrOfStructByPos[row], sql, maxUnwritten, which, ids, after, before.seen)
 	for _, r := range rows {
+		r.known.read = r.Now
+		if k := before.of[r.ID]; k != nil {
+			r.known = *k
+		}
+		if r.Read {
+			r.place.prepare()
+			r.known.place = r.place
+		}
+		r.place = r.known.place
 		if r.Unwritten < maxUnwritten {
-			r.talk = known[r.ID].with(r.messages(), r.Now)
+			r.known.add(r.messages())
+			r.last = r.known.messages
 		}
 	}
 	return rows, err
+}
+
+// prepare makes what was read ready for use.
+func (p *place) prepare() {
+	// A zone that this machine does not know is checked when a cast is
+	// applied; should it be gone, the chat goes on in UTC.
+	var err error
+	if p.zone, err = time.LoadLocation(p.TimeZone); err != nil {
+		p.zone = time.UTC
+	}
+	for _, text := range p.BotCounts {
+		p.counts = append(p.counts, numbers(text))
+	}
+}
+
+// effective are the settings that hold for the chat.
+func (r *row) effective(values *settings.Values) decide.Settings {
+	if p := &r.known.place; p.settings == nil || p.values != values {
+		set := Effective(values, r.ID)
+		p.settings, p.values = &set, values
+	}
+	return *r.known.place.settings
 }
 
 // inputs are what the decisions about chats depend on.
@@ -168,7 +242,7 @@ func inputs(ctx context.Context, roster *rostercache.Roster, values *settings.Va
 	inputs := make([]decide.Input, len(chats))
 	for i, r := range chats {
 		inputs[i] = r.input(all)
-		inputs[i].Settings = Effective(values, r.ID)
+		inputs[i].Settings = r.effective(values)
 	}
 	return inputs, nil
 }
@@ -179,6 +253,7 @@ type players struct {
 	bots     map[rostercache.BotID]rostercache.Bot
 	personas map[rostercache.BotID]rostercache.Persona
 	stances  map[rostercache.BotID][]rostercache.Stance
+	members  map[int64]decide.Bot // those that were asked for
 }
 
 // playersOf are the bots of the casts, and those that wrote messages.
@@ -188,11 +263,12 @@ func playersOf(ctx context.Context, roster *rostercache.Roster, chats []*row) (p
 		for _, bot := range r.Bots {
 			casts[rostercache.BotID(bot)], authors[rostercache.BotID(bot)] = true, true
 		}
-		for _, m := range r.talk.said() {
-			authors[rostercache.BotID(m.BotID)] = true
+		for i := range r.last {
+			authors[rostercache.BotID(r.last[i].BotID)] = true
 		}
 	}
 	delete(authors, 0)
+	p.members = make(map[int64]decide.Bot, len(casts))
 	cast := slices.Collect(maps.Keys(casts))
 	if p.bots, err = roster.Bots(ctx, cast...); err != nil {
 		return p, err
@@ -207,22 +283,20 @@ func playersOf(ctx context.Context, roster *rostercache.Roster, chats []*row) (p
 func (r *row) input(all players) decide.Input {
 	in := decide.Input{
 		Chat: decide.Chat{
-			ID: r.ID, Enabled: r.Enabled, Basic: r.Basic, Topics: r.Topics, Scene: r.Scene, MeanGap: r.MeanGap,
+			ID: r.ID, Enabled: r.Enabled, Basic: r.Basic, TimeZone: r.zone, Topics: r.Topics, MeanGap: r.MeanGap,
 			AllowedReactions: r.AllowedReactions, ChangedAt: r.ChangedAt,
 		},
 		TurnNumber: r.Turn, Due: r.Due, Now: r.Now, Lively: r.Lively, ChatToday: r.Today,
 		ChatLastMinute: recently(r.Counts, r.CountedIn, r.Now.Unix()/5, 12), GlobalLastMinute: recently(r.AllCounts, r.AllCountedIn, r.Now.Unix(), 60),
 		UnwrittenTurns: r.Unwritten, UnwrittenFor: r.UnwrittenFor, Held: r.Held, Coming: r.Speakers, Recent: r.recent(all), Paused: r.pause(0),
 	}
-	// A zone that this machine does not know is checked when a cast is
-	// applied; should it be gone, the chat goes on in UTC.
-	var err error
-	if in.Chat.TimeZone, err = time.LoadLocation(r.TimeZone); err != nil {
-		in.Chat.TimeZone = time.UTC
+	if !r.Now.Before(r.SceneBegins) && r.Now.Before(r.SceneEnds) {
+		in.Chat.Scene = r.Scene
 	}
 	for i, target := range r.Targets {
 		in.Answering = append(in.Answering, decide.Answer{Message: target, BotID: r.Answerers[i]})
 	}
+	in.Cast = make([]decide.Bot, 0, len(r.Bots))
 	for i, bot := range r.Bots {
 		b, known := all.bots[rostercache.BotID(bot)]
 		if !known {
@@ -233,9 +307,12 @@ func (r *row) input(all players) decide.Input {
 		}
 		in.Cast = append(in.Cast, all.member(bot, &b))
 		m := &in.Cast[len(in.Cast)-1]
-		m.Suspended, m.LastRefresh, m.Muted = r.Suspended[i], r.Refreshed[i], r.pause(bot)
-		m.LastHour = recently(numbers(r.BotCounts[i]), r.BotCountedIn[i], r.Now.Unix()/60, 60)
-		m.SinceRefresh = said(in.Recent, m)
+		// After a pause that Telegram made, a bot has one open message at a time until one was
+		// delivered.
+		m.Suspended = r.Suspended[i] || r.Tried[i] && slices.Contains(r.Busy, bot)
+		m.LastRefresh, m.Muted = r.Refreshed[i], r.pause(bot)
+		m.LastHour = recently(r.counts[i], r.BotCountedIn[i], r.Now.Unix()/60, 60)
+		m.SinceRefresh = wrote(in.Recent, m)
 	}
 	return in
 }
@@ -244,11 +321,12 @@ func (r *row) input(all players) decide.Input {
 func (r *row) pause(bot int64) *decide.Pause {
 	var longest *decide.Pause
 	for i, of := range r.PausedBots {
-		if of != bot || longest != nil && longest.Until.IsZero() {
+		until := r.PausedUntil[i]
+		if of != bot || longest != nil && longest.Until.IsZero() || until != nil && !until.After(r.Now) {
 			continue
 		}
 		p := &decide.Pause{By: r.PausedBy[i]}
-		if until := r.PausedUntil[i]; until != nil {
+		if until != nil {
 			p.Until = *until
 		}
 		if longest == nil || p.Until.IsZero() || p.Until.After(longest.Until) {
@@ -260,6 +338,9 @@ func (r *row) pause(bot int64) *decide.Pause {
 
 // member is a bot without what depends on the chat and on what was said.
 func (p *players) member(id int64, b *rostercache.Bot) decide.Bot {
+	if m, made := p.members[id]; made {
+		return m
+	}
 	m := decide.Bot{
 		ID: id, Name: b.Name, Username: b.Username, DisplayName: b.Name, Enabled: b.Enabled && b.Acts(),
 		Tempo: b.Tempo, HourlyMin: b.HourlyMin, HourlyMax: b.HourlyMax, Empathy: 0.5, Energy: 0.5,
@@ -279,6 +360,7 @@ func (p *players) member(id int64, b *rostercache.Bot) decide.Bot {
 		// Rather silent than at an hour that its owner ruled out.
 		m.Enabled = false
 	}
+	p.members[id] = m
 	return m
 }
 
@@ -300,7 +382,7 @@ func (r *row) messages() []decide.Message {
 
 // recent are the last messages, the oldest first.
 func (r *row) recent(all players) []decide.Message {
-	recent := slices.Clone(r.talk.said())
+	recent := slices.Clone(r.last)
 	for i := range recent {
 		if m := &recent[i]; m.BotID != 0 {
 			m.Author = all.personas[rostercache.BotID(m.BotID)].DisplayName
@@ -341,10 +423,10 @@ func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, args ...any) {
 	})
 }
 
-// said is how many of the messages a bot wrote since its persona was recalled to it.
-func said(recent []decide.Message, b *decide.Bot) (n int) {
-	for _, m := range recent {
-		if m.BotID == b.ID && m.At.After(b.LastRefresh) {
+// wrote is how many of the messages a bot wrote since its persona was recalled to it.
+func wrote(recent []decide.Message, b *decide.Bot) (n int) {
+	for i := range recent {
+		if m := &recent[i]; m.BotID == b.ID && m.At.After(b.LastRefresh) {
 			n++
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func loaded(t *testing.T, pool *pgxpool.Pool, values *settings.Values) map[int64]decide.Input {
 	t.Helper()
 	found := map[int64]decide.Input{}
-	chats, err := look(t.Context(), pool, claimDue, nil, everything, 100)
+	chats, err := look(t.Context(), pool, claimDue, view{}, everything, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

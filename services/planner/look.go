@@ -42,13 +42,13 @@ const skipsToday = `
 SELECT reason, prompts, last_at FROM prompt_skips WHERE chat_id = $1 AND day = (now() AT TIME ZONE 'UTC')::date
 ORDER BY prompts DESC, reason`
 
-const chatNamed = situation + `WHERE c.name = $2`
+const chatNamed = `WITH k AS MATERIALIZED (` + clocks + `WHERE chat_id = (SELECT id FROM chats WHERE name = $2))` + situation
 
 // Look tells how things stand in the chat of a name, by a planner of this pace
 // (Config.Pace). It changes nothing.
 func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, name string) (Outlook, error) {
 	var out Outlook
-	found, err := look(ctx, pool, chatNamed, nil, everything, name)
+	found, err := look(ctx, pool, chatNamed, view{}, everything, name)
 	if err != nil {
 		return out, fmt.Errorf("look at a chat: %w", err)
 	}
@@ -74,7 +74,7 @@ func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace
 // Choose gives the bot that a planner of this pace would let act in a chat now; 0 for
 // none.
 func Choose(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, chat int64) (int64, error) {
-	found, err := look(ctx, pool, lookAtChat, nil, everything, chat)
+	found, err := look(ctx, pool, lookAtChat, view{}, everything, chat)
 	if err != nil || len(found) == 0 {
 		return 0, err
 	}

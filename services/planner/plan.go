@@ -36,7 +36,7 @@ type plan struct {
 	changed []time.Time
 	cast    []int
 	asleep  int
-	left    int // chats that are still due, because it could not be written down
+	still   []int64 // chats that are due still, because it could not be written down
 
 	// A row for each bot that its persona is recalled to.
 	recalledIn, recalledTo []int64
@@ -179,8 +179,9 @@ func (d *plan) write(ctx context.Context, db rosterpg.DB, maxTogether int) error
 	if err != nil {
 		return err
 	}
-	if d.left = len(d.chats) - len(moved); d.left > 0 {
-		d.planned = slices.DeleteFunc(d.planned, func(p journal.Planned) bool { return !slices.Contains(moved, p.Turn.GetId().GetChatId()) })
+	if len(moved) < len(d.chats) {
+		d.still = slices.DeleteFunc(slices.Clone(d.chats), func(chat int64) bool { return slices.Contains(moved, chat) })
+		d.planned = slices.DeleteFunc(d.planned, func(p journal.Planned) bool { return slices.Contains(d.still, p.Turn.GetId().GetChatId()) })
 	}
 	return d.recall(ctx, db)
 }

@@ -73,7 +73,7 @@ type Planner struct {
 	// due for long, as far as is known.
 	behind, idle bool
 	unwritten    maxUnwritten
-	talks        talks
+	memory       memory
 	// open tells that there may be turns whose time will be over.
 	open atomic.Bool
 	// asleep counts chats without a bot that is awake, until they are told of.
@@ -90,7 +90,7 @@ func New(cfg Config, deps Deps) *Planner {
 		deps.Now = time.Now
 	}
 	return &Planner{
-		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows), wake: make(chan struct{}, 1), talks: talks{of: map[int64]*talk{}},
+		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows), wake: make(chan struct{}, 1), memory: memory{of: map[int64]*known{}},
 		outages: outage.New(deps.Log, "nothing can be planned: the database fails", "turns are planned again"),
 	}
 }
@@ -144,6 +144,7 @@ func (p *Planner) plan(ctx context.Context) {
 				p.outages.Note(err)
 				time.AfterFunc(dbPause, p.Wake)
 			}
+			p.behind = true // many chats may have become due
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -171,6 +172,9 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	for range batches {
 		side.Go(func() error {
 			until, err := p.batch(ctx)
+			for until == 0 && p.behind && len(p.wake) == 0 && ctx.Err() == nil {
+				until, err = p.batch(ctx)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			wait = min(wait, until)
@@ -208,13 +212,18 @@ func (p *Planner) batch(ctx context.Context) (wait time.Duration, err error) {
 	if p.behind {
 		// Others take other chats meanwhile.
 		err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
-			done, wait, err = p.planDue(ctx, tx, lockDue)
+			ids, err := store.Collect(ctx, tx, "lock due chats", pgx.RowTo[int64], lockDue, p.cfg.Batch)
+			if err == nil && len(ids) > 0 {
+				done, wait, err = p.planDue(ctx, tx, lookAtLocked, ids, p.memory.about(p.Now(), ids))
+			}
+			if len(ids) < p.cfg.Batch {
+				wait = soonest // what others have locked may be due again
+			}
 			return err
 		})
-		wait = min(wait, soonest) // what others have locked may be due again
 	} else {
 		// Another planner may plan the same chats: one of them writes it down.
-		done, wait, err = p.planDue(ctx, p.Pool, claimDue)
+		done, wait, err = p.planDue(ctx, p.Pool, claimDue, p.cfg.Batch, p.memory.due(p.Now(), p.cfg.Batch))
 	}
 	if err != nil {
 		return dbPause, fmt.Errorf("plan a batch: %w", err)
@@ -225,11 +234,10 @@ func (p *Planner) batch(ctx context.Context) (wait time.Duration, err error) {
 	return wait, nil
 }
 
-// planDue plans the chats that are due, with those that a statement finds.
-func (p *Planner) planDue(ctx context.Context, db rosterpg.DB, sql string) (done plan, wait time.Duration, err error) {
+// planDue plans the chats that are due, as a statement made of situation finds them.
+func (p *Planner) planDue(ctx context.Context, db rosterpg.DB, sql string, which any, before view) (done plan, wait time.Duration, err error) {
 	values := p.Settings.Current()
-	known := p.talks.due(p.Now(), maxBatches*p.cfg.Batch)
-	chats, err := look(ctx, db, sql, known, p.unwritten.of(values), p.cfg.Batch)
+	chats, err := look(ctx, db, sql, before, p.unwritten.of(values), which)
 	if err != nil {
 		return done, 0, err
 	}
@@ -244,12 +252,12 @@ func (p *Planner) planDue(ctx context.Context, db rosterpg.DB, sql string) (done
 	if err := done.write(ctx, db, settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0)); err != nil {
 		return done, 0, err
 	}
-	p.talks.keep(known, chats, done.next)
+	p.memory.keep(before, chats, &done)
 	p.open.Store(chats[0].Open)
 	switch {
 	case len(chats) == p.cfg.Batch:
 		return done, 0, nil
-	case done.left > 0:
+	case len(done.still) > 0:
 		return done, soonest, nil
 	}
 	wait = p.cfg.Idle

@@ -22,9 +22,11 @@ const (
 func TestPlanningReadsAsMuchAfterManyTurns(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ sql, types, args string }{
-		"due":    {claimDue, "(integer, integer, bigint[], bigint[])", "(4, 100, '{}', '{}')"},
-		"locked": {lockDue, "(integer, integer, bigint[], bigint[])", "(4, 100, '{}', '{}')"},
-		"chat":   {lookAtChat, "(integer, bigint, bigint[], bigint[])", "(4, 2, '{}', '{}')"},
+		"due":    {claimDue, "(integer, integer, bigint[], bigint[], text)", "(4, 100, '{}', '{}', '')"},
+		"known":  {claimDue, "(integer, integer, bigint[], bigint[], text)", "(4, 100, '{1,2}', '{40,40}', '1:1:')"},
+		"lock":   {lockDue, "(integer)", "(100)"},
+		"locked": {lookAtLocked, "(integer, bigint[], bigint[], bigint[], text)", "(4, '{1,2,3}', '{}', '{}', '')"},
+		"chat":   {lookAtChat, "(integer, bigint, bigint[], bigint[], text)", "(4, 2, '{}', '{}', '')"},
 		"answer": {answersTo, "(bigint, bigint)", "(2, 70)"},
 		"count":  {countBots, "(bigint[], integer[], integer)", "('{1,2,3,4}', '{1,1,1,1}', 100)"},
 		"plan":   {planTurns, planTypes, planned},

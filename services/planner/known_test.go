@@ -18,12 +18,12 @@ import (
 
 // looks are what decisions depend on by a look that adds to what is kept, and by one that
 // knows nothing, as of one instant, and what is decided.
-func looks(t *testing.T, k *talks, pool *pgxpool.Pool, now time.Time) (adding, first []decide.Input, decided [2][]decide.Decision) {
+func looks(t *testing.T, k *memory, pool *pgxpool.Pool, now time.Time) (adding, first []decide.Input, decided [2][]decide.Decision) {
 	t.Helper()
 	const few = 2 // unwritten texts
 	err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
-		for i, known := range []map[int64]*talk{k.due(now, 100), nil} {
-			rows, err := look(t.Context(), tx, lookInOrder, known, few, 100)
+		for i, before := range []view{k.due(now, 100), {}} {
+			rows, err := look(t.Context(), tx, lookInOrder, before, few, 100)
 			if err != nil {
 				return err
 			}
@@ -38,11 +38,11 @@ func looks(t *testing.T, k *talks, pool *pgxpool.Pool, now time.Time) (adding, f
 				continue
 			}
 			adding = all
-			var next []time.Time
+			var done plan
 			for _, r := range rows {
-				next = append(next, r.Now)
+				done.next = append(done.next, r.Now)
 			}
-			k.keep(known, rows, next)
+			k.keep(before, rows, &done)
 		}
 		return nil
 	})
@@ -52,7 +52,22 @@ func looks(t *testing.T, k *talks, pool *pgxpool.Pool, now time.Time) (adding, f
 	return adding, first, decided
 }
 
-const lookInOrder = claimDue + ` ORDER BY chat_id`
+// rosterChanges are of a chat, and of a bot in it.
+var rosterChanges = []string{ //nolint:gochecknoglobals // constant
+	`UPDATE chats SET enabled = NOT enabled WHERE id = $1 AND $2 > 0`,
+	`UPDATE chats SET topics = topics || 'tea'::text, time_zone = 'Europe/Vienna', updated_at = now() WHERE id = $1 AND $2 > 0`,
+	`DELETE FROM cast_members WHERE chat_id = $1 AND bot_id = $2`,
+	`INSERT INTO cast_members (chat_id, bot_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+	`UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked', tries = 1 WHERE chat_id = $1 AND bot_id = $2`,
+	`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL WHERE chat_id = $1 AND bot_id = $2`,
+	`UPDATE cast_members SET tries = 0 WHERE chat_id = $1 AND bot_id = $2`,
+	`INSERT INTO pauses (chat_id, bot_id, by, until) VALUES ($1 * (random() < 0.7)::int, $2 * (random() < 0.7)::int, 'Kim', now() + interval '1 second') ON CONFLICT DO NOTHING`,
+	`DELETE FROM pauses WHERE $1 > 0 AND bot_id IN ($2, 0)`,
+	`INSERT INTO scenes (chat_id, body, by, begins_at, ends_at) SELECT $1, 'It snows.', 'Kim', now() + interval '50 ms', now() + interval '1 s' WHERE $2 > 0 ON CONFLICT DO NOTHING`,
+	`DELETE FROM scenes WHERE chat_id = $1 AND $2 > 0`,
+}
+
+const lookInOrder = claimDue + ` ORDER BY k.chat_id`
 
 // What is decided by what is kept and added to is what a first look decides, whoever has
 // planned in the chat meanwhile, and whatever was said late, or edited or erased just now.
@@ -68,8 +83,8 @@ func TestWhatIsKnownOfAChatIsAddedTo(t *testing.T) {
 	exec(t, pool, `UPDATE chats SET kind = 'group', telegram_id = -1 WHERE name = 'basic'`)
 	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
 	random := rand.New(rand.NewPCG(1, 2))
-	planners := []*talks{{of: map[int64]*talk{}}, {of: map[int64]*talk{}}}
-	same := func(k *talks, now time.Time) {
+	planners := []*memory{{}, {}}
+	same := func(k *memory, now time.Time) {
 		t.Helper()
 		adding, first, decided := looks(t, k, pool, now)
 		if diff := cmp.Diff(first, adding, cmp.Exporter(func(reflect.Type) bool { return true }), cmpopts.EquateEmpty()); diff != "" {
@@ -82,7 +97,7 @@ func TestWhatIsKnownOfAChatIsAddedTo(t *testing.T) {
 	added := 0
 	for n := range 400 {
 		chat := chats[random.IntN(3)]
-		switch random.IntN(8) {
+		switch random.IntN(12) {
 		default:
 			exec(t, pool, `SELECT setval('message_numbers', nextval('message_numbers') + $1)`, random.IntN(100))
 			exec(t, pool, `
@@ -100,9 +115,11 @@ ON CONFLICT DO NOTHING`, chats[2], bots[random.IntN(3)])
 			exec(t, pool, `UPDATE messages SET body = body || '?', talk = NOT talk WHERE chat_id = $1 AND number > (SELECT last_value - 900 FROM message_numbers) AND number % 3 = 0`, chat)
 		case 4:
 			exec(t, pool, `DELETE FROM messages WHERE chat_id = $1 AND number > (SELECT last_value - 900 FROM message_numbers) AND number % 7 = 0`, chat)
+		case 5:
+			exec(t, pool, rosterChanges[random.IntN(len(rosterChanges))], chat, bots[random.IntN(3)])
 		}
 		k := planners[random.IntN(2)]
-		added += len(k.due(time.Now(), 100))
+		added += len(k.due(time.Now(), 100).of)
 		same(k, time.Now())
 	}
 	if added < 200 {
@@ -119,19 +136,19 @@ ON CONFLICT DO NOTHING`, chats[2], bots[random.IntN(3)])
 func TestWhatOthersTookIsForgotten(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	k := &talks{of: map[int64]*talk{}}
+	k := &memory{of: map[int64]*known{}}
 	for id := range int64(6) {
-		k.of[id] = &talk{read: now.Add(-time.Second), due: now.Add(time.Duration(id-4) * time.Millisecond)}
+		k.of[id] = &known{read: now.Add(-time.Second), due: now.Add(time.Duration(id-4) * time.Millisecond)}
 	}
-	known := k.due(now, 3)
-	if len(known) != 3 || known[0] == nil || known[2] == nil {
-		t.Fatalf("due are %v", known)
+	before := k.due(now, 3)
+	if len(before.of) != 3 || before.of[0] == nil || before.of[2] == nil {
+		t.Fatalf("due are %v", before.of)
 	}
-	k.keep(known, []*row{{ID: 1, Due: known[1].due}}, []time.Time{now.Add(time.Second)})
+	k.keep(before, []*row{{ID: 1, Due: before.of[1].due, known: *before.of[1]}}, &plan{next: []time.Time{now.Add(time.Second)}})
 	if len(k.of) != 5 || k.of[0] != nil || k.of[1].due != now.Add(time.Second) {
 		t.Errorf("kept are %v", k.of)
 	}
-	if left := k.due(now.Add(keptFor), 100); len(left) > 0 || len(k.of) > 0 {
+	if left := k.due(now.Add(keptFor), 100); len(left.of) > 0 || len(k.of) > 0 {
 		t.Errorf("%d are kept for ever", len(k.of))
 	}
 }
