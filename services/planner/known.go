@@ -27,7 +27,7 @@ const (
 // known is what is known of a chat. It is never changed once it is kept.
 type known struct {
 	place
-	messages []decide.Message // the oldest first, without the names of bots
+	messages []decide.Message // the oldest first; names of bots are of the last look
 	read     time.Time        // when all of it was
 	due      time.Time        // when the chat is
 }

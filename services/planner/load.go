@@ -380,15 +380,14 @@ func (r *row) messages() []decide.Message {
 	return read
 }
 
-// recent are the last messages, the oldest first.
+// recent are the last messages, the oldest first, with the names of those who wrote them.
 func (r *row) recent(all players) []decide.Message {
-	recent := slices.Clone(r.last)
-	for i := range recent {
-		if m := &recent[i]; m.BotID != 0 {
+	for i := range r.last { // nobody else has these
+		if m := &r.last[i]; m.BotID != 0 {
 			m.Author = all.personas[rostercache.BotID(m.BotID)].DisplayName
 		}
 	}
-	return recent
+	return r.last
 }
 
 // recently is what was counted in the slots of time that one looks back on, as the
