@@ -369,7 +369,8 @@ func (r *row) messages() []decide.Message {
 	read := make([]decide.Message, len(r.Numbers))
 	for i := range read {
 		read[i] = decide.Message{
-			Number: r.Numbers[i], BotID: r.Authors[i], Author: r.People[i], Text: r.Bodies[i], ReplyTo: r.Replies[i], At: r.Times[i],
+			Number: r.Numbers[i], BotID: r.Authors[i], Author: r.People[i], Text: r.Bodies[i], Words: decide.WordsOf(r.Bodies[i]),
+			ReplyTo: r.Replies[i], At: r.Times[i],
 		}
 	}
 	for i, number := range r.Known {

@@ -100,5 +100,5 @@ func (d *decider) favourInterested(prompt *Message) {
 			interests.addTerm(interest, interestSense, i)
 		}
 	}
-	interests.visit(prompt.Text, func(k keyword) { d.weights[k.bit]++ })
+	interests.meet(prompt, func(k keyword) { d.weights[k.bit]++ })
 }

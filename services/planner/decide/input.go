@@ -159,6 +159,9 @@ type Message struct {
 	// BotID is 0 for a person's message.
 	BotID        int64
 	Author, Text string
+	// Words are WordsOf the text. Nil has each decision read them, which is most of what one
+	// about many messages does.
+	Words []uint64
 	// ReplyTo is the number of the message that it answers; 0 for none.
 	ReplyTo int64
 	At      time.Time

@@ -69,7 +69,7 @@ func (d *decider) marks(i int) *marks {
 		return m
 	}
 	d.scanned[i] = true
-	d.keywords.visit(d.in.Recent[i].Text, func(k keyword) {
+	d.keywords.meet(&d.in.Recent[i], func(k keyword) {
 		switch k.sense {
 		case topicSense:
 			m.topics |= 1 << k.bit

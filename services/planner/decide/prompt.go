@@ -99,7 +99,7 @@ func (d *decider) addressees(m *Message) []bool {
 		addressed[i] = bot.ID == author || m.Number == d.in.Prompted && slices.Contains(d.in.Addressed, bot.ID)
 		names.addName(bot, i)
 	}
-	names.visit(m.Text, func(k keyword) { addressed[k.bit] = true })
+	names.meet(m, func(k keyword) { addressed[k.bit] = true })
 	return addressed
 }
 

@@ -32,6 +32,12 @@ func everyDecision(t *rapid.T) {
 	if diff := cmp.Diff(got, decide.Decide(in)); diff != "" {
 		t.Fatalf("the same input gave another decision:\n%s", diff)
 	}
+	for i := range before.Recent {
+		before.Recent[i].Words = decide.WordsOf(before.Recent[i].Text)
+	}
+	if diff := cmp.Diff(got, decide.Decide(before)); diff != "" {
+		t.Fatalf("what is said was read before, and gave another decision:\n%s", diff)
+	}
 	if !got.Next.After(in.Now) {
 		t.Fatalf("next is %v, now is %v", got.Next, in.Now)
 	}

@@ -177,17 +177,41 @@ func isTitle(word string) bool {
 	return false
 }
 
-// visit calls hit with every keyword in a text, once for each time it stands there.
+// WordsOf are the words of a text, as rules look for them.
+func WordsOf(text string) []uint64 {
+	all := make([]uint64, 0, 24)
+	w := words{text: text[:min(len(text), scanBytes)]}
+	for hash, _, ok := w.next(); ok; hash, _, ok = w.next() {
+		all = append(all, hash)
+	}
+	return all
+}
+
+// meet calls hit with every keyword in a message, once for each time it stands there.
+func (k *keywords) meet(m *Message, hit func(keyword)) {
+	if m.Words == nil {
+		k.visit(m.Text, hit)
+	}
+	for _, hash := range m.Words {
+		k.find(hash, hit)
+	}
+}
+
+// visit is meet for a text.
 func (k *keywords) visit(text string, hit func(keyword)) {
 	w := words{text: text[:min(len(text), scanBytes)]}
 	for hash, _, ok := w.next(); ok; hash, _, ok = w.next() {
-		if k.filter[hash>>6&15]&(1<<(hash&63)) == 0 {
-			continue
-		}
-		for _, known := range k.list {
-			if known.hash == hash {
-				hit(known)
-			}
+		k.find(hash, hit)
+	}
+}
+
+func (k *keywords) find(hash uint64, hit func(keyword)) {
+	if k.filter[hash>>6&15]&(1<<(hash&63)) == 0 {
+		return
+	}
+	for _, known := range k.list {
+		if known.hash == hash {
+			hit(known)
 		}
 	}
 }
