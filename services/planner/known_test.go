@@ -53,7 +53,7 @@ func looks(t *testing.T, k *memory, pool *pgxpool.Pool, now time.Time) (adding, 
 }
 
 // rosterChanges are of a chat, and of a bot in it.
-var rosterChanges = []string{ //nolint:gochecknoglobals // constant
+var rosterChanges = []string{
 	`UPDATE chats SET enabled = NOT enabled WHERE id = $1 AND $2 > 0`,
 	`UPDATE chats SET topics = topics || 'tea'::text, time_zone = 'Europe/Vienna', updated_at = now() WHERE id = $1 AND $2 > 0`,
 	`DELETE FROM cast_members WHERE chat_id = $1 AND bot_id = $2`,

@@ -199,7 +199,7 @@ func look(ctx context.Context, db store.Querier, sql string, before view, maxUnw
 			r.known = *k
 		}
 		if r.Read {
-			r.place.prepare()
+			r.prepare()
 			r.known.place = r.place
 		}
 		r.place = r.known.place
@@ -230,7 +230,7 @@ func (r *row) effective(values *settings.Values) decide.Settings {
 		set := Effective(values, r.ID)
 		p.settings, p.values = &set, values
 	}
-	return *r.known.place.settings
+	return *r.known.settings
 }
 
 // inputs are what the decisions about chats depend on.
