@@ -23,10 +23,10 @@ import (
 )
 
 // fill makes chats with a cast of four, bots that play in twenty chats each,
-// some turns behind them, and so many messages. No chat is due.
+// some turns behind them, so many messages, and a mean gap. No chat is due.
 //
 // The rows are right by construction, so foreign keys are not checked.
-func (s *stage) fill(chats, messages int) {
+func (s *stage) fill(chats, messages int, gap string) {
 	s.t.Helper()
 	tx, err := s.pool.Begin(s.t.Context())
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *stage) fill(chats, messages int) {
 		`INSERT INTO stances (bot_id, topic, stance) SELECT id, t, 'It depends.' FROM bots, unnest('{books,films}'::text[]) t`,
 		`INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`,
 		`INSERT INTO chats (name, telegram_id, kind, enabled, topics, mean_gap)
-			SELECT 'chat-' || i, -1000000000000 - i, 'supergroup', true, '{books,films,maps}', '7 days' FROM generate_series(1, %[1]d) i`,
+			SELECT 'chat-' || i, -1000000000000 - i, 'supergroup', true, '{books,films,maps}', '%[3]s' FROM generate_series(1, %[1]d) i`,
 		`INSERT INTO cast_members (chat_id, bot_id)
 			SELECT c.id, (SELECT min(id) FROM bots) + (c.id * 4 + i) %% (%[1]d / 5) FROM chats c, generate_series(0, 3) i`,
 		`INSERT INTO turns (chat_id, turn_no, bot_id, kind, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
@@ -52,7 +52,7 @@ func (s *stage) fill(chats, messages int) {
 				'I finished the last chapter on the train and nearly missed my stop, the ending is that good.', now() - n * interval '20 seconds'
 			FROM chats c, LATERAL (SELECT min(bot_id) AS bot_id FROM cast_members WHERE chat_id = c.id) m, generate_series(1, %[2]d) n`,
 	} {
-		if _, err := tx.Exec(s.t.Context(), fmt.Sprintf(sql+`/* %[1]d %[2]d */`, chats, messages)); err != nil {
+		if _, err := tx.Exec(s.t.Context(), fmt.Sprintf(sql+`/* %[1]d %[2]d %[3]s */`, chats, messages, gap)); err != nil {
 			s.t.Fatalf("%s: %v", sql, err)
 		}
 	}
@@ -196,13 +196,13 @@ func (s *stage) cached() *rostercache.Roster {
 }
 
 // filled is a stage with a planner between a real database and a real bus.
-func filled(b *testing.B, chats, messages int) *stage {
+func filled(b *testing.B, chats, messages int, gap string) *stage {
 	b.Helper()
 	s := &stage{t: b, pool: roomy(b)}
-	s.fill(chats, messages)
+	s.fill(chats, messages, gap)
 	cfg := bus.DefaultConfig()
 	cfg.URL = testenv.NATS(b)
-	deps := s.deps(given(b, "max_msgs_per_min", "60", "max_unwritten_turns", "100", "min_need", "0", "max_run", "10"), bustest.Open(b, cfg))
+	deps := s.deps(given(b, "max_msgs_per_min", "60", "max_unwritten_turns", "100", "min_need", "0", "max_run", "10", "min_gap", `"40s"`), bustest.Open(b, cfg))
 	deps.Roster = s.cached()
 	p, _ := s.plan(deps)
 	s.wake = p.Wake
@@ -212,14 +212,14 @@ func filled(b *testing.B, chats, messages int) *stage {
 }
 
 // BenchmarkEngine prints how many turns a second are planned where each chat has
-// as many messages as are looked at, how that compares to only inserting the same rows
-// and moving the same clocks, and what a turn costs among many chats
-// compared to few. Rounds of few and of many chats follow each other closely, and
+// as many messages as are looked at and talks about twice a minute, how that compares to
+// only inserting the same rows and moving the same clocks, and what a turn costs among
+// many chats, which talk seldom, compared to few. Rounds of few and of many chats follow each other closely, and
 // are compared in pairs, because the machine is not always as fast; what counts
 // is the median.
 func BenchmarkEngine(b *testing.B) {
 	const rounds = 31
-	busy, few, many := filled(b, fewChats, 50), filled(b, fewChats, 3), filled(b, manyChats, 3)
+	busy, few, many := filled(b, fewChats, 50, "30 seconds"), filled(b, fewChats, 3, "7 days"), filled(b, manyChats, 3, "7 days")
 	for b.Loop() {
 		var planned, inserted, ratios []float64
 		for n := range rounds {
