@@ -50,13 +50,21 @@ func (k *known) add(read []decide.Message) {
 		}
 	}
 	for _, m := range slices.Backward(read) {
-		all = append(all, m)
+		at := len(all)
+		for at > 0 && cmp.Or(m.At.Compare(all[at-1].At), cmp.Compare(m.Number, all[at-1].Number)) < 0 {
+			at--
+		}
+		all = slices.Insert(all, at, m)
 	}
-	if len(all) > maxRecent {
-		slices.SortFunc(all, func(a, b decide.Message) int { return cmp.Compare(a.Number, b.Number) })
-		all = all[len(all)-maxRecent:]
+	for len(all) > maxRecent {
+		first := 0
+		for i := range all {
+			if all[i].Number < all[first].Number {
+				first = i
+			}
+		}
+		all = slices.Delete(all, first, first+1)
 	}
-	slices.SortFunc(all, func(a, b decide.Message) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Number, b.Number)) })
 	k.messages = all
 }
 
