@@ -138,6 +138,7 @@ func TestMeasures(t *testing.T) {
 		{"whoever says it", "repeats", "0 a That is what counts. Yes.\n1 b Yes! that is what counts?", 0.5},
 		{"not after half a day", "repeats", "0 a That is what counts.\n43201 b That is what counts.", 0},
 		{"a voice each", "voice_separation", strings.Repeat("0 a ahoy matey!\n1 b indeed, quite so\n2 c HOORAY\n", 10), 3},
+		{"by marks alone", "voice_separation", strings.Repeat("0 a the tide is late\n1 b The tide is late.\n0 a we sail at noon\n1 b We sail at noon.\n", 5), 2},
 		{"one voice", "voice_separation", strings.Repeat("0 a ahoy\n1 b ahoy\n", 10), 1},
 	}
 	for _, test := range tests {
@@ -164,6 +165,51 @@ func TestAnswersShareMoreWithTheirTargets(t *testing.T) {
 	if r := find(t, talk.Review(script(t, unrelated.String())), "answer_overlap"); r.Verdict != talk.Below {
 		t.Errorf("of lines that are all alike: %+v", r)
 	}
+}
+
+// Of voices that differ in all that is looked at, mixed up among the speakers, none is told
+// from another more often than by chance, whatever the lengths of their lines are.
+func TestVoicesAreNotInvented(t *testing.T) {
+	t.Parallel()
+	const talks, lines, speakers = 20, 120, 4
+	told, mixed := 0.0, 0.0
+	r := rand.New(rand.NewPCG(1, 3))
+	for range talks {
+		var said []talk.Line
+		for range lines {
+			who := r.IntN(speakers)
+			said = append(said, talk.Line{Who: strconv.Itoa(who), Bot: true, Text: inVoice(r, who)})
+		}
+		told += find(t, talk.Review(said), "voice_separation").Figure / talks
+		for i := range said {
+			j := r.IntN(i + 1)
+			said[i].Who, said[j].Who = said[j].Who, said[i].Who
+		}
+		mixed += find(t, talk.Review(said), "voice_separation").Figure / talks
+	}
+	if told < 3 {
+		t.Errorf("%.2f where voices differ", told)
+	}
+	if mixed < 0.9 || mixed > 1.1 {
+		t.Errorf("%.2f where they don't, want 1", mixed)
+	}
+}
+
+// inVoice is a line of any words: the first speakers write small or without full stops,
+// and later ones say more.
+func inVoice(r *rand.Rand, speaker int) string {
+	var words []string
+	for range 1 + r.IntN(4+6*speaker) {
+		words = append(words, strconv.FormatInt(r.Int64N(40*36)+36*36, 36))
+	}
+	text := "w" + strings.Join(words, " ")
+	if speaker%2 == 1 {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	if speaker < 2 && r.IntN(5) > 0 {
+		text += "."
+	}
+	return text
 }
 
 func TestNeitherReactionsNorOrderMatter(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Voices are compared of speakers who said enough, by models that know all parts of a
@@ -25,8 +27,8 @@ func voiceSeparation(t *transcript) figure {
 	for part := range parts {
 		models, vocabulary := train(voices, part)
 		for i, v := range voices {
-			for _, features := range v[part] {
-				if guess(models, vocabulary, features) == i {
+			for _, line := range v[part] {
+				if guess(models, vocabulary, line) == i {
 					lines := 0
 					for _, p := range v {
 						lines += len(p)
@@ -39,15 +41,32 @@ func voiceSeparation(t *transcript) figure {
 	return figure{sum, true} // sum / speakers, divided by 1 / speakers
 }
 
+// The kinds of features: the words of a line, its threes of characters, and one each of
+// how long it is, how it begins, how it ends, whether its first letter is small, and what
+// sign ends it.
+const (
+	ofWords = iota
+	ofThrees
+	ofLength
+	ofBeginning
+	ofEnd
+	ofCase
+	ofMark
+	kinds
+)
+
+// features are those of a line, by their kinds.
+type features [kinds][]string
+
 // voice is the features of a speaker's lines. Its parts are blocks in the order of time,
 // so that one topic is seldom both learnt from and asked about.
-type voice [parts][][]string
+type voice [parts][]features
 
 // voices are in the order of names.
 func (t *transcript) voices() []voice {
-	by := map[string][][]string{}
+	by := map[string][]features{}
 	for _, l := range t.texts {
-		by[l.Who] = append(by[l.Who], features(l.Text))
+		by[l.Who] = append(by[l.Who], featuresOf(l.Text))
 	}
 	var names []string
 	for who, lines := range by {
@@ -67,56 +86,90 @@ func (t *transcript) voices() []voice {
 	return all
 }
 
-// features are the words of a line, its threes of characters, and how long it is, begins
-// and ends.
-func features(text string) []string {
-	all := words(text)
-	length := len(all)
+func featuresOf(text string) features {
+	f := features{ofWords: words(text)}
 	letters := []rune(" " + strings.Join(strings.Fields(text), " ") + " ")
-	for i := 3; i <= len(letters); i++ {
-		all = append(all, "3 "+string(letters[i-3:i]))
-	}
 	n := len(letters)
-	return append(all, "length "+strconv.Itoa(int(math.Log2(float64(length+1)))),
-		"begins "+string(letters[:min(n, 2)]), "ends "+string(letters[max(n-2, 0):]))
+	for i := 3; i <= n; i++ {
+		f[ofThrees] = append(f[ofThrees], string(letters[i-3:i]))
+	}
+	f[ofLength] = []string{strconv.Itoa(int(math.Log2(float64(len(f[ofWords]) + 1))))}
+	f[ofBeginning] = []string{string(letters[:min(n, 2)])}
+	f[ofEnd] = []string{string(letters[max(n-2, 0):])}
+	first := strings.IndexFunc(text, unicode.IsLetter)
+	if first >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[first:])
+		f[ofCase] = []string{strconv.FormatBool(unicode.IsLower(r))}
+	}
+	f[ofMark] = []string{mark(letters)}
+	return f
 }
 
-// model counts the features of a speaker's lines.
-type model struct {
+// mark is the sign that ends a line: itself, where it is one of punctuation.
+func mark(letters []rune) string {
+	switch last := letters[max(len(letters)-2, 0)]; {
+	case unicode.IsLetter(last) || unicode.IsNumber(last):
+		return "a word"
+	case unicode.IsPunct(last):
+		return string(last)
+	}
+	return "another sign"
+}
+
+// model counts the features of a speaker's lines, by their kinds.
+type model [kinds]struct {
 	of    map[string]int
 	total int
 }
 
-// train counts what the speakers said outside of a part.
-func train(voices []voice, without int) (models []model, vocabulary int) {
-	seen := map[string]bool{}
+// train counts what the speakers said outside of a part, and how many features of each
+// kind there are.
+func train(voices []voice, without int) (models []model, vocabulary [kinds]int) {
+	var seen [kinds]map[string]bool
+	for k := range kinds {
+		seen[k] = map[string]bool{}
+	}
 	models = make([]model, len(voices))
 	for i, v := range voices {
-		models[i].of = map[string]int{}
+		m := &models[i]
+		for k := range kinds {
+			m[k].of = map[string]int{}
+		}
 		for part, lines := range v {
 			if part == without {
 				continue
 			}
 			for _, line := range lines {
-				for _, f := range line {
-					models[i].of[f]++
-					models[i].total++
-					seen[f] = true
+				for k, all := range line {
+					m[k].total += len(all)
+					for _, f := range all {
+						m[k].of[f]++
+						seen[k][f] = true
+					}
 				}
 			}
 		}
 	}
-	return models, len(seen)
+	for k := range kinds {
+		vocabulary[k] = len(seen[k])
+	}
+	return models, vocabulary
 }
 
 // guess is the speaker whose model makes the features most likely: naive Bayes with
-// Laplace's smoothing and equal chances of all speakers.
-func guess(models []model, vocabulary int, features []string) int {
+// Laplace's smoothing within each kind, and equal chances of all speakers. The features
+// of a kind depend on one another, threes above all, which overlap: n of them tell as
+// much as √n that don't. Else a line's topic outvotes all that shows who writes about it.
+func guess(models []model, vocabulary [kinds]int, line features) int {
 	best, highest := 0, math.Inf(-1)
-	for i, m := range models {
-		likely := -float64(len(features)) * math.Log(float64(m.total+vocabulary+1))
-		for _, f := range features {
-			likely += math.Log(float64(m.of[f] + 1))
+	for i := range models {
+		likely := 0.0
+		for k, all := range line {
+			m, sum := &models[i][k], 0.0
+			for _, f := range all {
+				sum += math.Log(float64(m.of[f]+1) / float64(m.total+vocabulary[k]+1))
+			}
+			likely += sum / math.Sqrt(float64(max(len(all), 1)))
 		}
 		if likely > highest {
 			best, highest = i, likely
