@@ -298,12 +298,13 @@ func (p *Planner) untilDue(ctx context.Context, db rosterpg.DB) time.Duration {
 // maxExpired bounds one look at what has expired.
 const maxExpired = 500
 
-// sweep closes turns whose time is over and that nobody handles. Where no turn was open
-// lately, it makes no statement.
+// sweep closes turns whose time is over and that nobody handles, and then takes what ended
+// without being said out of what limits count. Where no turn was open lately, it makes no
+// statement.
 func (p *Planner) sweep(ctx context.Context) {
 	tick := time.NewTicker(p.cfg.Sweep)
 	defer tick.Stop()
-	for {
+	for open := true; ; open = p.open.Load() {
 		select {
 		case <-ctx.Done():
 			return
@@ -323,6 +324,24 @@ func (p *Planner) sweep(ctx context.Context) {
 			if err != nil || len(ended) < maxExpired {
 				break
 			}
+		}
+		if open || p.open.Load() { // what was open at the last look may have ended since
+			p.uncount(ctx)
+		}
+	}
+}
+
+// uncount takes what ended without being said out of what limits count.
+func (p *Planner) uncount(ctx context.Context) {
+	for ctx.Err() == nil {
+		working, cancel := context.WithTimeout(ctx, store.Timeout)
+		n, err := p.journal.Uncount(working, maxExpired)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			p.outages.Note(err)
+		}
+		if err != nil || n < maxExpired {
+			return
 		}
 	}
 }
