@@ -61,8 +61,9 @@ INSERT INTO answers (chat_id, message, person_id) VALUES ($1, $2, $3)
 ON CONFLICT (chat_id, message) DO NOTHING`
 
 	countSkip = `-- count a skip
-INSERT INTO prompt_skips (chat_id, day, reason, prompts) VALUES ($1, (now() AT TIME ZONE 'UTC')::date, $2, 1)
-ON CONFLICT (chat_id, day, reason) DO UPDATE SET prompts = prompt_skips.prompts + 1, last_at = now()`
+INSERT INTO prompt_skips (chat_id, day, reason, prompts, messages) VALUES ($1, (now() AT TIME ZONE 'UTC')::date, $2, 1, ARRAY[$3::bigint])
+ON CONFLICT (chat_id, day, reason) DO UPDATE SET prompts = prompt_skips.prompts + 1, last_at = now(),
+    messages = (excluded.messages || prompt_skips.messages)[1:100]`
 )
 
 // longestLook is more than turn_ttl may be. What is older needs no look, of which
@@ -203,7 +204,7 @@ func skippedPrompt(ctx context.Context, tx pgx.Tx, prompt *journal.Prompt, skips
 		if skip == decide.SkipAnswered {
 			continue
 		}
-		if _, err := tx.Exec(ctx, countSkip, prompt.ChatID, skip.String()); err != nil {
+		if _, err := tx.Exec(ctx, countSkip, prompt.ChatID, skip.String(), prompt.Message); err != nil {
 			return fmt.Errorf("count a prompt without an answer: %w", err)
 		}
 	}

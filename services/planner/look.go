@@ -12,6 +12,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/planner/decide"
@@ -38,9 +39,17 @@ type Unanswered struct {
 	LastAt  time.Time
 }
 
+// One that was answered later was answered: by a turn of its own, or together with another
+// message.
 const skipsToday = `
-SELECT reason, prompts, last_at FROM prompt_skips WHERE chat_id = $1 AND day = (now() AT TIME ZONE 'UTC')::date
-ORDER BY prompts DESC, reason`
+SELECT reason, prompts - answered, last_at
+FROM (
+    SELECT *, (
+        SELECT count(*)::integer FROM unnest(s.messages) m
+        WHERE EXISTS (SELECT FROM answers a WHERE a.chat_id = s.chat_id AND a.message = m)
+           OR EXISTS (SELECT FROM turns t WHERE t.chat_id = s.chat_id AND t.kind = 'reply' AND t.target_message = m AND ` + journal.MaybeSaid + `)) AS answered
+    FROM prompt_skips s WHERE chat_id = $1 AND day = (now() AT TIME ZONE 'UTC')::date) s
+WHERE prompts > answered ORDER BY prompts - answered DESC, reason`
 
 const chatNamed = `WITH k AS MATERIALIZED (` + clocks + `WHERE chat_id = (SELECT id FROM chats WHERE name = $2))` + situation
 

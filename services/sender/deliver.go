@@ -224,8 +224,9 @@ func (d *delivery) move(to int64) error {
 
 // suspend takes the bot out of the chat until Telegram lets it act there.
 func (d *delivery) suspend(why string) error {
-	err := d.retryForever(func(ctx context.Context) error {
-		_, err := rosterpg.Suspend(ctx, d.Pool, d.u.Chat(), d.u.GetBotId(), why)
+	var begun rosterpg.Suspension
+	err := d.retryForever(func(ctx context.Context) (err error) {
+		begun, err = rosterpg.Suspend(ctx, d.Pool, d.u.Chat(), d.u.GetBotId(), why)
 		return err
 	})
 	if err != nil {
@@ -233,7 +234,11 @@ func (d *delivery) suspend(why string) error {
 	}
 	d.changed(d.u.Delivery)
 	d.Metrics.lose(lostMembership)
-	d.log.Warn("the bot can't act in the chat: it is suspended there, and tried again later", zap.String("reason", why))
+	if begun.First { // one line when it begins, and one when the bot speaks again
+		d.log.Warn("the bot can't act in the chat: it is suspended there, and tried again later", zap.String("reason", why))
+	} else {
+		d.log.Info("the bot still can't act in the chat", zap.String("reason", why))
+	}
 	return nil
 }
 

@@ -42,9 +42,11 @@ func (s *Sender) pauseRejected(d *chorusv1.Delivery, call chorusv1.Action, out t
 		return
 	}
 	rests, err := rosterpg.Rest(ctx, s.Pool, chat, bot, out.Description, s.cfg.RestAfter-1)
-	if rests {
+	if rests.Begun {
 		s.changed(d)
 		s.Metrics.lose(lostMembership)
+	}
+	if rests.First {
 		log.Warn("Telegram rejects the bot's messages in the chat: it rests there for a while")
 	}
 	s.unrested(log, err)

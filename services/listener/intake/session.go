@@ -11,6 +11,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
+	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
@@ -226,15 +227,21 @@ func (s *session) dropCopies(ctx context.Context) error {
 
 // lock locks the chats in which something new was heard.
 func (s *session) lock(ctx context.Context) error {
-	var ids []int64
+	var ids, written []int64
 	for _, u := range s.pending() {
 		ids = append(ids, s.of(u).id)
+		if u.Kind == incoming.Message {
+			written = append(written, s.of(u).id)
+		}
 	}
 	if ids = distinct(ids); len(ids) == 0 {
 		return nil
 	}
 	var b pgx.Batch
 	b.Queue(ensurePauses, ids)
+	if written = distinct(written); len(written) > 0 {
+		b.Queue(rosterpg.HintLook, written)
+	}
 	b.Queue(lockChats, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := rows.Scan(&s.now); err != nil {

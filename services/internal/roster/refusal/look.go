@@ -56,12 +56,12 @@ func (l *Looker) tell(t *rosterpg.Try) {
 	switch t.What {
 	case rosterpg.BotStopped:
 		l.Metrics.end(t.What)
-		log.Info("Telegram takes the bot's token again: the bot is started")
+		log.Warn("Telegram takes the bot's token again: the bot is started")
 	case rosterpg.BotSuspended:
 		log.Info("nothing keeps the bot from acting in the chat: its next message shows whether it may")
 	case rosterpg.ReactionsClosed:
 		l.Metrics.end(t.What)
-		log.Info("the chat allows reactions again")
+		log.Warn("the chat allows reactions again")
 	}
 }
 

@@ -113,7 +113,8 @@ func (l *Looker) round(ctx context.Context) error {
 	}
 	err := rosterpg.EndTrials(asking, l.Pool, func(bot, chat string) {
 		l.Metrics.end(rosterpg.BotSuspended)
-		l.Log.Info("the bot speaks in the chat again", zap.String("bot", bot), zap.String("chat", chat))
+		l.Log.Warn("the bot speaks in the chat again", // as it was warned that it doesn't
+			zap.String("bot", bot), zap.String("chat", chat))
 	})
 	if err != nil {
 		return err

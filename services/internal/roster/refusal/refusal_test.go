@@ -329,7 +329,7 @@ func TestRest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return rests
+		return rests.Begun
 	}
 	if first, second := reject(), reject(); first || second {
 		t.Error("it rests too soon")
@@ -486,6 +486,57 @@ func TestResumeByHand(t *testing.T) {
 		t.Errorf("%v, %v", was, err)
 	}
 	p.is("")
+}
+
+// A person who writes shows that the group may be open: it is looked at once, at most once
+// a minute, and the pause is as long as before.
+func TestAPersonsMessageHasItLookedAgain(t *testing.T) {
+	p := newPlace(t)
+	p.suspend(rights)
+	p.says("member", closed)
+	p.pass() // a look in vain, and the next in 2 minutes
+	p.is("bot_suspended 2")
+	writes := func() int {
+		t.Helper()
+		before := len(p.telegram.Calls())
+		p.exec(rosterpg.HintLook, []int64{p.chat})
+		p.round()
+		return len(p.telegram.Calls()) - before
+	}
+	ago := func() {
+		p.exec(`UPDATE cast_members SET looked_at = looked_at - interval '1 minute', hinted_at = hinted_at - interval '1 minute'`)
+	}
+	if n := writes(); n != 0 {
+		t.Errorf("%d calls within a minute after a look", n)
+	}
+	ago()
+	p.says("member", closed)
+	for i, want := range []bool{true, false, false} {
+		if n := writes(); (n > 0) != want {
+			t.Errorf("the %d. message makes %d calls", i+1, n)
+		}
+	}
+	p.is("bot_suspended 2")
+	p.says("member", open)
+	ago()
+	if n := writes(); n == 0 {
+		t.Error("it is not looked whether the group is open")
+	}
+	p.is("bot_on_trial never")
+	// Looks tell nothing where a try after one failed, nor where messages were rejected.
+	p.suspend(rights)
+	ago()
+	if n := writes(); n != 0 {
+		t.Errorf("%d calls after a try that failed", n)
+	}
+	p.exec(`UPDATE cast_members SET suspended_why = $1, resumed_at = NULL`, rosterpg.Resting+"TOPIC_CLOSED")
+	if n := writes(); n != 0 {
+		t.Errorf("%d calls for a bot whose messages were rejected", n)
+	}
+	p.exec(`UPDATE cast_members SET suspended_why = $1`, rosterpg.Quieted)
+	if n := writes(); n != 0 {
+		t.Errorf("%d calls for a bot that is to be quiet", n)
+	}
 }
 
 // A process of the version before knows none of the new columns.

@@ -72,7 +72,20 @@ func suspending(where string) string {
 UPDATE cast_members m SET suspended_at = now(), suspended_why = $3, tries = p.done + 1, next_try_at = now() + ` + after("p.done") + `,
     refused_since = CASE WHEN p.done = 0 THEN now() ELSE coalesce(m.refused_since, now()) END
 FROM (SELECT CASE WHEN ` + proven + ` THEN 0 ELSE m.tries END AS done FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = $2) p
-WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL` + where
+WHERE m.chat_id = $1 AND m.bot_id = $2 AND m.suspended_at IS NULL` + where + `
+RETURNING p.done = 0`
+}
+
+// Suspension is what became of one that was asked for.
+type Suspension struct {
+	// Begun tells that the bot was not suspended before, and First that its last message was
+	// delivered, so that it is no try of one that failed.
+	Begun, First bool
+}
+
+func suspend(ctx context.Context, db DB, what, sql string, args ...any) (s Suspension, err error) {
+	err = store.Each(ctx, db, what, []any{&s.First}, func() error { s.Begun = true; return nil }, sql, args...)
+	return s, err
 }
 
 // change makes a change, and tells whether there was something to change.
@@ -85,15 +98,15 @@ func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, er
 }
 
 // Suspend takes a bot out of a chat's cast until Telegram lets it act there.
-func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (bool, error) {
-	return change(ctx, db, "suspend a bot", suspending(""), chat, bot, why)
+func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (Suspension, error) {
+	return suspend(ctx, db, "suspend a bot", suspending(""), chat, bot, why)
 }
 
 // Rest suspends a bot in a chat in which its last messages were rejected, as many
 // as rejected; after a pause, none is needed. It is asked at each further rejection, which is
 // not written down yet.
-func Rest(ctx context.Context, db DB, chat, bot int64, why string, rejected int) (bool, error) {
-	return change(ctx, db, "let a bot rest", suspending(` AND (p.done > 0 OR $4::int = (
+func Rest(ctx context.Context, db DB, chat, bot int64, why string, rejected int) (Suspension, error) {
+	return suspend(ctx, db, "let a bot rest", suspending(` AND (p.done > 0 OR $4::int = (
     SELECT count(*) FILTER (WHERE outcome = 'rejected') FROM (`+lastTurns+`AND t.kind <> 'reaction' ORDER BY t.turn_no DESC LIMIT $4) l))`),
 		chat, bot, Resting+why, rejected)
 }

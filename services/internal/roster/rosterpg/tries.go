@@ -27,6 +27,8 @@ type Try struct {
 	Active bool
 
 	since time.Time
+	// early tells that its time had not come, but that a person wrote in the chat.
+	early bool
 }
 
 // A try is claimed by putting the next one off for longer than it can take. Any bot of a
@@ -38,18 +40,20 @@ FROM (
     SELECT id FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_try_at, stopped_at) <= now()
     ORDER BY coalesce(next_try_at, stopped_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due
 WHERE b.id = due.id
-RETURNING b.id, 0, b.name, '', b.token_sealed, coalesce(b.telegram_id, 0), 0, b.stopped_at, b.enabled AND b.removed_at IS NULL`
+RETURNING b.id, 0, b.name, '', b.token_sealed, coalesce(b.telegram_id, 0), 0, b.stopped_at, b.enabled AND b.removed_at IS NULL, false`
 
 	claimMembers = `
-UPDATE cast_members m SET next_try_at = now() + interval '6 minutes'
+UPDATE cast_members m SET looked_at = now(), next_try_at = CASE WHEN due.early THEN m.next_try_at ELSE now() + interval '6 minutes' END
 FROM (
-    SELECT chat_id, bot_id FROM cast_members
-    WHERE suspended_at IS NOT NULL AND coalesce(next_try_at, suspended_at) <= now() AND suspended_why <> '` + Quieted + `'
+    SELECT chat_id, bot_id, coalesce(next_try_at, suspended_at) > now() AS early FROM cast_members
+    WHERE suspended_at IS NOT NULL AND (coalesce(next_try_at, suspended_at) <= now() OR ` + hinted + `) AND suspended_why <> '` + Quieted + `'
     ORDER BY coalesce(next_try_at, suspended_at) LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) due, bots b, chats c
 WHERE m.chat_id = due.chat_id AND m.bot_id = due.bot_id AND b.id = m.bot_id AND c.id = m.chat_id
 RETURNING m.bot_id, m.chat_id, b.name, c.name, b.token_sealed, coalesce(b.telegram_id, 0), c.telegram_id, m.suspended_at,
     b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AND c.removed_at IS NULL
-        AND (c.enabled OR c.telegram_id = $2 OR coalesce(c.former_id = $2, false))`
+        AND (c.enabled OR c.telegram_id = $2 OR coalesce(c.former_id = $2, false)), due.early`
+	// The look at each member of a cast tells of that member alone.
+	hinted = `(hinted_at > greatest(looked_at, suspended_at) AND coalesce(looked_at, '-infinity') < now() - interval '1 minute')`
 
 	claimChats = `
 UPDATE chats c SET reactions_next_at = now() + interval '6 minutes'
@@ -62,11 +66,11 @@ LEFT JOIN LATERAL (
     ORDER BY b.id LIMIT 1) b ON true
 WHERE c.id = due.id
 RETURNING coalesce(b.id, 0), c.id, coalesce(b.name, ''), c.name, b.token_sealed, coalesce(b.telegram_id, 0), c.telegram_id, now(),
-    b.id IS NOT NULL AND c.enabled AND c.removed_at IS NULL`
+    b.id IS NOT NULL AND c.enabled AND c.removed_at IS NULL, false`
 
 	anyDue = `
 SELECT EXISTS (SELECT FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_try_at, stopped_at) <= now())
-    OR EXISTS (SELECT FROM cast_members WHERE suspended_at IS NOT NULL AND coalesce(next_try_at, suspended_at) <= now())
+    OR EXISTS (SELECT FROM cast_members WHERE suspended_at IS NOT NULL AND (coalesce(next_try_at, suspended_at) <= now() OR ` + hinted + `))
     OR EXISTS (SELECT FROM cast_members WHERE tries > 0 AND suspended_at IS NULL)
     OR EXISTS (SELECT FROM chats WHERE allowed_reactions = '{}' AND coalesce(reactions_next_at, updated_at) <= now())`
 )
@@ -88,7 +92,7 @@ func ClaimTries(ctx context.Context, db DB, operators int64, limit int) (all []T
 	}{{BotStopped, claimBots, []any{limit}}, {BotSuspended, claimMembers, []any{limit, operators}}, {ReactionsClosed, claimChats, []any{limit}}} {
 		some, err := store.Collect(ctx, db, "claim tries", func(row pgx.CollectableRow) (Try, error) {
 			t := Try{What: claim.what}
-			err := row.Scan(&t.Bot, &t.Chat, &t.BotName, &t.ChatName, &t.Sealed, &t.Account, &t.TelegramID, &t.since, &t.Active)
+			err := row.Scan(&t.Bot, &t.Chat, &t.BotName, &t.ChatName, &t.Sealed, &t.Account, &t.TelegramID, &t.since, &t.Active, &t.early)
 			return t, err
 		}, claim.sql, claim.args...)
 		if err != nil {
@@ -114,6 +118,7 @@ func (t *Try) Succeeded(ctx context.Context, db DB, emoji []string) (bool, error
 }
 
 // Failed puts the next try off, for longer than the last time.
+// One whose time had not come changes nothing about that.
 func (t *Try) Failed(ctx context.Context, db DB) error { return t.putOff(ctx, db, nil) }
 
 // Unclear puts the next try off by a wait, because this one told nothing.
@@ -122,6 +127,9 @@ func (t *Try) Unclear(ctx context.Context, db DB, wait time.Duration) error {
 }
 
 func (t *Try) putOff(ctx context.Context, db DB, wait *time.Duration) error {
+	if t.early {
+		return nil
+	}
 	sql, args := `
 UPDATE chats SET reactions_tries = reactions_tries + ($1::interval IS NULL)::int, reactions_next_at = now() + coalesce($1, `+after("reactions_tries")+`)
 WHERE id = $2 AND allowed_reactions = '{}'`, []any{wait, t.Chat}
@@ -147,6 +155,15 @@ func EndTrials(ctx context.Context, db DB, ended func(bot, chat string)) error {
 	var bot, chat string
 	return store.Each(ctx, db, "end trials", []any{&bot, &chat}, func() error { ended(bot, chat); return nil }, endTrials)
 }
+
+// HintLook has it looked, soon, whether Telegram lets bots act again in chats in which a
+// person has just written, which is a sign that the group is open again: once a minute at
+// most. It does nothing where looks tell nothing, because it was the bot's messages that
+// were rejected, or because a try after such a look has failed.
+const HintLook = `-- look again at who may act
+UPDATE cast_members SET hinted_at = now()
+WHERE suspended_at IS NOT NULL AND chat_id = ANY($1) AND suspended_why <> '` + Quieted + `' AND suspended_why NOT LIKE '` + Resting + `%'
+    AND (resumed_at IS NULL OR resumed_at < refused_since) AND (hinted_at > greatest(looked_at, suspended_at)) IS NOT TRUE`
 
 // TryBotsSoon lets what is refused to all bots be tried within a minute: an address or a
 // proxy that was wrong may be right since this process started. One that starts again
