@@ -116,7 +116,7 @@ func TestStatusTellsWhoIsSuspended(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.asks(chat, there, "Ann", "/about@"+username(0)) // so it was heard that the bot came
-	if changed, err := rosterpg.Suspend(t.Context(), s.pool, chat, s.bots[0], "not enough rights to send text messages to the chat"); err != nil || !changed {
+	if changed, err := rosterpg.Suspend(t.Context(), s.pool, chat, s.bots[0], "not enough rights to send text messages to the chat"); err != nil || !changed.First {
 		t.Fatal(changed, err)
 	}
 	got := s.asks(chat, there, "Ann", "/status").GetText()
@@ -124,6 +124,22 @@ func TestStatusTellsWhoIsSuspended(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("/status has no %q:\n%s", want, got)
 		}
+	}
+}
+
+// A cast that could talk, and gets no texts, does not talk.
+func TestStatusTellsThatNothingIsWritten(t *testing.T) {
+	s := commandStage(t)
+	chat, there := s.chat(world.Supergroup, "Here")
+	if err := s.world().SetRole(there, "Ann", world.Administrator); err != nil {
+		t.Fatal(err)
+	}
+	s.exec(`
+INSERT INTO llm_calls (at, purpose, provider, model, outcome, rests_until)
+SELECT now() - i * interval '1 second', 'text', 'openai', 'm', 'empty', now() + interval '119 seconds' FROM generate_series(1, 12) i`)
+	got := s.asks(chat, there, "Ann", "/status").GetText()
+	if !strings.HasPrefix(got, "The cast is silent: no texts: the model openai/m gave an empty answer 12 times since ") || !strings.Contains(got, "; next try in 2 min.") {
+		t.Errorf("/status is\n%s", got)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 const (
@@ -111,6 +112,15 @@ func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, er
 	if err != nil {
 		return "", err
 	}
+	if lines[0] == castTalks {
+		silence, err := usage.FindSilence(ctx, tx)
+		if err != nil {
+			return "", err
+		}
+		if silence.Lasts() {
+			lines[0] = "The cast is silent: " + silence.String() + "."
+		}
+	}
 	for _, group := range []struct {
 		title string
 		names []string
@@ -137,6 +147,8 @@ func awayFrom(ctx context.Context, tx pgx.Tx, chat int64) ([]string, error) {
 	return away, nil
 }
 
+const castTalks = "The cast talks."
+
 func (l *Listener) pauseStatus(chat int64, at, until *time.Time) string {
 	switch {
 	case at != nil && until != nil:
@@ -146,5 +158,5 @@ func (l *Listener) pauseStatus(chat int64, at, until *time.Time) string {
 	case !l.active(chat):
 		return "Paused by who runs the cast."
 	}
-	return "The cast talks."
+	return castTalks
 }

@@ -1,6 +1,7 @@
 package chats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/settings"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // Chat is how things stand in one.
@@ -30,6 +32,7 @@ type Chat struct {
 	Enabled  bool       `json:"enabled"`
 	Turns    int64      `json:"turns" doc:"the number of its last turn"`
 	Waiting  string     `json:"waiting,omitempty"`
+	NoTexts  string     `json:"no_texts,omitempty" doc:"why nobody writes texts, for any chat" db:"-"`
 	NextTurn time.Time  `json:"next_turn_at"`
 	Lively   bool       `json:"lively" doc:"whether it is in a spell in which turns follow each other quickly"`
 	Paused   *time.Time `json:"paused_at,omitempty"`
@@ -47,7 +50,7 @@ func (c *Chat) Rests() string {
 	if c.Removed {
 		return "removed from the roster"
 	}
-	return Rests(c.Enabled, c.Waiting, c.Paused, c.Until)
+	return cmp.Or(Rests(c.Enabled, c.Waiting, c.Paused, c.Until), c.NoTexts)
 }
 
 // Spell says how quickly its turns follow each other; empty where they always do alike, or
@@ -158,6 +161,13 @@ func (a *Area) readChat(ctx context.Context, in *chatQuery) (*chatAnswer, error)
 		return nil, err
 	}
 	c.Settings = a.settings(in.ID)
+	silence, err := usage.FindSilence(ctx, a.Pool)
+	if err != nil {
+		return nil, err
+	}
+	if silence.Lasts() {
+		c.NoTexts = silence.String()
+	}
 	if a.Outlook != nil && !c.Removed {
 		o, err := a.Outlook(ctx, c.Name)
 		if err != nil {

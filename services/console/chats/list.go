@@ -1,15 +1,18 @@
 package chats
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // Summary is a chat in a list.
@@ -19,6 +22,7 @@ type Summary struct {
 	Title   string `json:"title"`
 	Enabled bool   `json:"enabled" doc:"whether the cast may talk there"`
 	Waiting string `json:"waiting,omitempty" doc:"what its clock waits for; empty where a turn is planned"`
+	NoTexts string `json:"no_texts,omitempty" doc:"why nobody writes texts, for any chat; empty where they are written" db:"-"`
 	// Paused is since when an administrator of the chat wants it quiet.
 	Paused      *time.Time `json:"paused_at,omitempty"`
 	PausedUntil *time.Time `json:"paused_until,omitempty" doc:"empty for until somebody ends the pause"`
@@ -31,7 +35,9 @@ type Summary struct {
 }
 
 // Rests says why it is quiet; empty where its cast talks.
-func (s *Summary) Rests() string { return Rests(s.Enabled, s.Waiting, s.Paused, s.PausedUntil) }
+func (s *Summary) Rests() string {
+	return cmp.Or(Rests(s.Enabled, s.Waiting, s.Paused, s.PausedUntil), s.NoTexts)
+}
 
 // Called is what people call it.
 func (s *Summary) Called() string {
@@ -88,6 +94,9 @@ func (a *Area) readList(ctx context.Context, in *listQuery) (*listAnswer, error)
 		return nil, err
 	}
 	out := &listAnswer{List{Chats: found}}
+	if err := withTexts(ctx, a.Pool, found); err != nil {
+		return nil, err
+	}
 	if len(found) > listed {
 		out.Body.Chats = found[:listed]
 		out.Body.Next = found[listed-1].Name
@@ -96,8 +105,24 @@ func (a *Area) readList(ctx context.Context, in *listQuery) (*listAnswer, error)
 }
 
 // Recent are the chats that talk first, at most so many.
-func Recent(ctx context.Context, db store.Querier, limit int) ([]Summary, error) {
-	return store.Collect(ctx, db, "read chats", pgx.RowToStructByPos[Summary], recentChats, limit)
+func Recent(ctx context.Context, pool *pgxpool.Pool, limit int) ([]Summary, error) {
+	found, err := store.Collect(ctx, pool, "read chats", pgx.RowToStructByPos[Summary], recentChats, limit)
+	if err != nil {
+		return nil, err
+	}
+	return found, withTexts(ctx, pool, found)
+}
+
+// withTexts notes in chats whether their texts are written.
+func withTexts(ctx context.Context, pool *pgxpool.Pool, found []Summary) error {
+	silence, err := usage.FindSilence(ctx, pool)
+	if err != nil || !silence.Lasts() {
+		return err
+	}
+	for i := range found {
+		found[i].NoTexts = silence.String()
+	}
+	return nil
 }
 
 func (a *Area) listPage(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@
 package overview
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -41,12 +42,12 @@ type Budget struct {
 // nearly is the share of a budget from which somebody should look.
 const nearly = 0.8
 
-// Need is something that needs a person.
+// Need is something that needs a person, or that rests until it is tried again.
 type Need struct {
 	Text string `json:"text"`
 	Link string `json:"link" doc:"the page of the console about it"`
-	// Waits tells that it ends by itself: it is tried again.
-	Waits bool `json:"waits" doc:"whether it is tried again by itself"`
+	// Waits tells that it ends by itself.
+	Waits bool `json:"waits" doc:"whether it ends by itself, such as at a try that succeeds"`
 }
 
 // Group is how many chats are in a state.
@@ -68,7 +69,7 @@ type Overview struct {
 	Talking     int             `json:"talking_chats"`
 	Resting     []Group         `json:"resting_chats"`
 	Pauses      []chats.Pause   `json:"pauses" doc:"that hold, the latest 20"`
-	Needs       []Need          `json:"needs" doc:"what needs a person, or is tried again by itself"`
+	Needs       []Need          `json:"needs" doc:"what needs a person, or rests until it ends by itself"`
 	DeadLetters int             `json:"dead_letters" doc:"that were not replayed; 1000 for as many or more"`
 	Cost        float64         `json:"cost_today" doc:"of texts, since midnight UTC, in the currency of the prices"`
 	Calls       int64           `json:"calls_today"`
@@ -164,13 +165,22 @@ func (a *Area) read(ctx context.Context, _ *struct{}) (*answer, error) {
 }
 
 func (a *Area) states(ctx context.Context, o *Overview) error {
+	silence, err := usage.FindSilence(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	noTexts := ""
+	if silence.Lasts() {
+		noTexts = silence.String()
+		o.Needs = append(o.Needs, Need{Text: noTexts, Link: "/operate", Waits: !silence.Needs()})
+	}
 	at := map[string]int{}
 	var enabled, paused bool
 	var waiting string
 	var n int
 	return store.Each(ctx, a.Pool, "count the chats", []any{&enabled, &waiting, &paused, &n}, func() error {
 		o.Total += n
-		state := chats.Rests(enabled, waiting, nil, nil)
+		state := cmp.Or(chats.Rests(enabled, waiting, nil, nil), noTexts)
 		if enabled && paused {
 			state = "paused"
 		}
@@ -195,10 +205,9 @@ func (a *Area) refusals(ctx context.Context, o *Overview) error {
 	}
 	for i := range refused {
 		r := &refused[i]
-		what := r.What()
+		// Telegram seldom takes a token again that it refused.
 		o.Needs = append(o.Needs, Need{
-			Text: r.Subject() + ": " + r.String(), Link: "/chats?q=" + r.Chat,
-			Waits: what != rosterpg.BotStopped && what != rosterpg.BotSuspended,
+			Text: r.Subject() + ": " + r.String(), Link: "/chats?q=" + r.Chat, Waits: r.What() != rosterpg.BotStopped,
 		})
 	}
 	return nil
@@ -249,7 +258,7 @@ func (a *Area) spending(ctx context.Context, o *Overview) error {
 	}
 	for _, b := range all {
 		if o.Budgets = append(o.Budgets, b); b.Share >= nearly {
-			o.Needs = append(o.Needs, Need{Text: b.Provider + ": " + b.Used, Link: "/operate", Waits: b.Share < 1})
+			o.Needs = append(o.Needs, Need{Text: b.Provider + ": " + b.Used, Link: "/operate", Waits: true}) // until midnight
 		}
 	}
 	return nil

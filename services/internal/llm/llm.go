@@ -105,6 +105,9 @@ type Usage struct {
 // CodeThinking is the Code of an answer in which a model thinks and says nothing.
 const CodeThinking = "thinking"
 
+// CodeEmpty is the Code of an answer that has no text, and no other reason for that.
+const CodeEmpty = "empty"
+
 // Error is a provider's failure. It never contains a key.
 type Error struct {
 	// Class is fail.Permanent where the same request fails in the same way at this

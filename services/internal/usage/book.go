@@ -196,11 +196,13 @@ func (b *Book) refresh(ctx context.Context) error {
 // In the order of its key, so that replicas don't wait for each other in turn.
 const writeCalls = `-- write calls
 WITH calls AS (
-    INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)
-    SELECT at, purpose, nullif(chat, 0), nullif(turn, 0), nullif(bot, 0), provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome
+    INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome,
+        rests_until)
+    SELECT at, purpose, nullif(chat, 0), nullif(turn, 0), nullif(bot, 0), provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome,
+        rests_until
     FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-        $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[])
-        AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome)
+        $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[], $14::timestamptz[])
+        AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome, rests_until)
     RETURNING (at AT TIME ZONE 'UTC')::date AS day, provider, prompt_tokens + completion_tokens AS tokens, cost)
 INSERT INTO llm_spending (day, provider, calls, tokens, cost)
 SELECT day, provider, count(*), sum(tokens), sum(cost) FROM calls GROUP BY 1, 2 ORDER BY 1, 2
@@ -258,6 +260,7 @@ type callColumns struct {
 	promptTokens, completionTokens            []int
 	cost                                      []float64
 	latency                                   []time.Duration
+	rests                                     []*time.Time
 }
 
 func (c *callColumns) add(call Call) {
@@ -266,10 +269,15 @@ func (c *callColumns) add(call Call) {
 	c.provider, c.model, c.prompt = append(c.provider, call.Provider), append(c.model, call.Model), append(c.prompt, call.Prompt)
 	c.promptTokens, c.completionTokens = append(c.promptTokens, call.PromptTokens), append(c.completionTokens, call.CompletionTokens)
 	c.cost, c.latency, c.outcome = append(c.cost, call.Cost), append(c.latency, call.Latency), append(c.outcome, call.Outcome)
+	rests := new(call.RestsUntil)
+	if call.RestsUntil.IsZero() {
+		rests = nil
+	}
+	c.rests = append(c.rests, rests)
 }
 
 func (c *callColumns) args() []any {
 	return []any{
-		c.at, c.purpose, c.chat, c.turn, c.bot, c.provider, c.model, c.prompt, c.promptTokens, c.completionTokens, c.cost, c.latency, c.outcome,
+		c.at, c.purpose, c.chat, c.turn, c.bot, c.provider, c.model, c.prompt, c.promptTokens, c.completionTokens, c.cost, c.latency, c.outcome, c.rests,
 	}
 }

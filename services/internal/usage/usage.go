@@ -5,7 +5,6 @@ package usage
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,8 +16,13 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// Written is the outcome of a call that gave a text.
-const Written = "written"
+// Outcomes of calls; the others are the classes of package fail.
+const (
+	Written = "written"  // it gave a text
+	GivenUp = "given_up" // nobody waited for it any longer
+	Empty   = "empty"    // the answer had no text
+	Thought = "thinking" // the answer had thoughts, and no text
+)
 
 // Call is one call to a provider.
 type Call struct {
@@ -33,6 +37,8 @@ type Call struct {
 	Latency time.Duration
 	// Outcome is Written, or how the call failed in a word.
 	Outcome string
+	// RestsUntil is until when the provider rests after it; zero if it does not.
+	RestsUntil time.Time
 }
 
 // Spent is what a provider was used for on a day.
@@ -48,40 +54,6 @@ func (s Spent) plus(c Call) Spent {
 
 // Day is the day that a time belongs to: budgets begin anew at midnight UTC.
 func Day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-
-// Failure is a call for a text that failed, after which none was made.
-type Failure struct {
-	At       time.Time
-	Provider string
-	// Outcome is how it failed, as in Call.
-	Outcome string
-	// Written is when the last text was written; zero if none is known.
-	Written time.Time
-}
-
-const lastText = `
-SELECT at, provider, outcome, (SELECT max(at) FROM llm_calls WHERE purpose IN ('text', 'rewrite') AND outcome = 'written')
-FROM llm_calls WHERE purpose IN ('text', 'rewrite') ORDER BY at DESC, id DESC LIMIT 1`
-
-// LastFailure is the last call for a text, if it failed; nil else. A few seconds' calls
-// may not be written down yet.
-func LastFailure(ctx context.Context, pool *pgxpool.Pool) (*Failure, error) {
-	var f Failure
-	var written *time.Time
-	err := pool.QueryRow(ctx, lastText).Scan(&f.At, &f.Provider, &f.Outcome, &written)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // there is none
-	case err != nil:
-		return nil, fmt.Errorf("look for the last text: %w", err)
-	case f.Outcome == Written:
-		return nil, nil //nolint:nilnil // there is none
-	}
-	if written != nil {
-		f.Written = *written
-	}
-	return &f, nil
-}
 
 // By is what calls are summed by.
 type By string

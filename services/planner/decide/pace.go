@@ -159,8 +159,19 @@ func (d *decider) gap() time.Duration {
 // turns come more often than those.
 func (d *decider) evenGap() time.Duration {
 	share := -math.Expm1(-d.gapDraw) // uniform, from an exponential draw
-	mean := float64(d.set.Pace) * (1 - within(d.set.ReactionProbability, 0, 0.9)) / within(d.set.ScaleFactor, 0.01, 100)
+	mean := float64(d.set.evenMean()) * (1 - within(d.set.ReactionProbability, 0, 0.9))
 	return time.Duration(within((0.5+share)*mean, float64(max(d.set.MinGap, minMean)), float64(maxMean)))
+}
+
+// EvenGap is the mean time between two messages at a given pace, about: min_gap may make it
+// longer, between two turns.
+func (s *Settings) EvenGap() time.Duration {
+	return max(s.evenMean(), time.Duration(float64(s.MinGap)/(1-within(s.ReactionProbability, 0, 0.9))))
+}
+
+// evenMean is the given pace after the chat's factor.
+func (s *Settings) evenMean() time.Duration {
+	return time.Duration(float64(s.Pace) / within(s.ScaleFactor, 0.01, 100))
 }
 
 // meanGap is the chat's mean gap in nanoseconds after all factors. The turns of

@@ -96,42 +96,30 @@ func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) (
 	return found, nil
 }
 
-// withoutTexts is why no texts are written, a line each; empty if they are.
-func withoutTexts(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]string, error) {
-	var lines []string
-	last, err := usage.LastFailure(ctx, pool)
-	if err != nil {
+// checkSilence tells whether texts are written now, and for how long they are not.
+func checkSilence(ctx context.Context, pool *pgxpool.Pool) ([]preflight.Finding, error) {
+	silence, err := usage.FindSilence(ctx, pool)
+	if err != nil || silence == nil {
 		return nil, err
 	}
-	if last != nil {
-		since := "; no text is known to have been written before"
-		if !last.Written.IsZero() {
-			since = "; nothing was written since " + clockTime(last.Written)
-		}
-		lines = append(lines, fmt.Sprintf("the last call failed at %s: %s %s%s; chorus check tells the remedy",
-			clockTime(last.At), last.Provider, failing(last.Outcome), since))
+	remedy := "it is tried again by itself; if the check of llm fails, too, do what that says"
+	if silence.Outcome == usage.Thought {
+		remedy = "raise generator.max_tokens, or switch the model's thinking off (llm.extra)"
 	}
+	return []preflight.Finding{{Status: preflight.Warning, Check: "texts", Subject: silence.Provider, Found: silence.String(), Remedy: remedy}}, nil
+}
+
+// spentToday are the providers that are not asked today any more, a line each.
+func spentToday(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]string, error) {
 	all, err := budgets(ctx, cfg, pool)
 	if err != nil {
 		return nil, err
 	}
+	var lines []string
 	for _, b := range all {
 		if b.share() >= 1 {
 			lines = append(lines, fmt.Sprintf("%s is not asked until midnight UTC: %s", b.name, b))
 		}
 	}
 	return lines, nil
-}
-
-// failing returns what a provider did, by the outcome of a call.
-func failing(outcome string) string {
-	switch outcome {
-	case "permanent":
-		return "refused it"
-	case "throttled":
-		return "was asked too often"
-	case "given_up":
-		return "was not waited for any longer, because the turn's time was over or its generator stopped"
-	}
-	return "could not be reached, failed or gave no text"
 }

@@ -81,6 +81,11 @@ func checkAll(ctx context.Context, cfg *configuration) (report preflight.Report,
 		return report, nil // the cast is in the database
 	}
 	defer pool.Close()
+	found, err = checkSilence(ctx, pool)
+	if err != nil {
+		return report, err
+	}
+	report.Add(found...)
 	found, err = checkBudgets(ctx, cfg, pool)
 	if err != nil {
 		return report, err

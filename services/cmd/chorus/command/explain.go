@@ -23,6 +23,7 @@ import (
 	clean "github.com/chorus-cast/chorus/services/internal/names"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
+	"github.com/chorus-cast/chorus/services/internal/usage"
 	"github.com/chorus-cast/chorus/services/planner"
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
@@ -275,7 +276,11 @@ func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat
 	if err != nil {
 		return o, err
 	}
-	texts, err := withoutTexts(ctx, cfg.llm, pool)
+	silence, err := usage.FindSilence(ctx, pool)
+	if err != nil {
+		return o, err
+	}
+	spent, err := spentToday(ctx, cfg.llm, pool)
 	if err != nil {
 		return o, err
 	}
@@ -283,11 +288,17 @@ func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat
 	fact := func(name, format string, args ...any) {
 		o.Facts = append(o.Facts, chats.Fact{Name: name, Text: fmt.Sprintf(format, args...)})
 	}
-	for _, why := range texts {
+	if skip := outlook.Decision.Skip; silence.Lasts() && (skip == decide.SkipNone || skip == decide.SkipTextsBehind) {
+		o.Now = "silent: " + silence.String()
+	}
+	if silence != nil {
+		fact("texts", "%s; chorus check tells the remedy", silence)
+	}
+	for _, why := range spent {
 		fact("texts", "%s", why)
 	}
 	if pace > 0 {
-		fact("pace", "a message about every %v (planner.pace)", pace)
+		fact("pace", "%s", paceIn(in.Settings))
 	}
 	fact("load", "%d of %d texts to be written, %d of %d messages in the last minute",
 		in.UnwrittenTurns, in.Settings.MaxUnwrittenTurns, in.ChatLastMinute, in.Settings.ChatPerMinute)
@@ -312,9 +323,18 @@ func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat
 		o.Cast = append(o.Cast, chats.Member{Bot: bot.Name, State: state(in, bot, obstacle, refused), LastHour: lastHour})
 	}
 	for _, u := range outlook.Unanswered {
-		o.Unanswered = append(o.Unanswered, chats.Unanswered{Reason: u.Reason, Messages: u.Prompts, LastAt: onClock(in, u.LastAt)})
+		o.Unanswered = append(o.Unanswered, chats.Unanswered{Reason: unansweredBecause(u.Reason), Messages: u.Prompts, LastAt: onClock(in, u.LastAt)})
 	}
 	return o, nil
+}
+
+// paceIn is how often a message comes in a chat where planner.pace holds.
+func paceIn(set decide.Settings) string {
+	words := fmt.Sprintf("a message about every %v (planner.pace", set.EvenGap().Round(100*time.Millisecond))
+	if set.ScaleFactor != 1 {
+		words += fmt.Sprintf(" %v, by scale_factor %.3g", set.Pace, set.ScaleFactor)
+	}
+	return words + ")"
 }
 
 // ofMax is a number beside its limit, of which 0 is none.

@@ -13,6 +13,7 @@ import (
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
+	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
 func TestExplain(t *testing.T) {
@@ -140,6 +141,69 @@ func TestExplain(t *testing.T) {
 	o.refuses("got 0 arguments, want a turn or a chat (see chorus explain --help)", "explain")
 }
 
+// The reasons for which people got no answer are told in words, but for those who got one
+// later.
+func TestExplainTellsWhoGotNoAnswer(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	bot := journaltest.Bot(t, pool, "anna")
+	chat := journaltest.Chat(t, pool, "club", bot)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`INSERT INTO prompt_skips (chat_id, day, reason, prompts, messages) VALUES ($1, (now() AT TIME ZONE 'UTC')::date, 'no_cast', 2, '{7,8}')`, chat)
+	for _, s := range decide.Skips() {
+		exec(`INSERT INTO prompt_skips (chat_id, day, reason, prompts) VALUES ($1, (now() AT TIME ZONE 'UTC')::date, $2, 1) ON CONFLICT DO NOTHING`, chat, s.String())
+	}
+	o := on{t, pool.Config().ConnString()}
+	says := func(want string) {
+		t.Helper()
+		got := o.call("explain", "club")
+		if !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+		if regexp.MustCompile(`\b(no_cast|texts_behind|person_limit|chat_disabled)\b`).MatchString(got) {
+			t.Errorf("a reason is told as a code in\n%s", got)
+		}
+	}
+	says(`no bot of its cast could act +2 `)
+	answer := func(message int, outcome string) {
+		exec(`
+INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
+VALUES ($1, $2::bigint, $3, 'reply', $2::bigint, '', now(), now(), now() + interval '1 minute', $4::text, now(), now())`, chat, message, bot, outcome)
+	}
+	answer(7, "delivered")
+	answer(8, "rejected")
+	says(`no bot of its cast could act +1 `)
+	exec(`UPDATE turns SET outcome = 'delivered'`)
+	if got := o.call("explain", "club"); strings.Contains(got, "no bot of its cast could act") {
+		t.Errorf("both were answered:\n%s", got)
+	}
+}
+
+// The pace is that of the chat.
+func TestExplainTellsThePaceThatHolds(t *testing.T) {
+	t.Parallel()
+	pool := journaltest.Open(t)
+	journaltest.Chat(t, pool, "club", journaltest.Bot(t, pool, "anna"))
+	o := on{t, pool.Config().ConnString()}
+	file := filepath.Join(t.TempDir(), "chorus.yaml")
+	if err := os.WriteFile(file, []byte("planner: {pace: 9s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for factor, want := range map[string]string{
+		"1": `pace +a message about every 9s \(planner.pace\)\n`, "2": `pace +a message about every 4.5s \(planner.pace 9s, by scale_factor 2\)\n`,
+	} {
+		o.call("settings", "set", "scale_factor", factor)
+		if got := o.call("explain", "club", "--config", file); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+}
+
 // A chat whose texts fail says so, with what the provider did and since when, and which
 // budget is used up.
 func TestExplainTellsThatTextsFail(t *testing.T) {
@@ -164,14 +228,19 @@ func TestExplainTellsThatTextsFail(t *testing.T) {
 	}
 	says("")
 	called("2026-05-06 10:00:00Z", "text", "transient")
-	says(`texts +the last call failed at 2026-05-06 10:00:00 UTC: stub could not be reached, failed or gave no text; no text is known to have been written before; chorus check tells the remedy\n`)
+	says(`texts +no texts: the model stub could not be reached or failed once since 2026-05-06 10:00 UTC; chorus check tells the remedy\n`)
+	says(`now +a turn can be planned\n`) // it may be a hiccup
 	called("2026-05-06 10:01:00Z", "text", "written")
 	called("2026-05-06 10:02:00Z", "memory", "permanent") // no text
 	says("")
 	called("2026-05-06 10:03:00Z", "rewrite", "permanent")
-	says(`texts +the last call failed at 2026-05-06 10:03:00 UTC: stub refused it; nothing was written since 2026-05-06 10:01:00 UTC; chorus check tells the remedy\n`)
+	says(`texts +no texts: the model stub refused to write once since 2026-05-06 10:03 UTC; chorus check tells the remedy\n`)
 	called("2026-05-06 10:04:00Z", "text", "throttled")
-	says(`stub was asked too often; nothing was written since`)
+	says(`stub said that it is asked too often 2 times since 2026-05-06 10:03 UTC;`)
+	for range 3 {
+		called("2026-05-06 10:04:30Z", "text", "thinking")
+	}
+	says(`now +silent: no texts: the model stub thought and said nothing 5 times since 2026-05-06 10:03 UTC\n`)
 	called("2026-05-06 10:05:00Z", "text", "written")
 	says("")
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,6 +55,38 @@ func nowIn(o planner.Outlook) string {
 		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipForgotten:
 	}
 	return "silent: " + o.Decision.Skip.String()
+}
+
+// unansweredBecause says why messages that called for an answer got none, by the name of
+// the reason.
+func unansweredBecause(name string) string {
+	words := map[decide.Skip]string{
+		decide.SkipChatDisabled:  "the chat was switched off",
+		decide.SkipSimulationOff: "simulation_active was off",
+		decide.SkipNoCast:        "no bot of its cast could act",
+		decide.SkipAsleep:        "everybody was asleep",
+		decide.SkipHourlyLimit:   "everybody awake had reached the limit of an hour",
+		decide.SkipChatLimit:     "the chat had reached max_msgs_per_min",
+		decide.SkipGlobalLimit:   "all chats together had reached global_max_msgs_per_min",
+		decide.SkipTextsBehind:   "too many texts waited to be written",
+		decide.SkipPromptGone:    "the message was no longer there",
+		decide.SkipPromptLate:    "it had waited for too long",
+		decide.SkipAddresseeAway: "whom it was for could not answer",
+		decide.SkipUnreachable:   "nobody who could answer saw the message",
+		decide.SkipPersonAnswers: "the person had got person_max_answers_per_hour",
+		decide.SkipChatAnswers:   "the chat's people had got max_answers_per_hour",
+		decide.SkipDayLimit:      "the chat had reached max_msgs_per_day",
+		decide.SkipForgotten:     "too many people waited behind it",
+		decide.SkipPaused:        "a director had paused the chat",
+		decide.SkipMuted:         "everybody who could act was muted",
+		decide.SkipApprovals:     "too many texts waited to be approved",
+	}
+	for skip, why := range words {
+		if skip.String() == name {
+			return why
+		}
+	}
+	return strings.ReplaceAll(name, "_", " ")
 }
 
 // nextIn says when the chat is due; empty where only a change by somebody ends

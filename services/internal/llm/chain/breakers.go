@@ -23,7 +23,7 @@ func (c *Chain) Breakers() []Breaker {
 	for _, k := range c.links {
 		if state := k.breaker.State(); state != circuitbreaker.ClosedState {
 			all = append(all, Breaker{
-				k.Name, state == circuitbreaker.OpenState, time.UnixMilli(k.changed.Load()), time.Now().Add(k.breaker.RemainingDelay()),
+				k.Name, state == circuitbreaker.OpenState, time.UnixMilli(k.changed.Load()), time.Now().Add(max(k.rests(time.Now()), 0)),
 			})
 		}
 	}

@@ -252,7 +252,12 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, acquired bool) 
 	began, at := time.Now(), c.Now()
 	run := func(ctx context.Context, timeout time.Duration) (llm.Response, error) {
 		answer, err := k.call(ctx, r, timeout, round)
-		call := usage.Call{About: r.About, At: at, Provider: k.Name, Latency: time.Since(began), Outcome: outcome(ctx, err)}
+		call := usage.Call{
+			About: r.About, At: at, Provider: k.Name, Model: k.Model, Latency: time.Since(began), Outcome: outcome(ctx, err),
+		}
+		if until := k.resting.untilWhen(time.Now()); err != nil && !until.IsZero() {
+			call.RestsUntil = c.Now().Add(time.Until(until))
+		}
 		traceCall(ctx, c.take(k, call, &answer, err, prompt), err)
 		return answer, err
 	}
@@ -383,7 +388,13 @@ func outcome(ctx context.Context, err error) string {
 	case err == nil:
 		return usage.Written
 	case ctx.Err() != nil:
-		return "given_up"
+		return usage.GivenUp
+	}
+	switch failed := (*llm.Error)(nil); {
+	case errors.As(err, &failed) && failed.Code == llm.CodeThinking:
+		return usage.Thought
+	case failed != nil && failed.Code == llm.CodeEmpty:
+		return usage.Empty
 	}
 	return fail.ClassOf(err).String()
 }

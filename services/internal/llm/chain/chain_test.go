@@ -220,7 +220,9 @@ func TestTheBreakerOpensTriesAndCloses(t *testing.T) {
 			t.Errorf("%d calls, want one trial", n)
 		}
 		ill = false
-		time.Sleep(120 * time.Second) //nolint:forbidigo // in a bubble
+		time.Sleep(239 * time.Second) //nolint:forbidigo // in a bubble
+		want(t, c, "by second")       // each pause is twice as long as the one before
+		time.Sleep(time.Second)       //nolint:forbidigo // in a bubble
 		for range 3 {
 			want(t, c, "by first")
 		}

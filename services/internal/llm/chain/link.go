@@ -19,7 +19,9 @@ import (
 // Link is one provider of a chain.
 type Link struct {
 	// Name is what the provider is called in errors, metrics and usage.
-	Name     string
+	Name string
+	// Model is what it is asked for; empty for one without models.
+	Model    string
 	Provider llm.Provider
 	Limits   Limits
 }
@@ -31,6 +33,7 @@ type link struct {
 	day      func() time.Time // whose budget is used
 	workers  bulkhead.Bulkhead[any]
 	breaker  circuitbreaker.CircuitBreaker[any]
+	resting  resting
 	changed  atomic.Int64 // when the breaker's state changed last, in Unix milliseconds
 	requests *perMinute
 	tokens   *perMinute
@@ -58,7 +61,14 @@ func newLink(l Link, deps Deps) *link {
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			k.changed.Store(time.Now().UnixMilli())
 			deps.Metrics.breaker(l.Name, e.NewState)
-			deps.Log.Warn("breaker of a text provider", zap.String("provider", l.Name), zap.Stringer("from", e.OldState), zap.Stringer("to", e.NewState))
+			log := deps.Log.With(zap.String("provider", l.Name))
+			switch e.NewState {
+			case circuitbreaker.OpenState:
+				k.resting.begin(log, l.Limits.BreakerDelay)
+			case circuitbreaker.ClosedState:
+				k.resting.end(log)
+			case circuitbreaker.HalfOpenState:
+			}
 		}).
 		Build()
 	return k
@@ -105,12 +115,19 @@ func (k *link) idle(now time.Time, background bool) *refusal {
 	if _, loads := k.load.outlasts(now, k.Limits.Timeout); loads {
 		return &refusal{reason: reasonLoading, wait: busyLook}
 	}
-	if k.breaker.IsOpen() {
-		if left := k.breaker.RemainingDelay(); left > 0 {
-			return &refusal{reason: reasonBreaker, wait: left}
-		}
+	if left := k.rests(now); left > 0 {
+		return &refusal{reason: reasonBreaker, wait: left}
 	}
 	return nil
+}
+
+// rests is how long its breaker stays open: for the delay of all breakers at first, and
+// after each try in vain for longer.
+func (k *link) rests(now time.Time) time.Duration {
+	if !k.breaker.IsOpen() {
+		return 0
+	}
+	return max(k.breaker.RemainingDelay(), k.resting.left(now))
 }
 
 func (k *link) affords(now time.Time, background bool) bool {
@@ -144,11 +161,11 @@ func (k *link) enter(promptTokens int) (round int, refused *refusal) {
 		tokensBack()
 		return 0, &refusal{reason: reasonPaused, wait: breakerLook}
 	}
-	if !k.breaker.TryAcquirePermit() {
+	if left := k.rests(time.Now()); left > 0 || !k.breaker.TryAcquirePermit() {
 		k.throttle.leave(round)
 		giveBack()
 		tokensBack()
-		return 0, &refusal{reason: reasonBreaker, wait: max(k.breaker.RemainingDelay(), breakerLook)}
+		return 0, &refusal{reason: reasonBreaker, wait: max(left, breakerLook)}
 	}
 	return round, nil
 }
@@ -181,14 +198,16 @@ func (k *link) learn(ctx context.Context, answer llm.Response, err error, round 
 		// A trial that says nothing is no reason to trust the provider again; but
 		// outside of a trial nothing need be recorded.
 		if k.breaker.IsHalfOpen() {
+			k.resting.again()
 			k.breaker.RecordFailure()
 		}
 		k.throttle.leave(round)
 		return
-	case ill(err):
-		k.breaker.RecordFailure()
-	default:
+	case err == nil:
+		k.resting.wrote()
 		k.breaker.RecordSuccess()
+	default:
+		k.failed(err, failed)
 	}
 	if failed != nil && failed.Class == fail.Throttled {
 		k.throttle.told(now, round, failed.RetryAfter)
@@ -205,6 +224,23 @@ func (k *link) learn(ctx context.Context, answer llm.Response, err error, round 
 		const weight = 8 // of what was known before, in answers
 		before := k.usual.Load()
 		k.usual.Store(before + (int64(answer.Usage.CompletionTokens)-before)/weight + 1)
+	}
+}
+
+// failed takes from a failure whether the provider is to rest.
+func (k *link) failed(err error, failed *llm.Error) {
+	switch {
+	case failed != nil && (failed.Class == fail.Throttled || failed.Again):
+		k.breaker.RecordSuccess() // it says nothing about what it writes
+	case ill(err):
+		k.resting.failed(err)
+		k.breaker.RecordFailure()
+	case k.resting.failed(err) >= useless(k.Limits.BreakerFailures):
+		if k.breaker.RecordFailure(); k.breaker.IsClosed() {
+			k.breaker.Open()
+		}
+	default:
+		k.breaker.RecordSuccess()
 	}
 }
 

@@ -125,6 +125,7 @@ func (p *Provider) nothing(e *llm.Error, thought, truncated bool, ended string) 
 		e.Answered = true
 		return "the model called a tool instead of saying something"
 	}
+	e.Code = llm.CodeEmpty
 	return "the answer is empty"
 }
 

@@ -284,7 +284,7 @@ func New(c Config) ([]chain.Link, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s%w", prefixes[i], err)
 		}
-		links = append(links, chain.Link{Name: p.name(), Provider: made, Limits: p.limits()})
+		links = append(links, chain.Link{Name: p.name(), Model: p.Model, Provider: made, Limits: p.limits()})
 	}
 	return links, nil
 }
