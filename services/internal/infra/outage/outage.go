@@ -79,6 +79,5 @@ func (l *Log) end() {
 		return
 	}
 	l.told, l.spoke = false, time.Now()
-	// Whoever sees the line of the beginning sees that of the end.
-	l.log.Warn(l.back, zap.Duration("after", l.spoke.Sub(l.since).Round(time.Millisecond)), zap.Int("failures", l.failures))
+	l.log.Info(l.back, zap.Duration("after", l.spoke.Sub(l.since).Round(time.Millisecond)), zap.Int("failures", l.failures))
 }
