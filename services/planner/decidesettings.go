@@ -41,6 +41,7 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 		ExchangeBoost:           settings.ExchangeBoost.Of(v, chatID, 0),
 		MaxRally:                settings.MaxRally.Of(v, chatID, 0),
 		FairShare:               settings.FairShare.Of(v, chatID, 0),
+		TempoPull:               settings.TempoPull.Of(v, chatID, 0),
 		SecondAnswerProbability: settings.SecondAnswerProbability.Of(v, chatID, 0),
 		MinNeed:                 settings.MinNeed.Of(v, chatID, 0),
 

@@ -36,11 +36,12 @@ var (
 	AddressedBoost = key[float64]("addressed_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that the last message names or answers."`)
 
 	Style                   = key[string]("style", `default:"lively" enum:"calm,lively,debate,play" doc:"What a conversation is like: it changes the defaults of other settings, as they tell."`)
-	AdditionProbability     = key[float64]("addition_probability", `default:"0.22" calm:"0.18" debate:"0.2" play:"0.25" min:"0" max:"1" doc:"Probability that the last speaker adds a line. It is higher after a short gap and for the energetic."`)
+	AdditionProbability     = key[float64]("addition_probability", `default:"0.19" calm:"0.16" debate:"0.2" play:"0.25" min:"0" max:"1" doc:"Probability that the last speaker adds a line. It is higher after a short gap and for the energetic."`)
 	MaxRun                  = key[int]("max_run", `default:"3" calm:"2" min:"1" max:"10" doc:"Most lines of one bot in a row, where another could speak."`)
-	ExchangeBoost           = key[float64]("exchange_boost", `default:"7" calm:"5" debate:"15" min:"1" max:"100" doc:"Multiplies the chance of the bot that spoke before the last speaker."`)
+	ExchangeBoost           = key[float64]("exchange_boost", `default:"16" calm:"10" debate:"40" min:"1" max:"100" doc:"Multiplies the chance of the bot that spoke before the last speaker."`)
 	MaxRally                = key[int]("max_rally", `default:"8" calm:"6" debate:"14" min:"2" max:"50" doc:"Most lines in a row of the same two bots, where another could speak."`)
 	FairShare               = key[float64]("fair_share", `default:"0.6" calm:"0.5" min:"0.1" max:"1" doc:"Part of the last 20 lines above which a bot holds back."`)
+	TempoPull               = key[float64]("tempo_pull", `default:"6" min:"0" max:"10" doc:"How strongly a bot is drawn to speak that had less of the last 50 lines than its tempo's part, and held back that had more; 0 is not at all."`)
 	SecondAnswerProbability = key[float64]("second_answer_probability", `default:"0.3" calm:"0.25" debate:"0.25" play:"0.4" min:"0" max:"1" doc:"Probability that a reply is the second or third answer to a bot's line."`)
 	MinNeed                 = key[float64]("min_need", `default:"7" calm:"9" play:"6" min:"0" max:"50" doc:"Least score of the line to answer; below it the turn is skipped while others' lines are on their way."`)
 
@@ -103,7 +104,7 @@ func Groups() []Group {
 		{"Who speaks", []*Definition{
 			SpeakerOrder.Definition, HourlyMinBoost.Definition, AddressedBoost.Definition,
 			Style.Definition, AdditionProbability.Definition, MaxRun.Definition, ExchangeBoost.Definition, MaxRally.Definition, FairShare.Definition,
-			SecondAnswerProbability.Definition, MinNeed.Definition,
+			TempoPull.Definition, SecondAnswerProbability.Definition, MinNeed.Definition,
 		}},
 		{"What a turn is", []*Definition{
 			ReactionProbability.Definition, ReactionMode.Definition, ReplyProbability.Definition, ReplyToBotsProbability.Definition,

@@ -21,7 +21,7 @@ func (d *decider) bot(prompt *Message) *Bot {
 	}
 	sum := 0.0
 	for i := range d.weights {
-		d.weights[i] *= d.lagging(i) * d.called(i, prompt) * d.exchange(i) * d.share(i)
+		d.weights[i] *= d.lagging(i) * d.called(i, prompt) * d.exchange(i) * d.share(i) * d.pull(i)
 		sum += d.weights[i]
 	}
 	i := d.pick(d.weights)
@@ -38,6 +38,9 @@ func (d *decider) bot(prompt *Message) *Bot {
 	}
 	if brake := d.share(i); brake != 1 {
 		d.because("floor.share", brake, "")
+	}
+	if pull := d.pull(i); pull > notable || pull < 1/notable {
+		d.because("floor.tempo", pull, "")
 	}
 	return bot
 }

@@ -213,6 +213,29 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// Gaps come evenly: of those of a lively spell each twelfth has one, of a quiet one's each
+// fifth, whatever the seed.
+func TestAnHourHasGapsOfAllLengths(t *testing.T) {
+	t.Parallel()
+	const cycle = 17
+	for seed := range uint64(50) {
+		in := busy(4)
+		in.Seed, in.Recent, in.Settings.MinGap, in.Settings.MaxGapFactor, in.Settings.LivelyGap = seed, nil, 0, 100, 1
+		var of [12]int
+		for turn := range int64(cycle) {
+			in.TurnNumber = cycle*7 + turn
+			gap := decide.Decide(in).Next.Sub(in.Now).Seconds()
+			in.Recent = nil
+			of[int(12*-math.Expm1(-gap/18))]++ // the mean in prime time
+		}
+		for part, n := range of {
+			if n < 1 || n > 3 {
+				t.Errorf("seed %d: %d gaps in twelfth %d", seed, n, part)
+			}
+		}
+	}
+}
+
 func TestGapsAreBounded(t *testing.T) {
 	t.Parallel()
 	in := busy(4)

@@ -32,15 +32,18 @@ type decider struct {
 	in      *Input
 	set     *Settings
 	local   time.Time // Now on the chat's clock
-	random  *rand.Rand
-	gapDraw float64   // of an exponential distribution with mean 1
-	turned  bool      // whether the spell ends with a turn
-	lull    float64   // how long the gap before was, as a part of the gaps that are shorter
-	lively  bool      // as of Next
-	floor   floor     // of a decision without a prompt
-	adds    bool      // whether the last speaker adds a line
-	joins   bool      // whether somebody joins in, with one more answer to a line
-	weights []float64 // of the cast, in its order; 0 is not eligible
+	source  *rand.PCG
+	random  *rand.Rand // of the source
+	gapDraw float64    // of an exponential distribution with mean 1
+	turned  bool       // whether the spell ends with a turn
+	lull    float64    // how long the gap before was, as a part of the gaps that are shorter
+	lively  bool       // as of Next
+	floor   floor      // of a decision without a prompt
+	adds    bool       // whether the last speaker adds a line
+	joins   bool       // whether somebody joins in, with one more answer to a line
+	weights []float64  // of the cast, in its order; 0 is not eligible
+	tempos  float64    // of all who are eligible
+	had     []int      // how many of the last lines each of the cast said; nil until they are counted
 	reasons []Reason
 	// addressed are the bots of the cast that the prompt, or else the last
 	// message, is for; nil for none.
@@ -118,12 +121,15 @@ func (d *decider) chance(probability float64) bool { return d.random.Float64() <
 
 // pick draws an index in proportion to the weights, which are 0 or more, not all
 // of them 0.
-func (d *decider) pick(weights []float64) int {
+func (d *decider) pick(weights []float64) int { return pickAt(d.random.Float64(), weights) }
+
+// pickAt is the index at a part of the weights, from 0 to less than 1.
+func pickAt(part float64, weights []float64) int {
 	sum := 0.0
 	for _, w := range weights {
 		sum += w
 	}
-	at, last := d.random.Float64()*sum, 0
+	at, last := part*sum, 0
 	for i, w := range weights {
 		if w <= 0 {
 			continue

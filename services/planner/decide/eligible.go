@@ -39,6 +39,7 @@ func (d *decider) eligible() Skip {
 		obstacle := d.obstacle(bot)
 		if obstacle == SkipNone {
 			d.weights[i] = tempo(bot)
+			d.tempos += d.weights[i]
 		}
 		skip = furthest(skip, obstacle)
 	}

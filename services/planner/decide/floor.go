@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -139,6 +140,39 @@ func (d *decider) share(i int) float64 {
 		return 1
 	}
 	return shareBrake
+}
+
+// maxPull keeps who has slept from talking alone; a notable pull is told of.
+const maxPull, notable = 8., 1.5
+
+// pull is the factor on the weight of a bot whose part of the last lines is not that of
+// its tempo among those who may speak: nobody speaks twice in a row and two go back and
+// forth, which evens out tempos. Few lines tell little about that.
+func (d *decider) pull(i int) float64 {
+	const few = 10
+	if d.in.Prompted != 0 || d.tempos == 0 || d.set.TempoPull == 0 {
+		return 1
+	}
+	if d.had == nil {
+		d.count()
+	}
+	part, lines := tempo(&d.in.Cast[i])/d.tempos, len(d.in.Recent)+len(d.in.Coming)
+	had := (float64(d.had[i]) + few*part) / (float64(lines) + few)
+	return within(math.Pow(part/had, within(d.set.TempoPull, 0, 10)), 1/maxPull, maxPull)
+}
+
+// count counts the lines of each of the cast.
+func (d *decider) count() {
+	d.had = make([]int, len(d.in.Cast))
+	for n := range len(d.in.Recent) + len(d.in.Coming) {
+		last := d.speaker(n)
+		for i := range d.in.Cast {
+			if d.in.Cast[i].ID == last {
+				d.had[i]++
+				break
+			}
+		}
+	}
 }
 
 // afterLull moves the probability of an answer so that turns after short gaps answer

@@ -1,7 +1,7 @@
 package decide_test
 
 import (
-	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -75,6 +75,7 @@ func TestASpeakerAddsALine(t *testing.T) {
 func TestWhoSpokeBeforeIsLikelyToGoOn(t *testing.T) {
 	t.Parallel()
 	in := said(3, 1, 2)
+	in.Settings.TempoPull = 0
 	n, acts := ruled(t, in, "floor.exchange")
 	boost := in.Settings.ExchangeBoost
 	share(t, "the one before", acts[1], draws, boost/(boost+2))
@@ -103,11 +104,37 @@ func TestARallyEnds(t *testing.T) {
 func TestWhoHadMoreThanItsShareHoldsBack(t *testing.T) {
 	t.Parallel()
 	in := said(1, 2, 1, 2, 1, 3, 1, 2, 1, 4, 1, 3, 1, 2, 1, 4, 1, 1, 2, 3)
-	in.Settings.FairShare, in.Settings.ExchangeBoost = 0.45, 1
+	in.Settings.FairShare, in.Settings.ExchangeBoost, in.Settings.TempoPull = 0.45, 1, 0
 	n, acts := ruled(t, in, "floor.share")
 	share(t, "the one who spoke most", acts[1], draws, 0.25/2.25)
 	if n != acts[1] {
 		t.Errorf("%d reasons for %d turns", n, acts[1])
+	}
+}
+
+// Who talks twice as often by its tempo does so in any hundred lines, though nobody but who
+// adds a line speaks twice in a row.
+func TestLinesFollowTheTempo(t *testing.T) {
+	t.Parallel()
+	in := said(1, 2, 3, 4)
+	in.Cast[0].Tempo = 2
+	in.Settings.ReactionProbability = 0
+	const hundred = 100
+	var spoke [5]float64
+	for in.TurnNumber = range int64(20 * hundred) {
+		d := decide.Decide(in)
+		in.Now = d.Next
+		in.Recent = append(in.Recent, decide.Message{Number: in.TurnNumber + hundred, BotID: d.Turn.BotID, At: in.Now, Text: "Something."})
+		in.Recent = in.Recent[max(0, len(in.Recent)-50):]
+		spoke[d.Turn.BotID]++
+		if (in.TurnNumber+1)%hundred == 0 {
+			for bot, want := range []float64{1: 0.4, 2: 0.2, 3: 0.2, 4: 0.2} {
+				if part := spoke[bot] / hundred; math.Abs(part-want) > 0.07 {
+					t.Errorf("bot %d has %.2f of a hundred lines, want %.2f", bot, part, want)
+				}
+			}
+			spoke = [5]float64{}
+		}
 	}
 }
 
@@ -212,18 +239,28 @@ func TestGapsTellWhatComes(t *testing.T) {
 	}
 }
 
+// Spells are some twelve and five gaps long, of many lengths.
 func TestSpells(t *testing.T) {
 	t.Parallel()
 	in := said(1, 2, 3, 1)
-	for _, c := range []struct {
-		lively bool
-		stay   float64
-	}{{true, 0.92}, {false, 0.8}} {
-		in.Lively = c.lively
-		stay := 0
-		turns(t, in, draws, func(d decide.Decision) { stay += one(d.Lively == c.lively) })
-		share(t, fmt.Sprintf("lively %v stays", c.lively), stay, draws, c.stay)
+	lengths, at := map[bool][]int{}, 0
+	for in.TurnNumber = range int64(draws) {
+		d := decide.Decide(in)
+		if at++; d.Lively != in.Lively {
+			lengths[in.Lively], at = append(lengths[in.Lively], at), 0
+		}
+		in.Lively = d.Lively
 	}
+	for lively, want := range map[bool]float64{true: 12, false: 5} {
+		sum, longest := 0, 0
+		for _, n := range lengths[lively] {
+			sum, longest = sum+n, max(longest, n)
+		}
+		if mean := float64(sum) / float64(len(lengths[lively])); math.Abs(mean-want) > 0.3 || lively && longest < 16 {
+			t.Errorf("lively %v: the mean is %.2f gaps, and the most are %d", lively, mean, longest)
+		}
+	}
+	in.Lively = false
 	// A skipped turn ends no spell, or it would end as often as it is looked at.
 	in.ChatLastMinute = in.Settings.ChatPerMinute
 	for in.TurnNumber = range int64(200) {

@@ -108,21 +108,82 @@ func (d *decider) unmuted() time.Time {
 // which rules drew, and a turn that is skipped doesn't end a spell. The gap before the
 // turn was drawn with the number before, and is looked up there.
 func (d *decider) draw() {
-	source := rand.NewPCG(d.in.Seed, uint64(d.in.TurnNumber-1)) //nolint:gosec // reproducible on purpose
-	d.random = rand.New(source)
-	d.lull = -math.Expm1(-d.random.ExpFloat64())
-	source.Seed(d.in.Seed, uint64(d.in.TurnNumber)) //nolint:gosec // as above
-	d.gapDraw = d.random.ExpFloat64()
-	d.turned = d.chance(when(d.in.Lively, endOfLively) + when(!d.in.Lively, endOfQuiet))
+	d.source = rand.NewPCG(0, 0)
+	d.random = rand.New(d.source)
+	d.lull, _ = d.gapAt(d.in.TurnNumber - 1)
+	gap, turned := d.gapAt(d.in.TurnNumber)
+	d.gapDraw, d.turned = -math.Log1p(-gap), turned
+	d.source.Seed(d.in.Seed, uint64(d.in.TurnNumber)) //nolint:gosec // reproducible on purpose
 }
 
 // A chat is in lively and in quiet spells by turns, some twelve and five gaps long:
-// people's gaps come in bursts.
+// people's gaps come in bursts. Of each cycle of turns some are quiet, somewhere in its
+// middle.
 const (
-	endOfLively = 0.08
-	endOfQuiet  = 0.20
-	livelyShare = endOfQuiet / (endOfLively + endOfQuiet) // of all gaps
+	cycle       = 17
+	quietTurns  = 5
+	firstQuiet  = 3
+	lastQuiet   = 9
+	livelyShare = 1 - quietTurns/float64(cycle) // of all gaps
 )
+
+// Streams of randomness that are drawn for several turns at a time.
+const (
+	gapStream      = 0x676170
+	lengthStream   = 0x6c656e
+	reactionStream = 0x7265616374
+)
+
+// gapAt is a draw from [0, 1) for the gap after a turn, and whether the turn ends the
+// spell. The gaps of a spell are spread over all that are drawn, in any order: so an hour
+// is much like another, however few its spells are.
+func (d *decider) gapAt(turn int64) (gap float64, turned bool) {
+	d.source.Seed(d.in.Seed^gapStream, uint64(turn)/cycle) //nolint:gosec // reproducible on purpose
+	begins := firstQuiet + d.random.IntN(lastQuiet-firstQuiet+1)
+	at, n := int(uint64(turn)%cycle), cycle-quietTurns //nolint:gosec // as above
+	turned = at == begins+int(when(!d.in.Lively, quietTurns))
+	switch {
+	case at >= begins+quietTurns:
+		at -= quietTurns
+	case at >= begins:
+		at, n = at-begins, quietTurns
+	}
+	part := d.part(at, n)
+	d.source.Seed(d.in.Seed^gapStream, ^uint64(turn)) //nolint:gosec // as above
+	return (float64(part) + d.random.Float64()) / float64(n), turned
+}
+
+// part is the one at a place of n parts, 16 at most, in any order. Of two orders it is in
+// the one in which large ones rather follow on large ones: where each comes once, they
+// tend to go up and down.
+func (d *decider) part(at, n int) uint8 {
+	first, follows := d.order(n)
+	if second, more := d.order(n); more > follows {
+		return second[at]
+	}
+	return first[at]
+}
+
+// order is one of n parts, and how much large ones follow on large ones in it.
+func (d *decider) order(n int) (order [16]uint8, follows int) {
+	for i := range n {
+		j := d.random.IntN(i + 1)
+		order[i], order[j] = order[j], uint8(i)
+	}
+	for i := 1; i < n; i++ {
+		follows += (2*int(order[i]) - n + 1) * (2*int(order[i-1]) - n + 1)
+	}
+	return order, follows
+}
+
+// spread is a draw from [0, 1) of which each 16 turns have one in each sixteenth of it.
+func (d *decider) spread(stream uint64) float64 {
+	const n = 16
+	d.source.Seed(d.in.Seed^stream, uint64(d.in.TurnNumber)/n) //nolint:gosec // reproducible on purpose
+	part := d.part(int(uint64(d.in.TurnNumber)%n), n)          //nolint:gosec // as above
+	d.source.Seed(d.in.Seed^stream, ^uint64(d.in.TurnNumber))  //nolint:gosec // as above
+	return (float64(part) + d.random.Float64()) / n
+}
 
 // spell tells whether the chat is lively from now on. People make it so.
 func (d *decider) spell(turn *Turn) {

@@ -18,7 +18,7 @@ func (d *decider) reaction(t *Turn, bot *Bot) bool {
 			n++
 		}
 	}
-	if n == 0 || !d.chance(d.set.ReactionProbability) {
+	if n == 0 || d.spread(reactionStream) >= d.set.ReactionProbability {
 		return false
 	}
 	n = d.random.IntN(n)

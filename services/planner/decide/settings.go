@@ -58,6 +58,9 @@ type Settings struct {
 	ExchangeBoost       float64
 	MaxRally            int
 	FairShare           float64
+	// TempoPull is how strongly who had less of the last lines than its tempo's part is
+	// drawn to speak, and who had more held back; 0 is not at all.
+	TempoPull float64
 	// SecondAnswerProbability is that of a reply to give a bot's line one more answer,
 	// MinNeed the least score of a reply that isn't better left out.
 	SecondAnswerProbability, MinNeed float64
