@@ -288,14 +288,10 @@ func (d *draft) addition(last, asked bool, used map[string]int) (string, string)
 		rules = []weighted{{"add_lean", 1}}
 	case last && len(d.taken) > 0 && d.view.length != script.Short:
 		rules = append(rules, weighted{"close_other", 1.5})
+	case !last && used["add_more"] > 1 && d.view.family != d.view.lang.generic:
+		rules = append(rules, weighted{"add_point", 2.5})
 	}
-	var open []weighted
-	for _, r := range rules {
-		// A second reason is fine, a second flourish is not, and a counter-argument ends it.
-		if used[r.rule] == 0 || r.rule == "add_more" && used["concede"] == 0 && used[r.rule] < d.view.reasons() {
-			open = append(open, r)
-		}
-	}
+	open := slices.DeleteFunc(rules, func(r weighted) bool { return !d.mayAdd(r.rule, used) })
 	for len(open) > 0 {
 		i := d.pick(open)
 		if s, ok := d.expand(open[i].rule, 0); ok {
@@ -304,6 +300,19 @@ func (d *draft) addition(last, asked bool, used map[string]int) (string, string)
 		open = append(open[:i], open[i+1:]...)
 	}
 	return "", ""
+}
+
+// mayAdd tells whether a rule may add a sentence: more reasons for each point are fine, a
+// second flourish is not, and a counter-argument ends a point.
+func (d *draft) mayAdd(rule string, used map[string]int) bool {
+	points := 1 + used["add_point"]
+	switch rule {
+	case "add_point":
+		return true
+	case "add_more":
+		return used["concede"] < points && used[rule] < d.view.reasons()*points
+	}
+	return used[rule] == 0
 }
 
 func (d *draft) pick(rules []weighted) int {

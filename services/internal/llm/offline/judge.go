@@ -54,7 +54,7 @@ func (v *view) judge(r *reading, words []string, want, chars int) float64 {
 		return score
 	}
 	if v.target != nil && !v.direct() {
-		score -= 0.4 * v.missed(v.lang.stems(words))
+		score -= 0.6 * v.missed(v.lang.stems(words))
 	}
 	// "Thinking about tomatoes, with tomatoes …"
 	if title := normal(v.title); title != "" {

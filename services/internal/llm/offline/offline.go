@@ -33,7 +33,11 @@ const (
 const attempts = 8
 
 // asking is the share of lines that may ask, and unasked what a question costs another.
-const asking, unasked = 0.45, 0.25 // also what a cut costs
+// Where few of the last lines asked, rather a line asks, where many did, none.
+const (
+	asking, unasked = 0.45, 0.25 // also what a cut costs
+	few, many       = 0.15, 0.20
+)
 
 // Provider composes text. It is safe for concurrent use.
 type Provider struct {
@@ -122,7 +126,7 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 	}
 	if view.target == nil || view.target.honest == "" {
 		best = cut(view.dress(best, manner, rng), limit)
-		if s.Bubbles && !view.narrator {
+		if s.Bubbles {
 			best = broken(best, manner, rng)
 		}
 	}
@@ -143,17 +147,32 @@ func (v *view) cost(text, whole string, asks bool) (cost float64) {
 	if text != whole {
 		cost += unasked
 	}
-	if !asks && strings.Contains(text, "?") && !v.direct() {
+	switch asking, asked := strings.Contains(text, "?"), v.asked(); {
+	case v.direct():
+	case asking && asked > many:
+		cost += 2 * unasked
+	case asking && !asks && asked > few, !asking && asked < few:
 		cost += unasked
 	}
 	return cost
+}
+
+// asked is the part of the last lines that ask something; few lines tell little.
+func (v *view) asked() float64 {
+	const lately, least = 30, 10
+	last := v.lines[max(0, len(v.lines)-lately):]
+	n := least * (few + many) / 2
+	for _, l := range last {
+		n += float64(min(1, strings.Count(l.text, "?")))
+	}
+	return n / float64(len(last)+least)
 }
 
 // broken is a text with line breaks between some of its sentences, two at most: behind a
 // first one of a word or a few, and else now and then. Who seldom ends a line with a full
 // stop writes none before them.
 func broken(text string, m manner, rng *rand.Rand) string {
-	const maxBreaks, share = 2, 0.6
+	const maxBreaks, share = 2, 0.35
 	var said string
 	from, breaks, stops := 0, 0, rng.Float64() < m.stop
 	ends := sentenceEnds(text)

@@ -65,8 +65,9 @@ func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 }
 
 // turns and openers are the shares of lines that have a favourite turn of the character
-// or of the persona before them, where one may stand.
-const turns, openers = 0.6, 0.55
+// or of the persona before them, where one may stand. Tags is that of a turn of the
+// character behind them, of a persona that has no openers.
+const turns, openers, tags = 0.6, 0.55, 0.4
 
 // turn puts a favourite turn before a text. The persona's own may stand before whatever
 // is written small then, the character's only before a clause.
@@ -82,6 +83,11 @@ func (d *draft) turn(text string) string {
 			return text
 		}
 		return v.opener(own[d.rng.IntN(len(own))]) + " " + v.small(text)
+	}
+	if rest, ends := strings.CutSuffix(text, "."); ends && !v.narrator && !strings.ContainsAny(lastSentence(text), ",:") && d.rng.Float64() < tags {
+		if tag, ok := d.expand("tag", 0); ok {
+			text = rest + ", " + tag + "."
+		}
 	}
 	if v.narrator || strings.ContainsAny(sentence, "?:!\"") ||
 		!strings.Contains(sentence, " ") || !slices.Contains(v.lang.lexicon.Turned, strings.ToLower(first)) || d.rng.Float64() >= turns {
