@@ -21,7 +21,7 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 		// Calls that hang are given up within the window that is watched.
 		"--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")
 	emulator, pool := c.emulator(), database(t, dir)
-	set(t, pool, settings.ReactionProbability.Definition, "0.33")
+	set(t, pool, settings.ReactionProbability.Definition, "0.4")
 	set(t, pool, settings.MaxMessagesPerMinute.Definition, "60")
 	// So a single reaction that counted as waiting would stop its chat.
 	set(t, pool, settings.MaxUnwrittenTurns.Definition, "1")
