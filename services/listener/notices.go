@@ -22,8 +22,9 @@ import (
 const (
 	// A text is shown that was not yet, or of which the message is gone, or was refused. What
 	// was refused because the bot may not write there waits until it may, or another may;
-	// what was for another reason, for a while. Of what nobody knows whether it is there, a
-	// second message might stand beside it.
+	// what was for another reason, for a while. It may again if it was let in since the message
+	// was planned: that may be heard before the refusal is written down. Of what nobody knows
+	// whether it is there, a second message might stand beside it.
 	findHeld = `-- find texts to show
 SELECT d.chat_id, d.turn_no, t.fence, coalesce(p.display_name, b.name), coalesce(nullif(c.title, ''), c.name), t.topic, t.expires_at,
     (SELECT coalesce(string_agg(x.body, E'\n\n' ORDER BY x.part), '') FROM deliveries x
@@ -36,7 +37,7 @@ LEFT JOIN turns s ON s.chat_id = n.shown_chat AND s.turn_no = n.shown_turn
 WHERE d.lane = 'held' AND d.closed_at IS NULL AND d.part = 1 AND t.closed_at IS NULL AND t.expires_at > now()
     AND (n.id IS NULL OR n.gone OR s.outcome = 'rejected' AND (s.closed_at < now() - $2::interval
         OR EXISTS (SELECT FROM cast_members m WHERE m.chat_id = n.shown_chat AND m.bot_id = n.bot_id
-            AND (m.resumed_at > s.closed_at OR m.suspended_at IS NOT NULL))))
+            AND (m.resumed_at > s.planned_at OR m.suspended_at IS NOT NULL))))
 ORDER BY d.created_at LIMIT $1`
 
 	// Who shows texts may act in the chat, and is the bot of a name, if there is one.

@@ -187,7 +187,8 @@ func tellRotation(out io.Writer, keys secret.Keyring, resealed int, states []ros
 		for _, k := range all[1:] {
 			old = append(old, k.ID())
 		}
-		text += fmt.Sprintf("No token needs %s any more: once every sender, listener and console has been restarted with key %s, take it out (chorus secrets drop-keys).\n"+
+		text += fmt.Sprintf("No token needs %s any more: once every sender, listener and console has been restarted with key %s,"+
+			" take it out (chorus secrets drop-keys).\n"+
 			"Keep it for as long as you keep backups of today and before.\n", strings.Join(old, ", "), all[0].ID())
 	}
 	if _, err := io.WriteString(out, text); err != nil {

@@ -35,7 +35,8 @@ var marks = []mark{
 	{`\A\s*Here(?:'s| is) my (?:thought|thinking) process:`, `Here(?:'s| is) my (?:response|answer):`}, // Granite
 	// Models that were told to think first, and write headings.
 	{
-		`\A\s*(?:(?:\*\*|__|#{1,6})\s*(?:thinking|thought process|reasoning|analysis)\b[a-z ]{0,20}|(?:thinking|thought|reasoning)(?: process)?\s*:|chain of thought\s*:)`,
+		`\A\s*(?:(?:\*\*|__|#{1,6})\s*(?:thinking|thought process|reasoning|analysis)\b[a-z ]{0,20}` +
+			`|(?:thinking|thought|reasoning)(?: process)?\s*:|chain of thought\s*:)`,
 		`(?:\*\*|__|#{1,6}\s)\s*(?:final |my )?(?:answer|response|reply|message|output)\s*(?::\s*)?(?:\*\*|__|:|\n)`,
 	},
 }
