@@ -70,7 +70,8 @@ those who must not have the keys.`,
 	}
 	cmd.AddCommand(
 		rotateCommand(),
-		keyFileCommand("add-key", "Put a new key before those in the file", secret.AddKey, "Key %s seals from now on. Restart senders, listeners and consoles; then: chorus secrets rotate\n"),
+		keyFileCommand("add-key", "Put a new key before those in the file", secret.AddKey,
+			"Key %s seals from now on. Restart senders, listeners and consoles; then: chorus secrets rotate\n"),
 		keyFileCommand("drop-keys", "Leave only the first key in the file", secret.KeepFirstKey, "Only key %s is left. Restart senders, listeners and consoles.\n"),
 	)
 	cmd.Flags().StringVar(&dir, "dir", ".", "folder that gets them")
