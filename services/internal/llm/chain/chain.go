@@ -255,8 +255,8 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, acquired bool) 
 		call := usage.Call{
 			About: r.About, At: at, Provider: k.Name, Model: k.Model, Latency: time.Since(began), Outcome: outcome(ctx, err),
 		}
-		if until := k.resting.untilWhen(time.Now()); err != nil && !until.IsZero() {
-			call.RestsUntil = c.Now().Add(time.Until(until))
+		if left := k.resting.left(time.Now()); err != nil && left > 0 {
+			call.RestsUntil = c.Now().Add(left)
 		}
 		traceCall(ctx, c.take(k, call, &answer, err, prompt), err)
 		return answer, err

@@ -80,19 +80,9 @@ func (r *resting) end(log *zap.Logger) {
 	r.told = false
 }
 
-// left is how long the rest still is.
+// left is how long the rest still is; not more than 0 for none.
 func (r *resting) left(now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.until.Sub(now)
-}
-
-// untilWhen is when the rest ends that has begun; zero for none.
-func (r *resting) untilWhen(now time.Time) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.until.After(now) {
-		return r.until
-	}
-	return time.Time{}
 }
