@@ -142,6 +142,20 @@ func (d *desk) approve() {
 	}
 }
 
+// approveTogether has two listeners look at the same time.
+func (d *desk) approveTogether() {
+	d.t.Helper()
+	var both sync.WaitGroup
+	for _, l := range []*listener.Listener{d.listener, d.make(d.t, d.told)} {
+		both.Go(func() {
+			if err := l.Approve(d.t.Context()); err != nil {
+				d.t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+}
+
 // deliver sends what is to be sent to the operators.
 func (d *desk) deliver() (all []*chorusv1.Delivery) {
 	d.t.Helper()
@@ -308,16 +322,7 @@ func TestATextIsShownOnceWithButtonsThatFit(t *testing.T) {
 	long := strings.Repeat("🎈", 2048)
 	planned := d.plans(d.journal, d.chat, d.bots[0], 0)
 	d.written(d.journal, d.writing(d.journal, d.chat), journal.Written{Held: time.Now().Add(time.Hour), Deliveries: []*chorusv1.Delivery{journaltest.Message(planned, long)}})
-	other := d.make(t, d.told)
-	var both sync.WaitGroup
-	for _, l := range []*listener.Listener{d.listener, other} {
-		both.Go(func() {
-			if err := l.Approve(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	both.Wait()
+	d.approveTogether()
 	d.approve()
 	shown := d.deliver()
 	if len(shown) != 1 {
@@ -390,16 +395,7 @@ func TestWhatWasNotSeenIsShownAgainOnce(t *testing.T) {
 				t.Fatalf("it is shown %d times while the way is closed", n)
 			}
 			c.opens(d)
-			other := d.make(t, d.told)
-			var both sync.WaitGroup
-			for _, l := range []*listener.Listener{d.listener, other} {
-				both.Go(func() {
-					if err := l.Approve(t.Context()); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			both.Wait()
+			d.approveTogether()
 			d.told.gone = false
 			d.approve()
 			again := d.deliver()
