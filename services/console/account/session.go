@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -32,29 +31,32 @@ const (
 const (
 	// Who is logged in comes with it: pages that follow ask often.
 	readSession = `-- console: session
-SELECT s.data, s.expiry, coalesce(u.id, 0), coalesce(u.name, ''), coalesce(u.role, '')
+SELECT s.data, least(s.created_at + $2::interval, now() + $3::interval) > s.expiry + interval '1 minute',
+    coalesce(u.id, 0), coalesce(u.name, ''), coalesce(u.role, '')
 FROM sessions s LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.token = $1 AND s.expiry > now()`
 	addSession = `-- console: add a session
 INSERT INTO sessions (token, data, expiry, user_id, origin) VALUES ($1, $2, $3, $4, $5)`
 	changeSession = `-- console: change a session
 UPDATE sessions SET data = $2, expiry = $3, user_id = $4 WHERE token = $1`
 	prolongSession = `-- console: prolong a session
-UPDATE sessions SET expiry = $2 WHERE token = $1`
+UPDATE sessions SET expiry = least(created_at + $2::interval, now() + $3::interval) WHERE token = $1`
 	endSession = `-- console: end a session
 DELETE FROM sessions WHERE token = $1`
 )
 
 // sessions keeps those of scs. The one of its own package would write a session anew that
-// another request has just ended.
-type sessions struct{ pool *pgxpool.Pool }
+// another request has just ended. It is here that a session is prolonged, once a minute, while
+// it is used: scs would encode and write it for each request of a page that follows.
+type sessions struct {
+	pool           *pgxpool.Pool
+	lifetime, idle time.Duration
+}
 
 var _ scs.CtxStore = sessions{}
 
 // visit is the session that a request came with, and its address.
 type visit struct {
-	token  string
-	values map[string]any
-	expiry time.Time
+	token string
 	// user is who is logged in, 0 for nobody, as the database knew them then.
 	user       int64
 	name, role string
@@ -65,15 +67,16 @@ type visitKey struct{}
 
 func (s sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var data []byte
+	var prolong bool
 	var v visit
-	err := s.pool.QueryRow(ctx, readSession, token).Scan(&data, &v.expiry, &v.user, &v.name, &v.role)
+	err := s.pool.QueryRow(ctx, readSession, token, s.lifetime, s.idle).Scan(&data, &prolong, &v.user, &v.name, &v.role)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, false, nil
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read a session: %w", err)
+	if err == nil && prolong {
+		_, err = s.pool.Exec(ctx, prolongSession, token, s.lifetime, s.idle)
 	}
-	if _, v.values, err = (scs.GobCodec{}).Decode(data); err != nil {
+	if err != nil {
 		return nil, false, fmt.Errorf("read a session: %w", err)
 	}
 	if came, _ := ctx.Value(visitKey{}).(*visit); came != nil {
@@ -90,6 +93,9 @@ func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 	}
 	id, known := values[keyUser].(int64)
 	user := pgtype.Int8{Int64: id, Valid: known}
+	if unused := time.Now().Add(s.idle); unused.Before(expiry) {
+		expiry = unused
+	}
 	v, _ := ctx.Value(visitKey{}).(*visit)
 	switch {
 	case v == nil:
@@ -98,17 +104,11 @@ func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 		if _, err = s.pool.Exec(ctx, addSession, token, data, expiry, user, v.origin); removed(err) {
 			return operation.Invalid(errLogin)
 		}
-	case reflect.DeepEqual(values, v.values):
-		// What a page that follows asks for prolongs a session once a minute, and leaves its
-		// data to requests that change it.
-		if v.expiry.Before(expiry.Add(-time.Minute)) {
-			_, err = s.pool.Exec(ctx, prolongSession, token, expiry)
-		}
 	default:
 		_, err = s.pool.Exec(ctx, changeSession, token, data, expiry, user)
 	}
 	if err == nil {
-		v.token, v.values, v.expiry = token, values, expiry
+		v.token = token
 	}
 	return err
 }
@@ -144,8 +144,7 @@ func (a *Area) newManager() *scs.SessionManager {
 		name = "__Host-chorus" // browsers take it from this host and by https only
 	}
 	return &scs.SessionManager{
-		Store: sessions{a.Pool}, HashTokenInStore: true, Codec: scs.GobCodec{},
-		Lifetime: a.Session, IdleTimeout: a.Session / idleShare,
+		Store: sessions{a.Pool, a.Session, a.Session / idleShare}, HashTokenInStore: true, Codec: scs.GobCodec{}, Lifetime: a.Session,
 		// Strict would lose the session on the way back from an identity provider.
 		Cookie:    scs.SessionCookie{Name: name, Path: "/", HttpOnly: true, Secure: a.secure(), SameSite: http.SameSiteLaxMode},
 		ErrorFunc: func(w http.ResponseWriter, r *http.Request, err error) { a.pages.Fail(w, r, err) },
