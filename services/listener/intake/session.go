@@ -239,9 +239,6 @@ func (s *session) lock(ctx context.Context) error {
 	}
 	var b pgx.Batch
 	b.Queue(ensurePauses, ids)
-	if written = distinct(written); len(written) > 0 {
-		b.Queue(rosterpg.HintLook, written)
-	}
 	b.Queue(lockChats, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := rows.Scan(&s.now); err != nil {
@@ -250,6 +247,9 @@ func (s *session) lock(ctx context.Context) error {
 		}
 		return rows.Err()
 	})
+	if written = distinct(written); len(written) > 0 {
+		b.Queue(rosterpg.HintLook, written)
+	}
 	if err := s.tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("lock chats: %w", err)
 	}
