@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -58,7 +59,11 @@ func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
 	err := cfg.load(cmd)
 	if mistakes := (*config.Error)(nil); errors.As(err, &mistakes) {
 		for _, line := range mistakes.Lines {
-			report.Add(failure("configuration", "", line, "chorus config --table lists all there is to configure"))
+			remedy := "chorus config --table lists all there is to configure"
+			if strings.Contains(line, ": can't be read: ") {
+				remedy = "give --config the path of a file, or leave it out: flags and the environment are enough"
+			}
+			report.Add(failure("configuration", "", line, remedy))
 		}
 		return &report, nil // the rest would look at other servers than are meant
 	}

@@ -181,3 +181,15 @@ func TestCheckNamesAProviderWithoutABudget(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckSaysWhatToDoAboutAConfiguration(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]string{
+		"--config=/nowhere.yaml":  "give --config the path of a file",
+		"--llm.kind=unbelievable": "chorus config --table",
+	} {
+		if got := chorus("check", arg); got.Code == 0 || !strings.Contains(got.Out, want) {
+			t.Errorf("%s: no %q in %s%s", arg, want, got.Out, got.Err)
+		}
+	}
+}
