@@ -110,7 +110,7 @@ func (p *pipeline) prepare() {
 	defer pool.Close()
 	for definition, value := range map[*settings.Definition]string{
 		settings.PrimeHoursBoost.Definition: "false", settings.MinGap.Definition: "0s", settings.MaxMessagesPerMinute.Definition: "60",
-		settings.ReactionProbability.Definition: "0",
+		settings.ReactionProbability.Definition: "0", settings.LivelyGapFactor.Definition: "1", settings.MinNeed.Definition: "0",
 	} {
 		set(p.b, pool, definition, value)
 	}
@@ -273,6 +273,7 @@ func (p *pipeline) cpu() (sum float64) {
 	}
 	for _, sample := range sampler.Samples() {
 		sum += sample.CPU
+		p.b.Logf("  CPU %s %.3f", sample.Service, sample.CPU)
 	}
 	return sum
 }
