@@ -96,7 +96,7 @@ func newChart(of []usageDay, n int, now time.Time) chart {
 		row := chartRow{Day: first.AddDate(0, 0, i).Format(time.DateOnly)}
 		for _, name := range c.Names {
 			d := day[name]
-			row.Cells = append(row.Cells, fmt.Sprintf("%.4f, %d tokens", d.Cost, d.Tokens))
+			row.Cells = append(row.Cells, fmt.Sprintf("%.4f, %d tokens, %d calls", d.Cost, d.Tokens, d.Calls))
 		}
 		c.Rows = append(c.Rows, row)
 	}

@@ -129,7 +129,7 @@ func TestUsageIsPlotted(t *testing.T) {
 INSERT INTO llm_calls (at, purpose, chat_id, provider, prompt_tokens, cost, outcome) SELECT now(), 'text', $1, name, 100, $2::integer, 'written' FROM unnest(ARRAY['alpha', 'beta']) AS name`, chat, 8-i)
 	}
 	for page, want := range map[string][]string{
-		"/operate/usage?days=7":         {"half is used up", "at most 72.0000", "at most 1600", `height="60"><title>`, `class="c1"`, "alpha", "36.0000, 800 tokens"},
+		"/operate/usage?days=7":         {"half is used up", "at most 72.0000", "at most 1600", `height="60"><title>`, `class="c1"`, "alpha", "36.0000, 800 tokens, 8 calls"},
 		"/operate/usage?by=chat&days=7": {"at most 72.0000", "at most 16", "chat-e", "others", "12.0000, 600 tokens", `class="c5"`},
 		"/operate/usage?by=day":         {"at most 72.0000", "all"},
 	} {

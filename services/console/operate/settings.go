@@ -26,13 +26,14 @@ type settingsAsked struct {
 
 // shownSetting is a setting with the value that holds.
 type shownSetting struct {
-	Key     string `json:"key"`
-	Group   string `json:"group" doc:"what it is about"`
-	Value   string `json:"value"`
-	From    string `json:"from" doc:"default, global, chat or bot"`
-	Default string `json:"default"`
-	Range   string `json:"range"`
-	Doc     string `json:"doc"`
+	Key     string   `json:"key"`
+	Group   string   `json:"group" doc:"what it is about"`
+	Value   string   `json:"value"`
+	From    string   `json:"from" doc:"default, global, chat or bot"`
+	Default string   `json:"default"`
+	Range   string   `json:"range"`
+	Words   []string `json:"words,omitempty" doc:"the values that are allowed, where they are few"`
+	Doc     string   `json:"doc"`
 	// Here tells that it can be set for what was asked for.
 	Here bool   `json:"here"`
 	ETag string `json:"etag" doc:"for If-Match, when it is set for what was asked for"`
@@ -109,7 +110,7 @@ func (a *Area) listSettings(ctx context.Context, in *settingsAsked) (*settingsAn
 		for _, d := range g.Settings {
 			value, from := values.Text(d, ids[settings.Chat], ids[settings.Bot])
 			out.Body.Settings = append(out.Body.Settings, shownSetting{
-				Key: d.Key, Group: g.Name, Value: value, From: cmp.Or(string(from), "default"), Default: d.Default, Range: d.Range, Doc: d.Description,
+				Key: d.Key, Group: g.Name, Value: value, From: cmp.Or(string(from), "default"), Default: d.Default, Range: d.Range, Words: d.Words(), Doc: d.Description,
 				Here: d.Allows(scope) == nil, ETag: operation.ETag([2]string{value, string(from)}),
 			})
 		}

@@ -26,6 +26,7 @@ type usageAsked struct {
 type spentDay struct {
 	Day      time.Time `json:"day"`
 	Provider string    `json:"provider"`
+	Calls    int64     `json:"calls"`
 	Tokens   int64     `json:"tokens"`
 	Cost     float64   `json:"cost"`
 }
@@ -63,7 +64,7 @@ type usageDay struct {
 const shownNames = 5
 
 const spending = `-- console: spending
-SELECT day, key, sum(prompt_tokens + completion_tokens)::bigint, sum(cost)::float8
+SELECT day, key, sum(calls)::bigint, sum(prompt_tokens + completion_tokens)::bigint, sum(cost)::float8
 FROM llm_totals WHERE by = 'provider' AND day >= $1 GROUP BY day, key ORDER BY day, key`
 
 func (a *Area) readUsage(ctx context.Context, in *usageAsked) (*usageAnswer, error) {
@@ -133,7 +134,7 @@ func (a *Area) pageUsage(w http.ResponseWriter, r *http.Request) {
 	of := found.Body.SumDays
 	if in.By == "" {
 		for _, d := range found.Body.Days {
-			of = append(of, usageDay{Day: d.Day, Name: d.Provider, Tokens: d.Tokens, Cost: d.Cost})
+			of = append(of, usageDay{d.Day, d.Provider, d.Calls, d.Tokens, d.Cost})
 		}
 	}
 	c := newChart(of, in.Days, time.Now())
