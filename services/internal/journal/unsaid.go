@@ -18,11 +18,14 @@ const MaybeSaid = `coalesce(outcome, 'delivered') IN ('delivered', 'fell_back', 
 // Counts are locked in the order of whoever plans: the clocks of the chats, then those of
 // the bots, and that of all bots together last.
 const (
+	unsaid = `
+FROM turns t WHERE counted AND outcome IN ('rejected', 'expired', 'dead', 'passed') AND kind IN ('message', 'reply')`
+	anyUnsaid = `-- look for what was not said
+SELECT EXISTS (SELECT` + unsaid + `)`
 	// Of a turn of several messages, one may have been said.
 	findUnsaid = `-- find what was not said
 SELECT chat_id, turn_no, bot_id, planned_at, payload, EXISTS (
-    SELECT FROM deliveries d WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.outcome IN ('delivered', 'fell_back', 'unknown'))
-FROM turns t WHERE counted AND outcome IN ('rejected', 'expired', 'dead', 'passed') AND kind IN ('message', 'reply')
+    SELECT FROM deliveries d WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.outcome IN ('delivered', 'fell_back', 'unknown'))` + unsaid + `
 ORDER BY chat_id, turn_no LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`
 	noteUnsaid = `-- note what was not said
 UPDATE turns t SET counted = false FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE t.chat_id = u.chat_id AND t.turn_no = u.turn_no`
@@ -54,6 +57,10 @@ DELETE FROM answers a USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, mes
 // the messages of chats, of bots and of all, and the answers of people. It gives how many
 // turns it looked at.
 func (j *Journal) Uncount(ctx context.Context, limit int) (n int, err error) {
+	var found bool
+	if err := j.pool.QueryRow(ctx, anyUnsaid).Scan(&found); err != nil || !found { // it seldom is
+		return 0, err
+	}
 	err = store.InTx(ctx, j.pool, func(tx pgx.Tx) error {
 		var chats, turns, in, bots, asked, messages []int64
 		var at []time.Time

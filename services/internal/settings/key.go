@@ -118,6 +118,18 @@ func (d *Definition) ParseText(text string) (json.RawMessage, error) {
 	return d.encode(value)
 }
 
+// Words are the values that are allowed, as texts, where they are few; else nil.
+func (d *Definition) Words() []string {
+	switch d.field.Type.Kind() {
+	case reflect.Bool:
+		return []string{"true", "false"}
+	case reflect.String:
+		return d.field.Words
+	default:
+		return nil
+	}
+}
+
 // Allows checks that the setting can be set for a scope.
 func (d *Definition) Allows(scope Scope) error {
 	if slices.Contains(d.Scopes, scope) {

@@ -154,7 +154,7 @@ func (b *Book) look(ctx context.Context) {
 	}
 }
 
-const spentToday = `-- spent today
+const spentToday = `
 SELECT today.day, coalesce(t.key, ''), coalesce(sum(t.calls), 0)::bigint, coalesce(sum(t.prompt_tokens + t.completion_tokens), 0)::bigint,
     coalesce(sum(t.cost), 0)::float8
 FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_totals t ON t.by = 'provider' AND t.day = today.day GROUP BY 1, 2`
@@ -162,7 +162,7 @@ FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_totals
 // SpentToday is the day that it is at the database, and what each provider was used for
 // on it, by all replicas.
 func SpentToday(ctx context.Context, pool *pgxpool.Pool) (day time.Time, known map[string]Spent, err error) {
-	rows, _ := pool.Query(ctx, spentToday) // its error is that of the rows, too
+	rows, _ := pool.Query(ctx, `-- spent today`+spentToday) // its error is that of the rows, too
 	return spent(rows)
 }
 
@@ -193,7 +193,8 @@ func (b *Book) refresh(ctx context.Context) error {
 }
 
 // A trigger adds the calls to llm_totals. The build before measures budgets by llm_spending.
-// In the order of its key, so that replicas don't wait for each other in turn.
+// In the order of its key, so that replicas don't wait for each other in turn. What was spent
+// is read as of before.
 const writeCalls = `-- write calls
 WITH calls AS (
     INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome,
@@ -203,11 +204,12 @@ WITH calls AS (
     FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
         $9::int[], $10::int[], $11::float8[], $12::interval[], $13::text[], $14::timestamptz[])
         AS c(at, purpose, chat, turn, bot, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome, rests_until)
-    RETURNING (at AT TIME ZONE 'UTC')::date AS day, provider, prompt_tokens + completion_tokens AS tokens, cost)
-INSERT INTO llm_spending (day, provider, calls, tokens, cost)
-SELECT day, provider, count(*), sum(tokens), sum(cost) FROM calls GROUP BY 1, 2 ORDER BY 1, 2
-ON CONFLICT (day, provider) DO UPDATE SET
-    calls = llm_spending.calls + excluded.calls, tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost`
+    RETURNING (at AT TIME ZONE 'UTC')::date AS day, provider, prompt_tokens + completion_tokens AS tokens, cost),
+spending AS (
+    INSERT INTO llm_spending (day, provider, calls, tokens, cost)
+    SELECT day, provider, count(*), sum(tokens), sum(cost) FROM calls GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (day, provider) DO UPDATE SET
+        calls = llm_spending.calls + excluded.calls, tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost)` + spentToday
 
 // flush writes what waits. It is false if the database took nothing.
 func (b *Book) flush(ctx context.Context) bool {
@@ -234,20 +236,21 @@ func (b *Book) flush(ctx context.Context) bool {
 	return true
 }
 
-// insert writes calls down and reads what was spent today, in one transaction.
+// insert writes calls down, and tells what was spent today, with them.
 func (b *Book) insert(ctx context.Context, calls []Call) (day time.Time, known map[string]Spent, err error) {
 	var c callColumns
 	for _, call := range calls {
 		c.add(call)
 	}
-	var batch pgx.Batch
-	batch.Queue(writeCalls, c.args()...)
-	batch.Queue(spentToday).Query(func(rows pgx.Rows) (err error) {
-		day, known, err = spent(rows)
-		return err
-	})
-	if err := b.pool.SendBatch(ctx, &batch).Close(); err != nil {
+	rows, _ := b.pool.Query(ctx, writeCalls, c.args()...) // its error is that of the rows, too
+	day, known, err = spent(rows)
+	if err != nil {
 		return day, nil, fmt.Errorf("write calls down: %w", err)
+	}
+	for _, call := range calls {
+		if Day(call.At).Equal(day) {
+			known[call.Provider] = known[call.Provider].plus(call)
+		}
 	}
 	return day, known, nil
 }

@@ -40,7 +40,8 @@ func Generator() []string { return Each("claim turns", Write, "commit turns", Ri
 // Planner is a batch of chats, the answer to a prompt, and the stage that answers.
 func Planner() (batch, answer, stage []string) {
 	batch = Each(
-		"claim due chats", begin, "lock due chats", "look at locked chats", "plan turns", commit, "end overdue turns", "find what was not said",
+		"claim due chats", begin, "lock due chats", "look at locked chats", "plan turns", commit, "end overdue turns",
+		"look for what was not said", "find what was not said",
 	)
 	answer = Each(
 		begin, "claim a chat", "hold the prompt", "look at a chat", "count answers", "look for answers",
