@@ -209,7 +209,8 @@ func TestEndedSessionStaysEnded(t *testing.T) {
 	var slow sync.WaitGroup
 	slow.Go(func() { v.get("/") })
 	waits := func() (n int) {
-		if err := c.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted`).Scan(&n); err != nil {
+		if err := c.Pool.QueryRow(t.Context(), `
+SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&n); err != nil {
 			t.Error(err)
 			return 1
 		}

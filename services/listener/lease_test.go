@@ -41,7 +41,8 @@ func TestEachBotIsListenedToByOneAndTakenOverFromTheDead(t *testing.T) {
 	becomes(s, 3, claimed)
 
 	// The connection dies that shows that the listener lives.
-	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230504`)
+	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230504
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 	s.say(there, "Tom", "three", 0)
 	s.hears(chat, 3)
 	becomes(s, 3, claimed)

@@ -86,7 +86,8 @@ func TestALostLeaseIsTakenAgain(t *testing.T) {
 	t.Parallel()
 	pool := open(t, testenv.Postgres(t))
 	l, _ := start(t, pool, lease.Sender)
-	_, err := pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint::integer = $1`, l.Owner())
+	_, err := pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint::integer = $1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, l.Owner())
 	if err != nil {
 		t.Fatal(err)
 	}
