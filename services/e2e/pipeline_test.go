@@ -17,17 +17,18 @@ import (
 const (
 	pipelineChats = 2000
 	// pipelineGap is the mean gap of a chat at scale_factor 1: with its limits of 0.01
-	// and 100, the cast can be offered from 0.3 to 3,300 turns/s.
-	pipelineGap = time.Minute
+	// and 100, the cast can be offered from 1 to 10,000 turns/s.
+	pipelineGap = 20 * time.Second
 	// settling is how long a new pace is left alone before it is measured.
 	settling = 4 * time.Second
 	// firstOffer in turns/s is raised by offerStep until less than carried of it is
 	// delivered, or it is more than the cast can be offered.
-	firstOffer, offerStep, carried, maxOffer = 500, 1.3, 0.8, 3300
+	firstOffer, offerStep, carried, maxOffer = 500, 1.3, 0.8, 10_000
 	// warming is a rate in turns/s at which all chats talk soon.
 	warming = 300
-	// overload is how much more is offered than is carried.
-	overload = 3
+	// overload is how much more is offered than is carried, overloadFor how long: in a minute
+	// no chat may have more than 60 messages.
+	overload, overloadFor = 3, 12 * time.Second
 	// maxSilence is how long nothing may be delivered in an overload.
 	maxSilence = time.Second
 	// sendBacklog is how many texts wait for the sender where it is measured alone.
@@ -51,7 +52,7 @@ func BenchmarkPipeline(b *testing.B) {
 		fmt.Printf("figure pipeline.sql_per_turn_quiet %.1f statements\n", p.offer(1, 30*time.Second).sqlPerTurn())
 		best := p.climb()
 		p.renew("generator", "sender", "planner")
-		over := p.offer(min(overload*best.rate(), maxOffer), 20*time.Second)
+		over := p.offer(min(overload*best.rate(), maxOffer), overloadFor)
 		if over.silence >= maxSilence {
 			b.Errorf("in an overload nothing was delivered for %v", over.silence)
 		}
