@@ -84,7 +84,9 @@ func lockedDemo(t *testing.T) demo {
 	port, database := free(t), testenv.Postgres(t)
 	d := demo{console: "http://localhost:" + port}
 	d.chorus = up(t, t.TempDir(), "--cast", absolute(t, bookClub), "--console.listen", "127.0.0.1:"+port,
-		"--console.open=false", "--planner.pace", "2s", "--database.url", database)
+		"--console.open=false", "--planner.pace", "2s", "--database.url", database,
+		// What is replayed does not wait for longer than a browser does, however often calls failed before.
+		"--sender.breaker-delay", "1s")
 	joins := regexp.MustCompile(`http://localhost:\d+/join#[-_A-Za-z0-9]+`)
 	eventually(t, "the console tells its link", func() bool {
 		d.link = joins.FindString(d.errs.String())
