@@ -58,8 +58,11 @@ DELETE FROM answers a USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, mes
 // turns it looked at.
 func (j *Journal) Uncount(ctx context.Context, limit int) (n int, err error) {
 	var found bool
-	if err := j.pool.QueryRow(ctx, anyUnsaid).Scan(&found); err != nil || !found { // it seldom is
-		return 0, err
+	if err := j.pool.QueryRow(ctx, anyUnsaid).Scan(&found); err != nil {
+		return 0, fmt.Errorf("look for what was not said: %w", err)
+	}
+	if !found { // it seldom is
+		return 0, nil
 	}
 	err = store.InTx(ctx, j.pool, func(tx pgx.Tx) error {
 		var chats, turns, in, bots, asked, messages []int64
