@@ -35,9 +35,9 @@ SELECT s.data, least(s.created_at + $2::interval, now() + $3::interval) > s.expi
     coalesce(u.id, 0), coalesce(u.name, ''), coalesce(u.role, '')
 FROM sessions s LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.token = $1 AND s.expiry > now()`
 	addSession = `-- console: add a session
-INSERT INTO sessions (token, data, expiry, user_id, origin) VALUES ($1, $2, $3, $4, $5)`
+INSERT INTO sessions (token, data, expiry, user_id, origin) VALUES ($1, $2, least($3, now() + $4::interval), $5, $6)`
 	changeSession = `-- console: change a session
-UPDATE sessions SET data = $2, expiry = $3, user_id = $4 WHERE token = $1`
+UPDATE sessions SET data = $2, expiry = least($3, now() + $4::interval), user_id = $5 WHERE token = $1`
 	prolongSession = `-- console: prolong a session
 UPDATE sessions SET expiry = least(created_at + $2::interval, now() + $3::interval) WHERE token = $1`
 	endSession = `-- console: end a session
@@ -93,19 +93,16 @@ func (s sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 	}
 	id, known := values[keyUser].(int64)
 	user := pgtype.Int8{Int64: id, Valid: known}
-	if unused := time.Now().Add(s.idle); unused.Before(expiry) {
-		expiry = unused
-	}
 	v, _ := ctx.Value(visitKey{}).(*visit)
 	switch {
 	case v == nil:
 		return errors.New("a session outside of a request")
 	case v.token != token:
-		if _, err = s.pool.Exec(ctx, addSession, token, data, expiry, user, v.origin); removed(err) {
+		if _, err = s.pool.Exec(ctx, addSession, token, data, expiry, s.idle, user, v.origin); removed(err) {
 			return operation.Invalid(errLogin)
 		}
 	default:
-		_, err = s.pool.Exec(ctx, changeSession, token, data, expiry, user)
+		_, err = s.pool.Exec(ctx, changeSession, token, data, expiry, s.idle, user)
 	}
 	if err == nil {
 		v.token = token
