@@ -16,7 +16,6 @@ import (
 	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/settings"
-	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
 // Chat is how things stand in one.
@@ -161,12 +160,8 @@ func (a *Area) readChat(ctx context.Context, in *chatQuery) (*chatAnswer, error)
 		return nil, err
 	}
 	c.Settings = a.settings(in.ID)
-	silence, err := usage.FindSilence(ctx, a.Pool)
-	if err != nil {
+	if c.NoTexts, err = noTexts(ctx, a.Pool); err != nil {
 		return nil, err
-	}
-	if silence.Lasts() {
-		c.NoTexts = silence.String()
 	}
 	if a.Outlook != nil && !c.Removed {
 		o, err := a.Outlook(ctx, c.Name)

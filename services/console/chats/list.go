@@ -115,14 +115,20 @@ func Recent(ctx context.Context, pool *pgxpool.Pool, limit int) ([]Summary, erro
 
 // withTexts notes in chats whether their texts are written.
 func withTexts(ctx context.Context, pool *pgxpool.Pool, found []Summary) error {
+	why, err := noTexts(ctx, pool)
+	for i := range found {
+		found[i].NoTexts = why
+	}
+	return err
+}
+
+// noTexts is why nobody writes texts for now; empty where they are written.
+func noTexts(ctx context.Context, pool *pgxpool.Pool) (string, error) {
 	silence, err := usage.FindSilence(ctx, pool)
 	if err != nil || !silence.Lasts() {
-		return err
+		return "", err
 	}
-	for i := range found {
-		found[i].NoTexts = silence.String()
-	}
-	return nil
+	return silence.String(), nil
 }
 
 func (a *Area) listPage(w http.ResponseWriter, r *http.Request) {
