@@ -12,8 +12,10 @@ PARTS = $(filter-out $(MODULE)/services/e2e% $(PURE),$(shell go list ./services/
 PURE = $(patsubst %,$(MODULE)/services/%,planner/decide planner/simulate internal/llm/offline generator/guard internal/roster/castfile)
 MODULE := github.com/chorus-cast/chorus
 
-# Checks of deploy/, in a module of their own, outside of the workspace, too.
+# Checks of deploy/, and what others build a pipeline of, to be measured beside it: in
+# modules of their own, outside of the workspace, too.
 VERIFY := deploy/verify
+ASIDE  := $(VERIFY) services/lab/peers
 
 BIN   := $(CURDIR)/bin
 TOOLS := $(CURDIR)/deploy/tools
@@ -76,7 +78,7 @@ generate: $(BIN)/buf $(BIN)/templ ## Generate the contracts' code, and the docum
 	@UPDATE_DOCS=1 go test -count 1 -run 'Current$$' $(DOCUMENTED) >/dev/null
 
 fmt: $(BIN)/golangci-lint ## Format the code
-	@for module in $(MODULES) $(VERIFY); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
+	@for module in $(MODULES) $(ASIDE); do (cd $$module && $(BIN)/golangci-lint fmt) || exit 1; done
 
 build: ## Build bin/chorus
 	@echo 'build: chorus (some minutes, if much is to be compiled)'
@@ -95,13 +97,13 @@ clean: ## Remove what was built
 
 format: $(BIN)/golangci-lint
 	@echo 'check: format'
-	@for module in $(MODULES) $(VERIFY); do (cd $$module && $(BIN)/golangci-lint fmt --diff) || exit 1; done
+	@for module in $(MODULES) $(ASIDE); do (cd $$module && $(BIN)/golangci-lint fmt --diff) || exit 1; done
 
 lint: $(BIN)/golangci-lint $(BIN)/buf
 	@echo 'check: lint'
 	@cd proto && $(BIN)/buf lint
 	@for module in $(MODULES); do (cd $$module && $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false) || exit 1; done
-	@cd $(VERIFY) && GOWORK=off $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false
+	@for module in $(ASIDE); do (cd $$module && GOWORK=off $(BIN)/golangci-lint run --allow-parallel-runners --show-stats=false) || exit 1; done
 
 generated: $(BIN)/buf
 	@echo 'check: generated code is current'
@@ -110,7 +112,7 @@ generated: $(BIN)/buf
 
 tidy:
 	@echo 'check: go.mod files are tidy'
-	@for module in $(MODULES) $(VERIFY); do (cd $$module && GOWORK=off go mod tidy -diff) || exit 1; done
+	@for module in $(MODULES) $(ASIDE); do (cd $$module && GOWORK=off go mod tidy -diff) || exit 1; done
 
 standalone:
 	@echo 'check: each module builds without the workspace'

@@ -38,8 +38,6 @@ const (
 // BenchmarkPipeline prints what the whole pipeline carries and what a turn costs, with
 // the cheapest writer: a planner, a generator and a sender on NATS and on a PostgreSQL
 // with its defaults, all processes of their own, before a Bot API that answers at once.
-// How river, asynq and watermill compare is measured by a program outside of the
-// repository, because their libraries don't belong into this module.
 func BenchmarkPipeline(b *testing.B) {
 	for b.Loop() {
 		p := newPipeline(b)
@@ -135,12 +133,7 @@ func (p *pipeline) exec(pool *pgxpool.Pool, sql string, args ...any) {
 // renew ends all that runs, and starts services on a fresh database and bus.
 func (p *pipeline) renew(services ...string) {
 	p.b.Helper()
-	for service := range p.running {
-		p.stop(service)
-	}
-	if p.nats != nil {
-		p.nats.stop()
-	}
+	p.quit()
 	p.number++
 	name := fmt.Sprintf("round_%d", p.number)
 	conn, err := pgx.Connect(p.b.Context(), p.server.DSN("postgres"))
@@ -157,6 +150,18 @@ func (p *pipeline) renew(services ...string) {
 	p.run("migrate", "up")
 	p.db = p.pool()
 	p.start(services...)
+}
+
+// quit ends all that runs, but for PostgreSQL.
+func (p *pipeline) quit() {
+	p.b.Helper()
+	for service := range p.running {
+		p.stop(service)
+	}
+	if p.nats != nil {
+		p.nats.stop()
+		p.nats = nil
+	}
 }
 
 func (p *pipeline) stop(service string) {
@@ -256,9 +261,7 @@ SELECT NOT EXISTS (SELECT FROM turns t WHERE closed_at IS NULL AND NOT EXISTS (
 	p.telegram.forget()
 	p.start("sender")
 	eventually(p.b, "the backlog is delivered", func() bool { return len(p.telegram.arrivals()) >= open })
-	arrivals := p.telegram.arrivals()
-	counted := arrivals[len(arrivals)/10:]
-	return float64(len(counted)) / counted[len(counted)-1].Sub(counted[0]).Seconds()
+	return innerRate(p.telegram.arrivals())
 }
 
 // cpu is what all processes of the system have used so far, in seconds, user and system.
