@@ -13,10 +13,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// ErrDecided says that a text waits for no decision, or is another than was looked at.
+// ErrDecided reports that the text no longer waits for a decision, or differs from the one
+// that was looked at.
 var ErrDecided = errors.New("somebody has decided on it, or its time was over")
 
-// DecidedError is ErrDecided where it is known who was faster.
+// DecidedError is an ErrDecided that names the earlier decision.
 type DecidedError struct {
 	What string // sent, edited, discarded or rewritten
 	By   string
@@ -29,22 +30,23 @@ func (e *DecidedError) Error() string {
 	return "it is " + e.What + " by " + e.By + " already"
 }
 
-// Is makes it an ErrDecided.
+// Is makes errors.Is match ErrDecided.
 func (*DecidedError) Is(target error) bool { return target == ErrDecided }
 
-// Held names a text that waits for a person, as it was looked at, and who decides on it.
+// Held identifies a text that waits for approval, in the version that was looked at, and
+// who decides on it.
 type Held struct {
 	Chat, Turn int64
-	// Version is the turn's fence. It changes with every decision: of two decisions the
-	// second one is refused.
+	// Version is the turn's fence. Every decision changes it, so the second of two
+	// decisions is refused.
 	Version int64
-	// By is who it is, and Via by what way, as in the audit log.
+	// By and Via are the person and the interface, as in the audit log.
 	By, Via string
 }
 
-// Each decision begins with the lock of its turn, and changes the turn's fence. So of two
-// that were made at the same time, the second one finds no turn. Its time is that of the lock:
-// who holds it and sees that the time is over knows that nobody decides any more.
+// Each decision first locks its turn and then changes the turn's fence. So the second of
+// two concurrent decisions finds no turn. The expiry is compared with the time of the lock:
+// after it nobody else can decide.
 const (
 	lockHeld = `-- lock a held turn
 SELECT payload, now() FROM turns
@@ -52,7 +54,7 @@ WHERE chat_id = $1 AND turn_no = $2 AND fence = $3 AND closed_at IS NULL AND wri
 	readHeld = `-- read held deliveries
 SELECT part, payload FROM deliveries WHERE lane = 'held' AND chat_id = $1 AND turn_no = $2 AND closed_at IS NULL ORDER BY part FOR NO KEY UPDATE`
 
-	// They wait for a sender from now on.
+	// From now on the deliveries wait for a sender.
 	approveHeld = `-- approve deliveries
 WITH turn AS (
     UPDATE turns SET fence = fence + 1, expires_at = $3 WHERE chat_id = $1 AND turn_no = $2)
@@ -76,26 +78,27 @@ INSERT INTO decisions (chat_id, turn_no, version, what, by, via, draft, note) VA
 SELECT what, by FROM decisions WHERE chat_id = $1 AND turn_no = $2 AND version = $3`
 )
 
-// waiting is a turn whose text waits for a person, locked.
+// waiting is a locked turn whose text waits for approval.
 type waiting struct {
 	turn  *chorusv1.Turn
 	now   time.Time
 	parts []int16
 	texts []*chorusv1.Delivery
-	// What is noted beside the decision: the text as it was, where no delivery keeps it.
+	// draft and note are stored with the decision. draft is the old text, if no delivery
+	// keeps it.
 	draft []string
 	note  string
 }
 
-// overwrites notes the text that waited, because another one takes its place.
+// overwrites adds the waiting text to the draft, because a new text replaces it.
 func (w *waiting) overwrites() {
 	for _, d := range w.texts {
 		w.draft = append(w.draft, d.GetText())
 	}
 }
 
-// decide does something with a held turn, in one transaction, and notes who did. ErrDecided
-// says that there is none.
+// decide changes a held turn in one transaction and stores who decided. It returns
+// ErrDecided if the turn isn't held any more.
 func (j *Journal) decide(ctx context.Context, h Held, what string, do func(pgx.Tx, *waiting) error) error {
 	err := store.InTx(ctx, j.pool, func(tx pgx.Tx) error {
 		w := &waiting{}
@@ -129,7 +132,7 @@ func (j *Journal) decide(ctx context.Context, h Held, what string, do func(pgx.T
 	return nil
 }
 
-// decided is why a text waits no more.
+// decided returns the earlier decision as an error.
 func (j *Journal) decided(ctx context.Context, h Held) error {
 	var was DecidedError
 	err := j.pool.QueryRow(ctx, readDecision, h.Chat, h.Turn, h.Version).Scan(&was.What, &was.By)
@@ -142,8 +145,9 @@ func (j *Journal) decided(ctx context.Context, h Held) error {
 	return &was
 }
 
-// Approve lets a held text be sent, for a while from now. A text that is given is sent
-// instead, as one message. Once it has returned, ring for the chat's messages.
+// Approve releases a held text to the senders; it expires after good. A non-empty text
+// replaces the held one, as one message. Afterwards the caller rings for the chat's
+// messages.
 func (j *Journal) Approve(ctx context.Context, h Held, text string, good time.Duration) error {
 	what := "sent"
 	if text != "" {
@@ -172,7 +176,7 @@ func (j *Journal) Approve(ctx context.Context, h Held, text string, good time.Du
 	})
 }
 
-// Discard ends a held text, and its turn.
+// Discard ends a held text and its turn.
 func (j *Journal) Discard(ctx context.Context, h Held) error {
 	return j.decide(ctx, h, "discarded", func(tx pgx.Tx, _ *waiting) error {
 		_, err := tx.Exec(ctx, discardHeld, h.Chat, h.Turn, readable("discarded by "+h.By))
@@ -180,8 +184,8 @@ func (j *Journal) Discard(ctx context.Context, h Held) error {
 	})
 }
 
-// Rewrite has a held text written again, with a note to who writes it, within a while from
-// now. Once it has returned, ring for the chat's texts.
+// Rewrite sends a held turn back to the generator, with a note to the writer; it expires
+// after good. Afterwards the caller rings for the chat's texts.
 func (j *Journal) Rewrite(ctx context.Context, h Held, note string, good time.Duration) error {
 	return j.decide(ctx, h, "rewritten", func(tx pgx.Tx, w *waiting) error {
 		w.overwrites()
@@ -191,7 +195,7 @@ func (j *Journal) Rewrite(ctx context.Context, h Held, note string, good time.Du
 		}
 		until := w.now.Add(good)
 		w.turn.Note, w.turn.ExpiresAt = note, timestamppb.New(until)
-		w.turn.Seed++ // who writes without a model says something else
+		w.turn.Seed++ // the offline writer then writes another text
 		payload, err := encode(w.turn)
 		if err != nil {
 			return err

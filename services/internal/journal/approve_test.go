@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
-// hold plans a turn and gives it a text of so many messages that waits for a person.
+// hold plans a turn and gives it a text of several messages that waits for approval.
 func (f *fixture) hold(c journal.Claims, parts ...string) *chorusv1.TurnId {
 	f.t.Helper()
 	turn := f.message(f.chat)
@@ -37,12 +37,12 @@ func (f *fixture) rewritten(c journal.Claims, id *chorusv1.TurnId, parts ...stri
 	must(f.t, texts.Commit, []writing{{Task: u, Result: w, Last: true}})
 }
 
-// held is a text as Kim has looked at it.
+// held identifies a held text, as Kim has looked at it.
 func (*fixture) held(id *chorusv1.TurnId, version int64) journal.Held {
 	return journal.Held{Chat: id.GetChatId(), Turn: id.GetNumber(), Version: version, By: "Kim", Via: "telegram"}
 }
 
-// decisions are what is noted of them, with the drafts that are not kept elsewhere.
+// decisions returns the stored decisions, with the drafts that only they keep.
 func (f *fixture) decisions() string {
 	f.t.Helper()
 	return f.ask(`SELECT string_agg(concat_ws(' ', what, 'by', by, 'via', via || CASE note WHEN '' THEN '' ELSE ':' END, nullif(note, ''), draft), ', ' ORDER BY version) FROM decisions`)
@@ -56,7 +56,7 @@ func (f *fixture) version(id *chorusv1.TurnId) (fence int64) {
 	return fence
 }
 
-// A text that waits for a person waits for nobody else, and nothing waits for it.
+// A held text waits for approval only, and no other text waits for it.
 func TestAHeldTextIsNotSent(t *testing.T) {
 	f := newFixture(t)
 	us, _ := f.process()
@@ -127,7 +127,7 @@ func isSent(t *testing.T, edited string, want []string) {
 	if got := f.decisions(); got != noted {
 		t.Errorf("it is noted that it was %s, want %s", got, noted)
 	}
-	// Who is forgotten may be in the draft only.
+	// A person to forget may be named in the draft only.
 	said := must(t, f.Words, []int64{f.chat})
 	if edited != "" && !slices.ContainsFunc(said, func(s journal.Said) bool { return slices.Contains(s.Notes, "one two") }) {
 		t.Errorf("the draft is not among what was said: %+v", said)
@@ -172,7 +172,8 @@ func TestAHeldTextIsWrittenAgainAsANoteAsks(t *testing.T) {
 	}
 }
 
-// However many decide at the same time, one of them does, and what was decided happens.
+// If many people decide at the same time, exactly one succeeds, and that decision takes
+// effect.
 func TestOneDecidesOnAHeldText(t *testing.T) {
 	f := newFixture(t)
 	us, _ := f.process()
@@ -204,7 +205,7 @@ func TestOneDecidesOnAHeldText(t *testing.T) {
 	if won < 0 || got != states[won] {
 		t.Fatalf("decision %d was made: %s", won, got)
 	}
-	// The others are told.
+	// The others are told of the decision.
 	want := journal.DecidedError{What: []string{"sent", "edited", "discarded", "rewritten"}[won], By: "Kim"}
 	for i, err := range errs {
 		if told := (*journal.DecidedError)(nil); i != won && (!errors.As(err, &told) || *told != want) {

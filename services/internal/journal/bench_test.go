@@ -17,7 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// ringing rings for messages once texts are written.
+// ringing rings for messages after their texts are written.
 type ringing struct {
 	*journal.Texts
 	bus *bus.Bus
@@ -35,8 +35,8 @@ func (r ringing) Commit(ctx context.Context, ends []writing) ([]*journal.Unwritt
 	return next, err
 }
 
-// BenchmarkMechanism takes turns of 2,000 chats from their planning to the message log,
-// with a writer and a Telegram that take no time.
+// BenchmarkMechanism takes turns of 2,000 chats from planning to the message log. Writing
+// and sending take no time.
 func BenchmarkMechanism(b *testing.B) {
 	const chats, turns = 2000, 20_000
 	f := newFixture(b)

@@ -18,8 +18,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// The end of a turn returns the next one of its chat, and no other process gets any
-// meanwhile.
+// Ending a turn claims the chat's next one. Meanwhile no other process gets a turn of the
+// chat.
 func TestAChatsTextsAreWrittenInOrderByOneProcessAtATime(t *testing.T) {
 	f := newFixture(t)
 	first, second, third := f.message(f.chat), f.message(f.chat), f.message(f.chat)
@@ -88,7 +88,7 @@ func TestATurnOfSeveralMessagesEndsWithTheLastOrWithOneThatIsNotDelivered(t *tes
 			if u.GetId().GetNumber() != after.GetId().GetNumber() {
 				t.Errorf("turn %v comes next", u.GetId())
 			}
-			own := []string{"rejected", "rejected", "rejected"} // those that are not sent
+			own := []string{"rejected", "rejected", "rejected"} // the outcomes of parts that are not sent
 			for i, outcome := range c.outcomes {
 				own[i] = subject.OutcomeName(outcome)
 			}
@@ -149,7 +149,7 @@ func TestADeferredRowComesBackWhenItsTimeHasCome(t *testing.T) {
 	}
 }
 
-// Who has lost a claim changes nothing any more, whatever it tries.
+// A process that has lost its claim can't change anything.
 func TestALostClaimChangesNothing(t *testing.T) {
 	f := newFixture(t)
 	turn := f.message(f.chat)
@@ -191,7 +191,7 @@ func TestALostClaimChangesNothing(t *testing.T) {
 	}
 }
 
-// A process that only waited, and made no call, leaves nothing unknown behind.
+// A process that dies before its call leaves no unknown outcome.
 func TestAPausedDeliveryOfADeadProcessIsSentByAnother(t *testing.T) {
 	f := newFixture(t)
 	f.message(f.chat)
@@ -216,9 +216,8 @@ func TestAPausedDeliveryOfADeadProcessIsSentByAnother(t *testing.T) {
 	}
 }
 
-// A process whose own lock can't be seen for a moment, because its session was lost, goes
-// on with its calls: what it claimed since it looked which chats it works on is no dead
-// owner's.
+// A process whose lock can't be seen, because its session was lost, goes on with its calls.
+// Claims made after it listed the chats in work aren't taken for a dead owner's.
 func TestNobodyTakesOverFromItself(t *testing.T) {
 	f := newFixture(t)
 	us, lose := f.process()
@@ -242,7 +241,7 @@ func TestNobodyTakesOverFromItself(t *testing.T) {
 	takenOver(t, f.Deliveries(journal.LaneMessage, them))
 }
 
-// A living process that stands still loses its claims when their time is over.
+// A process that stalls loses its claims when they expire.
 func TestAClaimEndsWithItsTime(t *testing.T) {
 	f := newFixture(t)
 	f.message(f.chat)
@@ -359,8 +358,8 @@ func TestADeadTurnIsReplayedFromThePartThatDied(t *testing.T) {
 	}
 }
 
-// takenOver waits until a sweep takes a delivery from a process that has died. A server
-// that has just started is given a moment, in which its clients connect again.
+// takenOver waits until a sweep takes over a dead process' delivery. After a restart of
+// PostgreSQL, the sweep first gives clients time to reconnect.
 func takenOver(t *testing.T, d *journal.Deliveries) (taken *journal.Unsent) {
 	t.Helper()
 	testenv.Eventually(t, "it is taken over", func() (string, bool) {

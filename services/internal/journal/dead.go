@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// The fence is that of the row that could not be done.
+	// The fence is the failed row's.
 	deadLetterText = `-- dead-letter a turn
 WITH dead AS (
     UPDATE turns SET outcome = 'dead', reason = $4, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL
@@ -39,8 +39,8 @@ INSERT INTO dead_letters AS l (chat_id, turn_no, service, reason, attempts) SELE
 ON CONFLICT (chat_id, turn_no) DO UPDATE SET service = EXCLUDED.service, reason = EXCLUDED.reason, attempts = EXCLUDED.attempts, died_at = now()`
 )
 
-// deadLetter ends a claimed row that can't be done, with its turn, as a dead letter. A claim
-// that was lost changes nothing.
+// deadLetter ends a claimed row and its turn, and stores a dead letter. After a lost claim
+// it changes nothing.
 func (j *Journal) deadLetter(ctx context.Context, id *chorusv1.TurnId, fence int64, sql, service, reason string, attempts int) error {
 	chat, turn := key(id)
 	if _, err := j.pool.Exec(ctx, sql, chat, turn, fence, readable(reason), service, attempts); err != nil {
@@ -49,11 +49,11 @@ func (j *Journal) deadLetter(ctx context.Context, id *chorusv1.TurnId, fence int
 	return nil
 }
 
-// maxReason bounds the text of a reason, in characters.
+// maxReason limits a reason, in characters.
 const maxReason = 1000
 
-// readable is a text that the database takes, whatever it comes from: it holds no NULs,
-// and nothing that is no UTF-8.
+// readable returns s as valid UTF-8 without control characters such as NUL, which
+// PostgreSQL would reject, and cuts it to maxReason.
 func readable(s string) string {
 	runes := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -67,36 +67,36 @@ func readable(s string) string {
 	return string(runes)
 }
 
-// DeadLetter is a turn that could not be done.
+// DeadLetter is a turn that failed for good.
 type DeadLetter struct {
 	Turn *chorusv1.TurnId
 	// Chat is the name of its chat.
 	Chat string
-	// Service gave up on it.
+	// Service is the service that gave up.
 	Service  string
 	Reason   string
 	Attempts int
 	DiedAt   time.Time
-	// ReplayedAt is when it was last replayed; zero if it never was.
+	// ReplayedAt is the time of the last replay; zero for none.
 	ReplayedAt time.Time
 	Replays    int
-	// Planned is the turn as it was decided, and Delivery what it became; nil for nothing.
+	// Planned is the turn as planned. Delivery is its first delivery; nil for none.
 	Planned  *chorusv1.Turn
 	Delivery *chorusv1.Delivery
 }
 
-// DeadLetterFilter chooses dead letters; the zero filter chooses all.
+// DeadLetterFilter selects dead letters. The zero filter selects all.
 type DeadLetterFilter struct {
 	Turn    *chorusv1.TurnId
 	Service string
 	Chat    string // its name
-	// OlderThan and Since are how long ago it died, at least and at most; zero is any time.
+	// OlderThan and Since select by age: at least, and at most. Zero is no limit.
 	OlderThan, Since time.Duration
-	// Unreplayed leaves out those that were replayed.
+	// Unreplayed excludes replayed dead letters.
 	Unreplayed bool
 }
 
-// ErrNoDeadLetter says that there is no such dead letter.
+// ErrNoDeadLetter reports that the dead letter doesn't exist.
 var ErrNoDeadLetter = errors.New("there is no such dead letter")
 
 const (
@@ -118,7 +118,7 @@ func (f DeadLetterFilter) args() []any {
 	return []any{chat, turn, f.Service, f.Chat, f.OlderThan, f.Since, f.Unreplayed}
 }
 
-// FindDeadLetters gives the newest dead letters, up to limit.
+// FindDeadLetters returns the newest dead letters, up to limit.
 func (j *Journal) FindDeadLetters(ctx context.Context, f DeadLetterFilter, limit int) ([]DeadLetter, error) {
 	return store.Collect(ctx, j.pool, "find dead letters", func(row pgx.CollectableRow) (DeadLetter, error) {
 		l := DeadLetter{Turn: &chorusv1.TurnId{}}
@@ -136,7 +136,7 @@ func (j *Journal) FindDeadLetters(ctx context.Context, f DeadLetterFilter, limit
 	}, findLetters, append(f.args(), limit)...)
 }
 
-// PurgeDeadLetters deletes dead letters, and tells how many. Their turns stay dead.
+// PurgeDeadLetters deletes dead letters and returns their number. Their turns stay dead.
 func (j *Journal) PurgeDeadLetters(ctx context.Context, f DeadLetterFilter) (int64, error) {
 	tag, err := j.pool.Exec(ctx, purgeLetters, f.args()...)
 	if err != nil {
@@ -160,10 +160,9 @@ FROM unnest($4::smallint[], $5::bytea[]) AS u(part, payload) WHERE d.chat_id = $
 	countReplay = `UPDATE dead_letters SET replayed_at = now(), replays = replays + 1 WHERE chat_id = $1 AND turn_no = $2`
 )
 
-// Replay gives a dead turn another chance: it is open again, with what the journal holds
-// of it, and good for a while from now. ErrNoDeadLetter says that there is no such dead turn.
-// It gives the lane of its delivery, or none where its text is to be written. Once it has
-// returned, ring for the chat.
+// Replay reopens a dead turn with its stored text; it expires after good. It returns the
+// lane of the turn's deliveries, or none if its text is to be written, and ErrNoDeadLetter
+// if there is no such dead turn. Afterwards the caller rings for the chat.
 func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Duration) (at Lane, err error) {
 	chat, number := key(id)
 	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
@@ -199,8 +198,7 @@ func (j *Journal) Replay(ctx context.Context, id *chorusv1.TurnId, good time.Dur
 	return at, nil
 }
 
-// reopen opens the dead deliveries of a turn again, and gives their lane; none without
-// deliveries.
+// reopen reopens a turn's dead deliveries and returns their lane; none without deliveries.
 func reopen(ctx context.Context, tx pgx.Tx, id *chorusv1.TurnId, until time.Time) (at Lane, err error) {
 	chat, number := key(id)
 	var parts []int16

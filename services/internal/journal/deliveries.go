@@ -15,31 +15,30 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
-// Unsent is a delivery that is to be made, claimed.
+// Unsent is a claimed delivery that is to be sent.
 type Unsent struct {
 	*chorusv1.Delivery
-	// Lane is where it is made.
 	Lane Lane
-	// Part is its place among the deliveries of its turn, from 1.
+	// Part is the delivery's position in its turn, from 1.
 	Part int
-	// Step is which call is to be made.
+	// Step is the call to make next.
 	Step Step
-	// Calling tells that its row says that a call may have been made. A claim says so
-	// from the start, so that most calls need no statement of their own.
+	// Calling says that, by its row, a call may have been made. A claim sets it from the
+	// start, so most calls need no statement of their own.
 	Calling bool
-	// TakenOver tells that it was taken over from a process that died, or stood still, and
-	// may have made the call.
+	// TakenOver says that the delivery's former owner died or stalled, and may have made
+	// the call.
 	TakenOver bool
-	// WaitUntil is until when Telegram told the bot to wait in the chat, by this process'
-	// clock; zero if it needn't.
+	// WaitUntil is the end of the wait that Telegram asked of the bot in this chat, by this
+	// process' clock; zero for none.
 	WaitUntil time.Time
-	// AnsweredID is Telegram's id of the message that its turn answers, in a supergroup, and
-	// AnsweredOwnID for its bot, in a basic group; 0 where none was known when it was claimed.
+	// AnsweredID is Telegram's id of the message that the turn answers, in a supergroup.
+	// AnsweredOwnID is the same message's id for this bot in a basic group. They are 0 if
+	// unknown at the time of the claim.
 	AnsweredID, AnsweredOwnID int64
-	// Until is when the claim ends, by this process' clock.
+	// Until is the end of the claim, by this process' clock.
 	Until time.Time
-	// Calls is how often its call has been made since it was claimed. Whoever makes the
-	// calls counts them.
+	// Calls counts the calls made since the claim. The sender increments it.
 	Calls int
 
 	traceParent string
@@ -47,27 +46,27 @@ type Unsent struct {
 	attempts    int
 }
 
-// Chat is the delivery's chat.
+// Chat returns the delivery's chat.
 func (u *Unsent) Chat() int64 { return u.GetId().GetChatId() }
 
-// Attempts is how often it has failed.
+// Attempts returns how often the delivery has failed.
 func (u *Unsent) Attempts() int { return u.attempts }
 
-// Trace is the trace context of whoever made it.
+// Trace returns the trace context of the delivery's creator.
 func (u *Unsent) Trace() string { return u.traceParent }
 
-// Sent is how a delivery ended.
+// Sent is the result of a delivery.
 type Sent struct {
 	Outcome chorusv1.Outcome
 	Reason  string // empty when delivered
-	// Message is what Telegram took; nil for none.
+	// Message is the message that Telegram accepted; nil for none.
 	Message *Message
 }
 
-// Message is a message that Telegram took.
+// Message is a message that Telegram has accepted.
 type Message struct {
-	// Viewer is who knows it by TelegramID: 0 for everybody (supergroups), else
-	// the bot (basic groups).
+	// Viewer says for whom TelegramID is valid: 0 for everybody (supergroups), else the bot
+	// (basic groups).
 	Viewer     int64
 	TelegramID int64
 	Text       string
@@ -75,8 +74,8 @@ type Message struct {
 	At         time.Time
 }
 
-// Deliveries are the deliveries of one lane. A chat's are made in the order of their
-// turns.
+// Deliveries is the queue of one lane. In each chat, deliveries are sent in the order of
+// their turns.
 type Deliveries struct {
 	journal *Journal
 	claims  Claims
@@ -85,10 +84,10 @@ type Deliveries struct {
 
 var _ stage.Rows[*Unsent, Sent] = (*Deliveries)(nil)
 
-// Deliveries gives one process the deliveries of a lane.
+// Deliveries returns the queue of a lane for one process.
 func (j *Journal) Deliveries(lane Lane, c Claims) *Deliveries { return &Deliveries{j, c, lane} }
 
-// partBefore is the reason of deliveries that were not made.
+// partBefore is the reason of parts that follow a part that was not delivered.
 const partBefore = "the part before it was not delivered"
 
 const (
@@ -100,7 +99,7 @@ const (
     (SELECT array[coalesce(m.telegram_id, 0), coalesce(i.telegram_id, 0)] FROM turns o JOIN messages m ON m.chat_id = o.chat_id AND m.number = o.target_message
         LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = d.bot_id
         WHERE o.chat_id = d.chat_id AND o.turn_no = d.turn_no)`
-	// For how long the bot has to wait in the chat; NULL for not at all.
+	// waitLeft is the rest of the bot's wait in the chat; NULL for none.
 	waitLeft = `(SELECT max(w.until) - now() FROM waits w WHERE w.bot_id = d.bot_id AND w.chat_id IN (d.chat_id, 0) AND w.until > now())`
 
 	claimDeliveries = `-- claim deliveries
@@ -109,12 +108,13 @@ FROM unnest($4::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextDelivery + `
 WHERE d.chat_id = h.chat_id AND d.turn_no = h.turn_no AND d.part = h.part` + freeDelivery + `
 RETURNING ` + claimedDelivery
 
-	// The end of a delivery and, with the last one, of its turn, the message that was sent,
-	// and the claim of the chat's next delivery are one statement, and so one transaction.
-	// A delivery that did not go through ends its turn: the later parts are not sent. One
-	// that did ends it unless the chat's next delivery is of the same turn.
-	// Whether it is open is asked of its outcome: asked of closed_at, the index of what is
-	// open, which is empty now and then when plans are made, would be read as a whole.
+	// One statement, and so one transaction, ends a delivery, ends its turn after the last
+	// part, stores the sent message, and claims the chat's next delivery. A delivery that
+	// fails ends its turn: later parts are not sent. A successful one ends it unless the
+	// chat's next delivery belongs to the same turn.
+	//
+	// Open deliveries are found by outcome, not by closed_at: the index of open rows is
+	// sometimes empty when a statement is planned, and then the plan would read all of it.
 	commitDeliveries = `-- commit deliveries
 WITH i AS (
     SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::text[], $9::text[], $10::bool[],
@@ -151,7 +151,8 @@ RETURNING ` + claimedDelivery
 UPDATE deliveries SET state = 'waiting', owner = NULL, claimed_until = NULL, not_before = $6, attempts = attempts + $7::int
 WHERE chat_id = $1 AND turn_no = $2 AND part = $3 AND fence = $4 AND owner = $5`
 
-	// This process has made no call for a claim that it does not know of.
+	// A claim by this process that it doesn't know of has led to no call: its response was
+	// lost.
 	takeDeliveries = `-- take deliveries over
 WITH claimed AS MATERIALIZED (
     SELECT chat_id, turn_no, part, owner, fence, claimed_until < now() OR owner = $1 AND ` + forgotten + ` AS over
@@ -194,7 +195,7 @@ func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]
 	bodies, times := make([]string, n), make([]time.Time, n)
 	for i, e := range ends {
 		chats[i], turns[i] = key(e.Task.GetId())
-		parts[i], fences[i] = int16(e.Task.Part), e.Task.fence //nolint:gosec // a turn has a few
+		parts[i], fences[i] = int16(e.Task.Part), e.Task.fence //nolint:gosec // a turn has few parts
 		outcomes[i], reasons[i], last[i] = subject.OutcomeName(e.Result.Outcome), readable(e.Result.Reason), e.Last
 		if m := e.Result.Message; m != nil {
 			viewers[i], telegramIDs[i], replies[i], bodies[i], times[i] = m.Viewer, m.TelegramID, m.ReplyTo, m.Text, m.At
@@ -204,7 +205,7 @@ func (d *Deliveries) Commit(ctx context.Context, ends []stage.End[*Unsent, Sent]
 		chats, turns, parts, fences, outcomes, reasons, last, viewers, telegramIDs, bodies, replies, times)
 }
 
-// Defer implements stage.Rows. It says that no call was made that may have had an effect.
+// Defer implements stage.Rows. It records that no call with a possible effect was made.
 func (d *Deliveries) Defer(ctx context.Context, u *Unsent, until time.Time, failures int) error {
 	chat, turn := key(u.GetId())
 	return d.journal.giveBack(ctx, "delivery "+subject.TurnID(u.GetId()), deferDelivery, chat, turn, u.Part, u.fence, d.claims.Owner, instant(until), failures)
@@ -227,14 +228,14 @@ func (d *Deliveries) Sweep(ctx context.Context, limit int, mine []int64) (s stag
 	return s, err
 }
 
-// Pause writes down that no call is under way, because the delivery has to wait for a
-// moment. It renews the claim. ErrFenced says that it was lost.
+// Pause records that no call is under way, because the delivery has to wait for a moment.
+// It renews the claim and updates u.WaitUntil. It returns ErrFenced if the claim is lost.
 func (d *Deliveries) Pause(ctx context.Context, u *Unsent) error {
 	return d.step(ctx, u, false, u.Step)
 }
 
-// Begin writes down that a call may be made from now on, of the given step. It renews the
-// claim. ErrFenced says that it was lost. Both tell until when the bot has to wait.
+// Begin records that a call of step s may be made from now on. It renews the claim and
+// updates u.WaitUntil. It returns ErrFenced if the claim is lost.
 func (d *Deliveries) Begin(ctx context.Context, u *Unsent, s Step) error {
 	return d.step(ctx, u, true, s)
 }
@@ -252,7 +253,7 @@ func (d *Deliveries) step(ctx context.Context, u *Unsent, calling bool, s Step) 
 	return nil
 }
 
-// step is a change of a claimed delivery.
+// step is a change of a claimed delivery's state.
 type step struct {
 	claims  Claims
 	unsent  *Unsent
@@ -260,14 +261,14 @@ type step struct {
 	step    Step
 }
 
-// stepped is whether the claim of a delivery still held, and until when its bot has to
+// stepped is the result of a step: whether the claim still held, and the end of the bot's
 // wait.
 type stepped struct {
 	held      bool
 	waitUntil time.Time
 }
 
-// after is the instant that is so far away; zero for none.
+// after returns the time when a wait ends; zero for none.
 func after(wait *time.Duration) time.Time {
 	if wait == nil {
 		return time.Time{}
@@ -275,7 +276,7 @@ func after(wait *time.Duration) time.Time {
 	return time.Now().Add(*wait)
 }
 
-// stepAll makes changes together.
+// stepAll applies changes in one statement.
 func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) {
 	n := len(steps)
 	chats, turns, parts, fences, owners := make([]int64, n), make([]int64, n), make([]int16, n), make([]int64, n), make([]int32, n)
@@ -287,7 +288,7 @@ func (j *Journal) stepAll(ctx context.Context, steps []step) ([]stepped, error) 
 	}
 	for i, s := range inOrder(steps, func(s step) *chorusv1.TurnId { return s.unsent.GetId() }) {
 		chats[i], turns[i] = key(s.unsent.GetId())
-		parts[i], fences[i], owners[i] = int16(s.unsent.Part), s.unsent.fence, s.claims.Owner //nolint:gosec // a turn has a few
+		parts[i], fences[i], owners[i] = int16(s.unsent.Part), s.unsent.fence, s.claims.Owner //nolint:gosec // a turn has few parts
 		states[i], names[i], leases[i] = "claimed", string(s.step), s.claims.Lease
 		if s.calling {
 			states[i] = "sending"
@@ -312,7 +313,7 @@ func (d *Deliveries) query(ctx context.Context, what, sql string, taken bool, ar
 		var chat, turn int64
 		var payload []byte
 		var wait *time.Duration
-		var answered []int64 // nil for none
+		var answered []int64 // nil if the turn answers no stored message
 		err := row.Scan(&chat, &turn, &u.Part, &u.fence, &u.attempts, &u.Step, &u.Calling, &payload, &u.traceParent, &wait, &answered)
 		if err != nil {
 			return nil, err

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Drafts is how a turn's text was written.
+// Drafts records how a turn's text was written.
 type Drafts struct {
-	// Prompt are the messages that the model was asked by; none where they are not kept, or
-	// no model was asked.
+	// Prompt holds the messages sent to the model. It is empty if prompts aren't kept, or
+	// if no model was called.
 	Prompt []Asked
 	Drafts []Draft
 }
@@ -22,7 +22,7 @@ type Asked struct {
 	Text string `json:"text"`
 }
 
-// Draft is a text that was written for a turn, with what was objected to in it.
+// Draft is one text written for a turn, and the guard's objection to it.
 type Draft struct {
 	Text   string `json:"text"`
 	Rule   string `json:"rule,omitempty" doc:"the rule of the guard that objected; none where none did"`
@@ -32,12 +32,11 @@ type Draft struct {
 }
 
 const (
-	// maxShown and maxDraft bound what is kept of a message of a prompt and of a draft, in
-	// bytes.
+	// maxShown limits a stored message of a prompt, maxDraft a stored draft, in bytes.
 	maxShown = 32 << 10
 	maxDraft = 8 << 10
 
-	// Only where the text is written down: who has lost the claim keeps nothing.
+	// The join stores drafts only with their text: after a lost claim nothing is stored.
 	keepDrafts = `,
 drafts AS (
     INSERT INTO drafts (chat_id, turn_no, prompt, drafts)
@@ -52,8 +51,8 @@ DELETE FROM drafts WHERE ctid = ANY(ARRAY(SELECT ctid FROM drafts WHERE chat_id 
 UPDATE drafts SET prompt = NULL WHERE chat_id = ANY($1) AND prompt IS NOT NULL`
 )
 
-// DeleteOldDrafts deletes drafts of a chat that were written longer ago than that, limit at
-// most, and tells how many.
+// DeleteOldDrafts deletes up to limit drafts of a chat that are older than keep, and
+// returns their number.
 func (j *Journal) DeleteOldDrafts(ctx context.Context, chatID int64, keep time.Duration, limit int) (int64, error) {
 	tag, err := j.pool.Exec(ctx, deleteOldDrafts, chatID, keep, limit)
 	if err != nil {
@@ -62,7 +61,7 @@ func (j *Journal) DeleteOldDrafts(ctx context.Context, chatID int64, keep time.D
 	return tag.RowsAffected(), nil
 }
 
-// ForgetShown deletes the prompts that are kept of chats: each shows what many said.
+// ForgetShown deletes the stored prompts of chats. A prompt shows what many people said.
 func (j *Journal) ForgetShown(ctx context.Context, chats []int64) error {
 	if _, err := j.pool.Exec(ctx, forgetShown, chats); err != nil {
 		return fmt.Errorf("forget what models were shown: %w", err)
@@ -70,7 +69,7 @@ func (j *Journal) ForgetShown(ctx context.Context, chats []int64) error {
 	return nil
 }
 
-// draftRows are drafts turned by their side, as unnest wants them.
+// draftRows holds drafts column by column, for unnest.
 type draftRows struct {
 	chats, turns []int64
 	prompts      []*string
@@ -105,7 +104,7 @@ func (r *draftRows) add(chat, turn int64, d *Drafts) error {
 	return nil
 }
 
-// storable is a text that jsonb takes, whatever a model wrote, cut to a length in bytes.
+// storable makes a model's text valid for jsonb and cuts it to maxBytes.
 func storable(s string, maxBytes int) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "�"), "\x00", " ")
 	if len(s) <= maxBytes {

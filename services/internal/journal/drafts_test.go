@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
-// Drafts are kept of the text that counts: not of one whose claim was lost, and of one that
-// is written again beside those of the time before.
+// Drafts are stored with the text that counts: none after a lost claim, and, after a
+// rewrite, beside the earlier ones.
 func TestDraftsAreKeptWithTheirText(t *testing.T) {
 	f := newFixture(t)
 	us, die := f.process()

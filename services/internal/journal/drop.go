@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Of a call that may be under way nobody knows whether it has its effect: it goes on.
+// Deliveries with a call under way are left alone, because the call may have an effect.
 const (
 	ofDropped     = `closed_at IS NULL AND ($1::bigint = 0 OR chat_id = $1) AND ($2::bigint = 0 OR bot_id = $2)`
 	dropDelivery  = `state IN ('waiting', 'claimed') AND lane <> 'command' AND ` + ofDropped
@@ -29,9 +29,8 @@ WHERE kind <> 'command' AND ` + ofDropped + `
     WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.closed_at IS NULL AND p.part IS NULL)`
 )
 
-// Drop ends what a bot (0 for all) has not said yet in a chat (0 for all), as expired. A
-// text that is being written comes to nothing. What is being sent is sent, and answers to
-// commands stay.
+// Drop ends, as expired, what a bot has not said yet in a chat; 0 means all bots, or all
+// chats. Texts in work are discarded. Calls under way and answers to commands go on.
 func (j *Journal) Drop(ctx context.Context, tx pgx.Tx, chat, bot int64, why string) error {
 	for _, sql := range []string{lockDropTurns, lockDropDeliveries} {
 		if _, err := tx.Exec(ctx, sql, chat, bot); err != nil {

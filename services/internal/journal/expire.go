@@ -9,9 +9,9 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
-// What is claimed is left to its owner, for as long as any call takes. What became of a
-// call whose sender died, and to which nobody else came, is unknown. A delivery that is
-// claimed at this moment keeps its turn open.
+// Claimed rows are left alone until their claim is over for a minute, longer than any call
+// takes. A delivery whose sender died in the middle of a call, and that nobody took over,
+// ends as unknown. A delivery with a valid claim keeps its turn open.
 const (
 	expire = `-- end overdue turns
 WITH due AS (
@@ -47,17 +47,16 @@ FROM due WHERE t.chat_id = due.chat_id AND t.turn_no = due.turn_no
 RETURNING t.chat_id, t.turn_no`
 )
 
-// abandoned is how long after the end of its claim a row is taken for abandoned by all.
+// abandoned is the time after a claim's end when the row counts as abandoned.
 const abandoned = time.Minute
 
-// Expire ends up to limit open turns whose time was over a grace ago and that nobody has
-// claimed: those that wait for a service that is down. It gives them.
+// Expire ends up to limit open, unclaimed turns that expired longer than grace ago, because
+// a service is down. It returns their ids.
 func (j *Journal) Expire(ctx context.Context, grace time.Duration, limit int) ([]*chorusv1.TurnId, error) {
 	return j.ended(ctx, "end overdue turns", expire, grace, limit, abandoned, "nobody came to it in time")
 }
 
-// ExpireTurns ends those of some turns that are open and that nobody has claimed, for a
-// reason. It gives them.
+// ExpireTurns ends those of the turns that are open and unclaimed. It returns their ids.
 func (j *Journal) ExpireTurns(ctx context.Context, turns []*chorusv1.TurnId, why string) ([]*chorusv1.TurnId, error) {
 	chats, numbers := make([]int64, len(turns)), make([]int64, len(turns))
 	for i, id := range inOrder(turns, func(id *chorusv1.TurnId) *chorusv1.TurnId { return id }) {

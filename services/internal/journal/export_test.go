@@ -1,6 +1,6 @@
 package journal
 
-// Statements are those that work on rows, by name, with the types of their parameters.
+// Statements returns the statements by name, with their parameters' types.
 func Statements() map[string]string {
 	return map[string]string{
 		"claim texts": claimTexts, "commit texts": commitTexts, "commit texts and drafts": commitTextsAndDrafts, "due texts": dueTexts, "take texts": takeTexts,

@@ -1,9 +1,9 @@
-// Package journal keeps the rows of turns and deliveries. It is the truth of what was
-// decided, written and sent: who works on what, in which order, and how it ended. All
-// SQL about them is here.
+// Package journal stores turns and deliveries in PostgreSQL. Its rows are the single source
+// of truth: who works on a turn, in which order, and how it ended. All SQL on these tables
+// is in this package.
 //
-// A row is claimed with a fence, which rises with every claim. Whoever writes about a row
-// names its fence; so who has lost a claim changes nothing any more.
+// Every claim of a row raises its fence, and every write names the fence of its claim. So a
+// process that has lost a claim can no longer change the row.
 package journal
 
 import (
@@ -28,47 +28,47 @@ import (
 // Journal reads and writes the rows. It is safe for concurrent use.
 type Journal struct {
 	pool *pgxpool.Pool
-	// steps are changes of claimed deliveries, made together.
+	// steps batches the state changes of claimed deliveries.
 	steps *batch.Group[step, stepped]
 }
 
-// New makes a journal on a database.
+// New returns a journal on a database.
 func New(pool *pgxpool.Pool) *Journal {
 	j := &Journal{pool: pool}
 	j.steps = batch.New(batch.Config{Max: 200, Calls: 1, Timeout: writeTimeout}, j.stepAll)
 	return j
 }
 
-// writeTimeout bounds the statements that are made for many.
+// writeTimeout limits a batched statement.
 const writeTimeout = 10 * time.Second
 
-// ErrFenced says that another process has claimed the row meanwhile, or that it has
+// ErrFenced reports that the claim is lost: another process has claimed the row, or it has
 // ended.
 var ErrFenced = errors.New("another process has taken it over")
 
-// Claims is how one process claims rows.
+// Claims says for which process, and for how long, rows are claimed.
 type Claims struct {
 	// Owner identifies the process; see package lease.
 	Owner int32
-	// Lease is how long a claim holds.
+	// Lease is the duration of a claim.
 	Lease time.Duration
 }
 
-// forgotten is a condition of a claim of this process that no statement under way has
-// made: where the process does not know of it, the answer was lost. It is longer than any
-// statement takes.
+// forgotten selects this process' claims whose response was lost: they are too old to
+// belong to a statement that still runs, and the process doesn't know of them. 15 seconds
+// are longer than any statement takes.
 const forgotten = `claimed_until < now() + $2::interval - interval '15 seconds'`
 
-// died is a condition of a claim c: its owner lives no longer. This process does, also where
-// nobody can see it because its session was lost a moment ago. What it has claimed since its
-// sweep looked which chats it works on was taken for a dead owner's then, of which no call
-// was made, and was sent twice.
+// died selects claims c of dead owners. It excludes this process, which lives even when its
+// lock can't be seen because it has just lost its session. Without this, a claim made after
+// the sweep had listed the chats in work counted as a dead owner's claim without a call,
+// and was sent twice.
 const died = `c.owner <> $1 AND ` + lease.Settled + ` AND NOT EXISTS (SELECT FROM alive a WHERE a.owner = c.owner)`
 
-// key is a turn's key in SQL arguments.
+// key splits a turn's id into SQL arguments.
 func key(id *chorusv1.TurnId) (chatID, turnNo int64) { return id.GetChatId(), id.GetNumber() }
 
-// TurnsOf are the turns of tasks.
+// TurnsOf returns the ids of the turns of tasks.
 func TurnsOf(tasks []stage.Task) []*chorusv1.TurnId {
 	ids := make([]*chorusv1.TurnId, 0, len(tasks))
 	for _, t := range tasks {
@@ -79,15 +79,15 @@ func TurnsOf(tasks []stage.Task) []*chorusv1.TurnId {
 	return ids
 }
 
-// inOrder are items in the order of their turns, in which rows are locked: so no two
-// statements wait for each other.
+// inOrder sorts items by their turns' ids. All statements lock rows in this order, so they
+// can't deadlock.
 func inOrder[T any](items []T, id func(T) *chorusv1.TurnId) []T {
 	return slices.SortedFunc(slices.Values(items), func(a, b T) int {
 		return cmp.Or(cmp.Compare(id(a).GetChatId(), id(b).GetChatId()), cmp.Compare(id(a).GetNumber(), id(b).GetNumber()))
 	})
 }
 
-// instant is a time in SQL arguments: NULL for the zero time.
+// instant converts a time to an SQL argument: NULL for the zero time.
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -95,8 +95,8 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// giveBack gives a claim back by a statement that its fence guards. One that was lost has
-// nothing to be given back.
+// giveBack releases a claim with a statement that checks its fence. If the claim is lost,
+// the statement changes nothing.
 func (j *Journal) giveBack(ctx context.Context, what, sql string, args ...any) error {
 	if _, err := j.pool.Exec(ctx, sql, args...); err != nil {
 		return fmt.Errorf("give %s back: %w", what, err)
@@ -104,14 +104,14 @@ func (j *Journal) giveBack(ctx context.Context, what, sql string, args ...any) e
 	return nil
 }
 
-// claimed gives the rows that a statement returns, once it has committed: its rows come
-// before that.
+// claimed runs a statement and returns its rows after the commit. PostgreSQL sends rows
+// before it commits, so the rows of a failed statement are dropped.
 func claimed[T any](ctx context.Context, j *Journal, what string, scan pgx.RowToFunc[*T], sql string, args ...any) ([]*T, error) {
 	return store.Collect(ctx, j.pool, what, scan, sql, args...)
 }
 
-// decode reads a payload into a message. It is nil where there is none, and empty where
-// nobody can read it.
+// decode unmarshals a payload into a message. It returns nil for a nil payload, and an
+// empty message for one that can't be unmarshalled.
 func decode[M proto.Message](payload []byte, into M) M {
 	var none M
 	if payload == nil {
@@ -131,10 +131,11 @@ func encode(m proto.Message) ([]byte, error) {
 	return payload, nil
 }
 
-// The deliveries of turns go with them. Dead letters that may be replayed stay.
+// Deleting a turn deletes its deliveries. Turns with a dead letter stay, because they may
+// be replayed.
 //
-// Turns are planned in the order of their numbers, so the oldest are the first. No
-// more of them are looked at than may be deleted, and none where the first is young.
+// A chat's turns are planned in the order of their numbers, so the first ones are the
+// oldest. The statement reads at most $2 turns, and none if the first is too young.
 const deleteOld = `
 WITH chat AS (SELECT now() - make_interval(days => retention_days) AS until FROM chats WHERE id = $1),
 first AS MATERIALIZED (
@@ -149,8 +150,8 @@ old AS MATERIALIZED (
     LIMIT $2)
 DELETE FROM turns t USING old WHERE t.chat_id = $1 AND t.turn_no = old.turn_no`
 
-// DeleteOld deletes ended turns of a chat that are older than the chat keeps things,
-// of its next limit turns, and that nobody changes at the moment, and tells how many.
+// DeleteOld deletes ended turns of a chat that are older than the chat's retention, and
+// returns their number. It looks at the oldest limit turns and skips those that are locked.
 func (j *Journal) DeleteOld(ctx context.Context, chatID int64, limit int) (int64, error) {
 	tag, err := j.pool.Exec(ctx, deleteOld, chatID, limit)
 	if err != nil {

@@ -6,28 +6,28 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
-// Kind is a kind of delivery: one call to Telegram.
+// Kind describes a kind of delivery: one call of the Bot API.
 type Kind struct {
 	Action chorusv1.Action
 	// Method is the Bot API's name of the call.
 	Method string
-	// Lane is where deliveries of the kind wait for each other.
+	// Lane is the queue of the kind's deliveries.
 	Lane Lane
-	// Message tells that the call makes a message. Messages have the limits of their chat;
-	// other calls have a share of their bot's.
+	// Message says that the call creates a message. Messages count against their chat's
+	// limits, other calls against a share of their bot's.
 	Message bool
-	// Repeatable tells that to make the call again changes nothing. So it may be made again
-	// when nobody knows whether it had its effect.
+	// Repeatable says that the call is idempotent, so it may be repeated when its outcome
+	// is unknown.
 	Repeatable bool
-	// OwnRight tells that a chat may forbid the call and allow texts. So a bot that may not
-	// make it is not suspended.
+	// OwnRight says that a chat may forbid this call and still allow texts. A bot that
+	// lacks the right isn't suspended.
 	OwnRight bool
-	// Fallback is what is done instead when Telegram refuses the call for good and the
-	// delivery has a fallback; unspecified where none can.
+	// Fallback is the action that replaces the call when Telegram refuses it for good and
+	// the delivery has a fallback. Unspecified means none.
 	Fallback chorusv1.Action
 }
 
-// Kinds is the table of all kinds of deliveries.
+// Kinds returns the table of all kinds of deliveries.
 func Kinds() []Kind {
 	const (
 		message  = chorusv1.Action_ACTION_SEND_MESSAGE
@@ -43,30 +43,31 @@ func Kinds() []Kind {
 	}
 }
 
-// KindOf is the kind of an action; that of messages for one that nobody knows.
+// KindOf returns the kind of an action. Unknown actions count as messages.
 func KindOf(a chorusv1.Action) Kind {
 	all := Kinds()
 	return all[max(slices.IndexFunc(all, func(k Kind) bool { return k.Action == a }), 0)]
 }
 
-// Lane is what a chat's deliveries share that are made one after the other.
+// Lane names a queue of deliveries. In each chat, the deliveries of one lane are made one
+// after the other.
 type Lane string
 
-// The lanes. Answers to commands belong to no conversation and wait for none; reactions
-// that hang hold no message up.
+// The lanes. Answers to commands belong to no conversation, so they don't wait for one. A
+// slow reaction delays no message.
 const (
 	LaneMessage  Lane = "message"
 	LaneReaction Lane = "reaction"
 	LaneCommand  Lane = "command"
-	// LaneHeld is where texts wait for a person: nobody sends from it.
+	// LaneHeld holds texts that wait for a person's approval. Nothing is sent from it.
 	LaneHeld Lane = "held"
 )
 
-// Lanes are those that are sent from.
+// Lanes returns the lanes that senders send from.
 func Lanes() []Lane { return []Lane{LaneMessage, LaneReaction, LaneCommand} }
 
-// LaneOf is the lane of a turn's deliveries, by the first of them: as they are made in
-// order, they have one lane.
+// LaneOf returns the lane of all deliveries of a turn. The first delivery decides, because
+// a turn's deliveries are made in order and so need one lane.
 func LaneOf(turn chorusv1.TurnKind, first *chorusv1.Delivery) Lane {
 	if turn == chorusv1.TurnKind_TURN_KIND_COMMAND {
 		return LaneCommand
@@ -74,13 +75,13 @@ func LaneOf(turn chorusv1.TurnKind, first *chorusv1.Delivery) Lane {
 	return KindOf(first.GetAction()).Lane
 }
 
-// Step is which of a delivery's calls is meant.
+// Step names one of the calls of a delivery.
 type Step string
 
 // The steps of a delivery.
 const (
-	// Action is what the delivery is for.
+	// Action is the planned call.
 	Action Step = "action"
-	// Fallback is what is done when the action is refused for good.
+	// Fallback is the call after Telegram has refused the action for good.
 	Fallback Step = "fallback"
 )

@@ -28,8 +28,8 @@ func (f *fixture) redact(ctx context.Context, ids ...*chorusv1.TurnId) error {
 	return f.Redact(ctx, said, "forgotten")
 }
 
-// While somebody holds a turn, whoever changes it waits, and holds none of its deliveries:
-// so who holds the turn gets them.
+// A transaction that waits for a locked turn holds none of its deliveries, so the holder of
+// the turn can lock them.
 func TestTurnsAreLockedBeforeDeliveries(t *testing.T) {
 	for name, c := range map[string]struct {
 		died bool
@@ -117,8 +117,7 @@ func TestTurnsAreLockedBeforeDeliveries(t *testing.T) {
 	}
 }
 
-// Whatever changes turns and deliveries at the same time, many times, nobody is told that
-// they would wait for each other for ever.
+// Concurrent changes of the same turns, in any order, cause no deadlock.
 func TestOppositeChangesDontWaitForEachOther(t *testing.T) {
 	const chats, rounds = 4, 25
 	f := newFixture(t)

@@ -27,7 +27,7 @@ type fixture struct {
 	t         testing.TB
 	pool      *pgxpool.Pool
 	chat, bot int64
-	last      map[int64]int64 // turn of each chat
+	last      map[int64]int64 // the last turn's number, by chat
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -41,7 +41,7 @@ func newFixture(t testing.TB) *fixture {
 	return f
 }
 
-// process is a living process with its claims.
+// process starts a process that holds its lease, and returns its claims.
 func (f *fixture) process() (claims journal.Claims, die func()) {
 	f.t.Helper()
 	l := lease.New(f.pool, lease.Sender, testenv.Logger(f.t))
@@ -50,7 +50,7 @@ func (f *fixture) process() (claims journal.Claims, die func()) {
 	return journal.Claims{Owner: l.Owner(), Lease: time.Minute}, die
 }
 
-// turn is the next turn of a chat.
+// turn returns a chat's next turn.
 func (f *fixture) turn(chat int64, kind chorusv1.TurnKind) *chorusv1.Turn {
 	f.last[chat]++
 	t := journaltest.Turn(chat, f.last[chat], f.bot)
@@ -84,7 +84,7 @@ func (f *fixture) reaction(chat int64) *chorusv1.Turn {
 	return t
 }
 
-// write gives a chat's next turn a text of so many messages.
+// write writes a text of several messages for a chat's next turn.
 func (f *fixture) write(c journal.Claims, chat int64, parts ...string) {
 	f.t.Helper()
 	texts := f.Texts(c)
@@ -105,7 +105,7 @@ func (f *fixture) exec(sql string, args ...any) {
 	}
 }
 
-// ask gives the answer to a question as text.
+// ask returns a query's single value as text.
 func (f *fixture) ask(sql string, args ...any) string {
 	f.t.Helper()
 	var answer any
@@ -153,7 +153,7 @@ func delivered(id int64) journal.Sent {
 	}
 }
 
-// sweep looks for what nobody works on, as a process that looks after some chats.
+// sweep runs a sweep of a process that works on the chats in mine.
 func sweep[O any](t testing.TB, do func(context.Context, int, []int64) (O, error), mine ...int64) O {
 	t.Helper()
 	return must(t, func(ctx context.Context, limit int) (O, error) { return do(ctx, limit, append([]int64{}, mine...)) }, 10)

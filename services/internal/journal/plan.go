@@ -12,14 +12,14 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 )
 
-// Planned is a turn to write down. One that needs no text has its delivery already.
+// Planned is a new turn. A turn that needs no text comes with its delivery.
 type Planned struct {
 	Turn        *chorusv1.Turn
-	Delivery    *chorusv1.Delivery // nil where a text is to be written
+	Delivery    *chorusv1.Delivery // nil if a text is to be written
 	TraceParent string
 }
 
-// Lane is where the delivery is to be made; empty where a text is to be written.
+// Lane returns the delivery's lane; empty if a text is to be written first.
 func (p Planned) Lane() Lane {
 	if p.Delivery == nil {
 		return ""
@@ -27,9 +27,9 @@ func (p Planned) Lane() Lane {
 	return LaneOf(p.Turn.GetKind(), p.Delivery)
 }
 
-// The parameters of both are those of Columns.
+// Both statements take the parameters that Columns returns.
 const (
-	// InsertTurns is the part of a statement that writes turns down, which may join others.
+	// InsertTurns inserts turns. Callers combine it with other statements.
 	InsertTurns = `
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, topic, payload, traceparent, planned_at, due_at, expires_at, written_at)
 SELECT chat_id, t.turn_no, t.bot_id, kind, nullif(target, 0), topic, payload, traceparent, planned_at, due_at, expires_at, CASE WHEN written THEN now() END
@@ -37,7 +37,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], 
     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bool[])
     AS t(chat_id, turn_no, bot_id, kind, target, topic, payload, traceparent, planned_at, due_at, expires_at, written)`
 
-	// InsertDeliveries is the same for the deliveries of turns that need no text.
+	// InsertDeliveries inserts the deliveries of turns that need no text.
 	InsertDeliveries = `
 INSERT INTO deliveries (chat_id, turn_no, part, bot_id, action, lane, payload, traceparent, expires_at, body)
 SELECT chat_id, d.turn_no, part, d.bot_id, action, lane, payload, traceparent, expires_at, nullif(body, '')
@@ -48,8 +48,8 @@ FROM unnest($13::bigint[], $14::bigint[], $15::smallint[], $16::bigint[], $17::t
 WITH turns AS (` + InsertTurns + `)` + InsertDeliveries
 )
 
-// Plan writes turns down, in the transaction that moves their chats' clocks on. Once it
-// is committed, ring for the chats.
+// Plan inserts turns in the transaction that advances their chats' clocks. After the
+// commit, the caller rings for the chats.
 func (j *Journal) Plan(ctx context.Context, tx pgx.Tx, planned []Planned) error {
 	columns, err := Columns(planned)
 	if err != nil {
@@ -61,7 +61,8 @@ func (j *Journal) Plan(ctx context.Context, tx pgx.Tx, planned []Planned) error 
 	return nil
 }
 
-// Columns are turns, column by column.
+// Columns converts turns to the arguments of InsertTurns and InsertDeliveries, column by
+// column.
 func Columns(planned []Planned) ([]any, error) {
 	n := len(planned)
 	chats, turns, bots, targets := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
@@ -87,7 +88,7 @@ func Columns(planned []Planned) ([]any, error) {
 	return append([]any{chats, turns, bots, kinds, targets, topics, payloads, traces, plannedAt, dueAt, expiresAt, written}, deliveries.args()...), nil
 }
 
-// deliveryRows are new deliveries, column by column.
+// deliveryRows holds new deliveries column by column, for unnest.
 type deliveryRows struct {
 	chats, turns, bots             []int64
 	parts                          []int16
@@ -103,7 +104,7 @@ func (r *deliveryRows) add(d *chorusv1.Delivery, lane Lane, part int, trace stri
 	}
 	chat, turn := key(d.GetId())
 	r.chats, r.turns, r.bots = append(r.chats, chat), append(r.turns, turn), append(r.bots, d.GetBotId())
-	r.parts = append(r.parts, int16(part)) //nolint:gosec // a turn has a few
+	r.parts = append(r.parts, int16(part)) //nolint:gosec // a turn has few parts
 	r.actions, r.lanes, r.traces = append(r.actions, subject.ActionName(d.GetAction())), append(r.lanes, string(lane)), append(r.traces, trace)
 	r.bodies, r.payloads, r.expires = append(r.bodies, d.GetText()), append(r.payloads, payload), append(r.expires, d.GetExpiresAt().AsTime())
 	return nil

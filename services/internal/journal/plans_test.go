@@ -12,9 +12,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
-// A statement is planned once for a connection, perhaps while the tables are empty, or
-// tiny. It must read few pages all the same when they have grown, before anybody has made
-// new statistics.
+// A connection plans a statement once, perhaps while the tables are empty or tiny. The
+// statement must still read few pages after the tables have grown, before new statistics
+// exist.
 func TestStatementsReadAsMuchInALargeDatabase(t *testing.T) {
 	for name, rows := range map[string]struct{ open, closed int }{
 		"planned while empty": {}, "planned while tiny": {open: 1}, "planned while nothing is open": {closed: 300},
@@ -52,7 +52,7 @@ SELECT chat_id, turn_no, bot_id, 'send_message', 'message', 'x', expires_at FROM
 		run("PREPARE " + prepared + " AS " + sql)
 		run(names[name])
 	}
-	// Much is over, and there is a queue, too.
+	// Most rows are closed; some wait.
 	run(`ALTER TABLE turns SET (autovacuum_enabled = off)`)
 	run(`ALTER TABLE deliveries SET (autovacuum_enabled = off)`)
 	run(`INSERT INTO chats (name, telegram_id, kind) SELECT 'chat' || n, -2000000000000 - n, 'supergroup' FROM generate_series(1, 400) n`)
@@ -67,8 +67,8 @@ SELECT chat_id, turn_no, bot_id, 'send_message', 'message', 'x', expires_at, CAS
 FROM turns WHERE written_at IS NOT NULL ON CONFLICT DO NOTHING`)
 	run(`UPDATE turns SET owner = 1, fence = 1, claimed_until = now() + interval '1 minute' WHERE chat_id IN (2, 3) AND turn_no = 59`)
 	run(`UPDATE deliveries SET state = 'sending', owner = 1, fence = 1, claimed_until = now() + interval '1 minute' WHERE chat_id IN (2, 3) AND turn_no = 56`)
-	// The sweeps read what is open, which is some hundred pages here; the others two
-	// chats' rows.
+	// Sweeps read all open rows, some hundred pages here. Other statements read two chats'
+	// rows.
 	for name, execute := range names {
 		limit := 150
 		if strings.HasPrefix(name, "due") || strings.HasPrefix(name, "take") {
@@ -82,12 +82,12 @@ FROM turns WHERE written_at IS NOT NULL ON CONFLICT DO NOTHING`)
 	}
 }
 
-// arguments are parameters that name two chats.
+// arguments returns arguments that name two chats.
 func arguments(name string, n int) string {
 	values := []string{"1", "'1 minute'"}
-	turn := "{59,59}" // the first that is not written
+	turn := "{59,59}" // the first unwritten turn
 	if strings.HasSuffix(name, "deliveries") {
-		turn = "{56,56}" // the first that is not sent
+		turn = "{56,56}" // the first unsent turn
 	}
 	lists := func(types ...string) {
 		for i, of := range types {

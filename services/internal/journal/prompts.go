@@ -11,36 +11,36 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
-// Prompt is a message of a person that calls for an answer.
+// Prompt is a person's message that asks for an answer.
 type Prompt struct {
 	ChatID  int64
 	Message int64 // Chorus' number of the message
-	// Person is Telegram's id of who wrote it, below 0 where they wrote as a chat; 0 where
-	// it is not told.
+	// Person is the sender's Telegram id: negative if they wrote as a chat, 0 if unknown.
 	Person int64
-	// AddressedBots are those of our bots that it names or answers.
+	// AddressedBots are the bots of this installation that the message names or answers.
 	AddressedBots []int64
-	// HappenedAt is when it was written, and HeardAt when we were told, both by the
-	// database's clock.
+	// HappenedAt is the time of writing, HeardAt the time of the update's arrival, both by
+	// the database's clock.
 	HappenedAt, HeardAt time.Time
 
 	fence    int64
 	attempts int
 }
 
-// Chat is the prompt's chat.
+// Chat returns the prompt's chat.
 func (p *Prompt) Chat() int64 { return p.ChatID }
 
-// Attempts is how often answering it has failed.
+// Attempts returns how often answering the prompt has failed.
 func (p *Prompt) Attempts() int { return p.attempts }
 
-// Trace is empty: people's messages have no trace.
+// Trace returns nothing: people's messages have no trace context.
 func (*Prompt) Trace() string { return "" }
 
-// Answered is what became of a prompt: a turn, or nothing. Either is written down already.
+// Answered is the result of a prompt. It is empty, because the answer's turn is stored
+// before.
 type Answered struct{}
 
-// Prompts are the prompts that are to be answered.
+// Prompts is the queue of prompts.
 type Prompts struct {
 	journal *Journal
 	claims  Claims
@@ -48,7 +48,7 @@ type Prompts struct {
 
 var _ stage.Rows[*Prompt, Answered] = (*Prompts)(nil)
 
-// Prompts gives one process the prompts to answer.
+// Prompts returns the queue of prompts for one process.
 func (j *Journal) Prompts(c Claims) *Prompts { return &Prompts{j, c} }
 
 const (
@@ -102,8 +102,8 @@ SELECT array(SELECT chat_id FROM (
     WHERE owner IS NULL AND due <= now() LIMIT $1), count(*), coalesce(now() - min(heard_at), '0') FROM prompts`
 )
 
-// AddPrompt writes a prompt down, in the transaction that writes its message. Once it is
-// committed, ring for the chat.
+// AddPrompt stores a prompt in the transaction that stores its message. After the commit,
+// the caller rings for the chat.
 func (*Journal) AddPrompt(ctx context.Context, tx pgx.Tx, p *Prompt) error {
 	if _, err := tx.Exec(ctx, insertPrompt, p.ChatID, p.Message, p.Person, p.AddressedBots, p.HappenedAt, p.HeardAt); err != nil {
 		return fmt.Errorf("write down a prompt: %w", err)
@@ -131,8 +131,7 @@ func (p *Prompts) Defer(ctx context.Context, prompt *Prompt, until time.Time, fa
 	return p.journal.giveBack(ctx, "a prompt", deferPrompt, prompt.ChatID, prompt.Message, prompt.fence, p.claims.Owner, instant(until), failures)
 }
 
-// DeadLetter implements stage.Rows. A prompt that can't be answered has no turn that could be
-// replayed: it is dropped.
+// DeadLetter implements stage.Rows. It deletes the prompt: there is no turn to replay.
 func (p *Prompts) DeadLetter(ctx context.Context, prompt *Prompt, _ string) error {
 	if _, err := p.journal.pool.Exec(ctx, dropPrompt, prompt.ChatID, prompt.Message, prompt.fence); err != nil {
 		return fmt.Errorf("drop a prompt: %w", err)

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
-// Unwritten is a turn whose text is to be written, claimed.
+// Unwritten is a claimed turn whose text is to be written.
 type Unwritten struct {
 	*chorusv1.Turn
 
@@ -23,30 +23,31 @@ type Unwritten struct {
 	attempts    int
 }
 
-// Chat is the turn's chat.
+// Chat returns the turn's chat.
 func (u *Unwritten) Chat() int64 { return u.GetId().GetChatId() }
 
-// Attempts is how often writing it has failed.
+// Attempts returns how often writing the text has failed.
 func (u *Unwritten) Attempts() int { return u.attempts }
 
-// Trace is the trace context of whoever planned it.
+// Trace returns the trace context of the turn's planner.
 func (u *Unwritten) Trace() string { return u.traceParent }
 
-// Written is what became of a turn: deliveries in their order, or an end without any.
+// Written is the result of writing a turn: deliveries in order, or an end without any.
 type Written struct {
 	Deliveries []*chorusv1.Delivery
-	// Outcome and Reason are of a turn that ends without a delivery.
+	// Outcome and Reason apply to a turn that ends without a delivery.
 	Outcome chorusv1.Outcome
 	Reason  string
-	// Held is until when the deliveries wait for a person; zero for not at all.
+	// Held is the deadline of the approval; zero if the deliveries need none.
 	Held time.Time
-	// Drafts are kept of how it was written; nil to keep nothing.
+	// Drafts records how the text was written; nil to store nothing.
 	Drafts *Drafts
-	// TraceParent is the trace context of whoever wrote it.
+	// TraceParent is the trace context of the writer.
 	TraceParent string
 }
 
-// Texts are the turns whose texts are to be written. A chat's are written in order.
+// Texts is the queue of turns whose texts are to be written. In each chat, texts are
+// written in the order of the turns.
 type Texts struct {
 	journal *Journal
 	claims  Claims
@@ -54,7 +55,7 @@ type Texts struct {
 
 var _ stage.Rows[*Unwritten, Written] = (*Texts)(nil)
 
-// Texts gives one process the turns to write.
+// Texts returns the queue of turns to write for one process.
 func (j *Journal) Texts(c Claims) *Texts { return &Texts{j, c} }
 
 const (
@@ -69,10 +70,10 @@ FROM unnest($3::bigint[]) AS r(chat_id) CROSS JOIN LATERAL (` + nextText + `r.ch
 WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no` + freeText + `
 RETURNING ` + claimedTexts
 
-	// The next turn of a chat is claimed by the statement that ends the one before.
+	// One statement ends a turn and claims the chat's next one.
 	commitTexts = writeTexts + `
 ` + claimNextText
-	// Where drafts are kept, which is seldom, they are written by the same statement.
+	// The same, with drafts. They are rarely kept.
 	commitTextsAndDrafts = writeTexts + keepDrafts + `
 ` + claimNextText
 
@@ -113,7 +114,7 @@ UPDATE turns t SET ` + claimText + `
 FROM dead WHERE t.chat_id = dead.chat_id AND t.turn_no = dead.turn_no AND t.fence = dead.fence AND t.owner = dead.owner
 RETURNING ` + claimedTexts
 
-	// A new row is left to the ring for a moment.
+	// New rows wait 2 seconds for their ring before the sweep finds them.
 	dueTexts = `-- due turns
 SELECT array(SELECT chat_id FROM (
         SELECT DISTINCT ON (chat_id) chat_id, owner, coalesce(not_before, planned_at + interval '2 seconds') AS due
@@ -198,7 +199,7 @@ func (t *Texts) query(ctx context.Context, what, sql string, args ...any) ([]*Un
 			return nil, err
 		}
 		if decode(payload, u.Turn); u.GetId() == nil {
-			proto.Reset(u.Turn) // whoever works on it finds that it says nothing
+			proto.Reset(u.Turn) // the writer then finds an empty turn
 		}
 		u.Id = &chorusv1.TurnId{ChatId: chat, Number: turn}
 		return u, nil

@@ -11,18 +11,18 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// MaybeSaid tells of a turn or a delivery that it was said, or may have been, or may be yet:
-// it is open. Limits on messages count such turns, and no others.
+// MaybeSaid selects turns or deliveries that were said, may have been said, or are still
+// open. Limits on messages count these rows only.
 const MaybeSaid = `coalesce(outcome, 'delivered') IN ('delivered', 'fell_back', 'unknown')`
 
-// Counts are locked in the order of whoever plans: the clocks of the chats, then those of
-// the bots, and that of all bots together last.
+// Counts are locked in the planner's order: first the clocks of the chats, then the bots'
+// counts, then the count of all bots.
 const (
 	unsaid = `
 FROM turns t WHERE counted AND outcome IN ('rejected', 'expired', 'dead', 'passed') AND kind IN ('message', 'reply')`
 	anyUnsaid = `-- look for what was not said
 SELECT EXISTS (SELECT` + unsaid + `)`
-	// Of a turn of several messages, one may have been said.
+	// One of a turn's several messages may have been said.
 	findUnsaid = `-- find what was not said
 SELECT chat_id, turn_no, bot_id, planned_at, payload, EXISTS (
     SELECT FROM deliveries d WHERE d.chat_id = t.chat_id AND d.turn_no = t.turn_no AND d.outcome IN ('delivered', 'fell_back', 'unknown'))` + unsaid + `
@@ -48,20 +48,20 @@ FROM unsaid JOIN locked USING (bot_id) WHERE c.bot_id = unsaid.bot_id`
 	unsaidOfAll = `-- give back what all did not say
 UPDATE turn_counts SET counts = uncounted(counts, counted_in, ARRAY(SELECT extract(epoch FROM at)::bigint FROM unnest($1::timestamptz[]) at), 10)
 WHERE bot_id = 0`
-	// Who got no answer may get another one.
+	// A person who got no answer may get another one.
 	unanswered = `-- give back what was not answered
 DELETE FROM answers a USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, message) WHERE a.chat_id = u.chat_id AND a.message = u.message`
 )
 
-// Uncount takes up to limit turns that ended without being said out of what limits count:
-// the messages of chats, of bots and of all, and the answers of people. It gives how many
-// turns it looked at.
+// Uncount takes up to limit turns that ended unsaid out of the counts behind the limits:
+// messages per chat, per bot and in all, and answers to people. It returns the number of
+// turns that it looked at.
 func (j *Journal) Uncount(ctx context.Context, limit int) (n int, err error) {
 	var found bool
 	if err := j.pool.QueryRow(ctx, anyUnsaid).Scan(&found); err != nil {
 		return 0, fmt.Errorf("look for what was not said: %w", err)
 	}
-	if !found { // it seldom is
+	if !found { // the usual case
 		return 0, nil
 	}
 	err = store.InTx(ctx, j.pool, func(tx pgx.Tx) error {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A bot that was told to wait in two chats within the window waits everywhere, for
-// the longest of their times. What has long been over is deleted on the way.
+// A bot that is told to wait in two chats within the window waits in all chats, until the
+// later end. Waits that ended long ago are deleted by the same statement.
 const wait = `-- wait
 WITH own AS (
     INSERT INTO waits AS w (bot_id, chat_id, until) VALUES ($1, $2, now() + $3::interval)
@@ -22,10 +22,10 @@ INSERT INTO waits AS w (bot_id, chat_id, until)
 SELECT $1, 0, greatest(own.until, others.until) FROM own, others WHERE others.until IS NOT NULL
 ON CONFLICT (bot_id, chat_id) DO UPDATE SET until = greatest(w.until, excluded.until), at = now()`
 
-// Wait holds a bot back in a chat, for as long as Telegram asked: until then no sender
-// can claim a delivery of that bot in that chat. It prolongs an earlier wait and never
-// shortens it. One that comes within the window after a wait in another chat holds
-// the bot back in all. The clock is the database's.
+// Wait records how long Telegram told a bot to wait in a chat. Until then no sender makes
+// calls of that bot in that chat. It may lengthen an earlier wait and never shortens it. A
+// wait within the window after one in another chat applies to all chats. The clock is the
+// database's.
 func (j *Journal) Wait(ctx context.Context, bot, chat int64, length, window time.Duration) error {
 	if _, err := j.pool.Exec(ctx, wait, bot, chat, length, window); err != nil {
 		return fmt.Errorf("write down that bot %d has to wait in chat %d: %w", bot, chat, err)

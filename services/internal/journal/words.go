@@ -11,16 +11,16 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Said is all words that are kept of a turn: what its bot said or was to say, and
-// what was noted about it.
+// Said holds the stored words of one turn: its bot's text, sent or not, and all notes about
+// it.
 type Said struct {
-	Chat, Turn int64 // Turn is 0 where the turn itself is gone
+	Chat, Turn int64 // Turn is 0 if the turn itself is deleted
 	Bot        int64
-	Message    int64 // the number of its message; 0 for none
-	Target     int64 // the message that it answers; 0 for none
+	Message    int64 // the message's number; 0 for none
+	Target     int64 // the number of the message that it answers; 0 for none
 	At         time.Time
-	// Text is what was said, or was to be said. Notes are the reasons of the turn and of
-	// its end, its drafts, and what people noted who decided on it.
+	// Text is the bot's text, sent or not. Notes are the reasons of the turn and of its
+	// end, its drafts, and the notes of people who decided on it.
 	Text  string
 	Notes []string
 }
@@ -41,8 +41,8 @@ FROM messages m WHERE m.chat_id = ANY($1) AND m.bot_id IS NOT NULL
     AND NOT EXISTS (SELECT FROM turns t WHERE t.chat_id = m.chat_id AND t.turn_no = m.turn_no)`
 )
 
-// Words gives what bots said in chats, and what is noted about it, in no order: an item
-// for each delivery, and for each turn without one. It is as much as the chats keep.
+// Words returns all stored words of bots in chats, unsorted: one item for each delivery,
+// and for each turn without a delivery.
 func (j *Journal) Words(ctx context.Context, chats []int64) ([]Said, error) {
 	all, err := store.Collect(ctx, j.pool, "read what was said", func(row pgx.CollectableRow) (s Said, err error) {
 		var turn, delivery []byte
@@ -88,7 +88,7 @@ ORDER BY 1, 2, 4`
 UPDATE turns SET payload = $3, reason = '' WHERE chat_id = $1 AND turn_no = $2`
 	redactDelivery = `-- redact a delivery
 UPDATE deliveries SET payload = $4, body = NULL, reason = '', redacted = true WHERE chat_id = $1 AND turn_no = $2 AND part = $3`
-	// A delivery that nobody is sending ends: its text is gone.
+	// Deliveries that nobody is sending are closed, because their text is deleted.
 	withhold = `-- withhold deliveries
 WITH held AS (
     UPDATE deliveries d SET state = 'closed', outcome = 'rejected', reason = $3, closed_at = now(),
@@ -101,7 +101,7 @@ WHERE t.chat_id = h.chat_id AND t.turn_no = h.turn_no AND t.outcome IS NULL`
 	deleteSaid = `-- delete messages
 DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, number)
 WHERE m.chat_id = u.chat_id AND m.number = u.number AND m.bot_id IS NOT NULL`
-	// The call that sends it may have ended since it was looked at.
+	// The call may have ended, and stored its message, since the messages were read.
 	deleteSent = `-- delete sent messages
 DELETE FROM messages m USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no)
 WHERE m.chat_id = u.chat_id AND m.turn_no = u.turn_no AND m.bot_id IS NOT NULL`
@@ -113,12 +113,11 @@ DELETE FROM drafts x USING unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn
 UPDATE decisions k SET draft = NULL, note = '' FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, turn_no) WHERE k.chat_id = u.chat_id AND k.turn_no = u.turn_no`
 )
 
-// redactBatch is how many turns are redacted in one transaction.
+// redactBatch limits the turns of one transaction.
 const redactBatch = 200
 
-// Redact takes the words of turns from the journal and the message log. Deliveries that
-// nobody is sending end with the reason. What remains tells who did what and when, but
-// not in which words.
+// Redact deletes the words of turns from the journal and the message log. Deliveries that
+// nobody is sending are closed with the reason. The rows still tell who did what and when.
 func (j *Journal) Redact(ctx context.Context, said []Said, why string) error {
 	for len(said) > 0 {
 		n := min(len(said), redactBatch)
@@ -163,7 +162,7 @@ func (j *Journal) redact(ctx context.Context, said []Said, why string) error {
 	})
 }
 
-// redactions are the statements that take the words out of turns and their deliveries.
+// redactions returns the statements that delete the words of turns and their deliveries.
 func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batch, error) {
 	var b pgx.Batch
 	var chat, number int64
@@ -195,7 +194,7 @@ func redactions(ctx context.Context, tx pgx.Tx, chats, turns []int64) (*pgx.Batc
 	return &b, nil
 }
 
-// The generator that is writing a turn finds its claim lost.
+// Raising the fence makes the generator that writes a turn lose its claim.
 const withdraw = `-- end texts in work
 WITH unwritten AS MATERIALIZED (
     SELECT chat_id, turn_no FROM turns WHERE chat_id = ANY($1) AND closed_at IS NULL AND written_at IS NULL
@@ -203,8 +202,8 @@ WITH unwritten AS MATERIALIZED (
 UPDATE turns t SET outcome = 'rejected', reason = $2, closed_at = now(), written_at = now(), owner = NULL, claimed_until = NULL, fence = fence + 1
 FROM unwritten u WHERE t.chat_id = u.chat_id AND t.turn_no = u.turn_no`
 
-// Withdraw ends the turns of chats that have no delivery yet, whoever is writing
-// them: nothing comes of what they were shown.
+// Withdraw ends the turns of chats that have no delivery yet, even those that a generator
+// is writing. So no text is based on what their prompts showed.
 func (j *Journal) Withdraw(ctx context.Context, chats []int64, why string) error {
 	if _, err := j.pool.Exec(ctx, withdraw, chats, why); err != nil {
 		return fmt.Errorf("end turns that are being written: %w", err)

@@ -11,8 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Now is the time that a service tells that runs on a database while its process' clock
-// is ahead of the database's.
+// Now returns the clock of a service whose process is ahead of the database by a duration.
 func Now(t testing.TB, pool *pgxpool.Pool, ahead time.Duration) func() time.Time {
 	t.Helper()
 	c := clock.Follow(func() time.Time { return time.Now().Add(ahead) }, func(ctx context.Context) (time.Time, error) { return store.Time(ctx, pool) })
@@ -22,8 +21,8 @@ func Now(t testing.TB, pool *pgxpool.Pool, ahead time.Duration) func() time.Time
 	return c.Now
 }
 
-// Skews are, by names of chats, by how much the clocks of processes are ahead of the database's in tests:
-// by more than a turn of these tests is good for.
+// Skews returns, by chat name, differences between a process' clock and the database's.
+// They are longer than the turns of these tests live.
 func Skews() map[string]time.Duration {
 	return map[string]time.Duration{"minutes-ahead": 3 * time.Minute, "minutes-behind": -3 * time.Minute}
 }

@@ -1,4 +1,4 @@
-// Package journaltest fills a database with what the journal's rows refer to.
+// Package journaltest fills a test database with bots, chats and turns.
 package journaltest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// Open gives a pool on a new, migrated database of the test's own.
+// Open returns a pool on a new, migrated database that belongs to the test.
 func Open(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	cfg := store.DefaultConfig()
@@ -28,8 +28,8 @@ func Open(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// Bot adds a bot with a persona and returns its id. Its token is sealed as the
-// bytes of its name.
+// Bot inserts a bot with a persona and returns its id. The bytes of its name stand for its
+// sealed token.
 func Bot(t testing.TB, pool *pgxpool.Pool, name string) int64 {
 	t.Helper()
 	var id int64
@@ -43,8 +43,7 @@ INSERT INTO personas (bot_id, display_name, summary) SELECT id, $1, 'Somebody ma
 	return id
 }
 
-// Chat adds an enabled supergroup with a clock that is due, and casts the bots
-// in it.
+// Chat inserts an enabled supergroup whose clock is due, and adds the bots to it.
 func Chat(t testing.TB, pool *pgxpool.Pool, name string, bots ...int64) int64 {
 	t.Helper()
 	var id int64
@@ -60,8 +59,8 @@ INSERT INTO chat_clock (chat_id, next_turn_at) SELECT id, now() FROM c RETURNING
 	return id
 }
 
-// CountTurns sets the counts of what was planned lately to what the turns say,
-// after a test has written turns itself.
+// CountTurns sets the counts of recent turns from the turns table, for a test that inserts
+// turns itself.
 func CountTurns(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	const slots = `(SELECT array_agg((SELECT count(*)::int FROM turns t WHERE t.kind <> 'reaction' AND %s AND extract(epoch FROM t.planned_at)::bigint / %d = n.slot - i) ORDER BY i)
@@ -80,7 +79,7 @@ FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) n`); err != nil {
 	}
 }
 
-// Turn is a turn of a chat that is good for a minute. It is not written down.
+// Turn returns a turn that expires in a minute. It isn't stored.
 func Turn(chat, number, bot int64) *chorusv1.Turn {
 	now := time.Now()
 	return &chorusv1.Turn{
@@ -89,7 +88,7 @@ func Turn(chat, number, bot int64) *chorusv1.Turn {
 	}
 }
 
-// Message is the delivery of a turn's text. It is not written down.
+// Message returns the delivery of a turn's text. It isn't stored.
 func Message(t *chorusv1.Turn, text string) *chorusv1.Delivery {
 	return &chorusv1.Delivery{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SEND_MESSAGE, Text: text, TargetMessage: t.GetTargetMessage(),
@@ -97,14 +96,14 @@ func Message(t *chorusv1.Turn, text string) *chorusv1.Delivery {
 	}
 }
 
-// Reaction is the delivery of a turn's reaction. It is not written down.
+// Reaction returns the delivery of a turn's reaction. It isn't stored.
 func Reaction(t *chorusv1.Turn, emoji string, fallback chorusv1.Fallback) *chorusv1.Delivery {
 	d := Message(t, "")
 	d.Action, d.Emoji, d.Fallback = chorusv1.Action_ACTION_SET_REACTION, emoji, fallback
 	return d
 }
 
-// State is a turn's rows in one line: "open", "open waiting", "delivered closed".
+// State returns a turn's rows in one line: "open", "open waiting", "delivered closed".
 func State(ctx context.Context, pool *pgxpool.Pool, id *chorusv1.TurnId) (string, error) {
 	var state string
 	err := pool.QueryRow(ctx, `

@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Session gives a connection that keeps the plans of what is prepared on it, and what runs
-// statements there.
+// Session returns a connection that caches the plans of its prepared statements, and a
+// function that runs statements on it.
 func Session(t testing.TB, cfg store.Config) (conn *pgxpool.Conn, run func(sql string)) {
 	t.Helper()
 	pool, err := store.Open(t.Context(), cfg)
@@ -30,7 +30,7 @@ func Session(t testing.TB, cfg store.Config) (conn *pgxpool.Conn, run func(sql s
 	}
 }
 
-// Pages tells how many pages a statement reads, and by which plan. It changes nothing.
+// Pages returns how many pages a statement reads, and its plan. It changes nothing.
 func Pages(t testing.TB, conn *pgxpool.Conn, sql string) (n int, plan string) {
 	t.Helper()
 	tx, err := conn.Begin(t.Context())
