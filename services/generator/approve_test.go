@@ -7,7 +7,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// set sets a setting of the stage's chat.
+// set changes a setting of the stage's chat.
 func (s *stage) set(d *settings.Definition, text string) {
 	s.t.Helper()
 	value, err := d.ParseText(text)

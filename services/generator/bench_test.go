@@ -25,17 +25,15 @@ import (
 
 const (
 	benchLatency = 50 * time.Millisecond
-	benchRate    = 200 // turns a second
+	benchRate    = 200 // turns per second
 	benchChats   = 400
-	// benchWarm is turns that are not counted: one of each chat, whose cast is read
-	// for it and then known.
+	// benchWarm turns aren't counted: one of each chat, which reads the chat's cast into the cache.
 	benchWarm  = benchChats
 	benchTurns = benchWarm + 5*benchRate
 )
 
-// BenchmarkOverhead measures, with a model that answers after 50 ms and 200 turns a
-// second, how long a turn takes from its claim until its delivery is committed, less the
-// calls.
+// BenchmarkOverhead measures the time from a turn's claim to the commit of its delivery, without
+// the calls, for a model that answers after 50 ms and 200 turns a second.
 func BenchmarkOverhead(b *testing.B) {
 	var all []time.Duration
 	for range b.N {
@@ -59,7 +57,7 @@ func overheads(b *testing.B) []time.Duration {
 		chats[i] = journaltest.Turn(journaltest.Chat(b, pool, fmt.Sprintf("chat%d", i), bot), 0, bot)
 	}
 	fill(b, pool)
-	laps := employ(b, TimedOrder{Database: pool.Config().ConnString(), LLM: slow(b), Bus: cfg})
+	laps := startTimed(b, TimedOrder{Database: pool.Config().ConnString(), LLM: slow(b), Bus: cfg})
 	feed(b, pool, broker, chats)
 	testenv.Eventually(b, "all turns are written", func() (string, bool) {
 		var written int
@@ -100,7 +98,7 @@ SELECT m.chat_id, 1000000000 - m.number, m.bot_id, 'send_message', 'message', ''
 	}
 }
 
-// slow is a model, at an address, that writes another text each time.
+// slow serves a model that writes another text each time.
 func slow(b *testing.B) string {
 	b.Helper()
 	var mu sync.Mutex
@@ -125,7 +123,7 @@ func slow(b *testing.B) string {
 	return server.URL
 }
 
-// feed plans turns, and rings for them, at their rate.
+// feed plans turns at a fixed rate and rings for them.
 func feed(b *testing.B, pool *pgxpool.Pool, broker *bus.Bus, chats []*chorusv1.Turn) {
 	b.Helper()
 	j := journal.New(pool)

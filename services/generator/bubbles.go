@@ -8,18 +8,17 @@ import (
 )
 
 const (
-	// maxBubbles is how many messages a text is sent as at most.
+	// maxBubbles limits the messages that one text is sent as.
 	maxBubbles = 3
-	// perBubble is how long a message may wait for its chat's limits, besides its typing.
+	// perBubble is the time reserved for each message's wait for its chat's limits, without typing.
 	perBubble = 5 * time.Second
-	// minRepeated is how many words a line has that is compared with what was said, as the
-	// message that it becomes: people, too, say "yes, exactly" again.
+	// minRepeated is the number of words from which a line that becomes a message of its own is
+	// compared with earlier texts. Shorter lines aren't: people, too, say "yes, exactly" again.
 	minRepeated = 4
 )
 
-// bubbles are the messages that a text may be sent as: its lines, which its writer broke
-// it into. Lines beyond the last message belong to it, and one of marks alone to the line
-// before it.
+// bubbles splits a text into the messages it is sent as, one for each line. Lines beyond maxBubbles
+// are added to the last message, and a line of punctuation alone to the line before it.
 func bubbles(text string) []string {
 	var parts []string
 	for line := range strings.Lines(text) {
@@ -35,14 +34,14 @@ func bubbles(text string) []string {
 	return parts
 }
 
-// says tells whether a line has more than punctuation.
+// says reports whether a line has more than punctuation.
 func says(line string) bool {
 	return strings.ContainsFunc(line, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.So, r) })
 }
 
-// shares are how long a bot types each part of a text that it types for so long as a
-// whole. A text that is broken takes no longer than others, so that its last part is sent
-// before its turn's time is over.
+// shares divides the typing time of a whole text among its parts, by their lengths. A text of
+// several messages takes no longer than one of a single message, so its last part is sent before
+// the turn expires.
 func shares(whole time.Duration, parts []string) []time.Duration {
 	total := 0
 	for _, p := range parts {

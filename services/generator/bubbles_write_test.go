@@ -59,7 +59,7 @@ func TestATextIsSentAsItsWriterBrokeIt(t *testing.T) {
 	}
 }
 
-// What was said as a message is not said again as one of several.
+// A text that was sent as a whole message must not be repeated as one of several.
 func TestAPartIsNoRepetition(t *testing.T) {
 	t.Parallel()
 	s := openHall(t).stage(t)
@@ -70,7 +70,7 @@ func TestAPartIsNoRepetition(t *testing.T) {
 	s.becomes(turn, "rejected")
 }
 
-// deliveries are what a turn became, in their order.
+// deliveries returns a turn's deliveries, in order.
 func (s *stage) deliveries(turn *chorusv1.Turn) (all []*chorusv1.Delivery) {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), `SELECT payload FROM deliveries WHERE chat_id = $1 AND turn_no = $2 ORDER BY part`,

@@ -8,9 +8,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 )
 
-// A process' clock may differ by more than turns are good for: what is written, for how
-// long a text is waited for, and all times that are written down are as by the
-// database's.
+// A process' clock may be wrong by more than a turn's lifetime. Expiry, the wait for a text and all
+// stored times use the database's clock.
 func TestAWrongClockOfTheProcessChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := openHall(t)

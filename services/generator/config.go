@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/news"
 )
 
-// Config is how the generator behaves.
+// Config configures the generator.
 type Config struct {
 	MaxInFlight  int           `config:"max_in_flight" min:"1" max:"10000" doc:"turns that one process works on at a time; what waits for a provider counts"`
 	History      int           `config:"history" min:"0" max:"100" doc:"messages of the chat that the prompt shows at most"`
@@ -25,7 +25,7 @@ type Config struct {
 	News         news.Config   `config:"news"`
 }
 
-// DefaultConfig suits a hosted model.
+// DefaultConfig returns the defaults, which suit a hosted model.
 func DefaultConfig() Config {
 	return Config{
 		MaxInFlight: 256,
@@ -34,7 +34,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate joins everything that is wrong.
+// Validate joins all errors.
 func (c Config) Validate() error {
 	var learn error
 	if c.LearnEvery != 0 && (c.LearnEvery < time.Minute || c.LearnEvery > 24*time.Hour) {

@@ -1,4 +1,6 @@
-// Package generator writes what the planner's turns say.
+// Package generator writes the texts of planned turns. It claims a turn from the journal, builds a
+// prompt from the cast and the chat's history, asks a provider for a draft, checks the draft, and
+// commits the deliveries that the sender sends.
 package generator
 
 import (
@@ -36,76 +38,75 @@ import (
 )
 
 const (
-	// claimLease is longer than a text usually takes. The time that it is worked on ends
-	// with it.
+	// claimLease limits the work on a turn. It is longer than a text usually takes.
 	claimLease = 3 * time.Minute
-	// maxAttempts is how many failures make a dead letter of a turn. Its time is usually
-	// over before.
+	// maxAttempts is the number of failures after which a turn becomes a dead letter. A turn
+	// usually expires before that.
 	maxAttempts = 20
-	// maxWait limits how long a turn that failed waits in memory.
+	// maxWait limits how long a failed turn waits in memory before it is tried again.
 	maxWait = 2 * time.Second
-	// grace is how long texts may take to end when the process stops: they are given up.
+	// grace is the time for texts in work to end when the process stops; then they are given up.
 	grace = 5 * time.Second
 )
 
-// Deps is what a generator works with.
+// Deps holds the dependencies of a Generator.
 type Deps struct {
 	Pool *pgxpool.Pool
-	// Rows are connections for statements that name rows by keys; Pool if nil. See
+	// Rows is a pool for statements that find rows by their keys; nil means Pool. See
 	// store.Config.ByKey.
 	Rows *pgxpool.Pool
 	Bus  *bus.Bus
-	// Lease is how others see that this process lives. Whoever starts the generator runs
-	// it.
+	// Lease shows other processes that this one lives. The caller runs it.
 	Lease *lease.Lease
 	Texts Texts
-	// Embeddings tell what texts mean; nil to compare their letters only.
+	// Embeddings compares the meanings of texts; nil compares their letters only.
 	Embeddings llm.Provider
-	// Roster is who plays where; nil to read it from the pool each time.
+	// Roster holds the cast of each chat; nil reads it from Pool each time.
 	Roster *rostercache.Roster
-	// Settings tell which texts wait for a person; nil for none.
+	// Settings decides which texts wait for approval; nil means none.
 	Settings Settings
-	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
-	// this process'.
+	// Now returns the time by PostgreSQL's clock, which the times in rows are compared with; nil
+	// means the process' own clock.
 	Now     func() time.Time
-	Tracer  trace.Tracer   // nil for no traces
-	Stages  *stage.Metrics // nil for none
+	Tracer  trace.Tracer   // nil records no traces
+	Stages  *stage.Metrics // nil records none
 	Metrics *Metrics
 	Log     *zap.Logger
 }
 
-// Settings gives the settings as they are now.
+// Settings returns the current settings.
 type Settings interface {
 	Current() *settings.Values
 }
 
-// Texts writes texts; a chain of providers does.
+// Texts generates texts. A chain of providers implements it.
 type Texts interface {
 	llm.Provider
 
-	// Model tells whether anything but texts of scenes can be asked for.
+	// Model reports whether it can answer requests other than the text of a scene.
 	Model() bool
 }
 
-// Generator makes deliveries of turns. Run it once.
+// Generator writes the deliveries of turns. Run must be called once only.
 type Generator struct {
 	Deps
-	cfg      Config
-	prompts  *prompt.Renderer
-	repeats  *repeats
-	past     *batch.Group[question, past]
-	meanings *meanings
-	news     *news.News
-	newsless *outage.Log // of the news
-	used     used
-	turns    *stage.Stage[*journal.Unwritten, journal.Written]
+	cfg        Config
+	prompts    *prompt.Renderer
+	repeats    *repeats
+	past       *batch.Group[question, past]
+	meanings   *meanings
+	news       *news.News
+	newsOutage *outage.Log // logs when news can't be read, and when it can again
+	used       used
+	turns      *stage.Stage[*journal.Unwritten, journal.Written]
 }
 
-// together is how the database is asked for many turns. Two calls at a time, so that a turn
-// that comes alone need not wait for another one's: half a millisecond at 200 turns a second.
-func together() batch.Config { return batch.Config{Max: 100, Calls: 2, Timeout: store.Timeout} }
+// historyBatches configures how the past of many turns is read by one statement. Two statements may
+// run at a time, so that a single turn need not wait for another one's: this saves half a
+// millisecond at 200 turns a second.
+func historyBatches() batch.Config { return batch.Config{Max: 100, Calls: 2, Timeout: store.Timeout} }
 
-// New makes a generator.
+// New returns a generator. It reads the templates of the prompt.
 func New(cfg Config, deps Deps) (*Generator, error) {
 	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
 	if err != nil {
@@ -125,18 +126,18 @@ func New(cfg Config, deps Deps) (*Generator, error) {
 	g := &Generator{
 		Deps: deps, cfg: cfg, prompts: prompts,
 		meanings: meanings, used: used{wake: make(chan struct{}, 1)},
-		news:     news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
-		newsless: outage.New(deps.Log, "texts go without news", "texts get news again"),
+		news:       news.New(cfg.News, deps.Pool, deps.Now, deps.Log),
+		newsOutage: outage.New(deps.Log, "texts go without news", "texts get news again"),
 	}
-	g.remember(keptFor)
+	g.remember(cacheLifetime)
 	g.turns = g.stage(g.ringing(g.texts()), g.generate)
 	return g, nil
 }
 
-// remember has what was read of the past kept for so long.
+// remember sets up the reader of the past, which caches what it reads for keep.
 func (g *Generator) remember(keep time.Duration) {
-	l := &lately{pool: g.Pool, max: max(g.shown(), chatWindow), keep: keep}
-	g.past = batch.New(together(), l.of)
+	l := &historyReader{pool: g.Pool, max: max(g.shown(), chatWindow), keep: keep}
+	g.past = batch.New(historyBatches(), l.of)
 	g.repeats = &repeats{similarity: g.cfg.Similarity, past: g.past, utterance: l.utterance}
 }
 
@@ -146,7 +147,7 @@ func (g *Generator) texts() turnRows {
 
 func (g *Generator) ringing(turns turnRows) turnRows { return rows{turns, g.Bus, g.Metrics} }
 
-// stage returns what writes turns by work.
+// stage returns the stage that claims turns and has work write them.
 func (g *Generator) stage(turns turnRows, work stage.Work[*journal.Unwritten, journal.Written]) *stage.Stage[*journal.Unwritten, journal.Written] {
 	return stage.New(
 		stage.Config{Name: "generator", MaxInFlight: g.cfg.MaxInFlight, MaxAttempts: maxAttempts, MaxWait: maxWait, Lease: claimLease, Grace: grace},
@@ -160,8 +161,8 @@ func (g *Generator) stage(turns turnRows, work stage.Work[*journal.Unwritten, jo
 		work)
 }
 
-// Run writes until the context ends. Texts that are being written then are given
-// up, and their turns given back.
+// Run writes texts until the context ends. Texts in work are then given up, and their turns handed
+// back.
 func (g *Generator) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
@@ -173,7 +174,7 @@ func (g *Generator) Run(ctx context.Context) error {
 	return g.turns.Run(ctx)
 }
 
-// generate gives a turn's delivery, or why it gets none.
+// generate returns a turn's deliveries, or the outcome of a turn without a text.
 func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal.Written, error) {
 	t := u.Turn
 	if t.GetBotId() == 0 {
@@ -191,7 +192,7 @@ func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal
 	}
 	if t.GetUseNews() {
 		if s.News, err = g.news.Deal(ctx, t.GetTopic()); ctx.Err() == nil {
-			g.newsless.Note(err)
+			g.newsOutage.Note(err)
 		}
 	}
 	text, err := g.write(ctx, t, s)
@@ -200,7 +201,7 @@ func (g *Generator) generate(ctx context.Context, u *journal.Unwritten) (journal
 	return w, err
 }
 
-// written is what becomes of a turn by its text, or by why there is none.
+// written turns a text, or the error that there is none, into the turn's result.
 func (g *Generator) written(ctx context.Context, t *chorusv1.Turn, s *scene, text string, err error) (journal.Written, error) {
 	switch {
 	case errors.Is(err, errLate):
@@ -210,7 +211,7 @@ func (g *Generator) written(ctx context.Context, t *chorusv1.Turn, s *scene, tex
 	case errors.Is(err, errObjected), errors.Is(err, chain.ErrRefused):
 		return rejected(err), nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return journal.Written{}, stage.Later(time.Time{}) // its claim has ended, its time has not
+		return journal.Written{}, stage.Later(time.Time{}) // the claim has ended, the turn hasn't expired
 	case err != nil:
 		return journal.Written{}, err
 	case g.late(t):
@@ -227,7 +228,7 @@ func (g *Generator) written(ctx context.Context, t *chorusv1.Turn, s *scene, tex
 	return w, nil
 }
 
-// kept is what is kept of how a turn's text was written, as far as its chat wants it.
+// kept returns the drafts and the prompt to store with a turn, as the chat's settings ask.
 func (g *Generator) kept(u *journal.Unwritten, s *scene) *journal.Drafts {
 	if g.Settings == nil || len(s.prompt) == 0 && len(s.drafts) == 0 {
 		return nil
@@ -248,8 +249,8 @@ func (g *Generator) kept(u *journal.Unwritten, s *scene) *journal.Drafts {
 	return nil
 }
 
-// approval is how long a turn's text waits for a person; 0 for not at all. One that a person
-// had written again is theirs to look at.
+// approval returns how long a turn's text waits for a person's approval; 0 means not at all. A text
+// that a person had rewritten always waits.
 func (g *Generator) approval(t *chorusv1.Turn, s *scene) time.Duration {
 	if g.Settings == nil || s.honest || t.GetKind() == chorusv1.TurnKind_TURN_KIND_COMMAND {
 		return 0
@@ -263,16 +264,15 @@ func (g *Generator) approval(t *chorusv1.Turn, s *scene) time.Duration {
 	return 0
 }
 
-// late tells whether a turn's time is over, by the clock that it was made by.
+// late reports whether a turn has expired, by the clock that set its times.
 func (g *Generator) late(t *chorusv1.Turn) bool { return g.left(t) <= 0 }
 
 func (g *Generator) left(t *chorusv1.Turn) time.Duration {
 	return t.GetExpiresAt().AsTime().Sub(g.Now())
 }
 
-// deliveries are the messages of a text, in their order: one, or where the turn allows it
-// and has the time, those that its writer broke it into. The first answers what the turn
-// answers.
+// deliveries returns the messages of a text in order: one, or, if the turn allows several and has
+// time for them, one for each bubble. Only the first answers the turn's target message.
 func (g *Generator) deliveries(t *chorusv1.Turn, s *scene, text string) []*chorusv1.Delivery {
 	whole, parts := typing(text, s.wpm, g.cfg.MaxTyping), []string{text}
 	if t.GetBubbles() && g.left(t) > whole+maxBubbles*perBubble {
@@ -290,11 +290,11 @@ func (g *Generator) deliveries(t *chorusv1.Turn, s *scene, text string) []*choru
 	return all
 }
 
-// minTyping keeps a short text from coming as a surprise.
+// minTyping is the shortest time a bot is seen typing, so that a short text doesn't appear at once.
 const minTyping = 800 * time.Millisecond
 
-// typing returns how long a bot of this speed is seen typing a text: five characters
-// a word, as typists count.
+// typing returns how long a bot of this speed is seen typing a text. A word counts five characters,
+// as typists count.
 func typing(text string, wpm float64, longest time.Duration) time.Duration {
 	minutes := float64(len([]rune(text))) / 5 / max(wpm, 1)
 	return min(max(time.Duration(minutes*float64(time.Minute)), minTyping), longest)
@@ -308,17 +308,17 @@ func rejected(why error) journal.Written {
 	return journal.Written{Outcome: chorusv1.Outcome_OUTCOME_REJECTED, Reason: why.Error()}
 }
 
-// traceParent is the W3C trace context of what is being done.
+// traceParent returns the W3C trace context of ctx.
 func traceParent(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return carrier.Get("traceparent")
 }
 
-// turnRows are the turns that a stage writes.
+// turnRows are the rows of the generator's stage.
 type turnRows = stage.Rows[*journal.Unwritten, journal.Written]
 
-// rows are the turns to write. It rings for deliveries once they are committed.
+// rows adds to turnRows: it rings for deliveries once they are committed.
 type rows struct {
 	turnRows
 

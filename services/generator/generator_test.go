@@ -30,7 +30,7 @@ const (
 	letterReason = `SELECT coalesce(string_agg(reason, ','), '') FROM dead_letters WHERE chat_id = $1`
 )
 
-// TestGenerator is all that one generator can be tested with at a time.
+// TestGenerator runs all tests that can share one generator.
 func TestGenerator(t *testing.T) {
 	t.Parallel()
 	h := openHall(t)
@@ -96,7 +96,7 @@ func aTurnBecomesOneDelivery(s *stage) {
 	if diff := cmp.Diff(want, s.delivery(turn), protocmp.Transform(), protocmp.IgnoreFields(want, "created_at")); diff != "" {
 		t.Errorf("delivery (-want +got): %s", diff)
 	}
-	// The bus may ring again long after.
+	// The bus may ring again much later.
 	s.bus.Ring(bus.Texts(), s.chat, s.chat)
 	s.delivery(s.turn())
 	if n := len(s.llm.Calls()); n != 2 {
@@ -158,7 +158,7 @@ func aModelsTextCarriesTheDisclaimer(s *stage) {
 	}
 }
 
-// over is a turn whose time was over long ago.
+// over makes a turn expired.
 func over(turn *chorusv1.Turn) {
 	past := time.Now().Add(-time.Hour)
 	turn.DueAt, turn.PlannedAt, turn.ExpiresAt = timestamppb.New(past), timestamppb.New(past), timestamppb.New(past.Add(time.Minute))
@@ -186,7 +186,7 @@ func aTextThatTakesTooLongForItsTurnIsGivenUp(s *stage) {
 	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.Hang}}})
 	s.limit(func(l *chain.Limits) { l.BreakerFailures = 1 })
 	s.becomes(s.turn(within(time.Second)), "expired")
-	// It was no fault of the provider.
+	// The provider was not at fault.
 	s.fault()
 	s.delivery(s.turn())
 }
@@ -235,7 +235,7 @@ func failuresOfTheProviderPass(s *stage) {
 
 func a429IsObeyedByAllTurns(s *stage) {
 	t := s.t
-	const wait = 5 * time.Second // longer than it takes until the call is written down
+	const wait = 5 * time.Second // longer than a call takes to be recorded
 	s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: llmapi.RateLimited, RetryAfter: jsontime.Duration(wait), Times: 1}}})
 	there, _ := s.elsewhere("obeys", 0)
 	first := s.turn()
@@ -250,7 +250,7 @@ func a429IsObeyedByAllTurns(s *stage) {
 	if len(calls) != 3 {
 		t.Fatalf("%d calls, want the one that was limited and one for each turn", len(calls))
 	}
-	// The wait is counted from the answer, the calls are noted when they come in.
+	// The wait is counted from the answer; a call's time is when the request arrived.
 	if waited := calls[1].Time.Sub(calls[0].Time); waited < wait {
 		t.Errorf("asked again after %v", waited)
 	}
@@ -269,14 +269,14 @@ func a429BeyondTheTurnsTimeExpiresItInTime(s *stage) {
 	}
 }
 
-// theBreakerOpensAndCloses is with a provider that fails this way.
+// theBreakerOpensAndCloses tests a provider that fails in this way.
 func theBreakerOpensAndCloses(kind llmapi.Kind) func(*stage) {
 	return func(s *stage) {
 		const delay = 2 * time.Second
 		s.model(llmapi.Options{Text: line, Faults: []llmapi.Fault{{Kind: kind, Times: 2}}})
 		s.limit(func(l *chain.Limits) { l.Timeout, l.BreakerFailures, l.BreakerDelay = time.Second, 2, delay })
 		s.delivery(s.turn())
-		s.delivery(s.turn()) // at once: one good text closed it
+		s.delivery(s.turn()) // at once: one good text closed the breaker
 		calls := s.llm.Calls()
 		if len(calls) != 4 {
 			s.t.Fatalf("%d calls, want two failed, one that tries, and one more", len(calls))

@@ -36,10 +36,9 @@ var (
 	hour       = flag.Duration("hour", 30*time.Minute, "how much of the book club's time is played")
 )
 
-// TestAnHourOfTheBookClub plays the example's cast at its own pace, in simulated
-// time and with everything else as it is: the planner's decisions, the scenes from
-// the database, the offline provider, the guard. It plays minutes; run it with
-// -hour 1h -transcript FILE to read a whole one.
+// TestAnHourOfTheBookClub plays the example's cast at its own pace in simulated time. Everything
+// else is real: the planner's decisions, the scenes from the database, the offline provider, the
+// guard. It plays some minutes; to read a whole hour run it with -hour 1h -transcript FILE.
 func TestAnHourOfTheBookClub(t *testing.T) {
 	t.Parallel()
 	c := openCast(t, "book-club", *hour, 7)
@@ -100,7 +99,7 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 	}
 	t.Logf("%d messages, %d of them replies, and %d turns without a text; %d replies share a word with what they answer, %d with another message",
 		len(topics), replies, skipped, related, unrelated/others)
-	// A remark of a word or two has none that could be shared.
+	// Remarks of a word or two have no word to share.
 	if 4*related < replies-remarks || others*related < 2*unrelated {
 		t.Errorf("of %d replies %d share a word with what they answer, and %d with another message", replies, related, unrelated/others)
 	}
@@ -109,16 +108,17 @@ func TestAnHourOfTheBookClub(t *testing.T) {
 	}
 }
 
-// From so many messages before a reply there are so many that it hardly answers.
+// A reply hardly answers a message that is at least elsewhere messages back; others is how many of
+// those it is compared with.
 const elsewhere, others = 20, 10
 
-// common are words of any talk in a book club.
+// common holds words that any talk in a book club has.
 const common = ` about after also because been before being could does down each even ever every from have having here into itself just least many
  might more most much must only other over quite rather really same some something such than that their them then there these they thing think this those
  though through very want were well what when where which while will with would your like good book books read novel never `
 
-// sharesWord tells whether two texts have the beginning of a long word in common.
-// Texts that are about the same often do, others seldom.
+// sharesWord reports whether two texts share the beginning of a long word. Texts about the same
+// subject often do, others rarely.
 func sharesWord(a, b string) bool {
 	stems := map[string]bool{}
 	for i, text := range []string{a, b} {
@@ -138,18 +138,18 @@ func sharesWord(a, b string) bool {
 	return false
 }
 
-// troupe is the cast of an example in a database, with its first chat.
-type troupe struct {
+// exampleCast is the cast of an example in a database, with its first chat.
+type exampleCast struct {
 	t     testing.TB
 	g     *Generator
 	chat  int64
 	bots  map[string]int64
 	rules []simulate.Chat
-	// began is as long ago as what is played lasts.
+	// began is the start of the play: now minus its duration.
 	began time.Time
-	// seed is that of the play.
+	// seed seeds the play.
 	seed uint64
-	// last is when the last message was sent.
+	// last is the time of the last message.
 	last time.Time
 }
 
@@ -168,17 +168,17 @@ func textOf(parts []part) string {
 	return strings.Join(texts, "\n")
 }
 
-// evening is when a play begins on the chat's clock: all casts are awake then.
+// evening is the time of day, in the chat's zone, at which a play begins: all casts are awake then.
 const evening = 18 * time.Hour
 
-func openCast(t testing.TB, example string, played time.Duration, seed uint64) *troupe {
+func openCast(t testing.TB, example string, played time.Duration, seed uint64) *exampleCast {
 	t.Helper()
 	file, err := castfile.Load(filepath.Join("..", "..", "deploy", "examples", example+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := journaltest.Open(t)
-	c := &troupe{t: t, g: newWriter(t, pool), bots: map[string]int64{}, began: time.Now().Add(-played).Truncate(time.Second), seed: seed}
+	c := &exampleCast{t: t, g: newWriter(t, pool), bots: map[string]int64{}, began: time.Now().Add(-played).Truncate(time.Second), seed: seed}
 	for i := range file.Cast.Bots {
 		b := &file.Cast.Bots[i]
 		b.AccountID, b.Secret = int64(i+1), secret.New(fmt.Sprintf("%d:%s", i+1, b.Name))
@@ -217,7 +217,7 @@ func openCast(t testing.TB, example string, played time.Duration, seed uint64) *
 	return c
 }
 
-// newWriter is a generator with the offline provider, and without a bus.
+// newWriter returns a generator with the offline provider and without a bus.
 func newWriter(t testing.TB, pool *pgxpool.Pool) *Generator {
 	t.Helper()
 	composer, err := offline.New()
@@ -239,9 +239,9 @@ func newWriter(t testing.TB, pool *pgxpool.Pool) *Generator {
 	return g
 }
 
-// play plans turns for so long. What is said with each, but for reactions, is told by
-// say; "" is nothing.
-func (c *troupe) play(d time.Duration, say func(simulate.Turn) string) {
+// play plans turns for a duration. For each turn but reactions, say returns its text; "" means
+// none.
+func (c *exampleCast) play(d time.Duration, say func(simulate.Turn) string) {
 	simulate.Run(simulate.Options{Chats: c.rules, Start: c.began, Duration: d, Seed: c.seed, Text: say})
 }
 
@@ -256,12 +256,12 @@ WITH delivery AS (
 INSERT INTO messages (chat_id, turn_no, part, bot_id, number, reply_to, body, sent_at) VALUES ($1, $2, $3, $4, $5, nullif($6::bigint, 0), $7, $8)`
 )
 
-// later numbers the messages that follow a turn's first, which has the turn's number.
+// later is added to a turn's number for the messages after its first.
 const later = 1_000_000
 
-// say writes a turn's text, and puts it where the sender would: its messages, none if it
-// has nothing to say.
-func (c *troupe) say(turn simulate.Turn) (parts []part, topic string) {
+// say writes a turn's text and stores its messages as the sender would; none if the turn has no
+// text.
+func (c *exampleCast) say(turn simulate.Turn) (parts []part, topic string) {
 	c.t.Helper()
 	t := &chorusv1.Turn{
 		Id: &chorusv1.TurnId{ChatId: c.chat, Number: turn.Number}, BotId: c.bots[turn.Bot], TargetMessage: turn.Turn.Target, Topic: turn.Turn.Topic,
@@ -296,7 +296,7 @@ func (c *troupe) say(turn simulate.Turn) (parts []part, topic string) {
 	return parts, s.Topic
 }
 
-func (c *troupe) exec(sql string, args ...any) {
+func (c *exampleCast) exec(sql string, args ...any) {
 	c.t.Helper()
 	if _, err := c.g.Pool.Exec(c.t.Context(), sql, args...); err != nil {
 		c.t.Fatal(err)

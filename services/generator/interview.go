@@ -14,11 +14,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
-// Interview asks bots as a person in their chat would, and nobody hears of it. It works
-// beside generators, and needs of Deps only the pool, the texts, the roster, the clock and the log.
+// Interview asks a bot a question as a person in its chat would. Nothing is stored or sent. Of Deps
+// it needs only Pool, Texts, Roster, Now and Log, and it can run beside generators.
 type Interview struct{ g *Generator }
 
-// NewInterview makes one.
+// NewInterview returns an Interview.
 func NewInterview(cfg Config, deps Deps) (*Interview, error) {
 	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
 	if err != nil {
@@ -29,16 +29,16 @@ func NewInterview(cfg Config, deps Deps) (*Interview, error) {
 	return &Interview{g}, nil
 }
 
-// patience is how long an answer may take.
-const patience = 2 * time.Minute
+// interviewTimeout limits the time for one answer.
+const interviewTimeout = 2 * time.Minute
 
-// Ask gives what a bot answers in a chat, by the prompt, the providers and the guard of
-// turns. It is "" where the guard let nothing pass.
+// Ask returns a bot's answer in a chat. It uses the prompt, the providers and the guard of turns,
+// and returns "" if the guard or the provider refused every draft.
 func (i *Interview) Ask(ctx context.Context, chat, bot int64, question string) (string, error) {
 	g, asked := i.g, script.Line{Author: "Tom", Text: question, Person: 1, At: i.g.Now()}
 	t := &chorusv1.Turn{
 		Id: &chorusv1.TurnId{ChatId: chat}, BotId: bot, Kind: chorusv1.TurnKind_TURN_KIND_REPLY,
-		Length: chorusv1.Length_LENGTH_MEDIUM, Seed: 1, ExpiresAt: timestamppb.New(g.Now().Add(patience)),
+		Length: chorusv1.Length_LENGTH_MEDIUM, Seed: 1, ExpiresAt: timestamppb.New(g.Now().Add(interviewTimeout)),
 	}
 	s, err := g.load(ctx, t)
 	if err != nil {

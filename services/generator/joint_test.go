@@ -9,8 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/offline"
 )
 
-// oneAnswerNamesBothWhoAsked shows a writer two messages, and tells both people that they
-// are answered.
+// oneAnswerNamesBothWhoAsked shows a writer two messages; the answer names both authors.
 func oneAnswerNamesBothWhoAsked(s *stage) {
 	t := s.t
 	asks := func(name, username, text string) int64 {
@@ -50,7 +49,7 @@ func oneAnswerNamesBothWhoAsked(s *stage) {
 	}
 
 	s.says(line)
-	s.exec(`DELETE FROM messages WHERE number = $1`, tom) // they wanted to be forgotten
+	s.exec(`DELETE FROM messages WHERE number = $1`, tom) // Tom asked to be forgotten
 	if text := s.delivery(s.turn(both)).GetText(); strings.Contains(text, "Tom") {
 		t.Errorf("says %q", text)
 	}

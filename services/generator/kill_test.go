@@ -35,13 +35,13 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// replicaOrder is the variable that makes of this test binary a generator in a
-// process of its own: one that can be killed.
+// replicaOrder is the environment variable that makes this test binary run as a generator process
+// that can be killed.
 const replicaOrder = "CHORUS_TEST_GENERATOR_REPLICA"
 
 func TestMain(m *testing.M) {
 	if text, is := os.LookupEnv(replicaOrder); is {
-		if err := obey(text); err != nil {
+		if err := runReplica(text); err != nil {
 			fmt.Fprintln(os.Stderr, "replica:", err)
 			os.Exit(1)
 		}
@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// order is what a replica is told: to kill itself when it comes to a point for the n-th time.
+// order tells a replica at which point, and at which visit of it, to kill itself.
 type order struct {
 	Database, LLM string
 	Bus           bus.Config
@@ -65,13 +65,13 @@ type order struct {
 	Nth           int64
 }
 
-// obey runs a generator until it kills itself.
-func obey(text string) error {
+// runReplica runs a generator until it kills itself.
+func runReplica(text string) error {
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return fmt.Errorf("the order: %w", err)
 	}
-	ctx, stop := context.WithTimeout(context.Background(), time.Minute) // one that does not die is found out
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute) // the test fails for a replica that doesn't die
 	defer stop()
 	k := &killpoint.Killer{Point: o.DieAt, Nth: o.Nth, Out: io.Discard}
 	cfg, err := pgxpool.ParseConfig(o.Database)
@@ -98,30 +98,30 @@ func obey(text string) error {
 	book := usage.NewBook(pool, zap.NewNop())
 	texts := chain.New([]chain.Link{{Name: "first", Provider: p, Limits: chain.DefaultLimits()}}, chain.Deps{Ledger: book, Log: zap.NewNop()})
 	alive := lease.New(pool, lease.Generator, zap.NewNop())
-	g, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: pool, Bus: b, Lease: alive, Log: zap.NewNop(), Texts: doomed{texts, k}})
+	g, err := generator.New(generator.DefaultConfig(), generator.Deps{Pool: pool, Bus: b, Lease: alive, Log: zap.NewNop(), Texts: killedTexts{texts, k}})
 	if err != nil {
 		return fmt.Errorf("the generator: %w", err)
 	}
 	return book.Around(ctx, held(alive, g.Run))
 }
 
-// doomed are texts that are a step at which the process may die.
-type doomed struct {
+// killedTexts makes the call to a provider a step at which the process may die.
+type killedTexts struct {
 	generator.Texts
 
 	killer *killpoint.Killer
 }
 
-func (d doomed) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
+func (d killedTexts) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	defer d.killer.Around(killpoint.Write)()
 	return d.Texts.Generate(ctx, r)
 }
 
-// TestADeadGeneratorNeverGivesATurnTwoTexts kills generators, by SIGKILL, before and
-// after each step of their work, while a model writes another text for every call, and has
-// nothing to add for one turn in four. In the end that one has passed, and each of the others
-// has one delivery, with a text that was written for it. A generator that does not reach its
-// point fails the test. CHORUS_TEST_KILLS says how many are killed at least.
+// TestADeadGeneratorNeverGivesATurnTwoTexts kills generators by SIGKILL before and after each step
+// of their work. The model writes another text for every call, and passes for one turn in four. In
+// the end these have passed, and every other turn has one delivery with a text written for it. A
+// generator that doesn't reach its point fails the test. CHORUS_TEST_KILLS is the least number of
+// kills.
 func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 	t.Parallel()
 	points := killpoint.Generator()
@@ -131,7 +131,7 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 	}
 	s := openHall(t).stage(t)
 	var mu sync.Mutex
-	written, texts := map[string][]string{}, 0 // by whose
+	written, texts := map[string][]string{}, 0 // written: texts by the first word of their prompt
 	server := serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		texts++
@@ -139,7 +139,7 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 		mu.Unlock()
 		text := fmt.Sprintf("%x is number %d of its kind, and %x follows.", n*7919, n, n*104729)
 		question, err := io.ReadAll(r.Body)
-		if err != nil { // whoever asked died before the end of the question
+		if err != nil { // the replica died while it sent the request
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(question))
@@ -165,11 +165,11 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 	var all, silent []*chorusv1.Turn
 	random := rand.New(rand.NewPCG(5, 1))
 	for i := range kills {
-		point, nth := points[i%len(points)], int64(1) // many are claimed and committed at once: there may be no second time
+		point, nth := points[i%len(points)], int64(1) // many turns are claimed and committed at once: there may be no second time
 		if strings.HasSuffix(point, killpoint.Write) {
 			nth += random.Int64N(4)
 		}
-		for range 15 { // more than it does before it dies
+		for range 15 { // more turns than it handles before it dies
 			if len(all) == 3*len(silent) {
 				there, chat := s.elsewhere(fmt.Sprintf("silent%d", len(silent)), 0)
 				s.exec(`INSERT INTO messages (chat_id, bot_id, body, sent_at) VALUES ($1, $2, 'Well.', now())`, chat, s.bot)
@@ -203,7 +203,7 @@ func TestADeadGeneratorNeverGivesATurnTwoTexts(t *testing.T) {
 		t.Errorf("%d bots had texts, %d of them two: no generator died between a text and its delivery", len(written), twice)
 	}
 	for _, turn := range all {
-		if d := s.delivery(turn); !valid[d.GetText()] { // and its row has one key, so there is no other
+		if d := s.delivery(turn); !valid[d.GetText()] { // the row's key excludes a second delivery
 			t.Errorf("turn %v says %q, which nobody wrote", turn.GetId(), d.GetText())
 		}
 	}

@@ -27,16 +27,16 @@ const (
 	learnLook    = 30 * time.Second
 	learnTimeout = 2 * time.Minute
 	learnTokens  = 500
-	// maxFound limits how many memories one search may give.
+	// maxFound limits the memories that one search may add.
 	maxFound = 6
-	// maxLearnedContent limits how long one is, in characters.
+	// maxLearnedContent limits the length of a memory, in characters.
 	maxLearnedContent = 240
 	pruneEvery        = time.Hour
 )
 
-// learn searches the chats' talks for memories, one after the other, until the
-// context ends. It asks for no text where a turn could want one: it waits for
-// nothing, and stops for a while when the budget is nearly used up.
+// learn searches the talks of chats for memories, one after the other, until the context ends.
+// Texts of turns have precedence: a search waits for no provider, and stops for a while when the
+// budget is nearly used up.
 func (g *Generator) learn(ctx context.Context) {
 	look, prune := time.NewTicker(learnLook), time.NewTicker(pruneEvery)
 	defer look.Stop()
@@ -100,7 +100,7 @@ func (g *Generator) learnOne(ctx context.Context) (searched bool, err error) {
 	return true, nil
 }
 
-// members are those of a talk, by their marks.
+// members holds the members of a talk by their marks ("bot 1", "person 2").
 type members struct {
 	bots, people map[string]int64
 	names        map[string]string
@@ -141,7 +141,7 @@ func (m *members) lines(talk *memory.Talk) []script.Line {
 	return lines
 }
 
-// bot is whom a model means, by a mark, or by a name that one member of the cast has.
+// bot returns the bot that a model names by a mark, or by a name that only one member has.
 func (m *members) bot(who string) (id int64, known bool) {
 	who = strings.Trim(strings.TrimSpace(who), "[]")
 	if id, known = m.bots[strings.ToLower(who)]; known {
@@ -152,14 +152,15 @@ func (m *members) bot(who string) (id int64, known bool) {
 			continue
 		}
 		if known {
-			return 0, false // which of them?
+			return 0, false // several bots have this name
 		}
 		id, known = have, true
 	}
 	return id, known
 }
 
-// about is whom a memory is about: as the model says by marks, else all whom it names.
+// about returns the members that a memory is about: those that the model lists by marks, or else
+// all whose names are in the content.
 func (m *members) about(said []string, content string) (bots, people []int64) {
 	add := func(mark string) {
 		if id, is := m.bots[mark]; is {
@@ -183,9 +184,9 @@ func (m *members) about(said []string, content string) (bots, people []int64) {
 	return bots, people
 }
 
-// readMemories reads what a model found: {"memories":[{"who","kind","content",
-// "about","relevance"}]}, with whatever else it said around it. What people said went into
-// it, so what a guard would object to is left out: a memory is in every prompt.
+// readMemories parses the memories in a model's answer: {"memories":[{"who","kind","content",
+// "about","relevance"}]}, with any text around it. The answer derives from people's messages, and a
+// memory is in every later prompt, so memories that the guard objects to are left out.
 func readMemories(text string, in *members) ([]memory.New, error) {
 	first, last := strings.IndexByte(text, '{'), strings.LastIndexByte(text, '}')
 	if first < 0 || last < first {
@@ -212,7 +213,7 @@ func readMemories(text string, in *members) ([]memory.New, error) {
 			continue
 		}
 		var marks []string
-		_ = json.Unmarshal(m.About, &marks) // without a list, its words tell
+		_ = json.Unmarshal(m.About, &marks) // without a list, the content is searched for names
 		bots, people := in.about(marks, content)
 		found = append(found, memory.New{
 			Bot: bot, Kind: m.Kind, Content: content, Relevance: m.Relevance, AboutBots: bots, AboutPeople: people,

@@ -16,8 +16,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// TestATalkIsSearchedForMemories has a model find memories in a talk: those of the
-// cast that a guard has nothing against are kept, and the call is on the account.
+// TestATalkIsSearchedForMemories has a model find memories in a talk. Those of the cast that pass
+// the guard are kept, and the call is recorded in the usage.
 func TestATalkIsSearchedForMemories(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -75,7 +75,7 @@ func TestATalkIsSearchedForMemories(t *testing.T) {
 		t.Errorf("it is searched at once again: %v, %v", searched, err)
 	}
 
-	// What little is left of the budget is left to texts.
+	// When the budget is nearly used up, the rest is kept for texts.
 	book.Record(usage.Call{Provider: "first", At: asked[0].Time, PromptTokens: 500})
 	if _, err := pool.Exec(t.Context(), `UPDATE chats SET remember_at = now()`); err != nil {
 		t.Fatal(err)

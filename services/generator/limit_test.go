@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// TestOneDownAndOneAtItsLimit has more turns than the second provider may write:
-// those that it can are written, the others expire in time, and none dies.
+// oneDownAndOneAtItsLimit plans more turns than the second provider may write: some are written,
+// the others expire in time, and none becomes a dead letter.
 func oneDownAndOneAtItsLimit(s *stage) {
 	t := s.t
 	s.model(llmapi.Options{Faults: []llmapi.Fault{{Kind: llmapi.ServerError}}})
@@ -19,7 +19,7 @@ func oneDownAndOneAtItsLimit(s *stage) {
 		t.Fatal(err)
 	}
 	s.links = append(s.links, serve(t, "second", second))
-	s.links[1].Limits.RequestsPerMinute = 12 // two at once, and then one in five seconds
+	s.links[1].Limits.RequestsPerMinute = 12 // two at once, then one every five seconds
 	s.provide(s.links...)
 	const turns = 10
 	var chats []int64

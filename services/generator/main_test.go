@@ -33,11 +33,11 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// line is what the model answers unless it is told otherwise.
+// line is the model's answer unless a test sets another.
 const line = "Page by page, then."
 
-// hall is what stages share, so that not each needs servers of its own: a real
-// database, a real bus, and a generator that asks for each chat whom its stage has.
+// hall is the environment that stages share, so that they don't each need servers: a real database,
+// a real bus, and a generator whose texts come from the stage of the turn's chat.
 type hall struct {
 	t       *testing.T
 	pool    *pgxpool.Pool
@@ -45,14 +45,14 @@ type hall struct {
 	bus     *bus.Bus
 	cfg     bus.Config
 	book    *usage.Book
-	now     func() time.Time // nil for the process'
+	now     func() time.Time // nil means the process' clock
 
 	mu     sync.Mutex
 	stages map[int64]*stage // by chat
 	stored []settings.Stored
 }
 
-// Current are the settings.
+// Current returns the settings.
 func (h *hall) Current() *settings.Values {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -72,7 +72,7 @@ func openHall(t *testing.T) *hall {
 	return h
 }
 
-// run starts a generator. The test or stop ends it.
+// run starts a generator. It runs until stop is called or the test ends.
 func (h *hall) run(change ...func(*generator.Config)) (stop func()) {
 	h.t.Helper()
 	cfg := generator.DefaultConfig()
@@ -90,7 +90,7 @@ func (h *hall) run(change ...func(*generator.Config)) (stop func()) {
 	return testenv.Background(h.t, func(ctx context.Context) error { return h.book.Around(ctx, held(alive, g.Run)) })
 }
 
-// held runs something while the lease is held.
+// held runs a function while the lease is held.
 func held(l *lease.Lease, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		holding, release := context.WithCancel(context.WithoutCancel(ctx))
@@ -108,7 +108,7 @@ func (h *hall) texts(chat int64) *chain.Chain {
 	return h.stages[chat].texts
 }
 
-// Generate asks whom the chat's stage has.
+// Generate asks the provider of the chat's stage.
 func (h *hall) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	if r.About.Purpose == llm.PurposeLikeness {
 		h.mu.Lock()
@@ -122,10 +122,10 @@ func (h *hall) Generate(ctx context.Context, r llm.Request) (llm.Response, error
 	return h.texts(r.About.Chat).Generate(ctx, r)
 }
 
-// Model says yes: some stages have one.
+// Model returns true: some stages have a model.
 func (h *hall) Model() bool { return true }
 
-// stage is a chat with a bot, and a model's API.
+// stage is a chat with a bot and a model's API.
 type stage struct {
 	*hall
 
@@ -133,19 +133,18 @@ type stage struct {
 	llm   *llmapi.API
 	links []chain.Link
 	texts *chain.Chain
-	// embeddings are those of most stages: none.
+	// embeddings is nil in most stages.
 	embeddings *chain.Chain
 	mu         sync.Mutex
 	speaks     bool
 	lines      []string
-	asked      [][]llm.Message // with says
+	asked      [][]llm.Message // requests since says was called
 	chat, bot  int64
-	last       int64 // turn
-	attempts   int   // of turns, when they are planned
+	last       int64 // number of the last turn
+	attempts   int   // attempts of a turn when it is planned
 }
 
-// stage adds one to the hall. Its turns are written as soon as a generator runs.
-// Its bot is called anna.
+// stage adds a stage with a bot named anna. Its turns are written as soon as a generator runs.
 func (h *hall) stage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{hall: h, t: t}
@@ -157,7 +156,7 @@ func (h *hall) stage(t *testing.T) *stage {
 	return s
 }
 
-// model gives the stage another model, as its only provider.
+// model gives the stage another model as its only provider.
 func (s *stage) model(answers llmapi.Options) {
 	s.t.Helper()
 	var err error
@@ -167,7 +166,7 @@ func (s *stage) model(answers llmapi.Options) {
 	s.provide(serve(s.t, "first", s.llm))
 }
 
-// provide gives the stage these providers.
+// provide sets the stage's providers.
 func (s *stage) provide(links ...chain.Link) {
 	s.t.Helper()
 	s.links = links
@@ -184,13 +183,13 @@ func (s *stage) limit(change func(*chain.Limits)) {
 	s.provide(s.links...)
 }
 
-// person adds somebody.
+// person adds a person.
 func (s *stage) person(name, username string) (id string) {
 	s.t.Helper()
 	return s.text(`INSERT INTO people (telegram_id, name, username) VALUES (nextval('message_numbers'), $1, $2) RETURNING telegram_id::text`, name, username)
 }
 
-// elsewhere adds a chat of the stage, with a bot; 0 is another one.
+// elsewhere adds another chat with this bot, or, for 0, with a new one.
 func (s *stage) elsewhere(name string, bot int64) (in func(*chorusv1.Turn), chat int64) {
 	s.t.Helper()
 	if bot == 0 {
@@ -203,7 +202,7 @@ func (s *stage) elsewhere(name string, bot int64) (in func(*chorusv1.Turn), chat
 	return func(turn *chorusv1.Turn) { turn.Id.ChatId, turn.BotId = chat, bot }, chat
 }
 
-// serve is a provider that asks an API.
+// serve returns a provider that calls an API.
 func serve(t testing.TB, name string, api http.Handler) chain.Link {
 	t.Helper()
 	return provider(t, name, serveHTTP(t, api))
@@ -229,7 +228,7 @@ func provider(t testing.TB, name, url string) chain.Link {
 	return chain.Link{Name: name, Provider: p, Limits: chain.DefaultLimits()}
 }
 
-// turn writes a turn down and rings for it.
+// turn plans a turn and rings for it.
 func (s *stage) turn(change ...func(*chorusv1.Turn)) *chorusv1.Turn {
 	s.t.Helper()
 	s.last++
@@ -245,7 +244,7 @@ func (s *stage) turn(change ...func(*chorusv1.Turn)) *chorusv1.Turn {
 	return turn
 }
 
-// plan writes a turn down.
+// plan stores a turn.
 func (s *stage) plan(turn *chorusv1.Turn) {
 	s.t.Helper()
 	err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
@@ -256,7 +255,7 @@ func (s *stage) plan(turn *chorusv1.Turn) {
 	}
 }
 
-// becomes waits until the turn is in that state.
+// becomes waits until the turn is in this state.
 func (s *stage) becomes(turn *chorusv1.Turn, want string) {
 	s.t.Helper()
 	testenv.Eventually(s.t, fmt.Sprintf("turn %v is %q", turn.GetId(), want), func() (string, bool) {
@@ -268,7 +267,7 @@ func (s *stage) becomes(turn *chorusv1.Turn, want string) {
 	})
 }
 
-// called waits until the model was asked that often.
+// called waits until the model has been asked so many times.
 func (s *stage) called(times int) {
 	s.t.Helper()
 	testenv.Eventually(s.t, fmt.Sprintf("%d calls", times), func() (string, bool) {
@@ -277,8 +276,8 @@ func (s *stage) called(times int) {
 	})
 }
 
-// delivery is what a turn became. It is forgotten that it was said, so that the
-// model may say the same for the next turn.
+// delivery returns a turn's delivery. It deletes the text from the history, so that the model may
+// write it again for the next turn.
 func (s *stage) delivery(turn *chorusv1.Turn) *chorusv1.Delivery {
 	s.t.Helper()
 	s.becomes(turn, "open waiting")
@@ -311,14 +310,14 @@ func (s *stage) text(sql string, args ...any) (got string) {
 	return got
 }
 
-// prompts are what was asked with says.
+// prompts returns the requests since says was called.
 func (s *stage) prompts() [][]llm.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
 }
 
-// fault makes calls go wrong.
+// fault makes calls fail.
 func (s *stage) fault(faults ...llmapi.Fault) {
 	s.t.Helper()
 	if err := s.llm.SetFaults(faults...); err != nil {

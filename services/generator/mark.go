@@ -7,15 +7,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
-// Marks of lines.
+// The marks of lines, by author.
 const (
 	markSelf   = "you"
 	markBot    = "bot"
 	markPerson = "person"
 )
 
-// mark marks lines by who wrote them: the bot that speaks, other bots, people. Those of
-// a kind who bear the same name get numbers, in the order in which they come.
+// mark sets the mark of each line by its author: the speaking bot, another bot, or a person.
+// Authors of the same kind and name get numbers, in order of appearance.
 func mark(lines []*script.Line, self int64) {
 	type namesake struct {
 		bot  bool

@@ -9,10 +9,10 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 
-// Who is who is told by ids, whatever people call themselves.
+// Authors are told apart by their ids, whatever their names.
 func TestNamesakesAreToldApart(t *testing.T) {
 	t.Parallel()
-	const anna, ben, annas = 1, 2, 3 // bots; the third is called Anna, too
+	const anna, ben, annas = 1, 2, 3 // bots; the third is also named Anna
 	past := []script.Line{
 		{Author: "Anna", Text: "I am the persona.", Bot: anna, FromBot: true},
 		{Author: "Anna", Text: "I am not.", Person: 77},
@@ -53,8 +53,8 @@ func TestNamesakesAreToldApart(t *testing.T) {
 	}
 }
 
-// A memory about a person comes to mind when that person is there, not when a persona
-// or somebody else of the name is.
+// A memory about a person is chosen when that person is present, not when a persona or another
+// person with the same name is.
 func TestMemoriesKnowWhomTheyAreAbout(t *testing.T) {
 	t.Parallel()
 	about := memory.Chosen{ID: 1, Content: "Anna keeps bees.", Strength: 0.2, Learned: true, People: []int64{77}}
@@ -88,7 +88,7 @@ func TestMemoriesKnowWhomTheyAreAbout(t *testing.T) {
 	}
 }
 
-// A model names whom a memory is of and about by marks, or by names that are clear.
+// A model names the owner and the subjects of a memory by marks or by unambiguous names.
 func TestMemoriesAreReadByMarks(t *testing.T) {
 	t.Parallel()
 	in := castOf(&memory.Talk{Cast: map[int64]string{5: "Anna", 6: "Ben", 7: "Ben"}, People: map[int64]string{77: "Anna", 78: "Tom"}})

@@ -10,22 +10,21 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// meanings compares what texts mean.
+// meanings compares the meanings of texts by their embeddings.
 type meanings struct {
 	embeddings llm.Provider
-	// least is the cosine from which two texts mean the same.
+	// least is the cosine from which two texts count as the same in meaning.
 	least float64
 	known *otter.Cache[string, *meaning]
 }
 
-// meaning is what a text means.
+// meaning is the embedding of a text.
 type meaning struct{ vector []float32 }
 
 const (
-	// maxMeanings limits how many texts' embeddings are kept, of ten kilobytes or so
-	// each.
+	// maxMeanings limits the cached embeddings, of about ten kilobytes each.
 	maxMeanings = 2000
-	// maxCompared limits how many texts one is compared with.
+	// maxCompared limits the earlier texts that one text is compared with.
 	maxCompared = 80
 )
 
@@ -37,11 +36,11 @@ func newMeanings(e llm.Provider, least float64) (*meanings, error) {
 	return &meanings{embeddings: e, least: least, known: known}, nil
 }
 
-// compared tells whether meanings can be compared at all.
+// compared reports whether meanings can be compared at all.
 func (m *meanings) compared() bool { return m.embeddings != nil && m.least < 1 }
 
-// nearest returns which of the texts that were said means what this one does, the
-// nearest; empty for none. It asks in one call for what isn't known of them.
+// nearest returns the earlier text whose meaning is nearest to this text's, if it is near enough;
+// else "". It asks for all embeddings that aren't cached in one call.
 func (m *meanings) nearest(ctx context.Context, text string, said []said, about llm.About) (string, error) {
 	said = said[:min(len(said), maxCompared)]
 	vectors := make(map[string][]float32, len(said)+1)
@@ -83,10 +82,10 @@ func (m *meanings) nearest(ctx context.Context, text string, said []said, about 
 	return which, nil
 }
 
-// cosine of the angle between two vectors; 0 where there is none.
+// cosine returns the cosine of the angle between two vectors, or 0 if it isn't defined.
 func cosine(a, b []float32) float64 {
 	if len(a) != len(b) {
-		return 0 // of another model
+		return 0 // embeddings of different models
 	}
 	var dot, aa, bb float64
 	for i := range a {

@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// dictionary knows what some texts mean, and notes which it was asked for.
+// dictionary returns fixed embeddings and records the texts it was asked for.
 type dictionary struct {
 	vectors map[string][]float32
 	asked   [][]string

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 )
 
-// Metrics counts what the generator does.
+// Metrics counts the generator's outcomes, objections and memories.
 type Metrics struct {
 	ends       *prometheus.CounterVec
 	objections *prometheus.CounterVec

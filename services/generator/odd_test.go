@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// oddAnswersOfModels are what becomes of turns whose model answers with bodies, one
-// after the other; the last one stays.
+// oddAnswersOfModels tests turns whose model answers with unusual bodies, one after the other; the
+// last one repeats.
 func oddAnswersOfModels(s *stage) {
 	const tail = `}],"usage":{"prompt_tokens":9,"completion_tokens":300}}`
 	says := func(reason, content string) string {
@@ -20,7 +20,7 @@ func oddAnswersOfModels(s *stage) {
 	for name, test := range map[string]struct {
 		bodies []string
 		want   string // the text, or
-		why    string // why there is none
+		why    string // the reason that there is none
 		calls  int
 	}{
 		"thoughts are cut":                         {[]string{says("stop", `"<think>Hm.</think>\n`+line+`"`)}, line, "", 1},

@@ -11,15 +11,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
-// errNoPart says that the turn's bot has left the stage since it was planned. The
-// sender would not send its text, so none is paid for.
+// errNoPart reports that the bot left the chat after the turn was planned. The sender would not
+// send its text, so none is generated.
 var errNoPart = errors.New("the bot does not play in the chat")
 
-// maxShown limits how many stances and how many holdings a prompt shows.
+// maxShown limits the stances, and likewise the holdings, in a prompt.
 const maxShown = 6
 
-// part fills in who speaks, and where. A bot without a part is read anew before
-// its turn is dropped: it may have come into the cast just before.
+// part fills in the speaker and the chat. If the bot has no part there, its cached rows are read
+// again before the turn is dropped: the bot may have joined the cast a moment ago.
 func (s *scene) part(ctx context.Context, roster *rostercache.Roster, bot rostercache.BotID, chat rostercache.ChatID) error {
 	err := s.enter(ctx, roster, bot, chat)
 	if errors.Is(err, errNoPart) {
@@ -62,7 +62,7 @@ func (s *scene) enter(ctx context.Context, roster *rostercache.Roster, bot roste
 	return s.mind(ctx, roster, bot)
 }
 
-// company fills in what the personas of the chat are called.
+// company fills in the names of the chat's personas.
 func (s *scene) company(ctx context.Context, roster *rostercache.Roster, cast rostercache.Cast) error {
 	s.cast = nil
 	for bot := range cast {
@@ -77,13 +77,13 @@ func (s *scene) company(ctx context.Context, roster *rostercache.Roster, cast ro
 	return nil
 }
 
-// mind fills in what the bot thinks, owns and may remember.
+// mind fills in the bot's stances, holdings and memories.
 func (s *scene) mind(ctx context.Context, roster *rostercache.Roster, bot rostercache.BotID) error {
 	stances, err := roster.Stances(ctx, bot)
 	if err != nil {
 		return err
 	}
-	// The firmest; the roster's own order is that of the topics, and shared.
+	// The firmest stances first. A sorted copy: the roster's list is shared, and ordered by topic.
 	firmest := slices.SortedStableFunc(slices.Values(stances[bot]), func(a, b rostercache.Stance) int {
 		return cmp.Compare(b.Confidence, a.Confidence)
 	})

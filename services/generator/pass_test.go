@@ -7,11 +7,11 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
-// aWriterMayPassOnceInARow ends a turn without a text, and the next with one.
+// aWriterMayPassOnceInARow passes one turn; the next has a text.
 func aWriterMayPassOnceInARow(s *stage) {
 	t := s.t
 	s.says("PASS")
-	s.becomes(s.turn(), "rejected") // nobody has said anything
+	s.becomes(s.turn(), "rejected") // nothing was said yet
 	s.exec(`INSERT INTO messages (chat_id, bot_id, body, sent_at) VALUES ($1, $2, 'So it goes.', now())`, s.chat, s.bot)
 
 	passed := s.turn()
@@ -36,7 +36,7 @@ func aWriterMayPassOnceInARow(s *stage) {
 	s.becomes(s.turn(), "passed")
 }
 
-// aPersonIsNotMetWithSilence has a writer who would rather pass asked again.
+// aPersonIsNotMetWithSilence asks a writer again that passes.
 func aPersonIsNotMetWithSilence(s *stage) {
 	t := s.t
 	number, err := strconv.ParseInt(s.text(`INSERT INTO messages (chat_id, person_id, body, sent_at) VALUES ($1, $2::text::bigint, 'And you?', now()) RETURNING number::text`,

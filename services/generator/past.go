@@ -16,40 +16,41 @@ import (
 )
 
 const (
-	// keptFor is how long what was read is added to instead of read anew: what a chat's next
-	// text needs is much the same as the last, and to read all of it was the dearest
-	// statement of a text. Where somebody was forgotten meanwhile, it is read anew at once.
-	keptFor = time.Minute
-	// uncommitted is how much earlier than the newest delivery one may have been written
-	// that could not be seen yet. One whose statement took longer is missed for keptFor.
-	uncommitted = time.Second
-	// unnumbered is the same for messages, whose numbers come from one sequence.
-	unnumbered = 1000
-	// inARow is how many turns back one was passed that the next may not pass after: those
-	// between them are reactions and commands. To look further is to read all turns of the
-	// chat, where that is how PostgreSQL has planned it.
-	inARow = 5
+	// cacheLifetime is the lifetime of cached lines. Reading a chat's whole history was the most
+	// expensive statement of the generator, so for this long only new lines are read. An erasure of
+	// a person drops the cache at once.
+	cacheLifetime = time.Minute
+	// commitLag is the overlap when new deliveries are read: one may have been written so much
+	// earlier than the newest that was read, and committed later. A delivery whose statement took
+	// longer is missed for cacheLifetime.
+	commitLag = time.Second
+	// numberLag is the same overlap for messages, whose numbers come from one sequence.
+	numberLag = 1000
+	// passLookback limits how many turns back an earlier pass is looked for: two texts in a row
+	// must not be passed, and between them are reactions and commands. A search without this limit
+	// reads all turns of the chat if PostgreSQL has planned it so.
+	passLookback = 5
 )
 
-// question is what a text asks of the past: what its chat heard last, the messages that it
-// answers, 0 for none, what its bot said anywhere and learned there, and how the text
-// before that of its turn ended.
+// question holds the keys of one turn by which its past is read: the chat and the turn, the bot,
+// and the messages that the turn answers, 0 for none.
 type question struct{ chat, turn, bot, number, also int64 }
 
-// past is the answer.
+// past is the answer to a question.
 type past struct {
-	// lines are those of the chat, the oldest first; answered and also are nil if there is
-	// none.
+	// lines holds the chat's latest lines, the oldest first; answered and also are nil if there are
+	// no such messages.
 	lines          []*heardLine
 	answered, also *target
 	learned        []memory.Chosen
-	// passed tells that the writer of the chat's last text before had nothing to add.
+	// passed reports that the writer of the chat's previous text passed.
 	passed bool
-	// said is what the text must not repeat: first what its chat heard, the newest first.
+	// said holds the texts that must not be repeated: the chat's first, newest first, then other
+	// chats'.
 	said []said
 }
 
-// heardLine is one that a chat heard. Its author is empty where that is a bot.
+// heardLine is a line in a chat's history. Its author is empty for a bot's line.
 type heardLine struct {
 	script.Line
 
@@ -57,54 +58,54 @@ type heardLine struct {
 	said   *utterance
 }
 
-// target is a message that is answered.
+// target is a message that the turn answers.
 type target struct {
 	script.Line
 	username, topic string
 }
 
-// said is a text, and whether it was said in another chat than that of whoever asks.
+// said is an earlier text, and whether it was said in another chat than the question's.
 type said struct {
 	*utterance
 	elsewhere bool
 }
 
-// lately reads the past, of many turns by one statement.
-type lately struct {
+// historyReader reads the past of many turns by one statement, and caches it.
+type historyReader struct {
 	pool *pgxpool.Pool
-	// max is how many lines of a chat are read, keep for how long they are added to.
+	// max limits the lines read for a chat, keep is the lifetime of the cache.
 	max  int
 	keep time.Duration
 
 	mu       sync.Mutex
 	since    time.Time
-	erasures erasures // when chats and bots were read
+	erasures erasures // the erasures when chats and bots were read
 	chats    map[int64][]*heardLine
 	bots     map[int64]spoken
 	said     map[string]*utterance
 }
 
-// erasures are by what one knows that somebody was forgotten: how many were, and when, in
-// seconds that are added up.
+// erasures identifies a state of the table of forgotten people: their number, and the sum of their
+// times in seconds. A change means that somebody was forgotten.
 type erasures struct {
 	people int64
 	when   float64
 }
 
-// spoken are the lines of a bot, the oldest first.
+// spoken holds the lines of a bot, the oldest first.
 type spoken struct {
 	all   []*line
-	until time.Time // when the newest was written
+	until time.Time // time of the newest line
 }
 
-// line is one that was written for a turn.
+// line is the text of a delivery.
 type line struct {
 	chat, turn, part int64
 	said             *utterance
 	at               time.Time
 }
 
-// What the rows of readPast are.
+// The first column of readPast: the kind of the row.
 const (
 	ofLine = iota
 	ofTarget
@@ -115,11 +116,11 @@ const (
 	ofErasures
 )
 
-// What a bot said is read from its deliveries, wherever it said it: they have an index for
-// it, and it need not be in the log of messages by now. A text may come twice.
+// A bot's earlier texts are read from its deliveries, in all chats: there is an index for that, and
+// the log of messages may not have them yet. A text may come twice.
 //
-// Nothing is joined that could be read as a whole: a connection plans the statement
-// while the tables are young.
+// No join can turn into a scan of a whole table: a connection plans the statement while the tables
+// are young, and keeps the plan.
 const readPast = `-- read the past
 SELECT 0, u.chat_id, m.number, coalesce(m.bot_id, 0), coalesce(m.person_id, 0), coalesce((SELECT name FROM people WHERE telegram_id = m.person_id), ''),
     m.body, '', '', m.sent_at, 0::float8, NULL::bigint[], NULL::bigint[]
@@ -150,8 +151,8 @@ WHERE t.outcome = 'passed'
 UNION ALL
 SELECT 6, 0, count(*), 0, 0, '', '', '', '', 'epoch', coalesce(sum(extract(epoch FROM at)), 0)::float8, NULL, NULL FROM forgotten`
 
-// of answers questions.
-func (l *lately) of(ctx context.Context, asked []question) ([]past, error) {
+// of answers questions. It reads again if somebody was forgotten since the cache was filled.
+func (l *historyReader) of(ctx context.Context, asked []question) ([]past, error) {
 	r, err := l.look(ctx, asked)
 	if err == nil && l.outdated(r.erasures) {
 		r, err = l.look(ctx, asked)
@@ -177,16 +178,16 @@ func (l *lately) of(ctx context.Context, asked []question) ([]past, error) {
 	return r.found, nil
 }
 
-// look adds to what is known what is new.
-func (l *lately) look(ctx context.Context, asked []question) (*reading, error) {
-	r := &reading{lately: l, found: make([]past, len(asked)), waiting: map[int64][]*line{}}
+// look reads the new rows and adds them to a copy of the cache.
+func (l *historyReader) look(ctx context.Context, asked []question) (*reading, error) {
+	r := &reading{reader: l, found: make([]past, len(asked)), waiting: map[int64][]*line{}}
 	r.chats, r.bots = l.known(asked)
 	return r, r.read(ctx, asked)
 }
 
-// utterance is that of a text. A bot writes it, it waits, its bot has said it, and its chat
-// has heard it: its trigrams are taken once.
-func (l *lately) utterance(text string) *utterance {
+// utterance returns the utterance of a text. The same text occurs as a draft, a waiting delivery, a
+// bot's line and a chat's line; its trigrams are computed once.
+func (l *historyReader) utterance(text string) *utterance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := l.said[text]
@@ -197,14 +198,14 @@ func (l *lately) utterance(text string) *utterance {
 	return u
 }
 
-// forget drops what is known. The caller has the lock.
-func (l *lately) forget() {
+// forget drops the cache. The caller holds the lock.
+func (l *historyReader) forget() {
 	l.chats, l.bots, l.said = map[int64][]*heardLine{}, map[int64]spoken{}, map[string]*utterance{}
 }
 
-// outdated tells whether somebody was forgotten since what is known was read, and drops it
-// then: their words may be among it.
-func (l *lately) outdated(now erasures) bool {
+// outdated reports whether somebody was forgotten since the cache was filled, and drops the cache
+// in this case: it may contain their words.
+func (l *historyReader) outdated(now erasures) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.erasures == now {
@@ -215,9 +216,9 @@ func (l *lately) outdated(now erasures) bool {
 	return true
 }
 
-// known is what was read of the chats and bots before: a copy, so that others may read it
-// and a call which fails spoils nothing.
-func (l *lately) known(asked []question) (chats map[int64][]*heardLine, bots map[int64]spoken) {
+// known returns the cached lines of the chats and bots. They are copies: concurrent calls may use
+// them, and a failed call leaves the cache as it was.
+func (l *historyReader) known(asked []question) (chats map[int64][]*heardLine, bots map[int64]spoken) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Since(l.since) >= l.keep {
@@ -234,7 +235,7 @@ func (l *lately) known(asked []question) (chats map[int64][]*heardLine, bots map
 	return chats, bots
 }
 
-// ofOthers are the lines of other turns, the newest first.
+// ofOthers returns the lines of other turns, the newest first.
 func ofOthers(q question, all []*line) (found []said) {
 	for _, l := range slices.Backward(all) {
 		if l.chat != q.chat || l.turn != q.turn {
@@ -244,18 +245,18 @@ func ofOthers(q question, all []*line) (found []said) {
 	return found
 }
 
-// reading is what a statement reads.
+// reading collects the rows of one statement.
 type reading struct {
-	lately   *lately
+	reader   *historyReader
 	found    []past
 	erasures erasures
 	chats    map[int64][]*heardLine
 	bots     map[int64]spoken
-	waiting  map[int64][]*line // of each chat, what is about to be said
+	waiting  map[int64][]*line // by chat: texts of open deliveries
 }
 
-// read adds what is new to what is known, in place of the newest of that, which is read
-// once more.
+// read replaces the newest cached lines and adds the new ones: it reads from a little before the
+// newest cached line, because a later commit may have added lines there.
 func (r *reading) read(ctx context.Context, asked []question) error {
 	n := len(asked)
 	chats, turns, bots, numbers := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, 2*n)
@@ -269,23 +270,23 @@ func (r *reading) read(ctx context.Context, asked []question) error {
 		for _, l := range lines {
 			newest = max(newest, l.number)
 		}
-		r.chats[id] = slices.DeleteFunc(lines, func(l *heardLine) bool { return l.number > newest-unnumbered })
-		ids, after = append(ids, id), append(after, newest-unnumbered)
+		r.chats[id] = slices.DeleteFunc(lines, func(l *heardLine) bool { return l.number > newest-numberLag })
+		ids, after = append(ids, id), append(after, newest-numberLag)
 	}
 	for id, b := range r.bots {
-		from := b.until.Add(-uncommitted)
+		from := b.until.Add(-commitLag)
 		b.all = slices.DeleteFunc(b.all, func(l *line) bool { return l.at.After(from) })
 		r.bots[id] = b
 		speakers, since = append(speakers, id), append(since, from)
 	}
-	args := append(memory.LearnedArgs(chats, bots), numbers, turns, ids, after, r.lately.max, speakers, since, botWindow, inARow)
+	args := append(memory.LearnedArgs(chats, bots), numbers, turns, ids, after, r.reader.max, speakers, since, botWindow, passLookback)
 	var f row
-	return store.Each(ctx, r.lately.pool, "read the past", []any{
+	return store.Each(ctx, r.reader.pool, "read the past", []any{
 		&f.what, &f.whose, &f.id, &f.bot, &f.person, &f.author, &f.body, &f.username, &f.topic, &f.at, &f.strength, &f.bots, &f.people,
 	}, func() error { r.add(&f); return nil }, readPast, args...)
 }
 
-// row is one of the statement: what it is says what is in it.
+// row is a row of readPast. Its kind, what, says which columns are used.
 type row struct {
 	what                          int
 	whose, id, bot, person        int64
@@ -299,7 +300,7 @@ func (r *reading) add(f *row) {
 	words := script.Line{Author: f.author, Text: f.body, FromBot: f.bot != 0, Bot: f.bot, Person: f.person, At: f.at}
 	switch f.what {
 	case ofLine:
-		r.chats[f.whose] = append(r.chats[f.whose], &heardLine{words, f.id, r.lately.utterance(f.body)})
+		r.chats[f.whose] = append(r.chats[f.whose], &heardLine{words, f.id, r.reader.utterance(f.body)})
 	case ofTarget:
 		t, n := &target{words, f.username, f.topic}, int64(len(r.found))
 		if f.whose <= n {
@@ -312,10 +313,10 @@ func (r *reading) add(f *row) {
 		p.learned = append(p.learned, memory.Chosen{ID: f.id, Content: f.body, Strength: f.strength, Learned: true, Bots: f.bots, People: f.people})
 	case ofBot:
 		b := r.bots[f.whose]
-		b.all = append(b.all, &line{f.id, f.bot, f.person, r.lately.utterance(f.body), f.at})
+		b.all = append(b.all, &line{f.id, f.bot, f.person, r.reader.utterance(f.body), f.at})
 		r.bots[f.whose] = b
 	case ofWaiting:
-		r.waiting[f.whose] = append(r.waiting[f.whose], &line{chat: f.whose, turn: f.id, said: r.lately.utterance(f.body)})
+		r.waiting[f.whose] = append(r.waiting[f.whose], &line{chat: f.whose, turn: f.id, said: r.reader.utterance(f.body)})
 	case ofPassing:
 		r.found[f.whose-1].passed = true
 	case ofErasures:
@@ -323,7 +324,7 @@ func (r *reading) add(f *row) {
 	}
 }
 
-// order puts what was read in order, and leaves of chats so many lines.
+// order sorts the lines and keeps the newest maxLines of each chat.
 func (r *reading) order(maxLines int) {
 	for id, lines := range r.chats {
 		slices.SortFunc(lines, func(a, b *heardLine) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.number, b.number)) })

@@ -11,14 +11,14 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
-// What was read before and added to is what a first look would find.
+// The cache with new lines added equals a first read.
 func TestWhatWasSaidIsAddedTo(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
 	bots := []int64{journaltest.Bot(t, pool, "anna"), journaltest.Bot(t, pool, "ben")}
 	chats := []int64{journaltest.Chat(t, pool, "one", bots...), journaltest.Chat(t, pool, "two", bots...)}
 	random := rand.New(rand.NewPCG(1, 2))
-	kept := &lately{pool: pool, max: chatWindow, keep: keptFor}
+	kept := &historyReader{pool: pool, max: chatWindow, keep: cacheLifetime}
 	for n := int64(1); n <= 3*chatWindow; n++ {
 		chat, bot := chats[random.IntN(2)], bots[random.IntN(2)]
 		for _, sql := range []string{
@@ -36,13 +36,13 @@ func TestWhatWasSaidIsAddedTo(t *testing.T) {
 			continue
 		}
 		turns := []question{{chat: chat, turn: n, bot: bot}, {chat: chats[0], turn: n + 1, bot: bots[0]}}
-		if diff := gocmp.Diff(wordsOf(t, &lately{pool: pool, max: chatWindow}, turns), wordsOf(t, kept, turns), gocmp.AllowUnexported(word{})); diff != "" {
+		if diff := gocmp.Diff(wordsOf(t, &historyReader{pool: pool, max: chatWindow}, turns), wordsOf(t, kept, turns), gocmp.AllowUnexported(word{})); diff != "" {
 			t.Fatalf("after %d lines (-a first look +one that was added to): %s", n, diff)
 		}
 	}
 }
 
-// Of what somebody said who was forgotten nothing is shown to a model any more.
+// A forgotten person's words are never shown to a model again.
 func TestWhatWasErasedIsNotKnown(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -54,8 +54,8 @@ func TestWhatWasErasedIsNotKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept, turn := &lately{pool: pool, max: chatWindow, keep: keptFor}, question{chat: chat, turn: 1, bot: bot}
-	for n := range 2 { // somebody may be forgotten twice
+	kept, turn := &historyReader{pool: pool, max: chatWindow, keep: cacheLifetime}, question{chat: chat, turn: 1, bot: bot}
+	for n := range 2 { // a person may be forgotten twice
 		exec(`INSERT INTO people (telegram_id, name) VALUES (7, 'Tom')`)
 		exec(`INSERT INTO messages (chat_id, person_id, body, sent_at, talk) VALUES ($1, 7, 'My secret.', now(), true)`, chat)
 		before, err := kept.of(t.Context(), []question{turn})
@@ -77,8 +77,8 @@ type word struct {
 	elsewhere bool
 }
 
-// wordsOf is what the texts of turns must not repeat, in an order of its own.
-func wordsOf(t *testing.T, l *lately, turns []question) (all [][]word) {
+// wordsOf returns the texts that turns must not repeat, sorted.
+func wordsOf(t *testing.T, l *historyReader, turns []question) (all [][]word) {
 	t.Helper()
 	found, err := l.of(t.Context(), turns)
 	if err != nil {

@@ -8,9 +8,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
-// The statement that reads the past is planned once for a connection, while the tables are
-// empty, or young. It must read few pages all the same when they have grown, before anybody
-// has made new statistics.
+// A connection plans the statement that reads the past once, while the tables are empty or young.
+// It must still read few pages when the tables have grown and no new statistics exist.
 func TestThePastIsReadByKeys(t *testing.T) {
 	t.Parallel()
 	for name, young := range map[string]int{"planned while empty": 0, "planned while young": 20} {
@@ -18,7 +17,7 @@ func TestThePastIsReadByKeys(t *testing.T) {
 	}
 }
 
-// readsByKeys has the statement planned when each chat has had so many turns.
+// readsByKeys plans the statement when each chat has so many turns.
 func readsByKeys(t *testing.T, young int) {
 	t.Helper()
 	t.Parallel()
@@ -52,7 +51,7 @@ FROM turns WHERE turn_no >= %d ORDER BY turn_no`, from))
 	talk(1, young)
 	run(`ANALYZE`)
 	execute := fmt.Sprintf(`EXECUTE past ('1 day', '{1,2}', '{1,2}', 300, '{%[1]d,0,0,0}', '{%[2]d,%[2]d}', '{1,2}', '{%[3]d,%[3]d}', 40, '{1,2}',
-'{2100-01-01,2100-01-01}', '12 hours', %[4]d)`, old-5, old, old-10, inARow)
+'{2100-01-01,2100-01-01}', '12 hours', %[4]d)`, old-5, old, old-10, passLookback)
 	run(`PREPARE past (interval, bigint[], bigint[], integer, bigint[], bigint[], bigint[], bigint[], integer, bigint[], timestamptz[], interval, integer) AS ` + readPast)
 	run(execute)
 	talk(young+1, old)

@@ -14,51 +14,53 @@ import (
 )
 
 const (
-	// botWindow is how long a bot does not say the same again, in any chat.
+	// botWindow is how long a bot must not repeat a text, in any chat.
 	botWindow = 12 * time.Hour
-	// chatWindow is after how many messages a chat may hear the same again.
+	// chatWindow is the number of messages after which a text may be repeated in a chat.
 	chatWindow = 40
-	// remarkWords is how many words a text has at most that may be said again once
-	// remarkWindow messages have passed: people say "exactly" often, too.
+	// A text of at most remarkWords words may be repeated after remarkWindow messages: people, too,
+	// say "exactly" often.
 	remarkWords, remarkWindow = 2, 10
-	// heardFor is how long what was read counts as what was said.
-	heardFor = 5 * time.Second
+	// saidLifetime is how long the texts that were read with the scene are used; then they are read
+	// again.
+	saidLifetime = 5 * time.Second
 )
 
-// utterance is a text to compare others with.
+// utterance is a text with its trigrams.
 type utterance struct {
 	text     string
 	trigrams func() *trigrams
 }
 
-// utteranceOf takes the trigrams of a text when it is compared, once.
+// utteranceOf returns the utterance of a text. Its trigrams are computed once, when they are
+// needed.
 func utteranceOf(text string) *utterance {
 	return &utterance{text, sync.OnceValue(func() *trigrams { t := trigramsOf(text); return &t })}
 }
 
-// repeats compares texts with what was said, and with what waits to be said.
+// repeats finds repetitions of texts that were said or wait to be sent.
 type repeats struct {
-	// similarity of trigrams from which a text is nearly the same, 0 to 1.
+	// similarity of trigrams from which two texts count as nearly the same, 0 to 1.
 	similarity float64
 	past       *batch.Group[question, past]
 	utterance  func(text string) *utterance
 }
 
-// heard is what a turn's text must not repeat.
+// heard holds the texts that one turn must not repeat.
 type heard struct {
 	*repeats
 	turn question
-	// disclaimer is what every message of the chat ends with: nothing that was said.
+	// disclaimer ends every message of the chat; it is removed before texts are compared.
 	disclaimer string
 
-	at   time.Time // when it was read
+	at   time.Time // when said was read
 	said []said
-	// hereOnly passes over what was said in other chats: a person rather hears that than
-	// nothing.
+	// hereOnly ignores texts of other chats. A person gets an answer rather than none, even if the
+	// bot said the same elsewhere.
 	hereOnly bool
 }
 
-// listen gives what a turn's text must not repeat, as it was read a moment ago.
+// listen returns the texts that a turn must not repeat, from those read a moment ago.
 func (r *repeats) listen(turn question, said []said, disclaimer string) *heard {
 	h := &heard{repeats: r, turn: turn, disclaimer: disclaimer}
 	h.heard(said)
@@ -77,8 +79,8 @@ func (h *heard) heard(said []said) {
 	}
 }
 
-// earlier names an earlier message in an objection: by its words, if they were said in
-// this chat. The words of others are not shown to who writes for this one.
+// earlier describes an earlier message in an objection. It quotes the message only if it was said
+// in this chat: other chats' texts must not get into this chat's prompt.
 func (h *heard) earlier(text string) string {
 	here := func(s said) bool { return s.text == text && !s.elsewhere }
 	if !slices.ContainsFunc(h.said, here) {
@@ -87,9 +89,9 @@ func (h *heard) earlier(text string) string {
 	return "an earlier message: " + prompt.Quote(text)
 }
 
-// find gives an objection to a text that was said before, or to one that is much like it.
+// find returns an objection to a text that repeats an earlier one or resembles it, or nil.
 func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error) {
-	if time.Since(h.at) > heardFor {
+	if time.Since(h.at) > saidLifetime {
 		past, err := h.past.Do(ctx, h.turn)
 		if err != nil {
 			return nil, err
@@ -108,7 +110,7 @@ func (h *heard) find(ctx context.Context, text string) (*guard.Objection, error)
 		if like := mine.similarity(s.trigrams(), h.similarity); like >= h.similarity && like > alike {
 			nearest, alike = s.text, like
 		}
-		if strings.EqualFold(s.text, text) { // it may be of marks alone, which have no trigrams
+		if strings.EqualFold(s.text, text) { // texts of punctuation alone have no trigrams
 			nearest, alike = s.text, 1
 		}
 		if alike == 1 {

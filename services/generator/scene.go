@@ -16,44 +16,44 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 )
 
-// scene is what a turn's text is written from.
+// scene holds everything that a turn's text is written from.
 type scene struct {
 	script.Scene
-	// answering is the username or name of whom the turn answers; empty for none, and
-	// for a name that must not be said.
+	// answering is the username or name of the answered message's author; "" for none, and for a
+	// name that must not be said.
 	answering string
-	// also is the same of whom it answers with them.
+	// also is the same for the second message that is answered.
 	also string
 	wpm  float64
 	// timeZone is the chat's.
 	timeZone string
-	// present are the usernames of whom the text may mention.
+	// present holds the usernames that the text may mention.
 	present []string
-	// memories are those that hold everywhere, and then those that come to mind;
-	// learned are those of this chat.
+	// memories holds memories of all chats, later those chosen for the prompt; learned holds this
+	// chat's.
 	memories, learned []memory.Chosen
-	// cast are the names of the chat's personas.
+	// cast holds the names of the chat's personas.
 	cast []string
-	// honest tells that its text is the answer to who asks whether it is a bot.
+	// honest reports that the text answers a person who asked whether this is a bot.
 	honest bool
-	// said is what the text must not repeat.
+	// said holds the texts that must not be repeated.
 	said []said
-	// prompt is what a model is asked by, and drafts are what it has written.
+	// prompt is the request to the model, and drafts are its answers.
 	prompt []llm.Message
 	drafts []journal.Draft
 }
 
-// mayPass tells whether there may be no text: nobody passes twice in a row, nor where
-// nothing was said, and no person who asks is left without an answer.
+// mayPass reports whether the writer may pass. It may not if the previous text was passed, if
+// nothing was said yet, or if a person asked.
 func (p past) mayPass() bool {
 	return len(p.lines) > 0 && !p.passed && p.also == nil && (p.answered == nil || p.answered.FromBot)
 }
 
-// maxMemories is how many memories a prompt shows.
+// maxMemories limits the memories in a prompt.
 const maxMemories = 3
 
-// offlineHistory is how much of a chat a provider without a model looks at, so as
-// not to say again what was said.
+// offlineHistory is the number of lines that a provider without a model reads, to avoid
+// repetitions.
 const offlineHistory = 200
 
 func (g *Generator) shown() int {
@@ -63,8 +63,8 @@ func (g *Generator) shown() int {
 	return offlineHistory
 }
 
-// load reads a scene: who speaks, from the cache, and what was said, which every message
-// changes, in one round trip with others.
+// load reads a scene: the cast from the cache, and the chat's messages by one statement that many
+// turns share.
 func (g *Generator) load(ctx context.Context, t *chorusv1.Turn) (*scene, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -98,7 +98,7 @@ func questionOf(t *chorusv1.Turn) question {
 	return question{t.GetId().GetChatId(), t.GetId().GetNumber(), t.GetBotId(), t.GetTargetMessage(), t.GetAlsoAnswers()}
 }
 
-// history are the last lines with the names of those who said them.
+// history returns the latest lines with the names of their authors.
 func (g *Generator) history(ctx context.Context, lines []*heardLine) ([]script.Line, error) {
 	lines = lines[max(0, len(lines)-g.shown()):]
 	bots := map[rostercache.BotID]bool{}
@@ -118,7 +118,7 @@ func (g *Generator) history(ctx context.Context, lines []*heardLine) ([]script.L
 	return history, nil
 }
 
-// name fills in what the bot is called that wrote a message which is answered.
+// name fills in the name of the bot that wrote an answered message.
 func (g *Generator) name(ctx context.Context, t *target) error {
 	if t == nil || !t.FromBot {
 		return nil
@@ -132,8 +132,8 @@ func (g *Generator) name(ctx context.Context, t *target) error {
 	return err
 }
 
-// set puts what was read where it belongs. Should the first message that is answered be
-// gone, the other one is.
+// set fills in the history and the answered messages. If the first of these is gone, the other
+// takes its place.
 func (s *scene) set(past []script.Line, answered, also *target) {
 	if answered == nil {
 		answered, also = also, nil
@@ -155,19 +155,19 @@ func (s *scene) set(past []script.Line, answered, also *target) {
 	}
 	s.Answering, s.answering = &answered.Line, s.naming(answered)
 	if answered.topic != "" {
-		s.Topic = answered.topic // an answer stays with what it answers
+		s.Topic = answered.topic // an answer keeps the topic of the message it answers
 	}
 	if also == nil {
 		return
 	}
-	// A text that answers somebody whom it can't name would not be found when they want to
+	// A text that answers a person without a name in it would not be found when that person asks to
 	// be forgotten.
 	if name := s.naming(also); name != "" {
 		s.Also, s.also = &also.Line, name
 	}
 }
 
-// naming is how whoever wrote a message is called; "" where they can't be.
+// naming returns the name that a text uses for a message's author; "" if there is none to use.
 func (s *scene) naming(t *target) string {
 	if t.username == "" {
 		return names.Sayable(t.Author)
@@ -176,13 +176,13 @@ func (s *scene) naming(t *target) string {
 	return "@" + t.username
 }
 
-// memorable is how many messages back somebody counts as there.
-const memorable = 15
+// presenceWindow is the number of latest messages whose authors count as present.
+const presenceWindow = 15
 
-// remember leaves of the bot's memories those that come to mind.
+// remember chooses the memories that the prompt shows.
 func (s *scene) remember() {
 	present := memory.Present{Bots: map[int64]string{}, People: map[int64]string{}, Cast: s.cast}
-	for _, l := range s.History[max(0, len(s.History)-memorable):] {
+	for _, l := range s.History[max(0, len(s.History)-presenceWindow):] {
 		switch {
 		case l.Person != 0:
 			present.People[l.Person] = l.Author

@@ -7,14 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// sentences is the beginning of a text up to the end of its last whole sentence, with
-// the quotation marks, brackets and emoji that belong to it; "" if it has none. A line
-// that ends is a sentence, too.
+// sentences returns a text up to the end of its last whole sentence, with the quotation marks,
+// brackets and emoji that belong to it; "" if it has none. The end of a line ends a sentence, too.
 func sentences(text string) string {
 	end := 0
 	for at, r := range text {
 		size := utf8.RuneLen(r)
-		if size < 0 { // no UTF-8
+		if size < 0 { // invalid UTF-8
 			size = 1
 		}
 		switch {
@@ -29,12 +28,12 @@ func sentences(text string) string {
 
 func terminal(r rune) bool { return r == '…' || unicode.Is(unicode.Sentence_Terminal, r) }
 
-// ends tells whether the sign at a place ends a sentence: a dot does not within a
-// number or an address, nor after an abbreviation.
+// ends reports whether the punctuation at a position ends a sentence. A dot within a number or an
+// address doesn't, nor does one after an abbreviation.
 func ends(text string, at, after int) bool {
 	next, _ := utf8.DecodeRuneInString(text[after:])
 	if text[at] >= utf8.RuneSelf && text[at:after] != "…" {
-		return true // those that are written without a space after them
+		return true // full stops of scripts that put no space after them
 	}
 	if after < len(text) && !unicode.IsSpace(next) && !closing(next) && !terminal(next) && !emoji(next) {
 		return false
@@ -47,10 +46,10 @@ func ends(text string, at, after int) bool {
 	return !abbreviated(word)
 }
 
-// abbreviated tells whether a dot after a word is part of it: of a letter, a number
-// that may go on or be an ordinal, a title.
+// abbreviated reports whether a dot after this word belongs to the word: a letter, a number that
+// may continue or be an ordinal, a title.
 func abbreviated(word string) bool {
-	const year = 4 // from so many digits on, a number ends where its dot is
+	const year = 4 // a number with at least so many digits ends at its dot
 	runes := []rune(word)
 	switch {
 	case len(runes) == 0:
@@ -67,13 +66,13 @@ func abbreviated(word string) bool {
 	return false
 }
 
-// trailing returns how many bytes after a sentence's end belong to it.
+// trailing returns how many bytes after a sentence's end belong to the sentence.
 func trailing(rest string) int {
 	end, spaced := 0, false
 	for at, r := range rest {
 		switch {
 		case r == ' ' && !spaced:
-			spaced = true // only an emoji may stand after it
+			spaced = true // only an emoji may follow
 			continue
 		case emoji(r), !spaced && (closing(r) || terminal(r)):
 			end, spaced = at+utf8.RuneLen(r), false
@@ -84,8 +83,8 @@ func trailing(rest string) int {
 	return end
 }
 
-// closing are quotation marks and brackets that close. » opens in some languages and
-// closes in others; right after a sentence, it closes.
+// closing reports whether r is a closing quotation mark or bracket. » opens in some languages and
+// closes in others; directly after a sentence it closes.
 func closing(r rune) bool {
 	return r == '"' || r == '\'' || unicode.In(r, unicode.Pe, unicode.Pf, unicode.Pi) || r == '*' || r == '_'
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
 
-// examples are the casts that are measured, and evenings how many hours of each: one has
-// some hundred lines, of which most figures are off by a third by chance alone.
+// examples are the casts that are measured, in hours of so many evenings: one hour has about a
+// hundred lines, in which most figures vary by a third by chance alone.
 var examples = []string{"book-club", "role-playing-table", "market-talk"}
 
 const evenings = 5
 
-// TestTheExamplesTalkLikePeople plays an hour of several evenings of each example with the
-// offline writer. All figures lie inside the bands of people who talk in groups.
+// TestTheExamplesTalkLikePeople plays an hour of several evenings of each example with the offline
+// writer. All figures lie within the bands of people who talk in groups.
 func TestTheExamplesTalkLikePeople(t *testing.T) {
 	t.Parallel()
 	for _, example := range examples {
@@ -25,7 +25,7 @@ func TestTheExamplesTalkLikePeople(t *testing.T) {
 			t.Parallel()
 			all, each := reviewEvenings(t, example)
 			for i, row := range all {
-				// What no hour has words enough for is no figure of an hour.
+				// Rows without enough words in an hour aren't judged.
 				if each[0][i].Known && (row.Verdict == talk.Below || row.Verdict == talk.Above) {
 					t.Errorf("%s is %s, want %s", row.Name, row.Shown(), row.Want)
 				}
@@ -34,7 +34,7 @@ func TestTheExamplesTalkLikePeople(t *testing.T) {
 	}
 }
 
-// reviewEvenings measures them together, and each for itself.
+// reviewEvenings measures the evenings historyBatches, and each alone.
 func reviewEvenings(t testing.TB, example string) (all []talk.Row, each [][]talk.Row) {
 	t.Helper()
 	var lines []talk.Line
@@ -53,8 +53,8 @@ func reviewEvenings(t testing.TB, example string) (all []talk.Row, each [][]talk
 	return talk.Review(lines), each
 }
 
-// BenchmarkTalk prints the figures of the cast that is farthest off the band, and before
-// it those of each evening.
+// BenchmarkTalk prints the figures of the cast that is farthest outside its band, and before it
+// those of each evening.
 func BenchmarkTalk(b *testing.B) {
 	var all [][]talk.Row
 	for _, example := range examples {
@@ -89,8 +89,8 @@ func BenchmarkTalk(b *testing.B) {
 	}
 }
 
-// talk is all that is said in so long.
-func (c *troupe) talk(d time.Duration) []talk.Line {
+// talk returns everything that is said in a duration.
+func (c *exampleCast) talk(d time.Duration) []talk.Line {
 	c.t.Helper()
 	var lines []talk.Line
 	c.play(d, func(turn simulate.Turn) string {

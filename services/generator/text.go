@@ -10,10 +10,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// compose makes a provider's draft the text that is sent: with whom it answers
-// and the chat's disclaimer, and no longer than Telegram takes. A draft that is
-// too long is cut after the last sentence that fits, because a chat would rather
-// read less than nothing. It is empty if the draft says nothing.
+// compose returns the text to send for a draft: with the name of the person it answers and the
+// chat's disclaimer, and within Telegram's limit. A draft that is too long is cut after the last
+// sentence that fits, because a part is better than no message. It returns "" for an empty draft.
 func compose(draft string, where chorusv1.Mention, whom, disclaimer string) string {
 	disclaimer = names.Line(names.Text(disclaimer), 0)
 	draft = undisclaimed(draft, disclaimer)
@@ -36,13 +35,12 @@ func compose(draft string, where chorusv1.Mention, whom, disclaimer string) stri
 	return before + fit(draft, telegram.MaxText-telegram.TextLength(before+after)) + after
 }
 
-// undisclaimed is a draft without the disclaimer, which some providers put there
-// themselves.
+// undisclaimed returns a draft without the disclaimer, which some providers add themselves.
 func undisclaimed(draft, disclaimer string) string {
 	return strings.TrimSpace(strings.TrimSuffix(names.Text(draft), names.Line(names.Text(disclaimer), 0)))
 }
 
-// mentions tells whether a text has a name as a word of its own.
+// mentions reports whether a text has a name as a word of its own.
 func mentions(text, name string) bool {
 	text, name = strings.ToLower(text), strings.ToLower(name)
 	for at := 0; ; {
@@ -51,7 +49,7 @@ func mentions(text, name string) bool {
 			return false
 		}
 		begin := at + found
-		// Before the first and after the last there is none, which is no letter.
+		// At the ends of the text, r is RuneError, which is no letter.
 		before, _ := utf8.DecodeLastRuneInString(text[:begin])
 		after, _ := utf8.DecodeRuneInString(text[begin+len(name):])
 		if !partOfWord(before) && !partOfWord(after) {
@@ -64,11 +62,11 @@ func mentions(text, name string) bool {
 
 func partOfWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
 
-// ellipsis ends a text that was cut within a sentence.
+// ellipsis marks the end of a text that was cut within a sentence.
 const ellipsis = "…"
 
-// fit cuts a text to a length, counted as Telegram does: after a sentence, else
-// after a word, else anywhere.
+// fit cuts a text to a length, counted as Telegram does: after a sentence, else after a word, else
+// anywhere.
 func fit(text string, room int) string {
 	if telegram.TextLength(text) <= room {
 		return text
@@ -77,7 +75,7 @@ func fit(text string, room int) string {
 	word := strings.LastIndexFunc(short, unicode.IsSpace)
 	whole := sentences(short)
 	switch {
-	case len(whole) > len(short)/2: // an earlier one would leave too little
+	case len(whole) > len(short)/2: // an earlier end of a sentence would leave too little
 		return whole
 	case word > 0:
 		return strings.TrimRight(short[:word], " \t\n,;:–-") + ellipsis
@@ -85,7 +83,7 @@ func fit(text string, room int) string {
 	return short + ellipsis
 }
 
-// beginning is the longest beginning of a text that has a length at most.
+// beginning returns the longest beginning of a text of at most maxLength.
 func beginning(text string, maxLength int) string {
 	length := 0
 	for at, r := range text {

@@ -34,19 +34,18 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/child"
 )
 
-// TimedVariable is the variable that makes of this test binary a generator in a
-// process of its own that times its turns. It holds a TimedOrder.
+// TimedVariable is the environment variable that makes this test binary run as a generator process
+// that times its turns. It holds a TimedOrder.
 const TimedVariable = "CHORUS_TEST_GENERATOR_TIMED"
 
-// TimedOrder is what such a generator is told.
+// TimedOrder configures such a process.
 type TimedOrder struct {
 	Database, LLM string
 	Bus           bus.Config
 }
 
-// lap is what is known of a turn: how long it took from its claim until its delivery was
-// committed, and how long the calls that were made for it. The first turn of a chat reads
-// much that is known then.
+// lap holds the times of a turn: from its claim to the commit of its delivery, and of its calls.
+// Warm is false for a chat's first turn, which fills the caches.
 type lap struct {
 	Took, Calls time.Duration
 	Warm        bool
@@ -69,8 +68,8 @@ func (w *stopwatch) of(id string) *lap {
 	return w.laps[id]
 }
 
-// Generate is the call, which is not counted. What the chain adds to it is: the
-// provider's answer says how long itself took.
+// Generate times the provider's call by the duration in its answer, so that the time of the chain
+// itself isn't subtracted.
 func (w *stopwatch) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	answer, err := w.Texts.Generate(ctx, r)
 	w.mu.Lock()
@@ -79,7 +78,7 @@ func (w *stopwatch) Generate(ctx context.Context, r llm.Request) (llm.Response, 
 	return answer, err
 }
 
-// begin notes that work on a turn begins.
+// begin records the start of work on a turn.
 func (w *stopwatch) begin(id *chorusv1.TurnId) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,7 +86,7 @@ func (w *stopwatch) begin(id *chorusv1.TurnId) {
 	l.began, l.Warm = time.Now(), id.GetNumber() <= benchWarm/benchChats
 }
 
-// timedRows note when turns are committed.
+// timedRows records when turns are committed.
 type timedRows struct {
 	turnRows
 
@@ -106,9 +105,9 @@ func (r timedRows) Commit(ctx context.Context, ends []stage.End[*journal.Unwritt
 	return next, err
 }
 
-// employ starts a generator that times its turns. It has one core, as where it is
-// deployed. What it returns ends it, and tells the laps by turn.
-func employ(b *testing.B, o TimedOrder) (laps func() map[string]lap) {
+// startTimed starts a generator process that times its turns. It has one core, as in production.
+// The returned function stops it and returns the times by turn.
+func startTimed(b *testing.B, o TimedOrder) (laps func() map[string]lap) {
 	b.Helper()
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -130,7 +129,7 @@ func employ(b *testing.B, o TimedOrder) (laps func() map[string]lap) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	_ = said.Close() // the generator has it
+	_ = said.Close() // the child process has its own copy
 	b.Cleanup(func() { _, _ = out.Close(), process.Stop(0) })
 	return func() map[string]lap {
 		_ = in.Close()
@@ -142,8 +141,7 @@ func employ(b *testing.B, o TimedOrder) (laps func() map[string]lap) {
 	}
 }
 
-// Timed runs a generator until standard input ends, and then says what laps its
-// turns took.
+// Timed runs a generator until standard input ends, and then writes the times of its turns.
 func Timed(text string) error {
 	var o TimedOrder
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -178,10 +176,10 @@ func Timed(text string) error {
 	defer reading.Wait()
 	defer stop()
 	held := cache.New(cache.DefaultConfig(), nil, nil, zap.NewNop())
-	reading.Go(func() { _ = held.Run(ctx) })                                                                            // it ends with the context
-	reading.Go(func() { _ = listen.New(pool, zap.NewNop(), cachepg.New(pool, held, zap.NewNop()).Channel()).Run(ctx) }) // and so does it
+	reading.Go(func() { _ = held.Run(ctx) })                                                                            // ends with the context
+	reading.Go(func() { _ = listen.New(pool, zap.NewNop(), cachepg.New(pool, held, zap.NewNop()).Channel()).Run(ctx) }) // ends with the context
 	alive := lease.New(pool, lease.Generator, zap.NewNop())
-	reading.Go(func() { _ = alive.Run(ctx) }) // and so does it
+	reading.Go(func() { _ = alive.Run(ctx) }) // ends with the context
 	g, err := New(DefaultConfig(), Deps{Pool: pool, Bus: b, Lease: alive, Texts: watch, Roster: rostercache.New(pool, held), Log: zap.NewNop()})
 	if err != nil {
 		return fmt.Errorf("the generator: %w", err)

@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
-// Trial is a request as turns make it, for a look whether a provider takes it.
+// Trial returns a request like those of turns, to test whether a provider accepts it.
 func Trial(cfg Config) (llm.Request, error) {
 	prompts, err := prompt.New(prompt.Config{Dir: cfg.Prompts, History: cfg.History, Tokens: cfg.PromptTokens})
 	if err != nil {
@@ -31,7 +31,7 @@ func Trial(cfg Config) (llm.Request, error) {
 	return cfg.request(system, user), nil
 }
 
-// request asks for a text.
+// request returns a request for a text.
 func (c Config) request(messages ...llm.Message) llm.Request {
 	return llm.Request{Messages: messages, MaxTokens: c.MaxTokens, Temperature: c.Temperature}
 }

@@ -7,23 +7,22 @@ import (
 	"unicode"
 )
 
-// trigrams are the threes of letters that a text's words have: in lower case, with two
-// spaces before each word and one after it, so that the beginning of a word counts for
-// more. A number stands for each, which another may have, too: of so few in a text none
-// does in practice. They know no marks and white space: what is the same but for those
-// has the similarity 1. It is the measure of PostgreSQL's pg_trgm.
+// trigrams holds the trigrams of a text's words: in lower case, with two spaces before each word
+// and one after it, so that the beginning of a word counts for more. Each trigram is hashed to a
+// number; in practice no two trigrams of a text collide. Punctuation and white space are ignored:
+// texts that differ in nothing else have similarity 1. It is the measure of PostgreSQL's pg_trgm.
 // https://www.postgresql.org/docs/current/pgtrgm.html
 type trigrams struct {
-	numbers []uint32 // sorted, and each is there once
-	// marks have a bit for each, which others may share: by them it is seen at once
-	// that most texts have little in common.
+	numbers []uint32 // sorted, without duplicates
+	// marks has a bit for each number; several numbers may share one. Comparing the bits shows fast
+	// that two texts have little in common.
 	marks  [4]uint64
-	marked int // how many bits are set
+	marked int // number of bits set
 }
 
 func trigramsOf(text string) trigrams {
 	const (
-		width  = 21 // of a character, in bits
+		width  = 21 // bits of a character
 		mixing = 0x9e3779b97f4a7c15
 		start  = ' '<<width | ' '
 	)
@@ -57,17 +56,17 @@ func trigramsOf(text string) trigrams {
 	return t
 }
 
-// common returns how many trigrams both have at most.
+// common returns an upper bound of the trigrams that both have.
 func (t *trigrams) common(other *trigrams) int {
-	n := len(t.numbers) - t.marked // those that share a bit
+	n := len(t.numbers) - t.marked // at least so many share a bit with another
 	for i := range t.marks {
 		n += bits.OnesCount64(t.marks[i] & other.marks[i])
 	}
 	return n
 }
 
-// similarity is the part of the trigrams of both that both have, 0 to 1. It may be
-// 0, too, if it is less than least, which is seen long before the end.
+// similarity returns the share of trigrams that both have, 0 to 1. If it is less than least, the
+// result may be 0: the comparison then stops early.
 func (t *trigrams) similarity(other *trigrams, least float64) float64 {
 	a, b := t.numbers, other.numbers
 	both, want := 0, least/(1+least)*float64(len(a)+len(b))

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// jaccard is the similarity by its definition.
+// jaccard computes the similarity by its definition.
 func jaccard(a, b string) float64 {
 	of := func(text string) map[string]bool {
 		all := map[string]bool{}

@@ -12,16 +12,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/memory"
 )
 
-// usedPeriod is how often it is written down which memories were used. No text
-// waits for that, and it costs little more for many than for one.
+// usedPeriod is the interval in which used memories are written. No text waits for it, and a
+// statement for many costs little more than one for a few.
 const usedPeriod = time.Second
 
-// used gathers which memories were used. It is no loss if they are not written
-// down.
+// used collects the ids of memories that were used. Losing some does no harm.
 type used struct {
 	mu   sync.Mutex
 	ids  []int64
-	wake chan struct{} // there are some
+	wake chan struct{} // has a value when there are ids
 }
 
 func (u *used) add(chosen []memory.Chosen) {
@@ -36,7 +35,7 @@ func (u *used) add(chosen []memory.Chosen) {
 	}
 }
 
-// run writes down what was gathered until the context ends, and then what is left.
+// run writes the collected ids until the context ends, and then the rest.
 func (u *used) run(ctx context.Context, pool *pgxpool.Pool, log *zap.Logger) {
 	for ctx.Err() == nil {
 		select {

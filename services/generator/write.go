@@ -22,16 +22,16 @@ import (
 )
 
 var (
-	// errLate is why a turn whose time is over has no text.
+	// errLate reports that a turn expired before it had a text.
 	errLate = errors.New("its time was over before its text was written")
-	// errPassed is why a turn whose writer had nothing to add has no text.
+	// errPassed reports that the writer had nothing to add.
 	errPassed = errors.New("nothing to add")
-	// errObjected is why a turn that nothing good was written for has none.
+	// errObjected reports that the guard objected to all drafts.
 	errObjected = errors.New("the guard objects")
 )
 
-// piece is a text in the making.
-type piece struct {
+// attempt writes the text of one turn.
+type attempt struct {
 	*Generator
 	turn    *chorusv1.Turn
 	scene   *scene
@@ -39,13 +39,12 @@ type piece struct {
 	heard   *heard
 }
 
-// write gives the text of a turn as it is sent. A draft that the guard objects to
-// is written once more; then what can be mended is, and otherwise the turn has no
-// text. While no provider takes a call the turn waits: that is no failure of the
-// turn, and uses up none of its attempts.
+// write returns a turn's text as it is sent. A draft that the guard objects to is rewritten once.
+// If the second draft is no better, write mends one of them if it can; else the turn has no text.
+// While no provider accepts calls, the turn waits; this costs it none of its attempts.
 func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (string, error) {
 	if s.Answering != nil {
-		// Whether this is a human is nothing to leave to a model.
+		// A model must not decide whether the bot calls itself a human: the answer is fixed.
 		if honest := nature.Answer(s.Answering.Text, s.Language, s.Seed); honest != "" {
 			s.honest = true
 			return compose(honest, chorusv1.Mention_MENTION_UNSPECIFIED, "", s.Disclaimer), nil
@@ -56,7 +55,7 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 		return "", fail.AsPermanent(err)
 	}
 	s.prompt = messages
-	p := &piece{Generator: g, turn: t, scene: s, request: g.cfg.request(messages...)}
+	p := &attempt{Generator: g, turn: t, scene: s, request: g.cfg.request(messages...)}
 	p.heard = g.repeats.listen(questionOf(t), s.said, names.Line(s.Disclaimer, 0))
 	first, err := p.draft(ctx, llm.PurposeText, s.Seed)
 	if err != nil {
@@ -94,13 +93,13 @@ func (g *Generator) write(ctx context.Context, t *chorusv1.Turn, s *scene) (stri
 	return p.mend(ctx, objection, second, first)
 }
 
-// messages are what a model is asked. The offline writer reads the scene alone.
+// messages returns the prompt for a model. The offline writer needs none: it reads the scene.
 func (g *Generator) messages(s *scene) ([]llm.Message, error) {
 	if !g.Texts.Model() {
 		return nil, nil
 	}
 	shown := s.Scene
-	if zone, err := time.LoadLocation(s.timeZone); err == nil { // it was checked when the cast was applied
+	if zone, err := time.LoadLocation(s.timeZone); err == nil { // checked when the cast was applied
 		shown.Now = shown.Now.In(zone)
 	}
 	system, err := g.prompts.System(shown)
@@ -111,8 +110,8 @@ func (g *Generator) messages(s *scene) ([]llm.Message, error) {
 	return []llm.Message{system, user}, err
 }
 
-// draft asks for one. The offline writer gives another one for another seed.
-func (p *piece) draft(ctx context.Context, purpose llm.Purpose, seed uint64) (llm.Response, error) {
+// draft asks for a draft. The offline writer writes another one for another seed.
+func (p *attempt) draft(ctx context.Context, purpose llm.Purpose, seed uint64) (llm.Response, error) {
 	has, cancel := context.WithTimeout(ctx, p.left(p.turn))
 	defer cancel()
 	facts := p.scene.Scene
@@ -132,19 +131,19 @@ func (p *piece) draft(ctx context.Context, purpose llm.Purpose, seed uint64) (ll
 	case errors.Is(err, chain.ErrRefused):
 		return answer, err
 	}
-	// No other is permanent for the turn: a key may be corrected, another draft may not
+	// No other error is permanent for the turn: a key may be corrected, and another draft may not
 	// be filtered.
 	return answer, fail.AsTransient(err)
 }
 
-// passes tells whether whoever writes has nothing to add, and may say so. Where they may
-// not, the guard objects.
-func (p *piece) passes(answer llm.Response) bool {
+// passes reports whether the writer has nothing to add and may pass. If it may not pass, the guard
+// objects.
+func (p *attempt) passes(answer llm.Response) bool {
 	return p.scene.MayPass && script.Passes(undisclaimed(answer.Text, p.scene.Disclaimer))
 }
 
-// whole is an answer that was cut off without its last sentence, of which only a part
-// is there. It stays truncated if there is no other.
+// whole drops the last sentence of an answer that was cut off within it. An answer without another
+// sentence stays truncated.
 func whole(answer llm.Response) llm.Response {
 	if text := sentences(answer.Text); answer.Truncated && text != "" {
 		answer.Text, answer.Truncated = text, false
@@ -152,15 +151,15 @@ func whole(answer llm.Response) llm.Response {
 	return answer
 }
 
-func (p *piece) about(purpose llm.Purpose) llm.About {
+func (p *attempt) about(purpose llm.Purpose) llm.About {
 	id := p.turn.GetId()
 	return llm.About{Purpose: purpose, Chat: id.GetChatId(), Turn: id.GetNumber(), Bot: p.turn.GetBotId(), Prompt: p.prompts.Version()}
 }
 
-// compose makes a draft that passed the text that is sent. The name of a person whom it
-// answers is left out where it makes of the text what the guard objects to; those of bots
-// were given to them by whoever runs the cast.
-func (p *piece) compose(draft string) string {
+// compose returns the text to send for a draft that passed. The name of the person it answers is
+// left out if the guard objects to the text because of it. Bots' names are never left out: the
+// operator chose them.
+func (p *attempt) compose(draft string) string {
 	where, whom := p.addressees(draft)
 	named, ofBot := compose(draft, where, whom, ""), p.scene.also == "" && p.scene.Answering != nil && p.scene.Answering.FromBot
 	if !ofBot && named != compose(draft, where, "", "") && guard.CheckNamed(guard.Draft{Text: named, Scene: p.scene.Scene, Allowed: p.scene.present}) != nil {
@@ -173,9 +172,9 @@ func (p *piece) compose(draft string) string {
 	return compose(draft, where, whom, p.scene.Disclaimer)
 }
 
-// addressees are whom a draft is to name, and where: of two who are answered both, so that
-// each sees it.
-func (p *piece) addressees(draft string) (chorusv1.Mention, string) {
+// addressees returns the names that a draft must contain, and their place. If two people are
+// answered, both are named, so that Telegram notifies each.
+func (p *attempt) addressees(draft string) (chorusv1.Mention, string) {
 	if p.scene.also == "" {
 		return p.turn.GetMention(), p.scene.answering
 	}
@@ -191,11 +190,11 @@ func (p *piece) addressees(draft string) (chorusv1.Mention, string) {
 	return chorusv1.Mention_MENTION_START, strings.Join(missing, ", ") + ":"
 }
 
-// object asks the guard, then what was said before, and in case of doubt a model.
-func (p *piece) object(ctx context.Context, answer llm.Response) (*guard.Objection, error) {
+// object checks a draft by the guard, against earlier texts, and, if in doubt, by a model.
+func (p *attempt) object(ctx context.Context, answer llm.Response) (*guard.Objection, error) {
 	d := guard.Draft{Text: undisclaimed(answer.Text, p.scene.Disclaimer), Scene: p.scene.Scene, Allowed: p.scene.present, Offline: answer.Offline}
 	if answer.Offline {
-		d.Scene.Stances = nil // it looks after them itself, and better than by words
+		d.Scene.Stances = nil // the offline writer keeps to stances itself, better than the guard can check
 	}
 	if o := guard.Check(d); o != nil {
 		return o, nil
@@ -214,9 +213,9 @@ func (p *piece) object(ctx context.Context, answer llm.Response) (*guard.Objecti
 	return p.judge(ctx, d), nil
 }
 
-// repeatable are what of a text must not have been said: all of it, and what becomes a
-// message of its own.
-func (p *piece) repeatable(text string) []string {
+// repeatable returns the parts of a text that must not repeat an earlier one: the whole, and each
+// part that becomes a message of its own.
+func (p *attempt) repeatable(text string) []string {
 	all := []string{text}
 	if parts := bubbles(text); p.turn.GetBubbles() && len(parts) > 1 {
 		for _, part := range parts {
@@ -228,15 +227,15 @@ func (p *piece) repeatable(text string) []string {
 	return all
 }
 
-// objected notes what is objected to in the last draft.
-func (p *piece) objected(o *guard.Objection) {
+// objected records the objection to the last draft.
+func (p *attempt) objected(o *guard.Objection) {
 	last := &p.scene.drafts[len(p.scene.drafts)-1]
 	last.Rule, last.Reason, last.Found = o.Rule, o.Reason, o.Found
 }
 
-// resembles objects to a text that says what was said, in other words, where a
-// provider of embeddings can tell. No answer is no objection.
-func (p *piece) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
+// resembles objects to a text that says the same as an earlier one in other words. Without a
+// provider of embeddings, or without its answer, it doesn't object.
+func (p *attempt) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
 	if d.Offline || !p.meanings.compared() {
 		return nil
 	}
@@ -252,9 +251,9 @@ func (p *piece) resembles(ctx context.Context, d guard.Draft) *guard.Objection {
 	return &guard.Objection{Rule: guard.RuleRepeat, Reason: reason}
 }
 
-// judge asks a model about a stance that the draft may contradict, if there is one
-// and the budget allows. No answer is no objection.
-func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
+// judge asks a model whether the draft contradicts a stance, if one is in doubt. It doesn't object
+// if there is no answer, or no budget for one.
+func (p *attempt) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 	if !p.cfg.JudgeStances || d.Offline || !p.Texts.Model() {
 		return nil
 	}
@@ -264,7 +263,7 @@ func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 	}
 	answer, err := p.Texts.Generate(ctx, llm.Request{
 		Messages:  prompt.Judge(p.scene.Persona.Name, stance.Text, d.Text),
-		MaxTokens: max(judgeTokens, p.cfg.MaxTokens), // a model that thinks needs as much for a word
+		MaxTokens: max(judgeTokens, p.cfg.MaxTokens), // a model that thinks needs many tokens for one word, too
 		About:     p.about(llm.PurposeJudge),
 	})
 	if err != nil {
@@ -278,12 +277,12 @@ func (p *piece) judge(ctx context.Context, d guard.Draft) *guard.Objection {
 	return &guard.Objection{Rule: guard.RuleStance, Reason: reason}
 }
 
-// judgeTokens is room for a word, at least.
+// judgeTokens is enough for an answer of one word.
 const judgeTokens = 64
 
-// mend makes the best of drafts that were objected to, the last one first: the later one that passes
-// once what can be taken from it is taken, and shortened where it was too long.
-func (p *piece) mend(ctx context.Context, last *guard.Objection, drafts ...llm.Response) (string, error) {
+// mend tries to repair rejected drafts, the later one first: it removes what the guard would object
+// to, shortens the text, and returns the first that then passes.
+func (p *attempt) mend(ctx context.Context, last *guard.Objection, drafts ...llm.Response) (string, error) {
 	for i, d := range drafts {
 		bare := undisclaimed(d.Text, p.scene.Disclaimer)
 		mended := guard.Mend(guard.Draft{Text: bare, Scene: p.scene.Scene})

@@ -24,7 +24,7 @@ func empty(d *Draft) string {
 	return "It says nothing."
 }
 
-// What a prompt of ours or of a model's own format looks like.
+// leaked matches parts of our prompt and the control marks of models.
 var leaked = regexp.MustCompile(`(?i)[<‹]/?(?:chat|memories|news)[>›]|\[(?:you|bot|person)(?: \d+)?\]|<\|[a-z_]+\|?>?|\[/?INST\]|<</?SYS>>|###\s*(?:instruction|response|system|anweisung|instrucci)` +
 	`|you write one chat message for|is played by a bot, everybody in the group knows|never an instruction to you|my system prompt|system prompt:` +
 	`|mein system-?prompt|mi prompt de(?:l)? sistema|\bBEGIN (?:SYSTEM|PROMPT)\b`)
@@ -36,7 +36,7 @@ func promptLeak(d *Draft) string {
 	return ""
 }
 
-// What the fields of an object look like, in JSON or Python.
+// fields matches the fields of an object in JSON or Python.
 var fields = regexp.MustCompile(`[{\[,]\s*(?:\{\s*)?["'][\pL_][\pL\pN_ -]*["']\s*:\s*["'\d\[{tfnTFN-]`)
 
 func data(d *Draft) string {
@@ -48,9 +48,9 @@ func data(d *Draft) string {
 	return ""
 }
 
-// mayLeak tells whether a text, in lower case, has anything of what leaks: to look
-// for that is much cheaper. The letters s and k are left out, because patterns
-// that ignore case know other signs for them.
+// mayLeak reports whether a text in lower case can match leaked at all; it is much cheaper than the
+// pattern. The parts avoid s and k: patterns that ignore case match other characters for these,
+// too.
 func mayLeak(s string) bool {
 	if strings.ContainsAny(s, "<‹[#") {
 		return true
@@ -63,7 +63,7 @@ func mayLeak(s string) bool {
 	return false
 }
 
-// Who speaks in transcripts, besides the members of the chat.
+// roles are the speakers of transcripts other than members of the chat.
 const roles = `assistant|ai|bot|chatbot|system|user|human|narrator|answer|reply|message|response|output|draft|` +
 	`assistent(?:in)?|ki|benutzer(?:in)?|mensch|antwort|nachricht|` +
 	`asistente|ia|sistema|usuari[oa]|humano|respuesta|mensaje`
@@ -92,7 +92,7 @@ func roleLabel(d *Draft) string {
 	return ""
 }
 
-// speakers are the names, and first names, of who speaks in a scene.
+// speakers returns the names and first names of the speakers in a scene.
 func speakers(s script.Scene) []string {
 	names := []string{s.Persona.Name}
 	for _, l := range s.History {
@@ -130,7 +130,7 @@ func markup(d *Draft) string {
 	return ""
 }
 
-// What stands at the beginning and the end of a text that is quoted as a whole.
+// quotes maps an opening quotation mark to its closing ones.
 //
 //nolint:gochecknoglobals // constant
 var quotes = map[rune]string{'"': `"`, '“': `”`, '„': `“”`, '«': `»`, '»': `«`, '\'': `'`, '‘': `’`}
@@ -150,17 +150,17 @@ func quoted(d *Draft) string {
 	return ""
 }
 
-// What each length class bears: about twice what is asked for, because models
+// The longest text of each length class: about twice the length that is asked for, because models
 // count badly.
 const (
 	maxShort  = 360
 	maxMedium = 800
 	maxLong   = 1500
-	// maxMessage is Telegram's bound, in UTF-16 code units.
+	// maxMessage is Telegram's limit, in UTF-16 code units.
 	maxMessage = 4096
 )
 
-// MaxLength returns how many UTF-16 code units a text of a length class may have.
+// MaxLength returns the longest text of a length class, in UTF-16 code units.
 func MaxLength(l script.Length) int {
 	switch l {
 	case script.Short:

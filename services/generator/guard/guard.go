@@ -1,6 +1,6 @@
-// Package guard judges drafts before anybody reads them. It is a chain of small
-// rules: each looks for one thing that must not be said, and says why it objects.
-// It is pure; what needs the database or a model is asked elsewhere.
+// Package guard checks a draft before it is sent. It is a chain of small rules: each looks for one
+// thing that a text must not contain, and returns the reason of its objection. It is pure; checks
+// that need the database or a model are made by the generator.
 package guard
 
 import (
@@ -10,50 +10,49 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Draft is a text and what it is judged by.
+// Draft is a text and its context.
 type Draft struct {
 	Text  string
 	Scene script.Scene
-	// Allowed are the usernames, with their @, that the text may mention.
+	// Allowed holds the usernames, with @, that the text may mention.
 	Allowed []string
-	// Offline texts come from templates, which know one language.
+	// Offline marks a text from templates, which know one language.
 	Offline bool
 
-	// What the rules look at, made once.
+	// The text as the rules read it, prepared once.
 	lower string
 	words []string
-	// found is set by the rule that objects: the words that it is about, none where it is
-	// all of the text.
+	// found is set by the rule that objects: the words it objects to, or "" for the whole text.
 	found string
 }
 
-// Objection is why a draft must not be sent.
+// Objection says why a draft must not be sent.
 type Objection struct {
-	// Rule is the rule's name, for receipts and metrics.
+	// Rule is the rule's name, for stored drafts and metrics.
 	Rule string
-	// Reason is for the writer, and a whole sentence.
+	// Reason is a whole sentence, for the writer.
 	Reason string
-	// Found are the words that the rule is about, maybe in lower case; "" where it is all of
-	// the text.
+	// Found holds the words that the rule objects to, perhaps in lower case; "" means the whole
+	// text.
 	Found string
 }
 
 // Rule looks for one thing.
 type Rule struct {
 	Name string
-	// Object is the reason for an objection, or "".
+	// Object returns the reason for an objection, or "".
 	Object func(d *Draft) string
 }
 
-// The names of rules that are named elsewhere, too.
+// The names of rules that other code refers to.
 const (
 	RuleTooLong = "too_long"
 	RuleRepeat  = "repeat" // needs the database
 	RuleStance  = "stance" // its doubtful cases need a model
 )
 
-// Rules are all rules, in their order: the first that objects decides, so the more
-// telling ones come first.
+// Rules returns all rules in order. The first that objects decides, so the rules whose reason helps
+// the writer more come first.
 func Rules() []Rule {
 	return []Rule{
 		{"empty", empty},
@@ -74,14 +73,13 @@ func Rules() []Rule {
 	}
 }
 
-// apostrophes makes all signs for one the same.
+// apostrophes replaces all characters used as apostrophes by one.
 //
 //nolint:gochecknoglobals // constant
 var apostrophes = strings.NewReplacer("’", "'", "`", "'", "´", "'")
 
-// Check asks the rules. Nil is no objection. What a text says is judged by how it
-// reads, too: full-width and other look-alikes of letters, dots and slashes don't
-// hide a link or a claim.
+// Check runs the rules, and returns nil if none objects. It also checks the text with look-alike
+// characters folded: full-width letters, dots and slashes don't hide a link or a claim.
 func Check(d Draft) *Objection {
 	d.Text = visible(d.Text)
 	if o := ask(d, func(string) bool { return true }); o != nil {
@@ -94,7 +92,7 @@ func Check(d Draft) *Objection {
 	return nil
 }
 
-// ofWords tells whether a rule is about what a text says, and not about its form.
+// ofWords reports whether a rule is about the content of a text and not about its form.
 func ofWords(rule string) bool {
 	switch rule {
 	case "prompt_leak", "assistant", "link", "mention", "human_claim", "promise", "advice":
@@ -117,22 +115,21 @@ func ask(d Draft, about func(rule string) bool) *Objection {
 	return nil
 }
 
-// CheckNamed asks the rules about a draft that passed, once the name of whom it
-// answers was put to it: whether both together are what one must not say.
+// CheckNamed checks a draft that passed together with the name that was added to it: the
+// combination may be something that must not be said.
 func CheckNamed(d Draft) *Objection {
 	d.Scene = script.Scene{ForbidAdvice: d.Scene.ForbidAdvice, Answering: d.Scene.Answering, Length: script.Long}
 	return Check(d)
 }
 
-// read makes what the rules look at.
+// read prepares the fields that the rules read.
 func (d *Draft) read() {
 	d.lower = strings.ToLower(apostrophes.Replace(d.Text))
 	d.words = strings.FieldsFunc(d.lower, func(r rune) bool { return !isWord(r) })
 	for i, w := range d.words {
-		d.words[i] = strings.Trim(w, "'") // a quotation mark, there
+		d.words[i] = strings.Trim(w, "'") // at the ends it is a quotation mark
 	}
 }
 
-// visible is a text without what people can't see, which could hide from the
-// rules what they look for.
+// visible removes invisible characters, which could hide words from the rules.
 func visible(s string) string { return names.Text(s) }

@@ -19,8 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// scene is a chat in which advice is forbidden and the persona has opinions, in
-// each language.
+// scene returns a chat that forbids advice, and a persona with opinions, in each language.
 func scene(language string) script.Scene {
 	s := script.Scene{
 		Persona:  script.Persona{Name: "Anna Lindqvist", Summary: "Reads on the ferry.", Tone: "warm"},
@@ -41,7 +40,7 @@ func scene(language string) script.Scene {
 	return s
 }
 
-// Every voice may be written in: no rule asks for capitals, full stops or more than a word.
+// The form belongs to the persona: no rule asks for capitals, full stops or more than one word.
 func TestFormIsThePersonas(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -58,8 +57,8 @@ func TestFormIsThePersonas(t *testing.T) {
 	}
 }
 
-// table reads lines of a file: language, rule (for those that must be caught) and
-// draft, in which \n is a line break.
+// table reads the lines of a file: language, rule (for texts that must be rejected) and draft, in
+// which \n is a line break.
 func table(t *testing.T, file string, columns int) [][]string {
 	t.Helper()
 	f, err := os.Open(filepath.Join("testdata", file))
@@ -82,7 +81,7 @@ func table(t *testing.T, file string, columns int) [][]string {
 	return rows
 }
 
-// seen is a text as the rules may read it.
+// seen returns a text as the rules may read it.
 func seen(text string) string {
 	return strings.ReplaceAll(strings.ToLower(names.Fold(names.Text(text))), "’", "'")
 }
@@ -201,7 +200,7 @@ func TestOnlyWhatMatchesAStanceInPartIsDoubtful(t *testing.T) {
 		"I would not leave an open ending to anybody.": "endings",
 		"An open ending trusts the reader, always.":    "",
 		"I read nothing but letters this week.":        "",
-		"I would never need maps in novels or poems.":  "", // it isn't sure of that
+		"I would never need maps in novels or poems.":  "", // its confidence is too low
 	} {
 		got := ""
 		if s := guard.Doubtful(guard.Draft{Text: draft, Scene: scene("en")}); s != nil {
@@ -237,8 +236,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// within tells whether a text is what is left of another if things are taken from
-// it, white space aside.
+// within reports whether a text can result from deletions in another one, white space aside.
 func within(left, of string) bool {
 	rest := []rune(strings.ToValidUTF8(of, ""))
 	for _, r := range left {

@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The patterns are asked only about texts that have a word, or a mark, of what
-// they look for. None that they match may lack it.
+// A pattern runs only on texts with one of its words or characters. Every text that it matches must
+// have one.
 func TestWhatAPatternMatchesIsNotPassedOver(t *testing.T) {
 	t.Parallel()
 	type seeker struct {

@@ -2,7 +2,7 @@ package guard
 
 import "github.com/chorus-cast/chorus/services/internal/names"
 
-// What denies that the speaker is a bot, or says that it is a human.
+// humans matches texts that deny that the speaker is a bot, or say that it is human.
 //
 //nolint:gochecknoglobals // constant
 var humans = lexicon(`bot bots robot robots ai a.i machine computer program programme chatbot algorithm real actual genuine living flesh flesh-and-blood human humans person
@@ -45,8 +45,7 @@ var humans = lexicon(`bot bots robot robots ai a.i machine computer program prog
 	`(?:bot|robot) değilim`, `ben (?:bir )?insanım`, `я (?:\pL+ ){0,2}людина`,
 )
 
-// ClaimsHuman tells whether a text says that it comes from a human, however that is
-// written.
+// ClaimsHuman reports whether a text says that it comes from a human, even if it is disguised.
 func ClaimsHuman(text string) bool {
 	for _, as := range []string{visible(text), names.Fold(visible(text))} {
 		d := Draft{Text: as}

@@ -7,7 +7,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
-// lies claim to come from a human, in answer to a question or not.
+// lies returns texts that claim to come from a human, as answers to a question or not.
 func lies() map[string][]string {
 	return map[string][]string{
 		"en": {

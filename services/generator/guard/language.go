@@ -10,12 +10,11 @@ import (
 	xlanguage "golang.org/x/text/language"
 )
 
-// fewLetters is how many letters a text needs before its language can be told
-// from one that is written alike.
+// fewLetters is the number of letters from which a language can be told from similar ones.
 const fewLetters = 50
 
-// language objects only where there is no doubt: a text in another script, or one
-// that is long enough and clearly in another language.
+// language objects only if there is no doubt: the text is in another script, or is long enough and
+// clearly in another language.
 func language(d *Draft) string {
 	tag, _, _ := strings.Cut(strings.ToLower(d.Scene.Language), "-")
 	if d.Offline || tag == "" {
@@ -56,7 +55,7 @@ func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
-// Small words that are in every text of a language, and in none that is alike.
+// smallWords are words in nearly every text of a language, and in no similar language.
 //
 //nolint:gochecknoglobals // constant
 var smallWords = map[string]map[string]bool{
@@ -65,8 +64,8 @@ var smallWords = map[string]map[string]bool{
 	"es": wordSet(`el la de que y en un una los las por con para del lo como más pero sus le ya muy mi eso`),
 }
 
-// common tells by its small words, which is fast, that a text surely is in a
-// language: every fourth word, and three different ones, are such.
+// common reports whether a text is surely in a language, by its small words, which is fast: at
+// least every fourth word, and three different ones.
 func common(tag string, words []string) bool {
 	n := 0
 	different := map[string]bool{}
@@ -82,8 +81,8 @@ func common(tag string, words []string) bool {
 // certain is the least confidence for an objection.
 const certain = 0.9
 
-// code is the code that the library knows a language by: that of ISO 639-3, which
-// names single languages where that of ISO 639-1 names a family.
+// code returns the library's code of a language. It is that of ISO 639-3, which names single
+// languages where ISO 639-1 names a family.
 func code(tag string) string {
 	switch tag {
 	case "zh":
@@ -102,7 +101,7 @@ func code(tag string) string {
 	return base.ISO3()
 }
 
-// scriptOf returns what a language is written in, where that is one script.
+// scriptOf returns the script of a language, if it has only one.
 func scriptOf(l whatlanggo.Lang) *unicode.RangeTable {
 	switch l { //nolint:exhaustive // of the others no script is known to be theirs alone
 	case whatlanggo.Jpn, whatlanggo.Srp, whatlanggo.Azj, whatlanggo.Uzb:
@@ -128,9 +127,8 @@ func scriptOf(l whatlanggo.Lang) *unicode.RangeTable {
 	return nil
 }
 
-// candidates are the languages that models fall into, and the one that is wanted.
-// Among all that the library knows, a short text is too often taken for a rare
-// one.
+// candidates returns the languages that models tend to write, and the wanted one. With all
+// languages of the library, a short text is too often taken for a rare one.
 func candidates(want whatlanggo.Lang) map[whatlanggo.Lang]bool {
 	return map[whatlanggo.Lang]bool{
 		whatlanggo.Eng: true, whatlanggo.Deu: true, whatlanggo.Spa: true, whatlanggo.Fra: true, whatlanggo.Ita: true, whatlanggo.Por: true,
@@ -138,8 +136,7 @@ func candidates(want whatlanggo.Lang) map[whatlanggo.Lang]bool {
 	}
 }
 
-// letters is a text without what is no word of its language: numbers, emoji,
-// names of accounts.
+// letters removes from a text everything that is no word: numbers, emoji, names of accounts.
 func letters(s string) string {
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsMark(r) || r == '\'' || r == '’' {

@@ -19,16 +19,15 @@ var (
 	breaks = regexp.MustCompile(`\s*\n\s*`)
 )
 
-// Mend takes from a draft what can be taken from it without changing what it
-// says: a speaker's name, markup, quotation marks around all of it. It does not
-// shorten, and adds nothing. A draft that no rule objects to stays as it is; what it
-// gives of others is to be judged again.
+// Mend removes from a draft what can be removed without a change of its content: a speaker's name,
+// markup, quotation marks around the whole. It doesn't shorten or add anything. A draft without an
+// objection stays as it is; the caller must check any other result again.
 func Mend(d Draft) string {
 	text := visible(d.Text)
 	if thoughts.In(text) || Check(d) == nil {
 		return text // without their marks, thoughts would look like a text
 	}
-	for range 3 { // they may be within each other
+	for range 3 { // they may be nested
 		before := text
 		if strings.ContainsRune(text, ':') {
 			first := Draft{Text: firstLine(text), Scene: d.Scene}

@@ -1,6 +1,6 @@
 package guard
 
-// What promises gain.
+// promises matches texts that promise gain.
 //
 //nolint:gochecknoglobals // constant
 var promises = lexicon(`profit profits return returns gain gains win winner income yield guaranteed guarantee risk risk-free riskfree lose money savings investment stake
@@ -28,7 +28,7 @@ func promise(d *Draft) string {
 	return ""
 }
 
-// What advises somebody to do something with their money or their health.
+// advises matches advice about money or health.
 //
 //nolint:gochecknoglobals // constant
 var advises = lexicon(`buy buying sell selling invest investing short shorting hold holding hodl dump load get profit profits bet money savings pension cash all all-in loan advice

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// firm is the confidence from which a persona does not contradict itself.
+	// firm is the confidence from which a persona must not contradict its stance.
 	firm = 0.5
-	// alike is the part of a stance's words from which a sentence is about it.
+	// alike is the share of a stance's words from which a sentence is about it.
 	alike = 0.6
-	// near is the part from which a sentence may be.
+	// near is the share from which a sentence may be about it.
 	near = 0.3
 )
 
-// What turns a sentence into its opposite, besides words that end in n't.
+// negations turn a sentence into its opposite, as do words that end in n't.
 //
 //nolint:gochecknoglobals // constant
 var negations = wordSet(`not never no nobody nothing neither nor hardly without nicht nie niemals kein keine keiner keines keinem keinen nichts kaum
@@ -39,7 +39,7 @@ func wordSet(words string) map[string]bool {
 	return all
 }
 
-// Words that say the opposite of one another.
+// opposites are words that mean the opposite of one another.
 //
 //nolint:gochecknoglobals // constant
 var opposites = [][2][]string{
@@ -57,7 +57,7 @@ var opposites = [][2][]string{
 	{{"siempre"}, {"nunca"}},
 }
 
-// said is a sentence, taken apart once.
+// said is a sentence, split into words once.
 type said struct {
 	text    string
 	words   []string
@@ -70,11 +70,11 @@ func read(s string) said {
 	return said{text: s, words: words, content: content(words), negated: negated(words)}
 }
 
-// spaced is a sentence with a space around each word.
+// spaced returns a sentence with a space around each word.
 func (s said) spaced() string { return " " + strings.Join(s.words, " ") + " " }
 
-// contradicts compares a sentence with a stance: how much it is about the same,
-// and whether it says the opposite.
+// contradicts compares a sentence with a stance: about is the share of the stance's words that it
+// has, opposite reports whether it says the contrary.
 func contradicts(sentence, stance said) (about float64, opposite bool) {
 	if len(stance.content) == 0 {
 		return 0, false
@@ -95,15 +95,15 @@ func contradicts(sentence, stance said) (about float64, opposite bool) {
 		for side := range 2 {
 			if has(mine, pair[side]) && has(its, pair[1-side]) && !has(its, pair[side]) {
 				swapped = true
-				swaps = 1 / float64(len(stance.content)) // the swapped word is one that is about the same
+				swaps = 1 / float64(len(stance.content)) // the swapped word counts as shared, too
 			}
 		}
 	}
 	return min(about+swaps, 1), (stance.negated != sentence.negated) != swapped
 }
 
-// turned is the first firm stance that a sentence is about, to this part at least,
-// and turns round.
+// turned returns the first firm stance that a sentence contradicts and shares at least this part
+// with.
 func turned(d *Draft, part float64) *script.Stance {
 	var all []said
 	lower := strings.ToLower(d.Text)
@@ -130,7 +130,7 @@ func turned(d *Draft, part float64) *script.Stance {
 	return nil
 }
 
-// stance objects to a sentence that turns one of the persona's firm opinions round.
+// stance objects to a sentence that contradicts one of the persona's firm opinions.
 func stance(d *Draft) string {
 	if s := turned(d, alike); s != nil {
 		return fmt.Sprintf("It contradicts what %s thinks of %s: %s", d.Scene.Persona.Name, s.Topic, s.Text)
@@ -138,9 +138,8 @@ func stance(d *Draft) string {
 	return ""
 }
 
-// Doubtful is a firm stance that a draft may contradict, where only a reader can
-// tell: a sentence is partly about it and turned round. Nil if there is none, and
-// so nobody need be asked.
+// Doubtful returns a firm stance that a draft may contradict, if only a reader can decide: a
+// sentence shares a part of it and says the contrary. Nil means that no model need be asked.
 func Doubtful(d Draft) *script.Stance { return turned(&d, near) }
 
 var sentenceEnd = regexp.MustCompile(`[.!?…]+(?:\s|$)|\n`)
@@ -156,12 +155,11 @@ func has(spaced string, words []string) bool {
 	return false
 }
 
-// longWord is how long a word is at least that says what a sentence is about, in
-// characters.
+// longWord is the least length, in characters, of a word that shows the subject of a sentence.
 const longWord = 4
 
-// content are the words of a sentence that say what it is about, each once and by
-// its beginning, so that "trust" and "trusts" are the same.
+// content returns the words that show the subject of a sentence, each once and only by its
+// beginning, so that "trust" and "trusts" are equal.
 func content(words []string) []string {
 	var beginnings []string
 	for _, w := range words {
@@ -175,7 +173,7 @@ func content(words []string) []string {
 	return beginnings
 }
 
-// beginning is the first n characters of a text, or all of it.
+// beginning returns the first n characters of a text, or all of it.
 func beginning(s string, n int) string {
 	for i := range s {
 		if n == 0 {
@@ -186,7 +184,7 @@ func beginning(s string, n int) string {
 	return s
 }
 
-// Words that are long and say little.
+// small words are long enough for content but say little.
 //
 //nolint:gochecknoglobals // constant
 var small = wordSet(`about after also because been before being could does doesn doing don't down each even ever every from have having

@@ -9,18 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// phrases are patterns that need one of some words: to look for words is much
-// cheaper.
+// phrases are patterns that need one of some words. Looking for words first is much cheaper.
 type phrases struct {
 	words   map[string]bool
-	parts   []string // of what is no word, as a.i. is not
+	parts   []string // words with other characters, such as a.i.
 	pattern func() *regexp.Regexp
 }
 
-// lexicon makes phrases of alternatives in lower case. Each has one of the words,
-// a space in it is any white space, and what it begins and ends with are whole
-// words. They are compiled when they are needed first: that takes longer than most
-// processes that have them need to start.
+// lexicon builds phrases from alternatives in lower case. Each alternative contains one of the
+// words, a space in it matches any white space, and it matches whole words only. The pattern is
+// compiled at its first use: compiling all takes longer than the start of most processes that have
+// them.
 func lexicon(words string, alternatives ...string) phrases {
 	all := strings.Join(alternatives, "|")
 	all = strings.ReplaceAll(strings.ReplaceAll(all, "'", "['’`´]"), " ", `\s+`)
@@ -40,16 +39,16 @@ func (p phrases) in(d *Draft) bool {
 		slices.ContainsFunc(p.parts, func(part string) bool { return strings.Contains(d.lower, part) })) && d.has(p.pattern(), d.lower)
 }
 
-// has tells whether a pattern is in a form of the text, and remembers the words.
+// has reports whether a pattern matches a form of the text, and records the match.
 func (d *Draft) has(pattern *regexp.Regexp, in string) bool {
-	if !pattern.MatchString(in) { // which is faster than to find nothing
+	if !pattern.MatchString(in) { // faster than FindString without a match
 		return false
 	}
 	d.found = pattern.FindString(in)
 	return true
 }
 
-// What assistants say and personas don't.
+// assistants matches what assistants say and personas don't.
 //
 //nolint:gochecknoglobals // constant
 var assistants = lexicon(`ai a.i language assistant openai chatgpt gpt-3 gpt-4 gpt-5 anthropic gpt can't cannot can unable able here here's sure help assist hope let
@@ -80,9 +79,9 @@ func humanClaim(d *Draft) string {
 	return ""
 }
 
-// Where an address begins, however it is disguised, by what each has: to look for that
-// is much cheaper. A bare one has a top-level domain in lower case, because "Yes.Me too"
-// lacks a space and is no address.
+// These patterns match the beginning of an address, also a disguised one. Each runs only on a text
+// with the character it needs, which is much cheaper. A bare address needs a top-level domain in
+// lower case: "Yes.Me too" lacks a space and is no address.
 //
 //nolint:gochecknoglobals // constant
 var (
@@ -108,7 +107,7 @@ func link(d *Draft) string {
 	return ""
 }
 
-// dotInWord tells whether a text has a dot that no sentence ends with.
+// dotInWord reports whether a text has a dot that doesn't end a sentence.
 func dotInWord(s string) bool {
 	for i := range len(s) {
 		if s[i] != '.' {

@@ -1,9 +1,9 @@
 package prompt
 
-// Line is line, for tests.
+// Line exports line to tests.
 var Line = line
 
-// The bounds of a line.
+// The limits of a line.
 const (
 	MaxOfLine = maxOfLine
 	MaxOfName = maxOfName

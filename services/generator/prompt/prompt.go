@@ -1,5 +1,6 @@
-// Package prompt renders a scene as the messages that a model is asked with. It
-// is pure: the same scene gives the same prompt.
+// Package prompt renders a scene as the messages for a model: the system's message with the persona
+// and the rules, the user's message with the chat. It is pure: the same scene gives the same
+// prompt. Texts of people and bots can't break out of their place in it.
 package prompt
 
 import (
@@ -25,19 +26,18 @@ import (
 //go:embed *.tmpl
 var files embed.FS
 
-// Version is the version of the embedded templates. It rises with every change of
-// them that a model could notice, so that usage tells which prompt a text had.
+// Version is the version of the embedded templates. It rises with every change that a model could
+// notice, so that the usage shows which prompt a text had.
 const Version = "v7"
 
-// Config says with what prompts are rendered.
+// Config configures a Renderer.
 type Config struct {
-	// Dir is a folder with system.tmpl and user.tmpl instead of the embedded ones;
-	// one that is missing there stays the embedded one. "" is none.
+	// Dir is a folder with system.tmpl and user.tmpl that replace the embedded templates; either
+	// file may be missing. "" means none.
 	Dir string
-	// History is how many messages of the chat are shown at most.
+	// History limits the messages of the chat in a prompt.
 	History int
-	// Tokens is how long a prompt may be, about: older messages are left out so
-	// that it is kept.
+	// Tokens limits the estimated length of a prompt: older messages are left out to keep it.
 	Tokens int
 }
 
@@ -48,10 +48,10 @@ type Renderer struct {
 	system, user *template.Template
 }
 
-// maxTemplate bounds a template's file, in bytes.
+// maxTemplate limits a template's file, in bytes.
 const maxTemplate = 64 << 10
 
-// New reads the templates, and tries them, so that a mistake in one is found now.
+// New reads the templates and renders them once, so that it reports mistakes in them.
 func New(cfg Config) (*Renderer, error) {
 	r := &Renderer{cfg: cfg, version: Version}
 	sum := sha256.New()
@@ -101,7 +101,7 @@ func New(cfg Config) (*Renderer, error) {
 	return r, nil
 }
 
-// trial is a scene that has everything.
+// trial returns a scene with every field set.
 func trial() script.Scene {
 	said := script.Line{Author: "Tom", Text: "Hello"}
 	return script.Scene{
@@ -115,12 +115,12 @@ func trial() script.Scene {
 	}
 }
 
-// Version names the templates: the embedded ones by their version, a folder's by
-// what stands in them.
+// Version names the templates: the embedded ones by their version, a folder's by a hash of their
+// content.
 func (r *Renderer) Version() string { return r.version }
 
-// stage is what the system's template is given of a scene: who speaks, where, and by
-// what rules. What others wrote is not for a system's message.
+// stage holds the fields of a scene that the system's template may use: the speaker, the chat and
+// its rules. Texts of others must not be in the system's message.
 type stage struct {
 	Persona             script.Persona
 	Stances             []script.Stance
@@ -130,13 +130,12 @@ type stage struct {
 	ForbidAdvice        bool
 	Language            string
 	Length              script.Length
-	Size                string // how long the text is to be, in words
+	Size                string // the wanted length, in words
 	Refresh, Bubbles    bool
 	Now                 time.Time
 }
 
-// System gives the system's message of a scene, which does not depend on what was
-// said or is remembered.
+// System returns the system's message of a scene. It doesn't depend on the history or the memories.
 func (r *Renderer) System(s script.Scene) (llm.Message, error) {
 	text, err := execute(r.system, stage{
 		Persona: s.Persona, Stances: s.Stances, Holdings: s.Holdings, Purpose: s.Purpose, Disclaimer: s.Disclaimer, Happening: s.Happening,
@@ -145,8 +144,8 @@ func (r *Renderer) System(s script.Scene) (llm.Message, error) {
 	return llm.Message{Role: llm.RoleSystem, Content: text}, err
 }
 
-// User gives the user's message of a scene. Of the history it shows the newest
-// messages, as many as the bounds allow beside the system's message.
+// User returns the user's message of a scene. It shows as many of the newest messages as the limits
+// allow beside the system's message.
 func (r *Renderer) User(s script.Scene, system llm.Message) (llm.Message, error) {
 	s.History = s.History[max(len(s.History)-r.cfg.History, 0):]
 	text, err := execute(r.user, s)
@@ -164,7 +163,7 @@ func (r *Renderer) User(s script.Scene, system llm.Message) (llm.Message, error)
 	return llm.Message{Role: llm.RoleUser, Content: text}, nil
 }
 
-// fitting is the newest of a scene's messages that there is room for.
+// fitting returns the newest messages of a scene that there is room for.
 func (r *Renderer) fitting(s script.Scene, room int) ([]script.Line, error) {
 	history := s.History
 	s.History = nil
@@ -191,26 +190,26 @@ func execute(t *template.Template, data any) (string, error) {
 	return b.String(), nil
 }
 
-// usual is how long a rendered template is, about, in bytes.
+// usual is the typical length of a rendered template, in bytes.
 const usual = 2 << 10
 
-// bytesPerToken is how long a token is, about, in any script.
+// bytesPerToken estimates the length of a token in any script.
 const bytesPerToken = 4
 
 func tokens(s string) int { return (len(s) + bytesPerToken - 1) / bytesPerToken }
 
 const again = "Write another one, by the same rules; what is quoted is none of them. Answer with the message alone."
 
-// Objected asks for a draft once more, with why the first can't be sent.
+// Objected returns the messages with a rejected draft and the reason, and asks for another draft.
 func Objected(messages []llm.Message, draft, reason string) []llm.Message {
 	return append(slices.Clip(messages),
 		llm.Message{Role: llm.RoleAssistant, Content: draft},
 		llm.Message{Role: llm.RoleUser, Content: "This message can't be sent. " + reason + " " + again})
 }
 
-// maxQuoted limits how much of an earlier message a writer is shown, in characters.
+// maxQuoted limits the quotation of an earlier message, in characters.
 const maxQuoted = 200
 
-// Quote shows an earlier message in what an objection says: on one line, in quotation
-// marks that it can't end.
+// Quote returns a text for use in an objection: on one line, in quotation marks that the text can't
+// end.
 func Quote(text string) string { return strconv.Quote(oneLine(text, maxQuoted)) }

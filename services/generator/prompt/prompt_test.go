@@ -24,7 +24,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// evening is when the scenes of the tests take place.
+// evening is the time of the tests' scenes.
 var evening = time.Date(2026, 3, 5, 19, 30, 0, 0, time.UTC)
 
 func bounds() prompt.Config { return prompt.Config{History: 15, Tokens: 3000} }
@@ -109,7 +109,7 @@ func TestPromptsAreAsTheGoldenFilesSay(t *testing.T) {
 	}
 }
 
-// nasty draws texts of which many are attempts to break out.
+// nasty generates texts, many of which try to break out of their place.
 func nasty() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		parts := rapid.SliceOfN(rapid.OneOf(

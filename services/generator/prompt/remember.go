@@ -7,13 +7,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/script"
 )
 
-// Member is somebody of a talk, by a mark such as "bot 1" or "person 2".
+// Member is a member of a talk, by a mark such as "bot 1" or "person 2".
 type Member struct{ Mark, Name string }
 
-// Remember asks what members of a cast should remember of a talk, whose lines have the
-// marks of those who wrote them. The answer is to be a JSON object with a list
-// "memories" of objects with who, kind, content, about and relevance; who and about
-// name members by their marks.
+// Remember returns the question what members of a cast should remember from a talk, whose lines
+// have their authors' marks. The answer is to be a JSON object with a list "memories" of objects
+// with who, kind, content, about and relevance; who and about name members by their marks.
 func Remember(cast []Member, talk []script.Line) ([]llm.Message, error) {
 	var b strings.Builder
 	b.WriteString("The cast:")
@@ -41,7 +40,7 @@ func Remember(cast []Member, talk []script.Line) ([]llm.Message, error) {
 	}, nil
 }
 
-// Judge asks whether a draft contradicts an opinion. The answer is to begin with
+// Judge returns the question whether a draft contradicts an opinion. The answer is to begin with
 // YES or NO.
 func Judge(name, opinion, draft string) []llm.Message {
 	return []llm.Message{

@@ -10,8 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
-// habits puts a voice into words; "" for one without any. Before a disclaimer that is a
-// sentence, a sentence ends.
+// habits describes a voice in words; "" for one without habits. If a disclaimer that is a sentence
+// follows, it leaves out the voice's habit with full stops.
 func habits(v voice.Voice, disclaimer string) string {
 	if first, _ := utf8.DecodeRuneInString(disclaimer); unicode.IsLetter(first) {
 		v.Stops = ""
@@ -57,10 +57,10 @@ func habits(v voice.Voice, disclaimer string) string {
 	return strings.Join(all, "; ")
 }
 
-// shortest are the most words of a message that is one remark.
+// The limits, in words, of the shortest messages and of a remark.
 const shortest, remark = 3, 8
 
-// size says how long a text is to be.
+// size describes the wanted length of a text.
 func size(s script.Scene) string {
 	switch n := s.Words(); {
 	case n <= shortest:

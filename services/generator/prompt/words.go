@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// What a prompt shows of one text, in characters.
+// The limits for one text in a prompt, in characters.
 const (
 	maxOfLine     = 400
 	maxOfName     = 64
@@ -25,7 +25,7 @@ func functions() template.FuncMap {
 		"text":       func(s string) string { return oneLine(s, maxOfText) },
 		"headline":   func(s string) string { return oneLine(s, maxOfHeadline) },
 		"list":       list,
-		"sentences":  sentences, // of the templates of others
+		"sentences":  sentences, // not used by our templates; custom ones may use it
 		"habits":     habits,
 		"confidence": confidence,
 		"temper":     temper,
@@ -43,7 +43,7 @@ func line(l any) (string, error) {
 	return "", fmt.Errorf("%T is not a line", l)
 }
 
-// lines does for all at once, and sooner, what a loop does with line.
+// lines renders many lines, faster than a loop with line in a template.
 func lines(all []script.Line) string {
 	each := make([]string, len(all))
 	for i, m := range all {
@@ -52,11 +52,10 @@ func lines(all []script.Line) string {
 	return strings.Join(each, "\n")
 }
 
-// shown is one message on one line. It begins with who wrote it, which no name can
-// change; it can't end the block that it stands in, nor begin a line that looks like
-// another member's.
+// shown renders a message on one line. It begins with the author's mark, which no name can change.
+// It can't end the block it is in, nor start a line that looks like another member's.
 func shown(m script.Line) string {
-	// A name with a colon in it could look like another's name and words.
+	// With a colon, a name could look like another name and words.
 	author := oneLine(strings.ReplaceAll(names.Sayable(m.Author), ":", " "), maxOfName)
 	if author == "" {
 		author = "Somebody"
@@ -71,8 +70,8 @@ func shown(m script.Line) string {
 	return "[" + mark + "] " + author + ": " + oneLine(m.Text, maxOfLine)
 }
 
-// oneLine shows a text on one line, without what could pass for a tag and what
-// people can't see: models read invisible characters all the same.
+// oneLine returns a text on one line, without anything that could pass for a tag and without
+// invisible characters: models read those, too.
 func oneLine(s string, maxLength int) string {
 	if len(s) <= maxLength && plain(s) {
 		return s
@@ -85,10 +84,10 @@ func oneLine(s string, maxLength int) string {
 	return s
 }
 
-// plain tells whether a text is on one line already: letters, marks and numbers of
-// ASCII, with a space between words. Most are, and need not be rewritten.
+// plain reports whether a text needs no change: letters, punctuation and numbers of ASCII with
+// single spaces between words. Most texts need none.
 func plain(s string) bool {
-	space := true // so that there is none at the beginning
+	space := true // none at the beginning
 	for i := range len(s) {
 		c := s[i]
 		if c < ' ' || c >= '\x7f' || c == '<' || c == '>' || c == ' ' && space {
@@ -128,7 +127,7 @@ func confidence(c float64) string {
 	return "not sure of it"
 }
 
-// temper puts the emotion profile into words.
+// temper describes the emotion profile in words.
 func temper(p script.Persona) string {
 	words := func(value float64, low, middle, high string) string {
 		switch {
@@ -143,7 +142,7 @@ func temper(p script.Persona) string {
 		words(p.Empathy, "keeps feelings at a distance", "notices what others feel", "is easily moved by what others feel")
 }
 
-// moment is the time of day in words; "" if there is none.
+// moment describes the time of day; "" for the zero time.
 func moment(at time.Time) string {
 	if at.IsZero() {
 		return ""
