@@ -1,8 +1,8 @@
-// Package bus carries rings over NATS JetStream: which chats have something to do for
-// which stage.
+// Package bus publishes and receives rings over NATS JetStream. A ring tells the workers of
+// a stage which chats have rows to work on.
 //
-// It promises little: a ring comes at least once, unless it is lost. What is to be done,
-// in which order and by whom is decided by the rows in the database.
+// Rings are delivered at least once, unless they are lost. The rows in the database alone
+// decide what is done, in which order and by whom.
 package bus
 
 import (
@@ -25,17 +25,17 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/startup"
 )
 
-// Config says where the bus is and how its streams are kept.
+// Config holds the bus' address and the limits of its streams.
 type Config struct {
 	URL            string        `config:"url" doc:"NATS servers, separated by commas; empty in chorus up for an embedded one" secret:"true"`
 	Credentials    string        `config:"credentials" doc:"file with NATS credentials (.creds)"`
 	ConnectTimeout time.Duration `config:"connect_timeout" min:"1s" max:"10m" doc:"how long a service waits for the bus when it starts"`
 	Replicas       int           `config:"replicas" min:"1" max:"5" doc:"replicas of each stream; 3 in production, on a cluster of at least 3"`
-	// MaxBytes is at least what a single burst doesn't fill.
+	// MaxBytes has a minimum that a single burst doesn't fill.
 	MaxBytes int64 `config:"max_bytes" min:"1048576" max:"1099511627776" doc:"bytes that each of the three streams takes on the disk at most; NATS reserves them"`
 }
 
-// DefaultConfig is a single server on this machine.
+// DefaultConfig returns the settings for a single server on this machine.
 func DefaultConfig() Config {
 	return Config{
 		ConnectTimeout: 30 * time.Second,
@@ -44,7 +44,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c Config) Validate() error {
 	var errs []error
 	for u := range strings.SplitSeq(c.URL, ",") {
@@ -55,34 +55,33 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, config.Check(c))...)
 }
 
-// schemes are those of the addresses that NATS' client understands.
+// schemes returns the URL schemes that the NATS client supports.
 func schemes() []string { return []string{"nats", "tls", "ws", "wss"} }
 
-// Bus is a connection to the bus. It reconnects for ever. It is safe for
-// concurrent use.
+// Bus is a connection to NATS. It reconnects for ever. It is safe for concurrent use.
 type Bus struct {
 	cfg Config
 	nc  *nats.Conn
 	js  jetstream.JetStream
 	log *zap.Logger
-	// outages is of the connection.
+	// outages logs the connection's outages.
 	outages *outage.Log
-	// timed is told the server's time; nil for nobody.
+	// timed receives the server's time; nil for none.
 	timed func(time.Time)
-	// restored is sent to, never blocking, whenever a lost connection is back, and
-	// when streams were made anew.
+	// restored signals, without blocking, that a lost connection is back or that missing
+	// streams were created again.
 	restored chan struct{}
 	repairs  repairs
 }
 
-// Connect dials the bus and checks that it can do what Chorus needs. It gives
-// up after cfg.ConnectTimeout; from then on, a lost connection is dialled again
-// for ever. Options are for in-process connections.
+// Connect dials NATS and checks that the server can do what Chorus needs. It gives up after
+// cfg.ConnectTimeout. A connection that is lost later is dialled again for ever. Options
+// are for in-process connections.
 func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts ...nats.Option) (*Bus, error) {
 	b := &Bus{cfg: cfg, log: log, restored: make(chan struct{}, 1)}
 	b.outages = outage.New(log, "the bus is lost: nothing is published or read", "the bus is back")
-	// The client reports each message of a slow reader and each call on a lost
-	// connection: one line a minute for each text is enough.
+	// The client reports every message of a slow consumer and every call on a lost
+	// connection. The sampler logs each text once a minute.
 	sampled := log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(c, time.Minute, 1, 0)
 	}))
@@ -94,7 +93,7 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		nats.Timeout(3 * time.Second),
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		// What a lost ring tells of is found without it, so nothing is gained from a buffer.
+		// A buffer gains nothing: the sweep finds the rows of lost rings.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -107,7 +106,7 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			if err == nil || Passes(err) {
-				return // that the connection is lost has a line of its own
+				return // the disconnect handler logs this
 			}
 			of := zap.Skip()
 			if sub != nil {
@@ -124,25 +123,25 @@ func Connect(ctx context.Context, cfg Config, log *zap.Logger, name string, opts
 		return nil, err
 	}
 	b.nc = nc
-	// What nobody waits for any more must not count as pending, or a bus that
-	// answers nothing would hold up who publishes.
+	// A publish without an acknowledgement stops counting as pending after 5 s. Otherwise a
+	// server that doesn't answer would block publishers.
 	if b.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncTimeout(5*time.Second)); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	if err := b.waits(ctx, b.capable); err != nil {
+	if err := b.retryAtStart(ctx, b.capable); err != nil {
 		nc.Close()
 		return nil, err
 	}
 	return b, nil
 }
 
-// waits does a step of the start, for as long as a service waits for the bus.
-func (b *Bus) waits(ctx context.Context, step func(context.Context) error) error {
+// retryAtStart runs a step of the start until it succeeds, for at most ConnectTimeout.
+func (b *Bus) retryAtStart(ctx context.Context, step func(context.Context) error) error {
 	return startup.Wait(ctx, b.cfg.ConnectTimeout, Passes, step)
 }
 
-// dial tries until the first connection stands or the time is over.
+// dial retries until the first connection is made or ConnectTimeout is over.
 func dial(ctx context.Context, cfg Config, opts []nats.Option) (*nats.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
@@ -164,8 +163,8 @@ func dial(ctx context.Context, cfg Config, opts []nats.Option) (*nats.Conn, erro
 	}
 }
 
-// redact takes passwords out of a list of server addresses, and tokens: a user without a
-// password is one for NATS.
+// redact replaces passwords and tokens in a list of server addresses. NATS takes a user
+// without a password for a token.
 func redact(servers string) string {
 	list := strings.Split(servers, ",")
 	for i, s := range list {
@@ -179,7 +178,7 @@ func redact(servers string) string {
 	return strings.Join(list, ",")
 }
 
-// The oldest server that Chorus is tested with.
+// The oldest server version that Chorus is tested with.
 const minMajor, minMinor = 2, 10
 
 func (b *Bus) capable(ctx context.Context) error {
@@ -208,8 +207,9 @@ func atLeast(version string, major, minor int) bool {
 	return errMajor == nil && errMinor == nil && (ma > major || ma == major && mi >= minor)
 }
 
-// Restored gets a value when a lost connection is back, and when missing streams
-// were made anew: what was published before may be gone. One reader at a time.
+// Restored returns a channel that signals a connection that is back, or missing streams
+// that were created again. Rings published before may be lost. There may be one reader at a
+// time.
 func (b *Bus) Restored() <-chan struct{} { return b.restored }
 
 func (b *Bus) announce() {
@@ -219,7 +219,7 @@ func (b *Bus) announce() {
 	}
 }
 
-// Ready is an error while the bus can't be reached.
+// Ready returns an error while the connection is down.
 func (b *Bus) Ready(context.Context) error {
 	if !b.nc.IsConnected() {
 		return fmt.Errorf("bus: %s", strings.ToLower(b.nc.Status().String()))
@@ -227,5 +227,5 @@ func (b *Bus) Ready(context.Context) error {
 	return nil
 }
 
-// Close ends the connection. Consumers must have ended.
+// Close closes the connection. Consumers must have ended.
 func (b *Bus) Close() { b.nc.Close() }

@@ -13,10 +13,9 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 )
 
-// Declare makes the streams and durable consumers, or changes those that differ
-// in a way that the server can change. Only chorus migrate (and chorus up, which
-// does its work) calls it, so that two versions of a service never fight over
-// a stream's settings. What services do is Ensure.
+// Declare creates the streams and durable consumers, and updates those with other settings
+// where the server can. Only chorus migrate and chorus up call it, so that two versions of
+// a service never overwrite each other's settings in turn. Services call Ensure.
 func (b *Bus) Declare(ctx context.Context) error {
 	for _, cfg := range streams(b.cfg) {
 		if _, err := b.js.CreateOrUpdateStream(ctx, cfg); err != nil {
@@ -34,11 +33,12 @@ func (b *Bus) Declare(ctx context.Context) error {
 	return nil
 }
 
-// formerStreams are those that older builds declared.
+// formerStreams returns the streams that older builds declared.
 func formerStreams() []string { return []string{"RECEIPTS", "UPDATES", "DEAD", "MEMBERS"} }
 
-// removeUnused removes what older builds declared: a consumer that nobody reads would
-// keep a work queue from serving another one.
+// removeUnused deletes streams and consumers that older builds declared. A work queue
+// doesn't allow a second consumer of the same subject, so an unused one would prevent a new
+// one.
 func (b *Bus) removeUnused(ctx context.Context) error {
 	for _, name := range formerStreams() {
 		if err := b.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -66,8 +66,8 @@ func (b *Bus) removeUnused(ctx context.Context) error {
 	return nil
 }
 
-// Verify is an error unless the streams and consumers are there as this build
-// needs them. It changes nothing.
+// Verify returns an error unless the streams and consumers exist with the settings that
+// this build needs. It changes nothing.
 func (b *Bus) Verify(ctx context.Context) error {
 	for _, want := range streams(b.cfg) {
 		s, err := b.js.Stream(ctx, want.Name)
@@ -98,27 +98,27 @@ func (b *Bus) Verify(ctx context.Context) error {
 	return nil
 }
 
-// Queue is the rings of one stage. All of its workers, in any number of processes, share
-// one durable consumer: a ring goes to whoever asks first.
+// Queue is the queue of rings of one stage. All its workers, in any number of processes,
+// share one durable consumer, so each ring goes to one of them.
 type Queue struct {
-	Name    string // of the consumer
+	Name    string // the consumer's name
 	Stream  string
 	Subject string
 }
 
-// Texts are to be written by generators.
+// Texts returns the queue of chats with texts to write, for generators.
 func Texts() Queue { return Queue{"generator", subject.Turns, subject.Text} }
 
-// Messages are to be sent by senders.
+// Messages returns the queue of chats with messages to send, for senders.
 func Messages() Queue { return Queue{"sender-message", subject.Deliveries, subject.Message} }
 
-// Reactions are to be set by senders.
+// Reactions returns the queue of chats with reactions to set, for senders.
 func Reactions() Queue { return Queue{"sender-reaction", subject.Deliveries, subject.Reaction} }
 
-// Commands are to be answered by senders.
+// Commands returns the queue of chats with commands to answer, for senders.
 func Commands() Queue { return Queue{"sender-command", subject.Deliveries, subject.Command} }
 
-// OfLane is the queue of a lane of deliveries; of texts where there is none yet.
+// OfLane returns the queue of a lane of deliveries. The empty lane is that of texts.
 func OfLane[L ~string](lane L) Queue {
 	switch lane {
 	case "message":
@@ -131,20 +131,22 @@ func OfLane[L ~string](lane L) Queue {
 	return Texts()
 }
 
-// Prompts are to be answered by planners.
+// Prompts returns the queue of chats with prompts to answer, for planners.
 func Prompts() Queue { return Queue{"planner", subject.Prompts, subject.Prompt} }
 
 func queues() []Queue { return []Queue{Texts(), Messages(), Reactions(), Commands(), Prompts()} }
 
-// Streams are the streams that keep rings on the disk.
+// Streams returns the names of the streams.
 func Streams() []string { return []string{subject.Turns, subject.Deliveries, subject.Prompts} }
 
 const (
-	// ringAge is how long a ring is kept. What it told of has long been found without it.
+	// ringAge is the lifetime of a ring. The sweep finds the rows of an older one long
+	// before.
 	ringAge = time.Hour
-	// ackWait is how long a ring may wait in a process for its chat to be looked at.
+	// ackWait is the time for a worker to acknowledge a ring before it is delivered again.
 	ackWait = 10 * time.Second
-	// maxAckPending is how many rings may be with workers. It is no limit of their work.
+	// maxAckPending limits the unacknowledged rings of a queue. It is too high to limit the
+	// workers.
 	maxAckPending = 20_000
 )
 
@@ -154,8 +156,8 @@ func streams(cfg Config) []jetstream.StreamConfig {
 		all = append(all, jetstream.StreamConfig{
 			Name: name, Description: "chats that have something to do for a stage", Subjects: []string{subject.All(name)},
 			Retention: jetstream.WorkQueuePolicy, MaxAge: ringAge, Storage: jetstream.FileStorage, Replicas: cfg.Replicas, AllowDirect: true,
-			// A full stream drops what is oldest: the sweep finds what that told of, while a
-			// refusal would keep what is new from being heard.
+			// A full stream drops its oldest rings, whose rows the sweep finds. The
+			// alternative, to refuse new rings, would delay new rows.
 			MaxBytes: cfg.MaxBytes, Discard: jetstream.DiscardOld,
 		})
 	}
@@ -169,7 +171,7 @@ func (q Queue) consumer() jetstream.ConsumerConfig {
 	}
 }
 
-// probeSubject is a subject of a stream that no stage listens to.
+// probeSubject returns a subject of the stream that no queue reads.
 func probeSubject(stream string) string {
 	return strings.TrimSuffix(subject.All(stream), ">") + "probe"
 }

@@ -25,7 +25,7 @@ func TestFollowersAreTold(t *testing.T) {
 	if err := follower.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	b.Tell(subject.Planned, &chorusv1.Event{}) // about nothing
+	b.Tell(subject.Planned, &chorusv1.Event{}) // empty
 	want := &chorusv1.Event{Turns: []*chorusv1.TurnId{{ChatId: 3, Number: 17}}, Chats: []int64{4}}
 	b.Tell(subject.Sent, want)
 	m, err := events.NextMsg(10 * time.Second)
@@ -37,5 +37,5 @@ func TestFollowersAreTold(t *testing.T) {
 		t.Errorf("told of %s: %v (%v)", m.Subject, &got, err)
 	}
 	server.Stop()
-	b.Tell(subject.Sent, want) // and goes on at once
+	b.Tell(subject.Sent, want) // doesn't block
 }

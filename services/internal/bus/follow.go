@@ -10,9 +10,10 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
-// Follow calls told with each event of a subject that services tell, or of all with
-// subject.Events, and its subject, until stop is called. It is called by one goroutine, and must not wait: events that come faster than
-// they are taken are lost, as are those while the connection is. The rows are the truth.
+// Follow calls told with each event of a subject, or of all with subject.Events, until stop
+// is called. One goroutine makes all calls. told must not block: events that come faster
+// than it returns are lost, and so are events during an outage of the connection. The rows
+// are the truth.
 func (b *Bus) Follow(of string, told func(subject string, event *chorusv1.Event)) (stop func(), err error) {
 	sub, err := b.nc.Subscribe(of, func(m *nats.Msg) {
 		event := &chorusv1.Event{}
@@ -25,5 +26,5 @@ func (b *Bus) Follow(of string, told func(subject string, event *chorusv1.Event)
 	if err != nil {
 		return nil, fmt.Errorf("follow events: %w", err)
 	}
-	return func() { _ = sub.Unsubscribe() }, nil // it only fails where the connection is closed
+	return func() { _ = sub.Unsubscribe() }, nil // it fails only if the connection is closed
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// limited is the address of a server whose only account has these limits.
+// limited starts a server whose only account has these limits, and returns its address.
 func limited(t *testing.T, limits string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,7 +49,7 @@ func TestAccountsWithLimits(t *testing.T) {
 	for name, test := range map[string]struct {
 		limits string
 		change func(*bus.Config)
-		want   string // in the error; empty for none
+		want   string // part of the error; empty for none
 	}{
 		"max_bytes is required":      {"max_file: 5GB, max_bytes_required: true", nil, ""},
 		"just enough":                {"max_file: 30MB, max_streams: 3, max_consumers: 5, max_bytes_required: true", func(c *bus.Config) { c.MaxBytes = 10 * mb }, ""},

@@ -19,7 +19,7 @@ func config(url string) bus.Config {
 	return cfg
 }
 
-// declared is a bus of the test's own.
+// declared returns a bus with streams and consumers on a server of the test's own.
 func declared(t *testing.T) (*bus.Bus, *testenv.BusServer) {
 	t.Helper()
 	t.Parallel()
@@ -27,8 +27,8 @@ func declared(t *testing.T) (*bus.Bus, *testenv.BusServer) {
 	return bustest.Open(t, config(server.URL())), server
 }
 
-// hear collects the chats that are rung for until there are so many.
-func hear(t testing.TB, r *bus.Rings, n int) []int64 {
+// collect receives rings until n chats have come.
+func collect(t testing.TB, r *bus.Rings, n int) []int64 {
 	t.Helper()
 	var heard []int64
 	testenv.Eventually(t, "all rings are heard", func() (string, bool) {
@@ -57,23 +57,23 @@ func TestRingsAreHeard(t *testing.T) {
 	}
 	b.Ring(bus.Messages(), chats...)
 	b.Ring(bus.Reactions(), 5000)
-	got := hear(t, b.Rings(bus.Messages()), len(chats))
+	got := collect(t, b.Rings(bus.Messages()), len(chats))
 	slices.Sort(got)
 	if !slices.Equal(got, chats) {
 		t.Errorf("heard %d chats: %v", len(got), got)
 	}
-	if got := hear(t, b.Rings(bus.Reactions()), 1); !slices.Equal(got, []int64{5000}) {
+	if got := collect(t, b.Rings(bus.Reactions()), 1); !slices.Equal(got, []int64{5000}) {
 		t.Errorf("heard %v", got)
 	}
 }
 
-// A worker that dies before it has looked at a chat leaves the ring to the others.
+// If a worker dies before it has claimed, others get the ring.
 func TestARingThatNobodyAcknowledgedComesAgain(t *testing.T) {
 	b, _ := declared(t)
 	b.Ring(bus.Texts(), 7)
 	ctx, cancel := context.WithCancel(t.Context())
 	_ = b.Rings(bus.Texts()).Receive(ctx, 1, func([]int64, func()) { cancel() })
-	if got := hear(t, b.Rings(bus.Texts()), 1); !slices.Equal(got, []int64{7}) {
+	if got := collect(t, b.Rings(bus.Texts()), 1); !slices.Equal(got, []int64{7}) {
 		t.Errorf("heard %v", got)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// While the bus is lost, everybody who rings and listens fails again and again. The
-// log has a line when it is lost, and one when it is back. Nobody waits for it.
+// During an outage all calls fail again and again. The log has one line at its beginning
+// and one at its end, and no call blocks.
 func TestALostBusIsTwoLines(t *testing.T) {
 	t.Parallel()
 	link := testenv.Proxy(t, testenv.NATS(t))

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The server's codes for what it, or the account, has no room for.
+// The server's error codes for exceeded limits of the server or the account.
 // https://github.com/nats-io/nats-server/blob/main/server/errors.json
 const (
 	accountExceeded     jetstream.ErrorCode = 10002
@@ -26,7 +26,8 @@ const (
 	streamBytesExceeded jetstream.ErrorCode = 10122
 )
 
-// refusal is why the server does not make a stream or consumer, with the remedy.
+// refusal explains why the server rejected a stream or consumer, with the remedy if there
+// is one.
 func refusal(what string, err error) error {
 	said := (*jetstream.APIError)(nil)
 	if errors.As(err, &said) {
@@ -37,8 +38,8 @@ func refusal(what string, err error) error {
 	return fmt.Errorf("declare %s: %w", what, err)
 }
 
-// remedies are what to do about a refusal. That an account requires max_bytes is none:
-// every stream has them.
+// remedies returns the remedy for each error code. The code for an account that requires
+// max_bytes is missing, because every stream has them.
 func remedies() map[jetstream.ErrorCode]string {
 	const (
 		room     = "give NATS more room (max_file_store, or the account's limits), or set nats.max_bytes lower"
@@ -58,8 +59,8 @@ func remedies() map[jetstream.ErrorCode]string {
 	}
 }
 
-// Passes tells whether an error says only that the bus is not there at the moment: a
-// lost connection, a server without a leader, or no answer in time.
+// Passes reports whether an error is temporary: a lost connection, a server without a
+// leader, or no response in time.
 func Passes(err error) bool {
 	for _, passing := range []error{
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting,

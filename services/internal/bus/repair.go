@@ -13,21 +13,20 @@ import (
 )
 
 const (
-	// repairEvery is how often a process looks for what is missing at most.
+	// repairEvery is the minimum time between two repairs by this process.
 	repairEvery   = time.Second
 	repairTimeout = 10 * time.Second
 )
 
-// repairs is when this process looked last for what is missing.
+// repairs records this process' last repair.
 type repairs struct {
 	mu   sync.Mutex
 	last time.Time
 }
 
-// Ensure makes the streams and consumers that are missing, and is an error unless
-// all are as this build needs them. Services call it when they start: so a bus
-// that lost its memory or its disk needs nobody to repair it. Any number of processes may
-// call it at once.
+// Ensure creates missing streams and consumers, and returns an error unless all have the
+// settings that this build needs. Services call it at the start, so a NATS server that has
+// lost its memory or disk needs no manual repair. Many processes may call it concurrently.
 func (b *Bus) Ensure(ctx context.Context) error {
 	if err := b.Restore(ctx); err != nil {
 		return err
@@ -35,8 +34,8 @@ func (b *Bus) Ensure(ctx context.Context) error {
 	return b.Verify(ctx)
 }
 
-// Restore makes the streams and consumers that are missing. It changes nothing
-// that is there, so that no build undoes what another one has declared.
+// Restore creates missing streams and consumers. It doesn't change existing ones, so no
+// build undoes what another one has declared.
 func (b *Bus) Restore(ctx context.Context) error {
 	for _, want := range streams(b.cfg) {
 		info, err := b.restoreStream(ctx, want)
@@ -57,7 +56,7 @@ func (b *Bus) restoreStream(ctx context.Context, want jetstream.StreamConfig) (*
 		if err == nil {
 			b.log.Info("stream made, because it was missing", zap.String("stream", want.Name))
 		}
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process made it meanwhile
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // created by another process
 			s, err = b.js.Stream(ctx, want.Name)
 		}
 	}
@@ -67,13 +66,13 @@ func (b *Bus) restoreStream(ctx context.Context, want jetstream.StreamConfig) (*
 	return s.CachedInfo(), nil
 }
 
-// restoreConsumers makes the consumers of a stream that are missing.
+// restoreConsumers creates the missing consumers of a stream.
 func (b *Bus) restoreConsumers(ctx context.Context, of *jetstream.StreamInfo) error {
 	for _, q := range queues() {
 		if q.Stream != of.Config.Name {
 			continue
 		}
-		// One that is there with other settings stays; Verify judges them.
+		// An existing consumer with other settings stays; Verify checks it.
 		if _, err := b.js.CreateConsumer(ctx, q.Stream, q.consumer()); err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
 			return refusal(fmt.Sprintf("consumer %s of %s", q.Name, q.Stream), err)
 		}
@@ -81,9 +80,9 @@ func (b *Bus) restoreConsumers(ctx context.Context, of *jetstream.StreamInfo) er
 	return nil
 }
 
-// repair makes what is missing where an error says that something is: a wiped
-// bus, or a stream or consumer that somebody deleted. One goroutine does so at a
-// time. The others go on, and find it done when they try again.
+// repair restores missing streams and consumers after an error that says that some are
+// missing: the server was wiped, or somebody deleted them. One goroutine repairs at a time.
+// The others don't wait for it; their next try succeeds.
 func (b *Bus) repair(ctx context.Context, cause error) {
 	if !isMissing(cause) || !b.repairs.mu.TryLock() {
 		return
@@ -102,7 +101,7 @@ func (b *Bus) repair(ctx context.Context, cause error) {
 	b.announce()
 }
 
-// isMissing tells whether an error is one of a bus without a stream or consumer.
+// isMissing reports whether an error says that a stream or consumer doesn't exist.
 func isMissing(err error) bool {
 	for _, e := range []error{
 		jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDeleted, jetstream.ErrNoStreamResponse, nats.ErrNoResponders,

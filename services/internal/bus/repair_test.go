@@ -18,8 +18,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A restart of a single server takes streams in memory along, a lost disk all.
-// Replicas that start then, all at once, make what is missing.
+// A restart loses streams in memory; a lost disk loses all. Replicas that start
+// concurrently create them again.
 func TestServicesMakeWhatTheBusLost(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*testenv.BusServer){
@@ -49,7 +49,7 @@ func TestServicesMakeWhatTheBusLost(t *testing.T) {
 	}
 }
 
-// What another build has declared stays as it is where this one can work with it.
+// Settings that another build has declared stay if this build can work with them.
 func TestServicesUndoNothing(t *testing.T) {
 	b, server := declared(t)
 	js := bustest.JetStream(t, server.URL())
@@ -71,8 +71,7 @@ func TestServicesUndoNothing(t *testing.T) {
 	}
 }
 
-// The bus loses streams and consumers under a service that runs on: what it
-// publishes and reads afterwards needs no restart.
+// A running service needs no restart after the server has lost its streams and consumers.
 func TestAServiceThatRunsMakesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(context.Context, jetstream.JetStream) error{
@@ -95,11 +94,11 @@ func TestAServiceThatRunsMakesWhatIsMissing(t *testing.T) {
 			b, server := declared(t)
 			rings := b.Rings(bus.Texts())
 			b.Ring(bus.Texts(), 7)
-			hear(t, rings, 1)
+			collect(t, rings, 1)
 			if err := lose(t.Context(), bustest.JetStream(t, server.URL())); err != nil {
 				t.Fatal(err)
 			}
-			// The worker makes what is missing, and hears what is rung from then on.
+			// The worker creates what is missing and receives later rings.
 			testenv.Eventually(t, "rings are heard again", func() (string, bool) {
 				heard := false
 				b.Ring(bus.Texts(), 7)
@@ -119,7 +118,7 @@ func TestAServiceThatRunsMakesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// A full stream drops what is oldest: what is new is heard all the same.
+// A full stream drops its oldest rings and delivers new ones.
 func TestAFullStreamStopsNothing(t *testing.T) {
 	t.Parallel()
 	cfg := config(testenv.NATS(t))
@@ -135,12 +134,12 @@ func TestAFullStreamStopsNothing(t *testing.T) {
 		t.Error(err)
 	}
 	b.Ring(bus.Texts(), 7)
-	if got := hear(t, b.Rings(bus.Texts()), 1); !slices.Equal(got, []int64{7}) {
+	if got := collect(t, b.Rings(bus.Texts()), 1); !slices.Equal(got, []int64{7}) {
 		t.Errorf("heard %v", got)
 	}
 }
 
-// What an older build declared makes room for what this one needs.
+// Declare removes what an older build declared and this one doesn't use.
 func TestDeclaringTakesAwayWhatNobodyUses(t *testing.T) {
 	t.Parallel()
 	cfg := config(testenv.NATS(t))
@@ -163,7 +162,7 @@ func TestDeclaringTakesAwayWhatNobodyUses(t *testing.T) {
 	}
 }
 
-// A server without room for the bounds says what to change.
+// The error of a server without enough room says what to change.
 func TestTooLittleRoomHasARemedy(t *testing.T) {
 	t.Parallel()
 	cfg := config(testenv.NATS(t))

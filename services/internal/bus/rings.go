@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// ringChats is how many chats a ring tells of at most. One message for many is what
-	// keeps the bus cheap; few enough, so that several workers get their part.
+	// ringChats limits the chats of one ring. Many chats in one message keep the bus cheap;
+	// the limit spreads them over several workers.
 	ringChats = 32
-	// receiveFor is how long a worker waits for rings before it asks anew.
+	// receiveFor is the length of one fetch.
 	receiveFor = 9 * time.Second
 )
 
-// Ring tells the workers of a queue that chats have something to do. It does not wait
-// for the bus, and a ring may be lost: the rows are the truth, and a sweep finds them.
+// Ring tells the workers of a queue that chats have rows to work on. It doesn't wait for
+// the server, and the ring may be lost; then the sweep finds the rows.
 func (b *Bus) Ring(q Queue, chats ...int64) {
 	if len(chats) == 0 || !b.nc.IsConnected() {
 		return
@@ -41,21 +41,22 @@ func (b *Bus) Ring(q Queue, chats ...int64) {
 	}
 }
 
-// Rings are the rings of a queue as one worker hears them.
+// Rings receives the rings of a queue for one worker.
 type Rings struct {
 	bus   *Bus
 	queue Queue
-	// durable is the consumer, while it brings rings. One that is gone brings nothing and
-	// tells of nothing, so it is looked for after that.
+	// durable is the consumer, kept after a fetch that returned rings. A fetch from a
+	// deleted consumer returns neither rings nor an error, so after an empty fetch the
+	// consumer is looked up again.
 	durable jetstream.Consumer
 }
 
-// Rings gives a worker the rings of a queue.
+// Rings returns the receiver of a queue's rings for one worker.
 func (b *Bus) Rings(q Queue) *Rings { return &Rings{bus: b, queue: q} }
 
-// Receive waits up to some seconds for rings of about n chats, and gives each as it
-// comes. It makes the stream and the consumer where they are missing. It is called once at
-// a time.
+// Receive waits up to 9 seconds for rings of about n chats, and passes each on as it
+// arrives. It creates the stream and the consumer if they are missing. It must not be
+// called concurrently.
 func (r *Rings) Receive(ctx context.Context, n int, ring func(chats []int64, ack func())) error {
 	err := r.receive(ctx, n, ring)
 	if err != nil && ctx.Err() == nil {
@@ -87,10 +88,10 @@ func (r *Rings) receive(ctx context.Context, n int, ring func(chats []int64, ack
 		r.durable = durable
 		var told chorusv1.Ring
 		if err := proto.Unmarshal(m.Data(), &told); err != nil || len(told.GetChats()) == 0 {
-			_ = m.Ack() // it tells of nothing
+			_ = m.Ack() // it is empty or unreadable
 			continue
 		}
-		ring(told.GetChats(), func() { _ = m.Ack() }) // else it comes again, and costs a look
+		ring(told.GetChats(), func() { _ = m.Ack() }) // an unacknowledged ring comes again, which only costs a query
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		r.durable = nil
@@ -99,12 +100,12 @@ func (r *Rings) receive(ctx context.Context, n int, ring func(chats []int64, ack
 	return nil
 }
 
-// lookTimeout bounds the look for a consumer. A request that a lost connection took
-// along is never answered.
+// lookTimeout limits the look-up of the consumer. A request that was lost with its
+// connection is never answered.
 const lookTimeout = 2 * time.Second
 
-// Tell tells live followers what was committed. It does not wait for the bus, and nothing
-// depends on it: who is not told finds the rows.
+// Tell tells live followers what was committed. It doesn't wait for the server, and nothing
+// depends on it: the rows are the truth.
 func (b *Bus) Tell(subject string, event *chorusv1.Event) {
 	if len(event.GetTurns())+len(event.GetChats()) == 0 || !b.nc.IsConnected() {
 		return

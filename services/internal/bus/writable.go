@@ -13,10 +13,9 @@ import (
 	"github.com/chorus-cast/chorus/proto/subject"
 )
 
-// Writable is an error unless each of these streams takes a message now. It stores
-// an empty one and deletes it. That the server answers does not say so: a stream
-// may be full, and one that met a full disk refuses everything until NATS is
-// restarted.
+// Writable returns an error unless each of the streams accepts a message now. It stores an
+// empty message and deletes it. A ping wouldn't be enough: a stream may be full, and one
+// that met a full disk refuses everything until NATS is restarted.
 func (b *Bus) Writable(ctx context.Context, streams ...string) error {
 	if err := b.Ready(ctx); err != nil {
 		return err
@@ -33,8 +32,8 @@ func (b *Bus) Writable(ctx context.Context, streams ...string) error {
 	return errors.Join(errs...)
 }
 
-// probeTimeout is below that of a check of readiness, whose reader then gets the
-// reason. A stream that met a full disk answers nothing.
+// probeTimeout is shorter than the time-out of a readiness check, so that the check reports
+// the reason. A stream that met a full disk doesn't respond.
 const probeTimeout = 1500 * time.Millisecond
 
 func (b *Bus) probe(ctx context.Context, name string) error {
@@ -52,18 +51,19 @@ func (b *Bus) probe(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("stream %s takes no messages: %w%s", name, err, advice(err))
 	}
-	// Where that fails, the message ends by its age, and nobody reads it.
+	// If this fails, the message expires, and nobody reads it.
 	if err := s.DeleteMsg(ctx, ack.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return fmt.Errorf("delete a message of stream %s: %w", name, err)
 	}
 	return nil
 }
 
-// TellTime has a function told the server's time whenever a stream is looked at. It
-// must be called before the bus is used, and the function be safe for concurrent use.
+// TellTime sets a function that is called with the server's time whenever a stream is
+// looked up. It must be called before the bus is used. The function must be safe for
+// concurrent use.
 func (b *Bus) TellTime(timed func(time.Time)) { b.timed = timed }
 
-// Time is what time it is at the server.
+// Time returns the server's time.
 func (b *Bus) Time(ctx context.Context) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -74,7 +74,7 @@ func (b *Bus) Time(ctx context.Context) (time.Time, error) {
 	return s.CachedInfo().TimeStamp, nil
 }
 
-// advice is what to do about a stream that refuses messages.
+// advice returns the remedy for a stream that refuses messages.
 func advice(err error) string {
 	said := (*jetstream.APIError)(nil)
 	switch {

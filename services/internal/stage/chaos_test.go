@@ -17,7 +17,7 @@ import (
 
 func nop() *zap.Logger { return zap.NewNop() }
 
-// chaos is what goes wrong, in percent of times.
+// chaos holds the probabilities of faults, in percent.
 type chaos struct {
 	seed                        uint64
 	processes, chats, rows      int
@@ -36,8 +36,8 @@ func draw(r *rapid.T) chaos {
 	}
 }
 
-// Whatever fails, every row is done or a dead letter in the end, once, in the order of
-// its chat, and by one process at a time.
+// Whatever fails, every row is done or becomes a dead letter exactly once, in its chat's
+// order, by one process at a time.
 func TestEveryRowIsDoneInOrderWhateverFails(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -52,14 +52,14 @@ func TestEveryRowIsDoneInOrderWhateverFails(t *testing.T) {
 func (c chaos) play(t *testing.T) {
 	rows, b, w := newTable(), newBell(), newWatch()
 	dice := random(c.seed)
-	rows.fault = func(string) fault { // under the table's lock
+	rows.fault = func(string) fault { // called with the table's lock
 		if dice.IntN(100) >= c.statements {
 			return none
 		}
 		return []fault{failed, answerLost}[dice.IntN(2)]
 	}
 	loses := random(c.seed + 1)
-	b.lose = func() bool { return loses.IntN(100) < c.ringsLost } // under the bell's lock
+	b.lose = func() bool { return loses.IntN(100) < c.ringsLost } // called with the bell's lock
 	begin := func(owner int) *process {
 		return start(rows, owner, b, func(cfg *stage.Config) { cfg.MaxInFlight, cfg.MaxAttempts = c.inFlight, 1000 }, c.doing(rows, w, owner))
 	}
@@ -102,7 +102,7 @@ func (c chaos) play(t *testing.T) {
 	w.check(t)
 }
 
-// doing fails at times. The work of a process that is dead does not count.
+// doing returns a work that fails at times. Work of a dead process doesn't count.
 func (c chaos) doing(rows *table, w *watch, owner int) stage.Work[*task, int] {
 	dice := rand.New(rand.NewPCG(c.seed, uint64(owner)))
 	roll := func(n int) int {

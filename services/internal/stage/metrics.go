@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 )
 
-// Metrics counts what stages do.
+// Metrics holds the metrics of stages.
 type Metrics struct {
 	tasks   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
@@ -18,7 +18,7 @@ type Metrics struct {
 	oldest  *prometheus.GaugeVec
 }
 
-// What became of a task.
+// The results of tasks.
 const (
 	resultDone     = "done"
 	resultLater    = "later"
@@ -43,7 +43,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 }
 
-// begin makes the series of a stage, so that their first change is seen as one.
+// begin creates a stage's series, so that their first increment is visible.
 func (m *Metrics) begin(stage string) {
 	for _, result := range []string{resultDone, resultLater, resultReturned, resultDead} {
 		m.tasks.WithLabelValues(stage, result)

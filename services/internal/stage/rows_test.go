@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// row is one of a chat. An owner of 0 is none.
+// row is a row of a chat. Owner 0 is none.
 type row struct {
 	owner                  int
 	fence                  int
@@ -30,25 +30,25 @@ type row struct {
 	attempts               int
 	created                time.Time
 	done, dead             bool
-	refused                bool // the database does not take its result
+	refused                bool // the database rejects its result
 	finished, deadLettered int
 }
 
 func (r *row) open() bool { return !r.done && !r.dead }
 
-// table is a database of rows.
+// table simulates the database.
 type table struct {
 	mu    sync.Mutex
-	rows  map[int64][]*row // of a chat, in their order
+	rows  map[int64][]*row // by chat, in order
 	alive map[int]bool
-	// fault says what becomes of a statement; nil is that all succeed.
+	// fault decides how a statement fails; nil means that all succeed.
 	fault func(what string) fault
-	// takes is how long a statement takes.
+	// takes is the duration of a statement.
 	takes time.Duration
-	// blind sweeps find nothing.
+	// blind makes sweeps find nothing.
 	blind  bool
 	sweeps int
-	// committed is called when a commit has looked for the next rows, before it is answered.
+	// committed is called after a commit has read the next rows, before its response.
 	committed func()
 }
 
@@ -58,7 +58,7 @@ type fault int
 const (
 	none fault = iota
 	failed
-	answerLost // it was done
+	answerLost // the statement was executed
 )
 
 var errDatabase = errors.New("the database is away")
@@ -67,7 +67,7 @@ func newTable() *table {
 	return &table{rows: map[int64][]*row{}, alive: map[int]bool{}, takes: time.Millisecond}
 }
 
-// add adds rows to a chat.
+// add appends n rows to a chat.
 func (t *table) add(chat int64, n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,14 +76,14 @@ func (t *table) add(chat int64, n int) {
 	}
 }
 
-// slow sets how long a statement takes.
+// slow sets the duration of statements.
 func (t *table) slow(takes time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.takes = takes
 }
 
-// left are the rows that are open.
+// left counts the open rows.
 func (t *table) left() (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,7 +97,7 @@ func (t *table) left() (n int) {
 	return n
 }
 
-// look calls a function with each row.
+// look calls each for every row.
 func (t *table) look(each func(chat int64, number int, r *row)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,7 +131,7 @@ func (t *task) Chat() int64   { return t.chat }
 func (t *task) Attempts() int { return t.attempts }
 func (*task) Trace() string   { return "" }
 
-// client is the table as one process sees it.
+// client is one process' connection to the table.
 type client struct {
 	*table
 
@@ -145,7 +145,7 @@ func (c client) claim(chat int64, number int, r *row) *task {
 	return &task{chat, number, r.fence, r.attempts}
 }
 
-// statement does something, unless it fails.
+// statement executes do, unless a fault prevents it.
 func (c client) statement(ctx context.Context, what string, do func() error) error {
 	c.mu.Lock()
 	takes := c.takes
@@ -193,7 +193,7 @@ func only(tasks []*task, err error) ([]*task, error) {
 	return tasks, nil
 }
 
-// mine is the row of a task that is claimed still; nil if it isn't.
+// mine returns the row of a task that is still claimed, else nil.
 func (c client) mine(t *task) *row {
 	if r := c.rows[t.chat][t.number]; r.fence == t.fence && r.owner == c.owner && r.open() {
 		return r
@@ -276,14 +276,14 @@ func (c client) Sweep(ctx context.Context, limit int, mine []int64) (found stage
 	return found, nil
 }
 
-// bell brings rings, unless they get lost.
+// bell delivers rings, unless they get lost.
 type bell struct {
 	mu    sync.Mutex
 	rings []int64
 	came  chan struct{}
-	lose  func() bool // nil is never
+	lose  func() bool // nil for never
 	acks  int
-	asked []int // for how many chats, each time
+	asked []int // the n of each Receive
 }
 
 func newBell() *bell { return &bell{came: make(chan struct{}, 1)} }
@@ -341,7 +341,7 @@ type process struct {
 	owner  int
 	cancel context.CancelFunc
 	ended  chan struct{}
-	told   atomic.Int64 // tasks that have ended
+	told   atomic.Int64 // ended tasks
 }
 
 func start(t *table, owner int, b *bell, change func(*stage.Config), work stage.Work[*task, int]) *process {
@@ -369,13 +369,13 @@ func (p *process) run() {
 	}()
 }
 
-// stop may be called several times.
+// stop stops the process. It may be called several times.
 func (p *process) stop() {
 	p.cancel()
 	<-p.ended
 }
 
-// watch checks that no two do a row of a chat at a time, and that they are done in order.
+// watch checks that rows of a chat are done in order and one at a time.
 type watch struct {
 	mu          sync.Mutex
 	now         map[int64]bool
@@ -387,7 +387,8 @@ type watch struct {
 
 func newWatch() *watch { return &watch{now: map[int64]bool{}, last: map[int64]int{}} }
 
-// begin notes that work on a task begins. What it returns ends it.
+// begin records the beginning of work on a task, and returns a function that records its
+// end.
 func (w *watch) begin(t *task) (end func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -422,7 +423,7 @@ func (w *watch) check(t testing.TB) {
 	}
 }
 
-// pause waits in the bubble, or until the context ends.
+// pause sleeps, or returns early when the context ends.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):

@@ -1,12 +1,12 @@
-// Package stage works on the rows of one stage of the pipeline: texts to write,
-// messages to send, people's messages to answer.
+// Package stage runs one stage of the pipeline: writing texts, sending messages, or
+// answering people's messages. The stage's queue is a table.
 //
-// Whoever commits a row rings for its chat. Whoever hears the ring claims the chat's
-// next open row, works on it, and writes down what came of it with the statement that
-// claims the chat's next one. A sweep finds what nobody has claimed: lost rings, rows
-// whose time has come, claims of owners that are dead. So the rows alone decide what is
-// done, in which order, and by whom; a ring that is lost costs time, and one too many
-// costs a look.
+// A process that commits a row rings for its chat: it publishes the chat's id. A process
+// that receives the ring claims the chat's next open row and works on it. One statement
+// then stores the result and claims the chat's next row. A periodic sweep finds rows that
+// nobody has claimed because a ring was lost or their time has come, and takes over claims
+// of dead owners. So the rows alone decide what is done, in which order, and by whom. A
+// lost ring costs time, a superfluous one costs a query.
 package stage
 
 import (
@@ -28,100 +28,100 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Task is a row that is claimed.
+// Task is a claimed row.
 type Task interface {
-	// Chat is the chat that the row belongs to. A stage works on one row of a chat at a
-	// time.
+	// Chat returns the row's chat. A stage works on one row of a chat at a time.
 	Chat() int64
-	// Attempts is how often the task has failed.
+	// Attempts returns how often the task has failed.
 	Attempts() int
-	// Trace is the W3C trace context of whoever made the row; empty for none.
+	// Trace returns the W3C trace context of the row's creator; empty for none.
 	Trace() string
 }
 
-// Rows are the rows of a stage. Their methods are called concurrently. Errors mean that
-// nothing was changed, or that nobody knows; each method may be called again then.
+// Rows is the queue of a stage. Its methods are called concurrently. After an error,
+// nothing was changed or the outcome is unknown; the method may be called again.
 type Rows[T Task, R any] interface {
-	// Claim claims the next open row of each chat, where that is free and due.
+	// Claim claims the next open row of each chat, if it is unclaimed and due.
 	Claim(ctx context.Context, chats []int64) ([]T, error)
-	// Commit writes down what tasks have led to and claims the next rows of their chats,
-	// but for those of an end with Last. It leaves out tasks that others have taken over.
+	// Commit stores the results of tasks and claims the next rows of their chats, except
+	// for ends with Last. It skips tasks that other processes have taken over.
 	Commit(ctx context.Context, ends []End[T, R]) (next []T, err error)
-	// Defer gives a claim back. The row may be claimed again from an instant on; a zero
-	// time is at once. Failures are added to the task's attempts.
+	// Defer releases a claim. The row may be claimed again after until; the zero time means
+	// at once. failures is added to the task's attempts.
 	Defer(ctx context.Context, task T, until time.Time, failures int) error
-	// DeadLetter ends a task that can't be done as a dead letter.
+	// DeadLetter ends a failed task as a dead letter.
 	DeadLetter(ctx context.Context, task T, reason string) error
-	// Sweep looks for what nobody works on. It takes over up to limit tasks, none of the
-	// chats that this process looks after. So it also finds claims of this process that it
-	// does not know of, because the answer of a statement was lost.
+	// Sweep finds rows that nobody works on, and takes over up to limit tasks. It skips the
+	// chats in mine, on which this process works. All other claims of this process are
+	// taken over too: they are unknown to it, because a statement's response was lost.
 	Sweep(ctx context.Context, limit int, mine []int64) (Swept[T], error)
 }
 
-// End is what a task has led to.
+// End is a finished task with its result.
 type End[T Task, R any] struct {
 	Task   T
 	Result R
-	// Last claims no next row: the chat must wait for others, or the process ends.
+	// Last prevents the claim of the chat's next row: other chats are waiting, or the
+	// process is stopping.
 	Last bool
 }
 
-// Swept is what a sweep has found.
+// Swept is the result of a sweep.
 type Swept[T Task] struct {
-	// Taken are tasks of owners that are dead, or that have had them for too long. They
-	// are claimed by this process now.
+	// Taken are tasks whose owners are dead or whose claims have expired. This process has
+	// claimed them.
 	Taken []T
-	// Due are chats whose next row is due and free.
+	// Due are chats whose next row is due and unclaimed.
 	Due []int64
-	// Open is how many rows are open, whoever has them, and Oldest how long the oldest of
-	// them has been.
+	// Open is the number of open rows, claimed or not. Oldest is the age of the oldest one.
 	Open   int
 	Oldest time.Duration
 }
 
-// Work does a task. The context ends when the process stops or the claim does. An error
-// is sorted by package fail: Permanent ones end the task as a dead letter, others have it
-// done again later. Later says when. Whatever the error, the end of the process gives the
-// task back.
+// Work does a task. The context ends when the process stops or the claim expires. The
+// error's class (package fail) decides what follows: a permanent error makes the task a
+// dead letter, others cause a retry, Later at a given time. When the process stops, it
+// releases the task after any error that is neither permanent nor Later.
 type Work[T Task, R any] func(ctx context.Context, task T) (R, error)
 
-// Rings brings chats that have something to do.
+// Rings delivers the chats that have rows to work on.
 type Rings interface {
-	// Receive waits for rings, of about n chats at most, and gives them one by one.
-	// It returns after a while, or when the context ends. Whoever has got a ring calls its
-	// ack when it is no longer needed.
+	// Receive waits for rings of about n chats at most and passes them on one by one. It
+	// returns after a while, or when the context ends. The receiver calls ack when it no
+	// longer needs the ring.
 	Receive(ctx context.Context, n int, ring func(chats []int64, ack func())) error
 }
 
-// Config is how a stage works.
+// Config configures a stage.
 type Config struct {
 	Name string
-	// MaxInFlight is how many tasks are worked on at a time.
+	// MaxInFlight limits the tasks in work.
 	MaxInFlight int
-	// MaxAttempts is how many failures end a task.
+	// MaxAttempts limits the failures of a task. After so many it becomes a dead letter.
 	MaxAttempts int
-	// MaxWait is how long a failed task is retried in place. Longer waits are written down.
+	// MaxWait limits the wait before a retry in place. A longer wait is stored in the row.
 	MaxWait time.Duration
-	// Lease is how long a claim holds, unless its owner dies before.
+	// Lease is the duration of a claim. The claim ends earlier if its owner dies.
 	Lease time.Duration
-	// Grace is how long tasks in work may take to end when the process stops.
+	// Grace is the time for tasks in work to end when the process stops.
 	Grace time.Duration
 }
 
 const (
-	// maxBatch is how many rows one statement is about.
+	// maxBatch limits the rows of one statement.
 	maxBatch = 200
-	// maxWindow is how long a batch is gathered while statements follow each other, see
-	// window. On two busy cores 5 ms carried 470 to 500 turns/s where 1.5 ms carried 320 to
-	// 380, and 10 ms 420.
+	// maxWindow is the time for which a batch is gathered under load, see window. On two
+	// busy cores 5 ms carried 470 to 500 turns/s, 1.5 ms 320 to 380, and 10 ms 420.
 	maxWindow = 5 * time.Millisecond
-	// worth is how many rows must be expected in a window for it to be awaited.
-	worth = 2
-	// commits is how many statements that end tasks are under way at a time.
-	commits = 2
-	// maxRun is how many rows of a chat are done in a row while other chats wait.
+	// minBatch is the number of rows expected within a window that makes waiting
+	// worthwhile.
+	minBatch = 2
+	// maxCommits limits the concurrent commit statements.
+	maxCommits = 2
+	// maxRun limits the consecutive rows of one chat while other chats wait.
 	maxRun = 20
-	// maxTimers bounds the rows whose time this process awaits. A sweep finds the others.
+	// maxTimers limits the deferred rows with a timer in this process. The sweep finds the
+	// others.
 	maxTimers = 10_000
 
 	sweepEvery     = time.Second
@@ -131,82 +131,84 @@ const (
 	retryMax   = 2 * time.Second
 )
 
-// Stage does the tasks of one stage. Its methods are safe for concurrent use, but one Run
-// at a time.
+// Stage works on the rows of one stage. Its methods are safe for concurrent use, but only
+// one Run at a time.
 type Stage[T Task, R any] struct {
 	cfg      Config
 	rows     Rows[T, R]
 	rings    Rings
 	work     Work[T, R]
-	holds    func() bool // the process' lease
+	holds    func() bool // whether the process' lease is held
 	now      func() time.Time
 	tracer   trace.Tracer
 	log      *zap.Logger
-	outages  *outage.Log // of the work
+	outages  *outage.Log // failures of the work
 	database *outage.Log
 	metrics  *Metrics
-	told     func([]Task)
+	onEnded  func([]Task)
 
-	slots chan struct{} // one for each task in work
-	jobs  chan func()   // for idle goroutines
+	slots chan struct{} // one element per task in work
+	jobs  chan func()   // work for idle goroutines
 	ended chan ended[T, R]
-	// gathering has whoever gathers what has ended: two would get half of it each.
+	// gathering is held while a batch is gathered: two concurrent gatherers would get half
+	// of it each.
 	gathering chan struct{}
 
 	mu     sync.Mutex
-	chats  map[int64]*chat // those that are wanted or worked on
+	chats  map[int64]*chat // wanted or in work
 	wanted []want
-	wake   chan struct{} // there is a wanted chat
+	wake   chan struct{} // signals a wanted chat
 	timers int
-	busy   bool          // something was done since the last sweep
-	begun  chan struct{} // wakes the sweep after something was done
+	busy   bool          // a task was begun, deferred or given up since the last sweep
+	begun  chan struct{} // wakes the sweep loop when busy is set
 }
 
-// chat is one that this process looks after.
+// chat is the state of a chat that this process works on.
 type chat struct {
-	wanted  bool // it waits to be looked at, or is being looked at
+	wanted  bool // it waits for a claim, or a claim is under way
 	working bool // this process has a task of it
-	// again tells that it was rung for since the last statement that looked at its rows.
+	// again says that a ring came after the last statement that read the chat's rows.
 	again bool
-	run   int // tasks done in a row
+	run   int // consecutive tasks
 }
 
-// want is a chat to look at, with the ring that told of it.
+// want is a request to claim a chat's next row, with the ring's ack.
 type want struct {
 	chat int64
 	ack  func()
 }
 
-// ended is a task that is done with, or failed.
+// ended is a task that has succeeded or failed.
 type ended[T Task, R any] struct {
 	task   T
 	result R
 	err    error
-	// failures are the attempts of this claim that failed.
+	// failures counts the failed attempts since the claim.
 	failures int
 	begun    *begun
 }
 
-// begun are the tasks that one statement claimed.
+// begun counts the tasks of one claim statement that are still in work.
 type begun struct{ working atomic.Int64 }
 
-// Deps is what a stage works with.
+// Deps are the dependencies of a stage.
 type Deps struct {
 	Rings Rings
-	// Holds tells whether other processes see that this one lives: while they don't,
-	// nothing is claimed. Nil is always.
+	// Holds reports whether other processes can see that this one is alive. While it
+	// returns false, nothing is claimed. Nil means always true.
 	Holds func() bool
-	// Now is the clock of the rows' database, by which rows wait; nil for this process'.
+	// Now is the clock of the rows' database, which decides when rows are due; nil for this
+	// process' clock.
 	Now     func() time.Time
 	Tracer  trace.Tracer // nil for no traces
 	Metrics *Metrics     // nil for none
-	// Ended is told of tasks whose ends are committed, dead letters too; nil for nobody. It
-	// must not wait.
+	// Ended is called with tasks whose end is committed, including dead letters; nil for
+	// none. It must not block.
 	Ended func([]Task)
 	Log   *zap.Logger
 }
 
-// New makes a stage.
+// New returns a stage.
 func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R]) *Stage[T, R] {
 	if deps.Holds == nil {
 		deps.Holds = func() bool { return true }
@@ -224,7 +226,8 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 	deps.Metrics = cmp.Or(deps.Metrics, NewMetrics(nil))
 	deps.Metrics.begin(cfg.Name)
 	return &Stage[T, R]{
-		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics, told: deps.Ended, log: log,
+		cfg: cfg, rows: rows, rings: deps.Rings, work: work, holds: deps.Holds, now: deps.Now, tracer: deps.Tracer, metrics: deps.Metrics,
+		onEnded: deps.Ended, log: log,
 		outages:  outage.New(log, "tasks fail, and are tried again", "tasks are done again"),
 		database: outage.New(log, "nothing can be claimed or written down", "tasks are claimed and written down again").Except(store.Away),
 		slots:    make(chan struct{}, cfg.MaxInFlight), jobs: make(chan func()), ended: make(chan ended[T, R], cfg.MaxInFlight), gathering: make(chan struct{}, 1),
@@ -232,28 +235,28 @@ func New[T Task, R any](cfg Config, rows Rows[T, R], deps Deps, work Work[T, R])
 	}
 }
 
-// Run works until the context ends. Then it claims no more, waits until the tasks in
-// work have ended, as their context has, and writes down what came of them. It may be
-// run again after it has returned.
+// Run works until the context ends. Then it stops claiming, waits until the tasks in work
+// have ended (their contexts end too), and stores their results. It may be called again
+// after it has returned.
 func (s *Stage[T, R]) Run(ctx context.Context) error {
 	committing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
-	// What can't be written down for so long is another's to find.
+	// After this time the results are given up: another process takes the claims over.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace+store.Timeout, giveUp) })()
 	all, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var committers errgroup.Group
-	for range commits {
+	for range maxCommits {
 		committers.Go(func() error { s.commitLoop(ctx, committing, all); return nil })
 	}
-	s.nudge() // the run before may have ended with chats that it wanted
+	s.nudge() // the previous run may have left wanted chats
 	var loops errgroup.Group
 	loops.Go(func() error { s.receive(ctx); return nil })
 	loops.Go(func() error { s.claimLoop(ctx); return nil })
 	loops.Go(func() error { s.sweepLoop(ctx); return nil })
 	_ = loops.Wait() // they return no errors
 	for range cap(s.slots) {
-		s.slots <- struct{}{} // every task has ended
+		s.slots <- struct{}{} // taking all slots waits for all tasks
 	}
 	stop()
 	err := committers.Wait()
@@ -263,7 +266,7 @@ func (s *Stage[T, R]) Run(ctx context.Context) error {
 	return err
 }
 
-// want has the stage look at a chat. It never blocks.
+// want requests a claim of the chat's next row. It never blocks.
 func (s *Stage[T, R]) want(id int64, ack func()) {
 	s.mu.Lock()
 	c := s.chats[id]
@@ -276,7 +279,7 @@ func (s *Stage[T, R]) want(id int64, ack func()) {
 	}
 	s.mu.Unlock()
 	if known && ack != nil {
-		ack() // whoever works on the chat looks again
+		ack() // the chat's rows are read again anyway
 		return
 	}
 	s.nudge()
@@ -289,7 +292,7 @@ func (s *Stage[T, R]) nudge() {
 	}
 }
 
-// receive takes rings while there is room for their tasks.
+// receive takes rings while there are free slots for their tasks.
 func (s *Stage[T, R]) receive(ctx context.Context) {
 	for ctx.Err() == nil {
 		room := s.room()
@@ -317,14 +320,14 @@ func (s *Stage[T, R]) receive(ctx context.Context) {
 	}
 }
 
-// room is for how many chats there are slots that nobody waits for.
+// room returns the number of slots that are neither taken nor needed by wanted chats.
 func (s *Stage[T, R]) room() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return max(cap(s.slots)-len(s.slots)-len(s.wanted), 0)
 }
 
-// claimLoop claims the rows of wanted chats.
+// claimLoop claims the next rows of wanted chats, in batches.
 func (s *Stage[T, R]) claimLoop(ctx context.Context) {
 	var last statement
 	for {
@@ -351,31 +354,30 @@ func (s *Stage[T, R]) claimLoop(ctx context.Context) {
 	}
 }
 
-// statement is one that has ended.
+// statement records when the last statement ended, and the rate of its rows.
 type statement struct {
 	ended time.Time
-	// apart is how far apart its rows came.
+	// apart is the average time between its rows.
 	apart time.Duration
 }
 
-// next is the statement after this one, which has just ended.
+// next returns the record of the following statement, which has just ended.
 func (s statement) next(rows int) statement {
 	now := time.Now()
 	return statement{ended: now, apart: now.Sub(s.ended) / time.Duration(rows)}
 }
 
-// window is how long a batch is gathered after a statement: only where more are coming
-// that are worth it. It is nearly all that makes the mechanism cheap under load, because a
-// statement costs much more than a row. 0 is not at all: whoever comes alone waits for
-// nobody.
+// window returns how long to gather a batch after this statement: 0 if fewer than minBatch
+// rows are expected within maxWindow, so that a single row doesn't wait. Batches make the
+// mechanism cheap under load, because a statement costs much more than a row.
 func (s statement) window() time.Duration {
-	if s.apart*worth > maxWindow || time.Since(s.ended) >= 2*maxWindow {
+	if s.apart*minBatch > maxWindow || time.Since(s.ended) >= 2*maxWindow {
 		return 0
 	}
 	return maxWindow
 }
 
-// takeSlots waits for a slot and takes all that are free, up to a batch.
+// takeSlots waits for a free slot and then takes all free ones, up to maxBatch.
 func (s *Stage[T, R]) takeSlots(ctx context.Context) (n int) {
 	select {
 	case s.slots <- struct{}{}:
@@ -406,7 +408,7 @@ func (s *Stage[T, R]) takeWanted(n int) []want {
 	return batch
 }
 
-// claim claims what it can of wanted chats, whose slots are taken, and works on it.
+// claim claims the next rows of chats, whose slots are taken, and starts the work.
 func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 	chats := make([]int64, len(batch))
 	for i, w := range batch {
@@ -415,7 +417,8 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 	var tasks []T
 	err, since := errLease, time.Now()
 	if s.holds() {
-		// Not even the end of the process interrupts it: what it claims is given back then.
+		// The end of the process doesn't interrupt the claim, so claimed rows are known and
+		// can be released.
 		err = s.bounded(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
 			tasks, err = s.rows.Claim(ctx, chats)
 			return err
@@ -424,7 +427,7 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 	if err != nil {
 		s.giveUp(batch)
 		if ctx.Err() == nil {
-			if !errors.Is(err, errLease) { // the lease tells of that itself
+			if !errors.Is(err, errLease) { // the lease logs this itself
 				s.database.Note(err)
 			}
 			sleep(ctx, retryFirst)
@@ -443,7 +446,7 @@ func (s *Stage[T, R]) claim(ctx context.Context, batch []want) {
 
 var errLease = errors.New("other processes don't see that this one lives")
 
-// giveUp leaves chats to the sweep after a claim that failed.
+// giveUp drops requests after a failed claim. The sweep finds their rows.
 func (s *Stage[T, R]) giveUp(batch []want) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -454,7 +457,7 @@ func (s *Stage[T, R]) giveUp(batch []want) {
 	}
 }
 
-// leave ends the look at chats but for those that have a task, and frees their slots.
+// leave releases the chats for which there was no row to claim, and frees their slots.
 func (s *Stage[T, R]) leave(chats []int64, tasks []T) {
 	has := make(map[int64]bool, len(tasks))
 	for _, t := range tasks {
@@ -471,8 +474,8 @@ func (s *Stage[T, R]) leave(chats []int64, tasks []T) {
 	s.nudge()
 }
 
-// release ends a look at a chat, unless it was rung for meanwhile: then it is looked at
-// once more. The caller has the lock.
+// release forgets a chat. If a ring came in the meantime, the chat is wanted again. The
+// caller holds the lock.
 func (s *Stage[T, R]) release(id int64) {
 	c := s.chats[id]
 	switch {
@@ -486,7 +489,7 @@ func (s *Stage[T, R]) release(id int64) {
 	}
 }
 
-// begin works on tasks whose slots are taken, and which were claimed after an instant.
+// begin starts tasks whose slots are taken. They were claimed after since.
 func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 	if len(tasks) == 0 {
 		return
@@ -511,8 +514,8 @@ func (s *Stage[T, R]) begin(ctx context.Context, tasks []T, since time.Time) {
 	}
 }
 
-// start has a job done by a goroutine that has done another, if one is idle, until the
-// context ends: a new one's stack has to grow first, which cost a sender a tenth of its
+// start runs a job on an idle goroutine if there is one, else on a new one, which stays
+// until the context ends. Growing the stacks of new goroutines cost a sender a tenth of its
 // time.
 func (s *Stage[T, R]) start(ctx context.Context, job func()) {
 	select {
@@ -532,7 +535,7 @@ func (s *Stage[T, R]) start(ctx context.Context, job func()) {
 	}()
 }
 
-// setBusy has the next sweep come soon. The caller has the lock.
+// setBusy makes the next sweep come soon. The caller holds the lock.
 func (s *Stage[T, R]) setBusy() {
 	s.busy = true
 	select {
@@ -541,7 +544,7 @@ func (s *Stage[T, R]) setBusy() {
 	}
 }
 
-// wasBusy tells whether something was done since it was asked last, or is being done.
+// wasBusy reports whether anything was done since the last call, or is in work.
 func (s *Stage[T, R]) wasBusy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -550,15 +553,14 @@ func (s *Stage[T, R]) wasBusy() bool {
 	return busy
 }
 
-// sweepLoop looks for what nobody works on. While nothing is done, it sleeps between two
-// looks.
+// sweepLoop sweeps every second while there is work, and every 15 seconds when idle.
 func (s *Stage[T, R]) sweepLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		soon := s.sweep(ctx)
 		sleep(ctx, sweepEvery)
 		for idle := time.NewTimer(sweepEveryIdle - sweepEvery); !s.wasBusy() && !soon; {
 			select {
-			case <-s.begun: // perhaps long ago
+			case <-s.begun: // the signal may be old
 				sleep(ctx, sweepEvery)
 			case <-idle.C:
 				soon = true
@@ -569,7 +571,7 @@ func (s *Stage[T, R]) sweepLoop(ctx context.Context) {
 	}
 }
 
-// sweep looks once. It tells whether it is worthwhile to look again soon.
+// sweep runs one sweep. It reports whether the next one should follow soon.
 func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 	if !s.holds() {
 		return true
@@ -594,8 +596,8 @@ func (s *Stage[T, R]) sweep(ctx context.Context) (soon bool) {
 	return found.Open > 0
 }
 
-// takeOver works on tasks that were taken from others. Those that are not begun when the
-// process ends are taken by others in turn.
+// takeOver starts tasks that were taken over from other owners. If the process stops before
+// a task has started, another process takes it over.
 func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T, since time.Time) {
 	for _, t := range tasks {
 		select {
@@ -603,7 +605,8 @@ func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T, since time.Time) 
 		case <-ctx.Done():
 			return
 		}
-		// A ring that came meanwhile has the chat looked at, in vain: its row is taken.
+		// A ring in the meantime makes the claim loop look at the chat. It finds the row
+		// claimed and releases the chat.
 		for ctx.Err() == nil && !s.reserve(t.Chat()) {
 			sleep(ctx, maxWindow)
 		}
@@ -615,7 +618,7 @@ func (s *Stage[T, R]) takeOver(ctx context.Context, tasks []T, since time.Time) 
 	}
 }
 
-// reserve enters a chat, unless it is looked at or worked on already.
+// reserve registers a chat, unless it is wanted or in work already.
 func (s *Stage[T, R]) reserve(id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -626,14 +629,14 @@ func (s *Stage[T, R]) reserve(id int64) bool {
 	return true
 }
 
-// mine are the chats that this process looks after.
+// mine returns the chats that this process works on.
 func (s *Stage[T, R]) mine() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.AppendSeq(make([]int64, 0, len(s.chats)), maps.Keys(s.chats)) // never nil, which is NULL
+	return slices.AppendSeq(make([]int64, 0, len(s.chats)), maps.Keys(s.chats)) // never nil, because nil becomes NULL
 }
 
-// bounded makes a statement with a time-out.
+// bounded runs a statement with a time-out.
 func (*Stage[T, R]) bounded(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()

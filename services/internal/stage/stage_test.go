@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
-// bubble plays a test with a fake clock.
+// bubble runs a test with a fake clock.
 func bubble(t *testing.T, play func(t testing.TB)) {
 	t.Helper()
 	t.Parallel()
@@ -37,7 +37,7 @@ func TestARefusedRowEndsAloneAsADeadLetter(t *testing.T) {
 	})
 }
 
-// The row comes when the commit before has looked already.
+// The row is inserted after the commit has read the chat's rows.
 func TestARingDuringACommitIsNotForgotten(t *testing.T) {
 	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
@@ -103,12 +103,12 @@ func TestAStopGivesEverythingBack(t *testing.T) {
 		p := start(rows, 1, b, func(c *stage.Config) { c.MaxInFlight = 4 }, func(ctx context.Context, task *task) (int, error) {
 			defer w.begin(task)()
 			<-ctx.Done()
-			return 0, errors.New("the connection was closed") // so it may look
+			return 0, errors.New("the connection was closed") // the outcome is unknown
 		})
 		b.ring(0, 1)
 		_ = pause(t.Context(), time.Second)
 		rows.slow(2 * time.Second)
-		p.Want(2, 3) // while these are claimed, it stops
+		p.Want(2, 3) // the process stops during this claim
 		_ = pause(t.Context(), time.Second)
 		p.stop()
 		if n := w.count(); n < 2 {
@@ -156,7 +156,7 @@ func TestAWaitIsKept(t *testing.T) {
 		})
 		defer p.stop()
 		b.ring(1)
-		for range 100 { // whoever rings meanwhile
+		for range 100 { // rings during the work
 			_ = pause(t.Context(), 10*time.Second)
 			b.ring(1)
 		}
@@ -231,9 +231,9 @@ func TestWhatOnlyFailsIsADeadLetter(t *testing.T) {
 	}{
 		"transient":   {errors.New("no"), 5},
 		"permanent":   {fail.AsPermanent(errors.New("never")), 1},
-		"no shutdown": {context.Canceled, 5}, // without one
+		"no shutdown": {context.Canceled, 5}, // the process isn't stopping
 	} {
-		for _, wait := range []time.Duration{0, time.Second, time.Hour} { // in place, and written down
+		for _, wait := range []time.Duration{0, time.Second, time.Hour} { // in place, and stored in the row
 			t.Run(name+wait.String(), func(t *testing.T) {
 				bubble(t, func(t testing.TB) {
 					rows, b, w := newTable(), newBell(), newWatch()
@@ -264,7 +264,7 @@ func TestWhatOnlyFailsIsADeadLetter(t *testing.T) {
 	}
 }
 
-// An outage of what the work stands on says nothing about the work.
+// Failures because a dependency is down don't count as attempts.
 func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 	bubble(t, func(t testing.TB) {
 		rows, b := newTable(), newBell()
@@ -304,7 +304,8 @@ func TestAPanicIsADeadLetter(t *testing.T) {
 	})
 }
 
-// A statement was done, and its answer lost: the process does not know that it has the row.
+// A statement succeeded and its response was lost: the process doesn't know that it has the
+// row.
 func TestAClaimWhoseAnswerWasLostIsFound(t *testing.T) {
 	for _, what := range []string{"claim", "commit", "sweep"} {
 		t.Run(what, func(t *testing.T) {
@@ -326,7 +327,7 @@ func TestAClaimWhoseAnswerWasLostIsFound(t *testing.T) {
 				rows.add(1, 2)
 				if what == "sweep" {
 					rows.mu.Lock()
-					rows.rows[1][0].owner = 9 // it is dead
+					rows.rows[1][0].owner = 9 // the owner is dead
 					rows.mu.Unlock()
 				}
 				b.ring(1)
@@ -340,8 +341,8 @@ func TestAClaimWhoseAnswerWasLostIsFound(t *testing.T) {
 	}
 }
 
-// A process stands still until another has its row, which then dies in turn: the row
-// comes back while the former work on it has not ended.
+// A process stalls until another one takes its row over and dies in turn. The row then
+// comes back while the first work on it still runs.
 func TestARowThatComesBackIsNotDoneTwiceAtATime(t *testing.T) {
 	bubble(t, func(t testing.TB) {
 		rows, b, w := newTable(), newBell(), newWatch()
@@ -353,7 +354,7 @@ func TestARowThatComesBackIsNotDoneTwiceAtATime(t *testing.T) {
 				r := rows.rows[1][0]
 				r.owner, r.fence = 2, r.fence+1
 				rows.mu.Unlock()
-				_ = pause(t.Context(), 10*time.Second) // whatever its context says
+				_ = pause(t.Context(), 10*time.Second) // ignores its context
 			}
 			return 0, nil
 		})

@@ -8,7 +8,7 @@ import (
 
 func TestBatchesAreGatheredOnlyWhereMoreAreComing(t *testing.T) {
 	for name, tt := range map[string]struct {
-		every, idle time.Duration // between statements, and since the last
+		every, idle time.Duration // between statements, and since the last one
 		rows        int
 		want        time.Duration
 	}{

@@ -21,8 +21,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/fail"
 )
 
-// commitLoop writes down what tasks have led to, until all have ended. Tasks that follow
-// have the context. Once committing has ended, each write is tried once.
+// commitLoop stores the results of tasks until all have ended. Tasks that it claims get
+// ctx. After committing has ended, each write is tried only once.
 func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 	var last statement
 	for {
@@ -35,7 +35,7 @@ func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 			if e.err == nil {
 				good = append(good, End[T, R]{Task: e.task, Result: e.result, Last: s.last(ctx, e.task)})
 			} else {
-				// It may take as long as the database is away, and must not hold up the others.
+				// This blocks while the database is away, and must not delay the others.
 				go s.failed(ctx, committing, e)
 			}
 		}
@@ -46,9 +46,10 @@ func (s *Stage[T, R]) commitLoop(ctx, committing, all context.Context) {
 	}
 }
 
-// gather waits for tasks that have ended, and then for more as long as the window is. It
-// waits as long as a window may be for those that were claimed together: most end nearly
-// together, and are written down by one statement, and so go on together.
+// gather waits for an ended task, and then gathers more for the length of the window. It
+// also waits, up to maxWindow, for tasks that were claimed by the same statement: most of
+// them end at nearly the same time, and then one statement stores them and claims their
+// successors.
 func (s *Stage[T, R]) gather(ctx context.Context, window func() time.Duration) []ended[T, R] {
 	select {
 	case s.gathering <- struct{}{}:
@@ -86,19 +87,19 @@ func (s *Stage[T, R]) gather(ctx context.Context, window func() time.Duration) [
 	return batch
 }
 
-// awaitsOthers tells whether tasks are in work that were claimed together with this one.
+// awaitsOthers reports whether tasks of the same claim statement are still in work.
 func (e ended[T, R]) awaitsOthers() bool { return e.begun.working.Load() > 0 }
 
-// last tells whether a chat must not go on with its next row.
+// last reports whether the chat's next row must not be claimed.
 func (s *Stage[T, R]) last(ctx context.Context, task T) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.chats[task.Chat()]
-	c.again = false // the statement that comes looks at its rows
+	c.again = false // the commit is going to read its rows
 	return ctx.Err() != nil || c.run >= maxRun && len(s.wanted) > 0
 }
 
-// commit writes ends down for as long as that takes, and goes on with the next tasks.
+// commit stores results, with retries, and starts the tasks that it has claimed.
 func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) {
 	var next []T
 	var since time.Time
@@ -112,7 +113,7 @@ func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) 
 		return
 	}
 	if err != nil && len(ends) > 1 {
-		for _, e := range ends { // one of them is bad
+		for _, e := range ends { // find the refused one
 			s.commit(ctx, committing, []End[T, R]{e})
 		}
 		return
@@ -128,13 +129,13 @@ func (s *Stage[T, R]) commit(ctx, committing context.Context, ends []End[T, R]) 
 	for i, e := range ends {
 		tasks[i] = e.Task
 	}
-	s.told(tasks)
+	s.onEnded(tasks)
 	s.finish(ctx, ends, next)
 }
 
-// lose leaves ends that can't be written down to whoever takes their claims over, once
-// they are over. Until then this process must not do them a second time: it keeps the
-// chats among those that it works on.
+// lose gives up results that can't be stored. Other processes take the tasks over when
+// their claims expire. Until then the chats stay marked as in work, so this process doesn't
+// do the tasks again.
 func (s *Stage[T, R]) lose(ends []End[T, R]) {
 	for _, e := range ends {
 		<-s.slots
@@ -149,7 +150,7 @@ func (s *Stage[T, R]) lose(ends []End[T, R]) {
 	}
 }
 
-// finish ends the work on chats that have no next task, and frees their slots.
+// finish releases chats without a next task, and frees their slots.
 func (s *Stage[T, R]) finish(ctx context.Context, ends []End[T, R], next []T) {
 	has := make(map[int64]bool, len(next))
 	for _, t := range next {
@@ -166,7 +167,7 @@ func (s *Stage[T, R]) finish(ctx context.Context, ends []End[T, R], next []T) {
 	s.nudge()
 }
 
-// idle ends the work on a chat and frees its slot. The caller has the lock.
+// idle releases a chat and frees its slot. The caller holds the lock.
 func (s *Stage[T, R]) idle(id int64) {
 	c := s.chats[id]
 	if c.working = false; !c.wanted {
@@ -175,16 +176,16 @@ func (s *Stage[T, R]) idle(id int64) {
 	<-s.slots
 }
 
-// failed gives a task back, or ends it as a dead letter.
+// failed releases a failed task or makes it a dead letter.
 func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
 	until, dead, write := s.verdict(e, ctx.Err() != nil)
 	err := s.persist(committing, write)
 	if err != nil && committing.Err() == nil {
-		// Its claim ends by itself.
+		// The claim expires by itself.
 		s.log.Error("what became of a task can't be written down", zap.Int64("chat", e.task.Chat()), zap.NamedError("failure", e.err), zap.Error(err))
 	}
 	if dead && err == nil {
-		s.told([]Task{e.task})
+		s.onEnded([]Task{e.task})
 	}
 	s.mu.Lock()
 	s.chats[e.task.Chat()].again = until.IsZero() && ctx.Err() == nil
@@ -196,8 +197,8 @@ func (s *Stage[T, R]) failed(ctx, committing context.Context, e ended[T, R]) {
 	}
 }
 
-// verdict is what is to be done about a failure, and when the task is looked at again;
-// zero is at once. Dead tells that it is over. It is the one place that decides so.
+// verdict decides what follows a failure: how to store it, whether the task is dead, and
+// when it is tried again; zero means at once. No other code makes this decision.
 func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, dead bool, write func(context.Context) error) {
 	later := (*laterError)(nil)
 	class := fail.ClassOf(e.err)
@@ -223,7 +224,7 @@ func (s *Stage[T, R]) verdict(e ended[T, R], stopping bool) (until time.Time, de
 	return until, false, func(ctx context.Context) error { return s.rows.Defer(ctx, e.task, until, failures) }
 }
 
-// wantAt has a chat looked at when the time of its next row has come.
+// wantAt requests a claim of the chat's next row at a given time.
 func (s *Stage[T, R]) wantAt(ctx context.Context, chat int64, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,9 +243,8 @@ func (s *Stage[T, R]) wantAt(ctx context.Context, chat int64, at time.Time) {
 	})
 }
 
-// persist does a write until it succeeds, its data are refused, or the context ends.
-// What was done can't be done again, so it must not be lost because the database is away
-// for a while.
+// persist runs a write until it succeeds, the database refuses its data, or the context
+// ends. Work can't be repeated, so its result must survive an outage of the database.
 func (s *Stage[T, R]) persist(ctx context.Context, write func(context.Context) error) error {
 	wait := retryFirst
 	for {
@@ -258,14 +258,16 @@ func (s *Stage[T, R]) persist(ctx context.Context, write func(context.Context) e
 	}
 }
 
-// refused tells whether the database takes exception to what it was given: data that it
-// can't hold, or a broken constraint. https://www.postgresql.org/docs/current/errcodes-appendix.html
+// refused reports whether the database rejected the data: invalid values (class 22) or
+// violated constraints (class 23).
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
 func refused(err error) bool {
 	said := (*pgconn.PgError)(nil)
 	return errors.As(err, &said) && (said.Code[:2] == "22" || said.Code[:2] == "23")
 }
 
-// Later is the error of a task that has to wait until an instant. It is no failure.
+// Later returns the error of a task that has to wait until a time. It doesn't count as a
+// failure.
 func Later(until time.Time) error { return &laterError{until} }
 
 type laterError struct{ until time.Time }
@@ -274,8 +276,8 @@ func (e *laterError) Error() string {
 	return "it has to wait until " + e.until.UTC().Format(time.TimeOnly)
 }
 
-// do works on a task until there is a result or an error that retries in place don't
-// mend, or its claim ends.
+// do works on a task, with retries in place, until it succeeds, the failure has to be
+// stored, or the claim expires.
 func (s *Stage[T, R]) do(ctx context.Context, task T, until time.Time) ended[T, R] {
 	process := ctx
 	ctx, cancel := context.WithDeadline(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": task.Trace()}), until)
@@ -291,7 +293,7 @@ func (s *Stage[T, R]) do(ctx context.Context, task T, until time.Time) ended[T, 
 		failed := ended[T, R]{task: task, err: err, failures: attempt - task.Attempts() + 1}
 		later := (*laterError)(nil)
 		if process.Err() != nil && fail.ClassOf(err) != fail.Permanent && !errors.As(err, &later) {
-			return ended[T, R]{task: task, err: process.Err()} // whatever it says, that is why
+			return ended[T, R]{task: task, err: process.Err()} // the process is stopping, whatever err says
 		}
 		if errors.As(err, &later) || ctx.Err() != nil || fail.ClassOf(err) == fail.Permanent || attempt+1 >= s.cfg.MaxAttempts {
 			return failed
@@ -306,7 +308,7 @@ func (s *Stage[T, R]) do(ctx context.Context, task T, until time.Time) ended[T, 
 	}
 }
 
-// backoff is how long to wait after so many failures, with full jitter.
+// backoff returns the wait after a number of failures, with full jitter.
 func backoff(attempts int) time.Duration {
 	const first, longest = 200 * time.Millisecond, 15 * time.Second
 	bound := longest
@@ -316,7 +318,7 @@ func backoff(attempts int) time.Duration {
 	return first/2 + time.Duration(rand.Int64N(int64(bound)))
 }
 
-// traced does a task in a span that continues the trace of whoever made its row.
+// traced does a task in a span that continues the trace of the row's creator.
 func (s *Stage[T, R]) traced(ctx context.Context, task T) (R, error) {
 	ctx, span := s.tracer.Start(ctx, s.cfg.Name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.Int64("chorus.chat", task.Chat()), attribute.Int("chorus.attempts", task.Attempts())))
@@ -328,8 +330,8 @@ func (s *Stage[T, R]) traced(ctx context.Context, task T) (R, error) {
 	return result, err
 }
 
-// guarded turns a panic into an error, so that one bad row ends as a dead letter and
-// not as a crash that takes every other one along.
+// guarded turns a panic into an error, so that one bad row becomes a dead letter and
+// doesn't crash the process.
 func (s *Stage[T, R]) guarded(ctx context.Context, task T) (result R, err error) {
 	defer func() {
 		if p := recover(); p != nil {

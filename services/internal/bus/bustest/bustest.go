@@ -1,4 +1,4 @@
-// Package bustest opens the bus for tests, and holds back what is on it.
+// Package bustest opens the bus for tests.
 package bustest
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// Open connects to the bus that the configuration names, and declares its
-// streams and consumers. The test's end closes it.
+// Open connects to the configured bus and declares its streams and consumers. It is closed
+// at the end of the test.
 func Open(t testing.TB, cfg bus.Config) *bus.Bus {
 	t.Helper()
 	b, err := bus.Connect(t.Context(), cfg, testenv.Logger(t), t.Name())
@@ -26,7 +26,8 @@ func Open(t testing.TB, cfg bus.Config) *bus.Bus {
 	return b
 }
 
-// JetStream looks into the server behind the services' back. The test's end closes it.
+// JetStream connects to the server directly. The connection is closed at the end of the
+// test.
 func JetStream(t testing.TB, url string) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url)
