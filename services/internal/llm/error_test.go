@@ -24,8 +24,7 @@ func TestError(t *testing.T) {
 	}
 }
 
-// People read these words: no class is among them, no status of a success, and what to
-// do stands in them once.
+// People read these errors: they name no class, no status of a success, and the advice once only.
 func TestErrorsArePlain(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]llm.Error{

@@ -8,16 +8,16 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Breaker is that of a provider as operators see it.
+// Breaker is the state of a provider's breaker, for operators.
 type Breaker struct {
 	Provider string
-	// Open is false while it tries one call. Since is when it came into that state, and Next
-	// when a call is tried.
+	// Open is false while the breaker is half-open. Since is the time of the last change of state,
+	// Next the time of the next trial call.
 	Open        bool
 	Since, Next time.Time
 }
 
-// Breakers are those of this process that are not closed.
+// Breakers returns this process' breakers that are not closed.
 func (c *Chain) Breakers() []Breaker {
 	var all []Breaker
 	for _, k := range c.links {
@@ -30,14 +30,14 @@ func (c *Chain) Breakers() []Breaker {
 	return all
 }
 
-// Rest is why a provider is not asked for a while whose breaker is closed.
+// Rest is a pause of a provider whose breaker is closed.
 type Rest struct {
 	Provider, Why string
-	// Since is when it began and Until when it ends, where that is known.
+	// Since and Until are its beginning and end, zero if not known.
 	Since, Until time.Time
 }
 
-// Rests are those of this process.
+// Rests returns the pauses of this process.
 func (c *Chain) Rests() []Rest {
 	var all []Rest
 	now, day := time.Now(), c.Now()
@@ -59,5 +59,5 @@ func (c *Chain) Rests() []Rest {
 	return all
 }
 
-// nextDay is when budgets begin anew.
+// nextDay returns the time at which budgets start again.
 func nextDay(now time.Time) time.Time { return usage.Day(now).Add(24 * time.Hour) }

@@ -39,7 +39,7 @@ func TestANearlySpentBudgetIsWarnedOfOnceADay(t *testing.T) {
 	})
 }
 
-// An idle provider's budget is new at midnight: the alert of yesterday must end then.
+// An idle provider's budget is new at midnight: yesterday's alert must end then.
 func TestTheUsedBudgetIsThatOfTheDayOfTheScrape(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

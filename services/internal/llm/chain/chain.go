@@ -1,6 +1,6 @@
-// Package chain asks text providers one after the other: the first that may be
-// asked and can write. It keeps each to its limits and budgets, leaves alone who
-// asks for that or is ill, and takes every call down.
+// Package chain asks text providers one after the other until one writes the text. It keeps each
+// provider to its limits and budgets, pauses a provider that is throttled or fails, and records
+// every call.
 package chain
 
 import (
@@ -21,19 +21,19 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Ledger knows what was spent.
+// Ledger records calls and knows what was spent.
 type Ledger interface {
 	Record(c usage.Call)
-	// Spent is what a provider was used for on the day of now.
+	// Spent returns a provider's use on the day of now.
 	Spent(provider string, now time.Time) usage.Spent
 }
 
-// Deps is what a chain works with.
+// Deps holds the dependencies of a Chain.
 type Deps struct {
 	Ledger Ledger
-	// Replicas is how many processes share the limits per minute; nil is one.
+	// Replicas returns the number of processes that share the limits per minute; nil means one.
 	Replicas func() int
-	// Now is the clock that budgets' days are of; nil for this process'.
+	// Now returns the time that defines the days of budgets; nil means this process' clock.
 	Now     func() time.Time
 	Metrics *Metrics
 	Log     *zap.Logger
@@ -41,26 +41,25 @@ type Deps struct {
 
 var _ llm.Provider = (*Chain)(nil)
 
-// Chain asks its providers in their order. It is safe for concurrent use.
+// Chain asks its providers in order. It is safe for concurrent use.
 type Chain struct {
 	Deps
 	links []*link
-	// Calls that go on when nobody waits for them any more.
+	// Calls that continue after their caller has left.
 	loads   sync.WaitGroup
-	running context.Context //nolint:containedctx // the life of those calls, which is that of the chain
+	running context.Context //nolint:containedctx // ends these calls when the chain is closed
 	stop    context.CancelFunc
-	warned  sync.Map // the time of the last warning about a provider, by its name
+	warned  sync.Map // time of the last warning, by provider and advice
 }
 
-// ErrUnavailable says that no provider takes a call now, and that the caller did
-// not want to wait.
+// ErrUnavailable reports that no provider takes a call now, and that the caller doesn't wait.
 var ErrUnavailable = errors.New("no text provider takes a call now")
 
-// ErrRefused says that all providers were asked, and none can answer this request as it
-// is: to ask again is in vain.
+// ErrRefused reports that every provider was asked and refused this request. Asking again can't
+// help.
 var ErrRefused = errors.New("no text provider can write this")
 
-// New makes a chain of at least one link. Close it.
+// New returns a chain of at least one link. The caller must close it.
 func New(links []Link, deps Deps) *Chain {
 	if deps.Replicas == nil {
 		deps.Replicas = func() int { return 1 }
@@ -78,18 +77,16 @@ func New(links []Link, deps Deps) *Chain {
 	return c
 }
 
-// Generate gives the text of the first provider that can write it. One that is
-// at its limit, is paused, busy or ill is passed over at once, and one that fails
-// is followed by the next. While none takes a call the request waits, until one
-// may or the context ends; one in the background waits for nothing, and leaves a part
-// of each budget to the others.
+// Generate returns the text of the first provider that can write it. A provider that is at its
+// limit, paused, busy or failing is skipped at once; if a call fails, the next provider is asked.
+// While none takes a call, the request waits until one does or the context ends. A background
+// request doesn't wait, and leaves a part of each budget to the others.
 //
-// The error is that of the context, with why there was no text until then, or
-// what the providers said if all that were asked have failed; none of the
-// errors is permanent for the caller: a key may be corrected, another draft may
-// not be filtered.
+// The error is the context's, with the reasons why there was no text until then, or, if every
+// provider that was asked failed, what they said. No error is permanent for the caller: a key may
+// be corrected, and another draft may not be filtered.
 func (c *Chain) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
-	var acquired *link // whose worker was waited for
+	var acquired *link // a worker of this link was waited for
 	for {
 		answer, t := c.try(ctx, r, acquired)
 		switch {
@@ -109,12 +106,12 @@ func (c *Chain) Generate(ctx context.Context, r llm.Request) (llm.Response, erro
 	}
 }
 
-// tries is how one round over the links went.
+// tries is the result of one round over the links.
 type tries struct {
 	done, failed bool
 	said         []error
-	refused      []*refusal // of each link, nil for those that were asked
-	refusals     int        // of those that were asked, how many can't answer this request
+	refused      []*refusal // by link; nil for a link that was asked
+	refusals     int        // number of asked links that can't answer this request
 }
 
 func (t *tries) err() error {
@@ -140,8 +137,7 @@ func oneLine(errs []error) error {
 	return fmt.Errorf(format, args...)
 }
 
-// try goes through the links once. It has a worker of the acquired one,
-// which it releases.
+// try asks the links once, in order. It holds a worker of the acquired link and releases it.
 func (c *Chain) try(ctx context.Context, r llm.Request, acquired *link) (llm.Response, *tries) {
 	if acquired != nil {
 		defer acquired.workers.ReleasePermit()
@@ -167,12 +163,12 @@ func (c *Chain) try(ctx context.Context, r llm.Request, acquired *link) (llm.Res
 			t.done = true
 			return answer, t
 		case fail.ClassOf(err) == fail.Throttled:
-			// An answer, and not a failure: it says when to come back.
+			// An answer, not a failure: it says when to come back.
 			t.refused[i] = &refusal{reason: reasonPaused, wait: max(k.throttle.left(time.Now()), time.Millisecond)}
 			t.said = append(t.said, err)
 		default:
 			t.failed = true
-			if inVain(err) {
+			if alwaysFails(err) {
 				t.refusals++
 			}
 			t.said = append(t.said, err)
@@ -181,12 +177,11 @@ func (c *Chain) try(ctx context.Context, r llm.Request, acquired *link) (llm.Res
 	return llm.Response{}, t
 }
 
-// maxLeftOut bounds how often one request is made again without a part of it.
+// maxLeftOut limits how often a request is repeated without a part of it.
 const maxLeftOut = 5
 
-// again tells whether a provider refused a part of the request, which it leaves out
-// from then on. Of any failure that somebody can do something about it warns, once in a
-// while.
+// again reports whether the provider refused a part of the request that it leaves out from now on.
+// It also warns, at most once in warnEvery, of failures that the operator can fix.
 func (c *Chain) again(k *link, err error) bool {
 	var failed *llm.Error
 	if !errors.As(err, &failed) {
@@ -205,7 +200,7 @@ func (c *Chain) again(k *link, err error) bool {
 	return failed.Again
 }
 
-// warnEvery is how often the same is told at most.
+// warnEvery is the shortest interval between equal warnings.
 const warnEvery = time.Minute
 
 func (c *Chain) warns(about string) bool {
@@ -219,9 +214,9 @@ func (c *Chain) warns(about string) bool {
 	return true
 }
 
-// inVain tells failures that the same request will have again, whatever the provider
-// is about: it is refused for what is in it, or the model thinks until it must stop.
-func inVain(err error) bool {
+// alwaysFails reports whether the same request must fail again whatever the state of the provider: it
+// was refused for its content, or the model thinks until its limit of tokens.
+func alwaysFails(err error) bool {
 	var failed *llm.Error
 	if !errors.As(err, &failed) {
 		return false
@@ -271,8 +266,8 @@ func (c *Chain) ask(ctx context.Context, k *link, r llm.Request, acquired bool) 
 	return answer, nil, err
 }
 
-// take takes a call down. Where a provider does not say how many tokens it was,
-// they are estimated, so that budgets hold all the same. It returns the whole call.
+// take records a call and returns the record. If the provider doesn't report the tokens, they are
+// estimated, so that budgets still hold.
 func (c *Chain) take(k *link, call usage.Call, answer *llm.Response, err error, prompt int) usage.Call {
 	used := llm.Usage{}
 	var failed *llm.Error
@@ -313,13 +308,12 @@ func (c *Chain) watch(k *link, now time.Time) {
 
 const percent = 100
 
-// busyLook is how long a busy provider is waited for before another busy one is
-// looked at again.
+// busyLook is how long to wait for a busy provider before another busy one is checked.
 const busyLook = time.Second
 
-// wait waits until one of the links may take a call. It returns the link whose
-// worker it then has, if it is one that was busy: to release the worker for a
-// look at the limits would wake all who wait, each time one is free.
+// wait waits until one of the links may take a call. If this is a busy link, it returns the link
+// with a worker acquired. Releasing the worker to check the limits first would wake all waiting
+// requests each time a worker is free.
 func (c *Chain) wait(ctx context.Context, t *tries) (acquired *link, err error) {
 	soonest := time.Duration(-1)
 	for i, r := range t.refused {
@@ -339,12 +333,12 @@ func (c *Chain) wait(ctx context.Context, t *tries) (acquired *link, err error) 
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			return nil, nil //nolint:nilnil // the limits are to be looked at
+			return nil, nil //nolint:nilnil // check the limits again
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	// Whoever waits longest comes first.
+	// The request that has waited longest gets the worker.
 	if soonest < 0 {
 		err = acquired.workers.AcquirePermit(ctx)
 	} else {
@@ -356,11 +350,11 @@ func (c *Chain) wait(ctx context.Context, t *tries) (acquired *link, err error) 
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	return nil, nil //nolint:nilnil // it is time to look at the others
+	return nil, nil //nolint:nilnil // time to check the other links
 }
 
-// Model tells whether there is a provider with a model: those without one write
-// texts, and can be asked nothing else.
+// Model reports whether one of the providers has a model. Others write texts and answer no other
+// request.
 func (c *Chain) Model() bool {
 	for _, k := range c.links {
 		if _, without := k.Provider.(interface{ Templates() }); !without {
@@ -370,7 +364,7 @@ func (c *Chain) Model() bool {
 	return false
 }
 
-// charsPerToken is how long a token is, about, in what models are asked.
+// charsPerToken estimates the length of a token in a prompt.
 const charsPerToken = 4
 
 func tokens(s string) int { return (utf8.RuneCountInString(s) + charsPerToken - 1) / charsPerToken }
@@ -382,7 +376,7 @@ func estimate(r llm.Request) (n int) {
 	return n
 }
 
-// outcome is how a call went, in a word.
+// outcome returns the outcome of a call in one word.
 func outcome(ctx context.Context, err error) string {
 	switch {
 	case err == nil:
@@ -399,7 +393,7 @@ func outcome(ctx context.Context, err error) string {
 	return fail.ClassOf(err).String()
 }
 
-// String says why there is no call, for people.
+// String explains the refusal to people.
 func (r *refusal) String() string {
 	switch r.reason {
 	case reasonBudget:

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// script is a provider that does what it is told.
+// script is a provider whose answers the test sets.
 type script struct {
 	name string
 	do   func(ctx context.Context, n int) (llm.Response, error)
@@ -45,7 +45,7 @@ func (s *script) calls() int {
 	return len(s.times)
 }
 
-// ledger remembers.
+// ledger keeps calls in memory.
 type ledger struct {
 	mu    sync.Mutex
 	calls []usage.Call
@@ -333,8 +333,8 @@ func TestWhoWaitsGetsAWorkerInTurn(t *testing.T) {
 	})
 }
 
-// However many wait, a worker that is free is one's alone: the others are not woken
-// to look at the limits.
+// However many requests wait, a free worker goes to one of them; the others aren't woken to check
+// the limits.
 func TestAFreeWorkerWakesOneOfThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	for name, second := range map[string]*script{"alone": nil, "with another that is busy": takes("second", 24*time.Hour)} {
@@ -343,7 +343,7 @@ func TestAFreeWorkerWakesOneOfThoseWhoWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const waiting = 200
 				scripts := []*script{takes("first", 100*time.Millisecond)}
-				looks := waiting // each once, and again each second where there is another
+				looks := waiting // one each, and one more per second if there is another provider
 				if second != nil {
 					scripts = append(scripts, second)
 					looks = 2 * waiting * (waiting/10 + 2)
@@ -450,14 +450,14 @@ func TestNoMinuteHasMoreThanItsLimit(t *testing.T) {
 func TestALongWaitForTokensIsPaidOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := writes("only") // 100 tokens a call
+		s := writes("only") // 100 tokens per call
 		c := of(&ledger{}, func(_ int, l *chain.Limits) { l.TokensPerMinute = 1000 }, s)
 		for range 40 {
 			if _, err := ask(c, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}
-		// 4,000 tokens; what may be used at once comes on top of what flows.
+		// 4,000 tokens: the burst, and then the flow of a minute each.
 		if took := s.times[len(s.times)-1].Sub(s.times[0]); took < 3*time.Minute || took > 6*time.Minute {
 			t.Errorf("40 calls of 100 tokens took %v at 1000 a minute", took)
 		}

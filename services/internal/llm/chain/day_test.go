@@ -10,8 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 )
 
-// The day that a budget is for is that of the clock which the chain is given, and calls
-// are counted on it.
+// The day of a budget follows the clock that the chain is given, and calls are counted by it.
 func TestTheDayOfABudgetIsOfTheGivenClock(t *testing.T) {
 	t.Parallel()
 	day := time.Date(2026, 5, 1, 23, 59, 0, 0, time.UTC)

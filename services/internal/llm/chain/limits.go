@@ -12,36 +12,34 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Limits is what a provider may be used for. Zero is no limit, except where it
-// says otherwise.
+// Limits limits the use of a provider. Zero means no limit, unless a field says otherwise.
 type Limits struct {
-	// Workers is how many calls may be under way; at least 1.
+	// Workers limits concurrent calls; at least 1.
 	Workers int
-	// Timeout bounds one call; more than 0.
+	// Timeout limits one call; more than 0.
 	Timeout time.Duration
-	// LoadTimeout bounds the first call to a provider that has not answered for some
-	// minutes, and may have to load its model. Up to Timeout it is a call like any.
+	// LoadTimeout limits the first call to a provider that has not answered for some minutes, and
+	// may have to load its model. A value up to Timeout has no effect.
 	LoadTimeout time.Duration
-	// RequestsPerMinute and TokensPerMinute are never passed in any minute, by all
-	// replicas together.
+	// RequestsPerMinute and TokensPerMinute hold in any minute, for all replicas together.
 	RequestsPerMinute, TokensPerMinute int
-	// DailyTokens and DailyCost begin anew at midnight UTC. They are passed by no
-	// more than the calls under way.
+	// DailyTokens and DailyCost start again at midnight UTC. They can be exceeded by the calls in
+	// flight only.
 	DailyTokens int64
 	DailyCost   float64
-	// PromptPrice and CompletionPrice are for a million tokens, in any currency.
+	// PromptPrice and CompletionPrice are prices of a million tokens, in any currency.
 	PromptPrice, CompletionPrice float64
 	// BreakerFailures in a row open the breaker for BreakerDelay; both more than 0.
 	BreakerFailures int
 	BreakerDelay    time.Duration
 }
 
-// DefaultLimits suit a hosted model.
+// DefaultLimits returns the defaults, which suit a hosted model.
 func DefaultLimits() Limits {
 	return Limits{Workers: 16, Timeout: 30 * time.Second, BreakerFailures: 5, BreakerDelay: 2 * time.Minute}
 }
 
-// Validate joins everything that is wrong.
+// Validate joins all errors.
 func (l Limits) Validate() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
@@ -65,11 +63,10 @@ func (l Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// budgeted tells whether there is a budget of the day.
+// budgeted reports whether there is a daily budget.
 func (l Limits) budgeted() bool { return l.DailyTokens > 0 || l.DailyCost > 0 }
 
-// Share is which part of the day's budget is used up, 1 for all of it; 0 where there
-// is no budget.
+// Share returns the used share of the daily budget, 1 for all of it; 0 without a budget.
 func (l Limits) Share(s usage.Spent) float64 {
 	var share float64
 	if l.DailyTokens > 0 {
@@ -81,17 +78,17 @@ func (l Limits) Share(s usage.Spent) float64 {
 	return share
 }
 
-// NearlySpent is the share of a day's budget from which it is warned about.
+// NearlySpent is the share of a daily budget from which the chain warns.
 const NearlySpent = 0.8
 
 const million = 1_000_000
 
-// Cost is what tokens cost by the prices.
+// Cost returns the price of tokens.
 func (l Limits) Cost(promptTokens, completionTokens int) float64 {
 	return (float64(promptTokens)*l.PromptPrice + float64(completionTokens)*l.CompletionPrice) / million
 }
 
-// perMinute keeps to a number in any minute. A replica keeps to its share of it.
+// perMinute limits a number per minute, in any minute. Each replica keeps to its share of it.
 type perMinute struct {
 	limit    int
 	replicas func() int
@@ -101,10 +98,10 @@ type perMinute struct {
 	limiter *rate.Limiter
 }
 
-// burstPart is the part of a minute's number that may be used at once.
+// burstPart is the divisor of a minute's number that gives the burst.
 const burstPart = 6
 
-// newPerMinute is nil, which limits nothing, for 0.
+// newPerMinute returns nil, which limits nothing, for 0.
 func newPerMinute(limit int, replicas func() int) *perMinute {
 	if limit == 0 {
 		return nil
@@ -112,8 +109,7 @@ func newPerMinute(limit int, replicas func() int) *perMinute {
 	return &perMinute{limit: limit, replicas: replicas}
 }
 
-// current is the limiter for this replica's share, which changes as replicas
-// come and go.
+// current returns the limiter for this replica's share, which changes with the number of replicas.
 func (p *perMinute) current() *rate.Limiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,8 +117,8 @@ func (p *perMinute) current() *rate.Limiter {
 	if share == p.share {
 		return p.limiter
 	}
-	// In any minute a bucket lets through what it holds and what flows in. The one
-	// that is left when the minute begins has flowed in before it.
+	// In any minute, a bucket lets through its content and the inflow. Its content at the start of
+	// the minute has flowed in before.
 	burst := max(share/burstPart, 1)
 	flow := rate.Limit(float64(share-burst+1) / time.Minute.Seconds())
 	if p.limiter == nil {
@@ -135,9 +131,8 @@ func (p *perMinute) current() *rate.Limiter {
 	return p.limiter
 }
 
-// take takes n, and tells how to give them back; or it takes nothing and tells
-// how long to wait. What is more than can ever be taken at once is taken once all
-// that can be is there, and the rest owed.
+// take takes n and returns a function to give them back; or it takes nothing and returns the time
+// to wait. If n is more than the burst, it takes a full burst and owes the rest.
 func (p *perMinute) take(n int) (giveBack func(), wait time.Duration) {
 	if p == nil {
 		return func() {}, 0
@@ -154,8 +149,7 @@ func (p *perMinute) take(n int) (giveBack func(), wait time.Duration) {
 	return func() { r.CancelAt(time.Now()) }, 0
 }
 
-// owe takes n that were used without having been taken, so that what comes next
-// waits for them.
+// owe takes n that were used without being taken, so that the next calls wait for them.
 func (p *perMinute) owe(n int) {
 	if p == nil || n <= 0 {
 		return
@@ -166,7 +160,7 @@ func (p *perMinute) owe(n int) {
 	}
 }
 
-// ceil is a wait that is surely over when it is.
+// ceil rounds a wait up, so that it is surely over after it.
 func ceil(d time.Duration) time.Duration {
 	return time.Duration(math.Ceil(float64(d)/float64(time.Millisecond))) * time.Millisecond
 }

@@ -18,9 +18,9 @@ import (
 
 // Link is one provider of a chain.
 type Link struct {
-	// Name is what the provider is called in errors, metrics and usage.
+	// Name names the provider in errors, metrics and usage.
 	Name string
-	// Model is what it is asked for; empty for one without models.
+	// Model is the model that it is asked for; empty for a provider without models.
 	Model    string
 	Provider llm.Provider
 	Limits   Limits
@@ -30,20 +30,20 @@ type Link struct {
 type link struct {
 	Link
 	ledger   Ledger
-	day      func() time.Time // whose budget is used
+	day      func() time.Time // now by the clock of budgets
 	workers  bulkhead.Bulkhead[any]
 	breaker  circuitbreaker.CircuitBreaker[any]
 	resting  resting
-	changed  atomic.Int64 // when the breaker's state changed last, in Unix milliseconds
+	changed  atomic.Int64 // time of the breaker's last change, in Unix milliseconds
 	requests *perMinute
 	tokens   *perMinute
 	throttle throttle
 	load     load
-	// usual is how many tokens an answer usually has.
+	// usual is the average number of tokens of an answer.
 	usual atomic.Int64
-	// warned is the day, in Unix seconds, of which it was warned that the budget ends.
+	// warned is the day, in Unix seconds, of the last warning about the budget.
 	warned atomic.Int64
-	// spent is since when the budget is used up, in Unix milliseconds; 0 while it is not.
+	// spent is the time since which the budget is used up, in Unix milliseconds; 0 if it isn't.
 	spent atomic.Int64
 }
 
@@ -74,15 +74,15 @@ func newLink(l Link, deps Deps) *link {
 	return k
 }
 
-// refusal is why a link takes no call now, and when it may.
+// refusal says why a link takes no call now, and how long to wait.
 type refusal struct {
 	reason string
 	wait   time.Duration
-	// full says that the wait is over when a worker is free.
+	// full reports that the wait ends when a worker is free.
 	full bool
 }
 
-// The reasons, as metrics have them.
+// The reasons, as labels of metrics.
 const (
 	reasonBudget  = "budget"
 	reasonPaused  = "paused"
@@ -92,15 +92,13 @@ const (
 	reasonLoading = "loading"
 )
 
-// breakerLook is how long a half-open breaker is waited for, whose one trial is
-// under way.
+// breakerLook is how long to wait while a half-open breaker has its trial call in flight.
 const breakerLook = 200 * time.Millisecond
 
-// backgroundPart is the part of a budget that calls in the background leave to
-// the others.
+// backgroundPart is the part of a budget that background calls leave to others.
 const backgroundPart = 0.2
 
-// idle tells whether the link would take a call, before a worker is asked for.
+// idle returns why the link would take no call, before a worker is acquired; nil if it would.
 func (k *link) idle(now time.Time, background bool) *refusal {
 	if day := k.day(); !k.affords(day, background) {
 		if !background {
@@ -121,8 +119,8 @@ func (k *link) idle(now time.Time, background bool) *refusal {
 	return nil
 }
 
-// rests is how long its breaker stays open: for the delay of all breakers at first, and
-// after each try in vain for longer.
+// rests returns how long the breaker stays open: the configured delay at first, longer after each
+// trial that failed.
 func (k *link) rests(now time.Time) time.Duration {
 	if !k.breaker.IsOpen() {
 		return 0
@@ -143,8 +141,8 @@ func (k *link) affords(now time.Time, background bool) bool {
 		(k.Limits.DailyCost == 0 || spent.Cost < part*k.Limits.DailyCost)
 }
 
-// enter lets a call that has a worker pass the rate limits, the throttle and the
-// breaker. What it lets through must be learned from, with the round.
+// enter passes a call that has a worker through the rate limits, the throttle and the breaker. If
+// it succeeds, the caller must call learn with the round.
 func (k *link) enter(promptTokens int) (round int, refused *refusal) {
 	giveBack, wait := k.requests.take(1)
 	if wait > 0 {
@@ -170,8 +168,8 @@ func (k *link) enter(promptTokens int) (round int, refused *refusal) {
 	return round, nil
 }
 
-// call makes one call within timeout. That the provider took too long is its failure;
-// that the caller's time is over is not, nor is it while the provider loads its model.
+// call makes one call within timeout. Exceeding the timeout is the provider's failure. The end of
+// the caller's context isn't, nor is a timeout while the provider loads its model.
 func (k *link) call(ctx context.Context, r llm.Request, timeout time.Duration, round int) (llm.Response, error) {
 	calling, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -188,15 +186,15 @@ func (k *link) call(ctx context.Context, r llm.Request, timeout time.Duration, r
 	return answer, err
 }
 
-// learn takes from an outcome what it says about the provider.
+// learn updates the link's state by the outcome of a call.
 func (k *link) learn(ctx context.Context, answer llm.Response, err error, round int, loading bool) {
 	now := time.Now()
 	var failed *llm.Error
 	_ = errors.As(err, &failed)
 	switch {
 	case err != nil && (ctx.Err() != nil || loading):
-		// A trial that says nothing is no reason to trust the provider again; but
-		// outside of a trial nothing need be recorded.
+		// A trial without an outcome must not close the breaker. Outside of a trial nothing need be
+		// recorded.
 		if k.breaker.IsHalfOpen() {
 			k.resting.again()
 			k.breaker.RecordFailure()
@@ -221,21 +219,21 @@ func (k *link) learn(ctx context.Context, answer llm.Response, err error, round 
 		k.rest(now, answer)
 	}
 	if err == nil && answer.Usage.CompletionTokens > 0 {
-		const weight = 8 // of what was known before, in answers
+		const weight = 8 // of the earlier average, in answers
 		before := k.usual.Load()
 		k.usual.Store(before + (int64(answer.Usage.CompletionTokens)-before)/weight + 1)
 	}
 }
 
-// failed takes from a failure whether the provider is to rest.
+// failed decides whether a failure opens the breaker.
 func (k *link) failed(err error, failed *llm.Error) {
 	switch {
 	case failed != nil && (failed.Class == fail.Throttled || failed.Again):
-		k.breaker.RecordSuccess() // it says nothing about what it writes
+		k.breaker.RecordSuccess() // says nothing about its texts
 	case ill(err):
 		k.resting.failed(err)
 		k.breaker.RecordFailure()
-	case k.resting.failed(err) >= useless(k.Limits.BreakerFailures):
+	case k.resting.failed(err) >= maxUseless(k.Limits.BreakerFailures):
 		if k.breaker.RecordFailure(); k.breaker.IsClosed() {
 			k.breaker.Open()
 		}
@@ -244,12 +242,11 @@ func (k *link) failed(err error, failed *llm.Error) {
 	}
 }
 
-// maxRest is how long a provider is left alone at most that has answered, and whose
-// headers say that nothing is left of a limit. They are not always about minutes, and
-// the next answer says it better.
+// maxRest limits the pause after an answer whose headers say that a limit is used up. These headers
+// aren't always about minutes, and the next answer has better ones.
 const maxRest = time.Minute
 
-// rest leaves a provider alone until its limits are full again, if that is soon.
+// rest pauses a provider until its limits are full again, if that is soon.
 func (k *link) rest(now time.Time, answer llm.Response) {
 	for _, l := range []struct {
 		llm.Limit
@@ -261,8 +258,8 @@ func (k *link) rest(now time.Time, answer llm.Response) {
 	}
 }
 
-// ill tells failures that the next request will have too from what a provider
-// says about one request. A rate limit has its own answer.
+// ill reports whether the next request must fail, too, as opposed to failures about one request.
+// Rate limits are handled by the throttle.
 func ill(err error) bool {
 	var failed *llm.Error
 	if !errors.As(err, &failed) || failed.Answered || failed.Class == fail.Throttled {
@@ -275,7 +272,7 @@ func ill(err error) bool {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound:
 		return true // a wrong key, no credit, no such model
 	case http.StatusTooManyRequests:
-		return true // OpenAI's way to say that there is no credit left
+		return true // OpenAI answers 429 when there is no credit left
 	}
 	return false
 }

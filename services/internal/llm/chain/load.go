@@ -8,25 +8,25 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// loadedFor is how long a model is taken to stay loaded after an answer. Ollama
-// unloads one after five minutes without a call.
+// loadedFor is how long a model is assumed to stay loaded after an answer. Ollama unloads a model
+// after five minutes without a call.
 const loadedFor = 4 * time.Minute
 
-// codeLoading is the Code of calls that were given up while the first one was under
-// way.
+// codeLoading is the Code of calls that were given up while the loading call was in flight.
 const codeLoading = "loading"
 
-// load is whether a provider may have to load its model first, which can take minutes,
-// and which some servers drop when the caller leaves. So the first call to a provider
-// that has not answered for a while is made to its end, whoever waits for it. It is
-// safe for concurrent use.
+// load tracks whether a provider may have to load its model, which can take minutes. Some servers
+// stop loading when the caller leaves. So the first call to a provider that hasn't answered for a
+// while, the loading call, is made to its end even if its caller leaves. It is safe for concurrent
+// use.
 type load struct {
 	mu    sync.Mutex
-	last  time.Time // when it answered last
-	began time.Time // when that first call began; zero if there is none
+	last  time.Time // time of the last answer
+	began time.Time // start of the loading call; zero if there is none
 }
 
-// begin tells whether a call that begins now is that first call. It must be ended.
+// begin reports whether a call that starts now is the loading call. If so, the caller must call
+// end.
 func (l *load) begin(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,15 +55,15 @@ func (l *load) underWay() bool {
 	return !l.began.IsZero()
 }
 
-// outlasts tells whether the first call takes longer than others may, and when it began.
+// outlasts reports whether the loading call has taken longer than timeout, and when it began.
 func (l *load) outlasts(now time.Time, timeout time.Duration) (began time.Time, is bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.began, !l.began.IsZero() && now.Sub(l.began) >= timeout
 }
 
-// untilLoaded makes a call that may have to wait for a model to be loaded. The caller
-// waits for it as for any other; the call goes on without it.
+// untilLoaded makes the loading call. The caller waits for it as for any other; the call continues
+// if the caller leaves.
 func (c *Chain) untilLoaded(
 	ctx context.Context, k *link, run func(ctx context.Context, timeout time.Duration) (llm.Response, error),
 ) (answer llm.Response, refused *refusal, err error) {
@@ -93,7 +93,7 @@ func (c *Chain) untilLoaded(
 	}
 }
 
-// Close ends the calls that nobody waits for, and waits for their ends.
+// Close ends the calls whose callers have left, and waits for them.
 func (c *Chain) Close() {
 	c.stop()
 	c.loads.Wait()

@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Metrics counts what chains do.
+// Metrics counts the calls of chains.
 type Metrics struct {
 	calls    *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
@@ -56,7 +56,7 @@ func (m *Metrics) refused(provider, reason string) {
 	m.refusals.WithLabelValues(provider, reason).Inc()
 }
 
-// spending lets the budgets of providers be looked at, on the day that it is by now.
+// spending registers the providers' budgets. Each scrape computes them for the current day.
 func (m *Metrics) spending(links []Link, ledger Ledger, now func() time.Time) {
 	m.budgets.mu.Lock()
 	defer m.budgets.mu.Unlock()
@@ -65,8 +65,8 @@ func (m *Metrics) spending(links []Link, ledger Ledger, now func() time.Time) {
 	}
 }
 
-// budgets computes how much of them is used up whenever it is asked: they begin anew
-// at midnight, whether a call is made or not.
+// budgets computes the used share of budgets at each scrape, because they start again at midnight
+// even without a call.
 type budgets struct {
 	about *prometheus.Desc
 	mu    sync.Mutex
@@ -89,9 +89,8 @@ func (m *Metrics) breaker(provider string, state circuitbreaker.State) {
 	m.open.WithLabelValues(provider).Set(map[circuitbreaker.State]float64{circuitbreaker.OpenState: 1, circuitbreaker.HalfOpenState: 0.5}[state])
 }
 
-// traceCall records a call that has ended in the trace of what it was made for, by
-// the names that OpenTelemetry has for calls to models:
-// https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+// traceCall adds a call that has ended to the trace of its caller, with OpenTelemetry's attributes
+// for calls to models: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 func traceCall(ctx context.Context, c usage.Call, err error) {
 	turn := trace.SpanFromContext(ctx)
 	if !turn.IsRecording() {

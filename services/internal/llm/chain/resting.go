@@ -7,28 +7,28 @@ import (
 	"go.uber.org/zap"
 )
 
-// useless is how many answers of no use, one after the other, make a provider rest as
-// failures do. One is no illness, and another request may do better: so more are needed.
-func useless(failures int) int { return 2 * failures }
+// maxUseless returns the number of useless answers in a row that open the breaker. It is larger than
+// that of failures: the provider works, and another request may do better.
+func maxUseless(failures int) int { return 2 * failures }
 
-// maxResting is how long a provider rests at most before it is tried again.
+// maxResting is the longest time that a breaker stays open before a trial call.
 const maxResting = 30 * time.Minute
 
-// resting is what a provider's breaker does not know: why it is open, since when nothing
-// was written, and until when, because each rest is twice as long as the one before until
-// something is. The log gets one line when a provider begins to rest and one when it
-// writes again. It is safe for concurrent use.
+// resting keeps what a breaker doesn't: the reason of its opening, the time since the last text,
+// and the end of the rest. Each rest is twice as long as the one before, until there is a text. It
+// logs one line when the provider begins to rest and one when it writes again. It is safe for
+// concurrent use.
 type resting struct {
 	mu       sync.Mutex
 	failures int       // in a row
-	since    time.Time // when the first of them was
+	since    time.Time // time of the first of them
 	last     error
 	rests    int // in a row
 	until    time.Time
 	told     bool
 }
 
-// failed notes a call that gave no text, and tells how many there were in a row.
+// failed records a call without a text, and returns the number of such calls in a row.
 func (r *resting) failed(err error) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,21 +39,21 @@ func (r *resting) failed(err error) int {
 	return r.failures
 }
 
-// wrote notes a text.
+// wrote records a text.
 func (r *resting) wrote() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures, r.last = 0, nil
 }
 
-// again notes a try that told nothing: the next rest is as long as the one before.
+// again records a trial without an outcome: the next rest is as long as the one before.
 func (r *resting) again() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rests = max(r.rests-1, 0)
 }
 
-// begin begins a rest, of at least the shortest.
+// begin starts a rest of at least shortest.
 func (r *resting) begin(log *zap.Logger, shortest time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *resting) begin(log *zap.Logger, shortest time.Duration) {
 		zap.Int("failures", r.failures), zap.Duration("rests", length))
 }
 
-// end notes that the provider is asked as usual.
+// end records that the breaker is closed.
 func (r *resting) end(log *zap.Logger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,7 +80,7 @@ func (r *resting) end(log *zap.Logger) {
 	r.told = false
 }
 
-// left is how long the rest still is; not more than 0 for none.
+// left returns the remaining rest; 0 or less if there is none.
 func (r *resting) left(now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

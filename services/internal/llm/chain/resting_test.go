@@ -16,9 +16,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 )
 
-// Who gives nothing of use many times in a row rests as who fails does, whatever it says
-// instead: longer after each try, which is one call, and up to a bound. The log has a line
-// for the beginning and one for the end, and the account has until when.
+// A provider that gives useless answers many times in a row rests like one that fails, whatever the
+// answers are. The rests get longer after each trial, up to a limit, and a trial is one call. The
+// log has one line for the beginning and one for the end; the usage has the end of the rest.
 func TestWhoGivesNothingOfUseRests(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -81,7 +81,7 @@ func TestWhoGivesNothingOfUseRests(t *testing.T) {
 	}
 }
 
-// What now and then is of no use is no reason to rest.
+// A useless answer now and then is no reason to rest.
 func TestWhoWritesNowAndThenDoesNotRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

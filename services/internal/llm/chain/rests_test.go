@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/chain"
 )
 
-// Who rests is told with the reason, and since and until when, and no longer than it rests.
+// Rests returns each rest with its reason, beginning and end, and only as long as it lasts.
 func TestRestsAreTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -63,5 +63,5 @@ func TestRestsAreTold(t *testing.T) {
 	})
 }
 
-// chainDay is the midnight after a time.
+// chainDay returns the midnight after a time.
 func chainDay(at time.Time) time.Time { return at.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour) }

@@ -5,47 +5,46 @@ import (
 	"time"
 )
 
-// throttle is how long a provider is left alone that has said that it was asked too
-// often: as long as it says, or else for 1, 2, 4 and up to 60 seconds. All calls keep
-// to it, and the first one after it goes alone: the others follow once it was not
-// throttled. It is safe for concurrent use.
+// throttle pauses a provider that answered that it is asked too often: as long as it says, or else
+// for 1, 2, 4 and up to 60 seconds. All calls keep to the pause. The first call after it goes
+// alone; the others follow if it wasn't throttled. It is safe for concurrent use.
 type throttle struct {
 	mu     sync.Mutex
-	since  time.Time // when the wait began
+	since  time.Time // beginning of the pause
 	until  time.Time
 	why    string
-	steps  int  // answers in a row that throttled, one a round
-	round  int  // rises with each of them: what was asked before says nothing new
-	asking bool // the first call after a wait is under way
+	steps  int  // throttled answers in a row, at most one per round
+	round  int  // rises with each such answer: calls from before it are ignored
+	asking bool // the first call after a pause is in flight
 }
 
 const (
 	// minThrottled is the shortest wait.
 	minThrottled = time.Second
-	// maxThrottled is the longest wait of a provider that says nothing about it.
+	// maxThrottled is the longest wait if the provider doesn't say how long.
 	maxThrottled = time.Minute
 )
 
-// left is how long the wait still is.
+// left returns the remaining wait.
 func (t *throttle) left(now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.until.Sub(now)
 }
 
-// wait is why the provider is left alone, and since and until when; false if it isn't.
+// wait returns the reason, beginning and end of the pause; waits is false if there is none.
 func (t *throttle) wait(now time.Time) (why string, since, until time.Time, waits bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.why, t.since, t.until, now.Before(t.until)
 }
 
-// enter lets a call through, if it may go. It must be told, over or leave after that.
+// enter reports whether a call may go. If so, the caller must then call told, over or leave.
 func (t *throttle) enter(now time.Time) (round int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.steps > 0 {
-		// A wait may have begun since the caller looked at what is left.
+		// A wait may have begun since the caller checked left.
 		if t.asking || now.Before(t.until) {
 			return 0, false
 		}
@@ -63,7 +62,7 @@ func (t *throttle) leave(round int) {
 	}
 }
 
-// over ends a call that was not throttled.
+// over ends a call that wasn't throttled.
 func (t *throttle) over(round int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,7 +71,8 @@ func (t *throttle) over(round int) {
 	}
 }
 
-// told ends a call that was throttled, with the wait that was asked for; 0 is none.
+// told ends a call that was throttled, with the wait that the provider asks for; 0 if it doesn't
+// say.
 func (t *throttle) told(now time.Time, round int, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -81,14 +81,14 @@ func (t *throttle) told(now time.Time, round int, wait time.Duration) {
 		t.round++
 		t.steps++
 		if wait == 0 {
-			const doublings = 6 // 64 s is above the most
+			const doublings = 6 // 64 s is above the maximum
 			wait = min(minThrottled<<min(t.steps-1, doublings), maxThrottled)
 		}
 	}
 	t.extend(now, max(wait, minThrottled), "it says that it was asked too often")
 }
 
-// rest waits before there is a reason to complain.
+// rest pauses the provider because its limit is used up, before it throttles a call.
 func (t *throttle) rest(now time.Time, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

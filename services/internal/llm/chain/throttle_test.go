@@ -18,8 +18,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// A provider that does not say how long to wait is asked after 1, 2, 4 and up to 60
-// seconds, by one of all that wait; the others follow once it answers.
+// A provider that doesn't say how long to wait is asked after 1, 2, 4 and up to 60 seconds, by one
+// of the waiting calls; the others follow once it answers.
 func TestAThrottleWithoutAWaitBacksOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestAThrottleWithoutAWaitBacksOff(t *testing.T) {
 	})
 }
 
-// Calls that were under way when the first was throttled say nothing new.
+// Calls that were in flight when the first was throttled don't lengthen the wait.
 func TestOneBurstIsOneStepOfTheBackoff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestOneBurstIsOneStepOfTheBackoff(t *testing.T) {
 	})
 }
 
-// Headers about days, and instants, are not obeyed after an answer.
+// After an answer, headers about days, and instants, are ignored.
 func TestAFarResetAfterAnAnswerIsNoPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestAFarResetAfterAnAnswerIsNoPause(t *testing.T) {
 	})
 }
 
-// A model that only thinks is well; the turn need not be tried again.
+// A model that only thinks has not failed; the turn must not be tried again.
 func TestThoughtsAreNoIllnessAndCost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestThoughtsAreNoIllnessAndCost(t *testing.T) {
 	})
 }
 
-// What a provider leaves out from now on is left out at once.
+// A part that a provider refuses is left out of a second request at once.
 func TestARefusedPartIsLeftOutAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestARefusedPartIsLeftOutAtOnce(t *testing.T) {
 	})
 }
 
-// A model takes 100 s to load, which its server drops when the caller leaves.
+// A model takes 100 s to load, and its server stops loading when the caller leaves.
 func TestAColdModelIsLoaded(t *testing.T) {
 	t.Parallel()
 	for name, second := range map[string]bool{"with a second": true, "alone": false} {
@@ -186,12 +186,12 @@ func TestAColdModelIsLoaded(t *testing.T) {
 				}, scripts...)
 				defer c.Close()
 				began := time.Now()
-				_, err := ask(c, 20*time.Second) // a turn that ends before the time-out
+				_, err := ask(c, 20*time.Second) // a turn that ends before the timeout
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
 				}
 				var all sync.WaitGroup
-				for range 5 { // others, which are asked while it loads
+				for range 5 { // other turns while it loads
 					all.Go(func() {
 						got, err := ask(c, 5*time.Minute)
 						if err != nil || second && got != "by second" || !second && got != "by first" {

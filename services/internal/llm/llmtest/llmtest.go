@@ -1,4 +1,4 @@
-// Package llmtest is the suite that every text provider passes.
+// Package llmtest is the conformance suite that every text provider passes.
 package llmtest
 
 import (
@@ -16,22 +16,22 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// New makes a provider that is used by one test.
+// New returns a provider for one test.
 type New func(t *testing.T) llm.Provider
 
-// Suite is what is known of a kind of provider. Only Works must be set.
+// Suite describes a kind of provider. Only Works must be set.
 type Suite struct {
 	// Works answers.
 	Works New
-	// Deterministic promises the same text for the same request.
+	// Deterministic means that the same request gets the same text.
 	Deterministic bool
-	// Hangs never gets an answer, and waits for it longer than the test.
+	// Hangs waits for an answer longer than the test.
 	Hangs New
-	// GivesUp never gets an answer, and has a time-out of its own.
+	// GivesUp gets no answer and has a timeout of its own.
 	GivesUp New
-	// Fails are providers that fail, with the class of their failure.
+	// Fails holds providers that fail, with the class of their failure.
 	Fails map[string]Failure
-	// Secret must be in no error.
+	// Secret must not be in any error.
 	Secret string
 }
 
@@ -39,13 +39,13 @@ type Suite struct {
 type Failure struct {
 	New   New
 	Class fail.Class
-	// Status and RetryAfter are what the *llm.Error must say.
+	// Status and RetryAfter are the expected fields of the *llm.Error.
 	Status     int
 	RetryAfter time.Duration
 }
 
-// patience is how long something may take that should happen at once.
-const patience = 10 * time.Second
+// promptly limits the time for anything that should happen at once.
+const promptly = 10 * time.Second
 
 // Run runs the suite. Its tests are parallel.
 func Run(t *testing.T, s Suite) {
@@ -68,7 +68,7 @@ func Run(t *testing.T, s Suite) {
 	}
 }
 
-// Request is a request that every provider can answer.
+// Request returns a request that every provider can answer.
 func Request() llm.Request {
 	return llm.Request{
 		Messages: []llm.Message{
@@ -108,8 +108,8 @@ func (s Suite) leavesRequest(t *testing.T) {
 	}
 }
 
-// concurrently also shows, with -race, that no request is kept: each is
-// written to as soon as its call is over.
+// concurrently also shows, with -race, that providers keep no request: it changes each one as soon
+// as the call returns.
 func (s Suite) concurrently(t *testing.T) {
 	t.Parallel()
 	p := s.Works(t)
@@ -129,7 +129,7 @@ func (s Suite) concurrently(t *testing.T) {
 func (s Suite) repeats(t *testing.T) {
 	t.Parallel()
 	var texts []string
-	for range 2 { // and on two providers
+	for range 2 { // on two providers
 		p := s.Works(t)
 		for range 3 {
 			r, err := p.Generate(t.Context(), Request())
@@ -177,7 +177,7 @@ func (s Suite) contextEnds(t *testing.T) {
 	select {
 	case err := <-done:
 		s.wantContextError(t, err, context.Canceled)
-	case <-time.After(patience):
+	case <-time.After(promptly):
 		t.Fatal("went on after its context had ended")
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/thoughts"
 )
 
-// completion is what is read of an answer.
+// completion holds the fields of an answer that are read.
 type completion struct {
 	Model   string `json:"model"`
 	Choices []struct {
 		FinishReason string          `json:"finish_reason"`
-		Error        json.RawMessage `json:"error"` // OpenRouter, where the provider behind it fails
+		Error        json.RawMessage `json:"error"` // OpenRouter, if the provider behind it fails
 		Message      struct {
 			Content          json.RawMessage `json:"content"`
 			Refusal          json.RawMessage `json:"refusal"`
@@ -29,7 +29,7 @@ type completion struct {
 	Usage json.RawMessage `json:"usage"`
 }
 
-// used reads how many tokens a call took; 0 where that can't be read.
+// used reads the tokens of a call; 0 if they can't be read.
 func used(raw json.RawMessage) (u llm.Usage) {
 	var in struct {
 		PromptTokens     float64 `json:"prompt_tokens"`
@@ -41,7 +41,7 @@ func used(raw json.RawMessage) (u llm.Usage) {
 	return u
 }
 
-// The ways to say why an answer ended, in lower case.
+// The finish reasons of truncated and of filtered answers, in lower case.
 //
 //nolint:gochecknoglobals // constant
 var (
@@ -57,7 +57,7 @@ const (
 	adviceAddress  = "look whether llm.url is the address of an API with OpenAI's chat completions, with its version path"
 )
 
-// answer reads what a model answers.
+// answer reads a model's answer.
 func (p *Provider) answer(got reply) (llm.Response, error) {
 	var doc completion
 	err := json.Unmarshal(got.body, &doc)
@@ -111,8 +111,8 @@ func (p *Provider) answer(got reply) (llm.Response, error) {
 	return r, nil
 }
 
-// nothing says why an answer has no text. A model that thinks until it must stop is
-// well, and so is one that calls a tool.
+// nothing explains why an answer has no text. A model that thinks until its limit works, and so
+// does one that calls a tool.
 func (p *Provider) nothing(e *llm.Error, thought, truncated bool, ended string) string {
 	switch {
 	case truncated:
@@ -129,7 +129,7 @@ func (p *Provider) nothing(e *llm.Error, thought, truncated bool, ended string) 
 	return "the answer is empty"
 }
 
-// spoken is the failure that the body of a 200 tells of.
+// spoken returns the failure that the body of a 200 reports.
 func (p *Provider) spoken(got reply, said said) error {
 	e := &llm.Error{Provider: p.cfg.Name, Limits: got.limits, Status: said.status}
 	if e.Status == 0 {
@@ -139,8 +139,8 @@ func (p *Provider) spoken(got reply, said said) error {
 	return e
 }
 
-// inBody finds an error in the body of a success: at the top, in the first choice, or
-// where there is no choice at all, in any form that errors have.
+// inBody finds an error in the body of a success: at the top, in the first choice, or, if there are
+// no choices, in any known form of errors.
 func inBody(body []byte) (said, bool) {
 	var doc struct {
 		Error   json.RawMessage `json:"error"`
@@ -150,7 +150,7 @@ func inBody(body []byte) (said, bool) {
 		Data json.RawMessage `json:"data"` // embeddings
 	}
 	if json.Unmarshal(body, &doc) != nil {
-		var list []json.RawMessage // Google wraps errors in one
+		var list []json.RawMessage // Google wraps errors in a list
 		if json.Unmarshal(body, &list) != nil || len(list) == 0 {
 			return said{}, false
 		}
@@ -173,8 +173,8 @@ func inBody(body []byte) (said, bool) {
 	return said{}, false
 }
 
-// content reads a message's content: a text, or a list of parts of which those with
-// text are joined and thoughts are left out.
+// content reads a message's content: a text, or a list of parts. It joins parts with text and
+// leaves out thoughts.
 func content(raw json.RawMessage) (text, refusal string, err error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return "", "", nil
@@ -224,7 +224,7 @@ func content(raw json.RawMessage) (text, refusal string, err error) {
 	return text, refusal, nil
 }
 
-// textOf is a text, or that of an object with a value or text; "" for anything else.
+// textOf returns a text, or the value or text of an object; "" for anything else.
 func textOf(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
@@ -240,8 +240,8 @@ func textOf(raw json.RawMessage) string {
 	return ""
 }
 
-// join joins parts, which may end within a word; after a sentence, the next begins
-// with a space.
+// join joins two parts, which may be split within a word. After the end of a sentence it adds a
+// space.
 func join(a, b string) string {
 	last, _ := utf8.DecodeLastRuneInString(a)
 	first, _ := utf8.DecodeRuneInString(b)
@@ -251,8 +251,8 @@ func join(a, b string) string {
 	return a + b
 }
 
-// document is a body without what some gateways put before and after it: a mark of
-// its encoding, white space and comments that keep the connection alive.
+// document removes what some gateways put around a body: a byte order mark, white space, and
+// comments that keep the connection alive.
 func document(body []byte) []byte {
 	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
 	for len(body) > 0 && body[0] == ':' {
@@ -266,7 +266,7 @@ func document(body []byte) []byte {
 	return body
 }
 
-// count is a number of tokens; some servers send it as a fraction, or below 0.
+// count converts a number of tokens; some servers send fractions, or negative numbers.
 func count(n float64) int {
 	const maxCount = 1 << 30
 	return int(min(max(n, 0), maxCount))

@@ -15,22 +15,22 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm/openai"
 )
 
-// answers is what servers answer, and what is made of it: a new oddity is a new row.
+// answers pairs a server's answer with the expected result: a new oddity is a new row.
 type answers struct {
 	status  int    // 0 is 200
 	kind    string // Content-Type; "" is application/json, "none" is none
-	headers string // "Name: value", by |
+	headers string // "Name: value", separated by |
 	body    string
 
-	// What is made of it: a text,
+	// Expected is a text,
 	text string
 	cut  bool
 	// or a failure.
 	class    fail.Class
-	code     int // the status in the error; 0 is that of the answer
+	code     int // the status in the error; 0 means that of the answer
 	wait     time.Duration
 	says     string // in the error
-	answered bool   // the provider is well
+	answered bool   // the provider works
 }
 
 func message(fields string) string {
@@ -176,7 +176,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What models refuse is left out of the same request, once it is known.
+// A part of the request that models refuse is left out of later requests.
 func TestWhatIsRefusedIsLeftOut(t *testing.T) {
 	t.Parallel()
 	const temperature, tokens, system = `"temperature"`, `"max_tokens"`, `"role":"system"`
@@ -184,7 +184,7 @@ func TestWhatIsRefusedIsLeftOut(t *testing.T) {
 		status  int // 0 is 400
 		refused []string
 		says    []string
-		want    string // what the request has then
+		want    string // in the next request
 	}{
 		"a temperature":       {0, []string{temperature}, []string{`{"error":{"message":"Unsupported parameter: 'temperature' is not supported with this model.","param":"temperature","code":"unsupported_parameter"}}`}, tokens},
 		"any but the default": {0, []string{temperature}, []string{`{"error":{"message":"Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is supported."}}`}, tokens},
@@ -242,8 +242,7 @@ func TestWhatIsRefusedIsLeftOut(t *testing.T) {
 	}
 }
 
-// A value out of its range is for whoever set it, and a field that was not sent can't
-// be left out.
+// A value out of range is the operator's to fix, and a field that was not sent can't be left out.
 func TestWhatCantBeLeftOutIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, says := range []string{

@@ -9,19 +9,18 @@ import (
 	"time"
 )
 
-// said is what the body of an error says.
+// said is the content of an error body.
 type said struct {
-	// status is an HTTP status that stands in the body, 0 where there is none.
+	// status is an HTTP status in the body, 0 if there is none.
 	status int
 	// code and kind are the server's words for the failure.
 	code, kind string
 	message    string
-	// wait is how long the body says to wait, in a field made for that; 0 where it
-	// doesn't say.
+	// wait is the wait that a field of the body asks for; 0 if there is none.
 	wait time.Duration
 }
 
-// maxDepth bounds how deep an error is looked into.
+// maxDepth limits the depth of the search in an error.
 const maxDepth = 8
 
 // readError reads the forms of errors in use, and shows the beginning of any other:
@@ -62,7 +61,7 @@ func readError(body []byte) said {
 	return s
 }
 
-// nothing tells whether a document is one that says that there is no error.
+// nothing reports whether a document says that there is no error.
 func nothing(doc any) bool {
 	switch v := doc.(type) {
 	case map[string]any:
@@ -79,7 +78,7 @@ func nothing(doc any) bool {
 	return doc == nil
 }
 
-// objects are the objects that may have a code: the innermost error first.
+// objects returns the objects that may have a code: the innermost error first.
 func objects(doc any) (all []map[string]any) {
 	for range maxDepth {
 		if list, ok := doc.([]any); ok && len(list) > 0 {
@@ -100,7 +99,7 @@ func objects(doc any) (all []map[string]any) {
 	return all
 }
 
-// scalar is a number, also one that is written as a text, or a text.
+// scalar returns a number, also one that is written as a text, or a text.
 func scalar(v any) (int, string) {
 	switch v := v.(type) {
 	case float64:
@@ -114,7 +113,7 @@ func scalar(v any) (int, string) {
 	return 0, ""
 }
 
-// words is the message of an error, wherever it stands.
+// words returns the message of an error from any of its usual places.
 func words(v any, depth int) string {
 	if depth > maxDepth {
 		return ""
@@ -145,8 +144,8 @@ func words(v any, depth int) string {
 	return ""
 }
 
-// located adds to a message where in the request the mistake is, and what the server
-// behind a gateway said.
+// located adds to a message the place of the mistake in the request, and the message of the server
+// behind a gateway.
 func located(v map[string]any, message string, depth int) string {
 	if message == "" {
 		return ""
@@ -167,7 +166,7 @@ func located(v map[string]any, message string, depth int) string {
 	return message
 }
 
-// waitIn finds how long to wait in the fields that are made for that.
+// waitIn returns the wait from the fields for it.
 func waitIn(v any, depth int) time.Duration {
 	if depth > maxDepth {
 		return 0
@@ -215,7 +214,7 @@ var waitFields = map[string]time.Duration{
 
 var htmlTags = regexp.MustCompile(`(?is)<(?:script|style)\b.*?</(?:script|style)>|<[!/a-z][^>]*>`)
 
-// excerpt is the beginning of a body: of HTML, of what it shows.
+// excerpt returns a body as one line; for HTML, its visible text.
 func excerpt(body []byte) string {
 	text := strings.ToValidUTF8(string(body), "\uFFFD")
 	if begins := http.DetectContentType(body); strings.HasPrefix(begins, "text/html") || strings.HasPrefix(begins, "text/xml") {

@@ -11,26 +11,25 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
-// Config says which API to ask, and how.
+// Config configures a Provider.
 type Config struct {
 	// Name is the provider's name in errors, metrics and usage.
 	Name string
-	// BaseURL is the API's address with its version path, such as
-	// https://api.openai.com/v1 or http://127.0.0.1:11434/v1.
+	// BaseURL is the API's address with its version path, such as https://api.openai.com/v1 or
+	// http://127.0.0.1:11434/v1.
 	BaseURL string
 	// Model is the model's name as the API knows it.
 	Model string
 	// Key is sent as a bearer token; "" sends none (Ollama, vLLM).
 	Key secret.String
-	// Timeout bounds one call from dialling to the last byte.
+	// Timeout limits one call, from dialling to the last byte.
 	Timeout time.Duration
-	// MaxTokensField is the request field that carries the bound on the
-	// answer: "max_tokens", which nearly every server knows, or
-	// "max_completion_tokens", which OpenAI's reasoning models demand.
+	// MaxTokensField is the request field for the limit of the answer: "max_tokens", which nearly
+	// every server knows, or "max_completion_tokens", which OpenAI's reasoning models need.
 	MaxTokensField string
-	// MaxAnswerBytes bounds the body that is read into memory.
+	// MaxAnswerBytes limits the body that is read into memory.
 	MaxAnswerBytes int64
-	// Extra are further fields of the request, as a JSON object; "" is none.
+	// Extra holds further fields of the request, as a JSON object; "" is none.
 	Extra string
 }
 
@@ -40,7 +39,7 @@ const (
 	FieldMaxCompletionTokens = "max_completion_tokens"
 )
 
-// Default is a configuration that only lacks BaseURL and Model.
+// Default returns a configuration that only lacks BaseURL and Model.
 func Default() Config {
 	return Config{
 		Name:           "openai",
@@ -50,7 +49,7 @@ func Default() Config {
 	}
 }
 
-// Validate returns every objection at once.
+// Validate joins all errors.
 func (c Config) Validate() error {
 	var errs []error
 	if c.Name == "" {
@@ -74,7 +73,7 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, err)...)
 }
 
-// reserved are the fields that Extra may not have, with where they come from.
+// reserved holds the fields that Extra must not have, with the reason.
 //
 //nolint:gochecknoglobals // constant
 var reserved = map[string]string{
@@ -82,7 +81,7 @@ var reserved = map[string]string{
 	FieldMaxTokens: "it is generator.max_tokens", FieldMaxCompletionTokens: "it is generator.max_tokens", "input": "it is what is asked for",
 }
 
-// extra reads Extra.
+// extra parses Extra.
 func (c Config) extra() (map[string]any, error) {
 	if strings.TrimSpace(c.Extra) == "" {
 		return nil, nil //nolint:nilnil // none

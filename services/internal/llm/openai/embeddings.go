@@ -13,7 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// Embeddings asks an API for what texts mean. It is safe for concurrent use.
+// Embeddings requests embeddings from an API. It is safe for concurrent use.
 type Embeddings struct {
 	p       Provider
 	service sdk.EmbeddingService
@@ -21,7 +21,7 @@ type Embeddings struct {
 
 var _ llm.Provider = (*Embeddings)(nil)
 
-// NewEmbeddings is New for a model of embeddings.
+// NewEmbeddings returns a provider of embeddings. See New.
 func NewEmbeddings(cfg Config, client *http.Client) (*Embeddings, error) {
 	opts, err := options(cfg, client)
 	if err != nil {
@@ -30,7 +30,7 @@ func NewEmbeddings(cfg Config, client *http.Client) (*Embeddings, error) {
 	return &Embeddings{p: Provider{cfg: cfg}, service: sdk.NewEmbeddingService(opts...)}, nil
 }
 
-// Generate gives the embeddings of the request's messages.
+// Generate returns the embeddings of the request's messages.
 func (e *Embeddings) Generate(ctx context.Context, r llm.Request) (llm.Response, error) {
 	if len(r.Messages) == 0 {
 		return llm.Response{}, e.p.permanent("the request has no messages")
@@ -71,14 +71,14 @@ func (e *Embeddings) Generate(ctx context.Context, r llm.Request) (llm.Response,
 	return llm.Response{Embeddings: vectors, Provider: e.p.cfg.Name, Model: e.p.cfg.Model, Usage: usage, Limits: got.limits}, nil
 }
 
-// embedding is that of one text.
+// embedding is the embedding of one text.
 type embedding struct {
 	Index     int64     `json:"index"`
 	Embedding []float64 `json:"embedding"`
 }
 
-// inOrder puts each embedding where its text is, and takes no answer but a whole
-// one.
+// inOrder returns the embeddings in the order of the texts. It is an error if one is missing or of
+// another length.
 func inOrder(data []embedding, n int) ([][]float32, error) {
 	vectors := make([][]float32, n)
 	for _, d := range data {

@@ -12,11 +12,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// maxReason bounds how much of a provider's own words goes into an error, in bytes.
+// maxReason limits the provider's own words in an error, in bytes.
 const maxReason = 300
 
-// failure turns what the SDK returned into the port's taxonomy. ctx is the
-// caller's context, callCtx the one with the provider's time-out.
+// failure converts the SDK's error to an llm.Error. ctx is the caller's context, callCtx the one
+// with the provider's timeout.
 //
 // The SDK's error is never wrapped: it holds the request, and so the key.
 func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err error) error {
@@ -34,7 +34,7 @@ func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err
 		e.Limits = limits(raw.Header)
 		e.Reason = p.clean("the answer can't be read: " + err.Error())
 	default:
-		body, _ := io.ReadAll(raw.Body) // what there is of it
+		body, _ := io.ReadAll(raw.Body) // as much as could be read
 		e.Status = raw.StatusCode
 		e.Limits = limits(raw.Header)
 		p.classify(e, readError(body), raw.Header)
@@ -42,7 +42,7 @@ func (p *Provider) failure(ctx, callCtx context.Context, raw *http.Response, err
 	return e
 }
 
-// A status that is not in the header is in words.
+// These patterns find the status in an error's words if the header has none.
 var (
 	noCredit     = regexp.MustCompile(`(?i)insufficient_(?:quota|balance|credits?)|billing_hard_limit|billing_not_active|credit balance is too low`)
 	rateLimited  = regexp.MustCompile(`(?i)rate.?limit|too.?many.?requests|resource_?exhausted|throttl|quota`)
@@ -50,8 +50,8 @@ var (
 	unauthorized = regexp.MustCompile(`(?i)invalid_api_key|authentication_error|unauthori[sz]ed|unauthenticated`)
 )
 
-// classify says what an error answer means. The status decides, and only where there is
-// none, as in an error within a 200, its words: proxies answer in HTML.
+// classify sets the class of an error answer. The status decides, because proxies answer in HTML;
+// the words decide if there is no status, as in an error within a 200.
 func (p *Provider) classify(e *llm.Error, said said, h http.Header) {
 	e.Code, e.Reason = p.clean(said.code), p.clean(said.message)
 	status := e.Status
@@ -96,7 +96,7 @@ func statusInWords(s said) int {
 	return 0
 }
 
-// advice is the setting to look at, by what was refused.
+// advice returns the setting to check for a refusal.
 func advice(status int, e *llm.Error) string {
 	if e.Class != fail.Permanent {
 		return ""
@@ -119,8 +119,8 @@ func advice(status int, e *llm.Error) string {
 	return ""
 }
 
-// requestAdvice is which setting to change where a request is refused for what is in
-// it, and that can't be left out.
+// requestAdvice holds the setting to change if a request is refused for a part that can't be left
+// out.
 //
 //nolint:gochecknoglobals // constant
 var requestAdvice = []struct {
@@ -135,7 +135,7 @@ var requestAdvice = []struct {
 	{regexp.MustCompile(`(?i)\bmodel\b`), "check the model (llm.model)"},
 }
 
-// clean makes foreign words safe for a log line: no key, one line, bounded.
+// clean makes foreign words safe for a log line: no key, one line, limited length.
 func (p *Provider) clean(s string) string {
 	if key := p.cfg.Key.Reveal(); key != "" {
 		s = strings.ReplaceAll(s, key, p.cfg.Key.String())

@@ -12,16 +12,15 @@ import (
 )
 
 const (
-	// maxRetryAfter bounds what a server may ask for: a longer wait is a mistake.
+	// maxRetryAfter limits the wait that a server may ask for: a longer one is a mistake.
 	maxRetryAfter = 24 * time.Hour
-	// maxReset bounds after how long a limit is full again: limits are per minute, and
-	// some servers send other things in these headers.
+	// maxReset limits the time until a limit is full again: limits are per minute, and some servers
+	// send other values in these headers.
 	maxReset = 5 * time.Minute
 )
 
-// answered is when an answer was given, by the clock that the instants in its header are
-// of: ours may be another one. The header tells that in whole seconds, so a clock that
-// agrees with it is the better one.
+// answered returns the time of an answer by the server's clock, which instants in its headers refer
+// to. The Date header has whole seconds, so our own clock is more exact if it agrees with it.
 func answered(h http.Header, ours time.Time) time.Time {
 	const agrees = 2 * time.Second
 	at, err := http.ParseTime(h.Get("Date"))
@@ -31,8 +30,8 @@ func answered(h http.Header, ours time.Time) time.Time {
 	return at
 }
 
-// limits reads the x-ratelimit-* headers of OpenAI and Groq, and those without a
-// unit of others, which are about requests.
+// limits reads the x-ratelimit-* headers of OpenAI and Groq. Headers of others without a unit are
+// about requests.
 func limits(h http.Header) llm.Limits {
 	now := answered(h, time.Now())
 	l := llm.Limits{Requests: limit(h, "-Requests", now), Tokens: limit(h, "-Tokens", now)}
@@ -52,9 +51,9 @@ func limit(h http.Header, of string, now time.Time) llm.Limit {
 	return l
 }
 
-// retryAfter is how long to leave a throttled provider alone: retry-after-ms
-// (OpenAI), else retry-after, else what the body says in a field of its own, else in
-// prose, else the longest reset of a limit of which nothing remains, else 0.
+// retryAfter returns how long to pause a throttled provider: retry-after-ms (OpenAI), else
+// retry-after, else a field of the body, else its prose, else the longest reset of a limit of which
+// nothing remains, else 0.
 func retryAfter(h http.Header, said said, l llm.Limits) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
 		return bounded(ms / 1000)
@@ -77,16 +76,14 @@ func retryAfter(h http.Header, said said, l llm.Limits) time.Duration {
 	return longest
 }
 
-// Numbers from which on a time is no number of seconds to wait but an instant, in
-// seconds or milliseconds since 1970.
+// Larger numbers are no seconds to wait but instants, in seconds or milliseconds since 1970.
 const (
 	instantFrom = 1e9
 	millisFrom  = 1e11
 )
 
-// wait reads "7", "7.66" (seconds), "2m59.56s", "120ms" (a duration), an instant in
-// seconds or milliseconds since 1970, in RFC 3339 or as HTTP has it. What is past is
-// 0.
+// wait reads "7", "7.66" (seconds), "2m59.56s", "120ms" (a duration), or an instant in seconds or
+// milliseconds since 1970, in RFC 3339 or in HTTP's format. An instant in the past gives 0.
 func wait(s string, now time.Time) (time.Duration, bool) {
 	s = strings.TrimSpace(s)
 	if n, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(n) {
@@ -110,7 +107,8 @@ func wait(s string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// A wait in a sentence: "try again in 1m2.5s", "after 17 seconds", "wait 430 ms".
+// prose and part match a wait in a sentence: "try again in 1m2.5s", "after 17 seconds", "wait 430
+// ms".
 //
 //nolint:lll // patterns
 var (
@@ -140,8 +138,7 @@ func waitInProse(s string) time.Duration {
 	return bounded(seconds)
 }
 
-// bounded turns seconds into a duration; "not a number" and what lies in the
-// past become 0.
+// bounded converts seconds to a duration. NaN and negative values become 0.
 func bounded(sec float64) time.Duration {
 	if !(sec > 0) {
 		return 0

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// now is when the answers come.
+// now returns the time of the answers.
 func now() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
 func TestRetryAfter(t *testing.T) {
@@ -82,7 +82,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Instants are of the clock of who answers, and not of ours.
+// Instants are by the clock of the server, not by ours.
 func TestAnswersHaveTheirOwnClock(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ date, want time.Time }{

@@ -1,5 +1,5 @@
-// Package openai is a text provider for any API that speaks OpenAI's chat
-// completions: OpenAI, Groq, OpenRouter, vLLM, Ollama, LiteLLM.
+// Package openai is a text provider for any API with OpenAI's chat completions: OpenAI, Groq,
+// OpenRouter, vLLM, Ollama, LiteLLM.
 package openai
 
 import (
@@ -24,9 +24,8 @@ type Provider struct {
 
 var _ llm.Provider = (*Provider)(nil)
 
-// New returns a provider that shares client's connections; nil is
-// http.DefaultClient. The client's own time-out is left as it is, Config's
-// applies besides.
+// New returns a provider that shares client's connections; nil means http.DefaultClient. The
+// client's own timeout applies besides that of cfg.
 func New(cfg Config, client *http.Client) (*Provider, error) {
 	opts, err := options(cfg, client)
 	if err != nil {
@@ -49,8 +48,8 @@ func options(cfg Config, client *http.Client) ([]option.RequestOption, error) {
 	opts := []option.RequestOption{
 		option.WithBaseURL(cfg.BaseURL),
 		option.WithHTTPClient(&bounded),
-		// Retries belong to the chain of providers: two layers of them would
-		// multiply, and hide the cost of every attempt but the last.
+		// The chain of providers retries. A second layer would multiply the calls, and hide the
+		// cost of every attempt but the last.
 		option.WithMaxRetries(0),
 	}
 	if !cfg.Key.Empty() {
@@ -79,7 +78,7 @@ func (p *Provider) Generate(ctx context.Context, r llm.Request) (llm.Response, e
 	return said, nil
 }
 
-// reply is an answer with a status of success.
+// reply is an answer with a success status.
 type reply struct {
 	status  int
 	limits  llm.Limits
@@ -87,8 +86,8 @@ type reply struct {
 	latency time.Duration
 }
 
-// exchange makes one call, and reads its body whatever type it says it has: some
-// gateways send JSON as text, or without a type.
+// exchange makes one call and reads its body whatever its content type: some gateways send JSON as
+// text, or without a type.
 func (p *Provider) exchange(ctx context.Context, send func(ctx context.Context, opts ...option.RequestOption) error) (reply, error) {
 	callCtx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()

@@ -111,7 +111,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// endless is asked for an answer that has more than the allowed bytes.
+// endless returns a provider whose answer is longer than allowed.
 func endless(t *testing.T) llm.Provider {
 	t.Helper()
 	_, url := stub(t, llmapi.Fault{Kind: llmapi.TooLong})
@@ -127,7 +127,7 @@ func nobody(t *testing.T) llm.Provider {
 	return provider(t, config(s.URL+"/v1"))
 }
 
-// echoing repeats the caller's key in its error, as some proxies do.
+// echoing returns a provider whose error repeats the caller's key, as some proxies do.
 func echoing(t *testing.T) llm.Provider {
 	t.Helper()
 	return provider(t, config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

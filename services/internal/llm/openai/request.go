@@ -15,16 +15,16 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// omitted is what the model refused and is left out of later requests. A new
-// process finds it out anew.
+// omitted records the parts of requests that the model refused; later requests leave them out. A
+// new process starts without it.
 type omitted struct {
 	temperature atomic.Bool
 	maxTokens   atomic.Bool // Config.MaxTokensField
-	otherTokens atomic.Bool // the other field of the two
-	system      atomic.Bool // messages of the system, which go before the user's first one
+	otherTokens atomic.Bool // the other one of the two fields
+	system      atomic.Bool // the system's messages are put before the first user message
 }
 
-// sent is what a request had of that.
+// sent records which of these parts a request had.
 type sent struct{ temperature, system, maxTokens, otherTokens bool }
 
 func (p *Provider) params(r llm.Request) (sdk.ChatCompletionNewParams, sent, error) {
@@ -61,7 +61,7 @@ func (p *Provider) params(r llm.Request) (sdk.ChatCompletionNewParams, sent, err
 	return params, has, nil
 }
 
-// bound bounds the answer by the configured field, or else by the other one.
+// bound limits the answer by the configured field, or else by the other one.
 func (p *Provider) bound(params *sdk.ChatCompletionNewParams, has *sent, tokens int) {
 	field := p.cfg.MaxTokensField
 	switch {
@@ -89,7 +89,7 @@ func other(field string) string {
 	return FieldMaxTokens
 }
 
-// withoutSystem puts what the system says before what the user says first.
+// withoutSystem moves the system's messages to the beginning of the first user message.
 func withoutSystem(messages []llm.Message) []llm.Message {
 	var system []string
 	var rest []llm.Message
@@ -111,8 +111,8 @@ func withoutSystem(messages []llm.Message) []llm.Message {
 	return rest
 }
 
-// What servers say of a part of a request that they don't take. A value that is out of
-// its range is another matter: it is for whoever set it.
+// These patterns match a server's refusal of a part of a request. ranged excludes values that are
+// out of range: those are the operator's to fix.
 //
 //nolint:lll // patterns
 var (
@@ -123,8 +123,8 @@ var (
 	alternate   = regexp.MustCompile(`(?i)roles? must alternate`)
 )
 
-// learn looks whether a failure refuses a part of the request that can be left out,
-// leaves it out from then on, and says so in the error.
+// learn checks whether a failure refuses a part of the request that can be left out. If so, later
+// requests leave it out, and the returned error says so.
 func (p *Provider) learn(err error, has sent) error {
 	var e *llm.Error
 	if !errors.As(err, &e) || !mayRefuse(e.Status) {
@@ -152,15 +152,15 @@ func (p *Provider) learn(err error, has sent) error {
 	return err
 }
 
-// mayRefuse tells whether a status is one of those with which servers refuse a
-// request for what is in it. Those that run a template fail with a 500.
+// mayRefuse reports whether servers use this status to refuse a request for its content. Servers
+// that render a template fail with a 500.
 func mayRefuse(status int) bool {
 	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity ||
 		status == http.StatusInternalServerError || status == http.StatusNotImplemented
 }
 
-// names tells which of the two fields is meant where a refusal names both: the one
-// that is named first is refused, the other recommended.
+// names reports whether a refusal that names both fields refuses this one: the first is refused,
+// the other is recommended.
 func names(words, field string) bool {
 	mine, others := wordAt(words, field), wordAt(words, other(field))
 	return mine >= 0 && (others < 0 || mine < others)

@@ -1,4 +1,4 @@
-// Package provider makes the text providers that a configuration asks for.
+// Package provider builds the text providers of a configuration.
 package provider
 
 import (
@@ -25,15 +25,14 @@ const (
 	OpenAI  = "openai"  // any API with OpenAI's chat completions
 )
 
-// kind is a kind of provider: what is wrong with one that is configured so, besides its
-// limits, and who makes it.
+// kind is a kind of provider: the check of its configuration, limits aside, and its constructor.
 type kind struct {
 	name     string
 	problems func(One) []error
 	make     func(One) (llm.Provider, error)
 }
 
-// kinds is the table of all kinds. A row is complete, or it does not compile.
+// kinds returns the table of all kinds. A row without one of its functions doesn't compile.
 func kinds() []kind {
 	return []kind{
 		{Offline, One.unused, func(One) (llm.Provider, error) { return offline.New() }},
@@ -41,7 +40,7 @@ func kinds() []kind {
 	}
 }
 
-// Kinds are the names of all kinds.
+// Kinds returns the names of all kinds.
 func Kinds() []string {
 	var names []string
 	for _, k := range kinds() {
@@ -50,8 +49,8 @@ func Kinds() []string {
 	return names
 }
 
-// Config says who writes the texts: the first provider, and who is asked after
-// it where it can't.
+// Config configures the providers: the first one, and those that are asked if it can't write a
+// text.
 type Config struct {
 	One
 
@@ -60,7 +59,7 @@ type Config struct {
 	Embeddings Embeddings `config:"embeddings"`
 }
 
-// Embeddings is who tells what texts mean, and what it may be used for.
+// Embeddings configures the provider of embeddings and its limits.
 type Embeddings struct {
 	URL               string        `config:"url" doc:"address, with its version path, of an API with OpenAI's embeddings, which finds texts that say the same in other words; empty for none"`
 	Model             string        `config:"model" doc:"the model's name as the API knows it"`
@@ -74,11 +73,11 @@ type Embeddings struct {
 	Price             float64       `config:"price" doc:"price of a million tokens"`
 }
 
-// embeddingsName is what their provider is called in usage, metrics and logs.
+// embeddingsName names their provider in usage, metrics and logs.
 const embeddingsName = "embeddings"
 
-// one is the provider's configuration. An embedding is some thousand numbers of a
-// dozen characters, and a call asks for up to a hundred.
+// one returns the provider's configuration. Its answers are large: an embedding is some thousand
+// numbers of a dozen characters, and a call asks for up to a hundred embeddings.
 func (e Embeddings) one() One {
 	p := defaultOne()
 	p.Kind, p.Name, p.MaxAnswer = OpenAI, embeddingsName, 8<<20
@@ -88,7 +87,7 @@ func (e Embeddings) one() One {
 	return p
 }
 
-// One is one provider, and what it may be used for.
+// One configures one provider and its limits.
 type One struct {
 	Kind              string        `config:"kind" doc:"who writes the texts: offline (templates, no model needed) or openai (any API with OpenAI's chat completions); a second and third are asked where those before can't, and are nobody if this is empty"`
 	Name              string        `config:"name" doc:"what the provider is called in usage, metrics and logs; empty for its kind"`
@@ -111,8 +110,8 @@ type One struct {
 	BreakerDelay      time.Duration `config:"breaker_delay" doc:"how long it is left alone then, before one call tries it again"`
 }
 
-// DefaultConfig writes offline. The rest is what an API gets where only its
-// kind, URL and model are set.
+// DefaultConfig returns a configuration that writes offline. The other fields are the defaults of
+// an API for which only the kind, URL and model are set.
 func DefaultConfig() Config {
 	one := defaultOne()
 	c := Config{One: one, Second: one, Third: one, Embeddings: Embeddings{Timeout: 5 * time.Second, Workers: one.Workers, DailyCost: defaultDailyCost}}
@@ -120,11 +119,11 @@ func DefaultConfig() Config {
 	return c
 }
 
-// defaultDailyCost is what a day may cost where prices are set, and nobody has said
-// how much: a mistake or a lively group costs no more.
+// defaultDailyCost limits the cost of a day if prices are set and no limit is: a mistake or a
+// lively group costs no more.
 const defaultDailyCost = 5
 
-// dailyCost is what a day may cost; 0 where nothing costs anything by itself.
+// dailyCost returns the limit of a day's cost; 0 if it is the default and there are no prices.
 func (p One) dailyCost() float64 {
 	if p.DailyCost == defaultDailyCost && p.PromptPrice+p.CompletionPrice == 0 {
 		return 0
@@ -144,8 +143,7 @@ func defaultOne() One {
 	}
 }
 
-// Budgets are the limits of all providers that texts and embeddings are asked of, by
-// their names in usage.
+// Budgets returns the limits of all providers of texts and embeddings, by their names in usage.
 func (c Config) Budgets() map[string]chain.Limits {
 	all, _ := c.named()
 	if c.Embeddings.URL != "" {
@@ -158,7 +156,7 @@ func (c Config) Budgets() map[string]chain.Limits {
 	return budgets
 }
 
-// named are the providers that there are, each with where its keys stand.
+// named returns the configured providers, each with the prefix of its keys.
 func (c Config) named() (all []One, prefixes []string) {
 	for _, p := range []struct {
 		One
@@ -171,7 +169,7 @@ func (c Config) named() (all []One, prefixes []string) {
 	return all, prefixes
 }
 
-// Validate joins everything that is wrong.
+// Validate joins all errors.
 func (c Config) Validate() error {
 	var errs []error
 	all, prefixes := c.named()
@@ -236,7 +234,7 @@ func (p One) problems() []error {
 	return slices.Concat(errs, k.problems(p), split(p.limits().Validate()))
 }
 
-// kind is the row of its kind; nil where there is none.
+// kind returns the row of the provider's kind; nil if there is none.
 func (p One) kind() *kind {
 	all := kinds()
 	if i := slices.IndexFunc(all, func(k kind) bool { return k.name == p.Kind }); i >= 0 {
@@ -246,13 +244,13 @@ func (p One) kind() *kind {
 }
 
 func (p One) apiProblems() []error {
-	// Its limits look at the time-out, too.
+	// The limits check the timeout, too, so it is not reported twice.
 	api := p.api(secret.String{})
 	api.Timeout = time.Second
 	return split(api.Validate())
 }
 
-// split takes joined errors apart.
+// split returns the parts of joined errors.
 func split(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
@@ -260,7 +258,7 @@ func split(err error) []error {
 	return nil
 }
 
-// unused objects to an API that is set and would never be asked.
+// unused objects to API settings that the offline kind ignores.
 func (p One) unused() []error {
 	var errs []error
 	if p.URL != "" {
@@ -272,7 +270,7 @@ func (p One) unused() []error {
 	return errs
 }
 
-// New makes the providers, in their order. Keys are looked up here, once.
+// New builds the providers in order. It resolves their keys once.
 func New(c Config) ([]chain.Link, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -289,8 +287,8 @@ func New(c Config) ([]chain.Link, error) {
 	return links, nil
 }
 
-// NewEmbeddings makes the provider of embeddings; none if none is configured. Its
-// key is looked up here, once.
+// NewEmbeddings builds the provider of embeddings; none if none is configured. It resolves its key
+// once.
 func NewEmbeddings(c Config) ([]chain.Link, error) {
 	if c.Embeddings.URL == "" {
 		return nil, nil
@@ -315,7 +313,7 @@ func (p One) openAI() (llm.Provider, error) {
 	return openai.New(p.api(key), p.client())
 }
 
-// key is the API's key; empty for an API without keys.
+// key returns the API's key; empty for an API without keys.
 func (p One) key() (secret.String, error) {
 	if p.Key == (secret.Ref{}) {
 		return secret.String{}, nil
@@ -327,14 +325,14 @@ func (p One) key() (secret.String, error) {
 	return key, nil
 }
 
-// A provider that is there takes a connection, and acknowledges what it gets, in a
-// moment, however long it thinks.
+// A live provider accepts a connection, and acknowledges what it receives, within moments, however
+// long its model takes.
 const connectTimeout, unacknowledged = 30 * time.Second, 20 * time.Second
 
 func (p One) client() *http.Client { return &http.Client{Transport: transport(p.Workers)} }
 
-// transport keeps as many idle connections as calls are made at once: the
-// default of two would dial for each.
+// transport keeps as many idle connections as there are workers: with the default of two, most
+// calls would dial.
 func transport(workers int) http.RoundTripper {
 	base, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -342,7 +340,7 @@ func transport(workers int) http.RoundTripper {
 	}
 	t := base.Clone()
 	t.MaxIdleConnsPerHost = workers
-	// A call that arrives after it was given up is paid for, and of no use.
+	// A request that arrives after its caller gave up is billed, and useless.
 	t.DialContext = outbound.Dialer{Connect: connectTimeout, Unacknowledged: unacknowledged}.DialContext
 	return t
 }
@@ -350,7 +348,7 @@ func transport(workers int) http.RoundTripper {
 func (p One) api(key secret.String) openai.Config {
 	return openai.Config{
 		Name: p.name(), BaseURL: p.URL, Model: p.Model, Key: key,
-		// The chain bounds each call; this is the longest of them.
+		// The chain limits each call; this is the longest limit.
 		Timeout: max(p.Timeout, p.LoadTimeout), MaxTokensField: p.MaxTokens, MaxAnswerBytes: p.MaxAnswer, Extra: p.Extra,
 	}
 }

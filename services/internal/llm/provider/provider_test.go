@@ -29,7 +29,7 @@ func TestDefaultWritesOffline(t *testing.T) {
 	}
 }
 
-// Whoever adds a kind and doesn't name it where it is chosen would have one that nobody finds.
+// A kind that the documentation and the setting's help don't name would not be found.
 func TestEveryKindIsNamedWhereItIsChosen(t *testing.T) {
 	t.Parallel()
 	field, _ := reflect.TypeFor[provider.One]().FieldByName("Kind")
@@ -113,7 +113,7 @@ func withKey(ref secret.Ref) func(*provider.Config) {
 	}
 }
 
-// Where a price is set, a day has a budget without being asked for.
+// If a price is set, a day has a budget by default.
 func TestADaysCostHasADefault(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -1,5 +1,5 @@
-// Package script holds what a text is written from: prompts are rendered from it, the
-// guard checks texts against it, and the offline writer composes from it.
+// Package script holds the input of a text. Prompts are rendered from it, the guard checks texts
+// against it, and the offline writer composes from it.
 package script
 
 import (
@@ -14,8 +14,8 @@ import (
 
 type key struct{}
 
-// With gives a scene to the offline writer, wherever in a chain of providers it is
-// asked: no other provider reads it.
+// With adds a scene to the context. The offline writer reads it, wherever it is in a chain of
+// providers; no other provider does.
 func With(ctx context.Context, s Scene) context.Context { return context.WithValue(ctx, key{}, s) }
 
 // From returns the scene of a context; an empty one if it has none.
@@ -27,8 +27,7 @@ func From(ctx context.Context) Scene {
 // Length is the length class of a text.
 type Length int
 
-// Length classes, with what the offline provider takes them to mean. The
-// scene's disclaimer comes on top.
+// Length classes, as the offline provider understands them. The scene's disclaimer is not counted.
 const (
 	Short  Length = iota // a word to three sentences, at most 160 characters
 	Medium               // a few sentences, at most 400 characters
@@ -51,49 +50,49 @@ func (l Length) String() string {
 // Pass is the text of a writer who has nothing to add.
 const Pass = "PASS"
 
-// Passes tells whether a text is Pass and no more, whatever marks stand round it. It is in
-// capitals: "pass" may be meant.
+// Passes reports whether a text is only Pass, perhaps with punctuation around it. Pass is in
+// capitals: "pass" may be a real message.
 func Passes(text string) bool { return strings.Trim(text, " \n.\"'*`[]") == Pass }
 
-// Scene is what a text is written from.
+// Scene is the input of a text.
 type Scene struct {
 	Persona    Persona
 	Stances    []Stance
 	Holdings   []string
 	Topic      string
-	Topics     []string // what the chat speaks of
-	Answering  *Line    // the message being replied to; nil opens a new thread
-	Also       *Line    // somebody else's message that is answered with it; nil for none
+	Topics     []string // the topics of the chat
+	Answering  *Line    // the message to reply to; nil opens a new thread
+	Also       *Line    // a message of another person that is answered, too; nil for none
 	History    []Line   // oldest first
 	Length     Length
 	Language   string // BCP 47, "en"
 	Purpose    string // the chat's purpose and rules in a sentence
 	Disclaimer string // added to the text, "Simulation, not advice."; "" is none
-	// Happening is what happens in the chat just now, as a director has it; "" is nothing.
+	// Happening describes what happens in the chat now, as the director's plan says; "" is nothing.
 	Happening string
-	// Note is what whoever approves texts wants of this one; "" is nothing.
+	// Note is a wish for this text from the person who approves texts; "" is none.
 	Note string
-	// ForbidAdvice keeps out advice and promises of gain.
+	// ForbidAdvice forbids advice and promises of gain.
 	ForbidAdvice bool
 	Memories     []string
-	News         string    // a headline that the text takes up; "" is none
-	Refresh      bool      // remind the model of who the persona is
+	News         string    // a headline for the text to mention; "" is none
+	Refresh      bool      // remind the model of the persona
 	Bubbles      bool      // each line of the text may become a message
-	MayPass      bool      // Pass is a text
-	Now          time.Time // on the chat's clock; zero is not told
+	MayPass      bool      // Pass is allowed
+	Now          time.Time // in the chat's zone; zero leaves it out
 	Seed         uint64    // same scene and seed give the same text
 }
 
-// lengths are the median words of a length class, the spread of their logarithm and their
-// maximum: many lines are short, and a few are long.
+// lengths holds, for each class, the median number of words, the spread of their logarithm and the
+// maximum. Many lines are short, and a few are long.
 var lengths = map[Length]struct{ median, spread, max float64 }{ //nolint:gochecknoglobals // a constant table
 	Short:  {5, 1.4, 28},
 	Medium: {13, 1.3, 80},
 	Long:   {95, 0.5, 150},
 }
 
-// Words is about how many words the text is to have, drawn by the seed from the
-// heavy-tailed distribution of its class and of the persona's voice.
+// Words returns the wanted number of words. The seed draws it from the heavy-tailed distribution of
+// the length class and the persona's voice.
 func (s Scene) Words() int {
 	of, known := lengths[s.Length]
 	if !known {
@@ -104,10 +103,10 @@ func (s Scene) Words() int {
 	return int(math.Round(min(max(n, 1), of.max)))
 }
 
-// wordsStream keeps apart what is drawn from the seed here and elsewhere.
+// wordsStream separates these draws from other draws with the same seed.
 const wordsStream = 0x776f726473
 
-// Persona is who speaks.
+// Persona is the speaker.
 type Persona struct {
 	ID        int64 // Chorus' id of its bot
 	Name      string
@@ -116,30 +115,29 @@ type Persona struct {
 	Phrases   []string // signature phrases
 	Interests []string
 	Hint      string  // a habit of speech
-	Empathy   float64 // how much the feelings of others move it, 0 to 1
+	Empathy   float64 // how much others' feelings move it, 0 to 1
 	Energy    float64 // how lively it is, 0 to 1
-	// Voice is how it writes, whole: see voice.Of.
+	// Voice is its complete style of writing: see voice.Of.
 	Voice voice.Voice
 }
 
-// Stance is what a persona thinks of a topic.
+// Stance is a persona's opinion on a topic.
 type Stance struct {
 	Topic      string
 	Text       string
 	Confidence float64 // 0 to 1
 }
 
-// Line is one message of the chat. Who wrote it is told by ids: a person may bear the
-// name of a persona, or of somebody else.
+// Line is one message of the chat. Its author is identified by ids: a person may have the name of a
+// persona, or of another person.
 type Line struct {
 	Author  string
 	Text    string
 	FromBot bool
-	// Bot is Chorus' id of the bot that wrote it, Person Telegram's of the person.
+	// Bot is Chorus' id of the bot that wrote it, Person is Telegram's id of the person.
 	Bot, Person int64
 	At          time.Time
-	// Mark is who wrote it as prompts show it, whatever they are called: "you", "bot",
-	// "person", or with a number where several need to be told apart; "" for one of
-	// the last three by FromBot alone.
+	// Mark shows the author in prompts, whatever its name: "you", "bot", "person", the latter two
+	// with a number if there are several of the same name. "" means "bot" or "person" by FromBot.
 	Mark string
 }

@@ -1,6 +1,6 @@
-// Package thoughts tells what a model thinks from what it says, where the two come in
-// one text. Each family of models has marks of its own for that; they are in one
-// table, by which thoughts are cut from answers and answers with marks are refused.
+// Package thoughts separates a model's thoughts from its answer if both are in one text. Each
+// family of models marks thoughts in its own way. One table holds these marks; it is used to cut
+// thoughts out of answers and to refuse texts with marks.
 package thoughts
 
 import (
@@ -8,19 +8,18 @@ import (
 	"strings"
 )
 
-// tagNames are the names of tags around thoughts, as <think> or, with a space of
-// names, <seed:think>.
+// tagNames are the names of tags around thoughts, as <think> or, with a namespace, <seed:think>.
 const tagNames = `(?:[a-z0-9_-]{1,20}:)?(?:think(?:ing)?|thoughts?|thought_process|ant_?thinking|reason(?:ing)?|reflect(?:ion)?|analysis|scratchpad|inner_?monologue|cot|cot_budget_reflect)`
 
 // mark is a pair of marks around thoughts. The patterns ignore case.
 type mark struct{ open, shut string }
 
-// marks are those in use, each with a family of models that has it.
+// marks are the known marks, each with a family of models that uses it.
 //
 //nolint:gochecknoglobals // constant
 var marks = []mark{
 	{`<\s*` + tagNames + `(?:\s[^<>]*)?/?>`, `<\s*/\s*` + tagNames + `\s*>`},                               // DeepSeek R1, Qwen 3 and many others
-	{`&lt;\s*` + tagNames + `\s*&gt;`, `&lt;\s*/\s*` + tagNames + `\s*&gt;`},                               // the same, behind a gateway that escapes
+	{`&lt;\s*` + tagNames + `\s*&gt;`, `&lt;\s*/\s*` + tagNames + `\s*&gt;`},                               // the same, behind a gateway that escapes HTML
 	{`\[\s*(?:think(?:ing)?|thought|reasoning)\s*\]`, `\[\s*/\s*(?:think(?:ing)?|thought|reasoning)\s*\]`}, // Magistral
 	{`◁\s*think(?:ing)?\s*▷`, `◁\s*/\s*think(?:ing)?\s*▷`},                                                 // Kimi
 	{`<\|\s*think(?:ing)?\s*\|>`, `<\|\s*/\s*think(?:ing)?\s*\|>`},                                         // Phi and others
@@ -28,12 +27,12 @@ var marks = []mark{
 	{`<\|START_THINKING\|>`, `<\|END_THINKING\|>`},                                                         // Command A
 	{`<unused94>(?:thought)?`, `<unused95>`},                                                               // MedGemma
 	{`<\|?channel\|?>\s*thought`, `<channel\|>`},                                                           // Gemma
-	// gpt-oss: thoughts and comments have channels of their own, and so has what is said.
+	// gpt-oss: thoughts, comments and the answer have channels of their own.
 	{`<\|channel\|>\s*(?:analysis|commentary)`, `(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*final(?:[^<]|<\|constrain\|>){0,40}<\|message\|>`},
-	// The same from a server that drops marks and leaves their words.
+	// The same from a server that drops the marks and leaves their words.
 	{`\A\s*analysis(?:[A-Z"'“]|\s*\n)`, `assistant(?:\s*commentary\b[^\n]*)?\s*final`},
 	{`\A\s*Here(?:'s| is) my (?:thought|thinking) process:`, `Here(?:'s| is) my (?:response|answer):`}, // Granite
-	// Models that were told to think first, and write headings.
+	// Models that were told to think first and write headings.
 	{
 		`\A\s*(?:(?:\*\*|__|#{1,6})\s*(?:thinking|thought process|reasoning|analysis)\b[a-z ]{0,20}` +
 			`|(?:thinking|thought|reasoning)(?: process)?\s*:|chain of thought\s*:)`,
@@ -41,15 +40,16 @@ var marks = []mark{
 	},
 }
 
-// aside is what a model thinks as its persona, in the way of a play.
+// aside matches thoughts of the persona, in the way of a play.
 var aside = regexp.MustCompile(`(?i)[*(]\s*(?:thinks|thinking|thoughts?)\s*:[^*)]*(?:[*)]|\z)`)
 
-// maxOpening is how much of a text tells whether it is about its own task, in bytes.
+// maxOpening is the length of the beginning, in bytes, that shows whether a text is about its task.
 const maxOpening = 320
 
-// What a text begins with that is about its task instead of doing it, as a model's is
-// whose marks the server has left out, or that was cut off before the closing one: with
-// somebody who sets to work, and then with words of the task that nobody says in a chat.
+// setsToWork and aboutTask match the beginning of a text that is about its task instead of doing
+// it. Such texts come from models whose marks the server removed, or that were cut off before the
+// closing mark. The beginning names the task or the speaker's plan, and then uses words of the task
+// that nobody says in a chat.
 //
 //nolint:lll // patterns
 var (
@@ -61,14 +61,13 @@ var (
 		`|(?:kurze|eine) (?:chat-?)?nachricht|chat-?nachricht|(?:der|diese) persona|systemprompt)`)
 )
 
-// wrapping are marks around what is said, or at its end.
+// wrapping matches marks around the answer, or at its end.
 //
 //nolint:lll // a pattern
 var wrapping = regexp.MustCompile(`(?i)^\s*(?:<\s*(?:answer|response|final|final_answer|solution)\s*>|<\|begin_of_solution\|>|<\|START_RESPONSE\|>|<\|begin_of_box\|>|\[(?:RESPONSE|ANSWER)\])` +
 	`|(?:<\s*/\s*(?:answer|response|final|final_answer|solution)\s*>|\[/(?:RESPONSE|ANSWER)\]|<\|[a-z_]{1,24}\|>|</s>|<end_of_turn>|<eos>|\s)+$`)
 
-// pattern finds any mark. Its groups are one for each opening and each closing one,
-// in their order.
+// pattern matches any mark. It has a group for each opening and each closing mark, in this order.
 var pattern = regexp.MustCompile(alternatives())
 
 func alternatives() string {
@@ -76,18 +75,17 @@ func alternatives() string {
 	for _, m := range marks {
 		open, shut := `(?i:`+m.open+`)`, `(?i:`+m.shut+`)`
 		if strings.HasPrefix(m.open, `\A\s*analysis`) {
-			open = m.open // the capital after it counts
+			open = m.open // the case after it matters
 		}
 		all = append(all, `(`+open+`)`, `(`+shut+`)`)
 	}
 	return strings.Join(all, "|")
 }
 
-// Cut is a text without the thoughts in it: what stands between marks, what stands
-// before a closing mark without an opening one, and what follows an opening one that
-// is never closed. Without marks, a text that is about its task is thoughts as a whole.
-// thought tells whether there were any. The text may be empty: then all of it was
-// thoughts.
+// Cut returns a text without its thoughts: without the text between marks, before a closing mark
+// without an opening one, and after an opening mark that is never closed. A text without marks that
+// is about its task is all thoughts. thought reports whether there were any. The returned text may
+// be empty.
 func Cut(text string) (said string, thought bool) {
 	if !In(text) {
 		return text, false
@@ -99,7 +97,7 @@ func Cut(text string) (said string, thought bool) {
 	return said, true
 }
 
-// outside is what stands outside of the marks in a text.
+// outside returns the parts of a text outside of marks.
 func outside(text string) string {
 	var out strings.Builder
 	thinking, from := false, 0
@@ -124,7 +122,7 @@ func outside(text string) string {
 	return out.String()
 }
 
-// opens tells whether a match is one of an opening mark.
+// opens reports whether a match is an opening mark.
 func opens(at []int) bool {
 	for group := 1; 2*group < len(at); group++ {
 		if at[2*group] >= 0 {
@@ -144,18 +142,17 @@ func unwrap(s string) string {
 	}
 }
 
-// In tells whether a text has any mark of thoughts, or is one.
+// In reports whether a text has any mark of thoughts, or is about its task.
 func In(text string) bool {
 	return mayHave(text) && (pattern.MatchString(text) || aside.MatchString(text)) || about(text)
 }
 
-// about tells whether a text is about its own task.
+// about reports whether a text is about its own task.
 func about(text string) bool {
 	return setsToWork.MatchString(text) && aboutTask.MatchString(text[:min(len(text), maxOpening)])
 }
 
-// mayHave tells whether a text has anything that all marks have: to look for that is
-// much cheaper.
+// mayHave reports whether a text can have marks at all; it is much cheaper than the patterns.
 func mayHave(text string) bool {
 	if strings.ContainsAny(text, "<[◁&*#") {
 		return true

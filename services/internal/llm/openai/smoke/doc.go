@@ -1,4 +1,3 @@
-// Package smoke has no code of its own. Its test lets a chain of providers talk to
-// a server of OpenAI's API that a third party wrote, which answers and fails as it
-// is told.
+// Package smoke has no code of its own. Its test connects a chain of providers to a third party's
+// server of OpenAI's API, which answers and fails as configured.
 package smoke

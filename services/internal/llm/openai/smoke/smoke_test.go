@@ -23,15 +23,15 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// patience bounds getting the server, and its start.
-const patience = 3 * time.Minute
+// startTimeout limits the download and the start of the server.
+const startTimeout = 3 * time.Minute
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // server starts the third party's server and returns its address.
 func server(t *testing.T) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	node, modules, err := testenv.Node(ctx, ".")
 	if err != nil {
@@ -102,7 +102,7 @@ func TestAServerThatOthersWrote(t *testing.T) {
 		}
 	}
 
-	// A chain moves on from it, and comes back to it.
+	// A chain moves on to the next provider, and comes back.
 	limits := chain.DefaultLimits()
 	limits.BreakerFailures, limits.BreakerDelay = 2, time.Second
 	c := chain.New([]chain.Link{
