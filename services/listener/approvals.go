@@ -17,16 +17,17 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// untilApproval is for how long nothing is due of texts that wait for operators.
+// untilApproval returns the seconds until the next press, end of a text or check of a
+// notice is due.
 const untilApproval = `-- look for the next press, end of a text or look at a notice
 SELECT extract(epoch FROM least((SELECT min(next_at) FROM presses),
     (SELECT min(CASE WHEN t.fence = n.version AND t.closed_at IS NULL THEN least(t.expires_at, n.look_at) ELSE now() END)
         FROM notices n JOIN turns t USING (chat_id, turn_no) WHERE n.closed_at IS NULL)) - clock_timestamp())::float8`
 
-// approvals shows operators the texts that wait for them, does what they decide, and tells
-// what became of each text, until the context ends. It is woken by what is told on the bus;
-// what was not told is found with the next look. Where no texts are shown, and none were, a
-// look is one statement.
+// approvals shows held texts to operators, executes their decisions and edits the notices
+// of texts that are decided, until the context ends. Events on the bus wake it; if one is
+// lost, the next round, commandLook later, finds the rows. Without an approval chat and
+// open notices a round is one statement.
 func (l *Listener) approvals(ctx context.Context) error {
 	if l.Bus != nil {
 		stop, err := l.Bus.Follow(subject.Held, func(string, *chorusv1.Event) { signal(l.held) })
@@ -57,26 +58,26 @@ func (l *Listener) approvals(ctx context.Context) error {
 	return nil
 }
 
-// approve does all that is due.
+// approve runs one round.
 func (l *Listener) approve(ctx context.Context) error {
 	return errors.Join(l.presses(ctx), l.lookAtNotices(ctx), l.showTexts(ctx), l.closeNotices(ctx))
 }
 
-// post is a message of a bot in a chat, or an edit of one, that is written down as the
-// answers to commands are: as a turn and its delivery.
+// post is a message of a bot in a chat, or an edit of one. It is stored as a turn with a
+// delivery, like the answer to a command.
 type post struct {
 	chat, bot int64
 	text      string
 	buttons   []*chorusv1.Button
-	edits     int64 // the message that it becomes the text of; 0 to send another
+	edits     int64 // the message to edit; 0 to send a new one
 	until     time.Time
 }
 
-// topicApprove is what such turns are about.
+// topicApprove is the topic of such turns.
 const topicApprove = "/approve"
 
-// postIn writes a post down in a transaction, and gives its turn. Once that is committed,
-// posted tells of it.
+// postIn plans a post in a transaction and returns its turn number. The caller calls posted
+// after the commit.
 func (l *Listener) postIn(ctx context.Context, tx pgx.Tx, p post) (number int64, err error) {
 	var last int64
 	var now time.Time
@@ -106,7 +107,7 @@ func (l *Listener) posted(chat, number int64) {
 	l.Bus.Tell(subject.Planned, &chorusv1.Event{Turns: []*chorusv1.TurnId{{ChatId: chat, Number: number}}})
 }
 
-// inTx is a transaction within the time that statements have.
+// inTx runs a transaction with the time-out of statements. It doesn't stop when ctx ends.
 func (l *Listener) inTx(ctx context.Context, do func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()

@@ -27,16 +27,16 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
-// The operators of these tests, and who is none.
+// kim and lee are the operators of these tests. stranger is none.
 const kim, lee, stranger = 41, 42, 43
 
-// told is a Telegram that notes the answers to presses.
+// told is a Telegram that records the answers to presses.
 type told struct {
 	silent
 
 	mu  sync.Mutex
 	all []string
-	// gone tells that the messages that are looked at are not there.
+	// gone makes the checks of messages report that they don't exist.
 	gone bool
 }
 
@@ -63,7 +63,7 @@ func (t *told) take() string {
 	return strings.Join(t.all, "; ")
 }
 
-// desk is a stage on which texts that wait are shown to operators in a chat.
+// desk is a stage with a chat in which held texts are shown to operators.
 type desk struct {
 	*stage
 
@@ -71,12 +71,12 @@ type desk struct {
 	told       *told
 	journal    *journal.Journal
 	intake     *intake.Writer
-	chat, room int64 // of the cast, and of the operators
-	at         int64 // Telegram's id of the latter
+	chat, room int64 // the chat of the cast, and that of the operators
+	at         int64 // the room's id at Telegram
 	updates    int64
 }
 
-// newDesk has a private chat of Kim where at is above 0, else a group of operators.
+// newDesk uses a private chat of Kim if at is above 0, else a group of operators.
 func newDesk(t *testing.T, at int64) *desk {
 	t.Helper()
 	t.Parallel()
@@ -115,7 +115,7 @@ func (d *desk) set(key *settings.Definition, text string) {
 	}
 }
 
-// hold has a text wait, and shows it. It gives the turn and the notice.
+// hold makes a text wait and sends its notice. It returns their numbers.
 func (d *desk) hold(text string) (turn, notice int64) {
 	d.t.Helper()
 	turn, notice = d.post(text)
@@ -123,7 +123,7 @@ func (d *desk) hold(text string) (turn, notice int64) {
 	return turn, notice
 }
 
-// post has a text wait, and the message that shows it wait to be sent.
+// post makes a text wait and plans its notice, without sending it.
 func (d *desk) post(text string) (turn, notice int64) {
 	d.t.Helper()
 	planned := d.plans(d.journal, d.chat, d.bots[0], 0)
@@ -142,7 +142,7 @@ func (d *desk) approve() {
 	}
 }
 
-// approveTogether has two listeners look at the same time.
+// approveTogether runs the rounds of two listeners at the same time.
 func (d *desk) approveTogether() {
 	d.t.Helper()
 	var both sync.WaitGroup
@@ -156,7 +156,7 @@ func (d *desk) approveTogether() {
 	both.Wait()
 }
 
-// deliver sends what is to be sent to the operators.
+// deliver sends the deliveries for the operators.
 func (d *desk) deliver() (all []*chorusv1.Delivery) {
 	d.t.Helper()
 	return d.deliverAs(chorusv1.Outcome_OUTCOME_DELIVERED)
@@ -184,7 +184,7 @@ func (d *desk) deliverAs(outcome chorusv1.Outcome) (all []*chorusv1.Delivery) {
 	return all
 }
 
-// hearf takes in an update's part after its id, as Telegram's JSON.
+// hearf writes an update. The format is the JSON after its id.
 func (d *desk) hearf(format string, args ...any) {
 	d.t.Helper()
 	d.updates++
@@ -193,7 +193,7 @@ func (d *desk) hearf(format string, args ...any) {
 		d.t.Fatal(err)
 	}
 	bot := intake.Bot{ID: d.bots[0], Account: d.accounts[0], Username: username(0)}
-	for range 2 { // it may come twice
+	for range 2 { // Telegram may repeat it
 		if _, err := d.intake.Write(d.t.Context(), bot, intake.Cast{bot}, []incoming.Update{u}); err != nil {
 			d.t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func (d *desk) press(who int64, data string) {
 		d.updates+1, who, who, d.where(), data)
 }
 
-// answer answers the message of a notice.
+// answer replies to the message of a notice.
 func (d *desk) answer(who, notice int64, text string) {
 	d.t.Helper()
 	shown := value[int64](d.stage, `SELECT 9000 + shown_turn FROM notices WHERE id = $1`, notice)
@@ -223,7 +223,7 @@ func (d *desk) answer(who, notice int64, text string) {
 		100+d.updates, time.Now().Unix(), who, who, d.where(), text, len(command), shown, d.accounts[0])
 }
 
-// state is what became of a turn.
+// state returns the state of a turn.
 func (d *desk) state(turn int64) string {
 	d.t.Helper()
 	return value[string](d.stage, `SELECT concat_ws(' ', coalesce(outcome, 'open'), (SELECT string_agg(concat_ws(' ', lane, body), ', ') FROM deliveries v
@@ -233,10 +233,10 @@ WHERE v.chat_id = t.chat_id AND v.turn_no = t.turn_no)) FROM turns t WHERE chat_
 func TestOperatorsDecideByTelegram(t *testing.T) {
 	for name, c := range map[string]struct {
 		act    func(d *desk, notice int64)
-		answer string // to what was pressed
+		answer string // the answer to the press
 		state  string
-		edited string // what the notice becomes; empty while the text waits
-		said   string // to who wrote
+		edited string // the edited notice; empty while the text waits
+		said   string // the answer to the reply
 	}{
 		"send":    {func(d *desk, n int64) { d.press(kim, fmt.Sprintf("send %d", n)) }, "q1: Done.", "open message Hello", "bot0 in Club: sent by P41 (Telegram 41).", ""},
 		"discard": {func(d *desk, n int64) { d.press(lee, fmt.Sprintf("discard %d", n)) }, "q1: Done.", "rejected held Hello", "bot0 in Club: discarded by P42 (Telegram 42).", ""},
@@ -338,8 +338,8 @@ func TestATextIsShownOnceWithButtonsThatFit(t *testing.T) {
 	}
 }
 
-// A text of which the message was refused, or was deleted, is shown again once the way is open,
-// by as many listeners as there are, once. Whoever decides on it then is told so there.
+// A text whose notice was refused or deleted is shown again once a bot may write there.
+// Several listeners show it once. A later decision is answered in the new place.
 func TestWhatWasNotSeenIsShownAgainOnce(t *testing.T) {
 	const refused, delivered = chorusv1.Outcome_OUTCOME_REJECTED, chorusv1.Outcome_OUTCOME_DELIVERED
 	suspend := func(d *desk) {
@@ -355,8 +355,8 @@ func TestWhatWasNotSeenIsShownAgainOnce(t *testing.T) {
 		d.hearf(`"my_chat_member":{"date":1,"chat":%s,"new_chat_member":{"status":"member","user":{"id":%d,"is_bot":true}}}`, d.where(), d.accounts[0])
 	}
 	for name, c := range map[string]struct {
-		ends   chorusv1.Outcome // of the first message
-		closes func(*desk)      // what happens beside
+		ends   chorusv1.Outcome // the outcome of the first notice
+		closes func(*desk)      // what happens in the meantime
 		opens  func(*desk)
 		again  int
 	}{
@@ -419,7 +419,7 @@ func TestWhatWasNotSeenIsShownAgainOnce(t *testing.T) {
 	}
 }
 
-// Another bot shows what the first one may not any more.
+// Another bot takes over a notice when the first bot may not write any more.
 func TestAnotherBotShowsWhatTheFirstMayNot(t *testing.T) {
 	d := newDesk(t, -1)
 	d.set(settings.ApprovalBot.Definition, "")
@@ -465,14 +465,14 @@ func TestDecisionsByTelegramAreAudited(t *testing.T) {
 	}
 }
 
-// TestWhatTheDeadBeganIsDoneOnce kills listeners before and after each statement of a decision,
-// of telling somebody that what they wrote can't be sent, and of showing again what is gone.
-// Others do it, once.
+// TestWhatTheDeadBeganIsDoneOnce kills listeners before and after each statement of a
+// decision, of the answer to a text that can't be sent, and of showing a deleted notice
+// again. Another listener completes each exactly once.
 func TestWhatTheDeadBeganIsDoneOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		points []string
 		begin  func(d *desk)
-		// done is how often it was done, by what was sent to the operators.
+		// done counts the completions, from what was sent to the operators.
 		done func(d *desk, sent *chorusv1.Delivery) bool
 		rest func(d *desk) error
 	}{
@@ -532,10 +532,11 @@ func TestWhatTheDeadBeganIsDoneOnce(t *testing.T) {
 				var reached func()
 				doomed.metrics = nil
 				doomed.pool, reached = killpoint.Pool(t, d.pool.Config().ConnString(), point)
-				// Its error, if any, says that the database is gone.
+				// An error says that the database is gone.
 				_ = doomed.make(t, d.told).Approve(t.Context())
 				reached()
-				// The claims of the dead have ended. What is on its way can't be looked at.
+				// The dead listener's claims have ended. Notices that are being sent are
+				// not checked.
 				d.exec(`UPDATE presses SET next_at = now()`)
 				d.exec(`UPDATE notices SET look_at = now() WHERE NOT gone AND NOT EXISTS (
     SELECT FROM turns WHERE chat_id = shown_chat AND turn_no = shown_turn AND closed_at IS NULL)`)

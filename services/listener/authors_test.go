@@ -11,13 +11,14 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// Telegram's accounts for who writes as a channel, and as an anonymous administrator.
+// Telegram uses these accounts for authors who write as a channel, or as an anonymous
+// administrator.
 const (
 	asChannel   = `"from":{"id":136817688,"is_bot":true,"first_name":"Channel"}`
 	asAnonymous = `"from":{"id":1087968824,"is_bot":true,"first_name":"Group"}`
 )
 
-// writes brings a message of who writes as a chat.
+// writes sends a message of an author who acts as a chat.
 func (s *stage) writes(at, secret string, id, chat int64, from string, sender int64, title, text string, said time.Time) {
 	s.t.Helper()
 	entities := ""
@@ -74,13 +75,13 @@ func TestWhoWritesAsAChatIsThatChat(t *testing.T) {
 	if left(red) != 0 || left(blue) != 2 || left(group) != 1 || left(other) != 1 {
 		t.Errorf("after Red's /forgetme are left: %d, %d, %d, %d", left(red), left(blue), left(group), left(other))
 	}
-	// Any administrator may have it done for all who wrote in the group's name.
+	// Any administrator may erase what was written in the group's name.
 	s.writes(at, hook.Secret, 2_000_001, group, asAnonymous, group, "Private club", "/forgetme", time.Now())
 	becomes(s, 0, `SELECT count(*) FROM commands`)
 	if left(blue) != 2 || left(group) != 0 || left(other) != 1 {
 		t.Errorf("after the group's /forgetme are left: %d, %d, %d", left(blue), left(group), left(other))
 	}
-	// A channel administers nothing, and nobody asks Telegram for it.
+	// A channel administers no group, so Telegram isn't asked.
 	s.writes(at, hook.Secret, 2_000_002, group, asChannel, blue, "Blue", "/pause", time.Now())
 	becomes(s, 0, `SELECT count(*) FROM commands`)
 	all := s.answers(here)

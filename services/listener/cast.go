@@ -14,18 +14,19 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
-// bot is one that the listener may listen to.
+// bot is a bot of the roster, with its token.
 type bot struct {
 	intake.Bot
 	name   string
 	sealed []byte
 }
 
-// cast is our bots as they were last looked at. It never changes.
+// cast is a snapshot of our bots. It is never changed.
 type cast struct {
-	// all are known as ours, those that don't act any more too.
+	// all holds all our bots, inactive ones included. Their messages are not those of
+	// people.
 	all intake.Cast
-	// active are those that are listened to, by Chorus' id.
+	// active holds the bots to listen to, by Chorus' id.
 	active map[int64]bot
 }
 
@@ -33,7 +34,7 @@ const readCast = `
 SELECT id, name, coalesce(telegram_id, 0), coalesce(username, ''), token_sealed, enabled AND stopped_at IS NULL AND removed_at IS NULL
 FROM bots ORDER BY id`
 
-// readCast reads the bots.
+// readCast reads the bots from the database.
 func (l *Listener) readCast(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -54,24 +55,24 @@ func (l *Listener) readCast(ctx context.Context) error {
 	return nil
 }
 
-// token opens a bot's token.
+// token decrypts a bot's token.
 func (l *Listener) token(b bot) (secret.String, error) { return l.Open(b.name, b.sealed) }
 
-// same tells whether a bot is still what it was, as far as listening goes.
+// same tells whether nothing changed that listening depends on.
 func (b bot) same(other bot) bool {
 	return b.Bot == other.Bot && b.name == other.name && string(b.sealed) == string(other.sealed)
 }
 
 const (
-	// identifyEvery is how often Telegram is asked what a bot is called: a new name
-	// from @BotFather is heard no later than that.
+	// identifyEvery is the interval of GetMe calls. A new name from @BotFather is known
+	// after at most this time.
 	identifyEvery = 10 * time.Minute
-	// identifyRetry is the same after an answer that told nothing.
+	// identifyRetry is the interval after a failed call.
 	identifyRetry = 15 * time.Second
 )
 
-// identify keeps a bot's account and username as Telegram knows them until the
-// context ends: people name bots by these, and cast files need not have them.
+// identify keeps a bot's account id and username up to date until the context ends. People
+// address bots by username, and cast files need not contain it.
 func (l *Listener) identify(ctx context.Context, b bot, token secret.String, log *zap.Logger) {
 	for {
 		_, wait := l.introduce(ctx, b, token, log)
@@ -85,8 +86,8 @@ func (l *Listener) identify(ctx context.Context, b bot, token secret.String, log
 	}
 }
 
-// introduce asks Telegram who a bot is. It tells whether that was news, and when to
-// ask again.
+// introduce asks Telegram for a bot's account and stores it. It returns whether something
+// changed, and the time until the next call.
 func (l *Listener) introduce(ctx context.Context, b bot, token secret.String, log *zap.Logger) (news bool, again time.Duration) {
 	me, out := l.Telegram.GetMe(ctx, token)
 	if ctx.Err() != nil {
@@ -106,7 +107,7 @@ func (l *Listener) introduce(ctx context.Context, b bot, token secret.String, lo
 	return news, identifyEvery
 }
 
-// rename writes down what a bot is called, and tells whether that is new.
+// rename stores a bot's username and account id, and tells whether they are new.
 func (l *Listener) rename(ctx context.Context, b bot, me telegram.Me, log *zap.Logger) (news bool, err error) {
 	username := names.Username(me.Username)
 	if username == "" || me.ID <= 0 || username == b.Username && me.ID == b.Account {

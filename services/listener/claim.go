@@ -16,12 +16,13 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Each bot is listened to by the process that owns its row in listening, for as long as
-// that holds its lease. For the moment in which two may listen, Telegram ends one's poll,
-// and what both hear is written down once.
+// Each bot is listened to by the process that owns its row in listening, while that process
+// holds its lease. For a moment two processes may listen to one bot. Then Telegram ends the
+// poll of one of them, and updates that both receive are written once.
 const (
-	// An owner that was read is replaced only if it still is the owner: who is alive is
-	// read after it, so that a process which has just begun is not taken for a dead one.
+	// The statement reads the owners before the living processes, and replaces an owner
+	// only if it is still the one it read. So a process that has just started isn't taken
+	// for a dead one.
 	claimBots = `
 WITH alive AS MATERIALIZED (` + lease.Alive + `),
 free AS MATERIALIZED (
@@ -32,7 +33,7 @@ ON CONFLICT (bot_id) DO UPDATE SET owner = excluded.owner
 WHERE l.owner IS NOT DISTINCT FROM (SELECT f.owner FROM free f WHERE f.id = l.bot_id)
 RETURNING bot_id`
 
-	// Other listeners look every listener.claim.
+	// Other listeners find the free bots within listener.claim.
 	releaseBots = `UPDATE listening SET owner = NULL WHERE bot_id = ANY($1) AND owner = $2`
 )
 
@@ -41,21 +42,21 @@ const (
 	longestRetry  = 5 * time.Second
 )
 
-// run listens to the bots that nobody else listens to, until the context ends.
+// run claims bots and listens to them until the context ends. It retries with a backoff.
 func (l *Listener) run(ctx context.Context) {
 	retries := retrypolicy.NewBuilder[any]().WithMaxRetries(-1).WithBackoff(shortestRetry, longestRetry).WithJitterFactor(0.2).Build()
 	l.Lease.While(ctx, func(ctx context.Context) {
 		for ctx.Err() == nil {
-			// Its error says only that the context ended.
+			// The only error is the end of the context.
 			_ = failsafe.With(retries).WithContext(ctx).Run(func() error {
 				began := time.Now()
 				err := l.hold(ctx)
 				if ctx.Err() != nil {
-					return nil //nolint:nilerr // what the end of the context broke is no fault
+					return nil //nolint:nilerr // errors at the end of the context are expected
 				}
 				l.note(ctx, err)
 				if time.Since(began) > longestRetry {
-					return nil // it worked for a while, so there is no reason to wait
+					return nil // hold worked for a while, so the next try needs no delay
 				}
 				return err
 			})
@@ -63,24 +64,24 @@ func (l *Listener) run(ctx context.Context) {
 	})
 }
 
-// claims is the bots that this process listens to.
+// claims holds the bots that this process listens to.
 type claims struct {
 	l       *Listener
 	active  map[int64]*claim
-	retryAt map[int64]time.Time // bots that are left alone until then
+	retryAt map[int64]time.Time // bots that are not claimed until then
 	pollers sync.WaitGroup
 }
 
-// claim is listening to one bot.
+// claim is one bot that this process listens to.
 type claim struct {
 	bot    bot
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error // why it ended; set before done is closed
+	err    error // the reason of its end; set before done is closed
 }
 
 // hold claims bots and listens to them until the database fails or the context ends. Then
-// it gives them back.
+// it releases them.
 func (l *Listener) hold(ctx context.Context) (err error) {
 	if err := l.readCast(ctx); err != nil {
 		return err
@@ -96,7 +97,7 @@ func (l *Listener) hold(ctx context.Context) (err error) {
 		if err := c.round(listening); err != nil {
 			return err
 		}
-		var again <-chan time.Time // never while this process listens to all bots
+		var again <-chan time.Time // stays nil while this process listens to all bots
 		if !c.all() {
 			again = time.After(l.cfg.Claim)
 		}
@@ -112,8 +113,8 @@ func (l *Listener) hold(ctx context.Context) (err error) {
 	}
 }
 
-// round ends what is over, and begins to listen where nobody does. It makes no statement
-// where this process listens to all bots.
+// round releases the bots that ended and claims free ones. It makes no statement if this
+// process listens to all bots.
 func (c *claims) round(ctx context.Context) error {
 	cast := c.l.cast.Load()
 	if err := c.release(ctx, c.ended(cast)); err != nil {
@@ -138,7 +139,7 @@ func (c *claims) round(ctx context.Context) error {
 		c.listen(ctx, cast.active[id])
 	}
 	if len(got) > 0 {
-		signal(c.l.commanded) // whoever listened before may have died with some
+		signal(c.l.commanded) // a previous owner may have died with open commands
 	}
 	return nil
 }
@@ -153,7 +154,8 @@ func (c *claims) all() bool {
 	return true
 }
 
-// ended is the bots that are not listened to any more, and are to be given back.
+// ended cancels the bots that changed or were removed, and returns those whose poller has
+// stopped. The caller releases them.
 func (c *claims) ended(now *cast) []int64 {
 	var over []int64
 	for id, a := range c.active {
@@ -174,7 +176,7 @@ func (c *claims) ended(now *cast) []int64 {
 	return over
 }
 
-// end gives all bots back.
+// end releases all bots.
 func (c *claims) end(ctx context.Context) error {
 	bots := make([]int64, 0, len(c.active))
 	for id := range c.active {
@@ -195,11 +197,11 @@ func (c *claims) release(ctx context.Context, bots []int64) error {
 	return nil
 }
 
-// releaseTimeout is short, because the end of a process waits for it. The bots of one
-// that has ended are taken over in any case.
+// releaseTimeout is short because the shutdown waits for it. Bots that are not released are
+// taken over when the lease ends.
 const releaseTimeout = 3 * time.Second
 
-// errYield ends listening to a bot that somebody else listens to.
+// errYield ends listening to a bot whose updates another client takes.
 var errYield = errors.New("somebody else takes the bot's updates")
 
 func (c *claims) listen(ctx context.Context, b bot) {
@@ -207,7 +209,7 @@ func (c *claims) listen(ctx context.Context, b bot) {
 	a := &claim{bot: b, cancel: cancel, done: make(chan struct{})}
 	c.active[b.ID] = a
 	c.pollers.Go(func() {
-		defer c.l.Wake() // to look what is next
+		defer c.l.Wake() // to start the next round
 		defer close(a.done)
 		defer cancel()
 		c.l.Metrics.listening(1)

@@ -11,15 +11,15 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// skewed is by how much Telegram's clock and ours differ in a test: more than a
-// question or a command may be old.
+// skewed is the difference between Telegram's clock and ours. It is more than the maximum
+// age of a question or a command.
 const skewed = 10 * time.Minute
 
-// waited is for how long something waits: longer than it is answered after.
+// waited is a time longer than the maximum age of a question or a command.
 const waited = 8 * time.Minute
 
-// away is a stage on which Telegram's clock differs from ours, until the difference
-// is changed.
+// away returns a stage on which Telegram's clock differs from ours. The difference can be
+// changed.
 func away(t *testing.T, by time.Duration) (s *stage, difference *atomic.Int64) {
 	t.Helper()
 	t.Parallel()
@@ -30,7 +30,7 @@ func away(t *testing.T, by time.Duration) (s *stage, difference *atomic.Int64) {
 	}), difference
 }
 
-// asked is since when a message of a chat waits for its answer, as planners judge it.
+// asked returns the age of a chat's prompt, as planners compute it.
 func (s *stage) asked(chat int64) time.Duration {
 	s.t.Helper()
 	becomes(s, 1, `SELECT count(*) FROM prompts WHERE chat_id = $1`, chat)
@@ -66,8 +66,8 @@ func TestADifferenceOfClocksMakesNothingLate(t *testing.T) {
 	}
 }
 
-// TestWhatWaitedAtTelegramIsLate says something long before anybody listens, on a
-// Telegram whose clock is not ours.
+// TestWhatWaitedAtTelegramIsLate writes messages long before a listener starts, with a
+// difference between the clocks.
 func TestWhatWaitedAtTelegramIsLate(t *testing.T) {
 	for name, by := range map[string]time.Duration{"our clock is ahead": -skewed, "our clock is behind": skewed} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestWhatWaitedAtTelegramIsLate(t *testing.T) {
 			chat, there := s.chat(world.Supergroup, "Here")
 			s.say(there, "Tom", "/about", 0)
 			s.say(there, "Tom", "What do you think?", 0)
-			difference.Add(int64(waited)) // and so much later
+			difference.Add(int64(waited)) // time passes
 			s.listen()
 			if age := s.asked(chat); age < waited || age > waited+time.Minute {
 				t.Errorf("what waited for %v is %v old", waited, age)
@@ -84,7 +84,7 @@ func TestWhatWaitedAtTelegramIsLate(t *testing.T) {
 			if n := len(s.answers(chat)); n != 0 {
 				t.Errorf("%d answers to what was said long ago", n)
 			}
-			// What is said now is answered.
+			// A new command is answered.
 			s.asks(chat, there, "Tom", "/about")
 		})
 	}

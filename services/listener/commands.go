@@ -14,21 +14,21 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// command is something that a person asked of the cast.
+// command is a bot command of a person.
 type command struct {
 	Chat, Message, Bot, Person int64
 	Anonymous                  bool
 	Name, Argument             string
-	SaidAt                     time.Time // by the database's clock
+	SaidAt                     time.Time // the database's time
 	Attempts                   int
-	TelegramID                 int64 // of the chat
+	TelegramID                 int64 // the chat's id at Telegram
 	BotName                    string
 	Sealed                     []byte
 }
 
 const (
-	// A claim moves next_at on, and attempts is its fence: should this process die,
-	// another one answers.
+	// A claim postpones next_at, and attempts is its fence: if this process dies, another
+	// one answers later.
 	claimCommands = `-- claim commands
 WITH due AS (SELECT chat_id, message FROM commands WHERE next_at <= now() ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE commands k SET next_at = now() + $2::interval, attempts = attempts + 1
@@ -44,11 +44,11 @@ DELETE FROM commands WHERE chat_id = $1 AND message = $2 AND attempts = $3`
 
 const (
 	maxCommands = 16
-	// commandClaim outlasts what a command may take: a question to Telegram and some
+	// commandClaim is longer than one command takes: a call to Telegram and some
 	// statements.
 	commandClaim = time.Minute
 	askTimeout   = 10 * time.Second
-	// maxAttempts is how often Telegram is asked who administers a group.
+	// maxAttempts limits the attempts to ask Telegram who administers a group.
 	maxAttempts  = 5
 	attemptPause = 2 * time.Second
 )
@@ -57,14 +57,13 @@ const (
 	untilNext = `-- look for the next command or end of a pause
 SELECT extract(epoch FROM least((SELECT min(next_at) FROM commands), (SELECT min(paused_until) FROM chat_pauses)) - clock_timestamp())::float8`
 
-	// commandLook is how often commands are looked for that others have left: those of a
-	// listener whose bots this one takes over are looked for at once.
+	// commandLook is the interval at which commands that other listeners left are looked
+	// for. After this listener takes over bots it looks at once.
 	commandLook  = 30 * time.Second
-	commandPause = time.Second // after the database failed
+	commandPause = time.Second // the delay after a failure of the database
 )
 
-// answer answers commands until the context ends, and ends the pauses that are
-// over.
+// answer answers commands and ends pauses in time, until the context ends.
 func (l *Listener) answer(ctx context.Context) error {
 	for due := true; ctx.Err() == nil; {
 		wait, err := time.Duration(0), error(nil)
@@ -90,7 +89,8 @@ func (l *Listener) answer(ctx context.Context) error {
 	return nil
 }
 
-// untilDue is how long nothing is due, as a statement tells in seconds, at most commandLook.
+// untilDue returns the time until something is due, at most commandLook. The statement
+// returns it in seconds.
 func (l *Listener) untilDue(ctx context.Context, sql string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -101,11 +101,11 @@ func (l *Listener) untilDue(ctx context.Context, sql string) (time.Duration, err
 	if seconds == nil || *seconds > commandLook.Seconds() {
 		return commandLook, nil
 	}
-	// Not at once: what is due and could not be claimed is claimed by others.
+	// Due rows that could not be claimed are claimed by others, so this doesn't return 0.
 	return max(time.Duration(*seconds*float64(time.Second)), shortestRetry), nil
 }
 
-// commands answers those that are due.
+// commands answers the due commands.
 func (l *Listener) commands(ctx context.Context) error {
 	for ctx.Err() == nil {
 		claiming, cancel := context.WithTimeout(ctx, store.Timeout)
@@ -117,7 +117,7 @@ func (l *Listener) commands(ctx context.Context) error {
 		var answering errgroup.Group
 		for _, c := range due {
 			answering.Go(func() error {
-				if err := l.obey(ctx, c); err != nil && ctx.Err() == nil {
+				if err := l.execute(ctx, c); err != nil && ctx.Err() == nil {
 					l.Metrics.commanded(c.Name, "failed")
 					l.note(ctx, err)
 					l.Log.Debug("a command was not answered, and is later", zap.String("command", c.Name), zap.Int64("chat_id", c.Chat), zap.Error(err))
@@ -133,19 +133,19 @@ func (l *Listener) commands(ctx context.Context) error {
 	return nil
 }
 
-// right is whether somebody may give a command.
-type right int
+// permission says whether a person may give a command.
+type permission int
 
 const (
-	granted right = iota
+	granted permission = iota
 	denied
-	// unanswered: Telegram doesn't say.
+	// unanswered: Telegram didn't tell.
 	unanswered
 )
 
-// obey does what a command asks, and answers it.
-func (l *Listener) obey(ctx context.Context, c command) error {
-	may, err := l.may(ctx, c)
+// execute executes a command and answers it.
+func (l *Listener) execute(ctx context.Context, c command) error {
+	may, err := l.authorize(ctx, c)
 	if errors.Is(err, errLater) {
 		return l.postpone(ctx, c)
 	}
@@ -162,13 +162,14 @@ func (l *Listener) obey(ctx context.Context, c command) error {
 
 var errLater = errors.New("later")
 
-// may asks Telegram whether somebody is an administrator, for commands of theirs.
-func (l *Listener) may(ctx context.Context, c command) (right, error) {
+// authorize decides whether a person may give a command. For administrators' commands it asks
+// Telegram.
+func (l *Listener) authorize(ctx context.Context, c command) (permission, error) {
 	switch {
 	case c.Anonymous, c.Name == "about", c.Name == "forgetme":
 		return granted, nil
 	case c.Person < 0:
-		return denied, nil // no channel administers a group, and who is behind it isn't told
+		return denied, nil // a channel administers no group, and Telegram doesn't tell who writes as one
 	}
 	token, err := l.Open(c.BotName, c.Sealed)
 	if err != nil {
@@ -188,7 +189,7 @@ func (l *Listener) may(ctx context.Context, c command) (right, error) {
 		if c.Attempts < maxAttempts {
 			return denied, errLater
 		}
-	default: // the bot can't ask in this chat
+	default: // the bot may not ask in this chat
 	}
 	return unanswered, nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// answers are the texts of a chat's deliveries, in the order of their turns.
+// answers returns the deliveries of a chat, in the order of their turns.
 func (s *stage) answers(chat int64) []*chorusv1.Delivery {
 	s.t.Helper()
 	var all []*chorusv1.Delivery
@@ -28,11 +28,11 @@ func (s *stage) answers(chat int64) []*chorusv1.Delivery {
 	return all
 }
 
-// asks lets somebody give a command, and returns the answer.
+// asks sends a command of a person and returns the answer.
 func (s *stage) asks(chat, there int64, who, command string) *chorusv1.Delivery {
 	s.t.Helper()
 	before := len(s.answers(chat))
-	// Answers that are due this minute would use up what a chat gets.
+	// Earlier answers of this minute would count for the limit.
 	s.exec(`UPDATE turns SET planned_at = planned_at - interval '2 minutes', due_at = due_at - interval '2 minutes' WHERE chat_id = $1`, chat)
 	s.say(there, who, command, 0)
 	var got []*chorusv1.Delivery
@@ -95,7 +95,7 @@ func TestCommands(t *testing.T) {
 				}
 				s.settingsSeen(chat, step.active != "false")
 			}
-			// The bot that was asked answers, and turns and commands add up.
+			// The addressed bot answers, and turns and commands add up.
 			if by := s.answers(chat)[1].GetBotId(); by != s.bots[1] {
 				t.Errorf("bot %d answered, want %d", by, s.bots[1])
 			}
@@ -107,15 +107,15 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// Who may not write here is told apart from who is to be quiet, with the reason and
-// the next try.
+// /status lists a bot that may not write apart from one that was made quiet, with the
+// reason and the next try.
 func TestStatusTellsWhoIsSuspended(t *testing.T) {
 	s := commandStage(t)
 	chat, there := s.chat(world.Supergroup, "Here")
 	if err := s.world().SetRole(there, "Ann", world.Administrator); err != nil {
 		t.Fatal(err)
 	}
-	s.asks(chat, there, "Ann", "/about@"+username(0)) // so it was heard that the bot came
+	s.asks(chat, there, "Ann", "/about@"+username(0)) // proves that the bot's join was received
 	if changed, err := rosterpg.Suspend(t.Context(), s.pool, chat, s.bots[0], "not enough rights to send text messages to the chat"); err != nil || !changed.First {
 		t.Fatal(changed, err)
 	}
@@ -127,7 +127,7 @@ func TestStatusTellsWhoIsSuspended(t *testing.T) {
 	}
 }
 
-// A cast that could talk, and gets no texts, does not talk.
+// /status reports that the cast is silent if it may talk and gets no texts.
 func TestStatusTellsThatNothingIsWritten(t *testing.T) {
 	s := commandStage(t)
 	chat, there := s.chat(world.Supergroup, "Here")
@@ -152,7 +152,7 @@ func TestAPauseEndsByItself(t *testing.T) {
 	s.asks(chat, there, "Ann", "/pause 1m")
 	becomes(s, 1, `SELECT count(*) FROM settings WHERE scope_id = $1`, chat)
 	s.exec(`UPDATE chat_pauses SET paused_until = now() + interval '2 seconds' WHERE chat_id = $1`, chat)
-	s.asks(chat, there, "Ann", "/about") // after a command the listener looks when the next pause ends
+	s.asks(chat, there, "Ann", "/about") // a command makes the listener look up when the next pause ends
 	becomes(s, 0, `SELECT count(*) FROM settings WHERE scope_id = $1`, chat)
 	becomes(s, 0, `SELECT count(*) FROM chat_pauses WHERE paused_at IS NOT NULL`)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
-// Config is how the listener behaves.
+// Config holds the settings of the listener.
 type Config struct {
 	PublicURL    string        `config:"public_url" doc:"address under which Telegram reaches listener.listen, as https://HOST; empty to ask Telegram for updates instead (long polling)"`
 	Listen       string        `config:"listen" doc:"address that takes the updates that Telegram brings, as HOST:PORT; only with listener.public_url"`
@@ -24,7 +24,7 @@ type Config struct {
 	Tidy         time.Duration `config:"tidy" min:"1s" max:"24h" doc:"how often messages are deleted that are older than their chat keeps them"`
 }
 
-// DefaultConfig asks Telegram for updates.
+// DefaultConfig returns the settings for long polling.
 func DefaultConfig() Config {
 	return Config{
 		Listen: "127.0.0.1:8081", PerIP: 1000, MaxBody: 1 << 20, PollWait: 25 * time.Second,
@@ -32,7 +32,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c Config) Validate() error {
 	return errors.Join(config.Check(c), c.validatePublic())
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 )
 
-// do does what a command asks, and says what was done.
-func (l *Listener) do(ctx context.Context, tx pgx.Tx, c command, may right) (string, error) {
+// do executes a command and returns the answer.
+func (l *Listener) do(ctx context.Context, tx pgx.Tx, c command, may permission) (string, error) {
 	switch may {
 	case denied:
 		return "Only administrators of this group can do that.", nil
@@ -56,13 +56,13 @@ const (
 	overPause  = `SELECT FROM chat_pauses WHERE chat_id = $1 AND paused_until <= now() FOR UPDATE`
 )
 
-// pauseHelp says what /pause understands.
+// pauseHelp is the answer to a /pause with an argument that isn't understood.
 const pauseHelp = "I understand /pause, or /pause with a time from 1m to 30d, such as 30m, 2h or 1d."
 
 func (l *Listener) pause(ctx context.Context, tx pgx.Tx, c command) (string, error) {
 	var until *time.Time
 	if c.Argument != "" {
-		length, ok := length(c.Argument)
+		length, ok := parsePause(c.Argument)
 		if !ok {
 			return pauseHelp, nil
 		}
@@ -91,8 +91,8 @@ func (l *Listener) pause(ctx context.Context, tx pgx.Tx, c command) (string, err
 	return "The cast is quiet until " + clock(*until) + ", or /resume.", nil
 }
 
-// length reads how long a pause is meant to be.
-func length(s string) (time.Duration, bool) {
+// parsePause parses the duration of a pause.
+func parsePause(s string) (time.Duration, bool) {
 	parts := regexp.MustCompile(`^([0-9]{1,5}) ?(m|min|h|d)$`).FindStringSubmatch(strings.ToLower(s))
 	if parts == nil {
 		return 0, false
@@ -105,13 +105,13 @@ func length(s string) (time.Duration, bool) {
 
 func clock(t time.Time) string { return t.UTC().Format("15:04 on 2 January") + " (UTC)" }
 
-// active tells whether an operator lets the cast talk in a chat.
+// active tells whether an operator's settings let the cast talk in a chat.
 func (l *Listener) active(chat int64) bool {
 	v := l.Settings.Current()
 	return settings.SimulationActive.Of(v, 0, 0) && settings.SimulationActive.Of(v, chat, 0)
 }
 
-// paused locks a chat's pause. At is nil if there is none.
+// paused locks a chat's pause and returns it. at is nil if there is none.
 func paused(ctx context.Context, tx pgx.Tx, chat int64) (at, until *time.Time, err error) {
 	err = tx.QueryRow(ctx, readPause, chat).Scan(&at, &until)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
@@ -153,7 +153,7 @@ func (l *Listener) endPauses(ctx context.Context) error {
 		err := store.InTx(ctx, l.Pool, func(tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, overPause, chat)
 			if err != nil || tag.RowsAffected() == 0 {
-				return err // or somebody else was faster
+				return err // no row: another listener was faster
 			}
 			return l.unpause(ctx, tx, chat)
 		})
@@ -165,15 +165,15 @@ func (l *Listener) endPauses(ctx context.Context) error {
 }
 
 func (l *Listener) quiet(ctx context.Context, tx pgx.Tx, c command) (string, error) {
-	return l.turn(ctx, tx, c, rosterpg.Quiet, "@%[1]s is quiet now; /resume @%[1]s ends that.", "@%s is not of the cast here, or is quiet anyway.")
+	return l.switchBot(ctx, tx, c, rosterpg.Quiet, "@%[1]s is quiet now; /resume @%[1]s ends that.", "@%s is not of the cast here, or is quiet anyway.")
 }
 
 func (l *Listener) speak(ctx context.Context, tx pgx.Tx, c command) (string, error) {
-	return l.turn(ctx, tx, c, rosterpg.Unquiet, "@%s talks again.", "@%s was not made quiet.")
+	return l.switchBot(ctx, tx, c, rosterpg.Unquiet, "@%s talks again.", "@%s was not made quiet.")
 }
 
-// turn turns one bot off or on.
-func (l *Listener) turn(ctx context.Context, tx pgx.Tx, c command,
+// switchBot makes one bot quiet, or ends that.
+func (l *Listener) switchBot(ctx context.Context, tx pgx.Tx, c command,
 	change func(context.Context, rosterpg.DB, int64, int64) (bool, error), done, undone string,
 ) (string, error) {
 	username := strings.TrimPrefix(strings.TrimSpace(c.Argument), "@")

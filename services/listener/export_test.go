@@ -2,8 +2,8 @@ package listener
 
 import "context"
 
-// Commands answers the commands that are due.
+// Commands answers the due commands.
 func (l *Listener) Commands(ctx context.Context) error { return l.commands(ctx) }
 
-// Approve does all that is due of texts that wait for operators.
+// Approve runs one round of approvals.
 func (l *Listener) Approve(ctx context.Context) error { return l.approve(ctx) }

@@ -23,19 +23,19 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// What a person is found by: a word that they alone brought up, and their name.
+// A person is found by a word that nobody else uses, and by their name.
 const (
 	marker   = "quokkaberry"
 	nickname = "Zebulon"
 )
 
-// everywhere gives each place that holds a text.
+// everywhere returns each place that contains a text.
 func (s *stage) everywhere(text string) []string {
 	s.t.Helper()
 	return peopletest.Search(s.t, s.pool, s.js, text)
 }
 
-// claims are those of a process that the test plays.
+// claims returns the claims of a process that the test plays.
 func claims() journal.Claims { return journal.Claims{Owner: 1, Lease: time.Hour} }
 
 // writing claims the next turn of a chat, as a generator does.
@@ -56,8 +56,7 @@ func (s *stage) written(j *journal.Journal, task *journal.Unwritten, result jour
 	}
 }
 
-// says writes the text of a new turn of a chat, and claims it to be sent if sending is
-// true.
+// says writes the text of a new turn. If sending is true, it also claims the delivery.
 func (s *stage) says(j *journal.Journal, turn *chorusv1.Turn, text string, sending bool) *journal.Unsent {
 	s.t.Helper()
 	chat := turn.GetId().GetChatId()
@@ -78,7 +77,7 @@ func (s *stage) sending(j *journal.Journal, chat int64) *journal.Unsent {
 	return got[0]
 }
 
-// sent ends a delivery as one that Telegram took.
+// sent closes a delivery as delivered.
 func (s *stage) sent(j *journal.Journal, d *journal.Unsent) {
 	s.t.Helper()
 	ends := []stages.End[*journal.Unsent, journal.Sent]{{Task: d, Last: true, Result: journal.Sent{
@@ -90,7 +89,7 @@ func (s *stage) sent(j *journal.Journal, d *journal.Unsent) {
 	}
 }
 
-// plans writes a turn of a chat down.
+// plans plans a turn of a chat.
 func (s *stage) plans(j *journal.Journal, chat, bot, target int64) *chorusv1.Turn {
 	s.t.Helper()
 	tx, err := s.pool.Begin(s.t.Context())
@@ -108,7 +107,7 @@ func (s *stage) plans(j *journal.Journal, chat, bot, target int64) *chorusv1.Tur
 		turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REPLY, target
 	}
 	turn.Reasons = []*chorusv1.Reason{{Rule: "target.person", Weight: 8, Detail: "a person"}}
-	if target != 0 { // as those that were planned before reasons named nobody
+	if target != 0 { // like turns from before reasons stopped to contain names
 		turn.Reasons[0].Detail = nickname + " Quist"
 	}
 	if err := j.Plan(s.t.Context(), tx, []journal.Planned{{Turn: turn}}); err != nil {
@@ -125,9 +124,9 @@ func (s *stage) number(body string) int64 {
 	return value[int64](s, `SELECT number FROM messages WHERE body = $1`, body)
 }
 
-// TestForgettingLeavesNothing plants a word and a name in all that Chorus makes of what
-// a person says, finished, waiting and under way, and looks through everything when
-// the person is forgotten. What is exported before is what is found.
+// TestForgettingLeavesNothing puts a word and a name into everything that Chorus derives
+// from a person's messages: finished, waiting and under way. After the erasure it searches
+// all tables. The export before must contain all that the search finds.
 func TestForgettingLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 2)
@@ -145,8 +144,8 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	ann, _ := s.world().Find("Ann")
 	j := journal.New(s.pool)
 
-	// What bots made of it: an answer that says neither word nor name, lines that say
-	// one of them, one that waits, one that is being sent, and one that is being written.
+	// The bots' texts: an answer with neither word nor name, lines with one of them, one
+	// that waits, one that is being sent, and one that is being written.
 	s.sent(j, s.says(j, s.plans(j, chat, s.bots[0], s.number(first)), "A fine bird.", true))
 	s.sent(j, s.says(j, s.plans(j, chat, s.bots[1], 0), nickname+"s bird is fine.", true))
 	s.sent(j, s.says(j, s.plans(j, other, s.bots[0], 0), "Quokkaberry is a fine name.", true))
@@ -176,7 +175,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	late := s.plans(j, chat, s.bots[1], s.number(first))
 	writing := s.writing(j, chat)
 
-	// What a bot learned, and is about to learn.
+	// What a bot has remembered, and is about to remember.
 	talk := func() *memory.Talk {
 		return &memory.Talk{
 			Chat: chat, Cast: map[int64]string{s.bots[0]: "bot0"}, People: map[int64]string{person.ID: nickname, ann.ID: "Ann"}, Until: time.Now(),
@@ -214,7 +213,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 		all := value[string](s, `SELECT coalesce(string_agg(relname, ' '), '') FROM pg_stat_user_tables WHERE relname IN ('messages', 'memories', 'people', 'turns', 'prompts', 'drafts') AND vacuum_count > 0`)
 		return all, len(strings.Fields(all)) == 6
 	})
-	// What was under way goes on.
+	// The work under way is finished.
 	s.sent(j, inFlight)
 	s.written(j, writing, journal.Written{Deliveries: []*chorusv1.Delivery{journaltest.Message(late, "So "+marker+" it is.")}})
 	if n := value[int](s, `SELECT count(*) FROM deliveries WHERE chat_id = $1 AND turn_no = $2`, chat, late.GetId().GetNumber()); n != 0 {
@@ -245,7 +244,7 @@ func TestForgettingLeavesNothing(t *testing.T) {
 	}
 }
 
-// exported makes sure that the export of a person has all that the search finds.
+// exported checks that a person's export contains everything that the search finds.
 func (s *stage) exported(person int64) {
 	s.t.Helper()
 	kept, err := people.Read(s.t.Context(), s.pool, person)
@@ -272,7 +271,7 @@ func (s *stage) exported(person int64) {
 	}
 }
 
-// Whatever table is to hold people is to be searched, too.
+// A new table with people's data must be added to the search.
 func TestAllColumnsWithPeopleAreKnown(t *testing.T) {
 	t.Parallel()
 	s := &stage{t: t, pool: journaltest.Open(t)}

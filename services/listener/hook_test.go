@@ -17,8 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// astray is a Telegram that can't reach webhooks: it is given an address at which
-// nobody is.
+// astray is a Telegram that gets a webhook address at which nobody listens.
 type astray struct {
 	listener.Telegram
 
@@ -42,7 +41,7 @@ func TestAWebhookThatTelegramCantReachIsTold(t *testing.T) {
 	_, there := s.chat(world.Supergroup, "Here")
 	registry := s.metrics
 	tg := &astray{Telegram: s.telegram(), at: "http://" + freeAddress(t)}
-	// Something is said before the listener asks how the webhook does.
+	// A message arrives before the listener checks the webhook.
 	token := value[string](s, `SELECT convert_from(token_sealed, 'UTF8') FROM bots WHERE id = $1`, s.bots[0])
 	if out := tg.SetWebhook(t.Context(), secret.New(token), telegram.Webhook{Connections: 40, Allowed: incoming.Allowed()}); !out.OK() {
 		t.Fatal(out.Err())

@@ -17,7 +17,7 @@ func TestUsernamesAreLearned(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
 	chat, there := s.chat(world.Supergroup, "Here")
-	// A cast file without usernames, and one in which two are mixed up.
+	// The cast file lacks a username, and has a wrong one.
 	s.exec(`UPDATE bots SET username = NULL, telegram_id = NULL WHERE id = $1`, s.bots[0])
 	s.exec(`UPDATE bots SET username = 'gone_bot' WHERE id = $1`, s.bots[1])
 	s.exec(`UPDATE bots SET username = $2 WHERE id = $1`, s.bots[2], "Bot1_Of_Tests")
@@ -26,7 +26,7 @@ func TestUsernamesAreLearned(t *testing.T) {
 		becomes(s, username(i), `SELECT coalesce(username, '') FROM bots WHERE id = $1`, id)
 		becomes(s, s.accounts[i], `SELECT coalesce(telegram_id, 0) FROM bots WHERE id = $1`, id)
 	}
-	// The listener knows them by now, or soon after: the last one that is told of is heard.
+	// The listener reads them by now or soon.
 	s.settled()
 	s.say(there, "Tom", "/about@BOT0_of_tests", 0)
 	becomes(s, 1, `SELECT count(*) FROM deliveries WHERE chat_id = $1 AND bot_id = $2`, chat, s.bots[0])
@@ -37,7 +37,7 @@ func TestUsernamesAreLearned(t *testing.T) {
 	}
 }
 
-// renamed is a Telegram in which a bot has another name.
+// renamed is a Telegram that reports another username for a bot.
 type renamed struct {
 	listener.Telegram
 
@@ -62,11 +62,11 @@ func TestANewUsernameIsHeard(t *testing.T) {
 	s.hears(chat, 1)
 	after := "renamed_bot"
 	tg.name.Store(&after)
-	// The listener looks again every ten minutes, and whenever the cast changes.
+	// The listener asks every ten minutes, and when the cast changes.
 	s.exec(`UPDATE bots SET username = 'other_bot' WHERE id = $1`, s.bots[0])
 	l.Wake()
 	becomes(s, after, `SELECT coalesce(username, '') FROM bots WHERE id = $1`, s.bots[0])
-	// The listener knows it by now, or soon after.
+	// The listener reads it by now or soon.
 	testenv.Eventually(t, "the bot is heard by its new name", func() (string, bool) {
 		s.say(there, "Tom", "/about@Renamed_Bot", 0)
 		n := value[int](s, `SELECT count(*) FROM deliveries WHERE chat_id = $1`, chat)

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// refusedCost is how many requests one without the right secret counts for.
+	// refusedCost is the number of requests that one without the right secret counts for.
 	refusedCost = 10
-	// maxAddresses bounds how many addresses are remembered.
+	// maxAddresses limits the remembered addresses.
 	maxAddresses = 10_000
 	addressFor   = 10 * time.Minute
 )
 
-// ipLimiter limits addresses that ask too often.
+// ipLimiter limits the requests of each address.
 type ipLimiter struct {
 	*otter.Cache[string, *rate.Limiter]
 
@@ -37,7 +37,7 @@ func newIPLimiter(perSecond float64) (*ipLimiter, error) {
 	return &ipLimiter{Cache: c, perSecond: perSecond}, nil
 }
 
-// of is the limit of one address.
+// of returns the limiter of an address.
 func (l *ipLimiter) of(address string) *rate.Limiter {
 	a, _ := l.ComputeIfAbsent(address, func() (*rate.Limiter, bool) {
 		return rate.NewLimiter(rate.Limit(l.perSecond), max(int(l.perSecond), refusedCost)), false
@@ -45,7 +45,8 @@ func (l *ipLimiter) of(address string) *rate.Limiter {
 	return a
 }
 
-// from is what an address is limited as.
+// from returns the network of a request's address. All addresses of a network share one
+// limiter.
 func from(r *http.Request, forwarded bool) string {
 	return remote.Network(remote.Address(r, forwarded))
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // TestWhatADeadListenerHeardIsHeardOnce kills a listener before and after each statement
-// by which it writes a question down, and has another hear it.
+// that writes a question. Another listener then receives it again.
 func TestWhatADeadListenerHeardIsHeardOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 1)
@@ -38,7 +38,7 @@ func TestWhatADeadListenerHeardIsHeardOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Its error, if any, says that the database is gone. Then nothing is confirmed.
+		// An error says that the database is gone. Then nothing is confirmed.
 		_, _ = writer.Write(t.Context(), bot, intake.Cast{bot}, []incoming.Update{u})
 		reached()
 		if _, err := successor.Write(t.Context(), bot, intake.Cast{bot}, []incoming.Update{u}); err != nil {
@@ -51,7 +51,7 @@ func TestWhatADeadListenerHeardIsHeardOnce(t *testing.T) {
 }
 
 // TestCommandsOfTheDeadAreAnsweredOnce kills listeners before and after each statement of
-// the answer to a command. Others answer it once.
+// the answer to a command. Another listener answers it once.
 func TestCommandsOfTheDeadAreAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 1)
@@ -68,7 +68,7 @@ func TestCommandsOfTheDeadAreAnsweredOnce(t *testing.T) {
 		// Its error, if any, says that the database is gone.
 		_ = doomed.make(t, silent{}).Commands(t.Context())
 		reached()
-		s.exec(`UPDATE commands SET next_at = now()`) // the claim of the dead has ended
+		s.exec(`UPDATE commands SET next_at = now()`) // the dead listener's claim has ended
 		if err := successor.Commands(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -78,8 +78,8 @@ func TestCommandsOfTheDeadAreAnsweredOnce(t *testing.T) {
 	}
 }
 
-// TestAnErasureOutlivesACrash kills who forgets somebody before and after each statement.
-// Whoever tries again, or finds it undone, does it to its end.
+// TestAnErasureOutlivesACrash kills an erasure before and after each statement. A retry, or
+// Resume, completes it.
 func TestAnErasureOutlivesACrash(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 1)
@@ -105,7 +105,7 @@ INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, h
 		if begun && value[int](s, `SELECT count(*) FROM messages WHERE person_id = $1`, person) != 0 {
 			t.Errorf("what they wrote is left after a death %s", point)
 		}
-		again := func(ctx context.Context) error { return successor.Forget(ctx, person, until) } // the command is tried again
+		again := func(ctx context.Context) error { return successor.Forget(ctx, person, until) } // the command is retried
 		if begun {
 			again = func(ctx context.Context) error { return successor.Resume(ctx, -time.Minute) }
 		}
@@ -121,7 +121,7 @@ INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, h
 	if n := value[int](s, `SELECT count(*) FROM forgotten WHERE marks IS NOT NULL`); n != 0 {
 		t.Error("by what they were recognised is kept")
 	}
-	// One whose erasure fails again and again comes first, and holds up no other.
+	// An erasure that fails repeatedly comes first and doesn't stop the others.
 	s.exec(`INSERT INTO forgotten (person_id, at, marks) VALUES (-1, now() - interval '2 hours', '[]'), (-2, now() - interval '1 hour', '{}')`)
 	if err := successor.Resume(t.Context(), time.Minute); err == nil {
 		t.Error("an erasure that can't be read has succeeded")

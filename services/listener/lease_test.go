@@ -23,7 +23,7 @@ import (
 	"github.com/chorus-cast/chorus/services/listener"
 )
 
-// claimed is how many bots living processes listen to.
+// claimed counts the bots that living processes listen to.
 const claimed = `SELECT count(*) FROM listening WHERE owner IN (` + lease.Alive + `)`
 
 func TestEachBotIsListenedToByOneAndTakenOverFromTheDead(t *testing.T) {
@@ -40,7 +40,7 @@ func TestEachBotIsListenedToByOneAndTakenOverFromTheDead(t *testing.T) {
 	s.hears(chat, 2)
 	becomes(s, 3, claimed)
 
-	// The connection dies that shows that the listener lives.
+	// The connection that holds the lease ends.
 	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7230504
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 	s.say(there, "Tom", "three", 0)
@@ -49,7 +49,7 @@ func TestEachBotIsListenedToByOneAndTakenOverFromTheDead(t *testing.T) {
 	s.settled()
 }
 
-// A bot is left to its listener while that lives, and no longer.
+// A bot is kept by its listener until the lease ends.
 func TestTheLeaseDecidesWhoListens(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 3)
@@ -69,7 +69,7 @@ func TestTheLeaseDecidesWhoListens(t *testing.T) {
 	becomes(s, 3, claimed)
 }
 
-// A listener that stops gives its bots back.
+// A listener that stops releases its bots.
 func TestWhoStopsGivesItsBotsBack(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 2)
@@ -92,7 +92,7 @@ func TestABotThatIsDisabledIsNotListenedTo(t *testing.T) {
 	becomes(s, 2, claimed)
 }
 
-// Somebody else polls for the bot: the listener leaves it to them.
+// Another client polls for the bot, so the listener stops to.
 func TestAConflictIsYielded(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 1)
@@ -127,11 +127,11 @@ func TestATokenThatIsRefusedStopsItsBot(t *testing.T) {
 	}
 }
 
-// A Telegram that gives whatever it is told to, and no more than the limit.
+// hostile is a Telegram that returns the configured updates, at most limit at a time.
 type hostile struct {
 	mu       sync.Mutex
-	updates  []string // by their places; an id is 1 more
-	answered int64    // up to where they were confirmed
+	updates  []string // indexed by id minus 1
+	answered int64    // the offset of the last request
 }
 
 func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +149,7 @@ func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from := max(asked.Offset, 1) - 1
 	var batch []string
 	if from < int64(len(h.updates)) {
-		const most = 4 // Telegram gives fewer than it may, too
+		const most = 4 // Telegram may return fewer than the limit
 		batch = h.updates[from:min(from+min(asked.Limit, most), int64(len(h.updates)))]
 	}
 	h.mu.Unlock()
@@ -233,11 +233,11 @@ func TestListenersStartAndStop(t *testing.T) {
 			}
 		}
 		return run.Part{Name: "listener", Run: alive(s.make(t, silent{}, webhook))}
-		// A connection of the stage has it after a slow write.
+		// A connection of the stage runs this goroutine after a slow write.
 	}, goleak.IgnoreAnyFunction("github.com/jackc/pgx/v5/pgconn/internal/bgreader.(*BGReader).bgRead"))
 }
 
-// silent is a Telegram that nothing happens in.
+// silent is a Telegram without updates.
 type silent struct{}
 
 func (silent) GetUpdates(ctx context.Context, _ secret.String, _ telegram.Poll) (telegram.Batch, telegram.Outcome) {

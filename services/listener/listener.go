@@ -1,6 +1,7 @@
-// Package listener hears what people say in the chats. Any number of listeners
-// may run on one database: each bot is listened to by one of them, and whatever
-// several bots are told of is written down once.
+// Package listener receives what people write in the chats and stores it for the planner.
+// It also answers commands and shows held texts to operators. Any number of listeners can
+// share a database: one of them listens to each bot, and an event that several bots report
+// is written once.
 package listener
 
 import (
@@ -24,7 +25,7 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
-// Updates is the part of Telegram that tells of updates.
+// Updates is the part of Telegram's API for updates.
 type Updates interface {
 	GetUpdates(ctx context.Context, token secret.String, p telegram.Poll) (telegram.Batch, telegram.Outcome)
 	SetWebhook(ctx context.Context, token secret.String, w telegram.Webhook) telegram.Outcome
@@ -32,7 +33,7 @@ type Updates interface {
 	GetWebhook(ctx context.Context, token secret.String) (telegram.WebhookInfo, telegram.Outcome)
 }
 
-// Telegram is the part of Telegram that the listener needs.
+// Telegram is the part of Telegram's API that the listener uses.
 type Telegram interface {
 	Updates
 	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
@@ -43,32 +44,32 @@ type Telegram interface {
 
 var _ Telegram = (*telegram.Client)(nil)
 
-// Settings gives the settings as they are now.
+// Settings returns the current settings.
 type Settings interface {
 	Current() *settings.Values
 }
 
-// Deps is what a listener works with.
+// Deps holds the dependencies of a listener.
 type Deps struct {
 	Pool *pgxpool.Pool
 	Bus  *bus.Bus
-	// Lease shows that this process lives. Whoever starts the listener runs it beside.
+	// Lease proves that this process lives. The caller of New runs it beside the listener.
 	Lease    *lease.Lease
 	Telegram Telegram
 	Settings Settings
-	// Open opens a bot's sealed token.
+	// Open decrypts a bot's token.
 	Open func(bot string, sealed []byte) (secret.String, error)
-	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
-	// this process'.
+	// Now returns PostgreSQL's time, because times in rows are PostgreSQL's; nil uses this
+	// process' clock.
 	Now func() time.Time
-	// Honest tells whether a line says of its speaker what is true: that it is no human. Nil
-	// takes every line that an operator writes.
+	// Honest tells whether a line is honest about its speaker, who is no human. Nil accepts
+	// every line that an operator writes.
 	Honest  func(line string) bool
 	Metrics *Metrics
 	Log     *zap.Logger
 }
 
-// Listener hears the chats. Run it once.
+// Listener receives the updates of bots. Run may be called once.
 type Listener struct {
 	Deps
 	cfg     Config
@@ -76,20 +77,20 @@ type Listener struct {
 	journal *journal.Journal
 	judge   refusal.Judge
 	outages *outage.Log
-	// erased tells tidy that somebody was forgotten.
+	// erased signals to tidy that a person was forgotten.
 	erased chan struct{}
 
 	cast atomic.Pointer[cast]
-	// changed is sent to, never blocking, when the roster has changed, commanded when there
-	// are commands to answer, and held when a text waits for an operator, or no more, or an
-	// operator decides on one.
+	// changed signals a change of the roster; commanded signals new commands; held signals
+	// that a text begins or ends to wait for an operator, or that an operator decides.
+	// Sending never blocks.
 	changed, commanded, held chan struct{}
-	// unshown is why no texts are shown to operators. It belongs to approvals.
+	// unshown is the reason why no texts are shown to operators. Only approvals uses it.
 	unshown string
-	webhook *webhook // nil where updates are asked for
+	webhook *webhook // nil for long polling
 }
 
-// New makes a listener.
+// New returns a Listener.
 func New(cfg Config, deps Deps) (*Listener, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
@@ -119,15 +120,15 @@ func New(cfg Config, deps Deps) (*Listener, error) {
 	return l, nil
 }
 
-// note takes in how work ended that the database is needed for. What the end of the
-// context broke is no fault.
+// note logs when the database begins or ends to fail. It ignores errors at the end of the
+// context.
 func (l *Listener) note(ctx context.Context, err error) {
 	if ctx.Err() == nil {
 		l.outages.Note(err)
 	}
 }
 
-// Run listens until the context ends. What is being written down then is written.
+// Run listens until the context ends. It finishes the transactions under way.
 func (l *Listener) Run(ctx context.Context) error {
 	var parts errgroup.Group
 	parts.Go(func() error { l.run(ctx); return nil })
@@ -140,8 +141,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	return parts.Wait()
 }
 
-// Wake makes the listener look at the roster: after it has changed. It never
-// blocks.
+// Wake makes the listener read the roster after a change. It never blocks.
 func (l *Listener) Wake() { signal(l.changed) }
 
 func signal(c chan struct{}) {

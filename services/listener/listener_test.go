@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// What one listener hears. The parts share a stage, which takes a while to set.
+// The subtests share a stage, because setting it up takes a while.
 func TestWhatIsHeard(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
@@ -50,7 +50,7 @@ func aMessageThatAllBotsGetIsOneRow(t *testing.T, s *stage) {
 		if n := value[int](s, `SELECT count(*) FROM messages WHERE chat_id = $1`, chat); n != 3 {
 			t.Errorf("%s: %d rows, want 3", kind, n)
 		}
-		// One a message in a supergroup, one for each bot in a basic group.
+		// One id for each message in a supergroup, one for each bot in a basic group.
 		ids, want := `SELECT count(telegram_id) FROM messages WHERE chat_id = $1`, 3
 		if kind == world.Group {
 			ids, want = `SELECT count(*) FROM message_ids WHERE chat_id = $1`, 9
@@ -70,7 +70,7 @@ func aMessageThatAllBotsGetIsOneRow(t *testing.T, s *stage) {
 		if got := s.prompts(chat); len(got) != 1 || !slices.Equal(got[question], s.bots[1:2]) {
 			t.Errorf("%s: prompts are %v", kind, got)
 		}
-		// Every bot's own id leads to the same message.
+		// Every bot's own id refers to the same message.
 		for i, bot := range s.bots {
 			id := s.world().IDs(there, first)[s.accounts[i]]
 			if n := value[int64](s, `
@@ -93,7 +93,7 @@ func whatCallsForAnAnswerIsAPrompt(t *testing.T, s *stage) {
 		t.Fatal(err)
 	}
 	plain := s.say(there, "Ann", "I liked it", 0)
-	s.say(there, "Tom", "Did you?", plain)               // of somebody else
+	s.say(there, "Tom", "Did you?", plain)               // asks a person
 	s.say(there, "Tom", "/unknown @"+username(1)+"?", 0) // for another bot
 	edited := s.say(there, "Tom", "Who", 0)
 	if _, err := s.world().EditAs(there, edited, "Who?"); err != nil {

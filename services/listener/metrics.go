@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
-// Metrics counts what the listener hears.
+// Metrics holds the listener's metrics.
 type Metrics struct {
 	updates  *prometheus.CounterVec
 	calls    *prometheus.CounterVec
@@ -23,7 +23,7 @@ type Metrics struct {
 	pending  prometheus.Gauge
 }
 
-// malformed is the result of updates that can't be read.
+// malformed is the result of updates that can't be parsed.
 const malformed intake.Result = "malformed"
 
 // NewMetrics registers the listener's metrics.
@@ -60,7 +60,7 @@ func (m *Metrics) commanded(name, result string) { m.commands.WithLabelValues(na
 
 func (m *Metrics) listening(change float64) { m.bots.Add(change) }
 
-// hooked tells of changes in how many webhooks fail, and how many updates wait.
+// hooked adds changes to the numbers of failing webhooks and of waiting updates.
 func (m *Metrics) hooked(failing, pending float64) {
 	m.failing.Add(failing)
 	m.pending.Add(pending)

@@ -20,11 +20,12 @@ import (
 )
 
 const (
-	// A text is shown that was not yet, or of which the message is gone, or was refused. What
-	// was refused because the bot may not write there waits until it may, or another may;
-	// what was for another reason, for a while. It may again if it was let in since the message
-	// was planned: that may be heard before the refusal is written down. Of what nobody knows
-	// whether it is there, a second message might stand beside it.
+	// A text is shown if it has no notice, or its notice is gone or was rejected. A notice
+	// that was rejected because its bot may not write in the chat waits until that bot or
+	// another one may. After another reason it is retried after retryNotice. The bot may
+	// write again if it was resumed after the notice was planned: the listener may receive
+	// that update before the sender records the rejection. A notice with an unknown outcome
+	// isn't repeated, because it may be there.
 	findHeld = `-- find texts to show
 SELECT d.chat_id, d.turn_no, t.fence, coalesce(p.display_name, b.name), coalesce(nullif(c.title, ''), c.name), t.topic, t.expires_at,
     (SELECT coalesce(string_agg(x.body, E'\n\n' ORDER BY x.part), '') FROM deliveries x
@@ -40,7 +41,8 @@ WHERE d.lane = 'held' AND d.closed_at IS NULL AND d.part = 1 AND t.closed_at IS 
             AND (m.resumed_at > s.planned_at OR m.suspended_at IS NOT NULL))))
 ORDER BY d.created_at LIMIT $1`
 
-	// Who shows texts may act in the chat, and is the bot of a name, if there is one.
+	// The bot must be able to act in the chat, and have the configured name if there is
+	// one.
 	findRoom = `-- find where texts are shown
 SELECT c.id, c.enabled, coalesce((SELECT b.id FROM cast_members m JOIN bots b ON b.id = m.bot_id
     WHERE m.chat_id = c.id AND m.suspended_at IS NULL AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL
@@ -50,44 +52,45 @@ FROM chats c WHERE (c.telegram_id = $1 OR c.former_id = $1) AND c.removed_at IS 
 	findNamed = `SELECT id FROM bots WHERE name = $1 AND removed_at IS NULL`
 
 	nextNotice = `SELECT nextval(pg_get_serial_sequence('notices', 'id'))`
-	// Somebody else may have shown the text, or decided on it.
+	// Another listener may have shown the text, or an operator decided on it.
 	noteNotice = `-- note where a text is shown
 INSERT INTO notices (id, chat_id, turn_no, version, bot_id, shown_chat, shown_turn, look_at) OVERRIDING SYSTEM VALUE
 SELECT $1, t.chat_id, t.turn_no, t.fence, $5, $6, $7, now() + (t.expires_at - now()) / 2 FROM turns t
 WHERE t.chat_id = $2 AND t.turn_no = $3 AND t.fence = $4 AND t.closed_at IS NULL
 ON CONFLICT DO NOTHING`
-	// So for one that is shown again, in place of where it was.
+	// The same for a text that is shown again, in place of its former notice.
 	moveNotice = `-- note where a text is shown again
 UPDATE notices n SET bot_id = $5, shown_chat = $6, shown_turn = $7, gone = false, look_at = now() + (t.expires_at - now()) / 2
 FROM turns t WHERE n.id = $1 AND t.chat_id = $2 AND t.turn_no = $3 AND t.fence = $4 AND t.closed_at IS NULL
     AND n.closed_at IS NULL AND n.shown_chat = $8 AND n.shown_turn = $9`
 )
 
-// retryNotice is how long after a refusal a text is shown again, where nobody tells that the
-// reason is gone.
+// retryNotice is the delay before a refused notice is shown again, if no update tells that
+// the reason is gone.
 const retryNotice = 5 * time.Minute
 
-// maxNotices is how many texts are shown or told of at a time.
+// maxNotices limits the texts that one round shows or closes.
 const maxNotices = 20
 
-// heldText is one that waits for a person.
+// heldText is a text that waits for an operator.
 type heldText struct {
 	Chat, Turn, Version   int64
 	Bot, ChatTitle, Topic string
 	Expires               time.Time
 	Text                  string
-	// Notice is its number, where it was shown in vain, and the rest is where; else 0.
+	// Notice, ShownChat and ShownTurn identify the earlier notice that was not seen; 0 if
+	// there is none.
 	Notice, ShownChat, ShownTurn int64
 }
 
-// room is where texts are shown, and by whom.
+// room is the chat of the operators and the bot that shows texts there.
 type room struct {
 	chat    int64
 	enabled bool
 	bot     int64
 }
 
-// showTexts shows the texts that wait, each once, in the chat that a setting names.
+// showTexts shows each waiting text once in the configured chat.
 func (l *Listener) showTexts(ctx context.Context) error {
 	values := l.Settings.Current()
 	at := int64(settings.ApprovalChat.Of(values, 0, 0))
@@ -123,7 +126,7 @@ func (l *Listener) showTexts(ctx context.Context) error {
 	return nil
 }
 
-// room finds where texts are shown, or why they can't be.
+// room finds the chat and the bot that show texts, or the reason why there are none.
 func (l *Listener) room(ctx context.Context, at int64, bot string) (to room, why string, err error) {
 	if to, err = l.findRoom(ctx, at, bot); err != nil {
 		return to, "", err
@@ -150,8 +153,8 @@ func (l *Listener) findRoom(ctx context.Context, at int64, bot string) (to room,
 	return to, nil
 }
 
-// makeRoom makes a chat of which nothing was heard yet: a private one tells nothing of
-// itself.
+// makeRoom adds the chat to the roster, or the bot to the chat. A private chat needs this:
+// no update reports it before a person writes there.
 func (l *Listener) makeRoom(ctx context.Context, at int64, to room, bot string) (room, error) {
 	var id int64
 	err := l.Pool.QueryRow(ctx, findNamed, bot).Scan(&id)
@@ -172,7 +175,7 @@ func (l *Listener) makeRoom(ctx context.Context, at int64, to room, bot string) 
 	return l.findRoom(ctx, at, bot)
 }
 
-// kindOf is a chat's kind by Telegram's id.
+// kindOf returns a chat's kind by its id at Telegram.
 func kindOf(id int64) string {
 	const supergroups = -1_000_000_000_000
 	switch {
@@ -186,7 +189,7 @@ func kindOf(id int64) string {
 
 var errShown = errors.New("it is shown, or waits no more")
 
-// show writes down that a text is shown, and the message that shows it.
+// show stores a notice and plans the message that shows it, in one transaction.
 func (l *Listener) show(ctx context.Context, to room, t heldText) error {
 	number := int64(0)
 	err := l.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -233,7 +236,7 @@ func (l *Listener) show(ctx context.Context, to room, t heldText) error {
 	return nil
 }
 
-// noticeText is a text as operators see it. What is too long for a message is cut.
+// noticeText returns the message that shows a text. A text that is too long is cut.
 func noticeText(t heldText) string {
 	head := t.Bot + " in " + t.ChatTitle
 	if t.Topic != "" {
@@ -254,8 +257,8 @@ func noticeText(t heldText) string {
 }
 
 const (
-	// A look is claimed by putting off the next one. It is made in the middle of a text's time,
-	// then in that of what is left, and so on: few times for each.
+	// A claim postpones the next look. The first look is after half of the text's time, the
+	// next after half of the rest, and so on, so there are few for each text.
 	claimLooks = `-- claim looks at notices
 WITH due AS (SELECT id FROM notices WHERE closed_at IS NULL AND look_at <= now() ORDER BY look_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED),
 claimed AS (
@@ -270,15 +273,15 @@ WHERE coalesce(i.telegram_id, m.telegram_id) IS NOT NULL`
 UPDATE notices SET gone = true, look_at = NULL WHERE id = $1 AND shown_turn = $2 AND closed_at IS NULL`
 )
 
-// look is one at a message that shows a text.
+// look is a message to check for existence.
 type look struct {
 	ID, ShownTurn, Chat, Message int64
 	BotName                      string
 	Sealed                       []byte
 }
 
-// lookAtNotices looks whether messages that show texts are still there: Telegram does not
-// tell of those that somebody deletes.
+// lookAtNotices checks whether the messages that show texts still exist. Telegram doesn't
+// report messages that somebody deletes.
 func (l *Listener) lookAtNotices(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -295,8 +298,8 @@ func (l *Listener) lookAtNotices(ctx context.Context) error {
 			}
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
-			// To take away a reaction that is not there changes nothing, and is refused where
-			// the message is not there.
+			// Removing a reaction that isn't there changes nothing, and fails if the
+			// message doesn't exist.
 			out := l.Telegram.SetReaction(ctx, token, telegram.Reaction{ChatID: n.Chat, MessageID: n.Message})
 			l.Metrics.called("setMessageReaction", out)
 			if !out.MessageGone {
@@ -314,7 +317,7 @@ SELECT n.id, n.chat_id, n.turn_no, n.version, n.bot_id, n.shown_chat, n.shown_tu
 FROM notices n JOIN turns t USING (chat_id, turn_no) JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id LEFT JOIN personas p ON p.bot_id = t.bot_id
 WHERE n.closed_at IS NULL AND (t.fence <> n.version OR t.closed_at IS NOT NULL OR t.expires_at <= now()) ORDER BY n.id LIMIT $1`
 
-	// Whoever decides has the lock until that is committed.
+	// A decision holds this lock until its commit.
 	lockDecided = `-- lock a text that was shown
 SELECT closed_at IS NULL AND fence = $3 OR coalesce(outcome, '') = 'expired',
     CASE WHEN outcome = 'expired' AND closed_at < expires_at THEN reason ELSE '' END
@@ -326,22 +329,22 @@ SELECT t.closed_at IS NOT NULL, coalesce((SELECT max(m.number) FROM messages m W
 FROM turns t WHERE t.chat_id = $1 AND t.turn_no = $2`
 	closeNotice = `-- close a notice
 UPDATE notices SET closed_at = now() WHERE id = $1 AND closed_at IS NULL`
-	// The text is kept where it belongs, for as long as it is there.
+	// The text is deleted here and kept with its own turn.
 	blankNotice = `-- blank a notice
 WITH blank AS (UPDATE deliveries SET payload = '', body = NULL, redacted = true WHERE chat_id = $1 AND turn_no = $2)
 UPDATE messages SET body = $3 WHERE chat_id = $1 AND turn_no = $2`
 
-	// editFor is for how long it is tried to tell what became of a text.
+	// editFor limits the time to edit a notice.
 	editFor = time.Hour
 )
 
-// notice is where a text was shown that waits no more.
+// notice is a notice of a text that doesn't wait any more.
 type notice struct {
 	ID, Chat, Turn, Version, By, ShownChat, ShownTurn int64
 	Bot, ChatTitle                                    string
 }
 
-// closeNotices tells, where texts were shown, what became of those that wait no more.
+// closeNotices replaces the notices of texts that don't wait any more by what was decided.
 func (l *Listener) closeNotices(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -349,22 +352,23 @@ func (l *Listener) closeNotices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	errs := make([]error, len(all)) // one that fails holds up no other
+	errs := make([]error, len(all)) // a failed one doesn't stop the others
 	for i, n := range all {
 		errs[i] = l.closeNotice(ctx, n)
 	}
 	return errors.Join(errs...)
 }
 
-// closeNotice replaces the text that was shown, and its buttons, by what became of it. One
-// that was not sent yet is not sent any more; while it is being sent, this is tried again.
+// closeNotice replaces the text of a notice, and its buttons, by what was decided. A notice
+// that isn't sent yet is cancelled. While it is being sent, nothing changes and the next
+// round tries again.
 func (l *Listener) closeNotice(ctx context.Context, n notice) error {
 	if _, err := l.journal.ExpireTurns(ctx, []*chorusv1.TurnId{{ChatId: n.ShownChat, Number: n.ShownTurn}}, "what it shows waits no more"); err != nil {
 		return err
 	}
 	number := int64(0)
 	err := l.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		// In the order of others: the clock, then turns.
+		// All transactions lock the clock first, then turns.
 		var last int64
 		var now time.Time
 		if err := tx.QueryRow(ctx, lockClock, n.ShownChat).Scan(&last, &now); err != nil {
@@ -381,7 +385,7 @@ func (l *Listener) closeNotice(ctx context.Context, n notice) error {
 		}
 		tag, err := tx.Exec(ctx, closeNotice, n.ID)
 		if err != nil || tag.RowsAffected() == 0 {
-			return err // or another listener was faster
+			return err // no row: another listener was faster
 		}
 		text := n.Bot + " in " + n.ChatTitle + ": " + became
 		if _, err := tx.Exec(ctx, blankNotice, n.ShownChat, n.ShownTurn, text); err != nil || message == 0 {
@@ -399,7 +403,7 @@ func (l *Listener) closeNotice(ctx context.Context, n notice) error {
 	return nil
 }
 
-// outcome is what became of a text that was shown.
+// outcome describes what was decided on a text.
 func outcome(ctx context.Context, tx pgx.Tx, n notice) (string, error) {
 	var late bool
 	var why string
@@ -421,7 +425,7 @@ func outcome(ctx context.Context, tx pgx.Tx, n notice) (string, error) {
 	return "it waits no more.", nil
 }
 
-// decidedBy says what somebody has decided.
+// decidedBy describes a decision and who made it.
 func decidedBy(what, by string) string {
 	says := map[string]string{
 		"sent": "sent by ", "edited": "changed and sent by ", "discarded": "discarded by ", "rewritten": "to be written again, as asked by ",

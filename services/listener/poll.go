@@ -22,28 +22,28 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/intake"
 )
 
-// poller asks for the updates of one bot.
+// poller receives the updates of one bot by long polling.
 type poller struct {
 	l      *Listener
 	bot    bot
 	token  secret.String
 	log    *zap.Logger
 	offset int64
-	// settled is the offset that is written down, and since when.
+	// settled is the stored offset, and settledSince the time of its storing.
 	settled      int64
 	settledSince time.Time
-	// limit is how many updates are asked for: one after an answer that can't be
-	// read, so that the update to blame comes alone, and then more again.
+	// limit is the number of updates to request. It is 1 after a response that can't be
+	// parsed, so that the faulty update comes alone, and then grows again.
 	limit int
-	// emptied is when nothing was left to be asked for; zero if that is unknown.
+	// emptied is the last time at which no update was left at Telegram; zero if unknown.
 	emptied time.Time
 }
 
-// errGone ends the attention to a bot without a fault.
+// errGone ends listening to a stopped bot without an error.
 var errGone = errors.New("the bot is not to be listened to")
 
-// listen listens to one bot until the context ends. It returns an error if the bot
-// is to be left alone for a while.
+// listen listens to one bot until the context ends. It returns an error if the bot is to be
+// left alone for cfg.Yield.
 func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 	token, err := l.token(b)
 	if err != nil {
@@ -51,7 +51,7 @@ func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 	}
 	if b.Username == "" {
 		if news, _ := l.introduce(ctx, b, token, log); news {
-			return nil // it is listened to again at once, and then by its name
+			return nil // the next round starts it again with its username
 		}
 	}
 	identifying, stop := context.WithCancel(ctx)
@@ -73,7 +73,7 @@ func (l *Listener) listen(ctx context.Context, b bot, log *zap.Logger) error {
 		err = failsafe.With(retries).WithContext(ctx).Run(func() error { return work(ctx) })
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errGone):
-			return nil // nothing is wrong with the bot, or it is stopped
+			return nil // the process or the bot is stopped
 		case errors.Is(err, errYield):
 			return err
 		}
@@ -85,7 +85,7 @@ func (l *Listener) newPoller(b bot, token secret.String, log *zap.Logger) *polle
 	return &poller{l: l, bot: b, token: token, log: log, offset: -1, limit: telegram.MaxUpdates}
 }
 
-// run makes one poll. Its errors are worth another try, a little later.
+// run makes one poll. Its errors are retried with a backoff.
 func (p *poller) run(ctx context.Context) error {
 	if p.offset < 0 {
 		if err := p.begin(ctx); err != nil {
@@ -105,12 +105,13 @@ func (p *poller) run(ctx context.Context) error {
 	return p.take(ctx, batch.Updates, out.At)
 }
 
-// begin finds where to go on, and has updates wait that were brought before.
+// begin reads the offset, and removes the webhook so that Telegram keeps updates for
+// polling.
 func (p *poller) begin(ctx context.Context) error {
 	out := p.l.Telegram.DeleteWebhook(ctx, p.token)
 	p.l.Metrics.called("deleteWebhook", out)
 	if !out.OK() {
-		return p.l.troubled(ctx, p.bot, p.log, out)
+		return p.l.callFailed(ctx, p.bot, p.log, out)
 	}
 	offset, err := p.l.intake.Offset(ctx, p.bot.Bot)
 	if err != nil {
@@ -120,8 +121,8 @@ func (p *poller) begin(ctx context.Context) error {
 	return nil
 }
 
-// take hears a batch that Telegram gave at an instant of its clock. The offset moves
-// on only once the batch is written down.
+// take writes a batch. at is Telegram's time of the response. The offset moves on only
+// after the batch is written.
 func (p *poller) take(ctx context.Context, raw []json.RawMessage, at time.Time) error {
 	began, all := time.Now(), len(raw) < p.limit
 	if len(raw) == 0 {
@@ -141,7 +142,7 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage, at time.Time) 
 		u.Age = waited(u.At, at, began, p.emptied)
 		updates = append(updates, u)
 	}
-	if err := p.l.hear(ctx, p.bot.Bot, updates, began); err != nil {
+	if err := p.l.ingest(ctx, p.bot.Bot, updates, began); err != nil {
 		p.l.note(ctx, err)
 		return err
 	}
@@ -154,9 +155,10 @@ func (p *poller) take(ctx context.Context, raw []json.RawMessage, at time.Time) 
 	return p.confirm(ctx, next)
 }
 
-// waited is how long an update had waited at Telegram, which gave it at an instant
-// of the same clock as its date. Ours only measures since when nothing waited: a
-// server between us and Telegram may have told the time of its own clock.
+// waited returns the time that an update waited at Telegram. Both given and date are times
+// of Telegram's clock. Our clock only measures the time since no update was waiting, as an
+// upper limit: a server between us and Telegram may have put its own time into the
+// response.
 func waited(date, given, received, emptied time.Time) time.Duration {
 	if given.IsZero() || date.IsZero() {
 		return 0
@@ -168,8 +170,8 @@ func waited(date, given, received, emptied time.Time) time.Duration {
 	return age
 }
 
-// confirm moves on. Telegram begins with any number after a week without updates,
-// so the next offset may be a lower one.
+// confirm moves the offset. After a week without updates Telegram starts at a random id, so
+// the next offset may be lower.
 func (p *poller) confirm(ctx context.Context, next int64) error {
 	p.limit = min(p.limit*2, telegram.MaxUpdates)
 	p.offset = next
@@ -179,28 +181,28 @@ func (p *poller) confirm(ctx context.Context, next int64) error {
 	return nil
 }
 
-// settleEvery is how often it is written down how far a bot was heard. Whoever
-// begins before that hears some of it again, and knows it.
+// settleEvery is the interval at which the offset is stored. A poller that starts from an
+// older offset receives some updates again; they are recognized as repeated.
 const settleEvery = time.Second
 
-// settle writes down how far the bot was heard.
+// settle stores the offset.
 func (p *poller) settle(ctx context.Context) {
 	if p.offset < 0 || p.offset == p.settled {
 		return
 	}
 	if err := p.l.intake.Confirm(context.WithoutCancel(ctx), p.bot.Bot, p.offset); err != nil {
-		// Nothing is lost: what is heard again is known.
+		// Nothing is lost: updates that come again are recognized.
 		p.l.note(ctx, err)
 		return
 	}
 	p.settled, p.settledSince = p.offset, time.Now()
 }
 
-// refused deals with a poll that gave nothing.
+// refused handles a poll without updates.
 func (p *poller) refused(ctx context.Context, out telegram.Outcome, unreadable int64) error {
 	switch {
 	case unreadable == 0:
-		return p.l.troubled(ctx, p.bot, p.log, out)
+		return p.l.callFailed(ctx, p.bot, p.log, out)
 	case p.limit > 1:
 		p.limit = 1
 		return nil
@@ -210,9 +212,9 @@ func (p *poller) refused(ctx context.Context, out telegram.Outcome, unreadable i
 	return p.confirm(ctx, unreadable+1)
 }
 
-// troubled tells what to do about a call that was not done: an error to try again
-// soon, or one that ends the attention to the bot.
-func (l *Listener) troubled(ctx context.Context, b bot, log *zap.Logger, out telegram.Outcome) error {
+// callFailed handles a failed call. It returns an error to retry soon, or errYield or errGone
+// to stop listening to the bot.
+func (l *Listener) callFailed(ctx context.Context, b bot, log *zap.Logger, out telegram.Outcome) error {
 	switch {
 	case out.Status == http.StatusConflict:
 		log.Warn("somebody else takes the bot's updates: it is left to them", zap.String("description", out.Description))
@@ -231,7 +233,7 @@ func (l *Listener) troubled(ctx context.Context, b bot, log *zap.Logger, out tel
 	return out.Err()
 }
 
-// refused deals with a call for which Telegram refused the bot's token.
+// refused handles a call for which Telegram refused the bot's token.
 func (l *Listener) refused(ctx context.Context, b bot, log *zap.Logger, out telegram.Outcome) error {
 	token, err := l.token(b)
 	if err != nil {
@@ -248,9 +250,9 @@ func (l *Listener) refused(ctx context.Context, b bot, log *zap.Logger, out tele
 	return out.Err()
 }
 
-// hear writes updates down, and rings for those that are to be answered.
-func (l *Listener) hear(ctx context.Context, b intake.Bot, updates []incoming.Update, began time.Time) error {
-	// What was begun is ended; it has a time-out of its own.
+// ingest writes updates and rings for the chats with new prompts.
+func (l *Listener) ingest(ctx context.Context, b intake.Bot, updates []incoming.Update, began time.Time) error {
+	// A started write is finished; it has its own time-out.
 	out, err := l.intake.Write(context.WithoutCancel(ctx), b, l.cast.Load().all, updates)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// What can be asked for, by the first word of a button's data or by a command.
+// These are the acts: the first word of a button's data, or a command.
 const (
 	actSend    = "send"
 	actDiscard = "discard"
@@ -29,11 +29,10 @@ const (
 	actEdit    = "edit"
 )
 
-// press is what somebody asks for by a button below a text that was shown, or by an answer
-// to it.
+// press is what a person asks for with a button below a notice, or with a reply to it.
 type press struct {
 	Bot, Update     int64
-	Query           string // Telegram's id of a press; empty for an answer
+	Query           string // Telegram's id of the press; empty for a reply
 	ShownIn, Person int64
 	Name, Act       string
 	Notice          int64
@@ -43,11 +42,11 @@ type press struct {
 	Sealed          []byte
 }
 
-// by is who it is, for people and for the audit log.
+// by returns the person's name for people and for the audit log.
 func (p press) by() string { return fmt.Sprintf("%s (Telegram %d)", p.Name, p.Person) }
 
 const (
-	// A claim is as that of commands.
+	// Claims work like those of commands.
 	claimPresses = `-- claim presses
 WITH due AS (SELECT bot_id, update_id FROM presses WHERE next_at <= now() ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE presses k SET next_at = now() + $2::interval, attempts = attempts + 1
@@ -58,14 +57,14 @@ UPDATE presses SET next_at = now() + $4::interval WHERE bot_id = $1 AND update_i
 	endPress = `-- end a press
 DELETE FROM presses WHERE bot_id = $1 AND update_id = $2 AND attempts = $3`
 
-	// One that is shown elsewhere is none that was asked about.
+	// A notice that is shown in another chat doesn't match.
 	readNotice = `-- look at a text that was shown
 SELECT n.chat_id, n.turn_no, n.version, n.bot_id, n.shown_chat, coalesce(k.what, ''), coalesce(k.by, '')
 FROM notices n JOIN chats c ON c.id = n.shown_chat LEFT JOIN decisions k ON k.chat_id = n.chat_id AND k.turn_no = n.turn_no AND k.version = n.version
 WHERE n.id = $1 AND $2 IN (c.telegram_id, c.former_id)`
 )
 
-// presses does what is due of what operators ask for.
+// presses executes the due presses.
 func (l *Listener) presses(ctx context.Context) error {
 	claiming, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -89,8 +88,8 @@ func (l *Listener) presses(ctx context.Context) error {
 	return all.Wait()
 }
 
-// press does what somebody asks for, and answers. Each step may be made again: a decision is
-// written down with who made it, and Telegram takes one answer.
+// press executes a press and answers it. It can be repeated: a decision is stored with its
+// author, and Telegram accepts one answer.
 func (l *Listener) press(ctx context.Context, p press) error {
 	answer, result, err := l.decide(context.WithoutCancel(ctx), p)
 	if err != nil {
@@ -120,7 +119,7 @@ func (l *Listener) exec(ctx context.Context, sql string, args ...any) error {
 	return nil
 }
 
-// mayDecide tells whether a person is one of those that a setting names.
+// mayDecide tells whether approval_people contains a person.
 func (l *Listener) mayDecide(person int64) bool {
 	return slices.Contains(strings.Split(settings.ApprovalPeople.Of(l.Settings.Current(), 0, 0), ","), strconv.FormatInt(person, 10))
 }
@@ -132,7 +131,7 @@ const (
 	anotherWay = "Say it in another way."
 )
 
-// decide does what an operator asks for, and says what came of it, in words and for the
+// decide executes a press. It returns the answer for the person and the result for the
 // metrics.
 func (l *Listener) decide(ctx context.Context, p press) (answer, result string, err error) {
 	if !l.mayDecide(p.Person) {
@@ -151,7 +150,7 @@ func (l *Listener) decide(ctx context.Context, p press) (answer, result string, 
 	case err != nil:
 		return "", "", fmt.Errorf("look at a text that was shown: %w", err)
 	case was.What != "":
-		return told(was, h.By)
+		return alreadyDecided(was, h.By)
 	}
 	err = l.act(ctx, p, h)
 	var wrong *direct.WrongError
@@ -160,7 +159,7 @@ func (l *Listener) decide(ctx context.Context, p press) (answer, result string, 
 	case err == nil:
 		return "Done.", "done", nil
 	case errors.As(err, &faster):
-		return told(*faster, h.By)
+		return alreadyDecided(*faster, h.By)
 	case errors.Is(err, journal.ErrDecided):
 		return overtaken, "decided", nil
 	case errors.Is(err, direct.ErrNone), errors.Is(err, errNoAct):
@@ -171,9 +170,9 @@ func (l *Listener) decide(ctx context.Context, p press) (answer, result string, 
 	return "", "", err
 }
 
-// told says who has decided. To who did that it is done: they are told once more, where it
-// was not written down that they were.
-func told(was journal.DecidedError, you string) (answer, result string, err error) {
+// alreadyDecided tells a person who has decided. The person who decided gets "Done." again, because
+// the first answer may not have been recorded.
+func alreadyDecided(was journal.DecidedError, you string) (answer, result string, err error) {
 	if was.By == you {
 		return "Done.", "done", nil
 	}
@@ -182,7 +181,7 @@ func told(was journal.DecidedError, you string) (answer, result string, err erro
 
 var errNoAct = errors.New("nobody knows how to do that")
 
-// act decides on a text, and has it in the audit log.
+// act executes a decision and writes it to the audit log.
 func (l *Listener) act(ctx context.Context, p press, h journal.Held) error {
 	director := &direct.Director{Pool: l.Pool, Journal: l.journal, Bus: l.Bus, Honest: l.Honest}
 	good := settings.TurnTTL.Of(l.Settings.Current(), h.Chat, 0)
@@ -220,8 +219,8 @@ func (l *Listener) act(ctx context.Context, p press, h journal.Held) error {
 	})
 }
 
-// answerPress shows somebody what came of their press. That the answer is lost, or late,
-// changes nothing: the message tells, too.
+// answerPress shows a person the result of their press. It is not retried, because the
+// notice shows the result, too.
 func (l *Listener) answerPress(ctx context.Context, p press, answer string) {
 	token, err := l.Open(p.BotName, p.Sealed)
 	if err != nil {
@@ -237,13 +236,14 @@ func (l *Listener) answerPress(ctx context.Context, p press, answer string) {
 	l.Metrics.called("answerCallbackQuery", l.Telegram.AnswerQuery(ctx, token, p.Query, answer))
 }
 
-// sayTo answers who wrote, where the text was shown, and ends the press: both or neither.
+// sayTo plans an answer to a reply, in the chat of the notice, and ends the press in the
+// same transaction.
 func (l *Listener) sayTo(ctx context.Context, p press, answer string) error {
 	var chat, number int64
 	err := l.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		ended, err := tx.Exec(ctx, endPress, p.Bot, p.Update, p.Attempts)
 		if err != nil || ended.RowsAffected() == 0 {
-			return err // or another listener has it now
+			return err // no row: another listener claimed it
 		}
 		var bot int64
 		if err := tx.QueryRow(ctx, `SELECT shown_chat, bot_id FROM notices WHERE id = $1`, p.Notice).Scan(&chat, &bot); err != nil {

@@ -22,7 +22,7 @@ func TestWhoWantsItIsForgotten(t *testing.T) {
 	s.hears(second, 2)
 	s.settled()
 	stop()
-	// One bot is behind: it tells of all this again, later.
+	// One bot is behind: it reports all updates again, later.
 	s.exec(`DELETE FROM heard WHERE bot_id = $1`, s.bots[2])
 
 	s.listen()
@@ -73,7 +73,7 @@ SELECT id, 1, $1, 'message', '', now() - interval '4 days', now() - interval '4 
 	becomes(s, 1, `SELECT count(*) FROM messages WHERE chat_id = $1`, chat)
 	becomes(s, 0, `SELECT count(*) FROM turns WHERE chat_id = $1`, chat)
 	becomes(s, 0, `SELECT count(*) FROM heard`)
-	becomes(s, 1, `SELECT count(*) FROM drafts`) // of the other chat, that of less than a week
+	becomes(s, 1, `SELECT count(*) FROM drafts`) // the other chat's draft of less than a week ago
 	if n := value[int](s, `SELECT count(*) FROM turns WHERE chat_id = $1`, other); n != 1 {
 		t.Errorf("the chat that keeps things for 30 days has %d turns, want 1", n)
 	}

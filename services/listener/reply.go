@@ -23,29 +23,29 @@ SELECT turn_no, now() FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
 	takeTurn = `-- take a turn
 UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`
 
-	// Who was asked answers, if it may act in the chat, else somebody who may.
+	// The addressed bot answers if it may act in the chat, else another bot that may.
 	chooseBot = `-- choose a bot
 SELECT b.id FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats c ON c.id = m.chat_id
 WHERE m.chat_id = $1 AND m.suspended_at IS NULL AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL AND c.enabled AND c.removed_at IS NULL
 ORDER BY b.id = $2 DESC, b.id LIMIT 1`
 
-	// Answers to administrators are counted apart.
+	// Answers that everybody can get and those for administrators have separate limits.
 	countAnswers = `-- count answers
 SELECT count(*) FROM turns
 WHERE chat_id = $1 AND kind = 'command' AND planned_at > now() - interval '1 minute' AND (topic IN ('/about', '/forgetme', '/refused')) = $2`
 )
 
 const (
-	// maxAnswers is how many commands of a chat's administrators, and how many of
-	// others, are answered in a minute. What they ask for is done all the same.
+	// maxAnswers limits the answers of a chat in a minute, separately for administrators'
+	// commands and for others. Commands beyond the limit are executed without an answer.
 	maxAnswers = 6
-	// lateAfter is how old a command may be that is still answered.
+	// lateAfter is the maximum age of a command that is answered.
 	lateAfter = 5 * time.Minute
 )
 
-// reply does what a command asks and writes the answer down, as a turn and its
-// delivery like any other, in one transaction.
-func (l *Listener) reply(ctx context.Context, c command, may right) error {
+// reply executes a command and stores the answer in one transaction. The answer is a turn
+// with a delivery, like any other text.
+func (l *Listener) reply(ctx context.Context, c command, may permission) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	result, number := "answered", int64(0)
@@ -55,7 +55,7 @@ func (l *Listener) reply(ctx context.Context, c command, may right) error {
 			return fmt.Errorf("end a command: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
-			result = "overtaken" // another process took it for dead
+			result = "overtaken" // another process took this one for dead
 			return nil
 		}
 		number, result, err = l.replyIn(ctx, tx, c, may)
@@ -72,21 +72,22 @@ func (l *Listener) reply(ctx context.Context, c command, may right) error {
 	return nil
 }
 
-// replyIn takes its locks in the order of others: the clock, then the cast. It is
-// told why there is no answer, if there is none, else the number of its turn.
-func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right) (number int64, result string, err error) {
+// replyIn executes a command in a transaction. It returns the number of the answer's turn,
+// or the reason why there is no answer. It locks the clock before the cast, like all
+// others.
+func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may permission) (number int64, result string, err error) {
 	var last int64
 	var now time.Time
 	if err := tx.QueryRow(ctx, lockClock, c.Chat).Scan(&last, &now); err != nil {
 		return 0, "", fmt.Errorf("lock a chat's clock: %w", err)
 	}
-	silent, err := silent(ctx, tx, c, now, forAll(c, may))
+	skip, err := skipReason(ctx, tx, c, now, forAll(c, may))
 	if err != nil {
 		return 0, "", err
 	}
 	text, err := l.do(ctx, tx, c, may)
-	if err != nil || silent != "" {
-		return 0, silent, err
+	if err != nil || skip != "" {
+		return 0, skip, err
 	}
 	var by int64
 	err = tx.QueryRow(ctx, chooseBot, c.Chat, c.Bot).Scan(&by)
@@ -103,8 +104,8 @@ func (l *Listener) replyIn(ctx context.Context, tx pgx.Tx, c command, may right)
 	return last + 1, "answered", err
 }
 
-// silent is why a command gets no answer; empty if it gets one.
-func silent(ctx context.Context, tx pgx.Tx, c command, now time.Time, forAll bool) (string, error) {
+// skipReason returns the reason for which a command gets no answer; empty if it gets one.
+func skipReason(ctx context.Context, tx pgx.Tx, c command, now time.Time, forAll bool) (string, error) {
 	if now.Sub(c.SaidAt) > lateAfter {
 		return "late", nil
 	}
@@ -118,19 +119,19 @@ func silent(ctx context.Context, tx pgx.Tx, c command, now time.Time, forAll boo
 	return "", nil
 }
 
-// refused is the topic of answers to who may not give a command.
+// refused is the topic of answers to people who may not give a command.
 const refused = "/refused"
 
-// topic is what an answer is about: a command or its refusal.
-func topic(c command, may right) string {
+// topic returns the topic of an answer: the command, or its refusal.
+func topic(c command, may permission) string {
 	if may != granted {
 		return refused
 	}
 	return "/" + c.Name
 }
 
-// forAll tells whether everybody can get an answer like that to a command.
-func forAll(c command, may right) bool {
+// forAll tells whether everybody can get such an answer.
+func forAll(c command, may permission) bool {
 	return may != granted || c.Name == "about" || c.Name == "forgetme"
 }
 
@@ -146,7 +147,7 @@ func (l *Listener) planned(c command, now time.Time, topic string, number, by in
 		Reasons:   []*chorusv1.Reason{{Rule: "command", Detail: c.Name}},
 	}
 	if c.Name == "forgetme" {
-		// There is nothing any more to reply to.
+		// The message to reply to is deleted.
 		turn.TargetMessage = 0
 	}
 	return journal.Planned{Turn: turn, Delivery: &chorusv1.Delivery{

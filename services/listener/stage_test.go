@@ -32,7 +32,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// stage is a cast in an emulated Telegram, on a real database and a real bus.
+// stage is a cast in the Telegram emulator, with a real database and a real bus.
 type stage struct {
 	t        testing.TB
 	pool     *pgxpool.Pool
@@ -42,11 +42,11 @@ type stage struct {
 	emulator *emulator.Emulator
 	settings *settingspg.Watch
 	metrics  *prometheus.Registry
-	// bots are Chorus' ids of bot0, bot1 and so on; accounts are Telegram's.
+	// bots holds Chorus' ids of bot0, bot1 and so on; accounts holds Telegram's.
 	bots, accounts []int64
 }
 
-// in is the stage for a part of a test.
+// in returns the stage for a subtest.
 func (s *stage) in(t *testing.T) *stage {
 	t.Helper()
 	part := *s
@@ -54,7 +54,7 @@ func (s *stage) in(t *testing.T) *stage {
 	return &part
 }
 
-// newStage sets a stage on which nobody listens yet.
+// newStage returns a stage without a listener.
 func newStage(t testing.TB, bots int, change ...func(*emulator.Config)) *stage {
 	t.Helper()
 	s := &stage{t: t, pool: journaltest.Open(t), nats: testenv.NATSServer(t), metrics: prometheus.NewRegistry()}
@@ -97,8 +97,8 @@ func (s *stage) addBot(name string, change ...func(*world.NewBot)) {
 
 func username(bot int) string { return fmt.Sprintf("bot%d_of_tests", bot) }
 
-// chat makes a group with all bots in it, in the roster, where it is enabled, and
-// in Telegram. It returns Chorus' id and Telegram's.
+// chat creates a group with all bots, in the roster, where it is enabled, and in Telegram.
+// It returns Chorus' id and Telegram's.
 func (s *stage) chat(kind, title string) (id, telegramID int64) {
 	s.t.Helper()
 	telegramID = s.newID(kind)
@@ -108,7 +108,7 @@ func (s *stage) chat(kind, title string) (id, telegramID int64) {
 	return id, telegramID
 }
 
-// newID is an id for a group.
+// newID returns a new id at Telegram for a group.
 func (s *stage) newID(kind string) int64 {
 	const supergroups = -1_000_000_000_000
 	id := -1000 - int64(len(s.world().Chats()))
@@ -118,7 +118,7 @@ func (s *stage) newID(kind string) int64 {
 	return id
 }
 
-// group makes a group with all bots in it, in Telegram only.
+// group creates a group with all bots, in Telegram only.
 func (s *stage) group(id int64, kind, title string) {
 	s.t.Helper()
 	n := world.NewChat{Chat: world.Chat{ID: id, Kind: kind, Title: title}}
@@ -132,8 +132,8 @@ func (s *stage) group(id int64, kind, title string) {
 
 func (s *stage) world() *world.World { return s.emulator.World() }
 
-// config is one for tests. What is older than its chat keeps it is deleted all the time,
-// so that no test depends on when that begins.
+// config returns settings for tests. Tidying runs all the time, so that no test depends on
+// its start.
 func config() listener.Config {
 	cfg := listener.DefaultConfig()
 	cfg.Tidy = time.Second
@@ -160,14 +160,14 @@ func (s *stage) telegram() *telegram.Client {
 	return client
 }
 
-// listening is listen with a Telegram of the test's own.
+// listening runs a listener with the test's own Telegram.
 func (s *stage) listening(tg listener.Telegram, change ...func(*listener.Config)) (l *listener.Listener, stop func()) {
 	s.t.Helper()
 	l = s.make(s.t, tg, change...)
 	return l, testenv.Background(s.t, alive(l))
 }
 
-// alive runs a listener, and holds its lease for as long.
+// alive runs a listener together with its lease.
 func alive(l *listener.Listener) func(context.Context) error {
 	return func(ctx context.Context) error {
 		holding, release := context.WithCancel(context.WithoutCancel(ctx))
@@ -206,12 +206,12 @@ func (s *stage) make(t testing.TB, tg listener.Telegram, change ...func(*listene
 	return l
 }
 
-// watchSettings keeps the stage's settings current.
+// watchSettings keeps the stage's settings up to date.
 func (s *stage) watchSettings() func(context.Context) error {
 	return listen.New(s.pool, testenv.Logger(s.t), s.settings.Channel()).Run
 }
 
-// settingsSeen waits until it is known whether a chat's cast talks.
+// settingsSeen waits until the settings say whether a chat's cast may talk.
 func (s *stage) settingsSeen(chat int64, active bool) {
 	s.t.Helper()
 	testenv.Eventually(s.t, "the settings are known", func() (string, bool) {
@@ -220,7 +220,7 @@ func (s *stage) settingsSeen(chat int64, active bool) {
 	})
 }
 
-// say lets a person write, and returns the chat's own number of the message.
+// say sends a message of a person and returns its number in the chat.
 func (s *stage) say(chat int64, who, text string, replyTo int64) int64 {
 	s.t.Helper()
 	p, err := s.world().Say(chat, who, text, replyTo)
@@ -237,7 +237,7 @@ func (s *stage) exec(sql string, args ...any) {
 	}
 }
 
-// value is what a query gives in one row and column.
+// value returns the result of a query with one row and one column.
 func value[T any](s *stage, sql string, args ...any) T {
 	s.t.Helper()
 	var v T
@@ -247,7 +247,7 @@ func value[T any](s *stage, sql string, args ...any) T {
 	return v
 }
 
-// becomes waits until a query gives what is wanted.
+// becomes waits until a query returns the wanted value.
 func becomes[T comparable](s *stage, want T, sql string, args ...any) {
 	s.t.Helper()
 	testenv.Eventually(s.t, fmt.Sprintf("%s is %v", sql, want), func() (string, bool) {
@@ -256,14 +256,14 @@ func becomes[T comparable](s *stage, want T, sql string, args ...any) {
 	})
 }
 
-// line is a message of a person as it is written down.
+// line is a stored message of a person.
 type line struct {
 	Number, ReplyTo int64
 	Person          int64
 	Text            string
 }
 
-// heard is what people wrote in a chat, in its order.
+// heard returns the messages of people in a chat, in order.
 func (s *stage) heard(chat int64) []line {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), `
@@ -278,7 +278,7 @@ SELECT number, coalesce(reply_to, 0), person_id, body FROM messages WHERE chat_i
 	return lines
 }
 
-// hears waits for so many messages of people in a chat.
+// hears waits for n messages of people in a chat.
 func (s *stage) hears(chat int64, n int) []line {
 	s.t.Helper()
 	var got []line
@@ -292,8 +292,7 @@ func (s *stage) hears(chat int64, n int) []line {
 	return got
 }
 
-// prompts are the messages of a chat that call for an answer, with the bots that are
-// addressed by each.
+// prompts returns the prompts of a chat: message numbers and the addressed bots.
 func (s *stage) prompts(chat int64) map[int64][]int64 {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), `SELECT message, addressed_bots FROM prompts WHERE chat_id = $1`, chat)
@@ -312,7 +311,7 @@ func (s *stage) prompts(chat int64) map[int64][]int64 {
 	return prompts
 }
 
-// settled waits until every bot has heard everything.
+// settled waits until every bot's updates are written.
 func (s *stage) settled() {
 	s.t.Helper()
 	testenv.Eventually(s.t, "all is heard", func() (string, bool) {
@@ -324,7 +323,7 @@ func (s *stage) settled() {
 	})
 }
 
-// pass lets time pass that only a clock tells.
+// pass waits until d has passed on the clock.
 func (s *stage) pass(d time.Duration) {
 	s.t.Helper()
 	timer := time.NewTimer(d)

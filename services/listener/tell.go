@@ -20,7 +20,7 @@ FROM cast_members m JOIN bots b ON b.id = m.bot_id LEFT JOIN personas p ON p.bot
 WHERE m.chat_id = $1 AND b.enabled AND b.stopped_at IS NULL AND b.removed_at IS NULL ORDER BY 1`
 	rulesOf = `-- read rules
 SELECT retention_days, disclaimer FROM chats WHERE id = $1`
-	lately = `-- count messages
+	countMessages = `-- count messages
 SELECT count(*) FILTER (WHERE bot_id IS NULL), count(*) FILTER (WHERE bot_id IS NOT NULL)
 FROM messages WHERE chat_id = $1 AND talk AND sent_at > now() - interval '1 hour'`
 )
@@ -32,7 +32,7 @@ func players(ctx context.Context, tx pgx.Tx, chat int64) ([]player, error) {
 	return store.Collect(ctx, tx, "read a cast", pgx.RowToStructByPos[player], castOf, chat)
 }
 
-// about says what the cast is, and what is kept of people.
+// about describes the cast and what is stored about people.
 func (l *Listener) about(ctx context.Context, tx pgx.Tx, c command) (string, error) {
 	cast, err := players(ctx, tx, c.Chat)
 	if err != nil {
@@ -73,7 +73,7 @@ func inDays(n int) string {
 	return fmt.Sprintf("%d days", n)
 }
 
-// list joins names as people do.
+// list joins names with commas and "and".
 func list(names []string) string {
 	switch len(names) {
 	case 0:
@@ -84,7 +84,7 @@ func list(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
-// status says how the cast is.
+// status describes the state of the cast in a chat.
 func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, error) {
 	cast, err := players(ctx, tx, c.Chat)
 	if err != nil {
@@ -95,7 +95,7 @@ func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, er
 		return "", err
 	}
 	var people, bots int
-	if err := tx.QueryRow(ctx, lately, c.Chat).Scan(&people, &bots); err != nil {
+	if err := tx.QueryRow(ctx, countMessages, c.Chat).Scan(&people, &bots); err != nil {
 		return "", fmt.Errorf("count messages: %w", err)
 	}
 	lines := []string{l.pauseStatus(c.Chat, at, until)}
@@ -132,7 +132,7 @@ func (l *Listener) status(ctx context.Context, tx pgx.Tx, c command) (string, er
 	return strings.Join(append(lines, fmt.Sprintf("Messages in the last hour: %d of people, %d of the cast.", people, bots)), "\n"), nil
 }
 
-// awayFrom are the bots that Telegram lets not act in a chat, with the reason of each.
+// awayFrom returns the bots that Telegram doesn't let act in a chat, each with the reason.
 func awayFrom(ctx context.Context, tx pgx.Tx, chat int64) ([]string, error) {
 	states, err := rosterpg.RefusalsIn(ctx, tx, chat)
 	if err != nil {

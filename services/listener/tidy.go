@@ -15,39 +15,38 @@ import (
 )
 
 const (
-	// Of many listeners, one tidies at a time. The number is arbitrary.
+	// One listener at a time tidies. The number is arbitrary.
 	tidyLock = `SELECT pg_try_advisory_lock(7230501894619)`
 
 	chatsToTidy = `SELECT id FROM chats ORDER BY id`
-	// A chat's messages are deleted in pieces, by the index of their times.
+	// Messages are deleted in batches, in the order of the index of their times.
 	deleteMessages = `
 DELETE FROM messages WHERE chat_id = $1 AND number = ANY(ARRAY(
     SELECT number FROM messages
     WHERE chat_id = $1 AND sent_at < (SELECT now() - make_interval(days => retention_days) FROM chats WHERE id = $1)
     ORDER BY sent_at LIMIT $2))`
-	// People of whom nothing is kept any more. Who has just written something has a
-	// new seen_at.
+	// People without messages. A person whose message is being written has a new seen_at.
 	deletePeople = `
 DELETE FROM people p WHERE seen_at < now() - interval '1 day' AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
 
-	// Telegram repeats an update for a day.
+	// Telegram repeats an update for up to a day.
 	deleteHeard  = `DELETE FROM heard WHERE heard_at < now() - interval '2 days'`
 	deleteEvents = `DELETE FROM heard_events WHERE heard_at < now() - interval '2 days'`
-	// Limits count the answers of an hour; why there were none is told for a month.
+	// The limits count the answers of the last hour. Reasons for missing answers are shown
+	// for a month.
 	deleteAnswers   = `DELETE FROM answers WHERE planned_at < now() - interval '2 hours'`
 	deleteSkips     = `DELETE FROM prompt_skips WHERE day < (now() AT TIME ZONE 'UTC')::date - 30`
 	deleteForgotten = `DELETE FROM forgotten WHERE at < now() - interval '2 days' AND marks IS NULL`
 )
 
-// resumeAfter is longer than it takes to forget somebody. The command is tried again
-// sooner; this is for when the chat that it was given in is gone.
+// resumeAfter is longer than an erasure takes. The command itself is retried sooner; this
+// resumes an erasure whose command was deleted with its chat.
 const resumeAfter = 10 * time.Minute
 
-// tidyBatch is how many messages are deleted in one statement.
+// tidyBatch limits the messages that one statement deletes.
 const tidyBatch = 2000
 
-// tidy deletes what is not to be kept any more, now and then until the context
-// ends.
+// tidy deletes what is older than it may be kept, every cfg.Tidy until the context ends.
 func (l *Listener) tidy(ctx context.Context) error {
 	tick := time.NewTicker(l.cfg.Tidy)
 	defer tick.Stop()
@@ -69,7 +68,7 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer session.Close(ctx) // and the lock goes with it
+	defer session.Close(ctx) // also releases the lock
 	var mine bool
 	if err := session.QueryRow(acquiring, tidyLock).Scan(&mine); err != nil || !mine {
 		return err
@@ -77,7 +76,7 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	if err := l.deleteByChat(ctx); err != nil {
 		return err
 	}
-	// An erasure that fails again and again holds up no deletion.
+	// An erasure that fails repeatedly doesn't stop the deletions.
 	errs := []error{l.erasure().Resume(ctx, resumeAfter)}
 	for _, sql := range []string{deleteHeard, deleteEvents, deleteAnswers, deleteSkips, deleteForgotten, deletePeople} {
 		_, err := l.delete(ctx, sql)
@@ -89,7 +88,7 @@ func (l *Listener) tidyOnce(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// deleteByChat deletes what is older than its chat keeps things.
+// deleteByChat deletes what is older than its chat's retention.
 func (l *Listener) deleteByChat(ctx context.Context) error {
 	looking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()

@@ -24,37 +24,38 @@ import (
 )
 
 const (
-	// hookPath is below the public URL; the bot's id follows. The token never stands
-	// in an address: addresses are logged everywhere.
+	// hookPath is the path below the public URL; the bot's id follows. The token is never
+	// part of a URL, because URLs are logged everywhere.
 	hookPath = "/telegram/"
-	// secretHeader is where Telegram shows that it is Telegram.
+	// secretHeader holds the secret by which Telegram authenticates.
 	secretHeader = "X-Telegram-Bot-Api-Secret-Token" //nolint:gosec // its name
-	// hookConnections is how many requests Telegram makes at once for a bot. It
-	// brings the updates of one chat one after the other all the same.
+	// hookConnections limits Telegram's concurrent requests for a bot. Telegram still sends
+	// the updates of one chat one after the other.
 	hookConnections = 40
-	// renewHook is how often the webhook is set anew, should somebody have taken it
-	// away.
+	// renewHook is the interval at which the webhook is set again, in case that somebody
+	// removed it.
 	renewHook = time.Minute
-	// maxRequests is how many requests are looked at side by side.
+	// maxRequests limits the requests handled at the same time.
 	maxRequests = 256
 )
 
-// hookSecret is what Telegram has to show for a bot. It follows from the token, so
-// that all listeners know it and none has to keep it, but tells nothing of it.
+// hookSecret returns the secret that Telegram must send for a bot. It is derived from the
+// token, so all listeners know it without storing it, and it reveals nothing about the
+// token.
 func hookSecret(token secret.String) secret.String {
 	mac := hmac.New(sha256.New, []byte(token.Reveal()))
 	_, _ = mac.Write([]byte("chorus webhook")) // never fails
 	return secret.New(base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 }
 
-// hook keeps one bot's webhook set.
+// hook keeps a bot's webhook set.
 type hook struct {
 	l     *Listener
 	bot   bot
 	token secret.String
 	log   *zap.Logger
-	// failing tells that Telegram can't bring updates, pending how many wait, as was
-	// told.
+	// failing and pending are the values last added to the metrics: whether Telegram can't
+	// reach the webhook, and how many updates wait.
 	failing bool
 	pending int
 }
@@ -70,7 +71,7 @@ func (h *hook) run(ctx context.Context) error {
 	h.l.Metrics.called("setWebhook", out)
 	if !out.OK() {
 		h.log.Warn("the webhook is not set, and is tried again", zap.Error(out.Err()))
-		return h.l.troubled(ctx, h.bot, h.log, out)
+		return h.l.callFailed(ctx, h.bot, h.log, out)
 	}
 	if !out.At.IsZero() {
 		h.l.webhook.answered.Store(&answered{given: out.At, received: time.Now()})
@@ -85,8 +86,8 @@ func (h *hook) run(ctx context.Context) error {
 	return nil
 }
 
-// look asks Telegram whether it reaches the webhook: what it can't bring, nobody here
-// knows of. It is told once when that begins, and once when it ends.
+// look asks Telegram whether it reaches the webhook, because the listener can't notice
+// missing updates itself. It logs the begin and the end of a failure once.
 func (h *hook) look(ctx context.Context) {
 	info, out := h.l.Telegram.GetWebhook(ctx, h.token)
 	if ctx.Err() != nil {
@@ -96,7 +97,7 @@ func (h *hook) look(ctx context.Context) {
 	if !out.OK() {
 		return
 	}
-	now := out.At // Telegram's clock tells when it failed
+	now := out.At // LastErrorAt is a time of Telegram's clock
 	if now.IsZero() {
 		now = time.Now()
 	}
@@ -111,23 +112,23 @@ func (h *hook) look(ctx context.Context) {
 	h.note(failing, info.Pending)
 }
 
-// note tells the metrics how it stands with the webhook.
+// note updates the metrics of the webhook.
 func (h *hook) note(failing bool, pending int) {
 	count := map[bool]float64{true: 1}
 	h.l.Metrics.hooked(count[failing]-count[h.failing], float64(pending-h.pending))
 	h.failing, h.pending = failing, pending
 }
 
-// webhook takes the updates that Telegram brings, for every bot.
+// webhook receives the updates that Telegram sends, for all bots.
 type webhook struct {
 	l        *Listener
 	server   *http.Server
 	limiter  *ipLimiter
 	slots    chan struct{}
-	answered atomic.Pointer[answered] // last; nil until then
+	answered atomic.Pointer[answered] // the last answer; nil before the first
 }
 
-// answered is an instant by Telegram's clock and by ours.
+// answered is one instant by Telegram's clock and by ours.
 type answered struct{ given, received time.Time }
 
 func (l *Listener) newWebhook() (*webhook, error) {
@@ -145,7 +146,7 @@ func (l *Listener) newWebhook() (*webhook, error) {
 	return w, nil
 }
 
-// run serves until the context ends, and then ends what was begun.
+// run serves until the context ends, and then finishes the open requests.
 func (w *webhook) run(ctx context.Context) error {
 	defer w.limiter.StopAllGoroutines()
 	var cfg net.ListenConfig
@@ -172,8 +173,8 @@ func (w *webhook) run(ctx context.Context) error {
 	return nil
 }
 
-// ServeHTTP answers 200 once the update is written down, or can never be. Whatever
-// else is answered makes Telegram bring it again.
+// ServeHTTP answers 200 once the update is written or can never be. After any other status
+// Telegram sends it again.
 func (w *webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	status := w.take(rw, r)
 	w.l.Metrics.requested(strconv.Itoa(status))
@@ -185,7 +186,7 @@ func (w *webhook) take(rw http.ResponseWriter, r *http.Request) int {
 	if !address.Allow() {
 		return http.StatusTooManyRequests
 	}
-	b, ok := w.whose(r)
+	b, ok := w.authenticate(r)
 	if !ok {
 		address.AllowN(time.Now(), refusedCost-1)
 		return http.StatusUnauthorized
@@ -205,11 +206,11 @@ func (w *webhook) take(rw http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return http.StatusBadRequest
 	}
-	return w.hear(r.Context(), b, body)
+	return w.ingest(r.Context(), b, body)
 }
 
-// whose is the bot that a request is for, if it shows that bot's secret.
-func (w *webhook) whose(r *http.Request) (bot, bool) {
+// authenticate returns the bot of a request if the request has that bot's secret.
+func (w *webhook) authenticate(r *http.Request) (bot, bool) {
 	id, err := strconv.ParseInt(r.PathValue("bot"), 10, 64)
 	if err != nil {
 		return bot{}, false
@@ -225,14 +226,14 @@ func (w *webhook) whose(r *http.Request) (bot, bool) {
 	return b, equal(r.Header.Get(secretHeader), hookSecret(token).Reveal())
 }
 
-// equal compares in a time that depends neither on where texts differ nor on how
-// long they are.
+// equal compares in a time that depends neither on the position of a difference nor on the
+// lengths.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-func (w *webhook) hear(ctx context.Context, b bot, body []byte) int {
+func (w *webhook) ingest(ctx context.Context, b bot, body []byte) int {
 	began := time.Now()
 	u, err := incoming.Parse(body)
 	if err != nil {
@@ -241,11 +242,11 @@ func (w *webhook) hear(ctx context.Context, b bot, body []byte) int {
 		return http.StatusOK
 	}
 	if a := w.answered.Load(); a != nil {
-		// What passed since is told by a clock that nobody sets.
+		// Both began and received have monotonic readings, which nobody sets.
 		u.Age = waited(u.At, a.given.Add(began.Sub(a.received)), began, time.Time{})
 	}
-	if err := w.l.hear(ctx, b.Bot, []incoming.Update{u}, began); err != nil {
-		// Whoever else needs the database tells of the outage.
+	if err := w.l.ingest(ctx, b.Bot, []incoming.Update{u}, began); err != nil {
+		// Other parts log the outage of the database.
 		w.l.Log.Debug("an update is not written down yet, and is brought again", zap.Int64("update_id", u.ID), zap.Error(err))
 		return http.StatusServiceUnavailable
 	}

@@ -15,7 +15,7 @@ import (
 
 const secretHeader = "X-Telegram-Bot-Api-Secret-Token"
 
-// freeAddress is one at which nobody listens.
+// freeAddress returns an address at which nobody listens.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	var cfg net.ListenConfig
@@ -29,7 +29,7 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// hooked runs a listener to which the emulator brings updates, and returns where.
+// hooked runs a listener with webhooks and returns its address.
 func (s *stage) hooked(change ...func(*listener.Config)) (at string) {
 	s.t.Helper()
 	at = "http://" + freeAddress(s.t)
@@ -47,7 +47,7 @@ func (s *stage) hooked(change ...func(*listener.Config)) (at string) {
 	return at
 }
 
-// bring brings an update to a bot's webhook, with a secret unless that is empty.
+// bring sends an update to a bot's webhook, with a secret unless that is empty.
 func (s *stage) bring(at string, bot int64, secret, body string) int {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, fmt.Sprintf("%s/telegram/%d", at, bot), strings.NewReader(body))
@@ -67,7 +67,7 @@ func (s *stage) bring(at string, bot int64, secret, body string) int {
 	return resp.StatusCode
 }
 
-// update is a message as Telegram would bring it.
+// update returns a message as Telegram's JSON.
 func update(id, chat, message int64, text string) string {
 	return fmt.Sprintf(`{"update_id":%d,"message":{"message_id":%d,"date":%d,"chat":{"id":%d,"type":"supergroup","title":"Here"},
 "from":{"id":42,"first_name":"Tom"},"text":%q}}`, id, message, time.Now().Unix(), chat, text)
@@ -96,17 +96,18 @@ func TestTheWebhookBelievesTelegramOnly(t *testing.T) {
 	if status := s.bring(at, 999, hook.Secret, body); status != http.StatusUnauthorized {
 		t.Errorf("a bot that isn't there: %d, want 401", status)
 	}
-	// Three times: what comes again changes nothing.
+	// Repeated updates change nothing.
 	for range 3 {
 		if status := s.bring(at, s.bots[0], hook.Secret, body); status != http.StatusOK {
 			t.Errorf("the right secret: %d, want 200", status)
 		}
-		// It is written down by then.
+		// The response comes after the commit.
 		if heard := s.heard(chat); len(heard) != 1 || heard[0].Text != "hello" {
 			t.Errorf("heard %v", heard)
 		}
 	}
-	// What can never be heard is taken, so that it doesn't come for ever.
+	// Updates that can never be parsed are accepted, so that Telegram doesn't send them for
+	// ever.
 	for name, body := range map[string]string{
 		"no JSON": "<html>", "an unknown kind": `{"update_id":9,"brand_new":{}}`, "huge": `{"update_id":10,"x":"` + strings.Repeat("x", 2<<20) + `"}`,
 	} {
@@ -123,8 +124,8 @@ func TestTheWebhookBelievesTelegramOnly(t *testing.T) {
 	}
 }
 
-// Without the bus people are heard, and their questions wait for a planner. Without the
-// database nothing is confirmed, and Telegram brings it again.
+// Without the bus, messages are stored and their prompts wait for a planner. Without the
+// database, no update is confirmed, and Telegram sends it again.
 func TestAWebhookIsAnsweredOnceItsUpdateIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()

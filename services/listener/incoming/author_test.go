@@ -15,7 +15,7 @@ const (
 	mine      = `"sender_chat":{"id":-1009999999999,"type":"channel","title":"Mine","username":"mine_channel"}`
 )
 
-// updates are one act of the same author as all kinds of updates that tell of one.
+// updates returns all kinds of updates that have an author, each with the same one.
 func updates(author string) map[string]string {
 	at := func(kind, rest string) string {
 		return fmt.Sprintf(`{"update_id":7,%q:{"message_id":5,"date":1700000000,%s,%s}}`, kind, here, rest)
@@ -111,7 +111,7 @@ func TestWhatIsACommand(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, u.Command, err)
 		}
 	}
-	// What Telegram doesn't mark is none, and a path is none whoever marks it.
+	// Without an entity a text is no command. A path is none even with an entity.
 	for text, entity := range map[string]string{
 		"/ hello":                  ``,
 		"/etc/passwd is a file":    ``,

@@ -11,8 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// ID reads an update's id, also of one that makes no sense otherwise; 0 where it
-// has none.
+// ID returns an update's id, even if the rest is invalid; 0 if there is none.
 func ID(raw []byte) int64 {
 	var u struct {
 		ID int64 `json:"update_id"`
@@ -23,8 +22,8 @@ func ID(raw []byte) int64 {
 	return max(u.ID, 0)
 }
 
-// Parse reads an update. An error says what can't be true of any update of
-// Telegram; it repeats nothing of what people wrote.
+// Parse parses an update. Its error describes what is invalid and contains nothing of what
+// people wrote.
 func Parse(raw []byte) (Update, error) {
 	var w wireUpdate
 	if err := json.Unmarshal(raw, &w); err != nil {
@@ -48,17 +47,17 @@ func Parse(raw []byte) (Update, error) {
 	return u, err
 }
 
-// explain takes what people wrote out of an error of the decoder.
+// explain replaces an error of the decoder by one without what people wrote.
 func explain(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		value, _, _ := strings.Cut(wrong.Value, " ") // "number 1e99" repeats what it was
+		value, _, _ := strings.Cut(wrong.Value, " ") // "number 1e99" contains the value
 		return fmt.Errorf("%s: is a %s", cmp.Or(wrong.Field, "update"), value)
 	}
 	return errors.New("is no JSON")
 }
 
-// where reads the chat. It is false outside of groups.
-func (u *Update) where(c wireChat) (group bool, err error) {
+// readChat reads the chat. It returns false outside of groups.
+func (u *Update) readChat(c wireChat) (group bool, err error) {
 	u.Chat = Chat{ID: c.ID, Supergroup: c.Type == "supergroup", Title: names.Title(c.Title, maxTitle)}
 	switch c.Type {
 	case "group", "supergroup":
@@ -75,8 +74,8 @@ func (u *Update) where(c wireChat) (group bool, err error) {
 	return true, nil
 }
 
-// when reads a time.
-func (u *Update) when(date int64) error {
+// readTime reads the time of the update.
+func (u *Update) readTime(date int64) error {
 	if date <= 0 || date > lastSecond {
 		return fmt.Errorf("date: %d, want a time from 1970 to 9999", date)
 	}
@@ -84,14 +83,14 @@ func (u *Update) when(date int64) error {
 	return nil
 }
 
-// lastSecond is the last one of the year 9999.
+// lastSecond is the last second of the year 9999.
 const lastSecond = 253_402_300_799
 
-// maxQuery is how long the id and the data of a press may be, in bytes.
+// maxQuery limits the id and the data of a press, in bytes.
 const maxQuery = 64
 
-// press reads a press of a button. One below a message that the bot has sent in no chat is
-// of no use.
+// press reads a press of a button. A press below an inline message, which is in no chat, is
+// ignored.
 func (u *Update) press(p *wirePress) error {
 	if p.Message == nil {
 		return nil
@@ -110,12 +109,12 @@ func (u *Update) press(p *wirePress) error {
 }
 
 func (u *Update) message(m *wireMessage) error {
-	group, err := u.where(m.Chat)
+	group, err := u.readChat(m.Chat)
 	started := m.Chat.Type == "private" && (m.Text == "/start" || strings.HasPrefix(m.Text, "/start "))
 	if err != nil || !group && (m.Chat.Type != "private" || m.ReplyTo == nil && !started) {
 		return err
 	}
-	if err := u.when(m.Date); err != nil {
+	if err := u.readTime(m.Date); err != nil {
 		return err
 	}
 	u.From = author(m)
@@ -137,7 +136,7 @@ func (u *Update) message(m *wireMessage) error {
 	return u.content(Message, m)
 }
 
-// moved checks where a chat moved to or from.
+// moved checks the ids of a chat that moved.
 func (u *Update) moved() error {
 	const supergroups = -1_000_000_000_000
 	if u.MovedTo != 0 && (u.Chat.Supergroup || u.MovedTo > supergroups) {
@@ -150,18 +149,18 @@ func (u *Update) moved() error {
 }
 
 func (u *Update) edit(m *wireMessage) error {
-	if group, err := u.where(m.Chat); !group || err != nil {
+	if group, err := u.readChat(m.Chat); !group || err != nil {
 		return err
 	}
 	u.From = author(m)
-	if err := u.when(cmp.Or(m.EditDate, m.Date)); err != nil {
+	if err := u.readTime(cmp.Or(m.EditDate, m.Date)); err != nil {
 		return err
 	}
 	return u.content(Edit, m)
 }
 
-// content reads what somebody wrote. What is neither a text nor anything that
-// people send is a service message, of which there are many kinds.
+// content reads a person's message. A message with neither a text nor a known content is a
+// service message, of which there are many kinds.
 func (u *Update) content(kind Kind, m *wireMessage) error {
 	text, entities := m.Text, m.Entities
 	if text == "" {
@@ -171,7 +170,8 @@ func (u *Update) content(kind Kind, m *wireMessage) error {
 	if what := m.kind(); u.Text == "" && (what != "" || text != "") {
 		u.Text = "[" + cmp.Or(what, "message") + "]"
 	}
-	// A channel's posts in its discussion group are no talk.
+	// A channel's posts in its discussion group are forwarded automatically and are no
+	// talk.
 	if u.Text == "" || u.From.ID == 0 || m.Forwarded {
 		return nil
 	}
@@ -181,14 +181,14 @@ func (u *Update) content(kind Kind, m *wireMessage) error {
 	u.Kind, u.MessageID = kind, m.ID
 	if m.ReplyTo != nil && m.ReplyTo.ID > 0 {
 		u.ReplyTo = &Reply{MessageID: m.ReplyTo.ID, Text: clean(m.ReplyTo.Text, maxText), At: time.Unix(min(max(m.ReplyTo.Date, 0), lastSecond), 0).UTC()}
-		u.ReplyTo.From = who(m.ReplyTo.From, m.ReplyTo.SenderChat, m.Chat).ID
+		u.ReplyTo.From = actor(m.ReplyTo.From, m.ReplyTo.SenderChat, m.Chat).ID
 	}
-	u.marks(text, entities)
+	u.readEntities(text, entities)
 	return nil
 }
 
 func (u *Update) change(c *wireChange) error {
-	group, err := u.where(c.Chat)
+	group, err := u.readChat(c.Chat)
 	if err != nil || !group && c.Chat.Type != "private" {
 		return err
 	}
@@ -208,5 +208,5 @@ func (u *Update) change(c *wireChange) error {
 	default:
 		return fmt.Errorf("new_chat_member.status: is unknown (%d bytes)", len(c.New.Status))
 	}
-	return u.when(c.Date)
+	return u.readTime(c.Date)
 }

@@ -19,7 +19,7 @@ const (
 	tom  = `"from":{"id":42,"is_bot":false,"first_name":"Tom","last_name":"Jones","username":"tom_j"}`
 )
 
-// message is an update with a message in a supergroup.
+// message returns an update with a message in a supergroup.
 func message(fields string) string {
 	return `{"update_id":7,"message":{"message_id":5,"date":1700000000,` + here + `,` + tom + `,` + fields + `}}`
 }
@@ -140,7 +140,7 @@ func TestTheKindsOfUpdates(t *testing.T) {
 	}
 }
 
-// hostile is updates that nobody should send.
+// hostile returns invalid updates.
 func hostile() map[string]string {
 	return map[string]string{
 		"nothing":             ``,
@@ -226,7 +226,7 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
-// check fails for what no Update may be, whatever it was read from.
+// check checks the guarantees of an Update, whatever it was parsed from.
 func check(t *testing.T, u incoming.Update) {
 	t.Helper()
 	for name, text := range map[string]struct {

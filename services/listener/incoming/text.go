@@ -10,18 +10,18 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Bounds of what is kept, in characters. Telegram's own are as long, or shorter.
+// These limits are in characters. Telegram's own are the same or lower.
 const (
 	maxText  = 4096
 	maxTitle = 255
-	// maxMarks is how many entities of a text are looked at.
+	// maxMarks limits the entities of a text that are read.
 	maxMarks = 100
 )
 
-// clean makes a text that a database takes and everybody can see all of: of at most
-// so many characters.
+// clean returns a text that the database accepts, with visible characters only, and at most
+// maxRunes of them.
 func clean(s string, maxRunes int) string {
-	// What is far too long is cut before it is looked at.
+	// A text that is far too long is cut first, to limit the work.
 	if len(s) > maxRunes*utf8.UTFMax*2 {
 		s = s[:maxRunes*utf8.UTFMax*2]
 	}
@@ -32,8 +32,8 @@ func clean(s string, maxRunes int) string {
 	return s
 }
 
-// nobody is what somebody is called whose name can't be seen or has an address,
-// which a bot must not repeat.
+// nobody replaces a name that is invisible or contains an address. A bot must not repeat
+// such a name.
 const nobody = "Somebody"
 
 func person(u *wireUser) Person {
@@ -45,9 +45,9 @@ func person(u *wireUser) Person {
 	return p
 }
 
-// marks reads whom a text names and whether it is a command. Offsets count UTF-16
-// code units of the text as it came.
-func (u *Update) marks(text string, entities []wireEntity) {
+// readEntities reads the mentions and the command of a text. Offsets count UTF-16 code units of
+// the original text.
+func (u *Update) readEntities(text string, entities []wireEntity) {
 	if len(entities) == 0 {
 		return
 	}
@@ -71,11 +71,11 @@ func (u *Update) marks(text string, entities []wireEntity) {
 	}
 }
 
-// commandForm is what Telegram takes for a command.
+// commandForm matches Telegram's form of a command.
 var commandForm = regexp.MustCompile(`^/([A-Za-z0-9_]{1,64})(?:@([A-Za-z0-9_]{3,64}))?$`)
 
-// command reads a command, which is all of a text if it begins with it. A path such
-// as /etc/passwd is none, whoever marks it as one.
+// command reads a command. It is the message's command if the text begins with it. A path
+// such as /etc/passwd is no command, even if it is marked as one.
 func (u *Update) command(part, rest string, first bool) {
 	form := commandForm.FindStringSubmatch(part)
 	if form == nil || strings.HasPrefix(rest, "/") {
@@ -93,5 +93,5 @@ func (u *Update) mention(who string) {
 	}
 }
 
-// Asks tells whether a text asks something.
+// Asks tells whether a text contains a question mark of any script.
 func Asks(text string) bool { return strings.ContainsAny(text, "?？؟՞\u037e⸮") }

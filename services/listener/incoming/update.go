@@ -1,6 +1,6 @@
-// Package incoming reads Telegram's updates: it reduces what anybody may have
-// written to what a listener uses, bounded and clean, and never fails otherwise
-// than with an error.
+// Package incoming parses Telegram's updates. It keeps the fields that the listener uses,
+// limits and cleans all texts, and returns an error for everything else. It never panics on
+// hostile input.
 package incoming
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Kind is what an update tells.
+// Kind is the kind of an update.
 type Kind string
 
 // The kinds.
@@ -19,55 +19,55 @@ const (
 	Message Kind = "message"
 	// Edit is a new text of a message.
 	Edit Kind = "edit"
-	// Own is a change of what the bot that is told may do in the chat, private ones
-	// included: there it is a person who starts it or blocks it.
+	// Own is a change of the receiving bot's own rights in a chat. In a private chat, a
+	// person starts or blocks the bot.
 	Own Kind = "own_member"
 	// Title is a new title of the chat.
 	Title Kind = "title"
 	// Moved is a basic group that became a supergroup.
 	Moved Kind = "moved"
-	// Pressed is a press of a button below a message of the bot: Text is the button's data,
-	// and Chat has no more than its ID.
+	// Pressed is a press of a button below a message of the bot. Text is the button's data,
+	// and of Chat only the ID is set.
 	Pressed Kind = "callback_query"
-	// PrivateReply is an answer to a message in a private chat.
+	// PrivateReply is a reply to a message in a private chat.
 	PrivateReply Kind = "private_reply"
-	// Private is anything else outside of groups.
+	// Private is anything else from outside of groups.
 	Private Kind = "private"
-	// Other is what Chorus has no use for, and kinds that are newer than it.
+	// Other is a kind that Chorus doesn't use or doesn't know.
 	Other Kind = "other"
 )
 
-// Allowed are the kinds of update that a bot asks Telegram for.
+// Allowed returns the kinds of update to request from Telegram.
 func Allowed() []string {
 	return []string{"message", "edited_message", "my_chat_member", "callback_query"}
 }
 
-// Update is one update. Which fields are set depends on its kind.
+// Update is one update. Its kind decides which fields are set.
 type Update struct {
-	// ID is the update's, rising for each bot.
+	// ID is the update's id. It rises for each bot.
 	ID   int64
 	Kind Kind
 	Chat Chat
-	// From is who acted; the zero Person where Telegram doesn't tell.
+	// From is the author; the zero Person if Telegram doesn't tell.
 	From Person
-	// At is when it happened, by Telegram's clock, in whole seconds.
+	// At is the time of the event by Telegram's clock, in whole seconds.
 	At time.Time
-	// Age is how long it had waited at Telegram when it came; 0 where nobody knows.
+	// Age is the time that the update waited at Telegram; 0 if unknown.
 	Age time.Duration
-	// MessageID is the message's, as the bot that is told knows it.
+	// MessageID is the receiving bot's id of the message.
 	MessageID int64
-	// Text is what was written, or what it is in brackets, such as [photo]; 1 to
+	// Text is the text, or the kind of another content in brackets, such as [photo]; 1 to
 	// 4096 characters.
 	Text     string
 	ReplyTo  *Reply
 	Mentions []Mention
 	Command  *Command
-	// Query is Telegram's id of a press, by which it is answered; at most 64 bytes.
+	// Query is Telegram's id of a press, used to answer it; at most 64 bytes.
 	Query string
-	// Role is what the bot that is told is in the chat now.
+	// Role is the receiving bot's role in the chat now.
 	Role Role
-	// MovedTo and MovedFrom are the ids of a chat that moved, of which one is
-	// Chat's and not repeated here.
+	// MovedTo and MovedFrom are the ids of a chat that moved. Only one is set; the other is
+	// Chat's.
 	MovedTo, MovedFrom int64
 }
 
@@ -78,60 +78,59 @@ type Chat struct {
 	Title      string // at most 255 characters
 }
 
-// Person is a person or a bot, or who acts as a chat: an administrator as the group,
-// or anybody as a channel of theirs.
+// Person is a person, a bot, or a chat that acts as an author: an administrator as the
+// group, or anybody as their channel.
 type Person struct {
-	// ID is below 0 for who acts as a chat: it is that chat's.
+	// ID is the chat's id, below 0, if the author acts as a chat.
 	ID       int64
-	Name     string // 1 to 129 characters that can be seen, without an address
+	Name     string // 1 to 129 visible characters, without an address
 	Username string // at most 64 characters
 	Bot      bool
-	// Anonymous persons write in the name of the chat, which only its
-	// administrators can.
+	// Anonymous authors write in the name of the chat. Only its administrators can.
 	Anonymous bool
 }
 
-// Reply is the message that another one answers.
+// Reply is the message that another one replies to.
 type Reply struct {
-	MessageID int64 // as the bot that is told knows it
-	From      int64 // Telegram's id of its author, as that of a Person
+	MessageID int64 // the receiving bot's id of it
+	From      int64 // Telegram's id of its author, as in Person.ID
 	Text      string
 	At        time.Time
 }
 
-// Mention is somebody whom a text names.
+// Mention is an account that a text mentions.
 type Mention struct {
-	Username string // without @; empty where it is told by ID
+	Username string // without @; empty if only the ID is known
 	ID       int64
 }
 
-// Command is a text that begins with a command of Telegram's form, to whatever bot.
+// Command is a bot command at the beginning of a text, for any bot.
 type Command struct {
 	Name     string // without slash, in lower case
 	Bot      string // the username after @; may be empty
 	Argument string
 }
 
-// Role is what a bot is in a chat.
+// Role is a bot's role in a chat.
 type Role struct {
-	// Status is Telegram's word.
+	// Status is Telegram's name of the role.
 	Status string
-	// Present tells whether they are in the chat, Speaks whether they may write.
+	// Present tells whether the bot is in the chat, Speaks whether it may write.
 	Present, Speaks bool
 }
 
-// Telegram's accounts that stand for those who act as a chat, for clients that know
-// no better: all anonymous administrators share one, all who write as a channel
-// another, and all posts of linked channels a third. None of them is anybody.
+// Telegram puts these accounts in place of authors who act as a chat, for clients that
+// don't support this. All anonymous administrators share the first, all who write as a
+// channel the second, and all posts of linked channels the third. None of them is a person.
 const (
 	groupAnonymous = 1087968824
 	channelBot     = 136817688
 	linkedChannel  = 777000
 )
 
-// who is who acted in a chat: the chat that they acted as, where Telegram tells one,
-// and else the account. It is the zero Person where nobody can tell.
-func who(u *wireUser, as *wireChat, in wireChat) Person {
+// actor returns the author of an event: the chat that they acted as if Telegram names one,
+// else the account. It returns the zero Person if the author is unknown.
+func actor(u *wireUser, as *wireChat, in wireChat) Person {
 	if as != nil && as.ID < 0 {
 		return chatAsPerson(as, in)
 	}
@@ -146,11 +145,11 @@ func who(u *wireUser, as *wireChat, in wireChat) Person {
 	return person(u)
 }
 
-// chatAsPerson is who acts as a chat. Its username is left out: a bot would
-// advertise the channel with it.
+// chatAsPerson returns a chat as an author. It leaves out the username, because a bot that
+// repeats it would advertise the channel.
 func chatAsPerson(c *wireChat, in wireChat) Person {
 	return Person{ID: c.ID, Name: cmp.Or(names.Sayable(names.Title(c.Title, names.MaxName)), nobody), Anonymous: c.ID == in.ID}
 }
 
-// author is who wrote a message.
-func author(m *wireMessage) Person { return who(m.From, m.SenderChat, m.Chat) }
+// author returns the author of a message.
+func author(m *wireMessage) Person { return actor(m.From, m.SenderChat, m.Chat) }

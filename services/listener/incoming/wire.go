@@ -1,7 +1,7 @@
 package incoming
 
-// The objects of the Bot API with the fields that are read. All others may be
-// whatever they are.
+// These are objects of the Bot API, with the fields that are read. Other fields are
+// ignored, whatever they hold.
 type (
 	wireUpdate struct {
 		ID      int64        `json:"update_id"`
@@ -11,7 +11,8 @@ type (
 		Press   *wirePress   `json:"callback_query"`
 	}
 
-	// wirePress has a message that may be too old to be told, but for its chat.
+	// wirePress is a press of a button. Telegram gives no more than the chat of an old
+	// message.
 	wirePress struct {
 		ID      string       `json:"id"`
 		From    *wireUser    `json:"from"`
@@ -53,8 +54,7 @@ type (
 		wireMedia
 	}
 
-	// wireMedia is what a message may hold instead of a text. Only whether it does
-	// counts, except for what a sticker stands for.
+	// wireMedia holds the contents other than text. Only their presence matters.
 	wireMedia struct {
 		Animation present `json:"animation"`
 		Audio     present `json:"audio"`
@@ -96,12 +96,12 @@ type (
 		User     *wireUser `json:"user"`
 		Status   string    `json:"status"`
 		IsMember bool      `json:"is_member"`
-		// CanSend is told of restricted members only.
+		// CanSend is set for restricted members only.
 		CanSend bool `json:"can_send_messages"`
 	}
 )
 
-// present tells whether a field is there, whatever it holds.
+// present tells whether a field is present and not null.
 type present bool
 
 // UnmarshalJSON never fails.
@@ -110,8 +110,8 @@ func (p *present) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// kind is what a message holds instead of a text; empty for nothing that is
-// known. An animation comes as a document, too.
+// kind returns the name of a content other than text; empty if there is none that is known.
+// An animation is a document too, so it comes first.
 func (m *wireMedia) kind() string {
 	for _, k := range []struct {
 		there present

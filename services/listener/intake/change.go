@@ -9,12 +9,12 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// An edit that is older than the last one is told late; one of no text is none.
+// An edit older than the last one is a late copy. An unchanged text is no edit.
 const editMessage = `-- edit a message
 UPDATE messages SET body = $3, edited_at = $4, talk = $6
 WHERE chat_id = $1 AND number = $2 AND person_id = $5 AND coalesce(edited_at, sent_at) <= $4 AND body <> $3`
 
-// edit gives a person's message its new text.
+// edit replaces the text of a person's message.
 func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
 	number, err := s.number(ctx, c, s.viewer(u, c), u.MessageID)
 	if err != nil {
@@ -37,11 +37,11 @@ func (s *session) edit(ctx context.Context, c *chat, u *incoming.Update) (Result
 	return Written, nil
 }
 
-// Whoever comes back may find the chat empty.
+// While the bot was away, its notices may have been deleted.
 const lookSoon = `-- look soon at notices
 UPDATE notices SET look_at = now() WHERE shown_chat = $1 AND bot_id = $2 AND closed_at IS NULL AND NOT gone`
 
-// own follows what a bot of ours may do in a chat.
+// own records a change of the bot's own rights in a chat.
 func (s *session) own(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
 	if u.Role.Present {
 		if err := rosterpg.JoinFound(ctx, s.tx, c.id, s.bot.ID); err != nil {
@@ -70,7 +70,7 @@ func (s *session) title(ctx context.Context, c *chat, u *incoming.Update) (Resul
 	return Written, rosterpg.Retitle(ctx, s.tx, c.id, u.Chat.Title)
 }
 
-// moved follows a basic group that became a supergroup.
+// moved records that a basic group became a supergroup.
 func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
 	from, to := u.Chat.ID, u.MovedTo
 	if u.MovedFrom != 0 {
@@ -80,7 +80,7 @@ func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Resul
 	if err != nil || !first {
 		return Copy, err
 	}
-	// The sender may have been faster.
+	// The sender may have moved the chat already.
 	if err := rosterpg.MoveChat(ctx, s.tx, c.id, from, to); err != nil {
 		return "", err
 	}
@@ -88,14 +88,14 @@ func (s *session) moved(ctx context.Context, c *chat, u *incoming.Update) (Resul
 	return Written, nil
 }
 
-// discover makes the chats that the roster doesn't have, for an operator to see.
+// discover adds the chats that are missing in the roster, for an operator to see.
 func (s *session) discover(ctx context.Context) error {
 	var ids []int64
 	var kinds, titles []string
 	for _, u := range s.pending() {
 		gone := u.Kind == incoming.Own && !u.Role.Present
-		private := u.Chat.ID > 0 // one of the operators is made by who shows texts there
-		if s.of(u) != nil || gone || private || u.Kind == incoming.Moved || slices.Contains(ids, u.Chat.ID) {
+		private := u.Chat.ID > 0 // showTexts adds the operators' private chat
+		if s.chatOf(u) != nil || gone || private || u.Kind == incoming.Moved || slices.Contains(ids, u.Chat.ID) {
 			continue
 		}
 		kind := "group"

@@ -10,22 +10,23 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// Every bot of a cast is told of every message, at the same instant. In a
-// supergroup all call it by one id, so what another bot of this process has told of
-// need not be looked up in the database: of most bots that is nearly all.
+// Telegram sends each message to every bot of the chat, at the same time. In a supergroup
+// all bots see the same message id, so a message that another bot of this process has
+// written needs no look-up in the database. This is the case for nearly all updates of all
+// bots but one.
 
-// copies knows which messages of supergroups are written down. It is safe for
-// concurrent use.
+// copies remembers which messages of supergroups are written. It is safe for concurrent
+// use.
 type copies struct {
-	// written are messages, by Telegram's ids of them and their chats.
+	// written holds "chat id/message id", both Telegram's.
 	written *otter.Cache[string, struct{}]
-	// Who writes what was said in a chat holds its lock, so that the others find it
-	// written. Chats that share a lock wait for one another, and nothing worse.
+	// A writer holds the lock of the chat, so that the others find the message written.
+	// Chats with the same lock wait for each other, which is harmless.
 	locks [256]sync.Mutex
 }
 
-// maxWritten is how many messages are known. Copies come within moments, or after
-// an outage.
+// maxWritten limits the remembered messages. Copies arrive within moments, or after an
+// outage.
 const maxWritten = 50_000
 
 func newCopies() (*copies, error) {
@@ -42,8 +43,8 @@ func nameOf(u *incoming.Update) string {
 
 func shared(u *incoming.Update) bool { return u.Kind == incoming.Message && u.Chat.Supergroup }
 
-// lock takes the locks of the updates' chats, in an order in which no two wait for
-// each other.
+// lock locks the chats of the updates, in one order for all, so that no two callers
+// deadlock.
 func (c *copies) lock(updates []incoming.Update) (unlock func()) {
 	var all []int
 	for i := range updates {
@@ -62,8 +63,8 @@ func (c *copies) lock(updates []incoming.Update) (unlock func()) {
 	}
 }
 
-// drop takes the copies out of updates. What is left is in its order, and at says
-// where it was.
+// drop removes known copies from the updates. left keeps the order, and at holds the index
+// in updates of each.
 func (c *copies) drop(updates []incoming.Update) (left []incoming.Update, at []int, out Outcome) {
 	out.Results = make([]Result, len(updates))
 	for i, u := range updates {
@@ -76,7 +77,7 @@ func (c *copies) drop(updates []incoming.Update) (left []incoming.Update, at []i
 	return left, at, out
 }
 
-// keep knows from now on what was written, or found written.
+// keep remembers the messages that were written now, or were found written.
 func (c *copies) keep(updates []incoming.Update, results []Result, chatOf func(*incoming.Update) *chat) {
 	for i, r := range results {
 		u := &updates[i]

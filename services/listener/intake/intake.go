@@ -1,6 +1,6 @@
-// Package intake writes down what bots are told: once, however many of them are
-// told of it and however often. A message is a row; one that calls for an answer is a
-// prompt, too.
+// Package intake writes the updates of bots to the database. Each event is written once,
+// even if several bots report it or one bot reports it several times. A message becomes a
+// row, and a prompt too if it needs an answer.
 package intake
 
 import (
@@ -19,17 +19,17 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// timeout bounds a transaction.
+// timeout limits one transaction.
 const timeout = 10 * time.Second
 
-// Bot is one of ours.
+// Bot identifies one of our bots.
 type Bot struct {
 	ID       int64 // Chorus' id
 	Account  int64 // Telegram's id
 	Username string
 }
 
-// Cast is our bots, as they were known when something was heard.
+// Cast lists our bots as they were known when the updates arrived.
 type Cast []Bot
 
 // account finds a bot by Telegram's id.
@@ -50,55 +50,55 @@ func (c Cast) Named(username string) (Bot, bool) {
 	return c[i], true
 }
 
-// Result is what became of one update.
+// Result says how one update was handled.
 type Result string
 
 // The results.
 const (
-	// Written updates were written down.
+	// Written updates changed the database.
 	Written Result = "written"
-	// Pressed is what somebody asks for of a text that was shown to them.
+	// Pressed updates ask for a decision on a text that was shown to operators.
 	Pressed Result = "pressed"
-	// Copy is what another bot has told already.
+	// Copy updates report an event that another bot has reported before.
 	Copy Result = "copy"
-	// Repeated updates were heard before, from the same bot.
+	// Repeated updates came from the same bot before.
 	Repeated Result = "repeated"
-	// OfBots is what bots did, ours or others.
+	// OfBots updates report what a bot did, ours or another.
 	OfBots Result = "of_bots"
-	// NotAllowed is from chats that no operator has allowed.
+	// NotAllowed updates come from chats that no operator has allowed.
 	NotAllowed Result = "not_allowed"
-	// Unknown is about a message that isn't there.
+	// Unknown updates refer to a message that isn't in the database.
 	Unknown Result = "unknown_message"
-	// Forgotten is of a person who wanted to be forgotten.
+	// Forgotten updates report what a person did before they asked to be forgotten.
 	Forgotten Result = "forgotten"
-	// Useless is what Chorus has no use for.
+	// Useless updates are of a kind that Chorus doesn't use.
 	Useless Result = "useless"
-	// Refused is what the database won't take.
+	// Refused updates violate the database's constraints or types.
 	Refused Result = "refused"
 )
 
-// Outcome is what came of a call of Write.
+// Outcome is the result of a call of Write.
 type Outcome struct {
-	// Results has one for each update, in their order.
+	// Results has one entry for each update, in the same order.
 	Results []Result
-	// Prompted are the chats that have new prompts: ring for them.
+	// Prompted lists the chats with new prompts. The caller rings for them.
 	Prompted []int64
-	// Written are the chats of which something was written down.
+	// Written lists the chats in which something was written.
 	Written []int64
-	// Commands tells that there are new ones to answer, and Presses the same of these, or
-	// that a bot may act where it perhaps could not before.
+	// Commands tells that there are new commands to answer. Presses tells that there are
+	// new presses, or that a bot may have got the right to write.
 	Commands, Presses bool
 }
 
-// Writer writes down what bots are told. It is safe for concurrent use, by any
-// number of processes.
+// Writer writes updates to the database. It is safe for concurrent use, by any number of
+// processes.
 type Writer struct {
 	pool    *pgxpool.Pool
 	journal *journal.Journal
 	copies  *copies
 }
 
-// New makes a writer.
+// New returns a Writer.
 func New(pool *pgxpool.Pool, j *journal.Journal) (*Writer, error) {
 	copies, err := newCopies()
 	if err != nil {
@@ -109,8 +109,8 @@ func New(pool *pgxpool.Pool, j *journal.Journal) (*Writer, error) {
 
 const readOffset = `SELECT update_offset FROM listening WHERE bot_id = $1`
 
-// Offset is how far the updates of a bot are read: the first one that is not
-// confirmed yet; 0 for a bot that was never listened to.
+// Offset returns the id of the bot's first update that is not confirmed yet; 0 for a bot
+// without confirmed updates.
 func (w *Writer) Offset(ctx context.Context, bot Bot) (offset int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -125,7 +125,7 @@ const writeOffset = `
 INSERT INTO listening (bot_id, update_offset) VALUES ($1, $2)
 ON CONFLICT (bot_id) DO UPDATE SET update_offset = excluded.update_offset`
 
-// Confirm writes down that a bot's updates before offset were heard.
+// Confirm records that all updates of the bot before offset are written.
 func (w *Writer) Confirm(ctx context.Context, bot Bot, offset int64) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -135,16 +135,16 @@ func (w *Writer) Confirm(ctx context.Context, bot Bot, offset int64) error {
 	return nil
 }
 
-// Write writes down what a bot was told, in its order. With an error, some of it may
-// be written; to write it again changes nothing.
+// Write writes the updates of a bot, in their order. After an error, some of them may be
+// written; writing them again changes nothing.
 //
-// One update that the database refuses doesn't keep the others from being written.
+// An update that the database refuses doesn't prevent the others from being written.
 func (w *Writer) Write(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	defer w.copies.lock(updates)()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	fresh, at, all := w.copies.drop(updates)
-	done, err := w.fresh(ctx, bot, cast, fresh)
+	done, err := w.writeNew(ctx, bot, cast, fresh)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -155,16 +155,16 @@ func (w *Writer) Write(ctx context.Context, bot Bot, cast Cast, updates []incomi
 	return all, nil
 }
 
-// fresh is Write for what may be new.
-func (w *Writer) fresh(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+// writeNew writes updates that may be new.
+func (w *Writer) writeNew(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	var all Outcome
 	for len(updates) > 0 {
-		// What comes after a chat has moved is looked at when the move is committed.
+		// Updates after a move need the new chat id, so they wait for the move's commit.
 		n := len(updates)
 		if moved := slices.IndexFunc(updates, func(u incoming.Update) bool { return u.Kind == incoming.Moved }); moved >= 0 {
 			n = moved + 1
 		}
-		out, err := w.some(ctx, bot, cast, updates[:n])
+		out, err := w.writeBatch(ctx, bot, cast, updates[:n])
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -174,8 +174,8 @@ func (w *Writer) fresh(ctx context.Context, bot Bot, cast Cast, updates []incomi
 	return all, nil
 }
 
-// some is Write for updates of which only the last one may move a chat.
-func (w *Writer) some(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
+// writeBatch writes updates in one transaction. Only the last one may move a chat.
+func (w *Writer) writeBatch(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	out, err := w.transact(ctx, bot, cast, updates)
 	if err == nil || !refused(err) {
 		return out, err
@@ -190,7 +190,8 @@ func (o *Outcome) add(more Outcome) {
 	o.Commands, o.Presses = o.Commands || more.Commands, o.Presses || more.Presses
 }
 
-// oneByOne finds the update that the database refuses.
+// oneByOne writes each update in a transaction of its own, to leave out those that the
+// database refuses.
 func (w *Writer) oneByOne(ctx context.Context, bot Bot, cast Cast, updates []incoming.Update) (Outcome, error) {
 	var all Outcome
 	for i := range updates {
@@ -206,8 +207,7 @@ func (w *Writer) oneByOne(ctx context.Context, bot Bot, cast Cast, updates []inc
 	return all, nil
 }
 
-// refused tells whether the database refuses the data, which it would do as often
-// as it is asked.
+// refused tells whether the database refuses the data. A repetition would fail too.
 func refused(err error) bool {
 	said := (*pgconn.PgError)(nil)
 	const dataException, violation = "22", "23"
@@ -218,7 +218,7 @@ func (w *Writer) transact(ctx context.Context, bot Bot, cast Cast, updates []inc
 	var done Outcome
 	var s *session
 	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
-		s = &session{tx: tx, journal: w.journal, bot: bot, cast: cast, updates: updates, said: map[said]bool{}, results: make([]Result, len(updates))}
+		s = &session{tx: tx, journal: w.journal, bot: bot, cast: cast, updates: updates, seen: map[messageKey]bool{}, results: make([]Result, len(updates))}
 		if err := s.open(ctx); err != nil {
 			return err
 		}
@@ -231,6 +231,6 @@ func (w *Writer) transact(ctx context.Context, bot Bot, cast Cast, updates []inc
 	if err != nil {
 		return Outcome{}, fmt.Errorf("write down what bot %d heard: %w", bot.ID, err)
 	}
-	w.copies.keep(updates, s.results, s.of)
+	w.copies.keep(updates, s.results, s.chatOf)
 	return done, nil
 }

@@ -18,8 +18,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// fixture is a chat with two bots that are told of things. Each tells it to a Writer of its
-// own, as if they were in two processes.
+// fixture has a chat with two bots. Each has a Writer of its own, like in two processes.
 type fixture struct {
 	t       *testing.T
 	pool    *pgxpool.Pool
@@ -27,10 +26,10 @@ type fixture struct {
 	there   incoming.Chat
 	cast    intake.Cast
 	writers map[int64]*intake.Writer
-	last    int64 // update
+	last    int64 // id of the last update
 }
 
-// saidAt is when people of these tests say something; what counts is the order.
+// saidAt returns the time of people's messages. Only the order of times matters.
 func saidAt() time.Time { return time.Unix(1_800_000_000, 0) }
 
 func newIntake(t *testing.T) *fixture {
@@ -72,7 +71,7 @@ func (in *fixture) texts() []string {
 	return all
 }
 
-// message is what a person says.
+// message returns a message of a person.
 func (in *fixture) message(id int64, text string) incoming.Update {
 	in.last++
 	return incoming.Update{
@@ -80,7 +79,7 @@ func (in *fixture) message(id int64, text string) incoming.Update {
 	}
 }
 
-// hears tells a bot of updates, and gives what came of it.
+// takes writes updates of a bot and checks their results.
 func (in *fixture) takes(bot int, want []intake.Result, updates ...incoming.Update) intake.Outcome {
 	in.t.Helper()
 	out, err := in.writers[in.cast[bot].ID].Write(in.t.Context(), in.cast[bot], in.cast, updates)
@@ -95,7 +94,7 @@ func (in *fixture) takes(bot int, want []intake.Result, updates ...incoming.Upda
 
 type results = []intake.Result
 
-// A question that both bots are told of is one message and one prompt.
+// Both bots report a question. It is one message and one prompt.
 func TestAMessageIsWrittenDownOnce(t *testing.T) {
 	in := newIntake(t)
 	question := in.message(7, "Who is there?")
@@ -115,7 +114,7 @@ func TestAMessageIsWrittenDownOnce(t *testing.T) {
 	}
 }
 
-// In a basic group each bot has another id for a message: its words tell that it is one.
+// In a basic group each bot has its own id of a message. Author, text and time identify it.
 func TestABasicGroupsMessageIsWrittenDownOnce(t *testing.T) {
 	in := newIntake(t)
 	in.there.Supergroup, in.there.ID = false, -77
@@ -132,7 +131,7 @@ func TestABasicGroupsMessageIsWrittenDownOnce(t *testing.T) {
 	}
 }
 
-// What the database refuses is left out; what came with it is not.
+// A refused update is left out. The others of its batch are written.
 func TestWhatIsRefusedHoldsNothingUp(t *testing.T) {
 	in := newIntake(t)
 	in.takes(0, results{intake.Written, intake.Refused, intake.Written}, in.message(1, "one"), in.message(2, "t\x00wo"), in.message(3, "three"))
@@ -173,8 +172,7 @@ func TestWhoIsNotHeard(t *testing.T) {
 	}
 }
 
-// A chat that no operator has asked for is written down, with the bots in it, and nothing
-// that is said there.
+// A chat that no operator has asked for is added with the bots in it. Its messages are not.
 func TestAChatIsFound(t *testing.T) {
 	in := newIntake(t)
 	in.there = incoming.Chat{ID: -1_000_000_009_999, Supergroup: true, Title: "Elsewhere"}
@@ -190,7 +188,7 @@ func TestAChatIsFound(t *testing.T) {
 	}
 }
 
-// A group that became a supergroup is the same chat, though it was found under its new id
+// A group that became a supergroup stays the same chat, even if the new id was found
 // before.
 func TestAChatMoves(t *testing.T) {
 	in := newIntake(t)

@@ -15,16 +15,16 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// window is how far apart the times of two copies of a message in a basic group
-// may be. Telegram gives all copies the same; a second more is for its rounding.
+// window limits the difference between the times of two copies of a message in a basic
+// group. Telegram gives all copies the same time; the rest allows for rounding.
 const window = 2 * time.Second
 
-// repliedWindow is the same for a message of one of our bots. Where Telegram didn't tell
-// when it was sent, its time is that of PostgreSQL's clock.
+// repliedWindow is the same limit for a message of one of our bots. If Telegram didn't
+// return the time of sending, the row has the time of PostgreSQL's clock.
 const repliedWindow = time.Minute
 
 const (
-	// In the order of their ids, so that no two wait for each other.
+	// The order of ids prevents deadlocks.
 	putPeople = `-- write people
 INSERT INTO people (telegram_id, name, username)
 SELECT DISTINCT ON (id) id, name, username FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS p(id, name, username, n)
@@ -37,9 +37,9 @@ SELECT number FROM messages WHERE chat_id = $1 AND telegram_id = $3 AND $2 = 0
 UNION ALL SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $2 AND telegram_id = $3
 ORDER BY number DESC LIMIT 1`
 
-	// A copy has the author, the text and the time of a message that this bot has
-	// no id for yet; of several, the nearest in time, and then the first. The bot's
-	// id is written down with it.
+	// A copy has the author, text and time of a message for which this bot has no id yet.
+	// Of several, the nearest in time is taken, then the first. The bot's id of the message
+	// is recorded in the same statement.
 	findOriginal = `-- find the original
 WITH known AS (SELECT number FROM message_ids WHERE chat_id = $1 AND viewer = $6 AND telegram_id = $7),
 copy AS (
@@ -75,17 +75,17 @@ INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argu
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 )
 
-// tells whether an update says what a person did.
-func tells(u *incoming.Update) bool {
+// fromPerson tells whether an update reports a message of a person.
+func fromPerson(u *incoming.Update) bool {
 	return u.Kind == incoming.Message || u.Kind == incoming.Edit
 }
 
-// people writes down who speaks, and ends what those said before who wanted to be
-// forgotten.
+// people writes the authors of the updates. It ends updates that are older than their
+// author's request to be forgotten.
 func (s *session) people(ctx context.Context) error {
 	var ids []int64
 	for _, u := range s.pending() {
-		if tells(u) {
+		if fromPerson(u) {
 			ids = append(ids, u.From.ID)
 		}
 	}
@@ -104,7 +104,7 @@ func (s *session) people(ctx context.Context) error {
 	ids = nil
 	var names, usernames []string
 	for i, u := range s.pending() {
-		if !tells(u) {
+		if !fromPerson(u) {
 			continue
 		}
 		// Telegram's times are whole seconds.
@@ -125,7 +125,7 @@ func (s *session) people(ctx context.Context) error {
 	return nil
 }
 
-// message writes a message down, or only what this bot calls it.
+// message writes a message, or only this bot's id of it if the message is there already.
 func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Result, error) {
 	viewer := s.viewer(u, c)
 	var original *int64
@@ -136,10 +136,10 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 		if err != nil || copied {
 			return Copy, err
 		}
-	} else if m := (said{c.id, u.MessageID}); s.said[m] {
+	} else if m := (messageKey{c.id, u.MessageID}); s.seen[m] {
 		return Copy, nil
 	} else {
-		s.said[m] = true
+		s.seen[m] = true
 	}
 	replyTo, err := s.replied(ctx, c, u, viewer)
 	if err != nil {
@@ -165,10 +165,10 @@ func (s *session) message(ctx context.Context, c *chat, u *incoming.Update) (Res
 	return Written, nil
 }
 
-// prompt writes a prompt down where a message calls for an answer: it mentions or
-// answers a bot, or asks the group. Who replies to somebody else asks them. A command is
-// answered as such, and by nobody in character; so is one that we don't know, which is
-// meant for another bot.
+// prompt writes a prompt if a message needs an answer: it mentions one of our bots, replies
+// to one, or asks the group a question. A reply to somebody else asks that person. A
+// command gets the command's answer and none in character. An unknown command is meant for
+// another bot.
 func (s *session) prompt(ctx context.Context, c *chat, u *incoming.Update, number, replyTo int64) error {
 	addressed := s.addressed(u)
 	if u.Command != nil || len(addressed) == 0 && (replyTo != 0 || !incoming.Asks(u.Text)) {
@@ -180,15 +180,14 @@ func (s *session) prompt(ctx context.Context, c *chat, u *incoming.Update, numbe
 	})
 }
 
-// copied finds the message of a basic group that this is a copy of, and writes
-// down what this bot calls it.
+// copied finds the message of a basic group of which this is a copy, and records this bot's
+// id of it.
 func (s *session) copied(ctx context.Context, c *chat, u *incoming.Update, viewer, hash int64) (bool, error) {
 	number, err := s.find(ctx, findOriginal, c.id, u.From.ID, hash, u.At, window, viewer, u.MessageID)
 	return number != 0, err
 }
 
-// replied is our number of the message that another one answers; 0 for none that
-// is known.
+// replied returns our number of the message that u replies to; 0 if it is unknown.
 func (s *session) replied(ctx context.Context, c *chat, u *incoming.Update, viewer int64) (int64, error) {
 	if u.ReplyTo == nil {
 		return 0, nil
@@ -197,8 +196,8 @@ func (s *session) replied(ctx context.Context, c *chat, u *incoming.Update, view
 	if err != nil || number != 0 || viewer == 0 {
 		return number, err
 	}
-	// Bots don't hear each other: what another of ours calls its message here, only
-	// an answer tells.
+	// Bots don't receive each other's messages. So in a basic group only a reply shows this
+	// bot's id of another bot's message.
 	author, ours := s.cast.account(u.ReplyTo.From)
 	if !ours {
 		return 0, nil
@@ -214,7 +213,7 @@ func (s *session) number(ctx context.Context, c *chat, viewer, telegramID int64)
 	return s.find(ctx, findNumber, c.id, viewer, telegramID)
 }
 
-// find is the number that a query finds; 0 for none.
+// find returns the number that a query finds; 0 for none.
 func (s *session) find(ctx context.Context, sql string, args ...any) (number int64, err error) {
 	err = s.tx.QueryRow(ctx, sql, args...).Scan(&number)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
@@ -230,7 +229,7 @@ func (s *session) name(ctx context.Context, c *chat, viewer, telegramID, number 
 	return nil
 }
 
-// addressed is which of our bots a message names or answers, each once.
+// addressed returns our bots that a message mentions or replies to, each once.
 func (s *session) addressed(u *incoming.Update) []int64 {
 	bots := []int64{}
 	add := func(b Bot, ours bool) {
@@ -248,18 +247,18 @@ func (s *session) addressed(u *incoming.Update) []int64 {
 	return bots
 }
 
-// Commands are the names of the commands that are answered.
+// Commands returns the names of the commands that are answered.
 func Commands() []string { return []string{"about", "pause", "resume", "quiet", "status", "forgetme"} }
 
-// command tells to which bot of ours a message is a command, and to do what; "" is
-// none that we answer.
+// command returns the command of a message and the bot that it is for. The name is empty
+// for none that we answer.
 func (s *session) command(u *incoming.Update) (b Bot, name string) {
 	if u.Command == nil {
 		return Bot{}, ""
 	}
 	name = u.Command.Name
 	if name == "help" || name == "start" {
-		name = "about" // they are what Telegram's clients offer first
+		name = "about" // Telegram's clients offer these two first
 	}
 	if !slices.Contains(Commands(), name) {
 		return Bot{}, ""
@@ -273,7 +272,7 @@ func (s *session) command(u *incoming.Update) (b Bot, name string) {
 	return Bot{}, ""
 }
 
-// fingerprint tells texts apart without keeping them.
+// fingerprint hashes a text, so that texts can be compared without being stored.
 func fingerprint(text string) int64 {
 	h := fnv.New64a()
 	// Write to a hash never fails.

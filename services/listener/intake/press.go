@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// A notice that is answered, by the message that shows it, as its bot knows it.
+	// The notice whose message a person replies to, by its bot's id of the message.
 	findNotice = `-- find a notice
 SELECT n.id FROM chats c JOIN messages m ON m.chat_id = c.id LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number AND i.viewer = $3
 JOIN notices n ON n.shown_chat = m.chat_id AND n.shown_turn = m.turn_no
@@ -21,20 +21,20 @@ WHERE (c.telegram_id = $1 OR c.former_id = $1) AND n.bot_id = $3 AND $2 IN (m.te
 INSERT INTO presses (bot_id, update_id, query, shown_in, person_id, name, act, notice, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 )
 
-// answers are the commands that answer a notice, whatever the chat.
+// answers tells whether an update is a reply with a command that notices accept.
 func answers(u *incoming.Update) bool {
 	return u.ReplyTo != nil && u.Command != nil && (u.Command.Name == "edit" || u.Command.Name == "again")
 }
 
-// presses writes down what people ask for by buttons below notices and by answers to them.
-// Who may do so is looked at by who does it.
+// presses writes what people ask for with the buttons below notices and with replies to
+// them. Whether a person may decide is checked when the press is executed.
 func (s *session) presses(ctx context.Context) error {
 	for i, u := range s.pending() {
 		var act, body string
 		var notice int64
 		switch {
 		case u.Kind == incoming.Pressed:
-			// Anybody can make up what a button says: what makes no sense is notice 0.
+			// Anybody can send made-up button data. If it makes no sense, the notice is 0.
 			word, number, _ := strings.Cut(u.Text, " ")
 			act = known(word)
 			notice, _ = strconv.ParseInt(number, 10, 64)
@@ -47,7 +47,7 @@ func (s *session) presses(ctx context.Context) error {
 				continue
 			}
 			act = u.Command.Name
-			// The argument of a command is one line; this may have more.
+			// A command's argument is one line; the reply may have more.
 			if at := strings.IndexFunc(u.Text, unicode.IsSpace); at >= 0 {
 				body = strings.TrimSpace(u.Text[at:])
 			}
@@ -62,7 +62,7 @@ func (s *session) presses(ctx context.Context) error {
 	return nil
 }
 
-// known is what a button asks for; "unknown" for what none of ours does.
+// known returns what a button asks for; "unknown" if none of our buttons does.
 func known(word string) string {
 	switch word {
 	case "send", "discard", "again":

@@ -15,38 +15,38 @@ import (
 	"github.com/chorus-cast/chorus/services/listener/incoming"
 )
 
-// session is one transaction.
+// session holds the state of one transaction.
 type session struct {
 	tx      pgx.Tx
 	journal *journal.Journal
 	bot     Bot
 	cast    Cast
 	updates []incoming.Update
-	// results are empty for updates that are still to be handled.
+	// results are empty for updates that are not handled yet.
 	results []Result
-	now     time.Time // by the database's clock, which planners share
+	now     time.Time // the database's time, which planners use too
 
-	chats     map[int64]*chat // by each of Telegram's ids
+	chats     map[int64]*chat // keyed by Telegram's current and former id
 	forgotten map[int64]time.Time
-	said      map[said]bool
+	seen      map[messageKey]bool
 	prompted  []int64 // chats
 	commands  bool
 	pressed   bool
 }
 
-// said is a message of a supergroup.
-type said struct{ chat, id int64 }
+// messageKey identifies a message of a supergroup.
+type messageKey struct{ chat, id int64 }
 
-// chat is what the roster has of a chat.
+// chat is a chat of the roster.
 type chat struct {
 	id, telegramID, formerID int64
 	supergroup, allowed      bool
-	found                    bool // nobody asked for it
+	found                    bool // a bot was added to it; no operator has asked for it
 	title                    string
 }
 
 const (
-	// A row that another transaction is about to write is waited for.
+	// The insert waits for another transaction that inserts the same row.
 	claimUpdates = `-- claim updates
 INSERT INTO heard (bot_id, update_id) SELECT $1, u FROM unnest($2::bigint[]) u ORDER BY u
 ON CONFLICT DO NOTHING RETURNING update_id`
@@ -55,8 +55,8 @@ ON CONFLICT DO NOTHING RETURNING update_id`
 SELECT id, telegram_id, coalesce(former_id, 0), kind = 'supergroup', enabled AND removed_at IS NULL, found_at IS NOT NULL, title
 FROM chats WHERE telegram_id = ANY($1) OR former_id = ANY($1)`
 
-	// Messages of supergroups that another bot has told of: of most bots, nearly
-	// all.
+	// Another bot has reported these messages of supergroups before. For all bots but one,
+	// these are nearly all messages.
 	findCopies = `-- find copies
 SELECT DISTINCT m.chat_id, m.telegram_id
 FROM unnest($1::bigint[], $2::bigint[]) AS u(chat_id, telegram_id)
@@ -65,7 +65,7 @@ JOIN messages m ON m.chat_id = u.chat_id AND m.telegram_id = u.telegram_id`
 	ensurePauses = `-- make room for a chat
 INSERT INTO chat_pauses (chat_id) SELECT c FROM unnest($1::bigint[]) c ORDER BY c ON CONFLICT DO NOTHING`
 
-	// In the order of the chats, so that no two wait for each other.
+	// The order of the chats prevents deadlocks.
 	lockChats = `-- lock chats
 SELECT now() FROM chat_pauses WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDATE`
 
@@ -73,7 +73,7 @@ SELECT now() FROM chat_pauses WHERE chat_id = ANY($1) ORDER BY chat_id FOR UPDAT
 SELECT person_id, at FROM forgotten WHERE person_id = ANY($1)`
 )
 
-// open finds what is new, and locks its chats.
+// open selects the new updates and locks their chats.
 func (s *session) open(ctx context.Context) error {
 	if err := s.claim(ctx); err != nil {
 		return err
@@ -94,14 +94,14 @@ func (s *session) open(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	// Who waited for a lock finds what came before it only now.
+	// While this transaction waited for the locks, others may have written copies.
 	if err := s.dropCopies(ctx); err != nil {
 		return err
 	}
 	return s.people(ctx)
 }
 
-// pending are the updates that have no result yet.
+// pending iterates over the updates that have no result yet.
 func (s *session) pending() func(yield func(int, *incoming.Update) bool) {
 	return func(yield func(int, *incoming.Update) bool) {
 		for i := range s.updates {
@@ -134,14 +134,14 @@ func (s *session) claim(ctx context.Context) error {
 	return nil
 }
 
-// dropUseless ends what no chat needs to be looked at for.
+// dropUseless ends the updates that are decided without their chat.
 func (s *session) dropUseless() {
 	for i, u := range s.pending() {
 		switch u.Kind {
 		case incoming.Private, incoming.PrivateReply, incoming.Pressed, incoming.Other:
 			s.results[i] = Useless
 		case incoming.Message, incoming.Edit:
-			// Our own bots are in the journal. Other bots are no people.
+			// Our own bots' messages are in the journal already. Other bots are no people.
 			if _, ours := s.cast.account(u.From.ID); ours || u.From.Bot {
 				s.results[i] = OfBots
 			}
@@ -150,7 +150,7 @@ func (s *session) dropUseless() {
 	}
 }
 
-// findChats finds the chats of all updates, those that were heard before too.
+// findChats reads the chats of all updates, the repeated ones included.
 func (s *session) findChats(ctx context.Context) error {
 	s.chats = map[int64]*chat{}
 	var ids []int64
@@ -164,28 +164,29 @@ func (s *session) findChats(ctx context.Context) error {
 	}
 	var c chat
 	return store.Each(ctx, s.tx, "find chats", []any{&c.id, &c.telegramID, &c.formerID, &c.supergroup, &c.allowed, &c.found, &c.title}, func() error {
-		s.know(c)
+		s.addChat(c)
 		return nil
 	}, findChats, ids)
 }
 
-func (s *session) know(c chat) {
+func (s *session) addChat(c chat) {
 	s.chats[c.telegramID] = &c
 	if c.formerID != 0 {
 		s.chats[c.formerID] = &c
 	}
 }
 
-// of is the chat of an update. It is nil where the roster doesn't have it.
-func (s *session) of(u *incoming.Update) *chat {
+// chatOf returns the chat of an update, or nil if it isn't in the roster.
+func (s *session) chatOf(u *incoming.Update) *chat {
 	if c := s.chats[u.MovedFrom]; c != nil {
 		return c
 	}
 	return s.chats[u.Chat.ID]
 }
 
-// viewer is who knows the ids of an update's messages: all in a supergroup, one
-// bot in a basic group, also in what a supergroup was before.
+// viewer returns the owner of the update's message ids: 0 in a supergroup, where all bots
+// share them; this bot in a basic group, and in messages from before a group became a
+// supergroup.
 func (s *session) viewer(u *incoming.Update, c *chat) int64 {
 	if u.Chat.ID == c.telegramID && c.supergroup {
 		return 0
@@ -193,12 +194,12 @@ func (s *session) viewer(u *incoming.Update, c *chat) int64 {
 	return s.bot.ID
 }
 
-// dropCopies ends messages of supergroups that are there, and what was said where
-// nobody may listen.
+// dropCopies ends the updates with messages of supergroups that are in the database, and
+// those from chats that are not allowed.
 func (s *session) dropCopies(ctx context.Context) error {
 	var chats, ids []int64
 	for i, u := range s.pending() {
-		c := s.of(u)
+		c := s.chatOf(u)
 		switch {
 		case c == nil, !c.allowed && u.Kind != incoming.Own && u.Kind != incoming.Title && u.Kind != incoming.Moved:
 			s.results[i] = NotAllowed
@@ -209,8 +210,8 @@ func (s *session) dropCopies(ctx context.Context) error {
 	if len(chats) == 0 {
 		return nil
 	}
-	known := map[said]bool{}
-	var m said
+	known := map[messageKey]bool{}
+	var m messageKey
 	if err := store.Each(ctx, s.tx, "find copies", []any{&m.chat, &m.id}, func() error {
 		known[m] = true
 		return nil
@@ -218,20 +219,20 @@ func (s *session) dropCopies(ctx context.Context) error {
 		return err
 	}
 	for i, u := range s.pending() {
-		if u.Kind == incoming.Message && known[said{s.of(u).id, u.MessageID}] && s.viewer(u, s.of(u)) == 0 {
+		if u.Kind == incoming.Message && known[messageKey{s.chatOf(u).id, u.MessageID}] && s.viewer(u, s.chatOf(u)) == 0 {
 			s.results[i] = Copy
 		}
 	}
 	return nil
 }
 
-// lock locks the chats in which something new was heard.
+// lock locks the chats of the pending updates.
 func (s *session) lock(ctx context.Context) error {
 	var ids, written []int64
 	for _, u := range s.pending() {
-		ids = append(ids, s.of(u).id)
+		ids = append(ids, s.chatOf(u).id)
 		if u.Kind == incoming.Message {
-			written = append(written, s.of(u).id)
+			written = append(written, s.chatOf(u).id)
 		}
 	}
 	if ids = distinct(ids); len(ids) == 0 {
@@ -256,14 +257,14 @@ func (s *session) lock(ctx context.Context) error {
 	return nil
 }
 
-// happened is when an update happened, by the database's clock. Telegram's is
-// another one: what it says is compared with nothing but what it says.
+// happened returns the time of an update by the database's clock. Telegram's clock may
+// differ, so its times are compared with each other only.
 func (s *session) happened(u *incoming.Update) time.Time { return s.now.Add(-u.Age) }
 
-// write handles what is new.
+// write handles the pending updates.
 func (s *session) write(ctx context.Context) error {
 	for i, u := range s.pending() {
-		result, err := s.handle(ctx, s.of(u), u)
+		result, err := s.handle(ctx, s.chatOf(u), u)
 		if err != nil {
 			return err
 		}
@@ -289,11 +290,11 @@ func (s *session) handle(ctx context.Context, c *chat, u *incoming.Update) (Resu
 	return Useless, nil
 }
 
-// written are the chats of the updates that were written down.
+// written returns the chats of the updates that were written.
 func (s *session) written() (chats []int64) {
 	for i, r := range s.results {
 		if r == Written {
-			chats = append(chats, s.of(&s.updates[i]).id)
+			chats = append(chats, s.chatOf(&s.updates[i]).id)
 		}
 	}
 	return distinct(chats)
@@ -302,7 +303,7 @@ func (s *session) written() (chats []int64) {
 const rememberEvent = `-- remember an event
 INSERT INTO heard_events (chat_id, event) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
-// first tells whether nobody has told of an event yet.
+// first tells whether no bot has reported an event before.
 func (s *session) first(ctx context.Context, c *chat, format string, args ...any) (bool, error) {
 	tag, err := s.tx.Exec(ctx, rememberEvent, c.id, fmt.Sprintf(format, args...))
 	if err != nil {
@@ -311,7 +312,7 @@ func (s *session) first(ctx context.Context, c *chat, format string, args ...any
 	return tag.RowsAffected() == 1, nil
 }
 
-// distinct sorts, and leaves one of each.
+// distinct sorts the values and removes duplicates.
 func distinct[T cmp.Ordered](all []T) []T {
 	slices.Sort(all)
 	return slices.Compact(all)
