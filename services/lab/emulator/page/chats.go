@@ -7,8 +7,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
 
-// Chats is what the page shows, and where people write. All methods must be
-// safe for concurrent use. Wrong input is a *world.InputError.
+// Chats is what the page shows. All methods must be safe for concurrent use. Wrong
+// input is a *world.InputError.
 type Chats interface {
 	// Chats returns all chats, in any order.
 	Chats() []Chat
@@ -23,25 +23,6 @@ type Chats interface {
 	// where the earlier ones are forgotten; then the feed has only what happens
 	// from now on.
 	Watch(ctx context.Context, after uint64) (feed Feed, complete bool)
-	// Say adds a person's message; replyTo is 0 or the message it answers.
-	Say(chat int64, name, text string, replyTo int64) (Message, error)
-	// React sets a person's only reaction to a message; "" takes it away.
-	React(chat, message int64, name, emoji string) error
-	// Press presses a button of a bot's message, for a person.
-	Press(chat, message int64, name, data string) error
-	// SetAdmin makes a person an administrator of a chat, or an ordinary member.
-	SetAdmin(chat int64, name string, admin bool) error
-
-	Starter
-}
-
-// Starter is for people who write to a bot in private.
-type Starter interface {
-	// Start opens a person's private chat with a bot, by its username, and says /start there.
-	Start(name, bot string) (Chat, error)
-	// Block keeps the bot of a private chat from writing there, until the person starts it
-	// again.
-	Block(chat int64) error
 }
 
 // Feed is the events that one reader is told, in order.

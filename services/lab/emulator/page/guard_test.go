@@ -42,47 +42,6 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-func TestWritesNeedTheSameOrigin(t *testing.T) {
-	t.Parallel()
-
-	for name, test := range map[string]struct {
-		header map[string]string
-		status int
-	}{
-		"the page":           {map[string]string{"Sec-Fetch-Site": "same-origin"}, http.StatusCreated},
-		"an older browser":   {map[string]string{"Origin": "http://localhost:8080"}, http.StatusCreated},
-		"no browser":         {nil, http.StatusCreated},
-		"another site":       {map[string]string{"Sec-Fetch-Site": "cross-site"}, http.StatusForbidden},
-		"another port":       {map[string]string{"Sec-Fetch-Site": "same-site"}, http.StatusForbidden},
-		"another origin":     {map[string]string{"Origin": "http://localhost:9090"}, http.StatusForbidden},
-		"a sandboxed frame":  {map[string]string{"Origin": "null"}, http.StatusForbidden},
-		"a form":             {map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, http.StatusBadRequest},
-		"a plain text form":  {map[string]string{"Content-Type": "text/plain; a=application/json"}, http.StatusBadRequest},
-		"no type":            {map[string]string{"Content-Type": ""}, http.StatusBadRequest},
-		"a type with a name": {map[string]string{"Content-Type": "application/json; charset=utf-8"}, http.StatusCreated},
-	} {
-		b := newBook()
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost:8080/page/chats/-1001/messages",
-			strings.NewReader(`{"name":"Ada","text":"hi"}`))
-		r.Header.Set("Content-Type", "application/json")
-
-		for key, value := range test.header {
-			r.Header.Set(key, value)
-		}
-
-		w := httptest.NewRecorder()
-		page.New(b, page.Options{}).ServeHTTP(w, r)
-
-		if w.Code != test.status {
-			t.Errorf("%s: %d, want %d: %s", name, w.Code, test.status, w.Body)
-		}
-
-		if said := b.Revision() > 0; said != (test.status == http.StatusCreated) {
-			t.Errorf("%s: the message was written: %v", name, said)
-		}
-	}
-}
-
 func TestFiles(t *testing.T) {
 	t.Parallel()
 
@@ -97,7 +56,7 @@ func TestFiles(t *testing.T) {
 		"/page/web/none.js":    "",
 		"/elsewhere":           "",
 	} {
-		w := ask(t, h, http.MethodGet, path, "")
+		w := ask(t, h, path)
 		if kind == "" {
 			if w.Code != http.StatusNotFound {
 				t.Errorf("%s: %d, want 404", path, w.Code)
@@ -125,7 +84,7 @@ func TestFiles(t *testing.T) {
 		}
 	}
 
-	html := ask(t, h, http.MethodGet, "/", "").Body.String()
+	html := ask(t, h, "/").Body.String()
 	for _, want := range []string{"<title>Ours &amp; &lt;theirs&gt;</title>", "&#34;Simulated&#34; &lt;chat&gt;"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page has no %s", want)

@@ -20,7 +20,7 @@ func (p *page) list(w http.ResponseWriter, _ *http.Request) {
 	total := len(chats)
 	slices.SortStableFunc(chats, latestFirst)
 	chats = chats[:min(total, maxChats)]
-	p.answer(w, http.StatusOK, struct {
+	p.answer(w, struct {
 		Cursor string `json:"cursor"`
 		Total  int    `json:"total"`
 		Chats  []Chat `json:"chats"`
@@ -53,7 +53,7 @@ func (p *page) chat(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, err)
 		return
 	}
-	p.answer(w, http.StatusOK, struct {
+	p.answer(w, struct {
 		Cursor string `json:"cursor"`
 		Chat   Chat   `json:"chat"`
 	}{cursor, chat})
@@ -79,7 +79,7 @@ func (p *page) history(w http.ResponseWriter, r *http.Request) {
 	}
 	more := len(messages) > length
 	messages = messages[max(0, len(messages)-length):]
-	p.answer(w, http.StatusOK, struct {
+	p.answer(w, struct {
 		Cursor   string    `json:"cursor"`
 		More     bool      `json:"more"`
 		Messages []Message `json:"messages"`

@@ -4,12 +4,13 @@
 // The page is a few embedded files without any outside resource. It reads chats
 // and messages as JSON and is told of everything new by server-sent events.
 // Every answer and every event carries a cursor, so that a reader that was away
-// goes on where it was, without gaps or doubles.
+// goes on where it was, without gaps or doubles. What people do there goes to the
+// control interface, which must be served beside it.
 //
 // People have no accounts and no passwords here: whoever reaches the page may
-// write under any person's name. It therefore answers under loopback names and
-// the configured ones only, which keeps other web sites from reaching it through
-// a name of theirs that points here, and it takes no writes from other origins.
+// write under any person's name. It therefore answers under loopback names only,
+// which keeps other web sites from reaching it through a name of theirs that points
+// here.
 package page
 
 import (
@@ -67,12 +68,6 @@ func New(chats Chats, opts Options) http.Handler {
 	mux.HandleFunc("GET /page/chats", p.list)
 	mux.HandleFunc("GET /page/chats/{chat}", p.chat)
 	mux.HandleFunc("GET /page/chats/{chat}/messages", p.history)
-	mux.HandleFunc("POST /page/chats/{chat}/messages", p.say)
-	mux.HandleFunc("POST /page/chats/{chat}/reactions", p.react)
-	mux.HandleFunc("POST /page/chats/{chat}/presses", p.press)
-	mux.HandleFunc("POST /page/chats/{chat}/admins", p.setAdmin)
-	mux.HandleFunc("POST /page/chats/{chat}/blocks", p.block)
-	mux.HandleFunc("POST /page/starts", p.start)
 	mux.HandleFunc("GET /page/events", p.events)
 	return guard(mux)
 }
@@ -147,14 +142,8 @@ func serve(w http.ResponseWriter, r *http.Request, kind string, content []byte) 
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// guard answers only under names that are ours, refuses writes from other
-// origins, and tells browsers to be strict.
+// guard answers only under names that are ours, and tells browsers to be strict.
 func guard(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fail(w, http.StatusForbidden, "only the chat page itself may write: this request comes from another site")
-	}))
-	next = protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy", policy)

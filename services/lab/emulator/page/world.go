@@ -79,58 +79,6 @@ func (c worldChats) History(chat, before int64, limit int) ([]Message, error) {
 	return messages, nil
 }
 
-// Say adds a person's message. The person becomes a member where needed.
-func (c worldChats) Say(chat int64, name, text string, replyTo int64) (Message, error) {
-	post, err := c.world.Say(chat, name, text, replyTo)
-	if err != nil {
-		return Message{}, err
-	}
-	return message(&post), nil
-}
-
-// React sets a person's reaction; "" takes it away.
-func (c worldChats) React(chat, message int64, name, emoji string) error {
-	return c.world.ReactAs(chat, message, name, emoji)
-}
-
-// Press presses a button for a person.
-func (c worldChats) Press(chat, message int64, name, data string) error {
-	_, err := c.world.Press(chat, message, name, data)
-	return err
-}
-
-// Start opens a person's private chat with a bot.
-func (c worldChats) Start(name, bot string) (Chat, error) {
-	made, err := c.world.Start(name, bot)
-	if err != nil {
-		return Chat{}, err
-	}
-	return c.Chat(made.ID)
-}
-
-// Block blocks the bot of a private chat.
-func (c worldChats) Block(chat int64) error {
-	profile, members, _ := c.world.Chat(chat)
-	i := slices.IndexFunc(members, func(m world.Member) bool { return m.Bot })
-	if profile.Kind != world.Private || i < 0 {
-		return &world.InputError{Field: "chat", Value: decimal(chat), Allowed: "a private chat"}
-	}
-	return c.world.SetRole(chat, members[i].Username, world.Kicked)
-}
-
-// SetAdmin makes a person an administrator, or an ordinary member. Bots' roles are
-// left to the control interface.
-func (c worldChats) SetAdmin(chat int64, name string, admin bool) error {
-	if account, known := c.world.Find(name); name == "" || known && account.Bot {
-		return &world.InputError{Field: "name", Value: name, Allowed: "a person's name"}
-	}
-	role := world.Ordinary
-	if admin {
-		role = world.Administrator
-	}
-	return c.world.SetRole(chat, name, role)
-}
-
 // Revision is the number of the latest event.
 func (c worldChats) Revision() uint64 { return c.world.Revision() }
 

@@ -59,14 +59,14 @@ func TestChatAsPeopleSeeIt(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	answer, err := chats.Say(club, "Ada", "Hello Mira", first.Seq)
+	answer, err := w.Say(club, "Ada", "Hello Mira", first.Seq)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	ada := answer.From
+	ada := page.Member{ID: answer.From.ID, Name: "Ada", Username: answer.From.Username}
 
-	if err := chats.React(club, first.Seq, "Ada", "🔥"); err != nil {
+	if err := w.ReactAs(club, first.Seq, "Ada", "🔥"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -82,7 +82,7 @@ func TestChatAsPeopleSeeIt(t *testing.T) {
 			Reactions: []page.Reaction{{Emoji: "🔥", By: []page.Member{ada}}},
 		},
 		{
-			ID: first.Seq + 1, From: ada, At: answer.At, Text: "Hello Mira", Entities: []markup.Entity{},
+			ID: first.Seq + 1, From: ada, At: answer.SentAt, Text: "Hello Mira", Entities: []markup.Entity{},
 			ReplyTo: &page.Quote{ID: first.Seq, From: mira, Text: "Hello there"},
 		},
 	}
@@ -106,18 +106,9 @@ func TestWrongInputIsNamed(t *testing.T) {
 	chats := page.Of(w)
 	_, missing := chats.Chat(5)
 	_, history := chats.History(5, 0, 1)
-	_, text := chats.Say(club, "Ada", " ", 0)
-	_, name := chats.Say(club, "@mira_bot", "hi", 0)
-	_, reply := chats.Say(club, "Ada", "hi", 99)
-
 	for field, err := range map[string]error{
-		"chat: ":       missing,
-		"chat: \"5\"":  history,
-		"text: ":       text,
-		"name: ":       name,
-		"reply_to: ":   reply,
-		"emoji: ":      chats.React(club, say(t, chats, "x"), "Ada", "🎉"),
-		"message_id: ": chats.React(club, 99, "Ada", "🔥"),
+		"chat: ":      missing,
+		"chat: \"5\"": history,
 	} {
 		input, ok := err.(*world.InputError) //nolint:errorlint // the world's own type, unwrapped
 		if !ok || !strings.HasPrefix(input.Error(), field) {
@@ -126,8 +117,6 @@ func TestWrongInputIsNamed(t *testing.T) {
 	}
 }
 
-// A button's press goes to the bot as a callback query, and a person can be an
-// administrator.
 func TestButtonsAndAdministrators(t *testing.T) {
 	t.Parallel()
 
@@ -141,8 +130,7 @@ func TestButtonsAndAdministrators(t *testing.T) {
 
 	keyboard := `{"inline_keyboard":[[{"text":"Yes","callback_data":"y"}],[{"text":"Docs","url":"https://example.org"}]]}`
 
-	asked, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Content: world.Content{Text: text.Plain}, Markup: json.RawMessage(keyboard)})
-	if err != nil {
+	if _, err := w.Send(world.Cause{}, bot.ID, club, world.Saying{Content: world.Content{Text: text.Plain}, Markup: json.RawMessage(keyboard)}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -156,12 +144,9 @@ func TestButtonsAndAdministrators(t *testing.T) {
 		t.Errorf("buttons (-want +got):\n%s", diff)
 	}
 
-	if err := chats.Press(club, asked.Seq, "Ada", "y"); err != nil {
-		t.Error(err)
-	}
-
 	for _, admin := range []bool{true, false} {
-		if err := chats.SetAdmin(club, "Ada", admin); err != nil {
+		role := map[bool]world.Role{true: world.Administrator, false: world.Ordinary}[admin]
+		if err := w.SetRole(club, "Ada", role); err != nil {
 			t.Fatal(err)
 		}
 
@@ -176,10 +161,6 @@ func TestButtonsAndAdministrators(t *testing.T) {
 			}
 		}
 	}
-
-	if err := chats.SetAdmin(club, "@mira_bot", true); err == nil {
-		t.Error("the page made a bot an administrator")
-	}
 }
 
 func TestAPrivateChatIsShownToItsPerson(t *testing.T) {
@@ -188,20 +169,17 @@ func TestAPrivateChatIsShownToItsPerson(t *testing.T) {
 	w, bot := open(t)
 	chats := page.Of(w)
 
-	chat, err := chats.Start("Ada", "@mira_bot")
+	started, err := w.Start("Ada", "@mira_bot")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	chat, err := chats.Chat(started.ID)
 	if err != nil || chat.Person != "Ada" || chat.Title != "Mira" || chat.Blocked || chat.Last == nil || chat.Last.Text != "/start" {
 		t.Fatalf("%+v, %v", chat, err)
 	}
 
-	if _, err := chats.Say(chat.ID, "Tom", "hello", 0); err == nil {
-		t.Error("somebody else writes there")
-	}
-
-	if err := chats.Block(club); err == nil {
-		t.Error("a bot is blocked in a group")
-	}
-
-	if err := chats.Block(chat.ID); err != nil {
+	if err := w.SetRole(chat.ID, bot.Username, world.Kicked); err != nil {
 		t.Fatal(err)
 	}
 
@@ -209,21 +187,17 @@ func TestAPrivateChatIsShownToItsPerson(t *testing.T) {
 	if err != nil || !blocked.Blocked || len(blocked.Members) != 2 {
 		t.Errorf("%+v, %v", blocked, err)
 	}
-
-	if again, err := chats.Start("Ada", bot.Username); err != nil || again.ID != chat.ID || again.Blocked {
-		t.Errorf("%+v, %v", again, err)
-	}
 }
 
-func say(t *testing.T, chats page.Chats, text string) int64 {
+func say(t *testing.T, w *world.World, text string) int64 {
 	t.Helper()
 
-	m, err := chats.Say(club, "Ada", text, 0)
+	p, err := w.Say(club, "Ada", text, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	return m.ID
+	return p.Seq
 }
 
 func TestEventsOfEveryKind(t *testing.T) {
@@ -237,10 +211,10 @@ func TestEventsOfEveryKind(t *testing.T) {
 		t.Fatal("the present is forgotten")
 	}
 
-	id := say(t, chats, "hello")
+	id := say(t, w, "hello")
 	steps := []error{
 		w.Typing(bot.ID, club, 0),
-		chats.React(club, id, "Ada", "🔥"),
+		w.ReactAs(club, id, "Ada", "🔥"),
 		w.DeleteAs(club, id),
 		w.SetRole(club, "Bea", world.Ordinary),
 		w.Reset(),
@@ -312,7 +286,7 @@ func TestSlowReaderComesBack(t *testing.T) {
 			cursor, _ = next(in) // the reset
 
 			for i := range lines {
-				say(t, chats, fmt.Sprint(i))
+				say(t, w, fmt.Sprint(i))
 			}
 		}
 

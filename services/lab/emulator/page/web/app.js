@@ -44,7 +44,7 @@ const composer = new Composer({ send: say, up: () => pane.last?.element.focus() 
 async function say(chat, text, replyTo) {
   const name = await person.need();
   if (!name) return false;
-  await post(`page/chats/${chat}/messages`, { name, text, reply_to: replyTo });
+  await post(`_emulator/chats/${chat}/messages`, { name, text, reply_to: replyTo });
   if (chat === open) pane.end();
   return true;
 }
@@ -55,7 +55,7 @@ async function react(message, emoji) {
   if (!name) return;
   const mine = message.reactions?.find((reaction) => reaction.by.some((member) => isMine(member, name)));
   try {
-    await post(`page/chats/${chat}/reactions`, { name, message_id: message.id, emoji: mine?.emoji === emoji ? "" : emoji });
+    await post(`_emulator/chats/${chat}/reactions`, { name, message_id: message.id, emoji: mine?.emoji === emoji ? "" : emoji });
     composer.complain("");
   } catch (error) {
     composer.complain(error.message);
@@ -67,7 +67,7 @@ async function press(message, data) {
   const name = await person.need();
   if (!name) return;
   try {
-    await post(`page/chats/${chat}/presses`, { name, message_id: message.id, data });
+    await post(`_emulator/chats/${chat}/presses`, { name, message_id: message.id, data });
     composer.complain("");
   } catch (error) {
     composer.complain(error.message);
@@ -81,7 +81,7 @@ async function setAdmin(admin) {
   const name = await person.need();
   if (!name) return;
   try {
-    await post(`page/chats/${chat}/admins`, { name, admin });
+    await post(`_emulator/chats/${chat}/members`, { who: name, role: admin ? "administrator" : "member" });
     composer.complain("");
   } catch (error) {
     composer.complain(error.message);
@@ -95,17 +95,17 @@ async function startBot(bot) {
   if (!name) return;
   const known = rooms.find((chat) => chat.person === name && !chat.blocked && chat.members.some((member) => member.id === bot.id));
   try {
-    location.hash = `#${(known ?? (await post("page/starts", { name, bot: bot.username }))).id}`;
+    location.hash = `#${(known ?? (await post("_emulator/starts", { name, bot: bot.username }))).id}`;
     composer.complain("");
   } catch (error) {
     composer.complain(error.message);
   }
 }
 
-async function block() {
+async function block(bot) {
   find("members").close();
   try {
-    await post(`page/chats/${open}/blocks`, {});
+    await post(`_emulator/chats/${open}/members`, { who: bot.username, role: "kicked" });
     composer.complain("");
   } catch (error) {
     composer.complain(error.message);
@@ -247,7 +247,7 @@ function botButtons(chat, bot) {
     return made;
   };
   const start = (text) => button(text, () => startBot(bot), text);
-  if (chat.person) return [chat.blocked ? start("Start again") : button("Block", block, "Block")];
+  if (chat.person) return [chat.blocked ? start("Start again") : button("Block", () => block(bot), "Block")];
   const mention = button("Mention", () => {
     find("members").close();
     composer.insert(`@${bot.username}`);
