@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,73 +18,74 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
+// silence is what people are told of a reason for which nobody speaks.
+type silence struct {
+	// now is why nobody speaks, then why a message got no answer; empty where a word of the
+	// reason has to do, or it depends on the chat.
+	now, then string
+	lasts     lasting
+}
+
+// lasting is how long a silence lasts: for a while, for so long that whoever starts the
+// services is told of it, or until somebody changes something, of which they are told, too.
+type lasting int
+
+const (
+	aWhile lasting = iota
+	hoursLong
+	untilChanged
+)
+
+func silences() map[decide.Skip]silence {
+	return map[decide.Skip]silence{
+		decide.SkipNone:          {now: "a turn can be planned"},
+		decide.SkipChatDisabled:  {"silent: the chat is switched off or removed (enabled, in its cast file)", "the chat was switched off", untilChanged},
+		decide.SkipSimulationOff: {"silent: simulation_active is false, for this chat or for all", "simulation_active was off", untilChanged},
+		decide.SkipNoCast:        {"silent: no bot of its cast may act, see below", "no bot of its cast could act", untilChanged},
+		decide.SkipMuted:         {"silent: everybody who may act is muted, see below", "everybody who could act was muted", untilChanged},
+		decide.SkipManual:        {"silent unless asked, or told to speak: speaker_order is manual", "", untilChanged},
+		decide.SkipPaused:        {"", "a director had paused the chat", untilChanged},
+		decide.SkipAsleep:        {"", "everybody was asleep", hoursLong},
+		decide.SkipApprovals:     {"", "too many texts waited to be approved", hoursLong},
+		decide.SkipHourlyLimit:   {"silent: everybody awake has reached the limit of an hour", "everybody awake had reached the limit of an hour", aWhile},
+		decide.SkipChatLimit:     {"silent: the chat has reached max_msgs_per_min", "the chat had reached max_msgs_per_min", aWhile},
+		decide.SkipGlobalLimit: {
+			"silent: all chats together have reached global_max_msgs_per_min", "all chats together had reached global_max_msgs_per_min", aWhile,
+		},
+		decide.SkipTextsBehind:   {"silent: max_unwritten_turns messages wait for their texts", "too many texts waited to be written", aWhile},
+		decide.SkipDayLimit:      {"silent until midnight UTC: the chat has reached max_msgs_per_day", "the chat had reached max_msgs_per_day", aWhile},
+		decide.SkipNoNeed:        {now: "silent: nothing needs an answer, and more is about to be said"},
+		decide.SkipPromptGone:    {then: "the message was no longer there"},
+		decide.SkipPromptLate:    {then: "it had waited for too long"},
+		decide.SkipAddresseeAway: {then: "whom it was for could not answer"},
+		decide.SkipUnreachable:   {then: "nobody who could answer saw the message"},
+		decide.SkipPersonAnswers: {then: "the person had got person_max_answers_per_hour"},
+		decide.SkipChatAnswers:   {then: "the chat's people had got max_answers_per_hour"},
+		decide.SkipForgotten:     {then: "too many people waited behind it"},
+	}
+}
+
 // nowIn says whether a turn could be planned now, and if not, why.
 func nowIn(o planner.Outlook) string {
-	in := o.Input
-	switch o.Decision.Skip {
-	case decide.SkipNone:
-		return "a turn can be planned"
-	case decide.SkipChatDisabled:
-		return "silent: the chat is switched off or removed (enabled, in its cast file)"
-	case decide.SkipSimulationOff:
-		return "silent: simulation_active is false, for this chat or for all"
-	case decide.SkipNoCast:
-		return "silent: no bot of its cast may act, see below"
+	in, skip := o.Input, o.Decision.Skip
+	switch skip {
 	case decide.SkipAsleep:
 		return "silent: everybody is asleep until " + wakes(in)
-	case decide.SkipHourlyLimit:
-		return "silent: everybody awake has reached the limit of an hour"
-	case decide.SkipChatLimit:
-		return "silent: the chat has reached max_msgs_per_min"
-	case decide.SkipGlobalLimit:
-		return "silent: all chats together have reached global_max_msgs_per_min"
-	case decide.SkipTextsBehind:
-		return "silent: max_unwritten_turns messages wait for their texts"
-	case decide.SkipDayLimit:
-		return "silent until midnight UTC: the chat has reached max_msgs_per_day"
-	case decide.SkipNoNeed:
-		return "silent: nothing needs an answer, and more is about to be said"
 	case decide.SkipPaused:
 		return "silent: " + pausedOn(in, "paused", in.Paused)
-	case decide.SkipMuted:
-		return "silent: everybody who may act is muted, see below"
 	case decide.SkipApprovals:
 		return fmt.Sprintf("silent: %d texts wait for somebody to approve them, or will (max_held_texts)", in.Held+in.UnwrittenTurns)
-	case decide.SkipManual:
-		return "silent unless asked, or told to speak: speaker_order is manual"
-	case decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipForgotten:
+	default:
+		return cmp.Or(silences()[skip].now, "silent: "+skip.String())
 	}
-	return "silent: " + o.Decision.Skip.String()
 }
 
 // unansweredBecause says why messages that called for an answer got none, by the name of
 // the reason.
 func unansweredBecause(name string) string {
-	words := map[decide.Skip]string{
-		decide.SkipChatDisabled:  "the chat was switched off",
-		decide.SkipSimulationOff: "simulation_active was off",
-		decide.SkipNoCast:        "no bot of its cast could act",
-		decide.SkipAsleep:        "everybody was asleep",
-		decide.SkipHourlyLimit:   "everybody awake had reached the limit of an hour",
-		decide.SkipChatLimit:     "the chat had reached max_msgs_per_min",
-		decide.SkipGlobalLimit:   "all chats together had reached global_max_msgs_per_min",
-		decide.SkipTextsBehind:   "too many texts waited to be written",
-		decide.SkipPromptGone:    "the message was no longer there",
-		decide.SkipPromptLate:    "it had waited for too long",
-		decide.SkipAddresseeAway: "whom it was for could not answer",
-		decide.SkipUnreachable:   "nobody who could answer saw the message",
-		decide.SkipPersonAnswers: "the person had got person_max_answers_per_hour",
-		decide.SkipChatAnswers:   "the chat's people had got max_answers_per_hour",
-		decide.SkipDayLimit:      "the chat had reached max_msgs_per_day",
-		decide.SkipForgotten:     "too many people waited behind it",
-		decide.SkipPaused:        "a director had paused the chat",
-		decide.SkipMuted:         "everybody who could act was muted",
-		decide.SkipApprovals:     "too many texts waited to be approved",
-	}
-	for skip, why := range words {
-		if skip.String() == name {
-			return why
+	for skip, words := range silences() {
+		if skip.String() == name && words.then != "" {
+			return words.then
 		}
 	}
 	return strings.ReplaceAll(name, "_", " ")
@@ -92,12 +94,8 @@ func unansweredBecause(name string) string {
 // nextIn says when the chat is due; empty where only a change by somebody ends
 // its silence.
 func nextIn(o planner.Outlook) string {
-	switch o.Decision.Skip {
-	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipPaused, decide.SkipMuted, decide.SkipManual:
+	if silences()[o.Decision.Skip].lasts == untilChanged {
 		return ""
-	case decide.SkipNone, decide.SkipAsleep, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
-		decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-		decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed, decide.SkipForgotten, decide.SkipApprovals:
 	}
 	wait := o.Input.Due.Sub(o.Input.Now).Round(time.Second)
 	if wait <= 0 {
@@ -199,15 +197,11 @@ func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.
 		if err != nil {
 			return err
 		}
-		switch outlook.Decision.Skip {
-		case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual,
-			decide.SkipApprovals:
-			if _, err := fmt.Fprintf(w, "%s is %s\n", name, nowIn(outlook)); err != nil {
-				return err
-			}
-		case decide.SkipNone, decide.SkipHourlyLimit, decide.SkipChatLimit, decide.SkipGlobalLimit, decide.SkipTextsBehind,
-			decide.SkipPromptGone, decide.SkipPromptLate, decide.SkipAnswered, decide.SkipAddresseeAway, decide.SkipUnreachable,
-			decide.SkipPersonAnswers, decide.SkipChatAnswers, decide.SkipDayLimit, decide.SkipNoNeed, decide.SkipForgotten:
+		if silences()[outlook.Decision.Skip].lasts == aWhile {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s is %s\n", name, nowIn(outlook)); err != nil {
+			return err
 		}
 	}
 	return nil
