@@ -16,6 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/emulator/fault"
 	"github.com/chorus-cast/chorus/services/lab/emulator/flood"
+	"github.com/chorus-cast/chorus/services/lab/emulator/journal"
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
@@ -121,20 +122,7 @@ func (c Config) seed() (uint64, error) {
 	if world.Stored(c.Dir) {
 		seed = formerSeed
 	}
-	if err := writeSeed(path, seed); err != nil {
-		return 0, fmt.Errorf("keep the seed: %w", err)
-	}
-	return seed, nil
-}
-
-// writeSeed writes the file as a whole or not at all.
-func writeSeed(path string, seed uint64) error {
-	const private = 0o600
-	next := path + ".next"
-	if err := os.WriteFile(next, []byte(strconv.FormatUint(seed, 10)+"\n"), private); err != nil {
-		return err
-	}
-	return os.Rename(next, path)
+	return seed, journal.Replace(path, []byte(strconv.FormatUint(seed, 10)+"\n"))
 }
 
 func randomSeed() uint64 {

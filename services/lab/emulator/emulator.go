@@ -12,12 +12,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/lab/emulator/botapi"
@@ -40,7 +40,7 @@ type Emulator struct {
 	flood  *flood.Control
 	api    *botapi.API
 	mux    *http.ServeMux
-	lock   *os.File // claims the folder; nil without one
+	lock   *flock.Flock // claims the folder; nil without one
 
 	listening sync.Mutex
 	listener  net.Listener
@@ -168,7 +168,7 @@ func (e *Emulator) Close() error {
 			errs = append(errs, e.calls.Close())
 		}
 		if e.lock != nil {
-			errs = append(errs, journal.Unlock(e.lock))
+			errs = append(errs, e.lock.Unlock())
 		}
 	})
 	return errors.Join(errs...)
