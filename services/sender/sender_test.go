@@ -135,7 +135,7 @@ func (s *fixture) run(cfg sender.Config) {
 
 func (s *fixture) newBot(name string) int64 {
 	s.t.Helper()
-	token, _, err := s.telegram.World().EnsureBot(name+"_bot", name)
+	_, token, err := s.telegram.World().RegisterBot(world.NewBot{Username: name + "_bot", Name: name})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -151,10 +151,11 @@ func (s *fixture) chat(name string, kind string, bots ...int64) (id, said int64)
 	for bot := range s.tokens {
 		members = append(members, bot+"_bot")
 	}
-	telegramID, err := s.telegram.World().EnsureChat(world.NewChat{Chat: world.Chat{Title: name, Kind: kind}, Members: members})
+	made, err := s.telegram.World().PutChat(world.NewChat{Chat: world.Chat{Title: name, Kind: kind}, Members: members})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	telegramID := made.ID
 	post, err := s.telegram.World().Say(telegramID, "Tom", "Good evening", 0)
 	if err != nil {
 		s.t.Fatal(err)

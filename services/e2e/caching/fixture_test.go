@@ -112,7 +112,7 @@ func (fx *fixture) apply(name string) {
 	fx.t.Helper()
 	opts := casting.Options{
 		Token: func(_ context.Context, b roster.Bot) (secret.String, error) {
-			token, _, err := fx.telegram.World().EnsureBot(b.Name+"_bot", b.Persona.DisplayName)
+			_, token, err := fx.telegram.World().RegisterBot(world.NewBot{Username: b.Name + "_bot", Name: b.Persona.DisplayName})
 			return secret.New(token), err
 		},
 		Chat: func(_ context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
@@ -120,7 +120,8 @@ func (fx *fixture) apply(name string) {
 			for _, b := range cast {
 				members = append(members, b.Name+"_bot")
 			}
-			return fx.telegram.World().EnsureChat(world.NewChat{Chat: world.Chat{Title: c.Name, Kind: world.Supergroup}, Members: members})
+			made, err := fx.telegram.World().PutChat(world.NewChat{Chat: world.Chat{Title: c.Name, Kind: world.Supergroup}, Members: members})
+			return made.ID, err
 		},
 	}
 	file := filepath.Join("..", "..", "..", "deploy", "examples", name+".yaml")

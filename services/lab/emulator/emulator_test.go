@@ -67,13 +67,14 @@ func say(t *testing.T, address, token string, chat int64, text string) int64 {
 
 // scene is a bot and Tom in a group; it is found again after a restart.
 func scene(w *world.World, kind string) (token string, chat int64, err error) {
-	if token, _, err = w.EnsureBot("ada_bot", "Ada"); err != nil {
+	if _, token, err = w.RegisterBot(world.NewBot{Username: "ada_bot", Name: "Ada"}); err != nil {
 		return "", 0, err
 	}
 
-	chat, err = w.EnsureChat(world.NewChat{Chat: world.Chat{Title: "Books", Kind: kind}, Members: []string{"ada_bot", "Tom"}})
+	id := map[string]int64{world.Group: -1001, world.Supergroup: -1001000001001}[kind]
+	made, err := w.PutChat(world.NewChat{Chat: world.Chat{ID: id, Title: "Books", Kind: kind}, Members: []string{"ada_bot", "Tom"}})
 
-	return token, chat, err
+	return token, made.ID, err
 }
 
 func in(dir string) func(*emulator.Config) {

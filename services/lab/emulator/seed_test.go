@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/lab/emulator"
+	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
 // Nobody can compute the tokens of somebody else's emulator. A folder keeps its own,
@@ -57,7 +58,7 @@ func minted(t *testing.T, dir string, seed int64) string {
 		t.Fatal(err)
 	}
 
-	token, _, err := e.World().EnsureBot("ada_bot", "Ada")
+	_, token, err := e.World().RegisterBot(world.NewBot{Username: "ada_bot", Name: "Ada"})
 	if err != nil {
 		t.Fatal(err)
 	}

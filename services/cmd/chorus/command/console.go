@@ -68,14 +68,15 @@ func honest(line string) bool { return !guard.ClaimsHuman(line) }
 // castTools are what makes bots and chats where Telegram is emulated, and what writes.
 func (p *process) castTools(texts *chain.Chain) (tools cast.Tools, closeTools func(), err error) {
 	closeTools = func() {}
-	tools.Token, tools.Chat = p.made.Token, p.made.Chat
-	if tools.Token == nil && p.cfg.telegram.Emulated {
-		client, err := control.New(p.cfg.telegram.URL)
-		if err != nil {
+	made := emulated{control: p.emulator}
+	if p.emulator == nil && p.cfg.telegram.Emulated {
+		if made.control, err = control.New(p.cfg.telegram.URL); err != nil {
 			return tools, nil, run.Usage(fmt.Errorf("telegram.url: %w", err))
 		}
-		made := emulated{control: client}
-		tools.Token, tools.Chat, closeTools = made.token, made.chat, client.Close
+		closeTools = made.control.Close
+	}
+	if made.control != nil {
+		tools.Token, tools.Chat = made.token, made.chat
 	}
 	interview, err := generator.NewInterview(p.cfg.generator, generator.Deps{
 		Pool: p.pool, Roster: p.rostered, Texts: texts, Now: p.clock.Now, Log: p.log.Named("generator"),

@@ -13,12 +13,10 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
-	"github.com/chorus-cast/chorus/services/internal/infra/secret"
-	"github.com/chorus-cast/chorus/services/internal/roster"
 	"github.com/chorus-cast/chorus/services/lab/emulator"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 	"github.com/chorus-cast/chorus/services/lab/natsd"
 	"github.com/chorus-cast/chorus/services/lab/postgres"
 )
@@ -136,26 +134,8 @@ func (e *embedded) startTelegram() (err error) {
 	if e.telegram, err = newEmulator(e.cfg, e.log, e.offline()); err != nil {
 		return err
 	}
-	e.cfg.telegram.URL = e.telegram.URL()
-	e.made = cast.Tools{Token: e.token, Chat: e.chat}
+	e.cfg.telegram.URL, e.cfg.telegram.Emulated = e.telegram.URL(), true
+	e.emulator = control.Within(e.telegram.Handler())
 	e.emulatorURL = e.telegram.URL() + "/"
 	return nil
-}
-
-// token gives a bot of a cast file its account in the emulator.
-func (e *embedded) token(_ context.Context, b roster.Bot) (secret.String, error) {
-	token, _, err := e.telegram.World().EnsureBot(usernameOf(b), b.Persona.DisplayName)
-	if err != nil {
-		return secret.String{}, fmt.Errorf("make bot %s in the emulator: %w", b.Name, err)
-	}
-	return secret.New(token), nil
-}
-
-// chat makes a chat of a cast file in the emulator, with its cast in it.
-func (e *embedded) chat(_ context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
-	id, err := e.telegram.World().EnsureChat(emulatedChat(c, cast))
-	if err != nil {
-		return 0, fmt.Errorf("make chat %s in the emulator: %w", c.Name, err)
-	}
-	return id, nil
 }

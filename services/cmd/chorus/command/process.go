@@ -12,7 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
-	"github.com/chorus-cast/chorus/services/console/cast"
 	"github.com/chorus-cast/chorus/services/internal/bus"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/infra/cache/cachepg"
@@ -31,6 +30,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 	"github.com/chorus-cast/chorus/services/internal/status"
+	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
 // process is what the services of one process share.
@@ -55,8 +55,8 @@ type process struct {
 	rostered *rostercache.Roster
 
 	group run.Group
-	// made makes bots and chats in the emulator of this process, if it has one.
-	made cast.Tools
+	// emulator is that of this process, if it has one.
+	emulator *control.Client
 	// consoleURL is where the console is reached, once it listens.
 	consoleURL string
 	// emulatorURL is where the emulator shows the chats, if it runs here.

@@ -167,8 +167,9 @@ func (e *embedded) apply(ctx context.Context, file string) error {
 		return err
 	}
 	opts := casting.Options{Yes: true, By: "chorus up"} // its services start with the same keys
-	if e.telegram != nil {
-		opts.Token, opts.Chat = e.token, e.chat
+	if e.emulator != nil {
+		made := emulated{control: e.emulator}
+		opts.Token, opts.Chat = made.token, made.chat
 	}
 	return audit.Log{Pool: e.pool}.Do(ctx, entry("up", nil, map[string]string{"cast": file}), func(ctx context.Context) error {
 		return ofFile(casting.Apply(ctx, e.pool, keys, file, opts, io.Discard))
@@ -207,7 +208,6 @@ func (e *embedded) writeAddresses() error {
 		e.cfg.secret.File = keys
 	}
 	e.cfg.ops.Listen = e.ops.Addr().String() // it may have been any port
-	e.cfg.telegram.Emulated = e.cfg.telegram.Emulated || e.telegram != nil
 	var text bytes.Buffer
 	err := e.cfg.Write(&text, sectionUp, sectionEmulator, sectionLog, sectionTrace) // these are of this process alone
 	if err != nil {

@@ -81,12 +81,12 @@ func (r *rig) quiet() {
 func (r *rig) bot(username, name string) (string, int64) {
 	r.t.Helper()
 
-	token, id, err := r.world.EnsureBot(username, name)
+	bot, token, err := r.world.RegisterBot(world.NewBot{Username: username, Name: name})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 
-	return token, id
+	return token, bot.ID
 }
 
 func (r *rig) chat(n world.NewChat) int64 {
@@ -94,12 +94,12 @@ func (r *rig) chat(n world.NewChat) int64 {
 
 	n.Members = append(n.Members, "ada_bot", "bob_bot", "Tom")
 
-	id, err := r.world.EnsureChat(n)
+	made, err := r.world.PutChat(n)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 
-	return id
+	return made.ID
 }
 
 // say lets Tom write.

@@ -77,6 +77,41 @@ func New(baseURL string) (*Client, error) {
 	return &Client{base: strings.TrimRight(baseURL, "/") + Prefix, http: &http.Client{Transport: transport}}, nil
 }
 
+// Within makes a client of an emulator of this process, which need not listen yet. It
+// can't follow calls.
+func Within(h http.Handler) *Client {
+	return &Client{base: "http://localhost" + Prefix, http: &http.Client{Transport: within{h}}}
+}
+
+// within has requests answered by a handler.
+type within struct{ handler http.Handler }
+
+// RoundTrip answers a request.
+func (t within) RoundTrip(r *http.Request) (*http.Response, error) {
+	asked := r.Clone(r.Context())
+	if asked.Body == nil {
+		asked.Body = http.NoBody // as servers have it
+	}
+	a := &kept{status: http.StatusOK, header: http.Header{}}
+	t.handler.ServeHTTP(a, asked)
+	return &http.Response{Status: http.StatusText(a.status), StatusCode: a.status, Header: a.header, Body: io.NopCloser(&a.body), Request: r}, nil
+}
+
+// kept is an answer of a handler.
+type kept struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+func (a *kept) Header() http.Header    { return a.header }
+func (a *kept) WriteHeader(status int) { a.status = status }
+
+func (a *kept) Write(p []byte) (int, error) {
+	a.body.Write(p)
+	return len(p), nil
+}
+
 // Close closes the connections that are idle. The client can be used further.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

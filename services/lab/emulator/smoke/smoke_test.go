@@ -54,18 +54,18 @@ func TestUnmodifiedLibrary(t *testing.T) {
 
 	e := emulatortest.Start(t)
 
-	token, id, err := e.World().EnsureBot("ada_bot", "Ada")
+	ada, token, err := e.World().RegisterBot(world.NewBot{Username: "ada_bot", Name: "Ada"})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	chat, err := e.World().EnsureChat(world.NewChat{Chat: world.Chat{Title: "Books"}, Members: []string{"ada_bot", "Tom"}})
+	chat, err := e.World().PutChat(world.NewChat{Chat: world.Chat{Title: "Books"}, Members: []string{"ada_bot", "Tom"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	events := run(t, node, modules, map[string]string{"BOT_TOKEN": token, "BOT_API": e.URL()}, func() {
-		if _, err := e.World().Say(chat, "Tom", "Hello, bot!", 0); err != nil {
+		if _, err := e.World().Say(chat.ID, "Tom", "Hello, bot!", 0); err != nil {
 			t.Error(err)
 		}
 	})
@@ -80,7 +80,7 @@ func TestUnmodifiedLibrary(t *testing.T) {
 		t.Error(diff)
 	}
 
-	posts, err := e.World().History(chat, 0, 100)
+	posts, err := e.World().History(chat.ID, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestUnmodifiedLibrary(t *testing.T) {
 		t.Errorf("the chat has %+v", posts)
 	}
 
-	if left := e.World().Pending(id); left != 0 {
+	if left := e.World().Pending(ada.ID); left != 0 {
 		t.Errorf("%d updates were not confirmed", left)
 	}
 

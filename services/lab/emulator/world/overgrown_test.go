@@ -18,7 +18,7 @@ func TestCompactCuresAnOvergrownJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	chat, err := w.EnsureChat(world.NewChat{Chat: world.Chat{Title: "Books"}})
+	chat, err := w.PutChat(world.NewChat{Chat: world.Chat{Title: "Books"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestCompactCuresAnOvergrownJournal(t *testing.T) {
 			t.Fatal("the journal never grows too large")
 		}
 
-		if _, err := w.Say(chat, "Tom", text, 0); err != nil {
+		if _, err := w.Say(chat.ID, "Tom", text, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,7 +54,7 @@ func TestCompactCuresAnOvergrownJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	posts, err := again.History(chat, 0, 100)
+	posts, err := again.History(chat.ID, 0, 100)
 	if err != nil || len(posts) != 10 || posts[9].Seq != said {
 		t.Errorf("%d messages, %v", len(posts), err)
 	}

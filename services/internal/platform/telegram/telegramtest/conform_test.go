@@ -26,7 +26,7 @@ func unlimited(c *emulator.Config) { c.Unlimited = true }
 // bot registers a bot with the emulator.
 func bot(t *testing.T, e *emulator.Emulator, username string) secret.String {
 	t.Helper()
-	token, _, err := e.World().EnsureBot(username, username)
+	_, token, err := e.World().RegisterBot(world.NewBot{Username: username})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +36,11 @@ func bot(t *testing.T, e *emulator.Emulator, username string) secret.String {
 // group makes a group with both bots.
 func group(t *testing.T, e *emulator.Emulator, c world.Chat) int64 {
 	t.Helper()
-	id, err := e.World().EnsureChat(world.NewChat{Chat: c, Members: []string{"ada_bot", "bob_bot", "Tom"}, Admins: []string{"Tom"}})
+	made, err := e.World().PutChat(world.NewChat{Chat: c, Members: []string{"ada_bot", "bob_bot", "Tom"}, Admins: []string{"Tom"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	return made.ID
 }
 
 func TestTheEmulatorConforms(t *testing.T) {
