@@ -8,9 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"google.golang.org/protobuf/proto"
 
-	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
@@ -18,7 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// ErrNone says that there is no such chat or turn.
+// ErrNone says that there is no such chat.
 var ErrNone = errors.New("there is none")
 
 // Outlook is how things stand in a chat.
@@ -97,47 +95,4 @@ func Choose(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pa
 		return 0, nil
 	}
 	return d.Turn.BotID, nil
-}
-
-// Told is a turn with what people call those who take part in it.
-type Told struct {
-	Turn      *chorusv1.Turn
-	Chat, Bot string
-	// Author wrote the message that is answered; empty where nobody knows.
-	Author string
-	// Outcome is empty while the turn is open; Reason says more of it.
-	Outcome, Reason string
-	ClosedAt        time.Time // zero while the turn is open
-	// TraceParent is the trace context of whoever planned it.
-	TraceParent string
-}
-
-const turnOfChat = `
-SELECT c.name, b.name, coalesce(p.display_name, who.name, ''), t.payload, coalesce(t.outcome, ''), t.reason, t.closed_at, t.traceparent
-FROM turns t JOIN chats c ON c.id = t.chat_id JOIN bots b ON b.id = t.bot_id
-LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.number = t.target_message
-LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
-WHERE t.turn_no = $3 AND (t.chat_id = $1 OR c.name = $2)`
-
-// Tell gives the turn of a number in a chat, which is named by its id or its name.
-func Tell(ctx context.Context, pool *pgxpool.Pool, chatID int64, chat string, number int64) (Told, error) {
-	var out Told
-	var payload []byte
-	var closed *time.Time
-	err := pool.QueryRow(ctx, turnOfChat, chatID, chat, number).
-		Scan(&out.Chat, &out.Bot, &out.Author, &payload, &out.Outcome, &out.Reason, &closed, &out.TraceParent)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return out, fmt.Errorf("turn %d of that chat: %w", number, ErrNone)
-	case err != nil:
-		return out, fmt.Errorf("look for the turn: %w", err)
-	}
-	if closed != nil {
-		out.ClosedAt = *closed
-	}
-	out.Turn = &chorusv1.Turn{}
-	if err := proto.Unmarshal(payload, out.Turn); err != nil {
-		return out, fmt.Errorf("decode the turn: %w", err)
-	}
-	return out, nil
 }

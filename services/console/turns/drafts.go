@@ -76,8 +76,8 @@ SELECT at, purpose, provider, model, prompt, prompt_tokens, completion_tokens, c
 FROM llm_calls WHERE chat_id = $1 AND turn_no = $2 ORDER BY at, id LIMIT 100`
 )
 
-// ReadWriting reads how the text of a turn was written.
-func ReadWriting(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, chat, number int64) (w Writing, _ error) {
+// readWriting reads how the text of a turn was written.
+func readWriting(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, chat, number int64) (w Writing, _ error) {
 	var written bool
 	var b pgx.Batch
 	queue(&b, &w.Writings, readWritings, chat, number)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
@@ -143,21 +144,27 @@ SELECT service, reason, attempts, died_at, replays, replayed_at FROM dead_letter
 )
 
 func (a *Area) readTurn(ctx context.Context, in *turnQuery) (*turnAnswer, error) {
-	var t Turn
+	t, err := Read(ctx, a.Pool, a.values(), a.Words, in.ID, in.Number)
+	return &turnAnswer{t}, err
+}
+
+// Read reads all that is known of a turn. Values are the settings that hold, nil for the
+// defaults.
+func Read(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, words Words, chat, number int64) (t Turn, err error) {
 	var dead []Dead
 	var b pgx.Batch
-	b.Queue(readTurn, in.ID, in.Number).Query(func(rows pgx.Rows) (err error) {
+	b.Queue(readTurn, chat, number).Query(func(rows pgx.Rows) (err error) {
 		t, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Turn])
 		return err
 	})
-	queue(&b, &t.Deliveries, readDeliveries, in.ID, in.Number)
-	queue(&b, &dead, readDead, in.ID, in.Number)
-	err := a.Pool.SendBatch(ctx, &b).Close()
+	queue(&b, &t.Deliveries, readDeliveries, chat, number)
+	queue(&b, &dead, readDead, chat, number)
+	err = pool.SendBatch(ctx, &b).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, operation.ErrNotFound
+		return t, operation.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read a turn: %w", err)
+		return t, fmt.Errorf("read a turn: %w", err)
 	}
 	if len(dead) > 0 {
 		t.Dead = &dead[0]
@@ -165,21 +172,18 @@ func (a *Area) readTurn(ctx context.Context, in *turnQuery) (*turnAnswer, error)
 	for i := range t.Deliveries {
 		t.Deliveries[i].decode()
 	}
-	t.Trace = TraceID(t.Trace)
-	if t.Writing, err = ReadWriting(ctx, a.Pool, a.values(), t.Chat, t.Number); err != nil {
-		return nil, err
+	t.Trace = traceID(t.Trace)
+	if t.Writing, err = readWriting(ctx, pool, values, chat, number); err != nil {
+		return t, err
 	}
-	if err := a.plan(ctx, &t); err != nil {
-		return nil, err
-	}
-	return &turnAnswer{t}, nil
+	return t, t.plan(ctx, pool, words)
 }
 
 // writes tells whether it is a text that is written for it.
 func (t *Turn) writes() bool { return t.Kind != "reaction" && t.Kind != "command" }
 
-// TraceID is the id of the trace in a W3C trace context.
-func TraceID(traceParent string) string {
+// traceID is the id of the trace in a W3C trace context.
+func traceID(traceParent string) string {
 	if parts := strings.Split(traceParent, "-"); len(parts) == 4 { // version, trace, span, flags
 		return parts[1]
 	}
@@ -212,7 +216,7 @@ func (d *Delivery) decode() {
 }
 
 // plan adds what the turn was planned for, with the messages that it answers.
-func (a *Area) plan(ctx context.Context, t *Turn) error {
+func (t *Turn) plan(ctx context.Context, pool *pgxpool.Pool, words Words) error {
 	var planned chorusv1.Turn
 	if proto.Unmarshal(t.Payload, &planned) != nil {
 		return nil //nolint:nilerr // another build wrote it: the rest is told all the same
@@ -221,7 +225,7 @@ func (a *Area) plan(ctx context.Context, t *Turn) error {
 		t.Rules = append(t.Rules, Rule{r.GetRule(), r.GetWeight(), r.GetDetail()})
 	}
 	numbers := []int64{planned.GetTargetMessage(), planned.GetAlsoAnswers()}
-	found, err := store.Collect(ctx, a.Pool, "read what is answered", pgx.RowToAddrOfStructByPos[Answered], readAnswered, t.Chat, numbers)
+	found, err := store.Collect(ctx, pool, "read what is answered", pgx.RowToAddrOfStructByPos[Answered], readAnswered, t.Chat, numbers)
 	if err != nil {
 		return err
 	}
@@ -232,12 +236,12 @@ func (a *Area) plan(ctx context.Context, t *Turn) error {
 			t.Also = m
 		}
 	}
-	if a.Words != nil {
+	if words != nil {
 		author := ""
 		if t.Answers != nil {
 			author = t.Answers.Author
 		}
-		t.Plan = a.Words(&planned, author)
+		t.Plan = words(&planned, author)
 	}
 	return nil
 }

@@ -24,9 +24,12 @@ type Deps struct {
 	Bus  *bus.Bus // nil where nobody is told of what was done
 	// Settings are those that are set; nil for the defaults.
 	Settings func() *settings.Values
-	// Words tells in words what a turn was planned to do; nil where nobody can.
-	Words func(t *chorusv1.Turn, answered string) string
+	Words    Words
 }
+
+// Words tells in words what a turn was planned to do, given who wrote the message that it
+// answers; nil where nobody can.
+type Words func(t *chorusv1.Turn, answered string) string
 
 // Area is that part of the console.
 type Area struct {

@@ -31,14 +31,14 @@ func acts() map[string]bool {
 	}
 }
 
-// operation is a command as the audit log and acts call it.
-func operation(cmd *cobra.Command) string {
+// named is a command as the audit log and acts call it.
+func named(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
 // audited does what a command does, and writes it down where it changes something.
 func audited(ctx context.Context, cmd *cobra.Command, pool *pgxpool.Pool, do func(context.Context) error) error {
-	if !acts()[operation(cmd)] || cmd.Flags().Changed("dry-run") {
+	if !acts()[named(cmd)] || cmd.Flags().Changed("dry-run") {
 		return do(ctx)
 	}
 	given := map[string]string{}
@@ -47,7 +47,7 @@ func audited(ctx context.Context, cmd *cobra.Command, pool *pgxpool.Pool, do fun
 			given[f.Name] = f.Value.String()
 		}
 	})
-	return audit.Log{Pool: pool}.Do(ctx, entry(operation(cmd), cmd.Flags().Args(), given), do)
+	return audit.Log{Pool: pool}.Do(ctx, entry(named(cmd), cmd.Flags().Args(), given), do)
 }
 
 // entry is that of an act by the command line.

@@ -23,11 +23,11 @@ func TestActsAreWhole(t *testing.T) {
 	said := acts()
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
-		if _, is := said[operation(c)]; c.Runnable() && c.Flags().Lookup("database.url") != nil || c.Flags().Lookup("database.max-connections") != nil {
-			if !is && !apart[operation(c)] {
-				t.Errorf("%s is not in acts", operation(c))
+		if _, is := said[named(c)]; c.Runnable() && c.Flags().Lookup("database.url") != nil || c.Flags().Lookup("database.max-connections") != nil {
+			if !is && !apart[named(c)] {
+				t.Errorf("%s is not in acts", named(c))
 			}
-			delete(said, operation(c))
+			delete(said, named(c))
 		}
 		for _, sub := range c.Commands() {
 			walk(sub)

@@ -13,10 +13,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 	"github.com/chorus-cast/chorus/proto/subject"
 	"github.com/chorus-cast/chorus/services/console/chats"
+	"github.com/chorus-cast/chorus/services/console/operation"
 	"github.com/chorus-cast/chorus/services/console/turns"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 	"github.com/chorus-cast/chorus/services/internal/journal"
@@ -52,26 +54,25 @@ due, or what it waits for, and who is awake.`,
 				if number == 0 {
 					return explainChat(ctx, cmd.OutOrStdout(), pool, cfg, chat, asJSON)
 				}
-				told, err := planner.Tell(ctx, pool, chatID, chat, number)
-				if errors.Is(err, planner.ErrNone) {
-					return run.Usage(fmt.Errorf("%s: there is no such turn", args[0]))
-				}
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					_, err := fmt.Fprintln(cmd.OutOrStdout(), protojson.MarshalOptions{Multiline: true, Indent: "  "}.Format(told.Turn))
-					return err
-				}
 				values, err := settingspg.Values(ctx, pool)
 				if err != nil {
 					return err
 				}
-				w, err := turns.ReadWriting(ctx, pool, values, told.Turn.GetId().GetChatId(), told.Turn.GetId().GetNumber())
-				if err != nil {
-					return err
+				if chat != "" {
+					if chatID, err = keyOf(ctx, pool, "chat", chat); err != nil {
+						return err
+					}
 				}
-				return errors.Join(explainTurn(cmd.OutOrStdout(), told, w.Calls), explainText(cmd.OutOrStdout(), w, prompt))
+				t, err := turns.Read(ctx, pool, values, doing, chatID, number)
+				switch {
+				case errors.Is(err, operation.ErrNotFound):
+					return run.Usage(fmt.Errorf("%s: there is no such turn", args[0]))
+				case err != nil:
+					return err
+				case asJSON:
+					return printPlan(cmd.OutOrStdout(), &t)
+				}
+				return errors.Join(explainTurn(cmd.OutOrStdout(), &t), explainText(cmd.OutOrStdout(), t.Writing, prompt))
 			})
 		},
 	}
@@ -97,29 +98,38 @@ func namedTurn(text string) (chatID int64, chat string, number int64, err error)
 	return 0, chat, number, nil
 }
 
-func explainTurn(w io.Writer, told planner.Told, calls []turns.Call) error {
-	t := told.Turn
+// printPlan prints the turn as it was planned.
+func printPlan(w io.Writer, t *turns.Turn) error {
+	var planned chorusv1.Turn
+	if err := proto.Unmarshal(t.Payload, &planned); err != nil {
+		return fmt.Errorf("decode the turn: %w", err)
+	}
+	_, err := fmt.Fprintln(w, protojson.MarshalOptions{Multiline: true, Indent: "  "}.Format(&planned))
+	return err
+}
+
+func explainTurn(w io.Writer, t *turns.Turn) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
-	line("turn\t%s, number %d of %s", subject.TurnID(t.GetId()), t.GetId().GetNumber(), told.Chat)
-	line("what\t%s: %s", told.Bot, doing(t, told.Author))
-	line("planned\t%s, %s after it was due", clockTime(t.GetPlannedAt().AsTime()), t.GetPlannedAt().AsTime().Sub(t.GetDueAt().AsTime()).Round(time.Millisecond))
-	if told.Outcome == "" {
-		line("outcome\topen, good until %s", clockTime(t.GetExpiresAt().AsTime()))
+	line("turn\t%s, number %d of %s", subject.TurnID(&chorusv1.TurnId{ChatId: t.Chat, Number: t.Number}), t.Number, t.ChatName)
+	line("what\t%s: %s", t.BotName, t.Plan)
+	line("planned\t%s, %s after it was due", clockTime(t.Planned), t.Planned.Sub(t.Due).Round(time.Millisecond))
+	if t.Closed == nil {
+		line("outcome\topen, good until %s", clockTime(t.Expires))
 	} else {
-		line("outcome\t%s after %s%s", told.Outcome, told.ClosedAt.Sub(t.GetPlannedAt().AsTime()).Round(time.Millisecond), because(told.Reason))
+		line("outcome\t%s after %s%s", t.Outcome, t.Closed.Sub(t.Planned).Round(time.Millisecond), because(t.Reason))
 	}
-	if told.TraceParent != "" {
-		line("trace\t%s", turns.TraceID(told.TraceParent))
+	if t.Trace != "" {
+		line("trace\t%s", t.Trace)
 	}
 	line("\nRULE\tWEIGHT\tWHAT IT SAW")
-	for _, r := range t.GetReasons() {
-		line("%s\t%.3g\t%s", r.GetRule(), r.GetWeight(), r.GetDetail())
+	for _, r := range t.Rules {
+		line("%s\t%.3g\t%s", r.Name, r.Weight, r.Saw)
 	}
-	if len(calls) > 0 {
+	if len(t.Calls) > 0 {
 		line("\nCALL FOR\tPROVIDER\tANSWER\tTOOK\tTOKENS\tCOST")
 	}
-	for _, c := range calls {
+	for _, c := range t.Calls {
 		line("%s\t%s\t%s\t%s\t%d + %d\t%.5f", c.Purpose, strings.TrimSpace(c.Provider+" "+c.Model), strings.ReplaceAll(c.Outcome, "_", " "),
 			c.Latency.Round(time.Millisecond), c.PromptTokens, c.CompletionTokens, c.Cost)
 	}

@@ -41,7 +41,7 @@ func TestExplain(t *testing.T) {
 	exec(`INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
 	exec(`INSERT INTO messages (chat_id, number, person_id, body, sent_at) VALUES ($1, 9, 1, 'Why?', $2)`, chat, at)
 	exec(`UPDATE chat_clock SET turn_no = 1`)
-	exec(`INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at) VALUES ($1, 1, $2, 'reply', 9, $3, $4::timestamptz, $4::timestamptz, $4::timestamptz + interval '1 minute')`,
+	exec(`INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at) VALUES ($1, 1, $2, 'reply', 9, $3, $4::timestamptz, $4::timestamptz - interval '20 milliseconds', $4::timestamptz + interval '1 minute')`,
 		chat, anna, payload, at)
 
 	open := o.call("explain", "club/1")
