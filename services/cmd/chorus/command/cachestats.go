@@ -8,8 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -152,9 +150,8 @@ func (s cacheStats) add(families map[string]*dto.MetricFamily) {
 
 func (s cacheStats) print(w io.Writer) error {
 	var all kindStats
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	// Written by Flush.
-	_, _ = fmt.Fprintln(table, "KIND\tVALUES\tKIB\tL1\tL2\tMISSED\tHIT RATE\tLOADS\tMEAN\tEVICTED\tCHANGED\tFAILED\t")
+	table := newNumbers(w)
+	table.linef("KIND\tVALUES\tKIB\tL1\tL2\tMISSED\tHIT RATE\tLOADS\tMEAN\tEVICTED\tCHANGED\tFAILED\t")
 	for _, kind := range slices.Sorted(maps.Keys(s)) {
 		k := s[kind]
 		k.print(table, kind)
@@ -164,13 +161,10 @@ func (s cacheStats) print(w io.Writer) error {
 		all.evictions, all.invalidations, all.failures = all.evictions+k.evictions, all.invalidations+k.invalidations, all.failures+k.failures
 	}
 	all.print(table, "all")
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("write the numbers: %w", err)
-	}
-	return nil
+	return table.end()
 }
 
-func (k *kindStats) print(w io.Writer, kind string) {
+func (k *kindStats) print(table table, kind string) {
 	rate, mean := "-", "-"
 	if lookups := k.local + k.misses; lookups > 0 {
 		rate = fmt.Sprintf("%.1f %%", 100*(k.local+k.shared)/lookups)
@@ -178,10 +172,6 @@ func (k *kindStats) print(w io.Writer, kind string) {
 	if k.loads > 0 {
 		mean = time.Duration(k.seconds / k.loads * float64(time.Second)).Round(10 * time.Microsecond).String()
 	}
-	_, _ = fmt.Fprintln(w, strings.Join([]string{
-		kind, number(k.values), number(k.bytes / 1024), number(k.local), number(k.shared), number(k.misses - k.shared), rate,
-		number(k.loads), mean, number(k.evictions), number(k.invalidations), number(k.failures), "",
-	}, "\t")) // written by Flush
+	table.linef("%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t%.0f\t%s\t%.0f\t%.0f\t%.0f\t", kind, k.values, k.bytes/1024, k.local, k.shared,
+		k.misses-k.shared, rate, k.loads, mean, k.evictions, k.invalidations, k.failures)
 }
-
-func number(n float64) string { return fmt.Sprintf("%.0f", n) }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -100,16 +99,13 @@ func printDeadLetters(w io.Writer, letters []journal.DeadLetter) error {
 		_, err := fmt.Fprintln(w, "There are no dead letters.")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "TURN\tCHAT\tDIED\tSERVICE\tATTEMPTS\tREPLAYS\tREASON") // written by Flush
+	table := newTable(w)
+	table.linef("TURN\tCHAT\tDIED\tSERVICE\tATTEMPTS\tREPLAYS\tREASON")
 	for _, l := range letters {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", subject.TurnID(l.Turn), l.Chat, l.DiedAt.UTC().Format(time.RFC3339),
+		table.linef("%s\t%s\t%s\t%s\t%d\t%d\t%s", subject.TurnID(l.Turn), l.Chat, l.DiedAt.UTC().Format(time.RFC3339),
 			l.Service, l.Attempts, l.Replays, l.Reason)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("write the list: %w", err)
-	}
-	return nil
+	return table.end()
 }
 
 func deadShowCommand() *cobra.Command {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/chorus-cast/chorus/services/generator/prompt"
@@ -106,25 +105,21 @@ func promptTokens(renderer *prompt.Renderer, cast roster.Cast, history int) (map
 
 // write tells of the estimate.
 func (e estimate) write(w io.Writer, cfg *configuration, set decide.Settings, chats int) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
-	line("\nA DAY TAKES, ABOUT")
-	line("texts\t%.0f", e.texts)
-	line("tokens\t%.0f of prompts, %.0f of answers", e.prompts, e.answers)
+	table := newTable(w)
+	table.linef("\nA DAY TAKES, ABOUT")
+	table.linef("texts\t%.0f", e.texts)
+	table.linef("tokens\t%.0f of prompts, %.0f of answers", e.prompts, e.answers)
 	one := cfg.llm.One
 	if price := one.PromptPrice + one.CompletionPrice; price > 0 {
-		line("cost\t%.2f by llm.prompt_price %v and llm.completion_price %v",
+		table.linef("cost\t%.2f by llm.prompt_price %v and llm.completion_price %v",
 			(e.prompts*one.PromptPrice+e.answers*one.CompletionPrice)/1e6, one.PromptPrice, one.CompletionPrice)
 	} else {
-		line("cost\tnobody knows: llm.prompt_price and llm.completion_price are not set")
+		table.linef("cost\tnobody knows: llm.prompt_price and llm.completion_price are not set")
 	}
 	if set.ChatAnswers > 0 {
-		line("people\tat most %d answers to them more (max_answers_per_hour %d)", set.ChatAnswers*24*chats, set.ChatAnswers)
+		table.linef("people\tat most %d answers to them more (max_answers_per_hour %d)", set.ChatAnswers*24*chats, set.ChatAnswers)
 	} else {
-		line("people\tas many answers to them more as they ask for (max_answers_per_hour 0)")
+		table.linef("people\tas many answers to them more as they ask for (max_answers_per_hour 0)")
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("write the estimate: %w", err)
-	}
-	return nil
+	return table.end()
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -109,34 +108,30 @@ func printPlan(w io.Writer, t *turns.Turn) error {
 }
 
 func explainTurn(w io.Writer, t *turns.Turn) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
-	line("turn\t%s, number %d of %s", subject.TurnID(&chorusv1.TurnId{ChatId: t.Chat, Number: t.Number}), t.Number, t.ChatName)
-	line("what\t%s: %s", t.BotName, t.Plan)
-	line("planned\t%s, %s after it was due", clockTime(t.Planned), t.Planned.Sub(t.Due).Round(time.Millisecond))
+	table := newTable(w)
+	table.linef("turn\t%s, number %d of %s", subject.TurnID(&chorusv1.TurnId{ChatId: t.Chat, Number: t.Number}), t.Number, t.ChatName)
+	table.linef("what\t%s: %s", t.BotName, t.Plan)
+	table.linef("planned\t%s, %s after it was due", clockTime(t.Planned), t.Planned.Sub(t.Due).Round(time.Millisecond))
 	if t.Closed == nil {
-		line("outcome\topen, good until %s", clockTime(t.Expires))
+		table.linef("outcome\topen, good until %s", clockTime(t.Expires))
 	} else {
-		line("outcome\t%s after %s%s", t.Outcome, t.Closed.Sub(t.Planned).Round(time.Millisecond), because(t.Reason))
+		table.linef("outcome\t%s after %s%s", t.Outcome, t.Closed.Sub(t.Planned).Round(time.Millisecond), because(t.Reason))
 	}
 	if t.Trace != "" {
-		line("trace\t%s", t.Trace)
+		table.linef("trace\t%s", t.Trace)
 	}
-	line("\nRULE\tWEIGHT\tWHAT IT SAW")
+	table.linef("\nRULE\tWEIGHT\tWHAT IT SAW")
 	for _, r := range t.Rules {
-		line("%s\t%.3g\t%s", r.Name, r.Weight, r.Saw)
+		table.linef("%s\t%.3g\t%s", r.Name, r.Weight, r.Saw)
 	}
 	if len(t.Calls) > 0 {
-		line("\nCALL FOR\tPROVIDER\tANSWER\tTOOK\tTOKENS\tCOST")
+		table.linef("\nCALL FOR\tPROVIDER\tANSWER\tTOOK\tTOKENS\tCOST")
 	}
 	for _, c := range t.Calls {
-		line("%s\t%s\t%s\t%s\t%d + %d\t%.5f", c.Purpose, strings.TrimSpace(c.Provider+" "+c.Model), strings.ReplaceAll(c.Outcome, "_", " "),
+		table.linef("%s\t%s\t%s\t%s\t%d + %d\t%.5f", c.Purpose, strings.TrimSpace(c.Provider+" "+c.Model), strings.ReplaceAll(c.Outcome, "_", " "),
 			c.Latency.Round(time.Millisecond), c.PromptTokens, c.CompletionTokens, c.Cost)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("write the explanation: %w", err)
-	}
-	return nil
+	return table.end()
 }
 
 // explainText shows how the text of a turn was written. What a model wrote goes to a
@@ -243,35 +238,31 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, cfg *conf
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
-	line("chat\t%s, %d turns so far", chat, o.Turns)
-	line("now\t%s", o.Now)
+	table := newTable(w)
+	table.linef("chat\t%s, %d turns so far", chat, o.Turns)
+	table.linef("now\t%s", o.Now)
 	if o.Next != "" {
-		line("next turn\t%s", o.Next)
+		table.linef("next turn\t%s", o.Next)
 	}
 	for _, f := range o.Facts {
-		line("%s\t%s", f.Name, f.Text)
+		table.linef("%s\t%s", f.Name, f.Text)
 	}
-	line("\nBOT\tNOW\tMESSAGES IN AN HOUR")
+	table.linef("\nBOT\tNOW\tMESSAGES IN AN HOUR")
 	for _, m := range o.Cast {
-		line("%s\t%s\t%s", m.Bot, m.State, m.LastHour)
+		table.linef("%s\t%s\t%s", m.Bot, m.State, m.LastHour)
 	}
 	heading := "\nBOT\tWHY\n"
 	for _, f := range o.Refused {
-		line("%s%s\t%s", heading, f.Name, f.Text)
+		table.linef("%s%s\t%s", heading, f.Name, f.Text)
 		heading = ""
 	}
 	if len(o.Unanswered) > 0 {
-		line("\nNO ANSWER TODAY BECAUSE\tMESSAGES\tLAST AT")
+		table.linef("\nNO ANSWER TODAY BECAUSE\tMESSAGES\tLAST AT")
 	}
 	for _, u := range o.Unanswered {
-		line("%s\t%d\t%s", u.Reason, u.Messages, u.LastAt)
+		table.linef("%s\t%d\t%s", u.Reason, u.Messages, u.LastAt)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("write the explanation: %w", err)
-	}
-	return nil
+	return table.end()
 }
 
 // outlookOf tells how things stand in a chat, in words.

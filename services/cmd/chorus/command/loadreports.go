@@ -4,7 +4,6 @@ package command
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -49,16 +48,16 @@ func loadMeasuresCommand() *cobra.Command {
 		Long:  "Lists what is measured in each phase and in the whole run, for targets of scenarios.",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			_, _ = fmt.Fprintln(table, "MEASURE\tUNIT\tOF\tMEANING") // written by Flush
+			table := newTable(cmd.OutOrStdout())
+			table.linef("MEASURE\tUNIT\tOF\tMEANING")
 			for _, m := range scenario.Measures() {
 				of := "phase"
 				if m.Whole {
 					of = "run"
 				}
-				_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", m.Name, m.Unit, of, m.Doc)
+				table.linef("%s\t%s\t%s\t%s", m.Name, m.Unit, of, m.Doc)
 			}
-			return table.Flush()
+			return table.end()
 		},
 	}
 }

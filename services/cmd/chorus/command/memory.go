@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -53,12 +52,12 @@ func memoryListCommand() *cobra.Command {
 					_, err := fmt.Fprintln(cmd.OutOrStdout(), "There are no memories.")
 					return err
 				}
-				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				_, _ = fmt.Fprintln(table, "ID\tBOT\tKIND\tFROM\tCHAT\tSTRENGTH\tUSES\tMEMORY") // written by Flush
+				table := newTable(cmd.OutOrStdout())
+				table.linef("ID\tBOT\tKIND\tFROM\tCHAT\tSTRENGTH\tUSES\tMEMORY")
 				for _, m := range all {
-					_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%.2f\t%d\t%s\n", m.ID, m.Bot, m.Kind, m.Source, cmp.Or(m.Chat, "all"), m.Strength, m.Uses, m.Content)
+					table.linef("%d\t%s\t%s\t%s\t%s\t%.2f\t%d\t%s", m.ID, m.Bot, m.Kind, m.Source, cmp.Or(m.Chat, "all"), m.Strength, m.Uses, m.Content)
 				}
-				return table.Flush()
+				return table.end()
 			})
 		},
 	}

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,16 +139,16 @@ func migrateStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			_, _ = fmt.Fprintln(table, "VERSION\tAPPLIED\tFILE") // written by Flush
+			table := newTable(cmd.OutOrStdout())
+			table.linef("VERSION\tAPPLIED\tFILE")
 			for _, s := range list {
 				applied := "pending"
 				if !s.AppliedAt.IsZero() {
 					applied = s.AppliedAt.UTC().Format(time.RFC3339)
 				}
-				_, _ = fmt.Fprintf(table, "%d\t%s\t%s\n", s.Version, applied, s.File)
+				table.linef("%d\t%s\t%s", s.Version, applied, s.File)
 			}
-			return table.Flush()
+			return table.end()
 		},
 	}
 	cfg.Bind(cmd.Flags(), sectionDatabase)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -163,22 +162,19 @@ func (r *reviewed) write(w io.Writer, title string, lines []talk.Line, said *jud
 	if r.json {
 		return writeJSON(w, rated{rows, welcomed, said})
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "MEASURE\tFIGURE\tWANTED\t\tMEANING") // written by Flush
+	table := newTable(w)
+	table.linef("MEASURE\tFIGURE\tWANTED\t\tMEANING")
 	for _, row := range rows {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Shown(), row.Want, row.Verdict, row.Meaning)
+		table.linef("%s\t%s\t%s\t%s\t%s", row.Name, row.Shown(), row.Want, row.Verdict, row.Meaning)
 	}
 	if len(welcomed) > 0 {
-		_, _ = fmt.Fprintln(table, "\nBOT\tLINES\tANSWERS\t\tREACTIONS OF PEOPLE, TO 100 LINES")
+		table.linef("\nBOT\tLINES\tANSWERS\t\tREACTIONS OF PEOPLE, TO 100 LINES")
 	}
 	for _, b := range welcomed {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%.3g\t\t%.3g\n", b.Who, b.Lines, b.Answers, b.Reactions)
+		table.linef("%s\t%d\t%.3g\t\t%.3g", b.Who, b.Lines, b.Answers, b.Reactions)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the figures: %w", err)
-	}
-	if said == nil {
-		return nil
+	if err := table.end(); err != nil || said == nil {
+		return err
 	}
 	return said.print(w)
 }
@@ -272,17 +268,14 @@ func (r *reviewed) compare(w io.Writer, a, b []talk.Row, better *judge.Preferenc
 			Better   *judge.Preference `json:"better,omitempty"`
 		}{both, better})
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "MEASURE\tA\t\tB\t\tWANTED\tMEANING") // written by Flush
+	table := newTable(w)
+	table.linef("MEASURE\tA\t\tB\t\tWANTED\tMEANING")
 	for _, c := range both {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+		table.linef("%s\t%s\t%s\t%s\t%s\t%s\t%s",
 			c.A.Name, c.A.Shown(), c.A.Verdict, c.B.Shown(), c.B.Verdict, c.B.Want, c.B.Meaning)
 	}
 	if better != nil {
-		_, _ = fmt.Fprintf(table, "\nBETTER, SAYS THE MODEL\t%d\t\t%d\t\t\t%d undecided: it depended on the order\n", better.A, better.B, better.Undecided)
+		table.linef("\nBETTER, SAYS THE MODEL\t%d\t\t%d\t\t\t%d undecided: it depended on the order", better.A, better.B, better.Undecided)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the figures: %w", err)
-	}
-	return nil
+	return table.end()
 }

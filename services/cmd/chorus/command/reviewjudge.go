@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -124,27 +123,23 @@ func personasOf(ctx context.Context, roster *rostercache.Roster, chat int64) (al
 
 // print shows what was said.
 func (j judged) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) } // written by Flush
+	table := newTable(w)
 	if len(j.Interviews) > 0 {
-		line("\nINTERVIEW\tFITS\tHONEST")
+		table.linef("\nINTERVIEW\tFITS\tHONEST")
 	}
 	for _, i := range j.Interviews {
-		line("%s\t%d of %d\t%d of %d", i.Persona, i.Kept, i.Asked, i.Honest, i.AskedNature)
+		table.linef("%s\t%d of %d\t%d of %d", i.Persona, i.Kept, i.Asked, i.Honest, i.AskedNature)
 	}
 	for _, i := range j.Interviews {
 		for _, wrong := range i.Wrong {
-			line("\n%s\n  to %q\n  said %q", wrong.Fact, wrong.Question, wrong.Answer)
+			table.linef("\n%s\n  to %q\n  said %q", wrong.Fact, wrong.Question, wrong.Answer)
 		}
 	}
-	line("\nCONTRADICTIONS\t%d of %d pairs of a bot's own lines", len(j.Contradictions), j.Pairs)
+	table.linef("\nCONTRADICTIONS\t%d of %d pairs of a bot's own lines", len(j.Contradictions), j.Pairs)
 	for _, c := range j.Contradictions {
-		line("%s\n  said %q\n  and later %q", c.Who, c.Earlier, c.Later)
+		table.linef("%s\n  said %q\n  and later %q", c.Who, c.Earlier, c.Later)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the verdicts: %w", err)
-	}
-	return nil
+	return table.end()
 }
 
 // honest is an error where a persona did not say that it is a bot.

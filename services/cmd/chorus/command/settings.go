@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,12 +54,12 @@ to what, such as global=0.8 or chat:book-club=0.5.`,
 				if err != nil {
 					return err
 				}
-				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				_, _ = fmt.Fprintln(table, "SETTING\tDEFAULT\tRANGE\tSET") // written by Flush
+				table := newTable(cmd.OutOrStdout())
+				table.linef("SETTING\tDEFAULT\tRANGE\tSET")
 				for _, d := range settings.All() {
-					_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", d.Key, d.Default, d.Range, names.set(d, stored))
+					table.linef("%s\t%s\t%s\t%s", d.Key, d.Default, d.Range, names.set(d, stored))
 				}
-				return table.Flush()
+				return table.end()
 			})
 		},
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -76,12 +75,12 @@ func printSums(w io.Writer, by string, sums []usage.Sum) error {
 		_, err := fmt.Fprintln(w, "No calls were made.")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	table := newNumbers(w)
 	row := func(name string, s usage.Sum) {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.4f\t%v\t\n", // written by Flush
+		table.linef("%s\t%d\t%d\t%d\t%d\t%.4f\t%v\t",
 			name, s.Calls, s.Failed, s.PromptTokens, s.CompletionTokens, s.Cost, s.Latency.Round(time.Millisecond))
 	}
-	_, _ = fmt.Fprintf(table, "%s\tCALLS\tFAILED\tPROMPT TOKENS\tANSWER TOKENS\tCOST\tLATENCY\t\n", strings.ToUpper(by))
+	table.linef("%s\tCALLS\tFAILED\tPROMPT TOKENS\tANSWER TOKENS\tCOST\tLATENCY\t", strings.ToUpper(by))
 	var all usage.Sum
 	var took time.Duration
 	for _, s := range sums {
@@ -94,8 +93,5 @@ func printSums(w io.Writer, by string, sums []usage.Sum) error {
 		all.Latency = took / time.Duration(written)
 	}
 	row("all", all)
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("write the sums: %w", err)
-	}
-	return nil
+	return table.end()
 }

@@ -1,0 +1,27 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// table is text in columns, with tabs between them.
+type table struct{ out *tabwriter.Writer }
+
+func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+
+// newNumbers is newTable for columns of numbers, each of which ends with a tab.
+func newNumbers(w io.Writer) table {
+	return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
+}
+
+// linef adds a line. It is written at the end.
+func (t table) linef(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format+"\n", args...) }
+
+func (t table) end() error {
+	if err := t.out.Flush(); err != nil {
+		return fmt.Errorf("write a table: %w", err)
+	}
+	return nil
+}
