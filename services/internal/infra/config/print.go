@@ -8,16 +8,33 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
 // Print writes the values in effect as YAML, each with where it came from as a
 // comment. Passwords in URLs and secrets are masked.
 func (t *Tree) Print(w io.Writer) error {
+	return write(w, t.fields, func(f *field) string { return f.yaml() + " # " + f.origin })
+}
+
+// Write writes the values that aren't the default, but for those of some sections, as
+// YAML that Load reads, secrets and passwords with them: what it writes to must be private.
+func (t *Tree) Write(w io.Writer, except ...string) error {
+	given := slices.DeleteFunc(slices.Clone(t.fields), func(f *field) bool {
+		return slices.Contains(except, f.section) || reflect.DeepEqual(f.value.Interface(), f.initial.Interface())
+	})
+	return write(w, given, func(f *field) string {
+		if list, isList := reflect.TypeAssert[[]string](f.value); isList {
+			return inline(list)
+		}
+		return quote(f.revealed())
+	})
+}
+
+// write writes fields as YAML, each with a text of its own.
+func write(w io.Writer, fields []*field, of func(*field) string) error {
 	var out strings.Builder
 	var open []string
-	for _, f := range t.fields {
+	for _, f := range fields {
 		keys := strings.Split(f.path, separator)
 		parents := keys[:len(keys)-1]
 		for depth, key := range parents {
@@ -27,53 +44,12 @@ func (t *Tree) Print(w io.Writer) error {
 			}
 		}
 		open = open[:len(parents)]
-		fmt.Fprintf(&out, "%s%s: %s # %s\n", indent(len(parents)), keys[len(keys)-1], f.yaml(), f.origin)
+		fmt.Fprintf(&out, "%s%s: %s\n", indent(len(parents)), keys[len(keys)-1], of(f))
 	}
 	if _, err := io.WriteString(w, out.String()); err != nil {
-		return fmt.Errorf("print the configuration: %w", err)
-	}
-	return nil
-}
-
-// Write writes the values that aren't the default, but for those of some sections, as
-// YAML that Load reads, secrets and passwords with them: what it writes to must be private.
-func (t *Tree) Write(w io.Writer, except ...string) error {
-	values := map[string]any{}
-	for _, f := range t.fields {
-		if slices.Contains(except, f.section) || reflect.DeepEqual(f.value.Interface(), f.initial.Interface()) {
-			continue
-		}
-		keys := strings.Split(f.path, separator)
-		last := len(keys) - 1
-		into := values
-		for _, key := range keys[:last] {
-			below, _ := into[key].(map[string]any)
-			if below == nil {
-				below = map[string]any{}
-				into[key] = below
-			}
-			into = below
-		}
-		into[keys[last]] = f.plain()
-	}
-	text, err := yaml.Marshal(values)
-	if err != nil {
-		return fmt.Errorf("write the configuration: %w", err)
-	}
-	if _, err := w.Write(text); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
 	return nil
-}
-
-// plain is the value as YAML has it.
-func (f *field) plain() any {
-	switch v := f.value.Interface().(type) {
-	case bool, int, int64, float64, []string:
-		return v
-	default:
-		return f.revealed()
-	}
 }
 
 func indent(depth int) string { return strings.Repeat("  ", depth) }
@@ -84,6 +60,10 @@ func (f *field) yaml() string {
 	if !isList || f.hidden() {
 		return quote(f.shown(f.value))
 	}
+	return inline(list)
+}
+
+func inline(list []string) string {
 	items := make([]string, 0, len(list))
 	for _, item := range list {
 		items = append(items, quote(item))
@@ -94,7 +74,7 @@ func (f *field) yaml() string {
 // quote puts quotation marks around a text unless it is surely one without
 // them. What is a text in JSON is one in YAML.
 func quote(s string) string {
-	if regexp.MustCompile(`^[a-zA-Z0-9/-]([a-zA-Z0-9_./:@*+-]*[a-zA-Z0-9_/])?$`).MatchString(s) && s != "-" {
+	if regexp.MustCompile(`^[a-zA-Z0-9/-]([a-zA-Z0-9_./:@*+-]*[a-zA-Z0-9_/])?$`).MatchString(s) && s != "-" && !strings.EqualFold(s, "null") {
 		return s
 	}
 	var out strings.Builder

@@ -48,7 +48,7 @@ llm:
 func TestWriteIsReadAgain(t *testing.T) {
 	t.Parallel()
 	tree, _, _ := newTree()
-	flags, _ := parse(t, tree, "", "--nats.url=nats://me:hidden@h:4222", "--nats.names=a,b")
+	flags, _ := parse(t, tree, "", "--nats.url=nats://me:hidden@h:4222", "--nats.names=a,b,null,true,12,1e3,0x1f,-")
 	if err := tree.Load(flags, []string{"CHORUS_LLM_API_KEY=hidden", "CHORUS_LLM_TOKEN=file:/run/token"}); err != nil {
 		t.Fatal(err)
 	}
