@@ -52,21 +52,6 @@ func read(text string) (Asked, *language) {
 	return Nothing, nil
 }
 
-// Polarity tells what a text asks of which it is known that it asks this.
-func Polarity(text string) Asked {
-	if asked := Read(text); asked != Nothing {
-		return asked
-	}
-	for _, s := range sentences(text) {
-		for i := range languages() {
-			if asked := languages()[i].polarity(s); asked != Nothing {
-				return asked
-			}
-		}
-	}
-	return Open
-}
-
 // sentence is the words of one, in lower case, with a space before and after each.
 type sentence struct {
 	words    string

@@ -207,7 +207,7 @@ func writeSecrets(dir string, database *url.URL) error {
 		return err
 	}
 	for _, name := range []string{passwordFile, metricsFile} {
-		if err := writeOnce(filepath.Join(dir, name), rand.Text()); err != nil {
+		if err := secret.WriteOnce(filepath.Join(dir, name), rand.Text()); err != nil {
 			return err
 		}
 	}
@@ -217,7 +217,7 @@ func writeSecrets(dir string, database *url.URL) error {
 		return err
 	}
 	database.User = url.UserPassword(database.User.Username(), password.Reveal())
-	return writeOnce(filepath.Join(dir, databaseFile), database.String())
+	return secret.WriteOnce(filepath.Join(dir, databaseFile), database.String())
 }
 
 // copySecrets brings files of one folder into another as they are now.
@@ -234,30 +234,9 @@ func copySecrets(to, from string, names ...string) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("copy a secret: %w", err)
 		}
-		if err := writeOnce(path, strings.TrimSuffix(string(text), "\n")); err != nil {
+		if err := secret.WriteOnce(path, strings.TrimSuffix(string(text), "\n")); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// writeOnce writes a file for this user, unless it is there. Whoever reads it
-// finds all of it or nothing.
-func writeOnce(path, text string) (err error) {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // of mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.WriteString(text + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) {
-		return err
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -131,7 +132,14 @@ func LoadOrCreateKeyFile(path string) (Keyring, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return ring, err
 	}
-	if err := createKeyFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
+	key, err := NewKey()
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err == nil {
+		err = WriteOnce(path, key.Reveal())
+	}
+	if err != nil {
 		return Keyring{}, fmt.Errorf("create key file %s: %w", path, err)
 	}
 	return loadKeyFile(path)
@@ -156,21 +164,21 @@ func loadKeyFile(path string) (Keyring, error) {
 	return ring, nil
 }
 
-// createKeyFile links the file into place: unlike a rename, that never replaces the
-// key of another process.
-func createKeyFile(path string) (err error) {
-	key, err := NewKey()
+// WriteOnce writes a line into a file for this user, unless the file is there. Whoever
+// reads it finds all of it or nothing. It links the file into place: unlike a rename, that
+// never replaces what another process has written.
+func WriteOnce(path, line string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name, err := writeBeside(path, line)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	if err = os.Link(name, path); errors.Is(err, fs.ErrExist) {
+		err = nil
 	}
-	name, err := writeBeside(path, []Key{key})
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.Link(name, path), os.Remove(name))
+	return errors.Join(err, os.Remove(name))
 }
 
 // AddKey puts a new key before those in a file, and returns them all. The new one
@@ -197,7 +205,11 @@ func changeKeyFile(path string, change func([]Key) ([]Key, error)) (Keyring, err
 	if err != nil {
 		return Keyring{}, err
 	}
-	name, err := writeBeside(path, keys)
+	lines := make([]string, len(keys))
+	for i, k := range keys {
+		lines[i] = k.Reveal()
+	}
+	name, err := writeBeside(path, lines...)
 	if err != nil {
 		return Keyring{}, fmt.Errorf("change key file %s: %w", path, err)
 	}
@@ -207,10 +219,10 @@ func changeKeyFile(path string, change func([]Key) ([]Key, error)) (Keyring, err
 	return loadKeyFile(path)
 }
 
-// writeBeside writes keys into a new file in the folder of another, with its owner if
-// there is one: who changes the keys may be another user than those who read them.
-func writeBeside(path string, keys []Key) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // of mode 0600
+// writeBeside writes lines into a new file in the folder of another, with its owner if
+// there is one: who changes keys may be another user than those who read them.
+func writeBeside(path string, lines ...string) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // of mode 0600
 	if err != nil {
 		return "", err
 	}
@@ -224,9 +236,6 @@ func writeBeside(path string, keys []Key) (name string, err error) {
 			err = f.Chown(int(owner.Uid), int(owner.Gid))
 		}
 	}
-	for _, k := range keys {
-		_, written := f.WriteString(k.Reveal() + "\n")
-		err = errors.Join(err, written)
-	}
-	return f.Name(), errors.Join(err, f.Sync(), f.Close())
+	_, written := f.WriteString(strings.Join(lines, "\n") + "\n")
+	return f.Name(), errors.Join(err, written, f.Sync(), f.Close())
 }
