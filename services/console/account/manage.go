@@ -209,11 +209,9 @@ func (a *Area) userPages(r chi.Router) {
 	r.Get(accountsPath, func(w http.ResponseWriter, r *http.Request) {
 		after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64) // none is 0
 		found, err := a.ops.list.Call(r.Context(), &listInput{After: after, Limit: 100})
-		if err != nil {
-			a.pages.Fail(w, r, err)
-			return
-		}
-		a.pages.Render(w, r, page.View{Title: "Accounts", Section: "accounts", Body: users(access.From(r.Context()), found.Body.Users, found.Body.Next)})
+		a.pages.Show(w, r, err, func() page.View {
+			return page.View{Title: "Accounts", Section: "accounts", Body: users(access.From(r.Context()), found.Body.Users, found.Body.Next)}
+		})
 	})
 	r.Post(accountsPath+"/invitations", func(w http.ResponseWriter, r *http.Request) {
 		in := &invitation{}

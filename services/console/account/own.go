@@ -224,11 +224,7 @@ func (a *Area) owned(next http.Handler) http.Handler {
 func (a *Area) ownPages(r chi.Router) {
 	r.Get(ownPath, func(w http.ResponseWriter, r *http.Request) {
 		o, err := a.readOwn(r.Context())
-		if err != nil {
-			a.pages.Fail(w, r, err)
-			return
-		}
-		a.pages.Render(w, r, page.View{Title: "Your account", Body: account(o)})
+		a.pages.Show(w, r, err, func() page.View { return page.View{Title: "Your account", Body: account(o)} })
 	})
 	r.Post(ownPath+"/password", func(w http.ResponseWriter, r *http.Request) {
 		_, err := a.ops.password.Call(r.Context(), &passwordInput{field(r, "old"), field(r, "new")})

@@ -156,11 +156,9 @@ func (a *Area) Routes(r chi.Router) {
 		q := r.URL.Query()
 		in := &listInput{Filter{q.Get("text"), q.Get("from"), q.Get("to")}, q.Get("before"), 50}
 		found, err := a.list.Call(r.Context(), in)
-		if err != nil {
-			a.pages.Fail(w, r, err)
-			return
-		}
-		a.pages.Render(w, r, page.View{Title: "Audit", Section: "audit", Body: entries(found.Body.Entries, &in.Filter, found.Body.Next)})
+		a.pages.Show(w, r, err, func() page.View {
+			return page.View{Title: "Audit", Section: "audit", Body: entries(found.Body.Entries, &in.Filter, found.Body.Next)}
+		})
 	})
 }
 

@@ -25,35 +25,23 @@ import (
 
 func (a *Area) pageBots(w http.ResponseWriter, r *http.Request) {
 	found, err := a.bots.Call(r.Context(), &listed{After: r.URL.Query().Get("after")})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Cast", botsPage(found.Body.Bots, found.Body.Next, mayEdit(r)))
+	a.pages.Show(w, r, err, func() page.View { return view("Cast", botsPage(found.Body.Bots, found.Body.Next, mayEdit(r))) })
 }
 
 func (a *Area) pageChats(w http.ResponseWriter, r *http.Request) {
 	found, err := a.chats.Call(r.Context(), &listed{After: r.URL.Query().Get("after")})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Cast: chats", chatsPage(found.Body.Chats, found.Body.Next))
+	a.pages.Show(w, r, err, func() page.View { return view("Cast: chats", chatsPage(found.Body.Chats, found.Body.Next)) })
 }
 
 func mayEdit(r *http.Request) bool { return access.From(r.Context()).May(access.Editor, true) == nil }
 
-func (a *Area) render(w http.ResponseWriter, r *http.Request, title string, body templ.Component) {
-	a.pages.Render(w, r, page.View{Title: title, Section: "cast", Body: body})
+func view(title string, body templ.Component) page.View {
+	return page.View{Title: title, Section: "cast", Body: body}
 }
 
 func (a *Area) pageFile(w http.ResponseWriter, r *http.Request) {
 	found, err := a.read.Call(r.Context(), &struct{}{})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Cast: file", filePage(found.Body.File, false, "", mayEdit(r)))
+	a.pages.Show(w, r, err, func() page.View { return view("Cast: file", filePage(found.Body.File, false, "", mayEdit(r))) })
 }
 
 func (a *Area) export(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +88,7 @@ func (a *Area) preview(w http.ResponseWriter, r *http.Request, in *planned, back
 	if err != nil {
 		return err
 	}
-	a.render(w, r, "What changes", planPage(found.Body, in.Body.File, in.Body.Prune, back))
+	a.pages.Render(w, r, view("What changes", planPage(found.Body, in.Body.File, in.Body.Prune, back)))
 	return nil
 }
 
@@ -155,30 +143,22 @@ func summary(changes []roster.Shown) string {
 func (a *Area) pageHistory(w http.ResponseWriter, r *http.Request) {
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // else the newest
 	found, err := a.versions.Call(r.Context(), &versionsAsked{Before: before})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Cast: history", historyPage(found.Body.Versions, found.Body.Next))
+	a.pages.Show(w, r, err, func() page.View { return view("Cast: history", historyPage(found.Body.Versions, found.Body.Next)) })
 }
 
 func (a *Area) pageVersion(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(chi.URLParam(r, "id"), 10, 64) // there is no version 0
 	found, err := a.version.Call(r.Context(), &versionAsked{ID: id})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, fmt.Sprintf("Cast: version %d", id), versionPage(found.Body, mayEdit(r)))
+	a.pages.Show(w, r, err, func() page.View {
+		return view(fmt.Sprintf("Cast: version %d", id), versionPage(found.Body, mayEdit(r)))
+	})
 }
 
 func (a *Area) pageNew(w http.ResponseWriter, r *http.Request) {
 	chats, err := a.chats.Call(r.Context(), &listed{Limit: 500})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "A new persona", newPage(chats.Body.Chats, a.Write != nil, draftAsked{}, ""))
+	a.pages.Show(w, r, err, func() page.View {
+		return view("A new persona", newPage(chats.Body.Chats, a.Write != nil, draftAsked{}, ""))
+	})
 }
 
 func (a *Area) pageDraft(w http.ResponseWriter, r *http.Request) {
@@ -206,7 +186,7 @@ func (a *Area) pageDraft(w http.ResponseWriter, r *http.Request) {
 	i := slices.IndexFunc(file.Cast.Bots, func(b roster.Bot) bool { return b.Name == out.Body.Bot })
 	v := botView{Bot: file.Cast.Bots[i], New: true, Emulated: a.Token != nil, Chats: playsIn(file.Cast, out.Body.Bot), Edit: true}
 	v.Groups = groups(reflect.ValueOf(v.Bot), schemaOf("bots"), botParts())
-	a.render(w, r, "A new persona", botPage(v))
+	a.pages.Render(w, r, view("A new persona", botPage(v)))
 }
 
 // botView is a bot as its page shows it.
@@ -258,12 +238,8 @@ func (a *Area) look(ctx context.Context, name string) (botView, error) {
 
 func (a *Area) pageBot(w http.ResponseWriter, r *http.Request) {
 	v, err := a.look(r.Context(), chi.URLParam(r, "name"))
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
 	v.Edit = mayEdit(r)
-	a.render(w, r, v.Bot.Persona.DisplayName, botPage(v))
+	a.pages.Show(w, r, err, func() page.View { return view(v.Bot.Persona.DisplayName, botPage(v)) })
 }
 
 // planBot shows what the form of a bot changes. It is the plan of the file in which this
@@ -410,7 +386,7 @@ func (a *Area) pageSay(w http.ResponseWriter, r *http.Request) {
 	default:
 		v.Answer = out.Body.Text
 	}
-	a.render(w, r, v.Bot.Persona.DisplayName, botPage(v))
+	a.pages.Render(w, r, view(v.Bot.Persona.DisplayName, botPage(v)))
 }
 
 func (a *Area) pageChat(w http.ResponseWriter, r *http.Request) {
@@ -419,12 +395,10 @@ func (a *Area) pageChat(w http.ResponseWriter, r *http.Request) {
 	if err == nil && len(cast.Chats) == 0 {
 		err = fmt.Errorf("chat %.60q: %w", name, operation.ErrNotFound)
 	}
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	c := cast.Chats[0]
-	a.render(w, r, c.Title, chatPage(c, groups(reflect.ValueOf(c), schemaOf("chats"), chatParts()), mayEdit(r), ""))
+	a.pages.Show(w, r, err, func() page.View {
+		c := cast.Chats[0]
+		return view(c.Title, chatPage(c, groups(reflect.ValueOf(c), schemaOf("chats"), chatParts()), mayEdit(r), ""))
+	})
 }
 
 func (a *Area) chatOf(r *http.Request) (cast roster.Cast, i int, err error) {

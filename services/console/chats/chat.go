@@ -229,13 +229,11 @@ func (a *Area) chatPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	said, err := a.lines.Call(r.Context(), &linesQuery{ID: c.ID, Before: before})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	at := seen{Turn: c.Turns}
-	at.add(said.Body.Lines)
-	a.pages.Render(w, r, page.View{Title: c.Called(), Section: "chats", Body: chat(c, said.Body.Lines, said.Body.More, before > 0, at)})
+	a.pages.Show(w, r, err, func() page.View {
+		at := seen{Turn: c.Turns}
+		at.add(said.Body.Lines)
+		return page.View{Title: c.Called(), Section: "chats", Body: chat(c, said.Body.Lines, said.Body.More, before > 0, at)}
+	})
 }
 
 // statePart answers an open page that looks again how things stand.

@@ -15,11 +15,9 @@ import (
 
 func (a *Area) index(w http.ResponseWriter, r *http.Request) {
 	found, err := a.list.Call(r.Context(), &none{})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.pages.Render(w, r, page.View{Title: "Direct", Section: "direct", Body: all(found.Body, may(r))})
+	a.pages.Show(w, r, err, func() page.View {
+		return page.View{Title: "Direct", Section: "direct", Body: all(found.Body, may(r))}
+	})
 }
 
 func (a *Area) one(w http.ResponseWriter, r *http.Request) {
@@ -29,11 +27,9 @@ func (a *Area) one(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	found, err := a.show.Call(r.Context(), &in)
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.pages.Render(w, r, page.View{Title: "Direct " + found.Body.Title, Section: "direct", Body: chat(found.Body, may(r), rand.Text())})
+	a.pages.Show(w, r, err, func() page.View {
+		return page.View{Title: "Direct " + found.Body.Title, Section: "direct", Body: chat(found.Body, may(r), rand.Text())}
+	})
 }
 
 // may tells whether who looks may direct.

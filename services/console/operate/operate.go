@@ -94,8 +94,8 @@ func (a *Area) Routes(r chi.Router) {
 	r.Post("/operate/keys", a.doRotate)
 }
 
-func (a *Area) render(w http.ResponseWriter, r *http.Request, title string, body templ.Component) {
-	a.pages.Render(w, r, page.View{Title: title, Section: "operate", Body: body})
+func view(title string, body templ.Component) page.View {
+	return page.View{Title: title, Section: "operate", Body: body}
 }
 
 // String is how many chats plan nothing, and why.
@@ -215,11 +215,7 @@ func (a *Area) pageState(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	told, err := a.ask.Call(r.Context(), &struct{}{})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Operate", statePage(*found, told.Body, a.again.Stream()))
+	a.pages.Show(w, r, err, func() page.View { return view("Operate", statePage(*found, told.Body, a.again.Stream())) })
 }
 
 // partState is what an open page takes over when something has changed. It asks no process.
@@ -261,16 +257,12 @@ func (a *Area) runChecks(ctx context.Context, _ *struct{}) (*checkAnswer, error)
 }
 
 func (a *Area) pageChecks(w http.ResponseWriter, r *http.Request) {
-	a.render(w, r, "Checks", checksPage(nil, access.From(r.Context()).May(access.Director, false) == nil))
+	a.pages.Render(w, r, view("Checks", checksPage(nil, access.From(r.Context()).May(access.Director, false) == nil)))
 }
 
 func (a *Area) doCheck(w http.ResponseWriter, r *http.Request) {
 	found, err := a.check.Call(r.Context(), &struct{}{})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Checks", checksPage(&found.Body, true))
+	a.pages.Show(w, r, err, func() page.View { return view("Checks", checksPage(&found.Body, true)) })
 }
 
 type keysAnswer struct {
@@ -361,11 +353,7 @@ func (a *Area) rotateKeys(ctx context.Context, in *rotated) (*rotateAnswer, erro
 
 func (a *Area) pageKeys(w http.ResponseWriter, r *http.Request) {
 	found, err := a.keys.Call(r.Context(), &struct{}{})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Keys", keysPage(*found))
+	a.pages.Show(w, r, err, func() page.View { return view("Keys", keysPage(*found)) })
 }
 
 func (a *Area) doRotate(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chorus-cast/chorus/services/console/access"
 	"github.com/chorus-cast/chorus/services/console/operation"
+	"github.com/chorus-cast/chorus/services/console/page"
 	"github.com/chorus-cast/chorus/services/internal/audit"
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/settings"
@@ -195,11 +196,9 @@ func (a *Area) pageSettings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	chats, err := store.Collect(r.Context(), a.Pool, "read names", pgx.RowTo[string], chatNames)
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.render(w, r, "Settings", settingsPage(found.Body.Settings, *in, chats, access.From(r.Context()).May(access.Director, true) == nil))
+	a.pages.Show(w, r, err, func() page.View {
+		return view("Settings", settingsPage(found.Body.Settings, *in, chats, access.From(r.Context()).May(access.Director, true) == nil))
+	})
 }
 
 func (a *Area) doSet(w http.ResponseWriter, r *http.Request) {

@@ -138,5 +138,5 @@ func (a *Area) pageUsage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	c := newChart(of, in.Days, time.Now())
-	a.render(w, r, "Usage", usagePage(*found, *in, c, access.From(r.Context()).May(access.Director, true) == nil))
+	a.pages.Render(w, r, view("Usage", usagePage(*found, *in, c, access.From(r.Context()).May(access.Director, true) == nil)))
 }

@@ -133,11 +133,7 @@ func (a *Area) Routes(r chi.Router) {
 			return
 		}
 		body, err := a.body(r.Context())
-		if err != nil {
-			a.pages.Fail(w, r, err)
-			return
-		}
-		a.pages.Render(w, r, page.View{Title: "Overview", Section: "overview", Body: body})
+		a.pages.Show(w, r, err, func() page.View { return page.View{Title: "Overview", Section: "overview", Body: body} })
 	})
 }
 

@@ -102,6 +102,15 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, v View) {
 	p.write(w, r, v.Status, frame(v))
 }
 
+// Show answers with a page, or with what went wrong before.
+func (p *Pages) Show(w http.ResponseWriter, r *http.Request, err error, view func() View) {
+	if err != nil {
+		p.Fail(w, r, err)
+		return
+	}
+	p.Render(w, r, view())
+}
+
 // Fragment answers with a part of a page, as it is asked for by a page that is open.
 func (p *Pages) Fragment(w http.ResponseWriter, r *http.Request, c templ.Component) {
 	p.write(w, r, http.StatusOK, c)

@@ -3,6 +3,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -270,11 +271,9 @@ func (a *Area) pagePeople(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	chats, err := a.retention.Call(r.Context(), &listed{After: r.URL.Query().Get("after")})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.pages.Render(w, r, page.View{Title: "People", Section: "people", Body: peoplePage(who, said, chats.Body.Chats, chats.Body.Next)})
+	a.pages.Show(w, r, err, func() page.View {
+		return page.View{Title: "People", Section: "people", Body: peoplePage(who, said, chats.Body.Chats, chats.Body.Next)}
+	})
 }
 
 // person is the one of a page's address.
@@ -285,15 +284,10 @@ func person(r *http.Request) (id int64) {
 
 func (a *Area) pagePerson(w http.ResponseWriter, r *http.Request) {
 	found, err := a.read.Call(r.Context(), &named{ID: person(r), page: own})
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	title := found.kept.Name
-	if title == "" {
-		title = fmt.Sprintf("Person %d", found.kept.TelegramID)
-	}
-	a.pages.Render(w, r, page.View{Title: title, Section: "people", Body: personPage(found.kept)})
+	a.pages.Show(w, r, err, func() page.View {
+		title := cmp.Or(found.kept.Name, fmt.Sprintf("Person %d", found.kept.TelegramID))
+		return page.View{Title: title, Section: "people", Body: personPage(found.kept)}
+	})
 }
 
 // partLines is what bots said about a person. A page asks for it once it is shown.

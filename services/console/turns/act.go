@@ -172,11 +172,9 @@ func (a *Area) confirmPage(w http.ResponseWriter, r *http.Request) {
 	act := wordsOf(chi.URLParam(r, "act"))
 	f.Before = ""
 	found, err := a.matching(r.Context(), f, act.outcome)
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.pages.Render(w, r, page.View{Title: act.title, Section: "turns", Body: confirm(act, f, found, a.may(r))})
+	a.pages.Show(w, r, err, func() page.View {
+		return page.View{Title: act.title, Section: "turns", Body: confirm(act, f, found, a.may(r))}
+	})
 }
 
 func (a *Area) allForm(w http.ResponseWriter, r *http.Request) {

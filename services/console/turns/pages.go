@@ -20,11 +20,9 @@ func (a *Area) listPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	found, err := a.list.Call(r.Context(), &f)
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	a.pages.Render(w, r, page.View{Title: "Turns", Section: "turns", Body: list(f, found.Body, a.may(r))})
+	a.pages.Show(w, r, err, func() page.View {
+		return page.View{Title: "Turns", Section: "turns", Body: list(f, found.Body, a.may(r))}
+	})
 }
 
 func (a *Area) turnPage(w http.ResponseWriter, r *http.Request) {
@@ -34,13 +32,11 @@ func (a *Area) turnPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	found, err := a.show.Call(r.Context(), in)
-	if err != nil {
-		a.pages.Fail(w, r, err)
-		return
-	}
-	t := &found.Body
-	title := fmt.Sprintf("Turn %d of %s", t.Number, called(t.ChatTitle, t.ChatName))
-	a.pages.Render(w, r, page.View{Title: title, Section: "turns", Body: story(t, a.may(r))})
+	a.pages.Show(w, r, err, func() page.View {
+		t := &found.Body
+		title := fmt.Sprintf("Turn %d of %s", t.Number, called(t.ChatTitle, t.ChatName))
+		return page.View{Title: title, Section: "turns", Body: story(t, a.may(r))}
+	})
 }
 
 func turnOf(r *http.Request) (*turnQuery, error) {
