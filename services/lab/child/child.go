@@ -3,8 +3,10 @@
 package child
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -98,4 +100,14 @@ func (p *Process) Stop(grace time.Duration, signals ...syscall.Signal) error {
 	}
 	<-p.done
 	return nil
+}
+
+// FreeAddress is one of this machine on which nobody listens. Another program may be
+// quicker to take it than the one that it is for.
+func FreeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
 }

@@ -36,7 +36,7 @@ func Ensure(ctx context.Context) (debian.Program, error) {
 type Server struct {
 	program debian.Program
 	options []string
-	port    int
+	addr    string
 	process *child.Process
 }
 
@@ -51,12 +51,10 @@ func Start(ctx context.Context, program debian.Program, options ...string) (*Ser
 }
 
 // URL is the server's address. It stays the same over restarts.
-func (s *Server) URL() string { return "redis://" + s.addr() + "/0" }
+func (s *Server) URL() string { return "redis://" + s.addr + "/0" }
 
 // Pid is the process id of the server.
 func (s *Server) Pid() int { return s.process.Pid() }
-
-func (s *Server) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 // Kill ends the server at once and returns when it has ended.
 func (s *Server) Kill() error {
@@ -83,22 +81,21 @@ func (s *Server) Restart(ctx context.Context) error {
 	if err := s.Kill(); err != nil {
 		return err
 	}
-	fixed := s.port != 0
+	fixed := s.addr != ""
 	for {
 		if !fixed {
-			port, err := freePort(ctx)
-			if err != nil {
+			var err error
+			if s.addr, err = child.FreeAddress(ctx); err != nil {
 				return err
 			}
-			s.port = port
 		}
 		var out tail
-		process, err := child.Start(command(s.program, s.port, s.options, &out), syscall.SIGKILL)
+		process, err := child.Start(command(s.program, s.addr, s.options, &out), syscall.SIGKILL)
 		if err != nil {
 			return fmt.Errorf("start Redis: %w", err)
 		}
 		s.process = process
-		if err = awaitPong(ctx, s.addr(), process); err == nil {
+		if err = awaitPong(ctx, s.addr, process); err == nil {
 			return nil
 		}
 		err = errors.Join(err, s.Kill())
@@ -152,24 +149,11 @@ func pong(ctx context.Context, addr string, pid int) bool {
 	return false
 }
 
-func freePort(ctx context.Context) (int, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
-}
-
-func command(program debian.Program, port int, options []string, out *tail) *exec.Cmd {
+func command(program debian.Program, addr string, options []string, out *tail) *exec.Cmd {
+	host, port, _ := net.SplitHostPort(addr)
 	cmd := program.Command(append([]string{
-		"--port", strconv.Itoa(port),
-		"--bind", "127.0.0.1",
+		"--port", port,
+		"--bind", host,
 		"--save", "",
 		"--appendonly", "no",
 		"--dir", os.TempDir(),

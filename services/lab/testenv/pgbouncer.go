@@ -31,7 +31,10 @@ func PgBouncer(t testing.TB, dsn string, settings ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address, err := child.FreeAddress(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := bouncerFile(t, link, address, settings)
 	said, err := os.Create(file + ".log")
 	if err != nil {
@@ -64,18 +67,6 @@ func PgBouncer(t testing.TB, dsn string, settings ...string) string {
 	})
 	link.Host = address
 	return link.String()
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
 }
 
 // bouncerFile writes a configuration, which PgBouncer reads before it changes its

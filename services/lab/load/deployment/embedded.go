@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
@@ -44,15 +43,14 @@ const (
 // PostgreSQL, and NATS and the model inside of the lab's own process. It is safe
 // for concurrent use.
 type Embedded struct {
+	place
+
 	program  program
 	postgres *postgres.Server
 	nats     *natsd.Server
 	model    *llmapi.API
 	server   *http.Server
 	serving  sync.WaitGroup
-	keys     secret.Keyring
-	pool     *pgxpool.Pool
-	client   *control.Client
 	latency  time.Duration
 
 	mu       sync.Mutex
@@ -78,7 +76,7 @@ type Options struct {
 // error.
 func Embed(ctx context.Context, s *scenario.Scenario, opts Options) (*Embedded, error) {
 	e := &Embedded{units: map[string][]*unit{}, next: map[string]int{}, latency: s.LLMLatency}
-	e.program = program{binary: opts.Binary, dir: opts.Dir, config: filepath.Join(opts.Dir, "chorus.yaml")}
+	e.program = program{binary: opts.Binary, dir: opts.Dir}
 	if err := e.start(ctx, s, opts); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -105,9 +103,7 @@ func (e *Embedded) start(ctx context.Context, s *scenario.Scenario, opts Options
 	}
 	values["telegram.url"] = e.emulator.url
 	maps.Copy(values, s.Config)
-	if err := writeConfig(e.program.config, values); err != nil {
-		return err
-	}
+	e.program.env = environment(values)
 	if err := e.program.start(e.emulator); err != nil {
 		return err
 	}
@@ -217,15 +213,6 @@ func (e *Embedded) Launch(ctx context.Context, services map[string]int) error {
 
 // Lasts is false: all of it ends with Close.
 func (e *Embedded) Lasts() bool { return false }
-
-// Pool is the database.
-func (e *Embedded) Pool() *pgxpool.Pool { return e.pool }
-
-// Emulator is the emulated Telegram.
-func (e *Embedded) Emulator() *control.Client { return e.client }
-
-// Keys seal the bots' tokens.
-func (e *Embedded) Keys() secret.Keyring { return e.keys }
 
 // SetLLMFaults puts these faults of the model in place of all.
 func (e *Embedded) SetLLMFaults(_ context.Context, faults []llmapi.Fault) error {

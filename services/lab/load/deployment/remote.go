@@ -24,9 +24,8 @@ import (
 // Remote is a deployment that somebody runs, with the emulator for Telegram. It is
 // safe for concurrent use.
 type Remote struct {
-	pool    *pgxpool.Pool
-	client  *control.Client
-	keys    secret.Keyring
+	place
+
 	metrics []metricsOf
 	token   string
 	operate []string
@@ -59,7 +58,7 @@ func Connect(cfg RemoteConfig) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Remote{pool: cfg.Pool, client: client, keys: cfg.Keys, token: cfg.Token.Reveal(), operate: strings.Fields(cfg.Operate)}
+	r := &Remote{place: place{cfg.Pool, client, cfg.Keys}, token: cfg.Token.Reveal(), operate: strings.Fields(cfg.Operate)}
 	for _, m := range cfg.Metrics {
 		service, address, _ := strings.Cut(m, "=")
 		u, err := url.Parse(address)
@@ -73,15 +72,6 @@ func Connect(cfg RemoteConfig) (*Remote, error) {
 
 // Lasts is true: it was there before.
 func (r *Remote) Lasts() bool { return true }
-
-// Pool is the database.
-func (r *Remote) Pool() *pgxpool.Pool { return r.pool }
-
-// Emulator is the emulated Telegram.
-func (r *Remote) Emulator() *control.Client { return r.client }
-
-// Keys seal the bots' tokens.
-func (r *Remote) Keys() secret.Keyring { return r.keys }
 
 // Launch leaves the services as they are: their number is their operator's.
 func (r *Remote) Launch(context.Context, map[string]int) error { return nil }

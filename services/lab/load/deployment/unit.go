@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,31 +40,20 @@ type unit struct {
 
 // program is how units are started.
 type program struct {
-	binary, dir, config string
+	binary, dir string
+	env         []string
 }
 
 // newUnit chooses a port. option is the flag that takes it.
 func (p program) newUnit(ctx context.Context, command, name, option, ready string) (*unit, error) {
-	address, err := freeAddress(ctx)
+	address, err := child.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &unit{
 		name: name, ready: ready, url: "http://" + address,
-		args: []string{command, "--config", p.config, option, address},
+		args: []string{command, option, address},
 	}, nil
-}
-
-// freeAddress is one that nobody listens on. Another program may be quicker to
-// take it; then the unit ends and says so in its log.
-func freeAddress(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // start starts the unit; awaitReady waits for it.
@@ -75,8 +64,7 @@ func (p program) start(u *unit) error {
 	}
 	defer log.Close()                        // the process has a descriptor of its own
 	cmd := exec.Command(p.binary, u.args...) //nolint:noctx // it outlives this call, and package child ends it
-	cmd.Env = environment()
-	cmd.Dir = p.dir
+	cmd.Env, cmd.Dir = p.env, p.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	if u.process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("start %s: %w", u.name, err)
@@ -85,16 +73,25 @@ func (p program) start(u *unit) error {
 	return nil
 }
 
-// environment is this process' without Chorus' own variables: all configuration
-// stands in the file.
-func environment() []string {
-	var kept []string
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "CHORUS_") {
-			kept = append(kept, variable)
-		}
+// environment is this process' with Chorus' own variables for values by path, such as
+// nats.url, in place of those that are there.
+func environment(values map[string]string) []string {
+	const prefix = "CHORUS_"
+	env := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, prefix) })
+	for path, value := range values {
+		env = append(env, prefix+strings.ToUpper(strings.ReplaceAll(path, ".", "_"))+"="+value)
 	}
-	return kept
+	return env
+}
+
+// run runs a command of the binary to its end.
+func (p program) run(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, p.binary, args...)
+	cmd.Env, cmd.Dir = p.env, p.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("chorus %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 func (p program) log(u *unit) string { return filepath.Join(p.dir, u.name+".log") }
