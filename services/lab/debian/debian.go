@@ -74,13 +74,13 @@ func cached(ctx context.Context, cache, pkg, program string) (Program, error) {
 	return found, nil
 }
 
-// Install installs a package for the whole system, which root may. It waits for
+// Install installs packages for the whole system, which root may. It waits for
 // others that do.
-func Install(ctx context.Context, pkg string) error {
+func Install(ctx context.Context, pkgs ...string) error {
 	options := []string{"-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"}
 	// Old package lists may do, so what counts is whether the installation works.
 	_, updateErr := aptGet(ctx, "/", append(options, "update")...)
-	if _, err := aptGet(ctx, "/", append(options, "install", "-y", "--no-install-recommends", pkg)...); err != nil {
+	if _, err := aptGet(ctx, "/", append(append(options, "install", "-y", "--no-install-recommends"), pkgs...)...); err != nil {
 		return errors.Join(updateErr, err)
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/chorus-cast/chorus/services/lab/debian"
 )
 
 const lockEvery = 100 * time.Millisecond
@@ -23,14 +25,9 @@ func programs(ctx context.Context) (node, npm string, err error) {
 		return node, npm, nil
 	}
 
-	for _, step := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", "nodejs", "npm"}} {
-		cmd := exec.CommandContext(ctx, "apt-get", step...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-
-		if out, failed := cmd.CombinedOutput(); failed != nil {
-			return "", "", fmt.Errorf("this test needs Node.js 18 or newer with npm: install them "+
-				"(apt-get install nodejs npm, brew install node): %w: apt-get: %w: %s", err, failed, out)
-		}
+	if failed := debian.Install(ctx, "nodejs", "npm"); failed != nil {
+		return "", "", fmt.Errorf("this test needs Node.js 18 or newer with npm: install them "+
+			"(apt-get install nodejs npm, brew install node): %w: %w", err, failed)
 	}
 
 	return installed()
