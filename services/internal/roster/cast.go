@@ -1,9 +1,8 @@
-// Package roster is the cast as data: bots with their personas, the chats they
-// play in, what is allowed in each field, and the difference between the cast
-// there is and the one that is wanted. It knows no file format and no database.
+// Package roster holds the cast as data: bots with their personas and the chats they play in. It
+// validates a cast, and computes the changes from the current cast to a wanted one. It knows no
+// file format and no database.
 //
-// The tags of the structs below are the one description of every field; package
-// schema says what they mean.
+// The struct tags describe every field, here only; package schema explains them.
 package roster
 
 import (
@@ -13,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
-// Cast is which bots play in which chats.
+// Cast holds bots and the chats they play in.
 type Cast struct {
 	Bots  []Bot  `cast:"bots"  doc:"The bots and their personas." entries:"10000"`
 	Chats []Chat `cast:"chats" doc:"The groups that they play in." entries:"100000"`
@@ -35,17 +34,17 @@ type Bot struct {
 	Holdings    []Holding  `cast:"holdings"     doc:"What it owns in the fiction." entries:"200"`
 	Memories    []Memory   `cast:"memories"     doc:"What it remembers. Memories that the file does not list stay, unless the cast is pruned." entries:"1000"`
 
-	// ID is the bot's row; 0 in a cast that was read from a file.
+	// ID is the key of the bot's row; 0 in a cast that was read from a file.
 	ID int64
-	// AccountID is Telegram's id of the bot; 0 if it isn't known.
+	// AccountID is Telegram's id of the bot; 0 if not known.
 	AccountID int64
-	// Secret is the token itself; empty if it isn't known or can't be opened.
+	// Secret is the token itself; empty if it isn't known or can't be decrypted.
 	Secret secret.String
-	// Removed bots were pruned. They keep their row, because messages refer to it.
+	// Removed bots were pruned. Their rows stay, because messages refer to them.
 	Removed bool
 }
 
-// Persona is what a bot is like.
+// Persona describes a bot's character.
 type Persona struct {
 	DisplayName string   `cast:"display_name" doc:"The name that the chat sees." min:"1" max:"64" required:"true"`
 	Summary     string   `cast:"summary"      doc:"Who the persona is, in a few sentences; every prompt begins with it." min:"1" max:"4000" required:"true"`
@@ -61,13 +60,13 @@ type Persona struct {
 	Stickers []Sticker `cast:"stickers" doc:"Stickers that it sends, now and then, in place of a reaction of the same mood, where reaction_mode lets reactions be messages." entries:"50"`
 }
 
-// Sticker is one that a bot may send.
+// Sticker is a sticker that a bot may send.
 type Sticker struct {
 	FileID string `cast:"file_id" json:"file_id" key:"true" doc:"Telegram's id of the file, as this bot got it: Telegram refuses those of other bots." pattern:"^[A-Za-z0-9_-]{20,200}$" required:"true" want:"20 to 200 letters, digits, - and _"`
 	Mood   string `cast:"mood"    json:"mood"    doc:"What it expresses." enum:"love,kindness,approval,excitement,celebration,amusement,thought,surprise,sadness" required:"true"`
 }
 
-// Stance is what a bot thinks of a topic.
+// Stance is a bot's opinion on a topic.
 type Stance struct {
 	Topic      string  `cast:"topic"      key:"true" doc:"The topic; a bot has one stance on each." min:"1" max:"64" required:"true"`
 	Stance     string  `cast:"stance"     doc:"The opinion, as the persona would put it." min:"1" max:"1000" required:"true"`
@@ -105,13 +104,13 @@ type Chat struct {
 	RetentionDays int           `cast:"retention_days" doc:"After so many days messages are deleted, and what led to them." default:"30" min:"1" max:"3650"`
 	Cast          []string      `cast:"cast"           doc:"The names of the bots that play in the chat; their order does not matter." entries:"1000" want:"a list of up to 1000 names that stand under bots, each once"`
 
-	// ID is the chat's row; 0 in a cast that was read from a file.
+	// ID is the key of the chat's row; 0 in a cast that was read from a file.
 	ID int64
-	// Removed chats were pruned. They keep their row, because messages refer to it.
+	// Removed chats were pruned. Their rows stay, because messages refer to them.
 	Removed bool
 }
 
-// Present is the cast without what was pruned.
+// Present returns the cast without pruned bots and chats.
 func (c Cast) Present() Cast {
 	var present Cast
 	for _, b := range c.Bots {
@@ -133,11 +132,11 @@ const (
 	Supergroup = "supergroup"
 )
 
-// lastSupergroup is the id above which there are only basic groups: Telegram
-// numbers supergroups from -1000000000000 downwards.
+// lastSupergroup is the largest id of a supergroup: Telegram numbers supergroups from
+// -1000000000000 downwards, and basic groups above it.
 const lastSupergroup = -1_000_000_000_000
 
-// KindOf tells the kind of group that a Telegram id names.
+// KindOf returns the kind of group that a Telegram id belongs to.
 func KindOf(telegramID int64) string {
 	if telegramID <= lastSupergroup {
 		return Supergroup

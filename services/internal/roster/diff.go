@@ -8,15 +8,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
-// Diff plans how the current cast becomes the wanted one. Both are normalised;
-// the wanted one is valid, and its bots have their Secret and AccountID.
+// Diff returns the changes from the current cast to the wanted one. Both must be normalised; the
+// wanted one must be valid, and its bots must have their Secret and AccountID.
 //
-// Bots and chats are the same if their names are. One whose name is new but
-// whose Telegram id or username belongs to one that the wanted cast doesn't
-// name is that one under a new name, and keeps its history.
+// Bots and chats are identified by their names. If a name is new but its Telegram id or username
+// belongs to a bot or chat that the wanted cast doesn't name, it is the same one renamed, and keeps
+// its history.
 //
-// What the wanted cast does not name stays, unless prune is set; so do memories.
-// An empty username, title or Telegram id leaves the current one.
+// Without prune, bots, chats and memories that the wanted cast doesn't name stay. An empty
+// username, title or Telegram id keeps the current one.
 func Diff(current, wanted Cast, prune bool) Plan {
 	d := differ{schema: Schema(), current: current, wanted: wanted, prune: prune}
 	bots, gone := d.bots()
@@ -77,7 +77,7 @@ func (d *differ) bots() (kept, gone []Change) {
 	return kept, gone
 }
 
-// botFor finds the current bot that a wanted one is, or nil.
+// botFor returns the current bot that a wanted one refers to, or nil.
 func (d *differ) botFor(want Bot, named, matched map[string]bool) *Bot {
 	for i, old := range d.current.Bots {
 		if old.Name == want.Name {
@@ -94,7 +94,7 @@ func (d *differ) botFor(want Bot, named, matched map[string]bool) *Bot {
 	return nil
 }
 
-// merge takes from the current bot what the wanted one leaves open.
+// merge fills in from the current bot what the wanted one leaves open.
 func (d *differ) merge(want, old Bot) Bot {
 	want.ID = old.ID
 	if want.Username == "" && (want.AccountID == 0 || want.AccountID == old.AccountID) {
@@ -119,8 +119,7 @@ func (d *differ) merge(want, old Bot) Bot {
 	return want
 }
 
-// tokenEdit compares tokens. A token is sealed for a name, so a bot that is
-// renamed gets its token anew.
+// tokenEdit compares tokens. A token is sealed for a name, so a renamed bot gets its token again.
 func tokenEdit(old, want Bot) (Edit, bool) {
 	e := Edit{Path: TokenPath, After: source(want)}
 	switch {
@@ -138,7 +137,7 @@ func tokenEdit(old, want Bot) (Edit, bool) {
 	return e, true
 }
 
-// source says where a token comes from.
+// source describes the origin of a token.
 func source(b Bot) string {
 	switch {
 	case b.Token.Env != "":
@@ -196,7 +195,7 @@ func (d *differ) chatFor(want Chat, named map[string]bool) *Chat {
 	return nil
 }
 
-// withNewNames is a chat whose cast is called as the bots are called from now on.
+// withNewNames returns a chat whose cast has the bots' new names.
 func (d *differ) withNewNames(c Chat) Chat {
 	c.Cast = slices.Clone(c.Cast)
 	for i, name := range c.Cast {
@@ -207,7 +206,7 @@ func (d *differ) withNewNames(c Chat) Chat {
 	return c
 }
 
-// settle takes from the current chat what the wanted one leaves open.
+// settle fills in from the current chat what the wanted one leaves open.
 func (d *differ) settle(want, old Chat) Chat {
 	want.ID = old.ID
 	if want.Title == "" {
@@ -215,7 +214,7 @@ func (d *differ) settle(want, old Chat) Chat {
 	}
 	upgraded := old.Kind == Supergroup && want.Kind == Group
 	if upgraded {
-		// Telegram gives an upgraded group a new id, and the way back is closed.
+		// Telegram gives an upgraded group a new id, and an upgrade can't be undone.
 		d.plan.Notes = append(d.plan.Notes, fmt.Sprintf(
 			"chat %s was upgraded to a supergroup and stays telegram_id %d: put that id into the file", want.Name, old.TelegramID))
 	}
@@ -225,7 +224,7 @@ func (d *differ) settle(want, old Chat) Chat {
 	return want
 }
 
-// created drops what new rows have by default.
+// created removes the defaults, which are no earlier values, from the edits of a new row.
 func created(list []Edit) []Edit {
 	for i := range list {
 		list[i].Before = ""

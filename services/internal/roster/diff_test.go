@@ -154,7 +154,7 @@ func TestDiffShowsNewOnesWithoutDefaults(t *testing.T) {
 	}
 }
 
-// A plan that was carried out leaves nothing to do.
+// After a plan is carried out, the next plan is empty.
 func TestDiffConverges(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -10,20 +10,19 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
-// leaf is one value of a bot or chat with the path to it. Entries of lists are
-// named by their key, so that a path means the same in two versions.
+// leaf is one value of a bot or chat with its path. Entries of lists are named by their key, so
+// that a path has the same meaning in two versions.
 type leaf struct{ path, text string }
 
-// flatten lists the leaves of a struct. Two structs are equal, as far as a file
-// could tell, if their leaves are.
+// flatten returns the leaves of a struct. Two structs are equal, as far as a file can say, if their
+// leaves are.
 func flatten(v reflect.Value, s *schema.Schema, path string) []leaf {
 	var leaves []leaf
 	for _, f := range s.Fields {
 		field, at := f.In(v), path+f.Name
 		switch {
 		case f.Key, f.Type == reflect.TypeFor[secret.Ref]():
-			// A key is in the path. Tokens are compared by what they are, not by
-			// where they come from.
+			// A key is in the path. Tokens are compared by their value, not by their reference.
 		case f.Struct != nil && field.Kind() == reflect.Slice:
 			for i := range field.Len() {
 				entry := field.Index(i)
@@ -38,7 +37,7 @@ func flatten(v reflect.Value, s *schema.Schema, path string) []leaf {
 	return leaves
 }
 
-// keyOf returns what tells the entries of a list apart.
+// keyOf returns the key of a list's entry.
 func keyOf(entry reflect.Value, s *schema.Schema) string {
 	var parts []string
 	for _, f := range s.Fields {
@@ -49,7 +48,7 @@ func keyOf(entry reflect.Value, s *schema.Schema) string {
 	return strings.Join(parts, " ")
 }
 
-// textOf shows a value so that different values look different.
+// textOf formats a value so that different values have different texts.
 func textOf(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.String:
@@ -75,8 +74,8 @@ func leavesOfChat(c Chat, s *schema.Schema) []leaf {
 	return flatten(reflect.ValueOf(c), s, "")
 }
 
-// edits are the leaves that differ, in the order of the wanted ones, then those
-// that are gone.
+// edits returns the leaves that differ, in the order of the wanted ones, and then those that are
+// gone.
 func edits(before, after []leaf) []Edit {
 	old := make(map[string]string, len(before))
 	for _, l := range before {

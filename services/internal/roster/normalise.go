@@ -12,9 +12,8 @@ import (
 // Schema describes a Cast.
 func Schema() *schema.Schema { return schema.Of(reflect.TypeFor[Cast](), "cast") }
 
-// Normalise brings a cast into the form that is stored and compared: no white
-// space around texts, no empty lists, the kind of each chat filled in. It does
-// not validate.
+// Normalise changes a cast to its stored form: no white space around texts, no empty lists, the
+// kind of each chat filled in. It doesn't validate.
 func (c *Cast) Normalise() {
 	trim(reflect.ValueOf(c).Elem(), Schema())
 	for i := range c.Chats {
@@ -51,7 +50,7 @@ func trim(v reflect.Value, s *schema.Schema) {
 	}
 }
 
-// checkHours says what is wrong with the ranges of a bot's active hours.
+// checkHours reports invalid ranges in a bot's active hours.
 func (v *validator) checkHours(ranges []string, at string) {
 	for i, text := range ranges {
 		if _, err := hours.Parse(text); err != nil {

@@ -8,14 +8,14 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry/redact"
 )
 
-// Op is what happens to a bot or chat.
+// Op is a kind of change.
 type Op int
 
-// What can happen.
+// The kinds of changes.
 const (
 	Create Op = iota
 	Update
-	Restore // what was pruned comes back, with its history
+	Restore // a pruned one comes back with its history
 	Remove
 )
 
@@ -31,9 +31,8 @@ func (o Op) mark() string {
 	return "?"
 }
 
-// Change is what happens to one bot or one chat. Either Bot or Chat is set: as
-// it is to be, with the ID of its row if it has one, or as it was if it is
-// removed.
+// Change is a change of one bot or one chat. Either Bot or Chat is set: in its new state, with the
+// ID of its row if it has one; for Remove, in its old state.
 type Change struct {
 	Op    Op
 	Bot   *Bot
@@ -41,7 +40,7 @@ type Change struct {
 	Edits []Edit
 }
 
-// Name returns what changes, such as "bot anna".
+// Name returns the object of the change, such as "bot anna".
 func (c Change) Name() string {
 	if c.Bot != nil {
 		return "bot " + c.Bot.Name
@@ -49,15 +48,15 @@ func (c Change) Name() string {
 	return "chat " + c.Chat.Name
 }
 
-// Edit is a field that changes. Before is empty if there was none, After if
-// there will be none; texts stand in quotation marks.
+// Edit is a field that changes. Before is empty if there was no value, After if there will be none;
+// texts are quoted.
 type Edit struct {
 	Path   string `json:"path"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
 }
 
-// TokenPath is the path of an Edit that says that a bot gets another token.
+// TokenPath is the path of the Edit for a changed token.
 const TokenPath = "token"
 
 // Edited reports whether a field is among the edits.
@@ -65,9 +64,8 @@ func (c Change) Edited(path string) bool {
 	return slices.ContainsFunc(c.Edits, func(e Edit) bool { return e.Path == path })
 }
 
-// Plan is what makes one cast of another: changes in the order in which they
-// can be made, and notes about what stays as it is although the wanted cast
-// says otherwise.
+// Plan holds the changes from one cast to another, in an order in which they can be made, and notes
+// about things that stay although the wanted cast differs.
 type Plan struct {
 	Changes []Change
 	Notes   []string
@@ -83,7 +81,7 @@ func (p Plan) Equal(other Plan) bool {
 	})
 }
 
-// Count tells how many changes are of one of the given kinds.
+// Count returns the number of changes of the given kinds.
 func (p Plan) Count(ops ...Op) int {
 	n := 0
 	for _, c := range p.Changes {
@@ -94,14 +92,14 @@ func (p Plan) Count(ops ...Op) int {
 	return n
 }
 
-// Shown is a change as it is shown and kept. It holds no token.
+// Shown is a change as it is shown and stored. It holds no token.
 type Shown struct {
 	Op    string `json:"op" enum:"added,changed,restored,removed"`
 	Name  string `json:"name" doc:"what changes, such as bot anna"`
 	Edits []Edit `json:"edits"`
 }
 
-// Shown are the changes as they are shown.
+// Shown returns the changes for display.
 func (p Plan) Shown() []Shown {
 	ops := map[Op]string{Create: "added", Update: "changed", Restore: "restored", Remove: "removed"}
 	hide := redact.New().String
@@ -115,7 +113,7 @@ func (p Plan) Shown() []Shown {
 	return all
 }
 
-// Forgotten tells how many memories are removed from bots that stay.
+// Forgotten returns the number of memories removed from bots that stay.
 func (p Plan) Forgotten() int {
 	n := 0
 	for _, c := range p.Changes {
@@ -128,8 +126,7 @@ func (p Plan) Forgotten() int {
 	return n
 }
 
-// String shows the plan as a diff, with a line of summary at its end. It never
-// shows a token.
+// String returns the plan as a diff, with a summary in the last line. It never shows a token.
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, note := range p.Notes {
@@ -153,7 +150,7 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// String shows the edit on one line. Of long texts it shows where they differ.
+// String returns the edit on one line. Long texts are shown around their first difference.
 func (e Edit) String() string {
 	path := cut([]rune(e.Path), 0)
 	before, after := excerpts(e.Before, e.After)
@@ -168,7 +165,7 @@ func (e Edit) String() string {
 
 const (
 	excerpt = 70 // characters of a value that an edit shows
-	lead    = 20 // of them before the first difference
+	lead    = 20 // of these, before the first difference
 )
 
 func excerpts(before, after string) (string, string) {

@@ -11,8 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
-// Validate gives a schema.Problems with everything that is wrong, or nil. It
-// expects a normalised cast.
+// Validate returns a schema.Problems with all errors, or nil. It expects a normalised cast.
 func (c Cast) Validate() error {
 	v := validator{problems: Schema().Check(reflect.ValueOf(c), "")}
 	v.bots(c.Bots)
@@ -93,7 +92,7 @@ func (v *validator) group(chat Chat, at string) {
 	}
 }
 
-// location is time.LoadLocation without the names that mean this machine's zone.
+// location is time.LoadLocation without the names of this machine's zone.
 func location(name string) (*time.Location, error) {
 	if name == "" || name == "Local" {
 		return nil, errors.New("is no name of a time zone")
@@ -101,10 +100,10 @@ func location(name string) (*time.Location, error) {
 	return time.LoadLocation(name)
 }
 
-// uses remembers where a value stands.
+// uses maps a value to the path of its first use.
 type uses map[string]string
 
-// once objects to a value that stands elsewhere, too.
+// once reports a value that was used before.
 func (v *validator) once(seen uses, value, path string) {
 	if value == "" {
 		return

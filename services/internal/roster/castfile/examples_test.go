@@ -56,8 +56,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// A newcomer sees the book club talk soon, whatever the time of day, and for as
-// long as they care to watch.
+// A newcomer sees the book club talk soon, at any time of day and for any length of time.
 func TestTheBookClubIsAwake(t *testing.T) {
 	t.Parallel()
 	file, err := castfile.Load(filepath.Join(examples, "book-club.yaml"))

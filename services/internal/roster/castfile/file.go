@@ -1,6 +1,5 @@
-// Package castfile reads and writes casts as YAML. Reading is strict and finds
-// everything that is wrong at once, each with its line and column. A file holds
-// references to tokens, never tokens.
+// Package castfile reads and writes casts as YAML. Reading is strict and reports all errors at
+// once, each with its line and column. A file holds references to tokens, never tokens.
 package castfile
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// File is a cast with the places where its fields stand.
+// File is a cast with the positions of its fields.
 type File struct {
 	Name string
 	Cast roster.Cast // normalised and valid
@@ -24,7 +23,7 @@ type File struct {
 	reader schema.Reader
 }
 
-// Error is one thing that is wrong with a file. It is one line long.
+// Error is one error in a file. It has one line.
 type Error struct {
 	File string
 	schema.Place
@@ -33,11 +32,11 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s%v: %v", e.File, e.Place, e.Problem) }
 
-// Unwrap gives the problem alone.
+// Unwrap returns the problem without its position.
 func (e *Error) Unwrap() error { return e.Problem }
 
-// largest is how long a file may be, in bytes. It is enough for ten thousand
-// personas, and keeps a wrong file (a dump, a video) out of memory.
+// largest limits a file's size, in bytes. It is enough for ten thousand personas, and keeps a wrong
+// file (a dump, a video) out of memory.
 const largest = 16 << 20
 
 const wantFile = "a YAML file with the lists bots and chats"
@@ -63,8 +62,7 @@ func read(name string, r io.Reader) (*File, error) {
 	return Parse(name, data)
 }
 
-// Parse reads a cast. The name is for errors. What is wrong with the content
-// comes as *Error, all of them joined.
+// Parse reads a cast; name is for errors. It returns errors in the content as joined *Error.
 func Parse(name string, data []byte) (*File, error) {
 	file := &File{Name: name}
 	r := &file.reader
@@ -97,7 +95,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return nil, errors.Join(errs...)
 }
 
-// Problem makes an error of something that is wrong with a field of this file.
+// Problem returns an error about a field of this file.
 func (f *File) Problem(path, value, want string) error {
 	return &Error{File: f.Name, Place: f.reader.At(path), Problem: schema.Problem{Path: path, Value: value, Want: want}}
 }

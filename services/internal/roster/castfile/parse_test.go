@@ -104,7 +104,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 	}
 }
 
-// All mistakes are told at once, in the order of the file, each on a line.
+// Parse reports all errors at once, in the order of the file, each on a line.
 func TestAllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := castfile.Parse("x.yaml", []byte(`chats:
@@ -165,8 +165,8 @@ func TestLoadSaysWhichFile(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, reading it ends in a cast that can be written and read
-// back, or in errors of one line each that repeat no token.
+// For any content, Parse returns a cast that can be written and read back, or errors of one line
+// each that repeat no token.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		anna, anna + "chats: [{name: c, cast: [anna]}]", "bots: [", "a: &x *x", "? [a]: b", "bots: !!map {<<: *a}",
@@ -199,7 +199,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// voiced is a cast file whose bot has a voice.
+// voiced returns a cast file whose bot has a voice.
 func voiced(voice string) string {
 	return "bots: [{name: anna, token: env:ANNA, persona: {display_name: Anna, summary: Reads., voice: " + voice + "}}]"
 }

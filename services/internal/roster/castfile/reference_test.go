@@ -15,7 +15,7 @@ import (
 
 const guide = "../../../../docs/cast-files.md"
 
-// The guide's reference is what the code says. UPDATE_DOCS=1 writes it anew.
+// The guide's reference equals the text made from the code. UPDATE_DOCS=1 writes it.
 func TestTheGuideIsCurrent(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(guide)
@@ -40,7 +40,7 @@ func TestTheGuideIsCurrent(t *testing.T) {
 	}
 }
 
-// Every field says what it is for and what is allowed.
+// Every field has a description and its allowed values.
 func TestEveryFieldIsDescribed(t *testing.T) {
 	t.Parallel()
 	var walk func(s *schema.Schema, path string)
@@ -60,7 +60,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 	walk(roster.Schema(), "")
 }
 
-// The guide's whole files are valid.
+// The complete files in the guide are valid.
 func TestTheGuidesExamplesAreValid(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(guide)

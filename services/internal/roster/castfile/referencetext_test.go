@@ -10,8 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// reference describes every field of a cast file as Markdown: a section for each
-// kind of entry, with a table of its fields.
+// reference describes every field of a cast file as Markdown: a section for each kind of entry,
+// with a table of its fields.
 func reference() string {
 	var b strings.Builder
 	section(&b, "The file", "", roster.Schema())
@@ -40,7 +40,7 @@ func defaultOf(f schema.Field) string {
 	switch {
 	case f.Required || f.Struct != nil && f.Type.Kind() == reflect.Struct && slices.ContainsFunc(f.Struct.Fields, required):
 		return "required"
-	case f.Default == "" || f.Name == "telegram_id": // its 0 stands for none
+	case f.Default == "" || f.Name == "telegram_id": // its 0 means none
 		return "none"
 	}
 	return "`" + f.Default + "`"

@@ -14,15 +14,14 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// Format writes a cast as a file that Parse reads to the same cast. Fields that
-// have their default are left out. Only references to tokens are written; a bot
-// without one gets env:CHORUS_TOKEN_NAME.
+// Format returns a cast as a file that Parse reads back to the same cast. Fields with their default
+// are left out. It writes only references to tokens; a bot without one gets env:CHORUS_TOKEN_NAME.
 func Format(cast roster.Cast) []byte {
 	cast.Bots = WithReferences(cast.Bots)
 	chats := make([]roster.Chat, len(cast.Chats))
 	for i, c := range cast.Chats {
 		if c.TelegramID != 0 && c.Kind == roster.KindOf(c.TelegramID) {
-			c.Kind = "" // it follows from the id
+			c.Kind = "" // derived from the id
 		}
 		chats[i] = c
 	}
@@ -39,18 +38,19 @@ func Format(cast roster.Cast) []byte {
 	return w.out.Bytes()
 }
 
-// writer writes block style YAML. The YAML library's own writer changes some
-// texts on their way (tabs, for one), and would not fold long ones.
+// writer writes block style YAML. The YAML library's own writer changes some texts (tabs, for one)
+// and can't fold long ones.
 type writer struct {
 	out bytes.Buffer
-	// Texts that need no quotation marks, and those among them that do.
+	// word matches texts that need no quotation marks, except those that reserved matches.
 	word, reserved *regexp.Regexp
-	// Values that have their defaults, made once for each schema: a cast has thousands.
+	// Values with all defaults, built once for each schema, because a cast has thousands of
+	// entries.
 	fresh map[*schema.Schema]reflect.Value
 }
 
-// structure writes the fields that don't have their default. First is what
-// stands before the first one in place of the indent.
+// structure writes the fields without their default. The first one follows first instead of the
+// indent.
 func (w *writer) structure(v reflect.Value, s *schema.Schema, first, indent string) {
 	fresh, made := w.fresh[s]
 	if !made {
@@ -100,10 +100,10 @@ func (w *writer) simple(v reflect.Value, indent string) string {
 	}
 }
 
-// width is where long texts are folded.
+// width is the column at which long texts are folded.
 const width = 88
 
-// folded writes a long text over several lines, where that can't change it.
+// folded writes a long text over several lines if this can't change it.
 func (w *writer) folded(text, indent string) string {
 	words := strings.Split(text, " ")
 	odd := func(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r)) }
@@ -125,8 +125,8 @@ func (w *writer) folded(text, indent string) string {
 	return b.String()
 }
 
-// scalar writes a text on one line, in quotation marks unless it is plainly a
-// text. Go's quotes are YAML's double quotes.
+// scalar writes a text on one line, quoted unless YAML reads it as a text anyway. Go's quotes are
+// YAML's double quotes.
 func (w *writer) scalar(text string) string {
 	if w.word.MatchString(text) && !w.reserved.MatchString(text) {
 		return text
@@ -134,7 +134,7 @@ func (w *writer) scalar(text string) string {
 	return strconv.Quote(text)
 }
 
-// WithReferences gives every bot a reference of its own to its token, if it has none.
+// WithReferences gives every bot without a token reference one of its own.
 func WithReferences(bots []roster.Bot) []roster.Bot {
 	used := map[string]bool{}
 	for _, b := range bots {
@@ -147,7 +147,7 @@ func WithReferences(bots []roster.Bot) []roster.Bot {
 		}
 		base := Variable(bots[i].Name)
 		name := base
-		for n := 2; used[name]; n++ { // of a-b and a_b
+		for n := 2; used[name]; n++ { // a-b and a_b give the same name
 			name = base + "_" + strconv.Itoa(n)
 		}
 		used[name] = true
@@ -156,8 +156,7 @@ func WithReferences(bots []roster.Bot) []roster.Bot {
 	return bots
 }
 
-// Variable is the environment variable that an exported bot's token is looked
-// for in.
+// Variable returns the environment variable that holds an exported bot's token.
 func Variable(bot string) string {
 	return "CHORUS_TOKEN_" + strings.ToUpper(strings.ReplaceAll(bot, "-", "_"))
 }

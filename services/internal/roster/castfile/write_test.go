@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostertest"
 )
 
-// What is written is read back to the same cast, whatever its texts hold.
+// A written file reads back to the same cast, whatever its texts contain.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -1,5 +1,5 @@
-// Package casting applies cast files to the roster and exports the roster to
-// cast files, for whoever has a database and somebody to talk to.
+// Package casting applies cast files to the roster, and exports the roster to cast files. The
+// command line and the console use it.
 package casting
 
 import (
@@ -20,40 +20,38 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// TokenResolver finds the token of a bot. It is given the bot as its file
-// describes it, and must not put the token into an error. An empty token keeps the one
-// that the roster has.
+// TokenResolver returns the token of a bot, which is passed as its file describes it. Its errors
+// must not contain the token. An empty token keeps the roster's token.
 type TokenResolver func(ctx context.Context, bot roster.Bot) (secret.String, error)
 
-// ChatResolver finds the Telegram id of a chat, which is the one in its file, if
-// that gives one, unless the chat has moved. All bots have been resolved by then.
+// ChatResolver returns the Telegram id of a chat: the id in its file, if there is one, unless the
+// chat has moved. All bots are resolved before it is called.
 type ChatResolver func(ctx context.Context, chat roster.Chat, cast []roster.Bot) (int64, error)
 
-// Options is how a file is applied.
+// Options configures Apply.
 type Options struct {
 	// DryRun shows the plan and changes nothing.
 	DryRun bool
 	// Prune removes bots, chats and memories that the file doesn't have.
 	Prune bool
-	// By is who applies it, for the history; "chorus apply" if it is empty.
+	// By names the author for the history; "" means "chorus apply".
 	By string
-	// Yes goes on without asking, where something is pruned or sealed anew.
+	// Yes skips the questions before a prune or a reseal of tokens.
 	Yes bool
 	// Confirm asks a person; nil if there is none to ask. See Terminal.
 	Confirm func(ctx context.Context, question string) (bool, error)
-	// Token is References(file's folder) if it is nil.
+	// Token defaults to References(the file's folder).
 	Token TokenResolver
-	// Chat may be nil: then every new chat must have its id. Otherwise it is asked
-	// for every chat.
+	// Chat is called for every chat. If it is nil, every new chat must have its id.
 	Chat ChatResolver
 }
 
-// ErrDeclined says that whoever was asked said no. Nothing was changed.
+// ErrDeclined reports that the person who was asked said no. Nothing was changed.
 var ErrDeclined = errors.New("declined: nothing was changed")
 
-// Apply makes the roster what a file says, and writes what changes to out. "-"
-// is the standard input. Either all of it is applied or nothing; applying it
-// again changes nothing. Mistakes in the file come as *castfile.Error, joined.
+// Apply changes the roster to a file's cast, and writes the changes to out. "-" is the standard
+// input. It applies everything or nothing; applying a file again changes nothing. Errors in the
+// file are joined *castfile.Error.
 func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path string, opts Options, out io.Writer) error {
 	file, err := castfile.Load(path)
 	if err != nil {
@@ -107,7 +105,7 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, path
 	return hint(out, shown)
 }
 
-// Note tells the audit log what an apply has changed: "bot anna", or how many there are.
+// Note records an apply in the audit log: "bot anna", or the number of changes.
 func Note(ctx context.Context, plan roster.Plan) {
 	shown := plan.Shown()
 	object := fmt.Sprintf("cast (%d changes)", len(shown))
@@ -121,7 +119,7 @@ func (o Options) request(wanted roster.Cast, approve func(roster.Cast, roster.Pl
 	return rosterpg.Request{Wanted: wanted, Prune: o.Prune, By: cmp.Or(o.By, "chorus apply"), Approve: approve}
 }
 
-// hint leads from new tokens to what Telegram says of them, which nobody has asked it.
+// hint points to chorus check after new tokens, because Apply doesn't test them at Telegram.
 func hint(out io.Writer, applied roster.Plan) error {
 	if !slices.ContainsFunc(applied.Changes, func(c roster.Change) bool {
 		return c.Bot != nil && (c.Op == roster.Restore || c.Edited(roster.TokenPath))
@@ -134,8 +132,8 @@ func hint(out io.Writer, applied roster.Plan) error {
 	return nil
 }
 
-// tryNow lets what Telegram refuses the cast be tried at once: who applies a cast
-// may have mended the cause, be it in the file or not.
+// tryNow schedules an immediate retry of everything that Telegram refuses for this cast: its author
+// may have fixed the cause, in the file or elsewhere.
 func tryNow(ctx context.Context, pool *pgxpool.Pool, cast roster.Cast, out io.Writer) error {
 	var bots, chats []string
 	for _, b := range cast.Bots {
@@ -164,8 +162,7 @@ func staleTokens(ctx context.Context, pool *pgxpool.Pool, tokens rosterpg.Tokens
 	return rosterpg.StaleCount(states), err
 }
 
-// show writes what an apply changes. That a new first key seals the tokens anew is
-// a change, too.
+// show writes the changes. Resealing tokens with a new first key is a change, too.
 func show(out io.Writer, plan roster.Plan, stale int, keys secret.Keyring) error {
 	text := plan.String()
 	if stale > 0 {
@@ -180,16 +177,16 @@ func show(out io.Writer, plan roster.Plan, stale int, keys secret.Keyring) error
 	return nil
 }
 
-// Sealing says which of the keys seals, and who must have it before it does.
+// Sealing says which key seals, and which services must have it first.
 func Sealing(keys secret.Keyring) string {
 	return fmt.Sprintf("Key %s seals them: all senders and listeners must have been restarted with it before, because without it they are not ready.",
 		keys.Keys()[0].ID())
 }
 
-// HaveKey asks whether tokens may be sealed with the first key.
+// HaveKey is the question before tokens are sealed with the first key.
 const HaveKey = "Do all senders and listeners have this key?"
 
-// askAll gets a yes for what can't be undone by applying the old file again.
+// askAll asks before changes that applying the old file can't undo.
 func (o Options) askAll(ctx context.Context, plan roster.Plan, stale int) error {
 	if removed, forgotten := plan.Count(roster.Remove), plan.Forgotten(); o.Prune && removed+forgotten > 0 {
 		if err := o.ask(ctx, fmt.Sprintf("Remove %d bots and chats and %d memories?", removed, forgotten)); err != nil {
@@ -219,9 +216,9 @@ func (o Options) ask(ctx context.Context, question string) error {
 	return nil
 }
 
-// Export writes the roster to out as a file that Apply takes with nothing to
-// change. Tokens become references: give each bot's token in the environment
-// variable that castfile.Variable names.
+// Export writes the roster to out as a file; applying it changes nothing. It writes references
+// instead of tokens: put each bot's token into the environment variable that castfile.Variable
+// names.
 func Export(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, out io.Writer) error {
 	cast, err := rosterpg.Read(ctx, pool, rosterpg.Tokens{Keyring: keyring})
 	if err != nil {

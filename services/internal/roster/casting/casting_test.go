@@ -53,7 +53,7 @@ func newStage(t *testing.T) *stage {
 	return (&stage{pool: pool}).again(t)
 }
 
-// again is the same database with another folder and key.
+// again returns a stage with the same database and another folder and key.
 func (s *stage) again(t *testing.T) *stage {
 	t.Helper()
 	next := &stage{t: t, pool: s.pool, dir: t.TempDir()}
@@ -130,8 +130,8 @@ func TestApplyAndExport(t *testing.T) {
 	}
 }
 
-// Who applies a cast may have mended what Telegram refused: all of it is tried at
-// once, also where nothing changes.
+// An apply retries everything that Telegram refused, even if it changes nothing: its author may
+// have fixed the cause.
 func TestApplyTriesWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -255,8 +255,7 @@ func TestMistakesComeWithTheirPlace(t *testing.T) {
 	}
 }
 
-// What the emulator makes up is used for what the file leaves open, the same
-// every time.
+// The emulator supplies what the file leaves open, the same at each apply.
 func TestAnEmulatorSuppliesTheRest(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

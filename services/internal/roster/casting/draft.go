@@ -13,30 +13,30 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// Tag names a cast as it is, without its tokens: another one has another tag.
+// Tag identifies the content of a cast, tokens aside: another cast has another tag.
 func Tag(cast roster.Cast) string {
 	_, tag := Tagged(cast)
 	return tag
 }
 
-// Tagged is the file of a cast as it is, and its tag.
+// Tagged returns a cast's file and its tag.
 func Tagged(cast roster.Cast) (file []byte, tag string) {
 	file = castfile.Format(cast.Present())
 	sum := sha256.Sum256(file)
 	return file, hex.EncodeToString(sum[:16])
 }
 
-// Draft is what a file would change of the roster, and of which roster.
+// Draft is the plan of an apply, and the roster it was made for.
 type Draft struct {
 	Plan roster.Plan
-	// Tag is that of the roster that the plan is made for.
+	// Tag is the tag of the roster that the plan was made for.
 	Tag string
 
 	wanted roster.Cast
 }
 
-// Plan tells what applying a file would change. It changes nothing, if the resolvers of
-// the options don't.
+// Plan returns the changes that applying a file would make. It changes nothing itself; the
+// resolvers in opts might.
 func Plan(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, file *castfile.File, opts Options) (Draft, error) {
 	current, err := rosterpg.Read(ctx, pool, rosterpg.Tokens{Keyring: keyring})
 	if err != nil {
@@ -49,16 +49,15 @@ func Plan(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, file 
 	return Draft{Plan: roster.Diff(current, wanted, opts.Prune), Tag: Tag(current), wanted: wanted}, nil
 }
 
-// ApplyShown applies a file to the roster of a tag, so that what changes is what somebody
-// was shown. rosterpg.ErrChanged says that the roster is another one by now; then nothing
-// is changed.
+// ApplyShown applies a file to the roster with this tag, so that exactly the shown changes are
+// made. If the roster has changed, it returns rosterpg.ErrChanged and changes nothing.
 func ApplyShown(ctx context.Context, pool *pgxpool.Pool, keyring secret.Keyring, file *castfile.File, tag string, opts Options) (roster.Plan, error) {
 	tokens := rosterpg.Tokens{Keyring: keyring}
 	current, err := rosterpg.Read(ctx, pool, tokens)
 	if err != nil {
 		return roster.Plan{}, err
 	}
-	if Tag(current) != tag { // before the resolvers make anything
+	if Tag(current) != tag { // before the resolvers create anything
 		return roster.Plan{}, rosterpg.ErrChanged
 	}
 	wanted, err := resolve(ctx, file, current, opts)

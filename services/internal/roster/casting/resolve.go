@@ -13,16 +13,14 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// References finds tokens where the file's references say. Relative paths begin
-// in dir. Warn, which may be nil, gets a line about each token that everyone on
-// the machine can read.
+// References resolves tokens by the file's references. Relative paths start in dir. warn, which may
+// be nil, gets a line about each token file that every user of the machine can read.
 func References(dir string, warn func(message string)) TokenResolver {
 	r := secret.Resolver{Dir: dir, Warn: warn}
 	return func(_ context.Context, bot roster.Bot) (secret.String, error) { return r.Resolve(bot.Token) }
 }
 
-// resolve fills in what a file leaves to its surroundings. Like reading the
-// file, it tells everything that is wrong at once.
+// resolve fills in tokens and ids. It reports all errors at once.
 func resolve(ctx context.Context, file *castfile.File, current roster.Cast, opts Options) (roster.Cast, error) {
 	cast := roster.Cast{Bots: slices.Clone(file.Cast.Bots), Chats: slices.Clone(file.Cast.Chats)}
 	var errs []error
@@ -41,7 +39,7 @@ func resolve(ctx context.Context, file *castfile.File, current roster.Cast, opts
 			errs = append(errs, file.Problem(fmt.Sprintf("chats[%d].telegram_id", i), schema.Missing+": "+err.Error(), ""))
 		}
 	}
-	// Ids that were made up may collide with ones that the file gives.
+	// Generated ids may collide with ids in the file.
 	if err := cast.Validate(); len(errs) == 0 && err != nil {
 		errs = append(errs, err)
 	}
@@ -77,7 +75,7 @@ func resolveChat(ctx context.Context, c *roster.Chat, bots []roster.Bot, current
 		if !known {
 			return errors.New("want the group's id, such as -1001234567890: add a bot to the group and look into its updates; only the emulator can do without")
 		}
-		return nil // the roster keeps the id that it has
+		return nil // the roster keeps its id
 	}
 	cast := slices.DeleteFunc(slices.Clone(bots), func(b roster.Bot) bool { return !slices.Contains(c.Cast, b.Name) })
 	id, err := opts.Chat(ctx, *c, cast)

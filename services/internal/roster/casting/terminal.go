@@ -11,9 +11,9 @@ import (
 	"golang.org/x/term"
 )
 
-// Terminal asks questions on a terminal. It is nil if in is none, which is what
-// Options.Confirm wants. Only y and yes mean yes. A question that is left
-// unanswered when ctx ends leaves its reader waiting for the next line.
+// Terminal returns a function that asks questions on a terminal, for Options.Confirm; nil if in is
+// no terminal. Only y and yes mean yes. If ctx ends before the answer, its reader keeps waiting for
+// the next line.
 func Terminal(in *os.File, out io.Writer) func(ctx context.Context, question string) (bool, error) {
 	if !term.IsTerminal(int(in.Fd())) {
 		return nil

@@ -29,7 +29,7 @@ func TestAskEndsWithItsContext(t *testing.T) {
 	if _, err := ask(ctx, in, io.Discard, "?"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if err := answer.Close(); err != nil { // lets the reader go
+	if err := answer.Close(); err != nil { // ends the reader
 		t.Error(err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// Judge decides about bots whose token Telegram refused in one call.
+// Judge decides whether a bot is stopped after Telegram refused its token in one call.
 type Judge struct {
 	Pool     *pgxpool.Pool
 	Telegram interface {
@@ -27,14 +27,13 @@ type Judge struct {
 // Token is a bot's token.
 type Token struct {
 	Bot    int64
-	Sealed []byte // as it stands in the bot's row
+	Sealed []byte // as stored in the bot's row
 	Opened secret.String
 }
 
-// Refused is called after a call that Telegram answered with a refusal of the
-// token, which it does with good ones, too, for moments: getMe decides. It stops the
-// bot, or reports false if the call may be made again. Of calls at a time for one
-// bot, one asks.
+// Refused must be called after Telegram refused a bot's token. Telegram sometimes refuses good
+// tokens for moments, so getMe decides: Refused stops the bot, or returns false if the call may be
+// repeated. Concurrent calls for one bot make one request.
 func (j *Judge) Refused(ctx context.Context, t Token) (stopped bool, err error) {
 	answer, err, _ := j.asking.Do(strconv.FormatInt(t.Bot, 10), func() (any, error) {
 		asking, cancel := context.WithTimeout(ctx, lookTimeout)

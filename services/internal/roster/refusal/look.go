@@ -14,15 +14,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// verdict is what a look found.
+// verdict is the result of a look.
 type verdict struct {
 	open  bool
-	emoji []string // that the chat allows; nil for all
-	// unclear tells that Telegram did not say, and after how long to ask again.
+	emoji []string // allowed in the chat; nil for all
+	// unclear is the wait until the next look if Telegram gave no answer; else 0.
 	unclear time.Duration
 }
 
-// refused is the verdict of an answer that was none of the wanted.
+// refused returns the verdict for an answer that was no success.
 func refused(out telegram.Outcome) verdict {
 	switch out.Kind {
 	case telegram.PermanentMembership, telegram.PermanentAction, telegram.PermanentBot, telegram.Moved:
@@ -32,8 +32,8 @@ func refused(out telegram.Outcome) verdict {
 	return verdict{unclear: max(out.RetryAfter, unclearFor)}
 }
 
-// try makes a try, and writes down what it found. What has changed since the try was
-// claimed is left alone.
+// try looks once and records the result. It leaves states alone that changed since the try was
+// claimed.
 func (l *Looker) try(ctx context.Context, t *rosterpg.Try) error {
 	v := l.look(ctx, t)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
@@ -65,7 +65,7 @@ func (l *Looker) tell(t *rosterpg.Try) {
 	}
 }
 
-// look asks Telegram. It does so later if nobody can ask.
+// look asks Telegram. If no bot can ask now, it postpones the look.
 func (l *Looker) look(ctx context.Context, t *rosterpg.Try) verdict {
 	token, err := l.Open(t.BotName, t.Sealed)
 	if !t.Active || err != nil {
@@ -85,13 +85,13 @@ func (l *Looker) look(ctx context.Context, t *rosterpg.Try) verdict {
 	return v
 }
 
-// askChat asks what a bot may do in a chat.
+// askChat asks about a bot's rights in a chat.
 func (l *Looker) askChat(ctx context.Context, t *rosterpg.Try, token secret.String, may func(telegram.Member, telegram.ChatInfo) bool) verdict {
 	info, out := l.Telegram.GetChat(ctx, token, t.TelegramID)
 	if !out.OK() {
 		return refused(out)
 	}
-	if t.TelegramID > 0 { // a private chat has no members to ask about: the trial shows it
+	if t.TelegramID > 0 { // a private chat has no members to ask about: the trial decides
 		return verdict{open: true}
 	}
 	m, out := l.Telegram.GetMember(ctx, token, t.TelegramID, account(t.Account, token))
@@ -101,8 +101,8 @@ func (l *Looker) askChat(ctx context.Context, t *rosterpg.Try, token secret.Stri
 	return verdict{open: may(m, info), emoji: info.AvailableReactions}
 }
 
-// account is a bot's id at Telegram: where the roster doesn't have it, its token
-// begins with it.
+// account returns a bot's id at Telegram. Without one in the roster, it takes the number that
+// begins the token.
 func account(known int64, token secret.String) int64 {
 	if known != 0 {
 		return known

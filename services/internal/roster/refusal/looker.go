@@ -1,6 +1,6 @@
-// Package refusal looks whether Telegram still refuses what it refused, and ends those
-// states of the roster that it does not: stopped and suspended bots, chats without
-// reactions. A look costs nothing: getMe; getChat and getChatMember.
+// Package refusal checks whether Telegram still refuses what it refused, and ends these states in
+// the roster if it doesn't: stopped bots, suspended bots, and chats without reactions. A look uses
+// getMe, getChat and getChatMember only; nobody in a chat can see it.
 package refusal
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 )
 
-// Asker is the part of Telegram that is asked. None of it can be seen in a chat.
+// Asker is the part of Telegram that looks use. None of its calls can be seen in a chat.
 type Asker interface {
 	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
 	GetChat(ctx context.Context, token secret.String, chatID int64) (telegram.ChatInfo, telegram.Outcome)
@@ -31,40 +31,40 @@ type Asker interface {
 var _ Asker = (*telegram.Client)(nil)
 
 const (
-	// Every is how often it is asked whether a try is due.
+	// Every is the interval in which due tries are looked for.
 	Every = 15 * time.Second
-	// maxRound and looksAtOnce bound the looks of a process: each round begins Every
-	// after the last one ended.
+	// maxRound and looksAtOnce limit the looks of a process. A round begins Every after the end of
+	// the last one.
 	maxRound    = 20
 	looksAtOnce = 4
 	lookTimeout = 20 * time.Second
-	// unclearFor is the wait after a look that Telegram did not answer, and awayFor
-	// that where there is nobody to look.
+	// unclearFor is the wait after a look without an answer from Telegram, awayFor the wait if no
+	// bot can look.
 	unclearFor = time.Minute
 	awayFor    = 5 * time.Minute
 )
 
-// Deps is what a looker works with.
+// Deps holds the dependencies of a Looker.
 type Deps struct {
 	Pool     *pgxpool.Pool
 	Telegram Asker
-	// Open opens a bot's sealed token.
+	// Open decrypts a bot's sealed token.
 	Open func(bot string, sealed []byte) (secret.String, error)
-	// Every is how often it is asked whether a try is due; 0 for Every.
+	// Every replaces the constant of the same name; 0 keeps it.
 	Every   time.Duration
 	Metrics *Metrics
 	Log     *zap.Logger
 }
 
-// Looker tries what Telegram refuses once its time has come. Any number may run on
-// one database: each try is made by one of them, and made anew if that one dies.
+// Looker makes the tries that are due. Any number of them may share a database: each try is made by
+// one, and made again if its process dies.
 type Looker struct {
 	Deps
 
 	outages *outage.Log
 }
 
-// NewLooker makes a looker.
+// NewLooker returns a Looker.
 func NewLooker(deps Deps) *Looker {
 	if deps.Every == 0 {
 		deps.Every = Every
@@ -94,14 +94,14 @@ func (l *Looker) failed(ctx context.Context, err error) {
 	}
 }
 
-// begin brings tries forward.
+// begin makes the tries of stopped bots due soon.
 func (l *Looker) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	return rosterpg.TryBotsSoon(ctx, l.Pool)
 }
 
-// round makes the tries that are due, up to some of each kind.
+// round makes the tries that are due, up to maxRound of each kind.
 func (l *Looker) round(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -113,7 +113,7 @@ func (l *Looker) round(ctx context.Context) error {
 	}
 	err := rosterpg.EndTrials(asking, l.Pool, func(bot, chat string) {
 		l.Metrics.end(rosterpg.BotSuspended)
-		l.Log.Warn("the bot speaks in the chat again", // as it was warned that it doesn't
+		l.Log.Warn("the bot speaks in the chat again", // a warning, as when it was suspended
 			zap.String("bot", bot), zap.String("chat", chat))
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// Metrics tells of what Telegram refuses.
+// Metrics counts the states in which Telegram refuses something, and their ends.
 type Metrics struct {
 	states *prometheus.GaugeVec
 	ended  *prometheus.CounterVec
@@ -20,7 +20,7 @@ type Metrics struct {
 	counted time.Time
 }
 
-// countEvery is how often the states are counted.
+// countEvery is the interval in which the states are counted.
 const countEvery = 30 * time.Second
 
 // NewMetrics registers the metrics.
@@ -38,7 +38,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 
 func (m *Metrics) end(what string) { m.ended.WithLabelValues(what).Inc() }
 
-// count counts the states, if that was some time ago.
+// count counts the states if the last count is older than countEvery.
 func (m *Metrics) count(ctx context.Context, db rosterpg.DB) error {
 	if !m.due() {
 		return nil

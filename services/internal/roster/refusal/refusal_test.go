@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// place is a bot in a chat, with a Telegram that answers as it is told to.
+// place is a bot in a chat, with a Telegram server whose answers the test sets.
 type place struct {
 	t         *testing.T
 	pool      *pgxpool.Pool
@@ -63,7 +63,7 @@ func (p *place) exec(sql string, args ...any) {
 	}
 }
 
-// pass lets the time until the next try pass, and the tries be made.
+// pass makes all tries due and runs them.
 func (p *place) pass() {
 	p.t.Helper()
 	p.exec(`UPDATE cast_members SET next_try_at = now() WHERE next_try_at <> 'infinity'`)
@@ -88,7 +88,7 @@ func (p *place) states() []rosterpg.Refusal {
 	return states
 }
 
-// shows checks the words of all that is refused.
+// shows checks the texts of all refusals.
 func (p *place) shows(words ...string) {
 	p.t.Helper()
 	var all []string
@@ -103,8 +103,7 @@ func (p *place) shows(words ...string) {
 	}
 }
 
-// state is what is refused, with the minutes until the next try, such as
-// "bot_suspended 1".
+// state returns the refusals, with the minutes until the next try, such as "bot_suspended 1".
 func (p *place) state() string {
 	p.t.Helper()
 	var all []string
@@ -132,7 +131,7 @@ func (p *place) suspend(why string) {
 	}
 }
 
-// ended is a turn that has ended.
+// ended inserts a turn that has ended.
 func (p *place) ended(kind, outcome string) {
 	p.t.Helper()
 	p.turns++
@@ -152,7 +151,7 @@ VALUES ($1, $2, $3, $5, $6, '', now(), 'closed', $4, now())`, p.chat, p.turns, p
 	p.exec(`UPDATE chat_clock SET turn_no = $2 WHERE chat_id = $1`, p.chat, p.turns)
 }
 
-// unsent is a turn whose text was no good.
+// unsent inserts a turn whose text was rejected before it was sent.
 func (p *place) unsent() {
 	p.t.Helper()
 	p.ended("message", "rejected")
@@ -170,8 +169,8 @@ const (
 	rights = "Bad Request: not enough rights to send text messages to the chat"
 )
 
-// A group that is closed for a night is looked at less and less often, and the bot
-// acts in it again without anybody's help.
+// A group that is closed for a night is looked at less and less often, and the bot acts in it again
+// without anybody's help.
 func TestASuspensionEndsByItself(t *testing.T) {
 	p := newPlace(t)
 	p.suspend(rights)
@@ -189,8 +188,8 @@ func TestASuspensionEndsByItself(t *testing.T) {
 	p.says("member", open)
 	p.pass()
 	p.is("bot_on_trial never")
-	// Until a message is delivered, the next refusal makes a long pause, not a first,
-	// and the state is as old as its first refusal.
+	// Until a message is delivered, the next refusal makes a long pause instead of a first one, and
+	// Since stays that of the first refusal.
 	p.suspend(rights)
 	p.is("bot_suspended 360")
 	if again := p.states()[0].Since; !again.Equal(since) {
@@ -235,12 +234,12 @@ func TestWhatALookFinds(t *testing.T) {
 	}
 }
 
-// No cast plays in the operators' chat, so that it is off, and the bot that shows texts there
-// comes back all the same. In another chat that is off nobody looks.
+// No cast plays in the operators' chat, so it is disabled; the bot that shows texts there comes
+// back all the same. In another disabled chat nobody looks.
 func TestASuspensionInTheOperatorsChatEndsByItself(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		chat, want string // what is changed of the chat, and what is refused then
+		chat, want string // chat: change of the chat; want: refusals after it
 		calls      int
 	}{
 		"a group":              {`enabled = false`, "bot_on_trial never", 2},
@@ -286,14 +285,14 @@ func TestAStoppedBotStartsByItself(t *testing.T) {
 	}
 	p.telegram.On("getMe", telegramtest.Refuse(500, "Internal Server Error: restart", ""))
 	p.pass()
-	p.is("bot_stopped 1") // nobody knows, so the pause doesn't grow
+	p.is("bot_stopped 1") // no answer, so the pause doesn't grow
 	p.pass()              // the server's own answer
 	p.is("")
 	stop()
 	p.is("bot_stopped 1")
 }
 
-// A token that is refused in one call is no reason to stop its bot.
+// A token that is refused in one call doesn't stop its bot.
 func TestGetMeDecides(t *testing.T) {
 	p := newPlace(t)
 	judge := refusal.Judge{Pool: p.pool, Telegram: p.client}
@@ -315,11 +314,11 @@ func TestGetMeDecides(t *testing.T) {
 	if _, err := judge.Refused(t.Context(), token); err != nil {
 		t.Error(err)
 	}
-	p.is("") // the bot has another token by now
+	p.is("") // the bot has another token now
 }
 
-// Whatever the words: who is rejected each time rests, and after that pause one
-// rejection is enough.
+// A bot whose messages are all rejected rests, whatever the reasons; after that pause one rejection
+// is enough.
 func TestRest(t *testing.T) {
 	p := newPlace(t)
 	reject := func() bool {
@@ -397,7 +396,7 @@ func TestReactionsAreAllowedAgain(t *testing.T) {
 		t.Errorf("resumed %v (%v), want the reactions", was, err)
 	}
 	p.is("")
-	// What Telegram says itself has a way back, too.
+	// Telegram's own list of reactions can change back, too.
 	if err := rosterpg.AllowReactions(t.Context(), p.pool, p.chat, []string{}); err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +411,7 @@ func TestReactionsAreAllowedAgain(t *testing.T) {
 	allowed("{🔥}")
 }
 
-// Of any number of processes, one makes a try.
+// Only one of several processes makes a try.
 func TestATryIsMadeOnce(t *testing.T) {
 	p := newPlace(t)
 	p.suspend(rights)
@@ -435,8 +434,8 @@ func TestATryIsMadeOnce(t *testing.T) {
 	p.is("bot_suspended 2")
 }
 
-// What an administrator of the chat wants is not for Telegram to end, nor is it
-// forgotten when a suspension ends.
+// A bot that an administrator made quiet stays quiet: neither Telegram's answers nor the end of a
+// suspension change that.
 func TestQuietStays(t *testing.T) {
 	p := newPlace(t)
 	p.suspend(rights)
@@ -488,13 +487,13 @@ func TestResumeByHand(t *testing.T) {
 	p.is("")
 }
 
-// A person who writes shows that the group may be open: it is looked at once, at most once
-// a minute, and the pause is as long as before.
+// A person's message suggests that the group is open: it is looked at once, at most once a minute,
+// and the pause stays the same.
 func TestAPersonsMessageHasItLookedAgain(t *testing.T) {
 	p := newPlace(t)
 	p.suspend(rights)
 	p.says("member", closed)
-	p.pass() // a look in vain, and the next in 2 minutes
+	p.pass() // a failed look; the next in 2 minutes
 	p.is("bot_suspended 2")
 	writes := func() int {
 		t.Helper()
@@ -523,7 +522,8 @@ func TestAPersonsMessageHasItLookedAgain(t *testing.T) {
 		t.Error("it is not looked whether the group is open")
 	}
 	p.is("bot_on_trial never")
-	// Looks tell nothing where a try after one failed, nor where messages were rejected.
+	// A message starts no look if a trial after an earlier look failed, or if messages were
+	// rejected.
 	p.suspend(rights)
 	ago()
 	if n := writes(); n != 0 {
@@ -539,7 +539,7 @@ func TestAPersonsMessageHasItLookedAgain(t *testing.T) {
 	}
 }
 
-// A process of the version before knows none of the new columns.
+// A process of the previous version doesn't know the new columns.
 func TestWhatAnOlderVersionSuspends(t *testing.T) {
 	p := newPlace(t)
 	p.exec(`UPDATE cast_members SET suspended_at = now(), suspended_why = 'kicked'`)

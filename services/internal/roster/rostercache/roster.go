@@ -1,18 +1,14 @@
-// Package rostercache reads the roster through the cache, part by part: what a
-// turn needs of a bot or a chat costs no query while nobody changes it.
+// Package rostercache reads the roster through the cache, part by part: a turn's reads of a bot or
+// a chat cost no query while nobody changes them.
 //
-// Not here, and read by SQL whenever it is needed, is what must be exact or can't
-// be had twice:
-//   - The journal, the clocks, what was planned and said lately, and how often a
-//     persona was shown: turns depend on them, and are counted by them, in the
-//     transaction that writes the next one.
-//   - The last messages of a chat. Every message changes them and hardly anybody
-//     reads them twice in between, so a cache would not be hit; and the planner
-//     must see them as of the same instant as the open turns, or a turn that was
-//     just delivered would be neither here nor there, and be answered twice.
-//   - Which reactions a chat allows: whoever decides needs it with the clock, in
-//     the same statement, and the sender keeps what Telegram said until it refuses
-//     one.
+// Not cached, and read by SQL each time:
+//   - The journal, the clocks, recent plans and texts, and how often a persona was shown: turns depend on them, and
+//     are counted by them, in the transaction that writes the next turn.
+//   - The last messages of a chat. Every message changes them and they are rarely read twice in between, so a
+//     cache would not be hit. The planner must also read them in the same snapshot as the open turns: otherwise a
+//     turn that was just delivered would be in neither, and be answered twice.
+//   - The reactions that a chat allows: decisions need them with the clock, in the same statement, and the sender
+//     keeps Telegram's list until Telegram refuses a reaction.
 //   - Settings. settingspg keeps all of them in every process already.
 package rostercache
 
@@ -34,55 +30,55 @@ type (
 	ChatID int64
 )
 
-// Bot is what is not secret of a bot's row.
+// Bot holds the fields of a bot's row that are not secret.
 type Bot struct {
 	Name      string
 	Username  string
 	TypingWPM float64
 	Removed   bool
-	// Enabled is false for a bot that its owner has switched off.
+	// Enabled is false for a bot that its operator has switched off.
 	Enabled   bool
 	UpdatedAt time.Time
 	Tempo     float64
-	// ActiveHours are as hours.ParseAll reads them.
+	// ActiveHours is in the format of hours.ParseAll.
 	ActiveHours          []string
 	HourlyMin, HourlyMax int
-	// Stopped says why Telegram refuses the bot; empty if it doesn't.
+	// Stopped is the reason that Telegram refuses the bot; empty if it doesn't.
 	Stopped string
 }
 
-// Acts tells whether the bot may do anything at all.
+// Acts reports whether the bot may do anything at all.
 func (b *Bot) Acts() bool { return !b.Removed && b.Stopped == "" }
 
-// Persona is what a bot is like.
+// Persona describes a bot's character.
 type Persona struct {
 	DisplayName        string
 	Summary, Tone      string
 	Hint               string
 	Phrases, Interests []string
 	Empathy, Energy    float64
-	// Voice is what is given of it.
+	// Voice holds the fields that the cast file sets.
 	Voice    voice.Voice
 	Stickers []Sticker
 }
 
-// Sticker is one that a bot may send, by Telegram's id of its file.
+// Sticker is a sticker that a bot may send, by Telegram's id of its file.
 type Sticker struct {
 	FileID string `json:"file_id"`
 	// Mood is the name of a reaction.Mood.
 	Mood string `json:"mood"`
 }
 
-// Stance is what a bot thinks of a topic.
+// Stance is a bot's opinion on a topic.
 type Stance struct {
 	Topic, Text string
 	Confidence  float64
-	// CooldownUntil is until when the bot does not bring the topic up; long ago
-	// for a topic that it may.
+	// CooldownUntil is the time until which the bot must not bring the topic up; in the past if it
+	// may.
 	CooldownUntil time.Time
 }
 
-// Chat is what is planned, written and sent by.
+// Chat holds the fields of a chat that planner, generator and sender use.
 type Chat struct {
 	TelegramID   int64
 	Supergroup   bool
@@ -93,19 +89,19 @@ type Chat struct {
 	TimeZone     string
 	Topics       []string
 	Removed      bool
-	// Scene is what happens there for a while, as a director has it.
+	// Scene describes what happens there for a while, as the director's plan says.
 	Scene Scene
-	// Pauses are those of the chat and of all chats.
+	// Pauses holds the pauses of this chat and of all chats.
 	Pauses []Pause
 }
 
-// Scene is what happens in a chat from its begin to its end.
+// Scene describes what happens in a chat from Begins to Ends.
 type Scene struct {
 	Text         string
 	Begins, Ends time.Time
 }
 
-// At is what happens at a time; "" for nothing.
+// At returns the scene at a time; "" if there is none.
 func (s *Scene) At(now time.Time) string {
 	if now.Before(s.Begins) || !now.Before(s.Ends) {
 		return ""
@@ -113,14 +109,14 @@ func (s *Scene) At(now time.Time) string {
 	return s.Text
 }
 
-// Pause is of a bot, or of all where that is 0. It has an end, or somebody ends it.
+// Pause pauses a bot, or all bots if Bot is 0. It ends at Until, or when somebody ends it.
 type Pause struct {
 	Bot   BotID      `json:"bot"`
 	By    string     `json:"by"`
 	Until *time.Time `json:"until"`
 }
 
-// Paused says by whom and until when a bot is paused in the chat; "" if it isn't.
+// Paused returns who paused a bot in the chat, and until when; "" if it isn't paused.
 func (c *Chat) Paused(bot BotID, now time.Time) string {
 	for _, p := range c.Pauses {
 		switch {
@@ -134,26 +130,26 @@ func (c *Chat) Paused(bot BotID, now time.Time) string {
 	return ""
 }
 
-// Cast is who plays in a chat: why each bot is suspended, or "" if it isn't.
+// Cast maps the bots that play in a chat to the reason of their suspension, "" for none.
 type Cast map[BotID]string
 
-// Plays tells whether a bot plays in the chat, and is not suspended.
+// Plays reports whether a bot plays in the chat and is not suspended.
 func (c Cast) Plays(bot BotID) bool {
 	why, member := c[bot]
 	return member && why == ""
 }
 
-// ttl is how old a part may get if the announcement of its change was lost. The cache
-// forgets everything when it hears none, so it is there for mistakes only; and where chats
-// are quiet, what is read for each turn anew costs more than the turn.
+// ttl limits the age of a part if the announcement of its change was lost. The cache drops
+// everything when it can't hear announcements, so ttl is a safeguard against errors only. It is
+// long because in quiet chats reading these parts again costs more than the turn itself.
 const ttl = cache.LongestTTL
 
-// memoriesTTL is shorter, because nobody announces that a memory fades, or was
-// used. Both change little within it.
+// memoriesTTL is shorter, because nothing announces that a memory fades or was used. Both change
+// little within it.
 const memoriesTTL = 10 * time.Minute
 
-// Roster reads the roster. It is safe for concurrent use. What it gives away is
-// shared, and must not be changed.
+// Roster reads the roster. It is safe for concurrent use. Its results are shared, and must not be
+// changed.
 type Roster struct {
 	cache    *cache.Cache // nil for none
 	bots     reader[BotID, Bot]
@@ -166,8 +162,8 @@ type Roster struct {
 	casts    reader[ChatID, Cast]
 }
 
-// New makes a roster that is read through a cache. A nil cache reads everything
-// anew.
+// New returns a roster that reads through a cache. With a nil cache it reads everything from the
+// database.
 func New(pool *pgxpool.Pool, c *cache.Cache) *Roster {
 	return &Roster{
 		cache:    c,
@@ -182,71 +178,70 @@ func New(pool *pgxpool.Pool, c *cache.Cache) *Roster {
 	}
 }
 
-// Changed makes what is read from now on be read anew: of a bot and a chat that
-// the caller has changed, or wants to be sure of. Other processes hear of a
-// change by themselves.
+// Changed drops a bot and a chat from the cache, because the caller changed them or needs their
+// current state. Other processes hear of a change by its announcement.
 func (r *Roster) Changed(ctx context.Context, bot BotID, chat ChatID) {
 	if r.cache != nil {
 		r.cache.Drop(ctx, cache.Tag{Kind: "bot", ID: int64(bot)}, cache.Tag{Kind: "chat", ID: int64(chat)})
 	}
 }
 
-// Bot gets a bot; found is false if it doesn't exist.
+// Bot returns a bot; found is false if it doesn't exist.
 func (r *Roster) Bot(ctx context.Context, id BotID) (b Bot, found bool, err error) {
 	return r.bots.Get(ctx, id)
 }
 
-// Bots gets bots. Those that don't exist are left out, as in all that follows.
+// Bots returns bots. Bots that don't exist are left out, also by the methods below.
 func (r *Roster) Bots(ctx context.Context, ids ...BotID) (map[BotID]Bot, error) {
 	return r.bots.GetAll(ctx, ids)
 }
 
-// Token gets the sealed token of a bot. It is not put in Redis.
+// Token returns the sealed token of a bot. It is not stored in Redis.
 func (r *Roster) Token(ctx context.Context, id BotID) ([]byte, error) {
 	sealed, _, err := r.tokens.Get(ctx, id)
 	return sealed, err
 }
 
-// Persona gets what a bot is like; found is false if it has no persona.
+// Persona returns a bot's persona; found is false if it has none.
 func (r *Roster) Persona(ctx context.Context, id BotID) (p Persona, found bool, err error) {
 	return r.personas.Get(ctx, id)
 }
 
-// Personas gets what bots are like.
+// Personas returns bots' personas.
 func (r *Roster) Personas(ctx context.Context, ids ...BotID) (map[BotID]Persona, error) {
 	return r.personas.GetAll(ctx, ids)
 }
 
-// Stances gets what bots think, in the order of the topics.
+// Stances returns bots' opinions, ordered by topic.
 func (r *Roster) Stances(ctx context.Context, ids ...BotID) (map[BotID][]Stance, error) {
 	return r.stances.GetAll(ctx, ids)
 }
 
-// Holdings gets what a bot owns, in words, in the order of the alphabet.
+// Holdings describes a bot's holdings, in alphabetical order.
 func (r *Roster) Holdings(ctx context.Context, id BotID) ([]string, error) {
 	all, _, err := r.holdings.Get(ctx, id)
 	return all, err
 }
 
-// Memories gets what may come to a bot's mind, the strongest first. It is about
-// people, and is not put in Redis.
+// Memories returns a bot's memories, the strongest first. They are about people, and not stored in
+// Redis.
 func (r *Roster) Memories(ctx context.Context, id BotID) ([]memory.Chosen, error) {
 	all, _, err := r.memories.Get(ctx, id)
 	return all, err
 }
 
-// Chat gets a chat; found is false if it doesn't exist.
+// Chat returns a chat; found is false if it doesn't exist.
 func (r *Roster) Chat(ctx context.Context, id ChatID) (c Chat, found bool, err error) {
 	return r.chats.Get(ctx, id)
 }
 
-// Cast gets who plays in a chat.
+// Cast returns the bots that play in a chat.
 func (r *Roster) Cast(ctx context.Context, id ChatID) (Cast, error) {
 	cast, _, err := r.casts.Get(ctx, id)
 	return cast, err
 }
 
-// reader is a cache.Kind, or reads anew each time.
+// reader is a cache.Kind, or a load, which reads from the database each time.
 type reader[K cache.Key, V any] interface {
 	Get(ctx context.Context, key K) (value V, found bool, err error)
 	GetAll(ctx context.Context, keys []K) (map[K]V, error)
@@ -254,26 +249,26 @@ type reader[K cache.Key, V any] interface {
 
 type load[K cache.Key, V any] func(ctx context.Context, keys []K) (map[K]V, error)
 
-// Get reads one value anew.
+// Get reads one value from the database.
 func (l load[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
 	values, err := l(ctx, []K{key})
 	value, found = values[key]
 	return value, found, err
 }
 
-// GetAll reads values anew.
+// GetAll reads values from the database.
 func (l load[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) { return l(ctx, keys) }
 
-// Version is that of the encoding of all parts. Whoever changes one raises it.
+// Version is the version of the encoding of all parts. Raise it with each change of one.
 const Version = 4
 
-// Kinds are those of the parts that are shared through Redis, in order. Those
-// that begin with bot have the ids of bots for keys, the others those of chats.
+// Kinds returns the kinds of the parts that are shared through Redis, in order. Kinds that begin
+// with bot have bots' ids as keys, the others chats'.
 func Kinds() []string {
 	return []string{"bot.holdings", "bot.persona", "bot.profile", "bot.stances", "chat.cast", "chat.profile"}
 }
 
-// Rows are the kinds by which changes of bots, chats and casts are announced.
+// Rows returns the kinds that announce changes of bots, chats and casts.
 func Rows() []string { return []string{"bot", "chat.profile", "chat.cast"} }
 
 func read[K cache.Key, V any](c *cache.Cache, kind string, ttl time.Duration, source load[K, V]) reader[K, V] {

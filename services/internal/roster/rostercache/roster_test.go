@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// replica is a roster as a process has it.
+// replica returns the roster of another process.
 func replica(t *testing.T, pool *pgxpool.Pool, url string) *rostercache.Roster {
 	t.Helper()
 	client, err := redisdb.Open(redisdb.Config{URL: url, Timeout: time.Second})
@@ -36,7 +36,7 @@ func replica(t *testing.T, pool *pgxpool.Pool, url string) *rostercache.Roster {
 	return r
 }
 
-// all is everything that a roster has of some bots and chats.
+// all holds everything that a roster returns for some bots and chats.
 type all struct {
 	Bots     map[rostercache.BotID]rostercache.Bot
 	Tokens   map[rostercache.BotID][]byte
@@ -95,14 +95,14 @@ func read(t *testing.T, r *rostercache.Roster, bots []rostercache.BotID, chats [
 			t.Fatal(err)
 		}
 		for _, m := range memories {
-			a.Memories[bot] = append(a.Memories[bot], m.Content) // how strong they are is another matter each moment
+			a.Memories[bot] = append(a.Memories[bot], m.Content) // their strength changes with time
 		}
 	}
 	return a
 }
 
-// Whatever is changed, by whatever statement, every replica gives away what the
-// database has, whether it read that itself or has it from Redis.
+// After any change, by any statement, every replica returns the database's values, whether it reads
+// the database or Redis.
 func TestEveryChangeIsSeen(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -151,7 +151,7 @@ func TestEveryChangeIsSeen(t *testing.T) {
 	}
 }
 
-// Who has changed something, or wants to be sure, waits for no announcement.
+// A caller of Changed need not wait for the announcement.
 func TestChanged(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)

@@ -57,7 +57,7 @@ func scanChat(c *Chat) []any {
 	}
 }
 
-// one reads what has a row for each key.
+// one reads kinds with one row for each key.
 func one[K cache.Key, V any](pool *pgxpool.Pool, sql string, fields func(*V) []any) load[K, V] {
 	return func(ctx context.Context, keys []K) (map[K]V, error) {
 		found := make(map[K]V, len(keys))
@@ -66,7 +66,7 @@ func one[K cache.Key, V any](pool *pgxpool.Pool, sql string, fields func(*V) []a
 	}
 }
 
-// many reads what has any number of rows for each key.
+// many reads kinds with any number of rows for each key.
 func many[K cache.Key, V any](pool *pgxpool.Pool, sql string, fields func(*V) []any) load[K, []V] {
 	return func(ctx context.Context, keys []K) (map[K][]V, error) {
 		found := make(map[K][]V, len(keys))
@@ -99,7 +99,7 @@ func castsOf(pool *pgxpool.Pool) load[ChatID, Cast] {
 	}
 }
 
-// rows reads the rows of keys into values of their own.
+// rows reads the rows of keys, each into a new value.
 func rows[K cache.Key, V any](ctx context.Context, pool *pgxpool.Pool, sql string, keys []K, fields func(*V) []any, add func(K, V)) error {
 	result, err := pool.Query(ctx, sql, keys)
 	if err != nil {

@@ -14,37 +14,37 @@ import (
 )
 
 const (
-	// applyLock serialises applies: of two at once, the second sees what the
-	// first one made. The number is arbitrary.
+	// applyLock serialises applies: of two concurrent ones, the second sees the result of the
+	// first. The number is arbitrary.
 	applyLock = `SELECT pg_advisory_xact_lock(7230501894617)`
-	// What services change on their own (a chat that moves, a token that is
-	// refused) waits for the end of the transaction, so that it isn't overwritten.
+	// Changes by the services (a chat that moves, a token that is refused) wait for the end of the
+	// transaction, so that it doesn't overwrite them.
 	lockBots  = `SELECT FROM bots ORDER BY id FOR NO KEY UPDATE`
 	lockChats = `SELECT FROM chats ORDER BY id FOR NO KEY UPDATE`
 )
 
-// applyTimeout bounds an apply, waiting for another one included.
+// applyTimeout limits an apply, including the wait for another one.
 const applyTimeout = 60 * time.Second
 
-// ErrChanged says that the roster is no longer what a plan was made for.
+// ErrChanged reports that the roster has changed since a plan was made.
 var ErrChanged = errors.New("the roster has changed since the plan was shown: look at it again")
 
-// Request is what is to be applied.
+// Request is an apply of a cast.
 type Request struct {
-	// Wanted is normalised and valid. Its bots that are new have their Secret and
-	// AccountID, and its chats that are new a TelegramID.
+	// Wanted is normalised and valid. New bots have their Secret and AccountID, and new chats a
+	// TelegramID.
 	Wanted roster.Cast
-	// Prune removes what it does not name.
+	// Prune removes what Wanted doesn't name.
 	Prune bool
-	// By is who applies it, for the history.
+	// By names the author for the history.
 	By string
-	// Approve is asked inside the transaction, and again if that has to be repeated;
-	// its error is returned, and nothing is changed. It may be nil.
+	// Approve, if set, is called inside the transaction, and again if the transaction is retried.
+	// If it returns an error, Apply returns it and changes nothing.
 	Approve func(current roster.Cast, plan roster.Plan) error
 }
 
-// Apply makes the wanted cast the current one, in one transaction, and keeps it as a
-// version. Applying it again changes nothing.
+// Apply makes the wanted cast the current one in one transaction, and stores it as a version.
+// Applying it again changes nothing.
 func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, r Request) (roster.Plan, error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
@@ -60,8 +60,8 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, r Request) (r
 }
 
 const (
-	// attempts is how often an apply is tried that met with a deadlock: a new
-	// token or name may cross a transaction that is just writing about the bot.
+	// attempts is how often an apply that met a deadlock is tried: a new token or name may conflict
+	// with a transaction that is writing about the bot.
 	attempts          = 5
 	pgerrcodeDeadlock = "40P01"
 )
@@ -111,7 +111,7 @@ func write(ctx context.Context, tx pgx.Tx, tokens Tokens, plan roster.Plan, prun
 	return nil
 }
 
-// explain says what a refusal of the database means to the user.
+// explain returns the database's refusal in the user's terms.
 func explain(err error) error {
 	refused := (*pgconn.PgError)(nil)
 	if !errors.As(err, &refused) {

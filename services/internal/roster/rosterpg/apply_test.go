@@ -19,8 +19,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostertest"
 )
 
-// Whatever cast follows whatever other one: it is stored as it was given,
-// applying it again changes nothing, and its export reads back to it.
+// Any cast can follow any other: it is stored as given, applying it again changes nothing, and its
+// export reads back to it.
 func TestAnyCastAfterAnyOther(t *testing.T) {
 	t.Parallel()
 	p, tk := pool(t), tokens(t)
@@ -45,8 +45,8 @@ func TestAnyCastAfterAnyOther(t *testing.T) {
 	}
 }
 
-// oneByOne reads each bot and each chat alone: as it is in the whole cast, and no bot that
-// was pruned.
+// oneByOne reads each bot and each chat alone: it equals that in the whole cast, and pruned bots
+// are not found.
 func oneByOne(t *testing.T, p *pgxpool.Pool, tk rosterpg.Tokens, stored roster.Cast) {
 	t.Helper()
 	for i := range stored.Bots {
@@ -79,7 +79,7 @@ func oneByOne(t *testing.T, p *pgxpool.Pool, tk rosterpg.Tokens, stored roster.C
 	}
 }
 
-// The account of a bot that was pruned can go to another bot.
+// Another bot can take the account of a pruned one.
 func TestPrunedBotsLetGoOfTheirAccounts(t *testing.T) {
 	t.Parallel()
 	p, tk := pool(t), tokens(t)
@@ -196,7 +196,7 @@ func TestUsernamesCanBeSwapped(t *testing.T) {
 	}
 }
 
-// What the services note about the cast is no business of its file.
+// An apply doesn't change the state that services keep about the cast.
 func TestRunTimeStateStays(t *testing.T) {
 	t.Parallel()
 	p, tk := pool(t), tokens(t)
@@ -298,8 +298,8 @@ func TestAppliesAtOnceAreSerialised(t *testing.T) {
 	}
 }
 
-// A transaction that writes about a bot and then waits for what an apply holds
-// ends in a deadlock, which neither the apply nor its caller notices.
+// A transaction that writes about a bot and then waits for an apply's lock causes a deadlock;
+// neither the apply nor its caller notices.
 func TestADeadlockIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	p, tk := pool(t), tokens(t)
@@ -308,7 +308,7 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of two in a deadlock, who has waited longer than this is the one to go.
+	// PostgreSQL aborts the one whose deadlock_timeout ends first: the apply.
 	if _, err := tx.Exec(t.Context(), `SET LOCAL deadlock_timeout = '1h'; SELECT FROM bots WHERE name = 'anna' FOR KEY SHARE`); err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 		_, err := rosterpg.Apply(context.WithoutCancel(t.Context()), p, tk, rosterpg.Request{Wanted: c})
 		applied <- err
 	}()
-	// It waits until the apply holds its locks, and closes the circle.
+	// It waits until the apply holds its locks, and then completes the cycle.
 	for blocked := "false"; blocked != "true"; {
 		blocked = one(t, p, `SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`)
 	}

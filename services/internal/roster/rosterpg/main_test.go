@@ -36,7 +36,7 @@ func tokens(t *testing.T) rosterpg.Tokens {
 	return rosterpg.Tokens{Keyring: ring}
 }
 
-// cast is a small one: two bots, one chat.
+// cast returns a small one: two bots, one chat.
 func cast() roster.Cast {
 	bot := func(name string, account int64) roster.Bot {
 		return roster.Bot{

@@ -1,6 +1,7 @@
-// Package rosterpg keeps the roster in PostgreSQL. It is the only writer of bots, chats
-// and casts, except for chats.remember_at, which is a clock of package memory. Triggers
-// announce each change: see package cachepg.
+// Package rosterpg stores the roster in PostgreSQL: the cast as it was applied, its versions, and
+// the states in which Telegram refuses something. It is the only writer of bots, chats and casts,
+// except for chats.remember_at, a clock of package memory. Triggers announce each change: see
+// package cachepg.
 package rosterpg
 
 import (
@@ -13,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// Batcher sends a batch of queries; a pgx pool, connection or transaction does.
+// Batcher sends a batch of queries. A pgx pool, connection or transaction implements it.
 type Batcher interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
@@ -34,18 +35,18 @@ SELECT id, name, telegram_id, kind, title, purpose, disclaimer, forbid_advice, e
 FROM (SELECT * FROM chats WHERE kind <> 'private') c`
 	selectCast = `SELECT m.chat_id, b.name FROM cast_members m JOIN bots b ON b.id = m.bot_id JOIN chats g ON g.id = m.chat_id AND g.kind <> 'private'`
 
-	// Which of them: those of one bot, which plays in some chats, or one chat.
+	// These conditions select one bot and the chats it plays in, or one chat.
 	named      = ` name = $1 AND removed_at IS NULL`
 	ofNamed    = ` bot_id = (SELECT id FROM bots WHERE` + named + `)`
 	whereNamed = ` c.id IN (SELECT chat_id FROM cast_members WHERE` + ofNamed + `)`
 	inNamed    = ` m.chat_id = (SELECT id FROM chats WHERE` + named + `)`
 )
 
-// readTimeout bounds reading the whole roster.
+// readTimeout limits the read of the whole roster.
 const readTimeout = 30 * time.Second
 
-// Read gives the whole roster, normalised, with what was pruned marked as
-// removed. Tokens that can't be opened are empty.
+// Read returns the whole roster, normalised, with pruned bots and chats marked as removed. Tokens
+// that can't be decrypted are empty.
 func Read(ctx context.Context, db Batcher, tokens Tokens) (roster.Cast, error) {
 	return read(ctx, db, tokens, func(r *reader, b *pgx.Batch) {
 		r.queueBots(b, ` ORDER BY b.id`, ` ORDER BY bot_id`, ` ORDER BY id`)
@@ -54,8 +55,8 @@ func Read(ctx context.Context, db Batcher, tokens Tokens) (roster.Cast, error) {
 	})
 }
 
-// ReadBot gives the bot of a name as Read does, and the chats that it plays in without their
-// casts. There is none where it is not in the roster.
+// ReadBot returns the bot of a name as Read does, and the chats it plays in without their casts.
+// The result is empty if the roster has no such bot.
 func ReadBot(ctx context.Context, db Batcher, tokens Tokens, name string) (roster.Cast, error) {
 	return read(ctx, db, tokens, func(r *reader, b *pgx.Batch) {
 		r.queueBots(b, ` WHERE b.name = $1 AND b.removed_at IS NULL`, ` WHERE`+ofNamed+` ORDER BY bot_id`, ` AND`+ofNamed+` ORDER BY id`, name)
@@ -63,8 +64,8 @@ func ReadBot(ctx context.Context, db Batcher, tokens Tokens, name string) (roste
 	})
 }
 
-// ReadChat gives the chat of a name as Read does, and no bots. There is none where it is not
-// in the roster.
+// ReadChat returns the chat of a name as Read does, without bots. The result is empty if the roster
+// has no such chat.
 func ReadChat(ctx context.Context, db Batcher, name string) (roster.Cast, error) {
 	return read(ctx, db, Tokens{}, func(r *reader, b *pgx.Batch) {
 		b.Queue(selectChats+` WHERE`+named, name).Query(r.each(r.chat))
@@ -85,7 +86,7 @@ func read(ctx context.Context, db Batcher, tokens Tokens, queue func(*reader, *p
 	return r.cast, nil
 }
 
-// queueBots has bots read, and what belongs to them.
+// queueBots queues the reads of bots and their lists.
 func (r *reader) queueBots(b *pgx.Batch, which, whose, whoseMemories string, args ...any) {
 	b.Queue(selectBots+which, args...).Query(r.each(r.bot))
 	b.Queue(selectStances+whose+`, topic`, args...).Query(ofBot(r, func(v *roster.Stance) []any { return []any{&v.Topic, &v.Stance, &v.Confidence} },
@@ -96,11 +97,11 @@ func (r *reader) queueBots(b *pgx.Batch, which, whose, whoseMemories string, arg
 		func(b *roster.Bot) *[]roster.Memory { return &b.Memories }))
 }
 
-// reader collects rows. Bots and chats come before what belongs to them.
+// reader collects rows. Bots and chats must be read before the rows that belong to them.
 type reader struct {
 	tokens      Tokens
 	cast        roster.Cast
-	bots, chats map[int64]int // places in the cast by id
+	bots, chats map[int64]int // indexes in the cast, by id
 }
 
 func (*reader) each(row func(pgx.Rows) error) func(pgx.Rows) error {
@@ -123,7 +124,7 @@ func (r *reader) bot(rows pgx.Rows) error {
 		&p.DisplayName, &p.Summary, &p.Tone, &p.Hint, &p.Phrases, &p.Interests, &p.Empathy, &p.Energy, &p.Stickers, &p.Voice); err != nil {
 		return err
 	}
-	// A token whose key is lost is replaced by the next apply, so it is no error.
+	// Not an error: the next apply replaces a token whose key is lost.
 	if token, err := r.tokens.Open(b.Name, sealed); err == nil {
 		b.Secret = token
 	}
@@ -132,7 +133,7 @@ func (r *reader) bot(rows pgx.Rows) error {
 	return nil
 }
 
-// of finds the bot of a row; nil for one that was made since the bots were read.
+// of returns the bot of a row; nil for one that was inserted after the bots were read.
 func (r *reader) of(id int64) *roster.Bot {
 	if i, found := r.bots[id]; found {
 		return &r.cast.Bots[i]
@@ -140,7 +141,8 @@ func (r *reader) of(id int64) *roster.Bot {
 	return nil
 }
 
-// ofBot adds what stands in rows after the id of a bot to a list of that bot's.
+// ofBot returns a function that adds each row to a list of its bot. The bot's id is the first
+// column.
 func ofBot[T any](r *reader, fields func(*T) []any, list func(*roster.Bot) *[]T) func(pgx.Rows) error {
 	return r.each(func(rows pgx.Rows) error {
 		var id int64

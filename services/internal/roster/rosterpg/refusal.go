@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// What is refused.
+// The states.
 const (
 	BotStopped      = "bot_stopped"
 	BotSuspended    = "bot_suspended"
@@ -20,26 +20,26 @@ const (
 	ReactionsClosed = "reactions_closed"
 )
 
-// Refusal is one thing that Telegram refuses.
+// Refusal is one state in which Telegram refuses something.
 type Refusal struct {
-	// Bot and Chat are the names in the cast file; Chat is empty where the bot is
-	// stopped, and Bot where a chat allows no reactions.
+	// Bot and Chat are the names in the cast file; Chat is empty if the bot is stopped, and Bot if
+	// a chat allows no reactions.
 	Bot, Chat string
-	// Name is what people call the bot.
+	// Name is the bot's display name.
 	Name string
 	Why  string
-	// Since is when the first of the refusals came between which nothing was delivered.
+	// Since is the time of the first of the refusals since the last delivery.
 	Since time.Time
-	// Trial tells that the pause is over, and the bot has one message at a time until
+	// Trial reports that the pause is over, and the bot may have one open message at a time until
 	// one is delivered.
 	Trial bool
-	// NextTry is when it is tried again; zero where only a person ends it.
+	// NextTry is the time of the next try; zero if only a person can end the state.
 	NextTry time.Time
-	// due is whether that time has come.
+	// due reports whether that time has come.
 	due bool
 }
 
-// What is which of the states it is; empty for a bot that is to be quiet.
+// What returns the state; empty for a bot that an administrator made quiet.
 func (s *Refusal) What() string {
 	switch {
 	case s.Bot == "":
@@ -56,10 +56,10 @@ func (s *Refusal) What() string {
 	return BotSuspended
 }
 
-// String says what is so, for people.
+// String describes the state to people.
 func (s *Refusal) String() string { return s.Reason() + "; " + s.Next() }
 
-// Reason says what is refused, since when and why.
+// Reason returns the state, its beginning and its reason.
 func (s *Refusal) Reason() string {
 	if s.Trial {
 		return "on trial, after Telegram did not let it act here since " + clock(s.Since)
@@ -74,7 +74,7 @@ func (s *Refusal) Reason() string {
 	return fmt.Sprintf("%s since %s: %s", what, clock(s.Since), s.Why)
 }
 
-// Next says how it ends.
+// Next says how the state ends.
 func (s *Refusal) Next() string {
 	switch {
 	case s.Trial:
@@ -89,7 +89,7 @@ func (s *Refusal) Next() string {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// Subject names what is refused something: a bot, a bot in a chat, a chat's reactions.
+// Subject returns the bot, the bot and its chat, or the chat.
 func (s *Refusal) Subject() string {
 	switch {
 	case s.Bot == "":
@@ -100,7 +100,7 @@ func (s *Refusal) Subject() string {
 	return s.Bot + " in " + s.Chat
 }
 
-// all that is refused; each has a condition on the bots' and chats' ids added.
+// The queries of all states. Callers append conditions on the ids of bots and chats.
 const (
 	stopped = `
 SELECT b.name, '', coalesce(p.display_name, b.name), b.stopped_why, b.stopped_at, coalesce(b.next_try_at, b.stopped_at), false
@@ -118,12 +118,12 @@ SELECT '', c.name, '', coalesce(c.reactions_why, 'the chat allows none'),
 FROM chats c WHERE c.allowed_reactions = '{}' AND c.removed_at IS NULL`
 )
 
-// Refusals gives all that is refused, and the bots that are to be quiet.
+// Refusals returns all states, and the bots that were made quiet.
 func Refusals(ctx context.Context, db DB) ([]Refusal, error) {
 	return refusals(ctx, db, stopped+` UNION ALL `+suspended+` UNION ALL `+withoutReactions, Quieted)
 }
 
-// RefusalsIn is the same for one chat and its cast.
+// RefusalsIn returns the same for one chat and its cast.
 func RefusalsIn(ctx context.Context, db DB, chat int64) ([]Refusal, error) {
 	return refusals(ctx, db, stopped+` AND b.id IN (SELECT bot_id FROM cast_members WHERE chat_id = $2)
 UNION ALL `+suspended+` AND c.id = $2 UNION ALL `+withoutReactions+` AND c.id = $2`, Quieted, chat)
@@ -148,7 +148,7 @@ SELECT sum(a)::int, sum(b)::int, sum(c)::int, sum(d)::int FROM (
     FROM cast_members WHERE suspended_at IS NOT NULL AND suspended_why <> $2
     UNION ALL SELECT 0, 0, 0, count(*) FROM chats WHERE allowed_reactions = '{}' AND removed_at IS NULL) s(a, b, c, d)`
 
-// CountRefusals counts what is refused.
+// CountRefusals counts the states.
 func CountRefusals(ctx context.Context, db DB) (map[string]int, error) {
 	var bots, suspended, resting, chats int
 	if err := db.QueryRow(ctx, countStates, Resting+"%", Quieted).Scan(&bots, &suspended, &resting, &chats); err != nil {

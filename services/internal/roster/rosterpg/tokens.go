@@ -16,12 +16,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Tokens seals and opens the tokens of bots. A sealed token is bound to its
-// bot's name: in another bot's row it can't be opened. It is safe for
-// concurrent use.
+// Tokens encrypts and decrypts the tokens of bots. A sealed token is bound to its bot's name: it
+// can't be decrypted in another bot's row. It is safe for concurrent use.
 type Tokens struct{ Keyring secret.Keyring }
 
-// Seal encrypts a bot's token. The same token is sealed to other bytes each time.
+// Seal encrypts a bot's token. The same token gives different bytes each time.
 func (t Tokens) Seal(bot string, token secret.String) ([]byte, error) {
 	sealed, err := t.Keyring.Seal([]byte(token.Reveal()), additional(bot))
 	if err != nil {
@@ -30,8 +29,8 @@ func (t Tokens) Seal(bot string, token secret.String) ([]byte, error) {
 	return sealed, nil
 }
 
-// Open decrypts a bot's token. Errors wrap those of secret.Keyring.Open and
-// never hold the token.
+// Open decrypts a bot's token. Errors wrap those of secret.Keyring.Open and never contain the
+// token.
 func (t Tokens) Open(bot string, sealed []byte) (secret.String, error) {
 	text, err := t.Keyring.Open(sealed, additional(bot))
 	if err != nil {
@@ -42,8 +41,8 @@ func (t Tokens) Open(bot string, sealed []byte) (secret.String, error) {
 
 func additional(bot string) []byte { return []byte("bots.token_sealed:" + bot) }
 
-// AccountID is the id of the bot that a token is for: the number before its
-// colon. The error does not repeat the token.
+// AccountID returns the id of a token's bot: the number before the colon. The error doesn't repeat
+// the token.
 func AccountID(token secret.String) (int64, error) {
 	text := token.Reveal()
 	if !regexp.MustCompile(`^[1-9][0-9]{0,17}:[A-Za-z0-9_-]+$`).MatchString(text) {
@@ -54,24 +53,24 @@ func AccountID(token secret.String) (int64, error) {
 }
 
 const (
-	// Bots that were pruned keep their tokens, with which they come back.
+	// Pruned bots keep their tokens, because they may come back.
 	selectTokens = `SELECT id, name, token_sealed, enabled AND removed_at IS NULL FROM bots ORDER BY id` //nolint:gosec // a statement
-	// Only what was read is replaced. The bot goes on as it is: its token is the same.
+	// The bot's state doesn't change: its token is the same.
 	resealToken = `UPDATE bots SET token_sealed = $2 WHERE id = $1` //nolint:gosec // a statement
-	// selectTokens locks what it reads in a rotation.
+	// lockedTokens locks the rows that a rotation reads.
 	lockedTokens = selectTokens + ` FOR NO KEY UPDATE`
 )
 
-// TokenState is how the token of one bot is sealed.
+// TokenState describes the seal of one bot's token.
 type TokenState struct {
 	Bot string
 	// Plays is false for a bot that is disabled or was pruned.
 	Plays bool
-	// Key is the id of the key that sealed it, as secret.KeyOf tells.
+	// Key is the id of the key that sealed it, from secret.KeyOf.
 	Key string
-	// Stale says that another key than the first one sealed it.
+	// Stale reports that another key than the first one sealed it.
 	Stale bool
-	// Err is why it can't be opened: see secret.Keyring.Open.
+	// Err says why it can't be decrypted: see secret.Keyring.Open.
 	Err error
 }
 
@@ -99,7 +98,7 @@ func (t Tokens) read(ctx context.Context, db store.Querier, query string) ([]sea
 	return all, nil
 }
 
-// States tells of every bot how its token is sealed.
+// States returns the state of every bot's token.
 func (t Tokens) States(ctx context.Context, db store.Querier) ([]TokenState, error) {
 	all, err := t.read(ctx, db, selectTokens)
 	states := make([]TokenState, len(all))
@@ -109,8 +108,7 @@ func (t Tokens) States(ctx context.Context, db store.Querier) ([]TokenState, err
 	return states, err
 }
 
-// Openable is an error if a key is missing with which the token of a bot that
-// plays is sealed.
+// Openable returns an error if a key of a token is missing whose bot plays.
 func (t Tokens) Openable(ctx context.Context, db store.Querier) error {
 	states, err := t.States(ctx, db)
 	if err != nil {
@@ -129,10 +127,9 @@ func (t Tokens) Openable(ctx context.Context, db store.Querier) error {
 		len(closed), len(states), closed[0].Err)
 }
 
-// Rotate seals anew, with the first key, every token that another one sealed, in
-// one transaction. It returns how all are sealed then:
-// those that can't be opened are left as they are. Whoever has both keys can open
-// a token before and after.
+// Rotate seals with the first key every token that another key sealed, in one transaction, and
+// returns the new states. Tokens that can't be decrypted stay as they are. A process with both keys
+// can decrypt a token before and after.
 func (t Tokens) Rotate(ctx context.Context, pool *pgxpool.Pool) (resealed int, states []TokenState, err error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
@@ -179,7 +176,7 @@ func (t Tokens) Rotate(ctx context.Context, pool *pgxpool.Pool) (resealed int, s
 	return resealed, states, nil
 }
 
-// StaleCount returns how many tokens could be sealed anew.
+// StaleCount returns the number of tokens that Rotate could seal.
 func StaleCount(states []TokenState) int {
 	return len(slices.DeleteFunc(slices.Clone(states), func(s TokenState) bool { return !s.Stale || s.Err != nil }))
 }

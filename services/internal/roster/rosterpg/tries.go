@@ -10,29 +10,28 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Try is a look whether Telegram still refuses something, which this process has claimed:
-// whether a bot's token is good, whether a bot may act in a chat, or whether a chat
-// allows reactions.
+// Try is a claimed look whether Telegram still refuses something: a bot's token, a bot's messages
+// in a chat, or reactions in a chat.
 type Try struct {
-	// What is refused: BotStopped, BotSuspended or ReactionsClosed.
+	// What is BotStopped, BotSuspended or ReactionsClosed.
 	What string
-	// Bot is who looks; 0 if there is nobody. Chat is 0 where a bot is stopped.
+	// Bot is the bot that looks; 0 if there is none. Chat is 0 if a bot is stopped.
 	Bot, Chat         int64
 	BotName, ChatName string
 	Sealed            []byte // the bot's token
-	// Account is the bot's id at Telegram, 0 if it is not known, and TelegramID the chat's.
+	// Account is the bot's id at Telegram, 0 if not known; TelegramID is the chat's.
 	Account, TelegramID int64
-	// Active tells whether the bot and the chat are switched on. That of the operators is
-	// off, because no cast plays there, and a bot acts in it all the same.
+	// Active reports whether the bot and the chat are enabled. The operators' chat is disabled,
+	// because no cast plays there, but counts as active.
 	Active bool
 
 	since time.Time
-	// early tells that its time had not come, but that a person wrote in the chat.
+	// early reports that the try wasn't due, but a person wrote in the chat.
 	early bool
 }
 
-// A try is claimed by putting the next one off for longer than it can take. Any bot of a
-// chat may look whether it allows reactions again.
+// A claim puts the next try off for longer than this one can take. Any bot of a chat can look
+// whether it allows reactions again.
 const (
 	claimBots = `
 UPDATE bots b SET next_try_at = now() + interval '6 minutes'
@@ -52,7 +51,7 @@ WHERE m.chat_id = due.chat_id AND m.bot_id = due.bot_id AND b.id = m.bot_id AND 
 RETURNING m.bot_id, m.chat_id, b.name, c.name, b.token_sealed, coalesce(b.telegram_id, 0), c.telegram_id, m.suspended_at,
     b.enabled AND b.removed_at IS NULL AND b.stopped_at IS NULL AND c.removed_at IS NULL
         AND (c.enabled OR c.telegram_id = $2 OR coalesce(c.former_id = $2, false)), due.early`
-	// The look at each member of a cast tells of that member alone.
+	// A look at one member says nothing about the other members of the cast.
 	hinted = `(hinted_at > greatest(looked_at, suspended_at) AND coalesce(looked_at, '-infinity') < now() - interval '1 minute')`
 
 	claimChats = `
@@ -75,7 +74,7 @@ SELECT EXISTS (SELECT FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_t
     OR EXISTS (SELECT FROM chats WHERE allowed_reactions = '{}' AND coalesce(reactions_next_at, updated_at) <= now())`
 )
 
-// AnyTryDue tells whether there is a try to claim, or a trial that may end.
+// AnyTryDue reports whether there is a try to claim, or a trial that may end.
 func AnyTryDue(ctx context.Context, db DB) (due bool, err error) {
 	if err := db.QueryRow(ctx, anyDue).Scan(&due); err != nil {
 		return false, fmt.Errorf("ask whether a try is due: %w", err)
@@ -83,8 +82,8 @@ func AnyTryDue(ctx context.Context, db DB) (due bool, err error) {
 	return due, nil
 }
 
-// ClaimTries claims up to limit tries of each kind that are due. One whose process dies is
-// due again after some minutes. operators is Telegram's id of their chat, 0 for none.
+// ClaimTries claims up to limit due tries of each kind. If its process dies, a try is due again
+// after some minutes. operators is Telegram's id of the operators' chat, 0 for none.
 func ClaimTries(ctx context.Context, db DB, operators int64, limit int) (all []Try, err error) {
 	for _, claim := range []struct {
 		what, sql string
@@ -103,9 +102,8 @@ func ClaimTries(ctx context.Context, db DB, operators int64, limit int) (all []T
 	return all, nil
 }
 
-// Succeeded ends what was refused, unless that has changed since the try was claimed. A
-// bot is on trial in its chat then. Emoji are the reactions that the chat allows; nil
-// for all.
+// Succeeded ends the state, unless it has changed since the claim. A suspended bot is then on trial
+// in its chat. emoji are the reactions that the chat allows; nil for all.
 func (t *Try) Succeeded(ctx context.Context, db DB, emoji []string) (bool, error) {
 	const what = "end what Telegram refused"
 	switch t.What {
@@ -117,11 +115,11 @@ func (t *Try) Succeeded(ctx context.Context, db DB, emoji []string) (bool, error
 	return change(ctx, db, what, `UPDATE chats SET allowed_reactions = $2, `+opened+` WHERE id = $1 AND allowed_reactions = '{}'`, t.Chat, emoji)
 }
 
-// Failed puts the next try off, for longer than the last time.
-// One whose time had not come changes nothing about that.
+// Failed puts the next try off for longer than the last time. An early try leaves the next one
+// unchanged.
 func (t *Try) Failed(ctx context.Context, db DB) error { return t.putOff(ctx, db, nil) }
 
-// Unclear puts the next try off by a wait, because this one told nothing.
+// Unclear puts the next try off by wait, because this one had no result.
 func (t *Try) Unclear(ctx context.Context, db DB, wait time.Duration) error {
 	return t.putOff(ctx, db, &wait)
 }
@@ -149,33 +147,31 @@ UPDATE cast_members m SET tries = 0, refused_since = NULL FROM bots b, chats c
 WHERE m.tries > 0 AND m.suspended_at IS NULL AND (m.resumed_at IS NULL OR ` + proven + `) AND b.id = m.bot_id AND c.id = m.chat_id
 RETURNING b.name, c.name`
 
-// EndTrials ends the trials of bots that have said something since their pause, and tells
-// of each by its name and its chat's.
+// EndTrials ends the trials of bots that have had a message delivered since their pause, and calls
+// ended with the names of each bot and its chat.
 func EndTrials(ctx context.Context, db DB, ended func(bot, chat string)) error {
 	var bot, chat string
 	return store.Each(ctx, db, "end trials", []any{&bot, &chat}, func() error { ended(bot, chat); return nil }, endTrials)
 }
 
-// HintLook has it looked, soon, whether Telegram lets bots act again in chats in which a
-// person has just written, which is a sign that the group is open again: once a minute at
-// most. It does nothing where looks tell nothing, because it was the bot's messages that
-// were rejected, or because a try after such a look has failed.
+// HintLook requests a look, soon, at suspended bots in chats where a person has just written: the
+// group may be open again. There is at most one look a minute. It does nothing if looks can't tell,
+// because the bot's messages were rejected or a trial after such a look failed.
 const HintLook = `-- look again at who may act
 UPDATE cast_members SET hinted_at = now()
 WHERE suspended_at IS NOT NULL AND chat_id = ANY($1) AND suspended_why <> '` + Quieted + `' AND suspended_why NOT LIKE '` + Resting + `%'
     AND (resumed_at IS NULL OR resumed_at < refused_since) AND (hinted_at > greatest(looked_at, suspended_at)) IS NOT TRUE`
 
-// TryBotsSoon lets what is refused to all bots be tried within a minute: an address or a
-// proxy that was wrong may be right since this process started. One that starts again
-// and again brings none forward twice.
+// TryBotsSoon makes the tries of all stopped bots due within a minute: this process may have
+// started with a corrected address or proxy. Repeated starts don't bring a try forward again.
 func TryBotsSoon(ctx context.Context, db DB) error {
 	_, err := change(ctx, db, "bring tries forward", `
 UPDATE bots SET next_try_at = now() + interval '1 minute' WHERE stopped_at IS NOT NULL AND next_try_at > now() + interval '1 minute'`)
 	return err
 }
 
-// TryNow lets what is refused to bots, and in chats, be tried at once: somebody
-// has changed something that may have been the cause. Both are given by their names.
+// TryNow makes the tries of bots and chats, by their names, due at once: somebody has changed
+// something that may have been the cause.
 func TryNow(ctx context.Context, db DB, bots, chats []string) error {
 	for _, one := range []struct {
 		sql  string

@@ -19,17 +19,18 @@ type Version struct {
 	ID int64     `json:"id"`
 	At time.Time `json:"at"`
 	By string    `json:"by"`
-	// Changes are what it changed; none of the first, which is what was there before.
+	// Changes is what it changed; empty for the first version, which holds the cast before the
+	// history.
 	Changes []roster.Shown `json:"changes"`
 	// File is the whole cast, without tokens. Lists of versions leave it out.
 	File string `json:"file,omitempty"`
 }
 
-// keptVersions is how many are kept: the oldest go.
+// keptVersions limits the stored versions: the oldest are deleted.
 const keptVersions = 500
 
 const (
-	// A roster that is older than its history begins it.
+	// The first version of a roster that is older than its history is the cast before the change.
 	firstVersion = `
 INSERT INTO cast_versions (actor, file, changes) SELECT '', $1, '[]' WHERE NOT EXISTS (SELECT FROM cast_versions)`
 	addVersion  = `INSERT INTO cast_versions (actor, file, changes) VALUES ($1, $2, $3)`
@@ -39,7 +40,7 @@ INSERT INTO cast_versions (actor, file, changes) SELECT '', $1, '[]' WHERE NOT E
 	readVersion  = `SELECT id, at, actor, changes, file FROM cast_versions WHERE id = $1`
 )
 
-// keepVersion writes down what a transaction has made of the cast that there was.
+// keepVersion stores the cast after a transaction's changes.
 func keepVersion(ctx context.Context, tx pgx.Tx, tokens Tokens, by string, before roster.Cast, plan roster.Plan) error {
 	after, err := Read(ctx, tx, tokens)
 	if err != nil {
@@ -61,8 +62,7 @@ func keepVersion(ctx context.Context, tx pgx.Tx, tokens Tokens, by string, befor
 	return nil
 }
 
-// Versions lists what was applied before a version, the newest first; 0 begins with the
-// newest.
+// Versions lists the versions before a version, the newest first; 0 starts with the newest.
 func Versions(ctx context.Context, db store.Querier, before int64, limit int) ([]Version, error) {
 	const newest = 1<<63 - 1
 	if before == 0 {
@@ -71,10 +71,10 @@ func Versions(ctx context.Context, db store.Querier, before int64, limit int) ([
 	return store.Collect(ctx, db, "list versions of the cast", pgx.RowToStructByPos[Version], listVersions, before, limit)
 }
 
-// ErrNoVersion says that there is no version of that number.
+// ErrNoVersion reports that there is no version of that number.
 var ErrNoVersion = errors.New("there is no such version")
 
-// ReadVersion gives a version with its file.
+// ReadVersion returns a version with its file.
 func ReadVersion(ctx context.Context, db store.Querier, id int64) (Version, error) {
 	found, err := store.Collect(ctx, db, "read a version of the cast", pgx.RowToStructByPos[Version], readVersion, id)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// Usernames and accounts are unique: who changes its own, or was pruned, lets
-	// go of it before another bot takes it.
+	// Usernames and accounts are unique: a bot that changes them, or was pruned, must release them
+	// before another bot takes them.
 	freeBots = `
 UPDATE bots SET telegram_id = NULL, username = NULL
 WHERE id = ANY($1) OR removed_at IS NOT NULL AND (telegram_id = ANY($2) OR lower(username) = ANY($3))`
@@ -19,7 +19,7 @@ WHERE id = ANY($1) OR removed_at IS NOT NULL AND (telegram_id = ANY($2) OR lower
 	insertBot = `
 INSERT INTO bots (name, token_sealed, telegram_id, username, enabled, typing_wpm, tempo, active_hours, hourly_min, hourly_max)
 VALUES ($1, $2, nullif($3::bigint, 0), nullif($4, ''), $5, $6, $7, coalesce($8::text[], '{}'), $9, $10)`
-	// A new token lets a stopped bot go on.
+	// A new token restarts a stopped bot.
 	updateBot = `
 UPDATE bots SET name = $1, token_sealed = coalesce($2, token_sealed), telegram_id = nullif($3::bigint, 0), username = nullif($4, ''),
     enabled = $5, typing_wpm = $6, tempo = $7, active_hours = coalesce($8::text[], '{}'), hourly_min = $9, hourly_max = $10,
@@ -69,8 +69,8 @@ UPDATE chats SET name = $1, telegram_id = $2, kind = $3, title = $4, purpose = $
     removed_at = NULL, updated_at = now()
 WHERE id = $14`
 	// A chat whose gap became shorter must not wait for the end of the old one.
-	hurryClock = `UPDATE chat_clock SET next_turn_at = least(next_turn_at, now() + $2::interval) WHERE chat_id = $1`
-	startClock = `
+	shortenClock = `UPDATE chat_clock SET next_turn_at = least(next_turn_at, now() + $2::interval) WHERE chat_id = $1`
+	startClock   = `
 INSERT INTO chat_clock (chat_id, next_turn_at) SELECT id, now() FROM chats WHERE name = $1
 ON CONFLICT (chat_id) DO NOTHING`
 	// A member that stays keeps its suspension.
@@ -83,19 +83,18 @@ SELECT c.id, b.id FROM chats c, bots b WHERE c.name = $1 AND b.name = ANY($2::te
 ON CONFLICT (chat_id, bot_id) DO NOTHING`
 )
 
-// writer collects the statements of a plan: one round trip, however long it is.
+// writer collects a plan's statements in one batch, and so in one round trip.
 type writer struct {
 	tokens Tokens
 	prune  bool
 	batch  pgx.Batch
 }
 
-// clocks comes first: that is the order in which the planner locks clocks, bots
-// and chats.
+// clocks must be queued first: the planner locks clocks, bots and chats in this order.
 func (w *writer) clocks(plan roster.Plan) {
 	for _, c := range plan.Changes {
 		if c.Chat != nil && c.Chat.ID != 0 && c.Op != roster.Remove {
-			w.batch.Queue(hurryClock, c.Chat.ID, c.Chat.MeanGap)
+			w.batch.Queue(shortenClock, c.Chat.ID, c.Chat.MeanGap)
 		}
 	}
 }
@@ -175,7 +174,7 @@ func (w *writer) stances(b roster.Bot) {
 func (w *writer) holdings(b roster.Bot) {
 	var items, quantities, notes []string
 	for _, h := range b.Holdings {
-		// As text, because PostgreSQL rounds a float8 that becomes numeric.
+		// As text, because PostgreSQL rounds a float8 that is converted to numeric.
 		items, quantities, notes = append(items, h.Item), append(quantities, strconv.FormatFloat(h.Quantity, 'g', -1, 64)), append(notes, h.Note)
 	}
 	w.batch.Queue(dropHoldings, b.Name, items)

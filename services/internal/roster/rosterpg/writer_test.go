@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestNobodyElseWritesTheRoster looks for statements that write bots, chats or casts in
-// the code of other packages.
+// TestNobodyElseWritesTheRoster searches the code of other packages for statements that write bots,
+// chats or casts.
 func TestNobodyElseWritesTheRoster(t *testing.T) {
 	t.Parallel()
 	writes := regexp.MustCompile(`(?i)\b(UPDATE|INSERT INTO|DELETE FROM|TRUNCATE)\s+(bots|chats|cast_members)\b.*`)

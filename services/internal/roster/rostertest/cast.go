@@ -1,4 +1,4 @@
-// Package rostertest draws casts for property tests.
+// Package rostertest generates casts for property tests.
 package rostertest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/voice"
 )
 
-// text draws texts that YAML finds hard, and some that are as long as can be.
+// text generates texts that are hard for YAML, and some of the greatest length.
 func text(low, high int) *rapid.Generator[string] {
 	hard := []string{
 		"null", "true", "no", "~", "12", "1e3", "0x1F", "1_000", ".inf", "- a", "a: b", "a #b", "# c", "%TAG", "@x", "`", "!x", "&a", "*a",
@@ -33,8 +33,8 @@ func text(low, high int) *rapid.Generator[string] {
 		})
 }
 
-func unique(g *rapid.Generator[string], most int) *rapid.Generator[[]string] {
-	return rapid.SliceOfNDistinct(g, 0, most, strings.TrimSpace)
+func unique(g *rapid.Generator[string], maxLen int) *rapid.Generator[[]string] {
+	return rapid.SliceOfNDistinct(g, 0, maxLen, strings.TrimSpace)
 }
 
 func fraction() *rapid.Generator[float32] { return rapid.Float32Range(0, 1) }
@@ -75,8 +75,8 @@ func bot(name string) *rapid.Generator[roster.Bot] {
 	})
 }
 
-// Any draws valid, normalised casts with all kinds of texts. Bots of one cast
-// have tokens of different accounts.
+// Any generates valid, normalised casts with all kinds of texts. The bots of a cast have tokens of
+// different accounts.
 func Any() *rapid.Generator[roster.Cast] {
 	return rapid.Custom(func(t *rapid.T) roster.Cast {
 		var c roster.Cast
