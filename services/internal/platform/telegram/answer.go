@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// envelope is what the Bot API wraps its answers in.
+// envelope is the outer JSON object of the Bot API's responses.
 type envelope struct {
 	OK          *bool           `json:"ok"`
 	Result      json.RawMessage `json:"result"`
@@ -25,7 +25,7 @@ type envelope struct {
 	} `json:"parameters"`
 }
 
-// outcome tells what became of an exchange, with the result if it is Done.
+// outcome returns the outcome of an exchange, with the result if it is Done.
 func (x *exchange) outcome() (Outcome, json.RawMessage) {
 	out, result := x.judge()
 	out.At = x.at()
@@ -35,17 +35,17 @@ func (x *exchange) outcome() (Outcome, json.RawMessage) {
 
 func (x *exchange) judge() (Outcome, json.RawMessage) {
 	switch {
-	case x.status == 0, x.late.Load(): // whatever was answered to a request without its body
+	case x.status == 0, x.late.Load(): // then the response is to a request without its body
 		return x.unanswered(), nil
 	case x.status == http.StatusTooManyRequests && x.err != nil:
-		// What is lost of a 429's body doesn't matter.
+		// A 429 is clear even if its body couldn't be read.
 		return x.refused(envelope{}), nil
 	case x.err != nil:
 		return Outcome{Kind: Unknown, Status: x.status, Description: reason(x.err)}, nil
 	}
 	var e envelope
 	if int64(len(x.body)) > x.maxAnswer {
-		return x.foreign(), nil // it was cut off
+		return x.foreign(), nil // cut off
 	}
 	if err := json.Unmarshal(x.body, &e); err != nil || e.OK == nil {
 		return x.foreign(), nil
@@ -56,7 +56,7 @@ func (x *exchange) judge() (Outcome, json.RawMessage) {
 	return x.refused(e), nil
 }
 
-// at is the clock of who answered; zero where that is unknown.
+// at returns the time of the response by the server's clock; zero if unknown.
 func (x *exchange) at() time.Time {
 	at, err := http.ParseTime(x.header.Get("Date"))
 	if err != nil {
@@ -65,7 +65,7 @@ func (x *exchange) at() time.Time {
 	return at
 }
 
-// unanswered is the outcome without any answer.
+// unanswered returns the outcome without a response.
 func (x *exchange) unanswered() Outcome {
 	if x.late.Load() {
 		return Outcome{Kind: NotSent, TooLate: true, Description: errTooLate.Error()}
@@ -76,9 +76,9 @@ func (x *exchange) unanswered() Outcome {
 	return Outcome{Kind: NotSent, Description: reason(x.err)}
 }
 
-// foreign is the outcome of an answer that is not the Bot API's: a proxy's page,
-// mostly. It says nothing of what the Bot API behind it did, except that a 429
-// is given before anything is done.
+// foreign returns the outcome of a response that isn't the Bot API's, usually a proxy's
+// page. It doesn't tell what the Bot API behind it did, except that a 429 comes before any
+// effect.
 func (x *exchange) foreign() Outcome {
 	if x.status == http.StatusTooManyRequests {
 		return x.refused(envelope{})
@@ -105,8 +105,8 @@ func (x *exchange) refused(e envelope) Outcome {
 	return classify(a)
 }
 
-// headerWait reads Retry-After, in seconds or as a date of the clock of who answered;
-// 0 if there is none.
+// headerWait returns the wait in Retry-After, which is in seconds or a date by the server's
+// clock; 0 if there is none.
 func (x *exchange) headerWait() time.Duration {
 	v := strings.TrimSpace(x.header.Get("Retry-After"))
 	if s, err := strconv.ParseFloat(v, 64); err == nil {
@@ -122,8 +122,8 @@ func (x *exchange) headerWait() time.Duration {
 	return 0
 }
 
-// seconds makes a duration of what a server asks for, as long as it may be; what
-// is no positive number is 0.
+// seconds converts a server's number of seconds, however large. It returns 0 unless s is
+// positive.
 func seconds(s float64) time.Duration {
 	switch {
 	case !(s > 0):
@@ -134,7 +134,7 @@ func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second))
 }
 
-// reason is an error without the address it happened at, which has the token.
+// reason returns an error's text without the address, which contains the token.
 func reason(err error) string {
 	if at, ok := errors.AsType[*url.Error](err); ok {
 		err = at.Err
@@ -147,15 +147,15 @@ func reason(err error) string {
 
 const (
 	mask = "***"
-	// maxDescription bounds what others write into our logs and rows, in bytes.
+	// maxDescription limits foreign texts in logs and rows, in bytes.
 	maxDescription = 500
-	// minSecret is the length from which the part of a token after its colon is
-	// looked for by itself. Telegram's have 35 characters.
+	// minSecret is the minimum length of a token's part after the colon to be masked by
+	// itself. Telegram's has 35 characters.
 	minSecret = 16
 )
 
-// clean makes a description fit to be shown: a server may repeat the token in
-// it, in full or in part, or anything else.
+// clean masks the token in a description, in full or in part, replaces control characters,
+// and cuts it to maxDescription. A server may repeat the token.
 func clean(description, token string) string {
 	if token != "" {
 		description = strings.ReplaceAll(description, token, mask)

@@ -36,14 +36,14 @@ func TestRefusals(t *testing.T) {
 	if len(s.Calls()) != len(cases) {
 		t.Errorf("%d calls for %d answers: it repeats some", len(s.Calls()), len(cases))
 	}
-	// Every answer was read to its end, so they went over one connection.
+	// All responses were read to the end, so they shared one connection.
 	if n := s.Connections(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
 }
 
-// BenchmarkTaxonomy counts the refusals that are taken for something else, next
-// to what it costs to make a call and sort its answer.
+// BenchmarkTaxonomy counts misclassified refusals, and measures a call and its
+// classification.
 func BenchmarkTaxonomy(b *testing.B) {
 	cases := telegramtest.Refusals()
 	s := telegramtest.New(b)
@@ -65,10 +65,10 @@ func BenchmarkTaxonomy(b *testing.B) {
 	fmt.Printf("figure sender.taxonomy_wrong %d answers\nfigure sender.taxonomy_answers %d answers\n", wrong, len(cases))
 }
 
-// untimed leaves the time of an answer out of a comparison.
+// untimed ignores the times of a response in comparisons.
 func untimed() cmp.Option { return cmpopts.IgnoreFields(telegram.Outcome{}, "At", "SentAt") }
 
-// The code of a refusal stands in its body; a gateway may change the status.
+// The code in the body counts; a gateway may change the HTTP status.
 func TestTheBodysCodeCounts(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.New(t, telegramtest.Raw(http.StatusOK, `{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked from the group chat"}`))
@@ -165,7 +165,7 @@ func TestRetryAfterADate(t *testing.T) {
 	}
 }
 
-// The date is one of the clock of who answers, and not of ours.
+// The date is by the server's clock, not ours.
 func TestRetryAfterADateOfAnotherClock(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.New(t)
@@ -179,7 +179,7 @@ func TestRetryAfterADateOfAnotherClock(t *testing.T) {
 	}
 }
 
-// A message has the time that Telegram gave it.
+// A sent message has Telegram's time.
 func TestAMessageHasTelegramsTime(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.New(t, telegramtest.Result(`{"message_id":5,"date":1700000009}`), telegramtest.Result(`{"message_id":6}`))
@@ -192,7 +192,7 @@ func TestAMessageHasTelegramsTime(t *testing.T) {
 	}
 }
 
-// An answer that is none of the Bot API's says nothing about the call.
+// A response that isn't the Bot API's leaves the outcome unknown.
 func TestForeignAnswers(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.New(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram/telegramtest"
 )
 
-// What goes over the wire is what the Bot API documents, and nothing besides:
-// above all no allow_sending_without_reply and no parse_mode.
+// Requests contain what the Bot API documents and nothing else: above all no
+// allow_sending_without_reply and no parse_mode.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -107,7 +107,7 @@ func TestRequests(t *testing.T) {
 			s := telegramtest.New(t)
 			s.On("getChat", telegramtest.Result(`{"id":-5,"type":"group"}`))
 			s.On("sendSticker", telegramtest.Result(`{"message_id":8,"date":1800000000}`))
-			// A Bot API server may sit behind a path.
+			// A Bot API server may be behind a path.
 			out := tc.call(newClient(t, config(s.URL+"/behind/a/path/")))
 			if out.Kind != telegram.Done || out.Status != 200 || out.Description != "" {
 				t.Errorf("%+v", out)
@@ -128,7 +128,7 @@ func TestTheMessagesID(t *testing.T) {
 	if out := send(t, c); out.Kind != telegram.Done || out.MessageID != 9007199254740993 {
 		t.Errorf("%+v", out)
 	}
-	// It was sent, whatever the rest of the answer is like.
+	// The message was sent, whatever the rest of the response.
 	for range 3 {
 		if out := send(t, c); out.Kind != telegram.Done || out.MessageID != 0 {
 			t.Errorf("%+v", out)
@@ -151,7 +151,7 @@ func TestAnEmojiThatIsNoReactionMakesNoCall(t *testing.T) {
 	}
 }
 
-// A token with other characters would lead the call to another address.
+// A token with other characters would direct the call to another address.
 func TestAMalformedTokenMakesNoCall(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.New(t)
@@ -286,8 +286,8 @@ func TestTextLength(t *testing.T) {
 	}
 }
 
-// A wrong address answers 404 to every bot, so it is refused before the first
-// call; a server of one's own may have a path.
+// With a wrong address every bot would get a 404, so it is rejected before the first call.
+// A self-hosted server may have a path.
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// OfficialURL is Telegram's own Bot API.
+// OfficialURL is the address of Telegram's own Bot API.
 const OfficialURL = "https://api.telegram.org"
 
-// Config says where the Bot API is and how long its calls may take.
+// Config holds the Bot API's address and the limits of its calls.
 type Config struct {
 	URL            string        `config:"url" doc:"the Bot API's address; empty for https://api.telegram.org, in chorus up for the emulator"`
 	Emulated       bool          `config:"emulated" doc:"the Bot API at telegram.url is Chorus' emulator: chorus apply makes in it the bots and chats that a cast file names"`
@@ -21,8 +21,8 @@ type Config struct {
 	MaxIdle        int           `config:"max_idle" doc:"connections that are kept for the next calls"`
 }
 
-// DefaultConfig is Telegram's own Bot API. The Bot API server sits out up to 8 s
-// of flood control within a call, so a time-out near 10 s would turn slow
+// DefaultConfig returns the settings for Telegram's own Bot API. The Bot API server waits
+// up to 8 s of flood control within a call, so a time-out near 10 s would turn slow
 // successes into unknown outcomes.
 func DefaultConfig() Config {
 	return Config{
@@ -32,7 +32,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c Config) Validate() error {
 	errs := []error{validateURL(c.URL)}
 	if c.Emulated && c.URL == "" {
@@ -50,11 +50,12 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// botPath finds, in a path, what each call adds itself: /bot at its end, or with
-// a token or a placeholder anywhere.
+// botPath matches a path with the part that each call adds: /bot at its end, or /bot with a
+// token or a placeholder anywhere.
 const botPath = `(?i)(^|/)bot(/*$|([0-9]+|[0-9]*:[^/]*|<[^/]*>|\{[^/]*\}|token)(/|$))`
 
-// validateURL never repeats the URL: people put credentials and tokens into it.
+// validateURL checks an address. Its errors never repeat it, because people put credentials
+// and tokens into it.
 func validateURL(s string) error {
 	if s == "" {
 		return nil
@@ -73,13 +74,13 @@ func validateURL(s string) error {
 	return validateHost(u)
 }
 
-// validateHost refuses what Telegram has at its names besides the Bot API.
+// validateHost rejects hosts of Telegram that aren't the Bot API.
 func validateHost(u *url.URL) error {
 	const domain = ".telegram.org"
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	switch {
 	case !strings.HasSuffix("."+host, domain):
-		return nil // a server of one's own, which may have a path
+		return nil // a self-hosted server, which may have a path
 	case "https://"+host != OfficialURL:
 		return fmt.Errorf("url: is not the Bot API's host: leave it empty, or want %s", OfficialURL)
 	case u.Scheme != "https":

@@ -8,14 +8,14 @@ import (
 	"net/http"
 )
 
-// Trust makes a client that has made no call trust a test server.
+// Trust makes a client trust a test server. The client must not have made calls.
 func Trust(c *Client, certificate *x509.Certificate) {
 	roots := x509.NewCertPool()
 	roots.AddCert(certificate)
 	transportOf(c).TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
 }
 
-// DialThrough makes a client that has made no call dial in another way.
+// DialThrough replaces a client's dialer. The client must not have made calls.
 func DialThrough(c *Client, dial func(ctx context.Context, network, address string) (net.Conn, error)) {
 	transportOf(c).DialContext = dial
 }

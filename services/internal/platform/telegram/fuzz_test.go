@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Whatever comes back, the outcome is one of the kinds, shows no token, and a
-// refusal that nobody knows is final.
+// Whatever the response, the outcome is one of the kinds and shows no token, and an unknown
+// refusal is final.
 func FuzzOutcome(f *testing.F) {
 	const token = "1234567890:AAExampleKeyOfThirtyFiveCharacters_-"
 	for _, body := range []string{
@@ -55,7 +55,7 @@ func FuzzOutcome(f *testing.F) {
 	})
 }
 
-// A description that no rule knows leaves the decision to the code.
+// For an unknown description, the code decides.
 func FuzzUnknownDescription(f *testing.F) {
 	f.Add(400, "Bad Request: something new")
 	f.Add(404, "x")
@@ -66,7 +66,7 @@ func FuzzUnknownDescription(f *testing.F) {
 		if again := classify(answer{status: status, description: strings.ToUpper(description)}); again.Kind != got.Kind && isASCII(description) {
 			t.Errorf("%q is %v, in capitals %v", description, got.Kind, again.Kind)
 		}
-		// 599 has no rule of its own, so only the description speaks there.
+		// No rule knows 599, so only the description can decide.
 		if classify(answer{status: 599, description: description}).Kind != Unknown {
 			return
 		}

@@ -18,8 +18,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// A network that takes nothing leaves a call in the kernel of its sender. When the
-// call is given up, nothing of it may leave any more.
+// If the network doesn't accept data, a call stays in the sender's kernel. After the call
+// has timed out, nothing of it may be sent.
 func TestNothingLeavesAfterACallWasGivenUp(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*httptest.Server){
@@ -69,15 +69,14 @@ func TestNothingLeavesAfterACallWasGivenUp(t *testing.T) {
 	}
 }
 
-// clogged is a listener whose side reads nothing for a time, and whose kernel takes
-// little meanwhile.
+// clogged is a listener that reads nothing for a time, with a small receive buffer.
 type clogged struct {
 	net.Listener
 
 	ended chan struct{} // closed when a connection has ended
 
 	mu   sync.Mutex
-	free chan struct{} // closed while all is well
+	free chan struct{} // closed while reads are allowed
 	end  func()
 }
 
@@ -86,7 +85,7 @@ func newClogged(t *testing.T) *clogged {
 	small := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var failed error
 		err := raw.Control(func(fd uintptr) {
-			failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) // the least there is
+			failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) // the minimum
 		})
 		if err != nil {
 			return err
@@ -142,6 +141,6 @@ func (s *slow) Read(p []byte) (int, error) {
 }
 
 func (*slow) isDeadline(err error) bool {
-	timeout, is := err.(net.Error) //nolint:errorlint // as it comes from the connection
+	timeout, is := err.(net.Error) //nolint:errorlint // unwrapped, as the connection returns it
 	return is && timeout.Timeout()
 }

@@ -17,33 +17,34 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
-// Call is one call of a method of the Bot API.
+// Call is one call of a Bot API method.
 type Call struct {
 	Method string
 	Token  secret.String
-	// Params are its parameters, as a struct with the API's names as JSON tags; nil for none.
+	// Params holds the parameters, as a struct with the API's names as JSON tags; nil for
+	// none.
 	Params any
-	// Result is what the answer's result is read into; nil where nobody reads it.
+	// Result receives the response's result; nil to ignore it.
 	Result any
-	// ResultOnly tells that the call has no effect: where its result can't be read, its
-	// outcome is unknown.
+	// ResultOnly says that the call has no effect but its result. If the result can't be
+	// read, the outcome is Unknown.
 	ResultOnly bool
-	// NotAfter is until when the call may begin; zero for any time. One that comes
-	// later than that to its first byte is NotSent, and TooLate.
+	// NotAfter is the latest time to begin the call; zero for any time. A call that reaches
+	// its first byte later is NotSent and TooLate.
 	NotAfter time.Time
 
-	maxAnswer int64  // bytes of the answer that are read; 0 for maxBody
-	answer    []byte // as it came
+	maxAnswer int64  // bytes of the response to read; 0 for maxBody
+	answer    []byte // unparsed
 }
 
-// Invoke makes a call. Every call of a Client goes through its one Invoke.
+// Invoke makes a call. Every call of a Client passes through its one Invoke.
 type Invoke func(ctx context.Context, call *Call) Outcome
 
-// Middleware does something around each call.
+// Middleware wraps Invoke.
 type Middleware func(next Invoke) Invoke
 
-// Watch is middleware that tells a function, which must be safe for concurrent use, what
-// became of each call.
+// Watch returns middleware that reports the outcome of each call to tell, which must be
+// safe for concurrent use.
 func Watch(tell func(method string, out Outcome, took time.Duration)) Middleware {
 	return func(next Invoke) Invoke {
 		return func(ctx context.Context, call *Call) Outcome {
@@ -55,7 +56,7 @@ func Watch(tell func(method string, out Outcome, took time.Duration)) Middleware
 	}
 }
 
-// timeLimit ends calls that take too long.
+// timeLimit returns middleware that ends calls after a time.
 func timeLimit(longest time.Duration) Middleware {
 	return func(next Invoke) Invoke {
 		return func(ctx context.Context, call *Call) Outcome {
@@ -66,7 +67,7 @@ func timeLimit(longest time.Duration) Middleware {
 	}
 }
 
-// send makes a call over the network. It is what all middleware is around.
+// send makes a call over the network. All middleware is around it.
 func (c *Client) send(ctx context.Context, call *Call) Outcome {
 	x := &exchange{token: call.Token.Reveal(), notAfter: call.NotAfter, maxAnswer: cmp.Or(call.maxAnswer, maxBody)}
 	if !wellFormed(x.token) {
@@ -89,13 +90,13 @@ func (c *Client) send(ctx context.Context, call *Call) Outcome {
 		out.Description = clean("the result can't be read: "+err.Error(), x.token)
 		if call.ResultOnly {
 			out.Kind = Unknown
-		} // else the call had its effect, and only what it gave is lost
+		} // else the call had its effect, and only its result is lost
 	}
 	return out
 }
 
-// wellFormed tells whether a token can stand in an address. Which tokens are
-// right is for Telegram to say.
+// wellFormed reports whether a token can be part of an address. Only Telegram knows which
+// tokens are valid.
 func wellFormed(token string) bool {
 	return token != "" && !strings.ContainsFunc(token, func(r rune) bool {
 		return !(r == ':' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
@@ -103,38 +104,37 @@ func wellFormed(token string) bool {
 }
 
 const (
-	// maxBody bounds the answers that are read; the longest, getChat's, has some
-	// kilobytes.
+	// maxBody limits responses. The longest, getChat's, has a few kilobytes.
 	maxBody = 1 << 20
-	// maxUpdates is the same for getUpdates: a hundred long messages, each with the
-	// one that it answers.
+	// maxUpdates limits responses to getUpdates: a hundred long messages, each with the
+	// message that it answers.
 	maxUpdates = 16 << 20
 )
 
-// exchange is one HTTP request and all that came of it.
+// exchange is one HTTP request with its response.
 type exchange struct {
 	token string
-	// notAfter is until when the request may be written; zero for any time.
+	// notAfter is the latest time to write the request; zero for any time.
 	notAfter  time.Time
-	late      atomic.Bool                  // it was not, because that had passed
-	params    atomic.Pointer[bytes.Reader] // what is written; nil for nothing
-	maxAnswer int64                        // bytes of the answer that are read
-	// written tells that some of the request may have left the process.
+	late      atomic.Bool                  // it was not written, because notAfter had passed
+	params    atomic.Pointer[bytes.Reader] // the body to write; nil for none
+	maxAnswer int64                        // bytes of the response to read
+	// written says that a part of the request may have left the process.
 	written atomic.Bool
-	err     error // no answer, or none to its end
-	status  int   // 0 without an answer
+	err     error // no response, or an incomplete one
+	status  int   // 0 without a response
 	header  http.Header
 	body    []byte
 }
 
-// ask makes the request. Its body is in memory, so it travels in one piece, and can be
-// written again on a fresh connection if a kept one turns out dead before its first byte.
+// ask makes the request. Its body is in memory, so header and body leave in one packet, and
+// net/http can repeat it on a new connection if a kept one is dead before its first byte.
 func (x *exchange) ask(ctx context.Context, client *http.Client, address string, params []byte) error {
 	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, x.trace()), http.MethodPost, address, bytes.NewReader(params))
 	if err != nil {
 		return fmt.Errorf("build the request: %w", err)
 	}
-	if len(params) > 0 { // a call without parameters has no type of them
+	if len(params) > 0 { // without parameters there is no content type
 		r.Header.Set("Content-Type", "application/json")
 		r.GetBody = func() (io.ReadCloser, error) {
 			body := bytes.NewReader(params)
@@ -149,7 +149,7 @@ func (x *exchange) ask(ctx context.Context, client *http.Client, address string,
 	}
 	defer resp.Body.Close()
 	x.status, x.header = resp.StatusCode, resp.Header
-	// It is read to its end, so that the connection can be used again.
+	// The body is read to its end, so that the connection can be reused.
 	if x.body, err = io.ReadAll(io.LimitReader(resp.Body, x.maxAnswer+1)); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
@@ -158,16 +158,16 @@ func (x *exchange) ask(ctx context.Context, client *http.Client, address string,
 
 var errTooLate = errors.New("it is too late to begin the call")
 
-// trace notes whether anything was written. net/http announces the header before
-// it flushes the first byte, and has ended writing when Do returns. It asks for
-// a second connection only where the first took nothing of the request, or the
-// server vouched for not having looked at it (HTTP/2 GOAWAY, REFUSED_STREAM).
+// trace records whether anything was written. net/http calls WroteHeaders before it flushes
+// the first byte, and has stopped writing when Do returns. It asks for a second connection
+// only if the first one took nothing of the request, or the server guarantees that it
+// hasn't processed it (HTTP/2 GOAWAY, REFUSED_STREAM).
 //
-// A request that is too late loses its body: then nothing is flushed, and of what HTTP/2
-// has sent, without its body, no server does anything. It is looked for by who writes it,
-// right before that: so not even a process that stands still between any two steps writes
-// it late. A reader of our own would do as well, but net/http sends the header ahead of
-// what is none of its readers in memory: a second packet, a fifteenth of a sender's time.
+// A request that is too late loses its body. Over HTTP/1.1 then nothing is flushed; over
+// HTTP/2 no server acts on the header alone. The check runs right before the write, so even
+// a process that stalls between two steps doesn't write late. A reader of our own could
+// check as well, but net/http sends the header separately if the body isn't one of its own
+// in-memory readers: a second packet, a fifteenth of a sender's time.
 func (x *exchange) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GetConn: func(string) { x.written.Store(false) },

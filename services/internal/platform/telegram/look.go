@@ -9,45 +9,45 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
-// look makes a call for its result only.
+// look makes a call that has a result and no effect.
 func (c *Client) look(ctx context.Context, token secret.String, method string, params, result any) Outcome {
 	return c.invoke(ctx, &Call{Method: method, Token: token, Params: params, Result: result, ResultOnly: true})
 }
 
-// Me is what Telegram knows of a bot.
+// Me is a bot's description by Telegram.
 type Me struct {
 	ID       int64  `json:"id"`
 	Username string `json:"username"`
 	Name     string `json:"first_name"`
-	// ReadsAll tells that privacy mode is off: the bot gets all messages of its
-	// groups, not only those that are meant for it.
+	// ReadsAll says that privacy mode is off: the bot gets all messages of its groups, not
+	// only those addressed to it.
 	ReadsAll bool `json:"can_read_all_group_messages"`
 }
 
-// GetMe asks whose token this is. Me is filled if the outcome is Done.
+// GetMe returns the bot of a token. Me is filled if the outcome is Done.
 func (c *Client) GetMe(ctx context.Context, token secret.String) (Me, Outcome) {
 	var me Me
 	out := c.look(ctx, token, "getMe", nil, &me)
 	return me, out
 }
 
-// ChatInfo is what a bot can see of a chat.
+// ChatInfo describes a chat as a bot sees it.
 type ChatInfo struct {
 	ID    int64
 	Kind  string // private, group, supergroup or channel
 	Title string
-	// AvailableReactions are the emoji allowed in the chat: nil for all, empty
-	// for none. Custom emoji, which bots can't add, are left out.
+	// AvailableReactions are the emoji allowed in the chat: nil for all, empty for none.
+	// Custom emoji, which bots can't use, are left out.
 	AvailableReactions []string
-	// SendClosed and ReactClosed tell that members who are no administrators may
-	// not do so by the group's default permissions. Some groups are closed at night.
+	// SendClosed and ReactClosed say that the group's default permissions forbid members
+	// other than administrators to send or to react. Some groups are closed at night.
 	SendClosed, ReactClosed bool
 }
 
-// GetChat looks a chat up. ChatInfo is filled if the outcome is Done.
+// GetChat returns a chat's description. ChatInfo is filled if the outcome is Done.
 func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64) (ChatInfo, Outcome) {
-	// Not the library's type, which can't be read if the chat allows a reaction
-	// of a type that is newer than the library.
+	// The library's type fails to decode if the chat allows a reaction of a type that is
+	// newer than the library.
 	var chat struct {
 		ID                 int64  `json:"id"`
 		Type               string `json:"type"`
@@ -63,7 +63,7 @@ func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64)
 	}
 	out := c.look(ctx, token, "getChat", &bot.GetChatParams{ChatID: chatID}, &chat)
 	info := ChatInfo{ID: chat.ID, Kind: chat.Type, Title: chat.Title}
-	// What a server is too old to tell is taken to be allowed.
+	// An old server doesn't send these permissions; then they count as granted.
 	info.SendClosed = chat.Permissions.CanSend != nil && !*chat.Permissions.CanSend
 	info.ReactClosed = chat.Permissions.CanReact != nil && !*chat.Permissions.CanReact
 	if chat.AvailableReactions != nil {
@@ -77,7 +77,7 @@ func (c *Client) GetChat(ctx context.Context, token secret.String, chatID int64)
 	return info, out
 }
 
-// What a member of a chat is.
+// Values of Member.Status.
 const (
 	Creator       = "creator"
 	Administrator = "administrator"
@@ -86,22 +86,22 @@ const (
 	Restricted    = "restricted"
 )
 
-// Member is what somebody is in a chat.
+// Member is a user's status in a chat.
 type Member struct {
 	// Status is creator, administrator, member, restricted, left or kicked.
 	Status string `json:"status"`
-	// Present, CanSend and CanReact are of restricted members only.
+	// Present, CanSend and CanReact are set for restricted members only.
 	Present bool `json:"is_member"`
 	CanSend bool `json:"can_send_messages"`
-	// CanReact is nil where the server is too old to tell.
+	// CanReact is nil if the server is too old to send it.
 	CanReact *bool `json:"can_react_to_messages"`
 }
 
-// Administers tells whether the member is an administrator of the chat.
+// Administers reports whether the member is an administrator of the chat.
 func (m Member) Administers() bool { return m.Status == Creator || m.Status == Administrator }
 
-// MaySpeak tells whether the member may send messages in a chat with these
-// default permissions, which don't bind administrators.
+// MaySpeak reports whether the member may send messages in a chat with these default
+// permissions. They don't apply to administrators.
 func (m Member) MaySpeak(in ChatInfo) bool {
 	switch m.Status {
 	case Left, Kicked:
@@ -114,7 +114,7 @@ func (m Member) MaySpeak(in ChatInfo) bool {
 	return !in.SendClosed
 }
 
-// MayReact is the same for reactions.
+// MayReact reports whether the member may set reactions.
 func (m Member) MayReact(in ChatInfo) bool {
 	switch m.Status {
 	case Left, Kicked:
@@ -127,8 +127,7 @@ func (m Member) MayReact(in ChatInfo) bool {
 	return !in.ReactClosed
 }
 
-// GetMember asks what somebody is in a chat. Member is filled if the outcome is
-// Done.
+// GetMember returns a user's status in a chat. Member is filled if the outcome is Done.
 func (c *Client) GetMember(ctx context.Context, token secret.String, chatID, userID int64) (Member, Outcome) {
 	var m Member
 	out := c.look(ctx, token, "getChatMember", &bot.GetChatMemberParams{ChatID: chatID, UserID: userID}, &m)

@@ -19,7 +19,7 @@ const (
 	token  = number + ":" + key
 )
 
-// config is patient where a test must not time out, and keeps the rest.
+// config returns the default settings for an address.
 func config(url string) telegram.Config {
 	cfg := telegram.DefaultConfig()
 	cfg.URL = url
@@ -36,7 +36,7 @@ func newClient(t *testing.T, cfg telegram.Config) *telegram.Client {
 	return c
 }
 
-// send sends any message; a test that hangs ends after half a minute.
+// send sends a message. A hanging call ends after half a minute.
 func send(t *testing.T, c *telegram.Client) telegram.Outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -5,41 +5,41 @@ import (
 	"time"
 )
 
-// Kind sorts the outcomes of a call by what is to be done next.
+// Kind classifies the outcome of a call by what the caller may do next.
 type Kind int
 
-// The kinds. The zero Kind is Unknown, so that an outcome nobody filled in is
-// never taken for a success, nor for leave to try again.
+// The kinds. The zero Kind is Unknown, so that an unset outcome is never taken for a
+// success or for permission to repeat the call.
 const (
-	// Unknown calls may have had their effect: the request was written, and no
-	// answer tells what became of it.
+	// Unknown means that the call may have had its effect: the request was written, and no
+	// response tells what happened.
 	Unknown Kind = iota
-	// Done calls had their effect.
+	// Done means that the call had its effect.
 	Done
-	// AlreadyDone calls had their effect, or found it there already, though
-	// Telegram answered with an error. To repeat them could double the effect.
+	// AlreadyDone means that the effect is there, though Telegram responded with an error.
+	// A repetition could double it.
 	AlreadyDone
-	// RateLimited calls had no effect. They may be made again after
-	// Outcome.RetryAfter, and not before.
+	// RateLimited means that the call had no effect. It may be repeated after
+	// Outcome.RetryAfter, not before.
 	RateLimited
-	// PermanentAction calls will never be accepted as they are: this message,
-	// this reaction, this emoji.
+	// PermanentAction means that Telegram will never accept this message, reaction or
+	// emoji.
 	PermanentAction
-	// PermanentMembership: this bot can't act in this chat, whatever it does, until
-	// somebody changes something there.
+	// PermanentMembership means that this bot can't act in this chat until somebody changes
+	// something there.
 	PermanentMembership
-	// PermanentBot: Telegram refuses the bot's token. For moments it does so with
-	// good ones, too: only GetMe tells.
+	// PermanentBot means that Telegram rejects the bot's token. For moments it also rejects
+	// valid tokens: only GetMe is certain.
 	PermanentBot
-	// Moved: the group became the supergroup Outcome.MigrateTo. The call had no
+	// Moved means that the group became the supergroup Outcome.MigrateTo. The call had no
 	// effect and may be made there.
 	Moved
-	// NotSent calls had no effect: nothing was written, or the API was
-	// busy. They may be made again.
+	// NotSent means that the call had no effect: nothing was written, or the API was busy.
+	// It may be repeated.
 	NotSent
 )
 
-// String is the kind's name in metrics and logs.
+// String returns the kind's name in metrics and logs.
 func (k Kind) String() string {
 	switch k {
 	case Unknown:
@@ -64,50 +64,50 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind_%d", int(k))
 }
 
-// Outcome is what became of a call. It never contains a token.
+// Outcome describes what happened to a call. It never contains a token.
 type Outcome struct {
 	Kind Kind
-	// Status is the API's error code, else the HTTP status; 0 without an answer.
+	// Status is the API's error code, else the HTTP status; 0 without a response.
 	Status int
-	// Description is Telegram's own, or what went wrong on the way. It is "" when
-	// Done, unless the result couldn't be read.
+	// Description is Telegram's description or the local error. It is empty when Done,
+	// unless the result couldn't be read.
 	Description string
-	// RetryAfter is how long a RateLimited call must wait, exactly as Telegram
-	// said, be it hours. It is at least a second there, 0 elsewhere.
+	// RetryAfter is the wait that Telegram demands of a RateLimited call, unchanged, even
+	// if it is hours. It is at least a second, and 0 for other kinds.
 	RetryAfter time.Duration
-	// MigrateTo is the supergroup's id where Kind is Moved.
+	// MigrateTo is the supergroup's id if Kind is Moved.
 	MigrateTo int64
-	// At is Telegram's clock when it answered, in whole seconds; zero where no answer
-	// or its HTTP header tells.
+	// At is the time of the response by Telegram's clock, in whole seconds; zero if the
+	// response or its Date header is missing.
 	At time.Time
-	// MessageID is the id of the message that was sent, as the bot knows it; 0
-	// where none was sent or Telegram didn't tell.
+	// MessageID is the bot's id of the sent message; 0 if none was sent or Telegram didn't
+	// tell.
 	MessageID int64
-	// SentAt is the time of that message by Telegram's clock, in whole seconds; zero
-	// where Telegram didn't tell.
+	// SentAt is the message's time by Telegram's clock, in whole seconds; zero if Telegram
+	// didn't tell.
 	SentAt time.Time
-	// ReplyNotFound tells that the message to reply to is gone, or was never
-	// known to the bot: without ReplyTo the call would have passed this point.
+	// ReplyNotFound says that the message to reply to is deleted, or unknown to the bot.
+	// Without ReplyTo this error wouldn't have occurred.
 	ReplyNotFound bool
-	// MessageGone tells that the message to react to, or to edit, is gone, or was never known
-	// to the bot.
+	// MessageGone says that the message to react to, or to edit, is deleted, or unknown to
+	// the bot.
 	MessageGone bool
-	// Muted tells, of a PermanentMembership, that the bot is in the chat and may
-	// not write there. Whether it may react is another matter.
+	// Muted says of a PermanentMembership that the bot is in the chat but may not write
+	// there. It may still be allowed to react.
 	Muted bool
-	// TooLate tells that the call was NotSent because its NotAfter had passed.
+	// TooLate says that the call was NotSent because its NotAfter had passed.
 	TooLate bool
-	// Withheld tells that middleware did not make the call, which is NotSent.
+	// Withheld says that middleware did not make the call. It is NotSent.
 	Withheld bool
-	// ReactionInvalid tells that the chat doesn't allow the reaction (any more),
-	// so what is remembered of its allowed reactions is wrong.
+	// ReactionInvalid says that the chat doesn't allow the reaction (any more), so stored
+	// lists of its allowed reactions are outdated.
 	ReactionInvalid bool
 }
 
-// OK tells whether the call had its effect.
+// OK reports whether the call had its effect.
 func (o Outcome) OK() bool { return o.Kind == Done || o.Kind == AlreadyDone }
 
-// Err is the outcome as an error; nil if OK.
+// Err returns the outcome as an error; nil if OK.
 func (o Outcome) Err() error {
 	switch {
 	case o.OK():

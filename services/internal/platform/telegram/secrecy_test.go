@@ -11,11 +11,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram/telegramtest"
 )
 
-// No token in anything that comes out, whatever a server or the network does.
+// No output contains the token, whatever a server or the network does.
 func TestTheTokenIsNeverShown(t *testing.T) {
 	t.Parallel()
 	echo := func(status int, what string) telegramtest.Step { return telegramtest.Refuse(status, what, "") }
-	padding := strings.Repeat("x", 490) // brings the token to where descriptions are cut off
+	padding := strings.Repeat("x", 490) // moves the token to where descriptions are cut
 	s := telegramtest.New(t)
 	script := []telegramtest.Step{
 		echo(404, "Not Found: /bot"+token+"/sendMessage"),
@@ -54,7 +54,7 @@ func TestTheTokenIsNeverShown(t *testing.T) {
 	c := newClient(t, config(s.URL))
 	shown = append(shown, fmt.Sprintf("%+v", c.SetReaction(t.Context(), secret.New(token), telegram.Reaction{Emoji: token})))
 	for _, text := range shown {
-		// Half a key is still half a key.
+		// Parts of the key are secret, too.
 		if strings.Contains(text, key[:12]) || strings.Contains(text, key[len(key)-12:]) {
 			t.Errorf("the token is shown: %s", text)
 		}
@@ -64,7 +64,7 @@ func TestTheTokenIsNeverShown(t *testing.T) {
 	}
 }
 
-// What others write must not break our logs or rows.
+// Foreign texts must not break logs or rows.
 func TestDescriptionsAreTame(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.New(t,

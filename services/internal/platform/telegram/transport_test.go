@@ -66,7 +66,7 @@ func TestWrittenAndUnanswered(t *testing.T) {
 			cfg := config(s.URL)
 			cfg.ConnectTimeout, cfg.Timeout = 5*time.Second, 500*time.Millisecond
 			c := newClient(t, cfg)
-			// On a fresh connection and on one that was used before.
+			// On a new connection and on a used one.
 			for i, first := range []telegramtest.Step{tc.step, telegramtest.Sent(7)} {
 				s.Play(first)
 				if i == 1 {
@@ -80,7 +80,7 @@ func TestWrittenAndUnanswered(t *testing.T) {
 					t.Errorf("%+v", out)
 				}
 			}
-			// It made each call once: a script that was followed has no steps left.
+			// Each call was made once: the script has no steps left.
 			if out := send(t, c); out.Kind != telegram.Done || out.MessageID != 1 {
 				t.Errorf("%+v, want the first answer beyond the script", out)
 			}
@@ -106,7 +106,7 @@ func TestTheCallersContext(t *testing.T) {
 	}
 }
 
-// A connect that hangs is ended by the caller, too.
+// The caller's context ends a hanging connect, too.
 func TestTheCallersContextWhileConnecting(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, config("https://"+telegramtest.Deaf(t)))
@@ -132,8 +132,8 @@ func TestAClosedClientDialsAnew(t *testing.T) {
 	}
 }
 
-// A kept connection that takes not a byte is replaced, which is safe; and if it
-// can't be, nothing was sent.
+// A kept connection that is dead before the first byte is replaced, which is safe. If it
+// can't be replaced, nothing was sent.
 func TestADeadConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.New(t)
@@ -163,7 +163,7 @@ func TestADeadConnectionIsReplaced(t *testing.T) {
 	}
 }
 
-// network dials connections that can go dead. It is for one call at a time.
+// network dials connections that can go dead. It supports one call at a time.
 type network struct {
 	unreachable bool
 	last        *mortal
@@ -213,8 +213,8 @@ func TestConnectionsAreReused(t *testing.T) {
 	if len(s.Calls()) != lanes*rounds {
 		t.Errorf("%d calls, want %d", len(s.Calls()), lanes*rounds)
 	}
-	// The first round opens one for each call at most, plus those that a call no
-	// longer waited for because another connection became free.
+	// The first round opens at most one connection per call, plus those dialled for calls
+	// that then got a connection that became free.
 	if n := s.Connections(); n > 2*lanes {
 		t.Errorf("%d connections for %d calls at a time", n, lanes)
 	}
@@ -261,7 +261,7 @@ func TestLongAnswersAreCutOff(t *testing.T) {
 	}
 }
 
-// An update that is too long is named, so that it can be left out.
+// The batch names an update that is too long, so that it can be skipped.
 func TestTooLongAnUpdateIsNamed(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -275,7 +275,7 @@ func TestTooLongAnUpdateIsNamed(t *testing.T) {
 	}
 }
 
-// A call travels in one piece: its header does not go ahead of its parameters.
+// Header and parameters of a call leave in one packet.
 func TestACallIsOnePiece(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -305,7 +305,7 @@ func TestACallIsOnePiece(t *testing.T) {
 		}
 	}
 	c.Close()
-	_ = l.Close() // a connection that was not made is not waited for
+	_ = l.Close() // don't wait for a connection that wasn't made
 	serving.Wait()
 	for _, piece := range pieces {
 		if !strings.Contains(piece, `"text":"whole"`) {
@@ -314,7 +314,7 @@ func TestACallIsOnePiece(t *testing.T) {
 	}
 }
 
-// A call that is late is never begun, whatever it takes until its first byte.
+// A late call is never begun, whatever delays its first byte.
 func TestACallThatIsLateIsNotMade(t *testing.T) {
 	t.Parallel()
 	s := telegramtest.NewTLS(t)

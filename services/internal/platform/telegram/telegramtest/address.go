@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Refusing is a host and port at which nobody listens.
+// Refusing returns a host and port without a listener.
 func Refusing(tb testing.TB) string {
 	tb.Helper()
 	l := listen(tb)
@@ -18,14 +18,14 @@ func Refusing(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-// Deaf is a host and port that takes connections and says nothing, so that a TLS
+// Deaf returns a host and port that accepts connections and never responds, so that a TLS
 // handshake hangs.
 func Deaf(tb testing.TB) string {
 	tb.Helper()
 	return each(tb, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 }
 
-// Garbled is a host and port that answers a TLS handshake with something else.
+// Garbled returns a host and port that responds to a TLS handshake with garbage.
 func Garbled(tb testing.TB) string {
 	tb.Helper()
 	return each(tb, func(c net.Conn) {

@@ -14,27 +14,26 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/reaction"
 )
 
-// Place is a Bot API with what Conform needs on it. The ids are Telegram's.
+// Place describes a Bot API for Conform. The ids are Telegram's.
 type Place struct {
 	URL string
-	// Ada and Bob are tokens of bots that are members of all groups but where
-	// another is said.
+	// Ada and Bob are tokens of bots. They are members of all groups unless noted
+	// otherwise.
 	Ada, Bob secret.String
-	// Supergroup and Group allow every reaction.
+	// Supergroup and Group allow all reactions.
 	Supergroup, Group int64
-	// Picky is a supergroup that allows 👍 and 🔥 only.
+	// Picky is a supergroup that allows only 👍 and 🔥.
 	Picky int64
 	// Mute is a supergroup that allows no reaction.
 	Mute int64
-	// Lost is a supergroup that Ada was kicked from.
+	// Lost is a supergroup that kicked Ada.
 	Lost int64
-	// Old is a basic group that was upgraded to a supergroup.
+	// Old is a basic group that has become a supergroup.
 	Old int64
 }
 
-// Conform checks that a Bot API answers so that the client understands it. It is
-// run on what stands in for Telegram, and can be run on Telegram: it needs about
-// 100 calls.
+// Conform checks that the client understands a Bot API's responses. Tests run it on the
+// stand-ins for Telegram. It can also run on Telegram: it needs about 100 calls.
 func Conform(t *testing.T, place Place) {
 	t.Helper()
 	cfg := telegram.DefaultConfig()
@@ -154,7 +153,7 @@ func (c *conformance) replies(t *testing.T) {
 	for _, file := range []string{"", "no file", "CAACAgIAAxkBAAIBYWZ", "https://example.org/sticker.webp"} {
 		want(t, "a sticker of a wrong file", c.client.SendSticker(c.ctx, c.Ada, telegram.Sticker{ChatID: c.Group, FileID: file}), telegram.PermanentAction)
 	}
-	// In a supergroup a message has one id for all.
+	// In a supergroup a message has the same id for everybody.
 	id := c.say(t, c.Ada, c.Supergroup, "a question")
 	want(t, "a reply by another", c.client.SendMessage(c.ctx, c.Bob, telegram.Message{ChatID: c.Supergroup, Text: "no", ReplyTo: id}), telegram.Done)
 }

@@ -33,7 +33,7 @@ func bot(t *testing.T, e *emulator.Emulator, username string) secret.String {
 	return secret.New(token)
 }
 
-// group makes a group with both bots.
+// group creates a group with both bots.
 func group(t *testing.T, e *emulator.Emulator, c world.Chat) int64 {
 	t.Helper()
 	made, err := e.World().PutChat(world.NewChat{Chat: c, Members: []string{"ada_bot", "bob_bot", "Tom"}, Admins: []string{"Tom"}})
@@ -65,7 +65,7 @@ func TestTheEmulatorConforms(t *testing.T) {
 	telegramtest.Conform(t, place)
 }
 
-// What the client says of a call agrees with what the call did.
+// The client's outcome of a call agrees with the call's effect.
 func TestOutcomesAreTrue(t *testing.T) {
 	t.Parallel()
 	e := emulatortest.Start(t, unlimited)
@@ -124,7 +124,7 @@ func rules(t *testing.T, short string) []fault.Rule {
 	if short == "" {
 		return nil
 	}
-	// A description may have colons, which the short form has not.
+	// A description may contain colons; the short form can't.
 	method, rest, _ := strings.Cut(short, ":")
 	status, description, _ := strings.Cut(rest, ":Internal Server Error: ")
 	r, err := fault.Parse(method + ":" + status)
@@ -137,11 +137,11 @@ func rules(t *testing.T, short string) []fault.Rule {
 	return []fault.Rule{r}
 }
 
-// errFound ends the reading of the log.
+// errFound stops reading the log.
 var errFound = errors.New("found")
 
-// logged is the one call after a record: it was made once, whatever came of it.
-// A call whose client left is logged a moment later.
+// logged returns the single call after a record, whatever its outcome. A call whose client
+// has disconnected is logged a moment later.
 func logged(t *testing.T, e *emulator.Emulator, after uint64) calllog.Record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -160,7 +160,7 @@ func logged(t *testing.T, e *emulator.Emulator, after uint64) calllog.Record {
 	return records[0]
 }
 
-// A group's limit of 20 a minute is met with a wait, not with silence.
+// The client reports a group's limit of 20 messages a minute as RateLimited.
 func TestFloodControlIsUnderstood(t *testing.T) {
 	t.Parallel()
 	e := emulatortest.Start(t)

@@ -2,15 +2,15 @@ package telegramtest
 
 import "github.com/chorus-cast/chorus/services/internal/platform/telegram"
 
-// Refusal is an answer of the Bot API that is no success, and what it calls for.
+// Refusal is an error response of the Bot API and the outcome that it must have.
 type Refusal struct {
 	Code        int
 	Description string
 	Want        telegram.Kind
 }
 
-// Refusals are the answers of the Bot API server, word for word, and answers that
-// nobody has seen yet of every code.
+// Refusals returns the error responses of the Bot API server, word for word, and unknown
+// descriptions for every code.
 func Refusals() []Refusal {
 	const (
 		action     = telegram.PermanentAction
@@ -78,7 +78,7 @@ func Refusals() []Refusal {
 		{403, "Forbidden: bot can't initiate conversation with a user", membership},
 		{403, "Forbidden: the bot can't send messages to the bot", membership},
 		{403, "Forbidden: bot can't send messages to bots", membership},
-		// Without the new id there is nowhere to go.
+		// Without the new id the call can't be made elsewhere.
 		{400, "Bad Request: group chat was upgraded to a supergroup chat", membership},
 
 		{401, "Unauthorized", bot},
@@ -86,7 +86,7 @@ func Refusals() []Refusal {
 		{404, "Not Found", bot},
 		{404, "Not Found: method not found", action},
 
-		// Between two servers.
+		// The bot is being moved between two servers.
 		{400, "Bad Request: Logged out", notSent},
 		{401, "Unauthorized: Logged out", notSent},
 
@@ -102,7 +102,7 @@ func Refusals() []Refusal {
 		{502, "Bad Gateway", unknown},
 		{504, "Gateway Timeout", unknown},
 
-		// What nobody has seen yet.
+		// Unknown descriptions.
 		{400, "Bad Request: something new", action},
 		{403, "Forbidden: something new", action},
 		{402, "Payment Required", action},
@@ -116,7 +116,7 @@ func Refusals() []Refusal {
 		{503, "something new", unknown},
 		{599, "", unknown},
 		{302, "something new", unknown},
-		// Capitals don't matter.
+		// Upper case doesn't matter.
 		{403, "FORBIDDEN: BOT WAS KICKED FROM THE GROUP CHAT", membership},
 	}
 }

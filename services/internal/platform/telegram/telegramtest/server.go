@@ -1,6 +1,5 @@
-// Package telegramtest plays the Bot API's part in tests: a server that follows
-// a script, faults of the network included, and a suite that any Bot API must
-// pass for the client's view of it to be right.
+// Package telegramtest replaces the Bot API in tests: a scripted server, network faults,
+// and a conformance suite that every Bot API, real or emulated, must pass.
 package telegramtest
 
 import (
@@ -22,15 +21,15 @@ import (
 // Call is a request whose body was read.
 type Call struct {
 	Token  string
-	Method string     // as in the address
-	Form   url.Values // texts as they are, everything else as JSON
+	Method string     // from the address
+	Form   url.Values // strings as they are, all else as JSON
 }
 
-// Server answers calls by its script, and as if all were well where that has
-// nothing to say. It is safe for concurrent use.
+// Server responds to calls by its script. A call without a scripted step succeeds. It is
+// safe for concurrent use.
 type Server struct {
 	*httptest.Server
-	stop chan struct{} // ends what hangs
+	stop chan struct{} // ends hanging responses
 
 	mu       sync.Mutex
 	steps    map[string][]Step // by method; "" for any
@@ -69,7 +68,7 @@ func unstarted(steps []Step) *Server {
 			s.mu.Unlock()
 		}
 	}
-	// What a client does to its connections is the test's doing.
+	// The tests break connections on purpose.
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	return s
 }
@@ -80,11 +79,10 @@ func (s *Server) close() {
 	s.Close()
 }
 
-// Play appends to the script for calls of any method.
+// Play appends steps for calls of any method to the script.
 func (s *Server) Play(steps ...Step) { s.On("", steps...) }
 
-// On appends to the script for calls of one method, which goes before the one
-// for any.
+// On appends steps for calls of one method. They precede the steps for any method.
 func (s *Server) On(method string, steps ...Step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +96,7 @@ func (s *Server) Calls() []Call {
 	return slices.Clone(s.calls)
 }
 
-// Connections is how many connections were accepted so far.
+// Connections returns the number of connections accepted so far.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +133,7 @@ func (s *Server) next(method string) Step {
 	return Result("true")
 }
 
-// note reads a request to its end.
+// note reads a request to its end and records it.
 func (s *Server) note(r *http.Request) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -156,7 +154,7 @@ func (s *Server) note(r *http.Request) error {
 	return nil
 }
 
-// values are the parameters of a call; nil for none.
+// values returns the parameters of a call; nil for none.
 func values(body []byte) (url.Values, error) {
 	if len(body) == 0 {
 		return nil, nil //nolint:nilnil // there are none

@@ -10,39 +10,38 @@ import (
 	"strconv"
 )
 
-// Step is what the server does with one call.
+// Step is the server's response to one call.
 type Step struct {
-	unread bool // the request's body is left unread, and the call unnoted
+	unread bool // don't read the request's body or record the call
 	answer func(*Server, http.ResponseWriter, *http.Request)
 }
 
-// Raw answers with a status, a header (name, value, name, value...) and a body.
+// Raw responds with a status, a header (name, value, name, value...) and a body.
 func Raw(status int, body string, header ...string) Step {
 	return Step{answer: func(_ *Server, w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i+1 < len(header); i += 2 {
 			w.Header().Set(header[i], header[i+1])
 		}
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body) // the client may have gone
+		_, _ = io.WriteString(w, body) // the client may have disconnected
 	}}
 }
 
-// Result answers with a result, in JSON.
+// Result responds with a result, in JSON.
 func Result(result string) Step {
 	return Raw(http.StatusOK, `{"ok":true,"result":`+result+`}`, "Content-Type", "application/json")
 }
 
-// Sent answers with a message that was sent.
+// Sent responds with a sent message.
 func Sent(id int64) Step {
 	return Result(fmt.Sprintf(`{"message_id":%d,"date":1,"chat":{"id":-1,"type":"group"},"text":"x"}`, id))
 }
 
-// Refuse answers with an error as the Bot API writes it. Parameters, in JSON, may
-// be "".
+// Refuse responds with an error in the Bot API's form. parameters is JSON, or "".
 func Refuse(code int, description, parameters string) Step {
 	text, err := json.Marshal(description)
 	if err != nil {
-		panic(err) // a string has no form that JSON can't have
+		panic(err) // every string can be encoded
 	}
 	body := fmt.Sprintf(`{"ok":false,"error_code":%d,"description":%s`, code, text)
 	if parameters != "" {
@@ -51,12 +50,12 @@ func Refuse(code int, description, parameters string) Step {
 	return Raw(code, body+"}", "Content-Type", "application/json")
 }
 
-// HTML answers as a proxy before the Bot API does.
+// HTML responds as a proxy in front of the Bot API does.
 func HTML(status int) Step {
 	return Raw(status, "<html><body><h1>"+strconv.Itoa(status)+" "+http.StatusText(status)+"</h1>nginx</body></html>", "Content-Type", "text/html")
 }
 
-// ResetUnread resets the connection with the request's body unread.
+// ResetUnread resets the connection without reading the request's body.
 func ResetUnread() Step {
 	return Step{unread: true, answer: reset}
 }
@@ -71,11 +70,11 @@ func HangUp() Step {
 	}}
 }
 
-// Hang reads the request and answers nothing until the client goes.
+// Hang reads the request and doesn't respond until the client disconnects.
 func Hang() Step { return Step{answer: hang} }
 
-// HangInBody answers with a status and half a body, and hangs until the client
-// goes.
+// HangInBody responds with a status and half a body, and hangs until the client
+// disconnects.
 func HangInBody(status int) Step {
 	return Step{answer: func(s *Server, w http.ResponseWriter, r *http.Request) {
 		half(w, status)
@@ -83,7 +82,7 @@ func HangInBody(status int) Step {
 	}}
 }
 
-// ResetInBody answers with a status and half a body, and resets the connection.
+// ResetInBody responds with a status and half a body, and resets the connection.
 func ResetInBody(status int) Step {
 	return Step{answer: func(s *Server, w http.ResponseWriter, r *http.Request) {
 		half(w, status)
@@ -117,7 +116,7 @@ func reset(_ *Server, w http.ResponseWriter, _ *http.Request) {
 	_ = raw.Close()
 }
 
-// take takes the connection from the HTTP server; HTTP/2 can't.
+// take hijacks the connection from the HTTP server, which HTTP/2 doesn't allow.
 func take(w http.ResponseWriter) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
