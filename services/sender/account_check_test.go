@@ -10,8 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// What is doubled, lost or out of order must be found: otherwise the tests that
-// rely on account prove nothing.
+// account must find doubled, lost and reordered messages, or the tests that rely on it
+// prove nothing.
 func TestAccountFindsWhatIsWrong(t *testing.T) {
 	s := newFixture(t, func(c *sender.Config) { c.OnUnknown.Message = sender.Resend })
 	chat, _ := s.chat("club", world.Supergroup)

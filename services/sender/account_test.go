@@ -9,27 +9,27 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/calllog"
 )
 
-// account is what the emulator's log of calls says of the turns in the journal.
+// account is the result of comparing the emulator's log of calls with the journal.
 type account struct {
-	// duplicates are messages that belong to no turn, or to one that has another
-	// message already.
+	// duplicates counts messages that belong to no turn, or to a turn that has a message
+	// already.
 	duplicates int
-	// disorders are messages of a chat that came after one of a later turn.
+	// disorders counts messages sent after one of a later turn in the same chat.
 	disorders int
-	// unaccounted are turns without an end, and those that are said to be
-	// delivered and were not, or the other way.
+	// unaccounted counts turns without an end, turns recorded as delivered without a
+	// message, and sent messages of turns recorded otherwise.
 	unaccounted int
 	outcomes    map[string]int
 }
 
-// ending is how a turn ended.
+// ending is the end of a turn.
 type ending struct {
 	Chat     int64 // Telegram's id
 	Number   int64
 	Action   string
 	Outcome  string
-	Text     string // what its message says; empty if it has none by now
-	Telegram int64  // the message's id; 0 if none is known
+	Text     string // its message's text; empty for none yet
+	Telegram int64  // the message's id; 0 if unknown
 }
 
 const endings = `
@@ -39,14 +39,14 @@ LEFT JOIN messages m ON m.chat_id = t.chat_id AND m.turn_no = t.turn_no
 LEFT JOIN message_ids i ON i.chat_id = m.chat_id AND i.number = m.number
 ORDER BY t.chat_id, t.turn_no`
 
-// line is something said in a chat: by its id in supergroups, or by its text.
+// line identifies a message in a chat: by id in supergroups, else by text.
 type line struct {
 	chat, id int64
 	text     string
 }
 
-// account compares the log with the journal. Each message's text must be that
-// of one turn, "CHAT-TURN", but for the emoji of fallbacks.
+// account compares the log with the journal. Each message's text must be that of exactly
+// one turn, "CHAT-TURN", except for the emoji of fallbacks.
 func (s *fixture) account() account {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), endings)
@@ -78,7 +78,7 @@ func (s *fixture) account() account {
 	return a
 }
 
-// words is what the message of a turn says.
+// words returns the text of a turn's message.
 func (s *fixture) words(e ending) string {
 	s.t.Helper()
 	var chat int64
@@ -95,7 +95,7 @@ func (s *fixture) compare(a *account, known map[line]ending, unknown map[line]in
 		s.t.Fatal(err)
 	}
 	seen := map[line]bool{}
-	last := map[[2]int64]int64{} // the last turn by chat, and whether its lane is of messages
+	last := map[[2]int64]int64{} // the last turn, by chat and by whether its lane is that of messages
 	for _, r := range records {
 		if r.Effect != "sent" {
 			continue
@@ -140,8 +140,8 @@ func (s *fixture) compare(a *account, known map[line]ending, unknown map[line]in
 	}
 }
 
-// tell logs what is known of a message that should not be: its delivery, and all calls that
-// said the same in its chat.
+// tell logs an unexpected message with its delivery and all calls with the same text in its
+// chat.
 func (s *fixture) tell(chat, number int64, message calllog.Record, records []calllog.Record) {
 	s.t.Helper()
 	var row string

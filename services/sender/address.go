@@ -10,21 +10,20 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
 )
 
-// address is what a call needs to know of its bot and chat.
+// address holds the bot and chat of a call.
 type address struct {
 	bot        string
 	token      secret.String
-	sealed     []byte // the token, as it stands in the bot's row
+	sealed     []byte // the encrypted token, as in the bot's row
 	chat       int64  // Telegram's id
 	supergroup bool
-	// target is Telegram's id, for this bot, of the message answered; 0 if there
-	// is none that this bot can know.
+	// target is this bot's id of the message to answer; 0 if the bot can't know it.
 	target int64
-	// blocked says why the bot can't act in the chat; empty if it can.
+	// blocked is the reason why the bot can't act in the chat; empty if it can.
 	blocked string
 }
 
-// viewer is who knows the ids of messages that the bot sends.
+// viewer returns for whom the ids of the bot's messages are valid, as in journal.Message.
 func (a *address) viewer(botID int64) int64 {
 	if a.supergroup {
 		return 0
@@ -32,19 +31,18 @@ func (a *address) viewer(botID int64) int64 {
 	return botID
 }
 
-// message is one that is answered, as the bot that will answer it knows it.
+// message is a message to answer, with the viewer whose id of it is needed.
 type message struct{ chat, number, viewer int64 }
 
-// In a basic group a message has another id for every bot, so the id is looked
-// up for the bot that will use it. It is not cached: each is used about once.
+// In a basic group each bot has its own id of a message, so the id is looked up for the bot
+// that will use it. It isn't cached, because each is used about once.
 const lookUp = `
 SELECT u.n, CASE WHEN u.viewer = 0 THEN m.telegram_id ELSE i.telegram_id END
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, number, viewer, n)
 JOIN messages m ON m.chat_id = u.chat_id AND m.number = u.number
 LEFT JOIN message_ids i ON i.chat_id = u.chat_id AND i.number = u.number AND i.viewer = u.viewer`
 
-// lookUpAll looks up Telegram's ids of messages; 0 for those that the viewer
-// can't know.
+// lookUpAll looks up Telegram's ids of messages; 0 if the viewer can't know it.
 func (s *Sender) lookUpAll(ctx context.Context, all []message) ([]int64, error) {
 	n := len(all)
 	chats, numbers, viewers, found := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
@@ -64,10 +62,10 @@ func (s *Sender) lookUpAll(ctx context.Context, all []message) ([]int64, error) 
 	return found, nil
 }
 
-// address looks up where a delivery goes. A bot that may act is taken from the
-// cache, so a change may be a moment old, as it may be with a call that is under
-// way. That it may not act ends the delivery, and is read anew to be sure: a bot
-// may have come into the cast just before its first turn.
+// address looks up the delivery's bot and chat in the cache. An outdated entry that allows
+// the call does no more harm than a change during the call. An entry that forbids it would
+// end the delivery, so it is read again from the database: the bot may have joined the cast
+// just before its first turn.
 func (s *Sender) address(ctx context.Context, d *journal.Unsent) (*address, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -86,8 +84,8 @@ func (s *Sender) address(ctx context.Context, d *journal.Unsent) (*address, erro
 	return a, nil
 }
 
-// target is the message answered, as it was known when the delivery was claimed, or else
-// is now.
+// target returns Telegram's id of the message to answer: the one read with the claim, or
+// else the current one.
 func (s *Sender) target(ctx context.Context, d *journal.Unsent, viewer int64) (int64, error) {
 	id := d.AnsweredOwnID
 	if viewer == 0 {
@@ -99,7 +97,7 @@ func (s *Sender) target(ctx context.Context, d *journal.Unsent, viewer int64) (i
 	return s.targets.Do(ctx, message{d.Chat(), d.GetTargetMessage(), viewer})
 }
 
-// addressee is the address without the message that is answered.
+// addressee returns the address without the message to answer.
 func (s *Sender) addressee(ctx context.Context, lane journal.Lane, bot rostercache.BotID, chat rostercache.ChatID) (*address, error) {
 	b, known, err := s.Roster.Bot(ctx, bot)
 	if err != nil {
@@ -122,7 +120,7 @@ func (s *Sender) addressee(ctx context.Context, lane journal.Lane, bot rostercac
 	}
 	a := &address{bot: b.Name, chat: c.TelegramID, supergroup: c.Supergroup, sealed: sealed, blocked: blocked(&b, &c, cast, bot)}
 	if paused := c.Paused(bot, s.Now()); paused != "" && a.blocked == "" && lane != journal.LaneCommand {
-		a.blocked = paused // it was being sent when it was paused, and had to wait
+		a.blocked = paused // paused after the claim
 	}
 	if a.token, err = s.Open(a.bot, a.sealed); err != nil {
 		a.blocked = "the bot's token can't be opened: " + err.Error()
@@ -130,7 +128,7 @@ func (s *Sender) addressee(ctx context.Context, lane journal.Lane, bot rostercac
 	return a, nil
 }
 
-// blocked says why the bot can't act in the chat; empty if it can.
+// blocked returns the reason why the bot can't act in the chat; empty if it can.
 func blocked(b *rostercache.Bot, c *rostercache.Chat, cast rostercache.Cast, bot rostercache.BotID) string {
 	suspended, member := cast[bot]
 	switch {

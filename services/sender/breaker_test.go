@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// breakers asks for the breakers as an operator would.
+// breakers requests the breakers as an operator does.
 func (s *fixture) breakers(query string) []sender.BreakerState {
 	s.t.Helper()
 	w := httptest.NewRecorder()
@@ -42,8 +42,8 @@ func (s *fixture) breaksAre(query string, want ...sender.BreakerState) {
 	}
 }
 
-// A breaker opens after so many failures in a row, of its bot alone; after a
-// while a probe is made, and the first that succeeds closes it.
+// A breaker opens after consecutive failures of its own bot only. After a delay a probe is
+// made, and the first success closes it.
 func TestABreakerOpensAndCloses(t *testing.T) {
 	s := newFixture(t, func(c *sender.Config) { c.BreakerFailures, c.BreakerDelay, c.ShortWait = 3, 2*time.Second, 0 })
 	chat, said := s.chat("club", world.Supergroup)
@@ -52,7 +52,7 @@ func TestABreakerOpensAndCloses(t *testing.T) {
 	}
 	s.breaksAre("")
 
-	// What Telegram refuses, or is too busy for, is an answer.
+	// Refusals and 409s are responses, not failures.
 	s.fault("sendMessage:400:something new:count=4")
 	for range 4 {
 		s.becomes(s.say(chat, "refused"), "rejected closed")
@@ -69,14 +69,14 @@ func TestABreakerOpensAndCloses(t *testing.T) {
 	if n := len(s.calls("sendMessage")); n != 7 {
 		t.Errorf("%d calls while the breaker was open, want the 7 before", n)
 	}
-	// The probe fails: the breaker is open again.
+	// The probe fails, so the breaker opens again.
 	s.becomes(waits, "unknown closed")
 	s.breaksAre("", state(1, "open"))
 	s.fault()
 	s.becomes(s.say(chat, "it makes the next"), "delivered closed")
 	s.breaksAre("", state(0, "closed"))
 	s.breaksAre("?state=open")
-	// The bot's reactions have one of their own.
+	// The bot's reactions have their own breaker.
 	s.becomes(s.react(chat, said, "👍", emojiMessage), "delivered closed")
 	s.breaksAre("", state(0, "closed"), sender.BreakerState{BotID: s.bot, Bot: "anna", Action: "set_reaction", State: "closed"})
 }

@@ -45,8 +45,8 @@ func (s *fixture) bubbles(chat int64, texts ...string) *chorusv1.Delivery {
 	return w.Deliveries[0]
 }
 
-// heard are the texts that the chat's log has, in their order.
-func (s *fixture) heard(chat int64) (texts string) {
+// logged returns the chat's messages in the log, in order.
+func (s *fixture) logged(chat int64) (texts string) {
 	s.t.Helper()
 	err := s.pool.QueryRow(s.t.Context(), `SELECT coalesce(string_agg(body, ', ' ORDER BY number), '') FROM messages WHERE chat_id = $1 AND bot_id IS NOT NULL`,
 		chat).Scan(&texts)
@@ -79,14 +79,14 @@ func TestPartsOfATurnFollowOnlyWhatWasDelivered(t *testing.T) {
 			if err := s.pool.QueryRow(t.Context(), `SELECT outcome FROM turns WHERE chat_id = $1 AND turn_no = $2`, chat, turn.GetId().GetNumber()).Scan(&outcome); err != nil {
 				t.Fatal(err)
 			}
-			if heard := s.heard(chat); outcome != test.state || heard != test.heard || len(s.calls("sendMessage")) != test.calls {
+			if heard := s.logged(chat); outcome != test.state || heard != test.heard || len(s.calls("sendMessage")) != test.calls {
 				t.Errorf("the turn is %s, the chat heard %s, calls are %v", outcome, heard, s.calls("sendMessage"))
 			}
 		})
 	}
 }
 
-// A sender that dies between two parts leaves the rest to another, which sends it once.
+// If a sender dies between two parts, another one sends the rest once.
 func TestASenderThatDiesBetweenPartsNeitherDoublesNorLosesThem(t *testing.T) {
 	for _, test := range []struct {
 		point        string
@@ -96,7 +96,7 @@ func TestASenderThatDiesBetweenPartsNeitherDoublesNorLosesThem(t *testing.T) {
 	}{
 		{"after " + killpoint.Pause, 2, "delivered", "one, two, three", 3},
 		{"before " + killpoint.Begin, 2, "delivered", "one, two, three", 3},
-		{"after " + killpoint.Send, 2, "unknown", "one", 2}, // whether the second was said nobody knows: it is not said again
+		{"after " + killpoint.Send, 2, "unknown", "one", 2}, // it is unknown whether the second was sent, so it isn't repeated
 	} {
 		t.Run(fmt.Sprint(test.point, " ", test.nth), func(t *testing.T) {
 			s := newFixture(t)
@@ -104,7 +104,7 @@ func TestASenderThatDiesBetweenPartsNeitherDoublesNorLosesThem(t *testing.T) {
 			cfg := s.cfg
 			cfg.Typing, cfg.TypingLate, cfg.Lease = true, time.Hour, 3*time.Second
 			chat, _ := s.chat("club", world.Supergroup)
-			r, err := s.hire(cfg, test.point, test.nth)
+			r, err := s.startReplica(cfg, test.point, test.nth)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestASenderThatDiesBetweenPartsNeitherDoublesNorLosesThem(t *testing.T) {
 				got, err := journaltest.State(t.Context(), s.pool, turn.GetId())
 				return got, err == nil && strings.HasPrefix(got, test.state)
 			})
-			if heard := s.heard(chat); heard != test.heard || len(s.calls("sendMessage")) != test.calls {
+			if heard := s.logged(chat); heard != test.heard || len(s.calls("sendMessage")) != test.calls {
 				t.Errorf("the chat heard %s, calls are %v", heard, s.calls("sendMessage"))
 			}
 		})

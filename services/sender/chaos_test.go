@@ -21,52 +21,51 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// chaos is what replicas go through while messages and reactions stream in:
-// they are killed before and after every step, stand still for longer than their claims hold, and
-// become more and fewer; Telegram refuses reactions, holds bots back, and breaks
-// connections after it has done what it was asked.
+// chaos sends messages and reactions while replicas are killed before and after every step,
+// stall for longer than their claims, and are added and removed. Telegram refuses
+// reactions, returns 429s, and breaks connections after calls had their effect.
 type chaos struct {
 	*fixture
 
-	kills      int // how often a replica is killed in all
-	most, last int // replicas at most, and in the end
+	kills      int // number of kills
+	peak, last int // highest and last number of replicas
 	cfg        sender.Config
 	chats      []int64
 	sick       int64
 	said       map[int64]int64
 	random     *rand.Rand
 
-	mu      sync.Mutex
-	staff   []*replica
-	killed  int
-	stopped int // standstills
-	places  map[string]int
-	planned int
-	given   int // how many replicas were told where to die
+	mu       sync.Mutex
+	replicas []*replica
+	killed   int
+	stopped  int // stalls
+	places   map[string]int
+	planned  int
+	given    int // replicas with a point to die at
 }
 
 const (
 	chaosChats = 24
-	// maxOpen is how much may wait: what is more is not planned.
+	// maxOpen limits the waiting turns: while there are more, none are planned.
 	maxOpen = 150
-	// maxNth is how often a replica comes to a point at most before it dies there.
+	// maxNth limits how often a replica reaches a point before it dies there.
 	maxNth = 6
-	// chaosLease is how long a claim holds.
+	// chaosLease is the duration of a claim.
 	chaosLease = 3 * time.Second
 )
 
-func newChaos(t testing.TB, kills, most, last int) *chaos {
+func newChaos(t testing.TB, kills, peak, last int) *chaos {
 	t.Helper()
 	s := newFixture(t)
 	s.stop()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("the seed is %d", seed)
 	c := &chaos{
-		fixture: s, kills: kills, most: most, last: last, cfg: s.cfg, said: map[int64]int64{}, places: map[string]int{},
+		fixture: s, kills: kills, peak: peak, last: last, cfg: s.cfg, said: map[int64]int64{}, places: map[string]int{},
 		random: rand.New(rand.NewPCG(seed, 0)),
 	}
 	c.cfg.ShortWait, c.cfg.Grace = 500*time.Millisecond, time.Second
-	c.cfg.FloodWindow = 0 // a 429 is of its chat alone
+	c.cfg.FloodWindow = 0 // a 429 concerns its own chat only
 	c.cfg.BreakerFailures = 1000
 	c.cfg.Lease, c.cfg.Typing, c.cfg.TypingLate = chaosLease, true, time.Hour
 	bots := []int64{s.bot, s.newBot("ben"), s.newBot("cleo")}
@@ -74,7 +73,7 @@ func newChaos(t testing.TB, kills, most, last int) *chaos {
 		chat, said := s.chat(fmt.Sprint("chat-", i), world.Supergroup, bots...)
 		c.chats, c.said[chat] = append(c.chats, chat), said
 	}
-	// In one chat the bot is suspended again and again.
+	// In this chat the bot is suspended again and again.
 	c.sick, _ = s.chat("sick", world.Supergroup)
 	var telegramID int64
 	if err := s.pool.QueryRow(t.Context(), `SELECT telegram_id FROM chats WHERE id = $1`, c.sick).Scan(&telegramID); err != nil {
@@ -89,7 +88,7 @@ func newChaos(t testing.TB, kills, most, last int) *chaos {
 	return c
 }
 
-// stream plans a turn of each chat over and over, while not too many wait.
+// stream plans one turn per chat repeatedly, while fewer than maxOpen wait.
 func (c *chaos) stream(ctx context.Context) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -123,7 +122,7 @@ func (c *chaos) stream(ctx context.Context) {
 	}
 }
 
-// unreadable plans a delivery that is a dead letter.
+// unreadable plans a delivery that becomes a dead letter.
 func (c *chaos) unreadable(chat int64) {
 	c.t.Helper()
 	turn := c.turn(chat)
@@ -132,10 +131,10 @@ func (c *chaos) unreadable(chat int64) {
 	c.planned++
 }
 
-// nextText is what the next message of a chat says.
+// nextText returns the text of a chat's next message.
 func (c *chaos) nextText(chat int64) string { return fmt.Sprintf("%d-%d", chat, c.turns[chat]+1) }
 
-// types has a message said after its bot has typed for a moment.
+// types sends a message after its bot has typed for a moment.
 func (c *chaos) types(chat int64, change func(*chorusv1.Turn)) {
 	c.t.Helper()
 	text, turn := c.nextText(chat), c.turn(chat)
@@ -145,25 +144,25 @@ func (c *chaos) types(chat int64, change func(*chorusv1.Turn)) {
 	c.post(turn, d)
 }
 
-// fill keeps a place filled: who dies is replaced, until the context ends.
+// fill runs one replica at a time, and replaces it when it dies, until the context ends.
 func (c *chaos) fill(ctx context.Context) {
 	for ctx.Err() == nil {
 		point, nth := c.nextPoint()
-		r, err := c.hire(c.cfg, point, nth)
+		r, err := c.startReplica(c.cfg, point, nth)
 		if err != nil {
 			c.t.Error(err)
 			return
 		}
 		c.mu.Lock()
-		c.staff = append(c.staff, r)
+		c.replicas = append(c.replicas, r)
 		c.mu.Unlock()
 		select {
 		case <-r.Done():
 		case <-ctx.Done():
-			r.retire(c.t)
+			r.shutDown(c.t)
 		}
 		c.mu.Lock()
-		c.staff = slices.DeleteFunc(c.staff, func(other *replica) bool { return other == r })
+		c.replicas = slices.DeleteFunc(c.replicas, func(other *replica) bool { return other == r })
 		if place := r.place(); place != "" {
 			c.killed++
 			c.places[place]++
@@ -174,8 +173,8 @@ func (c *chaos) fill(ctx context.Context) {
 	}
 }
 
-// nextPoint is where the next replica dies: at all points in turn, until enough have
-// died. Those that nobody has come to yet come first.
+// nextPoint returns where the next replica dies: at each point in turn, until there are
+// enough kills. Points without a kill come first.
 func (c *chaos) nextPoint() (point string, nth int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,19 +189,19 @@ func (c *chaos) nextPoint() (point string, nth int64) {
 	return all[c.random.IntN(len(all))], 1 + c.random.Int64N(maxNth)
 }
 
-// unreached are the points at which nobody was killed yet. The caller has the lock.
+// unreached returns the points without a kill. The caller holds the lock.
 func (c *chaos) unreached() []string {
 	return killpoint.Unreached(killpoint.Sender(), c.places)
 }
 
-// pause makes one replica after the other stand still for longer than its claims hold.
+// pause stalls one replica after the other for longer than its claims.
 func (c *chaos) pause(ctx context.Context) {
 	for ctx.Err() == nil {
 		rest(ctx, chaosLease)
 		c.mu.Lock()
 		var victim *replica
-		if len(c.staff) > 0 {
-			victim = c.staff[c.random.IntN(len(c.staff))]
+		if len(c.replicas) > 0 {
+			victim = c.replicas[c.random.IntN(len(c.replicas))]
 			c.stopped++
 		}
 		c.mu.Unlock()
@@ -230,7 +229,7 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// run goes through it all and waits until every turn has ended.
+// run runs the test and waits until every turn has ended.
 func (c *chaos) run(limit time.Duration) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), limit)
@@ -245,7 +244,7 @@ func (c *chaos) run(limit time.Duration) {
 
 	var places sync.WaitGroup
 	var leave []context.CancelFunc
-	hireUpTo := func(n int) {
+	scaleUpTo := func(n int) {
 		for len(leave) < n {
 			place, end := context.WithCancel(ctx)
 			leave = append(leave, end)
@@ -258,9 +257,9 @@ func (c *chaos) run(limit time.Duration) {
 			end()
 		}
 	}()
-	hireUpTo(1)
+	scaleUpTo(1)
 	c.until(ctx, c.kills/8)
-	hireUpTo(c.most)
+	scaleUpTo(c.peak)
 	c.until(ctx, c.kills*3/4)
 	for _, end := range leave[c.last:] {
 		end()
@@ -277,8 +276,7 @@ func (c *chaos) run(limit time.Duration) {
 	}
 }
 
-// until waits until so many replicas were killed and, if these are all, until there was
-// one at each point.
+// until waits for a number of kills and, if it is the total, for a kill at each point.
 func (c *chaos) until(ctx context.Context, kills int) {
 	c.t.Helper()
 	for {
@@ -294,14 +292,13 @@ func (c *chaos) until(ctx context.Context, kills int) {
 	}
 }
 
-// died counts the turns whose outcome is unknown because a sender was killed or stood
-// still.
+// died counts the turns of unknown outcome because a sender was killed or stalled.
 func (c *chaos) died() int {
 	c.t.Helper()
 	return c.one(`SELECT count(*) FROM turns WHERE outcome = 'unknown' AND reason LIKE 'the sender died%'`)
 }
 
-// A kill at each point and some standstills, and replicas that come and go.
+// A kill at each point, some stalls, and replicas that are added and removed.
 // BenchmarkChaos is the long form.
 func TestNothingIsDoubledLostOrOvertaken(t *testing.T) {
 	c := newChaos(t, len(killpoint.Sender()), 4, 2)
@@ -313,8 +310,8 @@ func TestNothingIsDoubledLostOrOvertaken(t *testing.T) {
 	}
 }
 
-// BenchmarkChaos is one run, however often it is asked for: one replica that becomes
-// eight and then three, and 300 kills.
+// BenchmarkChaos runs once, whatever b.N: one replica, then eight, then three, and 300
+// kills.
 func BenchmarkChaos(b *testing.B) {
 	c := newChaos(b, 300, 8, 3)
 	c.run(30 * time.Minute)

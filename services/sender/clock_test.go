@@ -11,9 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// A process' clock may differ by more than turns are good for: what is sent, what has
-// expired, until when a delivery is parked and all times that are written down are as
-// by the database's.
+// A process' clock may be wrong by more than a turn's lifetime. Expiry, deferral and all
+// stored times follow the database's clock.
 func TestAWrongClockOfTheProcessChangesNothing(t *testing.T) {
 	s := newFixture(t)
 	for name, ahead := range journaltest.Skews() {
@@ -44,7 +43,7 @@ func TestAWrongClockOfTheProcessChangesNothing(t *testing.T) {
 	s.called("sendMessage", "sent 200", "none 429", "sent 200", "none 429")
 }
 
-// agree tests the times that were written down of a message that was sent.
+// agree checks the stored times of a sent message.
 func (s *fixture) agree(d *chorusv1.Delivery) {
 	s.t.Helper()
 	var closed, sent time.Time
@@ -54,7 +53,7 @@ SELECT d.closed_at, m.sent_at FROM deliveries d JOIN messages m USING (chat_id, 
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if off := closed.Sub(sent); off < 0 || off > 2*time.Second { // Telegram's times are whole seconds
+	if off := closed.Sub(sent); off < 0 || off > 2*time.Second { // Telegram's times are in whole seconds
 		s.t.Errorf("it ended %v after it was sent", off)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/refusal"
 )
 
-// Config is how the sender behaves. Its limits are Telegram's published ones.
+// Config holds the sender's settings. The limits default to Telegram's published ones.
 type Config struct {
 	MaxInFlight      int           `config:"max_in_flight" min:"1" max:"100000" doc:"deliveries that a sender works on at a time; as many reactions, and as many answers to commands"`
 	Lease            time.Duration `config:"lease" min:"45s" max:"10m" doc:"how long a sender may have a delivery before others take it over; they take those of a dead one at once"`
@@ -29,14 +29,13 @@ type Config struct {
 	BreakerDelay     time.Duration `config:"breaker_delay" min:"1ms" doc:"how long an open breaker stays open"`
 }
 
-// ChatLimits is how much one bot may say in one chat of a kind.
+// ChatLimits limits a bot's messages in one chat of a kind.
 type ChatLimits struct {
 	PerSecond float64 `config:"per_second" min:"0.001" max:"1000000" doc:"messages a second of one bot in one chat of this kind"`
 	PerMinute float64 `config:"per_minute" min:"0.001" max:"1000000" doc:"messages a minute of one bot in one chat of this kind"`
 }
 
-// OnUnknown is what is done, by kind, with a call of which nobody knows whether it
-// had its effect: Drop or Resend.
+// OnUnknown says, by kind, what happens to a call of unknown outcome: Drop or Resend.
 type OnUnknown struct {
 	Message  string `config:"message" enum:"drop,resend" doc:"a message whose outcome is unknown: drop (never said twice) or resend (never lost)"`
 	Reply    string `config:"reply" enum:"drop,resend" doc:"the same for a reply"`
@@ -44,7 +43,7 @@ type OnUnknown struct {
 	Reaction string `config:"reaction" enum:"drop,resend" doc:"the same for a reaction; to set it again changes nothing"`
 }
 
-// DefaultConfig is fit for api.telegram.org.
+// DefaultConfig returns the settings for api.telegram.org.
 func DefaultConfig() Config {
 	return Config{
 		MaxInFlight:      1000,
@@ -68,13 +67,13 @@ func DefaultConfig() Config {
 	}
 }
 
-// What is done with a call whose outcome is unknown.
+// Values of OnUnknown.
 const (
 	Drop   = "drop"
 	Resend = "resend"
 )
 
-// Validate joins everything that is wrong. The least lease is longer than any call,
-// with the wait before it; rates below one an hour are more likely a mistake, and
-// Redis' clock has microseconds.
+// Validate returns all mistakes, joined. The minimum lease is longer than any call with the
+// wait before it. A rate below one an hour is probably a mistake, and Redis' clock has
+// microseconds.
 func (c Config) Validate() error { return config.Check(c) }

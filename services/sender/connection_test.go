@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// fleet is senders that share the chats, each with a link of its own to Telegram.
+// fleet is several senders that share the chats. Each has its own link to Telegram.
 type fleet struct {
 	*fixture
 
@@ -25,12 +25,12 @@ type fleet struct {
 	seen    *observer.ObservedLogs
 }
 
-// newFleet is of three senders and many chats.
+// newFleet starts three senders with many chats.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	s := newFixture(t, func(cfg *sender.Config) {
 		cfg.BotPerSecond = 1e6
-		cfg.OnUnknown.Message = sender.Resend // nothing gets over a link that is cut
+		cfg.OnUnknown.Message = sender.Resend // nothing passes a cut link
 	})
 	s.stop()
 	core, seen := observer.New(zap.InfoLevel)
@@ -49,7 +49,7 @@ func newFleet(t *testing.T) *fleet {
 	return f
 }
 
-// talk says a line in each chat.
+// talk sends a message in each chat.
 func (f *fleet) talk() {
 	f.t.Helper()
 	for _, chat := range f.chats {
@@ -57,7 +57,7 @@ func (f *fleet) talk() {
 	}
 }
 
-// delivers waits until all is delivered, which must not take longer.
+// delivers waits until all is delivered, for at most longest.
 func (f *fleet) delivers(longest time.Duration) {
 	f.t.Helper()
 	began := time.Now()
@@ -75,14 +75,14 @@ func (f *fleet) delivers(longest time.Duration) {
 	}
 }
 
-// sent is how many turns a sender has ended.
+// sent returns the number of turns that a sender has ended.
 func (f *fleet) sent(i int) int {
 	f.t.Helper()
 	return gathered(f.t, f.metrics[i], "chorus_deliveries_total")
 }
 
-// A sender that loses its way to Telegram leaves its chats to those that have one,
-// and takes chats again once it is back.
+// A sender that is cut off from Telegram leaves its chats to connected ones, and takes
+// chats again when its link is back.
 func TestASenderThatIsCutOffHandsItsChatsBack(t *testing.T) {
 	f := newFleet(t)
 	f.talk()
@@ -103,7 +103,7 @@ func TestASenderThatIsCutOffHandsItsChatsBack(t *testing.T) {
 	}
 }
 
-// Where no sender reaches Telegram, all wait, and go on as soon as it is back.
+// If no sender reaches Telegram, all wait, and continue as soon as it is back.
 func TestTalkGoesOnSoonAfterTelegramWasGoneForAll(t *testing.T) {
 	f := newFleet(t)
 	for _, l := range f.links {

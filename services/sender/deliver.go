@@ -27,22 +27,22 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
-// delivery is one that this sender has claimed, on its way to an end.
+// delivery is a claimed delivery in work.
 type delivery struct {
 	*Sender
 
 	u     *journal.Unsent
 	rows  *journal.Deliveries
 	state state
-	to    *address         // nil until it was looked up
-	out   telegram.Outcome // of the last call
-	typed bool             // the bot was seen typing
+	to    *address         // nil before the look-up
+	out   telegram.Outcome // the last call's
+	typed bool             // the bot was shown typing
 	log   *zap.Logger
-	// refusal is Telegram's of the delivery, before its fallback.
+	// refusal is Telegram's refusal before the fallback.
 	refusal *telegram.Outcome
 }
 
-// stage works on the deliveries of a lane.
+// stage returns the stage that sends the deliveries of a lane.
 func (s *Sender) stage(lane journal.Lane, rings bus.Queue) *stage.Stage[*journal.Unsent, journal.Sent] {
 	rows := s.journal.Deliveries(lane, journal.Claims{Owner: s.Lease.Owner(), Lease: s.cfg.Lease})
 	return stage.New(stage.Config{
@@ -53,8 +53,8 @@ func (s *Sender) stage(lane journal.Lane, rings bus.Queue) *stage.Stage[*journal
 	}, func(ctx context.Context, u *journal.Unsent) (journal.Sent, error) { return s.deliver(ctx, rows, u) })
 }
 
-// deliver brings a delivery to its end. It gives an error only while its call certainly
-// had no effect, or may be made again: then the row waits, and is claimed once more.
+// deliver sends a delivery and returns its result. It returns an error only if its call
+// certainly had no effect or may be repeated. Then the row waits and is claimed again.
 func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journal.Unsent) (journal.Sent, error) {
 	if u.GetBotId() == 0 {
 		return journal.Sent{}, fail.AsPermanent(errors.New("its row can't be read"))
@@ -77,7 +77,7 @@ func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journ
 		}
 		var err error
 		if out, err = d.execute(ctx, st, out); errors.Is(err, journal.ErrFenced) {
-			err = stage.Later(s.Now()) // somebody else has it
+			err = stage.Later(s.Now()) // another process has the delivery
 		}
 		if err != nil {
 			return journal.Sent{}, err
@@ -87,8 +87,8 @@ func (s *Sender) deliver(ctx context.Context, rows *journal.Deliveries, u *journ
 
 func (d *delivery) late(at time.Time) bool { return !at.Before(d.u.GetExpiresAt().AsTime()) }
 
-// execute does a step. It gives the outcome that the next step follows from: that of a
-// call, or nil to make one.
+// execute executes a step. It returns the outcome for the next step: that of a call, or nil
+// before one.
 func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) (*telegram.Outcome, error) {
 	switch st.do {
 	case doCall:
@@ -126,8 +126,8 @@ func (d *delivery) execute(ctx context.Context, st step, out *telegram.Outcome) 
 	return nil, fail.AsPermanent(fmt.Errorf("a step that nobody knows: %d", st.do))
 }
 
-// prepare looks up where the delivery goes, and waits for what keeps its call from being
-// made. Not ready is one that has to end, or whose state has changed.
+// prepare looks up the delivery's address and waits until the call may be made. It returns
+// false if the delivery has to end or its state has changed.
 func (d *delivery) prepare(ctx context.Context) (ready bool, err error) {
 	if d.to == nil {
 		if d.to, err = d.address(ctx, d.u); err != nil {
@@ -158,11 +158,11 @@ func (d *delivery) prepare(ctx context.Context) (ready bool, err error) {
 	return d.begin(ctx)
 }
 
-// begin writes down that the call may be made from now on, unless the row says so
-// already. It is not to be made yet if its bot was told to wait meanwhile.
+// begin records that the call may be made from now on, unless the row says so already. It
+// returns false if the bot was told to wait in the meantime.
 func (d *delivery) begin(ctx context.Context) (ready bool, err error) {
 	if !d.Lease.Held() {
-		// Others may take it for an orphan at this moment: the row tells.
+		// Another process may be taking the delivery over at this moment. The row decides.
 		return false, errors.Join(fail.AsUnavailable(errUnseen), d.pause(ctx))
 	}
 	at := journal.Action
@@ -182,7 +182,7 @@ func (d *delivery) begin(ctx context.Context) (ready bool, err error) {
 
 var errUnseen = errors.New("other processes don't see that this one lives")
 
-// pause writes down that no call is under way, if the row says that one may be.
+// pause records that no call is under way, if the row says that one may be.
 func (d *delivery) pause(ctx context.Context) error {
 	if !d.u.Calling {
 		return nil
@@ -190,7 +190,7 @@ func (d *delivery) pause(ctx context.Context) error {
 	return d.rows.Pause(context.WithoutCancel(ctx), d.u)
 }
 
-// rest waits without a call under way.
+// rest records that no call is under way, and waits.
 func (d *delivery) rest(ctx context.Context, length time.Duration) error {
 	if err := d.pause(ctx); err != nil {
 		return err
@@ -198,13 +198,14 @@ func (d *delivery) rest(ctx context.Context, length time.Duration) error {
 	return sleep(ctx, length)
 }
 
-// holdBack obeys a 429: this sender at once, the others because their claims and calls
-// say for how long the bot has to wait, whether or not they hear of it through Redis.
+// holdBack handles a 429. This sender stops the bot's calls in the chat at once. Other
+// senders read the wait from the rows when they claim or begin a delivery, even without
+// Redis.
 func (d *delivery) holdBack(ctx context.Context, length time.Duration) error {
 	cooled := d.limits.cool(ctx, d.u.Delivery, length)
 	began := time.Now()
 	err := d.retryForever(func(ctx context.Context) error {
-		left := length - time.Since(began) // the database may take it late
+		left := length - time.Since(began) // the write may have been delayed
 		if left <= 0 {
 			return nil
 		}
@@ -214,7 +215,7 @@ func (d *delivery) holdBack(ctx context.Context, length time.Duration) error {
 	return errors.Join(cooled, err, d.pause(ctx))
 }
 
-// move follows a group that became a supergroup.
+// move records that a group became a supergroup.
 func (d *delivery) move(to int64) error {
 	from := d.to.chat
 	d.state.moved, d.to = true, nil
@@ -222,7 +223,7 @@ func (d *delivery) move(to int64) error {
 	return d.retryForever(func(ctx context.Context) error { return rosterpg.MoveChat(ctx, d.Pool, d.u.Chat(), from, to) })
 }
 
-// suspend takes the bot out of the chat until Telegram lets it act there.
+// suspend suspends the bot in the chat until Telegram lets it act there again.
 func (d *delivery) suspend(why string) error {
 	var begun rosterpg.Suspension
 	err := d.retryForever(func(ctx context.Context) (err error) {
@@ -234,7 +235,7 @@ func (d *delivery) suspend(why string) error {
 	}
 	d.changed(d.u.Delivery)
 	d.Metrics.lose(lostMembership)
-	if begun.First { // one line when it begins, and one when the bot speaks again
+	if begun.First { // one line at the beginning; another when the bot can act again
 		d.log.Warn("the bot can't act in the chat: it is suspended there, and tried again later", zap.String("reason", why))
 	} else {
 		d.log.Info("the bot still can't act in the chat", zap.String("reason", why))
@@ -242,7 +243,7 @@ func (d *delivery) suspend(why string) error {
 	return nil
 }
 
-// judgeToken finds out whether the bot's token is good, and stops the bot if it isn't.
+// judgeToken checks whether the bot's token is valid, and stops the bot if it isn't.
 func (d *delivery) judgeToken(why string) verdict {
 	stopped, err := d.judge.Refused(d.calls, refusal.Token{Bot: d.u.GetBotId(), Sealed: d.to.sealed, Opened: d.to.token})
 	switch {
@@ -258,12 +259,12 @@ func (d *delivery) judgeToken(why string) verdict {
 	return tokenRefused
 }
 
-// end is how the delivery ended.
+// end returns the delivery's result.
 func (d *delivery) end(st step) journal.Sent {
 	sent := journal.Sent{Outcome: st.outcome, Reason: st.reason}
 	delivered := st.outcome == chorusv1.Outcome_OUTCOME_DELIVERED || st.outcome == chorusv1.Outcome_OUTCOME_FELL_BACK
 	if delivered && d.out.MessageID > 0 {
-		// By the clock that people's messages have their times of.
+		// Times of messages, people's and bots', are by Telegram's clock.
 		m := &journal.Message{Viewer: d.to.viewer(d.u.GetBotId()), TelegramID: d.out.MessageID, Text: textOf(d.u.Delivery), At: d.out.SentAt}
 		if m.At.IsZero() {
 			m.At = d.Now()
@@ -283,9 +284,9 @@ func (d *delivery) end(st step) journal.Sent {
 	return sent
 }
 
-// call makes the call of a delivery. Its context outlives the stage's, because a call
-// that was begun should end. It is begun only while the claim holds: after a standstill
-// another has dealt with it, and with what comes after it.
+// call makes the delivery's call. Its context outlives the stage's, so that a begun call
+// can end. The call begins only while the claim is valid: after a stall another process may
+// have ended this delivery and the ones behind it.
 func (d *delivery) call(ctx context.Context) *telegram.Outcome {
 	began := d.Now()
 	out := d.attempt(d.client(ctx))
@@ -300,7 +301,7 @@ func (d *delivery) call(ctx context.Context) *telegram.Outcome {
 	return &out
 }
 
-// attempt is the call.
+// attempt makes the delivery's call to Telegram.
 func (d *delivery) attempt(client *telegram.Client) telegram.Outcome {
 	replyTo := d.to.target
 	if d.state.bare {
@@ -313,7 +314,7 @@ func (d *delivery) attempt(client *telegram.Client) telegram.Outcome {
 		s := telegram.Sticker{ChatID: d.to.chat, FileID: d.u.GetSticker(), ReplyTo: replyTo, NotAfter: d.u.Until}
 		return client.SendSticker(d.calls, d.to.token, s)
 	case chorusv1.Action_ACTION_EDIT_MESSAGE:
-		// Telegram refuses one that the bot doesn't know, which is 0.
+		// If the bot can't know the message, its id is 0, which Telegram refuses.
 		e := telegram.Edit{ChatID: d.to.chat, MessageID: d.to.target, Text: d.u.GetText(), NotAfter: d.u.Until}
 		return client.EditMessage(d.calls, d.to.token, e)
 	case chorusv1.Action_ACTION_UNSPECIFIED, chorusv1.Action_ACTION_SEND_MESSAGE:
@@ -325,7 +326,7 @@ func (d *delivery) attempt(client *telegram.Client) telegram.Outcome {
 	return client.SendMessage(d.calls, d.to.token, m)
 }
 
-// unanswered is an error where nothing came back from Telegram.
+// unanswered returns an error if Telegram didn't respond.
 func unanswered(out telegram.Outcome) error {
 	if out.Status != 0 || out.TooLate || out.Kind != telegram.NotSent && out.Kind != telegram.Unknown {
 		return nil
@@ -333,33 +334,33 @@ func unanswered(out telegram.Outcome) error {
 	return errors.New(out.Description)
 }
 
-// textOf is what is said: the text, or the emoji where there is none.
+// textOf returns the delivery's text, or its emoji if there is no text.
 func textOf(d *chorusv1.Delivery) string { return cmp.Or(d.GetText(), d.GetEmoji()) }
 
-// retryForever writes down what follows from a call. The call can't be repeated, so it
-// retries until the write succeeds or the process stops; a later owner then closes the
-// delivery as unknown.
+// retryForever stores the consequences of a call. The call can't be repeated, so it retries
+// until the write succeeds or the process stops; a later owner then closes the delivery as
+// unknown.
 func (s *Sender) retryForever(write func(context.Context) error) error {
 	forever := retrypolicy.NewBuilder[any]().
 		WithBackoff(50*time.Millisecond, 2*time.Second).WithJitterFactor(0.5).WithMaxAttempts(-1).
 		ReturnLastFailure().
 		Build()
 	return failsafe.With(forever).WithContext(s.calls).Run(func() error {
-		// Even what follows from a call that was cut off at shutdown is written.
+		// The first try runs even after a shutdown has cut the call off.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), store.Timeout)
 		defer cancel()
 		return write(ctx)
 	})
 }
 
-// client makes the delivery's calls. The breaker is outermost, because it asks whether
-// this sender may be cut off, which each call tells. All calls of the sender are counted
-// besides.
+// client returns the client for the delivery's calls. The breaker is outermost: whether a
+// failure counts depends on whether this sender may be cut off, and the inner middleware
+// learns that from each call.
 func (d *delivery) client(ctx context.Context) *telegram.Client {
-	return d.Telegram.With(d.breakers.around(d.u.Delivery, d.connection.Suspect), telegram.Watch(d.heard), d.traced(ctx))
+	return d.Telegram.With(d.breakers.around(d.u.Delivery, d.connection.Suspect), telegram.Watch(d.observe), d.traced(ctx))
 }
 
-// traced puts each call into the trace of the delivery, which is that of a context.
+// traced returns middleware that adds a span for each call to the delivery's trace.
 func (d *delivery) traced(delivery context.Context) telegram.Middleware {
 	tracer := trace.SpanFromContext(delivery).TracerProvider().Tracer("sender")
 	return func(next telegram.Invoke) telegram.Invoke {
@@ -377,11 +378,11 @@ func (d *delivery) traced(delivery context.Context) telegram.Middleware {
 	}
 }
 
-// heard takes in whether Telegram answered.
-func (d *delivery) heard(method string, out telegram.Outcome, _ time.Duration) {
+// observe records whether Telegram responded to a call.
+func (d *delivery) observe(method string, out telegram.Outcome, _ time.Duration) {
 	err := unanswered(out)
 	if !out.TooLate {
-		d.silent.Note(err)
+		d.telegramOutages.Note(err)
 		d.connection.Called(err == nil)
 	}
 	log := d.log.WithLazy(zap.String("method", method), zap.Stringer("outcome", out.Kind))

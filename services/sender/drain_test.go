@@ -17,13 +17,13 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// backlog is messages that are to be sent, by bot and chat.
+// backlog holds messages to send, by bot and chat.
 type backlog struct {
 	planned []journal.Planned
 	of      map[[2]int64]int
 }
 
-// pile adds n messages of each bot in a chat, the bots taking turns.
+// pile adds n messages of each bot in a chat, the bots in turn.
 func (s *fixture) pile(b *backlog, chat int64, n int, bots ...int64) {
 	s.t.Helper()
 	for range n {
@@ -37,7 +37,7 @@ func (s *fixture) pile(b *backlog, chat int64, n int, bots ...int64) {
 	}
 }
 
-// release writes the backlog down and rings for its chats, all at one time.
+// release stores the backlog in one transaction and rings for its chats.
 func (s *fixture) release(b *backlog) time.Time {
 	s.t.Helper()
 	chats := map[int64]bool{}
@@ -49,8 +49,8 @@ func (s *fixture) release(b *backlog) time.Time {
 	return time.Now()
 }
 
-// optimum is the time in which token buckets let the backlog through: the
-// longest of (n-burst) tokens over all bots and bots in chats.
+// optimum returns the shortest time in which token buckets allow the backlog: the longest
+// of (n-burst) tokens over all bots and over all bots in chats.
 func (b *backlog) optimum() time.Duration {
 	ofBot := map[int64]int{}
 	best := 0.0
@@ -64,8 +64,8 @@ func (b *backlog) optimum() time.Duration {
 	return time.Duration(best * float64(time.Second))
 }
 
-// drain releases the backlog and returns the calls for its messages once all
-// are delivered.
+// drain releases the backlog and returns the calls for its messages after all are
+// delivered.
 func (s *fixture) drain(b *backlog) []calllog.Record {
 	s.t.Helper()
 	s.release(b)
@@ -83,12 +83,10 @@ func (s *fixture) drain(b *backlog) []calllog.Record {
 	return records
 }
 
-// BenchmarkDrain compares a sender that has a backlog and knows Telegram's
-// limits with the best that the limits allow. It is one run, however often the
-// benchmark is asked for.
+// BenchmarkDrain compares a sender with a backlog with the best that Telegram's limits
+// allow. It runs once, whatever b.N.
 func BenchmarkDrain(b *testing.B) {
-	// All limits bind: of the first bot, of each bot in each chat, and both kinds
-	// of the latter.
+	// All limits bind: the first bot's, and each bot's in groups and in supergroups.
 	const chats, messages = 31, 30
 	s := newFixture(b, func(cfg *sender.Config) {
 		*cfg = sender.DefaultConfig()
@@ -123,8 +121,8 @@ func BenchmarkDrain(b *testing.B) {
 		took.Seconds()/waiting.optimum().Seconds(), refused)
 }
 
-// Where the limits are lower than the sender believes, it is told so by
-// 429s: one a lane, then the lane does nothing until the 429 is over.
+// If the limits are lower than configured, 429s tell the sender: one per lane, which then
+// makes no call until the wait is over.
 func TestLimitsLowerThanBelieved(t *testing.T) {
 	s := newFixture(t, func(cfg *sender.Config) {
 		cfg.ShortWait, cfg.LimitMargin = 2*time.Second, 0
@@ -145,7 +143,7 @@ func TestLimitsLowerThanBelieved(t *testing.T) {
 	refused := 0
 	until := map[int64]time.Time{} // by chat
 	for _, c := range s.drain(waiting) {
-		// The log has the time at which the call came.
+		// The log has the time of the call's arrival.
 		if early := until[c.Chat].Sub(c.Time); early > 0 {
 			t.Errorf("a call came %v before the chat's 429 was over", early)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// A bot asks by buttons, and edits its question when it was answered.
+// A bot asks with buttons, and edits its question after the answer.
 func TestAMessageWithButtonsIsEdited(t *testing.T) {
 	for _, kind := range []string{world.Group, world.Supergroup} {
 		t.Run(kind, func(t *testing.T) { isEdited(t, kind) })
@@ -48,7 +48,7 @@ func isEdited(t *testing.T, kind string) {
 			d.Action, d.TargetMessage = chorusv1.Action_ACTION_EDIT_MESSAGE, of
 		})
 	}
-	// Nobody knows what became of the first call, so there is a second one.
+	// The outcome of the first call is unknown, so there is a second one.
 	s.fault("editMessageText:reset_after:count=1")
 	s.becomes(edit(number), "delivered closed")
 	s.called("editMessageText", "edited 200", "none 400")

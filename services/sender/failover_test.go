@@ -14,25 +14,24 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// lost is what came of the deliveries that a killed sender had.
+// lost is what happened to a killed sender's deliveries.
 type lost struct {
-	// calls were under way, and unknown is how many of all its deliveries ended so.
+	// calls is the number of calls under way at the kill, unknown the number of deliveries
+	// that ended as unknown.
 	calls, unknown int
-	// resumed is how long after the kill the last of the messages came of which no call
-	// was under way.
+	// resumed is the time from the kill to the last message without a call under way.
 	resumed time.Duration
 }
 
-// failover kills one of three replicas that has calls under way, and chats in which its
-// bots type.
+// failover kills one of three replicas while it has calls under way and its bots type.
 func (s *fixture) failover() lost {
 	s.t.Helper()
 	const late = time.Second
 	cfg := s.cfg
 	cfg.BotPerSecond, cfg.BreakerFailures = 1e6, 1000
-	cfg.Typing, cfg.TypingLate = true, late // whoever takes them over does not type again
-	staff, dismiss := s.employ(3, cfg)
-	defer dismiss()
+	cfg.Typing, cfg.TypingLate = true, late // the next owner doesn't type again
+	replicas, stopAll := s.startReplicas(3, cfg)
+	defer stopAll()
 	chats := make([]int64, 200)
 	for i := range chats {
 		chats[i], _ = s.chat(fmt.Sprint("chat-", i), world.Supergroup)
@@ -50,14 +49,14 @@ func (s *fixture) failover() lost {
 		waiting.planned = append(waiting.planned, journal.Planned{Turn: turn, Delivery: d})
 	}
 	began := s.release(waiting)
-	victim := staff[0].used(s.t).Owner
+	victim := replicas[0].used(s.t).Owner
 	s.eventually("the replica calls and types", func() (string, bool) {
 		held := s.held(victim)
 		return fmt.Sprintf("%d and %d", len(held["sending"]), len(held["claimed"])), len(held["sending"]) > 10 && len(held["claimed"]) > 10
 	})
 	rest(s.t.Context(), 2*late-time.Since(began))
 	held, killed := s.held(victim), time.Now()
-	if err := staff[0].Stop(0); err != nil {
+	if err := replicas[0].Stop(0); err != nil {
 		s.t.Fatal(err)
 	}
 	s.eventually("every turn has an end", func() (string, bool) {
@@ -72,7 +71,7 @@ func (s *fixture) failover() lost {
 	return lost{calls: len(held["sending"]), unknown: s.one(`SELECT count(*) FROM turns WHERE outcome = 'unknown'`), resumed: last.Sub(killed)}
 }
 
-// held is in which chats an owner has deliveries, by their state.
+// held returns the chats of an owner's deliveries, by state.
 func (s *fixture) held(owner int32) map[string][]int64 {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), `SELECT state, chat_id FROM deliveries WHERE owner = $1`, owner)
@@ -91,7 +90,7 @@ func (s *fixture) held(owner int32) map[string][]int64 {
 	return held
 }
 
-// BenchmarkFailover is some runs, however often it is asked for. The median counts.
+// BenchmarkFailover makes several runs, whatever b.N, and reports the median.
 func BenchmarkFailover(b *testing.B) {
 	var took []time.Duration
 	for range 3 {

@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// hiccups makes the database fail the first n updates of a table that match.
+// hiccups makes the database fail the first n matching updates of a table.
 func (s *fixture) hiccups(n int, table, when string) {
 	s.exec(`CREATE SEQUENCE hiccups`)
 	s.exec(fmt.Sprintf(`CREATE FUNCTION hiccup() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -21,8 +21,8 @@ BEGIN IF nextval('hiccups') <= %d THEN RAISE EXCEPTION 'the database has a hiccu
 
 const released = `OLD.state = 'sending' AND NEW.state IN ('claimed', 'waiting')`
 
-// What follows from a call is written down however often the database fails: the
-// sender never takes its own claim for a dead one's.
+// However often the database fails after a call, its result is stored. The sender never
+// takes its own claim for a dead owner's.
 func TestAHiccupAfterACallLosesNothing(t *testing.T) {
 	for name, test := range map[string]struct{ fault, table, when string }{
 		"a 429":          {"sendMessage:429:retry_after=1:count=1", "deliveries", released},
@@ -61,7 +61,7 @@ func (s *fixture) upgrade(chat int64) {
 	}
 }
 
-// An orphan is taken over though its bot is held back.
+// A dead owner's delivery is taken over though its bot has to wait.
 func TestAnOrphanIsTakenOverThoughItsBotIsHeldBack(t *testing.T) {
 	s := newFixture(t, func(c *sender.Config) { c.BreakerFailures, c.BreakerDelay = 1, time.Minute })
 	chat, _ := s.chat("club", world.Supergroup)

@@ -16,27 +16,27 @@ const (
 	labBots  = 20
 	labChats = 100 // five for each bot
 	labSick  = labChats / 10
-	// labAnswer is how long Telegram takes for any call.
+	// labAnswer sets Telegram's response time.
 	labAnswer = "*:latency=60ms"
-	// labPhase is how long the latencies of a phase are taken, after labWarm.
+	// labPhase is the measured time of a phase, after labWarm.
 	labPhase, labWarm = 12 * time.Second, 3 * time.Second
 	labTick           = 100 * time.Millisecond
-	// In each chat there is a message every labMessage ticks and a reaction every
-	// labReaction.
+	// Each chat gets a message every labMessage ticks and a reaction every labReaction
+	// ticks.
 	labMessage, labReaction = 10, 20
-	// labPatience is how long it is waited for what is not delivered yet.
+	// labPatience is how long to wait for undelivered messages.
 	labPatience = 5 * time.Second
 )
 
-// lab is chats that talk evenly, some of which can be made sick.
+// lab is a set of chats with steady traffic, some of which can be made sick.
 type lab struct {
 	*fixture
 
 	chats []labChat
-	// deliver gives a delivery to whoever sends.
+	// deliver passes a delivery to the sender under test.
 	deliver func(*chorusv1.Turn, *chorusv1.Delivery)
-	// latencies are those of the messages of chats since an instant, from plan to
-	// delivery.
+	// latencies returns the times from plan to delivery of the chats' messages since a
+	// time, and the number of undelivered ones.
 	latencies func(chats []int64, since time.Time) (took []time.Duration, waiting int)
 }
 
@@ -85,9 +85,8 @@ WHERE kind = 'message' AND chat_id = ANY($1) AND planned_at >= $2`, chats, since
 	return took, waiting
 }
 
-// talk lets the chats talk under faults, and returns the healthy ones' latencies
-// from plan to delivery. What is never delivered counts for as long as it was
-// waited for.
+// talk runs a phase under faults and returns the healthy chats' latencies from plan to
+// delivery. An undelivered message counts with the time waited for it.
 func (l *lab) talk(what string, healthy []int64, faults ...string) []time.Duration {
 	l.t.Helper()
 	l.fault(append(faults, labAnswer)...)
@@ -131,12 +130,12 @@ func (l *lab) turnOf(c labChat) *chorusv1.Turn {
 	return turn
 }
 
-// isolation is p99s as ratios to that of the same run when all is well.
+// isolation holds p99 latencies as ratios to those of the same run without faults.
 type isolation struct {
-	// sick is the worse of two: with every reaction hanging, and with a tenth of the
+	// sick is the worse of two phases: with every reaction hanging, and with a tenth of the
 	// chats in 429 or without their bot.
 	sick float64
-	// after is when what hung ends, and all that waited for it is made up for.
+	// after is measured while hanging calls end and all that waited for them is sent.
 	after float64
 }
 
@@ -150,8 +149,8 @@ func (l *lab) isolation() isolation {
 		}
 	}
 	var sick []string
-	// Each of a bot of its own: two chats of one bot in 429 would hold the bot back
-	// everywhere, as they should.
+	// Each of a different bot: two chats of one bot in 429 hold the bot back everywhere, by
+	// design.
 	for i, c := range l.chats[:labSick] {
 		fault := "sendMessage:429:retry_after=60:chat=%d"
 		if i%2 == 1 {
@@ -159,8 +158,8 @@ func (l *lab) isolation() isolation {
 		}
 		sick = append(sick, fmt.Sprintf(fault, c.telegram))
 	}
-	// The baseline is taken before, between and after, because what else a machine
-	// does changes.
+	// The baseline is taken before, between and after the faults, because the load of the
+	// machine changes.
 	baseline := l.talk("all is well", all)
 	hanging := l.talk("reactions hang", all, "setMessageReaction:hang=30s")
 	after := append(l.talk("they hang on", all), l.talk("and are made up for", all)...)
@@ -171,11 +170,11 @@ func (l *lab) isolation() isolation {
 	return isolation{sick: max(ratio(refused), ratio(hanging)), after: ratio(after)}
 }
 
-// labRounds is how often all is measured. The median counts: a hundredth of 1,200
-// messages is few, and a moment in which the machine does something else is in it.
+// labRounds is the number of rounds; the median counts. One percent of 1,200 messages is
+// few, so a short disturbance of the machine changes a round's p99.
 const labRounds = 3
 
-// BenchmarkIsolation is one run, however often it is asked for.
+// BenchmarkIsolation runs once, whatever b.N.
 func BenchmarkIsolation(b *testing.B) {
 	var sick, after []float64
 	for range labRounds {
@@ -190,9 +189,8 @@ func BenchmarkIsolation(b *testing.B) {
 	fmt.Printf("figure sender.isolation_p99_ratio %.3f ratio\nfigure sender.isolation_after_p99_ratio %.3f ratio\n", sick[labRounds/2], after[labRounds/2])
 }
 
-// BenchmarkIsolationOfOneConsumer is the control: the same measurement must find
-// out a sender that has one consumer for all and waits in negative
-// acknowledgements.
+// BenchmarkIsolationOfOneConsumer is the control: the same measurement must detect a sender
+// that has one consumer for everything and waits by negative acknowledgements.
 func BenchmarkIsolationOfOneConsumer(b *testing.B) {
 	l := newLab(b)
 	l.stop()

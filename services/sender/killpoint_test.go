@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/killpoint"
 )
 
-// stepsOf are the steps that a statement makes: its name, or what it does to each row.
+// stepsOf returns the steps of a statement: its name, or its effect on each row.
 func stepsOf(q pgx.TraceQueryStartData) []string {
 	name := killpoint.Name(q.SQL)
 	if name != "step deliveries" {
@@ -29,7 +29,7 @@ func stepsOf(q pgx.TraceQueryStartData) []string {
 	return steps
 }
 
-// callsTo is middleware that comes to points with the calls to Telegram.
+// callsTo returns middleware that reaches the kill points of calls to Telegram.
 func callsTo(k *killpoint.Killer) func(telegram.Invoke) telegram.Invoke {
 	return func(next telegram.Invoke) telegram.Invoke {
 		return func(ctx context.Context, call *telegram.Call) telegram.Outcome {

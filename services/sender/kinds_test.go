@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// A kind that is forgotten somewhere would be sent as a message, or to nobody.
+// A kind that is missing somewhere would be sent as a message, or not at all.
 func TestEveryActionIsCalledByItsMethod(t *testing.T) {
 	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
@@ -41,7 +41,7 @@ func TestEveryActionIsCalledByItsMethod(t *testing.T) {
 			t.Errorf("%s: the emulator has no method %s", name, kind.Method)
 			continue
 		}
-		// What is missing or wrong in it is refused, which is a call, too.
+		// Incomplete deliveries are refused by the emulator, which is a call, too.
 		turn := s.turn(chat)
 		turn.Kind, turn.TargetMessage = chorusv1.TurnKind_TURN_KIND_REACTION, said
 		d := journaltest.Reaction(turn, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED)

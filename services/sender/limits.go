@@ -9,19 +9,19 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// limits keeps below Telegram's limits, and obeys its 429s.
+// limits keeps calls below Telegram's limits and applies the waits of its 429s.
 type limits struct {
 	limiter limit.Limiter
 	bot     limit.Rate
-	// group and supergroup are the buckets of a bot's messages in a chat.
+	// group and supergroup are the limits of a bot's messages in one chat.
 	group, supergroup []limit.Rate
-	// secondary is who keeps what is no message to its part of a bot's calls. It is this
-	// process's own: it divides what Telegram allows, and Telegram doesn't count it.
+	// secondary limits the calls that aren't messages to a share of the bot's calls. Each
+	// process has its own: the share isn't one of Telegram's limits.
 	secondary    *limit.Local
 	secondaryBot limit.Rate
 }
 
-// newLimits makes the limits of one of so many replicas.
+// newLimits returns the limits of one of several replicas.
 func newLimits(cfg Config, limiter limit.Limiter, replicas func() int) *limits {
 	if limiter == nil {
 		limiter = limit.NewLocal(cfg.FloodWindow, nil)
@@ -35,9 +35,9 @@ func newLimits(cfg Config, limiter limit.Limiter, replicas func() int) *limits {
 	}
 }
 
-// rates are the buckets of a bot's messages in a chat. Telegram counts each bot
-// by itself ("your bot will not be able to send more than 20 messages per minute
-// to the same group"), so bots of one chat have nothing in common.
+// rates returns the limits of a bot's messages in one chat. Telegram counts each bot
+// separately ("your bot will not be able to send more than 20 messages per minute to the
+// same group"), so the bots of a chat share no limit.
 func (l ChatLimits) rates(margin time.Duration) []limit.Rate {
 	return []limit.Rate{
 		limit.NewRate(l.PerSecond, time.Second, max(int(l.PerSecond), 1), margin),
@@ -45,12 +45,11 @@ func (l ChatLimits) rates(margin time.Duration) []limit.Rate {
 	}
 }
 
-// reserve takes the tokens of a delivery's call, unless it would have to wait
-// for longer than the longest.
+// reserve takes the tokens of a delivery's call, unless the wait would exceed longest.
 func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address, message bool, longest time.Duration) (limit.Verdict, error) {
 	call := l.call(d)
-	// Telegram publishes limits of messages. Reactions it counts by bot only, as
-	// far as is known.
+	// Telegram publishes limits for messages. As far as is known, it counts reactions by
+	// bot only.
 	if message {
 		call.InChat = l.group
 		if to.supergroup {
@@ -60,15 +59,15 @@ func (l *limits) reserve(ctx context.Context, d *chorusv1.Delivery, to *address,
 	return l.limiter.Reserve(ctx, call, longest)
 }
 
-// reserveSecondary takes a place among the bot's calls that are no messages: so many of
-// these come at once, after a time in which they hung, that the messages of all its
-// chats would queue behind them.
+// reserveSecondary takes a token of the share for calls that aren't messages. After an
+// outage so many of these are due at once that all messages of the bot would queue behind
+// them.
 func (l *limits) reserveSecondary(ctx context.Context, d *chorusv1.Delivery, longest time.Duration) (limit.Verdict, error) {
 	return l.secondary.Reserve(ctx, limit.Call{Bot: d.GetBotId(), OfBot: l.secondaryBot}, longest)
 }
 
-// spared makes the calls beside a delivery's own, such as to show its bot typing, while
-// the bot has calls to spare: nothing depends on them.
+// spared returns middleware for additional calls, such as showing the bot as typing. It
+// makes them only while the bot has tokens to spare, because nothing depends on them.
 func (l *limits) spared(d *chorusv1.Delivery) telegram.Middleware {
 	return func(next telegram.Invoke) telegram.Invoke {
 		return func(ctx context.Context, call *telegram.Call) telegram.Outcome {
@@ -80,7 +79,7 @@ func (l *limits) spared(d *chorusv1.Delivery) telegram.Middleware {
 	}
 }
 
-// spare takes a token for such a call, if there is one now.
+// spare takes a token for an additional call, if one is available now.
 func (l *limits) spare(ctx context.Context, d *chorusv1.Delivery) bool {
 	v, err := l.reserveSecondary(ctx, d, 0)
 	if err != nil || !v.Granted {
@@ -94,23 +93,21 @@ func (l *limits) call(d *chorusv1.Delivery) limit.Call {
 	return limit.Call{Bot: d.GetBotId(), Chat: d.GetId().GetChatId(), OfBot: l.bot}
 }
 
-// cool obeys a 429: the bot does nothing in that chat for as long as Telegram
-// said.
+// cool applies a 429: the bot makes no calls in the chat for the demanded time.
 func (l *limits) cool(ctx context.Context, d *chorusv1.Delivery, retryAfter time.Duration) error {
 	return l.limiter.Cool(ctx, d.GetBotId(), d.GetId().GetChatId(), retryAfter)
 }
 
-// cooling is how long the bot is still held back in the chat.
+// cooling returns how much longer the bot has to wait in the chat.
 func (l *limits) cooling(ctx context.Context, d *chorusv1.Delivery) (time.Duration, error) {
 	return l.limiter.Cooling(ctx, d.GetBotId(), d.GetId().GetChatId())
 }
 
-// wait sits out what keeps the delivery's call from being made now: typing, a 429, an
-// open breaker, a limit. A wait longer than the lane may sit out gives the instant at
-// which to come back instead. When it returns neither, the call's tokens are taken and
-// the call is to be made at once.
+// wait waits until the delivery's call may be made: for typing, a 429, an open breaker, a
+// limit. If a wait is longer than cfg.ShortWait, it returns the time to come back.
+// Otherwise the call's tokens are taken, and the call must be made at once.
 func (d *delivery) wait(ctx context.Context) (until time.Time, err error) {
-	// Tokens come while the bot types. Taken before, they would be used later
+	// The bot types before the tokens are taken. Tokens taken earlier would be used later
 	// than they were counted, together with the next ones.
 	if err := d.showTyping(ctx); err != nil {
 		return time.Time{}, err
@@ -121,7 +118,7 @@ func (d *delivery) wait(ctx context.Context) (until time.Time, err error) {
 			delay = d.breakers.delay(d.u.Delivery)
 		}
 		if delay == 0 {
-			// Tokens are taken last, when nothing else can make them useless.
+			// Tokens are taken last, so that no other wait can waste them.
 			if delay, err = d.tokens(ctx); err != nil || delay == 0 {
 				return time.Time{}, err
 			}
@@ -135,8 +132,8 @@ func (d *delivery) wait(ctx context.Context) (until time.Time, err error) {
 	}
 }
 
-// tokens takes the tokens of the call and waits for its turn, or returns the
-// time after which to ask again.
+// tokens takes the tokens of the call and waits until they are valid, or returns the time
+// after which to ask again.
 func (d *delivery) tokens(ctx context.Context) (again time.Duration, err error) {
 	message := d.state.call().Message
 	if !message {
@@ -162,8 +159,8 @@ func (d *delivery) tokens(ctx context.Context) (again time.Duration, err error) 
 	if err := d.rest(ctx, v.Wait); err != nil {
 		return 0, err
 	}
-	// The bot may have been cooled meanwhile, by another lane or another replica.
-	// Then the tokens are lost.
+	// Another lane or replica may have received a 429 for the bot in the meantime. Then the
+	// tokens are lost.
 	return d.limits.cooling(ctx, d.u.Delivery)
 }
 
@@ -181,13 +178,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// typingRefresh is how often the action is sent again: Telegram shows it for
-// five seconds.
+// typingRefresh is the interval of the typing action, which Telegram shows for five
+// seconds.
 const typingRefresh = 4500 * time.Millisecond
 
-// showTyping shows the bot typing, before the first call, for as long as the delivery
-// asks. It holds up this lane only; a late delivery goes without, and so does a bot that
-// has no call to spare.
+// showTyping shows the bot as typing before the first call, for the delivery's typing time.
+// It delays only this lane. It is skipped if the delivery is late or the bot has no tokens
+// to spare.
 func (d *delivery) showTyping(ctx context.Context) error {
 	length := d.u.GetTyping().AsDuration()
 	if d.typed || !d.cfg.Typing || length <= 0 || d.state.calls > 0 || d.Now().Sub(d.u.GetCreatedAt().AsTime()) > d.cfg.TypingLate {
@@ -201,7 +198,7 @@ func (d *delivery) showTyping(ctx context.Context) error {
 	go func() {
 		defer close(shown)
 		for typing.Err() == nil {
-			// Nothing depends on it: a failure only leaves the bot silent.
+			// The outcome is ignored: nothing depends on it.
 			client.SendTyping(typing, d.to.token, d.to.chat)
 			if sleep(typing, typingRefresh) != nil {
 				return

@@ -18,8 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// Two chats in 429 within the window hold the bot back everywhere, and nobody
-// else.
+// Two chats in 429 within the window hold the bot back everywhere, and no other bot.
 func TestTwoChatsInA429CoolTheBot(t *testing.T) {
 	s := newFixture(t)
 	ben := s.newBot("ben")
@@ -35,7 +34,7 @@ func TestTwoChatsInA429CoolTheBot(t *testing.T) {
 	s.becomes(s.say(bens, "not held back", func(turn *chorusv1.Turn) { turn.BotId = ben }), "delivered closed")
 }
 
-// sharedLimits makes a limiter that shares its limits.
+// sharedLimits returns a limiter that shares its limits with other processes.
 func sharedLimits(t testing.TB, url string) *limit.Shared {
 	t.Helper()
 	cfg := redisdb.Config{URL: url, Timeout: patience}
@@ -66,7 +65,7 @@ func TestA429OfAnotherReplicaIsObeyed(t *testing.T) {
 	s.called("sendMessage", "sent 200")
 }
 
-// typed publishes a message that the bot types for so long.
+// typed publishes a message with a typing time.
 func (s *fixture) typed(chat int64, length time.Duration, change ...func(*chorusv1.Delivery)) *chorusv1.Delivery {
 	s.t.Helper()
 	turn := s.turn(chat)
@@ -83,13 +82,13 @@ func TestTyping(t *testing.T) {
 	chat, _ := s.chat("club", world.Supergroup)
 	slow, _ := s.chat("slow", world.Supergroup)
 
-	// Who types long holds up nobody else, and stops when the sender stops.
+	// Long typing delays no other chat, and stops when the sender stops.
 	long := s.typed(slow, patience)
 	testenv.Eventually(s.t, "it types", func() (string, bool) { return "silent", len(s.calls("sendChatAction")) == 1 })
 	s.becomes(s.typed(chat, 50*time.Millisecond), "delivered closed")
 	s.called("sendChatAction", "typing 200", "typing 200")
 
-	// What is late is not typed.
+	// A late delivery isn't typed.
 	s.becomes(s.typed(chat, patience, func(d *chorusv1.Delivery) {
 		d.CreatedAt = timestamppb.New(time.Now().Add(-2 * patience))
 	}), "delivered closed")
@@ -99,10 +98,10 @@ func TestTyping(t *testing.T) {
 	s.becomes(long, "open waiting")
 }
 
-// stingy has tokens for calls that can wait only.
-type stingy struct{ limit.Limiter }
+// exhausted has no tokens for calls that can't wait.
+type exhausted struct{ limit.Limiter }
 
-func (l stingy) Reserve(ctx context.Context, c limit.Call, most time.Duration) (limit.Verdict, error) {
+func (l exhausted) Reserve(ctx context.Context, c limit.Call, most time.Duration) (limit.Verdict, error) {
 	if most == 0 {
 		return limit.Verdict{Wait: time.Second}, nil
 	}
@@ -113,11 +112,11 @@ func (l stingy) Reserve(ctx context.Context, c limit.Call, most time.Duration) (
 	return v, nil
 }
 
-// Typing takes calls of the bot, and does without where it has none to spare.
+// Typing uses the bot's tokens, and is skipped if there are none to spare.
 func TestTypingLeavesTheTokensToMessages(t *testing.T) {
 	s := newFixture(t)
 	s.stop()
-	s.limits = stingy{limit.NewLocal(time.Second, nil)}
+	s.limits = exhausted{limit.NewLocal(time.Second, nil)}
 	cfg := sender.DefaultConfig()
 	cfg.TypingLate = time.Hour
 	s.run(cfg)

@@ -11,9 +11,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
-// BenchmarkManyChats measures the memory of one sender before which the messages of
-// 100,000 chats wait, all of which it could begin with: what it holds is bounded, and the
-// rest stays in the database. It is one run, however often it is asked for.
+// BenchmarkManyChats measures the memory of one sender while messages of 100,000 chats are
+// due. It holds a limited number; the rest stays in the database. It runs once, whatever
+// b.N.
 func BenchmarkManyChats(b *testing.B) {
 	const chats, part = 100_000, 2000
 	s := newFixture(b)
@@ -35,24 +35,24 @@ INSERT INTO cast_members (chat_id, bot_id) SELECT id, $1 FROM c`, s.bot, from+1,
 			turn := s.turn(first + from + i)
 			turn.ExpiresAt.Seconds += 3600
 			d := journaltest.Message(turn, "Something of the length that messages have, more or less.")
-			d.Typing = durationpb.New(time.Hour) // so each lane is at work
+			d.Typing = durationpb.New(time.Hour) // so each lane is busy
 			waiting.planned = append(waiting.planned, journal.Planned{Turn: turn, Delivery: d})
 		}
 		s.release(waiting)
 	}
 	cfg := s.cfg
 	cfg.Typing, cfg.TypingLate, cfg.BotPerSecond, cfg.Lease = true, time.Hour, 0.001, time.Hour
-	r, err := s.hire(cfg, "", 0)
+	r, err := s.startReplica(cfg, "", 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer r.retire(b)
+	defer r.shutDown(b)
 	const held = `SELECT count(*) FROM deliveries WHERE state = 'claimed'`
 	s.eventually("it holds what it may", func() (string, bool) {
 		n := s.one(held)
 		return fmt.Sprint(n, " messages"), n >= cfg.MaxInFlight
 	})
-	rest(b.Context(), 3*time.Second) // it sweeps, and takes no more
+	rest(b.Context(), 3*time.Second) // it sweeps and claims no more
 	u := r.used(b)
 	fmt.Printf("figure sender.memory_100k_chats_mb %.0f MB\nfigure sender.held_100k_chats %d messages\n", float64(u.Memory)/(1<<20), s.one(held))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// Metrics counts what the sender does.
+// Metrics holds the sender's metrics.
 type Metrics struct {
 	calls      *prometheus.HistogramVec
 	deliveries *prometheus.CounterVec
@@ -51,14 +51,14 @@ func (m *Metrics) ended(d *chorusv1.Delivery, as chorusv1.Outcome, now time.Time
 	m.endToEnd.WithLabelValues(action, outcome).Observe(now.Sub(d.GetPlannedAt().AsTime()).Seconds())
 }
 
-// calling observes the wait of a delivery whose first call is about to be made.
+// calling records the wait of a delivery before its first call.
 func (m *Metrics) calling(d *chorusv1.Delivery, calls int, now time.Time) {
 	if calls == 0 {
 		m.waits.WithLabelValues(subject.ActionName(d.GetAction())).Observe(now.Sub(d.GetCreatedAt().AsTime()).Seconds())
 	}
 }
 
-// What the sender can lose until an operator helps.
+// What can be lost until an operator helps.
 const (
 	lostBot        = "bot"
 	lostMembership = "membership"
@@ -75,7 +75,7 @@ func (m *Metrics) breaker(from, to circuitbreaker.State) {
 	}
 }
 
-// begin makes series, so that their first change is seen as one.
+// begin creates the series, so that their first increment is visible.
 func (m *Metrics) begin() {
 	for _, kind := range journal.Kinds() {
 		for number := range chorusv1.Outcome_name {

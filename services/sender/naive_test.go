@@ -18,9 +18,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// naive is a sender as one would write it first: one consumer pulls deliveries
-// of all kinds, a goroutine each makes the call, a 429 waits in a delayed negative
-// acknowledgement. It keeps no journal, no order and no limits.
+// naive is the simplest sender: one consumer pulls deliveries of all kinds, a goroutine
+// makes each call, and a 429 waits by a delayed negative acknowledgement. It keeps no
+// journal, no order and no limits.
 type naive struct {
 	t        testing.TB
 	js       jetstream.JetStream
@@ -87,7 +87,7 @@ func number(t testing.TB, text string) int64 {
 	return n
 }
 
-// each goes through rows of an id and a text.
+// each calls f for rows of an id and a text.
 func (s *fixture) each(sql string, f func(id int64, text string)) {
 	s.t.Helper()
 	rows, err := s.pool.Query(s.t.Context(), sql)
@@ -153,10 +153,10 @@ func (n *naive) handle(ctx context.Context, m jetstream.Msg) {
 		out = n.client.SendMessage(ctx, token, telegram.Message{ChatID: chat, Text: d.GetText()})
 	}
 	if out.Kind == telegram.RateLimited {
-		_ = m.NakWithDelay(out.RetryAfter) // it comes again after the ack wait
+		_ = m.NakWithDelay(out.RetryAfter) // if it fails, the message comes again after the ack wait
 		return
 	}
-	_ = m.Ack() // it comes again after the ack wait
+	_ = m.Ack() // if it fails, the message comes again after the ack wait
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.waiting, key(&d))

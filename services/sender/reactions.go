@@ -17,23 +17,24 @@ import (
 )
 
 const (
-	// allowedFor is how long it is remembered which reactions a chat allows. A
-	// refusal makes the sender ask at once.
+	// allowedFor is the lifetime of a chat's cached reactions. After a refusal the sender
+	// asks at once.
 	allowedFor = 10 * time.Minute
-	// unansweredFor is how long the sender does without an answer before it asks
-	// again; meanwhile Telegram itself decides.
+	// unansweredFor is the time until the sender asks again after a failed request.
+	// Meanwhile all emoji count as allowed, and Telegram decides.
 	unansweredFor = 30 * time.Second
 	askTimeout    = 5 * time.Second
 	maxAllowed    = 100_000
 )
 
-// allowed is what a chat allows: every emoji where known is false.
+// allowed holds a chat's allowed reactions. If they aren't known, all emoji count as
+// allowed.
 type allowed struct {
 	emoji []string // nil for all, empty for none
 	known bool
 }
 
-// newAllowedReactions makes the cache of what each chat allows.
+// newAllowedReactions returns the cache of allowed reactions by chat.
 func newAllowedReactions() (*otter.Cache[int64, *allowed], error) {
 	c, err := otter.New(&otter.Options[int64, *allowed]{
 		MaximumSize: maxAllowed, Clock: cache.Clock{},
@@ -50,8 +51,8 @@ func newAllowedReactions() (*otter.Cache[int64, *allowed], error) {
 	return c, nil
 }
 
-// emoji is the reaction nearest to the planned one that the chat allows; empty
-// if there is none.
+// emoji returns the allowed reaction that is nearest to the planned one; empty if there is
+// none.
 func (s *Sender) emoji(d *chorusv1.Delivery, to *address) (string, error) {
 	chat := d.GetId().GetChatId()
 	a, err := s.allowedReactions.Get(s.calls, chat, otter.LoaderFunc[int64, *allowed](func(ctx context.Context, _ int64) (*allowed, error) {
@@ -64,17 +65,17 @@ func (s *Sender) emoji(d *chorusv1.Delivery, to *address) (string, error) {
 	return emoji, nil
 }
 
-// closed tells of a chat that it allows no reactions, and is looked at later.
+// closed finds a chat that allows no reactions until its next check.
 const closed = `SELECT FROM chats WHERE id = $1 AND allowed_reactions = '{}' AND reactions_next_at > now()`
 
-// ask asks Telegram what a chat allows, and tells the planner by way of the
-// roster.
+// ask asks Telegram for a chat's allowed reactions. It stores them in the roster for the
+// planner.
 func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *allowed {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	chat := d.GetId().GetChatId()
 	if tag, err := s.Pool.Exec(ctx, closed, chat); err == nil && tag.RowsAffected() > 0 {
-		return &allowed{emoji: []string{}} // and it is asked again soon
+		return &allowed{emoji: []string{}} // the cache asks again after unansweredFor
 	}
 	info, out := s.Telegram.With(s.limits.spared(d)).GetChat(ctx, to.token, to.chat)
 	switch {
@@ -90,7 +91,7 @@ func (s *Sender) ask(ctx context.Context, d *chorusv1.Delivery, to *address) *al
 	return &allowed{emoji: info.AvailableReactions, known: true}
 }
 
-// react sets the reaction, or says why there is none to set.
+// react sets the reaction, or returns why there is none to set.
 func (d *delivery) react(client *telegram.Client) telegram.Outcome {
 	if d.to.target == 0 {
 		return declined("the bot can't know the message's id in this basic group")
@@ -111,7 +112,7 @@ func (d *delivery) react(client *telegram.Client) telegram.Outcome {
 	return out
 }
 
-// declined is the outcome of a call that is not worth making.
+// declined returns the outcome of a call that isn't made because it would fail.
 func declined(why string) telegram.Outcome {
 	return telegram.Outcome{Kind: telegram.PermanentAction, Description: why}
 }

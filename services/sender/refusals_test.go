@@ -13,8 +13,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// permanentRetries has Telegram refuse messages and reactions in every way that
-// is for good, and counts the calls after the first.
+// permanentRetries makes Telegram refuse messages and reactions in every permanent way, and
+// counts the calls after the first.
 func (s *fixture) permanentRetries() (retries, refusals int) {
 	s.t.Helper()
 	for i, r := range telegramtest.Refusals() {
@@ -28,7 +28,7 @@ func (s *fixture) permanentRetries() (retries, refusals int) {
 			bot := s.newBot(fmt.Sprintf("bot%dof%d", i, j))
 			chat, said := s.chat(fmt.Sprintf("chat-%d-of-%d", i, j), world.Supergroup, bot)
 			rules := []fault.Rule{{ID: "refusal", Method: method, Kind: fault.Status, Status: r.Code, Description: r.Description}}
-			if r.Want == telegram.PermanentBot { // which one call alone does not tell
+			if r.Want == telegram.PermanentBot { // one call alone doesn't show it
 				rules = append(rules, fault.Rule{ID: "me", Method: "getMe", Kind: fault.Status, Status: r.Code, Description: r.Description})
 			}
 			if _, err := s.telegram.Faults().Replace(rules); err != nil {
@@ -62,7 +62,7 @@ func TestWhatIsRefusedForGoodIsNotRetried(t *testing.T) {
 	}
 }
 
-// BenchmarkPermanentRefusals is one run, however often it is asked for.
+// BenchmarkPermanentRefusals runs once, whatever b.N.
 func BenchmarkPermanentRefusals(b *testing.B) {
 	retries, _ := newFixture(b).permanentRetries()
 	fmt.Printf("figure sender.permanent_retries %d calls\n", retries)

@@ -33,13 +33,13 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// replicaOrder is the variable that makes of this test binary a sender in a
-// process of its own: one that can be killed, stopped and measured.
+// replicaOrder is the environment variable that makes this test binary run a sender in its
+// own process, which can be killed, stopped and measured.
 const replicaOrder = "CHORUS_TEST_SENDER_REPLICA"
 
 func TestMain(m *testing.M) {
 	if text, is := os.LookupEnv(replicaOrder); is {
-		if err := obey(text); err != nil {
+		if err := runReplica(text); err != nil {
 			fmt.Fprintln(os.Stderr, "replica:", err)
 			os.Exit(1)
 		}
@@ -48,31 +48,31 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// order is what a replica is told.
+// order holds a replica's configuration.
 type order struct {
 	Database, Telegram string
 	Bus                bus.Config
 	Sender             sender.Config
 	Tokens             map[string]string
-	// DieAt is the point at which it kills itself when it comes there for the nth time;
-	// empty for never.
+	// DieAt is the kill point where the replica kills itself when it reaches it for the Nth
+	// time; empty for none.
 	DieAt string
 	Nth   int64
 }
 
-// usage is what a replica has used.
+// usage is a replica's use of resources.
 type usage struct {
 	CPU    time.Duration
 	Allocs uint64
-	// Memory is what it has of the system, in bytes.
+	// Memory is the memory obtained from the system, in bytes.
 	Memory uint64
-	// Owner is it in claims.
+	// Owner identifies the replica in claims.
 	Owner int32
 }
 
-// obey runs a sender until standard input ends. On each line of it, it says what
-// it has used.
-func obey(text string) error {
+// runReplica runs a sender until standard input ends. For each line of it, it prints its
+// usage.
+func runReplica(text string) error {
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return fmt.Errorf("the order: %w", err)
@@ -111,7 +111,7 @@ func obey(text string) error {
 	}
 	living, gone := context.WithCancel(context.WithoutCancel(ctx))
 	var leasing sync.WaitGroup
-	leasing.Go(func() { _ = held.Run(living) }) // it ends with the context
+	leasing.Go(func() { _ = held.Run(living) }) // its error only says that the context ended
 	defer leasing.Wait()
 	defer gone()
 	go func() {
@@ -119,7 +119,7 @@ func obey(text string) error {
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 			u := used()
 			u.Owner = held.Owner()
-			_ = json.NewEncoder(os.Stdout).Encode(u) // the parent is gone
+			_ = json.NewEncoder(os.Stdout).Encode(u) // an error means that the parent has ended
 		}
 	}()
 	if err := s.Run(ctx); err != nil {
@@ -128,7 +128,7 @@ func obey(text string) error {
 	return nil
 }
 
-// rosterOf is a roster that is read through a cache, as in production.
+// rosterOf returns a roster with a cache, as in production.
 func rosterOf(ctx context.Context, url string) (_ *rostercache.Roster, stop func(), err error) {
 	cfg := store.DefaultConfig()
 	cfg.URL, cfg.MaxConnections = url, 3
@@ -158,19 +158,19 @@ func used() usage {
 	return usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Allocs: m.Mallocs, Memory: m.Sys - m.HeapReleased}
 }
 
-// replica is a sender in a process of its own.
+// replica is a sender in its own process.
 type replica struct {
 	*child.Process
 	in     io.WriteCloser
 	usages chan usage
 
 	mu     sync.Mutex
-	diedAt string // where it killed itself; empty if it did not
+	diedAt string // the kill point that it reached; empty for none
 }
 
-// hire starts a replica that kills itself when it comes to a point for the nth time,
-// unless that is empty.
-func (s *fixture) hire(cfg sender.Config, dieAt string, nth int64) (*replica, error) {
+// startReplica starts a replica that kills itself when it reaches a kill point for the nth
+// time, unless the point is empty.
+func (s *fixture) startReplica(cfg sender.Config, dieAt string, nth int64) (*replica, error) {
 	text, err := json.Marshal(order{
 		Database: s.pool.Config().ConnString(), Telegram: s.telegram.URL(), Bus: s.busCfg, Sender: cfg, Tokens: s.tokens, DieAt: dieAt, Nth: nth,
 	})
@@ -191,7 +191,7 @@ func (s *fixture) hire(cfg sender.Config, dieAt string, nth int64) (*replica, er
 	cmd.Stdout = w
 	r := &replica{in: in, usages: make(chan usage, 1)}
 	r.Process, err = child.Start(cmd, syscall.SIGKILL)
-	_ = w.Close() // the replica has it
+	_ = w.Close() // the replica has its own copy
 	if err != nil {
 		_ = out.Close()
 		return nil, fmt.Errorf("start a replica: %w", err)
@@ -200,21 +200,21 @@ func (s *fixture) hire(cfg sender.Config, dieAt string, nth int64) (*replica, er
 	return r, nil
 }
 
-// employ starts replicas, and returns when all of them live.
-func (s *fixture) employ(n int, cfg sender.Config) (staff []*replica, dismiss func()) {
+// startReplicas starts replicas and returns when all are alive.
+func (s *fixture) startReplicas(n int, cfg sender.Config) (replicas []*replica, stopAll func()) {
 	s.t.Helper()
-	dismiss = func() {
-		for _, r := range staff {
-			r.retire(s.t)
+	stopAll = func() {
+		for _, r := range replicas {
+			r.shutDown(s.t)
 		}
 	}
 	for range n {
-		r, err := s.hire(cfg, "", 0)
+		r, err := s.startReplica(cfg, "", 0)
 		if err != nil {
-			dismiss()
+			stopAll()
 			s.t.Fatal(err)
 		}
-		staff = append(staff, r)
+		replicas = append(replicas, r)
 	}
 	all := lease.New(s.pool, lease.Sender, zap.NewNop())
 	s.eventually("all replicas live", func() (string, bool) {
@@ -224,10 +224,10 @@ func (s *fixture) employ(n int, cfg sender.Config) (staff []*replica, dismiss fu
 		}
 		return fmt.Sprint(alive, " do"), alive == n
 	})
-	return staff, dismiss
+	return replicas, stopAll
 }
 
-// listen takes in what a replica says, to its end.
+// listen reads a replica's output to its end.
 func (r *replica) listen(out io.ReadCloser) {
 	defer out.Close()
 	defer close(r.usages)
@@ -245,7 +245,7 @@ func (r *replica) listen(out io.ReadCloser) {
 	}
 }
 
-// used asks a replica what it has used.
+// used requests a replica's usage.
 func (r *replica) used(t testing.TB) usage {
 	t.Helper()
 	if _, err := fmt.Fprintln(r.in); err != nil {
@@ -260,10 +260,10 @@ func (r *replica) used(t testing.TB) usage {
 	}
 }
 
-// retire ends a replica in good order.
-func (r *replica) retire(t testing.TB) {
+// shutDown stops a replica gracefully.
+func (r *replica) shutDown(t testing.TB) {
 	t.Helper()
-	_ = r.in.Close() // it has ended already, then
+	_ = r.in.Close() // it fails if the replica has ended already
 	select {
 	case <-r.Done():
 	case <-time.After(patience):
@@ -272,10 +272,10 @@ func (r *replica) retire(t testing.TB) {
 	}
 }
 
-// place is where a replica killed itself; empty if it did not.
+// place returns the kill point where a replica killed itself; empty for none.
 func (r *replica) place() string {
 	<-r.Done()
-	for range r.usages { // until it has said its last
+	for range r.usages { // until the output ends
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

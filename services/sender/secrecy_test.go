@@ -22,8 +22,8 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// Whatever Telegram answers, and be it the token itself: no token is in the logs,
-// on the bus, in the journal or in the metrics.
+// Whatever Telegram responds, even the token itself: no token is in the logs, on the bus,
+// in the journal or in the metrics.
 func TestNoTokenLeavesTheSender(t *testing.T) {
 	s := newFixture(t)
 	s.stop()
@@ -52,7 +52,7 @@ func TestNoTokenLeavesTheSender(t *testing.T) {
 		s.ends(s.say(chat, "hello"))
 		s.ends(s.react(chat, said, "👍", emojiMessage))
 	}
-	// What Telegram is too busy for again and again becomes a dead letter.
+	// A call that gets a 409 again and again becomes a dead letter.
 	s.fault("sendMessage:409:" + token)
 	s.exec(`UPDATE bots SET stopped_at = NULL, stopped_why = NULL`)
 	s.exec(`UPDATE cast_members SET suspended_at = NULL, suspended_why = NULL`)
@@ -85,7 +85,7 @@ func TestNoTokenLeavesTheSender(t *testing.T) {
 	}
 }
 
-// ends waits until a turn has ended somehow.
+// ends waits until a turn has ended.
 func (s *fixture) ends(d *chorusv1.Delivery) {
 	s.t.Helper()
 	testenv.Eventually(s.t, "a turn ends", func() (string, bool) {
@@ -97,7 +97,7 @@ func (s *fixture) ends(d *chorusv1.Delivery) {
 	})
 }
 
-// everyRow is each row of the tables as text, with what is binary as it is.
+// everyRow returns all rows of the tables as text. Binary columns are returned unchanged.
 func (s *fixture) everyRow(tables ...string) (all []string) {
 	s.t.Helper()
 	for _, table := range tables {
@@ -129,7 +129,7 @@ func (s *fixture) everyRow(tables ...string) (all []string) {
 	return all
 }
 
-// everyMessage is each message that the bus still holds.
+// everyMessage returns all messages stored on the bus.
 func (s *fixture) everyMessage() (all []string) {
 	s.t.Helper()
 	js := bustest.JetStream(s.t, s.busCfg.URL)
@@ -139,7 +139,7 @@ func (s *fixture) everyMessage() (all []string) {
 			s.t.Fatal(err)
 		}
 		for n := stream.CachedInfo().State.FirstSeq; n <= stream.CachedInfo().State.LastSeq; n++ {
-			if m, err := stream.GetMsg(s.t.Context(), n); err == nil { // it may be done
+			if m, err := stream.GetMsg(s.t.Context(), n); err == nil { // an acknowledged one is deleted
 				all = append(all, fmt.Sprintf("%s: %v %s", m.Subject, m.Header, m.Data))
 			}
 		}

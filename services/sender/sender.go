@@ -1,9 +1,9 @@
-// Package sender makes the calls to Telegram. Each chat has a lane of its own for
-// messages, one for reactions and one for answers to commands, so that a call that
-// hangs, is refused or must wait holds back nothing but its own lane.
+// Package sender makes the deliveries' calls to Telegram. Each chat has one lane for
+// messages, one for reactions and one for answers to commands. A call that hangs, is
+// refused or must wait delays only its own lane.
 //
-// What is done with a delivery is decided by next, which is pure. Everything else does
-// what it says.
+// The pure function next decides what to do with a delivery. All other code executes its
+// steps.
 package sender
 
 import (
@@ -32,33 +32,32 @@ import (
 	"github.com/chorus-cast/chorus/services/sender/connection"
 )
 
-// Deps is what a sender works with.
+// Deps are the dependencies of a sender.
 type Deps struct {
 	Pool *pgxpool.Pool
-	// Rows are connections for statements that name rows by keys; Pool if nil. See
-	// store.Config.ByKey.
+	// Rows is a pool for statements that name rows by their keys, see store.Config.ByKey;
+	// Pool if nil.
 	Rows     *pgxpool.Pool
 	Bus      *bus.Bus
-	Lease    *lease.Lease // which is run by whoever runs the sender
+	Lease    *lease.Lease // the caller runs it
 	Telegram *telegram.Client
-	// Roster is who plays where; nil to read it from the pool each time.
+	// Roster caches bots, chats and casts; nil to read them from Pool each time.
 	Roster *rostercache.Roster
-	// Open opens a bot's sealed token.
+	// Open decrypts a bot's token.
 	Open func(bot string, sealed []byte) (secret.String, error)
-	// Limits holds the bots' calls back; nil for limits of this process alone.
+	// Limits limits the bots' calls; nil for limits within this process.
 	Limits limit.Limiter
-	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
-	// this process'.
+	// Now is PostgreSQL's clock, by which times in rows count; nil for this process' clock.
 	Now     func() time.Time
 	Tracer  trace.Tracer   // nil for no traces
 	Stages  *stage.Metrics // nil for none
 	Metrics *Metrics
-	// Refusals tells of what Telegram refuses; nil for nobody.
+	// Refusals counts what Telegram refuses; nil for no metrics.
 	Refusals *refusal.Metrics
 	Log      *zap.Logger
 }
 
-// Sender sends deliveries. Run it once.
+// Sender sends deliveries. Run may be called once.
 type Sender struct {
 	Deps
 
@@ -67,28 +66,30 @@ type Sender struct {
 	journal  *journal.Journal
 	limits   *limits
 	breakers *breakers
-	// connection is of this sender to Telegram.
+	// connection watches this sender's connection to Telegram.
 	connection *connection.Monitor
-	// allowedReactions are those of each chat.
+	// allowedReactions caches the reactions that each chat allows.
 	allowedReactions *otter.Cache[int64, *allowed]
 	judge            refusal.Judge
-	silent           *outage.Log // of Telegram
-	// targets looks up the messages answered by all deliveries that come at a time.
+	telegramOutages  *outage.Log // of Telegram
+	// targets looks up the messages that deliveries answer, in batches.
 	targets *batch.Group[message, int64]
 	stages  []*stage.Stage[*journal.Unsent, journal.Sent]
-	// calls is the context of calls under way. It outlives the stages' by the grace.
+	// calls is the context of calls under way. It ends a grace period after the stages'
+	// context.
 	calls context.Context //nolint:containedctx // it is the lifetime of the sender's calls, not of one
 }
 
 const (
-	// maxAttempts is how many failures end a delivery as a dead letter.
+	// maxAttempts limits the failures of a delivery. After so many it becomes a dead
+	// letter.
 	maxAttempts = 20
-	// tokenCalls is how many calls are made for a delivery that are refused for a token
-	// that is good.
+	// tokenCalls limits the calls of a delivery that Telegram refuses because of a valid
+	// token.
 	tokenCalls = 3
 )
 
-// New makes a sender.
+// New returns a sender.
 func New(cfg Config, deps Deps) (*Sender, error) {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
@@ -107,7 +108,7 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 		policy:           policy{onUnknown: cfg.OnUnknown, reactionCalls: cfg.ReactionAttempts, tokenCalls: tokenCalls},
 		limits:           newLimits(cfg, deps.Limits, deps.Lease.Replicas),
 		allowedReactions: allowedReactions,
-		silent:           outage.New(deps.Log, "Telegram does not answer: calls are made again where that is safe", "Telegram answers again"),
+		telegramOutages:  outage.New(deps.Log, "Telegram does not answer: calls are made again where that is safe", "Telegram answers again"),
 		breakers:         newBreakers(cfg, deps.Metrics, deps.Log),
 		connection: connection.New(deps.Telegram.Reach,
 			outage.New(deps.Log, "Telegram is not reached: the other senders get the chats", "Telegram is reached again: chats are taken again")),
@@ -120,8 +121,8 @@ func New(cfg Config, deps Deps) (*Sender, error) {
 	return s, nil
 }
 
-// Run sends until the context ends. Then it claims no more, gives calls under way
-// cfg.Grace to end, writes down what came of them, and gives the rest back.
+// Run sends until the context ends. Then it stops claiming, gives calls under way cfg.Grace
+// to end, stores their results, and releases the other deliveries.
 func (s *Sender) Run(ctx context.Context) error {
 	defer s.allowedReactions.StopAllGoroutines()
 	all, running := errgroup.WithContext(ctx)
@@ -130,8 +131,8 @@ func (s *Sender) Run(ctx context.Context) error {
 	return all.Wait()
 }
 
-// send works while Telegram is reached. While it isn't, the other senders get this one's
-// chats, and if none of them reaches it either, all wait.
+// send runs the stages while Telegram is reachable. While it isn't, other senders take this
+// one's chats over. If no sender reaches it, all wait.
 func (s *Sender) send(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := s.sendConnected(ctx); err != nil {
@@ -142,7 +143,7 @@ func (s *Sender) send(ctx context.Context) error {
 	return nil
 }
 
-// sendConnected works until Telegram isn't reached any more, or the context ends.
+// sendConnected runs the stages until Telegram is unreachable or the context ends.
 func (s *Sender) sendConnected(ctx context.Context) error {
 	connected, lost := context.WithCancel(ctx)
 	defer lost()
@@ -150,7 +151,7 @@ func (s *Sender) sendConnected(ctx context.Context) error {
 	defer abort()
 	s.calls = calls
 	defer context.AfterFunc(connected, func() {
-		_ = sleep(calls, s.cfg.Grace) // it has ended before, then
+		_ = sleep(calls, s.cfg.Grace) // an error means that all calls have ended
 		abort()
 	})()
 	all, working := errgroup.WithContext(connected)
@@ -165,7 +166,7 @@ func (s *Sender) sendConnected(ctx context.Context) error {
 	return all.Wait()
 }
 
-// looker tries what Telegram refuses.
+// looker returns the task that checks refused bots and chats again.
 func (s *Sender) looker() *refusal.Looker {
 	return refusal.NewLooker(refusal.Deps{
 		Pool: s.Pool, Telegram: s.Telegram, Open: s.Open, Every: s.cfg.LookEvery, Metrics: s.Refusals, Log: s.Log.Named("refusals"),

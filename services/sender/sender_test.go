@@ -32,37 +32,36 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// patience bounds every wait of a test; only a broken sender takes so long.
+// patience limits every wait of a test. Only a broken sender takes so long.
 const patience = 30 * time.Second
 
 const emojiMessage = chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE
 
-// fixture is a sender between a real database, a real bus and an emulated
-// Telegram.
+// fixture runs a sender with a real database, a real bus and an emulated Telegram.
 type fixture struct {
 	t        testing.TB
 	pool     *pgxpool.Pool
 	journal  *journal.Journal
 	bus      *bus.Bus
 	busCfg   bus.Config
-	cfg      sender.Config // of the first sender
+	cfg      sender.Config // the first sender's
 	telegram *emulator.Emulator
 	tokens   map[string]string
 	bot      int64
-	turns    map[int64]int64  // last turn of each chat
+	turns    map[int64]int64  // last turn, by chat
 	limits   limit.Limiter    // nil for the sender's own
 	log      *zap.Logger      // nil for the test's
 	metrics  *sender.Metrics  // nil for none
 	stages   *stage.Metrics   // nil for none
-	lease    *lease.Lease     // of the sender that runs, or ran last
+	lease    *lease.Lease     // of the current or last sender
 	patience time.Duration    // longest wait for anything
 	now      func() time.Time // nil for the process'
-	through  string           // where a sender calls Telegram; empty for the emulator itself
-	sender   *sender.Sender   // that runs, or ran last
+	through  string           // the address for calls to Telegram; empty for the emulator's
+	sender   *sender.Sender   // the current or last one
 	stop     func()
 }
 
-// newFixture makes a fixture on which little is waited for.
+// newFixture starts a fixture with short waits.
 func newFixture(t testing.TB, change ...func(*sender.Config)) *fixture {
 	t.Helper()
 	if test, ok := t.(*testing.T); ok {
@@ -143,8 +142,8 @@ func (s *fixture) newBot(name string) int64 {
 	return journaltest.Bot(s.t, s.pool, name)
 }
 
-// chat makes a chat on both sides, in which a person has said something that is
-// known as message 1 of the chat's own numbers.
+// chat creates a chat in the database and the emulator. A person has written message 1 in
+// it, which has our number said.
 func (s *fixture) chat(name string, kind string, bots ...int64) (id, said int64) {
 	s.t.Helper()
 	members := []string{"Tom"}
@@ -186,7 +185,7 @@ func (s *fixture) exec(sql string, args ...any) {
 	}
 }
 
-// one asks the database for a number.
+// one returns a query's number.
 func (s *fixture) one(sql string) int {
 	s.t.Helper()
 	var n int
@@ -201,7 +200,7 @@ func (s *fixture) turn(chat int64) *chorusv1.Turn {
 	return journaltest.Turn(chat, s.turns[chat], s.bot)
 }
 
-// reply plans a message, answering target unless that is 0, and rings for it.
+// reply plans a message, in reply to target unless that is 0, and rings for it.
 func (s *fixture) reply(chat, target int64, text string, change ...func(*chorusv1.Turn)) *chorusv1.Delivery {
 	s.t.Helper()
 	turn := s.turn(chat)
@@ -229,7 +228,7 @@ func (s *fixture) react(chat, target int64, emoji string, fallback chorusv1.Fall
 	return s.post(turn, journaltest.Reaction(turn, emoji, fallback))
 }
 
-// post writes a turn with its delivery down, and rings for it.
+// post stores a turn with its delivery, and rings for it.
 func (s *fixture) post(turn *chorusv1.Turn, d *chorusv1.Delivery) *chorusv1.Delivery {
 	s.t.Helper()
 	s.plan(journal.Planned{Turn: turn, Delivery: d})
@@ -245,7 +244,7 @@ func (s *fixture) plan(planned ...journal.Planned) {
 	}
 }
 
-// claim claims the next message of a chat for another process.
+// claim claims a chat's next delivery for another process.
 func (s *fixture) claim(owner int32, lane journal.Lane, chat int64) (*journal.Deliveries, *journal.Unsent) {
 	s.t.Helper()
 	rows := s.journal.Deliveries(lane, journal.Claims{Owner: owner, Lease: time.Minute})
@@ -256,7 +255,7 @@ func (s *fixture) claim(owner int32, lane journal.Lane, chat int64) (*journal.De
 	return rows, claimed[0]
 }
 
-// eventually is testenv's, with the stage's patience.
+// eventually is testenv.Eventually with the fixture's patience.
 func (s *fixture) eventually(what string, is func() (saw string, ok bool)) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.patience)
@@ -272,7 +271,7 @@ func (s *fixture) eventually(what string, is func() (saw string, ok bool)) {
 	}
 }
 
-// becomes waits until the turn is in that state.
+// becomes waits until the turn is in a state.
 func (s *fixture) becomes(d *chorusv1.Delivery, want string) {
 	s.t.Helper()
 	testenv.Eventually(s.t, fmt.Sprintf("turn %v is %q", d.GetId(), want), func() (string, bool) {
@@ -284,7 +283,7 @@ func (s *fixture) becomes(d *chorusv1.Delivery, want string) {
 	})
 }
 
-// calls are the calls of a method, "effect status" each.
+// calls returns the calls of a method, each as "effect status".
 func (s *fixture) calls(method string) []string {
 	s.t.Helper()
 	records, err := s.telegram.Calls().Records(s.t.Context(), calllog.Filter{Method: method})
@@ -417,7 +416,7 @@ func TestReactionsThatFailOpenNoBreakerOfMessages(t *testing.T) {
 	chat, said := s.chat("club", world.Supergroup)
 	s.fault("setMessageReaction:502")
 	failing := s.react(chat, said, "👍", emojiMessage)
-	// The breaker stays open for longer than the reaction is good for.
+	// The breaker stays open for longer than the reaction is valid.
 	s.becomes(failing, "expired closed")
 	s.called("setMessageReaction", "none 502", "none 502")
 	s.becomes(s.say(chat, "still talking"), "delivered closed")
@@ -564,7 +563,7 @@ func TestOrphansOfADeadSender(t *testing.T) {
 	s.called("sendMessage", "sent 200")
 }
 
-// A claim whose answer was lost on its way to this sender is found by itself.
+// If the response to a claim is lost, the sweep finds the claim.
 func TestAClaimThatNobodyKnowsOf(t *testing.T) {
 	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
@@ -578,7 +577,7 @@ func TestAClaimThatNobodyKnowsOf(t *testing.T) {
 	s.becomes(d, "delivered closed")
 }
 
-// The answer to a command waits for no message.
+// The answer to a command doesn't wait for messages.
 func TestACommandIsAnsweredWhileTheChatWaits(t *testing.T) {
 	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)

@@ -6,35 +6,35 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// state is what is known of a delivery.
+// state holds what next needs to know about a delivery.
 type state struct {
 	kind journal.Kind
-	// answers tells that it answers a message, or reacts to one.
+	// answers says that it answers a message, or reacts to one.
 	answers bool
-	// fallsBack tells that it has a fallback where Telegram refuses it, and fallback that
-	// this is what is to be done now.
+	// fallsBack says that it has a fallback after a refusal by Telegram. fallback says that
+	// the fallback's turn has come.
 	fallsBack, fallback bool
-	// refused is why it was refused before its fallback.
+	// refused is the reason of the refusal before the fallback.
 	refused string
-	// bare tells that it is sent without answering, because what it answers is gone.
+	// bare says that it is sent without a reply, because the message to answer is gone.
 	bare bool
-	// takenOver tells that a sender died or stood still, and may have made the call.
+	// takenOver says that its former owner died or stalled, and may have made the call.
 	takenOver bool
-	// calls is how many calls were made for it.
+	// calls is the number of calls so far.
 	calls int
-	// moved tells that its chat was moved after one of them.
+	// moved says that its chat has moved to a supergroup after one of the calls.
 	moved bool
-	// suspended tells that the bot's membership was suspended after the last one.
+	// suspended says that the bot's membership was suspended after the last call.
 	suspended bool
-	// token is what was found about a refused token.
+	// token is the verdict on a refused token.
 	token verdict
-	// over is why it is too late to make the call; empty while it isn't.
+	// over is the reason why it is too late for the call; empty if it isn't.
 	over string
 	// blocked is why the bot can't act in the chat; empty if it can.
 	blocked string
 }
 
-// call is the kind of call that is to be made.
+// call returns the kind of the call to make.
 func (s state) call() journal.Kind {
 	if s.fallback {
 		return journal.KindOf(s.kind.Fallback)
@@ -42,28 +42,27 @@ func (s state) call() journal.Kind {
 	return s.kind
 }
 
-// verdict is what is known of a token that Telegram refused in a call.
+// verdict says whether a token is valid that Telegram has refused in a call.
 type verdict int
 
 const (
 	unjudged verdict = iota
 	tokenGood
-	tokenUnclear // nobody can say now
-	tokenRefused // and so the bot is stopped
+	tokenUnclear // it can't be checked now
+	tokenRefused // the bot is stopped
 )
 
-// policy is what the configuration says about deliveries.
+// policy holds the configured rules for deliveries.
 type policy struct {
 	onUnknown OnUnknown
-	// reactionCalls is how many calls that may be repeated are made while their outcome is
-	// unknown.
+	// reactionCalls limits the calls of a repeatable kind while their outcome is unknown.
 	reactionCalls int
-	// tokenCalls is how many are made that are refused for a token that is good.
+	// tokenCalls limits the calls refused because of a valid token.
 	tokenCalls int
 }
 
-// repeats tells whether a call is made again of which nobody knows whether it had its
-// effect. To send a message again may double it.
+// repeats reports whether a call of unknown outcome is repeated. For a message, that may
+// double it.
 func (p policy) repeats(s state) bool {
 	choice := p.onUnknown.Message
 	switch {
@@ -77,48 +76,49 @@ func (p policy) repeats(s state) bool {
 	return choice == Resend
 }
 
-// do is what is to be done next.
+// do is the kind of a step.
 type do int
 
 const (
 	// doEnd ends the delivery with the step's outcome.
 	doEnd do = iota
-	// doCall makes the call, once nothing keeps it waiting.
+	// doCall makes the call, after all waits.
 	doCall
-	// doFallBack goes on with the fallback.
+	// doFallBack switches to the fallback.
 	doFallBack
-	// doSendBare goes on without answering a message.
+	// doSendBare continues without answering a message.
 	doSendBare
-	// doRest waits for the breaker, then goes on.
+	// doRest waits for the breaker, then continues.
 	doRest
-	// doWait obeys a 429, then goes on.
+	// doWait waits after a 429, then continues.
 	doWait
-	// doMove follows the group to its supergroup, then goes on.
+	// doMove moves the chat to its supergroup, then continues.
 	doMove
 	// doSuspend suspends the bot's membership in the chat.
 	doSuspend
-	// doJudge finds out whether the bot's token is good.
+	// doJudge checks the bot's token.
 	doJudge
-	// doRetry has the delivery tried again after a while.
+	// doRetry tries the delivery again later.
 	doRetry
-	// doGiveBack leaves the delivery to whoever claims it next, because the claim is over.
+	// doGiveBack leaves the delivery to the next owner, because the claim has expired.
 	doGiveBack
 )
 
-// step is what is to be done next.
+// step is the next thing to do with a delivery.
 type step struct {
 	do      do
-	outcome chorusv1.Outcome // of doEnd
-	reason  string           // of doEnd; empty when delivered
-	// rejects tells, of doEnd, that Telegram rejected what it was asked.
+	outcome chorusv1.Outcome // for doEnd
+	reason  string           // for doEnd; empty when delivered
+	// rejects says, for doEnd, that Telegram rejected the call.
 	rejects bool
 }
 
-// diedCalling is the reason of calls of which nobody knows whether they were made.
+// diedCalling is the reason of calls that a dead sender may have made.
 const diedCalling = "the sender died while the call was under way"
 
-// next says what to do for a delivery, by what came of its last call; nil before the
-// first one, and after each step that goes on. It does no I/O and knows no time.
+// next decides what to do with a delivery after the outcome of its last call. The outcome
+// is nil before the first call, and after each step that continues. next does no I/O and
+// uses no clock.
 func next(s state, out *telegram.Outcome, p policy) step {
 	if out == nil {
 		return before(s, p)
@@ -140,13 +140,13 @@ func next(s state, out *telegram.Outcome, p policy) step {
 		}
 		return step{do: doRetry}
 	case telegram.Moved:
-		if s.moved { // it can't be moved each time
+		if s.moved { // a chat moves once
 			return step{do: doRetry}
 		}
 		return step{do: doMove}
 	case telegram.PermanentMembership:
 		switch {
-		case out.Muted && s.call().OwnRight: // it may be allowed to write
+		case out.Muted && s.call().OwnRight: // the bot may still be allowed to write
 			return refused(s, out)
 		case s.suspended:
 			return end(chorusv1.Outcome_OUTCOME_REJECTED, out.Description)
@@ -164,7 +164,7 @@ func next(s state, out *telegram.Outcome, p policy) step {
 	return end(chorusv1.Outcome_OUTCOME_UNKNOWN, out.Description)
 }
 
-// before is the step before a call.
+// before returns the step before a call.
 func before(s state, p policy) step {
 	switch {
 	case s.takenOver && !p.repeats(s):
@@ -177,8 +177,8 @@ func before(s state, p policy) step {
 	return step{do: doCall}
 }
 
-// tokenRefusal is the step after a refusal of the bot's token, which Telegram does for
-// moments with good ones, too.
+// tokenRefusal returns the step after Telegram refused the bot's token. For moments
+// Telegram also refuses valid tokens.
 func tokenRefusal(s state, out *telegram.Outcome, p policy) step {
 	switch s.token {
 	case unjudged:
@@ -195,7 +195,7 @@ func tokenRefusal(s state, out *telegram.Outcome, p policy) step {
 	return refused(s, out)
 }
 
-// refused is the step after a call that Telegram refuses for good.
+// refused returns the step after Telegram refused a call for good.
 func refused(s state, out *telegram.Outcome) step {
 	switch {
 	case out.ReplyNotFound && s.call().Message && s.answers && !s.bare:
@@ -204,7 +204,7 @@ func refused(s state, out *telegram.Outcome) step {
 		return step{do: doFallBack}
 	}
 	last := end(chorusv1.Outcome_OUTCOME_REJECTED, out.Description)
-	last.rejects = out.Status != 0 // else Telegram was not asked
+	last.rejects = out.Status != 0 // else no call was made
 	return last
 }
 

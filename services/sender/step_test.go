@@ -15,7 +15,7 @@ func testPolicy() policy {
 	return policy{onUnknown: DefaultConfig().OnUnknown, reactionCalls: 3, tokenCalls: 3}
 }
 
-// kinds are all outcomes of a call.
+// kinds returns all kinds of outcomes.
 func kinds() []telegram.Kind {
 	var all []telegram.Kind
 	for k := telegram.Kind(0); k.String() != fmt.Sprintf("kind_%d", int(k)); k++ {
@@ -24,7 +24,7 @@ func kinds() []telegram.Kind {
 	return all
 }
 
-// The kinds of deliveries, by what is called.
+// deliveryStates returns a state for each kind of delivery.
 func deliveryStates() map[string]state {
 	message, reaction := journal.KindOf(chorusv1.Action_ACTION_SEND_MESSAGE), journal.KindOf(chorusv1.Action_ACTION_SET_REACTION)
 	sticker, edit := journal.KindOf(chorusv1.Action_ACTION_SEND_STICKER), journal.KindOf(chorusv1.Action_ACTION_EDIT_MESSAGE)
@@ -50,7 +50,7 @@ func (s step) String() string {
 	return names[s.do]
 }
 
-// Every outcome of a call is answered for every kind of delivery.
+// Every outcome of a call has a step for every kind of delivery.
 func TestNextAfterEachOutcome(t *testing.T) {
 	t.Parallel()
 	order := []string{"message", "reply", "reaction", "reaction that falls back", "message for a reaction", "sticker", "edit"}
@@ -81,7 +81,7 @@ func TestNextAfterEachOutcome(t *testing.T) {
 	}
 }
 
-// What else an outcome or a state says.
+// Cases that depend on other fields of an outcome or a state.
 func TestNextInParticular(t *testing.T) {
 	t.Parallel()
 	resend := testPolicy()
@@ -143,12 +143,12 @@ func TestNextInParticular(t *testing.T) {
 	}
 }
 
-// maxRounds is more steps than any delivery takes: as the loop does, it is too late
-// after some waits, and a delivery is dead after so many failures.
+// maxRounds is more steps than any delivery takes. As in the loop, a delivery expires after
+// some waits and is dead after too many failures.
 const maxRounds = 200
 
-// Whatever comes of the calls, a delivery ends, no call follows one of unknown outcome
-// unless that is allowed, and a reaction falls back once.
+// Whatever the outcomes of its calls, a delivery ends. No call follows one of unknown
+// outcome unless the policy allows it, and a reaction falls back at most once.
 func TestEveryDeliveryEnds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -165,7 +165,7 @@ func TestEveryDeliveryEnds(t *testing.T) {
 		s.fallback = s.fallsBack && rapid.Bool().Draw(t, "fallback already")
 		var out *telegram.Outcome
 		waits, failures, fallbacks := 0, 0, 0
-		unknown := s.takenOver // nobody knows what came of the last call
+		unknown := s.takenOver // the last call's outcome is unknown
 		for round := 0; ; round++ {
 			if round > maxRounds {
 				t.Fatal("it does not end")
@@ -214,14 +214,14 @@ func TestEveryDeliveryEnds(t *testing.T) {
 				if failures++; failures >= maxAttempts {
 					return // a dead letter
 				}
-				// The row keeps the step and the failures alone.
+				// The row stores only the step and the failures.
 				s.bare, s.moved, out = false, false, nil
 			}
 		}
 	})
 }
 
-// mayRepeat says again, in other words, when a call may be repeated.
+// mayRepeat states independently when a call may be repeated.
 func mayRepeat(s state, p policy) bool {
 	switch {
 	case s.fallback:

@@ -9,10 +9,10 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// stickerID is one that the emulator takes.
+// stickerID is a file id that the emulator accepts.
 const stickerID = "CAACAgIAAxkBAAIBYWZxJ2sprouting0NgQ"
 
-// sticker publishes a reaction that is a sticker.
+// sticker publishes a sticker as a reaction.
 func (s *fixture) sticker(chat, target int64, id string, fallback chorusv1.Fallback) *chorusv1.Delivery {
 	s.t.Helper()
 	turn := s.turn(chat)
@@ -32,7 +32,7 @@ func TestASticker(t *testing.T) {
 	s.counts("it is a message in the order of messages", 1, `SELECT count(*) FROM deliveries WHERE lane = 'message' AND action = 'send_sticker'`)
 }
 
-// However a sticker is refused, it says nothing about texts or reactions.
+// A refused sticker says nothing about texts or reactions.
 func TestARefusedSticker(t *testing.T) {
 	for name, test := range map[string]struct{ fault, id string }{
 		"another bot's file": {"sendSticker:400:wrong file identifier/HTTP URL specified", stickerID},
@@ -62,7 +62,7 @@ func TestARefusedSticker(t *testing.T) {
 	}
 }
 
-// Who may not write at all is suspended by the message that stands for the sticker.
+// A bot that may not write at all is suspended after the fallback message.
 func TestAStickerOfABotThatMayNotWrite(t *testing.T) {
 	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)

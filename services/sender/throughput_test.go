@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	// benchChats is enough for four replicas to have much to do at a time.
+	// benchChats keeps four replicas busy at the same time.
 	benchChats = 1024
-	// benchEach is how many messages each chat gets in one measurement.
+	// benchEach is the number of messages per chat in one measurement.
 	benchEach = 8
-	// benchRounds is how often each is measured. The median counts: a machine that
-	// has other things to do gives very different times.
+	// benchRounds is the number of rounds; the median counts. On a busy machine times vary
+	// widely.
 	benchRounds = 9
 )
 
-// crowd is a fixture without a sender, with many chats, and limits that never bind.
+// crowd returns a fixture without a sender, with many chats and limits that never bind.
 func crowd(b *testing.B) (*fixture, []int64) {
 	b.Helper()
 	s := newFixture(b)
@@ -41,19 +41,20 @@ func crowd(b *testing.B) (*fixture, []int64) {
 	return s, chats
 }
 
-// speed is what a delivery costs, and what a replica costs that has nothing to do,
-// in milliseconds of CPU a second.
+// speed holds the cost of a delivery, and the cost of an idle replica in milliseconds of
+// CPU a second.
 type speed struct {
 	perSecond, micros, allocs, idle float64
 }
 
-// measure lets so many replicas drain a backlog, after one message of each chat.
-func (s *fixture) measure(replicas int, chats []int64, cfg sender.Config) speed {
+// measure makes count replicas drain a backlog, after one message per chat to warm
+// up.
+func (s *fixture) measure(count int, chats []int64, cfg sender.Config) speed {
 	s.t.Helper()
-	staff, dismiss := s.employ(replicas, cfg)
-	defer dismiss()
+	replicas, stopAll := s.startReplicas(count, cfg)
+	defer stopAll()
 	all := func() (sum usage) {
-		for _, r := range staff {
+		for _, r := range replicas {
 			u := r.used(s.t)
 			sum.CPU, sum.Allocs = sum.CPU+u.CPU, sum.Allocs+u.Allocs
 		}
@@ -62,7 +63,7 @@ func (s *fixture) measure(replicas int, chats []int64, cfg sender.Config) speed 
 	s.deliverAll(s.backlogOf(chats, 1))
 	b := s.backlogOf(chats, benchEach)
 	idle, began := all(), time.Now()
-	rest(s.t.Context(), 2*time.Second) // they have nothing to do
+	rest(s.t.Context(), 2*time.Second) // idle time
 	before, idled := all(), time.Since(began)
 	took := s.deliverAll(b)
 	after := all()
@@ -71,11 +72,11 @@ func (s *fixture) measure(replicas int, chats []int64, cfg sender.Config) speed 
 		perSecond: n / took.Seconds(),
 		micros:    float64((after.CPU - before.CPU).Microseconds()) / n,
 		allocs:    float64(after.Allocs-before.Allocs) / n,
-		idle:      float64((before.CPU - idle.CPU).Microseconds()) / 1000 / idled.Seconds() / float64(replicas),
+		idle:      float64((before.CPU - idle.CPU).Microseconds()) / 1000 / idled.Seconds() / float64(count),
 	}
 }
 
-// backlogOf is so many messages for each chat.
+// backlogOf returns a backlog with the same number of messages for each chat.
 func (s *fixture) backlogOf(chats []int64, each int) *backlog {
 	s.t.Helper()
 	b := &backlog{of: map[[2]int64]int{}}
@@ -85,13 +86,12 @@ func (s *fixture) backlogOf(chats []int64, each int) *backlog {
 	return b
 }
 
-// deliverAll writes a backlog down in one transaction, so that all of it waits for the
-// senders, as the bare loop's messages do, and returns the time from then to the last
-// end.
+// deliverAll stores a backlog in one transaction, so that all of it waits for the senders,
+// like the bare loop's messages. It returns the time from then to the last end.
 func (s *fixture) deliverAll(b *backlog) time.Duration {
 	s.t.Helper()
 	began := s.release(b)
-	// It is asked often, and must cost the database little.
+	// The query runs often, so it must be cheap.
 	s.eventually("all is done", func() (string, bool) {
 		return "not yet", s.one(`SELECT count(*) FROM (SELECT FROM turns WHERE closed_at IS NULL LIMIT 1) AS open`) == 0
 	})
@@ -105,16 +105,16 @@ func (s *fixture) deliverAll(b *backlog) time.Duration {
 	return last.Sub(began)
 }
 
-// BenchmarkLanes is one run, however often it is asked for: what a delivery costs
-// one, two and four replicas, next to a loop that pulls a message, makes the call
-// and acknowledges, and one that only pulls and acknowledges.
+// BenchmarkLanes runs once, whatever b.N. It measures the cost of a delivery with one, two
+// and four replicas, beside a loop that pulls a message, makes the call and acknowledges,
+// and one that only pulls and acknowledges.
 func BenchmarkLanes(b *testing.B) {
 	s, chats := crowd(b)
 	fmt.Printf("figure sender.bare_acks_per_s %.0f 1/s\n", s.bare(chats, false))
 	seen := map[string][]float64{}
 	see := func(figure string, value float64) { seen[figure] = append(seen[figure], value) }
 	staffs := []int{1, 2, 4}
-	cpu := map[int]float64{} // of all rounds together: those of one round differ by more than a tenth
+	cpu := map[int]float64{} // over all rounds: single rounds differ by more than a tenth
 	for range benchRounds {
 		calling := s.bare(chats, true)
 		see("bare_calls_per_s %.0f 1/s", calling)
@@ -139,8 +139,8 @@ func BenchmarkLanes(b *testing.B) {
 	}
 }
 
-// bare is how many messages a second a loop of a few lines gets done: it pulls
-// one, makes its call to Telegram if it is to, and acknowledges it.
+// bare returns the messages a second of a minimal loop: it pulls a message, optionally
+// makes its call to Telegram, and acknowledges it.
 func (s *fixture) bare(chats []int64, call bool) float64 {
 	s.t.Helper()
 	js := bustest.JetStream(s.t, s.busCfg.URL)

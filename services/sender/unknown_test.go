@@ -16,7 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// What is done with a call of unknown outcome is decided for each kind by itself.
+// Each kind has its own rule for calls of unknown outcome.
 func TestUnknownOutcomesByKind(t *testing.T) {
 	for name, test := range map[string]struct {
 		policy sender.OnUnknown
@@ -58,8 +58,8 @@ func TestUnknownOutcomesByKind(t *testing.T) {
 	}
 }
 
-// A call of a sender that lives is left to it: its delivery and those behind it wait for
-// what it writes, until its claim is over.
+// A living sender keeps its call: the delivery and those behind it wait for its result,
+// until its claim expires.
 func TestACallOfALivingSenderIsLeftToIt(t *testing.T) {
 	s := newFixture(t)
 	s.stop()
@@ -96,7 +96,7 @@ func TestACallOfALivingSenderIsLeftToIt(t *testing.T) {
 	s.becomes(stood, "unknown closed")
 }
 
-// gathered is the sum of a metric's series.
+// gathered returns the sum of a metric's series.
 func gathered(t testing.TB, from prometheus.Gatherer, name string) (sum int) {
 	t.Helper()
 	families, err := from.Gather()

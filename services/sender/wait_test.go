@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// A wait that Telegram asked for is kept without Redis, in the chat's other lane, by
-// a sender that did not hear of it, after the one that did has ended.
+// A wait that Telegram demanded holds without Redis, in the chat's other lane, for another
+// sender, after the one that received it has ended.
 func TestAWaitOutlivesItsSender(t *testing.T) {
 	s := newFixture(t)
 	other := s.newBot("other")
@@ -23,12 +23,12 @@ func TestAWaitOutlivesItsSender(t *testing.T) {
 	s.run(sender.DefaultConfig())
 	s.becomes(s.react(chat, said, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED), "open waiting parked")
 	s.called("setMessageReaction")
-	// Nothing else is held back: not the bot elsewhere, not another bot.
+	// The bot in other chats and other bots aren't held back.
 	s.becomes(s.react(quick, quickSaid, "👍", chorusv1.Fallback_FALLBACK_UNSPECIFIED), "delivered closed")
 	s.called("setMessageReaction", "reacted 200")
 }
 
-// A wait that is sat out is kept, too.
+// A wait within the process is stored, too.
 func TestAShortWaitOutlivesItsSender(t *testing.T) {
 	s := newFixture(t)
 	chat, said := s.chat("club", world.Supergroup)
@@ -47,9 +47,8 @@ func TestAShortWaitOutlivesItsSender(t *testing.T) {
 	}
 }
 
-// Waits in two chats within the window hold the bot back everywhere, whichever
-// senders got them, for the longest of their times; later ones don't, and other bots
-// never are held back.
+// Waits in two chats within the window hold the bot back everywhere, until the later end,
+// whichever senders received them. Later waits don't, and other bots aren't held back.
 func TestWaitsOfTwoSendersHoldTheBotBack(t *testing.T) {
 	s := newFixture(t)
 	ben := s.newBot("ben")

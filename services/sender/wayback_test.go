@@ -12,7 +12,7 @@ import (
 
 func lookOften(cfg *sender.Config) { cfg.LookEvery = 20 * time.Millisecond }
 
-// counts waits until a query gives a number.
+// counts waits until a query returns a number.
 func (s *fixture) counts(what string, want int, sql string) {
 	s.t.Helper()
 	testenv.Eventually(s.t, what, func() (string, bool) {
@@ -38,7 +38,7 @@ const (
 	stoppedNow   = `SELECT count(*) FROM bots WHERE stopped_at IS NOT NULL`
 )
 
-// A group that closes for a night opens again for the bots, which get no update
+// A group that closes for the night opens again for the bots, though they get no update
 // about it.
 func TestAClosedGroupIsTriedAgain(t *testing.T) {
 	s := newFixture(t, lookOften)
@@ -58,8 +58,8 @@ func TestAClosedGroupIsTriedAgain(t *testing.T) {
 	s.counts("the suspension is over", 0, `SELECT tries FROM cast_members`)
 }
 
-// For moments, Telegram refuses good tokens, too; and whoever moves between
-// servers. Nothing was sent then.
+// For moments Telegram refuses valid tokens, and a bot may be moving between servers. Then
+// nothing was sent.
 func TestARefusalOfOneCallIsNone(t *testing.T) {
 	for _, fault := range []string{"sendMessage:401:Unauthorized", "sendMessage:404:Not Found", "sendMessage:400:Logged out"} {
 		t.Run(fault, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestARefusalOfOneCallIsNone(t *testing.T) {
 func TestAStoppedBotIsStartedAgain(t *testing.T) {
 	s := newFixture(t, lookOften)
 	chat, _ := s.chat("club", world.Supergroup)
-	s.fault("*:404:Not Found") // as everything is behind a wrong address
+	s.fault("*:404:Not Found") // the response to every call at a wrong address
 	s.becomes(s.say(chat, "hello"), "rejected closed")
 	s.counts("the bot is stopped", 1, stoppedNow)
 	s.fault()
@@ -86,8 +86,8 @@ func TestAStoppedBotIsStartedAgain(t *testing.T) {
 	s.becomes(s.say(chat, "hello again"), "delivered closed")
 }
 
-// Words that nobody knows end in a pause, too: else each text is written, paid and
-// rejected, for ever.
+// Unknown refusals lead to a pause, too. Otherwise texts would be written, paid for and
+// rejected for ever.
 func TestABotThatIsAlwaysRejectedRests(t *testing.T) {
 	s := newFixture(t, func(cfg *sender.Config) { cfg.RestAfter = 3 })
 	chat, _ := s.chat("club", world.Supergroup)
@@ -102,7 +102,7 @@ func TestABotThatIsAlwaysRejectedRests(t *testing.T) {
 	}
 }
 
-// Who may not react may still write.
+// A bot that may not react may still write.
 func TestARefusedReactionSuspendsNobody(t *testing.T) {
 	s := newFixture(t, func(cfg *sender.Config) { cfg.RestAfter = 2 })
 	chat, said := s.chat("club", world.Supergroup)

@@ -12,34 +12,34 @@ import (
 )
 
 const (
-	// probeTimeout is ample for a connection with its TLS handshake.
+	// probeTimeout is long enough for a connection with its TLS handshake.
 	probeTimeout = 3 * time.Second
 
 	shortestRetry = 250 * time.Millisecond
 	longestRetry  = 2 * time.Second
 )
 
-// Probe makes a request that any answer ends, and returns an error if there was none.
+// Probe makes a request and returns an error if there is no response at all.
 type Probe func(ctx context.Context) error
 
-// Monitor keeps the state of the connection. Its methods are safe for concurrent use,
-// but one goroutine at a time may watch or wait.
+// Monitor tracks the state of the connection. Its methods are safe for concurrent use, but
+// only one goroutine at a time may call Watch or Wait.
 type Monitor struct {
 	probe   Probe
 	outages *outage.Log
-	asked   chan struct{} // a probe is to be made
+	asked   chan struct{} // requests a probe
 
 	mu    sync.Mutex
 	state State
 }
 
-// New makes a monitor. The log gets a line when the connection is lost and one when
-// it is back.
+// New returns a monitor. It logs one line when the connection is lost and one when it is
+// back.
 func New(probe Probe, outages *outage.Log) *Monitor {
 	return &Monitor{probe: probe, outages: outages, asked: make(chan struct{}, 1)}
 }
 
-// Called takes in whether a call got an answer.
+// Called records whether a call was answered.
 func (m *Monitor) Called(answered bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -48,7 +48,7 @@ func (m *Monitor) Called(answered bool) {
 	}
 }
 
-// request has Watch make a probe.
+// request makes Watch run a probe.
 func (m *Monitor) request() {
 	select {
 	case m.asked <- struct{}{}:
@@ -56,8 +56,7 @@ func (m *Monitor) request() {
 	}
 }
 
-// Suspect tells that calls without an answer say nothing of Telegram, because perhaps
-// this process doesn't reach it.
+// Suspect reports whether unanswered calls may be this process' fault, not Telegram's.
 func (m *Monitor) Suspect() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,8 +68,8 @@ func (m *Monitor) Watch(ctx context.Context) {
 	for {
 		select {
 		case <-m.asked:
-			// The probe that the end of the context cut off is asked for again, and that
-			// is for the next Watch.
+			// If the context ended during the probe, the request for it is left to the next
+			// Watch.
 			if m.ask(ctx) != nil && (m.lost() || ctx.Err() != nil) {
 				return
 			}
@@ -80,7 +79,7 @@ func (m *Monitor) Watch(ctx context.Context) {
 	}
 }
 
-// Wait returns when the connection is there, or back, or the context ends.
+// Wait returns when the connection is not lost, or the context ends.
 func (m *Monitor) Wait(ctx context.Context) {
 	if !m.lost() {
 		return
@@ -90,12 +89,12 @@ func (m *Monitor) Wait(ctx context.Context) {
 		WithBackoff(shortestRetry, longestRetry).
 		WithJitterFactor(0.2). //nolint:mnd // usual
 		Build()
-	// Its error says only that the context ended.
+	// The error only says that the context ended.
 	_ = failsafe.With(again).WithContext(ctx).Run(func() error { return m.ask(ctx) })
 }
 
-// ask makes a probe. One that the context ended says nothing, and is made by the next
-// Watch: the state asks for no other.
+// ask runs a probe. If the context ends it, it has no result and is requested again for the
+// next Watch, because the state requests no other.
 func (m *Monitor) ask(ctx context.Context) error {
 	probing, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -9,8 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender/connection"
 )
 
-// A watch that ends in the midst of a probe, because the bus failed, too, leaves the
-// probe to the next one.
+// A Watch that ends during a probe leaves the probe to the next Watch.
 func TestAProbeThatWasCutOffIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

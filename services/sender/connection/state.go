@@ -1,25 +1,24 @@
-// Package connection finds out whether this process reaches Telegram at all. A sender
-// that doesn't, while others do, has to leave its chats to them.
+// Package connection detects that this process can't reach Telegram. A sender that is cut
+// off leaves its chats to the others.
 package connection
 
-// Suspicious is how many calls in a row get no answer before it is asked whether
-// Telegram is reached at all. A wrong suspicion costs one request.
+// Suspicious is the number of consecutive unanswered calls that triggers a probe. A wrong
+// suspicion costs one request.
 const Suspicious = 5
 
-// State is what is known of the connection, by what came of calls and probes. It does
-// no I/O and has no clock. The zero value is connected. It is not safe for concurrent
-// use.
+// State holds the state of the connection, as far as calls and probes show it. It does no
+// I/O and has no clock. The zero value is connected. It is not safe for concurrent use.
 type State struct {
-	unanswered int // calls in a row
+	unanswered int // consecutive calls
 	suspect    bool
 	lost       bool
 }
 
-// Called takes in whether a call got an answer, whatever that said. It tells whether a
-// probe is to be made, which it asks for once until the probe's end is taken in.
+// Called records whether a call was answered. It returns true if a probe is to be made,
+// once until Probed is called.
 func (s *State) Called(answered bool) (probe bool) {
 	switch {
-	case s.lost: // only a probe ends it: an answer may be to a call of long ago
+	case s.lost: // only a probe ends it: the answer may be to an old call
 		return false
 	case answered:
 		s.unanswered, s.suspect = 0, false
@@ -31,8 +30,8 @@ func (s *State) Called(answered bool) (probe bool) {
 	return probe
 }
 
-// Probed takes in whether a probe got an answer. One without confirms a suspicion, but
-// makes none.
+// Probed records whether a probe was answered. An unanswered probe confirms a suspicion,
+// but doesn't raise one.
 func (s *State) Probed(answered bool) {
 	if answered {
 		*s = State{}
@@ -41,9 +40,8 @@ func (s *State) Probed(answered bool) {
 	s.lost = s.lost || s.suspect
 }
 
-// Suspect tells that calls without an answer may be this process's trouble, and not
-// Telegram's.
+// Suspect reports whether unanswered calls may be this process' fault, not Telegram's.
 func (s *State) Suspect() bool { return s.suspect }
 
-// Lost tells that nothing is reached.
+// Lost reports whether the connection is lost.
 func (s *State) Lost() bool { return s.lost }

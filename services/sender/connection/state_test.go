@@ -6,8 +6,8 @@ import (
 	"github.com/chorus-cast/chorus/services/sender/connection"
 )
 
-// Each letter is an event: a and n a call with and without an answer, A and N a probe.
-// A ? says that the call before it asks for a probe.
+// Each letter is an event: a and n are calls with and without an answer, A and N are
+// probes. A ? says that the call before it requests a probe.
 func TestState(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -17,13 +17,13 @@ func TestState(t *testing.T) {
 		{"", false, false},
 		{"nnnn", false, false},
 		{"nnnnn?", true, false},
-		{"nnnnannnn", false, false},    // calls in a row
+		{"nnnnannnn", false, false},    // consecutive calls
 		{"nnnnn?nnnn", true, false},    // one probe at a time
-		{"nnnnn?A", false, false},      // calls fail, but Telegram is reached
-		{"nnnnn?Annnnn?", true, false}, // and is asked again
+		{"nnnnn?A", false, false},      // calls fail, but Telegram is reachable
+		{"nnnnn?Annnnn?", true, false}, // and a second probe
 		{"nnnnn?N", true, true},
-		{"nnnnn?aN", false, false},    // meanwhile a call was answered
-		{"N", false, false},           // a probe makes no suspicion
+		{"nnnnn?aN", false, false},    // a call was answered during the probe
+		{"N", false, false},           // a probe raises no suspicion
 		{"nnnnn?Nannnnn", true, true}, // only a probe ends it
 		{"nnnnn?NNNN", true, true},
 		{"nnnnn?NNA", false, false},

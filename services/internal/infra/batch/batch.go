@@ -1,4 +1,4 @@
-// Package batch makes one call of many that come at the same time.
+// Package batch combines concurrent calls into one.
 package batch
 
 import (
@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// Group gathers what comes while its calls are under way, and makes the next call
-// for all of it. So whoever comes alone waits for nobody, and the more come, the
-// less each costs. It is safe for concurrent use, and has no goroutines: of those
-// who wait, the first makes the call.
+// Group collects items while calls are under way, and makes the next call with all of them.
+// A single item doesn't wait, and the more items come, the less each costs. It is safe for
+// concurrent use. It has no goroutines: one of the waiting callers makes the call.
 type Group[I, O any] struct {
 	cfg   Config
 	call  func(ctx context.Context, items []I) ([]O, error)
@@ -22,31 +21,30 @@ type Group[I, O any] struct {
 	calls int
 }
 
-// Config is how a group calls.
+// Config holds the limits of a group.
 type Config struct {
-	Max     int           // items of a call at most
-	Calls   int           // calls under way at a time at most
+	Max     int           // limit of one call's items
+	Calls   int           // limit of concurrent calls
 	Timeout time.Duration // of a call
 }
 
-// member is an item with what became of it.
+// member is an item with its result.
 type member[I, O any] struct {
 	item  I
 	out   O
 	err   error
 	ended chan struct{} // closed when out and err are there
-	leads chan struct{} // closed when it is to make the next call
+	leads chan struct{} // closed when it must make the next call
 }
 
-// New makes a group. Call is given one item or more, and returns what became of
-// each, or an error: then each is tried by itself, so that one that spoils the
-// call does not spoil the others.
+// New returns a group. call gets one or more items and returns their results, or an error.
+// After an error each item is tried alone, so that one bad item doesn't spoil the others.
 func New[I, O any](cfg Config, call func(ctx context.Context, items []I) ([]O, error)) *Group[I, O] {
 	return &Group[I, O]{cfg: cfg, call: call}
 }
 
-// Do waits until a call was made with the item, and returns what became of it. It
-// does not end with the context, but with the group's time-out.
+// Do waits until a call was made with the item, and returns its result. It ends with the
+// group's time-out, not with the context.
 func (g *Group[I, O]) Do(ctx context.Context, item I) (O, error) {
 	m := &member[I, O]{item: item, ended: make(chan struct{}), leads: make(chan struct{})}
 	g.mu.Lock()
@@ -66,10 +64,10 @@ func (g *Group[I, O]) Do(ctx context.Context, item I) (O, error) {
 	return m.out, m.err
 }
 
-// lead makes a call for a member and those who wait, and leaves the next call to
-// the first of those who have come meanwhile.
+// lead makes a call for a member and all waiting ones. Then it passes the lead to the first
+// one that has come since.
 func (g *Group[I, O]) lead(ctx context.Context, first *member[I, O]) {
-	runtime.Gosched() // whoever is about to come goes with it
+	runtime.Gosched() // lets callers that are about to queue join this call
 	g.mu.Lock()
 	n := min(len(g.queue), g.cfg.Max-1)
 	members := append([]*member[I, O]{first}, g.queue[:n]...)
@@ -77,7 +75,7 @@ func (g *Group[I, O]) lead(ctx context.Context, first *member[I, O]) {
 	g.queue = g.queue[n:]
 	g.mu.Unlock()
 
-	// Also if the call panics: those who wait must not wait for ever.
+	// Deferred, so that waiting callers return even if the call panics.
 	defer func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -98,14 +96,14 @@ func (g *Group[I, O]) lead(ctx context.Context, first *member[I, O]) {
 	}
 	if g.together(ctx, members) != nil && len(members) > 1 {
 		for _, m := range members {
-			_ = g.together(ctx, []*member[I, O]{m}) // it is the member's own now
+			_ = g.together(ctx, []*member[I, O]{m}) // the error is the member's own now
 		}
 	}
 }
 
 var errPanicked = errors.New("the call that was made for it and others has panicked")
 
-// together makes one call for all of the members.
+// together makes one call for all members.
 func (g *Group[I, O]) together(ctx context.Context, members []*member[I, O]) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Timeout)
 	defer cancel()

@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errOdd = errors.New("an odd one among them")
 
-// Everyone gets what is theirs, calls are within their bounds, and who comes
-// while none is full goes with the next.
+// Every caller gets the result of its own item, calls respect their limits, and items that
+// arrive while no call is full join the next one.
 func TestEveryoneGetsTheirOwn(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		most, calls := rapid.IntRange(1, 5).Draw(rt, "most"), rapid.IntRange(1, 3).Draw(rt, "calls")

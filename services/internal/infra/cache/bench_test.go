@@ -16,7 +16,7 @@ import (
 // row is about as long as a persona.
 var row = page{strings.Repeat("A persona is like this. ", 20), 1}
 
-// BenchmarkHit prints what a hit in the process costs.
+// BenchmarkHit prints the cost of a hit in the process.
 func BenchmarkHit(b *testing.B) {
 	s := newSource()
 	s.set(1, row)
@@ -31,7 +31,7 @@ func BenchmarkHit(b *testing.B) {
 	if n := testing.AllocsPerRun(1000, get); n != 0 {
 		b.Errorf("%v allocations, want none", n)
 	}
-	// The median of many batches, because others may have the processor in some.
+	// The median of many batches, because other processes disturb some.
 	const batch = 1000
 	ctx := b.Context()
 	var batches []time.Duration
@@ -45,9 +45,9 @@ func BenchmarkHit(b *testing.B) {
 	fmt.Printf("figure cache.l1_ns %.1f ns\n", float64(median(batches).Nanoseconds())/batch)
 }
 
-// BenchmarkSharedHit prints what a value from Redis costs, as against the
-// client's own GET of the same bytes. Both are measured in turn, and the median
-// is taken, so that a busy machine slows both.
+// BenchmarkSharedHit prints the cost of a value from Redis, compared with the client's own
+// GET of the same bytes. Both are measured in turn, and the medians compared, so that a
+// busy machine slows both.
 func BenchmarkSharedHit(b *testing.B) {
 	const values = 5000
 	url := testenv.Redis(b)
@@ -74,7 +74,7 @@ func BenchmarkSharedHit(b *testing.B) {
 	}
 	var bare, shared []time.Duration
 	for b.Loop() {
-		// It has nothing, and reads each value once.
+		// The replica is empty and reads each value once.
 		r := newReplica(b, url, s, patience)
 		end := r.listen()
 		for _, key := range all {

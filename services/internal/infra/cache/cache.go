@@ -1,30 +1,26 @@
-// Package cache keeps what is read often and changed seldom, in two layers: one
-// in this process, and one in Redis that all processes share. The database stays
-// the truth, and the cache is never in its way: without Redis, or with one that
-// hangs, is full or answers rubbish, there is the first layer alone.
+// Package cache caches values that are read often and changed rarely. It has two layers:
+// one in this process, and one in Redis that all processes share. The database stays the
+// source of truth. The cache never blocks it: if Redis is missing, hangs, is full or
+// returns garbage, the cache works with the first layer alone.
 //
-// # It is right
+// # Correctness
 //
-// Whatever is cached is dropped, in every process and in Redis, once a change of
-// it is announced: within 100 ms of the commit, as a rule. A process that does
-// not hear the announcements holds nothing for longer than Short, and does not
-// believe Redis.
+// A cached value is dropped in every process and in Redis when its change is announced,
+// usually within 100 ms of the commit. A process that doesn't receive announcements keeps
+// values for at most Short, and doesn't use Redis.
 //
-// A reader can be slow: it reads the old value, somebody commits a new one and
-// drops what is cached, and only then does the reader store what it read. So
-// both layers issue a token before the source is read, an invalidation takes
-// the token away, and without it nothing is stored. In the process, otter's
-// record of the load is the token; in Redis it is a lease, a value that stands in
-// for the one to come. Because the token is a thing that must be there, and not a
-// mark of what was dropped, a Redis that loses everything, or that evicts the
-// lease, refuses what it should have kept, and never keeps what it should have
-// refused.
+// A slow reader could read the old value and store it after somebody has committed and
+// announced a new one. So both layers issue a token before the source is read. An
+// invalidation removes the token, and without it nothing is stored. In the process, otter's
+// record of the load is the token. In Redis it is a lease: a placeholder for the value to
+// come. The token must be present to store a value. So a Redis that loses its data, or
+// evicts the lease, may refuse a valid value, but never stores an outdated one.
 //
-// Redis is dropped from before the process is, so that nothing old can come back
-// from there. When Redis can't be told, it is not used again before it has been.
+// Values are dropped from Redis before they are dropped from the process, so that no old
+// value comes back from Redis. If dropping from Redis fails, Redis isn't used until it
+// succeeds.
 //
-// Never cached is what must be exact: rows of the journal, clocks, counts that
-// limit something.
+// Never cache what must be exact: rows of the journal, clocks, and counts behind limits.
 package cache
 
 import (
@@ -40,24 +36,22 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
-// Short is how old a value can be at most that a process gives away which does
-// not hear of changes.
+// Short is the maximum age of values in a process that doesn't receive announcements.
 const Short = 2 * time.Second
 
-// LongestTTL is that of any kind. Whoever starts asks which changes there were
-// for at least half of it, which is how long Redis keeps a value.
+// LongestTTL limits the TTL of all kinds. A starting process reads all changes of the last
+// half of it, which is how long Redis keeps a value.
 const LongestTTL = 20 * time.Minute
 
 const (
-	// lease is how long an announcement holds that all changes until then are
-	// known.
+	// lease is how long after an announcement all changes count as known.
 	lease = 1800 * time.Millisecond
-	// shortTTL is how long a value lives that was read without announcements.
+	// shortTTL is the lifetime of a value that was read without announcements.
 	shortTTL = time.Second
 )
 
-// Cache is what the kinds of values share: Redis, the announcements and the
-// metrics. It is safe for concurrent use.
+// Cache holds what the kinds of values share: Redis, the announcements and the metrics. It
+// is safe for concurrent use.
 type Cache struct {
 	cfg     Config
 	log     *zap.Logger
@@ -65,19 +59,20 @@ type Cache struct {
 	shared  *shared // nil without Redis
 
 	began     time.Time
-	heard     atomic.Int64 // when all changes were last known, after began
-	now       atomic.Int64 // when that was told, after began
+	heard     atomic.Int64 // the last time when all changes were known, since began
+	now       atomic.Int64 // the time of that announcement, since began
 	connected atomic.Bool
-	over      *time.Timer    // fires when what was heard may no longer hold
-	work      sync.WaitGroup // refreshes under way
+	over      *time.Timer    // fires when the lease may have expired
+	work      sync.WaitGroup // running refreshes
 
 	mu     sync.Mutex
 	kinds  []layer
 	closed bool
 }
 
-// clock tells otter the time. To read it costs more than a hit, so it is read when changes
-// are announced, once a second as a rule, and each time where they are not.
+// clock is otter's clock. Reading the time costs more than a hit. So while changes are
+// announced, it returns the time of the last announcement, usually less than a second old;
+// otherwise the current time.
 type clock struct {
 	untimed
 
@@ -86,7 +81,7 @@ type clock struct {
 
 func (c *Cache) clock() clock { return clock{c: c} }
 
-// NowNano is the time in nanoseconds since the Unix epoch.
+// NowNano returns the time in nanoseconds since the Unix epoch.
 func (k clock) NowNano() int64 {
 	if k.c.connected.Load() {
 		return k.c.began.UnixNano() + k.c.now.Load()
@@ -94,20 +89,19 @@ func (k clock) NowNano() int64 {
 	return k.c.began.UnixNano() + int64(time.Since(k.c.began))
 }
 
-// layer is a kind without its types.
+// layer is a kind, independent of its type parameters.
 type layer interface {
 	kind() string
-	// places are the Redis keys of what a tag is about.
+	// places returns the Redis keys that a tag covers.
 	places(t Tag) []string
-	// drop forgets in this process what a tag is about.
+	// drop removes what a tag covers from this process.
 	drop(t Tag)
 	stop()
 }
 
-// New makes a cache. The client may be nil, the metrics too. Its time-outs bound
-// what a reader loses to a Redis that hangs: a context of its own for each read
-// would cost as much as half the others do here. Run has to run for values to be
-// held for longer than Short.
+// New returns a cache. client and metrics may be nil. The client's time-outs limit how long
+// a reader waits for a hanging Redis: a context for each read would cost half as much as
+// everything else here. Without Run, values live for at most Short.
 func New(cfg Config, client *redis.Client, metrics *Metrics, log *zap.Logger) *Cache {
 	return newCache(cfg, client, breakerDelay, metrics, log)
 }
@@ -121,9 +115,8 @@ func newCache(cfg Config, client *redis.Client, delay time.Duration, metrics *Me
 	return c
 }
 
-// Run looks after the cache until the context ends: it forgets everything when
-// no announcement says any more that all changes are known, and looks whether a
-// Redis that failed is back.
+// Run maintains the cache until the context ends. It drops everything when announcements
+// stop, and checks whether a failed Redis works again.
 func (c *Cache) Run(ctx context.Context) error {
 	defer c.Close()
 	var redisBack sync.WaitGroup
@@ -147,9 +140,8 @@ func (c *Cache) sinceHeard() time.Duration {
 	return time.Since(c.began) - time.Duration(c.heard.Load())
 }
 
-// Heard says that all changes committed until at, except the given ones, have
-// been dropped before, and drops these. Once it is back, a reader that begins to
-// read sees no older value.
+// Heard reports that all changes committed before at are known: changes lists those not
+// dropped yet, and Heard drops them. Reads that begin after it return no older value.
 func (c *Cache) Heard(ctx context.Context, at time.Time, changes ...Tag) {
 	c.Drop(ctx, changes...)
 	c.heard.Store(int64(at.Sub(c.began)))
@@ -162,7 +154,7 @@ func (c *Cache) Heard(ctx context.Context, at time.Time, changes ...Tag) {
 	}
 }
 
-// lost forgets all that can't be known to hold any more.
+// lost drops everything, because changes may have been missed.
 func (c *Cache) lost() {
 	c.connected.Store(false)
 	c.metrics.hears(false)
@@ -172,8 +164,8 @@ func (c *Cache) lost() {
 	c.log.Warn("changes are not announced: values are cached for a second only, and none in Redis", zap.Duration("silent", c.sinceHeard()))
 }
 
-// Drop forgets what the tags are about, in Redis and in this process. Other
-// processes hear of it only by an announcement.
+// Drop removes what the tags cover from Redis and from this process. Other processes only
+// learn of it by an announcement.
 func (c *Cache) Drop(ctx context.Context, changes ...Tag) {
 	if len(changes) == 0 {
 		return
@@ -198,10 +190,10 @@ func (c *Cache) Drop(ctx context.Context, changes ...Tag) {
 	}
 }
 
-// Connected tells whether this process hears of changes.
+// Connected reports whether this process receives announcements.
 func (c *Cache) Connected() bool { return c.connected.Load() }
 
-// Shared tells whether Redis is in use.
+// Shared reports whether Redis is in use.
 func (c *Cache) Shared() bool { return c.shared != nil && c.connected.Load() && c.shared.usable() }
 
 func (c *Cache) generations() []string {
@@ -226,11 +218,11 @@ func (c *Cache) add(k layer) {
 			panic("cache: there are two kinds " + k.kind())
 		}
 	}
-	// A copy, because others go through the old one.
+	// A copy, because readers may be iterating over the old slice.
 	c.kinds = append(append([]layer(nil), c.kinds...), k)
 }
 
-// beside runs a task beside the readers; after the end, not at all.
+// beside runs a task in the background. After Close it doesn't run the task.
 func (c *Cache) beside(task func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -239,8 +231,8 @@ func (c *Cache) beside(task func()) {
 	}
 }
 
-// upkeep runs what keeps a kind in order, which must be run in any case. After the
-// end, readers do it themselves.
+// upkeep runs a maintenance task of a kind in the background. After Close the caller runs
+// it.
 func (c *Cache) upkeep(task func()) {
 	c.mu.Lock()
 	closed := c.closed
@@ -266,28 +258,28 @@ func (c *Cache) Close() {
 	c.over.Stop()
 }
 
-// Config says how much a cache may take, of memory and of time.
+// Config limits the memory of a cache and the time for Redis.
 type Config struct {
 	Size    int           `config:"size" min:"1" max:"4096" doc:"MiB that values of one kind may take in a process, as they are encoded; what is used least makes room"`
 	Timeout time.Duration `config:"timeout" min:"1ms" max:"1s" doc:"how long a value from Redis is waited for before the database is asked"`
 }
 
-// DefaultConfig is good for some ten thousand bots.
+// DefaultConfig returns settings for several ten thousand bots.
 func DefaultConfig() Config { return Config{Size: 32, Timeout: 10 * time.Millisecond} }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c Config) Validate() error { return config.Check(c) }
 
-// Clock is the time for otter's caches. It has none look for expired values each second,
-// which wakes a process that has nothing to do: who reads finds them expired, and their
-// number is bounded like that of all others.
+// Clock is a clock for otter's caches. It makes otter not look for expired values each
+// second, which would wake idle processes. Reads find out that values have expired, and the
+// size limit counts them like all others.
 type Clock struct{ untimed }
 
-// NowNano is the time in nanoseconds since the Unix epoch.
+// NowNano returns the time in nanoseconds since the Unix epoch.
 func (Clock) NowNano() int64 { return time.Now().UnixNano() }
 
 // untimed is a clock that never ticks.
 type untimed struct{}
 
-// Tick never does.
+// Tick returns nil, which never delivers.
 func (untimed) Tick(time.Duration) <-chan time.Time { return nil }

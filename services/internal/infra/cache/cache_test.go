@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// patience bounds every wait of a test.
+// patience limits every wait of a test.
 const patience = 30 * time.Second
 
 type (
@@ -34,13 +34,13 @@ type (
 	}
 )
 
-// source is what the caches are of, and counts how often it is read.
+// source is the caches' source. It counts its reads.
 type source struct {
 	mu    sync.Mutex
 	rows  map[id]page
 	reads atomic.Int64
 	keys  atomic.Int64
-	// during, if set, is called after a read and before its result is returned.
+	// during, if set, is called after a read, before it returns.
 	during func()
 	fails  error
 }
@@ -85,8 +85,8 @@ type replica struct {
 	stop    func()
 }
 
-// newReplica makes a cache that hears of changes only by what the test tells it;
-// url may be empty.
+// newReplica returns a cache that receives only the announcements that the test makes. url
+// may be empty.
 func newReplica(t testing.TB, url string, s *source, timeout time.Duration) *replica {
 	t.Helper()
 	var client *redis.Client
@@ -104,8 +104,8 @@ func newReplica(t testing.TB, url string, s *source, timeout time.Duration) *rep
 	return r
 }
 
-// listen makes the replica hear that nothing has changed, until it is told to
-// end. What has, a test tells it.
+// listen announces regularly that nothing has changed, until end is called. The test
+// announces changes itself.
 func (r *replica) listen() (end func()) {
 	r.hear()
 	return testenv.Background(r.t, func(ctx context.Context) error {
@@ -122,7 +122,7 @@ func (r *replica) listen() (end func()) {
 	})
 }
 
-// hear says that nothing but the given has changed.
+// hear announces that only the given tags have changed.
 func (r *replica) hear(tags ...cache.Tag) { r.Heard(r.t.Context(), time.Now(), tags...) }
 
 func (r *replica) want(key id, want page) {
@@ -162,13 +162,13 @@ func sum(t testing.TB, g prometheus.Gatherer, name string, labels ...string) flo
 	return total
 }
 
-// eventually waits until something holds.
+// eventually waits until a condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	testenv.Eventually(t, what, func() (string, bool) { return "", holds() })
 }
 
-// each runs a test of what a cache promises, with Redis and without.
+// each runs a test with Redis and without.
 func each(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Parallel()
@@ -253,7 +253,7 @@ func TestAnErrorIsTheSourcesAndNotCached(t *testing.T) {
 	})
 }
 
-// A thousand callers that miss the same value at once wait for one read.
+// A thousand callers that miss the same value concurrently cause one read.
 func TestMissesAreCoalesced(t *testing.T) {
 	each(t, func(t *testing.T, url string) {
 		t.Helper()
@@ -280,7 +280,7 @@ func TestMissesAreCoalesced(t *testing.T) {
 	})
 }
 
-// What one replica has read, the others have from Redis.
+// A value that one replica has read is found in Redis by the others.
 func TestReplicasShare(t *testing.T) {
 	t.Parallel()
 	s := newSource()
@@ -357,7 +357,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, want := range map[string]float64{
 		"chorus_cache_hits_total":          1,
-		"chorus_cache_misses_total":        2, // one in each layer
+		"chorus_cache_misses_total":        2, // one per layer
 		"chorus_cache_load_seconds":        1,
 		"chorus_cache_invalidations_total": 1,
 		"chorus_cache_errors_total":        0,

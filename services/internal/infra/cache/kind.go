@@ -15,60 +15,59 @@ import (
 )
 
 const (
-	// loadTimeout bounds reading the source, whoever waits for it.
+	// loadTimeout limits reading the source, independently of the callers' contexts.
 	loadTimeout = 10 * time.Second
-	// maxMisses is how many values are loaded together.
+	// maxMisses limits the values of one load.
 	maxMisses = 200
 )
 
 // Spec describes a kind of values.
 type Spec[K Key, V any] struct {
-	// Name is the kind's, such as bot.persona.
+	// Name is the kind's name, such as bot.persona.
 	Name string
-	// Version is that of V as JSON. Whoever changes V raises it.
+	// Version is the version of V's JSON encoding. Raise it with every change of V.
 	Version int
-	// TTL is the age at which no value is given away any more, should the
-	// announcement of its change have been lost. Each layer holds it for half of
-	// that, and this process for somewhat less, so that not all is read anew at
-	// once.
+	// TTL is the maximum age of a value if the announcement of its change was lost. Each
+	// layer keeps the value for half of it. This process keeps it slightly shorter, at
+	// random, so that values don't all expire at once.
 	TTL time.Duration
-	// Private values stay in this process.
+	// Private keeps the values out of Redis.
 	Private bool
-	// Load reads values from the source; what the source does not have, it leaves
-	// out, and that is cached, too.
+	// Load reads values from the source and leaves out missing ones. That a value is
+	// missing is cached, too.
 	Load func(ctx context.Context, keys []K) (map[K]V, error)
 }
 
-// Kind caches the values of a kind. It is safe for concurrent use. Values are
-// shared between all who get them: nobody may change what they refer to.
+// Kind caches the values of a kind. It is safe for concurrent use. Callers share values and
+// must not change what they point to.
 type Kind[K Key, V any] struct {
 	cache *Cache
 	spec  Spec[K, V]
 	gen   string
 	local *otter.Cache[K, *entry]
 	count *counters
-	// sweeps rises before a tag without a key is dropped here.
+	// sweeps is incremented before a tag without a key is dropped.
 	sweeps atomic.Int64
-	// loading is how many readers miss something.
+	// loading counts readers with a miss.
 	loading atomic.Int32
-	// misses are loads of single values, made together.
+	// misses combines concurrent loads of single values.
 	misses *batch.Group[K, *entry]
 }
 
-// entry is what a source has for a key, or that it has nothing. It is of no type of
-// its own for each kind: the library would be compiled for each, too.
+// entry is a value, or the fact that the source has none. It isn't generic, because otter
+// would be compiled for each kind.
 type entry struct {
-	value any // of the kind's type, if found
+	value any // of type V, if found
 	found bool
 	size  uint32
 	ttl   time.Duration
-	// ahead is when the value is read anew while it is given away, in nanoseconds
-	// of the Unix epoch; 0 for never. Refreshing is set by whom begins to.
+	// ahead is when to refresh the value in the background, in nanoseconds since the Unix
+	// epoch; 0 for never. The reader that starts the refresh sets refreshing.
 	ahead      int64
 	refreshing atomic.Bool
 }
 
-// NewKind adds a kind to a cache. Another of the same name panics.
+// NewKind adds a kind to a cache. A second one of the same name panics.
 func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 	if !validKind(spec.Name) || spec.TTL < Short || spec.TTL > LongestTTL {
 		panic(fmt.Sprintf("cache: kind %q with a TTL of %v", spec.Name, spec.TTL))
@@ -80,15 +79,16 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 		MaximumWeight:    uint64(c.cfg.Size) << 20, //nolint:gosec // it is positive
 		Weigher:          func(_ K, e *entry) uint32 { return e.size },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, *entry]) time.Duration { return e.Value.ttl }),
-		// Never by itself, see refresh; without one, it refreshes nothing at all.
+		// Refreshing starts in refresh, not here. But without a calculator, otter refreshes
+		// nothing.
 		RefreshCalculator: otter.RefreshWriting[K, *entry](LongestTTL),
 		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry]) {
 			if e.Cause == otter.CauseOverflow {
 				k.count.evictions.Inc()
 			}
 		},
-		// Whoever has just loaded a value does the upkeep, which takes less than to
-		// start a goroutine for it; a hit takes less than either.
+		// A reader that has just loaded a value also runs otter's maintenance, which takes
+		// less time than starting a goroutine for it. A hit must not be burdened with it.
 		Executor: func(upkeep func()) {
 			if k.loading.Load() > 0 {
 				upkeep()
@@ -103,10 +103,9 @@ func NewKind[K Key, V any](c *Cache, spec Spec[K, V]) *Kind[K, V] {
 	return k
 }
 
-// Get gets a value. Found is false if the source has none. An error is the
-// source's; then nothing is cached. Callers that miss values while a load is under way
-// wait for the next, which is for all of them. So it costs two time-outs of Redis at
-// most.
+// Get returns a value. found is false if the source has none. An error is the source's;
+// then nothing is cached. Callers that miss values during a load wait for the next one,
+// which loads all of theirs. So a miss waits for at most two time-outs of Redis.
 func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
 	if e, ok := k.local.GetIfPresent(key); ok {
 		k.count.hit(1)
@@ -125,23 +124,23 @@ func (k *Kind[K, V]) Get(ctx context.Context, key K) (value V, found bool, err e
 		return value, false, fmt.Errorf("%s %d: %w", k.spec.Name, key, err)
 	}
 	if k.sweeps.Load() != sweeps {
-		// It may have been stored after the sweep came by, see drop.
+		// The value may have been stored after the sweep, see drop.
 		k.local.Invalidate(key)
 	}
 	value, _ = e.value.(V)
 	return value, e.found, nil
 }
 
-// refresh reads a value anew beside its readers. What the library does at every
-// hit to find out when to, costs as much as the hit.
+// refresh reads a value again in the background. Otter's own check at every hit, whether a
+// refresh is due, costs as much as the hit.
 func (k *Kind[K, V]) refresh(ctx context.Context, key K, e *entry) {
 	if e.refreshing.CompareAndSwap(false, true) {
 		k.cache.beside(func() { k.local.Refresh(ctx, key, (*loader[K, V])(k)) })
 	}
 }
 
-// GetAll gets many values, with one round trip to each layer for all that it
-// misses. What the source does not have is not in the map.
+// GetAll returns many values, with one round trip to each layer for all misses. Values that
+// the source doesn't have aren't in the map.
 func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 	values := make(map[K]V, len(keys))
 	var missing []K
@@ -162,7 +161,7 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 	if len(missing) == 0 {
 		return values, nil
 	}
-	if len(missing) == 1 { // it is read with what others miss
+	if len(missing) == 1 { // joins the load of other readers' misses
 		value, found, err := k.Get(ctx, missing[0])
 		if found {
 			values[missing[0]] = value
@@ -188,7 +187,7 @@ func (k *Kind[K, V]) GetAll(ctx context.Context, keys []K) (map[K]V, error) {
 	return values, nil
 }
 
-// loader is a kind as otter's loader of what it misses.
+// loader implements otter's loaders for a kind.
 type loader[K Key, V any] Kind[K, V]
 
 // Load loads one value.
@@ -211,12 +210,13 @@ func (l *loader[K, V]) BulkReload(ctx context.Context, keys []K, _ []*entry) (ma
 	return l.BulkLoad(ctx, keys)
 }
 
-// shared tells whether values are looked for in Redis.
+// shared reports whether Redis is used for this kind.
 func (k *Kind[K, V]) shared() bool { return !k.spec.Private && k.cache.Shared() }
 
-// read reads values from the source, and gives their encodings with them.
+// read reads values from the source, and returns them with their encodings.
 func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]*entry, texts [][]byte, err error) {
-	// Asked first: a value is as good as its beginning.
+	// Checked before the read: an announcement that is lost during it may concern the
+	// value.
 	connected := k.cache.Connected()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
@@ -241,10 +241,10 @@ func (k *Kind[K, V]) read(ctx context.Context, keys []K) (entries map[K]*entry, 
 	return entries, texts, nil
 }
 
-// overhead is about what an entry takes beside its value, in bytes.
+// overhead is the approximate size of an entry without its value, in bytes.
 const overhead = 128
 
-// entry is an empty one, with the time that it stays in this process.
+// entry returns an empty entry with its lifetime in this process.
 func (k *Kind[K, V]) entry(connected bool) *entry {
 	if !connected {
 		return &entry{ttl: shortTTL}
@@ -268,9 +268,9 @@ func (k *Kind[K, V]) places(t Tag) []string {
 	return []string{k.place(t.ID)}
 }
 
-// drop forgets one key, or all of them. A load of the key that is under way is
-// not stored. Loads of keys that nobody knows yet are not found here: their
-// readers see that there was a sweep, and forget what they stored.
+// drop removes one key, or all keys. Otter doesn't store the result of a load of the key
+// that is under way. InvalidateAll doesn't know keys of first loads under way: their
+// readers see the sweep count change and remove what they have stored.
 func (k *Kind[K, V]) drop(t Tag) {
 	if t.ID != 0 {
 		k.local.Invalidate(K(t.ID))
@@ -282,8 +282,8 @@ func (k *Kind[K, V]) drop(t Tag) {
 
 func (k *Kind[K, V]) stop() { k.local.StopAllGoroutines() }
 
-// quiet has nothing to say: a load that fails is its reader's, and one that was
-// to be early is tried again.
+// quiet discards otter's log. A failed load returns its error to the reader, and a failed
+// refresh is tried again.
 type quiet struct{}
 
 func (quiet) Warn(context.Context, string, error)  {}

@@ -8,13 +8,13 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 )
 
-// The layers as the metrics call them.
+// The layers' names in the metrics.
 const (
 	inProcess = "l1"
 	inRedis   = "l2"
 )
 
-// Metrics counts what a cache does.
+// Metrics holds the metrics of a cache.
 type Metrics struct {
 	hits, misses, errors, invalidations *prometheus.CounterVec
 	loads                               *prometheus.HistogramVec
@@ -49,7 +49,7 @@ func (m *Metrics) failed(kind string) { m.errors.WithLabelValues(inRedis, kind).
 
 func (m *Metrics) invalidated(kind string) { m.invalidations.WithLabelValues(kind).Inc() }
 
-// of counts for a kind, which holds so many entries and bytes.
+// of returns the counters of a kind. entries and bytes return its size.
 func (m *Metrics) of(kind string, entries, bytes func() float64) *counters {
 	metric.Func(m.registerer, "chorus_cache_entries", "Values in the process, by kind.", "kind", kind, entries)
 	metric.Func(m.registerer, "chorus_cache_bytes", "About what the values in the process take, by kind.", "kind", kind, bytes)
@@ -61,7 +61,7 @@ func (m *Metrics) of(kind string, entries, bytes func() float64) *counters {
 	}
 }
 
-// counters are those of a kind, so that no hit looks labels up.
+// counters holds the counters of a kind, so that a hit doesn't look labels up.
 type counters struct {
 	localHits, localMisses, sharedHits, sharedMisses prometheus.Counter
 	evictions, outdatedPuts, errors                  prometheus.Counter
@@ -70,7 +70,7 @@ type counters struct {
 
 func (c *counters) hit(n int) {
 	if n == 1 {
-		c.localHits.Inc() // what is done most
+		c.localHits.Inc() // the usual case
 		return
 	}
 	c.localHits.Add(float64(n))

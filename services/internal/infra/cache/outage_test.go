@@ -19,14 +19,14 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// short is a time-out of Redis as it is in earnest.
+// short is Redis' time-out in production.
 const short = 10 * time.Millisecond
 
-// failures is how many time-outs it takes to do without Redis.
+// failures is the number of time-outs after which Redis isn't used.
 const failures = 3
 
-// Whatever Redis does, callers get their values, wait for a few time-outs all in
-// all, and it is used again once it answers.
+// Whatever Redis does, callers get their values after a few time-outs in all. Redis is used
+// again when it works.
 func TestRedisIsNeverInTheWay(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(*testenv.Cache) (end func()){
@@ -60,7 +60,7 @@ func TestRedisIsNeverInTheWay(t *testing.T) {
 	}
 }
 
-// What changes while Redis can't be told is not believed when it is back.
+// Changes while Redis is unreachable are applied before it is used again.
 func TestWhatRedisMissedIsMadeUpFor(t *testing.T) {
 	t.Parallel()
 	for name, tag := range map[string]cache.Tag{"a key": changed, "a kind": {Kind: "test.page"}} {
@@ -84,7 +84,7 @@ func TestWhatRedisMissedIsMadeUpFor(t *testing.T) {
 			server.Resume()
 			for _, r := range []*replica{here, there} {
 				eventually(t, "Redis is in use again", r.Shared)
-				r.Drop(t.Context()) // nothing
+				r.Drop(t.Context()) // no tags
 				r.want(1, page{"new", 2})
 			}
 			late := newReplica(t, server.URL(), s, short)
@@ -94,8 +94,7 @@ func TestWhatRedisMissedIsMadeUpFor(t *testing.T) {
 	}
 }
 
-// A Redis that is full keeps what it has, takes nothing new, and still forgets
-// what it is told to.
+// A full Redis keeps its values, stores no new ones, and still deletes.
 func TestAFullRedis(t *testing.T) {
 	t.Parallel()
 	url := testenv.Redis(t)
@@ -138,7 +137,7 @@ func TestAFullRedis(t *testing.T) {
 	}
 }
 
-// What somebody else has put in the place of a value is none.
+// A foreign value at a value's key is ignored.
 func TestRubbish(t *testing.T) {
 	t.Parallel()
 	url := testenv.Redis(t)
@@ -154,7 +153,7 @@ func TestRubbish(t *testing.T) {
 		if err := c.Set(t.Context(), place, bad, 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		r.hear() // and nothing else: Redis is asked again when the process has forgotten
+		r.hear() // without a change: Redis is asked after the process has dropped its values
 		fresh := newReplica(t, url, s, patience)
 		fresh.listen()
 		fresh.want(1, page{"one", 1})
@@ -170,7 +169,7 @@ func TestRubbish(t *testing.T) {
 	fresh.want(1, page{"one", 1})
 }
 
-// A server that speaks no Redis is as good as none.
+// A server that doesn't speak Redis' protocol isn't used.
 func TestNoRedisAtAll(t *testing.T) {
 	t.Parallel()
 	s := newSource()
@@ -186,7 +185,7 @@ func TestNoRedisAtAll(t *testing.T) {
 	}
 }
 
-// echo is a server that answers each line with itself.
+// echo starts a server that answers each line with itself.
 func echo(t *testing.T) string {
 	t.Helper()
 	var config net.ListenConfig
@@ -225,7 +224,7 @@ func echo(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// Another server takes over, as after a failover, and has missed a change.
+// After a failover, the new server has missed a change.
 func TestAnotherServerIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	first, second := testenv.Redis(t), testenv.Redis(t)
@@ -255,10 +254,10 @@ func TestAnotherServerIsNotBelieved(t *testing.T) {
 	testenv.Background(t, r.Run)
 	r.listen()
 	s.set(1, page{"new", 2})
-	r.hear(changed) // the first server is told
+	r.hear(changed) // dropped in the first server
 	r.want(1, page{"new", 2})
 	target.Store(&second)
-	// The connections to the first server end.
+	// End the connections to the first server.
 	if err := client(t, first).ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -272,8 +271,8 @@ func TestAnotherServerIsNotBelieved(t *testing.T) {
 	r.want(1, page{"new", 2})
 }
 
-// A process that hears of no changes gives nothing away that is older than Short,
-// and holds what is new for a second.
+// A process without announcements returns no value older than Short, and keeps new values
+// for a second.
 func TestWithoutAnnouncements(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -304,7 +303,7 @@ func TestWithoutAnnouncements(t *testing.T) {
 	})
 }
 
-// What is in use is read again before it expires, and its readers don't wait.
+// Used values are read again before they expire, and readers don't wait.
 func TestRefreshAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -314,7 +313,7 @@ func TestRefreshAhead(t *testing.T) {
 		defer r.stop()
 		defer r.listen()()
 		r.want(1, page{"old", 1})
-		s.set(1, page{"new", 2})                      // and nobody says so
+		s.set(1, page{"new", 2})                      // unannounced
 		s.during = func() { time.Sleep(time.Second) } //nolint:forbidigo // the bubble's clock
 		time.Sleep(25 * time.Second)                  //nolint:forbidigo // 5/6 of half the TTL
 		began := time.Now()
@@ -330,7 +329,7 @@ func TestRefreshAhead(t *testing.T) {
 	})
 }
 
-// A caller that gives up does not fail the others.
+// A caller that gives up doesn't fail the others.
 func TestACallerGivesUp(t *testing.T) {
 	t.Parallel()
 	s := newSource()

@@ -14,19 +14,20 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// keys are few, so that readers and writers meet.
+// keys is small, so that readers and writers meet.
 const keys = 3
 
-// member is a replica with what it must not fall behind.
+// member is a replica with the versions that it may return.
 type member struct {
 	*replica
 
 	link *testenv.Link
-	// floor is the version of each key that the replica has heard of.
+	// floor is the latest announced version of each key: the replica may not return older
+	// ones.
 	floor [keys]atomic.Int64
 }
 
-// world is some replicas with readers that never rest.
+// world is several replicas with constant readers.
 type world struct {
 	t       *testing.T
 	source  *source
@@ -37,13 +38,13 @@ type world struct {
 	stops   []func() // readers and announcements
 }
 
-// Whatever happens to Redis, and whatever replicas read meanwhile: one that has
-// heard of a change never again gives away what was before. The readers of each
-// replica read all the time, and so have a value whenever it changes.
+// Whatever happens to Redis, and whatever replicas read in the meantime: a replica never
+// returns a value older than an announced change. Constant reads make sure that each change
+// meets cached values.
 func TestNoReplicaGivesOldValuesAway(t *testing.T) {
 	t.Parallel()
-	// Each run takes half a second of real servers and time, so there are fewer
-	// than of those that only compute; -rapid.checks makes them more.
+	// Each run takes half a second with real servers, so the default is fewer runs than
+	// usual; -rapid.checks sets more.
 	if checks := flag.Lookup("rapid.checks").Value; checks.String() == "100" {
 		if err := checks.Set("15"); err != nil {
 			t.Fatal(err)
@@ -82,7 +83,7 @@ func newWorld(t *testing.T, url string, replicas int) *world {
 	for key := range keys {
 		w.source.set(id(key+1), page{})
 	}
-	w.source.during = func() { // long enough for a change to come in between
+	w.source.during = func() { // long enough for a change in between
 		timer := time.NewTimer(time.Millisecond)
 		defer timer.Stop()
 		<-timer.C
@@ -117,14 +118,14 @@ func (w *world) read(ctx context.Context, m *member, key int) error {
 			}
 		}
 		if n%2 == 0 {
-			m.pages.Forget(id(key + 1)) // a reader that never misses meets no race
+			m.pages.Forget(id(key + 1)) // a reader without misses would meet no race
 		}
 	}
 	return nil
 }
 
-// write commits a new version and lets the replicas hear of it, one after the
-// other, in some order.
+// write commits a new version and announces it to the replicas, one after the other, in the
+// given order.
 func (w *world) write(key int, order []int, tag cache.Tag) {
 	w.version[key]++
 	v := w.version[key]
@@ -155,7 +156,7 @@ func (w *world) draw(rt *rapid.T) *member {
 	return w.members[rapid.IntRange(0, len(w.members)-1).Draw(rt, "replica")]
 }
 
-// heal restores all links, and waits until Redis is used again.
+// heal restores all links and waits until Redis is used again.
 func (w *world) heal() {
 	for _, m := range w.members {
 		m.link.Restore()
@@ -176,7 +177,7 @@ func (w *world) end() {
 		stop()
 	}
 	for _, m := range w.members {
-		m.link.Restore() // a dial that hangs would outlive the test
+		m.link.Restore() // a hanging dial would outlive the test
 		m.stop()
 	}
 }

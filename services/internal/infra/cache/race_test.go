@@ -11,9 +11,9 @@ import (
 
 var changed = cache.Tag{Kind: "test.page", ID: 1}
 
-// A reader reads the old value and is slow. Meanwhile the new one is committed
-// and everybody hears of it. What the reader then stores is refused by both
-// layers, or it would be read until its TTL ends.
+// A slow reader reads the old value. Meanwhile a new one is committed and announced
+// everywhere. Both layers refuse to store the reader's value, which would otherwise be
+// returned until its TTL ends.
 func TestASlowReaderStoresNothingOld(t *testing.T) {
 	t.Parallel()
 	for name, meanwhile := range map[string]func(t *testing.T, r race){
@@ -41,8 +41,7 @@ func TestASlowReaderStoresNothingOld(t *testing.T) {
 			}
 			r.slow.hear(changed)
 		},
-		// Its lease is gone, and that is enough: nothing remembers that there was
-		// a change.
+		// The missing lease is enough: nothing needs to remember the change.
 		"Redis has lost everything, and another reader its lease": func(t *testing.T, r race) {
 			t.Helper()
 			r.slow.hear(changed)
@@ -69,7 +68,7 @@ func TestASlowReaderStoresNothingOld(t *testing.T) {
 				s.set(1, page{"new", 2})
 				meanwhile(t, r)
 			}
-			// What this one gets may be as old as its call.
+			// This value may be as old as the call.
 			if _, _, err := r.slow.pages.Get(t.Context(), 1); err != nil {
 				t.Error(err)
 			}
@@ -98,7 +97,7 @@ func client(t testing.TB, url string) *redis.Client {
 	return c
 }
 
-// The same without Redis, where only the process' own layer could be wrong.
+// The same without Redis, for the process' own layer.
 func TestASlowReaderStoresNothingOldInTheProcess(t *testing.T) {
 	t.Parallel()
 	for _, tag := range []cache.Tag{changed, {Kind: "test"}, {}} {

@@ -13,8 +13,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A Redis that answers questions and takes no writes is told of once, with the
-// reason, and is not used by turns.
+// A Redis that answers reads and refuses writes is logged once, with the reason, and isn't
+// used on and off.
 func TestAReplicaIsNotUsed(t *testing.T) {
 	t.Parallel()
 	url := testenv.Redis(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// recover lets a Redis be used again that failed, once it answers. No reader is
-// held up to find out. And it notices when another server answers than before.
+// recover makes a failed Redis usable again when it works. It runs in the background, so
+// that no reader waits. It also detects when another server responds.
 func (s *shared) recover(ctx context.Context) {
 	var server string
 	for {
@@ -47,9 +47,9 @@ func (s *shared) recover(ctx context.Context) {
 
 const minRetry = 10 * time.Millisecond
 
-// same asks which server it is, and tells whether that is the known one, or the
-// first. A server that took over, or came back from a file, may have missed what
-// the last one was told; so it is to forget everything.
+// same reports whether Redis is still the known server, or the first one seen. A server
+// that took over, or restarted from a file, may have missed invalidations, so everything in
+// it is invalidated.
 func (s *shared) same(ctx context.Context, server *string) bool {
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
@@ -65,14 +65,14 @@ func (s *shared) same(ctx context.Context, server *string) bool {
 		s.note(s.everything())
 		s.mu.Unlock()
 		*server = id
-		return !s.usable() // in use, it must not be
+		return !s.usable() // in use, it must be suspended first
 	}
 	*server = id
 	return true
 }
 
-// works tells whether Redis takes all that it is used for: a replica, or a user with
-// few rights, may answer one question and refuse the next.
+// works reports whether Redis accepts all operations. A replica, or a user with few rights,
+// may accept some and refuse others.
 func (s *shared) works(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
@@ -83,7 +83,7 @@ func (s *shared) works(ctx context.Context) bool {
 	return err == nil || full(err)
 }
 
-// runID tells one server, and one start of it, from another.
+// runID returns the id of one start of a server.
 func runID(info string) string {
 	for line := range strings.SplitSeq(info, "\r\n") {
 		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
@@ -93,7 +93,7 @@ func runID(info string) string {
 	return ""
 }
 
-// catchUp tells Redis what it missed, and ends the suspension.
+// catchUp deletes the stored keys and ends the suspension.
 func (s *shared) catchUp(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
@@ -109,7 +109,7 @@ func (s *shared) catchUp(ctx context.Context) bool {
 		untold := s.untold
 		s.untold = map[string]struct{}{}
 		s.mu.Unlock()
-		// Not under the lock, because changes are noted meanwhile.
+		// Without the lock, so that changes can be stored meanwhile.
 		if err := s.deletes(ctx, slices.Collect(maps.Keys(untold))); err != nil {
 			s.mu.Lock()
 			s.note(slices.Collect(maps.Keys(untold)))
@@ -119,12 +119,12 @@ func (s *shared) catchUp(ctx context.Context) bool {
 	}
 }
 
-// dialing notices new connections: they may lead to another server.
+// dialing detects new connections, because they may lead to another server.
 type dialing struct{ *shared }
 
 var _ redis.Hook = dialing{}
 
-// DialHook is called for each new connection.
+// DialHook records each new connection.
 func (d dialing) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
@@ -136,10 +136,10 @@ func (d dialing) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
-// ProcessHook changes nothing.
+// ProcessHook returns next.
 func (dialing) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
-// ProcessPipelineHook changes nothing.
+// ProcessPipelineHook returns next.
 func (dialing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }

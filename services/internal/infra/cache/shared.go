@@ -24,29 +24,29 @@ var putScript string
 const (
 	breakerFailures = 3
 	breakerDelay    = time.Second
-	// recoverTimeout bounds what is done in the background to use Redis again.
+	// recoverTimeout limits a background attempt to use Redis again.
 	recoverTimeout = time.Second
-	// dropTimeout bounds how long an invalidation waits for Redis; the processes
-	// come after it.
+	// dropTimeout limits the wait of an invalidation for Redis. The processes' own layers
+	// are dropped after it.
 	dropTimeout = 50 * time.Millisecond
-	// leaseTTL is how long a reader may take to read the source.
+	// leaseTTL is the time for a reader to read the source.
 	leaseTTL = 5 * time.Second
-	// maxAtOnce bounds the commands of one round trip.
+	// maxAtOnce limits the commands of one round trip.
 	maxAtOnce = 1000
-	// maxUntold bounds what is kept in mind; beyond it, Redis forgets all.
+	// maxUntold limits the stored keys. Beyond it, all of Redis is invalidated.
 	maxUntold = 20_000
 	tokenSize = 8
 )
 
-// What the values in Redis begin with.
+// First bytes of values in Redis.
 const (
 	isValue = 'V' // then the generation, then the encoded value
-	isNone  = 'N' // then the generation: the source has no such value
+	isNone  = 'N' // then the generation: the source has no value
 	isLease = 'L' // then a reader's token
 )
 
-// shared is the layer in Redis. Readers use it while it answers; what it is not
-// told of changes meanwhile, it is told before it is used again.
+// shared is the layer in Redis. While Redis doesn't respond, it isn't used, and changes are
+// stored. They are applied before Redis is used again.
 type shared struct {
 	client  *redis.Client
 	breaker circuitbreaker.CircuitBreaker[any]
@@ -54,17 +54,17 @@ type shared struct {
 	log     *zap.Logger
 	outages *outage.Log
 
-	// everything is where the generations of all kinds are.
+	// everything returns the keys of all kinds' generations.
 	everything func() []string
 
 	suspended, dialed atomic.Bool
-	wake              chan struct{} // tells recover of either
+	wake              chan struct{} // signals either to recover
 
-	// lost is why Redis failed last.
+	// lost is the reason of the last failure.
 	lost atomic.Pointer[error]
 
 	mu sync.Mutex
-	// untold are the keys to delete before it is used again.
+	// untold holds the keys to delete before Redis is used again.
 	untold map[string]struct{}
 }
 
@@ -96,7 +96,7 @@ func (s *shared) suspend(err error) {
 	s.awake()
 }
 
-// reason is why Redis failed last.
+// reason returns the reason of the last failure.
 func (s *shared) reason() error {
 	if err := s.lost.Load(); err != nil {
 		return *err
@@ -111,8 +111,8 @@ func (s *shared) awake() {
 	}
 }
 
-// failed takes note of an error. A Redis that is full says so at once and still
-// knows what it has, so that is no reason to do without it.
+// failed records an error. A full Redis refuses writes at once and still serves its values,
+// so it stays in use.
 func (s *shared) failed(kind string, err error) {
 	s.metrics.failed(kind)
 	s.log.Debug("Redis failed", zap.String("kind", kind), zap.Error(err))
@@ -121,8 +121,8 @@ func (s *shared) failed(kind string, err error) {
 	}
 	s.lost.Store(&err)
 	s.breaker.RecordFailure()
-	// What it refuses now it refuses the next time, too, and reads that succeed in
-	// between must not hide that: so it is tried in the background from now on.
+	// An error reply will probably be the same next time, and successful reads in between
+	// must not hide it. So from now on only the background task tries.
 	if refused := redis.Error(nil); errors.As(err, &refused) {
 		s.suspend(err)
 		s.breaker.Open()
@@ -136,8 +136,8 @@ var (
 	errAnother = errors.New("another Redis answers than before, and may not know of changes")
 )
 
-// get reads a generation and values of it, in one round trip. A value is "" where
-// there is none, or it is of another generation, or somebody is about to put it.
+// get reads a generation and its values in one round trip. A value is "" if it is missing,
+// of another generation, or a lease.
 func (s *shared) get(ctx context.Context, gen string, places []string) ([]string, error) {
 	reply, err := s.client.MGet(ctx, append([]string{gen}, places...)...).Result()
 	if err != nil {
@@ -150,8 +150,8 @@ func (s *shared) get(ctx context.Context, gen string, places []string) ([]string
 	return current(reply, len(places)), nil
 }
 
-// current are the values of a reply that starts with their generation; "" for
-// those of another one, and for leases.
+// current returns the values of a reply that starts with their generation; "" for values of
+// another generation and for leases.
 func current(reply []any, n int) []string {
 	values := make([]string, n)
 	if len(reply) != n+1 {
@@ -167,15 +167,15 @@ func current(reply []any, n int) []string {
 	return values
 }
 
-// leases are the right to put values that are read from now on.
+// leases is the right to store values that are read from now on.
 type leases struct {
 	gen, generation string
 	token           string
 	held            []bool
 }
 
-// acquire gets the right to put values in places where there is none. Where
-// another reader has it already, held is false.
+// acquire takes leases for places without a value. held is false for places where another
+// reader has the lease.
 func (s *shared) acquire(ctx context.Context, gen string, places []string) (leases, error) {
 	l := leases{gen: gen, token: string(isLease) + token(), held: make([]bool, len(places))}
 	pipe := s.client.Pipeline()
@@ -195,7 +195,7 @@ func (s *shared) acquire(ctx context.Context, gen string, places []string) (leas
 	return l, nil
 }
 
-// put stores values for which the leases are still held; the others are refused.
+// put stores values whose leases are still held, and returns how many were refused.
 func (s *shared) put(ctx context.Context, l leases, places, values []string, ttl time.Duration) (refused int, err error) {
 	pipe := s.client.Pipeline()
 	var done []*redis.Cmd
@@ -218,7 +218,7 @@ func (s *shared) put(ctx context.Context, l leases, places, values []string, ttl
 	return refused, nil
 }
 
-// drop deletes values. When Redis can't be told, it is not used until it has been.
+// drop deletes values. If that fails, Redis isn't used until they are deleted.
 func (s *shared) drop(ctx context.Context, places []string) {
 	if len(places) == 0 {
 		return
@@ -238,7 +238,7 @@ func (s *shared) drop(ctx context.Context, places []string) {
 	s.note(places)
 }
 
-// note keeps in mind what to delete. The lock is held.
+// note stores keys to delete later. The caller holds the lock.
 func (s *shared) note(places []string) {
 	for _, p := range places {
 		s.untold[p] = struct{}{}
@@ -254,7 +254,7 @@ func (s *shared) note(places []string) {
 func (s *shared) deletes(ctx context.Context, places []string) error {
 	for len(places) > 0 {
 		n := min(len(places), maxAtOnce)
-		// Not UNLINK: it is what a memory limit refuses least.
+		// Not UNLINK: DEL is the command that a memory limit refuses least.
 		if err := s.client.Del(ctx, places[:n]...).Err(); err != nil {
 			return fmt.Errorf("delete: %w", err)
 		}
@@ -263,7 +263,7 @@ func (s *shared) deletes(ctx context.Context, places []string) error {
 	return nil
 }
 
-// try does all that readers and invalidations do, with keys of its own.
+// try runs all operations of readers and invalidations, with its own keys.
 func (s *shared) try(ctx context.Context) error {
 	gen, places := generation("try", 1), []string{place("try", 1, 1), place("try", 1, 2)}
 	l, err := s.acquire(ctx, gen, places)
@@ -279,8 +279,8 @@ func (s *shared) try(ctx context.Context) error {
 	return s.deletes(ctx, append(places, gen))
 }
 
-// Try does once, with keys of its own, all that a cache does in Redis, and returns
-// what keeps it from that.
+// Try runs all of a cache's operations on Redis once, with its own keys. It returns the
+// reason why Redis can't be used.
 func Try(ctx context.Context, client *redis.Client) error {
 	s := newShared(client, breakerDelay, nil, NewMetrics(nil), zap.NewNop())
 	if err := client.Info(ctx, "server").Err(); err != nil {
@@ -295,18 +295,18 @@ func token() string {
 	return string(b)
 }
 
-// Peeked is what Redis has for a key.
+// Peeked is Redis' content for a key.
 type Peeked struct {
-	// Found is false if Redis has nothing that a process would use. None is true
-	// if it has that the source has no such value.
+	// Found is false if Redis has nothing that a process would use. None says that Redis
+	// has recorded that the source has no value.
 	Found, None bool
 	// Text is the value as JSON.
 	Text []byte
-	// Left is how long Redis keeps it.
+	// Left is the value's remaining lifetime in Redis.
 	Left time.Duration
 }
 
-// Peek reads a value from Redis without loading it. It is for people.
+// Peek reads a value from Redis without loading it, for operators.
 func Peek(ctx context.Context, client *redis.Client, kind string, version int, id int64) (Peeked, error) {
 	at := place(kind, version, id)
 	pipe := client.Pipeline()

@@ -6,20 +6,19 @@ import (
 	"strings"
 )
 
-// Key names a value among those of its kind: the id of a bot or a chat. Each
-// kind has the type of its own, so that a bot's id is never taken for a chat's.
+// Key is the key of a value: the id of a bot or a chat. Each kind of id has its own type,
+// so that a bot's id can't be used for a chat.
 type Key interface{ ~int64 }
 
-// Tag says what was changed. Kinds have names such as bot.persona, and a tag is
-// about all kinds that begin with its own: bot is about bot.persona too, and the
-// zero Tag about everything.
+// Tag names what was changed. It covers all kinds whose names begin with its own: bot
+// covers bot.persona, and the zero Tag covers everything.
 type Tag struct {
 	Kind string
-	// ID is the changed key; 0 for all keys, because no row has that id.
+	// ID is the changed key; 0 for all keys, because no row has the id 0.
 	ID int64
 }
 
-// String is what ParseTag reads: kind:id, a kind, or * for everything.
+// String returns the form that ParseTag reads: kind:id, a kind, or * for everything.
 func (t Tag) String() string {
 	switch {
 	case t.Kind == "" && t.ID == 0:
@@ -30,7 +29,7 @@ func (t Tag) String() string {
 	return t.Kind + ":" + strconv.FormatInt(t.ID, 10)
 }
 
-// ParseTag reads kind:id, a kind, or * for everything.
+// ParseTag parses kind:id, a kind, or * for everything.
 func ParseTag(text string) (Tag, error) {
 	if text == "*" {
 		return Tag{}, nil
@@ -58,22 +57,22 @@ func validKind(kind string) bool {
 	return true
 }
 
-// about tells whether the tag is about values of a kind.
+// about reports whether the tag covers a kind.
 func (t Tag) about(kind string) bool {
 	rest, ok := strings.CutPrefix(kind, t.Kind)
 	return ok && (t.Kind == "" || rest == "" || rest[0] == '.')
 }
 
-// namespace is what all our keys in Redis begin with.
+// namespace is the prefix of all our keys in Redis.
 const namespace = "chorus:cache:"
 
-// place is where Redis has a value. The version is that of its encoding: builds
-// that encode it differently, and run side by side, don't meet.
+// place returns the Redis key of a value. It contains the version of the encoding, so that
+// builds with different encodings can run side by side.
 func place(kind string, version int, id int64) string {
 	return generation(kind, version) + ":" + strconv.FormatInt(id, 10)
 }
 
-// generation is where Redis has the number that all values of a kind carry.
+// generation returns the Redis key of a kind's generation, which all its values carry.
 func generation(kind string, version int) string {
 	return namespace + kind + "." + strconv.Itoa(version)
 }

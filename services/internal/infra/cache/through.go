@@ -9,7 +9,7 @@ import (
 	"github.com/goccy/go-json"
 )
 
-// loadEach is loadAll with the values in the order of their keys.
+// loadEach is loadAll with the results in the order of the keys.
 func (k *Kind[K, V]) loadEach(ctx context.Context, keys []K) ([]*entry, error) {
 	found, err := k.loadAll(ctx, keys)
 	if err != nil {
@@ -22,7 +22,7 @@ func (k *Kind[K, V]) loadEach(ctx context.Context, keys []K) ([]*entry, error) {
 	return entries, nil
 }
 
-// loadAll reads values from Redis, and from the source what is not there.
+// loadAll reads values from Redis, and missing ones from the source.
 func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry, error) {
 	ctx = context.WithoutCancel(ctx)
 	if !k.shared() {
@@ -59,8 +59,7 @@ func (k *Kind[K, V]) loadAll(ctx context.Context, keys []K) (map[K]*entry, error
 	return entries, nil
 }
 
-// fill reads from the source what Redis does not have, and puts it there. If Redis
-// has failed, it is left alone.
+// fill reads values from the source and stores them in Redis, unless Redis has failed.
 func (k *Kind[K, V]) fill(ctx context.Context, keys []K, places []string, failed error) (map[K]*entry, error) {
 	var l leases
 	if failed == nil {
@@ -77,7 +76,7 @@ func (k *Kind[K, V]) fill(ctx context.Context, keys []K, places []string, failed
 	return entries, err
 }
 
-// put stores what was read in Redis, as far as it is still the newest.
+// put stores values in Redis, unless they were invalidated in the meantime.
 func (k *Kind[K, V]) put(ctx context.Context, l leases, places []string, texts [][]byte) {
 	values := make([]string, len(places))
 	for i, text := range texts {
@@ -90,7 +89,7 @@ func (k *Kind[K, V]) put(ctx context.Context, l leases, places []string, texts [
 	k.count.outdatedPuts.Add(float64(refused))
 }
 
-// encode is a value, or the lack of one, as Redis has it.
+// encode returns the encoding of a value, or of a missing value, for Redis.
 func encode(generation string, text []byte) string {
 	if text == nil {
 		return string(isNone) + generation
@@ -100,7 +99,7 @@ func encode(generation string, text []byte) string {
 
 var errNoValue = errors.New("neither a value nor the lack of one")
 
-// known is a value that Redis has; nil if there is none, or none that makes sense.
+// known decodes a value from Redis; nil if it is missing or invalid.
 func (k *Kind[K, V]) known(stored string) *entry {
 	if stored == "" {
 		return nil
@@ -113,7 +112,7 @@ func (k *Kind[K, V]) known(stored string) *entry {
 	return e
 }
 
-// decode reads what encode wrote.
+// decode is the inverse of encode.
 func (k *Kind[K, V]) decode(stored string) (*entry, error) {
 	e := k.entry(true)
 	e.size = overhead + uint32(len(stored)) //nolint:gosec // Redis' limit is 512 MB

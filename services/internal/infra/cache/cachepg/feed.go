@@ -1,11 +1,11 @@
-// Package cachepg announces changes to caches by way of PostgreSQL.
+// Package cachepg announces changes to caches through PostgreSQL.
 //
-// Triggers write down in a log what was changed, with the change itself, and
-// notify. So whatever changes a row, be it a service, an apply or a person with
-// psql, and dies right after it, is heard of by every process, and by one that
-// was away. Values are held for as long as the connection that is notified lives;
-// the log is read when it is, or was new, and once a minute in any case, should a
-// notification be missed.
+// Triggers write each change of a cached row to a log, in the transaction of the change,
+// and notify. So every process learns of every change, whoever made it: a service, chorus
+// apply, or a person with psql who disconnects right after it. Processes that were away
+// learn of it later. Values are cached while the notified connection lives. The log is read
+// after a notification, after a new connection, and once a minute in case a notification
+// was missed.
 package cachepg
 
 import (
@@ -24,54 +24,53 @@ import (
 )
 
 const (
-	// channel is where the log's growth is announced.
+	// channel is the channel of the notifications.
 	channel = "chorus_cache"
 	timeout = 5 * time.Second
-	// maxChanges bounds what is dropped one by one.
+	// maxChanges limits the changes that are dropped one by one.
 	maxChanges = 20_000
 	pruneEvery = 10 * time.Minute
 )
 
 const (
-	// A process that starts may find in Redis what was put there in the last ten
-	// minutes (half of cache.LongestTTL); five more are for transactions that were
-	// open for long.
+	// A process that starts may find values in Redis that are up to ten minutes old (half
+	// of cache.LongestTTL). Five more minutes are for long transactions.
 	changesLately = `
 SELECT pg_current_snapshot()::text, coalesce(array_agg(DISTINCT tag), '{}')
 FROM cache_changes WHERE at > now() - interval '15 minutes'`
 	changesSince = `
 SELECT pg_current_snapshot()::text, coalesce(array_agg(DISTINCT tag), '{}')
 FROM cache_changes WHERE xid >= pg_snapshot_xmin($1::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)`
-	// Nothing is cached for an hour.
+	// No value is cached for an hour.
 	pruneLog = `DELETE FROM cache_changes WHERE at < now() - interval '1 hour'`
 	announce = `INSERT INTO cache_changes (tag) SELECT unnest($1::text[])`
 )
 
-// Feed tells a cache what was changed.
+// Feed reports changes to a cache.
 type Feed struct {
 	pool     *pgxpool.Pool
 	cache    *cache.Cache
 	log      *zap.Logger
-	snapshot string // up to where the log was read
+	snapshot string // the log is read up to here
 	pruned   time.Time
 	told     func()
-	kinds    []string // of which told is told
+	kinds    []string // told is called for changes of these kinds
 }
 
-// New makes a feed. Its channel has to be listened to.
+// New returns a feed. The caller must listen to its channel.
 func New(pool *pgxpool.Pool, c *cache.Cache, log *zap.Logger) *Feed {
 	return &Feed{pool: pool, cache: c, log: log}
 }
 
-// Tell has a function called when rows of some kinds were
-// changed or may have been, as soon as the cache knows of it. It is to return at once.
+// Tell sets a function that is called when rows of some kinds were changed or may have
+// been, right after the cache knows of it. told must return at once.
 func (f *Feed) Tell(told func(), kinds ...string) *Feed {
 	f.told, f.kinds = told, kinds
 	return f
 }
 
-// Channel tells the cache of changes when it is listened to. It comes before
-// channels whose listeners read through the cache.
+// Channel returns the channel that reports changes to the cache. List it before channels
+// whose listeners read through the cache.
 func (f *Feed) Channel() listen.Channel {
 	return listen.Channel{Name: channel, Look: f.look, Current: func(ctx context.Context, at time.Time) { f.cache.Heard(ctx, at) }}
 }
@@ -98,7 +97,7 @@ func (f *Feed) look(ctx context.Context) error {
 	return f.prune(ctx)
 }
 
-// prune shortens the log now and then. Any process may do it.
+// prune deletes old entries of the log every ten minutes. Any process may do it.
 func (f *Feed) prune(ctx context.Context) error {
 	if time.Since(f.pruned) < pruneEvery {
 		return nil
@@ -118,22 +117,23 @@ func (f *Feed) tags(texts []string) []cache.Tag {
 	for i, text := range texts {
 		var err error
 		if tags[i], err = cache.ParseTag(text); err != nil {
-			// The zero tag is everything: rather too much than too little.
+			// The zero tag covers everything, because it is safer to drop too much than too
+			// little.
 			f.log.Warn("a change that makes no sense makes the cache forget everything", zap.Error(err))
 		}
 	}
 	return tags
 }
 
-// Execer runs a statement; a pgx pool, connection or transaction does.
+// Execer executes a statement; pgx' pools, connections and transactions do.
 type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
 var _ Execer = pgx.Tx(nil)
 
-// Announce tells every process that what the tags are about was changed, once it
-// is committed. It is for what is cached and is not in the tables with triggers.
+// Announce tells every process, after the commit, that what the tags cover was changed. It
+// is for cached values that aren't in tables with triggers.
 func Announce(ctx context.Context, db Execer, tags ...cache.Tag) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

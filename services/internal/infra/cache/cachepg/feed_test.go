@@ -34,8 +34,7 @@ type replica struct {
 	stop  func()
 }
 
-// newReplica makes a cache that reads by one pool, and hears of changes by
-// another.
+// newReplica returns a cache that reads with one pool and receives changes with another.
 func newReplica(t testing.TB, reads, hears *pgxpool.Pool, redisURL string) *replica {
 	t.Helper()
 	var client *redis.Client
@@ -84,13 +83,13 @@ func rename(t testing.TB, pool *pgxpool.Pool, id int64, name string) {
 	}
 }
 
-// Every change is seen by every replica, with Redis and without.
+// Every replica sees every change, with Redis and without.
 func TestEveryReplicaHears(t *testing.T) {
 	t.Parallel()
 	change(t, 20)
 }
 
-// BenchmarkChange prints how soon a change has reached the last replica.
+// BenchmarkChange prints the time until a change reaches the last replica.
 func BenchmarkChange(b *testing.B) {
 	for b.Loop() {
 		took := change(b, 500)
@@ -100,7 +99,7 @@ func BenchmarkChange(b *testing.B) {
 	}
 }
 
-// change changes something several times, and returns how soon all replicas saw each.
+// change makes several changes, and returns the time until all replicas saw each.
 func change(t testing.TB, times int) (took []time.Duration) {
 	t.Helper()
 	pool := journaltest.Open(t)
@@ -122,8 +121,7 @@ func change(t testing.TB, times int) (took []time.Duration) {
 	return took
 }
 
-// A replica that starts does not believe what Redis still has of a time when
-// nobody listened.
+// A starting replica ignores values in Redis that changed while nobody listened.
 func TestARestartFindsNothingOldInRedis(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -138,8 +136,8 @@ func TestARestartFindsNothingOldInRedis(t *testing.T) {
 	}
 }
 
-// A replica that loses its connection finds out what it missed, and meanwhile
-// gives nothing away that is older than cache.Short.
+// A replica that loses its connection learns later of what it missed. Meanwhile it returns
+// no value older than cache.Short.
 func TestALostConnection(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(*testenv.Link){"cut": (*testenv.Link).Cut, "frozen": (*testenv.Link).Freeze} {
@@ -156,7 +154,7 @@ func TestALostConnection(t *testing.T) {
 			rename(t, pool, id, "bella")
 			began := time.Now()
 			testenv.Eventually(t, "the change is seen", func() (string, bool) { got := r.name(t, id); return got, got == "bella" })
-			// As much again is for a busy machine.
+			// Twice the time, for a busy machine.
 			if took := time.Since(began); took > 2*cache.Short {
 				t.Errorf("it took %v, want %v", took, cache.Short)
 			}
@@ -166,7 +164,7 @@ func TestALostConnection(t *testing.T) {
 			rename(t, pool, id, "clara")
 			link.Restore()
 			testenv.Eventually(t, "it hears again", func() (string, bool) { return "", r.Connected() })
-			// Where the freeze was too short to be noticed, it is told of the change only now.
+			// If the freeze was too short to be detected, the change arrives only now.
 			testenv.Eventually(t, "what was missed is seen", func() (string, bool) { got := r.name(t, id); return got, got == "clara" })
 		})
 	}
@@ -184,8 +182,8 @@ func open(t testing.TB, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-// A change that was begun before another one and is committed after it is not
-// missed: neither ids nor times tell their order.
+// A change that began before another one and commits after it isn't missed: neither ids nor
+// times give the order of commits.
 func TestChangesAreHeardInAnyOrder(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -210,8 +208,7 @@ func TestChangesAreHeardInAnyOrder(t *testing.T) {
 	testenv.Eventually(t, "the slow one", func() (string, bool) { got := r.name(t, slow); return got, got == "slow-2" })
 }
 
-// Every statement that changes what is cached says so, and those that change
-// what is not, don't.
+// Every statement that changes cached data is announced, and no other.
 func TestWhatIsAnnounced(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -223,7 +220,7 @@ func TestWhatIsAnnounced(t *testing.T) {
 		want []string
 	}{
 		{`UPDATE bots SET stopped_at = now(), stopped_why = 'x' WHERE id = ` + b, []string{"bot:" + b}},
-		{`UPDATE bots SET enabled = true WHERE id = ` + b, nil}, // it was
+		{`UPDATE bots SET enabled = true WHERE id = ` + b, nil}, // it is true already
 		{`UPDATE personas SET tone = 'dry' WHERE bot_id = ` + b, []string{"bot.persona:" + b}},
 		{`INSERT INTO stances (bot_id, topic, stance) VALUES (` + b + `, 'tea', 'Yes.')`, []string{"bot.stances:" + b}},
 		{`UPDATE stances SET cooldown_until = now() WHERE bot_id = ` + b, []string{"bot.stances:" + b}},
@@ -262,8 +259,7 @@ func TestWhatIsAnnounced(t *testing.T) {
 	}
 }
 
-// Whoever acts on changes of some kinds hears of each of them, and first that there may
-// have been some.
+// The function passed to Tell is called at the first look and for each change of its kinds.
 func TestTell(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -283,7 +279,7 @@ func TestTell(t *testing.T) {
 		{`UPDATE personas SET tone = 'dry'`, 0},
 		{`INSERT INTO chats (name, telegram_id, kind) VALUES ('club', -1, 'group')`, 0}, // chat.profile
 		{`INSERT INTO cast_members (chat_id, bot_id) SELECT c.id, b.id FROM chats c, bots b`, 1},
-		{`TRUNCATE holdings`, 1}, // which may be anything
+		{`TRUNCATE holdings`, 1}, // everything may have changed
 	} {
 		if _, err := pool.Exec(t.Context(), step.sql); err != nil {
 			t.Fatal(err)
@@ -306,7 +302,7 @@ func TestAnnounce(t *testing.T) {
 	id := journaltest.Bot(t, pool, "anna")
 	r := newReplica(t, pool, pool, "")
 	r.name(t, id)
-	// A row that changes without a word: a trigger that somebody switched off.
+	// An unannounced change, because somebody disabled the trigger.
 	if _, err := pool.Exec(t.Context(), `ALTER TABLE bots DISABLE TRIGGER USER`); err != nil {
 		t.Fatal(err)
 	}
