@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/clock"
 )
 
-// clocks are that of a process and that of its server, which answers after half of a
-// trip.
+// clocks holds a process' clock and its server's. The server's response is from the middle
+// of the trip.
 type clocks struct {
 	ours, theirs time.Time
 	trip         time.Duration
@@ -31,11 +31,11 @@ func (c *clocks) pass(d time.Duration) { c.ours, c.theirs = c.ours.Add(d), c.the
 func TestAClockFollowsItsServers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		ahead       time.Duration // of the process at the first measurement
-		trip        time.Duration // of the first measurement
+		ahead       time.Duration // of the process' clock at the first measurement
+		trip        time.Duration // duration of the first measurement
 		steps       time.Duration // of the server's clock before the second measurement
-		again       time.Duration // trip of the second measurement
-		wantFirst   time.Duration // how far the clock then is ahead of the server's
+		again       time.Duration // duration of the second measurement
+		wantFirst   time.Duration // lead over the server's clock after the first measurement
 		wantStepped time.Duration // before the second measurement
 		want        time.Duration // after it
 	}{
@@ -80,8 +80,8 @@ func TestAClockFollowsItsServers(t *testing.T) {
 	}
 }
 
-// A correction back lets the clock stand still, and not go back, unless it is so large
-// that the server's clock was set back itself.
+// After a correction backwards the clock stands still and doesn't go back, unless the
+// correction is so large that the server's clock itself was set back.
 func TestAClockDoesNotGoBack(t *testing.T) {
 	t.Parallel()
 	server := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -108,7 +108,7 @@ func TestAClockDoesNotGoBack(t *testing.T) {
 	}
 }
 
-// A server that is away doesn't stop the clock.
+// An outage of the server doesn't stop the clock.
 func TestAClockGoesOnWithoutItsServer(t *testing.T) {
 	t.Parallel()
 	server := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)

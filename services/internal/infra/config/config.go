@@ -1,10 +1,9 @@
-// Package config fills the configuration structs of Chorus' parts from four
-// places: the structs' own defaults, a YAML file, the environment and flags. The
-// later one wins.
+// Package config fills the configuration structs of Chorus' parts from four sources: the
+// structs' defaults, a YAML file, the environment and flags. Later sources override earlier
+// ones.
 //
-// A field takes part if it has the tag `config:"key"`; package schema has the tags
-// that describe it. The field ShortWait with the key
-// short_wait in the section sender is
+// A field is configurable if it has the tag `config:"key"`; package schema defines the tags
+// that describe it. The field ShortWait with the key short_wait in the section sender is
 //
 //	sender:
 //	  short_wait: 5s                  in the file,
@@ -27,7 +26,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
-// Section is the configuration of one part.
+// Section is the configuration of one part of Chorus.
 type Section struct {
 	// Name is the section's name in the file: lower-case words with underscores.
 	Name string
@@ -37,8 +36,8 @@ type Section struct {
 	Value any
 }
 
-// Tree is the configuration of a process, made of sections. It is not safe for
-// concurrent use.
+// Tree is the configuration of a process, made of sections. It is not safe for concurrent
+// use.
 type Tree struct {
 	sections []Section
 	schemas  []*schema.Schema // of the sections, in order
@@ -48,9 +47,8 @@ type Tree struct {
 	byEnv    map[string]*field
 }
 
-// New makes a tree. It panics if a section can't be one, because the program
-// itself is wrong then: Value is no pointer to a struct, a field has another
-// type than those above, or two fields have the same name.
+// New returns a tree. It panics if a section is invalid, because that is a bug: Value is no
+// pointer to a struct, a field has an unsupported type, or two fields have the same name.
 func New(sections ...Section) *Tree {
 	t := &Tree{sections: sections, byPath: map[string]*field{}, byEnv: map[string]*field{}}
 	for _, s := range sections {
@@ -73,13 +71,13 @@ func New(sections ...Section) *Tree {
 
 const tag = "config"
 
-// Check gives the errors of all values of a section that its tags don't allow, in
-// the form that Section.Value's Validate returns.
+// Check returns the errors of all values of a section that its tags don't allow, in the
+// form that Section.Value's Validate returns.
 func Check(section any) error { return schema.Check(section, tag) }
 
-// Origin tells where the value of a field came from in the last Load, such as
-// "chorus.yaml:3", "CHORUS_NATS_URL", "--nats.url" or "default". The path is
-// the section and the key, such as nats.url; for an unknown one it is "".
+// Origin returns where the value of a field came from in the last Load, such as
+// "chorus.yaml:3", "CHORUS_NATS_URL", "--nats.url" or "default". The path is the section
+// and the key, such as nats.url. For an unknown path it returns "".
 func (t *Tree) Origin(path string) string {
 	if f := t.byPath[path]; f != nil {
 		return f.origin

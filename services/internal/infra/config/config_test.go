@@ -60,7 +60,7 @@ func newTree() (*config.Tree, *busConfig, *modelConfig) {
 	return config.New(config.Section{Name: "nats", Value: b}, config.Section{Name: "llm", Value: m}), b, m
 }
 
-// parse binds and parses flags, and writes a file if there is text for one.
+// parse binds and parses flags, and writes the file if there is text for one.
 func parse(t *testing.T, tree *config.Tree, file string, args ...string) (flags *pflag.FlagSet, name string) {
 	t.Helper()
 	flags = pflag.NewFlagSet("test", pflag.ContinueOnError)

@@ -25,7 +25,7 @@ type field struct {
 	section string
 	// path is the section and the key: sender.short_wait.
 	path string
-	// value is the field of the struct, and initial what New found in it.
+	// value is the field of the struct. initial is its default.
 	value   reflect.Value
 	initial reflect.Value
 	origin  string
@@ -35,7 +35,7 @@ func (f *field) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(f.path, separator, "_"))
 }
 
-// flag is the name of the flag without its dashes, "" if there is none.
+// flag returns the flag's name without dashes; "" if there is none.
 func (f *field) flag() string {
 	if f.Kind == schema.Secret {
 		return ""
@@ -43,10 +43,10 @@ func (f *field) flag() string {
 	return strings.ReplaceAll(f.path, "_", "-")
 }
 
-// hidden tells whether the value must not be shown as it is. A reference may be shown.
+// hidden reports whether the value must be masked. A reference may be shown.
 func (f *field) hidden() bool { return f.Secret && f.Kind != schema.Ref }
 
-// ways tells how the field can be set.
+// ways describes how the field can be set.
 func (f *field) ways() string {
 	if f.flag() == "" {
 		return fmt.Sprintf("set %s, or %s in the configuration file", f.env(), f.path)
@@ -71,7 +71,7 @@ func collect(section, prefix string, s *schema.Schema, v reflect.Value) []*field
 	return fields
 }
 
-// shown is the value as anyone may see it.
+// shown returns the value, masked if it is hidden.
 func (f *field) shown(v reflect.Value) string {
 	text := schema.Format(v)
 	if f.hidden() && f.Kind != schema.Secret {
@@ -80,7 +80,7 @@ func (f *field) shown(v reflect.Value) string {
 	return text
 }
 
-// revealed is the value itself.
+// revealed returns the unmasked value.
 func (f *field) revealed() string {
 	if s, ok := reflect.TypeAssert[secret.String](f.value); ok {
 		return s.Reveal()
@@ -88,8 +88,8 @@ func (f *field) revealed() string {
 	return schema.Format(f.value)
 }
 
-// maskURLs hides the credentials in URLs separated by commas, and all of a text
-// that is anything else.
+// maskURLs masks the credentials in URLs separated by commas. Any other text is masked
+// completely.
 func maskURLs(text string) string {
 	if text == "" {
 		return ""
@@ -113,7 +113,7 @@ func maskURL(u *url.URL) string {
 		case hasPassword:
 			credentials += ":" + mask
 		case !strings.HasPrefix(u.Scheme, "postgres"):
-			// A user without a password is a token for NATS.
+			// NATS takes a user without a password for a token.
 			credentials = mask
 		}
 		credentials += "@"

@@ -14,9 +14,9 @@ const (
 	fileEnv  = envPrefix + "CONFIG"
 )
 
-// Bind defines the flags of the named sections, or of all if none is named, and
-// --config for the file. The flags take any text: Load reports all that can't be
-// read at once. Sections without flags can still be set in other ways.
+// Bind defines the flags of the named sections, or of all if none is named, and --config
+// for the file. The flags accept any text: Load reports all invalid values at once.
+// Sections without flags can still be set from other sources.
 func (t *Tree) Bind(flags *pflag.FlagSet, sections ...string) {
 	if flags.Lookup(fileFlag) == nil {
 		flags.String(fileFlag, "", fmt.Sprintf("YAML file with the configuration (%s)", fileEnv))
@@ -25,13 +25,13 @@ func (t *Tree) Bind(flags *pflag.FlagSet, sections ...string) {
 		if name := f.flag(); name != "" && (len(sections) == 0 || slices.Contains(sections, f.section)) {
 			flag := flags.VarPF(&flagValue{shown: f.shown(f.value), kind: f.Kind}, name, "", fmt.Sprintf("%s (%s)", f.Doc, f.env()))
 			if f.Kind == schema.Bool {
-				flag.NoOptDefVal = "true" // so that --sender.typing is enough
+				flag.NoOptDefVal = "true" // allows --sender.typing without a value
 			}
 		}
 	}
 }
 
-// flagValue keeps what was written.
+// flagValue stores the text of a flag.
 type flagValue struct {
 	kind  string
 	shown string
@@ -42,7 +42,7 @@ var _ pflag.Value = (*flagValue)(nil)
 
 func (v *flagValue) String() string { return v.shown }
 
-// Set takes the last text that is given; of a list each adds to it.
+// Set stores the last text. For a list, it appends each text.
 func (v *flagValue) Set(s string) error {
 	if v.kind == schema.List && v.given != "" {
 		s = v.given + "," + s
@@ -51,8 +51,7 @@ func (v *flagValue) Set(s string) error {
 	return nil
 }
 
-// Type returns what stands after the flag in its help text, one word. After a bool
-// nothing stands.
+// Type returns the placeholder for the value in the help text. A bool has none.
 func (v *flagValue) Type() string {
 	switch v.kind {
 	case schema.Bool:
@@ -78,7 +77,7 @@ func (t *Tree) fromFlags(p *problems, flags *pflag.FlagSet) {
 	}
 }
 
-// fileName is the file that the flag, or else the environment, names.
+// fileName returns the configuration file named by the flag, or else by the environment.
 func fileName(flags *pflag.FlagSet, environ []string) string {
 	if flags != nil {
 		if flag := flags.Lookup(fileFlag); flag != nil && flag.Changed {

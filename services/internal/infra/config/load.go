@@ -21,17 +21,17 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry/redact"
 )
 
-// Error is all that is wrong with a configuration. No line repeats a secret.
+// Error lists all mistakes in a configuration. No line contains a secret.
 type Error struct {
 	// Lines has one line for each mistake: where it was made, the key, the value
 	// and what is allowed.
 	Lines []string
 }
 
-// Error is the lines.
+// Error returns the lines.
 func (e *Error) Error() string { return strings.Join(e.Lines, "\n") }
 
-// ExitCode is 2, as for any mistake in how a program was called.
+// ExitCode returns 2, the code for wrong use of a program.
 func (e *Error) ExitCode() int { return 2 }
 
 // problems collects mistakes.
@@ -39,7 +39,7 @@ type problems struct {
 	lines []string
 	// file is the name of the configuration's file.
 	file string
-	// unusable has the paths of fields whose values could not be read.
+	// unusable holds the paths of fields whose values can't be parsed.
 	unusable map[string]bool
 }
 
@@ -52,13 +52,13 @@ func (p *problems) err() error {
 	if len(p.lines) == 0 {
 		return nil
 	}
-	// The file from its top to its end, then the rest as it was found.
+	// Mistakes in the file come first, by line, then the others as they were found.
 	slices.SortStableFunc(p.lines, func(a, b string) int { return cmp.Compare(p.place(a), p.place(b)) })
 	return &Error{Lines: p.lines}
 }
 
-// place is the number of the file's line that a mistake is in, or what comes after all
-// of them.
+// place returns the number of the file's line that a mistake is in, or a number after all
+// lines.
 func (p *problems) place(mistake string) int {
 	rest, inFile := strings.CutPrefix(mistake, p.file+":")
 	number, _, _ := strings.Cut(rest, ":")
@@ -68,14 +68,14 @@ func (p *problems) place(mistake string) int {
 	return math.MaxInt
 }
 
-// Load fills the structs. Flags are those that Bind made, after they were parsed;
-// nil stands for none. The environment is os.Environ's. The paths of required
-// fields, such as nats.url, must not be empty in the end.
+// Load fills the structs. flags are those of Bind, parsed; nil for none. environ has the
+// form of os.Environ. The required fields, by path such as nats.url, must not be empty at
+// the end.
 //
-// All mistakes are reported at once as an *Error: unknown keys in the file,
-// unknown variables that begin with CHORUS_, values that can't be read, and what
-// the tags and the sections' own Validate don't allow. After an error the structs
-// hold what was usable. A second Load begins with the defaults again.
+// All mistakes are reported at once as an *Error: unknown keys in the file, unknown
+// variables that begin with CHORUS_, values that can't be parsed, and what the tags and the
+// sections' own Validate don't allow. After an error the structs hold the usable values. A
+// second Load begins with the defaults again.
 func (t *Tree) Load(flags *pflag.FlagSet, environ []string, required ...string) error {
 	p := &problems{unusable: map[string]bool{}}
 	for _, f := range t.fields {
@@ -89,7 +89,7 @@ func (t *Tree) Load(flags *pflag.FlagSet, environ []string, required ...string) 
 	return p.err()
 }
 
-// set gives a field the value that a text stands for.
+// set parses a text and stores it in a field.
 func (p *problems) set(f *field, text, origin string) {
 	v, err := f.Parse(text)
 	switch {
@@ -157,7 +157,7 @@ func readFile(name string) ([]byte, error) {
 	return text, nil
 }
 
-// cause leaves out the file's name, with which the line begins anyway.
+// cause removes the file's name, because the line begins with it anyway.
 func cause(err error) error {
 	if path := (*os.PathError)(nil); errors.As(err, &path) {
 		return fmt.Errorf("can't be read: %w", path.Err)
@@ -165,9 +165,9 @@ func cause(err error) error {
 	return fmt.Errorf("can't be read: %w", err)
 }
 
-// variables are Chorus' own in an environment. An empty one counts as not set,
-// because compose files pass on variables that have no value as empty ones. Of a
-// repeated one the last counts, as in package os/exec.
+// variables returns Chorus' variables from an environment. An empty one counts as unset,
+// because compose files pass on unset variables as empty ones. Of a repeated one the last
+// counts, as in package os/exec.
 func variables(environ []string) map[string]string {
 	last := map[string]string{}
 	for _, entry := range environ {
@@ -179,13 +179,13 @@ func variables(environ []string) map[string]string {
 	return last
 }
 
-// Kubernetes tells every container where the services of its namespace are: a
-// service called chorus-console gives CHORUS_CONSOLE_SERVICE_HOST and more.
+// Kubernetes sets variables for all services of the container's namespace: a service called
+// chorus-console causes CHORUS_CONSOLE_SERVICE_HOST and more.
 // https://kubernetes.io/docs/tutorials/services/connect-applications-service/
 const serviceLink = `(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)$`
 
-// inFile ends the names of variables that name a file with the value, as those
-// of Docker's images do. Values that are hidden may be kept so.
+// inFile is the suffix of variables that name a file with the value, as in Docker's images.
+// Only hidden values may be set this way.
 const inFile = "_FILE"
 
 func (t *Tree) fromEnv(p *problems, environ []string) {
@@ -214,8 +214,8 @@ func (t *Tree) fromEnv(p *problems, environ []string) {
 	}
 }
 
-// validate asks the tags and the sections. What is said about a value that could not
-// be read is left out, because it is about the default in its place.
+// validate checks the tags and runs the sections' Validate. It ignores complaints about
+// values that couldn't be parsed, because these concern the default.
 func (t *Tree) validate(p *problems, required []string) {
 	for _, path := range required {
 		f := t.byPath[path]
@@ -250,7 +250,7 @@ func (t *Tree) report(p *problems, section string, err error) {
 	}
 }
 
-// clean takes the value of a hidden field out of a text.
+// clean masks a hidden field's value in a text.
 func (f *field) clean(text string) string {
 	if value := f.revealed(); f.hidden() && value != "" {
 		return strings.ReplaceAll(text, value, mask)
@@ -258,12 +258,12 @@ func (f *field) clean(text string) string {
 	return text
 }
 
-// flatten takes joined errors apart.
+// flatten returns the single errors of a joined error.
 func flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	// Not errors.As: an error around joined ones is one mistake.
+	// Not errors.As: an error that wraps joined errors is one mistake.
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
@@ -274,7 +274,7 @@ func flatten(err error) []error {
 		all = append(all, flatten(e)...)
 		lines = append(lines, e.Error())
 	}
-	// An error that wraps several with %w has a text of its own.
+	// An error that wraps several with %w has its own text and is one mistake.
 	if err.Error() != strings.Join(lines, "\n") {
 		return []error{err}
 	}

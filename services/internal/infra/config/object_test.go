@@ -12,7 +12,7 @@ type objectConfig struct {
 	Text  string `config:"text" doc:"a text"`
 }
 
-// What is a JSON object may stand in a file as the mapping that it is there.
+// A JSON object may be written as a mapping in the file.
 func TestAnObjectInAFile(t *testing.T) {
 	t.Parallel()
 	for name, file := range map[string]string{

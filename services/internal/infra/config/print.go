@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// Print writes the values in effect as YAML, each with where it came from as a
-// comment. Passwords in URLs and secrets are masked.
+// Print writes the current values as YAML, each with its origin in a comment. Passwords in
+// URLs and secrets are masked.
 func (t *Tree) Print(w io.Writer) error {
 	return write(w, t.fields, func(f *field) string { return f.yaml() + " # " + f.origin })
 }
 
-// Write writes the values that aren't the default, but for those of some sections, as
-// YAML that Load reads, secrets and passwords with them: what it writes to must be private.
+// Write writes the values that differ from the defaults as YAML that Load reads, except
+// those of some sections. It includes secrets and passwords, so w must be private.
 func (t *Tree) Write(w io.Writer, except ...string) error {
 	given := slices.DeleteFunc(slices.Clone(t.fields), func(f *field) bool {
 		return slices.Contains(except, f.section) || reflect.DeepEqual(f.value.Interface(), f.initial.Interface())
@@ -30,7 +30,7 @@ func (t *Tree) Write(w io.Writer, except ...string) error {
 	})
 }
 
-// write writes fields as YAML, each with a text of its own.
+// write writes fields as YAML, each with the text that of returns.
 func write(w io.Writer, fields []*field, of func(*field) string) error {
 	var out strings.Builder
 	var open []string
@@ -54,7 +54,7 @@ func write(w io.Writer, fields []*field, of func(*field) string) error {
 
 func indent(depth int) string { return strings.Repeat("  ", depth) }
 
-// yaml is the value on one line, such that Load reads it again.
+// yaml returns the value on one line, in a form that Load reads.
 func (f *field) yaml() string {
 	list, isList := reflect.TypeAssert[[]string](f.value)
 	if !isList || f.hidden() {
@@ -71,8 +71,8 @@ func inline(list []string) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
-// quote puts quotation marks around a text unless it is surely one without
-// them. What is a text in JSON is one in YAML.
+// quote quotes a text unless it certainly needs no quotation marks. A JSON string is a YAML
+// string.
 func quote(s string) string {
 	if regexp.MustCompile(`^[a-zA-Z0-9/-]([a-zA-Z0-9_./:@*+-]*[a-zA-Z0-9_/])?$`).MatchString(s) && s != "-" && !strings.EqualFold(s, "null") {
 		return s
@@ -80,7 +80,7 @@ func quote(s string) string {
 	var out strings.Builder
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // a text can always be encoded, and written to memory
+	_ = encoder.Encode(s) // a string can always be encoded, and written to memory
 	return strings.TrimSpace(out.String())
 }
 
@@ -88,17 +88,17 @@ func quote(s string) string {
 type Row struct {
 	// Section is its section's name.
 	Section string
-	// Key is its section and key in the file, such as sender.short_wait.
+	// Key is its path in the file, such as sender.short_wait.
 	Key string
 	// Env is its environment variable.
 	Env string
-	// Flag is its flag with the dashes, "" if it has none.
+	// Flag is its flag with dashes; "" for none.
 	Flag string
-	// Allowed is what it may be, in words.
+	// Allowed describes the allowed values.
 	Allowed string
-	// Default is its default, without secrets; "" if that is empty.
+	// Default is its default without secrets; may be "".
 	Default string
-	// Doc says what it is for.
+	// Doc describes its purpose.
 	Doc string
 }
 
@@ -129,7 +129,7 @@ func WriteTable(w io.Writer, rows []Row) error {
 	return nil
 }
 
-// code is a text in the font for code; an empty one stays empty.
+// code returns a text in code font; an empty one stays empty.
 func code(s string) string {
 	if s == "" {
 		return ""
@@ -137,5 +137,5 @@ func code(s string) string {
 	return "`" + cell(s) + "`"
 }
 
-// cell keeps a text from ending its cell.
+// cell escapes characters that would end a table's cell.
 func cell(s string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s) }

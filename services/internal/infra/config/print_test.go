@@ -44,7 +44,7 @@ llm:
 	}
 }
 
-// What Write writes Load reads, secrets included and defaults left out.
+// Load reads Write's output, with secrets and without defaults.
 func TestWriteIsReadAgain(t *testing.T) {
 	t.Parallel()
 	tree, _, _ := newTree()
@@ -136,7 +136,7 @@ func anything() *rapid.Generator[everything] {
 	})
 }
 
-// What Print writes, Load reads: that covers the file and every type.
+// Load reads Print's output. This covers the file and every type.
 func TestPrintAndLoadAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -161,7 +161,7 @@ func TestPrintAndLoadAgain(t *testing.T) {
 	})
 }
 
-// The default in the table is what the environment and the flags take.
+// The environment and the flags accept the table's defaults.
 func TestTableDefaultsCanBeSet(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -214,8 +214,7 @@ func TestWriteTable(t *testing.T) {
 	}
 }
 
-// Whatever stands in the environment, Load gives a value or one line each, and
-// never shows a secret.
+// For any environment, Load accepts a value or reports one line, and never shows a secret.
 func FuzzEnvironment(f *testing.F) {
 	f.Add("NATS_ACK_WAIT", "5s", "hidden-value")
 	f.Add("NATS_URL", "nats://u:hidden-value@h", "hidden-value")
@@ -232,7 +231,7 @@ func FuzzEnvironment(f *testing.F) {
 	})
 }
 
-// Whatever stands in the file, Load neither panics nor shows a secret.
+// For any file, Load doesn't panic or show a secret.
 func FuzzFile(f *testing.F) {
 	f.Add("nats:\n  url: nats://u:hidden-value@h\n")
 	f.Add("nats: {ack_wait: 5s, names: [a, b]}\n")

@@ -1,6 +1,5 @@
-// Package fail sorts errors by what is to be done about them. A service's
-// handlers return them, and one place turns them into an acknowledgement, a
-// retry or a dead letter.
+// Package fail classifies errors by the reaction that they need. The handlers of a service
+// return them, and one place turns them into an acknowledgement, a retry or a dead letter.
 package fail
 
 import (
@@ -10,25 +9,25 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Class is what an error calls for.
+// Class is the class of an error.
 type Class int
 
-// The classes, from an error that nobody classified to one that is final.
+// The classes, from unclassified errors to final ones.
 const (
-	// Transient errors pass: try again later. An error of no class is transient.
+	// Transient errors are temporary: try again later. Unclassified errors are transient.
 	Transient Class = iota
-	// Throttled errors are of a rate limit: whoever asks there waits for a while.
+	// Throttled errors come from a rate limit: its caller must wait.
 	Throttled
-	// Unavailable errors are of what the work stands on, such as the database:
-	// they say nothing about the work, and pass when that is back.
+	// Unavailable errors come from a dependency such as the database. They say nothing
+	// about the work, and end when the dependency is back.
 	Unavailable
-	// Shutdown is not a failure: the process is going, another will do it.
+	// Shutdown is no failure: the process is stopping, and another will do the work.
 	Shutdown
-	// Permanent errors stay: trying again is useless.
+	// Permanent errors are final: trying again is useless.
 	Permanent
 )
 
-// String is the class's name in logs and metrics.
+// String returns the class's name in logs and metrics.
 func (c Class) String() string {
 	switch c {
 	case Transient:
@@ -60,14 +59,13 @@ type marked struct {
 func (e *marked) Unwrap() error  { return e.error }
 func (e *marked) Failure() Class { return e.class }
 
-// AsPermanent marks an error as final. A nil error stays nil.
+// AsPermanent classifies an error as permanent. nil stays nil.
 func AsPermanent(err error) error { return mark(Permanent, err) }
 
-// AsTransient marks an error as one that passes. A nil error stays nil.
+// AsTransient classifies an error as transient. nil stays nil.
 func AsTransient(err error) error { return mark(Transient, err) }
 
-// AsUnavailable marks an error as one of what the work stands on. A nil error
-// stays nil.
+// AsUnavailable classifies an error as one of a dependency. nil stays nil.
 func AsUnavailable(err error) error { return mark(Unavailable, err) }
 
 func mark(class Class, err error) error {
@@ -77,9 +75,9 @@ func mark(class Class, err error) error {
 	return &marked{err, class}
 }
 
-// ClassOf is the class of the outermost Classified in an error. A cancelled context
-// is a shutdown, a database that can't be connected to unavailable; a deadline
-// that passed is transient.
+// ClassOf returns the class of the outermost Classified in an error. A cancelled context is
+// Shutdown, a failed connection to the database is Unavailable, and a passed deadline is
+// Transient.
 func ClassOf(err error) Class {
 	var c Classified
 	var noDatabase *pgconn.ConnectError

@@ -42,12 +42,12 @@ func TestMarksKeepTheError(t *testing.T) {
 	}
 }
 
-// limited is an error of another package that knows its class.
+// limited is an error of another package with its own class.
 type limited struct{ error }
 
 func (limited) Failure() Class { return Throttled }
 
-// noDatabase is what a pool says while there is no server.
+// noDatabase returns the error of a pool without a server.
 func noDatabase(t *testing.T) error {
 	t.Helper()
 	_, err := pgconn.Connect(t.Context(), "postgres://127.0.0.1:1/none?connect_timeout=5")

@@ -1,5 +1,5 @@
-// Package lease tells which processes live. Each holds a PostgreSQL advisory lock
-// on a session of its own: the server releases it when the process dies, and any
+// Package lease shows which processes are alive. Each process holds a PostgreSQL advisory
+// lock on its own session. The server releases the lock when the process dies, and every
 // other process sees in pg_locks whether it is held.
 package lease
 
@@ -18,12 +18,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Kind is which service a process runs.
+// Kind names the service that a process runs.
 type Kind int32
 
 // The kinds of processes.
 const (
-	All Kind = iota // every service, as chorus up does
+	All Kind = iota // all services, as in chorus up
 	Planner
 	Generator
 	Sender
@@ -31,7 +31,7 @@ const (
 	Console
 )
 
-// String is the name of the service.
+// String returns the name of the service.
 func (k Kind) String() string {
 	names := [...]string{"up", "planner", "generator", "sender", "listener", "console"}
 	if k < All || int(k) >= len(names) {
@@ -40,19 +40,19 @@ func (k Kind) String() string {
 	return names[k]
 }
 
-// space is the first key of the locks of kind 0. It keeps them apart from all others.
+// space is the first key of the locks of kind 0. It separates them from other locks.
 const space = 7230500
 
 const (
 	lock = `SELECT pg_advisory_lock($1, $2)`
 
-	// Alive is a query of the owners that live, as the column owner.
+	// Alive is a query for the owners that are alive, as the column owner.
 	Alive = `
 SELECT objid::bigint::integer AS owner FROM pg_locks
 WHERE locktype = 'advisory' AND classid BETWEEN 7230500 AND 7230510 AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
-	// Settled is a condition that is false while the server has just started: its clients
-	// need a moment to connect again, and seem dead meanwhile.
+	// Settled is false just after the server's start: its clients need a moment to connect
+	// again, and seem dead until then.
 	Settled = `pg_postmaster_start_time() < now() - interval '5 seconds'`
 
 	countAlive = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
@@ -63,7 +63,7 @@ WHERE locktype = 'advisory' AND classid BETWEEN 7230500 AND 7230510 AND objsubid
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY 1`
 )
 
-// Living is how many processes of each kind live.
+// Living counts the processes of each kind that are alive.
 func Living(ctx context.Context, db store.Querier) (map[Kind]int, error) {
 	living := map[Kind]int{}
 	var kind Kind
@@ -76,16 +76,17 @@ func Living(ctx context.Context, db store.Querier) (map[Kind]int, error) {
 }
 
 const (
-	// retryEvery is how long a process waits before it connects again.
+	// retryEvery is the wait before a new connection.
 	retryEvery = 250 * time.Millisecond
-	// A server that is cut off lets the lock go after five seconds (store.KeepAlive).
-	// Before that, its process has noticed: it asks so often for a sign of life, and waits
-	// so long.
+	// The server releases the lock of a disconnected process after five seconds
+	// (store.KeepAlive). The process notices earlier: it pings at this interval, with this
+	// time-out.
 	pingEvery   = 2 * time.Second
 	pingTimeout = 2 * time.Second
 )
 
-// Lease is the proof that this process lives. Its methods are safe for concurrent use.
+// Lease shows other processes that this one is alive. Its methods are safe for concurrent
+// use.
 type Lease struct {
 	pool  *pgxpool.Pool
 	kind  Kind
@@ -95,12 +96,12 @@ type Lease struct {
 
 	counting sync.WaitGroup
 	mu       sync.Mutex
-	turned   chan struct{} // closed when held has changed
+	turned   chan struct{} // closed when held changes
 	alive    int
-	counted  time.Time // when it was begun to count
+	counted  time.Time // beginning of the last count
 }
 
-// New makes a lease that is not held yet.
+// New returns a lease that is not held yet.
 func New(pool *pgxpool.Pool, kind Kind, log *zap.Logger) *Lease {
 	return &Lease{
 		pool: pool, kind: kind, owner: 1 + rand.Int32N(1<<31-1), turned: make(chan struct{}),
@@ -108,11 +109,11 @@ func New(pool *pgxpool.Pool, kind Kind, log *zap.Logger) *Lease {
 	}
 }
 
-// Owner identifies this process in claims. It is above 0 and stays the same for the
-// lifetime of the lease, also after the database was away.
+// Owner identifies this process in claims. It is above 0 and constant for the lifetime of
+// the lease, even after an outage of the database.
 func (l *Lease) Owner() int32 { return l.owner }
 
-// Held tells whether others see that this process lives.
+// Held reports whether the lock is held, so that others see that this process is alive.
 func (l *Lease) Held() bool { return l.held.Load() }
 
 func (l *Lease) set(held bool) {
@@ -130,8 +131,8 @@ func (l *Lease) state() (held bool, turned <-chan struct{}) {
 	return l.held.Load(), l.turned
 }
 
-// While does work while the lease is held, until the context ends. The work's context ends
-// when the lease is lost, too; work that has returned is begun again.
+// While runs work while the lease is held, until the context ends. The context of work also
+// ends when the lease is lost. When work returns, While runs it again.
 func (l *Lease) While(ctx context.Context, work func(context.Context)) {
 	for ctx.Err() == nil {
 		held, turned := l.state()
@@ -157,7 +158,7 @@ func (l *Lease) While(ctx context.Context, work func(context.Context)) {
 	}
 }
 
-// Count is how many processes of this kind live, this one included; at least 1.
+// Count counts the living processes of this kind, including this one; at least 1.
 func (l *Lease) Count(ctx context.Context) (int, error) {
 	var n int
 	if err := l.pool.QueryRow(ctx, countAlive, space+int32(l.kind)).Scan(&n); err != nil {
@@ -171,8 +172,9 @@ const (
 	countTimeout = 5 * time.Second
 )
 
-// Replicas is how many processes of this kind live, as far as is known; at least 1. It
-// does not wait: what it tells is some seconds old, and is counted only while it is asked.
+// Replicas returns the number of living processes of this kind, as last counted; at least
+// 1. It doesn't block: the number is some seconds old, and is only counted when Replicas is
+// called.
 func (l *Lease) Replicas() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +190,7 @@ func (l *Lease) recount() {
 	defer cancel()
 	n, err := l.Count(ctx)
 	if err != nil {
-		return // it is counted again
+		return // the next call counts again
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -196,7 +198,7 @@ func (l *Lease) recount() {
 }
 
 // Run holds the lease until the context ends, with one connection of the pool. It
-// connects again when that is lost.
+// reconnects after a loss.
 func (l *Lease) Run(ctx context.Context) error {
 	defer l.counting.Wait()
 	for ctx.Err() == nil {
@@ -239,9 +241,9 @@ func (l *Lease) hold(ctx context.Context) error {
 	}
 }
 
-// wait returns when the time is a multiple of pingEvery, so that it wakes the process together
-// with what else is done each second, or with an error when the connection or the context ends.
-// Nobody notifies this session.
+// wait waits until the next multiple of pingEvery, so that the process wakes once for all
+// tasks of a second. It returns an error when the connection or the context ends. This
+// session gets no notifications.
 func wait(ctx context.Context, session *store.Session) error {
 	waiting, cancel := context.WithDeadline(ctx, time.Now().Truncate(pingEvery).Add(pingEvery))
 	defer cancel()

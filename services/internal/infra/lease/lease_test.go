@@ -70,7 +70,7 @@ func TestOthersSeeWhoLives(t *testing.T) {
 	}
 }
 
-// The database of another installation on the same server is no affair of this one.
+// Processes of another installation on the same server don't count.
 func TestOtherDatabasesDontCount(t *testing.T) {
 	t.Parallel()
 	pool := open(t, testenv.Postgres(t))
@@ -81,7 +81,7 @@ func TestOtherDatabasesDontCount(t *testing.T) {
 	}
 }
 
-// A connection that is lost, for whatever reason, is made again under the same name.
+// A lost connection is replaced, under the same owner.
 func TestALostLeaseIsTakenAgain(t *testing.T) {
 	t.Parallel()
 	pool := open(t, testenv.Postgres(t))
@@ -97,7 +97,7 @@ func TestALostLeaseIsTakenAgain(t *testing.T) {
 	})
 }
 
-// Work ends when the lease is lost, and is begun again when it is held again.
+// Work ends when the lease is lost, and begins again when it is held again.
 func TestWorkEndsWithTheLease(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(*testenv.Link){"cut": (*testenv.Link).Cut, "frozen": (*testenv.Link).Freeze} {

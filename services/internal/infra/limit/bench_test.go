@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// BenchmarkReserve prints what it costs to take the tokens of a message.
+// BenchmarkReserve prints the cost of taking a message's tokens.
 func BenchmarkReserve(b *testing.B) {
 	url := testenv.Redis(b)
 	for name, l := range map[string]limit.Limiter{

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// bucket is a rate and the instant at which its bucket is full again.
+// bucket is a rate and the time when its bucket is full again.
 type bucket struct {
 	Rate
 
@@ -14,11 +14,11 @@ type bucket struct {
 // free returns when the next token may be used.
 func (b bucket) free() time.Time { return b.full.Add(-b.Ahead) }
 
-// take is the instant at which the bucket is full again after a token was used.
+// take returns when the bucket is full again after a token was used.
 func (b bucket) take(at time.Time) time.Time { return later(b.full, at).Add(b.Every) }
 
-// decide says whether a call gets its tokens. The script reserve.lua does the
-// same, and a test compares them.
+// decide decides whether a call gets its tokens. The script reserve.lua does the same, and
+// a test compares them.
 func decide(now time.Time, maxWait time.Duration, bot bucket, inChat []bucket) Verdict {
 	queue, own := later(now, bot.free()), now
 	for _, b := range inChat {
@@ -38,13 +38,12 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// deadlines are instants that mean nothing once they are over. They are no
-// cache: to drop one that is not over would let a call through. There are as
-// many as calls were made within the longest of the times, so no bound is
-// needed, only that those that are over are swept out.
+// deadlines holds times that are meaningless after they have passed. It isn't a cache:
+// dropping a future one would let a call through. It holds as many as there were calls
+// within the longest period, so it needs no limit, only sweeps of passed ones.
 type deadlines[K comparable] struct {
 	of        map[K]time.Time
-	sweepSize int // size at which they are swept
+	sweepSize int // size at which to sweep
 }
 
 const sweepAt = 1024
@@ -63,8 +62,8 @@ func (d *deadlines[K]) set(key K, at, now time.Time) {
 			delete(d.of, k)
 		}
 	}
-	// What is swept was set since the last time, so a sweep costs each of them
-	// the same, however many stay.
+	// Swept deadlines were set since the last sweep, so the cost of a sweep per deadline is
+	// constant, however many stay.
 	d.sweepSize = max(sweepAt, 2*len(d.of))
 }
 
@@ -75,12 +74,12 @@ func (d *deadlines[K]) extend(key K, at, now time.Time) {
 	}
 }
 
-// left is the time until the deadline.
+// left returns the time until the deadline.
 func (d *deadlines[K]) left(key K, now time.Time) time.Duration {
 	return max(d.of[key].Sub(now), 0)
 }
 
-// cooling is who is held back until when, in one process.
+// cooling holds the cool-downs of bots within one process.
 type cooling struct {
 	window time.Duration
 	chats  deadlines[lane]
@@ -91,7 +90,7 @@ type cooling struct {
 // lane is a bot in a chat.
 type lane struct{ bot, chat int64 }
 
-// flood is a 429 of a bot.
+// flood is a 429 that a bot received.
 type flood struct {
 	chat      int64
 	at, until time.Time
@@ -104,8 +103,8 @@ func newCooling(window time.Duration) cooling {
 func (c *cooling) cool(bot, chat int64, until, now time.Time) {
 	c.chats.extend(lane{bot, chat}, until, now)
 
-	// A bot has as many recent ones as chats within the window, so the list of
-	// one that floods is short: it is soon cooled everywhere.
+	// A bot has at most one recent 429 per chat within the window. The list stays short,
+	// because a bot with several is soon held back everywhere.
 	var recent []flood
 	until = c.chats.of[lane{bot, chat}]
 	longest := until

@@ -10,17 +10,17 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 )
 
-// window is the window that the limiters under test must be made with.
+// window is the window of the limiters under test.
 const window = time.Second
 
 // long is longer than any test takes.
 const long = time.Hour
 
-// slack is how much longer than told a loaded machine may take.
+// slack is the additional time allowed on a busy machine.
 const slack = 10 * time.Second
 
-// conform tests a limiter. Open returns limiters that share what they count, as
-// replicas do; one may be returned more than once.
+// conform tests a limiter. open returns limiters that share their counts, as replicas do;
+// one may be returned more than once.
 func conform(t *testing.T, open func(t *testing.T, replicas int) []limit.Limiter) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, []limit.Limiter){
@@ -79,7 +79,7 @@ func within(t *testing.T, what string, got, least, most time.Duration) {
 	}
 }
 
-// pass lets a time pass.
+// pass waits for a duration.
 func pass(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -108,11 +108,11 @@ func refused(t *testing.T, ls []limit.Limiter) {
 	if got := count(t, ls, 20, full); got != 1 {
 		t.Fatalf("%d of 20 calls got through, want 1", got)
 	}
-	// Neither the bot's bucket nor the chat's first lost anything.
+	// Neither the bot's bucket nor the chat's first one lost a token.
 	if got := count(t, ls, 20, call(1, 1, rate(long, 5), rate(long, 10))); got != 4 {
 		t.Errorf("%d calls without the tight bucket got through, want 4", got)
 	}
-	// The other way round: the bot is at its end, the chat's bucket is whole.
+	// The other way round: the bot's bucket is empty and the chat's bucket is full.
 	other := call(1, 2, rate(long, 5), rate(long, 1))
 	if got := count(t, ls, 5, other); got != 0 {
 		t.Errorf("%d calls got through, want none", got)
@@ -141,7 +141,7 @@ func queue(t *testing.T, ls []limit.Limiter) {
 		}
 		last = v.Wait
 	}
-	// A queue longer than one would wait is no place.
+	// A call whose wait would exceed maxWait gets no place in the queue.
 	v := reserve(t, ls[0], call(1, 100, rate(every, 1)), every)
 	if v.Granted {
 		t.Errorf("granted with a wait of %v, want at most %v", v.Wait, every)
@@ -165,16 +165,17 @@ func apart(t *testing.T, ls []limit.Limiter) {
 	}
 }
 
-// drain has every lane make calls as it is told, and returns them.
+// drain makes every lane call as allowed, and returns the calls.
 func drain(t *testing.T, ls []limit.Limiter, lanes, calls int, ofBot limit.Rate, inChat ...limit.Rate) (all []granted) {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for chat := range lanes {
 		wg.Go(func() {
-			l := ls[chat%len(ls)] // a chat has one replica
+			l := ls[chat%len(ls)] // each chat belongs to one replica
 			for range calls {
-				// One refusal by the chat's bucket, then a place in the bot's queue.
+				// The chat's bucket refuses at most once; then the call has a place in the
+				// bot's queue.
 				for asked := 1; ; asked++ {
 					least := time.Now()
 					v, err := l.Reserve(t.Context(), call(1, int64(chat), ofBot, inChat...), limit.LongestQueue)
@@ -231,15 +232,15 @@ func cool(t *testing.T, ls []limit.Limiter) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// On a busy machine it may be over already.
+		// On a busy machine the cool-down may be over already.
 		within(t, "what is left", left, length-time.Since(began)-time.Millisecond, max(length-asked.Sub(cooled), 0)+time.Millisecond)
 	}
 	v := reserve(t, ls[1], c, long)
 	if v.Granted && time.Since(began) < length {
 		t.Error("a call was granted while the bot cools")
 	}
-	// Redis keeps such times in milliseconds. Who finds that it does not answer waits
-	// for a token of its share besides.
+	// Redis stores these times in milliseconds. A replica that finds Redis unresponsive
+	// also waits for a token of its share.
 	for range 3 {
 		pass(t.Context(), v.Wait+time.Millisecond)
 		if v = reserve(t, ls[2], c, long); v.Granted {
@@ -265,7 +266,7 @@ func cooling(t *testing.T, l limit.Limiter, bot, chat int64) time.Duration {
 	return left
 }
 
-// coolAll cools bot 1 in a chat, one time after the other.
+// coolAll cools bot 1 in a chat several times.
 func coolAll(t *testing.T, l limit.Limiter, chat int64, lengths ...time.Duration) {
 	t.Helper()
 	for _, length := range lengths {

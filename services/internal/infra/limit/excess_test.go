@@ -8,12 +8,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/limit"
 )
 
-// granted is a call that was let through at an instant between two: that at
-// which the limiter was asked and that at which it answered, and the wait.
+// granted is a granted call. It was made between Least and Most: the times before and after
+// the request, plus the wait.
 type granted struct{ Least, Most time.Time }
 
-// excess says where a window certainly has more calls than a bucket gives. It is
-// empty if there is none.
+// excess returns a window with certainly more calls than a bucket allows; empty for none.
 func excess(calls []granted, r limit.Rate) string {
 	calls = slices.Clone(calls)
 	slices.SortFunc(calls, func(a, b granted) int { return a.Least.Compare(b.Least) })

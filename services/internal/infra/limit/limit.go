@@ -1,13 +1,12 @@
-// Package limit keeps the calls of many lanes, in any number of processes,
-// below the limits of the accounts that make them, and holds them back for as
-// long as the other side asks.
+// Package limit keeps the calls of many lanes, in any number of processes, below the limits
+// of their bots' accounts, and holds them back for as long as Telegram demands.
 //
-// A call takes one token from each of several buckets: one of its bot, and those
-// of the bot in the chat. All of them are taken in one step or none is. Nothing
-// is shared between bots, because Telegram counts each bot by itself.
+// A call takes one token from each of several buckets: the bot's, and those of the bot in
+// the chat. It takes all of them in one step, or none. Bots share nothing, because Telegram
+// counts each bot separately.
 //
-// The buckets follow the generic cell rate algorithm: a bucket is one instant,
-// the one at which it is full again, and a full bucket is not stored at all.
+// The buckets use the generic cell rate algorithm: a bucket is stored as the time when it
+// is full again, and a full bucket isn't stored at all.
 package limit
 
 import (
@@ -20,19 +19,18 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 )
 
-// Limiter says when calls may be made. It is safe for concurrent use, and is
-// there in three forms: Local for one process, Redis for many, and Shared, which
-// uses Redis as long as it answers.
+// Limiter decides when calls may be made. It is safe for concurrent use. There are three
+// implementations: Local for one process, Redis for many, and Shared, which uses Redis
+// while it responds.
 type Limiter interface {
-	// Reserve takes the tokens of one call, unless it would have to wait for
-	// longer than maxWait, or the bot is cooling. maxWait is LongestQueue at most.
+	// Reserve takes the tokens of one call, unless it would have to wait for longer than
+	// maxWait, or the bot is cooling. maxWait is limited to LongestQueue.
 	Reserve(ctx context.Context, c Call, maxWait time.Duration) (Verdict, error)
-	// Cool holds a bot back in a chat for a time, which prolongs what is left of
-	// an earlier one and never shortens it. A bot that was cooled in two chats or
-	// more within the limiter's window is held back everywhere, for the longest of
-	// their times; other bots never are.
+	// Cool holds a bot back in a chat for a time. It may lengthen an earlier cool-down and
+	// never shortens it. A bot that was cooled in two chats or more within the limiter's
+	// window is held back everywhere, until the latest end. Other bots aren't affected.
 	Cool(ctx context.Context, bot, chat int64, length time.Duration) error
-	// Cooling is how long the bot is still held back in the chat.
+	// Cooling returns how much longer the bot is held back in the chat.
 	Cooling(ctx context.Context, bot, chat int64) (time.Duration, error)
 }
 
@@ -42,56 +40,54 @@ var (
 	_ Limiter = (*Shared)(nil)
 )
 
-// LongestQueue is the longest wait that is ever granted. A bucket that would be
-// waited for longer is no bucket but a mistake.
+// LongestQueue is the longest wait that is ever granted. A bucket with a longer wait is a
+// mistake.
 const LongestQueue = time.Minute
 
-// Call is what a call is counted as.
+// Call holds the buckets of a call.
 type Call struct {
 	Bot, Chat int64
-	// OfBot limits all calls of the bot. Lanes queue for its tokens: what is
-	// granted is a place in that queue.
+	// OfBot limits all calls of the bot. Lanes queue for its tokens: a grant is a place in
+	// the queue.
 	OfBot Rate
-	// InChat limits the bot in the chat; the order tells the buckets apart. Only
-	// the chat's lane uses them, so there is no queue: who must wait for one is
-	// refused and takes nothing, least of all a token of the bot that another
-	// lane could use meanwhile.
+	// InChat limits the bot in the chat; buckets are identified by their order. Only the
+	// chat's lane uses them, so there is no queue: a call that would have to wait is
+	// refused and takes nothing. Otherwise it would hold a token of the bot that another
+	// lane could use.
 	InChat []Rate
 }
 
-// Verdict is the answer to a call.
+// Verdict is the limiter's answer to a call.
 type Verdict struct {
-	// Granted says that the tokens are taken, for use after Wait, which is not
-	// longer than the caller said. Otherwise nothing is taken, and to ask again
-	// before Wait is over is in vain.
+	// Granted says that the tokens are taken, for use after Wait, which doesn't exceed
+	// maxWait. Otherwise nothing is taken, and asking again before Wait is over is useless.
 	Granted bool
 	Wait    time.Duration
 }
 
-// Rate is how a bucket fills.
+// Rate describes how a bucket fills.
 type Rate struct {
-	// Every is the time in which a token comes. It is whole microseconds, the
-	// resolution of Redis' clock.
+	// Every is the time per token, in whole microseconds, the resolution of Redis' clock.
 	Every time.Duration
-	// Ahead is how far ahead of its time a token may be used: a bucket holds one
-	// token more than come in that time.
+	// Ahead is how long before its time a token may be used. A bucket's capacity is the
+	// tokens of that time plus one.
 	Ahead time.Duration
 }
 
-// NewRate is a number of tokens in a time, of which burst may be used at once.
+// NewRate returns the rate of a number of tokens in a time, with a burst.
 //
-// What is granted evenly arrives unevenly: the first call of a burst may be slow
-// and the last one quick. So calls beyond a burst come later by the margin. That
-// costs the margin once, not at every call, and a bucket of one token, which has
-// no burst, costs nothing and has no margin.
+// Calls that are granted evenly arrive unevenly: the first call of a burst may be slow and
+// the last one quick. So calls beyond a burst are delayed by the margin. It delays a
+// sequence of calls once, not each call. A bucket of one token has no burst and needs no
+// margin.
 func NewRate(tokens float64, per time.Duration, burst int, margin time.Duration) Rate {
 	every := time.Duration(math.Ceil(float64(per.Microseconds())/tokens)) * time.Microsecond
 	ahead := time.Duration(burst-1)*every - margin
 	return Rate{Every: every, Ahead: max(ahead.Truncate(time.Microsecond), 0)}
 }
 
-// share is the rate of each of n processes that can't speak to one another.
-// Together they have the same rate and burst.
+// share returns the rate for each of n processes that can't communicate. Together they have
+// the same rate and burst.
 func (r Rate) share(n int) Rate {
 	n = max(n, 1)
 	return Rate{
@@ -100,14 +96,14 @@ func (r Rate) share(n int) Rate {
 	}
 }
 
-// Metrics counts what a shared limiter does.
+// Metrics holds the metrics of a shared limiter.
 type Metrics struct {
 	reservations *prometheus.CounterVec
 	failures     prometheus.Counter
 	answering    prometheus.Gauge
 }
 
-// Who decided.
+// Values of the label by.
 const (
 	byRedis   = "redis"
 	byProcess = "process"

@@ -57,7 +57,7 @@ func same(l limit.Limiter, n int) []limit.Limiter {
 	return ls
 }
 
-// patience is a time-out that a loaded machine does not reach by itself.
+// patience is a time-out that isn't reached on a busy machine by itself.
 const patience = 10 * time.Second
 
 func shared(t testing.TB, url string, replicas int) *limit.Shared {

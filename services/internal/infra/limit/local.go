@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Local is a limiter of one process. It never fails and never blocks, and its
-// clock is the process' own, which runs evenly.
+// Local is a limiter for one process. It never fails and never blocks. It uses the process'
+// monotonic clock.
 type Local struct {
 	replicas func() int
 	now      func() time.Time
@@ -18,19 +18,18 @@ type Local struct {
 	cooling cooling
 }
 
-// laneBucket is one of the buckets of a bot in a chat.
+// laneBucket names one of the buckets of a bot in a chat.
 type laneBucket struct {
 	lane
 
 	index int
 }
 
-// NewLocal makes a limiter of one process. Two chats of a bot cooled within the
-// window cool the bot.
+// NewLocal returns a limiter for one process. Cool-downs in two chats of a bot within the
+// window hold the bot back everywhere.
 //
-// Replicas says among how many processes a bot's calls are divided; nil stands
-// for one. The buckets of a bot in a chat are not divided, because a chat's lane
-// is in one process only.
+// replicas returns the number of processes that share a bot's calls; nil means one. The
+// buckets of a bot in a chat aren't divided, because one process has the chat's lane.
 func NewLocal(window time.Duration, replicas func() int) *Local {
 	return newLocal(window, replicas, time.Now)
 }
@@ -96,11 +95,11 @@ func (l *Local) Cooling(_ context.Context, bot, chat int64) (time.Duration, erro
 	return l.cooling.left(bot, chat, l.now()), nil
 }
 
-// This is how a Local follows what Redis decides, so that it can go on alone.
+// The following methods let a Local follow Redis' decisions, so that it can take over.
 
-// held returns how long the call is held back for reasons that hold everywhere: a
-// cool-down, or a bucket of the bot in the chat. The bot's own bucket is none:
-// others use it too.
+// held returns how long the call is held back for reasons that all processes share: a
+// cool-down, or a bucket of the bot in the chat. The bot's own bucket isn't one, because
+// other processes use it, too.
 func (l *Local) held(c Call) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +114,7 @@ func (l *Local) held(c Call) time.Duration {
 	return free.Sub(now)
 }
 
-// count counts what Redis granted for use after a wait.
+// count takes the tokens of a call that Redis granted.
 func (l *Local) count(c Call, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,7 +122,7 @@ func (l *Local) count(c Call, wait time.Duration) {
 	l.take(c, bucket{c.OfBot, l.bots.of[c.Bot]}, now.Add(wait), now)
 }
 
-// chill keeps the cool-downs that Redis told of.
+// chill stores the cool-downs that Redis returned.
 func (l *Local) chill(bot, chat int64, a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,17 +131,17 @@ func (l *Local) chill(bot, chat int64, a answer) {
 	l.cooling.bots.extend(bot, now.Add(a.bot), now)
 }
 
-// queue returns how long the next call of the bot, in this process alone, would wait
-// for its token if its bucket had no burst.
+// queue returns how long the bot's next call in this process would wait for its token if
+// the bucket had no burst.
 func (l *Local) queue(c Call) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return max(l.bots.left(c.Bot, l.now())-c.OfBot.share(l.replicas()).Ahead, 0)
 }
 
-// reserveAlone reserves without Redis. The first call finds the bot's bucket
-// empty, because others may have used all that was in it, and comes after all
-// that were granted before.
+// reserveAlone reserves without Redis. The first call of a bot treats its bucket as empty,
+// because other processes may have used its tokens, and comes after all calls granted
+// before.
 func (l *Local) reserveAlone(c Call, maxWait time.Duration, first bool) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// replica is a shared limiter whose metrics a test reads.
+// replica is a shared limiter with readable metrics.
 type replica struct {
 	*limit.Shared
 
@@ -22,8 +22,8 @@ type replica struct {
 	metrics *prometheus.Registry
 }
 
-// short is a time-out as it is in earnest. What a loaded machine makes slow is
-// then decided without Redis, which the tests that use it must bear.
+// short is the time-out of production. On a busy machine some calls are then decided
+// without Redis, which these tests allow.
 const short = 50 * time.Millisecond
 
 func newReplica(t *testing.T, url string, replicas int, timeout time.Duration) *replica {
@@ -34,7 +34,7 @@ func newReplica(t *testing.T, url string, replicas int, timeout time.Duration) *
 	return r
 }
 
-// sum adds up a counter or gauge.
+// sum returns the sum of a counter's or gauge's series.
 func (r *replica) sum(name string) float64 {
 	r.t.Helper()
 	families, err := r.metrics.Gather()
@@ -53,8 +53,8 @@ func (r *replica) sum(name string) float64 {
 	return total
 }
 
-// becomes asks until limits are shared, or are not, and returns how often and
-// for how long it asked, the longest answer included.
+// becomes makes calls until limits are shared, or aren't, and returns the longest duration
+// of a call.
 func (r *replica) becomes(isShared bool) (longest time.Duration) {
 	r.t.Helper()
 	want := 0.0
@@ -78,12 +78,12 @@ func (r *replica) becomes(isShared bool) (longest time.Duration) {
 
 func pause(d time.Duration) { <-time.After(d) }
 
-// ample is a call that its limits never refuse.
+// ample returns a call that its limits never refuse.
 func ample(chat int64) limit.Call {
 	return limit.Call{Bot: 99, Chat: chat, OfBot: limit.NewRate(1000, time.Millisecond, 100_000, 0)}
 }
 
-// loaded is what a call may take beyond its time-out on a loaded machine.
+// loaded is the time that a call may take beyond its time-out on a busy machine.
 const loaded = 2 * time.Second
 
 func TestRedisComesAndGoes(t *testing.T) {
@@ -101,7 +101,7 @@ func TestRedisComesAndGoes(t *testing.T) {
 			if longest := r.becomes(false); longest > short+loaded {
 				t.Errorf("a call was held up for %v, want %v at most", longest, short)
 			}
-			// From now on only a probe a second waits for Redis.
+			// From now on one probe a second waits for Redis, and no other call.
 			began, failures := time.Now(), r.sum("chorus_limit_redis_failures_total")
 			for chat := range int64(1000) {
 				if v, err := r.Reserve(t.Context(), ample(chat), 0); err != nil || !v.Granted {
@@ -156,7 +156,7 @@ func TestWhatRedisSaysMayBeRubbish(t *testing.T) {
 	}
 }
 
-// liar is a server that answers every line that may end a command.
+// liar starts a server that responds to every line that may end a command.
 func liar(t *testing.T, answer string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -187,8 +187,8 @@ func liar(t *testing.T, answer string) string {
 	return listener.Addr().String()
 }
 
-// Replicas that lose Redis and find it again, emptied, let no more through than
-// the limit and a call or two each: what one has queued for, others can't know.
+// Replicas that lose Redis and later find it emptied exceed the limit by at most a call or
+// two each: they can't know each other's queues.
 func TestAnOutageIsNoReasonForMore(t *testing.T) {
 	t.Parallel()
 	const replicas, lanes, every, burst = 3, 4, 10 * time.Millisecond, 20
@@ -269,7 +269,7 @@ func TestACoolDownOutlivesRedis(t *testing.T) {
 			t.Errorf("without Redis the bot is held back for %v, %v; want an hour", left, err)
 		}
 	}
-	// A cool-down that begins without Redis holds in its own process.
+	// A cool-down during the outage holds in its own process.
 	if err := here.Cool(t.Context(), 2, 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}

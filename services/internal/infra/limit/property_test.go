@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// clock is a time that only a test moves.
+// clock is a clock that only the test advances.
 type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time { return c.now }
@@ -25,7 +25,7 @@ func rates(rt *rapid.T, name string, most time.Duration) limit.Rate {
 	return limit.NewRate(1, time.Duration(every), burst, time.Duration(margin))
 }
 
-// talker is a lane with messages to send, which does as it is told.
+// talker is a lane with messages to send that obeys the limiter.
 type talker struct {
 	limiter limit.Limiter
 	call    limit.Call
@@ -34,8 +34,8 @@ type talker struct {
 	asked   int
 }
 
-// play lets talkers talk on a clock until all is said, and returns when each
-// call was made.
+// play runs talkers on a clock until all messages are sent, and returns when each call was
+// made.
 func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]granted {
 	said := make(map[*talker][]granted)
 	for {
@@ -66,8 +66,8 @@ func play(rt *rapid.T, c *clock, talkers []*talker) map[*talker][]granted {
 	}
 }
 
-// However lanes and replicas take turns, no window has more calls than its
-// bucket gives, whoever waits as told gets through, and no time is wasted.
+// However lanes and replicas alternate, no window has more calls than its bucket allows,
+// every lane that waits as told is granted its calls, and no time is wasted.
 func TestLanesThatDoAsTheyAreTold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -95,8 +95,8 @@ func TestLanesThatDoAsTheyAreTold(t *testing.T) {
 				}
 			}
 		}
-		// A share of less than one token is rounded up, so replicas together may
-		// have as many at once as they are.
+		// Shares are at least one token, so the replicas together may have as many tokens
+		// at once as there are replicas.
 		most := ofBot
 		if share := ofBot.Share(replicas); share.Ahead == 0 {
 			most.Ahead = max(most.Ahead, time.Duration(replicas-1)*most.Every)
@@ -107,7 +107,7 @@ func TestLanesThatDoAsTheyAreTold(t *testing.T) {
 	})
 }
 
-// A single lane gets all that its buckets give.
+// A single lane gets all tokens of its buckets.
 func TestALaneIsNotHeldBackForNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -128,7 +128,7 @@ func TestALaneIsNotHeldBackForNothing(t *testing.T) {
 	})
 }
 
-// The script decides as the local limiter does, to the microsecond.
+// The script decides like the local limiter, to the microsecond.
 func TestTheScriptAgreesWithTheModel(t *testing.T) {
 	t.Parallel()
 	r := limit.NewRedis(client(t, testenv.Redis(t)), time.Second)
@@ -154,8 +154,8 @@ func TestTheScriptAgreesWithTheModel(t *testing.T) {
 	})
 }
 
-// Cool-downs last as long as the longest that was asked for, for the bot in the
-// chat, and everywhere when there were two close together.
+// A cool-down lasts as long as the longest request: for the bot in the chat, and everywhere
+// after two close together.
 func TestCoolDownsAreExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -208,7 +208,7 @@ func TestTheProcessForgetsWhatIsOver(t *testing.T) {
 		}
 		c.now = c.now.Add(time.Millisecond)
 	}
-	// A second's worth is a thousand, and as many may be over and not yet swept.
+	// A second needs a thousand, and as many may have passed and not been swept yet.
 	if size := l.Size(); size > 6000 {
 		t.Errorf("%d instants are remembered, want about 2000", size)
 	}

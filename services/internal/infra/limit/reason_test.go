@@ -12,8 +12,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A Redis that answers and is of no use is one warning, which says why, however
-// often it is asked; and one line when it is of use again.
+// A Redis that responds but can't be used causes one warning with the reason, however many
+// calls there are, and one line when it can be used again.
 func TestTheWarningTellsTheReason(t *testing.T) {
 	t.Parallel()
 	server := testenv.RedisServer(t)
@@ -29,7 +29,7 @@ func TestTheWarningTellsTheReason(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 3 { // opens the breaker, and again with each probe
+	for range 3 { // opens the breaker; later calls are probes
 		for range 50 {
 			reserve()
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// No limiter library takes tokens from several buckets in one step: redis_rate,
-// go-redis' own, has one key a call. To ask it for one bucket after the other
-// would lose the tokens already taken whenever a later one refuses.
+// No limiter library takes tokens from several buckets in one step: redis_rate, go-redis'
+// own, has one key per call. With one request per bucket, a refusal by a later bucket would
+// lose the tokens already taken.
 
 //go:embed reserve.lua
 var reserveScript string
@@ -21,35 +21,34 @@ var reserveScript string
 //go:embed cool.lua
 var coolScript string
 
-// Redis is a limiter of any number of processes.
+// Redis is a limiter for any number of processes.
 //
-// It goes by Redis' clock alone: the processes tell it lengths of time and are
-// told lengths of time, so their own clocks need not agree. When Redis' clock is
-// put forward, buckets are full too soon; when it is put back, they are waited
-// for longer, a minute at most.
+// It uses Redis' clock only. Requests and replies contain durations, so the processes'
+// clocks needn't agree. If Redis' clock is set forward, buckets are full too early; if it
+// is set back, waits are longer, by a minute at most.
 //
-// All keys of a bot have its id as their hash tag, so that they are in one slot
-// of a cluster.
+// All keys of a bot have its id as their hash tag, so that they are in one slot of a
+// cluster.
 type Redis struct {
 	client        redis.Scripter
 	window        time.Duration
 	reserve, cool *redis.Script
 }
 
-// NewRedis makes a limiter on a Redis server. Two chats of a bot cooled within
-// the window cool the bot.
+// NewRedis returns a limiter on a Redis server. Cool-downs in two chats of a bot within the
+// window hold the bot back everywhere.
 func NewRedis(client redis.Scripter, window time.Duration) *Redis {
 	return &Redis{client: client, window: window, reserve: redis.NewScript(reserveScript), cool: redis.NewScript(coolScript)}
 }
 
-// Reserve takes the tokens of a call. It fails with Redis, and then may have
-// taken them; the context bounds how long it may take.
+// Reserve takes the tokens of a call. If Redis fails, it returns an error, and the tokens
+// may have been taken. Only the context limits its duration.
 func (r *Redis) Reserve(ctx context.Context, c Call, maxWait time.Duration) (Verdict, error) {
 	a, err := r.ask(ctx, c, maxWait, asItIs)
 	return a.Verdict, err
 }
 
-// answer is a verdict with what led to it.
+// answer is a verdict with its reasons.
 type answer struct {
 	Verdict
 
@@ -59,11 +58,11 @@ type answer struct {
 	at int64
 }
 
-// asItIs is for a call that finds the bot's bucket as it is.
+// asItIs means that the bot's bucket counts as Redis has it.
 const asItIs = -time.Microsecond
 
-// ask reserves. Unless from is asItIs, the bot's bucket is found empty, and its
-// next token comes after that time at the earliest.
+// ask reserves. Unless from is asItIs, the bot's bucket counts as empty, and its next token
+// comes after from at the earliest.
 func (r *Redis) ask(ctx context.Context, c Call, maxWait, from time.Duration) (answer, error) {
 	bot := keysOf(c.Bot)
 	keys := []string{bot.chat(c.Chat), bot.cooling(), bot.bucket()}
@@ -82,7 +81,7 @@ func (r *Redis) ask(ctx context.Context, c Call, maxWait, from time.Duration) (a
 
 var errRubbish = errors.New("a Redis that is no Redis")
 
-// parse reads the script's reply.
+// parse decodes the script's reply.
 func parse(reply []int64, maxWait time.Duration) (answer, error) {
 	const fields = 5
 	if len(reply) != fields {
@@ -102,7 +101,7 @@ func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond 
 
 // Cool holds a bot back in a chat.
 func (r *Redis) Cool(ctx context.Context, bot, chat int64, length time.Duration) error {
-	// Rounded up, because to come early is worse than to come late.
+	// Rounded up, because too early is worse than too late.
 	millis := (length + time.Millisecond - 1).Milliseconds()
 	if millis <= 0 {
 		return nil
@@ -121,7 +120,7 @@ func (r *Redis) Cooling(ctx context.Context, bot, chat int64) (time.Duration, er
 	return a.Wait, err
 }
 
-// cooling is the answer to a call without buckets, which is only held back.
+// cooling runs the script without buckets, so only cool-downs count.
 func (r *Redis) cooling(ctx context.Context, bot, chat int64) (answer, error) {
 	keys := keysOf(bot)
 	reply, err := r.reserve.Run(ctx, r.client, []string{keys.chat(chat), keys.cooling()}, 0, -1, 0).Int64Slice()
@@ -131,7 +130,7 @@ func (r *Redis) cooling(ctx context.Context, bot, chat int64) (answer, error) {
 	return parse(reply, 0)
 }
 
-// keysOf is the bot whose keys they are.
+// keysOf is a bot's id; its methods return the bot's keys.
 type keysOf int64
 
 func (k keysOf) key(what string) string {
@@ -148,8 +147,8 @@ func (k keysOf) chatBucket(chat int64, index int) string {
 	return k.key("bucket:" + strconv.FormatInt(chat, 10) + ":" + strconv.Itoa(index))
 }
 
-// Try does once, with keys of its own, all that a limiter does, and returns what
-// keeps Redis from it.
+// Try runs all of a limiter's operations once, with its own keys. It returns the reason why
+// Redis can't be used.
 func (r *Redis) Try(ctx context.Context) error {
 	const nobody = 0 // no bot has this id
 	rate := Rate{Every: time.Millisecond}

@@ -14,20 +14,19 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
 )
 
-// Shared is a limiter of many processes that goes on without Redis.
+// Shared is a limiter for many processes that also works without Redis.
 //
-// Redis decides while it answers. When it is slow, down or answers rubbish, the
-// process counts by itself, with its share of what a bot may do, and looks
-// whether Redis is back once a second. That never holds a call up for longer
-// than the time-out, and never fails. Once Redis is back, it keeps to its share
-// until all the others had time to see that, too. A process that alone has lost
-// Redis adds its share to what the others use; what Telegram thinks of that, it
-// says with a 429.
+// Redis decides while it responds. When it is slow, down or returns garbage, the process
+// decides alone, within its share of a bot's rate, and probes Redis once a second. So a
+// call is never delayed for longer than the time-out, and never fails. When Redis is back,
+// the process stays within its share until all others had time to notice it. A process that
+// alone has lost Redis adds its share to what the others use; if that is too much, Telegram
+// returns a 429.
 //
-// What Redis grants is counted here too, and cool-downs are kept in both places,
-// so a change from one to the other forgets neither. Whoever changes finds the
-// bot's bucket empty, and gets in behind those who queue already. That costs a
-// burst, and keeps two bursts from being used after one another.
+// Redis' grants are also counted in the process, and cool-downs are stored in both, so a
+// change between them loses neither. After a change the bot's bucket counts as empty, and
+// its next call comes after those that already queue. That costs one burst, and prevents
+// two bursts in a row.
 type Shared struct {
 	redis   *Redis
 	local   *Local
@@ -38,11 +37,11 @@ type Shared struct {
 	outages *outage.Log
 
 	mu sync.Mutex
-	// failed is why Redis failed last.
+	// failed is the reason of Redis' last failure.
 	failed error
-	// settled is when every process has noticed that Redis is back.
+	// settled is the time when every process has noticed that Redis is back.
 	settled time.Time
-	// alone are the bots whose last call was not counted in Redis.
+	// alone holds the bots whose last call was not counted in Redis.
 	alone map[int64]bool
 }
 
@@ -51,8 +50,8 @@ const (
 	breakerDelay    = time.Second
 )
 
-// NewShared makes a limiter that asks Redis for so long at most, and local
-// otherwise. Metrics may be nil.
+// NewShared returns a limiter that uses redis, with the given time-out, and otherwise
+// local. metrics may be nil.
 func NewShared(redis *Redis, local *Local, timeout time.Duration, metrics *Metrics, log *zap.Logger) *Shared {
 	metrics = cmp.Or(metrics, NewMetrics(nil))
 	s := &Shared{redis: redis, local: local, timeout: timeout, metrics: metrics, log: log, alone: make(map[int64]bool)}
@@ -78,7 +77,7 @@ func NewShared(redis *Redis, local *Local, timeout time.Duration, metrics *Metri
 
 // Reserve takes the tokens of a call. It never returns an error.
 func (s *Shared) Reserve(ctx context.Context, c Call, maxWait time.Duration) (Verdict, error) {
-	// What this process knows to be in vain need not be asked.
+	// A call that this process knows to be refused isn't sent to Redis.
 	if wait := s.local.held(c); wait > 0 {
 		s.metrics.reserved(byProcess, false)
 		return Verdict{Wait: wait}, nil
@@ -99,7 +98,7 @@ func (s *Shared) Reserve(ctx context.Context, c Call, maxWait time.Duration) (Ve
 	return a.Verdict, nil
 }
 
-// decide has Redis decide.
+// decide asks Redis to decide.
 func (s *Shared) decide(ctx context.Context, c Call, maxWait time.Duration) (answer, error) {
 	s.mu.Lock()
 	settled, alone := !time.Now().Before(s.settled), s.alone[c.Bot]
@@ -114,8 +113,8 @@ func (s *Shared) decide(ctx context.Context, c Call, maxWait time.Duration) (ans
 	return ask(ctx, s, func(ctx context.Context) (answer, error) { return s.redis.ask(ctx, c, maxWait, from) })
 }
 
-// Cool holds a bot back in a chat: in this process at once and for certain, in
-// the others as soon as they ask Redis. It never returns an error.
+// Cool holds a bot back in a chat: in this process at once and reliably, in others when
+// they ask Redis. It never returns an error.
 func (s *Shared) Cool(ctx context.Context, bot, chat int64, length time.Duration) error {
 	_ = s.local.Cool(ctx, bot, chat, length) // never fails
 	_, err := ask(ctx, s, func(ctx context.Context) (struct{}, error) {
@@ -128,8 +127,8 @@ func (s *Shared) Cool(ctx context.Context, bot, chat int64, length time.Duration
 	return nil
 }
 
-// Cooling returns how long the bot is still held back in the chat. It never returns
-// an error.
+// Cooling returns how much longer the bot is held back in the chat. It never returns an
+// error.
 func (s *Shared) Cooling(ctx context.Context, bot, chat int64) (time.Duration, error) {
 	here, _ := s.local.Cooling(ctx, bot, chat) // never fails
 	a, err := ask(ctx, s, func(ctx context.Context) (answer, error) { return s.redis.cooling(ctx, bot, chat) })
@@ -148,7 +147,7 @@ func ask[T any](ctx context.Context, s *Shared, question func(context.Context) (
 		var none T
 		return none, errNotAsked
 	}
-	// A caller that gives up says nothing about Redis.
+	// A caller that gives up doesn't count as a failure of Redis.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
 	got, err := question(ctx)
@@ -169,21 +168,22 @@ func (s *Shared) fails(err error) {
 	s.failed = err
 }
 
-// reason is why Redis failed last.
+// reason returns the reason of Redis' last failure.
 func (s *Shared) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failed
 }
 
-// settle leaves the others time for a probe of theirs.
+// settle sets the time by which all other processes have probed Redis.
 func (s *Shared) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settled = time.Now().Add(breakerDelay + s.timeout)
 }
 
-// setAlone returns what was set before.
+// setAlone sets whether the bot's last call was decided without Redis, and returns the
+// previous value.
 func (s *Shared) setAlone(bot int64, alone bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
