@@ -1,201 +1,155 @@
 package offline
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // sure is the confidence from which a stance is put forward without doubt.
 const sure = 0.7
 
 // sequel is what may follow on the last known text of this draft: more of the
-// same side of a claim ("more"), or an answer to one's own question ("lean").
-func (d *draft) sequel(slot string) []string {
-	if len(d.taken) == 0 {
-		return nil
-	}
-	f := d.view.factOf(d.taken[len(d.taken)-1])
+// same side of a claim ("more"), an answer to one's own question ("lean"), or another
+// answer ("alt").
+func (d *draft) sequel(slot string) []*fact {
+	f := d.last()
 	switch {
-	case f == nil:
+	case slot == "lean" && f.side == asks, slot == "alt" && f.side == answers:
+		return f.question.Answers
+	case f.point == nil:
 		return nil
-	case slot == "lean" && f.side == asks:
-		return slices.Clone(f.question.Answers)
-	case slot == "yet" && f.point != nil && f.side != objects:
-		return slices.Clone(f.point.But)
-	case slot == "more" && f.side == objects:
-		return slices.Clone(f.point.But)
-	case slot == "more" && f.point != nil:
-		return slices.Clone(f.point.And)
+	case slot == "yet" && f.side != objects, slot == "more" && f.side == objects:
+		return f.point.But
+	case slot == "more":
+		return f.point.And
 	}
 	return nil
 }
 
-// told reports whether this draft has just told a scene.
-func (d *draft) told() bool {
+// last is what this draft said last.
+func (d *draft) last() *fact {
 	if len(d.taken) == 0 {
-		return false
+		return &fact{}
 	}
-	last := d.taken[len(d.taken)-1]
-	for _, t := range d.view.family.Topics {
-		if f := t.normals[last]; f != nil {
-			return f.scene != nil
-		}
-	}
-	f := d.view.factOf(last)
-	return f != nil && f.scene != nil
+	return d.taken[len(d.taken)-1]
 }
 
-// factOf finds a known text of the topic or its field.
-func (v *view) factOf(normal string) *fact {
-	for _, t := range []*topic{v.topic, v.general} {
-		if f := t.normals[normal]; f != nil {
-			return f
-		}
+// said tells which line of the history had a fact last, from 1 on, or 0. One of a word
+// or two is only known as a sentence.
+func (v *view) said(f *fact) int {
+	if len(f.runs) == 0 && v.sentences.mayHave(mix(hash(f.normal))) {
+		return len(v.lines)
 	}
-	return nil
-}
-
-// clause is a text that may be said. Those of the topic files are read already: a text
-// is chosen from hundreds of them.
-func (v *view) clause(text string) clause {
-	for _, t := range []*topic{v.topic, v.general} {
-		if f := t.texts[text]; f != nil {
-			return f.clause
-		}
-	}
-	return v.lang.clauseOf(text)
-}
-
-// heard reports whether the history has a clause.
-func (v *view) heard(c clause) bool {
-	if len(c.runs) > 0 && !v.runs.mayHave(c.runs[0]) {
-		return false
-	}
-	heard, known := v.known[c.normal]
-	if !known {
-		heard = strings.Contains(v.said, c.normal)
-		v.known[c.normal] = heard
-	}
-	return heard
+	return v.heard.last(f.runs)
 }
 
 // continuation is what agrees with the target's known claim, or objects to it.
-func (d *draft) continuation(against bool) []string {
+func (d *draft) continuation(against bool) []*fact {
 	t := d.view.target
-	if t == nil || t.fact == nil {
+	if t == nil || t.fact == nil || t.fact.point == nil {
 		return nil
 	}
-	f := t.fact
-	if f.point == nil {
-		return nil
-	}
-	same, other := f.point.And, f.point.But
-	if f.side == objects {
-		same, other = f.point.But, slices.Concat([]string{f.point.Say}, f.point.And)
+	p := t.fact.point
+	if (t.fact.side == objects) != against {
+		return p.But
 	}
 	if against {
-		return d.shuffle(slices.Clone(other), 0)
+		return append([]*fact{p.Say}, p.And...)
 	}
-	return d.shuffle(slices.Clone(same), 0)
+	return p.And
 }
 
 // response is what answers the target's known question or scene.
-func (d *draft) response(slot string) []string {
-	t := d.view.target
+func (d *draft) response(slot string) []*fact {
+	of := &fact{}
+	if t := d.view.target; t != nil && t.fact != nil {
+		of = t.fact
+	}
+	if of.scene == nil && slot != "answer" {
+		of = d.view.afoot()
+	}
 	switch {
-	case t == nil || t.fact == nil:
-		return nil
-	case slot == "answer" && t.fact.question != nil:
-		return slices.Clone(t.fact.question.Answers)
-	case slot == "do" && t.fact.scene != nil:
-		return slices.Clone(t.fact.scene.Do)
-	case slot == "then" && t.fact.scene != nil:
-		return slices.Clone(t.fact.scene.Then)
+	case slot == "answer" && of.question != nil:
+		return of.question.Answers
+	case slot == "do" && of.scene != nil:
+		return of.scene.Do
+	case slot == "then" && of.scene != nil:
+		return of.scene.Then
 	}
 	return nil
+}
+
+// afoot is the scene that was told last, lately.
+func (v *view) afoot() *fact {
+	found, last := &fact{}, max(0, len(v.lines)-recentLines)
+	for _, t := range append([]*topic{v.general}, v.family.Topics...) {
+		for _, f := range t.told {
+			if at := v.said(f); at > last {
+				found, last = f, at
+			}
+		}
+	}
+	return found
+}
+
+// acting is how often a player who opens does something about what happens.
+func (v *view) acting() float64 {
+	if v.narrator || v.afoot().scene == nil {
+		return 0
+	}
+	return 6
 }
 
 // points are the topic's claims, those that share words with the target first,
 // then the family's.
-func (d *draft) points() []string {
+func (d *draft) points() []*fact {
 	v := d.view
-	all := make([]string, 0, len(v.topic.Points)+len(v.general.Points))
-	for _, p := range v.topic.Points {
-		all = append(all, p.Say)
-	}
-	own := len(all)
-	for _, p := range v.general.Points {
-		all = append(all, p.Say)
-	}
-	all = d.shuffle(all, own)
+	all := d.both(v.topic.claims, v.general.claims)
 	if v.target == nil {
 		return all
 	}
-	related := make(map[string]int, len(all))
-	for _, s := range all {
-		related[s] = overlap(v.clause(s).stems, v.target.stems)
+	var related, rest []*fact
+	for _, f := range all {
+		if overlap(f.stems, v.target.stems) > 0 {
+			related = append(related, f)
+		} else {
+			rest = append(rest, f)
+		}
 	}
-	slices.SortStableFunc(all, func(a, b string) int { return related[b] - related[a] })
-	return all
+	return append(related, rest...)
 }
 
 // related are the claims that speak of the target's word.
-func (d *draft) related() []string {
+func (d *draft) related() []*fact {
 	v := d.view
 	if v.target == nil || v.target.word == "" {
 		return nil
 	}
 	own := v.lang.contentStems(v.target.word)
-	var all []string
-	for _, t := range []*topic{v.topic, v.general} {
-		for _, f := range t.facts {
-			if f.point != nil && f.side == says && overlap(own, f.stems) == len(own) {
-				all = append(all, f.text)
-			}
+	var all []*fact
+	for _, f := range slices.Concat(v.topic.claims, v.general.claims) {
+		if overlap(own, f.stems) == len(own) {
+			all = append(all, f)
 		}
 	}
-	return d.shuffle(all, 0)
-}
-
-func (d *draft) questions() []string {
-	all := make([]string, 0, len(d.view.topic.Questions)+len(d.view.general.Questions))
-	for _, q := range d.view.topic.Questions {
-		all = append(all, q.Ask)
-	}
-	own := len(all)
-	for _, q := range d.view.general.Questions {
-		all = append(all, q.Ask)
-	}
-	return d.shuffle(all, own)
+	return d.inTurn(all)
 }
 
 // scenes are the topic's, then the family's general ones, then those of its
 // other topics.
-func (d *draft) scenes() []string {
-	if !d.view.narrator {
+func (d *draft) scenes() []*fact {
+	v := d.view
+	if !v.narrator {
 		return nil
 	}
-	v := d.view
-	var all []string
-	add := func(t *topic) {
-		from := len(all)
-		for _, s := range t.Scenes {
-			all = append(all, s.Say)
-		}
-		d.shuffle(all[from:], 0)
-	}
-	add(v.topic)
-	add(v.general)
+	all := append(d.inTurn(v.topic.told), d.inTurn(v.general.told)...)
 	for _, t := range v.family.Topics {
 		if t != v.topic {
-			add(t)
+			all = append(all, d.inTurn(t.told)...)
 		}
 	}
 	return all
 }
 
 // stances are the persona's own opinions on the topic or on what is asked.
-func (d *draft) stances(certain bool) []string {
+func (d *draft) stances(certain bool) []*fact {
 	v := d.view
 	of := v.stances
 	if t := v.target; t != nil {
@@ -206,10 +160,8 @@ func (d *draft) stances(certain bool) []string {
 	var found []string
 	for _, s := range of {
 		if (s.Confidence >= sure) == certain {
-			if c := v.lang.clause(bounded(s.Text, 140)); c != "" {
-				found = append(found, c)
-			}
+			found = append(found, v.lang.clause(bounded(s.Text, 140)))
 		}
 	}
-	return d.shuffle(found, 0)
+	return d.nextOf(v.lang.facts(found...))
 }
