@@ -120,14 +120,14 @@ func TestSimulationsAreCurrent(t *testing.T) {
 
 const configurationPage = `# Configuration
 
-Every value can stand in a YAML file (` + "`--config` or `CHORUS_CONFIG`" + `), in the environment or in a flag; later ones win in that order. All mistakes are listed at once, and a service with a mistake does not start. ` + "`chorus config`" + ` prints what is in effect, with where each value came from.
+Set each value in a YAML file (` + "`--config` or `CHORUS_CONFIG`" + `), in the environment or by a flag; a flag overrides the environment, which overrides the file. A service with a mistake in its configuration lists all mistakes and does not start. ` + "`chorus config`" + ` prints the values in effect and the source of each.
 
-A section of the file that a service does not read is no mistake, so one file can do for all of them: ` + "`chorus up`" + ` reads every section. A secret has no flag, because everyone on a machine can read the arguments of its processes; its variable with ` + "`_FILE`" + ` at the end names a file that holds it. How the cast behaves is not configured here but by [settings](settings.md), which change while Chorus runs.
+A file may have sections that a service does not read, so one file can serve all services: ` + "`chorus up`" + ` reads every section. A secret has no flag, because everyone on a machine can read the arguments of its processes. Instead, its variable with ` + "`_FILE`" + ` at the end names a file that holds it. To change how the cast behaves, use the [settings](settings.md), which change while Chorus runs.
 `
 
 const settingsPage = `# Settings
 
-Settings say how the cast behaves. They are changed while Chorus runs, and every service takes a change over within a second:
+Settings control how the cast behaves. Change them while Chorus runs; every service uses the new value within a second:
 
 ` + "```sh" + `
 chorus settings list
@@ -136,7 +136,7 @@ chorus settings set reaction_mode message --chat book-club     # in one chat
 chorus settings unset reply_probability
 ` + "```" + `
 
-The narrowest value that is set holds: that of the bot, of the chat, the global one, the default.
+The narrowest value applies: the bot's, else the chat's, else the global one, else the default.
 
 `
 
