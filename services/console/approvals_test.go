@@ -44,8 +44,8 @@ func (c *running) one(sql string) (text string) {
 
 const waitsAs = `SELECT string_agg(concat_ws(' ', coalesce(t.outcome, 'open'), d.lane, d.body), ', ' ORDER BY part) FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no)`
 
-// What programs decide on texts that wait happens once, by who may, to the text that they
-// have seen.
+// A program's decision on a held text takes effect once, if the caller has the right, and only
+// on the version that it has seen.
 func TestProgramsDecideOnTexts(t *testing.T) {
 	const (
 		seen    = `{"version": 1}`

@@ -19,7 +19,7 @@ import (
 
 const (
 	benchChats, benchTurns, benchBots = 2000, 1_000_000, 500
-	// asked is how often each page is asked for.
+	// asked is the number of requests for each page.
 	asked = 60
 )
 
@@ -86,7 +86,7 @@ SELECT planned_at, 'text', chat_id, turn_no, bot_id, 'offline', 'written' FROM t
 INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, outcome, prompt_tokens, cost)
 SELECT now() - n * interval '8 minutes', 'text', 1 + n % $1, NULL, 2 + n % 500, 'local', CASE WHEN n % 9 = 0 THEN 'time-out' ELSE 'written' END, 900, 0.001
 FROM generate_series(1, 16000) n`, []any{benchChats}},
-		// What is older than single calls.
+		// The totals that are kept longer than single calls.
 		{`
 INSERT INTO llm_totals SELECT by, current_date - n, key, '', 9, 1, 900, 0, 0.01, '1 second' FROM llm_totals t, generate_series(91, 300) n
 WHERE by IN ('provider', 'purpose') AND day = current_date OR by = 'chat' AND day = current_date - 1 AND n < 120`, nil},
@@ -147,8 +147,7 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// pages are what is measured: every page, and of those that search the searches that read
-// the most.
+// pages returns every page, and for pages with a search the searches that read the most.
 func pages() []string {
 	return []string{
 		"/", "/chats", "/chats?q=chat199", "/chats?after=chat1500", "/chats/1000", "/chats/1000?before=400000", "/chats/1000/state",

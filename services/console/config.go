@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
-// Config is how the console is reached.
+// Config configures the console's addresses and logins.
 type Config struct {
 	Listen       string        `config:"listen" doc:"address of the console, as HOST:PORT"`
 	AnyPort      bool          `config:"any_port" doc:"take a free port where the one of listen is in use"`
@@ -52,8 +52,8 @@ func (c Config) validateAddresses() error {
 	return nil
 }
 
-// URL is where browsers reach it. That of this machine is localhost: at an IP address there
-// are no passkeys.
+// URL returns the address for browsers. It uses localhost for this machine, because browsers
+// allow no passkeys at an IP address.
 func (c Config) URL() string {
 	at := cmp.Or(c.PublicURL, "http://"+c.Listen)
 	u, err := url.Parse(at)
@@ -70,7 +70,7 @@ func (c Config) URL() string {
 	return at
 }
 
-// loopback tells whether a host is this machine.
+// loopback reports whether a host is this machine.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

@@ -52,7 +52,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// Deps is what a console works with.
+// Deps are the dependencies of a console.
 type Deps struct {
 	Pool *pgxpool.Pool
 	Bus  *bus.Bus
@@ -60,21 +60,21 @@ type Deps struct {
 	Log  *zap.Logger
 	// Keys seal tokens, and the secrets of authenticators.
 	Keys secret.Keyring
-	// Cast is what the part of the cast can do with what other services know.
+	// Cast holds functions that other services provide for the pages of the cast.
 	Cast cast.Tools
 	// Outlook tells how the planner sees the chat of a name, and Words what a turn was
 	// planned to do, where the author of what it answers is known. Both may be nil.
 	Outlook func(ctx context.Context, chat string) (chats.Outlook, error)
 	Words   func(t *chorusv1.Turn, answered string) string
-	// Settings are those that are set; nil for the defaults.
+	// Settings returns the settings that differ from the defaults; nil for the defaults.
 	Settings func() *settings.Values
-	// Budgets are those of the providers of texts; nil for none.
+	// Budgets returns the providers' budgets; nil for none.
 	Budgets func(ctx context.Context) ([]overview.Budget, error)
-	// Telegram is where the chats of an emulator are shown; empty without one.
+	// Telegram is the address of the emulator's chat page; empty without an emulator.
 	Telegram string
-	// Choose gives the bot that the planner would let speak in a chat now; 0 for none.
+	// Choose returns the bot that the planner would let speak in a chat now; 0 for none.
 	Choose func(ctx context.Context, chat int64) (int64, error)
-	// Honest tells whether a line makes no human of a bot.
+	// Honest reports whether a line makes no bot pass for a human.
 	Honest func(line string) bool
 	// Check looks whether everything is there and as it should be; it may be nil.
 	Check func(ctx context.Context) (preflight.Report, error)
@@ -143,7 +143,7 @@ func newConsole(cfg Config, deps Deps) *Console {
 	return c
 }
 
-// URL is where browsers reach it.
+// URL returns the console's address for browsers.
 func (c *Console) URL() string {
 	cfg := c.cfg
 	if c.listener != nil {
@@ -155,12 +155,12 @@ func (c *Console) URL() string {
 const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second
-	// writeTimeout is how long an operation may take, with its answer.
+	// writeTimeout limits an operation together with its response.
 	writeTimeout = 5 * time.Minute
 	maxHeader    = 64 << 10
-	// grace is how long requests under way may take when the process stops.
+	// grace is the time that running requests get when the process stops.
 	grace = 5 * time.Second
-	// tidyEvery is how often what has expired is removed.
+	// tidyEvery is the interval at which expired rows are removed.
 	tidyEvery = time.Hour
 )
 
@@ -285,7 +285,8 @@ func (c *Console) secret(r *http.Request) bool {
 	})
 }
 
-// followFor is how long a page may follow before it has to show again who it is.
+// followFor limits a stream of changes. After it the page connects again, and its login is
+// checked again.
 const followFor = 10 * time.Minute
 
 // following lets pages of this console follow, and none of another origin.
@@ -304,7 +305,7 @@ func following(next http.Handler) http.Handler {
 	})
 }
 
-// describe is what the API says of itself.
+// describe returns the description of the API.
 func describe() huma.Config {
 	d := huma.DefaultConfig("Chorus", "1")
 	d.Info.Description = "Watch, understand and direct what a cast says."
@@ -316,8 +317,8 @@ func describe() huma.Config {
 	return d
 }
 
-// schemaName is what the API calls a type: with its package's name, so that two parts of the
-// console may have a type of the same name.
+// schemaName returns the name of a type in the API: it includes the package's name, so that
+// two parts of the console may use the same type name.
 func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -351,8 +352,8 @@ func (c *Console) secured(next http.Handler) http.Handler {
 	})
 }
 
-// open makes everybody the owner who names this machine as this machine: a page that lets
-// its own name point to it does not (DNS rebinding).
+// open makes every visitor the owner who addresses this machine by a loopback name. A page
+// whose own name resolves to this machine (DNS rebinding) gets no access.
 func open(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := remote.Address(r, false)

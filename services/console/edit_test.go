@@ -17,7 +17,8 @@ import (
 	"github.com/chorus-cast/chorus/services/console/operation"
 )
 
-// Who changes what somebody else has changed meanwhile is told so, and changes nothing.
+// An edit of something that somebody else has changed meanwhile is refused with a message, and
+// changes nothing.
 func TestWhoEditsWhatHasChangedIsToldSo(t *testing.T) {
 	for name, c := range map[string]struct {
 		page, path string // the path is that of the form
@@ -91,7 +92,7 @@ func TestWhoEditsWhatHasChangedIsToldSo(t *testing.T) {
 	}
 }
 
-// matchIn is what the form of a page says that was seen: of the form with a path and a key.
+// matchIn returns the version that the form with a path and a key sends along.
 func matchIn(t *testing.T, body, path, key string) string {
 	t.Helper()
 	for _, form := range regexp.MustCompile(`(?s)<form.*?</form>`).FindAllString(body, -1) {

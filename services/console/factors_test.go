@@ -276,8 +276,8 @@ func TestIdentityProvider(t *testing.T) {
 	}
 }
 
-// Whoever has taken over an account at the provider comes in no more once its user has a new
-// login, and not as somebody new either.
+// A user's account at the identity provider, once taken over, gives no access after the user
+// has a new login, and creates no new user.
 func TestALinkEndsTheIdentityProvidersLogin(t *testing.T) {
 	p := newProvider(t)
 	c := serve(t, func(cfg *Config) {

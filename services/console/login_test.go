@@ -299,7 +299,7 @@ func TestGuessingIsSlowed(t *testing.T) {
 	})
 }
 
-// Whoever begins logins and ends none fills no table.
+// Logins that are begun and never completed can't fill a table.
 func TestBegunLoginsAreThrottled(t *testing.T) {
 	p := newProvider(t)
 	c := serve(t, func(cfg *Config) {
@@ -399,8 +399,8 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// Who is disabled, removed or given a new login while they log in is refused as who has a
-// wrong password.
+// A user who is disabled, removed or given a new login during their login gets the response of
+// a wrong password.
 func TestDisabledInMidLogin(t *testing.T) {
 	wrong := "the name or the password is wrong"
 	for name, what := range map[string]string{
@@ -452,8 +452,8 @@ func TestDisabledInMidLogin(t *testing.T) {
 	}
 }
 
-// Who is removed after the last look at them is refused in the same words, by whatever way
-// they come in.
+// A user who is removed after the last check gets the same response, by each way of logging
+// in.
 func TestRemovedAsTheLoginEnds(t *testing.T) {
 	c := serve(t, nil)
 	c.user("anna", access.Owner)
@@ -473,8 +473,7 @@ func TestRemovedAsTheLoginEnds(t *testing.T) {
 	}
 }
 
-// Who looks at a page is asked of the database once, and the login is prolonged once a
-// minute.
+// A page's session is read from the database once, and prolonged once a minute.
 func TestWhoLooksAtAPageIsAskedOnce(t *testing.T) {
 	c := serve(t, nil)
 	c.user("anna", access.Owner)
@@ -510,7 +509,7 @@ func TestWhoLooksAtAPageIsAskedOnce(t *testing.T) {
 	}
 }
 
-// In the demo nobody has an account, nor a session to keep something in.
+// In the demo nobody has an account or a session.
 func TestDemoHasNoAccount(t *testing.T) {
 	c := serve(t, func(cfg *Config) { cfg.Open = true })
 	routes, _ := c.server.Config.Handler.(chi.Routes)

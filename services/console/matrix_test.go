@@ -37,7 +37,7 @@ func (c *running) operations() []operationOf {
 	return all
 }
 
-// Who may do what: each role and each operation of the API, none forgotten.
+// The role matrix covers each role and each operation of the API.
 func TestRoleMatrix(t *testing.T) {
 	c := serve(t, nil)
 	all := c.operations()
@@ -67,7 +67,7 @@ func TestRoleMatrix(t *testing.T) {
 	}
 }
 
-// What neither changes anything nor costs is asked for with GET, or is named here with why.
+// Operations that change nothing and cost nothing use GET, or are listed here with the reason.
 func TestWhoOnlyReadsSpendsNothing(t *testing.T) {
 	spends := map[string]bool{"run-checks": true, "draft-persona": true, "say-to-bot": true}
 	reads := map[string]bool{"plan-cast": true} // it has a file to send, and asks nobody

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// The committed description of the API is that of the code.
+// The committed description of the API matches the code.
 func TestOpenAPIIsCurrent(t *testing.T) {
 	c := newConsole(DefaultConfig(), Deps{Log: zap.NewNop()})
 	api := humachi.New(chi.NewRouter(), describe())

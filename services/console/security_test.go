@@ -127,7 +127,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// What proves who somebody is stands in no log.
+// Passwords, codes, tokens and session keys appear in no log.
 func TestSecretsStayOutOfLogs(t *testing.T) {
 	c := serve(t, nil)
 	first, err := c.accounts.FirstLink(t.Context())
@@ -249,7 +249,7 @@ type described struct {
 	query, fields []string
 }
 
-// openAPIText is what the console's document says that may be sent.
+// openAPIText returns the texts of the API's description that reach users.
 func (c *running) openAPIText() []described {
 	c.t.Helper()
 	type schema struct {

@@ -14,7 +14,7 @@ import (
 	parser "github.com/a-h/templ/parser/v2"
 )
 
-// The code of the pages is that of their templates.
+// The generated code matches the templates.
 func TestTemplatesAreCurrent(t *testing.T) {
 	t.Parallel()
 	n := 0

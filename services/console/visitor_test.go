@@ -161,7 +161,7 @@ func (v *visitor) told() string {
 	return found[1]
 }
 
-// in tells whether the visitor is logged in.
+// in reports whether the visitor is logged in.
 func (v *visitor) in() bool {
 	v.c.t.Helper()
 	return v.get("/").StatusCode == http.StatusOK
@@ -188,7 +188,7 @@ func (c *running) user(name string, role access.Role) int64 {
 	return id
 }
 
-// code is that of a link.
+// code returns the code in a link.
 func code(link string) string { return link[strings.Index(link, "#")+1:] }
 
 // login is a visitor who has logged in.
@@ -217,7 +217,7 @@ func (c *running) program(name, role string, readOnly bool) *visitor {
 	return v
 }
 
-// openAPI is what the console says of its API.
+// openAPI returns the paths of the console's API.
 func (c *running) openAPI() map[string]map[string]struct {
 	ID      string `json:"operationId"`
 	Role    string `json:"x-role"`

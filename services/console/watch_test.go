@@ -92,8 +92,8 @@ func (c *club) exec(sql string, args ...any) {
 	}
 }
 
-// turn writes a turn down that was planned so long ago, with an outcome; none for open. Its
-// delivery has the text, if there is one, and was sent unless the turn is open.
+// turn writes a turn that was planned ago, with an outcome; "" leaves it open. A non-empty
+// text becomes its delivery, which is sent unless the turn is open.
 func (c *club) turn(ago time.Duration, kind, outcome, text string, target int64) int64 {
 	c.t.Helper()
 	c.turns++
@@ -124,7 +124,7 @@ SELECT $1, $2, $3, 'send_message', 'message', '', now() + interval '1 minute', $
 	return c.turns
 }
 
-// person writes a message, and gives its number.
+// person writes a person's message and returns its number.
 func (c *club) person(name, text string) (number int64) {
 	c.t.Helper()
 	c.exec(`INSERT INTO people (telegram_id, name) VALUES (77, $1) ON CONFLICT DO NOTHING`, name)
@@ -250,7 +250,7 @@ func TestHowATextWasWrittenIsShown(t *testing.T) {
 	}
 }
 
-// Path is where a turn is shown.
+// Path returns the path of a turn's page.
 func Path(chat, number int64) string { return fmt.Sprintf("/chats/%d/turns/%d", chat, number) }
 
 func TestTurnsAreFoundPageByPage(t *testing.T) {
@@ -386,7 +386,8 @@ func TestWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// Who has paused what, since when and until when is told on the first page and in the chat.
+// Pauses are shown on the first page and in the chat: who paused what, since when and until
+// when.
 func TestPausesAreTold(t *testing.T) {
 	c := newClub(t)
 	var chat int64

@@ -1,4 +1,4 @@
-// Package access says who asks and what they may do.
+// Package access holds the caller of a request, and the rights of roles.
 package access
 
 import (
@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Role is what somebody may do: each role may do what those before it may.
+// Role is a set of rights. Each role includes the rights of those before it.
 type Role int
 
 // The roles, from the least.
@@ -27,7 +27,7 @@ const (
 // Roles are all, from the least.
 func Roles() []Role { return []Role{Viewer, Editor, Director, Admin, Owner} }
 
-// names are those of the roles in the database, the API and on pages.
+// names are the roles' names in the database, the API and on pages.
 var names = map[Role]string{Viewer: "viewer", Editor: "editor", Director: "director", Admin: "admin", Owner: "owner"} //nolint:gochecknoglobals // constant
 
 // String is the role's name.
@@ -43,14 +43,14 @@ func ParseRole(name string) (Role, error) {
 	return 0, fmt.Errorf("role: %.40q, want owner, admin, director, editor or viewer", name)
 }
 
-// Principal is who asks.
+// Principal is the caller of a request.
 type Principal struct {
 	// User is Chorus' id of the user; 0 for who needs no login, in the demo.
 	User int64
-	// Name is that of the user, with the token's behind a slash if one was used.
+	// Name is the user's name, followed by a slash and the token's name if a token was used.
 	Name string
 	Role Role
-	// ReadOnly is set for tokens that may change nothing and ask no model, whatever the role.
+	// ReadOnly marks tokens that may change nothing and call no model, whatever their role.
 	ReadOnly bool
 	// Origin is the address that the request came from, and Via how: console, api or mcp.
 	Origin, Via string
@@ -58,14 +58,14 @@ type Principal struct {
 
 // The errors of who may not.
 var (
-	// ErrAnonymous says that nobody is logged in.
+	// ErrAnonymous reports that the request has no login.
 	ErrAnonymous = errors.New("log in first")
-	// ErrForbidden says that the role does not allow it.
+	// ErrForbidden reports that the caller's role doesn't allow the operation.
 	ErrForbidden = errors.New("your role does not allow it")
 )
 
-// May tells whether somebody may do what needs a role, and perhaps changes something or
-// costs. Nobody may do nothing.
+// May checks that the caller has at least a role. With acts, the operation changes something
+// or costs money, which read-only tokens may not. A nil principal may do nothing.
 func (p *Principal) May(least Role, acts bool) error {
 	switch {
 	case p == nil:
@@ -83,7 +83,7 @@ type key struct{}
 // With puts who asks into a context.
 func With(ctx context.Context, p *Principal) context.Context { return context.WithValue(ctx, key{}, p) }
 
-// From is who asks; nil for nobody.
+// From returns the caller; nil for none.
 func From(ctx context.Context) *Principal {
 	p, _ := ctx.Value(key{}).(*Principal)
 	return p

@@ -24,20 +24,20 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
-// Deps is what accounts work with.
+// Deps are the dependencies of accounts.
 type Deps struct {
 	Pool *pgxpool.Pool
 	// Keys seal the secrets of authenticators. Without keys nobody can set one up.
 	Keys secret.Keyring
 	Now  func() time.Time
 	Log  *zap.Logger
-	// PublicURL is where browsers reach the console, as https://HOST; empty where that is URL,
-	// which is known once the console listens.
+	// PublicURL is the console's address for browsers, as https://HOST. If it is empty, URL is
+	// used, which is known after the console listens.
 	PublicURL string
 	URL       func() string
-	// Forwarded tells that a proxy says who asks, and Open that no login is needed.
+	// Forwarded makes a proxy's headers name the caller; Open makes logins unnecessary.
 	Forwarded, Open bool
-	// Session is how long a login lasts at most.
+	// Session is the longest time a login lasts.
 	Session time.Duration
 	OIDC    OIDC
 }

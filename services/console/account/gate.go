@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/remote"
 )
 
-// maxPublic is how many bytes a request of somebody who is not logged in may have.
+// maxPublic limits a request without a login, in bytes.
 const maxPublic = 64 << 10
 
 //nolint:gosec // statements, no secrets
@@ -26,7 +26,7 @@ FROM user_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = $1 AND 
 UPDATE user_tokens SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $2::timestamptz - interval '1 minute')`
 )
 
-// Via is how a request comes: console, api or mcp.
+// Via returns the interface that a request uses: console, api or mcp.
 func Via(path string) string {
 	for _, via := range []string{"api", "mcp"} {
 		if path == "/"+via || strings.HasPrefix(path, "/"+via+"/") {
@@ -36,7 +36,7 @@ func Via(path string) string {
 	return "console"
 }
 
-// public tells what is open to everybody: the way in, and what its pages load.
+// public reports whether a path needs no login: the login pages and their assets.
 func public(path string) bool {
 	return path == "/login" || path == "/join" || path == "/logout" || strings.HasPrefix(path, "/login/") || strings.HasPrefix(path, "/static/")
 }
@@ -91,8 +91,8 @@ func (a *Area) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	operation.Refuse(w, a.set.Problem(r.Context(), "log in", err))
 }
 
-// loggedIn is who the session says, as the database knew them when it was read: what
-// somebody may do ends at once.
+// loggedIn returns the session's user as the database has them now, so that rights that were
+// taken away end at once.
 func (a *Area) loggedIn(ctx context.Context) (*access.Principal, error) {
 	v, _ := ctx.Value(visitKey{}).(*visit)
 	if v == nil || v.user == 0 {
@@ -102,7 +102,7 @@ func (a *Area) loggedIn(ctx context.Context) (*access.Principal, error) {
 	return &access.Principal{User: v.user, Name: v.name, Role: role}, err
 }
 
-// byToken is whose token it is; nobody's if it does not hold.
+// byToken returns the owner of a token; nil if the token isn't valid.
 func (a *Area) byToken(ctx context.Context, token string) (*access.Principal, error) {
 	var id int64
 	var ofUser, ofToken string

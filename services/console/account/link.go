@@ -18,8 +18,8 @@ import (
 
 //nolint:gosec // statements, no secrets
 const (
-	// LinkFor is how long a link of the first start or of the terminal works, and invitedFor
-	// how long an invitation does.
+	// LinkFor is the lifetime of a link from the first start or the terminal, invitedFor that
+	// of an invitation.
 	LinkFor, invitedFor = 24 * time.Hour, 72 * time.Hour
 
 	// A new start makes the link of the one before useless.
@@ -39,7 +39,8 @@ DELETE FROM user_passkeys WHERE user_id = $1`
 DELETE FROM user_tokens WHERE user_id = $1`
 )
 
-// join is where links lead to. What stands behind # no server is told, so that no log has it.
+// join is the path of links. Browsers don't send the part after # to servers, so no log has
+// it.
 const join = "/join#"
 
 // FirstLink makes the link with which the first owner makes an account, as a path of the

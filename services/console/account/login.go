@@ -23,7 +23,7 @@ const (
 SELECT id, coalesce(password_hash, ''), totp_sealed IS NOT NULL FROM users WHERE lower(name) = lower($1) AND disabled_at IS NULL`
 	readName = `-- console: name of a user
 SELECT name FROM users WHERE id = $1 AND disabled_at IS NULL`
-	// maxCodes is how many codes may be wrong before the password is asked for again.
+	// maxCodes is how many wrong codes are allowed before the password is asked for again.
 	maxCodes = 5
 )
 
@@ -129,8 +129,8 @@ func (a *Area) checkCode(r *http.Request, code string) error {
 	return errors.Join(right(ctx, true), a.entered(r, id, "password and code"))
 }
 
-// nameOf is the name of a user who logs in. Whoever was disabled or removed meanwhile is
-// refused as for a wrong password.
+// nameOf returns the name of a user who logs in. A user who was disabled or removed meanwhile
+// gets the response of a wrong password.
 func (a *Area) nameOf(ctx context.Context, id int64) (name string, err error) {
 	err = a.Pool.QueryRow(ctx, readName, id).Scan(&name)
 	if errors.Is(err, pgx.ErrNoRows) {

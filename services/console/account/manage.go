@@ -54,8 +54,8 @@ type (
 	nothing struct{}
 )
 
-// operations are those of accounts. Those of one's own account only pages have: a token
-// that was stolen must not be able to make another one.
+// operations are the operations on accounts. Only pages offer those on one's own account: a
+// stolen token must not be able to make another one.
 type operations struct {
 	list   *operation.Of[listInput, userList]
 	invite *operation.Of[invitation, linkMade]
@@ -121,7 +121,7 @@ func (a *Area) list(ctx context.Context, in *listInput) (*userList, error) {
 	return &out, nil
 }
 
-// role reads a role that who asks may give.
+// role parses a role that the caller may grant.
 func role(ctx context.Context, name string) (access.Role, error) {
 	r, err := access.ParseRole(name)
 	if err != nil {
@@ -204,7 +204,7 @@ func (a *Area) remove(ctx context.Context, in *idInput) (*nothing, error) {
 
 const accountsPath = "/accounts"
 
-// userPages are those of who may log in.
+// userPages adds the pages of users.
 func (a *Area) userPages(r chi.Router) {
 	r.Get(accountsPath, func(w http.ResponseWriter, r *http.Request) {
 		after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64) // none is 0

@@ -88,8 +88,9 @@ func (a *Area) provider(ctx context.Context) (*oidc.Provider, *oauth2.Config, er
 	}, nil
 }
 
-// asked is what a login at the provider began with: state ties the answer to this browser,
-// nonce the identity to this login, and verifier the code to this console (PKCE).
+// asked holds the values that a login at the provider starts with: state ties the response to
+// this browser, nonce ties the identity to this login, and verifier ties the code to this
+// console (PKCE).
 type asked struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`

@@ -73,7 +73,7 @@ SELECT token, origin, created_at, expiry FROM sessions WHERE user_id = $1 AND ex
 DELETE FROM sessions WHERE token = $1 AND user_id = $2`
 
 	ownPath = "/account"
-	// longestToken is how many days a token lasts at most.
+	// longestToken limits a token's lifetime, in days.
 	longestToken = 365
 )
 
@@ -173,7 +173,7 @@ func (a *Area) dropToken(ctx context.Context, in *idInput) (*nothing, error) {
 	return &nothing{}, err
 }
 
-// own is what the page of one's own account shows.
+// own is the data of the page of one's own account.
 type own struct {
 	User     User
 	Passkeys []Passkey
@@ -220,7 +220,7 @@ func (a *Area) owned(next http.Handler) http.Handler {
 	})
 }
 
-// ownPages are those of one's own account.
+// ownPages adds the pages of one's own account.
 func (a *Area) ownPages(r chi.Router) {
 	r.Get(ownPath, func(w http.ResponseWriter, r *http.Request) {
 		o, err := a.readOwn(r.Context())

@@ -17,7 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/console/operation"
 )
 
-// What a session holds.
+// The keys of a session's values.
 const (
 	keyUser    = "user"    // who is logged in
 	keySince   = "since"   // when the login was
@@ -29,7 +29,7 @@ const (
 )
 
 const (
-	// Who is logged in comes with it: pages that follow ask often.
+	// It also reads the user, because pages follow one another quickly.
 	readSession = `-- console: session
 SELECT s.data, least(s.created_at + $2::interval, now() + $3::interval) > s.expiry + interval '1 minute',
     coalesce(u.id, 0), coalesce(u.name, ''), coalesce(u.role, '')
@@ -57,7 +57,7 @@ var _ scs.CtxStore = sessions{}
 // visit is the session that a request came with, and its address.
 type visit struct {
 	token string
-	// user is who is logged in, 0 for nobody, as the database knew them then.
+	// user is the session's user, 0 for none, as read with the session.
 	user       int64
 	name, role string
 	origin     string
@@ -148,9 +148,9 @@ func (a *Area) newManager() *scs.SessionManager {
 	}
 }
 
-// logIn makes the session that of a user, at once. It gets a new token: one that somebody
-// else has put into the browser before is worth nothing. Whoever was removed meanwhile is
-// refused as for a wrong password.
+// logIn ties the session to a user at once. It gets a new token, so that a token planted in
+// the browser before the login is worthless. A user who was removed meanwhile gets the
+// response of a wrong password.
 func (a *Area) logIn(ctx context.Context, id int64) error {
 	if err := a.manager.RenewToken(ctx); err != nil {
 		return fmt.Errorf("begin a session: %w", err)
@@ -171,10 +171,10 @@ func (a *Area) logIn(ctx context.Context, id int64) error {
 	return fmt.Errorf("begin a session: %w", err)
 }
 
-// freshFor is how long after a login somebody may change how to log in.
+// freshFor is how long after a login users may change their ways of logging in.
 const freshFor = 15 * time.Minute
 
-// errStale says that the login is too old for what was asked for.
+// errStale reports that the login is too old for the operation.
 var errStale = fmt.Errorf("%w: for this, log in again first", access.ErrForbidden)
 
 // fresh is an error unless who asks has logged in lately.

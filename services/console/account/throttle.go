@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// freeTries is how often one may fail without a delay. From then on the delay doubles
-	// with each failure, from a second to the longest.
+	// freeTries is the number of failures without a delay. After them the delay doubles with
+	// each failure, from a second to the longest.
 	freeTries = 5
-	// A name's delay is shorter than an address': others can make it grow.
+	// A name's longest delay is shorter than an address', because others can cause it.
 	longestForName, longestForAddress = 5 * time.Minute, 15 * time.Minute
-	// forgottenAfter is how long after the end of a delay a failure counts.
+	// forgottenAfter is how long after its delay a failure still counts.
 	forgottenAfter = 24 * time.Hour
 
 	// Each try counts as a failure until it turns out to be none: those that run at the
@@ -39,7 +39,7 @@ UPDATE login_failures SET failures = failures - 1, next_at = $2 WHERE who = $1 A
 DELETE FROM login_failures WHERE who = $1`
 )
 
-// throttledError says that there were too many tries.
+// throttledError reports too many tries.
 type throttledError struct{ wait time.Duration }
 
 func (e *throttledError) Error() string {

@@ -31,7 +31,7 @@ type User struct {
 	ETag      string    `json:"etag,omitempty" db:"-" doc:"for If-Match, when the role is changed or the user is disabled"`
 }
 
-// state is what admins change of a user.
+// state names the part of a user that admins change.
 func (u *User) state() string {
 	if u.Disabled {
 		return u.Role + ", disabled"
@@ -46,7 +46,7 @@ const (
 SELECT ` + userColumns + ` FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2`
 	readUser = `-- console: user
 SELECT ` + userColumns + ` FROM users u WHERE u.id = $1`
-	// lockOwners lets one change of who is an owner follow another.
+	// lockOwners serialises changes of owners.
 	lockOwners = `-- console: lock owners
 SELECT id FROM users WHERE role = 'owner' ORDER BY id FOR UPDATE`
 	countOwners = `-- console: count owners
@@ -89,7 +89,7 @@ func mayRule(who *access.Principal, role access.Role) error {
 	return nil
 }
 
-// change is what becomes of a user.
+// change is the new state of a user.
 type change struct {
 	role     access.Role
 	disabled bool
@@ -99,9 +99,9 @@ type change struct {
 // errLastOwner says why somebody must stay.
 var errLastOwner = errors.New("the last owner stays one: make somebody else an owner first")
 
-// alter changes a user, if who asks may, and gives what was before. The last owner stays
-// one. Who is disabled or gets another role is logged out, and the links that they have
-// made, or that were made for them as they were, work no more.
+// alter changes a user, if the caller may, and returns the state before and after. The last
+// owner can't lose the role. A user who is disabled or gets another role is logged out, and
+// the links that they made, or that were made for them, stop working.
 func (a *Area) alter(ctx context.Context, id int64, become func(User) (change, error)) (before, after User, err error) {
 	who := access.From(ctx)
 	err = store.InTx(ctx, a.Pool, func(tx pgx.Tx) error {

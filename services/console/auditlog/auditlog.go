@@ -45,11 +45,11 @@ type (
 
 const (
 	path = "/audit"
-	// maxEntries is how many entries are read at once.
+	// maxEntries limits the entries of one read.
 	maxEntries = 200
-	// patience is how long who exports may take for so many.
+	// patience limits the time for one such part of an export.
 	patience = 30 * time.Second
-	// lookedBack is how far back it is looked unless somebody says from when on.
+	// lookedBack is the default period of a search.
 	lookedBack = 30 * 24 * time.Hour
 	// cursor is the place of the last entry of a page.
 	cursor = "%d-%d"
@@ -162,7 +162,7 @@ func (a *Area) Routes(r chi.Router) {
 	})
 }
 
-// details are what was asked for and what changed, as far as there is any.
+// details returns an entry's request and changes, if it has any.
 func details(e *audit.Entry) string {
 	var said strings.Builder
 	for _, part := range []struct {

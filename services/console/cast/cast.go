@@ -21,7 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// Deps is what the part works with.
+// Deps are the dependencies of the pages of the cast.
 type Deps struct {
 	Pool *pgxpool.Pool
 	// Keys seal tokens.
@@ -29,12 +29,12 @@ type Deps struct {
 	Tools
 }
 
-// Tools are what others know how to do. Each may be nil.
+// Tools are functions that other services provide. Each may be nil.
 type Tools struct {
 	// Token and Chat make the account of a bot and a group, where Telegram is emulated.
 	Token casting.TokenResolver
 	Chat  casting.ChatResolver
-	// Say gives what a bot would answer in a chat. Nobody hears of it.
+	// Say returns a bot's answer in a chat, without sending it.
 	Say func(ctx context.Context, chat, bot int64, text string) (string, error)
 	// Write asks a model for a text. It is nil where none is configured.
 	Write func(ctx context.Context, system, user string) (string, error)
@@ -108,7 +108,7 @@ func (a *Area) Routes(r chi.Router) {
 	r.Post("/cast/chats/{name}", a.planChat)
 }
 
-// perPage is how many bots, chats and versions a page shows.
+// perPage is the number of bots, chats and versions on a page.
 const perPage = 50
 
 type listed struct {
@@ -192,7 +192,8 @@ func (a *Area) listChats(ctx context.Context, in *listed) (*chatsAnswer, error) 
 	return out, nil
 }
 
-// cut leaves out what was read to know whether there is more, and gives where that begins.
+// cut removes the extra row that shows whether there are more, and returns its name, at which
+// the next page begins.
 func cut[T any](found []T, limit int, name func(T) string) (shown []T, next string) {
 	if len(found) <= limit {
 		return found, ""

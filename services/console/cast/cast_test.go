@@ -290,7 +290,7 @@ func TestANewPersonaInThreeFields(t *testing.T) {
 	}
 }
 
-// What a form holds may be a token: no browser keeps the page.
+// A form may hold a token, so browsers must not cache its page.
 func TestAFormThatIsWrongIsNotCached(t *testing.T) {
 	t.Parallel()
 	s := open(t, cast.Tools{})

@@ -49,7 +49,7 @@ func (a *Area) draftPersona(ctx context.Context, in *draftAsked) (*draftAnswer, 
 	return out, nil
 }
 
-// drafted gives the cast in which a new bot has its place, and the bot.
+// drafted returns a new bot and the cast with it.
 func (a *Area) drafted(ctx context.Context, in *draftAsked) (cast roster.Cast, bot roster.Bot, err error) {
 	name, like := strings.TrimSpace(in.Body.Name), strings.TrimSpace(in.Body.Like)
 	if err := errors.Join(lengthOf("name", name, longestName), lengthOf("what it is like", like, longestLike)); err != nil {

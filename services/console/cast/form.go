@@ -11,8 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// Forms are made of the schema of cast files: the name of an input is the path of its
-// field, and its hint is what the schema says of it. So a form can do what a file can.
+// Forms are generated from the schema of cast files: an input's name is the path of its field,
+// its hint the schema's description. So forms can edit everything that files can.
 
 // input is a field of a form.
 type input struct {
@@ -108,7 +108,7 @@ func (g *group) add(v reflect.Value, f schema.Field, path string) {
 	}
 }
 
-// spare is how many empty rows a table has.
+// spare is the number of empty rows in a table.
 const spare = 2
 
 func rows(v reflect.Value, f schema.Field, path string) table {

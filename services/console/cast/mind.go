@@ -120,7 +120,7 @@ const (
 SELECT b.id, c.id FROM bots b JOIN cast_members m ON m.bot_id = b.id JOIN chats c ON c.id = m.chat_id
 WHERE b.name = $1 AND b.removed_at IS NULL AND c.removed_at IS NULL AND ($2 = '' OR c.name = $2) ORDER BY c.id LIMIT 1`
 	longestSaid = 1000
-	// sayTimeout is how long an answer may take.
+	// sayTimeout limits the wait for an answer.
 	sayTimeout = 90 * time.Second
 )
 

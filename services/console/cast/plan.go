@@ -35,7 +35,7 @@ type planned struct {
 	}
 }
 
-// shownPlan is what a file changes.
+// shownPlan holds the changes that a file would make.
 type shownPlan struct {
 	Changes []roster.Shown    `json:"changes"`
 	Notes   []string          `json:"notes,omitempty"`
@@ -65,7 +65,7 @@ func (a *Area) readCast(ctx context.Context, _ *struct{}) (*fileAnswer, error) {
 	return out, nil
 }
 
-// parse reads a file, whose mistakes are those of who asks.
+// parse reads a cast file and returns its errors as errors of the request.
 func parse(text string) (*castfile.File, error) {
 	file, err := castfile.Parse("line ", []byte(text))
 	if err != nil {
@@ -157,9 +157,9 @@ func refused(err error) error {
 	return err
 }
 
-// options are how files are applied: bots that are known keep their tokens, unless the
-// file refers to another one or a token was given. Accounts and groups are made by the
-// tools, where they can be made.
+// options returns how a file is applied: known bots keep their tokens, unless the file refers
+// to another token or one was given. The tools make accounts and groups where that is
+// possible.
 func (a *Area) options(ctx context.Context, sealed map[string]string, prune bool, tools Tools) (casting.Options, error) {
 	current, err := a.roster(ctx)
 	if err != nil {
@@ -221,8 +221,8 @@ func resolve(ref secret.Ref, who *access.Principal) (secret.String, error) {
 	return secret.Resolve(ref)
 }
 
-// notMade are tools that make nothing: what they give stands for what the emulator makes
-// when the file is applied.
+// notMade returns tools that make nothing: they return placeholders for the accounts and
+// groups that applying the file would make in the emulator.
 func (a *Area) notMade() Tools {
 	if a.Token == nil {
 		return Tools{}

@@ -18,7 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// Chat is how things stand in one.
+// Chat is the state of a chat.
 type Chat struct {
 	ID       int64      `json:"id"`
 	Name     string     `json:"name"`
@@ -66,7 +66,7 @@ func (c *Chat) Spell() string {
 	return "a quiet spell: turns are further apart"
 }
 
-// Called is what people call it.
+// Called returns the chat's title, or its name without one.
 func (c *Chat) Called() string {
 	if c.Title == "" {
 		return c.Name
@@ -87,7 +87,7 @@ type OpenTurn struct {
 	Held      bool       `json:"held" doc:"whether its text waits for a person"`
 }
 
-// State says what it waits for.
+// State describes what the turn waits for.
 func (o *OpenTurn) State() string {
 	switch {
 	case o.Held:
@@ -127,7 +127,7 @@ SELECT c.id, c.name, c.title, c.kind, c.language, c.time_zone, c.topics, c.remov
 FROM chats c LEFT JOIN chat_clock k ON k.chat_id = c.id
 LEFT JOIN chat_pauses p ON p.chat_id = c.id AND p.paused_at IS NOT NULL AND (p.paused_until IS NULL OR p.paused_until > now())
 WHERE c.id = $1`
-	// The first of its deliveries that has not ended says what a written turn waits for.
+	// The first open delivery of a written turn tells what the turn waits for.
 	openTurns = `-- console: open turns
 SELECT t.turn_no, t.kind, coalesce((SELECT display_name FROM personas WHERE bot_id = t.bot_id), ''), t.planned_at, t.expires_at, t.written_at,
     coalesce(d.owner, t.owner) IS NOT NULL, coalesce(d.not_before, t.not_before), coalesce(d.lane = 'held', false)
@@ -173,7 +173,7 @@ func (a *Area) readChat(ctx context.Context, in *chatQuery) (*chatAnswer, error)
 	return &chatAnswer{c}, nil
 }
 
-// settings are those in effect in a chat, those that somebody has set first.
+// settings returns the settings in effect in a chat, changed ones first.
 func (a *Area) settings(chat int64) []Setting {
 	var values *settings.Values
 	if a.Settings != nil {

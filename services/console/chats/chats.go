@@ -19,19 +19,19 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// Deps is what the area works with.
+// Deps are the dependencies of the pages of chats.
 type Deps struct {
 	Pool *pgxpool.Pool
 	// Outlook tells how the planner sees the chat of a name; nil where nobody can tell.
 	Outlook func(ctx context.Context, chat string) (Outlook, error)
-	// Settings are those that are set; nil for the defaults.
+	// Settings returns the settings that differ from the defaults; nil for the defaults.
 	Settings func() *settings.Values
 	// Said changes whenever something was said in a chat that a page shows; false where none
 	// does. It may be nil.
 	Said func(chat int64) (event uint64, open bool)
 }
 
-// Outlook is how the planner sees a chat, in words.
+// Outlook describes the planner's view of a chat in words.
 type Outlook struct {
 	Turns      int64        `json:"turns" doc:"so far"`
 	Now        string       `json:"now" doc:"whether a turn can be planned, and if not, why"`
@@ -55,7 +55,7 @@ type Member struct {
 	LastHour string `json:"messages_last_hour"`
 }
 
-// Unanswered is how many messages got no answer for a reason.
+// Unanswered counts the messages without an answer for one reason.
 type Unanswered struct {
 	Reason   string `json:"reason"`
 	Messages int    `json:"messages"`
@@ -115,7 +115,7 @@ func Rests(enabled bool, waiting string, paused, until *time.Time) string {
 	return Waiting(waiting)
 }
 
-// Waiting says what a chat's clock waits for.
+// Waiting describes why a chat's clock waits.
 func Waiting(reason string) string {
 	switch reason {
 	case "chat_disabled":

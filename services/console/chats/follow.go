@@ -17,11 +17,11 @@ import (
 	"github.com/chorus-cast/chorus/services/console/operation"
 )
 
-// seen is how far an open page has come. It sends it along when it asks for what is new.
+// seen is the position of an open page, which it sends along when it asks for news.
 type seen struct {
 	// Line is the number of its last line, Turn that of the newest turn that it shows.
 	Line, Turn int64
-	// Since is when the newest reaction that it shows was made, in microseconds.
+	// Since is the time of the newest reaction on the page, in microseconds.
 	Since int64
 }
 
@@ -46,7 +46,7 @@ type reacted struct {
 	line int64
 }
 
-// News is what has come since.
+// news is what a chat has got since a page's position.
 type news struct {
 	lines     []Line
 	reactions []reacted
@@ -54,8 +54,7 @@ type news struct {
 	seen      seen
 }
 
-// lateTurns is how many turns back a reaction may have been planned that was made after
-// what came after it.
+// lateTurns is how many turns before the page's last one a late reaction may belong to.
 const lateTurns = 20
 
 const newReactions = `-- console: new reactions
@@ -133,15 +132,15 @@ func (a *Area) linesPart(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// asked is what is new in a chat for all pages that have come so far, and when it was asked.
+// asked holds the news of a chat for all pages at the same position, and when it was read.
 type asked struct {
 	chat  int64
 	seen  seen
 	event uint64
 }
 
-// newPart is what an open page is told; empty for nothing. Pages that have come as far are
-// told the same, which is read and rendered once.
+// newPart returns the update for an open page; empty for none. It is read and rendered once
+// for all pages at the same position.
 func (a *Area) newPart(ctx context.Context, chat int64, was seen) (string, error) {
 	read := func(ctx context.Context) (string, error) {
 		n, err := a.since(ctx, chat, was)

@@ -54,7 +54,7 @@ type linesAnswer struct {
 }
 
 const (
-	// shown is how many lines are read at a time.
+	// shown is the number of lines that are read at a time.
 	shown = 60
 
 	linesBefore = `-- console: lines before

@@ -39,7 +39,7 @@ func (s *Summary) Rests() string {
 	return cmp.Or(Rests(s.Enabled, s.Waiting, s.Paused, s.PausedUntil), s.NoTexts)
 }
 
-// Called is what people call it.
+// Called returns the chat's title, or its name without one.
 func (s *Summary) Called() string {
 	if s.Title == "" {
 		return s.Name
@@ -122,7 +122,7 @@ func withTexts(ctx context.Context, pool *pgxpool.Pool, found []Summary) error {
 	return err
 }
 
-// noTexts is why nobody writes texts for now; empty where they are written.
+// noTexts returns why no texts are written at present; empty if they are.
 func noTexts(ctx context.Context, pool *pgxpool.Pool) (string, error) {
 	silence, err := usage.FindSilence(ctx, pool)
 	if err != nil || !silence.Lasts() {

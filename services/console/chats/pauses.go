@@ -19,7 +19,7 @@ type Pause struct {
 	Until *time.Time `json:"until,omitempty" doc:"absent for until somebody ends it"`
 }
 
-// String says what is paused, by whom, since when and until when.
+// String describes the pause: what, by whom, since when and until when.
 func (p Pause) String() string {
 	what, done := "everything", "paused"
 	switch {
@@ -37,7 +37,7 @@ func (p Pause) String() string {
 	return what + " is " + done + " by " + p.By + " since " + page.Clock(p.Since) + " " + until
 }
 
-// What administrators of a chat pause by a command there is kept without their names.
+// Pauses that a chat's administrators set by a command are stored without their names.
 const readPauses = `-- console: pauses that hold
 SELECT coalesce(c.name, ''), coalesce(b.name, ''), p.by, p.since, p.until
 FROM pauses p LEFT JOIN chats c ON c.id = p.chat_id LEFT JOIN bots b ON b.id = p.bot_id
@@ -49,7 +49,7 @@ FROM chat_pauses p JOIN chats c ON c.id = p.chat_id
 WHERE p.paused_at IS NOT NULL AND (p.paused_until IS NULL OR p.paused_until > now()) AND ($1 = 0 OR p.chat_id = $1)
 ORDER BY 4 DESC LIMIT $2`
 
-// Pauses are those that hold in a chat, or all for 0: the latest ones.
+// Pauses returns the pauses in effect in a chat, or in all chats for 0, latest first.
 func Pauses(ctx context.Context, db store.Querier, chat int64, limit int) ([]Pause, error) {
 	return store.Collect(ctx, db, "read the pauses", pgx.RowToStructByPos[Pause], readPauses, chat, limit)
 }

@@ -1,5 +1,5 @@
-// Package directing is the part of the console where people direct a cast: let a bot speak
-// at once, have something happen in a chat, mute and pause, and say who speaks when.
+// Package directing holds the pages and operations to direct a cast: let a bot speak at once,
+// play a scene in a chat, mute and pause, and choose the order of speakers.
 package directing
 
 import (
@@ -31,7 +31,7 @@ type Speaker struct {
 	ID          int64  `json:"id"`
 	Name        string `json:"name"`
 	DisplayName string `json:"display_name"`
-	// Obstacle is why it can't speak in the chat, whoever asks it to; empty if it can.
+	// Obstacle is the reason why the bot can't speak in the chat; empty if it can.
 	Obstacle string `json:"obstacle,omitempty"`
 }
 
@@ -43,7 +43,7 @@ type NamedPause struct {
 	BotName  string `json:"bot,omitempty" doc:"empty for all bots"`
 }
 
-// What is what is paused, in words.
+// What names the paused object.
 func (p *NamedPause) What() string {
 	switch {
 	case p.Bot == 0 && p.Chat == 0:
@@ -56,7 +56,7 @@ func (p *NamedPause) What() string {
 	return p.BotName + ", in " + p.ChatName
 }
 
-// Direction is how a chat is directed now.
+// Direction is the state of a chat's direction.
 type Direction struct {
 	ID     int64         `json:"id"`
 	Name   string        `json:"name"`
@@ -64,7 +64,7 @@ type Direction struct {
 	Bots   []Speaker     `json:"bots"`
 	Pauses []NamedPause  `json:"pauses" doc:"those of the chat and of all chats"`
 	Scene  *direct.Scene `json:"scene,omitempty"`
-	// Settings are those about directing, by their keys.
+	// Settings holds the settings about directing, by key.
 	Settings    map[string]string `json:"settings" doc:"speaker_order, style and approval, as they hold for the chat"`
 	SceneTag    string            `json:"scene_etag" doc:"for If-Match, when the scene is changed"`
 	SettingsTag string            `json:"settings_etag" doc:"for If-Match, when order, style or approval are"`
@@ -296,7 +296,8 @@ func (a *Area) doEndScene(ctx context.Context, in *sceneEnd) (*none, error) {
 	return &none{}, told(err)
 }
 
-// checkScene is an error where another scene is played than was seen. It gives it.
+// checkScene returns a check that fails if the current scene isn't the one that was seen. It
+// stores the current scene in is.
 func checkScene(seen operation.Seen, is **direct.Scene) func(*direct.Scene) error {
 	return func(s *direct.Scene) error {
 		*is = s
@@ -368,7 +369,7 @@ func (a *Area) doOrder(ctx context.Context, in *orderInput) (*none, error) {
 
 func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
 
-// object is what an act is about, for the audit log.
+// object names the object of an operation for the audit log.
 func object(chat, bot int64) string {
 	switch {
 	case chat == 0 && bot == 0:
@@ -399,7 +400,7 @@ func told(err error) error {
 // conflictError is a conflict with how things stand, and says with what.
 type conflictError struct{ direct.RefusedError }
 
-// Unwrap makes it a conflict.
+// Unwrap makes errors.Is match ErrConflict.
 func (*conflictError) Unwrap() error { return operation.ErrConflict }
 
 // Routes adds its pages.

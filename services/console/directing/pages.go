@@ -32,7 +32,7 @@ func (a *Area) one(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// may tells whether who looks may direct.
+// may reports whether the caller may direct.
 func may(r *http.Request) bool { return access.From(r.Context()).May(access.Director, true) == nil }
 
 func chatOf(r *http.Request) (in ChatInput, err error) {

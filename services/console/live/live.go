@@ -17,12 +17,11 @@ import (
 )
 
 const (
-	// gap is how often a page is told at most: what comes meanwhile is told as one.
+	// gap is the shortest time between two messages to a page; events in between are merged.
 	gap = 300 * time.Millisecond
 	// longest is the longest that a page may ask for instead.
 	longest = time.Minute
-	// alive is how often something is written where nothing happens, so that what stands
-	// between does not end the connection.
+	// alive is the interval of keep-alives, so that proxies don't close an idle connection.
 	alive = 25 * time.Second
 )
 

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// follow opens a page, and gives the next thing that it is told.
+// follow opens a page's stream and returns a function that reads its next message.
 func follow(t *testing.T, server *httptest.Server, query string) (next func() string) {
 	t.Helper()
 	ctx, leave := context.WithTimeout(t.Context(), 10*time.Second)
@@ -53,8 +53,8 @@ func turn(chat int64) *chorusv1.Event {
 	return &chorusv1.Event{Turns: []*chorusv1.TurnId{{ChatId: chat, Number: 1}}}
 }
 
-// TestAPageIsToldOfItsChatOnly tells of other chats first: were the page told of those, it
-// would be told twice.
+// TestAPageIsToldOfItsChatOnly announces changes of other chats first: a page that got those,
+// too, would get two messages.
 func TestAPageIsToldOfItsChatOnly(t *testing.T) {
 	t.Parallel()
 	for query, c := range map[string]struct {

@@ -10,9 +10,9 @@ import (
 	"github.com/a-h/templ"
 )
 
-// Shared reads once what several pages ask for. It is safe for concurrent use, and ready as
-// it is. A key must name all that a reading depends on, and when: what was read for it is
-// given to whoever asks for the same within the next seconds.
+// Shared reads once what several pages ask for. It is safe for concurrent use; its zero value
+// is ready. A key must name everything that a reading depends on, and when: calls with the
+// same key share a reading for the next seconds.
 type Shared[K comparable, V any] struct {
 	mu    sync.Mutex
 	known map[K]*reading[V]
@@ -26,13 +26,13 @@ type reading[V any] struct {
 }
 
 const (
-	// remembered is how long after a reading others may ask for it: a slow line's time.
+	// remembered is how long a reading is shared: the delay of a slow connection.
 	remembered = 2 * time.Second
-	// patience is how long one may take. It does not end with the page that asked first.
+	// patience limits a reading. It doesn't end with the page that asked first.
 	patience = 10 * time.Second
 )
 
-// Get gives what is read for a key.
+// Get returns the reading for a key.
 func (s *Shared[K, V]) Get(ctx context.Context, key K, read func(context.Context) (V, error)) (V, error) {
 	s.mu.Lock()
 	s.forget()
@@ -83,7 +83,8 @@ type Fragment struct {
 	shared Shared[time.Time, string]
 }
 
-// Stream is where a page is told when to ask for it.
+// Stream returns the address of the stream that tells a page when to ask for the fragment
+// again.
 func (f *Fragment) Stream() string { return "/live?every=" + f.Every.String() }
 
 // HTML is the fragment. What has changed before the last moment at which pages were told is

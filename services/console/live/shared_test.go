@@ -19,8 +19,8 @@ import (
 	"github.com/chorus-cast/chorus/services/console/live"
 )
 
-// Whoever asks for the same meanwhile or soon after gets the same, though who asked first
-// has gone; what failed is tried again, and what is old read anew.
+// Calls with the same key, at the same time or soon after, share a reading, even if the first
+// caller has left. A failed reading is tried again, and an old one is read anew.
 func TestOneReadingServesAllWhoAskForTheSame(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestAFragmentIsRenderedOnceForAll(t *testing.T) {
 	})
 }
 
-// written is what is sent to a page, and when.
+// written is a message to a page, with its time.
 type written struct {
 	http.ResponseWriter
 

@@ -42,11 +42,11 @@ type bar struct {
 const (
 	plotWidth  = 600.0
 	plotHeight = 120.0
-	// colours are how many there are for names, c0 and following.
+	// colours is the number of colours for names: the classes c0, c1, ….
 	colours = 6
 )
 
-// measure is what is plotted of a day.
+// measure is one figure of a day that a plot shows.
 type measure struct {
 	title, format string
 	of            func(d usageDay) float64
@@ -60,10 +60,10 @@ func measures() []measure {
 	}
 }
 
-// others is how names that are summed together are called.
+// others is the name under which small names are summed.
 const others = "others"
 
-// newChart is that of n days up to now.
+// newChart returns the chart of the last n days.
 func newChart(of []usageDay, n int, now time.Time) chart {
 	first := usage.Day(now).AddDate(0, 0, 1-n)
 	c := chart{First: first.Format(time.DateOnly), Last: usage.Day(now).Format(time.DateOnly)}
@@ -111,7 +111,7 @@ func last(name string) int {
 	return 0
 }
 
-// plot is that of a measure; false where there is nothing of it.
+// plot returns the plot of a measure; false if there is no data.
 func (c *chart) plot(m measure, days []map[string]usageDay, first time.Time) (plot, bool) {
 	highest := 0.0
 	for _, day := range days {

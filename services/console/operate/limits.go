@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings/settingspg"
 )
 
-// limitUsed is how much is used of what a setting limits.
+// limitUsed is the use of a limit that a setting sets.
 type limitUsed struct {
 	Key   string `json:"key" doc:"the setting"`
 	Chat  string `json:"chat,omitempty" doc:"the chat's name; empty where it holds for everybody"`
@@ -22,7 +22,7 @@ type limitUsed struct {
 	ETag  string `json:"etag" doc:"for If-Match, when the setting is set for the chat or for everybody"`
 }
 
-// share is how much is used up, from 0 to 1.
+// share returns the used part, from 0 to 1.
 func (l limitUsed) share() float64 {
 	if l.Limit == 0 {
 		return 0
@@ -58,14 +58,14 @@ func tagOf(values *settings.Values, d *settings.Definition, chat int64) string {
 	return operation.ETag([2]string{text, string(from)})
 }
 
-// used is how much somebody has used.
+// used is the use of a limit by one chat or person.
 type used struct {
 	ID   int64
 	Name string
 	N    int
 }
 
-// limits are those of chats and people where the most is used.
+// limits returns the limits of the chats and people that have used most of theirs.
 func (a *Area) limits(ctx context.Context) ([]limitUsed, error) {
 	values, err := settingspg.Values(ctx, a.Pool)
 	if err != nil {

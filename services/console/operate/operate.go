@@ -30,15 +30,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// Deps is what the part works with.
+// Deps are the dependencies of the pages for operators.
 type Deps struct {
 	Pool *pgxpool.Pool
-	// Bus is where processes are asked how they are; without one, nobody is.
+	// Bus reaches the processes to ask for their state; nil shows none.
 	Bus  *bus.Bus
 	Keys secret.Keyring
 	// Check looks whether everything is there and as it should be. It may be nil.
 	Check func(ctx context.Context) (preflight.Report, error)
-	// Budgets are those of today, of the providers that have one. It may be nil.
+	// Budgets returns today's budgets of the providers that have one. It may be nil.
 	Budgets func(ctx context.Context) ([]overview.Budget, error)
 }
 
@@ -98,7 +98,7 @@ func view(title string, body templ.Component) page.View {
 	return page.View{Title: title, Section: "operate", Body: body}
 }
 
-// String is how many chats plan nothing, and why.
+// String describes how many chats plan nothing, and why.
 func (q quiet) String() string {
 	many := "chats have"
 	if q.Chats == 1 {
@@ -107,7 +107,7 @@ func (q quiet) String() string {
 	return fmt.Sprintf("%d %s no turns planned: %s", q.Chats, many, strings.ReplaceAll(q.Why, "_", " "))
 }
 
-// queue is what waits for one stage.
+// queue is the work that waits for a stage.
 type queue struct {
 	Name   string     `json:"name"`
 	Open   int        `json:"open" doc:"counted up to 10000"`
@@ -138,7 +138,7 @@ type stateAnswer struct {
 	}
 }
 
-// stateEvery is how often a page of it that is open is told of changes.
+// stateEvery is the interval at which open pages of the state get changes.
 const stateEvery = 5 * time.Second
 
 // Each count ends at what a page can tell: a queue that is longer is just long.
@@ -218,7 +218,8 @@ func (a *Area) pageState(w http.ResponseWriter, r *http.Request) {
 	a.pages.Show(w, r, err, func() page.View { return view("Operate", statePage(*found, told.Body, a.again.Stream())) })
 }
 
-// partState is what an open page takes over when something has changed. It asks no process.
+// partState responds with the part of the page that an open page replaces after a change. It
+// asks no process.
 func (a *Area) partState(w http.ResponseWriter, r *http.Request) {
 	body := func(ctx context.Context) (templ.Component, error) {
 		found, err := a.state.Call(ctx, &struct{}{})

@@ -145,7 +145,8 @@ INSERT INTO llm_calls (at, purpose, chat_id, provider, prompt_tokens, cost, outc
 	}
 }
 
-// How much chats and people have used is shown where the limit is set, by who may.
+// The use of limits by chats and people is shown beside the settings that set them, to those
+// who may change these.
 func TestBudgetsAreShownAndSet(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/status"
 )
 
-// processes are how the processes are.
+// processes holds the state of all processes.
 type processes struct {
 	Processes []status.Process `json:"processes"`
 	Silent    int              `json:"silent" doc:"how many live and do not answer"`
@@ -49,7 +49,7 @@ func (p *processes) mixed() bool {
 	return false
 }
 
-// open is how many breakers are not closed.
+// open counts the breakers that are not closed.
 func (p *processes) open() (n int) {
 	for i := range p.Processes {
 		n += p.Processes[i].Open
@@ -57,7 +57,7 @@ func (p *processes) open() (n int) {
 	return n
 }
 
-// rest is how many providers of texts rest.
+// rest counts the providers that rest.
 func (p *processes) rest() (n int) {
 	for i := range p.Processes {
 		n += len(p.Processes[i].Rests)
@@ -65,7 +65,7 @@ func (p *processes) rest() (n int) {
 	return n
 }
 
-// rate is how often a cache had what was looked for.
+// rate returns a cache's hit rate.
 func rate(c *status.Cache) string {
 	if all := c.Hits + c.Shared + c.Misses; all > 0 {
 		return fmt.Sprintf("%.1f %%", 100*(c.Hits+c.Shared)/all)

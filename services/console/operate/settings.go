@@ -130,7 +130,7 @@ func grouped(all []shownSetting) (groups [][]shownSetting) {
 	return groups
 }
 
-// anchor is where a group stands on the page; settings stand at their keys.
+// anchor returns the HTML id of a group on the page; settings use their keys.
 func anchor(group string) string {
 	return "about-" + strings.ReplaceAll(strings.ToLower(group), " ", "-")
 }

@@ -22,7 +22,7 @@ type usageAsked struct {
 	By   string `query:"by" doc:"sum single calls, too: by day, chat, bot, provider or purpose"`
 }
 
-// spentDay is what a provider was used for on a day.
+// spentDay is a provider's use on a day.
 type spentDay struct {
 	Day      time.Time `json:"day"`
 	Provider string    `json:"provider"`
@@ -31,7 +31,7 @@ type spentDay struct {
 	Cost     float64   `json:"cost"`
 }
 
-// usageSum is what calls come to.
+// usageSum is the sum of calls.
 type usageSum struct {
 	Name   string  `json:"name"`
 	Calls  int64   `json:"calls"`
@@ -51,7 +51,7 @@ type usageAnswer struct {
 	}
 }
 
-// usageDay is what calls of a day come to.
+// usageDay is the sum of a day's calls.
 type usageDay struct {
 	Day    time.Time `json:"day"`
 	Name   string    `json:"name" doc:"empty for all others"`

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ErrStale says that something is not as whoever changes it has seen it.
+// ErrStale reports that something has changed since the caller read it.
 var ErrStale = errors.New("it has changed since you looked")
 
 // StaleError is ErrStale with what has changed, and what it is now.
@@ -18,7 +18,7 @@ func (e *StaleError) Error() string {
 	return e.What + " has changed since you looked: now it is " + e.Now + ". Look again, then change it"
 }
 
-// Unwrap makes it an ErrStale.
+// Unwrap makes errors.Is match ErrStale.
 func (*StaleError) Unwrap() error { return ErrStale }
 
 // Seen is the part of an operation's input that says as what somebody has seen what they

@@ -19,12 +19,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/audit"
 )
 
-// Operation is what is known of one.
+// Operation describes an operation.
 type Operation struct {
 	// ID is its name, such as pause-chat: stable, and unique.
 	ID string
-	// Method and Path are where the API has it, below /api/v1. Without a path only pages
-	// have it.
+	// Method and Path are the operation's route in the API, below /api/v1. Without a path only
+	// pages offer it.
 	Method, Path string
 	// Summary is a sentence for people, Tag the part of the console it belongs to.
 	Summary, Tag string
@@ -46,22 +46,21 @@ func (op *Operation) Allows(who *access.Principal) error {
 }
 
 const (
-	// MaxRequest is how many bytes a request may have: a cast file, as a form escapes it.
+	// MaxRequest limits a request, in bytes: a cast file, as a form escapes it.
 	MaxRequest = 20 << 20
-	// bodyTimeout is how long sending it may take.
+	// bodyTimeout limits the time for sending a request's body.
 	bodyTimeout = 30 * time.Second
 )
 
 // The errors of operations. What they say is for people.
 var (
-	// ErrNotFound says that there is no such thing.
+	// ErrNotFound reports that the object doesn't exist.
 	ErrNotFound = errors.New("there is no such thing")
-	// ErrConflict says that it is not as whoever asked believes: look again.
+	// ErrConflict reports that the object is not in the expected state.
 	ErrConflict = errors.New("it has changed meanwhile")
 )
 
-// InvalidError tells what is wrong with what was asked for: the field, its value and what
-// is allowed.
+// InvalidError reports a bad request: the field, its value and what is allowed.
 type InvalidError struct{ Field, Value, Want string }
 
 func (e *InvalidError) Error() string { return e.Field + ": " + e.Value + ", want " + e.Want }
@@ -115,7 +114,7 @@ func Add[I, O any](s *Set, op Operation, do func(context.Context, *I) (*O, error
 			Errors:       []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity},
 			Security:     []map[string][]string{{"token": {}}},
 			MaxBodyBytes: MaxRequest, BodyReadTimeout: bodyTimeout,
-			// Who may not is told so before anything is read that they send.
+			// Roles are checked before the request's body is read.
 			Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 				if err := op.Allows(access.From(ctx.Context())); err != nil {
 					problem := s.Problem(ctx.Context(), op.ID, err)
@@ -177,8 +176,8 @@ func (o *Of[I, O]) Call(ctx context.Context, in *I) (out *O, err error) {
 	return out, err
 }
 
-// unfit makes a mistake of whoever asked of what the database can't hold, such as a text
-// with a zero byte: nobody needs to look for those in each field.
+// unfit turns PostgreSQL's refusals of values, such as a text with a zero byte, into errors of
+// the request. So no field needs a check of its own.
 func unfit(err error) error {
 	refused := (*pgconn.PgError)(nil)
 	if errors.As(err, &refused) && slices.Contains([]string{"22021", "22P05", "22003", "22008"}, refused.Code) {
@@ -197,8 +196,8 @@ func Failed(ctx context.Context, log *zap.Logger, what string, fields ...zap.Fie
 	log.Log(level, what, fields...)
 }
 
-// Problem is what the API answers for an error (RFC 9457). What is no mistake of who asks
-// is told to the log only.
+// Problem returns the API's response for an error (RFC 9457). Errors that the caller didn't
+// cause are only logged.
 func (s *Set) Problem(ctx context.Context, operation string, err error) huma.StatusError {
 	status := Status(err)
 	if status == http.StatusInternalServerError {

@@ -100,7 +100,7 @@ type place struct {
 	Chat int64 `path:"chat"`
 }
 
-// What huma would not read, no operation takes.
+// Operations refuse inputs of types that huma would ignore.
 func TestInputsAreReadWhole(t *testing.T) {
 	t.Parallel()
 	defer func() {
@@ -146,7 +146,7 @@ func TestActsAreInTheAuditLog(t *testing.T) {
 	}
 }
 
-// What is the mistake of who asks is told, and nothing else.
+// Only errors that the caller caused are shown to them.
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	s, _ := set(t, operation.Operation{})
@@ -173,7 +173,8 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// What was done though the audit log can't be told is no failure: it would be done twice.
+// A failure to write the audit log after the operation isn't reported as a failure, because
+// the caller would repeat the operation.
 func TestWhatIsDoneIsNoFailure(t *testing.T) {
 	t.Parallel()
 	s, op := set(t, operation.Operation{Changes: true})
@@ -192,7 +193,7 @@ CREATE TRIGGER away BEFORE UPDATE ON audit_log FOR EACH ROW EXECUTE FUNCTION awa
 	}
 }
 
-// Whoever leaves is no error of ours.
+// A client that leaves causes no error.
 func TestWhoLeavesIsNoError(t *testing.T) {
 	t.Parallel()
 	core, logged := observer.New(zap.DebugLevel)

@@ -25,14 +25,14 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Deps is what the area works with.
+// Deps are the dependencies of the overview.
 type Deps struct {
 	Pool *pgxpool.Pool
-	// Budgets are those of the providers of texts; nil for none.
+	// Budgets returns the providers' budgets; nil for none.
 	Budgets func(ctx context.Context) ([]Budget, error)
 }
 
-// Budget is how much of a provider's day's budget is used up.
+// Budget is the used part of a provider's daily budget.
 type Budget struct {
 	Provider string  `json:"provider"`
 	Share    float64 `json:"share" doc:"1 is all of it"`
@@ -50,19 +50,19 @@ type Need struct {
 	Waits bool `json:"waits" doc:"whether it ends by itself, such as at a try that succeeds"`
 }
 
-// Group is how many chats are in a state.
+// Group counts the chats in a state.
 type Group struct {
 	State string `json:"state" doc:"empty for those that talk"`
 	Chats int    `json:"chats"`
 }
 
-// Service is how many processes of a service are alive.
+// Service counts the living processes of a service.
 type Service struct {
 	Name    string `json:"name"`
 	Running int    `json:"running"`
 }
 
-// Overview is what it shows.
+// Overview holds the figures of the page.
 type Overview struct {
 	Chats       []chats.Summary `json:"chats" doc:"those that are due next first, at most 50"`
 	Total       int             `json:"total_chats"`
@@ -92,7 +92,7 @@ type answer struct{ Body Overview }
 
 const (
 	maxChats, maxPauses = 50, 20
-	// every is how often a page that is open is told of changes.
+	// every is the interval at which open pages get changes.
 	every = 10 * time.Second
 
 	readStates = `-- console: overview states

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// both are the pages that tell whether chats talk.
+// both are the two pages that show whether chats talk.
 type both []interface{ Routes(r chi.Router) }
 
 func (b both) Routes(r chi.Router) {

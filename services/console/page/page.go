@@ -1,5 +1,5 @@
-// Package page is what all pages of the console share: the frame, the assets, forms and
-// what they answer.
+// Package page holds what all pages of the console share: the frame, the assets, forms and
+// their responses.
 package page
 
 import (
@@ -55,22 +55,22 @@ type View struct {
 	// Section is the entry of the navigation that it belongs to, such as "chats".
 	Section string
 	Body    templ.Component
-	// Status is that of the answer; 0 is 200.
+	// Status is the HTTP status of the response; 0 means 200.
 	Status int
 
-	// Who sees it, Notice what an act before has led to, Open that no login is needed here.
-	// Render fills them in.
+	// who is the user, notice the result of the previous action, and open allows the page
+	// without a login. Render sets them.
 	who    *access.Principal
 	notice notice
 	open   bool
-	// telegram is where the emulator shows the chats.
+	// telegram is the address of the emulator's chat page.
 	telegram string
 }
 
 // entry is one of the navigation.
 type entry struct{ section, path, name string }
 
-// navigation is what a role sees of it.
+// navigation returns the menu entries that a role may see.
 func navigation(who *access.Principal) []entry {
 	all := []entry{
 		{"overview", "/", "Overview"},
@@ -91,7 +91,7 @@ func navigation(who *access.Principal) []entry {
 type Pages struct {
 	// Open tells that the console needs no login, in the demo.
 	Open bool
-	// Telegram is where an emulator shows the chats; empty without one.
+	// Telegram is the address of the emulator's chat page; empty without an emulator.
 	Telegram string
 	Log      *zap.Logger
 }
@@ -146,7 +146,7 @@ func (p *Pages) Again(w http.ResponseWriter, r *http.Request, f *live.Fragment, 
 	return true
 }
 
-// Fail answers with a page that says what went wrong.
+// Fail responds with a page that explains an error.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := operation.Status(err)
 	if status == http.StatusUnauthorized {
@@ -156,8 +156,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.Render(w, r, View{Title: http.StatusText(status), Status: status, Body: failure(p.why(r, err))})
 }
 
-// why is what people are told of an error. What is no mistake of theirs is told to the log
-// only.
+// why returns the text of an error for users. Errors that users didn't cause are only logged.
 func (p *Pages) why(r *http.Request, err error) string {
 	if operation.Status(err) != http.StatusInternalServerError {
 		return err.Error()
@@ -166,8 +165,8 @@ func (p *Pages) why(r *http.Request, err error) string {
 	return "It could not be done; the console's log says why."
 }
 
-// Done answers a form: it goes back to a page of the console, which tells what was done or
-// why not.
+// Done responds to a form: it redirects to a page of the console, which then shows the result
+// or the error.
 func (p *Pages) Done(w http.ResponseWriter, r *http.Request, back, done string, err error) {
 	said := notice{Text: done}
 	if err != nil {
@@ -186,7 +185,7 @@ func Local(path string) string {
 	return path
 }
 
-// notice is what the next page tells of the act before it.
+// notice is the result of an action, which the next page shows.
 type notice struct {
 	Text string
 	Bad  bool

@@ -133,7 +133,7 @@ func TestAPageThatFailsSaysWhy(t *testing.T) {
 	}
 }
 
-// Whoever leaves before a page is made is no error of ours.
+// A client that leaves before its page is ready causes no error.
 func TestWhoLeavesIsNoError(t *testing.T) {
 	t.Parallel()
 	core, logged := observer.New(zap.DebugLevel)

@@ -1,5 +1,5 @@
-// Package people is the part of the console that tells what is kept of a person, exports
-// it, erases it, and says for how long messages are kept.
+// Package people holds the pages and operations on people's data: it shows what is stored
+// about a person, exports it, erases it, and sets how long messages are kept.
 package people
 
 import (
@@ -43,7 +43,7 @@ type Area struct {
 	retain    *operation.Of[retained, struct{}]
 }
 
-// New adds it to a console. Its keys are those of the roster.
+// New adds the pages of people to a console. Its keys are the roster's.
 func New(set *operation.Set, pages *page.Pages, pool *pgxpool.Pool, keys secret.Keyring) *Area {
 	a := &Area{pool: pool, keys: keys, pages: pages}
 	op := func(id, at, summary string) operation.Operation {
@@ -290,7 +290,8 @@ func (a *Area) pagePerson(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// partLines is what bots said about a person. A page asks for it once it is shown.
+// partLines responds with the lines in which bots mention a person. The page asks for it once
+// it is shown.
 func (a *Area) partLines(w http.ResponseWriter, r *http.Request) {
 	found, err := a.read.Call(r.Context(), &named{ID: person(r), page: lines})
 	switch {

@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	// maxActed is how many turns are replayed or ended at a time.
+	// maxActed limits the turns that are replayed or ended at once.
 	maxActed = 500
-	// sampled is how many of them are shown before.
+	// sampled is the number of them that are shown first.
 	sampled = 10
 	// good is for how long a replayed turn is.
 	good = 2 * time.Minute
-	// byHand is why turns were ended.
+	// byHand is the reason of turns that a user ended.
 	byHand = "somebody ended it by hand"
 )
 
@@ -81,8 +81,8 @@ func (a *Area) expireAll(ctx context.Context, in *allQuery) (*doneAnswer, error)
 	return a.act(ctx, in, open, a.ended)
 }
 
-// act does something with all turns of an outcome that match, if there are as many as
-// whoever asks believes.
+// act does something with all matching turns of an outcome, if their number is the one that
+// the caller expects.
 func (a *Area) act(ctx context.Context, in *allQuery, outcome string, do func(context.Context, []*chorusv1.TurnId) (int, error)) (*doneAnswer, error) {
 	found, err := a.matching(ctx, in.Body.Filter, outcome)
 	if err != nil {
@@ -115,7 +115,7 @@ func (a *Area) matching(ctx context.Context, f Filter, outcome string) ([]Found,
 	return l.Turns, err
 }
 
-// replayed gives dead turns another chance, in the order of their chats, and tells how many.
+// replayed replays dead turns in their chats' order, and returns how many.
 func (a *Area) replayed(ctx context.Context, ids []*chorusv1.TurnId) (done int, err error) {
 	rings := map[bus.Queue][]int64{}
 	var errs []error
@@ -149,7 +149,7 @@ func (a *Area) ended(ctx context.Context, ids []*chorusv1.TurnId) (int, error) {
 	return len(done), err
 }
 
-// words are those of pages for an act.
+// words are the words of an action's pages.
 type words struct{ act, title, outcome, does, did string }
 
 func wordsOf(act string) words {

@@ -16,23 +16,23 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// Writing is how the text of a turn was written, as far as that is kept.
+// Writing tells how a turn's text was written, from what is stored about it.
 type Writing struct {
 	Writings []Written `json:"writings" doc:"how its text was written, the oldest first; several where a person had it written again" db:"-"`
 	Calls    []Call    `json:"calls" doc:"to providers of texts" db:"-"`
-	// Decisions are those of people who looked at its text.
+	// Decisions are the decisions of people on the text.
 	Decisions []Decision `json:"decisions" doc:"of people on its text, the oldest first" db:"-"`
 	NotKept   string     `json:"not_kept,omitempty" doc:"what of it is not kept, and why" db:"-"`
 }
 
-// Written is what was written at a time.
+// Written is one step of the writing.
 type Written struct {
 	At     time.Time       `json:"at"`
 	Prompt []journal.Asked `json:"prompt,omitempty" doc:"what the model was asked by; left out where it is not kept"`
 	Drafts []journal.Draft `json:"drafts" doc:"what it wrote, in order"`
 }
 
-// Decision is what somebody decided on a text that waited.
+// Decision is a person's decision on a held text.
 type Decision struct {
 	At    time.Time `json:"at"`
 	What  string    `json:"what" enum:"sent,edited,discarded,rewritten"`
@@ -42,7 +42,7 @@ type Decision struct {
 	Note  string    `json:"note,omitempty" doc:"what was to be done otherwise"`
 }
 
-// String is what was decided, by whom and by what way.
+// String describes the decision: what, by whom and through which interface.
 func (d Decision) String() string {
 	ways := map[string]string{"console": " in the console", "api": " by the API", "mcp": " by MCP", "telegram": " in Telegram"}
 	said := map[string]string{"sent": "Sent", "edited": "Edited and sent", "discarded": "Discarded", "rewritten": "Given back to be written again"}
@@ -93,7 +93,7 @@ func readWriting(ctx context.Context, pool *pgxpool.Pool, values *settings.Value
 	return w, nil
 }
 
-// tellMissing tells what is not kept of a text, and why.
+// tellMissing describes what isn't stored about a text, and why.
 func (w *Writing) tellMissing(values *settings.Values, chat int64) {
 	keep, keepFor := settings.KeepDrafts.Of(values, chat, 0), settings.KeepDraftsFor.Of(values, chat, 0)
 	prompted := slices.ContainsFunc(w.Writings, func(w Written) bool { return len(w.Prompt) > 0 })
@@ -120,7 +120,7 @@ func age(d time.Duration) string {
 	return d.String()
 }
 
-// settingPath leads to the setting that says what is kept in a chat.
+// settingPath returns the address of the setting that says what is stored in a chat.
 func settingPath(chat string) string {
 	return "/operate/settings?chat=" + url.QueryEscape(chat) + "#keep_drafts"
 }
@@ -156,5 +156,5 @@ func plain(text []rune) []rune {
 	return out
 }
 
-// shown tells whether the words that were objected to stand in the draft as they were found.
+// shown reports whether the rejected words are in the draft as they were found.
 func shown(d journal.Draft) bool { return d.Found == "" || len(marked(d.Text, d.Found)) > 1 }

@@ -53,7 +53,7 @@ type Found struct {
 	Text     string     `json:"text,omitempty" doc:"the beginning of what was said, or is to be"`
 }
 
-// Took is how long it took, once it has ended.
+// Took returns the duration of an ended turn.
 func (f *Found) Took() string {
 	if f.Closed == nil {
 		return ""
@@ -66,7 +66,7 @@ type List struct {
 	Turns []Found `json:"turns"`
 	// Next is before, for the next page; empty on the last.
 	Next string `json:"next,omitempty"`
-	// SearchedTo is how far back it was looked, where there may be more beyond.
+	// SearchedTo is the end of the search, if there may be more turns before it.
 	SearchedTo *time.Time `json:"searched_to,omitempty" doc:"how far back it was looked, where there may be more beyond"`
 }
 
@@ -74,10 +74,10 @@ type listAnswer struct{ Body List }
 
 const (
 	listed = 50
-	// looked is how many turns of an outcome, or of a chat, are looked at for a page, where
-	// no index finds those that match. It bounds the time that a page takes.
+	// looked limits the turns of an outcome or chat that are read for a page when no index
+	// finds the matching ones. It bounds the time of a page.
 	looked = 8000
-	// maxRule is how long the name of a rule is at most: as far as its length is one byte.
+	// maxRule limits the name of a rule: its encoded length must fit in one byte.
 	maxRule = 64
 	// lookedText is the same where their texts are searched.
 	lookedText = 2000
@@ -96,7 +96,8 @@ const (
   AND x.planned_at >= $6 AND x.planned_at < $7`
 	inOrder = ` ORDER BY planned_at DESC, chat_id DESC, turn_no DESC LIMIT $8`
 
-	// $9 to $11 are the place of the last turn of the page before, $12 is how far back.
+	// $9 to $11 are the position of the last turn on the page before, $12 is the start of the
+	// period.
 	findAll = `-- console: find turns
 SELECT ` + columns + ` FROM (
     SELECT * FROM (
@@ -114,7 +115,7 @@ SELECT ` + columns + ` FROM (
     SELECT * FROM turns x WHERE x.chat_id = $9 AND x.turn_no >= $10 AND x.turn_no < $11 AND coalesce(x.outcome, 'open') = ANY($3)` + matching + `
     ORDER BY turn_no DESC LIMIT $8) t
 ORDER BY t.turn_no DESC`
-	// How far back one looks among turns of outcomes.
+	// The start of the period when searching by outcomes.
 	lookBack = `-- console: look back
 SELECT max(f.planned_at) FROM unnest($1::text[]) AS o(outcome) CROSS JOIN LATERAL (
     SELECT planned_at FROM turns WHERE closed_at IS NOT NULL AND outcome = o.outcome AND planned_at <= $2 ORDER BY planned_at DESC OFFSET $3 LIMIT 1) f`
@@ -124,7 +125,7 @@ SELECT planned_at FROM turns WHERE chat_id = $1 AND turn_no = $2`
 SELECT turn_no FROM turns WHERE chat_id = $1 ORDER BY turn_no DESC LIMIT 1`
 )
 
-// place is that of a turn in the order of the list.
+// place is a turn's position in the list's order.
 type place struct {
 	at           time.Time
 	chat, number int64
@@ -186,7 +187,7 @@ func (f Filter) read(limit int) (s search, err error) {
 	return s, err
 }
 
-// rule is how the payload of a turn has a rule: field 1 of a reason.
+// rule returns the encoding of a rule in a turn's payload: field 1 of a reason.
 func (s *search) rule() []byte {
 	if s.Rule == "" {
 		return []byte{}
@@ -194,11 +195,11 @@ func (s *search) rule() []byte {
 	return append([]byte{0x0a, byte(len(s.Rule))}, s.Rule...) //nolint:gosec // it is short
 }
 
-// sifts tells whether turns have to be looked at one by one.
+// sifts reports whether turns must be read one by one.
 func (s *search) sifts() bool { return s.Bot+s.Kind+s.Rule+s.Text != "" }
 
-// looks is how many turns of an outcome, or of a chat, are looked at: no more than a page
-// where all of them match, because the database would sort all that there are.
+// looks returns how many turns of an outcome or chat are read: only a page if all of them
+// match, because the database would sort everything it reads.
 func (s *search) looks() int {
 	switch {
 	case s.Text != "":
@@ -221,7 +222,7 @@ func (a *Area) readList(ctx context.Context, in *Filter) (*listAnswer, error) {
 	return &listAnswer{l}, nil
 }
 
-// find gives turns, the newest first, and where to go on.
+// find returns turns, newest first, and the position of the next page.
 func (a *Area) find(ctx context.Context, s search) (List, error) {
 	if s.Chat != 0 {
 		return a.findInChat(ctx, s)

@@ -48,7 +48,7 @@ func turnOf(r *http.Request) (*turnQuery, error) {
 	return &turnQuery{chat, number}, nil
 }
 
-// may tells whether who looks may replay and end turns.
+// may reports whether the caller may replay and end turns.
 func (*Area) may(r *http.Request) bool {
 	return access.From(r.Context()).May(access.Director, true) == nil
 }

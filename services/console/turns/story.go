@@ -90,7 +90,7 @@ type Delivery struct {
 	Emoji  string        `json:"emoji,omitempty" db:"-"`
 }
 
-// became says what was done, and what came of it.
+// became describes a delivery and its outcome.
 func (d *Delivery) became() string {
 	said := []string{strings.ReplaceAll(d.Action, "_", " "), strings.ReplaceAll(cmp.Or(d.Outcome, d.State), "_", " ")}
 	if d.Step == "fallback" {
@@ -179,7 +179,7 @@ func Read(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, word
 	return t, t.plan(ctx, pool, words)
 }
 
-// writes tells whether it is a text that is written for it.
+// writes reports whether the turn needs a text.
 func (t *Turn) writes() bool { return t.Kind != "reaction" && t.Kind != "command" }
 
 // traceID is the id of the trace in a W3C trace context.
@@ -246,15 +246,15 @@ func (t *Turn) plan(ctx context.Context, pool *pgxpool.Pool, words Words) error 
 	return nil
 }
 
-// Moment is when something happened to a turn.
+// Moment is an event in a turn's life.
 type Moment struct {
 	At   time.Time
 	What string
-	// After is how long after the one before, in words.
+	// After is the time since the event before, in words.
 	After string
 }
 
-// Moments are what happened to it, in order.
+// Moments returns the turn's events in order.
 func (t *Turn) Moments() []Moment {
 	all := []Moment{{At: t.Due, What: "due"}, {At: t.Planned, What: "planned"}}
 	add := func(at *time.Time, what string) {

@@ -18,11 +18,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// Deps is what the area works with.
+// Deps are the dependencies of the pages of turns.
 type Deps struct {
 	Pool *pgxpool.Pool
 	Bus  *bus.Bus // nil where nobody is told of what was done
-	// Settings are those that are set; nil for the defaults.
+	// Settings returns the settings that differ from the defaults; nil for the defaults.
 	Settings func() *settings.Values
 	Words    Words
 }
@@ -85,7 +85,7 @@ func (a *Area) Routes(r chi.Router) {
 	r.Post("/chats/{id}/turns/{number}/{act:replay|expire}", a.oneForm)
 }
 
-// Path is where a turn is shown.
+// Path returns the path of a turn's page.
 func Path(chat, number int64) string { return fmt.Sprintf("/chats/%d/turns/%d", chat, number) }
 
 func (a *Area) tell(what string, turns []*chorusv1.TurnId) {

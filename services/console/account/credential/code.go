@@ -20,7 +20,7 @@ const (
 	skew = 1
 )
 
-// Authenticator is what an app that shows codes needs to know.
+// Authenticator holds the secret for an app that shows codes.
 type Authenticator struct{ key *otp.Key }
 
 // NewAuthenticator makes a new secret for a user of a console at host.
@@ -41,10 +41,10 @@ func ReadAuthenticator(url string) (Authenticator, error) {
 	return Authenticator{key}, nil
 }
 
-// URL is what the QR code says.
+// URL returns the content of the QR code.
 func (a Authenticator) URL() string { return a.key.URL() }
 
-// Secret is what is typed where there is no camera.
+// Secret returns the text to type where there is no camera.
 func (a Authenticator) Secret() string { return a.key.Secret() }
 
 // Path is the QR code as an SVG path with modules of size 1, and how wide it is with its

@@ -38,10 +38,9 @@ var stolenWords = sync.OnceValue(func() map[string]bool { //nolint:gochecknoglob
 // leet are letters as they are often written.
 var leet = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i") //nolint:gochecknoglobals // constant
 
-// guessable tells whether a password has fewer than so many different characters beside
-// what guesses are made of: the words given, a stolen password, years, runs of one
-// character, of the alphabet or of keys, and repetitions. Whoever writes words with digits
-// in place of letters is guessed, too.
+// guessable reports whether a password has too few different characters besides its easily
+// guessed parts: the given words, a stolen password, years, runs of one character, of the
+// alphabet or of keys, and repetitions. Words with digits in place of letters count as words.
 func guessable(password string, words []string, fewest int) bool {
 	password = strings.ToLower(password)
 	for _, text := range []string{password, leet.Replace(password)} {
@@ -71,7 +70,7 @@ func (g *guess) mark(from, to int) {
 	}
 }
 
-// unknown is how many different characters are left.
+// unknown counts the different characters that are left.
 func (g *guess) unknown() int {
 	different := map[rune]bool{}
 	for i, r := range g.text {
@@ -119,7 +118,7 @@ func (g *guess) years() {
 	}
 }
 
-// rows are the keys of keyboards, from left to right and from the top to the bottom.
+// rows returns the keys of keyboards, from left to right and top to bottom.
 func rows() []string {
 	return []string{
 		"1234567890", "qwertyuiop", "qwertzuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "azertyuiop", "qsdfghjklm", "wxcvbn",

@@ -31,7 +31,7 @@ func TestWhatIsEasyToGuessIsNoPassword(t *testing.T) {
 	}
 }
 
-// Whatever everybody tries first is refused, if it is long enough at all.
+// Every common password that is long enough is refused.
 func TestEachStolenPasswordIsRefused(t *testing.T) {
 	t.Parallel()
 	words := stolenWords()

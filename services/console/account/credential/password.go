@@ -15,12 +15,11 @@ import (
 )
 
 const (
-	// shortest and longest are how many characters a password may have.
+	// shortest and longest limit a password, in characters.
 	shortest, longest = 12, 256
-	// fewest is how many different characters a password needs beside the words that
-	// everybody tries.
+	// fewest is the number of different characters that a password needs besides common words.
 	fewest = 5
-	// maxHashing is how many passwords are hashed at once: each takes 19 MiB.
+	// maxHashing limits concurrent hashing: each takes 19 MiB.
 	maxHashing = 4
 )
 
@@ -36,7 +35,7 @@ func Acceptable(password, name string) error {
 	return nil
 }
 
-// common are what most of the passwords in lists of stolen ones are made of.
+// common returns the parts that occur in lists of stolen passwords most often.
 func common() []string {
 	return []string{
 		"password", "passwort", "passw0rd", "p@ssw0rd", "chorus", "admin", "administrator", "welcome", "letmein", "iloveyou",
@@ -64,12 +63,12 @@ func NewHasher() *Hasher {
 	})}
 }
 
-// parameters are those that OWASP recommends at least.
+// parameters returns OWASP's minimum.
 func parameters() *argon2id.Params {
 	return &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
-// Hash is what is kept of a password.
+// Hash returns the hash of a password.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err := h.running.Acquire(ctx, 1); err != nil {
 		return "", fmt.Errorf("hash a password: %w", err)
@@ -82,8 +81,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return hash, nil
 }
 
-// Matches tells whether a password is that of a hash. It takes as long where there is no
-// hash, so that nobody learns which names exist.
+// Matches reports whether a password matches a hash. Without a hash it takes as long, so that
+// the time doesn't reveal which names exist.
 func (h *Hasher) Matches(ctx context.Context, password, hash string) (bool, error) {
 	if err := h.running.Acquire(ctx, 1); err != nil {
 		return false, fmt.Errorf("compare a password: %w", err)

@@ -16,7 +16,7 @@ func New(prefix string) string {
 	return prefix + base64.RawURLEncoding.EncodeToString(bits)
 }
 
-// Sum is what is kept of a token. It needs no salt: tokens are random.
+// Sum returns the stored hash of a token. It needs no salt, because tokens are random.
 func Sum(token string) []byte {
 	sum := sha256.Sum256([]byte(token))
 	return sum[:]
