@@ -1,10 +1,10 @@
-// Package listen follows what PostgreSQL announces with NOTIFY, on one
-// connection of the pool, whatever the number of channels.
+// Package listen receives PostgreSQL's notifications, of any number of channels, on one
+// connection of the pool.
 //
-// A notification can be lost: with the connection, or because somebody changed
-// a row by hand. So nobody is told what a notification said, only to look; and
-// everybody is told so after each new connection, and once a minute in between.
-// That a connection lives is asked without a statement.
+// A notification can be lost: with the connection, or because somebody changed a row by
+// hand. So listeners aren't given the notification's content; they are told to look at the
+// rows. They are also told after each new connection, and once a minute. A ping without a
+// statement checks whether the connection is alive.
 package listen
 
 import (
@@ -24,47 +24,46 @@ import (
 )
 
 const (
-	// lookEvery is how often all is looked at without a notification.
+	// lookEvery is the interval of looks without a notification.
 	lookEvery = time.Minute
-	// pingEvery is how often the connection is asked for a sign of life. It costs the
-	// server next to nothing.
+	// pingEvery is the interval of pings. They cost the server almost nothing.
 	pingEvery = time.Second
-	// settle is how long further notifications are collected after a first one,
-	// so that a hundred changes at once make one look.
+	// settle is how long further notifications are collected after a first one, so that a
+	// hundred simultaneous changes cause one look.
 	settle = 10 * time.Millisecond
-	// timeout bounds every call to the database.
+	// timeout limits every call to the database.
 	timeout = 10 * time.Second
-	// steady is how long a connection must have worked for its end to be no
-	// reason to wait before the next one.
+	// steady is how long a connection must have worked for its loss to cause no wait before
+	// the next one.
 	steady = 5 * time.Second
 
 	shortestRetry = 100 * time.Millisecond
 	longestRetry  = 2 * time.Second
 )
 
-// Channel is one to listen on.
+// Channel is a channel to listen on.
 type Channel struct {
-	// Name is the channel's, as NOTIFY gives it.
+	// Name is the channel's name, as in NOTIFY.
 	Name string
-	// Look is called to look at what may have changed. Its error is logged, and
-	// it is called again soon, on a new connection.
+	// Look is called to look at what may have changed. Its error is logged, and it is soon
+	// called again, on a new connection.
 	Look func(ctx context.Context) error
-	// Current is called when everything that was announced until an instant has been looked
-	// at, once a second as a rule; nil for not at all.
+	// Current is called, usually once a second, when all changes announced before at have
+	// been looked at; nil for no calls.
 	Current func(ctx context.Context, at time.Time)
 }
 
-// Listener calls the Look of each of its channels: after the connection stands
-// and LISTEN holds, so that nothing falls in between; after notifications,
-// within milliseconds; and now and then without one. It calls one at a time, and
-// of those that are due at once the first channel's first.
+// Listener calls the Look of each of its channels: after LISTEN has succeeded on a new
+// connection, so that no change is missed; within milliseconds after notifications; and
+// regularly without one. It makes one call at a time, and in the order of the channels if
+// several are due.
 type Listener struct {
 	pool     *pgxpool.Pool
 	outages  *outage.Log
 	channels []Channel
 }
 
-// New makes a listener on the pool's database. It opens nothing until it is run.
+// New returns a listener on the pool's database. It connects when it is run.
 func New(pool *pgxpool.Pool, log *zap.Logger, channels ...Channel) *Listener {
 	return &Listener{
 		pool: pool, channels: channels,
@@ -72,8 +71,8 @@ func New(pool *pgxpool.Pool, log *zap.Logger, channels ...Channel) *Listener {
 	}
 }
 
-// Run listens until the context ends, over any number of lost connections. It
-// returns nil. Run it once.
+// Run listens until the context ends, and reconnects after each loss. It returns nil. It
+// may be called once.
 func (l *Listener) Run(ctx context.Context) error {
 	retries := retrypolicy.NewBuilder[any]().
 		WithMaxRetries(-1).
@@ -81,19 +80,19 @@ func (l *Listener) Run(ctx context.Context) error {
 		WithJitterFactor(0.2).
 		Build()
 	for ctx.Err() == nil {
-		// Its error says only that the context ended.
+		// The error only says that the context ended.
 		_ = failsafe.With(retries).WithContext(ctx).Run(func() error { return l.session(ctx) })
 	}
 	return nil
 }
 
-// session listens on one connection until it breaks or the context ends. That
-// is an error if the connection had not worked for a while.
+// session listens on one connection until it breaks or the context ends. It returns an
+// error if the connection hadn't worked for a while.
 func (l *Listener) session(ctx context.Context) error {
 	began := time.Now()
 	err := l.listen(ctx)
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // what the end of the context broke is no fault
+		return nil //nolint:nilerr // an error at the end of the context isn't a fault
 	}
 	l.outages.Note(err)
 	if time.Since(began) >= steady {
@@ -130,12 +129,12 @@ func (l *Listener) listen(ctx context.Context) error {
 	}
 }
 
-// untilPing has everything that is done once a second or so in a process done at a time:
-// to wake a process costs more than that does.
+// untilPing returns the time until the next whole second, so that the process wakes once
+// for all tasks of a second: waking it costs more than they do.
 func untilPing() time.Duration { return time.Until(time.Now().Truncate(pingEvery).Add(pingEvery)) }
 
-// ping finds a connection that is dead without having said so. What it adds to the
-// channels that were heard was announced before the answer.
+// ping detects a connection that died silently. Notifications that it adds to heard were
+// sent before the response.
 func (l *Listener) ping(ctx context.Context, conn *pgx.Conn, heard map[string]bool) error {
 	at := time.Now()
 	pinging, cancel := context.WithTimeout(ctx, timeout)
@@ -156,8 +155,8 @@ func (l *Listener) ping(ctx context.Context, conn *pgx.Conn, heard map[string]bo
 	return nil
 }
 
-// connect takes a connection out of the pool until it breaks: a pooler between, or
-// the pool itself, would give one that is not held to others.
+// connect takes a connection out of the pool until it breaks. Otherwise the pool, or a
+// pooler in between, would lend it to others.
 func (l *Listener) connect(ctx context.Context) (*store.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -174,7 +173,7 @@ func (l *Listener) connect(ctx context.Context) (*store.Session, error) {
 	return session, nil
 }
 
-// wait returns the channels on which there was a notification in time.
+// wait returns the channels with a notification within a time.
 func wait(ctx context.Context, conn *pgx.Conn, within time.Duration) (map[string]bool, error) {
 	heard := map[string]bool{}
 	first, err := next(ctx, conn, within)
@@ -185,7 +184,7 @@ func wait(ctx context.Context, conn *pgx.Conn, within time.Duration) (map[string
 	return heard, err
 }
 
-// next is the channel of the next notification; "" if none comes in time.
+// next returns the channel of the next notification; "" if none comes in time.
 func next(ctx context.Context, conn *pgx.Conn, within time.Duration) (string, error) {
 	waiting, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// patience bounds every wait of a test; only a broken listener takes so long.
+// patience limits every wait of a test. Only a broken listener takes so long.
 const patience = 30 * time.Second
 
 func open(t *testing.T, dsn string) *pgxpool.Pool {
@@ -28,7 +28,7 @@ func open(t *testing.T, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-// run listens until the test or stop ends it.
+// run listens until the end of the test or a call of stop.
 func run(t *testing.T, pool *pgxpool.Pool, channels ...listen.Channel) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -46,7 +46,7 @@ func run(t *testing.T, pool *pgxpool.Pool, channels ...listen.Channel) (stop fun
 	return stop
 }
 
-// looks is a channel that counts in a queue.
+// looks returns a channel whose looks are recorded in a queue.
 func looks(name string) (listen.Channel, chan time.Time) {
 	seen := make(chan time.Time, 1000)
 	return listen.Channel{Name: name, Look: func(context.Context) error {
@@ -101,7 +101,7 @@ func TestManyNotificationsMakeFewLooks(t *testing.T) {
 	c, seen := looks("storm")
 	run(t, pool, c)
 	await(t, seen)
-	// The payloads differ, because PostgreSQL itself drops repetitions.
+	// The payloads differ, because PostgreSQL drops duplicates.
 	if _, err := pool.Exec(t.Context(), `SELECT pg_notify('storm', i::text) FROM generate_series(1, 1000) i`); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestItStopsWhileTheDatabaseIsAway(t *testing.T) {
 	link.Restore()
 }
 
-// What is announced is looked at before it is said that everything was.
+// Announced changes are looked at before Current is called.
 func TestNothingIsCurrentBeforeItWasLookedAt(t *testing.T) {
 	t.Parallel()
 	pool := open(t, testenv.EmptyPostgres(t))

@@ -1,5 +1,5 @@
-// Package ops is the HTTP port that a service is operated by: whether it lives,
-// whether it is ready, what it counts.
+// Package ops provides a service's HTTP port for operators: liveness, readiness and
+// metrics.
 package ops
 
 import (
@@ -11,11 +11,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
-// Config says where the port is and who may read what.
+// Config holds the port's address and its access rules.
 //
-// /healthz and /readyz answer anyone. /metrics, /debug/pprof, what a service shows
-// and the reasons in /readyz want the token, as "Authorization: Bearer TOKEN", if there is one. There
-// must be one, or MetricsOpen, where the port is not on a loopback address.
+// /healthz and /readyz respond to anyone. /metrics, /debug/pprof, paths added by Show and
+// the reasons in /readyz require the token, as "Authorization: Bearer TOKEN", if there is
+// one. An address that isn't loopback requires a token or MetricsOpen.
 type Config struct {
 	Listen       string        `config:"listen" doc:"address of /healthz, /readyz and /metrics, as HOST:PORT; port 0 takes any"`
 	MetricsToken secret.String `config:"metrics_token" doc:"token that /metrics wants on an address that others can reach"`
@@ -23,13 +23,13 @@ type Config struct {
 	Pprof        bool          `config:"pprof" doc:"serve Go's profiles at /debug/pprof, to whoever may read /metrics"`
 }
 
-// minToken is the shortest token: 16 random characters can't be guessed.
+// minToken is the minimum length of a token: 16 random characters can't be guessed.
 const minToken = 16
 
-// DefaultConfig is a port for this machine only.
+// DefaultConfig returns a port for this machine only.
 func DefaultConfig() Config { return Config{Listen: "127.0.0.1:9464"} }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c Config) Validate() error {
 	var errs []error
 	if err := checkAddress(c.Listen); err != nil {
@@ -57,7 +57,7 @@ func checkAddress(address string) error {
 	return nil
 }
 
-// loopback tells whether only this machine can reach an address.
+// loopback reports whether only this machine can reach an address.
 func loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -20,7 +20,7 @@ func (s *Server) handler(metrics prometheus.Gatherer, log *zap.Logger) http.Hand
 	s.router = r
 	r.Use(s.sameHost)
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprintln(w, "ok") // the client is gone
+		_, _ = fmt.Fprintln(w, "ok") // an error means that the client has disconnected
 	})
 	r.Get("/readyz", s.ready)
 	r.Group(func(r chi.Router) {
@@ -30,7 +30,7 @@ func (s *Server) handler(metrics prometheus.Gatherer, log *zap.Logger) http.Hand
 		}))
 		if s.cfg.Pprof {
 			r.HandleFunc("/debug/pprof/*", pprof.Index)
-			r.HandleFunc("/debug/pprof/cmdline", http.NotFound) // arguments may hold passwords
+			r.HandleFunc("/debug/pprof/cmdline", http.NotFound) // arguments may contain passwords
 			r.HandleFunc("/debug/pprof/profile", pprof.Profile)
 			r.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 			r.HandleFunc("/debug/pprof/trace", pprof.Trace)
@@ -39,15 +39,14 @@ func (s *Server) handler(metrics prometheus.Gatherer, log *zap.Logger) http.Hand
 	return r
 }
 
-// Show answers requests for a path with what a handler says, to whoever may read
-// /metrics. It must be called before Run.
+// Show adds a path with a handler, for clients that may read /metrics. It must be called
+// before Run.
 func (s *Server) Show(path string, handler http.HandlerFunc) {
 	s.router.With(s.authorise).Get(path, handler)
 }
 
-// sameHost refuses requests that a web page makes under a name of its own that
-// it lets point to this machine (DNS rebinding), where only this machine is
-// meant to ask.
+// sameHost prevents DNS rebinding: on a loopback address it refuses requests of web pages
+// whose own host name resolves to this machine.
 func (s *Server) sameHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if loopback(s.cfg.Listen) && !loopback(r.Host) {
@@ -69,8 +68,8 @@ func (s *Server) authorise(next http.Handler) http.Handler {
 	})
 }
 
-// authorised tells whether a request may read what is not for everyone. Where
-// there is no token, Validate has made sure that none is needed.
+// authorised reports whether a request may read protected content. If there is no token,
+// Validate has checked that none is needed.
 func (s *Server) authorised(r *http.Request) bool {
 	if s.cfg.MetricsToken.Empty() {
 		return true
@@ -79,7 +78,7 @@ func (s *Server) authorised(r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && s.cfg.MetricsToken.Equal(secret.New(token))
 }
 
-// ready answers 200 if every check is well and 503 if one is not.
+// ready responds with 200 if every check succeeds, else with 503.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	found := s.readiness.look(r.Context())
 	answer := struct {
@@ -98,5 +97,5 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if !answer.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(answer) // the client is gone
+	_ = json.NewEncoder(w).Encode(answer) // an error means that the client has disconnected
 }

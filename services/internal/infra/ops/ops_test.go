@@ -33,10 +33,10 @@ func registry() *prometheus.Registry {
 	return r
 }
 
-// shown is what a service shows in the tests.
+// shown is the content of a path added by Show.
 const shown = `{"breakers":[]}`
 
-// serve runs a server until the end of the test and returns how to ask it.
+// serve runs a server until the end of the test and returns a function that makes requests.
 func serve(t *testing.T, cfg ops.Config, checks ...ops.Check) (ask func(path string, edit ...func(*http.Request)) (int, string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -244,7 +244,7 @@ func TestOpenRefusesAWrongConfig(t *testing.T) {
 	}
 }
 
-// Alerts know readiness from the metrics.
+// Readiness is a metric, for alerts.
 func TestReadinessIsAMetric(t *testing.T) {
 	t.Parallel()
 	_, body := serve(t, here(), well("database"), ill("bus", "lost"))("/metrics")

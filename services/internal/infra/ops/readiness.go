@@ -13,29 +13,29 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry/redact"
 )
 
-// fresh is how long a result is given out again: however many ask, the database
-// and the bus are asked once a second.
+// fresh is the lifetime of a result: however many clients ask, the database and the bus are
+// checked once a second.
 const fresh = time.Second
 
-// result is what one check found.
+// result is the result of one check.
 type result struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
-	// Error is shown to those only who may know.
+	// Error is shown to authorised clients only.
 	Error string `json:"error,omitempty"`
 }
 
-// readiness runs the checks side by side.
+// readiness runs the checks concurrently.
 type readiness struct {
 	log    *zap.Logger
 	redact redact.Redactor
-	// lifetime is the context of the probes: a client that goes away must not
-	// spoil the result for the others.
+	// lifetime is the context of the probes: a client that disconnects must not spoil the
+	// result for others.
 	lifetime context.Context //nolint:containedctx // it is the lifetime of the server
 	end      context.CancelFunc
 	probes   sync.WaitGroup
 
-	// turn has room for one: who looks. The others wait and get what was found.
+	// turn is held by the goroutine that runs the checks. Others wait for its results.
 	turn    chan struct{}
 	probers []*prober
 	at      time.Time
@@ -51,8 +51,8 @@ func newReadiness(ctx context.Context, log *zap.Logger, checks []Check) *readine
 	return r
 }
 
-// look returns the results in the order of the checks, one second old at most,
-// and nil if the context or the server ends before there are any.
+// look returns the results in the order of the checks, at most one second old. It returns
+// nil if the context or the server ends before.
 func (r *readiness) look(ctx context.Context) []result {
 	select {
 	case r.turn <- struct{}{}:
@@ -90,16 +90,15 @@ func (r *readiness) probe() []result {
 // close ends the probes and waits for them.
 func (r *readiness) close() {
 	r.end()
-	r.turn <- struct{}{} // nobody starts probes any more
+	r.turn <- struct{}{} // no more probes are started
 	r.probes.Wait()
 	<-r.turn
 }
 
-// collectTimeout is below the time-out of common scrapes.
+// collectTimeout is shorter than the time-out of common scrapes.
 const collectTimeout = 4 * time.Second
 
-// collector tells Prometheus what readiness finds, so that alerts know it where
-// nothing else asks.
+// collector exports readiness as metrics, for alerts where nothing else probes it.
 type collector struct {
 	readiness *readiness
 	ready     *prometheus.Desc
@@ -112,10 +111,10 @@ func (r *readiness) metrics() prometheus.Gatherer {
 	return registry
 }
 
-// Describe is of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) { out <- c.ready }
 
-// Collect is of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
@@ -128,24 +127,24 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// defaultTimeout is below the time-out of common probes of 3 s and more.
+// defaultTimeout is shorter than the time-out of common probes, 3 s or more.
 const defaultTimeout = 2 * time.Second
 
-// Check is one thing that a service needs to be ready.
+// Check is one condition of a service's readiness.
 type Check struct {
-	// Name is its name in the answer.
+	// Name is the check's name in the response.
 	Name string
-	// Probe looks, and says what is wrong. It heeds the end of its context.
+	// Probe returns what is wrong, or nil. It must respect its context.
 	Probe func(ctx context.Context) error
-	// Timeout is after how long it counts as failed; 2 s if it is 0.
+	// Timeout is the time after which the check fails; 2 s if it is 0.
 	Timeout time.Duration
-	// Every is for how long a good result is given out again, where a look costs
-	// something; 1 s if it is 0. A bad one is always looked at again after 1 s.
+	// Every is the lifetime of a good result, for costly probes; 1 s if it is 0. A bad
+	// result always lives for 1 s.
 	Every time.Duration
 }
 
-// Stopping is a check that fails from the end of a context on: that of the
-// process' signals. So no new work is sent to a service that drains.
+// Stopping returns a check that fails after the end of a context, which is usually that of
+// the process' signals. So a draining service gets no new work.
 func Stopping(ctx context.Context) Check {
 	return Check{Name: "running", Probe: func(context.Context) error {
 		if ctx.Err() != nil {
@@ -155,19 +154,18 @@ func Stopping(ctx context.Context) Check {
 	}}
 }
 
-// prober runs one check. It is used by one goroutine at a time.
+// prober runs one check. One goroutine uses it at a time.
 type prober struct {
 	Check
 
-	// hanging is closed when the last probe has ended; nil if that was in time. A
-	// probe is not started before the last one has ended, so that probes that hang
-	// don't pile up.
+	// hanging is closed when the last probe has ended; nil if it ended in time. A new probe
+	// waits for the last one to end, so that hanging probes don't pile up.
 	hanging chan struct{}
-	// good is when the last good probe was started.
+	// good is the start of the last good probe.
 	good time.Time
 }
 
-// start starts a probe and returns what waits for it.
+// start starts a probe and returns a function that waits for it.
 func (p *prober) start(lifetime context.Context, probes *sync.WaitGroup) (wait func() error) {
 	began := time.Now()
 	if began.Sub(p.good) < p.Every {
@@ -210,7 +208,7 @@ func (p *prober) start(lifetime context.Context, probes *sync.WaitGroup) (wait f
 	}
 }
 
-// probe keeps a check that panics from ending the process.
+// probe recovers from a panic in the check.
 func (p *prober) probe(ctx context.Context) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

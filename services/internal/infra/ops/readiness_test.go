@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// pass lets the time of a bubble pass.
+// pass advances the bubble's clock.
 func pass(d time.Duration) { <-time.After(d) }
 
 func TestChecksRunSideBySide(t *testing.T) {
@@ -133,7 +133,7 @@ func TestWhoAsksDoesNotWaitForEver(t *testing.T) {
 		if got := r.look(impatient); got != nil {
 			t.Errorf("got %+v", got)
 		}
-		r.close() // ends the first look, too
+		r.close() // it also ends the first look
 		looker.Wait()
 		if len(first) != 1 || first[0].OK {
 			t.Errorf("the first look found %+v", first)
@@ -144,8 +144,7 @@ func TestWhoAsksDoesNotWaitForEver(t *testing.T) {
 	})
 }
 
-// A look that costs something is taken seldom while it finds nothing, and again at
-// once while it does.
+// A costly check runs rarely while it succeeds, and every second while it fails.
 func TestCostlyChecksAreRunSeldom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// stopTimeout is how long answers under way may take when the server stops.
+// stopTimeout is the time for responses under way when the server stops.
 const stopTimeout = 2 * time.Second
 
-// Server is the port. Its methods are safe for concurrent use.
+// Server serves the port. Its methods are safe for concurrent use.
 type Server struct {
 	cfg       Config
 	listener  net.Listener
@@ -27,8 +27,8 @@ type Server struct {
 	readiness *readiness
 }
 
-// Open opens the port, so that an address in use is known before anything else
-// starts. Run must be called, and serves it.
+// Open opens the port, so that an address in use is reported before anything else starts.
+// Run must be called to serve it.
 func Open(ctx context.Context, cfg Config, metrics prometheus.Gatherer, log *zap.Logger, checks ...Check) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("ops: %w", err)
@@ -54,10 +54,10 @@ func Open(ctx context.Context, cfg Config, metrics prometheus.Gatherer, log *zap
 	return s, nil
 }
 
-// Addr is the address that is listened on, with the port that was taken for 0.
+// Addr returns the address, with the actual port for port 0.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Run answers until the context ends, and closes the port.
+// Run serves until the context ends, and closes the port.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
@@ -76,7 +76,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// stop gives answers under way a moment, and cuts off those that take longer.
+// stop waits briefly for responses under way, and then ends them.
 func (s *Server) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
@@ -87,8 +87,8 @@ func (s *Server) stop(ctx context.Context) error {
 	return err
 }
 
-// Listen opens a TCP port. Its errors name the address and the option that sets
-// it, such as ops.listen.
+// Listen opens a TCP port. Its errors name the address and the option that sets it, such as
+// ops.listen.
 func Listen(ctx context.Context, address, option string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
@@ -110,7 +110,7 @@ func Listen(ctx context.Context, address, option string) (net.Listener, error) {
 	}
 }
 
-// listenError says for the user what the cause says for the program.
+// listenError adds a message for the user to an error.
 type listenError struct {
 	text string
 	err  error

@@ -1,6 +1,5 @@
-// Package outage keeps the log readable while something is away: whoever fails
-// for it notes each failure and each success, and the log gets one line when the
-// outage begins and one when it ends.
+// Package outage keeps logs short during outages: callers note each failure and each
+// success, and the log gets one line at the beginning of an outage and one at its end.
 package outage
 
 import (
@@ -10,12 +9,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// calm is how long after its last line another outage of the same is worth one. What
-// fails and works by turns says so at this pace.
+// calm is the minimum time between the last line and the next outage's line. Something that
+// fails and works in turns logs at this rate.
 const calm = 10 * time.Second
 
-// Log tells of the outages of one thing. It is safe for concurrent use. A nil Log
-// tells nothing.
+// Log logs the outages of one dependency. It is safe for concurrent use. A nil Log does
+// nothing.
 type Log struct {
 	log        *zap.Logger
 	lost, back string
@@ -23,27 +22,26 @@ type Log struct {
 
 	mu       sync.Mutex
 	away     bool
-	told     bool      // the log has the line of this outage
-	spoke    time.Time // when it got its last line; zero for never
+	told     bool      // the outage's first line is logged
+	spoke    time.Time // time of the last line; zero for none
 	since    time.Time
 	failures int
 }
 
-// New makes a log of outages. Lost and back are its two lines: what is lost, and
-// what works again.
+// New returns a log of outages. lost and back are its two lines.
 func New(log *zap.Logger, lost, back string) *Log {
 	return &Log{log: log, lost: lost, back: back}
 }
 
-// Except leaves out errors that somebody else tells of: they begin and end no outage
-// here. It is for setting up, and returns the log.
+// Except ignores errors that are logged elsewhere: they neither begin nor end an outage. It
+// is for the set-up, and returns l.
 func (l *Log) Except(known func(error) bool) *Log {
 	l.known = known
 	return l
 }
 
-// Note notes how something ended: an error begins an outage or goes on with it,
-// none ends it. The fields of the failure that gets a line are in that line.
+// Note records a result: an error begins or continues an outage, nil ends it. A logged
+// failure's line has the fields.
 func (l *Log) Note(err error, fields ...zap.Field) {
 	if l == nil {
 		return

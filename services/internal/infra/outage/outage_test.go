@@ -15,8 +15,8 @@ import (
 
 var errAway = errors.New("connection refused")
 
-// played notes failures (x), successes (o) and seconds that pass (a space), and
-// returns the lines.
+// played notes failures (x) and successes (o), waits a second per space, and returns the
+// lines.
 func played(t *testing.T, script string) (lines []string) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
@@ -53,8 +53,8 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 		"xx x xo":                         {"lost", "back"},
 		"xx x xoooo o o":                  {"lost", "back"},
 		"xo            xo":                {"lost", "back", "lost", "back"}, // another one, later
-		"xoxoxoxo xoxoxo xoxoxo":          {"lost", "back"},                 // by turns
-		"xox x x x x x x x x x x x x x o": {"lost", "back", "lost", "back"}, // and then for long
+		"xoxoxoxo xoxoxo xoxoxo":          {"lost", "back"},                 // in turns
+		"xox x x x x x x x x x x x x x o": {"lost", "back", "lost", "back"}, // and then continuously
 	} {
 		if diff := cmp.Diff(want, played(t, script)); diff != "" {
 			t.Errorf("%q: %s", script, diff)

@@ -1,10 +1,8 @@
-// Package outbound opens connections on which nothing leaves after a call was given
-// up.
+// Package outbound opens connections that send nothing after a call was given up.
 //
-// The kernel goes on for many minutes to deliver what a socket held when it was
-// closed, or when its process was killed. Where packets were lost for a while, a call
-// would so arrive long after its outcome was called unknown, behind calls that were
-// made later.
+// After a close, or after the process was killed, the kernel tries for many minutes to
+// deliver what a socket has buffered. If packets are lost for a while, a call could arrive
+// long after its outcome was recorded as unknown, and after later calls.
 package outbound
 
 import (
@@ -19,17 +17,16 @@ const keepAlive = 15 * time.Second
 
 // Dialer opens TCP connections.
 type Dialer struct {
-	// Connect bounds how long a connection may take.
+	// Connect limits the time to connect.
 	Connect time.Duration
-	// Unacknowledged is how long the other side's kernel may leave data without an
-	// acknowledgement. Then the connection ends, and what it held is dropped, also
-	// while this process stands still. 0 is for the system's own time, which is many
-	// minutes. It is obeyed on Linux.
+	// Unacknowledged limits how long sent data may stay unacknowledged. After it the kernel
+	// ends the connection and drops its buffer, even while this process is stopped. 0 is
+	// the system's default, many minutes. It has an effect on Linux only.
 	Unacknowledged time.Duration
 }
 
-// DialContext opens a connection. When it is closed, or its process ends, in whatever
-// way, what the kernel has not sent by then is dropped.
+// DialContext opens a connection. When it is closed, or its process ends in any way, the
+// kernel drops what it hasn't sent.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: d.Connect, KeepAlive: keepAlive, Control: func(_, _ string, raw syscall.RawConn) error {
 		return giveUpAfter(raw, d.Unacknowledged)
@@ -38,8 +35,8 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	// With a linger of 0 a connection ends with a reset, and not by and by. Who gets
-	// that has been answered, or its answer is no longer waited for.
+	// With a linger of 0, closing resets the connection and drops the buffer. The peer of a
+	// reset has responded already, or nobody waits for its response.
 	if tcp, is := conn.(*net.TCPConn); is {
 		if err := tcp.SetLinger(0); err != nil {
 			_ = conn.Close()

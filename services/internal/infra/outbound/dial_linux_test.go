@@ -10,8 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/outbound"
 )
 
-// The kernel is told what to do with what a socket holds before anything is sent, so
-// it holds also for a process that is killed or stands still.
+// The socket's options are set before anything is sent, so they also apply if the process
+// is killed or stopped.
 func TestTheKernelKnows(t *testing.T) {
 	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(context.WithoutCancel(t.Context()), "tcp", "127.0.0.1:0")
@@ -33,7 +33,8 @@ func TestTheKernelKnows(t *testing.T) {
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		if millis, failed = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout); failed == nil {
-			// Its first half is whether it is on, which is all that an int shows.
+			// GetsockoptInt returns the first half of the struct, which says whether
+			// lingering is on.
 			linger, failed = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER)
 		}
 	})

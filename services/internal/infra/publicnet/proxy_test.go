@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// relay is a proxy that answers itself, and keeps what it was asked for.
+// relay is a proxy that responds itself and records requests.
 type relay struct {
 	mu    sync.Mutex
 	asked []string
@@ -35,7 +35,7 @@ func (p *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestFeedsGoThroughTheProxyAndNotInside(t *testing.T) {
 	t.Parallel()
 	p := &relay{}
-	server := httptest.NewServer(p) // on a private address, where proxies are
+	server := httptest.NewServer(p) // on a private address, as proxies usually are
 	t.Cleanup(server.Close)
 	at, err := url.Parse(server.URL)
 	if err != nil {
@@ -87,7 +87,7 @@ func TestFeedsGoThroughTheProxyAndNotInside(t *testing.T) {
 			t.Errorf("redirected to %s: %v, the proxy was asked for %q", to, err, p.asked)
 		}
 	}
-	direct := client(5*time.Second, false, func(*http.Request) (*url.URL, error) { return nil, nil }, resolve) //nolint:nilnil // as http.Transport has it
+	direct := client(5*time.Second, false, func(*http.Request) (*url.URL, error) { return nil, nil }, resolve) //nolint:nilnil // as in http.Transport
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	answer, err := direct.Do(r)
 	if err == nil {

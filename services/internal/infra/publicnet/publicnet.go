@@ -1,6 +1,6 @@
-// Package publicnet makes HTTP clients that reach public addresses only, whatever
-// a name or a redirect says: so an address that somebody else wrote can't be used
-// to look into the network that the process runs in.
+// Package publicnet provides HTTP clients that reach public addresses only, whatever a name
+// or a redirect says. So an address written by somebody else can't be used to explore the
+// network of the process.
 package publicnet
 
 import (
@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// ErrPrivate says that an address is not public.
+// ErrPrivate reports that an address is not public.
 var ErrPrivate = errors.New("is no public address")
 
-// What is neither private nor local by the standard library's reckoning, and all
-// the same nobody's on the internet.
+// special lists addresses that the standard library counts as neither private nor local,
+// and that are still not public.
 // https://www.iana.org/assignments/iana-ipv4-special-registry and -ipv6-
 //
 //nolint:gochecknoglobals // constant
@@ -33,7 +33,7 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("fec0::/10"),
 }
 
-// Public tells whether an address is one of the internet.
+// Public reports whether an address is public.
 func Public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() || a.IsPrivate() {
@@ -47,8 +47,8 @@ func Public(a netip.Addr) bool {
 	return true
 }
 
-// control looks at the address that is about to be dialled: after the name was
-// resolved, so that no name can hide it, and none can change in between.
+// control checks the address that is about to be dialled. The check follows the look-up of
+// the name, so no name can hide the address or change it in between.
 func control(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -62,13 +62,13 @@ const (
 	maxRedirects   = 4
 )
 
-// Client reaches public addresses, or any if private is true, through the proxy that
-// the environment names, if it names one (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). Its
-// requests take the timeout at most, redirects and body included.
+// Client returns a client that reaches public addresses, or any if private is true, through
+// the proxy that the environment names, if there is one (HTTPS_PROXY, HTTP_PROXY,
+// NO_PROXY). timeout limits a request with its redirects and body.
 //
-// A proxy dials for us, and may reach what we must not: before it is asked, the name
-// is resolved here, and refused if any of its addresses is not public. What only the
-// proxy can resolve is left to it, unless it is a name of private networks.
+// A proxy dials for us and may reach private addresses. So the name is resolved here first,
+// and refused if any of its addresses is not public. A name that only the proxy can resolve
+// is allowed, unless it is a name of private networks.
 func Client(timeout time.Duration, private bool) *http.Client {
 	return client(timeout, private, http.ProxyFromEnvironment, net.DefaultResolver.LookupNetIP)
 }
@@ -109,15 +109,15 @@ func transport(timeout time.Duration, dialer *net.Dialer) *http.Transport {
 	}
 }
 
-// guarded sends each request, those after redirects too, directly or by the proxy.
+// guarded sends each request, including redirected ones, directly or through the proxy.
 type guarded struct {
 	direct, proxied *http.Transport
 	proxy           func(*http.Request) (*url.URL, error)
 	resolve         lookUp // nil where private addresses are allowed
 }
 
-// RoundTrip refuses private addresses: where it dials itself, as it dials; where a
-// proxy does, before.
+// RoundTrip refuses private addresses: direct connections at the dial, proxied ones before
+// the request.
 func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	through, err := g.proxy(r)
 	switch {
@@ -133,7 +133,7 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.proxied.RoundTrip(r)
 }
 
-// CloseIdleConnections is called by the client's method of that name.
+// CloseIdleConnections implements the method that http.Client calls.
 func (g *guarded) CloseIdleConnections() {
 	g.direct.CloseIdleConnections()
 	g.proxied.CloseIdleConnections()
@@ -149,7 +149,7 @@ func (g *guarded) check(ctx context.Context, host string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	// Where only the proxy knows the names of the internet, none is found here.
+	// If only the proxy can resolve public names, this look-up finds nothing.
 	addresses, _ := g.resolve(ctx, "ip", name)
 	for _, at := range addresses {
 		if err := mustBePublic(at); err != nil {
@@ -166,9 +166,9 @@ func mustBePublic(at netip.Addr) error {
 	return nil
 }
 
-// inner tells names that are never on the internet: those without a dot, addresses in
-// the spellings of old (127.1, 0x7f000001), and the domains that RFC 6761, RFC 6762
-// and RFC 9476 keep for other uses, or that private networks use.
+// inner reports names that are never public: names without a dot, old spellings of
+// addresses (127.1, 0x7f000001), and the domains that RFC 6761, RFC 6762 and RFC 9476
+// reserve for other uses, or that private networks use.
 func inner(name string) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if len(last) == len(name) || last == "" || last[0] >= '0' && last[0] <= '9' {

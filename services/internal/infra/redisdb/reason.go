@@ -13,15 +13,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Trouble is why a Redis is of no use, in words for whoever runs it.
+// Trouble explains to operators why a Redis can't be used.
 type Trouble struct {
-	// Found is what is so, and Remedy what to do about it.
+	// Found is the problem, Remedy its solution.
 	Found, Remedy string
 }
 
-// troubles are Redis' answers that stand in the way of everything, by their codes or
-// words. The first that fits is told. A script's error has the code in its midst in
-// Redis 6, at its beginning in Redis 7.
+// troubles lists Redis' errors that prevent any use, by codes or words. The first match is
+// reported. A script's error has the code in the middle in Redis 6, at the beginning in
+// Redis 7.
 func troubles() []struct {
 	signs []string
 	Trouble
@@ -56,11 +56,11 @@ func troubles() []struct {
 	}
 }
 
-// Rights are those that Chorus needs of a Redis user, as ACL SETUSER reads them, for
-// keys that begin with chorus:.
+// Rights are the rights that Chorus' Redis user needs, as in ACL SETUSER, for keys that
+// begin with chorus:.
 const Rights = "+@read +@write +@scripting +@connection +@transaction +time +info"
 
-// Explain tells what an error of Redis means.
+// Explain explains an error of Redis.
 func Explain(err error) Trouble {
 	text := err.Error()
 	for _, t := range troubles() {
@@ -73,7 +73,7 @@ func Explain(err error) Trouble {
 	return unreachable(err, names.Line(text, 0))
 }
 
-// unreachable tells of what is no answer of Redis.
+// unreachable explains an error that isn't a reply of Redis.
 func unreachable(err error, text string) Trouble {
 	noTLS, name := tls.RecordHeaderError{}, (*net.DNSError)(nil)
 	untrusted, otherName, invalid := x509.UnknownAuthorityError{}, x509.HostnameError{}, x509.CertificateInvalidError{}
@@ -99,7 +99,8 @@ func unreachable(err error, text string) Trouble {
 	return Trouble{text, "look at its log, or correct redis.url"}
 }
 
-// said tells whether a code stands at the beginning of a word, or words anywhere.
+// said reports whether text contains sign: a code at the beginning of a word, or words
+// anywhere.
 func said(text, sign string) bool {
 	for rest := text; ; {
 		at := strings.Index(rest, sign)

@@ -13,8 +13,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/redisdb"
 )
 
-// What servers of several versions say. What a server can be made to say is tested
-// with the check, on real ones.
+// Errors of servers of several versions. Errors that a server can be made to return are
+// tested with the check, on real servers.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -52,7 +52,7 @@ func TestOpenNeedsAnAddress(t *testing.T) {
 	}
 }
 
-// A server that hangs costs its caller the caller's deadline, and no retries.
+// A call to a hanging server ends with the caller's deadline, without retries.
 func TestDeadlinesAreKept(t *testing.T) {
 	t.Parallel()
 	server := testenv.RedisServer(t)
@@ -74,7 +74,7 @@ func TestDeadlinesAreKept(t *testing.T) {
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("got %v, want a time-out", err)
 	}
-	// Without the deadline it would be the library's three seconds, four times.
+	// Without the deadline it would take four times the library's three seconds.
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("it took %v, want 20ms", took)
 	}

@@ -1,4 +1,4 @@
-// Package remote says from where a request comes.
+// Package remote determines the origin of a request.
 package remote
 
 import (
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Address is that which a request comes from. Behind a proxy it is the last one in
-// X-Forwarded-For: those before it are what the client itself claims.
+// Address returns the address that a request comes from. Behind a proxy it is the last one
+// in X-Forwarded-For: the client itself may have written the others.
 func Address(r *http.Request, forwarded bool) string {
 	if list := r.Header.Values("X-Forwarded-For"); forwarded && len(list) > 0 {
 		last := list[len(list)-1]
@@ -21,8 +21,8 @@ func Address(r *http.Request, forwarded bool) string {
 	return host
 }
 
-// Network is what limits count as one: an address, or an IPv6 network of 64 bits, because
-// whoever has one address there has all.
+// Network returns the unit that limits count: an IPv4 address, or an IPv6 network of 64
+// bits, because the owner of one address there has all of them.
 func Network(address string) string {
 	ip := net.ParseIP(address)
 	if ip == nil || ip.To4() != nil {

@@ -20,7 +20,7 @@ func ExampleGroup() {
 	g.Add(part("bus"))
 	g.Add(part("sender"))
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // as a SIGTERM would, through run.Main
+	cancel() // as SIGTERM does in run.Main
 	fmt.Println(g.Run(ctx))
 	// Output:
 	// sender stopped

@@ -21,20 +21,20 @@ import (
 const (
 	ExitOK      = 0
 	ExitFailure = 1
-	// ExitUsage is for a wrong call or configuration: the same call will fail again.
+	// ExitUsage means a wrong call or configuration: the same call will fail again.
 	ExitUsage = 2
 )
 
-// Main runs a program and returns its exit code. The context ends at the first
-// SIGINT or SIGTERM; a second one ends the process at once.
+// Main runs a program and returns its exit code. The context ends at the first SIGINT or
+// SIGTERM; a second one kills the process.
 //
-// An error is written to w as one line that begins with the program's name; of
-// an error with an exit code of 2, every line is written as a line of its own. A
-// panic is such an error, too, without a stack.
+// An error is written to w as one line that begins with the program's name. For an error
+// with exit code 2, each of its lines is written separately. A panic counts as an error,
+// without its stack.
 func Main(w io.Writer, name string, program func(context.Context) error) int {
 	ctx, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer release()
-	// From then on a signal does what it does by default: it kills.
+	// After the release a second signal has its default effect: it kills.
 	defer context.AfterFunc(ctx, release)()
 
 	err := protect(zap.NewNop(), func() error { return program(ctx) })
@@ -49,13 +49,13 @@ func Main(w io.Writer, name string, program func(context.Context) error) int {
 		return code
 	}
 	for _, line := range lines(err, code) {
-		_, _ = fmt.Fprintf(w, "%s: %s\n", name, line) // there is nowhere to report it
+		_, _ = fmt.Fprintf(w, "%s: %s\n", name, line) // this error can't be reported anywhere
 	}
 	return code
 }
 
-// ExitCode is the code that an error asks for by a method ExitCode() int, 1 for
-// any other error and 0 for none.
+// ExitCode returns the code from an error's method ExitCode() int, 1 for any other error
+// and 0 for nil.
 func ExitCode(err error) int {
 	var coded interface{ ExitCode() int }
 	switch {
@@ -81,8 +81,7 @@ func lines(err error, code int) []string {
 	return []string{strings.Join(parts, "; ")}
 }
 
-// Told marks an error as one that is in the log already: Main writes no line for it. A
-// nil error stays nil.
+// Told marks an error that is logged already: Main writes no line for it. nil stays nil.
 func Told(err error) error {
 	if err == nil {
 		return nil
@@ -94,8 +93,7 @@ type told struct{ error }
 
 func (t *told) Unwrap() error { return t.error }
 
-// Usage marks an error as one of usage: a wrong flag, argument or file. A nil
-// error stays nil.
+// Usage marks an error of usage: a wrong flag, argument or file. nil stays nil.
 func Usage(err error) error {
 	if err == nil {
 		return nil
@@ -107,11 +105,10 @@ type usage struct{ error }
 
 func (u *usage) Unwrap() error { return u.error }
 
-// ExitCode is ExitUsage.
+// ExitCode returns ExitUsage.
 func (*usage) ExitCode() int { return ExitUsage }
 
-// protect turns a panic into an error for the user, and writes the stack to the
-// log for those who mend it.
+// protect turns a panic into an error for the user, and logs the stack for developers.
 func protect(log *zap.Logger, do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -123,8 +120,8 @@ func protect(log *zap.Logger, do func() error) (err error) {
 	return do()
 }
 
-// origin is the file and line that panicked. It is called by the deferred
-// function that recovers, so the panicking code stands above it on the stack.
+// origin returns the file and line that panicked. The deferred function that recovers calls
+// it, so the panicking code is above it on the stack.
 func origin() string {
 	callers := make([]uintptr, 64)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])

@@ -18,7 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 )
 
-// In a process of its own, this test binary is a program that run.Main runs.
+// programVariable makes this test binary run a program with run.Main, in its own process.
 const programVariable = "CHORUS_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// start runs the program and reads its output up to the first line.
+// start starts the program and reads its first line.
 func start(t *testing.T, program string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -92,8 +92,8 @@ func TestSecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	// The first signal gives the second its default effect from another
-	// goroutine, maybe a moment after the program has spoken.
+	// The first signal restores the default effect of the second from another goroutine,
+	// perhaps a moment after the first line.
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -105,7 +105,7 @@ func TestSecondSignalEndsTheProgramAtOnce(t *testing.T) {
 			}
 			return
 		case <-again.C:
-			_ = cmd.Process.Signal(syscall.SIGTERM) // it may be gone
+			_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		}
 	}
 }

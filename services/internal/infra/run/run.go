@@ -1,4 +1,4 @@
-// Package run is the life of a process: its parts, its signals, its exit code.
+// Package run manages the life of a process: its parts, its signals and its exit code.
 package run
 
 import (
@@ -11,45 +11,42 @@ import (
 	"go.uber.org/zap"
 )
 
-// DefaultGrace is how long a part gets to stop unless it says otherwise.
+// DefaultGrace is a part's time to stop if it sets none.
 const DefaultGrace = 10 * time.Second
 
-// Part is something that runs for as long as the process does.
+// Part is something that runs until the process stops.
 type Part struct {
-	// Name is what logs and errors call it.
+	// Name is the part's name in logs and errors.
 	Name string
-	// Run works until the context ends, then stops and returns nil or an error
-	// that wraps context.Canceled. It is called once, with a context that may have
-	// ended already, and has released everything when it returns.
+	// Run works until the context ends. Then it stops, releases everything, and returns nil
+	// or an error that wraps context.Canceled. It is called once. The context may have
+	// ended already.
 	Run func(ctx context.Context) error
-	// Grace is how long Run may take to return once the context has ended;
+	// Grace limits how long Run may take to return after the end of the context;
 	// DefaultGrace if it is 0.
 	Grace time.Duration
 }
 
-// Group runs parts together. The zero Group is empty; its fields and its parts
-// are set before Run.
+// Group runs parts together. The zero Group is empty. Set its fields and add its parts
+// before Run.
 type Group struct {
-	// Log gets the stack of a panic, and how long each part took to stop; nil for
-	// none.
+	// Log receives the stack of a panic, and how long each part took to stop; nil for none.
 	Log    *zap.Logger
 	stages [][]Part
 }
 
-// Add puts parts after those that they need: parts stop in the reverse order.
-// Parts that are added together stop together.
+// Add adds parts. Add a part after those that it needs: parts stop in the reverse order.
+// Parts added by one call stop together.
 func (g *Group) Add(parts ...Part) { g.stages = append(g.stages, parts) }
 
-// Run starts all parts in their order, and stops all when the context ends or
-// when the first part ends. What was added last stops first, and only then what
-// was added before it, so that whatever a part needs outlives it. A part that
-// takes longer than its grace is left behind and named in the error.
+// Run starts all parts in their order. It stops all when the context ends or the first part
+// ends: the last added first, so that a part's dependencies outlive it. A part that exceeds
+// its grace is abandoned and named in the error.
 //
-// The error joins those of the parts, beginning with the one that ended first;
-// each begins with the part's name. A part that ends without having been asked
-// is an error, and so is one that panics: its stack is in the log, and the error
-// names the panic only. Panics in goroutines that a part starts are not caught.
-// A group without parts returns at once.
+// The error joins those of the parts, beginning with the part that ended first; each begins
+// with the part's name. A part that ends without being stopped is an error, and so is a
+// panic: its stack is logged, and the error contains only its message. Panics in a part's
+// own goroutines are not caught. A group without parts returns at once.
 func (g *Group) Run(ctx context.Context) error {
 	log := g.Log
 	if log == nil {
@@ -94,9 +91,8 @@ type life struct {
 	told   bool
 }
 
-// start gives the part a context that keeps the values of ctx but not its end,
-// because the group decides when each part stops. The first life to end is sent
-// to first.
+// start runs the part with a context that keeps the values of ctx but not its end, because
+// the group decides when each part stops. The first life to end is sent to first.
 func start(ctx context.Context, p Part, log *zap.Logger, first chan<- *life) *life {
 	if p.Grace == 0 {
 		p.Grace = DefaultGrace
@@ -111,13 +107,13 @@ func start(ctx context.Context, p Part, log *zap.Logger, first chan<- *life) *li
 			default:
 			}
 		}()
-		// If Run leaves by runtime.Goexit, errExit stays.
+		// If Run ends by runtime.Goexit, l.err is still errExit.
 		l.err = protect(log.With(zap.String("part", p.Name)), func() error { return p.Run(ctx) })
 	}()
 	return l
 }
 
-// alone is the error of a life that ended without having been stopped.
+// alone returns the error of a life that ended without being stopped.
 func (l *life) alone() error {
 	l.told = true
 	if l.err == nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/run/runtest"
 )
 
-// diary notes what happened in which order.
+// diary records events in order.
 type diary struct {
 	mu      sync.Mutex
 	entries []string
@@ -32,7 +32,7 @@ func (d *diary) note(entry string) {
 	d.entries = append(d.entries, entry)
 }
 
-// part notes its stop, which takes a while.
+// part returns a part that takes a while to stop, and records that.
 func (d *diary) part(name string) run.Part {
 	return run.Part{Name: name, Run: func(ctx context.Context) error {
 		<-ctx.Done()

@@ -15,14 +15,14 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Problem is one thing that is wrong with a value.
+// Problem is one mistake in a value.
 type Problem struct { //nolint:errname // it is a line of an error before it is one
-	Path  string // of the field, such as bots[2].persona.tone
-	Value string // as it was given, shortened
-	Want  string // what is allowed; "" where the value says it
+	Path  string // the field's path, such as bots[2].persona.tone
+	Value string // the given value, shortened
+	Want  string // what is allowed; "" if Value says it
 }
 
-// Error is one line that repeats no token.
+// Error returns one line. It contains no token.
 func (p Problem) Error() string {
 	line := p.Path + ": " + p.Value
 	if p.Want != "" {
@@ -31,12 +31,12 @@ func (p Problem) Error() string {
 	return strings.ReplaceAll(redact.New().String(line), "\n", " ")
 }
 
-// Problems is everything that is wrong, in its order.
+// Problems lists mistakes in order.
 type Problems []Problem //nolint:errname // as above
 
 func (p Problems) Error() string { return errors.Join(p.Unwrap()...).Error() }
 
-// Unwrap gives the single ones.
+// Unwrap returns the single problems.
 func (p Problems) Unwrap() []error {
 	errs := make([]error, len(p))
 	for i, one := range p {
@@ -45,13 +45,12 @@ func (p Problems) Unwrap() []error {
 	return errs
 }
 
-// Add adds a problem.
+// Add appends a problem.
 func (p *Problems) Add(path, value, want string) {
 	*p = append(*p, Problem{Path: path, Value: value, Want: want})
 }
 
-// Values of a Problem where nothing is given, and where what is given may be a
-// secret.
+// Values of Problem.Value if nothing is given, or if the given value may be secret.
 const (
 	Missing = "missing"
 	Hidden  = "***"
@@ -60,10 +59,10 @@ const (
 // maxShown limits how much of a value a problem repeats, in characters.
 const maxShown = 60
 
-// Quote shows a text on one line, shortened.
+// Quote returns a text on one line, shortened.
 func Quote(text string) string { return strconv.Quote(names.Cut(text, maxShown)) }
 
-// Suggest is a question after the nearest name, or "" if none is near.
+// Suggest returns a question with the most similar name, or "" if none is similar.
 func Suggest(name string, candidates []string) string {
 	best, distance := "", 1+max(2, len(name)/4)
 	for _, c := range candidates {
@@ -77,8 +76,8 @@ func Suggest(name string, candidates []string) string {
 	return fmt.Sprintf(", did you mean %s?", best)
 }
 
-// Check gives a Problems with all values of a struct that the tags don't allow,
-// or nil. The tag is the one that holds the fields' names.
+// Check returns a Problems with all values of a struct that the tags don't allow, or nil.
+// tag is the tag with the fields' names.
 func Check(v any, tag string) error {
 	value := reflect.ValueOf(v)
 	if problems := Of(value.Type(), tag).Check(value, ""); len(problems) > 0 {
@@ -87,7 +86,7 @@ func Check(v any, tag string) error {
 	return nil
 }
 
-// Check checks the fields of a struct.
+// Check returns the mistakes in a struct's fields.
 func (s *Schema) Check(v reflect.Value, path string) Problems {
 	var problems Problems
 	for _, f := range s.Fields {
@@ -96,7 +95,7 @@ func (s *Schema) Check(v reflect.Value, path string) Problems {
 	return problems
 }
 
-// Check checks one value, which stands at the path.
+// Check returns the mistakes in the value at a path.
 func (f Field) Check(v reflect.Value, path string) Problems {
 	var problems Problems
 	switch f.Kind {
@@ -138,7 +137,7 @@ func (f Field) Check(v reflect.Value, path string) Problems {
 	return problems
 }
 
-// add adds a problem, if something is wrong.
+// add appends a problem if wrong isn't empty.
 func add(problems *Problems, path, wrong, want string) {
 	if wrong != "" {
 		problems.Add(path, wrong, want)
@@ -147,7 +146,7 @@ func add(problems *Problems, path, wrong, want string) {
 
 const readable = "readable text: valid UTF-8 without control characters other than new lines and tabs, and without marks of direction"
 
-// text is a text as a problem shows it, "" if it is fine, and what is wanted.
+// text returns a text as a problem shows it, or "" if it is allowed, and what is allowed.
 func (f Field) text(s string) (wrong, want string) {
 	n := float64(utf8.RuneCountInString(s))
 	switch {
@@ -165,7 +164,7 @@ func (f Field) text(s string) (wrong, want string) {
 
 func (f Field) number(v reflect.Value) string {
 	end := func(bound float64) float64 {
-		if v.Kind() == reflect.Float32 { // 0.1 is a little more as a float32
+		if v.Kind() == reflect.Float32 { // 0.1 as a float32 is slightly more
 			return float64(float32(bound))
 		}
 		return bound
@@ -176,24 +175,24 @@ func (f Field) number(v reflect.Value) string {
 	} else {
 		n = v.Float()
 	}
-	// Written so that what is no number is outside.
+	// Written so that NaN is outside.
 	if f.min != nil && !(n >= end(*f.min)) || f.max != nil && !(n <= end(*f.max)) {
 		return Format(v)
 	}
 	return ""
 }
 
-// storable refuses what PostgreSQL can't store (NUL, invalid UTF-8) and what
-// would garble a terminal or a chat: control characters, those that change the
-// direction of what follows, and tags, which models read and people can't see.
+// storable rejects what PostgreSQL can't store (NUL, invalid UTF-8) and what would garble a
+// terminal or a chat: control characters, those that change the direction of the following
+// text, and tags, which models read and people can't see.
 func storable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) && r != '\n' && r != '\t' || r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069' || r >= 0xE0000 && r < 0xE0100
 	})
 }
 
-// Join is the path of a field in a struct. The name may be a user's text: it
-// neither breaks the line nor floods it.
+// Join returns the path of a struct's field. The name may be a user's text: it is quoted
+// and shortened.
 func Join(path, name string) string {
 	quoted := Quote(name)
 	if name = quoted[1 : len(quoted)-1]; path == "" {

@@ -1,6 +1,5 @@
-// Package schema describes structs of values by the tags of their fields, reads
-// values from text and YAML, and checks them. Configuration, cast files and
-// settings are described by it:
+// Package schema describes structs of values by the tags of their fields, reads values from
+// text and YAML, and checks them. It describes configuration, cast files and settings:
 //
 //	default  the value where none is given
 //	required set where it must be given
@@ -34,11 +33,11 @@ type Schema struct {
 	Fields []Field
 }
 
-// Field describes one value.
+// Field describes one value of a struct.
 type Field struct {
-	Name     string // as files and errors write it
-	Doc      string // what it is for
-	Default  string // its value where none is given, as text
+	Name     string // as in files and errors
+	Doc      string // its purpose
+	Default  string // its value if none is given, as text
 	Required bool   // it must be given
 	Kind     string // how its values are written: text, number, ...
 	Want     string // what is allowed, in words
@@ -47,10 +46,10 @@ type Field struct {
 	Key      bool     // it tells the entries of a list apart
 	Secret   bool     // errors must not repeat its value
 	Object   bool     // its text is a JSON object
-	Words    []string // the words that are allowed, if only some are
+	Words    []string // the allowed words, if only some are
 
 	index    []int
-	min, max *float64 // a range of numbers or of lengths
+	min, max *float64 // limits of a number or a length
 	entries  int
 	pattern  *regexp.Regexp
 }
@@ -68,9 +67,9 @@ const (
 	Struct = "struct"
 )
 
-// Of describes a struct. Fields take part that have the tag, which holds their
-// name; those of an embedded struct without it are the outer one's own. It panics
-// on a tag or type that it can't read, because the program is wrong then.
+// Of returns the schema of a struct. It contains the fields with the tag, which holds their
+// name; the fields of an embedded struct without the tag count as the outer one's. It
+// panics on an invalid tag or type, because that is a bug.
 func Of(t reflect.Type, tag string) *Schema {
 	if t.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("schema: want a struct, got %v", t))
@@ -94,7 +93,7 @@ func Of(t reflect.Type, tag string) *Schema {
 	return s
 }
 
-// One describes a value that stands in no struct.
+// One describes a value outside of a struct.
 func One(name string, t reflect.Type, tags reflect.StructTag) Field {
 	return describe(name, t, tags, "")
 }
@@ -133,7 +132,7 @@ func describe(name string, t reflect.Type, tags reflect.StructTag, tag string) F
 	return f
 }
 
-// Or lists what is allowed: "a, b or c".
+// Or joins items as "a, b or c".
 func Or(items []string) string {
 	last := len(items) - 1
 	if last < 1 {
@@ -142,7 +141,7 @@ func Or(items []string) string {
 	return strings.Join(items[:last], ", ") + " or " + items[last]
 }
 
-// kindOf returns how values of a type are written; "" if they can't be.
+// kindOf returns how values of a type are written; "" if the type isn't supported.
 func kindOf(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
@@ -173,7 +172,7 @@ func kindOf(t reflect.Type) string {
 	}
 }
 
-// bound reads the end of a range.
+// bound parses a limit.
 func (f *Field) bound(text string) *float64 {
 	if text == "" {
 		return nil
@@ -188,7 +187,7 @@ func (f *Field) bound(text string) *float64 {
 	return &n
 }
 
-// words says what is allowed where no tag says it better.
+// words describes the allowed values if no tag does.
 func (f *Field) words(low, high string) string {
 	within := func(low, high string) string {
 		switch {
@@ -242,7 +241,7 @@ func (f *Field) words(low, high string) string {
 	return length
 }
 
-// Field finds a field by its name.
+// Field returns the field with a name.
 func (s *Schema) Field(name string) (Field, bool) {
 	for _, f := range s.Fields {
 		if f.Name == name {
@@ -252,7 +251,7 @@ func (s *Schema) Field(name string) (Field, bool) {
 	return Field{}, false
 }
 
-// Names are the names of the fields, in order.
+// Names returns the fields' names, in order.
 func (s *Schema) Names() []string {
 	names := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
@@ -261,10 +260,10 @@ func (s *Schema) Names() []string {
 	return names
 }
 
-// In is the field in a struct that the schema describes.
+// In returns the field's value in a struct of the schema's type.
 func (f Field) In(v reflect.Value) reflect.Value { return v.FieldByIndex(f.index) }
 
-// New makes a struct in which every field has its default.
+// New returns a struct with the fields' defaults.
 func (s *Schema) New() reflect.Value {
 	v := reflect.New(s.Type).Elem()
 	for _, f := range s.Fields {

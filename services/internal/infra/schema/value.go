@@ -15,8 +15,8 @@ import (
 
 var errValue = errors.New("is no value of this type")
 
-// Parse reads a value of the field's type; Check tells whether it is allowed.
-// Entries of a list are separated by commas.
+// Parse parses a value of the field's type; Check checks whether it is allowed. A list's
+// entries are separated by commas.
 func (f Field) Parse(text string) (reflect.Value, error) {
 	if f.Kind != List {
 		return parse(f.Type, text)
@@ -36,7 +36,8 @@ func (f Field) Parse(text string) (reflect.Value, error) {
 	return list, nil
 }
 
-// MustParse reads a value that the program itself gives, such as a default.
+// MustParse parses a value from the program itself, such as a default. It panics on a
+// mistake.
 func (f Field) MustParse(text string) reflect.Value {
 	v, err := f.Parse(text)
 	if err != nil {
@@ -58,8 +59,8 @@ func parse(t reflect.Type, text string) (reflect.Value, error) {
 	case Text:
 		v.SetString(text)
 	case Bool:
-		// Nothing but these two words: 0 and no are what people believed to have
-		// switched off.
+		// Only these two words: people wrote 0 and no, and believed that they had switched
+		// something off.
 		if text != "true" && text != "false" {
 			err = errValue
 		}
@@ -72,7 +73,7 @@ func parse(t reflect.Type, text string) (reflect.Value, error) {
 		v.SetInt(n)
 	case Number:
 		var n float64
-		// No NaN and no infinity: no check of a range would stop them.
+		// No NaN and no infinity: no check of a range would reject NaN.
 		if n, err = strconv.ParseFloat(text, t.Bits()); math.IsNaN(n) || math.IsInf(n, 0) {
 			err = errValue
 		}
@@ -92,7 +93,7 @@ func parse(t reflect.Type, text string) (reflect.Value, error) {
 	return v, err
 }
 
-// Format writes a value so that Parse reads it; a secret.String is masked.
+// Format returns a value in the form that Parse reads; a secret.String is masked.
 func Format(v reflect.Value) string {
 	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok && kindOf(v.Type()) == Text {
 		text, _ := m.MarshalText()
@@ -125,7 +126,7 @@ func Format(v reflect.Value) string {
 	return ""
 }
 
-// duration is 2m where package time says 2m0s.
+// duration returns 2m where package time returns 2m0s.
 func duration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

@@ -16,17 +16,16 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/secret"
 )
 
-// Reader fills structs from YAML. It goes on after each mistake.
+// Reader fills structs from YAML. It continues after each mistake.
 type Reader struct {
 	Problems Problems
-	// Given are the paths of the values that were read.
+	// Given contains the paths of the values that were read.
 	Given map[string]bool
 
 	places map[string]Place
 }
 
-// Place is where something stands in a file, from 1; the zero Place is the file as
-// a whole.
+// Place is a position in a file, from 1; the zero Place is the whole file.
 type Place struct{ Line, Column int }
 
 func (p Place) String() string {
@@ -36,7 +35,7 @@ func (p Place) String() string {
 	return fmt.Sprintf(":%d:%d", p.Line, p.Column)
 }
 
-// At returns where the field at a path stands, or what it would be part of.
+// At returns the position of the field at a path, or of its nearest enclosing part.
 func (r *Reader) At(path string) Place {
 	for ; path != ""; path = parent(path) {
 		if found, ok := r.places[path]; ok {
@@ -46,13 +45,13 @@ func (r *Reader) At(path string) Place {
 	return r.places[""]
 }
 
-// parent is the path of what a field is part of.
+// parent returns the path of a field's enclosing part.
 func parent(path string) string {
 	return path[:max(strings.LastIndexByte(path, '.'), strings.LastIndexByte(path, '['), 0)]
 }
 
-// Unreported leaves out the problems of fields that could not be read: they hold
-// their defaults, and a mistake is told once.
+// Unreported removes the problems of fields that couldn't be parsed: these hold their
+// defaults, and a mistake is reported once.
 func (r *Reader) Unreported(problems Problems) Problems {
 	told := map[string]bool{}
 	for _, p := range r.Problems {
@@ -68,7 +67,7 @@ func (r *Reader) Unreported(problems Problems) Problems {
 	})
 }
 
-// Parse reads the one document of a file. Without one it returns nil.
+// Parse parses a file's single document. It returns nil if there is none.
 func (r *Reader) Parse(data []byte) (root ast.Node) {
 	r.Given, r.places = map[string]bool{}, map[string]Place{}
 	whole := func(at Place, value, want string) {
@@ -79,8 +78,8 @@ func (r *Reader) Parse(data []byte) (root ast.Node) {
 		whole(Place{line, 1}, "is too deeply nested", "")
 		return nil
 	}
-	// The parser has panicked on broken input before (goccy/go-yaml#191, #471),
-	// and a user must see an error.
+	// The parser has panicked on broken input before (goccy/go-yaml#191, #471). The user
+	// must get an error instead.
 	defer func() {
 		if recover() != nil {
 			root = nil
@@ -89,8 +88,8 @@ func (r *Reader) Parse(data []byte) (root ast.Node) {
 	}()
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		// Not the error's own text: that quotes the lines around a mistake, secrets
-		// included.
+		// Not the error's own text: it quotes the lines around a mistake, including
+		// secrets.
 		message, at := "", Place{1, 1}
 		if syntax := yaml.Error(nil); errors.As(err, &syntax) {
 			message, _, _ = strings.Cut(syntax.GetMessage(), "\n")
@@ -114,8 +113,8 @@ func (r *Reader) Parse(data []byte) (root ast.Node) {
 	return root
 }
 
-// hint returns what to look at after the parser's message about a mistake that is most
-// often one of indentation, or "".
+// hint returns advice for a parser's message that is usually caused by wrong indentation,
+// or "".
 func hint(message string) string {
 	switch {
 	case strings.HasPrefix(message, "mapping value is not allowed"):
@@ -128,9 +127,9 @@ func hint(message string) string {
 	return ""
 }
 
-// tooDeep is the number of a line that opens too many brackets or blocks; 0 if
-// there is none. The parser recurses for each, and a stack that is full ends the
-// process. Brackets in texts count, too, where nobody closes them.
+// tooDeep returns the number of a line that opens too many brackets or blocks; 0 if there
+// is none. The parser recurses for each, and a full stack ends the process. Unclosed
+// brackets in texts count, too.
 func tooDeep(data []byte) int {
 	const deepest = 1000
 	open := 0
@@ -144,8 +143,8 @@ func tooDeep(data []byte) int {
 	return 0
 }
 
-// Mapping gives each value of a mapping to a function, which stands below the
-// path and must have one of the names. What is null is left out.
+// Mapping calls each for the values of a mapping at a path, whose keys must be among names.
+// It skips null.
 func (r *Reader) Mapping(n ast.Node, path string, names []string, each func(name, at string, value ast.Node)) {
 	r.places[path] = placeOf(n)
 	var pairs []*ast.MappingValueNode
@@ -179,7 +178,7 @@ func (r *Reader) Mapping(n ast.Node, path string, names []string, each func(name
 			r.Problems.Add(at, "given twice", "each field once")
 		case pair.Value != nil && pair.Value.Type() != ast.NullType:
 			switch pair.Value.(type) {
-			case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode: // stays at its key
+			case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode: // its position is the key's
 			default:
 				r.places[at] = placeOf(pair.Value)
 			}
@@ -189,7 +188,7 @@ func (r *Reader) Mapping(n ast.Node, path string, names []string, each func(name
 	}
 }
 
-// Struct fills a struct. Fields that aren't there keep what they hold.
+// Struct fills a struct. Missing fields keep their values.
 func (r *Reader) Struct(n ast.Node, v reflect.Value, s *Schema, path string) {
 	r.Mapping(n, path, s.Names(), func(name, at string, value ast.Node) {
 		f, _ := s.Field(name)
@@ -243,8 +242,8 @@ func (r *Reader) scalar(n ast.Node, v reflect.Value, f Field, path string, read 
 	r.Problems.Add(path, value, f.Want)
 }
 
-// textOf is a value as text. A reference may have the form {env: NAME}, and a text
-// that is JSON be the mapping that it is in YAML.
+// textOf returns a value as text. A reference may have the form {env: NAME}, and a JSON
+// text may be written as a YAML mapping.
 func textOf(n ast.Node, f Field) (string, bool) {
 	switch t := n.(type) {
 	case *ast.StringNode:
@@ -268,7 +267,7 @@ func textOf(n ast.Node, f Field) (string, bool) {
 	return "", false
 }
 
-// shown is a value as an error repeats it, on one line.
+// shown returns a value on one line, for errors.
 func shown(n ast.Node) string {
 	switch t := n.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:

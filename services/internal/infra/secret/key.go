@@ -15,12 +15,12 @@ import (
 // KeySize is the length of a key in bytes: AES-256.
 const KeySize = 32
 
-// Key is one named key. It prints as its id, never as its content.
+// Key is a named key. It prints as its id, never as its content.
 type Key struct {
 	id string
-	// material is behind a function, because fmt prints the unexported fields
-	// of a struct around a Key without asking its methods, and follows pointers
-	// to structs and arrays: of a function it only shows the address.
+	// material is a function, because fmt prints the unexported fields of a struct around a
+	// Key without calling its methods, and follows pointers to structs and arrays. Of a
+	// function it only prints the address.
 	material func() material
 }
 
@@ -29,42 +29,42 @@ type material struct {
 	aead cipher.AEAD
 }
 
-// NewKey makes a random key, named after its own hash.
+// NewKey returns a random key, named after its own hash.
 func NewKey() (Key, error) {
 	raw := make([]byte, KeySize)
-	_, _ = rand.Read(raw) // never fails: it ends the process instead
+	_, _ = rand.Read(raw) // it never fails: it crashes the program instead
 	return newKey("", raw)
 }
 
-// ID names the key in sealed values and in errors.
+// ID returns the key's name in sealed values and in errors.
 func (k Key) ID() string { return k.id }
 
-// String is the id and a mask.
+// String returns the id and a mask.
 func (k Key) String() string { return k.id + ":" + mask }
 
-// GoString is the same, for %#v.
+// GoString returns the id and a mask, for %#v.
 func (k Key) GoString() string { return k.String() }
 
 // Format writes the id and a mask, whatever the verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 
-// Reveal is the key as ParseKeys reads it, id:base64, for a file of keys.
+// Reveal returns the key in the form that ParseKeys reads, id:base64, for a key file.
 func (k Key) Reveal() string {
 	raw := k.material().raw
 	return k.id + ":" + base64.StdEncoding.EncodeToString(raw[:])
 }
 
-// maxID keeps the length of an id in one byte, with room to spare.
+// maxID limits an id's length, which is stored in one byte.
 const maxID = 32
 
-// validID is asked whenever something is opened.
+// validID is called at each Open, so it must be fast.
 func validID(id string) bool {
 	const first = "abcdefghijklmnopqrstuvwxyz0123456789"
 	return id != "" && len(id) <= maxID && strings.IndexByte(first, id[0]) >= 0 && strings.Trim(id, first+"_-") == ""
 }
 
-// newKey takes a key's bytes. A key without an id is named after its hash,
-// which says nothing about a random key.
+// newKey returns a key with the given bytes. Without an id it is named after its hash,
+// which reveals nothing about a random key.
 func newKey(id string, raw []byte) (Key, error) {
 	if len(raw) != KeySize {
 		return Key{}, fmt.Errorf("is %d bytes long, want base64 of %d random bytes (openssl rand -base64 %d)", len(raw), KeySize, KeySize)
@@ -87,10 +87,9 @@ func newKey(id string, raw []byte) (Key, error) {
 	return Key{id: id, material: func() material { return m }}, nil
 }
 
-// ParseKeys reads keys separated by commas or white space, each as id:base64 or
-// as base64 alone, of 32 bytes. The first key seals; all of them open, so a key
-// is rotated by putting a new one before it. Errors name a key by its id or its
-// place and never repeat its content.
+// ParseKeys parses 32-byte keys separated by commas or white space, each as id:base64 or as
+// base64 alone. The first key seals; all keys open. To rotate keys, put a new one first.
+// Errors name a key by its id or position and never repeat its content.
 func ParseKeys(text string) (Keyring, error) {
 	separator := func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }
 	var ring Keyring
@@ -124,8 +123,8 @@ func parseKey(text string) (Key, error) {
 	return newKey(id, raw)
 }
 
-// decodeBase64 takes either alphabet, with and without padding. The error of
-// package base64 is not passed on: it may quote.
+// decodeBase64 accepts both alphabets, with and without padding. The error of package
+// base64 is not passed on, because it may quote the key.
 func decodeBase64(s string) ([]byte, error) {
 	s = strings.TrimRight(s, "=")
 	if strings.ContainsAny(s, "-_") {

@@ -1,5 +1,5 @@
-// Package secret keeps what must not be seen: texts that print as a mask, keys
-// that seal them at rest, and references to where they come from.
+// Package secret handles secrets: texts that print as a mask, keys that encrypt them at
+// rest, and references to their sources.
 package secret
 
 import (
@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// A sealed value is: version (1 byte), length of the key id (1 byte), key id,
-// nonce (12 bytes), ciphertext and tag. All before the nonce is authenticated
-// together with the caller's additional data.
+// A sealed value is: version (1 byte), length of the key id (1 byte), key id, nonce (12
+// bytes), ciphertext and tag. The part before the nonce is authenticated together with the
+// caller's additional data.
 const (
 	version  = 1
 	overhead = 12 + 16
@@ -22,24 +22,24 @@ const (
 
 // Errors that Open wraps.
 var (
-	// ErrNoKey means that the value was sealed with a key that is not in the ring.
+	// ErrNoKey means that the value was sealed with a key that isn't in the ring.
 	ErrNoKey = errors.New("the key is missing")
-	// ErrTampered means that the value, its key or the additional data is not
-	// what it was sealed with.
+	// ErrTampered means that the value, its key or the additional data differs from what
+	// was sealed.
 	ErrTampered = errors.New("the content is not what was sealed")
-	// ErrMalformed means that the value was not made by Seal.
+	// ErrMalformed means that the value wasn't created by Seal.
 	ErrMalformed = errors.New("this is no sealed value")
 )
 
-// Keyring seals with its first key and opens with any of them. Make one with
-// ParseKeys or LoadOrCreateKeyFile; the zero Keyring can do neither. It is safe
-// for concurrent use.
+// Keyring seals with its first key and opens with any of them. ParseKeys and
+// LoadOrCreateKeyFile return one; the zero Keyring has no keys. It is safe for concurrent
+// use.
 type Keyring struct{ keys []Key }
 
-// Seal encrypts and authenticates a text together with additional data, which
-// is not stored: give the id of the row that the sealed value is kept in, so
-// that values can't be swapped between rows. Two calls never give the same
-// bytes. A key is good for four billion calls.
+// Seal encrypts and authenticates a text together with additional data, which is not
+// stored. Pass the id of the row with the sealed value as additional data, so that values
+// can't be swapped between rows. Two calls never return the same bytes. A key is safe for
+// four billion calls.
 func (r Keyring) Seal(plaintext, additional []byte) ([]byte, error) {
 	if len(r.keys) == 0 {
 		return nil, fmt.Errorf("seal: %w", ErrNoKey)
@@ -52,8 +52,8 @@ func (r Keyring) Seal(plaintext, additional []byte) ([]byte, error) {
 	return k.material().aead.Seal(sealed, nil, plaintext, bind(sealed, additional)), nil
 }
 
-// Open gives back what Seal was given. Its errors wrap ErrNoKey, ErrTampered or
-// ErrMalformed, and name the key but never the content.
+// Open returns the text that was sealed. Its errors wrap ErrNoKey, ErrTampered or
+// ErrMalformed. They name the key and never the content.
 func (r Keyring) Open(sealed, additional []byte) ([]byte, error) {
 	id, header, err := split(sealed)
 	if err != nil {
@@ -70,14 +70,14 @@ func (r Keyring) Open(sealed, additional []byte) ([]byte, error) {
 	return text, nil
 }
 
-// Stale reports whether a value was sealed with another key than the one that
-// seals now, so that a rotation knows what is left to seal again.
+// Stale reports whether a value was sealed with another key than the first one, so that a
+// rotation knows what to seal again.
 func (r Keyring) Stale(sealed []byte) bool {
 	id, _, err := split(sealed)
 	return err != nil || len(r.keys) == 0 || id != r.keys[0].id
 }
 
-// KeyOf is the id of the key that a value was sealed with; "unreadable" for one that is no
+// KeyOf returns the id of the key that a value was sealed with; "unreadable" if it isn't a
 // sealed value.
 func KeyOf(sealed []byte) string {
 	id, _, err := split(sealed)
@@ -87,7 +87,7 @@ func KeyOf(sealed []byte) string {
 	return id
 }
 
-// Keys is the keys in order; the first one seals.
+// Keys returns the keys in order; the first one seals.
 func (r Keyring) Keys() []Key { return append([]Key(nil), r.keys...) }
 
 func (r Keyring) find(id string) (Key, bool) {
@@ -99,7 +99,7 @@ func (r Keyring) find(id string) (Key, bool) {
 	return Key{}, false
 }
 
-// split reads the header of a sealed value.
+// split parses the header of a sealed value.
 func split(sealed []byte) (id string, header []byte, err error) {
 	if len(sealed) < 2 {
 		return "", nil, fmt.Errorf("%w: it is too short", ErrMalformed)
@@ -117,16 +117,15 @@ func split(sealed []byte) (id string, header []byte, err error) {
 	return id, sealed[:end], nil
 }
 
-// bind joins header and additional data. The header carries its own length, so
-// no two pairs join to the same bytes.
+// bind joins header and additional data. The header contains its own length, so no two
+// pairs join to the same bytes.
 func bind(header, additional []byte) []byte {
 	return append(append(make([]byte, 0, len(header)+len(additional)), header...), additional...)
 }
 
-// LoadOrCreateKeyFile reads the keys in a file, or makes the file with one new
-// key. The file is readable by its owner only, and one that others can read is
-// refused. Two processes that create it at once get the same key, and a crash
-// leaves no half-written file.
+// LoadOrCreateKeyFile reads the keys in a file, or creates the file with one new key. Only
+// its owner may read the file; one that others can read is refused. Two processes that
+// create it concurrently get the same key, and a crash leaves no partial file.
 func LoadOrCreateKeyFile(path string) (Keyring, error) {
 	ring, err := loadKeyFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -164,9 +163,9 @@ func loadKeyFile(path string) (Keyring, error) {
 	return ring, nil
 }
 
-// WriteOnce writes a line into a file for this user, unless the file is there. Whoever
-// reads it finds all of it or nothing. It links the file into place: unlike a rename, that
-// never replaces what another process has written.
+// WriteOnce writes a line to a new file that only this user may read; an existing file
+// stays. A reader never sees a partial file. The file is hard-linked into place: unlike a
+// rename, that never replaces what another process has written.
 func WriteOnce(path, line string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -181,8 +180,8 @@ func WriteOnce(path, line string) error {
 	return errors.Join(err, os.Remove(name))
 }
 
-// AddKey puts a new key before those in a file, and returns them all. The new one
-// seals from then on, for whoever reads the file again.
+// AddKey puts a new key first in a file, and returns all keys. Whoever reads the file again
+// seals with the new key.
 func AddKey(path string) (Keyring, error) {
 	return changeKeyFile(path, func(keys []Key) ([]Key, error) {
 		key, err := NewKey()
@@ -190,12 +189,12 @@ func AddKey(path string) (Keyring, error) {
 	})
 }
 
-// KeepFirstKey takes all keys but the first out of a file.
+// KeepFirstKey removes all keys but the first from a file.
 func KeepFirstKey(path string) (Keyring, error) {
 	return changeKeyFile(path, func(keys []Key) ([]Key, error) { return keys[:1], nil })
 }
 
-// changeKeyFile replaces a file of keys as a whole, or leaves it as it was.
+// changeKeyFile replaces a key file as a whole. After an error the file is unchanged.
 func changeKeyFile(path string, change func([]Key) ([]Key, error)) (Keyring, error) {
 	ring, err := loadKeyFile(path)
 	if err != nil {
@@ -219,10 +218,10 @@ func changeKeyFile(path string, change func([]Key) ([]Key, error)) (Keyring, err
 	return loadKeyFile(path)
 }
 
-// writeBeside writes lines into a new file in the folder of another, with its owner if
-// there is one: who changes keys may be another user than those who read them.
+// writeBeside writes lines to a new file in the folder of another one, with the same owner:
+// the user who changes keys may differ from the one who reads them.
 func writeBeside(path string, lines ...string) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // of mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // with mode 0600
 	if err != nil {
 		return "", err
 	}

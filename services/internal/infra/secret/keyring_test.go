@@ -73,7 +73,7 @@ func TestOpenFindsEveryChangedByte(t *testing.T) {
 	}
 }
 
-// The bytes at the border of header and additional data can't be moved over it.
+// Bytes can't be moved between header and additional data.
 func TestHeaderIsBound(t *testing.T) {
 	same := encoded(1)
 	sealed, err := ring(t, "k1:"+same).Seal([]byte("x"), []byte("row"))
@@ -235,7 +235,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(sealed)
 	f.Add([]byte{1, 2, 'k', '1'})
 	f.Fuzz(func(t *testing.T, in []byte) {
-		// Other processes of the fuzzer seal the same text to other bytes.
+		// Other processes of the fuzzer seal the same text to other bytes: that is no forgery.
 		if text, err := keys.Open(in, []byte("7")); err == nil && string(text) != token {
 			t.Errorf("opened a forgery: %x", in)
 		}

@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// Ref says where a secret is: in an environment variable or in a file. It is
-// what stands in a file that may be shown to anyone, such as {env: ALICE_TOKEN}.
+// Ref says where a secret is: in an environment variable or in a file. It may be shown to
+// anyone, for example in a cast file as {env: ALICE_TOKEN}.
 type Ref struct {
 	Env  string `json:"env,omitempty"  yaml:"env,omitempty"`
 	File string `json:"file,omitempty" yaml:"file,omitempty"`
 }
 
-// ParseRef reads env:NAME or file:PATH; an empty text is the zero Ref. What looks
-// like a token is no reference, and no error repeats the text.
+// ParseRef parses env:NAME or file:PATH; an empty text is the zero Ref. A text that looks
+// like a token is refused, and no error repeats the text.
 func ParseRef(text string) (Ref, error) {
 	place, where, _ := strings.Cut(strings.TrimSpace(text), ":")
 	switch where = strings.TrimSpace(where); {
@@ -33,7 +33,7 @@ func ParseRef(text string) (Ref, error) {
 	return Ref{}, errors.New("is no reference: want env:NAME or file:PATH, never the secret itself")
 }
 
-// String is the reference as ParseRef reads it.
+// String returns the form that ParseRef reads.
 func (r Ref) String() string {
 	switch {
 	case r.Env != "":
@@ -52,24 +52,22 @@ func looksLikeToken(text string) bool {
 	return regexp.MustCompile(`\d{5,}:[A-Za-z0-9_-]{20,}`).MatchString(text)
 }
 
-// Resolver finds the secrets that references name. The zero Resolver looks in
-// this process' environment, takes relative paths from the working folder, and
-// keeps warnings to itself.
+// Resolver resolves references to secrets. The zero Resolver uses this process'
+// environment, resolves relative paths from the working folder, and discards warnings.
 type Resolver struct {
 	// LookupEnv is os.LookupEnv if nil.
 	LookupEnv func(name string) (string, bool)
-	// Dir is where relative paths begin.
+	// Dir is the base of relative paths.
 	Dir string
-	// Warn gets one line about a secret that others can read, too.
+	// Warn receives one line about a secret that others can read, too.
 	Warn func(message string)
 }
 
-// Resolve finds a secret with a zero Resolver.
+// Resolve resolves a reference with a zero Resolver.
 func Resolve(ref Ref) (String, error) { return Resolver{}.Resolve(ref) }
 
-// Resolve finds a secret. White space around it is cut off, and an empty one is
-// an error. Errors repeat neither a secret nor, where one was put in the place
-// of a reference, that.
+// Resolve returns the secret without surrounding white space. An empty secret is an error.
+// Errors contain no secret, even if one was written in place of a reference.
 func (r Resolver) Resolve(ref Ref) (String, error) {
 	switch {
 	case ref.Env != "" && ref.File != "":
@@ -122,7 +120,7 @@ func (r Resolver) fromFile(path string) (String, error) {
 
 const maxFile = 64 << 10
 
-// readSmall reads a file that holds a secret: a short one, and no folder.
+// readSmall reads a file with a secret. It refuses folders and large files.
 func readSmall(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

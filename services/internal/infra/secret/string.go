@@ -7,19 +7,19 @@ import (
 
 const mask = "***"
 
-// String is a text that must not be shown. However it is printed, logged or
-// marshalled, a mask comes out ("" if it is empty); only Reveal gives the text.
-// The zero String is empty. It is safe for concurrent use and may be copied.
+// String is a secret text. However it is printed, logged or marshalled, a mask comes out
+// ("" if it is empty); only Reveal returns the text. The zero String is empty. It is safe
+// for concurrent use and may be copied.
 type String struct {
-	// A pointer, because fmt prints the unexported fields of a struct around a
-	// String without asking its methods: it then shows an address.
+	// text is a pointer, because fmt prints the unexported fields of a struct around a
+	// String without calling its methods: then it prints an address.
 	text *string
 }
 
-// New makes a secret of a text.
+// New returns a text as a secret.
 func New(text string) String { return String{text: &text} }
 
-// Reveal is the text itself.
+// Reveal returns the text.
 func (s String) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -30,12 +30,12 @@ func (s String) Reveal() string {
 // Empty reports whether there is no text.
 func (s String) Empty() bool { return s.Reveal() == "" }
 
-// Equal compares the texts, in a time that does not depend on where they differ.
+// Equal compares the texts in constant time for equal lengths.
 func (s String) Equal(other String) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// String is the mask, or "" for an empty secret.
+// String returns the mask, or "" for an empty secret.
 func (s String) String() string {
 	if s.Empty() {
 		return ""
@@ -43,19 +43,19 @@ func (s String) String() string {
 	return mask
 }
 
-// GoString is the mask, for %#v.
+// GoString returns the mask, for %#v.
 func (s String) GoString() string { return s.String() }
 
 // Format writes the mask, whatever the verb.
 func (s String) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
-// MarshalText is the mask: for YAML, and for logs and JSON where this is a key.
+// MarshalText returns the mask: for YAML, and for map keys in logs and JSON.
 func (s String) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// MarshalJSON is the mask as a JSON string.
+// MarshalJSON returns the mask as a JSON string.
 func (s String) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
 
-// UnmarshalText takes the text as the secret. It never fails.
+// UnmarshalText stores the text as the secret. It never fails.
 func (s *String) UnmarshalText(text []byte) error {
 	*s = New(string(text))
 	return nil

@@ -1,5 +1,5 @@
-// Package startup lets a service wait, when it starts, for servers that are not there
-// yet, or are gone again for a moment.
+// Package startup makes a starting service wait for servers that are not up yet, or are
+// briefly away.
 package startup
 
 import (
@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// retryEvery is how long a server is left alone that failed.
+	// retryEvery is the wait after a failed try.
 	retryEvery = 250 * time.Millisecond
-	// tryFor is how long one try of a step may take: the answer to a request may be lost
-	// with a connection, and nobody tells whoever waits for it.
+	// tryFor limits one try of a step: the response may be lost with a connection,
+	// unnoticed.
 	tryFor = 10 * time.Second
 )
 
-// Wait does a step of the start until it succeeds, fails with an error that doesn't
-// pass, or has been tried for as long as patience. Each try has its own time-out. It
-// returns the step's last error.
+// Wait runs a step of the start until it succeeds, fails with an error that isn't
+// temporary, or patience is over. Each try has its own time-out. Wait returns the step's
+// last error.
 func Wait(ctx context.Context, patience time.Duration, passes func(error) bool, step func(context.Context) error) error {
 	return Retry(ctx, patience,
 		func(err error) bool { return errors.Is(err, context.DeadlineExceeded) || passes(err) },
@@ -29,8 +29,8 @@ func Wait(ctx context.Context, patience time.Duration, passes func(error) bool, 
 		})
 }
 
-// Retry is Wait for a step that takes what it takes, such as a migration of a large
-// table: patience is how long it is begun again.
+// Retry is Wait for a step without a time-out, such as a migration of a large table.
+// patience limits the time in which tries begin.
 func Retry(ctx context.Context, patience time.Duration, passes func(error) bool, step func(context.Context) error) error {
 	until := time.Now().Add(patience)
 	for {

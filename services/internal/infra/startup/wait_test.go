@@ -18,7 +18,7 @@ var (
 func TestWait(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		fails int // with what passes, before last
+		fails int // number of temporary failures before last
 		last  error
 		want  error
 		after time.Duration
@@ -44,7 +44,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// An answer that is lost costs one try, and not all of the patience.
+// A lost response costs one try, not all of the patience.
 func TestALostAnswerIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestALostAnswerIsAskedForAgain(t *testing.T) {
 	})
 }
 
-// A migration of a large table takes longer than a service waits for its database.
+// A migration of a large table may take longer than a service waits for its database.
 func TestALongStepIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

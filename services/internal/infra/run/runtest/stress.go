@@ -1,4 +1,4 @@
-// Package runtest is the suite that every long-running part passes.
+// Package runtest is the test suite for long-running parts.
 package runtest
 
 import (
@@ -17,23 +17,23 @@ import (
 )
 
 const (
-	// rounds of starting and stopping at a random time.
+	// rounds is the number of starts, each stopped at a random time.
 	rounds = 30
-	// longest a part lives in a round.
+	// longest limits the life of a part in a round.
 	longest = 20 * time.Millisecond
-	// searches is how often goroutines are looked for that were left behind, each time for
-	// half a second: those of a pool that connects end by themselves, on a busy machine late.
+	// searches is the number of half-second searches for leaked goroutines. A connecting
+	// pool's goroutines end by themselves, on a busy machine late.
 	searches = 40
 )
 
-// Stress starts and stops parts in every order that happens in practice: stopped
-// before it started, as soon as it started, by several at once, and after random
-// times. Each time the part must return within its grace, with nil or an error
-// that wraps context.Canceled, and leave no goroutine behind.
+// Stress starts and stops a part in every order that occurs in practice: stopped before the
+// start, right after it, by several goroutines at once, and at random times. Each time the
+// part must return within its grace, with nil or an error that wraps context.Canceled, and
+// leave no goroutine behind.
 //
-// newPart is called for each start. What it makes belongs to the part; what
-// outlives it must be ready before Stress is called, or be named by an option.
-// The test must not be parallel: goroutines of other tests would count.
+// newPart is called for each start. The part owns what newPart creates. Anything that
+// outlives it must exist before Stress, or be named in opts. The test must not be parallel:
+// goroutines of other tests would count.
 func Stress(t *testing.T, newPart func(t testing.TB) run.Part, opts ...goleak.Option) {
 	t.Helper()
 	for name, stop := range map[string]func(context.CancelFunc){
@@ -65,7 +65,7 @@ func stopByChance(cancel context.CancelFunc) {
 	cancel()
 }
 
-// live lets a part run. The test does not depend on how long.
+// live waits while a part runs. The test doesn't depend on the duration.
 func live(d time.Duration) { <-time.After(d) }
 
 func report(t *testing.T, err error) {
@@ -75,8 +75,8 @@ func report(t *testing.T, err error) {
 	}
 }
 
-// once runs one part and says what is wrong with it. Without a stop its context
-// has ended before the start.
+// once runs one part and returns what is wrong. Without stop, the part's context has ended
+// before the start.
 func once(t testing.TB, newPart func(testing.TB) run.Part, stop func(context.CancelFunc), searches int, opts []goleak.Option) error {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
