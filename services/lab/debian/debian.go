@@ -17,11 +17,11 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Patience is how long Ensure may well take: packages have some megabytes, the lists
-// of packages some more.
+// Patience is the time that callers should give Ensure: packages have some megabytes, and
+// lists of packages some more.
 const Patience = 5 * time.Minute
 
-// pollEvery is how often a lock that another process holds is tried.
+// pollEvery is the interval at which a lock of another process is tried.
 const pollEvery = 5 * time.Millisecond
 
 // Program is one that can be run: an executable and where its libraries are, if not
@@ -31,8 +31,8 @@ type Program struct {
 	libraries string
 }
 
-// Command is the program with these arguments. It outlives this call, so whoever
-// starts it ends it.
+// Command returns a command that runs the program. Its process isn't tied to this call; the
+// caller must end it.
 func (p Program) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(p.path, args...) //nolint:noctx // as promised
 	cmd.Env = os.Environ()
@@ -78,7 +78,7 @@ func cached(ctx context.Context, cache, pkg, program string) (Program, error) {
 // others that do.
 func Install(ctx context.Context, pkgs ...string) error {
 	options := []string{"-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"}
-	// Old package lists may do, so what counts is whether the installation works.
+	// Old package lists may suffice, so an error of the update alone is ignored.
 	_, updateErr := aptGet(ctx, "/", append(options, "update")...)
 	if _, err := aptGet(ctx, "/", append(append(options, "install", "-y", "--no-install-recommends"), pkgs...)...); err != nil {
 		return errors.Join(updateErr, err)

@@ -30,7 +30,7 @@ func Name(sql string) string {
 	return sql
 }
 
-// writes tells of a statement that has an effect.
+// writes matches statements with an effect.
 var writes = regexp.MustCompile(`\b(INSERT INTO|UPDATE|DELETE FROM)\b`)
 
 // Pool is a pool on a database that is lost for good at a point. Reached fails the test
@@ -64,7 +64,7 @@ func Pool(t testing.TB, dsn, point string) (pool *pgxpool.Pool, reached func()) 
 	}
 }
 
-// patience is how long a point is waited for.
+// patience limits the wait for a point.
 const patience = 20 * time.Second
 
 // Watch is a pool on a database whose statements are told, before and after each.

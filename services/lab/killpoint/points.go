@@ -69,7 +69,7 @@ func Listener() (intake, reply, erasure []string) {
 	return intake, reply, erasure
 }
 
-// Approval is what an operator presses, and what is told of it.
+// Approval returns the points of an operator's buttons and their notices.
 func Approval() []string {
 	return Each(
 		"claim presses", "look at a text that was shown", "audit: begin", begin, "lock a held turn", "read held deliveries", "approve deliveries",
@@ -78,7 +78,7 @@ func Approval() []string {
 	)
 }
 
-// Each gives the points of steps: before and after each of them.
+// Each returns the points before and after each step.
 func Each(steps ...string) (points []string) {
 	for _, name := range steps {
 		points = append(points, "before "+name, "after "+name)
@@ -86,7 +86,7 @@ func Each(steps ...string) (points []string) {
 	return points
 }
 
-// Unreached are those of some points at which nobody has died.
+// Unreached returns the points at which no process was killed.
 func Unreached(points []string, died map[string]int) []string {
 	return slices.DeleteFunc(slices.Clone(points), func(p string) bool { return died[p] > 0 })
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-// agenda is what is still to be done in a phase. A nil one is empty.
+// agenda holds the actions that a phase still has to do. A nil agenda is empty.
 type agenda struct {
 	stage *stage
 	items []item

@@ -37,7 +37,7 @@ func (d *diary) Operate(_ context.Context, verb scenario.Verb, service string, n
 	return fmt.Sprintf("%s-%d", service, d.kills), nil
 }
 
-// played is what is done in a phase of some seconds.
+// played returns the actions of a phase that lasts some seconds.
 func played(t *testing.T, seconds int, actions ...scenario.Action) ([]string, *stage) {
 	t.Helper()
 	d := &diary{}

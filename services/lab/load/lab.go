@@ -26,7 +26,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-// Deployment is what a scenario is played on.
+// Deployment is the installation that a scenario runs on.
 type Deployment interface {
 	Pool() *pgxpool.Pool
 	Emulator() *control.Client
@@ -34,14 +34,14 @@ type Deployment interface {
 	Sources() []sampling.Source
 	SetLLMFaults(ctx context.Context, faults []llmapi.Fault) error
 
-	// Operate does something to a service, and returns the replica that it was done
-	// to if it was one of several. n is how many replicas a scale leaves.
+	// Operate applies a verb to a service. If it chose one of several replicas, it returns
+	// that one. n is the number of replicas after a scale.
 	Operate(ctx context.Context, verb scenario.Verb, service string, n int) (replica string, err error)
-	// Revive starts what ended by itself, and tells what that was.
+	// Revive starts processes that ended by themselves, and returns their names.
 	Revive(ctx context.Context) ([]string, error)
 	// Launch starts the services, as many as the scenario says.
 	Launch(ctx context.Context, services map[string]int) error
-	// Lasts tells whether it goes on after the run.
+	// Lasts reports whether the deployment goes on after the run.
 	Lasts() bool
 	// Close ends what was started.
 	Close() error
@@ -51,11 +51,11 @@ type Deployment interface {
 type Lab struct {
 	// Deploy makes the deployment of a run: an embedded one is a new one.
 	Deploy func(ctx context.Context, s *scenario.Scenario) (Deployment, error)
-	// Deployment, Machine and Build are what reports call them.
+	// Deployment, Machine and Build are their names in reports.
 	Deployment, Machine, Build string
 	// Progress is told how it goes.
 	Progress Progress
-	// Size and Pace are what the scenario was scaled by.
+	// Size and Pace are the factors by which the scenario was scaled.
 	Size, Pace float64
 }
 
@@ -132,7 +132,7 @@ func running(samples []sampling.Sample) map[string]int {
 // Lines is progress as lines of text, each a new one.
 type Lines struct {
 	Out io.Writer
-	// Every is how often what goes on is shown; 0 is always.
+	// Every is the interval of progress messages; 0 prints all.
 	Every time.Duration
 	last  time.Time
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/load/accounting"
 )
 
-// journalState is how many turns there are and how far they are.
+// journalState counts the turns by their state.
 type journalState struct {
 	at                              time.Time
 	planned, open, delivered, ended int

@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// tick is how often it is seen to what is to be done next.
+	// tick is the interval at which due actions are started.
 	tick = 100 * time.Millisecond
-	// lookEvery is how often processes and the journal are looked at: often enough
-	// for a short run's curves, seldom enough not to be a load itself.
+	// lookEvery is the interval of samples of processes and of the journal. A second gives a
+	// short run's curves enough points, and is no load itself.
 	lookEvery     = time.Second
 	lookEveryLong = 5 * time.Second
 	// long is from when a run is looked at less often.
 	long = 10 * time.Minute
-	// settleTimeout is how long the end of what was planned is waited for.
+	// settleTimeout limits the wait for the end of all planned turns.
 	settleTimeout = 5 * time.Minute
-	// quiet is how long no turn may have been planned to be sure that none will be.
+	// quiet is the time without a new turn after which planning counts as stopped.
 	quiet = 3 * time.Second
 	// clockMargin is by how much the clocks of the lab and the services may differ;
 	// the turns of a run are known by their numbers.
@@ -42,10 +42,9 @@ type stage struct {
 	progress Progress
 	sampler  *sampling.Sampler
 	run      *report.Run
-	// since is where the emulator's log was at the beginning.
+	// since is the position in the emulator's log at the start.
 	since uint64
-	// before and last are what the journal was like at the beginning, and when it
-	// was looked at last.
+	// before is the journal's state at the start, last the latest one.
 	before, last journalState
 
 	mu sync.Mutex // guards last, which the observer writes

@@ -43,9 +43,9 @@ func (l *logger) Warnf(format string, v ...any) {
 	l.log.Debug(text)
 }
 
-// rebuildsIndex tells whether a warning is about the index that a file store writes
-// when it stops, and at times before: after a kill it is older than the messages,
-// or cut off. The store then reads the messages instead.
+// rebuildsIndex reports whether a warning is about the index of a file store. The store writes
+// it when it stops, and at times before. After a kill it is older than the messages, or
+// truncated; the store then reads the messages instead.
 func rebuildsIndex(warning string) bool {
 	store, said, ok := strings.Cut(warning, "] ")
 	if !ok || !strings.HasPrefix(store, "Filestore [") {

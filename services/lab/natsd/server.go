@@ -34,7 +34,7 @@ type Config struct {
 	DataDir string
 	// Port 0 opens none: clients connect by InProcess only. -1 is any free one.
 	Port int
-	// Token, if any, is what clients must give. URL has it.
+	// Token is the token that clients must present; empty for none. URL contains it.
 	Token string
 	// Log gets the server's warnings and errors.
 	Log *zap.Logger
@@ -137,8 +137,7 @@ func (s *Server) awaitReady(cfg Config) error {
 // URL returns where clients connect, empty if the server opens no port.
 func (s *Server) URL() string { return s.url }
 
-// InProcess makes nats.Connect reach this server without a port, whatever URL
-// it is given.
+// InProcess makes nats.Connect reach this server without a port. Its URL is then ignored.
 func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.nats) }
 
 // Stop closes all connections and the streams' files. It returns when that is

@@ -170,7 +170,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	}
 }
 
-// An index from before the messages' file was replaced is what a kill may leave.
+// A kill may leave an index that is older than the messages' file.
 func TestAnOldIndexIsNoWarning(t *testing.T) {
 	dir := t.TempDir()
 	index := filepath.Join(dir, "jetstream", "$G", "streams", "S", "msgs", "index.db")

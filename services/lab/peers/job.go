@@ -19,7 +19,7 @@ const (
 	stageSend  = "send"
 )
 
-// chats is how many chats the jobs are of, by turns.
+// chats is the number of chats that the jobs belong to, in turn.
 const chats = 2000
 
 // job is a turn on its way through the stages.
@@ -39,7 +39,7 @@ func decode(b []byte) (j job, err error) {
 	return j, err
 }
 
-// next is what a stage makes of a job, and the stage after it; none after the last.
+// next returns a stage's result for a job, and the next stage; empty after the last.
 func next(stage string, j job) (job, string) {
 	switch stage {
 	case stagePlan:

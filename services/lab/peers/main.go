@@ -25,7 +25,7 @@ type system interface {
 	work(ctx context.Context, stage string, send func(context.Context, job) error) error
 }
 
-// workers is how many jobs of a stage are under way at a time.
+// workers is the number of concurrent jobs of a stage.
 const workers = 32
 
 func main() {

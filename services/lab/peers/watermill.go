@@ -16,7 +16,7 @@ import (
 // authors recommend for production, and streams on files.
 type watermillSystem struct{ url string }
 
-// ackWait is when a job comes again that was not acknowledged.
+// ackWait is the time after which an unacknowledged job is delivered again.
 const ackWait = 10 * time.Second
 
 func (s watermillSystem) prepare(ctx context.Context) error {

@@ -32,7 +32,7 @@ type folder struct {
 // that a kill in the middle leaves nothing half-made behind.
 const newPattern = "new-*"
 
-// pollEvery is how often a state that another process changes is looked at.
+// pollEvery is the interval at which another process' state is read.
 const pollEvery = 20 * time.Millisecond
 
 func (f *folder) cluster() string { return filepath.Join(f.path, "cluster") }
@@ -207,7 +207,7 @@ func (f *folder) unlock() error {
 	return nil
 }
 
-// ready tells whether the server with this process id takes connections.
+// ready reports whether the server with this process id accepts connections.
 func (f *folder) ready(pid int) bool {
 	const statusLine = 7
 	lines := f.pidFile()

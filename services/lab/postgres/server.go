@@ -42,7 +42,7 @@ const (
 	stopGrace    = 10 * time.Second // for each of the two ways to stop
 )
 
-// Config says what to run and where.
+// Config configures the server and its folder.
 type Config struct {
 	// DataDir is made if it doesn't exist and kept when the server stops.
 	DataDir string
@@ -198,7 +198,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-// socketFile is the name that PostgreSQL gives its socket.
+// socketFile is PostgreSQL's name for its socket.
 const socketFile = ".s.PGSQL." + port
 
 // openSocketDir chooses the data folder itself, if a client's path to it is
@@ -216,7 +216,7 @@ func (s *Server) openSocketDir(acc *syscall.Credential) (err error) {
 
 func (s *Server) removeSocketDir() {
 	if s.socket != s.folder.cluster() {
-		// What stays behind is an empty private folder in /tmp.
+		// A failure leaves only an empty private folder in /tmp.
 		_ = os.RemoveAll(s.socket)
 	}
 }

@@ -61,7 +61,7 @@ func query(t *testing.T, dsn, statement string) string {
 	return strings.Join(values, ",")
 }
 
-// socketDir is where a client finds the server.
+// socketDir returns the folder of the server's socket.
 func socketDir(t *testing.T, s *postgres.Server) string {
 	t.Helper()
 	dsn, err := url.Parse(s.DSN("postgres"))
@@ -221,8 +221,7 @@ func TestRecycledProcessIDIsNoPredecessor(t *testing.T) {
 	other := t.TempDir()
 	start(t, other)
 	for file, pid := range map[string]string{
-		// A process that lives, and under root PostgreSQL's user can't tell whether it is a
-		// server.
+		// Process 1 lives, and under root PostgreSQL's user can't tell whether it is a server.
 		"postmaster.pid": "1",
 		// One of the same user.
 		".s.PGSQL.5432.lock": contentOf(t, other, "postmaster.pid")[0],

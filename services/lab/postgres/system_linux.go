@@ -11,8 +11,8 @@ import (
 // maxSocketPath is sizeof(sockaddr_un.sun_path) less the final zero.
 const maxSocketPath = 107
 
-// isServer tells whether the process runs PostgreSQL. The link of a zombie
-// can't be read: it holds nothing any more.
+// isServer reports whether the process runs PostgreSQL. The link of a zombie can't be read,
+// and a zombie holds no lock.
 func isServer(pid int) bool {
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	return err == nil && filepath.Base(exe) == "postgres"

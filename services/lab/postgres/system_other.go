@@ -13,7 +13,7 @@ import (
 // maxSocketPath is sizeof(sockaddr_un.sun_path) less the final zero, on BSD.
 const maxSocketPath = 103
 
-// isServer tells whether the process runs PostgreSQL.
+// isServer reports whether the process runs PostgreSQL.
 func isServer(pid int) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()

@@ -23,7 +23,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/debian"
 )
 
-// pollEvery is how often a server is asked whether it is ready.
+// pollEvery is the interval of readiness checks.
 const pollEvery = 5 * time.Millisecond
 
 // Ensure returns the installed Redis, or gets one.

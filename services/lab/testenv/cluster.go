@@ -39,8 +39,8 @@ func volatile(dir string, settings map[string]string) postgres.Config {
 	return postgres.Config{DataDir: dir, Log: zap.NewNop(), Volatile: true, Settings: settings}
 }
 
-// copyCluster copies the prepared cluster into a folder, and makes it if no test
-// binary has. It is kept in the user's cache, one for each state of the schema.
+// copyCluster copies the prepared cluster into a folder. The first test binary prepares it, in
+// the user's cache, once for each state of the schema.
 func copyCluster(ctx context.Context, to string) error {
 	from, err := clusterPath(ctx)
 	if err != nil {

@@ -58,7 +58,7 @@ func dial(t *testing.T, addr string) conversation {
 	return c
 }
 
-// say tells whether the line came back within the time.
+// say reports whether the line came back in time.
 func (c conversation) say(line string, within time.Duration) bool {
 	if _, err := c.Write([]byte(line + "\n")); err != nil {
 		return false

@@ -40,9 +40,9 @@ func installed() (node, npm string, err error) {
 	return node, npm, errors.Join(errNode, errNpm)
 }
 
-// Node gives the program node, and a folder node_modules with what the file
-// package-lock.json in a folder pins. Both are got if they are missing. It takes
-// minutes at worst, once for each machine and state of that file.
+// Node returns the program node, and a folder node_modules with the packages that
+// package-lock.json in dir pins. It installs what is missing, which takes minutes at worst,
+// once for each machine and state of that file.
 func Node(ctx context.Context, dir string) (node, modules string, err error) {
 	node, npm, err := programs(ctx)
 	if err != nil {

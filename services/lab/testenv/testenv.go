@@ -25,7 +25,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// patience bounds every wait for a server; only a broken one takes so long.
+// patience limits every wait for a server; only a broken one takes so long.
 const patience = 60 * time.Second
 
 // Main runs the tests of a package, then stops what they shared, checks that no
@@ -64,7 +64,7 @@ func Folder(t testing.TB) string {
 	return dir
 }
 
-// base is where folders are made.
+// base returns the parent of the test folders.
 func base() string {
 	const (
 		memory = "/dev/shm"
@@ -112,8 +112,7 @@ func (w *testWriter) end() {
 }
 
 const (
-	// partPatience bounds waits for the part that is tested; only a broken one
-	// takes so long.
+	// partPatience limits waits for the tested part; only a broken one takes so long.
 	partPatience = 30 * time.Second
 	lookEvery    = 10 * time.Millisecond
 )

@@ -19,7 +19,7 @@ const (
 	Command  = "command"
 )
 
-// Kind is what a problem costs.
+// Kind is the kind of a problem.
 type Kind string
 
 // The kinds of problem.
@@ -191,8 +191,8 @@ func Matches(calls []Call, turns []Turn) []Match {
 	return found
 }
 
-// lane is what has one order: the messages of a chat, its reactions, those included that
-// became messages, or its answers to commands.
+// lane is a sequence with an order of its own: a chat's messages, its reactions including
+// those that became messages, or its answers to commands.
 type lane struct {
 	chat int64
 	kind string

@@ -13,8 +13,7 @@ const (
 	kindReaction = accounting.Reaction
 )
 
-// What doesn't fit must be found: otherwise the tests that rely on Compare
-// prove nothing.
+// Compare must find every violation: otherwise the tests that rely on it prove nothing.
 func TestCompareFindsWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	said := func(id int64, text string) accounting.Call {

@@ -29,19 +29,18 @@ type Turn struct {
 	Sent int64
 	// Target is the id of the message that it answers or reacts to; 0 for none.
 	Target int64
-	// Text is what is to be sent for it, where its outcome is unknown.
+	// Text is the text to send, if the outcome is unknown.
 	Text string
-	// Due and Planned are when it was due and when it was planned, Expires is
-	// when its time is over.
+	// Due, Planned and Expires are the times at which it was due, was planned and expires.
 	Due, Planned, Expires time.Time
-	// Written is when it got its delivery, Closed when it ended; zero before.
+	// Written is when it got its delivery, Closed when it ended; zero before that.
 	Written, Closed time.Time
-	// Attempts are those of its delivery, and Reason is why it ended as it did.
+	// Attempts counts the attempts of its delivery. Reason explains its outcome.
 	Attempts int
 	Reason   string
 }
 
-// Said tells whether the journal says that it ended with a message.
+// Said reports whether, by the journal, the turn ended with a message.
 func (t Turn) Said() bool {
 	return t.Outcome == FellBack || t.Outcome == Delivered && t.Kind != Reaction
 }
@@ -136,16 +135,16 @@ type Call struct {
 	// Message is the id of the message that was sent, or reacted to.
 	Message int64
 	Effect  string
-	// Text is what was sent.
+	// Text is the text that was sent.
 	Text string
-	// Took is how long it took to its effect.
+	// Took is the time until the call took effect.
 	Took time.Duration
 }
 
-// Sent tells whether the call made a message.
+// Sent reports whether the call made a message.
 func (c Call) Sent() bool { return c.Effect == effectSent }
 
-// Failed tells whether the call was not answered, or not with a result.
+// Failed reports whether the call got no result.
 func (c Call) Failed() bool { return c.Status != 200 }
 
 // Of shortens a call of the log.

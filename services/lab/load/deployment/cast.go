@@ -18,9 +18,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-// ApplyCast makes a cast in the emulator and in the roster, always with the same
-// ids. Enabled is whether its chats talk. Applying it again changes what differs
-// only.
+// ApplyCast makes a cast in the emulator and in the roster, always with the same ids. enabled
+// lets its chats talk. Applying it again changes only differences.
 func ApplyCast(ctx context.Context, pool *pgxpool.Pool, emulator *control.Client, keys secret.Keyring, c scenario.Cast, enabled bool) error {
 	dir, err := os.MkdirTemp("", "chorus-load-cast-")
 	if err != nil {
@@ -83,8 +82,7 @@ func castFile(c scenario.Cast, enabled bool) string {
 // member is the bot that plays as the k-th in a chat.
 func member(c scenario.Cast, chat, k int) int { return (chat*c.PerChat + k) % c.Bots }
 
-// Where the ids of the lab's chats and bots begin, each in the range that
-// Telegram has for its kind.
+// The first ids of the lab's chats and bots, each in Telegram's range for its kind.
 const (
 	firstSupergroup = -1_007_000_000_000
 	firstGroup      = -7_000_000

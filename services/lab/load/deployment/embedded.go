@@ -1,5 +1,5 @@
-// Package deployment is what the load lab drives: Chorus' services with their
-// servers, started for the purpose on this machine, or those that somebody runs.
+// Package deployment runs Chorus' services for the load lab: with servers started on this
+// machine, or in an installation that runs already.
 package deployment
 
 import (
@@ -35,7 +35,7 @@ const (
 	redis    = scenario.Redis
 
 	databaseName = "chorus"
-	// connections is what PostgreSQL allows, with every service scaled up.
+	// connections is PostgreSQL's limit, enough for every service scaled up.
 	connections = "800"
 )
 

@@ -106,8 +106,8 @@ func (e *Embedded) scale(ctx context.Context, service string, n int) error {
 	return each(units[n:], (*unit).stop)
 }
 
-// Revive starts what has ended by itself again, as whoever runs services does,
-// and returns what that was.
+// Revive restarts processes that ended by themselves, as an orchestrator does, and returns
+// their names.
 func (e *Embedded) Revive(context.Context) ([]string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// place is where a deployment is reached.
+// place holds a deployment's addresses.
 type place struct {
 	pool   *pgxpool.Pool
 	client *control.Client

@@ -76,7 +76,7 @@ func (r *Remote) Lasts() bool { return true }
 // Launch leaves the services as they are: their number is their operator's.
 func (r *Remote) Launch(context.Context, map[string]int) error { return nil }
 
-// Close gives back the connections.
+// Close closes the connections.
 func (r *Remote) Close() error {
 	r.client.Close()
 	r.pool.Close()

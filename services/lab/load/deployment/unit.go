@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// patience is how long a process may take to be ready.
+	// patience limits the time until a process is ready.
 	patience = time.Minute
-	// pollEvery is how often it is asked.
+	// pollEvery is the interval of readiness checks.
 	pollEvery = 50 * time.Millisecond
-	// stopGrace is how long a process may take to stop before it is killed.
+	// stopGrace is the time for a stop before the process is killed.
 	stopGrace = 30 * time.Second
-	// tailBytes is how much of its log an error shows.
+	// tailBytes is the part of a process' log that an error shows.
 	tailBytes = 2048
 )
 
@@ -34,11 +34,11 @@ type unit struct {
 	url     string // of the port
 	ready   string // path that answers 200 once it is ready
 	process *child.Process
-	// down says that it was ended on purpose, paused that it is frozen.
+	// down marks a process that was ended on purpose, paused a frozen one.
 	down, paused bool
 }
 
-// program is how units are started.
+// program describes how units are started.
 type program struct {
 	binary, dir string
 	env         []string
@@ -96,7 +96,7 @@ func (p program) run(ctx context.Context, args ...string) error {
 
 func (p program) log(u *unit) string { return filepath.Join(p.dir, u.name+".log") }
 
-// ended tells whether the unit's process is no more.
+// ended reports whether the unit's process has ended.
 func (u *unit) ended() bool {
 	if u.process == nil {
 		return true

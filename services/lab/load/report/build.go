@@ -13,14 +13,14 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-// Run is what is known of a run when it is over.
+// Run holds the data of a finished run.
 type Run struct {
 	// Report has what needs no computing: beginning, end, events, counters, and
 	// where and on what it was played.
 	Report
 
 	Played *scenario.Scenario
-	// Measured is when the warm-up was over.
+	// Measured is the end of the warm-up.
 	Measured time.Time
 	Windows  []Window
 	Calls    []accounting.Call
@@ -68,7 +68,7 @@ func Build(r *Run) *Report {
 	return &out
 }
 
-// maxSteps bounds the timeline, each step of which is a look at all turns and calls.
+// maxSteps limits the steps of the timeline: each step reads all turns and calls.
 const maxSteps = 60
 
 // phase is a window with the measures of all of its name.

@@ -53,9 +53,8 @@ func (r *Run) measureTurns(m map[string]float64, windows []Window, minutes float
 			continue
 		}
 		reaction := t.Kind == accounting.Reaction
-		// A text that the guard refused was not to be delivered: texts that are made
-		// without a model repeat themselves in the end. Nor is there one where the writer
-		// had nothing to add.
+		// A text that the guard rejected was not due for delivery, because texts written
+		// without a model repeat themselves in the end. The same holds if the writer passed.
 		if unsaid := t.Outcome == outcomePassed || t.Outcome == outcomeRejected && t.Written.IsZero(); !reaction && !unsaid {
 			meant++
 		}

@@ -1,6 +1,5 @@
-// Package report is what a run of the load lab measured: a tree that is stored as
-// JSON, summed up for a terminal and as a page of documentation, and judged by the
-// targets of its scenario.
+// Package report holds the measurements of a load-lab run. It stores them as JSON, prints a
+// summary to a terminal or a page of documentation, and checks the scenario's targets.
 package report
 
 import (
@@ -23,12 +22,12 @@ type Report struct {
 	Machine    string    `json:"machine"`
 	Build      string    `json:"build"`
 	Deployment string    `json:"deployment"`
-	// Size and Pace are what the scenario's sizes and times were multiplied by.
+	// Size and Pace are the factors of the scenario's sizes and times.
 	Size  float64 `json:"size"`
 	Pace  float64 `json:"pace"`
 	Bots  int     `json:"bots"`
 	Chats int     `json:"chats"`
-	// Replicas are how many of each service there were at the beginning.
+	// Replicas counts the replicas of each service at the start.
 	Replicas map[string]int `json:"replicas"`
 
 	Passed     bool               `json:"passed"`
@@ -58,8 +57,8 @@ type Target struct {
 	Passed  bool     `json:"passed"`
 }
 
-// Accounting is where every turn went. What does not fit is counted in the
-// run's measures: lost, duplicates, order_violations, late, unaccounted.
+// Accounting counts turns by their end. Violations are measures of the run: lost, duplicates,
+// order_violations, late, unaccounted.
 type Accounting struct {
 	Planned   int            `json:"planned"`
 	Outcomes  map[string]int `json:"outcomes"` // by outcome; "open" for those without
@@ -85,7 +84,7 @@ type Phase struct {
 	Measures map[string]float64 `json:"measures"`
 }
 
-// Usage is what the processes of a service used.
+// Usage is the resource use of a service's processes.
 type Usage struct {
 	Service    string  `json:"service"`
 	Chorus     bool    `json:"chorus"`

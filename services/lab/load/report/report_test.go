@@ -67,7 +67,8 @@ phases:
 	return r
 }
 
-// What the guard let have no text was not to be delivered; what Telegram refused was.
+// Texts that the guard rejected don't count as due for delivery; messages that Telegram
+// refused do.
 func TestTheShareIsOfWhatWasToBeDelivered(t *testing.T) {
 	t.Parallel()
 	run := steady(t, "")
@@ -195,7 +196,7 @@ targets:
 	}
 }
 
-// What can't be measured is told as such, and fails the run.
+// A target without a measure is reported as such, and fails the run.
 func TestTargetsWithoutAMeasure(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]string{

@@ -11,8 +11,7 @@ import (
 
 const (
 	megabyte = 1 << 20
-	// minSlope is how long a process must have been looked at for a slope of its
-	// memory to mean anything.
+	// minSlope is the shortest observation of a process whose memory slope means anything.
 	minSlope = 2 * time.Minute
 )
 

@@ -85,7 +85,7 @@ func WriteFigures(out io.Writer, list []*Report) error {
 	return err
 }
 
-// where tells on what, when and of which builds the reports were made.
+// where describes the machines, dates and builds of the reports.
 func where(list []*Report) string {
 	var places, builds []string
 	for _, r := range list {

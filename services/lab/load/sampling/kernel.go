@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// ticks is how many parts of a second the kernel counts in, on every system that
-// Go runs on.
+// ticks is the number of the kernel's clock ticks in a second, on every system that Go
+// supports.
 const ticks = 100
 
 // readKernel asks the kernel what a process uses. Of a tree, memory that its

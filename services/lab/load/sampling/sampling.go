@@ -12,9 +12,9 @@ import (
 
 // Source is a process.
 type Source struct {
-	// Service is what it is one of, Instance is a name that no other process has.
+	// Service is the process' service, Instance a unique name.
 	Service, Instance string
-	// URL is where its metrics are; empty for none.
+	// URL is the address of its metrics; empty for none.
 	URL string
 	// Token opens the metrics; empty for none.
 	Token string
@@ -28,7 +28,7 @@ type Source struct {
 	Chorus bool
 }
 
-// Sample is what a process used at a time.
+// Sample is the resource use of a process at one time.
 type Sample struct {
 	At                time.Time
 	Service, Instance string
@@ -52,11 +52,11 @@ func New() *Sampler {
 	return &Sampler{counters: map[string]*series{}, names: map[string]string{}}
 }
 
-// lookTimeout bounds a look at all sources; a frozen process answers nothing.
+// lookTimeout limits the reading of all sources: a frozen process doesn't respond.
 const lookTimeout = 3 * time.Second
 
-// Look looks at all sources, side by side. One that doesn't answer is counted as
-// a failure and left out: it may have been killed.
+// Look reads all sources concurrently. It counts a source that doesn't respond as a failure
+// and leaves it out: the process may have been killed.
 func (s *Sampler) Look(ctx context.Context, sources []Source) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

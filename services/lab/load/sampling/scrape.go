@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// largest is how long an answer may be, in bytes.
+// largest limits a response, in bytes.
 const largest = 16 << 20
 
 // scrape reads the metrics of a process: what it uses into the sample, and what

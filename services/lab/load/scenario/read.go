@@ -16,7 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 )
 
-// largest is how long a file may be, in bytes.
+// largest limits a file, in bytes.
 const largest = 1 << 20
 
 // Load reads a file. What is wrong with its content comes as errors of one line

@@ -1,6 +1,5 @@
-// Package scenario is what the load lab plays: a cast, services, phases with
-// their faults and actions, and targets for what is measured. Scenarios are YAML
-// files.
+// Package scenario reads the load lab's scenarios from YAML: a cast, services, phases with
+// faults and actions, and targets for the measures.
 package scenario
 
 import (
@@ -12,7 +11,7 @@ import (
 
 // Scenario is a valid scenario, as its file and the flags have it.
 type Scenario struct {
-	// Name is what reports call it: small letters, digits and hyphens.
+	// Name is the scenario's name in reports: small letters, digits and hyphens.
 	Name string `yaml:"name"`
 	// Summary is a sentence on what it shows.
 	Summary string `yaml:"summary"`
@@ -22,12 +21,12 @@ type Scenario struct {
 	// Config are values of the configuration by path, such as
 	// generator.max_typing, of an embedded deployment's processes.
 	Config map[string]string `yaml:"config"`
-	// Services are how many of each service an embedded deployment begins with.
+	// Services is the initial number of replicas of each service in an embedded deployment.
 	Services map[string]int `yaml:"services"`
 	// Redis adds one to an embedded deployment.
 	Redis bool `yaml:"redis"`
-	// LLMLatency is how long an embedded deployment's model takes for a text; 0
-	// has the texts made in the generator, without a model.
+	// LLMLatency is the model's latency in an embedded deployment. With 0 the generator writes
+	// texts without a model.
 	LLMLatency time.Duration `yaml:"llm_latency"`
 	// Baseline plays the scenario without faults and actions first, on the same
 	// seed, for targets that compare with that.
@@ -38,8 +37,8 @@ type Scenario struct {
 	Targets []Target      `yaml:"targets"`
 }
 
-// Cast is how many bots play where. Each chat has the next few bots, so that
-// every bot plays in several.
+// Cast is the number of bots and chats. Each chat gets the next few bots in turn, so every bot
+// plays in several chats.
 type Cast struct {
 	Bots    int `yaml:"bots"`
 	Chats   int `yaml:"chats"`
@@ -54,7 +53,7 @@ type Cast struct {
 // Phase is a stretch of time. Phases of the same name are measured together.
 type Phase struct {
 	Name string `yaml:"name"`
-	// For is how long it lasts, or may last where it has an Until.
+	// For is the duration of the phase, or its limit if it has an Until.
 	For   time.Duration `yaml:"for"`
 	Until Until         `yaml:"until"`
 	// Faults are the emulator's, in their short form.
@@ -75,15 +74,15 @@ type Until struct {
 	OpenAtMost  *int `yaml:"open_at_most"`
 }
 
-// Given tells whether there is a condition.
+// Given reports whether there is a condition.
 func (u Until) Given() bool { return u.OpenAtLeast != nil || u.OpenAtMost != nil }
 
-// Met tells whether a number of open turns ends the phase.
+// Met reports whether a number of open turns ends the phase.
 func (u Until) Met(open int) bool {
 	return u.OpenAtLeast != nil && open >= *u.OpenAtLeast || u.OpenAtMost != nil && open <= *u.OpenAtMost
 }
 
-// Verb is what an action does.
+// Verb is the kind of an action.
 type Verb string
 
 // The verbs.
@@ -110,9 +109,9 @@ type Action struct {
 	Every   time.Duration `yaml:"every"`
 	Do      Verb          `yaml:"do"`
 	Service string        `yaml:"service"`
-	// For is how long the service is away; 0 is until the phase ends.
+	// For is how long the service stays away; 0 means until the end of the phase.
 	For time.Duration `yaml:"for"`
-	// To is how many replicas Scale leaves.
+	// To is the number of replicas after a scale.
 	To int `yaml:"to"`
 }
 
@@ -121,7 +120,7 @@ type Target struct {
 	Name string `yaml:"name"`
 	// Measure is a name of Measures.
 	Measure string `yaml:"measure"`
-	// Phase is where it is measured; empty is the whole run after the warm-up.
+	// Phase is the measured phase; empty means the whole run after the warm-up.
 	Phase string `yaml:"phase"`
 	// Over divides it by the same measure of another phase, or of the same phase
 	// in the run without faults where it is "baseline".

@@ -12,7 +12,7 @@ import (
 
 const folder = "../../../../deploy/scenarios"
 
-// The scenarios of the repository are those that its documents promise.
+// The repository has the scenarios that its documents promise.
 func TestScenariosOfTheRepository(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))

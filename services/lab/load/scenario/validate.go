@@ -25,7 +25,7 @@ const (
 	Redis    = "redis"
 )
 
-// Services are those that come in replicas.
+// Services returns the services that can have replicas.
 func Services() []string { return []string{Planner, Generator, Sender, Listener} }
 
 // Bounds of what a scenario asks for, so that a slip of the pen ends no machine.
