@@ -174,7 +174,7 @@ func (l *Listener) speak(ctx context.Context, tx pgx.Tx, c command) (string, err
 
 // switchBot makes one bot quiet, or ends that.
 func (l *Listener) switchBot(ctx context.Context, tx pgx.Tx, c command,
-	change func(context.Context, rosterpg.DB, int64, int64) (bool, error), done, undone string,
+	change func(context.Context, store.DB, int64, int64) (bool, error), done, undone string,
 ) (string, error) {
 	username := strings.TrimPrefix(strings.TrimSpace(c.Argument), "@")
 	b, ours := l.cast.Load().all.Named(username)

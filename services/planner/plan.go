@@ -169,7 +169,7 @@ SELECT chat_id FROM moved`
 )
 
 // write writes down what was decided, and leaves of it what could be.
-func (d *plan) write(ctx context.Context, db rosterpg.DB, maxTogether int) error {
+func (d *plan) write(ctx context.Context, db store.DB, maxTogether int) error {
 	turns, err := journal.Columns(d.planned)
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (d *plan) write(ctx context.Context, db rosterpg.DB, maxTogether int) error
 }
 
 // recall writes down to whom their personas are recalled.
-func (d *plan) recall(ctx context.Context, db rosterpg.DB) error {
+func (d *plan) recall(ctx context.Context, db store.DB) error {
 	if len(d.recalledIn) == 0 {
 		return nil
 	}

@@ -28,7 +28,6 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/journal"
 	"github.com/chorus-cast/chorus/services/internal/roster/rostercache"
-	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 	"github.com/chorus-cast/chorus/services/internal/settings"
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
@@ -235,7 +234,7 @@ func (p *Planner) batch(ctx context.Context) (wait time.Duration, err error) {
 }
 
 // planDue plans the chats that are due, as a statement made of situation finds them.
-func (p *Planner) planDue(ctx context.Context, db rosterpg.DB, sql string, which any, before view) (done plan, wait time.Duration, err error) {
+func (p *Planner) planDue(ctx context.Context, db store.DB, sql string, which any, before view) (done plan, wait time.Duration, err error) {
 	values := p.Settings.Current()
 	chats, err := look(ctx, db, sql, before, p.unwritten.of(values), which)
 	if err != nil {
@@ -280,7 +279,7 @@ SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_tim
 const soonest = 100 * time.Millisecond
 
 // untilDue returns how long no chat is due.
-func (p *Planner) untilDue(ctx context.Context, db rosterpg.DB) time.Duration {
+func (p *Planner) untilDue(ctx context.Context, db store.DB) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
 	var seconds *float64

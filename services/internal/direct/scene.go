@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
@@ -98,12 +99,7 @@ func (d *Director) Scene(ctx context.Context, chat int64) (*Scene, error) {
 	return readScene(ctx, d.Pool, chat)
 }
 
-// rowQuerier is a pool or a transaction.
-type rowQuerier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-func readScene(ctx context.Context, db rowQuerier, chat int64) (*Scene, error) {
+func readScene(ctx context.Context, db store.DB, chat int64) (*Scene, error) {
 	s := &Scene{}
 	err := db.QueryRow(ctx, scene, chat).Scan(&s.Text, &s.By, &s.Begins, &s.Ends)
 	switch {

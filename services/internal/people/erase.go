@@ -47,14 +47,8 @@ UNION ALL SELECT concat_ws(' ', h.item, h.note) FROM cast_members m JOIN holding
 	talkOf = `SELECT number, coalesce(person_id = $2, false), body FROM messages WHERE chat_id = $1 ORDER BY sent_at, number`
 )
 
-// asked is a pool or a transaction.
-type asked interface {
-	store.Querier
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
-
 // marksOf reads by what a person is recognised.
-func marksOf(ctx context.Context, db asked, person int64) (marks, error) {
+func marksOf(ctx context.Context, db store.DB, person int64) (marks, error) {
 	m := marks{Chats: map[int64]mark{}}
 	chats, err := store.Collect(ctx, db, "look for a person", pgx.RowTo[int64], chatsOf, person)
 	if err != nil {

@@ -29,7 +29,7 @@ hours later at last. These commands end such a pause at once.`,
 	return cmd
 }
 
-type resumer func(ctx context.Context, db rosterpg.DB, name string) ([]rosterpg.Refusal, error)
+type resumer func(ctx context.Context, db store.DB, name string) ([]rosterpg.Refusal, error)
 
 func resumeOne(kind, short, known string, resume resumer) *cobra.Command {
 	cfg := newConfiguration()

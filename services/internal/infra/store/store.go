@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chorus-cast/chorus/migrations"
@@ -183,6 +184,14 @@ func Writable(ctx context.Context, pool *pgxpool.Pool) error {
 // Querier runs a query; a pgx pool, connection or transaction does.
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// DB runs statements; a pgx pool, connection or transaction does.
+type DB interface {
+	Querier
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
 // Collect reads all rows of a query. An error begins with what the query is for.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/metric"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
@@ -39,7 +40,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (m *Metrics) end(what string) { m.ended.WithLabelValues(what).Inc() }
 
 // count counts the states if the last count is older than countEvery.
-func (m *Metrics) count(ctx context.Context, db rosterpg.DB) error {
+func (m *Metrics) count(ctx context.Context, db store.DB) error {
 	if !m.due() {
 		return nil
 	}

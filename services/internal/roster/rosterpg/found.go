@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (
@@ -44,39 +46,39 @@ WHERE id = $1 AND token_sealed = $4 AND (username IS DISTINCT FROM $2 OR telegra
 
 // FindChats inserts chats that a bot was found in, unless the roster has them, so that an operator
 // sees them. ids, kinds and titles are Telegram's.
-func FindChats(ctx context.Context, db DB, bot int64, ids []int64, kinds, titles []string) error {
+func FindChats(ctx context.Context, db store.DB, bot int64, ids []int64, kinds, titles []string) error {
 	_, err := change(ctx, db, "write down the chats that were found", foundChats, ids, kinds, titles, bot)
 	return err
 }
 
 // JoinFound casts a bot in a found chat that no operator has enabled.
-func JoinFound(ctx context.Context, db DB, chat, bot int64) error {
+func JoinFound(ctx context.Context, db store.DB, chat, bot int64) error {
 	_, err := change(ctx, db, "cast a bot in a chat", joinFound, chat, bot)
 	return err
 }
 
 // Retitle sets a chat's title.
-func Retitle(ctx context.Context, db DB, chat int64, title string) error {
+func Retitle(ctx context.Context, db store.DB, chat int64, title string) error {
 	_, err := change(ctx, db, "set a chat's title", `UPDATE chats SET title = $2, updated_at = now() WHERE id = $1 AND title <> $2`, chat, title)
 	return err
 }
 
 // MoveChat changes the Telegram id of a basic group that became a supergroup. Repeating it changes
 // nothing.
-func MoveChat(ctx context.Context, db Batcher, chat, from, to int64) error {
+func MoveChat(ctx context.Context, db store.DB, chat, from, to int64) error {
 	_, err := both(ctx, db, "move a chat", dropFound, []any{to, chat}, moveChat, []any{chat, to, from})
 	return err
 }
 
 // NameBot stores Telegram's username and account id of a bot, unless the bot has another token now.
 // It reports whether they changed.
-func NameBot(ctx context.Context, db Batcher, bot int64, sealed []byte, username string, account int64) (bool, error) {
+func NameBot(ctx context.Context, db store.DB, bot int64, sealed []byte, username string, account int64) (bool, error) {
 	args := []any{bot, username, account, sealed}
 	return both(ctx, db, "write a bot's username", freeName, args, setName, args)
 }
 
 // both makes two changes in one transaction, and reports whether the second changed a row.
-func both(ctx context.Context, db Batcher, what, first string, args []any, second string, more []any) (changed bool, err error) {
+func both(ctx context.Context, db store.DB, what, first string, args []any, second string, more []any) (changed bool, err error) {
 	var b pgx.Batch
 	b.Queue(first, args...)
 	b.Queue(second, more...).Exec(func(tag pgconn.CommandTag) error {
@@ -94,7 +96,7 @@ UPDATE cast_members m SET refreshed_at = now() FROM unnest($1::bigint[], $2::big
 WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id`
 
 // Recall records that bots were reminded of their personas in chats.
-func Recall(ctx context.Context, db DB, chats, bots []int64) error {
+func Recall(ctx context.Context, db store.DB, chats, bots []int64) error {
 	_, err := change(ctx, db, "recall personas", recall, chats, bots)
 	return err
 }

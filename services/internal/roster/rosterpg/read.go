@@ -11,13 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
-
-// Batcher sends a batch of queries. A pgx pool, connection or transaction implements it.
-type Batcher interface {
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
 
 const (
 	selectBots = `
@@ -47,7 +43,7 @@ const readTimeout = 30 * time.Second
 
 // Read returns the whole roster, normalised, with pruned bots and chats marked as removed. Tokens
 // that can't be decrypted are empty.
-func Read(ctx context.Context, db Batcher, tokens Tokens) (roster.Cast, error) {
+func Read(ctx context.Context, db store.DB, tokens Tokens) (roster.Cast, error) {
 	return read(ctx, db, tokens, func(r *reader, b *pgx.Batch) {
 		r.queueBots(b, ` ORDER BY b.id`, ` ORDER BY bot_id`, ` ORDER BY id`)
 		b.Queue(selectChats + ` ORDER BY id`).Query(r.each(r.chat))
@@ -57,7 +53,7 @@ func Read(ctx context.Context, db Batcher, tokens Tokens) (roster.Cast, error) {
 
 // ReadBot returns the bot of a name as Read does, and the chats it plays in without their casts.
 // The result is empty if the roster has no such bot.
-func ReadBot(ctx context.Context, db Batcher, tokens Tokens, name string) (roster.Cast, error) {
+func ReadBot(ctx context.Context, db store.DB, tokens Tokens, name string) (roster.Cast, error) {
 	return read(ctx, db, tokens, func(r *reader, b *pgx.Batch) {
 		r.queueBots(b, ` WHERE b.name = $1 AND b.removed_at IS NULL`, ` WHERE`+ofNamed+` ORDER BY bot_id`, ` AND`+ofNamed+` ORDER BY id`, name)
 		b.Queue(selectChats+` WHERE removed_at IS NULL AND`+whereNamed+` ORDER BY id`, name).Query(r.each(r.chat))
@@ -66,14 +62,14 @@ func ReadBot(ctx context.Context, db Batcher, tokens Tokens, name string) (roste
 
 // ReadChat returns the chat of a name as Read does, without bots. The result is empty if the roster
 // has no such chat.
-func ReadChat(ctx context.Context, db Batcher, name string) (roster.Cast, error) {
+func ReadChat(ctx context.Context, db store.DB, name string) (roster.Cast, error) {
 	return read(ctx, db, Tokens{}, func(r *reader, b *pgx.Batch) {
 		b.Queue(selectChats+` WHERE`+named, name).Query(r.each(r.chat))
 		b.Queue(selectCast+` WHERE`+inNamed+` ORDER BY m.chat_id, b.name`, name).Query(r.each(r.member))
 	})
 }
 
-func read(ctx context.Context, db Batcher, tokens Tokens, queue func(*reader, *pgx.Batch)) (roster.Cast, error) {
+func read(ctx context.Context, db store.DB, tokens Tokens, queue func(*reader, *pgx.Batch)) (roster.Cast, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	r := reader{tokens: tokens, bots: map[int64]int{}, chats: map[int64]int{}}

@@ -119,17 +119,17 @@ FROM chats c WHERE c.allowed_reactions = '{}' AND c.removed_at IS NULL`
 )
 
 // Refusals returns all states, and the bots that were made quiet.
-func Refusals(ctx context.Context, db DB) ([]Refusal, error) {
+func Refusals(ctx context.Context, db store.DB) ([]Refusal, error) {
 	return refusals(ctx, db, stopped+` UNION ALL `+suspended+` UNION ALL `+withoutReactions, Quieted)
 }
 
 // RefusalsIn returns the same for one chat and its cast.
-func RefusalsIn(ctx context.Context, db DB, chat int64) ([]Refusal, error) {
+func RefusalsIn(ctx context.Context, db store.DB, chat int64) ([]Refusal, error) {
 	return refusals(ctx, db, stopped+` AND b.id IN (SELECT bot_id FROM cast_members WHERE chat_id = $2)
 UNION ALL `+suspended+` AND c.id = $2 UNION ALL `+withoutReactions+` AND c.id = $2`, Quieted, chat)
 }
 
-func refusals(ctx context.Context, db DB, sql string, args ...any) ([]Refusal, error) {
+func refusals(ctx context.Context, db store.DB, sql string, args ...any) ([]Refusal, error) {
 	return store.Collect(ctx, db, "list what Telegram refuses", func(row pgx.CollectableRow) (Refusal, error) {
 		var s Refusal
 		var next *time.Time
@@ -149,7 +149,7 @@ SELECT sum(a)::int, sum(b)::int, sum(c)::int, sum(d)::int FROM (
     UNION ALL SELECT 0, 0, 0, count(*) FROM chats WHERE allowed_reactions = '{}' AND removed_at IS NULL) s(a, b, c, d)`
 
 // CountRefusals counts the states.
-func CountRefusals(ctx context.Context, db DB) (map[string]int, error) {
+func CountRefusals(ctx context.Context, db store.DB) (map[string]int, error) {
 	var bots, suspended, resting, chats int
 	if err := db.QueryRow(ctx, countStates, Resting+"%", Quieted).Scan(&bots, &suspended, &resting, &chats); err != nil {
 		return nil, fmt.Errorf("count what Telegram refuses: %w", err)

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
@@ -26,14 +23,6 @@ const Quieted = "an administrator of the chat wants it quiet"
 // Resting is the prefix of the reason if a bot is suspended because its messages were rejected, for
 // any reason.
 const Resting = "its last messages here were rejected: "
-
-// DB is a pool or a transaction.
-type DB interface {
-	Batcher
-	store.Querier
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
 
 const (
 	// proven is true if a message of a member m was delivered since its last pause. It reads only
@@ -82,13 +71,13 @@ type Suspension struct {
 	Begun, First bool
 }
 
-func suspend(ctx context.Context, db DB, what, sql string, args ...any) (s Suspension, err error) {
+func suspend(ctx context.Context, db store.DB, what, sql string, args ...any) (s Suspension, err error) {
 	err = store.Each(ctx, db, what, []any{&s.First}, func() error { s.Begun = true; return nil }, sql, args...)
 	return s, err
 }
 
 // change executes a statement, and reports whether it changed a row.
-func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, error) {
+func change(ctx context.Context, db store.DB, what, sql string, args ...any) (bool, error) {
 	tag, err := db.Exec(ctx, sql, args...)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", what, err)
@@ -97,14 +86,14 @@ func change(ctx context.Context, db DB, what, sql string, args ...any) (bool, er
 }
 
 // Suspend suspends a bot in a chat until Telegram lets it act there.
-func Suspend(ctx context.Context, db DB, chat, bot int64, why string) (Suspension, error) {
+func Suspend(ctx context.Context, db store.DB, chat, bot int64, why string) (Suspension, error) {
 	return suspend(ctx, db, "suspend a bot", suspending(""), chat, bot, why)
 }
 
 // Rest suspends a bot in a chat if its last messages there, as many as rejected, were rejected.
 // After a pause it needs no further rejection. It must be called at each rejection, before the
 // rejection is recorded.
-func Rest(ctx context.Context, db DB, chat, bot int64, why string, rejected int) (Suspension, error) {
+func Rest(ctx context.Context, db store.DB, chat, bot int64, why string, rejected int) (Suspension, error) {
 	return suspend(ctx, db, "let a bot rest", suspending(` AND (p.done > 0 OR $4::int = (
     SELECT count(*) FILTER (WHERE outcome = 'rejected') FROM (`+lastTurns+`AND t.kind <> 'reaction' ORDER BY t.turn_no DESC LIMIT $4) l))`),
 		chat, bot, Resting+why, rejected)
@@ -112,28 +101,28 @@ func Rest(ctx context.Context, db DB, chat, bot int64, why string, rejected int)
 
 // Resume ends a suspension, because Telegram says that the bot may act in the chat. A quiet bot
 // stays suspended.
-func Resume(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+func Resume(ctx context.Context, db store.DB, chat, bot int64) (bool, error) {
 	return change(ctx, db, "end a suspension",
 		`UPDATE cast_members SET `+resumed+` WHERE chat_id = $1 AND bot_id = $2 AND suspended_why <> $3`, chat, bot, Quieted)
 }
 
 // Quiet suspends a bot because an administrator of the chat wants it, until Unquiet. It also
 // replaces Telegram's suspension, so that the end of that has no effect.
-func Quiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+func Quiet(ctx context.Context, db store.DB, chat, bot int64) (bool, error) {
 	return change(ctx, db, "make a bot quiet", `
 UPDATE cast_members SET suspended_at = now(), suspended_why = $3, next_try_at = 'infinity', refused_since = NULL
 WHERE chat_id = $1 AND bot_id = $2 AND suspended_why IS DISTINCT FROM $3`, chat, bot, Quieted)
 }
 
 // Unquiet ends the suspension by Quiet.
-func Unquiet(ctx context.Context, db DB, chat, bot int64) (bool, error) {
+func Unquiet(ctx context.Context, db store.DB, chat, bot int64) (bool, error) {
 	return change(ctx, db, "let a bot speak",
 		`UPDATE cast_members SET `+resumed+` WHERE chat_id = $1 AND bot_id = $2 AND suspended_why = $3`, chat, bot, Quieted)
 }
 
 // Stop stops a bot in all chats, because Telegram refuses its token. It does nothing if the bot's
 // sealed token is another one now.
-func Stop(ctx context.Context, db DB, bot int64, sealed []byte, why string) (bool, error) {
+func Stop(ctx context.Context, db store.DB, bot int64, sealed []byte, why string) (bool, error) {
 	return change(ctx, db, "stop a bot", `
 UPDATE bots SET stopped_at = now(), stopped_why = $3, tries = 1, next_try_at = now() + `+after("0")+`, updated_at = now()
 WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $2`, bot, sealed, why)
@@ -141,7 +130,7 @@ WHERE id = $1 AND stopped_at IS NULL AND token_sealed = $2`, bot, sealed, why)
 
 // CloseReactions closes a chat to reactions if the bot's last ones there, as many as rejected, were
 // rejected. It must be called at each rejection, before the rejection is recorded.
-func CloseReactions(ctx context.Context, db DB, chat, bot int64, why string, rejected int) (bool, error) {
+func CloseReactions(ctx context.Context, db store.DB, chat, bot int64, why string, rejected int) (bool, error) {
 	return change(ctx, db, "close a chat to reactions", `
 UPDATE chats SET allowed_reactions = '{}', updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,
     reactions_why = $4, reactions_closed_at = now()
@@ -153,7 +142,7 @@ WHERE id = $1 AND allowed_reactions IS DISTINCT FROM '{}' AND $3::int = (
 }
 
 // AllowReactions stores the reactions that a chat allows, according to Telegram: nil for all.
-func AllowReactions(ctx context.Context, db DB, chat int64, emoji []string) error {
+func AllowReactions(ctx context.Context, db store.DB, chat int64, emoji []string) error {
 	_, err := change(ctx, db, "note the reactions that a chat allows", `
 UPDATE chats SET allowed_reactions = $2, updated_at = now(), reactions_tries = reactions_tries + 1, reactions_next_at = now() + `+after("reactions_tries")+`,
     reactions_why = NULL, reactions_closed_at = CASE WHEN $2 = '{}'::text[] THEN now() END
@@ -162,18 +151,18 @@ WHERE id = $1 AND allowed_reactions IS DISTINCT FROM $2`, chat, emoji)
 }
 
 // ResumeBot ends a bot's states in all chats by hand, and returns them. A quiet bot stays quiet.
-func ResumeBot(ctx context.Context, db DB, name string) ([]Refusal, error) {
+func ResumeBot(ctx context.Context, db store.DB, name string) ([]Refusal, error) {
 	return resume(ctx, db, func(s *Refusal) bool { return s.Bot == name },
 		`UPDATE bots SET `+started+` WHERE name = $1 AND stopped_at IS NOT NULL`, `b.name = $1`, name)
 }
 
 // ResumeChat ends the states of a chat and of its cast there by hand.
-func ResumeChat(ctx context.Context, db DB, name string) ([]Refusal, error) {
+func ResumeChat(ctx context.Context, db store.DB, name string) ([]Refusal, error) {
 	return resume(ctx, db, func(s *Refusal) bool { return s.Chat == name },
 		`UPDATE chats SET allowed_reactions = NULL, reactions_tries = 0, `+opened+` WHERE name = $1 AND allowed_reactions = '{}'`, `c.name = $1`, name)
 }
 
-func resume(ctx context.Context, db DB, concerned func(*Refusal) bool, own, where, name string) ([]Refusal, error) {
+func resume(ctx context.Context, db store.DB, concerned func(*Refusal) bool, own, where, name string) ([]Refusal, error) {
 	all, err := Refusals(ctx, db)
 	if err != nil {
 		return nil, err

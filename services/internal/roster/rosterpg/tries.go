@@ -75,7 +75,7 @@ SELECT EXISTS (SELECT FROM bots WHERE stopped_at IS NOT NULL AND coalesce(next_t
 )
 
 // AnyTryDue reports whether there is a try to claim, or a trial that may end.
-func AnyTryDue(ctx context.Context, db DB) (due bool, err error) {
+func AnyTryDue(ctx context.Context, db store.DB) (due bool, err error) {
 	if err := db.QueryRow(ctx, anyDue).Scan(&due); err != nil {
 		return false, fmt.Errorf("ask whether a try is due: %w", err)
 	}
@@ -84,7 +84,7 @@ func AnyTryDue(ctx context.Context, db DB) (due bool, err error) {
 
 // ClaimTries claims up to limit due tries of each kind. If its process dies, a try is due again
 // after some minutes. operators is Telegram's id of the operators' chat, 0 for none.
-func ClaimTries(ctx context.Context, db DB, operators int64, limit int) (all []Try, err error) {
+func ClaimTries(ctx context.Context, db store.DB, operators int64, limit int) (all []Try, err error) {
 	for _, claim := range []struct {
 		what, sql string
 		args      []any
@@ -104,7 +104,7 @@ func ClaimTries(ctx context.Context, db DB, operators int64, limit int) (all []T
 
 // Succeeded ends the state, unless it has changed since the claim. A suspended bot is then on trial
 // in its chat. emoji are the reactions that the chat allows; nil for all.
-func (t *Try) Succeeded(ctx context.Context, db DB, emoji []string) (bool, error) {
+func (t *Try) Succeeded(ctx context.Context, db store.DB, emoji []string) (bool, error) {
 	const what = "end what Telegram refused"
 	switch t.What {
 	case BotStopped:
@@ -117,14 +117,14 @@ func (t *Try) Succeeded(ctx context.Context, db DB, emoji []string) (bool, error
 
 // Failed puts the next try off for longer than the last time. An early try leaves the next one
 // unchanged.
-func (t *Try) Failed(ctx context.Context, db DB) error { return t.putOff(ctx, db, nil) }
+func (t *Try) Failed(ctx context.Context, db store.DB) error { return t.putOff(ctx, db, nil) }
 
 // Unclear puts the next try off by wait, because this one had no result.
-func (t *Try) Unclear(ctx context.Context, db DB, wait time.Duration) error {
+func (t *Try) Unclear(ctx context.Context, db store.DB, wait time.Duration) error {
 	return t.putOff(ctx, db, &wait)
 }
 
-func (t *Try) putOff(ctx context.Context, db DB, wait *time.Duration) error {
+func (t *Try) putOff(ctx context.Context, db store.DB, wait *time.Duration) error {
 	if t.early {
 		return nil
 	}
@@ -149,7 +149,7 @@ RETURNING b.name, c.name`
 
 // EndTrials ends the trials of bots that have had a message delivered since their pause, and calls
 // ended with the names of each bot and its chat.
-func EndTrials(ctx context.Context, db DB, ended func(bot, chat string)) error {
+func EndTrials(ctx context.Context, db store.DB, ended func(bot, chat string)) error {
 	var bot, chat string
 	return store.Each(ctx, db, "end trials", []any{&bot, &chat}, func() error { ended(bot, chat); return nil }, endTrials)
 }
@@ -164,7 +164,7 @@ WHERE suspended_at IS NOT NULL AND chat_id = ANY($1) AND suspended_why <> '` + Q
 
 // TryBotsSoon makes the tries of all stopped bots due within a minute: this process may have
 // started with a corrected address or proxy. Repeated starts don't bring a try forward again.
-func TryBotsSoon(ctx context.Context, db DB) error {
+func TryBotsSoon(ctx context.Context, db store.DB) error {
 	_, err := change(ctx, db, "bring tries forward", `
 UPDATE bots SET next_try_at = now() + interval '1 minute' WHERE stopped_at IS NOT NULL AND next_try_at > now() + interval '1 minute'`)
 	return err
@@ -172,7 +172,7 @@ UPDATE bots SET next_try_at = now() + interval '1 minute' WHERE stopped_at IS NO
 
 // TryNow makes the tries of bots and chats, by their names, due at once: somebody has changed
 // something that may have been the cause.
-func TryNow(ctx context.Context, db DB, bots, chats []string) error {
+func TryNow(ctx context.Context, db store.DB, bots, chats []string) error {
 	for _, one := range []struct {
 		sql  string
 		args []any

@@ -14,13 +14,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
 	"github.com/chorus-cast/chorus/services/internal/infra/cache"
 	"github.com/chorus-cast/chorus/services/internal/infra/listen"
+	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
 const (
@@ -125,16 +124,9 @@ func (f *Feed) tags(texts []string) []cache.Tag {
 	return tags
 }
 
-// Execer executes a statement; pgx' pools, connections and transactions do.
-type Execer interface {
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}
-
-var _ Execer = pgx.Tx(nil)
-
 // Announce tells every process, after the commit, that what the tags cover was changed. It
 // is for cached values that aren't in tables with triggers.
-func Announce(ctx context.Context, db Execer, tags ...cache.Tag) error {
+func Announce(ctx context.Context, db store.DB, tags ...cache.Tag) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	texts := make([]string, len(tags))
