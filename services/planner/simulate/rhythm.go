@@ -1,9 +1,7 @@
 package simulate
 
 import (
-	"bytes"
 	_ "embed" // for the template
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/template"
@@ -17,27 +15,11 @@ var rhythm string
 
 // WriteSVG draws the rhythm: when each chat and each of its bots was busy.
 func (r Result) WriteSVG(w io.Writer) error {
-	var document bytes.Buffer
-	if err := r.WriteJSON(&document); err != nil {
-		return err
-	}
-	return Draw(w, &document)
-}
-
-// Draw draws the rhythm of what WriteJSON wrote.
-func Draw(w io.Writer, document io.Reader) error {
-	var r jsonResult
-	if err := json.NewDecoder(document).Decode(&r); err != nil {
-		return fmt.Errorf("read a simulation: %w", err)
-	}
-	if r.Hours <= 0 {
-		return fmt.Errorf("read a simulation: hours: %v, want more than 0", r.Hours)
-	}
 	page, err := template.New("rhythm").Parse(rhythm)
 	if err != nil {
 		return fmt.Errorf("draw the rhythm: %w", err)
 	}
-	if err := page.Execute(w, newPicture(r)); err != nil {
+	if err := page.Execute(w, newPicture(r.document())); err != nil {
 		return fmt.Errorf("draw the rhythm: %w", err)
 	}
 	return nil

@@ -85,16 +85,9 @@ func (r Result) WriteSummary(w io.Writer) error {
 
 // WriteJSON writes everything, reasons included, as one JSON object.
 func (r Result) WriteJSON(w io.Writer) error {
-	out := jsonResult{
-		Start: r.Start, Hours: r.Duration.Hours(), Seed: r.Seed, Truncated: r.Truncated,
-		Turns: make([]jsonTurn, len(r.Turns)), Summary: r.Summary(),
-	}
-	for i, t := range r.Turns {
-		out.Turns[i] = newJSONTurn(t)
-	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	if err := e.Encode(out); err != nil {
+	if err := e.Encode(r.document()); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
@@ -130,6 +123,17 @@ type jsonReason struct {
 	Rule   string  `json:"rule"`
 	Weight float64 `json:"weight"`
 	Detail string  `json:"detail,omitempty"`
+}
+
+func (r Result) document() jsonResult {
+	out := jsonResult{
+		Start: r.Start, Hours: r.Duration.Hours(), Seed: r.Seed, Truncated: r.Truncated,
+		Turns: make([]jsonTurn, len(r.Turns)), Summary: r.Summary(),
+	}
+	for i, t := range r.Turns {
+		out.Turns[i] = newJSONTurn(t)
+	}
+	return out
 }
 
 func newJSONTurn(t Turn) jsonTurn {

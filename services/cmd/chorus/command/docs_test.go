@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chorus-cast/chorus/services/cmd/chorus/command"
-	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
 
 const repository = "../../../.."
@@ -99,7 +98,7 @@ func inserted(t *testing.T, path, part, want string) {
 	current(t, path, text, before+begin+want+end+after)
 }
 
-// A day of each example, and its picture, which is drawn from its JSON.
+// A day of each example, and its picture.
 func TestSimulationsAreCurrent(t *testing.T) {
 	var page strings.Builder
 	for _, cast := range []string{"book-club", "role-playing-table", "market-talk"} {
@@ -107,12 +106,8 @@ func TestSimulationsAreCurrent(t *testing.T) {
 			return output(t, "simulate", "-f", filepath.Join(repository, "deploy", "examples", cast+".yaml"),
 				"--hours", "24", "--seed", "1", "--start", "2026-05-06", "--output", as)
 		}
-		var picture bytes.Buffer
-		if err := simulate.Draw(&picture, strings.NewReader(simulated("json"))); err != nil {
-			t.Fatal(err)
-		}
 		path := filepath.Join(repository, "docs", "images", "rhythm-"+cast+".svg")
-		current(t, path, read(t, path), picture.String())
+		current(t, path, read(t, path), simulated("svg"))
 		fmt.Fprintf(&page, "\n### %[1]s\n\n![When the cast of %[1]s talks](images/rhythm-%[1]s.svg)\n\n```\n%[2]s```\n", cast, simulated("summary"))
 	}
 	inserted(t, filepath.Join(repository, "docs", "planning.md"), "simulations", page.String()+"\n")
