@@ -16,28 +16,29 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
 
-// marks are by what a person is recognised in what bots said.
+// marks holds what identifies a person in the texts of bots.
 type marks struct {
 	Names trace.Names    `json:"names"`
 	Chats map[int64]mark `json:"chats,omitempty"`
 }
 
-// mark is what a person did in a chat.
+// mark holds what a person did in a chat.
 type mark struct {
-	// Messages are the numbers of what they wrote, Words what nobody said before them.
+	// Messages are the numbers of the person's messages, Words are words that nobody used before
+	// them.
 	Messages []int64  `json:"messages,omitempty"`
 	Words    []string `json:"words,omitempty"`
 }
 
 const (
-	// Whatever names a person by their id, in the tables that Places lists.
+	// chatsOf finds chats by the person's id, in the tables that Places lists.
 	chatsOf = `
 SELECT chat_id FROM messages WHERE person_id = $1 UNION SELECT chat_id FROM prompts WHERE person_id = $1
 UNION SELECT chat_id FROM commands WHERE person_id = $1 UNION SELECT chat_id FROM answers WHERE person_id = $1
 UNION SELECT m.chat_id FROM memories m JOIN memory_people p ON p.memory_id = m.id WHERE p.person_id = $1`
 	personNames = `SELECT name, username FROM people WHERE telegram_id = $1`
 	castOf      = `SELECT p.display_name FROM cast_members m JOIN personas p ON p.bot_id = m.bot_id WHERE m.chat_id = ANY($1)`
-	// What a chat and its cast are about was there before anybody spoke.
+	// The subjects of a chat and its cast were not brought up by anybody in it.
 	themesOf = `
 SELECT concat_ws(' ', c.title, c.purpose, array_to_string(c.topics, ' ')) FROM chats c WHERE c.id = $1
 UNION ALL SELECT concat_ws(' ', b.name, b.username, p.display_name, p.summary, array_to_string(p.interests, ' '))
@@ -47,7 +48,7 @@ UNION ALL SELECT concat_ws(' ', h.item, h.note) FROM cast_members m JOIN holding
 	talkOf = `SELECT number, coalesce(person_id = $2, false), body FROM messages WHERE chat_id = $1 ORDER BY sent_at, number`
 )
 
-// marksOf reads by what a person is recognised.
+// marksOf reads what identifies a person.
 func marksOf(ctx context.Context, db store.DB, person int64) (marks, error) {
 	m := marks{Chats: map[int64]mark{}}
 	chats, err := store.Collect(ctx, db, "look for a person", pgx.RowTo[int64], chatsOf, person)
@@ -73,7 +74,7 @@ func marksOf(ctx context.Context, db store.DB, person int64) (marks, error) {
 	return m, nil
 }
 
-// read reads what a person did in a chat.
+// read queues the reads of what a person did in a chat.
 func (m *marks) read(b *pgx.Batch, chat, person int64) {
 	var in mark
 	var talk trace.Talk
@@ -106,7 +107,7 @@ func each(rows pgx.Rows, into []any, do func()) error {
 	return nil
 }
 
-// add takes in marks that were read earlier.
+// add adds marks that were read earlier.
 func (m *marks) add(earlier marks) {
 	m.Names.Whole = append(m.Names.Whole, earlier.Names.Whole...)
 	m.Names.Words = append(m.Names.Words, earlier.Names.Words...)
@@ -128,7 +129,7 @@ func (m *marks) chats() []int64 {
 	return all
 }
 
-// words are what nobody said before the person, by chat.
+// words returns, by chat, the words that nobody used before the person.
 func (m *marks) words() map[int64]trace.Words {
 	all := map[int64]trace.Words{}
 	for chat, in := range m.Chats {
@@ -137,14 +138,14 @@ func (m *marks) words() map[int64]trace.Words {
 	return all
 }
 
-// Why a line of a bot is about a person.
+// Reasons why a bot's line is about a person.
 const (
 	whyAnswer = "answers them"
 	whyNames  = "names them"
 	whyWords  = "says what they brought up"
 )
 
-// why tells why what a bot said is about the person; "" if it isn't.
+// why returns the reason why a bot's line is about the person; "" if it isn't.
 func (m *marks) why(s *journal.Said, words map[int64]trace.Words) string {
 	said := append([]string{s.Text}, s.Notes...)
 	switch {
@@ -158,14 +159,14 @@ func (m *marks) why(s *journal.Said, words map[int64]trace.Words) string {
 	return ""
 }
 
-// found is what a bot said, and why it is about a person.
+// found is a bot's line, and why it is about a person.
 type found struct {
 	journal.Said
 
 	why string
 }
 
-// about finds what bots said about a person. It serves the export and the erasure.
+// about finds the lines of bots about a person, for the export and the erasure.
 func (m *marks) about(ctx context.Context, j *journal.Journal, words map[int64]trace.Words) ([]found, error) {
 	all, err := j.Words(ctx, m.chats())
 	if err != nil {
@@ -180,8 +181,8 @@ func (m *marks) about(ctx context.Context, j *journal.Journal, words map[int64]t
 	return about, nil
 }
 
-// Places are the columns that hold people's Telegram ids, as table.column. All of
-// them are exported and erased.
+// Places returns the columns that hold people's Telegram ids, as table.column. All of them are
+// exported and erased.
 func Places() []string {
 	return []string{
 		"answers.person_id", "commands.person_id", "forgotten.person_id", "memory_people.person_id", "messages.person_id",
@@ -190,16 +191,17 @@ func Places() []string {
 }
 
 const (
-	// Whoever learns from what the person said holds the row, too.
+	// Transactions that store anything derived from the person's messages lock this row, too.
 	lockPerson = `-- lock a person
 SELECT FROM people WHERE telegram_id = $1 FOR UPDATE`
-	// Bots that are behind may still tell of what was said before.
+	// Listeners that are behind may still deliver messages from before this time.
 	rememberForgotten = `-- remember who is forgotten
 INSERT INTO forgotten (person_id, at, marks) VALUES ($1, $2, '{}')
 ON CONFLICT (person_id) DO UPDATE SET at = greatest(forgotten.at, excluded.at), marks = coalesce(forgotten.marks, '{}') RETURNING marks`
 	keepMarks = `-- keep marks
 UPDATE forgotten SET marks = $2 WHERE person_id = $1`
-	// A planner that is answering one ends first, and what it writes is found.
+	// The delete waits for a planner that is answering one of the prompts, so its turn is found
+	// afterwards.
 	forgetPrompts = `-- forget prompts
 DELETE FROM prompts WHERE person_id = $1`
 	forgetMemories = `-- forget memories
@@ -211,7 +213,7 @@ DELETE FROM presses WHERE person_id = $1`
 	// The answers still count for the limit of the chat.
 	forgetAnswers = `-- forget answers
 UPDATE answers SET person_id = NULL WHERE person_id = $1`
-	// Who goes on writing is kept again.
+	// The row of a person who has written again stays.
 	forgetPerson = `-- forget a person
 DELETE FROM people p WHERE telegram_id = $1 AND NOT EXISTS (SELECT FROM messages m WHERE m.person_id = p.telegram_id)`
 
@@ -221,24 +223,24 @@ SELECT person_id, at FROM forgotten WHERE marks IS NOT NULL AND at < now() - $1:
 UPDATE forgotten SET marks = NULL WHERE person_id = $1`
 )
 
-// Erasure deletes what is kept of people.
+// Erasure deletes what is stored about people.
 type Erasure struct {
 	Pool    *pgxpool.Pool
 	Journal *journal.Journal
 }
 
-// reasonForgotten is why what was to be said is not.
+// reasonForgotten is the outcome's reason of turns that an erasure withdraws.
 const reasonForgotten = "somebody whom it may be about wants to be forgotten"
 
-// eraseTimeout bounds the statements of one erasure.
+// eraseTimeout limits the statements of one erasure.
 const eraseTimeout = 5 * time.Minute
 
-// Forget deletes what is kept of a person, up to an instant, and what bots said about
-// them. After an error or a crash it is done again, and changes nothing more.
+// Forget deletes what is stored about a person up to an instant, and what bots said about them. It
+// can be repeated after an error or a crash, and then changes nothing more.
 //
-// What the person wrote is gone at once. By what the person is recognised in what
-// bots said is kept until that is gone, too. Turns that are being written then may
-// have been shown something, so nothing comes of them.
+// The person's messages are deleted first, in one transaction. The marks that identify the person
+// in the texts of bots are kept until those are deleted, too. Turns in work may have seen
+// something, so they are withdrawn.
 func (e *Erasure) Forget(ctx context.Context, person int64, until time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, eraseTimeout)
 	defer cancel()
@@ -252,11 +254,11 @@ func (e *Erasure) Forget(ctx context.Context, person int64, until time.Time) err
 	if err := e.Journal.Withdraw(ctx, m.chats(), reasonForgotten); err != nil {
 		return err
 	}
-	// What was written until now.
+	// For lines that were written in between.
 	if err := e.redact(ctx, &m); err != nil {
 		return err
 	}
-	// Prompts show what everybody said: those of the person's chats go as a whole.
+	// Stored prompts show everybody's messages: those of the person's chats are deleted as a whole.
 	if err := e.Journal.ForgetShown(ctx, m.chats()); err != nil {
 		return err
 	}
@@ -266,8 +268,7 @@ func (e *Erasure) Forget(ctx context.Context, person int64, until time.Time) err
 	return nil
 }
 
-// begin deletes what is under the person's id, and writes down what is still to be
-// looked for.
+// begin deletes the rows with the person's id, and stores the marks for the rest of the erasure.
 func (e *Erasure) begin(ctx context.Context, person int64, until time.Time) (m marks, err error) {
 	err = pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockPerson, person); err != nil {
@@ -317,7 +318,7 @@ func (e *Erasure) redact(ctx context.Context, m *marks) error {
 	return e.Journal.Redact(ctx, said, reasonForgotten)
 }
 
-// Resume ends erasures that were begun so long ago that whoever began them has died.
+// Resume repeats erasures that began so long ago that their process must have died.
 func (e *Erasure) Resume(ctx context.Context, since time.Duration) error {
 	rows, err := e.Pool.Query(ctx, unfinished, since)
 	if err != nil {
@@ -331,7 +332,7 @@ func (e *Erasure) Resume(ctx context.Context, since time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("find who is to be forgotten: %w", err)
 	}
-	errs := make([]error, len(all)) // one that fails holds up no other
+	errs := make([]error, len(all)) // a failed one doesn't stop the others
 	for i, b := range all {
 		errs[i] = e.Forget(ctx, b.Person, b.Until)
 	}

@@ -1,5 +1,5 @@
-// Package people tells what is kept of a person, and deletes it. What is told and
-// what is deleted is found in the same places by the same marks.
+// Package people exports and erases what is stored about a person, for the person's request. Both
+// search the same places by the same marks.
 package people
 
 import (
@@ -18,43 +18,43 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 )
 
-// timeout bounds each look into the database.
+// timeout limits each call to the database.
 const timeout = 30 * time.Second
 
-// Kept is all that Chorus keeps of a person.
+// Kept is everything that Chorus stores about a person.
 type Kept struct {
 	TelegramID int64     `yaml:"telegram_id"`
 	Name       string    `yaml:"name,omitempty"`
 	Username   string    `yaml:"username,omitempty"`
 	SeenAt     time.Time `yaml:"seen_at,omitempty"`
 	Messages   []Message `yaml:"messages"`
-	// Prompts is how many of their messages wait to be answered.
+	// Prompts counts their messages that wait for an answer.
 	Prompts int `yaml:"messages_that_wait_for_an_answer,omitempty"`
-	// Commands are those that wait for their answer.
+	// Commands are their commands that wait for an answer.
 	Commands []string `yaml:"commands_that_wait,omitempty"`
-	// Presses is how many decisions of theirs on texts that wait are about to be done.
+	// Presses counts their decisions on waiting texts that aren't carried out yet.
 	Presses int `yaml:"decisions_that_wait,omitempty"`
-	// Answers is how many answers to them of the last hours are counted for limits.
+	// Answers counts the answers to them in the last hours, which limits are about.
 	Answers int `yaml:"answers_counted_for_limits,omitempty"`
-	// Memories are those that bots drew from talk in which the person took part.
+	// Memories are memories that bots drew from talks with the person.
 	Memories []Memory `yaml:"memories,omitempty"`
-	// Lines are what bots said, or were to say, that answers or names the person, or
-	// says what nobody had said in the chat before them.
+	// Lines are texts of bots, sent or not, that answer or name the person, or use words that
+	// nobody had used in the chat before them.
 	Lines []Line `yaml:"said_by_bots,omitempty"`
-	// Forgotten is until when what they said is not kept, as they asked.
+	// Forgotten is the time up to which the person asked to be forgotten.
 	Forgotten *time.Time `yaml:"forgotten_until,omitempty"`
 }
 
-// Memory is one that a bot has.
+// Memory is a memory of a bot.
 type Memory struct {
 	Chat    string    `yaml:"chat"`
 	Bot     string    `yaml:"bot"`
-	About   bool      `yaml:"about_them"` // else it may only have come from their words
+	About   bool      `yaml:"about_them"` // else it may only derive from their words
 	Content string    `yaml:"content"`
 	Created time.Time `yaml:"created_at"`
 }
 
-// Line is something that a bot said.
+// Line is a text of a bot.
 type Line struct {
 	Chat  string    `yaml:"chat"`
 	Bot   string    `yaml:"bot"`
@@ -64,7 +64,7 @@ type Line struct {
 	Notes []string  `yaml:"notes,omitempty"`
 }
 
-// Message is one that a person wrote.
+// Message is a message of the person.
 type Message struct {
 	Chat     string     `yaml:"chat"`
 	SentAt   time.Time  `yaml:"sent_at"`
@@ -72,7 +72,7 @@ type Message struct {
 	Text     string     `yaml:"text"`
 }
 
-// ErrNobody says that nothing is kept of a person.
+// ErrNobody reports that nothing is stored about a person.
 var ErrNobody = errors.New("nothing is kept of this person")
 
 const (
@@ -88,14 +88,14 @@ WHERE m.person_id = $1 ORDER BY m.sent_at, m.number`
 SELECT c.name, b.name, p.about, m.content, m.created_at
 FROM memory_people p JOIN memories m ON m.id = p.memory_id JOIN chats c ON c.id = m.chat_id JOIN bots b ON b.id = m.bot_id
 WHERE p.person_id = $1 ORDER BY m.created_at, m.id`
-	// What they asked to be forgotten up to is no more than that.
+	// The time of the person's request, and nothing else, is kept of it.
 	readForgotten = `SELECT at FROM forgotten WHERE person_id = $1`
 	chatNames     = `SELECT id, name FROM chats WHERE id = ANY($1)`
 	botNames      = `SELECT id, name FROM bots WHERE id = ANY($1)`
 	readCommands  = `SELECT '/' || name FROM commands WHERE person_id = $1 ORDER BY said_at`
 )
 
-// Find reads a person's Telegram id, or finds it by @username.
+// Find parses a person's Telegram id, or finds it by @username.
 func Find(ctx context.Context, pool *pgxpool.Pool, who string) (int64, error) {
 	if username, named := strings.CutPrefix(who, "@"); named {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -113,7 +113,7 @@ func Find(ctx context.Context, pool *pgxpool.Pool, who string) (int64, error) {
 	return parse(who)
 }
 
-// Check tells what is wrong with how a person is named.
+// Check reports whether who can name a person.
 func Check(who string) error {
 	if username, named := strings.CutPrefix(who, "@"); named && username != "" {
 		return nil
@@ -130,7 +130,7 @@ func parse(who string) (int64, error) {
 	return id, nil
 }
 
-// Read gives all that is kept of a person. ErrNobody says that nothing is.
+// Read returns everything that is stored about a person, or ErrNobody.
 func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	k, err := ReadOwn(ctx, pool, id)
 	if err != nil {
@@ -140,8 +140,8 @@ func Read(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	return k, err
 }
 
-// ReadOwn leaves out the lines of bots: to find them all that is kept of the person's chats
-// is looked through.
+// ReadOwn returns the same without the lines of bots. Finding them takes a search of everything
+// stored about the person's chats.
 func ReadOwn(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -187,7 +187,7 @@ func ReadOwn(ctx context.Context, pool *pgxpool.Pool, id int64) (Kept, error) {
 	return k, nil
 }
 
-// ReadLines gives what bots said about a person, in the order of time.
+// ReadLines returns the lines of bots about a person, in order of time.
 func ReadLines(ctx context.Context, pool *pgxpool.Pool, id int64) ([]Line, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

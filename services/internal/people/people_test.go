@@ -53,7 +53,7 @@ func TestAllThatIsKeptIsTold(t *testing.T) {
 	}
 }
 
-// What a bot says of its own topics was not brought up by a person who speaks of them.
+// A bot's own topics are not words that a person brought up.
 func TestWhatACastIsAboutIsNobodysWord(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// Tables that were not vacuumed since the last erasure, a partitioned one where a part
-	// was not. An erasure takes until a while after it was asked for, and rows that an
-	// open transaction may see stay until the next time.
+	// unvacuumed finds tables that were not vacuumed since the last erasure; a partitioned table,
+	// if one of its partitions was not. An erasure ends some time after the request, and a vacuum
+	// can't remove rows that an open transaction may see; the next one does.
 	unvacuumed = `
 SELECT root::text FROM (
     SELECT coalesce(pg_partition_root(s.relid), s.relid)::regclass AS root, coalesce(s.last_vacuum, '-infinity') AS vacuumed
@@ -24,13 +24,13 @@ WHERE root IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
 GROUP BY root HAVING min(vacuumed) < (SELECT max(at) + $2::interval FROM forgotten WHERE marks IS NULL)
 ORDER BY root::text`
 
-	// erasureEnds is how long after it was asked for an erasure may still delete.
+	// erasureEnds is the time after the request within which an erasure may delete.
 	erasureEnds = time.Hour
-	// vacuumTimeout bounds the vacuum of one table.
+	// vacuumTimeout limits the vacuum of one table.
 	vacuumTimeout = 5 * time.Minute
 )
 
-// erasedTables are those that an erasure deletes from or writes to.
+// erasedTables returns the tables that an erasure deletes from or writes to.
 func erasedTables() []string {
 	tables := []string{"dead_letters", "deliveries", "drafts", "memories", "turns"}
 	for _, place := range Places() {
@@ -40,9 +40,8 @@ func erasedTables() []string {
 	return tables
 }
 
-// Vacuum lets PostgreSQL give free what erasures deleted, and forget the samples of it
-// that it keeps for planning queries. It does nothing if that was done since the last
-// erasure.
+// Vacuum makes PostgreSQL free the space of erased rows, and replace the samples of them that it
+// keeps for planning queries. It does nothing if that was done since the last erasure.
 func Vacuum(ctx context.Context, pool *pgxpool.Pool) error {
 	tables, err := store.Collect(ctx, pool, "find tables to vacuum", pgx.RowTo[string], unvacuumed, erasedTables(), erasureEnds)
 	if err != nil {
@@ -56,7 +55,7 @@ func Vacuum(ctx context.Context, pool *pgxpool.Pool) error {
 			return err
 		}
 	}
-	return vacuum(ctx, pool, "VACUUM pg_catalog.pg_statistic") // where the old samples are
+	return vacuum(ctx, pool, "VACUUM pg_catalog.pg_statistic") // it holds the old samples
 }
 
 func vacuum(ctx context.Context, pool *pgxpool.Pool, sql string) error {

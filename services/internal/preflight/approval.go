@@ -12,8 +12,8 @@ import (
 
 const checkApproval = "approval"
 
-// Approval looks whether texts that wait can be shown in the operators' chat, and decided on
-// there, as the settings say. Without such a chat it finds nothing.
+// Approval checks whether waiting texts can be shown and decided on in the operators' chat, as the
+// settings say. Without such a chat it returns nothing.
 func Approval(ctx context.Context, api Asker, cast roster.Cast, values *settings.Values) []Finding {
 	at := int64(settings.ApprovalChat.Of(values, 0, 0))
 	if at == 0 {
@@ -40,7 +40,7 @@ func Approval(ctx context.Context, api Asker, cast roster.Cast, values *settings
 	return append(findings, shown(ctx, api, room, b))
 }
 
-// shows gives the bot that shows texts, or why none does.
+// shows returns the bot that shows texts, or a finding why there is none.
 func shows(cast roster.Cast, room roster.Chat, name string) (roster.Bot, *Finding) {
 	const subject, another = "approval_bot", "chorus settings set approval_bot NAME, with the name of a bot of the cast that is in the chat"
 	unfit := func(found, remedy string) (roster.Bot, *Finding) {
@@ -65,9 +65,9 @@ func shows(cast roster.Cast, room roster.Chat, name string) (roster.Bot, *Findin
 	return cast.Bots[i], nil
 }
 
-// shown tells whether a bot may write in the operators' chat.
+// shown checks whether a bot may write in the operators' chat.
 func shown(ctx context.Context, api Asker, room roster.Chat, b roster.Bot) Finding {
-	asking, cancel := context.WithTimeout(ctx, askPatience)
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	info, out := api.GetChat(asking, b.Secret, room.TelegramID)
 	refused := out.Kind == telegram.PermanentMembership || out.Kind == telegram.PermanentAction

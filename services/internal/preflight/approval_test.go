@@ -84,7 +84,7 @@ func TestApproval(t *testing.T) {
 	}
 }
 
-// stored is a setting as it stands in the database.
+// stored returns a setting as the database stores it.
 func stored(t *testing.T, d *settings.Definition, text string) settings.Stored {
 	t.Helper()
 	value, err := d.ParseText(text)

@@ -8,8 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// chat asks about a chat, by the first of its bots that can, and about all of
-// them in it.
+// chat checks a chat, by the first of its bots that can see it, and all of its bots in it.
 func chat(ctx context.Context, api Asker, c roster.Chat, bots map[string]roster.Bot) []Finding {
 	const check = "chat"
 	var findings []Finding
@@ -36,12 +35,12 @@ func chat(ctx context.Context, api Asker, c roster.Chat, bots map[string]roster.
 	return findings
 }
 
-// superBase is what Telegram subtracts from a supergroup's own number: the -100
-// before its id. Telegram's web client shows the id without it.
+// superBase is what Telegram subtracts from a supergroup's own number: the -100 before its id.
+// Telegram's web client shows the id without it.
 const superBase = -1_000_000_000_000
 
-// unseen is about a chat that no bot sees, by the id that was given. Where the
-// bots see one with -100 before the id, or without, that is the one that is meant.
+// unseen returns a finding about a chat that no bot sees by the given id. If the bots see a chat by
+// the id with or without -100, the finding suggests that id.
 func unseen(ctx context.Context, api Asker, c roster.Chat, bots map[string]roster.Bot) Finding {
 	const check = "chat"
 	other := c.TelegramID + superBase
@@ -53,7 +52,7 @@ func unseen(ctx context.Context, api Asker, c roster.Chat, bots map[string]roste
 		if !usable {
 			continue
 		}
-		asking, cancel := context.WithTimeout(ctx, askPatience)
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
 		info, out := api.GetChat(asking, b.Secret, other)
 		cancel()
 		if out.OK() {
@@ -64,10 +63,10 @@ func unseen(ctx context.Context, api Asker, c roster.Chat, bots map[string]roste
 	return fail(check, c.Name, fmt.Sprintf("no bot can see it (telegram_id %d)", c.TelegramID), "check the id, and add the bots to the group")
 }
 
-// look returns what one bot sees of a chat; the chat is nil if it sees nothing.
+// look returns findings about a chat as one bot sees it; seen is nil if the bot sees nothing.
 func look(ctx context.Context, api Asker, c roster.Chat, b roster.Bot) (findings []Finding, seen *telegram.ChatInfo) {
 	const check = "chat"
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	info, out := api.GetChat(ctx, b.Secret, c.TelegramID)
 	if out.Kind == telegram.Moved {
@@ -98,11 +97,11 @@ func look(ctx context.Context, api Asker, c roster.Chat, b roster.Bot) (findings
 	return findings, &info
 }
 
-// member returns whether a bot may speak in a chat, which is nil if it can't be seen.
+// member checks whether a bot may speak in a chat; seen is nil if the chat can't be seen.
 func member(ctx context.Context, api Asker, c roster.Chat, b roster.Bot, seen *telegram.ChatInfo) Finding {
 	const check = "member"
 	who := b.Name + " in " + c.Name
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	m, out := api.GetMember(ctx, b.Secret, c.TelegramID, b.AccountID)
 	switch {

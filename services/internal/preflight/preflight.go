@@ -1,6 +1,5 @@
-// Package preflight looks, before anything is started, whether everything that
-// Chorus needs is there and as it should be, and says what to do where it isn't.
-// It changes nothing, and says nothing in any chat.
+// Package preflight checks, before services start, whether everything that Chorus needs is there
+// and works, and says what to do if not. It changes nothing, and sends nothing to any chat.
 package preflight
 
 import (
@@ -12,32 +11,32 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Status is how well something is.
+// Status is the result of a check.
 type Status string
 
 // The statuses.
 const (
 	OK      Status = "ok"
-	Warning Status = "warning" // works, but not as well as it could
-	Failure Status = "failure" // does not work
+	Warning Status = "warning" // works, but with a disadvantage
+	Failure Status = "failure" // doesn't work
 )
 
-// Finding is what was found out about one thing.
+// Finding is the result of one check.
 type Finding struct {
 	Status Status `json:"status"`
-	// Check is what was looked at: configuration, database, bus, redis, clock, llm,
-	// bot, chat, member or approval.
+	// Check is the kind of the check: configuration, database, bus, redis, clock, llm, bot, chat,
+	// member or approval.
 	Check string `json:"check"`
-	// Subject is which of them, by its name in the cast file; for a member, the bot
-	// and the chat. Empty where there is one only.
+	// Subject is the checked object, by its name in the cast file; for a member, the bot and the
+	// chat. It is empty if there is only one.
 	Subject string `json:"subject,omitempty"`
-	// Found is what is so.
+	// Found describes the state.
 	Found string `json:"found"`
-	// Remedy is what to do about it; empty if nothing has to be done.
+	// Remedy says what to do; empty if nothing has to be done.
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// Report is all that was found, in the order in which it is best mended.
+// Report holds all findings, in the best order of fixing them.
 type Report struct {
 	Findings []Finding `json:"findings"`
 }
@@ -45,7 +44,7 @@ type Report struct {
 // Add adds findings.
 func (r *Report) Add(findings ...Finding) { r.Findings = append(r.Findings, findings...) }
 
-// Count returns how many findings have a status.
+// Count returns the number of findings with a status.
 func (r *Report) Count(s Status) int {
 	n := 0
 	for _, f := range r.Findings {
@@ -56,7 +55,7 @@ func (r *Report) Count(s Status) int {
 	return n
 }
 
-// OK tells whether nothing failed. Warnings don't count.
+// OK reports whether nothing failed. Warnings don't count.
 func (r *Report) OK() bool { return r.Count(Failure) == 0 }
 
 func well(check, subject, found string) Finding {
@@ -71,11 +70,11 @@ func fail(check, subject, found, remedy string) Finding {
 	return Finding{Status: Failure, Check: check, Subject: subject, Found: found, Remedy: remedy}
 }
 
-// WriteTable writes a line for each finding, and below it how to mend it.
+// WriteTable writes a line for each finding, and its remedy below.
 func (r *Report) WriteTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.DiscardEmptyColumns)
 	for _, f := range r.Findings {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark(f.Status), f.Check, f.Subject, names.Line(f.Found, 0)) // written by Flush
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark(f.Status), f.Check, f.Subject, names.Line(f.Found, 0)) // Flush returns errors
 		if f.Remedy != "" {
 			_, _ = fmt.Fprintf(table, "\t\t\t→ %s\n", names.Line(f.Remedy, 0))
 		}

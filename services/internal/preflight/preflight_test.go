@@ -18,14 +18,14 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// world is what Telegram knows.
+// world holds Telegram's state.
 type world struct {
 	me     telegram.Me
 	chat   telegram.ChatInfo
 	member telegram.Member
 	other  int64 // another id by which the chat is seen
 	hook   telegram.WebhookInfo
-	// What became of the questions; done unless said.
+	// The outcomes of the questions; the zero value is success.
 	asksMe, asksChat, asksMember telegram.Outcome
 }
 
@@ -54,7 +54,7 @@ func TestCast(t *testing.T) {
 	done := telegram.Outcome{Kind: telegram.Done}
 	for name, c := range map[string]struct {
 		change func(*world, *roster.Cast)
-		want   string // what is not well: the check, its status, and a part of what was found
+		want   string // the findings that aren't ok: check, status and a part of Found
 	}{
 		"all is well": {func(*world, *roster.Cast) {}, ""},
 		"no cast":     {func(_ *world, c *roster.Cast) { *c = roster.Cast{} }, "bot warning no bot takes part"},

@@ -38,15 +38,15 @@ func told(t *testing.T, url string, commands ...string) {
 
 func as(url, user string) string { return strings.Replace(url, "redis://", "redis://"+user+"@", 1) }
 
-// Redis has many ways to be there and of no use. The check does what the services
-// do, finds each, and says the remedy for that one.
+// Redis can be reachable and useless in many ways. The check uses it as the services do, finds each
+// fault, and gives its remedy.
 func TestRedisThatIsOfNoUse(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		options  func(t *testing.T) []string
 		commands []string
 		url      func(url string) string
-		found    string // empty where nothing is wrong
+		found    string // empty if nothing is wrong
 		remedy   string
 	}{
 		"all is well":       {},
@@ -145,7 +145,7 @@ func TestRedisThatIsNotThere(t *testing.T) {
 	sees(t, "redis://"+silent(t), "does not answer in time", "start Redis")
 }
 
-// silent is the address of a server that takes connections and answers nothing.
+// silent returns the address of a server that accepts connections and never answers.
 func silent(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(context.WithoutCancel(t.Context()), "tcp", "127.0.0.1:0")

@@ -20,20 +20,20 @@ import (
 )
 
 const (
-	// serverPatience is how long a server is waited for: it should be there.
-	serverPatience = 5 * time.Second
+	// serverTimeout limits the wait for a server.
+	serverTimeout = 5 * time.Second
 	// oldestPostgres is the oldest major version that the schema is tested with.
 	oldestPostgres = 15
 )
 
-// Database looks at PostgreSQL and the schema. The pool is nil where there is
-// none to use; whoever gets one closes it.
+// Database checks PostgreSQL and the schema. The returned pool is nil if it can't be used; the
+// caller must close it.
 func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) {
 	const check = "database"
 	if cfg.URL == "" {
 		return nil, []Finding{fail(check, "", "no database is configured", "set CHORUS_DATABASE_URL, or CHORUS_DATABASE_URL_FILE")}
 	}
-	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverPatience)
+	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverTimeout)
 	pool, err := store.Dial(ctx, cfg)
 	if err != nil {
 		if refused := (*store.RefusedError)(nil); errors.As(err, &refused) {
@@ -41,7 +41,7 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 		}
 		return nil, []Finding{fail(check, "", err.Error(), "start PostgreSQL (chorus up starts its own), or correct database.url")}
 	}
-	ctx, cancel := context.WithTimeout(ctx, serverPatience)
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	var version int
 	var name, commit string
@@ -76,13 +76,13 @@ func Database(ctx context.Context, cfg store.Config) (*pgxpool.Pool, []Finding) 
 	return pool, append(findings, well(check, "writes", "are taken"))
 }
 
-// Bus looks at NATS, its streams and its consumers.
+// Bus checks NATS, its streams and its consumers.
 func Bus(ctx context.Context, cfg bus.Config) []Finding {
 	const check = "bus"
 	if cfg.URL == "" {
 		return []Finding{fail(check, "", "no bus is configured", "set CHORUS_NATS_URL")}
 	}
-	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverPatience)
+	cfg.ConnectTimeout = min(cfg.ConnectTimeout, serverTimeout)
 	b, err := bus.Connect(ctx, cfg, zap.NewNop(), "chorus-check")
 	if err != nil {
 		return []Finding{fail(check, "", err.Error(), "start NATS 2.10 or newer with JetStream, or correct nats.url")}
@@ -106,7 +106,7 @@ func Bus(ctx context.Context, cfg bus.Config) []Finding {
 // writable stores and deletes a message in every stream.
 func writable(ctx context.Context, b *bus.Bus) Finding {
 	const check, subject = "bus", "writes"
-	ctx, cancel := context.WithTimeout(ctx, serverPatience)
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	if err := b.Writable(ctx, bus.Streams()...); err != nil {
 		return fail(check, subject, err.Error(), "docs/operations.md tells what to do about a full bus or disk")
@@ -114,7 +114,7 @@ func writable(ctx context.Context, b *bus.Bus) Finding {
 	return well(check, subject, "every stream takes messages")
 }
 
-// Redis looks at Redis, which nothing needs.
+// Redis checks Redis, which is optional.
 func Redis(ctx context.Context, cfg redisdb.Config) []Finding {
 	const check = "redis"
 	const alone = "every sender keeps to its share of the limits"
@@ -122,13 +122,13 @@ func Redis(ctx context.Context, cfg redisdb.Config) []Finding {
 		return []Finding{warn(check, "", "none is configured: "+alone, "set CHORUS_REDIS_URL where several senders run")}
 	}
 	within := cfg.Timeout
-	cfg.Timeout = max(cfg.Timeout, serverPatience/2) // else a slow one would look like a dead one
+	cfg.Timeout = max(cfg.Timeout, serverTimeout/2) // a slow Redis must not look like a dead one
 	client, err := redisdb.Open(cfg)
 	if err != nil {
 		return []Finding{fail(check, "", err.Error(), "correct redis.url")}
 	}
 	defer func() { _ = client.Close() }() // it only closes connections
-	ctx, cancel := context.WithTimeout(ctx, serverPatience)
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	for _, try := range []func(context.Context) error{
 		limit.NewRedis(client, time.Second).Try,
@@ -165,10 +165,10 @@ func clocks(server string, ours, theirs time.Time) Finding {
 	return warn(check, server, fmt.Sprintf("this machine's clock is %v %s that of %s", ahead.Abs().Round(time.Second), how, server), remedy)
 }
 
-// telegramClock asks one of the bots what time it is at Telegram.
+// telegramClock compares clocks by the time of Telegram's answer to one of the bots.
 func telegramClock(ctx context.Context, api Asker, bots map[string]roster.Bot) []Finding {
 	for _, b := range bots {
-		ctx, cancel := context.WithTimeout(ctx, askPatience)
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		if _, out := api.GetMe(ctx, b.Secret); !out.At.IsZero() {
 			return []Finding{clocks(clock.Telegram, time.Now(), out.At)}

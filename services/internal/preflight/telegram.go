@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster"
 )
 
-// Asker is the part of Telegram that is asked.
+// Asker is the part of Telegram that the checks use.
 type Asker interface {
 	GetMe(ctx context.Context, token secret.String) (telegram.Me, telegram.Outcome)
 	GetChat(ctx context.Context, token secret.String, chatID int64) (telegram.ChatInfo, telegram.Outcome)
@@ -25,14 +25,13 @@ type Asker interface {
 var _ Asker = (*telegram.Client)(nil)
 
 const (
-	// asksAtOnce keeps far below Telegram's limits, whatever the size of the cast.
+	// asksAtOnce keeps the calls far below Telegram's limits, whatever the size of the cast.
 	asksAtOnce = 8
-	// askPatience bounds one question.
-	askPatience = 20 * time.Second
+	// askTimeout limits one call.
+	askTimeout = 20 * time.Second
 )
 
-// Cast asks Telegram about every bot and every chat that takes part, and about
-// every bot in each of its chats.
+// Cast checks every enabled bot and chat at Telegram, and every bot in each of its chats.
 func Cast(ctx context.Context, api Asker, cast roster.Cast) []Finding {
 	cast = cast.Present()
 	findings, usable := each(ctx, api, cast)
@@ -55,7 +54,7 @@ func Cast(ctx context.Context, api Asker, cast roster.Cast) []Finding {
 			return nil
 		})
 	}
-	_ = asking.Wait() // they say it in findings
+	_ = asking.Wait() // errors are in the findings
 	for _, p := range places {
 		findings = append(findings, p.findings...)
 	}
@@ -65,7 +64,7 @@ func Cast(ctx context.Context, api Asker, cast roster.Cast) []Finding {
 	return findings
 }
 
-// each asks about the bots, and gives those whose tokens work, by name.
+// each checks the bots, and returns those whose tokens work, by name.
 func each(ctx context.Context, api Asker, cast roster.Cast) ([]Finding, map[string]roster.Bot) {
 	found := make([][]Finding, len(cast.Bots))
 	works := make([]bool, len(cast.Bots))
@@ -79,7 +78,7 @@ func each(ctx context.Context, api Asker, cast roster.Cast) ([]Finding, map[stri
 			})
 		}
 	}
-	_ = asking.Wait() // they say it in findings
+	_ = asking.Wait() // errors are in the findings
 	var findings []Finding
 	usable := map[string]roster.Bot{}
 	for i, b := range cast.Bots {
@@ -97,7 +96,7 @@ func bot(ctx context.Context, api Asker, b roster.Bot) ([]Finding, bool) {
 		return []Finding{fail(check, b.Name, "its token can't be opened with these keys",
 			"give the key that it was sealed with (secret.keys), or apply the cast again")}, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	me, out := api.GetMe(ctx, b.Secret)
 	switch {
@@ -119,11 +118,11 @@ func bot(ctx context.Context, api Asker, b roster.Bot) ([]Finding, bool) {
 	return append(findings, webhook(ctx, api, b)...), true
 }
 
-// webhook tells whether Telegram reaches a bot's webhook, if it has one.
+// webhook checks whether Telegram reaches a bot's webhook, if it has one.
 func webhook(ctx context.Context, api Asker, b roster.Bot) []Finding {
 	const check = "webhook"
 	info, out := api.GetWebhook(ctx, b.Secret)
-	now := out.At // Telegram's clock tells when it failed
+	now := out.At // the time of a failure is by Telegram's clock
 	if now.IsZero() {
 		now = time.Now()
 	}

@@ -13,24 +13,24 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// Provider is a provider of texts or embeddings, and how long its calls may take.
+// Provider is a provider of texts or embeddings, with the limits of its calls.
 type Provider struct {
 	llm.Provider
 
 	Name string
-	// Timeout bounds a call, and LoadTimeout, if it is more, the first one.
+	// Timeout limits a call, and LoadTimeout, if it is longer, the first one.
 	Timeout, LoadTimeout time.Duration
 }
 
 const checkLLM = "llm"
 
-// Texts makes a request as turns make it. It costs as much as one text, and proves
-// the address, the key, the model and that it takes such requests.
+// Texts makes a request like those of turns. It costs as much as one text, and proves that the
+// address, the key and the model are right and such requests are accepted.
 func Texts(ctx context.Context, p Provider, r llm.Request) []Finding {
 	return asked(ctx, p, "writes", r)
 }
 
-// Embeddings asks a provider of embeddings for that of a word.
+// Embeddings requests the embedding of a word.
 func Embeddings(ctx context.Context, p Provider) []Finding {
 	return asked(ctx, p, "compares", llm.Request{Messages: []llm.Message{{Role: llm.RoleUser, Content: "tea"}}})
 }
@@ -39,7 +39,7 @@ func asked(ctx context.Context, p Provider, does string, r llm.Request) []Findin
 	first := ask(ctx, p, r, max(p.Timeout, p.LoadTimeout))
 	answer := first
 	if first.err == nil && first.took > p.Timeout {
-		answer = ask(ctx, p, r, p.Timeout) // now that the model is loaded
+		answer = ask(ctx, p, r, p.Timeout) // the model is loaded now
 	}
 	if answer.err != nil {
 		return []Finding{failed(p, answer)}
@@ -56,17 +56,17 @@ func asked(ctx context.Context, p Provider, does string, r llm.Request) []Findin
 	return []Finding{well(checkLLM, p.Name, found)}
 }
 
-// answered is how a request went.
+// answered is the result of a request.
 type answered struct {
 	err       error
-	late      bool // there was no answer in the time of limit
+	late      bool // no answer within limit
 	limit     time.Duration
 	took      time.Duration
 	truncated bool
-	left      []string // what the model refuses, and is left out
+	left      []string // parts that the model refused and that are left out
 }
 
-// maxLeftOut bounds how often a request is made again without a part of it.
+// maxLeftOut limits how often a request is repeated without a part of it.
 const maxLeftOut = 5
 
 func ask(ctx context.Context, p Provider, r llm.Request, limit time.Duration) (a answered) {
@@ -87,8 +87,7 @@ func ask(ctx context.Context, p Provider, r llm.Request, limit time.Duration) (a
 	return a
 }
 
-// failed is why there is no answer. An answer of any kind shows that the address is
-// right.
+// failed returns the finding for a failed request. Any answer shows that the address is right.
 func failed(p Provider, a answered) Finding {
 	var e *llm.Error
 	errors.As(a.err, &e)
@@ -122,8 +121,7 @@ func failed(p Provider, a answered) Finding {
 	return fail(checkLLM, p.Name, "can't be reached: "+what, "check llm.url, and whether this machine reaches it")
 }
 
-// Refused tells what the services don't do now because Telegram refused it, which
-// may be otherwise by now.
+// Refused returns the states in which Telegram refused something. Telegram may accept it by now.
 func Refused(states []rosterpg.Refusal) []Finding {
 	var findings []Finding
 	for _, s := range states {
@@ -142,8 +140,7 @@ func Refused(states []rosterpg.Refusal) []Finding {
 	return findings
 }
 
-// Tokens tells which bots' tokens can't be opened, and whether a rotation of the
-// keys is half done.
+// Tokens reports tokens that can't be decrypted, and an unfinished rotation of the keys.
 func Tokens(states []rosterpg.TokenState) []Finding {
 	const check = "token"
 	var findings []Finding

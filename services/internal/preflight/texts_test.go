@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/preflight"
 )
 
-// model answers calls, one after the other; the last answer stays.
+// model answers calls one after the other; the last answer repeats.
 type model struct {
 	calls   []answer
 	n       int
@@ -47,7 +47,7 @@ func TestTexts(t *testing.T) {
 	for name, test := range map[string]struct {
 		calls []answer
 		want  preflight.Status
-		says  string // in what was found or the remedy
+		says  string // in Found or the remedy
 		n     int
 	}{
 		"it writes":          {[]answer{{time.Second, text, nil}}, preflight.OK, "writes, after 1s", 1},

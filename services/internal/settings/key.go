@@ -1,11 +1,10 @@
-// Package settings is the table of Chorus' run-time parameters: what each is
-// called, what it may be, what it is if nobody says, and for what it can be set.
-// What is set is stored elsewhere (settingspg); here are the meaning of it and
+// Package settings defines Chorus' run-time parameters in a table: the name, range, default and
+// scopes of each. Package settingspg stores their values; this package validates them and makes
 // immutable snapshots.
 //
-// A setting can be set globally, for a chat and for a bot, as far as its scopes
-// allow; the narrowest that is set holds: bot, then chat, then global, then the
-// default, which may depend on the setting style.
+// A setting can be set globally, for a chat or for a bot, as far as its scopes allow. The narrowest
+// value holds: bot, then chat, then global, then the default, which may depend on the setting
+// style.
 package settings
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
-// Scope is for what a setting is set.
+// Scope is a scope in which a setting is set.
 type Scope string
 
 // The scopes.
@@ -33,29 +32,27 @@ const (
 // Definition is one row of the table. It never changes.
 type Definition struct {
 	Key         string
-	Default     string // as Text writes it
-	Range       string // what is allowed, in words
+	Default     string // in the format of Text
+	Range       string // the allowed values, in words
 	Scopes      []Scope
 	Description string
-	// Styles are the defaults of chats of a style, where they differ, as Text writes them.
+	// Styles holds other defaults for chats of a style, in the format of Text.
 	Styles map[string]string
 
 	field schema.Field
 }
 
-// Key is a setting whose values are Ts.
+// Key is a setting with values of type T.
 type Key[T any] struct {
 	*Definition
 	fallback T
 	styled   map[string]T
 }
 
-// styles are those whose defaults differ from what the table calls the default. Each may
-// be a tag of a key.
+// styles returns the styles with defaults of their own. Each may be a tag of a key.
 func styles() [3]string { return [...]string{"calm", "debate", "play"} }
 
-// key makes a key of the tags of package schema. It panics if it can't: that is a
-// mistake in the table.
+// key returns a key, from tags of package schema. It panics on a mistake in the table.
 func key[T any](name string, tags reflect.StructTag) Key[T] {
 	f := schema.One(name, reflect.TypeFor[T](), tags)
 	scopes := []Scope{Global, Chat}
@@ -80,8 +77,8 @@ func key[T any](name string, tags reflect.StructTag) Key[T] {
 	}
 }
 
-// Of is the setting's value for a chat and a bot; 0 for neither. What it returns
-// must not be changed.
+// Of returns the setting's value for a chat and a bot; 0 for neither. The caller must not change
+// it.
 func (k Key[T]) Of(v *Values, chatID, botID int64) T {
 	if value, _, ok := v.lookup(k.Definition, chatID, botID); ok {
 		if t, ok := reflect.TypeAssert[T](value); ok {
@@ -96,9 +93,8 @@ func (k Key[T]) Of(v *Values, chatID, botID int64) T {
 	return k.fallback
 }
 
-// ParseJSON checks a value as it is stored and as the API takes it, and returns
-// it in its canonical form. It is strict: a string is never taken for a bool or
-// a number.
+// ParseJSON validates a value in the format of the store and the API, and returns its canonical
+// form. It is strict: a string is never accepted as a bool or a number.
 func (d *Definition) ParseJSON(raw json.RawMessage) (json.RawMessage, error) {
 	value, err := d.fromJSON(raw)
 	if err != nil {
@@ -107,9 +103,8 @@ func (d *Definition) ParseJSON(raw json.RawMessage) (json.RawMessage, error) {
 	return d.encode(value)
 }
 
-// ParseText checks a value as it is written on a command line, and returns it as
-// ParseJSON does. Items of lists are separated by commas; an empty text is an
-// empty list.
+// ParseText validates a value in the format of the command line, and returns it as ParseJSON does.
+// Commas separate the items of lists; an empty text is an empty list.
 func (d *Definition) ParseText(text string) (json.RawMessage, error) {
 	value, err := d.read(text, schema.Quote(text))
 	if err != nil {
@@ -118,7 +113,7 @@ func (d *Definition) ParseText(text string) (json.RawMessage, error) {
 	return d.encode(value)
 }
 
-// Words are the values that are allowed, as texts, where they are few; else nil.
+// Words returns the allowed values as texts if they are few; else nil.
 func (d *Definition) Words() []string {
 	switch d.field.Type.Kind() {
 	case reflect.Bool:
@@ -130,7 +125,7 @@ func (d *Definition) Words() []string {
 	}
 }
 
-// Allows checks that the setting can be set for a scope.
+// Allows returns an error if the setting can't be set for a scope.
 func (d *Definition) Allows(scope Scope) error {
 	if slices.Contains(d.Scopes, scope) {
 		return nil
@@ -146,7 +141,7 @@ func (d *Definition) scopes() []string {
 	return names
 }
 
-// read reads a value; an error shows it as told.
+// read parses a value; an error shows it as shown.
 func (d *Definition) read(text, shown string) (reflect.Value, error) {
 	value, err := d.field.Parse(text)
 	if err != nil || len(d.field.Check(value, d.Key)) > 0 {
@@ -195,8 +190,7 @@ func (d *Definition) encode(v reflect.Value) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// Find is the definition of a key. The error for an unknown one names the
-// nearest that there is.
+// Find returns the definition of a key. The error for an unknown key suggests the most similar one.
 func Find(key string) (*Definition, error) {
 	var keys []string
 	for _, d := range All() {
@@ -211,7 +205,7 @@ func Find(key string) (*Definition, error) {
 	return nil, fmt.Errorf("setting %.64q: there is none; `chorus settings list` shows all", key)
 }
 
-// styled tells what the default is in chats of other styles, such as ", calm `2`".
+// styled returns the defaults of other styles, such as ", calm `2`".
 func (d *Definition) styled() string {
 	var b strings.Builder
 	for _, style := range styles() {

@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// Whoever adds a setting and forgets the list would have one that can't be set.
+// A setting that is missing in the list could not be set.
 func TestEverySettingIsInTheTable(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "table.go", nil, 0)
@@ -208,7 +208,7 @@ func TestAStyleChangesDefaults(t *testing.T) {
 	if got := settings.ReplyToBotsProbability.Of(v, 9, 0); got != 0.85 {
 		t.Errorf("in a debate reply_to_bots_probability is %v", got)
 	}
-	// A global value is set, too, and no default.
+	// A global value is a set value, not a default.
 	v = values(t, set("style", settings.Global, 0, `"calm"`), set("max_run", settings.Global, 0, "4"))
 	if got := settings.MaxRun.Of(v, 7, 0); got != 4 {
 		t.Errorf("max_run is %d, want 4", got)
@@ -237,7 +237,7 @@ func TestStoredNonsenseIsLeftOut(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is in range, and comes back from its stored form the same.
+// Every accepted value is in range, and survives storing unchanged.
 func TestAcceptedNumbersAreInRange(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -6,8 +6,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/hours"
 )
 
-// The settings of the planner. Where scope:"global" stands, a chat can't have a
-// value of its own; package schema has the other tags.
+// The settings of the planner. With scope:"global", a chat can't have a value of its own; package
+// schema describes the other tags.
 //
 //nolint:gochecknoglobals // an immutable table: keys hold no values
 var (
@@ -82,13 +82,13 @@ var (
 	ReactionMode = key[string]("reaction_mode", `default:"native_then_message" enum:"native,native_then_message,message,off" doc:"How reactions are made: native, as a message where Telegram refuses, always as a message, or not at all."`)
 )
 
-// Group is settings that are about the same.
+// Group is a group of related settings.
 type Group struct {
 	Name     string
 	Settings []*Definition
 }
 
-// Groups are the table, in the order in which it is shown.
+// Groups returns the table, in the order in which it is shown.
 func Groups() []Group {
 	return []Group{
 		{"Pace", []*Definition{
@@ -121,7 +121,7 @@ func Groups() []Group {
 	}
 }
 
-// All is the table without its groups.
+// All returns the table without its groups.
 func All() []*Definition {
 	var all []*Definition
 	for _, g := range Groups() {

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/schema"
 )
 
-// Stored is a value that somebody has set.
+// Stored is a stored value.
 type Stored struct {
 	Key   string
 	Scope Scope
@@ -17,8 +17,8 @@ type Stored struct {
 	Value   json.RawMessage
 }
 
-// Values is a snapshot of all that is set. It never changes, and is safe for
-// concurrent use. The zero Values, and nil, hold the defaults.
+// Values is a snapshot of all stored values. It never changes, and is safe for concurrent use. The
+// zero Values, and nil, hold the defaults.
 type Values struct {
 	set map[place]reflect.Value
 }
@@ -29,9 +29,8 @@ type place struct {
 	id    int64
 }
 
-// NewValues makes a snapshot. What can't be understood (an unknown key, a value
-// or scope that is not allowed: another version's) is left out and reported;
-// the rest holds.
+// NewValues returns a snapshot. It leaves out and reports rows that this version doesn't accept (an
+// unknown key, a value or scope that isn't allowed); the others hold.
 func NewValues(stored []Stored) (*Values, []error) {
 	definitions := make(map[string]*Definition, len(stored))
 	for _, d := range All() {
@@ -63,7 +62,7 @@ func (s Stored) check(d *Definition) (reflect.Value, error) {
 	return d.fromJSON(s.Value)
 }
 
-// lookup is the narrowest value that is set for a chat and a bot, and where.
+// lookup returns the narrowest value for a chat and a bot, and its scope.
 func (v *Values) lookup(d *Definition, chatID, botID int64) (reflect.Value, Scope, bool) {
 	if v == nil || len(v.set) == 0 {
 		return reflect.Value{}, "", false
@@ -79,7 +78,7 @@ func (v *Values) lookup(d *Definition, chatID, botID int64) (reflect.Value, Scop
 	return reflect.Value{}, "", false
 }
 
-// Highest is the highest value of a setting in any chat.
+// Highest returns the highest value of a setting in any chat.
 func Highest(v *Values, k Key[int]) int {
 	highest := k.Of(v, 0, 0)
 	for _, styled := range k.styled {
@@ -96,9 +95,8 @@ func Highest(v *Values, k Key[int]) int {
 	return highest
 }
 
-// Text is the value of a setting for a chat and a bot (0 for neither) as it is
-// written on a command line, and the scope that it was set for: "" if it is the
-// default.
+// Text returns the value of a setting for a chat and a bot (0 for neither), in the format of the
+// command line, and its scope: "" for the default.
 func (v *Values) Text(d *Definition, chatID, botID int64) (text string, from Scope) {
 	value, scope, ok := v.lookup(d, chatID, botID)
 	if !ok {

@@ -1,5 +1,5 @@
-// Package status is what each process tells of itself when it is asked over the bus. Nobody
-// asks it regularly: metrics are for that.
+// Package status lets each process report its state when it is asked over the bus. For regular
+// monitoring there are metrics.
 package status
 
 import (
@@ -13,26 +13,25 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/bus"
 )
 
-// Process is how one is. No secret and no words of people are in it.
+// Process is the state of a process. It contains no secret and no words of people.
 type Process struct {
 	Service string    `json:"service" doc:"up for one that runs all services"`
 	Host    string    `json:"host"`
 	Version string    `json:"version"`
 	Commit  string    `json:"commit"`
 	Started time.Time `json:"started_at"`
-	// Breakers are those that are not closed, at most MaxBreakers, and Open is how many there
-	// are.
+	// Breakers holds the breakers that are not closed, at most MaxBreakers; Open is their number.
 	Breakers []Breaker `json:"breakers" doc:"those that are not closed, at most 50"`
 	Open     int       `json:"open_breakers"`
-	// Rests are those of providers of texts.
+	// Rests holds the paused providers of texts.
 	Rests []Rest `json:"rests,omitempty" doc:"providers of texts that it does not ask for a while, and why"`
 	Cache *Cache `json:"cache,omitempty"`
 }
 
-// MaxBreakers is how many a process tells of.
+// MaxBreakers limits the breakers in an answer.
 const MaxBreakers = 50
 
-// Breaker is one that is not closed.
+// Breaker is a breaker that is not closed.
 type Breaker struct {
 	Of    string    `json:"of" doc:"what it is about, such as Telegram, anna, send_message"`
 	State string    `json:"state" doc:"open, or half-open while one call is tried"`
@@ -40,7 +39,7 @@ type Breaker struct {
 	Next  time.Time `json:"next_try_at"`
 }
 
-// Rest is of something that a process leaves alone for a while.
+// Rest is a pause.
 type Rest struct {
 	Of    string    `json:"of" doc:"the provider's name"`
 	Why   string    `json:"why"`
@@ -48,7 +47,7 @@ type Rest struct {
 	Until time.Time `json:"until,omitzero" doc:"left out where it is not known"`
 }
 
-// Cache is how that of a process is, since its start.
+// Cache is the state of a process' cache since its start.
 type Cache struct {
 	Hits   float64 `json:"hits" doc:"found in the process"`
 	Shared float64 `json:"shared_hits" doc:"found in Redis"`
@@ -57,11 +56,11 @@ type Cache struct {
 	Bytes  float64 `json:"bytes" doc:"about what they take"`
 	// Redis is "answers", "does not answer" or "none".
 	Redis string `json:"redis"`
-	// Hears tells that it is told of changes; else it keeps values for a second only.
+	// Hears reports that the cache receives changes; else it keeps values for a second only.
 	Hears bool `json:"hears_of_changes"`
 }
 
-// Answer tells of a process whoever asks, until stop is called.
+// Answer answers questions with the state of the process, until stop is called.
 func Answer(b *bus.Bus, process func() Process) (stop func(), err error) {
 	return b.Answer(subject.Status, func() []byte {
 		p := process()
@@ -70,18 +69,18 @@ func Answer(b *bus.Bus, process func() Process) (stop func(), err error) {
 		p.Breakers = p.Breakers[:min(p.Open, MaxBreakers)]
 		text, err := json.Marshal(p)
 		if err != nil {
-			return nil // a number that is none
+			return nil // a NaN can't be encoded
 		}
 		return text
 	})
 }
 
-// patience is how long it is waited for processes that do not answer.
-const patience = time.Second
+// answerTimeout limits the wait for processes that don't answer.
+const answerTimeout = time.Second
 
-// Ask asks the processes, of which so many are known to live.
+// Ask asks all processes, and waits for living answers or answerTimeout.
 func Ask(ctx context.Context, b *bus.Bus, living int) ([]Process, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	all := make([]Process, 0, living)
 	err := b.Ask(ctx, subject.Status, living, func(text []byte) {

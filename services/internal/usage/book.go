@@ -16,35 +16,33 @@ import (
 )
 
 const (
-	// flushEvery is how long a call may wait to be written down. A killed process
-	// loses the calls of that time.
+	// flushEvery is the longest time until a call is stored. A killed process loses the calls of
+	// that time.
 	flushEvery = 3 * time.Second
-	// refreshEvery is how often what other replicas spent is looked at by one that
-	// makes no calls itself.
+	// refreshEvery is how often a process that makes no calls reads the others' spending.
 	refreshEvery = time.Minute
-	// maxWaiting bounds the calls that wait while the database is down. Beyond it
-	// the oldest are forgotten; what they cost still counts in this process.
+	// maxWaiting limits the calls that wait while the database is down. Beyond it the oldest are
+	// dropped; this process no longer counts them either.
 	maxWaiting = 20_000
 	timeout    = 10 * time.Second
 )
 
-// Book writes calls down behind the back of whoever makes them, so that nobody
-// waits for it. It is safe for concurrent use.
+// Book stores calls in the background, so that callers don't wait. It is safe for concurrent use.
 type Book struct {
 	pool *pgxpool.Pool
 	log  *zap.Logger
-	// outages is of the database.
+	// outages logs the database's outages.
 	outages *outage.Log
 	wake    chan struct{}
 
 	mu      sync.Mutex
 	day     time.Time
-	known   map[string]Spent // by all replicas, as far as the database has told
+	known   map[string]Spent // by all replicas, as the database last told
 	waiting []Call
-	writing []Call // being written: neither in known nor in waiting
+	writing []Call // being stored: neither in known nor in waiting
 }
 
-// NewBook makes a book. It writes nothing down outside of Around.
+// NewBook returns a Book. It stores calls only while Around runs.
 func NewBook(pool *pgxpool.Pool, log *zap.Logger) *Book {
 	return &Book{
 		pool: pool, log: log, outages: outage.New(log, "usage can't be written down: it waits", "usage is written down again").Except(store.Away),
@@ -52,7 +50,7 @@ func NewBook(pool *pgxpool.Pool, log *zap.Logger) *Book {
 	}
 }
 
-// Record takes a call down.
+// Record adds a call.
 func (b *Book) Record(c Call) {
 	b.mu.Lock()
 	if len(b.waiting) >= maxWaiting {
@@ -67,8 +65,8 @@ func (b *Book) Record(c Call) {
 	}
 }
 
-// Spent returns what a provider was used for today, by all replicas, as far as is
-// known here: others may have made calls in the last seconds.
+// Spent returns a provider's use today by all replicas, as far as this process knows: others may
+// have made calls in the last seconds.
 func (b *Book) Spent(provider string, now time.Time) Spent {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,11 +92,11 @@ func (b *Book) open(ctx context.Context) error {
 	return b.refresh(ctx)
 }
 
-// Around reads what was spent today, and then writes calls down while work runs;
-// when that has returned, those that are left.
+// Around reads today's spending, and then stores calls while work runs. When work has returned, it
+// stores the rest.
 func (b *Book) Around(ctx context.Context, work func(context.Context) error) error {
 	if err := b.open(ctx); err != nil {
-		if ctx.Err() != nil { // asked to stop while starting
+		if ctx.Err() != nil { // stopped while starting
 			return nil
 		}
 		return err
@@ -111,7 +109,7 @@ func (b *Book) Around(ctx context.Context, work func(context.Context) error) err
 	return work(ctx)
 }
 
-// write writes calls down until the context ends, and then those that are left.
+// write stores calls until the context ends, and then the rest.
 func (b *Book) write(ctx context.Context) {
 	refresh := time.NewTicker(refreshEvery)
 	defer refresh.Stop()
@@ -125,7 +123,7 @@ func (b *Book) write(ctx context.Context) {
 			continue
 		case <-b.wake:
 		}
-		// More will come soon, and one statement takes them all.
+		// More calls will come soon, and one statement takes them all.
 		pause := time.NewTimer(flushEvery)
 		select {
 		case <-pause.C:
@@ -138,7 +136,7 @@ func (b *Book) write(ctx context.Context) {
 	}
 }
 
-// again wakes the book after what it wrote was refused.
+// again wakes the writer after the database refused calls.
 func (b *Book) again() {
 	select {
 	case b.wake <- struct{}{}:
@@ -159,10 +157,10 @@ SELECT today.day, coalesce(t.key, ''), coalesce(sum(t.calls), 0)::bigint, coales
     coalesce(sum(t.cost), 0)::float8
 FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today LEFT JOIN llm_totals t ON t.by = 'provider' AND t.day = today.day GROUP BY 1, 2`
 
-// SpentToday is the day that it is at the database, and what each provider was used for
-// on it, by all replicas.
+// SpentToday returns the database's current day (UTC), and each provider's use on it, by all
+// replicas.
 func SpentToday(ctx context.Context, pool *pgxpool.Pool) (day time.Time, known map[string]Spent, err error) {
-	rows, _ := pool.Query(ctx, `-- spent today`+spentToday) // its error is that of the rows, too
+	rows, _ := pool.Query(ctx, `-- spent today`+spentToday) // the rows return the same error
 	return spent(rows)
 }
 
@@ -186,15 +184,15 @@ func (b *Book) refresh(ctx context.Context) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	// What was written since is in the database, and what is being written comes
-	// with the answer to that.
+	// Calls stored meanwhile are in the database; calls being stored come with the result of that
+	// statement.
 	b.day, b.known = day, known
 	return nil
 }
 
-// A trigger adds the calls to llm_totals. The build before measures budgets by llm_spending.
-// In the order of its key, so that replicas don't wait for each other in turn. What was spent
-// is read as of before.
+// A trigger adds the calls to llm_totals; the previous version measures budgets by llm_spending.
+// Rows are inserted in order of the key, so that replicas don't deadlock. The spending is read from
+// before the insert.
 const writeCalls = `-- write calls
 WITH calls AS (
     INSERT INTO llm_calls (at, purpose, chat_id, turn_no, bot_id, provider, model, prompt, prompt_tokens, completion_tokens, cost, latency, outcome,
@@ -211,7 +209,7 @@ spending AS (
     ON CONFLICT (day, provider) DO UPDATE SET
         calls = llm_spending.calls + excluded.calls, tokens = llm_spending.tokens + excluded.tokens, cost = llm_spending.cost + excluded.cost)` + spentToday
 
-// flush writes what waits. It is false if the database took nothing.
+// flush stores the waiting calls. It returns false if the database refused them.
 func (b *Book) flush(ctx context.Context) bool {
 	b.mu.Lock()
 	b.writing, b.waiting = b.waiting, nil
@@ -220,7 +218,7 @@ func (b *Book) flush(ctx context.Context) bool {
 	if len(calls) == 0 {
 		return true
 	}
-	// Given up half-way it might be written all the same, and then once more.
+	// A cancelled statement might have been committed, and the calls would then be stored twice.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	day, known, err := b.insert(ctx, calls)
@@ -236,13 +234,13 @@ func (b *Book) flush(ctx context.Context) bool {
 	return true
 }
 
-// insert writes calls down, and tells what was spent today, with them.
+// insert stores calls, and returns today's spending including them.
 func (b *Book) insert(ctx context.Context, calls []Call) (day time.Time, known map[string]Spent, err error) {
 	var c callColumns
 	for _, call := range calls {
 		c.add(call)
 	}
-	rows, _ := b.pool.Query(ctx, writeCalls, c.args()...) // its error is that of the rows, too
+	rows, _ := b.pool.Query(ctx, writeCalls, c.args()...) // the rows return the same error
 	day, known, err = spent(rows)
 	if err != nil {
 		return day, nil, fmt.Errorf("write calls down: %w", err)
@@ -255,7 +253,7 @@ func (b *Book) insert(ctx context.Context, calls []Call) (day time.Time, known m
 	return day, known, nil
 }
 
-// callColumns are calls turned by their side, as unnest wants them.
+// callColumns holds calls by column, for unnest.
 type callColumns struct {
 	at                                        []time.Time
 	purpose, provider, model, prompt, outcome []string

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// keep runs a book until the test or stop ends it.
+// keep runs a book until the test ends or stop is called.
 func keep(t *testing.T, pool *pgxpool.Pool) (b *usage.Book, stop func()) {
 	t.Helper()
 	b = usage.NewBook(pool, testenv.Logger(t))
@@ -55,8 +55,8 @@ const (
 	spending = `SELECT coalesce(string_agg(provider || ' ' || tokens || ' ' || cost::float8, ', ' ORDER BY provider), '') FROM llm_spending`
 )
 
-// TestNothingIsLostOrDoubledByAnOutage counts calls while the database is gone, in
-// the budget at once and in the tables when it is back.
+// TestNothingIsLostOrDoubledByAnOutage records calls while the database is away: the budget counts
+// them at once, the tables when it is back.
 func TestNothingIsLostOrDoubledByAnOutage(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -87,14 +87,15 @@ func TestNothingIsLostOrDoubledByAnOutage(t *testing.T) {
 		n := text(t, pool, calls)
 		return n, n == "6"
 	})
-	b.Record(call("p", now)) // and what is there at the end, too
+	b.Record(call("p", now)) // calls at the end are stored, too
 	stop()
 	if got, want := text(t, pool, calls)+": "+text(t, pool, spending), "7: p 770 3.5"; got != want {
 		t.Errorf("the database has %q, want %q", got, want)
 	}
 }
 
-// TestReplicasCountTogether has two, which learn of each other with their own calls.
+// TestReplicasCountTogether has two replicas, which read each other's calls when they store their
+// own.
 func TestReplicasCountTogether(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -155,7 +156,7 @@ func TestOldCallsGoAndTheirDaysStay(t *testing.T) {
 	if got, want := text(t, pool, totals), "bot 5, chat 5, provider 6, purpose 6"; got != want {
 		t.Errorf("of totals %s are left, want %s", got, want)
 	}
-	// From before single calls are kept, the first day is a whole one.
+	// Before the time for which single calls are kept, sums are by whole days.
 	sums, err := usage.Sums(t.Context(), pool, now.AddDate(0, 0, -400).Add(time.Minute), usage.ByProvider)
 	if err != nil || len(sums) != 1 || sums[0].Calls != 5 {
 		t.Errorf("sums %+v, %v", sums, err)

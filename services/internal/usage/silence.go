@@ -12,26 +12,26 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Silence is that no texts are written: the last calls for texts failed.
+// Silence reports that no texts are written, because the last calls for texts failed.
 type Silence struct {
-	// Times is how many calls failed since a text was written, as far as they are counted,
-	// and Since when the first of them was.
+	// Times counts the failed calls since the last text, up to maxTimes, and Since is the time of
+	// the first.
 	Times int
 	Since time.Time
-	// Provider and Model are who was called last, and Outcome how that failed.
+	// Provider and Model are those of the last call, and Outcome is its outcome.
 	Provider, Model, Outcome string
-	// Next is when that provider is tried again, and Now what time it is; Next is zero
-	// where it is asked at any time.
+	// Next is the time of that provider's next try, nil if it may be asked at any time. Now is the
+	// database's time.
 	Next *time.Time
 	Now  time.Time
 }
 
 const (
-	// lasting is from how many calls on it is more than a hiccup.
+	// lasting is the number of calls from which a silence is more than a hiccup.
 	lasting  = 5
 	maxTimes = 1000
 
-	// Of rests that have begun, the last one counts.
+	// If several rests have begun, the last one counts.
 	findSilence = `-- look whether texts are written
 WITH last AS (SELECT * FROM llm_calls WHERE purpose IN ('text', 'rewrite') ORDER BY at DESC, id DESC LIMIT 1),
     written AS (SELECT at FROM llm_calls WHERE purpose IN ('text', 'rewrite') AND outcome = 'written' ORDER BY at DESC LIMIT 1),
@@ -48,8 +48,8 @@ type DB interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// FindSilence tells whether the last call for a text failed; nil if it did not. A few
-// seconds' calls may not be written down yet.
+// FindSilence returns the silence if the last call for a text failed; else nil. Calls of the last
+// seconds may not be stored yet.
 func FindSilence(ctx context.Context, db DB) (*Silence, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -57,20 +57,20 @@ func FindSilence(ctx context.Context, db DB) (*Silence, error) {
 	err := db.QueryRow(ctx, findSilence, maxTimes).Scan(&s.Times, &s.Since, &s.Provider, &s.Model, &s.Outcome, &s.Next, &s.Now)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil //nolint:nilnil // none
 	case err != nil:
 		return nil, fmt.Errorf("look whether texts are written: %w", err)
 	}
 	return &s, nil
 }
 
-// Lasts tells whether it is more than a hiccup: chats do not talk.
+// Lasts reports whether chats are silent, and not only for a moment.
 func (s *Silence) Lasts() bool { return s != nil && (s.Times >= lasting || s.Next != nil) }
 
-// Needs tells whether a person has to end it: what a provider refuses, it refuses again.
+// Needs reports whether a person must end it: a provider that refuses will refuse again.
 func (s *Silence) Needs() bool { return s.Outcome == "permanent" }
 
-// String says it in one line, wherever it is told.
+// String describes it in one line, the same in all places.
 func (s *Silence) String() string {
 	who := strings.Trim(s.Provider+"/"+s.Model, "/")
 	times := "once"
@@ -91,7 +91,7 @@ func (s *Silence) String() string {
 	return text
 }
 
-// about is a length in minutes, or seconds where it is short.
+// about formats a duration in minutes, or in seconds if it is short.
 func about(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%d s", int(max(d, time.Second).Seconds()))
@@ -99,7 +99,7 @@ func about(d time.Duration) string {
 	return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
 }
 
-// failing is what a provider did, by the outcome of a call.
+// failing describes the failure for the outcome of a call.
 func failing(outcome string) string {
 	switch outcome {
 	case Empty:

@@ -7,8 +7,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// Whether texts are written is told by the calls for texts since one was written, in the
-// same words wherever it is told.
+// A silence depends on the calls for texts since the last text, and is described by the same words
+// everywhere.
 func TestSilenceIsTold(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -43,7 +43,7 @@ SELECT clock_timestamp(), $2, 'openai', 'm', $3, now() + nullif($4, '')::interva
 	}
 	says("", false)
 	calls(3, "text", "written", "")
-	calls(3, "memory", "empty", "") // no text
+	calls(3, "memory", "empty", "") // not for a text
 	says("", false)
 	calls(1, "text", "empty", "")
 	says("no texts: the model openai/m gave an empty answer once", false)

@@ -19,7 +19,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// ofCalls are the keys by which single calls are added up.
+// ofCalls returns the keys by which single calls are summed.
 func ofCalls() map[usage.By]string {
 	return map[usage.By]string{
 		usage.ByDay: `to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`, usage.ByChat: `coalesce(chat_id::text, '')`, usage.ByBot: `coalesce(bot_id::text, '')`,
@@ -27,7 +27,7 @@ func ofCalls() map[usage.By]string {
 	}
 }
 
-// anyCalls are calls of some days, as they come.
+// anyCalls generates calls of some days, unordered.
 func anyCalls(now time.Time) []usage.Call {
 	pick := func(from ...string) string { return from[rand.IntN(len(from))] }
 	all := make([]usage.Call, 300)
@@ -46,9 +46,9 @@ func anyCalls(now time.Time) []usage.Call {
 	return all
 }
 
-// TestSumsAreThoseOfTheCalls writes calls down by several books at once, and by statements
-// that know nothing of totals, as those of the build before, and compares every sum with
-// that of the single calls.
+// TestSumsAreThoseOfTheCalls stores calls by several books at once, and by statements like the
+// previous version's, which don't know totals, and compares every sum with that of the single
+// calls.
 func TestSumsAreThoseOfTheCalls(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -130,7 +130,7 @@ WHERE provider = 'alpha' AND at >= date_trunc('day', now(), 'UTC')`).Scan(&raw.C
 	}
 }
 
-// sameDays looks at the two names with the highest cost, and at all others together.
+// sameDays compares the days of the two names with the highest cost, and of all others together.
 func sameDays(t *testing.T, pool *pgxpool.Pool, by usage.By, key string, sums []usage.Sum, since time.Time) {
 	t.Helper()
 	const top = 2

@@ -1,4 +1,4 @@
-// Package peopletest looks through everything that an installation keeps.
+// Package peopletest searches everything that an installation stores, to test erasures.
 package peopletest
 
 import (
@@ -18,18 +18,18 @@ FROM information_schema.columns c JOIN information_schema.tables t USING (table_
 WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'
   AND (c.data_type IN ('text', 'bytea', 'json', 'jsonb', 'ARRAY', 'character varying') OR c.data_type LIKE 'USER%')`
 
-// fewest columns of text that there are: if there were fewer, the search would be of
-// the wrong database.
+// fewest is the least number of text columns: with fewer, the search would be in the wrong
+// database.
 const fewest = 50
 
-// Search gives each place that holds a text, in whatever case: the columns of all
-// tables and the messages of all streams.
+// Search returns each place that contains a text, ignoring case: columns of all tables, and
+// messages of all streams.
 func Search(t testing.TB, pool *pgxpool.Pool, js jetstream.JetStream, text string) []string {
 	t.Helper()
 	return append(Tables(t, pool, text), streams(t, js, text)...)
 }
 
-// Tables gives the columns of all tables that hold a text.
+// Tables returns the columns of all tables that contain a text.
 func Tables(t testing.TB, pool *pgxpool.Pool, text string) []string {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), textColumns)
@@ -74,7 +74,7 @@ func streams(t testing.TB, js jetstream.JetStream, text string) (places []string
 		for sequence := state.FirstSeq; sequence <= state.LastSeq; sequence++ {
 			m, err := stream.GetMsg(t.Context(), sequence)
 			if err != nil {
-				continue // it is gone
+				continue // deleted
 			}
 			if bytes.Contains(bytes.ToLower(m.Data), []byte(strings.ToLower(text))) {
 				places = append(places, fmt.Sprintf("stream %s message %d", name, sequence))

@@ -1,5 +1,5 @@
-// Package trace recognises in a text that it names a person, or says what only that
-// person has brought up. It is pure, and rather finds too much than too little.
+// Package trace finds out whether a text names a person, or uses words that only this person
+// brought up. It is pure, and prefers to find too much.
 package trace
 
 import (
@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// shortest is how many letters a word has at least that tells who brought it up.
+	// shortest is the least number of letters of a word that can show who brought it up.
 	shortest = 4
-	// stem is how many letters of a word count: the rest is mostly an ending.
+	// stem is the number of letters of a word that are compared: the rest is usually an ending.
 	stem = 6
-	// gram is how many characters count as a word in scripts without spaces.
+	// gram is the number of characters that count as a word in scripts without spaces.
 	gram = 3
-	// ending is how much longer than a name its other forms may be, as in "Toms".
+	// ending is how many letters longer than a name its other forms may be, as in "Toms".
 	ending = 2
-	// inflected is how many letters a name has at least that has other forms.
+	// inflected is the least number of letters of a name that has other forms.
 	inflected = 3
 )
 
-// Names are what a person is called.
+// Names holds the names of a person.
 type Names struct {
-	// Whole are the name as it stands and the username, in lower case; Words are those
-	// of the name.
+	// Whole holds the complete name and the username, in lower case; Words holds the words of the
+	// name.
 	Whole []string `json:"whole,omitempty"`
 	Words []string `json:"words,omitempty"`
 }
 
-// NamesOf gives what a person is called. What members of a cast are called, too, says
-// nothing of the person, and is left out.
+// NamesOf returns the names of a person. Names that members of the cast have, too, don't identify
+// the person and are left out.
 func NamesOf(name, username string, cast ...string) Names {
 	var theirs []string
 	for _, n := range cast {
@@ -55,7 +55,7 @@ func NamesOf(name, username string, cast ...string) Names {
 	return n
 }
 
-// In tells whether a text names the person.
+// In reports whether a text names the person.
 func (n Names) In(text string) bool {
 	lower := strings.ToLower(text)
 	for _, whole := range n.Whole {
@@ -79,7 +79,7 @@ func (n Names) In(text string) bool {
 	})
 }
 
-// formOf tells whether a word is a name or another form of it.
+// formOf reports whether a word is a name or another form of it.
 func formOf(token, name string) bool {
 	if token == name {
 		return true
@@ -88,10 +88,10 @@ func formOf(token, name string) bool {
 	return letters >= inflected && strings.HasPrefix(token, name) && utf8.RuneCountInString(token)-letters <= ending
 }
 
-// Words are words that only one person brought up, without their endings.
+// Words are words, without their endings, that only one person brought up.
 type Words map[string]bool
 
-// In tells whether a text has one of the words.
+// In reports whether a text has one of the words.
 func (w Words) In(text string) bool {
 	for s := range stems(text) {
 		if w[s] {
@@ -101,10 +101,10 @@ func (w Words) In(text string) bool {
 	return false
 }
 
-// List gives the words in order.
+// List returns the words, sorted.
 func (w Words) List() []string { return slices.Sorted(maps.Keys(w)) }
 
-// WordsOf makes words of a list of them.
+// WordsOf returns the words of a list.
 func WordsOf(list []string) Words {
 	w := make(Words, len(list))
 	for _, s := range list {
@@ -113,11 +113,11 @@ func WordsOf(list []string) Words {
 	return w
 }
 
-// Talk finds the words that a person brings up in a talk that is told in its order.
-// The zero Talk is empty.
+// Talk finds the words that a person brings up in a talk. Its lines must be added in order. The
+// zero Talk is empty.
 type Talk struct{ mine, known map[string]bool }
 
-// Say tells what was said next, by the person or by somebody else.
+// Say adds the next line, by the person or by somebody else.
 func (t *Talk) Say(text string, person bool) {
 	if t.known == nil {
 		t.mine, t.known = map[string]bool{}, map[string]bool{}
@@ -130,7 +130,7 @@ func (t *Talk) Say(text string, person bool) {
 	}
 }
 
-// Words are those that nobody said before the person did.
+// Words returns the words that nobody used before the person.
 func (t *Talk) Words() Words { return t.mine }
 
 func tokens(text string) iter.Seq[string] {
@@ -139,7 +139,7 @@ func tokens(text string) iter.Seq[string] {
 	})
 }
 
-// stems are the words of a text that may tell who brought them up.
+// stems returns the words of a text that can show who brought them up.
 func stems(text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for token := range tokens(text) {
@@ -161,7 +161,7 @@ func stems(text string) iter.Seq[string] {
 	}
 }
 
-// beginning is as much of a word as counts.
+// beginning returns the part of a word that is compared.
 func beginning(token string, letters int) string {
 	for ; letters > stem; letters-- {
 		_, size := utf8.DecodeLastRuneInString(token)
@@ -170,10 +170,10 @@ func beginning(token string, letters int) string {
 	return token
 }
 
-// unspaced tells whether a word is of a script that puts none between words.
+// unspaced reports whether a word is in a script without spaces between words.
 func unspaced(token string) bool {
 	return strings.ContainsFunc(token, func(r rune) bool {
-		const first = 'ก' // of all these
+		const first = 'ก' // the first character of all these scripts
 		return r >= first && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 	})
 }

@@ -20,7 +20,7 @@ func TestNames(t *testing.T) {
 		{"Tom Reed", "tom_r", nil, "Mr. REED!", true},
 		{"Tom Reed", "tom_r", nil, "ask @Tom_R", true},
 		{"Tom Reed", "", nil, "I read a book.", false},
-		{"Anna", "", []string{"Anna Lindqvist"}, "Anna is here.", false}, // that is the persona
+		{"Anna", "", []string{"Anna Lindqvist"}, "Anna is here.", false}, // the persona's name
 		{"Anna Berg", "", []string{"Anna Lindqvist"}, "Anna is here.", false},
 		{"Anna Berg", "", []string{"Anna Lindqvist"}, "Ms. Berg is here.", true},
 		{"Anna", "anna_b", []string{"Anna Lindqvist"}, "ask @anna_b", true},
@@ -46,7 +46,7 @@ func TestWords(t *testing.T) {
 	talk.Say("Quokkas? Really?", false)
 	words := talk.Words()
 	for text, want := range map[string]bool{
-		"I like a quokka.":      true, // another form of it
+		"I like a quokka.":      true, // another form of a word
 		"The ferry is late.":    false,
 		"Really?":               false,
 		"Все любят капибару.":   true,
@@ -54,7 +54,7 @@ func TestWords(t *testing.T) {
 		"Call 5550123 now.":     true,
 		"Nothing of the kind.":  false,
 		"":                      false,
-		"My cat, too.":          false, // short words say nothing
+		"My cat, too.":          false, // short words don't count
 		"QUOKKAS are the best.": true,
 	} {
 		if got := words.In(text); got != want {

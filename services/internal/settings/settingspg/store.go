@@ -1,4 +1,4 @@
-// Package settingspg keeps settings in PostgreSQL, and watches them there.
+// Package settingspg stores settings in PostgreSQL and follows their changes.
 package settingspg
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// channel is where changes are announced; the payload is the setting's key.
+// channel is the notification channel of changes; the payload is the setting's key.
 const channel = "chorus_settings"
 
-// timeout bounds every call to the database.
+// timeout limits every call to the database.
 const timeout = 10 * time.Second
 
 const (
@@ -31,7 +31,7 @@ ON CONFLICT (key, scope, scope_id) DO UPDATE SET value = excluded.value, updated
 	announce = `SELECT pg_notify($1, $2)`
 )
 
-// Load reads all that is set, in the order of key, scope and id.
+// Load reads all stored values, ordered by key, scope and id.
 func Load(ctx context.Context, db store.Querier) ([]settings.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -40,8 +40,8 @@ func Load(ctx context.Context, db store.Querier) ([]settings.Stored, error) {
 
 const lockSettings = `LOCK TABLE settings IN SHARE ROW EXCLUSIVE MODE`
 
-// LoadToChange is what is set, in a transaction that changes some of it: until it ends,
-// nobody else changes any. What can't be understood is left out.
+// LoadToChange returns the values for a transaction that changes some: until it ends, no other
+// transaction can change any. Values that this version can't read are left out.
 func LoadToChange(ctx context.Context, tx pgx.Tx) (*settings.Values, error) {
 	if _, err := tx.Exec(ctx, lockSettings); err != nil {
 		return nil, fmt.Errorf("lock settings: %w", err)
@@ -49,8 +49,7 @@ func LoadToChange(ctx context.Context, tx pgx.Tx) (*settings.Values, error) {
 	return Values(ctx, tx)
 }
 
-// Values reads all that is set. What another version stored and this one can't read does
-// not hold.
+// Values reads all values. Values that another version stored and this one can't read are left out.
 func Values(ctx context.Context, db store.Querier) (*settings.Values, error) {
 	stored, err := Load(ctx, db)
 	if err != nil {
@@ -60,14 +59,13 @@ func Values(ctx context.Context, db store.Querier) (*settings.Values, error) {
 	return values, nil
 }
 
-// Set sets one setting for a scope: id is the chat's or bot's, 0 globally. The
-// value is checked against the table of settings, and the chat or bot must
-// exist. Everybody who watches is told once it is committed.
+// Set sets a setting for a scope: id is the chat's or bot's, 0 globally. It validates the value by
+// the table of settings; the chat or bot must exist. All watchers are notified after the commit.
 func Set(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.Scope, id int64, value json.RawMessage) error {
 	return change(ctx, pool, func(ctx context.Context, tx pgx.Tx) error { return SetIn(ctx, tx, key, scope, id, value) })
 }
 
-// SetIn is Set in a transaction of the caller's.
+// SetIn is Set in the caller's transaction.
 func SetIn(ctx context.Context, tx pgx.Tx, key string, scope settings.Scope, id int64, value json.RawMessage) error {
 	d, err := check(key, scope, id)
 	if err != nil {
@@ -86,8 +84,8 @@ func SetIn(ctx context.Context, tx pgx.Tx, key string, scope settings.Scope, id 
 	return tell(ctx, tx, key)
 }
 
-// Unset takes a setting back, so that the next wider scope's value or the
-// default holds. It tells whether the setting was set.
+// Unset deletes a value, so that the next wider scope's value or the default holds. It reports
+// whether there was one.
 func Unset(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.Scope, id int64) (was bool, err error) {
 	err = change(ctx, pool, func(ctx context.Context, tx pgx.Tx) (err error) {
 		was, err = UnsetIn(ctx, tx, key, scope, id)
@@ -96,7 +94,7 @@ func Unset(ctx context.Context, pool *pgxpool.Pool, key string, scope settings.S
 	return was, err
 }
 
-// UnsetIn is Unset in a transaction of the caller's.
+// UnsetIn is Unset in the caller's transaction.
 func UnsetIn(ctx context.Context, tx pgx.Tx, key string, scope settings.Scope, id int64) (was bool, err error) {
 	if _, err := check(key, scope, id); err != nil {
 		return false, err

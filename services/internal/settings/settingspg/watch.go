@@ -13,9 +13,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// Watch follows the settings in the database, once its channel is listened to.
-// While the database is away, what was seen last holds. It is safe for
-// concurrent use.
+// Watch holds the current settings, as long as its Channel is listened to. While the database is
+// away, it keeps the last values. It is safe for concurrent use.
 type Watch struct {
 	pool    *pgxpool.Pool
 	log     *zap.Logger
@@ -29,8 +28,7 @@ type snapshot struct {
 	changed chan struct{} // closed when there is a newer one
 }
 
-// Open reads the settings once; its channel keeps them current. So nobody acts
-// on defaults where something else is set.
+// Open reads the settings once, so that nobody acts on defaults before the first notification.
 func Open(ctx context.Context, pool *pgxpool.Pool, log *zap.Logger) (*Watch, error) {
 	w := &Watch{pool: pool, log: log}
 	stored, err := Load(ctx, pool)
@@ -41,15 +39,15 @@ func Open(ctx context.Context, pool *pgxpool.Pool, log *zap.Logger) (*Watch, err
 	return w, nil
 }
 
-// Current are the settings as they are now. It costs one atomic load.
+// Current returns the current settings. It costs one atomic load.
 func (w *Watch) Current() *settings.Values { return w.current.Load().values }
 
-// Changed is closed when Current, as it was at the time of this call, is no
-// longer current. To miss nothing, call Changed before Current.
+// Changed returns a channel that is closed when the settings that Current returns at the time of
+// this call have changed. To miss nothing, call Changed before Current.
 func (w *Watch) Changed() <-chan struct{} { return w.current.Load().changed }
 
-// Channel keeps the settings current when it is listened to: a change is seen
-// as soon as the database tells of it.
+// Channel returns the channel that keeps the settings current: a change is read as soon as the
+// database announces it.
 func (w *Watch) Channel() listen.Channel {
 	return listen.Channel{Name: channel, Look: func(ctx context.Context) error {
 		stored, err := Load(ctx, w.pool)
@@ -61,7 +59,7 @@ func (w *Watch) Channel() listen.Channel {
 	}}
 }
 
-// take makes what was read current, if it is something new.
+// take makes the values current, if they differ.
 func (w *Watch) take(stored []settings.Stored) {
 	old := w.current.Load()
 	if old != nil && slices.EqualFunc(old.stored, stored, same) {
