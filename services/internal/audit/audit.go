@@ -1,7 +1,6 @@
-// Package audit keeps who did what to an installation: by the console, the API, Telegram
-// and commands. Entries are written before the act, so that none happens unseen, and get
-// its result once. They never change otherwise, and are never deleted: the database
-// refuses both.
+// Package audit records who did what to an installation: in the console, by the API, in Telegram
+// and by commands. An entry is written before the act, so that no act goes unrecorded, and gets its
+// result once. Otherwise entries never change and are never deleted: the database refuses both.
 package audit
 
 import (
@@ -21,24 +20,24 @@ import (
 type Entry struct {
 	ID int64     `json:"id"`
 	At time.Time `json:"at"`
-	// Actor is who acted, Origin from where: an address, or a command's host. Via is
-	// console, api, mcp, command or telegram.
+	// Actor is the person, Origin the address or the command's host. Via is console, api, mcp,
+	// command or telegram.
 	Actor  string `json:"actor"`
 	Origin string `json:"origin"`
 	Via    string `json:"via"`
-	// Operation is what was done, Object to what, such as "chat book-club".
+	// Operation is the act, Object its object, such as "chat book-club".
 	Operation string `json:"operation"`
 	Object    string `json:"object,omitempty"`
-	// Input is what was asked for; Before and After what the act changed. JSON, or nil. No
-	// secret may be in them.
+	// Input is the request; Before and After show what the act changed. Each is JSON, or nil, and
+	// must not contain a secret.
 	Input  json.RawMessage `json:"input,omitempty"`
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
-	// Result is "done" or why not; empty while it is not known.
+	// Result is "done" or the error; empty while unknown.
 	Result string `json:"result,omitempty"`
 }
 
-// Done is the result of an act that was done.
+// Done is the result of a successful act.
 const Done = "done"
 
 const (
@@ -56,12 +55,12 @@ ORDER BY at DESC, id DESC LIMIT $5`
 // Log writes entries.
 type Log struct{ Pool *pgxpool.Pool }
 
-// ErrUntold says that an act is done, and its entry has no result.
+// ErrUntold reports that an act is done but its entry has no result.
 var ErrUntold = errors.New("it is done, but the audit log can't be told")
 
-// Do writes an entry, acts, and writes down the result. The act may fill in the entry's
-// object, before and after. Where the entry can't be written, nothing is done; where the
-// result can't, the error is ErrUntold.
+// Do writes an entry, acts, and writes the result. The act may fill in the entry's object, before
+// and after by Note. If the entry can't be written, Do doesn't act; if the result can't, it returns
+// ErrUntold.
 func (l Log) Do(ctx context.Context, e *Entry, act func(context.Context) error) error {
 	err := l.Pool.QueryRow(ctx, begin, e.Actor, e.Origin, e.Via, e.Operation, e.Object, e.Input).Scan(&e.ID)
 	if err != nil {
@@ -72,7 +71,7 @@ func (l Log) Do(ctx context.Context, e *Entry, act func(context.Context) error) 
 	if failed != nil {
 		e.Result = failed.Error()
 	}
-	// Who asked may be gone; what was done must be told all the same.
+	// The result must be written even if the caller's request is cancelled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	if _, err := l.Pool.Exec(ctx, end, e.ID, e.Object, e.Before, e.After, e.Result); err != nil && failed == nil {
@@ -83,7 +82,7 @@ func (l Log) Do(ctx context.Context, e *Entry, act func(context.Context) error) 
 
 type key struct{}
 
-// Note tells what an act is about and what it changes, as JSON; nil for nothing. It has no
+// Note sets the object of the current act, and what it changes, as JSON; nil for nothing. It has no
 // effect outside of Do.
 func Note(ctx context.Context, object string, before, after any) {
 	e, _ := ctx.Value(key{}).(*Entry)
@@ -104,29 +103,28 @@ func raw(v any) json.RawMessage {
 	return text
 }
 
-// Search is what is looked for in the log.
+// Search selects entries.
 type Search struct {
-	// Since and Until bound when it was: no entry outside is read. Until is left out itself;
-	// zero is now.
+	// Since and Until limit the time; no entry outside is read. Until is exclusive; zero means now.
 	Since, Until time.Time
-	// Before goes on after an entry, the last of a page; 0 begins with the newest. Its time
-	// is Until then.
+	// Before continues after an entry, the last of a page, whose time must be Until; 0 starts with
+	// the newest.
 	Before int64
-	// Text must be in the actor, operation or object; empty is any.
+	// Text must occur in the actor, operation or object; empty matches all.
 	Text string
 }
 
-// After goes on with what is older than the last entry of a page.
+// After returns the search for the page after an entry.
 func (s Search) After(e *Entry) Search {
 	s.Until, s.Before = e.At, e.ID
 	return s
 }
 
-// Find lists entries, the newest first, at most limit.
+// Find returns at most limit entries, the newest first.
 func (l Log) Find(ctx context.Context, s Search, limit int) ([]Entry, error) {
 	until := s.Until
 	if until.IsZero() {
-		until = time.Now().Add(time.Hour) // by the database's clock it may be later than by ours
+		until = time.Now().Add(time.Hour) // the database's clock may be ahead of ours
 	}
 	return store.Collect(ctx, l.Pool, "read the audit log", pgx.RowToStructByPos[Entry], list, s.Since, until, s.Before, s.Text, limit)
 }

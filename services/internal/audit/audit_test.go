@@ -37,7 +37,7 @@ func TestActsAreWrittenDown(t *testing.T) {
 	if found[1].Result != audit.Done || string(found[1].After) != `{"paused": true}` || found[0].Result != refused.Error() {
 		t.Errorf("%+v", found)
 	}
-	// What is looked for stands as it is, in one of the three.
+	// The text is searched literally, in each of the three fields alone.
 	for text, want := range map[string]int{"CHAT club": 2, "PAUSE-chat": 2, "annapause": 0, "pause%": 0, "pause_chat": 0} {
 		if found, err := log.Find(t.Context(), audit.Search{Text: text}, 10); err != nil || len(found) != want {
 			t.Errorf("%q: %+v %v, want %d", text, found, err, want)
@@ -48,8 +48,7 @@ func TestActsAreWrittenDown(t *testing.T) {
 	}
 }
 
-// A search reads what is in its time only, page by page, also where many entries have one
-// time.
+// A search reads entries of its time only, page by page, also if many entries have the same time.
 func TestEntriesAreFoundByTime(t *testing.T) {
 	t.Parallel()
 	log := audit.Log{Pool: journaltest.Open(t)}

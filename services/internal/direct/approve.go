@@ -20,17 +20,17 @@ import (
 const readDisclaimer = `-- direct: disclaimer
 SELECT disclaimer FROM chats WHERE id = $1`
 
-// maxNote bounds what is asked of a text that is written again.
+// maxNote limits the note for a text that is written again.
 const maxNote = 300
 
-// Approve has a held text sent as it stands, within a while.
+// Approve releases a held text unchanged; it may be sent for the time good.
 func (d *Director) Approve(ctx context.Context, h journal.Held, good time.Duration) error {
 	return d.decided(ctx, h, bus.Messages(), subject.Written, func(ctx context.Context) error {
 		return d.Journal.Approve(ctx, h, "", good)
 	})
 }
 
-// Edit has another text sent instead of a held one, with the chat's disclaimer.
+// Edit sends another text, with the chat's disclaimer, instead of a held one.
 func (d *Director) Edit(ctx context.Context, h journal.Held, text string, good time.Duration) error {
 	cleaned := names.Text(text)
 	switch {
@@ -56,14 +56,14 @@ func (d *Director) Edit(ctx context.Context, h journal.Held, text string, good t
 	})
 }
 
-// Discard ends a held text.
+// Discard drops a held text.
 func (d *Director) Discard(ctx context.Context, h journal.Held) error {
 	return d.decided(ctx, h, bus.Queue{}, subject.Expired, func(ctx context.Context) error {
 		return d.Journal.Discard(ctx, h)
 	})
 }
 
-// Rewrite has a held text written again as a note asks, within a while. It is held again.
+// Rewrite has a held text written again as the note asks. The new text is held, too.
 func (d *Director) Rewrite(ctx context.Context, h journal.Held, note string, good time.Duration) error {
 	line := names.Line(names.Text(note), 0)
 	if n := len([]rune(line)); n == 0 || n > maxNote {
@@ -74,7 +74,7 @@ func (d *Director) Rewrite(ctx context.Context, h journal.Held, note string, goo
 	})
 }
 
-// decided decides, rings where the turn waits next and tells who follows.
+// decided makes a decision, rings the queue that the turn waits in next, and notifies followers.
 func (d *Director) decided(ctx context.Context, h journal.Held, ring bus.Queue, told string, decide func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package direct lets people direct what a cast does: let a bot speak at once, pause it, and
-// say what happens in a chat. What it does is committed as rows, as services do.
+// Package direct lets people direct a cast: make a bot speak at once, pause it, set a scene in a
+// chat, and decide on held texts. It commits rows, as the services do.
 package direct
 
 import (
@@ -13,20 +13,20 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 )
 
-// Director does what people ask for. It is safe for concurrent use.
+// Director carries out requests. It is safe for concurrent use.
 type Director struct {
 	Pool    *pgxpool.Pool
 	Journal *journal.Journal
-	Bus     *bus.Bus // nil rings for nobody
-	// Choose gives the bot that the planner would let speak in a chat now; 0 for none. Nil
-	// leaves it to who has been silent for longest.
+	Bus     *bus.Bus // nil rings no queue
+	// Choose returns the bot that the planner would let speak in a chat now; 0 for none. Nil leaves
+	// the choice to Speak.
 	Choose func(ctx context.Context, chat int64) (int64, error)
-	// Honest tells whether a line says of its speaker what is true: that it is no human. Nil
-	// takes every line.
+	// Honest reports whether a line makes no false claim that its speaker is human. Nil accepts
+	// every line.
 	Honest func(line string) bool
 }
 
-// ErrNone says that there is no such chat or bot.
+// ErrNone reports that there is no such chat or bot.
 var ErrNone = errors.New("there is no such chat, or the bot is not in its cast")
 
 // RefusedError says why something can't be done now.
@@ -34,7 +34,7 @@ type RefusedError string
 
 func (e RefusedError) Error() string { return string(e) }
 
-// WrongError says what is wrong with what was asked for.
+// WrongError describes an invalid request.
 type WrongError struct{ Field, Value, Want string }
 
 func (e *WrongError) Error() string { return fmt.Sprintf("%s: %s, want %s", e.Field, e.Value, e.Want) }

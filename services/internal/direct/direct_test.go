@@ -54,7 +54,7 @@ func one[T any](f *fixture, sql string, args ...any) (v T) {
 	return v
 }
 
-// speech is one that can be spoken.
+// speech returns a valid speech, changed by change.
 func (f *fixture) speech(change func(*direct.Speech)) direct.Speech {
 	s := direct.Speech{Chat: f.chat, Bot: f.anna, Topic: "tea", By: "Kim", Request: "1", Good: time.Minute}
 	if change != nil {
@@ -67,8 +67,8 @@ func TestWhoSpeaksNow(t *testing.T) {
 	for name, c := range map[string]struct {
 		sql    string
 		change func(*direct.Speech)
-		choose string // what the planner says
-		want   string // who speaks; else part of the error
+		choose string // the planner's choice
+		want   string // the speaker; else a part of the error
 	}{
 		"who is named":                          {want: "anna"},
 		"while asleep":                          {sql: `UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')]`, want: "anna"},
@@ -145,7 +145,7 @@ func TestALineIsSentAsItStandsWithTheDisclaimer(t *testing.T) {
 	}
 }
 
-// However often and at the same time a request is made, it gets one turn.
+// A request that is made many times, also concurrently, gets one turn.
 func TestARequestGetsOneTurn(t *testing.T) {
 	f := newFixture(t)
 	const together = 8

@@ -10,13 +10,13 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Pause is of a bot in a chat; 0 is all bots, or all chats.
+// Pause pauses a bot in a chat; 0 means all bots, or all chats.
 type Pause struct {
 	Chat  int64     `json:"chat_id,omitempty"`
 	Bot   int64     `json:"bot_id,omitempty"`
 	By    string    `json:"by"`
 	Since time.Time `json:"since"`
-	// Until is when it ends by itself; nil for when somebody ends it.
+	// Until is its end; nil if only a person ends it.
 	Until *time.Time `json:"until,omitempty"`
 }
 
@@ -26,9 +26,8 @@ SELECT ($1::bigint = 0 OR EXISTS (SELECT FROM chats WHERE id = $1 AND removed_at
     AND ($2::bigint = 0 OR EXISTS (SELECT FROM bots b WHERE id = $2 AND removed_at IS NULL
         AND ($1::bigint = 0 OR EXISTS (SELECT FROM cast_members m WHERE m.chat_id = $1 AND m.bot_id = b.id))))`
 
-	// A planner that has looked at a chat writes nothing down if its clock was moved
-	// meanwhile. So nothing is planned by how things stood before. A chat that waits for
-	// the end of a pause is looked at now.
+	// A planner that has read a chat before its clock moves writes nothing: so no turn is planned
+	// from the state before. A chat that waits for the end of a pause becomes due now.
 	moveClocks = `-- direct: move clocks
 WITH concerned AS (
     SELECT chat_id FROM chat_clock k
@@ -48,12 +47,12 @@ SELECT chat_id, bot_id, by, since, until FROM pauses
 WHERE ($1::bigint = 0 OR chat_id IN ($1, 0)) AND (until IS NULL OR until > now()) ORDER BY chat_id, bot_id`
 )
 
-// longestPause is more than anybody means; what is to last for longer has no end.
+// longestPause limits a pause with an end.
 const longestPause = 365 * 24 * time.Hour
 
-// Pause pauses a bot in a chat (0 for all) for a time, or until Resume where that is 0.
-// Nothing is planned there from then on, and what is planned and not being sent is
-// dropped. Commands are answered all the same.
+// Pause pauses a bot in a chat (0 for all) for a time, or, for 0, until Resume. From then on
+// nothing is planned there, and planned turns that aren't being sent are dropped. Commands are
+// still answered.
 func (d *Director) Pause(ctx context.Context, chat, bot int64, by string, length time.Duration) error {
 	if length < 0 || length > longestPause {
 		return wrong("for", length.String(), "a time up to a year, or none")
@@ -77,7 +76,7 @@ func (d *Director) Pause(ctx context.Context, chat, bot int64, by string, length
 	})
 }
 
-// Resume ends a pause. It gives RefusedError where there is none.
+// Resume ends a pause. It returns RefusedError if there is none.
 func (d *Director) Resume(ctx context.Context, chat, bot int64) error {
 	return d.change(ctx, chat, bot, func(tx pgx.Tx) error {
 		ended, err := tx.Exec(ctx, endPause, chat, bot)
@@ -91,7 +90,7 @@ func (d *Director) Resume(ctx context.Context, chat, bot int64) error {
 	})
 }
 
-// change changes something of a chat and a bot, each 0 for all.
+// change runs a change of a chat and a bot, 0 for all, in a transaction.
 func (d *Director) change(ctx context.Context, chat, bot int64, do func(pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -110,7 +109,7 @@ func (d *Director) change(ctx context.Context, chat, bot int64, do func(pgx.Tx) 
 	})
 }
 
-// Pauses are those that hold in a chat, those of all chats among them; 0 is all there are.
+// Pauses returns the pauses that hold in a chat, including those of all chats; 0 returns all.
 func (d *Director) Pauses(ctx context.Context, chat int64) ([]Pause, error) {
 	return store.Collect(ctx, d.Pool, "read pauses", pgx.RowToStructByPos[Pause], pauses, chat)
 }

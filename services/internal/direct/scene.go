@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Scene is what happens in a chat for a while.
+// Scene describes what happens in a chat for a while.
 type Scene struct {
 	Text   string    `json:"text"`
 	By     string    `json:"by"`
@@ -31,14 +31,14 @@ ON CONFLICT (chat_id) DO UPDATE SET body = EXCLUDED.body, by = EXCLUDED.by, begi
 const (
 	maxScene = 300 // characters, as in the database
 	minScene = time.Minute
-	// longestScene bounds a scene, which else would be what the chat is about.
+	// longestScene limits a scene: something longer belongs in the chat's purpose.
 	longestScene = 7 * 24 * time.Hour
 )
 
 const lockScene = `SELECT FROM chats WHERE id = $1 FOR NO KEY UPDATE`
 
-// checked asks whether the scene of a chat may be changed, while nobody else does. Nil lets
-// it be.
+// checked calls check with the chat's current scene, and locks it until the end of the transaction.
+// A nil check allows the change.
 func checked(ctx context.Context, tx pgx.Tx, chat int64, check func(*Scene) error) error {
 	if check == nil {
 		return nil
@@ -53,8 +53,7 @@ func checked(ctx context.Context, tx pgx.Tx, chat int64, check func(*Scene) erro
 	return check(s)
 }
 
-// SetScene has something happen in a chat, in place of what happened there. It is asked
-// before whether it may, of what happens now; nil is not asked.
+// SetScene replaces the scene of a chat. It first calls check, if not nil, with the current scene.
 func (d *Director) SetScene(ctx context.Context, chat int64, text, by string, length time.Duration, check func(*Scene) error) error {
 	text = names.Line(names.Text(text), 0)
 	if n := len([]rune(text)); n == 0 || n > maxScene {
@@ -64,7 +63,7 @@ func (d *Director) SetScene(ctx context.Context, chat int64, text, by string, le
 		return wrong("for", length.String(), "1m to 168h")
 	}
 	if chat == 0 {
-		return ErrNone // a scene is of one chat
+		return ErrNone // a scene belongs to one chat
 	}
 	return d.change(ctx, chat, 0, func(tx pgx.Tx) error {
 		if err := checked(ctx, tx, chat, check); err != nil {
@@ -77,7 +76,7 @@ func (d *Director) SetScene(ctx context.Context, chat int64, text, by string, le
 	})
 }
 
-// EndScene ends what happens in a chat. It gives RefusedError where nothing does.
+// EndScene ends the scene of a chat. It returns RefusedError if there is none.
 func (d *Director) EndScene(ctx context.Context, chat int64, check func(*Scene) error) error {
 	return d.change(ctx, chat, 0, func(tx pgx.Tx) error {
 		if err := checked(ctx, tx, chat, check); err != nil {
@@ -94,7 +93,7 @@ func (d *Director) EndScene(ctx context.Context, chat int64, check func(*Scene) 
 	})
 }
 
-// Scene is what happens in a chat now; nil for nothing.
+// Scene returns the current scene of a chat; nil for none.
 func (d *Director) Scene(ctx context.Context, chat int64) (*Scene, error) {
 	return readScene(ctx, d.Pool, chat)
 }
@@ -104,7 +103,7 @@ func readScene(ctx context.Context, db store.DB, chat int64) (*Scene, error) {
 	err := db.QueryRow(ctx, scene, chat).Scan(&s.Text, &s.By, &s.Begins, &s.Ends)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // nothing happens
+		return nil, nil //nolint:nilnil // no scene
 	case err != nil:
 		return nil, fmt.Errorf("read the scene: %w", err)
 	}

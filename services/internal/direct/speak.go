@@ -22,20 +22,20 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/platform/telegram"
 )
 
-// Speech is what somebody is to say at once: on a topic, or a line as it is given.
+// Speech asks for a message at once: on a topic, or with a given text.
 type Speech struct {
 	Chat int64
-	// Bot is who says it; 0 is left to the planner, or else to who has been silent for
-	// longest among those awake.
+	// Bot is the speaker; 0 leaves the choice to the planner, or else to the order of silence among
+	// the awake.
 	Bot int64
-	// Topic is what to talk about; Line is said as it stands. One of them is given.
+	// Either Topic or Line is set; a Line is sent as it is.
 	Topic, Line string
-	// Narrated marks a line as told, not said.
+	// Narrated marks a line as narration.
 	Narrated bool
-	// By is who asks for it, Request tells one request from others: made again, it has no
-	// effect but to give the same turn.
+	// By is the person who asks. Request identifies the request: repeating it only returns the same
+	// turn.
 	By, Request string
-	// Good is how long it may take until it is dropped.
+	// Good is the time after which an unsent turn is dropped.
 	Good time.Duration
 }
 
@@ -47,7 +47,7 @@ WHERE k.chat_id = $1 AND c.removed_at IS NULL FOR UPDATE OF k`
 	earlier = `-- direct: look for an earlier request
 SELECT chat_id, turn_no FROM directed_turns WHERE request_id = $1`
 
-	// The one who has been silent for longest comes first.
+	// The bot that has been silent longest comes first.
 	cast = `-- direct: who may speak
 SELECT b.id, b.name, b.enabled, b.active_hours, coalesce(m.suspended_why, b.stopped_why, ''),
     EXISTS (SELECT FROM pauses p WHERE p.chat_id IN ($1, 0) AND p.bot_id IN (b.id, 0) AND (p.until IS NULL OR p.until > now()))
@@ -55,7 +55,7 @@ FROM cast_members m JOIN bots b ON b.id = m.bot_id
 WHERE m.chat_id = $1 AND b.removed_at IS NULL
 ORDER BY (SELECT max(l.number) FROM (SELECT number, bot_id FROM messages WHERE chat_id = $1 ORDER BY number DESC LIMIT 50) l WHERE l.bot_id = b.id) NULLS FIRST, b.id`
 
-	// The time of the chat's next turn stays: this is one more.
+	// The time of the chat's next turn stays: this turn is additional.
 	takeTurn = `-- direct: take a turn
 UPDATE chat_clock SET turn_no = turn_no + 1, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot),
     texts = CASE WHEN texts_day = (now() AT TIME ZONE 'UTC')::date THEN texts ELSE 0 END + 1, texts_day = (now() AT TIME ZONE 'UTC')::date
@@ -71,9 +71,9 @@ const (
 	narrated   = "— "
 )
 
-// Speak has a bot say something at once, whenever the chat's clock is due. It works where
-// nothing is planned by itself, but not where Telegram refuses the bot, nor during a
-// pause. A line gets the chat's disclaimer.
+// Speak makes a bot say something at once, whenever the chat's next turn is due. It works while
+// planning is switched off, but not if Telegram refuses the bot, nor during a pause. A line gets
+// the chat's disclaimer.
 func (d *Director) Speak(ctx context.Context, s Speech) (*chorusv1.TurnId, error) {
 	if err := d.check(&s); err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (d *Director) Speak(ctx context.Context, s Speech) (*chorusv1.TurnId, error
 	return id, nil
 }
 
-// check cleans what is asked for, and says what is wrong with it.
+// check cleans and validates a request.
 func (d *Director) check(s *Speech) error {
 	s.Topic, s.Line = names.Line(names.Text(s.Topic), 0), names.Text(s.Line)
 	switch {
@@ -150,7 +150,7 @@ func (d *Director) check(s *Speech) error {
 	return nil
 }
 
-// repeated tells whether a request was made before, and then which turn it has.
+// repeated reports whether a request was made before, and sets its turn.
 func repeated(ctx context.Context, tx pgx.Tx, request string, id *chorusv1.TurnId) (bool, error) {
 	var chat, number int64
 	err := tx.QueryRow(ctx, earlier, request).Scan(&chat, &number)
@@ -166,14 +166,14 @@ func repeated(ctx context.Context, tx pgx.Tx, request string, id *chorusv1.TurnI
 	return true, nil
 }
 
-// chat is where something is to be said.
+// chat is the chat of a speech.
 type chat struct {
 	now              time.Time
 	enabled          bool
 	disclaimer, zone string
 }
 
-// member is one of the cast.
+// member is a bot of the cast.
 type member struct {
 	ID          int64
 	Name        string
@@ -183,7 +183,7 @@ type member struct {
 	Paused      bool
 }
 
-// able is why a member can't speak; empty if it can.
+// obstacle returns the reason why a member can't speak; empty if it can.
 func (m *member) obstacle() string {
 	switch {
 	case !m.Enabled:
@@ -196,13 +196,14 @@ func (m *member) obstacle() string {
 	return ""
 }
 
-// awake tells whether it is one of its active hours.
+// awake reports whether it is in its active hours.
 func (m *member) awake(now time.Time) bool {
 	open, err := hours.ParseAll(m.ActiveHours)
 	return err == nil && hours.Open(open, now)
 }
 
-// choose is who speaks: who is asked to, whom the planner wants, or who is awake.
+// choose returns the speaker: the requested bot, the planner's choice, or the first bot that is
+// awake.
 func choose(ctx context.Context, tx pgx.Tx, s *Speech, wanted int64, there *chat) (int64, error) {
 	members, err := store.Collect(ctx, tx, "read the cast", pgx.RowToStructByPos[member], cast, s.Chat)
 	if err != nil {
@@ -239,7 +240,7 @@ func choose(ctx context.Context, tx pgx.Tx, s *Speech, wanted int64, there *chat
 	return awake, nil
 }
 
-// turn is what is planned: with its delivery where the line is given.
+// turn returns the planned turn, with its delivery if the line is given.
 func (c *chat) turn(s *Speech, id *chorusv1.TurnId, bot int64) (journal.Planned, error) {
 	now := timestamppb.New(c.now)
 	t := &chorusv1.Turn{
@@ -263,7 +264,7 @@ func (c *chat) turn(s *Speech, id *chorusv1.TurnId, bot int64) (journal.Planned,
 	}}, nil
 }
 
-// Disclaimed is a text that ends with a chat's disclaimer, once.
+// Disclaimed returns a text with the chat's disclaimer at its end, once.
 func Disclaimed(text, disclaimer string) string {
 	disclaimer = names.Line(names.Text(disclaimer), 0)
 	text = strings.TrimSpace(strings.TrimSuffix(names.Text(text), disclaimer))

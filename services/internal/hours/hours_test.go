@@ -114,8 +114,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// Next is checked against a walk, minute by minute, over days on which clocks
-// are moved.
+// Next equals a search minute by minute, on days when clocks change, too.
 func TestNextIsTheFirstOpenMinute(t *testing.T) {
 	t.Parallel()
 	type start struct{ zone, day string }
@@ -153,7 +152,7 @@ func TestNextIsTheFirstOpenMinute(t *testing.T) {
 
 func rangeOf() *rapid.Generator[hours.Range] {
 	return rapid.Custom(func(t *rapid.T) hours.Range {
-		// Short ones are the difficult ones.
+		// Short ranges are the difficult ones.
 		from := time.Date(2000, 1, 1, 0, rapid.IntRange(0, 24*60-1).Draw(t, "from"), 0, 0, time.UTC)
 		to := from.Add(time.Duration(rapid.IntRange(1, 24*60-1).Draw(t, "length")) * time.Minute)
 		r, err := hours.Parse(from.Format("15:04") + "-" + to.Format("15:04"))

@@ -1,5 +1,5 @@
-// Package hours knows daily hours such as 22:00-02:00: whether a clock on the
-// wall is inside them, and when they open again.
+// Package hours implements daily hours such as 22:00-02:00: whether a local time is within them,
+// and when they open next.
 package hours
 
 import (
@@ -10,17 +10,15 @@ import (
 
 const day = 24 * 60
 
-// Range is a part of every day, from a minute (inclusive) to another one
-// (exclusive). It may cross midnight. The zero Range is the whole day. It is
-// comparable and never changes.
+// Range is a part of every day, from a minute (inclusive) to another one (exclusive). It may cross
+// midnight. The zero Range is the whole day. It is comparable and never changes.
 type Range struct {
 	// Minutes since midnight, both below 24 hours; equal for the whole day.
 	from, to int16
 }
 
-// Parse reads HH:MM-HH:MM. 24:00 is allowed as the end, the same as 00:00; the
-// whole day is 00:00-24:00. A range that begins and ends at the same time is an
-// error, because it might mean all or nothing.
+// Parse reads HH:MM-HH:MM. The end may be 24:00, the same as 00:00; the whole day is 00:00-24:00.
+// Equal begin and end are an error, because they might mean all or nothing.
 func Parse(s string) (Range, error) {
 	begin, end, found := strings.Cut(s, "-")
 	from, ok := parseClock(begin)
@@ -34,7 +32,7 @@ func Parse(s string) (Range, error) {
 	return Range{from: from, to: to % day}, nil
 }
 
-// ParseAll reads several ranges. The first one that is wrong ends it.
+// ParseAll reads several ranges. It stops at the first error.
 func ParseAll(texts []string) ([]Range, error) {
 	ranges := make([]Range, 0, len(texts))
 	for _, text := range texts {
@@ -62,7 +60,7 @@ func parseClock(s string) (int16, bool) {
 	return at, minute < 60 && at <= day
 }
 
-// String is the range as Parse reads it; an end at midnight is 24:00.
+// String returns the range in the format of Parse; an end at midnight is 24:00.
 func (r Range) String() string {
 	to := r.to
 	if to == 0 {
@@ -71,10 +69,10 @@ func (r Range) String() string {
 	return fmt.Sprintf("%02d:%02d-%02d:%02d", r.from/60, r.from%60, to/60, to%60)
 }
 
-// MarshalText is String, for JSON and YAML. It never fails.
+// MarshalText returns String, for JSON and YAML. It never fails.
 func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText is Parse.
+// UnmarshalText parses a range.
 func (r *Range) UnmarshalText(text []byte) error {
 	parsed, err := Parse(string(text))
 	if err != nil {
@@ -84,8 +82,7 @@ func (r *Range) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Contains tells whether the clock that local shows, in local's own zone, is
-// inside the range.
+// Contains reports whether the local time, in its own zone, is inside the range.
 func (r Range) Contains(local time.Time) bool {
 	hour, minute, _ := local.Clock()
 	at := int16(hour*60 + minute) //nolint:gosec // below 24 hours
@@ -95,8 +92,7 @@ func (r Range) Contains(local time.Time) bool {
 	return at >= r.from || at < r.to
 }
 
-// Open tells whether any of the ranges contains the clock that local shows. No
-// ranges at all are always open.
+// Open reports whether one of the ranges contains the local time. Without ranges it is always open.
 func Open(ranges []Range, local time.Time) bool {
 	for _, r := range ranges {
 		if r.Contains(local) {
@@ -106,15 +102,14 @@ func Open(ranges []Range, local time.Time) bool {
 	return len(ranges) == 0
 }
 
-// Next is the first instant at or after local at which Open holds: local itself
-// if it does now. It follows the clock of local's zone through the days on which
-// that clock is moved: hours that begin in a skipped hour open when the clock
-// has jumped, and hours that the clock shows twice are open twice.
+// Next returns the first instant at or after local at which Open holds. It follows clock changes of
+// local's zone: a range that begins in a skipped hour opens after the jump, and a range in a
+// repeated hour opens twice.
 func Next(ranges []Range, local time.Time) time.Time {
 	t := local
 	for !Open(ranges, t) {
 		next := t.Add(untilFirst(ranges, t))
-		// The arithmetic holds only as long as the zone's offset does.
+		// untilFirst is right only until the zone's offset changes.
 		if _, change := t.ZoneBounds(); !change.IsZero() && change.Before(next) {
 			next = change
 		}
@@ -123,8 +118,8 @@ func Next(ranges []Range, local time.Time) time.Time {
 	return t
 }
 
-// untilFirst returns how long it is until the first range begins, on a clock that is
-// not moved meanwhile. It is never 0: a range contains its beginning.
+// untilFirst returns the time until the first range begins, if the clock doesn't change. It is
+// never 0: a range contains its beginning.
 func untilFirst(ranges []Range, t time.Time) time.Duration {
 	hour, minute, second := t.Clock()
 	now := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute +

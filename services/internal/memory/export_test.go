@@ -1,4 +1,4 @@
 package memory
 
-// ClaimChat is the statement that looks for a chat to be searched.
+// ClaimChat exports the statement that claims a chat.
 const ClaimChat = claimChat

@@ -15,16 +15,15 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/people/trace"
 )
 
-// Talk is what was said in a chat since it was searched for memories.
+// Talk holds the messages of a chat since its last search for memories.
 type Talk struct {
 	Chat  int64
-	Until time.Time // when its last line was said
+	Until time.Time // time of the last line
 	Lines []Line
-	// Cast are the names of the chat's personas, by the ids of their bots.
+	// Cast holds the names of the chat's personas, by the ids of their bots.
 	Cast map[int64]string
-	// People are those whose words what is found may have come from: who wrote a
-	// line, whom a bot answered in one, and whom one names. The values are their
-	// names.
+	// People holds the people whose words memories may derive from, with their names: authors of
+	// lines, people whom a line answers, and people named in one.
 	People map[int64]string
 }
 
@@ -39,19 +38,18 @@ type Line struct {
 }
 
 const (
-	// fewLines is how much must have been said for a search.
+	// fewLines is the least number of new messages for a search.
 	fewLines = 12
-	// maxLines limits how much one search looks at.
+	// maxLines limits the messages of one search.
 	maxLines = 40
-	// atATime is how many chats are looked at in one statement.
+	// atATime limits the chats that one statement checks.
 	atATime = 500
 )
 
 const (
-	// Chats are looked at in turn, some at a time, each once in a period: a claim
-	// costs the same however many there are. One that is claimed is left alone by
-	// others for the period, whatever becomes of the search: one that is lost costs
-	// a few memories.
+	// Chats are checked in turn, some at a time, each once in a period: so a claim costs the same
+	// for any number of chats. A claim keeps others away for the period, whatever becomes of the
+	// search; a lost search loses a few memories.
 	claimChat = `
 WITH due AS (
     SELECT id, remember_at FROM chats WHERE enabled AND removed_at IS NULL AND remember_at <= now()
@@ -73,7 +71,8 @@ SELECT * FROM (
     FROM messages m LEFT JOIN personas p ON p.bot_id = m.bot_id LEFT JOIN people who ON who.telegram_id = m.person_id
     WHERE m.chat_id = $1 AND m.talk AND m.sent_at > $2 ORDER BY m.sent_at DESC, m.number DESC LIMIT $3) newest ORDER BY sent_at, number`
 
-	// Those who wrote in the chat lately: bots may talk about who is silent now.
+	// Recent authors in the chat are included, because bots may talk about people who are silent
+	// now.
 	peopleOf = `
 SELECT telegram_id, name, username, telegram_id IN (
     SELECT person_id FROM messages WHERE chat_id = $1 AND person_id IS NOT NULL AND number = ANY($2)
@@ -87,14 +86,14 @@ SELECT p.bot_id, p.display_name FROM cast_members m JOIN personas p ON p.bot_id 
 WHERE m.chat_id = $1 AND b.removed_at IS NULL`
 )
 
-// Claim gives a chat in which enough was said since its last search, and in which
-// none was begun for a period; nil if there is none.
+// Claim returns a chat with enough new messages and no search within the period; nil if there is
+// none.
 func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk, error) {
 	t := &Talk{Cast: map[int64]string{}, People: map[int64]string{}}
 	var since time.Time
 	for looked := atATime; t.Chat == 0; {
 		if looked < atATime {
-			return nil, nil //nolint:nilnil // as promised
+			return nil, nil //nolint:nilnil // nil means that no chat is due
 		}
 		if err := pool.QueryRow(ctx, claimChat, period, fewLines, atATime).Scan(&looked, &t.Chat, &since); err != nil {
 			return nil, fmt.Errorf("claim a chat for memories: %w", err)
@@ -118,7 +117,7 @@ func Claim(ctx context.Context, pool *pgxpool.Pool, period time.Duration) (*Talk
 	return t, t.people(ctx, pool)
 }
 
-// numbers are those of the messages.
+// numbers returns the numbers of the messages.
 func (t *Talk) numbers() []int64 {
 	all := make([]int64, len(t.Lines))
 	for i, l := range t.Lines {
@@ -127,7 +126,7 @@ func (t *Talk) numbers() []int64 {
 	return all
 }
 
-// people fills in whose words may be in the talk.
+// people fills in the people whose words may be in the talk.
 func (t *Talk) people(ctx context.Context, pool *pgxpool.Pool) error {
 	var said strings.Builder
 	for _, l := range t.Lines {
@@ -145,17 +144,17 @@ func (t *Talk) people(ctx context.Context, pool *pgxpool.Pool) error {
 	}, peopleOf, t.Chat, t.numbers())
 }
 
-// New is a memory that was found in a talk.
+// New is a memory found in a talk.
 type New struct {
 	Bot       int64
 	Kind      string
 	Content   string
 	Relevance float64
-	// AboutBots and AboutPeople are whom it is about.
+	// AboutBots and AboutPeople are the bots and people it is about.
 	AboutBots, AboutPeople []int64
 }
 
-// Nearly the same as what the bot remembers already is nothing new.
+// A memory that is nearly equal to an existing one of the bot is not added.
 const (
 	learn = `
 WITH alike AS (
@@ -168,8 +167,8 @@ learned AS (
 INSERT INTO memory_people (memory_id, person_id, about)
 SELECT m.id, p.id, p.id = ANY($8::bigint[]) FROM (TABLE learned UNION ALL TABLE alike) m, unnest($7::bigint[]) AS p(id) WHERE m.chat_id IS NOT NULL
 ON CONFLICT (memory_id, person_id) DO UPDATE SET about = memory_people.about OR excluded.about`
-	// Who forgets a person locks them, too. Once that is done the messages are gone,
-	// and with them the reason to remember.
+	// An erasure locks these rows, too. After it the messages are gone, and nothing may be learned
+	// from them.
 	lockPeople = `SELECT FROM people WHERE telegram_id = ANY($1) ORDER BY telegram_id FOR SHARE`
 	stillThere = `SELECT count(*) = cardinality($2::bigint[]) FROM messages WHERE chat_id = $1 AND number = ANY($2)`
 
@@ -180,12 +179,11 @@ DELETE FROM memories m WHERE m.chat_id = $5 AND m.bot_id = $2 AND (` + strength 
     OR m.id IN (SELECT id FROM memories WHERE bot_id = $2 AND chat_id = $5 ORDER BY relevance DESC, coalesce(last_used_at, created_at) DESC OFFSET $4))`
 )
 
-// nonNil is an array for a column that takes no NULL.
+// nonNil returns an array for a column that allows no NULL.
 func nonNil(ids []int64) []int64 { return append([]int64{}, ids...) }
 
-// Learn gives bots what was found in a talk, lets what has faded go, and marks the
-// talk as searched, all at once. Of a talk of which a line was deleted since it was
-// claimed nothing is learned.
+// Learn stores the memories found in a talk, deletes faded ones, and marks the talk as searched, in
+// one transaction. If a message of the talk was deleted after the claim, it stores no memories.
 func Learn(ctx context.Context, pool *pgxpool.Pool, t *Talk, found []New) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		people := slices.Sorted(maps.Keys(t.People))

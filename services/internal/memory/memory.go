@@ -1,9 +1,8 @@
-// Package memory keeps what bots remember: facts, events, relationships and
-// preferences. A memory comes to mind by its relevance, by what the talk is about
-// and by who is there. Those that a bot learned from talk belong to the chat of the
-// talk and to the people in it: they come to mind there only, fade if they are of no
-// use, and go with each of these people. Those of cast files and operators hold in
-// all chats, and stay until somebody takes them back.
+// Package memory stores what bots remember: facts, events, relationships and preferences. The
+// generator shows a bot the memories with the greatest strength, given the topic and the members
+// who are present. Memories learned from a talk belong to its chat and its people: they are used in
+// this chat only, fade if unused, and are deleted with each of these people. Memories from cast
+// files and operators hold in all chats, and stay until somebody deletes them.
 package memory
 
 import (
@@ -25,7 +24,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// Kinds are the kinds of memories.
+// Kinds returns the kinds of memories.
 func Kinds() []string { return []string{"fact", "event", "relationship", "preference"} }
 
 // Sources of memories.
@@ -36,38 +35,36 @@ const (
 )
 
 const (
-	// HalfLife is after what time without use a memory comes to mind half as
-	// readily.
+	// HalfLife is the time without use after which a memory's strength is halved.
 	HalfLife = 30 * 24 * time.Hour
-	// faded is how readily a learned memory comes to mind when it is forgotten: one
-	// of relevance 0.5 is after half a year without use.
+	// faded is the strength below which a learned memory is deleted: one of relevance 0.5 after
+	// half a year without use.
 	faded = 0.008
-	// maxLearned limits how many memories a bot picks up in a chat; the weakest
-	// go.
+	// maxLearned limits the memories that a bot learns in a chat; the weakest are deleted.
 	maxLearned = 200
-	// maxContent limits how long one is, in characters.
+	// maxContent limits the length of a memory, in characters.
 	maxContent = 1000
 )
 
 // Memory is something that a bot remembers.
 type Memory struct {
 	ID        int64
-	Bot       string // its name
+	Bot       string // the bot's name
 	Kind      string
 	Content   string
 	Relevance float64 // 0 to 1
 	Uses      int
 	Source    string
-	// Chat is the name of the chat that it was learned in; empty for all others.
+	// Chat is the name of the chat it was learned in; empty for all others.
 	Chat string
-	// Strength is how readily it comes to mind now: its relevance, faded.
+	// Strength is its relevance, reduced by the time without use.
 	Strength float64
-	// About are the names of the people and bots that it was learned about.
+	// About holds the names of the people and bots it is about, if it was learned.
 	About []string
 }
 
-// strength is how readily a memory comes to mind; $1 is the half-life. Powers of
-// numerics, which extract gives, would take ten times as long.
+// strength computes a memory's strength; $1 is the half-life. It uses date_part, because powers of
+// numerics, which extract returns, would take ten times as long.
 const strength = `m.relevance * power(0.5::float8,
     greatest(date_part('epoch', now() - coalesce(m.last_used_at, m.created_at)), 0) / date_part('epoch', $1::interval))`
 
@@ -80,13 +77,12 @@ FROM memories m JOIN bots b ON b.id = m.bot_id LEFT JOIN chats c ON c.id = m.cha
 WHERE b.removed_at IS NULL AND ($2 = '' OR b.name = $2)
 ORDER BY b.name, strength DESC, m.id LIMIT $3`
 
-// List gives the memories of a bot, or of all if its name is "", the strongest of
-// each bot first.
+// List returns the memories of a bot, or of all bots for "", the strongest of each bot first.
 func List(ctx context.Context, pool *pgxpool.Pool, bot string, limit int) ([]Memory, error) {
 	return store.Collect(ctx, pool, "list memories", pgx.RowToStructByPos[Memory], listAll, HalfLife, bot, limit)
 }
 
-// Validate joins everything that is wrong with a new memory.
+// Validate joins all errors of a new memory.
 func (m Memory) Validate() error {
 	var errs []error
 	if !slices.Contains(Kinds(), m.Kind) {
@@ -101,7 +97,7 @@ func (m Memory) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ErrNoBot says that there is no bot of that name.
+// ErrNoBot reports that there is no bot of that name.
 var ErrNoBot = errors.New("is not in the roster")
 
 const (
@@ -112,7 +108,7 @@ ON CONFLICT (bot_id, kind, content) WHERE chat_id IS NULL DO UPDATE SET relevanc
 	forget = `DELETE FROM memories WHERE id = $1`
 )
 
-// Add gives a bot a memory, or changes the relevance of one that it has.
+// Add gives a bot a memory, or changes the relevance of an existing one.
 func Add(ctx context.Context, pool *pgxpool.Pool, m Memory) (id int64, err error) {
 	err = pool.QueryRow(ctx, add, m.Bot, m.Kind, m.Content, m.Relevance, m.Source).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -124,7 +120,7 @@ func Add(ctx context.Context, pool *pgxpool.Pool, m Memory) (id int64, err error
 	return id, nil
 }
 
-// Forget takes a memory from a bot. It is false if there was none of that id.
+// Forget deletes a memory. It returns false if there was none with that id.
 func Forget(ctx context.Context, pool *pgxpool.Pool, id int64) (bool, error) {
 	tag, err := pool.Exec(ctx, forget, id)
 	if err != nil {
@@ -133,19 +129,19 @@ func Forget(ctx context.Context, pool *pgxpool.Pool, id int64) (bool, error) {
 	return tag.RowsAffected() == 1, nil
 }
 
-// Chosen is a memory that may come to mind.
+// Chosen is a memory that may be shown to a writer.
 type Chosen struct {
 	ID      int64
 	Content string
-	// Strength is how readily it does.
+	// Strength is its current strength.
 	Strength float64
-	// Learned tells whether it was drawn from talk. Then Bots and People are whom it
-	// is about; of others, only their words tell.
+	// Learned reports that it was learned from a talk. Then Bots and People are its subjects; for
+	// others, only the names in their content show them.
 	Learned      bool
 	Bots, People []int64
 }
 
-// maxAwake limits how many memories of a bot are looked through, the strongest ones.
+// maxAwake limits the memories of a bot that are considered: the strongest.
 const maxAwake = 300
 
 const awake = `
@@ -154,8 +150,7 @@ SELECT bot_id, id, content, strength FROM (
     FROM (SELECT m.*, (` + strength + `)::float8 AS strength FROM memories m WHERE m.bot_id = ANY($2) AND m.chat_id IS NULL) weighed) ranked
 WHERE place <= $3 ORDER BY bot_id, place`
 
-// Awake gives those memories of bots that hold in all chats and may come to mind,
-// the strongest of each bot first.
+// Awake returns memories of bots that hold in all chats, the strongest of each bot first.
 func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][]Chosen, error) {
 	found := make(map[B][]Chosen, len(bots))
 	var bot B
@@ -169,10 +164,10 @@ func Awake[B ~int64](ctx context.Context, pool *pgxpool.Pool, bots []B) (map[B][
 	return found, nil
 }
 
-// LearnedIn is a query of what bots learned in chats and may come to mind, the strongest
-// first: the columns n, which bot and chat it is about, from 1; id, content and strength of the
-// memory; which bots and which people it is about. LearnedArgs are its parameters. It is read
-// anew for each text: what somebody wants forgotten is in no later prompt.
+// LearnedIn is a query of the memories that bots learned in chats, the strongest first. Its columns
+// are n, the index from 1 of the chat and bot; id, content and strength of the memory; and the bots
+// and people it is about. LearnedArgs returns its parameters. It must be read for each text and not
+// cached: what an erasure deleted must be in no later prompt.
 const LearnedIn = `
 SELECT u.n, l.id, l.content, l.strength, l.about_bots,
     coalesce((SELECT array_agg(p.person_id) FROM memory_people p WHERE p.memory_id = l.id AND p.about), '{}')
@@ -181,34 +176,33 @@ FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(chat_id, bot_id, n)
     WHERE m.chat_id = u.chat_id AND m.bot_id = u.bot_id ORDER BY strength DESC, m.id LIMIT $4) l
 ORDER BY u.n, l.strength DESC, l.id`
 
-// LearnedArgs are the parameters $1 to $4 of LearnedIn, of which $2 are the chats and $3 the
-// bots.
+// LearnedArgs returns the parameters $1 to $4 of LearnedIn; $2 are the chats and $3 the bots.
 func LearnedArgs(chats, bots []int64) []any { return []any{HalfLife, chats, bots, maxAwake} }
 
-// Present are who is there: names by Chorus' ids of bots and Telegram's of people.
+// Present holds the names of present members, by Chorus' ids of bots and Telegram's of people.
 type Present struct {
 	Bots, People map[int64]string
-	// Cast are the names of the chat's personas, whether they are there or not.
+	// Cast holds the names of the chat's personas, present or not.
 	Cast []string
 }
 
 const (
-	// boost is how much more readily a memory comes to mind that names somebody who
-	// is there, and again one that is about the topic.
+	// boost is added to the factor of a memory's strength if it is about a present member, and
+	// again if it is about the topic.
 	boost = 2
-	// readiest is how readily one must, at least.
+	// readiest is the least strength, with its factor, of a chosen memory.
 	readiest = 0.25
-	// shortWord is up to how many letters a word says little.
+	// shortWord is the length up to which words are ignored.
 	shortWord = 2
 	stem      = 5
 )
 
-// Choose gives up to limit of a bot's memories that come to mind on a topic, with
-// some present. A memory is about a topic if it has the beginning of one of its words.
+// Choose returns up to limit memories for a topic and the present members. A memory is about a
+// topic if it contains the beginning of one of the topic's words.
 //
-// Whom a learned memory is about is known, so somebody else of the same name doesn't
-// call it to mind. Of others it is told by names, where a bot comes before a person:
-// they are about the cast.
+// The subjects of a learned memory are known by id, so another person of the same name doesn't
+// match. Other memories match by names; if a bot and a person share a name, the bot counts, because
+// these memories are about the cast.
 func Choose(all []Chosen, topic string, present Present, limit int) []Chosen {
 	var stems []string
 	for _, word := range words(topic) {
@@ -252,7 +246,7 @@ func anyOf(present map[int64]string, about []int64) bool {
 	return slices.ContainsFunc(about, func(id int64) bool { _, there := present[id]; return there })
 }
 
-// words are the words of a text that say something, in lower case.
+// words returns the words of a text in lower case, without short ones.
 func words(text string) [][]rune {
 	var all [][]rune
 	for word := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }) {
@@ -263,14 +257,14 @@ func words(text string) [][]rune {
 	return all
 }
 
-// Rows are locked in their order, so that no two generators wait for each other.
+// Rows are locked in order, so that two generators can't deadlock.
 const use = `
 WITH used AS (SELECT id, count(*) AS times FROM unnest($1::bigint[]) AS u(id) GROUP BY id),
 locked AS (SELECT id, times FROM memories JOIN used USING (id) ORDER BY id FOR NO KEY UPDATE OF memories)
 UPDATE memories m SET uses = uses + times, last_used_at = now() FROM locked WHERE m.id = locked.id`
 
-// Used says that memories, given by their ids, were shown to a writer, so that they
-// stay fresh: as often as they are given.
+// Used records that memories, by their ids, were shown to a writer, once for each occurrence of an
+// id; this keeps them fresh.
 func Used(ctx context.Context, pool *pgxpool.Pool, ids []int64) error {
 	if _, err := pool.Exec(ctx, use, ids); err != nil {
 		return fmt.Errorf("note that memories were used: %w", err)

@@ -80,7 +80,7 @@ func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
 		t.Errorf("it is searched by two: %v, %v", again, err)
 	}
 	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (7, 'Tom'), (8, 'Ann')`)
-	talk.People = map[int64]string{7: "Tom", 8: "Ann"} // who took part, of whom it is about one
+	talk.People = map[int64]string{7: "Tom", 8: "Ann"} // both took part, the memory is about one of them
 	found := []memory.New{{Bot: bot, Kind: "event", Content: "They counted lines.", Relevance: 0.6, AboutPeople: []int64{7}}, {Bot: bot, Kind: "fact", Content: "They counted lines!", Relevance: 0.6}}
 	if err := memory.Learn(t.Context(), pool, talk, found); err != nil {
 		t.Fatal(err)
@@ -95,8 +95,8 @@ func TestATalkIsSearchedOnceAndWhatFadedGoes(t *testing.T) {
 	}
 }
 
-// TestManyChatsCostAClaimNothing has the one chat in which something was said behind
-// many that are silent, each of which is looked at once, and by the index.
+// TestManyChatsCostAClaimNothing has one chat with messages among many silent ones, each of which
+// is checked once, and by the index.
 func TestManyChatsCostAClaimNothing(t *testing.T) {
 	t.Parallel()
 	const silent = 3000

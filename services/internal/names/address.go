@@ -8,9 +8,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold gives a text as it reads: without what can't be seen, and with the plain
-// letters, dots and slashes that full-width, mathematical and other look-alikes of
-// them stand for. It is for looking at and not for showing.
+// Fold returns a text as it looks: without invisible characters, and with plain letters, dots and
+// slashes instead of full-width, mathematical and other look-alikes. It is for checks, not for
+// display.
 func Fold(s string) string {
 	if plain(s) {
 		return s
@@ -34,23 +34,22 @@ func Fold(s string) string {
 	}, s)
 }
 
-// What an address has, in folded lower case: a scheme, www, a path, a dot within a
-// word, or the word for it.
+// address matches the parts of an address in folded lower case: a scheme, www, a path, a dot within
+// a word, or the word for it.
 var address = regexp.MustCompile(`@|://|\b(?:https?|hxxps?|tg|mailto|javascript)\b\s?:|\bwww\b|\bhttps?\b` +
 	`|[\pL\pN_-]\.[\pL\pN][\pL\pN-]|[\pL\pN]\s?\.\s?(?:com|net|org|me|ru|io|xyz|top|shop|info|biz|app|link|site|online|click|vip)\b` +
 	`|[\[({]\s*(?:dot|punkt|punto|point|\.)\s*[\])}]` +
 	`|[\pL\pN](?:\s|_|-)(?:dot|punkt|punto|point|точка)(?:\s|_|-)[\pL\pN]{2,}` +
 	`|\bt\s?\.?\s?me\s?/|[\pL\pN]/[\pL\pN_]{3,}|\d{1,3}(?:\.\d{1,3}){3}`)
 
-// HasAddress tells whether a name has a web address or a mention of an account in
-// it, however it is disguised. It takes some harmless names for one, too.
+// HasAddress reports whether a name contains a web address or an account's mention, even if
+// disguised. Some harmless names match, too.
 func HasAddress(name string) bool {
 	s := strings.ToLower(Fold(name))
 	return mayHave(s) && address.MatchString(s)
 }
 
-// mayHave tells whether a text has anything that an address has, which is much
-// cheaper.
+// mayHave reports whether a text can contain an address; it is much cheaper than the pattern.
 func mayHave(s string) bool {
 	if strings.ContainsAny(s, ".@/:[({") {
 		return true
@@ -63,8 +62,8 @@ func mayHave(s string) bool {
 	return false
 }
 
-// Sayable gives a name as a bot may say it and a model may read it: cleaned, or ""
-// where nothing of it can be seen or it has an address.
+// Sayable returns a name that a bot may say and a model may read: cleaned, or "" if nothing of it
+// is visible or it contains an address.
 func Sayable(name string) string {
 	if name = Name(name); HasAddress(name) {
 		return ""
@@ -72,8 +71,8 @@ func Sayable(name string) string {
 	return name
 }
 
-// Username gives a Telegram username without its @, or "" for what can't be one:
-// those have only these characters.
+// Username returns a Telegram username without its @, or "" if it has other characters than
+// usernames can have.
 func Username(s string) string {
 	const maxLength = 64
 	s = strings.TrimPrefix(s, "@")

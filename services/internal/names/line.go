@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// Line gives what a machine said, such as an error, as one line of at most limit
-// characters, without what a database or a terminal can't take; 0 is no limit.
+// Line returns a machine's text, such as an error, as one line of at most limit characters, without
+// characters that a database or a terminal can't take; 0 means no limit.
 func Line(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -17,8 +17,8 @@ func Line(s string, limit int) string {
 	return Cut(strings.Join(strings.Fields(s), " "), limit)
 }
 
-// Cut gives the beginning of a text: at most limit characters, the last of them …
-// where something is left out; 0 is no limit.
+// Cut returns the beginning of a text: at most limit characters, with … as the last if something is
+// left out; 0 means no limit.
 func Cut(s string, limit int) string {
 	if limit == 0 || len(s) <= limit {
 		return s

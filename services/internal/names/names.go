@@ -1,5 +1,5 @@
-// Package names cleans what people call themselves and their chats, before it is
-// stored, shown to a model or said by a bot. It is pure.
+// Package names cleans the names of people and chats, and texts, before they are stored, shown to a
+// model or sent by a bot. It is pure.
 package names
 
 import (
@@ -11,20 +11,19 @@ import (
 )
 
 const (
-	// MaxName limits how long a name is, in characters. Telegram's first and last
-	// name together are as long.
+	// MaxName limits a name, in characters. It is the length of Telegram's first and last name
+	// together.
 	MaxName = 129
-	// maxMarks limits how many non-spacing marks a letter keeps: scripts need up to three,
-	// and more of them cover the lines around.
+	// maxMarks limits the non-spacing marks of a letter: scripts need up to three, and more of them
+	// cover neighbouring lines.
 	maxMarks = 3
 )
 
-// Name gives a name as one line of at most MaxName characters that can be seen,
-// or "" where nothing of it can. What it gives stays as it is when it is cleaned
-// again.
+// Name returns a name as one line of at most MaxName visible characters, or "" if nothing of it is
+// visible. Applying it twice changes nothing more.
 func Name(s string) string { return Title(s, MaxName) }
 
-// Title is Name with a bound of its own.
+// Title is Name with another limit.
 func Title(s string, maxLength int) string {
 	s = strings.Join(strings.Fields(clean(bounded(s, maxLength), false)), " ")
 	s = strings.TrimSpace(cut(s, maxLength))
@@ -34,9 +33,8 @@ func Title(s string, maxLength int) string {
 	return s
 }
 
-// Text gives a text without what can't be seen. Unlike a name it keeps its lines,
-// and the joiners within emoji and within words of scripts that need them. What it
-// gives stays as it is when it is cleaned again.
+// Text returns a text without invisible characters. Unlike Name it keeps lines, and joiners within
+// emoji and within words of scripts that need them. Applying it twice changes nothing more.
 func Text(s string) string {
 	if plain(s) {
 		return strings.TrimSpace(s)
@@ -44,7 +42,7 @@ func Text(s string) string {
 	return strings.TrimSpace(clean(s, true))
 }
 
-// plain tells whether a text has nothing but what ASCII can show, which is most.
+// plain reports whether a text is printable ASCII, as most texts are.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c >= utf8.RuneSelf || c < ' ' && c != '\n' && c != '\t' || c == '\x7f' {
@@ -54,7 +52,7 @@ func plain(s string) bool {
 	return true
 }
 
-// bounded cuts what is far too long, so that it costs little.
+// bounded cuts a text that is far too long, to save work.
 func bounded(s string, maxLength int) string {
 	const slack = 8
 	if limit := maxLength * utf8.UTFMax * slack; len(s) > limit {
@@ -74,8 +72,8 @@ func cut(s string, maxLength int) string {
 	return s
 }
 
-// clean composes letters with their marks, so that it is known how many there are,
-// and leaves out what can't be seen.
+// clean composes letters with their marks, so that marks can be counted, and removes invisible
+// characters.
 func clean(s string, text bool) string {
 	in := []rune(norm.NFC.String(strings.ToValidUTF8(s, "")))
 	out := make([]rune, 0, len(in))
@@ -106,16 +104,14 @@ func clean(s string, text bool) string {
 	return norm.NFC.String(string(out))
 }
 
-// usual tells at once of most characters that they are letters or signs by
-// themselves.
+// usual reports for common characters, fast, that they are visible by themselves.
 func usual(r rune) bool {
 	return r > ' ' && r < '\x7f' || r > '\u00A0' && r < '\u0300' && r != '\u00AD' || r >= '\u0400' && r < '\u0483' ||
 		r >= '\u4E00' && r <= '\u9FFF' || r >= '\uAC00' && r <= '\uD7A3'
 }
 
-// Characters that look like nothing, or like a space, although they count as
-// letters or symbols: the fillers of Hangul and Khitan, the blank of Braille, a
-// note without a head.
+// blank reports characters that look empty, or like a space, although they are letters or symbols:
+// the fillers of Hangul and Khitan, the blank of Braille, a note without a head.
 func blank(r rune) bool {
 	switch r {
 	case '\u115F', '\u1160', '\u3164', '\uFFA0', '\u2800', '\U00016FE4', '\U0001D159':
@@ -124,8 +120,8 @@ func blank(r rune) bool {
 	return false
 }
 
-// Invisible tells whether a character can't be seen: controls of direction, width
-// and format, tags, variation selectors, fillers.
+// Invisible reports whether a character is invisible: controls of direction, width and format,
+// tags, variation selectors, fillers.
 func Invisible(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Cc, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) || blank(r)
 }
@@ -141,9 +137,9 @@ const (
 	emojiSelector      = '\uFE0F'
 )
 
-// joins tells whether the invisible character at i is needed: a joiner between two
-// characters that are not Latin, or the sign that makes a symbol an emoji. Out is
-// what was kept before it.
+// joins reports whether the invisible character at i is needed: a joiner between two characters
+// that are not Latin, or the selector that makes a symbol an emoji. out holds the characters kept
+// before it.
 func joins(in []rune, i int, out []rune) bool {
 	if len(out) == 0 {
 		return false
@@ -158,7 +154,7 @@ func joins(in []rune, i int, out []rune) bool {
 	return false
 }
 
-// joined tells whether a character is one that joiners are used with.
+// joined reports whether joiners are used with a character.
 func joined(r rune) bool {
 	if r == emojiSelector {
 		return true
@@ -166,7 +162,7 @@ func joined(r rune) bool {
 	return r >= utf8.RuneSelf && !Invisible(r) && !unicode.Is(unicode.Latin, r) && unicode.In(r, unicode.L, unicode.M, unicode.So, unicode.Sk)
 }
 
-// seen tells whether a character can be seen by itself.
+// seen reports whether a character is visible by itself.
 func seen(r rune) bool {
 	return r != utf8.RuneError && unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S)
 }

@@ -105,7 +105,7 @@ func TestUsernames(t *testing.T) {
 	}
 }
 
-// hostile draws texts of which many characters are not to be seen.
+// hostile generates texts with many invisible characters.
 func hostile() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		return strings.Join(rapid.SliceOfN(rapid.OneOf(

@@ -6,41 +6,40 @@ import (
 	"sync"
 )
 
-// language is how a language asks and answers. Its patterns are of words in lower
-// case without accents, each between spaces; an apostrophe is a space.
+// language holds a language's questions and answers. Its patterns match words in lower case without
+// accents, each between spaces; an apostrophe counts as a space.
 type language struct {
 	tag string
-	// hints are parts of words of which each question has one, or each open one: to look
-	// for them is much cheaper.
+	// Each question contains one of hints, or, if open, of openHints, which are parts of words.
+	// Looking for them is much cheaper than the patterns.
 	hints, openHints []string
-	// human and bot are the words for either, not those for no.
+	// human and bot match the words for each, not matches those for no.
 	human, bot, not *regexp.Regexp
-	// asks finds a question that ends in one of the words; other are words within it,
-	// and after are words behind it, that make it a question about something else.
+	// asks matches a question that ends in one of these words. other matches words within it, and
+	// after holds words behind it, that make it a question about something else.
 	asks, other *regexp.Regexp
 	after       map[string]bool
-	// condition finds, before a statement, what makes it none.
+	// condition matches words before a statement that make it conditional.
 	condition *regexp.Regexp
-	// open finds questions that have none of the words; nil for none.
+	// open matches questions without one of the words; nil if there are none.
 	open *regexp.Regexp
-	// whole finds sentences that are nothing but such words.
+	// whole matches sentences that consist of such words only.
 	whole *regexp.Regexp
 
 	yes, no    string
 	admissions []string // complete a sentence that begins with yes or no
-	// admits finds what an honest answer says; affirms and denies are words that answers
-	// begin with.
+	// admits matches an honest answer; affirms and denies are words that answers begin with.
 	admits          *regexp.Regexp
 	affirms, denies map[string]bool
 }
 
-// spoken are the parts that a language is made of.
+// spoken is the source of a language.
 type spoken struct {
 	tag             string
-	hints           string // parts of words; a dot stands for a space
+	hints           string // parts of words; · stands for a space
 	openHints       string
 	human, bot, not string // alternatives
-	subject         string // alternatives: whom is asked
+	subject         string // alternatives: the addressee of the question
 	gap             string // alternatives: words between
 	other, after    string // words
 	condition       string // alternatives
@@ -93,8 +92,8 @@ func set(words string) map[string]bool {
 	return all
 }
 
-// languages are compiled when one is asked for first: that takes longer than most
-// processes need to start.
+// languages compiles the patterns at their first use: that takes longer than most processes need to
+// start.
 //
 //nolint:gochecknoglobals // constant
 var languages = sync.OnceValue(func() []language {

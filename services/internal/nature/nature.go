@@ -1,5 +1,5 @@
-// Package nature knows when somebody asks whether they talk to a human or to a bot,
-// and what the honest answer is. It is pure.
+// Package nature recognises questions whether a speaker is a human or a bot, and has the honest
+// answers. It is pure.
 package nature
 
 import (
@@ -13,25 +13,25 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// Asked is what somebody asks about what a bot is.
+// Asked is the kind of such a question.
 type Asked int
 
-// What is asked.
+// The kinds.
 const (
 	Nothing Asked = iota
 	// Human asks for a human: the answer is no.
 	Human
 	// Bot asks for a bot: the answer is yes.
 	Bot
-	// Open can't be answered with yes or no alone: "human or bot?", "you're not a bot,
-	// right?", "what are you?".
+	// Open can't be answered with yes or no alone: "human or bot?", "you're not a bot, right?",
+	// "what are you?".
 	Open
 )
 
-// maxRead limits how much of a text is looked at, in bytes.
+// maxRead limits the part of a text that is read, in bytes.
 const maxRead = 2000
 
-// Read tells what a text asks, in any of the languages that it knows.
+// Read returns the question in a text, in any known language.
 func Read(text string) Asked {
 	asked, _ := read(text)
 	return asked
@@ -52,7 +52,7 @@ func read(text string) (Asked, *language) {
 	return Nothing, nil
 }
 
-// sentence is the words of one, in lower case, with a space before and after each.
+// sentence holds the words of a sentence in lower case, each between spaces.
 type sentence struct {
 	words    string
 	question bool
@@ -80,8 +80,8 @@ func sentences(text string) []sentence {
 	return all
 }
 
-// words are a text's, in lower case and without accents on Latin letters, each with a
-// space before and after it. Names of accounts are left out.
+// words returns the words of a text, in lower case and without accents on Latin letters, each
+// between spaces. Account names are left out.
 func words(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
 		text = unaccented(text)
@@ -101,7 +101,7 @@ func words(text string) string {
 	return b.String()
 }
 
-// unaccented is a text without accents on Latin letters.
+// unaccented removes accents from Latin letters.
 func unaccented(text string) string {
 	latin := false
 	return norm.NFC.String(strings.Map(func(r rune) rune {
@@ -113,7 +113,7 @@ func unaccented(text string) string {
 	}, norm.NFD.String(text)))
 }
 
-// read tells what a sentence asks.
+// read returns the question in a sentence.
 func (l *language) read(s sentence) Asked {
 	hinted := s.hasAny(l.hints)
 	if hinted && l.whole.MatchString(s.words) {
@@ -140,7 +140,7 @@ func (l *language) read(s sentence) Asked {
 	return Nothing
 }
 
-// polarity tells by the words for humans and bots, and for no, what is asked.
+// polarity returns the kind of a question by its words for humans, bots and no.
 func (l *language) polarity(s sentence) Asked {
 	human, bot := l.human.MatchString(s.words), l.bot.MatchString(s.words)
 	switch {
@@ -154,9 +154,9 @@ func (l *language) polarity(s sentence) Asked {
 	return Bot
 }
 
-// Answer gives the honest answer to what a text asks, in a language if it is known,
-// else in that of the question; "" if the text doesn't ask. The seed picks one of
-// several.
+// Answer returns the honest answer to a question in a text, in the language of tag if it is known,
+// else in that of the question; "" if the text doesn't ask. The seed selects one of several
+// answers.
 func Answer(text, tag string, seed uint64) string {
 	asked, l := read(text)
 	if asked == Nothing {
@@ -186,8 +186,8 @@ func capital(s string) string {
 	return s
 }
 
-// Honest tells whether a text answers what was asked honestly: it says that it comes
-// from a bot, and doesn't begin with the word for the contrary.
+// Honest reports whether a text answers the question honestly: it says that it comes from a bot,
+// and doesn't begin with the opposite word.
 func Honest(asked Asked, text string) bool {
 	if asked == Nothing {
 		return true

@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/nature"
 )
 
-// asked are phrasings in all languages that are known, with what they ask.
+// asked returns phrasings in all known languages, with their kinds.
 func asked() map[string]nature.Asked {
 	const human, bot, open = nature.Human, nature.Bot, nature.Open
 	return map[string]nature.Asked{
@@ -71,7 +71,7 @@ func TestAnswersBeginWithNoOrYes(t *testing.T) {
 			}
 		}
 	}
-	// In a language that isn't known, it is that of the question.
+	// For an unknown language, the answer is in the question's.
 	for text, begins := range map[string]string{"Bist du echt?": "Nein, ", "Are you human?": "No, "} {
 		if got := nature.Answer(text, "ja", 0); !strings.HasPrefix(got, begins) {
 			t.Errorf("%q is answered by %q", text, got)

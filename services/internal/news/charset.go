@@ -13,7 +13,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// declaration is the XML declaration and the encoding that it names.
+// declaration matches the XML declaration.
 func declaration() *regexp.Regexp {
 	return regexp.MustCompile(`^\s*<\?xml\s[^>]*?\?>`)
 }
@@ -22,10 +22,10 @@ func declared() *regexp.Regexp {
 	return regexp.MustCompile(`encoding\s*=\s*["']([^"']+)["']`)
 }
 
-// decode is a feed's text in UTF-8, without the declaration that may name another
-// encoding. A byte order mark decides; then what is valid UTF-8 is UTF-8, whatever is
-// said about it, as other encodings are hardly ever valid by chance; then the charset
-// of the HTTP header counts, then that of the XML declaration.
+// decode returns a feed's text in UTF-8, without the declaration, which may name another encoding.
+// A byte order mark decides the encoding; then valid UTF-8 is UTF-8, whatever the headers say,
+// because text in other encodings is rarely valid UTF-8; then the charset of the HTTP header
+// counts, then that of the XML declaration.
 func decode(body []byte, contentType string) string {
 	text, marked := byMark(body)
 	if !marked {
@@ -35,8 +35,8 @@ func decode(body []byte, contentType string) string {
 	return declaration().ReplaceAllLiteralString(text, "")
 }
 
-// byMark decodes a text that begins with a byte order mark, or that is UTF-16 by how
-// its first character, <, is written.
+// byMark decodes a text with a byte order mark, or UTF-16 that is recognised by its first
+// character, <.
 func byMark(body []byte) (string, bool) {
 	for _, c := range []struct {
 		begins string
@@ -54,11 +54,11 @@ func byMark(body []byte) (string, bool) {
 	return "", false
 }
 
-// escape begins a change of the character set in encodings of seven bits, whose
-// bytes are valid UTF-8, too.
+// escape starts a change of the character set in encodings of seven bits, whose bytes are valid
+// UTF-8, too.
 const escape = 0x1b
 
-// bySaying decodes a text by what is said about it.
+// bySaying decodes a text by its declared encoding.
 func bySaying(body []byte, contentType string) string {
 	plain := utf8.Valid(body)
 	escaped := bytes.IndexByte(body, escape) >= 0
@@ -66,7 +66,7 @@ func bySaying(body []byte, contentType string) string {
 		return string(body)
 	}
 	for _, label := range []string{labelOf(contentType), labelIn(body)} {
-		// What is not valid UTF-8 is not ASCII either.
+		// Bytes that are not valid UTF-8 are not ASCII either.
 		e, name := lookUp(label)
 		if e == nil || strings.HasPrefix(name, "utf-") || label == "us-ascii" || label == "ascii" || plain && !strings.HasPrefix(name, "iso-2022") {
 			continue
@@ -75,10 +75,10 @@ func bySaying(body []byte, contentType string) string {
 			return text
 		}
 	}
-	if plain || mostlyUTF8(body) {
+	if plain || mainlyUTF8(body) {
 		return strings.ToValidUTF8(string(body), string(utf8.RuneError))
 	}
-	text, _ := convert(body, charmap.Windows1252) // every byte has a meaning in it
+	text, _ := convert(body, charmap.Windows1252) // every byte is valid in it
 	return text
 }
 
@@ -87,7 +87,7 @@ func convert(body []byte, e encoding.Encoding) (string, bool) {
 	return string(text), err == nil
 }
 
-// lookUp knows the labels that browsers know. The encoding is nil for others.
+// lookUp returns the encoding of a label that browsers know; nil for others.
 func lookUp(label string) (encoding.Encoding, string) {
 	e, err := htmlindex.Get(label)
 	if err != nil {
@@ -116,9 +116,9 @@ func labelIn(body []byte) string {
 	return strings.ToLower(string(found[1]))
 }
 
-// mostlyUTF8 tells a UTF-8 text with some broken characters from one of another
-// encoding, in which hardly any are whole.
-func mostlyUTF8(body []byte) bool {
+// mainlyUTF8 reports whether a text is UTF-8 with some broken characters. In another encoding
+// hardly any character would be valid.
+func mainlyUTF8(body []byte) bool {
 	whole, broken := 0, 0
 	for len(body) > 0 {
 		r, size := utf8.DecodeRune(body)

@@ -17,7 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// feedIn is a feed with one headline, written in an encoding.
+// feedIn returns a feed with one headline in an encoding.
 func feedIn(t *testing.T, e encoding.Encoding, declaration, title string) string {
 	t.Helper()
 	text := declaration + "<rss version=\"2.0\"><channel><title>T</title><item><title>" + title + "</title><guid>1</guid></item></channel></rss>"
@@ -87,7 +87,7 @@ func TestEncodingsOfFeeds(t *testing.T) {
 	}
 }
 
-// From the bytes that a server sends to the headline that is dealt out.
+// From a server's bytes to the headline that Deal returns.
 func TestFeedsAreReadInTheirEncoding(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

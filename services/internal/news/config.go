@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Config says where headlines come from.
+// Config configures the feeds.
 type Config struct {
 	Feeds   []string      `config:"feeds" doc:"RSS and Atom feeds, each TOPIC=URL; the topic is one of a chat's, or * for all"`
 	Every   time.Duration `config:"every" min:"1m" max:"24h" doc:"how often each feed is asked for what is new"`
@@ -23,7 +23,7 @@ func DefaultConfig() Config {
 	return Config{Every: 15 * time.Minute, Timeout: 15 * time.Second, MaxSize: 2 << 20, MaxAge: 48 * time.Hour}
 }
 
-// Validate joins everything that is wrong.
+// Validate joins all errors.
 func (c Config) Validate() error {
 	var errs []error
 	for _, f := range c.Feeds {
@@ -36,7 +36,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// feeds are the addresses of a topic's feeds; of all topics if it is "".
+// feeds returns the addresses of a topic's feeds; of all topics for "".
 func (c Config) feeds(topic string) []string {
 	var urls []string
 	for _, f := range c.Feeds {

@@ -1,6 +1,5 @@
-// Package news fetches headlines from feeds and deals them out, so that bots don't
-// all quote the same one. Replicas share the work: each feed is asked by one of
-// them at a time.
+// Package news fetches headlines from feeds and deals them to turns, so that bots don't all quote
+// the same one. Replicas share the work: only one of them asks a feed at a time.
 package news
 
 import (
@@ -23,16 +22,16 @@ import (
 
 const (
 	lookEvery = 10 * time.Second
-	// maxItems limits how many headlines of one feed are looked at.
+	// maxItems limits the headlines that are read of one feed.
 	maxItems = 50
 	maxTitle = 300
 	maxGUID  = 500
-	// worst is how many periods a feed that fails is left alone at most.
+	// worst limits the wait for a failing feed, in periods.
 	worst     = 16
 	userAgent = "Chorus (a cast of bots; reads headlines)"
 )
 
-// News is the headlines. It is safe for concurrent use.
+// News fetches and deals headlines. It is safe for concurrent use.
 type News struct {
 	cfg    Config
 	pool   *pgxpool.Pool
@@ -41,7 +40,7 @@ type News struct {
 	log    *zap.Logger
 }
 
-// New makes it. Now is the time of the pool's database.
+// New returns a News. now returns the time of the pool's database.
 func New(cfg Config, pool *pgxpool.Pool, now func() time.Time, log *zap.Logger) *News {
 	return &News{cfg: cfg, pool: pool, client: publicnet.Client(cfg.Timeout, cfg.Private), now: now, log: log}
 }
@@ -61,7 +60,7 @@ SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS t(guid, t
 ON CONFLICT DO NOTHING`
 )
 
-// Run fetches what is due until the context ends.
+// Run fetches due feeds until the context ends.
 func (n *News) Run(ctx context.Context) {
 	defer n.client.CloseIdleConnections()
 	tick := time.NewTicker(lookEvery)
@@ -80,7 +79,7 @@ func (n *News) Run(ctx context.Context) {
 	}
 }
 
-// fetchDue asks every feed that is due. What is wrong with a feed is noted with it.
+// fetchDue fetches every due feed. It stores a feed's error with the feed.
 func (n *News) fetchDue(ctx context.Context) error {
 	all := n.cfg.feeds("")
 	if err := n.exec(ctx, knowFeeds, all); err != nil {
@@ -175,7 +174,7 @@ func (n *News) fetch(ctx context.Context, f *feed) error {
 	return n.exec(ctx, feedRead, f.url, names.Title(answer.Header.Get("ETag"), maxTitle), names.Title(answer.Header.Get("Last-Modified"), maxTitle))
 }
 
-// headlines returns what a feed has, each with its time; what has none is of now.
+// headlines returns a feed's headlines with their times; now for those without.
 func headlines(f *gofeed.Feed, now time.Time) (guids, titles []string, times []time.Time) {
 	for _, item := range f.Items[:min(len(f.Items), maxItems)] {
 		title := names.Title(item.Title, maxTitle)
@@ -198,8 +197,8 @@ func headlines(f *gofeed.Feed, now time.Time) (guids, titles []string, times []t
 	return guids, titles, times
 }
 
-// The headline that was dealt out least, and of those the newest. Two who ask at a
-// time get two.
+// deal selects the headline that was dealt least often, the newest of those. Concurrent calls get
+// different headlines.
 const deal = `
 UPDATE headlines SET uses = uses + 1
 WHERE id = (
@@ -207,7 +206,7 @@ WHERE id = (
     ORDER BY uses, published_at DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING title`
 
-// Deal gives a headline on a topic; "" if there is none.
+// Deal returns a headline on a topic; "" if there is none.
 func (n *News) Deal(ctx context.Context, topic string) (string, error) {
 	urls := n.cfg.feeds(topic)
 	if topic == "" || len(urls) == 0 {

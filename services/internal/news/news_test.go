@@ -89,7 +89,7 @@ func TestHeadlinesAreDealtOutInTurn(t *testing.T) {
 	if got := deals(t, n, "films"); got != "" {
 		t.Errorf("%q is on another topic", got)
 	}
-	// It is asked again with what it said it is, and then knows no more.
+	// The second request has the first answer's validators, and gets 304.
 	if _, err := pool.Exec(t.Context(), `UPDATE feeds SET next_at = now()`); err != nil {
 		t.Fatal(err)
 	}

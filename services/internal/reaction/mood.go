@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// Mood is what a reaction expresses.
+// Mood is the feeling that a reaction expresses.
 type Mood int
 
-// The moods. NoMood is that of an emoji that expresses none of the others.
+// The moods. NoMood is the mood of an emoji that expresses none of the others.
 const (
 	NoMood Mood = iota
 	Love
@@ -30,17 +30,16 @@ const (
 	Insult
 )
 
-// mood is what there is of a mood: its name; its reactions, the most usual and mildest
-// first; emoji that are no reactions, but that people and language models use for it; and
-// the moods that may stand in for it, the nearest first.
+// mood is a row of the table: the name; the reactions, the most usual and mildest first; other
+// emoji that people and language models use for it; and the moods that may replace it, the nearest
+// first.
 type mood struct {
 	name, reactions, others string
 	near                    []Mood
 }
 
-// moods has each of the 73 reactions once. No mood that stands in for another turns a
-// feeling into its opposite, and none leads to Insult, which is only ever sent where it was
-// asked for.
+// moods has each of the 73 reactions once. No replacement turns a feeling into its opposite, and
+// none is Insult, which is only used if it was asked for.
 //
 //nolint:gochecknoglobals // constant
 var moods = [...]mood{
@@ -64,12 +63,12 @@ var moods = [...]mood{
 	Insult:      {"insult", "🤮 💩 🖕", "🤢", []Mood{Anger, Scorn, Disapproval}},
 }
 
-// String is the mood's name.
+// String returns the mood's name.
 func (m Mood) String() string {
 	return cmp.Or(m.row().name, fmt.Sprintf("mood_%d", int(m)))
 }
 
-// row is an empty one for what is no mood.
+// row returns the mood's row; an empty one for an invalid mood.
 func (m Mood) row() mood {
 	if m < 0 || int(m) >= len(moods) {
 		return mood{}
@@ -86,8 +85,8 @@ func Moods() []Mood {
 	return moods
 }
 
-// MoodOf is the mood of an emoji, which need not be a reaction nor normalised:
-// NoMood if it is not known.
+// MoodOf returns the mood of an emoji, which need not be a reaction or normalised; NoMood if it is
+// not known.
 func MoodOf(emoji string) Mood {
 	emoji = Normalize(emoji)
 	for m := Love; m <= Insult; m++ {

@@ -1,6 +1,5 @@
-// Package reaction knows the emoji that Telegram takes as reactions, what they
-// express, and which one comes nearest where a chat doesn't allow another. It
-// is pure data: no I/O, no clock, no randomness of its own.
+// Package reaction lists the emoji that Telegram accepts as reactions and their moods, and finds
+// the nearest one that a chat allows. It is pure data: no I/O, no clock, no randomness of its own.
 package reaction
 
 import (
@@ -8,22 +7,20 @@ import (
 	"strings"
 )
 
-// all is the list of the Bot API 10.1 (ReactionTypeEmoji) in its order and its
-// exact bytes: none carries the variation selector U+FE0F, which language
-// models and many libraries put after ❤, ⚡, ☃, ✍, 🕊 and ♂.
+// all is the list of Bot API 10.1 (ReactionTypeEmoji) in its order and with its exact bytes: none
+// has the variation selector U+FE0F, which language models and many libraries put after ❤, ⚡, ☃, ✍,
+// 🕊 and ♂.
 const all = "❤ 👍 👎 🔥 🥰 👏 😁 🤔 🤯 😱 🤬 😢 🎉 🤩 🤮 💩 🙏 👌 🕊 🤡 🥱 🥴 😍 🐳 ❤‍🔥 🌚 🌭 💯 🤣 ⚡ 🍌 🏆 💔 🤨 😐 🍓 🍾 💋 🖕 😈 😴 😭 " +
 	"🤓 👻 👨‍💻 👀 🎃 🙈 😇 😨 🤝 ✍ 🤗 🫡 🎅 🎄 ☃ 💅 🤪 🗿 🆒 💘 🙉 🦄 😘 💊 🙊 😎 👾 🤷‍♂ 🤷 🤷‍♀ 😡"
 
-// All returns the 73 emoji in Telegram's order. The slice is the caller's.
+// All returns the 73 emoji in Telegram's order. The caller may change the slice.
 func All() []string { return strings.Fields(all) }
 
-// Valid tells whether Telegram takes exactly these bytes as a reaction, if the
-// chat allows it.
+// Valid reports whether Telegram accepts exactly these bytes as a reaction, if the chat allows it.
 func Valid(emoji string) bool { return listed(all, emoji) }
 
-// Normalize takes away what Telegram refuses in a reaction though it changes
-// little or nothing of the picture: variation selectors, skin tones and space
-// around it. Whether the rest is a reaction says Valid.
+// Normalize removes what Telegram refuses in a reaction although it hardly changes the picture:
+// variation selectors, skin tones and spaces around it. The result need not be Valid.
 func Normalize(emoji string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
@@ -36,7 +33,7 @@ func Normalize(emoji string) string {
 	}, emoji))
 }
 
-// listed looks an emoji up in a list separated by spaces.
+// listed reports whether an emoji is in a list separated by spaces.
 func listed(list, emoji string) bool {
 	for e := range strings.FieldsSeq(list) {
 		if e == emoji {
@@ -46,10 +43,10 @@ func listed(list, emoji string) bool {
 	return false
 }
 
-// Nearest is the reaction that comes nearest to an emoji in a chat that allows
-// these reactions (nil: all 73; empty: none): the emoji itself, else one of the
-// same mood, else one of a mood near it. It is false where nothing suits, for
-// then silence is better than a wrong tone. What it returns is always Valid.
+// Nearest returns the reaction nearest to an emoji in a chat that allows these reactions (nil: all
+// 73; empty: none): the emoji itself, else one of the same mood, else one of a near mood. It
+// returns false if none suits, because no reaction is better than a wrong tone. Any result is
+// Valid.
 func Nearest(emoji string, allowed []string) (string, bool) {
 	emoji = Normalize(emoji)
 	if Valid(emoji) && permits(allowed, emoji) {
@@ -64,10 +61,9 @@ func Nearest(emoji string, allowed []string) (string, bool) {
 	return "", false
 }
 
-// Of is a reaction that expresses a mood in a chat that allows these reactions
-// (nil: all 73; empty: none). Where several express it, pick chooses: it gets
-// their number and returns an index below it; nil takes the most usual one. Of
-// is false where nothing suits. What it returns is always Valid.
+// Of returns a reaction that expresses a mood in a chat that allows these reactions (nil: all 73;
+// empty: none). If there are several, pick chooses: it gets their number and returns an index below
+// it; nil takes the most usual one. Of returns false if none suits. Any result is Valid.
 func Of(mood Mood, allowed []string, pick func(n int) int) (string, bool) {
 	for _, m := range append([]Mood{mood}, mood.row().near...) {
 		fit := m.allowed(allowed)
@@ -82,12 +78,12 @@ func Of(mood Mood, allowed []string, pick func(n int) int) (string, bool) {
 	return "", false
 }
 
-// allowed are the mood's reactions that the chat allows, in the mood's order.
+// allowed returns the mood's reactions that the chat allows, in the mood's order.
 func (m Mood) allowed(allowed []string) []string {
 	return slices.DeleteFunc(strings.Fields(m.row().reactions), func(e string) bool { return !permits(allowed, e) })
 }
 
-// permits tells whether a chat's list has a normalised emoji, in whatever form.
+// permits reports whether a chat's list has a normalised emoji, in any form.
 func permits(allowed []string, emoji string) bool {
 	return allowed == nil || slices.ContainsFunc(allowed, func(a string) bool { return Normalize(a) == emoji })
 }

@@ -30,7 +30,7 @@ func TestAllHasTelegramsBytes(t *testing.T) {
 			t.Errorf("%s (%x) is not valid or not normal", e, e)
 		}
 	}
-	// The forms that are easily written with other bytes.
+	// Emoji that are easily written with other bytes.
 	for _, want := range []string{
 		"e29da4",                     // ❤ U+2764
 		"e29da4e2808df09f94a5",       // ❤‍🔥 U+2764 U+200D U+1F525
@@ -100,7 +100,7 @@ func TestEveryReactionHasOneMood(t *testing.T) {
 	if none != nil {
 		t.Errorf("without a mood: %v", none)
 	}
-	// What a mood yields belongs to it alone, and together it is the 73.
+	// Each emoji belongs to one mood, and all moods together have the 73.
 	seen := make(map[string]bool)
 	for _, m := range reaction.Moods() {
 		for _, e := range drawAll(t, m, nil) {
@@ -115,7 +115,7 @@ func TestEveryReactionHasOneMood(t *testing.T) {
 	}
 }
 
-// drawAll is everything that Of can give.
+// drawAll returns everything that Of can return.
 func drawAll(t *testing.T, m reaction.Mood, allowed []string) []string {
 	t.Helper()
 	var drawn []string
@@ -147,7 +147,7 @@ func TestOf(t *testing.T) {
 		{reaction.Approval, []string{}, nil},
 		{reaction.NoMood, nil, nil},
 		{reaction.Mood(99), nil, nil},
-		{reaction.Amusement, []string{"😂"}, nil}, // Telegram takes no 😂, whoever lists it
+		{reaction.Amusement, []string{"😂"}, nil}, // Telegram doesn't accept 😂, even if the chat lists it
 	} {
 		if diff := cmp.Diff(tc.want, drawAll(t, tc.mood, tc.allowed)); diff != "" {
 			t.Errorf("%v in a chat with %v:\n%s", tc.mood, tc.allowed, diff)
@@ -190,7 +190,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// A substitute for a feeling is never an insult, nor the opposite feeling.
+// A substitute for a feeling is never an insult or the opposite feeling.
 func TestSubstitutesKeepTheTone(t *testing.T) {
 	t.Parallel()
 	bad := map[reaction.Mood]bool{reaction.Sadness: true, reaction.Disapproval: true, reaction.Anger: true, reaction.Scorn: true, reaction.Insult: true}

@@ -1,5 +1,5 @@
-// Package usage keeps account of the calls to text providers: a row for each
-// call, and what each provider was used for on a day, which budgets are about.
+// Package usage records the calls to text providers: a row for each call, and each provider's daily
+// totals, which budgets limit.
 package usage
 
 import (
@@ -18,8 +18,8 @@ import (
 
 // Outcomes of calls; the others are the classes of package fail.
 const (
-	Written = "written"  // it gave a text
-	GivenUp = "given_up" // nobody waited for it any longer
+	Written = "written"  // it returned a text
+	GivenUp = "given_up" // the caller left
 	Empty   = "empty"    // the answer had no text
 	Thought = "thinking" // the answer had thoughts, and no text
 )
@@ -32,16 +32,16 @@ type Call struct {
 	Provider, Model  string
 	PromptTokens     int
 	CompletionTokens int
-	// Cost is in the currency that the prices are given in.
+	// Cost is in the currency of the prices.
 	Cost    float64
 	Latency time.Duration
-	// Outcome is Written, or how the call failed in a word.
+	// Outcome is Written, or one word for the failure.
 	Outcome string
-	// RestsUntil is until when the provider rests after it; zero if it does not.
+	// RestsUntil is the end of the provider's rest after the call; zero if it doesn't rest.
 	RestsUntil time.Time
 }
 
-// Spent is what a provider was used for on a day.
+// Spent is a provider's use on a day.
 type Spent struct {
 	Calls  int64
 	Tokens int64
@@ -52,13 +52,13 @@ func (s Spent) plus(c Call) Spent {
 	return Spent{Calls: s.Calls + 1, Tokens: s.Tokens + int64(c.PromptTokens) + int64(c.CompletionTokens), Cost: s.Cost + c.Cost}
 }
 
-// Day is the day that a time belongs to: budgets begin anew at midnight UTC.
+// Day returns the day of a time: budgets start again at midnight UTC.
 func Day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
-// By is what calls are summed by.
+// By is the property by which calls are summed.
 type By string
 
-// The ways to sum.
+// The properties.
 const (
 	ByDay      By = "day"
 	ByChat     By = "chat"
@@ -67,31 +67,31 @@ const (
 	ByPurpose  By = "purpose"
 )
 
-// Ways are all ways to sum.
+// Ways returns all properties.
 func Ways() []By { return []By{ByDay, ByChat, ByBot, ByProvider, ByPurpose} }
 
-// Sum is the calls of one day, chat, bot or whatever they are summed by.
+// Sum is the sum of the calls with one value of the property.
 type Sum struct {
-	// Name is which one; "-" for calls that are about none. Key is how the calls tell it.
+	// Name is the value for people, "-" for calls without one. Key is the value in the calls' rows.
 	Name, Key        string
 	Calls            int64
 	Failed           int64
 	PromptTokens     int64
 	CompletionTokens int64
 	Cost             float64
-	// Latency is the mean of the calls that gave a text.
+	// Latency is the mean of the calls that returned a text.
 	Latency time.Duration
 }
 
-// total is the account of llm_totals that calls are summed by.
+// total returns the kind of rows in llm_totals that calls are summed from.
 func (b By) total() string {
 	if b == ByDay {
-		return string(ByPurpose) // each call is in one of its accounts
+		return string(ByPurpose) // each call is in one of these rows
 	}
 	return string(b)
 }
 
-// of is how a row of totals tells what it is of, and how a call does.
+// of returns SQL for the key of a row of totals, and of a call.
 func (b By) of() (total, call string) {
 	switch b {
 	case ByChat:
@@ -108,7 +108,7 @@ func (b By) of() (total, call string) {
 	return `to_char(day, 'YYYY-MM-DD')`, `to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`
 }
 
-// name is what a key is called, where it stands in another table.
+// name returns SQL for the name of a key.
 func (b By) name() string {
 	switch b {
 	case ByChat:
@@ -120,7 +120,8 @@ func (b By) name() string {
 	return `key`
 }
 
-// Days are in the totals; of the one that the time begins in, single calls are added up.
+// Whole days are read from the totals; the calls of the day in which the time lies are summed
+// singly.
 const sums = `
 SELECT %s, key, calls, failed, prompt_tokens, completion_tokens, cost, latency FROM (
     SELECT key, sum(calls)::bigint AS calls, sum(failed)::bigint AS failed, sum(prompt_tokens)::bigint AS prompt_tokens,
@@ -131,8 +132,8 @@ SELECT %s, key, calls, failed, prompt_tokens, completion_tokens, cost, latency F
         UNION ALL SELECT %s, 1, (outcome <> 'written')::integer, prompt_tokens, completion_tokens, cost, CASE outcome WHEN 'written' THEN latency ELSE '0' END
         FROM llm_calls WHERE at >= $3 AND at < $4) c GROUP BY key) s ORDER BY 1`
 
-// Sums adds up the calls since a time. From before the time that single calls are kept for
-// it adds up whole days.
+// Sums returns the sums of the calls since a time. If single calls from then are already deleted,
+// it sums whole days.
 func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By) ([]Sum, error) {
 	day := Day(since)
 	if !day.Equal(since) && time.Since(since) < keep {
@@ -144,7 +145,7 @@ func Sums(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By) ([]Su
 	return store.Collect(ctx, pool, "sum the usage", pgx.RowToStructByPos[Sum], fmt.Sprintf(sums, by.name(), total, call), by.total(), day, since, day)
 }
 
-// DaySum is what the calls of a day come to.
+// DaySum is the sum of the calls of a day.
 type DaySum struct {
 	Day time.Time
 	// Name is one of those with the highest sums; empty for all others together.
@@ -161,7 +162,7 @@ UNION ALL SELECT day, NULL, sum(calls)::bigint, sum(prompt_tokens + completion_t
 FROM llm_totals WHERE by = 'purpose' AND day >= $2 GROUP BY 1
 ORDER BY 1, 2`
 
-// Days adds up the calls of each day since one, for the top of the sums of that time and
+// Days returns the sums of each day since a time: those of the first of sums, up to top, and one
 // for all others together.
 func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, sums []Sum, top int) ([]DaySum, error) {
 	first := slices.SortedFunc(slices.Values(sums), func(a, b Sum) int {
@@ -196,8 +197,8 @@ func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, sums 
 }
 
 const (
-	// keep is how long single calls are kept, and keepTotals the totals of chats and bots.
-	// Those of providers and purposes stay.
+	// keep is how long single calls are kept, and keepTotals the totals of chats and bots. The
+	// totals of providers and purposes are never deleted.
 	keep       = 90 * 24 * time.Hour
 	keepTotals = 400 * 24 * time.Hour
 )
@@ -208,7 +209,7 @@ const (
 	deletedAtATime = 10_000
 )
 
-// Prune deletes some of the calls that are too old to keep, and the totals that are.
+// Prune deletes some of the calls that are older than keep, and the totals older than keepTotals.
 func Prune(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

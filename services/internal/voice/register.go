@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What is short and what is whole in turn, in English: a formal register says the latter,
-// a casual one says the former of the second list.
+// Pairs of a short and a full form, in English. A formal register uses the full forms of the first
+// list, a casual one the short forms of the second.
 //
 //nolint:gochecknoglobals // constant tables
 var (
@@ -23,11 +23,11 @@ var (
 	}
 	spoken = map[string]*strings.Replacer{Formal: replacer(contracted, 0), Casual: replacer(clipped, 1)}
 	whole  = replacer(slices.Concat(contracted, clipped), 0)
-	// shorts are the clipped words as they stand in texts, by their first bytes.
+	// shorts holds the clipped words, by their first bytes.
 	shorts = byFirst(clipped)
 )
 
-// byFirst are the first words of pairs, with a small letter and with a capital.
+// byFirst returns the first words of pairs, in lower case and with a capital.
 func byFirst(pairs []string) (all [256][]string) {
 	for i := 0; i < len(pairs); i += 2 {
 		word := strings.TrimSpace(pairs[i])
@@ -38,8 +38,8 @@ func byFirst(pairs []string) (all [256][]string) {
 	return all
 }
 
-// replacer puts one of each pair of words in place of the other, the first or the second,
-// whether a capital begins it or not.
+// replacer replaces one word of each pair by the other, the first or the second, with and without a
+// capital.
 func replacer(pairs []string, of int) *strings.Replacer {
 	capital := func(s string) string {
 		at := len(s) - len(strings.TrimLeft(s, " "))
@@ -53,7 +53,7 @@ func replacer(pairs []string, of int) *strings.Replacer {
 	return strings.NewReplacer(all...)
 }
 
-// Spoken puts a text into the voice's register.
+// Spoken converts a text to the voice's register.
 func (v Voice) Spoken(text string) string {
 	if r := spoken[v.Register]; r != nil {
 		return r.Replace(text)
@@ -61,16 +61,16 @@ func (v Voice) Spoken(text string) string {
 	return text
 }
 
-// Whole undoes what registers do to a text, so that texts can be compared.
+// Whole replaces short forms by full ones, so that texts of different registers can be compared.
 func Whole(text string) string {
-	if !strings.Contains(text, "'") && !clips(text) { // to look for that is much cheaper
+	if !strings.Contains(text, "'") && !clips(text) { // this check is much cheaper
 		return text
 	}
 	text = whole.Replace(" " + text + " ")
 	return text[1 : len(text)-1]
 }
 
-// clips tells whether a text has a clipped word.
+// clips reports whether a text has a clipped word.
 func clips(text string) bool {
 	for {
 		if text == "" {

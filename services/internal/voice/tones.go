@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// tones are words of tones, in English and German, by the character that they tell of.
+// tones lists words for tones, in English and German, by the character they belong to.
 //
 //nolint:gochecknoglobals // a constant table
 var tones = map[string][]string{

@@ -1,5 +1,5 @@
-// Package voice describes how a persona writes, whatever it says. It is pure: the same
-// persona has the same voice everywhere.
+// Package voice describes a persona's style of writing. It is pure: the same persona has the same
+// voice everywhere.
 package voice
 
 import (
@@ -9,8 +9,7 @@ import (
 	"slices"
 )
 
-// Voice is a persona's habits of writing. A field that is empty follows from the
-// persona: see Of.
+// Voice holds a persona's habits of writing. Empty fields are derived from the persona: see Of.
 type Voice struct {
 	Length   string   `cast:"length"   json:"length,omitempty"   doc:"How much it says at a time; lines of a word are among all of them." enum:"terse,short,even,long"`
 	Capitals string   `cast:"capitals" json:"capitals,omitempty" doc:"How its sentences begin; names keep their capitals." enum:"standard,lower"`
@@ -30,7 +29,7 @@ const (
 	Lower     = "lower"
 	Always    = "always"
 	Sometimes = "sometimes"
-	Never     = "never" // of stops and emoji
+	Never     = "never" // for stops and emoji
 	Rarely    = "rarely"
 	Often     = "often"
 	Formal    = "formal"
@@ -38,9 +37,9 @@ const (
 	Casual    = "casual"
 )
 
-// Of gives the whole voice of a persona: what is given, and for the rest what follows from
-// its tone, its energy (0 to 1) and its name, by which two of one tone differ. Openers
-// are only given.
+// Of returns a persona's complete voice: the given fields, and for the rest values derived from its
+// tone, its energy (0 to 1) and its name, by which two personas of one tone differ. Openers are
+// never derived.
 func Of(given Voice, tone string, energy float64, name string) Voice {
 	t := temperOf[Character(tone, name)]
 	step := func(given, field string, base, slope float64, scale ...string) string {
@@ -61,7 +60,7 @@ func Of(given Voice, tone string, energy float64, name string) Voice {
 	}
 }
 
-// temper is where a character stands on the scales of a voice, from 0.
+// temper is a character's place on the scales of a voice, from 0.
 type temper struct{ length, capitals, stops, emoji, register float64 }
 
 var temperOf = map[string]temper{ //nolint:gochecknoglobals // a constant table
@@ -77,17 +76,16 @@ func hash(s string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(s)) // never fails
 	x := h.Sum64()
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9 // the last letters reach the low bits, too
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9 // spreads the last letters to the low bits
 	return x ^ (x >> 31)
 }
 
-// Characters are what tones are told apart as, in the order of the alphabet.
+// Characters returns the groups of tones, in alphabetical order.
 func Characters() []string {
 	return []string{"blunt", "dry", "lively", "playful", "thoughtful", "warm"}
 }
 
-// Character is what a tone is nearest to; of one that has no word that is known, the name
-// decides.
+// Character returns the character of a tone; for a tone without a known word, the name decides.
 func Character(tone, name string) string {
 	for _, word := range words(tone) {
 		for _, c := range Characters() {
@@ -100,8 +98,7 @@ func Character(tone, name string) string {
 	return all[hash(name)%uint64(len(all))]
 }
 
-// Weights are the multiples by which a voice of this length uses short, medium and long
-// texts.
+// Weights returns the factors by which a voice of this length prefers short, medium and long texts.
 func Weights(length string) (short, medium, long float64) {
 	switch length {
 	case Terse:
@@ -114,7 +111,7 @@ func Weights(length string) (short, medium, long float64) {
 	return 1, 1, 1
 }
 
-// Words is how many words a text of the voice has, as a multiple of the usual.
+// Words returns the number of words of the voice's texts, as a multiple of the usual.
 func (v Voice) Words() float64 {
 	return cmp.Or(map[string]float64{Terse: 0.5, Short: 0.8, Long: 1.5}[v.Length], 1.1)
 }

@@ -49,7 +49,7 @@ func TestBotsOfOneToneDiffer(t *testing.T) {
 	}
 }
 
-// Every persona has one whole voice, and keeps it.
+// Every persona has one complete voice, and keeps it.
 func TestVoicesAreWhole(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
