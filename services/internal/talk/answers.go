@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// distances tell how many lines back answers go.
+// distances returns the distances, in lines, from answers to their targets.
 func (t *transcript) distances() []int {
 	var all []int
 	for i, to := range t.target {
@@ -33,7 +33,7 @@ func answered(low, high int) func(*transcript) figure {
 	}
 }
 
-// openings are lines that answer nothing and are no further line of the speaker before.
+// openings is the share of lines that answer nothing and don't continue the same speaker's lines.
 func openings(t *transcript) figure {
 	n := 0
 	for _, s := range t.sessions {
@@ -46,8 +46,8 @@ func openings(t *transcript) figure {
 	return ratio(float64(n), float64(len(t.lines)))
 }
 
-// answerOverlap is how much more often an answer shares a content word with its target
-// than with another line of the transcript.
+// answerOverlap compares how often an answer shares a content word with its target and with another
+// line of the transcript, as a multiple.
 func answerOverlap(t *transcript) figure {
 	const draws, minPairs = 20, 10
 	random := rand.New(rand.NewPCG(1, 1)) // repeatable
@@ -86,7 +86,7 @@ func meet(a, b map[string]bool) bool {
 	return false
 }
 
-// wait is how long a person's question waited for somebody else's answer.
+// wait is the time from a person's question to another speaker's answer.
 type wait struct {
 	answered bool
 	time     time.Duration

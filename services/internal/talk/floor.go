@@ -2,7 +2,7 @@ package talk
 
 import "time"
 
-// run is lines of one speaker in a row.
+// run is a number of consecutive lines of one speaker.
 type run struct {
 	who   string
 	lines int
@@ -20,7 +20,7 @@ func runs(session []Line) []run {
 	return all
 }
 
-// allRuns are those of the sessions that tell about speakers.
+// allRuns returns the runs of long sessions.
 func (t *transcript) allRuns() []run {
 	var all []run
 	for _, s := range t.long {
@@ -29,7 +29,7 @@ func (t *transcript) allRuns() []run {
 	return all
 }
 
-// nextGaps are the gaps before one's own next line and before another's.
+// nextGaps returns the gaps before a line of the same speaker and before one of another speaker.
 func (t *transcript) nextGaps() (own, other []time.Duration) {
 	for _, s := range t.long {
 		for i := 1; i < len(s); i++ {
@@ -71,8 +71,8 @@ func ownGapRatio(t *transcript) figure {
 	return ratio(o.value, a.value)
 }
 
-// backAndForth is how often, of two changes of speaker, the second leads back. It looks
-// at sessions of 3 to 5 speakers: two can't do else, and many seldom do.
+// backAndForth is the share of changes of speaker that return to the speaker before. It uses
+// sessions of 3 to 5 speakers: two always return, and many rarely do.
 func backAndForth(t *transcript) figure {
 	const minSpeakers, maxSpeakers = 3, 5
 	changes, back := 0, 0
@@ -91,7 +91,7 @@ func backAndForth(t *transcript) figure {
 	return ratio(float64(back), float64(changes))
 }
 
-// counts are the lines of each speaker.
+// counts returns the number of lines of each speaker.
 func counts(session []Line) map[string]int {
 	of := map[string]int{}
 	for _, l := range session {
@@ -100,7 +100,7 @@ func counts(session []Line) map[string]int {
 	return of
 }
 
-// top is who says most, the first to have said it, and how much that is.
+// top returns the speaker with the most lines, the first of several, and their number.
 func top(session []Line) (string, int) {
 	of := counts(session)
 	who := ""
@@ -122,7 +122,7 @@ func topShare(t *transcript) figure {
 	return ratio(sum, float64(len(t.long)))
 }
 
-// otherTop is how often another one says most than in the session before.
+// otherTop is the share of sessions whose top speaker is another one than in the session before.
 func otherTop(t *transcript) figure {
 	changed, last := 0, ""
 	for i, s := range t.long {

@@ -10,15 +10,15 @@ import (
 type Pair struct{ A, B Line }
 
 const (
-	// newest is how many lines of a speaker are looked at.
+	// newest limits the lines of a speaker that are compared.
 	newest = 300
-	// minShared is how many content words two lines share that are about the same.
+	// minShared is the number of shared content words from which two lines are related.
 	minShared = 2
 )
 
-// Related are the pairs of each bot's own lines that share the most content words, up to
-// most of each: where it may contradict itself.
-func Related(lines []Line, most int) []Pair {
+// Related returns the pairs of each bot's own lines that share the most content words, up to limit
+// for each bot: candidates for contradictions.
+func Related(lines []Line, limit int) []Pair {
 	own := map[string][]Line{}
 	for _, l := range newTranscript(lines).texts {
 		own[l.Who] = append(own[l.Who], l)
@@ -26,12 +26,12 @@ func Related(lines []Line, most int) []Pair {
 	var all []Pair
 	for _, who := range slices.Sorted(maps.Keys(own)) {
 		said := own[who]
-		all = append(all, related(said[max(len(said)-newest, 0):], most)...)
+		all = append(all, related(said[max(len(said)-newest, 0):], limit)...)
 	}
 	return all
 }
 
-func related(said []Line, most int) []Pair {
+func related(said []Line, limit int) []Pair {
 	type scored struct {
 		Pair
 
@@ -57,7 +57,7 @@ func related(said []Line, most int) []Pair {
 	}
 	slices.SortStableFunc(found, func(a, b scored) int { return cmp.Compare(b.shared, a.shared) })
 	var pairs []Pair
-	for _, f := range found[:min(most, len(found))] {
+	for _, f := range found[:min(limit, len(found))] {
 		pairs = append(pairs, f.Pair)
 	}
 	return pairs

@@ -9,8 +9,8 @@ type measure struct {
 	take          func(*transcript) figure
 }
 
-// measures are all of them, in the order in which they are shown. Where there are bots,
-// words and voices are those of the bots.
+// measures returns all measures, in the order of display. If there are bots, words and voices are
+// measured of bots only.
 func measures() []measure {
 	open := Band{}
 	const many = math.MaxInt
@@ -61,8 +61,8 @@ func measures() []measure {
 	}
 }
 
-// Review takes all measures of a transcript, which may be in any order. It never fails:
-// what a transcript is too short for is unknown.
+// Review computes all measures of a transcript, whose lines may be in any order. It never fails: a
+// figure for which the transcript is too short is unknown.
 func Review(lines []Line) []Row {
 	t := newTranscript(lines)
 	var rows []Row

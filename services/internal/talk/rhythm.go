@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Gaps are the times between the lines of sessions, in the order of time.
+// Gaps returns the times between consecutive lines of sessions.
 func Gaps(lines []Line) []time.Duration { return newTranscript(lines).gaps() }
 
 func (t *transcript) gaps() []time.Duration {
@@ -18,10 +18,10 @@ func (t *transcript) gaps() []time.Duration {
 	return all
 }
 
-// minGaps is how many gaps tell about their distribution.
+// minGaps is the least number of gaps for a figure.
 const minGaps = 10
 
-// burstiness is (σ−μ)/(σ+μ) of the gaps: −1 of a clock, 0 of independent events, 1 of bursts.
+// burstiness is (σ−μ)/(σ+μ) of the gaps: −1 for a clock, 0 for independent events, 1 for bursts.
 func burstiness(t *transcript) figure {
 	gaps := t.gaps()
 	mean, deviation := moments(gaps, time.Duration.Seconds)
@@ -31,7 +31,7 @@ func burstiness(t *transcript) figure {
 	return figure{(deviation - mean) / (deviation + mean), true}
 }
 
-// moments are the mean and the standard deviation.
+// moments returns the mean and the standard deviation.
 func moments[T any](items []T, number func(T) float64) (mean, deviation float64) {
 	n := float64(max(len(items), 1))
 	for _, item := range items {
@@ -44,10 +44,11 @@ func moments[T any](items []T, number func(T) float64) (mean, deviation float64)
 	return mean, math.Sqrt(deviation)
 }
 
-// logGap is a gap's logarithm. Many sources know whole seconds only, so that less is one.
+// logGap returns a gap's logarithm. Gaps under a second count as one, because many sources have
+// whole seconds only.
 func logGap(d time.Duration) float64 { return math.Log(max(d.Seconds(), 1)) }
 
-// logGapCorrelation is Pearson's, of a gap with the next one of its session.
+// logGapCorrelation is Pearson's correlation of a gap with the next one of its session.
 func logGapCorrelation(t *transcript) figure {
 	var x, y []float64
 	for _, s := range t.sessions {
@@ -59,7 +60,7 @@ func logGapCorrelation(t *transcript) figure {
 	itself := func(v float64) float64 { return v }
 	meanX, deviationX := moments(x, itself)
 	meanY, deviationY := moments(y, itself)
-	const minDeviation = 1e-9 // of a deviation that is more than rounding
+	const minDeviation = 1e-9 // less is a rounding error
 	if len(x) < minGaps || deviationX < minDeviation || deviationY < minDeviation {
 		return figure{}
 	}

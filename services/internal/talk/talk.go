@@ -1,6 +1,6 @@
-// Package talk measures a transcript: its rhythm, who takes the floor, what is answered,
-// how it is worded, and whether the voices differ. The bands are those of people who talk
-// in groups. It is pure: the same lines give the same figures.
+// Package talk measures a transcript: its rhythm, the shares of speakers, answers, wording, and how
+// different the voices are. The bands are those of people who talk in groups. It is pure: the same
+// lines give the same figures.
 package talk
 
 import (
@@ -14,27 +14,26 @@ import (
 
 // Line is a message of a transcript, or a reaction to one.
 type Line struct {
-	// ID names the line in its transcript; 0 is none.
+	// ID identifies the line in its transcript; 0 means none.
 	ID  int64  `json:"id,omitzero"`
 	Who string `json:"who"`
 	Bot bool   `json:"bot,omitzero"`
-	// Text may be empty, where only the rhythm is known. Such a line counts in no
-	// measure of words.
+	// Text may be empty if only the rhythm is known. Measures of words skip such lines.
 	Text string    `json:"text,omitzero"`
 	At   time.Time `json:"at"`
-	// Answers is the ID of the line that it answers, which may be missing; 0 is none.
+	// Answers is the ID of the line that it answers, which may be missing; 0 means none.
 	Answers int64 `json:"answers,omitzero"`
-	// Reaction tells that it is no message. No measure counts reactions.
+	// Reaction marks a reaction. No measure counts reactions.
 	Reaction bool `json:"reaction,omitzero"`
 }
 
-// Band is what a figure should be, both ends included. A zero is an open end.
+// Band is the wanted range of a figure, both ends included. A zero means an open end.
 type Band struct {
 	Low  float64 `json:"low,omitzero"`
 	High float64 `json:"high,omitzero"`
 }
 
-// String is such as "0.2 to 0.4", "at most 3", or "" of a band that is open.
+// String returns a text such as "0.2 to 0.4", "at most 3", or "" for an open band.
 func (b Band) String() string {
 	switch {
 	case b == Band{}:
@@ -47,10 +46,10 @@ func (b Band) String() string {
 	return fmt.Sprintf("%g to %g", b.Low, b.High)
 }
 
-// Verdict tells how a figure lies to its band.
+// Verdict is the position of a figure relative to its band.
 type Verdict string
 
-// The verdicts. None is that of a figure that is unknown or for which nothing is wanted.
+// The verdicts. None means that the figure is unknown or has no band.
 const (
 	None   Verdict = ""
 	Inside Verdict = "inside"
@@ -58,7 +57,7 @@ const (
 	Above  Verdict = "above"
 )
 
-// Judge tells how a figure lies to the band.
+// Judge returns the position of a figure relative to the band.
 func (b Band) Judge(figure float64) Verdict {
 	switch {
 	case b == Band{}:
@@ -71,7 +70,7 @@ func (b Band) Judge(figure float64) Verdict {
 	return Inside
 }
 
-// Excess is how far a figure lies outside of the band, negative inside.
+// Excess returns the distance of a figure from the band, negative inside.
 func (b Band) Excess(figure float64) float64 {
 	excess := math.Inf(-1)
 	if b.Low != 0 {
@@ -88,13 +87,13 @@ type Row struct {
 	Name    string  `json:"name"`
 	Meaning string  `json:"meaning"`
 	Figure  float64 `json:"figure"`
-	// Known is false where the transcript is too short for a figure, which is 0 then.
+	// Known is false if the transcript is too short for a figure, which is then 0.
 	Known   bool    `json:"known"`
 	Want    Band    `json:"want,omitzero"`
 	Verdict Verdict `json:"verdict,omitempty"`
 }
 
-// Shown is the figure for people, "-" if it is unknown.
+// Shown formats the figure for people, "-" if it is unknown.
 func (r Row) Shown() string {
 	if !r.Known {
 		return "-"
@@ -105,28 +104,28 @@ func (r Row) Shown() string {
 // sessionGap is the longest silence within a session.
 const sessionGap = 30 * time.Minute
 
-// minSession is how many lines a session has that tells about speakers.
+// minSession is the least number of lines of a session for measures of speakers.
 const minSession = 10
 
-// transcript is the messages of a talk in the order of time, with what the measures ask for.
+// transcript holds the messages in order of time, and data that several measures use.
 type transcript struct {
 	lines    []Line
 	sessions [][]Line
-	// long are the sessions that tell about speakers.
+	// long holds the sessions of at least minSession lines.
 	long [][]Line
 	// target is, for each line, the index of the line that it answers, or -1.
 	target []int
-	// answers counts those of each line.
+	// answers counts the answers to each line.
 	answers []int
-	// texts are those of bots, or of all where there are no bots.
+	// texts holds the lines of bots, or of all speakers if there are no bots.
 	texts []Line
 }
 
-// withoutRefrain takes off the words that most lines of bots end with: a
-// disclaimer is nobody's talk. Of a turn in several lines only the last has it.
+// withoutRefrain removes the words that most lines of bots end with: a disclaimer is not talk. Of a
+// turn with several lines only the last one has it.
 func withoutRefrain(lines []Line) {
-	const least, short = 10, 2 // lines that prove it, and words of it
-	with := map[string][]int{} // the lines by their last words
+	const least, short = 10, 2 // least lines that prove it, and least words of it
+	with := map[string][]int{} // indexes of lines by their last words
 	var most []int
 	n := 0
 	for i, l := range lines {
@@ -196,7 +195,7 @@ func (t *transcript) split() {
 	}
 }
 
-// link finds what each line answers. A line answers only what stands before it.
+// link finds the target of each answer, which must be an earlier line.
 func (t *transcript) link() {
 	at := map[int64]int{}
 	t.target, t.answers = make([]int, len(t.lines)), make([]int, len(t.lines))
@@ -212,13 +211,13 @@ func (t *transcript) link() {
 	}
 }
 
-// figure is what a measure finds; known is false where there is too little to tell.
+// figure is the result of a measure; known is false if there is too little data.
 type figure struct {
 	value float64
 	known bool
 }
 
-// ratio is a part of a whole.
+// ratio returns a part of a whole.
 func ratio(part, whole float64) figure {
 	if whole == 0 {
 		return figure{}
@@ -226,7 +225,7 @@ func ratio(part, whole float64) figure {
 	return figure{part / whole, true}
 }
 
-// share is the part of the items that fit.
+// share returns the share of the items that fit.
 func share[T any](items []T, fits func(T) bool) figure {
 	n := 0
 	for _, item := range items {
@@ -237,7 +236,7 @@ func share[T any](items []T, fits func(T) bool) figure {
 	return ratio(float64(n), float64(len(items)))
 }
 
-// quantile is the item below which a part of the items lies, between two if need be.
+// quantile returns the value below which a part of the items lies, interpolated between two items.
 func quantile[T cmp.Ordered](items []T, part float64, number func(T) float64) figure {
 	if len(items) == 0 {
 		return figure{}

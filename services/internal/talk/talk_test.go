@@ -15,8 +15,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/talk"
 )
 
-// script reads lines such as "90 ann >1 Yes, it is.": the second, who says it, which line
-// it answers, what is said. Lines are numbered from 1, and names in capitals are people's.
+// script reads lines such as "90 ann >1 Yes, it is.": the second, the speaker, the answered line,
+// the text. Lines are numbered from 1, and names in capitals are people's.
 func script(t *testing.T, text string) []talk.Line {
 	t.Helper()
 	var lines []talk.Line
@@ -40,7 +40,7 @@ func script(t *testing.T, text string) []talk.Line {
 	return lines
 }
 
-// speakers is a line a minute, each by the next name; a space is an hour.
+// speakers returns a line a minute, each by the next name; a space is an hour.
 func speakers(names string) string {
 	var b strings.Builder
 	at := 0
@@ -55,7 +55,7 @@ func speakers(names string) string {
 	return b.String()
 }
 
-// at is lines of one speaker at these seconds.
+// at returns lines of one speaker at these seconds.
 func at(seconds ...int) string {
 	var b strings.Builder
 	for _, s := range seconds {
@@ -64,7 +64,7 @@ func at(seconds ...int) string {
 	return b.String()
 }
 
-// said is a text a line, by one speaker.
+// said returns a line for each text, by one speaker.
 func said(texts ...string) string { return "0 a " + strings.Join(texts, "\n0 a ") }
 
 func find(t *testing.T, rows []talk.Row, name string) talk.Row {
@@ -167,8 +167,8 @@ func TestAnswersShareMoreWithTheirTargets(t *testing.T) {
 	}
 }
 
-// Of voices that differ in all that is looked at, mixed up among the speakers, none is told
-// from another more often than by chance, whatever the lengths of their lines are.
+// Lines of very different voices, shuffled among the speakers, are not told apart more often than by
+// chance, whatever their lengths.
 func TestVoicesAreNotInvented(t *testing.T) {
 	t.Parallel()
 	const talks, lines, speakers = 20, 120, 4
@@ -195,8 +195,8 @@ func TestVoicesAreNotInvented(t *testing.T) {
 	}
 }
 
-// inVoice is a line of any words: the first speakers write small or without full stops,
-// and later ones say more.
+// inVoice returns a line of random words: the first speakers write in lower case or without full
+// stops, and later ones write more.
 func inVoice(r *rand.Rand, speaker int) string {
 	var words []string
 	for range 1 + r.IntN(4+6*speaker) {
@@ -252,7 +252,7 @@ func TestFiguresAreFinite(t *testing.T) {
 	}
 }
 
-// finite tells whether all figures are numbers, and no share is more than all.
+// finite checks that all figures are numbers, and no share is more than 1.
 func finite(t *testing.T, lines []talk.Line) bool {
 	t.Helper()
 	good := true

@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// Voices are compared of speakers who said enough, by models that know all parts of a
-// speaker's lines but the one that is asked about.
+// Voices are compared for speakers with enough lines. A line in one part is guessed by models of
+// the other parts.
 const (
 	minVoice = 10
 	parts    = 5
 )
 
-// voiceSeparation is how often a line tells its speaker, in multiples of chance, which is
-// 1 by the number of speakers. Each speaker counts the same, however much they say.
+// voiceSeparation is the share of lines whose speaker is guessed right, as a multiple of chance,
+// which is 1 / speakers. Each speaker has the same weight, for any number of lines.
 func voiceSeparation(t *transcript) figure {
 	voices := t.voices()
 	if len(voices) < 2 {
@@ -41,9 +41,8 @@ func voiceSeparation(t *transcript) figure {
 	return figure{sum, true} // sum / speakers, divided by 1 / speakers
 }
 
-// The kinds of features: the words of a line, its threes of characters, and one each of
-// how long it is, how it begins, how it ends, whether its first letter is small, and what
-// sign ends it.
+// The kinds of features: the words of a line, its character trigrams, and one feature each for its
+// length, its beginning, its end, the case of its first letter, and the mark at its end.
 const (
 	ofWords = iota
 	ofThrees
@@ -55,14 +54,14 @@ const (
 	kinds
 )
 
-// features are those of a line, by their kinds.
+// features holds the features of a line, by kind.
 type features [kinds][]string
 
-// voice is the features of a speaker's lines. Its parts are blocks in the order of time,
-// so that one topic is seldom both learnt from and asked about.
+// voice holds the features of a speaker's lines. Its parts are blocks in order of time, so that the
+// same topic is rarely in the training and the tested part.
 type voice [parts][]features
 
-// voices are in the order of names.
+// voices returns the voices, ordered by speaker's name.
 func (t *transcript) voices() []voice {
 	by := map[string][]features{}
 	for _, l := range t.texts {
@@ -105,7 +104,7 @@ func featuresOf(text string) features {
 	return f
 }
 
-// mark is the sign that ends a line: itself, where it is one of punctuation.
+// mark returns the punctuation at the end of a line, or a name for other ends.
 func mark(letters []rune) string {
 	switch last := letters[max(len(letters)-2, 0)]; {
 	case unicode.IsLetter(last) || unicode.IsNumber(last):
@@ -116,14 +115,13 @@ func mark(letters []rune) string {
 	return "another sign"
 }
 
-// model counts the features of a speaker's lines, by their kinds.
+// model counts the features of a speaker's lines, by kind.
 type model [kinds]struct {
 	of    map[string]int
 	total int
 }
 
-// train counts what the speakers said outside of a part, and how many features of each
-// kind there are.
+// train counts the features outside of a part, and the different features of each kind.
 func train(voices []voice, without int) (models []model, vocabulary [kinds]int) {
 	var seen [kinds]map[string]bool
 	for k := range kinds {
@@ -156,10 +154,10 @@ func train(voices []voice, without int) (models []model, vocabulary [kinds]int) 
 	return models, vocabulary
 }
 
-// guess is the speaker whose model makes the features most likely: naive Bayes with
-// Laplace's smoothing within each kind, and equal chances of all speakers. The features
-// of a kind depend on one another, threes above all, which overlap: n of them tell as
-// much as √n that don't. Else a line's topic outvotes all that shows who writes about it.
+// guess returns the speaker whose model gives the line's features the highest probability: naive
+// Bayes with Laplace's smoothing within each kind, and equal priors. The features of a kind depend
+// on one another, most of all overlapping trigrams, so n of them get the weight of √n independent
+// ones. Otherwise a line's topic outvotes everything that shows its author.
 func guess(models []model, vocabulary [kinds]int, line features) int {
 	best, highest := 0, math.Inf(-1)
 	for i := range models {

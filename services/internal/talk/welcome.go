@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// Welcome is how people took what a bot said.
+// Welcome measures how people responded to a bot.
 type Welcome struct {
 	Who   string `json:"who"`
 	Lines int    `json:"lines"`
-	// Answers and Reactions are those of people to 100 of its lines.
+	// Answers and Reactions are people's, for 100 of its lines.
 	Answers   float64 `json:"answers"`
 	Reactions float64 `json:"reactions"`
 }
 
-// Welcomed tells it of each bot, by name; of none where no person said anything.
+// Welcomed returns the responses to each bot, by name; none if no person said anything.
 func Welcomed(lines []Line) []Welcome {
 	by, people := map[string]*Welcome{}, false
 	of := map[int64]*Welcome{}

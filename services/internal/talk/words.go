@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// words are those of a text in lower case, without the signs around them.
+// words returns the words of a text in lower case, without punctuation.
 func words(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsNumber(r) && r != '\'' && r != '’'
 	})
 }
 
-// Lengths are how many words the lines have, as spaces part them, in the order of time.
+// Lengths returns the number of words of each line, split at spaces, in order of time.
 func Lengths(lines []Line) []int { return newTranscript(lines).lengths() }
 
 func (t *transcript) lengths() []int {
@@ -31,7 +31,7 @@ func medianWords(t *transcript) figure { return median(t.lengths(), number) }
 
 func manyWords(t *transcript) figure { return quantile(t.lengths(), 0.9, number) }
 
-// lengthVariation is the standard deviation of the words in a line in parts of their mean.
+// lengthVariation is the standard deviation of the number of words in a line, divided by the mean.
 func lengthVariation(t *transcript) figure {
 	mean, deviation := moments(t.lengths(), number)
 	return ratio(deviation, mean)
@@ -57,8 +57,8 @@ func ends(text string) bool {
 
 func exclaims(text string) bool { return strings.ContainsAny(text, "!！") }
 
-// lowerCase is the share of the lines whose first letter is small, of those whose first
-// letter is one or the other. A mention is no word of the speaker.
+// lowerCase is the share of lines that begin with a small letter, of those that begin with a letter
+// that has a case. Mentions at the beginning are skipped.
 func lowerCase(t *transcript) figure {
 	lower, cased := 0, 0
 	for _, l := range t.texts {
@@ -81,10 +81,10 @@ func lowerCase(t *transcript) figure {
 	return ratio(float64(lower), float64(cased))
 }
 
-// distinctWords is how many words distinct-n looks at: it falls as a text grows.
+// distinctWords is the number of words that distinct uses: its figure falls as a text grows.
 const distinctWords = 10_000
 
-// distinct is the part of the n words in a row, of the first words, that are new.
+// distinct is the share of different n-grams among those of the first words.
 func distinct(n int) func(*transcript) figure {
 	return func(t *transcript) figure {
 		var all []string
@@ -111,9 +111,9 @@ func ngrams(all []string, n int) []string {
 	return grams
 }
 
-// trigramReuse is the part of all different three words in a row that several speakers said.
+// trigramReuse is the share of the different word trigrams that several speakers used.
 func trigramReuse(t *transcript) figure {
-	const several = "\x00" // is no name
+	const several = "\x00" // no possible name
 	by := map[string]string{}
 	for _, l := range t.texts {
 		for _, g := range ngrams(words(l.Text), 3) {
@@ -133,8 +133,8 @@ func trigramReuse(t *transcript) figure {
 	return ratio(float64(shared), float64(len(by)))
 }
 
-// repeats is the part of the sentences that were said before within 12 hours, whoever
-// said them. Shorter ones than repeatedWords may be said again.
+// repeats is the share of sentences that were said before within 12 hours, by any speaker.
+// Sentences with fewer than repeatedWords words are skipped.
 func repeats(t *transcript) figure {
 	const repeatedWords, span = 4, 12 * time.Hour
 	said := map[string]time.Time{}
@@ -156,8 +156,8 @@ func repeats(t *transcript) figure {
 	return ratio(float64(again), float64(all))
 }
 
-// content are the stems of a text's words that carry meaning: the first letters of long
-// words that are not among the most frequent of English and German.
+// content returns the stems of a text's words that carry meaning: the first letters of long words
+// that aren't among the most frequent ones of English and German.
 func content(text string) map[string]bool {
 	const minLetters, stem = 4, 5
 	stems := map[string]bool{}
@@ -169,7 +169,7 @@ func content(text string) map[string]bool {
 	return stems
 }
 
-// functionWords are frequent words of four letters and more that say little by themselves.
+// functionWords are frequent words of four letters and more that carry little meaning.
 const functionWords = `
  about actually after again almost already also always another around back because been before 
  being best better both came cannot can't come could couldn't didn't does doesn't doing done don't 

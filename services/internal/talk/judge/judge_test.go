@@ -18,7 +18,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/llmapi"
 )
 
-// asks is a judge whose model answers what it is shown.
+// asks returns a judge whose model's answers depend on what it is shown.
 func asks(t *testing.T, answer func(shown string) string) judge.Judge {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func TestInterview(t *testing.T) {
 	}
 }
 
-// Whatever the texts say, they are shown on lines of their own between marks.
+// Texts are shown on lines of their own between marks, whatever they contain.
 func TestContradictions(t *testing.T) {
 	t.Parallel()
 	j := asks(t, func(shown string) string {

@@ -1,4 +1,4 @@
-// Package page shows a review of a transcript as one HTML file with plots, without scripts.
+// Package page renders a review of a transcript as one HTML file with plots, without scripts.
 package page
 
 import (
@@ -20,7 +20,7 @@ var page string
 // Measures of the plots, in pixels.
 const (
 	width  = 640
-	strip  = 160 // of a measure beside its row
+	strip  = 160 // width of the mark beside a row
 	height = 120
 	step   = 16 // between speakers
 )
@@ -47,7 +47,7 @@ type row struct {
 	Plot  *mark
 }
 
-// mark is where a figure lies beside its band.
+// mark shows a figure and its band.
 type mark struct{ From, Width, At float64 }
 
 // Write writes the page of a transcript and its review.
@@ -74,7 +74,8 @@ func Write(w io.Writer, title string, lines []talk.Line, review []talk.Row) erro
 	return nil
 }
 
-// marked draws the band as the middle third, or as what is left of or right of its end.
+// marked draws the band as the middle third, or, if it is open, as everything left or right of its
+// end.
 func marked(r talk.Row) *mark {
 	if !r.Known || r.Verdict == talk.None {
 		return nil
@@ -94,7 +95,7 @@ func marked(r talk.Row) *mark {
 	return &mark{From: from, Width: at(high) - from, At: min(at(r.Figure), strip-1)}
 }
 
-// gapPlot counts gaps by their powers of two, in seconds.
+// gapPlot counts gaps by powers of two, in seconds.
 func gapPlot(lines []talk.Line) plot {
 	var counts []int
 	for _, g := range talk.Gaps(lines) {
@@ -105,7 +106,7 @@ func gapPlot(lines []talk.Line) plot {
 	})
 }
 
-// longest is where lines' lengths are counted together.
+// longest is the length from which lines are counted together.
 const longest = 60
 
 func lengths(lines []talk.Line) []int {
@@ -130,7 +131,7 @@ func histogram(title string, counts []int, name func(int) string) plot {
 	}
 	highest := max(slices.Max(counts), 1)
 	wide := float64(width) / float64(len(counts))
-	every := (len(counts) + 11) / 12 // as many labels as there is room for
+	every := (len(counts) + 11) / 12 // at most 12 labels fit
 	for i, n := range counts {
 		x, tall := float64(i)*wide, float64(height*n)/float64(highest)
 		p.Bars = append(p.Bars, bar{x, height - tall, max(wide-1, 1), tall})
@@ -141,7 +142,7 @@ func histogram(title string, counts []int, name func(int) string) plot {
 	return p
 }
 
-// speakers is a strip for each speaker, with a mark for each line.
+// speakers draws a strip for each speaker, with a mark for each line.
 func speakers(lines []talk.Line) plot {
 	p := plot{Title: "Who says something when"}
 	const names, maxSpeakers = 120, 30

@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/talk"
 )
 
-// People are told apart by a number: no measure needs their names.
+// People are numbered: no measure needs their names.
 const selectLines = `-- talk of a chat
 SELECT m.number, coalesce(b.name, 'person ' || dense_rank() OVER (ORDER BY m.person_id)), m.bot_id IS NOT NULL, m.body, m.sent_at,
     coalesce(m.reply_to, 0), false
@@ -19,7 +19,7 @@ FROM messages m LEFT JOIN bots b ON b.id = m.bot_id
 WHERE m.chat_id = $1 AND m.talk AND m.sent_at > now() - $2::interval
 ORDER BY m.sent_at, m.number`
 
-// Chat reads what was said in a chat lately. Commands and their answers are no talk.
+// Chat reads the recent messages of a chat, without commands and their answers.
 func Chat(ctx context.Context, pool *pgxpool.Pool, chat int64, since time.Duration) ([]talk.Line, error) {
 	rows, err := pool.Query(ctx, selectLines, chat, since)
 	if err != nil {

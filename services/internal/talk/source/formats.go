@@ -15,10 +15,10 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/talk"
 )
 
-// clock is a time as JSON has it.
+// clock is a time in JSON.
 type clock string
 
-// of reads a time such as 2026-05-06T08:00:00Z; without a zone it is UTC.
+// of parses a time such as 2026-05-06T08:00:00Z; without a zone it is UTC.
 func (c clock) of(at, field string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, string(c)); err == nil {
@@ -28,7 +28,7 @@ func (c clock) of(at, field string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s.%s: %.40q, want a time such as 2026-05-06T08:00:00Z", at, field, string(c))
 }
 
-// ours are lines as talk.Line has them.
+// ours reads lines in the format of talk.Line.
 func ours(array json.RawMessage) ([]talk.Line, error) {
 	lines := []talk.Line{}
 	type row struct {
@@ -50,7 +50,7 @@ func ours(array json.RawMessage) ([]talk.Line, error) {
 	})
 }
 
-// simulation is what chorus simulate --output json has: a message's number is its turn's.
+// simulation reads the output of chorus simulate --output json; a message's number is its turn's.
 func simulation(array json.RawMessage, o Options) ([]talk.Line, error) {
 	by := map[string][]talk.Line{}
 	type turn struct {
@@ -77,7 +77,7 @@ func simulation(array json.RawMessage, o Options) ([]talk.Line, error) {
 	return chosen(by, o)
 }
 
-// telegram is an export of one chat, or of an account, whose chats are in a list.
+// telegram reads an export of one chat, or of an account with a list of chats.
 func telegram(file map[string]json.RawMessage, o Options) ([]talk.Line, error) {
 	if file["chats"] == nil {
 		return exported(file["messages"], "messages", o)
@@ -102,8 +102,8 @@ func telegram(file map[string]json.RawMessage, o Options) ([]talk.Line, error) {
 	return chosen(by, o)
 }
 
-// exported are the messages of a chat. Old exports have no date_unixtime; their date is on
-// the clock of who exported, which only a change of the clocks shows.
+// exported reads the messages of a chat. Old exports have no date_unixtime; their date is in the
+// exporter's zone, which distorts gaps only when clocks change.
 func exported(array json.RawMessage, field string, o Options) ([]talk.Line, error) {
 	lines := []talk.Line{}
 	type message struct {
@@ -136,7 +136,7 @@ func exported(array json.RawMessage, field string, o Options) ([]talk.Line, erro
 	})
 }
 
-// plain is a text that may be in parts, each a text or an object with one.
+// plain returns a text that may be in parts, each a text or an object with one.
 func plain(text any) string {
 	switch t := text.(type) {
 	case string:
@@ -153,7 +153,7 @@ func plain(text any) string {
 	return ""
 }
 
-// messages are those of a chat, as the emulator's GET /chats/ID/messages lists them.
+// messages reads a chat's messages in the format of the emulator's GET /chats/ID/messages.
 func messages(array json.RawMessage) ([]talk.Line, error) {
 	lines := []talk.Line{}
 	type message struct {
@@ -180,8 +180,8 @@ func messages(array json.RawMessage) ([]talk.Line, error) {
 	})
 }
 
-// calls are a line of JSON each, in the emulator's log. It has what bots said only, and
-// names chats by their ids.
+// calls reads the emulator's log, which has a JSON object in each line. It holds bots' messages
+// only, and names chats by their ids.
 func calls(content []byte, o Options) ([]talk.Line, error) {
 	type call struct {
 		Time   clock  `json:"time"`
@@ -223,7 +223,7 @@ func calls(content []byte, o Options) ([]talk.Line, error) {
 	}
 }
 
-// answered is the message of reply parameters, which may be JSON in a text.
+// answered returns the message in reply parameters, which may be JSON within a text.
 func answered(raw json.RawMessage) int64 {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -233,7 +233,7 @@ func answered(raw json.RawMessage) int64 {
 		ID int64 `json:"message_id"`
 	}
 	if json.Unmarshal(raw, &reply) != nil {
-		return 0 // what it answers is not known
+		return 0 // its target is not known
 	}
 	return reply.ID
 }

@@ -1,6 +1,5 @@
-// Package source reads transcripts: Chorus' own JSON, the result.json of an export of
-// Telegram Desktop, the log or the messages of the emulator, what chorus simulate prints as
-// JSON, and a chat of the database.
+// Package source reads transcripts: Chorus' own JSON, the result.json of Telegram Desktop, the
+// emulator's log or messages, the JSON output of chorus simulate, and a chat in the database.
 package source
 
 import (
@@ -16,18 +15,18 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/talk"
 )
 
-// Options say what of a file is read.
+// Options select the part of a file to read.
 type Options struct {
-	// Chat names the chat, where a file has several.
+	// Chat names the chat if a file has several.
 	Chat string
-	// Bots are who is a bot in an export of Telegram, which does not tell.
+	// Bots names the bots in an export of Telegram, which doesn't mark them.
 	Bots []string
 }
 
 const formats = `a JSON object with "lines", the result.json of Telegram Desktop, ` +
 	`the emulator's log of calls or messages of a chat, or chorus simulate --output json`
 
-// Parse reads a file of any format. An error names the field, its value and what is allowed.
+// Parse reads a file of any format. An error names the field, its value and the allowed values.
 func Parse(content []byte, o Options) ([]talk.Line, error) {
 	content = bytes.TrimSpace(content)
 	if bytes.HasPrefix(content, []byte("[")) {
@@ -54,7 +53,7 @@ func Parse(content []byte, o Options) ([]talk.Line, error) {
 	return nil, fmt.Errorf("has the fields {%s}, want %s", names(first), formats)
 }
 
-// names are the keys of a map, quoted and in order.
+// names returns the keys of a map, quoted and sorted.
 func names[T any](of map[string]T) string {
 	var quoted []string
 	for _, name := range slices.Sorted(maps.Keys(of)) {
@@ -63,7 +62,7 @@ func names[T any](of map[string]T) string {
 	return strings.Join(quoted, ", ")
 }
 
-// each decodes the items of an array one by one, so that an error says which it was.
+// each decodes the items of an array one by one, so that an error can name the item.
 func each[T any](array json.RawMessage, field string, do func(field string, item T) error) error {
 	var items []json.RawMessage
 	if err := json.Unmarshal(array, &items); err != nil {
@@ -94,7 +93,7 @@ func decode[T any](raw []byte, at string) (T, error) {
 	return item, nil
 }
 
-// valueOf is the value of the field, if it is one of the object's own.
+// valueOf returns the value of the field, if it is the object's own.
 func valueOf(raw []byte, wrong *json.UnmarshalTypeError) string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(raw, &object) == nil && object[wrong.Field] != nil {
@@ -115,12 +114,12 @@ func kind(wrong *json.UnmarshalTypeError) string {
 	return "a JSON object"
 }
 
-// missing is the error for a field that is empty.
+// missing returns the error for an empty field.
 func missing(at, field, want string) error {
 	return fmt.Errorf("%s.%s: is missing, want %s", at, field, want)
 }
 
-// chosen are the lines of the wanted chat, or of the only one.
+// chosen returns the lines of the wanted chat, or of the only one.
 func chosen(by map[string][]talk.Line, o Options) ([]talk.Line, error) {
 	if lines, found := by[o.Chat]; found {
 		return lines, nil

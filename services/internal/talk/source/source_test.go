@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 var at = time.Date(2026, 5, 6, 8, 0, 0, 0, time.UTC)
 
-// Each format, with what a transcript has of it.
+// Each format, with the transcript it gives.
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	later := at.Add(time.Minute)
