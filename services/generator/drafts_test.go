@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/settings"
 )
 
-// keptOf returns what is stored about how a turn was written.
+// keptOf returns the stored prompt and drafts of a turn.
 func (s *stage) keptOf(turn *chorusv1.Turn) (kept journal.Drafts) {
 	s.t.Helper()
 	row := s.text(`SELECT coalesce(json_agg(json_build_object('Prompt', prompt, 'Drafts', drafts)), '[]')::text FROM drafts WHERE chat_id = $1 AND turn_no = $2`,

@@ -14,15 +14,14 @@ import (
 )
 
 const (
-	// botWindow is how long a bot must not repeat a text, in any chat.
+	// botWindow is the time in which a bot must not repeat a text, in any chat.
 	botWindow = 12 * time.Hour
 	// chatWindow is the number of messages after which a text may be repeated in a chat.
 	chatWindow = 40
 	// A text of at most remarkWords words may be repeated after remarkWindow messages: people, too,
 	// say "exactly" often.
 	remarkWords, remarkWindow = 2, 10
-	// saidLifetime is how long the texts that were read with the scene are used; then they are read
-	// again.
+	// saidLifetime limits the age of the texts that were read with the scene; older ones are read again.
 	saidLifetime = 5 * time.Second
 )
 

@@ -29,7 +29,7 @@ func sentences(text string) string {
 func terminal(r rune) bool { return r == '…' || unicode.Is(unicode.Sentence_Terminal, r) }
 
 // ends reports whether the punctuation at a position ends a sentence. A dot within a number or an
-// address doesn't, nor does one after an abbreviation.
+// address or after an abbreviation doesn't.
 func ends(text string, at, after int) bool {
 	next, _ := utf8.DecodeRuneInString(text[after:])
 	if text[at] >= utf8.RuneSelf && text[at:after] != "…" {

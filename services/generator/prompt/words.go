@@ -53,7 +53,7 @@ func lines(all []script.Line) string {
 }
 
 // shown renders a message on one line. It begins with the author's mark, which no name can change.
-// It can't end the block it is in, nor start a line that looks like another member's.
+// It can't end the block it is in, or start a line that looks like another member's.
 func shown(m script.Line) string {
 	// With a colon, a name could look like another name and words.
 	author := oneLine(strings.ReplaceAll(names.Sayable(m.Author), ":", " "), maxOfName)

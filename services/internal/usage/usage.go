@@ -197,7 +197,7 @@ func Days(ctx context.Context, pool *pgxpool.Pool, since time.Time, by By, sums 
 }
 
 const (
-	// keep is how long single calls are kept, and keepTotals the totals of chats and bots. The
+	// keep is the lifetime of single calls, keepTotals that of the totals of chats and bots. The
 	// totals of providers and purposes are never deleted.
 	keep       = 90 * 24 * time.Hour
 	keepTotals = 400 * 24 * time.Hour

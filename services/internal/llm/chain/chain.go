@@ -308,7 +308,7 @@ func (c *Chain) watch(k *link, now time.Time) {
 
 const percent = 100
 
-// busyLook is how long to wait for a busy provider before another busy one is checked.
+// busyLook is the wait for a busy provider before another busy one is checked.
 const busyLook = time.Second
 
 // wait waits until one of the links may take a call. If this is a busy link, it returns the link

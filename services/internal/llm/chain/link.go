@@ -92,7 +92,7 @@ const (
 	reasonLoading = "loading"
 )
 
-// breakerLook is how long to wait while a half-open breaker has its trial call in flight.
+// breakerLook is the wait while a half-open breaker has its trial call in flight.
 const breakerLook = 200 * time.Millisecond
 
 // backgroundPart is the part of a budget that background calls leave to others.

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// loadedFor is how long a model is assumed to stay loaded after an answer. Ollama unloads a model
+// loadedFor is the time that a model is assumed to stay loaded after an answer. Ollama unloads a model
 // after five minutes without a call.
 const loadedFor = 4 * time.Minute
 

@@ -60,7 +60,7 @@ func Apply(ctx context.Context, pool *pgxpool.Pool, tokens Tokens, r Request) (r
 }
 
 const (
-	// attempts is how often an apply that met a deadlock is tried: a new token or name may conflict
+	// attempts limits the tries of an apply that meets a deadlock: a new token or name may conflict
 	// with a transaction that is writing about the bot.
 	attempts          = 5
 	pgerrcodeDeadlock = "40P01"
