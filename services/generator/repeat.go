@@ -21,7 +21,8 @@ const (
 	// A text of at most remarkWords words may be repeated after remarkWindow messages: people, too,
 	// say "exactly" often.
 	remarkWords, remarkWindow = 2, 10
-	// saidLifetime limits the age of the texts that were read with the scene; older ones are read again.
+	// saidLifetime limits the age of the texts that were read with the scene; older ones are read
+	// again.
 	saidLifetime = 5 * time.Second
 )
 

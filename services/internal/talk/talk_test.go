@@ -167,8 +167,8 @@ func TestAnswersShareMoreWithTheirTargets(t *testing.T) {
 	}
 }
 
-// Lines of very different voices, shuffled among the speakers, are not told apart more often than by
-// chance, whatever their lengths.
+// Lines of very different voices, shuffled among the speakers, are not told apart more often than
+// by chance, whatever their lengths.
 func TestVoicesAreNotInvented(t *testing.T) {
 	t.Parallel()
 	const talks, lines, speakers = 20, 120, 4

@@ -19,7 +19,8 @@ const (
 	// flushEvery is the longest time until a call is stored. A killed process loses the calls of
 	// that time.
 	flushEvery = 3 * time.Second
-	// refreshEvery is the interval in which a process that makes no calls reads the others' spending.
+	// refreshEvery is the interval in which a process that makes no calls reads the others'
+	// spending.
 	refreshEvery = time.Minute
 	// maxWaiting limits the calls that wait while the database is down. Beyond it the oldest are
 	// dropped; this process no longer counts them either.

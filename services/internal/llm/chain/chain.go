@@ -214,8 +214,8 @@ func (c *Chain) warns(about string) bool {
 	return true
 }
 
-// alwaysFails reports whether the same request must fail again whatever the state of the provider: it
-// was refused for its content, or the model thinks until its limit of tokens.
+// alwaysFails reports whether the same request must fail again whatever the state of the provider:
+// it was refused for its content, or the model thinks until its limit of tokens.
 func alwaysFails(err error) bool {
 	var failed *llm.Error
 	if !errors.As(err, &failed) {

@@ -8,8 +8,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/llm"
 )
 
-// loadedFor is the time that a model is assumed to stay loaded after an answer. Ollama unloads a model
-// after five minutes without a call.
+// loadedFor is the time that a model is assumed to stay loaded after an answer. Ollama unloads a
+// model after five minutes without a call.
 const loadedFor = 4 * time.Minute
 
 // codeLoading is the Code of calls that were given up while the loading call was in flight.

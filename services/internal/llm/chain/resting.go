@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxUseless returns the number of useless answers in a row that open the breaker. It is larger than
-// that of failures: the provider works, and another request may do better.
+// maxUseless returns the number of useless answers in a row that open the breaker. It is larger
+// than that of failures: the provider works, and another request may do better.
 func maxUseless(failures int) int { return 2 * failures }
 
 // maxResting is the longest time that a breaker stays open before a trial call.

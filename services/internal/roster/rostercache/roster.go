@@ -2,13 +2,14 @@
 // a chat cost no query while nobody changes them.
 //
 // Not cached, and read by SQL each time:
-//   - The journal, the clocks, recent plans and texts, and how often a persona was shown: turns depend on them, and
-//     are counted by them, in the transaction that writes the next turn.
-//   - The last messages of a chat. Every message changes them and they are rarely read twice in between, so a
-//     cache would not be hit. The planner must also read them in the same snapshot as the open turns: otherwise a
-//     turn that was just delivered would be in neither, and be answered twice.
-//   - The reactions that a chat allows: decisions need them with the clock, in the same statement, and the sender
-//     keeps Telegram's list until Telegram refuses a reaction.
+//   - The journal, the clocks, recent plans and texts, and how often a persona was shown: turns
+//     depend on them, and are counted by them, in the transaction that writes the next turn.
+//   - The last messages of a chat. Every message changes them and they are rarely read twice in
+//     between, so a cache would not be hit. The planner must also read them in the same snapshot
+//     as the open turns: otherwise a turn that was just delivered would be in neither, and be
+//     answered twice.
+//   - The reactions that a chat allows: decisions need them with the clock, in the same
+//     statement, and the sender keeps Telegram's list until Telegram refuses a reaction.
 //   - Settings. settingspg keeps all of them in every process already.
 package rostercache
 
