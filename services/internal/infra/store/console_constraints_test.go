@@ -1,6 +1,6 @@
 package store_test
 
-// stockConsole is a good state of what only the console has.
+// stockConsole inserts valid rows of the console's tables.
 const stockConsole = `
 INSERT INTO audit_log (actor, origin, via, operation) VALUES ('Kim', 'here', 'console', 'pause');
 INSERT INTO cast_versions (actor, file, changes) VALUES ('Kim', 'bots: []', '[]');
@@ -12,7 +12,7 @@ INSERT INTO user_invitations (token_hash, role, invited_by, expires_at) VALUES (
 INSERT INTO user_passkeys (id, user_id, name, credential) VALUES ('p', 1, 'phone', '{}');
 INSERT INTO user_tokens (user_id, name, token_hash, role, read_only, expires_at) VALUES (1, 'script', 'h', 'viewer', true, now());`
 
-// badConsole is bad for it.
+// badConsole returns invalid changes of them.
 func badConsole() map[string]string {
 	return map[string]string{
 		"audit_log_pkey":                `INSERT INTO audit_log (id, actor, origin, via, operation) OVERRIDING SYSTEM VALUE VALUES (1, 'Tom', 'here', 'console', 'pause')`,

@@ -11,8 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// stock is a good row in every table: bots 1 and 2, chats 1 (a supergroup) and 2
-// (a basic group), turns 1 to 3 of chat 1.
+// stock inserts a valid row in every table: bots 1 and 2, chats 1 (a supergroup) and 2 (a
+// basic group), turns 1 to 3 of chat 1.
 const stock = `
 INSERT INTO bots (name, telegram_id, username, token_sealed) VALUES ('anna', 11, 'anna_bot', 'x'), ('mia', 12, 'mia_bot', 'x');
 INSERT INTO personas (bot_id, display_name, summary) VALUES (1, 'Anna', 'Reads.'), (2, 'Mia', 'Rides.');
@@ -38,8 +38,8 @@ INSERT INTO prompts (chat_id, message, person_id, addressed_bots, happened_at, h
 INSERT INTO waits (bot_id, chat_id, until) VALUES (1, 1, now());
 SELECT setval('message_numbers', 100);`
 
-// bad are statements that would make a bad state of a good one, by the rule that
-// must stop them.
+// bad returns statements that would make the valid state invalid, by the constraint that
+// must prevent it.
 func bad() map[string]string {
 	return map[string]string{
 		"waits_pkey":                            `INSERT INTO waits (bot_id, chat_id, until) VALUES (1, 1, now())`,
@@ -175,7 +175,7 @@ func bad() map[string]string {
 	}
 }
 
-// rules are the names of all rules but NOT NULL.
+// rules selects the names of all constraints except NOT NULL.
 const rules = `
 SELECT conname FROM pg_constraint
 WHERE contype IN ('c', 'u', 'f', 'p') AND connamespace = 'public'::regnamespace

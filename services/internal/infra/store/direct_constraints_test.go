@@ -1,6 +1,7 @@
 package store_test
 
-// stockDirected is a good row in every table of what people direct, and of what was written.
+// stockDirected inserts a valid row in every table of people's directions and of written
+// texts.
 const stockDirected = `
 INSERT INTO pauses (chat_id, bot_id, by) VALUES (1, 0, 'Kim');
 INSERT INTO scenes (chat_id, body, by, ends_at) VALUES (1, 'The storm hits.', 'Kim', now() + interval '1 minute');
@@ -10,7 +11,7 @@ INSERT INTO decisions (chat_id, turn_no, version, what, by) VALUES (1, 1, 1, 'se
 INSERT INTO notices (chat_id, turn_no, version, bot_id, shown_chat, shown_turn) VALUES (1, 1, 1, 1, 1, 2);
 INSERT INTO presses (bot_id, update_id, query, shown_in, person_id, name, act, notice, body) VALUES (1, 1, 'q', -5, 7, 'Kim', 'send', 1, '');`
 
-// badDirected is bad for them.
+// badDirected returns invalid changes of them.
 func badDirected() map[string]string {
 	return map[string]string{
 		"pauses_pkey":                         `INSERT INTO pauses (chat_id, bot_id, by) VALUES (1, 0, 'Tom')`,

@@ -1,6 +1,6 @@
 package store_test
 
-// stockUpdates is a good row in every table of the intake.
+// stockUpdates inserts a valid row in every table of the intake.
 const stockUpdates = `
 UPDATE chats SET former_id = -50 WHERE id = 1;
 INSERT INTO chat_pauses (chat_id) VALUES (1);
@@ -10,7 +10,7 @@ INSERT INTO heard_events (chat_id, event) VALUES (1, 'title');
 INSERT INTO commands (chat_id, message, bot_id, person_id, anonymous, name, argument, said_at) VALUES (1, 2, 1, 7, false, 'about', '', now());
 INSERT INTO forgotten (person_id) VALUES (9);`
 
-// badUpdates is bad for the intake.
+// badUpdates returns invalid changes of them.
 func badUpdates() map[string]string {
 	return map[string]string{
 		"chats_former_id_key":           `UPDATE chats SET former_id = -50 WHERE id = 2`,

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// patience bounds what a test waits for.
+// patience limits every wait of a test.
 const patience = 30 * time.Second
 
 func connect(t *testing.T, dsn string) *pgx.Conn {

@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// many is 64 chats with 500 messages each, which every query reads from.
+// many inserts 64 chats with 500 messages each.
 const many = `
 INSERT INTO people (telegram_id, name) VALUES (7, 'Tom');
 INSERT INTO chats (name, telegram_id, kind) SELECT 'chat-' || n, -1000000000000 - n, 'supergroup' FROM generate_series(1, 64) n;
@@ -18,7 +18,7 @@ INSERT INTO messages (chat_id, number, person_id, telegram_id, body, sent_at)
     SELECT c, c * 1000 + n, 7, n, 'Hello', now() - n * interval '1 minute' FROM generate_series(1, 64) c, generate_series(1, 500) n;
 ANALYZE`
 
-// step is a step of a plan as EXPLAIN (ANALYZE, FORMAT JSON) tells it.
+// step is a node of a plan from EXPLAIN (ANALYZE, FORMAT JSON).
 type step struct {
 	Type     string `json:"Node Type"`
 	Relation string `json:"Relation Name"`
@@ -26,7 +26,7 @@ type step struct {
 	Plans    []step `json:"Plans"`
 }
 
-// read gives how messages are read.
+// read returns how the plan reads messages.
 func (s step) read() (how []string) {
 	if s.Loops > 0 && s.Relation == "messages" {
 		how = append(how, s.Type)
@@ -67,7 +67,7 @@ func TestWhatIsAskedOfOneChatIsReadByAnIndex(t *testing.T) {
 			`(bigint, bigint) AS SELECT number FROM messages WHERE chat_id = $1 AND telegram_id = $2 ORDER BY number DESC LIMIT 1`, `3, 10`,
 		},
 	} {
-		// A statement that is run often may be planned without its arguments.
+		// A frequent statement may be planned without its arguments.
 		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 			exec(t, conn, `SET plan_cache_mode = `+mode)
 			exec(t, conn, `PREPARE question `+test.query)
@@ -80,7 +80,7 @@ func TestWhatIsAskedOfOneChatIsReadByAnIndex(t *testing.T) {
 	}
 }
 
-// together is the migration that puts messages into one table.
+// together is the migration that puts all messages into one table.
 const together = 23
 
 func TestMessagesOutliveTheirMoves(t *testing.T) {
@@ -100,7 +100,7 @@ func TestMessagesOutliveTheirMoves(t *testing.T) {
 		}
 		return s
 	}
-	// What is said, and who calls it what.
+	// The messages, and their ids by viewer.
 	const said = `SELECT count(*) || ' ' || sum(hashtextextended((chat_id, number, person_id, reply_to, body, sent_at)::text, 0)) FROM messages`
 	const ids = `SELECT sum(hashtextextended((chat_id, viewer, telegram_id, number)::text, 0))::text FROM (
 		SELECT chat_id, 0 AS viewer, telegram_id, number FROM messages WHERE telegram_id IS NOT NULL UNION ALL SELECT * FROM message_ids) i`

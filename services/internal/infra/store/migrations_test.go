@@ -26,7 +26,7 @@ func latest(t *testing.T) int64 {
 	return version
 }
 
-// applied counts the migrations that are applied.
+// applied counts the applied migrations.
 func applied(t *testing.T, dsn string) (n int64) {
 	t.Helper()
 	list, err := migrations.List(t.Context(), dsn)
@@ -56,7 +56,7 @@ func known(t *testing.T, dsn string) int64 {
 	return int64(len(list))
 }
 
-// tables are the tables, sequences and indexes that migrations made.
+// tables returns the tables, sequences and indexes that migrations have created.
 func tables(t *testing.T, dsn string) []string {
 	t.Helper()
 	var names []string
@@ -158,7 +158,7 @@ func TestCheckTellsVersionsApart(t *testing.T) {
 	exec(t, conn, `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)`, latest(t)+1)
 	exec(t, conn, `UPDATE schema_support SET oldest_build = $1`, latest(t)+1)
 	check(latest(t) + 1)
-	// An old build neither touches what it does not know nor says that all is well.
+	// An old build neither changes an unknown schema nor reports that all is well.
 	for name, do := range map[string]func(context.Context, string) error{"down": migrations.Down, "up": migrations.Up} {
 		var wrong *migrations.VersionError
 		if err := do(t.Context(), dsn); !errors.As(err, &wrong) {
@@ -180,8 +180,8 @@ func TestVersionErrorsSayWhatToDo(t *testing.T) {
 	}
 }
 
-// A newer schema that takes nothing away serves this build, which changes nothing of
-// it: so a new version is rolled out while the old one works, and back.
+// A newer schema that removes nothing serves this build, which doesn't change it. So a new
+// version can be rolled out while the old one runs, and rolled back.
 func TestANewerSchemaServesThisBuild(t *testing.T) {
 	t.Parallel()
 	dsn := testenv.Postgres(t)
@@ -223,11 +223,11 @@ func TestANewerSchemaServesThisBuild(t *testing.T) {
 	}
 }
 
-// firstSupport is the migration since which a schema says which builds it serves.
+// firstSupport is the first migration whose schema says which builds it serves.
 const firstSupport = 21
 
-// What a build of the version before uses is taken away only by a migration that says
-// so. The exceptions are those that land together with the first, in one version.
+// A migration that removes something that the previous version's build uses must say so.
+// Migrations that are released together with the first one, in one version, are exempt.
 func TestMigrationsThatTakeAwaySaySo(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../../../migrations/sql/*.sql")
@@ -260,7 +260,8 @@ func TestMigrationsThatTakeAwaySaySo(t *testing.T) {
 	}
 }
 
-// takesAway looks for statements that break a build which does not know of them.
+// takesAway reports whether a migration has statements that break a build that doesn't know
+// it.
 func takesAway(migration string) bool {
 	up, _, _ := strings.Cut(migration, "-- +goose Down")
 	up = regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(up, "")

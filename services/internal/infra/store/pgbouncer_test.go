@@ -21,7 +21,7 @@ func show(t *testing.T, conn migrations.Querier, parameter string) (value string
 	return value
 }
 
-// PgBouncer as Debian installs it, by session: without ignore_startup_parameters, and
+// PgBouncer as installed by Debian, in session mode: without ignore_startup_parameters, and
 // with fewer sessions than are opened one after the other.
 func TestPgBouncerBySession(t *testing.T) {
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestPgBouncerBySession(t *testing.T) {
 	if err := migrations.Up(t.Context(), dsn); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second one gets sessions that the first one used
+	for range 2 { // the second pool gets sessions that the first one used
 		cfg := config(dsn + "&timezone=Asia/Tokyo")
 		cfg.Name, cfg.MaxConnections, cfg.ConnectTimeout = "chorus-test", 3, patience
 		pool, err := store.Open(t.Context(), cfg)
@@ -90,7 +90,7 @@ func TestWhatAPoolerRefusesIsToldAtOnce(t *testing.T) {
 				through = test.change(through)
 			}
 			cfg := config(through)
-			cfg.ConnectTimeout = time.Minute // it must not be waited for
+			cfg.ConnectTimeout = time.Minute // the error must come without this wait
 			began := time.Now()
 			_, err := store.Open(t.Context(), cfg)
 			refused := (*store.RefusedError)(nil)
@@ -104,7 +104,7 @@ func TestWhatAPoolerRefusesIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// A connection that is taken for its session is one of those that are bounded.
+// A session counts against the pool's limit.
 func TestSessionsCountAsConnections(t *testing.T) {
 	t.Parallel()
 	cfg := config(testenv.Postgres(t))

@@ -13,10 +13,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// RefusedError says that a server, or a pooler before it, does not take this user,
-// database or connection: waiting does not cure that.
+// RefusedError reports that a server, or a pooler in front of it, rejects this user,
+// database or connection. Waiting doesn't help.
 type RefusedError struct {
-	// Said is what the server said, with its code where it has one of PostgreSQL's.
+	// Said is the server's message, with PostgreSQL's error code if there is one.
 	Said string
 	// Remedy is what to do.
 	Remedy string
@@ -24,18 +24,17 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return "database.url: " + e.Said + ": " + e.Remedy }
 
-// rule finds a refusal by the beginning of the server's code and by what is in its
-// words.
+// rule matches a refusal by the beginning of its error code and by words in its message.
 type rule struct{ code, words, remedy string }
 
-// rules are in order: the first that fits is taken.
+// rules returns the rules in order: the first match applies.
 func rules() []rule {
 	const (
 		who       = "check the user and the password"
 		which     = "create it, or name another"
 		parameter = "take it out of the URL, or name it in the pooler's ignore_startup_parameters"
-		// violation is PgBouncer's code for everything that it says itself, outages of the
-		// server too, so its words decide.
+		// violation is PgBouncer's code for all its own messages, including outages of the
+		// server, so the words decide.
 		violation = "08P01"
 	)
 	return []rule{
@@ -50,8 +49,8 @@ func rules() []rule {
 	}
 }
 
-// Refusal is a *RefusedError where the server refuses this user or database, without
-// how pgx came to hear it. Other errors stay as they are.
+// Refusal returns a *RefusedError if the server rejects this user or database, without pgx'
+// wrapping. It returns other errors unchanged.
 func Refusal(err error) error {
 	said := (*pgconn.PgError)(nil)
 	if !errors.As(err, &said) {
@@ -65,13 +64,13 @@ func Refusal(err error) error {
 	return err
 }
 
-// bySession is what to do about a pooler of another kind.
+// bySession is the remedy for a pooler in another mode.
 const bySession = "Chorus listens, holds locks and prepares statements, for which a session must stay its own: " +
 	"set pool_mode = session in the pooler, or connect to PostgreSQL itself"
 
-// ownSessions is an error unless the server answers, and a *RefusedError where a
-// pooler shares a session of the server between connections. A pool of one connection
-// can't tell that.
+// ownSessions returns an error unless the server responds, and a *RefusedError if a pooler
+// shares a session of the server between connections. With a pool of one connection that
+// can't be detected.
 func ownSessions(ctx context.Context, pool *pgxpool.Pool) error {
 	if pool.Config().MaxConns < 2 {
 		return pool.Ping(ctx) //nolint:wrapcheck // what the server says is told as it is
@@ -90,8 +89,8 @@ func ownSessions(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return err
 	}
-	// While the other one is in a transaction, the pooler must give the first one
-	// another session than that.
+	// While the other connection is in a transaction, the pooler must give the first one a
+	// different session.
 	if _, err := other.PgConn().Exec(ctx, "BEGIN").ReadAll(); err != nil {
 		return Refusal(err)
 	}
@@ -109,7 +108,7 @@ func ownSessions(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// backend is the process of the server that a connection speaks to.
+// backend returns the process id of a connection's session in the server.
 func backend(ctx context.Context, s *Session) (pid int, err error) {
 	err = s.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
 	if err != nil {
@@ -118,9 +117,9 @@ func backend(ctx context.Context, s *Session) (pid int, err error) {
 	return pid, nil
 }
 
-// Passes tells whether an error says only that the database is not there at the
-// moment: a lost or refused connection, a server that starts, stops or has no
-// connection to spare, or no answer in time.
+// Passes reports whether an error is a temporary absence of the database: a lost or refused
+// connection, a server that starts, stops or has no free connection, or no response in
+// time.
 func Passes(err error) bool {
 	said, connecting, network := (*pgconn.PgError)(nil), (*pgconn.ConnectError)(nil), net.Error(nil)
 	switch {
@@ -137,12 +136,12 @@ func Passes(err error) bool {
 		errors.Is(err, context.DeadlineExceeded):
 		return true
 	}
-	// pgx has no name for it.
+	// pgx has no error value for it.
 	return err != nil && strings.Contains(err.Error(), "conn closed")
 }
 
-// Away is Passes for who has other errors than the database's, too: a time-out alone
-// does not say whose it was.
+// Away is Passes for callers with errors of other sources, too: it excludes plain
+// time-outs, whose source is unknown.
 func Away(err error) bool {
 	connecting := (*pgconn.ConnectError)(nil)
 	return errors.As(err, &connecting) || !errors.Is(err, context.DeadlineExceeded) && Passes(err)

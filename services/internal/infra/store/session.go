@@ -15,27 +15,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// closeTimeout is how long a connection may take to say goodbye.
+// closeTimeout limits the closing of a connection.
 const closeTimeout = time.Second
 
-// KeepAlive are parameters of a session by which the server finds out that a host died
-// with its connections: it asks after two seconds, each second, three times.
+// KeepAlive returns session parameters that make the server detect a dead client host: it
+// probes after two seconds, then each second, three times.
 func KeepAlive() map[string]string {
 	return map[string]string{"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
 }
 
-// Session is a connection whose state in the server is used: notifications that are
-// listened to, advisory locks that are held. It is one of the pool's, so that the
-// bound of that bounds all connections of a service.
+// Session is a connection with state in the server: channels listened to, or advisory
+// locks. It is one of the pool's, so the pool's limit bounds all connections of a service.
 type Session struct {
 	*pgx.Conn
 
 	pooled *pgxpool.Conn
 }
 
-// NewSession takes a connection out of the pool, waits for one where all are in use,
-// and sets further parameters of its session. Whoever gets one closes it, before the
-// pool.
+// NewSession takes a connection out of the pool, waits for one if all are in use, and sets
+// additional session parameters. The caller must close the session, before the pool.
 func NewSession(ctx context.Context, pool *pgxpool.Pool, parameters map[string]string) (*Session, error) {
 	pooled, err := pool.Acquire(ctx)
 	if err != nil {
@@ -52,8 +50,8 @@ func NewSession(ctx context.Context, pool *pgxpool.Pool, parameters map[string]s
 	return s, nil
 }
 
-// Close ends the connection, and with it all state of its session: the pool opens
-// another one when it needs it.
+// Close closes the connection, which ends all state of its session. The pool opens another
+// one when needed.
 func (s *Session) Close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
@@ -61,43 +59,43 @@ func (s *Session) Close(ctx context.Context) {
 	s.pooled.Release()
 }
 
-// options is the one start-up parameter that has no other way: it is a command line.
+// options is the one startup parameter that can't be set later: it is a command line.
 const options = "options"
 
-// parameters are the server's parameters of each session.
+// parameters returns the parameters of each session.
 func (c Config) parameters() map[string]string {
 	all := map[string]string{
 		"application_name":  cmp.Or(c.Name, "chorus"),
 		"statement_timeout": strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10),
-		// A transaction whose owner is gone must not hold its locks for ever.
+		// A transaction of a dead client must not hold its locks for ever.
 		"idle_in_transaction_session_timeout": "30000",
-		// All statements are short. One over the many partitions of the messages looks
-		// expensive all the same, and would be compiled for a tenth of a second, each
-		// time anew.
+		// All statements are short. But one over the many partitions of the messages looks
+		// expensive to the planner, and would be compiled each time, for a tenth of a
+		// second.
 		"jit": "off",
-		// Statements name the rows that they want by keys. PostgreSQL plans a prepared
-		// one while the tables are young, would take reading all of one for the cheapest,
-		// and keep to that while they grow: until it next looks at them, minutes later,
-		// each costs as much more as there are more rows.
+		// Statements select rows by keys. PostgreSQL plans a prepared statement while a
+		// table is small, when a sequential scan looks cheapest, and would keep that plan
+		// while the table grows: until the next ANALYZE, minutes later, its cost grows with
+		// the table.
 		"enable_seqscan": "off",
-		// So what they are asked for changes nothing about the best way to it, and they
-		// are planned once for a connection. Else PostgreSQL plans most of them anew each
-		// time, because it knows better then how many rows there will be: over the many
-		// partitions of the messages that takes milliseconds, to run them a tenth of one.
+		// With the scans above disabled, the arguments don't change the best plan, so one
+		// plan per connection suffices. Otherwise PostgreSQL plans most statements at each
+		// execution, because it can then estimate row counts better: over the many
+		// partitions of the messages that takes milliseconds, the execution a tenth of one.
 		"plan_cache_mode": "force_generic_plan",
 	}
 	if c.byKey {
-		// While a table is tiny, reading all of an index looks as cheap as a look into it,
-		// and the plan stays. A bitmap scan is only possible with a condition on the index.
+		// While a table is tiny, a full scan of an index looks as cheap as a look-up, and
+		// the plan stays. A bitmap scan requires a condition on the index.
 		all["enable_indexscan"], all["enable_indexonlyscan"] = "off", "off"
 	}
 	return all
 }
 
-// prepare lets connections set their parameters after they are made, those of the
-// URL too, rather than ask for them while they are: PgBouncer refuses a connection
-// that asks for parameters that it does not know. What is set holds for the session,
-// which a pooler by session gives to nobody else, and resets afterwards.
+// prepare makes connections set their parameters, including the URL's, after the connection
+// is made instead of at startup: PgBouncer refuses a connection with startup parameters
+// that it doesn't know. They hold for the session, which a pooler in session mode lends to
+// nobody else and resets afterwards.
 func (c Config) prepare(conn *pgx.ConnConfig) {
 	wanted := conn.RuntimeParams
 	conn.RuntimeParams = map[string]string{}

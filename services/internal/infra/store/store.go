@@ -1,5 +1,5 @@
-// Package store opens Chorus' database: one pool, time-outs on every statement,
-// and a check that the schema is the one this build knows.
+// Package store opens Chorus' database: one pool, time-outs on every statement, and a check
+// that this build knows the schema.
 package store
 
 import (
@@ -19,33 +19,32 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/startup"
 )
 
-// Timeout bounds a statement, or the few that belong together, where its caller
-// sets no bound of its own.
+// Timeout limits a statement, or a few that belong together, if the caller sets no limit.
 const Timeout = 10 * time.Second
 
-// Config says where the database is.
+// Config holds the database's address and limits.
 type Config struct {
 	URL string `config:"url" doc:"PostgreSQL, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; empty in chorus up for a private one" secret:"true"`
-	// MaxConnections leaves, at its least, two for work: a listener holds one for
+	// MaxConnections has a minimum that leaves two for work: a listener needs one for
 	// notifications, one for its leases and, now and then, one for the lock of its
-	// tidying, and two parts are kept apart.
+	// cleaning, and two parts are reserved, see Split.
 	MaxConnections   int           `config:"max_connections" min:"7" max:"1000" doc:"connections to the database that one service has open at most, all together"`
 	ConnectTimeout   time.Duration `config:"connect_timeout" min:"1s" max:"10m" doc:"how long a service waits for the database when it starts"`
 	StatementTimeout time.Duration `config:"statement_timeout" min:"100ms" max:"10m" doc:"after this long the database gives a statement up"`
 
-	// Name is the application_name of the connections, "chorus" if it is empty.
+	// Name is the connections' application_name, "chorus" if empty.
 	Name string
 
-	// byKey is set for connections whose statements all name their rows by keys.
+	// byKey is set for connections whose statements all select rows by keys.
 	byKey bool
 }
 
-// DefaultConfig suits one service.
+// DefaultConfig returns settings for one service.
 func DefaultConfig() Config {
 	return Config{MaxConnections: 16, ConnectTimeout: 30 * time.Second, StatementTimeout: 10 * time.Second}
 }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c Config) Validate() error {
 	var errs []error
 	if _, err := pgxpool.ParseConfig(c.URL); err != nil {
@@ -56,14 +55,14 @@ func (c Config) Validate() error {
 }
 
 const (
-	// share is the part of the connections that is kept apart for reading, and for the
-	// rows that are worked on; maxShare is how many these are at most.
+	// share is the divisor for each of the two reserved parts: reading, and rows by keys.
+	// maxShare limits each part.
 	share, maxShare = 4, 4
 )
 
-// Split divides the connections that a service may have open. Those for reading are used
-// while one of the first is held: were these of one pool, many that read at once would
-// wait for each other. Those for rows are planned for statements that name rows by keys.
+// Split divides a service's connections. Connections for reading are used while one for
+// work is held: in one pool, many concurrent readers would wait for each other. Connections
+// for rows plan for statements that select rows by keys.
 func (c Config) Split() (work, reading, rows Config) {
 	work, reading = c, c
 	reading.MaxConnections = min(maxShare, c.MaxConnections/share)
@@ -71,14 +70,14 @@ func (c Config) Split() (work, reading, rows Config) {
 	return work, reading, reading.ByKey()
 }
 
-// ByKey makes connections for statements that all name rows by keys.
+// ByKey returns settings for connections whose statements all select rows by keys.
 func (c Config) ByKey() Config {
 	c.byKey = true
 	return c
 }
 
-// Open connects and checks the schema. It waits cfg.ConnectTimeout for a server
-// that does not answer yet, and not at all for one that refuses.
+// Open connects and checks the schema. It waits up to cfg.ConnectTimeout for a server that
+// doesn't respond yet. It doesn't wait if the server refuses.
 func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pool, err := Dial(ctx, cfg)
 	if err != nil {
@@ -92,7 +91,7 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// Dial is Open without the look at the schema.
+// Dial is Open without the check of the schema.
 func Dial(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
@@ -136,8 +135,8 @@ func await(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) erro
 	}
 }
 
-// oneLine makes one line of pgx's list of what each address answered, where an
-// address that was tried with TLS and without stands twice.
+// oneLine joins pgx' list of errors by address into one line. It removes duplicates,
+// because an address may be tried with TLS and without.
 func oneLine(err error) string {
 	var answers []string
 	for answer := range strings.Lines(err.Error()) {
@@ -153,7 +152,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error 
 	return pgx.BeginFunc(ctx, pool, do)
 }
 
-// Time returns what time it is at the database.
+// Time returns the database's time.
 func Time(ctx context.Context, pool *pgxpool.Pool) (now time.Time, err error) {
 	if err := pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
 		return time.Time{}, fmt.Errorf("the database does not tell the time: %w", err)
@@ -161,13 +160,13 @@ func Time(ctx context.Context, pool *pgxpool.Pool) (now time.Time, err error) {
 	return now, nil
 }
 
-// fillPage inserts a row that leaves no room for another one on its page.
+// fillPage inserts a row that fills its page.
 const fillPage = `INSERT INTO write_probes (filler) VALUES (repeat('x', 6000))`
 
 var errTakeBack = errors.New("the probe is taken back")
 
-// Writable is an error unless the database takes what is written: it may answer
-// and be read-only, or its disk may be full. It inserts a row and rolls it back.
+// Writable returns an error unless the database accepts writes: it may respond though it is
+// read-only, or its disk is full. It inserts a row and rolls back.
 func Writable(ctx context.Context, pool *pgxpool.Pool) error {
 	err := InTx(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, fillPage); err != nil {
@@ -181,12 +180,12 @@ func Writable(ctx context.Context, pool *pgxpool.Pool) error {
 	return err
 }
 
-// Querier runs a query; a pgx pool, connection or transaction does.
+// Querier runs a query; pgx' pools, connections and transactions do.
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// DB runs statements; a pgx pool, connection or transaction does.
+// DB runs statements; pgx' pools, connections and transactions do.
 type DB interface {
 	Querier
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
@@ -194,9 +193,9 @@ type DB interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// Collect reads all rows of a query. An error begins with what the query is for.
+// Collect returns all rows of a query. Errors begin with what, the query's purpose.
 func Collect[T any](ctx context.Context, db Querier, what string, row pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
-	rows, _ := db.Query(ctx, sql, args...) // its error is that of the rows, too
+	rows, _ := db.Query(ctx, sql, args...) // its error is also the rows'
 	all, err := pgx.CollectRows(rows, row)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -204,7 +203,8 @@ func Collect[T any](ctx context.Context, db Querier, what string, row pgx.RowToF
 	return all, nil
 }
 
-// Each reads the rows of a query one by one into the same places.
+// Each scans the rows of a query one by one into the same variables, and calls do after
+// each.
 func Each(ctx context.Context, db Querier, what string, into []any, do func() error, sql string, args ...any) error {
 	rows, _ := db.Query(ctx, sql, args...) // as above
 	if _, err := pgx.ForEachRow(rows, into, do); err != nil {

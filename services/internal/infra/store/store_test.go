@@ -22,7 +22,7 @@ func config(dsn string) store.Config {
 	return cfg
 }
 
-// as is a DSN with another user, password and database.
+// as returns a DSN with another user, password and database.
 func as(t *testing.T, dsn, user, password, database string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -33,7 +33,7 @@ func as(t *testing.T, dsn, user, password, database string) string {
 	return u.String()
 }
 
-// rulesFile is a pg_hba.conf that a server of another user can read.
+// rulesFile writes a pg_hba.conf that the server's user can read, and returns its path.
 func rulesFile(t *testing.T, rules ...string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "chorus-rules-")
@@ -85,7 +85,7 @@ func TestWhoIsRefusedIsToldWhyAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := config(test.dsn)
-			cfg.ConnectTimeout = time.Hour // it must not be waited for
+			cfg.ConnectTimeout = time.Hour // the error must come without this wait
 			_, err := store.Open(t.Context(), cfg)
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
@@ -208,9 +208,9 @@ func TestConfigsMistakesAreNamed(t *testing.T) {
 
 func TestAnAddressThatIsTriedTwiceIsNamedOnce(t *testing.T) {
 	t.Parallel()
-	// Without sslmode, pgx tries TLS first and then does without.
+	// Without sslmode, pgx tries TLS first and then a plain connection.
 	cfg := config("postgres://visitor@127.0.0.1:1/chorus")
-	cfg.ConnectTimeout = 3 * time.Second // a busy machine takes its time even to refuse
+	cfg.ConnectTimeout = 3 * time.Second // on a busy machine even a refusal takes a while
 	_, err := store.Open(t.Context(), cfg)
 	if err == nil || strings.Count(err.Error(), "connection refused") != 1 || strings.ContainsAny(err.Error(), "\n\t") {
 		t.Errorf("got %v", err)

@@ -10,8 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A database that answers may take no writes: a standby, or one whose disk is full,
-// which a trigger plays here.
+// A database may respond and accept no writes: a standby, or one with a full disk, which a
+// trigger simulates here.
 func TestADatabaseThatTakesNoWritesIsTold(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ breaks, want string }{

@@ -1,6 +1,6 @@
 package store_test
 
-// stockWritten is a call to a provider, and headlines, beside the stock.
+// stockWritten inserts a call to a provider, and headlines, in addition to stock.
 const stockWritten = `
 INSERT INTO llm_calls (at, purpose, provider, outcome) VALUES (now(), 'text', 'first', 'written');
 INSERT INTO llm_spending (day, provider) VALUES ('2026-01-01', 'first');
@@ -8,7 +8,7 @@ INSERT INTO memory_cursors (chat_id, sent_at) VALUES (1, now());
 INSERT INTO feeds (url) VALUES ('http://feed');
 INSERT INTO headlines (feed, guid, title, published_at) VALUES ('http://feed', '1', 'News', now());`
 
-// badWritten is bad for what the generator keeps.
+// badWritten returns invalid changes of the generator's tables.
 func badWritten() map[string]string {
 	return map[string]string{
 		"memories_source_check":             `UPDATE memories SET source = 'dreams'`,

@@ -9,25 +9,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// version and commit are set by the linker, because an image is built where git
-// and its history are missing. What it leaves empty, Go's own record fills in.
+// version and commit are set by the linker, because an image is built without git and its
+// history. Go's build info replaces empty ones.
 //
 //nolint:gochecknoglobals // the linker can set nothing else
 var version, commit string
 
-// Build is which program this is.
+// Build identifies the running program.
 type Build struct {
-	// Version is the latest tag before the commit it was built from and the
-	// distance to it; "(devel)" where neither the Makefile nor Go recorded one.
+	// Version is the latest tag before the build's commit and the distance to it; "(devel)"
+	// if neither the Makefile nor Go recorded one.
 	Version string
-	// Commit is the commit it was built from; "unknown" where that was not
-	// recorded.
+	// Commit is the build's commit; "unknown" if it wasn't recorded.
 	Commit string
 	// Go is the toolchain's version.
 	Go string
 }
 
-// ReadBuild looks into the running program.
+// ReadBuild returns the running program's build.
 func ReadBuild() Build {
 	b := Build{Version: version, Commit: commit, Go: runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -39,7 +38,7 @@ func ReadBuild() Build {
 	return b
 }
 
-// revision is the commit that Go found in the build's folder, "" if none.
+// revision returns the commit that Go recorded, "" if none.
 func revision(settings []debug.BuildSetting) string {
 	for _, s := range settings {
 		if s.Key == "vcs.revision" {
@@ -49,8 +48,8 @@ func revision(settings []debug.BuildSetting) string {
 	return ""
 }
 
-// NewRegistry makes a registry that has metrics of the Go runtime, the process
-// and, as chorus_build_info, the build.
+// NewRegistry returns a registry with metrics of the Go runtime, the process and, as
+// chorus_build_info, the build.
 func NewRegistry(build Build) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

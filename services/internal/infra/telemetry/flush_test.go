@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// hanging is a collector that never answers.
+// hanging is a collector that never responds.
 type hanging struct{}
 
 func (hanging) ExportSpans(ctx context.Context, _ []sdk.ReadOnlySpan) error {

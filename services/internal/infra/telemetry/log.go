@@ -13,9 +13,9 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry/redact"
 )
 
-// NewLogger makes a log that writes to w, usually os.Stderr. Whatever looks like
-// a bot token, or a password in a URL, leaves it as ***: in messages, fields,
-// errors and stacks. It is safe for concurrent use. An entry is one write.
+// NewLogger returns a log that writes to w, usually os.Stderr. It masks whatever looks like
+// a bot token, or a password in a URL, as ***: in messages, fields, errors and stacks. It
+// is safe for concurrent use. Each entry is one write.
 func NewLogger(cfg LogConfig, w io.Writer) (*zap.Logger, error) {
 	level, err := parseLevel(cfg.Level)
 	if err != nil {
@@ -26,12 +26,12 @@ func NewLogger(cfg LogConfig, w io.Writer) (*zap.Logger, error) {
 		encoder = zapcore.NewConsoleEncoder(consoleFormat())
 	}
 	out := zapcore.Lock(redacting{zapcore.AddSync(w), redact.New()})
-	// What goes wrong while logging must not bypass the redaction.
+	// Errors of logging itself must be redacted, too.
 	return zap.New(zapcore.NewCore(encoder, out, level), zap.ErrorOutput(out)), nil
 }
 
-// WithTrace is a log whose entries carry the trace and the span of a context. A
-// context without them gives the log as it is.
+// WithTrace returns a log whose entries have the trace and span ids of a context. If the
+// context has none, it returns log.
 func WithTrace(ctx context.Context, log *zap.Logger) *zap.Logger {
 	span := trace.SpanContextFromContext(ctx)
 	if !span.IsValid() {
@@ -60,8 +60,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// redacting cleans what was encoded, because nothing can get around that: a
-// core would see neither what a zap.Any hides nor the text of a stack.
+// redacting masks encoded entries, because nothing can bypass that: a core would see
+// neither the content of a zap.Any nor the text of a stack.
 type redacting struct {
 	zapcore.WriteSyncer
 

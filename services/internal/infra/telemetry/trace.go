@@ -17,26 +17,25 @@ import (
 )
 
 const (
-	// queueSize bounds the spans that wait for the collector, about 1 KB each.
-	// Spans that find the queue full are dropped: traces never hold anything up.
+	// queueSize limits the spans that wait for the collector, about 1 KB each. Spans beyond
+	// it are dropped: traces never block anything.
 	queueSize     = 2048
 	exportTimeout = 5 * time.Second
 	flushTimeout  = 3 * time.Second
 )
 
-// Tracing makes the spans of a process and sends them away. It is safe for
-// concurrent use.
+// Tracing creates and exports the spans of a process. It is safe for concurrent use.
 type Tracing struct {
 	provider *sdk.TracerProvider
-	// reporter is nil where nothing is recorded.
+	// reporter is nil if nothing is recorded.
 	reporter *reporter
 }
 
-// NewTracing makes the tracing of a service. Without an endpoint nothing is
-// recorded, but spans still have ids, which join the lines of the logs. A
-// collector that does not answer costs spans and one warning, nothing else.
+// NewTracing returns the tracing of a service. Without an endpoint nothing is recorded, but
+// spans still have ids, which connect the lines of logs. A collector that doesn't respond
+// causes lost spans and one warning, nothing else.
 //
-// Run must be called, or what was recorded last is lost.
+// Run must be called, or the last spans are lost.
 func NewTracing(ctx context.Context, cfg TraceConfig, service string, build Build, log *zap.Logger) (*Tracing, error) {
 	if cfg.Endpoint == "" {
 		return &Tracing{provider: sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample()))}, nil
@@ -55,7 +54,7 @@ func NewTracing(ctx context.Context, cfg TraceConfig, service string, build Buil
 		otlptracehttp.WithHTTPClient(client),
 		otlptracehttp.WithEndpointURL(strings.TrimSuffix(strings.TrimSuffix(cfg.Endpoint, "/"), "/v1/traces")+"/v1/traces"),
 		otlptracehttp.WithTimeout(exportTimeout),
-		// A batch that failed is gone: the next one is on its way already.
+		// A failed batch is dropped: the next one follows soon.
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}),
 	)
 	if err != nil {
@@ -67,17 +66,17 @@ func NewTracing(ctx context.Context, cfg TraceConfig, service string, build Buil
 func newTracing(cfg TraceConfig, about *resource.Resource, r *reporter) *Tracing {
 	return &Tracing{reporter: r, provider: sdk.NewTracerProvider(
 		sdk.WithResource(about),
-		// What an earlier service decided for a turn holds for the later ones.
+		// The sampling decision of a turn's first service applies to all later ones.
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(cfg.Ratio))),
 		sdk.WithBatcher(r, sdk.WithMaxQueueSize(queueSize), sdk.WithExportTimeout(exportTimeout)),
 	)}
 }
 
-// Tracer makes spans in the name of a package.
+// Tracer returns a tracer named after a package.
 func (t *Tracing) Tracer(name string) trace.Tracer { return t.provider.Tracer(name) }
 
-// Run waits for the end of the context and then sends what is left, for three
-// seconds at most. Spans that are made afterwards are lost.
+// Run waits for the end of the context and then exports the remaining spans, for three
+// seconds at most. Later spans are lost.
 func (t *Tracing) Run(ctx context.Context) error {
 	<-ctx.Done()
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
@@ -93,20 +92,19 @@ func (t *Tracing) Run(ctx context.Context) error {
 	return nil
 }
 
-// reporter is an exporter that can be told to give up, and that logs when it
-// begins to fail and when it works again. The SDK would write every failure to
-// standard error, past the log, and go on sending after its deadline, batch by
-// batch.
+// reporter is an exporter that can be aborted, and that logs when it begins to fail and
+// when it works again. The SDK alone would write every failure to standard error, past the
+// log, and would go on exporting batches after its deadline.
 type reporter struct {
 	sdk.SpanExporter
 
-	// client is what the exporter sends with; nil for none of its own.
+	// client is the exporter's HTTP client; nil for none.
 	client *http.Client
 	log    *zap.Logger
 	failed atomic.Bool
 
-	// lifetime ends when the reporter gives up, and closed is closed when the
-	// SDK has let go of it.
+	// lifetime ends when the reporter is aborted. closed is closed when the SDK has shut it
+	// down.
 	lifetime context.Context //nolint:containedctx // it is the lifetime of the exporter
 	giveUp   context.CancelFunc
 	closed   chan struct{}
@@ -118,7 +116,7 @@ func newReporter(exporter sdk.SpanExporter, client *http.Client, log *zap.Logger
 	return r
 }
 
-// ExportSpans never fails: nobody could do more about it than to log it.
+// ExportSpans never fails: callers could only log the error.
 func (r *reporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

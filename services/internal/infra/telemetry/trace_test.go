@@ -21,7 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 )
 
-// sink is a collector that keeps the names of spans, by service.
+// sink is a collector that stores the names of spans, by service.
 type sink struct {
 	*httptest.Server
 
@@ -65,7 +65,7 @@ func (s *sink) take(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// finish runs a tracing that has ended.
+// finish runs a tracing whose context has ended.
 func finish(t *testing.T, tracing *telemetry.Tracing) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -35,7 +35,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// Wherever a token stands, its secret half does not stay.
+// Wherever a token is in a text, its secret half is masked.
 func TestTokenNeverStays(t *testing.T) {
 	t.Parallel()
 	r := redact.New()
