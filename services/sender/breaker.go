@@ -146,7 +146,7 @@ type BreakerState struct {
 	State string `json:"state"`
 	// Failures counts consecutive failures.
 	Failures uint `json:"failures"`
-	// OpenFor is how much longer it stays open, in seconds; 0 unless it is open.
+	// OpenFor is the remaining time until a probe, in seconds; 0 unless it is open.
 	OpenFor float64 `json:"open_for_s"`
 	// Since is the time of the last state change; zero if it was never open.
 	Since time.Time `json:"since,omitzero"`

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// lost is what happened to a killed sender's deliveries.
+// lost describes what happened to a killed sender's deliveries.
 type lost struct {
 	// calls is the number of calls under way at the kill, unknown the number of deliveries
 	// that ended as unknown.

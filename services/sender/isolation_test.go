@@ -24,7 +24,7 @@ const (
 	// Each chat gets a message every labMessage ticks and a reaction every labReaction
 	// ticks.
 	labMessage, labReaction = 10, 20
-	// labPatience is how long to wait for undelivered messages.
+	// labPatience limits the wait for undelivered messages.
 	labPatience = 5 * time.Second
 )
 

@@ -22,7 +22,7 @@ func (s *Sender) changed(d *chorusv1.Delivery) {
 
 // pauseRejected is called after a rejected call, before its outcome is stored. If Telegram
 // has rejected all recent texts of the bot in the chat, it pauses the bot there, so that no
-// texts are written in vain; if it has rejected all recent reactions, it pauses reactions
+// texts are written for nothing; if it has rejected all recent reactions, it pauses reactions
 // in the chat. If the check fails, the next rejection repeats it.
 func (s *Sender) pauseRejected(d *chorusv1.Delivery, call chorusv1.Action, out telegram.Outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.calls), store.Timeout)

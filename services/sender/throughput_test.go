@@ -128,7 +128,7 @@ func BenchmarkLanes(b *testing.B) {
 			see(fmt.Sprintf("idle_cpu_ms_%d %%.1f ms/s", n), of[n].idle)
 		}
 		see("vs_bare_ratio %.3f ratio", of[2].perSecond/calling) // of one core each: the loop has two
-		slices.Reverse(staffs)                                   // tables grow, and whoever comes later has more of them
+		slices.Reverse(staffs)                                   // tables grow, so later runs have larger ones
 	}
 	fmt.Printf("figure sender.cpu_4_vs_1_ratio %.3f ratio\n", cpu[4]/cpu[1])
 	for _, figure := range slices.Sorted(maps.Keys(seen)) {

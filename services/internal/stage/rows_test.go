@@ -52,7 +52,7 @@ type table struct {
 	committed func()
 }
 
-// fault is how a statement fails.
+// fault is a kind of failure of a statement.
 type fault int
 
 const (

@@ -81,7 +81,7 @@ type Swept[T Task] struct {
 // Work does a task. The context ends when the process stops or the claim expires. The
 // error's class (package fail) decides what follows: a permanent error makes the task a
 // dead letter, others cause a retry, Later at a given time. When the process stops, it
-// releases the task after any error that is neither permanent nor Later.
+// releases the task after any error except permanent ones and Later.
 type Work[T Task, R any] func(ctx context.Context, task T) (R, error)
 
 // Rings delivers the chats that have rows to work on.

@@ -44,7 +44,7 @@ const Short = 2 * time.Second
 const LongestTTL = 20 * time.Minute
 
 const (
-	// lease is how long after an announcement all changes count as known.
+	// lease is the time after an announcement for which all changes count as known.
 	lease = 1800 * time.Millisecond
 	// shortTTL is the lifetime of a value that was read without announcements.
 	shortTTL = time.Second

@@ -18,7 +18,7 @@ import (
 type RefusedError struct {
 	// Said is the server's message, with PostgreSQL's error code if there is one.
 	Said string
-	// Remedy is what to do.
+	// Remedy says what to do.
 	Remedy string
 }
 

@@ -25,7 +25,7 @@ type Poll struct {
 	Offset int64
 	// Limit is the largest number of updates to return, 1 to MaxUpdates.
 	Limit int
-	// Wait is how long to wait for the first update. LongestPoll and two thirds of the
+	// Wait limits the wait for the first update. LongestPoll and two thirds of the
 	// client's time-out limit it.
 	Wait time.Duration
 	// Allowed lists the kinds of updates that the bot wants from now on.
