@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// A chat that another plans for at this moment is waited for. So whoever asks
-	// after that sees its turns.
+	// The statement waits for another planner of the chat. So the reads after it see that
+	// planner's turns.
 	claimChat = `-- claim a chat
 SELECT FROM chat_clock WHERE chat_id = $1 FOR UPDATE`
-	// Whoever deletes a prompt waits for its answer, or finds that there will be none: so
-	// nothing is written about people who are forgotten meanwhile.
+	// The deletion of a prompt waits for its answer, or the answer finds the prompt gone.
+	// So nothing is written about a person who is forgotten at the same time.
 	holdPrompt = `-- hold the prompt
 SELECT FROM prompts WHERE chat_id = $1 AND message = $2 FOR KEY SHARE`
 
-	// Every reply to a message that was planned, whatever became of it. One that answers
-	// another message, too, is in the turns for that one.
+	// These are all planned replies to a message, whatever their outcome. A reply that also
+	// answers a second message has a row in answers for it.
 	answersTo = `-- look for answers
 SELECT bot_id FROM turns WHERE chat_id = $1 AND kind = 'reply' AND target_message = $2
 UNION ALL SELECT 0 FROM answers WHERE chat_id = $1 AND message = $2 LIMIT 1`
 
-	// While a chat's first prompt is claimed, nobody claims another of it.
+	// While a chat's first prompt is claimed, nobody claims another prompt of the chat.
 	waitingPrompts = `-- look for prompts that wait
 SELECT message, person_id, addressed_bots, (
     SELECT count(*)::int FROM answers a WHERE a.person_id = p.person_id AND (a.person_id, a.planned_at) > (p.person_id, now() - interval '1 hour'))
@@ -43,14 +43,14 @@ FROM prompts p WHERE chat_id = $1 AND message > $2 ORDER BY message LIMIT $3`
 	endPrompt = `-- end the other prompt
 DELETE FROM prompts WHERE chat_id = $1 AND message = $2`
 
-	// The time of the chat's next turn stays: an answer is one more turn. People make a
-	// chat lively.
+	// The time of the chat's next turn stays, because an answer is an additional turn. A
+	// message of a person makes a chat lively.
 	countAnswer = `-- count the answer
 UPDATE chat_clock SET turn_no = turn_no + 1, lively = true, counts = counted(counts, counted_in, slot, 12, 1), counted_in = greatest(counted_in, slot),` + countText + `
 FROM (SELECT extract(epoch FROM now())::bigint / 5 AS slot) s, (SELECT true AS spoke) u WHERE chat_id = $1`
 
-	// What people's limits are about. Whoever plans in the chat has its clock locked,
-	// so its own count is exact; a person's is confirmed.
+	// These are the counts for the limits on answers. The chat's clock is locked, so the
+	// chat's count is exact. A person's count is checked again in confirm.
 	countAnswers = `-- count answers
 SELECT (SELECT count(*)::int FROM answers WHERE chat_id = $2 AND (chat_id, planned_at) > ($2, now() - interval '1 hour')), (` + countOfPerson + `)`
 	countOfPerson = `-- count a person's
@@ -66,24 +66,24 @@ ON CONFLICT (chat_id, day, reason) DO UPDATE SET prompts = prompt_skips.prompts 
     messages = (excluded.messages || prompt_skips.messages)[1:100]`
 )
 
-// longestLook is more than turn_ttl may be. What is older needs no look, of which
-// there may be many when prompts have piled up.
+// longestLook is longer than the maximum of turn_ttl. Older prompts end without a query,
+// because there may be many of them after a backlog.
 const longestLook = 90 * time.Minute
 
-// promptLease is how long a planner may take to answer a prompt, unless it dies before.
+// promptLease is the time within which a planner must answer a claimed prompt. Then another
+// planner may claim it.
 const promptLease = 30 * time.Second
 
-// promptPause is how long a prompt waits until it is looked at again, in a chat where
-// nothing may be said for a moment.
+// promptPause is the delay before the next try where a short-term limit holds.
 const promptPause = 2 * time.Second
 
-// errWaits is why a prompt is answered later.
+// errWaits postpones the answer to a prompt.
 var errWaits = errors.New("nothing may be said at the moment")
 
-// maxPrompts limits how many prompts are answered at a time. Each takes a connection.
+// maxPrompts limits the prompts answered at the same time. Each needs a connection.
 const maxPrompts = 8
 
-// prompts is the stage that answers people.
+// prompts returns the stage that answers people.
 func (p *Planner) prompts() *stage.Stage[*journal.Prompt, journal.Answered] {
 	queue := bus.Prompts()
 	rows := p.journal.Prompts(journal.Claims{Owner: p.Lease.Owner(), Lease: promptLease})
@@ -93,15 +93,15 @@ func (p *Planner) prompts() *stage.Stage[*journal.Prompt, journal.Answered] {
 	}, p.Answer)
 }
 
-// Answer plans the answer that a prompt calls for, if any, at once and by the same
-// rules and limits as any other turn. Where a limit holds that ends by itself, soon, the
-// prompt waits, for as long as a turn may take. However often and by however many planners a
-// prompt is handled, its message gets one answer at most.
+// Answer plans the answer to a prompt, if it needs one, at once and by the same rules and
+// limits as any other turn. Under a limit that ends soon, the prompt waits, for at most the
+// lifetime of a turn. However often and by however many planners a prompt is handled, its
+// message gets at most one answer.
 func (p *Planner) Answer(ctx context.Context, prompt *journal.Prompt) (done journal.Answered, err error) {
 	if p.Now().Sub(prompt.HappenedAt) > longestLook {
 		return done, nil
 	}
-	// A stop lets an answer in work be finished.
+	// An answer under way is finished when the planner stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	for {
@@ -123,14 +123,14 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
 		locked, err := tx.Exec(ctx, claimChat, prompt.ChatID)
 		if err != nil || locked.RowsAffected() == 0 {
-			return err // a chat that is gone needs no answer
+			return err // no row: the chat is deleted
 		}
 		held, err := tx.Exec(ctx, holdPrompt, prompt.ChatID, prompt.Message)
 		if err != nil || held.RowsAffected() == 0 {
 			return err
 		}
 		values := p.Settings.Current()
-		rows, err := look(ctx, tx, lookAtChat, view{}, everything, prompt.ChatID)
+		rows, err := look(ctx, tx, lookAtChat, view{}, noLimit, prompt.ChatID)
 		if err != nil {
 			return err
 		}
@@ -173,8 +173,8 @@ func (p *Planner) answer(ctx context.Context, prompt *journal.Prompt) error {
 	return nil
 }
 
-// counted writes down which prompts are answered, for the limits. The first is ended by
-// whoever has claimed it; errOvertaken tells that another is gone.
+// counted records which prompts are answered, for the limits. The claim's owner ends the
+// first prompt. counted returns errOvertaken if the second is gone.
 func counted(ctx context.Context, tx pgx.Tx, answered []*journal.Prompt) error {
 	var b pgx.Batch
 	gone := false
@@ -197,8 +197,8 @@ func counted(ctx context.Context, tx pgx.Tx, answered []*journal.Prompt) error {
 	return nil
 }
 
-// skippedPrompt counts a prompt that gets no answer. One that is handled again after its
-// answer was planned is no other prompt.
+// skippedPrompt counts a prompt without an answer. A prompt that is handled again after its
+// answer was planned isn't counted.
 func skippedPrompt(ctx context.Context, tx pgx.Tx, prompt *journal.Prompt, skips []decide.Skip) error {
 	for _, skip := range skips {
 		if skip == decide.SkipAnswered {
@@ -211,20 +211,20 @@ func skippedPrompt(ctx context.Context, tx pgx.Tx, prompt *journal.Prompt, skips
 	return nil
 }
 
-// prompted makes a decision one about the answer to a prompt. It gives the prompts that
-// wait behind it, by their messages.
+// prompted adds a prompt to the input of a decision. It returns the prompts that wait
+// behind it, by message.
 func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.Prompt) (map[int64]*journal.Prompt, error) {
 	in.Prompted, in.Addressed = prompt.Message, prompt.AddressedBots
 	texts := make(map[int64]string, len(in.Recent))
 	for i := range in.Recent {
 		texts[in.Recent[i].Number] = in.Recent[i].Text
-		// Its row has Telegram's time, which is compared with no clock of ours.
+		// The row has Telegram's time, which must not be compared with our clocks.
 		if in.Recent[i].Number == in.Prompted {
 			in.Recent[i].At = prompt.HappenedAt
 		}
 	}
 	in.AsksNature = nature.Answer(texts[prompt.Message], "", 0) != ""
-	// It was due when it was heard.
+	// The answer was due when the prompt arrived.
 	in.Due = in.Now
 	if prompt.HeardAt.Before(in.Now) {
 		in.Due = prompt.HeardAt
@@ -246,7 +246,7 @@ func prompted(ctx context.Context, tx pgx.Tx, in *decide.Input, prompt *journal.
 		waiting[w.Message] = w
 		mayJoin := w.Person != prompt.Person && (set.PersonAnswers == 0 || answers < set.PersonAnswers) &&
 			(set.ChatAnswers == 0 || in.ChatAnswers+1 < set.ChatAnswers) &&
-			// Who asks whether this is a human gets an answer of their own.
+			// The question whether the bot is a human gets an answer of its own.
 			nature.Answer(texts[w.Message], "", 0) == "" && !in.AsksNature
 		in.Waiting = append(in.Waiting, decide.Waiting{Message: w.Message, Addressed: w.AddressedBots, MayJoin: mayJoin})
 		return nil

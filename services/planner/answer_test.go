@@ -21,7 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// silent is chats that never talk by themselves during a test.
+// silent creates chats that don't talk by themselves during a test.
 func silent(s *stage, names ...string) []int64 {
 	s.t.Helper()
 	var ids []int64
@@ -32,7 +32,8 @@ func silent(s *stage, names ...string) []int64 {
 	return ids
 }
 
-// question is a message to a chat that calls for an answer, each of another person.
+// question writes a person's message and returns its prompt. Each message is from another
+// person.
 func (s *stage) question(chat int64, text string, addressed ...int64) *journal.Prompt {
 	s.t.Helper()
 	number := s.says(chat, 0, text, 0)
@@ -43,7 +44,7 @@ func (s *stage) question(chat int64, text string, addressed ...int64) *journal.P
 	return q
 }
 
-// prompt writes a prompt down, as a listener does.
+// prompt writes a prompt, like a listener.
 func (s *stage) prompt(q *journal.Prompt) {
 	s.t.Helper()
 	err := pgx.BeginFunc(s.t.Context(), s.pool, func(tx pgx.Tx) error { return journal.New(s.pool).AddPrompt(s.t.Context(), tx, q) })
@@ -52,7 +53,7 @@ func (s *stage) prompt(q *journal.Prompt) {
 	}
 }
 
-// answers has a planner handle prompts one by one.
+// answers makes a planner handle prompts one after the other.
 func (s *stage) answers(p *planner.Planner, prompts ...*journal.Prompt) {
 	s.t.Helper()
 	for _, q := range prompts {
@@ -62,7 +63,7 @@ func (s *stage) answers(p *planner.Planner, prompts ...*journal.Prompt) {
 	}
 }
 
-// answering is what a planner needs to answer people.
+// answering returns the dependencies of a planner that answers people.
 func (s *stage) answering(values planner.Settings, b *bus.Bus) planner.Deps {
 	s.t.Helper()
 	deps := s.deps(values, b)
@@ -72,7 +73,7 @@ func (s *stage) answering(values planner.Settings, b *bus.Bus) planner.Deps {
 	return deps
 }
 
-// ringing gives a wait for the ring of a chat on a subject; chat 0 is any.
+// ringing returns a function that waits for a chat's ring on a subject; chat 0 is any.
 func ringing(t testing.TB, url, subject string) (rung func(chat int64)) {
 	t.Helper()
 	nc, err := nats.Connect(url)
@@ -110,7 +111,7 @@ func TestPeopleAreAnsweredAtOnce(t *testing.T) {
 	answer(t, 20)
 }
 
-// BenchmarkAnswer prints how soon after a question its answer is planned and rung for.
+// BenchmarkAnswer prints the time from a question until its answer is planned and rung for.
 func BenchmarkAnswer(b *testing.B) {
 	for b.Loop() {
 		var took []float64
@@ -121,8 +122,8 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// answer asks so many questions, each in a chat of its own, and returns how soon each
-// answer was rung for.
+// answer asks questions, each in its own chat, and returns the time until each answer's
+// ring.
 func answer(t testing.TB, questions int) (took []time.Duration) {
 	t.Helper()
 	s := newSerialStage(t, "anna", "ben", "clara")
@@ -161,7 +162,7 @@ SELECT bot_id, target_message, kind, next_turn_at FROM turns JOIN chat_clock USI
 	return took
 }
 
-// A prompt whose ring is lost is found by the sweep.
+// The sweep finds a prompt without a ring.
 func TestAQuestionWithoutARingIsAnswered(t *testing.T) {
 	s := newStage(t, "anna")
 	b, _ := busServer(t)
@@ -171,7 +172,7 @@ func TestAQuestionWithoutARingIsAnswered(t *testing.T) {
 	s.eventually("it is answered", `SELECT EXISTS (SELECT FROM turns WHERE target_message = $1)`, q.Message)
 }
 
-// One answer, however often a prompt is handled, and by however many planners.
+// A prompt gets one answer, however often and by however many planners it is handled.
 func TestAQuestionGetsOneAnswer(t *testing.T) {
 	s := newStage(t, "anna", "ben", "clara")
 	b, server := busServer(t)
@@ -184,7 +185,7 @@ func TestAQuestionGetsOneAnswer(t *testing.T) {
 	for _, chat := range ids {
 		prompts = append(prompts, s.question(chat, "What do you think, Anna? And you, Ben?"))
 	}
-	// Planners that get the same prompts at the same time, and two that claim them.
+	// Three planners handle the same prompts at the same time, and two claim them.
 	var planners sync.WaitGroup
 	for range 3 {
 		p := planner.New(planner.DefaultConfig(), s.deps(given(t), nil))
@@ -196,7 +197,7 @@ func TestAQuestionGetsOneAnswer(t *testing.T) {
 	}
 	planners.Wait()
 	s.eventually("all prompts are done with", `SELECT NOT EXISTS (SELECT FROM prompts)`)
-	// The same messages once more, and one after them.
+	// The same messages again, and a new one in each chat.
 	for _, q := range prompts {
 		s.prompt(q)
 		s.question(q.ChatID, "And which book is next?")
@@ -212,7 +213,7 @@ func TestAQuestionGetsOneAnswer(t *testing.T) {
 	s.intact()
 }
 
-// Who is forgotten before the answer is planned gets none, and nothing is written
+// A person who is forgotten before the answer is planned gets none, and nothing is written
 // about them.
 func TestAPromptThatIsGoneIsNotAnswered(t *testing.T) {
 	s := newStage(t, "anna")
@@ -236,7 +237,7 @@ func TestAnAnswerKeepsTheRules(t *testing.T) {
 		"of another cast's bot":  {change: func(_ *stage, q *journal.Prompt) { q.AddressedBots = []int64{1 << 40} }},
 		"in a chat that is gone": {change: func(_ *stage, q *journal.Prompt) { q.ChatID = 1 << 40 }},
 		"of a message gone":      {sql: `DELETE FROM messages`},
-		"dated long ago":         {sql: `UPDATE messages SET sent_at = now() - interval '10 minutes'`, answered: true}, // by another clock
+		"dated long ago":         {sql: `UPDATE messages SET sent_at = now() - interval '10 minutes'`, answered: true}, // the row has Telegram's time
 		"dated in the future":    {sql: `UPDATE messages SET sent_at = now() + interval '10 minutes'`, answered: true},
 		"that waited for long":   {change: func(_ *stage, q *journal.Prompt) { q.HappenedAt = time.Now().Add(-10 * time.Minute) }},
 		"that waited for hours":  {change: func(_ *stage, q *journal.Prompt) { q.HappenedAt = time.Now().Add(-2 * time.Hour) }},
@@ -275,13 +276,13 @@ func TestAnAnswerKeepsTheRules(t *testing.T) {
 	}
 }
 
-// spent has the bot write a message a moment ago.
+// spent makes the bot write a message one second ago.
 func spent(open bool) func(*stage, *journal.Prompt) {
 	return func(s *stage, q *journal.Prompt) { s.turns(q.ChatID, s.bots[0], 1, "message", time.Second, open) }
 }
 
-// The limits of bots hold though many are asked at once, in many chats, by
-// several planners.
+// The limits of bots hold when many people ask at once, in many chats, and several planners
+// answer.
 func TestAnswersKeepLimitsTogether(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	s.exec(`UPDATE bots SET hourly_max = 5`)

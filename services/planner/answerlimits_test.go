@@ -10,12 +10,12 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// open are settings under which only limits about people hold a planner back.
+// open returns settings under which only the limits on people's answers apply.
 func open(more ...string) []string {
 	return append([]string{"max_msgs_per_min", "60", "max_unwritten_turns", "100", "max_waiting_prompts", "100", "joint_answer_probability", "0"}, more...)
 }
 
-// asks has planners answer prompts side by side.
+// asks makes several planners answer prompts at the same time.
 func (s *stage) asks(values []string, prompts ...*journal.Prompt) {
 	s.t.Helper()
 	var asking sync.WaitGroup
@@ -26,25 +26,25 @@ func (s *stage) asks(values []string, prompts ...*journal.Prompt) {
 	asking.Wait()
 }
 
-// by makes somebody else ask.
+// by changes the author of a prompt.
 func by(q *journal.Prompt, person int64) *journal.Prompt {
 	q.Person = person
 	return q
 }
 
-// What people can cause is bounded, in whatever way they ask.
+// The answers that people can cause are limited, however they ask.
 func TestAnswersToPeopleAreLimited(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		ask      func(s *stage) []*journal.Prompt
 		answers  int
-		reason   string // of those that got none
+		reason   string // why the others got none
 	}{
 		"one person, by default": {open(), func(s *stage) (all []*journal.Prompt) {
 			chat := silent(s, "club")[0]
 			for i := range 30 {
 				q := by(s.question(chat, fmt.Sprintf("What do you think of chapter %d?", i)), 1)
-				if i%2 == 1 { // by mentions and by questions
+				if i%2 == 1 { // mentions and questions alternate
 					q.AddressedBots = s.bots
 				}
 				all = append(all, q)
@@ -104,8 +104,8 @@ func TestAnswersToPeopleAreLimited(t *testing.T) {
 	}
 }
 
-// A limit is about any hour: it ends with the answers that it counts, and the same prompt
-// again is no other one.
+// A limit ends when the counted answers are older than an hour. A prompt that is handled
+// again isn't counted again.
 func TestALimitOfPeopleEnds(t *testing.T) {
 	s := newStage(t, "anna")
 	chat := silent(s, "club")[0]
@@ -124,8 +124,7 @@ func TestALimitOfPeopleEnds(t *testing.T) {
 	}
 }
 
-// The day's limit is about what the cast says by itself, too, and a new day begins
-// anew.
+// The daily limit counts the cast's own messages, too, and starts again at midnight UTC.
 func TestADaysMessagesAreLimited(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	chat := s.chat("club")

@@ -22,10 +22,10 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// fill makes chats with a cast of four, bots that play in twenty chats each,
-// some turns behind them, so many messages, and a mean gap. No chat is due.
+// fill creates chats with a cast of four, some past turns, the given number of messages and
+// the given mean gap. Each bot plays in twenty chats. No chat is due.
 //
-// The rows are right by construction, so foreign keys are not checked.
+// Foreign keys are not checked, because the rows are right by construction.
 func (s *stage) fill(chats, messages int, gap string) {
 	s.t.Helper()
 	tx, err := s.pool.Begin(s.t.Context())
@@ -69,12 +69,12 @@ const (
 	manyChats = 100_000
 )
 
-// round makes chats due all over the table, a thousand at once, and tells how long each
-// of their turns takes until it is planned. Nothing of one round is left to the next.
+// round makes a thousand chats due, spread over the table, and returns the time to plan one
+// turn. Rounds don't affect each other.
 func (s *stage) round(n int) time.Duration {
 	s.t.Helper()
 	before := one[int64](s, `SELECT sum(turn_no)::bigint FROM chat_clock`)
-	// What is on its way, and who is at a limit, decides who has the floor.
+	// Open turns and reached limits would influence the decisions.
 	s.exec(`UPDATE turn_counts SET counts = '{}'`)
 	s.exec(`UPDATE turns SET outcome = 'expired', closed_at = now(), written_at = now() WHERE closed_at IS NULL`)
 	s.exec(`
@@ -85,7 +85,7 @@ UPDATE chat_clock SET next_turn_at = now() WHERE chat_id IN (
 	s.idle()
 	planned := time.Since(began)
 	turns := one[int64](s, `SELECT sum(turn_no)::bigint FROM chat_clock`) - before
-	if turns < perRound*95/100 { // a few need none now
+	if turns < perRound*95/100 { // a few chats get no turn
 		s.t.Fatalf("%d of %d due chats got a turn", turns, perRound)
 	}
 	return planned / time.Duration(turns)
@@ -101,9 +101,9 @@ UPDATE chat_clock c SET turn_no = u.turn_no, next_turn_at = u.next FROM unnest($
 WHERE c.chat_id = u.chat_id`
 )
 
-// insertOnly writes the turns of a round once more, under the next numbers, and moves
-// their clocks, in batches as large and as many at a time as the planner's. It does
-// nothing else, and tells how long each takes.
+// insertOnly writes the turns of a round again, with the next numbers, and moves their
+// clocks, in batches of the same size and number as the planner's. It does nothing else. It
+// returns the time for one turn.
 func (s *stage) insertOnly() time.Duration {
 	s.t.Helper()
 	type row struct {
@@ -166,8 +166,8 @@ FROM chat_clock JOIN turns t USING (chat_id, turn_no) ORDER BY planned_at DESC, 
 	return time.Since(began) / perRound
 }
 
-// roomy is a database that keeps in memory what is in use, as one of that size
-// would be set up.
+// roomy opens a database whose working set fits into memory, like a production server of
+// this size.
 func roomy(b *testing.B) *pgxpool.Pool {
 	b.Helper()
 	server := testenv.PostgresServer(b, map[string]string{"shared_buffers": "1GB"})
@@ -184,7 +184,7 @@ func roomy(b *testing.B) *pgxpool.Pool {
 	return pool
 }
 
-// cached is the roster as a service reads it.
+// cached returns the roster's cache like in a service.
 func (s *stage) cached() *rostercache.Roster {
 	s.t.Helper()
 	log := testenv.Logger(s.t)
@@ -195,7 +195,7 @@ func (s *stage) cached() *rostercache.Roster {
 	return rostercache.New(s.pool, c)
 }
 
-// filled is a stage with a planner between a real database and a real bus.
+// filled returns a stage with a planner between a real database and a real bus.
 func filled(b *testing.B, chats, messages int, gap string) *stage {
 	b.Helper()
 	s := &stage{t: b, pool: roomy(b)}
@@ -211,12 +211,11 @@ func filled(b *testing.B, chats, messages int, gap string) *stage {
 	return s
 }
 
-// BenchmarkEngine prints how many turns a second are planned where each chat has
-// as many messages as are looked at and talks about twice a minute, how that compares to
-// only inserting the same rows and moving the same clocks, and what a turn costs among
-// many chats, which talk seldom, compared to few. Rounds of few and of many chats follow each other closely, and
-// are compared in pairs, because the machine is not always as fast; what counts
-// is the median.
+// BenchmarkEngine prints the turns planned per second for chats that have the maximum of
+// messages and talk about twice a minute, the ratio to only inserting the same rows and
+// moving the same clocks, and the cost of a turn among many quiet chats compared to few.
+// Rounds of few and many chats alternate and are compared in pairs, because the machine's
+// speed varies. The median counts.
 func BenchmarkEngine(b *testing.B) {
 	const rounds = 31
 	busy, few, many := filled(b, fewChats, 50, "30 seconds"), filled(b, fewChats, 3, "7 days"), filled(b, manyChats, 3, "7 days")

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// Planners judge by the database's clock, however wrong that of their process is.
+// Planners use the database's clock, however wrong their process' clock is.
 func TestAWrongClockOfTheProcessChangesNothing(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	skews := journaltest.Skews()

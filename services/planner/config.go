@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
-// Config is how the planner runs. How the cast behaves is in the settings.
+// Config holds the planner's own configuration. The cast's behaviour is in the settings.
 type Config struct {
 	Batch int           `config:"batch" min:"1" max:"5000" doc:"due chats that are planned in one transaction at most"`
 	Idle  time.Duration `config:"idle" min:"100ms" max:"1h" doc:"longest time between two looks for due chats, should a notification be lost"`
@@ -18,12 +18,12 @@ type Config struct {
 	Seed  int64         `config:"seed" doc:"seed of every random choice; the same seed, roster and chat give the same turns"`
 }
 
-// DefaultConfig suits any number of chats.
+// DefaultConfig returns a configuration for any number of chats.
 func DefaultConfig() Config {
 	return Config{Batch: 200, Idle: 30 * time.Second, Sweep: 5 * time.Second, Grace: 15 * time.Second, Seed: 18}
 }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c Config) Validate() error {
 	var pace error
 	if c.Pace != 0 && (c.Pace < time.Second || c.Pace > time.Hour) {

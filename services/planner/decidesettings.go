@@ -7,10 +7,10 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// Effective are the settings that hold for a chat.
+// Effective returns the settings of a chat.
 func Effective(v *settings.Values, chatID int64) decide.Settings {
 	return decide.Settings{
-		// The global value is the main switch: a chat can't overrule it.
+		// The global value is the main switch. A chat can't override it.
 		Active: settings.SimulationActive.Of(v, 0, 0) && settings.SimulationActive.Of(v, chatID, 0),
 
 		ScaleFactor:  settings.ScaleFactor.Of(v, chatID, 0),
@@ -72,7 +72,7 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 	}
 }
 
-// maxUnwritten is the highest limit of unwritten texts that a chat has.
+// maxUnwritten caches the highest limit of unwritten texts among all chats.
 type maxUnwritten struct {
 	mu     sync.Mutex
 	values *settings.Values

@@ -45,11 +45,11 @@ func TestChatsOwnValueHolds(t *testing.T) {
 	}
 }
 
-// Whoever adds a setting, or a field, and forgets Effective would have one that changes nothing.
+// A new setting or field that is missing in Effective would have no effect.
 func TestEverySettingReachesTheRules(t *testing.T) {
 	t.Parallel()
 	fields := reflect.TypeFor[decide.Settings]()
-	reached := map[string]bool{"Pace": true} // of the configuration
+	reached := map[string]bool{"Pace": true} // comes from the configuration
 	for _, d := range settings.All() {
 		if strings.HasPrefix(d.Key, "approval_") || strings.HasPrefix(d.Key, "keep_drafts") {
 			continue // the generator reads them

@@ -17,7 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// busServer is a bus with its streams, and a connection to it.
+// busServer returns a bus with its streams, and its server.
 func busServer(t testing.TB) (*bus.Bus, *testenv.BusServer) {
 	t.Helper()
 	server := testenv.NATSServer(t)
@@ -168,8 +168,7 @@ WHERE t.kind = 'reaction' AND t.target_message = $1 AND t.written_at IS NOT NULL
 	}
 }
 
-// Every second reaction or so is a sticker, which is a message with the emoji to fall
-// back to.
+// About every second reaction is a sticker, with an emoji message as the fallback.
 func TestAPersonasStickersAreSent(t *testing.T) {
 	s := newStage(t, "anna")
 	s.exec(`INSERT INTO personas (bot_id, display_name, summary, stickers) VALUES ($1, 'Anna', 'Reads.', '[{"file_id":"it","mood":"love"}]')
@@ -203,7 +202,7 @@ func TestOverdueTurnsEndOnce(t *testing.T) {
 	s := newStage(t, "anna")
 	chat := s.chat("club")
 	s.exec(`UPDATE chats SET enabled = false`)
-	const n = 700 // more than one look
+	const n = 700 // more than one statement's limit
 	payload := func(number int64) []byte {
 		out, err := proto.Marshal(&chorusv1.Turn{Id: &chorusv1.TurnId{ChatId: chat, Number: number}, BotId: s.bots[0], Kind: chorusv1.TurnKind_TURN_KIND_MESSAGE})
 		if err != nil {

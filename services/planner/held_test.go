@@ -7,8 +7,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal"
 )
 
-// A chat rests while as many texts as may wait for a person, and goes on when one of them
-// is decided on, or no more will wait.
+// A chat pauses while the maximum of texts waits for an operator. It continues when one of
+// them is decided, or when texts need no approval any more.
 func TestAChatRestsWhileTooManyTextsWait(t *testing.T) {
 	for name, goOn := range map[string]func(s *stage, chat int64){
 		"one is discarded": func(s *stage, chat int64) {

@@ -11,8 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// Whatever a clock does between two commits that it must not do ends up in a
-// table.
+// A trigger records every forbidden change of a clock in a table.
 const recordFaults = `
 CREATE TABLE faults (what text);
 CREATE FUNCTION record_fault() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -27,7 +26,7 @@ BEGIN
 END $$;
 CREATE TRIGGER record_fault BEFORE UPDATE ON chat_clock FOR EACH ROW EXECUTE FUNCTION record_fault();`
 
-// crowd is many chats that talk as fast as they can.
+// crowd creates many chats that talk as fast as possible.
 func crowd(s *stage, n int) fixed {
 	s.t.Helper()
 	chats(s, n)
@@ -35,7 +34,7 @@ func crowd(s *stage, n int) fixed {
 	return given(s.t, "scale_factor", "100", "min_gap", `"0s"`, "max_msgs_per_min", "60", "max_unwritten_turns", "100")
 }
 
-// intact checks that each chat has each number once, up to its clock's.
+// intact checks that each chat has each turn number once, up to its clock's.
 func (s *stage) intact() {
 	s.t.Helper()
 	if gaps := one[int](s, `
@@ -50,7 +49,7 @@ SELECT count(*) FROM turns t LEFT JOIN deliveries d USING (chat_id, turn_no) WHE
 	}
 }
 
-// doomed is what a planner works with that dies at a point.
+// doomed returns the dependencies of a planner that dies at a point.
 func (s *stage) doomed(values fixed, point string) (deps planner.Deps, reached func()) {
 	s.t.Helper()
 	deps = s.deps(values, nil)
@@ -66,8 +65,8 @@ func (s *stage) faultless() {
 	}
 }
 
-// TestKilledPlannersLeaveNoTrace cuts planners off from the database before and after
-// each statement of a batch, two at a time on the same chats.
+// TestKilledPlannersLeaveNoTrace disconnects planners from the database before and after
+// each statement of a batch. Two planners work on the same chats.
 func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 	s := newStage(t, "anna", "ben", "clara", "dora", "emil", "frida")
 	s.exec(recordFaults)
@@ -84,7 +83,7 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 	for range 2 {
 		planners.Go(func() {
 			for point := range points {
-				// What ended without being said is found by the next.
+				// The next planner finds the unsent turns.
 				s.exec(`UPDATE turns SET outcome = 'expired', closed_at = now(), written_at = now() WHERE closed_at IS NULL AND turn_no % 2 = 0`)
 				deps, reached := s.doomed(values, point)
 				_, stop := s.plan(deps, quickly, func(cfg *planner.Config) { cfg.Batch = 20 })
@@ -94,7 +93,7 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 		})
 	}
 	planners.Wait()
-	s.exec(`UPDATE turns SET outcome = 'expired', closed_at = now(), written_at = now() WHERE closed_at IS NULL`) // a chat waits for texts that are late
+	s.exec(`UPDATE turns SET outcome = 'expired', closed_at = now(), written_at = now() WHERE closed_at IS NULL`) // a chat waits while texts are late
 	before := one[int](s, `SELECT count(*) FROM turns`)
 	_, stop := s.plan(s.deps(values, nil))
 	s.until("a planner goes on where they left off", func() bool { return one[int](s, `SELECT count(*) FROM turns`) > before+100 })
@@ -102,8 +101,8 @@ func TestKilledPlannersLeaveNoTrace(t *testing.T) {
 	s.faultless()
 }
 
-// TestKilledAnswersAreGivenOnce cuts a planner off before and after each statement of an
-// answer, which goes to two people, and leaves what it was at to another one.
+// TestKilledAnswersAreGivenOnce disconnects a planner before and after each statement of an
+// answer to two people. Another planner completes it.
 func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	s := newStage(t, "anna", "ben")
 	s.exec(recordFaults)
@@ -115,7 +114,7 @@ func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	for _, point := range points {
 		deps, reached := s.doomed(values, point)
 		q, other := s.question(chat, "What do you think?"), s.question(chat, "And of the ending?")
-		// Its error, if any, says that the database is gone.
+		// An error says that the database is gone.
 		_, _ = planner.New(planner.DefaultConfig(), deps).Answer(t.Context(), q)
 		reached()
 		s.answers(heir, q, other)
@@ -131,8 +130,8 @@ func TestKilledAnswersAreGivenOnce(t *testing.T) {
 	s.faultless()
 }
 
-// TestPromptsOfTheDeadAreTakenOver kills planners around the statements of the stage that
-// answers. Others answer what they had claimed, and nothing twice.
+// TestPromptsOfTheDeadAreTakenOver kills planners around the statements of the prompts'
+// stage. Other planners answer the claimed prompts, each once.
 func TestPromptsOfTheDeadAreTakenOver(t *testing.T) {
 	_, _, points := killpoint.Planner()
 	for _, point := range points {

@@ -15,14 +15,14 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// Limits of bots, and of all chats together, hold over all planners, and none of
-// them sees what another is about to write. So each counts what it has planned in
-// the transaction that writes it, which holds the counters' rows until it ends.
-// Whoever was overtaken finds no room there, and decides anew.
+// The limits of bots, and of all chats together, hold for all planners together, and no
+// planner sees what another is about to write. So each counts its turns in the transaction
+// that writes them, which locks the counters' rows until it ends. A planner that finds a
+// limit reached there decides again.
 const (
-	// counting counts what is planned: of the bots of "speaking", in their order, so that
-	// planners don't lock each other out, and of those that had room all together, where
-	// "allowed" says how many may be. "room" says which bots may speak.
+	// counting counts the planned messages. It locks the counters of the bots in "speaking"
+	// in order, so that planners don't deadlock. Of the bots below their limit it also
+	// counts the sum, with the limit in "allowed". "room" holds the bots that may speak.
 	counting = `
 counted AS (
     INSERT INTO turn_counts AS c (bot_id, counts, counted_in)
@@ -47,29 +47,29 @@ room AS MATERIALIZED (SELECT bot_id FROM counted WHERE (SELECT n = 0 FROM allowe
 WITH speaking AS (SELECT * FROM unnest($1::bigint[], $2::integer[]) AS s(bot_id, n)), allowed AS (SELECT $3::integer AS n),` + counting + `
 SELECT count(*) FROM room`
 
-	// The answers to one person are counted by one planner at a time. Nobody else uses
-	// keys below 0.
+	// One planner at a time counts the answers to a person. Nothing else uses advisory keys
+	// below 0.
 	lockPerson = `-- lock the person
 SELECT pg_advisory_xact_lock(-1 - abs(mod($1::bigint, 256)))`
 )
 
-// errOvertaken says that another planner has used up a limit since this one
-// looked.
+// errOvertaken says that another planner has reached a limit since this one read the
+// counts.
 var errOvertaken = errors.New("another planner was faster")
 
-// tally counts the messages that a batch plans. Its later decisions must know of
-// the earlier ones.
+// tally counts the messages that a batch plans, so that its later decisions see the earlier
+// ones.
 type tally struct {
 	all  int
 	bots map[int64]int
-	// askers are who is answered, if maxOfPerson, what one person may get, is not 0. They
-	// are in the order of their locks.
+	// askers are the persons who get an answer, in the order of their locks. maxOfPerson is
+	// the limit for each; 0 for none.
 	askers      []int64
 	maxOfPerson int
 }
 
-// asks says that a planned answer is one to people, and how many in an hour one may get;
-// 0 is no limit.
+// asks records that a planned answer is for people, and the hourly limit of a person; 0 is
+// no limit.
 func (t *tally) asks(prompts []*journal.Prompt, limit int) {
 	t.maxOfPerson = limit
 	for _, p := range prompts {
@@ -78,10 +78,10 @@ func (t *tally) asks(prompts []*journal.Prompt, limit int) {
 	slices.SortFunc(t.askers, func(a, b int64) int { return cmp.Compare(max(a%locks, -a%locks), max(b%locks, -b%locks)) })
 }
 
-// locks is how many locks of people there are.
+// locks is the number of advisory locks that persons share.
 const locks = 256
 
-// tell adds what was planned so far to what the database says.
+// tell adds the turns planned so far to the counts from the database.
 func (t *tally) tell(in *decide.Input) {
 	in.GlobalLastMinute += t.all
 	for i := range in.Cast {
@@ -96,8 +96,7 @@ func (t *tally) add(turn *decide.Turn) {
 	}
 }
 
-// confirm counts what was planned. It gives errOvertaken if that would exceed a
-// limit.
+// confirm writes the counts. It returns errOvertaken if they exceed a limit.
 func (t *tally) confirm(ctx context.Context, tx pgx.Tx, values *settings.Values) error {
 	if t.all == 0 {
 		return nil

@@ -19,25 +19,26 @@ import (
 )
 
 const (
-	// clocks are those of the chats that a statement is about, with the number up to which
-	// what was said there is known: NULL where nothing is known of the chat.
+	// clocks selects the clocks of the chats, with the number up to which the chat's
+	// messages are cached: NULL for a chat that isn't cached.
 	clocks = `SELECT *, ($4::bigint[])[array_position($3::bigint[], chat_id)] AS after FROM chat_clock `
 
-	// situation is all that decisions about the chats k depend on and that changes with
-	// their turns, as of one instant: a turn that was just delivered is open, or its message
-	// is there. Of chats that nothing is known of, it is all that does not come from the
-	// cache; and of all, where the log of changes has a chat or a cast since the snapshot $5.
-	// A chat of which $1 texts are unwritten gets no turn, and its messages are left out.
+	// situation selects everything that decisions about the chats in k depend on and that
+	// changes with their turns, at one instant: a turn that was just delivered is either
+	// open or has its message. For chats that aren't cached it also selects what changes
+	// rarely (place). It does so for all chats if the log of changes contains a chat or a
+	// cast since the snapshot $5. The messages of a chat with $1 or more unwritten texts
+	// are left out, because it gets no turn.
 	//
-	// Answers to commands are no talk, and what hangs of reactions holds nothing up. Turns
-	// that wait for Telegram are read, so that who speaks next knows of them, but only
-	// those without a text count against the limit. They are few, because they expire.
-	// Those that wait for a person do so for hours: after two minutes, who speaks next no
-	// longer speaks as if they came.
+	// Answers to commands are no talk, and open reactions delay nothing. Turns that wait
+	// for Telegram are read, so that the next speaker knows of them, but only turns without
+	// a text count for the limit. They are few, because they expire. Turns that wait for an
+	// operator may do so for hours. After two minutes the next speaker no longer takes them
+	// into account.
 	//
-	// Only members of basic groups have ids of messages of their own. OFFSET keeps the
-	// database from reading the whole of a table to join it, which looks cheap while that is
-	// young.
+	// Only members of basic groups have message ids of their own. OFFSET 0 prevents the
+	// planner of PostgreSQL from joining a table by reading all of it, which it estimates
+	// as cheap while the table is new.
 	situation = `,
 once AS MATERIALIZED (
     SELECT $5::text = '' OR EXISTS (
@@ -93,13 +94,14 @@ CROSS JOIN LATERAL (
     FROM message_ids WHERE place.basic AND chat_id = k.chat_id AND number >= (SELECT min(n) FROM unnest(talk.numbers) n)) ids
 `
 
-	// The order has the index of open turns used, whatever the statistics say.
+	// The ORDER BY makes PostgreSQL use the index of open turns, whatever its statistics
+	// say.
 	open = `(SELECT chat_id FROM turns WHERE closed_at IS NULL ORDER BY chat_id LIMIT 1) IS NOT NULL`
 
 	claimDue = `-- claim due chats
 WITH k AS MATERIALIZED (` + clocks + `WHERE next_turn_at <= now() ORDER BY next_turn_at LIMIT $2)` + situation
 
-	// Each due chat goes to one planner: what another has locked is skipped.
+	// Each due chat goes to one planner: rows locked by another are skipped.
 	lockDue = `-- lock due chats
 SELECT chat_id FROM chat_clock WHERE next_turn_at <= now() ORDER BY next_turn_at LIMIT $1 FOR UPDATE SKIP LOCKED`
 	lookAtLocked = `-- look at locked chats
@@ -108,10 +110,10 @@ WITH k AS MATERIALIZED (` + clocks + `WHERE chat_id = ANY($2::bigint[]))` + situ
 WITH k AS MATERIALIZED (` + clocks + `WHERE chat_id = $2)` + situation
 )
 
-// everything is more unwritten texts than a chat can have.
-const everything = 1 << 30
+// noLimit disables the limit: no chat has so many unwritten texts.
+const noLimit = 1 << 30
 
-// row is what a statement made of situation tells of a chat, in the order of its columns.
+// row is a chat as a statement with situation returns it, in the order of its columns.
 type row struct {
 	ID, Turn           int64
 	Due, Now           time.Time
@@ -127,34 +129,35 @@ type row struct {
 	Speakers, Busy     []int64
 	Targets, Answerers []int64
 
-	// Of each message that was read.
+	// One entry for each message that was read.
 	Numbers, Authors []int64
 	People, Bodies   []string
 	Replies          []int64
 	Times            []time.Time
 
-	// Who knows which messages of a basic group, since the first that was read.
+	// Which bot (Viewers) has an id of which message (Known) of a basic group, from the
+	// first message that was read.
 	Known, Viewers []int64
 
-	// Read tells that the place was.
+	// Read tells whether the place was read.
 	Read bool
 	place
 
-	// Changed tells that chats or casts have changed since the snapshot before, Snapshot is
-	// that of now.
+	// Changed tells whether chats or casts have changed since the previous snapshot.
+	// Snapshot is the current one.
 	Changed  bool
 	Snapshot string
-	// Next is how long the next chat is not due, in seconds; nil for none. Open tells that
-	// there are open turns.
+	// Next is the time in seconds until the next chat is due; nil for none. Open tells
+	// whether there are open turns.
 	Next *float64
 	Open bool
 
-	// What is known of the chat now, and its last messages where they were asked for.
-	known known            `db:"-"`
-	last  []decide.Message `db:"-"`
+	// The cached chat after this read, and its last messages if they were requested.
+	cached cachedChat       `db:"-"`
+	last   []decide.Message `db:"-"`
 }
 
-// place is what seldom changes of a chat.
+// place holds what changes rarely in a chat.
 type place struct {
 	Enabled, Basic   bool
 	TimeZone         string
@@ -163,14 +166,14 @@ type place struct {
 	AllowedReactions []string
 	ChangedAt        time.Time
 
-	// Of each member of the cast, in the order of the bots.
+	// One entry for each member of the cast, in the order of the bots' ids.
 	Bots             []int64
 	Suspended, Tried []bool
 	Refreshed        []time.Time
 	BotCounts        []string
 	BotCountedIn     []int64
 
-	// Of each pause, of the chat or of all: its bot, 0 for all bots.
+	// One entry for each pause of the chat or of all chats. The bot is 0 for all bots.
 	PausedBots  []int64
 	PausedBy    []string
 	PausedUntil []*time.Time
@@ -179,14 +182,15 @@ type place struct {
 	SceneBegins, SceneEnds time.Time
 
 	zone *time.Location `db:"-"`
-	// counts are BotCounts in numbers.
+	// counts are BotCounts as numbers.
 	counts [][]int `db:"-"`
-	// settings are those of the chat by values.
+	// settings are the chat's settings, computed from values.
 	settings *decide.Settings `db:"-"`
 	values   *settings.Values `db:"-"`
 }
 
-// look reads how chats are, by a statement made of situation, and adds it to what is known.
+// look reads the state of chats with a statement made of situation, and merges it with the
+// cached part.
 func look(ctx context.Context, db store.Querier, sql string, before view, maxUnwritten int, which any) ([]*row, error) {
 	ids, after := make([]int64, 0, len(before.of)), make([]int64, 0, len(before.of))
 	for id, k := range before.of {
@@ -194,27 +198,27 @@ func look(ctx context.Context, db store.Querier, sql string, before view, maxUnw
 	}
 	rows, err := store.Collect(ctx, db, "look at chats", pgx.RowToAddrOfStructByPos[row], sql, maxUnwritten, which, ids, after, before.seen)
 	for _, r := range rows {
-		r.known.read = r.Now
+		r.cached.read = r.Now
 		if k := before.of[r.ID]; k != nil {
-			r.known = *k
+			r.cached = *k
 		}
 		if r.Read {
 			r.prepare()
-			r.known.place = r.place
+			r.cached.place = r.place
 		}
-		r.place = r.known.place
+		r.place = r.cached.place
 		if r.Unwritten < maxUnwritten {
-			r.known.add(r.messages())
-			r.last = r.known.messages
+			r.cached.add(r.messages())
+			r.last = r.cached.messages
 		}
 	}
 	return rows, err
 }
 
-// prepare makes what was read ready for use.
+// prepare parses the time zone and the counts.
 func (p *place) prepare() {
-	// A zone that this machine does not know is checked when a cast is
-	// applied; should it be gone, the chat goes on in UTC.
+	// Time zones are checked when a cast is applied. If this machine doesn't know one, the
+	// chat uses UTC.
 	var err error
 	if p.zone, err = time.LoadLocation(p.TimeZone); err != nil {
 		p.zone = time.UTC
@@ -224,16 +228,17 @@ func (p *place) prepare() {
 	}
 }
 
-// effective are the settings that hold for the chat.
+// effective returns the chat's settings. It computes them once for each version of the
+// values.
 func (r *row) effective(values *settings.Values) decide.Settings {
-	if p := &r.known.place; p.settings == nil || p.values != values {
+	if p := &r.cached.place; p.settings == nil || p.values != values {
 		set := Effective(values, r.ID)
 		p.settings, p.values = &set, values
 	}
-	return *r.known.settings
+	return *r.cached.settings
 }
 
-// inputs are what the decisions about chats depend on.
+// inputs returns the inputs of the decisions about chats.
 func inputs(ctx context.Context, roster *rostercache.Roster, values *settings.Values, chats []*row) ([]decide.Input, error) {
 	all, err := playersOf(ctx, roster, chats)
 	if err != nil {
@@ -247,16 +252,16 @@ func inputs(ctx context.Context, roster *rostercache.Roster, values *settings.Va
 	return inputs, nil
 }
 
-// players are what bots are like, and think. That does not depend on what is read of
-// their chats as of one instant.
+// players holds the properties, personas and stances of bots. They come from the roster's
+// cache and may be older than the rest of the input.
 type players struct {
 	bots     map[rostercache.BotID]rostercache.Bot
 	personas map[rostercache.BotID]rostercache.Persona
 	stances  map[rostercache.BotID][]rostercache.Stance
-	members  map[int64]decide.Bot // those that were asked for
+	members  map[int64]decide.Bot // the bots requested so far
 }
 
-// playersOf are the bots of the casts, and those that wrote messages.
+// playersOf reads the bots of the casts, and the personas of the bots that wrote messages.
 func playersOf(ctx context.Context, roster *rostercache.Roster, chats []*row) (p players, err error) {
 	casts, authors := map[rostercache.BotID]bool{}, map[rostercache.BotID]bool{}
 	for _, r := range chats {
@@ -300,24 +305,24 @@ func (r *row) input(all players) decide.Input {
 	for i, bot := range r.Bots {
 		b, known := all.bots[rostercache.BotID(bot)]
 		if !known {
-			continue // it is just being deleted
+			continue // it is being deleted
 		}
 		if b.UpdatedAt.After(in.Chat.ChangedAt) {
 			in.Chat.ChangedAt = b.UpdatedAt
 		}
 		in.Cast = append(in.Cast, all.member(bot, &b))
 		m := &in.Cast[len(in.Cast)-1]
-		// After a pause that Telegram made, a bot has one open message at a time until one was
-		// delivered.
+		// A bot on trial after Telegram suspended it has one open message at a time until
+		// one is delivered.
 		m.Suspended = r.Suspended[i] || r.Tried[i] && slices.Contains(r.Busy, bot)
 		m.LastRefresh, m.Muted = r.Refreshed[i], r.pause(bot)
 		m.LastHour = recently(r.counts[i], r.BotCountedIn[i], r.Now.Unix()/60, 60)
-		m.SinceRefresh = wrote(in.Recent, m)
+		m.SinceRefresh = countSinceRefresh(in.Recent, m)
 	}
 	return in
 }
 
-// pause is that of a bot, 0 for all, which lasts longest; nil for none.
+// pause returns the longest pause of a bot, 0 for all bots; nil for none.
 func (r *row) pause(bot int64) *decide.Pause {
 	var longest *decide.Pause
 	for i, of := range r.PausedBots {
@@ -336,7 +341,8 @@ func (r *row) pause(bot int64) *decide.Pause {
 	return longest
 }
 
-// member is a bot without what depends on the chat and on what was said.
+// member returns a bot's part of the input that depends neither on the chat nor on its
+// messages.
 func (p *players) member(id int64, b *rostercache.Bot) decide.Bot {
 	if m, made := p.members[id]; made {
 		return m
@@ -357,14 +363,15 @@ func (p *players) member(id int64, b *rostercache.Bot) decide.Bot {
 	}
 	var err error
 	if m.ActiveHours, err = hours.ParseAll(b.ActiveHours); err != nil {
-		// Rather silent than at an hour that its owner ruled out.
+		// A bot with invalid hours stays silent. It must not talk at an hour that its owner
+		// excluded.
 		m.Enabled = false
 	}
 	p.members[id] = m
 	return m
 }
 
-// messages are those that were read, without the names of bots.
+// messages returns the messages that were read, without the names of bots.
 func (r *row) messages() []decide.Message {
 	read := make([]decide.Message, len(r.Numbers))
 	for i := range read {
@@ -374,16 +381,16 @@ func (r *row) messages() []decide.Message {
 		}
 	}
 	for i, number := range r.Known {
-		if at := slices.Index(r.Numbers, number); at >= 0 { // else it is no talk
+		if at := slices.Index(r.Numbers, number); at >= 0 { // otherwise it is no talk
 			read[at].Usable = append(read[at].Usable, r.Viewers[i])
 		}
 	}
 	return read
 }
 
-// recent are the last messages, the oldest first, with the names of those who wrote them.
+// recent returns the last messages, the oldest first, with the names of their authors.
 func (r *row) recent(all players) []decide.Message {
-	for i := range r.last { // nobody else has these
+	for i := range r.last { // nothing else uses this slice
 		if m := &r.last[i]; m.BotID != 0 {
 			m.Author = all.personas[rostercache.BotID(m.BotID)].DisplayName
 		}
@@ -391,8 +398,8 @@ func (r *row) recent(all players) []decide.Message {
 	return r.last
 }
 
-// recently is what was counted in the slots of time that one looks back on, as the
-// database's function of that name counts, which takes it fifty microseconds.
+// recently sums the counts of the last slots. It does the same as the SQL function
+// recently, which takes 50 µs for a call.
 func recently(counts []int, countedIn, slot, slots int64) (n int) {
 	passed := max(slot-countedIn, 0)
 	for _, c := range counts[:min(max(slots+1-passed, 0), int64(len(counts)))] {
@@ -401,17 +408,17 @@ func recently(counts []int, countedIn, slot, slots int64) (n int) {
 	return n
 }
 
-// numbers reads those that the database has written in a row.
+// numbers parses a row of numbers, separated by spaces.
 func numbers(text string) []int {
 	all := make([]int, 0, len(text)/2+1)
 	for field := range strings.FieldsSeq(text) {
-		n, _ := strconv.Atoi(field) // it is one
+		n, _ := strconv.Atoi(field) // the database writes numbers only
 		all = append(all, n)
 	}
 	return all
 }
 
-// each queues a query whose rows are scanned one by one.
+// each queues a query and scans its rows one by one.
 func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, args ...any) {
 	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
@@ -423,8 +430,8 @@ func each(b *pgx.Batch, sql string, scan func(pgx.Rows) error, args ...any) {
 	})
 }
 
-// wrote is how many of the messages a bot wrote since its persona was recalled to it.
-func wrote(recent []decide.Message, b *decide.Bot) (n int) {
+// countSinceRefresh counts the messages of a bot since its persona was last recalled to it.
+func countSinceRefresh(recent []decide.Message, b *decide.Bot) (n int) {
 	for i := range recent {
 		if m := &recent[i]; m.BotID == b.ID && m.At.After(b.LastRefresh) {
 			n++

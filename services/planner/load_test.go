@@ -14,11 +14,11 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// loaded is the input for each due chat, by its id.
+// loaded returns the input of each due chat, by id.
 func loaded(t *testing.T, pool *pgxpool.Pool, values *settings.Values) map[int64]decide.Input {
 	t.Helper()
 	found := map[int64]decide.Input{}
-	chats, err := look(t.Context(), pool, claimDue, view{}, everything, 100)
+	chats, err := look(t.Context(), pool, claimDue, view{}, noLimit, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	}
 }
 
-// A turn is: number, bot, kind, how long ago, open.
+// The arguments after the chat are: number, bot, kind, age, open.
 const insertTurn = `
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 SELECT $1, $2, $3, $4, CASE WHEN $4 <> 'message' THEN 1 END, '', now() - $5::interval, now() - $5::interval, now() + interval '1 hour',
@@ -142,8 +142,8 @@ func TestOpenRepliesAreLoaded(t *testing.T) {
 	}
 }
 
-// A text that waits for a person is on its way for two minutes. It answers what it answers
-// all the same.
+// A text that waits for an operator counts as coming for two minutes. Its target counts as
+// answered for longer.
 func TestTextsThatWaitForLongAreNotOnTheirWay(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -244,8 +244,8 @@ VALUES ($1, $2, 11, 54), ($1, $3, 12, 54), ($1, $3, 13, 55), ($1, $2, 14, 56), (
 	}
 }
 
-// After a pause that Telegram made, one open message shows whether it is over, and
-// no more are written until it is known.
+// A bot on trial after Telegram suspended it gets one open message, and no more before its
+// outcome is known.
 func TestABotOnTrialHasOneOpenMessage(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)

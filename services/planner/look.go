@@ -16,29 +16,29 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// ErrNone says that there is no such chat.
+// ErrNone says that a chat or turn doesn't exist.
 var ErrNone = errors.New("there is none")
 
-// Outlook is how things stand in a chat.
+// Outlook describes the state of a chat and its next decision.
 type Outlook struct {
-	// Input is what a decision depends on now; its Due is when the chat is due.
+	// Input is the input of the decision; its Due is the time of the chat's next turn.
 	Input decide.Input
-	// Decision is what would be decided now.
+	// Decision is the decision that the planner would make now.
 	Decision decide.Decision
-	// Unanswered are the messages that called for an answer today (UTC) and got none,
-	// by their reason, the most frequent first.
+	// Unanswered counts today's (UTC) prompts without an answer by reason, the most
+	// frequent first.
 	Unanswered []Unanswered
 }
 
-// Unanswered is how many messages that called for an answer got none for a reason.
+// Unanswered is the number of prompts without an answer for one reason.
 type Unanswered struct {
 	Reason  string // the name of a decide.Skip
 	Prompts int
 	LastAt  time.Time
 }
 
-// One that was answered later was answered: by a turn of its own, or together with another
-// message.
+// A prompt that was answered later isn't counted. The answer is a turn of its own, or
+// shared with another message.
 const skipsToday = `
 SELECT reason, prompts - answered, last_at
 FROM (
@@ -51,19 +51,19 @@ WHERE prompts > answered ORDER BY prompts - answered DESC, reason`
 
 const chatNamed = `WITH k AS MATERIALIZED (` + clocks + `WHERE chat_id = (SELECT id FROM chats WHERE name = $2))` + situation
 
-// Look tells how things stand in the chat of a name, by a planner of this pace
+// Look returns the state of the chat with this name, for a planner with this pace
 // (Config.Pace). It changes nothing.
 func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, name string) (Outlook, error) {
 	var out Outlook
-	found, err := look(ctx, pool, chatNamed, view{}, everything, name)
+	found, err := look(ctx, pool, chatNamed, view{}, noLimit, name)
 	if err != nil {
 		return out, fmt.Errorf("look at a chat: %w", err)
 	}
 	if len(found) == 0 {
 		return out, fmt.Errorf("look at a chat: chat %.64q: %w", name, ErrNone)
 	}
-	// Not in a transaction, whose connection would be held while others are waited for: where
-	// as many look as there are connections, nobody would get one.
+	// This needs no transaction. A transaction would hold its connection while the roster
+	// waits for a second one. With as many calls as connections, all would wait for ever.
 	chats, err := inputs(ctx, rostercache.New(pool, nil), values, found)
 	if err != nil {
 		return out, fmt.Errorf("look at a chat: %w", err)
@@ -78,10 +78,10 @@ func Look(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace
 	return out, err
 }
 
-// Choose gives the bot that a planner of this pace would let act in a chat now; 0 for
+// Choose returns the bot that a planner with this pace would let act in a chat now; 0 for
 // none.
 func Choose(ctx context.Context, pool *pgxpool.Pool, values *settings.Values, pace time.Duration, chat int64) (int64, error) {
-	found, err := look(ctx, pool, lookAtChat, view{}, everything, chat)
+	found, err := look(ctx, pool, lookAtChat, view{}, noLimit, chat)
 	if err != nil || len(found) == 0 {
 		return 0, err
 	}

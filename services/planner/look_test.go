@@ -11,8 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// Where as many look as there are connections, each goes on: who looks never waits for a
-// second connection while it has one.
+// As many calls of Look as connections all complete, because none waits for a second
+// connection while it holds one.
 func TestWhoLooksNeedsOneConnection(t *testing.T) {
 	t.Parallel()
 	all := journaltest.Open(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/metric"
 )
 
-// Metrics counts what the planner does.
+// Metrics holds the planner's metrics.
 type Metrics struct {
 	turns   *prometheus.CounterVec
 	skips   *prometheus.CounterVec

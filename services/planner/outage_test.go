@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// lag is the 99th percentile of how late turns were planned since a time.
+// lag returns the 99th percentile of the delay of turns planned since a time.
 func (s *stage) lag(since time.Time) time.Duration {
 	s.t.Helper()
 	return time.Duration(one[float64](s, `
@@ -19,15 +19,14 @@ FROM turns WHERE planned_at > $1`, since) * float64(time.Second))
 
 func (s *stage) now() time.Time { return one[time.Time](s, `SELECT clock_timestamp()`) }
 
-// plansOn waits for as many more turns.
+// plansOn waits for n more turns.
 func (s *stage) plansOn(n int) {
 	s.t.Helper()
 	before := one[int](s, `SELECT count(*) FROM turns`)
 	s.until("planning goes on", func() bool { return one[int](s, `SELECT count(*) FROM turns`) >= before+n })
 }
 
-// lively is chats that talk twenty times a second together, for as long as a
-// test lasts.
+// lively creates chats that together talk twenty times a second during the whole test.
 func lively(s *stage) fixed {
 	s.t.Helper()
 	chats(s, 100)
@@ -37,7 +36,7 @@ func lively(s *stage) fixed {
 
 func TestPlanningGoesOnWithoutABus(t *testing.T) {
 	for name, c := range map[string]struct {
-		// lose takes the bus away, back gives it back.
+		// lose disconnects the bus, back reconnects it.
 		lose, back func(*testenv.BusServer, *testenv.Link)
 	}{
 		"wiped": {
@@ -73,7 +72,7 @@ func TestPlanningGoesOnWithoutABus(t *testing.T) {
 			c.lose(server, link)
 			lost := s.now()
 			s.plansOn(60)
-			// Who waited for the bus would be far later.
+			// A planner that waits for the bus would be far later.
 			if late := s.lag(lost); late > time.Second {
 				t.Errorf("without a bus turns are planned %v late", late)
 			}

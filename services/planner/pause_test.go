@@ -19,12 +19,12 @@ func (s *stage) must(err error) {
 	}
 }
 
-// Nothing is planned during a pause, what was planned is dropped, and it ends by its
-// time or by hand, without anybody's touching the clock.
+// During a pause nothing is planned, and planned turns are dropped. It ends by its time or
+// by hand, and nothing else moves the clock.
 func TestAPauseEndsByItselfAndByHand(t *testing.T) {
 	const waits = `SELECT EXISTS (SELECT FROM chat_clock WHERE waiting_for = $1)`
 	for name, c := range map[string]struct {
-		chat, bot int // 1 is that of the stage
+		chat, bot int // 1 is the stage's chat or bot
 		want      string
 	}{
 		"a chat": {1, 0, "paused"}, "everything": {0, 0, "paused"}, "a bot in a chat": {1, 1, "muted"}, "a bot": {0, 1, "muted"},
@@ -43,7 +43,7 @@ func TestAPauseEndsByItselfAndByHand(t *testing.T) {
 			before := one[int64](s, `SELECT turn_no FROM chat_clock`)
 			s.exec(`UPDATE chat_clock SET next_turn_at = now()`)
 			s.eventually("the chat waits", waits, c.want)
-			p.Wake() // that something has changed is no reason to speak
+			p.Wake() // a change is no reason to speak
 			s.exec(`UPDATE chat_clock SET next_turn_at = now()`)
 			s.eventually("the chat waits again", `SELECT waiting_for = $1 AND next_turn_at > now() FROM chat_clock`, c.want)
 			if after := one[int64](s, `SELECT turn_no FROM chat_clock`); after != before {
@@ -64,7 +64,7 @@ func TestAPauseEndsByItselfAndByHand(t *testing.T) {
 	}
 }
 
-// A planner that has looked at a chat before the pause plans nothing after it.
+// A planner that has read a chat before a pause plans nothing after its start.
 func TestAPlannerThatLookedBeforeAPausePlansNothingAfterIt(t *testing.T) {
 	s := newStage(t, "anna")
 	chat := s.chat("club")

@@ -19,26 +19,26 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// plan is what became of a batch.
+// plan is the result of a batch's decisions, in the form of the statement's arrays.
 type plan struct {
 	planned []journal.Planned
 	skips   []decide.Skip
 
-	// A row for each chat.
+	// One entry for each chat.
 	chats   []int64
 	seen    []int64     // the number of its next turn
-	due     []time.Time // when it was due
+	due     []time.Time // the time at which it was due
 	next    []time.Time
 	took    []bool
-	speaker []int64 // who takes the turn with a message; 0 for nobody
+	speaker []int64 // the bot of a turn with a message; 0 for none
 	lively  []bool
 	waiting []string
 	changed []time.Time
 	cast    []int
 	asleep  int
-	still   []int64 // chats that are due still, because it could not be written down
+	still   []int64 // chats that stay due, because their decision was outdated
 
-	// A row for each bot that its persona is recalled to.
+	// One entry for each bot whose persona is recalled to it.
 	recalledIn, recalledTo []int64
 	tally                  tally
 }
@@ -73,7 +73,7 @@ func (p *Planner) decide(ctx context.Context, inputs []decide.Input) plan {
 	return done
 }
 
-// speaker is who takes a turn with a message; 0 for nobody.
+// speaker returns the bot of a turn with a message; 0 for none.
 func speaker(t *decide.Turn) int64 {
 	if t == nil || t.Kind == decide.KindReaction {
 		return 0
@@ -81,7 +81,7 @@ func speaker(t *decide.Turn) int64 {
 	return t.BotID
 }
 
-// mayAct returns how many bots of a cast may act in their chat, at some time of the day.
+// mayAct counts the bots of a cast that may act in their chat at some time of the day.
 func mayAct(cast []decide.Bot) int {
 	n := 0
 	for i := range cast {
@@ -92,7 +92,7 @@ func mayAct(cast []decide.Bot) int {
 	return n
 }
 
-// written is a decision as it goes into the journal.
+// written converts a decision to a turn for the journal.
 func (p *Planner) written(ctx context.Context, in decide.Input, t *decide.Turn) journal.Planned {
 	id := &chorusv1.TurnId{ChatId: in.Chat.ID, Number: in.TurnNumber}
 	ctx, span := p.Tracer.Start(ctx, "plan turn")
@@ -118,8 +118,8 @@ func (p *Planner) written(ctx context.Context, in decide.Input, t *decide.Turn) 
 	return out
 }
 
-// reaction is the delivery of a reaction's turn: a reaction or a sticker, with or without
-// an emoji message should Telegram refuse it, or that message at once.
+// reaction returns the delivery of a reaction's turn. It is a reaction or a sticker, with
+// an emoji message as the fallback if there is one, or this message at once.
 func reaction(t *chorusv1.Turn, sticker, mode string) *chorusv1.Delivery {
 	d := &chorusv1.Delivery{
 		Id: t.GetId(), BotId: t.GetBotId(), Action: chorusv1.Action_ACTION_SET_REACTION,
@@ -138,16 +138,16 @@ func reaction(t *chorusv1.Turn, sticker, mode string) *chorusv1.Delivery {
 }
 
 const (
-	// The days are those of UTC, as for budgets.
+	// Days are in UTC, as for budgets.
 	countText = `
     texts = CASE WHEN texts_day = (now() AT TIME ZONE 'UTC')::date THEN texts ELSE 0 END + u.spoke::int, texts_day = (now() AT TIME ZONE 'UTC')::date`
 
-	// All that was decided is one statement, and so one transaction. What was decided by
-	// what is no longer so has no effect: the chat is still due then. That is so where
-	// another has planned in the chat since it was looked at, or has used up a limit.
+	// One statement, and so one transaction, writes the whole batch. A decision that is
+	// outdated has no effect, and its chat stays due: another planner has planned in the
+	// chat since it was read, or has reached a limit.
 	//
 	// A clock never runs backwards, whatever a decision says. Clocks are locked in the
-	// order of the chats, and before the counts, as whoever plans does.
+	// order of the chats, and before the counts, as in all transactions that plan.
 	planTurns = `-- plan turns
 WITH found AS MATERIALIZED (
     SELECT u.* FROM unnest($23::bigint[], $24::bigint[], $25::timestamptz[], $26::timestamptz[], $27::bool[], $28::bigint[], $29::text[], $30::timestamptz[],
@@ -168,7 +168,7 @@ deliveries AS (` + journal.InsertDeliveries + ` JOIN moved USING (chat_id))
 SELECT chat_id FROM moved`
 )
 
-// write writes down what was decided, and leaves of it what could be.
+// write writes the batch and removes the turns that were outdated.
 func (d *plan) write(ctx context.Context, db store.DB, maxTogether int) error {
 	turns, err := journal.Columns(d.planned)
 	if err != nil {
@@ -186,7 +186,7 @@ func (d *plan) write(ctx context.Context, db store.DB, maxTogether int) error {
 	return d.recall(ctx, db)
 }
 
-// recall writes down to whom their personas are recalled.
+// recall records which bots get their persona recalled.
 func (d *plan) recall(ctx context.Context, db store.DB) error {
 	if len(d.recalledIn) == 0 {
 		return nil

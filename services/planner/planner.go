@@ -1,9 +1,9 @@
-// Package planner decides who speaks next, where and when, and writes the turns
-// down. It looks at the journal, the roster and what people say, never at the
-// generator or the sender, so that nothing which happens there delays a turn.
+// Package planner decides which bot speaks next, in which chat and when, and writes the
+// turns to the journal. Decisions depend on the journal, the roster and people's messages,
+// never on the generator or the sender. So their failures don't delay a turn.
 //
-// Any number of planners may run on one database: each due chat is taken by one
-// of them, and a planner that dies in between leaves the chat's clock as it was.
+// Any number of planners can share a database. Each due chat is planned by one of them, and
+// a planner that dies before its commit leaves the chat's clock unchanged.
 package planner
 
 import (
@@ -32,28 +32,28 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/stage"
 )
 
-// Settings gives the settings as they are now.
+// Settings returns the current settings.
 type Settings interface {
 	Current() *settings.Values
 }
 
-// Deps is what a planner works with.
+// Deps holds the dependencies of a planner.
 type Deps struct {
 	Pool *pgxpool.Pool
-	// Rows are connections for statements that name rows by keys; Pool if nil. See
+	// Rows is a pool for statements that address rows by keys; Pool if nil. See
 	// store.Config.ByKey.
 	Rows *pgxpool.Pool
-	Bus  *bus.Bus // nil for one that can't be reached, and without a lease
-	// Lease shows that this process lives, which whoever starts it runs beside it; nil
-	// for a planner that answers nobody.
+	Bus  *bus.Bus // nil for a bus that can't be reached, and without a lease
+	// Lease proves that this process lives. The caller of New runs it beside the planner.
+	// Without a lease the planner answers no prompts.
 	Lease    *lease.Lease
 	Settings Settings
-	// Roster is what the bots think. It is read while a transaction of the pool is
-	// open, so it needs connections of its own. Nil reads it by the pool, which then
-	// needs two for each batch that is planned at a time.
+	// Roster caches bots, personas and stances. It is read during a transaction of Pool, so
+	// it needs connections of its own. Nil reads with Pool, which then needs two
+	// connections for each concurrent batch.
 	Roster *rostercache.Roster
-	// Now is the time of PostgreSQL's clock, by which times in rows are judged; nil for
-	// this process'.
+	// Now returns PostgreSQL's time, because times in rows are PostgreSQL's; nil uses this
+	// process' clock.
 	Now     func() time.Time
 	Tracer  trace.Tracer
 	Stages  *stage.Metrics // nil for none
@@ -61,25 +61,25 @@ type Deps struct {
 	Log     *zap.Logger
 }
 
-// Planner plans turns. Run it once.
+// Planner plans turns. Run may be called once.
 type Planner struct {
 	Deps
 	cfg     Config
 	journal *journal.Journal
 	wake    chan struct{}
 	outages *outage.Log
-	// behind tells that more chats are due than the last batch took, idle that none was
-	// due for long, as far as is known.
+	// behind tells that more chats are due than the last batch took. idle tells that no
+	// chat is due within cfg.Idle.
 	behind, idle bool
 	unwritten    maxUnwritten
-	memory       memory
-	// open tells that there may be turns whose time will be over.
+	cache        chatCache
+	// open tells that there may be open turns, which may expire.
 	open atomic.Bool
-	// asleep counts chats without a bot that is awake, until they are told of.
+	// asleep counts chats without a bot that is awake, until the next log line.
 	asleep atomic.Int64
 }
 
-// New makes a planner.
+// New returns a Planner.
 func New(cfg Config, deps Deps) *Planner {
 	if deps.Roster == nil {
 		deps.Roster = rostercache.New(deps.Pool, nil)
@@ -89,12 +89,13 @@ func New(cfg Config, deps Deps) *Planner {
 		deps.Now = time.Now
 	}
 	return &Planner{
-		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows), wake: make(chan struct{}, 1), memory: memory{of: map[int64]*known{}},
+		Deps: deps, cfg: cfg, journal: journal.New(deps.Rows), wake: make(chan struct{}, 1), cache: chatCache{of: map[int64]*cachedChat{}},
 		outages: outage.New(deps.Log, "nothing can be planned: the database fails", "turns are planned again"),
 	}
 }
 
-// Run plans, and answers people, until the context ends. A batch in work is finished.
+// Run plans turns and answers people until the context ends. It finishes the batch under
+// way.
 func (p *Planner) Run(ctx context.Context) error {
 	if err := p.keepPace(ctx); err != nil && ctx.Err() == nil {
 		p.Log.Warn("chats that wait for longer than planner.pace go on waiting", zap.Error(err))
@@ -108,7 +109,7 @@ func (p *Planner) Run(ctx context.Context) error {
 	return loops.Wait()
 }
 
-// ring tells the stages that turns which are committed have something for them to do.
+// ring rings the stages of the committed turns.
 func (p *Planner) ring(planned []journal.Planned) {
 	if len(planned) > 0 {
 		p.open.Store(true)
@@ -128,10 +129,10 @@ func (p *Planner) ring(planned []journal.Planned) {
 	p.Bus.Tell(subject.Planned, event)
 }
 
-// dbPause is how long the planner waits after the database failed.
+// dbPause is the delay after a failure of the database.
 const dbPause = time.Second
 
-// plan plans batch after batch, and in between sleeps until the next chat is
+// plan plans batches until the context ends. In between it sleeps until the next chat is
 // due.
 func (p *Planner) plan(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -143,18 +144,18 @@ func (p *Planner) plan(ctx context.Context) {
 				p.outages.Note(err)
 				time.AfterFunc(dbPause, p.Wake)
 			}
-			p.behind = true // many chats may have become due
+			p.behind = true // many chats may be due now
 		case <-ctx.Done():
 		}
 		timer.Stop()
 	}
 }
 
-// maxBatches limits how many batches are planned at a time while more chats are due than
-// one takes: the database works at one, while another is decided.
+// maxBatches limits the concurrent batches while more chats are due than one batch takes.
+// The database works on one while the process decides another.
 const maxBatches = 2
 
-// step plans what is due, a batch or some, and tells how long to sleep after it.
+// step plans the due chats and returns the time to sleep.
 func (p *Planner) step(ctx context.Context) time.Duration {
 	if p.idle {
 		if wait := p.untilDue(ctx, p.Pool); p.idle {
@@ -193,36 +194,37 @@ func (p *Planner) step(ctx context.Context) time.Duration {
 	if p.behind {
 		return 0
 	}
-	// That all are asleep, which happens once a day, is what people wonder about.
+	// A cast falls asleep once a day. The log explains this, because people wonder about
+	// silent chats.
 	if n := p.asleep.Swap(0); n > 0 {
 		p.Log.Info("chats are quiet until a bot of their cast is awake", zap.Int64("chats", n))
 	}
-	return max(wait, soonest)
+	return max(wait, minWait)
 }
 
-// batch plans the chats that are due, as many as one batch takes, and tells how long none
-// is due; 0 if more are.
+// batch plans one batch of due chats. It returns the time until the next chat is due; 0 if
+// more are due now.
 func (p *Planner) batch(ctx context.Context) (wait time.Duration, err error) {
-	// A stop lets a batch in work be finished.
+	// A batch under way is finished when the planner stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.Timeout)
 	defer cancel()
 	began := time.Now()
 	var done plan
 	if p.behind {
-		// Others take other chats meanwhile.
+		// Other planners skip the locked chats and take others.
 		err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
 			ids, err := store.Collect(ctx, tx, "lock due chats", pgx.RowTo[int64], lockDue, p.cfg.Batch)
 			if err == nil && len(ids) > 0 {
-				done, wait, err = p.planDue(ctx, tx, lookAtLocked, ids, p.memory.about(p.Now(), ids))
+				done, wait, err = p.planDue(ctx, tx, lookAtLocked, ids, p.cache.about(p.Now(), ids))
 			}
 			if len(ids) < p.cfg.Batch {
-				wait = soonest // what others have locked may be due again
+				wait = minWait // chats that others have locked may be due again
 			}
 			return err
 		})
 	} else {
-		// Another planner may plan the same chats: one of them writes it down.
-		done, wait, err = p.planDue(ctx, p.Pool, claimDue, p.cfg.Batch, p.memory.due(p.Now(), p.cfg.Batch))
+		// Another planner may plan the same chats. Only one of them can write its decision.
+		done, wait, err = p.planDue(ctx, p.Pool, claimDue, p.cfg.Batch, p.cache.due(p.Now(), p.cfg.Batch))
 	}
 	if err != nil {
 		return dbPause, fmt.Errorf("plan a batch: %w", err)
@@ -233,7 +235,7 @@ func (p *Planner) batch(ctx context.Context) (wait time.Duration, err error) {
 	return wait, nil
 }
 
-// planDue plans the chats that are due, as a statement made of situation finds them.
+// planDue plans the chats that a statement made of situation returns.
 func (p *Planner) planDue(ctx context.Context, db store.DB, sql string, which any, before view) (done plan, wait time.Duration, err error) {
 	values := p.Settings.Current()
 	chats, err := look(ctx, db, sql, before, p.unwritten.of(values), which)
@@ -251,13 +253,13 @@ func (p *Planner) planDue(ctx context.Context, db store.DB, sql string, which an
 	if err := done.write(ctx, db, settings.GlobalMaxMessagesPerMinute.Of(values, 0, 0)); err != nil {
 		return done, 0, err
 	}
-	p.memory.keep(before, chats, &done)
+	p.cache.keep(before, chats, &done)
 	p.open.Store(chats[0].Open)
 	switch {
 	case len(chats) == p.cfg.Batch:
 		return done, 0, nil
 	case len(done.still) > 0:
-		return done, soonest, nil
+		return done, minWait, nil
 	}
 	wait = p.cfg.Idle
 	if next := chats[0].Next; next != nil {
@@ -266,19 +268,19 @@ func (p *Planner) planDue(ctx context.Context, db store.DB, sql string, which an
 	for _, next := range done.next {
 		wait = min(wait, next.Sub(due[0].Now))
 	}
-	return done, max(wait, soonest), nil
+	return done, max(wait, minWait), nil
 }
 
 const nextDue = `-- look for the next
 SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_timestamp())::float8, ` + open + `
 `
 
-// soonest is how long chats are gathered for that come due: a batch of few costs nearly
+// minWait is how long chats are gathered for that come due: a batch of few costs nearly
 // as much as one of many, and nobody notices so short a wait before a turn. It keeps two
 // planners that race for the last due chat from spinning, too.
-const soonest = 100 * time.Millisecond
+const minWait = 100 * time.Millisecond
 
-// untilDue returns how long no chat is due.
+// untilDue returns the time until the next chat is due.
 func (p *Planner) untilDue(ctx context.Context, db store.DB) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -291,15 +293,14 @@ func (p *Planner) untilDue(ctx context.Context, db store.DB) time.Duration {
 	if p.idle = seconds == nil || *seconds > p.cfg.Idle.Seconds(); p.idle {
 		return p.cfg.Idle
 	}
-	return max(time.Duration(*seconds*float64(time.Second)), soonest)
+	return max(time.Duration(*seconds*float64(time.Second)), minWait)
 }
 
-// maxExpired bounds one look at what has expired.
+// maxExpired limits the turns that one statement closes.
 const maxExpired = 500
 
-// sweep closes turns whose time is over and that nobody handles, and then takes what ended
-// without being said out of what limits count. Where no turn was open lately, it makes no
-// statement.
+// sweep closes expired turns that no stage handles, and then subtracts unsent messages from
+// the counts of limits. It makes no statement unless a turn was open recently.
 func (p *Planner) sweep(ctx context.Context) {
 	tick := time.NewTicker(p.cfg.Sweep)
 	defer tick.Stop()
@@ -324,13 +325,13 @@ func (p *Planner) sweep(ctx context.Context) {
 				break
 			}
 		}
-		if open || p.open.Load() { // what was open at the last look may have ended since
+		if open || p.open.Load() { // turns that were open may have ended since
 			p.uncount(ctx)
 		}
 	}
 }
 
-// uncount takes what ended without being said out of what limits count.
+// uncount subtracts messages that ended unsent from the counts of limits.
 func (p *Planner) uncount(ctx context.Context) {
 	for ctx.Err() == nil {
 		working, cancel := context.WithTimeout(ctx, store.Timeout)

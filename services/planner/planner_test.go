@@ -21,15 +21,15 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// patience bounds every wait of a test; only a broken planner takes so long.
+// patience limits every wait of a test. Only a broken planner takes so long.
 const patience = 30 * time.Second
 
-// stage is a database with a few bots, and planners on it.
+// stage is a database with a few bots, and planners that use it.
 type stage struct {
 	t    testing.TB
 	pool *pgxpool.Pool
 	bots []int64
-	wake func() // the planner that is measured
+	wake func() // wakes the measured planner
 }
 
 func newStage(t *testing.T, bots ...string) *stage {
@@ -48,7 +48,7 @@ func newSerialStage(t testing.TB, bots ...string) *stage {
 	return s
 }
 
-// chat makes a chat with all bots that is due.
+// chat creates a chat with all bots that is due.
 func (s *stage) chat(name string) int64 {
 	s.t.Helper()
 	return journaltest.Chat(s.t, s.pool, name, s.bots...)
@@ -61,7 +61,7 @@ func (s *stage) exec(sql string, args ...any) {
 	}
 }
 
-// one is the first column of a query's only row.
+// one returns the first column of a query's only row.
 func one[T any](s *stage, sql string, args ...any) (v T) {
 	s.t.Helper()
 	if err := s.pool.QueryRow(s.t.Context(), sql, args...).Scan(&v); err != nil {
@@ -77,12 +77,12 @@ func (s *stage) set(key string, scope settings.Scope, id int64, value string) {
 	}
 }
 
-// fixed are settings that never change.
+// fixed holds settings that never change.
 type fixed struct{ values *settings.Values }
 
 func (f fixed) Current() *settings.Values { return f.values }
 
-// given are global settings, "key", "value" and so on.
+// given returns global settings: "key", "value" and so on.
 func given(t testing.TB, pairs ...string) fixed {
 	t.Helper()
 	var stored []settings.Stored
@@ -96,7 +96,7 @@ func given(t testing.TB, pairs ...string) fixed {
 	return fixed{values}
 }
 
-// deps is what a planner works with; without a bus it rings for nobody.
+// deps returns the dependencies of a planner. Without a bus it doesn't ring.
 func (s *stage) deps(values planner.Settings, b *bus.Bus) planner.Deps {
 	s.t.Helper()
 	reading, err := pgxpool.NewWithConfig(s.t.Context(), s.pool.Config())
@@ -124,7 +124,7 @@ func (s *stage) plan(deps planner.Deps, change ...func(*planner.Config)) (p *pla
 	return p, testenv.Background(s.t, p.Run)
 }
 
-// eventually waits until a query gives true.
+// eventually waits until a query returns true.
 func (s *stage) eventually(what, sql string, args ...any) {
 	s.t.Helper()
 	s.until(what, func() bool { return one[bool](s, sql, args...) })
@@ -160,7 +160,7 @@ INSERT INTO messages (chat_id, bot_id, person_id, body, sent_at)
 VALUES ($1, nullif($2, 0), CASE WHEN $2 = 0 THEN 1 END, $3, now() - $4::interval) RETURNING number`, chat, bot, text, ago)
 }
 
-// turns writes turns of a bot, numbered from the chat's clock on, which it moves.
+// turns writes turns of a bot, with the next numbers, and moves the clock.
 func (s *stage) turns(chat, bot int64, n int, kind string, ago time.Duration, open bool) {
 	s.t.Helper()
 	s.exec(`

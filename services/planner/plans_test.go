@@ -6,7 +6,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/journal/journaltest"
 )
 
-// Two chats are planned for: a message, and nothing.
+// Arguments of the statement that writes a plan: one message, and no turn for the second
+// chat.
 const (
 	planTypes = `(bigint[], bigint[], bigint[], text[], bigint[], text[], bytea[], text[], timestamptz[], timestamptz[], timestamptz[], bool[],
 	bigint[], bigint[], smallint[], bigint[], text[], text[], bytea[], text[], timestamptz[], text[],
@@ -16,9 +17,9 @@ const (
 	'{1,2}', '{1,1}', '{2026-01-01,2026-01-01}', '{now,now}', '{t,f}', '{1,0}', '{"",""}', '{now,now}', '{4,4}', '{t,t}', 100)`
 )
 
-// TestPlanningReadsAsMuchAfterManyTurns has the database choose its plans without
+// TestPlanningReadsAsMuchAfterManyTurns makes PostgreSQL choose its plans without
 // statistics, while the tables are empty, and keep them while turns, messages and counts
-// of bots pile up, as between the start of a new installation and the first autoanalyze.
+// pile up. So it is between the start of a new installation and the first autoanalyze.
 func TestPlanningReadsAsMuchAfterManyTurns(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ sql, types, args string }{
@@ -42,7 +43,7 @@ func TestPlanningReadsAsMuchAfterManyTurns(t *testing.T) {
 			for _, chat := range []string{"here", "there", "elsewhere"} {
 				journaltest.Chat(t, pool, chat, bots...)
 			}
-			exec(t, pool, `VACUUM ANALYZE cast_members, turn_counts`) // a roster is there, and its bots said nothing
+			exec(t, pool, `VACUUM ANALYZE cast_members, turn_counts`) // there is a roster, and its bots have said nothing
 			conn, err := pool.Acquire(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -60,17 +61,17 @@ func TestPlanningReadsAsMuchAfterManyTurns(t *testing.T) {
 			say(1, 50)
 			journaltest.CountTurns(t, pool)
 			execute := "EXECUTE planned" + c.args
-			journaltest.Pages(t, conn, execute) // what is read once for a connection
+			journaltest.Pages(t, conn, execute) // reads what each connection reads once
 			before, _ := journaltest.Pages(t, conn, execute)
 			exec(t, pool, `
 INSERT INTO turns (chat_id, turn_no, bot_id, kind, target_message, payload, planned_at, due_at, expires_at, outcome, closed_at, written_at)
 SELECT c, n, 1 + n % 4, CASE n % 2 WHEN 0 THEN 'message' ELSE 'reply' END, CASE n % 2 WHEN 1 THEN n END, repeat('x', 300)::bytea, at, at, at + interval '1 minute', 'delivered', at, at
 FROM unnest('{1,2,3}'::bigint[]) c, generate_series(1, 3000) n, LATERAL (SELECT now() - n * interval '1 second' AS at) t`)
 			say(51, 3000)
-			// As if there were as many bots more, before those of the casts.
+			// 3,000 more counters, before those of the casts.
 			exec(t, pool, `INSERT INTO turn_counts SELECT -n, '{1}', 1 FROM generate_series(1, 3000) n`)
 			journaltest.CountTurns(t, pool)
-			// An index grows by a level or two.
+			// An index gets one or two levels deeper.
 			if after, _ := journaltest.Pages(t, conn, execute); after > before+40 {
 				t.Errorf("%d blocks are read after 9,000 turns, %d before", after, before)
 			}

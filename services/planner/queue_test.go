@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// While texts are behind, people wait. Of more than may wait the first gets no answer, and
-// that is counted.
+// While texts are late, prompts wait. Beyond the limit the oldest prompts end without an
+// answer, and are counted.
 func TestPeopleWaitInAQueueThatForgetsTheOldest(t *testing.T) {
 	s := newStage(t, "anna")
 	b, _ := busServer(t)
@@ -30,7 +30,7 @@ func TestPeopleWaitInAQueueThatForgetsTheOldest(t *testing.T) {
 	s.eventually("the next is answered", `SELECT EXISTS (SELECT FROM turns WHERE target_message = $1)`, asked[2].Message)
 }
 
-// Who has waited for as long as a turn may take is told why.
+// A prompt that waited for the lifetime of a turn ends with a reason.
 func TestNobodyWaitsForLongerThanATurn(t *testing.T) {
 	s := newStage(t, "anna")
 	chat := silent(s, "club")[0]

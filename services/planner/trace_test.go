@@ -22,7 +22,7 @@ func TestABatchCostsTheSameQueriesWhateverItsSize(t *testing.T) {
 			s.says(id, s.bots[0], "Has anybody read on?", time.Minute)
 			s.says(id, 0, "I have", 30*time.Second)
 		}
-		// Every kind of turn takes part, and every limit.
+		// All kinds of turn and all limits are used.
 		s.exec(`UPDATE bots SET hourly_max = 1`)
 		s.exec(`UPDATE bots SET hourly_max = 1200 WHERE name <> 'anna'`)
 		s.turns(ids[0], s.bots[0], 1, "message", 2*time.Minute, false)
@@ -43,7 +43,7 @@ func TestABatchCostsTheSameQueriesWhateverItsSize(t *testing.T) {
 		if planned := one[int](s, `SELECT count(*) - 1 FROM turns`); planned != n {
 			t.Errorf("%d turns planned, want %d", planned, n)
 		}
-		// What follows is the next look.
+		// More statements belong to the next batch.
 		mu.Lock()
 		got = got[:min(len(got), 2)]
 		if want == nil {

@@ -8,12 +8,13 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// Limits count what was said or may still be said, and nothing else, whichever way it ended.
+// Limits count messages that were sent or may still be sent, and no others, whatever their
+// outcome.
 func TestWhatWasNotSaidCountsAgainstNoLimit(t *testing.T) {
 	for name, c := range map[string]struct {
-		outcome string // of a turn
-		parts   string // of its messages
-		counts  int    // of two
+		outcome string // the outcome of the turn
+		parts   string // the outcomes of its messages
+		counts  int    // how many of two limits count it
 	}{
 		"open":                             {"", "", 2},
 		"delivered":                        {"delivered", "delivered", 2},
@@ -48,7 +49,7 @@ SELECT chat_id, turn_no, $1, bot_id, 'send_message', 'message', '', '', expires_
 			if c.outcome != "" {
 				s.exec(`UPDATE turns SET outcome = $1, closed_at = now(), written_at = now()`, c.outcome)
 			}
-			for range 2 { // the second time there is nothing to do
+			for range 2 { // the second call finds nothing to do
 				if _, err := journal.New(s.pool).Uncount(t.Context(), 100); err != nil {
 					t.Fatal(err)
 				}
@@ -70,7 +71,7 @@ SELECT chat_id, turn_no, $1, bot_id, 'send_message', 'message', '', '', expires_
 					t.Errorf("%s has %d, want %d", what, n, c.counts)
 				}
 			}
-			// And so somebody else is answered, or is not.
+			// The next person is answered, or isn't.
 			s.answers(p, by(s.question(chat, "And of the beginning?"), 1))
 			if n := one[int](s, `SELECT count(*) FROM turns`) - 2; n != 1-c.counts/2 {
 				t.Errorf("%d more are answered", n)
@@ -79,7 +80,7 @@ SELECT chat_id, turn_no, $1, bot_id, 'send_message', 'message', '', '', expires_
 	}
 }
 
-// A planner that runs looks for what was not said, also where nothing is open any more.
+// A running planner finds unsent messages, even if no turn is open any more.
 func TestAPlannerTakesBackWhatWasNotSaid(t *testing.T) {
 	s := newStage(t, "anna")
 	chat := silent(s, "club")[0]

@@ -9,8 +9,8 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// Wake makes the planner look at the chats that wait for a change, and at the
-// clocks: after the roster or a setting has changed. It never blocks.
+// Wake makes the planner check the chats that wait for a change, and the clocks, after the
+// roster or a setting has changed. It never blocks.
 func (p *Planner) Wake() {
 	select {
 	case p.wake <- struct{}{}:
@@ -18,8 +18,8 @@ func (p *Planner) Wake() {
 	}
 }
 
-// waiting returns what a skipped chat waits for, as the journal calls it; "" for the
-// next turn of its clock.
+// waiting returns the journal's name of what a skipped chat waits for; "" for the next turn
+// of its clock.
 func waiting(s decide.Skip) string {
 	switch s {
 	case decide.SkipChatDisabled, decide.SkipSimulationOff, decide.SkipNoCast, decide.SkipAsleep, decide.SkipPaused, decide.SkipMuted, decide.SkipManual,
@@ -33,9 +33,9 @@ func waiting(s decide.Skip) string {
 }
 
 const (
-	// Whether a cast may be awake now is asked of its chat and bots as they were when
-	// it was last planned, not of a time, because a change is committed later than it
-	// says. What the settings say is left to the caller.
+	// The statement compares the chat and its bots with the state at the last planning, not
+	// with a time. A change is committed later than its updated_at. The caller checks the
+	// settings.
 	findWaiting = `-- find waiting chats
 SELECT k.chat_id, k.waiting_for
 FROM chat_clock k JOIN chats c ON c.id = k.chat_id
@@ -58,8 +58,8 @@ WHERE k.waiting_for IS NOT NULL AND CASE k.waiting_for
     END
 ORDER BY k.chat_id`
 
-	// In the order of the chats, so that planners that do it at once don't lock
-	// each other out; the second one finds nothing left to do.
+	// The order of the chats prevents deadlocks between planners. The second planner finds
+	// nothing to do.
 	endWaiting = `-- end waits
 WITH woken AS (
     SELECT k.chat_id, least(c.mean_gap, $2::interval) * ((u.n - 1)::float8 / cardinality($1::bigint[])) AS later
@@ -70,17 +70,18 @@ WITH woken AS (
 UPDATE chat_clock k SET waiting_for = NULL, waiting_since = NULL, next_turn_at = least(k.next_turn_at, clock_timestamp() + woken.later)
 FROM woken WHERE k.chat_id = woken.chat_id`
 
-	// A chat without a reason to wait is between two turns, or asleep.
+	// A chat without waiting_for is between two turns, or asleep.
 	shortenWaits = `-- shorten waits
 UPDATE chat_clock SET next_turn_at = clock_timestamp() + $1::interval
 WHERE next_turn_at > clock_timestamp() + 2 * $1::interval AND waiting_for IS NULL`
 
-	// wakeApart is how far apart chats are planned that begin to talk together,
-	// though none later than by its mean gap.
+	// wakeApart is the time between the first turns of chats that are woken together, but
+	// each starts within its mean gap.
 	wakeApart = 5 * time.Millisecond
 )
 
-// keepPace makes chats due that wait at a slower pace than is configured.
+// keepPace shortens the waits of chats that were planned with a slower pace than the
+// configured one.
 func (p *Planner) keepPace(ctx context.Context) error {
 	if p.cfg.Pace == 0 {
 		return nil
@@ -93,12 +94,11 @@ func (p *Planner) keepPace(ctx context.Context) error {
 	return nil
 }
 
-// endWaits makes those chats due whose reason to wait has gone, or may have.
-// Chats that talk are left alone, however many there are: a new pace holds from
-// their next turn on.
+// endWaits makes chats due if their reason to wait has ended or may have ended. It doesn't
+// touch chats that talk; a new pace holds from their next turn on.
 //
-// It runs between two batches of this planner, so that a batch which saw the
-// state before the change has ended.
+// It runs between two batches of this planner, so that no batch under way still uses the
+// state from before the change.
 func (p *Planner) endWaits(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.Timeout)
 	defer cancel()
@@ -108,7 +108,7 @@ func (p *Planner) endWaits(ctx context.Context) error {
 	var reason string
 	if err := store.Each(ctx, p.Pool, "find waiting chats", []any{&chat, &reason}, func() error {
 		set := Effective(values, chat)
-		switch { // the clock looks itself whether texts still wait for a person
+		switch { // for approvals, the decision checks itself whether texts still wait
 		case reason == decide.SkipSimulationOff.String() && !set.Active,
 			reason == decide.SkipManual.String() && set.Order == decide.OrderManual,
 			reason == decide.SkipApprovals.String() && set.Holds:

@@ -20,7 +20,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// listening runs a planner that hears of changes.
+// listening runs a planner that receives changes.
 func (s *stage) listening() {
 	s.t.Helper()
 	log := testenv.Logger(s.t)
@@ -106,8 +106,8 @@ func TestAChangeIsActedOnWithinASecond(t *testing.T) {
 	})
 }
 
-// Of a thousand chats, those that talk and those that have to go on waiting are
-// left alone, and the others don't begin all at once.
+// Of a thousand chats, those that talk and those whose reason to wait still holds are not
+// touched. The others don't begin at the same time.
 func TestOnlyWhoWaitedForItIsWoken(t *testing.T) {
 	s := newStage(t, "anna")
 	s.exec(`
@@ -132,8 +132,8 @@ WHERE chat_id > (SELECT min(id) + 499 FROM chats)`)
 	}
 }
 
-// Chats whose cast sleeps are planned once, however often others change, and told
-// of in one line.
+// Chats with a sleeping cast are planned once, however often others change, and logged in
+// one line.
 func TestSleepingChatsAreLeftAlone(t *testing.T) {
 	s := newStage(t, "anna")
 	s.exec(`UPDATE bots SET active_hours = ARRAY[to_char(now() + interval '6 hours', 'HH24:MI') || '-' || to_char(now() + interval '7 hours', 'HH24:MI')], updated_at = now()`)

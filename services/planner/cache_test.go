@@ -16,9 +16,9 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// looks are what decisions depend on by a look that adds to what is kept, and by one that
-// knows nothing, as of one instant, and what is decided.
-func looks(t *testing.T, k *memory, pool *pgxpool.Pool, now time.Time) (adding, first []decide.Input, decided [2][]decide.Decision) {
+// looks returns the inputs of decisions by a read with the cache and by one without it, at
+// one instant, and both decisions.
+func looks(t *testing.T, k *chatCache, pool *pgxpool.Pool, now time.Time) (adding, first []decide.Input, decided [2][]decide.Decision) {
 	t.Helper()
 	const few = 2 // unwritten texts
 	err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
@@ -52,7 +52,7 @@ func looks(t *testing.T, k *memory, pool *pgxpool.Pool, now time.Time) (adding, 
 	return adding, first, decided
 }
 
-// rosterChanges are of a chat, and of a bot in it.
+// rosterChanges changes a chat, or a bot in it.
 var rosterChanges = []string{
 	`UPDATE chats SET enabled = NOT enabled WHERE id = $1 AND $2 > 0`,
 	`UPDATE chats SET topics = topics || 'tea'::text, time_zone = 'Europe/Vienna', updated_at = now() WHERE id = $1 AND $2 > 0`,
@@ -69,9 +69,9 @@ var rosterChanges = []string{
 
 const lookInOrder = claimDue + ` ORDER BY k.chat_id`
 
-// What is decided by what is kept and added to is what a first look decides, whoever has
-// planned in the chat meanwhile, and whatever was said late, or edited or erased just now.
-// What was edited or erased of long ago is seen after a while.
+// A decision with the cache equals one without it, even if another planner has planned in
+// the chat, or messages were written late, edited or erased just now. Edits and erasures of
+// older messages are seen after cacheTTL.
 func TestWhatIsKnownOfAChatIsAddedTo(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -83,8 +83,8 @@ func TestWhatIsKnownOfAChatIsAddedTo(t *testing.T) {
 	exec(t, pool, `UPDATE chats SET kind = 'group', telegram_id = -1 WHERE name = 'basic'`)
 	exec(t, pool, `INSERT INTO people (telegram_id, name) VALUES (1, 'Tom')`)
 	random := rand.New(rand.NewPCG(1, 2))
-	planners := []*memory{{}, {}}
-	same := func(k *memory, now time.Time) {
+	planners := []*chatCache{{}, {}}
+	same := func(k *chatCache, now time.Time) {
 		t.Helper()
 		adding, first, decided := looks(t, k, pool, now)
 		if diff := cmp.Diff(first, adding, cmp.Exporter(func(reflect.Type) bool { return true }), cmpopts.EquateEmpty()); diff != "" {
@@ -128,27 +128,27 @@ ON CONFLICT DO NOTHING`, chats[2], bots[random.IntN(3)])
 	exec(t, pool, `UPDATE messages SET body = 'edited' WHERE number % 2 = 0`)
 	exec(t, pool, `DELETE FROM messages WHERE number % 3 = 0`)
 	for _, k := range planners {
-		same(k, time.Now().Add(keptFor))
+		same(k, time.Now().Add(cacheTTL))
 	}
 }
 
-// A chat that another process was faster to look at leaves the way free for others.
+// Chats that another process took are removed, so that others get their place.
 func TestWhatOthersTookIsForgotten(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	k := &memory{of: map[int64]*known{}}
+	k := &chatCache{of: map[int64]*cachedChat{}}
 	for id := range int64(6) {
-		k.of[id] = &known{read: now.Add(-time.Second), due: now.Add(time.Duration(id-4) * time.Millisecond)}
+		k.of[id] = &cachedChat{read: now.Add(-time.Second), due: now.Add(time.Duration(id-4) * time.Millisecond)}
 	}
 	before := k.due(now, 3)
 	if len(before.of) != 3 || before.of[0] == nil || before.of[2] == nil {
 		t.Fatalf("due are %v", before.of)
 	}
-	k.keep(before, []*row{{ID: 1, Due: before.of[1].due, known: *before.of[1]}}, &plan{next: []time.Time{now.Add(time.Second)}})
+	k.keep(before, []*row{{ID: 1, Due: before.of[1].due, cached: *before.of[1]}}, &plan{next: []time.Time{now.Add(time.Second)}})
 	if len(k.of) != 5 || k.of[0] != nil || k.of[1].due != now.Add(time.Second) {
 		t.Errorf("kept are %v", k.of)
 	}
-	if left := k.due(now.Add(keptFor), 100); len(left.of) > 0 || len(k.of) > 0 {
+	if left := k.due(now.Add(cacheTTL), 100); len(left.of) > 0 || len(k.of) > 0 {
 		t.Errorf("%d are kept for ever", len(k.of))
 	}
 }
