@@ -5,16 +5,16 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
-	// Chats have time zones, and small images have no database of them.
+	// Small images have no time zone database, which chats' time zones need.
 	_ "time/tzdata"
 
 	"github.com/chorus-cast/chorus/services/cmd/chorus/command"
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 )
 
-// garbage is the heap's growth, in percent, after which garbage is collected. Little of
-// what a service allocates lives for long, and its heap is small: with Go's default of
-// 100, collecting takes a quarter of the time of a service under load.
+// garbage is the default for GOGC. A service's heap is small and its allocations live
+// shortly. With Go's default of 100, collection takes a quarter of a service's time under
+// load.
 const garbage = 400
 
 func main() {

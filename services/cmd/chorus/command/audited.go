@@ -19,8 +19,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/store"
 )
 
-// acts tells of each command that works on the database by withDatabase whether it changes
-// something: then it is written into the audit log.
+// acts says of each command that uses withDatabase whether it changes something. Changes
+// are written to the audit log.
 func acts() map[string]bool {
 	return map[string]bool{
 		"apply": true, "cache invalidate": true, "console link": true, "dead purge": true, "dead replay": true, "memory add": true, "memory forget": true,
@@ -36,24 +36,24 @@ func named(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
-// audited does what a command does, and writes it down where it changes something.
+// audited runs a command, and writes it to the audit log if it changes something.
 func audited(ctx context.Context, cmd *cobra.Command, pool *pgxpool.Pool, do func(context.Context) error) error {
 	if !acts()[named(cmd)] || cmd.Flags().Changed("dry-run") {
 		return do(ctx)
 	}
 	given := map[string]string{}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if !strings.Contains(f.Name, ".") { // not the configuration: it may name passwords
+		if !strings.Contains(f.Name, ".") { // configuration flags are left out: they may contain passwords
 			given[f.Name] = f.Value.String()
 		}
 	})
 	return audit.Log{Pool: pool}.Do(ctx, entry(named(cmd), cmd.Flags().Args(), given), do)
 }
 
-// entry is that of an act by the command line.
+// entry returns the audit log's entry of a command.
 func entry(operation string, arguments []string, flags map[string]string) *audit.Entry {
 	e := &audit.Entry{Actor: account(), Origin: host(), Via: "command", Operation: operation}
-	e.Input, _ = json.Marshal(map[string]any{"arguments": arguments, "flags": flags}) // texts only
+	e.Input, _ = json.Marshal(map[string]any{"arguments": arguments, "flags": flags}) // strings always encode
 	return e
 }
 
@@ -62,9 +62,9 @@ const (
 	undefinedTable = "42P01"
 )
 
-// auditedMigration changes the schema, and writes it down, with the versions before and
-// after: before the act, unless the log is only made by it. What takes the log away is not
-// told to it.
+// auditedMigration changes the schema and writes this to the audit log, with the versions
+// before and after. The entry is written before the change, unless the change creates the
+// log. A change that drops the log isn't recorded.
 func auditedMigration(ctx context.Context, database store.Config, operation string, migrate func(context.Context) error) error {
 	pool, err := store.Dial(ctx, database)
 	if err != nil {
@@ -98,7 +98,7 @@ func auditedMigration(ctx context.Context, database store.Config, operation stri
 	return err
 }
 
-// appliedVersion is that of the newest migration of this build that was applied.
+// appliedVersion returns the newest applied migration that this build knows.
 func appliedVersion(ctx context.Context, url string) (version int64, err error) {
 	all, err := migrations.List(ctx, url)
 	for _, m := range all {
@@ -109,7 +109,7 @@ func appliedVersion(ctx context.Context, url string) (version int64, err error) 
 	return version, err
 }
 
-// account is that which runs the command.
+// account returns the name of the user who runs the command.
 func account() string {
 	u, err := user.Current()
 	if err != nil {

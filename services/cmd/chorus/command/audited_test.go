@@ -14,9 +14,9 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// Each command that can reach the database says whether it changes something.
+// Each command that can reach the database is listed in acts.
 func TestActsAreWhole(t *testing.T) {
-	apart := map[string]bool{ // these run services, or are audited in another way
+	apart := map[string]bool{ // these run services, or are audited elsewhere
 		"planner": true, "generator": true, "sender": true, "listener": true, "console": true, "up": true, "check": true, "config": true, "load": true,
 		"migrate up": true, "migrate down": true, "migrate status": true,
 	}
@@ -39,7 +39,8 @@ func TestActsAreWhole(t *testing.T) {
 	}
 }
 
-// The schema's changes are in the log that one of them makes, and that one may take away.
+// Changes of the schema are in the audit log, also the one that creates the log and the one
+// that drops it.
 func TestMigrationsAreAudited(t *testing.T) {
 	url := testenv.EmptyPostgres(t)
 	t.Setenv("CHORUS_DATABASE_URL", url)
@@ -87,7 +88,7 @@ func TestCommandsAreAudited(t *testing.T) {
 		cmd := New()
 		cmd.SetArgs(strings.Fields(line))
 		cmd.SetOut(&out)
-		_ = cmd.ExecuteContext(t.Context()) // a memory that is not there can't be forgotten
+		_ = cmd.ExecuteContext(t.Context()) // a missing memory can't be forgotten
 	}
 	cfg := store.DefaultConfig()
 	cfg.URL = url

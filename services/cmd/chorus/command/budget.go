@@ -17,7 +17,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// budget is what a provider was used for today, and how much it may be.
+// budget holds a provider's limits and its usage of today.
 type budget struct {
 	name   string
 	limits chain.Limits
@@ -37,7 +37,7 @@ func (b budget) String() string {
 	return words
 }
 
-// budgets are those of the providers that have one, in the order of their names.
+// budgets returns the budgets of the providers that have one, ordered by name.
 func budgets(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]budget, error) {
 	_, spent, err := usage.SpentToday(ctx, pool)
 	if err != nil {
@@ -53,7 +53,7 @@ func budgets(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]bu
 	return found, nil
 }
 
-// budgetsUsed are the same as the console shows them.
+// budgetsUsed returns the budgets for the console.
 func budgetsUsed(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]overview.Budget, error) {
 	all, err := budgets(ctx, cfg, pool)
 	used := make([]overview.Budget, len(all))
@@ -72,7 +72,7 @@ func printBudgets(w io.Writer, all []budget) error {
 	return nil
 }
 
-// checkBudgets tells how much of the day's budgets is used up, and who has none.
+// checkBudgets reports the used part of each budget, and warns if no budget is set.
 func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) ([]preflight.Finding, error) {
 	all, err := budgets(ctx, cfg.llm, pool)
 	if err != nil {
@@ -96,7 +96,7 @@ func checkBudgets(ctx context.Context, cfg *configuration, pool *pgxpool.Pool) (
 	return found, nil
 }
 
-// checkSilence tells whether texts are written now, and for how long they are not.
+// checkSilence warns if no texts are written now, and reports since when.
 func checkSilence(ctx context.Context, pool *pgxpool.Pool) ([]preflight.Finding, error) {
 	silence, err := usage.FindSilence(ctx, pool)
 	if err != nil || silence == nil {
@@ -109,7 +109,7 @@ func checkSilence(ctx context.Context, pool *pgxpool.Pool) ([]preflight.Finding,
 	return []preflight.Finding{{Status: preflight.Warning, Check: "texts", Subject: silence.Provider, Found: silence.String(), Remedy: remedy}}, nil
 }
 
-// spentToday are the providers that are not asked today any more, a line each.
+// spentToday returns a line for each provider whose budget is used up today.
 func spentToday(ctx context.Context, cfg provider.Config, pool *pgxpool.Pool) ([]string, error) {
 	all, err := budgets(ctx, cfg, pool)
 	if err != nil {

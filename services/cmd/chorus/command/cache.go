@@ -65,7 +65,7 @@ and for how long they do. Kinds are:
 }
 
 func peek(ctx context.Context, w io.Writer, c redisdb.Config, kind string, id int64) error {
-	c.Timeout = max(c.Timeout, personTimeout/2) // somebody who asks waits longer than a service
+	c.Timeout = max(c.Timeout, personTimeout/2) // a person waits longer than a service
 	client, err := redisdb.Open(c)
 	if err != nil {
 		return run.Usage(err)
@@ -127,7 +127,7 @@ as the restoring of a backup does.`,
 	return cmd
 }
 
-// kindTag is about a kind, or all that begin with it.
+// kindTag returns the tag of a kind, or of all kinds with this prefix.
 func kindTag(kind string) (cache.Tag, error) {
 	known := []string{"bot", "bot.token", "chat"}
 	known = append(known, rostercache.Kinds()...)
@@ -138,7 +138,7 @@ func kindTag(kind string) (cache.Tag, error) {
 	return cache.Tag{Kind: kind}, nil
 }
 
-// keyOf finds the bot or chat that a kind is about, removed ones too.
+// keyOf returns the id of the bot or chat with this name, removed ones included.
 func keyOf(ctx context.Context, pool *pgxpool.Pool, kind, name string) (id int64, err error) {
 	what, sql := "bot", `SELECT id FROM bots WHERE name = $1`
 	if !strings.HasPrefix(kind, what) {

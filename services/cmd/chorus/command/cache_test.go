@@ -27,7 +27,7 @@ func TestCache(t *testing.T) {
 	url := testenv.Redis(t)
 	o := on{t, pool.Config().ConnString()}
 
-	// A process with a cache, and its port for operators.
+	// A process with a cache, and its operators' port.
 	client, err := redisdb.Open(redisdb.Config{URL: url, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func scrape(ctx context.Context, c ops.Config, address string) (map[string]*dto.
 
 var errNoCache = errors.New("it answers, but has no cache: want the ops.listen of a service")
 
-// cacheState tells how a process' cache is.
+// cacheState prints the state of a process' cache.
 func cacheState(w io.Writer, address string, families map[string]*dto.MetricFamily) error {
 	announced, shared := "does not hear of changes, and keeps values for a second only", "not shared through Redis"
 	if truth(families["chorus_cache_connected"]) {
@@ -100,7 +100,7 @@ func cacheState(w io.Writer, address string, families map[string]*dto.MetricFami
 	return err
 }
 
-// cacheStats are numbers by kind.
+// cacheStats holds the figures of each kind.
 type cacheStats map[string]*kindStats
 
 type kindStats struct {

@@ -65,7 +65,7 @@ func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
 			}
 			report.Add(failure("configuration", "", line, remedy))
 		}
-		return &report, nil // the rest would look at other servers than are meant
+		return &report, nil // the other checks would use servers that aren't meant
 	}
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func check(cmd *cobra.Command, cfg *configuration) (*preflight.Report, error) {
 	return &report, err
 }
 
-// checkAll looks at all that a configuration names.
+// checkAll checks everything that the configuration names.
 func checkAll(ctx context.Context, cfg *configuration) (report preflight.Report, err error) {
 	report.Add(preflight.Finding{Status: preflight.OK, Check: "configuration", Found: "can be read"})
 	pool, found := preflight.Database(ctx, cfg.database)

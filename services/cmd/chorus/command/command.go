@@ -1,5 +1,5 @@
-// Package command is chorus' command line: it reads the configuration, puts the
-// parts together and runs them.
+// Package command implements the command line of chorus. It reads the configuration,
+// connects the parts of each service and runs them. modules.go lists the services.
 package command
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/telemetry"
 )
 
-// Groups of the commands in the help.
+// These are the groups of commands in the help.
 const (
 	groupTry      = "try"
 	groupServices = "services"
@@ -19,7 +19,7 @@ const (
 	groupOperate  = "operate"
 )
 
-// New makes the whole command line.
+// New returns the root command with all commands.
 func New() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "chorus",

@@ -11,9 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/config"
 )
 
-// writeConfigTable writes a table of each section of the configuration as
-// Markdown. The sections are grouped by the services that read them, which their
-// commands' flags tell.
+// writeConfigTable writes a Markdown table for each section of the configuration. It groups
+// the sections by the services that read them, which it finds by the commands' flags.
 func writeConfigTable(w io.Writer, root *cobra.Command, rows []config.Row) error {
 	groups := []struct {
 		title   string
@@ -51,7 +50,7 @@ func only(service string) func([]string) bool {
 	return func(services []string) bool { return len(services) == 1 && services[0] == service }
 }
 
-// bySection parts the rows by their sections, which keep their order.
+// bySection groups the rows by section, in the order of the sections.
 func bySection(rows []config.Row) (sections []string, parts map[string][]config.Row) {
 	parts = map[string][]config.Row{}
 	for _, r := range rows {
@@ -63,8 +62,8 @@ func bySection(rows []config.Row) (sections []string, parts map[string][]config.
 	return sections, parts
 }
 
-// readers are the services and the other commands that have a flag of a section's.
-// Those that read every section are left out.
+// readers returns the services and the other commands that have a flag of a section.
+// Commands that read every section are left out.
 func readers(root *cobra.Command, section []config.Row) (services, others []string) {
 	for _, c := range root.Commands() {
 		switch {
@@ -78,7 +77,7 @@ func readers(root *cobra.Command, section []config.Row) (services, others []stri
 	return services, others
 }
 
-// reads tells whether a command or one below it has a flag of the section's.
+// reads tells whether a command or a subcommand has a flag of the section.
 func reads(c *cobra.Command, section []config.Row) bool {
 	has := func(r config.Row) bool {
 		return r.Flag != "" && c.Flags().Lookup(strings.TrimPrefix(r.Flag, "--")) != nil
@@ -87,7 +86,7 @@ func reads(c *cobra.Command, section []config.Row) bool {
 		slices.ContainsFunc(c.Commands(), func(below *cobra.Command) bool { return reads(below, section) })
 }
 
-// readBy is the readers in words.
+// readBy joins the names of the readers.
 func readBy(services, others []string) string {
 	all := slices.Concat(services, []string{"up"}, others)
 	for i, name := range all {

@@ -25,7 +25,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// The sections of the configuration.
+// These are the sections of the configuration.
 const (
 	sectionLog       = "log"
 	sectionTrace     = "trace"
@@ -46,7 +46,7 @@ const (
 	sectionUp        = "up"
 )
 
-// Fields that a command can't do without, or treats in a special way.
+// These fields are required by some commands or need special treatment.
 const (
 	databaseURL              = sectionDatabase + ".url"
 	databaseConnectTimeout   = sectionDatabase + ".connect_timeout"
@@ -62,7 +62,8 @@ const (
 	plannerPace              = sectionPlanner + ".pace"
 )
 
-// configuration is that of every command; each binds flags to what it uses.
+// configuration holds the configuration of all commands. Each command binds flags for the
+// sections that it uses.
 type configuration struct {
 	*config.Tree
 	log       telemetry.LogConfig
@@ -116,21 +117,21 @@ func newConfiguration() *configuration {
 	return c
 }
 
-// load reads the configuration of a command whose flags were parsed.
+// load reads the configuration. The command's flags must have been parsed.
 func (c *configuration) load(cmd *cobra.Command, required ...string) error {
 	return c.Load(cmd.Flags(), os.Environ(), required...)
 }
 
-// given tells whether a value was set by anybody.
+// given tells whether a value was set explicitly.
 func (c *configuration) given(path string) bool { return c.Origin(path) != "default" }
 
-// upConfig is what only chorus up needs.
+// upConfig holds the settings of chorus up alone.
 type upConfig struct {
 	Dir   string   `config:"dir" doc:"folder that keeps the state of the embedded parts"`
 	Casts []string `config:"casts" doc:"cast files that are applied at the start"`
 }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c upConfig) Validate() error {
 	if c.Dir == "" {
 		return errors.New("dir: is empty, want a folder")
@@ -138,13 +139,13 @@ func (c upConfig) Validate() error {
 	return nil
 }
 
-// keyConfig says with what the bots' tokens are sealed.
+// keyConfig names the keys that seal the bots' tokens.
 type keyConfig struct {
 	Keys secret.String `config:"keys" doc:"keys that seal the bots' tokens, as chorus key prints them, separated by commas: the first seals, all open"`
 	File string        `config:"file" doc:"file with those keys, instead of secret.keys"`
 }
 
-// Validate joins everything that is wrong.
+// Validate returns all mistakes, joined.
 func (c keyConfig) Validate() error {
 	if !c.Keys.Empty() && c.File != "" {
 		return errors.New("file: is set and secret.keys too, want one of them")

@@ -21,7 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner"
 )
 
-// console puts the console together with what the other services know.
+// console creates the console with the functions of other services that it needs.
 func (p *process) console() (run.Part, error) {
 	keys, err := p.cfg.keyring()
 	if err != nil {
@@ -32,7 +32,7 @@ func (p *process) console() (run.Part, error) {
 		return run.Part{}, fmt.Errorf("llm.%w", err)
 	}
 	book := usage.NewBook(p.pool, p.log.Named("usage"))
-	// The generator of this process, if there is one, has the metrics.
+	// Without metrics, because a generator in this process registers the same ones.
 	texts := chain.New(links, chain.Deps{Ledger: book, Now: p.clock.Now, Log: p.log.Named("llm")})
 	tools, closeTools, err := p.castTools(texts)
 	if err != nil {
@@ -62,10 +62,11 @@ func (p *process) console() (run.Part, error) {
 	}}, nil
 }
 
-// honest tells whether a line makes no human of a bot.
+// honest tells whether a line doesn't claim that its speaker is human.
 func honest(line string) bool { return !guard.ClaimsHuman(line) }
 
-// castTools are what makes bots and chats where Telegram is emulated, and what writes.
+// castTools returns the functions that create bots and chats in an emulated Telegram, and
+// those that write texts.
 func (p *process) castTools(texts *chain.Chain) (tools cast.Tools, closeTools func(), err error) {
 	closeTools = func() {}
 	made := emulated{control: p.emulator}
@@ -87,7 +88,7 @@ func (p *process) castTools(texts *chain.Chain) (tools cast.Tools, closeTools fu
 	tools.Say = func(ctx context.Context, chat, bot int64, text string) (string, error) {
 		return interview.Ask(ctx, chat, bot, text)
 	}
-	if p.cfg.llm.Kind != provider.Offline { // it can't write what it is told to
+	if p.cfg.llm.Kind != provider.Offline { // the offline writer doesn't follow instructions
 		tools.Write = func(ctx context.Context, system, user string) (string, error) {
 			answer, err := texts.Generate(ctx, llm.Request{
 				Messages: []llm.Message{{Role: llm.RoleSystem, Content: system}, {Role: llm.RoleUser, Content: user}},

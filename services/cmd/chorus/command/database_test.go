@@ -11,13 +11,13 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// on is a call on a database.
+// on calls commands on a database.
 type on struct {
 	t   *testing.T
 	dsn string
 }
 
-// call is what a command prints that must succeed.
+// call returns the output of a command that must succeed.
 func (o on) call(args ...string) string {
 	o.t.Helper()
 	got := chorus(append(args, "--database.url="+o.dsn)...)
@@ -27,7 +27,7 @@ func (o on) call(args ...string) string {
 	return got.Out
 }
 
-// refuses is the error of a command that must fail as a mistake does.
+// refuses checks the error of a command that must fail as an error of usage.
 func (o on) refuses(want string, args ...string) {
 	o.t.Helper()
 	got := chorus(append(args, "--database.url="+o.dsn)...)
@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 	o.prints("reply_probability was not set for chat:club.\n", "settings", "unset", "reply_probability", "--chat", "club")
 	o.prints("0.8  # global; a number from 0 to 1\n", "settings", "get", "reply_probability", "--chat", "club")
 
-	// What is text in the database is no text for people.
+	// Values are printed in their form for people, not as stored.
 	o.call("settings", "set", "turn_ttl", "90s")
 	if got := o.call("settings", "get", "turn_ttl"); !strings.HasPrefix(got, "1m30s  # global; ") {
 		t.Errorf("got %q", got)
@@ -170,7 +170,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// A provider has its name in what is found of its texts and of its budget.
+// The findings of a provider's texts and budget contain its name.
 func TestCheckNamesAProviderWithoutABudget(t *testing.T) {
 	t.Parallel()
 	got := chorus("check", "--database.url="+testenv.Postgres(t), "--nats.url=nats://127.0.0.1:1", "--nats.connect-timeout=1s", "--redis.url=redis://127.0.0.1:1",

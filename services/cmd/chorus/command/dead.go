@@ -33,7 +33,7 @@ replayed and purged.`,
 	return cmd
 }
 
-// deadLetterFlags choose dead letters.
+// deadLetterFlags select dead letters.
 type deadLetterFlags struct {
 	service, chat     string
 	since, olderThan  time.Duration
@@ -48,7 +48,7 @@ func (f *deadLetterFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.notReplayed, "not-replayed", false, "only those that were never replayed")
 }
 
-// filter returns what the flags and an optional turn choose.
+// filter returns the filter for the flags and an optional turn.
 func (f *deadLetterFlags) filter(args []string) (journal.DeadLetterFilter, error) {
 	out := journal.DeadLetterFilter{Service: f.service, Chat: f.chat, Unreplayed: f.notReplayed, Since: max(f.since, 0), OlderThan: max(f.olderThan, 0)}
 	if len(args) == 0 {
@@ -62,7 +62,7 @@ func (f *deadLetterFlags) filter(args []string) (journal.DeadLetterFilter, error
 	return out, nil
 }
 
-// maxDeadLetters bounds what one command looks at.
+// maxDeadLetters limits the dead letters that one command handles.
 const maxDeadLetters = 10_000
 
 func deadListCommand() *cobra.Command {
@@ -133,7 +133,7 @@ func deadShowCommand() *cobra.Command {
 	return cmd
 }
 
-// deadLetterJSON is a dead letter as it is shown.
+// deadLetterJSON is the JSON form of a dead letter.
 type deadLetterJSON struct {
 	Turn       string          `json:"turn"`
 	Chat       string          `json:"chat"`
@@ -163,7 +163,7 @@ func printDeadLetter(w io.Writer, l journal.DeadLetter) (err error) {
 	return writeJSON(w, shown)
 }
 
-// writeJSON writes a value for people who read JSON.
+// writeJSON writes a value as indented JSON.
 func writeJSON(w io.Writer, value any) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
@@ -212,7 +212,7 @@ over the bus; where that is not reached, they find the turns within some seconds
 	return cmd
 }
 
-// replay opens dead turns again, and adds their chats to those to ring for.
+// replay reopens dead turns and adds their chats to rings.
 func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.DeadLetterFilter, good time.Duration, rings map[bus.Queue][]int64) error {
 	letters, err := j.FindDeadLetters(ctx, f, maxDeadLetters)
 	if err != nil {
@@ -237,8 +237,8 @@ func replay(ctx context.Context, w io.Writer, j *journal.Journal, f journal.Dead
 	return errors.Join(append(errs, err)...)
 }
 
-// ring tells the services of chats that have something to do. Without a bus, their sweeps
-// find it.
+// ring rings for the chats of reopened turns. Without a bus, the services' sweeps find
+// them.
 func ring(cmd *cobra.Command, cfg *configuration, rings map[bus.Queue][]int64) error {
 	if len(rings) == 0 || cfg.nats.URL == "" {
 		return nil
@@ -260,7 +260,7 @@ func ring(cmd *cobra.Command, cfg *configuration, rings map[bus.Queue][]int64) e
 	return nil
 }
 
-// ringTimeout bounds the wait for the bus, which is no more than a help.
+// ringTimeout limits the wait for the bus, which only speeds up the replay.
 const ringTimeout = 2 * time.Second
 
 func deadPurgeCommand() *cobra.Command {

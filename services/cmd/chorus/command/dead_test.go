@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// Dead letters are listed, shown and replayed by their turn; whoever works on it is told.
+// Dead letters are listed, shown and replayed by their turn. A replay rings the stage.
 func TestDead(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -24,7 +24,7 @@ func TestDead(t *testing.T) {
 	o := on{t, pool.Config().ConnString()}
 	o.prints("There are no dead letters.\n", "dead", "list")
 
-	// One whose text can't be written, and one that can't be sent.
+	// One turn whose text can't be written, and one that can't be sent.
 	j, claims := journal.New(pool), journal.Claims{Owner: 1, Lease: 60e9}
 	unwritten, unsent := journaltest.Turn(chat, 1, anna), journaltest.Turn(chat, 2, anna)
 	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
@@ -88,7 +88,7 @@ func TestDead(t *testing.T) {
 	o.refuses("want a TURN, or --all with flags that choose", "dead", "replay")
 }
 
-// matches calls a command that must print what an expression describes.
+// matches calls a command and compares its output with a regular expression.
 func (o on) matches(want string, args ...string) {
 	o.t.Helper()
 	if got := o.call(args...); !regexp.MustCompile(want).MatchString(got) {

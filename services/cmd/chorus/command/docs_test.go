@@ -17,7 +17,7 @@ import (
 
 const repository = "../../../.."
 
-// The documents that are written from the code. UPDATE_DOCS=1 writes them.
+// These documents are generated from the code. UPDATE_DOCS=1 writes them.
 func TestDocumentsAreCurrent(t *testing.T) {
 	configuration := filepath.Join(repository, "docs", "configuration.md")
 	current(t, configuration, read(t, configuration), configurationPage+output(t, "config", "--table"))
@@ -26,7 +26,7 @@ func TestDocumentsAreCurrent(t *testing.T) {
 	current(t, settings, read(t, settings), settingsPage+output(t, "settings", "list", "--markdown"))
 }
 
-// Whoever looks for a command finds it on the page of commands.
+// Every command is described on the page of commands.
 func TestEveryCommandIsOnItsPage(t *testing.T) {
 	t.Parallel()
 	page := read(t, filepath.Join(repository, "docs", "commands.md"))
@@ -39,8 +39,8 @@ func TestEveryCommandIsOnItsPage(t *testing.T) {
 	}
 }
 
-// What the compose file passes on of .env to the services: all of the configuration
-// but what it decides itself, so that no setting is forgotten.
+// The compose file passes on the variables of .env to the services: all of the
+// configuration except what it decides itself. So no setting is forgotten.
 func TestComposePassesOnWhatIsCurrent(t *testing.T) {
 	var parts strings.Builder
 	names := regexp.MustCompile("`(CHORUS_[A-Z_]+)`")
@@ -74,8 +74,8 @@ func TestComposePassesOnWhatIsCurrent(t *testing.T) {
 	current(t, path, text, before+begin+want+end+after)
 }
 
-// decided tells what the compose file decides itself: where its servers and secrets
-// are, and the ports that containers reach each other at.
+// decided tells whether the compose file itself decides a variable: addresses of servers,
+// files of secrets, and ports between containers.
 func decided(variable string) bool {
 	return slices.Contains([]string{
 		"CHORUS_DATABASE_URL", "CHORUS_NATS_URL", "CHORUS_NATS_CREDENTIALS", "CHORUS_REDIS_URL", "CHORUS_SECRET_KEYS", "CHORUS_SECRET_FILE",
@@ -85,7 +85,7 @@ func decided(variable string) bool {
 	}, variable)
 }
 
-// inserted checks the part of a document that is written from the code.
+// inserted checks the part of a document that is generated from the code.
 func inserted(t *testing.T, path, part, want string) {
 	t.Helper()
 	text := read(t, path)
@@ -98,7 +98,7 @@ func inserted(t *testing.T, path, part, want string) {
 	current(t, path, text, before+begin+want+end+after)
 }
 
-// A day of each example, and its picture.
+// A simulated day of each example, with its picture, which is drawn from the JSON.
 func TestSimulationsAreCurrent(t *testing.T) {
 	var page strings.Builder
 	for _, cast := range []string{"book-club", "role-playing-table", "market-talk"} {
@@ -152,7 +152,7 @@ func current(t *testing.T, path, have, want string) {
 	}
 }
 
-// read is a file's text; a file that isn't there is empty.
+// read returns a file's text; empty for a missing file.
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -162,7 +162,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// output is what a command prints.
+// output returns what a command prints.
 func output(t *testing.T, args ...string) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -24,10 +24,10 @@ import (
 // anyPort makes NATS listen on a free port.
 const anyPort = -1
 
-// databaseName is the private server's one database.
+// databaseName is the name of the private server's only database.
 const databaseName = "chorus"
 
-// embedded is a process with the parts that it brings along; nil ones are real.
+// embedded is a process with embedded servers. A nil server is an external one.
 type embedded struct {
 	*process
 	postgres *postgres.Server
@@ -35,7 +35,7 @@ type embedded struct {
 	telegram *emulator.Emulator
 }
 
-// start starts what nobody gave an address for, and connects.
+// start starts a server for each address that isn't configured, and connects.
 func (e *embedded) start(ctx context.Context) error {
 	if e.cfg.database.URL == "" {
 		if err := e.startPostgres(ctx); err != nil {
@@ -92,8 +92,8 @@ func (e *embedded) declare(ctx context.Context, opts []nats.Option) error {
 	return b.Declare(ctx)
 }
 
-// addServers adds the parts that end only by a fault, and the emulator, which
-// outlives the services that call it.
+// addServers adds PostgreSQL, whose part ends only if the server fails, and the emulator,
+// which outlives the services that call it.
 func (e *embedded) addServers() {
 	if e.postgres != nil {
 		e.group.Add(run.Part{Name: "postgres", Run: func(ctx context.Context) error {
@@ -110,11 +110,11 @@ func (e *embedded) addServers() {
 	}
 }
 
-// stop ends the servers, side by side.
+// stop stops the servers, all at the same time.
 func (e *embedded) stop() error {
 	var stopping errgroup.Group
 	if e.telegram != nil {
-		// Run has closed it unless it never ran.
+		// This has an effect only if Run was never called.
 		stopping.Go(e.telegram.Close)
 	}
 	if e.nats != nil {

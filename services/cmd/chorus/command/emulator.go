@@ -53,16 +53,15 @@ faults on and shows a log of every call. Any bot library can be tested on it.`,
 	return cmd
 }
 
-// newEmulator makes an emulator that listens, with its page and its control
-// interface.
+// newEmulator returns an emulator that listens, with its page and its control interface.
 func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.Emulator, error) {
 	e, err := emulator.New(cfg.emulator, log.Named("emulator"))
 	if err != nil {
 		return nil, fmt.Errorf("emulator.%w", err)
 	}
 	if err := e.Listen(); err != nil {
-		_ = e.Close()                              // nothing has happened in it yet
-		return nil, fmt.Errorf("emulator.%w", err) // it begins with listen
+		_ = e.Close()                              // it has no state yet
+		return nil, fmt.Errorf("emulator.%w", err) // the error begins with "listen"
 	}
 	opts := page.Options{Title: "Chorus", Banner: "A simulated Telegram: every persona here is a bot.", Log: log}
 	if offline {
@@ -75,15 +74,15 @@ func newEmulator(cfg *configuration, log *zap.Logger, offline bool) (*emulator.E
 	return e, nil
 }
 
-// emulated makes what a cast file needs in an emulator that runs elsewhere. To
-// make it twice changes nothing.
+// emulated creates the bots and chats of a cast file in an emulator of another process. A
+// repetition changes nothing.
 type emulated struct {
 	control *control.Client
-	// dry makes up what would be made.
+	// dry returns made-up ids and tokens instead of creating anything.
 	dry bool
 }
 
-// token registers a bot, whose token the emulator makes and tells.
+// token registers a bot and returns the token from the emulator.
 func (e emulated) token(ctx context.Context, b roster.Bot) (secret.String, error) {
 	token, err := e.register(ctx, control.NewBot{Username: usernameOf(b), Name: b.Persona.DisplayName})
 	if err != nil {
@@ -108,15 +107,15 @@ func (e emulated) register(ctx context.Context, b control.NewBot) (secret.String
 	return made.Token, err
 }
 
-// madeUp is an id of what a dry run doesn't make.
+// madeUp returns an id for something that a dry run doesn't create.
 func madeUp(name string) int64 {
 	const digits = 1_000_000_000_000
 	sum := sha256.Sum256([]byte(name))
 	return int64(binary.BigEndian.Uint64(sum[:])%digits) + digits
 }
 
-// chat makes a group with its cast, unless there is one of its id, or without one
-// of its title and kind.
+// chat creates a group with its cast, unless there is one with its id, or for a chat
+// without an id, with its title and kind.
 func (e emulated) chat(ctx context.Context, c roster.Chat, cast []roster.Bot) (int64, error) {
 	want := emulatedChat(c, cast)
 	id, err := e.ensure(ctx, want)
@@ -163,7 +162,7 @@ func (e emulated) ensure(ctx context.Context, want control.NewChat) (int64, erro
 	return chats[i].ID, nil
 }
 
-// emulatedChat is a chat of a cast file as the emulator takes it.
+// emulatedChat converts a chat of a cast file for the emulator.
 func emulatedChat(c roster.Chat, cast []roster.Bot) world.NewChat {
 	members := make([]string, 0, len(cast))
 	for _, b := range cast {
@@ -182,8 +181,8 @@ func emulatedChat(c roster.Chat, cast []roster.Bot) world.NewChat {
 // longestUsername is Telegram's limit.
 const longestUsername = 32
 
-// usernameOf is the name that a bot gets in an emulator: its own one, or for a bot
-// without one a name that follows from what the cast file calls it.
+// usernameOf returns a bot's username in an emulator. A bot without one gets a name that is
+// derived from its name in the cast file.
 func usernameOf(b roster.Bot) string {
 	if b.Username != "" {
 		return b.Username
@@ -193,7 +192,7 @@ func usernameOf(b roster.Bot) string {
 	if name[0] >= '0' && name[0] <= '9' || name[0] == '_' {
 		name = "b" + name
 	}
-	if name != b.Name || len(name)+len(suffix) > longestUsername { // others may come to the same name
+	if name != b.Name || len(name)+len(suffix) > longestUsername { // different names may give the same result, so a hash is added
 		sum := sha256.Sum256([]byte(b.Name))
 		name = fmt.Sprintf("%s_%x", name[:min(len(name), longestUsername-len(suffix)-9)], sum[:4])
 	}

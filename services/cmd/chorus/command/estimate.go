@@ -13,19 +13,20 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
 
-// What an estimate supposes of texts that nobody has written yet.
+// These are assumptions about texts that don't exist yet.
 const (
-	// charsOfLine is how long a message of the chat is.
+	// charsOfLine is the length of a chat's message.
 	charsOfLine = 120
-	// charsPerToken is how many characters a token has, about.
+	// charsPerToken is the approximate length of a token.
 	charsPerToken = 4
-	// again is how many calls a text takes: some drafts are written once more.
+	// again is the number of calls for a text: some drafts are rewritten.
 	again = 1.1
-	// tokensOfMemories is how long a search for memories is, and its answer.
+	// tokensOfMemories and tokensFound are the sizes of the prompt and the answer of a
+	// search for memories.
 	tokensOfMemories, tokensFound = 1800, 100
 )
 
-// tokensOf returns how many tokens an answer of a length has, about.
+// tokensOf returns the approximate tokens of an answer of a length.
 func tokensOf(l decide.Length) int {
 	switch l {
 	case decide.LengthLong:
@@ -37,13 +38,13 @@ func tokensOf(l decide.Length) int {
 	return 30
 }
 
-// estimate is what a day of a cast takes, as far as that can be told beforehand.
+// estimate is the expected usage of a cast in a day.
 type estimate struct {
-	texts, prompts, answers float64 // texts, and tokens
+	texts, prompts, answers float64 // the number of texts, and tokens
 }
 
-// estimated scales what was played to a day. Prompts are rendered as the generator
-// does, with chats as full as they may be.
+// estimated scales a simulation to one day. It renders the prompts like the generator, with
+// a full history.
 func estimated(cfg *configuration, cast roster.Cast, played simulate.Result) (estimate, error) {
 	renderer, err := prompt.New(prompt.Config{Dir: cfg.generator.Prompts, History: cfg.generator.History, Tokens: cfg.generator.PromptTokens})
 	if err != nil {
@@ -71,10 +72,10 @@ func estimated(cfg *configuration, cast roster.Cast, played simulate.Result) (es
 	return estimate{texts: e.texts / days, prompts: e.prompts / days, answers: e.answers / days}, nil
 }
 
-// fewLines is after how many messages a talk is searched for memories, at the soonest.
+// fewLines is the minimum of messages between two searches for memories.
 const fewLines = 12
 
-// promptTokens returns how long the prompt of each bot is.
+// promptTokens returns the tokens of each bot's prompt.
 func promptTokens(renderer *prompt.Renderer, cast roster.Cast, history int) (map[string]int, error) {
 	line := script.Line{Author: "Somebody", Text: strings.Repeat("word ", charsOfLine/len("word "))}
 	lines := make([]script.Line, history)
@@ -103,7 +104,7 @@ func promptTokens(renderer *prompt.Renderer, cast roster.Cast, history int) (map
 	return tokens, nil
 }
 
-// write tells of the estimate.
+// write prints the estimate.
 func (e estimate) write(w io.Writer, cfg *configuration, set decide.Settings, chats int) error {
 	table := newTable(w)
 	table.linef("\nA DAY TAKES, ABOUT")

@@ -81,7 +81,7 @@ due, or what it waits for, and who is awake.`,
 	return cmd
 }
 
-// namedTurn reads how a turn or a chat is named: number is 0 for a chat.
+// namedTurn parses the name of a turn or a chat. number is 0 for a chat.
 func namedTurn(text string) (chatID int64, chat string, number int64, err error) {
 	if id, err := subject.ParseTurnID(text); err == nil {
 		return id.GetChatId(), "", id.GetNumber(), nil
@@ -134,8 +134,8 @@ func explainTurn(w io.Writer, t *turns.Turn) error {
 	return table.end()
 }
 
-// explainText shows how the text of a turn was written. What a model wrote goes to a
-// terminal, so nothing is in it that can't be seen.
+// explainText shows how the text of a turn was written. Models' texts are cleaned, because
+// a terminal would interpret invisible characters.
 func explainText(w io.Writer, of turns.Writing, prompt bool) error {
 	var text strings.Builder
 	for _, written := range of.Writings {
@@ -168,7 +168,7 @@ func explainText(w io.Writer, of turns.Writing, prompt bool) error {
 	return nil
 }
 
-// verdict is what the guard said to a draft.
+// verdict describes the guard's result for a draft.
 func verdict(d journal.Draft) string {
 	if d.Rule == "" {
 		return "the guard had no objection"
@@ -192,7 +192,7 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// doing returns what a turn does, in words.
+// doing describes what a turn does.
 func doing(t *chorusv1.Turn, author string) string {
 	var parts []string
 	kind := subject.TurnKindName(t.GetKind())
@@ -265,7 +265,7 @@ func explainChat(ctx context.Context, w io.Writer, pool *pgxpool.Pool, cfg *conf
 	return table.end()
 }
 
-// outlookOf tells how things stand in a chat, in words.
+// outlookOf describes the state of a chat.
 func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat string) (o chats.Outlook, err error) {
 	pace := cfg.planner.Pace
 	outlook, err := look(ctx, pool, pace, chat)
@@ -318,7 +318,7 @@ func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat
 	for i, obstacle := range decide.Obstacles(in) {
 		bot := &in.Cast[i]
 		lastHour := strconv.Itoa(bot.LastHour)
-		if pace == 0 { // else the planner heeds no hourly limit
+		if pace == 0 { // with a pace, the planner ignores hourly limits
 			lastHour = ofMax(bot.LastHour, bot.HourlyMax)
 		}
 		o.Cast = append(o.Cast, chats.Member{Bot: bot.Name, State: state(in, bot, obstacle, refused), LastHour: lastHour})
@@ -329,7 +329,7 @@ func outlookOf(ctx context.Context, pool *pgxpool.Pool, cfg *configuration, chat
 	return o, nil
 }
 
-// paceIn is how often a message comes in a chat where planner.pace holds.
+// paceIn describes the interval of messages in a chat with planner.pace.
 func paceIn(set decide.Settings) string {
 	words := fmt.Sprintf("a message about every %v (planner.pace", set.EvenGap().Round(100*time.Millisecond))
 	if set.ScaleFactor != 1 {
@@ -338,7 +338,7 @@ func paceIn(set decide.Settings) string {
 	return words + ")"
 }
 
-// ofMax is a number beside its limit, of which 0 is none.
+// ofMax describes a number and its limit; 0 is no limit.
 func ofMax(n, limit int) string {
 	if limit == 0 {
 		return fmt.Sprintf("%d, without a limit,", n)

@@ -141,7 +141,7 @@ func TestExplain(t *testing.T) {
 	o.refuses("got 0 arguments, want a turn or a chat (see chorus explain --help)", "explain")
 }
 
-// The reasons for which people got no answer are told in words, but for those who got one
+// The reasons for missing answers are described, except those of prompts that were answered
 // later.
 func TestExplainTellsWhoGotNoAnswer(t *testing.T) {
 	t.Parallel()
@@ -184,7 +184,7 @@ VALUES ($1, $2::bigint, $3, 'reply', $2::bigint, '', now(), now(), now() + inter
 	}
 }
 
-// The pace is that of the chat.
+// The pace is the chat's.
 func TestExplainTellsThePaceThatHolds(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -204,8 +204,8 @@ func TestExplainTellsThePaceThatHolds(t *testing.T) {
 	}
 }
 
-// A chat whose texts fail says so, with what the provider did and since when, and which
-// budget is used up.
+// A chat without texts reports the provider's failure, its begin, and which budget is used
+// up.
 func TestExplainTellsThatTextsFail(t *testing.T) {
 	t.Parallel()
 	pool := journaltest.Open(t)
@@ -229,9 +229,9 @@ func TestExplainTellsThatTextsFail(t *testing.T) {
 	says("")
 	called("2026-05-06 10:00:00Z", "text", "transient")
 	says(`texts +no texts: the model stub could not be reached or failed once since 2026-05-06 10:00 UTC; chorus check tells the remedy\n`)
-	says(`now +a turn can be planned\n`) // it may be a hiccup
+	says(`now +a turn can be planned\n`) // one failure may be a hiccup
 	called("2026-05-06 10:01:00Z", "text", "written")
-	called("2026-05-06 10:02:00Z", "memory", "permanent") // no text
+	called("2026-05-06 10:02:00Z", "memory", "permanent") // not a text
 	says("")
 	called("2026-05-06 10:03:00Z", "rewrite", "permanent")
 	says(`texts +no texts: the model stub refused to write once since 2026-05-06 10:03 UTC; chorus check tells the remedy\n`)

@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 )
 
-// healthTimeout is below the time-out of common probes.
+// healthTimeout is shorter than the time-out of common probes.
 const healthTimeout = 2 * time.Second
 
 func healthCommand() *cobra.Command {
@@ -50,7 +50,7 @@ check of images that have no other program in them.`,
 	return cmd
 }
 
-// nearby returns how this machine reaches what listens on an address of all machines.
+// nearby returns the address at which this machine reaches a listener on all addresses.
 func nearby(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); err == nil && (host == "" || (ip != nil && ip.IsUnspecified())) {
@@ -59,7 +59,7 @@ func nearby(listen string) string {
 	return listen
 }
 
-// healthy is nil if the address answers with a success.
+// healthy returns nil if the address answers 200.
 func healthy(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()

@@ -24,7 +24,7 @@ func TestHealth(t *testing.T) {
 		args   []string
 		status int
 		path   string
-		say    string // what the error says; empty for none
+		say    string // part of the error; empty for none
 	}{
 		{[]string{"--ops.listen", "127.0.0.1:" + port}, http.StatusOK, "/healthz", ""},
 		{[]string{"--ops.listen", "0.0.0.0:" + port, "--ops.metrics-open"}, http.StatusOK, "/healthz", ""},

@@ -13,7 +13,7 @@ import (
 	"github.com/chorus-cast/chorus/services/cmd/chorus/command"
 )
 
-// commands are all commands, the root first.
+// commands returns all commands, the root first.
 func commands(cmd *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{cmd}
 	for _, c := range cmd.Commands() {
@@ -22,10 +22,10 @@ func commands(cmd *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// words are what a command is called with, without chorus itself.
+// words returns the arguments that call a command.
 func words(cmd *cobra.Command) []string { return strings.Fields(cmd.CommandPath())[1:] }
 
-// The help of each command stands in testdata. make generate writes it.
+// The help of each command is in testdata. make generate writes it.
 func TestHelpTextsAreCurrent(t *testing.T) {
 	files := map[string]bool{}
 	for _, cmd := range commands(command.New()) {

@@ -10,11 +10,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 )
 
-// loadCommand is not in images: it starts and kills services.
+// loadCommand is a placeholder: images can't start and kill services.
 func loadCommand() *cobra.Command { return absent("load", "Play a scenario of load and faults") }
 
-// upCommand is not in images. What it brings along (a database, a NATS server) is
-// a tenth of the program, and needs a system around it to install and to run.
+// upCommand is a placeholder. The embedded servers (PostgreSQL, NATS) would be a tenth of
+// the program, and need a system to be installed and run on.
 func upCommand() *cobra.Command { return absent("up", "Run everything in one process") }
 
 func absent(name, short string) *cobra.Command {

@@ -25,7 +25,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/load/scenario"
 )
 
-// loading is what chorus load is told by flags of its own.
+// loading holds the flags of chorus load.
 type loading struct {
 	file, out, dir, operate string
 	size, pace              float64
@@ -82,7 +82,7 @@ func (l *loading) play(cmd *cobra.Command, cfg *configuration) error {
 	if l.out == "" {
 		l.out = s.Name + ".json"
 	}
-	// A report that can't be written is known now, not after the run.
+	// An unwritable report must fail before the run, not after it.
 	if err := os.MkdirAll(filepath.Dir(l.out), 0o755); err != nil { //nolint:gosec // reports are for others to read
 		return run.Usage(fmt.Errorf("--out: %w", err))
 	}
@@ -118,7 +118,7 @@ func (l *loading) check() error {
 	return errors.Join(errs...)
 }
 
-// tell writes the report, and the summary for a person.
+// tell writes the report, and prints the summary.
 func (l *loading) tell(cmd *cobra.Command, r *report.Report) error {
 	if err := r.Save(l.out); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (l *loading) embed(ctx context.Context, s *scenario.Scenario) (load.Deploym
 	return &temporary{e, remove}, nil
 }
 
-// folder is an empty one for the state of a run.
+// folder creates an empty folder for the state of a run.
 func (l *loading) folder() (dir string, remove func() error, err error) {
 	if l.dir == "" {
 		if dir, err = os.MkdirTemp("", "chorus-load-"); err != nil {
@@ -176,7 +176,7 @@ func (l *loading) folder() (dir string, remove func() error, err error) {
 	return dir, remove, os.Chmod(dir, 0o755) //nolint:gosec // as above
 }
 
-// temporary is a deployment whose folder goes with it.
+// temporary is a deployment that removes its folder when it is closed.
 type temporary struct {
 	*deployment.Embedded
 
@@ -185,7 +185,7 @@ type temporary struct {
 
 func (t *temporary) Close() error { return errors.Join(t.Embedded.Close(), t.remove()) }
 
-// connect reaches a deployment that runs already.
+// connect connects to a running deployment.
 func (l *loading) connect(ctx context.Context, cfg *configuration) (load.Deployment, error) {
 	if cfg.telegram.URL == "" {
 		return nil, run.Usage(errors.New("--telegram.url: is empty, want the address of the emulator that the deployment has for Telegram"))
@@ -211,10 +211,11 @@ func (l *loading) connect(ctx context.Context, cfg *configuration) (load.Deploym
 	return r, nil
 }
 
-// readTimeout is for questions about the whole of a run.
+// readTimeout is the time-out of queries over a whole run.
 const readTimeout = 5 * time.Minute
 
-// progress is a line that changes where somebody looks, else a line now and then.
+// progress returns a line that is updated on a terminal, or else a line every
+// progressEvery.
 func progress(cmd *cobra.Command) load.Progress {
 	out := cmd.ErrOrStderr()
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -227,10 +228,10 @@ func progress(cmd *cobra.Command) load.Progress {
 	return &load.Lines{Out: out, Every: progressEvery}
 }
 
-// progressEvery is how often a log of a run hears of it.
+// progressEvery is the interval of progress lines in a log.
 const progressEvery = 10 * time.Second
 
-// machine returns where it runs, in a line.
+// machine describes this machine in one line.
 func machine() string {
 	model := ""
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -244,7 +245,7 @@ func machine() string {
 	return fmt.Sprintf("%s/%s%s, %d cores", runtime.GOOS, runtime.GOARCH, model, runtime.NumCPU())
 }
 
-// loadReports reads reports; a file that isn't there or is no report is a mistake.
+// loadReports reads reports. A missing or invalid file is an error of usage.
 func loadReports(files []string) ([]*report.Report, error) {
 	var list []*report.Report
 	for _, file := range files {

@@ -25,7 +25,7 @@ themselves.`,
 	return cmd
 }
 
-// maxMemories bounds what one command lists.
+// maxMemories limits the memories that one command lists.
 const maxMemories = 10_000
 
 func memoryListCommand() *cobra.Command {

@@ -69,8 +69,8 @@ newer one has made.`,
 	return cmd
 }
 
-// migrateDatabase waits for the database and applies what is pending. What a newer
-// build has made, and what serves this one, too, is left alone.
+// migrateDatabase waits for the database and applies the pending migrations. It changes
+// nothing if a newer build has migrated the database in a way that this one supports.
 func migrateDatabase(ctx context.Context, cfg *configuration) (newer bool, err error) {
 	pool, err := store.Dial(ctx, cfg.database)
 	if err != nil {
@@ -83,7 +83,7 @@ func migrateDatabase(ctx context.Context, cfg *configuration) (newer bool, err e
 	}
 	up := func(ctx context.Context) error { return migrations.Up(ctx, cfg.database.URL) }
 	err = startup.Retry(ctx, cfg.database.ConnectTimeout, store.Passes, func(ctx context.Context) error {
-		if newer { // it is not changed, but may be too new for this build
+		if newer { // changes nothing, but fails if it is too new for this build
 			return up(ctx)
 		}
 		return auditedMigration(ctx, cfg.database, "migrate up", up)

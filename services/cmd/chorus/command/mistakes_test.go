@@ -17,13 +17,13 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// result is what a user sees of a call.
+// result is the visible result of a call.
 type result struct {
 	Code     int
 	Out, Err string
 }
 
-// chorus calls chorus as its main does.
+// chorus calls the command line like main does.
 func chorus(args ...string) result {
 	var out, stderr bytes.Buffer
 	code := run.Main(&stderr, "chorus", func(ctx context.Context) error {
@@ -36,7 +36,7 @@ func chorus(args ...string) result {
 	return result{Code: code, Out: out.String(), Err: stderr.String()}
 }
 
-// nowhere is a database that nobody serves.
+// nowhere is the address of a database without a server.
 const nowhere = "--database.url=postgres://chorus:hunter2@127.0.0.1:1/chorus?sslmode=disable"
 
 func TestAMistakeIsOneLineAndCodeTwo(t *testing.T) {

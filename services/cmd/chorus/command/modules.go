@@ -19,21 +19,22 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// module is a service as a process runs it.
+// module describes a service: what a process needs to run it.
 type module struct {
 	name string
 	kind lease.Kind
-	// sections of the configuration that it reads, beside those that every service reads.
+	// sections are the configuration sections of the service, in addition to those of every
+	// service.
 	sections []string
-	// streams that it rings in or hears rings of.
+	// streams are those that it rings in or receives rings from.
 	streams []string
 	// tokens tells that it opens the bots' tokens.
 	tokens bool
-	// make puts it together, in a process that is connected.
+	// make creates the service in a process that is connected.
 	make func(*process) (run.Part, error)
 }
 
-// The modules: this is the map of Chorus. What each is made of stands in its make, below.
+// modules lists the services. The make function of each, below, shows its dependencies.
 //
 //	module     does the rows of     and rings for                  needs beside PostgreSQL and NATS
 //	planner    prompts, clocks      texts, messages, reactions     settings, cache
@@ -81,7 +82,7 @@ func consoleModule() module {
 	}
 }
 
-// everything is all modules in one process.
+// everything describes a process with all modules.
 func everything() module {
 	return module{name: "up", kind: lease.All, streams: bus.Streams(), tokens: true}
 }
@@ -134,8 +135,8 @@ func (p *process) generator() (run.Part, error) {
 	}}, nil
 }
 
-// senderMargin is what the sender gets beyond the grace of its calls to write
-// down what became of them.
+// senderMargin is the additional time that the sender gets, after the grace of its calls,
+// to record their outcomes.
 const senderMargin = 5 * time.Second
 
 func (p *process) sender() (run.Part, error) {

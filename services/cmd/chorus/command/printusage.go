@@ -11,12 +11,12 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/infra/run"
 )
 
-// printUsage shows how a command is called. It is cobra's, except that the flags of
-// the configuration, of which there are many, stand after the command's own.
+// printUsage prints the usage of a command. Unlike cobra's function, it prints the many
+// flags of the configuration after the command's own.
 func printUsage(cmd *cobra.Command) error {
 	var out strings.Builder
 	out.WriteString("Usage:\n")
-	if !cmd.HasSubCommands() || cmd.Use != cmd.Name() { // a group does nothing by itself
+	if !cmd.HasSubCommands() || cmd.Use != cmd.Name() { // a group of commands does nothing itself
 		fmt.Fprintf(&out, "  %s\n", cmd.UseLine())
 	}
 	if cmd.HasSubCommands() {
@@ -43,7 +43,7 @@ func printUsage(cmd *cobra.Command) error {
 	return err
 }
 
-// commandsOf lists the commands of a group; "" is those of none.
+// commandsOf lists the commands of a group; "" for those without a group.
 func commandsOf(out *strings.Builder, cmd *cobra.Command, group, title string) {
 	first := true
 	for _, c := range cmd.Commands() {
@@ -58,8 +58,8 @@ func commandsOf(out *strings.Builder, cmd *cobra.Command, group, title string) {
 	}
 }
 
-// split parts the flags of the configuration, which have a dot in their names,
-// from the others.
+// split separates the flags of the configuration, whose names contain a dot, from the
+// others.
 func split(flags *pflag.FlagSet) (own, configured *pflag.FlagSet) {
 	own, configured = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -72,8 +72,8 @@ func split(flags *pflag.FlagSet) (own, configured *pflag.FlagSet) {
 	return own, configured
 }
 
-// family makes each command that only groups others print its help, and each that
-// has others refuse what is none of them.
+// family makes a command without an action print its help, and a command with subcommands
+// reject unknown ones.
 func family(cmd *cobra.Command) {
 	if !cmd.HasSubCommands() {
 		return
@@ -81,7 +81,7 @@ func family(cmd *cobra.Command) {
 	if cmd.RunE == nil {
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
-	if cmd.Args == nil || cmd.Args(cmd, []string{"argument"}) != nil { // takes none itself
+	if cmd.Args == nil || cmd.Args(cmd, []string{"argument"}) != nil { // takes no arguments itself
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return noCommand(cmd, args[0])
@@ -94,10 +94,10 @@ func family(cmd *cobra.Command) {
 	}
 }
 
-// guessDistance is how wrong a command may be spelt to be guessed.
+// guessDistance is the maximum edit distance of suggested commands.
 const guessDistance = 2
 
-// noCommand says that a command has no such command below it.
+// noCommand returns the error for an unknown subcommand, with suggestions.
 func noCommand(cmd *cobra.Command, name string) error {
 	cmd.SuggestionsMinimumDistance = guessDistance
 	guess := ""
@@ -107,7 +107,7 @@ func noCommand(cmd *cobra.Command, name string) error {
 	return run.Usage(fmt.Errorf("%q is no command of %s%s (see %s --help)", name, cmd.CommandPath(), guess, cmd.CommandPath()))
 }
 
-// helpCommand is cobra's, except that an unknown command is a mistake.
+// helpCommand is cobra's help command, except that an unknown command is an error.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",

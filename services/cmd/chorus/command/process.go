@@ -33,43 +33,45 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// process is what the services of one process share.
+// process holds what the services of one process share.
 type process struct {
 	cfg      *configuration
 	log      *zap.Logger
 	metrics  *prometheus.Registry
 	tracing  *telemetry.Tracing
 	pool     *pgxpool.Pool
-	rows     *pgxpool.Pool // for rows that are named by keys
+	rows     *pgxpool.Pool // for statements that address rows by keys
 	bus      *bus.Bus
-	lease    *lease.Lease // tells others that this process lives
+	lease    *lease.Lease // proves that this process lives
 	stages   *stage.Metrics
-	unopened prometheus.Counter // tokens
+	unopened prometheus.Counter // tokens that could not be opened
 	clocks   *clock.Differences
-	clock    *clock.Clock    // PostgreSQL's
-	redis    []*redis.Client // each with a pool of its own; none without Redis
+	clock    *clock.Clock    // PostgreSQL's time
+	redis    []*redis.Client // each with its own connections; empty without Redis
 	settings *settingspg.Watch
 	ops      *ops.Server
 	cache    *cache.Cache
-	reading  *pgxpool.Pool // for what the cache misses
+	reading  *pgxpool.Pool // for reads on a cache miss
 	rostered *rostercache.Roster
 
 	group run.Group
 	// emulator is that of this process, if it has one.
 	emulator *control.Client
-	// consoleURL is where the console is reached, once it listens.
+	// consoleURL is the address of the console, set once it listens.
 	consoleURL string
-	// emulatorURL is where the emulator shows the chats, if it runs here.
+	// emulatorURL is the address of the emulator's page, if it runs in this process.
 	emulatorURL string
-	// breakers tell of those that are not closed.
+	// breakers return the circuit breakers that are not closed.
 	breakers []func() []status.Breaker
-	// rests tells of the providers of texts that are left alone; nil where there are none.
+	// rests returns the providers of texts that are not called for a while; nil without a
+	// generator.
 	rests func() []status.Rest
-	// changed is called when a setting or the roster has changed, or may have.
+	// changed holds the functions to call after a setting or the roster has changed or may
+	// have changed.
 	changed []func()
 }
 
-// newProcess makes what needs no server.
+// newProcess creates the parts that need no server.
 func newProcess(ctx context.Context, cfg *configuration, name string) (*process, error) {
 	log, err := telemetry.NewLogger(cfg.log, os.Stderr)
 	if err != nil {
@@ -88,8 +90,8 @@ func newProcess(ctx context.Context, cfg *configuration, name string) (*process,
 	return p, nil
 }
 
-// connect opens the database and the bus, and checks that both are as this build
-// needs them. What the bus has lost is made anew.
+// connect connects to the database and the bus, and checks that both fit this build. It
+// creates missing streams of the bus again.
 func (p *process) connect(ctx context.Context, m module, opts ...nats.Option) (err error) {
 	p.cfg.database.Name = "chorus-" + m.name
 	work, _, rows := p.cfg.database.Split()
@@ -114,14 +116,14 @@ func (p *process) connect(ctx context.Context, m module, opts ...nats.Option) (e
 	if err != nil {
 		return err
 	}
-	// Nothing is judged by this process' own clock.
+	// Times of rows are compared with PostgreSQL's clock only, never with this process'.
 	if err := startup.Wait(ctx, p.cfg.database.ConnectTimeout, store.Passes, p.clock.Measure); err != nil {
 		return err
 	}
 	return p.remember(ctx)
 }
 
-// databaseTime asks the database for its time, and tells it.
+// databaseTime returns a function that reads the database's time and passes it to told.
 func (p *process) databaseTime(told func(time.Time)) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		now, err := store.Time(ctx, p.pool)
@@ -132,7 +134,7 @@ func (p *process) databaseTime(told func(time.Time)) func(context.Context) (time
 	}
 }
 
-// close gives back what connect opened.
+// close closes everything that connect opened.
 func (p *process) close() {
 	if p.cache != nil {
 		p.cache.Close()
@@ -150,8 +152,8 @@ func (p *process) close() {
 	}
 }
 
-// operate opens the port for operators, and adds what every process runs. It
-// comes before the services, so that it stops after them.
+// operate opens the port for operators, and adds the parts that every process runs. It is
+// called before the services are added, so these parts stop after them.
 func (p *process) operate(ctx context.Context, m module) error {
 	checks, err := p.checks(ctx, m)
 	if err != nil {
@@ -175,8 +177,8 @@ func (p *process) operate(ctx context.Context, m module) error {
 	return nil
 }
 
-// notice tells the services of changes, and makes anew what a bus that is back has lost.
-// What rings told of meanwhile is found by sweeps.
+// notice calls the services after changes, and restores missing streams when the bus is
+// back. Sweeps find the rows of lost rings.
 func (p *process) notice(ctx context.Context) error {
 	for {
 		changed := p.settings.Changed()
@@ -199,7 +201,7 @@ func call(all []func()) {
 	}
 }
 
-// run runs what was added until the context ends.
+// run runs the added parts until the context ends.
 func (p *process) run(ctx context.Context) error {
 	if err := p.group.Run(ctx); err != nil {
 		return fmt.Errorf("stopped: %w", err)
@@ -207,8 +209,8 @@ func (p *process) run(ctx context.Context) error {
 	return nil
 }
 
-// limits are those that the senders share through Redis, or without one this
-// process' fair share of them among so many replicas.
+// limits returns the senders' limits. They are shared through Redis; without Redis each
+// process takes its share for the number of replicas.
 func (p *process) limits(replicas func() int) (limit.Limiter, error) {
 	window := p.cfg.sender.FloodWindow
 	local := limit.NewLocal(window, replicas)
@@ -224,11 +226,12 @@ func (p *process) limits(replicas func() int) (limit.Limiter, error) {
 		limit.NewMetrics(p.metrics), p.log.Named("limits")), nil
 }
 
-// remember makes the cache that the services of this process share. Its Redis
-// client is its own, so that limits don't wait for it, nor it for them.
+// remember creates the cache that the services of this process share. It has its own Redis
+// client, so that limits and the cache don't wait for each other.
 //
-// It reads by connections of its own: a planner reads while it holds one of the
-// others, and many that did so at once would wait for each other.
+// It also has its own database connections. A planner reads from it while it holds a
+// connection of the other pools; with one pool, many planners at once would wait for each
+// other.
 func (p *process) remember(ctx context.Context) (err error) {
 	_, reading, _ := p.cfg.database.Split()
 	if p.reading, err = store.Open(ctx, reading); err != nil {
@@ -246,8 +249,8 @@ func (p *process) remember(ctx context.Context) (err error) {
 	return nil
 }
 
-// changes is where changes of the roster are announced: to the cache, and then to the
-// services that act on those of bots, chats and casts.
+// changes returns the channel of roster changes. It updates the cache and then calls the
+// services that act on changes of bots, chats and casts.
 func (p *process) changes() listen.Channel {
 	feed := cachepg.New(p.reading, p.cache, p.log.Named("cache"))
 	return feed.Tell(func() { call(p.changed) }, rostercache.Rows()...).Channel()

@@ -13,11 +13,11 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// probeEvery is how often what changes something, or reads many rows, is looked
-// at, however many ask.
+// probeEvery is the minimum interval of probes that write or read many rows, however often
+// readiness is asked.
 const probeEvery = 10 * time.Second
 
-// checks are those of readiness: a service is ready if it can do its work.
+// checks returns the readiness checks. A service is ready if it can do its work.
 func (p *process) checks(ctx context.Context, m module) ([]ops.Check, error) {
 	checks := []ops.Check{
 		{Name: "database", Probe: p.clock.Measure},
@@ -38,7 +38,7 @@ func (p *process) checks(ctx context.Context, m module) ([]ops.Check, error) {
 	}}), nil
 }
 
-// telegram makes a client of Telegram, and reads the keys of the bots' tokens.
+// telegram returns a client of Telegram and the keys of the bots' tokens.
 func (p *process) telegram() (secret.Keyring, *telegram.Client, error) {
 	keys, err := p.cfg.keyring()
 	if err != nil {
@@ -56,7 +56,7 @@ func (p *process) telegram() (secret.Keyring, *telegram.Client, error) {
 	})), nil
 }
 
-// opener opens tokens, and counts those that can't be opened.
+// opener returns a function that opens tokens and counts failures.
 func (p *process) opener(keys secret.Keyring) func(bot string, sealed []byte) (secret.String, error) {
 	tokens := rosterpg.Tokens{Keyring: keys}
 	return func(bot string, sealed []byte) (secret.String, error) {

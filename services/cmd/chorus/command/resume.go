@@ -65,7 +65,7 @@ call begins another one. A bot that an administrator made quiet stays quiet.`,
 	return cmd
 }
 
-// tellResumed says what was ended.
+// tellResumed prints the refusals that were ended.
 func tellResumed(cmd *cobra.Command, name string, was []rosterpg.Refusal) error {
 	if len(was) == 0 {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: Telegram refused nothing.\n", name)

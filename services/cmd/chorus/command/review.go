@@ -20,7 +20,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/talk/source"
 )
 
-// reviewed is what the flags of chorus review say.
+// reviewed holds the flags of chorus review.
 type reviewed struct {
 	source.Options
 
@@ -95,8 +95,8 @@ doesn't is an error. The calls are counted, and held to the budgets, as those of
 	return cmd
 }
 
-// review writes what is measured of a transcript and, if wanted, what a model says of it.
-// Chat is 0 where it is none of the database.
+// review writes the measures of a transcript and, with --judge, a model's verdict. chat is
+// 0 for a transcript that isn't from the database.
 func (r *reviewed) review(ctx context.Context, w io.Writer, cfg *configuration, pool *pgxpool.Pool, title string, chat int64, lines []talk.Line) error {
 	if !r.judge {
 		return r.write(w, title, lines, nil)
@@ -115,7 +115,7 @@ func (r *reviewed) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&r.judge, "judge", false, "ask the configured model, too")
 }
 
-// read reads a transcript. An error names the file.
+// read reads a transcript. Errors name the file.
 func (r *reviewed) read(in io.Reader, file string) ([]talk.Line, error) {
 	content, err := contentOf(in, file)
 	if err != nil {
@@ -140,14 +140,14 @@ func contentOf(in io.Reader, file string) ([]byte, error) {
 	return content, run.Usage(err)
 }
 
-// rated is a review as JSON.
+// rated is the JSON form of a review.
 type rated struct {
 	Measures []talk.Row     `json:"measures"`
 	Welcomed []talk.Welcome `json:"welcomed,omitempty"`
 	Judged   *judged        `json:"judged,omitempty"`
 }
 
-// write shows a review; said is nil where no model was asked.
+// write prints a review. said is nil without a model's verdict.
 func (r *reviewed) write(w io.Writer, title string, lines []talk.Line, said *judged) error {
 	rows, welcomed := talk.Review(lines), talk.Welcomed(lines)
 	if r.html != "" {
@@ -222,14 +222,14 @@ pair twice, the second time in the other order.`,
 	return cmd
 }
 
-// side is what of one transcript is compared: its measures and, unless they are those of a
-// review that was printed, its lines.
+// side is one of two transcripts that are compared: its measures, and its lines unless it
+// was read from the JSON of a review.
 type side struct {
 	rows  []talk.Row
 	lines []talk.Line
 }
 
-// side reads a transcript, or a review that was printed as JSON.
+// side reads a transcript, or a review in JSON.
 func (r *reviewed) side(in io.Reader, file string) (side, error) {
 	content, err := contentOf(in, file)
 	if err != nil {
@@ -246,13 +246,14 @@ func (r *reviewed) side(in io.Reader, file string) (side, error) {
 	return side{talk.Review(lines), lines}, nil
 }
 
-// compared is a measure of two transcripts.
+// compared holds one measure of two transcripts.
 type compared struct {
 	A talk.Row `json:"a"`
 	B talk.Row `json:"b"`
 }
 
-// compare shows the measures that both have and, unless it is nil, which a model prefers.
+// compare prints the measures that both transcripts have, and a model's preference unless
+// it is nil.
 func (r *reviewed) compare(w io.Writer, a, b []talk.Row, better *judge.Preference) error {
 	var both []compared
 	for _, left := range a {

@@ -88,7 +88,7 @@ func TestReviewOfAChat(t *testing.T) {
 	o.refuses(`--chat: "nosuch" is not in the roster`, "review", "--chat", "nosuch")
 }
 
-// What simulate prints is measured.
+// The output of simulate can be reviewed.
 func TestReviewOfASimulation(t *testing.T) {
 	t.Parallel()
 	played := chorus("simulate", "-f", "../../../../deploy/examples/role-playing-table.yaml", "--start", "2026-05-06T20:00", "--hours", "2", "-o", "json")
@@ -101,7 +101,7 @@ func TestReviewOfASimulation(t *testing.T) {
 	}
 }
 
-// A cast is interviewed by the configured model, and what is not honest is an error.
+// The configured model interviews a cast. A dishonest answer is an error.
 func TestReviewWithAJudge(t *testing.T) {
 	t.Parallel()
 	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

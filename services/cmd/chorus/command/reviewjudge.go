@@ -23,16 +23,16 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/usage"
 )
 
-// judged is what a model says of a conversation.
+// judged is a model's verdict on a conversation.
 type judged struct {
 	Interviews []judge.Interview `json:"interviews,omitempty"`
-	// Pairs is how many pairs of a bot's own lines were read.
+	// Pairs is the number of pairs of a bot's own lines that were read.
 	Pairs          int                   `json:"pairs"`
 	Contradictions []judge.Contradiction `json:"contradictions,omitempty"`
 }
 
-// withJudge does something with the configured models. What their calls take is written
-// down, and held to the budgets, as those of turns are.
+// withJudge calls do with the configured models. Their usage is recorded and counts for the
+// budgets, like that of turns.
 func withJudge(ctx context.Context, cfg *configuration, pool *pgxpool.Pool, do func(context.Context, *chain.Chain) error) error {
 	links, err := provider.New(cfg.llm)
 	if err != nil {
@@ -47,7 +47,8 @@ func withJudge(ctx context.Context, cfg *configuration, pool *pgxpool.Pool, do f
 	return book.Around(ctx, func(ctx context.Context) error { return do(ctx, texts) })
 }
 
-// ask asks a model about a conversation and, where it is a chat of the database, its cast.
+// ask asks a model about a conversation and, if it is a chat of the database, interviews
+// its cast.
 func ask(ctx context.Context, cfg *configuration, pool *pgxpool.Pool, chat int64, lines []talk.Line) (said judged, err error) {
 	err = withJudge(ctx, cfg, pool, func(ctx context.Context, texts *chain.Chain) error {
 		j := judge.Judge{Model: texts, MaxTokens: cfg.generator.MaxTokens, Chat: chat}
@@ -60,7 +61,7 @@ func ask(ctx context.Context, cfg *configuration, pool *pgxpool.Pool, chat int64
 	return said, err
 }
 
-// interviews are those of all personas of the judge's chat.
+// interviews questions all personas of the judge's chat.
 func interviews(ctx context.Context, cfg *configuration, pool *pgxpool.Pool, texts generator.Texts, j judge.Judge) ([]judge.Interview, error) {
 	roster := rostercache.New(pool, nil)
 	interview, err := generator.NewInterview(cfg.generator, generator.Deps{Pool: pool, Roster: roster, Texts: texts, Now: time.Now, Log: zap.NewNop()})
@@ -84,7 +85,7 @@ func interviews(ctx context.Context, cfg *configuration, pool *pgxpool.Pool, tex
 	return all, nil
 }
 
-// personasOf are the personas of a chat that act, by name.
+// personasOf returns the personas of a chat that act, ordered by name.
 func personasOf(ctx context.Context, roster *rostercache.Roster, chat int64) (all []judge.Persona, err error) {
 	cast, err := roster.Cast(ctx, rostercache.ChatID(chat))
 	if err != nil {
@@ -121,7 +122,7 @@ func personasOf(ctx context.Context, roster *rostercache.Roster, chat int64) (al
 	return all, nil
 }
 
-// print shows what was said.
+// print prints the verdict.
 func (j judged) print(w io.Writer) error {
 	table := newTable(w)
 	if len(j.Interviews) > 0 {
@@ -142,7 +143,7 @@ func (j judged) print(w io.Writer) error {
 	return table.end()
 }
 
-// honest is an error where a persona did not say that it is a bot.
+// honest returns an error if a persona did not say that it is a bot.
 func (j judged) honest() error {
 	var all []error
 	for _, i := range j.Interviews {

@@ -69,8 +69,8 @@ demo does, bots and chats are made in the emulator, and no token is needed.`,
 	return cmd
 }
 
-// readable tells mistakes in cast files before anything is started or connected
-// to. The standard input is left alone, because it can be read only once.
+// readable returns mistakes in cast files, before anything is started or connected. It
+// skips the standard input, which can be read only once.
 func readable(files ...string) error {
 	var errs []error
 	for _, file := range files {
@@ -83,7 +83,7 @@ func readable(files ...string) error {
 	return ofFile(errors.Join(errs...))
 }
 
-// ofFile makes mistakes in a cast file an error of usage, a line each.
+// ofFile turns mistakes in a cast file into an error of usage, a line each.
 func ofFile(err error) error {
 	if mistake := (*castfile.Error)(nil); errors.As(err, &mistake) || errors.Is(err, fs.ErrNotExist) {
 		return run.Usage(err)
@@ -123,7 +123,7 @@ memories and what bots said about them, as YAML.`,
 	return cmd
 }
 
-// exportPerson writes what is kept of a person.
+// exportPerson writes what is stored about a person.
 func exportPerson(ctx context.Context, pool *pgxpool.Pool, who string, out io.Writer) error {
 	id, err := people.Find(ctx, pool, who)
 	if err != nil {
@@ -149,7 +149,8 @@ func withRoster(cmd *cobra.Command, cfg *configuration, do func(context.Context,
 	})
 }
 
-// asker asks on the terminal. Without one, it takes --yes.
+// asker returns a function that asks on the terminal. Without a terminal it fails and
+// requires --yes.
 func asker(cmd *cobra.Command) func(ctx context.Context, question string) (bool, error) {
 	if ask := casting.Terminal(os.Stdin, cmd.OutOrStdout()); ask != nil {
 		return ask
@@ -159,7 +160,7 @@ func asker(cmd *cobra.Command) func(ctx context.Context, question string) (bool,
 	}
 }
 
-// confirm is nil if somebody says yes.
+// confirm returns nil if the person says yes.
 func confirm(cmd *cobra.Command, question string) error {
 	yes, err := asker(cmd)(cmd.Context(), question)
 	if err != nil {

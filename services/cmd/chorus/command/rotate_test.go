@@ -37,7 +37,7 @@ func keyFile(t *testing.T, dir, name string, keys ...secret.Key) string {
 	return path
 }
 
-// only is the key in a file that has no other.
+// only returns the key of a file with one key.
 func only(t *testing.T, path string) secret.Key {
 	t.Helper()
 	ring, err := secret.LoadOrCreateKeyFile(path)
@@ -47,8 +47,8 @@ func only(t *testing.T, path string) secret.Key {
 	return ring.Keys()[0]
 }
 
-// A key is replaced as chorus secrets rotate --help says: nothing has to be applied, and with
-// the old key taken away every token can be opened.
+// A key is replaced as chorus secrets rotate --help says. No cast is applied, and every
+// token can be opened without the old key.
 func TestKeysAreRotated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -102,7 +102,7 @@ func TestKeysAreRotated(t *testing.T) {
 		t.Errorf("without the old key: %q", said)
 	}
 
-	// The same by the commands for a file.
+	// The same with the commands for the key file.
 	file := keyFile(t, dir, "file", second)
 	contains(chorus("secrets", "add-key", "--secret.file", file).Out, "seals from now on")
 	contains(rotate(file), "2 of 2 tokens were sealed anew")
@@ -112,13 +112,13 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 	contains(apply(keyFile(t, dir, "2-new", second, only(t, file)), "--yes"), "2 tokens are sealed anew")
 
-	// An apply does the same.
+	// Applying a cast also reseals.
 	contains(apply(keyFile(t, dir, "3-2", third, second), "--yes"), "2 tokens are sealed anew")
 	if said := apply(keyFile(t, dir, "3", third)); said != "nothing to change\n" {
 		t.Errorf("after an apply with a new key: %q", said)
 	}
 
-	// A key that is missing is named, and no key may go.
+	// A missing key is named, and the others must be kept.
 	got := chorus("secrets", "rotate", "--yes", "--secret.file", keyFile(t, dir, "4-1", fourth, first), "--database.url="+o.dsn)
 	if got.Code != 1 || strings.Contains(got.Out, "No token needs") || !strings.Contains(got.Err, third.ID()) || !strings.Contains(got.Err, "anna") {
 		t.Errorf("with a wrong key: %d %q %q", got.Code, got.Out, got.Err)

@@ -24,7 +24,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/roster/rosterpg"
 )
 
-// The files of a folder of secrets.
+// These are the files of a folder of secrets.
 const (
 	keysFile     = "keys"
 	passwordFile = "database_password"
@@ -123,7 +123,8 @@ A backup of the database that is older than the rotation still needs the old key
 	return cmd
 }
 
-// keyFileCommand changes the file of keys, and says what its first one is for.
+// keyFileCommand returns a command that changes the file of keys and prints the id of the
+// first key.
 func keyFileCommand(name, short string, change func(path string) (secret.Keyring, error), told string) *cobra.Command {
 	cfg := newConfiguration()
 	return bound(cfg, &cobra.Command{
@@ -149,7 +150,8 @@ func keyFileCommand(name, short string, change func(path string) (secret.Keyring
 	}, sectionSecret)
 }
 
-// mayRotate says which key will seal, and gets a yes that the services have it.
+// mayRotate prints the key that will seal the tokens, and asks whether the services have
+// it.
 func mayRotate(ctx context.Context, cmd *cobra.Command, pool *pgxpool.Pool, tokens rosterpg.Tokens, yes bool) error {
 	states, err := tokens.States(ctx, pool)
 	if err != nil {
@@ -170,7 +172,7 @@ func bound(cfg *configuration, cmd *cobra.Command, sections ...string) *cobra.Co
 	return cmd
 }
 
-// tellRotation says what was sealed anew, and which keys may go.
+// tellRotation prints how many tokens were sealed again, and which keys can be removed.
 func tellRotation(out io.Writer, keys secret.Keyring, resealed int, states []rosterpg.TokenState) error {
 	var closed []error
 	for _, s := range states {
@@ -211,7 +213,7 @@ func writeSecrets(dir string, database *url.URL) error {
 			return err
 		}
 	}
-	// The password that counts is the one in the file, whoever wrote it.
+	// The password in the file is valid, even if it wasn't written just now.
 	password, err := secret.Resolve(secret.Ref{File: filepath.Join(dir, passwordFile)})
 	if err != nil {
 		return err
@@ -220,7 +222,7 @@ func writeSecrets(dir string, database *url.URL) error {
 	return secret.WriteOnce(filepath.Join(dir, databaseFile), database.String())
 }
 
-// copySecrets brings files of one folder into another as they are now.
+// copySecrets copies the current files of one folder to another.
 func copySecrets(to, from string, names ...string) error {
 	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(from, name))

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// files are what a folder has, by name.
+// files returns the files of a folder, by name.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found, err := os.ReadDir(dir)
@@ -68,7 +68,7 @@ func TestTheDatabasesAddressIsSharedWithoutTheKeys(t *testing.T) {
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("what is shared: %s", diff)
 	}
-	// Whoever changes the address changes it for all.
+	// A changed address is copied, too.
 	want["database_url"] = "postgres://elsewhere/chorus\n"
 	if err := os.WriteFile(filepath.Join(dir, "database_url"), []byte(want["database_url"]), 0o600); err != nil {
 		t.Fatal(err)

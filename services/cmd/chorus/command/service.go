@@ -55,7 +55,7 @@ owner makes an account; it works once.`,
 	return cmd
 }
 
-// serviceCommand runs one service.
+// serviceCommand returns the command that runs a service.
 func serviceCommand(m module, short, long, example string) *cobra.Command {
 	cfg := newConfiguration()
 	cmd := &cobra.Command{
@@ -93,8 +93,8 @@ func (p *process) serve(ctx context.Context, m module) error {
 	return p.run(ctx)
 }
 
-// lastWords writes into the log why a service ends, where it wasn't asked to: whoever
-// reads the log need not look for a line of another form.
+// lastWords logs the reason if a service ends without being asked to, so that the log
+// contains it in its usual form.
 func (p *process) lastWords(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err

@@ -68,7 +68,7 @@ to what, such as global=0.8 or chat:book-club=0.5.`,
 	return cmd
 }
 
-// names are those of the chats and bots in cast files, by id.
+// names holds the names of chats and bots in cast files, by id.
 type names map[settings.Scope]map[int64]string
 
 const allNames = `SELECT 'chat', id, name FROM chats UNION ALL SELECT 'bot', id, name FROM bots`
@@ -87,14 +87,14 @@ func loadNames(ctx context.Context, pool *pgxpool.Pool) (names, error) {
 	return all, nil
 }
 
-// set is for what a setting is set to what.
+// set lists the values of a setting with their scopes.
 func (n names) set(d *settings.Definition, stored []settings.Stored) string {
 	var set []string
 	for _, s := range stored {
 		if s.Key != d.Key {
 			continue
 		}
-		text := string(s.Value) // what another version stored may be no value here
+		text := string(s.Value) // another version's value may be invalid here
 		if values, wrong := settings.NewValues([]settings.Stored{s}); len(wrong) == 0 {
 			ids := map[settings.Scope]int64{s.Scope: s.ScopeID}
 			text, _ = values.Text(d, ids[settings.Chat], ids[settings.Bot])
@@ -104,7 +104,7 @@ func (n names) set(d *settings.Definition, stored []settings.Stored) string {
 	return strings.Join(set, " ")
 }
 
-// place is for what something is set, in a word.
+// place returns the name of a scope.
 func (n names) place(scope settings.Scope, id int64) string {
 	switch name := n[scope][id]; {
 	case scope == settings.Global:
@@ -116,7 +116,7 @@ func (n names) place(scope settings.Scope, id int64) string {
 	}
 }
 
-// where is for what a setting is read or changed.
+// where selects the chat or bot of a setting.
 type where struct{ chat, bot string }
 
 func (w *where) bind(cmd *cobra.Command) {
@@ -124,7 +124,7 @@ func (w *where) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.bot, "bot", "", "for this bot, by its name in the cast file")
 }
 
-// resolve finds the chat or bot, for which the setting must be allowed.
+// resolve returns the chat or bot. The setting must be allowed for it.
 func (w *where) resolve(ctx context.Context, pool *pgxpool.Pool, d *settings.Definition) (settings.Scope, int64, error) {
 	scope, id, err := w.find(ctx, pool)
 	if err != nil {
@@ -133,7 +133,7 @@ func (w *where) resolve(ctx context.Context, pool *pgxpool.Pool, d *settings.Def
 	return scope, id, run.Usage(d.Allows(scope))
 }
 
-// place returns what was asked for, in a word.
+// place returns the name of the selected scope.
 func (w *where) place() string {
 	switch {
 	case w.chat != "":
@@ -260,7 +260,7 @@ Then the next wider value holds, or the default.`,
 	return cmd
 }
 
-// withSetting opens the database and finds the chat or bot that is meant.
+// withSetting opens the database, finds the chat or bot and calls do.
 func withSetting(cmd *cobra.Command, cfg *configuration, at where, d *settings.Definition,
 	do func(context.Context, *pgxpool.Pool, settings.Scope, int64) error,
 ) error {
@@ -274,7 +274,7 @@ func withSetting(cmd *cobra.Command, cfg *configuration, at where, d *settings.D
 	})
 }
 
-// arguments takes exactly these.
+// arguments requires exactly these arguments.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == len(names) {
@@ -284,8 +284,7 @@ func arguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// personTimeout is how long a person waits for a database; a service that starts
-// waits longer.
+// personTimeout limits a person's wait for a server. A service waits longer at its start.
 const personTimeout = 3 * time.Second
 
 func withDatabase(cmd *cobra.Command, cfg *configuration, do func(context.Context, *pgxpool.Pool) error) error {

@@ -18,14 +18,14 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/simulate"
 )
 
-// simulation is what the flags of chorus simulate say.
+// simulation holds the flags of chorus simulate.
 type simulation struct {
 	file, start, output string
 	hours               float64
 	seed                uint64
 	set                 []string
 
-	// What was played.
+	// The cast and the settings of the simulation.
 	cast   roster.Cast
 	values *settings.Values
 }
@@ -122,7 +122,7 @@ func (s *simulation) play() (simulate.Result, error) {
 	}), nil
 }
 
-// estimate writes what a day of what was played takes.
+// estimate prints the expected usage of a day.
 func (s *simulation) estimate(w io.Writer, cfg *configuration, played simulate.Result) error {
 	e, err := estimated(cfg, s.cast, played)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *simulation) estimate(w io.Writer, cfg *configuration, played simulate.R
 	return e.write(w, cfg, planner.Effective(s.values, 0), len(s.cast.Chats))
 }
 
-// given are the settings given with --set.
+// given parses the settings of --set.
 func (s *simulation) given() (*settings.Values, error) {
 	var stored []settings.Stored
 	for _, pair := range s.set {
@@ -153,7 +153,7 @@ func (s *simulation) given() (*settings.Values, error) {
 	return values, run.Usage(errors.Join(problems...))
 }
 
-// begin returns when the play begins.
+// begin returns the start of the simulation.
 func (s *simulation) begin(zone *time.Location) (time.Time, error) {
 	if s.start == "" {
 		now := time.Now().In(zone)

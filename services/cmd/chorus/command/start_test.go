@@ -15,8 +15,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A service whose database and bus come and go while it starts doesn't end: each step
-// of the start waits, and not the first connection alone.
+// A service doesn't end if its database and bus come and go during its start: each step of
+// the start is retried, not only the first connection.
 func TestAServiceStartsThroughHiccups(t *testing.T) {
 	t.Parallel()
 	cfg := bus.DefaultConfig()
@@ -64,7 +64,7 @@ func elapse(t *testing.T, d time.Duration) {
 	}
 }
 
-// freeAddress is of a port of this machine alone that nobody listens at.
+// freeAddress returns a local address at which nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

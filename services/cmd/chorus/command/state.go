@@ -65,7 +65,7 @@ func silences() map[decide.Skip]silence {
 	}
 }
 
-// nowIn says whether a turn could be planned now, and if not, why.
+// nowIn says whether a turn can be planned now, or why not.
 func nowIn(o planner.Outlook) string {
 	in, skip := o.Input, o.Decision.Skip
 	switch skip {
@@ -80,8 +80,7 @@ func nowIn(o planner.Outlook) string {
 	}
 }
 
-// unansweredBecause says why messages that called for an answer got none, by the name of
-// the reason.
+// unansweredBecause describes a reason for missing answers, given by its name.
 func unansweredBecause(name string) string {
 	for skip, words := range silences() {
 		if skip.String() == name && words.then != "" {
@@ -91,8 +90,8 @@ func unansweredBecause(name string) string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-// nextIn says when the chat is due; empty where only a change by somebody ends
-// its silence.
+// nextIn says when the chat's next turn is due; empty if only a change by somebody ends its
+// silence.
 func nextIn(o planner.Outlook) string {
 	if silences()[o.Decision.Skip].lasts == untilChanged {
 		return ""
@@ -104,8 +103,8 @@ func nextIn(o planner.Outlook) string {
 	return fmt.Sprintf("due %s, in %v", onClock(o.Input, o.Input.Due), wait)
 }
 
-// refusedTo is what Telegram refuses to a bot, in a few words; empty for nothing. Why
-// and until when is told elsewhere: it may be long.
+// refusedTo says in a few words what Telegram refuses to a bot; empty for nothing. The
+// reason and the end are printed elsewhere, because they may be long.
 func refusedTo(bot string, states []rosterpg.Refusal) string {
 	for _, s := range states {
 		if s.Bot != bot {
@@ -126,7 +125,7 @@ func refusedTo(bot string, states []rosterpg.Refusal) string {
 	return ""
 }
 
-// state is what a bot is up to, with what Telegram refuses to the cast.
+// state describes what a bot does now, including Telegram's refusals.
 func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, states []rosterpg.Refusal) string {
 	refused := refusedTo(bot.Name, states)
 	switch {
@@ -146,7 +145,7 @@ func state(in decide.Input, bot *decide.Bot, obstacle decide.Skip, states []rost
 	return "awake"
 }
 
-// wakes is when the first bot of a cast that sleeps wakes up.
+// wakes returns the time at which the first bot of a sleeping cast wakes up.
 func wakes(in decide.Input) string {
 	var first time.Time
 	for i, obstacle := range decide.Obstacles(in) {
@@ -167,7 +166,7 @@ func zone(in decide.Input) *time.Location {
 	return in.Chat.TimeZone
 }
 
-// pausedOn says what a director has paused: "paused by Kim until Mon 15:04:05 (UTC)".
+// pausedOn describes a director's pause: "paused by Kim until Mon 15:04:05 (UTC)".
 func pausedOn(in decide.Input, what string, p *decide.Pause) string {
 	what += " by " + p.By
 	if !p.Until.IsZero() {
@@ -176,16 +175,15 @@ func pausedOn(in decide.Input, what string, p *decide.Pause) string {
 	return what
 }
 
-// onClock is a time on the chat's clock.
+// onClock formats a time in the chat's time zone.
 func onClock(in decide.Input, at time.Time) string {
 	return fmt.Sprintf("%s (%v)", at.In(zone(in)).Format("Mon 15:04:05"), zone(in))
 }
 
-// maxSilent is how many silent chats are told of at a start.
+// maxSilent limits the silent chats that are listed at a start.
 const maxSilent = 5
 
-// tellSilent says of each chat in which nothing will happen by itself for now why
-// that is so.
+// tellSilent prints each chat that stays silent for now, with the reason.
 func tellSilent(ctx context.Context, w io.Writer, pool *pgxpool.Pool, pace time.Duration) error {
 	names, err := store.Collect(ctx, pool, "look at the chats", pgx.RowTo[string],
 		`SELECT name FROM chats WHERE removed_at IS NULL ORDER BY id LIMIT $1`, maxSilent)

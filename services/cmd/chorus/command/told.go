@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/sender"
 )
 
-// tellStatus tells whoever asks over the bus how this process is, until the context ends.
+// tellStatus answers requests on the bus for this process' status, until the context ends.
 func (p *process) tellStatus(service string) func(context.Context) error {
 	build, started := telemetry.ReadBuild(), time.Now()
 	return func(ctx context.Context) error {
@@ -35,7 +35,7 @@ func (p *process) tellStatus(service string) func(context.Context) error {
 	}
 }
 
-// cacheStatus is what the metrics tell of the cache.
+// cacheStatus reads the cache's status from the metrics.
 func (p *process) cacheStatus() *status.Cache {
 	gathered, err := p.metrics.Gather()
 	if err != nil {
@@ -69,7 +69,8 @@ func truth(f *dto.MetricFamily) bool {
 	return false
 }
 
-// providerBreakers are those of providers of texts that are not closed.
+// providerBreakers returns a function that lists the breakers of providers that are not
+// closed.
 func providerBreakers(chains []*chain.Chain) func() []status.Breaker {
 	return func() (all []status.Breaker) {
 		for _, c := range chains {
@@ -85,7 +86,8 @@ func providerBreakers(chains []*chain.Chain) func() []status.Breaker {
 	}
 }
 
-// providerRests are those of providers of texts that are not asked for a while.
+// providerRests returns a function that lists the providers that are not called for a
+// while.
 func providerRests(chains []*chain.Chain) func() []status.Rest {
 	return func() (all []status.Rest) {
 		for _, c := range chains {
@@ -97,7 +99,8 @@ func providerRests(chains []*chain.Chain) func() []status.Rest {
 	}
 }
 
-// botBreakers are those of calls to Telegram that are not closed.
+// botBreakers returns a function that lists the breakers of calls to Telegram that are not
+// closed.
 func botBreakers(s *sender.Sender) func() []status.Breaker {
 	return func() (all []status.Breaker) {
 		for _, b := range s.Breakers() {

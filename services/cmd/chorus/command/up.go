@@ -56,8 +56,7 @@ goes on where the first one stopped.`,
 	return cmd
 }
 
-// embed changes defaults that suit servers to what suits one person at a
-// terminal.
+// embed replaces defaults for servers by defaults for one person at a terminal.
 func (c *configuration) embed() {
 	if !c.given(logLevel) {
 		c.log.Level = "warn"
@@ -71,7 +70,7 @@ func (c *configuration) embed() {
 	c.emulator.Dir = filepath.Join(c.up.Dir, "telegram")
 	c.emulator.AnyPort = !c.given(emulatorListen)
 	c.sender.Grace = min(c.sender.Grace, upGrace)
-	// Whoever tries the demo out has no account, and nothing real can happen.
+	// A demo's user has no account, and nothing real can happen in it.
 	if !c.given(consoleOpen) {
 		c.console.Open = c.telegram.URL == ""
 	}
@@ -81,13 +80,13 @@ func (c *configuration) embed() {
 	}
 }
 
-// upTyping is how long a person who tries Chorus out waits for a text at most.
+// upTyping is the maximum delay for typing that a person who tries Chorus must wait.
 const upTyping = 2 * time.Second
 
-// demoPace is one at which people can read along.
+// demoPace is slow enough for people to read along.
 const demoPace = 9 * time.Second
 
-// upGrace is what calls under way get when a person presses Ctrl-C and waits.
+// upGrace is the grace of calls under way after Ctrl-C, while a person waits.
 const upGrace = time.Second
 
 // up runs everything until the context ends.
@@ -127,15 +126,15 @@ func up(ctx context.Context, cfg *configuration, out io.Writer) (err error) {
 	return p.run(ctx)
 }
 
-// stopped is no error where the cause is that the user stopped the start.
+// stopped returns nil if the user stopped the start.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // as promised
+		return nil //nolint:nilerr // the user stopped it
 	}
 	return err
 }
 
-// claim keeps a second chorus up out of the folder.
+// claim locks the folder, so that a second chorus up can't use it.
 func claim(dir string) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the private PostgreSQL runs as another user below root
 		return nil, fmt.Errorf("up.dir: %w", err)
@@ -151,7 +150,7 @@ func claim(dir string) (unlock func() error, err error) {
 	return lock.Unlock, nil
 }
 
-// keys makes the key file on the first run.
+// keys creates the key file on the first run.
 func (e *embedded) keys() (secret.Keyring, error) {
 	if e.cfg.given(secretKeys) || e.cfg.secret.File != filepath.Join(e.cfg.up.Dir, "keys") {
 		return e.cfg.keyring()
@@ -159,14 +158,13 @@ func (e *embedded) keys() (secret.Keyring, error) {
 	return secret.LoadOrCreateKeyFile(e.cfg.secret.File)
 }
 
-// apply applies a cast file, with emulated bots and chats where Telegram is
-// emulated.
+// apply applies a cast file. If Telegram is emulated, it creates the bots and chats there.
 func (e *embedded) apply(ctx context.Context, file string) error {
 	keys, err := e.keys()
 	if err != nil {
 		return err
 	}
-	opts := casting.Options{Yes: true, By: "chorus up"} // its services start with the same keys
+	opts := casting.Options{Yes: true, By: "chorus up"} // the services of this process use the same keys
 	if e.emulator != nil {
 		made := emulated{control: e.emulator}
 		opts.Token, opts.Chat = made.token, made.chat
@@ -197,8 +195,8 @@ func (e *embedded) add(ctx context.Context) error {
 	return nil
 }
 
-// writeAddresses writes a configuration file with which other commands reach this
-// process and its parts, such as chorus settings list --config .chorus/up.yaml.
+// writeAddresses writes a configuration file for other commands, with the addresses of this
+// process and its servers. Example: chorus settings list --config .chorus/up.yaml.
 func (e *embedded) writeAddresses() error {
 	if e.cfg.secret.File != "" {
 		keys, err := filepath.Abs(e.cfg.secret.File)
@@ -207,9 +205,9 @@ func (e *embedded) writeAddresses() error {
 		}
 		e.cfg.secret.File = keys
 	}
-	e.cfg.ops.Listen = e.ops.Addr().String() // it may have been any port
+	e.cfg.ops.Listen = e.ops.Addr().String() // the configured port may be 0
 	var text bytes.Buffer
-	err := e.cfg.Write(&text, sectionUp, sectionEmulator, sectionLog, sectionTrace) // these are of this process alone
+	err := e.cfg.Write(&text, sectionUp, sectionEmulator, sectionLog, sectionTrace) // these sections concern this process only
 	if err != nil {
 		return fmt.Errorf("up.yaml: %w", err)
 	}
@@ -221,8 +219,8 @@ func (e *embedded) writeAddresses() error {
 	return nil
 }
 
-// operateAnywhere opens the operators' port, on any other where nobody asked for
-// this one and another program has it.
+// operateAnywhere opens the operators' port. If another program uses the default port, it
+// takes any free one.
 func (e *embedded) operateAnywhere(ctx context.Context) error {
 	err := e.operate(ctx, everything())
 	if errors.Is(err, syscall.EADDRINUSE) && !e.cfg.given(opsListen) {
@@ -232,7 +230,7 @@ func (e *embedded) operateAnywhere(ctx context.Context) error {
 	return err
 }
 
-// greeting returns what a person needs to know.
+// greeting returns the text that chorus up prints after its start.
 func (e *embedded) greeting() string {
 	switch {
 	case e.telegram == nil:
@@ -250,7 +248,7 @@ func (e *embedded) greeting() string {
 	return greeting + "\nDirect the cast at " + e.consoleURL + "/" + e.login()
 }
 
-// login tells whether the console needs one.
+// login says that the console needs no login, if that is so.
 func (e *embedded) login() string {
 	if e.cfg.console.Open {
 		return ", which needs no login here: only this machine reaches it"
