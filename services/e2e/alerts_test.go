@@ -15,20 +15,20 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/child"
 )
 
-// alertsWithin is how soon somebody is told that something has stopped.
+// alertsWithin is the maximum time until an alert fires.
 const alertsWithin = 2 * time.Minute
 
-// watcher is a real Prometheus with the rules that are delivered.
+// watcher is a real Prometheus with the rules of deploy.
 type watcher struct {
 	t       testing.TB
 	dir     string
 	address string
 }
 
-// watchedBy starts Prometheus, which looks at each service every second.
+// watchedBy starts Prometheus, which scrapes each service every second.
 func watchedBy(t testing.TB, targets map[string]string) *watcher {
 	t.Helper()
-	// The script finds or gets promtool; the server is in the same package.
+	// The script finds or downloads promtool. Prometheus is in the same package.
 	tool, err := exec.CommandContext(t.Context(), filepath.Join(deployFolder, "scripts/promtool")).Output()
 	if err != nil {
 		t.Fatalf("this test needs Prometheus, which isn't installed and can't be got (apt-get install prometheus): %v", err)
@@ -52,7 +52,7 @@ scrape_configs: [{job_name: chorus, file_sd_configs: [{files: [targets.json], re
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = process.Stop(patience, syscall.SIGKILL) // that it was killed
+		_ = process.Stop(patience, syscall.SIGKILL) // its error says that it was killed
 		if t.Failed() {
 			t.Logf("Prometheus wrote:\n%s", out.String())
 		}
@@ -60,7 +60,7 @@ scrape_configs: [{job_name: chorus, file_sd_configs: [{files: [targets.json], re
 	return w
 }
 
-// watch sets what is looked at: addresses by service.
+// watch sets the scraped addresses by service.
 func (w *watcher) watch(targets map[string]string) {
 	w.t.Helper()
 	type group struct {
@@ -78,7 +78,7 @@ func (w *watcher) watch(targets map[string]string) {
 	written(w.t, w.dir, "targets.json", string(text))
 }
 
-// firing are the alerts that fire, with what they are about.
+// firing returns the alerts that fire, with their subject.
 func (w *watcher) firing() map[string]bool {
 	w.t.Helper()
 	var answer struct {
@@ -101,8 +101,8 @@ func (w *watcher) firing() map[string]bool {
 	return firing
 }
 
-// Services end, with their targets and without, and the bus stops: whoever watches
-// is told of each within two minutes.
+// Services end, with their targets and without, and the bus stops. An alert fires for each
+// within two minutes.
 func TestAlertsTellWhatHasStopped(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, troupe{bots: 4, supergroups: 2, perChat: 3, gap: 1e9}.file(t))

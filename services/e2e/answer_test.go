@@ -2,7 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
-	sorted "slices" // the tests have slices of their own
+	sorted "slices" // the package has an identifier slices
 	"testing"
 	"time"
 
@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	rooms        = 200 // groups, of which each is asked in its turn
+	rooms        = 200 // groups, asked one after the other
 	roomBots     = 30
 	castOfRoom   = 3
 	questions    = 1000
-	questionRate = 50 // a second, in all groups together
+	questionRate = 50 // per second, in all groups together
 )
 
-// From the emulator's receipt of a person's question until a bot is seen typing its
-// answer, with offline texts.
+// BenchmarkAnswer measures the time from the emulator's receipt of a question until a bot
+// types its answer, with offline texts.
 func BenchmarkAnswer(b *testing.B) {
 	w := newTown(b)
 	groups := w.rooms()
@@ -49,12 +49,12 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// rooms makes groups whose casts speak only when they are asked.
+// rooms creates groups whose casts speak only when they are asked.
 func (w *town) rooms() []int64 {
 	w.t.Helper()
 	ids, members := w.bots(roomBots)
 	w.exec(`UPDATE bots SET hourly_max = 1200`)
-	set(w.t, w.pool, settings.PersonMaxAnswersPerHour.Definition, "0") // one person asks everything
+	set(w.t, w.pool, settings.PersonMaxAnswersPerHour.Definition, "0") // one person asks all questions
 	var groups []int64
 	for i := range rooms {
 		var cast []int64
@@ -75,7 +75,7 @@ func (w *town) rooms() []int64 {
 	return groups
 }
 
-// question is when a group was asked something.
+// question is a question to a group and its time.
 type question struct {
 	group int64
 	at    time.Time
@@ -97,8 +97,8 @@ func (w *town) ask(groups []int64) []question {
 	return asked
 }
 
-// answered is how long it took each question until somebody typed in its group. The
-// next one there comes some seconds later.
+// answered returns the time from each question until a bot types in its group. The next
+// question there comes some seconds later.
 func (w *town) answered(asked []question) []time.Duration {
 	w.t.Helper()
 	calls, err := w.emulator.Calls().Records(w.t.Context(), calllog.Filter{Method: "sendChatAction"})

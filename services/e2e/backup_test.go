@@ -13,8 +13,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A backup that is made while the cast talks is a moment of the past, whole: on
-// another database the cast goes on from there.
+// A backup that is made while the cast talks is a consistent snapshot. On another database
+// the cast continues from there.
 func TestTheDatabaseIsBackedUpAndRestored(t *testing.T) {
 	t.Parallel()
 	cast := troupe{bots: 4, supergroups: 2, perChat: 3, gap: 1e9}.file(t)
@@ -25,12 +25,12 @@ func TestTheDatabaseIsBackedUpAndRestored(t *testing.T) {
 	runScript(t, "backup", d.dsn, folder)
 	settle(t, d.pool())
 
-	// Twice: the second time replaces what is there.
+	// The second restore replaces the first.
 	for range 2 {
 		runScript(t, "restore", other, folder)
 	}
 	before, after := d.pool(), poolOf(t, other)
-	// What was there at the time of the backup is there again, to the byte.
+	// The rows from the time of the backup are restored exactly.
 	const roster = `SELECT string_agg(md5(b::text), ',' ORDER BY id) FROM bots b`
 	if diff := cmp.Diff(one[string](t, before, roster), one[string](t, after, roster)); diff != "" {
 		t.Errorf("the bots differ: %s", diff)
@@ -40,7 +40,7 @@ func TestTheDatabaseIsBackedUpAndRestored(t *testing.T) {
 		t.Errorf("the first turns differ: %s", diff)
 	}
 
-	// Another deployment goes on with it: on an empty bus, and the same Telegram.
+	// Another deployment continues from it, with an empty bus and the same Telegram.
 	restored := *d
 	restored.bus, restored.dsn, restored.ops = testenv.NATSServer(t), other, map[string]string{}
 	restored.environment = append([]string{}, d.environment...)
@@ -70,14 +70,14 @@ func runScript(t *testing.T, name, dsn, folder string) {
 	}
 }
 
-// clientPath is the folders in which pg_dump and others are found.
+// clientPath returns the PATH with the folder of pg_dump.
 func clientPath(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv("PATH")
 	if _, err := exec.LookPath("pg_dump"); err == nil {
 		return path
 	}
-	// Debian has the programs of each version in a folder of its own.
+	// Debian installs the programs of each version in a folder of its own.
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump")
 	if err != nil || len(found) == 0 {
 		t.Fatal("this test needs pg_dump and pg_restore: install PostgreSQL's client (apt-get install postgresql-client)")

@@ -14,18 +14,16 @@ import (
 )
 
 const (
-	// disturbed is how long each part is gone, and how long all is well before and
-	// after it.
+	// disturbed is the duration of each fault, and of the healthy time before and after it.
 	disturbed = 30 * time.Second
-	// recovery is how long what had piled up may still be felt.
+	// recovery is the time in which a backlog may still have an effect.
 	recovery = 15 * time.Second
 )
 
-// BenchmarkBlocked prints how much later turns are planned while all calls to
-// Telegram hang, while NATS is gone and while Redis is gone, compared to when all
-// is well: the 99th percentile of actual minus due, the worst of the three, and
-// what it is while what had piled up is worked off. The services are processes of
-// their own, as they are where they run for real.
+// BenchmarkBlocked prints how much later turns are planned while all calls to Telegram
+// hang, while NATS is down and while Redis is down, compared to healthy times. It prints
+// the 99th percentile of the planning delay, the worst of the three, and the delay while
+// the backlog is worked off. The services are separate processes, like in production.
 func BenchmarkBlocked(b *testing.B) {
 	d := deploy(b, troupe{bots: 40, supergroups: 40, perChat: 4, gap: time.Second}.file(b), "--emulator.unlimited")
 	d.environment = append(d.environment, "CHORUS_SENDER_TYPING=false", "CHORUS_SENDER_SUPERGROUP_PER_MINUTE=600",
@@ -33,7 +31,7 @@ func BenchmarkBlocked(b *testing.B) {
 	pool := d.pool()
 	for definition, value := range map[*settings.Definition]string{
 		settings.PrimeHoursBoost.Definition: "false", settings.MinGap.Definition: "0s",
-		// What hangs or can't be published must not make the chats silent.
+		// Calls that hang and lost rings must not make the chats silent.
 		settings.MaxMessagesPerMinute.Definition: "60", settings.MaxUnwrittenTurns.Definition: "100",
 	} {
 		set(b, pool, definition, value)
@@ -59,14 +57,14 @@ func BenchmarkBlocked(b *testing.B) {
 	m.report()
 }
 
-// blocked measures the planning of a running chorus.
+// blocked measures the planning of a running Chorus.
 type blocked struct {
 	b     *testing.B
 	pool  *pgxpool.Pool
 	spans []span
 }
 
-// span is a stretch of time, with what is disturbed in it, if anything is.
+// span is a period with one fault or none.
 type span struct {
 	fault    string
 	from, to time.Time
@@ -78,8 +76,8 @@ func (m *blocked) well() {
 	m.spans = append(m.spans, span{"", from, time.Now()})
 }
 
-// disturb takes something away and gives it back. How what had piled up is worked
-// off is a stretch of its own.
+// disturb causes a fault and ends it. The time in which the backlog is worked off is a span
+// of its own.
 func (m *blocked) disturb(fault string, lose, back func()) {
 	from := time.Now()
 	lose()
@@ -90,8 +88,8 @@ func (m *blocked) disturb(fault string, lose, back func()) {
 	m.spans = append(m.spans, gone, span{"catching up", gone.to, time.Now()})
 }
 
-// report compares each disturbance with what was before and after it, because the
-// machine is not always as fast.
+// report compares each fault with the spans before and after it, because the machine's
+// speed varies.
 func (m *blocked) report() {
 	worst, slowest := 0.0, 0.0
 	for i, s := range m.spans {
@@ -109,11 +107,10 @@ func (m *blocked) report() {
 	fmt.Printf("figure planner.catching_up_p99_ms %.1f ms\n", slowest)
 }
 
-// minTurns is how many turns a percentile needs to say anything.
+// minTurns is the minimum of turns for a meaningful percentile.
 const minTurns = 400
 
-// late is the 99th percentile of how late turns were planned in some spans, in
-// milliseconds.
+// late returns the 99th percentile of the planning delay in some spans, in milliseconds.
 func (m *blocked) late(spans ...span) float64 {
 	var from, to []time.Time
 	for _, s := range spans {

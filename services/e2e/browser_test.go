@@ -25,15 +25,16 @@ import (
 )
 
 const (
-	// browserDir has what the browser does, and the library that it is driven by.
+	// browserDir contains the browser's program and the library that controls the browser.
 	browserDir = "../console/smoke"
-	// browserPatience bounds getting the browser and its library, once for a machine.
+	// browserPatience limits the download of the browser and its library, once for a
+	// machine.
 	browserPatience = 5 * time.Minute
-	// browserAllowed is how long all that the browser does may take.
+	// browserAllowed limits the time of all the browser's steps.
 	browserAllowed = 5 * time.Minute
 )
 
-// browserSteps are what the browser does, as it says when each is done.
+// browserSteps returns the steps of the browser, as it prints them when they are done.
 func browserSteps() []string {
 	return []string{
 		"nothing without the link", "made an account by the link", "the link works once", "logged in with a code", "logged in with a passkey",
@@ -42,7 +43,7 @@ func browserSteps() []string {
 	}
 }
 
-// A person uses the console of a demo that asks for a login, in Chromium.
+// A person uses the console of a demo that requires a login, in Chromium.
 func TestConsoleInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), browserPatience)
@@ -69,13 +70,13 @@ func TestConsoleInABrowser(t *testing.T) {
 	}
 }
 
-// demo is one whose console asks for a login.
+// demo is a chorus up whose console requires a login.
 type demo struct {
 	*chorus
 
-	// console is where that is, and link is that of its first owner.
+	// console is the console's address, and link the one with which its first owner joins.
 	console, link string
-	person        int64 // Telegram's id of one who has said something
+	person        int64 // Telegram's id of a person who has written
 	pool          *pgxpool.Pool
 }
 
@@ -85,7 +86,8 @@ func lockedDemo(t *testing.T) demo {
 	d := demo{console: "http://localhost:" + port}
 	d.chorus = up(t, t.TempDir(), "--cast", absolute(t, bookClub), "--console.listen", "127.0.0.1:"+port,
 		"--console.open=false", "--planner.pace", "2s", "--database.url", database,
-		// What is replayed does not wait for longer than a browser does, however often calls failed before.
+		// A replayed turn must not wait longer than the browser, however often calls failed
+		// before.
 		"--sender.breaker-delay", "1s")
 	joins := regexp.MustCompile(`http://localhost:\d+/join#[-_A-Za-z0-9]+`)
 	eventually(t, "the console tells its link", func() bool {
@@ -109,7 +111,7 @@ func lockedDemo(t *testing.T) demo {
 	return d
 }
 
-// letDie has a delivery fail for the last time that it may.
+// letDie makes a delivery fail until it is dead.
 func (d demo) letDie(t *testing.T) {
 	t.Helper()
 	busy := control.Fault{ID: "busy", Method: sendMessage, Kind: fault.Status, Status: http.StatusConflict}
@@ -117,7 +119,7 @@ func (d demo) letDie(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "a turn is dead", func() bool {
-		// One that failed before is as one that failed nineteen times.
+		// One failed attempt is raised to nineteen.
 		if _, err := d.pool.Exec(t.Context(), `UPDATE deliveries SET attempts = 19 WHERE lane = 'message' AND state = 'waiting' AND attempts > 0`); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +134,7 @@ func (d demo) letDie(t *testing.T) {
 	}
 }
 
-// free is a port that nobody listens on.
+// free returns a port that nobody listens on.
 func free(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -144,10 +146,10 @@ func free(t *testing.T) string {
 	return port
 }
 
-// browse lets a browser do its steps, and gives each line that it says.
+// browse runs the browser's program and passes on each line that it prints.
 func browse(t *testing.T, node, modules string, env []string, say func(string)) {
 	t.Helper()
-	// The library is found beside the program, so both go to a folder of their own.
+	// The library is found relative to the program, so both are put into one folder.
 	dir := t.TempDir()
 	for _, name := range []string{"console.mjs", "look.mjs"} {
 		program, err := os.ReadFile(filepath.Join(browserDir, name))

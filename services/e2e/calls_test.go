@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// Methods and effects of the log that the tests are about.
+// These are methods and effects in the emulator's log.
 const (
 	sendMessage = "sendMessage"
 	setReaction = "setMessageReaction"
@@ -18,7 +18,7 @@ const (
 	effectReacted = "reacted"
 )
 
-// callsOf is the emulator's log as it is now.
+// callsOf returns the emulator's current log.
 func callsOf(t *testing.T, client *control.Client, f control.Filter) []control.Call {
 	t.Helper()
 	var calls []control.Call
@@ -31,7 +31,7 @@ func callsOf(t *testing.T, client *control.Client, f control.Filter) []control.C
 	return calls
 }
 
-// sent is the calls that made a message.
+// sent returns the calls that created a message.
 func sent(calls []control.Call) []control.Call {
 	return matching(calls, func(c control.Call) bool { return c.Effect == effectSent })
 }
@@ -46,13 +46,13 @@ func matching(calls []control.Call, is func(control.Call) bool) []control.Call {
 	return found
 }
 
-// textOf is the text of a call, as it was given.
+// textOf returns the text parameter of a call.
 func textOf(t *testing.T, c control.Call) string {
 	t.Helper()
 	return param[string](t, c, "text")
 }
 
-// answered is the id of the message that a call answers, 0 for none.
+// answered returns the id of the message that a call replies to; 0 for none.
 func answered(t *testing.T, c control.Call) int64 {
 	t.Helper()
 	type reply struct {
@@ -61,7 +61,7 @@ func answered(t *testing.T, c control.Call) int64 {
 	return param[reply](t, c, "reply_parameters").MessageID
 }
 
-// param is a parameter of a call; the zero value where it wasn't given.
+// param returns a parameter of a call; the zero value if it is missing.
 func param[T any](t *testing.T, c control.Call, name string) T {
 	t.Helper()
 	var v T
@@ -75,8 +75,8 @@ func param[T any](t *testing.T, c control.Call, name string) T {
 	return v
 }
 
-// target is the id of the message that a call is about. Clients write numbers
-// as texts, too.
+// target returns the id of the message that a call concerns. Some clients write numbers as
+// strings.
 func target(t *testing.T, c control.Call) int64 {
 	t.Helper()
 	id, err := strconv.ParseInt(strings.Trim(string(c.Params["message_id"]), `"`), 10, 64)

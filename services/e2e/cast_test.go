@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// troupe is a cast for tests: bots that play in chats, each chat with the next
-// few bots, so that every bot plays in several.
+// troupe describes a cast for tests: each chat has the next few bots, so that every bot
+// plays in several chats.
 type troupe struct {
 	bots, supergroups, groups int
 	perChat                   int

@@ -9,7 +9,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// findings are what chorus check says, by what was looked at.
+// findings returns what chorus check finds, by check and subject.
 func (d *deployment) findings() (found map[string]preflight.Finding, ok bool) {
 	d.t.Helper()
 	out, err := d.try("check", "--json")
@@ -26,7 +26,7 @@ func (d *deployment) findings() (found map[string]preflight.Finding, ok bool) {
 	found = map[string]preflight.Finding{}
 	for _, f := range report.Findings {
 		key := f.Check + " " + f.Subject
-		// The worst of those about one thing.
+		// Only the worst finding of each subject is kept.
 		if old, twice := found[key]; !twice || f.Status == preflight.Failure || old.Status == preflight.OK {
 			found[key] = f
 		}
@@ -41,7 +41,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, troupe{bots: 4, supergroups: 1, groups: 1, perChat: 3, gap: 3600e9}.file(t))
 
-	// One server, and a basic group: that is no failure.
+	// One NATS server and a basic group are warnings, not failures.
 	found, ok := d.findings()
 	if !ok {
 		t.Error("a new deployment fails")

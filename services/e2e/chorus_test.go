@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// patience bounds every wait for a process; only a broken one takes so long.
+	// patience limits every wait for a process. Only a broken one takes so long.
 	patience = time.Minute
-	// pollEvery is how often a process is asked whether it is as wanted.
+	// pollEvery is the interval at which a process' state is polled.
 	pollEvery = 100 * time.Millisecond
 )
 
@@ -32,7 +32,7 @@ type chorus struct {
 	errs    output
 }
 
-// launch starts chorus with these arguments. The process dies with the test.
+// launch starts chorus with these arguments. The process is killed at the end of the test.
 func launch(t testing.TB, environment []string, args ...string) *chorus {
 	t.Helper()
 	c := &chorus{t: t}
@@ -57,8 +57,8 @@ func launch(t testing.TB, environment []string, args ...string) *chorus {
 	return c
 }
 
-// up starts chorus up in a folder, on free ports and at the cast's own pace unless
-// args say otherwise, and returns when the chat can be watched.
+// up starts chorus up in a folder, on free ports and at the cast's own pace unless args say
+// otherwise. It returns when the chat can be watched.
 func up(t testing.TB, dir string, args ...string) *chorus {
 	t.Helper()
 	c := launch(t, nil, append([]string{"up", "--up.dir", dir, "--emulator.listen", "127.0.0.1:0", "--ops.listen", "127.0.0.1:0", "--planner.pace", "0s"}, args...)...)
@@ -69,17 +69,17 @@ func up(t testing.TB, dir string, args ...string) *chorus {
 	return c
 }
 
-// ownSession gives a process a session of its own, as containers have a group of their
-// own. Where the kernel schedules by session (sched_autogroup_enabled), all processes of
-// the test would else share what each backend of PostgreSQL gets for itself.
+// ownSession starts a process in a new session, because containers have separate groups.
+// Where the kernel schedules by session (sched_autogroup_enabled), all processes of the
+// test would otherwise share the CPU time that each backend of PostgreSQL gets for itself.
 func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// url is the emulator's address, empty until chorus has said it.
+// url returns the emulator's address; empty until chorus has printed it.
 func (c *chorus) url() string {
 	return regexp.MustCompile(`http://[0-9.:]+`).FindString(c.out.String())
 }
 
-// emulator is a client of the emulator inside of the process.
+// emulator returns a client of the emulator in the process.
 func (c *chorus) emulator() *control.Client {
 	c.t.Helper()
 	return emulatorAt(c.t, c.url())
@@ -104,7 +104,7 @@ func (c *chorus) ended() bool {
 	}
 }
 
-// interrupt presses Ctrl-C and returns how long the process took to end.
+// interrupt sends SIGINT and returns the time until the process ended.
 func (c *chorus) interrupt() time.Duration {
 	c.t.Helper()
 	began := time.Now()
@@ -112,7 +112,7 @@ func (c *chorus) interrupt() time.Duration {
 	return time.Since(began)
 }
 
-// kill ends the process as a crash would.
+// kill ends the process like a crash.
 func (c *chorus) kill() {
 	c.t.Helper()
 	c.signal(syscall.SIGKILL)
@@ -126,7 +126,7 @@ func (c *chorus) signal(sig syscall.Signal) {
 	c.wait()
 }
 
-// wait returns the exit code, -1 for a process that was killed.
+// wait returns the exit code; -1 for a process that was killed.
 func (c *chorus) wait() int {
 	c.t.Helper()
 	return c.waitFor(patience)
@@ -153,7 +153,7 @@ func (c *chorus) waitFor(most time.Duration) int {
 	}
 }
 
-// output is what a process writes, for reading while it does.
+// output collects what a process writes, and can be read at the same time.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -171,7 +171,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// eventually waits for a condition, and fails the test if it doesn't come.
+// eventually waits for a condition, and fails the test if it isn't met in time.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	if !within(t, patience, is) {
@@ -179,7 +179,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// within waits for a condition at most so long, and tells whether it came.
+// within waits for a condition at most d, and tells whether it was met.
 func within(t testing.TB, d time.Duration, is func() bool) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -196,7 +196,7 @@ func within(t testing.TB, d time.Duration, is func() bool) bool {
 	return true
 }
 
-// pass lets time pass in which the process is watched by nobody.
+// pass waits while the process runs without being polled.
 func pass(t testing.TB, d time.Duration) {
 	t.Helper()
 	timer := time.NewTimer(d)

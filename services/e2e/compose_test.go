@@ -11,8 +11,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// composed stands for docker: it runs the programs of the database's container on the
-// test's database, and one-shots of Chorus by the built program.
+// composed replaces docker. It runs the programs of the database's container on the test's
+// database, and Chorus' one-shot commands with the built program.
 const composed = `#!/bin/sh
 set -eu
 shift # compose
@@ -37,8 +37,7 @@ run)
 esac
 `
 
-// script runs a script of compose against the deployment, and returns what else it
-// asked docker for.
+// script runs a script of compose on the deployment, and returns its other calls of docker.
 func (d *deployment) script(name string, args ...string) []string {
 	d.t.Helper()
 	dir := d.t.TempDir()
@@ -59,8 +58,8 @@ func (d *deployment) script(name string, args ...string) []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-// A database that is restored does not know the work that the bus tells of: the cast goes
-// on with what the database knows, and nothing is left over that can't be done.
+// A restored database doesn't contain the work that the bus has rings for. The cast
+// continues from the database's state, and no work is left that can't be done.
 func TestComposeIsBackedUpAndRestored(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, troupe{bots: 4, supergroups: 2, perChat: 3, gap: 1e9}.file(t))
@@ -80,7 +79,7 @@ func TestComposeIsBackedUpAndRestored(t *testing.T) {
 		}
 	}
 
-	// The backup does not know the work that the bus tells of.
+	// The backup doesn't contain the work that the bus has rings for.
 	running[1].kill()
 	eventually(t, "turns wait for their texts", func() bool { return one[int](t, d.pool(), `SELECT count(*) FROM turns WHERE written_at IS NULL`) > 2 })
 	running[0].kill()
@@ -100,8 +99,8 @@ func TestComposeIsBackedUpAndRestored(t *testing.T) {
 	}
 }
 
-// All connections of a service count: its pools', and those on which it listens and
-// holds locks.
+// All connections of a service count: those of its pools, and those for notifications and
+// locks.
 func TestServicesKeepToTheirConnections(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, troupe{bots: 6, supergroups: 6, perChat: 3, gap: 1e9}.file(t))

@@ -10,9 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// While the demo runs, its up.yaml is all that another command needs: to look at it,
-// to change its cast, and to bring in a cast that names its own ids, and bots without
-// usernames.
+// The demo's up.yaml is sufficient for other commands: to inspect it, to change its cast,
+// and to apply a cast with its own ids and with bots without usernames.
 func TestTheDemosFileIsEnoughForEveryCommand(t *testing.T) {
 	t.Parallel()
 	const id = -1001234567890
@@ -80,7 +79,7 @@ SELECT string_agg(concat_ws(' ', operation, via, (actor <> '')::text, input->'fl
 	}
 }
 
-// absolute is a path for processes with folders of their own.
+// absolute returns an absolute path, for processes with other working folders.
 func absolute(t *testing.T, path string) string {
 	t.Helper()
 	path, err := filepath.Abs(path)

@@ -16,8 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// deployment is Chorus as it is run for real: each service a process of its own,
-// on servers that it does not bring along.
+// deployment is Chorus like in production: each service is a process, on external servers.
 type deployment struct {
 	t           testing.TB
 	bus         *testenv.BusServer
@@ -29,14 +28,14 @@ type deployment struct {
 	running     map[string]*chorus // the process of each service
 }
 
-// deploy starts the servers and the emulator, with more arguments, and applies a
+// deploy starts the servers and the emulator, with additional arguments, and applies a
 // cast.
 func deploy(t testing.TB, cast string, more ...string) *deployment {
 	t.Helper()
 	return deployOn(t, testenv.Postgres(t), cast, more...)
 }
 
-// deployOn is deploy on a database that may be empty.
+// deployOn deploys on a database that may be empty.
 func deployOn(t testing.TB, dsn, cast string, more ...string) *deployment {
 	t.Helper()
 	d := &deployment{
@@ -82,7 +81,7 @@ func (d *deployment) run(args ...string) string {
 
 func (d *deployment) try(args ...string) (string, error) {
 	d.t.Helper()
-	program := built.path(d.t) // the first to ask builds it
+	program := built.path(d.t) // the first call builds it
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -103,14 +102,14 @@ func (d *deployment) start(services ...string) {
 	}
 }
 
-// ready tells whether a service says that it can work. It costs no process, which
-// would take half a second of a core.
+// ready asks a service over HTTP whether it is ready. A chorus health process would take
+// half a second of a core.
 func (d *deployment) ready(service string) bool {
 	d.t.Helper()
 	return answers(d.t, "http://"+d.ops[service]+"/readyz")
 }
 
-// answers tells whether an address answers with 200.
+// answers tells whether an address answers 200.
 func answers(t testing.TB, url string) bool {
 	t.Helper()
 	answer, err := ask(t, url)
@@ -121,7 +120,7 @@ func answers(t testing.TB, url string) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// ask gets an address on a connection of its own.
+// ask requests an address on a new connection.
 func ask(t testing.TB, url string) (*http.Response, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -136,7 +135,7 @@ func (d *deployment) launch(service string) {
 	d.running[service] = launch(d.t, d.environment, service, "--ops.listen", d.ops[service])
 }
 
-// revive starts services anew that have ended, as Docker and Kubernetes do.
+// revive restarts services that have ended, like Docker and Kubernetes.
 func (d *deployment) revive() {
 	d.t.Helper()
 	for name, process := range d.running {
@@ -146,7 +145,7 @@ func (d *deployment) revive() {
 	}
 }
 
-// scrape is the metrics of a service.
+// scrape returns the metrics of a service.
 func (d *deployment) scrape(service string) string {
 	d.t.Helper()
 	return get(d.t, "http://"+d.ops[service]+"/metrics")

@@ -1,4 +1,4 @@
-// Package e2e has no code of its own. Its tests run the chorus binary as its
-// users do, on its embedded parts, and judge it by what the emulator's log of
-// calls and the journal say.
+// Package e2e tests the chorus binary from outside. The tests run it like its users, with
+// the embedded servers or as separate services, and check the emulator's log of calls and
+// the journal. The package has no other code.
 package e2e

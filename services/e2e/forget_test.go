@@ -8,7 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
-	sorted "slices" // the tests have slices of their own
+	sorted "slices" // the package has an identifier slices
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -24,14 +24,13 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// The person that is forgotten is found by a word that they alone brought up, and by
-// their name.
+// The forgotten person is found by a word that nobody else uses, and by their name.
 const (
 	planted   = "quokkaberry"
 	plantedBy = "Zebulon"
 )
 
-// parrot is a model that says again what it is shown, and remembers it.
+// parrot is a model that repeats what it is shown, and remembers it.
 type parrot struct{ asked, remembered atomic.Int64 }
 
 func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +62,7 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// searched is all that an installation keeps.
+// searched is all storage of an installation.
 type searched struct {
 	t     *testing.T
 	pool  *pgxpool.Pool
@@ -116,8 +115,8 @@ func (s *searched) count(sql string, args ...any) (n int) {
 }
 
 // TestWhoIsForgottenLeavesNothing lets a person talk in a running system whose model
-// repeats and remembers what it is shown, and looks through everything when they are
-// forgotten while it talks on.
+// repeats and remembers what it is shown. While the cast goes on talking, the person is
+// forgotten. The test then searches all storage.
 func TestWhoIsForgottenLeavesNothing(t *testing.T) {
 	t.Parallel()
 	model := &parrot{}
@@ -147,7 +146,7 @@ func TestWhoIsForgottenLeavesNothing(t *testing.T) {
 	if n := s.count(`SELECT count(*) FROM drafts WHERE prompt::text LIKE '%` + planted + `%' AND drafts::text LIKE '%` + planted + `%'`); n == 0 {
 		t.Error("no prompt and no draft is kept that has it")
 	}
-	// What one chat taught is not heard in the other.
+	// Memories of one chat are not used in the other.
 	if n := s.count(`SELECT count(*) FROM messages m JOIN chats c ON c.id = m.chat_id WHERE c.telegram_id = $1 AND m.body LIKE '%`+planted+`%'`, chats[1].ID); n != 0 {
 		t.Errorf("%d messages of the other chat have it, too", n)
 	}
@@ -163,7 +162,7 @@ func TestWhoIsForgottenLeavesNothing(t *testing.T) {
 	})
 	say(t.Context(), plantedBy, "/forgetme")
 	eventually(t, "it is answered", func() bool { return s.count(`SELECT count(*) FROM turns WHERE topic = '/forgetme'`) == 1 })
-	// It talks on; what was under way then is over.
+	// The cast goes on talking; the work under way has ended by then.
 	turns := s.count(`SELECT sum(turn_no) FROM chat_clock`)
 	eventually(t, "it talks on", func() bool { return s.count(`SELECT sum(turn_no) FROM chat_clock`) > turns+6 })
 	for _, text := range []string{planted, plantedBy} {
@@ -177,7 +176,7 @@ func TestWhoIsForgottenLeavesNothing(t *testing.T) {
 	d.leftInFiles()
 }
 
-// leftInFiles looks through the files that are Chorus' own.
+// leftInFiles searches Chorus' own files.
 func (d *deployment) leftInFiles() {
 	d.t.Helper()
 	at := sorted.IndexFunc(d.environment, func(e string) bool { return strings.HasPrefix(e, "CHORUS_SECRET_FILE=") })

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// idleFor is how long an installation is watched, after it had as long to settle.
+	// idleFor is the time to settle, and then to measure.
 	idleFor = time.Minute
-	// maxIdleStatements is how many statements it may make in that time.
+	// maxIdleStatements limits the statements in that time.
 	maxIdleStatements = 60
 )
 
-// BenchmarkIdle prints what an installation costs whose cast sleeps: the statements of all
-// services in a minute and the processor time of all services, with one chat and with
-// 2,000, of which the worse counts.
+// BenchmarkIdle prints the cost of an installation whose cast sleeps: the statements of all
+// services in a minute and their CPU time, with one chat and with 2,000. The worse of the
+// two counts.
 func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
 		var statements int
@@ -39,7 +39,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// idle watches an installation that has nothing to do.
+// idle measures an installation without work.
 func idle(b *testing.B, chats int) (statements int, cpu float64) {
 	b.Helper()
 	server := testenv.PostgresServer(b, map[string]string{"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "top"})
@@ -56,7 +56,8 @@ func idle(b *testing.B, chats int) (statements int, cpu float64) {
 	services := []string{"planner", "generator", "sender", "listener", "console"}
 	d.start(services...)
 	pass(b, idleFor)
-	// Who asks for metrics has a service look whether it is ready, and that isn't counted.
+	// Reading the metrics makes a service check its readiness. These statements aren't
+	// counted.
 	before, began := d.processorTime(services), time.Now()
 	if _, err := pool.Exec(b.Context(), `SELECT pg_stat_statements_reset()`); err != nil {
 		b.Fatal(err)
@@ -69,7 +70,7 @@ func idle(b *testing.B, chats int) (statements int, cpu float64) {
 	return statements, cpu
 }
 
-// statements counts those of the services since the last reset, and tells the most
+// statements counts the services' statements since the last reset, and logs the most
 // frequent ones.
 func (d *deployment) statements(pool *pgxpool.Pool) (n int) {
 	d.t.Helper()
@@ -93,7 +94,7 @@ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AN
 	return n
 }
 
-// processorTime is what services have used so far.
+// processorTime returns the CPU time that services have used.
 func (d *deployment) processorTime(services []string) (sum time.Duration) {
 	d.t.Helper()
 	for _, s := range services {

@@ -15,13 +15,12 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// speedUp is how many times faster than real time the inline senders live, so that
-// the test of them is short.
+// speedUp makes the inline senders faster than real time, to keep the test short.
 const speedUp = 10
 
-// An inline sender plans, writes and sends in one loop, and tries a call that
-// failed again within it, whatever the failure. This one is better than such
-// senders are, because each chat has a loop of its own.
+// inline is a sender that plans, writes and sends in one loop, and retries each failed call
+// in it. It is better than typical senders of this kind, because each chat has its own
+// loop.
 type inline struct {
 	api  string
 	http http.Client
@@ -38,8 +37,8 @@ const (
 	inlineReacts  = 0.33
 )
 
-// The control of TestReactionsHoldNothingUp: the same measurement must find out
-// a sender that reactions do hold up.
+// This test validates TestReactionsHoldNothingUp: the same measurement must detect a sender
+// that reactions delay.
 func TestAnInlineSenderIsHeldUp(t *testing.T) {
 	t.Parallel()
 	const chats = 40
@@ -79,7 +78,7 @@ func TestAnInlineSenderIsHeldUp(t *testing.T) {
 	}
 }
 
-// stage makes a chat with a bot in it.
+// stage creates a chat with a bot.
 func stage(t *testing.T, emulator *control.Client, i int) (chat int64, token secret.String) {
 	t.Helper()
 	name := nameOf("inline", i) + "_bot"
@@ -96,7 +95,7 @@ func stage(t *testing.T, emulator *control.Client, i int) (chat int64, token sec
 	return made.ID, bot.Token
 }
 
-// loop takes turns in a chat until the context ends.
+// loop sends messages and reactions in a chat until the context ends.
 func (s *inline) loop(ctx context.Context, chat int64, token secret.String, random *rand.Rand) {
 	var last int64
 	for ctx.Err() == nil {
@@ -116,8 +115,8 @@ func (s *inline) loop(ctx context.Context, chat int64, token secret.String, rand
 	}
 }
 
-// insist makes a call again and again until it succeeds or the tries are over.
-// It returns the id of the message that was sent.
+// insist repeats a call until it succeeds or the attempts are used up. It returns the id of
+// the message that was sent.
 func (s *inline) insist(ctx context.Context, token secret.String, method string, params map[string]any) int64 {
 	for try := range inlineTries {
 		if id, err := s.call(ctx, token, method, params); err == nil {
@@ -160,7 +159,7 @@ func (s *inline) call(ctx context.Context, token secret.String, method string, p
 	return message.ID, json.Unmarshal(answer.Result, &message)
 }
 
-// rest waits for as long as d is in the hurried time.
+// rest waits for d, divided by speedUp.
 func rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d / speedUp)
 	defer timer.Stop()

@@ -21,8 +21,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/natsd"
 )
 
-// instantTelegram is a Bot API that takes every message at once and keeps nothing but
-// when it came: the emulator would cost more than what is measured.
+// instantTelegram is a Bot API that accepts every message at once and keeps only its time.
+// The emulator would cost more than what is measured.
 type instantTelegram struct {
 	url string
 
@@ -70,22 +70,22 @@ func (s *instantTelegram) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// forget forgets what came so far.
+// forget discards the recorded times.
 func (s *instantTelegram) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.came = nil
 }
 
-// arrivals are the times at which messages came.
+// arrivals returns the times at which messages arrived.
 func (s *instantTelegram) arrivals() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]time.Time(nil), s.came...)
 }
 
-// longestSilence is the longest time between two events in a stretch of time, whose
-// ends count as such.
+// longestSilence returns the longest time without an event in a period. The ends of the
+// period count as events.
 func longestSilence(from time.Time, events []time.Time, to time.Time) (longest time.Duration) {
 	for _, at := range events {
 		longest, from = max(longest, at.Sub(from)), at
@@ -93,10 +93,10 @@ func longestSilence(from time.Time, events []time.Time, to time.Time) (longest t
 	return max(longest, to.Sub(from))
 }
 
-// natsVariable makes the test binary a NATS server on a folder, instead of running tests.
+// natsVariable makes the test binary run a NATS server on a folder, instead of tests.
 const natsVariable = "CHORUS_TEST_NATS"
 
-// natsProcess is a NATS server whose processor time can be told from the test's.
+// natsProcess is a NATS server in its own process, so that its CPU time can be measured.
 type natsProcess struct {
 	b       *testing.B
 	process *child.Process
@@ -130,7 +130,7 @@ func (n *natsProcess) url() string {
 	return line
 }
 
-// stop ends the server as a crash would: nobody reads its folder again.
+// stop kills the server, because its folder is not read again.
 func (n *natsProcess) stop() {
 	n.b.Helper()
 	if err := n.process.Stop(patience, syscall.SIGKILL); err != nil {

@@ -36,7 +36,7 @@ func one[T any](t testing.TB, pool *pgxpool.Pool, query string, args ...any) T {
 	return v
 }
 
-// lastTurn is the highest number of a turn in any chat.
+// lastTurn returns the highest turn number of all chats.
 func lastTurn(t *testing.T, dir string) int64 {
 	t.Helper()
 	return one[int64](t, database(t, dir), `SELECT coalesce(max(turn_no), 0) FROM turns`)

@@ -7,8 +7,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A bot that is kicked from a chat leaves its cast: the planner stops choosing it
-// within a second, it makes no call there any more, and goes on elsewhere.
+// A bot that is kicked from a chat leaves its cast. Within a second the planner stops
+// choosing it there. It makes no more calls in that chat, and continues in others.
 func TestAKickedBotLeavesTheCast(t *testing.T) {
 	t.Parallel()
 	dir := testenv.Folder(t)

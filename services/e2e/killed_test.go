@@ -15,13 +15,13 @@ import (
 
 const (
 	kills = 5
-	// shortest and longest are how long a run talks before it is killed.
+	// shortest and longest limit the random time until a run is killed.
 	shortest = time.Second
 	longest  = 5 * time.Second
 )
 
-// Answers that Telegram is slow to give make it likely that a kill comes between
-// the effect of a call and the news of it: the moment that makes doubles.
+// slowly returns arguments that delay Telegram's answers. So a kill is likely to hit the
+// time between a call's effect and its answer, when doubles can happen.
 func slowly() []string {
 	return []string{
 		"--emulator.faults", "sendMessage:hang_after=150ms:rate=0.5:seed=1",
@@ -60,8 +60,8 @@ func TestKilled(t *testing.T) {
 	stopped(t, c)
 }
 
-// talksAfter waits for a message after a call of the log, and returns where the
-// log is then.
+// talksAfter waits for a message after a call of the log, and returns the log's new
+// position.
 func talksAfter(t *testing.T, c *chorus, since uint64) uint64 {
 	t.Helper()
 	emulator := c.emulator()
@@ -73,17 +73,16 @@ func talksAfter(t *testing.T, c *chorus, since uint64) uint64 {
 	return said[len(said)-1].Seq
 }
 
-// settle plans nothing more, and waits until what was planned has ended. That no
-// turn is open proves nothing by itself: until the planner has heard of the
-// setting it may plan the next. So every chat is made due, and has to be found
-// waiting for that very setting.
+// settle stops planning, and waits until all planned turns have ended. An absence of open
+// turns isn't sufficient, because the planner may plan until it receives the setting. So
+// every chat is made due, and must then be found waiting for this setting.
 func settle(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	set(t, pool, settings.SimulationActive.Definition, "false")
 	if _, err := pool.Exec(t.Context(), `UPDATE chat_clock SET next_turn_at = clock_timestamp() WHERE waiting_for IS NULL`); err != nil {
 		t.Fatal(err)
 	}
-	// A planner does not look at clocks that somebody else moves, unless it is told.
+	// A planner doesn't see clocks that others move, unless it is notified.
 	if _, err := pool.Exec(t.Context(), `SELECT pg_notify('chorus_roster', 'test')`); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +93,7 @@ SELECT NOT EXISTS (SELECT FROM chat_clock WHERE waiting_for IS DISTINCT FROM 'si
 	})
 }
 
-// set changes a setting for everything.
+// set changes a global setting.
 func set(t testing.TB, pool *pgxpool.Pool, d *settings.Definition, text string) {
 	t.Helper()
 	value, err := d.ParseText(text)

@@ -23,17 +23,17 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// The listeners of a chat's cast, of which one is killed every so often.
+// fleet describes a run of listeners, of which one is killed regularly.
 type fleet struct {
 	bots     int
 	messages int
-	rate     float64 // messages a second
-	// killed is how long a listener lives at least; another one follows at once.
+	rate     float64 // messages per second
+	// killed is the minimum lifetime of a listener. Another one follows at once.
 	killed  time.Duration
 	webhook bool
 }
 
-// faults of what was heard.
+// faults counts the differences between what was said and what was stored.
 type faults struct{ lost, doubled, disordered int }
 
 func (f *faults) add(g faults) {
@@ -53,7 +53,7 @@ func TestListenersThatAreKilledHearEachMessageOnce(t *testing.T) {
 	}
 }
 
-// The promise at its full size, in both modes.
+// BenchmarkListener checks the promise at its full size, with polling and with webhooks.
 func BenchmarkListener(b *testing.B) {
 	for b.Loop() {
 		var found faults
@@ -99,7 +99,7 @@ func newTown(t testing.TB) *town {
 	return w
 }
 
-// cast puts bots into Telegram and the roster, and both groups around them.
+// cast creates bots, and both groups with them.
 func (w *town) cast(bots int) {
 	w.t.Helper()
 	ids, members := w.bots(bots)
@@ -113,7 +113,7 @@ func (w *town) cast(bots int) {
 	}
 }
 
-// bots puts bots into Telegram and the roster, and returns Chorus' ids and their
+// bots creates bots in Telegram and in the roster, and returns Chorus' ids and their
 // usernames.
 func (w *town) bots(n int) (ids []int64, usernames []string) {
 	w.t.Helper()
@@ -145,7 +145,7 @@ func (w *town) exec(sql string, args ...any) {
 	}
 }
 
-// listener starts a listener. With a door, it listens there to what is brought.
+// listener starts a listener. With a door, it receives the door's requests.
 func (w *town) listener(d *door, place int) *chorus {
 	w.t.Helper()
 	args := append([]string{"listener"}, w.args...)
@@ -157,8 +157,8 @@ func (w *town) listener(d *door, place int) *chorus {
 	return launch(w.t, []string{"CHORUS_SECRET_KEYS=" + w.keys}, args...)
 }
 
-// door is what stands before two listeners, as in every cluster: it brings each
-// request to one of them, and answers 502 where that is dead.
+// door is a load balancer for two listeners. It forwards each request to one of them, and
+// answers 502 if that one is dead.
 type door struct {
 	mu     sync.Mutex
 	places [2]string
@@ -189,7 +189,7 @@ func newDoor(t testing.TB) *door {
 	l := listen(t)
 	server := &http.Server{Handler: proxy, ReadHeaderTimeout: patience}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(l) }) // it ends with the server
+	serving.Go(func() { _ = server.Serve(l) }) // returns when the server is closed
 	t.Cleanup(func() {
 		_ = server.Close()
 		serving.Wait()
@@ -199,7 +199,7 @@ func newDoor(t testing.TB) *door {
 	return d
 }
 
-// run lets people talk while listeners are killed, and counts what went wrong.
+// run lets people write while listeners are killed, and counts the faults.
 func (f fleet) run(t testing.TB) faults {
 	t.Helper()
 	w := newTown(t)
@@ -229,7 +229,7 @@ func (f fleet) run(t testing.TB) faults {
 			kill.Reset(moment())
 		case <-tick.C:
 			which := i % 2
-			// Every eighth line is said twice, as people do.
+			// Every eighth line is repeated, because people repeat themselves.
 			text := fmt.Sprintf("line %d of %d", i/8*8+max(i%8-2, i%2), f.messages)
 			if _, err := w.emulator.World().Say(w.groups[which], fmt.Sprint("Person ", i/2%3), text, 0); err != nil {
 				t.Fatal(err)
@@ -250,10 +250,10 @@ func (f fleet) run(t testing.TB) faults {
 	return found
 }
 
-// settle waits until every bot has heard everything.
+// settle waits until all bots' updates are stored.
 func (w *town) settle() {
 	w.t.Helper()
-	const long = 5 * time.Minute // on a machine that does other things besides
+	const long = 5 * time.Minute // for a machine with other load
 	if !within(w.t, long, func() bool {
 		pending := 0
 		for _, a := range w.accounts {
@@ -273,7 +273,7 @@ func (w *town) rows(chat int64) (texts []string) {
 	return texts
 }
 
-// compare tells what was heard of what was said.
+// compare compares what was said with what was stored.
 func compare(t testing.TB, said, heard []string) faults {
 	t.Helper()
 	times := map[string]int{}

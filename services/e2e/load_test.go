@@ -10,8 +10,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// A short scenario with all that the lab does to processes, to Telegram and to
-// the model.
+// This short scenario contains all faults that the lab can cause: to processes, to Telegram
+// and to the model.
 const shortScenario = `
 name: short
 summary: A little of everything.
@@ -42,8 +42,8 @@ targets:
   - {name: crashes, measure: crashes, max: 0}
 `
 
-// On a deployment that runs, a run leaves nothing behind that talks, and another
-// one finds nothing of it.
+// A run on an existing deployment leaves no chat that talks, and doesn't affect the next
+// run.
 func TestLoadOnARunningDeployment(t *testing.T) {
 	t.Parallel()
 	dir, file := testenv.Folder(t), filepath.Join(t.TempDir(), "short.yaml")

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// built is the chorus binary under test, built once for all tests: a build takes
-// seconds, and a TestMain has no other way to reach it.
+// built is the chorus binary under test. It is built once for all tests, because a build
+// takes seconds.
 var built binary
 
 // buildTimeout is for a machine with a cold cache.
@@ -43,7 +43,7 @@ type binary struct {
 	err  error
 }
 
-// path builds the binary if nobody has.
+// path returns the binary's path. The first call builds it.
 func (b *binary) path(t testing.TB) string {
 	t.Helper()
 	b.once.Do(func() { b.err = b.build() })
@@ -61,8 +61,8 @@ func (b *binary) build() (err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
-	// As it is shipped: races are looked for by the tests of its parts, and with the detector
-	// a process takes several times the CPU, of which there are two cores for all.
+	// The binary is built as it is shipped. The parts' own tests look for races, and with
+	// the race detector a process takes several times the CPU.
 	out, err := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", b.file(), "github.com/chorus-cast/chorus/services/cmd/chorus").CombinedOutput()
 	if err != nil {
 		return errors.Join(err, errors.New(string(out)))

@@ -13,7 +13,7 @@ import (
 
 const deployFolder = "../../deploy"
 
-// shown are the metrics that dashboards, alerts and autoscalers name, and where.
+// shown returns the metrics that dashboards, alerts and autoscalers use, and where.
 func shown(t *testing.T) map[string][]string {
 	t.Helper()
 	name := regexp.MustCompile(`\b(chorus|go|process)_[a-z0-9_]+\b`)
@@ -29,7 +29,7 @@ func shown(t *testing.T) map[string][]string {
 				t.Fatal(err)
 			}
 			for line := range strings.Lines(string(text)) {
-				// Expressions stand in these; names of other things do not.
+				// Only these lines contain expressions.
 				if !regexp.MustCompile(`"?(expr|query)"?:|[({]`).MatchString(line) {
 					continue
 				}
@@ -42,7 +42,7 @@ func shown(t *testing.T) map[string][]string {
 	return shown
 }
 
-// Whatever a dashboard or an alert names is there, in a system that runs.
+// All metrics that dashboards and alerts use exist in a running system.
 func TestEveryMetricShownExists(t *testing.T) {
 	t.Parallel()
 	shown := shown(t)

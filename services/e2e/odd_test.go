@@ -21,7 +21,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// quiet is a cast that says nothing by itself.
+// quiet is a cast that doesn't talk by itself.
 const quiet = `bots:
   - name: anna
     token: env:NOT_NEEDED_IN_THE_EMULATOR
@@ -35,8 +35,8 @@ chats:
     cast: [anna]
 `
 
-// Rings and rows that no service makes, but somebody might: each row has an end that can
-// be seen, and nothing ends the process.
+// These are rings and rows that no service creates, but somebody might. Each row gets a
+// visible outcome, and no process ends.
 func TestOddRows(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "cast.yaml")
@@ -86,7 +86,7 @@ func TestOddRows(t *testing.T) {
 	}
 }
 
-// script writes turns down, as a planner and a generator would.
+// script writes turns to the journal, like a planner and a generator.
 type script struct {
 	t       *testing.T
 	pool    *pgxpool.Pool
@@ -106,7 +106,7 @@ func (s *script) says(text string) {
 	s.plan(journal.Planned{Turn: turn, Delivery: journaltest.Message(turn, text)}, "")
 }
 
-// reaction is one to the first message.
+// reaction plans a reaction to the first message.
 func (s *script) reaction(emoji string) journal.Planned {
 	s.t.Helper()
 	turn := s.turn()
@@ -114,7 +114,7 @@ func (s *script) reaction(emoji string) journal.Planned {
 	return journal.Planned{Turn: turn, Delivery: journaltest.Reaction(turn, emoji, chorusv1.Fallback_FALLBACK_EMOJI_MESSAGE)}
 }
 
-// garbles plans a turn that nobody can read.
+// garbles plans a turn with an unreadable payload.
 func (s *script) garbles(p journal.Planned) {
 	s.t.Helper()
 	table := "turns"
@@ -124,7 +124,7 @@ func (s *script) garbles(p journal.Planned) {
 	s.plan(p, `UPDATE `+table+` SET payload = '\xff' WHERE chat_id = $1 AND turn_no = $2`)
 }
 
-// plan leaves it to sweeps to find the turn.
+// plan writes a turn without a ring, so that sweeps must find it.
 func (s *script) plan(p journal.Planned, also string) {
 	s.t.Helper()
 	if err := store.InTx(s.t.Context(), s.pool, func(tx pgx.Tx) error {
@@ -150,7 +150,7 @@ func (s *script) becomes(want ...string) {
 	}
 }
 
-// publish puts payloads on the bus by subject, past everything that checks them.
+// publish publishes unchecked payloads on the bus, by subject.
 func publish(t *testing.T, url string, payloads map[string]string) {
 	t.Helper()
 	js := bustest.JetStream(t, url)

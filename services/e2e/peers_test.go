@@ -16,16 +16,18 @@ import (
 )
 
 const (
-	// peerJobs is how many jobs of a stage's queue are done, and peerRounds how often: by
-	// turns, because a machine is not as fast at all times.
+	// peerJobs is the number of jobs of a measurement, and peerRounds the number of
+	// measurements of each system. The systems alternate, because the machine's speed
+	// varies.
 	peerJobs, peerRounds = 10_000, 2
-	// peerOffer in turns/s is more than the pipeline carries, as their queues hold more.
+	// peerOffer in turns/s is more than the pipeline carries. The other systems' queues are
+	// full, too.
 	peerOffer = 6000
 )
 
-// BenchmarkPeers prints how many turns the pipeline delivers for each that river, asynq
-// and watermill do, on the same servers, before the same Bot API. They keep no order in a
-// chat and write a fixed text; what is theirs is in lab/peers.
+// BenchmarkPeers prints the throughput of the pipeline divided by that of river, asynq and
+// watermill, on the same servers and with the same Bot API. The others keep no order in a
+// chat and write a fixed text; their code is in lab/peers.
 func BenchmarkPeers(b *testing.B) {
 	for b.Loop() {
 		p := peers{newPipeline(b), builtPeers(b)}
@@ -47,7 +49,7 @@ func BenchmarkPeers(b *testing.B) {
 	}
 }
 
-// peers are measured on the servers of a pipeline, by a program of their own.
+// peers measures other systems on the servers of a pipeline, with a separate program.
 type peers struct {
 	*pipeline
 
@@ -65,8 +67,8 @@ func builtPeers(b *testing.B) string {
 	return program
 }
 
-// rate returns how many jobs a system does in a second, of those that wait for the first
-// of the stages. Its start is no part of it.
+// rate returns the jobs per second of a system with a full queue of the first stage. The
+// start isn't measured.
 func (p peers) rate(system string, stages ...string) float64 {
 	p.b.Helper()
 	p.quit()
@@ -96,7 +98,7 @@ func (p peers) rate(system string, stages ...string) float64 {
 	return rate
 }
 
-// serverOf is the address of a system's server, with nothing on it.
+// serverOf returns the address of a system's server, which is empty.
 func (p peers) serverOf(system string) string {
 	p.b.Helper()
 	switch system {
@@ -114,7 +116,7 @@ func (p peers) serverOf(system string) string {
 	return p.nats.url()
 }
 
-// innerRate is how many of some events came in a second, from when a tenth had come.
+// innerRate returns the events per second, without the first tenth of them.
 func innerRate(at []time.Time) float64 {
 	counted := at[len(at)/10:]
 	return float64(len(counted)) / counted[len(counted)-1].Sub(counted[0]).Seconds()

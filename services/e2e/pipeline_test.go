@@ -16,34 +16,37 @@ import (
 
 const (
 	pipelineChats = 2000
-	// pipelineGap is the mean gap of a chat at scale_factor 1: with its limits of 0.01
-	// and 100, the cast can be offered from 1 to 10,000 turns/s.
+	// pipelineGap is the mean gap of a chat at scale_factor 1. With the limits of 0.01 and
+	// 100, the offered load can be 1 to 10,000 turns/s.
 	pipelineGap = 20 * time.Second
-	// settling is how long a new pace is left alone before it is measured.
+	// settling is the time between a new pace and the measurement.
 	settling = 4 * time.Second
-	// firstOffer in turns/s is raised by offerStep until less than carried of it is
-	// delivered, or it is more than the cast can be offered.
+	// firstOffer in turns/s is multiplied by offerStep until less than the share carried of
+	// it is delivered, or it exceeds maxOffer.
 	firstOffer, offerStep, carried, maxOffer = 500, 1.3, 0.8, 10_000
 	// warming is a rate in turns/s at which all chats talk soon.
 	warming = 300
-	// overload is how much more is offered than is carried, overloadFor how long: in a minute
-	// no chat may have more than 60 messages.
+	// overload is the offered load divided by the carried one, overloadFor its duration. A
+	// chat may have at most 60 messages in a minute.
 	overload, overloadFor = 3, 12 * time.Second
-	// maxSilence is how long nothing may be delivered in an overload.
+	// maxSilence is the maximum time without a delivery during an overload.
 	maxSilence = time.Second
-	// sendBacklog is how many texts wait for the sender where it is measured alone.
+	// sendBacklog is the number of texts that wait for the sender when it is measured
+	// alone.
 	sendBacklog = 10_000
 )
 
-// BenchmarkPipeline prints what the whole pipeline carries and what a turn costs, with
-// the cheapest writer: a planner, a generator and a sender on NATS and on a PostgreSQL
-// with its defaults, all processes of their own, before a Bot API that answers at once.
+// BenchmarkPipeline prints the throughput of the whole pipeline and the cost of a turn,
+// with the cheapest writer. It runs a planner, a generator and a sender on NATS and on
+// PostgreSQL with its defaults, all as separate processes, with a Bot API that answers at
+// once.
 func BenchmarkPipeline(b *testing.B) {
 	for b.Loop() {
 		p := newPipeline(b)
 		p.renew("generator", "sender", "planner")
-		// Each chat has talked, so that all is cached of the roster, as in an installation that
-		// has run for a while. What is written first is little, or its vacuum would be measured.
+		// Each chat has talked, so that the roster is cached like in an installation that
+		// has run for a while. The first load is small, because its vacuum would be
+		// measured otherwise.
 		p.offer(warming, 15*time.Second)
 		p.drain()
 		fmt.Printf("figure pipeline.cpu_us_per_turn_65 %.0f us\n", p.offer(65, 15*time.Second).microsPerTurn())
@@ -64,8 +67,7 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
-// pipeline is a deployment whose database, bus and processes are made anew for each
-// measurement.
+// pipeline is a deployment whose database, bus and processes are new for each measurement.
 type pipeline struct {
 	*deployment
 
@@ -98,7 +100,7 @@ func newPipeline(b *testing.B) *pipeline {
 	p.deployment = deployOn(b, server.DSN("roster"), troupe{bots: 500, supergroups: pipelineChats, perChat: 5, gap: pipelineGap}.file(b))
 	p.environment = append(
 		p.environment, "CHORUS_TELEGRAM_URL="+p.telegram.url, "CHORUS_REDIS_URL=", "CHORUS_LOG_LEVEL=error",
-		// What is measured is how fast it is, not how long it waits for Telegram.
+		// Limits are raised, to measure the speed and not the waits for Telegram.
 		"CHORUS_SENDER_TYPING=false", "CHORUS_SENDER_BOT_PER_SECOND=100000",
 		"CHORUS_SENDER_SUPERGROUP_PER_SECOND=1000", "CHORUS_SENDER_SUPERGROUP_PER_MINUTE=10000",
 	)
@@ -106,8 +108,8 @@ func newPipeline(b *testing.B) *pipeline {
 	return p
 }
 
-// prepare makes the database that rounds begin with, whose chats talk only when they get
-// a pace.
+// prepare creates the template database of the measurements. Its chats talk only when they
+// get a pace.
 func (p *pipeline) prepare() {
 	p.b.Helper()
 	pool := p.pool()
@@ -130,7 +132,7 @@ func (p *pipeline) exec(pool *pgxpool.Pool, sql string, args ...any) {
 	}
 }
 
-// renew ends all that runs, and starts services on a fresh database and bus.
+// renew stops everything, and starts services on a new database and bus.
 func (p *pipeline) renew(services ...string) {
 	p.b.Helper()
 	p.quit()
@@ -145,14 +147,14 @@ func (p *pipeline) renew(services ...string) {
 		p.b.Fatal(err)
 	}
 	p.nats, p.dsn = startNATS(p.b), p.server.DSN(name)
-	p.environment = append(p.environment, // of one variable, the last counts
+	p.environment = append(p.environment, // the last value of a variable counts
 		"CHORUS_NATS_URL="+p.nats.url(), "CHORUS_DATABASE_URL_FILE="+written(p.b, p.b.TempDir(), "database_url", p.dsn))
 	p.run("migrate", "up")
 	p.db = p.pool()
 	p.start(services...)
 }
 
-// quit ends all that runs, but for PostgreSQL.
+// quit stops everything except PostgreSQL.
 func (p *pipeline) quit() {
 	p.b.Helper()
 	for service := range p.running {
@@ -170,8 +172,8 @@ func (p *pipeline) stop(service string) {
 	delete(p.running, service)
 }
 
-// pace lets the cast plan so many turns a second, evenly. The planner looks at clocks
-// that somebody else moved when a setting changes: no chat is due until it has.
+// pace makes the cast plan this many turns per second, evenly. The planner reads clocks
+// that others move only after a change of a setting, so no chat is due before.
 func (p *pipeline) pace(rate float64) {
 	p.b.Helper()
 	mean := time.Duration(pipelineChats / rate * float64(time.Second))
@@ -179,11 +181,11 @@ func (p *pipeline) pace(rate float64) {
 	set(p.b, p.db, settings.ScaleFactor.Definition, fmt.Sprintf("%.4f", pipelineGap.Seconds()/mean.Seconds()))
 }
 
-// cost is what was delivered in a stretch of time, and what that took.
+// cost holds the deliveries of a period and the resources that they took.
 type cost struct {
 	delivered  int
 	took       time.Duration
-	silence    time.Duration // the longest between two deliveries
+	silence    time.Duration // the longest time between two deliveries
 	cpu        float64       // seconds, of all processes of the system
 	statements int
 }
@@ -199,7 +201,7 @@ func better(a, b cost) cost {
 	return b
 }
 
-// offer lets the cast talk at a rate, and measures for so long once that has settled.
+// offer makes the cast talk at a rate, and measures for d after the rate has settled.
 func (p *pipeline) offer(rate float64, d time.Duration) cost {
 	p.b.Helper()
 	p.pace(rate)
@@ -219,7 +221,7 @@ func (p *pipeline) offer(rate float64, d time.Duration) cost {
 	return c
 }
 
-// climb offers more and more until the pipeline doesn't carry it, and returns the best.
+// climb raises the offer until the pipeline doesn't carry it, and returns the best cost.
 func (p *pipeline) climb() (best cost) {
 	p.b.Helper()
 	for rate := float64(firstOffer); rate <= maxOffer; rate *= offerStep {
@@ -232,7 +234,7 @@ func (p *pipeline) climb() (best cost) {
 	return best
 }
 
-// drain waits until what was offered too much is delivered.
+// drain waits until the backlog is delivered.
 func (p *pipeline) drain() {
 	p.b.Helper()
 	const few = 20
@@ -242,8 +244,8 @@ func (p *pipeline) drain() {
 
 const openTurns = `SELECT count(*) FROM turns WHERE closed_at IS NULL`
 
-// send returns how fast the sender alone delivers a backlog, without its start. The
-// texts are planned and written at a rate before.
+// send returns the deliveries per second of the sender alone for a backlog, without its
+// start. The texts are planned and written before, at the given rate.
 func (p *pipeline) send(rate float64) float64 {
 	p.b.Helper()
 	p.renew("generator", "planner")
@@ -264,7 +266,8 @@ SELECT NOT EXISTS (SELECT FROM turns t WHERE closed_at IS NULL AND NOT EXISTS (
 	return innerRate(p.telegram.arrivals())
 }
 
-// cpu is what all processes of the system have used so far, in seconds, user and system.
+// cpu returns the CPU time of all processes of the system so far, in seconds, user and
+// system.
 func (p *pipeline) cpu() (sum float64) {
 	p.b.Helper()
 	sources := []sampling.Source{

@@ -11,7 +11,6 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 )
 
-// Faults of setMessageReaction, for all bots and chats.
 func rejected() control.Fault {
 	return control.Fault{ID: "rejected", Method: setReaction, Kind: fault.Status, Status: 400, Description: "REACTION_INVALID"}
 }
@@ -20,14 +19,14 @@ func hanging() control.Fault {
 	return control.Fault{ID: "hanging", Method: setReaction, Kind: fault.Hang, Duration: jsontime.Duration(30 * time.Second)}
 }
 
-// window is a stretch of time with one fault or, if that is empty, none.
+// window is a period with one fault, or none if it is empty.
 type window struct {
 	fault    string
 	from, to time.Time
 }
 
-// watch lets time pass in windows of a length, in which setMessageReaction is
-// healthy, rejected, healthy, hangs, and is healthy again.
+// watch waits for several windows of a length, in which setMessageReaction is healthy,
+// rejected, healthy, hangs, and is healthy again.
 func watch(t *testing.T, emulator *control.Client, length time.Duration) []window {
 	t.Helper()
 	var windows []window
@@ -46,11 +45,10 @@ func watch(t *testing.T, emulator *control.Client, length time.Duration) []windo
 	return windows
 }
 
-// slices is into how many parts a window is cut, to see how much its rate
-// varies by itself.
+// slices is the number of parts of a window, to estimate the variance of its rate.
 const slices = 12
 
-// count is how many events there were in each slice of a window.
+// count returns the number of events in each slice of a window.
 func (w window) count(events []time.Time) []float64 {
 	counts := make([]float64, slices)
 	for _, at := range events {
@@ -62,16 +60,16 @@ func (w window) count(events []time.Time) []float64 {
 }
 
 const (
-	// noise is how many standard errors a difference may be, of the means of the
-	// slices. Chance alone exceeds 4 in one of some thousand comparisons.
+	// noise is the allowed difference of the slices' means in standard errors. Chance alone
+	// exceeds 4 in one of some thousand comparisons.
 	noise = 4
-	// most is the share of the healthy rate that the difference may be in any
-	// case, so that great noise excuses nothing.
+	// most limits the difference as a share of the healthy rate, however large the noise
+	// is.
 	most = 0.25
 )
 
-// changed is by how much a fault changed the rate of events, for each fault that
-// changed it by more than the noise.
+// changed returns each fault that changed the rate of events by more than the noise, and by
+// how much.
 func changed(windows []window, events []time.Time) map[string]string {
 	var healthy []float64
 	for _, w := range windows {
@@ -94,7 +92,7 @@ func changed(windows []window, events []time.Time) map[string]string {
 	return found
 }
 
-// meanAndError is the mean and its standard error.
+// meanAndError returns the mean and its standard error.
 func meanAndError(counts []float64) (mean, standardError float64) {
 	n := float64(len(counts))
 	for _, c := range counts {

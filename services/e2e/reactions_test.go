@@ -14,19 +14,19 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// It compares rates, so it runs before the tests that run side by side.
+// This test compares rates, so it runs before the parallel tests.
 func TestReactionsHoldNothingUp(t *testing.T) {
 	dir := testenv.Folder(t)
 	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 48, perChat: 4, gap: 2 * time.Second}.file(t),
-		// Calls that hang are given up within the window that is watched.
+		// Calls that hang time out within the window.
 		"--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")
 	emulator, pool := c.emulator(), database(t, dir)
 	set(t, pool, settings.ReactionProbability.Definition, "0.4")
 	set(t, pool, settings.MaxMessagesPerMinute.Definition, "60")
-	// So a single reaction that counted as waiting would stop its chat.
+	// With this limit, a reaction that counted as waiting would stop its chat.
 	set(t, pool, settings.MaxUnwrittenTurns.Definition, "1")
 	set(t, pool, settings.PrimeHoursBoost.Definition, "false")
-	// Rates are compared, so chats keep to theirs: all of them would begin lively.
+	// Chats keep their rate, because rates are compared. By default all would begin lively.
 	set(t, pool, settings.LivelyGapFactor.Definition, "1")
 	set(t, pool, settings.MinNeed.Definition, "0")
 	eventually(t, "there is enough to react to", func() bool {
@@ -49,10 +49,10 @@ func TestReactionsHoldNothingUp(t *testing.T) {
 	turns := accountFor(t, pool, calls)
 	rejectedOnce(t, calls, turns)
 	pool.Close()
-	ends(t, c) // that a breaker has opened is said, and rightly
+	ends(t, c) // the log rightly reports a breaker that has opened
 }
 
-// planned is when turns were planned.
+// planned returns the times at which turns were planned.
 func planned(t *testing.T, pool *pgxpool.Pool) []time.Time {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), `SELECT planned_at FROM turns`)
@@ -66,7 +66,7 @@ func planned(t *testing.T, pool *pgxpool.Pool) []time.Time {
 	return times
 }
 
-// spoken is when messages were delivered, but for those that stand for a
+// spoken returns the times at which messages were delivered, without those that replace a
 // reaction.
 func spoken(t *testing.T, calls []control.Call) []time.Time {
 	t.Helper()
@@ -79,9 +79,8 @@ func spoken(t *testing.T, calls []control.Call) []time.Time {
 	return times
 }
 
-// rejectedOnce checks that each reaction that Telegram rejected was called for
-// once, and became a message. That it became no more than one is
-// accountFor's.
+// rejectedOnce checks that each rejected reaction was called for once, and became a
+// message. accountFor checks that it became no more than one.
 func rejectedOnce(t *testing.T, calls []control.Call, turns []accounting.Turn) {
 	t.Helper()
 	type place struct {

@@ -41,9 +41,9 @@ func (d *disk) stop() {
 	}
 }
 
-// Each server is restarted, and then the whole host: the services start before the
-// servers. Whoever ends is only started again, and the talk comes back. The bus is
-// one server, which forgets at its restart what it keeps in memory.
+// Each server is restarted, and then the whole host: the services start before the servers.
+// A service that ends is only started again, and the cast talks again. The bus is one
+// server, which loses its in-memory state.
 func TestEverythingComesBackAfterAReboot(t *testing.T) {
 	t.Parallel()
 	database := newDisk(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// refusal is a start that can't be, and what the user is told.
+// refusal is an invalid start, and what the user must read.
 type refusal struct {
 	name        string
 	args        []string
@@ -19,8 +19,8 @@ type refusal struct {
 	say         []string // all of these, in one line
 }
 
-// check starts chorus and expects it to end with one line that says what is
-// wrong, and no word of what only its makers understand.
+// check starts chorus and expects it to end with one line that says what is wrong, without
+// internal terms.
 func (r refusal) check(t *testing.T) {
 	t.Helper()
 	c := launch(t, r.environment, r.args...)
@@ -29,7 +29,7 @@ func (r refusal) check(t *testing.T) {
 	if code != r.code {
 		t.Errorf("the exit code is %d, want %d", code, r.code)
 	}
-	// A service that has begun writes its last words into its log, which is JSON here.
+	// A service that has started logs its error, as JSON here.
 	if strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "chorus: ") && !strings.HasPrefix(said, `{"level":"error"`) {
 		t.Errorf("want one line, got:\n%s", said)
 	}

@@ -35,12 +35,11 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// addresses counts those given by nobody.
+// addresses counts the addresses returned by nobody.
 var addresses atomic.Uint32
 
-// nobody is an address at which nobody listens, nor will: servers that take any
-// free port do so at 127.0.0.1, and this is another of the loopback addresses,
-// where the system has them.
+// nobody returns an address at which nobody ever listens. Servers that take a free port use
+// 127.0.0.1; this is another loopback address, if the system has them.
 func nobody(t testing.TB) string {
 	t.Helper()
 	n, pid := addresses.Add(1), os.Getpid()
@@ -72,8 +71,7 @@ func natsWithoutJetStream(t *testing.T) string {
 	return s.ClientURL()
 }
 
-// oldNATS says that it is the NATS of Debian 12, and knows no more than how to
-// greet.
+// oldNATS starts a server that greets like the NATS of Debian 12, and can do nothing else.
 func oldNATS(t *testing.T) string {
 	t.Helper()
 	l := listen(t)
@@ -96,7 +94,7 @@ func oldNATS(t *testing.T) string {
 	return "nats://" + l.Addr().String()
 }
 
-// greet answers a client's greeting, and leaves when the client does.
+// greet answers a client's greeting, and closes when the client does.
 func greet(conn net.Conn) {
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -111,15 +109,15 @@ func greet(conn net.Conn) {
 	}
 }
 
-// password is that of the visitor, which no message may repeat.
+// password is the visitor's password. No message may contain it.
 const password = "secret-of-tests"
 
-// limitedDatabases are addresses of databases on a server with passwords.
+// limitedDatabases holds addresses of databases on a server with passwords.
 type limitedDatabases struct {
-	wrong   string // the password is
-	missing string // the database is
-	limited string // has the schema, which the user may not read
-	empty   string // has no schema, and the user may not make one
+	wrong   string // with a wrong password
+	missing string // without the database
+	limited string // has the schema, but the user may not read it
+	empty   string // has no schema, and the user may not create one
 }
 
 func limitedDatabase(t *testing.T) limitedDatabases {
@@ -156,7 +154,8 @@ func limitedDatabase(t *testing.T) limitedDatabases {
 	}
 }
 
-// public is a file that other users can read: below root, PostgreSQL is one.
+// public writes a file that other users can read: under root, PostgreSQL runs as another
+// user.
 func public(t *testing.T, name, text string) string {
 	t.Helper()
 	dir := testenv.Folder(t)
@@ -172,8 +171,8 @@ func public(t *testing.T, name, text string) string {
 	return path
 }
 
-// newerSchema is a database that a later build has migrated, and that serves no
-// earlier one.
+// newerSchema returns a database that a later build has migrated, and that earlier builds
+// can't use.
 func newerSchema(t *testing.T) string {
 	t.Helper()
 	dsn := testenv.Postgres(t)

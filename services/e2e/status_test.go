@@ -12,13 +12,13 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/status"
 )
 
-// told is what the console tells of processes.
+// told is the console's list of processes.
 type told struct {
 	Processes []status.Process `json:"processes"`
 	Silent    int              `json:"silent"`
 }
 
-// asks gives what the console at an address has been told by each process.
+// asks returns the console's list of processes.
 func asks(t *testing.T, console string) (all told) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(get(t, "http://"+console+"/api/v1/processes")), &all); err != nil {
@@ -27,7 +27,7 @@ func asks(t *testing.T, console string) (all told) {
 	return all
 }
 
-// services are those that answered, in order.
+// services returns the services that answered, in order.
 func (a told) services() string {
 	var all []string
 	for i := range a.Processes {
@@ -36,7 +36,7 @@ func (a told) services() string {
 	return strings.Join(all, " ")
 }
 
-// any tells whether one of a service is as it says.
+// any tells whether a process of a service meets a condition.
 func (a told) any(service string, is func(p status.Process) bool) bool {
 	for i := range a.Processes {
 		if p := a.Processes[i]; p.Service == service && is(p) {
@@ -46,8 +46,8 @@ func (a told) any(service string, is func(p status.Process) bool) bool {
 	return false
 }
 
-// Each process tells the console over the bus how it is: who runs, which providers rest and
-// why, which breakers are open, and how its cache does.
+// Each process reports its status to the console over the bus: what runs, which providers
+// rest and why, which breakers are open, and the state of its cache.
 func TestTheConsoleIsToldByEachProcess(t *testing.T) {
 	t.Parallel()
 	asked := func(code int, wait string) string {
@@ -105,7 +105,7 @@ func TestTheConsoleIsToldByEachProcess(t *testing.T) {
 		}
 	}
 	d.redis.Kill()
-	d.run("cache", "invalidate", "--all") // they read again, and notice
+	d.run("cache", "invalidate", "--all") // the services read again, and notice
 	sees("Redis is away", func() bool {
 		return last.any("planner", func(p status.Process) bool { return p.Cache.Redis == "does not answer" })
 	})

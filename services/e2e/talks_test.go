@@ -14,10 +14,10 @@ import (
 const bookClub = "../../deploy/examples/book-club.yaml"
 
 const (
-	// talksWithin bounds the wait for a conversation. Who speaks when is drawn by lot, and
-	// a newcomer sees one in about twenty seconds.
+	// talksWithin limits the wait for a conversation. Speakers are random, and a user
+	// typically sees one in about twenty seconds.
 	talksWithin = time.Minute
-	// stopsWithin is how long Ctrl-C may take.
+	// stopsWithin limits the time to stop after Ctrl-C.
 	stopsWithin = 5 * time.Second
 )
 
@@ -56,7 +56,7 @@ func TestTalks(t *testing.T) {
 	stopped(t, again)
 }
 
-// conversation is what makes a chat worth watching.
+// conversation counts what makes a chat worth watching.
 type conversation struct{ personas, messages, replies, reactions int }
 
 func (c conversation) complete() bool {
@@ -84,8 +84,7 @@ func converse(t *testing.T, calls []control.Call) conversation {
 	return seen
 }
 
-// stopped presses Ctrl-C and expects a quick end, and that there never was a
-// complaint.
+// stopped sends Ctrl-C, and expects a quick end and no warning in the log.
 func stopped(t *testing.T, c *chorus) {
 	t.Helper()
 	ends(t, c)
@@ -94,7 +93,7 @@ func stopped(t *testing.T, c *chorus) {
 	}
 }
 
-// ends presses Ctrl-C and expects a quick end.
+// ends sends Ctrl-C and expects a quick end.
 func ends(t *testing.T, c *chorus) {
 	t.Helper()
 	if took := c.interrupt(); took > stopsWithin {
@@ -105,8 +104,8 @@ func ends(t *testing.T, c *chorus) {
 	}
 }
 
-// goesOn checks that the log of a second run continues that of the first: the
-// same chat, the same bots, and message ids that go up.
+// goesOn checks that the log of a second run continues that of the first: the same chat,
+// the same bots, and rising message ids.
 func goesOn(t *testing.T, first, both []control.Call) {
 	t.Helper()
 	if len(both) < len(first) {
@@ -115,7 +114,7 @@ func goesOn(t *testing.T, first, both []control.Call) {
 	known, chat, last := map[string]int64{}, int64(0), int64(0)
 	for _, c := range first {
 		known[c.Bot] = c.BotID
-		chat = cmp.Or(chat, c.Chat) // what a listener asks is of no chat
+		chat = cmp.Or(chat, c.Chat) // a listener's calls have no chat
 		last = max(last, c.EffectMessageID)
 	}
 	for _, c := range both[len(first):] {

@@ -17,11 +17,11 @@ import (
 type desk struct {
 	t  *testing.T
 	e  *control.Client
-	at int64 // the emulator's id of it
-	id int64 // that by which bots call it
+	at int64 // the emulator's id of the chat
+	id int64 // the bots' id of the chat
 }
 
-// shown gives the oldest message of the desk for which something is true.
+// shown returns the oldest message of the desk that meets a condition.
 func (d desk) shown(what string, is func(control.Message) bool) (found control.Message) {
 	d.t.Helper()
 	eventually(d.t, what, func() bool {
@@ -40,7 +40,7 @@ func (d desk) shown(what string, is func(control.Message) bool) (found control.M
 	return found
 }
 
-// waiting is a text that waits, which stands in the message, and its own words.
+// waiting returns a message with a text that waits, and the text.
 func (d desk) waiting() (m control.Message, text string) {
 	d.t.Helper()
 	m = d.shown("a text waits at the desk", func(m control.Message) bool { return strings.Contains(string(m.Markup), `"send `) })
@@ -49,7 +49,7 @@ func (d desk) waiting() (m control.Message, text string) {
 	return m, text
 }
 
-// became waits until the message says what became of its text, and has no buttons.
+// became waits until the message shows the decision and has no buttons.
 func (d desk) became(m control.Message, says string) {
 	d.t.Helper()
 	d.shown("the message says: "+says, func(now control.Message) bool {
@@ -57,7 +57,7 @@ func (d desk) became(m control.Message, says string) {
 	})
 }
 
-// press presses the button of an act.
+// press presses a message's button of an act.
 func (d desk) press(who, act string, m control.Message) {
 	d.t.Helper()
 	_, after, _ := strings.Cut(string(m.Markup), `"callback_data":"`+act)
@@ -74,7 +74,7 @@ func (d desk) say(who, text string, to control.Message) {
 	}
 }
 
-// answers is how many presses were answered by a line.
+// answers counts the presses that were answered by a line.
 func (d desk) answers(line string) (times int) {
 	d.t.Helper()
 	for _, call := range callsOf(d.t, d.e, control.Filter{Method: "answerCallbackQuery"}) {
@@ -90,7 +90,7 @@ func (d desk) answered(line string) {
 	eventually(d.t, "a press is answered: "+line, func() bool { return d.answers(line) > 0 })
 }
 
-// said is how often the cast has said something in its chats.
+// said counts how often the cast has sent a text in its chats.
 func (d desk) said(text string) (times int) {
 	d.t.Helper()
 	for _, call := range sent(callsOf(d.t, d.e, control.Filter{Method: sendMessage})) {
@@ -105,7 +105,7 @@ func (d desk) said(text string) (times int) {
 	return times
 }
 
-// once waits until something is said, and has it said once.
+// once waits until a text is sent, and checks that it is sent once.
 func (d desk) once(text string) {
 	d.t.Helper()
 	eventually(d.t, "it is said: "+text, func() bool { return d.said(text) > 0 })
@@ -114,7 +114,7 @@ func (d desk) once(text string) {
 	}
 }
 
-// edits is how often the message was edited.
+// edits counts the edits of a message.
 func (d desk) edits(m control.Message) (times int) {
 	d.t.Helper()
 	for _, call := range callsOf(d.t, d.e, control.Filter{Method: "editMessageText"}) {
@@ -124,15 +124,15 @@ func (d desk) edits(m control.Message) (times int) {
 		for _, id := range m.IDs {
 			if call.EffectMessageID == id {
 				times++
-				break // of a supergroup all bots have the same
+				break // in a supergroup all bots have the same id
 			}
 		}
 	}
 	return times
 }
 
-// An operator approves texts in a group of Telegram: sends another text instead of one, and
-// one as it stands, which somebody presses twice. A stranger's press does nothing.
+// Operators approve texts in a group: one sends another text instead, and one sends a text
+// as it is and presses twice. A stranger's press has no effect.
 func TestOperatorsApproveByTelegram(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -144,7 +144,7 @@ func TestOperatorsApproveByTelegram(t *testing.T) {
 		t.Fatal(bots, err)
 	}
 	desk, people := group(t, e, bots[0].Username)
-	// Settings that begin with a dash would be taken for flags.
+	// A value that begins with a dash would be parsed as a flag.
 	d.run("settings", "set", "approval_people", people)
 	d.run("settings", "set", "--", "approval_chat", fmt.Sprint(desk.id))
 	d.run("settings", "set", "approval", "approve")
@@ -157,7 +157,7 @@ func TestOperatorsApproveByTelegram(t *testing.T) {
 	desk.became(first, "changed and sent by Kim")
 
 	second, text := desk.waiting()
-	// While the message has its buttons, somebody else may press one.
+	// While the message has its buttons, another person may press one.
 	late := control.Fault{ID: "late", Method: "editMessageText", Kind: fault.Latency, Duration: jsontime.Duration(5 * time.Second)}
 	if _, err := e.SetFaults(t.Context(), late); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,8 @@ func TestOperatorsApproveByTelegram(t *testing.T) {
 	desk.once(text)
 }
 
-// group is a desk in a group, with a bot, Kim and Lee, who may decide, and Eve, who may not.
+// group returns a desk in a group with a bot, Kim and Lee, who may decide, and Eve, who may
+// not.
 func group(t *testing.T, e *control.Client, bot string) (d desk, people string) {
 	t.Helper()
 	var n control.NewChat
@@ -182,16 +183,16 @@ func group(t *testing.T, e *control.Client, bot string) (d desk, people string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := map[string]int64{} // members come in the order of their ids, which is another in each run
+	ids := map[string]int64{} // members are ordered by id, which differs in each run
 	for _, m := range made.Members {
 		ids[m.Name] = m.ID
 	}
 	return desk{t, e, made.ID, made.ID}, fmt.Sprintf("%d,%d", ids["Kim"], ids["Lee"])
 }
 
-// An operator approves texts in a private chat with a bot. What waited before the operator
-// started the bot, or while the operator had blocked it, is shown once the way is open; and
-// whoever dies between a press and what is decided by it loses and doubles nothing.
+// An operator approves texts in a private chat with a bot. Texts from before the operator
+// started the bot, or from while it was blocked, are shown when the bot may write again. A
+// service that dies between a press and its effect loses and doubles nothing.
 func TestAnOperatorApprovesInAPrivateChat(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, troupe{bots: 3, supergroups: 1, perChat: 3, gap: time.Second}.file(t), "--emulator.unlimited")
@@ -200,7 +201,7 @@ func TestAnOperatorApprovesInAPrivateChat(t *testing.T) {
 	if err != nil || len(bots) == 0 {
 		t.Fatal(bots, err)
 	}
-	_, people := group(t, e, bots[0].Username) // where the bot has met Kim
+	_, people := group(t, e, bots[0].Username) // here the bot meets Kim
 	kim, _, _ := strings.Cut(people, ",")
 	roster := d.pool()
 	for key, value := range map[string]string{
@@ -217,8 +218,8 @@ func TestAnOperatorApprovesInAPrivateChat(t *testing.T) {
 		}
 		return false
 	})
-	// Telegram's times are whole seconds: a start in the second of the refusal may be older
-	// than that, and then the next try tells.
+	// Telegram's times are whole seconds. A start in the second of the refusal may count as
+	// older, and then only the next retry resumes the bot.
 	eventually(t, "the refusal is a second old", func() (known bool) {
 		err := roster.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM cast_members WHERE suspended_at < now() - interval '1 second')`).Scan(&known)
 		return known && err == nil
@@ -233,7 +234,7 @@ func TestAnOperatorApprovesInAPrivateChat(t *testing.T) {
 	desk.answered("You may not decide here.")
 	d.run("settings", "set", "approval_people", people)
 	const edited = "The ferry has books on board."
-	// The listener hears of a changed setting when it does.
+	// The listener receives a changed setting a moment later.
 	for tries := 0; desk.said(edited) == 0 && tries < 10; tries++ {
 		desk.say("Kim", "/edit "+edited, first)
 		within(t, 5*time.Second, func() bool { return desk.said(edited) > 0 })
@@ -241,8 +242,8 @@ func TestAnOperatorApprovesInAPrivateChat(t *testing.T) {
 	desk.once(edited)
 	desk.became(first, "changed and sent by Kim")
 
-	// Each service dies between the press and what comes of it: the listener before it hears
-	// of the press, the sender before it sends what was decided, both while they are at it.
+	// Each service dies between a press and its effect: the listener before it receives the
+	// press, the sender before it sends the text, and both during the work.
 	for round, dies := range [][]string{{"listener"}, {"sender"}, {"listener", "sender"}} {
 		m, text := desk.waiting()
 		if round == 2 {
@@ -262,7 +263,7 @@ func TestAnOperatorApprovesInAPrivateChat(t *testing.T) {
 		}
 	}
 
-	// Who comes back finds what waits, also where it was deleted.
+	// A bot that returns shows what waits, even if its messages were deleted.
 	if err := e.Kick(t.Context(), desk.at, bots[0].Username); err != nil {
 		t.Fatal(err)
 	}

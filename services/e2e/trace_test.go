@@ -12,8 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// traces keeps the names of spans, by their trace. It is a store of traces that
-// services send to by OTLP.
+// traces stores the names of spans by trace. Services send them by OTLP.
 type traces struct {
 	mu    sync.Mutex
 	spans map[string]map[string]bool

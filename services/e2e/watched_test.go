@@ -18,26 +18,26 @@ import (
 )
 
 const (
-	// openPages is how many pages people look at, watchedChats how many chats those among
-	// them show that show one.
+	// openPages is the number of open pages, and watchedChats the number of chats that the
+	// pages of chats show.
 	openPages, watchedChats = 100, 20
-	// watchedRate in turns/s is offered to the cast meanwhile.
+	// watchedRate in turns/s is the load during the measurement.
 	watchedRate = 65
 	watchedFor  = 10 * time.Second
-	// watchedRounds is how often it is measured without and with open pages. Which comes first
-	// changes each time, as the machine and the database are not the same from minute to minute.
+	// watchedRounds is the number of measurements without and with open pages. The order
+	// alternates, because the machine and the database vary from minute to minute.
 	watchedRounds = 10
 )
 
-// BenchmarkWatched prints by how much a turn costs more while people look at 100 pages of the
-// console, in CPU of PostgreSQL, NATS and all services. The console's own work counts, that
-// of the browsers does not.
+// BenchmarkWatched prints by how much a turn costs more while people watch 100 pages of the
+// console, in CPU of PostgreSQL, NATS and all services. The console's work counts, the
+// browsers' doesn't.
 func BenchmarkWatched(b *testing.B) {
 	for b.Loop() {
 		p := newPipeline(b)
 		p.renew("generator", "sender", "planner", "console")
 		v := newViewer(p)
-		p.offer(watchedRate, watchedFor) // caches are filled, and connections made
+		p.offer(watchedRate, watchedFor) // fills caches and opens connections
 		var without, with cost
 		for n := range 2 * watchedRounds {
 			if n%4 == 1 || n%4 == 2 {
@@ -57,14 +57,14 @@ func BenchmarkWatched(b *testing.B) {
 	}
 }
 
-// and is what was delivered in two stretches of time, and what that took.
+// and adds the costs of two periods.
 func (c cost) and(d cost) cost {
 	return cost{
 		delivered: c.delivered + d.delivered, took: c.took + d.took, silence: max(c.silence, d.silence), cpu: c.cpu + d.cpu, statements: c.statements + d.statements,
 	}
 }
 
-// viewer is somebody who is logged in to a console, and looks at pages as a browser does.
+// viewer is a person who is logged in to a console and watches pages like a browser.
 type viewer struct {
 	p           *pipeline
 	client      *http.Client
@@ -101,7 +101,7 @@ func newViewer(p *pipeline) *viewer {
 	return v
 }
 
-// pages are what people look at: chats more than others, several at the same one.
+// pages returns the watched pages: mainly chats, several people on the same one.
 func (v *viewer) pages() []string {
 	var all []string
 	first := one[int64](v.p.b, v.p.db, `SELECT min(id) FROM chats`)
@@ -122,8 +122,8 @@ func (v *viewer) pages() []string {
 	return all
 }
 
-// openAll opens all pages, until they are closed again. It tells how often they were told of
-// a change, and asked for what it was.
+// openAll opens all pages until closeAll is called. That returns how often the pages were
+// notified of a change, and how often they fetched one.
 func (v *viewer) openAll() (closeAll func() (told, asked int64)) {
 	v.p.b.Helper()
 	v.told.Store(0)
@@ -142,7 +142,7 @@ func (v *viewer) openAll() (closeAll func() (told, asked int64)) {
 	}
 }
 
-// look shows a page, and follows what it shows until the context ends.
+// look opens a page and follows its changes until the context ends.
 func (v *viewer) look(ctx context.Context, page string, ready func()) {
 	ready = sync.OnceFunc(ready)
 	defer ready()
@@ -160,7 +160,7 @@ func (v *viewer) look(ctx context.Context, page string, ready func()) {
 	text := string(body)
 	stream, fetch := attribute(text, "sse-connect"), attribute(text, "hx-get", `hx-trigger="sse:changed`)
 	if stream == "" {
-		return // a turn that has ended
+		return // the page of a turn that has ended
 	}
 	events, err := v.get(ctx, stream)
 	if err != nil {
@@ -178,7 +178,7 @@ func (v *viewer) look(ctx context.Context, page string, ready func()) {
 		v.asked.Add(1)
 		answer, err := v.get(ctx, fetch+seen, "HX-Request: true")
 		if err != nil {
-			return // it is closed
+			return // the page is closed
 		}
 		if body, err = io.ReadAll(answer.Body); err == nil && answer.StatusCode == http.StatusOK && seen != "" {
 			seen = position(string(body))
@@ -200,8 +200,8 @@ func (v *viewer) get(ctx context.Context, path string, headers ...string) (*http
 	return v.client.Do(r)
 }
 
-// attribute is the value of the first attribute of a name in a page, in a tag that has all of
-// some words.
+// attribute returns the first attribute with a name, in a tag of the page that contains all
+// words.
 func attribute(page, name string, words ...string) string {
 	for _, tag := range regexp.MustCompile(`<[a-z][^>]*>`).FindAllString(page, -1) {
 		has := true
@@ -215,7 +215,8 @@ func attribute(page, name string, words ...string) string {
 	return ""
 }
 
-// position is how far a page of a chat has come, as it sends it along; empty for others.
+// position returns a chat page's position, which its requests contain; empty for other
+// pages.
 func position(page string) string {
 	_, form, has := strings.Cut(page, `id="seen"`)
 	if !has {

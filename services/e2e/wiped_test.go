@@ -8,15 +8,14 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// The bus loses its disk: streams, consumers and all rings. That costs time, and nothing
-// else: what is open is found without rings, and the services make the bus anew.
+// The bus loses its disk: streams, consumers and all rings. This only costs time: sweeps
+// find the open rows, and the services declare the streams again.
 func TestTheBusIsWipedUnderLoad(t *testing.T) {
 	t.Parallel()
 	cast := troupe{bots: 8, supergroups: 5, groups: 1, perChat: 4, gap: 1e9}
 	d := deploy(t, cast.file(t))
 	pool := d.pool()
-	// A chat that is full plans nothing, so not all may be full before the bus is
-	// back.
+	// A full chat plans nothing, so not all chats may be full before the bus is back.
 	const most = 10
 	set(t, pool, settings.MaxUnwrittenTurns.Definition, strconv.Itoa(most))
 	half := (cast.supergroups + cast.groups) * most / 2

@@ -1,4 +1,3 @@
-// Package caching holds the tests of planner, generator and sender with the
-// cache between them and the database: what a turn then costs, and what Redis can
-// do to it.
+// Package caching tests the planner, generator and sender with the cache between them and
+// the database: how many statements a turn costs, and what failures of Redis change.
 package caching

@@ -41,9 +41,9 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// fixture is planner, generator and sender in this process, each with a pool and
-// a cache of its own as in a process of its own, on real servers and the casts of
-// the examples. They talk as fast as they can.
+// fixture runs planner, generator and sender in this process, each with its own pool and
+// cache like in separate processes, on real servers and with the example casts. The casts
+// talk as fast as possible.
 type fixture struct {
 	t        testing.TB
 	pool     *pgxpool.Pool // the test's own
@@ -52,14 +52,14 @@ type fixture struct {
 	keyring  secret.Keyring
 	services map[string]*service
 	stops    []func()
-	version  int // of what is changed again and again
+	version  int // counts the changes
 }
 
-// service is one of the three.
+// service is one of the three services.
 type service struct {
 	pool    *pgxpool.Pool
 	asked   *statements
-	cache   *cache.Cache // nil to read everything anew
+	cache   *cache.Cache // nil to read without a cache
 	roster  *rostercache.Roster
 	metrics *prometheus.Registry
 	lease   *lease.Lease
@@ -81,8 +81,7 @@ func newFixture(t testing.TB, cached bool) *fixture {
 	}
 	fx.exec(`UPDATE chats SET enabled = true, mean_gap = '1 second'`)
 	fx.exec(`UPDATE bots SET active_hours = '{}', hourly_min = 0, hourly_max = 1200, tempo = 10`)
-	// So fast that turns come soon, and so slow that a play does not come to the
-	// most that a chat may say in a minute.
+	// Turns come soon, but stay below the maximum of a chat's messages in a minute.
 	fx.exec(`INSERT INTO settings (key, value) VALUES ('max_msgs_per_min', '60'), ('min_gap', '"50ms"'), ('scale_factor', '0.3')`)
 	for name, kind := range map[string]lease.Kind{"planner": lease.Planner, "generator": lease.Generator, "sender": lease.Sender} {
 		fx.services[name] = fx.service(name, kind, cached)
@@ -140,7 +139,7 @@ func (fx *fixture) service(name string, kind lease.Kind, cached bool) *service {
 		fx.t.Fatal(err)
 	}
 	fx.t.Cleanup(s.pool.Close)
-	// By the test's pool, so that only what turns need is counted.
+	// It uses the test's pool, so that only the statements for turns are counted.
 	s.lease = lease.New(fx.pool, kind, testenv.Logger(fx.t).Named(name))
 	testenv.Background(fx.t, s.lease.Run)
 	channels := []listen.Channel{}
@@ -160,7 +159,7 @@ func (fx *fixture) service(name string, kind lease.Kind, cached bool) *service {
 	return s
 }
 
-// start starts the services, in the order in which the turns go.
+// start starts the services, in the order of the pipeline.
 func (fx *fixture) start() {
 	fx.t.Helper()
 	busCfg := bus.DefaultConfig()
@@ -210,7 +209,7 @@ func (fx *fixture) start() {
 	}
 }
 
-// stop stops the services, the planner first, so that every turn comes to its end.
+// stop stops the services, the planner first, so that every turn is completed.
 func (fx *fixture) stop() {
 	fx.t.Helper()
 	fx.stops[2]()
@@ -225,13 +224,13 @@ func (fx *fixture) stop() {
 const (
 	turnsDelivered = `SELECT count(*) FROM turns WHERE outcome IN ('delivered', 'fell_back')`
 
-	// What the guard objects to is not failed: in a play of many turns a minute the
-	// texts without a model begin to resemble each other.
+	// Texts rejected by the guard don't count as failed. With many turns a minute, the
+	// offline writer's texts begin to resemble each other.
 	failures    = ` FROM turns WHERE outcome NOT IN ('delivered', 'fell_back', 'passed') AND reason NOT LIKE 'the guard objects: %'`
 	turnsFailed = `SELECT count(*)` + failures
 )
 
-// whyFailed is why turns were not delivered, and how often; "" if all were.
+// whyFailed returns why turns were not delivered, and how often; "" if all were.
 func (fx *fixture) whyFailed() string {
 	fx.t.Helper()
 	const why = `
@@ -244,7 +243,7 @@ SELECT coalesce(string_agg(n || ' x ' || reason, '; '), '') FROM (
 	return text
 }
 
-// play lets turns be delivered.
+// play waits until more turns are delivered.
 func (fx *fixture) play(turns float64) {
 	fx.t.Helper()
 	end := fx.number(turnsDelivered) + turns
@@ -254,7 +253,7 @@ func (fx *fixture) play(turns float64) {
 	})
 }
 
-// asked is how often each statement was asked since the last call, by service.
+// asked returns how often each statement was executed since the last call, by service.
 func (fx *fixture) asked() map[string]map[string]int {
 	all := map[string]map[string]int{}
 	for name, s := range fx.services {
@@ -263,14 +262,14 @@ func (fx *fixture) asked() map[string]map[string]int {
 	return all
 }
 
-// lookups are those of the cache, and how many of them needed no source.
+// lookups counts the cache's look-ups and its hits.
 type lookups struct{ all, hits float64 }
 
 func (l lookups) since(before lookups) lookups {
 	return lookups{l.all - before.all, l.hits - before.hits}
 }
 
-// rate is the share of hits.
+// rate returns the share of hits.
 func (l lookups) rate() float64 { return l.hits / l.all }
 
 func (fx *fixture) lookups() (l lookups) {

@@ -15,11 +15,10 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// experience is what befalls Redis, for a time, and what the turns and readers of
-// that time were like.
+// experience holds the planning times and the delays of changes during a fault of Redis.
 type experience struct {
-	planning []time.Duration // transactions of the planner, the shortest first
-	late     []time.Duration // from a change to the last service that saw it, the shortest first
+	planning []time.Duration // the planner's transactions, the shortest first
+	late     []time.Duration // from a change until the last service sees it, the shortest first
 }
 
 func (o *experience) add(more experience) {
@@ -28,7 +27,7 @@ func (o *experience) add(more experience) {
 	slices.Sort(o.late)
 }
 
-// worst is what 99 of 100 stay below.
+// worst returns the 99th percentile.
 func worst(all []time.Duration) time.Duration {
 	if len(all) == 0 {
 		return 0
@@ -36,7 +35,7 @@ func worst(all []time.Duration) time.Duration {
 	return all[len(all)*99/100]
 }
 
-// faults are what Redis can do, each for a length of time.
+// faults are failures of Redis, each for a length of time.
 var faults = []struct {
 	name  string
 	begin func(t testing.TB, c *testenv.Cache)
@@ -65,7 +64,7 @@ func limitMemory(t testing.TB, c *testenv.Cache, most string) {
 	}
 }
 
-// during watches the fixture while something happens and for a length of time.
+// during measures the fixture during a fault and for a length of time.
 func (fx *fixture) during(length time.Duration, begin, end func()) experience {
 	fx.t.Helper()
 	fx.services["planner"].asked.transactions()
@@ -80,7 +79,7 @@ func (fx *fixture) during(length time.Duration, begin, end func()) experience {
 	return o
 }
 
-// change changes a bot, and is how long the last service gives the old one away.
+// change changes a bot, and returns the time until the last service has seen it.
 func (fx *fixture) change() time.Duration {
 	fx.t.Helper()
 	fx.version++
@@ -106,8 +105,8 @@ func (fx *fixture) change() time.Duration {
 	return time.Since(began)
 }
 
-// Whatever Redis does in the middle of a play, no turn fails, and every change is
-// seen in time; afterwards Redis is in use again.
+// Whatever Redis does during a play, no turn fails, and every change is seen in time.
+// Afterwards Redis is used again.
 func TestRedisFailsInTheMiddleOfAPlay(t *testing.T) {
 	t.Parallel()
 	fx := newFixture(t, true)
@@ -128,9 +127,9 @@ func TestRedisFailsInTheMiddleOfAPlay(t *testing.T) {
 	}
 }
 
-// BenchmarkRedisFails prints how planning and changes fare while Redis fails, as
-// against times without faults, of which there is one before each fault: what else
-// the machine does then falls on both alike.
+// BenchmarkRedisFails prints the times of planning and of changes while Redis fails,
+// compared to times without faults. One of these precedes each fault, so that other load on
+// the machine affects both.
 func BenchmarkRedisFails(b *testing.B) {
 	const length = 30 * time.Second
 	for b.Loop() {

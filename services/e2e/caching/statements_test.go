@@ -13,12 +13,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// statements counts what a pool is asked.
+// statements counts the statements of a pool.
 type statements struct {
 	mu    sync.Mutex
 	count map[string]int
-	// began is when the transactions began that are under way, took how long those
-	// took that were committed.
+	// began holds the begin of open transactions, took the durations of committed ones.
 	began map[*pgx.Conn]time.Time
 	took  []time.Duration
 }
@@ -41,7 +40,7 @@ func (s *statements) add(sql string) {
 	s.count[strings.Join(strings.Fields(sql), " ")]++
 }
 
-// take is how often each statement was asked since the last call.
+// take returns how often each statement was executed since the last call.
 func (s *statements) take() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,7 +49,8 @@ func (s *statements) take() map[string]int {
 	return was
 }
 
-// transactions is how long each took since the last call, the shortest first.
+// transactions returns the durations of the transactions since the last call, the shortest
+// first.
 func (s *statements) transactions() []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.Trace
 // TraceBatchEnd does nothing.
 func (*statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-// together is what all services asked.
+// together sums the statements of all services.
 func together(by map[string]map[string]int) map[string]int {
 	all := map[string]int{}
 	for _, asked := range by {
@@ -111,7 +111,7 @@ func total(asked map[string]int) (n int) {
 	return n
 }
 
-// ofRoster are the statements that read what is cached.
+// ofRoster returns the statements that read cached data.
 func ofRoster(asked map[string]int) map[string]int {
 	found := map[string]int{}
 	for sql, n := range asked {

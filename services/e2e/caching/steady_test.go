@@ -7,22 +7,22 @@ import (
 	"testing"
 )
 
-// maxStatements is how many statements a delivered turn may cost. Its own are
-// nine or ten; those of a batch come on top, which here is often of one turn, and
-// looks for what is due.
+// maxStatements limits the statements of a delivered turn. Its own are nine or ten. The
+// rest are those of a batch, which often has one turn here, and those that look for due
+// chats.
 const maxStatements = 25
 
-// steady is what turns cost once all was read.
+// steady holds the cost of turns after everything was read once.
 type steady struct {
 	asked     map[string]int
-	by        map[string]map[string]int // the same by service
+	by        map[string]map[string]int // the same, by service
 	delivered float64
 	lookups   lookups
 }
 
 func (s steady) perTurn() float64 { return float64(total(s.asked)) / s.delivered }
 
-// measure plays turns, of which the first ones are not measured.
+// measure plays turns. The first ones are not measured.
 func (fx *fixture) measure(first, turns float64) steady {
 	fx.t.Helper()
 	fx.play(first)
@@ -33,9 +33,9 @@ func (fx *fixture) measure(first, turns float64) steady {
 	return steady{together(by), by, fx.number(turnsDelivered) - delivered, fx.lookups().since(looked)}
 }
 
-// joined is how many statements a turn would cost with joins instead of parts, as
-// they were before there was a cache: the generator read bot, chat, cast and
-// persona by one, the sender all that it needs.
+// joined returns the statements of a turn as if joins were used, like before there was a
+// cache: the generator read bot, chat, cast and persona with one statement, the sender all
+// its data with one.
 func (s steady) joined() float64 {
 	n := total(s.asked)
 	for service, parts := range map[string][]string{
@@ -51,8 +51,8 @@ func (s steady) joined() float64 {
 	return float64(n) / s.delivered
 }
 
-// Once everything was read, turns cost no statement for what nobody changes, and
-// no more than so many for the rest.
+// After everything was read once, turns need no statement for unchanged data, and at most
+// maxStatements in all.
 func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
 	t.Parallel()
 	fx := newFixture(t, true)
@@ -76,8 +76,8 @@ func TestTurnsAreMadeFromWhatIsCached(t *testing.T) {
 	}
 }
 
-// BenchmarkStatements prints what a delivered turn of the example casts costs in
-// statements, without the cache and with it.
+// BenchmarkStatements prints the statements of a delivered turn of the example casts,
+// without the cache and with it.
 func BenchmarkStatements(b *testing.B) {
 	for b.Loop() {
 		without := newFixture(b, false)
