@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestWireBytes pins the bytes of one message each: a field that is renumbered
-// or retyped by accident is seen here before a rolling upgrade sees it.
+// TestWireBytes compares the encoding of one message of each type with stored bytes. It
+// detects a field that is renumbered or retyped by accident before a rolling upgrade does.
 func TestWireBytes(t *testing.T) {
 	at := func(s int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(1_800_000_000+s, 0)) }
 	id := &chorusv1.TurnId{ChatId: 42, Number: 7}

@@ -1,5 +1,5 @@
-// Package subject holds the names on the bus, and the words for the contracts'
-// values. Every service takes them from here, so that each is spelt in one place only.
+// Package subject defines the names of streams and subjects on the bus, and the names of
+// enum values in text. Every service uses them, so each is spelt in one place only.
 package subject
 
 import (
@@ -10,14 +10,14 @@ import (
 	chorusv1 "github.com/chorus-cast/chorus/proto/chorus/v1"
 )
 
-// The streams. They carry rings: see chorusv1.Ring.
+// These streams carry rings, see chorusv1.Ring.
 const (
 	Turns      = "TURNS"
 	Deliveries = "DELIVERIES"
 	Prompts    = "PROMPTS"
 )
 
-// The subjects of rings: one for each stage.
+// These are the subjects of rings, one for each stage.
 const (
 	Text     = "turn.text"
 	Message  = "delivery.message"
@@ -26,21 +26,21 @@ const (
 	Prompt   = "prompt.answer"
 )
 
-// The subjects of events: see chorusv1.Event. No stream keeps them.
+// These are the subjects of events, see chorusv1.Event. No stream stores them.
 const (
 	Planned = "event.planned" // turns were planned
 	Written = "event.written" // turns got their deliveries, or ended without any
 	Sent    = "event.sent"    // deliveries of turns ended
-	Expired = "event.expired" // turns ended because nobody came to them in time
+	Expired = "event.expired" // turns expired
 	Heard   = "event.heard"   // people wrote in chats
-	Held    = "event.held"    // texts wait for a person, or no more
+	Held    = "event.held"    // texts began or ended to wait for an operator
 	Events  = "event.>"       // all of these
 )
 
-// Status is where processes are asked how they are, and answer whoever asks.
+// Status is the subject of requests for the status of all processes.
 const Status = "status"
 
-// All is the filter of everything that a stream holds.
+// All returns the subject filter for everything in a stream.
 func All(stream string) string {
 	switch stream {
 	case Turns:
@@ -53,12 +53,12 @@ func All(stream string) string {
 	return ""
 }
 
-// TurnID is the identity of a turn in text.
+// TurnID formats the identity of a turn.
 func TurnID(id *chorusv1.TurnId) string {
 	return fmt.Sprintf("%d-%d", id.GetChatId(), id.GetNumber())
 }
 
-// ParseTurnID reads what TurnID wrote.
+// ParseTurnID parses the form of TurnID.
 func ParseTurnID(s string) (*chorusv1.TurnId, error) {
 	chat, number, ok := strings.Cut(s, "-")
 	c, errChat := strconv.ParseInt(chat, 10, 64)
@@ -69,17 +69,17 @@ func ParseTurnID(s string) (*chorusv1.TurnId, error) {
 	return &chorusv1.TurnId{ChatId: c, Number: n}, nil
 }
 
-// OutcomeName is the word for an outcome in tables, metrics and text.
+// OutcomeName returns the name of an outcome in tables, metrics and text.
 func OutcomeName(o chorusv1.Outcome) string {
 	return strings.ToLower(strings.TrimPrefix(o.String(), "OUTCOME_"))
 }
 
-// ActionName is the word for an action in tables, metrics and text.
+// ActionName returns the name of an action in tables, metrics and text.
 func ActionName(a chorusv1.Action) string {
 	return strings.ToLower(strings.TrimPrefix(a.String(), "ACTION_"))
 }
 
-// TurnKindName is the word for a turn's kind in tables, metrics and text.
+// TurnKindName returns the name of a turn's kind in tables, metrics and text.
 func TurnKindName(k chorusv1.TurnKind) string {
 	return strings.ToLower(strings.TrimPrefix(k.String(), "TURN_KIND_"))
 }

@@ -29,7 +29,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// TurnKind is what a turn does in its chat.
+// TurnKind is the kind of a turn.
 type TurnKind int32
 
 const (
@@ -90,7 +90,7 @@ func (TurnKind) EnumDescriptor() ([]byte, []int) {
 	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{0}
 }
 
-// Length is how long a message is meant to be.
+// Length is the intended length of a message.
 type Length int32
 
 const (
@@ -147,7 +147,7 @@ func (Length) EnumDescriptor() ([]byte, []int) {
 	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{1}
 }
 
-// Mention is where a turn's text names the person or bot that it answers.
+// Mention is the place in a text that names the person or bot that it answers.
 type Mention int32
 
 const (
@@ -261,7 +261,7 @@ func (Action) EnumDescriptor() ([]byte, []int) {
 	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{3}
 }
 
-// Fallback is what to do when Telegram refuses an action for good.
+// Fallback is the action after Telegram refuses the first one for good.
 type Fallback int32
 
 const (
@@ -310,7 +310,7 @@ func (Fallback) EnumDescriptor() ([]byte, []int) {
 	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{4}
 }
 
-// Outcome is how a turn ended.
+// Outcome is the result of a turn or a delivery.
 type Outcome int32
 
 const (
@@ -322,11 +322,11 @@ const (
 	Outcome_OUTCOME_FELL_BACK Outcome = 2
 	// Telegram refused the call, and its fallback if it had one.
 	Outcome_OUTCOME_REJECTED Outcome = 3
-	// Its time was over before it could be done.
+	// It expired before it was done.
 	Outcome_OUTCOME_EXPIRED Outcome = 4
 	// The call may or may not have had its effect; it was not repeated.
 	Outcome_OUTCOME_UNKNOWN Outcome = 5
-	// Its writer had nothing to add, and nothing was sent. Of turns, not of deliveries.
+	// The writer had nothing to add, and nothing was sent. Of turns, not of deliveries.
 	Outcome_OUTCOME_PASSED Outcome = 6
 )
 
@@ -379,7 +379,7 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_chorus_v1_chorus_proto_rawDescGZIP(), []int{5}
 }
 
-// TurnId names a turn, and is the primary key of everything made from it.
+// TurnId identifies a turn. It is the primary key of everything made from it.
 type TurnId struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chorus' id of the chat, from 1.
@@ -498,10 +498,10 @@ func (x *Reason) GetDetail() string {
 	return ""
 }
 
-// Turn is the planner's decision: this bot, in this chat, does this by then.
+// Turn is a decision of the planner: a bot acts in a chat until an expiry time.
 type Turn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who it is.
+	// The turn's identity.
 	Id *TurnId `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Chorus' id of the bot that acts.
 	BotId int64 `protobuf:"varint,2,opt,name=bot_id,json=botId,proto3" json:"bot_id,omitempty"`
@@ -509,11 +509,11 @@ type Turn struct {
 	Kind TurnKind `protobuf:"varint,3,opt,name=kind,proto3,enum=chorus.v1.TurnKind" json:"kind,omitempty"`
 	// Chorus' number of the message answered or reacted to; 0 for none.
 	TargetMessage int64 `protobuf:"varint,4,opt,name=target_message,json=targetMessage,proto3" json:"target_message,omitempty"`
-	// What to talk about, one of the chat's topics; may be empty for reactions.
+	// The topic, one of the chat's; may be empty for reactions.
 	Topic string `protobuf:"bytes,5,opt,name=topic,proto3" json:"topic,omitempty"`
-	// How long the text is meant to be.
+	// The intended length of the text.
 	Length Length `protobuf:"varint,6,opt,name=length,proto3,enum=chorus.v1.Length" json:"length,omitempty"`
-	// Where the text names whom it answers.
+	// The place in the text that names the author of the target.
 	Mention Mention `protobuf:"varint,7,opt,name=mention,proto3,enum=chorus.v1.Mention" json:"mention,omitempty"`
 	// The reaction's emoji, in Telegram's form (no U+FE0F); reactions only.
 	Emoji string `protobuf:"bytes,8,opt,name=emoji,proto3" json:"emoji,omitempty"`
@@ -535,7 +535,7 @@ type Turn struct {
 	Bubbles bool `protobuf:"varint,16,opt,name=bubbles,proto3" json:"bubbles,omitempty"`
 	// Chorus' number of a message of somebody else that the text answers, too; 0 for none.
 	AlsoAnswers int64 `protobuf:"varint,17,opt,name=also_answers,json=alsoAnswers,proto3" json:"also_answers,omitempty"`
-	// What whoever approves texts asks of one that is written again.
+	// A note from an operator who wants the text rewritten.
 	Note          string `protobuf:"bytes,18,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -708,11 +708,11 @@ type Delivery struct {
 	Action Action `protobuf:"varint,3,opt,name=action,proto3,enum=chorus.v1.Action" json:"action,omitempty"`
 	// The text, at most 4096 UTF-16 code units; send_message and edit_message only.
 	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
-	// The emoji in Telegram's form; of set_reaction, and what a sticker stands for.
+	// The emoji in Telegram's form: of set_reaction, or of a sticker.
 	Emoji string `protobuf:"bytes,5,opt,name=emoji,proto3" json:"emoji,omitempty"`
 	// Chorus' number of the message replied or reacted to, or edited; 0 for none.
 	TargetMessage int64 `protobuf:"varint,6,opt,name=target_message,json=targetMessage,proto3" json:"target_message,omitempty"`
-	// What to do when the call is refused for good.
+	// The action after the call is refused for good.
 	Fallback Fallback `protobuf:"varint,7,opt,name=fallback,proto3,enum=chorus.v1.Fallback" json:"fallback,omitempty"`
 	// When the turn was planned (UTC): the start of the end-to-end time.
 	PlannedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
@@ -720,7 +720,7 @@ type Delivery struct {
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// When the delivery was made (UTC).
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	// How long the bot is shown typing before the call; zero for not at all.
+	// The time for which the bot is shown typing before the call; zero for none.
 	Typing *durationpb.Duration `protobuf:"bytes,11,opt,name=typing,proto3" json:"typing,omitempty"`
 	// Telegram's id of the sticker's file, as this bot knows it; send_sticker only.
 	Sticker string `protobuf:"bytes,12,opt,name=sticker,proto3" json:"sticker,omitempty"`
@@ -851,12 +851,12 @@ func (x *Delivery) GetButtons() []*Button {
 	return nil
 }
 
-// Button is one that is pressed below a message. Whoever presses it tells the bot its data.
+// Button is a button below a message. A press sends its data to the bot.
 type Button struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it says.
+	// The label.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	// What the bot is told, 1 to 64 bytes. Anybody can make it up.
+	// The data, 1 to 64 bytes. Anybody can send made-up data.
 	Data          string `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -906,8 +906,8 @@ func (x *Button) GetData() string {
 	return ""
 }
 
-// Ring tells a stage that chats have something for it to do. What that is stands in
-// the database: a ring that is lost costs time, and one too many costs a look.
+// Ring tells a stage which chats have rows to work on. The rows are the truth: a
+// lost ring costs time, and one too many costs a query.
 type Ring struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chorus' ids of the chats.
@@ -953,14 +953,14 @@ func (x *Ring) GetChats() []int64 {
 	return nil
 }
 
-// Event tells whoever follows live, such as a console, which rows a service has just
-// committed. Its subject tells what has happened. It is sent once, by core NATS, to who
-// listens at that moment: it may be missed, and the rows are the truth.
+// Event tells live followers, such as a console, which rows a service has just
+// committed. Its subject says what happened. It is published once, by core NATS
+// without a stream: it may be missed, and the rows are the truth.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The turns whose rows have changed.
+	// The turns with changed rows.
 	Turns []*TurnId `protobuf:"bytes,1,rep,name=turns,proto3" json:"turns,omitempty"`
-	// Chorus' ids of chats in which people have written: their messages have new rows.
+	// Chorus' ids of chats with new messages of people.
 	Chats         []int64 `protobuf:"varint,2,rep,packed,name=chats,proto3" json:"chats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -31,7 +31,7 @@ func acts() map[string]bool {
 	}
 }
 
-// named is a command as the audit log and acts call it.
+// named returns the name of a command in the audit log and in acts.
 func named(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }

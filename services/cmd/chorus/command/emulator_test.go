@@ -15,7 +15,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// anEmulator is an empty one, which need not listen.
+// anEmulator returns an empty emulator, which isn't listening on an address.
 func anEmulator(t *testing.T) (emulated, *world.World) {
 	t.Helper()
 	w, err := world.Open(world.Config{Seed: 1, MaxMessages: 10, MaxUpdates: 100, Now: time.Now})
@@ -51,7 +51,7 @@ func TestAnEmulatedCastIsFoundAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What happened in the chat since stays: who was kicked isn't let in again.
+	// Later changes of the chat are kept: a bot that was kicked isn't added again.
 	if err := w.SetRole(chat, "ada_bot", world.Kicked); err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +70,11 @@ func TestAnEmulatedCastIsFoundAgain(t *testing.T) {
 	if roles["Ada"] != world.Kicked || roles["Ben"] != world.Ordinary {
 		t.Errorf("roles: %v", roles)
 	}
-	// A chat of the same title and another kind is another chat.
+	// A chat with the same title and another kind is a different chat.
 	if other, err := e.chat(t.Context(), roster.Chat{Title: "Books"}, nil); err != nil || other == chat {
 		t.Errorf("chat %d, %v", other, err)
 	}
-	// After an upgrade the former kind, and the former id, lead to the new chat.
+	// After an upgrade, the former kind and the former id lead to the new chat.
 	next, err := w.Upgrade(chat)
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +86,8 @@ func TestAnEmulatedCastIsFoundAgain(t *testing.T) {
 	}
 }
 
-// A bot that was registered with a token of its own gets one that the emulator makes, and
-// stays the same account.
+// A bot that was registered with its own token gets one from the emulator, and keeps its
+// account.
 func TestAnEmulatedBotGetsATokenThatIsKnown(t *testing.T) {
 	t.Parallel()
 	e, w := anEmulator(t)

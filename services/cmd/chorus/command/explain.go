@@ -97,7 +97,7 @@ func namedTurn(text string) (chatID int64, chat string, number int64, err error)
 	return 0, chat, number, nil
 }
 
-// printPlan prints the turn as it was planned.
+// printPlan prints the plan of a turn.
 func printPlan(w io.Writer, t *turns.Turn) error {
 	var planned chorusv1.Turn
 	if err := proto.Unmarshal(t.Payload, &planned); err != nil {

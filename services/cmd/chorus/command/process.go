@@ -55,7 +55,7 @@ type process struct {
 	rostered *rostercache.Roster
 
 	group run.Group
-	// emulator is that of this process, if it has one.
+	// emulator controls the emulator of this process, if it has one.
 	emulator *control.Client
 	// consoleURL is the address of the console, set once it listens.
 	consoleURL string

@@ -18,16 +18,16 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// silence is what people are told of a reason for which nobody speaks.
+// silence describes a reason for a chat's silence.
 type silence struct {
-	// now is why nobody speaks, then why a message got no answer; empty where a word of the
-	// reason has to do, or it depends on the chat.
+	// now describes the silence now, then the missing answer to an earlier message. They
+	// are empty if the reason's name is sufficient, or the text depends on the chat.
 	now, then string
 	lasts     lasting
 }
 
-// lasting is how long a silence lasts: for a while, for so long that whoever starts the
-// services is told of it, or until somebody changes something, of which they are told, too.
+// lasting says how long a silence lasts: for a while; for hours; or until somebody changes
+// something. The last two are printed at the start of chorus up.
 type lasting int
 
 const (

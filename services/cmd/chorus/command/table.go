@@ -6,17 +6,17 @@ import (
 	"text/tabwriter"
 )
 
-// table is text in columns, with tabs between them.
+// table prints lines in columns, which tabs separate.
 type table struct{ out *tabwriter.Writer }
 
 func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
 
-// newNumbers is newTable for columns of numbers, each of which ends with a tab.
+// newNumbers returns a table with right-aligned columns. Each column ends with a tab.
 func newNumbers(w io.Writer) table {
 	return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 }
 
-// linef adds a line. It is written at the end.
+// linef adds a line. end prints all lines.
 func (t table) linef(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format+"\n", args...) }
 
 func (t table) end() error {
