@@ -30,9 +30,9 @@ import (
 type Report struct {
 	// Commit is the commit that was measured last.
 	Commit string `json:"commit"`
-	// Machine is what it was measured on.
+	// Machine names the system and the processor of the measurement.
 	Machine string `json:"machine"`
-	// Date is when, in UTC.
+	// Date is the time of the measurement, in UTC.
 	Date time.Time `json:"date"`
 	// Figures are in the order of their names.
 	Figures []Figure `json:"figures"`
@@ -111,7 +111,7 @@ var ErrFailed = errors.New("a benchmark failed")
 // maxLine bounds a line of output, in bytes.
 const maxLine = 1 << 20
 
-// Run is what one run of benchmarks told.
+// Run holds the results of one run of benchmarks.
 type Run struct {
 	// Machine is the system and the processor it ran on, as go test names them.
 	Machine string

@@ -40,9 +40,8 @@ func Start(cmd *exec.Cmd, death syscall.Signal) (*Process, error) {
 	return p, nil
 }
 
-// run stays on one OS thread for as long as the program lives: the kernel
-// counts the end of the thread that forked, not of the process, as the
-// parent's death (prctl(2), PR_SET_PDEATHSIG).
+// run stays on one OS thread until the program ends. The kernel treats the end of the thread that
+// forked, not of the process, as the parent's death (prctl(2), PR_SET_PDEATHSIG).
 func (p *Process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -102,8 +101,8 @@ func (p *Process) Stop(grace time.Duration, signals ...syscall.Signal) error {
 	return nil
 }
 
-// FreeAddress is one of this machine on which nobody listens. Another program may be
-// quicker to take it than the one that it is for.
+// FreeAddress returns an address of this machine without a listener. Another program can take it
+// before the caller does.
 func FreeAddress(ctx context.Context) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

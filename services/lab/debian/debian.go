@@ -1,6 +1,5 @@
-// Package debian gets programs out of Debian's packages, for tests and for the load
-// lab: those that are installed, else such as are unpacked below the cache of
-// downloads.
+// Package debian finds programs of Debian packages for tests and for the load lab: installed ones,
+// or else packages that it unpacks below the download cache.
 package debian
 
 import (
@@ -24,8 +23,8 @@ const Patience = 5 * time.Minute
 // pollEvery is the interval at which a lock of another process is tried.
 const pollEvery = 5 * time.Millisecond
 
-// Program is one that can be run: an executable and where its libraries are, if not
-// in the system's folders.
+// Program is an executable and the folders of its libraries, if these aren't in the system's
+// folders.
 type Program struct {
 	path      string
 	libraries string
@@ -42,9 +41,8 @@ func (p Program) Command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Ensure returns a package's program, such as usr/bin/redis-server of redis-server:
-// the installed one, or the one in the cache of downloads, and gets it if there is
-// neither.
+// Ensure returns the program of a package, such as usr/bin/redis-server of redis-server. It takes
+// the installed one or the one in the download cache, and downloads it if there is neither.
 func Ensure(ctx context.Context, pkg, program string) (Program, error) {
 	if path, err := exec.LookPath(filepath.Base(program)); err == nil {
 		return Program{path: path}, nil
@@ -56,8 +54,8 @@ func Ensure(ctx context.Context, pkg, program string) (Program, error) {
 	return cached(ctx, filepath.Join(cache, "chorus"), pkg, program)
 }
 
-// cached unpacks Debian's packages below the folder rather than installing them: that
-// needs no rights, and starts no server on a port that others may want.
+// cached unpacks Debian packages below the folder instead of installing them. Unpacking needs no
+// rights and starts no server on a port that others may want.
 func cached(ctx context.Context, cache, pkg, program string) (Program, error) {
 	// Programs that refuse to run as root are run as somebody else, who reads them here.
 	if err := os.MkdirAll(cache, 0o755); err != nil { //nolint:gosec // as said
@@ -74,8 +72,8 @@ func cached(ctx context.Context, cache, pkg, program string) (Program, error) {
 	return found, nil
 }
 
-// Install installs packages for the whole system, which root may. It waits for
-// others that do.
+// Install installs packages for the whole system; only root may do so. It waits for other
+// installations.
 func Install(ctx context.Context, pkgs ...string) error {
 	options := []string{"-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"}
 	// Old package lists may suffice, so an error of the update alone is ignored.

@@ -92,13 +92,13 @@ func (c Config) limits() flood.Limits {
 
 const (
 	seedFile = "seed"
-	// formerSeed is that of folders from when everyone had the same: their bots'
-	// tokens are in use.
+	// formerSeed is the seed of folders from the time when all emulators shared one: the tokens of
+	// their bots are in use.
 	formerSeed = 1
 )
 
-// seed is the configured one. Without one it is random, so that nobody can compute
-// the tokens of somebody else's bots, and kept in the folder.
+// seed returns the configured seed. Without one it makes a random seed, so that nobody can compute
+// the tokens of another user's bots, and keeps it in the folder.
 func (c Config) seed() (uint64, error) {
 	if c.Seed != 0 {
 		return uint64(c.Seed), nil //nolint:gosec // Validate keeps it positive

@@ -1,8 +1,7 @@
-// Package emulator is a Telegram that runs on this machine: a server of the Bot
-// API, true down to its limits and error texts, with chats in which people can
-// write, faults that can be switched on, and a log of every call as the ground
-// truth for tests. What it shows of itself, such as a page or a control
-// interface, is mounted beside the Bot API.
+// Package emulator emulates Telegram on this machine: a server of the Bot API with Telegram's
+// limits and error texts, chats in which people can write, faults that can be switched on, and a
+// log of every call as the ground truth for tests. Its page and its control interface are mounted
+// beside the Bot API.
 package emulator
 
 import (
@@ -208,7 +207,7 @@ func (e *Emulator) keep(ctx context.Context) {
 // process died, and then compacts the state.
 func (e *Emulator) recover() error {
 	effects := e.world.Effects()
-	// Calls are logged in the order of their effects, so only the last can lack.
+	// Calls are logged in the order of their effects, so only the last one can be missing.
 	for i, effect := range slices.Backward(effects) {
 		if e.calls.Knew(effect.ID) {
 			effects = effects[i+1:]

@@ -16,8 +16,8 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
-	// grace is what calls under way get at the end: those that wait for something
-	// are told at once, so it is only for writing answers.
+	// grace limits the shutdown of the calls under way. Waiting calls are ended at once, so the
+	// time is only for writing answers.
 	grace = time.Second
 )
 

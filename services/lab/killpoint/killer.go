@@ -15,10 +15,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// LastWords begin the line that a process says before it kills itself, followed by where.
+// LastWords starts the line that a process prints before it kills itself; the point follows.
 const LastWords = "dies "
 
-// Killer kills this process when it has come to a point for the nth time.
+// Killer kills this process when it reaches a point for the nth time.
 type Killer struct {
 	Point string // empty for never
 	Nth   int64
@@ -27,7 +27,7 @@ type Killer struct {
 	came atomic.Int64
 }
 
-// At is called at each point.
+// At must be called at each point.
 func (k *Killer) At(point string) {
 	if point != k.Point || k.came.Add(1) != k.Nth {
 		return
@@ -39,14 +39,14 @@ func (k *Killer) At(point string) {
 	select {} // the signal is on its way
 }
 
-// Around comes to the points before and after a step.
+// Around calls At before a step; the returned function calls it after the step.
 func (k *Killer) Around(step string) (after func()) {
 	k.At("before " + step)
 	return func() { k.At("after " + step) }
 }
 
-// Tracer comes to points with statements. Steps tells those that a statement makes; nil is
-// its name.
+// Tracer returns a tracer that calls At around the steps of each statement. Steps names the steps
+// of a statement; nil uses the statement's name.
 func (k *Killer) Tracer(steps func(pgx.TraceQueryStartData) []string) pgx.QueryTracer {
 	if steps == nil {
 		steps = func(q pgx.TraceQueryStartData) []string { return []string{Name(q.SQL)} }
@@ -73,15 +73,15 @@ func (k killerTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.Tr
 func (k killerTracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryEndData) {
 	steps, _ := ctx.Value(stepsKey{}).([]string)
 	for _, step := range steps {
-		// Else nothing has changed. A commit counts the rows that it claims next, and a wait
-		// those of the bot's other chats.
+		// A statement that changed no row has no effect. A commit counts the rows that it claims
+		// next, and a wait the rows of the bot's other chats.
 		if q.CommandTag.RowsAffected() > 0 || step == "wait" || strings.HasPrefix(step, commit) {
 			k.At("after " + step)
 		}
 	}
 }
 
-// Dialer comes to a step with what is written to the bus and has some bytes in it.
+// Dialer calls At around each write to the bus that contains the given bytes.
 func (k *Killer) Dialer(step string, has string) nats.Option {
 	return nats.SetCustomDialer(dialer{k, step, []byte(has)})
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/testenv"
 )
 
-// Name is the name of a statement: its first line where that is a comment, or all of it
-// where that is one word; else it has none.
+// Name returns the name of a statement: its first line if that is a comment, or the whole statement
+// if it is one word. Any other statement has no name.
 func Name(sql string) string {
 	if name, named := strings.CutPrefix(sql, "-- "); named {
 		name, _, _ = strings.Cut(name, "\n")
@@ -33,8 +33,8 @@ func Name(sql string) string {
 // writes matches statements with an effect.
 var writes = regexp.MustCompile(`\b(INSERT INTO|UPDATE|DELETE FROM)\b`)
 
-// Pool is a pool on a database that is lost for good at a point. Reached fails the test
-// where nobody comes to the point, as does a statement without a name that writes.
+// Pool returns a pool that loses its database for good at a point. Reached fails the test if the
+// point was not reached. A statement that writes and has no name fails it, too.
 func Pool(t testing.TB, dsn, point string) (pool *pgxpool.Pool, reached func()) {
 	t.Helper()
 	link := testenv.Proxy(t, dsn)
@@ -67,7 +67,7 @@ func Pool(t testing.TB, dsn, point string) (pool *pgxpool.Pool, reached func()) 
 // patience limits the wait for a point.
 const patience = 20 * time.Second
 
-// Watch is a pool on a database whose statements are told, before and after each.
+// Watch returns a pool that reports its statements, before and after each.
 func Watch(t testing.TB, dsn string, before, after func(sql string)) *pgxpool.Pool {
 	t.Helper()
 	cfg, err := pgxpool.ParseConfig(dsn)
@@ -102,7 +102,7 @@ func (r tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQuery
 	r.after(sql)
 }
 
-// The statements of a batch are sent together: each is told of when its result is read.
+// The statements of a batch are sent together: each is reported when its result is read.
 func (r tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
 	return ctx
 }

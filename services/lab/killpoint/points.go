@@ -2,16 +2,16 @@ package killpoint
 
 import "slices"
 
-// The steps of the services that have an effect outside of their process: statements, by
-// the names in their first lines, calls, and messages to the bus. Between each two of
-// them a process may die. A test that kills at a point fails if nobody comes there.
+// The steps of the services with an effect outside of their process: statements, by the names in
+// their first lines, calls, and messages to the bus. A process may die between any two steps. A
+// test that kills at a point fails if the point is never reached.
 
 const (
 	begin  = "begin"
 	commit = "commit"
 )
 
-// Steps of the sender that are no statements of their own.
+// The sender's steps that are not statements.
 const (
 	Send        = "send"
 	React       = "react"
@@ -20,7 +20,8 @@ const (
 	Begin       = "begin a call"
 )
 
-// Sender is the way of a delivery. It is claimed, paused and begun by statements over many.
+// Sender returns the steps of a delivery. Statements over many deliveries claim, pause and begin
+// it.
 func Sender() []string {
 	return Each(
 		"claim deliveries", Pause, Begin, Send, React, "commit deliveries", "defer delivery", "take deliveries over", "wait", "suspend a bot",
@@ -28,16 +29,17 @@ func Sender() []string {
 	)
 }
 
-// Steps of the generator that are no statements.
+// The generator's steps that are not statements.
 const (
 	Write = "write a text"
 	Ring  = "ring"
 )
 
-// Generator is the way of a turn to its delivery.
+// Generator returns the steps from a turn to its delivery.
 func Generator() []string { return Each("claim turns", Write, "commit turns", Ring) }
 
-// Planner is a batch of chats, the answer to a prompt, and the stage that answers.
+// Planner returns the steps of planning a batch of chats, of answering a prompt, and of the stage
+// that answers.
 func Planner() (batch, answer, stage []string) {
 	batch = Each(
 		"claim due chats", begin, "lock due chats", "look at locked chats", "plan turns", commit, "end overdue turns",
@@ -51,7 +53,8 @@ func Planner() (batch, answer, stage []string) {
 	return batch, answer, Each("claim prompts", "end prompts")
 }
 
-// Listener is the intake of updates, the answer to a command, and the erasure of a person.
+// Listener returns the steps of the intake of updates, of the answer to a command, and of the
+// erasure of a person.
 func Listener() (intake, reply, erasure []string) {
 	intake = Each(
 		begin, "claim updates", "find chats", "find copies", "make room for a chat", "lock chats", "find who is forgotten", "write people",

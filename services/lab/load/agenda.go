@@ -17,8 +17,8 @@ type agenda struct {
 	now   time.Duration
 }
 
-// item is something to do at a time from the phase's beginning; atEnd is done when
-// the phase ends, if its time hasn't come before.
+// item is an action at a time from the phase's beginning. An item with atEnd runs when the phase
+// ends, if its time hasn't come before.
 type item struct {
 	at    time.Duration
 	do    func(context.Context) error
@@ -38,7 +38,7 @@ func (a *agenda) put(i item) {
 	slices.SortStableFunc(a.items, func(x, y item) int { return cmp.Compare(x.at, y.at) })
 }
 
-// due does what is due after so much of the phase.
+// due runs the items whose time has come.
 func (a *agenda) due(ctx context.Context, passed time.Duration) error {
 	if a == nil {
 		return nil
@@ -54,7 +54,7 @@ func (a *agenda) due(ctx context.Context, passed time.Duration) error {
 	return nil
 }
 
-// end brings back what is still away.
+// end runs the items that restore services.
 func (a *agenda) end(ctx context.Context) error {
 	for _, i := range a.items {
 		if !i.atEnd {
@@ -68,10 +68,10 @@ func (a *agenda) end(ctx context.Context) error {
 	return nil
 }
 
-// forever is after any phase.
+// forever is later than the end of any phase.
 const forever = time.Duration(1<<63 - 1)
 
-// act does an action, and plans how it ends and when it comes again.
+// act runs an action, and schedules its end and its repetition.
 func (a *agenda) act(ctx context.Context, action scenario.Action) error {
 	if action.Every > 0 {
 		a.put(item{at: a.now + action.Every, do: func(ctx context.Context) error { return a.act(ctx, action) }})

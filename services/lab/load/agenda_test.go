@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// diary is a deployment without services that writes down what is done to them.
+// diary is a deployment without services that records the actions.
 type diary struct {
 	Deployment
 

@@ -1,6 +1,6 @@
-// Package load is the load lab: it plays scenarios on a deployment of Chorus and
-// reports what came of it. It measures by the emulator's log of calls, the
-// journal's tables and the services' metrics only.
+// Package load is the load lab: it plays scenarios on a deployment of Chorus and reports the
+// results. It measures by the emulator's log of calls, the journal's tables and the services'
+// metrics only.
 package load
 
 import (
@@ -81,7 +81,7 @@ func (l *Lab) Play(ctx context.Context, s *scenario.Scenario) (*report.Report, e
 	return l.run(ctx, s, baseline)
 }
 
-// restTimeout bounds putting things back after an error.
+// restTimeout limits the cleanup after an error.
 const restTimeout = 30 * time.Second
 
 func (l *Lab) run(ctx context.Context, s *scenario.Scenario, baseline *report.Report) (out *report.Report, err error) {
@@ -114,7 +114,7 @@ func (l *Lab) run(ctx context.Context, s *scenario.Scenario, baseline *report.Re
 	return report.Build(run), nil
 }
 
-// running returns how many processes of each service of Chorus were looked at first.
+// running counts the processes of each service of Chorus in the first samples.
 func running(samples []sampling.Sample) map[string]int {
 	n, seen := map[string]int{}, map[string]bool{}
 	for _, s := range samples {
@@ -129,7 +129,7 @@ func running(samples []sampling.Sample) map[string]int {
 	return n
 }
 
-// Lines is progress as lines of text, each a new one.
+// Lines writes progress as lines of text.
 type Lines struct {
 	Out io.Writer
 	// Every is the interval of progress messages; 0 prints all.
@@ -148,7 +148,7 @@ func (p *Lines) Show(text string) {
 	}
 }
 
-// Terminal is progress as a line that changes.
+// Terminal writes progress as a line that it overwrites.
 type Terminal struct {
 	Out   io.Writer
 	Width int
@@ -167,9 +167,8 @@ func (p *Terminal) Show(text string) {
 	_, _ = fmt.Fprint(p.Out, clearLine, text)
 }
 
-// prepare makes the cast, sets the settings and starts the services; no turn is
-// planned yet. Restore puts the settings back and silences the cast, on a
-// deployment that goes on.
+// prepare makes the cast, changes the settings and starts the services; no turn is planned yet. On
+// a deployment that goes on, restore puts the settings back and silences the cast.
 func (s *stage) prepare(ctx context.Context) (restore func(context.Context) error, err error) {
 	stored, err := settingspg.Load(ctx, s.Pool())
 	if err != nil {
@@ -226,7 +225,7 @@ func (s *stage) prepare(ctx context.Context) (restore func(context.Context) erro
 	return restore, nil
 }
 
-// simulate says whether turns are planned.
+// simulate switches the planning of turns on or off.
 func (s *stage) simulate(ctx context.Context, active bool) error {
 	value, err := settings.SimulationActive.ParseText(strconv.FormatBool(active))
 	if err != nil {

@@ -30,7 +30,7 @@ func look(ctx context.Context, pool *pgxpool.Pool) (journalState, error) {
 	return s, err
 }
 
-// observe looks at the processes and the journal until the context ends.
+// observe samples the processes and the journal until the context ends.
 func (s *stage) observe(ctx context.Context) {
 	every := lookEvery
 	if s.scenario.Length() > long {
@@ -40,7 +40,7 @@ func (s *stage) observe(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		s.sampler.Look(ctx, s.Sources())
-		// A question that fails is asked again at the next tick.
+		// A failed query is repeated at the next tick.
 		if state, err := look(ctx, s.Pool()); err == nil {
 			s.mu.Lock()
 			s.last = state
@@ -68,7 +68,7 @@ func (s *stage) state() journalState {
 	return now
 }
 
-// lastCall returns where the emulator's log is now.
+// lastCall returns the number of the last call in the emulator's log.
 func lastCall(ctx context.Context, emulator *control.Client) (uint64, error) {
 	calls, err := accounting.Calls(ctx, emulator, 0)
 	if err != nil || len(calls) == 0 {

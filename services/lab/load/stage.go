@@ -23,18 +23,18 @@ const (
 	// short run's curves enough points, and is no load itself.
 	lookEvery     = time.Second
 	lookEveryLong = 5 * time.Second
-	// long is from when a run is looked at less often.
+	// long is the length from which a run is sampled less often.
 	long = 10 * time.Minute
 	// settleTimeout limits the wait for the end of all planned turns.
 	settleTimeout = 5 * time.Minute
 	// quiet is the time without a new turn after which planning counts as stopped.
 	quiet = 3 * time.Second
-	// clockMargin is by how much the clocks of the lab and the services may differ;
-	// the turns of a run are known by their numbers.
+	// clockMargin limits the difference between the clocks of the lab and the services; turns of a
+	// run are recognised by their numbers.
 	clockMargin = time.Minute
 )
 
-// stage is a run under way.
+// stage holds the state of a run.
 type stage struct {
 	Deployment
 
@@ -50,8 +50,8 @@ type stage struct {
 	mu sync.Mutex // guards last, which the observer writes
 }
 
-// play plays the warm-up and the phases, waits for the end of everything that was
-// planned, and reads what came of it.
+// play plays the warm-up and the phases, waits for the end of all planned turns, and reads the
+// results.
 func (s *stage) play(ctx context.Context) (*report.Run, error) {
 	s.sampler = sampling.New()
 	since, err := lastCall(ctx, s.Emulator())
@@ -101,7 +101,7 @@ func (s *stage) script(ctx context.Context) error {
 	return s.settle(ctx)
 }
 
-// phase plays one phase. What its actions have taken away comes back at its end.
+// phase plays one phase. At its end, services that its actions stopped are started again.
 func (s *stage) phase(ctx context.Context, p scenario.Phase) error {
 	if err := s.setFaults(ctx, p); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (s *stage) setFaults(ctx context.Context, p scenario.Phase) error {
 	return s.SetLLMFaults(ctx, p.LLMFaults)
 }
 
-// wait lets time pass, and does what is on the agenda.
+// wait waits and runs the agenda.
 func (s *stage) wait(ctx context.Context, name string, length time.Duration, until scenario.Until, todo *agenda) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -161,7 +161,7 @@ func (s *stage) wait(ctx context.Context, name string, length time.Duration, unt
 	}
 }
 
-// revive brings back what has ended by itself, and remembers that.
+// revive restarts the processes that ended by themselves, and records that.
 func (s *stage) revive(ctx context.Context) error {
 	crashed, err := s.Revive(ctx)
 	for _, what := range crashed {
@@ -171,8 +171,8 @@ func (s *stage) revive(ctx context.Context) error {
 	return err
 }
 
-// settle plans nothing more, and waits until what was planned has ended, or for so
-// long that what is left is a finding.
+// settle stops planning, and waits until the planned turns have ended or settleTimeout is over;
+// turns that are still open then are a finding.
 func (s *stage) settle(ctx context.Context) error {
 	if err := s.simulate(ctx, false); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (s *stage) settle(ctx context.Context) error {
 	return nil
 }
 
-// read reads what came of it.
+// read reads the results.
 func (s *stage) read(ctx context.Context) (err error) {
 	s.progress.Show("reading what came of it")
 	if s.run.Calls, err = accounting.Calls(ctx, s.Emulator(), s.since); err != nil {
@@ -207,7 +207,7 @@ func (s *stage) read(ctx context.Context) (err error) {
 	if s.run.Clocks, err = accounting.Clocks(ctx, s.Pool()); err != nil {
 		return err
 	}
-	// Whatever else is on a deployment that others use is none of this run's.
+	// Other chats of a shared deployment don't belong to this run.
 	ours := deployment.Chats(s.scenario.Cast)
 	s.run.Calls = slices.DeleteFunc(s.run.Calls, func(c accounting.Call) bool { return c.Chat != 0 && !ours[c.Chat] })
 	s.run.Turns = slices.DeleteFunc(s.run.Turns, func(t accounting.Turn) bool { return !ours[t.Chat] || t.Number <= s.run.Before[t.Chat] })

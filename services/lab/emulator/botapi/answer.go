@@ -28,7 +28,7 @@ const (
 	none      = calllog.NoEffect
 )
 
-// answer is what a call is answered with, and what it did.
+// answer holds the answer to a call, and the effect of the call.
 type answer struct {
 	status      int // 0: nobody is there to be answered
 	description string

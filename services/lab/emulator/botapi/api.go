@@ -170,8 +170,8 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, token string, c *call
 
 func errNotFound() error { return &world.Error{Code: http.StatusNotFound, Description: "Not Found"} }
 
-// errNotEmulated tells whoever tests a bot that the method is lacking here, and not
-// on Telegram.
+// errNotEmulated tells the author of a bot that the method is missing in the emulator, not on
+// Telegram.
 func errNotEmulated(name string) error {
 	const longest = 64
 	if len(name) > longest {

@@ -34,7 +34,7 @@ func (c *call) cause() world.Cause {
 	return world.Cause{ID: c.id, Bot: c.bot.ID, Method: c.method.name, Chat: c.chat}
 }
 
-// effect makes a call true and says what is answered.
+// effect carries out a call and returns its answer.
 type effect func() (answer, error)
 
 // method is what the API knows of a method: its name as documented, the limits
@@ -95,8 +95,8 @@ func (a *API) carryOut(c *call) answer {
 	return a.record(c, reply)
 }
 
-// admit asks flood control, and sits a short wait out like the original: the
-// client may leave meanwhile, the call is carried out all the same.
+// admit asks flood control and waits out a short wait like the original: a client may leave
+// meanwhile, and the call is still carried out.
 func (a *API) admit(c *call) error {
 	if c.method.act == "" {
 		return nil
@@ -146,8 +146,8 @@ func (a *API) hang(d time.Duration, gone <-chan struct{}) error {
 	}
 }
 
-// leaving is the error of a call whose client left. All clients are gone at the
-// server's end; then that is the reason.
+// leaving returns the error of a call whose client left. When the server stops, all clients leave,
+// and the error names that reason.
 func (a *API) leaving() error {
 	select {
 	case <-a.stopping:
@@ -164,8 +164,8 @@ func (a *API) note(c *call, reply answer) answer {
 	return a.record(c, reply)
 }
 
-// record logs a call; effects must be held. What can't be logged is not
-// answered as done, because then the log would not be the truth.
+// record logs a call; the caller holds effects. A call that can't be logged is answered with an
+// error, so the log never lacks an answered effect.
 func (a *API) record(c *call, reply answer) answer {
 	if reply.effect == "" {
 		reply.effect = none

@@ -22,8 +22,8 @@ const (
 	longestRetryHdr = time.Hour // what a webhook may ask for
 )
 
-// insist posts an update until it is taken or ctx ends. It tells whether it was
-// taken.
+// insist posts an update until the receiver takes it or ctx ends. It reports whether the receiver
+// took it.
 func (d *delivery) insist(ctx context.Context, e world.Event) bool {
 	pause := d.api.WebhookRetry
 	for {
@@ -46,8 +46,7 @@ func (d *delivery) insist(ctx context.Context, e world.Event) bool {
 	}
 }
 
-// post makes one attempt. The duration is how long the receiver wants to be
-// left alone.
+// post makes one attempt. It returns the pause that the receiver asks for.
 func (d *delivery) post(ctx context.Context, e world.Event) (time.Duration, error) {
 	body, err := json.Marshal(updateOf(e))
 	if err != nil {
@@ -79,7 +78,7 @@ func (d *delivery) post(ctx context.Context, e world.Event) (time.Duration, erro
 	return 0, nil
 }
 
-// describe is what getWebhookInfo shows of a failed connection.
+// describe returns the text that getWebhookInfo shows for a failed connection.
 func describe(err error) error {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // without the address
@@ -87,8 +86,8 @@ func describe(err error) error {
 	return fmt.Errorf("Connection failed: %w", err) //nolint:staticcheck // Telegram's words
 }
 
-// obey carries out the call that the receiver may give as its answer. As on
-// Telegram, nobody learns what became of it but the log.
+// obey carries out a call that the receiver gives as its answer. As on Telegram, the receiver never
+// sees the result; only the log has it.
 func (d *delivery) obey(reply []byte) {
 	p := params{}
 	if len(reply) == 0 || reply[0] != '{' || p.readJSON(reply) != nil {

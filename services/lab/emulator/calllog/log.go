@@ -197,7 +197,7 @@ func (l *Log) Read(ctx context.Context, f Filter, each func(line []byte) error, 
 	}
 }
 
-// state is the number of the last record and what tells of the next one, or
+// state returns the number of the last record and a channel that announces the next one, or
 // ErrReset after the end of the epoch.
 func (l *Log) state(epoch int) (uint64, <-chan struct{}, error) {
 	l.mu.Lock()
@@ -208,7 +208,7 @@ func (l *Log) state(epoch int) (uint64, <-chan struct{}, error) {
 	return l.seq, l.news, nil
 }
 
-// pass reads the records after seq up to last and returns where it came to.
+// pass reads the records after seq up to last and returns the number of the last record read.
 func (l *Log) pass(ctx context.Context, epoch int, seq, last uint64, f Filter, each func([]byte) error) (uint64, error) {
 	if seq >= last {
 		return seq, nil

@@ -1,9 +1,9 @@
-// Package journal provides an append-only file of lines that survives the
-// death of its process: whatever Append has returned for is read again by the
-// next Open, and a line that was being written at that moment is dropped.
+// Package journal provides an append-only file of lines that survives the death of its process: the
+// next Open reads every line for which Append has returned, and drops a line that was only partly
+// written.
 //
-// It protects against the death of the process (kill -9), not against the loss
-// of the machine: lines are given to the operating system, not synced to disk.
+// It protects against the death of the process (kill -9), not against the loss of the machine:
+// lines are given to the operating system, not synced to disk.
 package journal
 
 import (

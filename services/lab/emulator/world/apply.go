@@ -9,7 +9,7 @@ import (
 // errReference says that an event is about something that isn't there.
 var errReference = errors.New("refers to an account, chat or message that is not in the state")
 
-// apply makes an entry true. It depends on the state and the entry only.
+// apply applies an entry to the state. The result depends on the state and the entry only.
 func (w *World) apply(e entry) error {
 	for _, ev := range e.Events {
 		if !w.applyEvent(e, ev) {

@@ -7,7 +7,7 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/names"
 )
 
-// notModified is a success in disguise: clients treat it so.
+// notModified is an error that clients treat as a success.
 const notModified = "message is not modified: specified new message content and reply markup are " +
 	"exactly the same as a current content and reply markup of the message"
 

@@ -57,7 +57,7 @@ func (w *World) PutChat(n NewChat) (Chat, error) {
 	return n.Chat, w.note(old, w.someone(old), &Service{Title: n.Title})
 }
 
-// someone is a person of a group, who does what the emulator is told to do there.
+// someone returns a person of a group, who acts there on the emulator's behalf.
 func (w *World) someone(c *chat) int64 {
 	for _, id := range sortedKeys(c.Members) {
 		if !w.state.Accounts[id].Bot {
@@ -242,8 +242,8 @@ func (w *World) Upgrade(chatID int64) (Chat, error) {
 	return next, w.note(w.state.Chats[next.ID], by, &Service{MigrateFrom: chatID})
 }
 
-// heirOf is the id of the supergroup that replaces a basic group: that of an
-// upgrade which the death of the process cut short, or a new one.
+// heirOf returns the id of the supergroup that replaces a basic group: the one of an upgrade that
+// the death of the process interrupted, or a new one.
 func (w *World) heirOf(c *chat) int64 {
 	for _, id := range sortedKeys(w.state.Chats) {
 		if w.state.Chats[id].MigratedFrom == c.ID {

@@ -1,5 +1,5 @@
-// Package accounting compares what Telegram's emulator saw with what the journal
-// says, to the unit: for the load lab and for tests with real processes.
+// Package accounting compares the emulator's log of calls with the journal, message by message, for
+// the load lab and for tests with real processes.
 package accounting
 
 import (
@@ -32,7 +32,7 @@ const (
 	Wrong Kind = "wrong"
 )
 
-// Problem is something that doesn't fit.
+// Problem is a contradiction between the log of calls and the journal.
 type Problem struct {
 	Kind Kind
 	Text string
@@ -91,7 +91,7 @@ func (a *account) complainf(kind Kind, format string, args ...any) {
 	a.problems = append(a.problems, Problem{Kind: kind, Text: fmt.Sprintf(format, args...)})
 }
 
-// numbers relies on turns being in the order of chats and numbers.
+// numbers checks the numbers of the turns, which must be in the order of chats and numbers.
 func (a *account) numbers(turns []Turn, before, clocks map[int64]int64) {
 	last := map[int64]int64{}
 	maps.Copy(last, before)
@@ -170,8 +170,8 @@ type Match struct {
 	Turn *Turn
 }
 
-// Matches finds the turn of each message that was sent for one whose end the
-// journal knows, in the order in which Telegram took them.
+// Matches finds the turn of each message that was sent for a turn with a known outcome, in the
+// order in which Telegram took the messages.
 func Matches(calls []Call, turns []Turn) []Match {
 	of := make(map[place]*Turn, len(turns))
 	for i, t := range turns {
@@ -222,8 +222,8 @@ func OutOfOrder(matches []Match) int {
 	return n
 }
 
-// Late counts the messages that Telegram took after their turn's time was over.
-// The margin is for a call that was under way at that moment.
+// Late counts the messages that Telegram took after their turn had expired. The margin allows for a
+// call that was under way at that moment.
 func Late(matches []Match, margin time.Duration) int {
 	n := 0
 	for _, m := range matches {
@@ -234,8 +234,8 @@ func Late(matches []Match, margin time.Duration) int {
 	return n
 }
 
-// TooEarly counts the calls that were made although Telegram had asked that bot
-// to wait longer in that chat. The margin is for the way there.
+// TooEarly counts the calls that were made before the end of a wait that Telegram had asked of that
+// bot in that chat. The margin allows for the time to Telegram.
 func TooEarly(calls []Call, margin time.Duration) int {
 	type at struct {
 		bot, method string

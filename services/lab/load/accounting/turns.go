@@ -15,8 +15,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/control"
 )
 
-// Turn is a turn of the journal with its delivery, in Telegram's terms. A turn that has
-// several has one of these for each.
+// Turn is a turn of the journal with one of its deliveries, in Telegram's terms. A turn with
+// several deliveries has one Turn for each.
 type Turn struct {
 	Chat    int64 // Telegram's id
 	Number  int64
@@ -24,8 +24,7 @@ type Turn struct {
 	Bot     string // username
 	Kind    string // of the turn; message for a reaction that is made as one
 	Outcome string // empty while it is open
-	// Sent is the id of the message that was sent for it, as its bot knows it; 0
-	// for none.
+	// Sent is the id, as its bot knows it, of the message that the delivery sent; 0 for none.
 	Sent int64
 	// Target is the id of the message that it answers or reacts to; 0 for none.
 	Target int64
@@ -45,9 +44,9 @@ func (t Turn) Said() bool {
 	return t.Outcome == FellBack || t.Outcome == Delivered && t.Kind != Reaction
 }
 
-// allTurns has a row for each delivery, and for each turn without one. In a basic group a
-// message's id is that which the turn's bot has for it. The payload is only asked for
-// where it counts.
+// allTurns returns a row for each delivery, and for each turn without one. In a basic group a
+// message's id is the one that the turn's bot has for it. The payload is read only for unknown
+// outcomes, which need it.
 const allTurns = `
 SELECT c.telegram_id, t.turn_no, coalesce(d.part, 1), b.username,
        CASE WHEN d.lane = 'message' THEN 'message' ELSE t.kind END, coalesce(d.outcome, t.outcome, ''),
@@ -95,7 +94,7 @@ func scanTurn(row pgx.CollectableRow) (Turn, error) {
 	return v, nil
 }
 
-// Clocks is the number of the last turn of each chat, by Telegram's id.
+// Clocks returns the number of the last turn of each chat, by Telegram's id.
 func Clocks(ctx context.Context, pool *pgxpool.Pool) (map[int64]int64, error) {
 	last := map[int64]int64{}
 	var chat, number int64
@@ -120,8 +119,8 @@ const (
 	effectReacted = "reacted"
 )
 
-// Call is a call of the emulator's log without what nobody asks for here, so that
-// a million of them fit into memory.
+// Call is a call of the emulator's log, reduced to the fields used here, so that a million of them
+// fit into memory.
 type Call struct {
 	Seq    uint64
 	Time   time.Time

@@ -123,7 +123,7 @@ func (e *Embedded) start(ctx context.Context, s *scenario.Scenario, opts Options
 	return err
 }
 
-// readTimeout is for the lab's own questions, which read whole tables.
+// readTimeout limits the lab's own queries, which read whole tables.
 const readTimeout = 5 * time.Minute
 
 func (e *Embedded) startPostgres(ctx context.Context, _ *scenario.Scenario, opts Options, values map[string]string) error {
@@ -187,7 +187,7 @@ func (e *Embedded) startModel(ctx context.Context, s *scenario.Scenario, _ Optio
 	return nil
 }
 
-// slow adds to faults that the model takes its time.
+// slow adds the model's latency to faults.
 func (e *Embedded) slow(faults []llmapi.Fault) []llmapi.Fault {
 	return append(slices.Clone(faults), llmapi.Fault{Kind: llmapi.Slow, Delay: jsontime.Duration(e.latency)})
 }
@@ -246,8 +246,8 @@ func (e *Embedded) Sources() []sampling.Source {
 	return sources
 }
 
-// instance is a name that no other process has, also not a later one of the same
-// replica: its counters begin at 0.
+// instance returns a name that no other process has, not even a later one of the same replica,
+// because the counters of a new process start at 0.
 func instance(u *unit) string { return fmt.Sprintf("%s/%d", u.name, u.process.Pid()) }
 
 // Close ends everything, services first.

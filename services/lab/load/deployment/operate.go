@@ -45,7 +45,7 @@ func (e *Embedded) Operate(ctx context.Context, verb scenario.Verb, service stri
 	}
 }
 
-// operateRedis stops it by a kill: it keeps nothing that it would have to save.
+// operateRedis stops Redis by a kill: it has nothing to save.
 func (e *Embedded) operateRedis(ctx context.Context, verb scenario.Verb) error {
 	switch verb {
 	case scenario.Kill, scenario.Stop:
@@ -77,8 +77,8 @@ func each(units []*unit, do func(*unit) error) error {
 	return errors.Join(errs...)
 }
 
-// bringBack starts a unit that is down. The lab itself needs Telegram, so it waits
-// for that; another is ready when it is.
+// bringBack starts a unit that is down. It waits for Telegram only, because the lab itself needs
+// it.
 func (e *Embedded) bringBack(ctx context.Context, u *unit) error {
 	if !u.ended() {
 		return nil
