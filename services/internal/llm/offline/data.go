@@ -109,22 +109,21 @@ type family struct {
 }
 
 // topic is what can be said about one thing. Clauses are written as in the
-// middle of a sentence: no capital, no full stop. A plus stands before a reason
-// that can be understood without its point.
+// middle of a sentence: no capital, no full stop.
 type topic struct {
 	Title     string     `yaml:"title"`
 	Names     []string   `yaml:"names"`
 	Keywords  []string   `yaml:"keywords"` // nouns as they stand in a sentence
 	Points    []point    `yaml:"points"`
 	Questions []question `yaml:"questions"`
-	Images    []*fact    `yaml:"images"` // noun phrases
+	Images    []string   `yaml:"images"` // noun phrases
 	Scenes    []scene    `yaml:"scenes"` // told by narrators
 
-	titled   bool               // it is the generic one, of a title
-	claims   []*fact            // what may be said first
-	asked    []*fact            // its questions
-	told     []*fact            // its scenes
-	starts   map[string][]*fact // all that it says, by first word
+	titled   bool // it is the generic one, of a title
+	facts    []*fact
+	texts    map[string]*fact   // by text
+	normals  map[string]*fact   // by normalised text
+	starts   map[string][]*fact // by first word
 	keyStems map[string]keyword // by stem
 	names    []string           // stems of title and names
 }
@@ -135,22 +134,22 @@ type keyword struct {
 }
 
 type point struct {
-	Say *fact   `yaml:"say"`
-	And []*fact `yaml:"and"`
-	But []*fact `yaml:"but"`
+	Say string   `yaml:"say"`
+	And []string `yaml:"and"`
+	But []string `yaml:"but"`
 }
 
 type question struct {
-	Ask     *fact   `yaml:"ask"`
-	Answers []*fact `yaml:"answers"`
+	Ask     string   `yaml:"ask"`
+	Answers []string `yaml:"answers"`
 }
 
 // scene is something that happens, in whole sentences, with what the others may
 // do about it and what comes of that.
 type scene struct {
-	Say  *fact   `yaml:"say"`
-	Do   []*fact `yaml:"do"`   // clauses in the first person
-	Then []*fact `yaml:"then"` // sentences
+	Say  string   `yaml:"say"`
+	Do   []string `yaml:"do"`   // clauses in the first person
+	Then []string `yaml:"then"` // sentences
 }
 
 type languages map[string]*language

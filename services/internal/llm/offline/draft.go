@@ -13,12 +13,11 @@ type draft struct {
 	view   *view
 	rng    *rand.Rand
 	want   int      // about how many words
-	taken  []*fact  // what this draft has said, in order
+	taken  []string // what this draft has said, normalised, in order
 	things []string // what it has named
 	frames []uint64 // the frames that it used
 	near   bool     // the thought is begun: keep to the topic
 	shrugs bool     // it has nothing to say to what it answers
-	opens  bool     // a turn of the persona's is to stand before it
 }
 
 // lastResort is the rule of who has nothing to say to what it answers.
@@ -63,8 +62,14 @@ func (d *draft) first(rules []weighted) string {
 	return ""
 }
 
-// points and own are how often the topic files and the cast's own words go first.
-const points, own = 5.0, 0.8
+// shares are how often the topic files and the cast's own words go first: where no
+// file knows the field, the latter say more.
+func (v *view) shares() (points, own float64) {
+	if v.family == v.lang.generic {
+		return 3, 3
+	}
+	return 5, 0.6
+}
 
 // fullness is how much rather a line is one that can be gone on with.
 func (d *draft) fullness() float64 { return max(1, float64(d.want)/usualWords) }
@@ -75,19 +80,19 @@ const briefOpening = 0.9
 // leads are the ways to begin, by what the scene asks for.
 func (d *draft) leads() []weighted {
 	v := d.view
+	points, own := v.shares()
 	t := v.target
 	switch {
 	case t == nil && v.narrator && d.want <= brief:
 		return []weighted{{"open_beat", 1}}
 	case t == nil && v.narrator:
-		return []weighted{{"narrate_known", 4}, {"open_scene", 3}, {"open_point", 1}, {"open_question", 1}}
+		return []weighted{{"open_scene", 7}, {"open_point", 1}, {"open_question", 1}}
 	case t == nil && d.want <= brief && d.rng.Float64() < briefOpening:
 		return []weighted{{"open_brief", 8}, {"open_call", 1}}
 	case t == nil:
 		return []weighted{
-			{"act", v.acting()},
 			{"open_point", points * d.fullness()},
-			{"open_question", points / 2},
+			{"open_question", points / 3},
 			{"open_image", points / 4},
 			{"open_stance", 1.5},
 			{"open_fact", own / 2},
@@ -168,7 +173,7 @@ func (d *draft) replies() []weighted {
 		return []weighted{{"narrate_known", 50}, {"narrate", 4}, {"agree_known", 2}}
 	case t.fact != nil && t.fact.scene != nil:
 		return []weighted{{"act", 50}, {claim, 1}}
-	case t.fact != nil && t.fact.side == shows:
+	case t.fact != nil && t.fact.image:
 		return []weighted{{"match_image", 10}, {"go_on", 0.01}}
 	case t.fact != nil && t.fact.question != nil:
 		return []weighted{{"answer_too", 10}, {"ask_back", 0.3}, {claim, 3}}
@@ -190,18 +195,19 @@ func (d *draft) replies() []weighted {
 func (d *draft) differs() bool {
 	v := d.view
 	t := v.target
-	if t.fact != nil && t.fact.side == shows {
+	if t.fact != nil && t.fact.image {
 		return false
 	}
 	if t.fact != nil && t.fact.point != nil {
 		p := t.fact.point
-		agreed, opposed := append([]*fact{p.Say}, p.And...), p.But
+		agreed, opposed := append([]string{p.Say}, p.And...), p.But
 		if t.fact.side == objects {
 			agreed, opposed = opposed, agreed
 		}
 		for _, s := range v.stances {
 			stems := v.lang.contentStems(bounded(s.Text, 300))
-			with, against := shared(stems, agreed), shared(stems, opposed)
+			with, against := overlap(stems, v.lang.contentStems(strings.Join(agreed, " "))),
+				overlap(stems, v.lang.contentStems(strings.Join(opposed, " ")))
 			if with != against && s.Confidence > 0.3 {
 				return against > with
 			}
@@ -217,17 +223,6 @@ func (d *draft) differs() bool {
 		claim = t.fact.normal
 	}
 	return float64(mix(hash(claim)^v.speaker.habits)%1000)/1000 < v.contrary
-}
-
-// shared is how many of the stems any of the facts has.
-func shared(stems []string, facts []*fact) int {
-	n := 0
-	for _, s := range stems {
-		if slices.ContainsFunc(facts, func(f *fact) bool { return slices.Contains(f.stems, s) }) {
-			n++
-		}
-	}
-	return n
 }
 
 // leaning is 1 for a text in favour of something, -1 against, 0 undecided.
@@ -262,8 +257,13 @@ func (d *draft) extend(text string) string {
 	return text
 }
 
-// A line makes so many points, and gives so many reasons for each: nobody listens to more.
-const maxPoints, maxReasons = 2, 2
+// reasons are how many a line has at most: where no file knows the field, they are few.
+func (v *view) reasons() int {
+	if v.family == v.lang.generic {
+		return 2
+	}
+	return 4
+}
 
 // usualWords is how long a sentence is, about.
 const usualWords = 10
@@ -271,14 +271,14 @@ const usualWords = 10
 // addition is one more sentence. Questions to the others come last, and only
 // one of them.
 func (d *draft) addition(last, asked bool, used map[string]int) (string, string) {
-	rules := []weighted{{"add_more", 9}, {"add_lean", 9}, {"add_alt", 9}}
+	rules := []weighted{{"add_more", 9}, {"add_lean", 9}}
 	if used["add_more"] > 0 && len(d.view.stances) == 0 {
-		rules = append(rules, weighted{"concede", 4})
+		rules = append(rules, weighted{"concede", 2})
 	}
 	switch {
 	case d.view.narrator:
 		rules = []weighted{{"next_scene", 1}}
-		if d.last().scene != nil {
+		if last && d.told() {
 			rules = []weighted{{"add_scene", 1}}
 		}
 	case d.view.playing():
@@ -288,7 +288,7 @@ func (d *draft) addition(last, asked bool, used map[string]int) (string, string)
 		rules = []weighted{{"add_lean", 1}}
 	case last && len(d.taken) > 0 && d.view.length != script.Short:
 		rules = append(rules, weighted{"close_other", 1.5})
-	case !last && used["add_more"] > 1:
+	case !last && used["add_more"] > 1 && d.view.family != d.view.lang.generic:
 		rules = append(rules, weighted{"add_point", 2.5})
 	}
 	open := slices.DeleteFunc(rules, func(r weighted) bool { return !d.mayAdd(r.rule, used) })
@@ -308,9 +308,9 @@ func (d *draft) mayAdd(rule string, used map[string]int) bool {
 	points := 1 + used["add_point"]
 	switch rule {
 	case "add_point":
-		return points < maxPoints
+		return true
 	case "add_more":
-		return used["concede"] < points && used[rule] < maxReasons*points
+		return used["concede"] < points && used[rule] < d.view.reasons()*points
 	}
 	return used[rule] == 0
 }

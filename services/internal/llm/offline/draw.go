@@ -2,7 +2,6 @@ package offline
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 // slots are the values that templates may name.
 var slots = []string{ //nolint:gochecknoglobals // a constant list
 	"self", "name", "other", "topic", "heading", "elsewhere", "word", "claim", "quoted", "sum", "honest", "purpose",
-	"persona", "role", "own", "point", "related", "and", "but", "more", "yet", "question", "answer", "lean", "alt", "image", "scene", "do",
+	"persona", "role", "own", "point", "related", "and", "but", "more", "yet", "question", "answer", "lean", "image", "scene", "do",
 	"then", "stance", "surestance", "thing", "interest", "holding", "subject", "phrase", "fact", "card",
 }
 
@@ -34,7 +33,7 @@ func (d *draft) draw(slot string) (string, bool) {
 	case "elsewhere":
 		return v.lang.lexicon.Other, v.foreign
 	case "role":
-		return d.take(v.lang.facts(v.role))
+		return d.take([]string{v.role})
 	case "thing":
 		return d.thing(v.things)
 	case "interest":
@@ -44,11 +43,11 @@ func (d *draft) draw(slot string) (string, bool) {
 	case "subject":
 		return d.thing(v.subjects)
 	case "phrase":
-		return d.take(d.nextOf(v.lang.facts(phrases(v.persona.Phrases, 80)...)))
+		return d.take(d.shuffle(phrases(v.persona.Phrases, 80), 0))
 	case "fact":
-		return d.take(d.nextOf(v.lang.facts(v.facts...)))
+		return d.take(d.shuffle(slices.Clone(v.facts), 0))
 	case "card":
-		return d.take(d.nextOf(v.lang.facts(v.cards...)))
+		return d.take(d.shuffle(slices.Clone(v.cards), 0))
 	case "own":
 		return oneOf(v.ownOf(v.target))
 	case "stance", "surestance":
@@ -81,8 +80,8 @@ func (d *draft) thing(all []string) (string, bool) {
 	return oneOf(stale)
 }
 
-// known is what of the topic files a slot may take.
-func (d *draft) known(slot string) []*fact {
+// known are the texts of the topic files that a slot may take.
+func (d *draft) known(slot string) []string {
 	v := d.view
 	switch slot {
 	case "point":
@@ -90,17 +89,19 @@ func (d *draft) known(slot string) []*fact {
 	case "related":
 		return d.related()
 	case "question":
-		return d.both(v.topic.asked, v.general.asked)
+		return d.questions()
 	case "image":
-		return d.both(v.topic.Images, v.general.Images)
+		return d.shuffle(slices.Concat(v.topic.Images, v.general.Images), len(v.topic.Images))
 	case "scene":
 		return d.scenes()
-	case "more", "lean", "alt", "yet":
-		return d.nextOf(d.sequel(slot))
-	case "and", "but":
-		return d.nextOf(d.continuation(slot == "but"))
+	case "more", "lean", "yet":
+		return d.shuffle(d.sequel(slot), 0)
+	case "and":
+		return d.continuation(false)
+	case "but":
+		return d.continuation(true)
 	case "answer", "do", "then":
-		return d.nextOf(d.response(slot))
+		return d.shuffle(d.response(slot), 0)
 	}
 	return nil
 }
@@ -116,12 +117,12 @@ func (d *draft) drawOfTarget(slot string) (string, bool) {
 }
 
 // take returns the first text that nobody has said.
-func (d *draft) take(from []*fact) (string, bool) {
-	for _, f := range from {
-		same := func(taken *fact) bool { return taken.normal == f.normal }
-		if f.normal != "" && !slices.ContainsFunc(d.taken, same) && d.view.said(f) == 0 {
-			d.taken = append(d.taken, f)
-			return f.text, true
+func (d *draft) take(from []string) (string, bool) {
+	for _, s := range from {
+		c := d.view.clause(s)
+		if c.normal != "" && !slices.Contains(d.taken, c.normal) && !d.view.heard(c) {
+			d.taken = append(d.taken, c.normal)
+			return s, true
 		}
 	}
 	return "", false
@@ -130,45 +131,35 @@ func (d *draft) take(from []*fact) (string, bool) {
 // wandered reports whether any text taken since mark is about the field and not
 // about the topic.
 func (d *draft) wandered(mark int) bool {
-	return slices.ContainsFunc(d.taken[mark:], func(f *fact) bool { return f.topic == d.view.general })
+	return slices.ContainsFunc(d.taken[mark:], func(n string) bool {
+		f := d.view.factOf(n)
+		return f != nil && f.topic == d.view.general
+	})
 }
 
-// both are the topic's own texts, and the family's behind them; now and then it is the
-// other way round. Whoever goes on with a thought keeps to the topic.
-func (d *draft) both(own, general []*fact) []*fact {
-	own = d.inTurn(own)
-	switch {
-	case d.near && len(own) > 0:
-		return own
-	case d.rng.IntN(1+len(general)+len(own)*len(d.view.family.Topics)) >= len(general):
-		return append(own, d.inTurn(general)...)
-	}
-	return append(d.inTurn(general), own...)
-}
+// generalShare is how often a family's general texts go before the topic's own.
+const generalShare = 0.12
 
-// inTurn are texts from the one on that stands behind the one that was said last. So all
-// are said before any comes again, also where the history doesn't reach that far. Where it
-// has none, it is a matter of time.
-func (d *draft) inTurn(all []*fact) []*fact {
-	_, part := math.Modf(d.view.cycles)
-	from, last := int(part*float64(len(all))), 0
-	for i, f := range all {
-		if at := d.view.said(f); at > last {
-			from, last = i+1, at
-		}
+// shuffle shuffles the topic's own texts, the first own of all, and the
+// family's behind them; now and then it is the other way round. Whoever goes on
+// with a thought keeps to the topic.
+func (d *draft) shuffle(all []string, own int) []string {
+	if d.near && own > 0 {
+		all = all[:own]
 	}
-	return rotated(all, from)
-}
-
-// nextOf are the texts of one point or question, others first in each cycle.
-func (d *draft) nextOf(all []*fact) []*fact { return rotated(all, int(d.view.cycles)) }
-
-func rotated(all []*fact, from int) []*fact {
-	if len(all) == 0 {
-		return nil
+	swap := func(s []string) {
+		d.rng.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
 	}
-	from %= len(all)
-	return slices.Concat(all[from:], all[:from])
+	if own == 0 || own == len(all) {
+		swap(all)
+		return all
+	}
+	swap(all[:own])
+	swap(all[own:])
+	if d.rng.Float64() < generalShare {
+		return append(slices.Clone(all[own:]), all[:own]...)
+	}
+	return all
 }
 
 // phrases are texts of a persona, cleaned, without their full stops.

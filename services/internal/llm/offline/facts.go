@@ -7,28 +7,12 @@ import "strings"
 type fact struct {
 	clause
 
-	topic    *topic    // nil of what the cast has
+	topic    *topic
 	point    *point    // of which it is a part, or nil
 	question *question // of which it is a part, or nil
 	scene    *scene    // of which it is a part, or nil
-	alone    bool      // a reason that may be said first
+	image    bool
 	side     side
-}
-
-// UnmarshalYAML reads a clause.
-func (f *fact) UnmarshalYAML(read func(any) error) error {
-	err := read(&f.text)
-	f.text, f.alone = strings.CutPrefix(f.text, "+")
-	return err
-}
-
-// facts are those that the cast has.
-func (l *language) facts(texts ...string) []*fact {
-	all := make([]*fact, len(texts))
-	for i, text := range texts {
-		all[i] = &fact{clause: l.clauseOf(text)}
-	}
-	return all
 }
 
 // side is what a fact does in its point, question or scene.
@@ -40,7 +24,6 @@ const (
 	objects
 	asks
 	answers
-	shows // an image
 	happens
 	acts
 	follows
@@ -59,10 +42,8 @@ func (l *language) index(f *family) {
 		}
 		t.names = l.contentStems(strings.Join(append(t.Names, t.Title), " "))
 		l.indexFacts(t)
-		for _, all := range t.starts {
-			for _, f := range all {
-				l.learn(f.text)
-			}
+		for _, f := range t.facts {
+			l.learn(f.text)
 		}
 	}
 	for _, all := range [][]string{f.Recognise, f.Hints} {
@@ -87,13 +68,11 @@ func (l *language) about(t *topic, title string) *topic {
 	if c, ok := l.titled.GetIfPresent(title); ok {
 		return c
 	}
-	fill := func(f *fact) *fact {
-		return &fact{clause: clause{text: strings.ReplaceAll(f.text, "{topic}", title)}, alone: f.alone}
-	}
-	fillAll := func(all []*fact) []*fact {
-		filled := make([]*fact, 0, len(all))
-		for _, f := range all {
-			filled = append(filled, fill(f))
+	fill := func(s string) string { return strings.ReplaceAll(s, "{topic}", title) }
+	fillAll := func(all []string) []string {
+		filled := make([]string, 0, len(all))
+		for _, s := range all {
+			filled = append(filled, fill(s))
 		}
 		return filled
 	}
@@ -110,47 +89,57 @@ func (l *language) about(t *topic, title string) *topic {
 }
 
 func (l *language) indexFacts(t *topic) {
-	t.starts = map[string][]*fact{}
-	add := func(as fact, all ...*fact) []*fact {
-		for _, f := range all {
-			f.clause = l.clauseOf(f.text)
-			if t.titled { // whatever its title, the same is not said twice
-				piece := ""
-				for p := range strings.SplitSeq(f.text, t.Title) {
-					if len(p) > len(piece) {
-						piece = p
-					}
-				}
-				if c := l.clauseOf(piece); len(c.runs) > 0 {
-					f.normal, f.runs = c.normal, c.runs
+	t.texts, t.normals, t.starts = map[string]*fact{}, map[string]*fact{}, map[string][]*fact{}
+	add := func(text string, f fact) {
+		f.clause, f.topic = l.clauseOf(text), t
+		if t.titled { // whatever its title, the same is not said twice
+			piece := ""
+			for p := range strings.SplitSeq(text, t.Title) {
+				if len(p) > len(piece) {
+					piece = p
 				}
 			}
-			f.topic, f.point, f.question, f.scene, f.side = t, as.point, as.question, as.scene, as.side
-			if f.alone || as.side == says && as.point != nil {
-				t.claims = append(t.claims, f)
+			if c := l.clauseOf(piece); len(c.runs) > 0 {
+				f.normal, f.runs = c.normal, c.runs
 			}
-			first, _, _ := strings.Cut(f.normal, " ")
-			t.starts[first] = append(t.starts[first], f)
 		}
-		return all
+		t.facts = append(t.facts, &f)
+		t.texts[text] = &f
+		if t.normals[f.normal] == nil {
+			t.normals[f.normal] = &f
+		}
+		first, _, _ := strings.Cut(f.normal, " ")
+		t.starts[first] = append(t.starts[first], &f)
 	}
 	for i := range t.Points {
 		p := &t.Points[i]
-		add(fact{point: p, side: says}, p.Say)
-		add(fact{point: p, side: supports}, p.And...)
-		add(fact{point: p, side: objects}, p.But...)
+		add(p.Say, fact{point: p, side: says})
+		for _, s := range p.And {
+			add(s, fact{point: p, side: supports})
+		}
+		for _, s := range p.But {
+			add(s, fact{point: p, side: objects})
+		}
 	}
 	for i := range t.Questions {
 		q := &t.Questions[i]
-		t.asked = append(t.asked, add(fact{question: q, side: asks}, q.Ask)...)
-		add(fact{question: q, side: answers}, q.Answers...)
+		add(q.Ask, fact{question: q, side: asks})
+		for _, s := range q.Answers {
+			add(s, fact{question: q, side: answers})
+		}
 	}
-	add(fact{side: shows}, t.Images...)
+	for _, s := range t.Images {
+		add(s, fact{image: true})
+	}
 	for i := range t.Scenes {
 		s := &t.Scenes[i]
-		t.told = append(t.told, add(fact{scene: s, side: happens}, s.Say)...)
-		add(fact{scene: s, side: acts}, s.Do...)
-		add(fact{scene: s, side: follows}, s.Then...)
+		add(s.Say, fact{scene: s, side: happens})
+		for _, do := range s.Do {
+			add(do, fact{scene: s, side: acts})
+		}
+		for _, then := range s.Then {
+			add(then, fact{scene: s, side: follows})
+		}
 	}
 }
 

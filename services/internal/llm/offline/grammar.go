@@ -38,12 +38,11 @@ type grammar map[string]map[string][]*alternative
 type alternative struct {
 	id      uint64
 	parts   []part
-	bare    bool     // it has no words of its own
-	topical bool     // it has the slot of the topic
-	thing   bool     // it has that of a thing
-	own     bool     // it is a voice's
-	piece   string   // the longest of its own words, normalised; "" if it is one
-	runs    []uint64 // those of the piece; of two words the hash
+	bare    bool   // it has no words of its own
+	topical bool   // it has the slot of the topic
+	thing   bool   // it has that of a thing
+	own     bool   // it is a voice's
+	piece   string // the longest of its own words, normalised; "" if it is one
 }
 
 // eachWord calls f with the words that frames have of their own.
@@ -115,10 +114,6 @@ func parse(s string) *alternative {
 			a.piece = n
 		}
 	}
-	r, _ := readingOf(a.piece)
-	if a.runs = r.runs; a.piece != "" && len(a.runs) == 0 {
-		a.runs = []uint64{hash(a.piece)}
-	}
 	a.topical = slices.ContainsFunc(a.parts, func(p part) bool { return p.slot && p.text == "topic" })
 	return a
 }
@@ -188,16 +183,8 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 	if depth > maxDepth {
 		return "", false
 	}
-	var stale []*alternative // the one that was used longest ago first
-	all := d.view.speaker.order(d.view.family.grammar[rule], d.rng)
-	if d.opens && depth == 0 && len(d.frames) == 0 {
-		for _, a := range slices.Clone(all) {
-			if a.bare {
-				all = slices.Insert(all, 0, a) // the turn is flourish enough
-			}
-		}
-	}
-	for _, a := range all {
+	var stale []*alternative
+	for _, a := range d.view.speaker.order(d.view.family.grammar[rule], d.rng) {
 		if !a.bare && slices.Contains(d.frames, a.id) {
 			continue // no flourish twice in one message
 		}
@@ -210,7 +197,6 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 			return s, true
 		}
 	}
-	slices.SortStableFunc(stale, func(a, b *alternative) int { return d.view.heard.last(a.runs) - d.view.heard.last(b.runs) })
 	for _, a := range stale {
 		if s, ok := d.fill(a, depth); ok && !a.thing {
 			return s, true
@@ -221,14 +207,26 @@ func (d *draft) expand(rule string, depth int) (string, bool) {
 
 // So many lines long a frame is not used again if there are others, a favourite one of
 // the voice less long; one that has a thing in it is not used at all.
-const frameRest, ownRest = 120, 80
+const frameRest, ownRest, thingRest = 60, 25, 90
 
 func (v *view) stale(a *alternative) bool {
-	rest := frameRest
-	if a.own && !a.thing {
-		rest = ownRest
+	if a.piece == "" {
+		return false
 	}
-	return v.heard.last(a.runs) > max(0, len(v.lines)-rest)
+	stale, known := v.worn[a.id]
+	if !known {
+		rest := frameRest
+		switch {
+		case a.thing:
+			rest = thingRest
+		case a.own:
+			rest = ownRest
+		}
+		in := func(l line) bool { return strings.Contains(l.normal, a.piece) }
+		stale = slices.ContainsFunc(v.lines[max(0, len(v.lines)-rest):], in)
+		v.worn[a.id] = stale
+	}
+	return stale
 }
 
 func (d *draft) fill(a *alternative, depth int) (string, bool) {

@@ -1,155 +1,201 @@
 package offline
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // sure is the confidence from which a stance is put forward without doubt.
 const sure = 0.7
 
 // sequel is what may follow on the last known text of this draft: more of the
-// same side of a claim ("more"), an answer to one's own question ("lean"), or another
-// answer ("alt").
-func (d *draft) sequel(slot string) []*fact {
-	f := d.last()
-	switch {
-	case slot == "lean" && f.side == asks, slot == "alt" && f.side == answers:
-		return f.question.Answers
-	case f.point == nil:
+// same side of a claim ("more"), or an answer to one's own question ("lean").
+func (d *draft) sequel(slot string) []string {
+	if len(d.taken) == 0 {
 		return nil
-	case slot == "yet" && f.side != objects, slot == "more" && f.side == objects:
-		return f.point.But
-	case slot == "more":
-		return f.point.And
+	}
+	f := d.view.factOf(d.taken[len(d.taken)-1])
+	switch {
+	case f == nil:
+		return nil
+	case slot == "lean" && f.side == asks:
+		return slices.Clone(f.question.Answers)
+	case slot == "yet" && f.point != nil && f.side != objects:
+		return slices.Clone(f.point.But)
+	case slot == "more" && f.side == objects:
+		return slices.Clone(f.point.But)
+	case slot == "more" && f.point != nil:
+		return slices.Clone(f.point.And)
 	}
 	return nil
 }
 
-// last is what this draft said last.
-func (d *draft) last() *fact {
+// told reports whether this draft has just told a scene.
+func (d *draft) told() bool {
 	if len(d.taken) == 0 {
-		return &fact{}
+		return false
 	}
-	return d.taken[len(d.taken)-1]
+	last := d.taken[len(d.taken)-1]
+	for _, t := range d.view.family.Topics {
+		if f := t.normals[last]; f != nil {
+			return f.scene != nil
+		}
+	}
+	f := d.view.factOf(last)
+	return f != nil && f.scene != nil
 }
 
-// said tells which line of the history had a fact last, from 1 on, or 0. One of a word
-// or two is only known as a sentence.
-func (v *view) said(f *fact) int {
-	if len(f.runs) == 0 && v.sentences.mayHave(mix(hash(f.normal))) {
-		return len(v.lines)
+// factOf finds a known text of the topic or its field.
+func (v *view) factOf(normal string) *fact {
+	for _, t := range []*topic{v.topic, v.general} {
+		if f := t.normals[normal]; f != nil {
+			return f
+		}
 	}
-	return v.heard.last(f.runs)
+	return nil
+}
+
+// clause is a text that may be said. Those of the topic files are read already: a text
+// is chosen from hundreds of them.
+func (v *view) clause(text string) clause {
+	for _, t := range []*topic{v.topic, v.general} {
+		if f := t.texts[text]; f != nil {
+			return f.clause
+		}
+	}
+	return v.lang.clauseOf(text)
+}
+
+// heard reports whether the history has a clause.
+func (v *view) heard(c clause) bool {
+	if len(c.runs) > 0 && !v.runs.mayHave(c.runs[0]) {
+		return false
+	}
+	heard, known := v.known[c.normal]
+	if !known {
+		heard = strings.Contains(v.said, c.normal)
+		v.known[c.normal] = heard
+	}
+	return heard
 }
 
 // continuation is what agrees with the target's known claim, or objects to it.
-func (d *draft) continuation(against bool) []*fact {
+func (d *draft) continuation(against bool) []string {
 	t := d.view.target
-	if t == nil || t.fact == nil || t.fact.point == nil {
+	if t == nil || t.fact == nil {
 		return nil
 	}
-	p := t.fact.point
-	if (t.fact.side == objects) != against {
-		return p.But
+	f := t.fact
+	if f.point == nil {
+		return nil
+	}
+	same, other := f.point.And, f.point.But
+	if f.side == objects {
+		same, other = f.point.But, slices.Concat([]string{f.point.Say}, f.point.And)
 	}
 	if against {
-		return append([]*fact{p.Say}, p.And...)
+		return d.shuffle(slices.Clone(other), 0)
 	}
-	return p.And
+	return d.shuffle(slices.Clone(same), 0)
 }
 
 // response is what answers the target's known question or scene.
-func (d *draft) response(slot string) []*fact {
-	of := &fact{}
-	if t := d.view.target; t != nil && t.fact != nil {
-		of = t.fact
-	}
-	if of.scene == nil && slot != "answer" {
-		of = d.view.afoot()
-	}
+func (d *draft) response(slot string) []string {
+	t := d.view.target
 	switch {
-	case slot == "answer" && of.question != nil:
-		return of.question.Answers
-	case slot == "do" && of.scene != nil:
-		return of.scene.Do
-	case slot == "then" && of.scene != nil:
-		return of.scene.Then
+	case t == nil || t.fact == nil:
+		return nil
+	case slot == "answer" && t.fact.question != nil:
+		return slices.Clone(t.fact.question.Answers)
+	case slot == "do" && t.fact.scene != nil:
+		return slices.Clone(t.fact.scene.Do)
+	case slot == "then" && t.fact.scene != nil:
+		return slices.Clone(t.fact.scene.Then)
 	}
 	return nil
-}
-
-// afoot is the scene that was told last, lately.
-func (v *view) afoot() *fact {
-	found, last := &fact{}, max(0, len(v.lines)-recentLines)
-	for _, t := range append([]*topic{v.general}, v.family.Topics...) {
-		for _, f := range t.told {
-			if at := v.said(f); at > last {
-				found, last = f, at
-			}
-		}
-	}
-	return found
-}
-
-// acting is how often a player who opens does something about what happens.
-func (v *view) acting() float64 {
-	if v.narrator || v.afoot().scene == nil {
-		return 0
-	}
-	return 6
 }
 
 // points are the topic's claims, those that share words with the target first,
 // then the family's.
-func (d *draft) points() []*fact {
+func (d *draft) points() []string {
 	v := d.view
-	all := d.both(v.topic.claims, v.general.claims)
+	all := make([]string, 0, len(v.topic.Points)+len(v.general.Points))
+	for _, p := range v.topic.Points {
+		all = append(all, p.Say)
+	}
+	own := len(all)
+	for _, p := range v.general.Points {
+		all = append(all, p.Say)
+	}
+	all = d.shuffle(all, own)
 	if v.target == nil {
 		return all
 	}
-	var related, rest []*fact
-	for _, f := range all {
-		if overlap(f.stems, v.target.stems) > 0 {
-			related = append(related, f)
-		} else {
-			rest = append(rest, f)
-		}
+	related := make(map[string]int, len(all))
+	for _, s := range all {
+		related[s] = overlap(v.clause(s).stems, v.target.stems)
 	}
-	return append(related, rest...)
+	slices.SortStableFunc(all, func(a, b string) int { return related[b] - related[a] })
+	return all
 }
 
 // related are the claims that speak of the target's word.
-func (d *draft) related() []*fact {
+func (d *draft) related() []string {
 	v := d.view
 	if v.target == nil || v.target.word == "" {
 		return nil
 	}
 	own := v.lang.contentStems(v.target.word)
-	var all []*fact
-	for _, f := range slices.Concat(v.topic.claims, v.general.claims) {
-		if overlap(own, f.stems) == len(own) {
-			all = append(all, f)
+	var all []string
+	for _, t := range []*topic{v.topic, v.general} {
+		for _, f := range t.facts {
+			if f.point != nil && f.side == says && overlap(own, f.stems) == len(own) {
+				all = append(all, f.text)
+			}
 		}
 	}
-	return d.inTurn(all)
+	return d.shuffle(all, 0)
+}
+
+func (d *draft) questions() []string {
+	all := make([]string, 0, len(d.view.topic.Questions)+len(d.view.general.Questions))
+	for _, q := range d.view.topic.Questions {
+		all = append(all, q.Ask)
+	}
+	own := len(all)
+	for _, q := range d.view.general.Questions {
+		all = append(all, q.Ask)
+	}
+	return d.shuffle(all, own)
 }
 
 // scenes are the topic's, then the family's general ones, then those of its
 // other topics.
-func (d *draft) scenes() []*fact {
-	v := d.view
-	if !v.narrator {
+func (d *draft) scenes() []string {
+	if !d.view.narrator {
 		return nil
 	}
-	all := append(d.inTurn(v.topic.told), d.inTurn(v.general.told)...)
+	v := d.view
+	var all []string
+	add := func(t *topic) {
+		from := len(all)
+		for _, s := range t.Scenes {
+			all = append(all, s.Say)
+		}
+		d.shuffle(all[from:], 0)
+	}
+	add(v.topic)
+	add(v.general)
 	for _, t := range v.family.Topics {
 		if t != v.topic {
-			all = append(all, d.inTurn(t.told)...)
+			add(t)
 		}
 	}
 	return all
 }
 
 // stances are the persona's own opinions on the topic or on what is asked.
-func (d *draft) stances(certain bool) []*fact {
+func (d *draft) stances(certain bool) []string {
 	v := d.view
 	of := v.stances
 	if t := v.target; t != nil {
@@ -160,8 +206,10 @@ func (d *draft) stances(certain bool) []*fact {
 	var found []string
 	for _, s := range of {
 		if (s.Confidence >= sure) == certain {
-			found = append(found, v.lang.clause(bounded(s.Text, 140)))
+			if c := v.lang.clause(bounded(s.Text, 140)); c != "" {
+				found = append(found, c)
+			}
 		}
 	}
-	return d.nextOf(v.lang.facts(found...))
+	return d.shuffle(found, 0)
 }

@@ -36,7 +36,7 @@ const attempts = 8
 // Where few of the last lines asked, rather a line asks, where many did, none.
 const (
 	asking, unasked = 0.45, 0.25 // also what a cut costs
-	few, many       = 0.17, 0.23
+	few, many       = 0.15, 0.20
 )
 
 // Provider composes text. It is safe for concurrent use.
@@ -106,7 +106,7 @@ func (p *Provider) Compose(s script.Scene, maxTokens int) string {
 	var bestScore float64
 	shrugs := true
 	for range attempts {
-		d := draft{view: view, rng: rng, want: want, opens: rng.Float64() < openers}
+		d := draft{view: view, rng: rng, want: want}
 		whole := d.turn(d.write())
 		text := cut(whole, limit)
 		r, words := readingOf(text)

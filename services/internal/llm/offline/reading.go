@@ -11,7 +11,7 @@ type reading struct {
 	opening   string   // its first two words
 	claim     string   // what it claims in one clause, or ""
 	length    int      // in words
-	runs      []uint64 // hashes of its runs of three words, and of the opening of a message
+	runs      []uint64 // hashes of its runs of four words
 	sentences []uint64 // hashes of them, but for a short one that others follow
 }
 
@@ -40,7 +40,7 @@ func (l *language) read(message, disclaimer string) *reading {
 		text = strings.TrimSpace(strings.TrimSuffix(text, disclaimer))
 	}
 	r, _ := readingOf(text)
-	r.claim, r.runs = l.claimOf(text), append(r.runs, hash(r.opening))
+	r.claim = l.claimOf(text)
 	l.readings.Set(key, r)
 	return r
 }
@@ -71,7 +71,7 @@ func readingOf(text string) (*reading, []string) {
 	if len(all) > 0 {
 		r.opening = part(0, min(2, len(all)))
 	}
-	const run = 3
+	const run = 4
 	for i := run; i <= len(all); i++ {
 		r.runs = append(r.runs, hash(part(i-run, i)))
 	}
@@ -96,24 +96,3 @@ func (s set) add(hashes []uint64) {
 }
 
 func (s set) mayHave(hash uint64) bool { return s[hash>>6%uint64(len(s))]&(1<<(hash&63)) != 0 }
-
-// heard tells by the hash of a run which line had it last, from 1 on. Some runs share a
-// place: now and then one is taken for said that is not.
-type heard [1 << 14]uint8
-
-func (h *heard) add(runs []uint64, line int) {
-	for _, r := range runs {
-		h[r>>8%uint64(len(h))] = uint8(line) //nolint:gosec // at most maxHistory + 1
-	}
-}
-
-// last is the last line that had all of the runs, or 0.
-func (h *heard) last(runs []uint64) int {
-	last := 0
-	for i, r := range runs {
-		if line := int(h[r>>8%uint64(len(h))]); i == 0 || line < last {
-			last = line
-		}
-	}
-	return last
-}

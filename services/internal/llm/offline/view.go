@@ -1,7 +1,6 @@
 package offline
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +15,7 @@ const (
 	maxText     = 4096
 	maxHistory  = 250
 	recentLines = 10
+	usual       = 120 // how long a line is, about
 )
 
 // view is a scene as the composer sees it: cleaned, bounded and looked up.
@@ -37,9 +37,11 @@ type view struct {
 	contrary   float64
 	speaker    speaker
 
-	heard     heard             // what the lines said
-	cycles    float64           // how often all that is known was said
+	said      string            // all lines, normalised, for looking up what was said
+	runs      set               // of all lines
 	sentences set               // of all lines
+	known     map[string]bool   // whether said has a text, looked up once
+	worn      map[uint64]bool   // whether a frame was used lately
 	given     map[string]string // how to address those who wrote the lines
 }
 
@@ -57,6 +59,9 @@ func (l *language) look(s script.Scene) *view {
 		self:       oneLine(s.Persona.Name),
 		length:     s.Length,
 		disclaimer: oneLine(bounded(s.Disclaimer, 300)),
+		known:      map[string]bool{},
+		worn:       map[uint64]bool{},
+		runs:       make(set, 256),
 		sentences:  make(set, 512),
 		given:      map[string]string{},
 	}
@@ -88,36 +93,28 @@ func (v *view) listen(s script.Scene) {
 	if len(history) > maxHistory {
 		history = history[len(history)-maxHistory:]
 	}
-	hear := func(r *reading, line int) {
-		v.heard.add(r.runs, line)
+	var said strings.Builder
+	hear := func(r *reading) {
+		said.WriteString(r.normal)
+		said.WriteByte('\n')
+		v.runs.add(r.runs)
 		v.sentences.add(r.sentences)
 	}
+	said.Grow(usual * len(history))
 	v.lines = make([]line, len(history))
-	v.cycles = cyclesOf(history, s.Seed)
 	for i, h := range history {
 		if _, known := v.given[h.Author]; !known {
 			v.given[h.Author] = v.lang.givenName(h.Author)
 		}
 		own := h.Author == s.Persona.Name && h.Bot == s.Persona.ID
 		v.lines[i] = line{v.lang.read(h.Text, v.disclaimer), v.given[h.Author], own}
-		hear(v.lines[i].reading, i+1)
+		hear(v.lines[i].reading)
 	}
 	if s.Answering != nil {
 		v.target = v.read(*s.Answering, s.Seed)
-		hear(v.target.reading, len(history)+1) // which need not be in the history
+		hear(v.target.reading) // which need not be in the history
 	}
-}
-
-// cyclesOf tells the time in cycles, each of which takes as long as some hundred lines of the
-// history did.
-func cyclesOf(history []script.Line, seed uint64) float64 {
-	const lines, least, cycles = 400, 20, 1000
-	if len(history) < least {
-		return float64(mix(seed)%cycles) + float64(seed%cycles)/cycles
-	}
-	last := history[len(history)-1].At
-	span := last.Sub(history[0].At).Seconds() / float64(len(history)) * lines
-	return math.Mod(math.Abs(float64(last.UnixMilli()))/1000/math.Exp2(math.Ceil(math.Log2(max(span, 1)))), cycles)
+	v.said = said.String()
 }
 
 // speak settles who speaks, and how.

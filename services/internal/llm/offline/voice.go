@@ -64,34 +64,37 @@ func (v *view) dress(text string, m manner, rng *rand.Rand) string {
 	return text
 }
 
-// openers is the share of lines that have a favourite turn of the persona or its character
-// before them, where one may stand, tags that of a turn of the character behind them, of a
-// persona that has no openers.
-const openers, tags = 0.6, 0.3
+// turns and openers are the shares of lines that have a favourite turn of the character
+// or of the persona before them, where one may stand. Tags is that of a turn of the
+// character behind them, of a persona that has no openers.
+const turns, openers, tags = 0.6, 0.55, 0.4
 
-// turn puts a favourite turn before or behind a text: the persona's own, or its
-// character's.
+// turn puts a favourite turn before a text. The persona's own may stand before whatever
+// is written small then, the character's only before a clause.
 func (d *draft) turn(text string) string {
 	v := d.view
+	sentence, _, _ := strings.Cut(text, ".")
+	first, _, _ := strings.Cut(sentence, " ")
 	if v.playing() || v.target != nil && !v.target.bot || slices.Contains(v.persona.Phrases, text) {
 		return text
 	}
-	own := v.persona.Voice.Openers
-	rest, ends := strings.CutSuffix(text, ".")
-	if ends && len(own) == 0 && !v.narrator && !strings.ContainsAny(lastSentence(text), ",:") && d.rng.Float64() < tags {
+	if own := v.persona.Voice.Openers; len(own) > 0 {
+		if !v.opens(first) || d.rng.Float64() >= openers {
+			return text
+		}
+		return v.opener(own[d.rng.IntN(len(own))]) + " " + v.small(text)
+	}
+	if rest, ends := strings.CutSuffix(text, "."); ends && !v.narrator && !strings.ContainsAny(lastSentence(text), ",:") && d.rng.Float64() < tags {
 		if tag, ok := d.expand("tag", 0); ok {
 			text = rest + ", " + tag + "."
 		}
 	}
-	first, _, _ := strings.Cut(text, " ")
-	if !d.opens || !v.opens(first) {
+	if v.narrator || strings.ContainsAny(sentence, "?:!\"") ||
+		!strings.Contains(sentence, " ") || !slices.Contains(v.lang.lexicon.Turned, strings.ToLower(first)) || d.rng.Float64() >= turns {
 		return text
 	}
-	if len(own) > 0 {
-		return v.opener(own[d.rng.IntN(len(own))]) + " " + v.small(text)
-	}
 	if turn, ok := d.expand("turn", 0); ok {
-		return v.opener(turn) + " " + v.small(text)
+		return turn + " " + v.small(text)
 	}
 	return text
 }
