@@ -98,7 +98,7 @@ func inserted(t *testing.T, path, part, want string) {
 	current(t, path, text, before+begin+want+end+after)
 }
 
-// A simulated day of each example, with its picture, which is drawn from the JSON.
+// A simulated day of each example, with its picture.
 func TestSimulationsAreCurrent(t *testing.T) {
 	var page strings.Builder
 	for _, cast := range []string{"book-club", "role-playing-table", "market-talk"} {
