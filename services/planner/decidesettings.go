@@ -38,9 +38,10 @@ func Effective(v *settings.Values, chatID int64) decide.Settings {
 
 		AdditionProbability:     settings.AdditionProbability.Of(v, chatID, 0),
 		MaxRun:                  settings.MaxRun.Of(v, chatID, 0),
-		ExchangeBoost:           settings.ExchangeBoost.Of(v, chatID, 0),
+		ExchangeProbability:     settings.ExchangeProbability.Of(v, chatID, 0),
 		MaxRally:                settings.MaxRally.Of(v, chatID, 0),
 		FairShare:               settings.FairShare.Of(v, chatID, 0),
+		FloorPull:               settings.FloorPull.Of(v, chatID, 0),
 		TempoPull:               settings.TempoPull.Of(v, chatID, 0),
 		SecondAnswerProbability: settings.SecondAnswerProbability.Of(v, chatID, 0),
 		MinNeed:                 settings.MinNeed.Of(v, chatID, 0),

@@ -19,7 +19,7 @@ var (
 	PrimeHoursFactor = key[float64]("prime_hours_factor", `default:"0.6" min:"0.1" max:"1" doc:"Multiplies the gaps in prime_hours."`)
 	MinGap           = key[time.Duration]("min_gap", `default:"1s" min:"0s" max:"1h" doc:"Shortest gap between two turns of a chat."`)
 	MaxGapFactor     = key[float64]("max_gap_factor", `default:"10" min:"1" max:"100" doc:"Longest gap, in mean gaps."`)
-	LivelyGapFactor  = key[float64]("lively_gap_factor", `default:"0.2" calm:"0.3" play:"0.15" min:"0.05" max:"1" doc:"Multiplies the gaps in lively spells. Those in quiet spells are longer, so that the mean stays; 1 is no spells."`)
+	LivelyGapFactor  = key[float64]("lively_gap_factor", `default:"0.15" calm:"0.25" play:"0.13" min:"0.05" max:"1" doc:"Multiplies the gaps in lively spells. Those in quiet spells are longer, so that the mean stays; 1 is no spells."`)
 
 	MaxMessagesPerMinute       = key[int]("max_msgs_per_min", `default:"20" min:"1" max:"60" doc:"Most messages that are planned in a chat in a minute, reactions not counted. Telegram takes no more than 20 of one bot in one group."`)
 	GlobalMaxMessagesPerMinute = key[int]("global_max_msgs_per_min", `default:"0" min:"0" max:"1000000" scope:"global" doc:"Most messages that are planned in all chats together in a minute; 0 is no limit."`)
@@ -36,13 +36,14 @@ var (
 	AddressedBoost = key[float64]("addressed_boost", `default:"3" min:"1" max:"100" doc:"Multiplies the chance of a bot that the last message names or answers."`)
 
 	Style                   = key[string]("style", `default:"lively" enum:"calm,lively,debate,play" doc:"What a conversation is like: it changes the defaults of other settings, as they tell."`)
-	AdditionProbability     = key[float64]("addition_probability", `default:"0.19" calm:"0.16" debate:"0.2" play:"0.25" min:"0" max:"1" doc:"Probability that the last speaker adds a line. It is higher after a short gap and for the energetic."`)
+	AdditionProbability     = key[float64]("addition_probability", `default:"0.22" calm:"0.16" debate:"0.24" play:"0.27" min:"0" max:"1" doc:"Probability that a line is by the bot that said the one before. It is higher after a short gap and for the energetic."`)
 	MaxRun                  = key[int]("max_run", `default:"3" calm:"2" min:"1" max:"10" doc:"Most lines of one bot in a row, where another could speak."`)
-	ExchangeBoost           = key[float64]("exchange_boost", `default:"16" calm:"10" debate:"40" min:"1" max:"100" doc:"Multiplies the chance of the bot that spoke before the last speaker."`)
+	ExchangeProbability     = key[float64]("exchange_probability", `default:"0.66" debate:"0.75" play:"0.6" min:"0" max:"1" doc:"Probability that a change of speaker leads back to the bot that spoke before."`)
 	MaxRally                = key[int]("max_rally", `default:"8" calm:"6" debate:"14" min:"2" max:"50" doc:"Most lines in a row of the same two bots, where another could speak."`)
 	FairShare               = key[float64]("fair_share", `default:"0.6" calm:"0.5" min:"0.1" max:"1" doc:"Part of the last 20 lines above which a bot holds back."`)
+	FloorPull               = key[float64]("floor_pull", `default:"0.1" min:"0" max:"1" doc:"What each of the last 50 lines that lacks an addition, a change back, a second answer or an answer adds to the probability of the next one; 0 leaves them to chance."`)
 	TempoPull               = key[float64]("tempo_pull", `default:"6" min:"0" max:"10" doc:"How strongly a bot is drawn to speak that had less of the last 50 lines than its tempo's part, and held back that had more; 0 is not at all."`)
-	SecondAnswerProbability = key[float64]("second_answer_probability", `default:"0.3" calm:"0.25" debate:"0.25" play:"0.4" min:"0" max:"1" doc:"Probability that a reply is the second or third answer to a bot's line."`)
+	SecondAnswerProbability = key[float64]("second_answer_probability", `default:"0.15" calm:"0.14" debate:"0.13" play:"0.16" min:"0" max:"1" doc:"Probability that a bot's line gets a second or third answer."`)
 	MinNeed                 = key[float64]("min_need", `default:"7" calm:"9" play:"6" min:"0" max:"50" doc:"Least score of the line to answer; below it the turn is skipped while others' lines are on their way."`)
 
 	ReactionProbability    = key[float64]("short_reaction_probability", `default:"0.2" min:"0" max:"1" doc:"Probability that a turn is a reaction."`)
@@ -103,8 +104,8 @@ func Groups() []Group {
 		}},
 		{"Who speaks", []*Definition{
 			SpeakerOrder.Definition, HourlyMinBoost.Definition, AddressedBoost.Definition,
-			Style.Definition, AdditionProbability.Definition, MaxRun.Definition, ExchangeBoost.Definition, MaxRally.Definition, FairShare.Definition,
-			TempoPull.Definition, SecondAnswerProbability.Definition, MinNeed.Definition,
+			Style.Definition, AdditionProbability.Definition, MaxRun.Definition, ExchangeProbability.Definition, MaxRally.Definition, FairShare.Definition,
+			FloorPull.Definition, TempoPull.Definition, SecondAnswerProbability.Definition, MinNeed.Definition,
 		}},
 		{"What a turn is", []*Definition{
 			ReactionProbability.Definition, ReactionMode.Definition, ReplyProbability.Definition, ReplyToBotsProbability.Definition,

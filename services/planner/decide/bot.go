@@ -5,15 +5,16 @@ func (d *decider) bot(prompt *Message) *Bot {
 	if prompt == nil && d.set.Order == OrderRoundRobin {
 		return d.nextInOrder()
 	}
-	if prompt == nil {
+	d.lately = d.lookAtLately()
+	if prompt == nil && !d.reacts {
 		d.floor = d.lookAtFloor()
 		if bot := d.adder(); bot != nil {
 			return bot
 		}
 		d.yield()
-		if len(d.in.Recent) > 0 {
-			d.addressed = d.addressees(&d.in.Recent[len(d.in.Recent)-1])
-		}
+	}
+	if prompt == nil && len(d.in.Recent) > 0 {
+		d.addressed = d.addressees(&d.in.Recent[len(d.in.Recent)-1])
 	}
 	d.dropLastSpeaker(prompt)
 	if prompt != nil && !d.anyAddressed() {

@@ -47,7 +47,7 @@ func TestProbabilities(t *testing.T) {
 			in := busy(5)
 			in.Recent = in.Recent[len(in.Recent)-8:]
 			s := &in.Settings
-			s.AdditionProbability, s.SecondAnswerProbability = 0, 0
+			s.AdditionProbability, s.SecondAnswerProbability, s.FloorPull = 0, 0, 0
 			last := &in.Recent[len(in.Recent)-1]
 			last.BotID, last.Text = 0, "Nothing in particular."
 			reply := s.ReplyProbability

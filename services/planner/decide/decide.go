@@ -6,7 +6,7 @@
 // The rules are small functions in files named for what they choose: who
 // (eligible.go, bot.go), what (kind.go), to what (target.go), about what
 // (topic.go), how (manner.go) and when (pace.go). Those that make turns a conversation
-// stand in floor.go.
+// stand in floor.go, and lately.go has what they make up for.
 package decide
 
 import (
@@ -37,14 +37,18 @@ type decider struct {
 	gapDraw float64    // of an exponential distribution with mean 1
 	turned  bool       // whether the spell ends with a turn
 	lull    float64    // how long the gap before was, as a part of the gaps that are shorter
-	lively  bool       // as of Next
-	floor   floor      // of a decision without a prompt
-	adds    bool       // whether the last speaker adds a line
-	joins   bool       // whether somebody joins in, with one more answer to a line
-	weights []float64  // of the cast, in its order; 0 is not eligible
-	tempos  float64    // of all who are eligible
-	had     []int      // how many of the last lines each of the cast said; nil until they are counted
-	reasons []Reason
+	reacts  bool       // whether the turn is to be a reaction
+	// lengthDraw is from [0, 1).
+	lengthDraw float64
+	lively     bool  // as of Next
+	floor      floor // of a decision without a prompt
+	lately     lately
+	adds       bool      // whether the last speaker adds a line
+	joins      bool      // whether somebody joins in, with one more answer to a line
+	weights    []float64 // of the cast, in its order; 0 is not eligible
+	tempos     float64   // of all who are eligible
+	had        []int     // how many of the last lines each of the cast said; nil until they are counted
+	reasons    []Reason
 	// addressed are the bots of the cast that the prompt, or else the last
 	// message, is for; nil for none.
 	addressed []bool

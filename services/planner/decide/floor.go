@@ -53,7 +53,8 @@ func (d *decider) yield() {
 	if d.floor.other == 0 {
 		return
 	}
-	joins := d.chance(d.set.SecondAnswerProbability) && !d.heardPerson()
+	probability := d.due(d.set.SecondAnswerProbability, d.lately.joined, d.lately.lines)
+	joins := d.chance(probability) && !d.heardPerson()
 	if !joins && d.floor.rally < d.set.MaxRally {
 		return
 	}
@@ -62,14 +63,14 @@ func (d *decider) yield() {
 	d.joins = joins && third
 	switch {
 	case d.joins:
-		d.because("floor.joins", d.set.SecondAnswerProbability, "")
+		d.because("floor.joins", probability, "")
 	case third:
 		d.because("floor.rally", float64(d.set.MaxRally), "")
 	}
 }
 
-// adder is the last speaker, if it adds a line: rather soon than late, and the
-// energetic more often.
+// adder is the last speaker, if it adds a line: rather soon than late, and more often who
+// is energetic or had less than its part.
 func (d *decider) adder() *Bot {
 	last := d.speaker(0)
 	i := slices.IndexFunc(d.in.Cast, func(b Bot) bool { return b.ID == last })
@@ -77,8 +78,8 @@ func (d *decider) adder() *Bot {
 		return nil
 	}
 	bot := &d.in.Cast[i]
-	soon := 3 * (1 - d.lull) * (1 - d.lull) // 1 in the mean
-	probability := d.set.AdditionProbability * soon * 2 * within(bot.Energy, 0, 1)
+	soon := 4 * (1 - d.lull) * (1 - d.lull) * (1 - d.lull) // 1 in the mean
+	probability := d.due(d.set.AdditionProbability, d.lately.same, d.lately.pairs) * soon * 2 * within(bot.Energy, 0, 1) * min(d.pull(i), maxPull)
 	if !d.chance(probability) {
 		return nil
 	}
@@ -110,12 +111,19 @@ func (d *decider) monologue(bot *Bot) bool {
 		slices.ContainsFunc(d.in.Cast, func(b Bot) bool { return b.ID != bot.ID && inCast(&b) })
 }
 
-// exchange is the factor on the weight of a bot that spoke just before the last speaker.
+// exchange is the factor on the weight of a bot that spoke just before the last speaker:
+// among equals it is chosen with the probability that is due.
 func (d *decider) exchange(i int) float64 {
 	if d.floor.other == 0 || d.in.Cast[i].ID != d.floor.other {
 		return 1
 	}
-	return within(d.set.ExchangeBoost, 1, 100)
+	others := -1.
+	for _, w := range d.weights {
+		others += when(w > 0, 1)
+	}
+	const seldom = 1e-3 // nobody is ruled out: there may be no other
+	p := within(d.due(d.set.ExchangeProbability, d.lately.back, d.lately.changes), seldom, 1-seldom)
+	return max(others, 1) * p / (1 - p)
 }
 
 // What is a fair share is seen by the last lines. Who had more holds back.
@@ -147,18 +155,20 @@ const maxPull, notable = 8., 1.5
 
 // pull is the factor on the weight of a bot whose part of the last lines is not that of
 // its tempo among those who may speak: nobody speaks twice in a row and two go back and
-// forth, which evens out tempos. Few lines tell little about that.
+// forth, which evens out tempos, and takes from those more who are to speak often. Few
+// lines tell little about that.
 func (d *decider) pull(i int) float64 {
-	const few = 10
-	if d.in.Prompted != 0 || d.tempos == 0 || d.set.TempoPull == 0 {
+	const few, often = 10, 4
+	lines := len(d.in.Recent) + len(d.in.Coming)
+	if lines == 0 || d.in.Prompted != 0 || d.tempos == 0 || d.set.TempoPull == 0 {
 		return 1
 	}
 	if d.had == nil {
 		d.count()
 	}
-	part, lines := tempo(&d.in.Cast[i])/d.tempos, len(d.in.Recent)+len(d.in.Coming)
+	part := tempo(&d.in.Cast[i]) / d.tempos
 	had := (float64(d.had[i]) + few*part) / (float64(lines) + few)
-	return within(math.Pow(part/had, within(d.set.TempoPull, 0, 10)), 1/maxPull, maxPull)
+	return within(math.Pow(part/had, within(d.set.TempoPull, 0, 10)), 1/maxPull, maxPull) / math.Pow(max(1-part, 0.1), often)
 }
 
 // count counts the lines of each of the cast.

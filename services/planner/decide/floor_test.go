@@ -12,7 +12,7 @@ import (
 func said(bots ...int64) decide.Input {
 	in := busy(4)
 	in.Settings.ReactionProbability, in.Settings.AdditionProbability, in.Settings.SecondAnswerProbability = 0, 0, 0
-	in.Settings.MinNeed = -100
+	in.Settings.MinNeed, in.Settings.FloorPull, in.Settings.TempoPull = -100, 0, 0
 	in.Recent = nil
 	for i, bot := range bots {
 		at := in.Now.Add(time.Duration(i-len(bots)) * 10 * time.Second)
@@ -75,10 +75,8 @@ func TestASpeakerAddsALine(t *testing.T) {
 func TestWhoSpokeBeforeIsLikelyToGoOn(t *testing.T) {
 	t.Parallel()
 	in := said(3, 1, 2)
-	in.Settings.TempoPull = 0
 	n, acts := ruled(t, in, "floor.exchange")
-	boost := in.Settings.ExchangeBoost
-	share(t, "the one before", acts[1], draws, boost/(boost+2))
+	share(t, "the one before", acts[1], draws, in.Settings.ExchangeProbability)
 	if n != acts[1] {
 		t.Errorf("%d reasons for %d turns", n, acts[1])
 	}
@@ -104,7 +102,7 @@ func TestARallyEnds(t *testing.T) {
 func TestWhoHadMoreThanItsShareHoldsBack(t *testing.T) {
 	t.Parallel()
 	in := said(1, 2, 1, 2, 1, 3, 1, 2, 1, 4, 1, 3, 1, 2, 1, 4, 1, 1, 2, 3)
-	in.Settings.FairShare, in.Settings.ExchangeBoost, in.Settings.TempoPull = 0.45, 1, 0
+	in.Settings.FairShare, in.Settings.ExchangeProbability = 0.45, 1.0/3 // as likely as any other
 	n, acts := ruled(t, in, "floor.share")
 	share(t, "the one who spoke most", acts[1], draws, 0.25/2.25)
 	if n != acts[1] {
@@ -118,7 +116,7 @@ func TestLinesFollowTheTempo(t *testing.T) {
 	t.Parallel()
 	in := said(1, 2, 3, 4)
 	in.Cast[0].Tempo = 2
-	in.Settings.ReactionProbability = 0
+	in.Settings.TempoPull = 6
 	const hundred = 100
 	var spoke [5]float64
 	for in.TurnNumber = range int64(20 * hundred) {

@@ -111,7 +111,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	}
 	s.Active, s.PrimeBoost, s.CooldownFilter = usually(t, "active"), rapid.Bool().Draw(t, "boost"), rapid.Bool().Draw(t, "filter")
 	s.ScaleFactor, s.PrimeFactor, s.MaxGapFactor = anyFloat(t, "scale"), anyFloat(t, "prime"), anyFloat(t, "max gap")
-	s.LivelyGap, s.ExchangeBoost, s.FairShare, s.MinNeed = anyFloat(t, "lively"), anyFloat(t, "exchange"), anyFloat(t, "share"), anyFloat(t, "need")
+	s.LivelyGap, s.FloorPull, s.FairShare, s.MinNeed = anyFloat(t, "lively"), anyFloat(t, "exchange"), anyFloat(t, "share"), anyFloat(t, "need")
 	s.MaxRun, s.MaxRally = rapid.IntRange(1, 10).Draw(t, "run"), rapid.IntRange(2, 50).Draw(t, "rally")
 	s.LagBoost, s.AddressedBoost = anyFloat(t, "lag"), anyFloat(t, "addressed")
 	s.PrimeHours = anyHours(t)
@@ -124,7 +124,7 @@ func anySettings(t *rapid.T) decide.Settings {
 	s.MaxUnwrittenTurns = rapid.IntRange(0, 6).Draw(t, "max open")
 	for _, p := range []*float64{
 		&s.ReactionProbability, &s.ReplyProbability, &s.ReplyToBotProbability, &s.MentionProbability, &s.MentionAtStart, &s.NewsProbability, &s.BubblesProbability,
-		&s.AdditionProbability, &s.SecondAnswerProbability, &s.LengthShort, &s.LengthMedium, &s.LengthLong,
+		&s.AdditionProbability, &s.SecondAnswerProbability, &s.ExchangeProbability, &s.LengthShort, &s.LengthMedium, &s.LengthLong,
 	} {
 		*p = rapid.Float64Range(0, 1).Draw(t, "probability")
 	}

@@ -25,7 +25,8 @@ func (d *decider) reply(t *Turn, bot *Bot) Skip {
 	}
 	probability, after := d.set.ReplyProbability, "after a person"
 	if d.in.Recent[len(d.in.Recent)-1].BotID != 0 {
-		probability, after = d.set.ReplyToBotProbability, "after a bot"
+		probability = d.due(d.set.ReplyToBotProbability, d.lately.answers, d.lately.lines-d.lately.same)
+		after = "after a bot"
 	}
 	if probability = max(d.afterLull(probability), when(d.joins, 1)); !d.chance(probability) {
 		d.because("kind.message", 1-probability, after)

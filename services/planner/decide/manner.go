@@ -26,7 +26,7 @@ func (d *decider) length(t *Turn, bot *Bot) {
 		t.Length = LengthMedium
 		return
 	}
-	at := pickAt(d.spread(lengthStream), profile[:])
+	at := pickAt(d.lengthDraw, profile[:])
 	t.Length = LengthShort + Length(at)
 	if t.Also != 0 {
 		t.Length = max(t.Length, LengthMedium) // there are two to answer

@@ -110,10 +110,16 @@ func (d *decider) unmuted() time.Time {
 func (d *decider) draw() {
 	d.source = rand.NewPCG(0, 0)
 	d.random = rand.New(d.source)
-	d.lull, _ = d.gapAt(d.in.TurnNumber - 1)
-	gap, turned := d.gapAt(d.in.TurnNumber)
-	d.gapDraw, d.turned = -math.Log1p(-gap), turned
-	d.source.Seed(d.in.Seed, uint64(d.in.TurnNumber)) //nolint:gosec // reproducible on purpose
+	now := uint64(d.in.TurnNumber) //nolint:gosec // any number will do
+	t := d.turns((now - 1) / cycle)
+	d.lull = t.gaps[(now-1)%cycle]
+	if now/cycle != (now-1)/cycle {
+		t = d.turns(now / cycle)
+	}
+	at := now % cycle
+	d.gapDraw, d.reacts, d.turned = -math.Log1p(-t.gaps[at]), t.reacts[at], at == t.quiet+uint64(when(!d.in.Lively, quietTurns))
+	d.source.Seed(d.in.Seed, now)
+	d.lengthDraw = (float64(t.lengths[at]) + d.random.Float64()) / cycle
 }
 
 // A chat is in lively and in quiet spells by turns, some twelve and five gaps long:
@@ -122,78 +128,109 @@ func (d *decider) draw() {
 const (
 	cycle       = 17
 	quietTurns  = 5
+	livelyTurns = cycle - quietTurns
 	firstQuiet  = 3
 	lastQuiet   = 9
-	livelyShare = 1 - quietTurns/float64(cycle) // of all gaps
+	livelyShare = livelyTurns / float64(cycle) // of all gaps
 )
 
-// Streams of randomness that are drawn for several turns at a time.
-const (
-	gapStream      = 0x676170
-	lengthStream   = 0x6c656e
-	reactionStream = 0x7265616374
-)
+// cycleStream is the randomness that is drawn for a cycle at a time.
+const cycleStream = 0x676170
 
-// gapAt is a draw from [0, 1) for the gap after a turn, and whether the turn ends the
-// spell. The gaps of a spell are spread over all that are drawn, in any order: so an hour
+// order is that of some things that are counted from 0.
+type order [cycle]uint8
+
+// turns is what is drawn for all turns of a cycle together. The gaps of a spell are spread
+// over all that are drawn, lengths and reactions over the turns, in any order: so an hour
 // is much like another, however few its spells are.
-func (d *decider) gapAt(turn int64) (gap float64, turned bool) {
-	d.source.Seed(d.in.Seed^gapStream, uint64(turn)/cycle) //nolint:gosec // reproducible on purpose
-	begins := firstQuiet + d.random.IntN(lastQuiet-firstQuiet+1)
-	at, n := int(uint64(turn)%cycle), cycle-quietTurns //nolint:gosec // as above
-	turned = at == begins+int(when(!d.in.Lively, quietTurns))
-	switch {
-	case at >= begins+quietTurns:
-		at -= quietTurns
-	case at >= begins:
-		at, n = at-begins, quietTurns
-	}
-	part := d.part(at, n)
-	d.source.Seed(d.in.Seed^gapStream, ^uint64(turn)) //nolint:gosec // as above
-	return (float64(part) + d.random.Float64()) / float64(n), turned
+type turns struct {
+	gaps    [cycle]float64 // each from [0, 1)
+	quiet   uint64         // the first that is quiet
+	reacts  [cycle]bool
+	lengths order
 }
 
-// Of so many orders that one is taken in which large parts follow on large ones as much as
-// people's do, about; the more orders, the more alike are hours.
+// Of so many orders of gaps that one is taken in which long ones follow on long ones as
+// much as is wanted, as the correlation of logarithms; the more orders, the more alike are
+// hours. It is more than people's, as turns that are skipped while texts are on their way
+// take some of it. For the same reason shorter gaps than soon count as that.
 const (
-	orders  = 8
-	follows = 0.1 // as a correlation
+	orders  = 16
+	follows = 0.38
+	soon    = 4 * time.Second
 )
 
-// part is the one at a place of n parts, 16 at most, in any order. Where each comes once,
-// they tend to go up and down: so it is an order in which they do less.
-func (d *decider) part(at, n int) uint8 {
-	want := int(follows * float64(n*(n*n-1)) / 3) //nolint:mnd // n times the mean square of what order multiplies
-	var part uint8
-	off := math.MaxInt
+func (d *decider) turns(number uint64) (t turns) {
+	d.source.Seed(d.in.Seed^cycleStream, number)
+	t.quiet, t.lengths = firstQuiet+d.random.Uint64N(lastQuiet-firstQuiet+1), d.order(cycle)
+	reactions := d.set.ReactionProbability*cycle + d.random.Float64()
+	for at, n := range d.order(cycle) {
+		t.reacts[at] = d.set.ReactionMode != ReactionsOff && float64(n+1) <= reactions
+	}
+	// Those of a lively spell, and then those of a quiet one.
+	var draws, gaps [cycle]float64
+	mean := d.meanGap()
+	for i := range draws {
+		if draws[i] = d.random.Float64(); i < livelyTurns {
+			draws[i] = (float64(i) + draws[i]) / livelyTurns
+		} else {
+			draws[i] = (float64(i-livelyTurns) + draws[i]) / quietTurns
+		}
+		gaps[i] = d.gapOf(-math.Log1p(-draws[i]), mean, i < livelyTurns)
+	}
+	var best order
+	off := math.NaN() // of gaps that are all the same, any order will do
 	for range orders {
-		order, follow := d.order(n)
-		if o := max(follow-want, want-follow); o < off {
-			part, off = order[at], o
+		o := d.spells(int(t.quiet)) //nolint:gosec // small
+		if by := math.Abs(t.follow(&o, &gaps) - follows); !(by >= off) {
+			best, off = o, by
 		}
 	}
-	return part
+	for at, i := range best {
+		t.gaps[at] = draws[i]
+	}
+	return t
 }
 
-// order is one of n parts, and how much large ones follow on large ones in it.
-func (d *decider) order(n int) (order [16]uint8, follow int) {
+// spells is an order of a cycle's gaps.
+func (d *decider) spells(quiet int) (o order) {
+	lively, calm := d.order(livelyTurns), d.order(quietTurns)
+	copy(o[:quiet], lively[:])
+	for i := range quietTurns {
+		o[quiet+i] = livelyTurns + calm[i]
+	}
+	copy(o[quiet+quietTurns:], lively[quiet:livelyTurns])
+	return o
+}
+
+// order is any of n things, 17 at most.
+func (d *decider) order(n int) (o order) {
 	for i := range n {
 		j := d.random.IntN(i + 1)
-		order[i], order[j] = order[j], uint8(i)
+		o[i], o[j] = o[j], uint8(i)
 	}
-	for i := 1; i < n; i++ {
-		follow += (2*int(order[i]) - n + 1) * (2*int(order[i-1]) - n + 1)
-	}
-	return order, follow
+	return o
 }
 
-// spread is a draw from [0, 1) of which each 16 turns have one in each sixteenth of it.
-func (d *decider) spread(stream uint64) float64 {
-	const n = 16
-	d.source.Seed(d.in.Seed^stream, uint64(d.in.TurnNumber)/n) //nolint:gosec // reproducible on purpose
-	part := d.part(int(uint64(d.in.TurnNumber)%n), n)          //nolint:gosec // as above
-	d.source.Seed(d.in.Seed^stream, ^uint64(d.in.TurnNumber))  //nolint:gosec // as above
-	return (float64(part) + d.random.Float64()) / n
+// follow is the correlation of the logarithm of a gap with that of the next, in an order
+// of the gaps. A reaction is no line: the gaps before and after it are one.
+func (t *turns) follow(o *order, gaps *[cycle]float64) float64 {
+	var n, sum, squares, products, first, last, gap float64
+	for at, i := range o {
+		gap += gaps[i]
+		if at+1 < cycle && t.reacts[at+1] {
+			continue
+		}
+		x := math.Log(max(gap, float64(soon)))
+		if n == 0 {
+			first = x
+		}
+		n, sum, squares, products = n+1, sum+x, squares+x*x, products+x*last
+		gap, last = 0, x
+	}
+	mean := sum / n
+	covariance := products/(n-1) - mean*(2*sum-first-last)/(n-1) + mean*mean
+	return covariance / (squares/n - mean*mean)
 }
 
 // spell tells whether the chat is lively from now on. People make it so.
@@ -218,12 +255,15 @@ func (d *decider) gap() time.Duration {
 	if d.set.Pace > 0 {
 		return d.evenGap()
 	}
+	return max(time.Duration(d.gapOf(d.gapDraw, d.meanGap(), d.lively)), minMean)
+}
+
+// gapOf is the gap of a draw, where that of the chat is a mean gap.
+func (d *decider) gapOf(draw, mean float64, isLively bool) float64 {
 	lively := within(d.set.LivelyGap, 0.05, 1)
 	quiet := (1 - livelyShare*lively) / (1 - livelyShare)
-	mean := d.meanGap() * (when(d.lively, lively) + when(!d.lively, quiet))
-	longest := max(d.meanGap()*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
-	gap := time.Duration(within(d.gapDraw*mean, float64(d.set.MinGap), min(longest, float64(maxMean))))
-	return max(gap, minMean)
+	longest := max(mean*within(d.set.MaxGapFactor, 1, 100), float64(d.set.MinGap))
+	return within(draw*mean*(when(isLively, lively)+when(!isLively, quiet)), float64(d.set.MinGap), min(longest, float64(maxMean)))
 }
 
 // evenGap draws the time until the next turn at a given pace: between half of the

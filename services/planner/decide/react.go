@@ -18,7 +18,7 @@ func (d *decider) reaction(t *Turn, bot *Bot) bool {
 			n++
 		}
 	}
-	if n == 0 || d.spread(reactionStream) >= d.set.ReactionProbability {
+	if n == 0 || !d.reacts {
 		return false
 	}
 	n = d.random.IntN(n)

@@ -49,19 +49,24 @@ type Settings struct {
 	// that the last message is for.
 	LagBoost, AddressedBoost float64
 
-	// The floor: how likely a speaker adds a line, and how many it says in a row at
-	// most; the factor on the weight of who spoke before the last speaker, and how many
-	// lines in a row are by the same two at most; and which part of the last lines may
-	// be one bot's until it holds back. They don't hold for answers to people.
+	// The floor: how likely a line is by the speaker of the one before, and how many it
+	// says in a row at most; how likely a change of speaker leads back to who spoke
+	// before, and how many lines in a row are by the same two at most; and which part of
+	// the last lines may be one bot's until it holds back. They don't hold for answers to
+	// people.
 	AdditionProbability float64
 	MaxRun              int
-	ExchangeBoost       float64
+	ExchangeProbability float64
 	MaxRally            int
 	FairShare           float64
+	// FloorPull is what each of the last lines that lacks something adds to the
+	// probability of it: of an addition, of a change back, of a second answer and of an
+	// answer at all; 0 leaves them to chance.
+	FloorPull float64
 	// TempoPull is how strongly who had less of the last lines than its tempo's part is
 	// drawn to speak, and who had more held back; 0 is not at all.
 	TempoPull float64
-	// SecondAnswerProbability is that of a reply to give a bot's line one more answer,
+	// SecondAnswerProbability is that of a bot's line to get a second answer,
 	// MinNeed the least score of a reply that isn't better left out.
 	SecondAnswerProbability, MinNeed float64
 

@@ -96,8 +96,8 @@ func answered(c candidate) float64 {
 	return when(!takesMore(c), -6*float64(min(c.answers, maxAnswers)))
 }
 
-// Rather a line that is still near: it is to be among the best, whatever else they have.
-func again(c candidate) float64 { return when(takesMore(c), 41-float64(c.back)) }
+// Rather a line that is still near, which is to be the best, whatever else others have.
+func again(c candidate) float64 { return when(takesMore(c), 41-3*float64(c.back)) }
 
 func when(condition bool, score float64) float64 {
 	if condition {
