@@ -82,6 +82,21 @@ func TestWhoSpokeBeforeIsLikelyToGoOn(t *testing.T) {
 	}
 }
 
+// However often two have gone back and forth, they go on where nobody else is there.
+func TestTwoAloneGoOn(t *testing.T) {
+	t.Parallel()
+	in := said(1, 2, 1, 2, 1, 2)
+	in.Cast = in.Cast[:2]
+	in.Settings.ExchangeProbability, in.Settings.FloorPull = 0, 1
+	turns(t, in, draws, func(d decide.Decision) {
+		for _, r := range d.Turn.Reasons {
+			if d.Turn.BotID != 1 || math.IsNaN(r.Weight) {
+				t.Fatalf("%+v", d.Turn)
+			}
+		}
+	})
+}
+
 func TestARallyEnds(t *testing.T) {
 	t.Parallel()
 	in := said(1, 2, 1, 2, 1, 2)
