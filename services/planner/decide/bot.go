@@ -46,8 +46,8 @@ func (d *decider) bot(prompt *Message) *Bot {
 	return bot
 }
 
-// dropLastSpeaker lets nobody speak twice in a row, unless nobody else could, or
-// a person asked just them. Whoever adds a line has been chosen before.
+// dropLastSpeaker excludes the last speaker, unless no other bot could speak or a person asked
+// just that bot. A bot that adds a line was chosen before.
 func (d *decider) dropLastSpeaker(prompt *Message) {
 	last := d.speaker(0)
 	if last == 0 || prompt != nil && d.anyAddressed() {
@@ -93,7 +93,8 @@ func (d *decider) anyAddressed() bool {
 	return false
 }
 
-// favourInterested gives a question to the group rather to whom it interests.
+// favourInterested makes bots with an interest in a question to the group more likely to
+// answer it.
 func (d *decider) favourInterested(prompt *Message) {
 	interests := keywords{list: make([]keyword, 0, 8*len(d.in.Cast))}
 	for i := range d.in.Cast {

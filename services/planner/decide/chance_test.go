@@ -213,8 +213,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// Gaps come evenly: of those of a lively spell each twelfth has one, of a quiet one's each
-// fifth, whatever the seed.
+// Gaps are spread evenly, with any seed: each twelfth of the distribution has one of a lively
+// spell's gaps, each fifth one of a quiet spell's.
 func TestAnHourHasGapsOfAllLengths(t *testing.T) {
 	t.Parallel()
 	const cycle = 17

@@ -1,12 +1,12 @@
-// Package decide answers who speaks next in a chat, or why nobody does now. It
-// is one pure function: no I/O, no clock, no randomness but that of its seed.
-// The same input always gives the same decision, so that any turn can be
-// explained, and a day simulated in a moment.
+// Package decide decides which bot speaks next in a chat, or why none does now. It is one pure
+// function without I/O or a clock; its seed is the only source of randomness. The same input
+// always gives the same decision, so any turn can be explained, and a day can be simulated in
+// a moment.
 //
-// The rules are small functions in files named for what they choose: who
-// (eligible.go, bot.go), what (kind.go), to what (target.go), about what
-// (topic.go), how (manner.go) and when (pace.go). Those that make turns a conversation
-// stand in floor.go, and lately.go has what they make up for.
+// The rules are small functions in files named for their choice: who (eligible.go, bot.go),
+// what (kind.go), to what (target.go), about what (topic.go), how (manner.go) and when
+// (pace.go). The rules in floor.go make turns a conversation; lately.go keeps their results
+// near their settings.
 package decide
 
 import (
@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// recheck is when to look again at a chat in which nothing can happen until
-// somebody changes it. Whoever hears of the change should look at once.
+// recheck is the time until the next look at a chat in which nothing can happen until somebody
+// changes it. A process that is notified of the change should look at once.
 const recheck = 15 * time.Minute
 
-// Decide makes one decision. It doesn't change the input and keeps nothing of
-// it but strings. It never panics, whatever the input.
+// Decide makes one decision. It doesn't change the input and keeps only strings of it. It
+// never panics, with any input.
 func Decide(in Input) Decision {
 	d := newDecider(&in)
 	turn, skip := d.turn()
@@ -52,12 +52,13 @@ type decider struct {
 	// addressed are the bots of the cast that the prompt, or else the last
 	// message, is for; nil for none.
 	addressed []bool
-	// topics are those that the chosen bot may bring up, target is the message
-	// that it answers; nil for none.
+	// topics are the topics that the chosen bot may bring up. target is the message that it
+	// answers; nil for none.
 	topics []string
 	target *Message
 
-	// What the chosen bot looks for in messages, and found.
+	// keywords are the words that the chosen bot looks for in messages; found holds the
+	// matches.
 	keywords keywords
 	scanned  [maxRecent]bool
 	found    [maxRecent]marks

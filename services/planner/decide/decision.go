@@ -10,14 +10,14 @@ type Decision struct {
 	// Turn is nil if nothing is to be done now; Skip then says why.
 	Turn *Turn
 	Skip Skip
-	// Next is when to decide for the chat again. It is always after Now, and
-	// counted from there: time that was slept through is not made up for.
+	// Next is the time of the chat's next decision. It is always after Now and counted from
+	// Now: after a standstill nothing is made up for.
 	Next time.Time
-	// Lively tells whether the chat is in a lively spell until Next.
+	// Lively reports whether the chat is in a lively spell until Next.
 	Lively bool
 }
 
-// Turn is what a bot is to do.
+// Turn is an action of a bot.
 type Turn struct {
 	BotID int64
 	Kind  Kind
@@ -36,7 +36,7 @@ type Turn struct {
 	// Sticker is the file id of the sticker that is sent as the reaction; empty for none.
 	Sticker   string
 	ExpiresAt time.Time
-	// Seed is for the random choices of whoever carries the turn out.
+	// Seed seeds the random choices of the services that carry out the turn.
 	Seed uint64
 	// RefreshPersona asks to recall the bot's persona to it, UseNews to take up
 	// a headline if there is one.
@@ -51,13 +51,13 @@ type Turn struct {
 type Reason struct {
 	// Rule is the rule's name, such as target.question.
 	Rule string
-	// Weight is what it added: a score, a factor or a probability.
+	// Weight is the rule's contribution: a score, a factor or a probability.
 	Weight float64
-	// Detail is what it saw: a topic, a bot's name. Never the text of a message.
+	// Detail is the rule's reason: a topic, a bot's name. It is never the text of a message.
 	Detail string
 }
 
-// Kind is what a turn does. The numbers are those of the bus' contract.
+// Kind is the kind of a turn. The numbers are those of the bus' contract.
 type Kind int
 
 // The kinds.
@@ -80,8 +80,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind_%d", int(k))
 }
 
-// Length is how long a text is meant to be. The numbers are those of the bus'
-// contract.
+// Length is the intended length of a text. The numbers are those of the bus' contract.
 type Length int
 
 // The lengths: one or two, two or three, three or four sentences.
@@ -107,8 +106,8 @@ func (l Length) String() string {
 	return fmt.Sprintf("length_%d", int(l))
 }
 
-// Mention is where a text names whom it answers. The numbers are those of the
-// bus' contract.
+// Mention is the place where a text names the author that it answers. The numbers are those of
+// the bus' contract.
 type Mention int
 
 // The places.

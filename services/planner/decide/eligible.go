@@ -6,8 +6,8 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/hours"
 )
 
-// Closed is why nothing at all may be planned in the chat now, whoever is in its cast:
-// the answer needs neither the cast nor the messages. SkipNone if something may.
+// Closed returns why nothing may be planned in the chat now, regardless of the cast and the
+// messages; SkipNone if something may.
 func Closed(in *Input) Skip {
 	set := &in.Settings
 	switch {
@@ -46,7 +46,7 @@ func (d *decider) eligible() Skip {
 	return skip
 }
 
-// obstacle is why a bot may not act in the chat now.
+// obstacle returns why a bot may not act in the chat now.
 func (d *decider) obstacle(bot *Bot) Skip {
 	switch {
 	case !inCast(bot):
@@ -72,10 +72,10 @@ func Obstacles(in Input) []Skip {
 	return out
 }
 
-// inCast tells whether a bot may act in the chat at some time.
+// inCast reports whether a bot may act in the chat at some time.
 func inCast(bot *Bot) bool { return bot.Enabled && !bot.Suspended }
 
-// furthest is the reason of whoever came nearest to being eligible.
+// furthest returns the reason of the bot that came nearest to being eligible.
 func furthest(a, b Skip) Skip {
 	switch {
 	case a == SkipNone || b == SkipNone:

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// At a given pace messages are read along: their mean distance is the pace, whatever
-// the chat's gap, and none comes at once.
+// With a given pace, people can read along: the mean distance of messages is the pace,
+// whatever the chat's mean gap, and no message comes at once.
 func TestPaceCanBeReadWhateverTheChatsGap(t *testing.T) {
 	t.Parallel()
 	const pace, turns = 9 * time.Second, 4000

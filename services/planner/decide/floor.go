@@ -10,8 +10,8 @@ import (
 // two go back and forth, and nobody does either for long. They count the lines that are
 // on their way, too. None of them holds for the answer to a prompt.
 
-// speaker is who speaks the n-th last of the chat's lines, from 0; 0 for a person, and
-// where there is no such line.
+// speaker returns the bot of the n-th last line, counted from 0; 0 for a person or a missing
+// line.
 func (d *decider) speaker(n int) int64 {
 	if at := len(d.in.Coming) - 1 - n; at >= 0 {
 		return d.in.Coming[at]
@@ -22,7 +22,7 @@ func (d *decider) speaker(n int) int64 {
 	return 0
 }
 
-// floor is who had it last.
+// floor describes the last speakers.
 type floor struct {
 	run   int   // lines in a row of the last speaker
 	rally int   // lines in a row of the last speaker and of one other
@@ -47,8 +47,8 @@ func (d *decider) lookAtFloor() floor {
 	return f
 }
 
-// yield gives the floor to others than the last two who had it: if they had it for long,
-// or now and then for a third to join in, with one more answer.
+// yield excludes the last two speakers if they had the floor for long, or, with a probability,
+// to let a third bot give one more answer to a line.
 func (d *decider) yield() {
 	if d.floor.other == 0 {
 		return
@@ -69,8 +69,8 @@ func (d *decider) yield() {
 	}
 }
 
-// adder is the last speaker, if it adds a line: rather soon than late, and more often who
-// is energetic or had less than its part.
+// adder returns the last speaker if it adds a line. It does so sooner rather than later, and
+// more often if it is energetic or below its tempo's share.
 func (d *decider) adder() *Bot {
 	last := d.speaker(0)
 	i := slices.IndexFunc(d.in.Cast, func(b Bot) bool { return b.ID == last })
@@ -88,31 +88,31 @@ func (d *decider) adder() *Bot {
 	return bot
 }
 
-// forgotten tells whether the last line was said so long ago that nothing can be added.
+// forgotten reports whether the last line is too old for an addition.
 func (d *decider) forgotten() bool {
 	const gaps = 10
 	n := len(d.in.Recent)
 	return len(d.in.Coming) == 0 && n > 0 && d.in.Now.Sub(d.in.Recent[n-1].At) > time.Duration(gaps*d.meanGap())
 }
 
-// aboutToHear tells whether lines are on their way that soon show what needs an answer.
-// Where nothing came for a while, they may be held up, and nobody waits for them; nor at
-// a given pace, which says when there is to be a line.
+// aboutToHear reports whether lines are on their way that will soon show what needs an answer.
+// If no line came for a while, they may be held up, and waiting for them is pointless. With a
+// given pace it is false, because the pace sets the time of the next line.
 func (d *decider) aboutToHear() bool {
 	const heldUp = 40 * time.Second
 	n := len(d.in.Recent)
 	return d.set.Pace == 0 && len(d.in.Coming) > 0 && n > 0 && d.in.Now.Sub(d.in.Recent[n-1].At) < heldUp
 }
 
-// monologue tells whether the bot has said as much in a row as it may, just now, because
-// the others of the cast are asleep or at their limits. A cast of one is another matter.
+// monologue reports whether the bot has just said as many lines in a row as it may, because
+// the others of the cast are asleep or at their limits. It is false for a cast of one.
 func (d *decider) monologue(bot *Bot) bool {
 	return d.in.Prompted == 0 && bot.ID == d.speaker(0) && d.floor.run >= d.set.MaxRun && !d.forgotten() &&
 		slices.ContainsFunc(d.in.Cast, func(b Bot) bool { return b.ID != bot.ID && inCast(&b) })
 }
 
-// exchange is the factor on the weight of a bot that spoke just before the last speaker:
-// among equals it is chosen with the probability that is due.
+// exchange returns the factor on the weight of the bot that spoke before the last speaker.
+// Among bots of equal weight, that bot is chosen with the probability that is due.
 func (d *decider) exchange(i int) float64 {
 	if d.floor.other == 0 || d.in.Cast[i].ID != d.floor.other {
 		return 1
@@ -121,12 +121,12 @@ func (d *decider) exchange(i int) float64 {
 	for _, w := range d.weights {
 		others += when(w > 0, 1)
 	}
-	const seldom = 1e-3 // nobody is ruled out: there may be no other
+	const seldom = 1e-3 // not 0: there may be no other bot
 	p := within(d.due(d.set.ExchangeProbability, d.lately.back, d.lately.changes), seldom, 1-seldom)
 	return max(others, 1) * p / (1 - p)
 }
 
-// What is a fair share is seen by the last lines. Who had more holds back.
+// The fair share is measured in the last lines. A bot above it holds back.
 const (
 	shareLines = 20
 	shareBrake = 0.25
@@ -150,13 +150,13 @@ func (d *decider) share(i int) float64 {
 	return shareBrake
 }
 
-// maxPull keeps who has slept from talking alone; a notable pull is told of.
+// maxPull keeps a bot that has just woken up from talking alone. A pull of at least notable
+// is among the reasons.
 const maxPull, notable = 8., 1.5
 
-// pull is the factor on the weight of a bot whose part of the last lines is not that of
-// its tempo among those who may speak: nobody speaks twice in a row and two go back and
-// forth, which evens out tempos, and takes from those more who are to speak often. Few
-// lines tell little about that.
+// pull returns the factor on a bot's weight that keeps its share of the last lines near its
+// tempo's share among the bots that may speak. The other rules even out tempos, at the cost of
+// the bots that should speak often. With few lines the factor stays near 1.
 func (d *decider) pull(i int) float64 {
 	const few, often = 10, 4
 	lines := len(d.in.Recent) + len(d.in.Coming)

@@ -125,8 +125,8 @@ func TestWhoHadMoreThanItsShareHoldsBack(t *testing.T) {
 	}
 }
 
-// Who talks twice as often by its tempo does so in any hundred lines, though nobody but who
-// adds a line speaks twice in a row.
+// A bot with twice the tempo has twice the lines in any hundred lines, although a bot speaks
+// twice in a row only if it adds a line.
 func TestLinesFollowTheTempo(t *testing.T) {
 	t.Parallel()
 	in := said(1, 2, 3, 4)
@@ -224,7 +224,7 @@ func TestNeed(t *testing.T) {
 	}
 }
 
-// The gap before a turn is that of the decision before.
+// The gap before a turn is the one that the decision before it drew.
 func TestGapsTellWhatComes(t *testing.T) {
 	t.Parallel()
 	in := said(3, 1, 2)

@@ -19,11 +19,11 @@ type Input struct {
 	Settings Settings
 	// TurnNumber is the number that the turn will have in its chat.
 	TurnNumber int64
-	// UnwrittenTurns is how many messages and replies of the chat have no text yet.
+	// UnwrittenTurns is the number of the chat's messages and replies without a text.
 	UnwrittenTurns int
-	// UnwrittenFor is how long ago the oldest of them was planned.
+	// UnwrittenFor is the age of the oldest of them, since its planning.
 	UnwrittenFor time.Duration
-	// Held is how many of the chat's texts wait for a person.
+	// Held is the number of the chat's texts that wait for approval.
 	Held int
 	// AsksNature tells that the prompting message asks whether this is a bot. Its answer
 	// waits for no person.
@@ -32,17 +32,16 @@ type Input struct {
 	// can't show yet, in the order of their turns. Those whose texts have waited for a
 	// person for long are left out: nobody knows whether they come.
 	Coming []int64
-	// Lively tells whether the chat is in a lively spell: Decision.Lively of the
+	// Lively reports whether the chat is in a lively spell: the Decision.Lively of the
 	// decision before.
 	Lively bool
 	// Answering are the replies that are planned and that Recent can't show yet.
 	Answering []Answer
 	// Messages and replies planned in the last minute, in the chat and in all.
 	ChatLastMinute, GlobalLastMinute int
-	// ChatToday is how many messages and replies were planned in the chat today, in
-	// UTC.
+	// ChatToday is the number of messages and replies planned in the chat today, in UTC.
 	ChatToday int
-	// Due is when the turn was due, Now is when it is decided.
+	// Due is the time at which the turn was due, Now the time of the decision.
 	Due, Now time.Time
 	// Paused is set while a director has paused the chat, or all.
 	Paused *Pause
@@ -54,9 +53,9 @@ type Input struct {
 	// Addressed are the bots that the prompting message is known to be for,
 	// besides those that its text names or that it replies to.
 	Addressed []int64
-	// PersonAnswers is how many answers who wrote the prompting message got in the
-	// last hour in all chats, ChatAnswers how many all people of the chat got in it.
-	// They count only for a prompted decision.
+	// PersonAnswers counts the answers of the last hour, in all chats, to the person who wrote
+	// the prompt. ChatAnswers counts those to all people of the chat. They only matter for a
+	// prompted decision.
 	PersonAnswers, ChatAnswers int
 	// Waiting are the messages that wait for an answer behind the prompting one, the
 	// oldest first.
@@ -68,15 +67,14 @@ type Waiting struct {
 	Message int64
 	// Addressed are the bots that it is known to be for, as Input.Addressed.
 	Addressed []int64
-	// MayJoin tells that whoever wrote it may be answered together with who wrote the
-	// prompting message.
+	// MayJoin allows one answer to this person and to the author of the prompt together.
 	MayJoin bool
 }
 
-// Pause is what a director has paused.
+// Pause is a director's pause.
 type Pause struct {
 	By string
-	// Until is when it ends by itself; zero for when somebody ends it.
+	// Until is its end; zero for a pause that somebody must end.
 	Until time.Time
 }
 
@@ -87,25 +85,25 @@ type Chat struct {
 	// Basic is true for basic groups, where a bot can name only messages that
 	// it received itself.
 	Basic bool
-	// TimeZone is that of active hours and prime hours; nil is UTC.
+	// TimeZone is the time zone of active hours and prime hours; nil is UTC.
 	TimeZone *time.Location
 	Topics   []string
 	// MeanGap is the mean time between turns at scale and tempo 1.
 	MeanGap time.Duration
 	// AllowedReactions are the emoji that the chat allows; nil is all of them.
 	AllowedReactions []string
-	// Scene is what happens in the chat for a while, as a director has it; "" for nothing.
+	// Scene is a director's description of what happens in the chat for a while; "" for none.
 	Scene string
-	// ChangedAt is when an operator or Telegram last changed the chat or one of its
-	// bots. No rule looks at it.
+	// ChangedAt is the time of the last change of the chat or one of its bots by an operator
+	// or Telegram. No rule uses it.
 	ChangedAt time.Time
 }
 
 // Bot is a member of the cast.
 type Bot struct {
 	ID int64
-	// Name is the stable name in cast files; Username and DisplayName are what
-	// people see, and call it.
+	// Name is the stable name in cast files. People see Username and DisplayName, and address
+	// the bot by them.
 	Name, Username, DisplayName string
 	Enabled                     bool
 	// Suspended is true while Telegram doesn't let the bot act in this chat.
@@ -114,21 +112,22 @@ type Bot struct {
 	Muted *Pause
 	// Tempo divides the gaps between the bot's turns; 0 is 1.
 	Tempo float64
-	// ActiveHours are when it may act, on the chat's clock; none is always.
+	// ActiveHours are the hours in which the bot may act, on the chat's clock; none means
+	// always.
 	ActiveHours []hours.Range
-	// LastHour is how many messages it wrote in the last hour, in all chats. At
+	// LastHour is the number of the bot's messages in the last hour, in all chats. At
 	// HourlyMax it is silent; below HourlyMin it is chosen more often.
 	HourlyMin, HourlyMax, LastHour int
 	Interests                      []string
 	Stances                        []Stance
 	// Empathy and Energy are its emotion profile, 0 to 1.
 	Empathy, Energy float64
-	// Tone is how it speaks; Length is its voice.Voice's, "" for what follows from tone,
-	// energy and DisplayName.
+	// Tone is the bot's tone. Length is the length of its voice.Voice; with "" it follows from
+	// tone, energy and DisplayName.
 	Tone, Length string
 	Stickers     []Sticker
-	// SinceRefresh is how many messages it has written in this chat since its
-	// persona was last recalled to it, at LastRefresh.
+	// SinceRefresh is the number of the bot's messages in this chat since its persona was last
+	// repeated to it, at LastRefresh.
 	SinceRefresh int
 	LastRefresh  time.Time
 }
@@ -140,7 +139,7 @@ type Sticker struct {
 	Mood string `json:"mood"`
 }
 
-// Stance is what a bot thinks of a topic, as far as planning cares.
+// Stance holds the part of a bot's stance on a topic that planning uses.
 type Stance struct {
 	Topic string
 	// Confidence is 0 to 1.

@@ -47,7 +47,7 @@ func (d *decider) reply(t *Turn, bot *Bot) Skip {
 	return SkipNone
 }
 
-// answerable tells whether the bot may reply or react to a message.
+// answerable reports whether the bot may reply or react to a message.
 func (d *decider) answerable(bot *Bot, m *Message) bool {
 	return m.BotID != bot.ID && m.Number != 0 && d.canName(bot, m) && d.in.Now.Sub(m.At) <= d.set.ReplyMaxAge
 }

@@ -1,6 +1,6 @@
 package decide
 
-// lately is what the last lines had, those on their way included.
+// lately counts features of the recent lines, including lines on their way.
 type lately struct {
 	lines           int // of bots
 	pairs, same     int // of bots' lines in a row, and of the same bot
@@ -39,7 +39,7 @@ func (d *decider) lookAtLately() (l lately) {
 	return l
 }
 
-// answers counts an answer to one of the lines before the i-th.
+// answers counts an answer to a line before the i-th one.
 func (d *decider) answers(l *lately, answers *[maxRecent]uint8, i int, to int64) {
 	l.answers++
 	for i--; i >= 0; i-- {
@@ -51,8 +51,8 @@ func (d *decider) answers(l *lately, answers *[maxRecent]uint8, i int, to int64)
 	}
 }
 
-// due is the probability of what a part of some lines is to have, by how many have it:
-// each that is lacking adds to it, and each too many takes from it. So hours are alike.
+// due returns the probability of a feature that a part of the lines should have. Each line
+// that lacks it raises the probability, each one too many lowers it. So hours are alike.
 func (d *decider) due(part float64, have, of int) float64 {
 	return within(part+within(d.set.FloorPull, 0, 1)*(part*float64(of)-float64(have)), 0, 1)
 }

@@ -5,7 +5,7 @@ import "math/bits"
 // maxTerms limits how many topics and interests are told apart.
 const maxTerms = 64
 
-// marks is what a bot finds in a message.
+// marks holds what a bot finds in a message.
 type marks struct {
 	topics, interests  uint64 // sets of indexes in the pool and in its interests
 	names              bool   // the bot is called by name

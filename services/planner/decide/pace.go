@@ -9,16 +9,16 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/hours"
 )
 
-// What a mean gap may be, after all factors.
+// The range of the mean gap, after all factors.
 const (
 	minMean = time.Millisecond
 	maxMean = 30 * 24 * time.Hour
-	// defaultMean is that of a chat which says nothing.
+	// defaultMean is the mean gap of a chat that sets none.
 	defaultMean = 30 * time.Second
-	// behindPause is how soon a chat is looked at again whose texts are behind, at the
-	// earliest: to look costs time that its texts need.
+	// behindPause is the shortest time until the next look at a chat whose texts are behind:
+	// looking takes time that its texts need.
 	behindPause = 2 * time.Second
-	// maxRest is how long texts that are not written may put off the next look.
+	// maxRest limits the delay of the next look because of unwritten texts.
 	maxRest = 20 * time.Second
 )
 
@@ -50,9 +50,9 @@ func (d *decider) next(skip Skip) time.Time {
 	return d.in.Now.Add(d.gap())
 }
 
-// rest is how long a chat is left alone whose texts come slower than it talks: as long as
-// they are late so far. So the more the texts of all chats are behind, the less is looked
-// at chats in vain.
+// rest returns the pause for a chat whose texts are written more slowly than it talks: as long
+// as they are late so far. So the later the texts of all chats are, the fewer looks find
+// nothing to do.
 func (d *decider) rest() time.Duration {
 	return min(d.in.UnwrittenFor-time.Duration(d.meanGap()), maxRest)
 }
@@ -79,8 +79,8 @@ func (d *decider) opening() time.Time {
 	return first
 }
 
-// ends is when to look again at what is paused. Whoever ends the pause before should look
-// at once.
+// ends returns the time of the next look at a paused chat. A process that is notified of the
+// pause's end should look at once.
 func (d *decider) ends(p *Pause) time.Time {
 	at := d.in.Now.Add(recheck)
 	if p.Until.After(d.in.Now) && p.Until.Before(at) {
@@ -89,7 +89,8 @@ func (d *decider) ends(p *Pause) time.Time {
 	return at
 }
 
-// unmuted is when to look again at a cast of which all that could act are muted.
+// unmuted returns the time of the next look at a chat in which all bots that could act are
+// muted.
 func (d *decider) unmuted() time.Time {
 	first := d.in.Now.Add(recheck)
 	for i := range d.in.Cast {
@@ -137,12 +138,12 @@ const (
 // cycleStream is the randomness that is drawn for a cycle at a time.
 const cycleStream = 0x676170
 
-// order is that of some things that are counted from 0.
+// order is a permutation of numbers from 0.
 type order [cycle]uint8
 
-// turns is what is drawn for all turns of a cycle together. The gaps of a spell are spread
-// over all that are drawn, lengths and reactions over the turns, in any order: so an hour
-// is much like another, however few its spells are.
+// turns holds what is drawn for all turns of a cycle together. The gaps of a spell are spread
+// over the distribution, and lengths and reactions over the turns, in random order. So one
+// hour is much like another, although it has few spells.
 type turns struct {
 	gaps    [cycle]float64 // each from [0, 1)
 	quiet   uint64         // the first that is quiet
@@ -233,7 +234,7 @@ func (t *turns) follow(o *order, gaps *[cycle]float64) float64 {
 	return covariance / (squares/n - mean*mean)
 }
 
-// spell tells whether the chat is lively from now on. People make it so.
+// spell sets whether the chat is lively from now on. A person's message makes it lively.
 func (d *decider) spell(turn *Turn) {
 	if turn != nil && d.turned {
 		d.lively = !d.lively
@@ -243,7 +244,7 @@ func (d *decider) spell(turn *Turn) {
 	}
 }
 
-// heardPerson tells whether one of the last lines is a person's.
+// heardPerson reports whether one of the last lines is a person's.
 func (d *decider) heardPerson() bool {
 	const few = 3
 	return slices.ContainsFunc(d.in.Recent[d.window(few):], func(m Message) bool { return m.BotID == 0 })
@@ -275,8 +276,8 @@ func (d *decider) evenGap() time.Duration {
 	return time.Duration(within((0.5+share)*mean, float64(max(d.set.MinGap, minMean)), float64(maxMean)))
 }
 
-// EvenGap is the mean time between two messages at a given pace, about: min_gap may make it
-// longer, between two turns.
+// EvenGap returns the approximate mean time between two messages at a given pace. min_gap may
+// lengthen the gap between two turns.
 func (s *Settings) EvenGap() time.Duration {
 	return max(s.evenMean(), time.Duration(float64(s.MinGap)/(1-within(s.ReactionProbability, 0, 0.9))))
 }
@@ -301,12 +302,12 @@ func (d *decider) meanGap() float64 {
 	return within(float64(mean)/factor, float64(minMean), float64(maxMean))
 }
 
-// prime tells whether it is a time at which the chat is livelier.
+// prime reports whether it is a prime hour of the chat.
 func (d *decider) prime() bool {
 	return d.set.PrimeBoost && len(d.set.PrimeHours) > 0 && hours.Open(d.set.PrimeHours, d.local)
 }
 
-// meanTempo is that of the bots that are awake; of all if nobody is.
+// meanTempo returns the mean tempo of the bots that are awake, or of all if none is.
 func (d *decider) meanTempo() float64 {
 	sum, n := 0.0, 0
 	all, m := 0.0, 0

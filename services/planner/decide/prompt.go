@@ -40,22 +40,22 @@ func (d *decider) prompt() (*Message, Skip) {
 	return m, SkipNone
 }
 
-// answered tells whether a bot has answered a message, or is about to.
+// answered reports whether a bot has answered a message or is about to.
 func (d *decider) answered(number int64) bool {
 	return slices.ContainsFunc(d.in.Recent, func(r Message) bool { return r.BotID != 0 && r.ReplyTo == number }) ||
 		slices.ContainsFunc(d.in.Answering, func(a Answer) bool { return a.Message == number })
 }
 
-// crowded tells whether so many wait behind the prompt that it is the one to be left out.
+// crowded reports whether too many people wait behind the prompt, so that it gets no answer.
 func (d *decider) crowded() bool {
 	return d.in.Prompted != 0 && len(d.in.Waiting) >= max(d.set.MaxWaiting, 1) && !d.answered(d.in.Prompted)
 }
 
-// jointWithin is how far apart two messages are at most that get one answer.
+// jointWithin is the longest time between two messages that get one answer.
 const jointWithin = time.Minute
 
-// joint gives the turn that answers a prompt the next one that waits, too, if the bot may
-// answer both: with a probability.
+// joint makes the answer to a prompt also answer the next waiting message, with a probability,
+// if the bot may answer both.
 func (d *decider) joint(t *Turn, bot *Bot, prompt *Message) {
 	for _, w := range d.in.Waiting {
 		at := slices.IndexFunc(d.in.Recent, func(m Message) bool { return m.Number == w.Message })
@@ -74,7 +74,7 @@ func (d *decider) joint(t *Turn, bot *Bot, prompt *Message) {
 	}
 }
 
-// isFor tells whether a message is for the bot, or for nobody in particular.
+// isFor reports whether a message is for the bot, or for nobody in particular.
 func (d *decider) isFor(bot *Bot, m *Message, known []int64) bool {
 	named := d.addressees(m)
 	for i := range named {
@@ -116,8 +116,8 @@ func (d *decider) author(number int64) int64 {
 	return 0
 }
 
-// canName tells whether the bot has an id for the message. Telegram gives each
-// member of a basic group its own.
+// canName reports whether the bot has an id for the message. In basic groups Telegram gives
+// each member its own ids.
 func (d *decider) canName(bot *Bot, m *Message) bool {
 	return !d.in.Chat.Basic || m.BotID == bot.ID || slices.Contains(m.Usable, bot.ID)
 }

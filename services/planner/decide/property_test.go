@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// What holds of every decision, whatever the input.
+// TestEveryDecision checks the invariants of every decision, with any input.
 func TestEveryDecision(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, everyDecision)

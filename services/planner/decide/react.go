@@ -81,7 +81,7 @@ func (d *decider) allowed() []string {
 	return d.in.Chat.AllowedReactions
 }
 
-// What people write in a mood that a reaction can share.
+// Words of people in a mood that a reaction can share.
 const (
 	loveWords        = "love adore beautiful lovely sweet cute"
 	kindnessWords    = "thanks thank welcome grateful appreciate please hug"

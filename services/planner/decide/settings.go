@@ -6,17 +6,17 @@ import (
 	"github.com/chorus-cast/chorus/services/internal/hours"
 )
 
-// Settings are the values that hold for one chat. Their ranges are those of the
-// table of settings; a value outside gives odd turns, never a wrong one.
+// Settings are the values in effect in one chat. The table of settings has their ranges; a
+// value outside of its range gives odd turns, never a wrong one.
 type Settings struct {
-	// Active is false while nothing is to be planned, here or at all.
+	// Active is false while nothing is planned, in this chat or in all.
 	Active bool
 
 	// Pace, where it isn't 0, is the mean time between two messages, in place of the
 	// chat's mean gap, the tempo, the prime hours and the hourly limits of the bots.
 	Pace time.Duration
-	// ScaleFactor and tempo divide the mean gap, PrimeFactor multiplies it
-	// in PrimeHours; a gap is never below MinGap, nor above MaxGapFactor means.
+	// ScaleFactor and tempo divide the mean gap, PrimeFactor multiplies it in PrimeHours. A
+	// gap is never below MinGap or above MaxGapFactor mean gaps.
 	ScaleFactor  float64
 	PrimeBoost   bool
 	PrimeHours   []hours.Range
@@ -38,15 +38,15 @@ type Settings struct {
 	// written among them.
 	Holds   bool
 	MaxHeld int
-	// MaxWaiting is how many people may wait for an answer until the first of them gets
-	// none, JointProbability that of one answer to two of them.
+	// MaxWaiting is the number of people who may wait for an answer; beyond it the first of
+	// them gets none. JointProbability is the probability of one answer to two of them.
 	MaxWaiting       int
 	JointProbability float64
-	// TurnTTL is how long a turn may take until it is dropped.
+	// TurnTTL is the time after which an unfinished turn is dropped.
 	TurnTTL time.Duration
 
-	// Who: factors on the weight of a bot below its hourly minimum, and of one
-	// that the last message is for.
+	// Who: factors on the weight of a bot below its hourly minimum, and of a bot that the last
+	// message addresses.
 	LagBoost, AddressedBoost float64
 
 	// The floor: how likely a line is by the speaker of the one before, and how many it
@@ -59,18 +59,17 @@ type Settings struct {
 	ExchangeProbability float64
 	MaxRally            int
 	FairShare           float64
-	// FloorPull is what each of the last lines that lacks something adds to the
-	// probability of it: of an addition, of a change back, of a second answer and of an
-	// answer at all; 0 leaves them to chance.
+	// FloorPull raises the probability of an addition, a change back, a second answer or an
+	// answer for each of the last lines that lacks one; 0 turns this off.
 	FloorPull float64
-	// TempoPull is how strongly who had less of the last lines than its tempo's part is
-	// drawn to speak, and who had more held back; 0 is not at all.
+	// TempoPull is the strength by which bots below their tempo's share of the last lines are
+	// favoured, and bots above it held back; 0 turns this off.
 	TempoPull float64
-	// SecondAnswerProbability is that of a bot's line to get a second answer,
-	// MinNeed the least score of a reply that isn't better left out.
+	// SecondAnswerProbability is the probability that a bot's line gets a second answer.
+	// MinNeed is the lowest score of a line that is answered.
 	SecondAnswerProbability, MinNeed float64
 
-	// What: each is the probability that the rule fires when it is asked.
+	// What: each is the probability of a rule when it is evaluated.
 	ReactionProbability   float64
 	ReplyProbability      float64 // after a person's message
 	ReplyToBotProbability float64 // after a bot's message
@@ -88,8 +87,8 @@ type Settings struct {
 	// Weights of the length classes; their sum need not be 1.
 	LengthShort, LengthMedium, LengthLong float64
 
-	// The persona is recalled after this many messages or this time, whichever
-	// is first; 0 is never.
+	// The persona is repeated to the model after this many messages or this time, whichever
+	// comes first; 0 is never.
 	RefreshMessages int
 	RefreshAfter    time.Duration
 
@@ -100,17 +99,17 @@ type Settings struct {
 	ReactionMode string
 }
 
-// Who speaks unasked.
+// The orders of speakers.
 const (
 	// OrderPlanner lets the rules and their weights decide.
 	OrderPlanner = "planner"
-	// OrderRoundRobin gives each bot that may act its turn, in the order of the cast.
+	// OrderRoundRobin lets the bots speak in turn, in the order of the cast.
 	OrderRoundRobin = "round_robin"
 	// OrderManual lets nobody.
 	OrderManual = "manual"
 )
 
-// How reactions are made.
+// The ways to make reactions.
 const (
 	// ReactionsNative makes reactions, or nothing where Telegram refuses them.
 	ReactionsNative = "native"

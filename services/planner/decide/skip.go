@@ -2,12 +2,12 @@ package decide
 
 import "fmt"
 
-// Skip is why there is no turn now.
+// Skip is the reason for planning no turn.
 type Skip int
 
 // The reasons for no turn.
 const (
-	// SkipNone says that there is one.
+	// SkipNone means that there is a turn.
 	SkipNone Skip = iota
 	// SkipChatDisabled: the chat is switched off.
 	SkipChatDisabled
@@ -58,7 +58,7 @@ const (
 	SkipApprovals
 )
 
-// Passes tells whether the reason ends by itself, soon: who asks may wait for it.
+// Passes reports whether the reason ends by itself soon, so that the caller may wait.
 func (s Skip) Passes() bool {
 	return s == SkipTextsBehind || s == SkipChatLimit || s == SkipGlobalLimit || s == SkipApprovals
 }

@@ -43,7 +43,7 @@ func fromPerson(c candidate) float64 { return when(c.message.BotID == 0, 8) }
 
 func fromBot(c candidate) float64 { return when(c.message.BotID != 0, 2.5) }
 
-// A chat goes on from what was said last, however long ago that was.
+// A conversation continues from its last lines, however old they are.
 func near(c candidate) float64 { return max(13-4*float64(c.back), -30) }
 
 func question(c candidate) float64 { return when(asks(c.message.Text), 4) }
@@ -58,7 +58,7 @@ func curious(c candidate) float64 { return when(c.marks.curious, 3) }
 
 func namesBot(c candidate) float64 { return when(c.marks.names, 15) }
 
-// Who is answered answers.
+// A bot that was answered is likely to answer.
 func answersBot(c candidate) float64 {
 	if c.message.ReplyTo == 0 {
 		return 0
@@ -82,7 +82,7 @@ func sad(c candidate) float64 {
 	return when(empathic(c.bot) && c.marks.sentiment() < -0.3, 2)
 }
 
-// maxAnswers is how many answers a line gets at most on purpose.
+// maxAnswers is the highest number of intended answers to a line.
 const maxAnswers = 3
 
 // A bot's line may get a second and a third answer, if this reply is to be one. People
@@ -91,12 +91,12 @@ func takesMore(c candidate) bool {
 	return c.again && c.message.BotID != 0 && c.answers > 0 && c.answers < maxAnswers
 }
 
-// What somebody has answered already can wait.
+// A message that has an answer can wait.
 func answered(c candidate) float64 {
 	return when(!takesMore(c), -6*float64(min(c.answers, maxAnswers)))
 }
 
-// Rather a line that is still near, which is to be the best, whatever else others have.
+// A line for a second answer must score highest, and nearer lines score higher.
 func again(c candidate) float64 { return when(takesMore(c), 41-3*float64(c.back)) }
 
 func when(condition bool, score float64) float64 {
@@ -106,7 +106,7 @@ func when(condition bool, score float64) float64 {
 	return 0
 }
 
-// top is how many of the best candidates the choice is among.
+// top is the number of best candidates among which one is chosen.
 const top = 3
 
 // minWeight keeps a message with a bad score possible where there is no better.

@@ -31,7 +31,7 @@ func (d *decider) pool(bot *Bot) []string {
 	return d.topics
 }
 
-// cooling tells whether the bot's stance on a topic rests.
+// cooling reports whether the bot's stance on a topic is in its cool-down.
 func (d *decider) cooling(bot *Bot, topic string) bool {
 	s := stance(bot, topic)
 	return s != nil && s.CooldownUntil.After(d.in.Now)

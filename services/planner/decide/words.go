@@ -6,12 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// scanBytes is how much of a message is read, in bytes: the rules need its gist.
+// scanBytes limits the part of a message that is read, in bytes: the rules need only its gist.
 const scanBytes = 400
 
-// words cuts a text into words and gives their hashes: whatever is not a
-// letter, digit or underscore separates, case does not count, nor does an s at
-// the end of longer words.
+// words cuts a text into words and returns their hashes. Letters, digits and underscores form
+// words. It ignores case, and an s at the end of longer words.
 type words struct {
 	text string
 	at   int
@@ -79,7 +78,7 @@ func fold(text string) (rune, int) {
 	return unicode.ToLower(r), size
 }
 
-// sense is what a keyword stands for.
+// sense is the meaning of a keyword.
 type sense uint8
 
 const (
@@ -216,8 +215,8 @@ func (k *keywords) find(hash uint64, hit func(keyword)) {
 	}
 }
 
-// asks tells whether a text has a question mark: the usual one, the full-width
-// one or the Arabic one.
+// asks reports whether a text has a question mark: the usual one, the full-width one or the
+// Arabic one.
 func asks(text string) bool {
 	return strings.IndexByte(text, '?') >= 0 || strings.Contains(text, "\uff1f") || strings.Contains(text, "\u061f")
 }

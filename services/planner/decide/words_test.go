@@ -52,7 +52,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// The words are those that the library would find, whatever the text.
+// words finds the same words as the library, in any text.
 func FuzzWords(f *testing.F) {
 	for _, seed := range []string{"The ending, again!", "Über ÖLPREISE", "\xff\xfe", "a_b @c1", "日本語のテスト", "été"} {
 		f.Add(seed)

@@ -34,7 +34,7 @@ type stage struct {
 	refreshed map[int64]*refresh
 }
 
-// refresh is what a bot remembers of being reminded.
+// refresh records when a bot's persona was last repeated to it.
 type refresh struct {
 	since int
 	at    time.Time

@@ -43,7 +43,7 @@ const (
 	ticks   = 8
 )
 
-// picture is what the template shows.
+// picture is the data of the template.
 type picture struct {
 	Height, Legend, Left, Right, Names, Counts, Width int
 	Span, Bar, Cell                                   string

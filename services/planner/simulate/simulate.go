@@ -12,28 +12,28 @@ import (
 	"github.com/chorus-cast/chorus/services/planner/decide"
 )
 
-// Options say what to play.
+// Options configure a simulation.
 type Options struct {
 	// Chats are played side by side. A bot of several casts is the same bot, and
 	// its hourly limits hold for all of them together.
 	Chats []Chat
 	Start time.Time
-	// Duration is how much virtual time is played.
+	// Duration is the simulated time.
 	Duration time.Duration
-	// Seed is the only source of randomness: the same options give the same
-	// result to the byte.
+	// Seed is the only source of randomness: the same options give the same result to the
+	// byte.
 	Seed uint64
-	// Latency is how long a turn takes until its message can be seen; 0 is
+	// Latency is the time from a turn's planning until its message is visible; 0 is
 	// DefaultLatency.
 	Latency time.Duration
-	// Text, where it is given, writes what is said with a turn; a turn without a text
-	// says nothing. Without it, texts only say what they are about.
+	// Text returns the text of a turn; with "" the turn has no message. If Text is nil, texts
+	// only name their topics.
 	Text func(Turn) string
 }
 
 // Chat is one of the chats to play.
 type Chat struct {
-	// Name is what the result calls it.
+	// Name is the chat's name in the result.
 	Name     string
 	Chat     decide.Chat
 	Cast     []decide.Bot
@@ -43,10 +43,10 @@ type Chat struct {
 // DefaultLatency is an ordinary time for writing, typing and sending.
 const DefaultLatency = 8 * time.Second
 
-// MaxTurns is where a play ends at the latest.
+// MaxTurns limits the turns of a simulation.
 const MaxTurns = 1_000_000
 
-// Result is what happened.
+// Result holds the turns and figures of a simulation.
 type Result struct {
 	Start    time.Time
 	Duration time.Duration
@@ -71,7 +71,7 @@ type Turn struct {
 	Turn   decide.Turn
 }
 
-// SkipCount is how often there was no turn for a reason.
+// SkipCount counts the decisions without a turn for one reason.
 type SkipCount struct {
 	Reason string `json:"reason"`
 	Count  int    `json:"count"`
@@ -112,8 +112,8 @@ func Run(o Options) Result {
 	return r
 }
 
-// Chats are those of a valid cast, with settings for each by its name. Their ids,
-// and those of the bots, are their places in the cast, from 1.
+// Chats returns the chats of a valid cast. settings returns the settings of a chat by its
+// name. The ids of chats and bots are their places in the cast, from 1.
 func Chats(cast roster.Cast, settings func(chat string) decide.Settings) ([]Chat, error) {
 	bots := make(map[string]decide.Bot, len(cast.Bots))
 	for i, b := range cast.Bots {

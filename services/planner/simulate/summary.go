@@ -30,7 +30,7 @@ func (k *Kinds) count(kind decide.Kind) {
 	}
 }
 
-// BotCount is what one bot did in one chat.
+// BotCount counts the turns of one bot in one chat.
 type BotCount struct {
 	Chat string `json:"chat"`
 	Bot  string `json:"bot"`
