@@ -34,7 +34,8 @@ WHERE l.owner IS NOT DISTINCT FROM (SELECT f.owner FROM free f WHERE f.id = l.bo
 RETURNING bot_id`
 
 	// Other listeners find the free bots within listener.claim.
-	releaseBots = `UPDATE listening SET owner = NULL WHERE bot_id = ANY($1) AND owner = $2`
+	releaseBots = `UPDATE listening SET owner = NULL WHERE owner = $1 AND bot_id = ANY($2)`
+	releaseAll  = `UPDATE listening SET owner = NULL WHERE owner = $1`
 )
 
 const (
@@ -176,22 +177,21 @@ func (c *claims) ended(now *cast) []int64 {
 	return over
 }
 
-// end releases all bots.
-func (c *claims) end(ctx context.Context) error {
-	bots := make([]int64, 0, len(c.active))
-	for id := range c.active {
-		bots = append(bots, id)
-	}
-	return c.release(ctx, bots)
-}
+// end releases all bots, also those that a statement has claimed whose result was lost
+// because the context ended.
+func (c *claims) end(ctx context.Context) error { return c.giveBack(ctx, releaseAll) }
 
 func (c *claims) release(ctx context.Context, bots []int64) error {
 	if len(bots) == 0 {
 		return nil
 	}
+	return c.giveBack(ctx, releaseBots, bots)
+}
+
+func (c *claims) giveBack(ctx context.Context, sql string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
-	if _, err := c.l.Pool.Exec(ctx, releaseBots, bots, c.l.Lease.Owner()); err != nil {
+	if _, err := c.l.Pool.Exec(ctx, sql, append([]any{c.l.Lease.Owner()}, args...)...); err != nil {
 		return fmt.Errorf("give bots back: %w", err)
 	}
 	return nil

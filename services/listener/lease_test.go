@@ -72,11 +72,14 @@ func TestTheLeaseDecidesWhoListens(t *testing.T) {
 // A listener that stops releases its bots.
 func TestWhoStopsGivesItsBotsBack(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, 2)
+	s := newStage(t, 3)
+	s.exec(`UPDATE bots SET enabled = false WHERE id = $1`, s.bots[2])
 	stop := s.listen()
 	becomes(s, 2, claimed)
+	// A claim whose result was lost.
+	s.exec(`INSERT INTO listening (bot_id, update_offset, owner) SELECT $1, 0, owner FROM listening LIMIT 1`, s.bots[2])
 	stop()
-	becomes(s, 2, `SELECT count(*) FROM listening WHERE owner IS NULL`)
+	becomes(s, 3, `SELECT count(*) FROM listening WHERE owner IS NULL`)
 }
 
 func TestABotThatIsDisabledIsNotListenedTo(t *testing.T) {
