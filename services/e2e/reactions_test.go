@@ -18,8 +18,8 @@ import (
 func TestReactionsHoldNothingUp(t *testing.T) {
 	dir := testenv.Folder(t)
 	c := up(t, dir, "--cast", troupe{bots: 24, supergroups: 48, perChat: 4, gap: 2 * time.Second}.file(t),
-		// Calls that hang time out within the window.
-		"--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")
+		// Rates are compared, so all chats talk evenly. Calls that hang time out within the window.
+		"--planner.pace", "2s", "--sender.typing=false", "--telegram.timeout", "3s", "--sender.breaker-delay", "5s")
 	emulator, pool := c.emulator(), database(t, dir)
 	set(t, pool, settings.ReactionProbability.Definition, "0.4")
 	set(t, pool, settings.MaxMessagesPerMinute.Definition, "60")
