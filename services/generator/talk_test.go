@@ -34,7 +34,7 @@ func TestTheExamplesTalkLikePeople(t *testing.T) {
 	}
 }
 
-// reviewEvenings measures the evenings historyBatches, and each alone.
+// reviewEvenings reviews all evenings together, and each alone.
 func reviewEvenings(t testing.TB, example string) (all []talk.Row, each [][]talk.Row) {
 	t.Helper()
 	var lines []talk.Line

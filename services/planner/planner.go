@@ -275,9 +275,9 @@ const nextDue = `-- look for the next
 SELECT extract(epoch FROM (SELECT min(next_turn_at) FROM chat_clock) - clock_timestamp())::float8, ` + open + `
 `
 
-// minWait is how long chats are gathered for that come due: a batch of few costs nearly
-// as much as one of many, and nobody notices so short a wait before a turn. It keeps two
-// planners that race for the last due chat from spinning, too.
+// minWait is the time for which due chats are gathered: a batch of few costs nearly as much as
+// one of many, and nobody notices so short a wait before a turn. It also keeps two planners
+// that race for the last due chat from spinning.
 const minWait = 100 * time.Millisecond
 
 // untilDue returns the time until the next chat is due.

@@ -141,8 +141,8 @@ func TestDocumentedRequestsSucceed(t *testing.T) {
 	}
 }
 
-// request makes a request, of which the beginning of the answer is enough: a stream
-// has no end.
+// request makes a request and returns the beginning of the response, because a stream has no
+// end.
 func request(t *testing.T, client *http.Client, path string, arguments []string) {
 	t.Helper()
 

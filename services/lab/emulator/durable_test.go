@@ -152,7 +152,7 @@ func TestLogIsCompletedFromTheWorld(t *testing.T) {
 	}
 }
 
-// hello is what a child prints when it is up.
+// hello is the first output of a child that is ready.
 type hello struct {
 	URL, Token string
 	Chat       int64

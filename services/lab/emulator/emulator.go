@@ -180,7 +180,7 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// lookEvery is how often the size of the journal is looked at.
+// lookEvery is the interval at which the journal's size is checked.
 const lookEvery = 10 * time.Second
 
 // keep compacts the state when its journal has grown large, until ctx ends.

@@ -21,7 +21,7 @@ const (
 	grace = time.Second
 )
 
-// InUseError says that another program has the address.
+// InUseError reports that another program uses the address.
 type InUseError struct{ Address string }
 
 func (e *InUseError) Error() string {

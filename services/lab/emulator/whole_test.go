@@ -117,7 +117,7 @@ func mountAll(e *emulator.Emulator) {
 	e.Mount("/", page.New(page.Of(e.World()), page.Options{}))
 }
 
-// What people do on the page, its script asks of the control interface.
+// The page's script acts through the control interface.
 func TestThePageActsByTheControlInterface(t *testing.T) {
 	t.Parallel()
 

@@ -32,10 +32,10 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// Prefix is what the path of every call of the Bot API begins with.
+// Prefix is the beginning of the path of every call of the Bot API.
 const Prefix = "/bot"
 
-// Options are what an API works on. All fields but WebhookRetry must be set.
+// Options are the dependencies of an API. All fields but WebhookRetry must be set.
 type Options struct {
 	World  *world.World
 	Calls  *calllog.Log
@@ -142,8 +142,8 @@ func split(path string) (token, method string, ok bool) {
 // read finds out which bot calls which method with which parameters. On an
 // error the call is as complete as it could be made.
 func (a *API) read(w http.ResponseWriter, r *http.Request, token string, c *call) error {
-	// A page of another origin could send a form here on behalf of whoever looks
-	// at it. Bots are no browsers.
+	// A page of another origin could make a visitor's browser send a form here. Bots are no
+	// browsers.
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return &world.Error{Code: http.StatusForbidden, Description: "Forbidden: requests of other web pages are refused"}
 	}
@@ -185,5 +185,5 @@ func errStopping() error {
 	return &world.Error{Code: http.StatusInternalServerError, Description: "Internal Server Error: restart"}
 }
 
-// errGone says that the client left before the call was carried out.
+// errGone reports that the client left before the call was carried out.
 var errGone = errors.New("the client has left")

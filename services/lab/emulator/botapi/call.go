@@ -37,9 +37,8 @@ func (c *call) cause() world.Cause {
 // effect carries out a call and returns its answer.
 type effect func() (answer, error)
 
-// method is what the API knows of a method: its name as documented, the limits
-// it falls under, and how to check it. prepare may wait, and must not change
-// the world beyond what can be repeated without harm.
+// method describes a method: its documented name, its limits, and its checks. prepare may
+// wait, and must only change the world in ways that can be repeated without harm.
 type method struct {
 	name    string
 	act     flood.Act // empty: not limited

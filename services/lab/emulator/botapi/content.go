@@ -6,7 +6,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// content is what a message holds.
+// content is the content of a message.
 type content struct {
 	Text     string          `json:"text,omitempty"`
 	Entities []markup.Entity `json:"entities,omitempty"`

@@ -85,8 +85,8 @@ func (d *delivery) end() {
 	<-d.over
 }
 
-// run gives updates to chats that are free. The oldest updates are
-// forgotten as soon as all before them are delivered.
+// run passes updates to free chats. It drops the oldest updates once all before them are
+// delivered.
 func (d *delivery) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group errgroup.Group

@@ -29,7 +29,7 @@ func (r *rig) fail(short string) {
 	}
 }
 
-// messages is how many messages Books has.
+// messages returns the number of messages in Books.
 func (r *rig) messages() int {
 	r.t.Helper()
 

@@ -47,8 +47,8 @@ func TestFloodRefusesWithRetryAfter(t *testing.T) {
 			t.Errorf("the log has %+v", got)
 		}
 
-		// The limits are per chat and per bot: neither another chat nor another bot
-		// is concerned, nor calls that can't succeed anyway, nor reactions.
+		// The limits are per chat and bot. They don't affect other chats, other bots, calls
+		// that can't succeed, or reactions.
 		for _, got := range []string{
 			r.call(r.ada, "sendMessage", "chat_id", r.dice, "text", "x"),
 			r.call(r.bob, "sendMessage", "chat_id", r.books, "text", "x"),
@@ -91,8 +91,8 @@ func TestFloodWaitsInSilence(t *testing.T) {
 			t.Errorf("second: %s after %v", got, time.Since(start))
 		}
 
-		// Whoever leaves during the wait is served all the same: that is how
-		// time-outs that are too short make duplicates.
+		// A client that leaves during the wait is served all the same: this is how short
+		// time-outs cause duplicates.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 

@@ -63,8 +63,7 @@ func memberOf(m world.Member) member {
 
 func (a *API) getMe(c *call) (effect, error) { return always(done(meOf(c.bot), none)) }
 
-// signOff accepts logOut and close, which only matter to whoever moves a bot
-// between servers.
+// signOff accepts logOut and close, which only matter for moving a bot between servers.
 func (a *API) signOff(*call) (effect, error) { return always(done(true, none)) }
 
 // inChat reads the chat and who is or was in it.

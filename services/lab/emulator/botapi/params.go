@@ -23,8 +23,8 @@ const (
 	bodyTimeout = 30 * time.Second
 )
 
-// params are the parameters of a call. The Bot API knows only texts: what is
-// structured is JSON in a text, however it came.
+// params are the parameters of a call. The Bot API knows only texts: structured values are
+// JSON in a text, whatever the encoding of the request.
 type params map[string]param
 
 type param struct {
@@ -150,7 +150,7 @@ func (p params) between(name string, otherwise, low, high int64) int64 {
 	return min(max(n, low), high)
 }
 
-// structure reads a parameter that is JSON. It tells whether there was one.
+// structure parses a parameter with JSON. It reports whether the parameter was set.
 func (p params) structure(name string, into any) (bool, error) {
 	text := strings.TrimSpace(p.text(name))
 	if text == "" {

@@ -86,8 +86,8 @@ func describe(err error) error {
 	return fmt.Errorf("Connection failed: %w", err) //nolint:staticcheck // Telegram's words
 }
 
-// obey carries out a call that the receiver gives as its answer. As on Telegram, the receiver never
-// sees the result; only the log has it.
+// obey carries out a call that the receiver's response contains. As on Telegram, the receiver
+// never sees the result; only the log has it.
 func (d *delivery) obey(reply []byte) {
 	p := params{}
 	if len(reply) == 0 || reply[0] != '{' || p.readJSON(reply) != nil {

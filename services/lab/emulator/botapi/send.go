@@ -167,11 +167,11 @@ func (p params) keyboard() (json.RawMessage, error) {
 	return nil, nil
 }
 
-// maxData is how long the data of a button may be, in bytes.
+// maxData limits the data of a button, in bytes.
 const maxData = 64
 
-// checkButtons tells what is wrong with an inline keyboard. Buttons with other actions than
-// these two can't be pressed here, and are taken all the same.
+// checkButtons returns an error for an invalid inline keyboard. It accepts buttons with other
+// actions than these two, which can't be pressed here.
 func checkButtons(keyboard json.RawMessage) error {
 	var rows [][]map[string]json.RawMessage
 	if err := json.Unmarshal(keyboard, &rows); err != nil {

@@ -17,12 +17,11 @@ import (
 
 const (
 	fileName = "calls.jsonl"
-	// stride is how many records lie between two known places of the file.
+	// stride is the number of records between two indexed places of the file.
 	stride = 1024
-	// tail is how many ids are known after Open, of the last calls that did
-	// something.
+	// tail is the number of ids that are known after Open, of the last calls with an effect.
 	tail = 16384
-	// batch is how many records a reader takes from memory at a time.
+	// batch is the number of records that a reader takes from memory at a time.
 	batch = 512
 )
 
@@ -86,8 +85,7 @@ func Open(dir string, keep int) (*Log, error) {
 	return l, nil
 }
 
-// Knew tells whether a call was among the last ones with an effect when the log
-// was opened.
+// Knew reports whether a call was among the last ones with an effect when the log was opened.
 func (l *Log) Knew(id string) bool {
 	_, ok := l.ids[id]
 	return ok

@@ -31,17 +31,17 @@ type Record struct {
 	RetryAfter      int    `json:"retry_after,omitempty"` // seconds
 	MigrateTo       int64  `json:"migrate_to_chat_id,omitempty"`
 	EffectMessageID int64  `json:"effect_message_id,omitempty"`
-	// Effect is what the call did: sent, reacted, unreacted, unchanged, edited,
-	// deleted, left, typing, set, or none.
+	// Effect is the effect of the call: sent, reacted, unreacted, unchanged, edited, deleted,
+	// left, typing, set, or none.
 	Effect string `json:"effect"`
 	// Fault is the id of the rule that changed the answer or delayed it.
 	Fault string `json:"fault,omitempty"`
-	// Cut says that the connection was closed instead of the answer.
+	// Cut reports that the connection was closed instead of a response.
 	Cut bool `json:"cut,omitempty"`
-	// Recovered says that the record was made from the world's journal, because
-	// the process died between the effect and this log.
+	// Recovered reports that the record was made from the world's journal, because the process
+	// died between the effect and this log.
 	Recovered bool `json:"recovered,omitempty"`
-	// Duration is how long the call took to its effect, in milliseconds.
+	// Duration is the time until the call took effect, in milliseconds.
 	Duration float64 `json:"duration_ms"`
 }
 
@@ -60,5 +60,5 @@ func (f Filter) matches(r Record) bool {
 		(f.Method == "" || strings.EqualFold(f.Method, r.Method))
 }
 
-// plain tells whether every record matches.
+// plain reports whether every record matches.
 func (f Filter) plain() bool { return f.Bot == "" && f.Chat == 0 && f.Method == "" }

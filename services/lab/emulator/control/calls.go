@@ -25,7 +25,7 @@ type Filter = calllog.Filter
 // EndTrailer is the HTTP trailer that says why a stream of calls broke off.
 const EndTrailer = "Emulator-Error"
 
-// ErrEnded says that the emulator ended a stream of calls that was to go on.
+// ErrEnded reports that the emulator ended a stream of calls.
 var ErrEnded = errors.New("emulator: the stream of calls was ended")
 
 // Calls reads the calls that the filter chooses, in order. With f.Follow it
@@ -46,7 +46,7 @@ func (c *Client) Calls(ctx context.Context, f Filter) iter.Seq2[Call, error] {
 	}
 }
 
-// read gives the calls of a stream to each until that returns false.
+// read passes the calls of a stream to each until each returns false.
 func read(response *http.Response, f Filter, each func(Call) bool) error {
 	decoder := json.NewDecoder(response.Body)
 	for {
@@ -101,7 +101,7 @@ const (
 	PartLimits Part = "limits" // those that the emulator was started with
 )
 
-// Resetting says what to bring back; nothing means everything.
+// Resetting selects the parts to reset; the zero value resets everything.
 type Resetting struct {
 	Parts []Part `json:"parts,omitempty"`
 }

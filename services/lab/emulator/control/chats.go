@@ -23,12 +23,11 @@ type Chat struct {
 // out.
 type NewChat = world.NewChat
 
-// NewRole gives someone a role in a group.
+// NewRole sets a role in a group.
 type NewRole struct {
-	// Who is the username of a bot or the name of a person, who is made up
-	// where there is none of that name.
+	// Who is a bot's username or a person's name. An unknown person is made.
 	Who string `json:"who"`
-	// Role is that of an ordinary member where it is empty.
+	// Role is the new role; empty for an ordinary member.
 	Role world.Role `json:"role,omitempty"`
 }
 
@@ -39,8 +38,8 @@ type Starting struct {
 	Bot  string `json:"bot"` // username
 }
 
-// Start lets a person open the private chat with a bot, and write /start there. To give the
-// bot the role kicked there blocks it; Start takes that back.
+// Start opens the private chat of a person with a bot, and writes /start there. The role
+// kicked in that chat blocks the bot; Start ends the block.
 func (c *Client) Start(ctx context.Context, s Starting) (Chat, error) {
 	return answer[Chat](ctx, c, http.MethodPost, "/starts", s)
 }
@@ -60,8 +59,7 @@ func (c *Client) Chat(ctx context.Context, id int64) (Chat, error) {
 	return answer[Chat](ctx, c, http.MethodGet, chatPath(id), nil)
 }
 
-// SetRole gives someone a role in a group: lets them in, restricts them, sends
-// them away.
+// SetRole sets a role in a group: it admits, restricts or removes a member.
 func (c *Client) SetRole(ctx context.Context, chat int64, n NewRole) (Chat, error) {
 	return answer[Chat](ctx, c, http.MethodPost, chatPath(chat)+"/members", n)
 }

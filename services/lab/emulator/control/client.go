@@ -1,6 +1,5 @@
-// Package control is the client of the emulator's control interface, for tests
-// and commands, and the one place that says what that interface reads and
-// answers. Package controlapi is its server.
+// Package control is the client of the emulator's control interface, for tests and commands.
+// It defines the interface's requests and responses. Package controlapi is the server.
 package control
 
 import (
@@ -19,9 +18,9 @@ import (
 )
 
 const (
-	// Prefix is where the interface lies on the emulator's server.
+	// Prefix is the interface's path on the emulator's server.
 	Prefix = "/_emulator"
-	// ContentType is what every request with a body must be.
+	// ContentType is the required type of every request with a body.
 	ContentType = "application/json"
 
 	connectTimeout = 5 * time.Second
@@ -30,9 +29,9 @@ const (
 	maxFailure     = 64 << 10 // bytes of an answer that says what went wrong
 )
 
-// Local tells whether a host, with or without a port, is this machine under a name of
-// its own. A web page may make a name of its own mean this machine ("DNS rebinding"), and
-// its requests then count as of the same origin, but they carry that name.
+// Local reports whether a host, with or without a port, is a loopback name of this machine. A
+// web page may let its own name resolve to this machine ("DNS rebinding"). Its requests then
+// count as same-origin, but carry that name.
 func Local(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -13,10 +13,9 @@ import (
 
 // Message is a message as it is now, as people see it.
 type Message struct {
-	// ID is the chat's own number of the message. In a supergroup that is what
-	// everyone calls it.
+	// ID is the chat's own number of the message. In a supergroup all members use it.
 	ID int64 `json:"message_id"`
-	// IDs is what each bot that knows the message calls it, by bot id.
+	// IDs are the ids of the message for the bots that know it, by bot id.
 	IDs      map[int64]int64 `json:"ids,omitempty"`
 	From     world.Account   `json:"from"`
 	SentAt   time.Time       `json:"sent_at"`
@@ -35,7 +34,7 @@ type Reaction struct {
 	By    []world.Account `json:"by"`
 }
 
-// Saying is what a person writes.
+// Saying is a person's message.
 type Saying struct {
 	// Name is the person's, who is made up and let into the chat where needed.
 	Name string `json:"name"`
@@ -61,7 +60,7 @@ type Pressing struct {
 	Data      string `json:"data"`
 }
 
-// Pressed is what a press led to.
+// Pressed is the result of a press.
 type Pressed struct {
 	QueryID string `json:"callback_query_id"`
 }

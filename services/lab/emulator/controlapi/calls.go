@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// slowReader is how long a reader of the calls may take nothing.
+	// slowReader limits how long a reader of the calls may block a write.
 	slowReader = time.Minute
 	lineBuffer = 64 << 10
 )
@@ -46,7 +46,7 @@ func (s *server) calls(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writer gives every write its time.
+// writer sets a deadline for every write.
 type writer struct {
 	http.ResponseWriter
 

@@ -151,8 +151,8 @@ func pathText(r *http.Request, name string) string {
 	return text
 }
 
-// newBot is a bot with its token, the only answer that has one: whoever gives a
-// token is not told it again.
+// newBot is a new bot with its token. No other response contains a token, not even that to a
+// request with a token.
 type newBot struct {
 	world.Account
 

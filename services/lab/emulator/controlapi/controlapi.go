@@ -29,7 +29,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// Config is what the interface controls. All but Hosts is required.
+// Config holds the objects that the interface controls. All but Hosts are required.
 type Config struct {
 	World  *world.World
 	Calls  *calllog.Log
@@ -44,7 +44,7 @@ type Config struct {
 type server struct {
 	Config
 
-	// What a reset goes back to.
+	// faults are the rules that a reset restores.
 	faults []fault.Rule
 	limits flood.Limits
 }

@@ -122,8 +122,8 @@ func (s *server) resetPart(p control.Part) error {
 	case control.PartWorld:
 		return s.World.Reset()
 	case control.PartCalls:
-		// What the world remembers of calls would bring them back at the next
-		// start, so it forgets first.
+		// At the next start, the world's records of calls would restore the removed log, so
+		// these are removed first.
 		if err := s.World.Compact(); err != nil {
 			return err
 		}

@@ -121,7 +121,7 @@ func TestAPersonStartsABot(t *testing.T) {
 	}
 }
 
-// What is not emulated is refused with the way to the list of what is.
+// A method that isn't emulated is refused with a link to the list of methods.
 func TestMethodsAreListed(t *testing.T) {
 	t.Parallel()
 

@@ -14,7 +14,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 )
 
-// Kind is what happens to a call.
+// Kind is the effect of a fault on a call.
 type Kind string
 
 // The kinds of fault.
@@ -130,8 +130,7 @@ func (r Rule) validateDuration(wrong func(field string, value any, allowed strin
 	}
 }
 
-// Answer is the description of a Status fault with the prefix that Telegram
-// gives it.
+// Answer returns the description of a Status fault, with Telegram's prefix.
 func (r Rule) Answer() string {
 	prefix := prefixOf(r.Status)
 	switch {

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Call is what a rule looks at.
+// Call holds the properties of a call that rules match.
 type Call struct {
 	Method string
 	Bot    string // username
 	Chat   int64
 }
 
-// Effect is what happens to a call. The zero Effect is nothing.
+// Effect is the effect of the rules on a call. The zero Effect changes nothing.
 type Effect struct {
 	// Delay comes before everything else.
 	Delay time.Duration
@@ -102,8 +102,7 @@ func (s *Set) change(rules []Rule, merge func([]*active) []*active) ([]Rule, err
 	return named, nil
 }
 
-// Remove takes the rule with an id away, or all with "". It tells whether
-// there was one.
+// Remove removes the rule with an id, or all rules for "". It reports whether there was one.
 func (s *Set) Remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

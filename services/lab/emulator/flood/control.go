@@ -16,7 +16,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 )
 
-// Act is what a call does, as far as limits are concerned.
+// Act is the kind of a call for the limits.
 type Act string
 
 // The acts. Others than these are only limited per bot.
@@ -27,7 +27,7 @@ const (
 	Other    Act = "other"
 )
 
-// Verdict is what flood control says to a call.
+// Verdict is the decision of flood control about a call.
 type Verdict struct {
 	// Wait is to be waited out before the call is carried out.
 	Wait time.Duration
@@ -74,8 +74,8 @@ func (c *Control) Set(l Limits) error {
 	return nil
 }
 
-// Ask takes a token from each bucket that the act needs. A refused call takes
-// none, so that whoever waits as told gets through.
+// Ask takes a token from each bucket that the act needs. A refused call takes none, so that a
+// client that waits as told gets through.
 func (c *Control) Ask(act Act, bot, chat int64) Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,18 +127,17 @@ func (c *Control) bucket(k key, b Bucket) *rate.Limiter {
 	return limiter
 }
 
-// Bucket is how often something may be done: Tokens per Per, and Burst at once.
-// No tokens mean no limit.
+// Bucket limits a rate: Tokens per Per, and Burst at once. No tokens mean no limit.
 type Bucket struct {
 	Tokens float64           `json:"tokens"`
 	Per    jsontime.Duration `json:"per"`
 	Burst  int               `json:"burst"`
 }
 
-// Limits are all the buckets. The numbers of messages are those of Telegram's
-// FAQ; for reactions Telegram gives none.
+// Limits are all buckets. The numbers for messages are from Telegram's FAQ; Telegram publishes
+// none for reactions.
 type Limits struct {
-	// Unlimited lets everything through, whatever the buckets say.
+	// Unlimited turns all buckets off.
 	Unlimited bool `json:"unlimited"`
 	// Bot limits all actions of a bot.
 	Bot Bucket `json:"bot"`
@@ -150,8 +149,8 @@ type Limits struct {
 	Reaction Bucket `json:"reaction"`
 	// Edit limits the edits of a bot in one chat.
 	Edit Bucket `json:"edit"`
-	// SilentWait is how long a call is kept waiting instead of refused. On
-	// Telegram that is 8 s; 0 refuses at once.
+	// SilentWait is the longest time that a call is kept waiting instead of refused. On
+	// Telegram it is 8 s; 0 refuses at once.
 	SilentWait jsontime.Duration `json:"silent_wait"`
 }
 

@@ -189,8 +189,7 @@ func TestWrongLimitsSayWhatIsAllowed(t *testing.T) {
 	}
 }
 
-// However calls come, in any stretch of time no more get through than the
-// bucket's rate gives in it, and the burst.
+// In any period, a bucket lets through at most its rate and the burst, however calls arrive.
 func TestABucketNeverGivesMoreThanItsRate(t *testing.T) {
 	t.Parallel()
 

@@ -9,7 +9,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrInUse says that another process has the folder.
+// ErrInUse reports that another process uses the folder.
 var ErrInUse = errors.New("the data folder is in use by another process")
 
 // Lock makes the folder if needed and claims it for this process until the lock is

@@ -85,7 +85,7 @@ func (a *API) play(w http.ResponseWriter, r *http.Request, in request, f *Fault)
 	}
 }
 
-// succeed answers with status 200, however useful the answer is.
+// succeed responds with status 200, also with useless text.
 func (a *API) succeed(w http.ResponseWriter, r *http.Request, in request, f *Fault) {
 	text := a.text(in)
 	reason := "stop"
@@ -127,11 +127,11 @@ type Call struct {
 	Temperature float64       `json:"temperature,omitempty"`
 	// Status is the HTTP status; 0 where there was no answer.
 	Status int `json:"status"`
-	// Fault is what went wrong on purpose.
+	// Fault is the intended fault.
 	Fault Kind `json:"fault,omitempty"`
-	// Text is what was answered.
+	// Text is the text of the response.
 	Text string `json:"text,omitempty"`
-	// UserAgent is what the client calls itself.
+	// UserAgent is the client's User-Agent.
 	UserAgent string `json:"user_agent,omitempty"`
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/jsontime"
 )
 
-// Kind is what goes wrong.
+// Kind is the kind of a fault.
 type Kind string
 
 // Kinds of fault.
@@ -43,9 +43,9 @@ type Fault struct {
 	Rate float64 `json:"rate,omitempty"`
 	// Times is after how many hits it is over; 0 is never.
 	Times int `json:"times,omitempty"`
-	// RetryAfter is what RateLimited tells callers to wait, in whole seconds.
+	// RetryAfter is the wait that RateLimited tells callers, in whole seconds.
 	RetryAfter jsontime.Duration `json:"retry_after,omitempty"`
-	// Delay is how long Slow waits.
+	// Delay is the delay of Slow.
 	Delay jsontime.Duration `json:"delay,omitempty"`
 }
 
@@ -115,7 +115,7 @@ func (a *API) hit() *Fault {
 	return nil
 }
 
-// limitHeaders says what a limit of requests is at, as OpenAI does.
+// limitHeaders sets the headers about a limit of requests, as OpenAI does.
 func limitHeaders(h http.Header, remaining int, reset time.Duration) {
 	h.Set("X-Ratelimit-Limit-Requests", "1000")
 	h.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(remaining))

@@ -20,8 +20,8 @@ var (
 	lineOf    = regexp.MustCompile(`^([^:\n]{1,64}): (.*)$`)
 )
 
-// text is the canned text, or one that fits the request. The same request gives
-// the same text.
+// text returns the canned text, or one that fits the request. The same request gets the same
+// text.
 func (a *API) text(in request) string {
 	if a.opts.Text != "" {
 		return a.opts.Text

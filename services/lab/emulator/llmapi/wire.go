@@ -12,8 +12,7 @@ import (
 // maxBody bounds a request.
 const maxBody = 4 << 20
 
-// request is what is read of a call; other fields are accepted, as the original
-// does with those it knows and this server has no use for.
+// request holds the fields of a call that are used. Other fields are accepted and ignored.
 type request struct {
 	Model               string    `json:"model"`
 	Messages            []message `json:"messages"`
@@ -30,7 +29,7 @@ type message struct {
 	Content content `json:"content"`
 }
 
-// content is a text, or a list of parts of which only texts are taken.
+// content is a text, or a list of parts whose texts are used.
 type content string
 
 // UnmarshalJSON reads either form.

@@ -93,8 +93,8 @@ func opaque(kind string) bool {
 	}
 }
 
-// stands tells whether what lies between before and after is a word of its own.
-// A command has no slash or angle bracket at its sides, as TDLib has it.
+// stands reports whether the text between before and after is a whole word. As in TDLib, a
+// command has no slash or angle bracket beside it.
 func stands(before, after, kind string) bool {
 	r, size := utf8.DecodeLastRuneInString(before)
 	if size > 0 && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_') {

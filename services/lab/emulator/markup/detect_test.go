@@ -43,8 +43,8 @@ func TestSpecialPartsLieOutsideOfOthers(t *testing.T) {
 	}
 }
 
-// A text of eight times the length takes about eight times as long, not 64
-// times: whoever sends megabytes doesn't stop the server.
+// A text that is eight times longer takes about eight times as long, not 64 times: megabytes
+// of text must not stop the server.
 func TestTheTimeGrowsWithTheTextOnly(t *testing.T) {
 	t.Parallel()
 

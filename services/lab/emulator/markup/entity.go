@@ -1,7 +1,6 @@
-// Package markup turns a message's text with HTML, Markdown or MarkdownV2
-// markup into plain text and entities, with the errors Telegram gives for
-// markup that doesn't balance, and finds mentions, commands, addresses and
-// hashtags in plain text.
+// Package markup turns a message's text with HTML, Markdown or MarkdownV2 markup into plain
+// text and entities. It returns Telegram's errors for markup that doesn't balance, and finds
+// mentions, commands, addresses and hashtags in plain text.
 package markup
 
 import (
@@ -38,7 +37,7 @@ type Text struct {
 	Entities []Entity
 }
 
-// ErrMode says that a parse mode is none of HTML, Markdown, MarkdownV2.
+// ErrMode reports a parse mode other than HTML, Markdown and MarkdownV2.
 var ErrMode = errors.New("unsupported parse_mode")
 
 // SyntaxError is text whose markup can't be read. Its message is Telegram's,

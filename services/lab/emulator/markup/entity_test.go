@@ -23,8 +23,7 @@ func TestLenCountsUTF16(t *testing.T) {
 	})
 }
 
-// Whatever entities a sender gives, those of the message lie inside its text
-// and cover what they covered.
+// The message's entities lie inside its text and cover the same text as the given ones.
 func TestGivenEntitiesCoverTheSameText(t *testing.T) {
 	t.Parallel()
 
@@ -64,7 +63,7 @@ func TestGivenEntitiesCoverTheSameText(t *testing.T) {
 	})
 }
 
-// What is escaped as Telegram's manual says comes out as it was.
+// A text that is escaped by the rules of Telegram's manual stays the same.
 func TestEscapedTextIsPlain(t *testing.T) {
 	t.Parallel()
 

@@ -7,8 +7,8 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
 
-// Chats is what the page shows. All methods must be safe for concurrent use. Wrong
-// input is a *world.InputError.
+// Chats is the data of the page. All methods must be safe for concurrent use. They return a
+// *world.InputError for bad input.
 type Chats interface {
 	// Chats returns all chats, in any order.
 	Chats() []Chat
@@ -73,7 +73,7 @@ type Message struct {
 	Reactions []Reaction      `json:"reactions,omitempty"`
 	// Buttons are the rows of an inline keyboard.
 	Buttons [][]Button `json:"buttons,omitempty"`
-	// Service is what happened, where nobody said anything.
+	// Service describes an event that is no message.
 	Service string `json:"service,omitempty"`
 }
 
@@ -98,7 +98,7 @@ type Reaction struct {
 	By    []Member `json:"by"`
 }
 
-// Kind says what an Event is about. It is the event's name on the wire.
+// Kind is the subject of an Event, and the event's name on the wire.
 type Kind string
 
 // The kinds of event.

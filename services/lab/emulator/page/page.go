@@ -36,7 +36,7 @@ import (
 type Options struct {
 	// Title is the page's name; empty: Chorus.
 	Title string
-	// Banner is a line over every chat that says what one sees; empty: none.
+	// Banner is a line of explanation over every chat; empty for none.
 	Banner string
 	// Log gets what goes wrong inside; nil: nothing is logged.
 	Log *zap.Logger
@@ -72,8 +72,8 @@ func New(chats Chats, opts Options) http.Handler {
 	return guard(mux)
 }
 
-// cursor names the moment after an event: whoever has it knows everything up
-// to that event.
+// cursor identifies the moment after an event. A reader with the cursor knows everything up to
+// that event.
 func (p *page) cursor(revision uint64) string {
 	return p.epoch + "-" + strconv.FormatUint(revision, 10)
 }
@@ -128,7 +128,7 @@ func asset(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, kind, content)
 }
 
-// serve answers with a file, or says that the browser has it already.
+// serve responds with a file, or with 304 if the browser has it already.
 func serve(w http.ResponseWriter, r *http.Request, kind string, content []byte) {
 	sum := sha256.Sum256(content)
 	w.Header().Set("Cache-Control", "no-cache") // ask each time, by the tag

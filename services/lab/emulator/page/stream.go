@@ -10,11 +10,10 @@ import (
 )
 
 const (
-	// heartbeat tells both sides that the other is still there. The page gives
-	// a connection up that is silent for three of them.
+	// heartbeat is the interval of messages that show each side that the other one lives. The
+	// page closes a connection that is silent for three intervals.
 	heartbeat = 15 * time.Second
-	// stall is how long one write may take before the reader is cut off. It
-	// comes back by itself and catches up.
+	// stall limits one write. A slower reader is disconnected; it reconnects and catches up.
 	stall = 10 * time.Second
 )
 

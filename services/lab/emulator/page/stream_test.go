@@ -86,7 +86,7 @@ func (s *stream) next() string {
 	return ""
 }
 
-// said is what the stream says of a message.
+// said returns a message's event in the stream.
 func said(id int, text string) string {
 	return fmt.Sprintf(`message {"chat":-1001,"message":{"id":%d,"from":{"id":1,"name":"Mira","username":"mira_bot","bot":true},"at":"2030-05-01T12:00:00Z","text":%q}}`, id, text)
 }

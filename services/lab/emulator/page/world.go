@@ -132,7 +132,7 @@ func event(c *world.Change) Event {
 	return e
 }
 
-// quoted is how many characters of an answered message are shown.
+// quoted is the number of characters of an answered message that are shown.
 const quoted = 160
 
 // message is a post as people see it.

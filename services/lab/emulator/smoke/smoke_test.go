@@ -24,7 +24,7 @@ import (
 const (
 	// patience bounds getting the library, and a bot that hangs.
 	patience = 3 * time.Minute
-	// allowed is how long the bot may run; its long poll ends within it.
+	// allowed limits the bot's run; its long poll ends within it.
 	allowed = time.Minute
 )
 

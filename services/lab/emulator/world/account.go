@@ -57,7 +57,7 @@ type account struct {
 	wake chan struct{}   // closed when the queue or the webhook changes
 }
 
-// place is where a message is: a chat and its number there.
+// place locates a message: its chat and its number there.
 type place struct{ chat, seq int64 }
 
 var (
@@ -168,8 +168,8 @@ func (w *World) byUsername(username string) *account {
 	return w.usernames[strings.ToLower(username)]
 }
 
-// person returns the account with this name, and the event that makes it where
-// there is none.
+// person returns the account with a name. If there is none, it also returns the event that
+// makes it.
 func (w *World) person(name string) (*account, []event, error) {
 	name = strings.TrimSpace(name)
 	if name == "" || len(name) > 64 || strings.HasPrefix(name, "@") {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// errReference says that an event is about something that isn't there.
+// errReference reports an event about an object that doesn't exist.
 var errReference = errors.New("refers to an account, chat or message that is not in the state")
 
 // apply applies an entry to the state. The result depends on the state and the entry only.

@@ -39,7 +39,7 @@ type Topic struct {
 	Closed bool   `json:"closed,omitempty"`
 }
 
-// Role is what an account is in a chat.
+// Role is an account's role in a chat.
 type Role string
 
 // The roles, named as in the Bot API.
@@ -111,7 +111,7 @@ func (c *chat) find(viewer *account, id int64) *post {
 	return nil
 }
 
-// idFor is what an account calls the message; false if it doesn't know it.
+// idFor returns an account's id of the message; false if the account doesn't know it.
 func (c *chat) idFor(viewer *account, p *post) (int64, bool) {
 	if c.Kind == Supergroup || viewer == nil || !viewer.Bot {
 		return p.Message.Seq, true
@@ -124,7 +124,7 @@ func (c *chat) idFor(viewer *account, p *post) (int64, bool) {
 	return 0, false
 }
 
-// allows tells whether the chat lets its members react with the emoji.
+// allows reports whether members may react with the emoji.
 func (c *chat) allows(emoji string) bool {
 	return IsReaction(emoji) && (c.Reactions == nil || slices.Contains(*c.Reactions, emoji))
 }

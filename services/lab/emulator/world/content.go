@@ -10,7 +10,7 @@ import (
 // MaxText is the longest text of a message, in UTF-16 code units.
 const MaxText = 4096
 
-// Content is what a message holds.
+// Content is the content of a message.
 type Content struct {
 	Text     string          `json:"text,omitempty"`
 	Entities []markup.Entity `json:"entities,omitempty"`
@@ -18,7 +18,7 @@ type Content struct {
 	Sticker string `json:"sticker,omitempty"`
 }
 
-// check tells what is wrong with it.
+// check returns an error for invalid content.
 func (c Content) check() error {
 	if c.Sticker != "" {
 		return checkSticker(c.Sticker)
@@ -26,7 +26,7 @@ func (c Content) check() error {
 	return checkText(c.Text)
 }
 
-// kind is what Telegram calls it where it is forbidden.
+// kind returns Telegram's name of the content, as its refusals use it.
 func (c Content) kind() string {
 	if c.Sticker != "" {
 		return "stickers"
@@ -50,8 +50,8 @@ const (
 	minFileID   = 20 // bytes; some have more
 )
 
-// checkSticker tells what is wrong with the id of a sticker's file. The emulator has no
-// files: every id that can be one of a sticker is.
+// checkSticker returns an error for an id that can't be a sticker's file. The emulator has no
+// files, so it accepts every other id.
 func checkSticker(id string) error {
 	raw, err := base64.RawURLEncoding.DecodeString(id)
 	switch {

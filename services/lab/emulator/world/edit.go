@@ -11,7 +11,7 @@ import (
 const notModified = "message is not modified: specified new message content and reply markup are " +
 	"exactly the same as a current content and reply markup of the message"
 
-// CheckEdit tells what Edit would fail with at this moment.
+// CheckEdit returns the error that Edit would return now.
 func (w *World) CheckEdit(botID, chatID, messageID int64, s Saying) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -32,7 +32,7 @@ func invalid(field, value, allowed string) *InputError {
 	return &InputError{Field: field, Value: value, Allowed: allowed}
 }
 
-// access is what a bot wants of a chat, as the Bot API server ranks it.
+// access is the access to a chat that a bot needs, in the Bot API server's order.
 type access int
 
 const (
@@ -70,7 +70,7 @@ func (w *World) reach(bot *account, chatID int64, want access) (*chat, error) {
 	}
 }
 
-// permits tells whether the bot may send this to the chat.
+// permits checks that the bot may send this content to the chat.
 func (c *chat) permits(bot *account, what Content) error {
 	if role := c.Members[bot.ID]; role == Restricted || (c.ReadOnly && !role.admin()) {
 		return badRequest("not enough rights to send " + what.kind() + " to the chat")

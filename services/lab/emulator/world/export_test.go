@@ -7,8 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// Diff says how two worlds differ; "" if one is what the other would be after
-// a restart.
+// Diff describes how two worlds differ; "" if one equals the other after a restart.
 func Diff(a, b *World) string {
 	one, other := a.all(), b.all()
 	if reflect.DeepEqual(one, other) {

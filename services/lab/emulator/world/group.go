@@ -12,7 +12,7 @@ type NewChat struct {
 
 	// Members are usernames of bots and names of people.
 	Members []string `json:"members,omitempty"`
-	// Admins are those of the members who are administrators.
+	// Admins are the members who are administrators.
 	Admins []string `json:"admins,omitempty"`
 }
 
@@ -67,7 +67,7 @@ func (w *World) someone(c *chat) int64 {
 	return anonymousAdmin
 }
 
-// admit makes the events that give the members of a group their roles.
+// admit returns the events that give a group's members their roles.
 func (w *World) admit(n NewChat, old *chat) ([]event, error) {
 	var events []event
 	seen := map[string]bool{}

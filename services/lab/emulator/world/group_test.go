@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// told is what a bot's waiting updates say about messages: its id and the text.
+// told returns the messages in a bot's waiting updates: their ids by text.
 func told(t tb, w *world.World, bot int64) map[string]int64 {
 	t.Helper()
 
@@ -302,7 +302,7 @@ func TestRolesComeAndGo(t *testing.T) {
 		}
 	}
 
-	// Someone who is there already neither comes again nor loses a role.
+	// A present member neither joins again nor loses a role.
 	must(w.PutChat(world.NewChat{Chat: world.Chat{ID: chat, Title: "Books", Kind: world.Supergroup}, Members: []string{"boss_bot", "ada_bot"}}))(t)
 
 	if err := w.Leave(world.Cause{}, ada, chat); err != nil {

@@ -7,8 +7,7 @@ import (
 	"unicode/utf16"
 )
 
-// Message is what was said, whoever looks at it. It never changes: an edit
-// makes a new one.
+// Message is a message, independent of its viewer. It never changes: an edit makes a new one.
 type Message struct {
 	Seq      int64     `json:"seq"`
 	From     int64     `json:"from"`
@@ -21,7 +20,7 @@ type Message struct {
 	Service *Service        `json:"service,omitempty"`
 }
 
-// Service is what happened, where nobody said anything.
+// Service is an event in a chat that is no message of a member.
 type Service struct {
 	Joined      []int64 `json:"joined,omitempty"`
 	Left        int64   `json:"left,omitempty"`
@@ -109,7 +108,8 @@ func (w *World) show(c *chat, p *post) Post {
 	return shown
 }
 
-// anonymousAdmin is who Telegram shows where a group acts in its own name.
+// anonymousAdmin is the account that Telegram shows as the author if a group writes in its own
+// name.
 const anonymousAdmin = 1087968824
 
 func (w *World) profile(id int64) Account {
@@ -122,7 +122,7 @@ func (w *World) profile(id int64) Account {
 	return Account{ID: id, Name: "Deleted Account"}
 }
 
-// sees tells whether a bot gets a message that is about to be said.
+// sees reports whether a bot gets a new message.
 func (w *World) sees(c *chat, bot *account, m *Message) bool {
 	if bot.ID == m.From {
 		return true
@@ -145,13 +145,13 @@ func (w *World) sees(c *chat, bot *account, m *Message) bool {
 	}
 }
 
-// answers tells whether a message is a reply to one of the bot's own.
+// answers reports whether a message replies to one of the bot's own.
 func (w *World) answers(c *chat, bot *account, m *Message) bool {
 	answered := c.at(m.ReplyTo)
 	return m.ReplyTo != 0 && answered != nil && answered.Message.From == bot.ID
 }
 
-// mentions tells whether an entity of one of the kinds ends in @username.
+// mentions reports whether an entity of one of the kinds ends in @username.
 func mentions(m *Message, username string, kinds ...string) bool {
 	units := utf16.Encode([]rune(m.Text))
 	for _, e := range m.Entities {

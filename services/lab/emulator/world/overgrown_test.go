@@ -23,7 +23,7 @@ func TestCompactCuresAnOvergrownJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Long messages, most of which are forgotten soon.
+	// Long messages, of which only a few stay.
 	text := strings.Repeat("x", 4096)
 
 	said := int64(0)

@@ -12,8 +12,8 @@ func (w *World) privateID(person, bot int64) int64 {
 	return firstPrivate + int64(w.hash("private", fmtInt(person), fmtInt(bot))%firstPrivate)
 }
 
-// Start lets a person open the private chat with a bot, and write /start in it. From then on
-// the bot may write there. Whoever has blocked the bot takes that back by it.
+// Start opens the private chat of a person with a bot, and writes /start in it. After it the
+// bot may write there. It also ends a block of the bot.
 func (w *World) Start(name, username string) (Chat, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +63,7 @@ func (w *World) reachPerson(bot *account, id int64, want access) (*chat, error) 
 	return c, nil
 }
 
-// met tells whether a bot knows a person from a group.
+// met reports whether a bot knows a person from a group.
 func (w *World) met(bot, person int64) bool {
 	for _, c := range w.state.Chats {
 		if c.Members[bot] != "" && c.Members[person] != "" {
@@ -73,8 +73,8 @@ func (w *World) met(bot, person int64) bool {
 	return false
 }
 
-// checkPrivate tells what is wrong with a role in a private chat, where a bot can be blocked,
-// and nothing else.
+// checkPrivate returns an error for a role that a private chat doesn't have: there a bot can
+// only be blocked.
 func (c *chat) checkPrivate(a *account, role Role) error {
 	switch {
 	case c.Kind != Private:

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// refusal is what a bot is told that wants to write to a person.
+// refusal returns the error for a bot that writes to a person.
 func refusal(w *world.World, bot, person int64) string {
 	if err := w.CheckSend(bot, person, plain("hello")); err != nil {
 		return err.Error()
@@ -48,7 +48,7 @@ func TestABotWritesToWhoHasStartedIt(t *testing.T) {
 		t.Errorf("the chats are %+v and %+v", chat, other)
 	}
 
-	// What it is told of there is all, and numbered on from the group.
+	// The bot gets all messages of the private chat, numbered on from the group.
 	must(w.Say(group, "Mia", "@ada_bot look", 0))(t)
 	must(w.Say(chat.ID, "Mia", "anything", 0))(t)
 

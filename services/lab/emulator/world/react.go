@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// MaxReactionKinds is how many different emoji one message can have.
+// MaxReactionKinds limits the different emoji on one message.
 const MaxReactionKinds = 11
 
-// CheckReact tells what React would fail with at this moment.
+// CheckReact returns the error that React would return now.
 func (w *World) CheckReact(botID, chatID, messageID int64, emoji string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -130,7 +130,7 @@ const reactions = "❤ 👍 👎 🔥 🥰 👏 😁 🤔 🤯 😱 🤬 😢 �
 // Reactions returns the 73 emoji that Telegram takes as reactions.
 func Reactions() []string { return strings.Fields(reactions) }
 
-// IsReaction tells whether Telegram takes exactly these bytes as a reaction.
+// IsReaction reports whether Telegram accepts exactly these bytes as a reaction.
 func IsReaction(emoji string) bool {
 	return slices.Contains(Reactions(), emoji)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
 
-// entry is a line of the journal: events that happen together or not at all.
+// entry is a line of the journal: events that happen all or not at all.
 type entry struct {
 	Seq    uint64    `json:"seq"`
 	At     time.Time `json:"at"`

@@ -12,7 +12,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// The words and codes are Telegram's, as its Bot API server gives them.
+// The texts and codes match those of Telegram's Bot API server.
 func TestBotsAreRefusedInTelegramsWords(t *testing.T) {
 	t.Parallel()
 
@@ -209,7 +209,7 @@ func TestReactionsOfAMessage(t *testing.T) {
 		}
 	}
 
-	// Who changes his mind has one reaction, not two.
+	// A second reaction of the same person replaces the first.
 	if err := w.ReactAs(chat, m, "person a", all[1]); err != nil {
 		t.Fatal(err)
 	}

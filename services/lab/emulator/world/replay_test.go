@@ -201,8 +201,8 @@ func TestTheJournalReplaysToTheSameState(t *testing.T) {
 	})
 }
 
-// Whatever happens and however often the process dies, no bot sees the same id
-// for two messages, nor two updates with one id.
+// No bot gets the same id for two messages or two updates, whatever happens and however often
+// the process dies.
 func TestIDsNeverRepeat(t *testing.T) {
 	t.Parallel()
 

@@ -8,7 +8,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/markup"
 )
 
-// maxShown is how much of a wrong text an error repeats, in characters.
+// maxShown is the part of a bad text that an error repeats, in characters.
 const maxShown = 40
 
 // Saying is a message to send.
@@ -24,7 +24,7 @@ type Saying struct {
 	MarkupOnly bool
 }
 
-// CheckSend tells what Send would fail with at this moment.
+// CheckSend returns the error that Send would return now.
 func (w *World) CheckSend(botID, chatID int64, s Saying) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,7 +137,7 @@ func (w *World) Say(chatID int64, name, text string, replyTo int64) (Post, error
 	return w.say(c, author, text, replyTo)
 }
 
-// checkSay tells what is wrong with what a person writes.
+// checkSay returns an error for a text that a person can't write.
 func (c *chat) checkSay(text string, replyTo int64) error {
 	if err := checkText(text); err != nil {
 		return invalid("text", names.Cut(text, maxShown), "1 to 4096 UTF-16 code units")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Webhook is where a bot wants its updates.
+// Webhook configures the delivery of a bot's updates.
 type Webhook struct {
 	URL            string `json:"url"`
 	Secret         string `json:"secret,omitempty"`
@@ -113,8 +113,8 @@ func (w *World) Press(chatID, seq int64, name, data string) (string, error) {
 }
 
 const (
-	// maxQueries is how many callback queries of a bot wait for an answer; the
-	// oldest go first.
+	// maxQueries limits the unanswered callback queries of a bot; the oldest are dropped
+	// first.
 	maxQueries = 64
 	// queryLifetime is for how long one waits. Telegram tells no number; bots that
 	// answer after some tens of seconds are told that the query is too old.
@@ -127,8 +127,8 @@ type query struct {
 	At time.Time `json:"at"`
 }
 
-// AnswerQuery takes a callback query of the bot as answered. It tells whether
-// there was one that waited.
+// AnswerQuery marks a callback query of the bot as answered. It reports whether such a query
+// waited.
 func (w *World) AnswerQuery(botID int64, id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -45,7 +45,7 @@ type Event struct {
 	Subject Account
 }
 
-// wants tells whether a bot gets updates of a kind.
+// wants reports whether a bot gets updates of a kind.
 func (a *account) wants(kind string) bool {
 	if len(a.Allowed) > 0 {
 		return slices.Contains(a.Allowed, kind)
@@ -110,7 +110,7 @@ func (w *World) confirm(bot *account, offset int64) error {
 	return w.commit(nil, event{Confirm: &confirm{Bot: bot.ID, Below: offset}})
 }
 
-// Pending is how many updates wait for a bot.
+// Pending returns the number of updates that wait for a bot.
 func (w *World) Pending(botID int64) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/chorus-cast/chorus/services/lab/emulator/world"
 )
 
-// waiting is what a bot's messages say that wait from an offset on.
+// waiting returns the texts of a bot's waiting messages from an offset on.
 func waiting(t tb, w *world.World, bot, offset int64, limit int) []string {
 	t.Helper()
 

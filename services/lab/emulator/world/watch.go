@@ -92,11 +92,11 @@ func (w *World) showChange(ev event) {
 	}
 }
 
-// maxRecent is how many changes a reader can have missed and still catch up.
+// maxRecent is the number of changes that a reader can miss and still catch up.
 const maxRecent = 4096
 
-// recent numbers the changes since Open and holds the latest of them, without
-// their posts: whoever catches up wants a message as it is now.
+// recent numbers the changes since Open and holds the latest of them, without their posts: a
+// reader that catches up wants the messages as they are now.
 type recent struct {
 	revision uint64   // of the latest change
 	changes  []Change // a ring: a change is at its revision modulo maxRecent

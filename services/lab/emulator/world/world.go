@@ -32,9 +32,9 @@ type Config struct {
 	Dir string
 	// Seed decides the ids and tokens that are minted.
 	Seed uint64
-	// MaxMessages is how many messages of a chat are kept.
+	// MaxMessages limits the stored messages of a chat.
 	MaxMessages int
-	// MaxUpdates is how many updates wait for a bot; the oldest go first.
+	// MaxUpdates limits the waiting updates of a bot; the oldest are dropped first.
 	MaxUpdates int
 	// Now is the clock.
 	Now func() time.Time
@@ -57,7 +57,7 @@ type World struct {
 	hooks     chan struct{} // closed when a webhook is set or removed
 }
 
-// state is what a snapshot holds.
+// state is the content of a snapshot.
 type state struct {
 	Seq      uint64             `json:"seq"`
 	Accounts map[int64]*account `json:"accounts"`
@@ -88,7 +88,7 @@ const (
 	maxEffects   = 4096
 )
 
-// Stored tells whether a folder has the state of a world.
+// Stored reports whether a folder has the state of a world.
 func Stored(dir string) bool {
 	for _, name := range []string{snapshotFile, journalFile} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
@@ -177,8 +177,8 @@ func (w *World) Compact() error {
 // worthCompacting is a journal's size, in bytes, below which Compact gains little.
 const worthCompacting = 32 << 20
 
-// Overgrown tells whether the journal is so large, also in comparison with all
-// of the state, that it is time to Compact.
+// Overgrown reports whether the journal is so large, also compared with the state, that
+// Compact should be called.
 func (w *World) Overgrown() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tb is what a test and a property have in common.
+// tb has the methods that tests and properties share.
 type tb interface {
 	Helper()
 	Fatal(args ...any)
