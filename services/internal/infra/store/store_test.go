@@ -210,7 +210,7 @@ func TestAnAddressThatIsTriedTwiceIsNamedOnce(t *testing.T) {
 	t.Parallel()
 	// Without sslmode, pgx tries TLS first and then a plain connection.
 	cfg := config("postgres://visitor@127.0.0.1:1/chorus")
-	cfg.ConnectTimeout = 3 * time.Second // on a busy machine even a refusal takes a while
+	cfg.ConnectTimeout = 20 * time.Second // on a busy machine even a refusal takes a while
 	_, err := store.Open(t.Context(), cfg)
 	if err == nil || strings.Count(err.Error(), "connection refused") != 1 || strings.ContainsAny(err.Error(), "\n\t") {
 		t.Errorf("got %v", err)
