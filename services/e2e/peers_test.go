@@ -29,11 +29,12 @@ const (
 // watermill, on the same servers and with the same Bot API. The others keep no order in a
 // chat and write a fixed text; their code is in lab/peers.
 func BenchmarkPeers(b *testing.B) {
+	systems := []string{"river", "asynq", "watermill"}
 	for b.Loop() {
 		p := peers{newPipeline(b), builtPeers(b)}
 		carried, sent := map[string]float64{}, map[string]float64{}
 		for range peerRounds {
-			for _, system := range []string{"river", "asynq", "watermill"} {
+			for _, system := range systems {
 				carried[system] += p.rate(system, "plan", "write", "send")
 			}
 			p.renew("generator", "sender", "planner")
@@ -42,7 +43,7 @@ func BenchmarkPeers(b *testing.B) {
 			sent["river"] += p.rate("river", "send")
 			sent["chorus"] += p.send(best)
 		}
-		for _, system := range []string{"river", "asynq", "watermill"} {
+		for _, system := range systems {
 			fmt.Printf("figure pipeline.vs_%s_ratio %.2f ratio\n", system, carried["chorus"]/carried[system])
 		}
 		fmt.Printf("figure pipeline.send_vs_river_ratio %.2f ratio\n", sent["chorus"]/sent["river"])

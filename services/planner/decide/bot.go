@@ -5,16 +5,18 @@ func (d *decider) bot(prompt *Message) *Bot {
 	if prompt == nil && d.set.Order == OrderRoundRobin {
 		return d.nextInOrder()
 	}
-	d.lately = d.lookAtLately()
-	if prompt == nil && !d.reacts {
-		d.floor = d.lookAtFloor()
-		if bot := d.adder(); bot != nil {
-			return bot
+	if prompt == nil {
+		d.lately = d.lookAtLately()
+		if !d.reacts {
+			d.floor = d.lookAtFloor()
+			if bot := d.adder(); bot != nil {
+				return bot
+			}
+			d.yield()
 		}
-		d.yield()
-	}
-	if prompt == nil && len(d.in.Recent) > 0 {
-		d.addressed = d.addressees(&d.in.Recent[len(d.in.Recent)-1])
+		if len(d.in.Recent) > 0 {
+			d.addressed = d.addressees(&d.in.Recent[len(d.in.Recent)-1])
+		}
 	}
 	d.dropLastSpeaker(prompt)
 	if prompt != nil && !d.anyAddressed() {
